@@ -1,0 +1,71 @@
+"""What can be wrong with a chip or a bundle, as plain exceptions without HTTP words.
+
+Every message says what was wrong and what would be right. `kind` is a short, stable name for
+metrics and problem types.
+"""
+
+
+class CrossfixError(Exception):
+    """Base of every error that the contract raises on purpose."""
+
+    kind = "error"
+
+
+class ChipError(CrossfixError):
+    """The uploaded bytes cannot be used as a chip."""
+
+    kind = "chip"
+
+
+class EmptyChipError(ChipError):
+    """No bytes, or no pixels, were given."""
+
+    kind = "chip-empty"
+
+
+class UnsupportedFormatError(ChipError):
+    """The bytes are not one of the image formats that are read."""
+
+    kind = "chip-format"
+
+
+class CorruptChipError(ChipError):
+    """The format is known, but the file is truncated or damaged."""
+
+    kind = "chip-corrupt"
+
+
+class ChipSizeError(ChipError):
+    """The chip has too few or too many pixels or bytes."""
+
+    kind = "chip-size"
+
+
+class ChipContentError(ChipError):
+    """The pixels carry no usable picture: constant, NaN, infinite, or all no-data."""
+
+    kind = "chip-content"
+
+
+class PixelTypeError(ChipError):
+    """The number of bands or the data type does not fit the modality."""
+
+    kind = "chip-pixel-type"
+
+
+class ModalityError(ChipError):
+    """The modality cannot be told from the file and was not given, or contradicts the file."""
+
+    kind = "chip-modality"
+
+
+class GeometryError(ChipError):
+    """A ground sampling distance, position or band number is out of range."""
+
+    kind = "chip-geometry"
+
+
+class BundleError(CrossfixError):
+    """The bundle is incomplete, tampered with, or not usable by this version."""
+
+    kind = "bundle"
