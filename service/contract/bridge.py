@@ -1,0 +1,140 @@
+"""The Brownian bridge between an optical chip y and its SAR chip x0.
+
+Source: BBDM (Li et al., CVPR 2023), as used by MOS (arXiv 2512.03404). With T times,
+
+    m_t linear from 0.001 to 0.999,   sigma_t^2 = 2 (m_t - m_t^2) max_var,
+    x_t = (1 - m_t) x0 + m_t y + sigma_t eps,
+
+the network predicts the "grad" objective `m_t (y - x0) + sigma_t eps = x_t - x0`. Every reverse
+step is linear, `x_n = a x0_hat + b y + c x_t + s eps`, so one table of coefficients drives any
+implementation. Training (torch) and serving (numpy) call the same functions: they use only
+arithmetic operators on what they are given.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+M_MIN, M_MAX = 0.001, 0.999
+
+Spacing = Literal["trailing", "published"]
+
+
+A = TypeVar("A", bound=Any)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeStep:
+    """One reverse step from time `t`: `x_next = a x0_hat + b y + c x_t + s eps`."""
+
+    t: int
+    a: float
+    b: float
+    c: float
+    s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeSchedule:
+    """The forward bridge.
+
+    Attributes:
+        times: T, the number of discrete times, at least 2.
+        max_variance: max_var; sigma_t^2 peaks at max_var / 2 half-way.
+    """
+
+    times: int = 1000
+    max_variance: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.times < 2 or not self.max_variance > 0:
+            raise ValueError(
+                f"a bridge needs at least 2 times and a positive variance, "
+                f"got {self.times} and {self.max_variance}"
+            )
+
+    def m(self) -> NDArray[np.float64]:
+        """m_t for t = 0 … T-1: float64 `[T]`, from 0.001 to 0.999."""
+        return np.linspace(M_MIN, M_MAX, self.times)
+
+    def variance(self) -> NDArray[np.float64]:
+        """sigma_t^2 for t = 0 … T-1: float64 `[T]`, not negative."""
+        m = self.m()
+        return np.asarray(2.0 * (m - m * m) * self.max_variance)
+
+
+def step_times(times: int, steps: int, spacing: Spacing = "trailing") -> list[int]:
+    """The descending times at which the network is called.
+
+    Args:
+        times: T.
+        steps: number of network calls, 1 to T.
+        spacing: `trailing` spaces calls evenly from T-1 and never spends one at t = 0;
+            `published` is the upstream list, which ends in 1, 0 and needs at least 3 steps.
+
+    Raises:
+        ValueError: the number of steps does not fit.
+    """
+    if spacing == "published":
+        if not 3 <= steps <= times:
+            raise ValueError(f"the published step list needs 3..{times} steps, got {steps}")
+        stride = (times - 1) / (steps - 2)
+        middle = [int(t) for t in np.arange(times - 1, 1, -stride)]
+        return [*middle, 1, 0]
+    if not 1 <= steps <= times:
+        raise ValueError(f"expected 1..{times} steps, got {steps}")
+    return [round(t) for t in np.linspace(times - 1, 0, steps + 1)[:-1]]
+
+
+def coefficient_table(
+    schedule: BridgeSchedule, steps: int, eta: float = 1.0, spacing: Spacing = "trailing"
+) -> list[BridgeStep]:
+    """Coefficients of every reverse step; the last one returns x0_hat itself.
+
+    With n the next time, `s^2 = eta^2 (sigma_t^2 - sigma_n^2 (1-m_t)^2/(1-m_n)^2)
+    sigma_n^2 / sigma_t^2` and `k = sqrt((sigma_n^2 - s^2) / sigma_t^2)`:
+    `a = (1-m_n) - k (1-m_t)`, `b = m_n - k m_t`, `c = k`.
+
+    Args:
+        schedule: the forward bridge.
+        steps: number of network calls.
+        eta: 0 for a deterministic sampler, 1 for the published stochastic one.
+        spacing: see `step_times`.
+
+    Raises:
+        ValueError: steps or eta are out of range.
+    """
+    if not 0.0 <= eta <= 1.0:
+        raise ValueError(f"eta must lie in 0..1, got {eta}")
+    m, variance = schedule.m(), schedule.variance()
+    visited = step_times(schedule.times, steps, spacing)
+    table = []
+    for t, n in itertools.pairwise(visited):
+        ratio = ((1.0 - m[t]) / (1.0 - m[n])) ** 2
+        s2 = eta**2 * max(variance[t] - variance[n] * ratio, 0.0) * variance[n] / variance[t]
+        k = math.sqrt(max(variance[n] - s2, 0.0) / variance[t])
+        table.append(
+            BridgeStep(
+                t=t,
+                a=float((1.0 - m[n]) - k * (1.0 - m[t])),
+                b=float(m[n] - k * m[t]),
+                c=float(k),
+                s=float(math.sqrt(s2)),
+            )
+        )
+    table.append(BridgeStep(t=visited[-1], a=1.0, b=0.0, c=0.0, s=0.0))
+    return table
+
+
+def predicted_x0(x_t: A, grad: A) -> A:
+    """x0_hat from the network's "grad" output: `x_t - grad`. Any shape."""
+    return x_t - grad
+
+
+def reverse_step(step: BridgeStep, x0_hat: A, y: A, x_t: A, noise: A) -> A:
+    """`a x0_hat + b y + c x_t + s noise` for numpy arrays or torch tensors of one shape."""
+    return step.a * x0_hat + step.b * y + step.c * x_t + step.s * noise

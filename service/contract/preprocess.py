@@ -1,0 +1,125 @@
+"""Chip -> EncoderInput: denoise, turn upright, resize, normalise, measure.
+
+One code path for training, evaluation and serving; every constant comes from the manifest's
+`PreprocessSpec`. With the default spec it is the published MOS / TransOSS pipeline bit for bit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.contract.chip import Chip, Modality
+from service.contract.manifest import PreprocessSpec, SizeTokenSpec
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInput:
+    """What the encoder graph takes for one chip.
+
+    Attributes:
+        pixels: float32 `[3, H, W]`, normalised.
+        modality: as which sensor the pixels are read.
+        size_token: float32 `[3]`, see `size_token`.
+    """
+
+    pixels: NDArray[np.float32]
+    modality: Modality
+    size_token: NDArray[np.float32]
+
+
+def denoise_sar(amplitude: NDArray[np.float32], percentile: float = 5.0) -> Picture:
+    """Suppress speckle and sea clutter, which sit in the low values (MOS, SAR denoise).
+
+    `(x - p) / (max - p + 1e-8) * 255`, clipped to 0..255 and truncated.
+
+    Args:
+        amplitude: float32 `[H, W]`, finite.
+        percentile: the percentile of the chip that becomes 0.
+
+    Returns:
+        uint8 `[H, W]`.
+    """
+    low = np.percentile(amplitude, percentile)
+    scaled = (amplitude - low) / (amplitude.max() - low + 1e-8) * 255
+    return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
+
+
+def to_picture(chip: Chip, spec: PreprocessSpec) -> Picture:
+    """The chip as the encoder's eye sees it before resizing: uint8 `[H, W, 3]`, H >= W.
+
+    SAR is denoised and repeated to three channels. A chip wider than tall is turned by 90
+    degrees, because the models expect the ship's long axis upright; the bow may point either way.
+    """
+    if chip.modality is Modality.SAR:
+        grey = denoise_sar(chip.pixels.astype(np.float32, copy=False), spec.denoise_percentile)
+        picture = np.repeat(grey[:, :, None], 3, axis=2)
+    else:
+        picture = chip.pixels.astype(np.uint8, copy=False)
+    height, width = picture.shape[:2]
+    return picture if height >= width else np.ascontiguousarray(np.rot90(picture))
+
+
+def picture_to_pixels(
+    picture: Picture, modality: Modality, spec: PreprocessSpec
+) -> NDArray[np.float32]:
+    """Resize (Pillow bilinear with antialias, on uint8) and normalise.
+
+    Args:
+        picture: uint8 `[h, w, 3]` of any size.
+        modality: decides whether the SAR exponent applies.
+        spec: target size and normalisation.
+
+    Returns:
+        float32 `[3, H, W]`.
+    """
+    resized = Image.fromarray(picture).resize((spec.width, spec.height), Image.Resampling.BILINEAR)
+    return normalise(np.asarray(resized), modality, spec)
+
+
+def normalise(resized: Picture, modality: Modality, spec: PreprocessSpec) -> NDArray[np.float32]:
+    """uint8 `[H, W, 3]` at the encoder's size -> float32 `[3, H, W]`."""
+    unit = resized.astype(np.float32) / np.float32(255)
+    if modality is Modality.SAR and spec.sar_exponent != 1.0:
+        unit = unit ** np.float32(spec.sar_exponent)
+    if spec.normalisation == "per_chip":
+        unit = (unit - unit.mean()) / (unit.std() + np.float32(1e-3))
+    else:
+        mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+        unit = (unit - mean) / std
+    return np.ascontiguousarray(unit.transpose(2, 0, 1), dtype=np.float32)
+
+
+def size_token(length_m: float, width_m: float, spec: SizeTokenSpec) -> NDArray[np.float32]:
+    """The ship's size for the encoder (TransOSS, SSE).
+
+    `((w/93 - 0.434)/0.031, (h/427 - 0.461)/0.031, h/w)` with the published constants.
+
+    Args:
+        length_m: the chip's long side in metres, positive.
+        width_m: the chip's short side in metres, positive.
+        spec: the constants.
+
+    Returns:
+        float32 `[3]`: width, length, aspect.
+    """
+    return np.array(
+        [
+            (width_m / spec.width_scale_m - spec.width_mean) / spec.width_std,
+            (length_m / spec.length_scale_m - spec.length_mean) / spec.length_std,
+            length_m / width_m,
+        ],
+        dtype=np.float32,
+    )
+
+
+def prepare(chip: Chip, spec: PreprocessSpec) -> EncoderInput:
+    """The whole way from a decoded chip to the encoder's input."""
+    return EncoderInput(
+        pixels=picture_to_pixels(to_picture(chip, spec), chip.modality, spec),
+        modality=chip.modality,
+        size_token=size_token(chip.length_m, chip.width_m, spec.size_token),
+    )
