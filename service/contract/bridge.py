@@ -14,7 +14,7 @@ arithmetic operators on what they are given.
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,6 @@ from numpy.typing import NDArray
 M_MIN, M_MAX = 0.001, 0.999
 
 Spacing = Literal["trailing", "published"]
-
-
-A = TypeVar("A", bound=Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +127,11 @@ def coefficient_table(
     return table
 
 
-def predicted_x0(x_t: A, grad: A) -> A:
+def predicted_x0(x_t: Any, grad: Any) -> Any:
     """x0_hat from the network's "grad" output: `x_t - grad`. Any shape."""
     return x_t - grad
 
 
-def reverse_step(step: BridgeStep, x0_hat: A, y: A, x_t: A, noise: A) -> A:
+def reverse_step(step: BridgeStep, x0_hat: Any, y: Any, x_t: Any, noise: Any) -> Any:
     """`a x0_hat + b y + c x_t + s noise` for numpy arrays or torch tensors of one shape."""
     return step.a * x0_hat + step.b * y + step.c * x_t + step.s * noise
