@@ -1,0 +1,153 @@
+"""What the use cases need from the outside, as Protocols; adapters live in other rooms."""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.chip import Chip
+from service.contract.embedding import EmbeddedChip
+from service.identity.records import (
+    EmbeddedSighting,
+    GalleryCounts,
+    Sighting,
+    SightingFilter,
+    Vessel,
+    VesselFilter,
+    VesselHit,
+    VesselPage,
+    VesselState,
+)
+
+
+class ChipEmbedder(Protocol):
+    """Denoise, encode, translate, fuse. Safe to call from many threads."""
+
+    @property
+    def bundle_id(self) -> str: ...
+
+    def embed(self, chip: Chip) -> EmbeddedChip:
+        """Raises OverloadedError when too many chips are waiting."""
+        ...
+
+    def imagine(self, chip: Chip) -> NDArray[np.uint8]:
+        """Pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
+
+        Raises:
+            InvalidRequestError: the chip is SAR, or the bundle has no translator.
+        """
+        ...
+
+
+class Gallery(Protocol):
+    """Vessels, and the embedded sightings of one bundle. Safe to call from many threads.
+
+    Every writing method returns only when the change would survive a crash. All raise
+    `StoreUnavailableError` when the store does not answer and `StoreFullError` when it is full;
+    nothing is then acknowledged.
+    """
+
+    def put_vessel(self, vessel: Vessel) -> None:
+        """Insert or replace."""
+        ...
+
+    def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
+        """The vessels that exist among `ids`, in any state."""
+        ...
+
+    def find_by_imo(self, imo: str) -> list[Vessel]:
+        """Vessels in any state that carry this IMO number."""
+        ...
+
+    def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]: ...
+
+    def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
+        """Visible vessels only.
+
+        Raises:
+            InvalidRequestError: the cursor is not one that an earlier page returned.
+        """
+        ...
+
+    def delete_vessel(self, vessel_id: UUID) -> None:
+        """Forget the vessel record alone; absent is fine."""
+        ...
+
+    def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
+        """Insert or replace, all or none, as sightings of `vessel` (None: identity open)."""
+        ...
+
+    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel) -> None:
+        """Give sightings to another vessel; ids and embeddings stay."""
+        ...
+
+    def sync_vessel(self, vessel: Vessel) -> None:
+        """Refresh what the vessel's sightings know of it (type, registered length)."""
+        ...
+
+    def get_sighting(self, sighting_id: UUID) -> Sighting | None: ...
+
+    def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
+        """All sightings of these vessels, ordered by recording time."""
+        ...
+
+    def delete_sightings(self, ids: Collection[UUID]) -> None:
+        """Absent ids are fine."""
+        ...
+
+    def uses_chip(self, chip_sha256: str) -> bool:
+        """Whether any sighting still refers to these bytes."""
+        ...
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        where: SightingFilter,
+        vessels: int,
+        sightings_per_vessel: int = 3,
+    ) -> list[VesselHit]:
+        """The most similar visible vessels, best first, grouped from their sightings.
+
+        Args:
+            vector: float32 `[D]`, unit length.
+            where: which enrolled sightings count.
+            vessels: at most this many vessels.
+            sightings_per_vessel: at most this many hits for each.
+        """
+        ...
+
+    def counts(self) -> GalleryCounts: ...
+
+    def ping(self) -> None:
+        """Reach the store, or raise `StoreUnavailableError`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ChipStore(Protocol):
+    """Original chips by the SHA-256 of their bytes. Safe to call from many threads."""
+
+    def put(self, data: bytes) -> str:
+        """Keep the bytes durably and return their SHA-256; a repeat changes nothing."""
+        ...
+
+    def get(self, sha256: str) -> bytes:
+        """Raises NotFoundError when unknown, StoreUnavailableError when damaged or unreadable."""
+        ...
+
+    def delete(self, sha256: str) -> None:
+        """Absent is fine."""
+        ...
+
+    def ping(self) -> None: ...
+
+
+class EmbeddingCache(Protocol):
+    """Embeddings by a key of (bundle, modality, GSD, band, chip digest); may forget any time."""
+
+    def get(self, key: str) -> NDArray[np.float32] | None: ...
+
+    def put(self, key: str, vector: NDArray[np.float32]) -> None: ...
