@@ -1,0 +1,58 @@
+"""The pictures at the two ends of the bridge: optical in, pseudo-SAR out.
+
+Training scales its pictures with the same functions as serving.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.contract.preprocess import Picture
+
+LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+
+
+def bridge_picture(picture: Picture, height: int, width: int) -> NDArray[np.float32]:
+    """Resize (Pillow bilinear with antialias, on uint8) and scale to -1..1.
+
+    Args:
+        picture: uint8 `[h, w, 3]` of any size, from `preprocess.to_picture`.
+        height: rows of the translator.
+        width: columns of the translator.
+
+    Returns:
+        float32 `[3, height, width]`: the condition of an optical picture, or, for a denoised SAR
+        picture, the end x0 that the translator learns to reach.
+    """
+    resized = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+    unit = np.asarray(resized, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+    return np.ascontiguousarray(unit.transpose(2, 0, 1))
+
+
+def bridge_start(condition: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Where the bridge starts: y.
+
+    Args:
+        condition: float32 `[..., 3, h, w]`, from `bridge_picture`.
+        channels: 1 for the luminance (ITU-R BT.601), 3 for the picture itself.
+
+    Returns:
+        float32 `[..., channels, h, w]`.
+    """
+    if channels == 3:
+        return condition
+    luminance = np.tensordot(LUMINANCE, condition, axes=(0, condition.ndim - 3))
+    return np.asarray(np.expand_dims(luminance, -3), dtype=np.float32)
+
+
+def pseudo_sar_picture(x0: NDArray[np.float32]) -> Picture:
+    """The end of the bridge as grey pictures.
+
+    Args:
+        x0: float32 `[..., C, h, w]` around -1..1; values outside are clipped.
+
+    Returns:
+        uint8 `[..., h, w]`, the mean over the channels.
+    """
+    grey = x0.mean(axis=-3)
+    return np.asarray(np.rint(np.clip((grey + 1.0) * 127.5, 0, 255)), dtype=np.uint8)
