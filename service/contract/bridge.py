@@ -13,6 +13,7 @@ arithmetic operators on what they are given.
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,7 +70,7 @@ def step_times(times: int, steps: int, spacing: Spacing = "trailing") -> list[in
 
     Args:
         times: T.
-        steps: number of network calls, 1 to T.
+        steps: number of network calls, 1 to T - 1 (to T for `published`).
         spacing: `trailing` spaces calls evenly from T-1 and never spends one at t = 0;
             `published` is the upstream list, which ends in 1, 0 and needs at least 3 steps.
 
@@ -82,8 +83,8 @@ def step_times(times: int, steps: int, spacing: Spacing = "trailing") -> list[in
         stride = (times - 1) / (steps - 2)
         middle = [int(t) for t in np.arange(times - 1, 1, -stride)]
         return [*middle, 1, 0]
-    if not 1 <= steps <= times:
-        raise ValueError(f"expected 1..{times} steps, got {steps}")
+    if not 1 <= steps < times:
+        raise ValueError(f"expected 1..{times - 1} steps, got {steps}")
     return [round(t) for t in np.linspace(times - 1, 0, steps + 1)[:-1]]
 
 
@@ -135,3 +136,28 @@ def predicted_x0(x_t: Any, grad: Any) -> Any:
 def reverse_step(step: BridgeStep, x0_hat: Any, y: Any, x_t: Any, noise: Any) -> Any:
     """`a x0_hat + b y + c x_t + s noise` for numpy arrays or torch tensors of one shape."""
     return step.a * x0_hat + step.b * y + step.c * x_t + step.s * noise
+
+
+def reverse_bridge(
+    predict_grad: Callable[[Any, int], Any],
+    y: Any,
+    steps: Sequence[BridgeStep],
+    draw_noise: Callable[[], Any],
+) -> Any:
+    """Walk from y to x0 along a coefficient table.
+
+    Args:
+        predict_grad: the network with its condition bound: (x_t, t) -> grad, shaped like y.
+        y: the optical ends, numpy array or torch tensor `[K, C, h, w]`.
+        steps: see `coefficient_table`.
+        draw_noise: standard normal noise shaped like y; called once for every step with s > 0.
+
+    Returns:
+        x0, shaped like y.
+    """
+    x_t = y
+    for step in steps:
+        x0_hat = predicted_x0(x_t, predict_grad(x_t, step.t))
+        noise = draw_noise() if step.s > 0 else 0.0
+        x_t = reverse_step(step, x0_hat, y, x_t, noise)
+    return x_t

@@ -1,0 +1,55 @@
+"""Pictures into the bridge and out of it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from service.contract.translation import bridge_picture, bridge_start, pseudo_sar_picture
+
+
+def test_every_grey_value_survives_the_way_in_and_out() -> None:
+    values = np.arange(256, dtype=np.uint8).reshape(32, 8)
+    signed = bridge_picture(np.repeat(values[:, :, None], 3, axis=2), 32, 8)
+    assert signed.dtype == np.float32
+    assert signed.min() == -1.0
+    assert signed.max() == 1.0
+    assert np.array_equal(pseudo_sar_picture(signed), values)
+
+
+@given(st.floats(-10, 10, width=32))
+def test_values_outside_the_range_are_clipped(value: float) -> None:
+    expected = min(max((value + 1) * 127.5, 0), 255)
+    written = int(pseudo_sar_picture(np.full((1, 1, 1), value, np.float32))[0, 0])
+    assert abs(written - expected) <= 0.5 + 1e-4
+
+
+def test_the_resize_is_pillows_bilinear() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (90, 31, 3), dtype=np.uint8)
+    resized = Image.fromarray(picture).resize((16, 64), Image.Resampling.BILINEAR)
+    signed = bridge_picture(picture, 64, 16)
+    assert signed.shape == (3, 64, 16)
+    assert np.allclose((signed + 1) * 127.5, np.asarray(resized).transpose(2, 0, 1), atol=1e-4)
+
+
+def test_one_channel_starts_from_the_luminance() -> None:
+    condition = np.random.default_rng(0).uniform(-1, 1, (2, 3, 8, 4)).astype(np.float32)
+    y = bridge_start(condition, channels=1)
+    expected = 0.299 * condition[:, 0] + 0.587 * condition[:, 1] + 0.114 * condition[:, 2]
+    assert y.shape == (2, 1, 8, 4)
+    assert y.dtype == np.float32
+    assert np.allclose(y[:, 0], expected, atol=1e-6)
+    assert np.allclose(bridge_start(condition[0], channels=1), y[0], atol=1e-6)
+
+
+def test_three_channels_start_from_the_picture_itself() -> None:
+    condition = np.random.default_rng(0).uniform(-1, 1, (3, 8, 4)).astype(np.float32)
+    assert np.array_equal(bridge_start(condition, channels=3), condition)
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+def test_pseudo_sar_is_the_mean_over_channels(samples: int) -> None:
+    x0 = np.stack([np.full((4, 2), v, np.float32) for v in (-1.0, 0.2, 0.9)])
+    pictures = pseudo_sar_picture(np.repeat(x0[None], samples, axis=0))
+    assert np.array_equal(pictures, np.full((samples, 4, 2), 132, np.uint8))
