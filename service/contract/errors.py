@@ -69,3 +69,15 @@ class BundleError(CrossfixError):
     """The bundle is incomplete, tampered with, or not usable by this version."""
 
     kind = "bundle"
+
+
+class TranslationError(ChipError):
+    """No pseudo-SAR picture can be imagined: the chip is SAR, or the bundle has no translator."""
+
+    kind = "chip-translation"
+
+
+class OverloadedError(CrossfixError):
+    """The queue is full, closing, or did not answer in time; asking again later may succeed."""
+
+    kind = "overloaded"

@@ -1,0 +1,217 @@
+"""A bundle on disk: read and verify it, write it atomically, name it by its content."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.contract.errors import BundleError
+from service.contract.manifest import FORMAT_VERSION, FileSpec, Manifest
+
+MANIFEST_NAME = "manifest.json"
+BUNDLE_ID_LENGTH = 16
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes:
+        path: the folder.
+        manifest: its validated manifest.
+        bundle_id: 16 hexadecimal digits over the manifest, which lists the hash of every file;
+            two bundles with one id hold the same bytes.
+    """
+
+    path: Path
+    manifest: Manifest
+    bundle_id: str
+
+    def file(self, name: str) -> Path:
+        """Path of a file that the manifest lists."""
+        if name not in self.manifest.files:
+            raise BundleError(f"bundle {self.path} lists no file {name!r}")
+        return self.path / name
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read a bundle and verify its schema, its list of files, their sizes and hashes.
+
+    Raises:
+        BundleError: the folder or its manifest is missing, malformed or of another format, a
+            file is missing, not listed, of another size or content, or has an unsafe name.
+    """
+    document = _read_manifest(path / MANIFEST_NAME)
+    manifest = _validate(document, path)
+    for name in manifest.files:
+        _require_safe_name(name)
+    present = set(_walk(path)) - {MANIFEST_NAME}
+    if missing := sorted(manifest.files.keys() - present):
+        raise BundleError(f"bundle {path} is incomplete: {missing} are listed but missing")
+    if extra := sorted(present - manifest.files.keys()):
+        raise BundleError(f"bundle {path} holds files that its manifest does not list: {extra}")
+    for name, expected in manifest.files.items():
+        _verify_file(path / name, expected)
+    return Bundle(path, manifest, content_id(document))
+
+
+def write_bundle(
+    folder: Path,
+    manifest_without_files: Mapping[str, Any],
+    files: Mapping[str, bytes | Path],
+    *,
+    replace: bool = False,
+) -> Bundle:
+    """Write a bundle beside its place, verify it there, then rename it into place.
+
+    Args:
+        folder: where the bundle shall stand; its parent is created.
+        manifest_without_files: every field of `Manifest` but `files`, as values pydantic takes.
+        files: content, or the path of a file to copy, by name inside the bundle.
+        replace: take the place of an older bundle in `folder`.
+
+    Raises:
+        BundleError: the manifest does not validate, a name is unsafe, or `folder` is taken.
+    """
+    if folder.exists() and not replace:
+        raise BundleError(f"{folder} exists already; choose another folder or replace it")
+    if folder.exists() and not (folder / MANIFEST_NAME).is_file():
+        raise BundleError(f"{folder} is not a bundle and is not replaced")
+    for name in files:
+        _require_safe_name(name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        staged = scratch / "bundle"
+        _write_files(staged, files)
+        specs = {name: _describe(staged / name) for name in sorted(files)}
+        manifest = _validate({**manifest_without_files, "files": specs}, folder)
+        text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+        _write_durably(staged / MANIFEST_NAME, text.encode())
+        bundle = open_bundle(staged)
+        if folder.exists():
+            folder.rename(scratch / "replaced")
+        staged.rename(folder)
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Bundle(folder, bundle.manifest, bundle.bundle_id)
+
+
+def content_id(document: Mapping[str, Any]) -> str:
+    """The bundle id: SHA-256 of the manifest as canonical JSON, shortened.
+
+    Canonical means sorted keys and no white space, so that layout does not matter. The document
+    is hashed as it stands in the file, not as the schema reads it: a schema that learns a new
+    optional field leaves the ids of older bundles alone.
+    """
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:BUNDLE_ID_LENGTH]
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not path.parent.is_dir():
+        raise BundleError(f"there is no bundle at {path.parent}: not a folder")
+    if not path.is_file():
+        raise BundleError(f"bundle {path.parent} has no {MANIFEST_NAME}")
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BundleError(f"{path} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise BundleError(f"{path} must hold a JSON object, got {type(document).__name__}")
+    return document
+
+
+def _validate(document: Mapping[str, Any], path: Path) -> Manifest:
+    version = document.get("format_version", FORMAT_VERSION)
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"bundle {path} has format {version!r}; this version reads format {FORMAT_VERSION}"
+        )
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'manifest'}: {e['msg']}" for e in error.errors()
+        )
+        raise BundleError(f"the manifest of bundle {path} is not valid: {reasons}") from error
+
+
+def _require_safe_name(name: str) -> None:
+    """A file name is a relative POSIX path that stays inside the bundle."""
+    parts = PurePosixPath(name).parts
+    unsafe = (
+        not parts
+        or name != "/".join(parts)
+        or name.startswith("/")
+        or ".." in parts
+        or any(character in name for character in "\\:\0")
+        or name == MANIFEST_NAME
+    )
+    if unsafe:
+        raise BundleError(
+            f"file name {name!r} is not allowed in a bundle; use a plain relative path"
+        )
+
+
+def _walk(path: Path) -> Iterator[str]:
+    """Relative POSIX names of everything in the folder but its sub-folders."""
+    for entry in sorted(path.rglob("*")):
+        if entry.is_symlink():
+            raise BundleError(f"{entry} is a symbolic link; a bundle holds plain files only")
+        if not entry.is_dir():
+            yield entry.relative_to(path).as_posix()
+
+
+def _verify_file(path: Path, expected: FileSpec) -> None:
+    found = _describe(path)
+    if found.size_bytes != expected.size_bytes:
+        raise BundleError(
+            f"{path} has {found.size_bytes} bytes, its manifest says {expected.size_bytes}"
+        )
+    if found.sha256 != expected.sha256:
+        raise BundleError(
+            f"{path} was changed: its SHA-256 is {found.sha256}, "
+            f"its manifest says {expected.sha256}"
+        )
+
+
+def _describe(path: Path) -> FileSpec:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return FileSpec(sha256=digest.hexdigest(), size_bytes=path.stat().st_size)
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes | Path]) -> None:
+    folder.mkdir()
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        _write_durably(folder / name, data)
+    _sync_folder(folder)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
