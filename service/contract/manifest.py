@@ -137,13 +137,16 @@ class OpenSetPoint(Frozen):
 class CalibrationSpec(Frozen):
     """Evidence -> probability, and the probabilities at which a verdict changes.
 
-    `match` weighs the best candidate of a gallery search, `verify` a lone pair of chips.
-    A top probability of at least `confident_from` is a confident match; below
+    `match` weighs candidates of a gallery search, `verify` a lone pair of chips, both across
+    sensors. The `_same_sensor` weights do so for two chips of one sensor; a bundle without them
+    compares across sensors only. A top probability of at least `confident_from` is a confident match; below
     `no_match_below` the honest answer is none.
     """
 
     match: LogisticSpec
     verify: LogisticSpec
+    match_same_sensor: LogisticSpec | None = None
+    verify_same_sensor: LogisticSpec | None = None
     confident_from: float = Field(ge=0, le=1)
     no_match_below: float = Field(ge=0, le=1)
     fitted_on: str

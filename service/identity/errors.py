@@ -31,12 +31,6 @@ class InvalidRequestError(CrossfixError):
     kind = "invalid-request"
 
 
-class OverloadedError(CrossfixError):
-    """Too much is waiting already; the same request may succeed later."""
-
-    kind = "overloaded"
-
-
 class StoreUnavailableError(CrossfixError):
     """A store does not answer; nothing was acknowledged."""
 

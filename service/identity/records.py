@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated
 from uuid import UUID
 
 import numpy as np
@@ -14,10 +14,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from service.contract.chip import GsdSource, Modality
 from service.identity.identifiers import meaningful, normalise_imo, normalise_mmsi
 
+
+def as_utc(time: datetime) -> datetime:
+    """A time in UTC; one without an offset is taken to be UTC."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+UtcTime = Annotated[datetime, AfterValidator(as_utc)]
 Imo = Annotated[str, AfterValidator(normalise_imo)]
 Mmsi = Annotated[str, AfterValidator(normalise_mmsi)]
 Text = Annotated[str, Field(max_length=200), AfterValidator(meaningful)]
-Aware = Annotated[datetime, Field(description="time with UTC offset")]
 
 
 class Record(BaseModel):
@@ -53,20 +59,22 @@ class Provenance(Record):
     """Where an attribute came from and as of when."""
 
     source: str = Field(max_length=500)
-    as_of: datetime
+    as_of: UtcTime
 
 
 class VesselState(StrEnum):
     """Where a vessel stands in a change of several writes.
 
-    Only `active` and `syncing` vessels are visible. Anything else is a change that was never
-    acknowledged; recovery finishes or undoes it.
+    Only `active` and `syncing` vessels are visible. `enrolling`, `syncing` and `deleting` are
+    changes under way; if they were never acknowledged, recovery finishes or undoes them. `merged`
+    is what remains of a vessel that became part of another.
     """
 
     ENROLLING = "enrolling"
     ACTIVE = "active"
     SYNCING = "syncing"
     DELETING = "deleting"
+    MERGED = "merged"
 
     @property
     def visible(self) -> bool:
@@ -74,14 +82,19 @@ class VesselState(StrEnum):
 
 
 class Vessel(VesselAttributes):
-    """A vessel. Its identity is `id` alone and never hangs on a transponder number."""
+    """A vessel. Its identity is `id` alone and never hangs on a transponder number.
+
+    `merged_into` names the vessel that took this one's sightings, `split_from` the vessel that
+    this one's first sightings were taken from.
+    """
 
     id: UUID
     provenance: dict[str, Provenance] = Field(default_factory=dict)
-    created_at: datetime
-    updated_at: datetime
+    created_at: UtcTime
+    updated_at: UtcTime
     state: VesselState = VesselState.ACTIVE
     merged_into: UUID | None = None
+    split_from: UUID | None = None
 
     def attributes(self) -> VesselAttributes:
         return VesselAttributes.model_validate(self.model_dump(include=set(ATTRIBUTE_NAMES)))
@@ -97,7 +110,7 @@ class Sighting(Record):
     id: UUID
     vessel_id: UUID | None
     modality: Modality
-    captured_at: datetime | None = None
+    captured_at: UtcTime | None = None
     position: GeoPoint | None = None
     sensor: str | None = Field(None, max_length=200)
     gsd_m: float = Field(gt=0)
@@ -110,7 +123,7 @@ class Sighting(Record):
     licence: str | None = Field(None, max_length=500)
     chip_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bundle_id: str
-    recorded_at: datetime
+    recorded_at: UtcTime
     warnings: tuple[str, ...] = ()
 
 
@@ -242,7 +255,3 @@ class Match(Record):
     query: Sighting
     gallery: GalleryCounts
     stored: bool
-
-
-Json = dict[str, Any]
-StoreName = Literal["gallery", "chips"]

@@ -1,0 +1,190 @@
+"""Changing what is registered: correct, remove, merge, split. Crash-safe, see `recovery.py`."""
+
+import threading
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from pydantic import Field
+
+from service.identity.enrol import DEFAULT_SOURCE, Enrolled, refuse_known_imo, visible_vessel
+from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
+from service.identity.observe import Clock
+from service.identity.ports import Gallery
+from service.identity.records import (
+    ATTRIBUTE_NAMES,
+    Provenance,
+    UtcTime,
+    Vessel,
+    VesselAttributes,
+    VesselState,
+)
+from service.identity.recovery import Recovery
+
+
+class VesselPatch(VesselAttributes):
+    """New values for some attributes; an explicit null makes an attribute unknown."""
+
+    source: str | None = Field(None, max_length=500)
+    as_of: UtcTime | None = None
+
+    def changes(self) -> dict[str, object]:
+        """The attributes that were sent, null included."""
+        sent = self.model_fields_set & set(ATTRIBUTE_NAMES)
+        return self.model_dump(include=sent)
+
+
+class Curation:
+    """The use cases behind `PATCH`, `DELETE`, `merge` and `split` of the gallery."""
+
+    def __init__(
+        self, gallery: Gallery, recovery: Recovery, now: Clock, writing: threading.RLock
+    ) -> None:
+        self._gallery = gallery
+        self._recovery = recovery
+        self._now = now
+        self._writing = writing
+
+    def update(self, vessel_id: UUID, patch: VesselPatch) -> Vessel:
+        """Change attributes and remember where the new values came from.
+
+        Raises:
+            NotFoundError: no such vessel.
+            ConflictError: another vessel carries the new IMO number.
+        """
+        with self._writing:
+            known = visible_vessel(self._gallery, vessel_id)
+            changes = patch.changes()
+            if not changes:
+                raise InvalidRequestError("nothing to change was sent")
+            changed = self._with_changes(known, changes, patch)
+            refuse_known_imo(self._gallery, changed)
+            self._gallery.put_vessel(changed)
+            return self._recovery.finish_sync(changed)
+
+    def delete(self, vessel_id: UUID) -> None:
+        """Remove a vessel, its sightings, and chips that nothing else refers to.
+
+        Raises:
+            NotFoundError: no such vessel.
+        """
+        with self._writing:
+            known = visible_vessel(self._gallery, vessel_id)
+            leaving = self._in_state(known, VesselState.DELETING)
+            self._gallery.put_vessel(leaving)
+            self._recovery.finish_delete(leaving)
+
+    def remove_chip(self, vessel_id: UUID, sighting_id: UUID) -> None:
+        """Remove one sighting of a vessel.
+
+        Raises:
+            NotFoundError: no such vessel, or the sighting is not one of this vessel.
+        """
+        with self._writing:
+            visible_vessel(self._gallery, vessel_id)
+            sighting = self._gallery.get_sighting(sighting_id)
+            if sighting is None or sighting.vessel_id != vessel_id:
+                raise NotFoundError(f"vessel {vessel_id} has no sighting {sighting_id}")
+            self._gallery.delete_sightings([sighting_id])
+            self._recovery.forget_chips([sighting])
+
+    def merge(self, survivor_id: UUID, other_id: UUID) -> Enrolled:
+        """Two records turn out to be one ship: `other` becomes part of `survivor`.
+
+        The survivor's attributes stay; what it does not know it learns from the other.
+
+        Raises:
+            NotFoundError: one of them is not registered.
+            InvalidRequestError: both are the same vessel.
+            ConflictError: both carry an IMO number, and they differ.
+        """
+        if survivor_id == other_id:
+            raise InvalidRequestError("a vessel cannot be merged with itself")
+        with self._writing:
+            survivor = visible_vessel(self._gallery, survivor_id)
+            other = visible_vessel(self._gallery, other_id)
+            if survivor.imo and other.imo and survivor.imo != other.imo:
+                raise ConflictError(
+                    f"the vessels carry different IMO numbers ({survivor.imo}, {other.imo}); "
+                    "correct one of them first",
+                    other.id,
+                )
+            learnt = self._learn(survivor, other)
+            leaving = self._in_state(other, VesselState.DELETING, merged_into=survivor_id)
+            self._gallery.put_vessel(leaving)
+            self._gallery.put_vessel(learnt)
+            self._recovery.finish_merge(leaving)
+            return self._with_sightings(self._recovery.finish_sync(learnt), created=False)
+
+    def split(
+        self, vessel_id: UUID, sighting_ids: Sequence[UUID], attributes: VesselPatch
+    ) -> Enrolled:
+        """Some sightings of a vessel turn out to be another ship: they become a new vessel.
+
+        Raises:
+            NotFoundError: no such vessel, or a sighting is not one of this vessel.
+            InvalidRequestError: no sighting was named, or all of them.
+            ConflictError: another vessel carries the IMO number.
+        """
+        with self._writing:
+            known = visible_vessel(self._gallery, vessel_id)
+            own = {s.id for s in self._gallery.sightings_of([vessel_id])}
+            asked = set(sighting_ids)
+            if strangers := asked - own:
+                raise NotFoundError(f"vessel {vessel_id} has no sighting {min(strangers)}")
+            if not asked or asked == own:
+                raise InvalidRequestError("name some sightings of the vessel, but not all of them")
+            now = self._now()
+            blank = Vessel(id=uuid4(), created_at=now, updated_at=now, split_from=known.id)
+            new = self._with_changes(blank, attributes.changes(), attributes)
+            refuse_known_imo(self._gallery, new)
+            self._gallery.put_vessel(self._in_state(new, VesselState.ENROLLING))
+            self._gallery.move_sightings(sorted(asked), new)
+            active = self._in_state(new, VesselState.ACTIVE)
+            self._gallery.put_vessel(active)
+            return self._with_sightings(active, created=True)
+
+    def _with_changes(
+        self, vessel: Vessel, changes: dict[str, object], patch: VesselPatch
+    ) -> Vessel:
+        now = self._now()
+        origin = Provenance(source=patch.source or DEFAULT_SOURCE, as_of=patch.as_of or now)
+        provenance = {
+            name: origin if name in changes else old
+            for name, old in (vessel.provenance | dict.fromkeys(changes, origin)).items()
+        }
+        return vessel.model_copy(
+            update={
+                **changes,
+                "provenance": provenance,
+                "updated_at": now,
+                "state": VesselState.SYNCING,
+            }
+        )
+
+    def _learn(self, survivor: Vessel, other: Vessel) -> Vessel:
+        missing = {
+            name: getattr(other, name)
+            for name in ATTRIBUTE_NAMES
+            if getattr(survivor, name) is None and getattr(other, name) is not None
+        }
+        provenance = survivor.provenance | {
+            name: other.provenance[name] for name in missing if name in other.provenance
+        }
+        return survivor.model_copy(
+            update={
+                **missing,
+                "provenance": provenance,
+                "updated_at": self._now(),
+                "state": VesselState.SYNCING,
+            }
+        )
+
+    def _in_state(
+        self, vessel: Vessel, state: VesselState, merged_into: UUID | None = None
+    ) -> Vessel:
+        return vessel.model_copy(
+            update={"state": state, "merged_into": merged_into, "updated_at": self._now()}
+        )
+
+    def _with_sightings(self, vessel: Vessel, created: bool) -> Enrolled:
+        return Enrolled(vessel, self._gallery.sightings_of([vessel.id]), created)

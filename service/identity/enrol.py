@@ -1,0 +1,204 @@
+"""Registering vessels and their chips, so that a crash at any point leaves nothing half-visible.
+
+Order of writes for a new vessel: chips, vessel as `enrolling` (invisible), sightings, vessel as
+`active`. Sightings added to a known vessel are one atomic write. See `recovery.py`.
+"""
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from pydantic import Field
+
+from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
+from service.identity.observe import ChipUpload, Clock, Observation, Observer
+from service.identity.ports import ChipStore, Gallery
+from service.identity.records import (
+    ATTRIBUTE_NAMES,
+    Provenance,
+    Sighting,
+    UtcTime,
+    Vessel,
+    VesselAttributes,
+    VesselState,
+)
+from service.identity.recovery import Recovery
+
+VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
+DEFAULT_SOURCE = "api"
+
+
+class NewVessel(VesselAttributes):
+    """A vessel to register.
+
+    `id` may be chosen by the sender; without it the id is derived from attributes and chips. In
+    both cases a repeated request changes nothing. `source` and `as_of` hold for every attribute.
+    """
+
+    id: UUID | None = None
+    source: str | None = Field(None, max_length=500)
+    as_of: UtcTime | None = None
+
+    def said(self) -> dict[str, object]:
+        """The attributes that were given, as JSON values."""
+        return self.model_dump(mode="json", include=set(ATTRIBUTE_NAMES), exclude_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A vessel with its sightings; `created` tells whether this request registered it."""
+
+    vessel: Vessel
+    sightings: Sequence[Sighting]
+    created: bool
+
+
+class Enrolment:
+    """The use case behind `POST /gallery` and `POST /gallery/{vessel_id}/chips`.
+
+    `writing` is shared with the other writing use cases of this process: one change at a time.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        chips: ChipStore,
+        observer: Observer,
+        recovery: Recovery,
+        now: Clock,
+        writing: threading.RLock,
+    ) -> None:
+        self._gallery = gallery
+        self._chips = chips
+        self._observer = observer
+        self._recovery = recovery
+        self._now = now
+        self._writing = writing
+
+    def enrol(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Enrolled:
+        """Register a vessel with one or more chips.
+
+        Raises:
+            InvalidRequestError: no chip, or one chip twice.
+            ChipError: a chip cannot be used; no chip of the request is kept.
+            ConflictError: another vessel carries this IMO number, or `id` is taken.
+            OverloadedError, StoreUnavailableError, StoreFullError: nothing was acknowledged.
+        """
+        refuse_none_or_twins(uploads)
+        vessel = self._vessel(new, uploads)
+        refuse_known_imo(self._gallery, vessel)
+        seen = [self._observer.observe(upload) for upload in uploads]
+        with self._writing:
+            known = self._known(vessel)
+            if known is None:
+                self._register(vessel, seen)
+            elif known.attributes() != vessel.attributes():
+                raise ConflictError(
+                    f"vessel {known.id} is registered with other attributes; "
+                    "change them with PATCH",
+                    known.id,
+                )
+            else:
+                self._keep(known, seen)
+            return self._enrolled(vessel.id, created=known is None)
+
+    def add_chips(self, vessel_id: UUID, uploads: Sequence[ChipUpload]) -> Enrolled:
+        """Add sightings to a known vessel, all or none; known ones change nothing.
+
+        Raises:
+            NotFoundError: no such vessel.
+            InvalidRequestError, ChipError, OverloadedError, StoreUnavailableError,
+            StoreFullError: as `enrol`.
+        """
+        refuse_none_or_twins(uploads)
+        visible_vessel(self._gallery, vessel_id)
+        seen = [self._observer.observe(upload) for upload in uploads]
+        with self._writing:
+            self._keep(visible_vessel(self._gallery, vessel_id), seen)
+            return self._enrolled(vessel_id, created=False)
+
+    def _register(self, vessel: Vessel, seen: Sequence[Observation]) -> None:
+        self._gallery.put_vessel(vessel.model_copy(update={"state": VesselState.ENROLLING}))
+        try:
+            refuse_known_imo(self._gallery, vessel)
+        except ConflictError:
+            self._gallery.delete_vessel(vessel.id)
+            raise
+        self._keep(vessel, seen)
+        self._gallery.put_vessel(vessel)
+
+    def _keep(self, vessel: Vessel, seen: Sequence[Observation]) -> None:
+        """Chips first, so that no sighting ever points to bytes that are not there."""
+        have = {s.chip_sha256 for s in self._gallery.sightings_of([vessel.id])}
+        fresh = [one for one in seen if one.chip.digest not in have]
+        for one in fresh:
+            self._chips.put(one.upload.data)
+        if fresh:
+            sightings = [self._observer.sighting(one, vessel.id) for one in fresh]
+            self._gallery.put_sightings(sightings, vessel)
+
+    def _known(self, vessel: Vessel) -> Vessel | None:
+        """The visible vessel of this id, after finishing what a crash may have left of it."""
+        known = self._gallery.get_vessels([vessel.id]).get(vessel.id)
+        if known is None or known.state.visible:
+            return known
+        if known.state is VesselState.MERGED:
+            raise ConflictError(
+                f"vessel {known.id} was merged into {known.merged_into}; add chips there",
+                known.merged_into,
+            )
+        self._recovery.settle(known)
+        return self._known(vessel)
+
+    def _enrolled(self, vessel_id: UUID, created: bool) -> Enrolled:
+        vessel = visible_vessel(self._gallery, vessel_id)
+        return Enrolled(vessel, self._gallery.sightings_of([vessel_id]), created)
+
+    def _vessel(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Vessel:
+        now = self._now()
+        said = new.said()
+        origin = Provenance(source=new.source or DEFAULT_SOURCE, as_of=new.as_of or now)
+        content = json.dumps([said, sorted(upload.digest for upload in uploads)], sort_keys=True)
+        return Vessel.model_validate(
+            said
+            | {
+                "id": new.id or uuid5(VESSEL_NAMESPACE, content),
+                "provenance": dict.fromkeys(said, origin),
+                "created_at": now,
+                "updated_at": now,
+            }
+        )
+
+
+def visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
+    """Raises NotFoundError, naming the vessel that took its place if it was merged."""
+    vessel = gallery.get_vessels([vessel_id]).get(vessel_id)
+    if vessel is None or not vessel.state.visible:
+        merged = vessel is not None and vessel.merged_into is not None
+        hint = f"; it was merged into {vessel.merged_into}" if vessel and merged else ""
+        raise NotFoundError(f"no vessel {vessel_id} is registered{hint}")
+    return vessel
+
+
+def refuse_known_imo(gallery: Gallery, vessel: Vessel) -> None:
+    """Raises ConflictError, naming the visible vessel that carries the same IMO number."""
+    if vessel.imo is None:
+        return
+    for other in gallery.find_by_imo(vessel.imo):
+        if other.id != vessel.id and other.state.visible:
+            named = f" ({other.name})" if other.name else ""
+            raise ConflictError(
+                f"IMO {vessel.imo} is registered already, as vessel {other.id}{named}; "
+                "add chips to that vessel, or correct the number",
+                other.id,
+            )
+
+
+def refuse_none_or_twins(uploads: Sequence[ChipUpload]) -> None:
+    """Raises InvalidRequestError when there is no chip, or one chip twice."""
+    if not uploads:
+        raise InvalidRequestError("at least one chip is needed")
+    if len({upload.digest for upload in uploads}) < len(uploads):
+        raise InvalidRequestError("the same chip was sent twice in one request")

@@ -1,0 +1,48 @@
+"""Could the ship have sailed from one sighting to the other in time?"""
+
+import math
+from datetime import datetime
+
+from service.identity.records import GeoPoint, KinematicsCheck
+
+EARTH_RADIUS_NM = 3440.065
+POSITION_SLACK_NM = 1.0
+DEFAULT_MAX_SPEED_KN = 30.0
+
+
+def distance_nm(a: GeoPoint, b: GeoPoint) -> float:
+    """Great-circle distance in nautical miles (haversine, mean Earth radius)."""
+    lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
+    half_lat = (lat_b - lat_a) / 2
+    half_lon = math.radians(b.lon - a.lon) / 2
+    h = math.sin(half_lat) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin(half_lon) ** 2
+    return 2 * EARTH_RADIUS_NM * math.asin(min(1.0, math.sqrt(h)))
+
+
+def check_kinematics(
+    a: tuple[GeoPoint | None, datetime | None],
+    b: tuple[GeoPoint | None, datetime | None],
+    max_speed_kn: float = DEFAULT_MAX_SPEED_KN,
+) -> KinematicsCheck | None:
+    """The speed a ship needs between two sightings; None when a place or time is unknown.
+
+    The shortest way over the sphere is a lower bound of the way by sea, so "infeasible" is
+    certain and "feasible" is not. One nautical mile is granted for the error of positions.
+    """
+    (place_a, time_a), (place_b, time_b) = a, b
+    if place_a is None or place_b is None or time_a is None or time_b is None:
+        return None
+    distance = distance_nm(place_a, place_b)
+    hours = abs((time_b - time_a).total_seconds()) / 3600.0
+    needed = max(0.0, distance - POSITION_SLACK_NM)
+    if hours > 0:
+        required = needed / hours
+        return KinematicsCheck(
+            distance_nm=distance,
+            hours=hours,
+            required_kn=required,
+            feasible=required <= max_speed_kn,
+        )
+    return KinematicsCheck(
+        distance_nm=distance, hours=0.0, required_kn=None, feasible=needed == 0.0
+    )

@@ -1,0 +1,122 @@
+"""Which known vessel does this chip show?"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from pydantic import Field
+
+from service.contract.chip import Modality
+from service.contract.manifest import CalibrationSpec
+from service.identity.decision import Limits, Scored, decide, rank, score
+from service.identity.observe import ChipUpload, Observer
+from service.identity.ports import ChipStore, Gallery
+from service.identity.records import EmbeddedSighting, Match, Record, Sighting, SightingFilter
+
+RERANKED_VESSELS = 50
+
+
+class MatchOptions(Record):
+    """What the analyst asks for beside the chip itself."""
+
+    top_k: int = Field(5, ge=1, le=100)
+    max_speed_kn: float | None = Field(None, gt=0, le=100)
+    vessel_type: str | None = None
+    length_tolerance: float | None = Field(None, gt=0, lt=1)
+    store: bool = True
+
+    def limits(self) -> Limits:
+        defaults = Limits()
+        return Limits(
+            max_speed_kn=self.max_speed_kn or defaults.max_speed_kn,
+            length_tolerance=self.length_tolerance or defaults.length_tolerance,
+            drop_infeasible=self.max_speed_kn is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MatchAnswer:
+    """A match and the milliseconds spent in each stage."""
+
+    match: Match
+    timings_ms: dict[str, float]
+
+
+class Matcher:
+    """The use case behind `POST /match`."""
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        chips: ChipStore,
+        observer: Observer,
+        calibration: CalibrationSpec,
+        new_id: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self._gallery = gallery
+        self._chips = chips
+        self._observer = observer
+        self._calibration = calibration
+        self._new_id = new_id
+
+    def match(self, upload: ChipUpload, options: MatchOptions) -> MatchAnswer:
+        """Rank the vessels that the chip may show.
+
+        Sightings of the other sensor and of the same sensor are searched apart, because their
+        similarities do not compare; a vessel counts with the more probable of the two.
+
+        Raises:
+            ChipError: the bytes cannot be used.
+            OverloadedError: too many chips are waiting.
+            StoreUnavailableError, StoreFullError: a store failed; nothing was acknowledged.
+        """
+        began = time.perf_counter()
+        seen = self._observer.observe(upload)
+        query = self._observer.sighting(seen, vessel_id=None)
+        timings = dict(seen.timings_ms)
+
+        searching = time.perf_counter()
+        counts = self._gallery.counts()
+        scored = self._search(query, options, counts.vessels)
+        candidates = rank(query.sighting, scored, options.limits(), options.top_k)
+        timings["search"] = (time.perf_counter() - searching) * 1000.0
+
+        if options.store:
+            self._chips.put(upload.data)
+            self._gallery.put_sightings([query], vessel=None)
+        match = Match(
+            id=self._new_id(),
+            verdict=decide(candidates, self._calibration),
+            candidates=candidates,
+            query=query.sighting,
+            gallery=counts,
+            stored=options.store,
+        )
+        timings["total"] = (time.perf_counter() - began) * 1000.0
+        return MatchAnswer(match, timings)
+
+    def _search(self, query: EmbeddedSighting, options: MatchOptions, vessels: int) -> list[Scored]:
+        """Every vessel found by either sensor, each once, most probable first."""
+        best: dict[UUID, Scored] = {}
+        for modality in Modality:
+            same = modality is query.sighting.modality
+            weights = self._calibration.match_same_sensor if same else self._calibration.match
+            if weights is None:
+                continue
+            hits = self._gallery.search(
+                query.vector, self._filter(query.sighting, modality, options), RERANKED_VESSELS
+            )
+            for item in score(query.sighting, hits, weights, vessels):
+                known = best.get(item.vessel.id)
+                if known is None or item.probability > known.probability:
+                    best[item.vessel.id] = item
+        return sorted(best.values(), key=lambda s: (-s.probability, -s.hit.similarity))
+
+    def _filter(self, query: Sighting, modality: Modality, options: MatchOptions) -> SightingFilter:
+        lengths = None
+        if options.length_tolerance is not None:
+            keep = 1.0 - options.length_tolerance
+            lengths = (query.length_m * keep, query.length_m / keep)
+        types = None if options.vessel_type is None else (options.vessel_type,)
+        return SightingFilter(modality=modality, vessel_types=types, vessel_length_m=lengths)

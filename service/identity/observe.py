@@ -1,0 +1,146 @@
+"""From uploaded bytes to a sighting: decode, embed, describe. Shared by every use case."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID, uuid5
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from service.contract.chip import Chip, Modality
+from service.contract.decode import ChipLimits, decode_chip
+from service.identity.ports import ChipEmbedder, EmbeddingCache
+from service.identity.records import EmbeddedSighting, GeoPoint, Record, Sighting, UtcTime
+
+SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
+
+Clock = Callable[[], datetime]
+
+
+class ChipMetadata(Record):
+    """What the sender says of a chip; what is left out is read from the file or assumed."""
+
+    modality: Modality | None = None
+    gsd_m: float | None = Field(None, description="metres per pixel")
+    band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
+    captured_at: UtcTime | None = None
+    position: GeoPoint | None = None
+    sensor: str | None = Field(None, max_length=200)
+    source: str | None = Field(None, max_length=500)
+    licence: str | None = Field(None, max_length=500)
+
+
+@dataclass(frozen=True, slots=True)
+class ChipUpload:
+    """A chip as it was sent."""
+
+    data: bytes
+    metadata: ChipMetadata = field(default_factory=ChipMetadata)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A decoded and embedded chip.
+
+    Attributes:
+        vector: float32 `[D]`, unit length.
+        timings_ms: milliseconds per stage, including `decode`; a cached embedding has no others.
+    """
+
+    upload: ChipUpload
+    chip: Chip
+    vector: NDArray[np.float32]
+    timings_ms: dict[str, float]
+
+
+class Observer:
+    """Turns uploads into observations and observations into sightings."""
+
+    def __init__(
+        self, embedder: ChipEmbedder, cache: EmbeddingCache, limits: ChipLimits, now: Clock
+    ) -> None:
+        self._embedder = embedder
+        self._cache = cache
+        self._limits = limits
+        self._now = now
+
+    @property
+    def bundle_id(self) -> str:
+        return self._embedder.bundle_id
+
+    def decode(self, upload: ChipUpload) -> Chip:
+        """Raises ChipError when the bytes cannot be used."""
+        wanted = upload.metadata
+        return decode_chip(
+            upload.data,
+            modality=wanted.modality,
+            gsd_m=wanted.gsd_m,
+            band=wanted.band,
+            limits=self._limits,
+        )
+
+    def observe(self, upload: ChipUpload) -> Observation:
+        """Decode and embed one chip.
+
+        Raises:
+            ChipError: the bytes cannot be used.
+            OverloadedError: too many chips are waiting.
+        """
+        began = time.perf_counter()
+        chip = self.decode(upload)
+        timings = {"decode": (time.perf_counter() - began) * 1000.0}
+        key = self._cache_key(chip, upload.metadata.band)
+        vector = self._cache.get(key)
+        if vector is None:
+            embedded = self._embedder.embed(chip)
+            vector = embedded.vector
+            timings |= embedded.timings_ms
+            self._cache.put(key, vector)
+        return Observation(upload, chip, vector, timings)
+
+    def sighting(self, seen: Observation, vessel_id: UUID | None) -> EmbeddedSighting:
+        """The sighting of this observation; its id is derived from (bundle, chip, vessel)."""
+        chip, said = seen.chip, seen.upload.metadata
+        position = said.position
+        if position is None and chip.position is not None:
+            position = GeoPoint(lat=chip.position.lat, lon=chip.position.lon)
+        return EmbeddedSighting(
+            Sighting(
+                id=sighting_id(self.bundle_id, chip.digest, vessel_id),
+                vessel_id=vessel_id,
+                modality=chip.modality,
+                captured_at=said.captured_at,
+                position=position,
+                sensor=said.sensor,
+                gsd_m=chip.gsd_m,
+                gsd_source=chip.gsd_source,
+                length_m=chip.length_m,
+                width_m=chip.width_m,
+                bit_depth=chip.bit_depth,
+                band=said.band,
+                source=said.source,
+                licence=said.licence,
+                chip_sha256=chip.digest,
+                bundle_id=self.bundle_id,
+                recorded_at=self._now(),
+                warnings=chip.warnings,
+            ),
+            seen.vector,
+        )
+
+    def _cache_key(self, chip: Chip, band: int | None) -> str:
+        return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band or 0}:{chip.digest}"
+
+
+def sighting_id(bundle_id: str, chip_sha256: str, vessel_id: UUID | None) -> UUID:
+    """Derived from content, so that a repeated request changes nothing."""
+    return uuid5(SIGHTING_NAMESPACE, f"{bundle_id}/{chip_sha256}/{vessel_id or 'open'}")
