@@ -1,0 +1,1 @@
+"""Offline code: simulates ships, trains encoder and translator, evaluates and calibrates them."""

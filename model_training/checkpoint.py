@@ -1,0 +1,150 @@
+"""What a run leaves behind: checkpoints, averaged weights, metric logs."""
+
+import contextlib
+import csv
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A run at one step.
+
+    Attributes:
+        config: the whole config as JSON values.
+        data_digest: hash of the training data.
+        commit: git commit of the code, with `+changes` where the tree was not clean; None
+            outside a repository.
+        step: steps done.
+        metrics: the latest validation metrics.
+        best: the metrics of the best validation so far.
+        model, ema, optimiser: state dictionaries; `ema` has the keys of `model`.
+    """
+
+    config: dict[str, Any]
+    data_digest: str
+    commit: str | None
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: dict[str, float] = field(default_factory=dict)
+    model: dict[str, Tensor] = field(default_factory=dict)
+    ema: dict[str, Tensor] = field(default_factory=dict)
+    optimiser: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write so that a crash leaves either the old file or the new one, never a part."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        # asdict would copy every tensor
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        with partial.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read a checkpoint onto the CPU; only tensors and plain values are accepted."""
+        return cls(**torch.load(path, map_location="cpu", weights_only=True))
+
+
+def current_commit() -> str | None:
+    """The git commit of this code, `+changes` appended when tracked files differ from it."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return commit + ("+changes" if git("status", "--porcelain", "-uno", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+class Ema:
+    """Exponential moving average of a model's state, counters copied.
+
+    The decay grows as (1 + step) / (10 + step) up to `decay`, so that early averages are not
+    dominated by the initial weights.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Average in the state after step `step`."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)
+
+    @contextlib.contextmanager
+    def applied_to(self, model: nn.Module) -> Iterator[nn.Module]:
+        """The model with averaged weights for the duration of the block."""
+        own = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(self.average)
+        try:
+            yield model
+        finally:
+            model.load_state_dict(own)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averages, named like the model's state."""
+        return self.average
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over stored averages."""
+        for name, value in self.average.items():
+            value.copy_(state[name])
+
+
+class MetricLog:
+    """`metrics.csv` (step, split, name, value) and TensorBoard events in a run directory.
+
+    Args:
+        out: the run directory.
+        from_step: rows after this step are dropped: they belong to a run that was killed after
+            its last checkpoint and are written again.
+    """
+
+    def __init__(self, out: Path, from_step: int) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / "metrics.csv"
+        kept = []
+        if path.exists():
+            with path.open(newline="") as file:
+                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= from_step]
+        self.file = path.open("w", newline="")
+        self.rows = csv.writer(self.file)
+        self.rows.writerow(["step", "split", "name", "value"])
+        self.rows.writerows(kept)
+        self.file.flush()
+        self.board = SummaryWriter(str(out / "tensorboard"), purge_step=from_step + 1)
+
+    def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        """Append and flush."""
+        for name, value in values.items():
+            self.rows.writerow([step, split, name, f"{value:.9g}"])
+            self.board.add_scalar(f"{split}/{name}", value, step)
+        self.file.flush()
+
+    def close(self) -> None:
+        """Close both logs."""
+        self.file.close()
+        self.board.close()
