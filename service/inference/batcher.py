@@ -1,0 +1,280 @@
+"""Many callers, one worker: requests wait in a bounded queue and run in small batches."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.chip import Chip, Modality
+from service.contract.embedding import EmbeddedChip
+from service.contract.errors import OverloadedError
+from service.inference.embedder import Embedder
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStats:
+    """What a batcher reports after each batch.
+
+    Attributes:
+        lane: the batcher's name.
+        batch_size: items that ran together.
+        queue_depth: items still waiting.
+        seconds: how long the batch ran.
+    """
+
+    lane: str
+    batch_size: int
+    queue_depth: int
+    seconds: float
+
+
+Observer = Callable[[BatchStats], None]
+
+
+def _ignore(stats: BatchStats) -> None:
+    """The default observer."""
+
+
+class Batcher(Generic[T, R]):
+    """One thread that runs waiting items in batches.
+
+    An item that cannot be computed fails alone: when a batch fails, its items run one by one.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[T]], list[R]],
+        *,
+        max_batch: int,
+        max_wait_ms: float,
+        max_queue: int,
+        lane: str = "batcher",
+        observe: Observer = _ignore,
+    ) -> None:
+        """
+        Args:
+            run: computes the results of a batch, in order; called by one thread only.
+            max_batch: items that run together at most.
+            max_wait_ms: how long the first item of a batch waits for others.
+            max_queue: items that wait at most.
+            lane: name of the thread and of the statistics.
+            observe: called by the thread after each batch; must be quick.
+        """
+        if max_batch < 1 or max_queue < 1 or max_wait_ms < 0:
+            raise ValueError(
+                f"a batcher needs max_batch and max_queue of at least 1 and no negative wait, "
+                f"got {max_batch}, {max_queue} and {max_wait_ms}"
+            )
+        self._run = run
+        self._max_batch = max_batch
+        self._max_wait_s = max_wait_ms / 1000
+        self._max_queue = max_queue
+        self._lane = lane
+        self._observe = observe
+        self._waiting: deque[tuple[T, Future[R]]] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name=lane, daemon=True)
+        self._thread.start()
+
+    @property
+    def queue_depth(self) -> int:
+        """Items that wait now."""
+        return len(self._waiting)
+
+    def submit(self, item: T) -> Future[R]:
+        """Queue an item.
+
+        Raises:
+            OverloadedError: the queue is full, or the batcher is closing.
+        """
+        with self._changed:
+            if self._closing:
+                raise OverloadedError(f"the {self._lane} queue is closing and takes no more work")
+            if len(self._waiting) >= self._max_queue:
+                raise OverloadedError(
+                    f"{len(self._waiting)} chips wait in the {self._lane} queue already; "
+                    f"try again later"
+                )
+            future: Future[R] = Future()
+            self._waiting.append((item, future))
+            self._changed.notify_all()
+            return future
+
+    def close(self) -> None:
+        """Take no more work, finish what was accepted, and stop. Safe to call again."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            running = [
+                (item, future) for item, future in batch if future.set_running_or_notify_cancel()
+            ]
+            if running:
+                start = time.perf_counter()
+                self._settle(running)
+                seconds = time.perf_counter() - start
+                self._report(BatchStats(self._lane, len(running), self.queue_depth, seconds))
+
+    def _report(self, stats: BatchStats) -> None:
+        """A broken observer must not stop the lane."""
+        try:
+            self._observe(stats)
+        except Exception:
+            logger.exception("the observer of the %s queue failed", self._lane)
+
+    def _next_batch(self) -> list[tuple[T, Future[R]]]:
+        """Wait for a batch; empty once the batcher is closed and drained."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._changed.wait_for(
+                lambda: len(self._waiting) >= self._max_batch or self._closing,
+                timeout=self._max_wait_s,
+            )
+            size = min(len(self._waiting), self._max_batch)
+            return [self._waiting.popleft() for _ in range(size)]
+
+    def _settle(self, batch: list[tuple[T, Future[R]]]) -> None:
+        """Give every future of a batch its result or its error."""
+        try:
+            results = self._run([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(batch)} items ran, {len(results)} results came back")
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+                return
+            for pair in batch:
+                self._settle([pair])
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            future.set_result(result)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """How long the lanes of a `BatchedEmbedder` may grow.
+
+    An optical chip may need K translations, hence the smaller batches and queue.
+    """
+
+    max_wait_ms: float = 2.0
+    sar_batch: int = 8
+    sar_queue: int = 256
+    optical_batch: int = 4
+    optical_queue: int = 128
+    picture_queue: int = 16
+    timeout_s: float = 120.0
+
+
+class BatchedEmbedder:
+    """An `Embedder` for many threads.
+
+    SAR chips, optical chips and pictures to imagine have a lane each, so that a SAR query never
+    waits behind a translation.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        settings: LaneSettings | None = None,
+        observe: Observer = _ignore,
+    ) -> None:
+        settings = settings or LaneSettings()
+        self._embedder = embedder
+        self._timeout_s = settings.timeout_s
+        self._lanes: dict[Modality, Batcher[Chip, EmbeddedChip]] = {
+            Modality.SAR: Batcher(
+                embedder.embed_many,
+                max_batch=settings.sar_batch,
+                max_wait_ms=settings.max_wait_ms,
+                max_queue=settings.sar_queue,
+                lane="sar",
+                observe=observe,
+            ),
+            Modality.OPTICAL: Batcher(
+                embedder.embed_many,
+                max_batch=settings.optical_batch,
+                max_wait_ms=settings.max_wait_ms,
+                max_queue=settings.optical_queue,
+                lane="optical",
+                observe=observe,
+            ),
+        }
+        self._pictures: Batcher[Chip, NDArray[np.uint8]] = Batcher(
+            lambda chips: [embedder.imagine(chip) for chip in chips],
+            max_batch=1,
+            max_wait_ms=0,
+            max_queue=settings.picture_queue,
+            lane="pictures",
+            observe=observe,
+        )
+
+    @property
+    def bundle_id(self) -> str:
+        return self._embedder.bundle_id
+
+    @property
+    def width(self) -> int:
+        """D, the number of dimensions of an embedding."""
+        return self._embedder.width
+
+    def queue_depths(self) -> dict[str, int]:
+        """Chips that wait now, by lane."""
+        depths = {modality.value: lane.queue_depth for modality, lane in self._lanes.items()}
+        return {**depths, "pictures": self._pictures.queue_depth}
+
+    def embed(self, chip: Chip, timeout_s: float | None = None) -> EmbeddedChip:
+        """Embed one chip, together with others that arrive at the same time.
+
+        Args:
+            chip: the chip.
+            timeout_s: seconds to wait at most; None waits as long as the settings say.
+
+        Raises:
+            OverloadedError: the queue is full, closing, or did not get to the chip in time.
+            ValueError: the embedding is zero or not finite.
+        """
+        return self._await(self._lanes[chip.modality].submit(chip), timeout_s)
+
+    def imagine(self, chip: Chip, timeout_s: float | None = None) -> NDArray[np.uint8]:
+        """The pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
+
+        Raises:
+            TranslationError: the chip is SAR, or the bundle has no translator.
+            OverloadedError: as `embed`.
+        """
+        return self._await(self._pictures.submit(chip), timeout_s)
+
+    def close(self) -> None:
+        """Take no more chips and finish those that were accepted."""
+        for lane in self._lanes.values():
+            lane.close()
+        self._pictures.close()
+
+    def _await(self, future: "Future[R]", timeout_s: float | None) -> R:
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+        try:
+            return future.result(timeout_s)
+        except FutureTimeoutError as error:
+            if not future.cancel() and future.done():
+                return future.result()
+            raise OverloadedError(
+                f"the chip was not embedded within {timeout_s:g} s; try again later"
+            ) from error

@@ -1,0 +1,220 @@
+"""A tiny bundle with hand-made graphs: real ONNX, real hashes, no training."""
+
+import io
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from service.contract.bridge import BridgeSchedule, coefficient_table
+from service.contract.bundle import Bundle, write_bundle
+from service.contract.chip import Chip, Modality
+from service.inference.embedder import build_embedder
+
+HEIGHT, WIDTH, D = 16, 8, 6
+BRIDGE_HEIGHT, BRIDGE_WIDTH = 12, 8
+OPSET = 20
+
+
+def encoder_graph(seed: int = 0) -> bytes:
+    """embedding = pixels W + size V + modality m, every output in use."""
+    rng = np.random.default_rng(seed)
+    weights = {
+        "W": rng.normal(size=(3 * HEIGHT * WIDTH, D)),
+        "V": rng.normal(size=(3, D)) * 0.1,
+        "m": rng.normal(size=(1, D)),
+    }
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "W"], ["seen"]),
+        helper.make_node("MatMul", ["size", "V"], ["measured"]),
+        helper.make_node("Cast", ["modality"], ["as_float"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["as_float", "axis"], ["column"]),
+        helper.make_node("MatMul", ["column", "m"], ["sensor"]),
+        helper.make_node("Sum", ["seen", "measured", "sensor"], ["embedding"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", 3, HEIGHT, WIDTH]),
+        helper.make_tensor_value_info("modality", TensorProto.INT64, ["N"]),
+        helper.make_tensor_value_info("size", TensorProto.FLOAT, ["N", 3]),
+    ]
+    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", D])
+    return _model(nodes, inputs, output, weights)
+
+
+def translator_graph() -> bytes:
+    """grad = 0.5 x_t + 0.1 mean(condition) + 0.001 t."""
+    nodes = [
+        helper.make_node("Mul", ["x_t", "half"], ["pulled"]),
+        helper.make_node("ReduceMean", ["condition", "axis"], ["grey"], keepdims=1),
+        helper.make_node("Mul", ["grey", "tenth"], ["seen"]),
+        helper.make_node("Reshape", ["t", "column"], ["times"]),
+        helper.make_node("Mul", ["times", "slow"], ["when"]),
+        helper.make_node("Sum", ["pulled", "seen", "when"], ["grad"]),
+    ]
+    size = [BRIDGE_HEIGHT, BRIDGE_WIDTH]
+    inputs = [
+        helper.make_tensor_value_info("x_t", TensorProto.FLOAT, ["N", 1, *size]),
+        helper.make_tensor_value_info("condition", TensorProto.FLOAT, ["N", 3, *size]),
+        helper.make_tensor_value_info("t", TensorProto.FLOAT, ["N"]),
+    ]
+    output = helper.make_tensor_value_info("grad", TensorProto.FLOAT, ["N", 1, *size])
+    weights = {"half": np.array(0.5), "tenth": np.array(0.1), "slow": np.array(0.001)}
+    return _model(nodes, inputs, output, weights)
+
+
+def _model(nodes: list[Any], inputs: list[Any], output: Any, weights: Mapping[str, Any]) -> bytes:
+    constants = [
+        numpy_helper.from_array(np.asarray(value, np.float32), name)
+        for name, value in weights.items()
+    ]
+    constants.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
+    constants.append(numpy_helper.from_array(np.array([-1, 1, 1, 1], np.int64), "column"))
+    taken = {name for node in nodes for name in node.input}
+    constants = [constant for constant in constants if constant.name in taken]
+    graph = helper.make_graph(nodes, "tiny", inputs, [output], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+ENCODER_SPEC: dict[str, Any] = {
+    "graph": {
+        "file": "encoder.onnx",
+        "inputs": [
+            {"name": "pixels", "dtype": "float32", "shape": ["N", 3, HEIGHT, WIDTH]},
+            {"name": "modality", "dtype": "int64", "shape": ["N"]},
+            {"name": "size", "dtype": "float32", "shape": ["N", 3]},
+        ],
+        "outputs": [{"name": "embedding", "dtype": "float32", "shape": ["N", D]}],
+    },
+    "embedding_width": D,
+}
+_BRIDGE = [BRIDGE_HEIGHT, BRIDGE_WIDTH]
+TRANSLATOR_SPEC: dict[str, Any] = {
+    "graph": {
+        "file": "translator.onnx",
+        "inputs": [
+            {"name": "x_t", "dtype": "float32", "shape": ["N", 1, *_BRIDGE]},
+            {"name": "condition", "dtype": "float32", "shape": ["N", 3, *_BRIDGE]},
+            {"name": "t", "dtype": "float32", "shape": ["N"]},
+        ],
+        "outputs": [{"name": "grad", "dtype": "float32", "shape": ["N", 1, *_BRIDGE]}],
+    },
+    "height": BRIDGE_HEIGHT,
+    "width": BRIDGE_WIDTH,
+    "channels": 1,
+    "times": 1000,
+    "steps": [
+        {"t": s.t, "a": s.a, "b": s.b, "c": s.c, "s": s.s}
+        for s in coefficient_table(BridgeSchedule(), 3)
+    ],
+}
+UNINFORMED = {"bias": 0.0, "weights": {}}
+
+
+def golden_files() -> dict[str, bytes]:
+    """One optical and one SAR chip of pure noise, as TIFF."""
+    rng = np.random.default_rng(3)
+    optical = rng.integers(0, 256, (40, 12, 3), dtype=np.uint8)
+    sar = rng.gamma(1.0, 1.0, (30, 9)).astype(np.float32)
+    return {"golden/a_RGB.tif": _tiff(optical), "golden/b_SAR.tif": _tiff(sar)}
+
+
+def _tiff(pixels: NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="TIFF")
+    return stream.getvalue()
+
+
+def draft(translator: bool) -> dict[str, Any]:
+    """A manifest without files."""
+    return {
+        "name": "tiny",
+        "created_at": datetime(2024, 1, 1, tzinfo=UTC),
+        "method": "random projection",
+        "preprocess": {"height": HEIGHT, "width": WIDTH},
+        "encoder": ENCODER_SPEC,
+        "translator": TRANSLATOR_SPEC if translator else None,
+        "fusion": {"samples": 3, "alpha": 0.3} if translator else {},
+        "calibration": {
+            "match": UNINFORMED,
+            "verify": UNINFORMED,
+            "confident_from": 1.0,
+            "no_match_below": 0.0,
+            "fitted_on": "nothing",
+        },
+        "training": {"domain": "none", "description": "random", "datasets": []},
+        "licences": {},
+        "golden": {
+            "chips": ["golden/a_RGB.tif", "golden/b_SAR.tif"],
+            "modalities": ["optical", "sar"],
+            "gsd_m": [0.75, 1.0],
+            "embeddings": "golden/embeddings.npy",
+        },
+    }
+
+
+MakeBundle = Callable[..., Bundle]
+
+
+@pytest.fixture
+def make_bundle(tmp_path: Path) -> MakeBundle:
+    """Write a tiny bundle; `changes` replace manifest fields, `files` contents."""
+
+    def make(
+        *,
+        translator: bool = True,
+        changes: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Bundle:
+        contents = {
+            **golden_files(),
+            "encoder.onnx": encoder_graph(),
+            "MODEL_CARD.md": b"# tiny\n",
+            "golden/embeddings.npy": b"",
+        }
+        if translator:
+            contents["translator.onnx"] = translator_graph()
+        contents |= files or {}
+        fields = draft(translator) | dict(changes or {})
+        if not contents["golden/embeddings.npy"]:
+            first = write_bundle(tmp_path / "unproven", fields, contents, replace=True)
+            contents["golden/embeddings.npy"] = _golden_vectors(first)
+        return write_bundle(tmp_path / "bundle", fields, contents, replace=True)
+
+    return make
+
+
+def _golden_vectors(bundle: Bundle) -> bytes:
+    embedder = build_embedder(bundle, "cpu", threads=1)
+    stream = io.BytesIO()
+    np.save(stream, np.stack([e.vector for e in embedder.embed_many(embedder.golden_chips())]))
+    return stream.getvalue()
+
+
+MakeChip = Callable[[Modality, int], Chip]
+
+
+@pytest.fixture
+def make_chip() -> MakeChip:
+    """A chip of noise, by modality and seed."""
+
+    def make(modality: Modality, seed: int) -> Chip:
+        rng = np.random.default_rng(seed)
+        height, width = int(rng.integers(20, 60)), int(rng.integers(8, 20))
+        if modality is Modality.SAR:
+            pixels: NDArray[Any] = rng.gamma(1.0, 1.0, (height, width)).astype(np.float32)
+        else:
+            pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        digest = f"{seed:064x}"
+        return Chip(pixels, modality, 1.0, "default", str(pixels.dtype), digest)
+
+    return make

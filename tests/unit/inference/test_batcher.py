@@ -1,0 +1,163 @@
+"""The queue: batches, bounds, errors that stay with their item, and a clean end."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.contract.errors import OverloadedError
+from service.inference.batcher import Batcher, BatchStats
+
+
+class Gate:
+    """A run function that waits until it is opened, doubles its items and remembers batches."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.entered = threading.Event()
+        self.batches: list[list[int]] = []
+
+    def run(self, items: list[int]) -> list[int]:
+        self.entered.set()
+        assert self.opened.wait(10)
+        self.batches.append(items)
+        if any(item < 0 for item in items):
+            raise ValueError(f"negative item in {items}")
+        return [2 * item for item in items]
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.opened.set()
+
+
+def batcher(gate: Gate, **changes: int) -> Batcher[int, int]:
+    options = {"max_batch": 4, "max_wait_ms": 0, "max_queue": 100} | changes
+    return Batcher(gate.run, **options)
+
+
+def test_waiting_items_run_together_up_to_the_limit(gate: Gate) -> None:
+    queue = batcher(gate)
+    first = queue.submit(0)
+    assert gate.entered.wait(10)
+    others = [queue.submit(i) for i in range(1, 8)]
+    assert queue.queue_depth == 7
+    gate.opened.set()
+    assert first.result(10) == 0
+    assert [future.result(10) for future in others] == [2 * i for i in range(1, 8)]
+    assert gate.batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
+    queue.close()
+
+
+def test_a_batch_waits_a_little_for_company(gate: Gate) -> None:
+    gate.opened.set()
+    queue = batcher(gate, max_batch=3, max_wait_ms=5000)
+    futures = [queue.submit(i) for i in range(3)]
+    assert [future.result(3) for future in futures] == [0, 2, 4]
+    assert gate.batches == [[0, 1, 2]]
+    queue.close()
+
+
+def test_a_full_queue_refuses_and_recovers(gate: Gate) -> None:
+    queue = batcher(gate, max_queue=2)
+    running = queue.submit(0)
+    assert gate.entered.wait(10)
+    accepted = [queue.submit(1), queue.submit(2)]
+    with pytest.raises(OverloadedError, match="2 chips wait in the batcher queue already"):
+        queue.submit(3)
+    gate.opened.set()
+    assert [f.result(10) for f in (running, *accepted)] == [0, 2, 4]
+    assert queue.submit(4).result(10) == 8
+    queue.close()
+
+
+def test_a_bad_item_fails_alone(gate: Gate) -> None:
+    queue = batcher(gate)
+    first = queue.submit(0)
+    assert gate.entered.wait(10)
+    good, bad, better = queue.submit(1), queue.submit(-1), queue.submit(2)
+    gate.opened.set()
+    assert first.result(10) == 0
+    assert good.result(10) == 2
+    assert better.result(10) == 4
+    with pytest.raises(ValueError, match=r"negative item in \[-1\]"):
+        bad.result(10)
+    queue.close()
+
+
+def test_a_run_that_loses_results_is_an_error() -> None:
+    queue: Batcher[int, int] = Batcher(lambda items: [], max_batch=2, max_wait_ms=0, max_queue=2)
+    with pytest.raises(RuntimeError, match="1 items ran, 0 results came back"):
+        queue.submit(1).result(10)
+    queue.close()
+
+
+def test_closing_finishes_accepted_work_and_takes_no_more(gate: Gate) -> None:
+    queue = batcher(gate, max_batch=2)
+    futures = [queue.submit(i) for i in range(5)]
+    closer = threading.Thread(target=queue.close)
+    closer.start()
+    gate.opened.set()
+    closer.join(10)
+    assert not closer.is_alive()
+    assert [future.result(0) for future in futures] == [0, 2, 4, 6, 8]
+    with pytest.raises(OverloadedError, match="closing"):
+        queue.submit(9)
+    queue.close()
+
+
+def test_cancelled_items_are_not_run(gate: Gate) -> None:
+    queue = batcher(gate)
+    first = queue.submit(0)
+    assert gate.entered.wait(10)
+    dropped, kept = queue.submit(1), queue.submit(2)
+    assert dropped.cancel()
+    gate.opened.set()
+    assert first.result(10) == 0
+    assert kept.result(10) == 4
+    queue.close()
+    assert gate.batches == [[0], [2]]
+
+
+def test_the_observer_sees_every_batch_and_cannot_stop_the_lane(gate: Gate) -> None:
+    seen: list[BatchStats] = []
+
+    def observe(stats: BatchStats) -> None:
+        seen.append(stats)
+        raise RuntimeError("broken observer")
+
+    queue: Batcher[int, int] = Batcher(
+        gate.run, max_batch=2, max_wait_ms=0, max_queue=9, lane="sar", observe=observe
+    )
+    first = queue.submit(0)
+    assert gate.entered.wait(10)
+    others = [queue.submit(i) for i in range(1, 4)]
+    gate.opened.set()
+    for future in (first, *others):
+        future.result(10)
+    queue.close()
+    assert [(s.lane, s.batch_size, s.queue_depth) for s in seen] == [
+        ("sar", 1, 3),
+        ("sar", 2, 1),
+        ("sar", 1, 0),
+    ]
+    assert all(stats.seconds >= 0 for stats in seen)
+
+
+def test_results_never_mix_under_load() -> None:
+    queue: Batcher[int, int] = Batcher(
+        lambda items: [item * item for item in items], max_batch=7, max_wait_ms=1, max_queue=500
+    )
+    with ThreadPoolExecutor(32) as pool:
+        results = list(pool.map(lambda i: queue.submit(i).result(10), range(500)))
+    queue.close()
+    assert results == [i * i for i in range(500)]
+
+
+@pytest.mark.parametrize("option", ["max_batch", "max_queue"])
+def test_limits_must_be_positive(gate: Gate, option: str) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        batcher(gate, **{option: 0})
