@@ -1,5 +1,6 @@
 """Which known vessel does this chip show?"""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,12 +53,14 @@ class Matcher:
         chips: ChipStore,
         observer: Observer,
         calibration: CalibrationSpec,
+        writing: threading.RLock,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._gallery = gallery
         self._chips = chips
         self._observer = observer
         self._calibration = calibration
+        self._writing = writing
         self._new_id = new_id
 
     def match(self, upload: ChipUpload, options: MatchOptions) -> MatchAnswer:
@@ -83,8 +86,9 @@ class Matcher:
         timings["search"] = (time.perf_counter() - searching) * 1000.0
 
         if options.store:
-            self._chips.put(upload.data)
-            self._gallery.put_sightings([query], vessel=None)
+            with self._writing:
+                self._chips.put(upload.data)
+                self._gallery.put_sightings([query], vessel=None)
         match = Match(
             id=self._new_id(),
             verdict=decide(candidates, self._calibration),

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
 from service.contract.decode import ChipLimits, decode_chip
@@ -28,10 +28,23 @@ class ChipMetadata(Record):
     gsd_m: float | None = Field(None, description="metres per pixel")
     band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
     captured_at: UtcTime | None = None
-    position: GeoPoint | None = None
+    lat: float | None = Field(None, ge=-90, le=90, description="WGS 84, degrees")
+    lon: float | None = Field(None, ge=-180, le=180, description="WGS 84, degrees")
     sensor: str | None = Field(None, max_length=200)
     source: str | None = Field(None, max_length=500)
     licence: str | None = Field(None, max_length=500)
+
+    @model_validator(mode="after")
+    def _lat_and_lon_belong_together(self) -> "ChipMetadata":
+        if (self.lat is None) != (self.lon is None):
+            raise ValueError("lat and lon belong together: give both or neither")
+        return self
+
+    @property
+    def position(self) -> GeoPoint | None:
+        if self.lat is None or self.lon is None:
+            return None
+        return GeoPoint(lat=self.lat, lon=self.lon)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,94 @@
+"""The one table from exceptions to statuses; everything becomes a problem of RFC 9457."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from service.api.problems import problem
+from service.contract.errors import (
+    BundleError,
+    ChipError,
+    ChipSizeError,
+    CrossfixError,
+    OverloadedError,
+    TranslationError,
+    UnsupportedFormatError,
+)
+from service.identity.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from service.telemetry import Telemetry
+
+log = logging.getLogger("crossfix.api")
+
+STATUS: dict[type[CrossfixError], int] = {
+    UnsupportedFormatError: 415,
+    ChipSizeError: 413,
+    ChipError: 422,
+    TranslationError: 422,
+    InvalidRequestError: 422,
+    NotFoundError: 404,
+    ConflictError: 409,
+    OverloadedError: 429,
+    StoreUnavailableError: 503,
+    StoreFullError: 507,
+    BundleError: 500,
+}
+RETRY_AFTER_S = {429: "1", 503: "5"}
+
+
+def status_of(error: CrossfixError) -> int:
+    """The status of the nearest class in the table."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def install(app: FastAPI, telemetry: Telemetry) -> None:
+    """Answer every error with a problem, and count it by kind."""
+
+    def on_known(request: Request, error: Exception) -> Response:
+        if not isinstance(error, CrossfixError):
+            raise error
+        status = status_of(error)
+        telemetry.errors.labels(error.kind).inc()
+        if status >= 500:
+            log.error("%s", error, extra={"fields": {"kind": error.kind, "path": request.url.path}})
+        more: dict[str, str] = {}
+        if isinstance(error, ConflictError) and error.vessel_id is not None:
+            more["vessel_id"] = str(error.vessel_id)
+        headers = {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else None
+        return problem(status, error.kind, str(error), headers, **more)
+
+    def on_invalid(request: Request, error: Exception) -> Response:
+        if not isinstance(error, RequestValidationError):
+            raise error
+        telemetry.errors.labels("invalid-field").inc()
+        fields = [
+            {"field": ".".join(str(p) for p in e["loc"][1:]) or "body", "message": e["msg"]}
+            for e in error.errors()
+        ]
+        detail = "; ".join(f"{f['field']}: {f['message']}" for f in fields)
+        return problem(422, "invalid-field", detail, fields=fields)
+
+    def on_http(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        kind = {404: "no-such-route", 405: "method-not-allowed"}.get(error.status_code, "http")
+        telemetry.errors.labels(kind).inc()
+        return problem(error.status_code, kind, str(error.detail), error.headers)
+
+    def on_unexpected(request: Request, error: Exception) -> Response:
+        telemetry.errors.labels("internal").inc()
+        log.exception("unexpected error", exc_info=error)
+        return problem(500, "internal", "the service failed to answer; the error was logged")
+
+    app.add_exception_handler(CrossfixError, on_known)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_unexpected)

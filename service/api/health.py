@@ -1,0 +1,37 @@
+"""`/livez`, `/readyz`, `/metrics`, `/bundle`: what operators and probes ask."""
+
+from fastapi import APIRouter, Response
+
+from service.api.schemas import BundleOut, StatusOut
+from service.identity.readiness import ReadinessCheck
+from service.telemetry import Telemetry
+
+
+def health_router(readiness: ReadinessCheck, telemetry: Telemetry, bundle: BundleOut) -> APIRouter:
+    """The routes for probes and dashboards."""
+    router = APIRouter(tags=["operate"])
+
+    @router.get("/livez")
+    async def livez() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "alive"}
+
+    @router.get("/readyz", responses={503: {"model": StatusOut}})
+    def readyz(response: Response) -> StatusOut:
+        """The service can do its job: it just embedded a chip and reached its stores."""
+        state = readiness()
+        response.status_code = 200 if state.ready else 503
+        return StatusOut(ready=state.ready, parts=state.parts)
+
+    @router.get("/metrics", response_class=Response)
+    def metrics() -> Response:
+        """Prometheus metrics."""
+        body, content_type = telemetry.exposition()
+        return Response(body, headers={"Content-Type": content_type})
+
+    @router.get("/bundle")
+    def show_bundle() -> BundleOut:
+        """Which models answer, what they were taught with and how well they measured."""
+        return bundle
+
+    return router

@@ -1,0 +1,81 @@
+"""`/sightings/{id}/…`: the original bytes and pictures for the eye."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Response
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.api.problems import documented
+from service.api.uploads import parse_id
+from service.identity.pictures import Pictures
+
+Documented = dict[int | str, dict[str, Any]]
+
+PNG: Documented = {200: {"content": {"image/png": {}}}}
+BYTES: Documented = {200: {"content": {"application/octet-stream": {}}}}
+GAP_PX = 2
+SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+def sightings_router(pictures: Pictures) -> APIRouter:
+    """The routes that show what was seen."""
+    router = APIRouter(prefix="/sightings", tags=["sightings"])
+
+    @router.get(
+        "/{sighting_id}/chip",
+        response_class=Response,
+        responses={**BYTES, **documented(404, 422, 503)},
+    )
+    def chip(sighting_id: str) -> Response:
+        """The bytes as they were uploaded."""
+        sighting, data = pictures.original(parse_id("sighting", sighting_id))
+        media = media_type(data)
+        suffix = media.removeprefix("image/")
+        return Response(
+            data,
+            media_type=media,
+            headers={
+                "ETag": f'"{sighting.chip_sha256}"',
+                "Content-Disposition": f'attachment; filename="{sighting.id}.{suffix}"',
+            },
+        )
+
+    @router.get(
+        "/{sighting_id}/preview.png",
+        response_class=Response,
+        responses={**PNG, **documented(404, 422, 503)},
+    )
+    def preview(sighting_id: str) -> Response:
+        """The chip as the models see it: upright, SAR denoised."""
+        return _png(pictures.preview(parse_id("sighting", sighting_id)))
+
+    @router.get(
+        "/{sighting_id}/pseudo-sar.png",
+        response_class=Response,
+        responses={**PNG, **documented(404, 422, 429, 503)},
+    )
+    def pseudo_sar(sighting_id: str) -> Response:
+        """What the translator imagines a SAR sensor to see, side by side; simulated, never data."""
+        return _png(side_by_side(pictures.pseudo_sar(parse_id("sighting", sighting_id))))
+
+    return router
+
+
+def media_type(data: bytes) -> str:
+    """The media type of an accepted chip, by its signature; TIFF unless PNG or JPEG."""
+    return next((m for sign, m in SIGNATURES.items() if data.startswith(sign)), "image/tiff")
+
+
+def side_by_side(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 `[K, h, w]` -> uint8 `[h, K * w + gaps]` with white gaps of two pixels."""
+    padded = np.pad(pictures, ((0, 0), (0, 0), (0, GAP_PX)), constant_values=255)
+    return np.concatenate(list(padded), axis=1)[:, :-GAP_PX]
+
+
+def _png(picture: NDArray[np.uint8]) -> Response:
+    buffer = BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return Response(buffer.getvalue(), media_type="image/png")

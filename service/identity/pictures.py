@@ -1,0 +1,66 @@
+"""Pictures of a sighting, for the analyst's eye."""
+
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.chip import Chip
+from service.contract.manifest import PreprocessSpec
+from service.contract.preprocess import to_picture
+from service.identity.errors import NotFoundError
+from service.identity.observe import ChipMetadata, ChipUpload, Observer
+from service.identity.ports import ChipEmbedder, ChipStore, Gallery
+from service.identity.records import Sighting
+
+
+class Pictures:
+    """The use cases behind `/sightings/{id}/…`."""
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        chips: ChipStore,
+        observer: Observer,
+        embedder: ChipEmbedder,
+        preprocess: PreprocessSpec,
+    ) -> None:
+        self._gallery = gallery
+        self._chips = chips
+        self._observer = observer
+        self._embedder = embedder
+        self._preprocess = preprocess
+
+    def original(self, sighting_id: UUID) -> tuple[Sighting, bytes]:
+        """The sighting and the bytes as they were uploaded.
+
+        Raises:
+            NotFoundError: no such sighting, or its bytes are gone.
+        """
+        sighting = self._gallery.get_sighting(sighting_id)
+        if sighting is None:
+            raise NotFoundError(f"no sighting {sighting_id} is known")
+        return sighting, self._chips.get(sighting.chip_sha256)
+
+    def preview(self, sighting_id: UUID) -> NDArray[np.uint8]:
+        """The chip as the models see it, upright, SAR denoised: uint8 `[H, W, 3]`.
+
+        Raises:
+            NotFoundError: no such sighting.
+        """
+        return to_picture(self._decoded(sighting_id), self._preprocess)
+
+    def pseudo_sar(self, sighting_id: UUID) -> NDArray[np.uint8]:
+        """What the translator imagines of an optical chip: uint8 `[K, h, w]`.
+
+        Raises:
+            NotFoundError: no such sighting.
+            TranslationError: the sighting is SAR, or the bundle has no translator.
+            OverloadedError: too many chips are waiting.
+        """
+        return self._embedder.imagine(self._decoded(sighting_id))
+
+    def _decoded(self, sighting_id: UUID) -> Chip:
+        sighting, data = self.original(sighting_id)
+        said = ChipMetadata(modality=sighting.modality, gsd_m=sighting.gsd_m, band=sighting.band)
+        return self._observer.decode(ChipUpload(data, said))

@@ -1,0 +1,106 @@
+"""What operators see: Prometheus metrics and structured logs."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+SIMILARITY_BUCKETS = tuple(round(-0.2 + 0.1 * i, 1) for i in range(13))
+
+
+class Telemetry:
+    """The metrics of one application; each has its own registry, so tests never share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "crossfix_request_seconds",
+            "Duration of HTTP requests",
+            ("method", "route", "status"),
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.stages = Histogram(
+            "crossfix_stage_seconds",
+            "Duration of the stages of a request",
+            ("stage",),
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.batches = Histogram(
+            "crossfix_batch_size",
+            "Chips that ran together",
+            ("lane",),
+            buckets=BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self.queue_depth = Gauge(
+            "crossfix_queue_depth", "Chips that wait", ("lane",), registry=self.registry
+        )
+        self.vessels = Gauge(
+            "crossfix_gallery_vessels", "Registered vessels", registry=self.registry
+        )
+        self.sightings = Gauge(
+            "crossfix_gallery_sightings", "Sightings of them", registry=self.registry
+        )
+        self.verdicts = Counter(
+            "crossfix_verdicts", "Answers by verdict", ("verdict",), registry=self.registry
+        )
+        self.similarity = Histogram(
+            "crossfix_top_similarity",
+            "Cosine similarity of the first candidate",
+            buckets=SIMILARITY_BUCKETS,
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "crossfix_errors",
+            "Refused or failed requests by kind",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.bundle = Info("crossfix_bundle", "The models that answer", registry=self.registry)
+        self._refresh: Callable[[], None] = lambda: None
+
+    def observe_stages(self, timings_ms: Mapping[str, float]) -> None:
+        """Record milliseconds per stage; the total is not a stage."""
+        for stage, milliseconds in timings_ms.items():
+            if stage != "total":
+                self.stages.labels(stage).observe(milliseconds / 1000.0)
+
+    def on_scrape(self, refresh: Callable[[], None]) -> None:
+        """Have `refresh` called before each exposition, to set gauges."""
+        self._refresh = refresh
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All metrics in Prometheus text format, and its content type."""
+        self._refresh()
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; what is passed as `extra={"fields": {...}}` becomes keys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send every log line to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
