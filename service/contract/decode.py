@@ -1,0 +1,149 @@
+"""Bytes -> Chip, the only way an uploaded or stored chip is read."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.contract.chip import DEFAULT_GSD_M, Chip, GsdSource, Modality
+from service.contract.decode_picture import read_jpeg, read_png
+from service.contract.decode_tiff import read_tiff
+from service.contract.errors import GeometryError
+from service.contract.geo import PixelGround, check_gsd, pixel_ground
+from service.contract.modality import resolve_modality
+from service.contract.radiometry import Notes, optical_rgb, sar_amplitude
+from service.contract.raster import ChipLimits, Raster
+from service.contract.sniff import container_of
+
+__all__ = ["ChipLimits", "decode_chip"]
+
+_READERS = {"TIFF": read_tiff, "PNG": read_png, "JPEG": read_jpeg}
+SQUARE_TOLERANCE = 0.02
+MAX_PIXEL_ASPECT = 8.0
+GSD_DISAGREEMENT = 0.05
+
+
+def decode_chip(
+    data: bytes,
+    *,
+    modality: Modality | None = None,
+    gsd_m: float | None = None,
+    band: int | None = None,
+    limits: ChipLimits = ChipLimits(),  # noqa: B008 - frozen
+) -> Chip:
+    """Decode one chip, safely and from memory alone; may be called from several threads.
+
+    The ground sampling distance is the parameter, else the GeoTIFF's, else the modality's
+    default with a warning. Pixels that the GeoTIFF says are not square are resampled (bilinear)
+    to squares of their shorter side, so that length and width hold, unless `gsd_m` overrules it.
+
+    Args:
+        data: a TIFF, PNG or JPEG file.
+        modality: the sensor; needed where the file does not make it certain
+            (`service.contract.modality`).
+        gsd_m: metres per pixel, 0.05 to 30.
+        band: 1-based band of a SAR file with several polarisations.
+        limits: what is refused before decoding.
+
+    Returns:
+        The chip: SAR amplitude or RGB, see `service.contract.radiometry`.
+
+    Raises:
+        ChipError: one of its kinds, with what was wrong and what would be right.
+    """
+    limits.check_file(len(data))
+    if gsd_m is not None:
+        check_gsd(gsd_m, "that was sent")
+    if band is not None and band < 1:
+        raise GeometryError(f"band {band} was asked for; bands count from 1")
+    container = container_of(data)
+    raster = _READERS[container](data, limits)
+    resolved = resolve_modality(raster, modality)
+    pixels, notes = _pixels(raster, resolved, band)
+    ground = _ground(raster)
+    if raster.georeference is not None and ground is None:
+        notes.append("the GeoTIFF's position and pixel size are unusable and were ignored")
+    if gsd_m is None and ground is not None:
+        pixels, more = _square(pixels, ground, limits)
+        notes += more
+    distance, source, more = _sampling(resolved, gsd_m, ground)
+    return Chip(
+        pixels=pixels,
+        modality=resolved,
+        gsd_m=distance,
+        gsd_source=source,
+        bit_depth=raster.bit_depth,
+        digest=hashlib.sha256(data).hexdigest(),
+        position=None if ground is None else ground.position,
+        warnings=(*raster.warnings, *notes, *more),
+    )
+
+
+def _pixels(raster: Raster, modality: Modality, band: int | None) -> tuple[NDArray[Any], Notes]:
+    """The samples as the modality's pixels."""
+    if modality is Modality.SAR:
+        return sar_amplitude(raster, band)
+    if band is not None:
+        raise GeometryError(
+            f"band {band} was asked for, but the chip is optical; band chooses a SAR polarisation"
+        )
+    return optical_rgb(raster)
+
+
+def _ground(raster: Raster) -> PixelGround | None:
+    if raster.georeference is None:
+        return None
+    _, height, width = raster.samples.shape
+    return pixel_ground(raster.georeference, width=width, height=height)
+
+
+def _square(
+    pixels: NDArray[Any], ground: PixelGround, limits: ChipLimits
+) -> tuple[NDArray[Any], Notes]:
+    """Resample so that a pixel is as long as it is wide; a difference of 2 % is let be."""
+    finest = min(ground.across_m, ground.down_m)
+    stretch_x, stretch_y = ground.across_m / finest, ground.down_m / finest
+    if max(stretch_x, stretch_y) <= 1.0 + SQUARE_TOLERANCE:
+        return pixels, []
+    spacing = f"{ground.across_m:.3g} m x {ground.down_m:.3g} m"
+    if max(stretch_x, stretch_y) > MAX_PIXEL_ASPECT:
+        raise GeometryError(
+            f"the GeoTIFF's pixels measure {spacing}, too far from square; resample the chip, or "
+            f"send gsd_m"
+        )
+    height, width = pixels.shape[:2]
+    new_width, new_height = round(width * stretch_x), round(height * stretch_y)
+    limits.check_picture(new_width, new_height, pixels.dtype.itemsize)
+    resampled = Image.fromarray(pixels).resize((new_width, new_height), Image.Resampling.BILINEAR)
+    return np.array(resampled), [
+        f"pixels of {spacing} were resampled to squares: {width} x {height} became "
+        f"{new_width} x {new_height}"
+    ]
+
+
+def _sampling(
+    modality: Modality, gsd_m: float | None, ground: PixelGround | None
+) -> tuple[float, GsdSource, Notes]:
+    """Metres per pixel, where they come from, and what the analyst should know about them."""
+    measured = None if ground is None else min(ground.across_m, ground.down_m)
+    if gsd_m is not None:
+        if measured is None or abs(measured - gsd_m) <= GSD_DISAGREEMENT * gsd_m:
+            return float(gsd_m), "parameter", []
+        return (
+            float(gsd_m),
+            "parameter",
+            [f"gsd_m {gsd_m:g} was used although the GeoTIFF says {measured:.3g} m"],
+        )
+    if measured is not None:
+        return check_gsd(measured, "in the GeoTIFF"), "geotiff", []
+    default = DEFAULT_GSD_M[modality]
+    return (
+        default,
+        "default",
+        [
+            f"no ground sampling distance was given: {default:g} m per pixel was assumed, the length "
+            f"depends on it; send gsd_m"
+        ],
+    )

@@ -1,0 +1,163 @@
+"""PNG and JPEG bytes -> Raster, by Pillow's two plugins alone.
+
+The plugins are called directly, so no other format can be guessed, and the size in the header
+is checked against the limits before the pixels are decoded.
+"""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+from PIL import Image
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from service.contract.errors import (
+    ChipError,
+    CorruptChipError,
+    PixelTypeError,
+    UnsupportedFormatError,
+)
+from service.contract.orientation import TAG, upright
+from service.contract.raster import RGB, ChipLimits, Colour, Raster
+
+_FAILURES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    ZeroDivisionError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_COLOURS: dict[str, tuple[Colour, ...]] = {
+    "L": ("grey",),
+    "I;16": ("grey",),
+    "LA": ("grey", "alpha"),
+    "RGB": RGB,
+    "RGBA": (*RGB, "alpha"),
+}
+_PNG_HEADER = struct.Struct(">4sIIBB")
+_PNG_HEADER_AT = 12
+
+
+def read_png(data: bytes, limits: ChipLimits) -> Raster:
+    """Decode a PNG of 8 or 16 bits: grey, RGB, with alpha or palette.
+
+    Pillow keeps the upper 8 bits of 16-bit colour; 16-bit grey stays 16-bit.
+
+    Raises:
+        EmptyChipError, ChipSizeError: the header announces too few or too many pixels.
+        UnsupportedFormatError: an animation.
+        PixelTypeError: fewer than 8 bits per sample.
+        CorruptChipError: damaged or truncated.
+    """
+    try:
+        name, width, height, bits, colour_type = _PNG_HEADER.unpack_from(data, _PNG_HEADER_AT)
+    except struct.error as error:
+        raise _corrupt("PNG", "it ends in its header") from error
+    if name != b"IHDR":
+        raise _corrupt("PNG", "it does not begin with an IHDR chunk")
+    limits.check_picture(width, height, 8)
+    if bits < 8 and colour_type != 3:
+        raise PixelTypeError(
+            f"the PNG has {bits}-bit samples; a chip needs at least 8 bits per sample"
+        )
+    notes: tuple[str, ...] = ()
+    if bits == 16 and colour_type != 0:
+        notes = ("the PNG has 16 bits per colour; the upper 8 were used",)
+    return _read(data, "PNG", PngImageFile, limits, f"uint{max(bits, 8)}", notes)
+
+
+def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
+    """Decode a JPEG: grey, colour or CMYK (turned into RGB).
+
+    Raises:
+        EmptyChipError, ChipSizeError: the header announces too few or too many pixels.
+        CorruptChipError: damaged or truncated.
+    """
+    return _read(data, "JPEG", JpegImageFile, limits, "uint8", ())
+
+
+def _read(
+    data: bytes,
+    container: str,
+    plugin: type[ImageFile],
+    limits: ChipLimits,
+    bit_depth: str,
+    notes: tuple[str, ...],
+) -> Raster:
+    _silence_exif()
+    try:
+        with plugin(io.BytesIO(data)) as picture:
+            limits.check_picture(picture.width, picture.height, 8)
+            if getattr(picture, "n_frames", 1) > 1:
+                raise UnsupportedFormatError(
+                    f"the {container} is an animation; send one still picture"
+                )
+            return _to_raster(picture, container, bit_depth, notes)
+    except ChipError:
+        raise
+    except _FAILURES as error:
+        raise _corrupt(container, str(error)) from error
+
+
+def _to_raster(
+    picture: ImageFile, container: str, bit_depth: str, notes: tuple[str, ...]
+) -> Raster:
+    orientation = picture.getexif().get(TAG, 1)
+    image: Image.Image = picture
+    if picture.mode == "P":
+        transparent = "transparency" in picture.info
+        image = picture.convert("RGBA" if transparent else "RGB")
+    elif picture.mode == "CMYK":
+        image = picture.convert("RGB")
+        notes = (*notes, "the JPEG is CMYK; it was turned into RGB without its colour profile")
+    if image.mode not in _COLOURS:
+        raise PixelTypeError(
+            f"the {container} has pixels of mode {image.mode}; expected grey, RGB or RGBA"
+        )
+    values = np.asarray(image)
+    samples = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+    if orientation in range(2, 9):
+        samples = upright(samples, orientation)
+        notes = (*notes, f"turned upright as the EXIF orientation {orientation} says")
+    colours = _COLOURS[image.mode]
+    return Raster(
+        container=container,
+        samples=np.ascontiguousarray(samples),
+        bit_depth=bit_depth,
+        colours=colours,
+        band_names=("",) * len(colours),
+        warnings=notes,
+    )
+
+
+def _silence_exif() -> None:
+    """Odd EXIF data is no reason to warn on standard error; the orientation alone is used.
+
+    The filter is added once and stays: `warnings.catch_warnings` is not safe between threads.
+    """
+    known = any(
+        action == "ignore" and module is not None and module.match("PIL.TiffImagePlugin")
+        for action, _, _, module, _ in warnings.filters
+    )
+    if not known:
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
+
+
+def _corrupt(container: str, reason: str) -> CorruptChipError:
+    plain = "".join(c if c.isprintable() else "?" for c in reason)[:200]
+    return CorruptChipError(
+        f"the {container} is truncated or damaged ({plain}); send the complete file"
+    )

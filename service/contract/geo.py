@@ -1,0 +1,107 @@
+"""Where a chip lies and how large its pixels are on the ground."""
+
+import math
+from dataclasses import dataclass
+
+import rasterio
+from rasterio.errors import CRSError, RasterioError
+from rasterio.session import DummySession
+from rasterio.warp import transform as reproject
+
+from service.contract.chip import Position
+from service.contract.errors import GeometryError
+from service.contract.raster import Georeference
+
+GSD_RANGE_M = (0.05, 30.0)
+NOMINAL_TOLERANCE = 0.01
+_WGS84_A_M, _WGS84_E2 = 6_378_137.0, 0.00669437999014
+
+
+@dataclass(frozen=True, slots=True)
+class PixelGround:
+    """One pixel on the ground.
+
+    Attributes:
+        across_m: distance from one column to the next, in metres.
+        down_m: distance from one row to the next, in metres.
+        position: centre of the chip.
+    """
+
+    across_m: float
+    down_m: float
+    position: Position
+
+
+def check_gsd(gsd_m: float, source: str) -> float:
+    """A ground sampling distance within `GSD_RANGE_M`.
+
+    Raises:
+        GeometryError: it is NaN, infinite, not positive or out of range.
+    """
+    low, high = GSD_RANGE_M
+    if not (math.isfinite(gsd_m) and low <= gsd_m <= high):
+        raise GeometryError(
+            f"the ground sampling distance of {gsd_m:g} m per pixel {source} is out of range; "
+            f"expected gsd_m from {low:g} to {high:g}"
+        )
+    return gsd_m
+
+
+def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGround | None:
+    """Measure the pixel at the chip's centre on the WGS 84 ellipsoid.
+
+    The centre and its neighbours to the right and below are reprojected and the distances taken
+    with the radii of curvature there, so degrees, feet, rotation and a map's own scale (Web
+    Mercator) are all covered. Where the result is within 1 % of the projected pixel size, that
+    nominal size is returned.
+
+    Returns:
+        None where the georeference is unusable: singular, not finite, or outside its map.
+    """
+    t = georeference.transform
+    if not all(map(math.isfinite, t[:6])) or t.determinant == 0:
+        return None
+    column, row = width / 2, height / 2
+    corners = ((column, row), (column + 1, row), (column, row + 1))
+    xs = [t.a * c + t.b * r + t.c for c, r in corners]
+    ys = [t.d * c + t.e * r + t.f for c, r in corners]
+    try:
+        with rasterio.Env(session=DummySession()):
+            lons, lats = reproject(georeference.crs, "EPSG:4326", xs, ys)
+            unit_m = _unit_m(georeference)
+    except (RasterioError, CRSError, ValueError):
+        return None
+    if not all(map(math.isfinite, [*lons, *lats])) or not abs(lats[0]) <= 90:
+        return None
+    across = _distance_m(lons[0], lats[0], lons[1], lats[1])
+    down = _distance_m(lons[0], lats[0], lons[2], lats[2])
+    if not (across > 0 and down > 0):
+        return None
+    if unit_m is not None:
+        across = _nominal(across, math.hypot(t.a, t.d) * unit_m)
+        down = _nominal(down, math.hypot(t.b, t.e) * unit_m)
+    position = Position(lat=float(lats[0]), lon=(float(lons[0]) + 180.0) % 360.0 - 180.0)
+    return PixelGround(across, down, position)
+
+
+def _unit_m(georeference: Georeference) -> float | None:
+    """Metres per map unit; None for a map in degrees."""
+    if not georeference.crs.is_projected:
+        return None
+    return float(georeference.crs.linear_units_factor[1])
+
+
+def _nominal(measured_m: float, nominal_m: float) -> float:
+    close = abs(measured_m - nominal_m) <= NOMINAL_TOLERANCE * nominal_m
+    return nominal_m if close else measured_m
+
+
+def _distance_m(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
+    """Distance of two near points, with the meridional and prime-vertical radii at the first."""
+    phi = math.radians(lat)
+    curve = 1.0 - _WGS84_E2 * math.sin(phi) ** 2
+    meridian = _WGS84_A_M * (1.0 - _WGS84_E2) / curve**1.5
+    prime_vertical = _WGS84_A_M / math.sqrt(curve)
+    d_lon = math.radians((other_lon - lon + 180.0) % 360.0 - 180.0)
+    d_lat = math.radians(other_lat - lat)
+    return math.hypot(d_lat * meridian, d_lon * math.cos(phi) * prime_vertical)

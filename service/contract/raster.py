@@ -1,0 +1,116 @@
+"""What a file reader hands over before anyone asks what the samples mean."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from service.contract.chip import Modality
+from service.contract.errors import ChipSizeError, EmptyChipError
+
+Colour = Literal["red", "green", "blue", "alpha", "grey", "unknown"]
+RGB: tuple[Colour, Colour, Colour] = ("red", "green", "blue")
+
+
+@dataclass(frozen=True, slots=True)
+class ChipLimits:
+    """How large an upload may be; all are enforced before a pixel is decoded.
+
+    Attributes:
+        max_bytes: size of the file.
+        min_side_px: shortest side, in pixels.
+        max_side_px: longest side, in pixels.
+        max_pixels: width times height.
+        max_decoded_bytes: size of all bands once decompressed, and of one tile.
+    """
+
+    max_bytes: int = 32 * 1024 * 1024
+    min_side_px: int = 8
+    max_side_px: int = 4096
+    max_pixels: int = 4 * 1024 * 1024
+    max_decoded_bytes: int = 128 * 1024 * 1024
+
+    def check_file(self, size_bytes: int) -> None:
+        """Refuse an empty or oversized file.
+
+        Raises:
+            EmptyChipError: there is not a byte.
+            ChipSizeError: there are more than `max_bytes`.
+        """
+        if size_bytes == 0:
+            raise EmptyChipError("the file is empty (0 bytes); send a TIFF, PNG or JPEG chip")
+        if size_bytes > self.max_bytes:
+            raise ChipSizeError(
+                f"the file has {size_bytes} bytes; at most {self.max_bytes} are accepted: "
+                f"send the ship cut out, not the whole scene"
+            )
+
+    def check_picture(self, width: int, height: int, bytes_per_pixel: int) -> None:
+        """Refuse a picture whose header announces too few or too many pixels.
+
+        Raises:
+            EmptyChipError: there is not a pixel.
+            ChipSizeError: a side, the area or the decoded size is out of range.
+        """
+        if width <= 0 or height <= 0:
+            raise EmptyChipError(
+                f"the file announces {width} x {height} pixels; a chip needs at least "
+                f"{self.min_side_px} x {self.min_side_px}"
+            )
+        size = f"the chip is {width} x {height} pixels (width x height)"
+        if min(width, height) < self.min_side_px:
+            raise ChipSizeError(f"{size}; each side must have at least {self.min_side_px} pixels")
+        if max(width, height) > self.max_side_px or width * height > self.max_pixels:
+            raise ChipSizeError(
+                f"{size}; at most {self.max_side_px} pixels a side and {self.max_pixels} in all "
+                f"are accepted: send the ship cut out, not the whole scene"
+            )
+        if width * height * bytes_per_pixel > self.max_decoded_bytes:
+            raise ChipSizeError(
+                f"{size} of {bytes_per_pixel} bytes each; at most {self.max_decoded_bytes} bytes "
+                f"are decoded: send fewer bands"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Georeference:
+    """Pixel (column, row) -> map coordinates, and the map's coordinate system."""
+
+    transform: Affine
+    crs: CRS
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """Samples as they stand in the file, with what the file says about them.
+
+    Attributes:
+        container: `TIFF`, `PNG` or `JPEG`.
+        samples: `[bands, H, W]`, at least one band, in the file's type (a palette is expanded).
+        bit_depth: the sample type of the file, e.g. `uint16` or `complex_int16`.
+        colours: what each band shows, as far as the file tells.
+        band_names: each band's description; empty where there is none.
+        nodata: the value declared to mean "no data"; NaN is a value here.
+        mask: bool `[H, W]`, true where the file's own mask says that there are data.
+        hint: the modality that the file's tags name.
+        georeference: where the file has one.
+        warnings: what was changed while reading.
+    """
+
+    container: str
+    samples: NDArray[Any]
+    bit_depth: str
+    colours: tuple[Colour, ...]
+    band_names: tuple[str, ...]
+    nodata: float | None = None
+    mask: NDArray[Any] | None = None
+    hint: Modality | None = None
+    georeference: Georeference | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def picture_bands(self) -> tuple[int, ...]:
+        """Indices of the bands that are not alpha."""
+        return tuple(i for i, colour in enumerate(self.colours) if colour != "alpha")

@@ -1,0 +1,86 @@
+"""Which format bytes are in, told by their first bytes and never by a file name."""
+
+import re
+from typing import Literal
+
+from service.contract.errors import UnsupportedFormatError
+
+Container = Literal["TIFF", "PNG", "JPEG"]
+
+_READ: tuple[tuple[bytes, Container], ...] = (
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+)
+_PACKED = "unpack it and send the chip itself"
+_CONVERT = "convert it to TIFF, PNG or JPEG"
+_REFUSED: tuple[tuple[bytes, str, str], ...] = (
+    (b"PK\x03\x04", "a ZIP archive", _PACKED),
+    (b"PK\x05\x06", "an empty ZIP archive", _PACKED),
+    (b"\x1f\x8b", "gzip data", _PACKED),
+    (b"BZh", "bzip2 data", _PACKED),
+    (b"\xfd7zXZ\x00", "xz data", _PACKED),
+    (b"(\xb5/\xfd", "Zstandard data", _PACKED),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _PACKED),
+    (b"Rar!", "a RAR archive", _PACKED),
+    (b"%PDF", "a PDF document", "export the picture as TIFF, PNG or JPEG"),
+    (b"GIF8", "a GIF picture", _CONVERT),
+    (b"BM", "a BMP picture", _CONVERT),
+    (b"\x00\x00\x01\x00", "an icon", _CONVERT),
+    (b"8BPS", "a Photoshop document", _CONVERT),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture", _CONVERT),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture", _CONVERT),
+    (b"NITF", "a NITF file", _CONVERT),
+    (b"\x89HDF", "an HDF5 file", _CONVERT),
+    (b"CDF\x01", "a NetCDF file", _CONVERT),
+    (b"CDF\x02", "a NetCDF file", _CONVERT),
+    (b"\x93NUMPY", "a NumPy array", _CONVERT),
+    (b"\x7fELF", "a program", "send a TIFF, PNG or JPEG chip"),
+    (b"MZ", "a program", "send a TIFF, PNG or JPEG chip"),
+)
+_MARKUP = re.compile(rb"\A\s*<(?:!doctype html|html|\?xml|svg|VRTDataset)", re.IGNORECASE)
+
+
+def container_of(data: bytes) -> Container:
+    """Name the container.
+
+    Args:
+        data: the whole file, not empty.
+
+    Raises:
+        UnsupportedFormatError: the bytes are something else, which the message names if known.
+    """
+    for magic, container in _READ:
+        if data.startswith(magic):
+            return container
+    found, remedy = _recognise(data)
+    raise UnsupportedFormatError(
+        f"the file is {found}, not a chip; {remedy} (TIFF, PNG and JPEG are read)"
+    )
+
+
+def _recognise(data: bytes) -> tuple[str, str]:
+    """What refused bytes are, and what to do about it."""
+    for magic, what, remedy in _REFUSED:
+        if data.startswith(magic):
+            return what, remedy
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "a WebP picture", _CONVERT
+    if data[4:8] == b"ftyp":
+        return "a HEIC, AVIF or MP4 file", _CONVERT
+    if data[257:262] == b"ustar":
+        return "a tar archive", _PACKED
+    if _MARKUP.match(data[:256]):
+        return "an HTML or XML document", "send the picture itself, not a page or its description"
+    if not data.strip(b"\x00"):
+        return "nothing but zero bytes", "send the file again"
+    if _is_text(data[:512]):
+        return "text", "send the picture itself"
+    return "of no known format", "send a TIFF, PNG or JPEG"
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
