@@ -1,0 +1,159 @@
+"""What a calibration achieves on one set of ships: ECE, verdicts, open-set identification."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model_training.calibrate import Trials, first_answers
+from model_training.logistic import probabilities
+from model_training.metrics import Estimate, bootstrap_mean
+from model_training.open_set import FirstAnswers, OperatingPoint, measure_point
+from model_training.reliability import Reliability, measure_reliability
+from service.contract.manifest import CalibrationSpec, LogisticSpec
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRates:
+    """Shares of searches, 0 to 1; a precision is None when the verdict was never given.
+
+    Attributes:
+        confident: share of searches answered as confident.
+        confident_right: share of those whose vessel is right.
+        no_match: share of searches answered as no match.
+        no_match_right: share of those whose vessel was not enrolled indeed.
+    """
+
+    confident: float
+    confident_right: Estimate | None
+    no_match: float
+    no_match_right: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReport:
+    """Measured on one set of ships, across sensors.
+
+    Attributes:
+        ships: number of ships that asked.
+        searches: number of simulated searches.
+        first_candidate: the reliability of the first candidate's probability.
+        candidates: the reliability of every weighed candidate's probability.
+        pairs: the reliability of the probability of lone pairs.
+        verdicts: how often each verdict is given, and right.
+        open_set: what the stored thresholds achieve, by (gallery size, intended rate).
+    """
+
+    ships: int
+    searches: int
+    first_candidate: Reliability
+    candidates: Reliability
+    pairs: Reliability
+    verdicts: VerdictRates
+    open_set: dict[tuple[int, float], OperatingPoint]
+
+
+def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> CalibrationReport:
+    """Apply a fitted calibration to trials, of other ships if it is to prove anything.
+
+    Args:
+        spec: the calibration.
+        trials: searches and pairs across sensors, see `calibrate.replay`.
+        seed: of the bootstrap.
+    """
+    answers = first_answers(trials.searches, spec.match)
+    return CalibrationReport(
+        ships=int(np.unique(answers.query_ids).size),
+        searches=answers.query_ids.size,
+        first_candidate=measure_reliability(
+            answers.probability, answers.correct, answers.query_ids, seed=seed
+        ),
+        candidates=_candidate_reliability(trials, spec.match, seed),
+        pairs=measure_reliability(
+            probabilities(trials.pairs.evidence, spec.verify),
+            trials.pairs.correct,
+            trials.pairs.query_ids,
+            seed=seed,
+        ),
+        verdicts=_verdict_rates(answers, spec, seed),
+        open_set=_achieved_points(trials, spec, seed),
+    )
+
+
+def as_json(report: CalibrationReport) -> dict[str, Any]:
+    """Plain values for a JSON file."""
+    verdicts = report.verdicts
+    return {
+        "ships": report.ships,
+        "searches": report.searches,
+        "ece_first_candidate": _estimate(report.first_candidate.ece),
+        "ece_candidates": _estimate(report.candidates.ece),
+        "ece_pairs": _estimate(report.pairs.ece),
+        "verdicts": {
+            "confident": verdicts.confident,
+            "confident_right": _estimate(verdicts.confident_right),
+            "no_match": verdicts.no_match,
+            "no_match_right": _estimate(verdicts.no_match_right),
+        },
+        "open_set": [
+            {
+                "gallery_vessels": size,
+                "intended_false_identification_rate": rate,
+                "threshold": point.threshold,
+                "false_identification_rate": point.false_identification,
+                "identification_rate": _estimate(point.identification),
+            }
+            for (size, rate), point in report.open_set.items()
+        ],
+    }
+
+
+def _candidate_reliability(trials: Trials, spec: LogisticSpec, seed: int) -> Reliability:
+    searches = trials.searches
+    rows = np.repeat(searches.query_ids[:, None], searches.present.shape[1], axis=1)
+    return measure_reliability(
+        probabilities(searches.evidence[searches.present], spec),
+        searches.correct[searches.present],
+        rows[searches.present],
+        seed=seed,
+    )
+
+
+def _verdict_rates(answers: FirstAnswers, spec: CalibrationSpec, seed: int) -> VerdictRates:
+    no_match = answers.probability < spec.no_match_below
+    confident = (
+        ~no_match
+        & (answers.probability >= spec.confident_from)
+        & (answers.runner_up < spec.confident_from)
+    )
+
+    def share(said: np.ndarray[Any, np.dtype[np.bool_]], right: Any) -> Estimate | None:
+        if not said.any():
+            return None
+        return bootstrap_mean(right[said].astype(np.float64), answers.query_ids[said], 1000, seed)
+
+    return VerdictRates(
+        confident=float(confident.mean()),
+        confident_right=share(confident, answers.correct),
+        no_match=float(no_match.mean()),
+        no_match_right=share(no_match, ~answers.enrolled),
+    )
+
+
+def _achieved_points(
+    trials: Trials, spec: CalibrationSpec, seed: int
+) -> dict[tuple[int, float], OperatingPoint]:
+    achieved = {}
+    for point in spec.operating_points:
+        here = trials.searches.of_size(point.gallery_vessels)
+        if here.enrolled.any() and not here.enrolled.all():
+            achieved[point.gallery_vessels, point.false_identification_rate] = measure_point(
+                first_answers(here, spec.match), point.threshold, seed=seed
+            )
+    return achieved
+
+
+def _estimate(estimate: Estimate | None) -> dict[str, float | None] | None:
+    if estimate is None:
+        return None
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -1,0 +1,131 @@
+"""Chips of a data set with their sizes and embeddings, one per row."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.data.hoss import LabelledChip
+from service.contract.chip import Chip, Modality
+
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What an embedder yields for N chips.
+
+    Attributes:
+        plain: float32 `[N, D]`, unit rows: the encoder's answer.
+        fused: float32 `[N, D]`, unit rows: what the service stores and searches; None when the
+            embedder has no fusion, and then `plain` is what the service stores.
+    """
+
+    plain: NDArray[np.float32]
+    fused: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        for rows in (self.plain, self.fused):
+            if rows is None:
+                continue
+            if rows.ndim != 2 or rows.shape != self.plain.shape:
+                raise ValueError(f"embeddings must be [N, D] alike, got {rows.shape}")
+            if not np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-3):
+                raise ValueError("embeddings must have unit length")
+
+    @property
+    def served(self) -> NDArray[np.float32]:
+        """float32 `[N, D]`: the embeddings that the service would search with."""
+        return self.plain if self.fused is None else self.fused
+
+
+class ChipEmbedder(Protocol):
+    """Turns chips into embeddings; a bundle's graphs or a checkpoint behind it."""
+
+    def __call__(self, chips: Sequence[Chip]) -> Embeddings: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChipTable:
+    """N chips and what is known of them; row i of every array is `chips[i]`.
+
+    Attributes:
+        chips: file, vessel id and modality.
+        embeddings: see `Embeddings`.
+        size_m: float64 `[N, 2]`, length and width in metres.
+    """
+
+    chips: tuple[LabelledChip, ...]
+    embeddings: Embeddings
+    size_m: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        rows = len(self.chips)
+        if self.embeddings.plain.shape[0] != rows or self.size_m.shape != (rows, 2):
+            raise ValueError(
+                f"{rows} chips, but {self.embeddings.plain.shape[0]} embeddings "
+                f"and sizes {self.size_m.shape}"
+            )
+
+    @property
+    def vessel_ids(self) -> NDArray[np.int64]:
+        """int64 `[N]`."""
+        return np.array([chip.vessel_id for chip in self.chips], np.int64)
+
+    def rows_of(self, chips: Sequence[LabelledChip]) -> NDArray[np.int64]:
+        """int64 `[len(chips)]`: where these chips stand in the table.
+
+        Raises:
+            KeyError: a chip is not in the table.
+        """
+        position = {chip.path: row for row, chip in enumerate(self.chips)}
+        return np.array([position[chip.path] for chip in chips], np.int64)
+
+    def rows_with(self, modality: Modality) -> NDArray[np.int64]:
+        """int64 `[M]`: the rows of one sensor."""
+        return np.flatnonzero([chip.modality is modality for chip in self.chips])
+
+
+def embed_chips(
+    chips: Sequence[LabelledChip],
+    embed: ChipEmbedder,
+    progress: Callable[[int], None] = lambda _: None,
+) -> ChipTable:
+    """Read and embed chips in small batches, so that the pixels never lie in memory together.
+
+    Args:
+        chips: at least one. A file that occurs twice is embedded once, and so are files of equal
+            content: the HOSS subsets are copies.
+        embed: the model.
+        progress: told how many chips each batch had.
+
+    Raises:
+        DatasetError: a file is not a usable chip.
+        ValueError: there are no chips.
+    """
+    unique = tuple({chip.path: chip for chip in chips}.values())
+    if not unique:
+        raise ValueError("there are no chips to embed")
+    row_of: dict[str, int] = {}
+    parts: list[Embeddings] = []
+    rows, sizes = [], []
+    for start in range(0, len(unique), BATCH):
+        batch = [labelled.read() for labelled in unique[start : start + BATCH]]
+        fresh = {chip.digest: chip for chip in batch if chip.digest not in row_of}
+        row_of |= {digest: len(row_of) + offset for offset, digest in enumerate(fresh)}
+        if fresh:
+            parts.append(embed(list(fresh.values())))
+        rows += [row_of[chip.digest] for chip in batch]
+        sizes += [(chip.length_m, chip.width_m) for chip in batch]
+        progress(len(batch))
+    fused = [part.fused for part in parts if part.fused is not None]
+    return ChipTable(
+        chips=unique,
+        embeddings=Embeddings(
+            plain=np.concatenate([part.plain for part in parts])[rows],
+            fused=np.concatenate(fused)[rows] if fused else None,
+        ),
+        size_m=np.array(sizes, np.float64),
+    )

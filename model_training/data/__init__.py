@@ -1,0 +1,1 @@
+"""Read what the models are taught and tested with."""

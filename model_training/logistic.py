@@ -1,0 +1,89 @@
+"""Fit and apply the logistic calibration of `service.contract.calibration`."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from model_training.gallery_trials import EVIDENCE
+from service.contract.manifest import EvidenceName, LogisticSpec
+
+# The direction in which each kind of evidence may speak: more alike never lowers a probability.
+DIRECTION: Mapping[EvidenceName, int] = {
+    "similarity": 1,
+    "length_log_ratio": -1,
+    "width_log_ratio": -1,
+    "margin": 1,
+    "log_gallery_vessels": -1,
+}
+_RIDGE = 1e-6
+
+Floats = NDArray[np.float64]
+
+
+def fit_logistic(
+    evidence: Floats, correct: NDArray[np.bool_], names: Sequence[EvidenceName]
+) -> LogisticSpec:
+    """Maximum likelihood with each weight held to its `DIRECTION`.
+
+    Columns are standardised for the optimiser, the ridge (1e-6 of the mean loss) only keeps
+    separable data finite, and the weights are returned for raw evidence.
+
+    Args:
+        evidence: float64 `[N, 5]` in the order of `EVIDENCE`.
+        correct: bool `[N]`, whether the candidate is the query's vessel.
+        names: the evidence to use; the rest keeps no weight.
+
+    Raises:
+        ValueError: there are not both right and wrong candidates to learn from.
+    """
+    if correct.all() or not correct.any():
+        raise ValueError("calibration needs both right and wrong candidates to learn from")
+    columns = [EVIDENCE.index(name) for name in names]
+    raw = evidence[:, columns]
+    mean, scale = raw.mean(axis=0), raw.std(axis=0)
+    scale[scale == 0] = 1.0
+    x = (raw - mean) / scale
+    sign = np.where(correct, 1.0, -1.0)
+
+    def loss_and_gradient(theta: Floats) -> tuple[float, Floats]:
+        signed = sign * (theta[0] + x @ theta[1:])
+        slope = -sign * sigmoid(-signed) / sign.size
+        loss = np.logaddexp(0.0, -signed).mean() + _RIDGE * theta[1:] @ theta[1:]
+        gradient = np.concatenate([[slope.sum()], slope @ x + 2 * _RIDGE * theta[1:]])
+        return float(loss), gradient
+
+    bounds = [(None, None)] + [(0, None) if DIRECTION[n] > 0 else (None, 0) for n in names]
+    found = minimize(
+        loss_and_gradient,
+        np.zeros(1 + len(names)),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-8},
+    )
+    weights = found.x[1:] / scale
+    return LogisticSpec(
+        bias=float(found.x[0] - weights @ mean),
+        weights={name: float(weight) for name, weight in zip(names, weights, strict=True)},
+    )
+
+
+def probabilities(evidence: Floats, spec: LogisticSpec) -> Floats:
+    """`service.contract.calibration.probability` for many candidates at once.
+
+    Args:
+        evidence: float64 `[..., 5]` in the order of `EVIDENCE`.
+        spec: the weights.
+
+    Returns:
+        float64 `[...]`, 0..1.
+    """
+    weights = np.array([spec.weights.get(name, 0.0) for name in EVIDENCE])
+    return sigmoid(spec.bias + evidence @ weights)
+
+
+def sigmoid(logit: Floats) -> Floats:
+    """1 / (1 + e^-x) without overflow."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))

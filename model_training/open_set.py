@@ -1,0 +1,125 @@
+"""Identification when the ship may not be enrolled at all: operating points of a gallery search.
+
+At a false-identification rate (FPIR) of f, the threshold is set so that at most a share f of the
+queries whose vessel is not enrolled get any candidate at all; the identification rate (TPIR, rank
+1) is the share of enrolled queries whose first candidate is right and reaches the threshold.
+Source: Grother and Ngan, FRVT Part 2 (NIST IR 8271), open-set identification.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.metrics import Estimate, draw_identities
+
+FALSE_IDENTIFICATION_RATES = (0.01, 0.05)
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswers:
+    """The first candidate of each search, as the service would rank it.
+
+    Attributes:
+        query_ids: int64 `[S]`.
+        enrolled: bool `[S]`, whether the right vessel stood in the gallery.
+        correct: bool `[S]`, whether the first candidate is the right vessel.
+        probability: float64 `[S]`, of the first candidate.
+        runner_up: float64 `[S]`, probability of the second, 0 where there is none.
+    """
+
+    query_ids: NDArray[np.int64]
+    enrolled: Bools
+    correct: Bools
+    probability: Floats
+    runner_up: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Rates from 0 to 1 at one threshold on the first candidate's probability."""
+
+    threshold: float
+    false_identification: float
+    identification: Estimate
+
+
+def choose_point(
+    answers: FirstAnswers, rate: float, draws: int = 500, seed: int = 0
+) -> OperatingPoint:
+    """The lowest threshold that keeps false identifications at or below `rate`.
+
+    The interval draws identities and chooses the threshold anew in each draw.
+
+    Raises:
+        ValueError: see `measure_point`.
+    """
+    ones = np.ones(answers.probability.size)
+    _require_both(answers)
+    rates = [
+        _identification(answers, weights, _threshold(answers, weights, rate))
+        for weights in _usable_draws(answers, draws, seed)
+    ]
+    return _point(answers, _threshold(answers, ones, rate), rates)
+
+
+def measure_point(
+    answers: FirstAnswers, threshold: float, draws: int = 500, seed: int = 0
+) -> OperatingPoint:
+    """What a threshold chosen elsewhere achieves on these searches.
+
+    Raises:
+        ValueError: there are no enrolled or no unenrolled queries, or only one identity.
+    """
+    _require_both(answers)
+    rates = [
+        _identification(answers, weights, threshold)
+        for weights in _usable_draws(answers, draws, seed)
+    ]
+    return _point(answers, threshold, rates)
+
+
+def _point(answers: FirstAnswers, threshold: float, draws: list[float]) -> OperatingPoint:
+    low, high = np.percentile(draws, [2.5, 97.5])
+    value = _identification(answers, np.ones(answers.probability.size), threshold)
+    return OperatingPoint(
+        threshold=threshold,
+        false_identification=float((answers.probability[~answers.enrolled] >= threshold).mean()),
+        identification=Estimate(value, float(low), float(high)),
+    )
+
+
+def _require_both(answers: FirstAnswers) -> None:
+    if answers.enrolled.all() or not answers.enrolled.any():
+        raise ValueError("an operating point needs queries with and without an enrolled vessel")
+    if np.unique(answers.query_ids).size < 2:
+        raise ValueError("an operating point needs queries of at least two vessels")
+
+
+def _usable_draws(answers: FirstAnswers, draws: int, seed: int) -> Iterator[Floats]:
+    """Bootstrap weights over identities, those that keep both kinds of query."""
+    enrolled = answers.enrolled
+    names, index = np.unique(answers.query_ids, return_inverse=True)
+    for counts in draw_identities(names.size, draws, seed):
+        weights = counts[index]
+        if weights[enrolled].any() and weights[~enrolled].any():
+            yield weights
+
+
+def _threshold(answers: FirstAnswers, weights: Floats, rate: float) -> float:
+    """Just above the first score at which more than `rate` of the strangers would be accepted."""
+    strangers = ~answers.enrolled
+    scores, counts = answers.probability[strangers], weights[strangers]
+    order = np.argsort(-scores, kind="stable")
+    scores, accepted = scores[order], np.cumsum(counts[order])
+    too_many = np.flatnonzero(accepted > rate * counts.sum() + 1e-9)
+    return float(np.nextafter(scores[too_many[0]], np.inf))
+
+
+def _identification(answers: FirstAnswers, weights: Floats, threshold: float) -> float:
+    found = answers.correct & (answers.probability >= threshold)
+    return float(weights[found & answers.enrolled].sum() / weights[answers.enrolled].sum())

@@ -1,0 +1,103 @@
+"""Do probabilities mean what they say? Reliability bins, ECE and the diagram.
+
+ECE (Naeini et al. 2015; Guo et al. 2017): the mean over bins of |share correct - mean probability|,
+weighted by the bins' counts. Bins hold about equal numbers of predictions, none is empty, and equal
+probabilities share a bin.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.metrics import Estimate, draw_identities
+
+BINS = 15
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Predictions against outcomes.
+
+    Attributes:
+        predicted: float64 `[bins]`, mean probability in each bin, ascending.
+        observed: float64 `[bins]`, share correct.
+        counts: int64 `[bins]`.
+        ece: expected calibration error, 0 to 1, with its 95 % interval over identities.
+    """
+
+    predicted: Floats
+    observed: Floats
+    counts: NDArray[np.int64]
+    ece: Estimate
+
+
+def measure_reliability(
+    probability: Floats,
+    correct: NDArray[np.bool_],
+    identities: NDArray[np.int64],
+    bins: int = BINS,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Reliability:
+    """Bin predictions by probability and compare.
+
+    The bootstrap keeps the bins and draws identities. ECE is a sum of absolute values, so noise
+    can only raise it: the interval leans upwards.
+
+    Args:
+        probability: float64 `[N]`.
+        correct: bool `[N]`.
+        identities: int64 `[N]`, whose query each prediction answers.
+        bins: at most this many bins.
+        draws: bootstrap samples.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: there are no predictions.
+    """
+    if probability.size == 0:
+        raise ValueError("there are no predictions to judge")
+    starts = np.unique(np.quantile(probability, np.arange(bins) / bins, method="lower"))
+    place = np.searchsorted(starts, probability, side="right") - 1
+    counts = np.bincount(place)
+    predicted = np.bincount(place, probability) / counts
+    observed = np.bincount(place, correct) / counts
+    value = float(np.abs(predicted - observed) @ counts / counts.sum())
+    names, index = np.unique(identities, return_inverse=True)
+    if names.size < 2:
+        return Reliability(predicted, observed, counts, Estimate(value, None, None))
+    cell = index * starts.size + place
+    gaps = np.bincount(cell, probability - correct, names.size * starts.size)
+    weights = draw_identities(names.size, draws, seed)
+    drawn_gaps = np.abs(weights @ gaps.reshape(names.size, starts.size)).sum(axis=1)
+    low, high = np.percentile(drawn_gaps / (weights @ np.bincount(index)), [2.5, 97.5])
+    return Reliability(predicted, observed, counts, Estimate(value, float(low), float(high)))
+
+
+def draw_diagram(curves: dict[str, Reliability], path: Path) -> None:
+    """Write a reliability diagram as PNG: one curve per name, the diagonal is perfect."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="perfect")
+    for name, curve in curves.items():
+        axes.plot(
+            curve.predicted,
+            curve.observed,
+            marker="o",
+            markersize=4,
+            label=f"{name}: ECE {curve.ece.value:.3f}",
+        )
+    axes.set(
+        xlabel="probability said", ylabel="share that was right", xlim=(0, 1), ylim=(0, 1), aspect=1
+    )
+    axes.legend(loc="upper left", frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
