@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.bundle import Bundle, open_bundle
-from service.contract.chip import Chip, Modality, decode_chip
+from service.contract.chip import Chip, Modality
+from service.contract.decode import decode_chip
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import BundleError, TranslationError
 from service.contract.fusion import fuse

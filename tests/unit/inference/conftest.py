@@ -36,8 +36,8 @@ def encoder_graph(seed: int = 0) -> bytes:
         helper.make_node("MatMul", ["flat", "W"], ["seen"]),
         helper.make_node("MatMul", ["size", "V"], ["measured"]),
         helper.make_node("Cast", ["modality"], ["as_float"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["as_float", "axis"], ["column"]),
-        helper.make_node("MatMul", ["column", "m"], ["sensor"]),
+        helper.make_node("Unsqueeze", ["as_float", "axis"], ["as_column"]),
+        helper.make_node("MatMul", ["as_column", "m"], ["sensor"]),
         helper.make_node("Sum", ["seen", "measured", "sensor"], ["embedding"]),
     ]
     inputs = [

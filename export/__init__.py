@@ -1,0 +1,1 @@
+"""Trained models -> a bundle that the service can prove and run."""
