@@ -1,0 +1,45 @@
+# Crossfix: every command a person or CI needs. Each target sets up what it uses.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SERVE := .venv-serve
+DEV := .venv
+PY := $(DEV)/bin/python
+ARGS ?=
+CHIPS ?=
+
+.PHONY: help demo serve test check format bench bundle demo-fleet locks
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(SERVE)/.ready: requirements/cpu.txt pyproject.toml
+	@scripts/make-venv $(SERVE) requirements/cpu.txt
+	@touch $@
+
+$(DEV)/.ready: requirements/dev.txt requirements/cpu.txt pyproject.toml
+	@scripts/make-venv $(DEV) requirements/dev.txt
+	@touch $@
+
+demo: $(SERVE)/.ready ## match sample SAR chips to their ships and show it (ARGS=--once ends by itself, CHIPS=DIR uses your chips)
+	@$(SERVE)/bin/crossfix demo $(if $(CHIPS),--chips "$(CHIPS)") $(ARGS)
+
+serve: $(SERVE)/.ready ## run the service on the embedded default
+	@$(SERVE)/bin/crossfix serve $(ARGS)
+
+test: $(DEV)/.ready ## run every test
+	@scripts/need redis-server
+	$(PY) -m pytest $(ARGS)
+
+check: $(DEV)/.ready ## lint, types, import rules
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+
+format: $(DEV)/.ready ## format the code
+	$(DEV)/bin/ruff format .
+	$(DEV)/bin/ruff check --fix .
+
+locks: $(DEV)/.ready ## renew the locked dependencies
+	@scripts/lock
