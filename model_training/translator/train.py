@@ -1,0 +1,178 @@
+"""Train the translator: `crossfix-train translator CONFIG`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from model_training.checkpoint import Checkpoint
+from model_training.data.hoss import read_hoss
+from model_training.data.pairs import read_pairs
+from model_training.run import OptimiserConfig, RunConfig, TypedConfig, fit, step_generator
+from model_training.translator.dataset import (
+    PairedViews,
+    draw_batch,
+    split_vessels,
+    views_of_chips,
+    views_of_pairs,
+)
+from model_training.translator.diffusion import BridgeBatch, BridgeConfig, bridge_loss
+from model_training.translator.study import study_sampler
+from model_training.translator.unet import BridgeUNet, UNetConfig
+
+
+class HossData(TypedConfig):
+    """Chips in HOSS layout: its `bounding_box_train`."""
+
+    kind: Literal["hoss"] = "hoss"
+    root: Path
+
+
+class PairData(TypedConfig):
+    """Co-registered pairs: QXS-SAROPT or OptiSar_Pair."""
+
+    kind: Literal["pairs"] = "pairs"
+    root: Path
+
+
+Data = Annotated[HossData | PairData, Field(discriminator="kind")]
+
+
+class TranslatorConfig(TypedConfig):
+    """One translator run.
+
+    `start_from` is a translator checkpoint whose averaged weights are the initial ones, e.g.
+    pretraining on co-registered pairs before ships.
+    """
+
+    run: RunConfig
+    optimiser: OptimiserConfig = OptimiserConfig()
+    unet: UNetConfig = UNetConfig()
+    bridge: BridgeConfig = BridgeConfig()
+    data: Data
+    batch: int = Field(32, ge=1)
+    validation_share: float = Field(0.1, gt=0, lt=1)
+    validation_vessels: int = Field(64, ge=2)
+    start_from: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTranslator:
+    """A translator ready to sample from or to export.
+
+    Attributes:
+        module: in eval mode, averaged weights, on the CPU.
+        config: of its run.
+        metadata: data digest, commit, steps done and validation metrics.
+    """
+
+    module: BridgeUNet
+    config: TranslatorConfig
+    metadata: dict[str, Any]
+
+    @property
+    def height(self) -> int:
+        return self.config.unet.height
+
+    @property
+    def width(self) -> int:
+        return self.config.unet.width
+
+    @property
+    def channels(self) -> int:
+        return self.config.unet.channels
+
+    @property
+    def times(self) -> int:
+        return self.config.bridge.times
+
+    @property
+    def max_variance(self) -> float:
+        return self.config.bridge.max_variance
+
+    @property
+    def steps(self) -> int:
+        """Network calls that the training was made for."""
+        return self.config.bridge.steps
+
+    @property
+    def eta(self) -> float:
+        return self.config.bridge.eta
+
+
+def load_translator(path: Path) -> LoadedTranslator:
+    """Read a checkpoint of `train_translator`."""
+    stored = Checkpoint.load(path)
+    config = TranslatorConfig.model_validate(stored.config)
+    module = BridgeUNet(config.unet)
+    module.load_state_dict(stored.ema)
+    metadata = {
+        "data_digest": stored.data_digest,
+        "commit": stored.commit,
+        "step": stored.step,
+        "metrics": stored.metrics,
+    }
+    return LoadedTranslator(module.eval(), config, metadata)
+
+
+class TranslatorTask:
+    """The bridge's loss on random pairs; validation on vessels that are never drawn.
+
+    Validation samples as the service would and reports the grey-level difference and `pair_auc`
+    of `model_training.translator.study`, beside the bridge's own loss.
+    """
+
+    def __init__(self, config: TranslatorConfig, views: PairedViews) -> None:
+        self.config = config
+        self.data_digest = views.digest()
+        seed = config.run.seed
+        self.training, held = split_vessels(views, config.validation_share, seed)
+        self.validation = held.only(held.vessels[: config.validation_vessels])
+        torch.manual_seed(seed)
+        self.model: nn.Module = BridgeUNet(config.unet)
+        if config.start_from is not None:
+            self.model.load_state_dict(load_translator(config.start_from).module.state_dict())
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def batch(self, step: int, rank: int) -> BridgeBatch:
+        rng = step_generator(self.config.run.seed, step, rank)
+        return self._draw(self.training, self.config.batch, rng)
+
+    def loss(self, model: nn.Module, batch: BridgeBatch, step: int) -> dict[str, Tensor]:
+        device = next(model.parameters()).device
+        return {"loss": bridge_loss(model, self.config.bridge, batch.to(device))}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        assert isinstance(model, BridgeUNet)
+        device = next(model.parameters()).device
+        rng = np.random.default_rng(0)
+        batch = self._draw(self.validation, 4 * self.config.validation_vessels, rng)
+        loss = bridge_loss(model, self.config.bridge, batch.to(device))
+        bridge = self.config.bridge
+        (quality,) = study_sampler(model, bridge, self.validation, [bridge.steps], [1])
+        return {"loss": float(loss), "sample_l1": quality.l1, "pair_auc": quality.pair_auc}
+
+    def _draw(self, views: PairedViews, count: int, rng: np.random.Generator) -> BridgeBatch:
+        return draw_batch(views, self.config.bridge, self.config.unet.channels, count, rng)
+
+
+def read_views(data: Data, unet: UNetConfig) -> PairedViews:
+    """The pictures that a config names, at the network's size.
+
+    Raises:
+        DatasetError: the folder is not in its layout, or a file is not a usable chip.
+        ValueError: no vessel is seen by both sensors.
+    """
+    if isinstance(data, HossData):
+        return views_of_chips(read_hoss(data.root).train, unet.height, unet.width)
+    return views_of_pairs(read_pairs(data.root), unet.height, unet.width)
+
+
+def train_translator(config: TranslatorConfig) -> Checkpoint:
+    """Train, or continue, the run of a config; see `model_training.run.fit`."""
+    task = TranslatorTask(config, read_views(config.data, config.unet))
+    return fit(task, config.run, config.optimiser, config)
