@@ -1,0 +1,130 @@
+"""Original chips in a folder, named by the SHA-256 of their bytes.
+
+`<root>/ab/cd/abcd….chip`. A chip is written to a temporary file, synced, renamed into place, and
+the folder synced, so that a name in the tree always means complete bytes.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
+from service.storage.durable import sync_folder
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+FULL = (errno.ENOSPC, errno.EDQUOT)
+ABANDONED_AFTER_S = 3600.0
+
+
+class FolderChipStore:
+    """A `ChipStore` in a folder of this machine or of a shared file system.
+
+    Safe for many threads and processes: writers of the same bytes rename equal files.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Create the folder where needed, and remove what interrupted writes left over an hour ago.
+
+        Raises:
+            StoreUnavailableError: the folder cannot be written.
+            StoreFullError: the disk is full.
+        """
+        self._root = root
+        self._incoming = root / "incoming"
+        with _translated(f"open the chip store {root}"):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+
+    def put(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._path(digest)
+        with _translated(f"keep a chip of {len(data)} bytes in {self._root}"):
+            if not _holds(path, data):
+                self._make_folders(path.parent)
+                self._write(path, data)
+            sync_folder(path.parent)
+        return digest
+
+    def get(self, sha256: str) -> bytes:
+        path = self._path(sha256)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise NotFoundError(f"no chip {sha256} is kept here") from None
+        except OSError as error:
+            raise StoreUnavailableError(f"chip {sha256} cannot be read: {error}") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise StoreUnavailableError(
+                f"the bytes of chip {sha256} have changed on disk; restore {path} from a backup "
+                "or upload the chip again"
+            )
+        return data
+
+    def delete(self, sha256: str) -> None:
+        path = self._path(sha256)
+        with _translated(f"delete chip {sha256}"), suppress(FileNotFoundError):
+            path.unlink()
+            sync_folder(path.parent)
+
+    def ping(self) -> None:
+        with _translated(f"write to the chip store {self._root}"):
+            handle, name = tempfile.mkstemp(dir=self._incoming)
+            os.close(handle)
+            os.unlink(name)
+
+    def _path(self, sha256: str) -> Path:
+        if not DIGEST.fullmatch(sha256):
+            raise NotFoundError(
+                f"{sha256[:80]!r} is not a chip digest; expected 64 lower-case hexadecimal digits"
+            )
+        return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.chip"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        handle, name = tempfile.mkstemp(dir=self._incoming)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+    def _make_folders(self, folder: Path) -> None:
+        """Create `<root>/ab/cd` so that both names survive a crash."""
+        for path in (folder.parent, folder):
+            path.mkdir(exist_ok=True)
+            sync_folder(path.parent)
+
+    def _sweep(self) -> None:
+        oldest = time.time() - ABANDONED_AFTER_S
+        for left in self._incoming.iterdir():
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < oldest:
+                    left.unlink()
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the file is there with exactly these bytes; a damaged one is written anew."""
+    try:
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise StoreFullError(f"cannot {doing}: the disk is full") from error
+        raise StoreUnavailableError(f"cannot {doing}: {error}") from error

@@ -1,0 +1,62 @@
+"""Pages of vessels in order of id, stable while vessels come and go."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from service.identity.errors import InvalidRequestError
+from service.identity.records import Vessel, VesselPage
+from service.storage import payloads
+from service.storage.clauses import name_matches
+from service.storage.payloads import Payload
+
+LAST_ID = (1 << 128) - 1
+SCAN = 256
+
+FetchVessels = Callable[[UUID | None, int], Sequence[Payload]]
+"""`(smallest id, limit)` -> payloads of the next vessels in order of id."""
+
+
+def vessel_page(
+    fetch: FetchVessels, name: str | None, limit: int, cursor: str | None
+) -> VesselPage:
+    """Collect one page, reading no more than it needs; a name is looked for by scanning on.
+
+    Raises:
+        InvalidRequestError: the cursor is not one that an earlier page returned.
+    """
+    start = _resume_at(cursor)
+    found: list[Vessel] = []
+    batch = limit + 1 if name is None else max(SCAN, limit + 1)
+    while True:
+        rows = fetch(start, batch)
+        for row in rows:
+            if name_matches(row.get(payloads.NAME), name):
+                if len(found) == limit:
+                    return VesselPage(found, _cursor_after(found[-1].id))
+                found.append(payloads.vessel_from(row))
+        if len(rows) < batch:
+            return VesselPage(found, None)
+        start = _successor(payloads.vessel_from(rows[-1]).id)
+
+
+def _cursor_after(vessel_id: UUID) -> str:
+    return base64.urlsafe_b64encode(vessel_id.bytes).rstrip(b"=").decode()
+
+
+def _resume_at(cursor: str | None) -> UUID | None:
+    """The smallest id that the page may hold."""
+    if cursor is None:
+        return None
+    try:
+        last = UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequestError(
+            f"{cursor!r} is not a page cursor; pass the next_cursor of an earlier page unchanged"
+        ) from error
+    return _successor(last)
+
+
+def _successor(vessel_id: UUID) -> UUID:
+    return UUID(int=min(vessel_id.int + 1, LAST_ID))
