@@ -143,7 +143,7 @@ def _sampling(
         default,
         "default",
         [
-            f"no ground sampling distance was given: {default:g} m per pixel was assumed, the length "
-            f"depends on it; send gsd_m"
+            f"no ground sampling distance was given: {default:g} m per pixel was assumed, and the "
+            f"length depends on it; send gsd_m"
         ],
     )

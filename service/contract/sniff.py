@@ -1,5 +1,6 @@
 """Which format bytes are in, told by their first bytes and never by a file name."""
 
+import codecs
 import re
 from typing import Literal
 
@@ -83,4 +84,9 @@ def _recognise(data: bytes) -> tuple[str, str]:
 
 
 def _is_text(head: bytes) -> bool:
-    return all(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
+    """Whether bytes, possibly cut within a character, are UTF-8 without control characters."""
+    try:
+        characters = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(c.isprintable() or c.isspace() for c in characters)
