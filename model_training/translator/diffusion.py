@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -37,6 +37,11 @@ class BridgeConfig(TypedConfig):
     steps: int = Field(4, ge=1)
     eta: float = Field(1.0, ge=0, le=1)
     sampler_share: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _walkable(self) -> "BridgeConfig":
+        step_times(self.times, self.steps)
+        return self
 
     def schedule(self) -> BridgeSchedule:
         return BridgeSchedule(self.times, self.max_variance)

@@ -1,0 +1,62 @@
+"""Measures of pseudo-SAR, against hand-made answers."""
+
+import numpy as np
+import pytest
+import torch
+
+from model_training.translator.dataset import PairedViews
+from model_training.translator.diffusion import BridgeConfig
+from model_training.translator.study import one_view_each, pair_auc, pixel_features, study_sampler
+from model_training.translator.unet import BridgeUNet, UNetConfig
+
+SMALL = UNetConfig(height=32, width=16, widths=(16, 32), heads=2)
+
+
+def test_pixel_features_are_correlations() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 4), dtype=np.uint8)
+    features = pixel_features(pictures)
+    expected = np.corrcoef(pictures.reshape(4, -1).astype(np.float64))
+    assert np.allclose(features @ features.T, expected, atol=1e-4)
+
+
+def test_a_constant_picture_resembles_nothing() -> None:
+    assert np.all(pixel_features(np.full((1, 8, 4), 9, np.uint8)) == 0)
+
+
+def test_pair_auc_by_hand() -> None:
+    eye = np.eye(3, dtype=np.float32)
+    assert pair_auc(eye, eye) == 1.0
+    assert pair_auc(np.zeros((3, 3), np.float32), eye) == 0.5
+    assert pair_auc(np.roll(eye, 1, axis=1), eye) == pytest.approx(0.25)  # 3 losses, 3 ties
+    assert pair_auc(-eye, eye) == 0.0
+
+
+def test_one_view_each_keeps_vessels_together(views: PairedViews) -> None:
+    optical, sar = one_view_each(views)
+    assert optical.shape == (12, 32, 16, 3)
+    assert sar.shape == (12, 32, 16)
+    assert np.array_equal(optical[..., 0] < 60, sar > 150)
+
+
+def test_the_study_covers_steps_and_k(views: PairedViews) -> None:
+    torch.manual_seed(0)
+    unet = BridgeUNet(SMALL).eval()  # predicts grad 0, so every picture is the luminance
+    rows = study_sampler(unet, BridgeConfig(), views, steps=[1, 3], samples=[1, 2], batch=5)
+    assert [(row.steps, row.samples) for row in rows] == [(1, 1), (1, 2), (3, 1), (3, 2)]
+    assert all(row.milliseconds > 0 for row in rows)
+    optical, sar = one_view_each(views)
+    luminance = optical @ np.array([0.299, 0.587, 0.114])
+    assert rows[0].l1 == pytest.approx(np.abs(np.rint(luminance) - sar).mean(), abs=0.1)
+    assert rows[0].pair_auc < 0.2  # dark where SAR is bright
+
+
+def test_an_encoder_may_take_the_place_of_pixels(views: PairedViews) -> None:
+    seen = []
+
+    def describe(pictures: np.ndarray) -> np.ndarray:
+        seen.append(len(pictures))
+        rows = (pictures > 150).any(axis=2).astype(np.float32) + 0.01
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    study_sampler(BridgeUNet(SMALL).eval(), BridgeConfig(), views, [1], [2], describe)
+    assert seen == [12, 24]

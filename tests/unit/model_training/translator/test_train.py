@@ -1,0 +1,102 @@
+"""Training runs of the translator: resume, checkpoints, configs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_training.checkpoint import Checkpoint
+from model_training.run import OptimiserConfig, RunConfig, fit, load_config
+from model_training.translator.dataset import PairedViews
+from model_training.translator.diffusion import BridgeConfig
+from model_training.translator.train import (
+    HossData,
+    TranslatorConfig,
+    TranslatorTask,
+    load_translator,
+)
+from model_training.translator.unet import UNetConfig
+
+CONFIGS = Path(__file__).parents[4] / "model_training" / "configs"
+
+
+def config(out: Path, steps: int = 6) -> TranslatorConfig:
+    return TranslatorConfig(
+        run=RunConfig(
+            out=out,
+            steps=steps,
+            device="cpu",
+            threads=1,
+            log_every=1,
+            checkpoint_every=3,
+            validate_every=steps,
+            select_by="pair_auc",
+        ),
+        optimiser=OptimiserConfig(warmup_steps=2),
+        unet=UNetConfig(height=32, width=16, widths=(16, 32), heads=2),
+        bridge=BridgeConfig(steps=2),
+        data=HossData(root=Path("unused")),
+        batch=4,
+        validation_share=0.25,
+    )
+
+
+def losses(out: Path) -> list[str]:
+    rows = (out / "metrics.csv").read_text().splitlines()
+    return [row for row in rows if ",train,loss," in row]
+
+
+def test_a_killed_run_resumes_to_equal_losses(views: PairedViews, tmp_path: Path) -> None:
+    whole, parts = config(tmp_path / "whole"), config(tmp_path / "parts")
+    fit(TranslatorTask(whole, views), whole.run, whole.optimiser, whole)
+    fit(TranslatorTask(parts, views), parts.run, parts.optimiser, parts, stop_at=3)
+    fit(TranslatorTask(parts, views), parts.run, parts.optimiser, parts)
+    assert len(losses(whole.run.out)) == 6
+    assert losses(whole.run.out) == losses(parts.run.out)
+    finished = [Checkpoint.load(path.run.out / "checkpoint.pt") for path in (whole, parts)]
+    for name, value in finished[0].ema.items():
+        assert torch.equal(value, finished[1].ema[name]), name
+
+
+def test_a_loaded_translator_has_the_averaged_weights(views: PairedViews, tmp_path: Path) -> None:
+    given = config(tmp_path)
+    stored = fit(TranslatorTask(given, views), given.run, given.optimiser, given)
+    loaded = load_translator(tmp_path / "checkpoint.pt")
+    assert not loaded.module.training
+    assert loaded.config == given
+    assert (loaded.height, loaded.width, loaded.channels) == (32, 16, 1)
+    assert (loaded.times, loaded.max_variance, loaded.steps, loaded.eta) == (1000, 1.0, 2, 1.0)
+    for name, value in loaded.module.state_dict().items():
+        assert torch.equal(value, stored.ema[name])
+    assert loaded.metadata["step"] == 6
+    assert loaded.metadata["data_digest"] == stored.data_digest
+    assert set(loaded.metadata["metrics"]) == {"loss", "sample_l1", "pair_auc"}
+
+
+def test_training_starts_from_another_translator(views: PairedViews, tmp_path: Path) -> None:
+    first = config(tmp_path / "pretrained")
+    fit(TranslatorTask(first, views), first.run, first.optimiser, first)
+    path = tmp_path / "pretrained" / "checkpoint.pt"
+    second = config(tmp_path / "tuned").model_copy(update={"start_from": path})
+    task = TranslatorTask(second, views)
+    expected = load_translator(path).module.state_dict()
+    for name, value in task.model.state_dict().items():
+        assert torch.equal(value, expected[name])
+
+
+def test_validation_vessels_stay_out_of_the_batches(views: PairedViews, tmp_path: Path) -> None:
+    task = TranslatorTask(config(tmp_path), views)
+    assert len(task.validation.vessels) == 3
+    assert not set(task.training.vessels) & set(task.validation.vessels)
+    assert torch.equal(task.batch(5, 0).x0, task.batch(5, 0).x0)
+    assert not torch.equal(task.batch(5, 0).x0, task.batch(6, 0).x0)
+    assert not torch.equal(task.batch(5, 0).x0, task.batch(5, 1).x0)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("translator*.yaml")), ids=lambda p: p.stem)
+def test_the_shipped_configs_are_valid(path: Path) -> None:
+    assert load_config(path, TranslatorConfig).run.steps > 0
+
+
+def test_translator_configs_are_shipped() -> None:
+    assert list(CONFIGS.glob("translator*.yaml"))
