@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.chip_table import ChipTable
-from model_training.data.hoss import DISTRACTOR_ID
 from model_training.gallery_trials import (
     EVIDENCE,
     Searches,
@@ -29,6 +28,7 @@ from model_training.gallery_trials import (
 from model_training.logistic import fit_logistic, probabilities
 from model_training.open_set import FALSE_IDENTIFICATION_RATES, FirstAnswers, choose_point
 from service.contract.chip import Modality
+from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.manifest import CalibrationSpec, EvidenceName, LogisticSpec, OpenSetPoint
 
 REPORTED_SIZES = (50, 100, 200, 500, 1000, 2000, 5000)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.chip_table import ChipTable
-from model_training.data.hoss import DISTRACTOR_ID
 from service.contract.chip import Modality
+from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.manifest import EvidenceName
 
 EVIDENCE: tuple[EvidenceName, ...] = get_args(EvidenceName)

@@ -1,18 +1,17 @@
-"""Ship chips in the HOSS ReID layout: the only reader of its folder and file names.
+"""Ship chips in the HOSS ReID layout: the only reader of its folders.
 
     bounding_box_train/            chips to learn from
     query/  bounding_box_test/     chips to ask about, and the gallery they are looked up in
     subset/O2S/{query,bounding_box_test}/   optical queries, SAR gallery
     subset/S2O/{query,bounding_box_test}/   SAR queries, optical gallery
 
-A file is named `<id>_<anything>_{RGB,SAR}.tif`: `0001_s05c1_RGB.tif` (sequence 5, camera 1) as well
-as `0001_c1s5_000151_00_SAR.tif` (camera 1, sequence 5). Id -1 is a distractor, a ship nobody knows,
-and may stand in a gallery only. A folder that holds such chips directly is read as well.
+Files are named `<id>_<anything>_{RGB,SAR}.tif` (`service.contract.hoss_names`). Id -1 is a
+distractor, a ship nobody knows, and may stand in a gallery only. A folder that holds such chips
+directly is read as well.
 
 Source: HOSS ReID (arXiv 2506.22027) and the dataset readers of TransOSS and MOS.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +19,17 @@ from pathlib import Path
 from service.contract.chip import Chip, Modality
 from service.contract.decode import decode_chip
 from service.contract.errors import ChipError
+from service.contract.hoss_names import (
+    DISTRACTOR_ID,
+    GALLERY_FOLDER,
+    NAMING_RULE,
+    QUERY_FOLDER,
+    TRAIN_FOLDER,
+    read_hoss_name,
+)
 
-DISTRACTOR_ID = -1
 SUBSETS = ("O2S", "S2O")
 
-_SUFFIX_MODALITY = {"RGB": Modality.OPTICAL, "SAR": Modality.SAR}
-_CHIP_NAME = re.compile(r"(?P<id>-1|\d+)_(?:(?P<view>.+)_)?(?P<sensor>RGB|SAR)\.(?:tiff?|png)")
-_SEQUENCE = re.compile(r"s(\d+)", re.IGNORECASE)
-_CAMERA = re.compile(r"c(\d+)", re.IGNORECASE)
 _BESIDE_CHIPS = {"", ".md", ".txt", ".json", ".csv", ".yaml", ".yml", ".xml", ".db", ".ini"}
 _NAMED_IN_ERROR = 5
 
@@ -99,18 +101,10 @@ class HossDataset:
 
 def parse_chip_name(path: Path) -> LabelledChip | None:
     """What a file's name says, or None when it is no chip's name."""
-    match = _CHIP_NAME.fullmatch(path.name)
-    if match is None:
+    said = read_hoss_name(path.name)
+    if said is None:
         return None
-    view = match["view"] or ""
-    sequence, camera = _SEQUENCE.search(view), _CAMERA.search(view)
-    return LabelledChip(
-        path=path,
-        vessel_id=int(match["id"]),
-        modality=_SUFFIX_MODALITY[match["sensor"]],
-        sequence=int(sequence[1]) if sequence else None,
-        camera=int(camera[1]) if camera else None,
-    )
+    return LabelledChip(path, said.vessel_id, said.modality, said.sequence, said.camera)
 
 
 def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:
@@ -138,8 +132,7 @@ def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:
     wrong = [path for path, chip in chips.items() if chip is None]
     if wrong:
         raise DatasetError(
-            f"{_names(wrong)} in {folder} not named as chips are; expected "
-            "<id>_<anything>_RGB.tif or <id>_<anything>_SAR.tif with a whole number as id"
+            f"{_names(wrong)} in {folder} not named as chips are; expected {NAMING_RULE}"
         )
     found = tuple(chip for chip in chips.values() if chip is not None)
     if not found:
@@ -161,7 +154,7 @@ def read_hoss(root: Path) -> HossDataset:
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; give the folder that holds the data set")
-    train = root / "bounding_box_train"
+    train = root / TRAIN_FOLDER
     subsets: dict[str, Split] = {}
     for name in SUBSETS:
         split = _read_split(root / "subset" / name)
@@ -184,7 +177,7 @@ def read_hoss(root: Path) -> HossDataset:
 
 def _read_split(folder: Path) -> Split | None:
     """`query/` and `bounding_box_test/` of a folder, or None when it has neither."""
-    query, gallery = folder / "query", folder / "bounding_box_test"
+    query, gallery = folder / QUERY_FOLDER, folder / GALLERY_FOLDER
     if not query.is_dir() and not gallery.is_dir():
         return None
     return Split(
