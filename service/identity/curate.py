@@ -69,7 +69,12 @@ class Curation:
         """
         with self._writing:
             known = visible_vessel(self._gallery, vessel_id)
-            leaving = self._in_state(known, VesselState.DELETING)
+            sightings = self._gallery.sightings_of([vessel_id])
+            leaving = self._in_state(
+                known,
+                VesselState.DELETING,
+                leaving_chips=tuple(sorted({s.chip_sha256 for s in sightings})),
+            )
             self._gallery.put_vessel(leaving)
             self._recovery.finish_delete(leaving)
 
@@ -80,12 +85,16 @@ class Curation:
             NotFoundError: no such vessel, or the sighting is not one of this vessel.
         """
         with self._writing:
-            visible_vessel(self._gallery, vessel_id)
+            known = visible_vessel(self._gallery, vessel_id)
             sighting = self._gallery.get_sighting(sighting_id)
             if sighting is None or sighting.vessel_id != vessel_id:
                 raise NotFoundError(f"vessel {vessel_id} has no sighting {sighting_id}")
+            losing = self._in_state(
+                known, VesselState.SYNCING, leaving_chips=(sighting.chip_sha256,)
+            )
+            self._gallery.put_vessel(losing)
             self._gallery.delete_sightings([sighting_id])
-            self._recovery.forget_chips([sighting])
+            self._recovery.finish_sync(losing)
 
     def merge(self, survivor_id: UUID, other_id: UUID) -> Enrolled:
         """Two records turn out to be one ship: `other` becomes part of `survivor`.
@@ -179,12 +188,8 @@ class Curation:
             }
         )
 
-    def _in_state(
-        self, vessel: Vessel, state: VesselState, merged_into: UUID | None = None
-    ) -> Vessel:
-        return vessel.model_copy(
-            update={"state": state, "merged_into": merged_into, "updated_at": self._now()}
-        )
+    def _in_state(self, vessel: Vessel, state: VesselState, **more: object) -> Vessel:
+        return vessel.model_copy(update={"state": state, "updated_at": self._now(), **more})
 
     def _with_sightings(self, vessel: Vessel, created: bool) -> Enrolled:
         return Enrolled(vessel, self._gallery.sightings_of([vessel.id]), created)

@@ -120,7 +120,11 @@ class Enrolment:
             return self._enrolled(vessel_id, created=False)
 
     def _register(self, vessel: Vessel, seen: Sequence[Observation]) -> None:
-        self._gallery.put_vessel(vessel.model_copy(update={"state": VesselState.ENROLLING}))
+        pending = {
+            "state": VesselState.ENROLLING,
+            "leaving_chips": tuple(one.chip.digest for one in seen),
+        }
+        self._gallery.put_vessel(vessel.model_copy(update=pending))
         try:
             refuse_known_imo(self._gallery, vessel)
         except ConflictError:

@@ -85,7 +85,8 @@ class Vessel(VesselAttributes):
     """A vessel. Its identity is `id` alone and never hangs on a transponder number.
 
     `merged_into` names the vessel that took this one's sightings, `split_from` the vessel that
-    this one's first sightings were taken from.
+    this one's first sightings were taken from. `leaving_chips` are digests of chips whose bytes
+    are forgotten, unless something else refers to them, when the change under way is settled.
     """
 
     id: UUID
@@ -95,6 +96,7 @@ class Vessel(VesselAttributes):
     state: VesselState = VesselState.ACTIVE
     merged_into: UUID | None = None
     split_from: UUID | None = None
+    leaving_chips: tuple[str, ...] = ()
 
     def attributes(self) -> VesselAttributes:
         return VesselAttributes.model_validate(self.model_dump(include=set(ATTRIBUTE_NAMES)))

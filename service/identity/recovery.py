@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from service.identity.observe import Clock
 from service.identity.ports import ChipStore, Gallery
-from service.identity.records import Sighting, Vessel, VesselState
+from service.identity.records import Vessel, VesselState
 
 UNSETTLED = (VesselState.ENROLLING, VesselState.SYNCING, VesselState.DELETING)
 
@@ -68,8 +68,9 @@ class Recovery:
 
     def finish_sync(self, vessel: Vessel) -> Vessel:
         """Refresh what the sightings know of the vessel, then make it active."""
-        settled = vessel.model_copy(update={"state": VesselState.ACTIVE})
+        settled = vessel.model_copy(update={"state": VesselState.ACTIVE, "leaving_chips": ()})
         self._gallery.sync_vessel(settled)
+        self._forget_chips(vessel.leaving_chips)
         self._gallery.put_vessel(settled)
         return settled
 
@@ -86,15 +87,14 @@ class Recovery:
         self._gallery.put_vessel(vessel.model_copy(update={"state": VesselState.MERGED}))
 
     def finish_delete(self, vessel: Vessel) -> None:
-        """Remove the vessel's sightings, then the vessel, then bytes that nothing refers to."""
+        """Remove the vessel's sightings, bytes that nothing refers to any more, and the vessel."""
         sightings = self._gallery.sightings_of([vessel.id])
         self._gallery.delete_sightings([s.id for s in sightings])
+        self._forget_chips(vessel.leaving_chips)
         self._gallery.delete_vessel(vessel.id)
-        self.forget_chips(sightings)
 
-    def forget_chips(self, sightings: Iterable[Sighting]) -> None:
-        """Remove the bytes of deleted sightings unless another sighting shows the same chip."""
-        for digest in {s.chip_sha256 for s in sightings}:
+    def _forget_chips(self, digests: Iterable[str]) -> None:
+        for digest in digests:
             if not self._gallery.uses_chip(digest):
                 self._chips.delete(digest)
 

@@ -1,0 +1,31 @@
+"""A `ChipEmbedder` without a model: the chip's mean colour decides where it points."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.chip import Chip, Modality
+from service.contract.embedding import EmbeddedChip
+from service.contract.errors import TranslationError
+from service.contract.fusion import l2_normalise
+
+WIDTH = 8
+
+
+class FakeEmbedder:
+    """Equal pixels give equal vectors, whatever the batch; counts how often it was asked."""
+
+    bundle_id = "fake-bundle"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def embed(self, chip: Chip) -> EmbeddedChip:
+        self.calls += 1
+        seed = int(abs(float(np.sum(chip.pixels, dtype=np.float64))) * 1000) % 2**32
+        vector = np.random.default_rng(seed).normal(size=WIDTH).astype(np.float32)
+        return EmbeddedChip(l2_normalise(vector), {"encode": 1.0})
+
+    def imagine(self, chip: Chip) -> NDArray[np.uint8]:
+        if chip.modality is Modality.SAR:
+            raise TranslationError("only optical chips are translated")
+        return np.zeros((2, 8, 4), np.uint8)

@@ -1,0 +1,83 @@
+"""The use cases around fakes, with a clock that ticks a second at each look."""
+
+import itertools
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.contract.decode import ChipLimits
+from service.contract.manifest import CalibrationSpec, LogisticSpec
+from service.identity.curate import Curation
+from service.identity.enrol import Enrolment
+from service.identity.match import Matcher
+from service.identity.observe import ChipUpload, Observer
+from service.identity.recovery import Recovery
+from service.identity.verify import Verifier
+from tests.chips import optical_png, sar_tiff
+from tests.fakes.cache import FakeCache
+from tests.fakes.chips import FakeChipStore
+from tests.fakes.embedder import WIDTH, FakeEmbedder
+from tests.fakes.gallery import FakeGallery
+
+CALIBRATION = CalibrationSpec(
+    match=LogisticSpec(bias=0.0, weights={"similarity": 4.0, "length_log_ratio": -5.0}),
+    verify=LogisticSpec(bias=0.0, weights={"similarity": 4.0}),
+    match_same_sensor=LogisticSpec(bias=0.0, weights={"similarity": 4.0}),
+    confident_from=0.9,
+    no_match_below=0.5,
+    fitted_on="invented for tests",
+)
+
+
+@dataclass
+class House:
+    """Everything a use case test touches."""
+
+    gallery: FakeGallery
+    chips: FakeChipStore
+    embedder: FakeEmbedder
+    observer: Observer
+    recovery: Recovery
+    enrolment: Enrolment
+    curation: Curation
+    matcher: Matcher
+    verifier: Verifier
+
+
+def build_house(gallery: FakeGallery, chips: FakeChipStore) -> House:
+    ticks = itertools.count()
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now() -> datetime:
+        return start + timedelta(seconds=next(ticks))
+
+    writing = threading.RLock()
+    embedder = FakeEmbedder()
+    observer = Observer(embedder, FakeCache(), ChipLimits(), now)
+    recovery = Recovery(gallery, chips, now, writing, grace=timedelta(0))
+    return House(
+        gallery=gallery,
+        chips=chips,
+        embedder=embedder,
+        observer=observer,
+        recovery=recovery,
+        enrolment=Enrolment(gallery, chips, observer, recovery, now, writing),
+        curation=Curation(gallery, recovery, now, writing),
+        matcher=Matcher(gallery, chips, observer, CALIBRATION, writing),
+        verifier=Verifier(observer, CALIBRATION),
+    )
+
+
+@pytest.fixture
+def house() -> House:
+    return build_house(FakeGallery(FakeEmbedder.bundle_id, WIDTH), FakeChipStore())
+
+
+def optical(seed: int, **shape: int) -> ChipUpload:
+    return ChipUpload(optical_png(seed, **shape))
+
+
+def sar(seed: int, **shape: int) -> ChipUpload:
+    return ChipUpload(sar_tiff(seed, **shape))

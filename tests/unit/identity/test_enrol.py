@@ -1,0 +1,193 @@
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import pytest
+
+from service.contract.errors import ChipError
+from service.identity.curate import VesselPatch
+from service.identity.enrol import NewVessel
+from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
+from service.identity.observe import ChipUpload
+from service.identity.records import EmbeddedSighting, Vessel, VesselFilter, VesselState
+from tests.fakes.chips import FakeChipStore
+from tests.fakes.embedder import WIDTH, FakeEmbedder
+from tests.fakes.gallery import FakeGallery
+from tests.unit.identity.conftest import House, build_house, optical, sar
+
+STAR = NewVessel(name="EXAMPLE STAR", imo="9074729", type="bulk carrier", length_m=190)
+
+
+def test_a_vessel_is_registered_with_its_chips(house: House) -> None:
+    done = house.enrolment.enrol(STAR, [optical(1), optical(2)])
+    assert done.created
+    assert done.vessel.state is VesselState.ACTIVE
+    assert {s.chip_sha256 for s in done.sightings} == set(house.chips.kept)
+    assert all(s.vessel_id == done.vessel.id for s in done.sightings)
+    assert done.vessel.provenance["imo"].source == "api"
+    assert house.gallery.counts().sightings == 2
+
+
+def test_a_repeated_request_changes_nothing(house: House) -> None:
+    first = house.enrolment.enrol(STAR, [optical(1)])
+    again = house.enrolment.enrol(STAR, [optical(1)])
+    assert not again.created
+    assert again.vessel == first.vessel
+    assert again.sightings == first.sightings
+
+
+def test_a_chosen_id_collects_chips_over_several_requests(house: House) -> None:
+    chosen = STAR.model_copy(update={"id": uuid4()})
+    house.enrolment.enrol(chosen, [optical(1)])
+    more = house.enrolment.enrol(chosen, [optical(1), optical(2)])
+    assert more.vessel.id == chosen.id
+    assert len(more.sightings) == 2
+
+
+def test_a_second_vessel_with_a_known_imo_is_refused_naming_the_first(house: House) -> None:
+    first = house.enrolment.enrol(STAR, [optical(1)])
+    with pytest.raises(ConflictError, match=str(first.vessel.id)) as refused:
+        house.enrolment.enrol(NewVessel(name="OTHER", imo="IMO 9074729"), [optical(2)])
+    assert refused.value.vessel_id == first.vessel.id
+    assert house.gallery.counts().vessels == 1
+    assert len(house.chips.kept) == 1
+
+
+def test_a_taken_id_with_other_attributes_is_refused(house: House) -> None:
+    chosen = STAR.model_copy(update={"id": uuid4()})
+    house.enrolment.enrol(chosen, [optical(1)])
+    with pytest.raises(ConflictError, match="PATCH"):
+        house.enrolment.enrol(chosen.model_copy(update={"name": "OTHER"}), [optical(1)])
+
+
+def test_one_bad_chip_refuses_the_whole_request(house: House) -> None:
+    with pytest.raises(ChipError):
+        house.enrolment.enrol(STAR, [optical(1), ChipUpload(b"not a chip")])
+    assert house.gallery.counts().vessels == 0
+    assert house.chips.kept == {}
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1]])
+def test_no_chip_or_twins_are_refused(house: House, seeds: list[int]) -> None:
+    with pytest.raises(InvalidRequestError):
+        house.enrolment.enrol(STAR, [optical(seed) for seed in seeds])
+
+
+def test_chips_are_added_to_a_known_vessel_once(house: House) -> None:
+    vessel = house.enrolment.enrol(STAR, [optical(1)]).vessel
+    house.enrolment.add_chips(vessel.id, [sar(5)])
+    done = house.enrolment.add_chips(vessel.id, [sar(5)])
+    assert len(done.sightings) == 2
+
+
+def test_chips_cannot_be_added_to_a_stranger(house: House) -> None:
+    with pytest.raises(NotFoundError):
+        house.enrolment.add_chips(uuid4(), [optical(1)])
+    assert house.embedder.calls == 0
+
+
+class PowerCutError(RuntimeError):
+    """The process dies here."""
+
+
+class DyingGallery(FakeGallery):
+    """Dies before its n-th write."""
+
+    def __init__(self, writes: int) -> None:
+        super().__init__(FakeEmbedder.bundle_id, WIDTH)
+        self.writes_left = writes
+
+    def _write(self) -> None:
+        if self.writes_left == 0:
+            raise PowerCutError
+        self.writes_left -= 1
+
+    def put_vessel(self, vessel: Vessel) -> None:
+        self._write()
+        super().put_vessel(vessel)
+
+    def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
+        self._write()
+        super().put_sightings(sightings, vessel)
+
+    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel) -> None:
+        self._write()
+        super().move_sightings(ids, vessel)
+
+    def delete_sightings(self, ids: Sequence[UUID]) -> None:  # type: ignore[override]
+        self._write()
+        super().delete_sightings(ids)
+
+    def delete_vessel(self, vessel_id: UUID) -> None:
+        self._write()
+        super().delete_vessel(vessel_id)
+
+
+def visible(house: House) -> dict[UUID, int]:
+    """Visible vessels and how many sightings each shows."""
+    page = house.gallery.list_vessels(VesselFilter(), 100, None)
+    return {v.id: len(house.gallery.sightings_of([v.id])) for v in page.vessels}
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_an_enrolment_cut_off_anywhere_leaves_all_or_nothing(writes: int) -> None:
+    gallery = DyingGallery(writes)
+    house = build_house(gallery, FakeChipStore())
+    if writes < 3:
+        with pytest.raises(PowerCutError):
+            house.enrolment.enrol(STAR, [optical(1), optical(2)])
+        assert visible(house) == {}
+    else:
+        house.enrolment.enrol(STAR, [optical(1), optical(2)])
+    gallery.writes_left = 100
+    house.recovery.run()
+    assert list(visible(house).values()) == ([2] if writes == 3 else [])
+    assert len(house.chips.kept) == (2 if writes == 3 else 0)
+    assert len(house.enrolment.enrol(STAR, [optical(1), optical(2)]).sightings) == 2
+
+
+@pytest.mark.parametrize("writes", range(8))
+def test_a_merge_cut_off_anywhere_loses_no_sighting(writes: int) -> None:
+    gallery = DyingGallery(100)
+    house = build_house(gallery, FakeChipStore())
+    a = house.enrolment.enrol(STAR, [optical(1), optical(2)]).vessel
+    b = house.enrolment.enrol(NewVessel(name="TWIN"), [optical(2), optical(3)]).vessel
+    gallery.writes_left = writes
+    try:
+        house.curation.merge(a.id, b.id)
+    except PowerCutError:
+        assert writes < 7
+    gallery.writes_left = 100
+    house.recovery.run()
+    assert visible(house) in ({a.id: 3}, {a.id: 2, b.id: 2})
+    assert house.recovery.run() == 0
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_split_cut_off_anywhere_loses_no_sighting(writes: int) -> None:
+    gallery = DyingGallery(100)
+    house = build_house(gallery, FakeChipStore())
+    done = house.enrolment.enrol(STAR, [optical(1), optical(2), optical(3)])
+    gallery.writes_left = writes
+    try:
+        house.curation.split(done.vessel.id, [done.sightings[0].id], VesselPatch(name="OTHER"))
+    except PowerCutError:
+        assert writes < 3
+    gallery.writes_left = 100
+    house.recovery.run()
+    assert sorted(visible(house).values()) == ([1, 2] if writes == 3 else [3])
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_deletion_cut_off_anywhere_is_finished_or_never_began(writes: int) -> None:
+    gallery = DyingGallery(100)
+    house = build_house(gallery, FakeChipStore())
+    vessel = house.enrolment.enrol(STAR, [optical(1)]).vessel
+    gallery.writes_left = writes
+    try:
+        house.curation.delete(vessel.id)
+    except PowerCutError:
+        assert writes < 3
+    gallery.writes_left = 100
+    house.recovery.run()
+    assert visible(house) == ({vessel.id: 1} if writes == 0 else {})
+    assert len(house.chips.kept) == (1 if writes == 0 else 0)

@@ -1,0 +1,68 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.identity.kinematics import check_kinematics, distance_nm
+from service.identity.records import GeoPoint
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SINGAPORE, HONG_KONG = GeoPoint(lat=1.2644, lon=103.8222), GeoPoint(lat=22.3193, lon=114.1694)
+points = st.builds(GeoPoint, lat=st.floats(-90, 90), lon=st.floats(-180, 180))
+
+
+def angle_between(a: GeoPoint, b: GeoPoint) -> float:
+    """By unit vectors and their dot product, radians."""
+    ends = []
+    for point in (a, b):
+        lat, lon = np.radians(point.lat), np.radians(point.lon)
+        ends.append(np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]))
+    return float(np.arccos(ends[0] @ ends[1]))
+
+
+def test_a_degree_of_latitude_is_sixty_miles() -> None:
+    found = distance_nm(GeoPoint(lat=10, lon=20), GeoPoint(lat=11, lon=20))
+    assert found == pytest.approx(60.04, abs=0.01)
+
+
+def test_the_date_line_is_no_barrier() -> None:
+    found = distance_nm(GeoPoint(lat=0, lon=179.5), GeoPoint(lat=0, lon=-179.5))
+    assert found == pytest.approx(60.04, abs=0.01)
+
+
+@given(points, points)
+def test_distance_is_symmetric_and_at_most_half_the_globe(a: GeoPoint, b: GeoPoint) -> None:
+    assert distance_nm(a, b) == pytest.approx(distance_nm(b, a))
+    assert 0 <= distance_nm(a, b) <= 10_808
+
+
+def test_a_ship_that_had_time_is_feasible() -> None:
+    found = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON + timedelta(hours=96)))
+    assert found is not None
+    assert found.distance_nm == pytest.approx(angle_between(SINGAPORE, HONG_KONG) * 3440.065)
+    assert found.required_kn == pytest.approx((found.distance_nm - 1) / 96)
+    assert found.feasible
+
+
+def test_a_ship_that_would_have_had_to_fly_is_not() -> None:
+    found = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON - timedelta(hours=19)))
+    assert found is not None
+    assert found.required_kn == pytest.approx(73.4, abs=0.5)
+    assert not found.feasible
+
+
+def test_at_one_moment_a_ship_is_at_one_place() -> None:
+    here = check_kinematics((SINGAPORE, NOON), (SINGAPORE, NOON))
+    there = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON))
+    assert here is not None
+    assert there is not None
+    assert here.feasible
+    assert not there.feasible
+    assert there.required_kn is None
+
+
+@pytest.mark.parametrize("unknown", [(None, NOON), (HONG_KONG, None), (None, None)])
+def test_what_is_unknown_is_not_checked(unknown: tuple[GeoPoint | None, datetime | None]) -> None:
+    assert check_kinematics((SINGAPORE, NOON), unknown) is None

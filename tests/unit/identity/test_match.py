@@ -1,0 +1,132 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from service.contract.chip import Modality
+from service.identity.enrol import NewVessel
+from service.identity.errors import InvalidRequestError
+from service.identity.match import MatchOptions
+from service.identity.observe import ChipMetadata, ChipUpload
+from service.identity.records import Verdict
+from tests.chips import optical_png, sar_tiff
+from tests.unit.identity.conftest import House, optical, sar
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def test_an_empty_gallery_gives_an_honest_none(house: House) -> None:
+    answer = house.matcher.match(sar(1), MatchOptions())
+    assert answer.match.verdict is Verdict.NO_MATCH
+    assert answer.match.candidates == ()
+
+
+def test_the_enrolled_chip_itself_is_found_first_with_confidence(house: House) -> None:
+    known = house.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+    for seed in range(2, 9):
+        house.enrolment.enrol(NewVessel(name=f"OTHER {seed}"), [optical(seed)])
+    match = house.matcher.match(optical(1), MatchOptions(top_k=3)).match
+    first = match.candidates[0]
+    assert first.vessel.id == known.vessel.id
+    assert first.similarity == pytest.approx(1.0, abs=1e-5)
+    assert first.probability == pytest.approx(1 / (1 + np.exp(-4)), abs=1e-4)
+    assert [c.rank for c in match.candidates] == [1, 2, 3]
+    probabilities = [c.probability for c in match.candidates]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_a_stored_query_is_a_sighting_whose_vessel_is_open(house: House) -> None:
+    match = house.matcher.match(sar(1), MatchOptions()).match
+    kept = house.gallery.get_sighting(match.query.id)
+    assert kept is not None
+    assert kept.vessel_id is None
+    assert kept.modality is Modality.SAR
+    assert house.gallery.counts().sightings == 0
+    again = house.matcher.match(sar(1), MatchOptions()).match
+    assert again.query.id == match.query.id
+    assert again.candidates == ()
+
+
+def test_an_unstored_query_leaves_nothing(house: House) -> None:
+    match = house.matcher.match(sar(1), MatchOptions(store=False)).match
+    assert house.gallery.get_sighting(match.query.id) is None
+    assert house.chips.kept == {}
+
+
+def test_size_evidence_lowers_the_probability(house: House) -> None:
+    house.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1, height=80)])
+    long = house.matcher.match(sar(5, height=60), MatchOptions()).match.candidates[0]
+    short = house.matcher.match(sar(5, height=30), MatchOptions()).match.candidates[0]
+    assert long.sighting.length_m == pytest.approx(60.0)
+    # Another chip is another embedding: compare what size alone contributes.
+    size_part = np.log(short.probability / (1 - short.probability)) - 4 * short.similarity
+    assert size_part == pytest.approx(-5 * np.log(2), abs=1e-3)
+
+
+def test_the_length_check_and_filter_use_the_registered_length(house: House) -> None:
+    house.enrolment.enrol(NewVessel(name="LONG", length_m=190), [optical(1)])
+    house.enrolment.enrol(NewVessel(name="UNKNOWN LENGTH"), [optical(2)])
+    everything = house.matcher.match(sar(5, height=40), MatchOptions()).match
+    checks = {c.vessel.name: c.checks.length for c in everything.candidates}
+    assert checks["UNKNOWN LENGTH"] is None
+    assert checks["LONG"] is not None
+    assert not checks["LONG"].ok
+    strict = house.matcher.match(sar(5, height=40), MatchOptions(length_tolerance=0.2)).match
+    assert [c.vessel.name for c in strict.candidates] == ["UNKNOWN LENGTH"]
+
+
+def test_the_vessel_type_filter_ignores_case(house: House) -> None:
+    house.enrolment.enrol(NewVessel(name="TANKER ONE", type="Tanker"), [optical(1)])
+    house.enrolment.enrol(NewVessel(name="BULKER", type="bulk carrier"), [optical(2)])
+    match = house.matcher.match(sar(5), MatchOptions(vessel_type="tanker")).match
+    assert [c.vessel.name for c in match.candidates] == ["TANKER ONE"]
+
+
+def seen(data: bytes, hours: float, lat: float) -> ChipUpload:
+    return ChipUpload(
+        data, ChipMetadata(captured_at=NOON + timedelta(hours=hours), lat=lat, lon=0.0)
+    )
+
+
+def test_a_ship_that_cannot_have_sailed_is_flagged_never_confident_and_dropped_on_demand(
+    house: House,
+) -> None:
+    house.enrolment.enrol(NewVessel(name="FAR"), [seen(optical_png(1), 0, 0.0)])
+    query = seen(optical_png(1), 1, 10.0)
+    flagged = house.matcher.match(query, MatchOptions()).match
+    kinematics = flagged.candidates[0].checks.kinematics
+    assert kinematics is not None
+    assert not kinematics.feasible
+    assert flagged.candidates[0].probability > 0.9
+    assert flagged.verdict is Verdict.AMBIGUOUS
+    dropped = house.matcher.match(query, MatchOptions(max_speed_kn=40)).match
+    assert dropped.candidates == ()
+    assert dropped.verdict is Verdict.NO_MATCH
+
+
+def test_two_vessels_that_both_fit_are_ambiguous(house: House) -> None:
+    house.enrolment.enrol(NewVessel(name="A"), [optical(1)])
+    house.enrolment.enrol(NewVessel(name="B"), [optical(1)])
+    match = house.matcher.match(optical(1), MatchOptions()).match
+    assert all(c.probability > 0.9 for c in match.candidates)
+    assert match.verdict is Verdict.AMBIGUOUS
+
+
+def test_an_embedding_is_computed_once(house: House) -> None:
+    first = house.matcher.match(sar(1), MatchOptions())
+    again = house.matcher.match(sar(1), MatchOptions())
+    assert house.embedder.calls == 1
+    assert "encode" in first.timings_ms
+    assert "encode" not in again.timings_ms
+
+
+def test_two_chips_are_weighed(house: House) -> None:
+    compared = house.verifier.verify(sar(1), optical(2))
+    expected = 1 / (1 + np.exp(-4 * compared.similarity))
+    assert compared.probability == pytest.approx(expected, abs=1e-5)
+    assert house.chips.kept == {}
+
+
+def test_two_chips_of_one_sensor_need_their_own_calibration(house: House) -> None:
+    with pytest.raises(InvalidRequestError, match="both chips are sar"):
+        house.verifier.verify(ChipUpload(sar_tiff(1)), ChipUpload(sar_tiff(2)))
