@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import CRSError, RasterioError
 from rasterio.session import DummySession
 from rasterio.warp import transform as reproject
@@ -69,7 +70,7 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
         with rasterio.Env(session=DummySession()):
             lons, lats = reproject(georeference.crs, "EPSG:4326", xs, ys)
             unit_m = _unit_m(georeference)
-    except (RasterioError, CRSError, ValueError):
+    except (RasterioError, CPLE_BaseError, CRSError, ValueError):
         return None
     if not all(map(math.isfinite, [*lons, *lats])) or not abs(lats[0]) <= 90:
         return None
