@@ -1,0 +1,61 @@
+"""The service starts and answers without torch or the offline code."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from service.settings import SHIPPED_BUNDLE
+
+PROGRAM = """
+    import sys
+    from pathlib import Path
+    from fastapi.testclient import TestClient
+    from service.app import create_app
+    from service.settings import load_settings
+    from tests.chips import sar_tiff
+
+    places = dict(data_dir=Path({data!r}), bundle=Path({bundle!r}))
+    app = create_app(load_settings(**places, device="cpu"))
+    with TestClient(app) as client:
+        answer = client.post("/match", files={{"chip": sar_tiff(1)}})
+        assert answer.status_code == 200, answer.text
+    for name in ("torch", "onnx", "model_training", "export"):
+        assert name not in sys.modules, name + " was imported"
+    print("clean")
+"""
+
+
+def test_serving_imports_neither_torch_nor_the_offline_code(tmp_path: Path) -> None:
+    program = textwrap.dedent(PROGRAM).format(data=str(tmp_path), bundle=str(SHIPPED_BUNDLE))
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout.strip().endswith("clean"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("vendor", "owners"),
+    [
+        ("onnxruntime", {"service.inference"}),
+        ("qdrant_client", {"service.storage"}),
+        ("qdrant_edge", {"service.storage"}),
+        ("redis", {"service.storage"}),
+        ("fastapi", {"service.api", "service.app"}),
+    ],
+)
+def test_each_vendor_has_one_owner(vendor: str, owners: set[str]) -> None:
+    root = Path(__file__).resolve().parents[2]
+    importers = set()
+    for path in sorted((root / "service").rglob("*.py")):
+        words = [line.split() for line in path.read_text().splitlines()]
+        if any(
+            w[:1] in (["import"], ["from"]) and w[1].split(".")[0] == vendor
+            for w in words
+            if len(w) > 1
+        ):
+            importers.add(".".join(path.relative_to(root).with_suffix("").parts[:2]))
+    assert importers, f"nothing imports {vendor}: is it still needed?"
+    assert importers <= owners

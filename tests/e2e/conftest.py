@@ -1,0 +1,20 @@
+"""One service for the read-mostly end-to-end tests; those that need their own start one."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.service_process import ServiceProcess, running_service
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with running_service(tmp_path_factory.mktemp("service")) as process:
+        yield process
+
+
+@pytest.fixture
+def api(service: ServiceProcess) -> Iterator[httpx.Client]:
+    with service.client() as client:
+        yield client

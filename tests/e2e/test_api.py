@@ -1,0 +1,266 @@
+"""The product's main job over HTTP, route by route."""
+
+import io
+import json
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.chips import optical_png, sar_tiff
+
+OPTICAL_META = [{"modality": "optical", "gsd_m": 0.75, "captured_at": "2026-03-02T10:12:00Z"}]
+
+
+def enrol(
+    api: httpx.Client, seed: int, metadata: object = OPTICAL_META, **attributes: object
+) -> httpx.Response:
+    return api.post(
+        "/gallery",
+        data={"vessel": json.dumps(attributes), "chip_metadata": json.dumps(metadata)},
+        files=[("chips", (f"{seed}.png", optical_png(seed, height=120, width=30)))],
+    )
+
+
+def problem(response: httpx.Response, status: int) -> dict[str, object]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, object] = response.json()
+    assert body["status"] == status
+    assert str(body["type"]).startswith("urn:crossfix:problem:")
+    assert body["detail"]
+    return body
+
+
+@pytest.fixture
+def vessel(api: httpx.Client) -> Iterator[dict[str, object]]:
+    """A vessel of its own for a test."""
+    seed = uuid.uuid4().int % 2**32
+    answer = enrol(api, seed, name=f"VESSEL {seed}", type="tanker", length_m=90)
+    assert answer.status_code == 201, answer.text
+    body: dict[str, object] = answer.json()
+    yield body
+    api.delete(f"/gallery/{body['id']}")
+
+
+def test_match_answers_as_designed(api: httpx.Client, vessel: dict[str, object]) -> None:
+    answer = api.post(
+        "/match",
+        files={"chip": ("q.tif", sar_tiff(5, height=90, width=22))},
+        data={"captured_at": "2026-03-05T10:12:00Z", "lat": "1.2", "lon": "103.9", "gsd_m": "1.0"},
+    )
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body.keys() == {
+        "match_id",
+        "verdict",
+        "candidates",
+        "query",
+        "model",
+        "gallery",
+        "timings_ms",
+    }
+    assert body["verdict"] in ("confident", "ambiguous", "no_match")
+    assert body["query"]["modality"] == "sar"
+    assert body["query"]["length_m"] == 90
+    assert body["query"]["bit_depth"] == "float32"
+    assert body["gallery"]["vessels"] >= 1
+    assert body["model"]["training_domain"] == "simulated"
+    stages = ["decode", "denoise", "encode", "translate", "fuse", "search", "total"]
+    assert list(body["timings_ms"]) == stages
+    assert body["timings_ms"]["total"] >= body["timings_ms"]["encode"] > 0
+    ranks = [c["rank"] for c in body["candidates"]]
+    assert ranks == list(range(1, len(ranks) + 1))
+    shown = next(c for c in body["candidates"] if c["vessel"]["id"] == vessel["id"])
+    assert 0 <= shown["probability"] <= 1
+    assert shown["checks"]["length"]["vessel_m"] == 90
+    assert shown["sighting"]["modality"] == "optical"
+    assert api.get(shown["sighting"]["preview_url"]).headers["content-type"] == "image/png"
+
+
+def test_a_stored_query_can_be_fetched_again(api: httpx.Client) -> None:
+    data = sar_tiff(77)
+    body = api.post("/match", files={"chip": data}).json()
+    sighting = body["query"]["sighting_id"]
+    assert api.get(f"/sightings/{sighting}/chip").content == data
+    again = api.post("/match", files={"chip": data}, data={"store": "false"}).json()
+    assert again["query"]["sighting_id"] is None
+
+
+def test_pictures_of_an_optical_sighting(api: httpx.Client, vessel: dict[str, object]) -> None:
+    (sighting,) = vessel["sightings"]  # type: ignore[misc]
+    preview = Image.open(io.BytesIO(api.get(sighting["preview_url"]).content))
+    assert preview.size == (30, 120)
+    imagined = api.get(sighting["pseudo_sar_url"])
+    has_translator = api.get("/bundle").json()["manifest"]["translator"] is not None
+    assert imagined.status_code == (200 if has_translator else 422)
+
+
+def test_a_sar_sighting_has_no_pseudo_sar_picture(api: httpx.Client) -> None:
+    query = api.post("/match", files={"chip": sar_tiff(78)}).json()["query"]
+    body = problem(api.get(f"/sightings/{query['sighting_id']}/pseudo-sar.png"), 422)
+    assert "optical" in str(body["detail"])
+
+
+def test_the_life_of_a_vessel(api: httpx.Client) -> None:
+    created = enrol(api, 101, name="LIFE ONE", imo="9074729", type="bulk carrier").json()
+    url = f"/gallery/{created['id']}"
+    assert enrol(api, 101, name="LIFE ONE", imo="9074729", type="bulk carrier").status_code == 200
+    refused = problem(enrol(api, 102, name="LIFE TWO", imo="9074729"), 409)
+    assert refused["vessel_id"] == created["id"]
+    assert created["id"] in str(refused["detail"])
+
+    patched = api.patch(url, json={"name": "LIFE RENAMED", "source": "registry"}).json()
+    assert patched["name"] == "LIFE RENAMED"
+    assert patched["provenance"]["name"]["source"] == "registry"
+    assert [
+        v["id"] for v in api.get("/gallery", params={"name": "life ren"}).json()["vessels"]
+    ] == [created["id"]]
+    more = api.post(f"{url}/chips", files=[("chips", optical_png(103))])
+    assert more.status_code == 201
+    assert len(more.json()["sightings"]) == 2
+
+    other = enrol(api, 104, name="LIFE OTHER").json()
+    merged = api.post(f"{url}/merge", json={"other": other["id"]}).json()
+    assert len(merged["sightings"]) == 3
+    assert created["id"] in str(problem(api.get(f"/gallery/{other['id']}"), 404)["detail"])
+
+    split = api.post(
+        f"{url}/split",
+        json={"sightings": [merged["sightings"][0]["id"]], "vessel": {"name": "LIFE SPLIT"}},
+    )
+    assert split.status_code == 201
+    assert len(split.json()["sightings"]) == 1
+
+    sighting = api.get(url).json()["sightings"][0]["id"]
+    assert api.delete(f"{url}/chips/{sighting}").status_code == 204
+    assert problem(api.get(f"/sightings/{sighting}/chip"), 404)
+    assert api.delete(url).status_code == 204
+    assert problem(api.get(url), 404)
+    assert api.delete(f"/gallery/{split.json()['id']}").status_code == 204
+
+
+def test_lists_are_paged(api: httpx.Client) -> None:
+    made = {enrol(api, 200 + i, name=f"PAGED {i}").json()["id"] for i in range(5)}
+    seen: list[str] = []
+    cursor = None
+    while True:
+        params = {"name": "PAGED", "limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = api.get("/gallery", params=params).json()
+        seen += [v["id"] for v in page["vessels"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(made)
+    for one in made:
+        api.delete(f"/gallery/{one}")
+
+
+def test_two_chips_are_compared(api: httpx.Client) -> None:
+    answer = api.post(
+        "/verify", files=[("chips", ("a.tif", sar_tiff(1))), ("chips", ("b.png", optical_png(2)))]
+    )
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert 0 <= body["probability"] <= 1
+    assert [c["modality"] for c in body["chips"]] == ["sar", "optical"]
+    assert problem(api.post("/verify", files=[("chips", sar_tiff(1))]), 422)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "mention"),
+    [
+        ({"imo": "9074728"}, "check digit"),
+        ({"imo": "0000000"}, "placeholder"),
+        ({"mmsi": "999999999"}, "placeholder"),
+        ({"mmsi": "12345"}, "nine digits"),
+        ({"name": "-"}, "placeholder"),
+        ({"callsign": "0"}, "placeholder"),
+        ({"length_m": -5}, "length_m"),
+        ({"length_m": 5000}, "length_m"),
+        ({"lenght_m": 190}, "lenght_m"),
+    ],
+)
+def test_attributes_that_cannot_be_true_are_refused(
+    api: httpx.Client, attributes: dict[str, object], mention: str
+) -> None:
+    before = api.get("/gallery", params={"limit": 500}).json()
+    body = problem(enrol(api, 300, **attributes), 422)
+    assert mention in str(body["detail"])
+    assert api.get("/gallery", params={"limit": 500}).json() == before
+
+
+@pytest.mark.parametrize(
+    ("form", "mention"),
+    [
+        ({"lat": "1.0"}, "lon"),
+        ({"lat": "95", "lon": "0"}, "lat"),
+        ({"top_k": "0"}, "top_k"),
+        ({"top_K": "3"}, "top_K"),
+        ({"modality": "infrared"}, "modality"),
+        ({"captured_at": "yesterday"}, "captured_at"),
+        ({"length_tolerance": "2"}, "length_tolerance"),
+        ({"max_speed_kn": "-1"}, "max_speed_kn"),
+        ({"store": "maybe"}, "store"),
+    ],
+)
+def test_match_fields_are_checked(api: httpx.Client, form: dict[str, str], mention: str) -> None:
+    body = problem(api.post("/match", files={"chip": sar_tiff(1)}, data=form), 422)
+    assert mention in str(body["detail"])
+
+
+def test_unknown_routes_ids_and_methods_are_problems(api: httpx.Client) -> None:
+    assert problem(api.get("/nowhere"), 404)
+    assert problem(api.put("/match"), 405)
+    assert "UUID" in str(problem(api.get("/gallery/7"), 422)["detail"])
+    assert problem(api.get(f"/gallery/{uuid.uuid4()}"), 404)
+    assert problem(api.get("/gallery", params={"cursor": "nonsense"}), 422)
+
+
+def test_metrics_tell_what_happened(api: httpx.Client) -> None:
+    api.post("/match", files={"chip": sar_tiff(1)})
+    text = api.get("/metrics").text
+    for name in (
+        "crossfix_stage_seconds_bucket",
+        "crossfix_queue_depth",
+        "crossfix_batch_size_bucket",
+        "crossfix_gallery_vessels",
+        "crossfix_gallery_sightings",
+        "crossfix_verdicts_total",
+        "crossfix_errors_total",
+        "crossfix_bundle_info",
+        "crossfix_request_seconds_bucket",
+    ):
+        assert name in text
+
+
+def test_probes_and_papers(api: httpx.Client) -> None:
+    assert api.get("/livez").json() == {"status": "alive"}
+    assert api.get("/readyz").json() == {
+        "ready": True,
+        "parts": {"inference": None, "gallery": None, "chips": None},
+    }
+    card = api.get("/bundle").json()
+    assert card["manifest"]["training"]["domain"] == "simulated"
+    assert "simulated" in card["model_card"].casefold()
+    assert api.get("/docs").status_code == 200
+    assert "/match" in api.get("/openapi.json").json()["paths"]
+
+
+def test_too_large_a_body_is_refused_announced_or_not(api: httpx.Client) -> None:
+    big = b"x" * 65_000_000
+    assert problem(api.post("/match", files={"chip": big}), 413)
+
+    def stream() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="chip"; filename="x"\r\n\r\n'
+        for _ in range(66):
+            yield b"x" * 1_000_000
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    try:
+        refused = api.post("/match", content=stream(), headers=headers)
+    except httpx.TransportError:
+        return  # The service closed the connection while the body was still being sent.
+    assert problem(refused, 413)

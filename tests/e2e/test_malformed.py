@@ -1,0 +1,52 @@
+"""Every malformed upload gets the right problem and changes nothing."""
+
+import json
+
+import httpx
+import pytest
+
+from service.api.errors import status_of
+from tests.chips import optical_png
+from tests.malformed import MALFORMED, MalformedCase
+
+
+def fingerprint(api: httpx.Client) -> tuple[object, str]:
+    listing = api.get("/gallery", params={"limit": 500}).json()
+    metrics = api.get("/metrics").text.splitlines()
+    gallery = [line for line in metrics if line.startswith("crossfix_gallery_")]
+    return listing, "\n".join(gallery)
+
+
+def check(response: httpx.Response, case: MalformedCase) -> None:
+    expected = next(kind for kind in case.error.__mro__ if issubclass(kind, Exception))
+    assert response.status_code == status_of(expected("")), response.text
+    body = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert body["type"] == f"urn:crossfix:problem:{case.error.kind}"
+    assert case.must_mention.casefold() in body["detail"].casefold()
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len({case.name for case in MALFORMED}) >= 60
+
+
+@pytest.mark.parametrize("case", MALFORMED, ids=lambda case: case.name)
+def test_match_refuses(api: httpx.Client, case: MalformedCase) -> None:
+    before = fingerprint(api)
+    check(api.post("/match", files={"chip": ("chip", case.data)}, data=case.form), case)
+    assert fingerprint(api) == before
+
+
+@pytest.mark.parametrize("case", MALFORMED, ids=lambda case: case.name)
+def test_gallery_refuses_even_beside_a_good_chip(api: httpx.Client, case: MalformedCase) -> None:
+    before = fingerprint(api)
+    response = api.post(
+        "/gallery",
+        data={
+            "vessel": json.dumps({"name": "NEVER REGISTERED"}),
+            "chip_metadata": json.dumps([{}, case.form]),
+        },
+        files=[("chips", ("good.png", optical_png(1))), ("chips", ("bad", case.data))],
+    )
+    check(response, case)
+    assert fingerprint(api) == before
