@@ -67,6 +67,7 @@ def export_graph(module: nn.Module, spec: GraphSpec, path: Path) -> None:
         )
     assert program is not None  # with dynamo=True the exporter always returns a program
     _rename(program.model.graph, spec)
+    _forget_sources(program.model)
     program.save(path, external_data=False)
 
 
@@ -89,6 +90,17 @@ def _rename(graph: onnx_ir.Graph, spec: GraphSpec) -> None:
     for value, tensor in pairs:
         value.name = tensor.name
         value.shape = onnx_ir.Shape(tensor.shape)
+
+
+def _forget_sources(model: onnx_ir.Model) -> None:
+    """Drop notes on source files and stack traces: they tell of a machine, not of the model."""
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
+    for value in _values(model.graph):
+        value.metadata_props.clear()
+    for node in model.graph:
+        node.metadata_props.clear()
+        node.doc_string = None
 
 
 def _values(graph: onnx_ir.Graph) -> Iterator[onnx_ir.Value]:

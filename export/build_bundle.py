@@ -1,0 +1,266 @@
+"""Models and what is known of them -> a bundle that can prove itself."""
+
+import io
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from export.model_card import UNCALIBRATED, CardFacts, model_card
+from export.parity import Parity, Tensors, check_parity
+from export.quantise import quantise_int8, store_weights_as_float16
+from export.sample_chips import SampleChip
+from export.to_onnx import encoder_graph_spec, export_graph, translator_graph_spec
+from service.contract.bridge import BridgeStep
+from service.contract.bundle import Bundle, write_bundle
+from service.contract.chip import Modality
+from service.contract.manifest import (
+    BridgeStepSpec,
+    CalibrationSpec,
+    EncoderSpec,
+    FusionSpec,
+    GoldenSpec,
+    GraphSpec,
+    LogisticSpec,
+    Metric,
+    PreprocessSpec,
+    TrainingSpec,
+    TranslatorSpec,
+)
+from service.contract.preprocess import prepare, to_picture
+from service.contract.translation import bridge_picture, bridge_start
+from service.inference.embedder import build_embedder
+
+Precision = Literal["float32", "float16", "int8"]
+
+ENCODER_FILE, TRANSLATOR_FILE = "encoder.onnx", "translator.onnx"
+CARD_FILE, VECTORS_FILE = "MODEL_CARD.md", "golden/embeddings.npy"
+GOLDEN_PER_MODALITY = 2
+# Smallest cosine to the full-precision module on real inputs.
+MIN_COSINE: dict[Precision, float] = {"float32": 0.99999, "float16": 0.9995, "int8": 0.99}
+
+NO_CALIBRATION = CalibrationSpec(
+    match=LogisticSpec(bias=0.0, weights={}),
+    verify=LogisticSpec(bias=0.0, weights={}),
+    match_same_sensor=LogisticSpec(bias=0.0, weights={}),
+    verify_same_sensor=LogisticSpec(bias=0.0, weights={}),
+    confident_from=1.0,
+    no_match_below=0.0,
+    fitted_on=UNCALIBRATED,
+)
+"""Where nothing is known, every probability is one half and every verdict ambiguous."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderPart:
+    """An encoder to export: `module` in eval mode on the CPU."""
+
+    module: nn.Module
+    preprocess: PreprocessSpec
+    embedding_width: int
+    precision: Precision = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatorPart:
+    """A translator to export, and how it is sampled: `module` in eval mode on the CPU."""
+
+    module: nn.Module
+    height: int
+    width: int
+    channels: Literal[1, 3]
+    times: int
+    max_variance: float
+    steps: Sequence[BridgeStep]
+    precision: Precision = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePlan:
+    """Everything a bundle is made of.
+
+    Attributes:
+        chips: at least eight chips, for parity; the first two of each modality become golden.
+    """
+
+    name: str
+    method: str
+    encoder: EncoderPart
+    training: TrainingSpec
+    licences: dict[str, str]
+    chips: Sequence[SampleChip]
+    translator: TranslatorPart | None = None
+    fusion: FusionSpec = field(default_factory=FusionSpec)
+    calibration: CalibrationSpec = NO_CALIBRATION
+    metrics: Sequence[Metric] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltBundle:
+    """The bundle, and how true its graphs are to their modules, by file."""
+
+    bundle: Bundle
+    parity: dict[str, Parity]
+
+
+def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False) -> BuiltBundle:
+    """Export, compare, embed the golden chips, write the card and the manifest.
+
+    Raises:
+        ParityError: a graph does not compute what its module does.
+        BundleError: the parts do not fit, or `out` is taken.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        graphs = Path(scratch) / "graphs"
+        graphs.mkdir()
+        encoder, encoder_parity = _export_encoder(plan, graphs)
+        parity = {ENCODER_FILE: encoder_parity}
+        translator = None
+        if plan.translator:
+            translator, parity[TRANSLATOR_FILE] = _export_translator(
+                plan.translator, _optical_ends(plan, plan.translator), graphs
+            )
+        facts = CardFacts(
+            name=plan.name,
+            method=plan.method,
+            preprocess=plan.encoder.preprocess,
+            encoder=encoder,
+            translator=translator,
+            fusion=plan.fusion,
+            calibration=plan.calibration,
+            training=plan.training,
+            metrics=plan.metrics,
+            licences=plan.licences,
+        )
+        golden = golden_chips(plan.chips)
+        draft = _draft(facts, golden)
+        files: dict[str, bytes | Path] = {
+            **{path.name: path for path in graphs.iterdir()},
+            **{f"golden/{chip.name}": chip.data for chip in golden},
+            CARD_FILE: model_card(facts).encode(),
+            VECTORS_FILE: b"",
+        }
+        unproven = write_bundle(Path(scratch) / "unproven", draft, files)
+        files[VECTORS_FILE] = _golden_vectors(unproven)
+        bundle = write_bundle(out, draft, files, replace=replace_existing)
+    build_embedder(bundle, "cpu", threads=1).verify_golden()
+    return BuiltBundle(bundle, parity)
+
+
+def golden_chips(chips: Sequence[SampleChip]) -> list[SampleChip]:
+    """The first two optical and the first two SAR chips."""
+    return [
+        chip
+        for modality in Modality
+        for chip in [c for c in chips if c.modality is modality][:GOLDEN_PER_MODALITY]
+    ]
+
+
+def _draft(facts: CardFacts, golden: Sequence[SampleChip]) -> dict[str, Any]:
+    """The manifest's fields but for the list of files."""
+    return {
+        "name": facts.name,
+        "created_at": datetime.now(UTC).replace(microsecond=0),
+        "method": facts.method,
+        "preprocess": facts.preprocess,
+        "encoder": facts.encoder,
+        "translator": facts.translator,
+        "fusion": facts.fusion,
+        "calibration": facts.calibration,
+        "training": facts.training,
+        "metrics": tuple(facts.metrics),
+        "licences": facts.licences,
+        "golden": GoldenSpec(
+            chips=tuple(f"golden/{chip.name}" for chip in golden),
+            modalities=tuple(chip.modality.value for chip in golden),
+            gsd_m=tuple(chip.gsd_m for chip in golden),
+            embeddings=VECTORS_FILE,
+        ),
+        "model_card": CARD_FILE,
+    }
+
+
+def _export_encoder(plan: BundlePlan, folder: Path) -> tuple[EncoderSpec, Parity]:
+    part = plan.encoder
+    spec = part.preprocess
+    graph = encoder_graph_spec(ENCODER_FILE, spec.height, spec.width, part.embedding_width)
+    inputs = [prepare(chip.decode(), spec) for chip in plan.chips]
+    tensors: dict[str, NDArray[Any]] = {
+        "pixels": np.stack([item.pixels for item in inputs]),
+        "modality": np.array([item.modality is Modality.SAR for item in inputs], np.int64),
+        "size": np.stack([item.size_token for item in inputs]),
+    }
+    graph, parity = _export_part(part.module, graph, tensors, part.precision, folder)
+    return EncoderSpec(graph=graph, embedding_width=part.embedding_width), parity
+
+
+def _export_translator(
+    part: TranslatorPart, ends: NDArray[np.float32], folder: Path
+) -> tuple[TranslatorSpec, Parity]:
+    graph = translator_graph_spec(TRANSLATOR_FILE, part.height, part.width, part.channels)
+    y = bridge_start(ends, part.channels)
+    rng = np.random.default_rng(0)
+    visited = [step.t for step in part.steps]
+    tensors: dict[str, NDArray[Any]] = {
+        "x_t": y + rng.normal(0.0, 0.3, y.shape).astype(np.float32),
+        "condition": ends,
+        "t": np.resize(np.array(visited, np.int64), len(ends)),
+    }
+    graph, parity = _export_part(part.module, graph, tensors, part.precision, folder)
+    spec = TranslatorSpec(
+        graph=graph,
+        height=part.height,
+        width=part.width,
+        channels=part.channels,
+        times=part.times,
+        max_variance=part.max_variance,
+        steps=tuple(BridgeStepSpec(t=s.t, a=s.a, b=s.b, c=s.c, s=s.s) for s in part.steps),
+    )
+    return spec, parity
+
+
+def _optical_ends(plan: BundlePlan, part: TranslatorPart) -> NDArray[np.float32]:
+    """float32 `[8, 3, h, w]`: the optical chips as the bridge sees them, repeated as needed."""
+    chips = [chip.decode() for chip in plan.chips if chip.modality is Modality.OPTICAL]
+    pictures = [
+        bridge_picture(to_picture(chip, plan.encoder.preprocess), part.height, part.width)
+        for chip in chips
+    ]
+    return np.resize(np.stack(pictures), (8, 3, part.height, part.width))
+
+
+def _export_part(
+    module: nn.Module, spec: GraphSpec, tensors: Tensors, precision: Precision, folder: Path
+) -> tuple[GraphSpec, Parity]:
+    """Export in full precision, round if asked, and hold each file to its parity."""
+    path = folder / spec.file
+    export_graph(module, spec, path)
+    parity = check_parity(module, path, spec, tensors)
+    if precision == "float32":
+        return spec, parity
+    full = path.rename(folder / "full.onnx")
+    (quantise_int8 if precision == "int8" else store_weights_as_float16)(full, path)
+    full.unlink()
+    parity = check_parity(
+        module,
+        path,
+        spec,
+        tensors,
+        max_relative_difference=float("inf"),
+        min_cosine=MIN_COSINE[precision],
+    )
+    return spec.model_copy(update={"precision": precision}), parity
+
+
+def _golden_vectors(bundle: Bundle) -> bytes:
+    embedder = build_embedder(bundle, "cpu", threads=1)
+    vectors = np.stack([e.vector for e in embedder.embed_many(embedder.golden_chips())])
+    stream = io.BytesIO()
+    np.save(stream, vectors)
+    return stream.getvalue()

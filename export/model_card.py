@@ -1,0 +1,175 @@
+"""The model card: what the manifest knows, in words for the person who relies on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.contract.manifest import (
+    CalibrationSpec,
+    EncoderSpec,
+    FusionSpec,
+    Metric,
+    PreprocessSpec,
+    TrainingSpec,
+    TranslatorSpec,
+)
+
+UNCALIBRATED = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """The fields of a manifest that its card speaks of; see `Manifest`."""
+
+    name: str
+    method: str
+    preprocess: PreprocessSpec
+    encoder: EncoderSpec
+    translator: TranslatorSpec | None
+    fusion: FusionSpec
+    calibration: CalibrationSpec
+    training: TrainingSpec
+    metrics: Sequence[Metric]
+    licences: dict[str, str]
+
+
+def model_card(facts: CardFacts) -> str:
+    """The card as Markdown."""
+    sections = [
+        f"# {facts.name}",
+        facts.method,
+        "## Training data",
+        _training(facts.training),
+        "## What it was measured to do",
+        _metrics(facts.metrics),
+        "## What it is good for",
+        _good_for(facts),
+        "## What it is not good for",
+        _not_good_for(facts),
+        "## Probabilities and verdicts",
+        _calibration(facts.calibration),
+        "## How a chip becomes a vector",
+        _pipeline(facts),
+        "## Licences",
+        _bullets([f"{part}: {licence}" for part, licence in sorted(facts.licences.items())]),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _training(training: TrainingSpec) -> str:
+    lines = [f"Domain: **{training.domain}**", f"Datasets: {', '.join(training.datasets) or '-'}"]
+    if training.seeds:
+        lines.append(f"Seeds: {', '.join(map(str, training.seeds))}")
+    if training.commit:
+        lines.append(f"Code: commit `{training.commit}`")
+    if training.data_digest:
+        lines.append(f"Data: digest `{training.data_digest}`")
+    return f"{training.description}\n\n{_bullets(lines)}"
+
+
+def _metrics(metrics: Sequence[Metric]) -> str:
+    if not metrics:
+        return "Nothing was measured for this bundle: do not rely on its answers."
+    rows = [
+        "| dataset | protocol | measure | value | 95 % interval | queries | gallery |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for metric in metrics:
+        interval = (
+            f"{metric.low:.1f} to {metric.high:.1f}"
+            if metric.low is not None and metric.high is not None
+            else "-"
+        )
+        counts = (str(n) if n is not None else "-" for n in (metric.queries, metric.gallery))
+        rows.append(
+            f"| {metric.dataset} | {metric.protocol} | {metric.name} | {metric.value:.1f} "
+            f"| {interval} | {' | '.join(counts)} |"
+        )
+    return "\n".join(rows)
+
+
+def _good_for(facts: CardFacts) -> str:
+    lines = [
+        "Ranking the known vessels that a chip of one ship may show, for an analyst to decide.",
+        "Chips cut tightly around one ship, upright or lying, of about the sampling distances "
+        "that it was trained on.",
+    ]
+    if facts.metrics:
+        lines.append("Galleries of about the sizes in the table above.")
+    return _bullets(lines)
+
+
+def _not_good_for(facts: CardFacts) -> str:
+    lines = [
+        "Deciding on its own that a ship is or is not a certain vessel.",
+        "Chips with several ships, parts of a ship, or no ship: it answers for any picture.",
+        "Telling sister ships apart where nothing on deck differs.",
+    ]
+    if facts.training.domain == "simulated":
+        lines.append(
+            "Accuracy on genuine chips beyond what the table shows for genuine data: it has "
+            "learnt from simulated ships alone."
+        )
+    if _uncalibrated(facts.calibration):
+        lines.append("Probabilities: it has none to give, see below.")
+    return _bullets(lines)
+
+
+def _calibration(calibration: CalibrationSpec) -> str:
+    if _uncalibrated(calibration):
+        return (
+            "This bundle is **not calibrated**. Every probability is 0.5 and every verdict "
+            "`ambiguous`, because nothing better is known; the order of candidates still holds."
+        )
+    text = (
+        f"Fitted on: {calibration.fitted_on}. A top probability of at least "
+        f"{calibration.confident_from:.3f} is `confident`, below {calibration.no_match_below:.3f} "
+        f"the answer is `no_match`."
+    )
+    if calibration.operating_points:
+        rows = [
+            "| vessels enrolled | false identification | identification | 95 % interval |",
+            "|---|---|---|---|",
+        ]
+        rows += [
+            f"| {p.gallery_vessels} | {p.false_identification_rate:.1%} "
+            f"| {p.identification_rate:.1%} "
+            f"| {p.identification_low:.1%} to {p.identification_high:.1%} |"
+            for p in calibration.operating_points
+        ]
+        text += "\n\nShips that are not enrolled, against ships that are:\n\n" + "\n".join(rows)
+    return text
+
+
+def _pipeline(facts: CardFacts) -> str:
+    spec, encoder = facts.preprocess, facts.encoder
+    lines = [
+        f"SAR: the {spec.denoise_percentile:g}th percentile of the chip becomes 0, the maximum "
+        f"255, raised to {spec.sar_exponent:g} after resizing.",
+        f"Every chip is resized to {spec.height} x {spec.width} pixels (rows x columns), "
+        f"normalised {'per chip' if spec.normalisation == 'per_chip' else 'by fixed statistics'}, "
+        f"and encoded together with its size in metres.",
+        f"Embedding: {encoder.embedding_width} numbers, weights as {encoder.graph.precision}.",
+    ]
+    if facts.translator is None:
+        lines.append("No translator: optical chips are not turned into pseudo-SAR.")
+    else:
+        lines.append(
+            f"Translator: a Brownian bridge of {facts.translator.height} x "
+            f"{facts.translator.width} pixels in {len(facts.translator.steps)} steps."
+        )
+    if facts.fusion.samples:
+        lines.append(
+            f"An optical embedding is fused with the mean of {facts.fusion.samples} pseudo-SAR "
+            f"embeddings at weight {facts.fusion.alpha:g}."
+        )
+    elif facts.translator is not None:
+        lines.append("Pseudo-SAR is not fused into embeddings; it is there to be looked at.")
+    return _bullets(lines)
+
+
+def _uncalibrated(calibration: CalibrationSpec) -> bool:
+    return calibration.fitted_on == UNCALIBRATED
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines) or "-"
