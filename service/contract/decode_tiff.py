@@ -56,12 +56,13 @@ def read_tiff(data: bytes, limits: ChipLimits) -> Raster:
 
     Raises:
         EmptyChipError: the directory announces no pixels.
-        ChipSizeError: it announces too few or too many.
+        ChipSizeError: it announces too few or too many, or too many bands.
         PixelTypeError: the sample type or colour space is not read.
         UnsupportedFormatError: several pages, or a compression that is not read.
         CorruptChipError: damaged or truncated.
     """
     page = read_only_page(data)
+    limits.check_bands(page.samples)
     limits.check_picture(page.width, page.height, page.bytes_per_pixel)
     _require_readable(page, limits)
     _silence_missing_georeference()

@@ -23,6 +23,7 @@ class ChipLimits:
         min_side_px: shortest side, in pixels.
         max_side_px: longest side, in pixels.
         max_pixels: width times height.
+        max_bands: bands of one file.
         max_decoded_bytes: size of all bands once decompressed, and of one tile.
     """
 
@@ -30,6 +31,7 @@ class ChipLimits:
     min_side_px: int = 8
     max_side_px: int = 4096
     max_pixels: int = 4 * 1024 * 1024
+    max_bands: int = 32
     max_decoded_bytes: int = 128 * 1024 * 1024
 
     def check_file(self, size_bytes: int) -> None:
@@ -45,6 +47,18 @@ class ChipLimits:
             raise ChipSizeError(
                 f"the file has {size_bytes} bytes; at most {self.max_bytes} are accepted: "
                 f"send the ship cut out, not the whole scene"
+            )
+
+    def check_bands(self, bands: int) -> None:
+        """Refuse a file that announces more bands than any sensor has.
+
+        Raises:
+            ChipSizeError: there are more than `max_bands`.
+        """
+        if bands > self.max_bands:
+            raise ChipSizeError(
+                f"the file announces {bands} bands; at most {self.max_bands} are accepted: "
+                f"send fewer bands"
             )
 
     def check_picture(self, width: int, height: int, bytes_per_pixel: int) -> None:
