@@ -16,6 +16,10 @@ class Evidence:
         width_ratio: the same for the width.
         margin: similarity minus that of the best other vessel; 0 for a lone pair.
         gallery_vessels: number of vessels searched; 1 for a lone pair.
+
+    Raises:
+        ValueError: a number is not finite, or a ratio is not positive; no probability would be
+            right for it.
     """
 
     similarity: float
@@ -23,6 +27,12 @@ class Evidence:
     width_ratio: float
     margin: float = 0.0
     gallery_vessels: int = 1
+
+    def __post_init__(self) -> None:
+        finite = all(map(math.isfinite, (self.similarity, self.margin)))
+        ratios = all(0 < ratio < math.inf for ratio in (self.length_ratio, self.width_ratio))
+        if not (finite and ratios):
+            raise ValueError(f"evidence must be finite with positive ratios, got {self}")
 
     def terms(self) -> dict[EvidenceName, float]:
         """The evidence as the calibration weighs it; ratios as absolute logarithms."""

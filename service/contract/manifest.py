@@ -1,5 +1,6 @@
 """The bundle's manifest: every number serving needs, and what each file must hash to."""
 
+import itertools
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -12,26 +13,27 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Triple = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
 EvidenceName = Literal[
     "similarity", "length_log_ratio", "width_log_ratio", "margin", "log_gallery_vessels"
 ]
 
 
 class Frozen(BaseModel):
-    """Immutable, and an unknown key is an error."""
+    """Immutable; an unknown key is an error, and so is a number that is NaN or infinite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SizeTokenSpec(Frozen):
     """Constants of the size token (TransOSS, SSE); lengths in metres."""
 
-    width_scale_m: float = 93.0
+    width_scale_m: Positive = 93.0
     width_mean: float = 0.434
-    width_std: float = 0.031
-    length_scale_m: float = 427.0
+    width_std: Positive = 0.031
+    length_scale_m: Positive = 427.0
     length_mean: float = 0.461
-    length_std: float = 0.031
+    length_std: Positive = 0.031
 
 
 class PreprocessSpec(Frozen):
@@ -47,7 +49,7 @@ class PreprocessSpec(Frozen):
     sar_exponent: float = Field(1.0, gt=0, le=4)
     normalisation: Literal["fixed", "per_chip"] = "fixed"
     mean: Triple = IMAGENET_MEAN
-    std: Triple = IMAGENET_STD
+    std: tuple[Positive, Positive, Positive] = IMAGENET_STD
     size_token: SizeTokenSpec = SizeTokenSpec()
 
 
@@ -76,6 +78,12 @@ class EncoderSpec(Frozen):
     optical_id: int = 0
     sar_id: int = 1
 
+    @model_validator(mode="after")
+    def _modalities_differ(self) -> "EncoderSpec":
+        if self.optical_id == self.sar_id:
+            raise ValueError(f"optical_id and sar_id must differ, both are {self.sar_id}")
+        return self
+
 
 class BridgeStepSpec(Frozen):
     """One reverse step, see `service.contract.bridge.BridgeStep`."""
@@ -101,6 +109,15 @@ class TranslatorSpec(Frozen):
     times: int = Field(1000, ge=2)
     max_variance: float = Field(1.0, gt=0)
     steps: tuple[BridgeStepSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _times_descend(self) -> "TranslatorSpec":
+        visited = [step.t for step in self.steps]
+        if not all(0 <= t < self.times for t in visited):
+            raise ValueError(f"bridge steps must lie in 0..{self.times - 1}, got {visited}")
+        if any(later >= earlier for earlier, later in itertools.pairwise(visited)):
+            raise ValueError(f"bridge steps must descend in time, got {visited}")
+        return self
 
 
 class FusionSpec(Frozen):
@@ -139,8 +156,8 @@ class CalibrationSpec(Frozen):
 
     `match` weighs candidates of a gallery search, `verify` a lone pair of chips, both across
     sensors. The `_same_sensor` weights do so for two chips of one sensor; a bundle without them
-    compares across sensors only. A top probability of at least `confident_from` is a confident match; below
-    `no_match_below` the honest answer is none.
+    compares across sensors only. A top probability of at least `confident_from` is a confident
+    match; below `no_match_below` the honest answer is none.
     """
 
     match: LogisticSpec

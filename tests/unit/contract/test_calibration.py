@@ -1,0 +1,59 @@
+"""Evidence becomes a probability by a logistic formula, checked by hand."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.contract.calibration import Evidence, probability
+from service.contract.manifest import LogisticSpec
+
+SPEC = LogisticSpec(
+    bias=-2.0, weights={"similarity": 4.0, "length_log_ratio": -3.0, "log_gallery_vessels": -0.5}
+)
+
+
+def test_probability_by_hand() -> None:
+    evidence = Evidence(similarity=0.75, length_ratio=1.0, width_ratio=1.0)
+    assert probability(evidence, SPEC) == pytest.approx(1 / (1 + math.exp(-1.0)))
+
+
+def test_all_terms_by_hand() -> None:
+    evidence = Evidence(0.5, 0.5, math.e, margin=0.1, gallery_vessels=100)
+    assert evidence.terms() == pytest.approx(
+        {
+            "similarity": 0.5,
+            "length_log_ratio": math.log(2),
+            "width_log_ratio": 1.0,
+            "margin": 0.1,
+            "log_gallery_vessels": math.log(100),
+        }
+    )
+
+
+@given(st.floats(0.05, 20))
+def test_too_long_counts_as_much_as_too_short(ratio: float) -> None:
+    longer = probability(Evidence(0.5, ratio, 1.0), SPEC)
+    shorter = probability(Evidence(0.5, 1 / ratio, 1.0), SPEC)
+    assert longer == pytest.approx(shorter)
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_more_similar_is_never_less_probable(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert probability(Evidence(low, 1, 1), SPEC) <= probability(Evidence(high, 1, 1), SPEC)
+
+
+@pytest.mark.parametrize(("bias", "expected"), [(1e6, 1.0), (-1e6, 0.0)])
+def test_extreme_logits_do_not_overflow(bias: float, expected: float) -> None:
+    assert probability(Evidence(0, 1, 1), LogisticSpec(bias=bias, weights={})) == expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(math.nan, 1, 1), (math.inf, 1, 1), (0.5, 0, 1), (0.5, -1, 1), (0.5, 1, math.nan)],
+)
+def test_evidence_without_meaning_is_refused(values: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="positive ratios"):
+        Evidence(*values)

@@ -1,0 +1,143 @@
+"""The manifest refuses what serving could not use."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from service.contract.bridge import BridgeSchedule, coefficient_table
+from service.contract.manifest import (
+    CalibrationSpec,
+    EncoderSpec,
+    FusionSpec,
+    LogisticSpec,
+    Manifest,
+    PreprocessSpec,
+    SizeTokenSpec,
+    TranslatorSpec,
+)
+
+HASH = {"sha256": "a" * 64, "size_bytes": 1}
+GRAPH = {"file": "encoder.onnx", "inputs": [], "outputs": []}
+STEPS = [
+    {"t": step.t, "a": step.a, "b": step.b, "c": step.c, "s": step.s}
+    for step in coefficient_table(BridgeSchedule(times=100), steps=3)
+]
+TRANSLATOR = {
+    "graph": GRAPH | {"file": "translator.onnx"},
+    "height": 64,
+    "width": 32,
+    "channels": 1,
+    "times": 100,
+    "steps": STEPS,
+}
+LOGISTIC = {"bias": 0.0, "weights": {"similarity": 1.0}}
+CALIBRATION = {
+    "match": LOGISTIC,
+    "verify": LOGISTIC,
+    "confident_from": 0.9,
+    "no_match_below": 0.1,
+    "fitted_on": "simulated",
+}
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """A small valid manifest, changed."""
+    base: dict[str, Any] = {
+        "name": "test",
+        "created_at": "2025-01-02T03:04:05Z",
+        "method": "test",
+        "preprocess": {},
+        "encoder": {"graph": GRAPH, "embedding_width": 8},
+        "calibration": CALIBRATION,
+        "training": {"domain": "simulated", "description": "none", "datasets": []},
+        "licences": {},
+        "golden": {
+            "chips": ["golden/1_SAR.tif"],
+            "modalities": ["sar"],
+            "gsd_m": [1.0],
+            "embeddings": "golden/embeddings.npy",
+        },
+        "files": dict.fromkeys(
+            ("encoder.onnx", "MODEL_CARD.md", "golden/1_SAR.tif", "golden/embeddings.npy"), HASH
+        ),
+    }
+    return base | changes
+
+
+def test_json_round_trip() -> None:
+    manifest = Manifest.model_validate(document())
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+
+
+def test_the_defaults_are_the_published_constants() -> None:
+    spec = PreprocessSpec()
+    assert (spec.height, spec.width, spec.denoise_percentile) == (256, 128, 5.0)
+    assert spec.mean == (0.485, 0.456, 0.406)
+    assert spec.std == (0.229, 0.224, 0.225)
+    assert SizeTokenSpec().model_dump() == {
+        "width_scale_m": 93.0,
+        "width_mean": 0.434,
+        "width_std": 0.031,
+        "length_scale_m": 427.0,
+        "length_mean": 0.461,
+        "length_std": 0.031,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"surprise": 1}, "surprise"),
+        ({"format_version": 2}, "format_version"),
+        ({"files": {}}, "not listed with a hash"),
+        ({"files": {"encoder.onnx": HASH | {"sha256": "xyz"}}}, "sha256"),
+        ({"fusion": {"samples": 5, "alpha": 0.02}}, "no translator"),
+        ({"translator": TRANSLATOR}, "translator.onnx"),
+        ({"golden": document()["golden"] | {"gsd_m": [1.0, 2.0]}}, "differ in number"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Manifest.model_validate(document(**changes))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_none_are_refused(number: str) -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        LogisticSpec.model_validate_json(f'{{"bias": {number}, "weights": {{}}}}')
+    with pytest.raises(ValidationError, match="finite"):
+        LogisticSpec.model_validate_json(f'{{"bias": 0, "weights": {{"similarity": {number}}}}}')
+
+
+def test_a_deviation_of_zero_is_refused() -> None:
+    with pytest.raises(ValidationError, match="greater than 0"):
+        PreprocessSpec(std=(0.2, 0.0, 0.2))
+    with pytest.raises(ValidationError, match="greater than 0"):
+        SizeTokenSpec(width_std=0.0)
+
+
+def test_one_id_for_both_modalities_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must differ"):
+        EncoderSpec.model_validate(
+            {"graph": GRAPH, "embedding_width": 8, "optical_id": 1, "sar_id": 1}
+        )
+
+
+def test_bridge_steps_descend_within_the_times() -> None:
+    assert TranslatorSpec.model_validate(TRANSLATOR).steps[0].t == 99
+    with pytest.raises(ValidationError, match="descend"):
+        TranslatorSpec.model_validate(TRANSLATOR | {"steps": STEPS[::-1]})
+    with pytest.raises(ValidationError, match=r"0\.\.49"):
+        TranslatorSpec.model_validate(TRANSLATOR | {"times": 50})
+
+
+@pytest.mark.parametrize(("samples", "alpha"), [(5, 0.0), (0, 0.02)])
+def test_fusion_needs_both_or_neither(samples: int, alpha: float) -> None:
+    with pytest.raises(ValidationError, match="both"):
+        FusionSpec(samples=samples, alpha=alpha)
+
+
+def test_verdict_thresholds_are_ordered() -> None:
+    with pytest.raises(ValidationError, match="must not exceed"):
+        CalibrationSpec.model_validate(CALIBRATION | {"no_match_below": 0.95})
