@@ -1,25 +1,20 @@
 """Optical and SAR pictures of the same vessels, small enough to be held in memory together.
 
-Pictures enter the way they enter the service: `contract.preprocess.to_picture`, then the bridge's
-resize. Drawing is a pure function of the generator, so a resumed run sees the same batches.
+Pictures enter as they enter the service: denoised and upright from the store, then the bridge's
+own resize. Drawing is a pure function of the generator, so a resumed run sees the same batches.
 """
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_training.data.hoss import LabelledChip
-from model_training.data.pairs import ChipPair
+from model_training.data.cache import MODALITY_IDS, PictureStore
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, draw_times
-from service.contract.chip import Chip, Modality
-from service.contract.manifest import PreprocessSpec
-from service.contract.preprocess import Picture, to_picture
+from service.contract.chip import Modality
+from service.contract.preprocess import Picture
 from service.contract.translation import bridge_picture, bridge_start
 
 
@@ -64,93 +59,42 @@ class PairedViews:
         a, b = np.isin(self.optical_vessel, vessels), np.isin(self.sar_vessel, vessels)
         return PairedViews(self.optical[a], self.optical_vessel[a], self.sar[b], self.sar_vessel[b])
 
-    def digest(self) -> str:
-        """SHA-256 of all pictures and numbers."""
-        digest = hashlib.sha256()
-        for part in (self.optical, self.optical_vessel, self.sar, self.sar_vessel):
-            digest.update(np.ascontiguousarray(part).tobytes())
-        return digest.hexdigest()
 
-    def save(self, path: Path) -> None:
-        """Write an `.npz`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            path,
-            optical=self.optical,
-            optical_vessel=self.optical_vessel,
-            sar=self.sar,
-            sar_vessel=self.sar_vessel,
-        )
+def views_of_store(store: PictureStore, height: int, width: int) -> PairedViews:
+    """All chips of a store at the bridge's size; vessels seen by one sensor only are left out.
 
-    @classmethod
-    def load(cls, path: Path) -> "PairedViews":
-        """Read what `save` wrote."""
-        with np.load(path) as stored:
-            return cls(**{name: stored[name] for name in cls.__dataclass_fields__})
-
-
-def split_vessels(views: PairedViews, share: float, seed: int) -> tuple[PairedViews, PairedViews]:
-    """Training and validation views with no vessel in common.
+    Simulated chips lie bow up in a store, and co-registered pairs agree by themselves. HOSS files
+    do not tell where the bow points, so there half of the pairs are turned against each other.
 
     Args:
-        views: at least two vessels.
-        share: of the vessels that validate; at least one does.
-        seed: of the draw.
+        store: decoded, denoised chips.
+        height: of the bridge's pictures.
+        width: of the bridge's pictures.
+
+    Raises:
+        ValueError: no vessel is seen by both sensors.
     """
-    vessels = np.random.default_rng(seed).permutation(views.vessels)
-    held = max(1, round(share * len(vessels)))
-    if held >= len(vessels):
-        raise ValueError(f"{len(vessels)} vessels are too few to train and validate")
-    return views.only(vessels[held:]), views.only(vessels[:held])
-
-
-def resized_picture(chip: Chip, height: int, width: int) -> Picture:
-    """uint8 `[height, width, 3]`: what the bridge sees of a chip, before scaling to -1..1."""
-    image = Image.fromarray(to_picture(chip, PreprocessSpec()))
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _gathered(chips: Iterable[tuple[int, Chip]], height: int, width: int) -> PairedViews:
-    """Views of (vessel, chip) pairs; vessels seen by one sensor only are left out."""
-    pictures: dict[Modality, list[Picture]] = {modality: [] for modality in Modality}
-    vessels: dict[Modality, list[int]] = {modality: [] for modality in Modality}
-    for vessel, chip in chips:
-        pictures[chip.modality].append(resized_picture(chip, height, width))
-        vessels[chip.modality].append(vessel)
-    both = np.intersect1d(vessels[Modality.OPTICAL], vessels[Modality.SAR])
+    vessels = store.vessels[store.vessel_row]
+    rows = {
+        modality: np.flatnonzero(store.chips["modality"] == number)
+        for modality, number in MODALITY_IDS.items()
+    }
+    both = np.intersect1d(vessels[rows[Modality.OPTICAL]], vessels[rows[Modality.SAR]])
     if not both.size:
         raise ValueError("no vessel is seen by both sensors, so there is nothing to translate")
-    optical_rows = np.isin(vessels[Modality.OPTICAL], both)
-    sar_rows = np.isin(vessels[Modality.SAR], both)
+    optical, sar = (kept[np.isin(vessels[kept], both)] for kept in rows.values())
     return PairedViews(
-        optical=np.stack(pictures[Modality.OPTICAL])[optical_rows],
-        optical_vessel=np.array(vessels[Modality.OPTICAL], np.int64)[optical_rows],
-        sar=np.stack(pictures[Modality.SAR])[sar_rows],
-        sar_vessel=np.array(vessels[Modality.SAR], np.int64)[sar_rows],
+        optical=np.stack([resized(store.picture(row), height, width) for row in optical]),
+        optical_vessel=vessels[optical],
+        sar=np.stack([resized(store.picture(row), height, width) for row in sar]),
+        sar_vessel=vessels[sar],
     )
 
 
-def views_of_chips(chips: Iterable[LabelledChip], height: int, width: int) -> PairedViews:
-    """Views from a HOSS training folder.
-
-    The files do not tell where the bow points, so both orientations occur in a pair.
-
-    Raises:
-        DatasetError: a file is not a usable chip.
-        ValueError: no vessel is seen by both sensors.
-    """
-    return _gathered(((chip.vessel_id, chip.read()) for chip in chips), height, width)
-
-
-def views_of_pairs(pairs: Iterable[ChipPair], height: int, width: int) -> PairedViews:
-    """Views from a folder of co-registered pairs (QXS-SAROPT, OptiSar_Pair); one pair, one vessel.
-
-    Raises:
-        DatasetError: a file is not a usable picture.
-        ValueError: there are no pairs.
-    """
-    chips = ((number, chip) for number, pair in enumerate(pairs) for chip in pair.read())
-    return _gathered(chips, height, width)
+def resized(picture: Picture, height: int, width: int) -> Picture:
+    """uint8 `[height, width, 3]` as the bridge sees a picture, before scaling to -1..1."""
+    image = Image.fromarray(picture)
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def draw_batch(

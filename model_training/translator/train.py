@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -10,54 +10,42 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from model_training.checkpoint import Checkpoint
-from model_training.data.hoss import read_hoss
-from model_training.data.pairs import read_pairs
-from model_training.run import OptimiserConfig, RunConfig, TypedConfig, fit, step_generator
-from model_training.translator.dataset import (
-    PairedViews,
-    draw_batch,
-    split_vessels,
-    views_of_chips,
-    views_of_pairs,
+from model_training.encoder.stores import open_stores
+from model_training.encoder.train_config import HossData, PairData, SimulatedData
+from model_training.run import (
+    OptimiserConfig,
+    RunConfig,
+    TypedConfig,
+    fit,
+    step_generator,
+    step_seed,
 )
+from model_training.translator.dataset import PairedViews, draw_batch, views_of_store
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, bridge_loss
 from model_training.translator.study import study_sampler
 from model_training.translator.unet import BridgeUNet, UNetConfig
+from service.contract.manifest import PreprocessSpec
 
-
-class HossData(TypedConfig):
-    """Chips in HOSS layout: its `bounding_box_train`."""
-
-    kind: Literal["hoss"] = "hoss"
-    root: Path
-
-
-class PairData(TypedConfig):
-    """Co-registered pairs: QXS-SAROPT or OptiSar_Pair."""
-
-    kind: Literal["pairs"] = "pairs"
-    root: Path
-
-
-Data = Annotated[HossData | PairData, Field(discriminator="kind")]
+# The chips reach the bridge denoised by the published percentile, whatever the encoder uses.
+SPEC = PreprocessSpec()
 
 
 class TranslatorConfig(TypedConfig):
     """One translator run.
 
-    `start_from` is a translator checkpoint whose averaged weights are the initial ones, e.g.
-    pretraining on co-registered pairs before ships.
+    The data are those of the encoder's runs, with the same validation vessels. `initial` is a
+    translator checkpoint whose averaged weights are taken as the start, e.g. pretraining on
+    co-registered pairs before ships.
     """
 
     run: RunConfig
     optimiser: OptimiserConfig = OptimiserConfig()
     unet: UNetConfig = UNetConfig()
     bridge: BridgeConfig = BridgeConfig()
-    data: Data
+    data: Annotated[SimulatedData | HossData | PairData, Field(discriminator="kind")]
     batch: int = Field(32, ge=1)
-    validation_share: float = Field(0.1, gt=0, lt=1)
-    validation_vessels: int = Field(64, ge=2)
-    start_from: Path | None = None
+    validation_vessels: int = Field(64, ge=2, description="how many validate during training")
+    initial: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +114,17 @@ class TranslatorTask:
     of `model_training.translator.study`, beside the bridge's own loss.
     """
 
-    def __init__(self, config: TranslatorConfig, views: PairedViews) -> None:
+    def __init__(
+        self, config: TranslatorConfig, training: PairedViews, validation: PairedViews, digest: str
+    ) -> None:
         self.config = config
-        self.data_digest = views.digest()
-        seed = config.run.seed
-        self.training, held = split_vessels(views, config.validation_share, seed)
-        self.validation = held.only(held.vessels[: config.validation_vessels])
-        torch.manual_seed(seed)
+        self.data_digest = digest
+        self.training = training
+        self.validation = validation.only(validation.vessels[: config.validation_vessels])
+        torch.manual_seed(step_seed(config.run.seed, -1))
         self.model: nn.Module = BridgeUNet(config.unet)
-        if config.start_from is not None:
-            self.model.load_state_dict(load_translator(config.start_from).module.state_dict())
+        if config.initial is not None:
+            self.model.load_state_dict(load_translator(config.initial).module.state_dict())
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def batch(self, step: int, rank: int) -> BridgeBatch:
@@ -160,19 +149,21 @@ class TranslatorTask:
         return draw_batch(views, self.config.bridge, self.config.unet.channels, count, rng)
 
 
-def read_views(data: Data, unet: UNetConfig) -> PairedViews:
-    """The pictures that a config names, at the network's size.
+def train_translator(config: TranslatorConfig) -> Checkpoint:
+    """Train, or continue, the run of a config; see `model_training.run.fit`.
 
     Raises:
-        DatasetError: the folder is not in its layout, or a file is not a usable chip.
-        ValueError: no vessel is seen by both sensors.
+        StoreError: the cache holds something else, or there are too few vessels.
+        DatasetError: a source folder cannot be used.
     """
-    if isinstance(data, HossData):
-        return views_of_chips(read_hoss(data.root).train, unet.height, unet.width)
-    return views_of_pairs(read_pairs(data.root), unet.height, unet.width)
-
-
-def train_translator(config: TranslatorConfig) -> Checkpoint:
-    """Train, or continue, the run of a config; see `model_training.run.fit`."""
-    task = TranslatorTask(config, read_views(config.data, config.unet))
+    stores = open_stores(config.data, SPEC)
+    size = (config.unet.height, config.unet.width)
+    training, validation = (views_of_store(s, *size) for s in (stores.train, stores.validation))
+    task = TranslatorTask(config, training, validation, stores.digest)
     return fit(task, config.run, config.optimiser, config)
+
+
+def validation_views(config: TranslatorConfig) -> PairedViews:
+    """The vessels that a run validated on, read again from its data."""
+    stores = open_stores(config.data, SPEC)
+    return views_of_store(stores.validation, config.unet.height, config.unet.width)

@@ -5,52 +5,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from model_training.data.hoss import read_hoss
-from model_training.data.pairs import read_pairs
+from model_training.data.cache import PictureStore, StoredChip, write_shard
 from model_training.translator.dataset import (
     PairedViews,
     draw_batch,
     signed,
-    split_vessels,
-    views_of_chips,
-    views_of_pairs,
+    views_of_store,
 )
 from model_training.translator.diffusion import BridgeConfig
-from service.contract.translation import bridge_start
-
-SAMPLE = Path(__file__).parents[4].parent / "shared" / "data" / "hoss-sample"
-
-
-def test_validation_vessels_are_never_trained_on(views: PairedViews) -> None:
-    training, validation = split_vessels(views, 0.25, seed=3)
-    assert len(validation.vessels) == 3
-    assert set(training.vessels) | set(validation.vessels) == set(views.vessels)
-    assert not set(training.vessels) & set(validation.vessels)
-    assert len(validation.optical) == 6
-    assert len(validation.sar) == 9
-    again, _ = split_vessels(views, 0.25, seed=3)
-    assert again.digest() == training.digest()
+from service.contract.chip import Modality
+from service.contract.translation import bridge_picture, bridge_start
 
 
-def test_one_vessel_cannot_be_split(views: PairedViews) -> None:
-    with pytest.raises(ValueError, match="too few to train and validate"):
-        split_vessels(views.only(np.array([0])), 0.1, seed=0)
+def test_only_some_vessels_are_kept(views: PairedViews) -> None:
+    kept = views.only(np.array([2, 7]))
+    assert np.array_equal(kept.vessels, [2, 7])
+    assert np.array_equal(kept.optical, views.optical[[4, 5, 14, 15]])
+    assert np.array_equal(kept.sar, views.sar[[6, 7, 8, 21, 22, 23]])
 
 
 def test_a_vessel_seen_by_one_sensor_only_is_refused(views: PairedViews) -> None:
     with pytest.raises(ValueError, match="1 of the vessels are seen by one sensor only"):
         replace(views, sar=views.sar[3:], sar_vessel=views.sar_vessel[3:])
-
-
-def test_views_survive_the_disk(views: PairedViews, tmp_path: Path) -> None:
-    views.save(tmp_path / "views.npz")
-    stored = PairedViews.load(tmp_path / "views.npz")
-    assert stored.digest() == views.digest()
-    altered = views.sar.copy()
-    altered[0, 0, 0, 0] ^= 1
-    assert replace(views, sar=altered).digest() != views.digest()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -80,23 +57,31 @@ def test_batches_repeat_with_the_generator_and_use_every_view(views: PairedViews
     assert len(drawn) > 100  # 36 SAR views, four orientations, 200 draws
 
 
-def test_pair_folders_become_views(tmp_path: Path) -> None:
+def test_a_store_becomes_views(tmp_path: Path) -> None:
+    """Vessel 3 has both sensors, vessel 5 the optical alone; chips differ in size."""
     rng = np.random.default_rng(0)
-    for folder, shape in (("opt_256_oc_0.2", (64, 32, 3)), ("sar_256_oc_0.2", (64, 32))):
-        (tmp_path / folder).mkdir()
-        for number in (1, 2):
-            pixels = rng.integers(0, 256, shape, dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / folder / f"{number}.png")
-    views = views_of_pairs(read_pairs(tmp_path), 32, 16)
-    assert views.optical.shape == views.sar.shape == (2, 32, 16, 3)
-    assert np.array_equal(views.vessels, [0, 1])
 
+    def chip(modality: Modality, vessel: int, height: int, width: int) -> StoredChip:
+        picture = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        if modality is Modality.SAR:
+            picture[:] = picture[..., :1]
+        return StoredChip(picture, modality, 1.0, vessel)
 
-def test_genuine_chips_become_views() -> None:
-    if not SAMPLE.is_dir():
-        pytest.skip("the genuine HOSS sample is not at ../shared/data/hoss-sample")
-    views = views_of_chips(read_hoss(SAMPLE).train, 64, 16)
-    assert len(views.vessels) == 15  # vessels of the sample with both sensors
-    assert views.optical.shape[1:] == (64, 16, 3)
-    assert (views.sar[..., 0] == views.sar[..., 2]).all()
-    assert views.sar.max() > 100
+    chips = [
+        chip(Modality.SAR, 3, 80, 20),
+        chip(Modality.OPTICAL, 5, 90, 25),
+        chip(Modality.OPTICAL, 3, 100, 30),
+        chip(Modality.OPTICAL, 3, 101, 31),
+    ]
+    write_shard(tmp_path, 0, chips)
+    views = views_of_store(PictureStore(tmp_path, [0]), 32, 16)
+    assert np.array_equal(views.vessels, [3])
+    assert np.array_equal(views.optical_vessel, [3, 3])
+    assert np.array_equal(views.sar_vessel, [3])
+    assert views.optical.shape == (2, 32, 16, 3)
+    seen = signed(views.optical[:1])[0]  # resizing first changes nothing against the contract
+    assert np.array_equal(seen, bridge_picture(chips[2].picture, 32, 16))
+    write_shard(tmp_path / "optical", 0, chips[1:2])
+    alone = PictureStore(tmp_path / "optical", [0])
+    with pytest.raises(ValueError, match="no vessel is seen by both sensors"):
+        views_of_store(alone, 32, 16)

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from model_training.checkpoint import Checkpoint
+from model_training.encoder.train_config import SimulatedData
 from model_training.run import OptimiserConfig, RunConfig, fit, load_config
 from model_training.translator.dataset import PairedViews
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.train import (
-    HossData,
     TranslatorConfig,
     TranslatorTask,
     load_translator,
@@ -35,9 +36,15 @@ def config(out: Path, steps: int = 6) -> TranslatorConfig:
         optimiser=OptimiserConfig(warmup_steps=2),
         unet=UNetConfig(height=32, width=16, widths=(16, 32), heads=2),
         bridge=BridgeConfig(steps=2),
-        data=HossData(root=Path("unused")),
+        data=SimulatedData(kind="simulated", folder=out / "fleet", seed=0, vessels=9),
         batch=4,
-        validation_share=0.25,
+    )
+
+
+def task(given: TranslatorConfig, views: PairedViews) -> TranslatorTask:
+    """Nine vessels train, three validate."""
+    return TranslatorTask(
+        given, views.only(views.vessels[:9]), views.only(views.vessels[9:]), "digest"
     )
 
 
@@ -48,9 +55,9 @@ def losses(out: Path) -> list[str]:
 
 def test_a_killed_run_resumes_to_equal_losses(views: PairedViews, tmp_path: Path) -> None:
     whole, parts = config(tmp_path / "whole"), config(tmp_path / "parts")
-    fit(TranslatorTask(whole, views), whole.run, whole.optimiser, whole)
-    fit(TranslatorTask(parts, views), parts.run, parts.optimiser, parts, stop_at=3)
-    fit(TranslatorTask(parts, views), parts.run, parts.optimiser, parts)
+    fit(task(whole, views), whole.run, whole.optimiser, whole)
+    fit(task(parts, views), parts.run, parts.optimiser, parts, stop_at=3)
+    fit(task(parts, views), parts.run, parts.optimiser, parts)
     assert len(losses(whole.run.out)) == 6
     assert losses(whole.run.out) == losses(parts.run.out)
     finished = [Checkpoint.load(path.run.out / "checkpoint.pt") for path in (whole, parts)]
@@ -60,7 +67,7 @@ def test_a_killed_run_resumes_to_equal_losses(views: PairedViews, tmp_path: Path
 
 def test_a_loaded_translator_has_the_averaged_weights(views: PairedViews, tmp_path: Path) -> None:
     given = config(tmp_path)
-    stored = fit(TranslatorTask(given, views), given.run, given.optimiser, given)
+    stored = fit(task(given, views), given.run, given.optimiser, given)
     loaded = load_translator(tmp_path / "checkpoint.pt")
     assert not loaded.module.training
     assert loaded.config == given
@@ -75,22 +82,25 @@ def test_a_loaded_translator_has_the_averaged_weights(views: PairedViews, tmp_pa
 
 def test_training_starts_from_another_translator(views: PairedViews, tmp_path: Path) -> None:
     first = config(tmp_path / "pretrained")
-    fit(TranslatorTask(first, views), first.run, first.optimiser, first)
+    fit(task(first, views), first.run, first.optimiser, first)
     path = tmp_path / "pretrained" / "checkpoint.pt"
-    second = config(tmp_path / "tuned").model_copy(update={"start_from": path})
-    task = TranslatorTask(second, views)
+    second = config(tmp_path / "tuned").model_copy(update={"initial": path})
+    tuned = task(second, views)
     expected = load_translator(path).module.state_dict()
-    for name, value in task.model.state_dict().items():
+    for name, value in tuned.model.state_dict().items():
         assert torch.equal(value, expected[name])
 
 
-def test_validation_vessels_stay_out_of_the_batches(views: PairedViews, tmp_path: Path) -> None:
-    task = TranslatorTask(config(tmp_path), views)
-    assert len(task.validation.vessels) == 3
-    assert not set(task.training.vessels) & set(task.validation.vessels)
-    assert torch.equal(task.batch(5, 0).x0, task.batch(5, 0).x0)
-    assert not torch.equal(task.batch(5, 0).x0, task.batch(6, 0).x0)
-    assert not torch.equal(task.batch(5, 0).x0, task.batch(5, 1).x0)
+def test_a_batch_is_a_function_of_step_and_rank(views: PairedViews, tmp_path: Path) -> None:
+    given = task(config(tmp_path), views)
+    assert torch.equal(given.batch(5, 0).x0, given.batch(5, 0).x0)
+    assert not torch.equal(given.batch(5, 0).x0, given.batch(6, 0).x0)
+    assert not torch.equal(given.batch(5, 0).x0, given.batch(5, 1).x0)
+
+
+def test_as_many_vessels_validate_as_asked(views: PairedViews, tmp_path: Path) -> None:
+    given = config(tmp_path).model_copy(update={"validation_vessels": 2})
+    assert np.array_equal(task(given, views).validation.vessels, [9, 10])
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("translator*.yaml")), ids=lambda p: p.stem)

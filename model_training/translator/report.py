@@ -1,0 +1,105 @@
+"""What a translator imagines, as a picture sheet and a table of steps, K and quality.
+
+python -m model_training.translator.report CHECKPOINT --out docs/translator.jpg
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from model_training.translator.dataset import PairedViews, signed
+from model_training.translator.diffusion import sample_many
+from model_training.translator.study import SamplerQuality, one_view_each, study_sampler
+from model_training.translator.train import LoadedTranslator, load_translator, validation_views
+
+GAP, CAPTION = 8, 14
+QUALITY = 85
+
+
+def picture_sheet(
+    optical: NDArray[np.uint8],
+    pseudo_sar: NDArray[np.uint8],
+    sar: NDArray[np.uint8],
+    per_row: int = 4,
+    scale: int = 2,
+) -> Image.Image:
+    """Optical | K pseudo-SAR samples | true SAR, one group per vessel.
+
+    Args:
+        optical: uint8 `[V, h, w, 3]`.
+        pseudo_sar: uint8 `[V, K, h, w]`.
+        sar: uint8 `[V, h, w]`.
+        per_row: vessels per row of the sheet.
+        scale: screen pixels per picture pixel.
+    """
+    count, samples, height, width = pseudo_sar.shape
+    group = (samples + 2) * (width * scale + 2) + GAP
+    row_height = height * scale + CAPTION + GAP
+    rows = -(-count // per_row)
+    sheet = Image.new("RGB", (group * min(per_row, count) + GAP, row_height * rows + GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for vessel in range(count):
+        left = GAP + group * (vessel % per_row)
+        top = GAP + row_height * (vessel // per_row)
+        grey = [np.repeat(picture[..., None], 3, axis=2) for picture in (*pseudo_sar[vessel],)]
+        pictures = [optical[vessel], *grey, np.repeat(sar[vessel][..., None], 3, axis=2)]
+        captions = ["optical", "pseudo-SAR", *[""] * (samples - 1), "true SAR"]
+        for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+            x = left + place * (width * scale + 2)
+            pen.text((x, top), caption, fill="black")
+            enlarged = Image.fromarray(picture).resize(
+                (width * scale, height * scale), Image.Resampling.NEAREST
+            )
+            sheet.paste(enlarged, (x, top + CAPTION))
+    return sheet
+
+
+def sheet_of(
+    translator: LoadedTranslator, views: PairedViews, vessels: int, samples: int
+) -> Image.Image:
+    """The sheet of the first vessels of some views, with the recommended sampler."""
+    optical, sar = (pictures[:vessels] for pictures in one_view_each(views))
+    conditions = torch.from_numpy(signed(optical))
+    table = translator.config.bridge.table()
+    pseudo = sample_many(translator.module, conditions, table, 0, samples)
+    return picture_sheet(optical, pseudo, sar)
+
+
+def quality_table(rows: Sequence[SamplerQuality]) -> str:
+    """Markdown."""
+    lines = ["| steps | K | L1, grey levels | pair AUC | ms per chip |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row.steps} | {row.samples} | {row.l1:.1f} | {row.pair_auc:.3f} "
+        f"| {row.milliseconds:.0f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the sheet and print the table, on the run's own validation vessels."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="picture to write (.jpg or .png)")
+    parser.add_argument("--vessels", type=int, default=8, help="vessels on the sheet")
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--samples", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    translator = load_translator(given.checkpoint)
+    views = validation_views(translator.config)
+    sheet_of(translator, views, given.vessels, samples=3).save(given.out, quality=QUALITY)
+    rows = study_sampler(
+        translator.module, translator.config.bridge, views, given.steps, given.samples
+    )
+    print(quality_table(rows))
+
+
+if __name__ == "__main__":
+    main()
