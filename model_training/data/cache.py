@@ -1,0 +1,182 @@
+"""Decoded chips on disk, ready for training: native size, uint8, many in one file.
+
+A store is a folder of shards. Shard n is three files: `n.pictures.npy` (uint8, all pixels end to
+end), `n.chips.npy` (one `CHIP` record per chip) and, for simulated ships, `n.layouts.npy` (float16
+`[vessels, channels, positions]`, by ascending vessel id). `n.chips.npy` is written last and
+atomically: a shard without it does not exist.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.chip import Chip, Modality
+from service.contract.manifest import PreprocessSpec
+from service.contract.preprocess import Picture, to_picture
+
+MODALITY_IDS = {Modality.OPTICAL: 0, Modality.SAR: 1}
+MODALITIES = (Modality.OPTICAL, Modality.SAR)
+
+CHIP = np.dtype(
+    [
+        ("offset", np.int64),
+        ("height", np.int32),
+        ("width", np.int32),
+        ("channels", np.int8),
+        ("modality", np.int8),
+        ("gsd_m", np.float32),
+        ("vessel", np.int64),
+    ]
+)
+Records = NDArray[np.void]
+
+
+class StoreError(Exception):
+    """A store is missing, empty, or not what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChip:
+    """A chip before it is written: the picture that the encoder would see, before resizing.
+
+    Attributes:
+        picture: uint8 `[H, W, 3]`, upright; SAR denoised, its three channels equal.
+        modality: the sensor's physics.
+        gsd_m: metres per pixel.
+        vessel: whom it shows.
+    """
+
+    picture: Picture
+    modality: Modality
+    gsd_m: float
+    vessel: int
+
+    @classmethod
+    def of(cls, chip: Chip, vessel: int, spec: PreprocessSpec) -> "StoredChip":
+        """Denoised and upright by the serving code, so that training sees what serving sees."""
+        return cls(to_picture(chip, spec), chip.modality, chip.gsd_m, vessel)
+
+
+def write_shard(
+    folder: Path,
+    number: int,
+    chips: Sequence[StoredChip],
+    layouts: NDArray[np.float16] | None = None,
+) -> None:
+    """Write one shard; SAR is stored as one channel.
+
+    Raises:
+        ValueError: `layouts` has another number of rows than there are vessels.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    records = np.zeros(len(chips), CHIP)
+    flat = []
+    offset = 0
+    for row, chip in enumerate(chips):
+        sar = chip.modality is Modality.SAR
+        pixels = chip.picture[:, :, :1] if sar else chip.picture
+        records[row] = (
+            offset,
+            *pixels.shape,
+            MODALITY_IDS[chip.modality],
+            chip.gsd_m,
+            chip.vessel,
+        )
+        flat.append(pixels.ravel())
+        offset += pixels.size
+    vessels = len(np.unique(records["vessel"]))
+    if layouts is not None and len(layouts) != vessels:
+        raise ValueError(f"{len(layouts)} layouts for {vessels} vessels")
+    np.save(folder / f"{number:05d}.pictures.npy", np.concatenate(flat))
+    if layouts is not None:
+        np.save(folder / f"{number:05d}.layouts.npy", layouts.astype(np.float16))
+    partial = folder / f"{number:05d}.partial"
+    with partial.open("wb") as file:
+        np.save(file, records)
+    partial.replace(folder / f"{number:05d}.chips.npy")
+
+
+def shard_numbers(folder: Path) -> list[int]:
+    """The complete shards of a folder, ascending."""
+    return sorted(int(path.name[:5]) for path in folder.glob("[0-9]*.chips.npy"))
+
+
+class PictureStore:
+    """Read access to shards; pictures stay on disk and are mapped into memory.
+
+    Attributes:
+        chips: `CHIP` records `[N]`, with offsets inside their own shard.
+        shard: int32 `[N]`, position of each chip's shard.
+        vessels: int64 `[V]`, ascending ids.
+        vessel_row: int64 `[N]`, place of each chip's vessel in `vessels`.
+        layouts: float16 `[V, channels, positions]`, or None.
+    """
+
+    def __init__(self, folder: Path, shards: Sequence[int]) -> None:
+        missing = sorted(set(shards) - set(shard_numbers(folder)))
+        if missing or not shards:
+            raise StoreError(
+                f"{folder} lacks shards {missing}" if missing else f"no shards of {folder} named"
+            )
+        records, places, layouts, vessels = [], [], [], []
+        self._pictures = []
+        for place, number in enumerate(shards):
+            part = np.load(folder / f"{number:05d}.chips.npy")
+            records.append(part)
+            places.append(np.full(len(part), place, np.int32))
+            vessels.append(np.unique(part["vessel"]))
+            self._pictures.append(np.load(folder / f"{number:05d}.pictures.npy", mmap_mode="r"))
+            layout = folder / f"{number:05d}.layouts.npy"
+            if layout.exists():
+                layouts.append(np.load(layout))
+        self.chips: Records = np.concatenate(records)
+        self.shard = np.concatenate(places)
+        named = np.concatenate(vessels)
+        if len(np.unique(named)) != len(named):
+            raise StoreError(f"{folder}: a vessel's chips lie in more than one shard")
+        order = np.argsort(named)
+        self.vessels: NDArray[np.int64] = named[order]
+        self.vessel_row = np.searchsorted(self.vessels, self.chips["vessel"])
+        self.layouts: NDArray[np.float16] | None = (
+            np.concatenate(layouts)[order] if len(layouts) == len(shards) else None
+        )
+
+    def __len__(self) -> int:
+        return len(self.chips)
+
+    def picture(self, row: int) -> Picture:
+        """uint8 `[H, W, 3]`; read-only for optical chips."""
+        chip = self.chips[row]
+        shape = (int(chip["height"]), int(chip["width"]), int(chip["channels"]))
+        start = int(chip["offset"])
+        flat = self._pictures[self.shard[row]][start : start + shape[0] * shape[1] * shape[2]]
+        pixels = np.asarray(flat).reshape(shape)
+        return pixels if shape[2] == 3 else np.repeat(pixels, 3, axis=2)
+
+    def modality(self, row: int) -> Modality:
+        """The sensor of a chip."""
+        return MODALITIES[int(self.chips["modality"][row])]
+
+    def rows_by_vessel(self, modality: Modality) -> list[NDArray[np.int64]]:
+        """For every vessel the rows of its chips of one sensor, maybe none."""
+        rows = np.flatnonzero(self.chips["modality"] == MODALITY_IDS[modality])
+        rows = rows[np.argsort(self.vessel_row[rows], kind="stable")]
+        ends = np.searchsorted(self.vessel_row[rows], np.arange(1, len(self.vessels)))
+        return [np.asarray(part, np.int64) for part in np.split(rows, ends)]
+
+    def vessel_length_m(self) -> NDArray[np.float64]:
+        """float64 `[V]`, mean length of each vessel's chips."""
+        lengths = self.chips["height"] * self.chips["gsd_m"].astype(np.float64)
+        counts = np.bincount(self.vessel_row, minlength=len(self.vessels))
+        return np.bincount(self.vessel_row, lengths, len(self.vessels)) / counts
+
+    def digest(self) -> str:
+        """SHA-256 over all records and pictures, in order."""
+        hasher = hashlib.sha256(self.chips.tobytes())
+        for pictures in self._pictures:
+            hasher.update(np.ascontiguousarray(pictures).data)
+        return hasher.hexdigest()

@@ -1,0 +1,118 @@
+"""Which chips meet in a batch. Every draw is a pure function of a store and a generator."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.data.cache import PictureStore, StoreError
+from service.contract.chip import Modality
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PairDraw:
+    """N ships, one optical and one SAR chip of each.
+
+    Attributes:
+        vessel_rows: int64 `[N]`, all different.
+        optical: int64 `[N]`, rows of the store.
+        sar: int64 `[N]`, rows of the store.
+    """
+
+    vessel_rows: Rows
+    optical: Rows
+    sar: Rows
+
+
+class PairSampler:
+    """Optical–SAR pairs of different ships, a share of them of similar length.
+
+    Ships that size tells apart teach nothing once size is learnt. A hard share of the batch is
+    drawn from short stretches of the fleet ordered by length, so that neighbours (sister ships
+    above all) meet as negatives.
+
+    Args:
+        store: the chips.
+        stretch: how many ships of similar length form one group of hard negatives.
+
+    Raises:
+        StoreError: fewer than two ships have chips of both sensors.
+    """
+
+    def __init__(self, store: PictureStore, stretch: int = 8) -> None:
+        self.optical = store.rows_by_vessel(Modality.OPTICAL)
+        self.sar = store.rows_by_vessel(Modality.SAR)
+        both = [i for i, rows in enumerate(self.optical) if len(rows) and len(self.sar[i])]
+        if len(both) < 2:
+            raise StoreError("pairs need at least two ships with chips of both sensors")
+        lengths = store.vessel_length_m()[both]
+        self.by_length: Rows = np.array(both, np.int64)[np.argsort(lengths, kind="stable")]
+        self.stretch = min(stretch, len(both))
+
+    def draw(self, generator: np.random.Generator, pairs: int, hard_share: float) -> PairDraw:
+        """N pairs; about `hard_share` of them stand in stretches of similar length.
+
+        Raises:
+            ValueError: more pairs are asked for than there are ships.
+        """
+        fleet = len(self.by_length)
+        if pairs > fleet:
+            raise ValueError(f"{pairs} pairs asked for, but only {fleet} ships have both sensors")
+        chosen: dict[int, None] = {}
+        groups = round(pairs * hard_share / self.stretch)
+        for start in generator.integers(0, fleet - self.stretch + 1, size=groups):
+            chosen |= dict.fromkeys(range(int(start), int(start) + self.stretch))
+        while len(chosen) < pairs:
+            chosen |= dict.fromkeys(generator.integers(0, fleet, size=pairs - len(chosen)).tolist())
+        vessels = self.by_length[list(chosen)[:pairs]]
+        return PairDraw(
+            vessel_rows=vessels,
+            optical=_one_each(generator, self.optical, vessels),
+            sar=_one_each(generator, self.sar, vessels),
+        )
+
+
+class BalancedIdentitySampler:
+    """P ships with K chips each, half of them optical and half SAR where a ship has both.
+
+    The released sampler does not balance sensors inside an identity, so that many of its batches
+    hold no identity with both and the modality alignment gets nothing.
+
+    Raises:
+        StoreError: the store has a single ship.
+    """
+
+    def __init__(self, store: PictureStore) -> None:
+        self.by_sensor = (
+            store.rows_by_vessel(Modality.OPTICAL),
+            store.rows_by_vessel(Modality.SAR),
+        )
+        self.vessels = len(store.vessels)
+        if self.vessels < 2:
+            raise StoreError("identity batches need at least two ships")
+
+    def draw(self, generator: np.random.Generator, identities: int, chips: int) -> Rows:
+        """int64 `[identities * chips]` rows, ship by ship; chips repeat where a ship has few.
+
+        Raises:
+            ValueError: more identities are asked for than there are ships, or `chips` is odd.
+        """
+        if identities > self.vessels or chips % 2:
+            raise ValueError(
+                f"{identities} identities of {self.vessels} with {chips} chips each: "
+                "ask for no more ships than there are, and for an even number of chips"
+            )
+        rows: list[int] = []
+        for vessel in generator.choice(self.vessels, identities, replace=False):
+            sensors = [part[vessel] for part in self.by_sensor if len(part[vessel])]
+            for seen in sensors:
+                wanted = chips // len(sensors)
+                rows += np.resize(generator.permutation(seen), wanted).tolist()
+        return np.array(rows, np.int64)
+
+
+def _one_each(generator: np.random.Generator, rows: list[Rows], vessels: Rows) -> Rows:
+    """For each vessel one of its rows."""
+    return np.array([generator.choice(rows[vessel]) for vessel in vessels], np.int64)

@@ -1,0 +1,221 @@
+"""Augmentation: the same ship as another pass, another sensor or another crop would show it.
+
+Geometry first (crop, half turn, mirror), then the resize of the serving code, then appearance on
+the resized picture, then the serving code's normalisation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+from scipy import ndimage
+
+from model_training.run import TypedConfig
+from service.contract.chip import Modality
+from service.contract.manifest import PreprocessSpec
+from service.contract.preprocess import Picture, normalise, size_token
+
+FloatPicture = NDArray[np.float32]
+
+
+class GeometryConfig(TypedConfig):
+    """How a chip's outline may differ from the ship's.
+
+    `crop_along` and `crop_across` are standard deviations of each edge's shift, as shares of the
+    chip; `size_noise` that of the logarithm of the measured size. `mirror` and `half_turn` are
+    decided per ship, `turn_apart` per chip: the chance that the bow points the other way in one
+    sensor only. A mirrored ship is another ship, so both sensors are mirrored together.
+    """
+
+    crop_along: float = Field(0.02, ge=0, le=0.2)
+    crop_across: float = Field(0.04, ge=0, le=0.3)
+    size_noise: float = Field(0.03, ge=0, le=0.5)
+    mirror: float = Field(0.5, ge=0, le=1)
+    half_turn: float = Field(0.5, ge=0, le=1)
+    turn_apart: float = Field(0.1, ge=0, le=1)
+
+
+class AppearanceConfig(TypedConfig):
+    """How strongly pixel values vary; 1 is the designed strength, 0 switches it off."""
+
+    optical: float = Field(1.0, ge=0, le=3)
+    sar: float = Field(1.0, ge=0, le=3)
+    erase: float = Field(0.3, ge=0, le=1)
+
+
+class AugmentConfig(TypedConfig):
+    """Both parts of the augmentation."""
+
+    geometry: GeometryConfig = GeometryConfig()
+    appearance: AppearanceConfig = AppearanceConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """What happens to all chips of one ship in a batch alike."""
+
+    mirrored: bool = False
+    turned: bool = False
+
+    @classmethod
+    def draw(cls, generator: np.random.Generator, config: GeometryConfig) -> "Pose":
+        mirrored, turned = generator.random(2) < (config.mirror, config.half_turn)
+        return cls(bool(mirrored), bool(turned))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One chip as the encoder takes it.
+
+    Attributes:
+        pixels: float32 `[3, H, W]`.
+        size: float32 `[3]`, the size token.
+        turned: whether the picture was turned by 180 degrees.
+        mirrored: whether left and right were swapped.
+    """
+
+    pixels: FloatPicture
+    size: NDArray[np.float32]
+    turned: bool
+    mirrored: bool
+
+
+def plain_sample(
+    picture: Picture, modality: Modality, gsd_m: float, spec: PreprocessSpec
+) -> Sample:
+    """As serving prepares a chip: no augmentation."""
+    pixels = normalise(_resize(picture, None, spec), modality, spec)
+    height, width = picture.shape[:2]
+    return Sample(pixels, size_token(height * gsd_m, width * gsd_m, spec.size_token), False, False)
+
+
+def augmented_sample(
+    picture: Picture,
+    modality: Modality,
+    gsd_m: float,
+    spec: PreprocessSpec,
+    config: AugmentConfig,
+    pose: Pose,
+    generator: np.random.Generator,
+) -> Sample:
+    """A random variant of a chip.
+
+    Args:
+        picture: uint8 `[h, w, 3]`, upright, as `service.contract.preprocess.to_picture` gives it.
+        modality: the sensor.
+        gsd_m: metres per pixel.
+        spec: the encoder's input.
+        config: strengths.
+        pose: shared by the ship's chips of this batch.
+        generator: of this chip.
+    """
+    geometry = config.geometry
+    turned = pose.turned != bool(generator.random() < geometry.turn_apart)
+    if turned:
+        picture = picture[::-1, ::-1]
+    if pose.mirrored:
+        picture = picture[:, ::-1]
+    height, width = picture.shape[:2]
+    top, bottom = generator.normal(0, geometry.crop_along, 2) * height
+    left, right = generator.normal(0, geometry.crop_across, 2) * width
+    box = (left, top, max(width - right, left + 2), max(height - bottom, top + 2))
+    resized = _resize(picture, box, spec)
+    unit = resized.astype(np.float32) / np.float32(255)
+    vary = _vary_sar if modality is Modality.SAR else _vary_optical
+    strength = config.appearance.sar if modality is Modality.SAR else config.appearance.optical
+    if strength:
+        unit = vary(unit, generator, strength)
+    if generator.random() < config.appearance.erase:
+        unit = _erase(unit, generator)
+    final = np.asarray(np.clip(unit, 0, 1) * 255 + 0.5, np.uint8)
+    length_noise, width_noise = np.exp(generator.normal(0, geometry.size_noise, 2))
+    size = size_token(
+        float((box[3] - box[1]) * gsd_m * length_noise),
+        float((box[2] - box[0]) * gsd_m * width_noise),
+        spec.size_token,
+    )
+    return Sample(normalise(final, modality, spec), size, turned, pose.mirrored)
+
+
+def _resize(
+    picture: Picture, box: tuple[float, float, float, float] | None, spec: PreprocessSpec
+) -> Picture:
+    """The serving resize, of a box that may reach outside the picture (edges repeat there)."""
+    if box is not None:
+        height, width = picture.shape[:2]
+        margins = (-box[0], -box[1], box[2] - width, box[3] - height)
+        left, top, right, bottom = (max(0, int(np.ceil(margin))) for margin in margins)
+        if left or top or right or bottom:
+            picture = np.pad(picture, ((top, bottom), (left, right), (0, 0)), mode="edge")
+            box = (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    resized = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(resized)
+
+
+def _vary_optical(
+    unit: FloatPicture, generator: np.random.Generator, strength: float
+) -> FloatPicture:
+    """Colour cast, saturation, gamma, haze, blur, noise."""
+    gains = np.exp(generator.normal(0, 0.15 * strength, 3)).astype(np.float32)
+    unit = unit * gains
+    grey = unit.mean(axis=2, keepdims=True)
+    saturation = np.float32(np.clip(generator.normal(0.9, 0.35 * strength), 0, 1.6))
+    unit = grey + saturation * (unit - grey)
+    unit = np.clip(unit, 0, 1) ** np.float32(np.exp(generator.normal(0, 0.3 * strength)))
+    if generator.random() < 0.3:
+        haze = np.float32(generator.uniform(0, 0.6) * min(strength, 1.5))
+        unit = unit * (1 - haze) + haze * np.float32(generator.uniform(0.4, 0.9))
+    unit = _blur(unit, generator, strength)
+    noise = generator.standard_normal(unit.shape, np.float32)
+    return unit + noise * np.float32(abs(generator.normal(0, 0.03 * strength)))
+
+
+def _vary_sar(unit: FloatPicture, generator: np.random.Generator, strength: float) -> FloatPicture:
+    """Compression, another brightest scatterer, noise floor, speckle, smear, blur."""
+    grey = unit[:, :, 0]
+    grey = np.clip(grey * np.float32(np.exp(generator.normal(0, 0.3 * strength))), 0, 1)
+    grey = grey ** np.float32(np.exp(generator.normal(0, 0.3 * strength)))
+    if generator.random() < 0.4:
+        looks = generator.uniform(2, 12)
+        speckle = generator.standard_gamma(looks, grey.shape) / looks
+        grey = grey * np.sqrt(speckle, dtype=np.float32, casting="unsafe")
+    if generator.random() < 0.25 * strength:
+        grey = _smear(grey, generator)
+    grey = _blur(grey[:, :, None], generator, strength)[:, :, 0]
+    floor = np.float32(generator.uniform(0, 0.15) * min(strength, 2.0))
+    grey = np.clip((grey - floor) / (1 - floor), 0, 1)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _blur(unit: FloatPicture, generator: np.random.Generator, strength: float) -> FloatPicture:
+    if generator.random() < 0.4:
+        sigma = generator.uniform(0.3, 0.6 + 0.6 * strength)
+        return np.asarray(ndimage.gaussian_filter(unit, (sigma, sigma * 0.7, 0), truncate=2.5))
+    return unit
+
+
+def _smear(grey: FloatPicture, generator: np.random.Generator) -> FloatPicture:
+    """Blur along a slanted line, as of a ship that moves while the aperture is built."""
+    length = int(generator.integers(3, 9))
+    slope = generator.uniform(-0.5, 0.5)
+    smeared = np.zeros_like(grey)
+    for step in range(length):
+        shift = (step - length // 2, round((step - length // 2) * slope))
+        smeared += np.roll(grey, shift, axis=(0, 1))
+    weight = np.float32(generator.uniform(0.3, 1.0))
+    return (1 - weight) * grey + weight * smeared / np.float32(length)
+
+
+def _erase(unit: FloatPicture, generator: np.random.Generator) -> FloatPicture:
+    """A rectangle filled with one grey: cloud, a crane, a tug, a dropout."""
+    height, width = unit.shape[:2]
+    tall = int(generator.uniform(0.04, 0.2) * height)
+    wide = int(generator.uniform(0.3, 1.0) * width)
+    top = int(generator.integers(0, height - tall + 1))
+    left = int(generator.integers(0, width - wide + 1))
+    erased = unit.copy()
+    erased[top : top + tall, left : left + wide] = np.float32(generator.uniform(0, 0.8))
+    return erased

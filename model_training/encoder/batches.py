@@ -1,0 +1,106 @@
+"""From stored chips to tensors: augmented training batches and plain validation input."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_training.data.cache import PictureStore
+from model_training.data.transforms import (
+    AugmentConfig,
+    Pose,
+    Sample,
+    augmented_sample,
+    plain_sample,
+)
+from service.contract.manifest import PreprocessSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Chips as the encoder takes them.
+
+    Attributes:
+        pixels: float32 `[N, 3, H, W]`.
+        modality: int64 `[N]`, 0 optical, 1 SAR.
+        size: float32 `[N, 3]`.
+        vessel: int64 `[N]`, row of the ship in the store.
+        layout: float32 `[N, channels, positions]` as the chip shows it, top first, or None.
+    """
+
+    pixels: Tensor
+    modality: Tensor
+    size: Tensor
+    vessel: Tensor
+    layout: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(
+            self.pixels.to(device),
+            self.modality.to(device),
+            self.size.to(device),
+            self.vessel.to(device),
+            None if self.layout is None else self.layout.to(device),
+        )
+
+
+def training_batch(
+    store: PictureStore,
+    rows: Sequence[int],
+    spec: PreprocessSpec,
+    augment: AugmentConfig,
+    generator: np.random.Generator,
+) -> Batch:
+    """Augmented chips; chips of one ship share mirror and half turn."""
+    poses: dict[int, Pose] = {}
+    samples = []
+    for row in rows:
+        vessel = int(store.vessel_row[row])
+        if vessel not in poses:
+            poses[vessel] = Pose.draw(generator, augment.geometry)
+        samples.append(
+            augmented_sample(
+                store.picture(row),
+                store.modality(row),
+                float(store.chips["gsd_m"][row]),
+                spec,
+                augment,
+                poses[vessel],
+                generator,
+            )
+        )
+    return _collate(store, rows, samples)
+
+
+def plain_batches(
+    store: PictureStore, spec: PreprocessSpec, size: int = 128
+) -> Iterator[tuple[range, Batch]]:
+    """All chips of a store as serving prepares them, with their rows."""
+    for start in range(0, len(store), size):
+        rows = range(start, min(start + size, len(store)))
+        samples = [
+            plain_sample(
+                store.picture(row), store.modality(row), float(store.chips["gsd_m"][row]), spec
+            )
+            for row in rows
+        ]
+        yield rows, _collate(store, rows, samples)
+
+
+def _collate(store: PictureStore, rows: Sequence[int], samples: Sequence[Sample]) -> Batch:
+    chosen = np.asarray(rows)
+    vessels = store.vessel_row[chosen]
+    layout = None
+    if store.layouts is not None:
+        seen = store.layouts[vessels].astype(np.float32)
+        turned = np.array([sample.turned for sample in samples])
+        layout = torch.from_numpy(np.where(turned[:, None, None], seen[:, :, ::-1], seen))
+    return Batch(
+        pixels=torch.from_numpy(np.stack([sample.pixels for sample in samples])),
+        modality=torch.from_numpy(store.chips["modality"][chosen].astype(np.int64)),
+        size=torch.from_numpy(np.stack([sample.size for sample in samples])),
+        vessel=torch.from_numpy(vessels.astype(np.int64)),
+        layout=layout,
+    )

@@ -1,0 +1,203 @@
+"""The small encoder that ships: where structures lie along the hull is the identity.
+
+Convolutions per sensor, a shared grid at 1/8 of the picture, a short transformer that may shift
+evidence along the hull (crops differ), and a head that keeps positions: every token contributes
+its own features at its own place, never pooled. Size enters as a token and in the head.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model_training.encoder.blocks import Block, select_by_modality
+from model_training.encoder.config import CompactConfig
+from service.contract.manifest import SizeTokenSpec
+
+_SIZE_WAVES = (1.0, 2.0, 4.0)
+_SIZE_FEATURES = 3 + 4 * len(_SIZE_WAVES)
+
+
+class BySensor(nn.Module):
+    """Two instances of a part, one per sensor: row by row the right one.
+
+    In training each instance sees its own rows only, so that batch statistics stay apart and
+    nothing is computed in vain; otherwise both are computed and selected, which traces.
+    """
+
+    def __init__(self, optical: nn.Module, sar: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([optical, sar])
+
+    def forward(self, rows: Tensor, modality: Tensor) -> Tensor:
+        if not self.training:
+            return select_by_modality(modality, self.parts[0](rows), self.parts[1](rows))
+        places = [(modality == sensor).nonzero()[:, 0] for sensor in (0, 1)]
+        seen = [place for place in places if len(place)]
+        outputs = [
+            part(rows[place]) for part, place in zip(self.parts, places, strict=True) if len(place)
+        ]
+        return torch.cat(outputs)[torch.cat(seen).argsort()]
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut: `[N, C, h, w]` -> the same."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = _convolution(width, width)
+        self.second = nn.Sequential(
+            nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, grid: Tensor) -> Tensor:
+        return F.relu(grid + self.second(self.first(grid)))
+
+
+class Stem(nn.Module):
+    """One sensor's eye: `[N, 3, H, W]` -> `[N, C, H/4, W/4]` (of the half size with `detail`).
+
+    With `detail`, a picture of the full size is halved for the coarse path, and the fine path
+    starts at zero effect, so that training can begin at half size.
+    """
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__()
+        first, second = config.stem_widths
+        self.coarse = _convolution(3, first, 2)
+        self.body = nn.Sequential(_convolution(first, second, 2), Residual(second))
+        self.full_height = config.preprocess.height
+        self.fine: nn.Module | None = None
+        if config.detail:
+            last = nn.Conv2d(first, first, 3, 2, 1)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias) if last.bias is not None else None
+            self.fine = nn.Sequential(_convolution(3, first, 2), last)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if self.fine is not None and pixels.shape[2] == self.full_height:
+            grid = self.coarse(F.avg_pool2d(pixels, 2)) + self.fine(pixels)
+        else:
+            grid = self.coarse(pixels)
+        stemmed: Tensor = self.body(grid)
+        return stemmed
+
+
+class SizeFeatures(nn.Module):
+    """Size token `[N, 3]` -> features `[N, F]`: log length, log width, aspect, and waves of both.
+
+    Waves of the logarithm let a linear layer compare sizes finely as well as coarsely.
+    """
+
+    def __init__(self, spec: SizeTokenSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.register_buffer("waves", math.pi * torch.tensor(_SIZE_WAVES), persistent=False)
+
+    def forward(self, size: Tensor) -> Tensor:
+        spec, waves = self.spec, self.get_buffer("waves")
+        width = (size[:, 0] * spec.width_std + spec.width_mean) * spec.width_scale_m
+        length = (size[:, 1] * spec.length_std + spec.length_mean) * spec.length_scale_m
+        logs = torch.stack(
+            [(length.clamp(min=1) / 120).log(), (width.clamp(min=1) / 25).log()], dim=1
+        )
+        phases = (logs[:, :, None] * waves).flatten(1)
+        aspect = size[:, 2:3] / 6 - 1
+        return torch.cat([logs, aspect, phases.sin(), phases.cos()], 1)
+
+
+class CompactEncoder(nn.Module):
+    """See the module's text; `config` decides every width."""
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__()
+        self.config = config
+        spec, width = config.preprocess, config.width
+        reduction = 16 if config.detail else 8
+        if spec.height % reduction or spec.width % reduction:
+            raise ValueError(
+                f"a picture of {spec.height} x {spec.width} does not divide by {reduction}"
+            )
+        self.grid = (spec.height // reduction, spec.width // reduction)
+        self.stem = BySensor(Stem(config), Stem(config))
+        self.shared = nn.Sequential(
+            _convolution(config.stem_widths[1], config.grid_width, 2),
+            *(Residual(config.grid_width) for _ in range(config.grid_blocks)),
+        )
+        self.to_tokens = nn.Linear(config.grid_width, width)
+        self.size_features = SizeFeatures(spec.size_token)
+        self.size_token = nn.Linear(_SIZE_FEATURES, width)
+        self.register_buffer("positions", sincos_positions(self.grid, width), persistent=False)
+        self.place = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], width))
+        self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(width)
+        self.token_head = nn.Linear(width, config.token_features)
+        flat = self.grid[0] * self.grid[1] * config.token_features
+        self.drop = nn.Dropout(config.dropout)
+        self.head = nn.Linear(flat + width + _SIZE_FEATURES, config.embedding_width)
+        self.neck = BySensor(
+            nn.BatchNorm1d(config.embedding_width), nn.BatchNorm1d(config.embedding_width)
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+
+    def tokens(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
+        """All tokens after the final norm, `[N, T + 1, D]`: the grid row by row, then size."""
+        grid = self.shared(self.stem(pixels, modality))
+        patches = self.to_tokens(grid.flatten(2).transpose(1, 2))
+        patches = patches + self.get_buffer("positions") + self.place
+        sized = self.size_token(self.size_features(size))[:, None]
+        sequence = torch.cat([patches, sized], 1)
+        for block in self.blocks:
+            sequence = block(sequence)
+        normed: Tensor = self.norm(sequence)
+        return normed
+
+    def embed_tokens(self, tokens: Tensor, modality: Tensor, size: Tensor) -> Tensor:
+        """The head: tokens `[N, T + 1, D]` -> embedding `[N, E]`."""
+        placed = self.token_head(tokens[:, :-1]).flatten(1)
+        features = torch.cat([placed, tokens[:, -1], self.size_features(size)], 1)
+        embedding: Tensor = self.neck(self.head(self.drop(features)), modality)
+        return embedding
+
+    def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
+        """Embed chips.
+
+        Args:
+            pixels: float32 `[N, 3, H, W]`, normalised.
+            modality: int64 `[N]`, 0 optical, 1 SAR.
+            size: float32 `[N, 3]`, the size token.
+
+        Returns:
+            float32 `[N, E]`, not normalised.
+        """
+        return self.embed_tokens(self.tokens(pixels, modality, size), modality, size)
+
+    def token_grid(self, tokens: Tensor) -> Tensor:
+        """The picture's tokens of `tokens()` as `[N, D, h, w]`."""
+        return tokens[:, :-1].transpose(1, 2).reshape(-1, tokens.shape[2], *self.grid)
+
+
+def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:
+    """Fixed two-dimensional sine-cosine positions, float32 `[1, h*w, D]` (MAE, appendix A).
+
+    Three quarters of the channels tell the place along the hull, one quarter that across it.
+    """
+    along, across = width * 3 // 4 // 2 * 2, width - width * 3 // 4 // 2 * 2
+
+    def code(count: int, channels: int) -> Tensor:
+        rates = 1.0 / 100 ** (torch.arange(channels // 2) / (channels // 2))
+        angles = torch.arange(count)[:, None] * rates
+        return torch.cat([angles.sin(), angles.cos()], 1)
+
+    rows = code(grid[0], along)[:, None].expand(-1, grid[1], -1)
+    columns = code(grid[1], across)[None].expand(grid[0], -1, -1)
+    return torch.cat([rows, columns], 2).reshape(1, grid[0] * grid[1], width)

@@ -1,0 +1,68 @@
+"""Typed configs of the two encoders; `kind` tells them apart."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from model_training.run import TypedConfig
+from service.contract.manifest import PreprocessSpec
+
+
+class ReferenceConfig(TypedConfig):
+    """TransOSS, the encoder of MOS: ViT-B/16 with two patch embeddings, MIE and SSE."""
+
+    kind: Literal["reference"]
+    preprocess: PreprocessSpec = PreprocessSpec()
+    patch: int = Field(16, ge=4)
+    width: int = Field(768, ge=8)
+    depth: int = Field(12, ge=1)
+    heads: int = Field(12, ge=1)
+    modality_scale: float = 3.0
+    size_token: bool = True
+
+    @property
+    def embedding_width(self) -> int:
+        return self.width
+
+
+class CompactConfig(TypedConfig):
+    """The small encoder: convolutions per sensor, a short transformer, a head that keeps places.
+
+    `stem_widths` are the channels after each halving of the sensor's own stem, `grid_width` those
+    of the shared 1/8 grid. With `detail`, the encoder takes pictures of the given size but looks
+    at their half-size average first and adds what the full size shows; it can then also be
+    trained at half size.
+    """
+
+    kind: Literal["compact"]
+    preprocess: PreprocessSpec = PreprocessSpec(
+        height=128, width=32, sar_exponent=0.7, normalisation="per_chip"
+    )
+    stem_widths: tuple[int, int] = (24, 48)
+    grid_width: int = Field(96, ge=8)
+    grid_blocks: int = Field(2, ge=0)
+    width: int = Field(128, ge=32)
+    depth: int = Field(2, ge=0)
+    heads: int = Field(4, ge=1)
+    token_features: int = Field(16, ge=1)
+    embedding_width: int = Field(256, ge=8)
+    detail: bool = False
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class EnsembleConfig(TypedConfig):
+    """Several compact encoders side by side: their unit embeddings, concatenated.
+
+    Members share the input; a member of half the picture's size sees its 2 x 2 average.
+    """
+
+    kind: Literal["ensemble"]
+    members: tuple[CompactConfig, ...] = Field(min_length=1)
+    preprocess: PreprocessSpec
+
+    @property
+    def embedding_width(self) -> int:
+        return sum(member.embedding_width for member in self.members)
+
+
+EncoderConfig = Annotated[ReferenceConfig | CompactConfig, Field(discriminator="kind")]

@@ -1,0 +1,157 @@
+"""Losses of the encoder: pure functions of features and labels.
+
+Features are float `[N, D]`, identity labels int64 `[N]`, modality int64 `[N]` (0 optical, 1 SAR);
+every loss is a scalar.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+OPTICAL_ID, SAR_ID = 0, 1
+
+
+def identity_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy over training identities, on the classifier behind the BN neck.
+
+    Source: TransOSS / MOS `id_loss`; BN neck from Luo et al., "Bag of Tricks" (CVPRW 2019).
+
+    Args:
+        logits: `[N, identities]`.
+        labels: int64 `[N]`.
+        smoothing: label smoothing, 0 in the published configuration.
+    """
+    return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+
+
+def batch_hard_triplet(features: Tensor, labels: Tensor) -> Tensor:
+    """Soft-margin triplet with the hardest positive and negative of the batch per anchor.
+
+    `mean_a log(1 + exp(max_p d(a, p) - min_n d(a, n)))`, d Euclidean on features as they are.
+
+    Source: Hermans et al., "In Defense of the Triplet Loss" (arXiv 1703.07737), eq. 5 with
+    softplus; TransOSS / MOS use it on the feature before the BN neck.
+
+    Raises:
+        ValueError: the batch has a single identity, so that there is no negative.
+    """
+    same = labels[:, None] == labels[None, :]
+    if bool(same.all()):
+        raise ValueError("a batch of one identity has no negatives; sample several identities")
+    distances = euclidean_distances(features.float())
+    hardest_positive = distances.masked_fill(~same, -torch.inf).amax(1)
+    hardest_negative = distances.masked_fill(same, torch.inf).amin(1)
+    return F.softplus(hardest_positive - hardest_negative).mean()
+
+
+def euclidean_distances(features: Tensor) -> Tensor:
+    """Pairwise distances `[N, N]` with a gradient that stays finite at distance 0."""
+    squares = features.square().sum(1)
+    squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
+    return squared.clamp(min=1e-12).sqrt()
+
+
+def class_modality_alignment(features: Tensor, labels: Tensor, modality: Tensor) -> Tensor:
+    """CMAL: pull the optical and SAR distributions of each identity together.
+
+    On L2-normalised features, averaged over the identities that have both modalities in the batch:
+    `||mean_opt - mean_sar||_2 + ||var_opt - var_sar||_2`, with the population variance per
+    dimension. Zero where no identity has both.
+
+    Source: MOS (arXiv 2512.03404), MCRL; released code `cmal_loss`.
+    """
+    unit = F.normalize(features.float(), dim=1)
+    index, members = _members(labels, modality)
+    moments = []
+    for member in members:
+        share = member / member.sum(0).clamp(min=1)
+        mean = share.T @ unit
+        moments.append((mean, share.T @ (unit - mean[index]).square()))
+    (mean_opt, var_opt), (mean_sar, var_sar) = moments
+    return _mean_over_common(_norm(mean_opt - mean_sar) + _norm(var_opt - var_sar), members)
+
+
+def _members(labels: Tensor, modality: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Index `[N]` of each row's identity, and who belongs to it: `[N, identities]` per sensor."""
+    identities, index = torch.unique(labels, return_inverse=True)
+    one_hot = F.one_hot(index, len(identities)).float()
+    return index, [one_hot * (modality == sensor)[:, None] for sensor in (OPTICAL_ID, SAR_ID)]
+
+
+def _mean_over_common(values: Tensor, members: list[Tensor]) -> Tensor:
+    """Mean of values `[identities]` over the identities seen by both sensors, or zero."""
+    both = ((members[0].sum(0) > 0) & (members[1].sum(0) > 0)).to(values.dtype)
+    return (values * both).sum() / both.sum().clamp(min=1)
+
+
+def _norm(rows: Tensor) -> Tensor:
+    """Euclidean norm per row, with a finite gradient at zero (single chips have no variance)."""
+    return rows.square().sum(1).clamp(min=1e-24).sqrt()
+
+
+def pair_infonce(
+    optical: Tensor,
+    sar: Tensor,
+    logit_scale: Tensor | float,
+    *,
+    optical_negatives: Tensor | None = None,
+    sar_negatives: Tensor | None = None,
+) -> Tensor:
+    """Symmetric InfoNCE: row i of both sensors shows one ship, all other rows are other ships.
+
+    `1/2 [CE(s · O S^T, i) + CE(s · S O^T, i)]` on L2-normalised rows, s the inverse temperature.
+
+    Source: CLIP (Radford et al., 2021), as TransOSS pretrains on optical–SAR pairs.
+
+    Args:
+        optical: `[N, D]`.
+        sar: `[N, D]`.
+        logit_scale: s, positive.
+        optical_negatives: `[M, D]`, further ships for the SAR rows to be told apart from.
+        sar_negatives: `[M, D]`, likewise for the optical rows.
+    """
+    optical, sar = F.normalize(optical.float(), dim=1), F.normalize(sar.float(), dim=1)
+
+    def one_way(queries: Tensor, gallery: Tensor, negatives: Tensor | None) -> Tensor:
+        if negatives is not None:
+            gallery = torch.cat([gallery, F.normalize(negatives.float(), dim=1)])
+        targets = torch.arange(len(queries), device=queries.device)
+        return F.cross_entropy(logit_scale * queries @ gallery.T, targets)
+
+    return (one_way(optical, sar, sar_negatives) + one_way(sar, optical, optical_negatives)) / 2
+
+
+def layout_regression(predicted: Tensor, layout: Tensor) -> Tensor:
+    """Mean squared error to the deck layout along the hull, which the simulator knows.
+
+    An auxiliary target that both sensors can predict, so that tokens learn where structures lie.
+
+    Args:
+        predicted: `[N, channels, positions]`.
+        layout: the same shape, the truth.
+    """
+    return F.mse_loss(predicted.float(), layout.float())
+
+
+def structure_consistency(tokens: Tensor, labels: Tensor, modality: Tensor) -> Tensor:
+    """Pull the structure descriptors of an identity's optical and SAR chips together.
+
+    The descriptor of a chip is the instance-normalised magnitude of its token grid's spatial
+    gradient, pooled over channels; the loss is the mean squared distance between the optical and
+    the SAR mean descriptor of each identity that has both. Zero where no identity has both.
+
+    Source: the idea of SDF-Net (2026): geometry survives the change of sensor where texture does
+    not. The form of the descriptor is ours.
+
+    Args:
+        tokens: `[N, C, h, w]`, an intermediate token grid.
+    """
+    grid = tokens.float()
+    down = grid[:, :, 1:, :-1] - grid[:, :, :-1, :-1]
+    right = grid[:, :, :-1, 1:] - grid[:, :, :-1, :-1]
+    magnitude = (down.square() + right.square() + 1e-6).sqrt().mean(1).flatten(1)
+    magnitude = magnitude - magnitude.mean(1, keepdim=True)
+    descriptors = magnitude / (magnitude.square().mean(1, keepdim=True) + 1e-6).sqrt()
+    _, members = _members(labels, modality)
+    means = [(member / member.sum(0).clamp(min=1)).T @ descriptors for member in members]
+    return _mean_over_common((means[0] - means[1]).square().mean(1), members)

@@ -1,0 +1,93 @@
+"""Training and validation stores of an encoder run, prepared on first use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from model_training.data.cache import (
+    PictureStore,
+    StoredChip,
+    StoreError,
+    shard_numbers,
+    write_shard,
+)
+from model_training.data.hoss import LabelledChip, read_hoss
+from model_training.data.pairs import read_pairs
+from model_training.data.simulated import prepare_fleet
+from model_training.encoder.train_config import HossData, PairData, SimulatedData
+from service.contract.chip import Modality
+from service.contract.manifest import PreprocessSpec
+
+_TRAIN, _VALIDATION = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is learnt from and what chooses the checkpoint; no ship is in both.
+
+    Attributes:
+        train: training ships.
+        validation: other ships.
+        digest: SHA-256 of the training chips.
+    """
+
+    train: PictureStore
+    validation: PictureStore
+    digest: str
+
+
+def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec) -> Stores:
+    """Decode or simulate what is not yet in the cache, and open it.
+
+    Raises:
+        StoreError: the cache holds something else, or there are too few ships.
+        DatasetError: a source folder cannot be used.
+    """
+    if isinstance(data, SimulatedData):
+        train, validation = prepare_fleet(data, spec)
+        return Stores(train, validation, train.digest())
+    if not shard_numbers(data.cache):
+        source = _hoss_chips if isinstance(data, HossData) else _pair_chips
+        _write_split(data.cache, source(data.folder, spec), data.validation_share, data.split_seed)
+    train = PictureStore(data.cache, [_TRAIN])
+    return Stores(train, PictureStore(data.cache, [_VALIDATION]), train.digest())
+
+
+def _hoss_chips(folder: Path, spec: PreprocessSpec) -> list[StoredChip]:
+    """The training chips of a HOSS folder."""
+    chips: Sequence[LabelledChip] = read_hoss(folder).train
+    if not chips:
+        raise StoreError(f"{folder} has no bounding_box_train/ to learn from")
+    return [
+        StoredChip.of(chip.read(), chip.vessel_id, spec)
+        for chip in tqdm(chips, desc="decode", unit="chip")
+    ]
+
+
+def _pair_chips(folder: Path, spec: PreprocessSpec) -> list[StoredChip]:
+    """Every picture of a pair folder once; a scene counts as a vessel."""
+    pairs = read_pairs(folder)
+    scenes = {scene: number for number, scene in enumerate(sorted({p.scene for p in pairs}))}
+    stored: dict[Path, StoredChip] = {}
+    for pair in tqdm(pairs, desc="decode", unit="pair"):
+        for path, chip in zip((pair.optical, pair.sar), pair.read(), strict=True):
+            stored.setdefault(path, StoredChip.of(chip, scenes[pair.scene], spec))
+    return list(stored.values())
+
+
+def _write_split(folder: Path, chips: Sequence[StoredChip], share: float, seed: int) -> None:
+    """Two shards: training ships, and a share of the ships seen by both sensors for validation."""
+    sensors: dict[int, set[Modality]] = {}
+    for chip in chips:
+        sensors.setdefault(chip.vessel, set()).add(chip.modality)
+    both = sorted(vessel for vessel, seen in sensors.items() if len(seen) == 2)
+    held = max(2, round(share * len(both)))
+    if len(both) < held + 2:
+        raise StoreError(f"only {len(both)} ships have chips of both sensors; at least 4 needed")
+    chosen = np.random.default_rng(seed).choice(both, held, replace=False)
+    held_out = set(chosen.tolist())
+    write_shard(folder, _TRAIN, [chip for chip in chips if chip.vessel not in held_out])
+    write_shard(folder, _VALIDATION, [chip for chip in chips if chip.vessel in held_out])

@@ -1,0 +1,242 @@
+"""Train an encoder from one typed config."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from model_training.checkpoint import Checkpoint
+from model_training.data.cache import PictureStore
+from model_training.data.samplers import BalancedIdentitySampler, PairSampler
+from model_training.encoder import CompactEncoder, build_encoder
+from model_training.encoder.batches import Batch, plain_batches, training_batch
+from model_training.encoder.loading import load_encoder_weights
+from model_training.encoder.losses import (
+    batch_hard_triplet,
+    class_modality_alignment,
+    identity_cross_entropy,
+    layout_regression,
+    pair_infonce,
+    structure_consistency,
+)
+from model_training.encoder.stores import Stores, open_stores
+from model_training.encoder.train_config import (
+    EncoderTrainConfig,
+    IdentityObjective,
+    PairObjective,
+)
+from model_training.metrics import cosine_distances, score_queries
+from model_training.run import fit, step_generator, step_seed
+from service.contract.manifest import PreprocessSpec
+
+
+class TrainedModel(nn.Module):
+    """The encoder and the heads that exist in training only.
+
+    Args:
+        config: decides the encoder and which heads there are.
+        identities: classes of the classifier behind the BN neck.
+        layout: channels and positions of the deck layout, where the data have it.
+    """
+
+    def __init__(
+        self, config: EncoderTrainConfig, identities: int, layout: tuple[int, int] | None
+    ) -> None:
+        super().__init__()
+        self.encoder = build_encoder(config.encoder)
+        objective = config.objective
+        self.neck: nn.Module | None = None
+        self.layout_head: nn.Module | None = None
+        if isinstance(objective, IdentityObjective):
+            width = config.encoder.embedding_width
+            neck = nn.BatchNorm1d(width)
+            neck.bias.requires_grad_(False)
+            classifier = nn.Linear(width, identities, bias=False)
+            nn.init.normal_(classifier.weight, std=0.001)
+            self.neck = nn.Sequential(neck, classifier)
+        else:
+            self.log_scale = nn.Parameter(torch.tensor(objective.initial_logit_scale).log())
+            if objective.layout and layout is not None:
+                columns = self.encoder.grid[1]
+                self.layout_head = LayoutHead(config.encoder.width, columns, *layout)
+
+    def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> dict[str, Tensor]:
+        """`embedding` `[N, D]`, and what the objective needs of `logits`, `layout`, `grid`."""
+        tokens = self.encoder.tokens(pixels, modality, size)
+        if isinstance(self.encoder, CompactEncoder):
+            embedding = self.encoder.embed_tokens(tokens, modality, size)
+        else:
+            embedding = tokens[:, 0]
+        outputs = {"embedding": embedding, "grid": self.encoder.token_grid(tokens)}
+        if self.neck is not None:
+            outputs["logits"] = self.neck(embedding)
+        else:
+            outputs["log_scale"] = self.log_scale
+        if self.layout_head is not None:
+            outputs["layout"] = self.layout_head(outputs["grid"])
+        return outputs
+
+
+class LayoutHead(nn.Module):
+    """Token grid `[N, D, h, w]` -> deck layout `[N, channels, positions]`, from each row alone.
+
+    `FINE` values per row and channel are predicted and stretched to the positions.
+    """
+
+    FINE = 4
+
+    def __init__(self, width: int, columns: int, channels: int, positions: int) -> None:
+        super().__init__()
+        self.channels, self.positions = channels, positions
+        self.predict = nn.Conv1d(width * columns, channels * self.FINE, 1)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        rows = grid.permute(0, 1, 3, 2).flatten(1, 2)
+        fine = self.predict(rows).reshape(len(grid), self.channels, self.FINE, -1)
+        along = fine.permute(0, 1, 3, 2).flatten(2)
+        return F.interpolate(along, self.positions, mode="linear", align_corners=False)
+
+
+class EncoderTask:
+    """Joins data, model and objective for `model_training.run.fit`."""
+
+    def __init__(self, config: EncoderTrainConfig, stores: Stores) -> None:
+        self.config, self.stores = config, stores
+        self.data_digest = stores.digest
+        torch.manual_seed(step_seed(config.run.seed, -1))
+        layouts = stores.train.layouts
+        self.model: nn.Module = TrainedModel(
+            config,
+            identities=len(stores.train.vessels),
+            layout=None if layouts is None else (layouts.shape[1], layouts.shape[2]),
+        )
+        if config.initial is not None:
+            load_encoder_weights(self.model, Checkpoint.load(config.initial))
+        if config.channels_last:
+            _use_channels_last(self.model)
+        objective = config.objective
+        self.pairs: PairSampler | None = None
+        self.identities: BalancedIdentitySampler | None = None
+        if isinstance(objective, PairObjective):
+            self.pairs = PairSampler(stores.train, objective.hard_stretch)
+        else:
+            self.identities = BalancedIdentitySampler(stores.train)
+
+    def batch(self, step: int, rank: int) -> Batch:
+        """The augmented chips of a step: N optical then N SAR, or P x K by identity."""
+        generator = step_generator(self.config.run.seed, step, rank)
+        objective = self.config.objective
+        if isinstance(objective, PairObjective) and self.pairs is not None:
+            ramp = min(1.0, step / max(1, objective.hard_ramp_steps))
+            draw = self.pairs.draw(generator, objective.pairs, objective.hard_share * ramp)
+            rows = np.concatenate([draw.optical, draw.sar])
+        elif isinstance(objective, IdentityObjective) and self.identities is not None:
+            rows = self.identities.draw(generator, objective.identities, objective.chips)
+        return training_batch(
+            self.stores.train, rows.tolist(), self._spec(step), self.config.augment, generator
+        )
+
+    def _spec(self, step: int) -> PreprocessSpec:
+        spec, objective = self.config.encoder.preprocess, self.config.objective
+        if isinstance(objective, PairObjective) and step < objective.low_resolution_steps:
+            half = {"height": spec.height // 2, "width": spec.width // 2}
+            return spec.model_copy(update=half)
+        return spec
+
+    def loss(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        """The weighted sum as `loss`, and its parts."""
+        device = next(model.parameters()).device
+        batch = batch.to(device)
+        pixels = batch.pixels
+        if self.config.channels_last:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        outputs = model(pixels, batch.modality, batch.size)
+        if isinstance(self.config.objective, PairObjective):
+            return pair_objective(outputs, batch, self.config.objective)
+        return identity_objective(outputs, batch, self.config.objective)
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Cross-modal retrieval on the validation ships, in per cent."""
+        assert isinstance(model, TrainedModel)
+        spec = self.config.encoder.preprocess
+        vectors = embed_store(model.encoder, self.stores.validation, spec)
+        return cross_modal_scores(self.stores.validation, vectors)
+
+
+def pair_objective(
+    outputs: dict[str, Tensor], batch: Batch, objective: PairObjective
+) -> dict[str, Tensor]:
+    """InfoNCE between the two halves of the batch, plus the weighted layout loss."""
+    embedding = outputs["embedding"]
+    optical, sar = embedding.chunk(2)
+    scale = outputs["log_scale"].exp().clamp(max=objective.max_logit_scale)
+    contrast = pair_infonce(optical, sar, scale)
+    parts = {"loss": contrast, "infonce": contrast, "logit_scale": scale}
+    if objective.layout and batch.layout is not None:
+        parts["layout"] = layout_regression(outputs["layout"], batch.layout)
+        parts["loss"] = contrast + objective.layout * parts["layout"]
+    return parts
+
+
+def identity_objective(
+    outputs: dict[str, Tensor], batch: Batch, objective: IdentityObjective
+) -> dict[str, Tensor]:
+    """MCRL: identity cross-entropy, triplet, modality alignment, optional structure consistency."""
+    embedding, labels, modality = outputs["embedding"], batch.vessel, batch.modality
+    parts = {
+        "cross_entropy": identity_cross_entropy(
+            outputs["logits"], labels, objective.label_smoothing
+        ),
+        "triplet": batch_hard_triplet(embedding, labels),
+        "alignment": class_modality_alignment(embedding, labels, modality),
+    }
+    loss = (
+        objective.cross_entropy * parts["cross_entropy"]
+        + objective.triplet * parts["triplet"]
+        + objective.alignment * parts["alignment"]
+    )
+    if objective.structure:
+        parts["structure"] = structure_consistency(outputs["grid"], labels, modality)
+        loss = loss + objective.structure * parts["structure"]
+    return {"loss": loss, **parts}
+
+
+def _use_channels_last(model: nn.Module) -> None:
+    """Store convolution weights channels last, which runs about twice as fast on CPUs."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def embed_store(encoder: nn.Module, store: PictureStore, spec: PreprocessSpec) -> NDArray[Any]:
+    """Unit embeddings float32 `[N, D]` of all chips of a store, as served without fusion."""
+    device = next(encoder.parameters()).device
+    vectors = []
+    for _, batch in plain_batches(store, spec):
+        moved = batch.to(device)
+        vectors.append(F.normalize(encoder(moved.pixels, moved.modality, moved.size).float()))
+    return torch.cat(vectors).cpu().numpy()
+
+
+def cross_modal_scores(store: PictureStore, vectors: NDArray[Any]) -> dict[str, float]:
+    """mAP and R1 of `S2O` and `O2S` in per cent, and `mAP`, the mean of both directions."""
+    optical, sar = (np.flatnonzero(store.chips["modality"] == sensor) for sensor in (0, 1))
+    ids = store.chips["vessel"]
+    scores: dict[str, float] = {}
+    for name, query, gallery in (("S2O", sar, optical), ("O2S", optical, sar)):
+        distances = cosine_distances(vectors[query], vectors[gallery])
+        result = score_queries(distances, ids[query], ids[gallery])
+        scores[f"{name}_mAP"] = 100 * float(result.average_precision.mean())
+        scores[f"{name}_R1"] = 100 * float((result.first_match_rank == 1).mean())
+    scores["mAP"] = (scores["S2O_mAP"] + scores["O2S_mAP"]) / 2
+    return scores
+
+
+def train_encoder(config: EncoderTrainConfig) -> Checkpoint:
+    """Prepare the data, train or continue training, and return the last checkpoint."""
+    task = EncoderTask(config, open_stores(config.data, config.encoder.preprocess))
+    return fit(task, config.run, config.optimiser, config)

@@ -1,0 +1,98 @@
+"""The typed config of one encoder run: `crossfix-train encoder CONFIG`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from model_training.data.transforms import AugmentConfig
+from model_training.encoder.config import EncoderConfig
+from model_training.run import OptimiserConfig, RunConfig, TypedConfig
+
+
+class SimulatedData(TypedConfig):
+    """A simulated fleet, rendered once into `folder` from its seed.
+
+    Validation ships are of the same fleet, after the training ships, never trained on.
+    """
+
+    kind: Literal["simulated"]
+    folder: Path
+    seed: int = Field(ge=0)
+    vessels: int = Field(ge=2)
+    validation_vessels: int = Field(400, ge=2)
+    optical_views: int = Field(2, ge=1)
+    sar_views: int = Field(3, ge=1)
+    processes: int | None = Field(None, ge=1)
+
+
+class HossData(TypedConfig):
+    """A folder in HOSS layout; a share of the training identities is held out for validation.
+
+    The decoded chips are kept in `cache`.
+    """
+
+    kind: Literal["hoss"]
+    folder: Path
+    cache: Path
+    validation_share: float = Field(0.15, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0)
+
+
+class PairData(TypedConfig):
+    """A folder of optical-SAR picture pairs, see `model_training.data.pairs`."""
+
+    kind: Literal["pairs"]
+    folder: Path
+    cache: Path
+    validation_share: float = Field(0.02, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0)
+
+
+class PairObjective(TypedConfig):
+    """InfoNCE over optical-SAR pairs, with the deck layout as auxiliary target.
+
+    `hard_share` of a batch, reached linearly after `hard_ramp_steps`, are ships of similar
+    length. For `low_resolution_steps` an encoder with `detail` trains at half size. `layout` is
+    the weight of the auxiliary loss; it needs simulated data.
+    """
+
+    kind: Literal["pairs"]
+    pairs: int = Field(64, ge=2)
+    hard_share: float = Field(0.5, ge=0, le=1)
+    hard_ramp_steps: int = Field(1000, ge=0)
+    hard_stretch: int = Field(8, ge=2)
+    low_resolution_steps: int = Field(0, ge=0)
+    layout: float = Field(0.0, ge=0)
+    initial_logit_scale: float = Field(10.0, gt=0)
+    max_logit_scale: float = Field(100.0, gt=0)
+
+
+class IdentityObjective(TypedConfig):
+    """MCRL of MOS: cross-entropy on the BN neck, batch-hard triplet, CMAL; batches of P x K."""
+
+    kind: Literal["identities"]
+    identities: int = Field(8, ge=2)
+    chips: int = Field(4, ge=2)
+    cross_entropy: float = Field(1.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    triplet: float = Field(1.0, ge=0)
+    alignment: float = Field(2.0, ge=0)
+    structure: float = Field(0.0, ge=0)
+
+
+class EncoderTrainConfig(TypedConfig):
+    """Everything that decides an encoder run.
+
+    `initial` is a checkpoint whose averaged encoder weights are taken as the start
+    (pretraining); head and classifier start afresh.
+    """
+
+    run: RunConfig
+    optimiser: OptimiserConfig = OptimiserConfig()
+    encoder: EncoderConfig
+    data: Annotated[SimulatedData | HossData | PairData, Field(discriminator="kind")]
+    objective: Annotated[PairObjective | IdentityObjective, Field(discriminator="kind")]
+    augment: AugmentConfig = AugmentConfig()
+    initial: Path | None = None
+    channels_last: bool = True

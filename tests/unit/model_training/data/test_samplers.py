@@ -1,0 +1,86 @@
+"""Which chips meet in a batch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_training.data.cache import PictureStore, StoredChip, StoreError, write_shard
+from model_training.data.samplers import BalancedIdentitySampler, PairSampler
+from service.contract.chip import Modality
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PictureStore:
+    """Forty ships, 20 to 59 m long, two optical and three SAR chips each; the last two optical."""
+    chips = []
+    for vessel in range(40):
+        picture = np.zeros((20 + vessel, 8, 3), np.uint8)
+        sensors = [Modality.OPTICAL] * 2 + ([Modality.SAR] * 3 if vessel < 38 else [])
+        chips += [StoredChip(picture, sensor, 1.0, 100 + vessel) for sensor in sensors]
+    write_shard(tmp_path, 0, chips)
+    return PictureStore(tmp_path, [0])
+
+
+def test_pairs_show_different_ships_in_both_sensors(store: PictureStore) -> None:
+    draw = PairSampler(store).draw(np.random.default_rng(0), pairs=16, hard_share=0.5)
+    assert len(set(draw.vessel_rows.tolist())) == 16
+    assert store.vessel_row[draw.optical].tolist() == draw.vessel_rows.tolist()
+    assert store.vessel_row[draw.sar].tolist() == draw.vessel_rows.tolist()
+    assert set(store.chips["modality"][draw.optical]) == {0}
+    assert set(store.chips["modality"][draw.sar]) == {1}
+    assert draw.vessel_rows.max() < 38
+
+
+def test_hard_pairs_are_of_similar_length(store: PictureStore) -> None:
+    sampler = PairSampler(store, stretch=8)
+
+    def nearest(hard_share: float) -> float:
+        gaps = []
+        for seed in range(50):
+            draw = sampler.draw(np.random.default_rng(seed), 8, hard_share)
+            lengths = np.sort(store.vessel_length_m()[draw.vessel_rows])
+            gaps.append(np.diff(lengths).mean())
+        return float(np.mean(gaps))
+
+    assert nearest(1.0) == pytest.approx(1.0)
+    assert nearest(0.0) > 3
+
+
+def test_draws_follow_from_the_generator(store: PictureStore) -> None:
+    sampler = PairSampler(store)
+    first, again, other = (
+        sampler.draw(np.random.default_rng(seed), 12, 0.5).sar.tolist() for seed in (5, 5, 6)
+    )
+    assert first == again != other
+
+
+def test_too_many_pairs_are_refused(store: PictureStore) -> None:
+    with pytest.raises(ValueError, match="only 38 ships"):
+        PairSampler(store).draw(np.random.default_rng(0), 39, 0.0)
+
+
+def test_identity_batches_balance_the_sensors(store: PictureStore) -> None:
+    rows = BalancedIdentitySampler(store).draw(np.random.default_rng(1), 40, 4)
+    assert len(rows) == 160
+    for vessel in range(40):
+        own = rows[store.vessel_row[rows] == vessel]
+        sar = int((store.chips["modality"][own] == 1).sum())
+        assert len(own) == 4
+        assert sar == (2 if vessel < 38 else 0)
+        assert len(set(own.tolist())) == (4 if vessel < 38 else 2)
+
+
+def test_identity_batches_that_cannot_be_are_refused(store: PictureStore) -> None:
+    sampler = BalancedIdentitySampler(store)
+    with pytest.raises(ValueError, match="41 identities of 40"):
+        sampler.draw(np.random.default_rng(0), 41, 4)
+    with pytest.raises(ValueError, match="even number"):
+        sampler.draw(np.random.default_rng(0), 4, 3)
+
+
+def test_a_store_without_pairs_is_refused(tmp_path: Path) -> None:
+    picture = np.zeros((20, 8, 3), np.uint8)
+    write_shard(tmp_path, 0, [StoredChip(picture, Modality.SAR, 1.0, v) for v in range(3)])
+    with pytest.raises(StoreError, match="both sensors"):
+        PairSampler(PictureStore(tmp_path, [0]))

@@ -1,0 +1,167 @@
+"""Encoder runs on a toy fleet: objectives learn, a killed run resumes exactly, checkpoints load."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model_training.checkpoint import Checkpoint
+from model_training.data.cache import PictureStore, StoredChip, write_shard
+from model_training.encoder import CompactEncoder, ReferenceEncoder
+from model_training.encoder.loading import EncoderLoadError, load_encoder
+from model_training.encoder.stores import Stores
+from model_training.encoder.train import EncoderTask, cross_modal_scores, embed_store
+from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.run import fit
+from service.contract.chip import Modality
+
+COMPACT = {
+    "kind": "compact",
+    "preprocess": {"height": 64, "width": 16, "normalisation": "per_chip"},
+    "stem_widths": [8, 8],
+    "grid_width": 16,
+    "grid_blocks": 1,
+    "width": 32,
+    "depth": 1,
+    "heads": 2,
+    "embedding_width": 32,
+}
+REFERENCE = {
+    "kind": "reference",
+    "preprocess": {"height": 64, "width": 32},
+    "width": 32,
+    "depth": 1,
+    "heads": 2,
+}
+PAIRS = {"kind": "pairs", "pairs": 8, "hard_stretch": 4, "hard_ramp_steps": 2, "layout": 1.0}
+IDENTITIES = {"kind": "identities", "identities": 4, "chips": 4, "structure": 0.1}
+
+
+def toy_store(folder: Path, first: int, ships: int) -> PictureStore:
+    """Ships of one size, told apart by where two bars lie across the hull."""
+    chips, layouts = [], []
+    for vessel in range(first, first + ships):
+        drawn = np.random.default_rng(vessel)
+        layout = np.zeros((1, 16), np.float16)
+        layout[0, drawn.choice(16, 4, replace=False)] = 1
+        deck = np.repeat(layout[0], 5)[:, None, None] * np.ones((1, 20, 3))
+        for modality in [Modality.OPTICAL, Modality.OPTICAL, Modality.SAR, Modality.SAR]:
+            sar = modality is Modality.SAR
+            noise = drawn.gamma(4, 12, (80, 20, 1)) if sar else drawn.normal(60, 5, (80, 20, 3))
+            seen = np.clip(deck * (110 if sar else 70) + noise, 0, 255).astype(np.uint8)
+            chips.append(StoredChip(seen, modality, 1.0, vessel))
+        layouts.append(layout)
+    write_shard(folder, first, chips, np.stack(layouts))
+    return PictureStore(folder, [first])
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Stores:
+    folder = tmp_path_factory.mktemp("toy")
+    train = toy_store(folder, 0, 48)
+    return Stores(train, toy_store(folder, 100, 16), train.digest())
+
+
+def config(
+    out: Path, encoder: dict[str, Any], objective: dict[str, Any], **changes: Any
+) -> EncoderTrainConfig:
+    run = {"out": out, "steps": 4, "checkpoint_every": 2, "validate_every": 4, "log_every": 1}
+    entries = {
+        "run": {**run, "device": "cpu", "ema_decay": 0.9, **changes},
+        "optimiser": {"lr": 3e-3, "warmup_steps": 2},
+        "encoder": encoder,
+        "data": {"kind": "hoss", "folder": "unused", "cache": "unused"},
+        "objective": objective,
+    }
+    return EncoderTrainConfig.model_validate(entries)
+
+
+def losses(out: Path) -> list[str]:
+    with (out / "metrics.csv").open() as file:
+        return [row["value"] for row in csv.DictReader(file) if row["name"] == "loss"]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "objective"),
+    [
+        (COMPACT, PAIRS),
+        ({**COMPACT, "detail": True}, {**PAIRS, "low_resolution_steps": 3}),
+        (REFERENCE, IDENTITIES),
+    ],
+    ids=["compact-pairs", "resolution-start", "reference-identities"],
+)
+def test_a_killed_run_resumes_to_bit_equal_losses(
+    tmp_path: Path, stores: Stores, encoder: dict[str, Any], objective: dict[str, Any]
+) -> None:
+    settings = config(tmp_path, encoder, objective)
+    fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
+    expected = losses(tmp_path)
+    (tmp_path / "checkpoint.pt").unlink()
+    fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings, stop_at=2)
+    fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
+    assert losses(tmp_path) == expected
+    assert len(set(expected)) == 4
+
+
+def test_the_compact_encoder_learns_ships_it_can_then_tell_apart(
+    tmp_path: Path, stores: Stores
+) -> None:
+    settings = config(tmp_path, COMPACT, {**PAIRS, "pairs": 24}, steps=60, validate_every=60)
+    checkpoint = fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
+    chance = 100 * (2 + 1 / 3) / 32  # two true matches among thirty-two chips, roughly
+    assert checkpoint.metrics["S2O_mAP"] > 4 * chance
+    assert checkpoint.metrics["O2S_mAP"] > 4 * chance
+
+    loaded = load_encoder(tmp_path / "checkpoint.pt")
+    assert isinstance(loaded.module, CompactEncoder)
+    assert not loaded.module.training
+    vectors = embed_store(loaded.module, stores.validation, loaded.config.preprocess)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert cross_modal_scores(stores.validation, vectors) == pytest.approx(checkpoint.metrics)
+
+
+def test_identity_training_lowers_its_loss(tmp_path: Path, stores: Stores) -> None:
+    settings = config(tmp_path, REFERENCE, IDENTITIES, steps=30, validate_every=30)
+    fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
+    values = [float(value) for value in losses(tmp_path)]
+    assert np.mean(values[-5:]) < 0.9 * np.mean(values[:5])
+
+
+def test_layouts_turn_with_the_chip(stores: Stores, tmp_path: Path) -> None:
+    settings = config(tmp_path, COMPACT, PAIRS)
+    batch = EncoderTask(settings, stores).batch(0, 0)
+    assert batch.layout is not None
+    assert stores.train.layouts is not None
+    deck = batch.layout[:, 0].repeat_interleave(4, 1)
+    rows = batch.pixels.mean((1, 3))
+    agreement = [np.corrcoef(deck[i], rows[i])[0, 1] for i in range(len(rows))]
+    own = stores.train.layouts[batch.vessel.numpy()]
+    turned = ~(batch.layout.numpy() == own).all((1, 2))
+    assert 0 < turned.sum() < len(rows)
+    assert np.median(agreement) > 0.5
+
+
+def test_pretraining_gives_the_next_run_its_encoder(tmp_path: Path, stores: Stores) -> None:
+    first = config(tmp_path / "first", REFERENCE, {**PAIRS, "layout": 0.0})
+    trained = fit(EncoderTask(first, stores), first.run, first.optimiser, first)
+    path = tmp_path / "first" / "checkpoint.pt"
+    second = config(tmp_path / "second", REFERENCE, IDENTITIES).model_copy(update={"initial": path})
+    model = EncoderTask(second, stores).model
+    encoder = model.get_submodule("encoder")
+    assert isinstance(encoder, ReferenceEncoder)
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, trained.ema[f"encoder.{name}"]), name
+
+    other = config(tmp_path / "other", COMPACT, PAIRS).model_copy(update={"initial": path})
+    with pytest.raises(EncoderLoadError, match="another one"):
+        EncoderTask(other, stores)
+
+
+def test_a_file_that_is_no_encoder_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    Checkpoint(config={"run": 1}, data_digest="", commit=None).save(path)
+    with pytest.raises(EncoderLoadError, match="not a checkpoint of an encoder run"):
+        load_encoder(path)
