@@ -1,27 +1,33 @@
 """A `ChipStore` in a dictionary."""
 
 import hashlib
+import re
 
 from service.identity.errors import NotFoundError
 
 
 class FakeChipStore:
     def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
+        self._chips: dict[str, bytes] = {}
 
     def put(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
-        self.kept[digest] = data
+        self._chips[digest] = data
         return digest
 
     def get(self, sha256: str) -> bytes:
-        try:
-            return self.kept[sha256]
-        except KeyError:
-            raise NotFoundError(f"no chip {sha256} is kept here") from None
+        self._check(sha256)
+        if sha256 not in self._chips:
+            raise NotFoundError(f"no chip {sha256}")
+        return self._chips[sha256]
 
     def delete(self, sha256: str) -> None:
-        self.kept.pop(sha256, None)
+        self._check(sha256)
+        self._chips.pop(sha256, None)
 
     def ping(self) -> None:
         return
+
+    def _check(self, sha256: str) -> None:
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise NotFoundError(f"{sha256!r} is not a digest")

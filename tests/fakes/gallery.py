@@ -84,7 +84,9 @@ class FakeGallery:
         for one in sightings:
             if one.sighting.bundle_id != self._bundle_id:
                 raise ValueError("another bundle's embedding")
-            if one.vector.shape != (self._width,) or abs(np.linalg.norm(one.vector) - 1) > 1e-3:
+            if one.vector.shape != (self._width,) or not (
+                abs(np.linalg.norm(one.vector) - 1) <= 1e-3
+            ):
                 raise ValueError("not a unit vector of this gallery's width")
             rows[one.sighting.id] = _owned(Row(one.sighting, one.vector, None, None), vessel)
         with self._turn:
