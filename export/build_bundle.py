@@ -87,6 +87,7 @@ class BundlePlan:
 
     Attributes:
         chips: at least eight chips, for parity; the first two of each modality become golden.
+        notes: remarks for the model card.
     """
 
     name: str
@@ -99,6 +100,7 @@ class BundlePlan:
     fusion: FusionSpec = field(default_factory=FusionSpec)
     calibration: CalibrationSpec = NO_CALIBRATION
     metrics: Sequence[Metric] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False)
             training=plan.training,
             metrics=plan.metrics,
             licences=plan.licences,
+            notes=plan.notes,
         )
         golden = golden_chips(plan.chips)
         draft = _draft(facts, golden)

@@ -18,7 +18,7 @@ UNCALIBRATED = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """The fields of a manifest that its card speaks of; see `Manifest`."""
+    """The fields of a manifest that its card speaks of, and remarks; see `Manifest`."""
 
     name: str
     method: str
@@ -30,6 +30,7 @@ class CardFacts:
     training: TrainingSpec
     metrics: Sequence[Metric]
     licences: dict[str, str]
+    notes: Sequence[str] = ()
 
 
 def model_card(facts: CardFacts) -> str:
@@ -49,6 +50,7 @@ def model_card(facts: CardFacts) -> str:
         _calibration(facts.calibration),
         "## How a chip becomes a vector",
         _pipeline(facts),
+        *(["## Remarks", _bullets(list(facts.notes))] if facts.notes else []),
         "## Licences",
         _bullets([f"{part}: {licence}" for part, licence in sorted(facts.licences.items())]),
     ]

@@ -1,0 +1,252 @@
+"""`crossfix-export`: checkpoints -> bundles, and bundles -> a verdict."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+
+from export.build_bundle import NO_CALIBRATION, BuiltBundle, BundlePlan, Precision, build_bundle
+from export.checkpoints import (
+    OFFICIAL_LICENCE,
+    encoder_part,
+    official_encoder_part,
+    official_training_spec,
+    require_file,
+    training_spec,
+    translator_part,
+)
+from export.model_card import UNCALIBRATED
+from export.official import CheckpointError, load_official
+from export.parity import ParityError
+from export.sample_chips import SampleChip, simulated_chips
+from model_training.encoder.loading import EncoderLoadError, load_encoder
+from model_training.translator.train import LoadedTranslator, load_translator
+from service.contract.errors import CrossfixError
+from service.contract.manifest import CalibrationSpec, FusionSpec, Metric
+from service.inference.embedder import load_embedder
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Make and verify model bundles.",
+)
+console = Console(stderr=True)
+
+EXPECTED = (CrossfixError, ParityError, CheckpointError, EncoderLoadError, OSError, ValueError)
+METHOD = "MOS (arXiv 2512.03404): one encoder for optical and SAR chips, compared by cosine."
+OWN_LICENCE = "the licence of this repository"
+GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
+ModelT = TypeVar("ModelT")
+
+EncoderOption = Annotated[Path, typer.Option("--encoder", help="Checkpoint of the encoder.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")]
+NameOption = Annotated[str, typer.Option("--name", help="What the bundle is called.")]
+TranslatorOption = Annotated[
+    Path | None, typer.Option("--translator", help="Checkpoint of the translator.")
+]
+StepsOption = Annotated[
+    int | None,
+    typer.Option("--steps", min=1, help="Translator calls per picture; default: as trained."),
+]
+SamplesOption = Annotated[
+    int, typer.Option("--samples", min=0, max=64, help="K, pseudo-SAR pictures that are fused.")
+]
+AlphaOption = Annotated[
+    float, typer.Option("--alpha", min=0, max=1, help="Weight of the pseudo-SAR mean.")
+]
+CalibrationOption = Annotated[
+    Path | None, typer.Option("--calibration", help="JSON of `crossfix-train calibrate`.")
+]
+MetricsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--metrics", help="JSON list of measured metrics; may be given several times."),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Take the place of an older bundle in --out.")
+]
+
+
+@app.command()
+def bundle(
+    encoder: EncoderOption,
+    out: OutOption,
+    translator: TranslatorOption = None,
+    steps: StepsOption = None,
+    samples: SamplesOption = 0,
+    alpha: AlphaOption = 0.0,
+    calibration: CalibrationOption = None,
+    uncalibrated: Annotated[
+        bool,
+        typer.Option(
+            "--uncalibrated",
+            help="Go without calibration: every probability is 0.5, every verdict ambiguous.",
+        ),
+    ] = False,
+    metrics: MetricsOption = None,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="Of the encoder's and translator's weights.")
+    ] = "float32",
+    name: NameOption = "crossfix",
+    note: Annotated[
+        list[str] | None, typer.Option("--note", help="A remark for the model card; repeatable.")
+    ] = None,
+    replace: ReplaceOption = False,
+) -> None:
+    """Make a bundle from trained checkpoints."""
+    if (calibration is None) != uncalibrated:
+        _fail(
+            "a bundle needs --calibration JSON, from `crossfix-train calibrate`; or say "
+            "--uncalibrated, and it will answer 0.5 and ambiguous to everything"
+        )
+    with _explained():
+        loaded = load_encoder(require_file(encoder, "encoder checkpoint"))
+        bridge = _load_translator(translator)
+        plan = BundlePlan(
+            name=name,
+            method=METHOD,
+            encoder=encoder_part(loaded, precision),
+            training=training_spec(loaded, bridge),
+            licences={"weights": OWN_LICENCE, "golden chips": GOLDEN_LICENCE},
+            chips=_chips(),
+            translator=translator_part(bridge, steps, precision) if bridge else None,
+            fusion=FusionSpec(samples=samples, alpha=alpha),
+            calibration=_read_calibration(calibration),
+            metrics=_read_metrics(metrics or []),
+            notes=tuple(note or ()),
+        )
+        _build(plan, out, replace)
+
+
+@app.command("import-official")
+def import_official(
+    encoder: EncoderOption,
+    out: OutOption,
+    translator: TranslatorOption = None,
+    steps: StepsOption = None,
+    samples: SamplesOption = 0,
+    alpha: AlphaOption = 0.0,
+    calibration: CalibrationOption = None,
+    metrics: MetricsOption = None,
+    name: NameOption = "mos-official",
+    replace: ReplaceOption = False,
+) -> None:
+    """Make a bundle from a published MOS or TransOSS checkpoint.
+
+    Without --calibration the bundle ranks vessels, but every probability is 0.5.
+    """
+    with _explained():
+        module = load_official(require_file(encoder, "checkpoint"))
+        bridge = _load_translator(translator)
+        plan = BundlePlan(
+            name=name,
+            method=f"{METHOD} Encoder: TransOSS, published weights.",
+            encoder=official_encoder_part(module),
+            training=official_training_spec(),
+            licences={"weights": OFFICIAL_LICENCE, "golden chips": GOLDEN_LICENCE},
+            chips=_chips(),
+            translator=translator_part(bridge, steps) if bridge else None,
+            fusion=FusionSpec(samples=samples, alpha=alpha),
+            calibration=_read_calibration(calibration),
+            metrics=_read_metrics(metrics or []),
+        )
+        _build(plan, out, replace)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check a bundle's files, graphs and golden vectors, as the service does when it starts."""
+    with _explained():
+        embedder = load_embedder(folder, "cpu")
+        cosine = embedder.verify_golden()
+    manifest = embedder.manifest
+    facts = {
+        "bundle_id": embedder.bundle_id,
+        "name": manifest.name,
+        "training_domain": manifest.training.domain,
+        "embedding_width": embedder.width,
+        "calibrated": manifest.calibration.fitted_on != UNCALIBRATED,
+        "smallest_golden_cosine": round(cosine, 6),
+        "megabytes": round(sum(f.size_bytes for f in manifest.files.values()) / 1e6, 2),
+    }
+    if as_json:
+        print(json.dumps(facts))
+        return
+    print(f"{folder} is sound")
+    for key, value in facts.items():
+        print(f"  {key.replace('_', ' ')}: {value}")
+
+
+def main() -> None:
+    """Entry point of `crossfix-export`."""
+    app()
+
+
+def _build(plan: BundlePlan, out: Path, replace: bool) -> None:
+    with console.status("exporting and comparing with the checkpoints"):
+        built = build_bundle(plan, out, replace_existing=replace)
+    _report(built)
+
+
+def _report(built: BuiltBundle) -> None:
+    manifest = built.bundle.manifest
+    for file, parity in built.parity.items():
+        print(
+            f"{file}: {manifest.files[file].size_bytes / 1e6:.2f} MB, largest difference to its "
+            f"module {parity.largest_difference:.2g}, smallest cosine {parity.smallest_cosine:.6f}"
+        )
+    if manifest.calibration.fitted_on == UNCALIBRATED:
+        print("not calibrated: every probability is 0.5 and every verdict ambiguous")
+    print(f"bundle {built.bundle.bundle_id} stands in {built.bundle.path}")
+
+
+def _load_translator(path: Path | None) -> LoadedTranslator | None:
+    return load_translator(require_file(path, "translator checkpoint")) if path else None
+
+
+def _chips() -> list[SampleChip]:
+    with console.status("simulating golden chips"):
+        return simulated_chips()
+
+
+def _read_calibration(path: Path | None) -> CalibrationSpec:
+    if path is None:
+        return NO_CALIBRATION
+    return _read_json(path, TypeAdapter(CalibrationSpec))
+
+
+def _read_metrics(paths: list[Path]) -> list[Metric]:
+    adapter = TypeAdapter(list[Metric])
+    return [metric for path in paths for metric in _read_json(path, adapter)]
+
+
+def _read_json(path: Path, adapter: TypeAdapter[ModelT]) -> ModelT:
+    try:
+        return adapter.validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ValueError(f"{path}: {place}: {first['msg']}") from error
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn expected errors into one line on standard error and exit status 2."""
+    try:
+        yield
+    except EXPECTED as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(2)
