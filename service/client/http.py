@@ -1,0 +1,235 @@
+"""The service's HTTP API as Python calls: patient with overload, plain about refusals."""
+
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from service.client.errors import RefusedError, StoppedError, UnreachableError
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+TIMEOUT_S = 180.0
+CONNECT_TIMEOUT_S = 5.0
+PATIENCE_S = 120.0
+LOST_CONNECTIONS = 3
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
+
+Json = dict[str, Any]
+_COME_BACK_LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class ChipPart:
+    """A chip on its way: its file name, bytes, and what is said of it.
+
+    `metadata` has the fields of `chip_metadata` in `POST /gallery`, or of `POST /match`.
+    """
+
+    name: str
+    data: bytes
+    metadata: Mapping[str, object]
+
+
+class CrossfixClient:
+    """Calls one service; may be shared by threads.
+
+    Requests that meet 429 or 503 are repeated after the time the service asks for, until
+    `patience_s` is spent; so are requests whose connection broke, a few times. Repeating is safe:
+    the service derives ids from content, and a repeated request changes nothing.
+
+    Attributes:
+        url: where the service is.
+        stopping: when set, waiting ends with StoppedError.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        patience_s: float = PATIENCE_S,
+        stopping: threading.Event | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = _checked_url(url)
+        self.stopping = stopping or threading.Event()
+        self._patience_s = patience_s
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            transport=transport,
+            trust_env=not _is_loopback(self.url),
+        )
+
+    def __enter__(self) -> "CrossfixClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def require_alive(self) -> None:
+        """Raises UnreachableError at once when no Crossfix service answers."""
+        try:
+            alive = self._http.get("/livez")
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise _unreachable(self.url, error) from error
+        if alive.status_code != HTTPStatus.OK or _json(alive) != {"status": "alive"}:
+            raise UnreachableError(
+                f"what answers at {self.url} is not a Crossfix service "
+                f"(/livez gave status {alive.status_code}); check --url"
+            )
+
+    def is_ready(self) -> bool:
+        """Whether the service says that it can do its job; False while nothing answers."""
+        try:
+            return self._http.get("/readyz").status_code == HTTPStatus.OK
+        except httpx.TransportError:
+            return False
+
+    def bundle(self) -> Json:
+        """Which models answer: `GET /bundle`."""
+        return self._object("GET", "/bundle")
+
+    def enrol(self, vessel: Mapping[str, object], chips: Sequence[ChipPart]) -> bool:
+        """Register a vessel, or add what is missing to a known one: `POST /gallery`.
+
+        Returns:
+            whether this request created the vessel.
+
+        Raises:
+            RefusedError, UnreachableError, StoppedError.
+        """
+        form = {"vessel": json.dumps(dict(vessel)), "chip_metadata": _metadata(chips)}
+        answer = self._send("POST", "/gallery", data=form, files=_files("chips", chips))
+        return answer.status_code == HTTPStatus.CREATED
+
+    def add_chips(self, vessel_id: UUID, chips: Sequence[ChipPart]) -> None:
+        """Add sightings to a registered vessel: `POST /gallery/{vessel_id}/chips`.
+
+        Raises:
+            RefusedError, UnreachableError, StoppedError.
+        """
+        form = {"chip_metadata": _metadata(chips)}
+        path = f"/gallery/{vessel_id}/chips"
+        self._send("POST", path, data=form, files=_files("chips", chips))
+
+    def match(self, chip: ChipPart, options: Mapping[str, object]) -> Json:
+        """Ask which vessel a chip shows: the body that `POST /match` answers.
+
+        Raises:
+            RefusedError, UnreachableError, StoppedError.
+        """
+        form = {name: _field(value) for name, value in {**options, **chip.metadata}.items()}
+        return self._object("POST", "/match", data=form, files=_files("chip", [chip]))
+
+    def picture(self, path: str) -> bytes:
+        """The bytes of a picture, e.g. of a sighting's `preview_url`.
+
+        Raises:
+            RefusedError, UnreachableError, StoppedError.
+        """
+        return self._send("GET", path).content
+
+    def _object(self, method: str, path: str, **request: Any) -> Json:
+        answer = self._send(method, path, **request)
+        body = _json(answer)
+        if not isinstance(body, dict):
+            raise UnreachableError(f"{self.url}{path} did not answer with JSON; check --url")
+        return body
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """One request, repeated while that may help."""
+        deadline = time.monotonic() + self._patience_s
+        pause_s, lost = FIRST_PAUSE_S, 0
+        while True:
+            if self.stopping.is_set():
+                raise StoppedError("stopped before the service had answered")
+            wait_s = pause_s
+            try:
+                answer = self._http.request(method, path, **request)
+            except httpx.TransportError as error:
+                lost += 1
+                if lost > LOST_CONNECTIONS:
+                    raise _unreachable(self.url, error) from error
+            else:
+                if answer.is_success:
+                    return answer
+                wait_s = retry_after_s(answer.headers.get("Retry-After"), pause_s)
+                late = time.monotonic() + wait_s > deadline
+                if answer.status_code not in _COME_BACK_LATER or late:
+                    raise RefusedError.of(answer.status_code, _json(answer))
+            self.stopping.wait(wait_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def retry_after_s(header: str | None, otherwise_s: float) -> float:
+    """Seconds that a `Retry-After` header asks for: a number or a date (RFC 9110, 10.2.3)."""
+    if header is None:
+        return otherwise_s
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        until = parsedate_to_datetime(header)
+    except ValueError:
+        return otherwise_s
+    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _metadata(chips: Sequence[ChipPart]) -> str:
+    return json.dumps([dict(chip.metadata) for chip in chips])
+
+
+def _files(field: str, chips: Sequence[ChipPart]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [(field, (chip.name, chip.data)) for chip in chips]
+
+
+def _field(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _json(answer: httpx.Response) -> object:
+    try:
+        body: object = answer.json()
+    except ValueError:
+        return None
+    return body
+
+
+def _checked_url(url: str) -> str:
+    """Raises UnreachableError when the text is no http(s) address."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UnreachableError(f"{url!r} is not an address: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise UnreachableError(f"{url!r} is not an address; give it as in {DEFAULT_URL}")
+    return url.rstrip("/")
+
+
+def _is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _unreachable(url: str, error: Exception) -> UnreachableError:
+    return UnreachableError(
+        f"no answer from {url} ({error}); start the service with `crossfix serve`, "
+        "or give its address with --url"
+    )

@@ -1,0 +1,127 @@
+"""Answers and reports as a person reads them in a terminal."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service.client.answers import Checks, MatchAnswer, ShownCandidate
+from service.client.enrol import EnrolReport
+from service.client.match import Asked
+
+WIDTH_WITHOUT_TERMINAL = 140
+VERDICT_WORDS = {
+    "confident": "[bold green]confident[/]: the first vessel may be taken for granted",
+    "ambiguous": "[bold yellow]ambiguous[/]: an analyst must look",
+    "no_match": "[bold red]no match[/]: none of the vessels that are known",
+}
+VERDICT_SHORT = {
+    "confident": "[green]confident[/]",
+    "ambiguous": "[yellow]ambiguous[/]",
+    "no_match": "[red]none I know[/]",
+}
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console on a stream (standard output by default), wide enough when it is no terminal."""
+    target = stream or sys.stdout
+    fixed = not target.isatty() and "COLUMNS" not in os.environ
+    return Console(file=target, width=WIDTH_WITHOUT_TERMINAL if fixed else None, highlight=False)
+
+
+def progress_bar(on: Console) -> Progress:
+    """A bar with counts and the time that is left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=on,
+    )
+
+
+def show_report(on: Console, report: EnrolReport) -> None:
+    """What became of a fleet, and every refusal."""
+    for refusal in report.refused:
+        files = ", ".join(refusal.files)
+        on.print(f"[red]refused[/] {escape(refusal.vessel)} ({escape(files)}): ", end="")
+        on.print(escape(refusal.reason), soft_wrap=True)
+    chips = sum(len(refusal.files) for refusal in report.refused)
+    on.print(
+        f"{report.created} vessels registered, {report.known} known before, "
+        f"{report.chips} chips enrolled, {chips} refused, in {report.seconds:.1f} s"
+    )
+    if report.stopped:
+        on.print("[yellow]stopped[/] before all was sent; run the same command again to go on")
+
+
+def show_asked(on: Console, asked: Asked) -> None:
+    """One chip's ranked vessels and the verdict, or why it was refused."""
+    if asked.answer is None:
+        on.print(
+            f"[red]refused[/] {escape(str(asked.path))}: {escape(str(asked.problem))}",
+            soft_wrap=True,
+        )
+        return
+    query, answer = asked.answer.query, asked.answer
+    on.print(
+        f"[bold]{escape(asked.path.name)}[/]  {query.modality}, {query.length_m:.0f} m x "
+        f"{query.width_m:.0f} m at {query.gsd_m:g} m/pixel"
+    )
+    for warning in query.warnings:
+        on.print(f"  [yellow]note[/] {escape(warning)}", soft_wrap=True)
+    on.print(_ranking(answer))
+    on.print(
+        f"  {VERDICT_WORDS[answer.verdict]}  [dim](of {answer.gallery.vessels} vessels; models "
+        f"{escape(answer.model.name)}, taught on {escape(answer.model.training_domain)} data; "
+        f"{answer.timings_ms.get('total', 0.0):.0f} ms)[/]\n"
+    )
+
+
+def _ranking(answer: MatchAnswer) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("rank", "probability", "similarity"):
+        table.add_column(heading, justify="right")
+    for heading in ("vessel", "IMO", "MMSI", "type", "length", "voyage"):
+        table.add_column(heading)
+    for candidate in answer.candidates:
+        vessel = candidate.vessel
+        table.add_row(
+            str(candidate.rank),
+            f"{candidate.probability:.1%}",
+            f"{candidate.similarity:.3f}",
+            escape(vessel.label),
+            vessel.imo or "",
+            vessel.mmsi or "",
+            escape(vessel.type or ""),
+            *_check_cells(candidate.checks),
+        )
+    return table
+
+
+def _check_cells(checks: Checks) -> tuple[str, str]:
+    """Registered length, and whether the ship could have sailed, in colour."""
+    length = voyage = ""
+    if checks.length is not None:
+        colour = "green" if checks.length.ok else "red"
+        length = f"[{colour}]{checks.length.vessel_m:.0f} m[/]"
+    if checks.kinematics is not None:
+        seen = checks.kinematics
+        colour = "green" if seen.feasible else "red"
+        speed = "" if seen.required_kn is None else f" at {seen.required_kn:.1f} kn"
+        voyage = f"[{colour}]{seen.distance_nm:.0f} nm in {seen.hours:.1f} h{speed}[/]"
+    return length, voyage
+
+
+def candidate_cell(candidates: Sequence[ShownCandidate], place: int, true_id: str | None) -> str:
+    """A vessel and its probability for a narrow table; the true one is green."""
+    if place >= len(candidates):
+        return ""
+    one = candidates[place]
+    text = f"{escape(one.vessel.label)} {one.probability:.0%}"
+    return f"[green]{text}[/]" if one.vessel.id == true_id else text

@@ -1,0 +1,73 @@
+"""One process that serves until it is told to stop."""
+
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+
+from service.app import create_app
+from service.contract.errors import CrossfixError
+from service.settings import Settings
+from service.telemetry import configure_logging
+
+log = logging.getLogger("crossfix")
+
+FAILED = 1
+GRACE_S = 30
+
+
+def run(settings: Settings) -> NoReturn:
+    """Serve until SIGINT or SIGTERM, let requests finish, and leave with status 0.
+
+    The port is taken before the models are loaded, so that a taken port is told at once, but
+    nobody can connect before the service is there. Logs are JSON lines on standard error.
+    What keeps it from starting is logged, and it leaves with status 1.
+    """
+    configure_logging()
+    try:
+        listener = listen_on(settings.host, settings.port)
+        app = create_app(settings)
+    except (CrossfixError, OSError) as error:
+        log.error("cannot start: %s", error)
+        sys.exit(FAILED)
+    listener.listen()
+    host, port = listener.getsockname()[:2]
+    log.info("listening", extra={"fields": {"url": f"http://{_bracketed(host)}:{port}"}})
+    config = uvicorn.Config(
+        app, log_config=None, timeout_graceful_shutdown=GRACE_S, server_header=False
+    )
+    # uvicorn raises the signal that stopped it once more when all is closed
+    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    sys.exit(0 if server.started else FAILED)
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A bound socket; it accepts nobody until the server listens on it.
+
+    Raises:
+        OSError: the address is taken or not of this machine; the message names it.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f"{host}:{port} cannot be listened on: {reason}; choose another") from error
+    return listener
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
