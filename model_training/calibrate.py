@@ -35,6 +35,7 @@ REPORTED_SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
 FIT_SIZES = (2, 5, 10, 20, *REPORTED_SIZES)
 PAIR_EVIDENCE: tuple[EvidenceName, ...] = ("similarity", "length_log_ratio", "width_log_ratio")
 MIN_VESSELS = 20
+MAX_REPEATS = 10
 MIN_CONFIDENT_PRECISION = 0.95
 MAX_WITHHELD = 0.05
 _THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.001), 3)
@@ -84,7 +85,8 @@ def replay(
     Args:
         table: embedded chips of one set of ships.
         directions: (asking, searched) sensors.
-        per_size: searches per direction and gallery size.
+        per_size: searches per direction and gallery size; with few chips fewer, so that no chip
+            asks more than `MAX_REPEATS` times at a size.
         seed: of galleries and pairs.
     """
     scores = [
@@ -96,7 +98,12 @@ def replay(
     if len(mated) < MIN_VESSELS:
         return None
     searches = [
-        run_searches(s, fitting_sizes(s, FIT_SIZES), per_size, seed + i)
+        run_searches(
+            s,
+            fitting_sizes(s, FIT_SIZES),
+            min(per_size, MAX_REPEATS * s.query_ids.size),
+            seed + i,
+        )
         for i, s in enumerate(scores)
         if fitting_sizes(s, FIT_SIZES)
     ]

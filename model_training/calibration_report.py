@@ -10,7 +10,7 @@ from model_training.logistic import probabilities
 from model_training.metrics import Estimate, bootstrap_mean
 from model_training.open_set import FirstAnswers, OperatingPoint, measure_point
 from model_training.reliability import Reliability, measure_reliability
-from service.contract.manifest import CalibrationSpec, LogisticSpec
+from service.contract.manifest import CalibrationSpec, LogisticSpec, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,26 @@ def as_json(report: CalibrationReport) -> dict[str, Any]:
             for (size, rate), point in report.open_set.items()
         ],
     }
+
+
+def as_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
+    """The calibration errors for a bundle's manifest, 0 to 1."""
+    errors = {
+        "ECE first candidate (0 to 1)": report.first_candidate.ece,
+        "ECE pairs (0 to 1)": report.pairs.ece,
+    }
+    return tuple(
+        Metric(
+            dataset=dataset,
+            protocol="calibration",
+            name=name,
+            value=error.value,
+            low=error.low,
+            high=error.high,
+            queries=report.searches,
+        )
+        for name, error in errors.items()
+    )
 
 
 def _candidate_reliability(trials: Trials, spec: LogisticSpec, seed: int) -> Reliability:

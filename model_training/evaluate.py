@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model_training.chip_table import ChipTable
 from model_training.data.hoss import HossDataset, LabelledChip, Split
 from model_training.metrics import (
     CMC_RANKS,
     Estimate,
-    FloatMatrix,
+    QueryScores,
     RetrievalResult,
     cosine_distances,
     score_queries,
@@ -164,18 +167,31 @@ def _one_way(split: Split) -> dict[ProtocolName, Split]:
     return ways
 
 
-def _score_protocol(split: Split, table: ChipTable, draws: int, seed: int) -> ProtocolResult:
+def score_split(split: Split, table: ChipTable, vectors: NDArray[np.float32]) -> QueryScores:
+    """Rank a split by the cosine of embeddings.
+
+    Args:
+        split: its chips stand in the table.
+        table: the chips.
+        vectors: float32 `[N, D]`, unit rows in the table's order, `plain` or `served`.
+    """
     query, gallery = table.rows_of(split.query), table.rows_of(split.gallery)
     ids = table.vessel_ids
+    return score_queries(
+        cosine_distances(vectors[query], vectors[gallery]), ids[query], ids[gallery]
+    )
 
-    def score(distances: FloatMatrix) -> RetrievalResult:
-        return summarise(score_queries(distances, ids[query], ids[gallery]), draws, seed)
 
-    plain, served = table.embeddings.plain, table.embeddings.served
+def _score_protocol(split: Split, table: ChipTable, draws: int, seed: int) -> ProtocolResult:
+    query, gallery = table.rows_of(split.query), table.rows_of(split.gallery)
+    ids, sizes = table.vessel_ids, table.size_m
+    size_only = score_queries(
+        size_distances(sizes[query], sizes[gallery]), ids[query], ids[gallery]
+    )
     return ProtocolResult(
-        served=score(cosine_distances(served[query], served[gallery])),
-        without_fusion=score(cosine_distances(plain[query], plain[gallery])),
-        size_only=score(size_distances(table.size_m[query], table.size_m[gallery])),
+        served=summarise(score_split(split, table, table.embeddings.served), draws, seed),
+        without_fusion=summarise(score_split(split, table, table.embeddings.plain), draws, seed),
+        size_only=summarise(size_only, draws, seed),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.metrics import Estimate, draw_identities
+from model_training.metrics import Estimate, draw_identities, interval_95
 
 FALSE_IDENTIFICATION_RATES = (0.01, 0.05)
 
@@ -84,12 +84,12 @@ def measure_point(
 
 
 def _point(answers: FirstAnswers, threshold: float, draws: list[float]) -> OperatingPoint:
-    low, high = np.percentile(draws, [2.5, 97.5])
+    low, high = interval_95(np.array(draws), np.unique(answers.query_ids).size)
     value = _identification(answers, np.ones(answers.probability.size), threshold)
     return OperatingPoint(
         threshold=threshold,
         false_identification=float((answers.probability[~answers.enrolled] >= threshold).mean()),
-        identification=Estimate(value, float(low), float(high)),
+        identification=Estimate(value, low, high),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.metrics import Estimate, draw_identities
+from model_training.metrics import Estimate, draw_identities, interval_95
 
 BINS = 15
 
@@ -61,7 +61,7 @@ def measure_reliability(
     """
     if probability.size == 0:
         raise ValueError("there are no predictions to judge")
-    starts = np.unique(np.quantile(probability, np.arange(bins) / bins, method="lower"))
+    starts = np.unique(np.sort(probability)[np.arange(bins) * probability.size // bins])
     place = np.searchsorted(starts, probability, side="right") - 1
     counts = np.bincount(place)
     predicted = np.bincount(place, probability) / counts
@@ -74,8 +74,8 @@ def measure_reliability(
     gaps = np.bincount(cell, probability - correct, names.size * starts.size)
     weights = draw_identities(names.size, draws, seed)
     drawn_gaps = np.abs(weights @ gaps.reshape(names.size, starts.size)).sum(axis=1)
-    low, high = np.percentile(drawn_gaps / (weights @ np.bincount(index)), [2.5, 97.5])
-    return Reliability(predicted, observed, counts, Estimate(value, float(low), float(high)))
+    low, high = interval_95(drawn_gaps / (weights @ np.bincount(index)), names.size)
+    return Reliability(predicted, observed, counts, Estimate(value, low, high))
 
 
 def draw_diagram(curves: dict[str, Reliability], path: Path) -> None:

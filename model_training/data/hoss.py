@@ -175,6 +175,19 @@ def read_hoss(root: Path) -> HossDataset:
     return dataset
 
 
+def all_chips(dataset: HossDataset) -> tuple[LabelledChip, ...]:
+    """Every chip of a folder that holds one set of ships: its test split, else all the rest.
+
+    A folder with a test split and `bounding_box_train` holds two sets of ships; the training
+    ships are left out.
+    """
+    if dataset.test is not None:
+        return dataset.test.query + dataset.test.gallery
+    if dataset.subsets:
+        return tuple(c for s in dataset.subsets.values() for c in (*s.query, *s.gallery))
+    return dataset.train + dataset.loose
+
+
 def _read_split(folder: Path) -> Split | None:
     """`query/` and `bounding_box_test/` of a folder, or None when it has neither."""
     query, gallery = folder / QUERY_FOLDER, folder / GALLERY_FOLDER

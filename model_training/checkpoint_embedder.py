@@ -1,0 +1,47 @@
+"""Embed chips with an encoder checkpoint in torch, before there is a bundle. No fusion."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model_training.chip_table import Embeddings
+from model_training.encoder.loading import load_encoder
+from service.contract.chip import Chip, Modality
+from service.contract.fusion import l2_normalise
+from service.contract.manifest import EncoderSpec
+from service.contract.preprocess import prepare
+
+_IDS = {
+    Modality.OPTICAL: EncoderSpec.model_fields["optical_id"].default,
+    Modality.SAR: EncoderSpec.model_fields["sar_id"].default,
+}
+
+
+class CheckpointEmbedder:
+    """A `ChipEmbedder` on a checkpoint's averaged weights, on the CPU."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        """
+        Args:
+            path: `checkpoint.pt` or `best.pt` of an encoder run.
+            threads: of torch; 0 leaves torch's own choice.
+
+        Raises:
+            EncoderLoadError: the file is not a checkpoint of an encoder run.
+        """
+        if threads:
+            torch.set_num_threads(threads)
+        loaded = load_encoder(path)
+        self._module, self._spec = loaded.module, loaded.config.preprocess
+
+    @torch.inference_mode()
+    def __call__(self, chips: Sequence[Chip]) -> Embeddings:
+        inputs = [prepare(chip, self._spec) for chip in chips]
+        vectors = self._module(
+            torch.from_numpy(np.stack([item.pixels for item in inputs])),
+            torch.tensor([_IDS[item.modality] for item in inputs]),
+            torch.from_numpy(np.stack([item.size_token for item in inputs])),
+        )
+        return Embeddings(l2_normalise(vectors.numpy()))

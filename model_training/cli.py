@@ -1,0 +1,268 @@
+"""`crossfix-train`: simulate, train, calibrate and evaluate."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TaskProgressColumn, TimeRemainingColumn
+from rich.table import Table
+
+from model_training.ablation import AblationError, AblationRow
+from model_training.calibrate import CalibrationError
+from model_training.chip_table import ChipTable
+from model_training.data.hoss import DatasetError
+from model_training.evaluate import Evaluation
+from model_training.models import ModelError, open_model
+from service.contract.errors import CrossfixError
+
+app = typer.Typer(
+    help="Teach and measure the models behind Crossfix.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+TABLE_WIDTH = 130
+_EXPECTED = (DatasetError, CrossfixError, CalibrationError, AblationError, ModelError)
+
+Bundle = Annotated[Path | None, typer.Option(help="Folder of the bundle.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Encoder checkpoint, instead of a bundle.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+Threads = Annotated[int, typer.Option(help="CPU threads; 0 takes all cores.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of everything random here.")]
+Draws = Annotated[int, typer.Option(help="Bootstrap samples behind each interval.", min=100)]
+Config = Annotated[Path, typer.Argument(help="YAML config of the run.")]
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+@app.command()
+def encoder(config: Config) -> None:
+    """Train an encoder, or continue a run that was stopped."""
+    from model_training.encoder.loading import EncoderLoadError
+    from model_training.encoder.train import train_encoder
+    from model_training.encoder.train_config import EncoderTrainConfig
+    from model_training.run import ConfigError, ResumeError, load_config
+
+    with _explained(ConfigError, ResumeError, EncoderLoadError, FloatingPointError):
+        train_encoder(load_config(config, EncoderTrainConfig))
+
+
+@app.command()
+def translator(config: Config) -> None:
+    """Train the optical-to-SAR translator, or continue a run that was stopped."""
+    from model_training.run import ConfigError, ResumeError, load_config
+    from model_training.translator.train import TranslatorConfig, train_translator
+
+    with _explained(ConfigError, ResumeError, FloatingPointError):
+        train_translator(load_config(config, TranslatorConfig))
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Chips in HOSS layout, or a plain folder of them.")],
+    bundle: Bundle = None,
+    checkpoint: Checkpoint = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the numbers as a bundle's metrics (JSON).")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data in --out; default: the folder's.")
+    ] = None,
+    draws: Draws = 2000,
+    seed: Seed = 0,
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """mAP, R1, R5, R10 across sensors with 95 % intervals, without fusion, and by size alone."""
+    from model_training import evaluate as evaluation
+    from model_training.data.hoss import read_hoss
+
+    with _explained(ValueError):
+        splits = evaluation.protocols_of(read_hoss(data))
+        chips = evaluation.chips_of(splits)
+        table = _embed(chips, _one_model(bundle, checkpoint), threads)
+        result = evaluation.evaluate(splits, table, draws, seed)
+        if out is not None:
+            metrics = evaluation.as_metrics(result, name or data.resolve().name)
+            _write_json(out, [metric.model_dump(mode="json") for metric in metrics])
+    if as_json:
+        print(json.dumps(evaluation.as_json(result), indent=2))
+    else:
+        _print_table(_evaluation_table(result, data))
+
+
+@app.command()
+def calibrate(
+    bundle: Annotated[Path, typer.Option(help="Bundle whose embeddings are calibrated.")],
+    data: Annotated[Path, typer.Option(help="Chips of validation ships, never trained on.")],
+    out: Annotated[Path, typer.Option(help="Where to write the calibration (JSON).")],
+    test: Annotated[
+        Path | None, typer.Option(help="Chips of other ships, to measure the result on.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the measurements.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write the errors as a bundle's metrics (JSON).")
+    ] = None,
+    diagram: Annotated[Path | None, typer.Option(help="Where to draw reliability (PNG).")] = None,
+    fitted_on: Annotated[
+        str | None, typer.Option(help="Name of the validation data; default: the folder's.")
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fit probabilities and verdict thresholds on validation ships; measure them on others."""
+    from model_training import calibrate as calibration
+    from model_training import calibration_report
+    from model_training.data.hoss import all_chips, read_hoss
+    from model_training.reliability import draw_diagram
+
+    with _explained(ValueError):
+        table = _embed(all_chips(read_hoss(data)), bundle, threads)
+        across = calibration.require_trials(table, seed=seed)
+        within = calibration.replay(table, calibration.WITHIN, seed=seed)
+        spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed)
+        measured = {"validation": calibration_report.measure(spec, across, seed)}
+        sets = {"validation": data}
+        if test is not None:
+            sets["test"] = test
+            other = _embed(all_chips(read_hoss(test)), bundle, threads)
+            trials = calibration.require_trials(other, seed=seed + 1)
+            measured["test"] = calibration_report.measure(spec, trials, seed)
+    numbers = {name: calibration_report.as_json(value) for name, value in measured.items()}
+    _write_json(out, spec.model_dump(mode="json"))
+    if report is not None:
+        _write_json(report, numbers)
+    if metrics is not None:
+        rows = [
+            metric
+            for name, value in measured.items()
+            for metric in calibration_report.as_metrics(value, sets[name].resolve().name)
+        ]
+        _write_json(metrics, [metric.model_dump(mode="json") for metric in rows])
+    if diagram is not None:
+        draw_diagram({name: value.first_candidate for name, value in measured.items()}, diagram)
+    if as_json:
+        print(json.dumps({"calibration": spec.model_dump(mode="json"), **numbers}, indent=2))
+        return
+    for name, value in measured.items():
+        print(f"{name}: {value.ships} ships, {value.searches} searches")
+        for label, part in (
+            ("first candidate", value.first_candidate),
+            ("all candidates", value.candidates),
+            ("pairs", value.pairs),
+        ):
+            low, high = part.ece.ends
+            print(f"  ECE {label}: {part.ece.value:.3f} [{low:.3f}, {high:.3f}]")
+    print(f"confident from {spec.confident_from:.3f}, no match below {spec.no_match_below:.3f}")
+    print(f"wrote {out}")
+
+
+@app.command()
+def ablation(
+    study: Annotated[Path, typer.Argument(help="YAML file that lists data and variants.")],
+    draws: Draws = 2000,
+    seed: Seed = 0,
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """What each part of the method adds, with 95 % intervals, each variant against the last."""
+    from model_training import ablation as ablations
+
+    with _explained(ValueError), _progress("embedding", None) as advance:
+        rows = ablations.run_study(
+            ablations.read_study(study), lambda p: open_model(p, threads), advance, draws, seed
+        )
+    if as_json:
+        print(json.dumps(ablations.as_json(rows), indent=2))
+    else:
+        _print_table(_ablation_table(rows))
+
+
+def _one_model(bundle: Path | None, checkpoint: Path | None) -> Path:
+    """The model that was named.
+
+    Raises:
+        ModelError: none or both were named.
+    """
+    if (bundle is None) == (checkpoint is None):
+        raise ModelError("give either --bundle FOLDER or --checkpoint FILE")
+    return bundle or checkpoint or Path()
+
+
+def _embed(chips: Any, model: Path, threads: int) -> ChipTable:
+    from model_training.chip_table import embed_chips
+
+    unique = len({chip.path for chip in chips})
+    embed = open_model(model, threads)
+    with _progress(f"embedding with {model.name}", unique) as advance:
+        return embed_chips(chips, embed, advance)
+
+
+@contextmanager
+def _explained(*more: type[Exception]) -> Iterator[None]:
+    """Turn expected errors into one line on standard error and exit status 2."""
+    expected: tuple[type[Exception], ...] = (*_EXPECTED, *more)
+    try:
+        yield
+    except expected as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+
+
+@contextmanager
+def _progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error."""
+    columns = (*Progress.get_default_columns()[:2], TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _print_table(table: Table) -> None:
+    """On a narrow terminal or into a file the rows stay whole."""
+    Console(width=max(Console().width, TABLE_WIDTH)).print(table)
+
+
+def _evaluation_table(result: Evaluation, data: Path) -> Table:
+    from model_training.evaluate import named_estimates
+
+    table = Table(title=f"{data}: per cent [95 % interval over ships]")
+    for heading in ("protocol", "embedding", "mAP", "R1", "R5", "R10", "queries", "gallery"):
+        table.add_column(heading)
+    for protocol, numbers in result.protocols.items():
+        variants = {"with fusion": numbers.served} if result.fuses else {}
+        variants |= {"without fusion": numbers.without_fusion, "size only": numbers.size_only}
+        for name, part in variants.items():
+            estimates = [str(value) for value in named_estimates(part).values()]
+            table.add_row(protocol, name, *estimates, str(part.queries), str(part.gallery))
+        table.add_section()
+    return table
+
+
+def _ablation_table(rows: list[AblationRow]) -> Table:
+    from model_training.evaluate import named_estimates
+
+    table = Table(title="per cent [95 % interval over ships]; gain in mAP over the row before")
+    for heading in ("data", "protocol", "variant", "seeds", "mAP", "R1", "R5", "R10", "gain"):
+        table.add_column(heading)
+    for row in rows:
+        numbers = [str(value) for value in named_estimates(row.result).values()]
+        if row.spread is not None:
+            numbers[0] += f" ± {row.spread:.1f}"
+        gain = "" if row.gain is None else str(row.gain)
+        table.add_row(row.data, row.protocol, row.variant, str(row.models), *numbers, gain)
+    return table
