@@ -1,0 +1,127 @@
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from model_training import cli
+from model_training.chip_table import Embeddings
+from service.contract.manifest import CalibrationSpec, Metric
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def models(monkeypatch, tmp_path):
+    """Every path is a model that knows a chip by its height and mean grey."""
+
+    def open_model(path, threads=0):
+        def embed(chips):
+            rows = np.array([[chip.length_m / 100, 0.3] for chip in chips])
+            return Embeddings(
+                (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+            )
+
+        return embed
+
+    monkeypatch.setattr(cli, "open_model", open_model)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def fleet(tmp_path, write_chips):
+    """25 ships, two chips of each sensor."""
+    names = [f"{i:04d}_v{v}_{s}.tif" for i in range(25) for v in (0, 1) for s in ("RGB", "SAR")]
+    write_chips(tmp_path / "fleet", *names)
+    return tmp_path / "fleet"
+
+
+def test_help_lists_the_commands():
+    result = run("--help")
+    for command in ("encoder", "translator", "calibrate", "evaluate", "ablation"):
+        assert command in result.stdout
+
+
+def test_evaluate_prints_json_and_nothing_else(models, fleet):
+    result = run("evaluate", "--checkpoint", models, "--data", fleet, "--draws", 100, "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["S2O"]["queries"] == 50
+    assert set(report["S2O"]["intervals"]) == {"mAP", "R1", "R5", "R10"}
+
+
+def test_evaluate_prints_the_size_only_floor_beside_each_result(models, fleet):
+    result = run("evaluate", "--bundle", models, "--data", fleet, "--draws", 100)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.count("size only") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "either --bundle FOLDER or --checkpoint FILE"),
+        (["--bundle", "nowhere"], "nowhere does not exist"),
+        (["--bundle", "a", "--checkpoint", "b"], "either --bundle"),
+    ],
+)
+def test_evaluate_explains_a_missing_model(fleet, arguments, reason):
+    result = run("evaluate", "--data", fleet, *arguments)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert result.stdout == ""
+
+
+def test_evaluate_explains_wrong_data(models, tmp_path):
+    result = run("evaluate", "--bundle", models, "--data", tmp_path / "nothing")
+    assert result.exit_code == 2
+    assert "not a folder" in result.stderr
+    (tmp_path / "note.tif").write_bytes(b"x")
+    (tmp_path / "0001_a_RGB.tif").write_bytes(b"x")
+    result = run("evaluate", "--bundle", models, "--data", tmp_path)
+    assert result.exit_code == 2
+    assert "note.tif" in result.stderr
+
+
+def test_calibrate_writes_what_a_bundle_takes(models, fleet, tmp_path):
+    folder = tmp_path / "out"
+    out, report, diagram = folder / "c.json", folder / "r.json", folder / "d.png"
+    result = run(
+        *("calibrate", "--bundle", models, "--data", fleet, "--test", fleet, "--out", out),
+        *("--report", report, "--diagram", diagram, "--fitted-on", "noise"),
+        *("--metrics", folder / "m.json"),
+    )
+    assert result.exit_code == 0, result.stderr
+    spec = CalibrationSpec.model_validate_json(out.read_text())
+    assert spec.fitted_on == "noise"
+    assert set(json.loads(report.read_text())) == {"validation", "test"}
+    metrics = [Metric.model_validate(row) for row in json.loads((folder / "m.json").read_text())]
+    assert len(metrics) == 4
+    assert all(0 <= metric.value <= 1 for metric in metrics)
+    assert diagram.read_bytes().startswith(b"\x89PNG")
+    assert "ECE first candidate" in result.stdout
+
+
+def test_calibrate_needs_ships_enough(models, tmp_path, write_chips):
+    write_chips(tmp_path / "few", "0001_a_RGB.tif", "0001_b_SAR.tif")
+    result = run(
+        *("calibrate", "--bundle", models, "--data", tmp_path / "few"),
+        *("--out", tmp_path / "c.json"),
+    )
+    assert result.exit_code == 2
+    assert "at least 20 ships" in result.stderr
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_ablation_explains_a_missing_study(tmp_path):
+    result = run("ablation", tmp_path / "study.yaml")
+    assert result.exit_code == 2
+    assert "study.yaml" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["encoder", "translator"])
+def test_training_explains_a_missing_config(command, tmp_path):
+    result = run(command, tmp_path / "run.yaml")
+    assert result.exit_code == 2
+    assert "run.yaml" in result.stderr

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from model_training.checkpoint import Checkpoint
+from model_training.chip_table import embed_chips
+from model_training.data.hoss import read_hoss
+from model_training.encoder.train import TrainedModel
+from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.models import ModelError, open_model
+from service.contract.errors import BundleError
+from service.contract.preprocess import prepare
+
+CONFIG = EncoderTrainConfig.model_validate(
+    {
+        "run": {"out": "nowhere", "steps": 1},
+        "encoder": {"kind": "compact"},
+        "data": {"kind": "simulated", "folder": "nowhere", "seed": 0, "vessels": 2},
+        "objective": {"kind": "pairs"},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("run") / "best.pt"
+    model = TrainedModel(CONFIG, identities=2, layout=None)
+    state = model.state_dict()
+    Checkpoint(CONFIG.model_dump(mode="json"), "0", None, model=state, ema=state).save(path)
+    return path, model.encoder.eval()
+
+
+def test_a_checkpoint_embeds_by_its_averaged_weights(checkpoint, tmp_path, write_chips):
+    path, encoder = checkpoint
+    write_chips(tmp_path, "0001_a_RGB.tif", "0001_b_SAR.tif")
+    chips = read_hoss(tmp_path).loose
+    table = embed_chips(chips, open_model(path, threads=1))
+    assert table.embeddings.fused is None
+    for row, labelled in enumerate(chips):
+        item = prepare(labelled.read(), CONFIG.encoder.preprocess)
+        with torch.inference_mode():
+            (vector,) = encoder(
+                torch.from_numpy(item.pixels)[None],
+                torch.tensor([row]),
+                torch.from_numpy(item.size_token)[None],
+            ).numpy()
+        np.testing.assert_allclose(
+            table.embeddings.plain[row], vector / np.linalg.norm(vector), atol=1e-5
+        )
+
+
+def test_what_is_no_model_is_explained(tmp_path):
+    with pytest.raises(ModelError, match="does not exist"):
+        open_model(tmp_path / "missing")
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        open_model(tmp_path)
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(ModelError, match=r"other\.pt is not a checkpoint"):
+        open_model(tmp_path / "other.pt")

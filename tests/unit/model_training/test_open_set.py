@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_training.open_set import FirstAnswers, choose_point, measure_point
+
+
+def answers(enrolled, correct, probability):
+    enrolled = np.array(enrolled, np.bool_)
+    return FirstAnswers(
+        query_ids=np.arange(enrolled.size),
+        enrolled=enrolled,
+        correct=np.array(correct, np.bool_),
+        probability=np.array(probability, np.float64),
+        runner_up=np.zeros(enrolled.size),
+    )
+
+
+def test_hand_computed_point():
+    # strangers score 0.1, 0.2, 0.3, 0.8; one in four may pass, so the threshold lies above 0.3
+    case = answers(
+        [0, 0, 0, 0, 1, 1, 1, 1],
+        [0, 0, 0, 0, 1, 1, 0, 1],
+        [0.1, 0.2, 0.3, 0.8, 0.9, 0.3, 0.95, 0.5],
+    )
+    point = choose_point(case, 0.25)
+    assert 0.3 < point.threshold < 0.3001
+    assert point.false_identification == 0.25
+    # found: 0.9 and 0.5; 0.3 is refused, 0.95 is the wrong ship
+    assert point.identification.value == 0.5
+    assert measure_point(case, point.threshold).identification.value == 0.5
+
+
+def test_strict_rate_lets_no_stranger_pass():
+    case = answers([0, 0, 1, 1], [0, 0, 1, 1], [0.4, 1.0, 1.0, 0.9])
+    point = choose_point(case, 0.01)
+    assert point.threshold > 1.0
+    assert point.identification.value == 0.0
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.01, 0.05, 0.3]))
+@settings(max_examples=50, deadline=None)
+def test_rate_is_kept_and_no_lower_threshold_would_keep_it(seed, rate):
+    rng = np.random.default_rng(seed)
+    enrolled = np.arange(80) % 2 == 0
+    case = answers(enrolled, enrolled, np.round(rng.random(80), 1))
+    point = choose_point(case, rate, draws=20)
+    assert point.false_identification <= rate
+    strangers = case.probability[~enrolled]
+    below = strangers[strangers < point.threshold]
+    assert (strangers >= below.max()).mean() > rate
+
+
+def test_interval_holds_the_value_and_narrows_with_ships():
+    rng = np.random.default_rng(0)
+    widths = []
+    for count in (100, 3000):
+        enrolled = np.arange(count) % 2 == 0
+        case = answers(enrolled, enrolled, rng.beta(2 + 2 * enrolled, 2))
+        low, high = choose_point(case, 0.05).identification.ends
+        assert low <= choose_point(case, 0.05).identification.value <= high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_both_kinds_of_query_and_two_ships_are_needed():
+    with pytest.raises(ValueError, match="with and without"):
+        choose_point(answers([1, 1], [1, 1], [0.5, 0.6]), 0.05)
+    lone = answers([1, 0], [1, 0], [0.5, 0.6])
+    with pytest.raises(ValueError, match="two vessels"):
+        choose_point(
+            FirstAnswers(
+                np.zeros(2, np.int64), lone.enrolled, lone.correct, lone.probability, lone.runner_up
+            ),
+            0.05,
+        )
