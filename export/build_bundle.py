@@ -20,6 +20,7 @@ from export.to_onnx import encoder_graph_spec, export_graph, translator_graph_sp
 from service.contract.bridge import BridgeStep
 from service.contract.bundle import Bundle, write_bundle
 from service.contract.chip import Modality
+from service.contract.errors import BundleError
 from service.contract.manifest import (
     BridgeStepSpec,
     CalibrationSpec,
@@ -118,6 +119,8 @@ def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False)
         ParityError: a graph does not compute what its module does.
         BundleError: the parts do not fit, or `out` is taken.
     """
+    if plan.fusion.samples and plan.translator is None:
+        raise BundleError("fusion asks for pseudo-SAR pictures but there is no translator")
     with tempfile.TemporaryDirectory() as scratch:
         graphs = Path(scratch) / "graphs"
         graphs.mkdir()

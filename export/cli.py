@@ -1,8 +1,9 @@
 """`crossfix-export`: checkpoints -> bundles, and bundles -> a verdict."""
 
 import json
+import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -44,6 +45,7 @@ METHOD = "MOS (arXiv 2512.03404): one encoder for optical and SAR chips, compare
 OWN_LICENCE = "the licence of this repository"
 GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
 ModelT = TypeVar("ModelT")
+LoadedT = TypeVar("LoadedT")
 
 EncoderOption = Annotated[Path, typer.Option("--encoder", help="Checkpoint of the encoder.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")]
@@ -106,7 +108,7 @@ def bundle(
             "--uncalibrated, and it will answer 0.5 and ambiguous to everything"
         )
     with _explained():
-        loaded = load_encoder(require_file(encoder, "encoder checkpoint"))
+        loaded = _load(load_encoder, encoder, "an encoder")
         bridge = _load_translator(translator)
         plan = BundlePlan(
             name=name,
@@ -142,7 +144,7 @@ def import_official(
     Without --calibration the bundle ranks vessels, but every probability is 0.5.
     """
     with _explained():
-        module = load_official(require_file(encoder, "checkpoint"))
+        module = load_official(require_file(encoder, "published checkpoint"))
         bridge = _load_translator(translator)
         plan = BundlePlan(
             name=name,
@@ -210,7 +212,15 @@ def _report(built: BuiltBundle) -> None:
 
 
 def _load_translator(path: Path | None) -> LoadedTranslator | None:
-    return load_translator(require_file(path, "translator checkpoint")) if path else None
+    return _load(load_translator, path, "a translator") if path else None
+
+
+def _load(load: Callable[[Path], LoadedT], path: Path, what: str) -> LoadedT:
+    """Load a checkpoint; whatever PyTorch makes of another file becomes one sentence."""
+    try:
+        return load(require_file(path, f"checkpoint of {what}"))
+    except (RuntimeError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} is not a checkpoint of {what}") from error
 
 
 def _chips() -> list[SampleChip]:

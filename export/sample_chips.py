@@ -39,3 +39,7 @@ def sample_chip(number: int, modality: Modality, pixels: NDArray[Any]) -> Sample
     Image.fromarray(pixels).save(stream, format="TIFF", compression="tiff_deflate")
     name = f"{number:04d}_{_SUFFIX[modality]}.tif"
     return SampleChip(name, modality, DEFAULT_GSD_M[modality], stream.getvalue())
+
+
+def simulated_chips() -> list[SampleChip]:
+    raise NotImplementedError

@@ -1,0 +1,148 @@
+"""From modules to a folder that the service accepts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from export.build_bundle import (
+    MIN_COSINE,
+    NO_CALIBRATION,
+    BuiltBundle,
+    BundlePlan,
+    EncoderPart,
+    TranslatorPart,
+    build_bundle,
+    golden_chips,
+)
+from export.parity import ToleranceError
+from export.sample_chips import SampleChip
+from service.contract.bridge import BridgeSchedule, coefficient_table
+from service.contract.bundle import open_bundle
+from service.contract.calibration import Evidence, probability
+from service.contract.chip import Modality
+from service.contract.errors import BundleError
+from service.contract.fusion import l2_normalise
+from service.contract.manifest import FusionSpec, Metric, PreprocessSpec, TrainingSpec
+from service.contract.preprocess import prepare
+from service.inference.embedder import load_embedder
+
+HEIGHT, WIDTH, D = 32, 16, 12
+METRIC = Metric(dataset="test", protocol="S2O", name="mAP", value=50.0, low=40.0, high=60.0)
+
+
+@pytest.fixture(scope="module")
+def plan(encoder: nn.Module, translator: nn.Module, chips: list[SampleChip]) -> BundlePlan:
+    return BundlePlan(
+        name="tiny",
+        method="random",
+        encoder=EncoderPart(encoder, PreprocessSpec(height=HEIGHT, width=WIDTH), D),
+        training=TrainingSpec(domain="simulated", description="none", datasets=("none",)),
+        licences={"weights": "none"},
+        chips=chips,
+        translator=TranslatorPart(
+            translator, 16, 8, 1, 1000, 1.0, coefficient_table(BridgeSchedule(), 3)
+        ),
+        fusion=FusionSpec(samples=2, alpha=0.1),
+        metrics=(METRIC,),
+        notes=("Fusion was not studied.",),
+    )
+
+
+@pytest.fixture(scope="module")
+def built(plan: BundlePlan, tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
+    return build_bundle(plan, tmp_path_factory.mktemp("built") / "bundle")
+
+
+def test_the_service_accepts_it(built: BuiltBundle) -> None:
+    embedder = load_embedder(built.bundle.path, "cpu", threads=1)
+    assert embedder.bundle_id == built.bundle.bundle_id
+    assert embedder.verify_golden() > 0.99999
+    assert set(built.parity) == {"encoder.onnx", "translator.onnx"}
+    assert all(parity.smallest_cosine > 0.99999 for parity in built.parity.values())
+
+
+def test_the_manifest_carries_the_plan(built: BuiltBundle, plan: BundlePlan) -> None:
+    manifest = open_bundle(built.bundle.path).manifest
+    assert manifest.preprocess == plan.encoder.preprocess
+    assert manifest.fusion == plan.fusion
+    assert manifest.metrics == (METRIC,)
+    assert manifest.training == plan.training
+    assert manifest.translator is not None
+    assert [step.t for step in manifest.translator.steps] == [999, 666, 333]
+    assert manifest.golden.modalities == ("optical", "optical", "sar", "sar")
+    assert manifest.golden.gsd_m == (0.75, 0.75, 1.0, 1.0)
+    assert manifest.created_at.tzinfo is not None
+
+
+def test_sar_embeddings_are_those_of_the_module(
+    built: BuiltBundle, plan: BundlePlan, chips: list[SampleChip]
+) -> None:
+    embedder = load_embedder(built.bundle.path, "cpu", threads=1)
+    sar = [chip.decode() for chip in chips if chip.modality is Modality.SAR]
+    inputs = [prepare(chip, plan.encoder.preprocess) for chip in sar]
+    with torch.inference_mode():
+        raw = plan.encoder.module(
+            torch.from_numpy(np.stack([item.pixels for item in inputs])),
+            torch.ones(len(inputs), dtype=torch.int64),
+            torch.from_numpy(np.stack([item.size_token for item in inputs])),
+        )
+    found = np.stack([embedded.vector for embedded in embedder.embed_many(sar)])
+    assert np.allclose(found, l2_normalise(raw.numpy()), atol=1e-5)
+
+
+def test_a_module_that_cannot_be_rounded_that_far_is_refused(
+    plan: BundlePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MIN_COSINE, "int8", 0.9999999)
+    rounded = replace(plan, encoder=replace(plan.encoder, precision="int8"), translator=None)
+    with pytest.raises(ToleranceError, match="smallest cosine"):
+        build_bundle(replace(rounded, fusion=FusionSpec()), tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_float16_weights_are_named_in_the_manifest(plan: BundlePlan, tmp_path: Path) -> None:
+    rounded = replace(
+        plan,
+        encoder=replace(plan.encoder, precision="float16"),
+        translator=None,
+        fusion=FusionSpec(),
+    )
+    built = build_bundle(rounded, tmp_path / "bundle")
+    assert built.bundle.manifest.encoder.graph.precision == "float16"
+    assert built.parity["encoder.onnx"].largest_difference > 0
+    load_embedder(built.bundle.path, "cpu", threads=1)
+
+
+def test_fusion_without_a_translator_is_refused(plan: BundlePlan, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="there is no translator"):
+        build_bundle(replace(plan, translator=None), tmp_path / "bundle")
+
+
+def test_golden_chips_are_two_of_each_sensor(chips: list[SampleChip]) -> None:
+    names = [chip.name for chip in golden_chips(chips)]
+    assert names == ["0000_RGB.tif", "0001_RGB.tif", "0000_SAR.tif", "0001_SAR.tif"]
+
+
+def test_without_calibration_nothing_is_claimed() -> None:
+    sure = Evidence(similarity=1.0, length_ratio=1.0, width_ratio=1.0, margin=1.0)
+    assert probability(sure, NO_CALIBRATION.match) == 0.5
+    assert NO_CALIBRATION.no_match_below <= 0.5 < NO_CALIBRATION.confident_from
+
+
+def test_the_card_tells_what_the_manifest_knows(built: BuiltBundle) -> None:
+    card = built.bundle.file("MODEL_CARD.md").read_text()
+    for fact in (
+        "# tiny",
+        "Domain: **simulated**",
+        "| test | S2O | mAP | 50.0 | 40.0 to 60.0 | - | - |",
+        "learnt from simulated ships alone",
+        "**not calibrated**",
+        "2 pseudo-SAR embeddings at weight 0.1",
+        "Fusion was not studied.",
+        "weights: none",
+    ):
+        assert fact in card

@@ -1,0 +1,148 @@
+"""`crossfix-export` as a person types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+import export.cli
+from export.cli import app
+from export.sample_chips import SampleChip
+from model_training.checkpoint import Checkpoint
+from model_training.encoder import ReferenceConfig, build_encoder
+from model_training.encoder.train_config import EncoderTrainConfig
+from service.contract.bundle import open_bundle
+
+CONFIG = {
+    "run": {"out": "runs/tiny", "steps": 3, "seed": 11},
+    "encoder": {
+        "kind": "reference",
+        "preprocess": {"height": 32, "width": 16},
+        "width": 16,
+        "depth": 1,
+        "heads": 2,
+    },
+    "data": {
+        "kind": "simulated",
+        "folder": "fleet",
+        "seed": 5,
+        "vessels": 40,
+        "validation_vessels": 8,
+    },
+    "objective": {"kind": "pairs"},
+}
+CALIBRATION = {
+    "match": {"bias": -1.0, "weights": {"similarity": 4.0}},
+    "verify": {"bias": -1.0, "weights": {"similarity": 4.0}},
+    "confident_from": 0.9,
+    "no_match_below": 0.1,
+    "fitted_on": "validation ships",
+}
+METRICS = [{"dataset": "test ships", "protocol": "S2O", "name": "mAP", "value": 12.5}]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained encoder as a run would leave it."""
+    torch.manual_seed(0)
+    config = EncoderTrainConfig.model_validate(CONFIG)
+    module = build_encoder(ReferenceConfig.model_validate(CONFIG["encoder"]))
+    weights = {f"encoder.{name}": value for name, value in module.state_dict().items()}
+    path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
+    Checkpoint(
+        config=config.model_dump(mode="json"),
+        data_digest="d" * 64,
+        commit="c" * 40,
+        step=3,
+        model=weights,
+        ema=weights,
+    ).save(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def given_chips(chips: list[SampleChip], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise instead of the simulator, which has tests of its own."""
+    monkeypatch.setattr(export.cli, "simulated_chips", lambda: chips)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_checkpoint_becomes_a_bundle_that_verifies(checkpoint: Path, tmp_path: Path) -> None:
+    calibration, metrics = tmp_path / "calibration.json", tmp_path / "metrics.json"
+    calibration.write_text(json.dumps(CALIBRATION))
+    metrics.write_text(json.dumps(METRICS))
+    out = tmp_path / "bundle"
+    made = run(
+        *("bundle", "--encoder", checkpoint, "--calibration", calibration, "--metrics", metrics),
+        *("--name", "tiny", "--note", "Made by a test.", "--out", out),
+    )
+    assert made.exit_code == 0, made.output
+    manifest = open_bundle(out).manifest
+    assert manifest.training.domain == "simulated"
+    assert manifest.training.datasets == ("simulated fleet, seed 5",)
+    assert manifest.training.data_digest == "d" * 64
+    assert manifest.training.seeds == (11,)
+    assert "40 simulated ships" in manifest.training.description
+    assert manifest.calibration.confident_from == 0.9
+    assert manifest.metrics[0].value == 12.5
+    assert "Made by a test." in (out / "MODEL_CARD.md").read_text()
+    assert f"bundle {open_bundle(out).bundle_id} stands in" in made.output
+
+    verified = run("verify", out, "--json")
+    assert verified.exit_code == 0, verified.output
+    facts = json.loads(verified.stdout)
+    assert facts["name"] == "tiny"
+    assert facts["calibrated"] is True
+    assert facts["embedding_width"] == 16
+    assert facts["smallest_golden_cosine"] > 0.9999
+
+    (out / "encoder.onnx").write_bytes(b"")
+    broken = run("verify", out)
+    assert broken.exit_code == 2
+    assert "encoder.onnx has 0 bytes" in broken.stderr
+
+
+def test_probabilities_are_calibrated_or_renounced_in_so_many_words(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bundle"
+    refused = run("bundle", "--encoder", checkpoint, "--out", out)
+    assert refused.exit_code == 2
+    assert "a bundle needs --calibration JSON" in refused.stderr
+    assert not out.exists()
+    made = run("bundle", "--encoder", checkpoint, "--uncalibrated", "--out", out)
+    assert made.exit_code == 0, made.output
+    assert "every probability is 0.5" in made.output
+    facts = json.loads(run("verify", out, "--json").stdout)
+    assert facts["calibrated"] is False
+    again = run("bundle", "--encoder", checkpoint, "--uncalibrated", "--out", out)
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+
+
+def test_what_cannot_be_used_is_named(checkpoint: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.json"
+    text.write_text('{"match": 3}')
+    out = ("--out", tmp_path / "bundle")
+    cases = {
+        "there is no checkpoint of an encoder at": (
+            *("bundle", "--encoder", tmp_path / "none.pt", "--uncalibrated"),
+        ),
+        "is not a checkpoint of an encoder": ("bundle", "--encoder", text, "--uncalibrated"),
+        "is not a checkpoint of a translator": (
+            *("bundle", "--encoder", checkpoint, "--translator", text, "--uncalibrated"),
+        ),
+        f"{text}: match": ("bundle", "--encoder", checkpoint, "--calibration", text),
+        "is not a PyTorch checkpoint": ("import-official", "--encoder", text),
+    }
+    for reason, arguments in cases.items():
+        result = run(*arguments, *out)
+        assert result.exit_code == 2, (reason, result.output)
+        assert reason in result.stderr
+        assert result.stderr.count("\n") == 1, result.stderr
+    assert not (tmp_path / "bundle").exists()

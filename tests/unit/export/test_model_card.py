@@ -1,0 +1,93 @@
+"""The card changes with the facts."""
+
+from dataclasses import replace
+
+import pytest
+
+from export.build_bundle import NO_CALIBRATION
+from export.model_card import CardFacts, model_card
+from export.to_onnx import encoder_graph_spec, translator_graph_spec
+from service.contract.manifest import (
+    BridgeStepSpec,
+    CalibrationSpec,
+    EncoderSpec,
+    FusionSpec,
+    LogisticSpec,
+    OpenSetPoint,
+    PreprocessSpec,
+    TrainingSpec,
+    TranslatorSpec,
+)
+
+TRANSLATOR = TranslatorSpec(
+    graph=translator_graph_spec("translator.onnx", 128, 32, 1),
+    height=128,
+    width=32,
+    channels=1,
+    steps=(BridgeStepSpec(t=999, a=1, b=0, c=0, s=0),),
+)
+CALIBRATED = CalibrationSpec(
+    match=LogisticSpec(bias=-1.0, weights={"similarity": 5.0}),
+    verify=LogisticSpec(bias=-1.0, weights={"similarity": 5.0}),
+    confident_from=0.9,
+    no_match_below=0.25,
+    fitted_on="validation ships",
+    operating_points=(
+        OpenSetPoint(
+            gallery_vessels=50,
+            false_identification_rate=0.01,
+            identification_rate=0.4,
+            identification_low=0.35,
+            identification_high=0.45,
+            threshold=0.8,
+        ),
+    ),
+)
+
+
+@pytest.fixture
+def facts() -> CardFacts:
+    return CardFacts(
+        name="card",
+        method="a method",
+        preprocess=PreprocessSpec(height=128, width=32, normalisation="per_chip"),
+        encoder=EncoderSpec(
+            graph=encoder_graph_spec("encoder.onnx", 128, 32, 64), embedding_width=64
+        ),
+        translator=None,
+        fusion=FusionSpec(),
+        calibration=NO_CALIBRATION,
+        training=TrainingSpec(domain="hoss", description="Taught.", datasets=("HOSS",), seeds=(3,)),
+        metrics=(),
+        licences={},
+    )
+
+
+def test_without_measurements_it_warns(facts: CardFacts) -> None:
+    card = model_card(facts)
+    assert "Nothing was measured for this bundle" in card
+    assert "Every probability is 0.5" in card
+    assert "Seeds: 3" in card
+    assert "No translator" in card
+    assert "128 x 32 pixels (rows x columns), normalised per chip" in card
+    assert "simulated ships alone" not in card
+    assert "## Remarks" not in card
+
+
+def test_a_calibration_is_stated_with_its_thresholds_and_rates(facts: CardFacts) -> None:
+    card = model_card(replace(facts, calibration=CALIBRATED))
+    assert "not calibrated" not in card
+    assert "Fitted on: validation ships" in card
+    assert "at least 0.900 is `confident`, below 0.250 the answer is `no_match`" in card
+    assert "| 50 | 1.0% | 40.0% | 35.0% to 45.0% |" in card
+
+
+def test_a_translator_that_is_not_fused_is_said_to_be_for_looking(facts: CardFacts) -> None:
+    idle = model_card(replace(facts, translator=TRANSLATOR))
+    assert "128 x 32 pixels in 1 steps" in idle
+    assert "not fused into embeddings" in idle
+    fused = model_card(
+        replace(facts, translator=TRANSLATOR, fusion=FusionSpec(samples=5, alpha=0.02))
+    )
+    assert "not fused into embeddings" not in fused
+    assert "mean of 5 pseudo-SAR embeddings at weight 0.02" in fused
