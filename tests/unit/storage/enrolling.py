@@ -1,0 +1,72 @@
+"""A process that enrols, extends and deletes vessels until it is killed, and says what is done."""
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from service.contract.decode import ChipLimits
+from service.identity.curate import Curation
+from service.identity.enrol import Enrolment, NewVessel
+from service.identity.observe import ChipUpload, Observer
+from service.identity.recovery import Recovery
+from service.storage.cache import MemoryCache
+from service.storage.chips import FolderChipStore
+from service.storage.gallery_edge import EdgeGallery, open_edge_gallery
+from tests.chips import optical_png
+from tests.fakes.embedder import WIDTH, FakeEmbedder
+
+AT_FIRST, ADDED = 2, 3
+
+
+@dataclass(frozen=True)
+class Home:
+    """The real use cases on the real stores of a folder; only the embedder is a fake."""
+
+    gallery: EdgeGallery
+    chips: FolderChipStore
+    recovery: Recovery
+    enrolment: Enrolment
+    curation: Curation
+
+
+def open_home(folder: Path) -> Home:
+    gallery = open_edge_gallery(folder / "gallery", FakeEmbedder.bundle_id, WIDTH)
+    chips = FolderChipStore(folder / "chips")
+    writing = threading.RLock()
+    observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
+    recovery = Recovery(gallery, chips, now, writing, grace=timedelta(0))
+    return Home(
+        gallery,
+        chips,
+        recovery,
+        Enrolment(gallery, chips, observer, recovery, now, writing),
+        Curation(gallery, recovery, now, writing),
+    )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def enrol_until_killed(folder: Path, done: Connection, first_seed: int) -> None:
+    """Send (vessel id, number of its sightings) after each use case that returned."""
+    home = open_home(folder)
+    home.recovery.run()
+    seed = first_seed
+
+    def some(count: int) -> list[ChipUpload]:
+        nonlocal seed
+        seed += count
+        return [ChipUpload(optical_png(seed - i, height=12, width=8)) for i in range(count)]
+
+    while True:
+        vessel = home.enrolment.enrol(NewVessel(name=f"Hull {seed}"), some(AT_FIRST)).vessel
+        done.send((vessel.id, AT_FIRST))
+        if seed % 2:
+            home.enrolment.add_chips(vessel.id, some(ADDED))
+            done.send((vessel.id, AT_FIRST + ADDED))
+        if seed % 3 == 0:
+            home.curation.delete(vessel.id)
+            done.send((vessel.id, 0))
