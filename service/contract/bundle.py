@@ -123,12 +123,17 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BundleError(f"bundle {path.parent} has no {MANIFEST_NAME}")
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except ValueError as error:
         raise BundleError(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise BundleError(f"{path} must hold a JSON object, got {type(document).__name__}")
     return document
+
+
+def _refuse_constant(name: str) -> None:
+    """JSON has no NaN and no infinity, though Python's reader takes them."""
+    raise ValueError(f"{name} is not a number")
 
 
 def _validate(document: Mapping[str, Any], path: Path) -> Manifest:

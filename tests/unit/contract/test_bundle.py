@@ -101,6 +101,10 @@ TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
         lambda b: (b.path / "manifest.json").write_text("[]"),
         "must hold a JSON object, got list",
     ),
+    "not a number": (
+        lambda b: edit(b, lambda d: d["calibration"]["match"].update(bias=float("nan"))),
+        "NaN is not a number",
+    ),
     "newer format": (
         lambda b: edit(b, lambda d: d.update(format_version=2)),
         "has format 2; this version reads format 1",
