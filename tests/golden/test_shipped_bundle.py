@@ -1,0 +1,57 @@
+"""The bundle in the repository is whole, reproduces its golden vectors, and fits in git."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.contract.bundle import Bundle, open_bundle
+from service.inference.embedder import Embedder, load_embedder
+
+SHIPPED = Path(__file__).parents[2] / "bundles/compact"
+MAX_MEGABYTES = 40
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return open_bundle(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return load_embedder(SHIPPED, "cpu", threads=1)
+
+
+def test_it_reproduces_its_golden_vectors(embedder: Embedder) -> None:
+    assert embedder.verify_golden() > 0.9999
+
+
+def test_the_golden_chips_are_told_apart(embedder: Embedder) -> None:
+    """A collapsed model would pass every comparison with itself."""
+    vectors = np.stack([e.vector for e in embedder.embed_many(embedder.golden_chips())])
+    cosines = vectors @ vectors.T
+    others = cosines[~np.eye(len(vectors), dtype=bool)]
+    assert len(vectors) >= 4
+    assert others.max() < 0.99
+
+
+def test_it_fits_in_git(bundle: Bundle) -> None:
+    size = sum(file.size_bytes for file in bundle.manifest.files.values())
+    assert size < MAX_MEGABYTES * 1e6
+
+
+def test_its_card_and_manifest_agree(bundle: Bundle) -> None:
+    card = bundle.file(bundle.manifest.model_card).read_text()
+    assert f"Domain: **{bundle.manifest.training.domain}**" in card
+    for metric in bundle.manifest.metrics:
+        assert (
+            f"| {metric.dataset} | {metric.protocol} | {metric.name} | {metric.value:.1f}" in card
+        )
+
+
+def test_it_tells_nothing_of_the_machine_that_made_it(bundle: Bundle) -> None:
+    for name in bundle.manifest.files:
+        data = bundle.file(name).read_bytes()
+        assert b"/home/" not in data
+        assert b"/tmp/" not in data
+        assert b".py\x00" not in data
