@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +14,13 @@ from rich.table import Table
 
 from model_training.ablation import AblationError, AblationRow
 from model_training.calibrate import CalibrationError
+from model_training.calibration_report import CalibrationReport
 from model_training.chip_table import ChipTable
-from model_training.data.hoss import DatasetError
+from model_training.data.hoss import DatasetError, HossDataset, LabelledChip
 from model_training.evaluate import Evaluation
 from model_training.models import ModelError, open_model
 from service.contract.errors import CrossfixError
+from service.contract.manifest import CalibrationSpec
 
 app = typer.Typer(
     help="Teach and measure the models behind Crossfix.",
@@ -104,6 +106,10 @@ def calibrate(
     bundle: Annotated[Path, typer.Option(help="Bundle whose embeddings are calibrated.")],
     data: Annotated[Path, typer.Option(help="Chips of validation ships, never trained on.")],
     out: Annotated[Path, typer.Option(help="Where to write the calibration (JSON).")],
+    held_out_of: Annotated[
+        Path | None,
+        typer.Option(help="Config of an encoder run on --data: use the ships that it held out."),
+    ] = None,
     test: Annotated[
         Path | None, typer.Option(help="Chips of other ships, to measure the result on.")
     ] = None,
@@ -126,44 +132,33 @@ def calibrate(
     from model_training.reliability import draw_diagram
 
     with _explained(ValueError):
-        table = _embed(all_chips(read_hoss(data)), bundle, threads)
+        dataset = read_hoss(data)
+        chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
+        table = _embed(chips, bundle, threads)
         across = calibration.require_trials(table, seed=seed)
         within = calibration.replay(table, calibration.WITHIN, seed=seed)
         spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed)
         measured = {"validation": calibration_report.measure(spec, across, seed)}
-        sets = {"validation": data}
+        names = {"validation": spec.fitted_on}
         if test is not None:
-            sets["test"] = test
+            names["test"] = test.resolve().name
             other = _embed(all_chips(read_hoss(test)), bundle, threads)
             trials = calibration.require_trials(other, seed=seed + 1)
             measured["test"] = calibration_report.measure(spec, trials, seed)
-    numbers = {name: calibration_report.as_json(value) for name, value in measured.items()}
+    numbers = {part: calibration_report.as_json(value) for part, value in measured.items()}
     _write_json(out, spec.model_dump(mode="json"))
     if report is not None:
         _write_json(report, numbers)
     if metrics is not None:
-        rows = [
-            metric
-            for name, value in measured.items()
-            for metric in calibration_report.as_metrics(value, sets[name].resolve().name)
-        ]
-        _write_json(metrics, [metric.model_dump(mode="json") for metric in rows])
+        parts = [calibration_report.as_metrics(measured[part], names[part]) for part in names]
+        _write_json(metrics, [m.model_dump(mode="json") for part in parts for m in part])
     if diagram is not None:
-        draw_diagram({name: value.first_candidate for name, value in measured.items()}, diagram)
+        draw_diagram({part: value.first_candidate for part, value in measured.items()}, diagram)
     if as_json:
         print(json.dumps({"calibration": spec.model_dump(mode="json"), **numbers}, indent=2))
-        return
-    for name, value in measured.items():
-        print(f"{name}: {value.ships} ships, {value.searches} searches")
-        for label, part in (
-            ("first candidate", value.first_candidate),
-            ("all candidates", value.candidates),
-            ("pairs", value.pairs),
-        ):
-            low, high = part.ece.ends
-            print(f"  ECE {label}: {part.ece.value:.3f} [{low:.3f}, {high:.3f}]")
-    print(f"confident from {spec.confident_from:.3f}, no match below {spec.no_match_below:.3f}")
-    print(f"wrote {out}")
+    else:
+        _print_calibration(spec, measured)
+        print(f"wrote {out}")
 
 
 @app.command()
@@ -187,6 +182,26 @@ def ablation(
         _print_table(_ablation_table(rows))
 
 
+def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
+    """The training chips of the ships that an encoder run on this data set held out.
+
+    Raises:
+        CalibrationError: the config cannot be read or is of a run on other data.
+    """
+    from model_training.data.hoss import held_out_vessels
+    from model_training.encoder.train_config import EncoderTrainConfig, HossData
+    from model_training.run import ConfigError, load_config
+
+    try:
+        data = load_config(config, EncoderTrainConfig).data
+    except ConfigError as error:
+        raise CalibrationError(str(error)) from error
+    if not isinstance(data, HossData) or data.folder.resolve() != dataset.root.resolve():
+        raise CalibrationError(f"{config} is not the config of an encoder run on {dataset.root}")
+    held = held_out_vessels(dataset.train, data.validation_share, data.split_seed)
+    return tuple(chip for chip in dataset.train if chip.vessel_id in held)
+
+
 def _one_model(bundle: Path | None, checkpoint: Path | None) -> Path:
     """The model that was named.
 
@@ -198,7 +213,7 @@ def _one_model(bundle: Path | None, checkpoint: Path | None) -> Path:
     return bundle or checkpoint or Path()
 
 
-def _embed(chips: Any, model: Path, threads: int) -> ChipTable:
+def _embed(chips: Sequence[LabelledChip], model: Path, threads: int) -> ChipTable:
     from model_training.chip_table import embed_chips
 
     unique = len({chip.path for chip in chips})
@@ -251,6 +266,26 @@ def _evaluation_table(result: Evaluation, data: Path) -> Table:
             table.add_row(protocol, name, *estimates, str(part.queries), str(part.gallery))
         table.add_section()
     return table
+
+
+def _print_calibration(spec: CalibrationSpec, measured: dict[str, CalibrationReport]) -> None:
+    for part, value in measured.items():
+        print(f"{part}: {value.ships} ships, {value.searches} searches")
+        for label, reliability in (
+            ("first candidate", value.first_candidate),
+            ("all candidates", value.candidates),
+            ("pairs", value.pairs),
+        ):
+            low, high = reliability.ece.ends
+            print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
+        for (size, rate), point in value.open_set.items():
+            low, high = point.identification.ends
+            print(
+                f"  {size} vessels, {rate:.0%} false identification intended, "
+                f"{point.false_identification:.1%} found: identification "
+                f"{point.identification.value:.1%} [{low:.1%}, {high:.1%}]"
+            )
+    print(f"confident from {spec.confident_from:.3f}, no match below {spec.no_match_below:.3f}")
 
 
 def _ablation_table(rows: list[AblationRow]) -> Table:

@@ -2,11 +2,18 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from model_training import cli
 from model_training.chip_table import Embeddings
-from service.contract.manifest import CalibrationSpec, Metric
+from model_training.data.hoss import held_out_vessels, read_hoss
+from model_training.encoder.stores import open_stores
+from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.run import load_config
+from service.contract.manifest import CalibrationSpec, Metric, PreprocessSpec
+
+SENSORS = ("RGB", "SAR")
 
 
 def run(*arguments):
@@ -101,6 +108,58 @@ def test_calibrate_writes_what_a_bundle_takes(models, fleet, tmp_path):
     assert all(0 <= metric.value <= 1 for metric in metrics)
     assert diagram.read_bytes().startswith(b"\x89PNG")
     assert "ECE first candidate" in result.stdout
+
+
+@pytest.fixture
+def hoss_run(tmp_path, write_chips):
+    """40 training ships, and the config of a run that holds 24 of them out."""
+    root = tmp_path / "hoss"
+    write_chips(
+        root / "bounding_box_train", *(f"{i:04d}_a_{s}.tif" for i in range(40) for s in SENSORS)
+    )
+    config = {
+        "run": {"out": str(tmp_path / "run"), "steps": 1},
+        "encoder": {"kind": "compact"},
+        "data": {
+            "kind": "hoss",
+            "folder": str(root),
+            "cache": str(tmp_path / "cache"),
+            "validation_share": 0.6,
+            "split_seed": 5,
+        },
+        "objective": {"kind": "pairs"},
+    }
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
+    return root, tmp_path / "run.yaml"
+
+
+def test_calibrate_takes_the_ships_that_a_run_held_out(models, hoss_run, tmp_path):
+    root, config = hoss_run
+    out, report = tmp_path / "c.json", tmp_path / "r.json"
+    result = run(
+        *("calibrate", "--bundle", models, "--data", root, "--held-out-of", config),
+        *("--out", out, "--report", report),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(report.read_text())["validation"]["ships"] == 24
+
+
+def test_held_out_ships_are_those_that_training_validates_on(hoss_run):
+    root, config = hoss_run
+    data = load_config(config, EncoderTrainConfig).data
+    stores = open_stores(data, PreprocessSpec(height=16, width=8))
+    held = held_out_vessels(read_hoss(root).train, data.validation_share, data.split_seed)
+    assert held == set(stores.validation.vessels)
+    assert not held & set(stores.train.vessels)
+
+
+def test_calibrate_refuses_the_config_of_other_data(models, hoss_run, fleet, tmp_path):
+    result = run(
+        *("calibrate", "--bundle", models, "--data", fleet, "--held-out-of", hoss_run[1]),
+        *("--out", tmp_path / "c.json"),
+    )
+    assert result.exit_code == 2
+    assert "not the config of an encoder run on" in result.stderr
 
 
 def test_calibrate_needs_ships_enough(models, tmp_path, write_chips):
