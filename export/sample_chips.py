@@ -7,8 +7,13 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_training.simulator import SimulatorConfig, render_view
+from model_training.simulator.vessel import sample_vessel
 from service.contract.chip import DEFAULT_GSD_M, Chip, Modality
 from service.contract.decode import decode_chip
+
+FLEET_SEED = 90210  # no training fleet uses it
+SISTER_BLOCK = 4  # the simulator makes sisters among vessels of one block
 
 _SUFFIX = {Modality.OPTICAL: "RGB", Modality.SAR: "SAR"}
 
@@ -27,19 +32,30 @@ class SampleChip:
         return decode_chip(self.data, modality=self.modality, gsd_m=self.gsd_m)
 
 
-def sample_chip(number: int, modality: Modality, pixels: NDArray[Any]) -> SampleChip:
+def sample_chip(
+    number: int, modality: Modality, pixels: NDArray[Any], gsd_m: float | None = None
+) -> SampleChip:
     """Write pixels as a deflated TIFF.
 
     Args:
         number: tells the chips of a set apart.
-        modality: decides suffix and sampling distance.
-        pixels: optical uint8 `[H, W, 3]` at 0.75 m, or SAR amplitude float32 `[H, W]` at 1 m.
+        modality: decides the suffix.
+        pixels: optical uint8 `[H, W, 3]`, or SAR amplitude float32 `[H, W]`.
+        gsd_m: metres per pixel; None takes the modality's default.
     """
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="TIFF", compression="tiff_deflate")
     name = f"{number:04d}_{_SUFFIX[modality]}.tif"
-    return SampleChip(name, modality, DEFAULT_GSD_M[modality], stream.getvalue())
+    return SampleChip(name, modality, gsd_m or DEFAULT_GSD_M[modality], stream.getvalue())
 
 
-def simulated_chips() -> list[SampleChip]:
-    raise NotImplementedError
+def simulated_chips(vessels: int = 4, seed: int = FLEET_SEED) -> list[SampleChip]:
+    """One optical and one SAR chip of each of some ships that are no sisters."""
+    config = SimulatorConfig()
+    chips = []
+    for number in range(vessels):
+        vessel = sample_vessel(number * SISTER_BLOCK, seed, config)
+        for modality in Modality:
+            view = render_view(vessel, modality.value, number, config)
+            chips.append(sample_chip(number, modality, view.pixels, view.gsd_m))
+    return chips
