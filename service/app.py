@@ -35,7 +35,6 @@ from service.settings import Settings
 from service.storage.cache import MemoryCache, RedisCache
 from service.storage.chips import FolderChipStore
 from service.storage.gallery_edge import open_edge_gallery
-from service.storage.gallery_server import open_server_gallery
 from service.telemetry import Telemetry
 
 log = logging.getLogger("crossfix")
@@ -123,6 +122,9 @@ def _open_gallery(settings: Settings, embedder: Embedder) -> Gallery:
     if settings.qdrant_url is None:
         folder = settings.data_dir / "gallery"
         return open_edge_gallery(folder, embedder.bundle_id, embedder.width)
+    # Importing the client takes longer than all else; only this shape needs it.
+    from service.storage.gallery_server import open_server_gallery
+
     key = settings.qdrant_api_key
     return open_server_gallery(
         settings.qdrant_url,

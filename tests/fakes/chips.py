@@ -8,22 +8,22 @@ from service.identity.errors import NotFoundError
 
 class FakeChipStore:
     def __init__(self) -> None:
-        self._chips: dict[str, bytes] = {}
+        self.kept: dict[str, bytes] = {}
 
     def put(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
-        self._chips[digest] = data
+        self.kept[digest] = data
         return digest
 
     def get(self, sha256: str) -> bytes:
         self._check(sha256)
-        if sha256 not in self._chips:
+        if sha256 not in self.kept:
             raise NotFoundError(f"no chip {sha256}")
-        return self._chips[sha256]
+        return self.kept[sha256]
 
     def delete(self, sha256: str) -> None:
         self._check(sha256)
-        self._chips.pop(sha256, None)
+        self.kept.pop(sha256, None)
 
     def ping(self) -> None:
         return
