@@ -1,0 +1,59 @@
+import io
+import json
+
+import pytest
+from fastapi import UploadFile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.uploads import parse_uploads, parse_vessel
+from service.contract.chip import Modality
+from service.identity.errors import InvalidRequestError
+
+
+def files(*names: str) -> list[UploadFile]:
+    return [UploadFile(io.BytesIO(name.encode()), filename=name) for name in names]
+
+
+def test_metadata_by_order() -> None:
+    text = json.dumps([{"modality": "sar"}, {"gsd_m": 0.5}])
+    a, b = parse_uploads(files("a", "b"), text, limit=5)
+    assert (a.data, a.metadata.modality) == (b"a", Modality.SAR)
+    assert (b.data, b.metadata.gsd_m) == (b"b", 0.5)
+
+
+def test_metadata_by_file_name() -> None:
+    a, b = parse_uploads(files("a", "b"), json.dumps({"b": {"sensor": "S-1"}}), limit=5)
+    assert a.metadata.sensor is None
+    assert b.metadata.sensor == "S-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "mention"),
+    [
+        ("[{}]", "1 entries for 2 chips"),
+        ('{"c": {}}', "no chip is named 'c'"),
+        ("[{}, {", "not JSON"),
+        ('"a"', "list"),
+        ('[{}, {"gsd": 1}]', "gsd"),
+        ('[{}, {"lat": 1}]', "lon"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_metadata_that_does_not_fit_is_refused(text: str, mention: str) -> None:
+    with pytest.raises(InvalidRequestError, match=mention):
+        parse_uploads(files("a", "b"), text, limit=5)
+
+
+def test_too_many_chips_are_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="at most 1"):
+        parse_uploads(files("a", "b"), None, limit=1)
+
+
+@given(st.text() | st.builds(json.dumps, st.recursive(st.none() | st.text(), st.lists)))
+def test_any_text_is_a_vessel_or_an_invalid_request(text: str) -> None:
+    try:
+        vessel = parse_vessel(text)
+    except InvalidRequestError:
+        return
+    assert vessel.model_fields_set <= set(json.loads(text))
