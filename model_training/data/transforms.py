@@ -122,11 +122,10 @@ def augmented_sample(
     left, right = generator.normal(0, geometry.crop_across, 2) * width
     box = (left, top, max(width - right, left + 2), max(height - bottom, top + 2))
     resized = _resize(picture, box, spec)
-    unit = resized.astype(np.float32) / np.float32(255)
-    vary = _vary_sar if modality is Modality.SAR else _vary_optical
-    strength = config.appearance.sar if modality is Modality.SAR else config.appearance.optical
-    if strength:
-        unit = vary(unit, generator, strength)
+    if modality is Modality.SAR:
+        unit = _vary_sar(resized, generator, config.appearance.sar)
+    else:
+        unit = _vary_optical(resized, generator, config.appearance.optical)
     if generator.random() < config.appearance.erase:
         unit = _erase(unit, generator)
     final = np.asarray(np.clip(unit, 0, 1) * 255 + 0.5, np.uint8)
@@ -155,38 +154,50 @@ def _resize(
     return np.asarray(resized)
 
 
-def _vary_optical(
-    unit: FloatPicture, generator: np.random.Generator, strength: float
+def _tone(
+    channel: NDArray[np.uint8], generator: np.random.Generator, gain_sd: float, gamma_sd: float
 ) -> FloatPicture:
-    """Colour cast, saturation, gamma, haze, blur, noise."""
-    gains = np.exp(generator.normal(0, 0.15 * strength, 3)).astype(np.float32)
-    unit = unit * gains
-    grey = unit.mean(axis=2, keepdims=True)
-    saturation = np.float32(np.clip(generator.normal(0.9, 0.35 * strength), 0, 1.6))
-    unit = grey + saturation * (unit - grey)
-    unit = np.clip(unit, 0, 1) ** np.float32(np.exp(generator.normal(0, 0.3 * strength)))
+    """Gain and gamma by table: uint8 -> float32 in 0..1, of the same shape."""
+    gain, gamma = np.exp(generator.normal(0, (gain_sd, gamma_sd)))
+    table = np.clip(np.arange(256) / 255 * gain, 0, 1) ** gamma
+    return np.asarray(table.astype(np.float32)[channel])
+
+
+def _vary_optical(
+    resized: Picture, generator: np.random.Generator, strength: float
+) -> FloatPicture:
+    """Exposure, colour cast, saturation, haze, blur, noise: uint8 -> float32 in about 0..1."""
+    if not strength:
+        return resized.astype(np.float32) / np.float32(255)
+    unit = _tone(resized, generator, 0.2 * strength, 0.3 * strength)
+    cast = np.diag(np.exp(generator.normal(0, 0.15 * strength, 3)))
+    saturation = np.clip(generator.normal(0.9, 0.35 * strength), 0, 1.6)
+    mixing = cast @ (saturation * np.eye(3) + (1 - saturation) / 3)
+    unit = unit @ mixing.astype(np.float32)
     if generator.random() < 0.3:
         haze = np.float32(generator.uniform(0, 0.6) * min(strength, 1.5))
         unit = unit * (1 - haze) + haze * np.float32(generator.uniform(0.4, 0.9))
     unit = _blur(unit, generator, strength)
-    noise = generator.standard_normal(unit.shape, np.float32)
-    return unit + noise * np.float32(abs(generator.normal(0, 0.03 * strength)))
+    if generator.random() < 0.5:
+        noise = generator.standard_normal(unit.shape, np.float32)
+        unit = unit + noise * np.float32(abs(generator.normal(0, 0.04 * strength)))
+    return unit
 
 
-def _vary_sar(unit: FloatPicture, generator: np.random.Generator, strength: float) -> FloatPicture:
-    """Compression, another brightest scatterer, noise floor, speckle, smear, blur."""
-    grey = unit[:, :, 0]
-    grey = np.clip(grey * np.float32(np.exp(generator.normal(0, 0.3 * strength))), 0, 1)
-    grey = grey ** np.float32(np.exp(generator.normal(0, 0.3 * strength)))
+def _vary_sar(resized: Picture, generator: np.random.Generator, strength: float) -> FloatPicture:
+    """Another brightest scatterer, compression, speckle, smear, blur, noise floor."""
+    if not strength:
+        return resized.astype(np.float32) / np.float32(255)
+    grey = _tone(resized[:, :, 0], generator, 0.3 * strength, 0.3 * strength)
     if generator.random() < 0.4:
-        looks = generator.uniform(2, 12)
-        speckle = generator.standard_gamma(looks, grey.shape) / looks
-        grey = grey * np.sqrt(speckle, dtype=np.float32, casting="unsafe")
+        looks = np.float32(generator.uniform(2, 12))
+        speckle = generator.standard_gamma(looks, grey.shape, np.float32) / looks
+        grey = grey * np.sqrt(speckle)
     if generator.random() < 0.25 * strength:
         grey = _smear(grey, generator)
     grey = _blur(grey[:, :, None], generator, strength)[:, :, 0]
     floor = np.float32(generator.uniform(0, 0.15) * min(strength, 2.0))
-    grey = np.clip((grey - floor) / (1 - floor), 0, 1)
+    grey = (grey - floor) / (1 - floor)
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 

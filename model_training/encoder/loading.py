@@ -12,6 +12,7 @@ from model_training.encoder.config import EncoderConfig
 from model_training.encoder.train_config import EncoderTrainConfig
 
 _PREFIX = "encoder."
+_SIZE_EMBEDDING = "size_embed."
 
 
 class EncoderLoadError(Exception):
@@ -54,15 +55,19 @@ def load_encoder(path: Path) -> LoadedEncoder:
 def load_encoder_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Take a checkpoint's averaged encoder weights into the encoder of a fresh training model.
 
+    A size embedding stays fresh where the checkpoint has none: TransOSS is pretrained without it.
+
     Raises:
         EncoderLoadError: the encoders differ; names the first parameters that do not fit.
     """
+    stored = _encoder_state(checkpoint)
     own = {
         name.removeprefix(_PREFIX): value
         for name, value in model.state_dict().items()
         if name.startswith(_PREFIX)
     }
-    stored = _encoder_state(checkpoint)
+    if not any(name.startswith(_SIZE_EMBEDDING) for name in stored):
+        own = {name: value for name, value in own.items() if not name.startswith(_SIZE_EMBEDDING)}
     wrong = sorted(
         name
         for name in own.keys() | stored.keys()

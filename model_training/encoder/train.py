@@ -39,17 +39,17 @@ class TrainedModel(nn.Module):
     Args:
         config: decides the encoder and which heads there are.
         identities: classes of the classifier behind the BN neck.
-        layout: channels and positions of the deck layout, where the data have it.
+        layouts: the fleet's deck layouts `[vessels, channels, positions]`, where the data have it.
     """
 
     def __init__(
-        self, config: EncoderTrainConfig, identities: int, layout: tuple[int, int] | None
+        self, config: EncoderTrainConfig, identities: int, layouts: NDArray[np.float16] | None
     ) -> None:
         super().__init__()
         self.encoder = build_encoder(config.encoder)
         objective = config.objective
         self.neck: nn.Module | None = None
-        self.layout_head: nn.Module | None = None
+        self.layout_head: LayoutHead | None = None
         if isinstance(objective, IdentityObjective):
             width = config.encoder.embedding_width
             neck = nn.BatchNorm1d(width)
@@ -59,12 +59,17 @@ class TrainedModel(nn.Module):
             self.neck = nn.Sequential(neck, classifier)
         else:
             self.log_scale = nn.Parameter(torch.tensor(objective.initial_logit_scale).log())
-            if objective.layout and layout is not None:
-                columns = self.encoder.grid[1]
-                self.layout_head = LayoutHead(config.encoder.width, columns, *layout)
+            if objective.layout and layouts is not None:
+                self.layout_head = LayoutHead(config.encoder.width, self.encoder.grid[1], layouts)
 
-    def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> dict[str, Tensor]:
-        """`embedding` `[N, D]`, and what the objective needs of `logits`, `layout`, `grid`."""
+    def forward(
+        self, pixels: Tensor, modality: Tensor, size: Tensor, layout: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What the objective needs.
+
+        `embedding` `[N, D]`, `grid` `[N, C, h, w]`, and where the heads exist `logits`,
+        `log_scale`, and `layout` with `layout_target`, both standardised.
+        """
         tokens = self.encoder.tokens(pixels, modality, size)
         if isinstance(self.encoder, CompactEncoder):
             embedding = self.encoder.embed_tokens(tokens, modality, size)
@@ -75,23 +80,39 @@ class TrainedModel(nn.Module):
             outputs["logits"] = self.neck(embedding)
         else:
             outputs["log_scale"] = self.log_scale
-        if self.layout_head is not None:
+        if self.layout_head is not None and layout is not None:
             outputs["layout"] = self.layout_head(outputs["grid"])
+            outputs["layout_target"] = self.layout_head.target(layout)
         return outputs
 
 
 class LayoutHead(nn.Module):
     """Token grid `[N, D, h, w]` -> deck layout `[N, channels, positions]`, from each row alone.
 
-    `FINE` values per row and channel are predicted and stretched to the positions.
+    `FINE` values per row and channel are predicted and stretched to the positions. Channels are
+    predicted in units of their spread over the fleet, so that none outweighs the others.
+
+    Args:
+        width: D.
+        columns: w.
+        layouts: `[vessels, channels, positions]`, the fleet's.
     """
 
     FINE = 4
 
-    def __init__(self, width: int, columns: int, channels: int, positions: int) -> None:
+    def __init__(self, width: int, columns: int, layouts: NDArray[np.float16]) -> None:
         super().__init__()
-        self.channels, self.positions = channels, positions
-        self.predict = nn.Conv1d(width * columns, channels * self.FINE, 1)
+        self.channels, self.positions = layouts.shape[1:]
+        self.predict = nn.Conv1d(width * columns, self.channels * self.FINE, 1)
+        fleet = layouts.astype(np.float32)
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.from_numpy(fleet.mean((0, 2), keepdims=True)))
+        self.register_buffer("spread", torch.from_numpy(fleet.std((0, 2), keepdims=True) + 0.01))
+
+    def target(self, layout: Tensor) -> Tensor:
+        """A layout in the units of the prediction."""
+        return (layout - self.mean) / self.spread
 
     def forward(self, grid: Tensor) -> Tensor:
         rows = grid.permute(0, 1, 3, 2).flatten(1, 2)
@@ -107,11 +128,8 @@ class EncoderTask:
         self.config, self.stores = config, stores
         self.data_digest = stores.digest
         torch.manual_seed(step_seed(config.run.seed, -1))
-        layouts = stores.train.layouts
         self.model: nn.Module = TrainedModel(
-            config,
-            identities=len(stores.train.vessels),
-            layout=None if layouts is None else (layouts.shape[1], layouts.shape[2]),
+            config, len(stores.train.vessels), stores.train.layouts
         )
         if config.initial is not None:
             load_encoder_weights(self.model, Checkpoint.load(config.initial))
@@ -153,9 +171,9 @@ class EncoderTask:
         pixels = batch.pixels
         if self.config.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        outputs = model(pixels, batch.modality, batch.size)
+        outputs = model(pixels, batch.modality, batch.size, batch.layout)
         if isinstance(self.config.objective, PairObjective):
-            return pair_objective(outputs, batch, self.config.objective)
+            return pair_objective(outputs, self.config.objective)
         return identity_objective(outputs, batch, self.config.objective)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -166,17 +184,15 @@ class EncoderTask:
         return cross_modal_scores(self.stores.validation, vectors)
 
 
-def pair_objective(
-    outputs: dict[str, Tensor], batch: Batch, objective: PairObjective
-) -> dict[str, Tensor]:
+def pair_objective(outputs: dict[str, Tensor], objective: PairObjective) -> dict[str, Tensor]:
     """InfoNCE between the two halves of the batch, plus the weighted layout loss."""
     embedding = outputs["embedding"]
     optical, sar = embedding.chunk(2)
     scale = outputs["log_scale"].exp().clamp(max=objective.max_logit_scale)
     contrast = pair_infonce(optical, sar, scale)
     parts = {"loss": contrast, "infonce": contrast, "logit_scale": scale}
-    if objective.layout and batch.layout is not None:
-        parts["layout"] = layout_regression(outputs["layout"], batch.layout)
+    if "layout" in outputs:
+        parts["layout"] = layout_regression(outputs["layout"], outputs["layout_target"])
         parts["loss"] = contrast + objective.layout * parts["layout"]
     return parts
 

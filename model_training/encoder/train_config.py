@@ -5,25 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from model_training.data.simulated import FleetConfig
 from model_training.data.transforms import AugmentConfig
 from model_training.encoder.config import EncoderConfig
 from model_training.run import OptimiserConfig, RunConfig, TypedConfig
 
 
-class SimulatedData(TypedConfig):
-    """A simulated fleet, rendered once into `folder` from its seed.
-
-    Validation ships are of the same fleet, after the training ships, never trained on.
-    """
+class SimulatedData(FleetConfig):
+    """A simulated fleet, rendered on first use."""
 
     kind: Literal["simulated"]
-    folder: Path
-    seed: int = Field(ge=0)
-    vessels: int = Field(ge=2)
-    validation_vessels: int = Field(400, ge=2)
-    optical_views: int = Field(2, ge=1)
-    sar_views: int = Field(3, ge=1)
-    processes: int | None = Field(None, ge=1)
 
 
 class HossData(TypedConfig):

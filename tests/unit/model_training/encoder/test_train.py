@@ -155,6 +155,13 @@ def test_pretraining_gives_the_next_run_its_encoder(tmp_path: Path, stores: Stor
     for name, value in encoder.state_dict().items():
         assert torch.equal(value, trained.ema[f"encoder.{name}"]), name
 
+    sizeless = config(tmp_path / "sizeless", {**REFERENCE, "size_token": False}, PAIRS)
+    trained = fit(EncoderTask(sizeless, stores), sizeless.run, sizeless.optimiser, sizeless)
+    started = second.model_copy(update={"initial": tmp_path / "sizeless" / "checkpoint.pt"})
+    state = EncoderTask(started, stores).model.state_dict()
+    assert torch.equal(state["encoder.pos_embed"], trained.ema["encoder.pos_embed"])
+    assert "encoder.size_embed.weight" in state
+
     other = config(tmp_path / "other", COMPACT, PAIRS).model_copy(update={"initial": path})
     with pytest.raises(EncoderLoadError, match="another one"):
         EncoderTask(other, stores)

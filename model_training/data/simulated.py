@@ -1,0 +1,118 @@
+"""A simulated fleet as a chip store: rendered once, shard by shard, from its seed."""
+
+import json
+import multiprocessing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from tqdm import tqdm
+
+from model_training.data.cache import (
+    PictureStore,
+    StoredChip,
+    StoreError,
+    shard_numbers,
+    write_shard,
+)
+from model_training.run import TypedConfig
+from model_training.simulator import SimulatorConfig, VesselModel, View, render_view
+from model_training.simulator.vessel import sample_vessel
+from service.contract.chip import Modality
+from service.contract.manifest import PreprocessSpec
+from service.contract.preprocess import denoise_sar
+
+SHARD_VESSELS = 100
+
+
+class FleetConfig(TypedConfig):
+    """Which ships, and how many views of each.
+
+    Training ships are 0 … vessels-1, validation ships follow them, both in whole shards.
+    `simulator` overrides settings of `SimulatorConfig`; `processes` is how many render at once
+    (by default one per core).
+    """
+
+    folder: Path
+    seed: int = Field(ge=0)
+    vessels: int = Field(ge=SHARD_VESSELS, multiple_of=SHARD_VESSELS)
+    validation_vessels: int = Field(300, ge=SHARD_VESSELS, multiple_of=SHARD_VESSELS)
+    optical_views: int = Field(2, ge=1)
+    sar_views: int = Field(2, ge=1)
+    simulator: dict[str, Any] = Field(default_factory=dict)
+    processes: int | None = Field(None, ge=1)
+
+
+def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStore, PictureStore]:
+    """Render the shards that are missing, and open training and validation ships.
+
+    Training chips are turned so that the bow points down, and layouts begin at the stern: which
+    way a ship lies is then augmentation's to choose. Validation chips stay as they were rendered.
+
+    Raises:
+        StoreError: the folder holds a fleet of other settings.
+        ValueError: `simulator` names a setting that does not exist.
+    """
+    training = fleet.vessels // SHARD_VESSELS
+    total = training + fleet.validation_vessels // SHARD_VESSELS
+    _claim(fleet, spec)
+    missing = sorted(set(range(total)) - set(shard_numbers(fleet.folder)))
+    if missing:
+        render = partial(_render_shard, fleet, spec.denoise_percentile)
+        with multiprocessing.get_context("spawn").Pool(fleet.processes) as pool:
+            done = pool.imap_unordered(render, missing)
+            for _ in tqdm(done, total=len(missing), desc="simulate", unit="shard"):
+                pass  # the shards are on disk
+    return (
+        PictureStore(fleet.folder, range(training)),
+        PictureStore(fleet.folder, range(training, total)),
+    )
+
+
+def _claim(fleet: FleetConfig, spec: PreprocessSpec) -> None:
+    """Say in the folder what it holds, or refuse a folder that holds something else."""
+    described = fleet.model_dump(mode="json", exclude={"folder", "processes"})
+    described["simulator"] = SimulatorConfig.from_dict(fleet.simulator).to_dict()
+    described["denoise_percentile"] = spec.denoise_percentile
+    text = json.dumps(described, sort_keys=True, indent=1)
+    path = fleet.folder / "fleet.json"
+    if not path.exists():
+        fleet.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    elif path.read_text() != text:
+        raise StoreError(
+            f"{fleet.folder} holds a fleet of other settings (see its fleet.json); "
+            "choose another folder or remove it"
+        )
+
+
+def _render_shard(fleet: FleetConfig, percentile: float, number: int) -> None:
+    """All views of a shard's ships, written to the store."""
+    config = SimulatorConfig.from_dict(fleet.simulator)
+    upright = number < fleet.vessels // SHARD_VESSELS
+    chips, layouts = [], []
+    for index in range(number * SHARD_VESSELS, (number + 1) * SHARD_VESSELS):
+        vessel = sample_vessel(index, fleet.seed, config)
+        views = _views(vessel, fleet, config)
+        chips += [_stored(view, index, percentile, upright) for view in views]
+        layout = views[0].layout[::-1] if views[0].bow_up else views[0].layout
+        layouts.append(layout.T)
+    write_shard(fleet.folder, number, chips, np.stack(layouts).astype(np.float16))
+
+
+def _views(vessel: VesselModel, fleet: FleetConfig, config: SimulatorConfig) -> list[View]:
+    optical = [render_view(vessel, "optical", view, config) for view in range(fleet.optical_views)]
+    return optical + [render_view(vessel, "sar", view, config) for view in range(fleet.sar_views)]
+
+
+def _stored(view: View, vessel: int, percentile: float, bow_down: bool) -> StoredChip:
+    modality = Modality(view.modality)
+    pixels = view.pixels[::-1, ::-1] if view.bow_up and bow_down else view.pixels
+    if modality is Modality.SAR:
+        grey = denoise_sar(pixels.astype(np.float32), percentile)
+        picture = np.repeat(grey[:, :, None], 3, axis=2)
+    else:
+        picture = np.asarray(pixels, np.uint8)
+    return StoredChip(picture, modality, view.gsd_m, vessel)

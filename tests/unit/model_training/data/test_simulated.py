@@ -1,0 +1,89 @@
+"""The simulated fleet as a store: deterministic, resumable, canonical for training."""
+
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_training.data import simulated
+from model_training.data.cache import PictureStore, StoreError, shard_numbers
+from model_training.data.simulated import FleetConfig, prepare_fleet
+from model_training.simulator import SimulatorConfig, render_view
+from model_training.simulator.vessel import sample_vessel
+from service.contract.chip import Chip, Modality
+from service.contract.manifest import PreprocessSpec
+from service.contract.preprocess import to_picture
+
+SPEC = PreprocessSpec()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetConfig:
+    """Shards of three ships, rendered in this process."""
+    monkeypatch.setattr(simulated, "SHARD_VESSELS", 3)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: InProcess)
+    return FleetConfig.model_construct(
+        folder=tmp_path / "fleet",
+        seed=5,
+        vessels=6,
+        validation_vessels=3,
+        optical_views=1,
+        sar_views=1,
+        simulator={"bow_flip_probability": 0.5},
+        processes=None,
+    )
+
+
+class InProcess:
+    """Stands in for a pool, so that the patched shard size holds."""
+
+    def __init__(self, processes: int | None) -> None: ...
+
+    Pool = classmethod(lambda cls, processes: cls(processes))
+
+    def __enter__(self) -> "InProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    imap_unordered = staticmethod(map)
+
+
+def test_chips_are_the_simulators_as_serving_would_prepare_them(fleet: FleetConfig) -> None:
+    train, validation = prepare_fleet(fleet, SPEC)
+    assert (len(train), len(validation)) == (12, 6)
+    assert not set(train.vessels) & set(validation.vessels)
+    assert train.layouts is not None
+    config = SimulatorConfig.from_dict(fleet.simulator)
+    for store, canonical in ((train, True), (validation, False)):
+        for row in range(len(store)):
+            modality = store.modality(row)
+            vessel = int(store.chips["vessel"][row])
+            view = render_view(sample_vessel(vessel, 5, config), modality.value, 0, config)
+            chip = Chip(view.pixels, modality, view.gsd_m, "parameter", "", "0" * 64)
+            expected = to_picture(chip, SPEC)
+            if canonical and view.bow_up:
+                expected = expected[::-1, ::-1]
+            assert np.array_equal(store.picture(row), expected)
+            assert store.layouts is not None
+            stern_first = view.layout[::-1] if view.bow_up else view.layout
+            assert store.layouts[store.vessel_row[row]] == pytest.approx(stern_first.T, abs=2e-3)
+
+
+def test_an_interrupted_fleet_is_completed_to_the_same_chips(fleet: FleetConfig) -> None:
+    whole = prepare_fleet(fleet, SPEC)[0].digest()
+    (fleet.folder / "00001.chips.npy").unlink()
+    assert shard_numbers(fleet.folder) == [0, 2]
+    assert prepare_fleet(fleet, SPEC)[0].digest() == whole
+    untouched = PictureStore(fleet.folder, [0])
+    assert set(untouched.rows_by_vessel(Modality.SAR)[0]) == {1}
+
+
+def test_a_folder_of_another_fleet_is_refused(fleet: FleetConfig) -> None:
+    prepare_fleet(fleet, SPEC)
+    other = fleet.model_copy(update={"seed": 6})
+    with pytest.raises(StoreError, match="other settings"):
+        prepare_fleet(other, SPEC)
+    with pytest.raises(ValueError, match="unknown simulator settings"):
+        prepare_fleet(fleet.model_copy(update={"simulator": {"colour": 1}}), SPEC)

@@ -1,0 +1,34 @@
+"""The encoder configs of the repository are valid and build their encoders."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import model_training
+from model_training.encoder import build_encoder
+from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.run import load_config
+
+FOLDER = Path(model_training.__file__).parent / "configs"
+NAMES = ("simulation-compact", "hoss-pretrain-reference", "hoss-reference", "hoss-compact")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_loads_and_its_encoder_can_be_built(name: str) -> None:
+    config = load_config(FOLDER / f"{name}.yaml", EncoderTrainConfig)
+    with torch.device("meta"):
+        encoder = build_encoder(config.encoder)
+    assert encoder.config == config.encoder
+
+
+def test_a_run_that_starts_from_another_starts_from_a_config_of_the_repository() -> None:
+    configs = {name: load_config(FOLDER / f"{name}.yaml", EncoderTrainConfig) for name in NAMES}
+    outs = {config.run.out: config for config in configs.values()}
+    followers = [config for config in configs.values() if config.initial is not None]
+    assert len(followers) == 2
+    for config in followers:
+        assert config.initial is not None
+        before = outs[config.initial.parent].encoder
+        kept = [encoder.model_dump(exclude={"size_token"}) for encoder in (before, config.encoder)]
+        assert kept[0] == kept[1]
