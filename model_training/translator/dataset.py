@@ -63,8 +63,9 @@ class PairedViews:
 def views_of_store(store: PictureStore, height: int, width: int) -> PairedViews:
     """All chips of a store at the bridge's size; vessels seen by one sensor only are left out.
 
-    Simulated chips lie bow up in a store, and co-registered pairs agree by themselves. HOSS files
-    do not tell where the bow points, so there half of the pairs are turned against each other.
+    Training chips of a simulated store all lie the same way, and co-registered pairs agree by
+    themselves. HOSS files do not tell where the bow points, so there half of the pairs are turned
+    against each other.
 
     Args:
         store: decoded, denoised chips.

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -111,7 +110,7 @@ class TranslatorTask:
     """The bridge's loss on random pairs; validation on vessels that are never drawn.
 
     Validation samples as the service would and reports the grey-level difference and `pair_auc`
-    of `model_training.translator.study`, beside the bridge's own loss.
+    of `model_training.translator.study`.
     """
 
     def __init__(
@@ -129,7 +128,8 @@ class TranslatorTask:
 
     def batch(self, step: int, rank: int) -> BridgeBatch:
         rng = step_generator(self.config.run.seed, step, rank)
-        return self._draw(self.training, self.config.batch, rng)
+        channels = self.config.unet.channels
+        return draw_batch(self.training, self.config.bridge, channels, self.config.batch, rng)
 
     def loss(self, model: nn.Module, batch: BridgeBatch, step: int) -> dict[str, Tensor]:
         device = next(model.parameters()).device
@@ -137,16 +137,9 @@ class TranslatorTask:
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, BridgeUNet)
-        device = next(model.parameters()).device
-        rng = np.random.default_rng(0)
-        batch = self._draw(self.validation, 4 * self.config.validation_vessels, rng)
-        loss = bridge_loss(model, self.config.bridge, batch.to(device))
         bridge = self.config.bridge
         (quality,) = study_sampler(model, bridge, self.validation, [bridge.steps], [1])
-        return {"loss": float(loss), "sample_l1": quality.l1, "pair_auc": quality.pair_auc}
-
-    def _draw(self, views: PairedViews, count: int, rng: np.random.Generator) -> BridgeBatch:
-        return draw_batch(views, self.config.bridge, self.config.unet.channels, count, rng)
+        return {"sample_l1": quality.l1, "pair_auc": quality.pair_auc}
 
 
 def train_translator(config: TranslatorConfig) -> Checkpoint:

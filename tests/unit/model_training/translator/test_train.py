@@ -36,7 +36,7 @@ def config(out: Path, steps: int = 6) -> TranslatorConfig:
         optimiser=OptimiserConfig(warmup_steps=2),
         unet=UNetConfig(height=32, width=16, widths=(16, 32), heads=2),
         bridge=BridgeConfig(steps=2),
-        data=SimulatedData(kind="simulated", folder=out / "fleet", seed=0, vessels=9),
+        data=SimulatedData(kind="simulated", folder=out / "fleet", seed=0, vessels=100),
         batch=4,
     )
 
@@ -77,7 +77,7 @@ def test_a_loaded_translator_has_the_averaged_weights(views: PairedViews, tmp_pa
         assert torch.equal(value, stored.ema[name])
     assert loaded.metadata["step"] == 6
     assert loaded.metadata["data_digest"] == stored.data_digest
-    assert set(loaded.metadata["metrics"]) == {"loss", "sample_l1", "pair_auc"}
+    assert set(loaded.metadata["metrics"]) == {"sample_l1", "pair_auc"}
 
 
 def test_training_starts_from_another_translator(views: PairedViews, tmp_path: Path) -> None:
