@@ -1,10 +1,15 @@
 """A process that enrols, extends and deletes vessels until it is killed, and says what is done."""
 
+import itertools
+import os
+import signal
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from qdrant_edge import UpdateOperation
 
 from service.contract.decode import ChipLimits
 from service.identity.curate import Curation
@@ -13,6 +18,7 @@ from service.identity.observe import ChipUpload, Observer
 from service.identity.recovery import Recovery
 from service.storage.cache import MemoryCache
 from service.storage.chips import FolderChipStore
+from service.storage.edge_shard import Shard
 from service.storage.gallery_edge import EdgeGallery, open_edge_gallery
 from tests.chips import optical_png
 from tests.fakes.embedder import WIDTH, FakeEmbedder
@@ -50,10 +56,29 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def enrol_until_killed(folder: Path, done: Connection, first_seed: int) -> None:
+def die_after(writes: int) -> None:
+    """Kill this process right after so many more changes of the gallery were applied."""
+    left = writes
+    apply = Shard.apply
+
+    def apply_and_perhaps_die(shard: Shard, operation: UpdateOperation) -> None:
+        nonlocal left
+        apply(shard, operation)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Shard.apply = apply_and_perhaps_die  # type: ignore[method-assign, assignment]
+
+
+def enrol_until_killed(
+    folder: Path, done: Connection, first_seed: int, fatal_write: int | None = None
+) -> None:
     """Send (vessel id, number of its sightings) after each use case that returned."""
     home = open_home(folder)
     home.recovery.run()
+    if fatal_write is not None:
+        die_after(fatal_write)
     seed = first_seed
 
     def some(count: int) -> list[ChipUpload]:
@@ -61,12 +86,12 @@ def enrol_until_killed(folder: Path, done: Connection, first_seed: int) -> None:
         seed += count
         return [ChipUpload(optical_png(seed - i, height=12, width=8)) for i in range(count)]
 
-    while True:
+    for turn in itertools.count():
         vessel = home.enrolment.enrol(NewVessel(name=f"Hull {seed}"), some(AT_FIRST)).vessel
         done.send((vessel.id, AT_FIRST))
-        if seed % 2:
+        if turn % 2 == 0:
             home.enrolment.add_chips(vessel.id, some(ADDED))
             done.send((vessel.id, AT_FIRST + ADDED))
-        if seed % 3 == 0:
+        if turn % 3 == 2:
             home.curation.delete(vessel.id)
             done.send((vessel.id, 0))

@@ -5,7 +5,10 @@ acknowledged is there, and nothing is half there.
 import hashlib
 import multiprocessing
 import random
+import signal
 import time
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from uuid import UUID
 
@@ -13,49 +16,71 @@ from service.identity.records import VesselFilter, VesselState
 from service.storage.clauses import Condition
 from tests.unit.storage.enrolling import ADDED, AT_FIRST, Home, enrol_until_killed, open_home
 
-ROUNDS = 22
-LONGEST_S = 0.4
+ROUNDS = 20
+MOST_WORDS = 8
+LONGEST_S = 0.03
+OPENING_S = 0.1
+FATAL_WRITES = 16
 WHOLE = (AT_FIRST, AT_FIRST + ADDED)
+FORKS = multiprocessing.get_context("forkserver")
 
 
-def test_nothing_acknowledged_is_lost_and_nothing_is_half_visible(quick_folder: Path) -> None:
+def test_killed_at_random_moments(quick_folder: Path) -> None:
     dice = random.Random(20240301)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([enrol_until_killed.__module__])
     settled: dict[UUID, int] = {}
-    acknowledged = unsettled = 0
     for round_number in range(ROUNDS):
-        news = run_and_kill(context, quick_folder, round_number, dice.uniform(0.01, LONGEST_S))
-        acknowledged += len(news)
-        home = open_home(quick_folder)
-        last = news[-1][0] if news else None
-        settled |= {vessel_id: count for vessel_id, count in news if vessel_id != last}
-        assert_as_acknowledged(home, settled)
-        if last is not None:
-            settled[last] = assert_between(home, last, news[-1][1])
-        assert_whole(home)
-        unsettled += home.recovery.run()
-        assert_clean(home)
-        home.gallery.close()
-    assert acknowledged > 2 * ROUNDS
-    assert unsettled > 0, "no kill ever hit a change under way, so the test has shown nothing"
+        news = run_and_kill(quick_folder, 10_000 * round_number, dice)
+        check_and_recover(quick_folder, settled, news)
+    assert {0, *WHOLE} == set(settled.values())
 
 
-def run_and_kill(
-    context: multiprocessing.context.ForkServerContext,
-    folder: Path,
-    round_number: int,
-    seconds: float,
-) -> list[tuple[UUID, int]]:
-    """What the process said was done before it was killed."""
-    reader, writer = context.Pipe(duplex=False)
-    process = context.Process(
-        target=enrol_until_killed, args=(folder, writer, 10_000 * round_number)
+def test_killed_right_after_each_write(quick_folder: Path) -> None:
+    """Every step of enrolling, extending and deleting, one after the other."""
+    settled: dict[UUID, int] = {}
+    unsettled = 0
+    for fatal_write in range(1, FATAL_WRITES + 1):
+        news = run_until_it_dies(quick_folder, 10_000 * fatal_write, fatal_write)
+        unsettled += check_and_recover(quick_folder, settled, news)
+    assert unsettled > FATAL_WRITES // 3
+
+
+def run_and_kill(folder: Path, first_seed: int, dice: random.Random) -> list[tuple[UUID, int]]:
+    """What the process said was done before it was killed: while opening in one of four rounds,
+    otherwise after a few words and a moment.
+    """
+    process, reader = started(folder, first_seed, None)
+    if dice.randrange(4) == 0:
+        time.sleep(dice.uniform(0, OPENING_S))
+        news = []
+    else:
+        news = [reader.recv() for _ in range(dice.randint(0, MOST_WORDS))]
+        time.sleep(dice.uniform(0, LONGEST_S))
+    process.kill()
+    return news + last_words(process, reader)
+
+
+def run_until_it_dies(folder: Path, first_seed: int, fatal_write: int) -> list[tuple[UUID, int]]:
+    """What the process said was done before it killed itself after so many writes."""
+    process, reader = started(folder, first_seed, fatal_write)
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGKILL
+    return last_words(process, reader)
+
+
+def started(
+    folder: Path, first_seed: int, fatal_write: int | None
+) -> tuple[BaseProcess, Connection]:
+    FORKS.set_forkserver_preload([enrol_until_killed.__module__])
+    reader, writer = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(
+        target=enrol_until_killed, args=(folder, writer, first_seed, fatal_write)
     )
     process.start()
     writer.close()
-    time.sleep(seconds)
-    process.kill()
+    return process, reader
+
+
+def last_words(process: BaseProcess, reader: Connection) -> list[tuple[UUID, int]]:
     process.join()
     news = []
     try:
@@ -64,6 +89,24 @@ def run_and_kill(
     except (EOFError, OSError):
         reader.close()
     return news
+
+
+def check_and_recover(folder: Path, settled: dict[UUID, int], news: list[tuple[UUID, int]]) -> int:
+    """Check the folder that a killed process left; returns how many changes were interrupted.
+
+    `settled` holds the number of sightings of each vessel, and is brought up to date.
+    """
+    home = open_home(folder)
+    last = news[-1][0] if news else None
+    settled.update({vessel_id: count for vessel_id, count in news if vessel_id != last})
+    assert_as_acknowledged(home, settled)
+    if last is not None:
+        settled[last] = assert_between(home, last, news[-1][1])
+    assert_whole(home)
+    interrupted = home.recovery.run()
+    assert_clean(home)
+    home.gallery.close()
+    return interrupted
 
 
 def assert_as_acknowledged(home: Home, settled: dict[UUID, int]) -> None:
@@ -82,7 +125,7 @@ def assert_between(home: Home, vessel_id: UUID, count: int) -> int:
         assert vessel is None or vessel.state is VesselState.DELETING
         return 0
     now = len(home.gallery.sightings_of([vessel_id]))
-    assert count > 0
+    assert count > 0, "a deletion was acknowledged"
     assert now in (count, AT_FIRST + ADDED)
     return now
 
