@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from export.build_bundle import EncoderPart, Precision, TranslatorPart
+from model_training.checkpoint import Checkpoint
 from model_training.encoder.loading import LoadedEncoder
 from model_training.encoder.reference import ReferenceEncoder
 from model_training.encoder.train_config import HossData, PairData, SimulatedData
@@ -55,25 +56,44 @@ def translator_part(
 
 
 def training_spec(encoder: LoadedEncoder, translator: LoadedTranslator | None) -> TrainingSpec:
-    """What the models were taught with, from their own checkpoints."""
+    """What the models were taught with, from their own checkpoints.
+
+    The domain names every kind of data that took part, earlier runs included, joined by `+`.
+    """
     checkpoint, run = encoder.checkpoint, encoder.training
     sentences = [f"The encoder learnt from {describe_data(run.data)}, {checkpoint.step} steps."]
-    datasets = [dataset_name(run.data)]
+    datasets, seeds = [dataset_name(run.data)], [run.run.seed]
+    kinds = [run.data.kind, *earlier_kinds(run.initial)]
     if run.initial:
         sentences.append("It started from the weights of an earlier run.")
-    seeds = [run.run.seed]
     if translator:
-        data, step = translator.config.data, translator.metadata["step"]
-        sentences.append(f"The translator learnt from chips in {data.kind} layout, {step} steps.")
-        seeds.append(translator.config.run.seed)
+        config, step = translator.config, translator.metadata["step"]
+        sentences.append(f"The translator learnt from {describe_data(config.data)}, {step} steps.")
+        datasets.append(dataset_name(config.data))
+        seeds.append(config.run.seed)
+        kinds += [config.data.kind, *earlier_kinds(config.initial)]
     return TrainingSpec(
-        domain=run.data.kind,
+        domain="+".join(dict.fromkeys(kinds)),
         description=" ".join(sentences),
-        datasets=tuple(datasets),
+        datasets=tuple(dict.fromkeys(datasets)),
         commit=checkpoint.commit,
         data_digest=checkpoint.data_digest,
-        seeds=tuple(seeds),
+        seeds=tuple(dict.fromkeys(seeds)),
     )
+
+
+def earlier_kinds(initial: Path | None) -> list[str]:
+    """The kinds of data of the runs whose weights were taken over, latest first.
+
+    A checkpoint that is no longer there counts as `unknown`.
+    """
+    if initial is None:
+        return []
+    if not initial.is_file():
+        return ["unknown"]
+    config = Checkpoint.load(initial).config
+    before = config.get("initial")
+    return [str(config["data"]["kind"]), *earlier_kinds(Path(before) if before else None)]
 
 
 def official_training_spec(datasets: Sequence[str] = ("HOSS ReID",)) -> TrainingSpec:

@@ -28,8 +28,8 @@ CONFIG = {
         "kind": "simulated",
         "folder": "fleet",
         "seed": 5,
-        "vessels": 40,
-        "validation_vessels": 8,
+        "vessels": 400,
+        "validation_vessels": 100,
     },
     "objective": {"kind": "pairs"},
 }
@@ -87,7 +87,7 @@ def test_a_checkpoint_becomes_a_bundle_that_verifies(checkpoint: Path, tmp_path:
     assert manifest.training.datasets == ("simulated fleet, seed 5",)
     assert manifest.training.data_digest == "d" * 64
     assert manifest.training.seeds == (11,)
-    assert "40 simulated ships" in manifest.training.description
+    assert "400 simulated ships" in manifest.training.description
     assert manifest.calibration.confident_from == 0.9
     assert manifest.metrics[0].value == 12.5
     assert "Made by a test." in (out / "MODEL_CARD.md").read_text()

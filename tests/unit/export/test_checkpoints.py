@@ -1,0 +1,105 @@
+"""What a bundle says of its training is what its checkpoints say."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.checkpoints import earlier_kinds, require_file, training_spec, translator_part
+from model_training.checkpoint import Checkpoint
+from model_training.encoder import build_encoder
+from model_training.encoder.loading import LoadedEncoder, load_encoder
+from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.translator.train import LoadedTranslator, TranslatorConfig, load_translator
+from model_training.translator.unet import BridgeUNet
+from service.contract.bridge import BridgeSchedule, coefficient_table
+
+HOSS = {"kind": "hoss", "folder": "hoss", "cache": "cache"}
+FLEET = {
+    "kind": "simulated",
+    "folder": "fleet",
+    "seed": 5,
+    "vessels": 300,
+    "validation_vessels": 100,
+}
+ENCODER = {
+    "kind": "reference",
+    "preprocess": {"height": 32, "width": 16},
+    "width": 16,
+    "depth": 1,
+    "heads": 2,
+}
+
+
+def save(path: Path, config: Any, weights: dict[str, Any], step: int) -> Path:
+    Checkpoint(
+        config=config.model_dump(mode="json"),
+        data_digest="d" * 64,
+        commit="c" * 40,
+        step=step,
+        model=weights,
+        ema=weights,
+    ).save(path)
+    return path
+
+
+def encoder(path: Path, data: dict[str, Any], initial: Path | None = None) -> LoadedEncoder:
+    config = EncoderTrainConfig.model_validate(
+        {
+            "run": {"out": "runs/e", "steps": 9, "seed": 1},
+            "encoder": ENCODER,
+            "data": data,
+            "objective": {"kind": "pairs"},
+            "initial": initial,
+        }
+    )
+    module = build_encoder(config.encoder)
+    weights = {f"encoder.{name}": value for name, value in module.state_dict().items()}
+    return load_encoder(save(path, config, weights, step=9))
+
+
+def translator(path: Path, data: dict[str, Any]) -> LoadedTranslator:
+    config = TranslatorConfig.model_validate(
+        {
+            "run": {"out": "runs/t", "steps": 7, "seed": 2},
+            "unet": {"height": 32, "width": 16, "widths": [8, 16], "heads": 1},
+            "bridge": {"steps": 2, "eta": 0.5, "times": 500},
+            "data": data,
+        }
+    )
+    return load_translator(save(path, config, BridgeUNet(config.unet).state_dict(), step=7))
+
+
+def test_both_models_are_named_with_their_data(tmp_path: Path) -> None:
+    spec = training_spec(encoder(tmp_path / "e.pt", FLEET), translator(tmp_path / "t.pt", FLEET))
+    assert spec.domain == "simulated"
+    assert spec.datasets == ("simulated fleet, seed 5",)
+    assert "The encoder learnt from 300 simulated ships" in spec.description
+    assert "9 steps" in spec.description
+    assert "The translator learnt from 300 simulated ships" in spec.description
+    assert spec.seeds == (1, 2)
+    assert (spec.commit, spec.data_digest) == ("c" * 40, "d" * 64)
+
+
+def test_the_domain_does_not_hide_other_data(tmp_path: Path) -> None:
+    first = tmp_path / "first.pt"
+    encoder(first, HOSS)
+    second = encoder(tmp_path / "second.pt", FLEET, initial=first)
+    spec = training_spec(second, None)
+    assert spec.domain == "simulated+hoss"
+    assert "started from the weights of an earlier run" in spec.description
+    mixed = training_spec(encoder(tmp_path / "e.pt", FLEET), translator(tmp_path / "t.pt", HOSS))
+    assert mixed.domain == "simulated+hoss"
+    assert earlier_kinds(tmp_path / "gone.pt") == ["unknown"]
+
+
+def test_a_translator_is_sampled_as_it_was_trained_or_as_told(tmp_path: Path) -> None:
+    loaded = translator(tmp_path / "t.pt", FLEET)
+    schedule = BridgeSchedule(500, 1.0)
+    assert list(translator_part(loaded).steps) == coefficient_table(schedule, 2, 0.5)
+    assert list(translator_part(loaded, steps=1).steps) == coefficient_table(schedule, 1, 0.5)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint of an encoder at"):
+        require_file(tmp_path / "none.pt", "checkpoint of an encoder")
