@@ -7,7 +7,7 @@ that talk to a service load no models.
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.client.http import CrossfixClient
     from service.client.match import Asked
     from service.contract.chip import Modality
+    from service.settings import Settings
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -78,14 +79,7 @@ def serve(
 
     Every other setting is an environment variable `CROSSFIX_…`; options given here come first.
     """
-    from service.settings import SettingsError, load_settings
-
-    try:
-        settings = load_settings(
-            host=host, port=port, bundle=bundle, data_dir=data_dir, device=device
-        )
-    except SettingsError as error:
-        _fail(error, USAGE)
+    settings = _settings(host=host, port=port, bundle=bundle, data_dir=data_dir, device=device)
     from service.serving import run
 
     run(settings)
@@ -216,7 +210,8 @@ def embed(
 
     paths = expand(files)
     notices = console(sys.stderr)
-    embedder = load_embedder(_bundle_or_shipped(bundle), device or "auto")
+    settings = _settings(bundle=bundle, device=device)
+    embedder = load_embedder(settings.bundle, settings.device, settings.threads)
     with progress_bar(notices) as progress:
         task = progress.add_task("chips", total=len(paths))
         embedded = embed_files(
@@ -321,7 +316,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _fail(error: Exception, status: int) -> Any:
+def _fail(error: Exception, status: int) -> NoReturn:
     print(f"crossfix: {error}", file=sys.stderr)
     sys.exit(status)
 
@@ -335,10 +330,14 @@ def _client(url: str) -> "CrossfixClient":
     return client
 
 
-def _bundle_or_shipped(bundle: Path | None) -> Path:
-    from service.settings import load_settings
+def _settings(**overrides: object) -> "Settings":
+    """The environment's settings; options come first. Leaves with status 2 when one is wrong."""
+    from service.settings import SettingsError, load_settings
 
-    return load_settings(bundle=bundle).bundle
+    try:
+        return load_settings(None, **overrides)
+    except SettingsError as error:
+        _fail(error, USAGE)
 
 
 def _sensor(name: Sensor | None) -> "Modality | None":

@@ -1,9 +1,11 @@
 """A picture of many answers: each query beside the vessels it was compared with."""
 
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +20,9 @@ CELL_W, CELL_H = 190, 70
 GAP, MARGIN = 14, 28
 QUERY_W, CAPTION_W = 190, 250
 TEXT_H, ROW_PAD = 36, 16
-HEADER_H = 96
+HEADER_H = 118
 FRAME = 4
+LONGEST_TEXT = 1000
 
 PAPER: Colour = (250, 250, 248)
 INK: Colour = (28, 32, 36)
@@ -69,14 +72,15 @@ class SheetRow:
 def draw_sheet(title: str, subtitle: str, rows: Sequence[SheetRow], columns: int) -> Image.Image:
     """RGB picture; one row for each query, ships lie with their upper end to the right."""
     row_h = CELL_H + TEXT_H + ROW_PAD
-    width = 2 * MARGIN + QUERY_W + CAPTION_W + columns * (CELL_W + GAP)
+    width = 2 * MARGIN + QUERY_W + CAPTION_W + columns * (CELL_W + GAP) - GAP
     sheet = Image.new("RGB", (width, HEADER_H + len(rows) * row_h + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, 22), title, INK, _font(24))
-    draw.text((MARGIN, 58), _clip(draw, subtitle, 14, width - 2 * MARGIN), FAINT, _font(14))
+    for number, line in enumerate(_wrap(draw, subtitle, 14, width - 2 * MARGIN)[:2]):
+        draw.text((MARGIN, 58 + 19 * number), line, FAINT, _font(14))
     for number, row in enumerate(rows):
         top = HEADER_H + number * row_h
-        draw.line((MARGIN, top - ROW_PAD // 2, width - MARGIN, top - ROW_PAD // 2), RULE)
+        draw.line((MARGIN, top - ROW_PAD // 2, width - MARGIN - 1, top - ROW_PAD // 2), RULE)
         _draw_row(sheet, draw, row, top)
     return sheet
 
@@ -131,17 +135,20 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 def _clip(draw: ImageDraw.ImageDraw, text: str, size: int, width: int) -> str:
     """The text, or its beginning with three dots, within a width in pixels."""
+    text = text[:LONGEST_TEXT]
     if draw.textlength(text, _font(size)) <= width:
         return text
-    while text and draw.textlength(text + "...", _font(size)) > width:
-        text = text[:-1]
-    return text.rstrip() + "..."
+    fitting = bisect_right(
+        range(len(text)), width, key=lambda n: ceil(draw.textlength(text[:n] + "...", _font(size)))
+    )
+    return text[: max(0, fitting - 1)].rstrip() + "..."
 
 
 def _wrap(draw: ImageDraw.ImageDraw, text: str, size: int, width: int) -> list[str]:
     """The text in lines of at most a width in pixels, broken at spaces."""
     lines = [""]
-    for word in text.split():
+    for word in text[:LONGEST_TEXT].split():
+        word = _clip(draw, word, size, width)
         longer = f"{lines[-1]} {word}".strip()
         if draw.textlength(longer, _font(size)) <= width:
             lines[-1] = longer

@@ -90,6 +90,8 @@ def _chip(line: Line, folder: Path) -> ChipFile:
     numbers = {name: line.number(name) for name in CHIP_NUMBERS}
     said |= {name: value for name, value in numbers.items() if value is not None}
     if (band := line.number("band")) is not None:
+        if not band.is_integer():
+            raise SourceError(f"{line.place}: band is {band:g}; bands count 1, 2, 3 and so on")
         said["band"] = int(band)
     named = read_hoss_name(path.name)
     if "modality" not in said and named is not None:

@@ -1,0 +1,90 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.client.embed import embed_files, write_embeddings
+from service.client.errors import SourceError
+from service.client.match import expand
+from service.contract.chip import Chip, Modality
+from service.contract.embedding import EmbeddedChip
+from tests.chips import optical_png, sar_tiff
+
+
+class LengthEmbedder:
+    """The vector points along the chip's length; counts how many chips came together."""
+
+    width = 4
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def embed_many(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+        self.batches.append(len(chips))
+        return [EmbeddedChip(np.full(4, chip.length_m, np.float32)) for chip in chips]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "0001_s1c1_RGB.png").write_bytes(optical_png(1, height=40))
+    (tmp_path / "0001_s1c2_SAR.tif").write_bytes(sar_tiff(2, height=50))
+    (tmp_path / "plain.tif").write_bytes(sar_tiff(3, height=60))
+    (tmp_path / "0002_s1c1_SAR.tif").write_text("no chip")
+    (tmp_path / "README.md").write_text("notes")
+    return tmp_path
+
+
+def test_rows_follow_the_files(folder: Path) -> None:
+    done: list[int] = []
+    embedded = embed_files(LengthEmbedder(), expand([folder]), advance=done.append)
+    assert embedded.names == ("0001_s1c1_RGB.png", "0001_s1c2_SAR.tif", "plain.tif")
+    assert embedded.modalities == (Modality.OPTICAL, Modality.SAR, Modality.SAR)
+    assert embedded.vectors.dtype == np.float32
+    assert embedded.vectors[:, 0].tolist() == [40 * 0.75, 50.0, 60.0]
+    ((path, reason),) = embedded.refused
+    assert path.name == "0002_s1c1_SAR.tif"
+    assert "text" in reason
+    assert sum(done) == 4
+
+
+def test_modality_and_gsd_may_be_given(folder: Path) -> None:
+    chip = [folder / "0001_s1c1_RGB.png"]
+    embedded = embed_files(LengthEmbedder(), chip, modality=Modality.OPTICAL, gsd_m=0.5)
+    assert embedded.vectors[0, 0] == 20.0
+    wrong = embed_files(LengthEmbedder(), [folder / "0001_s1c2_SAR.tif"], modality=Modality.OPTICAL)
+    assert len(wrong.refused) == 1
+    assert wrong.vectors.shape == (0, 4)
+
+
+def test_chips_are_embedded_together(folder: Path) -> None:
+    embedder = LengthEmbedder()
+    embed_files(embedder, [folder / "plain.tif"] * 20)
+    assert embedder.batches == [16, 4]
+
+
+def test_file(folder: Path) -> None:
+    embedded = embed_files(LengthEmbedder(), [folder / "plain.tif", folder / "0001_s1c1_RGB.png"])
+    out = folder / "new" / "x.npz"
+    write_embeddings(embedded, out)
+    with np.load(out, allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["embeddings", "modalities", "names"]
+        assert arrays["names"].tolist() == ["plain.tif", "0001_s1c1_RGB.png"]
+        assert arrays["modalities"].tolist() == ["sar", "optical"]
+        assert np.array_equal(arrays["embeddings"], embedded.vectors)
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_no_place_to_write(folder: Path) -> None:
+    embedded = embed_files(LengthEmbedder(), [folder / "plain.tif"])
+    with pytest.raises(SourceError, match="cannot be written"):
+        write_embeddings(embedded, folder / "README.md" / "x.npz")
+
+
+def test_expanding_paths(folder: Path) -> None:
+    with pytest.raises(SourceError, match="does not exist"):
+        expand([folder / "missing.tif"])
+    (folder / "empty").mkdir()
+    with pytest.raises(SourceError, match="holds no TIFF, PNG or JPEG"):
+        expand([folder / "empty"])
+    assert expand([folder / "plain.tif", folder / "plain.tif"]) == [folder / "plain.tif"] * 2

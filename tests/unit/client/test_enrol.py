@@ -1,0 +1,169 @@
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.client import enrol as enrolling
+from service.client.enrol import EnrolReport, enrol_fleet
+from service.client.errors import UnreachableError
+from service.client.fleet import ChipFile, Fleet, FleetVessel, vessel_id
+from service.client.http import CrossfixClient
+from tests.unit.client.fake_service import FakeService
+
+
+def fleet_of(folder: Path, **chips: list[str]) -> Fleet:
+    """Vessels by key with chips of these contents; the file name is the content, `.tif`."""
+    vessels = []
+    for key, contents in chips.items():
+        files = []
+        for number, content in enumerate(contents):
+            path = folder / f"{key}_{number}.tif"
+            path.write_text(content)
+            files.append(ChipFile(path, {"modality": "sar"}))
+        attributes = {"name": f"SHIP {key}"}
+        vessels.append(FleetVessel(key, vessel_id("test", key), attributes, tuple(files)))
+    return Fleet("test", tuple(vessels))
+
+
+def send(service: FakeService, fleet: Fleet, **options: int) -> EnrolReport:
+    with CrossfixClient(transport=service.transport()) as client:
+        return enrol_fleet(client, fleet, **options)  # type: ignore[arg-type]
+
+
+def test_everything_is_sent_once(tmp_path: Path) -> None:
+    service = FakeService()
+    fleet = fleet_of(tmp_path, a=["1", "2"], b=["3"], c=["4"])
+    report = send(service, fleet, workers=3)
+    assert (report.created, report.known, report.chips, report.refused) == (3, 0, 4, [])
+    assert report.enrolled == {vessel.id for vessel in fleet.vessels}
+    assert len(service.requests) == 3
+    a = service.vessels[str(vessel_id("test", "a"))]
+    assert a == {"id": str(vessel_id("test", "a")), "name": "SHIP a", "source": "test"}
+    assert service.chips[a["id"]] == ["a_0.tif", "a_1.tif"]
+    assert service.metadata["a_1.tif"] == {"modality": "sar"}
+
+
+def test_repeating_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    service = FakeService()
+    fleet = fleet_of(tmp_path, a=["1", "2"], b=["3"])
+    send(service, fleet)
+    before = {key: list(names) for key, names in service.chips.items()}
+    report = send(service, fleet)
+    assert (report.created, report.known, report.chips) == (0, 2, 3)
+    assert service.chips == before
+
+
+def test_many_chips_go_in_several_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enrolling, "CHIPS_PER_REQUEST", 2)
+    service = FakeService()
+    report = send(service, fleet_of(tmp_path, a=["1", "2", "3", "4", "5"]))
+    assert (report.created, report.chips) == (1, 5)
+    gallery, chips = "/gallery", f"/gallery/{vessel_id('test', 'a')}/chips"
+    assert [path for _, path in service.requests] == [gallery, chips, chips]
+
+
+def test_requests_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enrolling, "BYTES_PER_REQUEST", 10)
+    service = FakeService()
+    report = send(service, fleet_of(tmp_path, a=["x" * 6, "y" * 6, "z" * 20]))
+    assert report.chips == 3
+    assert len(service.requests) == 3
+
+
+def test_one_bad_chip_does_not_keep_the_others_out(tmp_path: Path) -> None:
+    service = FakeService(bad={b"bad"})
+    report = send(service, fleet_of(tmp_path, a=["bad", "2", "3"], b=["4"]))
+    assert (report.created, report.chips) == (2, 3)
+    (refusal,) = report.refused
+    assert (refusal.vessel, refusal.files) == ("SHIP a", ("a_0.tif",))
+    assert (refusal.kind, refusal.reason) == ("chip-corrupt", "the chip is damaged")
+    assert service.chips[str(vessel_id("test", "a"))] == ["a_1.tif", "a_2.tif"]
+
+
+def test_a_vessel_whose_chips_are_all_bad_is_not_registered(tmp_path: Path) -> None:
+    service = FakeService(bad={b"bad", b"worse"})
+    report = send(service, fleet_of(tmp_path, a=["bad", "worse"]))
+    assert (report.created, report.known, report.chips) == (0, 0, 0)
+    assert len(report.refused) == 2
+    assert not service.vessels
+    assert not report.enrolled
+
+
+def test_a_vessel_with_other_attributes_is_refused_as_a_whole(tmp_path: Path) -> None:
+    service = FakeService()
+    fleet = fleet_of(tmp_path, a=["1", "2"])
+    send(service, fleet)
+    (vessel,) = fleet.vessels
+    other = FleetVessel(vessel.key, vessel.id, {"name": "OTHER"}, vessel.chips)
+    report = send(service, Fleet("test", (other,)))
+    (refusal,) = report.refused
+    assert (refusal.kind, refusal.files) == ("conflict", ("a_0.tif", "a_1.tif"))
+    assert len(service.requests) == 2
+
+
+def test_equal_files_are_sent_once_and_missing_ones_are_refused(tmp_path: Path) -> None:
+    service = FakeService()
+    fleet = fleet_of(tmp_path, a=["1", "1", "2"])
+    (tmp_path / "a_2.tif").unlink()
+    done: list[int] = []
+    with CrossfixClient(transport=service.transport()) as client:
+        report = enrol_fleet(client, fleet, advance=done.append)
+    assert report.chips == 1
+    (refusal,) = report.refused
+    assert (refusal.kind, refusal.files) == ("file", ("a_2.tif",))
+    assert sum(done) == 3
+
+
+def test_overload_is_waited_out(tmp_path: Path) -> None:
+    service = FakeService(overloaded=3)
+    report = send(service, fleet_of(tmp_path, a=["1"], b=["2"]), workers=2)
+    assert (report.created, report.refused) == (2, [])
+
+
+def test_a_service_that_goes_away_ends_the_run(tmp_path: Path) -> None:
+    def gone(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    client = CrossfixClient(transport=httpx.MockTransport(gone))
+    with pytest.raises(UnreachableError):
+        enrol_fleet(client, fleet_of(tmp_path, a=["1"], b=["2"], c=["3"]), workers=1)
+
+
+def test_ctrl_c_finishes_what_is_under_way_and_leaves_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, arrived, go_on = FakeService(), threading.Event(), threading.Event()
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        assert go_on.wait(10)
+        return service.answer(request)
+
+    def interrupted(futures: object) -> None:
+        assert arrived.wait(10)
+        threading.Timer(0.2, go_on.set).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(enrolling, "_wait", interrupted)
+    client = CrossfixClient(transport=httpx.MockTransport(slow))
+    fleet = fleet_of(tmp_path, a=["1"], b=["2"], c=["3"])
+    report = enrol_fleet(client, fleet, workers=1)
+    assert report.stopped
+    assert (report.created, report.chips, report.refused) == (1, 1, [])
+    assert list(service.vessels) == [str(fleet.vessels[0].id)]
+
+
+def test_the_report_as_a_document(tmp_path: Path) -> None:
+    service = FakeService(bad={b"bad"})
+    document = send(service, fleet_of(tmp_path, a=["bad"])).document()
+    assert document.keys() >= {"dataset", "vessels", "created", "known", "chips", "refused"}
+    assert document["refused"] == [
+        {
+            "vessel": "SHIP a",
+            "files": ("a_0.tif",),
+            "kind": "chip-corrupt",
+            "reason": "the chip is damaged",
+        }
+    ]
+    assert "enrolled" not in document

@@ -1,0 +1,41 @@
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.client.errors import LocalServiceError
+from service.client.http import CrossfixClient
+from service.client.local_service import HOST, LocalService, free_port
+
+
+def test_a_taken_port_is_passed_over() -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+    assert free_port(port) == port
+
+
+def test_a_service_that_cannot_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with (
+        LocalService(tmp_path, port=free_port(0), bundle=tmp_path / "none") as service,
+        CrossfixClient(service.url) as client,
+        pytest.raises(LocalServiceError, match="there is no bundle at"),
+    ):
+        service.wait_ready(client)
+
+
+def test_settings_that_lead_to_other_stores_are_not_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSFIX_QDRANT_URL", "http://production:6333")
+    monkeypatch.setenv("CROSSFIX_DEVICE", "cpu")
+    witness = tmp_path / "witness"
+    witness.write_text("#!/bin/sh\nenv | grep ^CROSSFIX_\n")
+    witness.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(witness))
+    with LocalService(tmp_path, port=1) as service:
+        service.wait()
+    assert service.log.read_text() == "CROSSFIX_DEVICE=cpu\n"

@@ -1,0 +1,58 @@
+import io
+from pathlib import Path
+
+from service.client.answers import read_answer
+from service.client.enrol import EnrolReport, Refusal
+from service.client.errors import RefusedError
+from service.client.match import Asked
+from service.client.tables import candidate_cell, console, show_asked, show_report
+from tests.unit.client.answers import answer, body
+
+
+def shown(asked: Asked) -> str:
+    stream = io.StringIO()
+    show_asked(console(stream), asked)
+    return stream.getvalue()
+
+
+def test_a_ranked_answer() -> None:
+    document = body("ambiguous", "a", "b")
+    document["candidates"][0]["checks"] = {
+        "length": {"query_m": 183.0, "vessel_m": 190.0, "ok": True},
+        "kinematics": {"distance_nm": 210, "hours": 19, "required_kn": 11.05, "feasible": True},
+    }
+    document["candidates"][0]["vessel"]["name"] = "STAR [bold]"
+    document["query"]["warnings"] = ["no GSD [m] was given"]
+    text = shown(Asked(Path("0001_SAR.tif"), document, read_answer(document), None))
+    for part in ("0001_SAR.tif", "183 m x 30 m", "90.0%", "0.800", "STAR [bold]", "SHIP b"):
+        assert part in text
+    for part in ("190 m", "210 nm in 19.0 h at 11.1 kn", "ambiguous", "tiny [x]", "no GSD [m]"):
+        assert part in text
+
+
+def test_a_refused_chip() -> None:
+    problem = RefusedError(422, "chip-size", "7 px is too small [at least 8]")
+    asked = Asked(Path("a.tif"), None, None, problem)
+    assert "refused a.tif: 7 px is too small [at least 8]" in shown(asked)
+    assert asked.document() == {
+        "chip": "a.tif",
+        "problem": {"kind": "chip-size", "detail": str(problem), "status": 422},
+    }
+
+
+def test_the_true_vessel_is_green() -> None:
+    candidates = answer("confident", "a", "b").candidates
+    assert candidate_cell(candidates, 0, "a") == "[green]SHIP a 90%[/]"
+    assert candidate_cell(candidates, 1, "a") == "SHIP b 80%"
+    assert candidate_cell(candidates, 2, "a") == ""
+
+
+def test_report() -> None:
+    report = EnrolReport("d", 3, created=1, known=1, chips=4, stopped=True, seconds=1.5)
+    report.refused.append(Refusal("SHIP [x]", ("a.tif", "b.tif"), "chip-size", "too [small]"))
+    stream = io.StringIO()
+    show_report(console(stream), report)
+    text = stream.getvalue()
+    assert "refused SHIP [x] (a.tif, b.tif): too [small]" in text
+    assert "1 vessels registered, 1 known before, 4 chips enrolled, 2 refused, in 1.5 s" in text
+    assert "run the same command again" in text
