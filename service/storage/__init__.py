@@ -1,0 +1,1 @@
+"""Adapters of the ports: Qdrant Edge or server, a folder of chips, Redis."""
