@@ -5,7 +5,7 @@ import torch
 from model_training.checkpoint import Checkpoint
 from model_training.chip_table import embed_chips
 from model_training.data.hoss import read_hoss
-from model_training.encoder.train import TrainedModel
+from model_training.encoder import build_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.models import ModelError, open_model
 from service.contract.errors import BundleError
@@ -15,7 +15,7 @@ CONFIG = EncoderTrainConfig.model_validate(
     {
         "run": {"out": "nowhere", "steps": 1},
         "encoder": {"kind": "compact"},
-        "data": {"kind": "simulated", "folder": "nowhere", "seed": 0, "vessels": 2},
+        "data": {"kind": "hoss", "folder": "nowhere", "cache": "nowhere"},
         "objective": {"kind": "pairs"},
     }
 )
@@ -25,10 +25,10 @@ CONFIG = EncoderTrainConfig.model_validate(
 def checkpoint(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("run") / "best.pt"
-    model = TrainedModel(CONFIG, identities=2, layout=None)
-    state = model.state_dict()
-    Checkpoint(CONFIG.model_dump(mode="json"), "0", None, model=state, ema=state).save(path)
-    return path, model.encoder.eval()
+    encoder = build_encoder(CONFIG.encoder)
+    averaged = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
+    Checkpoint(CONFIG.model_dump(mode="json"), "0", None, ema=averaged).save(path)
+    return path, encoder.eval()
 
 
 def test_a_checkpoint_embeds_by_its_averaged_weights(checkpoint, tmp_path, write_chips):
