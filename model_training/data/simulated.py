@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from tqdm import tqdm
 
 from model_training.data.cache import (
@@ -30,19 +30,26 @@ SHARD_VESSELS = 100
 class FleetConfig(TypedConfig):
     """Which ships, and how many views of each.
 
-    Training ships are 0 … vessels-1, validation ships follow them, both in whole shards.
-    `simulator` overrides settings of `SimulatorConfig`; `processes` is how many render at once
-    (by default one per core).
+    Validation ships are another fleet, of `validation_seed`. Ships come in whole shards; a folder
+    can grow, because ship i follows from its seed and number alone. `simulator` overrides settings
+    of `SimulatorConfig`; `processes` is how many render at once (by default one per core).
     """
 
     folder: Path
     seed: int = Field(ge=0)
+    validation_seed: int = Field(ge=0)
     vessels: int = Field(ge=SHARD_VESSELS, multiple_of=SHARD_VESSELS)
     validation_vessels: int = Field(300, ge=SHARD_VESSELS, multiple_of=SHARD_VESSELS)
     optical_views: int = Field(2, ge=1)
     sar_views: int = Field(2, ge=1)
     simulator: dict[str, Any] = Field(default_factory=dict)
     processes: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _fleets_differ(self) -> "FleetConfig":
+        if self.seed == self.validation_seed:
+            raise ValueError("validation_seed must differ from seed: no ship may be in both")
+        return self
 
 
 def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStore, PictureStore]:
@@ -55,10 +62,14 @@ def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStor
         StoreError: the folder holds a fleet of other settings.
         ValueError: `simulator` names a setting that does not exist.
     """
-    training = fleet.vessels // SHARD_VESSELS
-    total = training + fleet.validation_vessels // SHARD_VESSELS
     _claim(fleet, spec)
-    missing = sorted(set(range(total)) - set(shard_numbers(fleet.folder)))
+    parts = {"validation": fleet.validation_vessels, "train": fleet.vessels}
+    shards = {part: range(vessels // SHARD_VESSELS) for part, vessels in parts.items()}
+    missing = [
+        (part, number)
+        for part in shards
+        for number in sorted(set(shards[part]) - set(shard_numbers(fleet.folder / part)))
+    ]
     if missing:
         render = partial(_render_shard, fleet, spec.denoise_percentile)
         with multiprocessing.get_context("spawn").Pool(fleet.processes) as pool:
@@ -66,14 +77,15 @@ def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStor
             for _ in tqdm(done, total=len(missing), desc="simulate", unit="shard"):
                 pass  # the shards are on disk
     return (
-        PictureStore(fleet.folder, range(training)),
-        PictureStore(fleet.folder, range(training, total)),
+        PictureStore(fleet.folder / "train", shards["train"]),
+        PictureStore(fleet.folder / "validation", shards["validation"]),
     )
 
 
 def _claim(fleet: FleetConfig, spec: PreprocessSpec) -> None:
     """Say in the folder what it holds, or refuse a folder that holds something else."""
-    described = fleet.model_dump(mode="json", exclude={"folder", "processes"})
+    lengths = {"vessels", "validation_vessels"}
+    described = fleet.model_dump(mode="json", exclude={"folder", "processes", *lengths})
     described["simulator"] = SimulatorConfig.from_dict(fleet.simulator).to_dict()
     described["denoise_percentile"] = spec.denoise_percentile
     text = json.dumps(described, sort_keys=True, indent=1)
@@ -88,18 +100,19 @@ def _claim(fleet: FleetConfig, spec: PreprocessSpec) -> None:
         )
 
 
-def _render_shard(fleet: FleetConfig, percentile: float, number: int) -> None:
+def _render_shard(fleet: FleetConfig, percentile: float, which: tuple[str, int]) -> None:
     """All views of a shard's ships, written to the store."""
+    part, number = which
+    training = part == "train"
     config = SimulatorConfig.from_dict(fleet.simulator)
-    upright = number < fleet.vessels // SHARD_VESSELS
     chips, layouts = [], []
     for index in range(number * SHARD_VESSELS, (number + 1) * SHARD_VESSELS):
-        vessel = sample_vessel(index, fleet.seed, config)
+        vessel = sample_vessel(index, fleet.seed if training else fleet.validation_seed, config)
         views = _views(vessel, fleet, config)
-        chips += [_stored(view, index, percentile, upright) for view in views]
+        chips += [_stored(view, index, percentile, bow_down=training) for view in views]
         layout = views[0].layout[::-1] if views[0].bow_up else views[0].layout
         layouts.append(layout.T)
-    write_shard(fleet.folder, number, chips, np.stack(layouts).astype(np.float16))
+    write_shard(fleet.folder / part, number, chips, np.stack(layouts).astype(np.float16))
 
 
 def _views(vessel: VesselModel, fleet: FleetConfig, config: SimulatorConfig) -> list[View]:
@@ -107,7 +120,7 @@ def _views(vessel: VesselModel, fleet: FleetConfig, config: SimulatorConfig) -> 
     return optical + [render_view(vessel, "sar", view, config) for view in range(fleet.sar_views)]
 
 
-def _stored(view: View, vessel: int, percentile: float, bow_down: bool) -> StoredChip:
+def _stored(view: View, vessel: int, percentile: float, *, bow_down: bool) -> StoredChip:
     modality = Modality(view.modality)
     pixels = view.pixels[::-1, ::-1] if view.bow_up and bow_down else view.pixels
     if modality is Modality.SAR:

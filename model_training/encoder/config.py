@@ -50,19 +50,4 @@ class CompactConfig(TypedConfig):
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
-class EnsembleConfig(TypedConfig):
-    """Several compact encoders side by side: their unit embeddings, concatenated.
-
-    Members share the input; a member of half the picture's size sees its 2 x 2 average.
-    """
-
-    kind: Literal["ensemble"]
-    members: tuple[CompactConfig, ...] = Field(min_length=1)
-    preprocess: PreprocessSpec
-
-    @property
-    def embedding_width(self) -> int:
-        return sum(member.embedding_width for member in self.members)
-
-
 EncoderConfig = Annotated[ReferenceConfig | CompactConfig, Field(discriminator="kind")]

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from model_training.data import simulated
-from model_training.data.cache import PictureStore, StoreError, shard_numbers
+from model_training.data.cache import StoreError, shard_numbers
 from model_training.data.simulated import FleetConfig, prepare_fleet
 from model_training.simulator import SimulatorConfig, render_view
 from model_training.simulator.vessel import sample_vessel
-from service.contract.chip import Chip, Modality
+from service.contract.chip import Chip
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture
 
@@ -26,6 +26,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetConfig:
     return FleetConfig.model_construct(
         folder=tmp_path / "fleet",
         seed=5,
+        validation_seed=8,
         vessels=6,
         validation_vessels=3,
         optical_views=1,
@@ -53,14 +54,15 @@ class InProcess:
 def test_chips_are_the_simulators_as_serving_would_prepare_them(fleet: FleetConfig) -> None:
     train, validation = prepare_fleet(fleet, SPEC)
     assert (len(train), len(validation)) == (12, 6)
-    assert not set(train.vessels) & set(validation.vessels)
     assert train.layouts is not None
     config = SimulatorConfig.from_dict(fleet.simulator)
     for store, canonical in ((train, True), (validation, False)):
         for row in range(len(store)):
             modality = store.modality(row)
             vessel = int(store.chips["vessel"][row])
-            view = render_view(sample_vessel(vessel, 5, config), modality.value, 0, config)
+            view = render_view(
+                sample_vessel(vessel, 5 if canonical else 8, config), modality.value, 0, config
+            )
             chip = Chip(view.pixels, modality, view.gsd_m, "parameter", "", "0" * 64)
             expected = to_picture(chip, SPEC)
             if canonical and view.bow_up:
@@ -73,11 +75,22 @@ def test_chips_are_the_simulators_as_serving_would_prepare_them(fleet: FleetConf
 
 def test_an_interrupted_fleet_is_completed_to_the_same_chips(fleet: FleetConfig) -> None:
     whole = prepare_fleet(fleet, SPEC)[0].digest()
-    (fleet.folder / "00001.chips.npy").unlink()
-    assert shard_numbers(fleet.folder) == [0, 2]
+    (fleet.folder / "train" / "00001.chips.npy").unlink()
+    assert shard_numbers(fleet.folder / "train") == [0]
     assert prepare_fleet(fleet, SPEC)[0].digest() == whole
-    untouched = PictureStore(fleet.folder, [0])
-    assert set(untouched.rows_by_vessel(Modality.SAR)[0]) == {1}
+
+
+def test_a_fleet_can_grow(fleet: FleetConfig) -> None:
+    few = prepare_fleet(fleet.model_copy(update={"vessels": 3}), SPEC)[0]
+    more = prepare_fleet(fleet, SPEC)[0]
+    assert few.vessels.tolist() == [0, 1, 2]
+    assert more.vessels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert np.array_equal(few.picture(0), more.picture(0))
+
+
+def test_validation_ships_are_never_training_ships() -> None:
+    with pytest.raises(ValueError, match="validation_seed must differ"):
+        FleetConfig(folder=Path("x"), seed=1, validation_seed=1, vessels=100)
 
 
 def test_a_folder_of_another_fleet_is_refused(fleet: FleetConfig) -> None:
