@@ -89,7 +89,7 @@ def write_sheet(sheet: Image.Image, path: Path) -> None:
     """Raises SourceError when the file cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, "PNG", optimize=True)
+        sheet.save(path, "PNG")
     except OSError as error:
         raise SourceError(f"{path} cannot be written: {error.strerror or error}") from error
 

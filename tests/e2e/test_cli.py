@@ -1,5 +1,6 @@
 """The command line against a real service process."""
 
+import io
 import json
 import os
 import signal
@@ -7,20 +8,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from service.cli import main
 from service.settings import SHIPPED_BUNDLE
 from tests.chips import optical_png, sar_tiff
 from tests.e2e.service_process import ServiceProcess, free_port, running_service
 from tests.genuine import SAMPLE, genuine_chips
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")} | {
-    "COLUMNS": "160"
+    "COLUMNS": "160",
+    "CROSSFIX_THREADS": "1",
 }
 
 
@@ -28,10 +34,29 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "service.cli", *map(str, arguments)]
 
 
-def crossfix(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """How a command ended and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def crossfix(*arguments: object, **settings: str) -> Done:
+    """A command in this process: as quick as its work."""
+    out, err = io.StringIO(), io.StringIO()
+    environment = mock.patch.dict(os.environ, ENVIRONMENT | settings, clear=True)
+    end = pytest.raises(SystemExit)
+    with environment, redirect_stdout(out), redirect_stderr(err), end as ended:
+        main([str(argument) for argument in arguments])
+    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def crossfix_process(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*arguments),
-        env=ENVIRONMENT | settings,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -183,11 +208,11 @@ def test_wrong_settings_end_with_status_2(
 
 def test_a_taken_port_and_a_missing_bundle_are_told(own: ServiceProcess, tmp_path: Path) -> None:
     port = own.url.rpartition(":")[2]
-    taken = crossfix("serve", "--port", port, "--data-dir", tmp_path)
+    taken = crossfix_process("serve", "--port", port, "--data-dir", tmp_path)
     assert taken.returncode == 1
     (line,) = taken.stderr.splitlines()
     assert f"127.0.0.1:{port} cannot be listened on" in json.loads(line)["message"]
-    missing = crossfix("serve", "--port", 0, "--bundle", tmp_path / "none")
+    missing = crossfix_process("serve", "--port", 0, "--bundle", tmp_path / "none")
     assert missing.returncode == 1
     assert "there is no bundle" in json.loads(missing.stderr.splitlines()[-1])["message"]
 
@@ -233,7 +258,7 @@ def test_bundles(tmp_path: Path) -> None:
 def test_demo_once(tmp_path: Path) -> None:
     folder = make_fleet(tmp_path / "harbour", vessels=4)
     out = tmp_path / "out"
-    done = crossfix("demo", "--chips", folder, "--once", "--out", out)
+    done = crossfix_process("demo", "--chips", folder, "--once", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "SIMULATED" not in done.stdout
     assert "4 vessels registered" in done.stdout
@@ -284,7 +309,7 @@ def test_a_demo_that_is_terminated_takes_its_service_with_it(tmp_path: Path) -> 
 
 def test_the_demo_on_genuine_chips(tmp_path: Path) -> None:
     queries = genuine_chips("*_SAR.tif")
-    done = crossfix("demo", "--chips", SAMPLE.parent, "--once", "--out", tmp_path)
+    done = crossfix_process("demo", "--chips", SAMPLE.parent, "--once", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "0 refused" in done.stdout
     assert f"To identify: {len(queries)} SAR chips" in done.stdout
