@@ -1,5 +1,6 @@
 """From modules to a folder that the service accepts."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from export.build_bundle import (
     BuiltBundle,
     BundlePlan,
     EncoderPart,
+    Precision,
     TranslatorPart,
     build_bundle,
     golden_chips,
@@ -26,7 +28,7 @@ from service.contract.calibration import Evidence, probability
 from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.contract.fusion import l2_normalise
-from service.contract.manifest import FusionSpec, Metric, PreprocessSpec, TrainingSpec
+from service.contract.manifest import FusionSpec, GraphSpec, Metric, PreprocessSpec, TrainingSpec
 from service.contract.preprocess import prepare
 from service.inference.embedder import load_embedder
 
@@ -94,27 +96,40 @@ def test_sar_embeddings_are_those_of_the_module(
     assert np.allclose(found, l2_normalise(raw.numpy()), atol=1e-5)
 
 
-def test_a_module_that_cannot_be_rounded_that_far_is_refused(
+@pytest.fixture
+def exported_already(exported: tuple[Path, GraphSpec], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting is slow and is the same for every precision: take the file that is there."""
+    monkeypatch.setattr(
+        "export.build_bundle.export_graph",
+        lambda module, spec, path: shutil.copy(exported[0], path),
+    )
+
+
+def rounded(plan: BundlePlan, precision: Precision) -> BundlePlan:
+    encoder = replace(plan.encoder, precision=precision)
+    return replace(plan, encoder=encoder, translator=None, fusion=FusionSpec())
+
+
+@pytest.mark.usefixtures("exported_already")
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_rounded_weights_are_named_in_the_manifest(
+    plan: BundlePlan, precision: Precision, tmp_path: Path
+) -> None:
+    built = build_bundle(rounded(plan, precision), tmp_path / "bundle")
+    assert built.bundle.manifest.encoder.graph.precision == precision
+    assert built.parity["encoder.onnx"].largest_difference > 1e-5
+    assert built.parity["encoder.onnx"].smallest_cosine > MIN_COSINE[precision]
+    load_embedder(built.bundle.path, "cpu", threads=1)
+
+
+@pytest.mark.usefixtures("exported_already")
+def test_weights_that_cannot_be_rounded_that_far_are_refused(
     plan: BundlePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MIN_COSINE, "int8", 0.9999999)
-    rounded = replace(plan, encoder=replace(plan.encoder, precision="int8"), translator=None)
     with pytest.raises(ToleranceError, match="smallest cosine"):
-        build_bundle(replace(rounded, fusion=FusionSpec()), tmp_path / "bundle")
+        build_bundle(rounded(plan, "int8"), tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
-
-
-def test_float16_weights_are_named_in_the_manifest(plan: BundlePlan, tmp_path: Path) -> None:
-    rounded = replace(
-        plan,
-        encoder=replace(plan.encoder, precision="float16"),
-        translator=None,
-        fusion=FusionSpec(),
-    )
-    built = build_bundle(rounded, tmp_path / "bundle")
-    assert built.bundle.manifest.encoder.graph.precision == "float16"
-    assert built.parity["encoder.onnx"].largest_difference > 0
-    load_embedder(built.bundle.path, "cpu", threads=1)
 
 
 def test_fusion_without_a_translator_is_refused(plan: BundlePlan, tmp_path: Path) -> None:

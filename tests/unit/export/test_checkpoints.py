@@ -19,6 +19,7 @@ FLEET = {
     "kind": "simulated",
     "folder": "fleet",
     "seed": 5,
+    "validation_seed": 6,
     "vessels": 300,
     "validation_vessels": 100,
 }

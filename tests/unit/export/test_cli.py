@@ -1,19 +1,23 @@
 """`crossfix-export` as a person types it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner, Result
 
 import export.cli
 from export.cli import app
 from export.sample_chips import SampleChip
+from export.to_onnx import export_graph
 from model_training.checkpoint import Checkpoint
 from model_training.encoder import ReferenceConfig, build_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
 from service.contract.bundle import open_bundle
+from service.contract.manifest import GraphSpec
 
 CONFIG = {
     "run": {"out": "runs/tiny", "steps": 3, "seed": 11},
@@ -28,6 +32,7 @@ CONFIG = {
         "kind": "simulated",
         "folder": "fleet",
         "seed": 5,
+        "validation_seed": 6,
         "vessels": 400,
         "validation_vessels": 100,
     },
@@ -66,6 +71,24 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def given_chips(chips: list[SampleChip], monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise instead of the simulator, which has tests of its own."""
     monkeypatch.setattr(export.cli, "simulated_chips", lambda: chips)
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("graphs")
+
+
+@pytest.fixture(autouse=True)
+def exported_once(graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tests export one checkpoint: the second time, the first file is taken."""
+
+    def export_or_copy(module: nn.Module, spec: GraphSpec, path: Path) -> None:
+        kept = graphs / spec.file
+        if not kept.exists():
+            export_graph(module, spec, kept)
+        shutil.copy(kept, path)
+
+    monkeypatch.setattr("export.build_bundle.export_graph", export_or_copy)
 
 
 def run(*arguments: object) -> Result:
