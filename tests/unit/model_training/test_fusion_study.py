@@ -37,7 +37,9 @@ def translator() -> LoadedTranslator:
         run=RunConfig(out=Path("unused"), steps=1),
         unet=unet,
         bridge=BridgeConfig(steps=1),
-        data=SimulatedData(kind="simulated", folder=Path("unused"), seed=0, vessels=100),
+        data=SimulatedData(
+            kind="simulated", folder=Path("unused"), seed=0, validation_seed=1, vessels=100
+        ),
     )
     return LoadedTranslator(BridgeUNet(unet).eval(), config, {})
 

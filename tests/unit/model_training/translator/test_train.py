@@ -36,7 +36,9 @@ def config(out: Path, steps: int = 6) -> TranslatorConfig:
         optimiser=OptimiserConfig(warmup_steps=2),
         unet=UNetConfig(height=32, width=16, widths=(16, 32), heads=2),
         bridge=BridgeConfig(steps=2),
-        data=SimulatedData(kind="simulated", folder=out / "fleet", seed=0, vessels=100),
+        data=SimulatedData(
+            kind="simulated", folder=out / "fleet", seed=0, validation_seed=1, vessels=100
+        ),
         batch=4,
     )
 
