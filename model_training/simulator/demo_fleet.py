@@ -1,0 +1,142 @@
+"""A small simulated fleet for the demo: optical chips to enrol, SAR chips to ask about."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from model_training.simulator.config import SimulatorConfig
+from model_training.simulator.vessel import VesselModel, generator, sample_fleet, size_twin
+from model_training.simulator.views import View, render_view
+
+_FIRST = (
+    "SIM AURORA", "SIM BOREALIS", "SIM CORMORANT", "SIM DELTA", "SIM EIDER", "SIM FULMAR",
+    "SIM GANNET", "SIM HALCYON", "SIM IBIS", "SIM JAEGER", "SIM KITTIWAKE", "SIM LAPWING",
+)  # fmt: skip
+_SECOND = ("TRADER", "SPIRIT", "STAR", "PIONEER", "VENTURE", "HORIZON")
+_SAR_FULL_SCALE = 2.5
+
+
+def write_demo_fleet(
+    out_dir: Path, seed: int = 20, vessels: int = 44, strangers: int = 8
+) -> dict[str, int]:
+    """Write the demo fleet; at most 3 MB.
+
+    `bounding_box_test/` holds two optical chips of each enrolled ship (JPEG), `query/` one SAR
+    chip of each second enrolled ship and of each stranger (8-bit TIFF). Sisters and size twins
+    are among both. Strangers have ids above 900, SAR chips only, and a line in vessels.csv
+    whose name says so.
+
+    Returns:
+        Counts of enrolled vessels, strangers and chips, and the bytes written.
+
+    Raises:
+        FileExistsError: the folder already holds something.
+    """
+    if out_dir.exists() and any(out_dir.iterdir()):
+        raise FileExistsError(f"{out_dir} is not empty; the fleet is written to a new folder")
+    config = SimulatorConfig(sister_fraction=0.5, cloud_probability=0.0, bad_crop_probability=0.02)
+    fleet = _fleet(vessels, seed, config)
+    unknown = [size_twin(fleet[3 * i], i, seed) for i in range(strangers)]
+    chips = 0
+    for number, vessel in enumerate(fleet, start=1):
+        for view in (0, 1):
+            sight = render_view(vessel, "optical", view, config)
+            _jpeg(out_dir / "bounding_box_test" / f"{number:04d}_s01c{view + 1}_RGB.jpg", sight)
+            chips += 1
+        if number % 2:
+            sight = render_view(vessel, "sar", 0, config)
+            _tiff(out_dir / "query" / f"{number:04d}_s01c3_SAR.tif", sight)
+            chips += 1
+    for i, vessel in enumerate(unknown):
+        sight = render_view(vessel, "sar", 0, config)
+        _tiff(out_dir / "query" / f"{901 + i:04d}_s01c3_SAR.tif", sight)
+        chips += 1
+    _vessels_csv(out_dir / "vessels.csv", fleet, unknown, seed)
+    about = {
+        "domain": "simulated",
+        "seed": seed,
+        "config": config.to_dict(),
+        "note": "No satellite took these chips; no such ships exist.",
+    }
+    (out_dir / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
+    size = sum(p.stat().st_size for p in out_dir.rglob("*") if p.is_file())
+    return {"vessels": len(fleet), "strangers": len(unknown), "chips": chips, "bytes": size}
+
+
+def _fleet(vessels: int, seed: int, config: SimulatorConfig) -> list[VesselModel]:
+    """Ships of 60 to 260 m (small files), every eleventh a size twin of the one before."""
+    pool = (v for v in sample_fleet(vessels * 4, seed, config) if 60 < v.length_m < 260)
+    fleet: list[VesselModel] = []
+    for vessel in pool:
+        fleet.append(vessel)
+        if len(fleet) % 11 == 0:
+            fleet[-1] = size_twin(fleet[-2], len(fleet), seed)
+        if len(fleet) == vessels:
+            break
+    return [replace(vessel, index=i) for i, vessel in enumerate(fleet)]
+
+
+def _jpeg(path: Path, view: View) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(view.pixels).save(path, quality=88)
+
+
+def _tiff(path: Path, view: View) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    levels = np.clip(np.round(view.pixels / _SAR_FULL_SCALE * 255.0), 0, 255).astype(np.uint8)
+    Image.fromarray(levels).save(path, format="TIFF", compression="tiff_adobe_deflate")
+
+
+def imo_number(stem: int) -> str:
+    """Seven digits with a valid check digit (IMO resolution A.1117(30)) from six.
+
+    Raises:
+        ValueError: `stem` has not six digits.
+    """
+    digits = str(stem)
+    if len(digits) != 6:
+        raise ValueError(f"{stem} has not six digits")
+    check = sum(int(d) * w for d, w in zip(digits, range(7, 1, -1), strict=True)) % 10
+    return f"{digits}{check}"
+
+
+def _vessels_csv(
+    path: Path, fleet: list[VesselModel], unknown: list[VesselModel], seed: int
+) -> None:
+    # Numbers from 100000 up were never given to ships: those begin at 5000000 or so.
+    stems = generator(seed, 51).choice(np.arange(100001, 199999), len(fleet), replace=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["id", "name", "imo", "type", "length_m", "beam_m"])
+        for i, vessel in enumerate(fleet):
+            name = f"{_FIRST[i % len(_FIRST)]} {_SECOND[i // len(_FIRST) % len(_SECOND)]}"
+            kind = vessel.vessel_type.replace("_", " ")
+            table.writerow(
+                [
+                    f"{i + 1:04d}",
+                    name,
+                    imo_number(int(stems[i])),
+                    kind,
+                    f"{vessel.length_m:.0f}",
+                    f"{vessel.beam_m:.0f}",
+                ]
+            )
+        for i, vessel in enumerate(unknown):
+            kind = vessel.vessel_type.replace("_", " ")
+            table.writerow(
+                [
+                    f"{901 + i:04d}",
+                    f"SIM STRANGER {i + 1}",
+                    "",
+                    kind,
+                    f"{vessel.length_m:.0f}",
+                    f"{vessel.beam_m:.0f}",
+                ]
+            )

@@ -1,0 +1,87 @@
+"""Draws solids into height and material maps.
+
+Map convention: float32/uint8 arrays ``[rows, columns]``; row r covers x (stern to bow)
+``r * cell .. (r + 1) * cell``, column c covers y from port to starboard, the middle of the
+map being the centre line. Heights are metres above the main deck.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from model_training.simulator.blueprint import Part
+from model_training.simulator.materials import FloatArray
+
+ByteArray = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """A ship as seen from above, on a grid of square cells."""
+
+    cell_m: float
+    height: FloatArray
+    material: ByteArray
+
+    def copy(self) -> Maps:
+        """Maps that may be drawn on without changing these."""
+        return Maps(self.cell_m, self.height.copy(), self.material.copy())
+
+
+@lru_cache(maxsize=512)
+def _disc(rows: int, columns: int) -> tuple[BoolArray, FloatArray]:
+    r = (np.arange(rows, dtype=np.float32) + 0.5) / rows * 2 - 1
+    c = (np.arange(columns, dtype=np.float32) + 0.5) / columns * 2 - 1
+    radius2 = r[:, None] ** 2 + c[None, :] ** 2
+    return radius2 <= 1.0, np.sqrt(np.maximum(1.0 - radius2, 0.0)).astype(np.float32)
+
+
+def draw(maps: Maps, part: Part) -> None:
+    """Draw one solid; what lies outside the map is cut off.
+
+    Small parts never vanish: each covers at least one cell.
+    """
+    rows, columns = maps.height.shape
+    inverse, middle = 1.0 / maps.cell_m, columns / 2
+    if part.shape == "beam":
+        _draw_beam(maps, part)
+        return
+    r0, c0 = round(part.x0 * inverse), round(part.y0 * inverse + middle)
+    r1 = max(round(part.x1 * inverse), r0 + 1)
+    c1 = max(round(part.y1 * inverse + middle), c0 + 1)
+    top, left = max(r0, 0), max(c0, 0)
+    bottom, right = min(r1, rows), min(c1, columns)
+    if top >= bottom or left >= right:
+        return
+    here = (slice(top, bottom), slice(left, right))
+    if part.shape == "box":
+        maps.height[here] = part.top
+        maps.material[here] = part.material
+        return
+    mask, dome = _disc(r1 - r0, c1 - c0)
+    cut = (slice(top - r0, bottom - r0), slice(left - c0, right - c0))
+    mask = mask[cut]
+    maps.height[here][mask] = part.top * dome[cut][mask] if part.dome else part.top
+    maps.material[here][mask] = part.material
+
+
+def _draw_beam(maps: Maps, part: Part) -> None:
+    rows, columns = maps.height.shape
+    inverse = 1.0 / maps.cell_m
+    length = float(np.hypot(part.x1 - part.x0, part.y1 - part.y0)) * inverse
+    along = np.linspace(0.0, 1.0, max(int(length * 1.5), 2), dtype=np.float32)
+    ux = (part.x1 - part.x0) * inverse / max(length, 1e-6)
+    uy = (part.y1 - part.y0) * inverse / max(length, 1e-6)
+    half = part.width * inverse / 2
+    across = np.arange(-half + 0.35, half, 0.7) if half > 0.4 else np.zeros(1)
+    r = part.x0 * inverse + along[:, None] * (length * ux) - across[None, :] * uy
+    c = part.y0 * inverse + columns / 2 + along[:, None] * (length * uy) + across[None, :] * ux
+    ri, ci = r.astype(np.int32).ravel(), c.astype(np.int32).ravel()
+    ok = (ri >= 0) & (ri < rows) & (ci >= 0) & (ci < columns)
+    maps.height[ri[ok], ci[ok]] = part.top
+    maps.material[ri[ok], ci[ok]] = part.material
