@@ -46,6 +46,9 @@ class LocalService:
         self.log = data_dir / "service.log"
 
     def __enter__(self) -> "LocalService":
+        """Raises LocalServiceError when another program, perhaps a real service, has the port."""
+        if _bindable(self._port) is None:
+            raise LocalServiceError(f"port {self._port} is taken; choose another with --port")
         self._data_dir.mkdir(parents=True, exist_ok=True)
         arguments = ["--host", HOST, "--port", str(self._port), "--data-dir", str(self._data_dir)]
         if self._bundle is not None:
@@ -115,15 +118,21 @@ class LocalService:
 
 def free_port(preferred: int = 8080) -> int:
     """The preferred port of the loopback address, or any other one when it is taken."""
-    for port in (preferred, 0):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise LocalServiceError(f"no port of {HOST} is free")
+    port = _bindable(preferred) or _bindable(0)
+    if port is None:
+        raise LocalServiceError(f"no port of {HOST} is free")
+    return port
+
+
+def _bindable(port: int) -> int | None:
+    """The port if it is free, for 0 any free one; None when it is taken."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])
 
 
 def _quiet_environment() -> dict[str, str]:

@@ -18,6 +18,15 @@ def test_a_taken_port_is_passed_over() -> None:
     assert free_port(port) == port
 
 
+def test_another_program_on_the_port_is_never_taken_for_it(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        service = LocalService(tmp_path, port=taken.getsockname()[1])
+        with pytest.raises(LocalServiceError, match="is taken"), service:
+            pytest.fail("it was started")
+
+
 def test_a_service_that_cannot_start_is_told_with_its_last_words(tmp_path: Path) -> None:
     with (
         LocalService(tmp_path, port=free_port(0), bundle=tmp_path / "none") as service,
@@ -36,6 +45,6 @@ def test_settings_that_lead_to_other_stores_are_not_passed_on(
     witness.write_text("#!/bin/sh\nenv | grep ^CROSSFIX_\n")
     witness.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(witness))
-    with LocalService(tmp_path, port=1) as service:
+    with LocalService(tmp_path, port=free_port(0)) as service:
         service.wait()
     assert service.log.read_text() == "CROSSFIX_DEVICE=cpu\n"
