@@ -1,0 +1,1 @@
+"""Running a bundle: the only room that imports ONNX Runtime."""
