@@ -14,7 +14,13 @@ from PIL import Image, ImageDraw
 
 from model_training.translator.dataset import PairedViews, signed
 from model_training.translator.diffusion import sample_many
-from model_training.translator.study import SamplerQuality, one_view_each, study_sampler
+from model_training.translator.study import (
+    SamplerQuality,
+    half_turned,
+    one_view_each,
+    pixel_features,
+    study_sampler,
+)
 from model_training.translator.train import LoadedTranslator, load_translator, validation_views
 
 GAP, CAPTION = 8, 14
@@ -46,28 +52,33 @@ def picture_sheet(
     for vessel in range(count):
         left = GAP + group * (vessel % per_row)
         top = GAP + row_height * (vessel // per_row)
-        grey = [np.repeat(picture[..., None], 3, axis=2) for picture in (*pseudo_sar[vessel],)]
-        pictures = [optical[vessel], *grey, np.repeat(sar[vessel][..., None], 3, axis=2)]
+        pictures = [optical[vessel], *pseudo_sar[vessel], sar[vessel]]
         captions = ["optical", "pseudo-SAR", *[""] * (samples - 1), "true SAR"]
         for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
             x = left + place * (width * scale + 2)
             pen.text((x, top), caption, fill="black")
-            enlarged = Image.fromarray(picture).resize(
-                (width * scale, height * scale), Image.Resampling.NEAREST
-            )
-            sheet.paste(enlarged, (x, top + CAPTION))
+            image = Image.fromarray(picture).convert("RGB")
+            size = (width * scale, height * scale)
+            sheet.paste(image.resize(size, Image.Resampling.NEAREST), (x, top + CAPTION))
     return sheet
 
 
 def sheet_of(
     translator: LoadedTranslator, views: PairedViews, vessels: int, samples: int
 ) -> Image.Image:
-    """The sheet of the first vessels of some views, with the recommended sampler."""
+    """The sheet of the first vessels of some views, with the recommended sampler.
+
+    A SAR view is turned by 180 degrees where it then agrees better with the pseudo-SAR, because the
+    two sensors may have seen the ship with its bow on different sides.
+    """
     optical, sar = (pictures[:vessels] for pictures in one_view_each(views))
     conditions = torch.from_numpy(signed(optical))
     table = translator.config.bridge.table()
     pseudo = sample_many(translator.module, conditions, table, 0, samples)
-    return picture_sheet(optical, pseudo, sar)
+    imagined = pixel_features(pseudo.mean(axis=1))
+    turned = half_turned(sar)
+    as_is, other = ((imagined * pixel_features(true)).sum(axis=1) for true in (sar, turned))
+    return picture_sheet(optical, pseudo, np.where((other > as_is)[:, None, None], turned, sar))
 
 
 def quality_table(rows: Sequence[SamplerQuality]) -> str:

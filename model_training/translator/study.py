@@ -9,6 +9,7 @@ in the orientation that agrees better, because nobody tells which way a ship lie
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,8 +44,8 @@ class SamplerQuality:
     milliseconds: float
 
 
-def pixel_features(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 `[N, h, w]` -> unit float32 `[N, h w]` whose dot product is the correlation."""
+def pixel_features(pictures: NDArray[Any]) -> NDArray[np.float32]:
+    """Grey levels `[N, h, w]` -> unit float32 `[N, h w]` whose dot product is the correlation."""
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     centred = flat - flat.mean(axis=1, keepdims=True)
     return np.asarray(centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6), np.float32)
