@@ -19,6 +19,7 @@ from service.identity.records import (
     VesselState,
 )
 from service.identity.recovery import Recovery
+from service.identity.trail import Trail, chips_and_ids, ids
 
 
 class VesselPatch(VesselAttributes):
@@ -37,12 +38,19 @@ class Curation:
     """The use cases behind `PATCH`, `DELETE`, `merge` and `split` of the gallery."""
 
     def __init__(
-        self, gallery: Gallery, recovery: Recovery, now: Clock, writing: threading.RLock
+        self,
+        gallery: Gallery,
+        recovery: Recovery,
+        now: Clock,
+        writing: threading.RLock,
+        trail: Trail | None = None,
     ) -> None:
+        """Changes are recorded in `trail`, if there is one."""
         self._gallery = gallery
         self._recovery = recovery
         self._now = now
         self._writing = writing
+        self._trail = trail or Trail.unrecorded()
 
     def update(self, vessel_id: UUID, patch: VesselPatch) -> Vessel:
         """Change attributes and remember where the new values came from.
@@ -58,8 +66,10 @@ class Curation:
                 raise InvalidRequestError("nothing to change was sent")
             changed = self._with_changes(known, changes, patch)
             refuse_known_imo(self._gallery, changed)
-            self._gallery.put_vessel(changed)
-            return self._recovery.finish_sync(changed)
+            said = patch.model_dump(mode="json", include=set(changes))
+            with self._trail.change("update", vessel_id=str(vessel_id), said=said):
+                self._gallery.put_vessel(changed)
+                return self._recovery.finish_sync(changed)
 
     def delete(self, vessel_id: UUID) -> None:
         """Remove a vessel, its sightings, and chips that nothing else refers to.
@@ -75,8 +85,10 @@ class Curation:
                 VesselState.DELETING,
                 leaving_chips=tuple(sorted({s.chip_sha256 for s in sightings})),
             )
-            self._gallery.put_vessel(leaving)
-            self._recovery.finish_delete(leaving)
+            asked = {"vessel_id": str(vessel_id), "sightings": chips_and_ids(sightings)}
+            with self._trail.change("delete", **asked):
+                self._gallery.put_vessel(leaving)
+                self._recovery.finish_delete(leaving)
 
     def remove_chip(self, vessel_id: UUID, sighting_id: UUID) -> None:
         """Remove one sighting of a vessel.
@@ -92,9 +104,11 @@ class Curation:
             losing = self._in_state(
                 known, VesselState.SYNCING, leaving_chips=(sighting.chip_sha256,)
             )
-            self._gallery.put_vessel(losing)
-            self._gallery.delete_sightings([sighting_id])
-            self._recovery.finish_sync(losing)
+            asked = {"vessel_id": str(vessel_id), "sightings": chips_and_ids([sighting])}
+            with self._trail.change("remove-chip", **asked):
+                self._gallery.put_vessel(losing)
+                self._gallery.delete_sightings([sighting_id])
+                self._recovery.finish_sync(losing)
 
     def merge(self, survivor_id: UUID, other_id: UUID) -> Enrolled:
         """Two records turn out to be one ship: `other` becomes part of `survivor`.
@@ -119,10 +133,14 @@ class Curation:
                 )
             learnt = self._learn(survivor, other)
             leaving = self._in_state(other, VesselState.DELETING, merged_into=survivor_id)
-            self._gallery.put_vessel(leaving)
-            self._gallery.put_vessel(learnt)
-            self._recovery.finish_merge(leaving)
-            return self._with_sightings(self._recovery.finish_sync(learnt), created=False)
+            asked = {"vessel_id": str(survivor_id), "other_id": str(other_id)}
+            with self._trail.change("merge", **asked) as result:
+                self._gallery.put_vessel(leaving)
+                self._gallery.put_vessel(learnt)
+                self._recovery.finish_merge(leaving)
+                merged = self._with_sightings(self._recovery.finish_sync(learnt), created=False)
+                result["sightings"] = chips_and_ids(merged.sightings)
+            return merged
 
     def split(
         self, vessel_id: UUID, sighting_ids: Sequence[UUID], attributes: VesselPatch
@@ -146,11 +164,13 @@ class Curation:
             blank = Vessel(id=uuid4(), created_at=now, updated_at=now, split_from=known.id)
             new = self._with_changes(blank, attributes.changes(), attributes)
             refuse_known_imo(self._gallery, new)
-            self._gallery.put_vessel(self._in_state(new, VesselState.ENROLLING))
-            self._gallery.move_sightings(sorted(asked), new)
-            active = self._in_state(new, VesselState.ACTIVE)
-            self._gallery.put_vessel(active)
-            return self._with_sightings(active, created=True)
+            moved = {"vessel_id": str(known.id), "new_id": str(new.id), "moved": ids(asked)}
+            with self._trail.change("split", **moved):
+                self._gallery.put_vessel(self._in_state(new, VesselState.ENROLLING))
+                self._gallery.move_sightings(sorted(asked), new)
+                active = self._in_state(new, VesselState.ACTIVE)
+                self._gallery.put_vessel(active)
+                return self._with_sightings(active, created=True)
 
     def _with_changes(
         self, vessel: Vessel, changes: dict[str, object], patch: VesselPatch

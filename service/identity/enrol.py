@@ -25,6 +25,7 @@ from service.identity.records import (
     VesselState,
 )
 from service.identity.recovery import Recovery
+from service.identity.trail import Trail, chips_and_ids, digests
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
 DEFAULT_SOURCE = "api"
@@ -59,6 +60,7 @@ class Enrolment:
     """The use case behind `POST /gallery` and `POST /gallery/{vessel_id}/chips`.
 
     `writing` is shared with the other writing use cases of this process: one change at a time.
+    Changes are recorded in `trail`, if there is one.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Enrolment:
         recovery: Recovery,
         now: Clock,
         writing: threading.RLock,
+        trail: Trail | None = None,
     ) -> None:
         self._gallery = gallery
         self._chips = chips
@@ -76,6 +79,7 @@ class Enrolment:
         self._recovery = recovery
         self._now = now
         self._writing = writing
+        self._trail = trail or Trail.unrecorded()
 
     def enrol(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Enrolled:
         """Register a vessel with one or more chips.
@@ -92,17 +96,22 @@ class Enrolment:
         seen = [self._observer.observe(upload) for upload in uploads]
         with self._writing:
             known = self._known(vessel)
-            if known is None:
-                self._register(vessel, seen)
-            elif known.attributes() != vessel.attributes():
+            if known is not None and known.attributes() != vessel.attributes():
                 raise ConflictError(
                     f"vessel {known.id} is registered with other attributes; "
                     "change them with PATCH",
                     known.id,
                 )
-            else:
-                self._keep(known, seen)
-            return self._enrolled(vessel.id, created=known is None)
+            asked = {"vessel_id": str(vessel.id), "said": new.said(), "chips": digests(uploads)}
+            with self._trail.change("enrol", **asked) as result:
+                if known is None:
+                    self._register(vessel, seen)
+                else:
+                    self._keep(known, seen)
+                enrolled = self._enrolled(vessel.id, created=known is None)
+                result["created"] = enrolled.created
+                result["sightings"] = chips_and_ids(enrolled.sightings)
+            return enrolled
 
     def add_chips(self, vessel_id: UUID, uploads: Sequence[ChipUpload]) -> Enrolled:
         """Add sightings to a known vessel, all or none; known ones change nothing.
@@ -116,8 +125,13 @@ class Enrolment:
         visible_vessel(self._gallery, vessel_id)
         seen = [self._observer.observe(upload) for upload in uploads]
         with self._writing:
-            self._keep(visible_vessel(self._gallery, vessel_id), seen)
-            return self._enrolled(vessel_id, created=False)
+            vessel = visible_vessel(self._gallery, vessel_id)
+            asked = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
+            with self._trail.change("add-chips", **asked) as result:
+                self._keep(vessel, seen)
+                enrolled = self._enrolled(vessel_id, created=False)
+                result["sightings"] = chips_and_ids(enrolled.sightings)
+            return enrolled
 
     def _register(self, vessel: Vessel, seen: Sequence[Observation]) -> None:
         pending = {

@@ -14,6 +14,7 @@ from service.identity.decision import Limits, Scored, decide, rank, score
 from service.identity.observe import ChipUpload, Observer
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import EmbeddedSighting, Match, Record, Sighting, SightingFilter
+from service.identity.trail import Trail
 
 RERANKED_VESSELS = 50
 
@@ -55,13 +56,16 @@ class Matcher:
         calibration: CalibrationSpec,
         writing: threading.RLock,
         new_id: Callable[[], UUID] = uuid4,
+        trail: Trail | None = None,
     ) -> None:
+        """Matches are recorded in `trail` before they are answered, if there is one."""
         self._gallery = gallery
         self._chips = chips
         self._observer = observer
         self._calibration = calibration
         self._writing = writing
         self._new_id = new_id
+        self._trail = trail or Trail.unrecorded()
 
     def match(self, upload: ChipUpload, options: MatchOptions) -> MatchAnswer:
         """Rank the vessels that the chip may show.
@@ -97,6 +101,7 @@ class Matcher:
             gallery=counts,
             stored=options.store,
         )
+        self._trail.matched(match, options.model_dump(mode="json", exclude_none=True))
         timings["total"] = (time.perf_counter() - began) * 1000.0
         return MatchAnswer(match, timings)
 

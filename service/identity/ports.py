@@ -1,6 +1,6 @@
 """What the use cases need from the outside, as Protocols; adapters live in other rooms."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -151,3 +151,17 @@ class EmbeddingCache(Protocol):
     def get(self, key: str) -> NDArray[np.float32] | None: ...
 
     def put(self, key: str, vector: NDArray[np.float32]) -> None: ...
+
+
+class AuditLog(Protocol):
+    """The append-only record of what was done. Safe to call from many threads."""
+
+    def append(self, entry: Mapping[str, object]) -> None:
+        """Keep the entry so that it survives a crash; entries are JSON values.
+
+        Raises:
+            StoreUnavailableError, StoreFullError: the entry is not kept.
+        """
+        ...
+
+    def close(self) -> None: ...
