@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from model_training.simulator.materials import Material
 Shape = Literal["box", "disc", "beam"]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One solid that stands on the deck.
 
     A box spans x0..x1 and y0..y1; a disc is the ellipse (a dome where `dome`) in that

@@ -7,8 +7,10 @@ map being the centre line. Heights are metres above the main deck.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,25 +48,49 @@ def draw(maps: Maps, part: Part) -> None:
 
     Small parts never vanish: each covers at least one cell.
     """
+    draw_all(maps, [part])
+
+
+def draw_all(maps: Maps, parts: Sequence[Part]) -> None:
+    """Draw solids in order, later ones over earlier ones."""
+    if not parts:
+        return
     rows, columns = maps.height.shape
-    inverse, middle = 1.0 / maps.cell_m, columns / 2
-    if part.shape == "beam":
-        _draw_beam(maps, part)
+    limits = np.array([part[1:5] for part in parts], np.float64) / maps.cell_m
+    limits[:, 2:] += columns / 2
+    cells = np.rint(limits).astype(np.int64)
+    cells[:, 1] = np.maximum(cells[:, 1], cells[:, 0] + 1)
+    cells[:, 3] = np.maximum(cells[:, 3], cells[:, 2] + 1)
+    height, material = maps.height, maps.material
+    cut = np.clip(cells, 0, [rows, rows, columns, columns]).tolist()
+    for i, (r0, r1, c0, c1) in enumerate(cut):
+        part = parts[i]
+        if part.shape == "beam":
+            _draw_beam(maps, part)
+        elif part.shape == "disc":
+            _draw_disc(maps, part, _Span(*cells[i].tolist()), (slice(r0, r1), slice(c0, c1)))
+        else:
+            height[r0:r1, c0:c1] = part.top
+            material[r0:r1, c0:c1] = part.material
+
+
+class _Span(NamedTuple):
+    """Rows r0..r1 and columns c0..c1, which may lie outside the map."""
+
+    r0: int
+    r1: int
+    c0: int
+    c1: int
+
+
+def _draw_disc(maps: Maps, part: Part, span: _Span, here: tuple[slice, slice]) -> None:
+    if here[0].start >= here[0].stop or here[1].start >= here[1].stop:
         return
-    r0, c0 = round(part.x0 * inverse), round(part.y0 * inverse + middle)
-    r1 = max(round(part.x1 * inverse), r0 + 1)
-    c1 = max(round(part.y1 * inverse + middle), c0 + 1)
-    top, left = max(r0, 0), max(c0, 0)
-    bottom, right = min(r1, rows), min(c1, columns)
-    if top >= bottom or left >= right:
-        return
-    here = (slice(top, bottom), slice(left, right))
-    if part.shape == "box":
-        maps.height[here] = part.top
-        maps.material[here] = part.material
-        return
-    mask, dome = _disc(r1 - r0, c1 - c0)
-    cut = (slice(top - r0, bottom - r0), slice(left - c0, right - c0))
+    mask, dome = _disc(span.r1 - span.r0, span.c1 - span.c0)
+    cut = (
+        slice(here[0].start - span.r0, here[0].stop - span.r0),
+        slice(here[1].start - span.c0, here[1].stop - span.c0),
+    )
     mask = mask[cut]
     maps.height[here][mask] = part.top * dome[cut][mask] if part.dome else part.top
     maps.material[here][mask] = part.material

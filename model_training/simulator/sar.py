@@ -23,7 +23,7 @@ from model_training.simulator.shadow import shadow_mask, shifted
 from model_training.simulator.structure import Structure
 from model_training.simulator.visit import Visit
 
-_WALL_DIFFUSE = 12.0
+_WALL_DIFFUSE = 16.0
 _WALL_MIRROR = 90.0
 _HULL_DIFFUSE = 0.08
 _HULL_MIRROR = 90.0
@@ -112,7 +112,7 @@ def render(
     intensity = canvas.splat(x, y, power)
     corners = canvas.cells(px, py, point_power)
 
-    frame = draw_frame(*canvas.extent(intensity), 1.08, config, rng)
+    frame = draw_frame(*canvas.extent(intensity), 1.13, config, rng)
     amplitude = _image(intensity, corners, geometry, gsd_m, rng)
     chip, mask = canvas.cut(amplitude, intensity > 0.002, frame)
     chip = _interpolate(chip, rng)
@@ -377,7 +377,7 @@ def _interpolate(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 def _compress(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Calibration, soft saturation and the product's logarithmic amplitude scale."""
-    scaled = amplitude * np.float32(np.exp(rng.normal(-0.3, 0.3)))
+    scaled = amplitude * np.float32(np.exp(rng.normal(-0.4, 0.3)))
     ceiling = np.float32(np.exp(rng.uniform(2.2, 2.45)) - 1.0)
     limited = scaled / (1.0 + (scaled / ceiling) ** 4) ** np.float32(0.25)
     return np.log1p(limited).astype(np.float32)

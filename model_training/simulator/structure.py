@@ -12,7 +12,7 @@ from model_training.simulator.blueprint import Blueprint, Crane, jib_part
 from model_training.simulator.catalogue import CATALOGUE, VesselType
 from model_training.simulator.materials import FloatArray, Material, draw_palette
 from model_training.simulator.noise import value_noise
-from model_training.simulator.raster import BoolArray, Maps, draw
+from model_training.simulator.raster import BoolArray, Maps, draw, draw_all
 from model_training.simulator.truth import layout_along_hull
 from model_training.simulator.vessel import VesselModel, generator
 
@@ -75,8 +75,8 @@ class Structure:
 
 
 def cell_size_m(length_m: float) -> float:
-    """Cell of the maps: a quarter metre for boats, 0.7 m for the largest ships."""
-    return float(np.clip(length_m / 320.0, 0.25, 0.7))
+    """Cell of the maps: a quarter metre for boats, three quarters for the largest ships."""
+    return float(np.clip(length_m / 280.0, 0.25, 0.75))
 
 
 def draw_blueprint(vessel: VesselModel) -> Blueprint:
@@ -105,8 +105,7 @@ def build_structure(vessel: VesselModel, layout_bins: int) -> Structure:
         np.zeros((rows, columns), np.float32),
         np.full((rows, columns), Material.DECK, np.uint8),
     )
-    for part in blueprint.parts:
-        draw(maps, part)
+    draw_all(maps, blueprint.parts)
     with_jibs = maps.copy()
     for crane in blueprint.cranes:
         draw(with_jibs, jib_part(crane, crane.park_angle))
@@ -156,7 +155,7 @@ def _sparkle(rng: np.random.Generator, rows: int, columns: int, cell: float) -> 
     """Radar power of places: cell by cell, and in clusters of some metres."""
     grain = rng.standard_gamma(0.8, (rows, columns), dtype=np.float32) / np.float32(0.8)
     size = float(rng.uniform(4.0, 8.0)) / cell
-    clusters = np.exp(1.1 * value_noise((rows, columns), size, rng) - 0.5)
+    clusters = np.exp(1.35 * value_noise((rows, columns), size, rng) - 0.6)
     sparkle: FloatArray = grain * clusters
     return sparkle
 
