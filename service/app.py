@@ -35,6 +35,7 @@ from service.settings import Settings
 from service.storage.cache import MemoryCache, RedisCache
 from service.storage.chips import FolderChipStore
 from service.storage.gallery_edge import open_edge_gallery
+from service.storage.redis_link import RedisLink
 from service.telemetry import Telemetry
 
 log = logging.getLogger("crossfix")
@@ -138,7 +139,7 @@ def _open_gallery(settings: Settings, embedder: Embedder) -> Gallery:
 def _open_cache(settings: Settings) -> EmbeddingCache:
     if settings.redis_url is None:
         return MemoryCache(settings.cache_entries)
-    return RedisCache(settings.redis_url)
+    return RedisCache(RedisLink(settings.redis_url))
 
 
 def _add_routes(

@@ -1,6 +1,7 @@
 """The one table from exceptions to statuses; everything becomes a problem of RFC 9457."""
 
 import logging
+import math
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,11 +19,19 @@ from service.contract.errors import (
     UnsupportedFormatError,
 )
 from service.identity.errors import (
+    AnswerTooLargeError,
     ConflictError,
+    ForbiddenError,
     InvalidRequestError,
+    KeyReusedError,
     NotFoundError,
+    RateLimitedError,
+    SlowUploadError,
+    StillAnsweringError,
     StoreFullError,
     StoreUnavailableError,
+    TookTooLongError,
+    UnauthenticatedError,
 )
 from service.telemetry import Telemetry
 
@@ -37,6 +46,14 @@ STATUS: dict[type[CrossfixError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
     OverloadedError: 429,
+    RateLimitedError: 429,
+    UnauthenticatedError: 401,
+    ForbiddenError: 403,
+    SlowUploadError: 408,
+    KeyReusedError: 422,
+    StillAnsweringError: 409,
+    AnswerTooLargeError: 409,
+    TookTooLongError: 503,
     StoreUnavailableError: 503,
     StoreFullError: 507,
     BundleError: 500,
@@ -49,21 +66,37 @@ def status_of(error: CrossfixError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
+def refusal(error: CrossfixError, telemetry: Telemetry, path: str) -> Response:
+    """An error of ours as a problem; counted by kind, and logged when it is the service's fault."""
+    status = status_of(error)
+    telemetry.errors.labels(error.kind).inc()
+    if status >= 500:
+        log.error("%s", error, extra={"fields": {"kind": error.kind, "path": path}})
+    more: dict[str, str] = {}
+    if isinstance(error, ConflictError) and error.vessel_id is not None:
+        more["vessel_id"] = str(error.vessel_id)
+    return problem(status, error.kind, str(error), _headers(error, status), **more)
+
+
+def _headers(error: CrossfixError, status: int) -> dict[str, str]:
+    if isinstance(error, RateLimitedError):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
+    if isinstance(error, UnauthenticatedError):
+        return {"WWW-Authenticate": 'Bearer realm="crossfix"'}
+    if isinstance(error, SlowUploadError):
+        return {"Connection": "close"}
+    if isinstance(error, StillAnsweringError):
+        return {"Retry-After": "1"}
+    return {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else {}
+
+
 def install(app: FastAPI, telemetry: Telemetry) -> None:
     """Answer every error with a problem, and count it by kind."""
 
     def on_known(request: Request, error: Exception) -> Response:
         if not isinstance(error, CrossfixError):
             raise error
-        status = status_of(error)
-        telemetry.errors.labels(error.kind).inc()
-        if status >= 500:
-            log.error("%s", error, extra={"fields": {"kind": error.kind, "path": request.url.path}})
-        more: dict[str, str] = {}
-        if isinstance(error, ConflictError) and error.vessel_id is not None:
-            more["vessel_id"] = str(error.vessel_id)
-        headers = {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else None
-        return problem(status, error.kind, str(error), headers, **more)
+        return refusal(error, telemetry, request.url.path)
 
     def on_invalid(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):

@@ -26,7 +26,7 @@ def test_every_error_has_a_status_and_a_kind_of_its_own(kind: type[CrossfixError
 
 @pytest.mark.parametrize("kind", all_errors())
 def test_what_a_sender_did_wrong_is_4xx(kind: type[CrossfixError]) -> None:
-    ours = {"StoreUnavailableError": 503, "StoreFullError": 507}
+    ours = {"StoreUnavailableError": 503, "StoreFullError": 507, "TookTooLongError": 503}
     status = status_of(kind("said"))
     if kind is BundleError:
         assert status == 500

@@ -1,13 +1,10 @@
 """Embedding caches: in memory, and in a real Redis that is then slowed, stopped and lied to."""
 
 import logging
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,8 @@ import redis
 from numpy.typing import NDArray
 
 from service.storage.cache import KEY_PREFIX, MemoryCache, RedisCache
+from service.storage.redis_link import RedisLink
+from tests.redis_server import RedisServer, running_redis
 
 
 def vector(seed: int, width: int = 384) -> NDArray[np.float32]:
@@ -77,40 +76,10 @@ class TestMemoryCache:
         assert wrong == []
 
 
-@dataclass
-class Server:
-    """A redis-server of our own."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    binary = shutil.which("redis-server")
-    assert binary, "redis-server is missing; install it with: apt-get install redis-server"
-    path = tmp_path / "redis.sock"
-    process = subprocess.Popen(
-        [binary, "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-    )
-    with redis.Redis(unix_socket_path=str(path)) as client:
-        wait_for(client)
-    yield Server(f"unix://{path}", process)
-    process.kill()
-    process.wait()
-
-
-def wait_for(client: "redis.Redis") -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            client.ping()
-            return
-        except redis.ConnectionError:
-            assert time.monotonic() < deadline, "redis-server did not start within 20 s"
-            time.sleep(0.02)
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with running_redis(tmp_path) as one:
+        yield one
 
 
 class Clock:
@@ -121,67 +90,72 @@ class Clock:
 
 
 class TestRedisCache:
-    def test_what_was_put_comes_back_to_every_replica(self, server: Server) -> None:
-        one, two = RedisCache(server.url, timeout_s=5), RedisCache(server.url, timeout_s=5)
+    def test_what_was_put_comes_back_to_every_replica(self, server: RedisServer) -> None:
+        links = [RedisLink(server.url, timeout_s=5) for _ in range(2)]
+        one, two = (RedisCache(link) for link in links)
         one.put("b:sar:1.0:abc", vector(1))
         kept = two.get("b:sar:1.0:abc")
         assert kept is not None
         assert kept.dtype == np.float32
         np.testing.assert_array_equal(kept, vector(1))
         assert two.get("b:sar:1.0:abd") is None
-        assert one.failures == two.failures == 0
-        one.close()
-        two.close()
+        assert [link.failures for link in links] == [0, 0]
+        for link in links:
+            link.close()
 
-    def test_entries_expire(self, server: Server) -> None:
-        cache = RedisCache(server.url, timeout_s=5, expire_s=1000)
+    def test_entries_expire(self, server: RedisServer) -> None:
+        link = RedisLink(server.url, timeout_s=5)
+        cache = RedisCache(link, expire_s=1000)
         cache.put("a", vector(1))
         with redis.Redis.from_url(server.url) as client:
             assert 990 < client.ttl(KEY_PREFIX + b"a") <= 1000
-        cache.close()
+        link.close()
 
     @pytest.mark.parametrize("damage", [b"", b"short", b"x" * 8, b"x" * 40, b"x" * 41])
-    def test_a_damaged_value_is_unknown(self, server: Server, damage: bytes) -> None:
-        cache = RedisCache(server.url, timeout_s=5)
+    def test_a_damaged_value_is_unknown(self, server: RedisServer, damage: bytes) -> None:
+        link = RedisLink(server.url, timeout_s=5)
+        cache = RedisCache(link)
         with redis.Redis.from_url(server.url) as client:
             client.set(KEY_PREFIX + b"a", damage)
         assert cache.get("a") is None
-        assert cache.failures == 0
-        cache.close()
+        assert link.failures == 0
+        link.close()
 
-    def test_a_value_of_another_kind_is_unknown(self, server: Server) -> None:
-        cache = RedisCache(server.url, timeout_s=5)
+    def test_a_value_of_another_kind_is_unknown(self, server: RedisServer) -> None:
+        link = RedisLink(server.url, timeout_s=5)
+        cache = RedisCache(link)
         with redis.Redis.from_url(server.url) as client:
             client.lpush(KEY_PREFIX + b"a", b"not an embedding")
         assert cache.get("a") is None
-        cache.close()
+        link.close()
 
     def test_a_dead_redis_costs_one_failure_and_one_line(
-        self, server: Server, caplog: pytest.LogCaptureFixture
+        self, server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         clock = Clock()
-        cache = RedisCache(server.url, timeout_s=5, pause_s=10, clock=clock)
+        link = RedisLink(server.url, timeout_s=5, pause_s=10, clock=clock)
+        cache = RedisCache(link)
         cache.put("a", vector(1))
-        server.process.kill()
-        server.process.wait()
+        server.kill()
         with caplog.at_level(logging.WARNING):
             for _ in range(50):
                 assert cache.get("a") is None
                 cache.put("b", vector(2))
-            assert cache.failures == 1
+            assert link.failures == 1
             clock.now = 10.5
             assert cache.get("a") is None
             assert cache.get("a") is None
-            assert cache.failures == 2
+            assert link.failures == 2
         assert len(caplog.records) == 1
         assert "going on without it" in caplog.text
-        cache.close()
+        link.close()
 
     def test_a_stalled_redis_is_given_up_soon_and_taken_up_again(
-        self, server: Server, caplog: pytest.LogCaptureFixture
+        self, server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         clock = Clock()
-        cache = RedisCache(server.url, timeout_s=0.2, pause_s=10, clock=clock)
+        link = RedisLink(server.url, timeout_s=0.2, pause_s=10, clock=clock)
+        cache = RedisCache(link)
         cache.put("a", vector(1))
         with redis.Redis.from_url(server.url) as client:
             client.execute_command("CLIENT", "PAUSE", 600, "ALL")
@@ -191,7 +165,7 @@ class TestRedisCache:
                 waited = time.monotonic() - began
                 for _ in range(100):
                     assert cache.get("a") is None
-                assert cache.failures == 1
+                assert link.failures == 1
                 assert 0.15 < waited < 5
                 client.ping()
                 clock.now = 10.5
@@ -199,17 +173,18 @@ class TestRedisCache:
         assert kept is not None
         np.testing.assert_array_equal(kept, vector(1))
         assert [r.getMessage()[-11:] for r in caplog.records][1:] == ["works again"]
-        cache.close()
+        link.close()
 
     def test_an_address_where_nobody_answers(self) -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
-            cache = RedisCache(f"redis://127.0.0.1:{unused.getsockname()[1]}/0")
+            link = RedisLink(f"redis://127.0.0.1:{unused.getsockname()[1]}/0")
+            cache = RedisCache(link)
             assert cache.get("a") is None
             cache.put("a", vector(1))
-            assert cache.failures == 1
-            cache.close()
+            assert link.failures == 1
+            link.close()
 
     def test_an_address_that_is_none_is_refused(self) -> None:
         with pytest.raises(ValueError, match="scheme"):
-            RedisCache("localhost:6379")
+            RedisLink("localhost:6379")
