@@ -44,7 +44,7 @@ SHEET_NAME = "contact-sheet.png"
 TOP_K = 5
 WORKERS = 4
 SHOWN_VESSELS = 3
-FIXED_COLUMNS, CANDIDATE_COLUMN = 66, 23
+FIXED_COLUMNS, CANDIDATE_COLUMN = 68, 24
 SHEET_ROWS = 40
 _COLOURS = {"good": "green", "unsure": "yellow", "bad": "red"}
 
@@ -225,9 +225,12 @@ def _table(answers: Sequence[DemoAnswer], fleet: Fleet, width: int) -> Table:
     shown = max(1, min(SHOWN_VESSELS, (width - FIXED_COLUMNS) // CANDIDATE_COLUMN))
     labels = {str(vessel.id): vessel.label for vessel in fleet.vessels}
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    columns = ("SAR chip", *(f"{place + 1}." for place in range(shown)), "verdict", "shows")
-    for heading in (*columns, "against the truth"):
-        table.add_column(heading)
+    table.add_column("SAR chip", no_wrap=True)
+    for place in range(shown):
+        table.add_column(f"{place + 1}.", no_wrap=True, overflow="ellipsis")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("against the truth", no_wrap=True)
+    table.add_column("shows", no_wrap=True, overflow="ellipsis")
     for one in answers:
         true_id = one.judgement.true_id
         shows = "a ship not enrolled" if true_id is None else labels[true_id]
@@ -237,8 +240,8 @@ def _table(answers: Sequence[DemoAnswer], fleet: Fleet, width: int) -> Table:
             escape(one.chip.path.stem),
             *ranked,
             VERDICT_SHORT[one.answer.verdict],
-            escape(shows),
             f"[{colour}]{one.judgement.text}[/]",
+            escape(shows),
         )
     return table
 
@@ -255,7 +258,7 @@ def _stay(on: Console, service: LocalService) -> None:
         on.print("stopping")
         return
     if status:
-        raise LocalServiceError(f"the service ended with status {status}; see {service.log}")
+        raise LocalServiceError(f"the service ended with status {status}:\n{service.last_lines()}")
 
 
 @contextmanager

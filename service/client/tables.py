@@ -14,7 +14,7 @@ from service.client.answers import Checks, MatchAnswer, ShownCandidate
 from service.client.enrol import EnrolReport
 from service.client.match import Asked
 
-WIDTH_WITHOUT_TERMINAL = 140
+WIDTH_WITHOUT_TERMINAL = 160
 VERDICT_WORDS = {
     "confident": "[bold green]confident[/]: the first vessel may be taken for granted",
     "ambiguous": "[bold yellow]ambiguous[/]: an analyst must look",
@@ -123,5 +123,5 @@ def candidate_cell(candidates: Sequence[ShownCandidate], place: int, true_id: st
     if place >= len(candidates):
         return ""
     one = candidates[place]
-    text = f"{escape(one.vessel.label)} {one.probability:.0%}"
+    text = f"{one.probability:4.0%} {escape(one.vessel.label)}"
     return f"[green]{text}[/]" if one.vessel.id == true_id else text

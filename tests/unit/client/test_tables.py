@@ -42,8 +42,8 @@ def test_a_refused_chip() -> None:
 
 def test_the_true_vessel_is_green() -> None:
     candidates = answer("confident", "a", "b").candidates
-    assert candidate_cell(candidates, 0, "a") == "[green]SHIP a 90%[/]"
-    assert candidate_cell(candidates, 1, "a") == "SHIP b 80%"
+    assert candidate_cell(candidates, 0, "a") == "[green] 90% SHIP a[/]"
+    assert candidate_cell(candidates, 1, "a") == " 80% SHIP b"
     assert candidate_cell(candidates, 2, "a") == ""
 
 
