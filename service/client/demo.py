@@ -44,7 +44,7 @@ SHEET_NAME = "contact-sheet.png"
 TOP_K = 5
 WORKERS = 4
 SHOWN_VESSELS = 3
-FIXED_COLUMNS, CANDIDATE_COLUMN = 68, 24
+WIDE, FIXED_COLUMNS, CANDIDATE_COLUMN = 100, 68, 24
 SHEET_ROWS = 40
 _COLOURS = {"good": "green", "unsure": "yellow", "bad": "red"}
 
@@ -230,7 +230,8 @@ def _table(answers: Sequence[DemoAnswer], fleet: Fleet, width: int) -> Table:
         table.add_column(f"{place + 1}.", no_wrap=True, overflow="ellipsis")
     table.add_column("verdict", no_wrap=True)
     table.add_column("against the truth", no_wrap=True)
-    table.add_column("shows", no_wrap=True, overflow="ellipsis")
+    if width >= WIDE:
+        table.add_column("shows", no_wrap=True, overflow="ellipsis")
     for one in answers:
         true_id = one.judgement.true_id
         shows = "a ship not enrolled" if true_id is None else labels[true_id]
@@ -241,7 +242,7 @@ def _table(answers: Sequence[DemoAnswer], fleet: Fleet, width: int) -> Table:
             *ranked,
             VERDICT_SHORT[one.answer.verdict],
             f"[{colour}]{one.judgement.text}[/]",
-            escape(shows),
+            *([escape(shows)] if width >= WIDE else []),
         )
     return table
 
