@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
 from service.contract.decode import ChipLimits, decode_chip
+from service.contract.errors import ChipError
 from service.identity.ports import ChipEmbedder, EmbeddingCache
 from service.identity.records import EmbeddedSighting, GeoPoint, Record, Sighting, UtcTime
 
@@ -49,10 +50,11 @@ class ChipMetadata(Record):
 
 @dataclass(frozen=True, slots=True)
 class ChipUpload:
-    """A chip as it was sent."""
+    """A chip as it was sent; `name` is what the sender calls it, to tell it from others."""
 
     data: bytes
     metadata: ChipMetadata = field(default_factory=ChipMetadata)
+    name: str | None = None
 
     @property
     def digest(self) -> str:
@@ -93,13 +95,18 @@ class Observer:
     def decode(self, upload: ChipUpload) -> Chip:
         """Raises ChipError when the bytes cannot be used."""
         wanted = upload.metadata
-        return decode_chip(
-            upload.data,
-            modality=wanted.modality,
-            gsd_m=wanted.gsd_m,
-            band=wanted.band,
-            limits=self._limits,
-        )
+        try:
+            return decode_chip(
+                upload.data,
+                modality=wanted.modality,
+                gsd_m=wanted.gsd_m,
+                band=wanted.band,
+                limits=self._limits,
+            )
+        except ChipError as error:
+            if upload.name is None:
+                raise
+            raise type(error)(f"{upload.name}: {error}") from error
 
     def observe(self, upload: ChipUpload) -> Observation:
         """Decode and embed one chip.
