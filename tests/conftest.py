@@ -1,12 +1,19 @@
+"""What every test shares."""
+
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 MEMORY = Path("/dev/shm")
 ROOMY_BYTES = 512 * 2**20
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("crossfix", deadline=None)
+settings.load_profile("crossfix")
 
 
 @pytest.fixture
