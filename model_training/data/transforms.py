@@ -24,13 +24,15 @@ class GeometryConfig(TypedConfig):
     """How a chip's outline may differ from the ship's.
 
     `crop_along` and `crop_across` are standard deviations of each edge's shift, as shares of the
-    chip; `size_noise` that of the logarithm of the measured size. `mirror` and `half_turn` are
+    chip; `tilt` that of how far a tilted ship's bow lies to the side of its stern, as a share of
+    the width; `size_noise` that of the logarithm of the measured size. `mirror` and `half_turn` are
     decided per ship, `turn_apart` per chip: the chance that the bow points the other way in one
     sensor only. A mirrored ship is another ship, so both sensors are mirrored together.
     """
 
     crop_along: float = Field(0.02, ge=0, le=0.2)
     crop_across: float = Field(0.04, ge=0, le=0.3)
+    tilt: float = Field(0.15, ge=0, le=1)
     size_noise: float = Field(0.03, ge=0, le=0.5)
     mirror: float = Field(0.5, ge=0, le=1)
     half_turn: float = Field(0.5, ge=0, le=1)
@@ -117,6 +119,8 @@ def augmented_sample(
         picture = picture[::-1, ::-1]
     if pose.mirrored:
         picture = picture[:, ::-1]
+    if geometry.tilt and generator.random() < 0.5:
+        picture = _tilt(picture, generator.normal(0, geometry.tilt * np.sqrt(2)))
     height, width = picture.shape[:2]
     top, bottom = generator.normal(0, geometry.crop_along, 2) * height
     left, right = generator.normal(0, geometry.crop_across, 2) * width
@@ -152,6 +156,19 @@ def _resize(
     image = Image.fromarray(np.ascontiguousarray(picture))
     resized = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, box=box)
     return np.asarray(resized)
+
+
+def _tilt(picture: Picture, share: float) -> Picture:
+    """Shear sideways, so that the top lies `share` of the width beside the bottom.
+
+    A long ship turned by a few degrees is, but for a tiny change of length, a sheared one.
+    """
+    height, width = picture.shape[:2]
+    slope = share * width / height
+    shear = (1.0, slope, -slope * height / 2, 0.0, 1.0, 0.0)
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    bilinear = Image.Resampling.BILINEAR
+    return np.asarray(image.transform(image.size, Image.Transform.AFFINE, shear, bilinear))
 
 
 def _tone(

@@ -18,7 +18,7 @@ from service.contract.preprocess import Picture, prepare, to_picture
 SPEC = PreprocessSpec(height=64, width=16, sar_exponent=0.7, normalisation="per_chip")
 STILL = AugmentConfig(
     geometry=GeometryConfig(
-        crop_along=0, crop_across=0, size_noise=0, mirror=0, half_turn=0, turn_apart=0
+        crop_along=0, crop_across=0, tilt=0, size_noise=0, mirror=0, half_turn=0, turn_apart=0
     ),
     appearance=AppearanceConfig(optical=0, sar=0, erase=0),
 )
@@ -76,6 +76,24 @@ def test_one_sensor_alone_may_point_the_other_way() -> None:
         for _ in range(400)
     ]
     assert 60 < sum(turned) < 140
+
+
+def test_a_tilted_ship_leans_by_the_share_that_was_drawn() -> None:
+    upright = np.zeros((100, 40, 3), np.uint8)
+    upright[:, 18:22] = 255
+    config = STILL.model_copy(update={"geometry": STILL.geometry.model_copy(update={"tilt": 0.1})})
+    spec = SPEC.model_copy(update={"height": 96, "width": 40})
+    leans = []
+    for seed in range(300):
+        sample = augmented_sample(
+            upright, Modality.OPTICAL, 1.0, spec, config, Pose(), generator(seed)
+        )
+        rows = sample.pixels[0] - sample.pixels[0].min()
+        middle = (rows * np.arange(40)).sum(1) / rows.sum(1)
+        leans.append((middle[95] - middle[0]) / 40)
+    # half of the chips are tilted, with twice the variance
+    assert np.std(leans) == pytest.approx(0.1, rel=0.2)
+    assert 0.3 < np.mean(np.abs(leans) < 1e-3) < 0.7
 
 
 def test_a_tighter_crop_is_a_smaller_ship() -> None:
