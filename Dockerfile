@@ -1,23 +1,32 @@
-# syntax=docker/dockerfile:1
-# Two targets: `cpu` (default) and `gpu`. No compiler and no torch in either.
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# Images of the service: --target cpu (also the default) and --target gpu.
+#   docker build --target cpu -t crossfix:cpu .
+# No compiler and no torch inside; the build fails if one could be found.
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+ARG RUNTIME_IMAGE=${PYTHON_IMAGE}
 
-FROM ${PYTHON_IMAGE} AS build-cpu
+# What installs stays behind in this stage; only /opt/crossfix travels on.
+FROM ${PYTHON_IMAGE} AS installer
+RUN python3 -m venv /opt/installer \
+    && python3 -m venv --without-pip /opt/crossfix
+ENV PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore
+
+FROM installer AS packages-cpu
 COPY requirements/cpu.txt /requirements.txt
-RUN python3 -m venv /opt/crossfix \
-    && /opt/crossfix/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /requirements.txt
+RUN /opt/installer/bin/pip --python /opt/crossfix/bin/python3 \
+    install --require-hashes --only-binary :all: --requirement /requirements.txt
 
-FROM ${PYTHON_IMAGE} AS build-gpu
-COPY requirements/gpu.txt /requirements.txt
-RUN python3 -m venv /opt/crossfix \
-    && /opt/crossfix/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /requirements.txt
-
-FROM ${PYTHON_IMAGE} AS base
-RUN useradd --system --uid 10001 --home-dir /nonexistent crossfix \
-    && install -d -o crossfix -g crossfix /var/lib/crossfix
+FROM ${RUNTIME_IMAGE} AS runtime
+RUN groupadd --gid 10001 crossfix \
+    && useradd --uid 10001 --gid crossfix --home-dir /nonexistent --shell /usr/sbin/nologin crossfix \
+    && install --directory --owner crossfix --group crossfix --mode 0750 /var/lib/crossfix
 WORKDIR /srv/crossfix
-COPY service/ service/
 COPY bundles/compact/ bundles/compact/
+COPY service/ service/
+RUN python3 -m compileall -q -j 0 service \
+    && printf '#!/bin/sh\nexec python3 -m service.cli "$@"\n' > /usr/local/bin/crossfix \
+    && chmod 0755 /usr/local/bin/crossfix
 ENV PATH=/opt/crossfix/bin:$PATH \
     PYTHONPATH=/srv/crossfix \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -27,18 +36,30 @@ ENV PATH=/opt/crossfix/bin:$PATH \
     CROSSFIX_DATA_DIR=/var/lib/crossfix
 EXPOSE 8080
 VOLUME /var/lib/crossfix
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/livez', timeout=4)"]
-USER crossfix
-ENTRYPOINT ["python3", "-m", "service.cli"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['CROSSFIX_PORT']}/livez\", timeout=4)"]
+ENTRYPOINT ["crossfix"]
 CMD ["serve"]
 
-FROM base AS gpu
-COPY --from=build-gpu /opt/crossfix /opt/crossfix
-ENV CROSSFIX_DEVICE=cuda
-RUN python3 -c "import importlib.util as u, sys; sys.exit('torch is installed' if u.find_spec('torch') else 0)"
-
-FROM base AS cpu
-COPY --from=build-cpu /opt/crossfix /opt/crossfix
+FROM runtime AS cpu
+COPY --from=packages-cpu /opt/crossfix /opt/crossfix
+COPY deploy/container/check-image /tmp/check-image
+RUN python3 /tmp/check-image && rm /tmp/check-image
 ENV CROSSFIX_DEVICE=cpu
-RUN python3 -c "import importlib.util as u, sys; sys.exit('torch is installed' if u.find_spec('torch') else 0)"
+USER crossfix
+
+FROM installer AS packages-gpu
+COPY requirements/gpu.txt /requirements.txt
+RUN /opt/installer/bin/pip --python /opt/crossfix/bin/python3 \
+    install --require-hashes --only-binary :all: --requirement /requirements.txt
+
+FROM runtime AS gpu
+COPY --from=packages-gpu /opt/crossfix /opt/crossfix
+COPY deploy/container/check-image /tmp/check-image
+RUN python3 /tmp/check-image && rm /tmp/check-image
+ENV CROSSFIX_DEVICE=cuda \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER crossfix
+
+FROM cpu

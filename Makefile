@@ -8,7 +8,7 @@ PY := $(DEV)/bin/python
 ARGS ?=
 CHIPS ?=
 
-.PHONY: help demo serve test check format bench bundle demo-fleet locks
+.PHONY: help demo serve test test-container check format bench bundle demo-fleet locks
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,11 +31,16 @@ test: $(DEV)/.ready ## run every test
 	@scripts/need redis-server
 	$(PY) -m pytest $(ARGS)
 
-check: $(DEV)/.ready ## lint, types, import rules
+test-container: $(DEV)/.ready ## build the image and run it for real (needs Docker with compose)
+	@scripts/need-docker
+	CROSSFIX_TEST_CONTAINERS=1 $(PY) -m pytest -v -s tests/container $(ARGS)
+
+check: $(DEV)/.ready ## lint, types, import rules, manifests
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
+	$(PY) scripts/check-manifests
 
 format: $(DEV)/.ready ## format the code
 	$(DEV)/bin/ruff format .
