@@ -109,8 +109,8 @@ def imo_number(stem: int) -> str:
 def _vessels_csv(
     path: Path, fleet: list[VesselModel], unknown: list[VesselModel], seed: int
 ) -> None:
-    # Numbers from 100000 up were never given to ships: those begin at 5000000 or so.
-    stems = generator(seed, 51).choice(np.arange(100001, 199999), len(fleet), replace=False)
+    # Ships have numbers from 5000000 up, and yachts and new ships below 2000000: these are free.
+    stems = generator(seed, 51).choice(np.arange(200001, 499999), len(fleet), replace=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -147,7 +147,7 @@ def _lean(
             ok = (target >= 0) & (target < limit)
             target, cells, tops = target[ok], cells[ok], tops[ok]
         source[target] = cells
-        wall[target] = tops > level + step
+        wall[target] = tops > level + step * 0.5
         if level >= top:
             break
         level = min(level + step, top) if level >= 0 else min(level + step, 0.0)

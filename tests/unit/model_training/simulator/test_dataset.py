@@ -1,0 +1,136 @@
+"""Data sets on disk: layout, disjoint splits, sisters, distractors, the demo fleet."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model_training.simulator import SimulatorConfig, write_dataset, write_demo_fleet
+from model_training.simulator.dataset import plan_entries
+from model_training.simulator.demo_fleet import imo_number
+from model_training.simulator.report import measure, read_folder
+
+SMALL = SimulatorConfig(
+    vessels=12, test_fraction=0.33, validation_fraction=0.33, optical_views=2, sar_views=2
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("simulated") / "set"
+    write_dataset(SMALL, root, workers=1, progress=False)
+    return root
+
+
+def _ids(folder: Path) -> set[str]:
+    return {path.name.split("_")[0] for path in folder.glob("*.tif")}
+
+
+def test_ids_are_apart_and_distractors_stand_in_galleries_only(folder: Path) -> None:
+    train, test, validation = (
+        _ids(folder / place) for place in ("bounding_box_train", "query", "val/query")
+    )
+    assert (len(train), len(test), len(validation)) == (4, 4, 4)
+    assert not train & test
+    assert not train & validation
+    assert not test & validation
+    assert "-1" not in train | test | validation
+    for base in (folder, folder / "val"):
+        gallery = _ids(base / "bounding_box_test")
+        assert gallery == _ids(base / "query") | {"-1"}
+        assert not {p.name for p in (base / "query").iterdir()} & {
+            p.name for p in (base / "bounding_box_test").iterdir()
+        }
+
+
+def test_the_published_subsets_ask_one_sensor_about_the_other(folder: Path) -> None:
+    for name, asked, looked_up in (("O2S", "RGB", "SAR"), ("S2O", "SAR", "RGB")):
+        subset = folder / "subset" / name
+        queries = sorted((subset / "query").iterdir())
+        gallery = sorted((subset / "bounding_box_test").iterdir())
+        assert len(queries) == 4 * 2
+        assert all(p.stem.endswith(asked) for p in queries)
+        assert all(p.stem.endswith(looked_up) for p in gallery)
+        assert _ids(subset / "query") == _ids(folder / "query")
+
+
+def test_chips_are_as_hoss_has_them(folder: Path) -> None:
+    with Image.open(next((folder / "query").glob("*_RGB.tif"))) as optical:
+        assert optical.mode == "RGB"
+    with Image.open(next((folder / "query").glob("*_SAR.tif"))) as sar:
+        assert sar.mode == "F"
+        assert 1.0 < np.asarray(sar).max() < 2.6
+
+
+def test_the_set_says_what_it_is(folder: Path) -> None:
+    about = json.loads((folder / "dataset.json").read_text())
+    assert about["domain"] == "simulated"
+    assert SimulatorConfig.from_dict(about["config"]) == SMALL
+    assert about["ids"] == {"train": 4, "validation": 4, "test": 4}
+    assert about["chips"] == sum(
+        len(list((folder / p).glob("*.tif")))
+        for p in ("bounding_box_train", "query", "bounding_box_test", "val/query",
+                  "val/bounding_box_test")
+    )  # fmt: skip
+    truth = np.load(folder / "truth" / "layout.npz")
+    assert truth["layout"].shape == (about["chips"], 32, len(about["layout_channels"]))
+    assert all((folder / name).is_file() for name in truth["names"].tolist())
+
+
+def test_sisters_stay_in_one_split_and_the_test_has_some() -> None:
+    entries = plan_entries(SimulatorConfig(vessels=400))
+    splits: dict[int, set[str]] = {}
+    for entry in entries:
+        splits.setdefault(entry.vessel.class_seed, set()).add(entry.split)
+    assert all(len(found) == 1 for found in splits.values())
+    test = [e for e in entries if e.split == "test"]
+    assert sum(e.vessel.sister_group is not None for e in test if e.number != -1) >= 4
+    lengths = {e.vessel.length_m for e in test if e.number != -1}
+    twins = [
+        e
+        for e in test
+        if e.number == -1 and min(abs(e.vessel.length_m / x - 1) for x in lengths) < 0.016
+    ]
+    assert len(twins) >= 8
+
+
+def test_a_used_folder_is_left_alone(folder: Path) -> None:
+    with pytest.raises(FileExistsError, match="not empty"):
+        write_dataset(SMALL, folder, workers=1, progress=False)
+
+
+def test_the_report_measures_what_is_there(folder: Path) -> None:
+    found = measure(read_folder(folder / "bounding_box_train"))
+    assert 40 < found["optical chip length, median m"] < 400
+    assert found["SAR value after denoise, percentile 10"] < 0.1
+    assert found["SAR maximum"] < 2.6
+    with pytest.raises(FileNotFoundError):
+        read_folder(folder / "truth")
+
+
+def test_the_demo_fleet_is_small_named_and_has_strangers(tmp_path: Path) -> None:
+    counts = write_demo_fleet(tmp_path / "demo", vessels=6, strangers=2)
+    assert counts["vessels"] == 6
+    assert counts["bytes"] < 3_000_000 * 6 / 44
+    optical = {p.name.split("_")[0] for p in (tmp_path / "demo/bounding_box_test").iterdir()}
+    sar = {p.name.split("_")[0] for p in (tmp_path / "demo/query").iterdir()}
+    assert len(sar - optical) == 2
+    with (tmp_path / "demo/vessels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["id"] for row in rows} == optical | sar
+    assert all(row["name"].startswith("SIM ") for row in rows)
+    numbers = [row["imo"] for row in rows if row["imo"]]
+    assert len(set(numbers)) == 6
+    for number in numbers:
+        weights = range(7, 1, -1)
+        total = sum(int(d) * w for d, w in zip(number, weights, strict=False))
+        assert number[6] == str(total % 10)
+
+
+def test_check_digit_of_a_known_number() -> None:
+    assert imo_number(907472) == "9074729"
+    with pytest.raises(ValueError, match="six digits"):
+        imo_number(12)
