@@ -1,6 +1,6 @@
 """What the use cases need from the outside, as Protocols; adapters live in other rooms."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -162,6 +162,62 @@ class AuditLog(Protocol):
         Raises:
             StoreUnavailableError, StoreFullError: the entry is not kept.
         """
+        ...
+
+    def close(self) -> None: ...
+
+
+class GalleryArchive(Protocol):
+    """The whole gallery, the sightings of every bundle included: for upgrades and backups.
+
+    Errors are those of `Gallery`, and every writing method returns when its change is durable.
+    """
+
+    def bundles(self) -> dict[str, int]:
+        """The bundles that have a place for sightings, and D, the width of their embeddings."""
+        ...
+
+    def prepare(self, bundle_id: str, width: int) -> None:
+        """Make a place for the sightings of a bundle, if there is none."""
+        ...
+
+    def active(self) -> str | None:
+        """The bundle whose sightings are served; None before the gallery was first used."""
+        ...
+
+    def activate(self, bundle_id: str) -> None:
+        """Serve the sightings of this bundle from now on; one step, and all services see it."""
+        ...
+
+    def vessels(self) -> Iterator[Vessel]:
+        """Every vessel in any state."""
+        ...
+
+    def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]: ...
+
+    def put_vessels(self, vessels: Sequence[Vessel]) -> None: ...
+
+    def sighting_ids(self, bundle_id: str) -> set[UUID]: ...
+
+    def sightings(self, bundle_id: str) -> Iterator[EmbeddedSighting]:
+        """Every sighting of a bundle, open ones included."""
+        ...
+
+    def get_sightings(self, bundle_id: str, ids: Collection[UUID]) -> dict[UUID, Sighting]:
+        """Those that exist among `ids`."""
+        ...
+
+    def put_sightings(
+        self,
+        bundle_id: str,
+        sightings: Sequence[EmbeddedSighting],
+        owners: Mapping[UUID, Vessel],
+    ) -> None:
+        """Insert or replace; `owners` holds the vessel of each sighting that has one."""
+        ...
+
+    def delete_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
+        """From this bundle's place alone; absent ids are fine."""
         ...
 
     def close(self) -> None: ...

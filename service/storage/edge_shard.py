@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import qdrant_edge as edge
+from numpy.typing import NDArray
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.storage.clauses import AnyOf, BetweenOrUnknown, Clause, Condition, During, Known, Near
@@ -129,6 +131,21 @@ class Shard:
                 )
             for record in records:
                 yield UUID(str(record.id)), record.payload or {}
+            if start is None:
+                return
+
+    def rows(self) -> Iterator[tuple[NDArray[np.float32], Payload]]:
+        """Vectors, float32 `[D]`, and payloads of all points."""
+        start: Any = None
+        while True:
+            with _translated(self._folder):
+                records, start = self._shard.scroll(
+                    edge.ScrollRequest(
+                        offset=start, limit=SCROLL_BATCH, with_payload=True, with_vector=True
+                    )
+                )
+            for record in records:
+                yield np.asarray(record.vector, dtype=np.float32), record.payload or {}
             if start is None:
                 return
 

@@ -1,13 +1,13 @@
 """The gallery in a folder, through Qdrant Edge in this process: nothing to install or run.
 
 One process at a time. Vessels live in one shard, the sightings of each bundle in another. Every
-writing method returns when the shard's log is on disk.
+writing method returns when the shard's log is on disk. What happens to a sighting happens to the
+embeddings that other bundles made of it, too.
 """
 
-import fcntl
 import os
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -15,7 +15,6 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
-from service.identity.errors import StoreUnavailableError
 from service.identity.records import (
     EmbeddedSighting,
     GalleryCounts,
@@ -39,26 +38,18 @@ from service.storage.clauses import (
     listed_vessels,
     of_vessels,
 )
+from service.storage.edge_folder import (
+    NO_VECTOR,
+    activate_bundle,
+    active_bundle,
+    bundles_in,
+    lock_folder,
+    open_sightings,
+    open_vessels,
+)
 from service.storage.edge_shard import DEFAULT_MIN_FREE_BYTES, Shard, as_filter
 from service.storage.paging import vessel_page
 
-KEYWORD = edge.PayloadSchemaType.Keyword
-VESSEL_INDEXES = {
-    payloads.STATE: KEYWORD,
-    payloads.IMO: KEYWORD,
-    payloads.MMSI: KEYWORD,
-    payloads.TYPE: KEYWORD,
-}
-SIGHTING_INDEXES = {
-    payloads.VESSEL_ID: KEYWORD,
-    payloads.VESSEL_TYPE: KEYWORD,
-    payloads.VESSEL_LENGTH_M: edge.PayloadSchemaType.Float,
-    payloads.CAPTURED_AT: edge.PayloadSchemaType.Datetime,
-    payloads.LOCATION: edge.PayloadSchemaType.Geo,
-    payloads.MODALITY: KEYWORD,
-    payloads.CHIP: KEYWORD,
-}
-NO_VECTOR = [0.0]
 SEARCH_BATCH = 64
 
 
@@ -68,7 +59,7 @@ def open_edge_gallery(
     """Open the gallery in `folder`, creating it where needed and replaying its log.
 
     Args:
-        folder: holds `vessels`, one `sightings-<bundle>` per bundle, and a lock file.
+        folder: see `edge_folder.py`.
         bundle_id: the bundle whose embeddings are stored and searched.
         width: D, the embedding width of that bundle.
         min_free_bytes: writes are refused with less disk space than this.
@@ -77,19 +68,7 @@ def open_edge_gallery(
         StoreUnavailableError: another process has it open, or the folder is damaged.
         StoreFullError: the disk is full.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "gallery.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise StoreUnavailableError(f"cannot use the folder {folder}: {error}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise StoreUnavailableError(
-            f"another process has the gallery in {folder} open; stop it, or run a Qdrant server "
-            "and set CROSSFIX_QDRANT_URL so that several processes can share one gallery"
-        ) from error
+    lock = lock_folder(folder)
     try:
         return EdgeGallery(folder, bundle_id, width, min_free_bytes, lock)
     except BaseException:
@@ -109,10 +88,13 @@ class EdgeGallery:
         self._width = width
         self._process_lock: int | None = lock
         self._turn = threading.RLock()
-        name = f"sightings-{payloads.bundle_slug(bundle_id)}"
-        self._vessels = Shard(folder / "vessels", len(NO_VECTOR), VESSEL_INDEXES, min_free_bytes)
-        self._sightings = Shard(folder / name, width, SIGHTING_INDEXES, min_free_bytes)
+        self._min_free_bytes = min_free_bytes
+        self._vessels = open_vessels(folder, min_free_bytes)
+        self._sightings = open_sightings(folder, bundle_id, width, min_free_bytes)
+        self._opened_others: list[Shard] | None = None
         self._census = self._take_census()
+        if active_bundle(folder) is None:
+            activate_bundle(folder, bundle_id)
 
     def put_vessel(self, vessel: Vessel) -> None:
         point = edge.Point(vessel.id, NO_VECTOR, payloads.vessel_payload(vessel))
@@ -171,16 +153,18 @@ class EdgeGallery:
             there = self._census.known_sightings(ids)
             if there:
                 owner = payloads.ownership_payload(vessel)
-                self._sightings.apply(edge.UpdateOperation.set_payload([*there], owner))
+                for shard, known in self._everywhere(there):
+                    shard.apply(edge.UpdateOperation.set_payload([*known], owner))
                 self._census.sightings_put(there, vessel.id)
-        self._sightings.settle()
+        self._settle_all()
 
     def sync_vessel(self, vessel: Vessel) -> None:
         mine = as_filter(Condition((of_vessels([vessel.id]),)))
         owner = payloads.ownership_payload(vessel)
         with self._turn:
-            self._sightings.apply(edge.UpdateOperation.set_payload_by_filter(mine, owner))
-        self._sightings.settle()
+            for shard in (self._sightings, *self._others()):
+                shard.apply(edge.UpdateOperation.set_payload_by_filter(mine, owner))
+        self._settle_all()
 
     def get_sighting(self, sighting_id: UUID) -> Sighting | None:
         with self._turn:
@@ -199,13 +183,15 @@ class EdgeGallery:
         with self._turn:
             there = self._census.known_sightings(ids)
             if there:
-                self._sightings.apply(edge.UpdateOperation.delete_points([*there]))
+                for shard, known in self._everywhere(there):
+                    shard.apply(edge.UpdateOperation.delete_points([*known]))
                 self._census.sightings_deleted(there)
-        self._sightings.settle()
+        self._settle_all()
 
     def uses_chip(self, chip_sha256: str) -> bool:
+        shown = Condition((AnyOf(payloads.CHIP, [chip_sha256]),))
         with self._turn:
-            return self._sightings.count(Condition((AnyOf(payloads.CHIP, [chip_sha256]),))) > 0
+            return any(shard.count(shown) for shard in (self._sightings, *self._others()))
 
     def search(
         self,
@@ -248,9 +234,34 @@ class EdgeGallery:
             if self._process_lock is None:
                 return
             self._vessels.close()
-            self._sightings.close()
+            for shard in (self._sightings, *(self._opened_others or ())):
+                shard.close()
             os.close(self._process_lock)
             self._process_lock = None
+
+    def _others(self) -> list[Shard]:
+        """The shards of other bundles' sightings, opened when first needed."""
+        if self._opened_others is None:
+            mine = payloads.bundle_slug(self._bundle_id)
+            self._opened_others = [
+                open_sightings(self._folder, other, width, self._min_free_bytes)
+                for other, width in bundles_in(self._folder).items()
+                if other != mine
+            ]
+        return self._opened_others
+
+    def _everywhere(self, ids: Sequence[UUID]) -> Iterator[tuple[Shard, list[UUID]]]:
+        """Each shard with those of these sightings that it holds; ids are known to be in mine."""
+        yield self._sightings, list(ids)
+        for shard in self._others():
+            known = [payloads.sighting_from(row).id for row in shard.retrieve(ids)]
+            if known:
+                yield shard, known
+
+    def _settle_all(self) -> None:
+        self._sightings.settle()
+        for shard in self._opened_others or ():
+            shard.settle()
 
     def _best_vessels(
         self, query: list[float], clauses: tuple[Clause, ...], most: int

@@ -1,8 +1,8 @@
 """The gallery on a Qdrant server, shared by any number of replicas.
 
-Vessels live in one collection without vectors, the sightings of each bundle in another; the alias
-`crossfix-sightings` names the active bundle's. Collections, indexes and alias are created on first
-use. Writes wait until they are applied and are strongly ordered.
+Collections, indexes and alias are created on first use. Writes wait until they are applied and
+are strongly ordered. What happens to a sighting happens to the embeddings that other bundles made
+of it, too.
 """
 
 import threading
@@ -48,26 +48,14 @@ from service.storage.qdrant_server import (
     ensure_collection,
     translated,
 )
+from service.storage.server_layout import (
+    ORPHANED,
+    SIGHTING_INDEXES,
+    STRONG,
+    VESSEL_INDEXES,
+    Layout,
+)
 
-KEYWORD = models.PayloadSchemaType.KEYWORD
-STRONG = models.WriteOrdering.STRONG
-ORPHANED = "orphaned"
-VESSEL_INDEXES = {
-    payloads.STATE: KEYWORD,
-    payloads.IMO: KEYWORD,
-    payloads.MMSI: KEYWORD,
-    payloads.TYPE: KEYWORD,
-}
-SIGHTING_INDEXES = {
-    payloads.VESSEL_ID: KEYWORD,
-    payloads.VESSEL_TYPE: KEYWORD,
-    payloads.VESSEL_LENGTH_M: models.PayloadSchemaType.FLOAT,
-    payloads.CAPTURED_AT: models.PayloadSchemaType.DATETIME,
-    payloads.LOCATION: models.PayloadSchemaType.GEO,
-    payloads.MODALITY: KEYWORD,
-    payloads.CHIP: KEYWORD,
-    ORPHANED: models.PayloadSchemaType.BOOL,
-}
 SCROLL_BATCH = 1000
 COUNTS_FRESH_S = 2.0
 
@@ -108,9 +96,9 @@ class ServerGallery:
         self._address = address
         self._bundle_id = bundle_id
         self._width = width
-        self._alias = f"{prefix}-sightings"
-        self._vessels = f"{prefix}-vessels"
-        self._sightings = f"{self._alias}-{payloads.bundle_slug(bundle_id)}"
+        self._layout = Layout(prefix)
+        self._vessels = self._layout.vessels
+        self._sightings = self._layout.sightings(bundle_id)
         self._preparing = threading.Lock()
         self._prepared = False
         self._closed = False
@@ -148,9 +136,8 @@ class ServerGallery:
         """Sightings that are left over are marked, so that counting them out needs no join."""
         left = as_filter(Condition((of_vessels([vessel_id]),)))
         with self._asking() as client:
-            client.set_payload(
-                self._sightings, {ORPHANED: True}, points=left, wait=True, ordering=STRONG
-            )
+            for place in self._everywhere():
+                client.set_payload(place, {ORPHANED: True}, points=left, wait=True, ordering=STRONG)
             client.delete(self._vessels, [str(vessel_id)], wait=True, ordering=STRONG)
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
@@ -188,10 +175,14 @@ class ServerGallery:
     def delete_sightings(self, ids: Collection[UUID]) -> None:
         if ids:
             with self._asking() as client:
-                client.delete(self._sightings, [str(i) for i in ids], wait=True, ordering=STRONG)
+                for place in self._everywhere():
+                    client.delete(place, [str(i) for i in ids], wait=True, ordering=STRONG)
 
     def uses_chip(self, chip_sha256: str) -> bool:
-        return self._count(self._sightings, Condition((AnyOf(payloads.CHIP, [chip_sha256]),))) > 0
+        shown = Condition((AnyOf(payloads.CHIP, [chip_sha256]),))
+        with self._asking(changing=False):
+            places = sorted(set(self._everywhere()))
+        return any(self._count(place, shown) for place in places)
 
     def search(
         self,
@@ -265,7 +256,7 @@ class ServerGallery:
         with self._preparing:
             ensure_collection(self._client, self._vessels, None, VESSEL_INDEXES)
             ensure_collection(self._client, self._sightings, self._width, SIGHTING_INDEXES)
-            ensure_alias(self._client, self._alias, self._sightings)
+            ensure_alias(self._client, self._layout.alias, self._sightings)
             self._prepared = True
 
     def _retrieve(self, collection: str, ids: Collection[UUID]) -> list[Payload]:
@@ -303,7 +294,19 @@ class ServerGallery:
     def _set_owner(self, points: models.Filter, vessel: Vessel) -> None:
         owner = payloads.ownership_payload(vessel) | {ORPHANED: None}
         with self._asking() as client:
-            client.set_payload(self._sightings, owner, points=points, wait=True, ordering=STRONG)
+            for place in self._everywhere():
+                client.set_payload(place, owner, points=points, wait=True, ordering=STRONG)
+
+    def _everywhere(self) -> list[str]:
+        """The collections of all bundles, twice over where there are several.
+
+        Re-embedding copies a sighting from one collection to another and then looks whether the
+        first still holds it unchanged. Whatever the order of two single changes, it could look
+        too early for one of them; the second round makes up for that.
+        """
+        mine = self._sightings
+        others = {self._layout.sightings(b) for b in self._layout.bundles(self._client)} - {mine}
+        return [mine, *sorted(others)] * 2 if others else [mine]
 
     def _groups(
         self,

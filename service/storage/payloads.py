@@ -103,3 +103,15 @@ def bundle_slug(bundle_id: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", bundle_id):
         return bundle_id
     return "x" + hashlib.sha256(bundle_id.encode()).hexdigest()[:40]
+
+
+def owner_of(one: EmbeddedSighting, vessels: Mapping[UUID, Vessel]) -> Vessel | None:
+    """The vessel of a sighting; None where it is open.
+
+    Raises:
+        ValueError: its vessel is not among these.
+    """
+    owner = one.sighting.vessel_id
+    if owner is not None and owner not in vessels:
+        raise ValueError(f"sighting {one.sighting.id} belongs to vessel {owner}, which is unknown")
+    return None if owner is None else vessels[owner]
