@@ -11,27 +11,32 @@ from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
 from service.api import errors
+from service.api.auth import SECURITY
+from service.api.entrance import install
 from service.api.gallery import gallery_router
 from service.api.health import health_router
 from service.api.match import match_router
-from service.api.middleware import BodyLimit, Observed
+from service.api.problems import documented
 from service.api.schemas import BundleOut, ModelOut
 from service.api.sightings import sightings_router
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.decode import ChipLimits
+from service.doorway import build_entrance
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
 from service.identity.errors import StoreUnavailableError
 from service.identity.match import Matcher
 from service.identity.observe import Observer
 from service.identity.pictures import Pictures
-from service.identity.ports import ChipStore, EmbeddingCache, Gallery
+from service.identity.ports import AuditLog, ChipStore, EmbeddingCache, Gallery
 from service.identity.readiness import ReadinessCheck
 from service.identity.recovery import Recovery
+from service.identity.trail import Trail
 from service.identity.verify import Verifier
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import Embedder, load_embedder
 from service.settings import Settings
+from service.storage.audit import open_audit_log
 from service.storage.cache import MemoryCache, RedisCache
 from service.storage.chips import FolderChipStore
 from service.storage.gallery_edge import open_edge_gallery
@@ -54,6 +59,8 @@ class Parts:
     gallery: Gallery
     chips: ChipStore
     cache: EmbeddingCache
+    redis: RedisLink | None
+    audit: AuditLog
 
 
 def now() -> datetime:
@@ -67,10 +74,13 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         BundleError: the bundle does not check out.
         DeviceError: the device that was asked for is not there.
+        SettingsError: the address is public and no key is asked for.
         StoreUnavailableError: a store cannot be opened.
     """
     telemetry = Telemetry()
-    parts = build_parts(settings, telemetry)
+    redis = None if settings.redis_url is None else RedisLink(settings.redis_url)
+    entrance = build_entrance(settings, redis)
+    parts = build_parts(settings, telemetry, redis)
     writing = threading.RLock()
     grace = REPLICA_GRACE if settings.qdrant_url else timedelta(0)
     recovery = Recovery(parts.gallery, parts.chips, now, writing, grace)
@@ -82,17 +92,18 @@ def create_app(settings: Settings) -> FastAPI:
         title="Crossfix",
         description=DESCRIPTION,
         version="1",
+        dependencies=SECURITY,
+        responses=documented(401, 403, 429),
         lifespan=_lifespan(parts, recovery, settings.recovery_interval_s),
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
-    app.add_middleware(Observed, telemetry=telemetry)
+    install(app, entrance, telemetry)
     errors.install(app, telemetry)
     _add_routes(app, settings, parts, recovery, writing, telemetry)
     _show_state(telemetry, parts)
     return app
 
 
-def build_parts(settings: Settings, telemetry: Telemetry) -> Parts:
+def build_parts(settings: Settings, telemetry: Telemetry, redis: RedisLink | None) -> Parts:
     """Open the models and the stores that the settings choose."""
     bundle = open_bundle(settings.bundle)
     embedder = load_embedder(settings.bundle, settings.device, settings.threads)
@@ -112,7 +123,9 @@ def build_parts(settings: Settings, telemetry: Telemetry) -> Parts:
             device=str(embedder.device),
             gallery=_open_gallery(settings, embedder),
             chips=FolderChipStore(settings.data_dir / "chips"),
-            cache=_open_cache(settings),
+            cache=MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis),
+            redis=redis,
+            audit=open_audit_log(settings.data_dir / "audit", settings.replica, now),
         )
     except BaseException:
         batched.close()
@@ -136,12 +149,6 @@ def _open_gallery(settings: Settings, embedder: Embedder) -> Gallery:
     )
 
 
-def _open_cache(settings: Settings) -> EmbeddingCache:
-    if settings.redis_url is None:
-        return MemoryCache(settings.cache_entries)
-    return RedisCache(RedisLink(settings.redis_url))
-
-
 def _add_routes(
     app: FastAPI,
     settings: Settings,
@@ -155,10 +162,11 @@ def _add_routes(
         max_bytes=int(settings.max_chip_mb * 1_000_000), max_side_px=settings.max_chip_side_px
     )
     observer = Observer(parts.embedder, parts.cache, limits, now)
-    matcher = Matcher(gallery, chips, observer, manifest.calibration, writing)
+    trail = Trail(parts.audit, now, parts.bundle.bundle_id)
+    matcher = Matcher(gallery, chips, observer, manifest.calibration, writing, trail=trail)
     verifier = Verifier(observer, manifest.calibration)
-    enrolment = Enrolment(gallery, chips, observer, recovery, now, writing)
-    curation = Curation(gallery, recovery, now, writing)
+    enrolment = Enrolment(gallery, chips, observer, recovery, now, writing, trail)
+    curation = Curation(gallery, recovery, now, writing, trail)
     pictures = Pictures(gallery, chips, observer, parts.embedder, manifest.preprocess)
     readiness = ReadinessCheck(parts.embedder, gallery, chips)
     model = ModelOut(
@@ -204,6 +212,8 @@ def _show_state(telemetry: Telemetry, parts: Parts) -> None:
     def refresh() -> None:
         for lane, depth in parts.embedder.queue_depths().items():
             telemetry.queue_depth.labels(lane).set(depth)
+        if parts.redis is not None:
+            telemetry.redis_failures.set(parts.redis.failures)
         try:
             counts = parts.gallery.counts()
         except StoreUnavailableError as error:
@@ -230,6 +240,9 @@ def _lifespan(
         watch.join()
         parts.embedder.close()
         parts.gallery.close()
+        if parts.redis is not None:
+            parts.redis.close()
+        parts.audit.close()
 
     return lifespan
 

@@ -5,11 +5,14 @@ that talk to a service load no models.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
+
+from service.cli_keys import keys_app
 
 if TYPE_CHECKING:
     from service.client.http import CrossfixClient
@@ -30,9 +33,16 @@ app = typer.Typer(
 )
 bundle_app = typer.Typer(help="Look into a model bundle.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(keys_app, name="keys")
 
 Sensor = Literal["optical", "sar"]
-Url = Annotated[str, typer.Option(help="Address of the service.", metavar="URL")]
+Url = Annotated[
+    str,
+    typer.Option(
+        help="Address of the service; the key it asks for is read from CROSSFIX_API_KEY.",
+        metavar="URL",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 BundleOption = Annotated[
     Path | None, typer.Option(help="Folder of the model bundle.", show_default="the shipped one")
@@ -325,7 +335,7 @@ def _client(url: str) -> "CrossfixClient":
     """A client of a service that answers."""
     from service.client.http import CrossfixClient
 
-    client = CrossfixClient(url)
+    client = CrossfixClient(url, api_key=os.environ.get("CROSSFIX_API_KEY") or None)
     client.require_alive()
     return client
 

@@ -8,10 +8,12 @@ from types import FrameType
 from typing import NoReturn
 
 import uvicorn
+from starlette.applications import Starlette
 
 from service.app import create_app
 from service.contract.errors import CrossfixError
-from service.settings import Settings
+from service.settings import PREFIX, Settings, SettingsError
+from service.slow_senders import prompt_protocol
 from service.telemetry import configure_logging
 
 log = logging.getLogger("crossfix")
@@ -31,21 +33,48 @@ def run(settings: Settings) -> NoReturn:
     try:
         listener = listen_on(settings.host, settings.port)
         app = create_app(settings)
-    except (CrossfixError, OSError) as error:
+        config = _config(app, settings)
+    except (CrossfixError, SettingsError, OSError) as error:
         log.error("cannot start: %s", error)
         sys.exit(FAILED)
     listener.listen()
     host, port = listener.getsockname()[:2]
-    log.info("listening", extra={"fields": {"url": f"http://{_bracketed(host)}:{port}"}})
-    config = uvicorn.Config(
-        app, log_config=None, timeout_graceful_shutdown=GRACE_S, server_header=False
-    )
+    scheme = "https" if config.is_ssl else "http"
+    log.info("listening", extra={"fields": {"url": f"{scheme}://{_bracketed(host)}:{port}"}})
     # uvicorn raises the signal that stopped it once more when all is closed
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else FAILED)
+
+
+def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    """How to serve the application.
+
+    Raises:
+        SettingsError: the certificate or its key cannot be used.
+    """
+    config = uvicorn.Config(
+        app,
+        http=prompt_protocol(settings.header_timeout_s),
+        ws="none",
+        log_config=None,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise SettingsError(
+            f"{PREFIX}TLS_CERT {settings.tls_cert} and {PREFIX}TLS_KEY {settings.tls_key} are no "
+            f"certificate and its key in PEM: {error}"
+        ) from error
+    return config
 
 
 def listen_on(host: str, port: int) -> socket.socket:

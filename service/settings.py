@@ -6,16 +6,27 @@ that is not listed here stops the start.
 
 import ipaddress
 import os
+import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "CROSSFIX_"
 TEST_PREFIX = "CROSSFIX_TEST_"
+CLIENT_KEY = "CROSSFIX_API_KEY"
+"""What the commands that ask a service show to it; no setting of a service."""
 SHIPPED_BUNDLE = Path(__file__).resolve().parent.parent / "bundles" / "compact"
+
+
+ORIGIN = re.compile(r"https?://[^/?#@\s]+")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+Listed = Annotated[tuple[str, ...], NoDecode]
+"""Separated by commas in the environment."""
 
 
 class SettingsError(ValueError):
@@ -36,8 +47,62 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free one")
+    tls_cert: Path | None = Field(
+        None, description="certificate chain, PEM; set with the next one: https without a proxy"
+    )
+    tls_key: Path | None = Field(None, description="private key of the certificate, PEM")
+    trusted_proxies: Listed = Field(
+        (), description="addresses or networks whose X-Forwarded-For and -Proto are believed"
+    )
+
+    keys_file: Path | None = Field(
+        None,
+        description="file of API keys, see `crossfix keys`; unset: `keys.json` in the data folder",
+    )
     allow_public_without_keys: bool = Field(
         False, description="listen on a public address although nobody has to show a key"
+    )
+    metrics_without_key: bool = Field(
+        False, description="whether `/metrics` needs no key when others do"
+    )
+    allowed_hosts: Listed = Field(
+        (),
+        description="names by which the service may be called while no keys exist; unset: "
+        "loopback names on a loopback address, any on a public one",
+    )
+    cors_origins: Listed = Field(
+        (), description="origins of web pages that may ask, e.g. `https://ships.example`; `*`: all"
+    )
+    rate_limit_per_minute: int = Field(
+        1200,
+        ge=0,
+        le=1_000_000,
+        description="requests of one key, or on a public address without keys of one address; "
+        "0: no limit",
+    )
+    rate_limit_burst: int = Field(
+        200, ge=1, le=1_000_000, description="how many of them may come at once"
+    )
+    max_concurrent_requests: int = Field(
+        256, ge=1, le=10_000, description="requests being answered at once"
+    )
+    header_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="longest wait for the head of a request"
+    )
+    upload_timeout_s: float = Field(
+        120.0, gt=0, le=3600, description="longest wait for the body of a request"
+    )
+    request_timeout_s: float = Field(
+        300.0, gt=0, le=7200, description="longest wait for an answer, its upload included"
+    )
+    idempotency_expire_s: float = Field(
+        86_400.0,
+        ge=1,
+        le=2_592_000,
+        description="how long a repeated request is answered as before",
+    )
+    idempotency_max_answer_kb: int = Field(
+        1000, ge=1, le=10_000, description="largest answer that is kept for repetition, kB"
     )
 
     qdrant_url: str | None = Field(None, description="Qdrant server; unset: embedded gallery")
@@ -48,6 +113,12 @@ class Settings(BaseSettings):
         4096, ge=0, le=10_000_000, description="embeddings that the cache in this process keeps"
     )
 
+    replica: str = Field(
+        default_factory=socket.gethostname,
+        min_length=1,
+        max_length=100,
+        description="name of this process's audit chain; unset: the host's name",
+    )
     max_upload_mb: float = Field(64.0, gt=0, le=4096, description="largest request body, MB")
     max_chip_mb: float = Field(32.0, gt=0, le=4096, description="largest chip file, MB")
     max_chip_side_px: int = Field(4096, ge=8, le=65536, description="longest side of a chip")
@@ -60,20 +131,52 @@ class Settings(BaseSettings):
         600.0, ge=1, description="how often interrupted changes are looked for"
     )
 
-    @field_validator("qdrant_url", "redis_url", "qdrant_api_key", mode="before")
+    @field_validator(
+        *("qdrant_url", "redis_url", "qdrant_api_key", "tls_cert", "tls_key", "keys_file"),
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+    @field_validator("trusted_proxies", "allowed_hosts", "cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            ipaddress.ip_network(one)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*" and not ORIGIN.fullmatch(one):
+                raise ValueError(f"{one!r} is no origin; expected one as in https://ships.example")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(REDIS_SCHEMES):
+            raise ValueError(f"expected an address that begins with one of {REDIS_SCHEMES}")
+        return value
+
     @model_validator(mode="after")
-    def _public_needs_to_be_meant(self) -> "Settings":
-        if not is_loopback(self.host) and not self.allow_public_without_keys:
-            raise ValueError(
-                f"host {self.host} can be reached by others and no key would be asked of them; "
-                f"listen on 127.0.0.1, or set {PREFIX}ALLOW_PUBLIC_WITHOUT_KEYS=true if a proxy "
-                "or firewall decides who may enter"
-            )
+    def _certificate_with_its_key(self) -> "Settings":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError(f"set {PREFIX}TLS_CERT and {PREFIX}TLS_KEY together, or neither")
         return self
+
+    @property
+    def keys_path(self) -> Path:
+        return self.data_dir / "keys.json" if self.keys_file is None else self.keys_file
 
     @property
     def max_upload_bytes(self) -> int:
@@ -101,7 +204,9 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: obj
     unknown = sorted(
         name
         for name in names
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known
+        if name.startswith(PREFIX)
+        and not name.startswith(TEST_PREFIX)
+        and name not in {*known, CLIENT_KEY}
     )
     if unknown:
         raise SettingsError(f"unknown setting {unknown[0]}; known are: {', '.join(sorted(known))}")

@@ -64,6 +64,11 @@ class Telemetry:
             ("kind",),
             registry=self.registry,
         )
+        self.redis_failures = Gauge(
+            "crossfix_redis_failures",
+            "Requests to Redis that failed since the start",
+            registry=self.registry,
+        )
         self.bundle = Info("crossfix_bundle", "The models that answer", registry=self.registry)
         self._refresh: Callable[[], None] = lambda: None
 

@@ -20,6 +20,7 @@ from service.contract.errors import (
 )
 from service.identity.errors import (
     AnswerTooLargeError,
+    BodyTooLargeError,
     ConflictError,
     ForbiddenError,
     InvalidRequestError,
@@ -49,6 +50,7 @@ STATUS: dict[type[CrossfixError], int] = {
     RateLimitedError: 429,
     UnauthenticatedError: 401,
     ForbiddenError: 403,
+    BodyTooLargeError: 413,
     SlowUploadError: 408,
     KeyReusedError: 422,
     StillAnsweringError: 409,
@@ -83,7 +85,7 @@ def _headers(error: CrossfixError, status: int) -> dict[str, str]:
         return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
     if isinstance(error, UnauthenticatedError):
         return {"WWW-Authenticate": 'Bearer realm="crossfix"'}
-    if isinstance(error, SlowUploadError):
+    if isinstance(error, BodyTooLargeError | SlowUploadError):
         return {"Connection": "close"}
     if isinstance(error, StillAnsweringError):
         return {"Retry-After": "1"}

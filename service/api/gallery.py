@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
+from service.api.idempotency import REPEATABLE
 from service.api.problems import documented
 from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselListing, VesselOut
 from service.api.uploads import parse_id, parse_uploads, parse_vessel
@@ -37,7 +38,7 @@ def gallery_router(
     """The routes that register, show, change and remove vessels."""
     router = APIRouter(prefix="/gallery", tags=["gallery"])
 
-    @router.post("", status_code=201, responses=CHANGES)
+    @router.post("", status_code=201, responses=CHANGES, dependencies=[REPEATABLE])
     def enrol(
         response: Response,
         vessel: Annotated[
@@ -92,7 +93,9 @@ def gallery_router(
         """Remove a vessel, its sightings, and chips that nothing else refers to."""
         curation.delete(parse_id("vessel", vessel_id))
 
-    @router.post("/{vessel_id}/chips", status_code=201, responses=CHANGES)
+    @router.post(
+        "/{vessel_id}/chips", status_code=201, responses=CHANGES, dependencies=[REPEATABLE]
+    )
     def add_chips(vessel_id: str, chips: Chips, chip_metadata: Metadata = None) -> VesselDetail:
         """Add sightings to a vessel, all or none. Chips it already has change nothing."""
         uploads = parse_uploads(chips, chip_metadata, max_chips)
@@ -106,12 +109,14 @@ def gallery_router(
         """Remove one sighting of a vessel."""
         curation.remove_chip(parse_id("vessel", vessel_id), parse_id("sighting", sighting_id))
 
-    @router.post("/{vessel_id}/merge", responses=CHANGES)
+    @router.post("/{vessel_id}/merge", responses=CHANGES, dependencies=[REPEATABLE])
     def merge(vessel_id: str, body: MergeIn) -> VesselDetail:
         """Two records are one ship: the other becomes part of this one."""
         return VesselDetail.of_enrolled(curation.merge(parse_id("vessel", vessel_id), body.other))
 
-    @router.post("/{vessel_id}/split", status_code=201, responses=CHANGES)
+    @router.post(
+        "/{vessel_id}/split", status_code=201, responses=CHANGES, dependencies=[REPEATABLE]
+    )
     def split(vessel_id: str, body: SplitIn) -> VesselDetail:
         """Some sightings are of another ship: they become a new vessel."""
         return VesselDetail.of_enrolled(

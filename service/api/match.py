@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.api.idempotency import REPEATABLE
 from service.api.problems import documented
 from service.api.schemas import MatchOut, ModelOut, VerifyOut
 from service.api.uploads import explain, parse_uploads
@@ -57,7 +58,7 @@ def match_router(
     """The routes that answer "which vessel?" and "the same vessel?"."""
     router = APIRouter(tags=["identify"], responses=documented(413, 415, 422, 429, 503, 507))
 
-    @router.post("/match")
+    @router.post("/match", dependencies=[REPEATABLE])
     def match(form: Annotated[MatchForm, File()]) -> MatchOut:
         """Which known vessel does this chip show?
 

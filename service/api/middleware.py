@@ -1,78 +1,101 @@
 """What happens around every request: id, size limit, duration."""
 
+import asyncio
 import time
 import uuid
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import problem
+from service.api.errors import refusal
+from service.contract.errors import CrossfixError
+from service.identity.caller import LOCAL, Caller, called_by
+from service.identity.errors import BodyTooLargeError, SlowUploadError
 from service.telemetry import Telemetry
 
 REQUEST_ID = b"x-request-id"
 
 
 class BodyLimit:
-    """Refuses request bodies beyond a size, announced or not, with 413."""
+    """Refuses request bodies beyond a size, announced or not, with 413, and slow ones with 408."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, timeout_s: float, telemetry: Telemetry
+    ) -> None:
+        """Wrap `app`; `timeout_s` is how long a whole body may take to arrive."""
         self._app = app
         self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+        self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        body = _LimitedReceive(receive, self._max_bytes, self._timeout_s)
         announced = Request(scope).headers.get("content-length", "0")
         if announced.isdigit() and int(announced) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+            await self._refuse(body.too_large(), scope, receive, send)
             return
-        counted = _CountedReceive(receive, self._max_bytes)
         started = False
 
         async def watched_send(message: Message) -> None:
             nonlocal started
-            if counted.exceeded and not started:
+            if body.refused is not None and not started:
                 return
             started = True
             await send(message)
 
         try:
-            await self._app(scope, counted, watched_send)
+            await self._app(scope, body, watched_send)
         except Exception:
-            if not counted.exceeded:
+            if body.refused is None:
                 raise
-        if counted.exceeded and not started:
-            await self._refuse(scope, receive, send)
+        if body.refused is not None and not started:
+            await self._refuse(body.refused, scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem(
-            413,
-            "body-too-large",
-            f"the request is larger than {self._max_bytes / 1e6:g} MB; send fewer or smaller chips",
-            {"Connection": "close"},
-        )
-        await response(scope, receive, send)
+    async def _refuse(
+        self, error: CrossfixError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        await refusal(error, self._telemetry, scope["path"])(scope, receive, send)
 
 
-class _CountedReceive:
-    """Passes body chunks on until they exceed the limit, then pretends the client left."""
+class _LimitedReceive:
+    """Passes body chunks on until a limit is crossed, then pretends the client left."""
 
-    def __init__(self, receive: Receive, max_bytes: int) -> None:
+    def __init__(self, receive: Receive, max_bytes: int, timeout_s: float) -> None:
         self._receive = receive
+        self._max_bytes = max_bytes
         self._left = max_bytes
-        self.exceeded = False
+        self._timeout_s = timeout_s
+        self._deadline: float | None = asyncio.get_running_loop().time() + timeout_s
+        self.refused: CrossfixError | None = None
 
     async def __call__(self) -> Message:
-        if self.exceeded:
+        if self.refused is not None:
             return {"type": "http.disconnect"}
-        message = await self._receive()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            self.refused = SlowUploadError(
+                f"the request did not arrive within {self._timeout_s:g} s; send fewer chips at "
+                "once, or over a faster line"
+            )
+            return {"type": "http.disconnect"}
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._deadline = None
             if self._left < 0:
-                self.exceeded = True
+                self.refused = self.too_large()
                 return {"type": "http.disconnect"}
         return message
+
+    def too_large(self) -> BodyTooLargeError:
+        return BodyTooLargeError(
+            f"the request is larger than {self._max_bytes / 1e6:g} MB; send fewer or smaller chips"
+        )
 
 
 class Observed:
@@ -98,17 +121,25 @@ class Observed:
                 message["headers"] = [
                     *message.get("headers", []),
                     (REQUEST_ID, request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
 
         try:
-            await self._app(scope, receive, labelled_send)
+            with called_by(lambda: _caller(scope)):
+                await self._app(scope, receive, labelled_send)
         finally:
             route = scope.get("route")
             self._telemetry.requests.labels(
                 scope["method"], getattr(route, "path", "unknown"), str(status)
             ).observe(time.perf_counter() - began)
+
+
+def _caller(scope: Scope) -> Caller:
+    """Who asks, as far as it is known by now: who shows no key is `local`."""
+    state = scope["state"]
+    principal = state.get("principal")
+    known = getattr(principal, "key_id", None) is not None
+    return Caller(str(principal.name) if known else LOCAL, state["request_id"])
 
 
 def _accepted_id(text: str | None) -> str | None:

@@ -56,6 +56,7 @@ class CrossfixClient:
         self,
         url: str = DEFAULT_URL,
         *,
+        api_key: str | None = None,
         patience_s: float = PATIENCE_S,
         stopping: threading.Event | None = None,
         transport: httpx.BaseTransport | None = None,
@@ -66,6 +67,7 @@ class CrossfixClient:
         self._http = httpx.Client(
             base_url=self.url,
             timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
             transport=transport,
             trust_env=not _is_loopback(self.url),
         )

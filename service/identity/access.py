@@ -9,9 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,24 +58,6 @@ class Principal:
 
 ANYBODY = Principal("anybody", Role.ADMIN, None)
 """Who asks where no keys have been made."""
-
-_asking: ContextVar[Principal] = ContextVar("crossfix_principal", default=ANYBODY)
-
-
-def current_principal() -> Principal:
-    """Who asks, in the request that is being answered; `ANYBODY` outside of requests."""
-    return _asking.get()
-
-
-@contextmanager
-def asking_as(principal: Principal) -> Iterator[None]:
-    """Have `current_principal` name this one, here and in threads and tasks started from here."""
-    before = _asking.set(principal)
-    try:
-        yield
-    finally:
-        _asking.reset(before)
-
 
 class KeyRecord(BaseModel):
     """What is kept of a key; the key itself is not."""

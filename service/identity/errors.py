@@ -69,6 +69,12 @@ class RateLimitedError(CrossfixError):
         self.retry_after_s = retry_after_s
 
 
+class BodyTooLargeError(CrossfixError):
+    """The request has more bytes than are taken; nothing was done."""
+
+    kind = "body-too-large"
+
+
 class SlowUploadError(CrossfixError):
     """The request did not arrive in time; nothing was done."""
 

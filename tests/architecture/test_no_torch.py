@@ -19,7 +19,7 @@ PROGRAM = """
 
     places = dict(data_dir=Path({data!r}), bundle=Path({bundle!r}))
     app = create_app(load_settings(**places, device="cpu"))
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.post("/match", files={{"chip": sar_tiff(1)}})
         assert answer.status_code == 200, answer.text
     for name in ("torch", "onnx", "model_training", "export"):

@@ -43,10 +43,43 @@ def test_a_malformed_setting_is_named(
         load_settings()
 
 
-def test_a_public_address_has_to_be_meant() -> None:
-    with pytest.raises(SettingsError, match="CROSSFIX_ALLOW_PUBLIC_WITHOUT_KEYS"):
-        load_settings(host="0.0.0.0")
-    assert load_settings(host="0.0.0.0", allow_public_without_keys=True).host == "0.0.0.0"
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSFIX_TRUSTED_PROXIES", "10.0.0.7, 192.0.2.0/24,")
+    monkeypatch.setenv("CROSSFIX_CORS_ORIGINS", "https://ships.example,http://127.0.0.1:3000")
+    settings = load_settings()
+    assert settings.trusted_proxies == ("10.0.0.7", "192.0.2.0/24")
+    assert settings.cors_origins == ("https://ships.example", "http://127.0.0.1:3000")
+    assert settings.allowed_hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "10.0.0.7/8"),
+        ("CORS_ORIGINS", "ships.example"),
+        ("CORS_ORIGINS", "https://ships.example/page"),
+        ("REDIS_URL", "localhost:6379"),
+        ("RATE_LIMIT_PER_MINUTE", "-1"),
+    ],
+)
+def test_what_would_open_a_door_by_mistake_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"CROSSFIX_{name}", value)
+    with pytest.raises(SettingsError, match=f"CROSSFIX_{name}"):
+        load_settings()
+
+
+def test_a_certificate_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSFIX_TLS_CERT", "cert.pem")
+    with pytest.raises(SettingsError, match="CROSSFIX_TLS_KEY"):
+        load_settings()
+
+
+def test_the_key_of_a_client_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSFIX_API_KEY", "cfx_of_a_client")
+    assert "cfx_of_a_client" not in repr(load_settings())
 
 
 def test_empty_addresses_mean_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
