@@ -1,0 +1,130 @@
+"""The team's stack, started for real on CPU.
+
+CROSSFIX_TEST_COMPOSE_FILES names further compose files, separated by colons, for a machine that
+cannot pull every image.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.container.docker import ROOT, enrol_and_match, eventually, match
+from tests.e2e.service_process import free_port
+
+FILES = ["docker-compose.yml", "deploy/compose.cpu.yml"]
+OTHERS = [name for name in os.environ.get("CROSSFIX_TEST_COMPOSE_FILES", "").split(":") if name]
+PROJECT = "crossfix-test"
+
+
+class Stack:
+    """The compose project under its own name, with secrets and ports of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, self.grafana_port = free_port(), free_port()
+        self._settings = folder / "env"
+        self._settings.write_text(
+            "QDRANT_API_KEY=q1w2e3\nREDIS_PASSWORD=r4t5y6\nGRAFANA_PASSWORD=z7u8i9\nSERVICE_CPUS=1\n"
+            f"SERVICE_PORT={self.port}\nGRAFANA_PORT={self.grafana_port}\nQDRANT_CPUS=1\n"
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def compose(self, *arguments: str, limit_s: float = 120) -> str:
+        files = [part for name in [*FILES, *OTHERS] for part in ("-f", name)]
+        command = ["docker", "compose", "-p", PROJECT, "--env-file", str(self._settings), *files]
+        done = subprocess.run(
+            [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=limit_s
+        )
+        assert done.returncode == 0, f"{arguments}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        lines = self.compose("ps", "--all", "--format", "json").splitlines()
+        return {state["Service"]: state for state in map(json.loads, lines)}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    started = Stack(tmp_path_factory.mktemp("compose"))
+    started.compose("down", "--volumes")
+    try:
+        build = [] if OTHERS else ["--build"]
+        started.compose("up", "--wait", "--detach", *build, limit_s=1800)
+        yield started
+    finally:
+        started.compose("down", "--volumes")
+
+
+def test_all_parts_become_healthy(stack: Stack) -> None:
+    states = stack.states()
+    assert states
+    assert {name: state["Health"] for name, state in states.items()} == dict.fromkeys(
+        states, "healthy"
+    )
+
+
+def test_only_the_service_and_grafana_are_published(stack: Stack) -> None:
+    published = {
+        name
+        for name, state in stack.states().items()
+        if any(publisher["PublishedPort"] for publisher in state["Publishers"] or ())
+    }
+    assert published <= {"service", "grafana"}
+    assert "service" in published
+
+
+def test_the_stack_matches_and_caches_embeddings(stack: Stack) -> None:
+    first = enrol_and_match(stack.url)
+    assert first["candidates"][0]["vessel"]["name"] == "CONTAINER TEST"
+    keys = stack.compose("exec", "-T", "redis", "redis-cli", "dbsize").strip()
+    assert int(keys) >= 2
+    again = match(stack.url)
+    assert again["candidates"][0]["similarity"] == first["candidates"][0]["similarity"]
+
+
+def test_redis_wants_its_password(stack: Stack) -> None:
+    answer = stack.compose("exec", "-T", "redis", "sh", "-c", "REDISCLI_AUTH= redis-cli ping; true")
+    assert "NOAUTH" in answer
+
+
+def test_prometheus_reads_the_metrics(stack: Stack) -> None:
+    def scraped() -> bool:
+        question = ("http://127.0.0.1:9090", 'up{job="crossfix"}')
+        answer = stack.compose(
+            "exec", "-T", "prometheus", "promtool", "query", "instant", *question
+        )
+        return "=> 1" in answer
+
+    eventually(scraped, lambda: "Prometheus does not reach the service")
+
+
+def test_a_killed_service_comes_back_with_its_gallery(stack: Stack) -> None:
+    enrol_and_match(stack.url)
+    stack.compose(
+        "exec", "-T", "service", "sh", "-c", "kill -9 $(pidof python3 | tr ' ' '\\n' | tail -1)"
+    )
+
+    def ready() -> bool:
+        try:
+            return httpx.get(f"{stack.url}/readyz", timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    eventually(ready, lambda: stack.compose("logs", "--tail", "40", "service"))
+    assert match(stack.url)["candidates"][0]["vessel"]["name"] == "CONTAINER TEST"
+
+
+def test_without_redis_the_service_goes_on(stack: Stack) -> None:
+    stack.compose("stop", "redis")
+    try:
+        assert match(stack.url)["candidates"]
+    finally:
+        stack.compose("start", "redis")
