@@ -8,7 +8,7 @@ PY := $(DEV)/bin/python
 ARGS ?=
 CHIPS ?=
 
-.PHONY: help demo serve test test-container check format bench bundle demo-fleet locks
+.PHONY: help demo serve test test-container check format bench bundle demo-fleet locks settings-table
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ check: $(DEV)/.ready ## lint, types, import rules, manifests
 format: $(DEV)/.ready ## format the code
 	$(DEV)/bin/ruff format .
 	$(DEV)/bin/ruff check --fix .
+
+settings-table: $(DEV)/.ready ## renew docs/settings.md from service/settings.py
+	$(PY) -m service.settings_table > docs/settings.md
 
 locks: $(DEV)/.ready ## renew the locked dependencies
 	@scripts/lock

@@ -1,0 +1,158 @@
+"""What every `AnswerStore` keeps to: in this process, in Redis, and with Redis away."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.identity.access import AnswerStore, Claim, ClaimState, StoredAnswer
+from service.storage.answers import KEY_PREFIX, Lifetimes, MemoryAnswers, SharedAnswers
+from service.storage.redis_link import RedisLink
+from tests.redis_server import RedisServer, running_redis
+
+LONG = Lifetimes(claim_s=1000, answer_s=2000)
+ANSWER = StoredAnswer(201, (("content-type", "application/json"),), b'{"id": "\xc3\xa9"}')
+Making = Callable[[Lifetimes], AnswerStore]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as one:
+        yield one
+
+
+@pytest.fixture
+def link(server: RedisServer) -> Iterator[RedisLink]:
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+    one = RedisLink(server.url, timeout_s=5)
+    yield one
+    one.close()
+
+
+@pytest.fixture(params=["memory", "redis", "redis away"])
+def making(request: pytest.FixtureRequest, link: RedisLink, tmp_path: Path) -> Making:
+    if request.param == "memory":
+        return MemoryAnswers
+    chosen = link if request.param == "redis" else RedisLink(f"unix://{tmp_path}/nobody.sock")
+    return lambda lifetimes: SharedAnswers(chosen, lifetimes, MemoryAnswers(lifetimes))
+
+
+def claimed(store: AnswerStore, key: str = "k", fingerprint: str = "f") -> str:
+    claim = store.claim(key, fingerprint)
+    assert claim.state is ClaimState.MINE
+    return claim.ticket
+
+
+def test_the_first_does_it_and_the_others_are_told(making: Making) -> None:
+    store = making(LONG)
+    ticket = claimed(store)
+    assert store.claim("k", "f") == Claim(ClaimState.PENDING)
+    assert store.claim("k", "other") == Claim(ClaimState.OTHER)
+    store.finish("k", "f", ticket, ANSWER)
+    assert store.claim("k", "f") == Claim(ClaimState.DONE, answer=ANSWER)
+    assert store.claim("k", "other") == Claim(ClaimState.OTHER)
+    claimed(store, "another key")
+
+
+def test_that_an_answer_was_too_large_is_kept(making: Making) -> None:
+    store = making(LONG)
+    store.finish("k", "f", claimed(store), StoredAnswer(200, (), None))
+    assert store.claim("k", "f").answer == StoredAnswer(200, (), None)
+
+
+def test_a_released_key_may_be_used_again(making: Making) -> None:
+    store = making(LONG)
+    store.release("k", "f", claimed(store))
+    claimed(store, "k", "other")
+
+
+def test_only_the_holder_can_finish_or_release(making: Making) -> None:
+    store = making(LONG)
+    claimed(store)
+    store.finish("k", "f", "not the ticket", ANSWER)
+    store.release("k", "f", "not the ticket")
+    assert store.claim("k", "f").state is ClaimState.PENDING
+
+
+def test_claims_and_answers_expire(making: Making) -> None:
+    store = making(Lifetimes(claim_s=0.05, answer_s=0.05))
+    claimed(store)
+    time.sleep(0.1)
+    ticket = claimed(store)
+    store.finish("k", "f", ticket, ANSWER)
+    time.sleep(0.1)
+    claimed(store, "k", "other")
+
+
+def test_of_many_at_once_one_does_it(making: Making) -> None:
+    store = making(LONG)
+    states: list[ClaimState] = []
+
+    def work() -> None:
+        states.append(store.claim("k", "f").state)
+
+    threads = [threading.Thread(target=work) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert states.count(ClaimState.MINE) == 1
+    assert states.count(ClaimState.PENDING) == 11
+
+
+class TestReplicas:
+    @pytest.fixture
+    def replicas(self, link: RedisLink, server: RedisServer) -> Iterator[list[SharedAnswers]]:
+        other = RedisLink(server.url, timeout_s=5)
+        yield [SharedAnswers(one, LONG, MemoryAnswers(LONG)) for one in (link, other)]
+        other.close()
+
+    def test_another_replica_is_told_the_same(self, replicas: list[SharedAnswers]) -> None:
+        here, there = replicas
+        ticket = claimed(here)
+        assert there.claim("k", "f").state is ClaimState.PENDING
+        assert there.claim("k", "other").state is ClaimState.OTHER
+        here.finish("k", "f", ticket, ANSWER)
+        assert there.claim("k", "f") == Claim(ClaimState.DONE, answer=ANSWER)
+
+    def test_a_replica_remembers_its_own_after_redis_forgot(
+        self, replicas: list[SharedAnswers], server: RedisServer
+    ) -> None:
+        here, there = replicas
+        ticket = claimed(here)
+        with redis.Redis.from_url(server.url) as client:
+            client.flushall()
+            assert here.claim("k", "f").state is ClaimState.PENDING
+            here.finish("k", "f", ticket, ANSWER)
+            assert there.claim("k", "f").answer == ANSWER
+            client.flushall()
+        assert here.claim("k", "f").answer == ANSWER
+
+    def test_a_damaged_entry_stops_nobody(
+        self, replicas: list[SharedAnswers], server: RedisServer
+    ) -> None:
+        claimed(replicas[0])
+        with redis.Redis.from_url(server.url) as client:
+            (name,) = client.keys(f"{KEY_PREFIX}*")
+            client.set(name, b'{"fingerprint": "f", "ticket": "t", "status": 200}')
+        claimed(replicas[1])
+
+    def test_names_in_redis_tell_no_keys(
+        self, replicas: list[SharedAnswers], server: RedisServer
+    ) -> None:
+        claimed(replicas[0], "a-key-of-somebody")
+        with redis.Redis.from_url(server.url) as client:
+            assert b"somebody" not in b"".join(client.keys("*"))
+
+
+def test_memory_keeps_the_newest_answers_within_its_bytes() -> None:
+    store = MemoryAnswers(LONG, most_bytes=50_000)
+    for number in range(100):
+        key = str(number)
+        store.finish(key, "f", claimed(store, key), StoredAnswer(200, (), b"x" * 4000))
+    states = [store.claim(str(number), "f").state for number in range(100)]
+    assert states == [ClaimState.MINE] * 90 + [ClaimState.DONE] * 10

@@ -1,0 +1,103 @@
+"""What every `RateLimiter` keeps to: in this process, in Redis, and with Redis away."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.identity.access import RateLimiter
+from service.storage.rates import KEY_PREFIX, MemoryRateLimiter, Rate, SharedRateLimiter
+from service.storage.redis_link import RedisLink
+from tests.redis_server import RedisServer, running_redis
+
+Making = Callable[[Rate], RateLimiter]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as one:
+        yield one
+
+
+@pytest.fixture
+def link(server: RedisServer) -> Iterator[RedisLink]:
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+    one = RedisLink(server.url, timeout_s=5)
+    yield one
+    one.close()
+
+
+@pytest.fixture(params=["memory", "redis", "redis away"])
+def making(request: pytest.FixtureRequest, link: RedisLink, tmp_path: Path) -> Making:
+    if request.param == "memory":
+        return MemoryRateLimiter
+    chosen = link if request.param == "redis" else RedisLink(f"unix://{tmp_path}/nobody.sock")
+    return lambda rate: SharedRateLimiter(chosen, rate, MemoryRateLimiter(rate))
+
+
+def test_a_burst_is_granted_and_then_it_is_told_how_long_to_wait(making: Making) -> None:
+    limiter = making(Rate(per_minute=2, burst=3))
+    assert [limiter.take("a") for _ in range(3)] == [0, 0, 0]
+    first, second = limiter.take("a"), limiter.take("a")
+    assert 20 < second <= first <= 30
+
+
+def test_callers_do_not_spend_each_others_share(making: Making) -> None:
+    limiter = making(Rate(per_minute=1, burst=1))
+    assert limiter.take("a") == 0
+    assert limiter.take("a") > 0
+    assert limiter.take("b") == 0
+
+
+def test_after_the_wait_one_more_is_granted(making: Making) -> None:
+    limiter = making(Rate(per_minute=200, burst=1))
+    assert limiter.take("a") == 0
+    wait_s = limiter.take("a")
+    assert wait_s <= 0.3
+    time.sleep(wait_s + 0.01)
+    assert limiter.take("a") == 0
+
+
+def test_of_many_at_once_exactly_the_burst_is_granted(making: Making) -> None:
+    limiter = making(Rate(per_minute=1, burst=20))
+    granted: list[float] = []
+
+    def work() -> None:
+        granted.extend(one for one in (limiter.take("a") for _ in range(10)) if one == 0)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(granted) == 20
+
+
+def test_replicas_share_one_count(link: RedisLink, server: RedisServer) -> None:
+    rate = Rate(per_minute=1, burst=2)
+    other = RedisLink(server.url, timeout_s=5)
+    replicas = [SharedRateLimiter(one, rate, MemoryRateLimiter(rate)) for one in (link, other)]
+    assert [replica.take("a") > 0 for replica in replicas * 2] == [False, False, True, True]
+    other.close()
+
+
+def test_a_caller_who_left_is_forgotten(link: RedisLink, server: RedisServer) -> None:
+    rate = Rate(per_minute=60, burst=10)
+    SharedRateLimiter(link, rate, MemoryRateLimiter(rate)).take("a")
+    with redis.Redis.from_url(server.url) as client:
+        assert 0 < client.pttl(f"{KEY_PREFIX}a") <= 1001
+
+
+def test_memory_stays_bounded_with_ever_new_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.storage.rates.MANY_CALLERS", 50)
+    now = [0.0]
+    limiter = MemoryRateLimiter(Rate(per_minute=1, burst=1), clock=lambda: now[0])
+    for number in range(500):
+        now[0] += 0.001
+        assert limiter.take(str(number)) == 0
+    assert limiter.take("499") > 0
+    assert len(limiter._arrivals) <= 50
