@@ -5,6 +5,7 @@ from model_training.simulator.dataset import write_dataset
 from model_training.simulator.demo_fleet import write_demo_fleet
 from model_training.simulator.pool import map_views, render_many
 from model_training.simulator.report import report
+from model_training.simulator.sheet import write_sheet
 from model_training.simulator.truth import LAYOUT_CHANNELS
 from model_training.simulator.vessel import VesselModel, sample_fleet, size_twin
 from model_training.simulator.views import SensorName, View, render_view
@@ -23,4 +24,5 @@ __all__ = [
     "size_twin",
     "write_dataset",
     "write_demo_fleet",
+    "write_sheet",
 ]

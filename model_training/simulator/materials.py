@@ -125,16 +125,16 @@ def draw_palette(
 ROUGHNESS: FloatArray = np.array(
     [
         0.0,  # water has its own clutter
-        0.006,  # DECK
-        0.6,  # FOREDECK
+        0.004,  # DECK
+        0.3,  # FOREDECK
         0.002,  # HATCH
-        0.6,  # COAMING
-        9.0,  # HOUSE
-        6.0,  # HOUSE_ROOF
-        8.0,  # FUNNEL
+        0.3,  # COAMING
+        16.0,  # HOUSE
+        11.0,  # HOUSE_ROOF
+        14.0,  # FUNNEL
         2.0,  # CRANE
         3.0,  # PIPE
-        4.5,  # MACHINERY
+        4.0,  # MACHINERY
         0.05,  # TANK
         0.004,  # WHITE_MARK
         0.004,  # YELLOW_MARK

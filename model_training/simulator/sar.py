@@ -25,6 +25,9 @@ from model_training.simulator.visit import Visit
 
 _WALL_DIFFUSE = 16.0
 _WALL_MIRROR = 90.0
+_BUSY: npt.NDArray[np.bool_] = np.zeros(Material.COUNT, bool)
+_BUSY[[Material.HOUSE, Material.HOUSE_ROOF, Material.CRANE, Material.FUNNEL]] = True
+_BUSY[Material.MACHINERY] = True
 _HULL_DIFFUSE = 0.08
 _HULL_MIRROR = 90.0
 
@@ -132,8 +135,9 @@ def _surfaces_and_walls(
     dark = shadow_mask(height, cell, look, np.pi / 2 - geometry.incidence)
     lit = np.where(dark, np.float32(0.02), np.float32(1.0))
     # Part of the glitter stays from visit to visit, part changes with the angle.
-    glitter = structure.sparkle * rng.standard_gamma(1.0, height.shape, dtype=np.float32)
+    glitter = structure.sparkle * rng.standard_exponential(height.shape, dtype=np.float32)
     lit *= glitter
+    lit *= _fading(height.shape[0], rng)[:, None]
     area = np.float32(cell * cell)
     echoes = _Echoes([], [], [], [])
 
@@ -173,6 +177,12 @@ def _surfaces_and_walls(
     return echoes
 
 
+def _fading(rows: int, rng: np.random.Generator) -> FloatArray:
+    """Slow change of brightness along the hull: parts of a ship differ in aspect and focus."""
+    slow = np.interp(np.linspace(0, 3, rows), np.arange(4), rng.normal(0.0, 0.8, 4))
+    return np.exp(slow).astype(np.float32)
+
+
 def _bounces(
     echoes: _Echoes,
     r: npt.NDArray[np.intp],
@@ -185,16 +195,13 @@ def _bounces(
     rng: np.random.Generator,
 ) -> None:
     """Echoes among house, cranes and machinery arrive late: behind where they were made."""
-    busy = np.isin(
-        material,
-        [Material.HOUSE, Material.HOUSE_ROOF, Material.CRANE, Material.FUNNEL, Material.MACHINERY],
-    )
+    busy = _BUSY[material]
     pick = np.flatnonzero(busy)
     if pick.size == 0:
         return
     delay = rng.standard_exponential(pick.size, dtype=np.float32) * np.float32(9.0 / cell)
     echoes.add(
-        r[pick] + delay * look[0], c[pick] + delay * look[1], height[pick] * 0.5, 0.4 * power[pick]
+        r[pick] + delay * look[0], c[pick] + delay * look[1], height[pick] * 0.5, 0.25 * power[pick]
     )
 
 
@@ -331,7 +338,7 @@ def _transfer(
     fr: FloatArray = np.fft.fftfreq(shape[0], gsd_m).astype(np.float32)[:, None]
     fc: FloatArray = np.fft.fftfreq(shape[1], gsd_m).astype(np.float32)[None, :]
     look = (np.float32(np.cos(geometry.look_azimuth)), np.float32(np.sin(geometry.look_azimuth)))
-    taper = np.float32(rng.choice([0.75, 0.62, 0.57, 0.54]))
+    taper = np.float32(rng.choice([0.7, 0.58, 0.54, 0.54]))
     # Normalised to +-1 at the band edge; the 3 dB width is 0.89 over the band for a plain sinc
     # and 1.30 under a Hamming window (taper 0.54).
     edge = np.float32((0.89 + 0.89 * (1.0 - taper)) / geometry.resolution_m / 2)
@@ -356,8 +363,8 @@ def _window(f: FloatArray, taper: np.floating) -> FloatArray:
 
 def _sea_and_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     """Mean power of K-distributed sea clutter (gamma texture) plus thermal noise."""
-    level = float(np.exp(rng.normal(np.log(0.005), 0.8)))
-    noise = float(rng.uniform(0.001, 0.004)) ** 2
+    level = float(np.exp(rng.normal(np.log(0.0035), 0.8)))
+    noise = float(rng.uniform(0.0008, 0.003)) ** 2
     order = float(rng.uniform(0.8, 8.0))
     coarse = rng.standard_gamma(order, (shape[0] // 6 + 2, shape[1] // 6 + 2)) / order
     texture = Image.fromarray(coarse.astype(np.float32)).resize(
@@ -377,7 +384,7 @@ def _interpolate(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 def _compress(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Calibration, soft saturation and the product's logarithmic amplitude scale."""
-    scaled = amplitude * np.float32(np.exp(rng.normal(-0.4, 0.3)))
+    scaled = amplitude * np.float32(np.exp(rng.normal(-0.5, 0.3)))
     ceiling = np.float32(np.exp(rng.uniform(2.2, 2.45)) - 1.0)
     limited = scaled / (1.0 + (scaled / ceiling) ** 4) ** np.float32(0.25)
     return np.log1p(limited).astype(np.float32)

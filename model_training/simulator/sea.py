@@ -26,9 +26,8 @@ def paint_sea(
     if rng.random() < 0.2:  # silt or shallow water
         base = base + np.array([0.04, 0.07, 0.06], np.float32) * np.float32(rng.uniform(0.2, 1))
     rough = float(rng.gamma(1.5, 0.06))
-    waves = value_noise(shape, 2.5 / cell, rng) + value_noise(shape, 9.0 / cell, rng)
-    grain = rng.standard_normal(shape, dtype=np.float32)
-    level = 1.0 + rough * (waves + 0.5 * grain)
+    waves = value_noise(shape, 1.8 / cell, rng) + value_noise(shape, 9.0 / cell, rng)
+    level = 1.0 + rough * waves
     if rng.random() < 0.15:  # sun glint
         level = level + np.float32(rng.uniform(0.2, 1.5)) * np.maximum(waves, 0) * np.float32(
             rough * 6

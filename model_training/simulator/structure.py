@@ -75,8 +75,8 @@ class Structure:
 
 
 def cell_size_m(length_m: float) -> float:
-    """Cell of the maps: a quarter metre for boats, three quarters for the largest ships."""
-    return float(np.clip(length_m / 280.0, 0.25, 0.75))
+    """Cell of the maps: a quarter metre for boats, 0.8 m for the largest ships."""
+    return float(np.clip(length_m / 256.0, 0.25, 0.8))
 
 
 def draw_blueprint(vessel: VesselModel) -> Blueprint:

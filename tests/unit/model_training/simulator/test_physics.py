@@ -98,8 +98,7 @@ def test_the_impulse_response_has_its_width_and_a_turned_cross() -> None:
     geometry = replace(LOOK, resolution_m=4.0, look_azimuth=np.pi / 4)
     image = sar._image(dark, at, geometry, 1.0, generator(5)) ** 2
     image -= np.median(image)
-    peak = np.unravel_index(image.argmax(), image.shape)
-    assert peak == (64, 64)
+    assert int(image.argmax()) == 64 * 128 + 64
     steps = np.arange(1, 6)
     along = image[64 + steps, 64 + steps] / image.max()  # range runs along the diagonal
     width = 2 * np.sqrt(2) * np.interp(-0.5, -along, steps)
