@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
@@ -19,9 +21,9 @@ from service.api.match import match_router
 from service.api.problems import documented
 from service.api.schemas import BundleOut, ModelOut
 from service.api.sightings import sightings_router
-from service.contract.bundle import Bundle, open_bundle
-from service.contract.decode import ChipLimits
+from service.contract.bundle import open_bundle
 from service.doorway import build_entrance
+from service.following import BundleFollower
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
 from service.identity.errors import StoreUnavailableError
@@ -41,7 +43,9 @@ from service.storage.cache import MemoryCache, RedisCache
 from service.storage.chips import FolderChipStore
 from service.storage.gallery_edge import open_edge_gallery
 from service.storage.redis_link import RedisLink
+from service.switchboard import Models, Served, Switchboard, ToPresentBundle
 from service.telemetry import Telemetry
+from service.upkeep import audit_folder, bundle_to_serve, chip_limits
 
 log = logging.getLogger("crossfix")
 
@@ -50,17 +54,19 @@ DESCRIPTION = "Which known vessel does this chip show? Identify ships across opt
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Everything that holds a resource and must be closed."""
+class Shared:
+    """What outlives a change of the bundle; `writing` has one change at a time made here."""
 
-    bundle: Bundle
-    embedder: BatchedEmbedder
-    device: str
-    gallery: Gallery
     chips: ChipStore
     cache: EmbeddingCache
     redis: RedisLink | None
     audit: AuditLog
+    writing: threading.RLock
+
+    def close(self) -> None:
+        if self.redis is not None:
+            self.redis.close()
+        self.audit.close()
 
 
 def now() -> datetime:
@@ -80,33 +86,38 @@ def create_app(settings: Settings) -> FastAPI:
     telemetry = Telemetry()
     redis = None if settings.redis_url is None else RedisLink(settings.redis_url)
     entrance = build_entrance(settings, redis)
-    parts = build_parts(settings, telemetry, redis)
-    writing = threading.RLock()
-    grace = REPLICA_GRACE if settings.qdrant_url else timedelta(0)
-    recovery = Recovery(parts.gallery, parts.chips, now, writing, grace)
-    settled = recovery.run()
-    if settled:
-        log.warning("settled %d interrupted changes", settled)
+    models = open_models(settings, telemetry, bundle_to_serve(settings))
+    try:
+        shared = open_shared(settings, redis)
+        board = Switchboard(serve_bundle(settings, telemetry, shared, models))
+    except BaseException:
+        models.close()
+        raise
 
+    def serve(bundle: Path) -> Served:
+        opened = open_models(settings, telemetry, bundle)
+        try:
+            return serve_bundle(settings, telemetry, shared, opened)
+        except BaseException:
+            opened.close()
+            raise
+
+    follower = BundleFollower(board, settings, serve) if settings.qdrant_url else None
     app = FastAPI(
-        title="Crossfix",
-        description=DESCRIPTION,
-        version="1",
-        dependencies=SECURITY,
-        responses=documented(401, 403, 429),
-        lifespan=_lifespan(parts, recovery, settings.recovery_interval_s),
+        lifespan=_lifespan(board, shared, settings.recovery_interval_s, follower),
+        openapi_url=None,
     )
+    app.add_middleware(ToPresentBundle, board=board)
     install(app, entrance, telemetry)
     errors.install(app, telemetry)
-    _add_routes(app, settings, parts, recovery, writing, telemetry)
-    _show_state(telemetry, parts)
+    telemetry.on_scrape(lambda: _show_state(telemetry, board.present.models, shared))
     return app
 
 
-def build_parts(settings: Settings, telemetry: Telemetry, redis: RedisLink | None) -> Parts:
-    """Open the models and the stores that the settings choose."""
-    bundle = open_bundle(settings.bundle)
-    embedder = load_embedder(settings.bundle, settings.device, settings.threads)
+def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Models:
+    """Open the bundle in `folder` and its part of the gallery."""
+    bundle = open_bundle(folder)
+    embedder = load_embedder(folder, settings.device, settings.threads)
     batched = BatchedEmbedder(
         embedder,
         LaneSettings(
@@ -117,19 +128,52 @@ def build_parts(settings: Settings, telemetry: Telemetry, redis: RedisLink | Non
         observe=_batch_observer(telemetry),
     )
     try:
-        return Parts(
-            bundle=bundle,
-            embedder=batched,
-            device=str(embedder.device),
-            gallery=_open_gallery(settings, embedder),
-            chips=FolderChipStore(settings.data_dir / "chips"),
-            cache=MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis),
-            redis=redis,
-            audit=open_audit_log(settings.data_dir / "audit", settings.replica, now),
-        )
+        gallery = _open_gallery(settings, embedder)
     except BaseException:
         batched.close()
         raise
+    return Models(bundle, batched, str(embedder.device), gallery)
+
+
+def open_shared(settings: Settings, redis: RedisLink | None) -> Shared:
+    """Open the stores that do not depend on the bundle."""
+    return Shared(
+        chips=FolderChipStore(settings.data_dir / "chips"),
+        cache=MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis),
+        redis=redis,
+        audit=open_audit_log(audit_folder(settings), settings.replica, now),
+        writing=threading.RLock(),
+    )
+
+
+def serve_bundle(
+    settings: Settings, telemetry: Telemetry, shared: Shared, models: Models
+) -> Served:
+    """Settle what was interrupted, and build the routes that answer with these models."""
+    grace = REPLICA_GRACE if settings.qdrant_url else timedelta(0)
+    recovery = Recovery(models.gallery, shared.chips, now, shared.writing, grace)
+    settled = recovery.run()
+    if settled:
+        log.warning("settled %d interrupted changes", settled)
+    routes = FastAPI(
+        title="Crossfix",
+        description=DESCRIPTION,
+        version="1",
+        dependencies=SECURITY,
+        responses=documented(401, 403, 429),
+    )
+    errors.install(routes, telemetry)
+    _add_routes(routes, settings, models, shared, recovery, telemetry)
+    manifest = models.bundle.manifest
+    telemetry.bundle.info(
+        {
+            "bundle_id": models.bundle.bundle_id,
+            "name": manifest.name,
+            "training_domain": manifest.training.domain,
+            "device": models.device,
+        }
+    )
+    return Served(models, recovery, routes)
 
 
 def _open_gallery(settings: Settings, embedder: Embedder) -> Gallery:
@@ -152,33 +196,31 @@ def _open_gallery(settings: Settings, embedder: Embedder) -> Gallery:
 def _add_routes(
     app: FastAPI,
     settings: Settings,
-    parts: Parts,
+    models: Models,
+    shared: Shared,
     recovery: Recovery,
-    writing: threading.RLock,
     telemetry: Telemetry,
 ) -> None:
-    gallery, chips, manifest = parts.gallery, parts.chips, parts.bundle.manifest
-    limits = ChipLimits(
-        max_bytes=int(settings.max_chip_mb * 1_000_000), max_side_px=settings.max_chip_side_px
-    )
-    observer = Observer(parts.embedder, parts.cache, limits, now)
-    trail = Trail(parts.audit, now, parts.bundle.bundle_id)
+    gallery, manifest = models.gallery, models.bundle.manifest
+    chips, writing = shared.chips, shared.writing
+    observer = Observer(models.embedder, shared.cache, chip_limits(settings), now)
+    trail = Trail(shared.audit, now, models.bundle.bundle_id)
     matcher = Matcher(gallery, chips, observer, manifest.calibration, writing, trail=trail)
     verifier = Verifier(observer, manifest.calibration)
     enrolment = Enrolment(gallery, chips, observer, recovery, now, writing, trail)
     curation = Curation(gallery, recovery, now, writing, trail)
-    pictures = Pictures(gallery, chips, observer, parts.embedder, manifest.preprocess)
-    readiness = ReadinessCheck(parts.embedder, gallery, chips)
+    pictures = Pictures(gallery, chips, observer, models.embedder, manifest.preprocess)
+    readiness = ReadinessCheck(models.embedder, gallery, chips)
     model = ModelOut(
-        bundle_id=parts.bundle.bundle_id,
+        bundle_id=models.bundle.bundle_id,
         name=manifest.name,
         training_domain=manifest.training.domain,
     )
     card = BundleOut(
-        bundle_id=parts.bundle.bundle_id,
-        device=parts.device,
+        bundle_id=models.bundle.bundle_id,
+        device=models.device,
         manifest=manifest,
-        model_card=parts.bundle.file(manifest.model_card).read_text("utf-8"),
+        model_card=models.bundle.file(manifest.model_card).read_text("utf-8"),
     )
     app.include_router(match_router(matcher, verifier, model, telemetry))
     app.include_router(gallery_router(gallery, enrolment, curation, settings.max_chips_per_request))
@@ -197,59 +239,48 @@ def _batch_observer(telemetry: Telemetry) -> Callable[[BatchStats], None]:
     return observe
 
 
-def _show_state(telemetry: Telemetry, parts: Parts) -> None:
-    """Have gauges read the present state at each scrape."""
-    manifest = parts.bundle.manifest
-    telemetry.bundle.info(
-        {
-            "bundle_id": parts.bundle.bundle_id,
-            "name": manifest.name,
-            "training_domain": manifest.training.domain,
-            "device": parts.device,
-        }
-    )
-
-    def refresh() -> None:
-        for lane, depth in parts.embedder.queue_depths().items():
-            telemetry.queue_depth.labels(lane).set(depth)
-        if parts.redis is not None:
-            telemetry.redis_failures.set(parts.redis.failures)
-        try:
-            counts = parts.gallery.counts()
-        except StoreUnavailableError as error:
-            telemetry.errors.labels(error.kind).inc()
-            return
-        telemetry.vessels.set(counts.vessels)
-        telemetry.sightings.set(counts.sightings)
-
-    telemetry.on_scrape(refresh)
+def _show_state(telemetry: Telemetry, models: Models, shared: Shared) -> None:
+    """Set the gauges to the present state."""
+    for lane, depth in models.embedder.queue_depths().items():
+        telemetry.queue_depth.labels(lane).set(depth)
+    if shared.redis is not None:
+        telemetry.redis_failures.set(shared.redis.failures)
+    try:
+        counts = models.gallery.counts()
+    except StoreUnavailableError as error:
+        telemetry.errors.labels(error.kind).inc()
+        return
+    telemetry.vessels.set(counts.vessels)
+    telemetry.sightings.set(counts.sightings)
 
 
 def _lifespan(
-    parts: Parts, recovery: Recovery, interval_s: float
+    board: Switchboard, shared: Shared, interval_s: float, follower: BundleFollower | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stopping = threading.Event()
-        watch = threading.Thread(
-            target=_settle_regularly, args=(recovery, interval_s, stopping), name="recovery"
-        )
-        watch.start()
+        settle = partial(_settle_regularly, board, interval_s, stopping)
+        watches = [threading.Thread(target=settle, name="recovery")]
+        if follower is not None:
+            follow = partial(follower.run, stopping)
+            watches.append(threading.Thread(target=follow, name="bundle"))
+        for watch in watches:
+            watch.start()
         yield
         stopping.set()
-        watch.join()
-        parts.embedder.close()
-        parts.gallery.close()
-        if parts.redis is not None:
-            parts.redis.close()
-        parts.audit.close()
+        for watch in watches:
+            watch.join()
+        board.present.models.close()
+        shared.close()
 
     return lifespan
 
 
-def _settle_regularly(recovery: Recovery, interval_s: float, stopping: threading.Event) -> None:
+def _settle_regularly(board: Switchboard, interval_s: float, stopping: threading.Event) -> None:
     while not stopping.wait(interval_s):
         try:
-            recovery.run()
+            with board.connected() as served:
+                served.recovery.run()
         except Exception:
             log.exception("could not look for interrupted changes; trying again later")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from service.cli_keys import keys_app
+from service.cli_upkeep import add_commands
 
 if TYPE_CHECKING:
     from service.client.http import CrossfixClient
@@ -34,6 +35,7 @@ app = typer.Typer(
 bundle_app = typer.Typer(help="Look into a model bundle.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(keys_app, name="keys")
+add_commands(app)
 
 Sensor = Literal["optical", "sar"]
 Url = Annotated[

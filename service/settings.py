@@ -113,6 +113,9 @@ class Settings(BaseSettings):
         4096, ge=0, le=10_000_000, description="embeddings that the cache in this process keeps"
     )
 
+    bundle_poll_s: float = Field(
+        2.0, gt=0, le=3600, description="how often a shared gallery is asked which bundle it is at"
+    )
     replica: str = Field(
         default_factory=socket.gethostname,
         min_length=1,

@@ -128,14 +128,14 @@ class Observer:
         return Observation(upload, chip, vector, timings)
 
     def sighting(self, seen: Observation, vessel_id: UUID | None) -> EmbeddedSighting:
-        """The sighting of this observation; its id is derived from (bundle, chip, vessel)."""
+        """The sighting of this observation; its id is derived from (chip, vessel)."""
         chip, said = seen.chip, seen.upload.metadata
         position = said.position
         if position is None and chip.position is not None:
             position = GeoPoint(lat=chip.position.lat, lon=chip.position.lon)
         return EmbeddedSighting(
             Sighting(
-                id=sighting_id(self.bundle_id, chip.digest, vessel_id),
+                id=sighting_id(chip.digest, vessel_id),
                 vessel_id=vessel_id,
                 modality=chip.modality,
                 captured_at=said.captured_at,
@@ -161,6 +161,6 @@ class Observer:
         return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band or 0}:{chip.digest}"
 
 
-def sighting_id(bundle_id: str, chip_sha256: str, vessel_id: UUID | None) -> UUID:
-    """Derived from content, so that a repeated request changes nothing."""
-    return uuid5(SIGHTING_NAMESPACE, f"{bundle_id}/{chip_sha256}/{vessel_id or 'open'}")
+def sighting_id(chip_sha256: str, vessel_id: UUID | None) -> UUID:
+    """Derived from content, so that a repeated request changes nothing, whatever the bundle."""
+    return uuid5(SIGHTING_NAMESPACE, f"{chip_sha256}/{vessel_id or 'open'}")

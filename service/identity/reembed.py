@@ -88,16 +88,19 @@ class Reembedding:
             advance(len(batch))
         return gained
 
+    def left(self) -> list[UUID]:
+        """What `carry` has still to do; sightings whose vessel is gone are nobody's any more."""
+        return sorted(self._look(self.missing())[0])
+
     def switch(self) -> None:
         """Serve the target from now on.
 
         Raises:
             ConflictError: it lacks sightings of the source.
         """
-        # Sightings whose vessel is gone are no longer anybody's; nothing is lost with them.
-        if left := len(self._look(self.missing())[0]):
+        if left := self.left():
             raise ConflictError(
-                f"{left} sightings have no embedding of bundle {self._target} yet; "
+                f"{len(left)} sightings have no embedding of bundle {self._target} yet; "
                 "embed them before it is served"
             )
         self._archive.activate(self._target)

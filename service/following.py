@@ -1,0 +1,72 @@
+"""A service on a shared gallery follows it from bundle to bundle while it runs."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from service.contract.errors import CrossfixError
+from service.identity.ports import GalleryArchive
+from service.settings import Settings
+from service.switchboard import Served, Switchboard
+from service.upkeep import carry_late, find_bundle, open_archive
+
+log = logging.getLogger("crossfix")
+
+
+class BundleFollower:
+    """Looks every `bundle_poll_s` which bundle the gallery is at, and moves there."""
+
+    def __init__(
+        self, board: Switchboard, settings: Settings, serve: Callable[[Path], Served]
+    ) -> None:
+        """`serve` opens the bundle in a folder and builds its routes."""
+        self._board = board
+        self._settings = settings
+        self._serve = serve
+        self._left: set[str] = set()
+
+    def run(self, stopping: threading.Event) -> None:
+        """Follow until told to stop; what goes wrong is logged and tried again."""
+        archive: GalleryArchive | None = None
+        while not stopping.wait(self._settings.bundle_poll_s):
+            try:
+                archive = archive or open_archive(self._settings)
+                self.follow(archive)
+            except CrossfixError as error:
+                log.error("cannot follow the gallery to its bundle, trying again: %s", error)
+            except Exception:
+                log.exception("cannot follow the gallery to its bundle, trying again")
+        if archive is not None:
+            archive.close()
+
+    def follow(self, archive: GalleryArchive) -> bool:
+        """Move to the bundle that the gallery is at; False when this is there already.
+
+        Requests under way are answered by the former bundle. What it enrolled to the last is
+        embedded for the new one, so that nothing acknowledged is missing there.
+        """
+        active = archive.active()
+        moved = active is not None and active != self._board.present.bundle_id
+        if moved:
+            following = self._serve(find_bundle(self._settings, str(active)))
+            former = self._board.move_to(following)
+            log.warning("moved from bundle %s to %s", former.bundle_id, active)
+            self._left.add(former.bundle_id)
+            former.models.close()
+        for bundle_id in sorted(self._left - {self._board.present.bundle_id}):
+            self._carry_late(archive, bundle_id)
+            self._left.remove(bundle_id)
+        return moved
+
+    def _carry_late(self, archive: GalleryArchive, former: str) -> None:
+        present = self._board.present
+        late = carry_late(
+            archive,
+            self._settings,
+            lambda chips: [present.models.embedder.embed(chip).vector for chip in chips],
+            former,
+            present.bundle_id,
+        )
+        if late:
+            log.warning("carried over %d late sightings", late)
