@@ -1,7 +1,6 @@
 """Docker's command line, as the container tests use it."""
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -43,7 +42,6 @@ def build(tag: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=BUILD_LIMIT_S,
-        env=os.environ | {"DOCKER_BUILDKIT": "1"},
     )
 
 
@@ -121,7 +119,7 @@ def enrol_and_match(url: str) -> dict[str, Any]:
             },
             files=[("chips", ("1.png", optical_png(1, height=120, width=30)))],
         )
-        assert enrolled.status_code == 201, enrolled.text
+        assert enrolled.status_code in (200, 201), enrolled.text  # 200: it was there
         return match(url)
 
 

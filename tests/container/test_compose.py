@@ -14,12 +14,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.container.docker import ROOT, enrol_and_match, eventually, match
+from tests.container.docker import ROOT, build, docker, enrol_and_match, eventually, match
 from tests.e2e.service_process import free_port
 
 FILES = ["docker-compose.yml", "deploy/compose.cpu.yml"]
 OTHERS = [name for name in os.environ.get("CROSSFIX_TEST_COMPOSE_FILES", "").split(":") if name]
 PROJECT = "crossfix-test"
+KILL_CHILDREN_OF_INIT = """
+import glob, os, signal
+for stat in glob.glob("/proc/[0-9]*/stat"):
+    if open(stat).read().rpartition(")")[2].split()[1] == "1":
+        os.kill(int(stat.split("/")[2]), signal.SIGKILL)
+"""
 
 
 class Stack:
@@ -56,8 +62,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     started = Stack(tmp_path_factory.mktemp("compose"))
     started.compose("down", "--volumes")
     try:
-        build = [] if OTHERS else ["--build"]
-        started.compose("up", "--wait", "--detach", *build, limit_s=1800)
+        done = build("crossfix:cpu", "--target", "cpu")
+        assert done.returncode == 0, done.stderr[-4000:]
+        started.compose("up", "--wait", "--detach", "--no-build", limit_s=1800)
         yield started
     finally:
         started.compose("down", "--volumes")
@@ -108,17 +115,18 @@ def test_prometheus_reads_the_metrics(stack: Stack) -> None:
 
 def test_a_killed_service_comes_back_with_its_gallery(stack: Stack) -> None:
     enrol_and_match(stack.url)
-    stack.compose(
-        "exec", "-T", "service", "sh", "-c", "kill -9 $(pidof python3 | tr ' ' '\\n' | tail -1)"
-    )
+    name = stack.states()["service"]["Name"]
+    docker("exec", name, "python3", "-c", KILL_CHILDREN_OF_INIT, check=False)
 
-    def ready() -> bool:
+    def back() -> bool:
+        if docker("inspect", name, "--format", "{{.RestartCount}}") != "1":
+            return False
         try:
             return httpx.get(f"{stack.url}/readyz", timeout=10).status_code == 200
         except httpx.TransportError:
             return False
 
-    eventually(ready, lambda: stack.compose("logs", "--tail", "40", "service"))
+    eventually(back, lambda: stack.compose("logs", "--tail", "40", "service"))
     assert match(stack.url)["candidates"][0]["vessel"]["name"] == "CONTAINER TEST"
 
 
