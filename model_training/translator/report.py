@@ -12,13 +12,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from model_training.translator.dataset import PairedViews, signed
+from model_training.data.cache import PictureStore, shard_numbers
+from model_training.translator.dataset import PairedViews, signed, views_of_store
 from model_training.translator.diffusion import sample_many
 from model_training.translator.study import (
     SamplerQuality,
     half_turned,
     one_view_each,
     pixel_features,
+    reference_auc,
     study_sampler,
 )
 from model_training.translator.train import LoadedTranslator, load_translator, validation_views
@@ -93,22 +95,33 @@ def quality_table(rows: Sequence[SamplerQuality]) -> str:
 
 
 def main() -> None:
-    """Write the sheet and print the table, on the run's own validation vessels."""
+    """Write the sheet and print the table, on the run's own validation vessels or on a store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="picture to write (.jpg or .png)")
+    parser.add_argument("--store", type=Path, help="chips of vessels that were not trained on")
     parser.add_argument("--vessels", type=int, default=8, help="vessels on the sheet")
+    parser.add_argument("--measured", type=int, default=64, help="vessels of the table")
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     translator = load_translator(given.checkpoint)
-    views = validation_views(translator.config)
+    if given.store is None:
+        views = validation_views(translator.config)
+    else:
+        store = PictureStore(given.store, shard_numbers(given.store))
+        views = views_of_store(store, translator.height, translator.width)
     sheet_of(translator, views, given.vessels, samples=3).save(given.out, quality=QUALITY)
+    views = views.only(views.vessels[: given.measured])
     rows = study_sampler(
         translator.module, translator.config.bridge, views, given.steps, given.samples
     )
+    floor, best = reference_auc(views)
+    print(f"{len(views.vessels)} vessels that were not trained on")
+    print(f"pair AUC of the optical luminance itself: {floor:.3f}")
+    print(f"pair AUC of another SAR view: {'no second view' if best is None else f'{best:.3f}'}")
     print(quality_table(rows))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from model_training.translator.dataset import PairedViews, signed
 from model_training.translator.diffusion import BridgeConfig, sample_many
@@ -73,6 +74,29 @@ def one_view_each(views: PairedViews) -> tuple[NDArray[np.uint8], NDArray[np.uin
     _, optical = np.unique(views.optical_vessel, return_index=True)
     _, sar = np.unique(views.sar_vessel, return_index=True)
     return views.optical[optical], views.sar[sar][..., 0]
+
+
+def reference_auc(
+    views: PairedViews, describe: Describe = pixel_features
+) -> tuple[float, float | None]:
+    """What `pair_auc` is without a translator, and what it could be at best.
+
+    Returns:
+        The optical luminance in place of pseudo-SAR; and a second SAR view of each vessel in its
+        place, None where a vessel has only one.
+    """
+    optical, sar = one_view_each(views)
+    targets = [describe(sar), describe(half_turned(sar))]
+
+    def auc(pictures: NDArray[np.uint8]) -> float:
+        seen = describe(pictures)
+        return pair_auc(np.maximum(seen @ targets[0].T, seen @ targets[1].T))
+
+    luminance = np.stack([np.asarray(Image.fromarray(one).convert("L")) for one in optical])
+    rows = [np.flatnonzero(views.sar_vessel == vessel) for vessel in views.vessels]
+    if min(len(row) for row in rows) < 2:
+        return auc(luminance), None
+    return auc(luminance), auc(views.sar[[row[1] for row in rows]][..., 0])
 
 
 def study_sampler(

@@ -13,6 +13,7 @@ from model_training.translator.study import (
     one_view_each,
     pair_auc,
     pixel_features,
+    reference_auc,
     study_sampler,
 )
 from model_training.translator.unet import BridgeUNet, UNetConfig
@@ -62,6 +63,16 @@ def test_one_view_each_keeps_vessels_together(views: PairedViews) -> None:
     assert optical.shape == (12, 32, 16, 3)
     assert sar.shape == (12, 32, 16)
     assert np.array_equal(optical[..., 0] < 60, sar > 150)
+
+
+def test_references_bound_what_a_translator_can_do(views: PairedViews) -> None:
+    floor, best = reference_auc(views)
+    assert floor < 0.2  # dark where SAR is bright
+    assert best is not None
+    assert best > 0.9
+    first = np.unique(views.sar_vessel, return_index=True)[1]
+    single = replace(views, sar=views.sar[first], sar_vessel=views.sar_vessel[first])
+    assert reference_auc(single) == (pytest.approx(floor), None)
 
 
 def test_the_study_covers_steps_and_k(views: PairedViews) -> None:
