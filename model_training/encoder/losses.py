@@ -140,8 +140,8 @@ def structure_consistency(tokens: Tensor, labels: Tensor, modality: Tensor) -> T
     gradient, pooled over channels; the loss is the mean squared distance between the optical and
     the SAR mean descriptor of each identity that has both. Zero where no identity has both.
 
-    Source: the idea of SDF-Net (2026): geometry survives the change of sensor where texture does
-    not. The form of the descriptor is ours.
+    Source: the idea of SDF-Net (arXiv 2603.12588), gradient energy of intermediate layers: a
+    ship's geometry survives the change of sensor, its texture does not. The form is ours.
 
     Args:
         tokens: `[N, C, h, w]`, an intermediate token grid.
