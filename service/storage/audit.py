@@ -105,8 +105,8 @@ class FolderAuditLog:
         self._head_file = os.open(folder / HEAD_NAME, os.O_WRONLY)
         self._trusted = True
         self._waiting: list[_Ticket] = []
-        self._queueing = threading.Lock()
-        self._committing = threading.Lock()
+        self._turn = threading.Condition()
+        self._writing = False
         self._note_head(durable=True)
         sync_folder(folder)
 
@@ -115,18 +115,23 @@ class FolderAuditLog:
         return self._folder
 
     def append(self, entry: Mapping[str, object]) -> None:
+        seal(entry, BEGINNING)  # what cannot be written fails here, and not with others
         ticket = _Ticket(entry)
-        with self._queueing:
+        with self._turn:
             self._waiting.append(ticket)
-        with self._committing:
-            # Whoever came first has perhaps written this entry together with its own.
-            if not ticket.settled:
-                self._commit()
+            # Whoever writes next takes along the entries of all who wait.
+            self._turn.wait_for(lambda: ticket.settled or not self._writing)
+            mine_to_write = not ticket.settled
+            if mine_to_write:
+                tickets, self._waiting, self._writing = self._waiting, [], True
+        if mine_to_write:
+            self._commit(tickets)
         if ticket.error is not None:
             raise ticket.error
 
     def close(self) -> None:
-        with self._committing:
+        with self._turn:
+            self._turn.wait_for(lambda: not self._writing)
             if self._lock is None:
                 return
             self._note_head(durable=True)
@@ -134,17 +139,18 @@ class FolderAuditLog:
                 os.close(handle)
             self._lock = None
 
-    def _commit(self) -> None:
-        """Write all that wait, in one go; they fail or succeed together."""
-        with self._queueing:
-            tickets, self._waiting = self._waiting, []
+    def _commit(self, tickets: "list[_Ticket]") -> None:
+        """Write these in one go; they fail or succeed together."""
+        failure: Exception | None = None
         try:
             self._write([ticket.entry for ticket in tickets])
         except Exception as error:
+            failure = error
+        with self._turn:
             for ticket in tickets:
-                ticket.error = error
-        for ticket in tickets:
-            ticket.settled = True
+                ticket.error, ticket.settled = failure, True
+            self._writing = False
+            self._turn.notify_all()
 
     def _write(self, entries: list[Mapping[str, object]]) -> None:
         if self._lock is None or not self._trusted:

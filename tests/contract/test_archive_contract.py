@@ -1,0 +1,384 @@
+"""What every `GalleryArchive` does, and what changes of a gallery mean for all its bundles."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from qdrant_client import QdrantClient
+
+from service.contract.chip import Chip
+from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
+from service.identity.ports import Gallery, GalleryArchive
+from service.identity.records import EmbeddedSighting, GalleryCounts, SightingFilter, Vessel
+from service.identity.reembed import Reembedding, Share
+from service.storage.archive_edge import EdgeArchive
+from service.storage.archive_server import open_server_archive
+from service.storage.audit import open_audit_log
+from service.storage.audit_check import verify_audit
+from service.storage.backup import Stores, back_up, restore
+from service.storage.gallery_edge import open_edge_gallery
+from service.storage.gallery_server import open_server_gallery
+from tests.chips import optical_png
+from tests.fakes.chips import FakeChipStore
+from tests.fakes.records import BUNDLE, START, WIDTH, embedded, make_vessel, query
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+
+OLD, NEW, NEW_WIDTH = BUNDLE, "newb0ba0", 8
+
+
+@dataclass
+class Site:
+    """One gallery: opened by a service of some bundle, or as an archive, one after the other."""
+
+    kind: str
+    folder: Path
+    client: QdrantClient
+
+    def service(self, bundle: str = OLD, width: int = WIDTH) -> Gallery:
+        if self.kind == "edge":
+            return open_edge_gallery(self.folder, bundle, width)
+        return open_server_gallery(self.client, bundle_id=bundle, width=width)
+
+    def archive(self) -> GalleryArchive:
+        if self.kind == "edge":
+            return EdgeArchive(self.folder)
+        return open_server_archive(self.client)
+
+
+class StayingOpen(QdrantClient):
+    """A server in this process that outlives its clients."""
+
+    def close(self, *_: object, **__: object) -> None:
+        return
+
+
+@pytest.fixture(params=["edge", "memory"])
+def site(request: pytest.FixtureRequest, quick_folder: Path) -> Site:
+    return Site(request.param, quick_folder, StayingOpen(":memory:"))
+
+
+@pytest.fixture
+def chips() -> FakeChipStore:
+    return FakeChipStore()
+
+
+def point(chip: Chip) -> NDArray[np.float32]:
+    """A unit vector of the new width that depends on the pixels."""
+    seed = int(chip.digest[:8], 16)
+    vector = np.random.default_rng(seed).normal(size=NEW_WIDTH)
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+
+def embed(several: Sequence[Chip]) -> list[NDArray[np.float32]]:
+    return [point(chip) for chip in several]
+
+
+def enrol(site: Site, chips: FakeChipStore, seeds: Sequence[int], **said: object) -> Vessel:
+    """A vessel with a sighting of a real picture for each seed, by a service of the old bundle."""
+    gallery = site.service()
+    vessel = make_vessel(**said)
+    gallery.put_vessel(vessel)
+    gallery.put_sightings(
+        [
+            embedded(0.5, vessel, chip_sha256=chips.put(optical_png(seed, height=12, width=8)))
+            for seed in seeds
+        ],
+        vessel,
+    )
+    gallery.close()
+    return vessel
+
+
+def moving(archive: GalleryArchive, chips: FakeChipStore) -> Reembedding:
+    archive.prepare(NEW, NEW_WIDTH)
+    return Reembedding(archive, chips, embed, OLD, NEW)
+
+
+def move(site: Site, chips: FakeChipStore) -> None:
+    archive = site.archive()
+    task = moving(archive, chips)
+    task.carry(task.missing())
+    task.switch()
+    archive.close()
+
+
+def test_the_first_service_makes_its_bundle_the_active_one(site: Site) -> None:
+    archive = site.archive()
+    assert archive.active() is None
+    archive.close()
+    gallery = site.service()
+    gallery.ping()
+    gallery.close()
+    archive = site.archive()
+    assert archive.active() == OLD
+    assert archive.bundles() == {OLD: WIDTH}
+    archive.close()
+
+
+def test_a_gallery_is_read_whole_with_its_vectors(site: Site, chips: FakeChipStore) -> None:
+    vessel = enrol(site, chips, [1, 2], name="A", type="Tanker")
+    gallery = site.service()
+    open_one = embedded(0.25)
+    gallery.put_sightings([open_one], None)
+    gallery.close()
+    archive = site.archive()
+    assert list(archive.vessels()) == [vessel]
+    rows = {one.sighting.id: one for one in archive.sightings(OLD)}
+    assert rows.keys() == archive.sighting_ids(OLD)
+    assert {one.sighting.vessel_id for one in rows.values()} == {vessel.id, None}
+    found = rows[open_one.sighting.id]
+    assert found.sighting == open_one.sighting
+    np.testing.assert_allclose(found.vector, open_one.vector, atol=1e-6)
+    archive.close()
+
+
+def test_everything_is_embedded_anew_and_served_after_one_step(
+    site: Site, chips: FakeChipStore
+) -> None:
+    vessel = enrol(site, chips, [1, 2, 3], type="Tanker", length_m=180.0)
+    before = site.archive()
+    ids = before.sighting_ids(OLD)
+    before.close()
+    move(site, chips)
+    service = site.service(NEW, NEW_WIDTH)
+    assert service.counts() == GalleryCounts(1, 3)
+    sightings = service.sightings_of([vessel.id])
+    assert {one.id for one in sightings} == ids, "a sighting keeps its id"
+    assert {one.bundle_id for one in sightings} == {NEW}
+    service.close()
+    archive = site.archive()
+    assert archive.active() == NEW
+    digests = {chips.put(optical_png(seed, height=12, width=8)) for seed in (1, 2, 3)}
+    assert {one.sighting.chip_sha256 for one in archive.sightings(NEW)} == digests
+    for one in archive.sightings(NEW):
+        expected = np.random.default_rng(int(one.sighting.chip_sha256[:8], 16)).normal(
+            size=NEW_WIDTH
+        )
+        expected /= np.linalg.norm(expected)
+        np.testing.assert_allclose(one.vector, expected, atol=1e-6)
+    archive.close()
+
+
+def test_it_does_not_switch_before_all_is_there(site: Site, chips: FakeChipStore) -> None:
+    enrol(site, chips, range(6))
+    archive = site.archive()
+    task = moving(archive, chips)
+    shares = [task.missing(Share(number, 3)) for number in range(3)]
+    assert sorted(one for share in shares for one in share) == task.missing()
+    task.carry(shares[0])
+    with pytest.raises(ConflictError, match="have no embedding"):
+        task.switch()
+    assert archive.active() == OLD
+    task.carry([*shares[1], *shares[2]])
+    task.switch()
+    assert archive.active() == NEW
+    archive.close()
+
+
+def test_stopped_anywhere_it_goes_on_from_there(site: Site, chips: FakeChipStore) -> None:
+    enrol(site, chips, range(40))
+    archive = site.archive()
+    task = moving(archive, chips)
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        task.carry(task.missing(), stop)
+    assert 0 < len(task.missing()) < 40
+    assert task.carry(task.missing()) < 40
+    task.switch()
+    archive.close()
+
+
+def test_a_lost_chip_stops_the_move(site: Site, chips: FakeChipStore) -> None:
+    enrol(site, chips, [1, 2])
+    chips.kept.popitem()
+    archive = site.archive()
+    task = moving(archive, chips)
+    with pytest.raises(NotFoundError):
+        task.carry(task.missing())
+    archive.close()
+
+
+def test_changes_reach_the_embeddings_of_every_bundle(site: Site, chips: FakeChipStore) -> None:
+    vessel = enrol(site, chips, [1, 2], type="Tanker")
+    other = enrol(site, chips, [3])
+    move(site, chips)
+    service = site.service(NEW, NEW_WIDTH)
+    first, second = service.sightings_of([vessel.id])
+    service.delete_sightings([first.id])
+    service.move_sightings([second.id], other)
+    service.close()
+    former = site.service()
+    assert former.get_sighting(first.id) is None
+    assert {s.id for s in former.sightings_of([other.id])} >= {second.id}
+    assert former.sightings_of([vessel.id]) == []
+    former.close()
+
+
+def test_a_changed_type_is_known_in_every_bundle(site: Site, chips: FakeChipStore) -> None:
+    vessel = enrol(site, chips, [1], type="Tanker")
+    move(site, chips)
+    service = site.service(NEW, NEW_WIDTH)
+    changed = vessel.model_copy(update={"type": "Ferry"})
+    service.put_vessel(changed)
+    service.sync_vessel(changed)
+    service.close()
+    former = site.service()
+    assert former.search(query(), SightingFilter(vessel_types=("ferry",)), 5)
+    assert not former.search(query(), SightingFilter(vessel_types=("tanker",)), 5)
+    former.close()
+
+
+def test_a_chip_is_in_use_while_any_bundle_shows_it(site: Site, chips: FakeChipStore) -> None:
+    enrol(site, chips, [1])
+    (digest,) = chips.kept
+    service = site.service(NEW, NEW_WIDTH)
+    assert service.counts().sightings == 0
+    assert service.uses_chip(digest)
+    service.close()
+
+
+def test_what_changes_during_the_copy_is_seen(chips: FakeChipStore, quick_folder: Path) -> None:
+    """On the server storage services go on while sightings are copied."""
+    site = Site("memory", quick_folder, StayingOpen(":memory:"))
+    vessel = enrol(site, chips, [1, 2, 3])
+    other = enrol(site, chips, [4])
+    archive, service = site.archive(), site.service()
+    gone, moved, _ = service.sightings_of([vessel.id])
+
+    def embed_slowly(several: Sequence[Chip]) -> list[NDArray[np.float32]]:
+        service.delete_sightings([gone.id])
+        service.move_sightings([moved.id], other)
+        return embed(several)
+
+    archive.prepare(NEW, NEW_WIDTH)
+    task = Reembedding(archive, chips, embed_slowly, OLD, NEW)
+    task.carry(task.missing())
+    copied = {one.sighting.id: one.sighting for one in archive.sightings(NEW)}
+    assert gone.id not in copied
+    assert copied[moved.id].vessel_id == other.id
+    task.switch()
+
+
+def stores(site: Site, chips: FakeChipStore, folder: Path) -> Stores:
+    return Stores(site.archive(), chips, folder / "audit", folder / "bundles")
+
+
+@pytest.fixture
+def fresh(site: Site, tmp_path: Path) -> Callable[[str], Site]:
+    def make(kind: str) -> Site:
+        return Site(kind, tmp_path / uuid4().hex, StayingOpen(":memory:"))
+
+    return make
+
+
+@pytest.mark.parametrize("into", ["edge", "memory"])
+def test_a_backup_is_restored_into_either_storage(
+    site: Site,
+    chips: FakeChipStore,
+    fresh: Callable[[str], Site],
+    tmp_path: Path,
+    into: str,
+) -> None:
+    vessel = enrol(site, chips, [1, 2], name="A", type="Tanker")
+    move(site, chips)
+    open_audit_log(tmp_path / "audit", "one").close()
+    source = stores(site, chips, tmp_path)
+    counts = back_up(source, tmp_path / "backup", START)
+    source.archive.close()
+    assert counts.document() == {
+        "vessels": 1,
+        "sightings": {OLD: 2, NEW: 2},
+        "chips": 2,
+        "audit_chains": 1,
+    }
+    elsewhere, other_chips = fresh(into), FakeChipStore()
+    target = stores(elsewhere, other_chips, tmp_path / "there")
+    assert restore(tmp_path / "backup", target).document() == counts.document()
+    assert target.archive.active() == NEW
+    assert list(target.archive.vessels()) == [vessel]
+    assert other_chips.kept == chips.kept
+    assert verify_audit(tmp_path / "there" / "audit").findings == []
+    target.archive.close()
+    service = elsewhere.service(NEW, NEW_WIDTH)
+    assert service.counts() == GalleryCounts(1, 2)
+    service.close()
+
+
+def test_nothing_is_restored_over_something(
+    site: Site, chips: FakeChipStore, tmp_path: Path
+) -> None:
+    enrol(site, chips, [1])
+    source = stores(site, chips, tmp_path)
+    back_up(source, tmp_path / "backup", START)
+    with pytest.raises(ConflictError, match="exists"):
+        back_up(source, tmp_path / "backup", START)
+    with pytest.raises(ConflictError, match="empty place"):
+        restore(tmp_path / "backup", source)
+    source.archive.close()
+
+
+def spoil_vectors(folder: Path) -> None:
+    path = folder / "sightings" / f"{OLD}.f32"
+    data = bytearray(path.read_bytes())
+    data[3] ^= 1
+    path.write_bytes(data)
+
+
+def lose_a_chip(folder: Path) -> None:
+    next((folder / "chips").iterdir()).unlink()
+
+
+def add_a_file(folder: Path) -> None:
+    (folder / "chips" / "extra").write_bytes(b"x")
+
+
+def lose_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+@pytest.mark.parametrize("harm", [spoil_vectors, lose_a_chip, add_a_file, lose_the_manifest])
+def test_a_damaged_backup_is_refused_before_anything_is_written(
+    harm: Callable[[Path], None], chips: FakeChipStore, tmp_path: Path
+) -> None:
+    site = Site("memory", tmp_path, StayingOpen(":memory:"))
+    enrol(site, chips, [1, 2])
+    back_up(stores(site, chips, tmp_path), tmp_path / "backup", START)
+    harm(tmp_path / "backup")
+    target = stores(Site("memory", tmp_path, StayingOpen(":memory:")), FakeChipStore(), tmp_path)
+    with pytest.raises(StoreUnavailableError):
+        restore(tmp_path / "backup", target)
+    assert list(target.archive.vessels()) == []
+
+
+def test_a_vessel_registered_after_the_backup_began_is_left_out_whole(
+    site: Site, chips: FakeChipStore, tmp_path: Path
+) -> None:
+    kept = enrol(site, chips, [1])
+    enrol(site, chips, [2], created_at=START + timedelta(seconds=1))
+    source = stores(site, chips, tmp_path)
+    counts = back_up(source, tmp_path / "backup", START)
+    source.archive.close()
+    assert (counts.vessels, counts.sightings) == (1, {OLD: 1})
+    assert str(kept.id) in (tmp_path / "backup" / "vessels.jsonl").read_text()
+
+
+def test_strangers_are_refused(site: Site) -> None:
+    archive = site.archive()
+    archive.prepare(NEW, NEW_WIDTH)
+    vector = np.eye(NEW_WIDTH, dtype=np.float32)[0]
+    stranger = embedded(0.5, None)
+    with pytest.raises(ValueError, match="embeddings of bundle"):
+        archive.put_sightings(NEW, [EmbeddedSighting(stranger.sighting, vector)], {})
+    mine = stranger.sighting.model_copy(update={"bundle_id": NEW, "vessel_id": UUID(int=7)})
+    with pytest.raises(ValueError, match="unknown"):
+        archive.put_sightings(NEW, [EmbeddedSighting(mine, vector)], {})
+    archive.close()

@@ -1,0 +1,139 @@
+"""Every answer and every change leaves its entries, and nothing is answered without them."""
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from service.contract.decode import ChipLimits
+from service.identity.caller import Caller, called_by, present_caller
+from service.identity.curate import Curation, VesselPatch
+from service.identity.enrol import Enrolment, NewVessel
+from service.identity.errors import ConflictError, StoreFullError
+from service.identity.match import Matcher, MatchOptions
+from service.identity.observe import Observer
+from service.identity.recovery import Recovery
+from service.identity.trail import Trail
+from tests.fakes.cache import FakeCache
+from tests.fakes.chips import FakeChipStore
+from tests.fakes.embedder import WIDTH, FakeEmbedder
+from tests.fakes.gallery import FakeGallery
+from tests.unit.identity.conftest import CALIBRATION, optical, sar
+
+
+class Notebook:
+    """An `AuditLog` in a list, which can be full."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.room = 1000
+
+    def append(self, entry: Mapping[str, object]) -> None:
+        if not self.room:
+            raise StoreFullError("the notebook is full")
+        self.room -= 1
+        self.entries.append(dict(entry))
+
+    def close(self) -> None:
+        return
+
+
+class Desk:
+    """The recorded use cases around fakes."""
+
+    def __init__(self) -> None:
+        self.book = Notebook()
+        self.gallery = FakeGallery(FakeEmbedder.bundle_id, WIDTH)
+        chips, writing = FakeChipStore(), threading.RLock()
+        observer = Observer(FakeEmbedder(), FakeCache(), ChipLimits(), noon)
+        recovery = Recovery(self.gallery, chips, noon, writing, timedelta(0))
+        trail = Trail(self.book, noon, FakeEmbedder.bundle_id)
+        self.matcher = Matcher(self.gallery, chips, observer, CALIBRATION, writing, trail=trail)
+        self.enrolment = Enrolment(self.gallery, chips, observer, recovery, noon, writing, trail)
+        self.curation = Curation(self.gallery, recovery, noon, writing, trail)
+
+    def told(self) -> list[tuple[str, str | None]]:
+        return [(entry["action"], entry.get("phase")) for entry in self.book.entries]
+
+
+def noon() -> datetime:
+    return datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_match_tells_who_asked_what_and_what_was_answered(desk: Desk) -> None:
+    known = desk.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+    with called_by(lambda: Caller("harbour-desk", "r-1")):
+        match = desk.matcher.match(sar(1), MatchOptions(top_k=3)).match
+    entry = desk.book.entries[-1]
+    assert entry["who"] == "harbour-desk"
+    assert entry["request_id"] == "r-1"
+    assert entry["at"] == noon().isoformat()
+    assert entry["chip_sha256"] == sar(1).digest
+    assert entry["bundle_id"] == FakeEmbedder.bundle_id
+    assert entry["gallery"] == {"vessels": 1, "sightings": 1}
+    assert entry["options"]["top_k"] == 3
+    assert entry["match_id"] == str(match.id)
+    assert [c["vessel_id"] for c in entry["candidates"]] == [str(known.vessel.id)]
+    assert [c["sighting_id"] for c in entry["candidates"]] == [str(known.sightings[0].id)]
+
+
+def test_a_match_that_cannot_be_recorded_is_not_answered(desk: Desk) -> None:
+    desk.book.room = 0
+    with pytest.raises(StoreFullError):
+        desk.matcher.match(sar(1), MatchOptions())
+
+
+def test_a_change_that_cannot_be_recorded_is_not_begun(desk: Desk) -> None:
+    desk.book.room = 0
+    with pytest.raises(StoreFullError):
+        desk.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+    assert desk.gallery.counts().vessels == 0
+
+
+def test_every_change_is_told_before_and_after(desk: Desk) -> None:
+    first = desk.enrolment.enrol(NewVessel(name="A"), [optical(1), optical(2)])
+    other = desk.enrolment.enrol(NewVessel(name="B"), [optical(3)]).vessel.id
+    vessel = first.vessel.id
+    desk.enrolment.add_chips(vessel, [optical(4)])
+    desk.curation.update(vessel, VesselPatch(name="A2"))
+    desk.curation.remove_chip(vessel, first.sightings[0].id)
+    desk.curation.merge(vessel, other)
+    desk.curation.split(vessel, [first.sightings[1].id], VesselPatch(name="C"))
+    desk.curation.delete(vessel)
+    actions = ["enrol", "enrol", "add-chips", "update", "remove-chip", "merge", "split", "delete"]
+    assert desk.told() == [(a, phase) for a in actions for phase in ("begun", "done")]
+    begun, done = desk.book.entries[0:2]
+    assert begun["change_id"] == done["change_id"]
+    assert begun["chips"] == [optical(1).digest, optical(2).digest]
+    assert begun["vessel_id"] == str(vessel)
+    assert {s["sighting_id"] for s in done["sightings"]} == {str(s.id) for s in first.sightings}
+    assert desk.book.entries[6]["said"] == {"name": "A2"}
+
+
+def test_a_refused_change_is_told_as_failed_or_not_begun(desk: Desk) -> None:
+    desk.enrolment.enrol(NewVessel(name="A", imo="9074729"), [optical(1)])
+    with pytest.raises(ConflictError):
+        desk.enrolment.enrol(NewVessel(name="B", imo="9074729"), [optical(2)])
+    assert desk.told() == [("enrol", "begun"), ("enrol", "done")]
+
+
+def test_what_fails_on_the_way_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StoreFullError("the disk is full")
+
+    monkeypatch.setattr(desk.gallery, "put_sightings", full)
+    with pytest.raises(StoreFullError, match="the disk"):
+        desk.enrolment.enrol(NewVessel(name="A"), [optical(1)])
+    assert desk.told() == [("enrol", "begun"), ("enrol", "failed")]
+    assert desk.book.entries[-1]["error"] == "store-full"
+
+
+def test_work_that_nobody_asked_for_is_the_services_own() -> None:
+    assert present_caller() == Caller("service")
