@@ -49,5 +49,9 @@ format: $(DEV)/.ready ## format the code
 settings-table: $(DEV)/.ready ## renew docs/settings.md from service/settings.py
 	$(PY) -m service.settings_table > docs/settings.md
 
+demo-fleet: $(DEV)/.ready ## render the demo's simulated chips anew
+	rm -rf demo/fleet
+	$(DEV)/bin/crossfix-train simulate --out demo/fleet --demo-fleet
+
 locks: $(DEV)/.ready ## renew the locked dependencies
 	@scripts/lock

@@ -46,6 +46,50 @@ def main() -> None:
 
 
 @app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="New folder for the data set, in HOSS layout.")],
+    config: Annotated[
+        Path | None, typer.Option(help="YAML of simulator settings; unknown ones are errors.")
+    ] = None,
+    vessels: Annotated[int | None, typer.Option(help="How many ships.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the fleet.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; default: all cores.")] = None,
+    demo_fleet: Annotated[
+        bool, typer.Option("--demo-fleet", help="The small fleet of `crossfix demo` instead.")
+    ] = False,
+) -> None:
+    """Render simulated ships as optical and SAR chips; the same settings give the same chips."""
+    import yaml
+
+    from model_training.simulator import SimulatorConfig, write_dataset, write_demo_fleet
+
+    with _explained(ValueError, OSError, yaml.YAMLError):
+        if demo_fleet:
+            written = write_demo_fleet(out)
+        else:
+            settings = yaml.safe_load(config.read_text()) if config is not None else {}
+            given = {"vessels": vessels, "seed": seed}
+            settings |= {name: value for name, value in given.items() if value is not None}
+            written = write_dataset(SimulatorConfig.from_dict(settings), out, workers)
+    print(json.dumps(written, indent=2))
+
+
+@app.command(name="simulator-report")
+def simulator_report(
+    genuine: Annotated[
+        Path | None, typer.Option(help="Folder of genuine chips to compare with.")
+    ] = None,
+    ships: Annotated[int, typer.Option(help="Simulated ships to measure.", min=1)] = 200,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+) -> None:
+    """Simulated beside genuine statistics, and views per second and core."""
+    from model_training.simulator import SimulatorConfig, report
+
+    with _explained(ValueError, OSError):
+        print(report(genuine, SimulatorConfig(), ships, workers))
+
+
+@app.command()
 def encoder(config: Config) -> None:
     """Train an encoder, or continue a run that was stopped."""
     from model_training.encoder.loading import EncoderLoadError
