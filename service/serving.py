@@ -3,6 +3,7 @@
 import logging
 import signal
 import socket
+import ssl
 import sys
 from types import FrameType
 from typing import NoReturn
@@ -32,13 +33,14 @@ def run(settings: Settings) -> NoReturn:
     configure_logging()
     try:
         listener = listen_on(settings.host, settings.port)
+        require_certificate(settings)
         app = create_app(settings)
-        config = _config(app, settings)
     except (CrossfixError, SettingsError, OSError) as error:
         log.error("cannot start: %s", error)
         sys.exit(FAILED)
     listener.listen()
     host, port = listener.getsockname()[:2]
+    config = _config(app, settings)
     scheme = "https" if config.is_ssl else "http"
     log.info("listening", extra={"fields": {"url": f"{scheme}://{_bracketed(host)}:{port}"}})
     # uvicorn raises the signal that stopped it once more when all is closed
@@ -49,13 +51,23 @@ def run(settings: Settings) -> NoReturn:
     sys.exit(0 if server.started else FAILED)
 
 
-def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
-    """How to serve the application.
+def require_certificate(settings: Settings) -> None:
+    """Raises SettingsError when a certificate or its key was set and cannot be used."""
+    if settings.tls_cert is None:
+        return
+    try:
+        # Without a password given, an encrypted key would ask for one at the terminal.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except OSError as error:
+        raise SettingsError(
+            f"{PREFIX}TLS_CERT {settings.tls_cert} and {PREFIX}TLS_KEY {settings.tls_key} are no "
+            f"certificate and its unencrypted key in PEM: {error}"
+        ) from error
 
-    Raises:
-        SettingsError: the certificate or its key cannot be used.
-    """
-    config = uvicorn.Config(
+
+def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=prompt_protocol(settings.header_timeout_s),
         ws="none",
@@ -67,14 +79,6 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
-    try:
-        config.load()
-    except OSError as error:
-        raise SettingsError(
-            f"{PREFIX}TLS_CERT {settings.tls_cert} and {PREFIX}TLS_KEY {settings.tls_key} are no "
-            f"certificate and its key in PEM: {error}"
-        ) from error
-    return config
 
 
 def listen_on(host: str, port: int) -> socket.socket:

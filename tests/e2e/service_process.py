@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -25,9 +26,14 @@ class ServiceProcess:
     process: subprocess.Popen[bytes]
     ready_after_s: float
     log: Path
+    trusted: ssl.SSLContext | None = None
 
-    def client(self, timeout_s: float = 60.0) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=timeout_s)
+    def client(self, timeout_s: float = 60.0, key: str | None = None) -> httpx.Client:
+        """A client, which shows an API key where one is given."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.Client(
+            base_url=self.url, timeout=timeout_s, headers=headers, verify=self.trusted or True
+        )
 
     def resident_mb(self) -> float:
         """Resident memory of the process, MB (Linux)."""
@@ -38,9 +44,15 @@ class ServiceProcess:
 
 @contextmanager
 def running_service(
-    folder: Path, bundle: Path = SHIPPED_BUNDLE, settings: Mapping[str, str] | None = None
+    folder: Path,
+    bundle: Path = SHIPPED_BUNDLE,
+    settings: Mapping[str, str] | None = None,
+    trusted: ssl.SSLContext | None = None,
 ) -> Iterator[ServiceProcess]:
-    """Start the service on a free port with its data under `folder`; stop it at the end."""
+    """Start the service on a free port with its data under `folder`; stop it at the end.
+
+    With `trusted`, which certificates are believed, it is spoken to by https.
+    """
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")} | {
@@ -60,9 +72,9 @@ def running_service(
             stderr=output,
         )
     try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url, process, log)
-        yield ServiceProcess(url, process, time.monotonic() - began, log)
+        url = f"{'https' if trusted else 'http'}://127.0.0.1:{port}"
+        wait_until_ready(url, process, log, trusted)
+        yield ServiceProcess(url, process, time.monotonic() - began, log, trusted)
     finally:
         process.terminate()
         try:
@@ -73,13 +85,15 @@ def running_service(
             raise
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(
+    url: str, process: subprocess.Popen[bytes], log: Path, trusted: ssl.SSLContext | None = None
+) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the service stopped at its start:\n{log.read_text()[-4000:]}")
         try:
-            if httpx.get(f"{url}/readyz", timeout=10).status_code == 200:
+            if httpx.get(f"{url}/readyz", timeout=10, verify=trusted or True).status_code == 200:
                 return
         except httpx.TransportError:
             pass

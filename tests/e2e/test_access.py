@@ -1,0 +1,303 @@
+"""Keys, limits and repeated requests, through HTTP against started processes."""
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.chips import optical_png, sar_tiff
+from tests.e2e.service_process import ServiceProcess, running_service
+from tests.redis_server import RedisServer, running_redis
+
+HEAD_LIMIT_S = 1.0
+CHIP = sar_tiff(77)
+
+
+def crossfix(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")}
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli", *arguments],
+        env=clean | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def match(client: httpx.Client, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post("/match", files={"chip": CHIP}, data={"store": "false"}, headers=named)
+
+
+def kind(answer: httpx.Response) -> str:
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return str(answer.json()["type"]).removeprefix("urn:crossfix:problem:")
+
+
+@dataclass
+class Locked:
+    """A service that asks for keys, and the keys of a reader and a curator."""
+
+    service: ServiceProcess
+    file: Path
+    reader: str
+    curator: str
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
+    folder = tmp_path_factory.mktemp("locked")
+    file = folder / "keys.json"
+    keys = []
+    for role in ("reader", "curator"):
+        made = crossfix("keys", "create", role, "--role", role, CROSSFIX_KEYS_FILE=str(file))
+        assert made.returncode == 0, made.stderr
+        keys.append(made.stdout.strip())
+    settings = {
+        "CROSSFIX_HOST": "0.0.0.0",
+        "CROSSFIX_KEYS_FILE": str(file),
+        "CROSSFIX_HEADER_TIMEOUT_S": str(HEAD_LIMIT_S),
+        "CROSSFIX_UPLOAD_TIMEOUT_S": "2",
+        "CROSSFIX_RATE_LIMIT_PER_MINUTE": "30",
+        "CROSSFIX_RATE_LIMIT_BURST": "30",
+        "CROSSFIX_TRUSTED_PROXIES": "127.0.0.1",
+        "CROSSFIX_METRICS_WITHOUT_KEY": "true",
+    }
+    with running_service(folder, settings=settings) as service:
+        yield Locked(service, file, *keys)
+
+
+class TestKeys:
+    def test_roles_decide_and_strangers_change_nothing(self, locked: Locked) -> None:
+        form = {"vessel": json.dumps({"name": "LOCKED STAR"})}
+        files = [("chips", ("a.png", optical_png(9)))]
+        with (
+            locked.service.client() as nobody,
+            locked.service.client(key=locked.reader) as reader,
+            locked.service.client(key=locked.curator) as curator,
+        ):
+            for path in ("/livez", "/readyz", "/metrics"):
+                assert nobody.get(path).status_code == 200
+            for path in ("/", "/docs", "/openapi.json", "/bundle", "/gallery", "/nowhere"):
+                answer = nobody.get(path)
+                assert (answer.status_code, kind(answer)) == (401, "unauthenticated")
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+            assert match(nobody).status_code == 401
+            assert match(reader).status_code == 200
+            refused = reader.post("/gallery", data=form, files=files)
+            assert (refused.status_code, kind(refused)) == (403, "forbidden")
+            assert reader.get("/gallery").json()["vessels"] == []
+            assert curator.post("/gallery", data=form, files=files).status_code == 201
+            schemes = reader.get("/openapi.json").json()["components"]["securitySchemes"]
+            assert {one["type"] for one in schemes.values()} == {"http", "apiKey"}
+
+    def test_keys_come_and_go_while_it_runs(self, locked: Locked) -> None:
+        file = {"CROSSFIX_KEYS_FILE": str(locked.file)}
+        key = crossfix("keys", "create", "guest", **file).stdout.strip()
+        listed = json.loads(crossfix("keys", "list", "--json", **file).stdout)
+        (guest,) = [one for one in listed if one["name"] == "guest"]
+        assert (guest["role"], guest["usable"]) == ("reader", True)
+        assert key not in locked.file.read_text()
+        with locked.service.client(key=key) as client:
+            self.wait_for(client, 200)
+            assert crossfix("keys", "revoke", guest["id"], **file).returncode == 0
+            self.wait_for(client, 401)
+        table = crossfix("keys", "list", **file).stdout
+        assert "revoked" in table
+        assert key.rpartition("_")[2] not in table
+
+    @staticmethod
+    def wait_for(client: httpx.Client, status: int) -> None:
+        deadline = time.monotonic() + 10
+        while (got := client.get("/bundle").status_code) != status:
+            assert time.monotonic() < deadline, f"still {got}"
+            time.sleep(0.2)
+
+    def test_commands_show_the_key_of_their_environment(
+        self, locked: Locked, tmp_path: Path
+    ) -> None:
+        chip = tmp_path / "chip_SAR.tif"
+        chip.write_bytes(CHIP)
+        ask = ("match", str(chip), "--url", locked.service.url, "--no-store", "--json")
+        with_key = crossfix(*ask, CROSSFIX_API_KEY=locked.reader)
+        assert with_key.returncode == 0, with_key.stderr
+        without = crossfix(*ask)
+        assert without.returncode == 1
+        assert "a key is needed" in without.stdout + without.stderr
+
+
+class TestLimits:
+    def test_a_key_beyond_its_rate_is_told_when_to_come_back(self, locked: Locked) -> None:
+        file = {"CROSSFIX_KEYS_FILE": str(locked.file)}
+        key = crossfix("keys", "create", "eager", **file).stdout.strip()
+        with locked.service.client(key=key) as client:
+            TestKeys.wait_for(client, 200)
+            answers = [client.get("/bundle") for _ in range(40)]
+            refused = [one for one in answers if one.status_code == 429]
+            assert refused
+            assert kind(refused[-1]) == "rate-limited"
+            assert 1 <= int(refused[-1].headers["retry-after"]) <= 2
+            assert client.get("/readyz").status_code == 200
+            time.sleep(2.1)
+            assert client.get("/bundle").status_code == 200
+
+    def test_a_head_that_does_not_come_is_dropped(self, locked: Locked) -> None:
+        for start in (b"", b"GET /livez HTTP/1.1\r\nHost: a\r\n"):
+            assert self.seconds_until_closed(locked, start, drip=b"X: y\r\n") < 20
+
+    def test_a_body_that_does_not_come_is_408(self, locked: Locked) -> None:
+        head = f"POST /match HTTP/1.1\r\nHost: a\r\nX-API-Key: {locked.reader}\r\n"
+        head += "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n"
+        with self.connected(locked) as line:
+            line.sendall(head.encode() + b"--b\r\n")
+            assert line.recv(4096).startswith(b"HTTP/1.1 408 ")
+
+    def test_what_a_stranger_goes_on_sending_is_dropped(self, locked: Locked) -> None:
+        head = b"POST /match HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+        assert self.seconds_until_closed(locked, head, drip=b"x") < 20
+
+    def seconds_until_closed(self, locked: Locked, start: bytes, drip: bytes) -> float:
+        began = time.monotonic()
+        with self.connected(locked) as line:
+            line.sendall(start)
+            line.settimeout(0.2)
+            while time.monotonic() - began < 30:
+                try:
+                    if line.recv(4096) == b"":
+                        break
+                    continue
+                except TimeoutError:
+                    pass
+                except ConnectionError:
+                    break
+                try:
+                    line.sendall(drip if start else b"")
+                except ConnectionError:
+                    break
+        waited = time.monotonic() - began
+        assert waited > HEAD_LIMIT_S / 2
+        return waited
+
+    @staticmethod
+    def connected(locked: Locked) -> socket.socket:
+        url = httpx.URL(locked.service.url)
+        return socket.create_connection((url.host, url.port), timeout=20)
+
+    def test_a_named_proxy_tells_who_asks(self, locked: Locked) -> None:
+        with locked.service.client() as client:
+            client.get("/bundle", headers={"X-Forwarded-For": "192.0.2.9"})
+        lines = [json.loads(one) for one in locked.service.log.read_text().splitlines()]
+        assert "192.0.2.9" in {
+            one.get("client") for one in lines if one["logger"] == "crossfix.access"
+        }
+
+
+@pytest.fixture(scope="module")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def replicas(
+    shared_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[httpx.Client]]:
+    """Two services with galleries of their own that share Redis and nothing else."""
+    settings = {"CROSSFIX_REDIS_URL": shared_redis.url}
+    with (
+        running_service(tmp_path_factory.mktemp("one"), settings=settings) as one,
+        running_service(tmp_path_factory.mktemp("two"), settings=settings) as two,
+        one.client() as first,
+        two.client() as second,
+    ):
+        yield [first, second]
+
+
+def test_repeats_are_answered_once_and_go_on_when_redis_is_gone(
+    replicas: list[httpx.Client], shared_redis: RedisServer
+) -> None:
+    here, there = replicas
+    first = match(here, Idempotency_Key="k")
+    assert first.status_code == 200, first.text
+    for client in (there, here):
+        again = match(client, Idempotency_Key="k")
+        assert again.headers["idempotency-replayed"] == "true"
+        assert again.json() == first.json()
+    other = {"chip": sar_tiff(78)}
+    reused = there.post("/match", files=other, headers={"Idempotency-Key": "k"})
+    assert (reused.status_code, kind(reused)) == (422, "idempotency-key-reused")
+
+    shared_redis.kill()
+    for client in replicas:
+        fresh = match(client, Idempotency_Key="after")
+        assert fresh.status_code == 200
+        assert match(client, Idempotency_Key="after").json() == fresh.json()
+    assert match(here, Idempotency_Key="k").json() == first.json()
+    metrics = here.get("/metrics").text.splitlines()
+    (failures,) = [line for line in metrics if line.startswith("crossfix_redis_failures ")]
+    assert float(failures.split()[1]) >= 1
+
+
+def test_a_repeated_enrolment_answers_as_the_first(service: ServiceProcess) -> None:
+    with service.client() as api:
+        form = {"vessel": json.dumps({"name": "TWICE"})}
+        answers = [
+            api.post(
+                "/gallery",
+                data=form,
+                files=[("chips", ("a.png", optical_png(4321)))],
+                headers={"Idempotency-Key": "enrol-twice"},
+            )
+            for _ in range(2)
+        ]
+        assert [one.status_code for one in answers] == [201, 201]
+        assert answers[0].json() == answers[1].json()
+        assert answers[1].headers["location"] == answers[0].headers["location"]
+        api.delete(f"/gallery/{answers[0].json()['id']}")
+
+
+def test_https_by_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    assert openssl, "openssl is missing; install it with: apt-get install openssl"
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    make += ["-subj", "/CN=crossfix", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*make, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    settings = {"CROSSFIX_TLS_CERT": str(cert), "CROSSFIX_TLS_KEY": str(key)}
+    trusted = ssl.create_default_context(cafile=str(cert))
+    with running_service(tmp_path, settings=settings, trusted=trusted) as service:
+        with service.client() as client:
+            answer = client.get("/bundle")
+            assert answer.status_code == 200
+            assert answer.headers["strict-transport-security"]
+        with pytest.raises(httpx.TransportError):
+            httpx.get(service.url.replace("https", "http") + "/livez", timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "mention"),
+    [
+        ({"CROSSFIX_HOST": "0.0.0.0"}, "crossfix keys create"),
+        ({"CROSSFIX_KEYS_FILE": __file__}, "is damaged"),
+        ({"CROSSFIX_TLS_CERT": __file__, "CROSSFIX_TLS_KEY": __file__}, "CROSSFIX_TLS_CERT"),
+    ],
+)
+def test_an_unsafe_or_wrong_setting_stops_the_start(
+    settings: dict[str, str], mention: str, tmp_path: Path
+) -> None:
+    places = {"CROSSFIX_DATA_DIR": str(tmp_path / "data"), "CROSSFIX_PORT": "0"}
+    done = crossfix("serve", **places, **settings)
+    assert done.returncode == 1
+    assert mention in done.stderr
+    assert "Traceback" not in done.stderr
