@@ -11,7 +11,13 @@ from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.run import load_config
 
 FOLDER = Path(model_training.__file__).parent / "configs"
-NAMES = ("simulation-compact", "hoss-pretrain-reference", "hoss-reference", "hoss-compact")
+NAMES = (
+    "simulation-compact-start",
+    "simulation-compact",
+    "hoss-pretrain-reference",
+    "hoss-reference",
+    "hoss-compact",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -26,9 +32,11 @@ def test_a_run_that_starts_from_another_starts_from_a_config_of_the_repository()
     configs = {name: load_config(FOLDER / f"{name}.yaml", EncoderTrainConfig) for name in NAMES}
     outs = {config.run.out: config for config in configs.values()}
     followers = [config for config in configs.values() if config.initial is not None]
-    assert len(followers) == 2
+    assert len(followers) == 3
     for config in followers:
         assert config.initial is not None
-        before = outs[config.initial.parent].encoder
-        kept = [encoder.model_dump(exclude={"size_token"}) for encoder in (before, config.encoder)]
+        before = outs[config.initial.parent]
+        assert config.initial.name == ("best.pt" if before.run.select_by else "checkpoint.pt")
+        encoders = (before.encoder, config.encoder)
+        kept = [encoder.model_dump(exclude={"size_token"}) for encoder in encoders]
         assert kept[0] == kept[1]
