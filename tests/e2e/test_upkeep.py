@@ -1,0 +1,89 @@
+"""Audit, re-embedding, backup and restore with real processes on the embedded gallery."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from service.settings import SHIPPED_BUNDLE
+from tests.chips import optical_png, sar_tiff
+from tests.e2e.service_process import running_service
+from tests.second_bundle import second_bundle
+
+
+def crossfix(data: Path, *arguments: str, status: int = 0) -> Any:
+    """Run a command on a data folder; its JSON output."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", *arguments, "--data-dir", str(data), "--json"],
+        env=environment | {"CROSSFIX_DEVICE": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def enrol(api: httpx.Client, seed: int) -> None:
+    vessel = json.dumps({"name": f"VESSEL {seed}"})
+    answer = api.post(
+        "/gallery", data={"vessel": vessel}, files=[("chips", ("chip.png", optical_png(seed)))]
+    )
+    assert answer.status_code == 201, answer.text
+
+
+def match(api: httpx.Client) -> dict[str, Any]:
+    answer = api.post("/match", files={"chip": sar_tiff(1)})
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> None:
+    home, second = tmp_path / "home", second_bundle(tmp_path / "second")
+    data = home / "data"
+    with running_service(home) as service, service.client() as api:
+        for seed in range(3):
+            enrol(api, seed)
+        first = match(api)
+        while_running = crossfix(data, "audit", "verify")
+        refused = crossfix(data, "reembed", "--to", str(second.path), status=1)
+        assert "another process has the gallery" in refused
+    assert while_running["sound"]
+    heads = tmp_path / "heads.json"
+    heads.write_text(json.dumps(while_running))
+
+    kept = crossfix(data, "backup", str(tmp_path / "backup"))
+    assert (kept["vessels"], kept["chips"]) == (3, 4)
+    moved = crossfix(data, "reembed", "--to", str(second.path))
+    assert (moved["embedded"], moved["left"], moved["serving"]) == (4, 0, True)
+    with running_service(home) as service, service.client() as api:
+        after = match(api)
+        enrol(api, 3)
+    assert after["model"]["bundle_id"] == second.bundle_id
+    assert after["gallery"] == {"vessels": 3, "sightings": 3}
+    ids = [candidate["sighting"]["id"] for candidate in after["candidates"]]
+    assert ids == [candidate["sighting"]["id"] for candidate in first["candidates"]]
+
+    back = crossfix(data, "reembed", "--to", str(SHIPPED_BUNDLE))
+    assert back["embedded"] == 1, "only what came meanwhile"
+    over = crossfix(data, "restore", str(tmp_path / "backup"), status=1)
+    assert "empty place" in over
+    assert crossfix(data, "audit", "verify", "--heads", str(heads))["sound"]
+
+    elsewhere = tmp_path / "elsewhere"
+    assert crossfix(elsewhere / "data", "restore", str(tmp_path / "backup")) == kept
+    with running_service(elsewhere) as service, service.client() as api:
+        again = match(api)
+    assert again["candidates"] == first["candidates"]
+
+    entries = next((data / "audit").iterdir()) / f"{1:020d}.jsonl"
+    entries.write_text(entries.read_text().replace("VESSEL 1", "VESSEL 9"))
+    report = crossfix(data, "audit", "verify", status=1)
+    assert report["findings"][0]["line"] == 4
