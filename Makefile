@@ -49,6 +49,9 @@ format: $(DEV)/.ready ## format the code
 settings-table: $(DEV)/.ready ## renew docs/settings.md from service/settings.py
 	$(PY) -m service.settings_table > docs/settings.md
 
+bench: $(DEV)/.ready ## measure every speed in the README, as ratios from one run
+	$(PY) -m bench $(ARGS)
+
 demo-fleet: $(DEV)/.ready ## render the demo's simulated chips anew
 	rm -rf demo/fleet
 	$(DEV)/bin/crossfix-train simulate --out demo/fleet --demo-fleet
