@@ -31,6 +31,7 @@ ENV PATH=/opt/crossfix/bin:$PATH \
     PYTHONPATH=/srv/crossfix \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     CROSSFIX_HOST=0.0.0.0 \
     CROSSFIX_PORT=8080 \
     CROSSFIX_DATA_DIR=/var/lib/crossfix
