@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.contract.bundle import Bundle
@@ -41,7 +40,7 @@ class Served:
 
     models: Models
     recovery: Recovery
-    routes: FastAPI
+    routes: ASGIApp
     busy: int = field(default=0)
 
     @property
