@@ -20,6 +20,8 @@ _ORT_TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 
 logger = logging.getLogger(__name__)
 
+ort.disable_telemetry_events()  # What the service computes concerns nobody else.
+
 
 class DeviceError(CrossfixError):
     """The device that was asked for is not there."""
