@@ -19,7 +19,7 @@ from service.telemetry import configure_logging
 
 log = logging.getLogger("crossfix")
 
-FAILED = 1
+FAILED, USAGE = 1, 2
 GRACE_S = 30
 
 
@@ -28,16 +28,19 @@ def run(settings: Settings) -> NoReturn:
 
     The port is taken before the models are loaded, so that a taken port is told at once, but
     nobody can connect before the service is there. Logs are JSON lines on standard error.
-    What keeps it from starting is logged, and it leaves with status 1.
+    What keeps it from starting is logged, and it leaves with status 1, or 2 for a wrong setting.
     """
     configure_logging()
     try:
-        listener = listen_on(settings.host, settings.port)
         require_certificate(settings)
+        listener = listen_on(settings.host, settings.port)
+    except (SettingsError, OSError) as error:
+        _cannot_start(error)
+    try:
         app = create_app(settings)
     except (CrossfixError, SettingsError, OSError) as error:
-        log.error("cannot start: %s", error)
-        sys.exit(FAILED)
+        listener.close()
+        _cannot_start(error)
     listener.listen()
     host, port = listener.getsockname()[:2]
     config = _config(app, settings)
@@ -49,6 +52,11 @@ def run(settings: Settings) -> NoReturn:
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else FAILED)
+
+
+def _cannot_start(error: Exception) -> NoReturn:
+    log.error("cannot start: %s", error)
+    sys.exit(USAGE if isinstance(error, SettingsError) else FAILED)
 
 
 def require_certificate(settings: Settings) -> None:
