@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.contract.chip import DEFAULT_GSD_M, Chip, GsdSource, Modality
-from service.contract.decode_picture import read_jpeg, read_png
-from service.contract.decode_tiff import read_tiff
+from service.contract.decoding.geo import PixelGround, check_gsd, pixel_ground
+from service.contract.decoding.modality import resolve_modality
+from service.contract.decoding.picture import read_jpeg, read_png
+from service.contract.decoding.radiometry import Notes, optical_rgb, sar_amplitude
+from service.contract.decoding.raster import ChipLimits, Raster
+from service.contract.decoding.sniff import container_of
+from service.contract.decoding.tiff import read_tiff
 from service.contract.errors import GeometryError
-from service.contract.geo import PixelGround, check_gsd, pixel_ground
-from service.contract.modality import resolve_modality
-from service.contract.radiometry import Notes, optical_rgb, sar_amplitude
-from service.contract.raster import ChipLimits, Raster
-from service.contract.sniff import container_of
 
 __all__ = ["ChipLimits", "decode_chip"]
 
@@ -42,13 +42,13 @@ def decode_chip(
     Args:
         data: a TIFF, PNG or JPEG file.
         modality: the sensor; needed where the file does not make it certain
-            (`service.contract.modality`).
+            (`service.contract.decoding.modality`).
         gsd_m: metres per pixel, 0.05 to 30.
         band: 1-based band of a SAR file with several polarisations.
         limits: what is refused before decoding.
 
     Returns:
-        The chip: SAR amplitude or RGB, see `service.contract.radiometry`.
+        The chip: SAR amplitude or RGB, see `service.contract.decoding.radiometry`.
 
     Raises:
         ChipError: one of its kinds, with what was wrong and what would be right.

@@ -11,9 +11,9 @@ from rasterio.enums import ColorInterp
 
 from service.contract.chip import Modality
 from service.contract.decode import decode_chip
+from service.contract.decoding.radiometry import optical_rgb
+from service.contract.decoding.raster import Raster
 from service.contract.errors import PixelTypeError
-from service.contract.radiometry import optical_rgb
-from service.contract.raster import Raster
 from tests.chip_files import image_bytes, picture_bytes, rgb_planes, sar_plane, tiff_bytes
 from tests.malformed import png_with_header
 

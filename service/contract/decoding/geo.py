@@ -10,8 +10,8 @@ from rasterio.session import DummySession
 from rasterio.warp import transform as reproject
 
 from service.contract.chip import Position
+from service.contract.decoding.raster import Georeference
 from service.contract.errors import GeometryError
-from service.contract.raster import Georeference
 
 GSD_RANGE_M = (0.05, 30.0)
 NOMINAL_TOLERANCE = 0.01

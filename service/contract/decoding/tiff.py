@@ -19,10 +19,10 @@ from rasterio.session import DummySession
 from rasterio.transform import from_gcps
 
 from service.contract.chip import Modality
+from service.contract.decoding.orientation import upright
+from service.contract.decoding.raster import RGB, ChipLimits, Colour, Georeference, Raster
+from service.contract.decoding.tiff_layout import TiffPage, read_only_page
 from service.contract.errors import CorruptChipError, PixelTypeError, UnsupportedFormatError
-from service.contract.orientation import upright
-from service.contract.raster import RGB, ChipLimits, Colour, Georeference, Raster
-from service.contract.tiff_layout import TiffPage, read_only_page
 
 _GDAL_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",

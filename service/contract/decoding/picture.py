@@ -15,14 +15,14 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from service.contract.decoding.orientation import TAG, upright
+from service.contract.decoding.raster import RGB, ChipLimits, Colour, Raster
 from service.contract.errors import (
     ChipError,
     CorruptChipError,
     PixelTypeError,
     UnsupportedFormatError,
 )
-from service.contract.orientation import TAG, upright
-from service.contract.raster import RGB, ChipLimits, Colour, Raster
 
 _FAILURES = (
     OSError,

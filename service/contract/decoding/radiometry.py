@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.decoding.modality import has_equal_bands, is_marked_rgb
+from service.contract.decoding.raster import RGB, Colour, Raster
 from service.contract.errors import ChipContentError, GeometryError, PixelTypeError
-from service.contract.modality import has_equal_bands, is_marked_rgb
-from service.contract.raster import RGB, Colour, Raster
 
 MAX_NODATA_SHARE = 0.5
 MAX_NEGATIVE_SHARE = 0.05

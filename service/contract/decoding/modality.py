@@ -3,8 +3,8 @@
 import numpy as np
 
 from service.contract.chip import Modality
+from service.contract.decoding.raster import RGB, Raster
 from service.contract.errors import ModalityError
-from service.contract.raster import RGB, Raster
 
 _ASK = "say which it is with modality: sar or optical"
 

@@ -1,0 +1,1 @@
+"""What `service.contract.decode` is made of: file readers, modality, radiometry, ground size."""
