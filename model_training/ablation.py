@@ -23,8 +23,8 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model_training.chip_table import ChipEmbedder, ChipTable, embed_chips
 from model_training.data.hoss import Split, read_hoss
+from model_training.embedding.chip_table import ChipEmbedder, ChipTable, embed_chips
 from model_training.evaluate import (
     ProtocolName,
     chips_of,

@@ -14,11 +14,11 @@ from rich.table import Table
 
 from model_training.ablation import AblationError, AblationRow
 from model_training.calibrate import CalibrationError
-from model_training.calibration_report import CalibrationReport
-from model_training.chip_table import ChipTable
+from model_training.calibration.report import CalibrationReport
 from model_training.data.hoss import DatasetError, HossDataset, LabelledChip
+from model_training.embedding.chip_table import ChipTable
+from model_training.embedding.models import ModelError, open_model
 from model_training.evaluate import Evaluation
-from model_training.models import ModelError, open_model
 from service.contract.errors import CrossfixError
 from service.contract.manifest import CalibrationSpec
 
@@ -171,16 +171,17 @@ def calibrate(
 ) -> None:
     """Fit probabilities and verdict thresholds on validation ships; measure them on others."""
     from model_training import calibrate as calibration
-    from model_training import calibration_report
+    from model_training.calibration import report as calibration_report
+    from model_training.calibration.reliability import draw_diagram
+    from model_training.calibration.trials import WITHIN, replay
     from model_training.data.hoss import all_chips, read_hoss
-    from model_training.reliability import draw_diagram
 
     with _explained(ValueError):
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
         table = _embed(chips, bundle, threads)
         across = calibration.require_trials(table, seed=seed)
-        within = calibration.replay(table, calibration.WITHIN, seed=seed)
+        within = replay(table, WITHIN, seed=seed)
         spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed)
         measured = {"validation": calibration_report.measure(spec, across, seed)}
         names = {"validation": spec.fitted_on}
@@ -258,7 +259,7 @@ def _one_model(bundle: Path | None, checkpoint: Path | None) -> Path:
 
 
 def _embed(chips: Sequence[LabelledChip], model: Path, threads: int) -> ChipTable:
-    from model_training.chip_table import embed_chips
+    from model_training.embedding.chip_table import embed_chips
 
     unique = len({chip.path for chip in chips})
     embed = open_model(model, threads)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.chip_table import ChipTable
 from model_training.data.hoss import HossDataset, LabelledChip, Split
+from model_training.embedding.chip_table import ChipTable
 from model_training.metrics import (
     CMC_RANKS,
     Estimate,

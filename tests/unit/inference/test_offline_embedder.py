@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from model_training.bundle_embedder import BundleEmbedder
 from model_training.cli import app
+from model_training.embedding.bundle_embedder import BundleEmbedder
 from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.inference.embedder import build_embedder

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_training.chip_table import ChipTable, Embeddings
 from model_training.data.hoss import LabelledChip
+from model_training.embedding.chip_table import ChipTable, Embeddings
 from service.contract.chip import Modality
 
 WriteChips = Callable[..., list[Path]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model_training.ablation import AblationError, as_json, read_study, run_study
-from model_training.chip_table import Embeddings
+from model_training.embedding.chip_table import Embeddings
 
 STUDY = """
 data:

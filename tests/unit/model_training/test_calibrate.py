@@ -3,18 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from model_training import calibration_report
 from model_training.calibrate import (
-    WITHIN,
     CalibrationError,
     choose_confident_from,
     choose_no_match_below,
-    first_answers,
     fit,
-    replay,
     require_trials,
 )
-from model_training.open_set import FirstAnswers
+from model_training.calibration import report as calibration_report
+from model_training.calibration.open_set import FirstAnswers
+from model_training.calibration.trials import WITHIN, first_answers, replay
 from service.contract.manifest import CalibrationSpec
 
 

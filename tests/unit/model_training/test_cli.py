@@ -6,8 +6,8 @@ import yaml
 from typer.testing import CliRunner
 
 from model_training import cli
-from model_training.chip_table import Embeddings
 from model_training.data.hoss import held_out_vessels, read_hoss
+from model_training.embedding.chip_table import Embeddings
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.run import load_config

@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
-from model_training.chip_table import ChipTable, Embeddings, embed_chips
 from model_training.data.hoss import read_hoss
+from model_training.embedding.chip_table import ChipTable, Embeddings, embed_chips
 from model_training.evaluate import (
     as_json,
     as_metrics,

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from model_training.calibrate import Trials, first_answers
-from model_training.logistic import probabilities
+from model_training.calibration.logistic import probabilities
+from model_training.calibration.open_set import FirstAnswers, OperatingPoint, measure_point
+from model_training.calibration.reliability import Reliability, measure_reliability
+from model_training.calibration.trials import Trials, first_answers
 from model_training.metrics import Estimate, bootstrap_mean
-from model_training.open_set import FirstAnswers, OperatingPoint, measure_point
-from model_training.reliability import Reliability, measure_reliability
 from service.contract.manifest import CalibrationSpec, LogisticSpec, Metric
 
 
@@ -58,7 +58,7 @@ def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> Calibration
 
     Args:
         spec: the calibration.
-        trials: searches and pairs across sensors, see `calibrate.replay`.
+        trials: searches and pairs across sensors, see `trials.replay`.
         seed: of the bootstrap.
     """
     answers = first_answers(trials.searches, spec.match)

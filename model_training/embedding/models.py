@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from model_training.chip_table import ChipEmbedder
+from model_training.embedding.chip_table import ChipEmbedder
 
 
 class ModelError(Exception):
@@ -21,13 +21,13 @@ def open_model(path: Path, threads: int = 0) -> ChipEmbedder:
         BundleError: the bundle does not check out.
     """
     if path.is_dir():
-        from model_training.bundle_embedder import BundleEmbedder
+        from model_training.embedding.bundle_embedder import BundleEmbedder
 
         return BundleEmbedder(path, threads)
     if not path.is_file():
         raise ModelError(f"{path} does not exist; give a bundle's folder or an encoder checkpoint")
     # torch is loaded only where a checkpoint is read
-    from model_training.checkpoint_embedder import CheckpointEmbedder
+    from model_training.embedding.checkpoint_embedder import CheckpointEmbedder
     from model_training.encoder.loading import EncoderLoadError
 
     try:

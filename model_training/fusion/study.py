@@ -1,6 +1,6 @@
 """Measure fusion for an encoder and a translator on validation ships.
 
-    python -m model_training.fusion_study ENCODER.pt TRANSLATOR.pt --samples 1 5
+    python -m model_training.fusion.study ENCODER.pt TRANSLATOR.pt --samples 1 5
 
 The ships are those that the encoder's own run validated on; the translator has to be taught on the
 same data, so that it has not seen them either.
@@ -18,7 +18,7 @@ from model_training.data.cache import MODALITY_IDS, PictureStore
 from model_training.data.transforms import Sample, plain_sample
 from model_training.encoder.loading import load_encoder
 from model_training.encoder.stores import open_stores
-from model_training.fusion_choice import ALPHAS, FusionChoice, ValidationFeatures, choose_fusion
+from model_training.fusion.choice import ALPHAS, FusionChoice, ValidationFeatures, choose_fusion
 from model_training.translator.diffusion import sample_many
 from model_training.translator.train import LoadedTranslator, load_translator
 from service.contract.chip import Modality

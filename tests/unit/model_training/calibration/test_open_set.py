@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_training.open_set import FirstAnswers, choose_point, measure_point
+from model_training.calibration.open_set import FirstAnswers, choose_point, measure_point
 
 
 def answers(enrolled, correct, probability):

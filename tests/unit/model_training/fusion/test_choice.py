@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model_training.fusion_choice import (
+from model_training.fusion.choice import (
     PUBLISHED_ALPHA,
     FusionChoice,
     ValidationFeatures,

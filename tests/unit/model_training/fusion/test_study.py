@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from model_training.data.cache import PictureStore, StoredChip, write_shard
 from model_training.encoder.train_config import SimulatedData
-from model_training.fusion_choice import choose_fusion
-from model_training.fusion_study import as_markdown, validation_features
+from model_training.fusion.choice import choose_fusion
+from model_training.fusion.study import as_markdown, validation_features
 from model_training.run import RunConfig
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.train import LoadedTranslator, TranslatorConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model_training.chip_table import Embeddings
+from model_training.embedding.chip_table import Embeddings
 from model_training.encoder.loading import load_encoder
 from service.contract.chip import Chip, Modality
 from service.contract.fusion import l2_normalise

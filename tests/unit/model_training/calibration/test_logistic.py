@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from model_training.gallery_trials import EVIDENCE
-from model_training.logistic import fit_logistic, probabilities
+from model_training.calibration.logistic import fit_logistic, probabilities
+from model_training.calibration.searches import EVIDENCE
 from service.contract.calibration import Evidence, probability
 from service.contract.manifest import LogisticSpec
 

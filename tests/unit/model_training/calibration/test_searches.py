@@ -4,14 +4,14 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from model_training.gallery_trials import (
+from model_training.calibration.logistic import probabilities
+from model_training.calibration.searches import (
     EVIDENCE,
     RERANKED_VESSELS,
     fitting_sizes,
     run_searches,
     score_vessels,
 )
-from model_training.logistic import probabilities
 from service.contract.chip import Modality
 from service.contract.manifest import LogisticSpec
 from service.identity.decision import score
@@ -95,7 +95,7 @@ def _row_asked(table, scores, i):
 
 
 def _without(table, keep, query_row):
-    from model_training.chip_table import ChipTable, Embeddings
+    from model_training.embedding.chip_table import ChipTable, Embeddings
 
     rows = [*keep, query_row]
     return ChipTable(

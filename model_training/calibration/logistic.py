@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from model_training.gallery_trials import EVIDENCE
+from model_training.calibration.searches import EVIDENCE
 from service.contract.manifest import EvidenceName, LogisticSpec
 
 # The direction in which each kind of evidence may speak: more alike never lowers a probability.

@@ -13,7 +13,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.chip_table import ChipTable
+from model_training.embedding.chip_table import ChipTable
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.manifest import EvidenceName

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model_training.reliability import draw_diagram, measure_reliability
+from model_training.calibration.reliability import draw_diagram, measure_reliability
 
 
 def test_hand_computed_error():

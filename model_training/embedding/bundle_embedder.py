@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from model_training.chip_table import Embeddings
+from model_training.embedding.chip_table import Embeddings
 from service.contract.bridge import BridgeStep, reverse_bridge
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Chip, Modality

@@ -1,0 +1,1 @@
+"""Chips -> embeddings offline, from a bundle or from a training checkpoint."""

@@ -1,0 +1,1 @@
+"""Does fusing optical embeddings with imagined SAR help? Measured on validation ships."""
