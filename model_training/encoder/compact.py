@@ -179,6 +179,13 @@ class CompactEncoder(nn.Module):
         Returns:
             float32 `[N, E]`, not normalised.
         """
+        if self.config.mirror_average and not self.training:
+            views = [self.embed(view, modality, size) for view in (pixels, pixels.flip(3))]
+            return torch.stack([F.normalize(view, dim=1) for view in views]).mean(0)
+        return self.embed(pixels, modality, size)
+
+    def embed(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
+        """One look at the pictures: as `forward`, without the mirror image."""
         return self.embed_tokens(self.tokens(pixels, modality, size), modality, size)
 
     def token_grid(self, tokens: Tensor) -> Tensor:

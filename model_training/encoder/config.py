@@ -31,7 +31,8 @@ class CompactConfig(TypedConfig):
     `stem_widths` are the channels after each halving of the sensor's own stem, `grid_width` those
     of the shared 1/8 grid. With `detail`, the encoder takes pictures of the given size but looks
     at their half-size average first and adds what the full size shows; it can then also be
-    trained at half size.
+    trained at half size. With `mirror_average`, a trained encoder looks at each picture and at its
+    mirror image, and the embedding is the mean of both directions.
     """
 
     kind: Literal["compact"]
@@ -47,6 +48,7 @@ class CompactConfig(TypedConfig):
     token_features: int = Field(16, ge=1)
     embedding_width: int = Field(256, ge=8)
     detail: bool = False
+    mirror_average: bool = False
     dropout: float = Field(0.0, ge=0, lt=1)
 
 

@@ -42,8 +42,10 @@ class SimulatorConfig:
     """Share of views whose bow points against the way this vessel mostly lies."""
 
     # Crops
-    rotation_sd_deg: float = 1.2
-    crop_sd: float = 0.028
+    rotation_sd_deg: float = 2.0
+    crop_margin: float = 0.16
+    """Sea along the hull, both ends together, over the length of what shows of the ship."""
+    crop_sd: float = 0.032
     """Spread of the crop's length against the ship's; with both sensors about 7 % in the ratio."""
     bad_crop_probability: float = 0.05
     """Share of crops that are 10 to 20 % too long or too short."""

@@ -1,4 +1,4 @@
-"""How a person would crop the ship: upright, nearly tight, sometimes wrong."""
+"""How a person would crop the ship: upright, with some sea before and behind, sometimes wrong."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def draw_frame(
         side: usual width of the crop over the width of what is seen.
     """
     length, width = extent_x[1] - extent_x[0], extent_y[1] - extent_y[0]
-    margin = 1.045 + config.crop_sd * float(rng.standard_normal())
+    margin = 1.0 + config.crop_margin + config.crop_sd * float(rng.standard_normal())
     if rng.random() < config.bad_crop_probability:
         margin += float(rng.choice([-1.0, 1.0])) * float(rng.uniform(0.1, 0.2))
     side = float(np.clip(rng.normal(side, 0.11), 0.92, 1.7))
