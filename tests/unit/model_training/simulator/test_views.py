@@ -19,7 +19,9 @@ from model_training.simulator.vessel import sample_vessel
 from model_training.simulator.views import SensorName, View
 
 CONFIG = SimulatorConfig()
-TIGHT = SimulatorConfig(crop_sd=0.0, bad_crop_probability=0.0, moving_probability=0.0)
+TIGHT = SimulatorConfig(
+    crop_margin=0.045, crop_sd=0.0, bad_crop_probability=0.0, moving_probability=0.0
+)
 
 
 @pytest.fixture(scope="module")
