@@ -1,7 +1,7 @@
 """Changing what is registered: correct, remove, merge, split. Crash-safe, see `recovery.py`."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID, uuid4
 
 from pydantic import Field
@@ -83,7 +83,7 @@ class Curation:
             leaving = self._in_state(
                 known,
                 VesselState.DELETING,
-                leaving_chips=tuple(sorted({s.chip_sha256 for s in sightings})),
+                leaving_chips=_leaving(known, [s.chip_sha256 for s in sightings]),
             )
             asked = {"vessel_id": str(vessel_id), "sightings": chips_and_ids(sightings)}
             with self._trail.change("delete", **asked):
@@ -102,7 +102,7 @@ class Curation:
             if sighting is None or sighting.vessel_id != vessel_id:
                 raise NotFoundError(f"vessel {vessel_id} has no sighting {sighting_id}")
             losing = self._in_state(
-                known, VesselState.SYNCING, leaving_chips=(sighting.chip_sha256,)
+                known, VesselState.SYNCING, leaving_chips=_leaving(known, [sighting.chip_sha256])
             )
             asked = {"vessel_id": str(vessel_id), "sightings": chips_and_ids([sighting])}
             with self._trail.change("remove-chip", **asked):
@@ -213,3 +213,8 @@ class Curation:
 
     def _with_sightings(self, vessel: Vessel, created: bool) -> Enrolled:
         return Enrolled(vessel, self._gallery.sightings_of([vessel.id]), created)
+
+
+def _leaving(vessel: Vessel, digests: Collection[str]) -> tuple[str, ...]:
+    """These chips, and those that an interrupted change of the vessel was to forget."""
+    return tuple(sorted({*vessel.leaving_chips, *digests}))

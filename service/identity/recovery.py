@@ -7,11 +7,15 @@
 | syncing | attributes were being changed | the sightings are refreshed, the vessel is active |
 | deleting | the vessel was being removed | the removal is finished |
 | deleting, merged_into | it was being merged | the merge is finished |
+
+Where a vessel at the other end was itself merged meanwhile, the vessel that it became part of takes
+its place. Where it was deleted, a merge is undone, and what was being split off it is removed too.
 """
 
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
+from uuid import UUID
 
 from service.identity.observe import Clock
 from service.identity.ports import ChipStore, Gallery
@@ -76,21 +80,24 @@ class Recovery:
 
     def finish_merge(self, vessel: Vessel) -> None:
         """Give the vessel's sightings to the one it was merged into; leave a signpost."""
-        if vessel.merged_into is None:
-            raise ValueError(f"vessel {vessel.id} is not being merged")
-        survivor = self._gallery.get_vessels([vessel.merged_into])[vessel.merged_into]
-        have = {s.chip_sha256 for s in self._gallery.sightings_of([survivor.id])}
-        mine = self._gallery.sightings_of([vessel.id])
-        twins = [s.id for s in mine if s.chip_sha256 in have]
-        self._gallery.delete_sightings(twins)
-        self._gallery.move_sightings([s.id for s in mine if s.id not in set(twins)], survivor)
-        self._gallery.put_vessel(vessel.model_copy(update={"state": VesselState.MERGED}))
+        survivor = self._heir(vessel.merged_into)
+        if survivor is None:
+            self.finish_sync(vessel.model_copy(update={"merged_into": None}))
+            return
+        self._hand_over(vessel, survivor)
+        self._forget_chips(vessel.leaving_chips)
+        merged = {
+            "state": VesselState.MERGED,
+            "merged_into": survivor.id,
+            "leaving_chips": (),
+        }
+        self._gallery.put_vessel(vessel.model_copy(update=merged))
 
     def finish_delete(self, vessel: Vessel) -> None:
         """Remove the vessel's sightings, bytes that nothing refers to any more, and the vessel."""
         sightings = self._gallery.sightings_of([vessel.id])
         self._gallery.delete_sightings([s.id for s in sightings])
-        self._forget_chips(vessel.leaving_chips)
+        self._forget_chips({*vessel.leaving_chips, *(s.chip_sha256 for s in sightings)})
         self._gallery.delete_vessel(vessel.id)
 
     def _forget_chips(self, digests: Iterable[str]) -> None:
@@ -99,10 +106,23 @@ class Recovery:
                 self._chips.delete(digest)
 
     def _undo_enrolment(self, vessel: Vessel) -> None:
-        if vessel.split_from is not None:
-            origin = self._gallery.get_vessels([vessel.split_from])[vessel.split_from]
-            moved = self._gallery.sightings_of([vessel.id])
-            self._gallery.move_sightings([s.id for s in moved], origin)
-            self._gallery.delete_vessel(vessel.id)
-        else:
-            self.finish_delete(vessel)
+        origin = self._heir(vessel.split_from)
+        if origin is not None:
+            self._hand_over(vessel, origin)
+        self.finish_delete(vessel)
+
+    def _heir(self, vessel_id: UUID | None) -> Vessel | None:
+        """The vessel, or the one that it became part of; None when it was deleted."""
+        while vessel_id is not None:
+            vessel = self._gallery.get_vessels([vessel_id]).get(vessel_id)
+            if vessel is None or vessel.state.visible:
+                return vessel
+            vessel_id = vessel.merged_into
+        return None
+
+    def _hand_over(self, vessel: Vessel, heir: Vessel) -> None:
+        """Give a vessel's sightings to another one; of a chip that both have, one stays."""
+        have = {s.chip_sha256 for s in self._gallery.sightings_of([heir.id])}
+        mine = self._gallery.sightings_of([vessel.id])
+        self._gallery.delete_sightings([s.id for s in mine if s.chip_sha256 in have])
+        self._gallery.move_sightings([s.id for s in mine if s.chip_sha256 not in have], heir)

@@ -1,0 +1,107 @@
+"""Interrupted changes whose other end is no longer what it was."""
+
+import pytest
+
+from service.identity.curate import VesselPatch
+from service.identity.enrol import Enrolled, NewVessel, visible_vessel
+from service.identity.records import Vessel, VesselState
+from tests.unit.identity.conftest import House, optical
+
+
+@pytest.fixture
+def star(house: House) -> Enrolled:
+    return house.enrolment.enrol(NewVessel(name="EXAMPLE STAR"), [optical(1), optical(2)])
+
+
+@pytest.fixture
+def twin(house: House) -> Enrolled:
+    return house.enrolment.enrol(NewVessel(name="TWIN"), [optical(3)])
+
+
+def begin_merge(house: House, other: Vessel, survivor: Vessel) -> None:
+    """A merge that was cut off after its first write."""
+    leaving = {"state": VesselState.DELETING, "merged_into": survivor.id}
+    house.gallery.put_vessel(other.model_copy(update=leaving))
+
+
+def begin_split(house: House, star: Enrolled) -> Vessel:
+    """A split that was cut off when the sighting had moved."""
+    moved = [star.sightings[0].id]
+    new = house.curation.split(star.vessel.id, moved, VesselPatch(name="SISTER")).vessel
+    house.gallery.put_vessel(new.model_copy(update={"state": VesselState.ENROLLING}))
+    return new
+
+
+def test_a_merge_into_a_vessel_that_was_deleted_is_undone(
+    house: House, star: Enrolled, twin: Enrolled
+) -> None:
+    begin_merge(house, twin.vessel, star.vessel)
+    house.curation.delete(star.vessel.id)
+    assert house.recovery.run() == 1
+    back = visible_vessel(house.gallery, twin.vessel.id)
+    assert (back.state, back.merged_into) == (VesselState.ACTIVE, None)
+    assert len(house.gallery.sightings_of([back.id])) == 1
+    assert house.recovery.run() == 0
+
+
+def test_a_merge_into_a_vessel_that_was_merged_itself_follows_it(
+    house: House, star: Enrolled, twin: Enrolled
+) -> None:
+    third = house.enrolment.enrol(NewVessel(name="THIRD"), [optical(4)]).vessel
+    begin_merge(house, twin.vessel, star.vessel)
+    house.curation.merge(third.id, star.vessel.id)
+    house.recovery.run()
+    assert len(house.gallery.sightings_of([third.id])) == 4
+    assert house.gallery.get_vessels([twin.vessel.id])[twin.vessel.id].merged_into == third.id
+
+
+def test_a_split_from_a_vessel_that_was_deleted_takes_its_sightings_along(
+    house: House, star: Enrolled
+) -> None:
+    new = begin_split(house, star)
+    house.curation.delete(star.vessel.id)
+    assert house.recovery.run() == 1
+    assert house.gallery.get_vessels([new.id]) == {}
+    assert house.gallery.counts().sightings == 0
+    assert house.chips.kept == {}
+
+
+def test_a_split_from_a_vessel_that_was_merged_goes_back_to_the_survivor(
+    house: House, star: Enrolled, twin: Enrolled
+) -> None:
+    begin_split(house, star)
+    house.curation.merge(twin.vessel.id, star.vessel.id)
+    house.recovery.run()
+    assert len(house.gallery.sightings_of([twin.vessel.id])) == 3
+
+
+def interrupted_removal(house: House, star: Enrolled) -> str:
+    """One chip's sighting is gone and its bytes are not yet; returns their digest."""
+    first = star.sightings[0]
+    losing = {"state": VesselState.SYNCING, "leaving_chips": (first.chip_sha256,)}
+    house.gallery.put_vessel(star.vessel.model_copy(update=losing))
+    house.gallery.delete_sightings([first.id])
+    return first.chip_sha256
+
+
+def test_removing_another_chip_forgets_what_an_interrupted_removal_left(
+    house: House, star: Enrolled
+) -> None:
+    left = interrupted_removal(house, star)
+    house.curation.remove_chip(star.vessel.id, star.sightings[1].id)
+    assert left not in house.chips.kept
+
+
+def test_deleting_forgets_what_an_interrupted_removal_left(house: House, star: Enrolled) -> None:
+    interrupted_removal(house, star)
+    house.curation.delete(star.vessel.id)
+    assert house.chips.kept == {}
+
+
+def test_merging_forgets_what_an_interrupted_removal_left(
+    house: House, star: Enrolled, twin: Enrolled
+) -> None:
+    left = interrupted_removal(house, star)
+    house.curation.merge(twin.vessel.id, star.vessel.id)
+    assert left not in house.chips.kept
+    assert house.gallery.get_vessels([star.vessel.id])[star.vessel.id].leaving_chips == ()
