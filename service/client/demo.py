@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from service.client.answers import MatchAnswer
 from service.client.contact_sheet import write_sheet
 from service.client.demo_sheet import demo_sheet
 from service.client.enrol import EnrolReport, enrol_fleet
@@ -26,7 +25,7 @@ from service.client.errors import LocalServiceError, SourceError, UnreachableErr
 from service.client.fleet import Fleet, vessel_id
 from service.client.hoss_folder import HossFolder, NamedChip, read_hoss_folder
 from service.client.http import CrossfixClient
-from service.client.judge import Judgement, judge, summary, tally
+from service.client.judge import JudgedAnswer, judge, summary, tally
 from service.client.local_service import LocalService, free_port
 from service.client.match import ask
 from service.client.tables import (
@@ -70,15 +69,6 @@ class DemoPlan:
     bundle: Path | None = None
     device: str | None = None
     once: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DemoAnswer:
-    """One query: its chip, what was answered, and how that compares with the truth."""
-
-    chip: NamedChip
-    answer: MatchAnswer
-    judgement: Judgement
 
 
 def run_demo(plan: DemoPlan) -> int:
@@ -180,7 +170,7 @@ def _match(
     folder: HossFolder,
     queries: Sequence[NamedChip],
     report: EnrolReport,
-) -> list[DemoAnswer]:
+) -> list[JudgedAnswer]:
     """Ask about every query; those that are refused are told and left out."""
     answers = []
     with progress_bar(on) as progress, ThreadPoolExecutor(WORKERS) as pool:
@@ -194,7 +184,7 @@ def _match(
             identity = vessel_id(folder.dataset, chip.key)
             enrolled = identity in report.enrolled and not chip.said.is_distractor
             judgement = judge(asked.answer, str(identity) if enrolled else None)
-            answers.append(DemoAnswer(chip, asked.answer, judgement))
+            answers.append(JudgedAnswer(chip, asked.answer, judgement))
     return answers
 
 
@@ -203,7 +193,7 @@ def _show(
     client: CrossfixClient,
     plan: DemoPlan,
     fleet: Fleet,
-    answers: Sequence[DemoAnswer],
+    answers: Sequence[JudgedAnswer],
 ) -> None:
     """Table, summary and contact sheet."""
     if not answers:
@@ -220,7 +210,7 @@ def _show(
     on.print(f"Contact sheet{of_all}: {path}", soft_wrap=True, markup=False)
 
 
-def _table(answers: Sequence[DemoAnswer], fleet: Fleet, width: int) -> Table:
+def _table(answers: Sequence[JudgedAnswer], fleet: Fleet, width: int) -> Table:
     """Ranked vessels of each query; as many as a terminal of this width has room for."""
     shown = max(1, min(SHOWN_VESSELS, (width - FIXED_COLUMNS) // CANDIDATE_COLUMN))
     labels = {str(vessel.id): vessel.label for vessel in fleet.vessels}

@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from service.client.contact_sheet import SheetRow, Tile, draw_sheet
 from service.client.http import CrossfixClient
-
-if TYPE_CHECKING:
-    from service.client.demo import DemoAnswer
+from service.client.judge import JudgedAnswer
 
 WORKERS = 4
 VERDICTS = {"confident": "Confident", "ambiguous": "Ambiguous", "no_match": "None that I know"}
@@ -19,7 +16,7 @@ VERDICTS = {"confident": "Confident", "ambiguous": "Ambiguous", "no_match": "Non
 def demo_sheet(
     client: CrossfixClient,
     kind: str,
-    answers: Sequence["DemoAnswer"],
+    answers: Sequence[JudgedAnswer],
     sentences: Sequence[str],
     columns: int,
 ) -> Image.Image:
@@ -41,11 +38,11 @@ def demo_sheet(
     )
 
 
-def _query_url(answer: "DemoAnswer") -> str:
+def _query_url(answer: JudgedAnswer) -> str:
     return f"/sightings/{answer.answer.query.sighting_id}/preview.png"
 
 
-def _row(answer: "DemoAnswer", pictures: dict[str, bytes], columns: int) -> SheetRow:
+def _row(answer: JudgedAnswer, pictures: dict[str, bytes], columns: int) -> SheetRow:
     query = answer.answer.query
     return SheetRow(
         query=Tile(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.client.answers import MatchAnswer
 from service.client.contact_sheet import Tone
+from service.client.hoss_folder import NamedChip
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,15 @@ class Judgement:
     true_rank: int | None
     text: str
     tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedAnswer:
+    """One query: its chip, what was answered, and how that compares with the truth."""
+
+    chip: NamedChip
+    answer: MatchAnswer
+    judgement: Judgement
 
 
 def judge(answer: MatchAnswer, true_id: str | None) -> Judgement:
