@@ -4,7 +4,6 @@ The maths is the contract's. What stands here is the small part that runs the tw
 holds it equal to the service's own embedder.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,12 @@ from service.contract.chip import Chip, Modality
 from service.contract.fusion import fuse, l2_normalise
 from service.contract.manifest import GraphSpec, TranslatorSpec
 from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare, to_picture
-from service.contract.translation import bridge_picture, bridge_start, pseudo_sar_picture
+from service.contract.translation import (
+    bridge_picture,
+    bridge_start,
+    noise_generator,
+    pseudo_sar_picture,
+)
 
 
 class BundleEmbedder:
@@ -78,18 +82,13 @@ class BundleEmbedder:
     def _imagine(
         self, chip: Chip, optical: EncoderInput, spec: TranslatorSpec
     ) -> list[EncoderInput]:
-        """The chip's K pseudo-SAR pictures, ready to be encoded as SAR of the same size.
-
-        Like the service, noise comes from a generator seeded by the graph's hash and the chip's
-        digest, so that a chip always gets the same pictures.
-        """
+        """The chip's K pseudo-SAR pictures, ready to be encoded as SAR of the same size."""
         preprocess, samples = self._manifest.preprocess, self._manifest.fusion.samples
         picture = bridge_picture(to_picture(chip, preprocess), spec.height, spec.width)
         condition = np.repeat(picture[None], samples, axis=0)
         y = bridge_start(condition, spec.channels)
         weights = self._manifest.files[spec.graph.file].sha256
-        seed = hashlib.sha256(f"{weights}:{chip.digest}".encode()).digest()[:16]
-        generator = np.random.Generator(np.random.Philox(int.from_bytes(seed, "big")))
+        generator = noise_generator(weights, chip.digest)
         time_type = np.dtype(spec.graph.inputs[2].dtype)
 
         def predict_grad(x_t: Any, t: int) -> NDArray[np.float32]:

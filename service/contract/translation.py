@@ -3,6 +3,8 @@
 Training scales its pictures with the same functions as serving.
 """
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -43,6 +45,17 @@ def bridge_start(condition: NDArray[np.float32], channels: int) -> NDArray[np.fl
         return condition
     luminance = np.tensordot(LUMINANCE, condition, axes=(0, condition.ndim - 3))
     return np.asarray(np.expand_dims(luminance, -3), dtype=np.float32)
+
+
+def noise_generator(weights: str, digest: str) -> np.random.Generator:
+    """The source of the bridge's noise for one chip: it always gets the same pictures.
+
+    Args:
+        weights: what identifies the translator's weights, e.g. the SHA-256 of its graph.
+        digest: the chip's digest.
+    """
+    seed = hashlib.sha256(f"{weights}:{digest}".encode()).digest()[:16]
+    return np.random.Generator(np.random.Philox(int.from_bytes(seed, "big")))
 
 
 def pseudo_sar_picture(x0: NDArray[np.float32]) -> Picture:

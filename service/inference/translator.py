@@ -1,6 +1,5 @@
 """Optical pictures -> pseudo-SAR pictures, across the Brownian bridge."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,12 @@ from service.contract.bridge import BridgeStep, reverse_bridge
 from service.contract.errors import BundleError
 from service.contract.manifest import TranslatorSpec
 from service.contract.preprocess import Picture
-from service.contract.translation import bridge_picture, bridge_start, pseudo_sar_picture
+from service.contract.translation import (
+    bridge_picture,
+    bridge_start,
+    noise_generator,
+    pseudo_sar_picture,
+)
 from service.inference.session import Runner
 
 MAX_BATCH = 32  # pictures in one network call; more cost memory and gain no speed
@@ -63,7 +67,7 @@ class Translator:
         ends = np.stack([bridge_picture(p, spec.height, spec.width) for p in pictures])
         condition = np.repeat(ends, self._samples, axis=0)
         y = bridge_start(condition, spec.channels)
-        generators = [self._generator(digest) for digest in digests]
+        generators = [noise_generator(self._weights, digest) for digest in digests]
         shape = (self._samples, *y.shape[1:])
 
         def predict_grad(x_t: Any, t: int) -> NDArray[np.float32]:
@@ -77,10 +81,6 @@ class Translator:
         x0 = reverse_bridge(predict_grad, y, self._steps, draw_noise)
         grey = pseudo_sar_picture(x0)
         return grey.reshape(len(pictures), self._samples, spec.height, spec.width)
-
-    def _generator(self, digest: str) -> np.random.Generator:
-        seed = hashlib.sha256(f"{self._weights}:{digest}".encode()).digest()
-        return np.random.Generator(np.random.Philox(int.from_bytes(seed[:16], "big")))
 
 
 def require_translator_tensors(spec: TranslatorSpec) -> None:

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.contract.translation import bridge_picture, bridge_start, pseudo_sar_picture
+from service.contract.translation import (
+    bridge_picture,
+    bridge_start,
+    noise_generator,
+    pseudo_sar_picture,
+)
 
 
 def test_every_grey_value_survives_the_way_in_and_out() -> None:
@@ -53,3 +58,12 @@ def test_pseudo_sar_is_the_mean_over_channels(samples: int) -> None:
     x0 = np.stack([np.full((4, 2), v, np.float32) for v in (-1.0, 0.2, 0.9)])
     pictures = pseudo_sar_picture(np.repeat(x0[None], samples, axis=0))
     assert np.array_equal(pictures, np.full((samples, 4, 2), 132, np.uint8))
+
+
+def test_the_noise_of_a_chip_hangs_on_weights_and_digest_alone() -> None:
+    first, again, *others = (
+        noise_generator(*named).standard_normal(4)
+        for named in (("w", "a"), ("w", "a"), ("w", "b"), ("v", "a"))
+    )
+    assert np.array_equal(first, again)
+    assert not any(np.allclose(first, other) for other in others)
