@@ -4,18 +4,16 @@ Callers that come at the same time share one write and one `fsync`. See `audit_c
 layout, `audit_check.py` for finding out whether somebody changed it.
 """
 
-import errno
 import fcntl
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.identity.errors import StoreFullError, StoreUnavailableError
+from service.identity.errors import StoreUnavailableError
 from service.storage.audit_chain import (
     BEGINNING,
     HEAD_NAME,
@@ -32,13 +30,12 @@ from service.storage.audit_chain import (
     segment_name,
     segments,
 )
-from service.storage.durable import sync_folder
+from service.storage.durable import disk_errors, sync_folder
 
 SEGMENT_BYTES = 8 * 2**20
 """Opening reads the last segment, so this bounds the time it takes."""
 
 MOST_PROCESSES = 256
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def open_audit_log(
@@ -64,7 +61,7 @@ def open_audit_log(
         StoreFullError: the disk is full.
     """
     name = re.sub(r"[^A-Za-z0-9._-]", "-", replica).strip(".") or "replica"
-    with _translated(f"open the audit log in {root}"):
+    with disk_errors(f"open the audit log in {root}"):
         folder, lock = _take_chain(root, name)
         try:
             found = _resume(folder)
@@ -159,7 +156,7 @@ class FolderAuditLog:
         for entry in entries:
             line, head = seal(entry, head)
             sealed += line
-        with _translated(f"write to the audit log in {self._folder}"):
+        with disk_errors(f"write to the audit log in {self._folder}"):
             try:
                 _write_all(self._file, sealed)
                 os.fdatasync(self._file)
@@ -317,13 +314,3 @@ def _write_all(handle: int, data: bytearray) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
-
-
-@contextmanager
-def _translated(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise StoreFullError(f"cannot {doing}: the disk is full") from error
-        raise StoreUnavailableError(f"cannot {doing}: {error}") from error

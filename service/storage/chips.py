@@ -4,21 +4,18 @@
 the folder synced, so that a name in the tree always means complete bytes.
 """
 
-import errno
 import hashlib
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
-from service.storage.durable import sync_folder
+from service.identity.errors import NotFoundError, StoreUnavailableError
+from service.storage.durable import disk_errors, sync_folder
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-FULL = (errno.ENOSPC, errno.EDQUOT)
 ABANDONED_AFTER_S = 3600.0
 
 
@@ -37,14 +34,14 @@ class FolderChipStore:
         """
         self._root = root
         self._incoming = root / "incoming"
-        with _translated(f"open the chip store {root}"):
+        with disk_errors(f"open the chip store {root}"):
             self._incoming.mkdir(parents=True, exist_ok=True)
             self._sweep()
 
     def put(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
-        with _translated(f"keep a chip of {len(data)} bytes in {self._root}"):
+        with disk_errors(f"keep a chip of {len(data)} bytes in {self._root}"):
             if not _holds(path, data):
                 self._make_folders(path.parent)
                 self._write(path, data)
@@ -68,12 +65,12 @@ class FolderChipStore:
 
     def delete(self, sha256: str) -> None:
         path = self._path(sha256)
-        with _translated(f"delete chip {sha256}"), suppress(FileNotFoundError):
+        with disk_errors(f"delete chip {sha256}"), suppress(FileNotFoundError):
             path.unlink()
             sync_folder(path.parent)
 
     def ping(self) -> None:
-        with _translated(f"write to the chip store {self._root}"):
+        with disk_errors(f"write to the chip store {self._root}"):
             handle, name = tempfile.mkstemp(dir=self._incoming)
             os.close(handle)
             os.unlink(name)
@@ -118,13 +115,3 @@ def _holds(path: Path, data: bytes) -> bool:
         return path.read_bytes() == data
     except FileNotFoundError:
         return False
-
-
-@contextmanager
-def _translated(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise StoreFullError(f"cannot {doing}: the disk is full") from error
-        raise StoreUnavailableError(f"cannot {doing}: {error}") from error

@@ -13,7 +13,7 @@ import qdrant_edge as edge
 
 from service.identity.errors import StoreUnavailableError
 from service.storage import payloads
-from service.storage.durable import sync_folder
+from service.storage.durable import disk_errors, replace_file
 from service.storage.edge_shard import MARKER, Shard
 
 KEYWORD = edge.PayloadSchemaType.Keyword
@@ -96,15 +96,7 @@ def activate_bundle(folder: Path, bundle_id: str) -> None:
     """Note which bundle is served, in one step.
 
     Raises:
-        StoreUnavailableError: it cannot be written.
+        StoreUnavailableError, StoreFullError: it cannot be written.
     """
-    fresh = folder / f"{ACTIVE}.new"
-    try:
-        with fresh.open("w") as file:
-            file.write(json.dumps({"bundle_id": payloads.bundle_slug(bundle_id)}))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(folder / ACTIVE)
-        sync_folder(folder)
-    except OSError as error:
-        raise StoreUnavailableError(f"cannot write {folder / ACTIVE}: {error}") from error
+    with disk_errors(f"write {folder / ACTIVE}"):
+        replace_file(folder / ACTIVE, json.dumps({"bundle_id": payloads.bundle_slug(bundle_id)}))

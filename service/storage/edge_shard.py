@@ -7,9 +7,7 @@ segment folder is gone opens as an empty one; disk space that runs out under a m
 ends the process.
 """
 
-import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.storage.clauses import AnyOf, BetweenOrUnknown, Clause, Condition, During, Known, Near
-from service.storage.durable import LogFiles, sync_folder
+from service.storage.durable import LogFiles, replace_file, says_full
 from service.storage.payloads import Payload, timestamp
 
 MARKER = "crossfix.json"
@@ -234,16 +232,8 @@ def _load_or_create(folder: Path, width: int, config: edge.EdgeConfig) -> edge.E
 
 def _mark(folder: Path, width: int) -> None:
     """Note on disk that the shard is complete, so that a lost one is not taken for a new one."""
-    marker = folder / MARKER
-    if marker.exists():
-        return
-    fresh = folder / f"{MARKER}.new"
-    with fresh.open("w") as file:
-        file.write(json.dumps({"width": width}))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(marker)
-    sync_folder(folder)
+    if not (folder / MARKER).exists():
+        replace_file(folder / MARKER, json.dumps({"width": width}))
 
 
 @contextmanager
@@ -271,12 +261,6 @@ def _translated(folder: Path) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        if _says_full(error):
+        if says_full(error) or "No space left on device" in str(error):
             raise StoreFullError(f"the disk of {folder} is full") from error
         raise StoreUnavailableError(f"the gallery in {folder} does not answer: {error}") from error
-
-
-def _says_full(error: BaseException) -> bool:
-    return (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or (
-        "No space left on device" in str(error)
-    )
