@@ -103,6 +103,17 @@ def test_training_and_serving_route_rows_alike() -> None:
     assert torch.allclose(one_sensor, expected[::2], atol=1e-5)
 
 
+def test_mirror_average_embeds_a_chip_and_its_mirror_image_alike() -> None:
+    module = encoder("compact")
+    pixels, modality, size = chips(3)
+    parts = [module(one, modality, size) for one in (pixels, pixels.flip(3))]
+    module.config = CONFIGS["compact"].model_copy(update={"mirror_average": True})
+    both = module(pixels, modality, size)
+    expected = torch.stack([torch.nn.functional.normalize(part) for part in parts]).mean(0)
+    assert torch.allclose(both, expected, atol=1e-6)
+    assert torch.allclose(both, module(pixels.flip(3), modality, size), atol=1e-5)
+
+
 def test_detail_starts_as_the_half_size_encoder() -> None:
     torch.manual_seed(0)
     module = build_encoder(CONFIGS["compact-detail"]).eval()
