@@ -2,12 +2,16 @@
 
 import logging
 import math
+from collections.abc import Mapping
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from service.api.explain import wrong_fields
 from service.api.problems import problem
 from service.contract.errors import (
     BundleError,
@@ -25,6 +29,7 @@ from service.identity.errors import (
     ForbiddenError,
     InvalidRequestError,
     KeyReusedError,
+    MediaTypeError,
     NotFoundError,
     RateLimitedError,
     SlowUploadError,
@@ -44,6 +49,7 @@ STATUS: dict[type[CrossfixError], int] = {
     ChipError: 422,
     TranslationError: 422,
     InvalidRequestError: 422,
+    MediaTypeError: 415,
     NotFoundError: 404,
     ConflictError: 409,
     OverloadedError: 429,
@@ -60,6 +66,7 @@ STATUS: dict[type[CrossfixError], int] = {
     StoreFullError: 507,
     BundleError: 500,
 }
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 RETRY_AFTER_S = {429: "1", 503: "5"}
 
 
@@ -92,6 +99,30 @@ def _headers(error: CrossfixError, status: int) -> dict[str, str]:
     return {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else {}
 
 
+def allowed_methods(request: Request) -> list[str]:
+    """What may be asked of this path, over all routes; each knows its own methods only."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+
+
+def _told(request: Request, error: HTTPException, headers: Mapping[str, str]) -> str:
+    """What was wrong and what would be right, where the framework is brief."""
+    path = request.url.path[:200]
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"there is nothing at {path}; /docs lists what there is"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{request.method[:20]} is not done at {path}; there is {headers['Allow']}"
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return f"the body of the request cannot be read: {error.detail}"
+    return str(error.detail)
+
+
 def install(app: FastAPI, telemetry: Telemetry) -> None:
     """Answer every error with a problem, and count it by kind."""
 
@@ -104,10 +135,7 @@ def install(app: FastAPI, telemetry: Telemetry) -> None:
         if not isinstance(error, RequestValidationError):
             raise error
         telemetry.errors.labels("invalid-field").inc()
-        fields = [
-            {"field": ".".join(str(p) for p in e["loc"][1:]) or "body", "message": e["msg"]}
-            for e in error.errors()
-        ]
+        fields = wrong_fields(error.errors())
         detail = "; ".join(f"{f['field']}: {f['message']}" for f in fields)
         return problem(422, "invalid-field", detail, fields=fields)
 
@@ -116,7 +144,10 @@ def install(app: FastAPI, telemetry: Telemetry) -> None:
             raise error
         kind = {404: "no-such-route", 405: "method-not-allowed"}.get(error.status_code, "http")
         telemetry.errors.labels(kind).inc()
-        return problem(error.status_code, kind, str(error.detail), error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(allowed_methods(request))
+        return problem(error.status_code, kind, _told(request, error, headers), headers)
 
     def on_unexpected(request: Request, error: Exception) -> Response:
         telemetry.errors.labels("internal").inc()

@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, Body, File, Form, Query, Response, UploadFile
 
 from service.api.idempotency import REPEATABLE
 from service.api.problems import documented
 from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselListing, VesselOut
+from service.api.strict import KNOWN_QUERY, form_of
 from service.api.uploads import parse_id, parse_uploads, parse_vessel
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, visible_vessel
 from service.identity.ports import Gallery
-from service.identity.records import VesselFilter
+from service.identity.records import Imo, Mmsi, VesselFilter
 
 VESSEL_EXAMPLE = (
     '{"name": "EXAMPLE STAR", "imo": "9074729", "type": "bulk carrier", "length_m": 190}'
@@ -29,6 +30,9 @@ Metadata = Annotated[
         examples=[METADATA_EXAMPLE],
     ),
 ]
+ENROL_FORM = form_of("chips", several=True, texts=["vessel", "chip_metadata"])
+CHIPS_FORM = form_of("chips", several=True, texts=["chip_metadata"])
+PATCH_EXAMPLES = [{"name": "EXAMPLE STAR", "flag": "PA", "source": "port call"}]
 CHANGES = documented(404, 409, 413, 415, 422, 429, 503, 507)
 
 
@@ -36,9 +40,9 @@ def gallery_router(
     gallery: Gallery, enrolment: Enrolment, curation: Curation, max_chips: int
 ) -> APIRouter:
     """The routes that register, show, change and remove vessels."""
-    router = APIRouter(prefix="/gallery", tags=["gallery"])
+    router = APIRouter(prefix="/gallery", tags=["gallery"], dependencies=[KNOWN_QUERY])
 
-    @router.post("", status_code=201, responses=CHANGES, dependencies=[REPEATABLE])
+    @router.post("", status_code=201, responses=CHANGES, dependencies=[ENROL_FORM, REPEATABLE])
     def enrol(
         response: Response,
         vessel: Annotated[
@@ -64,8 +68,8 @@ def gallery_router(
     @router.get("", responses=documented(422, 503))
     def list_vessels(
         name: Annotated[str | None, Query(description="part of the name")] = None,
-        imo: str | None = None,
-        mmsi: str | None = None,
+        imo: Imo | None = None,
+        mmsi: Mmsi | None = None,
         type: Annotated[str | None, Query(description="registered type")] = None,  # noqa: A002
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Annotated[str | None, Query(description="`next_cursor` of the last page")] = None,
@@ -84,7 +88,9 @@ def gallery_router(
         return VesselDetail.of_parts(vessel, gallery.sightings_of([vessel.id]))
 
     @router.patch("/{vessel_id}", responses=CHANGES)
-    def update(vessel_id: str, patch: VesselPatch) -> VesselOut:
+    def update(
+        vessel_id: str, patch: Annotated[VesselPatch, Body(examples=PATCH_EXAMPLES)]
+    ) -> VesselOut:
         """Change attributes; null makes one unknown. Where the value came from is remembered."""
         return VesselOut.of(curation.update(parse_id("vessel", vessel_id), patch))
 
@@ -94,7 +100,10 @@ def gallery_router(
         curation.delete(parse_id("vessel", vessel_id))
 
     @router.post(
-        "/{vessel_id}/chips", status_code=201, responses=CHANGES, dependencies=[REPEATABLE]
+        "/{vessel_id}/chips",
+        status_code=201,
+        responses=CHANGES,
+        dependencies=[CHIPS_FORM, REPEATABLE],
     )
     def add_chips(vessel_id: str, chips: Chips, chip_metadata: Metadata = None) -> VesselDetail:
         """Add sightings to a vessel, all or none. Chips it already has change nothing."""

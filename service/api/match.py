@@ -5,10 +5,12 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.api.explain import explain
 from service.api.idempotency import REPEATABLE
 from service.api.problems import documented
 from service.api.schemas import MatchOut, ModelOut, VerifyOut
-from service.api.uploads import explain, parse_uploads
+from service.api.strict import KNOWN_QUERY, form_of
+from service.api.uploads import parse_uploads
 from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN
@@ -49,6 +51,12 @@ class MatchForm(BaseModel):
         return _checked(MatchOptions, self.model_dump(include=set(MatchOptions.model_fields)))
 
 
+MATCH_FORM = form_of(
+    "chip", several=False, texts=[name for name in MatchForm.model_fields if name != "chip"]
+)
+VERIFY_FORM = form_of("chips", several=True, texts=["chip_metadata", "max_speed_kn"])
+
+
 def match_router(
     matcher: Matcher,
     verifier: Verifier,
@@ -56,9 +64,13 @@ def match_router(
     telemetry: Telemetry,
 ) -> APIRouter:
     """The routes that answer "which vessel?" and "the same vessel?"."""
-    router = APIRouter(tags=["identify"], responses=documented(413, 415, 422, 429, 503, 507))
+    router = APIRouter(
+        tags=["identify"],
+        responses=documented(413, 415, 422, 429, 503, 507),
+        dependencies=[KNOWN_QUERY],
+    )
 
-    @router.post("/match", dependencies=[REPEATABLE])
+    @router.post("/match", dependencies=[MATCH_FORM, REPEATABLE])
     def match(form: Annotated[MatchForm, File()]) -> MatchOut:
         """Which known vessel does this chip show?
 
@@ -74,7 +86,7 @@ def match_router(
             telemetry.similarity.observe(answer.match.candidates[0].similarity)
         return MatchOut.of(answer, model)
 
-    @router.post("/verify")
+    @router.post("/verify", dependencies=[VERIFY_FORM])
     def verify(
         chips: Annotated[list[UploadFile], File(description="exactly two chips")],
         chip_metadata: Annotated[
@@ -100,4 +112,4 @@ def _checked(kind: type[M], values: dict[str, object]) -> M:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InvalidRequestError(explain(error)) from error
+        raise InvalidRequestError(explain(error.errors())) from error

@@ -7,7 +7,7 @@ import uuid
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import refusal
+from service.api.errors import METHODS, refusal
 from service.contract.errors import CrossfixError
 from service.identity.caller import LOCAL, Caller, called_by
 from service.identity.errors import BodyTooLargeError, SlowUploadError
@@ -130,8 +130,13 @@ class Observed:
         finally:
             route = scope.get("route")
             self._telemetry.requests.labels(
-                scope["method"], getattr(route, "path", "unknown"), str(status)
+                _known_method(scope["method"]), getattr(route, "path", "unknown"), str(status)
             ).observe(time.perf_counter() - began)
+
+
+def _known_method(method: str) -> str:
+    """The method as a label; senders may invent any number of others."""
+    return method if method in METHODS else "other"
 
 
 def _caller(scope: Scope) -> Caller:

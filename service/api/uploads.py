@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import UploadFile
 from pydantic import TypeAdapter, ValidationError
 
+from service.api.explain import explain
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
 from service.identity.observe import ChipMetadata, ChipUpload
@@ -24,7 +25,7 @@ def parse_vessel(text: str) -> NewVessel:
     try:
         return NewVessel.model_validate(_json("vessel", text))
     except ValidationError as error:
-        raise InvalidRequestError(f"vessel: {explain(error)}") from error
+        raise InvalidRequestError(f"vessel: {explain(error.errors())}") from error
 
 
 def parse_uploads(chips: list[UploadFile], metadata: str | None, limit: int) -> list[ChipUpload]:
@@ -53,17 +54,9 @@ def parse_id(kind: str, text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
-        raise InvalidRequestError(f"{text!r} is not the id of a {kind}; ids are UUIDs") from error
-
-
-def explain(error: ValidationError) -> str:
-    """Which fields are wrong and why, in one line."""
-    lines = []
-    for one in error.errors(include_url=False):
-        place = ".".join(str(part) for part in one["loc"])
-        message = one["msg"].removeprefix("Value error, ")
-        lines.append(f"{place}: {message}" if place else message)
-    return "; ".join(lines)
+        raise InvalidRequestError(
+            f"{text[:80]!r} is not the id of a {kind}; ids are UUIDs"
+        ) from error
 
 
 def _metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
@@ -80,7 +73,7 @@ def _metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
             return [by_name.get(name, ChipMetadata()) for name in names]
         listed = _METADATA_LIST.validate_python(value)
     except ValidationError as error:
-        raise InvalidRequestError(f"chip_metadata: {explain(error)}") from error
+        raise InvalidRequestError(f"chip_metadata: {explain(error.errors())}") from error
     if len(listed) != len(names):
         raise InvalidRequestError(
             f"chip_metadata has {len(listed)} entries for {len(names)} chips; one each is needed"

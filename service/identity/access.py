@@ -59,6 +59,7 @@ class Principal:
 ANYBODY = Principal("anybody", Role.ADMIN, None)
 """Who asks where no keys have been made."""
 
+
 class KeyRecord(BaseModel):
     """What is kept of a key; the key itself is not."""
 

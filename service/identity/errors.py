@@ -31,6 +31,12 @@ class InvalidRequestError(CrossfixError):
     kind = "invalid-request"
 
 
+class MediaTypeError(CrossfixError):
+    """The request is written in another way than is read here."""
+
+    kind = "media-type"
+
+
 class StoreUnavailableError(CrossfixError):
     """A store does not answer; nothing was acknowledged."""
 

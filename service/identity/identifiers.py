@@ -6,6 +6,7 @@ PLACEHOLDERS = frozenset(
     {
         *("", "-", "--", "---", ".", "?", "0", "n/a", "na", "nil", "none", "null", "unknown"),
         *("unnamed", "no name", "not available", "undefined", "tbd", "tba", "xxx", "xxxx", "test"),
+        *("1234567", "123456789"),
     }
 )
 
@@ -50,7 +51,7 @@ def normalise_mmsi(text: str) -> str:
     digits = text.strip()
     if not re.fullmatch(r"[0-9]{9}", digits):
         raise ValueError(f"an MMSI has nine digits, e.g. 244660000; got {text!r}")
-    if is_placeholder(digits) or digits == "123456789":
+    if is_placeholder(digits):
         raise ValueError(f"{text!r} is a placeholder, not an MMSI; leave the field out")
     if digits[0] not in "234567":
         raise ValueError(f"a ship's MMSI begins with 2 to 7 (its country code); got {text!r}")

@@ -16,8 +16,17 @@ from service.identity.identifiers import meaningful, normalise_imo, normalise_mm
 
 
 def as_utc(time: datetime) -> datetime:
-    """A time in UTC; one without an offset is taken to be UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    """A time in UTC; one without an offset is taken to be UTC.
+
+    Raises:
+        ValueError: in UTC it lies outside the years 1 to 9999.
+    """
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{time.isoformat()} is outside the years 1 to 9999 in UTC") from error
 
 
 UtcTime = Annotated[datetime, AfterValidator(as_utc)]
@@ -165,7 +174,7 @@ class SightingFilter(Record):
 
 
 class VesselFilter(Record):
-    """Which vessels a list shows: name by case-insensitive substring, the rest exactly."""
+    """Which vessels a list shows: name by substring, the rest as a whole; case does not matter."""
 
     name: str | None = None
     imo: str | None = None

@@ -86,9 +86,10 @@ def enrolled_sightings(where: SightingFilter) -> list[Clause]:
 
 
 def listed_vessels(where: VesselFilter) -> Condition:
-    """Visible vessels with these exact attributes; the name is not looked at."""
+    """Visible vessels with these attributes; the name is not looked at."""
     clauses: list[Clause] = [in_state([s for s in VesselState if s.visible])]
-    exact = {payloads.IMO: where.imo, payloads.MMSI: where.mmsi, payloads.TYPE: where.type}
+    kind = None if where.type is None else where.type.casefold()
+    exact = {payloads.IMO: where.imo, payloads.MMSI: where.mmsi, payloads.TYPE: kind}
     clauses += [AnyOf(key, [value]) for key, value in exact.items() if value is not None]
     return Condition(tuple(clauses))
 

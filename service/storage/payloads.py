@@ -39,7 +39,7 @@ def vessel_payload(vessel: Vessel) -> Payload:
         NAME: vessel.name,
         IMO: vessel.imo,
         MMSI: vessel.mmsi,
-        TYPE: vessel.type,
+        TYPE: vessel.type.casefold() if vessel.type else None,
     }
 
 

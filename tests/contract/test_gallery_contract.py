@@ -224,6 +224,7 @@ class TestListing:
         assert ids(imo="9074729") == {wanted.id}
         assert ids(mmsi="244660000") == {wanted.id}
         assert ids(type="Cargo") == {wanted.id, others[0].id}
+        assert ids(type="cARGO") == {wanted.id, others[0].id}
         assert ids(type="Cargo", mmsi="244660000") == {wanted.id}
         assert ids(imo="9074729", mmsi="244660001") == set()
 

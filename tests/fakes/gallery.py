@@ -194,10 +194,9 @@ def _owned(row: Row, vessel: Vessel | None) -> Row:
 
 def _listed(vessel: Vessel, where: VesselFilter) -> bool:
     name = where.name is None or where.name.casefold() in (vessel.name or "").casefold()
-    exact = all(
-        getattr(where, key) in (None, getattr(vessel, key)) for key in ("imo", "mmsi", "type")
-    )
-    return vessel.state.visible and name and exact
+    exact = all(getattr(where, key) in (None, getattr(vessel, key)) for key in ("imo", "mmsi"))
+    kind = where.type is None or where.type.casefold() == (vessel.type or "").casefold()
+    return vessel.state.visible and name and exact and kind
 
 
 def _passes(row: Row, where: SightingFilter) -> bool:

@@ -18,6 +18,7 @@ def test_an_imo_number_is_reduced_to_its_digits(text: str) -> None:
         ("90747299", "seven digits"),
         ("0000000", "placeholder"),
         ("1111111", "placeholder"),
+        ("1234567", "placeholder"),
         ("ABCDEFG", "seven digits"),
         ("", "seven digits"),
         ("९०७४७२९", "seven digits"),

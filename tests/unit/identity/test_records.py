@@ -1,0 +1,29 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from service.identity.records import UtcTime
+
+UTC_TIME = TypeAdapter(UtcTime)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        NOON,
+        NOON.replace(tzinfo=None),
+        NOON.astimezone(timezone(timedelta(hours=8))),
+    ],
+)
+def test_times_are_utc(time: datetime) -> None:
+    read = UTC_TIME.validate_python(time)
+    assert read == NOON
+    assert read.tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_outside_the_calendar_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="outside the years 1 to 9999"):
+        UTC_TIME.validate_python(text)
