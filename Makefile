@@ -7,6 +7,7 @@ DEV := .venv
 PY := $(DEV)/bin/python
 ARGS ?=
 CHIPS ?=
+GENUINE ?=
 
 .PHONY: help demo serve test test-container check format bench bundle demo-fleet locks settings-table
 
@@ -51,6 +52,9 @@ settings-table: $(DEV)/.ready ## renew docs/settings.md from service/settings.py
 
 bench: $(DEV)/.ready ## measure every speed in the README, as ratios from one run
 	$(PY) -m bench $(ARGS)
+
+bundle: $(DEV)/.ready ## teach and build the bundle that ships, from nothing (hours on two cores; GENUINE=DIR also measures on genuine chips)
+	@scripts/build-bundle $(GENUINE)
 
 demo-fleet: $(DEV)/.ready ## render the demo's simulated chips anew
 	rm -rf demo/fleet
