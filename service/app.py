@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -86,13 +86,13 @@ def create_app(settings: Settings) -> FastAPI:
     telemetry = Telemetry()
     redis = None if settings.redis_url is None else RedisLink(settings.redis_url)
     entrance = build_entrance(settings, redis)
-    models = open_models(settings, telemetry, bundle_to_serve(settings))
-    try:
+    with ExitStack() as unless_all_is_well:
+        models = open_models(settings, telemetry, bundle_to_serve(settings))
+        unless_all_is_well.callback(models.close)
         shared = open_shared(settings, redis)
+        unless_all_is_well.callback(shared.close)
         board = Switchboard(serve_bundle(settings, telemetry, shared, models))
-    except BaseException:
-        models.close()
-        raise
+        unless_all_is_well.pop_all()
 
     def serve(bundle: Path) -> Served:
         opened = open_models(settings, telemetry, bundle)
@@ -267,12 +267,14 @@ def _lifespan(
             watches.append(threading.Thread(target=follow, name="bundle"))
         for watch in watches:
             watch.start()
-        yield
-        stopping.set()
-        for watch in watches:
-            watch.join()
-        board.present.models.close()
-        shared.close()
+        try:
+            yield
+        finally:
+            stopping.set()
+            for watch in watches:
+                watch.join()
+            board.present.models.close()
+            shared.close()
 
     return lifespan
 

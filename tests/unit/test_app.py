@@ -1,0 +1,56 @@
+"""What the application opens it closes, whatever goes wrong."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from service import app as assembly
+from service.identity.errors import StoreUnavailableError
+from service.settings import SHIPPED_BUNDLE, Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        bundle=SHIPPED_BUNDLE, data_dir=tmp_path, device="cpu", threads=1, replica="only"
+    )
+
+
+def chains(settings: Settings) -> list[str]:
+    """The audit chains that were begun; a second one means that the first was still held."""
+    return sorted(path.name for path in (settings.data_dir / "audit").iterdir() if path.is_dir())
+
+
+def test_a_start_that_fails_leaves_nothing_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreUnavailableError("the gallery does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(assembly, "serve_bundle", refuse)
+        with pytest.raises(StoreUnavailableError):
+            assembly.create_app(settings)
+    app = assembly.create_app(settings)
+    assert chains(settings) == ["only"]
+    asyncio.run(live(app))
+
+
+def test_a_server_that_breaks_off_stops_the_watches_and_closes_the_stores(
+    settings: Settings,
+) -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(RuntimeError, match="broken off"):
+        asyncio.run(live(assembly.create_app(settings), RuntimeError("broken off")))
+    assert {t.name for t in set(threading.enumerate()) - before if not t.daemon} == set()
+    asyncio.run(live(assembly.create_app(settings)))
+    assert chains(settings) == ["only"]
+
+
+async def live(app: assembly.FastAPI, end: Exception | None = None) -> None:
+    """Start the application, and end it in order or by an error."""
+    async with app.router.lifespan_context(app):
+        if end is not None:
+            raise end
