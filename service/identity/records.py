@@ -1,6 +1,6 @@
 """Vessels, sightings and matches: what the house remembers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from service.contract.chip import GsdSource, Modality
 from service.identity.identifiers import meaningful, normalise_imo, normalise_mmsi
@@ -29,10 +29,23 @@ def as_utc(time: datetime) -> datetime:
         raise ValueError(f"{time.isoformat()} is outside the years 1 to 9999 in UTC") from error
 
 
+RECORDED = {"recorded": True}
+"""Validation context of what was accepted earlier: it stays readable when a rule gets stricter."""
+
+
+def of_new(check: Callable[[str], str]) -> Callable[[str, ValidationInfo], str]:
+    """A rule for what is said now, and not for what was recorded."""
+
+    def checked(text: str, info: ValidationInfo) -> str:
+        return text if info.context == RECORDED else check(text)
+
+    return checked
+
+
 UtcTime = Annotated[datetime, AfterValidator(as_utc)]
-Imo = Annotated[str, AfterValidator(normalise_imo)]
-Mmsi = Annotated[str, AfterValidator(normalise_mmsi)]
-Text = Annotated[str, Field(max_length=200), AfterValidator(meaningful)]
+Imo = Annotated[str, AfterValidator(of_new(normalise_imo))]
+Mmsi = Annotated[str, AfterValidator(of_new(normalise_mmsi))]
+Text = Annotated[str, Field(max_length=200), AfterValidator(of_new(meaningful))]
 
 
 class Record(BaseModel):
@@ -108,7 +121,13 @@ class Vessel(VesselAttributes):
     leaving_chips: tuple[str, ...] = ()
 
     def attributes(self) -> VesselAttributes:
-        return VesselAttributes.model_validate(self.model_dump(include=set(ATTRIBUTE_NAMES)))
+        said = self.model_dump(include=set(ATTRIBUTE_NAMES))
+        return VesselAttributes.model_validate(said, context=RECORDED)
+
+    @classmethod
+    def from_record(cls, text: str | bytes) -> "Vessel":
+        """A vessel that was written as JSON before, perhaps under other rules for attributes."""
+        return cls.model_validate_json(text, context=RECORDED)
 
 
 class Sighting(Record):

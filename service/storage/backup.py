@@ -290,7 +290,7 @@ def _compare(source: Path, stores: Stores, manifest: dict[str, Any]) -> None:
 def _read_vessels(source: Path) -> Iterator[Vessel]:
     with (source / "vessels.jsonl").open("rb") as file:
         for line in file:
-            yield Vessel.model_validate_json(line)
+            yield Vessel.from_record(line)
 
 
 def _read_records(path: Path) -> Iterator[Sighting]:

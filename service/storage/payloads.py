@@ -44,7 +44,7 @@ def vessel_payload(vessel: Vessel) -> Payload:
 
 
 def vessel_from(payload: Mapping[str, Any]) -> Vessel:
-    return Vessel.model_validate_json(payload[RECORD])
+    return Vessel.from_record(payload[RECORD])
 
 
 def ownership_payload(vessel: Vessel | None) -> Payload:
