@@ -16,6 +16,12 @@ settings.register_profile("crossfix", deadline=None)
 settings.load_profile("crossfix")
 
 
+@pytest.fixture(autouse=True)
+def _nobodys_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How wide the terminal is must not decide what is printed."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def quick_folder(tmp_path: Path) -> Iterator[Path]:
     """An empty folder, in memory where there is room: for tests that do not doubt the disk."""

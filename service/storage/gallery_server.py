@@ -5,6 +5,7 @@ are strongly ordered. What happens to a sighting happens to the embeddings that 
 of it, too.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -102,7 +103,9 @@ class ServerGallery:
         self._preparing = threading.Lock()
         self._prepared = False
         self._closed = False
-        self._counts: tuple[float, GalleryCounts] | None = None
+        self._changes = itertools.count(1)
+        self._changed = 0
+        self._counts: tuple[float, int, GalleryCounts] | None = None
 
     def put_vessel(self, vessel: Vessel) -> None:
         point = models.PointStruct(
@@ -211,9 +214,11 @@ class ServerGallery:
 
     def counts(self) -> GalleryCounts:
         """At most two seconds old; changes made through this object are seen at once."""
-        cached = self._counts
-        if cached is not None and time.monotonic() - cached[0] < COUNTS_FRESH_S:
-            return cached[1]
+        cached, changed = self._counts, self._changed
+        if cached is not None and cached[1] == changed:
+            asked_at, _, counts = cached
+            if time.monotonic() - asked_at < COUNTS_FRESH_S:
+                return counts
         asked_at = time.monotonic()
         visible = [state for state in VesselState if state.visible]
         hidden = self._scan(self._vessels, Condition((), (in_state(visible),)))
@@ -225,7 +230,7 @@ class ServerGallery:
             self._count(self._vessels, Condition((in_state(visible),))),
             self._count(self._sightings, Condition((Known(payloads.VESSEL_ID),), out)),
         )
-        self._counts = (asked_at, counts)
+        self._counts = (asked_at, changed, counts)
         return counts
 
     def ping(self) -> None:
@@ -250,7 +255,7 @@ class ServerGallery:
                 yield self._client
             finally:
                 if changing:
-                    self._counts = None
+                    self._changed = next(self._changes)
 
     def _prepare(self) -> None:
         with self._preparing:

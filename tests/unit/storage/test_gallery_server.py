@@ -84,6 +84,22 @@ class TestCollections:
         gallery_on(client).put_sightings([embedded(0.9, vessel) for _ in range(300)], vessel)
         assert seen == [{"points": 300, "wait": True, "ordering": models.WriteOrdering.STRONG}]
 
+    def test_a_change_while_counting_is_seen_by_the_next_count(
+        self, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gallery = gallery_on(client)
+        counting, coming = client.count, [make_vessel()]
+
+        def count(*arguments: Any, **named: Any) -> Any:
+            answer = counting(*arguments, **named)
+            if coming:
+                gallery.put_vessel(coming.pop())
+            return answer
+
+        monkeypatch.setattr(client, "count", count)
+        assert gallery.counts() == GalleryCounts(0, 0)
+        assert gallery.counts() == GalleryCounts(1, 0)
+
     def test_counts_of_another_replica_are_seen_soon(
         self, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
