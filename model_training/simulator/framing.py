@@ -20,8 +20,8 @@ class Frame:
     rotation_rad: float
 
     def pixels(self, gsd_m: float) -> tuple[int, int]:
-        """Rows and columns of the chip."""
-        return max(round(self.height_m / gsd_m), 8), max(round(self.width_m / gsd_m), 4)
+        """Rows and columns of the chip, at least 8 each, which is the least that is decoded."""
+        return max(round(self.height_m / gsd_m), 8), max(round(self.width_m / gsd_m), 8)
 
 
 def draw_frame(
