@@ -13,7 +13,7 @@ Source: HOSS ReID (arXiv 2506.22027) and the dataset readers of TransOSS and MOS
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,11 @@ from service.contract.chip import Chip, Modality
 from service.contract.decode import decode_chip
 from service.contract.errors import ChipError
 from service.contract.hoss_names import (
-    DISTRACTOR_ID,
     GALLERY_FOLDER,
     NAMING_RULE,
     QUERY_FOLDER,
     TRAIN_FOLDER,
+    HossName,
     read_hoss_name,
 )
 
@@ -40,27 +40,11 @@ class DatasetError(Exception):
     """A data folder cannot be used; the message names what is wrong and what would be right."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledChip:
-    """A chip file and what its name says.
-
-    Attributes:
-        path: the file.
-        vessel_id: the ship's number in the data set, or `DISTRACTOR_ID`.
-        modality: the sensor's physics.
-        sequence: number of the sequence, where the name tells it.
-        camera: number of the camera, where the name tells it.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledChip(HossName):
+    """A chip file and what its name says."""
 
     path: Path
-    vessel_id: int
-    modality: Modality
-    sequence: int | None = None
-    camera: int | None = None
-
-    @property
-    def is_distractor(self) -> bool:
-        return self.vessel_id == DISTRACTOR_ID
 
     def read(self) -> Chip:
         """Decode the file.
@@ -106,7 +90,7 @@ def parse_chip_name(path: Path) -> LabelledChip | None:
     said = read_hoss_name(path.name)
     if said is None:
         return None
-    return LabelledChip(path, said.vessel_id, said.modality, said.sequence, said.camera)
+    return LabelledChip(**asdict(said), path=path)
 
 
 def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:

@@ -56,7 +56,7 @@ def drawn_table(
         for modality in Modality:
             for view in range(views if name > 0 else 1):
                 path = Path(f"{number}_{view}_{modality}")
-                chips.append(LabelledChip(path, name, modality))
+                chips.append(LabelledChip(name, modality, path=path))
                 vectors.append(direction + noise * rng.normal(size=width) / np.sqrt(width))
                 measured = length * np.exp(rng.normal(0, 0.05))
                 sizes.append((measured, measured / 6 * np.exp(rng.normal(0, 0.1))))
