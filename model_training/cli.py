@@ -231,9 +231,10 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
     """The training chips of the ships that an encoder run on this data set held out.
 
     Raises:
-        CalibrationError: the config cannot be read or is of a run on other data.
+        CalibrationError: the config cannot be read or is of a run on other data, or there are too
+            few ships.
     """
-    from model_training.data.hoss import held_out_vessels
+    from model_training.data.holdout import HoldoutError, held_out_vessels
     from model_training.encoder.train_config import EncoderTrainConfig, HossData
     from model_training.run import ConfigError, load_config
 
@@ -243,7 +244,11 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
         raise CalibrationError(str(error)) from error
     if not isinstance(data, HossData) or data.folder.resolve() != dataset.root.resolve():
         raise CalibrationError(f"{config} is not the config of an encoder run on {dataset.root}")
-    held = held_out_vessels(dataset.train, data.validation_share, data.split_seed)
+    seen = ((chip.vessel_id, chip.modality) for chip in dataset.train)
+    try:
+        held = held_out_vessels(seen, data.validation_share, data.split_seed)
+    except HoldoutError as error:
+        raise CalibrationError(f"{dataset.root}: {error}") from error
     return tuple(chip for chip in dataset.train if chip.vessel_id in held)
 
 

@@ -16,9 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from service.contract.chip import Chip, Modality
+from service.contract.chip import Chip
 from service.contract.decode import decode_chip
 from service.contract.errors import ChipError
 from service.contract.hoss_names import (
@@ -172,28 +170,6 @@ def all_chips(dataset: HossDataset) -> tuple[LabelledChip, ...]:
     if dataset.subsets:
         return tuple(c for s in dataset.subsets.values() for c in (*s.query, *s.gallery))
     return dataset.train + dataset.loose
-
-
-def held_out_vessels(chips: Iterable[LabelledChip], share: float, seed: int) -> frozenset[int]:
-    """The training ships that an encoder run keeps for validation, by the rule of its data.
-
-    Args:
-        chips: the training chips.
-        share: of the ships that both sensors have seen; at least 2 are held out.
-        seed: of the choice (`split_seed`).
-
-    Raises:
-        DatasetError: too few ships have chips of both sensors.
-    """
-    sensors: dict[int, set[Modality]] = {}
-    for chip in chips:
-        sensors.setdefault(chip.vessel_id, set()).add(chip.modality)
-    both = sorted(vessel for vessel, seen in sensors.items() if len(seen) == 2)
-    held = max(2, round(share * len(both)))
-    if len(both) < held + 2:
-        raise DatasetError(f"only {len(both)} ships have chips of both sensors; at least 4 needed")
-    chosen = np.random.default_rng(seed).choice(both, held, replace=False)
-    return frozenset(int(vessel) for vessel in chosen)
 
 
 def _read_split(folder: Path) -> Split | None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from model_training.data.cache import (
@@ -14,11 +13,11 @@ from model_training.data.cache import (
     shard_numbers,
     write_shard,
 )
+from model_training.data.holdout import HoldoutError, held_out_vessels
 from model_training.data.hoss import LabelledChip, read_hoss
 from model_training.data.pairs import read_pairs
 from model_training.data.simulated import prepare_fleet
 from model_training.encoder.train_config import HossData, PairData, SimulatedData
-from service.contract.chip import Modality
 from service.contract.manifest import PreprocessSpec
 
 _TRAIN, _VALIDATION = 0, 1
@@ -80,14 +79,9 @@ def _pair_chips(folder: Path, spec: PreprocessSpec) -> list[StoredChip]:
 
 def _write_split(folder: Path, chips: Sequence[StoredChip], share: float, seed: int) -> None:
     """Two shards: training ships, and a share of the ships seen by both sensors for validation."""
-    sensors: dict[int, set[Modality]] = {}
-    for chip in chips:
-        sensors.setdefault(chip.vessel, set()).add(chip.modality)
-    both = sorted(vessel for vessel, seen in sensors.items() if len(seen) == 2)
-    held = max(2, round(share * len(both)))
-    if len(both) < held + 2:
-        raise StoreError(f"only {len(both)} ships have chips of both sensors; at least 4 needed")
-    chosen = np.random.default_rng(seed).choice(both, held, replace=False)
-    held_out = set(chosen.tolist())
+    try:
+        held_out = held_out_vessels(((chip.vessel, chip.modality) for chip in chips), share, seed)
+    except HoldoutError as error:
+        raise StoreError(str(error)) from error
     write_shard(folder, _TRAIN, [chip for chip in chips if chip.vessel not in held_out])
     write_shard(folder, _VALIDATION, [chip for chip in chips if chip.vessel in held_out])

@@ -6,7 +6,8 @@ import yaml
 from typer.testing import CliRunner
 
 from model_training import cli
-from model_training.data.hoss import held_out_vessels, read_hoss
+from model_training.data.holdout import held_out_vessels
+from model_training.data.hoss import read_hoss
 from model_training.embedding.chip_table import Embeddings
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import EncoderTrainConfig
@@ -148,7 +149,8 @@ def test_held_out_ships_are_those_that_training_validates_on(hoss_run):
     root, config = hoss_run
     data = load_config(config, EncoderTrainConfig).data
     stores = open_stores(data, PreprocessSpec(height=16, width=8))
-    held = held_out_vessels(read_hoss(root).train, data.validation_share, data.split_seed)
+    seen = [(chip.vessel_id, chip.modality) for chip in read_hoss(root).train]
+    held = held_out_vessels(seen, data.validation_share, data.split_seed)
     assert held == set(stores.validation.vessels)
     assert not held & set(stores.train.vessels)
 
