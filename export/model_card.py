@@ -76,14 +76,15 @@ def _metrics(metrics: Sequence[Metric]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for metric in metrics:
+        digits = 3 if metric.name.endswith("(0 to 1)") else 1
         interval = (
-            f"{metric.low:.1f} to {metric.high:.1f}"
+            f"{metric.low:.{digits}f} to {metric.high:.{digits}f}"
             if metric.low is not None and metric.high is not None
             else "-"
         )
         counts = (str(n) if n is not None else "-" for n in (metric.queries, metric.gallery))
         rows.append(
-            f"| {metric.dataset} | {metric.protocol} | {metric.name} | {metric.value:.1f} "
+            f"| {metric.dataset} | {metric.protocol} | {metric.name} | {metric.value:.{digits}f} "
             f"| {interval} | {' | '.join(counts)} |"
         )
     return "\n".join(rows)

@@ -165,6 +165,9 @@ def calibrate(
     fitted_on: Annotated[
         str | None, typer.Option(help="Name of the validation data; default: the folder's.")
     ] = None,
+    tested_on: Annotated[
+        str | None, typer.Option(help="Name of the test data; default: the folder's.")
+    ] = None,
     seed: Seed = 0,
     threads: Threads = 0,
     as_json: AsJson = False,
@@ -186,7 +189,7 @@ def calibrate(
         measured = {"validation": calibration_report.measure(spec, across, seed)}
         names = {"validation": spec.fitted_on}
         if test is not None:
-            names["test"] = test.resolve().name
+            names["test"] = tested_on or test.resolve().name
             other = _embed(all_chips(read_hoss(test)), bundle, threads)
             trials = calibration.require_trials(other, seed=seed + 1)
             measured["test"] = calibration_report.measure(spec, trials, seed)
