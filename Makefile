@@ -30,7 +30,7 @@ serve: $(SERVE)/.ready ## run the service on the embedded default
 
 test: $(DEV)/.ready ## run every test
 	@scripts/need redis-server
-	$(PY) -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-container: $(DEV)/.ready ## build the image and run it for real (needs Docker with compose)
 	@scripts/need-docker
