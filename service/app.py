@@ -203,7 +203,9 @@ def _add_routes(
 ) -> None:
     gallery, manifest = models.gallery, models.bundle.manifest
     chips, writing = shared.chips, shared.writing
-    observer = Observer(models.embedder, shared.cache, chip_limits(settings), now)
+    observer = Observer(
+        models.embedder, shared.cache, chip_limits(settings), now, telemetry.observe_stages
+    )
     trail = Trail(shared.audit, now, models.bundle.bundle_id)
     matcher = Matcher(gallery, chips, observer, manifest.calibration, writing, trail=trail)
     verifier = Verifier(observer, manifest.calibration)

@@ -80,7 +80,7 @@ def match_router(
         """
         upload = ChipUpload(form.chip.file.read(), form.metadata())
         answer = matcher.match(upload, form.options())
-        telemetry.observe_stages(answer.timings_ms)
+        telemetry.observe_stages({"search": answer.timings_ms["search"]})
         telemetry.verdicts.labels(answer.match.verdict.value).inc()
         if answer.match.candidates:
             telemetry.similarity.observe(answer.match.candidates[0].similarity)
@@ -99,7 +99,6 @@ def match_router(
             raise InvalidRequestError(f"exactly two chips are compared, {len(chips)} were sent")
         first, second = parse_uploads(chips, chip_metadata, limit=2)
         compared = verifier.verify(first, second, max_speed_kn)
-        telemetry.observe_stages(compared.timings_ms)
         return VerifyOut.of(compared, model)
 
     return router

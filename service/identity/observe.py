@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -20,6 +20,11 @@ from service.identity.records import EmbeddedSighting, GeoPoint, Record, Sightin
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 
 Clock = Callable[[], datetime]
+Measure = Callable[[Mapping[str, float]], None]
+
+
+def _unmeasured(timings_ms: Mapping[str, float]) -> None:
+    """The default measure."""
 
 
 class ChipMetadata(Record):
@@ -81,12 +86,19 @@ class Observer:
     """Turns uploads into observations and observations into sightings."""
 
     def __init__(
-        self, embedder: ChipEmbedder, cache: EmbeddingCache, limits: ChipLimits, now: Clock
+        self,
+        embedder: ChipEmbedder,
+        cache: EmbeddingCache,
+        limits: ChipLimits,
+        now: Clock,
+        measure: Measure = _unmeasured,
     ) -> None:
+        """`measure` is told the milliseconds of each stage of every observation."""
         self._embedder = embedder
         self._cache = cache
         self._limits = limits
         self._now = now
+        self._measure = measure
 
     @property
     def bundle_id(self) -> str:
@@ -125,6 +137,7 @@ class Observer:
             vector = embedded.vector
             timings |= embedded.timings_ms
             self._cache.put(key, vector)
+        self._measure(timings)
         return Observation(upload, chip, vector, timings)
 
     def sighting(self, seen: Observation, vessel_id: UUID | None) -> EmbeddedSighting:

@@ -236,6 +236,20 @@ def test_metrics_tell_what_happened(api: httpx.Client) -> None:
         assert name in text
 
 
+def stage_count(api: httpx.Client, stage: str) -> float:
+    name = f'crossfix_stage_seconds_count{{stage="{stage}"}}'
+    lines = [line for line in api.get("/metrics").text.splitlines() if line.startswith(name)]
+    return float(lines[0].split()[-1]) if lines else 0.0
+
+
+def test_enrolment_is_measured_stage_by_stage(api: httpx.Client) -> None:
+    before = {stage: stage_count(api, stage) for stage in ("decode", "encode", "search")}
+    made = enrol(api, uuid.uuid4().int % 2**32, name="MEASURED").json()
+    api.delete(f"/gallery/{made['id']}")
+    grown = {stage: stage_count(api, stage) - count for stage, count in before.items()}
+    assert grown == {"decode": 1, "encode": 1, "search": 0}
+
+
 def test_probes_and_papers(api: httpx.Client) -> None:
     assert api.get("/livez").json() == {"status": "alive"}
     assert api.get("/readyz").json() == {
