@@ -14,6 +14,7 @@ FOLDER = Path(model_training.__file__).parent / "configs"
 NAMES = (
     "simulation-compact-start",
     "simulation-compact-middle",
+    "simulation-compact-late",
     "simulation-compact",
     "hoss-pretrain-reference",
     "hoss-reference",
@@ -33,7 +34,7 @@ def test_a_run_that_starts_from_another_starts_from_a_config_of_the_repository()
     configs = {name: load_config(FOLDER / f"{name}.yaml", EncoderTrainConfig) for name in NAMES}
     outs = {config.run.out: config for config in configs.values()}
     followers = [config for config in configs.values() if config.initial is not None]
-    assert len(followers) == 4
+    assert len(followers) == 5
     for config in followers:
         assert config.initial is not None
         before = outs[config.initial.parent]
