@@ -9,7 +9,7 @@ ARGS ?=
 CHIPS ?=
 GENUINE ?=
 
-.PHONY: help demo serve test test-container check format bench bundle demo-fleet locks settings-table
+.PHONY: help demo serve test test-faults test-container check format bench bundle demo-fleet locks settings-table
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,10 @@ serve: $(SERVE)/.ready ## run the service on the embedded default
 test: $(DEV)/.ready ## run every test
 	@scripts/need redis-server
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-faults: $(DEV)/.ready ## kill, starve and overload the service for up to 20 minutes (`make test` does the same for moments)
+	@scripts/need redis-server
+	CROSSFIX_TEST_FAULTS=long OMP_NUM_THREADS=1 timeout --kill-after=30 20m $(PY) -m pytest -v -n 2 --dist loadfile --timeout 1100 tests/faults $(ARGS)
 
 test-container: $(DEV)/.ready ## build the image and run it for real (needs Docker with compose)
 	@scripts/need-docker

@@ -1,0 +1,40 @@
+"""What the tests under faults share: how much is done, and a service that a module may maltreat."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.service_process import ServiceProcess, running_service
+from tests.faults.scale import Scale, chosen_scale
+
+
+@pytest.fixture(scope="session")
+def scale() -> Scale:
+    return chosen_scale()
+
+
+@pytest.fixture(scope="module")
+def service_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the module's `service` keeps `data/` and `service.log`."""
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def service_settings() -> dict[str, str]:
+    """Settings of the module's `service`; a module with others overrides this fixture."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def service(service_folder: Path, service_settings: dict[str, str]) -> Iterator[ServiceProcess]:
+    """A real process on the embedded storage, one for each module."""
+    with running_service(service_folder, settings=service_settings) as process:
+        yield process
+
+
+@pytest.fixture
+def api(service: ServiceProcess) -> Iterator[httpx.Client]:
+    with service.client() as client:
+        yield client
