@@ -1,6 +1,6 @@
 """What every `GalleryArchive` does, and what changes of a gallery mean for all its bundles."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from service.storage.backup import Stores, back_up, restore
 from service.storage.gallery_edge import open_edge_gallery
 from service.storage.gallery_server import open_server_gallery
 from tests.chips import optical_png
+from tests.doubles.qdrant_http import running_qdrant
 from tests.fakes.chips import FakeChipStore
 from tests.fakes.records import BUNDLE, START, WIDTH, embedded, make_vessel, query
 
@@ -58,9 +59,14 @@ class StayingOpen(QdrantClient):
         return
 
 
-@pytest.fixture(params=["edge", "memory"])
-def site(request: pytest.FixtureRequest, quick_folder: Path) -> Site:
-    return Site(request.param, quick_folder, StayingOpen(":memory:"))
+@pytest.fixture(params=["edge", "memory", "http"])
+def site(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Site]:
+    if request.param != "http":
+        yield Site(request.param, quick_folder, StayingOpen(":memory:"))
+        return
+    with running_qdrant() as double:
+        client = StayingOpen(url=double.url, check_compatibility=False)
+        yield Site(request.param, quick_folder, client)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every `Gallery` does, run on the fake and on each adapter.
+"""What every `Gallery` does, run on the fake and on each adapter; the server's also over HTTP.
 
 Set CROSSFIX_TEST_QDRANT_URL to run it on a real Qdrant server as well; it creates collections
 with a random prefix there and removes them.
@@ -32,6 +32,7 @@ from service.identity.records import (
 )
 from service.storage.gallery_edge import open_edge_gallery
 from service.storage.gallery_server import open_server_gallery
+from tests.doubles.qdrant_http import running_qdrant
 from tests.fakes.gallery import FakeGallery
 from tests.fakes.records import (
     BUNDLE,
@@ -48,7 +49,7 @@ from tests.fakes.records import (
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 
 SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
-KINDS = ["fake", "edge", "memory", *(["server"] if SERVER_URL else [])]
+KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
 HIDDEN = [state for state in VesselState if not state.visible]
 
 
@@ -64,6 +65,11 @@ def gallery(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Gall
         local = open_server_gallery(QdrantClient(":memory:"), bundle_id=BUNDLE, width=WIDTH)
         yield local
         local.close()
+    elif request.param == "http":
+        with running_qdrant() as double:
+            remote = open_server_gallery(double.url, bundle_id=BUNDLE, width=WIDTH)
+            yield remote
+            remote.close()
     else:
         yield from real_server()
 

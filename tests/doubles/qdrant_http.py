@@ -1,0 +1,274 @@
+"""A Qdrant server for tests: the part of its REST API that the service uses, over HTTP.
+
+Points, filters and searches are those of qdrant-client's local mode, so no semantics are invented
+here; only paths, envelopes and the list of payload indexes, which local mode does not keep, are.
+"""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from qdrant_client import QdrantClient, models
+
+Body = bytes
+Answer = Callable[["QdrantDouble", str, Body], object]
+
+SELECTOR: TypeAdapter[models.PointsSelector] = TypeAdapter(models.PointsSelector)
+DONE = models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
+
+
+class RefusedError(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class QdrantDouble(ThreadingHTTPServer):
+    """A server in this process; what it holds is lost with it.
+
+    Attributes:
+        asked: how often each kind of request came, e.g. `PUT points`.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, api_key: str | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.api_key = api_key
+        self.asked: dict[str, int] = defaultdict(int)
+        self.store = QdrantClient(":memory:")
+        self.indexes: dict[str, dict[str, models.PayloadIndexInfo]] = defaultdict(dict)
+        self._turn = threading.Lock()
+
+    @property
+    def port(self) -> int:
+        return self.server_port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def answer(self, method: str, path: str, body: Body) -> object:
+        """The result of one request; one at a time, since local mode is not made for threads.
+
+        Raises:
+            RefusedError: anything but a success.
+        """
+        kind, collection = _route(path)
+        asked = f"{method} {kind}"
+        handler = ANSWERS.get(asked)
+        if handler is None:
+            raise RefusedError(404, f"the double does not know {method} {path}")
+        with self._turn:
+            self.asked[asked] += 1
+            if collection and asked not in MAY_BE_MISSING:
+                self.require(collection)
+            try:
+                return handler(self, collection, body)
+            except ValidationError as error:
+                raise RefusedError(400, f"Format error in JSON body: {error}") from error
+            except ValueError as error:
+                raise RefusedError(400, str(error)) from error
+
+    def require(self, collection: str) -> None:
+        if not self.store.collection_exists(collection):
+            raise RefusedError(404, f"Not found: Collection `{collection}` doesn't exist!")
+
+    def server_close(self) -> None:
+        super().server_close()
+        self.store.close()
+
+
+@contextmanager
+def running_qdrant(api_key: str | None = None) -> Iterator[QdrantDouble]:
+    """A double that listens on a free port."""
+    double = QdrantDouble(api_key)
+    thread = threading.Thread(target=double.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield double
+    finally:
+        double.shutdown()
+        thread.join()
+        double.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: QdrantDouble
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        key = self.server.api_key
+        if key is not None and self.headers.get("api-key") != key:
+            self._reply(401, {"status": {"error": "Must provide an API key"}, "time": 0.0})
+            return
+        try:
+            result = self.server.answer(self.command, self.path.partition("?")[0], body)
+        except RefusedError as refusal:
+            self._reply(refusal.status, {"status": {"error": str(refusal)}, "time": 0.0})
+            return
+        self._reply(200, {"result": _plain(result), "status": "ok", "time": 0.0})
+
+    do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+
+    def _reply(self, status: int, document: object) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+            self.wfile.flush()
+        except ConnectionError:
+            self.close_connection = True
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+def _route(path: str) -> tuple[str, str]:
+    """`/collections/ships/points/count` -> (`points/count`, `ships`)."""
+    parts = path.strip("/").split("/")
+    if parts in (["aliases"], ["collections"], ["collections", "aliases"]):
+        return "/".join(parts), ""
+    if len(parts) < 2 or parts[0] != "collections":
+        return path, ""
+    return "/".join(parts[2:]) or "collection", parts[1]
+
+
+def _plain(result: object) -> object:
+    """As JSON values, nothing left out: the client tells null from absent."""
+    if isinstance(result, BaseModel):
+        return result.model_dump(mode="json")
+    if isinstance(result, list):
+        return [_plain(one) for one in result]
+    return result
+
+
+def _collections(double: QdrantDouble, collection: str, body: Body) -> object:
+    return double.store.get_collections()
+
+
+def _exists(double: QdrantDouble, collection: str, body: Body) -> object:
+    return {"exists": double.store.collection_exists(collection)}
+
+
+def _info(double: QdrantDouble, collection: str, body: Body) -> object:
+    info = double.store.get_collection(collection)
+    return info.model_copy(update={"payload_schema": dict(double.indexes[collection])})
+
+
+def _create(double: QdrantDouble, collection: str, body: Body) -> object:
+    if double.store.collection_exists(collection):
+        raise RefusedError(409, f"Wrong input: Collection `{collection}` already exists!")
+    vectors = models.CreateCollection.model_validate_json(body).vectors or {}
+    return double.store.create_collection(collection, vectors_config=vectors)
+
+
+def _delete_collection(double: QdrantDouble, collection: str, body: Body) -> object:
+    double.indexes.pop(collection, None)
+    return double.store.delete_collection(collection)
+
+
+def _index(double: QdrantDouble, collection: str, body: Body) -> object:
+    asked = models.CreateFieldIndex.model_validate_json(body)
+    kind = models.PayloadSchemaType(asked.field_schema)
+    double.indexes[collection][asked.field_name] = models.PayloadIndexInfo(data_type=kind, points=0)
+    return DONE
+
+
+def _aliases(double: QdrantDouble, collection: str, body: Body) -> object:
+    return double.store.get_aliases()
+
+
+def _change_aliases(double: QdrantDouble, collection: str, body: Body) -> object:
+    changes = models.ChangeAliasesOperation.model_validate_json(body)
+    return double.store.update_collection_aliases(changes.actions)
+
+
+def _upsert(double: QdrantDouble, collection: str, body: Body) -> object:
+    points = models.PointsList.model_validate_json(body).points
+    return double.store.upsert(collection, points)
+
+
+def _retrieve(double: QdrantDouble, collection: str, body: Body) -> object:
+    asked = models.PointRequest.model_validate_json(body)
+    return double.store.retrieve(
+        collection,
+        asked.ids,
+        with_payload=True if asked.with_payload is None else asked.with_payload,
+        with_vectors=asked.with_vector or False,
+    )
+
+
+def _scroll(double: QdrantDouble, collection: str, body: Body) -> object:
+    asked = models.ScrollRequest.model_validate_json(body)
+    points, following = double.store.scroll(
+        collection,
+        scroll_filter=asked.filter,
+        limit=asked.limit or 10,
+        offset=asked.offset,
+        with_payload=True if asked.with_payload is None else asked.with_payload,
+        with_vectors=asked.with_vector or False,
+    )
+    return models.ScrollResult(points=points, next_page_offset=following)
+
+
+def _count(double: QdrantDouble, collection: str, body: Body) -> object:
+    asked = models.CountRequest.model_validate_json(body)
+    return double.store.count(collection, count_filter=asked.filter)
+
+
+def _delete(double: QdrantDouble, collection: str, body: Body) -> object:
+    return double.store.delete(collection, SELECTOR.validate_json(body))
+
+
+def _set_payload(double: QdrantDouble, collection: str, body: Body) -> object:
+    asked = models.SetPayload.model_validate_json(body)
+    points: Any = asked.filter if asked.points is None else asked.points
+    return double.store.set_payload(collection, asked.payload, points=points)
+
+
+def _groups(double: QdrantDouble, collection: str, body: Body) -> object:
+    asked = models.QueryGroupsRequest.model_validate_json(body)
+    return double.store.query_points_groups(
+        collection,
+        group_by=asked.group_by,
+        query=asked.query,
+        query_filter=asked.filter,
+        limit=asked.limit or 10,
+        group_size=asked.group_size or 3,
+        with_payload=asked.with_payload or False,
+    )
+
+
+ANSWERS: dict[str, Answer] = {
+    "GET collections": _collections,
+    "GET exists": _exists,
+    "GET collection": _info,
+    "PUT collection": _create,
+    "DELETE collection": _delete_collection,
+    "PUT index": _index,
+    "GET aliases": _aliases,
+    "POST collections/aliases": _change_aliases,
+    "PUT points": _upsert,
+    "POST points": _retrieve,
+    "POST points/scroll": _scroll,
+    "POST points/count": _count,
+    "POST points/delete": _delete,
+    "POST points/payload": _set_payload,
+    "POST points/query/groups": _groups,
+}
+MAY_BE_MISSING = frozenset({"GET exists", "PUT collection", "DELETE collection"})
