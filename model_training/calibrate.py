@@ -9,6 +9,9 @@ sensors:
   1 when there is none.
 * `no_match_below` is the highest probability, not above `confident_from`, that withholds at most
   5 % of the right first candidates.
+
+The similarities of first candidates are counted as well, so that a service can tell whether those
+of its live searches are of the same kind.
 """
 
 import numpy as np
@@ -20,6 +23,7 @@ from model_training.calibration.open_set import (
     choose_point,
 )
 from model_training.calibration.searches import EVIDENCE, Searches
+from model_training.calibration.similarities import count_first
 from model_training.calibration.trials import (
     ACROSS,
     MIN_VESSELS,
@@ -30,7 +34,14 @@ from model_training.calibration.trials import (
     replay,
 )
 from model_training.embedding.chip_table import ChipTable
-from service.contract.manifest import CalibrationSpec, EvidenceName, LogisticSpec, OpenSetPoint
+from service.contract.manifest import (
+    CalibrationSpec,
+    EvidenceName,
+    LogisticSpec,
+    OpenSetPoint,
+    SimilaritySpec,
+)
+from service.contract.similarity import SIMILARITY_EDGES
 
 PAIR_EVIDENCE: tuple[EvidenceName, ...] = ("similarity", "length_log_ratio", "width_log_ratio")
 MIN_CONFIDENT_PRECISION = 0.95
@@ -56,17 +67,22 @@ def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) ->
         ValueError: the trials hold no right or no wrong candidates.
     """
     match = _fit_match(across.searches)
+    match_same_sensor = _fit_match(within.searches) if within else None
+    similarities = count_first(across.searches, match)
+    if within and match_same_sensor:
+        similarities += count_first(within.searches, match_same_sensor)
     answers = first_answers(across.searches, match)
     confident_from = choose_confident_from(answers)
     return CalibrationSpec(
         match=match,
         verify=_fit_pairs(across.pairs),
-        match_same_sensor=_fit_match(within.searches) if within else None,
+        match_same_sensor=match_same_sensor,
         verify_same_sensor=_fit_pairs(within.pairs) if within else None,
         confident_from=confident_from,
         no_match_below=choose_no_match_below(answers, confident_from),
         fitted_on=fitted_on,
         operating_points=_operating_points(across.searches, match, seed),
+        similarities=SimilaritySpec(edges=SIMILARITY_EDGES, searches=similarities),
     )
 
 

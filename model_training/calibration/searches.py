@@ -7,7 +7,7 @@ second, of every other one to the first.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import get_args
 
 import numpy as np
@@ -27,6 +27,7 @@ _PAD = -np.inf
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Sensors = NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class VesselScores:
     """Every query against every vessel of the table, before a gallery is drawn.
 
     Attributes:
+        asking: the sensor of the queries.
+        searched: the sensor of the gallery.
         query_ids: int64 `[Q]`, the queries' vessels.
         own: int64 `[Q]`, the column of the query's own vessel, -1 where it has no other chip.
         similarity: float64 `[Q, V]`, of the vessel's most similar chip; -inf where it has none.
@@ -41,6 +44,8 @@ class VesselScores:
         width_log_ratio: float64 `[Q, V]`, the same for the width.
     """
 
+    asking: Modality
+    searched: Modality
     query_ids: Ints
     own: Ints
     similarity: Floats
@@ -53,6 +58,8 @@ class Searches:
     """S searches and their candidates, most similar first; row i of every array is one search.
 
     Attributes:
+        asking: str `[S]`, the sensor of the query.
+        searched: str `[S]`, the sensor of the gallery.
         query_ids: int64 `[S]`.
         gallery_vessels: int64 `[S]`, G.
         enrolled: bool `[S]`, whether the query's vessel stands in the gallery.
@@ -61,6 +68,8 @@ class Searches:
         correct: bool `[S, M]`, whether the candidate is the query's vessel.
     """
 
+    asking: Sensors
+    searched: Sensors
     query_ids: Ints
     gallery_vessels: Ints
     enrolled: Bools
@@ -70,15 +79,11 @@ class Searches:
 
     def of_size(self, gallery_vessels: int) -> "Searches":
         """The searches in galleries of one size."""
-        keep = self.gallery_vessels == gallery_vessels
-        return Searches(
-            self.query_ids[keep],
-            self.gallery_vessels[keep],
-            self.enrolled[keep],
-            self.evidence[keep],
-            self.present[keep],
-            self.correct[keep],
-        )
+        return self.where(self.gallery_vessels == gallery_vessels)
+
+    def where(self, keep: Bools) -> "Searches":
+        """Some of the searches; `keep` is bool `[S]`."""
+        return Searches(**{part.name: getattr(self, part.name)[keep] for part in fields(self)})
 
 
 def score_vessels(
@@ -123,7 +128,7 @@ def score_vessels(
     column_of = {int(vessel): column for column, vessel in enumerate(vessels)}
     own = np.array([column_of.get(int(identity), -1) for identity in ids[query]], np.int64)
     own[(own >= 0) & ~np.isfinite(top[rows, own])] = -1
-    return VesselScores(ids[query], own, top, ratio[..., 0], ratio[..., 1])
+    return VesselScores(asking, searched, ids[query], own, top, ratio[..., 0], ratio[..., 1])
 
 
 def fitting_sizes(scores: VesselScores, wanted: Sequence[int]) -> list[int]:
@@ -169,7 +174,16 @@ def run_searches(
         evidence[i, : best.size] = _weigh(scores, row, best, size)
     rows = np.array([row for row, _ in plan], np.int64)
     sizes = np.array([size for _, size in plan], np.int64)
-    return Searches(scores.query_ids[rows], sizes, enrolled, evidence, present, correct)
+    return Searches(
+        asking=np.full(rows.size, scores.asking.value),
+        searched=np.full(rows.size, scores.searched.value),
+        query_ids=scores.query_ids[rows],
+        gallery_vessels=sizes,
+        enrolled=enrolled,
+        evidence=evidence,
+        present=present,
+        correct=correct,
+    )
 
 
 def _draw_gallery(

@@ -1,7 +1,7 @@
 """What one set of ships yields for a calibration: replayed searches, and lone pairs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +94,7 @@ def replay(
 
 def first_answers(searches: Searches, spec: LogisticSpec) -> FirstAnswers:
     """Rank each search's candidates by probability, as the service does, and keep the first."""
-    probability = np.where(searches.present, probabilities(searches.evidence, spec), -1.0)
-    order = np.argsort(-probability, axis=1, kind="stable")
+    probability, order = _ranked(searches, spec)
     rows = np.arange(len(order))
     return FirstAnswers(
         query_ids=searches.query_ids,
@@ -104,6 +103,21 @@ def first_answers(searches: Searches, spec: LogisticSpec) -> FirstAnswers:
         probability=probability[rows, order[:, 0]],
         runner_up=np.maximum(probability[rows, order[:, 1]], 0.0),
     )
+
+
+def first_similarities(searches: Searches, spec: LogisticSpec) -> NDArray[np.float64]:
+    """float64 `[S]`: the similarity of each search's most probable candidate."""
+    _, order = _ranked(searches, spec)
+    similarity = searches.evidence[..., EVIDENCE.index("similarity")]
+    return np.asarray(similarity[np.arange(len(order)), order[:, 0]])
+
+
+def _ranked(
+    searches: Searches, spec: LogisticSpec
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Probabilities `[S, M]`, -1 where there is no candidate, and their order, highest first."""
+    probability = np.where(searches.present, probabilities(searches.evidence, spec), -1.0)
+    return probability, np.argsort(-probability, axis=1, kind="stable")
 
 
 def _asks(table: ChipTable, modality: Modality) -> bool:
@@ -140,12 +154,10 @@ def _draw_pairs(scores: VesselScores, seed: int) -> Pairs:
 
 def _join_searches(parts: Sequence[Searches]) -> Searches:
     return Searches(
-        query_ids=np.concatenate([p.query_ids for p in parts]),
-        gallery_vessels=np.concatenate([p.gallery_vessels for p in parts]),
-        enrolled=np.concatenate([p.enrolled for p in parts]),
-        evidence=np.concatenate([p.evidence for p in parts]),
-        present=np.concatenate([p.present for p in parts]),
-        correct=np.concatenate([p.correct for p in parts]),
+        **{
+            part.name: np.concatenate([getattr(searches, part.name) for searches in parts])
+            for part in fields(Searches)
+        }
     )
 
 

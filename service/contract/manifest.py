@@ -14,6 +14,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Triple = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+SensorName = Literal["optical", "sar"]
 EvidenceName = Literal[
     "similarity", "length_log_ratio", "width_log_ratio", "margin", "log_gallery_vessels"
 ]
@@ -151,13 +153,53 @@ class OpenSetPoint(Frozen):
     threshold: float
 
 
+class SimilarityCounts(Frozen):
+    """How similar the first candidates of replayed searches were, counted in classes.
+
+    Attributes:
+        query: sensor of the chips that asked.
+        gallery: sensor of the chips that were searched.
+        gallery_vessels: vessels in the gallery.
+        enrolled: searches by class whose vessel stood in the gallery.
+        not_enrolled: searches by class whose vessel did not.
+    """
+
+    query: SensorName
+    gallery: SensorName
+    gallery_vessels: int = Field(ge=1)
+    enrolled: tuple[Count, ...]
+    not_enrolled: tuple[Count, ...]
+
+
+class SimilaritySpec(Frozen):
+    """The similarities that the calibration saw: what live ones are compared with.
+
+    `edges` are the inclusive upper ends of the classes, ascending; each count has one class more,
+    for what lies above them all.
+    """
+
+    edges: tuple[float, ...] = Field(min_length=1)
+    searches: tuple[SimilarityCounts, ...]
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> "SimilaritySpec":
+        if any(later <= earlier for earlier, later in itertools.pairwise(self.edges)):
+            raise ValueError(f"similarity edges must ascend, got {self.edges}")
+        wanted = len(self.edges) + 1
+        for one in self.searches:
+            if not len(one.enrolled) == len(one.not_enrolled) == wanted:
+                raise ValueError(f"similarities must be counted in {wanted} classes")
+        return self
+
+
 class CalibrationSpec(Frozen):
     """Evidence -> probability, and the probabilities at which a verdict changes.
 
     `match` weighs candidates of a gallery search, `verify` a lone pair of chips, both across
     sensors. The `_same_sensor` weights do so for two chips of one sensor; a bundle without them
     compares across sensors only. A top probability of at least `confident_from` is a confident
-    match; below `no_match_below` the honest answer is none.
+    match; below `no_match_below` the honest answer is none. `similarities` may be absent: then
+    nothing tells whether live similarities are those that the weights were fitted on.
     """
 
     match: LogisticSpec
@@ -168,6 +210,7 @@ class CalibrationSpec(Frozen):
     no_match_below: float = Field(ge=0, le=1)
     fitted_on: str
     operating_points: tuple[OpenSetPoint, ...] = ()
+    similarities: SimilaritySpec | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "CalibrationSpec":

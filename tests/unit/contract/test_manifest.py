@@ -141,3 +141,29 @@ def test_fusion_needs_both_or_neither(samples: int, alpha: float) -> None:
 def test_verdict_thresholds_are_ordered() -> None:
     with pytest.raises(ValidationError, match="must not exceed"):
         CalibrationSpec.model_validate(CALIBRATION | {"no_match_below": 0.95})
+
+
+SIMILARITIES = {
+    "edges": [0.0, 0.5],
+    "searches": [
+        {
+            "query": "sar",
+            "gallery": "optical",
+            "gallery_vessels": 10,
+            "enrolled": [0, 1, 2],
+            "not_enrolled": [3, 4, 5],
+        }
+    ],
+}
+
+
+def test_similarities_are_optional_and_counted_in_the_same_classes() -> None:
+    assert CalibrationSpec.model_validate(CALIBRATION).similarities is None
+    spec = CalibrationSpec.model_validate(CALIBRATION | {"similarities": SIMILARITIES})
+    assert spec.similarities is not None
+    assert spec.similarities.searches[0].not_enrolled == (3, 4, 5)
+    for wrong, reason in (([0.5, 0.0], "ascend"), ([0.5], "2 classes")):
+        with pytest.raises(ValidationError, match=reason):
+            CalibrationSpec.model_validate(
+                CALIBRATION | {"similarities": SIMILARITIES | {"edges": wrong}}
+            )

@@ -83,6 +83,9 @@ def test_fit_is_reproducible(make_table):
     assert a == b
     assert a.match_same_sensor is None
     assert a.verify_same_sensor is None
+    assert {(c.query, c.gallery) for c in a.similarities.searches} == {
+        *(("sar", "optical"), ("optical", "sar"))
+    }
 
 
 def test_too_few_ships_are_refused(make_table):

@@ -103,6 +103,9 @@ def test_calibrate_writes_what_a_bundle_takes(models, fleet, tmp_path):
     assert result.exit_code == 0, result.stderr
     spec = CalibrationSpec.model_validate_json(out.read_text())
     assert spec.fitted_on == "noise"
+    assert {(c.query, c.gallery) for c in spec.similarities.searches} == {
+        *(("sar", "optical"), ("optical", "sar"), ("sar", "sar"), ("optical", "optical"))
+    }
     assert set(json.loads(report.read_text())) == {"validation", "test"}
     metrics = [Metric.model_validate(row) for row in json.loads((folder / "m.json").read_text())]
     assert len(metrics) == 4
