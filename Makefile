@@ -40,12 +40,13 @@ test-container: $(DEV)/.ready ## build the image and run it for real (needs Dock
 	@scripts/need-docker
 	CROSSFIX_TEST_CONTAINERS=1 $(PY) -m pytest -v -s tests/container $(ARGS)
 
-check: $(DEV)/.ready ## lint, types, import rules, manifests
+check: $(DEV)/.ready ## lint, types, import rules, manifests, locked dependencies
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
 	$(PY) scripts/check-manifests
+	$(PY) scripts/audit-dependencies
 
 format: $(DEV)/.ready ## format the code
 	$(DEV)/bin/ruff format .
