@@ -23,6 +23,7 @@ from service.api.schemas import BundleOut, ModelOut
 from service.api.sightings import sightings_router
 from service.contract.bundle import open_bundle
 from service.doorway import build_entrance
+from service.drift import expected_shares
 from service.following import BundleFollower
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
@@ -37,10 +38,10 @@ from service.identity.trail import Trail
 from service.identity.verify import Verifier
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import Embedder, load_embedder
+from service.keeping import open_chips
 from service.settings import Settings
 from service.storage.audit import open_audit_log
 from service.storage.cache import MemoryCache, RedisCache
-from service.storage.chips import FolderChipStore
 from service.storage.gallery_edge import open_edge_gallery
 from service.storage.redis_link import RedisLink
 from service.switchboard import Models, Served, Switchboard, ToPresentBundle
@@ -67,6 +68,7 @@ class Shared:
         if self.redis is not None:
             self.redis.close()
         self.audit.close()
+        self.chips.close()
 
 
 def now() -> datetime:
@@ -137,11 +139,17 @@ def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Model
 
 def open_shared(settings: Settings, redis: RedisLink | None) -> Shared:
     """Open the stores that do not depend on the bundle."""
+    chips = open_chips(settings)
+    try:
+        audit = open_audit_log(audit_folder(settings), settings.replica, now)
+    except BaseException:
+        chips.close()
+        raise
     return Shared(
-        chips=FolderChipStore(settings.data_dir / "chips"),
+        chips=chips,
         cache=MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis),
         redis=redis,
-        audit=open_audit_log(audit_folder(settings), settings.replica, now),
+        audit=audit,
         writing=threading.RLock(),
     )
 
@@ -254,6 +262,8 @@ def _show_state(telemetry: Telemetry, models: Models, shared: Shared) -> None:
         return
     telemetry.vessels.set(counts.vessels)
     telemetry.sightings.set(counts.sightings)
+    similarities = models.bundle.manifest.calibration.similarities
+    telemetry.expect_similarities(expected_shares(similarities, counts.vessels))
 
 
 def _lifespan(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -9,9 +10,11 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from service.contract.similarity import SIMILARITY_EDGES
+from service.drift import ExpectedShare
+
 STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
-SIMILARITY_BUCKETS = tuple(round(-0.2 + 0.1 * i, 1) for i in range(13))
 
 
 class Telemetry:
@@ -54,8 +57,15 @@ class Telemetry:
         )
         self.similarity = Histogram(
             "crossfix_top_similarity",
-            "Cosine similarity of the first candidate",
-            buckets=SIMILARITY_BUCKETS,
+            "Cosine similarity of the first candidate of a search through the whole gallery",
+            ("query", "gallery"),
+            buckets=SIMILARITY_EDGES,
+            registry=self.registry,
+        )
+        self.expected_similarity = Gauge(
+            "crossfix_expected_similarity",
+            "Share of first candidates at most this similar when the bundle was calibrated",
+            ("query", "gallery", "enrolled", "le"),
             registry=self.registry,
         )
         self.errors = Counter(
@@ -71,12 +81,24 @@ class Telemetry:
         )
         self.bundle = Info("crossfix_bundle", "The models that answer", registry=self.registry)
         self._refresh: Callable[[], None] = lambda: None
+        self._expected: tuple[ExpectedShare, ...] = ()
 
     def observe_stages(self, timings_ms: Mapping[str, float]) -> None:
         """Record milliseconds per stage; the total is not a stage."""
         for stage, milliseconds in timings_ms.items():
             if stage != "total":
                 self.stages.labels(stage).observe(milliseconds / 1000.0)
+
+    def expect_similarities(self, shares: tuple[ExpectedShare, ...]) -> None:
+        """Show what the calibration expects, in place of what was shown before."""
+        if shares == self._expected:
+            return
+        self._expected = shares
+        self.expected_similarity.clear()
+        for one in shares:
+            self.expected_similarity.labels(
+                one.query, one.gallery, f"{one.enrolled:g}", _edge_label(one.edge)
+            ).set(one.share)
 
     def on_scrape(self, refresh: Callable[[], None]) -> None:
         """Have `refresh` called before each exposition, to set gauges."""
@@ -86,6 +108,11 @@ class Telemetry:
         """All metrics in Prometheus text format, and its content type."""
         self._refresh()
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+def _edge_label(edge: float) -> str:
+    """As the edges of live histograms are written, so that both can be joined."""
+    return "+Inf" if math.isinf(edge) else repr(edge)
 
 
 class JsonFormatter(logging.Formatter):

@@ -82,8 +82,9 @@ def match_router(
         answer = matcher.match(upload, form.options())
         telemetry.observe_stages({"search": answer.timings_ms["search"]})
         telemetry.verdicts.labels(answer.match.verdict.value).inc()
-        if answer.match.candidates:
-            telemetry.similarity.observe(answer.match.candidates[0].similarity)
+        query = answer.match.query.modality
+        for searched, similarity in answer.first_similarities.items():
+            telemetry.similarity.labels(query.value, searched.value).observe(similarity)
         return MatchOut.of(answer, model)
 
     @router.post("/verify", dependencies=[VERIFY_FORM])

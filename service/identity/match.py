@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -12,6 +12,7 @@ from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
 from service.identity.decision import Limits, Scored, decide, rank, score
 from service.identity.observe import ChipUpload, Observer
+from service.identity.originals import forgotten_when_full
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import EmbeddedSighting, Match, Record, Sighting, SightingFilter
 from service.identity.trail import Trail
@@ -28,6 +29,11 @@ class MatchOptions(Record):
     length_tolerance: float | None = Field(None, gt=0, lt=1)
     store: bool = True
 
+    @property
+    def narrows(self) -> bool:
+        """Whether only a part of the gallery is searched."""
+        return self.vessel_type is not None or self.length_tolerance is not None
+
     def limits(self) -> Limits:
         defaults = Limits()
         return Limits(
@@ -39,10 +45,18 @@ class MatchOptions(Record):
 
 @dataclass(frozen=True, slots=True)
 class MatchAnswer:
-    """A match and the milliseconds spent in each stage."""
+    """A match and how it came about.
+
+    Attributes:
+        match: the answer.
+        timings_ms: milliseconds spent in each stage.
+        first_similarities: cosine of the most probable vessel by the sensor it was recognised by;
+            empty when only a part of the gallery was searched.
+    """
 
     match: Match
     timings_ms: dict[str, float]
+    first_similarities: dict[Modality, float]
 
 
 class Matcher:
@@ -85,12 +99,14 @@ class Matcher:
 
         searching = time.perf_counter()
         counts = self._gallery.counts()
-        scored = self._search(query, options, counts.vessels)
+        found = self._search(query, options, counts.vessels)
+        scored = _best_of_each_vessel(found)
         candidates = rank(query.sighting, scored, options.limits(), options.top_k)
         timings["search"] = (time.perf_counter() - searching) * 1000.0
 
         if options.store:
-            with self._writing:
+            kept = forgotten_when_full(self._gallery, self._chips, [query.sighting.chip_sha256])
+            with self._writing, kept:
                 self._chips.put(upload.data)
                 self._gallery.put_sightings([query], vessel=None)
         match = Match(
@@ -103,11 +119,13 @@ class Matcher:
         )
         self._trail.matched(match, options.model_dump(mode="json", exclude_none=True))
         timings["total"] = (time.perf_counter() - began) * 1000.0
-        return MatchAnswer(match, timings)
+        return MatchAnswer(match, timings, {} if options.narrows else _firsts(found))
 
-    def _search(self, query: EmbeddedSighting, options: MatchOptions, vessels: int) -> list[Scored]:
-        """Every vessel found by either sensor, each once, most probable first."""
-        best: dict[UUID, Scored] = {}
+    def _search(
+        self, query: EmbeddedSighting, options: MatchOptions, vessels: int
+    ) -> dict[Modality, list[Scored]]:
+        """The vessels found by each sensor that can be compared, most probable first."""
+        found: dict[Modality, list[Scored]] = {}
         for modality in Modality:
             same = modality is query.sighting.modality
             weights = self._calibration.match_same_sensor if same else self._calibration.match
@@ -116,11 +134,8 @@ class Matcher:
             hits = self._gallery.search(
                 query.vector, self._filter(query.sighting, modality, options), RERANKED_VESSELS
             )
-            for item in score(query.sighting, hits, weights, vessels):
-                known = best.get(item.vessel.id)
-                if known is None or item.probability > known.probability:
-                    best[item.vessel.id] = item
-        return sorted(best.values(), key=lambda s: (-s.probability, -s.hit.similarity))
+            found[modality] = score(query.sighting, hits, weights, vessels)
+        return found
 
     def _filter(self, query: Sighting, modality: Modality, options: MatchOptions) -> SightingFilter:
         lengths = None
@@ -129,3 +144,19 @@ class Matcher:
             lengths = (query.length_m * keep, query.length_m / keep)
         types = None if options.vessel_type is None else (options.vessel_type,)
         return SightingFilter(modality=modality, vessel_types=types, vessel_length_m=lengths)
+
+
+def _best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Scored]:
+    """Every vessel once, by the sensor that makes it more probable; most probable first."""
+    best: dict[UUID, Scored] = {}
+    for scored in found.values():
+        for item in scored:
+            known = best.get(item.vessel.id)
+            if known is None or item.probability > known.probability:
+                best[item.vessel.id] = item
+    return sorted(best.values(), key=lambda s: (-s.probability, -s.hit.similarity))
+
+
+def _firsts(found: Mapping[Modality, Sequence[Scored]]) -> dict[Modality, float]:
+    """Similarity of each sensor's most probable vessel."""
+    return {modality: scored[0].hit.similarity for modality, scored in found.items() if scored}

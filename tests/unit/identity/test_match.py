@@ -130,3 +130,23 @@ def test_two_chips_are_weighed(house: House) -> None:
 def test_two_chips_of_one_sensor_need_their_own_calibration(house: House) -> None:
     with pytest.raises(InvalidRequestError, match="both chips are sar"):
         house.verifier.verify(ChipUpload(sar_tiff(1)), ChipUpload(sar_tiff(2)))
+
+
+def test_the_first_similarity_of_each_sensor_is_that_of_its_most_probable_vessel(
+    house: House,
+) -> None:
+    for seed in (1, 2, 3):
+        house.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
+    house.enrolment.enrol(NewVessel(name="SEEN BY RADAR"), [sar(4)])
+    answer = house.matcher.match(sar(4), MatchOptions())
+    assert answer.first_similarities.keys() == set(Modality)
+    assert answer.first_similarities[Modality.SAR] == pytest.approx(1.0, abs=1e-5)
+    across = [c for c in answer.match.candidates if c.sighting.modality is Modality.OPTICAL]
+    assert answer.first_similarities[Modality.OPTICAL] == across[0].similarity
+
+
+def test_a_narrowed_search_says_nothing_of_first_similarities(house: House) -> None:
+    house.enrolment.enrol(NewVessel(name="SHIP", type="tanker"), [optical(1)])
+    assert house.matcher.match(sar(2), MatchOptions(vessel_type="tanker")).first_similarities == {}
+    assert house.matcher.match(sar(2), MatchOptions(length_tolerance=0.5)).first_similarities == {}
+    assert house.matcher.match(sar(2), MatchOptions()).first_similarities != {}
