@@ -19,6 +19,7 @@ from model_training.data.cache import (
 )
 from model_training.run import TypedConfig
 from model_training.simulator import SimulatorConfig, VesselModel, View, render_view
+from model_training.simulator.truth import layout_in_crop
 from model_training.simulator.vessel import sample_vessel
 from service.contract.chip import Modality
 from service.contract.manifest import PreprocessSpec
@@ -55,8 +56,9 @@ class FleetConfig(TypedConfig):
 def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStore, PictureStore]:
     """Render the shards that are missing, and open training and validation ships.
 
-    Training chips are turned so that the bow points down, and layouts begin at the stern: which
-    way a ship lies is then augmentation's to choose. Validation chips stay as they were rendered.
+    Training chips are turned so that the bow points down, and layouts begin at the stern and are
+    placed as in a usual crop: which way a ship lies is then augmentation's to choose. Validation
+    chips stay as they were rendered.
 
     Raises:
         StoreError: the folder holds a fleet of other settings.
@@ -111,7 +113,7 @@ def _render_shard(fleet: FleetConfig, percentile: float, which: tuple[str, int])
         views = _views(vessel, fleet, config)
         chips += [_stored(view, index, percentile, bow_down=training) for view in views]
         layout = views[0].layout[::-1] if views[0].bow_up else views[0].layout
-        layouts.append(layout.T)
+        layouts.append(layout_in_crop(layout, config.crop_margin).T)
     write_shard(fleet.folder / part, number, chips, np.stack(layouts).astype(np.float16))
 
 

@@ -1,5 +1,6 @@
-"""From a checkpoint back to an encoder."""
+"""From checkpoints back to an encoder, or to several that are used as one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from torch import nn
 from model_training.checkpoint import Checkpoint
 from model_training.encoder import Encoder, build_encoder
 from model_training.encoder.config import EncoderConfig
+from model_training.encoder.ensemble import Ensemble
 from model_training.encoder.train_config import EncoderTrainConfig
+from service.contract.manifest import PreprocessSpec
 
 _PREFIX = "encoder."
 _SIZE_EMBEDDING = "size_embed."
@@ -50,6 +53,62 @@ def load_encoder(path: Path) -> LoadedEncoder:
     module = build_encoder(training.encoder)
     module.load_state_dict(_encoder_state(checkpoint))
     return LoadedEncoder(module.eval(), training.encoder, training, checkpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedEncoders:
+    """One trained encoder, or several that embed together.
+
+    Attributes:
+        members: at least one; all take the same input.
+        module: the only member's module, or the ensemble of all; in eval mode, on the CPU.
+    """
+
+    members: tuple[LoadedEncoder, ...]
+    module: nn.Module
+
+    @property
+    def preprocess(self) -> PreprocessSpec:
+        """How a chip becomes the members' input."""
+        return self.members[0].config.preprocess
+
+    @property
+    def embedding_width(self) -> int:
+        """D of the whole: the sum over the members."""
+        return sum(member.config.embedding_width for member in self.members)
+
+
+def load_encoders(paths: Sequence[Path]) -> LoadedEncoders:
+    """Read one checkpoint, or several whose encoders shall be used as one.
+
+    Raises:
+        EncoderLoadError: a file is not a checkpoint of an encoder run, is given twice, or its
+            encoder takes another input than the first one's; names the difference.
+        ValueError: there are no paths.
+    """
+    if not paths:
+        raise ValueError("give at least one checkpoint of an encoder")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise EncoderLoadError("a checkpoint is given twice; members of an ensemble must differ")
+    members = tuple(load_encoder(path) for path in paths)
+    first = members[0].config.preprocess
+    for path, member in zip(paths[1:], members[1:], strict=True):
+        if differences := _differences(first, member.config.preprocess):
+            raise EncoderLoadError(
+                f"{paths[0]} and {path} cannot be served as one, their inputs differ: {differences}"
+            )
+    if len(members) == 1:
+        return LoadedEncoders(members, members[0].module)
+    return LoadedEncoders(members, Ensemble([member.module for member in members]).eval())
+
+
+def _differences(one: PreprocessSpec, other: PreprocessSpec) -> str:
+    """`height 128 and 256, ...`; empty where they are equal."""
+    return ", ".join(
+        f"{name} {getattr(one, name)} and {getattr(other, name)}"
+        for name in PreprocessSpec.model_fields
+        if getattr(one, name) != getattr(other, name)
+    )
 
 
 def load_encoder_weights(model: nn.Module, checkpoint: Checkpoint) -> None:

@@ -15,6 +15,8 @@ from model_training.simulator.raster import BoolArray, ByteArray
 # Radiance is resampled as its square root in 8 bits: the root spreads the dark tones.
 _LINEAR: FloatArray = ((np.arange(256) / 255.0) ** 2).astype(np.float32)
 _TONE_STEPS = 1023
+_CAST = np.array([1.1, 0.85, 1.0])
+"""The sensor's usual cast: genuine products hold less green than paint and sea would give."""
 
 
 def sample_frame(
@@ -76,7 +78,7 @@ def add_haze(chip: FloatArray, config: SimulatorConfig, rng: np.random.Generator
 def expose(chip: FloatArray, rng: np.random.Generator) -> ByteArray:
     """Colour cast, exposure, tone curve, sharpening and noise: uint8 ``[H, W, 3]``."""
     blue = float(rng.normal(0.03, 0.1))  # cold or warm cast
-    gains = rng.normal(1.0, 0.08, 3) * np.array([1 - blue, 1.0, 1 + blue])
+    gains = rng.normal(1.0, 0.08, 3) * _CAST * np.array([1 - blue, 1.0, 1 + blue])
     exposure = float(rng.lognormal(-0.1, 0.35))
     saturation = float(rng.uniform(0.6, 1.25))
     mix = np.eye(3) * saturation + (1 - saturation) / 3

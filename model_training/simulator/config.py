@@ -29,7 +29,7 @@ class SimulatorConfig:
     off_nadir_deg: tuple[float, float] = (0.0, 32.0)
     sun_elevation_deg: tuple[float, float] = (22.0, 72.0)
     incidence_deg: tuple[float, float] = (20.0, 52.0)
-    sar_resolution_m: tuple[float, float] = (1.0, 1.9)
+    sar_resolution_m: tuple[float, float] = (1.0, 1.6)
     """Impulse response width, never finer than 1 pixel."""
 
     # Conditions

@@ -129,9 +129,9 @@ ROUGHNESS: FloatArray = np.array(
         0.3,  # FOREDECK
         0.002,  # HATCH
         0.3,  # COAMING
-        16.0,  # HOUSE
-        11.0,  # HOUSE_ROOF
-        14.0,  # FUNNEL
+        45.0,  # HOUSE
+        30.0,  # HOUSE_ROOF
+        35.0,  # FUNNEL
         2.0,  # CRANE
         3.0,  # PIPE
         4.0,  # MACHINERY

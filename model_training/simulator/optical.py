@@ -80,7 +80,7 @@ def render(
     colour *= np.where(wall[seen], np.float32(rng.uniform(0.35, 0.8)), np.float32(1.0))[:, None]
     image[seen] = colour
 
-    frame = draw_frame(*_extent(seen, margin, cell, structure), 1.2, config, rng)
+    frame = draw_frame(*_extent(seen, margin, cell, structure), 1.27, config, rng)
     columns = structure.inside.shape[1]
     chip, mask = sample_frame(image, seen, frame, margin, cell, gsd_m, columns, rng)
     return Sight(expose(add_haze(chip, config, rng), rng), mask, frame)

@@ -23,7 +23,7 @@ from model_training.simulator.shadow import shadow_mask, shifted
 from model_training.simulator.structure import Structure
 from model_training.simulator.visit import Visit
 
-_WALL_DIFFUSE = 16.0
+_WALL_DIFFUSE = 11.0
 _WALL_MIRROR = 90.0
 _BUSY: npt.NDArray[np.bool_] = np.zeros(Material.COUNT, bool)
 _BUSY[[Material.HOUSE, Material.HOUSE_ROOF, Material.CRANE, Material.FUNNEL]] = True
@@ -115,7 +115,7 @@ def render(
     intensity = canvas.splat(x, y, power)
     corners = canvas.cells(px, py, point_power)
 
-    frame = draw_frame(*canvas.extent(intensity), 1.13, config, rng)
+    frame = draw_frame(*canvas.extent(intensity), 1.22, config, rng)
     amplitude = _image(intensity, corners, geometry, gsd_m, rng)
     chip, mask = canvas.cut(amplitude, intensity > 0.002, frame)
     chip = _interpolate(chip, rng)
@@ -179,7 +179,7 @@ def _surfaces_and_walls(
 
 def _fading(rows: int, rng: np.random.Generator) -> FloatArray:
     """Slow change of brightness along the hull: parts of a ship differ in aspect and focus."""
-    slow = np.interp(np.linspace(0, 3, rows), np.arange(4), rng.normal(0.0, 0.8, 4))
+    slow = np.interp(np.linspace(0, 3, rows), np.arange(4), rng.normal(0.0, 0.9, 4))
     return np.exp(slow).astype(np.float32)
 
 

@@ -153,9 +153,9 @@ def _hull(
 
 def _sparkle(rng: np.random.Generator, rows: int, columns: int, cell: float) -> FloatArray:
     """Radar power of places: cell by cell, and in clusters of some metres."""
-    grain = rng.standard_gamma(0.8, (rows, columns), dtype=np.float32) / np.float32(0.8)
+    grain = rng.standard_gamma(1.2, (rows, columns), dtype=np.float32) / np.float32(1.2)
     size = float(rng.uniform(4.0, 8.0)) / cell
-    clusters = np.exp(1.35 * value_noise((rows, columns), size, rng) - 0.6)
+    clusters = np.exp(1.1 * value_noise((rows, columns), size, rng) - 0.6)
     sparkle: FloatArray = grain * clusters
     return sparkle
 
@@ -194,7 +194,7 @@ def _reflectors(
         row=(row + rng.random(count)).astype(np.float32),
         column=(column + rng.random(count)).astype(np.float32),
         height=(maps.height.ravel()[chosen] * rng.random(count)).astype(np.float32),
-        strength=(60.0 * rng.lognormal(0.0, 1.6, count)).astype(np.float32),
+        strength=(40.0 * rng.lognormal(0.0, 1.6, count)).astype(np.float32),
         bearing=rng.uniform(-np.pi, np.pi, count).astype(np.float32),
         lobe=lobe.astype(np.float32),
     )

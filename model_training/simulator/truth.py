@@ -68,9 +68,27 @@ def layout_along_hull(
         ],
         axis=1,
     )
-    edges = np.linspace(0, rows, bins + 1)
-    total = np.concatenate([np.zeros((1, channels.shape[1])), np.cumsum(channels, 0)])
-    at = np.stack(
-        [np.interp(edges, np.arange(rows + 1), total[:, k]) for k in range(channels.shape[1])], 1
-    )
+    return _averages(channels, np.linspace(0, rows, bins + 1))
+
+
+def layout_in_crop(layout: FloatArray, crop_margin: float) -> FloatArray:
+    """A layout along the hull as a usual crop shows it, sea (all 0) at either end.
+
+    Args:
+        layout: float32 ``[bins, channels]``, equal bins over the hull.
+        crop_margin: sea at both ends together over the hull's length, as in `SimulatorConfig`.
+
+    Returns:
+        float32 ``[bins, channels]``, equal bins over the chip.
+    """
+    bins = len(layout)
+    chip = (np.linspace(0.0, 1.0, bins + 1) - 0.5) * (1.0 + crop_margin) + 0.5
+    return _averages(layout, chip * bins)
+
+
+def _averages(values: npt.NDArray[np.floating], edges: npt.NDArray[np.float64]) -> FloatArray:
+    """Means of `values` ``[rows, channels]`` between `edges`, in rows; 0 is what lies outside."""
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, 0)])
+    rows = np.arange(len(values) + 1)
+    at = np.stack([np.interp(edges, rows, channel) for channel in total.T], 1)
     return (np.diff(at, axis=0) / np.diff(edges)[:, None]).astype(np.float32)

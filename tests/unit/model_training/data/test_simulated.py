@@ -10,6 +10,7 @@ from model_training.data import simulated
 from model_training.data.cache import StoreError, shard_numbers
 from model_training.data.simulated import FleetConfig, prepare_fleet
 from model_training.simulator import SimulatorConfig, render_view
+from model_training.simulator.truth import layout_in_crop
 from model_training.simulator.vessel import sample_vessel
 from service.contract.chip import Chip
 from service.contract.manifest import PreprocessSpec
@@ -70,7 +71,8 @@ def test_chips_are_the_simulators_as_serving_would_prepare_them(fleet: FleetConf
             assert np.array_equal(store.picture(row), expected)
             assert store.layouts is not None
             stern_first = view.layout[::-1] if view.bow_up else view.layout
-            assert store.layouts[store.vessel_row[row]] == pytest.approx(stern_first.T, abs=2e-3)
+            framed = layout_in_crop(stern_first, config.crop_margin).T
+            assert store.layouts[store.vessel_row[row]] == pytest.approx(framed, abs=2e-3)
 
 
 def test_an_interrupted_fleet_is_completed_to_the_same_chips(fleet: FleetConfig) -> None:
