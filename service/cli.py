@@ -323,7 +323,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(args=arguments)
     except (ClientError, CrossfixError) as error:
-        _fail(error, FAILED)
+        from service.settings import SettingsError
+
+        _fail(error, USAGE if isinstance(error, SettingsError) else FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -1,10 +1,11 @@
-"""`crossfix audit | reembed | backup | restore`: what an operator does beside a running service."""
+"""`crossfix audit | reembed | backup | restore | sweep`: an operator's work beside a service."""
 
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -31,6 +32,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(reembed)
     app.command()(backup)
     app.command()(restore)
+    app.command()(sweep)
 
 
 @audit_app.command("verify")
@@ -147,12 +149,8 @@ def backup(
     from service.storage.backup import back_up
     from service.upkeep import open_stores
 
-    stores = open_stores(_settings(data_dir))
-    try:
-        with _progress("written") as (_, advance):
-            counts = back_up(stores, to, datetime.now(UTC), advance)
-    finally:
-        stores.archive.close()
+    with closing(open_stores(_settings(data_dir))) as stores, _progress("written") as progress:
+        counts = back_up(stores, to, datetime.now(UTC), advance=progress[1])
     _tell(counts.document(), f"backed up into {to}", as_json)
 
 
@@ -165,13 +163,31 @@ def restore(
     from service.storage.backup import restore as put_back
     from service.upkeep import open_stores
 
-    stores = open_stores(_settings(data_dir))
-    try:
-        with _progress("restored") as (_, advance):
-            counts = put_back(source, stores, advance)
-    finally:
-        stores.archive.close()
+    with closing(open_stores(_settings(data_dir))) as stores, _progress("restored") as progress:
+        counts = put_back(source, stores, advance=progress[1])
     _tell(counts.document(), f"restored from {source}, read back and found equal", as_json)
+
+
+def sweep(
+    older_than_h: Annotated[
+        float, typer.Option(help="Only chips that nobody sent for so many hours.", min=1)
+    ] = 24.0,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Delete them; otherwise they are counted.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find original chips that no sighting shows, as failed requests leave them.
+
+    On a Qdrant server services may go on meanwhile; an embedded gallery needs its service stopped.
+    """
+    from service.upkeep import sweep_originals
+
+    settings = _settings(data_dir)
+    with _progress("originals") as (_, advance):
+        swept = sweep_originals(settings, timedelta(hours=older_than_h), remove, advance)
+    _tell(asdict(swept), "removed" if remove else "looked, and removed nothing", as_json)
 
 
 def _tell(counts: dict[str, object], headline: str, as_json: bool) -> None:

@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.contract.errors import CrossfixError
+
 PREFIX = "CROSSFIX_"
 TEST_PREFIX = "CROSSFIX_TEST_"
 CLIENT_KEY = "CROSSFIX_API_KEY"
@@ -23,14 +25,21 @@ SHIPPED_BUNDLE = Path(__file__).resolve().parent.parent / "bundles" / "compact"
 
 
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")
+ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
+BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
+KEY_PREFIX = re.compile(r"[A-Za-z0-9!_.'()-]+(/[A-Za-z0-9!_.'()-]+)*/?")
+S3_TRIES = 3
+"""How often one request to the bucket is sent at most."""
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 Listed = Annotated[tuple[str, ...], NoDecode]
 """Separated by commas in the environment."""
 
 
-class SettingsError(ValueError):
-    """A setting is unknown or malformed; the message names it."""
+class SettingsError(CrossfixError, ValueError):
+    """A setting is unknown, malformed or cannot be followed; the message names it."""
+
+    kind = "setting"
 
 
 class Settings(BaseSettings):
@@ -113,6 +122,30 @@ class Settings(BaseSettings):
         4096, ge=0, le=10_000_000, description="embeddings that the cache in this process keeps"
     )
 
+    chip_store: Literal["folder", "s3"] = Field(
+        "folder",
+        description="where original chips and installed bundles are kept: under the data folder, "
+        "or in an S3-compatible bucket that all replicas and jobs reach",
+    )
+    s3_bucket: str | None = Field(None, description="name of the bucket, which exists")
+    s3_prefix: str | None = Field(
+        None, description="what all keys in the bucket begin with, e.g. `crossfix/`"
+    )
+    s3_endpoint_url: str | None = Field(
+        None, description="address of the store, e.g. `https://s3.ships.example`; unset: AWS's"
+    )
+    s3_region: str | None = Field(None, description="region of the bucket; unset: as AWS's tools")
+    s3_access_key_id: SecretStr | None = Field(
+        None, description="set with the next one; unset: found as AWS's tools do"
+    )
+    s3_secret_access_key: SecretStr | None = Field(None, description="belongs to the access key")
+    s3_timeout_s: float = Field(
+        5.0,
+        gt=0,
+        le=300,
+        description="longest silence of the bucket; a request is sent three times at most",
+    )
+
     bundle_poll_s: float = Field(
         2.0, gt=0, le=3600, description="how often a shared gallery is asked which bundle it is at"
     )
@@ -136,6 +169,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("qdrant_url", "redis_url", "qdrant_api_key", "tls_cert", "tls_key", "keys_file"),
+        *("s3_bucket", "s3_prefix", "s3_endpoint_url", "s3_region"),
+        *("s3_access_key_id", "s3_secret_access_key"),
         mode="before",
     )
     @classmethod
@@ -170,6 +205,56 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(REDIS_SCHEMES):
             raise ValueError(f"expected an address that begins with one of {REDIS_SCHEMES}")
         return value
+
+    @field_validator("s3_bucket")
+    @classmethod
+    def _bucket_name(cls, value: str | None) -> str | None:
+        if value is not None and not BUCKET.fullmatch(value):
+            raise ValueError("expected the name of a bucket alone, as in ship-chips")
+        return value
+
+    @field_validator("s3_prefix")
+    @classmethod
+    def _folder_like(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not KEY_PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
+            raise ValueError("expected names joined by slashes, as in crossfix/ or ships/crossfix/")
+        return value if value.endswith("/") else f"{value}/"
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def _store_address(cls, value: str | None) -> str | None:
+        if value is not None and not ENDPOINT.fullmatch(value):
+            raise ValueError("expected an address alone, as in https://s3.ships.example:9000")
+        return value
+
+    @model_validator(mode="after")
+    def _bucket_as_a_whole(self) -> "Settings":
+        if self.chip_store == "folder":
+            self._require_no_bucket()
+            return self
+        if self.s3_bucket is None:
+            raise ValueError(f"{PREFIX}CHIP_STORE is s3: set {PREFIX}S3_BUCKET")
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise ValueError(
+                f"set {PREFIX}S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY together, or "
+                "neither"
+            )
+        if S3_TRIES * self.s3_timeout_s >= self.request_timeout_s:
+            raise ValueError(
+                f"{PREFIX}S3_TIMEOUT_S is waited {S3_TRIES} times, which must be shorter than "
+                f"{PREFIX}REQUEST_TIMEOUT_S ({self.request_timeout_s:g})"
+            )
+        return self
+
+    def _require_no_bucket(self) -> None:
+        for name in ("bucket", "prefix", "endpoint_url", "region", "access_key_id"):
+            if getattr(self, f"s3_{name}") is not None:
+                raise ValueError(
+                    f"{PREFIX}S3_{name.upper()} is set but {PREFIX}CHIP_STORE is folder; set that "
+                    "to s3, or unset this"
+                )
 
     @model_validator(mode="after")
     def _certificate_with_its_key(self) -> "Settings":

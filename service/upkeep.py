@@ -4,26 +4,27 @@ Joins settings and stores, as `app.py` does for requests.
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.contract.bundle import Bundle, open_bundle
+from service.contract.bundle import open_bundle
 from service.contract.chip import Chip
 from service.contract.decode import ChipLimits
 from service.contract.errors import BundleError
-from service.identity.ports import GalleryArchive
+from service.identity.originals import Swept, sweep
+from service.identity.ports import BundleShelf, GalleryArchive
 from service.identity.reembed import Reembedding, Share
 from service.inference.embedder import load_embedder
+from service.keeping import open_chips, open_shelf
 from service.settings import Settings
 from service.storage.archive_edge import EdgeArchive
 from service.storage.backup import Stores
-from service.storage.chips import FolderChipStore
 from service.storage.edge_folder import active_bundle
 
 log = logging.getLogger("crossfix")
@@ -52,11 +53,6 @@ def audit_folder(settings: Settings) -> Path:
     return settings.data_dir / "audit"
 
 
-def bundles_folder(settings: Settings) -> Path:
-    """Where bundles are installed that the gallery was moved to, each under its id."""
-    return settings.data_dir / "bundles"
-
-
 def open_archive(settings: Settings) -> GalleryArchive:
     """The whole gallery that the settings choose; see `GalleryArchive`."""
     if settings.qdrant_url is None:
@@ -73,13 +69,15 @@ def open_archive(settings: Settings) -> GalleryArchive:
 
 
 def open_stores(settings: Settings) -> Stores:
-    """Everything that a backup holds."""
-    return Stores(
-        archive=open_archive(settings),
-        chips=FolderChipStore(settings.data_dir / "chips"),
-        audit=audit_folder(settings),
-        bundles=bundles_folder(settings),
-    )
+    """Everything that a backup holds; to be closed."""
+    with ExitStack() as unless_all_is_well:
+        archive = open_archive(settings)
+        unless_all_is_well.callback(archive.close)
+        chips = open_chips(settings)
+        unless_all_is_well.callback(chips.close)
+        bundles = open_shelf(settings)
+        unless_all_is_well.pop_all()
+    return Stores(archive, chips, audit_folder(settings), bundles)
 
 
 def bundle_to_serve(settings: Settings) -> Path:
@@ -107,34 +105,20 @@ def find_bundle(settings: Settings, bundle_id: str) -> Path:
 
     Raises:
         BundleError: there is none.
+        StoreUnavailableError, StoreFullError: it cannot be fetched.
     """
-    installed = bundles_folder(settings) / bundle_id
-    if installed.is_dir():
-        return installed
     configured = open_bundle(settings.bundle).bundle_id
     if configured == bundle_id:
         return settings.bundle
+    with closing(open_shelf(settings)) as shelf:
+        installed = shelf.find(bundle_id)
+    if installed is not None:
+        return installed
     raise BundleError(
         f"the gallery is served by bundle {bundle_id}, which is neither {settings.bundle} (that "
-        f"is {configured}) nor in {bundles_folder(settings)}; set CROSSFIX_BUNDLE to the folder of "
+        f"is {configured}) nor installed; set CROSSFIX_BUNDLE to the folder of "
         f"{bundle_id}, or move the gallery with `crossfix reembed --to {settings.bundle}`"
     )
-
-
-def install_bundle(settings: Settings, bundle: Bundle) -> Path:
-    """Copy a bundle beside the gallery, where services find it by its id."""
-    place = bundles_folder(settings) / bundle.bundle_id
-    if not place.is_dir():
-        fresh = place.with_name(f".{bundle.bundle_id}.{os.getpid()}")
-        shutil.copytree(bundle.path, fresh)
-        try:
-            fresh.rename(place)
-        except OSError:
-            shutil.rmtree(fresh)
-            if not place.is_dir():
-                raise
-    open_bundle(place)
-    return place
 
 
 def upgrade(
@@ -158,20 +142,22 @@ def upgrade(
             is kept; the same command goes on from there.
     """
     bundle = open_bundle(folder)
-    archive = open_archive(settings)
-    try:
-        install_bundle(settings, bundle)
+    with ExitStack() as opened:
+        archive = opened.enter_context(closing(open_archive(settings)))
+        chips = opened.enter_context(closing(open_chips(settings)))
+        shelf = opened.enter_context(closing(open_shelf(settings)))
+        shelf.put(bundle)
         source = archive.active()
         if source in (None, bundle.bundle_id):
             return Upgrade(bundle.bundle_id, bundle.bundle_id, 0, 0, source is not None)
         assert source is not None
-        _keep_way_back(settings, source)
+        _keep_way_back(settings, shelf, source)
         embedder = load_embedder(folder, settings.device, settings.threads)
         archive.prepare(bundle.bundle_id, embedder.width)
         moving = Reembedding(
             archive,
-            FolderChipStore(settings.data_dir / "chips"),
-            lambda chips: [one.vector for one in embedder.embed_many(chips)],
+            chips,
+            lambda several: [one.vector for one in embedder.embed_many(several)],
             source,
             bundle.bundle_id,
             chip_limits(settings),
@@ -188,8 +174,6 @@ def upgrade(
         if not left:
             moving.switch()
         return Upgrade(source, bundle.bundle_id, done, left, not left)
-    finally:
-        archive.close()
 
 
 def carry_late(
@@ -200,15 +184,22 @@ def carry_late(
     target: str,
 ) -> int:
     """Bring over what was enrolled in the former bundle before this process left it."""
-    moving = Reembedding(
-        archive,
-        FolderChipStore(settings.data_dir / "chips"),
-        embed,
-        source,
-        target,
-        chip_limits(settings),
-    )
-    return moving.carry(moving.missing())
+    with closing(open_chips(settings)) as chips:
+        moving = Reembedding(archive, chips, embed, source, target, chip_limits(settings))
+        return moving.carry(moving.missing())
+
+
+def sweep_originals(
+    settings: Settings,
+    older_than: timedelta,
+    remove: bool,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Swept:
+    """Find original chips that nothing refers to, and delete them if told so; see `sweep`."""
+    with ExitStack() as opened:
+        archive = opened.enter_context(closing(open_archive(settings)))
+        chips = opened.enter_context(closing(open_chips(settings)))
+        return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
 
 
 def chip_limits(settings: Settings) -> ChipLimits:
@@ -218,9 +209,9 @@ def chip_limits(settings: Settings) -> ChipLimits:
     )
 
 
-def _keep_way_back(settings: Settings, source: str) -> None:
+def _keep_way_back(settings: Settings, shelf: BundleShelf, source: str) -> None:
     """Install the bundle that is being left, if it is at hand, so that one can move back."""
     try:
-        install_bundle(settings, open_bundle(find_bundle(settings, source)))
+        shelf.put(open_bundle(find_bundle(settings, source)))
     except BundleError as error:
         log.warning("moving back will need the folder of bundle %s: %s", source, error)

@@ -52,7 +52,7 @@ def open_bundle(path: Path) -> Bundle:
     document = _read_manifest(path / MANIFEST_NAME)
     manifest = _validate(document, path)
     for name in manifest.files:
-        _require_safe_name(name)
+        require_safe_name(name)
     present = set(_walk(path)) - {MANIFEST_NAME}
     if missing := sorted(manifest.files.keys() - present):
         raise BundleError(f"bundle {path} is incomplete: {missing} are listed but missing")
@@ -86,7 +86,7 @@ def write_bundle(
     if folder.exists() and not (folder / MANIFEST_NAME).is_file():
         raise BundleError(f"{folder} is not a bundle and is not replaced")
     for name in files:
-        _require_safe_name(name)
+        require_safe_name(name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -151,8 +151,8 @@ def _validate(document: Mapping[str, Any], path: Path) -> Manifest:
         raise BundleError(f"the manifest of bundle {path} is not valid: {reasons}") from error
 
 
-def _require_safe_name(name: str) -> None:
-    """A file name is a relative POSIX path that stays inside the bundle."""
+def require_safe_name(name: str) -> None:
+    """A file name is a relative POSIX path that stays inside the bundle; else BundleError."""
     parts = PurePosixPath(name).parts
     unsafe = (
         not parts

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import ChipUpload, Clock, Observation, Observer
+from service.identity.originals import forgotten_when_full
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import (
     ATTRIBUTE_NAMES,
@@ -151,9 +152,12 @@ class Enrolment:
         """Chips first, so that no sighting ever points to bytes that are not there."""
         have = {s.chip_sha256 for s in self._gallery.sightings_of([vessel.id])}
         fresh = [one for one in seen if one.chip.digest not in have]
-        for one in fresh:
-            self._chips.put(one.upload.data)
-        if fresh:
+        if not fresh:
+            return
+        digests = [one.chip.digest for one in fresh]
+        with forgotten_when_full(self._gallery, self._chips, digests):
+            for one in fresh:
+                self._chips.put(one.upload.data)
             sightings = [self._observer.sighting(one, vessel.id) for one in fresh]
             self._gallery.put_sightings(sightings, vessel)
 

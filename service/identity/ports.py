@@ -1,12 +1,16 @@
 """What the use cases need from the outside, as Protocols; adapters live in other rooms."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.bundle import Bundle
 from service.contract.chip import Chip
 from service.contract.embedding import EmbeddedChip
 from service.identity.records import (
@@ -37,6 +41,13 @@ class ChipEmbedder(Protocol):
 
         Raises:
             InvalidRequestError: the chip is SAR, or the bundle has no translator.
+        """
+        ...
+
+    def busy_s(self) -> float:
+        """Seconds that the longest computation under way has been going on; 0 when there is none.
+
+        Few seconds are a busy service; many are one that hangs.
         """
         ...
 
@@ -121,17 +132,30 @@ class Gallery(Protocol):
     def counts(self) -> GalleryCounts: ...
 
     def ping(self) -> None:
-        """Reach the store, or raise `StoreUnavailableError`."""
+        """Reach the store, or raise `StoreUnavailableError`; `StoreFullError` without room."""
         ...
 
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class StoredChip:
+    """A chip that is kept, and when it was last put, UTC by the store's clock."""
+
+    sha256: str
+    size_bytes: int
+    stored_at: datetime
+
+
 class ChipStore(Protocol):
-    """Original chips by the SHA-256 of their bytes. Safe to call from many threads."""
+    """Original chips by the SHA-256 of their bytes. Safe to call from many threads.
+
+    All raise `StoreUnavailableError` when the store does not answer; `put` raises `StoreFullError`
+    when it is full, and the chip is then not kept.
+    """
 
     def put(self, data: bytes) -> str:
-        """Keep the bytes durably and return their SHA-256; a repeat changes nothing."""
+        """Keep the bytes durably and return their SHA-256; a repeat renews `stored_at` alone."""
         ...
 
     def get(self, sha256: str) -> bytes:
@@ -142,7 +166,42 @@ class ChipStore(Protocol):
         """Absent is fine."""
         ...
 
-    def ping(self) -> None: ...
+    def stored(self) -> Iterator[StoredChip]:
+        """Every chip, whether anything refers to it or not."""
+        ...
+
+    def stored_at(self, sha256: str) -> datetime:
+        """When the chip was last put, UTC; raises NotFoundError when unknown."""
+        ...
+
+    def ping(self) -> None:
+        """Reach the store quickly, or raise `StoreUnavailableError`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class BundleShelf(Protocol):
+    """Installed bundles by id, from where every service takes those that its gallery moves to.
+
+    All raise `StoreUnavailableError` or `StoreFullError` when the shelf fails.
+    """
+
+    def ids(self) -> list[str]: ...
+
+    def put(self, bundle: Bundle) -> None:
+        """Install a bundle, all of it or nothing; one that is there changes nothing."""
+        ...
+
+    def find(self, bundle_id: str) -> Path | None:
+        """A folder of this machine with the bundle, its content verified; None: not installed.
+
+        Raises:
+            BundleError: what is installed is damaged.
+        """
+        ...
+
+    def close(self) -> None: ...
 
 
 class EmbeddingCache(Protocol):
@@ -162,6 +221,10 @@ class AuditLog(Protocol):
         Raises:
             StoreUnavailableError, StoreFullError: the entry is not kept.
         """
+        ...
+
+    def ping(self) -> None:
+        """Raise what `append` would raise now; no entry is made."""
         ...
 
     def close(self) -> None: ...
@@ -214,6 +277,14 @@ class GalleryArchive(Protocol):
         owners: Mapping[UUID, Vessel],
     ) -> None:
         """Insert or replace; `owners` holds the vessel of each sighting that has one."""
+        ...
+
+    def chips_shown(self) -> set[str]:
+        """Digests of the chips that the sightings of any bundle refer to."""
+        ...
+
+    def uses_chip(self, chip_sha256: str) -> bool:
+        """Whether any sighting of any bundle refers to these bytes."""
         ...
 
     def delete_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:

@@ -18,6 +18,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from service.identity.observe import Clock
+from service.identity.originals import forget_unused
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import Vessel, VesselState
 
@@ -102,8 +103,7 @@ class Recovery:
 
     def _forget_chips(self, digests: Iterable[str]) -> None:
         for digest in digests:
-            if not self._gallery.uses_chip(digest):
-                self._chips.delete(digest)
+            forget_unused(self._gallery, self._chips, digest)
 
     def _undo_enrolment(self, vessel: Vessel) -> None:
         origin = self._heir(vessel.split_from)

@@ -12,7 +12,7 @@ import qdrant_edge as edge
 
 from service.identity.records import EmbeddedSighting, Sighting, Vessel
 from service.storage import payloads
-from service.storage.clauses import Condition
+from service.storage.clauses import AnyOf, Condition
 from service.storage.edge_folder import (
     NO_VECTOR,
     activate_bundle,
@@ -105,6 +105,17 @@ class EdgeArchive:
         if points:
             self._shard(bundle_id).apply(edge.UpdateOperation.upsert_points(points))
             self._shard(bundle_id).settle()
+
+    def chips_shown(self) -> set[str]:
+        return {
+            str(row[payloads.CHIP])
+            for bundle in self.bundles()
+            for _, row in self._shard(bundle).scan(Condition(), [payloads.CHIP])
+        }
+
+    def uses_chip(self, chip_sha256: str) -> bool:
+        shown = Condition((AnyOf(payloads.CHIP, [chip_sha256]),))
+        return any(self._shard(bundle).count(shown) for bundle in self.bundles())
 
     def delete_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
         there = list(self.get_sightings(bundle_id, ids))

@@ -13,7 +13,8 @@ from qdrant_client import QdrantClient, models
 from service.identity.errors import StoreUnavailableError
 from service.identity.records import EmbeddedSighting, Sighting, Vessel
 from service.storage import payloads
-from service.storage.qdrant_server import connect, ensure_collection, translated
+from service.storage.clauses import AnyOf, Condition
+from service.storage.qdrant_server import as_filter, connect, ensure_collection, translated
 from service.storage.server_layout import SIGHTING_INDEXES, STRONG, VESSEL_INDEXES, Layout
 
 BATCH = 512
@@ -121,6 +122,21 @@ class ServerArchive:
             ],
         )
 
+    def chips_shown(self) -> set[str]:
+        return {
+            str((record.payload or {})[payloads.CHIP])
+            for bundle in self.bundles()
+            for record in self._scan(self._layout.sightings(bundle), [payloads.CHIP], False)
+        }
+
+    def uses_chip(self, chip_sha256: str) -> bool:
+        shown = as_filter(Condition((AnyOf(payloads.CHIP, [chip_sha256]),)))
+        with translated(self._address):
+            return any(
+                self._client.count(self._layout.sightings(bundle), shown, exact=True).count
+                for bundle in self._layout.bundles(self._client)
+            )
+
     def delete_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
         if ids:
             name = self._layout.sightings(bundle_id)
@@ -152,7 +168,7 @@ class ServerArchive:
         return [record.payload or {} for record in records]
 
     def _scan(
-        self, collection: str, with_payload: bool, with_vectors: bool
+        self, collection: str, with_payload: bool | list[str], with_vectors: bool
     ) -> Iterator[models.Record]:
         start: Any = None
         while True:

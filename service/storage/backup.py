@@ -25,8 +25,9 @@ from uuid import UUID
 
 import numpy as np
 
+from service.contract.bundle import open_bundle
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.identity.ports import ChipStore, GalleryArchive
+from service.identity.ports import BundleShelf, ChipStore, GalleryArchive
 from service.identity.records import EmbeddedSighting, Sighting, Vessel
 from service.storage.audit_chain import HEAD_NAME, LOCK_NAME, chains
 from service.storage.durable import sync_folder
@@ -46,7 +47,12 @@ class Stores:
     archive: GalleryArchive
     chips: ChipStore
     audit: Path
-    bundles: Path
+    bundles: BundleShelf
+
+    def close(self) -> None:
+        self.archive.close()
+        self.chips.close()
+        self.bundles.close()
 
 
 @dataclass(slots=True)
@@ -119,9 +125,10 @@ def restore(source: Path, stores: Stores, advance: Advance = lambda _: None) -> 
             owners = stores.archive.get_vessels(_owners(batch))
             stores.archive.put_sightings(bundle, batch, owners)
             advance(len(batch))
-    for name, place in (("audit", stores.audit), ("bundles", stores.bundles)):
-        if (source / name).is_dir():
-            shutil.copytree(source / name, place, dirs_exist_ok=True)
+    if (source / "audit").is_dir():
+        shutil.copytree(source / "audit", stores.audit, dirs_exist_ok=True)
+    for folder in sorted((source / "bundles").glob("*")):
+        stores.bundles.put(open_bundle(folder))
     _compare(source, stores, manifest)
     if manifest["active"] is not None:
         stores.archive.activate(manifest["active"])
@@ -169,8 +176,7 @@ def _write(stores: Stores, folder: Path, now: datetime, advance: Advance) -> Cou
         advance(counts.sightings[bundle])
     counts.chips = len(kept)
     counts.audit_chains = _copy_audit(stores.audit, folder / "audit")
-    if stores.bundles.is_dir():
-        shutil.copytree(stores.bundles, folder / "bundles", dirs_exist_ok=True)
+    _copy_bundles(stores.bundles, folder / "bundles")
     _seal(folder, {"created_at": now.isoformat(), "active": active, "bundles": bundles}, counts)
     return counts
 
@@ -241,6 +247,13 @@ def _copy_audit(root: Path, target: Path) -> int:
     return len(found)
 
 
+def _copy_bundles(shelf: BundleShelf, target: Path) -> None:
+    for bundle_id in shelf.ids():
+        found = shelf.find(bundle_id)
+        if found is not None:
+            shutil.copytree(found, target / bundle_id)
+
+
 def _seal(folder: Path, facts: dict[str, Any], counts: Counts) -> None:
     """Write the manifest and bring everything to disk."""
     files = {}
@@ -255,11 +268,14 @@ def _seal(folder: Path, facts: dict[str, Any], counts: Counts) -> None:
 def _require_empty(stores: Stores) -> None:
     if next(stores.archive.vessels(), None) is not None or stores.archive.bundles():
         raise ConflictError("there is a gallery already; restore into an empty place")
-    for name, place in (("audit log", stores.audit), ("bundles folder", stores.bundles)):
-        if place.is_dir() and any(place.iterdir()):
-            raise ConflictError(
-                f"there is an {name} in {place} already; restore into an empty place"
-            )
+    if stores.audit.is_dir() and any(stores.audit.iterdir()):
+        raise ConflictError(
+            f"there is an audit log in {stores.audit} already; restore into an empty place"
+        )
+    if installed := stores.bundles.ids():
+        raise ConflictError(
+            f"bundle {installed[0]} is installed already; restore into an empty place"
+        )
 
 
 def _compare(source: Path, stores: Stores, manifest: dict[str, Any]) -> None:

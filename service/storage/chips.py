@@ -9,10 +9,13 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from service.identity.errors import NotFoundError, StoreUnavailableError
+from service.identity.ports import StoredChip
 from service.storage.durable import disk_errors, sync_folder
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -42,7 +45,9 @@ class FolderChipStore:
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
         with disk_errors(f"keep a chip of {len(data)} bytes in {self._root}"):
-            if not _holds(path, data):
+            if _holds(path, data):
+                os.utime(path)
+            else:
                 self._make_folders(path.parent)
                 self._write(path, data)
             sync_folder(path.parent)
@@ -69,17 +74,32 @@ class FolderChipStore:
             path.unlink()
             sync_folder(path.parent)
 
+    def stored(self) -> Iterator[StoredChip]:
+        with disk_errors(f"list the chips in {self._root}"):
+            for path in self._root.glob("??/??/*.chip"):
+                with suppress(FileNotFoundError):
+                    facts = path.stat()
+                    yield StoredChip(path.stem, facts.st_size, _moment(facts.st_mtime))
+
+    def stored_at(self, sha256: str) -> datetime:
+        path = self._path(sha256)
+        with disk_errors(f"look for chip {sha256}"):
+            try:
+                return _moment(path.stat().st_mtime)
+            except FileNotFoundError:
+                raise NotFoundError(f"no chip {sha256} is kept here") from None
+
     def ping(self) -> None:
         with disk_errors(f"write to the chip store {self._root}"):
             handle, name = tempfile.mkstemp(dir=self._incoming)
             os.close(handle)
             os.unlink(name)
 
+    def close(self) -> None:
+        return
+
     def _path(self, sha256: str) -> Path:
-        if not DIGEST.fullmatch(sha256):
-            raise NotFoundError(
-                f"{sha256[:80]!r} is not a chip digest; expected 64 lower-case hexadecimal digits"
-            )
+        require_digest(sha256)
         return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.chip"
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -107,6 +127,18 @@ class FolderChipStore:
             with suppress(FileNotFoundError):
                 if left.stat().st_mtime < oldest:
                     left.unlink()
+
+
+def require_digest(sha256: str) -> None:
+    """Raises NotFoundError for what names no chip."""
+    if not DIGEST.fullmatch(sha256):
+        raise NotFoundError(
+            f"{sha256[:80]!r} is not a chip digest; expected 64 lower-case hexadecimal digits"
+        )
+
+
+def _moment(posix_s: float) -> datetime:
+    return datetime.fromtimestamp(posix_s, UTC)
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -21,6 +21,7 @@ from service.storage.archive_server import open_server_archive
 from service.storage.audit import open_audit_log
 from service.storage.audit_check import verify_audit
 from service.storage.backup import Stores, back_up, restore
+from service.storage.bundles import FolderBundleShelf
 from service.storage.gallery_edge import open_edge_gallery
 from service.storage.gallery_server import open_server_gallery
 from tests.chips import optical_png
@@ -275,7 +276,7 @@ def test_what_changes_during_the_copy_is_seen(chips: FakeChipStore, quick_folder
 
 
 def stores(site: Site, chips: FakeChipStore, folder: Path) -> Stores:
-    return Stores(site.archive(), chips, folder / "audit", folder / "bundles")
+    return Stores(site.archive(), chips, folder / "audit", FolderBundleShelf(folder / "bundles"))
 
 
 @pytest.fixture

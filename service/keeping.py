@@ -1,0 +1,77 @@
+"""Where original chips and installed bundles are kept: under the data folder or in a bucket."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from service.identity.ports import BundleShelf, ChipStore
+from service.settings import PREFIX, S3_TRIES, Settings, SettingsError
+from service.storage.bundles import FolderBundleShelf
+from service.storage.chips import FolderChipStore
+
+if TYPE_CHECKING:
+    from service.storage.s3_bucket import Bucket
+
+
+def open_chips(settings: Settings) -> ChipStore:
+    """The chip store that the settings choose; it has answered once.
+
+    Raises:
+        SettingsError: a bucket was chosen and its client is not installed.
+        StoreUnavailableError: the store cannot be reached or used.
+        StoreFullError: the disk is full.
+    """
+    if settings.chip_store == "folder":
+        return FolderChipStore(settings.data_dir / "chips")
+    bucket = _bucket(settings)
+    from service.storage.chips_s3 import BucketChipStore
+
+    chips = BucketChipStore(bucket)
+    try:
+        chips.ping()
+    except BaseException:
+        chips.close()
+        raise
+    return chips
+
+
+def open_shelf(settings: Settings) -> BundleShelf:
+    """The shelf of installed bundles that the settings choose; raises as `open_chips`.
+
+    With a bucket, the data folder holds copies of the bundles that this machine uses.
+    """
+    folder = settings.data_dir / "bundles"
+    if settings.chip_store == "folder":
+        return FolderBundleShelf(folder)
+    bucket = _bucket(settings)
+    from service.storage.bundles_s3 import BucketBundleShelf
+
+    return BucketBundleShelf(bucket, folder)
+
+
+def _bucket(settings: Settings) -> "Bucket":
+    # Importing the client takes long, and it need not be installed; only this shape needs it.
+    try:
+        from service.storage.s3_bucket import Bucket, BucketPlace
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{PREFIX}CHIP_STORE is s3, which needs the package {error.name}: install it with "
+            "pip install 'crossfix[s3]'"
+        ) from error
+    assert settings.s3_bucket is not None
+    return Bucket(
+        BucketPlace(
+            name=settings.s3_bucket,
+            prefix=settings.s3_prefix or "",
+            endpoint_url=settings.s3_endpoint_url,
+            region=settings.s3_region,
+            access_key_id=_shown(settings.s3_access_key_id),
+            secret_access_key=_shown(settings.s3_secret_access_key),
+            timeout_s=settings.s3_timeout_s,
+            tries=S3_TRIES,
+        )
+    )
+
+
+def _shown(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
