@@ -220,7 +220,7 @@ def _add_routes(
     enrolment = Enrolment(gallery, chips, observer, recovery, now, writing, trail)
     curation = Curation(gallery, recovery, now, writing, trail)
     pictures = Pictures(gallery, chips, observer, models.embedder, manifest.preprocess)
-    readiness = ReadinessCheck(models.embedder, gallery, chips)
+    readiness = ReadinessCheck(models.embedder, gallery, chips, shared.audit)
     model = ModelOut(
         bundle_id=models.bundle.bundle_id,
         name=manifest.name,

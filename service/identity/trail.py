@@ -25,6 +25,9 @@ class Unrecorded:
     def append(self, entry: Mapping[str, object]) -> None:
         return
 
+    def ping(self) -> None:
+        return
+
     def close(self) -> None:
         return
 

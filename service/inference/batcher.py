@@ -87,6 +87,7 @@ class Batcher(Generic[T, R]):
         self._waiting: deque[tuple[T, Future[R]]] = deque()
         self._changed = threading.Condition()
         self._closing = False
+        self._began: float | None = None
         self._thread = threading.Thread(target=self._work, name=lane, daemon=True)
         self._thread.start()
 
@@ -94,6 +95,12 @@ class Batcher(Generic[T, R]):
     def queue_depth(self) -> int:
         """Items that wait now."""
         return len(self._waiting)
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the batch under way has been running; 0 when none is."""
+        began = self._began
+        return 0.0 if began is None else time.perf_counter() - began
 
     def submit(self, item: T) -> Future[R]:
         """Queue an item.
@@ -127,8 +134,9 @@ class Batcher(Generic[T, R]):
                 (item, future) for item, future in batch if future.set_running_or_notify_cancel()
             ]
             if running:
-                start = time.perf_counter()
+                self._began = start = time.perf_counter()
                 self._settle(running)
+                self._began = None
                 seconds = time.perf_counter() - start
                 self._report(BatchStats(self._lane, len(running), self.queue_depth, seconds))
 
@@ -239,6 +247,10 @@ class BatchedEmbedder:
         """Chips that wait now, by lane."""
         depths = {modality.value: lane.queue_depth for modality, lane in self._lanes.items()}
         return {**depths, "pictures": self._pictures.queue_depth}
+
+    def busy_s(self) -> float:
+        """Seconds that the longest batch under way has been running; 0 when there is none."""
+        return max(lane.busy_s for lane in (*self._lanes.values(), self._pictures))
 
     def embed(self, chip: Chip, timeout_s: float | None = None) -> EmbeddedChip:
         """Embed one chip, together with others that arrive at the same time.

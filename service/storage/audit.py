@@ -9,6 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,9 @@ from service.storage.durable import disk_errors, sync_folder
 
 SEGMENT_BYTES = 8 * 2**20
 """Opening reads the last segment, so this bounds the time it takes."""
+
+PROBE_NAME = "probe.tmp"
+PROBE_BYTES = 4096
 
 MOST_PROCESSES = 256
 
@@ -126,6 +130,19 @@ class FolderAuditLog:
         if ticket.error is not None:
             raise ticket.error
 
+    def ping(self) -> None:
+        """Tries the folder with a file of its own: an entry that says nothing would be for ever."""
+        with disk_errors(f"write to the audit log in {self._folder}"):
+            self._require_open()
+            path = self._folder / PROBE_NAME
+            try:
+                with path.open("wb") as file:
+                    file.write(bytes(PROBE_BYTES))
+                    file.flush()
+                    os.fsync(file.fileno())
+            finally:
+                path.unlink(missing_ok=True)
+
     def close(self) -> None:
         with self._turn:
             self._turn.wait_for(lambda: not self._writing)
@@ -150,38 +167,55 @@ class FolderAuditLog:
             self._turn.notify_all()
 
     def _write(self, entries: list[Mapping[str, object]]) -> None:
-        if self._lock is None or not self._trusted:
-            raise StoreUnavailableError(f"the audit log in {self._folder} is closed")
-        head, sealed = self._head, bytearray()
-        for entry in entries:
-            line, head = seal(entry, head)
-            sealed += line
         with disk_errors(f"write to the audit log in {self._folder}"):
+            self._require_open()
+            if not self._trusted:
+                self._take_back()
+            if self._size >= self._segment_bytes:
+                self._begin_segment()
+            head, sealed = self._head, bytearray()
+            for entry in entries:
+                line, head = seal(entry, head)
+                sealed += line
+            self._trusted = False
             try:
                 _write_all(self._file, sealed)
                 os.fdatasync(self._file)
             except OSError:
-                self._take_back()
+                with suppress(OSError):
+                    self._take_back()
                 raise
+            self._trusted = True
             self._head = head
             self._size += len(sealed)
             self._note_head(durable=False)
-            if self._size >= self._segment_bytes:
-                self._begin_segment()
+
+    def _require_open(self) -> None:
+        """Raises StoreUnavailableError where an entry would be written to nowhere."""
+        if self._lock is None:
+            raise StoreUnavailableError(f"the audit log in {self._folder} is closed")
+        if os.fstat(self._file).st_nlink == 0:
+            raise StoreUnavailableError(
+                f"the audit log in {self._folder} was removed while it was written; put it back "
+                "from a backup and start again"
+            )
 
     def _take_back(self) -> None:
-        """Cut off what was not acknowledged; if even that fails, write nothing more."""
-        try:
-            os.ftruncate(self._file, self._size)
-            os.fdatasync(self._file)
-        except OSError:
-            self._trusted = False
+        """Cut off what was not acknowledged; until that is done nothing is written after it."""
+        os.ftruncate(self._file, self._size)
+        os.fdatasync(self._file)
+        self._trusted = True
 
     def _begin_segment(self) -> None:
         self._note_head(durable=True)
         path = self._folder / segment_name(self._head.seq + 1)
         fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-        sync_folder(self._folder)
+        try:
+            sync_folder(self._folder)
+        except OSError:
+            os.close(fresh)
+            path.unlink()
+            raise
         os.close(self._file)
         self._file, self._size = fresh, 0
 

@@ -20,6 +20,7 @@ from service.storage.durable import disk_errors, sync_folder
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 ABANDONED_AFTER_S = 3600.0
+PROBE_BYTES = 4096
 
 
 class FolderChipStore:
@@ -90,10 +91,11 @@ class FolderChipStore:
                 raise NotFoundError(f"no chip {sha256} is kept here") from None
 
     def ping(self) -> None:
-        with disk_errors(f"write to the chip store {self._root}"):
-            handle, name = tempfile.mkstemp(dir=self._incoming)
-            os.close(handle)
-            os.unlink(name)
+        doing = f"write to the chip store {self._root}"
+        with disk_errors(doing), tempfile.TemporaryFile(dir=self._incoming) as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
 
     def close(self) -> None:
         return

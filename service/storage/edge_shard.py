@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.storage.clauses import AnyOf, BetweenOrUnknown, Clause, Condition, During, Known, Near
-from service.storage.durable import LogFiles, replace_file, says_full
+from service.storage.durable import LogFiles, disk_errors, replace_file, says_full
 from service.storage.payloads import Payload, timestamp
 
 MARKER = "crossfix.json"
@@ -177,8 +177,15 @@ class Shard:
             self._shard.flush()
             self._shard.close()
 
+    def ping(self) -> None:
+        """Reach the shard and its disk: would a change be kept now?"""
+        self._require_room()
+        self.count(Condition())
+        self.settle()
+
     def _require_room(self) -> None:
-        free = shutil.disk_usage(self._folder).free
+        with disk_errors(f"reach the gallery in {self._folder}"):
+            free = shutil.disk_usage(self._folder).free
         if free < self._min_free_bytes:
             raise StoreFullError(
                 f"the disk of {self._folder} has {free >> 20} MiB left and a write may need "

@@ -226,8 +226,8 @@ class EdgeGallery:
 
     def ping(self) -> None:
         with self._turn:
-            self._vessels.count(Condition())
-            self._sightings.count(Condition())
+            for shard in (self._vessels, self._sightings):
+                shard.ping()
 
     def close(self) -> None:
         with self._turn:

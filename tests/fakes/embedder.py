@@ -25,6 +25,9 @@ class FakeEmbedder:
         vector = np.random.default_rng(seed).normal(size=WIDTH).astype(np.float32)
         return EmbeddedChip(l2_normalise(vector), {"encode": 1.0})
 
+    def busy_s(self) -> float:
+        return 0.0
+
     def imagine(self, chip: Chip) -> NDArray[np.uint8]:
         if chip.modality is Modality.SAR:
             raise TranslationError("only optical chips are translated")

@@ -347,3 +347,76 @@ def last_words(reader: Connection) -> set[int]:
             said.add(reader.recv())
         except (EOFError, OSError):
             return said
+
+
+def test_a_write_that_could_not_be_taken_back_is_taken_back_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = open_audit_log(tmp_path, "one")
+    write = os.write
+
+    def half_then_full(handle: int, data: bytes) -> int:
+        if len(data) > 10:
+            return write(handle, data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def refuse(handle: int, size: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half_then_full)
+        patch.setattr(os, "ftruncate", refuse)
+        with pytest.raises(StoreFullError):
+            log.append({"action": "match", "number": 1})
+        with pytest.raises(StoreUnavailableError, match="Input/output error"):
+            log.append({"action": "match", "number": 1})
+    log.append({"action": "match", "number": 2})
+    log.close()
+    assert numbers(tmp_path) == [2]
+    assert verify_audit(tmp_path).findings == []
+
+
+def test_a_segment_that_cannot_be_begun_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = open_audit_log(tmp_path, "one", segment_bytes=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("service.storage.audit.sync_folder", refuse)
+        with pytest.raises(StoreFullError):
+            log.append({"action": "match", "number": 1})
+    assert len(segments(tmp_path / "one")) == 1
+    log.append({"action": "match", "number": 2})
+    log.close()
+    assert numbers(tmp_path) == [2]
+    assert verify_audit(tmp_path).findings == []
+
+
+def test_ping_raises_what_an_entry_would_and_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = open_audit_log(tmp_path, "one")
+    log.ping()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(StoreFullError):
+            log.ping()
+    assert verify_audit(tmp_path).entries == {"one": 1}
+    log.close()
+    with pytest.raises(StoreUnavailableError, match="is closed"):
+        log.ping()
+
+
+def test_entries_are_not_written_to_a_file_that_was_removed(tmp_path: Path) -> None:
+    log = open_audit_log(tmp_path, "one")
+    [segment] = segments(tmp_path / "one")
+    segment.unlink()
+    for refused in (log.ping, lambda: log.append({"action": "match"})):
+        with pytest.raises(StoreUnavailableError, match="was removed"):
+            refused()
+    log.close()

@@ -103,9 +103,10 @@ def test_a_failed_write_leaves_no_trace(
 
 def test_a_full_disk_is_named_in_ping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chips = FolderChipStore(tmp_path)
-    monkeypatch.setattr("service.storage.chips.tempfile.mkstemp", raiser(errno.ENOSPC))
+    monkeypatch.setattr("service.storage.chips.os.fsync", raiser(errno.ENOSPC))
     with pytest.raises(StoreFullError, match="disk is full"):
         chips.ping()
+    assert list((tmp_path / "incoming").iterdir()) == []
 
 
 def test_an_unreadable_chip_is_unavailable(tmp_path: Path) -> None:
