@@ -87,6 +87,11 @@ def translated(address: str) -> Iterator[None]:
         raise StoreUnavailableError(
             f"the Qdrant server at {address} does not answer: {error}"
         ) from error
+    except (ValueError, AssertionError) as error:
+        # What the client says of a success without JSON, or without a result.
+        raise StoreUnavailableError(
+            f"what answers at {address} is no Qdrant server, or a broken one: {error}"
+        ) from error
 
 
 def _create(client: QdrantClient, name: str, width: int | None) -> None:

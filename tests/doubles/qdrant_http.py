@@ -34,7 +34,8 @@ class QdrantDouble(ThreadingHTTPServer):
     """A server in this process; what it holds is lost with it.
 
     Attributes:
-        asked: how often each kind of request came, e.g. `PUT points`.
+        before: called with the kind of each request, e.g. `PUT points`, before it is done; a test
+            may have it raise RefusedError.
     """
 
     daemon_threads = True
@@ -43,7 +44,7 @@ class QdrantDouble(ThreadingHTTPServer):
     def __init__(self, api_key: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.api_key = api_key
-        self.asked: dict[str, int] = defaultdict(int)
+        self.before: Callable[[str], None] = lambda asked: None
         self.store = QdrantClient(":memory:")
         self.indexes: dict[str, dict[str, models.PayloadIndexInfo]] = defaultdict(dict)
         self._turn = threading.Lock()
@@ -68,7 +69,7 @@ class QdrantDouble(ThreadingHTTPServer):
         if handler is None:
             raise RefusedError(404, f"the double does not know {method} {path}")
         with self._turn:
-            self.asked[asked] += 1
+            self.before(asked)
             if collection and asked not in MAY_BE_MISSING:
                 self.require(collection)
             try:

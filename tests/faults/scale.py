@@ -25,6 +25,8 @@ class Scale:
         malformed_uploads: generated uploads that are sent.
         schema_examples: requests per operation that are made from the OpenAPI document.
         load_s: seconds of load beyond the capacity.
+        outage_s: seconds of a store that comes and goes.
+        breakdown_stride: of the steps of a change, a store breaks down at each so manieth.
         slow_clients: senders that never finish, at once.
     """
 
@@ -37,6 +39,8 @@ class Scale:
     malformed_uploads: int
     schema_examples: int
     load_s: float
+    outage_s: float
+    breakdown_stride: int
     slow_clients: int
 
 
@@ -50,6 +54,8 @@ SHORT = Scale(
     malformed_uploads=150,
     schema_examples=3,
     load_s=3.0,
+    outage_s=2.5,
+    breakdown_stride=4,
     slow_clients=8,
 )
 LONG = Scale(
@@ -62,6 +68,8 @@ LONG = Scale(
     malformed_uploads=10_000,
     schema_examples=50,
     load_s=150.0,
+    outage_s=60.0,
+    breakdown_stride=1,
     slow_clients=64,
 )
 
