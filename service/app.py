@@ -12,6 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
+from service.aftermath import ServingNote
 from service.api import errors
 from service.api.auth import SECURITY
 from service.api.entrance import install
@@ -63,12 +64,14 @@ class Shared:
     redis: RedisLink | None
     audit: AuditLog
     writing: threading.RLock
+    note: ServingNote
 
     def close(self) -> None:
         if self.redis is not None:
             self.redis.close()
         self.audit.close()
         self.chips.close()
+        self.note.end()
 
 
 def now() -> datetime:
@@ -89,9 +92,11 @@ def create_app(settings: Settings) -> FastAPI:
     redis = None if settings.redis_url is None else RedisLink(settings.redis_url)
     entrance = build_entrance(settings, redis)
     with ExitStack() as unless_all_is_well:
+        note = ServingNote(settings)
+        note.begin()
         models = open_models(settings, telemetry, bundle_to_serve(settings))
         unless_all_is_well.callback(models.close)
-        shared = open_shared(settings, redis)
+        shared = open_shared(settings, redis, note)
         unless_all_is_well.callback(shared.close)
         board = Switchboard(serve_bundle(settings, telemetry, shared, models))
         unless_all_is_well.pop_all()
@@ -137,7 +142,7 @@ def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Model
     return Models(bundle, batched, str(embedder.device), gallery)
 
 
-def open_shared(settings: Settings, redis: RedisLink | None) -> Shared:
+def open_shared(settings: Settings, redis: RedisLink | None, note: ServingNote) -> Shared:
     """Open the stores that do not depend on the bundle."""
     chips = open_chips(settings)
     try:
@@ -151,6 +156,7 @@ def open_shared(settings: Settings, redis: RedisLink | None) -> Shared:
         redis=redis,
         audit=audit,
         writing=threading.RLock(),
+        note=note,
     )
 
 

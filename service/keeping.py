@@ -7,14 +7,16 @@ from pydantic import SecretStr
 from service.identity.ports import BundleShelf, ChipStore
 from service.settings import PREFIX, S3_TRIES, Settings, SettingsError
 from service.storage.bundles import FolderBundleShelf
-from service.storage.chips import FolderChipStore
+from service.storage.chips import ABANDONED_AFTER_S, FolderChipStore
 
 if TYPE_CHECKING:
     from service.storage.s3_bucket import Bucket
 
 
-def open_chips(settings: Settings) -> ChipStore:
+def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S) -> ChipStore:
     """The chip store that the settings choose; it has answered once.
+
+    What interrupted writes to a folder left so long ago is removed.
 
     Raises:
         SettingsError: a bucket was chosen and its client is not installed.
@@ -22,7 +24,7 @@ def open_chips(settings: Settings) -> ChipStore:
         StoreFullError: the disk is full.
     """
     if settings.chip_store == "folder":
-        return FolderChipStore(settings.data_dir / "chips")
+        return FolderChipStore(settings.data_dir / "chips", abandoned_after_s)
     bucket = _bucket(settings)
     from service.storage.chips_s3 import BucketChipStore
 

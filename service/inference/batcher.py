@@ -250,7 +250,7 @@ class BatchedEmbedder:
 
     def busy_s(self) -> float:
         """Seconds that the longest batch under way has been running; 0 when there is none."""
-        return max(lane.busy_s for lane in (*self._lanes.values(), self._pictures))
+        return max(*(lane.busy_s for lane in self._lanes.values()), self._pictures.busy_s)
 
     def embed(self, chip: Chip, timeout_s: float | None = None) -> EmbeddedChip:
         """Embed one chip, together with others that arrive at the same time.

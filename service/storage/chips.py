@@ -29,8 +29,8 @@ class FolderChipStore:
     Safe for many threads and processes: writers of the same bytes rename equal files.
     """
 
-    def __init__(self, root: Path) -> None:
-        """Create the folder where needed, and remove what interrupted writes left over an hour ago.
+    def __init__(self, root: Path, abandoned_after_s: float = ABANDONED_AFTER_S) -> None:
+        """Create the folder where needed, and remove what interrupted writes left so long ago.
 
         Raises:
             StoreUnavailableError: the folder cannot be written.
@@ -40,7 +40,7 @@ class FolderChipStore:
         self._incoming = root / "incoming"
         with disk_errors(f"open the chip store {root}"):
             self._incoming.mkdir(parents=True, exist_ok=True)
-            self._sweep()
+            self._sweep(abandoned_after_s)
 
     def put(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
@@ -123,8 +123,8 @@ class FolderChipStore:
             path.mkdir(exist_ok=True)
             sync_folder(path.parent)
 
-    def _sweep(self) -> None:
-        oldest = time.time() - ABANDONED_AFTER_S
+    def _sweep(self, abandoned_after_s: float) -> None:
+        oldest = time.time() - abandoned_after_s
         for left in self._incoming.iterdir():
             with suppress(FileNotFoundError):
                 if left.stat().st_mtime < oldest:
