@@ -349,7 +349,7 @@ def _settings(**overrides: object) -> "Settings":
     from service.settings import SettingsError, load_settings
 
     try:
-        return load_settings(None, **overrides)
+        return load_settings(**overrides)
     except SettingsError as error:
         _fail(error, USAGE)
 

@@ -116,7 +116,7 @@ def _key_file(keys_file: Path | None, data_dir: Path | None) -> "KeyFile":
     from service.storage.keys import KeyFile
 
     try:
-        settings = load_settings(None, keys_file=keys_file, data_dir=data_dir)
+        settings = load_settings(keys_file=keys_file, data_dir=data_dir)
     except SettingsError as error:
         print(f"crossfix: {error}", file=sys.stderr)
         raise typer.Exit(USAGE) from error

@@ -243,7 +243,7 @@ def _settings(data_dir: Path | None, device: str | None = None) -> "Settings":
     from service.settings import SettingsError, load_settings
 
     try:
-        return load_settings(None, data_dir=data_dir, device=device)
+        return load_settings(data_dir=data_dir, device=device)
     except SettingsError as error:
         _leave(str(error))
 

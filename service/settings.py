@@ -4,13 +4,15 @@ Each setting is an environment variable with the prefix `CROSSFIX_`; a variable 
 that is not listed here stops the start.
 """
 
+import difflib
 import ipaddress
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -23,8 +25,9 @@ CLIENT_KEY = "CROSSFIX_API_KEY"
 """What the commands that ask a service show to it; no setting of a service."""
 SHIPPED_BUNDLE = Path(__file__).resolve().parent.parent / "bundles" / "compact"
 
-
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")
+HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+QDRANT_ADDRESS = re.compile(r"https?://[^/?#@\s]+(/[^?#@\s]*)?")
 ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
 BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 KEY_PREFIX = re.compile(r"[A-Za-z0-9!_.'()-]+(/[A-Za-z0-9!_.'()-]+)*/?")
@@ -146,6 +149,13 @@ class Settings(BaseSettings):
         description="longest silence of the bucket; a request is sent three times at most",
     )
 
+    tracing_endpoint: str | None = Field(
+        None,
+        description="OpenTelemetry collector that is sent a trace of each request, by OTLP over "
+        "HTTP, e.g. `http://collector:4318`; unset: nothing is traced",
+    )
+    tracing_share: float = Field(1.0, ge=0, le=1, description="share of requests that are traced")
+
     bundle_poll_s: float = Field(
         2.0, gt=0, le=3600, description="how often a shared gallery is asked which bundle it is at"
     )
@@ -164,12 +174,19 @@ class Settings(BaseSettings):
     queue_size: int = Field(256, ge=1, le=100_000, description="SAR chips that may wait")
     embed_timeout_s: float = Field(120.0, gt=0, le=3600, description="longest wait for a chip")
     recovery_interval_s: float = Field(
-        600.0, ge=1, description="how often interrupted changes are looked for"
+        600.0, ge=1, le=86_400, description="how often interrupted changes are looked for"
     )
+
+    @field_validator("bundle", "data_dir", "host", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("is empty; leave it unset for the default")
+        return value
 
     @field_validator(
         *("qdrant_url", "redis_url", "qdrant_api_key", "tls_cert", "tls_key", "keys_file"),
-        *("s3_bucket", "s3_prefix", "s3_endpoint_url", "s3_region"),
+        *("s3_bucket", "s3_prefix", "s3_endpoint_url", "s3_region", "tracing_endpoint"),
         *("s3_access_key_id", "s3_secret_access_key"),
         mode="before",
     )
@@ -199,11 +216,30 @@ class Settings(BaseSettings):
                 raise ValueError(f"{one!r} is no origin; expected one as in https://ships.example")
         return value
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not (HOST_NAME.fullmatch(one) or _is_address(one)):
+                raise ValueError(f"{one!r} is no name alone; expected one as in ships.example")
+        return tuple(one.casefold() for one in value)
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _qdrant_address(cls, value: str | None) -> str | None:
+        if value is not None and not (QDRANT_ADDRESS.fullmatch(value) and _names_a_host(value)):
+            raise ValueError("expected an address as in http://127.0.0.1:6333")
+        return value
+
     @field_validator("redis_url")
     @classmethod
-    def _redis_scheme(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(REDIS_SCHEMES):
+    def _redis_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith(REDIS_SCHEMES):
             raise ValueError(f"expected an address that begins with one of {REDIS_SCHEMES}")
+        if not value.startswith("unix:") and not _names_a_host(value):
+            raise ValueError("expected an address as in redis://:password@127.0.0.1:6379/0")
         return value
 
     @field_validator("s3_bucket")
@@ -222,10 +258,10 @@ class Settings(BaseSettings):
             raise ValueError("expected names joined by slashes, as in crossfix/ or ships/crossfix/")
         return value if value.endswith("/") else f"{value}/"
 
-    @field_validator("s3_endpoint_url")
+    @field_validator("s3_endpoint_url", "tracing_endpoint")
     @classmethod
-    def _store_address(cls, value: str | None) -> str | None:
-        if value is not None and not ENDPOINT.fullmatch(value):
+    def _address_alone(cls, value: str | None) -> str | None:
+        if value is not None and not (ENDPOINT.fullmatch(value) and _names_a_host(value)):
             raise ValueError("expected an address alone, as in https://s3.ships.example:9000")
         return value
 
@@ -273,35 +309,52 @@ class Settings(BaseSettings):
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(text: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _names_a_host(url: str) -> bool:
+    """Whether it has a host, and a port that is a number where it has one."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 
 
-def load_settings(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
-    """Read the environment; given values take precedence.
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment; given values take precedence, None is as not given.
 
     Raises:
         SettingsError: a setting is unknown or malformed.
     """
-    names = os.environ if environment is None else environment
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    unknown = sorted(
-        name
-        for name in names
-        if name.startswith(PREFIX)
-        and not name.startswith(TEST_PREFIX)
-        and name not in {*known, CLIENT_KEY}
-    )
-    if unknown:
-        raise SettingsError(f"unknown setting {unknown[0]}; known are: {', '.join(sorted(known))}")
+    _refuse_unknown(os.environ)
     try:
         return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError("; ".join(_one_line(e) for e in error.errors())) from error
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    known = sorted(name.upper() for name in Settings.model_fields)
+    for name in sorted(names):
+        # Whatever its case: one that differs in case only would be read or passed over unseen.
+        ours = name.upper().startswith(PREFIX) and not name.startswith(TEST_PREFIX)
+        if ours and name not in (*(PREFIX + one for one in known), CLIENT_KEY):
+            close = difflib.get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
+            hint = (
+                f"did you mean {PREFIX}{close[0]}?"
+                if close
+                else f"after {PREFIX} come {', '.join(known)}"
+            )
+            raise SettingsError(f"unknown setting {name}; {hint}")
 
 
 def _one_line(error: object) -> str:
@@ -309,4 +362,7 @@ def _one_line(error: object) -> str:
         return str(error)
     place = "_".join(str(part) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{PREFIX}{place.upper()}: {message} (got {error['input']!r})" if place else message
+    given = repr(error["input"])
+    if place == "redis_url" or "@" in given:
+        given = "what is not shown, since it may hold a password"
+    return f"{PREFIX}{place.upper()}: {message} (got {given})" if place else message

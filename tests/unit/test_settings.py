@@ -27,13 +27,43 @@ def test_the_environment_is_read_and_arguments_win(monkeypatch: pytest.MonkeyPat
 
 def test_an_unknown_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSFIX_PROT", "9001")
-    with pytest.raises(SettingsError, match=r"CROSSFIX_PROT.*CROSSFIX_PORT"):
+    with pytest.raises(SettingsError, match=r"CROSSFIX_PROT; did you mean CROSSFIX_PORT\?"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["crossfix_port", "Crossfix_Port", "CROSSFIX_port"])
+def test_a_setting_in_another_case_is_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "9001")
+    with pytest.raises(SettingsError, match=f"{name}; did you mean CROSSFIX_PORT"):
+        load_settings()
+
+
+def test_a_setting_like_no_other_is_refused_with_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSFIX_WXYZ", "1")
+    with pytest.raises(SettingsError, match=r"CROSSFIX_WXYZ; after CROSSFIX_ come ALLOW.*PORT"):
         load_settings()
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "eighty"), ("PORT", "70000"), ("DEVICE", "tpu"), ("MAX_UPLOAD_MB", "0")],
+    [
+        *(("PORT", "eighty"), ("PORT", "70000"), ("DEVICE", "tpu"), ("MAX_UPLOAD_MB", "0")),
+        *(("DATA_DIR", ""), ("BUNDLE", ""), ("HOST", ""), ("PORT", ""), ("REPLICA", "")),
+        *(("UPLOAD_TIMEOUT_S", "nan"), ("RECOVERY_INTERVAL_S", "inf")),
+        *(
+            ("QDRANT_URL", "localhost:6333"),
+            ("QDRANT_URL", "ftp://stores"),
+            ("QDRANT_URL", "http://"),
+        ),
+        *(("QDRANT_URL", "http://stores:sixty"), ("TRACING_ENDPOINT", "http://collector:x")),
+        *(
+            ("ALLOWED_HOSTS", "http://ships"),
+            ("ALLOWED_HOSTS", "ships:80"),
+            ("ALLOWED_HOSTS", "ships/"),
+        ),
+    ],
 )
 def test_a_malformed_setting_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -41,6 +71,46 @@ def test_a_malformed_setting_is_named(
     monkeypatch.setenv(f"CROSSFIX_{name}", value)
     with pytest.raises(SettingsError, match=f"CROSSFIX_{name}.*{value}"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "redis:hunter2@stores"),
+        ("REDIS_URL", "redis://:hunter2@stores:port"),
+        ("REDIS_URL", "redis://:hunter2@:6379"),
+        ("QDRANT_URL", "http://me:hunter2@stores:6333"),
+        ("TRACING_ENDPOINT", "http://me:hunter2@collector"),
+    ],
+)
+def test_a_malformed_address_is_named_and_its_password_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"CROSSFIX_{name}", value)
+    with pytest.raises(SettingsError, match=f"CROSSFIX_{name}: expected an address") as refused:
+        load_settings()
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QDRANT_URL", "http://qdrant:6333"),
+        ("QDRANT_URL", "https://[fd00::7]:6333/ships"),
+        ("REDIS_URL", "rediss://:p%40ss@stores:6379/0"),
+        ("REDIS_URL", "unix:///run/redis.sock"),
+    ],
+)
+def test_addresses_of_stores_are_taken_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"CROSSFIX_{name}", value)
+    assert getattr(load_settings(), name.lower()) == value
+
+
+def test_allowed_hosts_are_names_or_addresses_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSFIX_ALLOWED_HOSTS", "Ships.Example, 192.0.2.7, fd00::7")
+    assert load_settings().allowed_hosts == ("ships.example", "192.0.2.7", "fd00::7")
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
