@@ -2,26 +2,27 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from export.build_bundle import EncoderPart, Precision, TranslatorPart
 from model_training.checkpoint import Checkpoint
-from model_training.encoder.loading import LoadedEncoder
+from model_training.encoder.loading import LoadedEncoder, LoadedEncoders
 from model_training.encoder.reference import ReferenceEncoder
 from model_training.encoder.train_config import HossData, PairData, SimulatedData
 from model_training.translator.train import LoadedTranslator
 from service.contract.bridge import BridgeSchedule, coefficient_table
-from service.contract.manifest import TrainingSpec
+from service.contract.manifest import EncoderRunSpec, TrainingSpec
 
 OFFICIAL_LICENCE = "as published by the authors of MOS and TransOSS; check before you pass it on"
+SharedT = TypeVar("SharedT")
 
 
-def encoder_part(loaded: LoadedEncoder, precision: Precision = "float32") -> EncoderPart:
-    """A trained encoder, ready to export."""
+def encoder_part(loaded: LoadedEncoders, precision: Precision = "float32") -> EncoderPart:
+    """One trained encoder, or several as one graph, ready to export."""
     return EncoderPart(
         module=loaded.module,
-        preprocess=loaded.config.preprocess,
-        embedding_width=loaded.config.embedding_width,
+        preprocess=loaded.preprocess,
+        embedding_width=loaded.embedding_width,
         precision=precision,
     )
 
@@ -55,31 +56,56 @@ def translator_part(
     )
 
 
-def training_spec(encoder: LoadedEncoder, translator: LoadedTranslator | None) -> TrainingSpec:
+def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None) -> TrainingSpec:
     """What the models were taught with, from their own checkpoints.
 
     The domain names every kind of data that took part, earlier runs included, joined by `+`.
     """
-    checkpoint, run = encoder.checkpoint, encoder.training
-    sentences = [f"The encoder learnt from {describe_data(run.data)}, {checkpoint.step} steps."]
-    datasets, seeds = [dataset_name(run.data)], [run.run.seed]
-    kinds = [run.data.kind, *earlier_kinds(run.initial)]
-    if run.initial:
-        sentences.append("It started from the weights of an earlier run.")
-    if translator:
-        config, step = translator.config, translator.metadata["step"]
-        sentences.append(f"The translator learnt from {describe_data(config.data)}, {step} steps.")
-        datasets.append(dataset_name(config.data))
-        seeds.append(config.run.seed)
+    runs = [encoder_run(member) for member in encoders.members]
+    sentences, kinds = [], []
+    if len(runs) > 1:
+        sentences.append(f"The embedding is that of {len(runs)} encoders, averaged by cosine.")
+    for member, run in zip(encoders.members, runs, strict=True):
+        config = member.training
+        who = "The encoder" if len(runs) == 1 else f"Encoder `{run.run}`"
+        sentences.append(f"{who} learnt from {describe_data(config.data)}, {run.steps} steps.")
+        if config.initial:
+            sentences.append("It started from the weights of an earlier run.")
         kinds += [config.data.kind, *earlier_kinds(config.initial)]
+    datasets, seeds = [run.dataset for run in runs], [run.seed for run in runs]
+    if translator:
+        learnt, step = translator.config, translator.metadata["step"]
+        sentences.append(f"The translator learnt from {describe_data(learnt.data)}, {step} steps.")
+        datasets.append(dataset_name(learnt.data))
+        seeds.append(learnt.run.seed)
+        kinds += [learnt.data.kind, *earlier_kinds(learnt.initial)]
     return TrainingSpec(
         domain="+".join(dict.fromkeys(kinds)),
         description=" ".join(sentences),
         datasets=tuple(dict.fromkeys(datasets)),
-        commit=checkpoint.commit,
-        data_digest=checkpoint.data_digest,
+        commit=_shared([run.commit for run in runs]),
+        data_digest=_shared([run.data_digest for run in runs]),
         seeds=tuple(dict.fromkeys(seeds)),
+        encoders=tuple(runs),
     )
+
+
+def encoder_run(loaded: LoadedEncoder) -> EncoderRunSpec:
+    """The run behind one encoder; named by its folder, without the machine's path to it."""
+    config, checkpoint = loaded.training, loaded.checkpoint
+    return EncoderRunSpec(
+        run=config.run.out.name,
+        steps=checkpoint.step,
+        seed=config.run.seed,
+        dataset=dataset_name(config.data),
+        data_digest=checkpoint.data_digest,
+        commit=checkpoint.commit,
+    )
+
+
+def _shared(values: Sequence[SharedT]) -> SharedT | None:
+    """The value that all have, or None."""
+    return values[0] if len(set(values)) == 1 else None
 
 
 def earlier_kinds(initial: Path | None) -> list[str]:

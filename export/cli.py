@@ -3,7 +3,7 @@
 import json
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -26,7 +26,7 @@ from export.model_card import UNCALIBRATED
 from export.official import CheckpointError, load_official
 from export.parity import ParityError
 from export.sample_chips import SampleChip, simulated_chips
-from model_training.encoder.loading import EncoderLoadError, load_encoder
+from model_training.encoder.loading import EncoderLoadError, LoadedEncoders, load_encoders
 from model_training.translator.train import LoadedTranslator, load_translator
 from service.contract.errors import CrossfixError
 from service.contract.manifest import CalibrationSpec, FusionSpec, Metric
@@ -45,9 +45,15 @@ METHOD = "MOS (arXiv 2512.03404): one encoder for optical and SAR chips, compare
 OWN_LICENCE = "the licence of this repository"
 GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
 ModelT = TypeVar("ModelT")
-LoadedT = TypeVar("LoadedT")
 
 EncoderOption = Annotated[Path, typer.Option("--encoder", help="Checkpoint of the encoder.")]
+EncodersOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--encoder",
+        help="Checkpoint of an encoder; several are served as one, by the mean of their cosines.",
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")]
 NameOption = Annotated[str, typer.Option("--name", help="What the bundle is called.")]
 TranslatorOption = Annotated[
@@ -77,7 +83,7 @@ ReplaceOption = Annotated[
 
 @app.command()
 def bundle(
-    encoder: EncoderOption,
+    encoder: EncodersOption,
     out: OutOption,
     translator: TranslatorOption = None,
     steps: StepsOption = None,
@@ -108,7 +114,7 @@ def bundle(
             "--uncalibrated, and it will answer 0.5 and ambiguous to everything"
         )
     with _explained():
-        loaded = _load(load_encoder, encoder, "an encoder")
+        loaded = _load_encoders(encoder)
         bridge = _load_translator(translator)
         plan = BundlePlan(
             name=name,
@@ -211,16 +217,20 @@ def _report(built: BuiltBundle) -> None:
     print(f"bundle {built.bundle.bundle_id} stands in {built.bundle.path}")
 
 
+def _load_encoders(paths: list[Path]) -> LoadedEncoders:
+    for path in paths:
+        require_file(path, "checkpoint of an encoder")
+    return load_encoders(paths)
+
+
 def _load_translator(path: Path | None) -> LoadedTranslator | None:
-    return _load(load_translator, path, "a translator") if path else None
-
-
-def _load(load: Callable[[Path], LoadedT], path: Path, what: str) -> LoadedT:
     """Load a checkpoint; whatever PyTorch makes of another file becomes one sentence."""
+    if path is None:
+        return None
     try:
-        return load(require_file(path, f"checkpoint of {what}"))
+        return load_translator(require_file(path, "checkpoint of a translator"))
     except (RuntimeError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is not a checkpoint of {what}") from error
+        raise ValueError(f"{path} is not a checkpoint of a translator") from error
 
 
 def _chips() -> list[SampleChip]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.contract.manifest import (
     CalibrationSpec,
+    EncoderRunSpec,
     EncoderSpec,
     FusionSpec,
     Metric,
@@ -61,11 +62,21 @@ def _training(training: TrainingSpec) -> str:
     lines = [f"Domain: **{training.domain}**", f"Datasets: {', '.join(training.datasets) or '-'}"]
     if training.seeds:
         lines.append(f"Seeds: {', '.join(map(str, training.seeds))}")
+    if len(training.encoders) > 1:
+        lines += [_run(run) for run in training.encoders]
     if training.commit:
         lines.append(f"Code: commit `{training.commit}`")
     if training.data_digest:
         lines.append(f"Data: digest `{training.data_digest}`")
     return f"{training.description}\n\n{_bullets(lines)}"
+
+
+def _run(run: EncoderRunSpec) -> str:
+    code = f"commit `{run.commit}`" if run.commit else "code of no known commit"
+    return (
+        f"Encoder `{run.run}`: {run.dataset}, {run.steps} steps, seed {run.seed}, {code}, "
+        f"data digest `{run.data_digest}`"
+    )
 
 
 def _metrics(metrics: Sequence[Metric]) -> str:
@@ -153,6 +164,11 @@ def _pipeline(facts: CardFacts) -> str:
         f"and encoded together with its size in metres.",
         f"Embedding: {encoder.embedding_width} numbers, weights as {encoder.graph.precision}.",
     ]
+    if (members := len(facts.training.encoders)) > 1:
+        lines.append(
+            f"It holds the embeddings of {members} encoders side by side, each of unit length "
+            f"before fusion: the similarity of two chips is the mean of {members} opinions."
+        )
     if facts.translator is None:
         lines.append("No translator: optical chips are not turned into pseudo-SAR.")
     else:

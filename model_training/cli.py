@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,12 @@ TABLE_WIDTH = 130
 _EXPECTED = (DatasetError, CrossfixError, CalibrationError, AblationError, ModelError)
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of the bundle.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="Encoder checkpoint, instead of a bundle.")]
+Checkpoints = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoint", help="Encoder checkpoint, instead of a bundle; several are used as one."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 takes all cores.", min=0)]
 Seed = Annotated[int, typer.Option(help="Seed of everything random here.")]
@@ -115,7 +121,7 @@ def translator(config: Config) -> None:
 def evaluate(
     data: Annotated[Path, typer.Option(help="Chips in HOSS layout, or a plain folder of them.")],
     bundle: Bundle = None,
-    checkpoint: Checkpoint = None,
+    checkpoint: Checkpoints = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the numbers as a bundle's metrics (JSON).")
     ] = None,
@@ -134,7 +140,7 @@ def evaluate(
     with _explained(ValueError):
         splits = evaluation.protocols_of(read_hoss(data))
         chips = evaluation.chips_of(splits)
-        table = _embed(chips, _one_model(bundle, checkpoint), threads)
+        table = _embed(chips, _named_model(bundle, checkpoint), threads)
         result = evaluation.evaluate(splits, table, draws, seed)
         if out is not None:
             metrics = evaluation.as_metrics(result, name or data.resolve().name)
@@ -182,7 +188,7 @@ def calibrate(
     with _explained(ValueError):
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
-        table = _embed(chips, bundle, threads)
+        table = _embed(chips, [bundle], threads)
         across = calibration.require_trials(table, seed=seed)
         within = replay(table, WITHIN, seed=seed)
         spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed)
@@ -190,7 +196,7 @@ def calibrate(
         names = {"validation": spec.fitted_on}
         if test is not None:
             names["test"] = tested_on or test.resolve().name
-            other = _embed(all_chips(read_hoss(test)), bundle, threads)
+            other = _embed(all_chips(read_hoss(test)), [bundle], threads)
             trials = calibration.require_trials(other, seed=seed + 1)
             measured["test"] = calibration_report.measure(spec, trials, seed)
     numbers = {part: calibration_report.as_json(value) for part, value in measured.items()}
@@ -221,9 +227,8 @@ def ablation(
     from model_training import ablation as ablations
 
     with _explained(ValueError), _progress("embedding", None) as advance:
-        rows = ablations.run_study(
-            ablations.read_study(study), lambda p: open_model(p, threads), advance, draws, seed
-        )
+        opened = partial(open_model, threads=threads)
+        rows = ablations.run_study(ablations.read_study(study), opened, advance, draws, seed)
     if as_json:
         print(json.dumps(ablations.as_json(rows), indent=2))
     else:
@@ -255,23 +260,24 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
     return tuple(chip for chip in dataset.train if chip.vessel_id in held)
 
 
-def _one_model(bundle: Path | None, checkpoint: Path | None) -> Path:
-    """The model that was named.
+def _named_model(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequence[Path]:
+    """What `open_model` takes: the bundle, or the checkpoints.
 
     Raises:
         ModelError: none or both were named.
     """
-    if (bundle is None) == (checkpoint is None):
+    if (bundle is None) == (not checkpoints):
         raise ModelError("give either --bundle FOLDER or --checkpoint FILE")
-    return bundle or checkpoint or Path()
+    return checkpoints or [bundle or Path()]
 
 
-def _embed(chips: Sequence[LabelledChip], model: Path, threads: int) -> ChipTable:
+def _embed(chips: Sequence[LabelledChip], model: Sequence[Path], threads: int) -> ChipTable:
     from model_training.embedding.chip_table import embed_chips
 
     unique = len({chip.path for chip in chips})
-    embed = open_model(model, threads)
-    with _progress(f"embedding with {model.name}", unique) as advance:
+    embed = open_model(*model, threads=threads)
+    names = " + ".join(path.name for path in model)
+    with _progress(f"embedding with {names}", unique) as advance:
         return embed_chips(chips, embed, advance)
 
 

@@ -1,4 +1,4 @@
-"""Embed chips with an encoder checkpoint in torch, before there is a bundle. No fusion."""
+"""Embed chips with encoder checkpoints in torch, before there is a bundle. No fusion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from model_training.embedding.chip_table import Embeddings
-from model_training.encoder.loading import load_encoder
+from model_training.encoder.loading import load_encoders
 from service.contract.chip import Chip, Modality
 from service.contract.fusion import l2_normalise
 from service.contract.manifest import EncoderSpec
@@ -20,21 +20,22 @@ _IDS = {
 
 
 class CheckpointEmbedder:
-    """A `ChipEmbedder` on a checkpoint's averaged weights, on the CPU."""
+    """A `ChipEmbedder` on averaged weights, on the CPU."""
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, paths: Sequence[Path], threads: int = 0) -> None:
         """
         Args:
-            path: `checkpoint.pt` or `best.pt` of an encoder run.
+            paths: `checkpoint.pt` or `best.pt` of encoder runs; several are used as one.
             threads: of torch; 0 leaves torch's own choice.
 
         Raises:
-            EncoderLoadError: the file is not a checkpoint of an encoder run.
+            EncoderLoadError: a file is not a checkpoint of an encoder run, or the encoders take
+                different inputs.
         """
         if threads:
             torch.set_num_threads(threads)
-        loaded = load_encoder(path)
-        self._module, self._spec = loaded.module, loaded.config.preprocess
+        loaded = load_encoders(paths)
+        self._module, self._spec = loaded.module, loaded.preprocess
 
     @torch.inference_mode()
     def __call__(self, chips: Sequence[Chip]) -> Embeddings:

@@ -1,4 +1,4 @@
-"""Open what shall be measured: a bundle, or a training checkpoint."""
+"""Open what shall be measured: a bundle, or training checkpoints."""
 
 from pathlib import Path
 
@@ -9,28 +9,37 @@ class ModelError(Exception):
     """There is no usable model where one was named."""
 
 
-def open_model(path: Path, threads: int = 0) -> ChipEmbedder:
-    """An embedder for a bundle (a folder) or an encoder checkpoint (a file).
+def open_model(*paths: Path, threads: int = 0) -> ChipEmbedder:
+    """An embedder for a bundle (a folder) or for encoder checkpoints (files).
 
     Args:
-        path: the bundle's folder or the checkpoint's file.
+        paths: one bundle's folder, one checkpoint's file, or several files whose encoders are
+            used as one.
         threads: CPU threads; 0 takes all cores.
 
     Raises:
-        ModelError: there is nothing at `path`, or the file is no encoder checkpoint.
+        ModelError: nothing is named or there is nothing at a path, several are named and one is
+            a folder, a file is no encoder checkpoint, or the encoders do not go together.
         BundleError: the bundle does not check out.
     """
-    if path.is_dir():
+    if len(paths) == 1 and paths[0].is_dir():
         from model_training.embedding.bundle_embedder import BundleEmbedder
 
-        return BundleEmbedder(path, threads)
-    if not path.is_file():
-        raise ModelError(f"{path} does not exist; give a bundle's folder or an encoder checkpoint")
+        return BundleEmbedder(paths[0], threads)
+    if not paths:
+        raise ModelError("name a bundle's folder or an encoder checkpoint")
+    for path in paths:
+        if path.is_dir():
+            raise ModelError(f"{path} is a folder; only checkpoints can be used together")
+        if not path.is_file():
+            raise ModelError(
+                f"{path} does not exist; give a bundle's folder or an encoder checkpoint"
+            )
     # torch is loaded only where a checkpoint is read
     from model_training.embedding.checkpoint_embedder import CheckpointEmbedder
     from model_training.encoder.loading import EncoderLoadError
 
     try:
-        return CheckpointEmbedder(path, threads)
+        return CheckpointEmbedder(paths, threads)
     except EncoderLoadError as error:
         raise ModelError(str(error)) from error

@@ -1,5 +1,6 @@
 """From checkpoints back to an encoder, or to several that are used as one."""
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ def load_encoder(path: Path) -> LoadedEncoder:
         training = EncoderTrainConfig.model_validate(checkpoint.config)
     except (OSError, TypeError, ValueError) as error:
         raise EncoderLoadError(f"{path} is not a checkpoint of an encoder run: {error}") from error
+    except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:  # of torch.load
+        raise EncoderLoadError(f"{path} is not a checkpoint of an encoder run") from error
     module = build_encoder(training.encoder)
     module.load_state_dict(_encoder_state(checkpoint))
     return LoadedEncoder(module.eval(), training.encoder, training, checkpoint)

@@ -2,8 +2,9 @@
 
     python -m model_training.fusion.study ENCODER.pt TRANSLATOR.pt --samples 1 5
 
-The ships are those that the encoder's own run validated on; the translator has to be taught on the
-same data, so that it has not seen them either.
+Several encoders, ENCODER.pt ... TRANSLATOR.pt, are used as one. The ships are those that the
+(first) encoder's own run validated on; the others and the translator have to be taught on the same
+data, so that they have not seen them either.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from torch import nn
 
 from model_training.data.cache import MODALITY_IDS, PictureStore
 from model_training.data.transforms import Sample, plain_sample
-from model_training.encoder.loading import load_encoder
+from model_training.encoder.loading import load_encoders
 from model_training.encoder.stores import open_stores
 from model_training.fusion.choice import ALPHAS, FusionChoice, ValidationFeatures, choose_fusion
 from model_training.translator.diffusion import sample_many
@@ -126,7 +127,7 @@ def as_markdown(choice: FusionChoice) -> str:
 def main() -> None:
     """Sweep and print."""
     parser = argparse.ArgumentParser(description="Measure fusion on validation ships.")
-    parser.add_argument("encoder", type=Path, help="checkpoint of the encoder")
+    parser.add_argument("encoder", type=Path, nargs="+", help="checkpoints; several act as one")
     parser.add_argument("translator", type=Path, help="checkpoint of the translator")
     parser.add_argument("--alphas", type=float, nargs="+", default=list(ALPHAS))
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 5], help="values of K")
@@ -134,11 +135,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    encoder, translator = load_encoder(given.encoder), load_translator(given.translator)
-    spec = encoder.config.preprocess
-    store = open_stores(encoder.training.data, spec).validation
+    encoders, translator = load_encoders(given.encoder), load_translator(given.translator)
+    spec = encoders.preprocess
+    store = open_stores(encoders.members[0].training.data, spec).validation
     features = validation_features(
-        encoder.module, spec, translator, store, max(given.samples), given.steps
+        encoders.module, spec, translator, store, max(given.samples), given.steps
     )
     print(as_markdown(choose_fusion(features, given.alphas, given.samples)))
 

@@ -232,8 +232,32 @@ class Metric(Frozen):
     gallery: int | None = None
 
 
+class EncoderRunSpec(Frozen):
+    """The run that taught one encoder; a bundle may serve several encoders as one.
+
+    Attributes:
+        run: its name.
+        steps: optimiser steps that it took.
+        seed: of everything random in it.
+        dataset: what it learnt from, named as in `TrainingSpec.datasets`.
+        data_digest: hash of the training data.
+        commit: of the code; None where it ran outside a repository.
+    """
+
+    run: str
+    steps: int = Field(ge=0)
+    seed: int
+    dataset: str
+    data_digest: str
+    commit: str | None = None
+
+
 class TrainingSpec(Frozen):
-    """What the models were taught with; `domain` is shown with every answer."""
+    """What the models were taught with; `domain` is shown with every answer.
+
+    `encoders` are the runs behind the embedding, in the order in which its parts stand; older
+    bundles name none. `commit` and `data_digest` are what all of them share, None otherwise.
+    """
 
     domain: str
     description: str
@@ -241,6 +265,7 @@ class TrainingSpec(Frozen):
     commit: str | None = None
     data_digest: str | None = None
     seeds: tuple[int, ...] = ()
+    encoders: tuple[EncoderRunSpec, ...] = ()
 
 
 class FileSpec(Frozen):

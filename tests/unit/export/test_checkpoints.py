@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 
-from export.checkpoints import earlier_kinds, require_file, training_spec, translator_part
+from export.checkpoints import (
+    earlier_kinds,
+    encoder_part,
+    require_file,
+    training_spec,
+    translator_part,
+)
 from model_training.checkpoint import Checkpoint
 from model_training.encoder import build_encoder
-from model_training.encoder.loading import LoadedEncoder, load_encoder
+from model_training.encoder.loading import LoadedEncoders, load_encoders
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.translator.train import LoadedTranslator, TranslatorConfig, load_translator
 from model_training.translator.unet import BridgeUNet
@@ -44,10 +50,12 @@ def save(path: Path, config: Any, weights: dict[str, Any], step: int) -> Path:
     return path
 
 
-def encoder(path: Path, data: dict[str, Any], initial: Path | None = None) -> LoadedEncoder:
+def encoder_checkpoint(
+    path: Path, data: dict[str, Any], initial: Path | None = None, **run: Any
+) -> Path:
     config = EncoderTrainConfig.model_validate(
         {
-            "run": {"out": "runs/e", "steps": 9, "seed": 1},
+            "run": {"out": "runs/e", "steps": 9, "seed": 1, **run},
             "encoder": ENCODER,
             "data": data,
             "objective": {"kind": "pairs"},
@@ -56,7 +64,11 @@ def encoder(path: Path, data: dict[str, Any], initial: Path | None = None) -> Lo
     )
     module = build_encoder(config.encoder)
     weights = {f"encoder.{name}": value for name, value in module.state_dict().items()}
-    return load_encoder(save(path, config, weights, step=9))
+    return save(path, config, weights, step=config.run.steps)
+
+
+def encoder(path: Path, data: dict[str, Any], initial: Path | None = None) -> LoadedEncoders:
+    return load_encoders([encoder_checkpoint(path, data, initial)])
 
 
 def translator(path: Path, data: dict[str, Any]) -> LoadedTranslator:
@@ -80,6 +92,40 @@ def test_both_models_are_named_with_their_data(tmp_path: Path) -> None:
     assert "The translator learnt from 300 simulated ships" in spec.description
     assert spec.seeds == (1, 2)
     assert (spec.commit, spec.data_digest) == ("c" * 40, "d" * 64)
+
+
+def test_every_member_of_an_ensemble_is_named_with_its_run(tmp_path: Path) -> None:
+    together = load_encoders(
+        [
+            encoder_checkpoint(tmp_path / "a.pt", FLEET, out="/home/someone/runs/first"),
+            encoder_checkpoint(tmp_path / "b.pt", HOSS, out="runs/second", seed=5, steps=4),
+        ]
+    )
+    spec = training_spec(together, None)
+    assert [(run.run, run.seed, run.steps, run.dataset) for run in spec.encoders] == [
+        ("first", 1, 9, "simulated fleet, seed 5"),
+        ("second", 5, 4, "HOSS ReID layout"),
+    ]
+    assert {(run.commit, run.data_digest) for run in spec.encoders} == {("c" * 40, "d" * 64)}
+    assert (spec.commit, spec.data_digest) == ("c" * 40, "d" * 64)
+    assert spec.domain == "simulated+hoss"
+    assert spec.seeds == (1, 5)
+    assert "that of 2 encoders, averaged by cosine" in spec.description
+    assert "Encoder `first` learnt from 300 simulated ships" in spec.description
+    part = encoder_part(together)
+    assert part.embedding_width == 2 * 16
+    assert part.preprocess == together.members[1].config.preprocess
+
+
+def test_what_members_do_not_share_is_said_of_each_alone(tmp_path: Path) -> None:
+    paths = [encoder_checkpoint(tmp_path / name, FLEET) for name in ("a.pt", "b.pt")]
+    changed = Checkpoint.load(paths[1])
+    changed.data_digest, changed.commit = "e" * 64, None
+    changed.save(paths[1])
+    spec = training_spec(load_encoders(paths), None)
+    assert (spec.commit, spec.data_digest) == (None, None)
+    assert [run.data_digest for run in spec.encoders] == ["d" * 64, "e" * 64]
+    assert [run.commit for run in spec.encoders] == ["c" * 40, None]
 
 
 def test_the_domain_does_not_hide_other_data(tmp_path: Path) -> None:

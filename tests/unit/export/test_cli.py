@@ -3,9 +3,12 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from typer.testing import CliRunner, Result
 
@@ -14,16 +17,20 @@ from export.cli import app
 from export.sample_chips import SampleChip
 from export.to_onnx import export_graph
 from model_training.checkpoint import Checkpoint
-from model_training.encoder import ReferenceConfig, build_encoder
+from model_training.embedding.models import open_model
+from model_training.encoder import build_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
 from service.contract.bundle import open_bundle
+from service.contract.chip import Chip
 from service.contract.manifest import GraphSpec
+from service.inference.embedder import load_embedder
 
-CONFIG = {
+PREPROCESS = {"height": 32, "width": 16}
+CONFIG: dict[str, Any] = {
     "run": {"out": "runs/tiny", "steps": 3, "seed": 11},
     "encoder": {
         "kind": "reference",
-        "preprocess": {"height": 32, "width": 16},
+        "preprocess": PREPROCESS,
         "width": 16,
         "depth": 1,
         "heads": 2,
@@ -48,14 +55,18 @@ CALIBRATION = {
 METRICS = [{"dataset": "test ships", "protocol": "S2O", "name": "mAP", "value": 12.5}]
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def save(path: Path, seed: int = 0, **preprocess: Any) -> Path:
     """An untrained encoder as a run would leave it."""
-    torch.manual_seed(0)
-    config = EncoderTrainConfig.model_validate(CONFIG)
-    module = build_encoder(ReferenceConfig.model_validate(CONFIG["encoder"]))
+    torch.manual_seed(seed)
+    config = EncoderTrainConfig.model_validate(
+        CONFIG
+        | {
+            "run": {**CONFIG["run"], "out": f"runs/{path.parent.name}", "seed": 11 + seed},
+            "encoder": {**CONFIG["encoder"], "preprocess": {**PREPROCESS, **preprocess}},
+        }
+    )
+    module = build_encoder(config.encoder)
     weights = {f"encoder.{name}": value for name, value in module.state_dict().items()}
-    path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
     Checkpoint(
         config=config.model_dump(mode="json"),
         data_digest="d" * 64,
@@ -65,6 +76,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ema=weights,
     ).save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("run") / "checkpoint.pt")
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +99,7 @@ def exported_once(graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All tests export one checkpoint: the second time, the first file is taken."""
 
     def export_or_copy(module: nn.Module, spec: GraphSpec, path: Path) -> None:
-        kept = graphs / spec.file
+        kept = graphs / f"{spec.outputs[0].shape[1]}-{spec.file}"
         if not kept.exists():
             export_graph(module, spec, kept)
         shutil.copy(kept, path)
@@ -130,6 +146,34 @@ def test_a_checkpoint_becomes_a_bundle_that_verifies(checkpoint: Path, tmp_path:
     assert "encoder.onnx has 0 bytes" in broken.stderr
 
 
+def test_several_checkpoints_become_one_bundle(checkpoint: Path, tmp_path: Path) -> None:
+    second = save(tmp_path / "second" / "checkpoint.pt", seed=1)
+    out = tmp_path / "bundle"
+    both = ("--encoder", checkpoint, "--encoder", second)
+    made = run("bundle", *both, "--uncalibrated", "--precision", "float16", "--out", out)
+    assert made.exit_code == 0, made.output
+    manifest = open_bundle(out).manifest
+    assert [path.name for path in out.glob("*.onnx")] == ["encoder.onnx"]
+    assert manifest.encoder.embedding_width == 2 * 16
+    assert [(item.run, item.seed) for item in manifest.training.encoders] == [
+        (checkpoint.parent.name, 11),
+        ("second", 12),
+    ]
+    card = (out / "MODEL_CARD.md").read_text()
+    assert "Encoder `second`: simulated fleet, seed 5, 3 steps, seed 12, commit `ccc" in card
+    assert "embeddings of 2 encoders side by side" in card
+    chips = load_embedder(out, "cpu", threads=1).golden_chips()
+    served = embed(out, chips)
+    apart = [embed(path, chips) for path in (checkpoint, second)]
+    assert served @ served.T == pytest.approx(np.mean([v @ v.T for v in apart], 0), abs=1e-3)
+    assert served == pytest.approx(embed([checkpoint, second], chips), abs=1e-3)
+
+
+def embed(model: Path | list[Path], chips: list[Chip]) -> NDArray[np.float32]:
+    paths = model if isinstance(model, list) else [model]
+    return open_model(*paths, threads=1)(chips).plain
+
+
 def test_probabilities_are_calibrated_or_renounced_in_so_many_words(
     checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -152,7 +196,11 @@ def test_what_cannot_be_used_is_named(checkpoint: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.json"
     text.write_text('{"match": 3}')
     out = ("--out", tmp_path / "bundle")
+    tall = save(tmp_path / "tall.pt", height=64)
     cases = {
+        "inputs differ: height 32 and 64": (
+            *("bundle", "--encoder", checkpoint, "--encoder", tall, "--uncalibrated"),
+        ),
         "there is no checkpoint of an encoder at": (
             *("bundle", "--encoder", tmp_path / "none.pt", "--uncalibrated"),
         ),

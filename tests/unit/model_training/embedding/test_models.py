@@ -58,3 +58,27 @@ def test_what_is_no_model_is_explained(tmp_path):
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(ModelError, match=r"other\.pt is not a checkpoint"):
         open_model(tmp_path / "other.pt")
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(ModelError, match=r"text\.pt is not a checkpoint"):
+        open_model(tmp_path / "text.pt")
+    with pytest.raises(ModelError, match="name a bundle's folder"):
+        open_model()
+
+
+def test_several_checkpoints_are_used_as_one(checkpoint, tmp_path, write_chips):
+    path, _ = checkpoint
+    second = tmp_path / "second.pt"
+    other = Checkpoint.load(path)
+    other.ema = {name: value + 0.01 for name, value in other.ema.items()}
+    other.save(second)
+    write_chips(tmp_path / "chips", "0001_a_RGB.tif", "0001_b_SAR.tif")
+    chips = [labelled.read() for labelled in read_hoss(tmp_path / "chips").loose]
+    one, two, both = (
+        open_model(*paths, threads=1)(chips).plain for paths in ([path], [second], [path, second])
+    )
+    assert both.shape[1] == one.shape[1] + two.shape[1]
+    np.testing.assert_allclose(both @ both.T, (one @ one.T + two @ two.T) / 2, atol=1e-6)
+    with pytest.raises(ModelError, match="given twice"):
+        open_model(path, path)
+    with pytest.raises(ModelError, match="only checkpoints can be used together"):
+        open_model(path, tmp_path)
