@@ -16,6 +16,8 @@ FROM installer AS packages-cpu
 COPY requirements/cpu.txt /requirements.txt
 RUN /opt/installer/bin/pip --python /opt/crossfix/bin/python3 \
     install --require-hashes --only-binary :all: --requirement /requirements.txt
+COPY deploy/container/trim-packages /trim-packages
+RUN python3 /trim-packages /opt/crossfix/lib/python3.11/site-packages
 
 FROM ${RUNTIME_IMAGE} AS runtime
 RUN groupadd --gid 10001 crossfix \
@@ -38,7 +40,7 @@ ENV PATH=/opt/crossfix/bin:$PATH \
 EXPOSE 8080
 VOLUME /var/lib/crossfix
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['CROSSFIX_PORT']}/livez\", timeout=4)"]
+    CMD ["python3", "-m", "service.probe", "/livez"]
 ENTRYPOINT ["crossfix"]
 CMD ["serve"]
 
@@ -53,6 +55,8 @@ FROM installer AS packages-gpu
 COPY requirements/gpu.txt /requirements.txt
 RUN /opt/installer/bin/pip --python /opt/crossfix/bin/python3 \
     install --require-hashes --only-binary :all: --requirement /requirements.txt
+COPY deploy/container/trim-packages /trim-packages
+RUN python3 /trim-packages /opt/crossfix/lib/python3.11/site-packages
 
 FROM runtime AS gpu
 COPY --from=packages-gpu /opt/crossfix /opt/crossfix

@@ -22,11 +22,12 @@ def build_entrance(settings: Settings, link: RedisLink | None) -> Entrance:
         StoreUnavailableError: the key file cannot be read.
     """
     keys = KeyFile(settings.keys_path)
-    loopback = is_loopback(settings.host)
+    loopback = is_loopback(settings.reached_at)
     if not (loopback or settings.allow_public_without_keys or keys.ring().asks):
         raise SettingsError(
-            f"{PREFIX}HOST: {settings.host} can be reached by others and no key would be asked of "
-            f"them; make one with `crossfix keys create`, listen on 127.0.0.1, or set "
+            f"{PREFIX}{'HOST' if settings.published_address is None else 'PUBLISHED_ADDRESS'}: "
+            f"{settings.reached_at} can be reached by others and no key would be asked of them; "
+            f"make one with `crossfix keys create`, keep to 127.0.0.1, or set "
             f"{PREFIX}ALLOW_PUBLIC_WITHOUT_KEYS=true if a proxy or firewall decides who may enter"
         )
     return Entrance(

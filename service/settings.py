@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=256, description="CPU threads of a model; 0: all cores")
 
     host: str = Field("127.0.0.1", description="address to listen on")
+    published_address: str | None = Field(
+        None,
+        description="address at which a container's port is published; unset: as the one before",
+    )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free one")
     tls_cert: Path | None = Field(
         None, description="certificate chain, PEM; set with the next one: https without a proxy"
@@ -187,7 +191,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("qdrant_url", "redis_url", "qdrant_api_key", "tls_cert", "tls_key", "keys_file"),
         *("s3_bucket", "s3_prefix", "s3_endpoint_url", "s3_region", "tracing_endpoint"),
-        *("s3_access_key_id", "s3_secret_access_key"),
+        *("s3_access_key_id", "s3_secret_access_key", "published_address"),
         mode="before",
     )
     @classmethod
@@ -301,6 +305,11 @@ class Settings(BaseSettings):
     @property
     def keys_path(self) -> Path:
         return self.data_dir / "keys.json" if self.keys_file is None else self.keys_file
+
+    @property
+    def reached_at(self) -> str:
+        """The address at which the service can be reached, from what is known here."""
+        return self.host if self.published_address is None else self.published_address.strip("[]")
 
     @property
     def max_upload_bytes(self) -> int:
