@@ -47,6 +47,7 @@ from service.storage.gallery_edge import open_edge_gallery
 from service.storage.redis_link import RedisLink
 from service.switchboard import Models, Served, Switchboard, ToPresentBundle
 from service.telemetry import Telemetry
+from service.tracing import Tracing, open_tracing
 from service.upkeep import audit_folder, bundle_to_serve, chip_limits
 
 log = logging.getLogger("crossfix")
@@ -85,13 +86,15 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         BundleError: the bundle does not check out.
         DeviceError: the device that was asked for is not there.
-        SettingsError: the address is public and no key is asked for.
+        SettingsError: the address is public and no key is asked for, or a setting cannot be
+            followed.
         StoreUnavailableError: a store cannot be opened.
     """
-    telemetry = Telemetry()
     redis = None if settings.redis_url is None else RedisLink(settings.redis_url)
     entrance = build_entrance(settings, redis)
     with ExitStack() as unless_all_is_well:
+        telemetry = Telemetry(open_tracing(settings))
+        unless_all_is_well.callback(telemetry.tracing.close)
         note = ServingNote(settings)
         note.begin()
         models = open_models(settings, telemetry, bundle_to_serve(settings))
@@ -111,7 +114,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     follower = BundleFollower(board, settings, serve) if settings.qdrant_url else None
     app = FastAPI(
-        lifespan=_lifespan(board, shared, settings.recovery_interval_s, follower),
+        lifespan=_lifespan(
+            board, shared, telemetry.tracing, settings.recovery_interval_s, follower
+        ),
         openapi_url=None,
     )
     app.add_middleware(ToPresentBundle, board=board)
@@ -217,13 +222,14 @@ def _add_routes(
 ) -> None:
     gallery, manifest = models.gallery, models.bundle.manifest
     chips, writing = shared.chips, shared.writing
-    observer = Observer(
-        models.embedder, shared.cache, chip_limits(settings), now, telemetry.observe_stages
+    measure = telemetry.observe_stages
+    observer = Observer(models.embedder, shared.cache, chip_limits(settings), now, measure)
+    trail = Trail(shared.audit, now, models.bundle.bundle_id, measure)
+    matcher = Matcher(
+        gallery, chips, observer, manifest.calibration, writing, trail=trail, measure=measure
     )
-    trail = Trail(shared.audit, now, models.bundle.bundle_id)
-    matcher = Matcher(gallery, chips, observer, manifest.calibration, writing, trail=trail)
     verifier = Verifier(observer, manifest.calibration)
-    enrolment = Enrolment(gallery, chips, observer, recovery, now, writing, trail)
+    enrolment = Enrolment(gallery, chips, observer, recovery, now, writing, trail, measure)
     curation = Curation(gallery, recovery, now, writing, trail)
     pictures = Pictures(gallery, chips, observer, models.embedder, manifest.preprocess)
     readiness = ReadinessCheck(models.embedder, gallery, chips, shared.audit)
@@ -273,7 +279,11 @@ def _show_state(telemetry: Telemetry, models: Models, shared: Shared) -> None:
 
 
 def _lifespan(
-    board: Switchboard, shared: Shared, interval_s: float, follower: BundleFollower | None
+    board: Switchboard,
+    shared: Shared,
+    tracing: Tracing,
+    interval_s: float,
+    follower: BundleFollower | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -293,6 +303,7 @@ def _lifespan(
                 watch.join()
             board.present.models.close()
             shared.close()
+            tracing.close()
 
     return lifespan
 

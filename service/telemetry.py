@@ -12,15 +12,22 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service.contract.similarity import SIMILARITY_EDGES
 from service.drift import ExpectedShare
+from service.identity.caller import present_caller
+from service.tracing import Tracing, Untraced, present_trace
 
 STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Telemetry:
-    """The metrics of one application; each has its own registry, so tests never share counts."""
+    """The metrics of one application; each has its own registry, so tests never share counts.
 
-    def __init__(self) -> None:
+    Attributes:
+        tracing: what records a trace of each request, if anything does.
+    """
+
+    def __init__(self, tracing: Tracing | None = None) -> None:
+        self.tracing = tracing or Untraced()
         self.registry = CollectorRegistry()
         self.requests = Histogram(
             "crossfix_request_seconds",
@@ -84,10 +91,10 @@ class Telemetry:
         self._expected: tuple[ExpectedShare, ...] = ()
 
     def observe_stages(self, timings_ms: Mapping[str, float]) -> None:
-        """Record milliseconds per stage; the total is not a stage."""
+        """Record the milliseconds of stages that ran one after the other until now."""
         for stage, milliseconds in timings_ms.items():
-            if stage != "total":
-                self.stages.labels(stage).observe(milliseconds / 1000.0)
+            self.stages.labels(stage).observe(milliseconds / 1000.0)
+        self.tracing.stages(timings_ms)
 
     def expect_similarities(self, shares: tuple[ExpectedShare, ...]) -> None:
         """Show what the calibration expects, in place of what was shown before."""
@@ -116,7 +123,10 @@ def _edge_label(edge: float) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; what is passed as `extra={"fields": {...}}` becomes keys."""
+    """One JSON object a line; what is passed as `extra={"fields": {...}}` becomes keys.
+
+    A line that a request gave rise to names the request, and its trace if there is one.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -124,11 +134,17 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_present_ids(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def _present_ids() -> dict[str, str]:
+    known = {"request_id": present_caller().request_id, "trace_id": present_trace.get()}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def configure_logging(level: int = logging.INFO) -> None:

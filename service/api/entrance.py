@@ -100,7 +100,7 @@ def install(app: Starlette, entrance: Entrance, telemetry: Telemetry) -> None:
         telemetry=telemetry,
     )
     _share(app, entrance.neighbours.origins)
-    app.add_middleware(Observed, telemetry=telemetry)
+    app.add_middleware(Observed, telemetry=telemetry, untraced=PROBES | {METRICS})
 
 
 def _share(app: Starlette, origins: frozenset[str]) -> None:

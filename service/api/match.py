@@ -80,7 +80,6 @@ def match_router(
         """
         upload = ChipUpload(form.chip.file.read(), form.metadata())
         answer = matcher.match(upload, form.options())
-        telemetry.observe_stages({"search": answer.timings_ms["search"]})
         telemetry.verdicts.labels(answer.match.verdict.value).inc()
         query = answer.match.query.modality
         for searched, similarity in answer.first_similarities.items():

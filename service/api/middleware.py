@@ -12,6 +12,7 @@ from service.contract.errors import CrossfixError
 from service.identity.caller import LOCAL, Caller, called_by
 from service.identity.errors import BodyTooLargeError, SlowUploadError
 from service.telemetry import Telemetry
+from service.tracing import Tracing, Untraced
 
 REQUEST_ID = b"x-request-id"
 
@@ -99,11 +100,13 @@ class _LimitedReceive:
 
 
 class Observed:
-    """Gives each request an id, returned as `X-Request-ID`, and measures its duration."""
+    """Gives each request an id, returned as `X-Request-ID`, measures its duration, traces it."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, untraced: frozenset[str]) -> None:
+        """Wrap `app`; requests to the paths `untraced` leave no trace."""
         self._app = app
         self._telemetry = telemetry
+        self._untraced = untraced
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -124,14 +127,28 @@ class Observed:
                 ]
             await send(message)
 
-        try:
-            with called_by(lambda: _caller(scope)):
+        method = _known_method(scope["method"])
+        with (
+            called_by(lambda: _caller(scope)),
+            self._tracing(scope).request(method, request_id, _parent(scope)) as trace,
+        ):
+            try:
                 await self._app(scope, receive, labelled_send)
-        finally:
-            route = scope.get("route")
-            self._telemetry.requests.labels(
-                _known_method(scope["method"]), getattr(route, "path", "unknown"), str(status)
-            ).observe(time.perf_counter() - began)
+            finally:
+                route: str | None = getattr(scope.get("route"), "path", None)
+                self._telemetry.requests.labels(method, route or "unknown", str(status)).observe(
+                    time.perf_counter() - began
+                )
+                trace.answered(route, status)
+
+    def _tracing(self, scope: Scope) -> Tracing:
+        return Untraced() if scope["path"] in self._untraced else self._telemetry.tracing
+
+
+def _parent(scope: Scope) -> str | None:
+    """The sender's `traceparent`; of several, none counts (W3C Trace Context, 3.2)."""
+    sent = Request(scope).headers.getlist("traceparent")
+    return sent[0] if len(sent) == 1 else None
 
 
 def _known_method(method: str) -> str:

@@ -26,6 +26,7 @@ from service.identity.records import (
     VesselState,
 )
 from service.identity.recovery import Recovery
+from service.identity.stages import Measure, measured, unmeasured
 from service.identity.trail import Trail, chips_and_ids, digests
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
@@ -73,7 +74,9 @@ class Enrolment:
         now: Clock,
         writing: threading.RLock,
         trail: Trail | None = None,
+        measure: Measure = unmeasured,
     ) -> None:
+        """`measure` is told the milliseconds of the stage `store`."""
         self._gallery = gallery
         self._chips = chips
         self._observer = observer
@@ -81,6 +84,7 @@ class Enrolment:
         self._now = now
         self._writing = writing
         self._trail = trail or Trail.unrecorded()
+        self._measure = measure
 
     def enrol(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Enrolled:
         """Register a vessel with one or more chips.
@@ -105,10 +109,11 @@ class Enrolment:
                 )
             asked = {"vessel_id": str(vessel.id), "said": new.said(), "chips": digests(uploads)}
             with self._trail.change("enrol", **asked) as result:
-                if known is None:
-                    self._register(vessel, seen)
-                else:
-                    self._keep(known, seen)
+                with measured("store", self._measure):
+                    if known is None:
+                        self._register(vessel, seen)
+                    else:
+                        self._keep(known, seen)
                 enrolled = self._enrolled(vessel.id, created=known is None)
                 result["created"] = enrolled.created
                 result["sightings"] = chips_and_ids(enrolled.sightings)
@@ -129,7 +134,8 @@ class Enrolment:
             vessel = visible_vessel(self._gallery, vessel_id)
             asked = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
             with self._trail.change("add-chips", **asked) as result:
-                self._keep(vessel, seen)
+                with measured("store", self._measure):
+                    self._keep(vessel, seen)
                 enrolled = self._enrolled(vessel_id, created=False)
                 result["sightings"] = chips_and_ids(enrolled.sightings)
             return enrolled

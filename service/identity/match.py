@@ -15,6 +15,7 @@ from service.identity.observe import ChipUpload, Observer
 from service.identity.originals import forgotten_when_full
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import EmbeddedSighting, Match, Record, Sighting, SightingFilter
+from service.identity.stages import Measure, measured, timed, unmeasured
 from service.identity.trail import Trail
 
 RERANKED_VESSELS = 50
@@ -71,8 +72,12 @@ class Matcher:
         writing: threading.RLock,
         new_id: Callable[[], UUID] = uuid4,
         trail: Trail | None = None,
+        measure: Measure = unmeasured,
     ) -> None:
-        """Matches are recorded in `trail` before they are answered, if there is one."""
+        """Matches are recorded in `trail` before they are answered, if there is one.
+
+        `measure` is told the milliseconds of the stages `search` and `store`.
+        """
         self._gallery = gallery
         self._chips = chips
         self._observer = observer
@@ -80,6 +85,7 @@ class Matcher:
         self._writing = writing
         self._new_id = new_id
         self._trail = trail or Trail.unrecorded()
+        self._measure = measure
 
     def match(self, upload: ChipUpload, options: MatchOptions) -> MatchAnswer:
         """Rank the vessels that the chip may show.
@@ -97,16 +103,16 @@ class Matcher:
         query = self._observer.sighting(seen, vessel_id=None)
         timings = dict(seen.timings_ms)
 
-        searching = time.perf_counter()
-        counts = self._gallery.counts()
-        found = self._search(query, options, counts.vessels)
-        scored = _best_of_each_vessel(found)
-        candidates = rank(query.sighting, scored, options.limits(), options.top_k)
-        timings["search"] = (time.perf_counter() - searching) * 1000.0
+        with timed("search", timings):
+            counts = self._gallery.counts()
+            found = self._search(query, options, counts.vessels)
+            scored = _best_of_each_vessel(found)
+            candidates = rank(query.sighting, scored, options.limits(), options.top_k)
+        self._measure({"search": timings["search"]})
 
         if options.store:
             kept = forgotten_when_full(self._gallery, self._chips, [query.sighting.chip_sha256])
-            with self._writing, kept:
+            with measured("store", self._measure), self._writing, kept:
                 self._chips.put(upload.data)
                 self._gallery.put_sightings([query], vessel=None)
         match = Match(

@@ -1,8 +1,7 @@
 """From uploaded bytes to a sighting: decode, embed, describe. Shared by every use case."""
 
 import hashlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -16,15 +15,11 @@ from service.contract.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError
 from service.identity.ports import ChipEmbedder, EmbeddingCache
 from service.identity.records import EmbeddedSighting, GeoPoint, Record, Sighting, UtcTime
+from service.identity.stages import Measure, timed, unmeasured
 
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 
 Clock = Callable[[], datetime]
-Measure = Callable[[Mapping[str, float]], None]
-
-
-def _unmeasured(timings_ms: Mapping[str, float]) -> None:
-    """The default measure."""
 
 
 class ChipMetadata(Record):
@@ -73,7 +68,8 @@ class Observation:
 
     Attributes:
         vector: float32 `[D]`, unit length.
-        timings_ms: milliseconds per stage, including `decode`; a cached embedding has no others.
+        timings_ms: milliseconds per stage in their order: `decode`, `recall` (is the embedding
+            known?); unless it is, `wait`, the stages of embedding, and `remember`.
     """
 
     upload: ChipUpload
@@ -91,7 +87,7 @@ class Observer:
         cache: EmbeddingCache,
         limits: ChipLimits,
         now: Clock,
-        measure: Measure = _unmeasured,
+        measure: Measure = unmeasured,
     ) -> None:
         """`measure` is told the milliseconds of each stage of every observation."""
         self._embedder = embedder
@@ -127,16 +123,16 @@ class Observer:
             ChipError: the bytes cannot be used.
             OverloadedError: too many chips are waiting.
         """
-        began = time.perf_counter()
-        chip = self.decode(upload)
-        timings = {"decode": (time.perf_counter() - began) * 1000.0}
+        timings: dict[str, float] = {}
+        with timed("decode", timings):
+            chip = self.decode(upload)
         key = self._cache_key(chip, upload.metadata.band)
-        vector = self._cache.get(key)
+        with timed("recall", timings):
+            vector = self._cache.get(key)
         if vector is None:
-            embedded = self._embedder.embed(chip)
-            vector = embedded.vector
-            timings |= embedded.timings_ms
-            self._cache.put(key, vector)
+            vector = self._embed(chip, timings)
+            with timed("remember", timings):
+                self._cache.put(key, vector)
         self._measure(timings)
         return Observation(upload, chip, vector, timings)
 
@@ -169,6 +165,15 @@ class Observer:
             ),
             seen.vector,
         )
+
+    def _embed(self, chip: Chip, timings: dict[str, float]) -> NDArray[np.float32]:
+        """Embed, and tell waiting for others from being worked on."""
+        asked: dict[str, float] = {}
+        with timed("embed", asked):
+            embedded = self._embedder.embed(chip)
+        timings["wait"] = max(0.0, asked["embed"] - sum(embedded.timings_ms.values()))
+        timings |= embedded.timings_ms
+        return embedded.vector
 
     def _cache_key(self, chip: Chip, band: int | None) -> str:
         return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band or 0}:{chip.digest}"

@@ -15,6 +15,7 @@ from service.identity.caller import present_caller
 from service.identity.observe import ChipUpload, Clock
 from service.identity.ports import AuditLog
 from service.identity.records import Match, Sighting
+from service.identity.stages import Measure, measured, unmeasured
 
 Facts = dict[str, object]
 
@@ -35,10 +36,14 @@ class Unrecorded:
 class Trail:
     """Writes entries with who and when; `bundle_id` names the models and the gallery in use."""
 
-    def __init__(self, log: AuditLog, now: Clock, bundle_id: str) -> None:
+    def __init__(
+        self, log: AuditLog, now: Clock, bundle_id: str, measure: Measure = unmeasured
+    ) -> None:
+        """`measure` is told the milliseconds of each entry, as the stage `audit`."""
         self._log = log
         self._now = now
         self._bundle_id = bundle_id
+        self._measure = measure
 
     @classmethod
     def unrecorded(cls) -> "Trail":
@@ -64,7 +69,8 @@ class Trail:
             "bundle_id": self._bundle_id,
             **facts,
         }
-        self._log.append(entry)
+        with measured("audit", self._measure):
+            self._log.append(entry)
 
     def matched(self, match: Match, options: Mapping[str, object]) -> None:
         """Keep a match: the chip, what was asked, which gallery, and the ids that were returned."""

@@ -1,4 +1,4 @@
-"""The service starts and answers without torch or the offline code."""
+"""The service starts and answers without torch, the offline code, or what was not asked for."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ PROGRAM = """
     with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.post("/match", files={{"chip": sar_tiff(1)}})
         assert answer.status_code == 200, answer.text
-    for name in ("torch", "onnx", "model_training", "export"):
+    for name in ("torch", "onnx", "model_training", "export", "opentelemetry.sdk"):
         assert name not in sys.modules, name + " was imported"
     print("clean")
 """
@@ -44,6 +44,7 @@ def test_serving_imports_neither_torch_nor_the_offline_code(tmp_path: Path) -> N
         ("qdrant_edge", {"service.storage"}),
         ("redis", {"service.storage"}),
         ("fastapi", {"service.api", "service.app"}),
+        ("opentelemetry", {"service.tracing_otlp"}),
     ],
 )
 def test_each_vendor_has_one_owner(vendor: str, owners: set[str]) -> None:

@@ -1,0 +1,196 @@
+"""Traces of a real service, as a collector receives them, and as nobody does."""
+
+import itertools
+import json
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.chips import optical_png, sar_tiff
+from tests.doubles.otlp_collector import Collector, KeptSpan, running_collector
+from tests.e2e.service_process import ServiceProcess, free_port, running_service
+
+MATCH_STAGES = ["decode", "recall", "wait", "denoise", "encode", "remember", "search", "store"]
+SENDER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with running_collector() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def traced(
+    collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
+    settings = {"CROSSFIX_TRACING_ENDPOINT": collector.url, "CROSSFIX_REPLICA": "replica-7"}
+    folder = tmp_path_factory.mktemp("traced")
+    with running_service(folder, settings=settings) as service:
+        yield service
+
+
+@pytest.fixture
+def api(traced: ServiceProcess) -> Iterator[httpx.Client]:
+    with traced.client() as client:
+        yield client
+
+
+def request_span(collector: Collector, answer: httpx.Response) -> KeptSpan:
+    request_id = answer.headers["X-Request-ID"]
+    (span,) = collector.wait_for(lambda s: s.attributes.get("crossfix.request_id") == request_id)
+    return span
+
+
+def test_a_match_is_a_tree_of_its_stages(api: httpx.Client, collector: Collector) -> None:
+    answer = api.post("/match", files={"chip": sar_tiff(1)}, headers={"X-Request-ID": "mine"})
+    whole = request_span(collector, answer)
+    assert whole.name == "POST /match"
+    assert whole.parent_id == ""
+    assert whole.attributes == {
+        "http.request.method": "POST",
+        "http.route": "/match",
+        "http.response.status_code": 200,
+        "crossfix.request_id": "mine",
+    }
+    assert whole.resource["service.name"] == "crossfix"
+    assert whole.resource["service.instance.id"] == "replica-7"
+    stages = [s for s in collector.spans if s.trace_id == whole.trace_id and s != whole]
+    stages.sort(key=lambda s: (s.begin_ns, s.end_ns))
+    assert [s.name for s in stages] == [*MATCH_STAGES, "audit"]
+    assert {s.parent_id for s in stages} == {whole.span_id}
+    assert whole.begin_ns <= stages[0].begin_ns
+    assert stages[-1].end_ns <= whole.end_ns
+    for earlier, later in itertools.pairwise(stages):
+        assert earlier.end_ns <= later.begin_ns
+    told = answer.json()["timings_ms"]
+    for name in ("decode", "encode", "search"):
+        (stage,) = [s for s in stages if s.name == name]
+        assert (stage.end_ns - stage.begin_ns) / 1e6 == pytest.approx(told[name], abs=0.01)
+
+
+def test_enrolment_is_traced_with_its_writes(api: httpx.Client, collector: Collector) -> None:
+    chips = [("chips", optical_png(1)), ("chips", optical_png(2))]
+    answer = api.post("/gallery", data={"vessel": '{"name": "A"}'}, files=chips)
+    whole = request_span(collector, answer)
+    assert whole.name == "POST /gallery"
+    names = [s.name for s in collector.spans if s.parent_id == whole.span_id]
+    counts = {name: names.count(name) for name in ("decode", "fuse", "store", "audit")}
+    assert counts == {"decode": 2, "fuse": 2, "store": 1, "audit": 2}
+
+
+def test_the_senders_trace_is_continued(api: httpx.Client, collector: Collector) -> None:
+    answer = api.get("/gallery", headers={"traceparent": SENDER, "tracestate": "a=b"})
+    span = request_span(collector, answer)
+    assert (span.trace_id, span.parent_id) == (SENDER[3:35], SENDER[36:52])
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ["nonsense"],
+        [SENDER.replace("4bf9", "4BF9")],
+        [f"00-{'0' * 32}-00f067aa0ba902b7-01"],
+        [SENDER + "-" + "x" * 4000],
+        [SENDER, SENDER],
+    ],
+)
+def test_what_is_no_traceparent_is_left_alone(
+    api: httpx.Client, collector: Collector, sent: list[str]
+) -> None:
+    answer = api.get("/gallery", headers=[("traceparent", one) for one in sent])
+    assert answer.status_code == 200
+    span = request_span(collector, answer)
+    assert span.parent_id == ""
+    assert span.trace_id != SENDER[3:35]
+
+
+def test_refusals_are_traced_and_probes_are_not(api: httpx.Client, collector: Collector) -> None:
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert api.get(path).status_code == 200
+    refused = request_span(collector, api.post("/match", files={"chip": b"no picture"}))
+    assert refused.attributes["http.response.status_code"] == 415
+    assert not refused.failed
+    nowhere = request_span(collector, api.get("/nowhere"))
+    assert nowhere.name == "GET"
+    assert "http.route" not in nowhere.attributes
+    routes = {span.attributes.get("http.route") for span in collector.spans}
+    assert not routes & {"/livez", "/readyz", "/metrics"}
+
+
+def test_log_lines_name_the_request_and_its_trace(
+    api: httpx.Client, collector: Collector, traced: ServiceProcess
+) -> None:
+    answer = api.get("/gallery", headers={"X-Request-ID": "looked-for"})
+    span = request_span(collector, answer)
+    lines = [json.loads(line) for line in traced.log.read_text().splitlines()]
+    (line,) = [line for line in lines if line.get("request_id") == "looked-for"]
+    assert line["trace_id"] == span.trace_id
+
+
+def test_a_sender_may_leave_its_requests_out(api: httpx.Client, collector: Collector) -> None:
+    left_out = api.get("/gallery", headers={"traceparent": SENDER[:-2] + "00"})
+    request_span(collector, api.get("/gallery"))
+    ids = {span.attributes.get("crossfix.request_id") for span in collector.spans}
+    assert left_out.headers["X-Request-ID"] not in ids
+
+
+@pytest.fixture(params=["gone", "silent"])
+def bad_collector(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An address where nobody listens, or where somebody takes connections and says nothing."""
+    if request.param == "gone":
+        yield f"http://127.0.0.1:{free_port()}"
+        return
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def timed_match(api: httpx.Client) -> tuple[float, list[dict[str, object]]]:
+    """Seconds that a match took, and what it found."""
+    began = time.perf_counter()
+    answer = api.post("/match", files={"chip": sar_tiff(1)}, data={"store": "false"})
+    duration = time.perf_counter() - began
+    assert answer.status_code == 200
+    return duration, [
+        {key: one[key] for key in ("rank", "probability", "similarity")}
+        for one in answer.json()["candidates"]
+    ]
+
+
+def test_a_bad_collector_neither_slows_nor_changes_answers(
+    bad_collector: str, tmp_path: Path
+) -> None:
+    settings = {"CROSSFIX_TRACING_ENDPOINT": bad_collector}
+    durations: dict[str, list[float]] = {"traced": [], "untraced": []}
+    with (
+        running_service(tmp_path / "traced", settings=settings) as traced,
+        running_service(tmp_path / "untraced") as untraced,
+        traced.client() as one,
+        untraced.client() as other,
+    ):
+        clients = {"traced": one, "untraced": other}
+        for api in clients.values():
+            api.post("/gallery", data={"vessel": '{"name": "A"}'}, files={"chips": optical_png(1)})
+        for number in range(40):
+            if number == 20:
+                time.sleep(1.5)  # the first batch of spans is being tried from now on
+            answers = []
+            for name, api in clients.items():
+                seconds, found = timed_match(api)
+                durations[name].append(seconds)
+                answers.append(found)
+            assert answers[0] == answers[1] != []
+    # Waiting for the collector would take seconds each time.
+    medians = {name: statistics.median(seconds) for name, seconds in durations.items()}
+    assert medians["traced"] < 2 * medians["untraced"] + 0.01
+    assert traced.process.returncode == 0
+    lines = [json.loads(line) for line in traced.log.read_text().splitlines()]
+    assert len([line for line in lines if line["logger"] == "crossfix.tracing"]) <= 1
+    assert not [line for line in lines if line["logger"].startswith("opentelemetry")]
