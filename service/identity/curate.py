@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
-from service.identity.enrol import DEFAULT_SOURCE, Enrolled, refuse_known_imo, visible_vessel
+from service.identity.claims import ImoClaims
+from service.identity.enrol import DEFAULT_SOURCE, Enrolled, visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import Clock
 from service.identity.ports import Gallery
@@ -51,6 +52,7 @@ class Curation:
         self._now = now
         self._writing = writing
         self._trail = trail or Trail.unrecorded()
+        self._claims = ImoClaims(gallery, now)
 
     def update(self, vessel_id: UUID, patch: VesselPatch) -> Vessel:
         """Change attributes and remember where the new values came from.
@@ -65,9 +67,11 @@ class Curation:
             if not changes:
                 raise InvalidRequestError("nothing to change was sent")
             changed = self._with_changes(known, changes, patch)
-            refuse_known_imo(self._gallery, changed)
             said = patch.model_dump(mode="json", include=set(changes))
-            with self._trail.change("update", vessel_id=str(vessel_id), said=said):
+            with (
+                self._claims.held(changed, before=known),
+                self._trail.change("update", vessel_id=str(vessel_id), said=said),
+            ):
                 self._gallery.put_vessel(changed)
                 return self._recovery.finish_sync(changed)
 
@@ -134,7 +138,10 @@ class Curation:
             learnt = self._learn(survivor, other)
             leaving = self._in_state(other, VesselState.DELETING, merged_into=survivor_id)
             asked = {"vessel_id": str(survivor_id), "other_id": str(other_id)}
-            with self._trail.change("merge", **asked) as result:
+            with (
+                self._claims.held(learnt, before=survivor, giver=other),
+                self._trail.change("merge", **asked) as result,
+            ):
                 self._gallery.put_vessel(leaving)
                 self._gallery.put_vessel(learnt)
                 self._recovery.finish_merge(leaving)
@@ -163,9 +170,8 @@ class Curation:
             now = self._now()
             blank = Vessel(id=uuid4(), created_at=now, updated_at=now, split_from=known.id)
             new = self._with_changes(blank, attributes.changes(), attributes)
-            refuse_known_imo(self._gallery, new)
             moved = {"vessel_id": str(known.id), "new_id": str(new.id), "moved": ids(asked)}
-            with self._trail.change("split", **moved):
+            with self._claims.held(new), self._trail.change("split", **moved):
                 self._gallery.put_vessel(self._in_state(new, VesselState.ENROLLING))
                 self._gallery.move_sightings(sorted(asked), new)
                 active = self._in_state(new, VesselState.ACTIVE)

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
+from service.identity.claims import ImoClaims, refuse_known_imo
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import ChipUpload, Clock, Observation, Observer
 from service.identity.originals import forgotten_when_full
@@ -84,6 +85,7 @@ class Enrolment:
         self._now = now
         self._writing = writing
         self._trail = trail or Trail.unrecorded()
+        self._claims = ImoClaims(gallery, now)
         self._measure = measure
 
     def enrol(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Enrolled:
@@ -145,14 +147,10 @@ class Enrolment:
             "state": VesselState.ENROLLING,
             "leaving_chips": tuple(one.chip.digest for one in seen),
         }
-        self._gallery.put_vessel(vessel.model_copy(update=pending))
-        try:
-            refuse_known_imo(self._gallery, vessel)
-        except ConflictError:
-            self._gallery.delete_vessel(vessel.id)
-            raise
-        self._keep(vessel, seen)
-        self._gallery.put_vessel(vessel)
+        with self._claims.held(vessel):
+            self._gallery.put_vessel(vessel.model_copy(update=pending))
+            self._keep(vessel, seen)
+            self._gallery.put_vessel(vessel)
 
     def _keep(self, vessel: Vessel, seen: Sequence[Observation]) -> None:
         """Chips first, so that no sighting ever points to bytes that are not there."""
@@ -208,20 +206,6 @@ def visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
         hint = f"; it was merged into {vessel.merged_into}" if vessel and merged else ""
         raise NotFoundError(f"no vessel {vessel_id} is registered{hint}")
     return vessel
-
-
-def refuse_known_imo(gallery: Gallery, vessel: Vessel) -> None:
-    """Raises ConflictError, naming the visible vessel that carries the same IMO number."""
-    if vessel.imo is None:
-        return
-    for other in gallery.find_by_imo(vessel.imo):
-        if other.id != vessel.id and other.state.visible:
-            named = f" ({other.name})" if other.name else ""
-            raise ConflictError(
-                f"IMO {vessel.imo} is registered already, as vessel {other.id}{named}; "
-                "add chips to that vessel, or correct the number",
-                other.id,
-            )
 
 
 def refuse_none_or_twins(uploads: Sequence[ChipUpload]) -> None:

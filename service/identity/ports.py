@@ -14,6 +14,7 @@ from service.contract.bundle import Bundle
 from service.contract.chip import Chip
 from service.contract.embedding import EmbeddedChip
 from service.identity.records import (
+    Claim,
     EmbeddedSighting,
     GalleryCounts,
     Sighting,
@@ -70,6 +71,23 @@ class Gallery(Protocol):
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
         """Vessels in any state that carry this IMO number."""
+        ...
+
+    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+        """Claim a name that one vessel may have; of many who do so at once, one gets it.
+
+        Args:
+            name: what is claimed, e.g. an IMO number.
+            claim: by whom.
+            instead_of: the standing claim that this one replaces; None where there is none.
+
+        Returns:
+            the claim that stands now.
+        """
+        ...
+
+    def give_up(self, name: str, claim: Claim) -> None:
+        """End a claim; another one stays."""
         ...
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]: ...

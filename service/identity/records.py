@@ -130,6 +130,17 @@ class Vessel(VesselAttributes):
         return cls.model_validate_json(text, context=RECORDED)
 
 
+class Claim(Record):
+    """Somebody is about to give a name that only one vessel may have to this one.
+
+    `token` is drawn anew each time, so that two claims for one vessel can be told apart.
+    """
+
+    token: UUID
+    vessel_id: UUID
+    made_at: UtcTime
+
+
 class Sighting(Record):
     """One chip of one ship at one time; `vessel_id` is None while the identity is open.
 

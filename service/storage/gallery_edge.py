@@ -16,6 +16,7 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from service.identity.records import (
+    Claim,
     EmbeddedSighting,
     GalleryCounts,
     Sighting,
@@ -29,6 +30,7 @@ from service.identity.records import (
 )
 from service.storage import payloads
 from service.storage.census import Census
+from service.storage.claims import MemoryClaims
 from service.storage.clauses import (
     AnyOf,
     Clause,
@@ -93,6 +95,7 @@ class EdgeGallery:
         self._sightings = open_sightings(folder, bundle_id, width, min_free_bytes)
         self._opened_others: list[Shard] | None = None
         self._census = self._take_census()
+        self._claims = MemoryClaims()
         if active_bundle(folder) is None:
             activate_bundle(folder, bundle_id)
 
@@ -110,6 +113,12 @@ class EdgeGallery:
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
         return self._all_vessels(AnyOf(payloads.IMO, [imo]))
+
+    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+        return self._claims.claim(name, claim, instead_of)
+
+    def give_up(self, name: str, claim: Claim) -> None:
+        self._claims.give_up(name, claim)
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
         return self._all_vessels(in_state(states))

@@ -18,6 +18,7 @@ from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
 from service.identity.records import (
+    Claim,
     EmbeddedSighting,
     GalleryCounts,
     Sighting,
@@ -30,6 +31,7 @@ from service.identity.records import (
     VesselState,
 )
 from service.storage import payloads
+from service.storage.claims_server import claim_on_server, give_up_on_server
 from service.storage.clauses import (
     AnyOf,
     Clause,
@@ -50,6 +52,7 @@ from service.storage.qdrant_server import (
     translated,
 )
 from service.storage.server_layout import (
+    CLAIM_INDEXES,
     ORPHANED,
     SIGHTING_INDEXES,
     STRONG,
@@ -121,6 +124,14 @@ class ServerGallery:
     def find_by_imo(self, imo: str) -> list[Vessel]:
         rows = self._scan(self._vessels, Condition((AnyOf(payloads.IMO, [imo]),)))
         return [payloads.vessel_from(row) for row in rows]
+
+    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+        with self._asking(changing=False) as client:
+            return claim_on_server(client, self._layout.claims, name, claim, instead_of)
+
+    def give_up(self, name: str, claim: Claim) -> None:
+        with self._asking(changing=False) as client:
+            give_up_on_server(client, self._layout.claims, name, claim)
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
         rows = self._scan(self._vessels, Condition((in_state(states),)))
@@ -260,6 +271,7 @@ class ServerGallery:
     def _prepare(self) -> None:
         with self._preparing:
             ensure_collection(self._client, self._vessels, None, VESSEL_INDEXES)
+            ensure_collection(self._client, self._layout.claims, None, CLAIM_INDEXES)
             ensure_collection(self._client, self._sightings, self._width, SIGHTING_INDEXES)
             ensure_alias(self._client, self._layout.alias, self._sightings)
             self._prepared = True
@@ -333,9 +345,8 @@ class ServerGallery:
                 group_size=size,
                 with_payload=True,
             )
-        return [
-            (UUID(str(group.id)), [_hit(point) for point in group.hits]) for group in answer.groups
-        ]
+            groups = answer.groups
+        return [(UUID(str(group.id)), [_hit(point) for point in group.hits]) for group in groups]
 
 
 def _hit(point: models.ScoredPoint) -> SightingHit:

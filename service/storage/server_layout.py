@@ -1,8 +1,8 @@
 """What lies on a Qdrant server: the collections, their indexes, and the active bundle's alias.
 
-`<prefix>-vessels` has no vectors; `<prefix>-sightings-<bundle>` holds the sightings of one bundle,
-and the alias `<prefix>-sightings` names the one that is served. Sightings keep their ids from
-bundle to bundle.
+`<prefix>-vessels` and `<prefix>-claims` (see `claims_server.py`) have no vectors;
+`<prefix>-sightings-<bundle>` holds the sightings of one bundle, and the alias `<prefix>-sightings`
+names the one that is served. Sightings keep their ids from bundle to bundle.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,14 @@ from service.storage import payloads
 KEYWORD = models.PayloadSchemaType.KEYWORD
 STRONG = models.WriteOrdering.STRONG
 ORPHANED = "orphaned"
+TOKEN = "token"
 VESSEL_INDEXES = {
     payloads.STATE: KEYWORD,
     payloads.IMO: KEYWORD,
     payloads.MMSI: KEYWORD,
     payloads.TYPE: KEYWORD,
 }
+CLAIM_INDEXES = {TOKEN: KEYWORD}
 SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,
     payloads.VESSEL_TYPE: KEYWORD,
@@ -41,6 +43,10 @@ class Layout:
     @property
     def vessels(self) -> str:
         return f"{self.prefix}-vessels"
+
+    @property
+    def claims(self) -> str:
+        return f"{self.prefix}-claims"
 
     @property
     def alias(self) -> str:

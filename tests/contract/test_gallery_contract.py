@@ -7,7 +7,9 @@ with a random prefix there and removes them.
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +22,7 @@ from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
 from service.identity.ports import Gallery
 from service.identity.records import (
+    Claim,
     EmbeddedSighting,
     GalleryCounts,
     GeoPoint,
@@ -568,3 +571,38 @@ def test_many_threads_at_once(gallery: Gallery) -> None:
         thread.join()
     assert errors == []
     assert gallery.counts() == GalleryCounts(32, 96)
+
+
+def make_claim() -> Claim:
+    return Claim(token=uuid4(), vessel_id=uuid4(), made_at=START)
+
+
+def test_a_claim_stands_until_it_is_given_up(gallery: Gallery) -> None:
+    first, second = make_claim(), make_claim()
+    assert gallery.claim("9074729", first, None) == first
+    assert gallery.claim("9074729", second, None) == first
+    assert gallery.claim("9176187", second, None) == second
+    gallery.give_up("9074729", second)
+    assert gallery.claim("9074729", second, None) == first
+    gallery.give_up("9074729", first)
+    assert gallery.claim("9074729", second, None) == second
+
+
+def test_a_claim_is_replaced_only_by_who_saw_the_standing_one(gallery: Gallery) -> None:
+    old, new, late = make_claim(), make_claim(), make_claim()
+    gallery.claim("9074729", old, None)
+    assert gallery.claim("9074729", new, instead_of=old) == new
+    assert gallery.claim("9074729", late, instead_of=old) == new
+
+
+@pytest.mark.parametrize("gallery", [k for k in KINDS if k != "memory"], indirect=True)
+def test_of_many_claims_at_once_one_stands(gallery: Gallery) -> None:
+    for name in "abcde":
+        claims = [make_claim() for _ in range(8)]
+        with ThreadPoolExecutor(len(claims)) as pool:
+            said = list(pool.map(partial(claim_it, gallery, name), claims))
+        assert len({claim.token for claim in said}) == 1
+
+
+def claim_it(gallery: Gallery, name: str, claim: Claim) -> Claim:
+    return gallery.claim(name, claim, None)

@@ -200,8 +200,13 @@ def _change_aliases(double: QdrantDouble, collection: str, body: Body) -> object
 
 
 def _upsert(double: QdrantDouble, collection: str, body: Body) -> object:
-    points = models.PointsList.model_validate_json(body).points
-    return double.store.upsert(collection, points)
+    asked = models.PointsList.model_validate_json(body)
+    return double.store.upsert(
+        collection,
+        asked.points,
+        update_filter=asked.update_filter,
+        update_mode=asked.update_mode,
+    )
 
 
 def _retrieve(double: QdrantDouble, collection: str, body: Body) -> object:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.identity.errors import InvalidRequestError
 from service.identity.records import (
+    Claim,
     EmbeddedSighting,
     GalleryCounts,
     GeoPoint,
@@ -49,6 +50,7 @@ class FakeGallery:
         self._width = width
         self._vessels: dict[UUID, Vessel] = {}
         self._rows: dict[UUID, Row] = {}
+        self._claims: dict[str, Claim] = {}
         self._turn = threading.RLock()
 
     def put_vessel(self, vessel: Vessel) -> None:
@@ -62,6 +64,17 @@ class FakeGallery:
     def find_by_imo(self, imo: str) -> list[Vessel]:
         with self._turn:
             return [v for v in self._vessels.values() if v.imo == imo]
+
+    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+        with self._turn:
+            if self._claims.get(name) == instead_of:
+                self._claims[name] = claim
+            return self._claims.get(name, claim)
+
+    def give_up(self, name: str, claim: Claim) -> None:
+        with self._turn:
+            if self._claims.get(name) == claim:
+                del self._claims[name]
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
         with self._turn:

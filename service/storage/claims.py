@@ -1,0 +1,24 @@
+"""Claims, see `identity/claims.py`, of a gallery that one process has open; its end ends them."""
+
+import threading
+
+from service.identity.records import Claim
+
+
+class MemoryClaims:
+    """Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._standing: dict[str, Claim] = {}
+        self._turn = threading.Lock()
+
+    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+        with self._turn:
+            if self._standing.get(name) == instead_of:
+                self._standing[name] = claim
+            return self._standing.get(name, claim)
+
+    def give_up(self, name: str, claim: Claim) -> None:
+        with self._turn:
+            if self._standing.get(name) == claim:
+                del self._standing[name]

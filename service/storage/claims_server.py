@@ -1,0 +1,69 @@
+"""Claims, see `identity/claims.py`, on a Qdrant server, where replicas meet.
+
+A claim is one point of a collection without vectors. It is inserted only if there is none, or
+replaced only if it is still the one that was seen; strongly ordered writes are decided in the same
+order on every node, so that one of many wins.
+"""
+
+from uuid import UUID, uuid5
+
+from qdrant_client import QdrantClient, models
+
+from service.identity.errors import StoreUnavailableError
+from service.identity.records import Claim
+from service.storage.server_layout import STRONG, TOKEN
+
+CLAIM_NAMESPACE = UUID("0d5e4a8e-93b1-5d0f-8a57-5b7c0c1f6d11")
+RECORD = "record"
+
+
+def claim_on_server(
+    client: QdrantClient, collection: str, name: str, claim: Claim, instead_of: Claim | None
+) -> Claim:
+    """Insert or replace a claim, and read which one stands.
+
+    Raises:
+        StoreUnavailableError: none stands; another was given up just now, or a node lags behind.
+    """
+    point = models.PointStruct(
+        id=_id(name),
+        vector={},
+        payload={TOKEN: str(claim.token), RECORD: claim.model_dump_json()},
+    )
+    if instead_of is None:
+        client.upsert(
+            collection,
+            [point],
+            wait=True,
+            ordering=STRONG,
+            update_mode=models.UpdateMode.INSERT_ONLY,
+        )
+    else:
+        client.upsert(
+            collection,
+            [point],
+            wait=True,
+            ordering=STRONG,
+            update_mode=models.UpdateMode.UPDATE_ONLY,
+            update_filter=models.Filter(must=[_is(instead_of)]),
+        )
+    found = client.retrieve(
+        collection, [_id(name)], consistency=models.ReadConsistencyType.MAJORITY
+    )
+    if not found:
+        raise StoreUnavailableError(f"nobody holds {name} after it was claimed; ask again")
+    return Claim.model_validate_json((found[0].payload or {})[RECORD])
+
+
+def give_up_on_server(client: QdrantClient, collection: str, name: str, claim: Claim) -> None:
+    """Remove the claim if it is still this one."""
+    mine = models.Filter(must=[models.HasIdCondition(has_id=[_id(name)]), _is(claim)])
+    client.delete(collection, models.FilterSelector(filter=mine), wait=True, ordering=STRONG)
+
+
+def _is(claim: Claim) -> models.FieldCondition:
+    return models.FieldCondition(key=TOKEN, match=models.MatchValue(value=str(claim.token)))
+
+
+def _id(name: str) -> str:
+    return str(uuid5(CLAIM_NAMESPACE, name))
