@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import boto3
 from botocore.config import Config
@@ -28,6 +28,7 @@ from service.identity.errors import StoreFullError, StoreUnavailableError
 CONNECTIONS = 64
 PROBE_TIMEOUT_S = 2.0
 PIECE_BYTES = 1 << 20
+PAGE = 1000
 FULL = 507
 REFUSED = (401, 403)
 FULL_WORDS = ("QuotaExceeded", "StorageFull", "InsufficientStorage")
@@ -86,26 +87,14 @@ class Bucket:
     def put(self, key: str, data: bytes) -> None:
         """Keep these bytes under the key, in one step; the store checks that it got them whole."""
         digest = hashlib.md5(data, usedforsecurity=False).digest()
-        with self._asking(f"keep {key} in"):
-            self._client.put_object(
-                Bucket=self._place.name,
-                Key=self._key(key),
-                Body=data,
-                ContentMD5=base64.b64encode(digest).decode(),
-            )
+        self._send(key, data, digest)
 
     def put_file(self, key: str, path: Path) -> None:
         """As `put`, from a file of any size up to 5 GB, without reading it into memory."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
             file.seek(0)
-            with self._asking(f"keep {key} in"):
-                self._client.put_object(
-                    Bucket=self._place.name,
-                    Key=self._key(key),
-                    Body=file,
-                    ContentMD5=base64.b64encode(digest).decode(),
-                )
+            self._send(key, file, digest)
 
     def get(self, key: str) -> bytes | None:
         """The bytes; None when there is no such object. An answer cut short is asked for again."""
@@ -143,7 +132,7 @@ class Bucket:
         while True:
             with self._asking(f"list {under} in"):
                 page = self._client.list_objects_v2(
-                    Bucket=self._place.name, Prefix=self._key(under), **more
+                    Bucket=self._place.name, Prefix=self._key(under), MaxKeys=PAGE, **more
                 )
                 found = [self._kept(entry) for entry in page.get("Contents", ())]
             yield from found
@@ -173,6 +162,17 @@ class Bucket:
         key = str(entry["Key"]).removeprefix(self._place.prefix)
         return Kept(key, int(entry["Size"]), entry["LastModified"])
 
+    def _send(self, key: str, body: bytes | BinaryIO, md5: bytes) -> None:
+        with self._asking(f"keep {key} in"):
+            answer = self._client.put_object(
+                Bucket=self._place.name,
+                Key=self._key(key),
+                Body=body,
+                ContentMD5=base64.b64encode(md5).decode(),
+            )
+            if not answer.get("ETag"):
+                raise ValueError("the answer names no object; is this an S3 store?")
+
     def _answer(self, key: str) -> dict[str, Any] | None:
         try:
             answer: dict[str, Any] = self._client.get_object(
@@ -198,6 +198,8 @@ class Bucket:
             yield
         except ClientError as error:
             raise self._named(error, where) from error
+        except KeyError as error:
+            raise StoreUnavailableError(f"{where}: the answer lacks {error}") from error
         except (BotoCoreError, ResponseParserError, OSError, ValueError) as error:
             raise StoreUnavailableError(f"{where}: {error}") from error
 

@@ -1,7 +1,10 @@
-"""What every `ChipStore` does, run on the fake and on the folder."""
+"""What every `ChipStore` does, run on the fake, on the folder and on a bucket."""
 
 import hashlib
 import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,20 +14,40 @@ from hypothesis import strategies as st
 from service.identity.errors import NotFoundError
 from service.identity.ports import ChipStore
 from service.storage.chips import FolderChipStore
+from service.storage.chips_s3 import BucketChipStore
+from service.storage.s3_bucket import Bucket
+from tests.doubles.bucket import running_bucket_store
 from tests.fakes.chips import FakeChipStore
 
 UNKNOWN = "0" * 64
 MALFORMED = ["", "abc", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "../../etc/passwd", "0" * 64 + "\n"]
 
 
-@pytest.fixture(params=["fake", "folder"])
-def chips(request: pytest.FixtureRequest, quick_folder: Path) -> ChipStore:
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[BucketChipStore]:
+    with running_bucket_store() as double:
+        place = double.place(double.new_bucket(), prefix="of/ships/", timeout_s=20.0)
+        chips = BucketChipStore(Bucket(place))
+        yield chips
+        chips.close()
+
+
+@pytest.fixture(params=["fake", "folder", "bucket"])
+def chips(
+    request: pytest.FixtureRequest, quick_folder: Path, bucket: BucketChipStore
+) -> Iterator[ChipStore]:
+    """An empty store."""
     if request.param == "fake":
-        return FakeChipStore()
-    return FolderChipStore(quick_folder / "chips")
+        yield FakeChipStore()
+    elif request.param == "folder":
+        yield FolderChipStore(quick_folder / "chips")
+    else:
+        yield bucket
+        for one in list(bucket.stored()):
+            bucket.delete(one.sha256)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=5000))
 def test_bytes_come_back_by_their_digest(chips: ChipStore, data: bytes) -> None:
     digest = chips.put(data)
@@ -78,6 +101,29 @@ def test_many_threads_put_the_same_chips(chips: ChipStore) -> None:
         thread.join()
     assert len(digests) == 120
     assert sorted(chips.get(d) for d in set(digests)) == sorted(b"%d" % i for i in range(20))
+
+
+def test_all_that_is_kept_is_listed_once(chips: ChipStore) -> None:
+    sizes = {chips.put(b"x" * length): length for length in range(20)}
+    chips.put(b"x" * 7)
+    gone = chips.put(b"gone")
+    chips.delete(gone)
+    listed = list(chips.stored())
+    assert {one.sha256: one.size_bytes for one in listed} == sizes
+    assert len(listed) == len(sizes)
+
+
+def test_times_are_those_of_the_last_put(chips: ChipStore) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=1)
+    digest = chips.put(b"chip")
+    first = chips.stored_at(digest)
+    assert began <= first <= datetime.now(UTC) + timedelta(seconds=1)
+    assert [one.stored_at for one in chips.stored()] == [first]
+    time.sleep(1.1)
+    chips.put(b"chip")
+    assert chips.stored_at(digest) > first
+    with pytest.raises(NotFoundError, match=UNKNOWN):
+        chips.stored_at(UNKNOWN)
 
 
 def test_ping(chips: ChipStore) -> None:

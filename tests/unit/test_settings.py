@@ -147,6 +147,56 @@ def test_a_certificate_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
+BUCKET = {"CHIP_STORE": "s3", "S3_BUCKET": "ships"}
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"CROSSFIX_{name}", value)
+
+
+def test_a_bucket_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, BUCKET | {"S3_PREFIX": "of/ships", "S3_SECRET_ACCESS_KEY": ""})
+    settings = load_settings()
+    assert (settings.s3_bucket, settings.s3_prefix) == ("ships", "of/ships/")
+    assert settings.s3_secret_access_key is None
+
+
+def test_empty_settings_of_a_bucket_leave_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {"CHIP_STORE": "folder", "S3_BUCKET": "", "S3_ENDPOINT_URL": ""})
+    assert load_settings().chip_store == "folder"
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"CHIP_STORE": "s3"}, "CROSSFIX_S3_BUCKET"),
+        ({"CHIP_STORE": "bucket"}, "CROSSFIX_CHIP_STORE"),
+        ({"S3_BUCKET": "ships"}, "CROSSFIX_S3_BUCKET is set but CROSSFIX_CHIP_STORE is folder"),
+        ({"S3_ENDPOINT_URL": "http://store:9000"}, "CROSSFIX_S3_ENDPOINT_URL is set but"),
+        (BUCKET | {"S3_BUCKET": "ships/chips"}, "CROSSFIX_S3_BUCKET: expected the name"),
+        (BUCKET | {"S3_PREFIX": "/ships"}, "CROSSFIX_S3_PREFIX: expected names"),
+        (BUCKET | {"S3_PREFIX": "a/../b"}, "CROSSFIX_S3_PREFIX: expected names"),
+        (BUCKET | {"S3_ENDPOINT_URL": "store:9000"}, "CROSSFIX_S3_ENDPOINT_URL: expected"),
+        (BUCKET | {"S3_ENDPOINT_URL": "http://a/bucket"}, "CROSSFIX_S3_ENDPOINT_URL: expected"),
+        (BUCKET | {"S3_ACCESS_KEY_ID": "a"}, "CROSSFIX_S3_SECRET_ACCESS_KEY together"),
+        (BUCKET | {"S3_TIMEOUT_S": "100"}, "CROSSFIX_S3_TIMEOUT_S is waited 3 times"),
+    ],
+)
+def test_what_contradicts_itself_about_the_bucket_is_named(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], named: str
+) -> None:
+    set_all(monkeypatch, settings)
+    with pytest.raises(SettingsError, match=named):
+        load_settings()
+
+
+def test_secrets_of_the_bucket_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, BUCKET | {"S3_ACCESS_KEY_ID": "wh0", "S3_SECRET_ACCESS_KEY": "s3cret"})
+    assert "wh0" not in repr(load_settings())
+    assert "s3cret" not in repr(load_settings())
+
+
 def test_the_key_of_a_client_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSFIX_API_KEY", "cfx_of_a_client")
     assert "cfx_of_a_client" not in repr(load_settings())

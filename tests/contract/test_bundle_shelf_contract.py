@@ -1,0 +1,146 @@
+"""What every `BundleShelf` does, run on the folder and on a bucket."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.contract.bundle import Bundle, open_bundle
+from service.contract.errors import BundleError
+from service.identity.errors import StoreUnavailableError
+from service.identity.ports import BundleShelf
+from service.settings import SHIPPED_BUNDLE
+from service.storage import bundles
+from service.storage.bundles import FolderBundleShelf
+from service.storage.bundles_s3 import BucketBundleShelf
+from service.storage.s3_bucket import Bucket
+from tests.doubles.bucket import BucketDouble, running_bucket_store
+from tests.second_bundle import second_bundle
+
+Open = Callable[[str], BundleShelf]
+"""Opens the one shelf from the machine of that name."""
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[BucketDouble]:
+    with running_bucket_store() as double:
+        yield double
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def machine(request: pytest.FixtureRequest, tmp_path: Path, store: BucketDouble) -> Iterator[Open]:
+    name = store.new_bucket()
+    opened: list[BundleShelf] = []
+
+    def open_shelf(machine: str) -> BundleShelf:
+        if request.param == "folder":
+            opened.append(FolderBundleShelf(tmp_path / "shared"))
+        else:
+            place = store.place(name, prefix="crossfix/", timeout_s=20.0)
+            opened.append(BucketBundleShelf(Bucket(place), tmp_path / machine))
+        return opened[-1]
+
+    yield open_shelf
+    for shelf in opened:
+        shelf.close()
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Bundle:
+    return open_bundle(SHIPPED_BUNDLE)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_bundle_is_found_on_another_machine(machine: Open, shipped: Bundle) -> None:
+    here = machine("here")
+    assert here.ids() == []
+    assert here.find(shipped.bundle_id) is None
+    here.put(shipped)
+    here.put(shipped)
+    there = machine("there")
+    assert there.ids() == [shipped.bundle_id]
+    for shelf in (there, here):
+        found = shelf.find(shipped.bundle_id)
+        assert found is not None
+        assert files(found) == files(SHIPPED_BUNDLE)
+
+
+def test_several_bundles_stand_side_by_side(machine: Open, shipped: Bundle, tmp_path: Path) -> None:
+    shelf, second = machine("here"), second_bundle(tmp_path / "second")
+    for bundle in (shipped, second):
+        shelf.put(bundle)
+    assert shelf.ids() == sorted([shipped.bundle_id, second.bundle_id])
+    found = shelf.find(second.bundle_id)
+    assert found is not None
+    assert open_bundle(found).manifest.name == "second"
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(
+    tmp_path: Path, shipped: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = FolderBundleShelf(tmp_path / "bundles")
+
+    def half_a_copy(source: Path, fresh: Path) -> None:
+        (fresh / "manifest.json").write_bytes((source / "manifest.json").read_bytes())
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundles, "_copy", half_a_copy)
+        with pytest.raises(StoreUnavailableError, match="install bundle"):
+            shelf.put(shipped)
+    assert list((tmp_path / "bundles").iterdir()) == []
+    shelf.put(shipped)
+    assert shelf.ids() == [shipped.bundle_id]
+
+
+def test_a_damaged_bundle_is_not_taken(tmp_path: Path, shipped: Bundle) -> None:
+    shelf = FolderBundleShelf(tmp_path)
+    shelf.put(shipped)
+    (tmp_path / shipped.bundle_id / shipped.manifest.model_card).write_text("another card")
+    with pytest.raises(BundleError, match="MODEL_CARD"):
+        shelf.find(shipped.bundle_id)
+
+
+@pytest.mark.parametrize("harm", ["lost", "changed", "climbing", "nonsense"])
+def test_a_damaged_bundle_is_not_fetched(
+    tmp_path: Path, store: BucketDouble, shipped: Bundle, harm: str
+) -> None:
+    name = store.new_bucket()
+    bucket = Bucket(store.place(name, timeout_s=20.0))
+    shelf = BucketBundleShelf(bucket, tmp_path / "here")
+    shelf.put(shipped)
+    stem = f"bundles/{shipped.bundle_id}/"
+    if harm == "lost":
+        bucket.delete(f"{stem}{shipped.manifest.model_card}")
+    elif harm == "changed":
+        bucket.put(f"{stem}{shipped.manifest.model_card}", b"another card")
+    else:
+        manifest = b'{"files": {"../../climbed": {}}}' if harm == "climbing" else b"{"
+        bucket.put(f"{stem}manifest.json", manifest)
+    with pytest.raises(BundleError):
+        shelf.find(shipped.bundle_id)
+    assert not (tmp_path / "climbed").exists()
+    assert files(tmp_path) == {}
+    shelf.close()
+
+
+def test_a_bundle_that_was_not_stored_whole_is_not_there(
+    tmp_path: Path, store: BucketDouble, shipped: Bundle
+) -> None:
+    name = store.new_bucket()
+    bucket = Bucket(store.place(name, timeout_s=20.0))
+    shelf = BucketBundleShelf(bucket, tmp_path)
+    card = shipped.manifest.model_card
+    bucket.put_file(f"bundles/{shipped.bundle_id}/{card}", shipped.path / card)
+    assert shelf.ids() == []
+    assert shelf.find(shipped.bundle_id) is None
+    shelf.put(shipped)
+    assert shelf.find(shipped.bundle_id) is not None
+    shelf.close()
