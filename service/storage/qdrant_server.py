@@ -87,7 +87,7 @@ def translated(address: str) -> Iterator[None]:
         raise StoreUnavailableError(
             f"the Qdrant server at {address} does not answer: {error}"
         ) from error
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, AttributeError) as error:
         # What the client says of a success without JSON, or without a result.
         raise StoreUnavailableError(
             f"what answers at {address} is no Qdrant server, or a broken one: {error}"

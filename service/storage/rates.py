@@ -89,8 +89,8 @@ class SharedRateLimiter:
     def take(self, caller: str) -> float:
         try:
             early_us = self._link.ask(
-                lambda redis: redis.eval(TAKE, 1, KEY_PREFIX + caller, *self._arguments)
+                lambda redis: int(redis.eval(TAKE, 1, KEY_PREFIX + caller, *self._arguments))
             )
         except RedisAwayError:
             return self._alone.take(caller)
-        return int(early_us) / 1e6
+        return early_us / 1e6

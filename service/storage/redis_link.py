@@ -65,7 +65,7 @@ class RedisLink:
         return self._breaker.failures
 
     def ask(self, request: Callable[[Any], T]) -> T:
-        """What `request` gets from the client.
+        """What `request` gets from the client and makes of it; what it raises is a failure, too.
 
         Raises:
             RedisAwayError: no answer; the request may or may not have been done.
@@ -74,7 +74,8 @@ class RedisLink:
             raise RedisAwayError("Redis is left alone after a failure")
         try:
             answer = request(self._client)
-        except (redis.RedisError, OSError) as error:
+        except Exception as error:
+            # To an answer that is not Redis's the client raises whatever its parser stumbles over.
             self._breaker.failed(error)
             raise RedisAwayError(str(error)) from error
         self._breaker.worked()

@@ -24,7 +24,8 @@ class Fault:
         refuse: new connections are reset at once, and so are old ones.
         silent: what is sent is taken and nothing comes back.
         delay_s: answers come this much later.
-        answer: sent instead of asking the server.
+        answer: sent instead of asking the server, and then the connection is closed.
+        again: not closed, but the same sent for whatever comes next.
         cut_after: answers are cut off after so many bytes, by a reset.
     """
 
@@ -33,6 +34,7 @@ class Fault:
     silent: bool = False
     delay_s: float = 0.0
     answer: bytes | None = None
+    again: bool = False
     cut_after: int | None = None
 
 
@@ -125,10 +127,13 @@ class FaultyProxy:
             if fault.silent:
                 continue
             if fault.answer is not None:
-                await _drained(reader)
+                if not fault.again:
+                    await _drained(reader)
                 back.write(fault.answer)
                 await back.drain()
-                return
+                if not fault.again:
+                    return
+                continue
             there.write(piece)
             await there.drain()
 

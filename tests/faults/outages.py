@@ -25,12 +25,12 @@ def unavailable(response: httpx.Response) -> dict[str, object]:
     return body
 
 
-def wait_until(done: Callable[[], bool], limit_s: float, what: str) -> float:
-    """Seconds until it was so."""
+def wait_until(done: Callable[[], bool], limit_s: float, what: str, every_s: float = 0.05) -> float:
+    """Seconds until it was so; it is looked at `every_s`."""
     began = time.monotonic()
     while not done():
         assert time.monotonic() - began < limit_s, f"{what} took more than {limit_s} s"
-        time.sleep(0.05)
+        time.sleep(every_s)
     return time.monotonic() - began
 
 

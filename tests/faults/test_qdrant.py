@@ -24,9 +24,10 @@ from tests.faults.scale import Scale
 KEY = "a key of the double"
 TIMEOUT_S = 1.0
 # Changes wait for each other, and each one may wait for Qdrant once.
-PATIENCE_S = 6 * TIMEOUT_S
-RED_S = 5.0
-GREEN_AGAIN_S = 5.0
+SLACK_S = 15.0
+PATIENCE_S = 6 * TIMEOUT_S + SLACK_S
+RED_S = 3 * TIMEOUT_S + SLACK_S
+GREEN_AGAIN_S = 3 * TIMEOUT_S + SLACK_S
 WRITERS = 4
 SLOW_MACHINE_S = 60.0
 

@@ -1,0 +1,269 @@
+"""Redis slow, full, restarted, gone or lying: nobody who asks the service can tell.
+
+A real redis-server behind a proxy that maltreats the connection; first the three things that the
+service keeps in Redis, then a real service.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import redis
+
+from service.identity.access import ClaimState, Role, StoredAnswer
+from service.storage.answers import Lifetimes, MemoryAnswers, SharedAnswers
+from service.storage.cache import RedisCache
+from service.storage.keys import KeyFile
+from service.storage.rates import MemoryRateLimiter, Rate, SharedRateLimiter
+from service.storage.redis_link import PAUSE_S, TIMEOUT_S, RedisLink
+from tests.chips import optical_png, sar_tiff
+from tests.doubles.proxy import Fault, FaultyProxy, running_proxy
+from tests.e2e.service_process import ServiceProcess, running_service
+from tests.faults.outages import wait_until
+from tests.redis_server import RedisServer, running_redis
+
+SLACK_S = 15.0
+BURST, PER_MINUTE = 300, 60
+AT_ONCE = 2
+VESSELS = 3
+FAILS, WORKS = "Redis fails, going on without it", "Redis works again"
+
+GONE = Fault("gone", refuse=True)
+FAULTS = [
+    GONE,
+    Fault("silent", silent=True),
+    Fault("slow", delay_s=10 * TIMEOUT_S),
+    Fault("cut", cut_after=2),
+    Fault("nothing", answer=b""),
+    Fault("web-server", answer=b"HTTP/1.1 400 Bad Request\r\n\r\n", again=True),
+    Fault("noise", answer=bytes(range(256)) * 4, again=True),
+    Fault("zeros", answer=b"\0" * 100, again=True),
+    Fault("error", answer=b"-ERR unknown command\r\n", again=True),
+    Fault("loading", answer=b"-LOADING Redis is loading the dataset in memory\r\n", again=True),
+    Fault(
+        "read-only",
+        answer=b"-READONLY You can't write against a read only replica.\r\n",
+        again=True,
+    ),
+    Fault("password", answer=b"-NOAUTH Authentication required.\r\n", again=True),
+    Fault("odd-length", answer=b"$-999\r\n", again=True),
+    Fault("no-length", answer=b"$many\r\n", again=True),
+    Fault("no-number", answer=b":many\r\n", again=True),
+    Fault("another-embedding", answer=b"$12\r\nabcdefghijkl\r\n", again=True),
+    Fault("a-list", answer=b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", again=True),
+    Fault("nested", answer=b"*1\r\n" * 5000, again=True),
+    Fault("short-list", answer=b"*1000\r\n$1\r\na\r\n", again=True),
+]
+
+
+@pytest.fixture(scope="module")
+def redis_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("redis")
+
+
+@pytest.fixture(scope="module")
+def server(redis_folder: Path) -> Iterator[RedisServer]:
+    with running_redis(redis_folder) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def proxy(server: RedisServer) -> Iterator[FaultyProxy]:
+    with running_proxy(Path(server.url.removeprefix("unix://"))) as one:
+        yield one
+
+
+def url(proxy: FaultyProxy) -> str:
+    return f"redis://127.0.0.1:{proxy.port}/0"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_what_is_kept_in_redis_does_without(proxy: FaultyProxy, fault: Fault) -> None:
+    """Without the pause after a failure, so that each use meets the fault."""
+    proxy.heal()
+    link = RedisLink(url(proxy), timeout_s=0.2, pause_s=0.0)
+    rate = Rate(per_minute=60, burst=2)
+    limiter = SharedRateLimiter(link, rate, MemoryRateLimiter(rate))
+    lifetimes = Lifetimes(60, 60)
+    answers = SharedAnswers(link, lifetimes, MemoryAnswers(lifetimes))
+    cache = RedisCache(link)
+    vector = np.arange(4, dtype=np.float32)
+    cache.put("known", vector)
+    proxy.suffer(fault)
+    began = time.monotonic()
+    assert cache.get("known") is None
+    cache.put("new", vector)
+    assert [limiter.take("me") <= 0 for _ in range(4)] == [True, True, False, False]
+    mine = answers.claim("key", "print")
+    assert mine.state is ClaimState.MINE
+    answers.finish("key", "print", mine.ticket, StoredAnswer(200, (), b"done"))
+    assert answers.claim("key", "print").state is ClaimState.DONE
+    assert answers.claim("key", "other").state is ClaimState.OTHER
+    assert time.monotonic() - began < 10 * 2 * 0.2 + SLACK_S
+    proxy.heal()
+    kept = cache.get("known")
+    assert kept is not None
+    np.testing.assert_array_equal(kept, vector)
+    link.close()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A service that uses Redis, and a client that shows a key."""
+
+    service: ServiceProcess
+    api: httpx.Client
+    keys: KeyFile
+
+    def match(self, seed: int, **headers: str) -> httpx.Response:
+        """What is known of a chip, without keeping it."""
+        chip = {"chip": sar_tiff(seed)}
+        return self.api.post("/match", files=chip, data={"store": "false"}, headers=headers)
+
+    def ranking(self, seed: int) -> list[tuple[str, float]]:
+        """Vessels and similarities of an answer; fails where there is no answer."""
+        answer = self.match(seed)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()["candidates"]
+        return [(one["vessel"]["id"], one["similarity"]) for one in found]
+
+    def logged(self, words: str) -> int:
+        return sum(words in line for line in self.service.log.read_text().splitlines())
+
+    def failures(self) -> float:
+        lines = self.api.get("/metrics").text.splitlines()
+        name = "crossfix_redis_failures "
+        return next(float(one.removeprefix(name)) for one in lines if one.startswith(name))
+
+    def seconds(self, seed: int) -> float:
+        began = time.monotonic()
+        assert self.match(seed).status_code == 200
+        return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def site(proxy: FaultyProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    proxy.heal()
+    folder = tmp_path_factory.mktemp("service")
+    keys = KeyFile(folder / "keys.json")
+    _, key = keys.create("tester", Role.CURATOR, datetime.now(UTC))
+    settings = {
+        "CROSSFIX_REDIS_URL": url(proxy),
+        "CROSSFIX_KEYS_FILE": str(folder / "keys.json"),
+        "CROSSFIX_RATE_LIMIT_PER_MINUTE": str(PER_MINUTE),
+        "CROSSFIX_RATE_LIMIT_BURST": str(BURST),
+        "CROSSFIX_METRICS_WITHOUT_KEY": "true",
+    }
+    with running_service(folder, settings=settings) as service, service.client(key=key) as api:
+        for number in range(VESSELS):
+            files = [("chips", (f"{number}.png", optical_png(number)))]
+            said = {"vessel": json.dumps({"name": f"SHIP {number}"})}
+            assert api.post("/gallery", data=said, files=files).status_code == 201
+        yield Site(service, api, keys)
+
+
+@contextmanager
+def ailing(site: Site, begin: Callable[[], object], end: Callable[[], object]) -> Iterator[None]:
+    """An outage of Redis that is logged once, counted, and over by itself."""
+    failed, recovered, failures = site.logged(FAILS), site.logged(WORKS), site.failures()
+    began = time.monotonic()
+    begin()
+    try:
+        yield
+    finally:
+        end()
+    lasted = time.monotonic() - began
+    assert site.logged(FAILS) == failed + 1
+    assert 1 <= site.failures() - failures <= (lasted / PAUSE_S + 1) * AT_ONCE
+    wait_until(
+        lambda: site.match(0).is_success and site.logged(WORKS) > recovered,
+        PAUSE_S + SLACK_S,
+        "using Redis again",
+        every_s=0.3,
+    )
+
+
+def answers_as_before(site: Site, before: Mapping[int, list[tuple[str, float]]], new: int) -> None:
+    """Chips seen before and chips never seen get their answers, at most a little later."""
+    usual = statistics.median(site.seconds(new + i) for i in range(5))
+    took = []
+    for seed, ranking in before.items():
+        began = time.monotonic()
+        again = site.ranking(seed)
+        took.append(time.monotonic() - began)
+        assert [vessel for vessel, _ in again] == [vessel for vessel, _ in ranking]
+        assert dict(again) == pytest.approx(dict(ranking), abs=1e-5)
+    assert site.api.get("/readyz").status_code == 200
+    # One of them may have waited for Redis; the others are no slower than an uncached chip.
+    assert min(took) < usual + 2 * TIMEOUT_S
+    assert sum(took) < len(took) * usual + 2 * AT_ONCE * TIMEOUT_S + SLACK_S
+
+
+def test_a_service_goes_on_when_redis_hangs_and_goes(site: Site, proxy: FaultyProxy) -> None:
+    before = {seed: site.ranking(seed) for seed in range(100, 105)}
+    connections = proxy.accepted
+
+    def hang() -> None:
+        proxy.suffer(Fault("silent", silent=True))
+
+    with ailing(site, hang, proxy.heal):
+        answers_as_before(site, before, 200)
+        proxy.suffer(GONE)
+        answers_as_before(site, before, 210)
+        repeated_requests_are_known(site)
+        rates_are_counted_alone(site)
+        assert proxy.accepted - connections < 10
+
+
+def repeated_requests_are_known(site: Site) -> None:
+    """Those of this process at least."""
+    key = {"Idempotency-Key": "sent twice while Redis is away"}
+    first, second = (site.match(300, **key) for _ in range(2))
+    assert first.json() == second.json()
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+def rates_are_counted_alone(site: Site) -> None:
+    """This process grants a burst and then the rate, and says when to come again."""
+    _, key = site.keys.create("hasty", Role.READER, datetime.now(UTC))
+    headers = {"Authorization": f"Bearer {key}"}
+    wait_until(
+        lambda: site.api.get("/bundle", headers=headers).is_success, SLACK_S, "knowing the new key"
+    )
+    granted, began = 1, time.monotonic()
+    while (answer := site.api.get("/bundle", headers=headers)).is_success:
+        granted += 1
+        assert granted < 2 * BURST
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 60 / PER_MINUTE + 1
+    assert BURST <= granted <= BURST + (time.monotonic() - began + SLACK_S) * PER_MINUTE / 60
+
+
+def test_a_service_goes_on_when_redis_is_full(site: Site, server: RedisServer) -> None:
+    before = {seed: site.ranking(seed) for seed in range(400, 403)}
+    with redis.Redis.from_url(server.url) as owner:
+
+        def fill() -> None:
+            owner.config_set("maxmemory-policy", "noeviction")
+            owner.config_set("maxmemory", 1)
+
+        with ailing(site, fill, lambda: owner.config_set("maxmemory", 0)):
+            answers_as_before(site, before, 410)
+
+
+def test_a_service_goes_on_when_redis_is_killed_and_started_again(
+    site: Site, server: RedisServer, redis_folder: Path
+) -> None:
+    before = {seed: site.ranking(seed) for seed in range(500, 503)}
+    with ExitStack() as another:
+        with ailing(site, server.kill, lambda: another.enter_context(running_redis(redis_folder))):
+            answers_as_before(site, before, 510)
+        answers_as_before(site, before, 520)
