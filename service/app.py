@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse
 from service.aftermath import ServingNote
 from service.api import errors
 from service.api.auth import SECURITY
+from service.api.docs import docs_router
 from service.api.entrance import install
 from service.api.gallery import gallery_router
 from service.api.health import health_router
@@ -179,6 +180,8 @@ def serve_bundle(
         description=DESCRIPTION,
         version="1",
         dependencies=SECURITY,
+        docs_url=None,
+        redoc_url=None,
         responses=documented(401, 403, 429),
     )
     errors.install(routes, telemetry)
@@ -248,6 +251,7 @@ def _add_routes(
     app.include_router(gallery_router(gallery, enrolment, curation, settings.max_chips_per_request))
     app.include_router(sightings_router(pictures))
     app.include_router(health_router(readiness, telemetry, card))
+    app.include_router(docs_router())
 
     @app.get("/", include_in_schema=False)
     async def front_door() -> RedirectResponse:

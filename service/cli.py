@@ -213,7 +213,7 @@ def embed(
 
     `embeddings` is float32, one row of unit length for each file in order; the dot product of two
     rows is their similarity. Optical rows are fused with pseudo-SAR where the bundle does so.
-    Ends with status 1 when a file could not be used; the others are written.
+    Ends with status 1 when a file could not be used; the others are written, if there are any.
     """
     from service.client.embed import embed_files, write_embeddings
     from service.client.match import expand

@@ -6,6 +6,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
 from service.api.auth import Authenticated
+from service.api.head import HeadAsGet
 from service.api.headers import SecurityHeaders
 from service.api.idempotency import Idempotent
 from service.api.limits import InFlight, RateLimited
@@ -66,6 +67,7 @@ class Entrance:
 def install(app: Starlette, entrance: Entrance, telemetry: Telemetry) -> None:
     """Build the entrance in front of the routes; what is added last is passed first."""
     open_paths = PROBES | {METRICS} if entrance.metrics_open else PROBES
+    app.add_middleware(HeadAsGet)
     app.add_middleware(
         Idempotent,
         answers=entrance.answers,

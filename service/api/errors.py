@@ -101,13 +101,17 @@ def _headers(error: CrossfixError, status: int) -> dict[str, str]:
 
 def allowed_methods(request: Request) -> list[str]:
     """What may be asked of this path, over all routes; each knows its own methods only."""
-    return [
+    there = {
         method
         for method in METHODS
         if any(
             route.matches({**request.scope, "method": method})[0] is Match.FULL
             for route in request.app.routes
         )
+    }
+    # Wherever there is GET there is HEAD, though no route knows it.
+    return [
+        method for method in METHODS if method in there or (method == "HEAD" and "GET" in there)
     ]
 
 

@@ -7,10 +7,11 @@ import uuid
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.closing import ClosingBoundary
 from service.api.errors import METHODS, refusal
 from service.contract.errors import CrossfixError
 from service.identity.caller import LOCAL, Caller, called_by
-from service.identity.errors import BodyTooLargeError, SlowUploadError
+from service.identity.errors import BodyTooLargeError, InvalidRequestError, SlowUploadError
 from service.telemetry import Telemetry
 from service.tracing import Tracing, Untraced
 
@@ -18,7 +19,7 @@ REQUEST_ID = b"x-request-id"
 
 
 class BodyLimit:
-    """Refuses request bodies beyond a size, announced or not, with 413, and slow ones with 408."""
+    """Refuses bodies beyond a size, announced or not, with 413, slow ones with 408, cut forms."""
 
     def __init__(
         self, app: ASGIApp, max_bytes: int, timeout_s: float, telemetry: Telemetry
@@ -33,8 +34,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _LimitedReceive(receive, self._max_bytes, self._timeout_s)
-        announced = Request(scope).headers.get("content-length", "0")
+        headers = Request(scope).headers
+        closing = ClosingBoundary.of(headers)
+        body = _LimitedReceive(receive, self._max_bytes, self._timeout_s, closing)
+        announced = headers.get("content-length", "0")
         if announced.isdigit() and int(announced) > self._max_bytes:
             await self._refuse(body.too_large(), scope, receive, send)
             return
@@ -64,11 +67,18 @@ class BodyLimit:
 class _LimitedReceive:
     """Passes body chunks on until a limit is crossed, then pretends the client left."""
 
-    def __init__(self, receive: Receive, max_bytes: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        max_bytes: int,
+        timeout_s: float,
+        closing: ClosingBoundary | None,
+    ) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
         self._left = max_bytes
         self._timeout_s = timeout_s
+        self._closing = closing
         self._deadline: float | None = asyncio.get_running_loop().time() + timeout_s
         self.refused: CrossfixError | None = None
 
@@ -85,13 +95,22 @@ class _LimitedReceive:
             )
             return {"type": "http.disconnect"}
         if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            if not message.get("more_body", False):
-                self._deadline = None
-            if self._left < 0:
-                self.refused = self.too_large()
-                return {"type": "http.disconnect"}
-        return message
+            self._take(message.get("body", b""), last=not message.get("more_body", False))
+        return message if self.refused is None else {"type": "http.disconnect"}
+
+    def _take(self, chunk: bytes, last: bool) -> None:
+        self._left -= len(chunk)
+        if self._closing is not None:
+            self._closing.pass_by(chunk)
+        if last:
+            self._deadline = None
+        if self._left < 0:
+            self.refused = self.too_large()
+        elif last and self._closing is not None and self._closing.missing:
+            self.refused = InvalidRequestError(
+                f"the form breaks off: it does not end with {self._closing.mark[:100]!r}; "
+                "the upload was cut on its way, send it again"
+            )
 
     def too_large(self) -> BodyTooLargeError:
         return BodyTooLargeError(

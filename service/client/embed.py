@@ -87,8 +87,10 @@ def write_embeddings(embedded: Embedded, out: Path) -> None:
     """Write arrays `names`, `embeddings` and `modalities` as one NPZ, whole or not at all.
 
     Raises:
-        SourceError: the file cannot be written.
+        SourceError: there is nothing to write, or the file cannot be written.
     """
+    if not embedded.names:
+        raise SourceError(f"no chip could be used, {out} was not written")
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ PROGRAM = """
     with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.post("/match", files={{"chip": sar_tiff(1)}})
         assert answer.status_code == 200, answer.text
-    for name in ("torch", "onnx", "model_training", "export", "opentelemetry.sdk"):
+    for name in ("torch", "onnx", "model_training", "export", "service.tracing_otlp"):
         assert name not in sys.modules, name + " was imported"
     print("clean")
 """

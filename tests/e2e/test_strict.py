@@ -128,10 +128,10 @@ def test_an_imo_number_is_found_however_it_is_written(api: httpx.Client) -> None
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/gallery", "GET, POST"),
-        (f"/gallery/{ANY_ID}", "DELETE, GET, PATCH"),
+        ("/gallery", "GET, HEAD, POST"),
+        (f"/gallery/{ANY_ID}", "DELETE, GET, HEAD, PATCH"),
         ("/match", "POST"),
-        ("/livez", "GET"),
+        ("/livez", "GET, HEAD"),
     ],
 )
 def test_405_names_every_method_there_is(api: httpx.Client, path: str, allowed: str) -> None:

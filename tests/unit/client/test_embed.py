@@ -75,6 +75,14 @@ def test_file(folder: Path) -> None:
     assert list(out.parent.iterdir()) == [out]
 
 
+def test_nothing_is_written_where_no_chip_could_be_used(folder: Path) -> None:
+    embedded = embed_files(LengthEmbedder(), [folder / "README.md"])
+    assert len(embedded.refused) == 1
+    with pytest.raises(SourceError, match="no chip could be used"):
+        write_embeddings(embedded, folder / "new" / "x.npz")
+    assert not (folder / "new").exists()
+
+
 def test_no_place_to_write(folder: Path) -> None:
     embedded = embed_files(LengthEmbedder(), [folder / "plain.tif"])
     with pytest.raises(SourceError, match="cannot be written"):
