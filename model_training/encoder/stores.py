@@ -1,6 +1,8 @@
 """Training and validation stores of an encoder run, prepared on first use."""
 
-from collections.abc import Sequence
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,18 +43,31 @@ class Stores:
 def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec) -> Stores:
     """Decode or simulate what is not yet in the cache, and open it.
 
+    Of several processes that ask at once, one does the work and the others wait for it.
+
     Raises:
         StoreError: the cache holds something else, or there are too few ships.
         DatasetError: a source folder cannot be used.
     """
-    if isinstance(data, SimulatedData):
-        train, validation = prepare_fleet(data, spec)
-        return Stores(train, validation, train.digest())
-    if not shard_numbers(data.cache):
-        source = _hoss_chips if isinstance(data, HossData) else _pair_chips
-        _write_split(data.cache, source(data.folder, spec), data.validation_share, data.split_seed)
+    with _one_at_a_time(data.folder if isinstance(data, SimulatedData) else data.cache):
+        if isinstance(data, SimulatedData):
+            train, validation = prepare_fleet(data, spec)
+            return Stores(train, validation, train.digest())
+        if not shard_numbers(data.cache):
+            source = _hoss_chips if isinstance(data, HossData) else _pair_chips
+            chips = source(data.folder, spec)
+            _write_split(data.cache, chips, data.validation_share, data.split_seed)
     train = PictureStore(data.cache, [_TRAIN])
     return Stores(train, PictureStore(data.cache, [_VALIDATION]), train.digest())
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold other processes of this machine out of a folder; a killed one lets go."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _hoss_chips(folder: Path, spec: PreprocessSpec) -> list[StoredChip]:

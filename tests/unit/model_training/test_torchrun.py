@@ -1,0 +1,90 @@
+"""Two processes started by torchrun train one model."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_training.checkpoint import Checkpoint
+from model_training.run import build_optimiser, learning_rate
+from tests.unit.model_training.linear_task import STEPS, LinearTask, linear_config
+
+ROOT = Path(__file__).parents[3]
+
+
+def torchrun(*arguments: str) -> None:
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run([*start, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def rows(out: Path, name: str) -> list[float]:
+    with (out / "metrics.csv").open() as file:
+        return [float(row["value"]) for row in csv.DictReader(file) if row["name"] == name]
+
+
+def test_two_processes_step_by_the_mean_of_their_gradients(tmp_path: Path) -> None:
+    module = "tests.unit.model_training.linear_task"
+    torchrun("-m", module, str(tmp_path), "2")
+    torchrun("-m", module, str(tmp_path), str(STEPS))  # goes on where the first one stopped
+
+    task, config = LinearTask(), linear_config(tmp_path)
+    optimiser = build_optimiser(task.model, config.optimiser)
+    for step in range(STEPS):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(config.optimiser, step, STEPS) * group["lr_factor"]
+        both = torch.cat([task.batch(step, rank) for rank in (0, 1)])
+        optimiser.zero_grad()
+        task.loss(task.model, both, step)["loss"].backward()  # type: ignore[no-untyped-call]
+        if config.optimiser.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(task.model.parameters(), config.optimiser.clip_norm)
+        optimiser.step()
+    trained = Checkpoint.load(tmp_path / "checkpoint.pt")
+    assert trained.step == STEPS
+    for name, value in task.model.state_dict().items():
+        torch.testing.assert_close(trained.model[name], value, atol=1e-6, rtol=1e-5)
+
+
+def test_two_processes_train_an_encoder_on_one_fleet(tmp_path: Path) -> None:
+    small = {"height": 64, "width": 16, "normalisation": "per_chip"}
+    config = {
+        "run": {"out": str(tmp_path / "both"), "steps": 3, "device": "cpu", "log_every": 1},
+        "encoder": {
+            "kind": "compact",
+            "preprocess": small,
+            "stem_widths": [8, 8],
+            "grid_width": 16,
+            "width": 32,
+            "depth": 1,
+            "heads": 2,
+            "embedding_width": 32,
+        },
+        "data": {
+            "kind": "simulated",
+            "folder": str(tmp_path / "fleet"),
+            "seed": 1,
+            "validation_seed": 2,
+            "vessels": 100,
+            "validation_vessels": 100,
+            "optical_views": 1,
+            "sar_views": 1,
+            "processes": 1,
+        },
+        "objective": {"kind": "pairs", "pairs": 8, "layout": 0.5},
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(config))
+    torchrun("-m", "tests.unit.model_training.train_encoder", str(path))
+
+    alone = {**config, "run": {**config["run"], "out": str(tmp_path / "alone")}}  # type: ignore[dict-item]
+    path.write_text(json.dumps(alone))
+    command = [sys.executable, "-m", "tests.unit.model_training.train_encoder", str(path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    together, single = (rows(tmp_path / out, "loss") for out in ("both", "alone"))
+    assert len(together) == len(single) == 3
+    assert together[0] == pytest.approx(single[0], rel=1e-5)  # the same start, the same first batch
+    assert together[2] != pytest.approx(single[2], rel=1e-5)  # then the other's batch counts, too
