@@ -1,0 +1,117 @@
+"""Broken uploads by the thousand: no 5xx, no hang, and afterwards all is well."""
+
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.chips import sar_tiff
+from tests.e2e.service_process import ServiceProcess
+from tests.e2e.test_api import enrol
+from tests.faults.bad_uploads import BadUpload, bad_upload
+from tests.faults.scale import Scale
+
+SENDERS = 4
+WARM_UP = 60
+ANSWER_LIMIT_S = 60.0
+GROWTH_LIMIT_MB = 300.0
+UPLOAD_TIMEOUT_S = 2
+
+
+@pytest.fixture(scope="module")
+def service_settings() -> dict[str, str]:
+    return {
+        "CROSSFIX_UPLOAD_TIMEOUT_S": str(UPLOAD_TIMEOUT_S),
+        "CROSSFIX_HEADER_TIMEOUT_S": str(UPLOAD_TIMEOUT_S),
+        "CROSSFIX_MAX_UPLOAD_MB": "2",
+        "CROSSFIX_CACHE_ENTRIES": "100",
+    }
+
+
+@dataclass(frozen=True)
+class Told:
+    """The status of an answer, 0 for a connection closed without one, and its body."""
+
+    status: int
+    text: str = ""
+
+
+def send(api: httpx.Client, upload: BadUpload) -> Told:
+    """Post it, over a socket of its own where its length is not told as it is."""
+    if upload.announced is not None:
+        return send_raw(api, upload)
+    headers = {} if upload.media is None else {"Content-Type": upload.media}
+    answer = api.post(upload.path, content=upload.body, headers=headers)
+    if answer.is_error:
+        assert answer.headers["content-type"] == "application/problem+json", upload.about
+        assert answer.json()["detail"], upload.about
+    return Told(answer.status_code, answer.text)
+
+
+def send_raw(api: httpx.Client, upload: BadUpload) -> Told:
+    place = urlsplit(str(api.base_url))
+    head = (
+        f"POST {upload.path} HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: close\r\n"
+        f"Content-Type: {upload.media}\r\nContent-Length: {upload.announced}\r\n\r\n"
+    )
+    with socket.create_connection((place.hostname, place.port), timeout=ANSWER_LIMIT_S) as line:
+        answer = b""
+        try:
+            line.sendall(head.encode() + upload.body)
+            while piece := line.recv(65_536):
+                answer += piece
+        except ConnectionError:
+            pass
+    status = answer[9:12]
+    return Told(int(status) if status.isdigit() else 0, answer.decode("latin-1"))
+
+
+@pytest.fixture
+def known(api: httpx.Client) -> dict[str, object]:
+    """What a good chip is answered before and after."""
+    assert enrol(api, 1, name="KNOWN").status_code in (200, 201)
+    return match(api)
+
+
+def match(api: httpx.Client) -> dict[str, object]:
+    answer = api.post("/match", files={"chip": sar_tiff(7)}, data={"store": "false", "top_k": "1"})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, object] = answer.json()
+    return {name: found[name] for name in ("verdict", "query")}
+
+
+def test_no_malformed_upload_is_answered_with_5xx_or_leaves_a_trace(
+    service: ServiceProcess, api: httpx.Client, known: dict[str, object], scale: Scale
+) -> None:
+    uploads = scale.malformed_uploads
+    failed: list[str] = []
+    statuses: Counter[int] = Counter()
+    resident: list[float] = []
+
+    def one(number: int) -> None:
+        upload = bad_upload(number)
+        told = send(api, upload)
+        statuses[told.status] += 1
+        if told.status >= 500 or (told.status == 0 and upload.announced is None):
+            failed.append(
+                f"{number}: {told.status} {upload.path} {upload.about}: {told.text[:300]}"
+            )
+        if number % 20 == 0:
+            resident.append(service.resident_mb())
+
+    with ThreadPoolExecutor(SENDERS) as pool:
+        list(pool.map(one, range(-WARM_UP, 0)))
+        usual_mb = service.resident_mb()
+        list(pool.map(one, range(uploads)))
+    print(f"\n{uploads} uploads, answers {dict(sorted(statuses.items()))}; ", end="")
+    print(f"memory {usual_mb:.0f} MB after {WARM_UP}, at most {max(resident):.0f} MB")
+    assert failed == []
+    assert statuses.total() == uploads + WARM_UP
+    assert max(resident) < usual_mb + GROWTH_LIMIT_MB
+    assert match(api) == known
+    assert api.get("/readyz").status_code == 200
+    assert "unexpected error" not in service.log.read_text()
