@@ -22,11 +22,15 @@ NOTE = "serving"
 
 
 class ServingNote:
-    """A file that is there while an embedded gallery is served, and after it if that was killed."""
+    """A file that is there while an embedded gallery is served, and after it if that was killed.
+
+    `cleared_up` tells how many chips of a killed process were removed.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._note: Path | None = settings.data_dir / NOTE if settings.qdrant_url is None else None
+        self.cleared_up = 0
 
     def begin(self) -> None:
         """Clear up after a killed process, if there was one, and leave the note.
@@ -38,9 +42,9 @@ class ServingNote:
         if self._note is None:
             return
         if self._note.exists():
-            removed = self._clear_up()
-            if removed:
-                log.warning("removed %d chips of requests that were cut off", removed)
+            self.cleared_up = self._clear_up()
+            if self.cleared_up:
+                log.warning("removed %d chips of requests that were cut off", self.cleared_up)
         with disk_errors(f"write {self._note}"):
             self._settings.data_dir.mkdir(parents=True, exist_ok=True)
             replace_file(self._note, "removed when the service ends in order\n")

@@ -103,6 +103,8 @@ def create_app(settings: Settings) -> FastAPI:
         shared = open_shared(settings, redis, note)
         unless_all_is_well.callback(shared.close)
         board = Switchboard(serve_bundle(settings, telemetry, shared, models))
+        began = {"chips_cleared_up": note.cleared_up}
+        Trail(shared.audit, now, board.present.bundle_id).note("serve-bundle", began)
         unless_all_is_well.pop_all()
 
     def serve(bundle: Path) -> Served:
@@ -113,7 +115,9 @@ def create_app(settings: Settings) -> FastAPI:
             opened.close()
             raise
 
-    follower = BundleFollower(board, settings, serve) if settings.qdrant_url else None
+    follower: BundleFollower | None = None
+    if settings.qdrant_url is not None:
+        follower = BundleFollower(board, settings, serve, shared.audit)
     app = FastAPI(
         lifespan=_lifespan(
             board, shared, telemetry.tracing, settings.recovery_interval_s, follower
@@ -171,7 +175,8 @@ def serve_bundle(
 ) -> Served:
     """Settle what was interrupted, and build the routes that answer with these models."""
     grace = REPLICA_GRACE if settings.qdrant_url else timedelta(0)
-    recovery = Recovery(models.gallery, shared.chips, now, shared.writing, grace)
+    trail = Trail(shared.audit, now, models.bundle.bundle_id)
+    recovery = Recovery(models.gallery, shared.chips, now, shared.writing, grace, trail)
     settled = recovery.run()
     if settled:
         log.warning("settled %d interrupted changes", settled)

@@ -3,10 +3,12 @@
 import logging
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from service.contract.errors import CrossfixError
-from service.identity.ports import GalleryArchive
+from service.identity.ports import AuditLog, GalleryArchive
+from service.identity.trail import Trail
 from service.settings import Settings
 from service.switchboard import Served, Switchboard
 from service.upkeep import carry_late, find_bundle, open_archive
@@ -18,12 +20,17 @@ class BundleFollower:
     """Looks every `bundle_poll_s` which bundle the gallery is at, and moves there."""
 
     def __init__(
-        self, board: Switchboard, settings: Settings, serve: Callable[[Path], Served]
+        self,
+        board: Switchboard,
+        settings: Settings,
+        serve: Callable[[Path], Served],
+        audit: AuditLog,
     ) -> None:
-        """`serve` opens the bundle in a folder and builds its routes."""
+        """`serve` opens the bundle in a folder and builds its routes; moves go into the audit."""
         self._board = board
         self._settings = settings
         self._serve = serve
+        self._audit = audit
         self._left: set[str] = set()
 
     def run(self, stopping: threading.Event) -> None:
@@ -50,7 +57,9 @@ class BundleFollower:
         moved = active is not None and active != self._board.present.bundle_id
         if moved:
             following = self._serve(find_bundle(self._settings, str(active)))
-            former = self._board.move_to(following)
+            trail = Trail(self._audit, lambda: datetime.now(UTC), following.bundle_id)
+            with trail.change("follow-bundle", former=self._board.present.bundle_id):
+                former = self._board.move_to(following)
             log.warning("moved from bundle %s to %s", former.bundle_id, active)
             self._left.add(former.bundle_id)
             former.models.close()

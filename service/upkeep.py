@@ -4,8 +4,8 @@ Joins settings and stores, as `app.py` does for requests.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,13 +17,16 @@ from service.contract.bundle import open_bundle
 from service.contract.chip import Chip
 from service.contract.decode import ChipLimits
 from service.contract.errors import BundleError
+from service.identity.caller import LOCAL, Caller, called_by
 from service.identity.originals import Swept, sweep
 from service.identity.ports import BundleShelf, GalleryArchive
 from service.identity.reembed import Reembedding, Share
+from service.identity.trail import Trail
 from service.inference.embedder import load_embedder
 from service.keeping import open_chips, open_shelf
 from service.settings import Settings
 from service.storage.archive_edge import EdgeArchive
+from service.storage.audit import open_audit_log
 from service.storage.backup import Stores
 from service.storage.edge_folder import active_bundle
 
@@ -172,7 +175,11 @@ def upgrade(
                 break
         left = len(moving.left())
         if not left:
-            moving.switch()
+            with (
+                recorded(settings, bundle.bundle_id) as trail,
+                trail.change("switch-bundle", former=source, embedded=done),
+            ):
+                moving.switch()
         return Upgrade(source, bundle.bundle_id, done, left, not left)
 
 
@@ -200,6 +207,14 @@ def sweep_originals(
         archive = opened.enter_context(closing(open_archive(settings)))
         chips = opened.enter_context(closing(open_chips(settings)))
         return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
+
+
+@contextmanager
+def recorded(settings: Settings, bundle_id: str) -> Iterator[Trail]:
+    """The audit trail for what a person does here with a command."""
+    log = open_audit_log(audit_folder(settings), settings.replica)
+    with closing(log), called_by(lambda: Caller(LOCAL)):
+        yield Trail(log, lambda: datetime.now(UTC), bundle_id)
 
 
 def chip_limits(settings: Settings) -> ChipLimits:

@@ -21,6 +21,7 @@ from service.identity.observe import Clock
 from service.identity.originals import forget_unused
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import Vessel, VesselState
+from service.identity.trail import Trail
 
 UNSETTLED = (VesselState.ENROLLING, VesselState.SYNCING, VesselState.DELETING)
 
@@ -39,12 +40,15 @@ class Recovery:
         now: Clock,
         writing: threading.RLock,
         grace: timedelta,
+        trail: Trail | None = None,
     ) -> None:
+        """What is settled is recorded in `trail`, if there is one."""
         self._gallery = gallery
         self._chips = chips
         self._now = now
         self._writing = writing
         self._grace = grace
+        self._trail = trail or Trail.unrecorded()
 
     def run(self) -> int:
         """Settle every interrupted change; returns how many there were."""
@@ -61,7 +65,8 @@ class Recovery:
 
     def settle(self, vessel: Vessel) -> None:
         """Finish or undo one change; repeating it is harmless."""
-        with self._writing:
+        found: dict[str, object] = {"vessel_id": str(vessel.id), "found": vessel.state.value}
+        with self._writing, self._trail.change("recover", **found):
             if vessel.state is VesselState.SYNCING:
                 self.finish_sync(vessel)
             elif vessel.state is VesselState.DELETING and vessel.merged_into is not None:

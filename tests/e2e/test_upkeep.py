@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from service.settings import SHIPPED_BUNDLE
+from service.storage.audit_check import read_entries
 from tests.chips import optical_png, sar_tiff
 from tests.e2e.service_process import running_service
 from tests.second_bundle import second_bundle
@@ -45,6 +46,13 @@ def match(api: httpx.Client) -> dict[str, Any]:
     return document
 
 
+def moves(data: Path) -> list[tuple[str, str]]:
+    """From which bundle to which the gallery was moved, by the audit log."""
+    told = [entry for _, entry in read_entries(data / "audit") if "former" in entry]
+    assert {(one["action"], one["who"]) for one in told} == {("switch-bundle", "local")}
+    return [(one["former"], one["bundle_id"]) for one in told]
+
+
 def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> None:
     home, second = tmp_path / "home", second_bundle(tmp_path / "second")
     data = home / "data"
@@ -63,6 +71,7 @@ def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> No
     assert (kept["vessels"], kept["chips"]) == (3, 4)
     moved = crossfix(data, "reembed", "--to", str(second.path))
     assert (moved["embedded"], moved["left"], moved["serving"]) == (4, 0, True)
+    assert moves(data) == [(first["model"]["bundle_id"], second.bundle_id)]
     with running_service(home) as service, service.client() as api:
         after = match(api)
         enrol(api, 3)
@@ -86,4 +95,4 @@ def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> No
     entries = next((data / "audit").iterdir()) / f"{1:020d}.jsonl"
     entries.write_text(entries.read_text().replace("VESSEL 1", "VESSEL 9"))
     report = crossfix(data, "audit", "verify", status=1)
-    assert report["findings"][0]["line"] == 4
+    assert report["findings"][0]["line"] == 5

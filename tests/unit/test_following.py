@@ -19,6 +19,7 @@ from service.contract.bundle import Bundle
 from service.contract.errors import BundleError
 from service.settings import SHIPPED_BUNDLE, Settings
 from service.storage import archive_server, gallery_server
+from service.storage.audit_check import read_entries
 from service.switchboard import Served, Switchboard
 from tests.chips import optical_png, sar_tiff
 from tests.e2e.service_process import free_port
@@ -148,6 +149,11 @@ def test_a_service_moves_over_and_back_without_a_dropped_request(
         assert len(api.get("/gallery").json()["vessels"]) == 4
         last = api.post("/match", files={"chip": sar_tiff(1)}).json()
         assert last["gallery"] == {"vessels": 4, "sightings": 4}
+    audit = settings.data_dir / "audit"
+    told = [entry for _, entry in read_entries(audit) if entry.get("phase") == "begun"]
+    for action in ("switch-bundle", "follow-bundle"):
+        moves = [(one["former"], one["bundle_id"]) for one in told if one["action"] == action]
+        assert moves == [(shipped, second.bundle_id), (second.bundle_id, shipped)]
 
 
 def test_what_was_enrolled_just_before_the_move_is_carried_over(

@@ -14,6 +14,7 @@ from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError, StoreFullError
 from service.identity.match import Matcher, MatchOptions
 from service.identity.observe import Observer
+from service.identity.records import VesselState
 from service.identity.recovery import Recovery
 from service.identity.trail import Trail
 from tests.fakes.cache import FakeCache
@@ -51,11 +52,13 @@ class Desk:
         self.gallery = FakeGallery(FakeEmbedder.bundle_id, WIDTH)
         chips, writing = FakeChipStore(), threading.RLock()
         observer = Observer(FakeEmbedder(), FakeCache(), ChipLimits(), noon)
-        recovery = Recovery(self.gallery, chips, noon, writing, timedelta(0))
         trail = Trail(self.book, noon, FakeEmbedder.bundle_id)
+        self.recovery = Recovery(self.gallery, chips, noon, writing, timedelta(0), trail)
         self.matcher = Matcher(self.gallery, chips, observer, CALIBRATION, writing, trail=trail)
-        self.enrolment = Enrolment(self.gallery, chips, observer, recovery, noon, writing, trail)
-        self.curation = Curation(self.gallery, recovery, noon, writing, trail)
+        self.enrolment = Enrolment(
+            self.gallery, chips, observer, self.recovery, noon, writing, trail
+        )
+        self.curation = Curation(self.gallery, self.recovery, noon, writing, trail)
 
     def told(self) -> list[tuple[str, str | None]]:
         return [(entry["action"], entry.get("phase")) for entry in self.book.entries]
@@ -140,3 +143,26 @@ def test_what_fails_on_the_way_is_told(desk: Desk, monkeypatch: pytest.MonkeyPat
 
 def test_work_that_nobody_asked_for_is_the_services_own() -> None:
     assert present_caller() == Caller("service")
+
+
+def test_what_recovery_settles_is_told_with_what_it_found(desk: Desk) -> None:
+    known = desk.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)]).vessel
+    desk.gallery.put_vessel(known.model_copy(update={"state": VesselState.DELETING}))
+    desk.book.entries.clear()
+    assert desk.recovery.run() == 1
+    assert desk.told() == [("recover", "begun"), ("recover", "done")]
+    begun = desk.book.entries[0]
+    assert (begun["vessel_id"], begun["found"]) == (str(known.id), "deleting")
+    assert begun["who"] == "service"
+
+
+def test_recovery_waits_while_it_cannot_be_told(desk: Desk) -> None:
+    known = desk.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)]).vessel
+    desk.gallery.put_vessel(known.model_copy(update={"state": VesselState.DELETING}))
+    desk.book.room = 0
+    with pytest.raises(StoreFullError):
+        desk.recovery.run()
+    assert known.id in desk.gallery.get_vessels([known.id])
+    desk.book.room = 10
+    assert desk.recovery.run() == 1
+    assert known.id not in desk.gallery.get_vessels([known.id])
