@@ -1,8 +1,9 @@
 """What a killed service leaves on disk beyond interrupted changes: chips that no sighting shows.
 
-A chip is put before its sighting is written. On an embedded gallery this process is the only one,
-so at a start after a kill whatever nothing refers to is nobody's, and goes at once. Where replicas
-share a gallery that cannot be known; there `crossfix sweep` removes what is old.
+A chip is put before its sighting is written. On an embedded gallery with chips in the data folder
+this process is the only one, so at a start after a kill whatever nothing refers to is nobody's, and
+goes at once. Where replicas share a gallery, or a bucket may be in use by others, that cannot be
+known; there `crossfix sweep` removes what is old.
 """
 
 import logging
@@ -22,14 +23,15 @@ NOTE = "serving"
 
 
 class ServingNote:
-    """A file that is there while an embedded gallery is served, and after it if that was killed.
+    """A file that is there while all is kept in the data folder, and after it if that was killed.
 
     `cleared_up` tells how many chips of a killed process were removed.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._note: Path | None = settings.data_dir / NOTE if settings.qdrant_url is None else None
+        alone = settings.qdrant_url is None and settings.chip_store == "folder"
+        self._note: Path | None = settings.data_dir / NOTE if alone else None
         self.cleared_up = 0
 
     def begin(self) -> None:
