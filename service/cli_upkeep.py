@@ -53,7 +53,10 @@ def audit_verify(
     from service.upkeep import audit_folder
 
     known = None if heads is None else _read_heads(heads)
-    report = verify_audit(audit_folder(_settings(data_dir)), known)
+    folder = audit_folder(_settings(data_dir))
+    report = verify_audit(folder, known)
+    if not (report.entries or report.findings):
+        _leave(f"there is no audit log in {folder}; name the data folder of the service")
     findings = [
         {"replica": one.replica, "file": one.file, "line": one.line, "problem": one.problem}
         for one in report.findings
@@ -81,21 +84,30 @@ def audit_export(
     action: Annotated[str | None, typer.Option(help="Only these, e.g. `match`.")] = None,
     who: Annotated[str | None, typer.Option(help="Only of this principal.")] = None,
 ) -> None:
-    """Print entries of all replicas in order of time, one JSON object a line."""
+    """Print entries of all replicas in order of time, one JSON object a line.
+
+    Tells on standard error how many were chosen, so that a mistyped choice does not look like
+    nothing having happened. Broken lines are left out: `crossfix audit verify` finds them.
+    """
     from service.storage.audit_check import read_entries
     from service.upkeep import audit_folder
 
-    first = since.replace(tzinfo=UTC).isoformat() if since else ""
-    end = until.replace(tzinfo=UTC).isoformat() if until else "~"
+    first = _utc(since).isoformat() if since else ""
+    end = _utc(until).isoformat() if until else "~"
+    folder = audit_folder(_settings(data_dir))
+    entries = [{"replica": replica, **entry} for replica, entry in read_entries(folder)]
+    if not entries:
+        _leave(f"there is no audit log in {folder}; name the data folder of the service")
     chosen = [
-        {"replica": replica, **entry}
-        for replica, entry in read_entries(audit_folder(_settings(data_dir)))
+        entry
+        for entry in entries
         if first <= entry["at"] < end
         and action in (None, entry["action"])
         and who in (None, entry.get("who"))
     ]
     for entry in sorted(chosen, key=lambda one: (one["at"], one["replica"], one["seq"])):
         print(json.dumps(entry, ensure_ascii=False, sort_keys=True))
+    print(f"{len(chosen)} of {len(entries)} entries", file=sys.stderr)
 
 
 def reembed(
@@ -196,7 +208,9 @@ def _tell(counts: dict[str, object], headline: str, as_json: bool) -> None:
         return
     print(headline)
     for name, count in counts.items():
-        print(f"  {name.replace('_', ' ')}: {count}")
+        several = count.items() if isinstance(count, dict) else [("", count)]
+        told = ", ".join(f"{number} {of_what}".strip() for of_what, number in several)
+        print(f"  {name.replace('_', ' ')}: {told}")
 
 
 @contextmanager
@@ -214,6 +228,11 @@ def _progress(what: str) -> Iterator[tuple[Callable[[int], None], Callable[[int]
             progress.update(task, total=total)
 
         yield found, lambda done: progress.advance(task, done)
+
+
+def _utc(moment: datetime) -> datetime:
+    """A moment without an offset is meant in UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _share(text: str, settings: "Settings") -> "Share":
