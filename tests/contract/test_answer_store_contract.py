@@ -11,26 +11,11 @@ import redis
 from service.identity.access import AnswerStore, Claim, ClaimState, StoredAnswer
 from service.storage.answers import KEY_PREFIX, Lifetimes, MemoryAnswers, SharedAnswers
 from service.storage.redis_link import RedisLink
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer
 
 LONG = Lifetimes(claim_s=1000, answer_s=2000)
 ANSWER = StoredAnswer(201, (("content-type", "application/json"),), b'{"id": "\xc3\xa9"}')
 Making = Callable[[Lifetimes], AnswerStore]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as one:
-        yield one
-
-
-@pytest.fixture
-def link(server: RedisServer) -> Iterator[RedisLink]:
-    with redis.Redis.from_url(server.url) as client:
-        client.flushall()
-    one = RedisLink(server.url, timeout_s=5)
-    yield one
-    one.close()
 
 
 @pytest.fixture(params=["memory", "redis", "redis away"])

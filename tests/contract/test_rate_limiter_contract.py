@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,24 +11,9 @@ import redis
 from service.identity.access import RateLimiter
 from service.storage.rates import KEY_PREFIX, MemoryRateLimiter, Rate, SharedRateLimiter
 from service.storage.redis_link import RedisLink
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer
 
 Making = Callable[[Rate], RateLimiter]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as one:
-        yield one
-
-
-@pytest.fixture
-def link(server: RedisServer) -> Iterator[RedisLink]:
-    with redis.Redis.from_url(server.url) as client:
-        client.flushall()
-    one = RedisLink(server.url, timeout_s=5)
-    yield one
-    one.close()
 
 
 @pytest.fixture(params=["memory", "redis", "redis away"])

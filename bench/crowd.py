@@ -1,0 +1,53 @@
+"""Many vessels with random embeddings, for what is measured or held to a limit."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import numpy as np
+
+from service.contract.chip import Modality
+from service.contract.fusion import l2_normalise
+from service.identity.ports import Gallery
+from service.identity.records import EmbeddedSighting, Sighting, Vessel
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def crowd(gallery: Gallery, bundle_id: str, width: int, vessels: int, each: int) -> None:
+    """Register vessels V00000 and so on, one in five a ferry and the others tankers.
+
+    Each has `each` optical sightings whose embeddings are random unit vectors, float32 `[width]`;
+    the same ones for the same numbers.
+    """
+    rng = np.random.default_rng(0)
+    for number in range(vessels):
+        vessel = Vessel(
+            id=UUID(int=number + 1),
+            name=f"V{number:05}",
+            type="tanker" if number % 5 else "ferry",
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        vectors = l2_normalise(rng.normal(size=(each, width)).astype(np.float32))
+        gallery.put_vessel(vessel)
+        rows = [
+            EmbeddedSighting(_sighting(vessel.id, number * each + i, bundle_id), vector)
+            for i, vector in enumerate(vectors)
+        ]
+        gallery.put_sightings(rows, vessel)
+
+
+def _sighting(vessel_id: UUID, number: int, bundle_id: str) -> Sighting:
+    return Sighting(
+        id=UUID(int=2**100 + number),
+        vessel_id=vessel_id,
+        modality=Modality.OPTICAL,
+        gsd_m=0.75,
+        gsd_source="default",
+        length_m=100.0,
+        width_m=20.0,
+        bit_depth="uint8",
+        chip_sha256=f"{number:064x}",
+        bundle_id=bundle_id,
+        recorded_at=NOW,
+    )
