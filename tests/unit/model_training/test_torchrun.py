@@ -11,6 +11,7 @@ import torch
 
 from model_training.checkpoint import Checkpoint
 from model_training.run import build_optimiser, learning_rate
+from model_training.simulator import SimulatorConfig, write_dataset
 from tests.unit.model_training.linear_task import STEPS, LinearTask, linear_config
 
 ROOT = Path(__file__).parents[3]
@@ -49,7 +50,10 @@ def test_two_processes_step_by_the_mean_of_their_gradients(tmp_path: Path) -> No
         torch.testing.assert_close(trained.model[name], value, atol=1e-6, rtol=1e-5)
 
 
-def test_two_processes_train_an_encoder_on_one_fleet(tmp_path: Path) -> None:
+def test_two_processes_train_an_encoder_on_chips_that_one_of_them_decodes(tmp_path: Path) -> None:
+    folder = tmp_path / "simulated"
+    ships = SimulatorConfig(vessels=24, optical_views=1, sar_views=1, test_fraction=0.2)
+    write_dataset(ships, folder, workers=1)
     small = {"height": 64, "width": 16, "normalisation": "per_chip"}
     config = {
         "run": {"out": str(tmp_path / "both"), "steps": 3, "device": "cpu", "log_every": 1},
@@ -63,18 +67,8 @@ def test_two_processes_train_an_encoder_on_one_fleet(tmp_path: Path) -> None:
             "heads": 2,
             "embedding_width": 32,
         },
-        "data": {
-            "kind": "simulated",
-            "folder": str(tmp_path / "fleet"),
-            "seed": 1,
-            "validation_seed": 2,
-            "vessels": 100,
-            "validation_vessels": 100,
-            "optical_views": 1,
-            "sar_views": 1,
-            "processes": 1,
-        },
-        "objective": {"kind": "pairs", "pairs": 8, "layout": 0.5},
+        "data": {"kind": "hoss", "folder": str(folder), "cache": str(tmp_path / "cache")},
+        "objective": {"kind": "pairs", "pairs": 8},
     }
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps(config))
