@@ -253,6 +253,26 @@ def test_a_chip_is_in_use_while_any_bundle_shows_it(site: Site, chips: FakeChipS
     service.close()
 
 
+def test_the_chips_of_every_bundle_are_shown(site: Site, chips: FakeChipStore) -> None:
+    enrol(site, chips, [1, 2])
+    move(site, chips)
+    service = site.service(NEW, NEW_WIDTH)
+    late = chips.put(optical_png(3, height=12, width=8))
+    sighting = embedded(0.5, chip_sha256=late).sighting.model_copy(update={"bundle_id": NEW})
+    service.put_sightings(
+        [EmbeddedSighting(sighting, np.eye(NEW_WIDTH, dtype=np.float32)[0])], None
+    )
+    service.close()
+    archive = site.archive()
+    assert archive.chips_shown() == chips.kept.keys()
+    assert all(archive.uses_chip(digest) for digest in chips.kept)
+    assert not archive.uses_chip("0" * 64)
+    archive.delete_sightings(NEW, [sighting.id])
+    assert not archive.uses_chip(late)
+    assert archive.chips_shown() == chips.kept.keys() - {late}
+    archive.close()
+
+
 def test_what_changes_during_the_copy_is_seen(chips: FakeChipStore, quick_folder: Path) -> None:
     """On the server storage services go on while sightings are copied."""
     site = Site("memory", quick_folder, StayingOpen(":memory:"))

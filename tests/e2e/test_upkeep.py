@@ -1,9 +1,6 @@
 """Audit, re-embedding, backup and restore with real processes on the embedded gallery."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +9,9 @@ import httpx
 from service.settings import SHIPPED_BUNDLE
 from service.storage.audit_check import read_entries
 from tests.chips import optical_png, sar_tiff
+from tests.e2e.command import crossfix
 from tests.e2e.service_process import running_service
 from tests.second_bundle import second_bundle
-
-
-def crossfix(data: Path, *arguments: str, status: int = 0) -> Any:
-    """Run a command on a data folder; its JSON output."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", *arguments, "--data-dir", str(data), "--json"],
-        env=environment | {"CROSSFIX_DEVICE": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == status, done.stderr
-    return json.loads(done.stdout) if done.stdout else done.stderr
 
 
 def enrol(api: httpx.Client, seed: int) -> None:
