@@ -118,6 +118,17 @@ def translator(config: Config) -> None:
 
 
 @app.command()
+def distil(config: Config) -> None:
+    """Teach a translator to need fewer steps, or continue a run that was stopped."""
+    from model_training.run import ConfigError, ResumeError, load_config
+    from model_training.translator.distil import distil_translator
+    from model_training.translator.train import DistilConfig
+
+    with _explained(ConfigError, ResumeError, FloatingPointError):
+        distil_translator(load_config(config, DistilConfig))
+
+
+@app.command()
 def evaluate(
     data: Annotated[Path, typer.Option(help="Chips in HOSS layout, or a plain folder of them.")],
     bundle: Bundle = None,

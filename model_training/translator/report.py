@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--measured", type=int, default=64, help="vessels of the table")
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--eta", type=float, help="of the sampler, 0 to 1; default: as taught")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -115,9 +116,10 @@ def main() -> None:
         views = views_of_store(store, translator.height, translator.width)
     sheet_of(translator, views, given.vessels, samples=3).save(given.out, quality=QUALITY)
     views = views.only(views.vessels[: given.measured])
-    rows = study_sampler(
-        translator.module, translator.config.bridge, views, given.steps, given.samples
-    )
+    bridge = translator.config.bridge
+    if given.eta is not None:
+        bridge = bridge.model_copy(update={"eta": given.eta})
+    rows = study_sampler(translator.module, bridge, views, given.steps, given.samples)
     floor, best = reference_auc(views)
     print(f"{len(views.vessels)} vessels that were not trained on")
     print(f"pair AUC of the optical luminance itself: {floor:.3f}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, TypeAdapter, model_validator
 from torch import Tensor, nn
 
 from model_training.checkpoint import Checkpoint
@@ -23,6 +23,7 @@ from model_training.translator.dataset import PairedViews, draw_batch, views_of_
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, bridge_loss
 from model_training.translator.study import study_sampler
 from model_training.translator.unet import BridgeUNet, UNetConfig
+from service.contract.bridge import step_times
 from service.contract.manifest import PreprocessSpec
 
 # The chips reach the bridge denoised by the published percentile, whatever the encoder uses.
@@ -45,6 +46,42 @@ class TranslatorConfig(TypedConfig):
     batch: int = Field(32, ge=1)
     validation_vessels: int = Field(64, ge=2, description="how many validate during training")
     initial: Path | None = None
+
+
+class DistilConfig(TranslatorConfig):
+    """One run that teaches a student fewer steps, see `model_training.translator.distil`.
+
+    `initial` is the teacher, which walks `teacher_steps` without noise; the student starts with
+    its weights and learns to walk `bridge.steps`, without noise too.
+    """
+
+    initial: Path
+    teacher_steps: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _walks_fit(self) -> "DistilConfig":
+        times, steps = self.bridge.times, self.bridge.steps
+        if self.bridge.eta != 0:
+            raise ValueError(
+                f"a distilled student walks without noise: set bridge.eta to 0, not "
+                f"{self.bridge.eta:g}"
+            )
+        if steps >= self.teacher_steps:
+            raise ValueError(
+                f"a student of {steps} steps has nothing to learn from {self.teacher_steps}"
+            )
+        apart = set(step_times(times, steps)) - set(step_times(times, self.teacher_steps))
+        if apart:
+            raise ValueError(
+                f"the student calls at times {sorted(apart)}, where the teacher does not; let "
+                f"teacher_steps be a multiple of bridge.steps"
+            )
+        return self
+
+
+_ANY_RUN: TypeAdapter[DistilConfig | TranslatorConfig] = TypeAdapter(
+    DistilConfig | TranslatorConfig
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +129,9 @@ class LoadedTranslator:
 
 
 def load_translator(path: Path) -> LoadedTranslator:
-    """Read a checkpoint of `train_translator`."""
+    """Read a checkpoint of `train_translator` or of `distil_translator`."""
     stored = Checkpoint.load(path)
-    config = TranslatorConfig.model_validate(stored.config)
+    config = _ANY_RUN.validate_python(stored.config)
     module = BridgeUNet(config.unet)
     module.load_state_dict(stored.ema)
     metadata = {

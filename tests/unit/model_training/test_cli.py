@@ -48,7 +48,7 @@ def fleet(tmp_path, write_chips):
 
 def test_help_lists_the_commands():
     result = run("--help")
-    for command in ("encoder", "translator", "calibrate", "evaluate", "ablation"):
+    for command in ("encoder", "translator", "distil", "calibrate", "evaluate", "ablation"):
         assert command in result.stdout
 
 
@@ -184,7 +184,7 @@ def test_ablation_explains_a_missing_study(tmp_path):
     assert "study.yaml" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["encoder", "translator"])
+@pytest.mark.parametrize("command", ["encoder", "translator", "distil"])
 def test_training_explains_a_missing_config(command, tmp_path):
     result = run(command, tmp_path / "run.yaml")
     assert result.exit_code == 2

@@ -12,6 +12,7 @@ from model_training.run import OptimiserConfig, RunConfig, fit, load_config
 from model_training.translator.dataset import PairedViews
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.train import (
+    DistilConfig,
     TranslatorConfig,
     TranslatorTask,
     load_translator,
@@ -107,7 +108,17 @@ def test_as_many_vessels_validate_as_asked(views: PairedViews, tmp_path: Path) -
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("translator*.yaml")), ids=lambda p: p.stem)
 def test_the_shipped_configs_are_valid(path: Path) -> None:
-    assert load_config(path, TranslatorConfig).run.steps > 0
+    schema = DistilConfig if "distil" in path.stem else TranslatorConfig
+    assert load_config(path, schema).run.steps > 0
+
+
+def test_the_shipped_student_fits_its_teacher() -> None:
+    student = load_config(CONFIGS / "translator-distil.yaml", DistilConfig)
+    teacher = load_config(CONFIGS / "translator-simulation.yaml", TranslatorConfig)
+    assert student.initial == teacher.run.out / "checkpoint.pt"
+    assert student.teacher_steps == teacher.bridge.steps
+    assert student.unet == teacher.unet
+    assert student.data == teacher.data
 
 
 def test_translator_configs_are_shipped() -> None:
