@@ -1,10 +1,12 @@
 """One process that serves until it is told to stop."""
 
 import logging
+import os
 import signal
 import socket
 import ssl
 import sys
+import threading
 from types import FrameType
 from typing import NoReturn
 
@@ -20,11 +22,15 @@ from service.telemetry import configure_logging
 log = logging.getLogger("crossfix")
 
 FAILED, USAGE = 1, 2
-GRACE_S = 30
+CLOSING_S = 8.0
+"""What closing the stores may take after the last request."""
 
 
 def run(settings: Settings) -> NoReturn:
     """Serve until SIGINT or SIGTERM, let requests finish, and leave with status 0.
+
+    What has not finished after `stop_grace_s` is cut off, and after another `CLOSING_S` the
+    process ends as it is, with status 1: nothing acknowledged is lost by that.
 
     The port is taken before the models are loaded, so that a taken port is told at once, but
     nobody can connect before the service is there. Logs are JSON lines on standard error.
@@ -49,9 +55,28 @@ def run(settings: Settings) -> NoReturn:
     # uvicorn raises the signal that stopped it once more when all is closed
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
-    server = uvicorn.Server(config)
+    server = PunctualServer(config, settings.stop_grace_s + CLOSING_S)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else FAILED)
+
+
+class PunctualServer(uvicorn.Server):
+    """A server that leaves in time, even if something that it waits for does not end."""
+
+    def __init__(self, config: uvicorn.Config, leaves_within_s: float) -> None:
+        super().__init__(config)
+        self._leaves_within_s = leaves_within_s
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        last_call = threading.Timer(self._leaves_within_s, _leave_as_it_is)
+        last_call.daemon = True
+        last_call.start()
+        await super().shutdown(sockets)
+
+
+def _leave_as_it_is() -> NoReturn:
+    log.error("something did not end in time; leaving as it is")
+    os._exit(FAILED)
 
 
 def _cannot_start(error: Exception) -> NoReturn:
@@ -77,10 +102,10 @@ def require_certificate(settings: Settings) -> None:
 def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=prompt_protocol(settings.header_timeout_s),
+        http=prompt_protocol(settings.header_timeout_s, settings.request_timeout_s),
         ws="none",
         log_config=None,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=settings.stop_grace_s,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),

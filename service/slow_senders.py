@@ -1,24 +1,32 @@
-"""Closing connections whose next request does not begin in time.
+"""Closing connections whose next request does not begin in time, or whose answer is not read.
 
 uvicorn waits for the head of a request for ever; a sender of one byte a minute ("Slowloris") would
-hold a connection as long as it likes. Bodies have a time limit of their own.
+hold a connection as long as it likes. It also waits for ever until an answer was taken: closing a
+connection first sends what is left. Bodies have a time limit of their own.
 """
 
 import asyncio
+import logging
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+log = logging.getLogger("crossfix.connections")
+
 
 class PromptH11Protocol(H11Protocol):
-    """HTTP/1.1 that gives up on a request head after `head_timeout_s`."""
+    """HTTP/1.1 that gives up on a request head after `head_timeout_s`, on a reader after
+    `unread_timeout_s`.
+    """
 
     head_timeout_s = 10.0
+    unread_timeout_s = 300.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -34,7 +42,23 @@ class PromptH11Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._is_read()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(self.unread_timeout_s, self._give_up)
+
+    def resume_writing(self) -> None:
+        self._is_read()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self._give_up()
+        else:
+            super().timeout_keep_alive_handler()
 
     def _await_head(self) -> None:
         if self._head_timer is None:
@@ -45,7 +69,18 @@ class PromptH11Protocol(H11Protocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _is_read(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
-def prompt_protocol(head_timeout_s: float) -> type[asyncio.Protocol]:
-    """The protocol with this time limit, in seconds."""
-    return type("Prompt", (PromptH11Protocol,), {"head_timeout_s": head_timeout_s})
+    def _give_up(self) -> None:
+        """Drop the connection and what was still to be sent."""
+        log.warning("the answer was not read in time", extra={"fields": {"client": self.client}})
+        self.transport.abort()
+
+
+def prompt_protocol(head_timeout_s: float, unread_timeout_s: float) -> type[asyncio.Protocol]:
+    """The protocol with these time limits, in seconds."""
+    limits = {"head_timeout_s": head_timeout_s, "unread_timeout_s": unread_timeout_s}
+    return type("Prompt", (PromptH11Protocol,), limits)

@@ -29,9 +29,9 @@ def health_router(readiness: ReadinessCheck, telemetry: Telemetry, bundle: Bundl
         return StatusOut(ready=state.ready, parts=state.parts)
 
     @router.get("/metrics", response_class=Response)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Prometheus metrics."""
-        body, content_type = telemetry.exposition()
+        body, content_type = await to_thread.run_sync(telemetry.exposition, limiter=threads)
         return Response(body, headers={"Content-Type": content_type})
 
     @router.get("/bundle")
