@@ -1,0 +1,33 @@
+"""What docs/operations.md tells an operator to type exists."""
+
+import re
+
+from typer.testing import CliRunner
+
+from service.cli import app
+from tests.unit.deploy.compose_files import ROOT, compose_file
+
+PAGE = (ROOT / "docs/operations.md").read_text()
+TYPED = "\n".join(re.findall(r"`((?:docker compose|kubectl) [^`]+)`", PAGE))
+BEFORE = r"(?:-- crossfix|exec service crossfix|(?<=[ \"])service)"
+COMMANDS = re.findall(BEFORE + r" ([a-z]+(?: [a-z]+)*)", TYPED)
+
+
+def test_each_command_of_the_service_is_one() -> None:
+    assert {"backup", "reembed", "keys create", "audit verify"} <= set(COMMANDS)
+    for command in COMMANDS:
+        done = CliRunner().invoke(app, [*command.split(), "--help"])
+        assert done.exit_code == 0, command
+
+
+def test_each_file_that_is_named_is_there() -> None:
+    named = set(re.findall(r"`((?:deploy|scripts)/[\w./-]+)`", PAGE))
+    assert len(named) > 3
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_volumes_of_the_table_are_those_of_compose() -> None:
+    table = set(re.findall(r"volumes? (`\w+`(?:, `\w+`)*)", PAGE))
+    named = set(re.findall(r"`(\w+)`", " ".join(table)))
+    assert named
+    assert named <= compose_file("docker-compose.yml")["volumes"].keys()
