@@ -73,7 +73,6 @@ class Shared:
             self.redis.close()
         self.audit.close()
         self.chips.close()
-        self.note.end()
 
 
 def now() -> datetime:
@@ -310,8 +309,11 @@ def _lifespan(
             stopping.set()
             for watch in watches:
                 watch.join()
-            board.present.models.close()
+            served = board.present
+            served.models.close()
             shared.close()
+            if served.busy == 0:  # what was cut off is cleared up at the next start
+                shared.note.end()
             tracing.close()
 
     return lifespan

@@ -25,6 +25,8 @@ CLIENT_KEY = "CROSSFIX_API_KEY"
 """What the commands that ask a service show to it; no setting of a service."""
 SHIPPED_BUNDLE = Path(__file__).resolve().parent.parent / "bundles" / "compact"
 
+STOP_GRACE_S = 30
+
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 QDRANT_ADDRESS = re.compile(r"https?://[^/?#@\s]+(/[^?#@\s]*)?")
@@ -110,6 +112,12 @@ class Settings(BaseSettings):
     )
     request_timeout_s: float = Field(
         300.0, gt=0, le=7200, description="longest wait for an answer, its upload included"
+    )
+    stop_grace_s: int = Field(
+        STOP_GRACE_S,
+        ge=1,
+        le=3600,
+        description="how long requests under way may go on after SIGTERM; another 8 s for closing",
     )
     idempotency_expire_s: float = Field(
         86_400.0,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service.serving import GRACE_S
+from service.serving import CLOSING_S
+from service.settings import STOP_GRACE_S
 from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,7 +91,7 @@ def test_the_service_is_probed_and_may_finish_its_requests() -> None:
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod["terminationGracePeriodSeconds"] > GRACE_S + pause
+    assert pod["terminationGracePeriodSeconds"] > STOP_GRACE_S + CLOSING_S + pause
 
 
 def test_replicas_follow_the_queue() -> None:
