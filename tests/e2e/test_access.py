@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.probe import probe
+from service.settings import Settings
 from tests.chips import optical_png, sar_tiff
 from tests.e2e.service_process import ServiceProcess, running_service
 from tests.redis_server import RedisServer, running_redis
@@ -281,6 +283,7 @@ def test_https_by_a_certificate_of_ones_own(tmp_path: Path) -> None:
             answer = client.get("/bundle")
             assert answer.status_code == 200
             assert answer.headers["strict-transport-security"]
+        probe(Settings(port=httpx.URL(service.url).port, tls_cert=cert, tls_key=key), "/livez")
         with pytest.raises(httpx.TransportError):
             httpx.get(service.url.replace("https", "http") + "/livez", timeout=10)
 
