@@ -16,6 +16,8 @@ from tests.chips import optical_png, sar_tiff
 ROOT = Path(__file__).resolve().parents[2]
 BUILD_LIMIT_S = 1200
 START_LIMIT_S = 120
+TEST_LIMIT_S = 3600
+"""Of the first test, which builds an image and pulls others."""
 CONFINED = [
     *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--init"),
     *("--security-opt", "no-new-privileges:true"),

@@ -14,8 +14,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.container.docker import ROOT, build, docker, enrol_and_match, eventually, match
+from tests.container.docker import (
+    ROOT,
+    TEST_LIMIT_S,
+    build,
+    docker,
+    enrol_and_match,
+    eventually,
+    match,
+)
 from tests.e2e.service_process import free_port
+
+pytestmark = pytest.mark.timeout(TEST_LIMIT_S)
 
 FILES = ["docker-compose.yml", "deploy/compose.cpu.yml"]
 OTHERS = [name for name in os.environ.get("CROSSFIX_TEST_COMPOSE_FILES", "").split(":") if name]
@@ -128,6 +138,32 @@ def test_a_killed_service_comes_back_with_its_gallery(stack: Stack) -> None:
 
     eventually(back, lambda: stack.compose("logs", "--tail", "40", "service"))
     assert match(stack.url)["candidates"][0]["vessel"]["name"] == "CONTAINER TEST"
+
+
+def test_beyond_loopback_it_starts_with_a_key_only(stack: Stack) -> None:
+    once = ("run", "--rm", "--no-deps", "-T")
+    elsewhere = ("-e", "CROSSFIX_PUBLISHED_ADDRESS=0.0.0.0", "-e", "CROSSFIX_DATA_DIR=/tmp/data")
+    with pytest.raises(AssertionError, match=r"PUBLISHED_ADDRESS: 0\.0\.0\.0 can be reached"):
+        stack.compose(*once, *elsewhere, "service")
+    made = stack.compose(*once, *elsewhere, "service", "keys", "create", "desk", "--role", "admin")
+    assert made.startswith("cfx_")
+
+
+def test_a_backup_is_written_beside_the_stack_and_can_be_restored(
+    stack: Stack, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+    enrol_and_match(stack.url)
+    stack.compose("stop", "service")  # the gallery may be embedded where Qdrant cannot be pulled
+    try:
+        run = ("run", "--rm", "-T", "-v", f"{tmp_path}:/backups")
+        kept = stack.compose(*run, "service", "backup", "/backups/first", "--json")
+        assert json.loads(kept)["vessels"] >= 1
+        empty = ("-e", "CROSSFIX_QDRANT_URL=", "-e", "CROSSFIX_DATA_DIR=/tmp/data")
+        back = stack.compose(*run, *empty, "service", "restore", "/backups/first", "--json")
+        assert json.loads(back) == json.loads(kept)
+    finally:
+        stack.compose("up", "--wait", "--detach", "--no-build", limit_s=300)
 
 
 def test_without_redis_the_service_goes_on(stack: Stack) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.container.docker import (
     ROOT,
+    TEST_LIMIT_S,
     Container,
     build,
     docker,
@@ -17,8 +18,10 @@ from tests.container.docker import (
     running,
 )
 
+pytestmark = pytest.mark.timeout(TEST_LIMIT_S)
+
 IMAGE = "crossfix:test"
-LARGEST_MB = 700
+LARGEST_MB = 620
 
 
 @pytest.fixture(scope="module")
