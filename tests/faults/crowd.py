@@ -1,4 +1,4 @@
-"""Clients that enrol at the same time until the service is gone, and remember what they were told."""
+"""Clients that enrol at once until the service is gone, and remember what they were told."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Chips of real bytes for the tests under faults, every one different: cuttings of the demo fleet's."""
+"""Chips for the tests under faults, every one different: cuttings of the demo fleet's."""
 
 import io
 import random
