@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from service.serving import CLOSING_S
-from service.settings import STOP_GRACE_S
-from service.settings import Settings
+from service.settings import STOP_GRACE_S, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "deploy/kubernetes"
@@ -119,6 +118,40 @@ def test_backfill_covers_every_shard_once() -> None:
     (container,) = pods()["crossfix-backfill"]["containers"]
     assert job["completionMode"] == "Indexed"
     assert container["args"][-2:] == ["--shard", f"$(SHARD)/{job['completions']}"]
+
+
+def test_backfill_needs_no_volume_of_the_service() -> None:
+    """Originals come from the bucket; for those in a folder another kustomization mounts it."""
+    volumes = pods()["crossfix-backfill"]["volumes"]
+    claims = {v["persistentVolumeClaim"]["claimName"] for v in volumes if "emptyDir" not in v}
+    assert claims == {"crossfix-bundles"}
+    (patch,) = yaml.safe_load((FOLDER / "backfill-shared-folder/kustomization.yaml").read_text())[
+        "patches"
+    ]
+    (step,) = yaml.safe_load(patch["patch"])
+    assert step["value"]["name"] == volumes[int(step["path"].rsplit("/", 1)[1])]["name"]
+    mounted = {v["persistentVolumeClaim"]["claimName"] for v in pods()["crossfix"]["volumes"][:1]}
+    assert step["value"]["persistentVolumeClaim"]["claimName"] in mounted
+
+
+def test_replicas_and_jobs_are_told_alike_where_originals_are() -> None:
+    service, job = (pods()[name]["containers"][0] for name in ("crossfix", "crossfix-backfill"))
+    assert (
+        service["envFrom"] == job["envFrom"] == [{"configMapRef": {"name": "crossfix-originals"}}]
+    )
+    s3 = [[e for e in one["env"] if e["name"].startswith("CROSSFIX_S3_")] for one in (service, job)]
+    assert s3[0] == s3[1]
+    assert len(s3[0]) == 2
+
+
+def test_the_centre_names_a_bucket_with_settings_that_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    centre = yaml.safe_load((FOLDER / "overlays/centre/kustomization.yaml").read_text())
+    patches = [p["patch"] for p in centre["patches"] if p["target"]["kind"] == "ConfigMap"]
+    for name, value in yaml.safe_load(patches[0])["data"].items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().chip_store == "s3"
 
 
 def test_selectors_of_policies_services_and_budgets_find_pods() -> None:
