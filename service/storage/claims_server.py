@@ -15,6 +15,7 @@ from service.storage.server_layout import STRONG, TOKEN
 
 CLAIM_NAMESPACE = UUID("0d5e4a8e-93b1-5d0f-8a57-5b7c0c1f6d11")
 RECORD = "record"
+TRIES = 20
 
 
 def claim_on_server(
@@ -23,36 +24,38 @@ def claim_on_server(
     """Insert or replace a claim, and read which one stands.
 
     Raises:
-        StoreUnavailableError: none stands; another was given up just now, or a node lags behind.
+        StoreUnavailableError: none can be read after it was written: a node lags behind.
     """
     point = models.PointStruct(
         id=_id(name),
         vector={},
         payload={TOKEN: str(claim.token), RECORD: claim.model_dump_json()},
     )
-    if instead_of is None:
-        client.upsert(
-            collection,
-            [point],
-            wait=True,
-            ordering=STRONG,
-            update_mode=models.UpdateMode.INSERT_ONLY,
+    _write(client, collection, point, instead_of)
+    for _ in range(TRIES):
+        found = client.retrieve(
+            collection, [_id(name)], consistency=models.ReadConsistencyType.MAJORITY
         )
-    else:
-        client.upsert(
-            collection,
-            [point],
-            wait=True,
-            ordering=STRONG,
-            update_mode=models.UpdateMode.UPDATE_ONLY,
-            update_filter=models.Filter(must=[_is(instead_of)]),
-        )
-    found = client.retrieve(
-        collection, [_id(name)], consistency=models.ReadConsistencyType.MAJORITY
+        if found:
+            return Claim.model_validate_json((found[0].payload or {})[RECORD])
+        # The one that stood in the way was given up just now.
+        _write(client, collection, point, None)
+    raise StoreUnavailableError(f"{name} was claimed {TRIES} times and nobody holds it; ask again")
+
+
+def _write(
+    client: QdrantClient, collection: str, point: models.PointStruct, instead_of: Claim | None
+) -> None:
+    """Insert the point if there is none, or replace this one and no other."""
+    insert = instead_of is None
+    client.upsert(
+        collection,
+        [point],
+        wait=True,
+        ordering=STRONG,
+        update_mode=models.UpdateMode.INSERT_ONLY if insert else models.UpdateMode.UPDATE_ONLY,
+        update_filter=None if instead_of is None else models.Filter(must=[_is(instead_of)]),
     )
-    if not found:
-        raise StoreUnavailableError(f"nobody holds {name} after it was claimed; ask again")
-    return Claim.model_validate_json((found[0].payload or {})[RECORD])
 
 
 def give_up_on_server(client: QdrantClient, collection: str, name: str, claim: Claim) -> None:

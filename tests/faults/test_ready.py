@@ -11,13 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.testclient import TestClient
 
-from service.app import create_app
 from service.inference.embedder import Embedder
 from service.settings import SHIPPED_BUNDLE, Settings
 from tests.e2e.service_process import ServiceProcess
 from tests.faults.outages import wait_until
+from tests.unit.test_following import serving
 
 LIMIT_S = 60.0
 
@@ -76,7 +75,7 @@ def test_a_process_that_stands_still_is_not_alive(
 
 def test_inference_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(bundle=SHIPPED_BUNDLE, data_dir=tmp_path, device="cpu", threads=1)
-    with TestClient(create_app(settings), base_url="http://localhost") as api:
+    with serving(settings) as api:
         assert_red_and_green_again(api, "inference", failing_inference(monkeypatch))
 
 

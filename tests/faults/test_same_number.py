@@ -1,0 +1,105 @@
+"""Two replicas on one Qdrant server register the same IMO number at the same instant."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from service.contract.decode import ChipLimits
+from service.identity.curate import Curation, VesselPatch
+from service.identity.enrol import Enrolment, NewVessel
+from service.identity.errors import ConflictError
+from service.identity.observe import ChipUpload, Observer
+from service.identity.records import VesselFilter
+from service.identity.recovery import Recovery
+from service.storage.cache import MemoryCache
+from service.storage.gallery_server import ServerGallery, open_server_gallery
+from tests.chips import optical_png
+from tests.doubles.qdrant_http import QdrantDouble, running_qdrant
+from tests.fakes.chips import FakeChipStore
+from tests.fakes.embedder import WIDTH, FakeEmbedder
+from tests.faults.scale import Scale
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+
+REPLICAS = 3
+
+
+def imo_number(serial: int) -> str:
+    """The valid IMO number whose first six digits are 100000 + `serial`."""
+    digits = f"{100_000 + serial:06d}"
+    check = sum(int(digit) * (7 - i) for i, digit in enumerate(digits)) % 10
+    return f"{digits}{check}"
+
+
+class Replica:
+    """The use cases of one process, with a lock and a client of its own."""
+
+    def __init__(self, server: QdrantDouble, chips: FakeChipStore) -> None:
+        self.gallery: ServerGallery = open_server_gallery(
+            server.url, bundle_id=FakeEmbedder.bundle_id, width=WIDTH, timeout_s=30
+        )
+        writing = threading.RLock()
+        observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
+        recovery = Recovery(self.gallery, chips, now, writing, timedelta(minutes=10))
+        self.enrolment = Enrolment(self.gallery, chips, observer, recovery, now, writing)
+        self.curation = Curation(self.gallery, recovery, now, writing)
+
+    def enrol(self, imo: str, seed: int) -> bool:
+        """Whether the number went to this one."""
+        chip = ChipUpload(optical_png(seed, height=12, width=8))
+        try:
+            self.enrolment.enrol(NewVessel(name=f"OF {uuid4()}", imo=imo), [chip])
+        except ConflictError:
+            return False
+        return True
+
+    def correct(self, imo: str, seed: int) -> bool:
+        """The same by way of a correction."""
+        chip = ChipUpload(optical_png(seed, height=12, width=8))
+        vessel = self.enrolment.enrol(NewVessel(name=f"OF {uuid4()}"), [chip]).vessel
+        try:
+            self.curation.update(vessel.id, VesselPatch(imo=imo))
+        except ConflictError:
+            return False
+        return True
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def replicas() -> Iterator[list[Replica]]:
+    chips = FakeChipStore()
+    with running_qdrant() as server:
+        several = [Replica(server, chips) for _ in range(REPLICAS)]
+        yield several
+        for one in several:
+            one.gallery.close()
+
+
+@pytest.mark.timeout(600)
+def test_one_of_them_gets_it(scale: Scale, replicas: list[Replica]) -> None:
+    gallery = replicas[0].gallery
+    together = threading.Barrier(REPLICAS)
+
+    def duel(number: int, place: int) -> bool:
+        replica = replicas[place]
+        ask = replica.correct if (number + place) % 4 == 0 else replica.enrol
+        together.wait(30)
+        return ask(imo_number(number), number * REPLICAS + place)
+
+    with ThreadPoolExecutor(REPLICAS) as pool:
+        for number in range(scale.duels):
+            won = list(pool.map(duel, [number] * REPLICAS, range(REPLICAS)))
+            carriers = [v for v in gallery.find_by_imo(imo_number(number)) if v.state.visible]
+            assert len(carriers) == sum(won) == 1
+            late = replicas[number % REPLICAS]
+            assert not late.enrol(imo_number(number), 10**6 + number), "and it stays taken"
+    listed = gallery.list_vessels(VesselFilter(), 10_000, None).vessels
+    numbers = [vessel.imo for vessel in listed if vessel.imo]
+    assert len(numbers) == len(set(numbers)) == scale.duels
