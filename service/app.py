@@ -186,7 +186,7 @@ def serve_bundle(
         dependencies=SECURITY,
         docs_url=None,
         redoc_url=None,
-        responses=documented(401, 403, 429),
+        responses=documented(401, 403, 429, 503),
     )
     errors.install(routes, telemetry)
     _add_routes(routes, settings, models, shared, recovery, telemetry)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, File, Form, Query, Response, UploadFile
 
 from service.api.idempotency import REPEATABLE
-from service.api.problems import documented
+from service.api.problems import UPLOAD, documented
 from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselListing, VesselOut
 from service.api.strict import KNOWN_QUERY, form_of
 from service.api.uploads import parse_id, parse_uploads, parse_vessel
@@ -33,7 +33,7 @@ Metadata = Annotated[
 ENROL_FORM = form_of("chips", several=True, texts=["vessel", "chip_metadata"])
 CHIPS_FORM = form_of("chips", several=True, texts=["chip_metadata"])
 PATCH_EXAMPLES = [{"name": "EXAMPLE STAR", "flag": "PA", "source": "port call"}]
-CHANGES = documented(404, 409, 413, 415, 422, 429, 503, 507)
+CHANGES = documented(*UPLOAD, 404, 409, 415, 422, 429, 503, 507)
 
 
 def gallery_router(

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.explain import explain
 from service.api.idempotency import REPEATABLE
-from service.api.problems import documented
+from service.api.problems import UPLOAD, documented
 from service.api.schemas import MatchOut, ModelOut, VerifyOut
 from service.api.strict import KNOWN_QUERY, form_of
 from service.api.uploads import parse_uploads
@@ -66,7 +66,7 @@ def match_router(
     """The routes that answer "which vessel?" and "the same vessel?"."""
     router = APIRouter(
         tags=["identify"],
-        responses=documented(413, 415, 422, 429, 503, 507),
+        responses=documented(*UPLOAD, 415, 422, 429, 503, 507),
         dependencies=[KNOWN_QUERY],
     )
 

@@ -47,6 +47,10 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 }
 
 
+UPLOAD = (400, 408, 413)
+"""What any request with a body may be told: it cannot be read, came too slowly, is too large."""
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Problem responses for the OpenAPI document."""
     return {

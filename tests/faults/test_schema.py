@@ -1,0 +1,95 @@
+"""Requests made from the OpenAPI document, right and wrong ones: the service does as it says."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis.checks import CHECKS
+
+from service.identity.access import Role
+from service.storage.keys import KeyFile
+from tests.e2e.service_process import ServiceProcess, running_service
+from tests.faults.scale import Scale
+
+Checks = list[Any]
+"""schemathesis does not export the type of its checks."""
+
+OPEN_TO_ALL = frozenset({"GET /livez", "GET /readyz"})
+# What a file or a JSON document in a form must hold is said in words, which no schema can express.
+NEEDS_MORE_THAN_A_SCHEMA = "positive_data_acceptance"
+EVERY_CHECK: Checks = [
+    check for check in CHECKS.get_all() if check.__name__ != NEEDS_MORE_THAN_A_SCHEMA
+]
+ANSWER_LIMIT_S = 60
+QUIET = settings(
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServiceProcess, str]]:
+    """A service that asks for keys, and a key that may change the gallery."""
+    folder: Path = tmp_path_factory.mktemp("schema")
+    _, key = KeyFile(folder / "keys.json").create("fuzzer", Role.CURATOR, datetime.now(UTC))
+    limits = {
+        "CROSSFIX_KEYS_FILE": str(folder / "keys.json"),
+        "CROSSFIX_RATE_LIMIT_PER_MINUTE": "0",
+    }
+    with running_service(folder, settings=limits) as service:
+        yield service, key
+
+
+def document(service: ServiceProcess, key: str) -> schemathesis.BaseSchema:
+    authorised = {"Authorization": f"Bearer {key}"}
+    return schemathesis.openapi.from_url(f"{service.url}/openapi.json", headers=authorised)
+
+
+def checks_of(operation: str) -> Checks:
+    if operation not in OPEN_TO_ALL:
+        return EVERY_CHECK
+    return [check for check in EVERY_CHECK if check.__name__ != "ignored_auth"]
+
+
+def test_the_service_does_as_its_document_says(
+    site: tuple[ServiceProcess, str], scale: Scale
+) -> None:
+    service, key = site
+    authorised = {"Authorization": f"Bearer {key}"}
+    wrong: dict[str, str] = {}
+    statuses: Counter[int] = Counter()
+    operations: list[Any] = [
+        found.ok()  # type: ignore[union-attr]
+        for found in document(service, key).get_all_operations()
+    ]
+    for operation in operations:
+        checks = checks_of(operation.label)
+        for mode in schemathesis.GenerationMode:
+
+            @seed(0)
+            @settings(QUIET, max_examples=scale.schema_examples)
+            @given(operation.as_strategy(generation_mode=mode))
+            def asked(case: schemathesis.Case[Any]) -> None:
+                answer = case.call(headers=authorised, timeout=ANSWER_LIMIT_S)
+                statuses[answer.status_code] += 1
+                try:
+                    case.validate_response(answer, checks=checks, headers=authorised)  # noqa: B023
+                except Exception as failure:
+                    said = [str(one) for one in getattr(failure, "exceptions", [failure])]
+                    wrong.setdefault(f"{case.operation.label}: {said}", case.as_curl_command())
+
+            asked()
+    print(f"\n{len(operations)} operations, answers {dict(sorted(statuses.items()))}")
+    assert len(operations) >= 15
+    assert wrong == {}
+    health = requests.get(f"{service.url}/readyz", timeout=ANSWER_LIMIT_S)
+    assert health.status_code == 200
+    assert "unexpected error" not in service.log.read_text()
