@@ -42,7 +42,7 @@ console = Console(stderr=True)
 
 EXPECTED = (CrossfixError, ParityError, CheckpointError, EncoderLoadError, OSError, ValueError)
 METHOD = "MOS (arXiv 2512.03404): one encoder for optical and SAR chips, compared by cosine."
-OWN_LICENCE = "the licence of this repository"
+OWN_LICENCE = "Apache-2.0, as this repository"
 GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
 ModelT = TypeVar("ModelT")
 
