@@ -116,6 +116,20 @@ def read_study(path: Path) -> Study:
     return resolved
 
 
+def with_genuine(study: Study, folder: Path | None) -> Study:
+    """The study, measured on a folder of genuine chips too.
+
+    Raises:
+        AblationError: the folder does not exist.
+    """
+    if folder is None:
+        return study
+    if not folder.is_dir():
+        raise AblationError(f"{folder} is not a folder of genuine chips")
+    entry = DataEntry(name=f"{folder.resolve().name}, zero-shot", root=folder)
+    return study.model_copy(update={"data": (*study.data, entry)})
+
+
 def run_study(
     study: Study,
     open_model: Callable[[Path], ChipEmbedder],

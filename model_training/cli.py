@@ -17,7 +17,7 @@ from model_training.ablation import AblationError, AblationRow
 from model_training.calibrate import CalibrationError
 from model_training.calibration.report import CalibrationReport
 from model_training.data.hoss import DatasetError, HossDataset, LabelledChip
-from model_training.embedding.chip_table import ChipTable
+from model_training.embedding.chip_table import ChipEmbedder, ChipTable
 from model_training.embedding.models import ModelError, open_model
 from model_training.evaluate import Evaluation
 from service.contract.errors import CrossfixError
@@ -229,17 +229,34 @@ def calibrate(
 @app.command()
 def ablation(
     study: Annotated[Path, typer.Argument(help="YAML file that lists data and variants.")],
+    genuine: Annotated[
+        Path | None,
+        typer.Option(help="Folder of genuine chips to measure on too; nothing is taught on them."),
+    ] = None,
     draws: Draws = 2000,
     seed: Seed = 0,
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
-    """What each part of the method adds, with 95 % intervals, each variant against the last."""
-    from model_training import ablation as ablations
+    """What each part of the method adds, with 95 % intervals, each variant against the last.
 
-    with _explained(ValueError), _progress("embedding", None) as advance:
-        opened = partial(open_model, threads=threads)
-        rows = ablations.run_study(ablations.read_study(study), opened, advance, draws, seed)
+    A study that names an encoder config is taught first: what is missing is rendered and trained.
+    """
+    from model_training import ablation as ablations
+    from model_training.ablation_runs import TrainedStudy, teach, trains
+    from model_training.encoder.loading import EncoderLoadError
+    from model_training.run import ConfigError, ResumeError, load_config
+
+    expected = (ValueError, OSError, ConfigError, ResumeError, EncoderLoadError)
+    with _explained(*expected, FloatingPointError):
+        opened: Callable[[Path], ChipEmbedder] = partial(open_model, threads=threads)
+        if trains(study):
+            taught = teach(load_config(study, TrainedStudy), genuine, threads)
+            measured, opened = taught.study, taught.open_model
+        else:
+            measured = ablations.with_genuine(ablations.read_study(study), genuine)
+        with _progress("embedding", None) as advance:
+            rows = ablations.run_study(measured, opened, advance, draws, seed)
     if as_json:
         print(json.dumps(ablations.as_json(rows), indent=2))
     else:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -350,7 +351,8 @@ class _Trainer(Generic[BatchT]):
             metrics = self.task.validate(model.eval())
         self.task.model.train()
         self.log.write(done, "validation", metrics)
-        tqdm.write(f"step {done}: " + "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+        told = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        tqdm.write(f"step {done}: {told}", file=sys.stderr)  # stdout is for a command's result
         chosen = self.run.select_by
         if chosen is not None:
             if chosen not in metrics:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model_training.embedding.chip_table import Embeddings
 from model_training.encoder.loading import load_encoders
 from service.contract.chip import Chip, Modality
 from service.contract.fusion import l2_normalise
 from service.contract.manifest import EncoderSpec
-from service.contract.preprocess import prepare
+from service.contract.preprocess import EncoderInput, prepare
 
 _IDS = {
     Modality.OPTICAL: EncoderSpec.model_fields["optical_id"].default,
@@ -20,7 +21,11 @@ _IDS = {
 
 
 class CheckpointEmbedder:
-    """A `ChipEmbedder` on averaged weights, on the CPU."""
+    """A `ChipEmbedder` on averaged weights, on the CPU.
+
+    Attributes:
+        spec: how a chip becomes the encoder's input.
+    """
 
     def __init__(self, paths: Sequence[Path], threads: int = 0) -> None:
         """
@@ -35,14 +40,18 @@ class CheckpointEmbedder:
         if threads:
             torch.set_num_threads(threads)
         loaded = load_encoders(paths)
-        self._module, self._spec = loaded.module, loaded.preprocess
+        self.spec = loaded.preprocess
+        self._module = loaded.module
+
+    def __call__(self, chips: Sequence[Chip]) -> Embeddings:
+        return Embeddings(self.encode([prepare(chip, self.spec) for chip in chips]))
 
     @torch.inference_mode()
-    def __call__(self, chips: Sequence[Chip]) -> Embeddings:
-        inputs = [prepare(chip, self._spec) for chip in chips]
+    def encode(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
+        """float32 `[len(inputs), D]`, unit rows."""
         vectors = self._module(
             torch.from_numpy(np.stack([item.pixels for item in inputs])),
             torch.tensor([_IDS[item.modality] for item in inputs]),
             torch.from_numpy(np.stack([item.size_token for item in inputs])),
         )
-        return Embeddings(l2_normalise(vectors.numpy()))
+        return l2_normalise(vectors.numpy())

@@ -1,0 +1,59 @@
+"""Embed chips with checkpoints of an encoder and a translator, fused as a bundle fuses them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model_training.embedding.checkpoint_embedder import CheckpointEmbedder
+from model_training.embedding.chip_table import Embeddings
+from model_training.translator.diffusion import sample
+from model_training.translator.train import LoadedTranslator
+from service.contract.chip import Chip, Modality
+from service.contract.fusion import fuse
+from service.contract.manifest import FusionSpec
+from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare, to_picture
+from service.contract.translation import bridge_picture
+
+
+class FusedEmbedder:
+    """A `ChipEmbedder`: optical embeddings are fused with K pseudo-SAR ones, SAR stays as it is."""
+
+    def __init__(
+        self, encoder: CheckpointEmbedder, translator: LoadedTranslator, fusion: FusionSpec
+    ) -> None:
+        """
+        Args:
+            encoder: of chips and of pseudo-SAR pictures.
+            translator: sampled as it was taught.
+            fusion: K and alpha, both above zero.
+        """
+        self._encoder, self._translator, self._fusion = encoder, translator, fusion
+
+    def __call__(self, chips: Sequence[Chip]) -> Embeddings:
+        inputs = [prepare(chip, self._encoder.spec) for chip in chips]
+        plain = self._encoder.encode(inputs)
+        fused = plain.copy()
+        for row, chip in enumerate(chips):
+            if chip.modality is Modality.OPTICAL:
+                pseudo = self._encoder.encode(self._imagine(chip, inputs[row].size_token))
+                fused[row] = fuse(plain[row], pseudo, self._fusion.alpha)
+        return Embeddings(plain, fused)
+
+    def _imagine(self, chip: Chip, size: NDArray[np.float32]) -> list[EncoderInput]:
+        """The chip's K pseudo-SAR pictures; a chip always gets the same ones."""
+        spec, translator = self._encoder.spec, self._translator
+        condition = bridge_picture(to_picture(chip, spec), translator.height, translator.width)
+        pictures = sample(
+            translator.module,
+            torch.from_numpy(condition),
+            translator.config.bridge.table(),
+            int(chip.digest[:8], 16),
+            self._fusion.samples,
+        )
+        grey = np.repeat(pictures[..., None], 3, axis=3)
+        return [
+            EncoderInput(picture_to_pixels(one, Modality.SAR, spec), Modality.SAR, size)
+            for one in grey
+        ]
