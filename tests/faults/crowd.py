@@ -121,15 +121,16 @@ class Crowd:
         kind = dice.random()
         key = f"{dice.getrandbits(128):032x}"
         if kind < 0.25:
-            return Order("/match", _some_chips(dice, 1), "", key)
+            return Order("/match", some_chips(dice, 1), "", key)
         if kind < 0.5 and mine:
             path = f"/gallery/{dice.choice(mine)}/chips"
-            return Order(path, _some_chips(dice, dice.randint(1, MOST_CHIPS)), "", key)
-        chips = _some_chips(dice, dice.randint(1, MOST_CHIPS))
+            return Order(path, some_chips(dice, dice.randint(1, MOST_CHIPS)), "", key)
+        chips = some_chips(dice, dice.randint(1, MOST_CHIPS))
         return Order("/gallery", chips, f"SHIP {key}", key)
 
 
-def _some_chips(dice: random.Random, count: int) -> dict[str, bytes]:
+def some_chips(dice: random.Random, count: int) -> dict[str, bytes]:
+    """Chips by their SHA-256, one in five optical."""
     folders = [OPTICAL if dice.random() < 0.2 else SAR for _ in range(count)]
     chips = [cut_chip(dice, folder) for folder in folders]
     return {hashlib.sha256(chip).hexdigest(): chip for chip in chips}

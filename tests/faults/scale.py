@@ -45,7 +45,7 @@ class Scale:
 
 
 SHORT = Scale(
-    kills=4,
+    kills=2,
     kills_of_changes=1,
     kills_of_commands=1,
     disk_fillings=1,

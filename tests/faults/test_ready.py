@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.inference.embedder import Embedder
+from service.inference.encoder import Encoder
 from service.settings import SHIPPED_BUNDLE, Settings
 from tests.e2e.service_process import ServiceProcess
 from tests.faults.outages import wait_until
@@ -85,5 +85,5 @@ def failing_inference(monkeypatch: pytest.MonkeyPatch) -> Any:
         raise RuntimeError("CUDA error: device-side assert triggered")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Embedder, "embed_many", fail)
+        broken.setattr(Encoder, "encode", fail)
         yield
