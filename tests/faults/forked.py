@@ -48,7 +48,9 @@ class Forked:
         assert self.process.exitcode == 0, (self.process.exitcode, self.log.read_text()[-4000:])
 
 
-def run_command(*arguments: str, data: Path, log: Path, **settings: str) -> BaseProcess:
+def run_command(
+    *arguments: str, data: Path, log: Path, settings: Mapping[str, str] | None = None
+) -> BaseProcess:
     """Start `crossfix` with these arguments on a data folder; what it prints is added to `log`."""
     FORKS.set_forkserver_preload(["service.serving", "service.cli", "service.upkeep"])
     environment = {
@@ -57,17 +59,20 @@ def run_command(*arguments: str, data: Path, log: Path, **settings: str) -> Base
         "CROSSFIX_DEVICE": "cpu",
         "CROSSFIX_THREADS": "1",
         "CROSSFIX_RATE_LIMIT_PER_MINUTE": "0",
-        **settings,
+        **(settings or {}),
     }
     process = FORKS.Process(target=_run, args=(arguments, environment, log))
     process.start()
     return process
 
 
-def start_service(data: Path, log: Path, wait: bool = True, **settings: str) -> Forked:
+def start_service(
+    data: Path, log: Path, settings: Mapping[str, str] | None = None, wait: bool = True
+) -> Forked:
     """`crossfix serve` on a data folder; with `wait`, ready when this returns."""
     port = free_port()
-    process = run_command("serve", data=data, log=log, CROSSFIX_PORT=str(port), **settings)
+    named = {**(settings or {}), "CROSSFIX_PORT": str(port)}
+    process = run_command("serve", data=data, log=log, settings=named)
     service = Forked(f"http://127.0.0.1:{port}", process, log)
     if wait:
         wait_until_ready(service)

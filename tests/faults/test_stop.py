@@ -67,7 +67,7 @@ def assert_turned_away(service: Forked) -> None:
 @pytest.mark.timeout(300)
 def test_an_upload_that_never_ends_and_a_second_signal_do_not_hold_it_up(tmp_path: Path) -> None:
     settings = {"CROSSFIX_STOP_GRACE_S": str(GRACE_S)}
-    service = start_service(tmp_path / "data", tmp_path / "service.log", **settings)
+    service = start_service(tmp_path / "data", tmp_path / "service.log", settings)
     with half_an_upload(service) as line:
         os.kill(service.pid, signal.SIGTERM)
         began = time.monotonic()
@@ -82,7 +82,7 @@ def test_an_upload_that_never_ends_and_a_second_signal_do_not_hold_it_up(tmp_pat
 def test_work_that_takes_longer_than_the_grace_is_cut_off_whole(tmp_path: Path) -> None:
     """A request of many translations: it is there with all chips, or not at all."""
     settings = {"CROSSFIX_STOP_GRACE_S": "1"}
-    service = start_service(tmp_path / "data", tmp_path / "service.log", **settings)
+    service = start_service(tmp_path / "data", tmp_path / "service.log", settings)
     dice = random.Random(11)
     chips = {str(i): cut_chip(dice, OPTICAL) for i in range(MANY_CHIPS)}
     order = Order("/gallery", chips, "LONG WORK", "key")

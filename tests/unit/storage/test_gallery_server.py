@@ -46,7 +46,8 @@ class TestCollections:
         gallery = gallery_on(client)
         assert names(client) == set()
         gallery.ping()
-        assert names(client) == {"crossfix-vessels", f"crossfix-sightings-{BUNDLE}"}
+        sightings = f"crossfix-sightings-{BUNDLE}"
+        assert names(client) == {"crossfix-vessels", "crossfix-claims", sightings}
         assert aliases(client) == {"crossfix-sightings": f"crossfix-sightings-{BUNDLE}"}
 
     def test_a_second_replica_uses_them(self, client: QdrantClient) -> None:
