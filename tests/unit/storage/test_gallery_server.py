@@ -198,8 +198,9 @@ def collection_info(width: int | None, indexes: dict[str, str]) -> dict[str, obj
 
 
 def pretend_prepared(stub: Stub) -> None:
-    """Both collections are there but for their indexes; creating them is refused as a repeat."""
-    for name, width in (("crossfix-vessels", None), (f"crossfix-sightings-{BUNDLE}", WIDTH)):
+    """All collections are there but for their indexes; creating them is refused as a repeat."""
+    sightings = f"crossfix-sightings-{BUNDLE}"
+    for name, width in (("crossfix-vessels", None), ("crossfix-claims", None), (sightings, WIDTH)):
         stub.answers[f"GET /collections/{name}/exists"] = (200, {"exists": False})
         stub.answers[f"PUT /collections/{name}"] = (409, None)
         stub.answers[f"GET /collections/{name}"] = (200, collection_info(width, {}))
