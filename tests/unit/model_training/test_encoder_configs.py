@@ -13,7 +13,6 @@ from model_training.run import load_config
 FOLDER = Path(model_training.__file__).parent / "configs"
 NAMES = (
     "simulation-compact",
-    "simulation-compact-second",
     "hoss-pretrain-reference",
     "hoss-reference",
     "hoss-compact",
