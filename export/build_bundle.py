@@ -24,6 +24,7 @@ from service.contract.errors import BundleError
 from service.contract.manifest import (
     BridgeStepSpec,
     CalibrationSpec,
+    ChoiceSpec,
     EncoderSpec,
     FusionSpec,
     GoldenSpec,
@@ -46,16 +47,17 @@ GOLDEN_PER_MODALITY = 2
 # Smallest cosine to the full-precision module on real inputs.
 MIN_COSINE: dict[Precision, float] = {"float32": 0.99999, "float16": 0.9995, "int8": 0.99}
 
+_NO_CHOICE = ChoiceSpec(weights={}, none_bias=0.0, none_log_gallery=0.0)
 NO_CALIBRATION = CalibrationSpec(
-    match=LogisticSpec(bias=0.0, weights={}),
+    match=_NO_CHOICE,
     verify=LogisticSpec(bias=0.0, weights={}),
-    match_same_sensor=LogisticSpec(bias=0.0, weights={}),
+    match_same_sensor=_NO_CHOICE,
     verify_same_sensor=LogisticSpec(bias=0.0, weights={}),
     confident_from=1.0,
     no_match_below=0.0,
     fitted_on=UNCALIBRATED,
 )
-"""Where nothing is known, every probability is one half and every verdict ambiguous."""
+"""Where nothing is known, all vessels and none are equally probable, and verdicts ambiguous."""
 
 
 @dataclass(frozen=True, slots=True)

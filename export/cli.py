@@ -94,7 +94,7 @@ def bundle(
         bool,
         typer.Option(
             "--uncalibrated",
-            help="Go without calibration: every probability is 0.5, every verdict ambiguous.",
+            help="Go without calibration: equal probabilities, every verdict ambiguous.",
         ),
     ] = False,
     metrics: MetricsOption = None,
@@ -111,7 +111,7 @@ def bundle(
     if (calibration is None) != uncalibrated:
         _fail(
             "a bundle needs --calibration JSON, from `crossfix-train calibrate`; or say "
-            "--uncalibrated, and it will answer 0.5 and ambiguous to everything"
+            "--uncalibrated, and it will find all vessels equally probable and be ambiguous"
         )
     with _explained():
         loaded = _load_encoders(encoder)
@@ -147,7 +147,7 @@ def import_official(
 ) -> None:
     """Make a bundle from a published MOS or TransOSS checkpoint.
 
-    Without --calibration the bundle ranks vessels, but every probability is 0.5.
+    Without --calibration the bundle ranks vessels, but finds all equally probable.
     """
     with _explained():
         module = load_official(require_file(encoder, "published checkpoint"))
@@ -213,7 +213,7 @@ def _report(built: BuiltBundle) -> None:
             f"module {parity.largest_difference:.2g}, smallest cosine {parity.smallest_cosine:.6f}"
         )
     if manifest.calibration.fitted_on == UNCALIBRATED:
-        print("not calibrated: every probability is 0.5 and every verdict ambiguous")
+        print("not calibrated: all vessels are equally probable and every verdict ambiguous")
     print(f"bundle {built.bundle.bundle_id} stands in {built.bundle.path}")
 
 

@@ -131,13 +131,14 @@ def _not_good_for(facts: CardFacts) -> str:
 def _calibration(calibration: CalibrationSpec) -> str:
     if _uncalibrated(calibration):
         return (
-            "This bundle is **not calibrated**. Every probability is 0.5 and every verdict "
-            "`ambiguous`, because nothing better is known; the order of candidates still holds."
+            "This bundle is **not calibrated**. All vessels found are equally probable and every "
+            "verdict `ambiguous`, because nothing better is known; the order of candidates still "
+            "holds."
         )
     text = (
         f"Fitted on: {calibration.fitted_on}. A top probability of at least "
-        f"{calibration.confident_from:.3f} is `confident`, below {calibration.no_match_below:.3f} "
-        f"the answer is `no_match`."
+        f"{calibration.confident_from:.3f} is `confident`; below {calibration.no_match_below:.3f}, "
+        f"and below the probability of none of them, the answer is `no_match`."
     )
     if calibration.operating_points:
         rows = [

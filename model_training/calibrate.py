@@ -1,14 +1,15 @@
 """Fit a bundle's calibration on validation ships, and measure it on ships it has not seen.
 
 Searches are replayed as the service runs them (`calibration.searches`), half of them with the
-query's vessel not enrolled. Verdict thresholds follow from the first candidates of searches across
-sensors:
+query's vessel not enrolled. Candidates compete with each other and with none of them
+(`calibration.choice`); lone pairs are weighed by a logistic (`calibration.logistic`). Verdict
+thresholds follow from the first candidates of searches across sensors:
 
 * `confident_from` is the lowest probability, not below one half, at which at least 95 % of the
-  confident answers are right (confident: the first candidate reaches it and no second one does);
-  1 when there is none.
+  confident answers are right (confident: the first candidate reaches it); 1 when there is none.
 * `no_match_below` is the highest probability, not above `confident_from`, that withholds at most
-  5 % of the right first candidates.
+  5 % of the right first candidates (no match: the first candidate stays below it, and below the
+  probability of none).
 
 The similarities of first candidates are counted as well, so that a service can tell whether those
 of its live searches are of the same kind.
@@ -16,19 +17,19 @@ of its live searches are of the same kind.
 
 import numpy as np
 
+from model_training.calibration.choice import fit_choice
 from model_training.calibration.logistic import fit_logistic
 from model_training.calibration.open_set import (
     FALSE_IDENTIFICATION_RATES,
     FirstAnswers,
     choose_point,
 )
-from model_training.calibration.searches import EVIDENCE, Searches
+from model_training.calibration.searches import Searches
 from model_training.calibration.similarities import count_first
 from model_training.calibration.trials import (
     ACROSS,
     MIN_VESSELS,
     REPORTED_SIZES,
-    Pairs,
     Trials,
     first_answers,
     replay,
@@ -36,14 +37,12 @@ from model_training.calibration.trials import (
 from model_training.embedding.chip_table import ChipTable
 from service.contract.manifest import (
     CalibrationSpec,
-    EvidenceName,
-    LogisticSpec,
+    ChoiceSpec,
     OpenSetPoint,
     SimilaritySpec,
 )
 from service.contract.similarity import SIMILARITY_EDGES
 
-PAIR_EVIDENCE: tuple[EvidenceName, ...] = ("similarity", "length_log_ratio", "width_log_ratio")
 MIN_CONFIDENT_PRECISION = 0.95
 MAX_WITHHELD = 0.05
 _THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.001), 3)
@@ -64,10 +63,10 @@ def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) ->
         seed: of the intervals.
 
     Raises:
-        ValueError: the trials hold no right or no wrong candidates.
+        ValueError: the trials hold no right or no wrong answers.
     """
-    match = _fit_match(across.searches)
-    match_same_sensor = _fit_match(within.searches) if within else None
+    match = fit_choice(across.searches)
+    match_same_sensor = fit_choice(within.searches) if within else None
     similarities = count_first(across.searches, match)
     if within and match_same_sensor:
         similarities += count_first(within.searches, match_same_sensor)
@@ -75,9 +74,11 @@ def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) ->
     confident_from = choose_confident_from(answers)
     return CalibrationSpec(
         match=match,
-        verify=_fit_pairs(across.pairs),
+        verify=fit_logistic(across.pairs.evidence, across.pairs.correct),
         match_same_sensor=match_same_sensor,
-        verify_same_sensor=_fit_pairs(within.pairs) if within else None,
+        verify_same_sensor=(
+            fit_logistic(within.pairs.evidence, within.pairs.correct) if within else None
+        ),
         confident_from=confident_from,
         no_match_below=choose_no_match_below(answers, confident_from),
         fitted_on=fitted_on,
@@ -104,7 +105,7 @@ def require_trials(table: ChipTable, per_size: int = 2000, seed: int = 0) -> Tri
 def choose_confident_from(answers: FirstAnswers) -> float:
     """See the module's rule; a threshold that fewer than 20 answers reach is no evidence."""
     for threshold in _THRESHOLDS[_THRESHOLDS >= 0.5]:
-        said = (answers.probability >= threshold) & (answers.runner_up < threshold)
+        said = answers.probability >= threshold
         if said.sum() < _MIN_ANSWERS:
             break
         if answers.correct[said].mean() >= MIN_CONFIDENT_PRECISION:
@@ -115,26 +116,16 @@ def choose_confident_from(answers: FirstAnswers) -> float:
 def choose_no_match_below(answers: FirstAnswers, confident_from: float) -> float:
     """See the module's rule."""
     right = answers.probability[answers.correct]
+    none = answers.none[answers.correct]
     if not right.size:
         return confident_from
     allowed = _THRESHOLDS[: 1 + int(np.searchsorted(_THRESHOLDS, confident_from))]
     allowed = np.minimum(allowed, confident_from)
-    withheld = (right[:, None] < allowed).mean(axis=0)
+    withheld = (right[:, None] < np.minimum(allowed, none[:, None])).mean(axis=0)
     return float(allowed[withheld <= MAX_WITHHELD].max())
 
 
-def _fit_match(searches: Searches) -> LogisticSpec:
-    present = searches.present
-    return fit_logistic(searches.evidence[present], searches.correct[present], EVIDENCE)
-
-
-def _fit_pairs(pairs: Pairs) -> LogisticSpec:
-    return fit_logistic(pairs.evidence, pairs.correct, PAIR_EVIDENCE)
-
-
-def _operating_points(
-    searches: Searches, spec: LogisticSpec, seed: int
-) -> tuple[OpenSetPoint, ...]:
+def _operating_points(searches: Searches, spec: ChoiceSpec, seed: int) -> tuple[OpenSetPoint, ...]:
     """Identification at each false-identification rate and reported gallery size."""
     points = []
     for size in REPORTED_SIZES:

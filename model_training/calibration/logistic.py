@@ -1,6 +1,6 @@
-"""Fit and apply the logistic calibration of `service.contract.calibration`."""
+"""Fit and apply the logistic calibration of lone pairs, `service.contract.calibration`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,36 +12,33 @@ from service.contract.manifest import EvidenceName, LogisticSpec
 # The direction in which each kind of evidence may speak: more alike never lowers a probability.
 DIRECTION: Mapping[EvidenceName, int] = {
     "similarity": 1,
+    "similarity_z": 1,
     "length_log_ratio": -1,
     "width_log_ratio": -1,
-    "margin": 1,
-    "log_gallery_vessels": -1,
 }
+# What a lone pair is weighed by.
+PAIR_EVIDENCE: tuple[EvidenceName, ...] = ("similarity", "length_log_ratio", "width_log_ratio")
 _RIDGE = 1e-6
 
 Floats = NDArray[np.float64]
 
 
-def fit_logistic(
-    evidence: Floats, correct: NDArray[np.bool_], names: Sequence[EvidenceName]
-) -> LogisticSpec:
+def fit_logistic(evidence: Floats, correct: NDArray[np.bool_]) -> LogisticSpec:
     """Maximum likelihood with each weight held to its `DIRECTION`.
 
     Columns are standardised for the optimiser, the ridge (1e-6 of the mean loss) only keeps
     separable data finite, and the weights are returned for raw evidence.
 
     Args:
-        evidence: float64 `[N, 5]` in the order of `EVIDENCE`.
-        correct: bool `[N]`, whether the candidate is the query's vessel.
-        names: the evidence to use; the rest keeps no weight.
+        evidence: float64 `[N, 4]` in the order of `EVIDENCE`.
+        correct: bool `[N]`, whether the pair shows one vessel.
 
     Raises:
-        ValueError: there are not both right and wrong candidates to learn from.
+        ValueError: there are not both right and wrong pairs to learn from.
     """
     if correct.all() or not correct.any():
-        raise ValueError("calibration needs both right and wrong candidates to learn from")
-    columns = [EVIDENCE.index(name) for name in names]
-    raw = evidence[:, columns]
+        raise ValueError("calibration needs both right and wrong pairs to learn from")
+    raw = evidence[:, [EVIDENCE.index(name) for name in PAIR_EVIDENCE]]
     mean, scale = raw.mean(axis=0), raw.std(axis=0)
     scale[scale == 0] = 1.0
     x = (raw - mean) / scale
@@ -54,10 +51,10 @@ def fit_logistic(
         gradient = np.concatenate([[slope.sum()], slope @ x + 2 * _RIDGE * theta[1:]])
         return float(loss), gradient
 
-    bounds = [(None, None)] + [(0, None) if DIRECTION[n] > 0 else (None, 0) for n in names]
+    bounds = [(None, None)] + [(0, None) if DIRECTION[n] > 0 else (None, 0) for n in PAIR_EVIDENCE]
     found = minimize(
         loss_and_gradient,
-        np.zeros(1 + len(names)),
+        np.zeros(1 + len(PAIR_EVIDENCE)),
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
@@ -66,15 +63,15 @@ def fit_logistic(
     weights = found.x[1:] / scale
     return LogisticSpec(
         bias=float(found.x[0] - weights @ mean),
-        weights={name: float(weight) for name, weight in zip(names, weights, strict=True)},
+        weights={name: float(weight) for name, weight in zip(PAIR_EVIDENCE, weights, strict=True)},
     )
 
 
 def probabilities(evidence: Floats, spec: LogisticSpec) -> Floats:
-    """`service.contract.calibration.probability` for many candidates at once.
+    """`service.contract.calibration.probability` for many pairs at once.
 
     Args:
-        evidence: float64 `[..., 5]` in the order of `EVIDENCE`.
+        evidence: float64 `[..., 4]` in the order of `EVIDENCE`.
         spec: the weights.
 
     Returns:

@@ -29,14 +29,14 @@ class FirstAnswers:
         enrolled: bool `[S]`, whether the right vessel stood in the gallery.
         correct: bool `[S]`, whether the first candidate is the right vessel.
         probability: float64 `[S]`, of the first candidate.
-        runner_up: float64 `[S]`, probability of the second, 0 where there is none.
+        none: float64 `[S]`, of none of the candidates.
     """
 
     query_ids: NDArray[np.int64]
     enrolled: Bools
     correct: Bools
     probability: Floats
-    runner_up: Floats
+    none: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from model_training.calibration.choice import choice_probabilities
 from model_training.calibration.logistic import probabilities
 from model_training.calibration.open_set import FirstAnswers, OperatingPoint, measure_point
 from model_training.calibration.reliability import Reliability, measure_reliability
 from model_training.calibration.trials import Trials, first_answers
 from model_training.metrics import Estimate, bootstrap_mean
-from service.contract.manifest import CalibrationSpec, LogisticSpec, Metric
+from service.contract.manifest import CalibrationSpec, ChoiceSpec, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,11 @@ def as_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
     )
 
 
-def _candidate_reliability(trials: Trials, spec: LogisticSpec, seed: int) -> Reliability:
+def _candidate_reliability(trials: Trials, spec: ChoiceSpec, seed: int) -> Reliability:
     searches = trials.searches
     rows = np.repeat(searches.query_ids[:, None], searches.present.shape[1], axis=1)
     return measure_reliability(
-        probabilities(searches.evidence[searches.present], spec),
+        choice_probabilities(searches, spec)[:, 1:][searches.present],
         searches.correct[searches.present],
         rows[searches.present],
         seed=seed,
@@ -140,12 +141,8 @@ def _candidate_reliability(trials: Trials, spec: LogisticSpec, seed: int) -> Rel
 
 
 def _verdict_rates(answers: FirstAnswers, spec: CalibrationSpec, seed: int) -> VerdictRates:
-    no_match = answers.probability < spec.no_match_below
-    confident = (
-        ~no_match
-        & (answers.probability >= spec.confident_from)
-        & (answers.runner_up < spec.confident_from)
-    )
+    no_match = answers.probability < np.minimum(spec.no_match_below, answers.none)
+    confident = ~no_match & (answers.probability >= spec.confident_from)
 
     def share(said: np.ndarray[Any, np.dtype[np.bool_]], right: Any) -> Estimate | None:
         if not said.any():

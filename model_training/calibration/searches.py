@@ -1,9 +1,8 @@
 """Searches as the service runs them, replayed on embedded chips with many random galleries.
 
 A trial asks one chip about a gallery of G random vessels in which its own vessel stands with
-probability one half. The service's rules hold: a vessel counts with its most similar sighting, the
-`RERANKED_VESSELS` most similar vessels are weighed, and the margin of the first is taken to the
-second, of every other one to the first.
+probability one half. The service's rules hold: a vessel counts with its most similar sighting, and
+the `RERANKED_VESSELS` most similar vessels are weighed.
 """
 
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.embedding.chip_table import ChipTable
+from service.contract.calibration import MAX_SIMILARITY
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.manifest import EvidenceName
@@ -63,7 +63,7 @@ class Searches:
         query_ids: int64 `[S]`.
         gallery_vessels: int64 `[S]`, G.
         enrolled: bool `[S]`, whether the query's vessel stands in the gallery.
-        evidence: float64 `[S, M, 5]`, in the order of `EVIDENCE`; M = `RERANKED_VESSELS`.
+        evidence: float64 `[S, M, 4]`, in the order of `EVIDENCE`; M = `RERANKED_VESSELS`.
         present: bool `[S, M]`, false where the gallery has fewer than M vessels.
         correct: bool `[S, M]`, whether the candidate is the query's vessel.
     """
@@ -171,7 +171,7 @@ def run_searches(
         best = best[:RERANKED_VESSELS]
         present[i, : best.size] = True
         correct[i, : best.size] = best == scores.own[row]
-        evidence[i, : best.size] = _weigh(scores, row, best, size)
+        evidence[i, : best.size] = weigh(scores, np.array(row), best)
     rows = np.array([row for row, _ in plan], np.int64)
     sizes = np.array([size for _, size in plan], np.int64)
     return Searches(
@@ -200,16 +200,13 @@ def _draw_gallery(
     return (np.append(drawn, own) if enrolled else drawn), enrolled
 
 
-def _weigh(scores: VesselScores, row: int, best: Ints, size: int) -> Floats:
-    """The evidence of candidates in order of similarity: float64 `[len(best), 5]`."""
-    similarity = scores.similarity[row, best]
-    margin = similarity - similarity[0]
-    margin[0] = similarity[0] - similarity[1] if best.size > 1 else 0.0
-    columns: dict[EvidenceName, Floats] = {
+def weigh(scores: VesselScores, rows: Ints, columns: Ints) -> Floats:
+    """The evidence of queries `[N]` and vessels `[N]`, or one query: float64 `[N, 4]`."""
+    similarity = scores.similarity[rows, columns]
+    values: dict[EvidenceName, Floats] = {
         "similarity": similarity,
-        "length_log_ratio": scores.length_log_ratio[row, best],
-        "width_log_ratio": scores.width_log_ratio[row, best],
-        "margin": margin,
-        "log_gallery_vessels": np.full(best.size, np.log(size)),
+        "similarity_z": np.arctanh(np.clip(similarity, -MAX_SIMILARITY, MAX_SIMILARITY)),
+        "length_log_ratio": scores.length_log_ratio[rows, columns],
+        "width_log_ratio": scores.width_log_ratio[rows, columns],
     }
-    return np.stack([columns[name] for name in EVIDENCE], axis=1)
+    return np.stack([values[name] for name in EVIDENCE], axis=1)

@@ -5,11 +5,11 @@ import numpy as np
 from model_training.calibration.searches import Searches
 from model_training.calibration.trials import first_similarities
 from service.contract.chip import Modality
-from service.contract.manifest import LogisticSpec, SimilarityCounts
+from service.contract.manifest import ChoiceSpec, SimilarityCounts
 from service.contract.similarity import count_similarities
 
 
-def count_first(searches: Searches, spec: LogisticSpec) -> tuple[SimilarityCounts, ...]:
+def count_first(searches: Searches, spec: ChoiceSpec) -> tuple[SimilarityCounts, ...]:
     """Similarities of the most probable candidates by sensors and gallery size.
 
     A larger gallery holds a more similar vessel by chance alone, so each size is counted apart,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.calibration.logistic import probabilities
+from model_training.calibration.choice import choice_probabilities
 from model_training.calibration.open_set import FirstAnswers
 from model_training.calibration.searches import (
     EVIDENCE,
@@ -15,11 +15,14 @@ from model_training.calibration.searches import (
     fitting_sizes,
     run_searches,
     score_vessels,
+    weigh,
 )
 from model_training.embedding.chip_table import ChipTable
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
-from service.contract.manifest import LogisticSpec
+from service.contract.manifest import ChoiceSpec
+
+Floats = NDArray[np.float64]
 
 REPORTED_SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
 FIT_SIZES = (2, 5, 10, 20, *REPORTED_SIZES)
@@ -35,7 +38,7 @@ class Pairs:
     """Lone pairs of chips, as many of one vessel as of two.
 
     Attributes:
-        evidence: float64 `[N, 5]` in the order of `EVIDENCE`; margin and gallery size stay 0.
+        evidence: float64 `[N, 4]` in the order of `EVIDENCE`.
         correct: bool `[N]`, whether both show one vessel.
         query_ids: int64 `[N]`, vessel of the first chip.
     """
@@ -92,7 +95,7 @@ def replay(
     return Trials(_join_searches(searches), _join_pairs(pairs))
 
 
-def first_answers(searches: Searches, spec: LogisticSpec) -> FirstAnswers:
+def first_answers(searches: Searches, spec: ChoiceSpec) -> FirstAnswers:
     """Rank each search's candidates by probability, as the service does, and keep the first."""
     probability, order = _ranked(searches, spec)
     rows = np.arange(len(order))
@@ -100,24 +103,23 @@ def first_answers(searches: Searches, spec: LogisticSpec) -> FirstAnswers:
         query_ids=searches.query_ids,
         enrolled=searches.enrolled,
         correct=searches.correct[rows, order[:, 0]],
-        probability=probability[rows, order[:, 0]],
-        runner_up=np.maximum(probability[rows, order[:, 1]], 0.0),
+        probability=probability[rows, 1 + order[:, 0]],
+        none=probability[:, 0],
     )
 
 
-def first_similarities(searches: Searches, spec: LogisticSpec) -> NDArray[np.float64]:
+def first_similarities(searches: Searches, spec: ChoiceSpec) -> NDArray[np.float64]:
     """float64 `[S]`: the similarity of each search's most probable candidate."""
     _, order = _ranked(searches, spec)
     similarity = searches.evidence[..., EVIDENCE.index("similarity")]
     return np.asarray(similarity[np.arange(len(order)), order[:, 0]])
 
 
-def _ranked(
-    searches: Searches, spec: LogisticSpec
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Probabilities `[S, M]`, -1 where there is no candidate, and their order, highest first."""
-    probability = np.where(searches.present, probabilities(searches.evidence, spec), -1.0)
-    return probability, np.argsort(-probability, axis=1, kind="stable")
+def _ranked(searches: Searches, spec: ChoiceSpec) -> tuple[Floats, NDArray[np.int64]]:
+    """See `choice_probabilities` `[S, 1 + M]`, and the order of candidates `[S, M]`, best first."""
+    probability = choice_probabilities(searches, spec)
+    candidates = np.where(searches.present, probability[:, 1:], -1.0)
+    return probability, np.argsort(-candidates, axis=1, kind="stable")
 
 
 def _asks(table: ChipTable, modality: Modality) -> bool:
@@ -141,13 +143,7 @@ def _draw_pairs(scores: VesselScores, seed: int) -> Pairs:
         others[i] = nearest if i % 2 else rng.choice(columns)
     asked = np.concatenate([rows, rows])
     columns = np.concatenate([scores.own[rows], others])
-    evidence = np.zeros((asked.size, len(EVIDENCE)))
-    for name, values in (
-        ("similarity", scores.similarity),
-        ("length_log_ratio", scores.length_log_ratio),
-        ("width_log_ratio", scores.width_log_ratio),
-    ):
-        evidence[:, EVIDENCE.index(name)] = values[asked, columns]
+    evidence = weigh(scores, asked, columns)
     correct = np.arange(asked.size) < rows.size
     return Pairs(evidence, correct, scores.query_ids[asked])
 

@@ -119,8 +119,14 @@ class CandidateOut(Wire):
     """One vessel that the query may show, with the sighting it was recognised by."""
 
     rank: int
-    probability: float = Field(description="calibrated probability, 0 to 1")
+    probability: float = Field(
+        description="calibrated probability, 0 to 1; those of all vessels weighed and "
+        "none_probability sum to 1"
+    )
     similarity: float = Field(description="cosine similarity, -1 to 1")
+    evidence: dict[str, float] = Field(
+        description="what each kind of evidence adds to ln(probability / none_probability)"
+    )
     vessel: VesselOut
     sighting: SightingOut
     checks: Checks
@@ -131,6 +137,7 @@ class CandidateOut(Wire):
             rank=candidate.rank,
             probability=candidate.probability,
             similarity=candidate.similarity,
+            evidence=candidate.evidence,
             vessel=VesselOut.of(candidate.vessel),
             sighting=SightingOut.of(candidate.sighting),
             checks=candidate.checks,
@@ -174,6 +181,9 @@ class MatchOut(Wire):
     match_id: UUID
     verdict: Verdict
     candidates: tuple[CandidateOut, ...]
+    none_probability: float = Field(
+        description="probability, 0 to 1, that the ship is none of the vessels weighed"
+    )
     query: QueryOut
     model: ModelOut
     gallery: GalleryOut
@@ -186,6 +196,7 @@ class MatchOut(Wire):
             match_id=match.id,
             verdict=match.verdict,
             candidates=tuple(CandidateOut.of(c) for c in match.candidates),
+            none_probability=match.none_probability,
             query=_query(match.query, stored=match.stored),
             model=model,
             gallery=GalleryOut(vessels=match.gallery.vessels, sightings=match.gallery.sightings),

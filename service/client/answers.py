@@ -93,6 +93,7 @@ class MatchAnswer(Shown):
     match_id: str
     verdict: Verdict
     candidates: tuple[ShownCandidate, ...]
+    none_probability: float
     query: ShownQuery
     model: ShownModel
     gallery: ShownGallery

@@ -101,6 +101,8 @@ def _ranking(answer: MatchAnswer) -> Table:
             escape(vessel.type or ""),
             *_check_cells(candidate.checks),
         )
+    if answer.candidates:
+        table.add_row("", f"{answer.none_probability:.1%}", "", "[dim]none that is enrolled[/]")
     return table
 
 

@@ -140,7 +140,8 @@ def _validate(document: Mapping[str, Any], path: Path) -> Manifest:
     version = document.get("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         raise BundleError(
-            f"bundle {path} has format {version!r}; this version reads format {FORMAT_VERSION}"
+            f"bundle {path} has format {version!r}; this version reads format {FORMAT_VERSION}: "
+            "calibrate it anew and build it again (docs/bundle.md)"
         )
     try:
         return Manifest.model_validate(document)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -16,9 +16,7 @@ Triple = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 SensorName = Literal["optical", "sar"]
-EvidenceName = Literal[
-    "similarity", "length_log_ratio", "width_log_ratio", "margin", "log_gallery_vessels"
-]
+EvidenceName = Literal["similarity", "similarity_z", "length_log_ratio", "width_log_ratio"]
 
 
 class Frozen(BaseModel):
@@ -142,6 +140,18 @@ class LogisticSpec(Frozen):
     weights: dict[EvidenceName, float]
 
 
+class ChoiceSpec(Frozen):
+    """How candidates compete with each other and with none of them; see `contract.choice`.
+
+    A candidate's score is the sum of weight x evidence, that of none is
+    `none_bias + none_log_gallery x ln(vessels searched)`.
+    """
+
+    weights: dict[EvidenceName, float]
+    none_bias: float
+    none_log_gallery: float = Field(ge=0)
+
+
 class OpenSetPoint(Frozen):
     """Measured: identification rate at a false-identification rate, for one gallery size."""
 
@@ -195,16 +205,17 @@ class SimilaritySpec(Frozen):
 class CalibrationSpec(Frozen):
     """Evidence -> probability, and the probabilities at which a verdict changes.
 
-    `match` weighs candidates of a gallery search, `verify` a lone pair of chips, both across
+    `match` weighs the candidates of a gallery search, `verify` a lone pair of chips, both across
     sensors. The `_same_sensor` weights do so for two chips of one sensor; a bundle without them
     compares across sensors only. A top probability of at least `confident_from` is a confident
-    match; below `no_match_below` the honest answer is none. `similarities` may be absent: then
-    nothing tells whether live similarities are those that the weights were fitted on.
+    match; below `no_match_below`, and below that of none of them, the honest answer is none.
+    `similarities` may be absent: then nothing tells whether live similarities are those that the
+    weights were fitted on.
     """
 
-    match: LogisticSpec
+    match: ChoiceSpec
     verify: LogisticSpec
-    match_same_sensor: LogisticSpec | None = None
+    match_same_sensor: ChoiceSpec | None = None
     verify_same_sensor: LogisticSpec | None = None
     confident_from: float = Field(ge=0, le=1)
     no_match_below: float = Field(ge=0, le=1)
@@ -292,7 +303,7 @@ class GoldenSpec(Frozen):
 class Manifest(Frozen):
     """`manifest.json`. `files` lists every file of the bundle but the manifest itself."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     name: str
     created_at: datetime
     method: str

@@ -1,10 +1,12 @@
 """From search hits to ranked candidates and a verdict."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.contract.calibration import Evidence, probability
-from service.contract.manifest import CalibrationSpec, LogisticSpec
+from service.contract.calibration import Evidence
+from service.contract.choice import choose, contributions
+from service.contract.manifest import CalibrationSpec, ChoiceSpec
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records import (
     Candidate,
@@ -37,11 +39,28 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A vessel with its most probable sighting."""
+    """A vessel with its most telling sighting, before it competes with others.
+
+    Attributes:
+        evidence: what speaks for it against none of the vessels, see `contract.choice`.
+    """
 
     vessel: Vessel
     hit: SightingHit
-    probability: float
+    evidence: Mapping[str, float]
+
+    @property
+    def log_odds(self) -> float:
+        """ln(probability of this vessel / probability of none)."""
+        return sum(self.evidence.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The most probable vessels, and the probability that it is none of those weighed."""
+
+    candidates: tuple[Candidate, ...]
+    none_probability: float
 
 
 def length_ok(query_m: float, vessel_m: float, tolerance: float) -> bool:
@@ -69,68 +88,76 @@ def check(query: Sighting, vessel: Vessel, seen: Sighting, limits: Limits) -> Ch
 
 
 def score(
-    query: Sighting, hits: Sequence[VesselHit], weights: LogisticSpec, gallery_vessels: int
+    query: Sighting, hits: Sequence[VesselHit], weights: ChoiceSpec, gallery_vessels: int
 ) -> list[Scored]:
-    """Weigh each vessel by its most similar sighting; most probable first.
+    """Weigh each vessel by its most similar sighting; the best first.
 
     Args:
         query: the sighting in question.
         hits: every vessel that the search returned, most similar first.
-        weights: how evidence becomes probability.
+        weights: how evidence is weighed.
         gallery_vessels: how many vessels were searched.
     """
-    best = [hit.hits[0].similarity for hit in hits]
     scored = []
-    for place, hit in enumerate(hits):
+    for hit in hits:
         top = hit.hits[0]
-        rival = best[1 if place == 0 else 0] if len(best) > 1 else top.similarity
         evidence = Evidence(
             similarity=top.similarity,
             length_ratio=query.length_m / top.sighting.length_m,
             width_ratio=query.width_m / top.sighting.width_m,
-            margin=top.similarity - rival,
-            gallery_vessels=gallery_vessels,
         )
-        scored.append(Scored(hit.vessel, top, probability(evidence, weights)))
-    return sorted(scored, key=lambda s: (-s.probability, -s.hit.similarity, s.vessel.id))
+        scored.append(Scored(hit.vessel, top, contributions(evidence, weights, gallery_vessels)))
+    return best_first(scored)
 
 
-def rank(
-    query: Sighting, scored: Sequence[Scored], limits: Limits, top_k: int
-) -> tuple[Candidate, ...]:
-    """The `top_k` most probable vessels with their checks."""
-    candidates: list[Candidate] = []
-    for item in scored:
-        checks = check(query, item.vessel, item.hit.sighting, limits)
-        infeasible = checks.kinematics is not None and not checks.kinematics.feasible
-        if infeasible and limits.drop_infeasible:
-            continue
-        candidates.append(
-            Candidate(
-                rank=len(candidates) + 1,
-                probability=item.probability,
-                similarity=item.hit.similarity,
-                vessel=item.vessel,
-                sighting=item.hit.sighting,
-                checks=checks,
-            )
+def best_first(scored: Iterable[Scored]) -> list[Scored]:
+    """In order of log odds, then of similarity, then of id."""
+    return sorted(scored, key=lambda s: (-s.log_odds, -s.hit.similarity, s.vessel.id))
+
+
+def rank(query: Sighting, scored: Sequence[Scored], limits: Limits, top_k: int) -> Ranking:
+    """The `top_k` most probable vessels with their checks.
+
+    All vessels that were scored compete, not only those shown; one that is dropped as infeasible
+    does not, because then it is known to be another ship.
+    """
+    checked = [(item, check(query, item.vessel, item.hit.sighting, limits)) for item in scored]
+    if limits.drop_infeasible:
+        checked = [(item, checks) for item, checks in checked if _can_have_sailed(checks)]
+    choice = choose([item.log_odds for item, _ in checked])
+    shown = zip(checked, choice.candidates, strict=True)
+    candidates = tuple(
+        Candidate(
+            rank=place,
+            probability=probability,
+            similarity=item.hit.similarity,
+            evidence=dict(item.evidence),
+            vessel=item.vessel,
+            sighting=item.hit.sighting,
+            checks=checks,
         )
-        if len(candidates) == top_k:
-            break
-    return tuple(candidates)
+        for place, ((item, checks), probability) in enumerate(itertools.islice(shown, top_k), 1)
+    )
+    return Ranking(candidates, choice.none)
 
 
-def decide(candidates: Sequence[Candidate], calibration: CalibrationSpec) -> Verdict:
+def decide(ranking: Ranking, calibration: CalibrationSpec) -> Verdict:
     """One word for the whole.
 
-    Confident: the first is probable enough, no second one is, and the ship could have sailed.
-    No match: even the first is too improbable. Otherwise an analyst must look: ambiguous.
+    Confident: the first is probable enough, and the ship could have sailed; the probabilities sum
+    to one, so no second one is as probable. No match: even the first is too improbable, and less
+    probable than none of them; look-alikes that share one ship's probability are no reason to say
+    that it is unknown. Otherwise an analyst must look: ambiguous.
     """
-    if not candidates or candidates[0].probability < calibration.no_match_below:
+    if not ranking.candidates:
         return Verdict.NO_MATCH
-    first = candidates[0]
-    rivals = [c for c in candidates[1:] if c.probability >= calibration.confident_from]
-    feasible = first.checks.kinematics is None or first.checks.kinematics.feasible
-    if first.probability >= calibration.confident_from and not rivals and feasible:
+    first = ranking.candidates[0]
+    if first.probability < min(calibration.no_match_below, ranking.none_probability):
+        return Verdict.NO_MATCH
+    if first.probability >= calibration.confident_from and _can_have_sailed(first.checks):
         return Verdict.CONFIDENT
     return Verdict.AMBIGUOUS
+
+
+def _can_have_sailed(checks: Checks) -> bool:
+    return checks.kinematics is None or checks.kinematics.feasible

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
-from service.identity.decision import Limits, Scored, decide, rank, score
+from service.identity.decision import Limits, Scored, best_first, decide, rank, score
 from service.identity.observe import ChipUpload, Observer
 from service.identity.originals import forgotten_when_full
 from service.identity.ports import ChipStore, Gallery
@@ -91,7 +91,8 @@ class Matcher:
         """Rank the vessels that the chip may show.
 
         Sightings of the other sensor and of the same sensor are searched apart, because their
-        similarities do not compare; a vessel counts with the more probable of the two.
+        similarities do not compare; a vessel counts with the more telling of the two, and all
+        vessels found compete with each other and with none of them.
 
         Raises:
             ChipError: the bytes cannot be used.
@@ -107,7 +108,7 @@ class Matcher:
             counts = self._gallery.counts()
             found = self._search(query, options, counts.vessels)
             scored = _best_of_each_vessel(found)
-            candidates = rank(query.sighting, scored, options.limits(), options.top_k)
+            ranking = rank(query.sighting, scored, options.limits(), options.top_k)
         self._measure({"search": timings["search"]})
 
         if options.store:
@@ -117,8 +118,9 @@ class Matcher:
                 self._gallery.put_sightings([query], vessel=None)
         match = Match(
             id=self._new_id(),
-            verdict=decide(candidates, self._calibration),
-            candidates=candidates,
+            verdict=decide(ranking, self._calibration),
+            candidates=ranking.candidates,
+            none_probability=ranking.none_probability,
             query=query.sighting,
             gallery=counts,
             stored=options.store,
@@ -130,7 +132,7 @@ class Matcher:
     def _search(
         self, query: EmbeddedSighting, options: MatchOptions, vessels: int
     ) -> dict[Modality, list[Scored]]:
-        """The vessels found by each sensor that can be compared, most probable first."""
+        """The vessels found by each sensor that can be compared, best first."""
         found: dict[Modality, list[Scored]] = {}
         for modality in Modality:
             same = modality is query.sighting.modality
@@ -153,14 +155,14 @@ class Matcher:
 
 
 def _best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Scored]:
-    """Every vessel once, by the sensor that makes it more probable; most probable first."""
+    """Every vessel once, by the sensor that speaks more for it; best first."""
     best: dict[UUID, Scored] = {}
     for scored in found.values():
         for item in scored:
             known = best.get(item.vessel.id)
-            if known is None or item.probability > known.probability:
+            if known is None or item.log_odds > known.log_odds:
                 best[item.vessel.id] = item
-    return sorted(best.values(), key=lambda s: (-s.probability, -s.hit.similarity))
+    return best_first(best.values())
 
 
 def _firsts(found: Mapping[Modality, Sequence[Scored]]) -> dict[Modality, float]:

@@ -277,22 +277,30 @@ class Checks(Record):
 
 
 class Candidate(Record):
-    """One vessel that the query may show."""
+    """One vessel that the query may show.
+
+    `evidence` adds up to ln(probability / none_probability), see `contract.choice`.
+    """
 
     rank: int
     probability: float
     similarity: float
+    evidence: dict[str, float]
     vessel: Vessel
     sighting: Sighting
     checks: Checks
 
 
 class Match(Record):
-    """A query sighting, its ranked vessels and the verdict."""
+    """A query sighting, its ranked vessels and the verdict.
+
+    `none_probability` is that of none of the vessels weighed, which may be more than are shown.
+    """
 
     id: UUID
     verdict: Verdict
     candidates: tuple[Candidate, ...]
+    none_probability: float
     query: Sighting
     gallery: GalleryCounts
     stored: bool

@@ -90,6 +90,7 @@ class Trail:
                     }
                     for candidate in match.candidates
                 ],
+                "none_probability": round(match.none_probability, 6),
                 "gallery": {
                     "vessels": match.gallery.vessels,
                     "sightings": match.gallery.sightings,

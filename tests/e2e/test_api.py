@@ -1,6 +1,7 @@
 """The product's main job over HTTP, route by route."""
 
 import io
+import math
 import json
 import uuid
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ def test_match_answers_as_designed(api: httpx.Client, vessel: dict[str, object])
         "match_id",
         "verdict",
         "candidates",
+        "none_probability",
         "query",
         "model",
         "gallery",
@@ -75,6 +77,8 @@ def test_match_answers_as_designed(api: httpx.Client, vessel: dict[str, object])
     assert ranks == list(range(1, len(ranks) + 1))
     shown = next(c for c in body["candidates"] if c["vessel"]["id"] == vessel["id"])
     assert 0 <= shown["probability"] <= 1
+    odds = math.log(shown["probability"] / body["none_probability"])
+    assert sum(shown["evidence"].values()) == pytest.approx(odds)
     assert shown["checks"]["length"]["vessel_m"] == 90
     assert shown["sighting"]["modality"] == "optical"
     assert api.get(shown["sighting"]["preview_url"]).headers["content-type"] == "image/png"

@@ -25,6 +25,7 @@ def body(verdict: str, *vessel_ids: str, **more: Any) -> dict[str, Any]:
             }
             for place, one in enumerate(vessel_ids)
         ],
+        "none_probability": 0.05,
         "query": {
             "sighting_id": "q",
             "modality": "sar",

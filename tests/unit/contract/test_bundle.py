@@ -17,6 +17,7 @@ GRAPH = {
     "outputs": [{"name": "embedding", "dtype": "float32", "shape": ["N", 4]}],
 }
 UNINFORMED: dict[str, Any] = {"bias": 0.0, "weights": {}}
+UNINFORMED_CHOICE: dict[str, Any] = {"weights": {}, "none_bias": 0.0, "none_log_gallery": 0.0}
 DRAFT: dict[str, Any] = {
     "name": "test",
     "created_at": datetime(2024, 1, 1, tzinfo=UTC),
@@ -24,7 +25,7 @@ DRAFT: dict[str, Any] = {
     "preprocess": {},
     "encoder": {"graph": GRAPH, "embedding_width": 4},
     "calibration": {
-        "match": UNINFORMED,
+        "match": UNINFORMED_CHOICE,
         "verify": UNINFORMED,
         "confident_from": 1.0,
         "no_match_below": 0.0,
@@ -102,12 +103,16 @@ TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
         "must hold a JSON object, got list",
     ),
     "not a number": (
-        lambda b: edit(b, lambda d: d["calibration"]["match"].update(bias=float("nan"))),
+        lambda b: edit(b, lambda d: d["calibration"]["verify"].update(bias=float("nan"))),
         "NaN is not a number",
     ),
     "newer format": (
-        lambda b: edit(b, lambda d: d.update(format_version=2)),
-        "has format 2; this version reads format 1",
+        lambda b: edit(b, lambda d: d.update(format_version=3)),
+        "has format 3; this version reads format 2",
+    ),
+    "older format": (
+        lambda b: edit(b, lambda d: d.update(format_version=1)),
+        "has format 1; this version reads format 2: calibrate it anew and build it again",
     ),
     "field missing": (lambda b: edit(b, drop("calibration")), "calibration: Field required"),
     "unknown field": (lambda b: edit(b, lambda d: d.update(note=1)), "note: Extra inputs"),

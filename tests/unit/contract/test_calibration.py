@@ -6,12 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.contract.calibration import Evidence, probability
+from service.contract.calibration import Evidence, fisher_z, probability
 from service.contract.manifest import LogisticSpec
 
-SPEC = LogisticSpec(
-    bias=-2.0, weights={"similarity": 4.0, "length_log_ratio": -3.0, "log_gallery_vessels": -0.5}
-)
+SPEC = LogisticSpec(bias=-2.0, weights={"similarity": 4.0, "length_log_ratio": -3.0})
 
 
 def test_probability_by_hand() -> None:
@@ -20,16 +18,20 @@ def test_probability_by_hand() -> None:
 
 
 def test_all_terms_by_hand() -> None:
-    evidence = Evidence(0.5, 0.5, math.e, margin=0.1, gallery_vessels=100)
+    evidence = Evidence(0.5, 0.5, math.e)
     assert evidence.terms() == pytest.approx(
         {
             "similarity": 0.5,
+            "similarity_z": math.log(3) / 2,
             "length_log_ratio": math.log(2),
             "width_log_ratio": 1.0,
-            "margin": 0.1,
-            "log_gallery_vessels": math.log(100),
         }
     )
+
+
+def test_the_same_chip_twice_stays_finite() -> None:
+    assert fisher_z(1.0) == fisher_z(0.999) == pytest.approx(math.log(1.995 / 0.005) / 2)
+    assert fisher_z(-1.0) == -fisher_z(1.0)
 
 
 @given(st.floats(0.05, 20))

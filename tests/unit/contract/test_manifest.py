@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.manifest import (
     CalibrationSpec,
+    ChoiceSpec,
     EncoderSpec,
     FusionSpec,
     LogisticSpec,
@@ -31,9 +32,10 @@ TRANSLATOR = {
     "times": 100,
     "steps": STEPS,
 }
+CHOICE = {"weights": {"similarity": 1.0}, "none_bias": 1.0, "none_log_gallery": 0.5}
 LOGISTIC = {"bias": 0.0, "weights": {"similarity": 1.0}}
 CALIBRATION = {
-    "match": LOGISTIC,
+    "match": CHOICE,
     "verify": LOGISTIC,
     "confident_from": 0.9,
     "no_match_below": 0.1,
@@ -89,7 +91,7 @@ def test_the_defaults_are_the_published_constants() -> None:
     ("changes", "reason"),
     [
         ({"surprise": 1}, "surprise"),
-        ({"format_version": 2}, "format_version"),
+        ({"format_version": 3}, "format_version"),
         ({"files": {}}, "not listed with a hash"),
         ({"files": {"encoder.onnx": HASH | {"sha256": "xyz"}}}, "sha256"),
         ({"fusion": {"samples": 5, "alpha": 0.02}}, "no translator"),
@@ -108,6 +110,11 @@ def test_numbers_that_are_none_are_refused(number: str) -> None:
         LogisticSpec.model_validate_json(f'{{"bias": {number}, "weights": {{}}}}')
     with pytest.raises(ValidationError, match="finite"):
         LogisticSpec.model_validate_json(f'{{"bias": 0, "weights": {{"similarity": {number}}}}}')
+
+
+def test_a_larger_gallery_never_speaks_for_a_candidate() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        ChoiceSpec.model_validate(CHOICE | {"none_log_gallery": -0.1})
 
 
 def test_a_deviation_of_zero_is_refused() -> None:

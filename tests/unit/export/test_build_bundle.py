@@ -26,6 +26,7 @@ from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.bundle import open_bundle
 from service.contract.calibration import Evidence, probability
 from service.contract.chip import Modality
+from service.contract.choice import choose, contributions
 from service.contract.errors import BundleError
 from service.contract.fusion import l2_normalise
 from service.contract.manifest import FusionSpec, GraphSpec, Metric, PreprocessSpec, TrainingSpec
@@ -143,9 +144,12 @@ def test_golden_chips_are_two_of_each_sensor(chips: list[SampleChip]) -> None:
 
 
 def test_without_calibration_nothing_is_claimed() -> None:
-    sure = Evidence(similarity=1.0, length_ratio=1.0, width_ratio=1.0, margin=1.0)
-    assert probability(sure, NO_CALIBRATION.match) == 0.5
-    assert NO_CALIBRATION.no_match_below <= 0.5 < NO_CALIBRATION.confident_from
+    sure = Evidence(similarity=1.0, length_ratio=1.0, width_ratio=1.0)
+    assert probability(sure, NO_CALIBRATION.verify) == 0.5
+    parts = contributions(sure, NO_CALIBRATION.match, gallery_vessels=100)
+    choice = choose([sum(parts.values()), 0.0])
+    assert choice.none == choice.candidates[0] == choice.candidates[1]
+    assert NO_CALIBRATION.no_match_below <= choice.none < NO_CALIBRATION.confident_from
 
 
 def test_the_card_tells_what_the_manifest_knows(built: BuiltBundle) -> None:

@@ -10,6 +10,7 @@ from export.to_onnx import encoder_graph_spec, translator_graph_spec
 from service.contract.manifest import (
     BridgeStepSpec,
     CalibrationSpec,
+    ChoiceSpec,
     EncoderSpec,
     FusionSpec,
     LogisticSpec,
@@ -27,7 +28,7 @@ TRANSLATOR = TranslatorSpec(
     steps=(BridgeStepSpec(t=999, a=1, b=0, c=0, s=0),),
 )
 CALIBRATED = CalibrationSpec(
-    match=LogisticSpec(bias=-1.0, weights={"similarity": 5.0}),
+    match=ChoiceSpec(weights={"similarity": 5.0}, none_bias=1.0, none_log_gallery=0.5),
     verify=LogisticSpec(bias=-1.0, weights={"similarity": 5.0}),
     confident_from=0.9,
     no_match_below=0.25,
@@ -66,7 +67,7 @@ def facts() -> CardFacts:
 def test_without_measurements_it_warns(facts: CardFacts) -> None:
     card = model_card(facts)
     assert "Nothing was measured for this bundle" in card
-    assert "Every probability is 0.5" in card
+    assert "equally probable" in card
     assert "Seeds: 3" in card
     assert "No translator" in card
     assert "128 x 32 pixels (rows x columns), normalised per chip" in card
@@ -78,7 +79,7 @@ def test_a_calibration_is_stated_with_its_thresholds_and_rates(facts: CardFacts)
     card = model_card(replace(facts, calibration=CALIBRATED))
     assert "not calibrated" not in card
     assert "Fitted on: validation ships" in card
-    assert "at least 0.900 is `confident`, below 0.250 the answer is `no_match`" in card
+    assert "at least 0.900 is `confident`; below 0.250, and below the probability of none" in card
     assert "| 50 | 1.0% | 40.0% | 35.0% to 45.0% |" in card
 
 

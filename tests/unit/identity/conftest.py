@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.contract.decode import ChipLimits
-from service.contract.manifest import CalibrationSpec, LogisticSpec
+from service.contract.manifest import CalibrationSpec, ChoiceSpec, LogisticSpec
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
 from service.identity.match import Matcher
@@ -22,9 +22,11 @@ from tests.fakes.embedder import WIDTH, FakeEmbedder
 from tests.fakes.gallery import FakeGallery
 
 CALIBRATION = CalibrationSpec(
-    match=LogisticSpec(bias=0.0, weights={"similarity": 4.0, "length_log_ratio": -5.0}),
+    match=ChoiceSpec(
+        weights={"similarity": 12.0, "length_log_ratio": -5.0}, none_bias=4.0, none_log_gallery=0.5
+    ),
     verify=LogisticSpec(bias=0.0, weights={"similarity": 4.0}),
-    match_same_sensor=LogisticSpec(bias=0.0, weights={"similarity": 4.0}),
+    match_same_sensor=ChoiceSpec(weights={"similarity": 12.0}, none_bias=4.0, none_log_gallery=0.5),
     confident_from=0.9,
     no_match_below=0.5,
     fitted_on="invented for tests",

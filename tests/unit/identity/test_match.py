@@ -19,6 +19,7 @@ def test_an_empty_gallery_gives_an_honest_none(house: House) -> None:
     answer = house.matcher.match(sar(1), MatchOptions())
     assert answer.match.verdict is Verdict.NO_MATCH
     assert answer.match.candidates == ()
+    assert answer.match.none_probability == 1.0
 
 
 def test_the_enrolled_chip_itself_is_found_first_with_confidence(house: House) -> None:
@@ -29,7 +30,10 @@ def test_the_enrolled_chip_itself_is_found_first_with_confidence(house: House) -
     first = match.candidates[0]
     assert first.vessel.id == known.vessel.id
     assert first.similarity == pytest.approx(1.0, abs=1e-5)
-    assert first.probability == pytest.approx(1 / (1 + np.exp(-4)), abs=1e-4)
+    assert first.evidence == pytest.approx(
+        {"similarity": 12.0, "none": -4.0 - 0.5 * np.log(8)}, abs=1e-4
+    )
+    assert first.probability > 0.9
     assert [c.rank for c in match.candidates] == [1, 2, 3]
     probabilities = [c.probability for c in match.candidates]
     assert probabilities == sorted(probabilities, reverse=True)
@@ -59,8 +63,9 @@ def test_size_evidence_lowers_the_probability(house: House) -> None:
     short = house.matcher.match(sar(5, height=30), MatchOptions()).match.candidates[0]
     assert long.sighting.length_m == pytest.approx(60.0)
     # Another chip is another embedding: compare what size alone contributes.
-    size_part = np.log(short.probability / (1 - short.probability)) - 4 * short.similarity
-    assert size_part == pytest.approx(-5 * np.log(2), abs=1e-3)
+    assert long.evidence["length_log_ratio"] == pytest.approx(0.0, abs=1e-3)
+    assert short.evidence["length_log_ratio"] == pytest.approx(-5 * np.log(2), abs=1e-3)
+    assert long.probability - short.probability > 0
 
 
 def test_the_length_check_and_filter_use_the_registered_length(house: House) -> None:
@@ -99,8 +104,10 @@ def test_a_ship_that_cannot_have_sailed_is_flagged_never_confident_and_dropped_o
     assert not kinematics.feasible
     assert flagged.candidates[0].probability > 0.9
     assert flagged.verdict is Verdict.AMBIGUOUS
+    assert flagged.none_probability < 0.1
     dropped = house.matcher.match(query, MatchOptions(max_speed_kn=40)).match
     assert dropped.candidates == ()
+    assert dropped.none_probability == 1.0
     assert dropped.verdict is Verdict.NO_MATCH
 
 
@@ -108,8 +115,42 @@ def test_two_vessels_that_both_fit_are_ambiguous(house: House) -> None:
     house.enrolment.enrol(NewVessel(name="A"), [optical(1)])
     house.enrolment.enrol(NewVessel(name="B"), [optical(1)])
     match = house.matcher.match(optical(1), MatchOptions()).match
-    assert all(c.probability > 0.9 for c in match.candidates)
+    assert match.candidates[0].probability == match.candidates[1].probability
+    assert 0.45 < match.candidates[0].probability < 0.5
     assert match.verdict is Verdict.AMBIGUOUS
+
+
+def test_all_vessels_and_none_compete_and_those_not_shown_take_their_part(house: House) -> None:
+    for seed in range(1, 9):
+        house.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
+    match = house.matcher.match(sar(9), MatchOptions(top_k=100)).match
+    total = match.none_probability + sum(c.probability for c in match.candidates)
+    assert total == pytest.approx(1.0)
+    for candidate in match.candidates:
+        odds = np.log(candidate.probability / match.none_probability)
+        assert sum(candidate.evidence.values()) == pytest.approx(odds)
+    fewer = house.matcher.match(sar(9), MatchOptions(top_k=2)).match
+    assert fewer.candidates == match.candidates[:2]
+    assert fewer.none_probability == match.none_probability
+
+
+def test_a_look_alike_takes_probability_from_the_first(house: House) -> None:
+    house.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+    alone = house.matcher.match(optical(1), MatchOptions()).match.candidates[0]
+    house.enrolment.enrol(NewVessel(name="TWIN"), [optical(1)])
+    beside = house.matcher.match(optical(1), MatchOptions()).match.candidates[0]
+    assert beside.probability < 0.55 < alone.probability
+
+
+def test_a_vessel_seen_by_both_sensors_counts_once_with_what_speaks_more_for_it(
+    house: House,
+) -> None:
+    known = house.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1), sar(2)])
+    match = house.matcher.match(sar(2), MatchOptions()).match
+    (only,) = match.candidates
+    assert only.vessel.id == known.vessel.id
+    assert only.sighting.modality is Modality.SAR
+    assert only.probability + match.none_probability == pytest.approx(1.0)
 
 
 def test_an_embedding_is_computed_once(house: House) -> None:

@@ -118,6 +118,7 @@ TRANSLATOR_SPEC: dict[str, Any] = {
     ],
 }
 UNINFORMED = {"bias": 0.0, "weights": {}}
+UNINFORMED_CHOICE = {"weights": {}, "none_bias": 0.0, "none_log_gallery": 0.0}
 
 
 def golden_files() -> dict[str, bytes]:
@@ -145,7 +146,7 @@ def draft(translator: bool) -> dict[str, Any]:
         "translator": TRANSLATOR_SPEC if translator else None,
         "fusion": {"samples": 3, "alpha": 0.3} if translator else {},
         "calibration": {
-            "match": UNINFORMED,
+            "match": UNINFORMED_CHOICE,
             "verify": UNINFORMED,
             "confident_from": 1.0,
             "no_match_below": 0.0,

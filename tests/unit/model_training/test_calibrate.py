@@ -13,17 +13,17 @@ from model_training.calibrate import (
 from model_training.calibration import report as calibration_report
 from model_training.calibration.open_set import FirstAnswers
 from model_training.calibration.trials import WITHIN, first_answers, replay
-from service.contract.manifest import CalibrationSpec
+from service.contract.manifest import CalibrationSpec, ChoiceSpec
 
 
-def answers(probability, correct, runner_up=None):
+def answers(probability, correct, none=None):
     probability = np.array(probability, np.float64)
     return FirstAnswers(
         query_ids=np.arange(probability.size),
         enrolled=np.ones(probability.size, np.bool_),
         correct=np.array(correct, np.bool_),
         probability=probability,
-        runner_up=np.zeros(probability.size) if runner_up is None else np.array(runner_up),
+        none=np.ones(probability.size) if none is None else np.array(none),
     )
 
 
@@ -99,12 +99,12 @@ def test_one_view_per_sensor_gives_nothing_within_a_sensor(make_table):
 
 def test_first_answer_is_the_most_probable_not_the_most_similar(make_table):
     trials = require_trials(make_table(40, noise=1.2), per_size=200)
-    spec = fit(trials, None, "x").match
-    by_size = spec.model_copy(update={"bias": 0.0, "weights": {"length_log_ratio": -5.0}})
+    weights = {"length_log_ratio": -5.0}
+    by_size = ChoiceSpec(weights=weights, none_bias=0.0, none_log_gallery=0.0)
     first = first_answers(trials.searches, by_size)
-    nearest = np.where(trials.searches.present, trials.searches.evidence[..., 1], np.inf)
-    np.testing.assert_allclose(first.probability, 1 / (1 + np.exp(5 * nearest.min(axis=1))))
-    assert (first.runner_up <= first.probability).all()
+    log_ratio = np.where(trials.searches.present, trials.searches.evidence[..., 2], np.inf)
+    shares = np.exp(-5 * log_ratio)
+    np.testing.assert_allclose(first.probability, shares.max(axis=1) / (1 + shares.sum(axis=1)))
 
 
 def test_confident_from_is_the_lowest_probability_precise_enough():
@@ -116,21 +116,14 @@ def test_confident_from_is_the_lowest_probability_precise_enough():
     assert choose_confident_from(answers([0.6] * 50, [1] * 50)) == 0.5
 
 
-def test_a_close_second_is_no_confident_answer():
-    # wrong answers all have a probable second candidate: they are not confident at 0.5 anyway
-    case = answers(
-        [0.9] * 40 + [0.8] * 40,
-        [1] * 40 + [0] * 40,
-        runner_up=[0.0] * 40 + [0.7] * 40,
-    )
-    assert choose_confident_from(case) == 0.5
-
-
 def test_no_match_withholds_few_right_answers():
     right = np.linspace(0.001, 1.0, 1000)
     case = answers([*right, 0.01], [1] * 1000 + [0])
     below = choose_no_match_below(case, 0.9)
     assert below == pytest.approx(0.05, abs=0.002)
     assert (right < below).mean() <= 0.05
+    # where none is the less probable answer nothing is withheld
+    sisters = answers([*right, 0.01], [1] * 1000 + [0], none=[0.0] * 1001)
+    assert choose_no_match_below(sisters, 0.9) == pytest.approx(0.9)
     assert choose_no_match_below(case, 0.03) == pytest.approx(0.03)
     assert choose_no_match_below(answers([0.5], [0]), 0.9) == 0.9

@@ -13,7 +13,7 @@ def answers(enrolled, correct, probability):
         enrolled=enrolled,
         correct=np.array(correct, np.bool_),
         probability=np.array(probability, np.float64),
-        runner_up=np.zeros(enrolled.size),
+        none=1 - np.array(probability, np.float64),
     )
 
 
@@ -71,7 +71,7 @@ def test_both_kinds_of_query_and_two_ships_are_needed():
     with pytest.raises(ValueError, match="two vessels"):
         choose_point(
             FirstAnswers(
-                np.zeros(2, np.int64), lone.enrolled, lone.correct, lone.probability, lone.runner_up
+                np.zeros(2, np.int64), lone.enrolled, lone.correct, lone.probability, lone.none
             ),
             0.05,
         )

@@ -4,7 +4,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from model_training.calibration.logistic import probabilities
+from model_training.calibration.choice import choice_probabilities
 from model_training.calibration.searches import (
     EVIDENCE,
     RERANKED_VESSELS,
@@ -13,20 +13,15 @@ from model_training.calibration.searches import (
     score_vessels,
 )
 from service.contract.chip import Modality
-from service.contract.manifest import LogisticSpec
-from service.identity.decision import score
+from service.contract.manifest import ChoiceSpec
+from service.identity.decision import Limits, rank, score
 from service.identity.records import Sighting, SightingHit, Vessel, VesselHit
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
-WEIGHTS = LogisticSpec(
-    bias=-1.0,
-    weights={
-        "similarity": 4.0,
-        "length_log_ratio": -9.0,
-        "width_log_ratio": -2.0,
-        "margin": 3.0,
-        "log_gallery_vessels": -0.2,
-    },
+WEIGHTS = ChoiceSpec(
+    weights={"similarity_z": 4.0, "length_log_ratio": -9.0, "width_log_ratio": -2.0},
+    none_bias=1.0,
+    none_log_gallery=0.8,
 )
 
 
@@ -66,16 +61,17 @@ def service_probabilities(table, query_row):
     vessels.sort(key=lambda v: -v.hits[0].similarity)
     query = sighting(10_000, Modality.SAR, sizes[query_row])
     scored = score(query, vessels[:RERANKED_VESSELS], WEIGHTS, len(vessels))
-    return {item.vessel.id.int: item.probability for item in scored}
+    ranking = rank(query, scored, Limits(), top_k=RERANKED_VESSELS)
+    return [ranking.none_probability, *(c.probability for c in ranking.candidates)]
 
 
 @pytest.mark.parametrize("ships", [3, 60])
-def test_evidence_is_the_services_own(make_table, ships):
+def test_probabilities_are_the_services_own(make_table, ships):
     table = make_table(ships, noise=1.0)
     scores = score_vessels(table, Modality.SAR, Modality.OPTICAL)
     size = ships - 1
     searches = run_searches(scores, [size], per_size=scores.query_ids.size, seed=3)
-    ours = probabilities(searches.evidence, WEIGHTS)
+    ours = choice_probabilities(searches, WEIGHTS)
     # a search whose own vessel is left out has all other vessels: compare with the service
     for i in np.flatnonzero(~searches.enrolled):
         name = int(searches.query_ids[i])
@@ -84,9 +80,8 @@ def test_evidence_is_the_services_own(make_table, ships):
         without = _without(table, keep, query_row)
         expected = service_probabilities(without, len(keep))
         assert searches.present[i].sum() == min(size, RERANKED_VESSELS)
-        np.testing.assert_allclose(
-            sorted(ours[i][searches.present[i]]), sorted(expected.values()), rtol=1e-9
-        )
+        candidates = np.sort(ours[i, 1:][searches.present[i]])[::-1]
+        np.testing.assert_allclose([ours[i, 0], *candidates], expected, rtol=1e-9)
 
 
 def _row_asked(table, scores, i):
@@ -116,20 +111,11 @@ def test_enrolled_searches_hold_the_vessel_once_and_others_never(make_table):
     assert len(small.query_ids) == 200
 
 
-def test_candidates_come_most_similar_first_and_margins_follow(make_table):
+def test_candidates_come_most_similar_first(make_table):
     scores = score_vessels(make_table(30), Modality.SAR, Modality.OPTICAL)
     searches = run_searches(scores, [10], per_size=60, seed=0)
     similarity = searches.evidence[..., EVIDENCE.index("similarity")][:, :10]
-    margin = searches.evidence[..., EVIDENCE.index("margin")][:, :10]
     assert (np.diff(similarity, axis=1) <= 0).all()
-    np.testing.assert_allclose(margin[:, 0], similarity[:, 0] - similarity[:, 1])
-    np.testing.assert_allclose(margin[:, 1:], similarity[:, 1:] - similarity[:, :1])
-
-
-def test_a_lone_vessel_has_no_margin(make_table):
-    scores = score_vessels(make_table(5), Modality.SAR, Modality.OPTICAL)
-    searches = run_searches(scores, [1], per_size=20, seed=0)
-    assert (searches.evidence[..., EVIDENCE.index("margin")] == 0).all()
 
 
 def test_same_sensor_never_compares_a_chip_with_itself(make_table):

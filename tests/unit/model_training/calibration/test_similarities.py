@@ -5,11 +5,11 @@ from model_training.calibration.searches import EVIDENCE, run_searches, score_ve
 from model_training.calibration.similarities import count_first
 from model_training.calibration.trials import ACROSS, first_similarities, replay
 from service.contract.chip import Modality
-from service.contract.manifest import LogisticSpec
+from service.contract.manifest import ChoiceSpec
 from service.contract.similarity import SIMILARITY_EDGES
 
-BY_SIMILARITY = LogisticSpec(bias=0.0, weights={"similarity": 5.0})
-BY_LENGTH = LogisticSpec(bias=0.0, weights={"length_log_ratio": -5.0})
+BY_SIMILARITY = ChoiceSpec(weights={"similarity": 5.0}, none_bias=0.0, none_log_gallery=0.0)
+BY_LENGTH = ChoiceSpec(weights={"length_log_ratio": -5.0}, none_bias=0.0, none_log_gallery=0.0)
 
 
 def test_sensors_sizes_and_enrolment_are_counted_apart(make_table):
