@@ -1,8 +1,8 @@
 """The product's main job over HTTP, route by route."""
 
 import io
-import math
 import json
+import math
 import uuid
 from collections.abc import Iterator
 
