@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from model_training.embedding.chip_table import ChipEmbedder, ChipTable
 from model_training.embedding.models import ModelError, open_model
 from model_training.evaluate import Evaluation
 from service.contract.errors import CrossfixError
+from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.manifest import CalibrationSpec
 
 app = typer.Typer(
@@ -174,6 +176,13 @@ def calibrate(
     test: Annotated[
         Path | None, typer.Option(help="Chips of other ships, to measure the result on.")
     ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(help="Chips of still other ships, to fill the galleries of --data with."),
+    ] = None,
+    test_background: Annotated[
+        Path | None, typer.Option(help="The same for --test; ships of neither other folder.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the measurements.")] = None,
     metrics: Annotated[
         Path | None, typer.Option(help="Write the errors as a bundle's metrics (JSON).")
@@ -189,7 +198,11 @@ def calibrate(
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Fit probabilities and verdict thresholds on validation ships; measure them on others."""
+    """Fit probabilities and verdict thresholds on validation ships; measure them on others.
+
+    Galleries of thousands need thousands of ships. Those of a background never ask, and one chip
+    of each sensor is enough; each of its chips counts as a ship of its own.
+    """
     from model_training import calibrate as calibration
     from model_training.calibration import report as calibration_report
     from model_training.calibration.reliability import draw_diagram
@@ -199,7 +212,7 @@ def calibrate(
     with _explained(ValueError):
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
-        table = _embed(chips, [bundle], threads)
+        table = _embed((*chips, *_strangers(background)), [bundle], threads)
         across = calibration.require_trials(table, seed=seed)
         within = replay(table, WITHIN, seed=seed)
         spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed)
@@ -207,7 +220,8 @@ def calibrate(
         names = {"validation": spec.fitted_on}
         if test is not None:
             names["test"] = tested_on or test.resolve().name
-            other = _embed(all_chips(read_hoss(test)), [bundle], threads)
+            others = (*all_chips(read_hoss(test)), *_strangers(test_background))
+            other = _embed(others, [bundle], threads)
             trials = calibration.require_trials(other, seed=seed + 1)
             measured["test"] = calibration_report.measure(spec, trials, seed)
     numbers = {part: calibration_report.as_json(value) for part, value in measured.items()}
@@ -288,6 +302,16 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
     return tuple(chip for chip in dataset.train if chip.vessel_id in held)
 
 
+def _strangers(folder: Path | None) -> tuple[LabelledChip, ...]:
+    """The folder's chips as those of ships that nobody asks about."""
+    from model_training.data.hoss import all_chips, read_hoss
+
+    if folder is None:
+        return ()
+    chips = all_chips(read_hoss(folder))
+    return tuple(replace(chip, vessel_id=DISTRACTOR_ID) for chip in chips)
+
+
 def _named_model(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequence[Path]:
     """What `open_model` takes: the bundle, or the checkpoints.
 
@@ -365,6 +389,9 @@ def _print_calibration(spec: CalibrationSpec, measured: dict[str, CalibrationRep
         ):
             low, high = reliability.ece.ends
             print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
+        for label, error in (("Brier score", value.brier), ("log loss", value.log_loss)):
+            low, high = error.ends
+            print(f"  {label} first candidate: {error.value:.3f} [{low:.3f}, {high:.3f}]")
         for (size, rate), point in value.open_set.items():
             low, high = point.identification.ends
             print(

@@ -39,6 +39,8 @@ class CalibrationReport:
         ships: number of ships that asked.
         searches: number of simulated searches.
         first_candidate: the reliability of the first candidate's probability.
+        brier: mean squared error of the first candidate's probability, 0 to 1.
+        log_loss: mean negative log likelihood of whether the first candidate is right, in nats.
         candidates: the reliability of every weighed candidate's probability.
         pairs: the reliability of the probability of lone pairs.
         verdicts: how often each verdict is given, and right.
@@ -48,6 +50,8 @@ class CalibrationReport:
     ships: int
     searches: int
     first_candidate: Reliability
+    brier: Estimate
+    log_loss: Estimate
     candidates: Reliability
     pairs: Reliability
     verdicts: VerdictRates
@@ -63,12 +67,15 @@ def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> Calibration
         seed: of the bootstrap.
     """
     answers = first_answers(trials.searches, spec.match)
+    brier, log_loss = proper_scores(answers, seed)
     return CalibrationReport(
         ships=int(np.unique(answers.query_ids).size),
         searches=answers.query_ids.size,
         first_candidate=measure_reliability(
             answers.probability, answers.correct, answers.query_ids, seed=seed
         ),
+        brier=brier,
+        log_loss=log_loss,
         candidates=_candidate_reliability(trials, spec.match, seed),
         pairs=measure_reliability(
             probabilities(trials.pairs.evidence, spec.verify),
@@ -88,6 +95,8 @@ def as_json(report: CalibrationReport) -> dict[str, Any]:
         "ships": report.ships,
         "searches": report.searches,
         "ece_first_candidate": _estimate(report.first_candidate.ece),
+        "brier_first_candidate": _estimate(report.brier),
+        "log_loss_first_candidate": _estimate(report.log_loss),
         "ece_candidates": _estimate(report.candidates.ece),
         "ece_pairs": _estimate(report.pairs.ece),
         "verdicts": {
@@ -127,6 +136,14 @@ def as_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
         )
         for name, error in errors.items()
     )
+
+
+def proper_scores(answers: FirstAnswers, seed: int = 0) -> tuple[Estimate, Estimate]:
+    """Brier score and log loss of the first candidate, see `CalibrationReport`."""
+    true = np.where(answers.correct, answers.probability, 1.0 - answers.probability)
+    surprise = -np.log(np.maximum(true, np.finfo(np.float64).tiny))
+    brier = bootstrap_mean((1.0 - true) ** 2, answers.query_ids, 1000, seed)
+    return brier, bootstrap_mean(surprise, answers.query_ids, 1000, seed)
 
 
 def _candidate_reliability(trials: Trials, spec: ChoiceSpec, seed: int) -> Reliability:

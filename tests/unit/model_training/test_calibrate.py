@@ -44,6 +44,13 @@ def test_probabilities_hold_on_ships_never_seen(spec_and_report):
     assert report.pairs.ece.value < 0.08
 
 
+def test_brier_score_and_log_loss_by_hand():
+    case = answers([0.8, 0.6, 0.0], [1, 0, 0])
+    brier, loss = calibration_report.proper_scores(case)
+    assert brier.value == pytest.approx((0.04 + 0.36 + 0.0) / 3)
+    assert loss.value == pytest.approx(-(np.log(0.8) + np.log(0.4)) / 3)
+
+
 def test_verdicts_are_given_and_mostly_right_on_ships_never_seen(spec_and_report):
     _, report = spec_and_report
     verdicts = report.verdicts

@@ -114,6 +114,25 @@ def test_calibrate_writes_what_a_bundle_takes(models, fleet, tmp_path):
     assert "ECE first candidate" in result.stdout
 
 
+def test_a_background_fills_galleries_and_is_never_asked_for(models, fleet, write_chips, tmp_path):
+    more = tmp_path / "more"
+    write_chips(more, *(f"{i:04d}_b_{s}.tif" for i in range(40) for s in SENSORS))
+    arguments = ("calibrate", "--bundle", models, "--data", fleet, "--test", fleet)
+    backgrounds = ("--background", more, "--test-background", more)
+    sizes, ships = {}, {}
+    for name, given in (("without", ()), ("with", backgrounds)):
+        report = tmp_path / f"{name}.json"
+        result = run(*arguments, *given, "--out", tmp_path / "c.json", "--report", report)
+        assert result.exit_code == 0, result.stderr
+        for part, numbers in json.loads(report.read_text()).items():
+            sizes[name, part] = {point["gallery_vessels"] for point in numbers["open_set"]}
+            ships[name, part] = numbers["ships"]
+            assert 0 <= numbers["brier_first_candidate"]["value"] <= 1
+    assert sizes["without", "test"] == sizes["without", "validation"] == set()
+    assert sizes["with", "test"] == sizes["with", "validation"] == {50}
+    assert len(set(ships.values())) == 1
+
+
 @pytest.fixture
 def hoss_run(tmp_path, write_chips):
     """40 training ships, and the config of a run that holds 24 of them out."""
