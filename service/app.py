@@ -23,6 +23,7 @@ from service.api.match import match_router
 from service.api.problems import documented
 from service.api.schemas import BundleOut, ModelOut
 from service.api.sightings import sightings_router
+from service.collector import open_tracing
 from service.contract.bundle import open_bundle
 from service.doorway import build_entrance
 from service.drift import expected_shares
@@ -48,7 +49,7 @@ from service.storage.gallery_edge import open_edge_gallery
 from service.storage.redis_link import RedisLink
 from service.switchboard import Models, Served, Switchboard, ToPresentBundle
 from service.telemetry import Telemetry
-from service.tracing import Tracing, open_tracing
+from service.tracing import Tracing
 from service.upkeep import audit_folder, bundle_to_serve, chip_limits
 
 log = logging.getLogger("crossfix")

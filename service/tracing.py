@@ -1,14 +1,12 @@
 """One trace for each request, for operators who collect them. By default nobody does.
 
-What sends traces is `tracing_otlp`, which is imported only where a collector is named.
+What sends traces is `tracing_otlp`; `collector` chooses.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Protocol
-
-from service.settings import PREFIX, Settings, SettingsError
 
 
 class RequestTrace(Protocol):
@@ -58,21 +56,3 @@ class Untraced:
 
 present_trace: ContextVar[str | None] = ContextVar("trace", default=None)
 """Id of the trace that belongs to what is being done now, 32 hexadecimal digits."""
-
-
-def open_tracing(settings: Settings) -> Tracing:
-    """As the settings have it.
-
-    Raises:
-        SettingsError: a collector is named, but what speaks to it is not installed.
-    """
-    if settings.tracing_endpoint is None:
-        return Untraced()
-    try:
-        from service.tracing_otlp import OtlpTracing
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"{PREFIX}TRACING_ENDPOINT: {error.name} is not installed; install crossfix[tracing], "
-            "or leave the setting unset"
-        ) from error
-    return OtlpTracing(settings.tracing_endpoint, settings.tracing_share, settings.replica)

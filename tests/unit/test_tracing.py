@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from service.collector import open_tracing
 from service.settings import Settings, SettingsError, load_settings
 from service.telemetry import Telemetry
-from service.tracing import Untraced, open_tracing, present_trace
+from service.tracing import Untraced, present_trace
 from service.tracing_otlp import OtlpTracing, Telling
 
 
