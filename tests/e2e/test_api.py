@@ -258,7 +258,7 @@ def test_probes_and_papers(api: httpx.Client) -> None:
     assert api.get("/livez").json() == {"status": "alive"}
     assert api.get("/readyz").json() == {
         "ready": True,
-        "parts": {"inference": None, "gallery": None, "chips": None},
+        "parts": {"inference": None, "gallery": None, "chips": None, "audit": None},
     }
     card = api.get("/bundle").json()
     assert card["manifest"]["training"]["domain"] == "simulated"
