@@ -76,7 +76,9 @@ class FaultyProxy:
         while not stop.is_set():
             await asyncio.sleep(0.02)
         server.close()
+        await asyncio.sleep(QUIET_S)  # who was just accepted is known before all are dropped
         await self._drop_all()
+        await asyncio.sleep(QUIET_S)  # closing takes a turn of the loop
 
     async def _drop_all(self) -> None:
         waiting = list(self._connections)
@@ -104,6 +106,19 @@ class FaultyProxy:
             far_reader, far_writer = await asyncio.open_unix_connection(self._target)
         else:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
+        try:
+            await self._forward(reader, writer, far_reader, far_writer)
+        finally:
+            far_writer.close()
+        await _closed_politely(writer)
+
+    async def _forward(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        far_reader: asyncio.StreamReader,
+        far_writer: asyncio.StreamWriter,
+    ) -> None:
         ways = {
             asyncio.create_task(self._requests(reader, far_writer, writer)),
             asyncio.create_task(self._answers(far_reader, writer)),
@@ -114,10 +129,8 @@ class FaultyProxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            far_writer.close()
         for way in done:
             way.result()
-        await _closed_politely(writer)
 
     async def _requests(
         self, reader: asyncio.StreamReader, there: asyncio.StreamWriter, back: asyncio.StreamWriter
