@@ -41,16 +41,16 @@ def tiff_bytes(
     planes = samples if samples.ndim == 3 else samples[None]
     count, height, width = planes.shape
     settings = {"dtype": str(planes.dtype)} | profile
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with MemoryFile() as memory:
-            with memory.open(
-                driver="GTiff", count=count, height=height, width=width, **settings
-            ) as target:
-                target.write(planes)
-                if finish is not None:
-                    finish(target)
-            return bytes(memory.getbuffer())
+    # Not `catch_warnings`: it is not safe between threads. Pytest drops the filter after the test.
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", count=count, height=height, width=width, **settings
+        ) as target:
+            target.write(planes)
+            if finish is not None:
+                finish(target)
+        return bytes(memory.getbuffer())
 
 
 def picture_bytes(samples: NDArray[Any], container: str, **options: Any) -> bytes:
