@@ -1,6 +1,5 @@
 """A Qdrant server's collections: creating them, asking them, and naming what goes wrong."""
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,12 +17,17 @@ FULL_WORDS = (b"No space left", b"disk space", b"out of disk")
 
 
 def connect(url: str, api_key: str | None, timeout_s: float) -> QdrantClient:
-    """A client that has not spoken to the server yet."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
-        return QdrantClient(
-            url=url, api_key=api_key, timeout=max(1, round(timeout_s)), check_compatibility=False
-        )
+    """A client that has not spoken to the server yet.
+
+    The key goes as the header that it is: given as `api_key` the client would warn of `http`, which
+    is the operator's choice, and `warnings.catch_warnings` is not safe between threads.
+    """
+    return QdrantClient(
+        url=url,
+        headers={} if api_key is None else {"api-key": api_key},
+        timeout=max(1, round(timeout_s)),
+        check_compatibility=False,
+    )
 
 
 def ensure_collection(
