@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,9 @@ from service.upkeep import carry_late, find_bundle, open_archive
 
 log = logging.getLogger("crossfix")
 
+AGAIN_AFTER_S = 300.0
+"""Every replica has moved by then, or is gone."""
+
 
 class BundleFollower:
     """Looks every `bundle_poll_s` which bundle the gallery is at, and moves there."""
@@ -25,13 +29,15 @@ class BundleFollower:
         settings: Settings,
         serve: Callable[[Path], Served],
         audit: AuditLog,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`serve` opens the bundle in a folder and builds its routes; moves go into the audit."""
         self._board = board
         self._settings = settings
         self._serve = serve
         self._audit = audit
-        self._left: set[str] = set()
+        self._clock = clock
+        self._to_look_at: list[tuple[float, str]] = []
 
     def run(self, stopping: threading.Event) -> None:
         """Follow until told to stop; what goes wrong is logged and tried again."""
@@ -51,7 +57,8 @@ class BundleFollower:
         """Move to the bundle that the gallery is at; False when this is there already.
 
         Requests under way are answered by the former bundle. What it enrolled to the last is
-        embedded for the new one, so that nothing acknowledged is missing there.
+        embedded for the new one, so that nothing acknowledged is missing there; once more after
+        `AGAIN_AFTER_S`, for replicas that enrolled in the former bundle and were then stopped.
         """
         active = archive.active()
         moved = active is not None and active != self._board.present.bundle_id
@@ -61,11 +68,16 @@ class BundleFollower:
             with trail.change("follow-bundle", former=self._board.present.bundle_id):
                 former = self._board.move_to(following)
             log.warning("moved from bundle %s to %s", former.bundle_id, active)
-            self._left.add(former.bundle_id)
+            now = self._clock()
+            self._to_look_at += [(now, former.bundle_id), (now + AGAIN_AFTER_S, former.bundle_id)]
             former.models.close()
-        for bundle_id in sorted(self._left - {self._board.present.bundle_id}):
-            self._carry_late(archive, bundle_id)
-            self._left.remove(bundle_id)
+        for look in sorted(self._to_look_at):
+            at, bundle_id = look
+            if at > self._clock():
+                break
+            if bundle_id != self._board.present.bundle_id:
+                self._carry_late(archive, bundle_id)
+            self._to_look_at.remove(look)
         return moved
 
     def _carry_late(self, archive: GalleryArchive, former: str) -> None:

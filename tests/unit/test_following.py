@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,10 +14,12 @@ import uvicorn
 from fastapi import FastAPI
 from qdrant_client import QdrantClient
 
-from service import upkeep
+from service import following, upkeep
 from service.app import create_app
 from service.contract.bundle import Bundle
 from service.contract.errors import BundleError
+from service.identity.errors import StoreUnavailableError
+from service.identity.trail import Unrecorded
 from service.settings import SHIPPED_BUNDLE, Settings
 from service.storage import archive_server, gallery_server
 from service.storage.audit_check import read_entries
@@ -191,9 +194,40 @@ def create_and_close(settings: Settings) -> None:
         assert api.get("/livez").status_code == 200
 
 
-def served() -> Served:
-    parts: Any = object()
+def served(bundle_id: str = "one") -> Served:
+    parts: Any = SimpleNamespace(bundle=SimpleNamespace(bundle_id=bundle_id), close=lambda: None)
     return Served(parts, parts, FastAPI())
+
+
+def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second time after all replicas have moved: one may have been stopped on its way."""
+    looks: list[tuple[str, str]] = []
+    failures = [StoreUnavailableError("away")]
+
+    def carry_late(*arguments: Any) -> int:
+        if failures:
+            raise failures.pop()
+        looks.append(arguments[-2:])
+        return 0
+
+    monkeypatch.setattr(following, "carry_late", carry_late)
+    monkeypatch.setattr(following, "find_bundle", lambda *_: Path())
+    at = [1000.0]
+    archive: Any = SimpleNamespace(active=lambda: "two")
+    follower = following.BundleFollower(
+        Switchboard(served()), Settings(), lambda _: served("two"), Unrecorded(), lambda: at[0]
+    )
+    with pytest.raises(StoreUnavailableError):
+        follower.follow(archive)
+    follower.follow(archive)
+    follower.follow(archive)
+    assert looks == [("one", "two")]
+    at[0] += following.AGAIN_AFTER_S
+    follower.follow(archive)
+    follower.follow(archive)
+    assert looks == [("one", "two")] * 2
 
 
 @pytest.fixture
@@ -202,15 +236,15 @@ def board() -> Switchboard:
 
 
 def test_the_former_bundle_stays_open_until_its_requests_are_answered(board: Switchboard) -> None:
-    former, following = board.present, served()
+    former, other = board.present, served()
     released: list[Served] = []
-    mover = threading.Thread(target=lambda: released.append(board.move_to(following)))
+    mover = threading.Thread(target=lambda: released.append(board.move_to(other)))
     with board.connected() as mine:
         mover.start()
-        wait_for(lambda: board.present is following)
+        wait_for(lambda: board.present is other)
         assert mine is former
         assert released == []
         with board.connected() as theirs:
-            assert theirs is following
+            assert theirs is other
     mover.join(LIMIT_S)
     assert released == [former]
