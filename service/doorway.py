@@ -2,7 +2,7 @@
 
 from service.api.entrance import Entrance
 from service.api.origin import Neighbours
-from service.identity.access import AnswerStore, RateLimiter
+from service.identity.access import CLAIM_S, AnswerStore, RateLimiter
 from service.settings import PREFIX, Settings, SettingsError, is_loopback
 from service.storage.answers import Lifetimes, MemoryAnswers, SharedAnswers
 from service.storage.keys import KeyFile
@@ -58,7 +58,6 @@ def _limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | None:
 
 
 def _answers(settings: Settings, link: RedisLink | None) -> AnswerStore:
-    # A request goes on in its thread after its time; its claim holds for twice as long.
-    lifetimes = Lifetimes(2 * settings.request_timeout_s, settings.idempotency_expire_s)
+    lifetimes = Lifetimes(CLAIM_S, settings.idempotency_expire_s)
     own = MemoryAnswers(lifetimes)
     return own if link is None else SharedAnswers(link, lifetimes, own)

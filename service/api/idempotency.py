@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api.errors import refusal
 from service.api.recorded import BLOCKING_BYTES, RecordedAnswer, RecordedBody, give_again
 from service.contract.errors import CrossfixError
-from service.identity.access import AnswerStore, Claim, ClaimState, Principal, StoredAnswer
+from service.identity.access import CLAIM_S, AnswerStore, Claim, ClaimState, Principal, StoredAnswer
 from service.identity.errors import (
     AnswerTooLargeError,
     InvalidRequestError,
@@ -45,13 +45,26 @@ class Idempotent:
     """Answers repeated POSTs from a store."""
 
     def __init__(
-        self, app: ASGIApp, answers: AnswerStore, most_bytes: int, telemetry: Telemetry
+        self,
+        app: ASGIApp,
+        answers: AnswerStore,
+        most_bytes: int,
+        telemetry: Telemetry,
+        renew_every_s: float = CLAIM_S / 3,
     ) -> None:
-        """Wrap `app`; of an answer larger than `most_bytes` only its being done is kept."""
+        """Wrap `app`.
+
+        Args:
+            answers: where answers are kept.
+            most_bytes: of a larger answer only its being done is kept.
+            telemetry: counts what is refused.
+            renew_every_s: how often the key of a request under way is claimed anew.
+        """
         self._app = app
         self._answers = answers
         self._most_bytes = most_bytes
         self._telemetry = telemetry
+        self._renew_every_s = renew_every_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
@@ -83,17 +96,28 @@ class Idempotent:
     async def _do(
         self, mine: tuple[str, str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Have the request done and its success kept; a failure gives the key up."""
+        """Have the request done and its success kept; a failure gives the key up.
+
+        A request goes on in its thread after its time, and holds its key until it ends.
+        """
 
         async def keep(answer: StoredAnswer) -> None:
             await asyncio.to_thread(self._answers.finish, *mine, answer)
 
         recorded = RecordedAnswer(send, self._most_bytes, keep)
+        renewing = asyncio.create_task(self._hold(mine))
         try:
             await self._app(scope, receive, recorded.send)
         finally:
+            renewing.cancel()
             if not recorded.kept:
                 await asyncio.to_thread(self._answers.release, *mine)
+
+    async def _hold(self, mine: tuple[str, str, str]) -> None:
+        """Renew the claim as long as this process works on it: it lapses soon after a kill."""
+        while True:
+            await asyncio.sleep(self._renew_every_s)
+            await asyncio.to_thread(self._answers.renew, *mine)
 
 
 def _owned(key: str, scope: Scope) -> str:

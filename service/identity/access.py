@@ -189,11 +189,19 @@ class Claim:
     answer: StoredAnswer | None = None
 
 
+CLAIM_S = 60.0
+"""How long a claim holds unless it is renewed: so long a killed replica's keys are taken."""
+
+
 class AnswerStore(Protocol):
     """Answers by idempotency key, which expire. Safe to call from many threads."""
 
     def claim(self, key: str, fingerprint: str) -> Claim:
         """Reserve the key for the request with this fingerprint, or tell what is there."""
+        ...
+
+    def renew(self, key: str, fingerprint: str, ticket: str) -> None:
+        """Hold the key for as long again; nothing where it is not held any more."""
         ...
 
     def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredAnswer) -> None:

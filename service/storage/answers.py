@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.identity.access import AnswerStore, Claim, ClaimState, StoredAnswer
@@ -26,6 +26,11 @@ if held then return held end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false
 """
+# ARGV[1]: the claim; ARGV[2]: its milliseconds.
+RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
 # ARGV[1]: the claim; ARGV[2]: the answer; ARGV[3]: its milliseconds. A lost claim is no obstacle.
 FINISH = """
 local held = redis.call('GET', KEYS[1])
@@ -41,7 +46,7 @@ return 0
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long a claim holds when its request never ends, and how long an answer is kept."""
+    """How long a claim holds unless it is renewed, and how long an answer is kept."""
 
     claim_s: float
     answer_s: float
@@ -98,6 +103,13 @@ class MemoryAnswers:
             self._pending[key] = Entry(fingerprint, ticket, None, now + self._lifetimes.claim_s)
             return Claim(ClaimState.MINE, ticket)
 
+    def renew(self, key: str, fingerprint: str, ticket: str) -> None:
+        with self._turn:
+            held = self._pending.get(key)
+            if held is not None and held.ticket == ticket:
+                until = self._clock() + self._lifetimes.claim_s
+                self._pending[key] = replace(held, expires_at=until)
+
     def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredAnswer) -> None:
         with self._turn:
             held = self._pending.get(key)
@@ -148,6 +160,12 @@ class SharedAnswers:
             return mine
         self._own.release(key, fingerprint, mine.ticket)
         return theirs
+
+    def renew(self, key: str, fingerprint: str, ticket: str) -> None:
+        self._own.renew(key, fingerprint, ticket)
+        claim = _pack(fingerprint, ticket, None)
+        with suppress(RedisAwayError):
+            self._link.ask(lambda redis: redis.eval(RENEW, 1, _name(key), claim, self._claim_ms))
 
     def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredAnswer) -> None:
         self._own.finish(key, fingerprint, ticket, answer)

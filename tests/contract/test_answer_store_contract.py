@@ -60,6 +60,7 @@ def test_only_the_holder_can_finish_or_release(making: Making) -> None:
     claimed(store)
     store.finish("k", "f", "not the ticket", ANSWER)
     store.release("k", "f", "not the ticket")
+    store.renew("k", "f", "not the ticket")
     assert store.claim("k", "f").state is ClaimState.PENDING
 
 
@@ -71,6 +72,29 @@ def test_claims_and_answers_expire(making: Making) -> None:
     store.finish("k", "f", ticket, ANSWER)
     time.sleep(0.1)
     claimed(store, "k", "other")
+
+
+def test_a_claim_holds_as_long_as_it_is_renewed_by_its_holder(making: Making) -> None:
+    store = making(Lifetimes(claim_s=0.4, answer_s=100))
+    ticket = claimed(store)
+    for renewed_with in (ticket, ticket, ticket, "not the ticket"):
+        time.sleep(0.2)
+        assert store.claim("k", "f").state is ClaimState.PENDING
+        store.renew("k", "f", renewed_with)
+    time.sleep(0.4)
+    claimed(store, "k", "other")
+
+
+def test_renewing_neither_takes_an_answer_back_nor_a_key_again(making: Making) -> None:
+    store = making(LONG)
+    ticket = claimed(store)
+    store.finish("k", "f", ticket, ANSWER)
+    store.renew("k", "f", ticket)
+    assert store.claim("k", "f") == Claim(ClaimState.DONE, answer=ANSWER)
+    gone = claimed(store, "another")
+    store.release("another", "f", gone)
+    store.renew("another", "f", gone)
+    claimed(store, "another", "other")
 
 
 def test_of_many_at_once_one_does_it(making: Making) -> None:

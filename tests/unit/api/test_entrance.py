@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from service.api.entrance import Entrance, install
+from service.api.idempotency import Idempotent
 from service.api.origin import Neighbours
 from service.identity.access import KeyRing, Role, make_key
 from service.storage.answers import Lifetimes, MemoryAnswers
@@ -349,6 +350,21 @@ class TestIdempotency:
             here.routes.gate.set()
             assert (await first).json() == {"done": True}
             assert (await here.post("/wait", Idempotency_Key="k")).json() == {"done": True}
+
+        run(test)
+
+    def test_a_key_is_held_as_long_as_its_request_takes(self) -> None:
+        async def test() -> None:
+            routes, answers = Routes(), MemoryAnswers(Lifetimes(claim_s=0.4, answer_s=100))
+            app = Starlette(routes=[Route("/wait", routes.wait, methods=["POST"])])
+            held = Idempotent(app, answers, 1000, Telemetry(), renew_every_s=0.05)
+            client = httpx.AsyncClient(transport=httpx.ASGITransport(held), base_url=URL)
+            key = {"Idempotency-Key": "k"}
+            first = asyncio.create_task(client.post("/wait", headers=key))
+            await asyncio.sleep(1.0)
+            assert (await client.post("/wait", headers=key)).status_code == 409
+            routes.gate.set()
+            assert (await first).json() == {"done": True}
 
         run(test)
 
