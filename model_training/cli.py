@@ -100,33 +100,32 @@ def simulator_report(
 @app.command()
 def encoder(config: Config) -> None:
     """Train an encoder, or continue a run that was stopped."""
-    from model_training.encoder.loading import EncoderLoadError
     from model_training.encoder.train import train_encoder
     from model_training.encoder.train_config import EncoderTrainConfig
-    from model_training.run import ConfigError, ResumeError, load_config
+    from model_training.run import load_config
 
-    with _explained(ConfigError, ResumeError, EncoderLoadError, FloatingPointError):
+    with _explained(*_run_errors()):
         train_encoder(load_config(config, EncoderTrainConfig))
 
 
 @app.command()
 def translator(config: Config) -> None:
     """Train the optical-to-SAR translator, or continue a run that was stopped."""
-    from model_training.run import ConfigError, ResumeError, load_config
+    from model_training.run import load_config
     from model_training.translator.train import TranslatorConfig, train_translator
 
-    with _explained(ConfigError, ResumeError, FloatingPointError):
+    with _explained(*_run_errors()):
         train_translator(load_config(config, TranslatorConfig))
 
 
 @app.command()
 def distil(config: Config) -> None:
     """Teach a translator to need fewer steps, or continue a run that was stopped."""
-    from model_training.run import ConfigError, ResumeError, load_config
+    from model_training.run import load_config
     from model_training.translator.distil import distil_translator
     from model_training.translator.train import DistilConfig
 
-    with _explained(ConfigError, ResumeError, FloatingPointError):
+    with _explained(*_run_errors()):
         distil_translator(load_config(config, DistilConfig))
 
 
@@ -258,11 +257,9 @@ def ablation(
     """
     from model_training import ablation as ablations
     from model_training.ablation_runs import TrainedStudy, teach, trains
-    from model_training.encoder.loading import EncoderLoadError
-    from model_training.run import ConfigError, ResumeError, load_config
+    from model_training.run import load_config
 
-    expected = (ValueError, OSError, ConfigError, ResumeError, EncoderLoadError)
-    with _explained(*expected, FloatingPointError):
+    with _explained(ValueError, *_run_errors()):
         opened: Callable[[Path], ChipEmbedder] = partial(open_model, threads=threads)
         if trains(study):
             taught = teach(load_config(study, TrainedStudy), genuine, threads)
@@ -275,6 +272,16 @@ def ablation(
         print(json.dumps(ablations.as_json(rows), indent=2))
     else:
         _print_table(_ablation_table(rows))
+
+
+def _run_errors() -> tuple[type[Exception], ...]:
+    """What may be wrong with a training run that its config or its data explain."""
+    from model_training.data.cache import StoreError
+    from model_training.encoder.loading import EncoderLoadError
+    from model_training.run import ConfigError, DeviceError, ResumeError
+
+    known = (ConfigError, DeviceError, ResumeError, EncoderLoadError, StoreError)
+    return (*known, FloatingPointError, OSError)
 
 
 def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:

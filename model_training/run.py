@@ -47,6 +47,10 @@ class ResumeError(Exception):
     """A run directory holds a checkpoint of another run."""
 
 
+class DeviceError(Exception):
+    """A run asks for a device that this machine does not have."""
+
+
 class OptimiserConfig(TypedConfig):
     """Optimiser and learning-rate schedule.
 
@@ -116,10 +120,10 @@ def worker(config: RunConfig) -> Iterator[Worker]:
     """Join the other processes when torchrun started this one, and choose the device.
 
     Raises:
-        RuntimeError: `cuda` was asked for and there is none.
+        DeviceError: `cuda` was asked for and there is none.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("device: cuda was asked for, but torch finds no CUDA device; use cpu")
+        raise DeviceError("device: cuda was asked for, but torch finds no CUDA device; use cpu")
     cuda = config.device != "cpu" and torch.cuda.is_available()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -245,6 +249,7 @@ def fit(
 
     Raises:
         ResumeError: `run.out` holds a checkpoint of another config or of other data.
+        DeviceError: `cuda` was asked for and there is none.
         FloatingPointError: the loss is not finite.
     """
     with worker(run) as here:

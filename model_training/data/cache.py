@@ -7,9 +7,11 @@ atomically: a shard without it does not exist.
 """
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,33 @@ class StoredChip:
     def of(cls, chip: Chip, vessel: int, spec: PreprocessSpec) -> "StoredChip":
         """Denoised and upright by the serving code, so that training sees what serving sees."""
         return cls(to_picture(chip, spec), chip.modality, chip.gsd_m, vessel)
+
+
+def claim_store(note: Path, described: Mapping[str, Any]) -> None:
+    """Say beside a store what it holds, or refuse a store that holds something else.
+
+    Args:
+        note: the JSON file that says it, in the store's folder.
+        described: every setting on which the stored chips depend.
+
+    Raises:
+        StoreError: the note tells of other settings; names them.
+    """
+    text = json.dumps(described, sort_keys=True, indent=1)
+    if not note.exists():
+        note.parent.mkdir(parents=True, exist_ok=True)
+        partial = note.with_suffix(".partial")
+        partial.write_text(text)
+        partial.replace(note)
+        return
+    if note.read_text() != text:
+        told = json.loads(note.read_text())
+        keys = sorted(told.keys() | described.keys())
+        other = [key for key in keys if told.get(key) != json.loads(text).get(key)]
+        raise StoreError(
+            f"{note.parent} holds chips of other settings ({', '.join(other)} differ from its "
+            f"{note.name}); choose another folder or remove it"
+        )
 
 
 def write_shard(

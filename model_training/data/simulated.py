@@ -1,6 +1,5 @@
 """A simulated fleet as a chip store: rendered once, shard by shard, from its seed."""
 
-import json
 import multiprocessing
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm import tqdm
 from model_training.data.cache import (
     PictureStore,
     StoredChip,
-    StoreError,
+    claim_store,
     shard_numbers,
     write_shard,
 )
@@ -90,16 +89,7 @@ def _claim(fleet: FleetConfig, spec: PreprocessSpec) -> None:
     described = fleet.model_dump(mode="json", exclude={"folder", "processes", *lengths})
     described["simulator"] = SimulatorConfig.from_dict(fleet.simulator).to_dict()
     described["denoise_percentile"] = spec.denoise_percentile
-    text = json.dumps(described, sort_keys=True, indent=1)
-    path = fleet.folder / "fleet.json"
-    if not path.exists():
-        fleet.folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    elif path.read_text() != text:
-        raise StoreError(
-            f"{fleet.folder} holds a fleet of other settings (see its fleet.json); "
-            "choose another folder or remove it"
-        )
+    claim_store(fleet.folder / "fleet.json", described)
 
 
 def _render_shard(fleet: FleetConfig, percentile: float, which: tuple[str, int]) -> None:

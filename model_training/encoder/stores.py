@@ -12,6 +12,7 @@ from model_training.data.cache import (
     PictureStore,
     StoredChip,
     StoreError,
+    claim_store,
     shard_numbers,
     write_shard,
 )
@@ -43,17 +44,22 @@ class Stores:
 def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec) -> Stores:
     """Decode or simulate what is not yet in the cache, and open it.
 
-    Of several processes that ask at once, one does the work and the others wait for it.
+    Of several processes that ask at once, one does the work and the others wait for it. A cache
+    whose making was interrupted is made anew.
 
     Raises:
-        StoreError: the cache holds something else, or there are too few ships.
+        StoreError: the cache was made of another folder or with another split, or there are too
+            few ships.
         DatasetError: a source folder cannot be used.
     """
     with _one_at_a_time(data.folder if isinstance(data, SimulatedData) else data.cache):
         if isinstance(data, SimulatedData):
             train, validation = prepare_fleet(data, spec)
             return Stores(train, validation, train.digest())
-        if not shard_numbers(data.cache):
+        described = data.model_dump(mode="json", exclude={"cache"})
+        described["denoise_percentile"] = spec.denoise_percentile
+        claim_store(data.cache / "source.json", described)
+        if shard_numbers(data.cache) != [_TRAIN, _VALIDATION]:
             source = _hoss_chips if isinstance(data, HossData) else _pair_chips
             chips = source(data.folder, spec)
             _write_split(data.cache, chips, data.validation_share, data.split_seed)

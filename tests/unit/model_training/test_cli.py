@@ -208,3 +208,26 @@ def test_training_explains_a_missing_config(command, tmp_path):
     result = run(command, tmp_path / "run.yaml")
     assert result.exit_code == 2
     assert "run.yaml" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"initial": "gone/checkpoint.pt"}, "gone/checkpoint.pt"),
+        ({"data": {"validation_share": 0.3}}, "validation_share differ from its source.json"),
+        ({"run": {"device": "cuda"}}, "torch finds no CUDA device"),
+    ],
+    ids=["no-start", "other-split", "no-device"],
+)
+def test_training_explains_what_a_run_lacks(change, reason, hoss_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    _, config = hoss_run
+    entries = yaml.safe_load(config.read_text())
+    open_stores(load_config(config, EncoderTrainConfig).data, PreprocessSpec())
+    for name, value in change.items():
+        entries[name] = {**entries[name], **value} if isinstance(value, dict) else value
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(entries))
+    result = run("encoder", path)
+    assert result.exit_code == 2
+    assert reason in result.stderr
