@@ -8,7 +8,13 @@ from export.build_bundle import EncoderPart, Precision, TranslatorPart
 from model_training.checkpoint import Checkpoint
 from model_training.encoder.loading import LoadedEncoder, LoadedEncoders
 from model_training.encoder.reference import ReferenceEncoder
-from model_training.encoder.train_config import HossData, PairData, SimulatedData
+from model_training.encoder.train_config import (
+    HossData,
+    IdentityObjective,
+    PairData,
+    PairObjective,
+    SimulatedData,
+)
 from model_training.translator.train import LoadedTranslator
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.manifest import EncoderRunSpec, TrainingSpec
@@ -68,7 +74,10 @@ def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None)
     for member, run in zip(encoders.members, runs, strict=True):
         config = member.training
         who = "The encoder" if len(runs) == 1 else f"Encoder `{run.run}`"
-        sentences.append(f"{who} learnt from {describe_data(config.data)}, {run.steps} steps.")
+        sentences.append(
+            f"{who}, `{config.encoder.kind}`, learnt from {describe_data(config.data)}, "
+            f"{run.steps} steps, by {describe_objective(config.objective)}."
+        )
         if config.initial:
             sentences.append("It started from the weights of an earlier run.")
         kinds += [config.data.kind, *earlier_kinds(config.initial)]
@@ -157,6 +166,20 @@ def describe_data(data: SimulatedData | HossData | PairData) -> str:
             )
         case PairData():
             return "co-registered optical-SAR pairs"
+
+
+def describe_objective(objective: PairObjective | IdentityObjective) -> str:
+    """The losses of a run in words, those of weight 0 left out."""
+    if isinstance(objective, PairObjective):
+        layout = f" and the deck layout (weight {objective.layout:g})" if objective.layout else ""
+        return f"InfoNCE over optical-SAR pairs{layout}"
+    weights = {
+        "identity cross-entropy": objective.cross_entropy,
+        "batch-hard triplet": objective.triplet,
+        "modality alignment (CMAL)": objective.alignment,
+        "structure consistency": objective.structure,
+    }
+    return ", ".join(f"{name} (weight {w:g})" for name, w in weights.items() if w) or "no loss"
 
 
 def require_file(path: Path, what: str) -> Path:

@@ -43,6 +43,7 @@ def model_card(facts: CardFacts) -> str:
         _training(facts.training),
         "## What it was measured to do",
         _metrics(facts.metrics),
+        *([change] if (change := _fusion_change(facts.metrics)) else []),
         "## What it is good for",
         _good_for(facts),
         "## What it is not good for",
@@ -101,6 +102,39 @@ def _metrics(metrics: Sequence[Metric]) -> str:
     return "\n".join(rows)
 
 
+def _fusion_change(metrics: Sequence[Metric]) -> str:
+    """What fusion changed in mAP, and whether that is more than chance; empty where not measured.
+
+    The interval is that of mAP without fusion. That of the gain itself, over the same ships, is
+    narrower: `model_training.fusion.study` measures it.
+    """
+    plain = {
+        (metric.dataset, metric.protocol): metric
+        for metric in metrics
+        if metric.name == "mAP without fusion"
+    }
+    fused = {
+        (metric.dataset, metric.protocol): metric
+        for metric in metrics
+        if metric.name == "mAP" and (metric.dataset, metric.protocol) in plain
+    }
+    if all(metric.value == plain[key].value for key, metric in fused.items()):
+        return ""
+    changes, beyond = [], []
+    for key, metric in fused.items():
+        change = f"{metric.value - plain[key].value:+.1f} ({key[0]}, {key[1]})"
+        changes.append(change)
+        low, high = plain[key].low, plain[key].high
+        if low is not None and high is not None and not low <= metric.value <= high:
+            beyond.append(change)
+    verdict = (
+        f"Beyond the 95 % interval of mAP without fusion lies: {'; '.join(beyond)}."
+        if beyond
+        else "None of this lies beyond the 95 % interval of mAP without fusion: do not count on it."
+    )
+    return f"Fusion with pseudo-SAR changed mAP by {'; '.join(changes)}. {verdict}"
+
+
 def _good_for(facts: CardFacts) -> str:
     lines = [
         "Ranking the known vessels that a chip of one ship may show, for an analyst to decide.",
@@ -151,7 +185,10 @@ def _calibration(calibration: CalibrationSpec) -> str:
             f"| {p.identification_low:.1%} to {p.identification_high:.1%} |"
             for p in calibration.operating_points
         ]
-        text += "\n\nShips that are not enrolled, against ships that are:\n\n" + "\n".join(rows)
+        text += (
+            "\n\nShips that are not enrolled, against ships that are. Thresholds were chosen and "
+            f"rates measured on {calibration.fitted_on}:\n\n" + "\n".join(rows)
+        )
     return text
 
 
@@ -173,14 +210,17 @@ def _pipeline(facts: CardFacts) -> str:
     if facts.translator is None:
         lines.append("No translator: optical chips are not turned into pseudo-SAR.")
     else:
+        steps = len(facts.translator.steps)
         lines.append(
             f"Translator: a Brownian bridge of {facts.translator.height} x "
-            f"{facts.translator.width} pixels in {len(facts.translator.steps)} steps."
+            f"{facts.translator.width} pixels in {steps} step{'' if steps == 1 else 's'}."
         )
     if facts.fusion.samples:
+        count = facts.fusion.samples
+        pseudo = "one pseudo-SAR" if count == 1 else f"the mean of {count} pseudo-SAR"
         lines.append(
-            f"An optical embedding is fused with the mean of {facts.fusion.samples} pseudo-SAR "
-            f"embeddings at weight {facts.fusion.alpha:g}."
+            f"An optical embedding is fused with {pseudo} embedding{'' if count == 1 else 's'} "
+            f"at weight {facts.fusion.alpha:g}."
         )
     elif facts.translator is not None:
         lines.append("Pseudo-SAR is not fused into embeddings; it is there to be looked at.")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from export.checkpoints import (
+    describe_objective,
     earlier_kinds,
     encoder_part,
     require_file,
@@ -15,7 +16,11 @@ from export.checkpoints import (
 from model_training.checkpoint import Checkpoint
 from model_training.encoder import build_encoder
 from model_training.encoder.loading import LoadedEncoders, load_encoders
-from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.encoder.train_config import (
+    EncoderTrainConfig,
+    IdentityObjective,
+    PairObjective,
+)
 from model_training.translator.train import LoadedTranslator, TranslatorConfig, load_translator
 from model_training.translator.unet import BridgeUNet
 from service.contract.bridge import BridgeSchedule, coefficient_table
@@ -87,11 +92,18 @@ def test_both_models_are_named_with_their_data(tmp_path: Path) -> None:
     spec = training_spec(encoder(tmp_path / "e.pt", FLEET), translator(tmp_path / "t.pt", FLEET))
     assert spec.domain == "simulated"
     assert spec.datasets == ("simulated fleet, seed 5",)
-    assert "The encoder learnt from 300 simulated ships" in spec.description
-    assert "9 steps" in spec.description
+    assert "The encoder, `reference`, learnt from 300 simulated ships" in spec.description
+    assert "9 steps, by InfoNCE over optical-SAR pairs." in spec.description
     assert "The translator learnt from 300 simulated ships" in spec.description
     assert spec.seeds == (1, 2)
     assert (spec.commit, spec.data_digest) == ("c" * 40, "d" * 64)
+
+
+def test_losses_are_named_with_their_weights() -> None:
+    pairs = PairObjective(kind="pairs", layout=0.5)
+    assert describe_objective(pairs).endswith("pairs and the deck layout (weight 0.5)")
+    identities = describe_objective(IdentityObjective(kind="identities", triplet=0.0))
+    assert identities == "identity cross-entropy (weight 1), modality alignment (CMAL) (weight 2)"
 
 
 def test_every_member_of_an_ensemble_is_named_with_its_run(tmp_path: Path) -> None:
@@ -111,7 +123,7 @@ def test_every_member_of_an_ensemble_is_named_with_its_run(tmp_path: Path) -> No
     assert spec.domain == "simulated+hoss"
     assert spec.seeds == (1, 5)
     assert "that of 2 encoders, averaged by cosine" in spec.description
-    assert "Encoder `first` learnt from 300 simulated ships" in spec.description
+    assert "Encoder `first`, `reference`, learnt from 300 simulated ships" in spec.description
     part = encoder_part(together)
     assert part.embedding_width == 2 * 16
     assert part.preprocess == together.members[1].config.preprocess

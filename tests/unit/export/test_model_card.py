@@ -14,6 +14,7 @@ from service.contract.manifest import (
     EncoderSpec,
     FusionSpec,
     LogisticSpec,
+    Metric,
     OpenSetPoint,
     PreprocessSpec,
     TrainingSpec,
@@ -80,15 +81,46 @@ def test_a_calibration_is_stated_with_its_thresholds_and_rates(facts: CardFacts)
     assert "not calibrated" not in card
     assert "Fitted on: validation ships" in card
     assert "at least 0.900 is `confident`; below 0.250, and below the probability of none" in card
+    assert "rates measured on validation ships:" in card
     assert "| 50 | 1.0% | 40.0% | 35.0% to 45.0% |" in card
 
 
 def test_a_translator_that_is_not_fused_is_said_to_be_for_looking(facts: CardFacts) -> None:
     idle = model_card(replace(facts, translator=TRANSLATOR))
-    assert "128 x 32 pixels in 1 steps" in idle
+    assert "128 x 32 pixels in 1 step." in idle
     assert "not fused into embeddings" in idle
     fused = model_card(
         replace(facts, translator=TRANSLATOR, fusion=FusionSpec(samples=5, alpha=0.02))
     )
     assert "not fused into embeddings" not in fused
-    assert "mean of 5 pseudo-SAR embeddings at weight 0.02" in fused
+    assert "the mean of 5 pseudo-SAR embeddings at weight 0.02" in fused
+    one = model_card(
+        replace(facts, translator=TRANSLATOR, fusion=FusionSpec(samples=1, alpha=0.02))
+    )
+    assert "fused with one pseudo-SAR embedding at weight 0.02" in one
+
+
+def metric(name: str, value: float, protocol: str = "S2O") -> Metric:
+    return Metric(
+        dataset="test ships",
+        protocol=protocol,
+        name=name,
+        value=value,
+        low=value - 2,
+        high=value + 2,
+        queries=9,
+        gallery=9,
+    )
+
+
+def test_the_card_says_what_fusion_changed_and_whether_that_is_more_than_chance(
+    facts: CardFacts,
+) -> None:
+    little = [metric("mAP", 40.5), metric("mAP without fusion", 40.9)]
+    card = model_card(replace(facts, metrics=little))
+    assert "changed mAP by -0.4 (test ships, S2O). None of this lies beyond" in card
+    much = [*little, metric("mAP", 50.0, "O2S"), metric("mAP without fusion", 47.0, "O2S")]
+    card = model_card(replace(facts, metrics=much))
+    assert "Beyond the 95 % interval of mAP without fusion lies: +3.0 (test ships, O2S)." in card
+    same = [metric("mAP", 40.0), metric("mAP without fusion", 40.0)]
+    assert "Fusion with" not in model_card(replace(facts, metrics=same))
