@@ -54,7 +54,10 @@ from service.upkeep import audit_folder, bundle_to_serve, chip_limits
 
 log = logging.getLogger("crossfix")
 
-REPLICA_GRACE = timedelta(minutes=10)
+ENROLMENT_GRACE = timedelta(minutes=10)
+CHANGE_GRACE = timedelta(minutes=2)
+"""How long another replica may be at a change, a difference of clocks included."""
+
 DESCRIPTION = "Which known vessel does this chip show? Identify ships across optical and SAR."
 
 
@@ -174,9 +177,17 @@ def serve_bundle(
     settings: Settings, telemetry: Telemetry, shared: Shared, models: Models
 ) -> Served:
     """Settle what was interrupted, and build the routes that answer with these models."""
-    grace = REPLICA_GRACE if settings.qdrant_url else timedelta(0)
+    alone = settings.qdrant_url is None
     trail = Trail(shared.audit, now, models.bundle.bundle_id)
-    recovery = Recovery(models.gallery, shared.chips, now, shared.writing, grace, trail)
+    recovery = Recovery(
+        models.gallery,
+        shared.chips,
+        now,
+        shared.writing,
+        grace=timedelta(0) if alone else ENROLMENT_GRACE,
+        brief_grace=timedelta(0) if alone else CHANGE_GRACE,
+        trail=trail,
+    )
     settled = recovery.run()
     if settled:
         log.warning("settled %d interrupted changes", settled)

@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     queue_size: int = Field(256, ge=1, le=100_000, description="SAR chips that may wait")
     embed_timeout_s: float = Field(120.0, gt=0, le=3600, description="longest wait for a chip")
     recovery_interval_s: float = Field(
-        600.0, ge=1, le=86_400, description="how often interrupted changes are looked for"
+        60.0, ge=1, le=86_400, description="how often interrupted changes are looked for"
     )
 
     @field_validator("bundle", "data_dir", "host", mode="before")

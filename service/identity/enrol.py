@@ -1,6 +1,6 @@
 """Registering vessels and their chips, so that a crash at any point leaves nothing half-visible.
 
-Order of writes for a new vessel: chips, vessel as `enrolling` (invisible), sightings, vessel as
+Order of writes for a new vessel: vessel as `enrolling` (invisible), chips, sightings, vessel as
 `active`. Sightings added to a known vessel are one atomic write. See `recovery.py`.
 """
 

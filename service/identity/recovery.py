@@ -29,8 +29,10 @@ UNSETTLED = (VesselState.ENROLLING, VesselState.SYNCING, VesselState.DELETING)
 class Recovery:
     """Brings every vessel to rest.
 
-    `grace` is how long a change may be under way before it counts as interrupted: zero where this
-    process is the only writer, minutes where other replicas may be at work.
+    `grace` is how long an enrolment may be under way before it counts as interrupted: zero where
+    this process is the only writer, minutes where other replicas may be writing chips. Other
+    changes are a few requests to the gallery, so `brief_grace` can be shorter; until it is over
+    what a killed replica was splitting off or merging cannot be found.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Recovery:
         writing: threading.RLock,
         grace: timedelta,
         trail: Trail | None = None,
+        brief_grace: timedelta | None = None,
     ) -> None:
         """What is settled is recorded in `trail`, if there is one."""
         self._gallery = gallery
@@ -48,16 +51,17 @@ class Recovery:
         self._now = now
         self._writing = writing
         self._grace = grace
+        self._brief_grace = grace if brief_grace is None else brief_grace
         self._trail = trail or Trail.unrecorded()
 
     def run(self) -> int:
         """Settle every interrupted change; returns how many there were."""
         with self._writing:
-            oldest = self._now() - self._grace
+            now = self._now()
             interrupted = [
                 vessel
                 for vessel in self._gallery.vessels_in_state(UNSETTLED)
-                if vessel.updated_at <= oldest
+                if now - vessel.updated_at >= self._patience(vessel)
             ]
             for vessel in interrupted:
                 self.settle(vessel)
@@ -75,6 +79,10 @@ class Recovery:
                 self.finish_delete(vessel)
             elif vessel.state is VesselState.ENROLLING:
                 self._undo_enrolment(vessel)
+
+    def _patience(self, vessel: Vessel) -> timedelta:
+        enrols = vessel.state is VesselState.ENROLLING and vessel.split_from is None
+        return self._grace if enrols else self._brief_grace
 
     def finish_sync(self, vessel: Vessel) -> Vessel:
         """Refresh what the sightings know of the vessel, then make it active."""

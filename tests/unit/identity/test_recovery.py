@@ -1,10 +1,15 @@
 """Interrupted changes whose other end is no longer what it was."""
 
+import threading
+from datetime import timedelta
+from uuid import uuid4
+
 import pytest
 
 from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled, NewVessel, visible_vessel
 from service.identity.records import Vessel, VesselState
+from service.identity.recovery import Recovery
 from tests.unit.identity.conftest import House, optical
 
 
@@ -105,3 +110,24 @@ def test_merging_forgets_what_an_interrupted_removal_left(
     house.curation.merge(twin.vessel.id, star.vessel.id)
     assert left not in house.chips.kept
     assert house.gallery.get_vessels([star.vessel.id])[star.vessel.id].leaving_chips == ()
+
+
+def test_where_others_write_each_change_has_its_time(house: House, star: Enrolled) -> None:
+    """An enrolment may be waiting for chips; what a split moved must be found again soon."""
+    began = begin_split(house, star).updated_at
+    enrolling = Vessel(id=uuid4(), created_at=began, updated_at=began, state=VesselState.ENROLLING)
+    house.gallery.put_vessel(enrolling)
+
+    def settled_after(minutes: float) -> int:
+        replica = Recovery(
+            house.gallery,
+            house.chips,
+            lambda: began + timedelta(minutes=minutes),
+            threading.RLock(),
+            grace=timedelta(minutes=10),
+            brief_grace=timedelta(minutes=2),
+        )
+        return replica.run()
+
+    assert [settled_after(m) for m in (1, 3, 9, 11)] == [0, 1, 0, 1]
+    assert len(house.gallery.sightings_of([star.vessel.id])) == 2
