@@ -136,7 +136,7 @@ def upgrade(
     Args:
         settings: where the gallery and the chips are, and where the models run.
         folder: the bundle to move to.
-        share: which part to embed; all by default.
+        share: which part to embed, and what is enrolled meanwhile; all by default.
         found: told how many sightings are to be embedded, each time they are looked for.
         advance: told how many of them were done, batch by batch.
 
@@ -166,8 +166,9 @@ def upgrade(
             chip_limits(settings),
         )
         done = 0
+        others = frozenset() if share is None else moving.of_others(share)
         # Services enrol on meanwhile; each round finds what came during the one before.
-        while missing := moving.missing(share):
+        while missing := moving.missing(without=others):
             found(len(missing))
             gained = moving.carry(missing, advance)
             done += gained

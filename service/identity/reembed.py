@@ -60,12 +60,19 @@ class Reembedding:
         self._target = target
         self._limits = limits or ChipLimits()
 
-    def missing(self, share: Share | None = None) -> list[UUID]:
-        """Sightings of the source that the target lacks, in order of id."""
+    def missing(self, without: frozenset[UUID] = frozenset()) -> list[UUID]:
+        """Sightings of the source that the target lacks, in order of id, `without` some."""
         lacking = self._archive.sighting_ids(self._source) - self._archive.sighting_ids(
             self._target
         )
-        return sorted(one for one in lacking if share is None or share.holds(one))
+        return sorted(lacking - without)
+
+    def of_others(self, share: Share) -> frozenset[UUID]:
+        """What is missing now and other workers do.
+
+        What is enrolled from now on is everybody's: who does its share may be done by then.
+        """
+        return frozenset(one for one in self.missing() if not share.holds(one))
 
     def carry(self, ids: Sequence[UUID], advance: Callable[[int], None] = lambda _: None) -> int:
         """Embed these sightings for the target; those that were deleted meanwhile are left out.

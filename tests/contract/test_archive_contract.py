@@ -176,7 +176,7 @@ def test_it_does_not_switch_before_all_is_there(site: Site, chips: FakeChipStore
     enrol(site, chips, range(6))
     archive = site.archive()
     task = moving(archive, chips)
-    shares = [task.missing(Share(number, 3)) for number in range(3)]
+    shares = [task.missing(task.of_others(Share(number, 3))) for number in range(3)]
     assert sorted(one for share in shares for one in share) == task.missing()
     task.carry(shares[0])
     with pytest.raises(ConflictError, match="have no embedding"):

@@ -19,6 +19,7 @@ from service.app import create_app
 from service.contract.bundle import Bundle
 from service.contract.errors import BundleError
 from service.identity.errors import StoreUnavailableError
+from service.identity.reembed import Share
 from service.identity.trail import Unrecorded
 from service.settings import SHIPPED_BUNDLE, Settings
 from service.storage import archive_server, gallery_server
@@ -168,6 +169,22 @@ def test_what_was_enrolled_just_before_the_move_is_carried_over(
         late = enrol(api, 2)
         wait_for(lambda: api.get("/bundle").json()["bundle_id"] == second.bundle_id)
         wait_for(lambda: len(api.get(f"/gallery/{late}").json()["sightings"]) == 1)
+
+
+def test_many_workers_move_a_gallery_that_grows_meanwhile(
+    settings: Settings, second: Bundle
+) -> None:
+    """What falls to the share of a worker that is done already is done by the one at work."""
+    with serving(settings) as api:
+        for seed in range(3):
+            enrol(api, seed)
+        first = upkeep.upgrade(settings, second.path, Share(0, 2))
+        assert (first.serving, first.embedded + first.left) == (False, 3)
+        late = iter(range(3, 7))
+        outcome = upkeep.upgrade(
+            settings, second.path, Share(1, 2), found=lambda _: [enrol(api, seed) for seed in late]
+        )
+        assert (outcome.serving, outcome.embedded) == (True, first.left + 4)
 
 
 def test_a_service_starts_with_the_bundle_that_the_gallery_is_at(
