@@ -132,7 +132,11 @@ class Settings(BaseSettings):
     qdrant_url: str | None = Field(None, description="Qdrant server; unset: embedded gallery")
     qdrant_api_key: SecretStr | None = Field(None, description="key of the Qdrant server")
     qdrant_timeout_s: float = Field(5.0, gt=0, le=300, description="limit of one Qdrant call")
-    redis_url: str | None = Field(None, description="Redis; unset: cache in this process")
+    redis_url: str | None = Field(
+        None,
+        description="Redis, where replicas share embeddings, rates and repeated requests; unset: "
+        "each process for itself",
+    )
     cache_entries: int = Field(
         4096, ge=0, le=10_000_000, description="embeddings that the cache in this process keeps"
     )
