@@ -66,19 +66,19 @@ def render(
     cell = structure.maps.cell_m
     reach = float(visit.maps.height.max()) * float(np.tan(geometry.off_nadir))
     margin = round(min(4.0 + 0.12 * visit.maps.height.shape[1] * cell + reach, _MARGIN_M) / cell)
-    height = np.pad(visit.maps.height + visit.freeboard_m, margin)
-    material = np.pad(visit.maps.material, margin)
-    on_ship = material != Material.WATER
-    height[~on_ship] = 0.0
-
-    source, wall = _lean(height, on_ship, visit.freeboard_m, geometry, cell)
+    height, material = _on_water(visit, margin)
+    source, wall = _lean(height, material != Material.WATER, visit.freeboard_m, geometry, cell)
     seen = source >= 0
     image = paint_sea(height.shape, cell, structure.inside.shape, rng)
     if rng.random() < config.alongside_probability:
         moor_alongside(image, cell, structure.inside.shape, rng)
-    colour = _lit_colours(structure, visit, geometry, height, material, margin, source[seen], rng)
-    colour *= np.where(wall[seen], np.float32(rng.uniform(0.35, 0.8)), np.float32(1.0))[:, None]
-    image[seen] = colour
+    shown = np.flatnonzero(seen)
+    light, tint = _light(structure, geometry, height, margin, rng)
+    cells = source.ravel()[shown]
+    light, paint = light.ravel()[cells], material.ravel()[cells]
+    dim = np.where(wall.ravel()[shown], np.float32(rng.uniform(0.35, 0.8)), np.float32(1.0))
+    for band, plane in enumerate(image.reshape(3, -1)):
+        plane[shown] = visit.palette[:, band][paint] * (light + tint[band]) * dim
 
     frame = draw_frame(*_extent(seen, margin, cell, structure), 1.27, config, rng)
     columns = structure.inside.shape[1]
@@ -86,17 +86,30 @@ def render(
     return Sight(expose(add_haze(chip, config, rng), rng), mask, frame)
 
 
-def _lit_colours(
+def _on_water(visit: Visit, margin: int) -> tuple[FloatArray, ByteArray]:
+    """Heights above the water and materials, with `margin` cells of sea around the ship."""
+    rows, columns = visit.maps.height.shape
+    shape = (rows + 2 * margin, columns + 2 * margin)
+    ship = (slice(margin, margin + rows), slice(margin, margin + columns))
+    height, material = np.zeros(shape, np.float32), np.full(shape, Material.WATER, np.uint8)
+    material[ship] = visit.maps.material
+    np.add(
+        visit.maps.height,
+        visit.freeboard_m,
+        out=height[ship],
+        where=visit.maps.material != Material.WATER,
+    )
+    return height, material
+
+
+def _light(
     structure: Structure,
-    visit: Visit,
     geometry: OpticalGeometry,
     height: FloatArray,
-    material: ByteArray,
     margin: int,
-    cells: npt.NDArray[np.int32],
     rng: np.random.Generator,
-) -> FloatArray:
-    """Radiance of the surface `cells` (flat indices): paint times sun and sky, ``[n, 3]``."""
+) -> tuple[FloatArray, FloatArray]:
+    """Sunlight on each cell, as its paint reflects it, ``[rows, columns]``; the sky's, ``[3]``."""
     travel = (-np.cos(geometry.sun_azimuth), -np.sin(geometry.sun_azimuth))
     shade = shadow_mask(height, structure.maps.cell_m, travel, geometry.sun_elevation)
     sun = 1.25 * float(np.sin(geometry.sun_elevation)) ** 0.5
@@ -107,11 +120,8 @@ def _lit_colours(
     slope[:, 1:-1] += (height[:, 2:] - height[:, :-2]) * np.float32(-travel[1])
     np.clip(slope, -1.5, 1.5, out=slope)
     light = np.where(shade, np.float32(0.0), np.float32(sun) * (1.0 - 0.16 * slope))
-    light *= np.pad(structure.paint, margin, constant_values=1.0)
-    tint = np.array([sky * 0.85, sky, sky * 1.25], np.float32)
-    lit: FloatArray = visit.palette[material.ravel()[cells]]
-    lit *= light.ravel()[cells][:, None] + tint
-    return lit
+    light[margin:-margin, margin:-margin] *= structure.paint
+    return light, np.array([sky * 0.85, sky, sky * 1.25], np.float32)
 
 
 def _lean(
@@ -120,7 +130,7 @@ def _lean(
     freeboard: float,
     geometry: OpticalGeometry,
     cell: float,
-) -> tuple[npt.NDArray[np.int32], BoolArray]:
+) -> tuple[npt.NDArray[np.intp], BoolArray]:
     """Which cell is seen where, looking off nadir.
 
     Slices of the ship from the waterline up are laid over each other, each moved by its height
@@ -130,11 +140,11 @@ def _lean(
         Index of the visible cell (-1 for water) and whether its wall rather than its top shows.
     """
     rows, columns = height.shape
-    source = np.full(rows * columns, -1, np.int32)
+    source = np.full(rows * columns, -1, np.intp)
     wall = np.zeros(rows * columns, bool)
     shift = float(np.tan(geometry.off_nadir)) / cell
     direction = (np.cos(geometry.view_azimuth) * shift, np.sin(geometry.view_azimuth) * shift)
-    cells = np.flatnonzero(on_ship).astype(np.int32)
+    cells = np.flatnonzero(on_ship)
     tops = height.ravel()[cells] - np.float32(freeboard)
     step = max(1.0 / max(shift, 1e-3), 0.6)
     level = -freeboard

@@ -14,7 +14,7 @@ def paint_sea(
     ship: tuple[int, int],
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Radiance of the water around a ship, float32 ``[rows, columns, 3]``.
+    """Radiance of the water around a ship, float32 ``[3, rows, columns]``, one plane a colour.
 
     Args:
         shape: rows and columns of the canvas, in whose middle the ship lies, stern first.
@@ -32,7 +32,7 @@ def paint_sea(
         level = level + np.float32(rng.uniform(0.2, 1.5)) * np.maximum(waves, 0) * np.float32(
             rough * 6
         )
-    sea: FloatArray = np.maximum(level, 0.2)[..., None] * base
+    sea: FloatArray = np.maximum(level, 0.2) * base[:, None, None]
     if rng.random() < 0.12:
         _wake(sea, ship, rng)
     return sea
@@ -40,7 +40,7 @@ def paint_sea(
 
 def _wake(sea: FloatArray, ship: tuple[int, int], rng: np.random.Generator) -> None:
     """Foam astern and along both sides of a moving ship."""
-    rows, columns = sea.shape[:2]
+    rows, columns = sea.shape[1:]
     length, beam = ship
     r = np.arange(rows, dtype=np.float32)[:, None] - (rows - length) / 2
     c = np.abs(np.arange(columns, dtype=np.float32)[None, :] - columns / 2)
@@ -49,14 +49,14 @@ def _wake(sea: FloatArray, ship: tuple[int, int], rng: np.random.Generator) -> N
     foam = np.where(bow > 0, arm * np.exp(-bow / (3.0 * beam)), 0.0)
     foam = foam + np.where(r < 3, np.exp(-((c / (beam * 0.4)) ** 2)), 0.0)
     rough = 0.6 + 0.5 * value_noise((rows, columns), 3.0, rng)
-    sea += (np.float32(rng.uniform(0.1, 0.5)) * foam * np.maximum(rough, 0.0))[..., None]
+    sea += np.float32(rng.uniform(0.1, 0.5)) * foam * np.maximum(rough, 0.0)
 
 
 def moor_alongside(
     sea: FloatArray, cell: float, ship: tuple[int, int], rng: np.random.Generator
 ) -> None:
     """A tug, barge or quay edge beside the hull."""
-    rows, columns = sea.shape[:2]
+    rows, columns = sea.shape[1:]
     margin = (rows - ship[0]) // 2
     side = float(rng.choice([-1.0, 1.0]))
     edge = columns / 2 + side * ship[1] / 2
@@ -69,6 +69,6 @@ def moor_alongside(
     c1 = c0 + side * wide_m / cell
     lo, hi = (round(min(c0, c1)), round(max(c0, c1)))
     colour = rng.uniform(0.15, 0.6) * rng.uniform(0.7, 1.1, 3)
-    sea[r0:r1, max(lo, 0) : max(hi, 0)] = colour.astype(np.float32)
+    sea[:, r0:r1, max(lo, 0) : max(hi, 0)] = colour.astype(np.float32)[:, None, None]
     third = max((hi - lo) // 4, 1)
-    sea[r0 + 2 : (r0 + r1) // 2, max(lo + third, 0) : max(hi - third, 0)] = np.float32(0.6)
+    sea[:, r0 + 2 : (r0 + r1) // 2, max(lo + third, 0) : max(hi - third, 0)] = np.float32(0.6)

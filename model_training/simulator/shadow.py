@@ -8,19 +8,27 @@ from model_training.simulator.materials import FloatArray
 from model_training.simulator.raster import BoolArray
 
 
+_Window = tuple[slice, slice]
+
+
 def shifted(field: FloatArray, rows: int, columns: int, fill: float) -> FloatArray:
     """`field` moved by whole cells (down, right); `fill` where nothing moved in."""
     out = np.full_like(field, fill)
-    h, w = field.shape
-    if abs(rows) >= h or abs(columns) >= w:
-        return out
-    to = (slice(max(rows, 0), h + min(rows, 0)), slice(max(columns, 0), w + min(columns, 0)))
-    source = (
-        slice(max(-rows, 0), h + min(-rows, 0)),
-        slice(max(-columns, 0), w + min(-columns, 0)),
-    )
+    to, source = _overlap(field.shape, rows, columns)
     out[to] = field[source]
     return out
+
+
+def _overlap(shape: tuple[int, ...], rows: int, columns: int) -> tuple[_Window, _Window]:
+    """Where a field of `shape`, moved by whole cells, comes to lie on itself, and what lies there.
+
+    Both windows are empty when it is moved beyond its own size.
+    """
+    down, up = min(max(rows, 0), shape[0]), min(max(-rows, 0), shape[0])
+    right, left = min(max(columns, 0), shape[1]), min(max(-columns, 0), shape[1])
+    to = (slice(down, shape[0] - up), slice(right, shape[1] - left))
+    source = (slice(up, shape[0] - down), slice(left, shape[1] - right))
+    return to, source
 
 
 def shadow_mask(
@@ -41,8 +49,7 @@ def shadow_mask(
     limit = height.copy()
     step = 1
     while step * drop < reach and step < 128:
-        moved = shifted(limit, round(step * direction[0]), round(step * direction[1]), -1e6)
-        moved -= step * drop
-        np.maximum(limit, moved, out=limit)
+        to, source = _overlap(limit.shape, round(step * direction[0]), round(step * direction[1]))
+        np.maximum(limit[to], limit[source] - step * drop, out=limit[to])
         step *= 2
     return limit > height + max(0.25, 0.5 * drop)
