@@ -61,13 +61,13 @@ class _Echoes:
         self,
         row: npt.NDArray[np.floating],
         column: npt.NDArray[np.floating],
-        height: npt.NDArray[np.floating] | float,
+        height: npt.NDArray[np.floating],
         power: npt.NDArray[np.floating],
     ) -> None:
-        self.row.append(row.astype(np.float32))
-        self.column.append(column.astype(np.float32))
-        self.height.append(np.broadcast_to(np.asarray(height, np.float32), row.shape))
-        self.power.append(power.astype(np.float32))
+        self.row.append(row.astype(np.float32, copy=False))
+        self.column.append(column.astype(np.float32, copy=False))
+        self.height.append(height.astype(np.float32, copy=False))
+        self.power.append(power.astype(np.float32, copy=False))
 
 
 def draw_geometry(config: SimulatorConfig, gsd_m: float, rng: np.random.Generator) -> SarGeometry:
@@ -141,14 +141,12 @@ def _surfaces_and_walls(
     area = np.float32(cell * cell)
     echoes = _Echoes([], [], [], [])
 
-    rough = ROUGHNESS[material]
     # Bare deck between fittings is never quite bare: density of small gear differs by place.
-    flat = np.flatnonzero(inside & (rough > 0))
-    r, c = np.divmod(flat, height.shape[1])
-    echoes.add(r, c, height.ravel()[flat], area * rough.ravel()[flat] * lit.ravel()[flat])
-    _bounces(
-        echoes, r, c, height.ravel()[flat], echoes.power[0], material.ravel()[flat], cell, look, rng
-    )
+    flat = np.flatnonzero(inside)
+    r, c = _places(flat, height.shape[1])
+    kind, top = material.ravel()[flat], height.ravel()[flat]
+    echoes.add(r, c, top, area * ROUGHNESS[kind] * lit.ravel()[flat])
+    _bounces(echoes, r, c, top, echoes.power[0], kind, cell, look, rng)
 
     lobe = structure.mirror_lobe_rad
     for normal in ((1, 0), (-1, 0), (0, 1), (0, -1)):
@@ -169,12 +167,18 @@ def _surfaces_and_walls(
         mirror = np.where(hull, np.float32(_HULL_MIRROR), np.float32(_WALL_MIRROR)) * flash
         strength = (diffuse * facing + mirror) * np.minimum(rise, 14.0) * np.float32(cell)
         strength = strength * lit.ravel()[wall]
-        r, c = np.divmod(wall, height.shape[1])
+        r, c = _places(wall, height.shape[1])
         # Two bounces, floor and wall, come back as if from the foot; the rest from the wall.
         echoes.add(r, c, foot, 0.6 * strength)
         for _ in range(2):
             echoes.add(r, c, foot + rise * rng.random(wall.size, dtype=np.float32), 0.2 * strength)
     return echoes
+
+
+def _places(flat: npt.NDArray[np.intp], columns: int) -> tuple[FloatArray, FloatArray]:
+    """Rows and columns of flat indices."""
+    row = flat // columns
+    return row.astype(np.float32), (flat - row * columns).astype(np.float32)
 
 
 def _fading(rows: int, rng: np.random.Generator) -> FloatArray:
@@ -185,8 +189,8 @@ def _fading(rows: int, rng: np.random.Generator) -> FloatArray:
 
 def _bounces(
     echoes: _Echoes,
-    r: npt.NDArray[np.intp],
-    c: npt.NDArray[np.intp],
+    r: FloatArray,
+    c: FloatArray,
     height: FloatArray,
     power: FloatArray,
     material: npt.NDArray[np.uint8],
@@ -263,7 +267,10 @@ class _Canvas:
         r = ((x - self.length_m / 2) / self.gsd_m + self.high / 2).astype(np.int64)
         c = (y / self.gsd_m + self.wide / 2).astype(np.int64)
         ok = (r >= 0) & (r < self.high) & (c >= 0) & (c < self.wide)
-        return r[ok] * self.wide + c[ok], power[ok] / np.float32(self.gsd_m**2)
+        cells = r * self.wide + c
+        if not ok.all():
+            cells, power = cells[ok], power[ok]
+        return cells, power / np.float32(self.gsd_m**2)
 
     def splat(self, x: FloatArray, y: FloatArray, power: FloatArray) -> FloatArray:
         """Sum of the powers in each pixel, ``[high, wide]``."""
@@ -273,7 +280,10 @@ class _Canvas:
 
     def extent(self, intensity: FloatArray) -> tuple[tuple[float, float], tuple[float, float]]:
         """Where the bright part of the ship begins and ends, in ship metres (x, y)."""
-        bright = np.log1p(np.sqrt(intensity))
+        # Most of the canvas is sea, which has no echo yet and whose logarithm is 0.
+        bright = np.zeros_like(intensity)
+        ship = np.flatnonzero(intensity)
+        bright.ravel()[ship] = np.log1p(np.sqrt(intensity.ravel()[ship]))
         r0, r1 = _limits(bright.sum(1), 0.006)
         c0, c1 = _limits(bright.sum(0), 0.02)
         gsd, half = self.gsd_m, self.length_m / 2
@@ -328,7 +338,8 @@ def _image(
         spectrum *= response
         image = fft.ifft2(spectrum, overwrite_x=True)
         total += image.real**2 + image.imag**2
-    return np.sqrt(total / geometry.looks)
+    total /= geometry.looks
+    return np.sqrt(total, out=total)
 
 
 def _transfer(
@@ -345,20 +356,24 @@ def _transfer(
     across = ((fr * look[0] + fc * look[1]) / edge).astype(np.float32, copy=False)
     stretch = np.float32(rng.uniform(0.85, 1.15))
     along = ((-fr * look[1] + fc * look[0]) / (edge * stretch)).astype(np.float32, copy=False)
-    window: FloatArray = _window(across, taper) * _window(along, taper)
-    gain = np.float32(1.0 / max(float(np.sqrt(np.mean(window**2))), 1e-3))
-    if geometry.smear < 0.3:
-        return (window * gain).astype(np.complex64)
-    phase = np.float32(np.pi * geometry.smear) * along * along
-    phase += np.float32(0.15 * geometry.smear * rng.normal()) * along**3
-    response: npt.NDArray[np.complex64] = (window * gain) * np.exp(1j * phase)
+    # The costly functions are wanted in the band alone; beyond it the response is 0.
+    band = np.flatnonzero((np.abs(across) <= 1.0) & (np.abs(along) <= 1.0))
+    across, along = across.ravel()[band], along.ravel()[band]
+    window = np.zeros(shape, np.float32)
+    window.ravel()[band] = _raised_cosine(across, taper) * _raised_cosine(along, taper)
+    window *= np.float32(1.0 / max(float(np.sqrt(np.mean(window**2))), 1e-3))
+    response = window.astype(np.complex64)
+    if geometry.smear >= 0.3:
+        phase = np.float32(np.pi * geometry.smear) * along * along
+        phase += np.float32(0.15 * geometry.smear * rng.normal()) * along**3
+        response.ravel()[band] *= np.exp(1j * phase)
     return response
 
 
-def _window(f: FloatArray, taper: np.floating) -> FloatArray:
-    inside = np.abs(f) <= 1.0
-    raised = taper + (1 - taper) * np.cos(np.pi * np.clip(f, -1, 1))
-    return np.where(inside, raised, 0.0).astype(np.float32)
+def _raised_cosine(f: FloatArray, taper: np.float32) -> FloatArray:
+    """Weight at `f`, which is -1 and 1 at the edges of the band; `taper` 1 is a plain sinc."""
+    weight: FloatArray = taper + (1 - taper) * np.cos(np.pi * f)
+    return weight
 
 
 def _sea_and_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
@@ -386,5 +401,9 @@ def _compress(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Calibration, soft saturation and the product's logarithmic amplitude scale."""
     scaled = amplitude * np.float32(np.exp(rng.normal(-0.5, 0.3)))
     ceiling = np.float32(np.exp(rng.uniform(2.2, 2.45)) - 1.0)
-    limited = scaled / (1.0 + (scaled / ceiling) ** 4) ** np.float32(0.25)
-    return np.log1p(limited).astype(np.float32)
+    # Below a 64th of the ceiling the fourth power is lost beside 1: nothing is limited there.
+    high = np.flatnonzero(scaled > ceiling / 64)
+    bright = scaled.ravel()[high]
+    scaled.ravel()[high] = bright / (1.0 + (bright / ceiling) ** 4) ** np.float32(0.25)
+    np.log1p(scaled, out=scaled)
+    return scaled
