@@ -23,7 +23,7 @@ Facts = dict[str, object]
 class Unrecorded:
     """An `AuditLog` that keeps nothing, for uses whose doings nobody has to account for."""
 
-    def append(self, entry: Mapping[str, object]) -> None:
+    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
         return
 
     def ping(self) -> None:
@@ -50,12 +50,13 @@ class Trail:
         """A trail that leaves no trace."""
         return cls(Unrecorded(), lambda: datetime.now(UTC), "")
 
-    def note(self, action: str, facts: Mapping[str, object]) -> None:
+    def note(self, action: str, facts: Mapping[str, object], *, closing: bool = False) -> None:
         """Keep one entry; returns when it would survive a crash.
 
         Args:
             action: what was done, e.g. `match` or `verdict`.
             facts: JSON values.
+            closing: whether it ends what an entry before it began.
 
         Raises:
             StoreUnavailableError, StoreFullError: the entry is not kept.
@@ -70,7 +71,7 @@ class Trail:
             **facts,
         }
         with measured("audit", self._measure):
-            self._log.append(entry)
+            self._log.append(entry, closing=closing)
 
     def matched(self, match: Match, options: Mapping[str, object]) -> None:
         """Keep a match: the chip, what was asked, which gallery, and the ids that were returned."""
@@ -117,9 +118,9 @@ class Trail:
         except CrossfixError as error:
             with suppress(CrossfixError):
                 failed = {"phase": "failed", "change_id": change_id, "error": error.kind}
-                self.note(action, failed)
+                self.note(action, failed, closing=True)
             raise
-        self.note(action, {"phase": "done", "change_id": change_id, **result})
+        self.note(action, {"phase": "done", "change_id": change_id, **result}, closing=True)
 
 
 def chips_and_ids(sightings: Sequence[Sighting]) -> list[Facts]:

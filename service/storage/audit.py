@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.identity.errors import StoreUnavailableError
+from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.storage.audit_chain import (
     BEGINNING,
     HEAD_NAME,
@@ -32,12 +32,17 @@ from service.storage.audit_chain import (
     segments,
 )
 from service.storage.durable import disk_errors, sync_folder
+from service.storage.reserve import Reserve
 
 SEGMENT_BYTES = 8 * 2**20
 """Opening reads the last segment, so this bounds the time it takes."""
 
 PROBE_NAME = "probe.tmp"
 PROBE_BYTES = 4096
+
+RESERVE_NAME = "reserve.tmp"
+RESERVE_BYTES = 256 * 2**10
+"""Room for the closing entries of all changes that can be open at once."""
 
 MOST_PROCESSES = 256
 
@@ -104,6 +109,7 @@ class FolderAuditLog:
         self._size = found.size
         self._file = os.open(found.segment, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         self._head_file = os.open(folder / HEAD_NAME, os.O_WRONLY)
+        self._reserve = Reserve(folder / RESERVE_NAME, RESERVE_BYTES)
         self._trusted = True
         self._waiting: list[_Ticket] = []
         self._turn = threading.Condition()
@@ -115,9 +121,9 @@ class FolderAuditLog:
     def folder(self) -> Path:
         return self._folder
 
-    def append(self, entry: Mapping[str, object]) -> None:
+    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
         seal(entry, BEGINNING)  # what cannot be written fails here, and not with others
-        ticket = _Ticket(entry)
+        ticket = _Ticket(entry, closing)
         with self._turn:
             self._waiting.append(ticket)
             # Whoever writes next takes along the entries of all who wait.
@@ -154,17 +160,26 @@ class FolderAuditLog:
             self._lock = None
 
     def _commit(self, tickets: "list[_Ticket]") -> None:
-        """Write these in one go; they fail or succeed together."""
-        failure: Exception | None = None
-        try:
-            self._write([ticket.entry for ticket in tickets])
-        except Exception as error:
-            failure = error
+        """Write these in one go; on a full disk, those that end something take the reserve."""
+        failure = closing_failure = self._attempt(tickets, self._reserve.fill)
+        closing = [ticket for ticket in tickets if ticket.closing]
+        if closing and isinstance(failure, StoreFullError):
+            closing_failure = self._attempt(closing, self._reserve.release)
         with self._turn:
             for ticket in tickets:
-                ticket.error, ticket.settled = failure, True
+                ticket.error = closing_failure if ticket.closing else failure
+                ticket.settled = True
             self._writing = False
             self._turn.notify_all()
+
+    def _attempt(self, tickets: "list[_Ticket]", prepare: Callable[[], None]) -> Exception | None:
+        """Why they could not be written, all of them; None when they are."""
+        try:
+            prepare()
+            self._write([ticket.entry for ticket in tickets])
+        except Exception as error:
+            return error
+        return None
 
     def _write(self, entries: list[Mapping[str, object]]) -> None:
         with disk_errors(f"write to the audit log in {self._folder}"):
@@ -233,10 +248,11 @@ class FolderAuditLog:
 class _Ticket:
     """One entry on its way to disk."""
 
-    __slots__ = ("entry", "error", "settled")
+    __slots__ = ("closing", "entry", "error", "settled")
 
-    def __init__(self, entry: Mapping[str, object]) -> None:
+    def __init__(self, entry: Mapping[str, object], closing: bool) -> None:
         self.entry = entry
+        self.closing = closing
         self.settled = False
         self.error: Exception | None = None
 

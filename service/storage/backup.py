@@ -241,7 +241,8 @@ def _copy_audit(root: Path, target: Path) -> int:
     found = chains(root)
     for chain in found:
         (target / chain.name).mkdir()
-        names = sorted(path.name for path in chain.iterdir() if path.name != LOCK_NAME)
+        kept = (path.name for path in chain.iterdir() if path.suffix != ".tmp")
+        names = sorted(name for name in kept if name != LOCK_NAME)
         for name in sorted(names, key=lambda one: one != HEAD_NAME):
             shutil.copyfile(chain / name, target / chain.name / name)
     return len(found)

@@ -31,7 +31,7 @@ class Notebook:
         self.entries: list[dict[str, Any]] = []
         self.room = 1000
 
-    def append(self, entry: Mapping[str, object]) -> None:
+    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
         if not self.room:
             raise StoreFullError("the notebook is full")
         self.room -= 1

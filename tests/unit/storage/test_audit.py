@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
-from service.storage.audit import FolderAuditLog, open_audit_log
+from service.storage.audit import (
+    RESERVE_BYTES,
+    RESERVE_NAME,
+    FolderAuditLog,
+    open_audit_log,
+)
 from service.storage.audit_chain import HEAD_NAME, BrokenLinkError, Head, seal, segments
 from service.storage.audit_check import AuditReport, read_entries, verify_audit
 
@@ -410,6 +415,77 @@ def test_ping_raises_what_an_entry_would_and_makes_none(
     log.close()
     with pytest.raises(StoreUnavailableError, match="is closed"):
         log.ping()
+
+
+def test_a_disk_that_fills_up_during_a_change_keeps_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = open_audit_log(tmp_path, "one")
+    log.append({"action": "enrol", "number": 1})
+    reserve = tmp_path / "one" / RESERVE_NAME
+    assert reserve.stat().st_blocks * 512 >= RESERVE_BYTES
+    write = os.write
+
+    def full_but_for_the_reserve(handle: int, data: bytes) -> int:
+        if reserve.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, data)
+
+    def refuse(size: int) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full_but_for_the_reserve)
+        patch.setattr(os, "urandom", refuse)
+        with pytest.raises(StoreFullError):
+            log.append({"action": "match", "number": 2})
+        log.append({"action": "enrol", "number": 3}, closing=True)
+        with pytest.raises(StoreFullError, match="keep room"):
+            log.append({"action": "match", "number": 4})
+    log.append({"action": "match", "number": 5})
+    assert reserve.stat().st_size == RESERVE_BYTES
+    log.close()
+    assert numbers(tmp_path) == [1, 3, 5]
+    assert verify_audit(tmp_path).findings == []
+
+
+def test_what_waits_with_a_closing_entry_is_refused_where_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = open_audit_log(tmp_path, "one")
+    log.append({"action": "enrol", "number": 1})
+    reserve = tmp_path / "one" / RESERVE_NAME
+    write, told = os.write, threading.Event()
+
+    def slow_then_full(handle: int, data: bytes) -> int:
+        if not told.is_set():
+            told.set()
+            time.sleep(0.3)
+        elif reserve.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, data)
+
+    refused: list[int] = []
+
+    def append(number: int, closing: bool) -> None:
+        try:
+            log.append({"action": "match", "number": number}, closing=closing)
+        except StoreFullError:
+            refused.append(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", slow_then_full)
+        first = threading.Thread(target=append, args=(2, False))
+        first.start()
+        assert told.wait(5)
+        others = [threading.Thread(target=append, args=pair) for pair in ((3, True), (4, False))]
+        for thread in others:
+            thread.start()
+        for thread in (first, *others):
+            thread.join()
+    log.close()
+    assert refused == [4]
+    assert numbers(tmp_path) == [1, 2, 3]
 
 
 def test_entries_are_not_written_to_a_file_that_was_removed(tmp_path: Path) -> None:
