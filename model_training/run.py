@@ -285,10 +285,12 @@ class _Trainer(Generic[BatchT]):
         )
         if self.path.exists():
             self._resume()
-        self.log = MetricLog(run.out, self.checkpoint.step) if here.rank == 0 else None
         self.wrapped = DistributedDataParallel(task.model) if here.world > 1 else task.model
         if run.compile:
             self.wrapped.compile()
+        self.log = (
+            MetricLog(run.out, self.checkpoint.step) if here.rank == 0 else None
+        )  # opened last: fit closes it
 
     def _resume(self) -> None:
         stored = Checkpoint.load(self.path)

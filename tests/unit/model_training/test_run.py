@@ -67,13 +67,20 @@ def losses(out: Path) -> list[tuple[str, str]]:
         ]
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_killed_run_resumes_to_bit_equal_losses_and_weights(tmp_path: Path, workers: int) -> None:
-    whole = train(toy_config(tmp_path, loader_workers=workers))
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's compiler uses it
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"loader_workers": 1}, {"precision": "bfloat16"}, {"compile": True}],
+    ids=["plain", "loader", "bfloat16", "compiled"],
+)
+def test_a_killed_run_resumes_to_bit_equal_losses_and_weights(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    whole = train(toy_config(tmp_path, **changes))
     expected = losses(tmp_path)
     (tmp_path / "checkpoint.pt").unlink()
 
-    config = toy_config(tmp_path, loader_workers=workers)
+    config = toy_config(tmp_path, **changes)
     train(config, stop_at=4)
     # steps 5 and 6 ran, but the process was killed before their checkpoint
     saved = (tmp_path / "checkpoint.pt").read_bytes()
@@ -86,6 +93,15 @@ def test_a_killed_run_resumes_to_bit_equal_losses_and_weights(tmp_path: Path, wo
     for name, value in whole.ema.items():
         assert torch.equal(value, resumed.ema[name]), name
         assert torch.equal(whole.model[name], resumed.model[name]), name
+
+
+def test_bfloat16_is_what_the_network_computes_in(tmp_path: Path) -> None:
+    exact = train(toy_config(tmp_path / "exact"))
+    rounded = train(toy_config(tmp_path / "rounded", precision="bfloat16"))
+    assert losses(tmp_path / "exact") != losses(tmp_path / "rounded")
+    for name, value in rounded.model.items():
+        assert value.dtype == exact.model[name].dtype  # weights stay float32
+        torch.testing.assert_close(value, exact.model[name], atol=0.05, rtol=0.05)
 
 
 def test_a_checkpoint_carries_what_made_it(tmp_path: Path) -> None:
