@@ -8,6 +8,7 @@ PY := $(DEV)/bin/python
 ARGS ?=
 CHIPS ?=
 GENUINE ?=
+GPU ?=
 
 .PHONY: help demo serve test test-faults test-container check format bench bundle demo-fleet locks settings-table
 
@@ -36,9 +37,9 @@ test-faults: $(DEV)/.ready ## kill, starve and overload the service for up to 20
 	@scripts/need redis-server
 	CROSSFIX_TEST_FAULTS=long OMP_NUM_THREADS=1 timeout --kill-after=30 20m $(PY) -m pytest -v -n 2 --dist loadfile --timeout 1100 tests/faults $(ARGS)
 
-test-container: $(DEV)/.ready ## build the image and run it for real (needs Docker with compose)
+test-container: $(DEV)/.ready ## build the image and run it for real; GPU=1: the GPU image (needs Docker with compose)
 	@scripts/need-docker
-	CROSSFIX_TEST_CONTAINERS=1 $(PY) -m pytest -v -s tests/container $(ARGS)
+	CROSSFIX_TEST_CONTAINERS=$(if $(GPU),gpu,cpu) $(PY) -m pytest -v -s tests/container $(ARGS)
 
 check: $(DEV)/.ready ## lint, types, import rules, manifests, locked dependencies
 	$(DEV)/bin/ruff check .

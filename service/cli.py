@@ -51,7 +51,9 @@ BundleOption = Annotated[
 ]
 DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda"] | None,
-    typer.Option(help="Where the models run; `auto` takes CUDA where it is.", show_default="auto"),
+    typer.Option(
+        help="Where the models run; `auto` takes CUDA if it is installed.", show_default="auto"
+    ),
 ]
 GsdOption = Annotated[
     float | None,

@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("data"), description="folder of the embedded gallery and the original chips"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the models run; `auto`: on CUDA if `crossfix[gpu]` is installed"
+    )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of a model; 0: all cores")
 
     host: str = Field("127.0.0.1", description="address to listen on")

@@ -69,7 +69,8 @@ def open_session(
     Args:
         graph_path: the ONNX file.
         spec: the tensors that the manifest says it has.
-        device: `auto` takes CUDA where it is there, and the CPU otherwise.
+        device: `auto` takes CUDA where ONNX Runtime was installed with it, which must then
+            start, and the CPU otherwise.
         threads: CPU threads inside one operator; 0 takes one per core.
 
     Raises:
@@ -88,8 +89,9 @@ def open_session(
     taken = _taken_device(session)
     if wanted != taken:
         raise DeviceError(
-            f"CUDA is listed but did not start for {graph_path.name}: check the driver and the "
-            f"CUDA and cuDNN libraries, or choose the device 'cpu'"
+            f"CUDA did not start for {graph_path.name}, and ONNX Runtime has said why above: is "
+            f"there a GPU with NVIDIA's driver, and is it given to the container (docker run "
+            f"--gpus all)? Else choose the device 'cpu'"
         )
     _check_tensors(graph_path.name, "input", session.get_inputs(), spec.inputs)
     _check_tensors(graph_path.name, "output", session.get_outputs(), spec.outputs)
