@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model_training.simulator.blueprint import Blueprint, Crane
+from model_training.simulator.draws import pick
 from model_training.simulator.materials import Material as Mat
 
 Rng = np.random.Generator
@@ -39,11 +40,11 @@ def aft_house(bp: Blueprint, rng: Rng, own: Rng, x0: float, storeys: int | None 
     mast = float(rng.uniform(0.3, 0.7))
     bp.block(front - wing * mast, 0.0, 1.0, 1.2, height + 2.6 + rng.uniform(4, 9), Mat.CRANE)
     # The casing carries the funnel, close behind the house or apart from it.
-    gap = float(rng.choice([0.0, 0.0, rng.uniform(1, 4)]))
+    gap = pick(rng, (0.0, 0.0, float(rng.uniform(1, 4))))
     fl = float(np.clip(depth * rng.uniform(0.35, 0.7), 2.5, 10))
     fw = float(np.clip(B * rng.uniform(0.14, 0.3), 2.0, 9))
     fx = max(x0 - gap - fl / 2, fl / 2 + 0.02 * L)
-    fy = B * float(rng.choice([0.0, 0.0, 0.0, 0.18, -0.18]))
+    fy = B * pick(rng, (0.0, 0.0, 0.0, 0.18, -0.18))
     bp.block(fx, fy, fl * 1.35, fw * 1.5, height * 0.62, Mat.HOUSE_ROOF)
     bp.block(fx, fy, fl, fw, height + rng.uniform(0.0, 4.5), Mat.FUNNEL)
     bp.block(fx - fl * 0.1, fy, fl * 0.4, fw * 0.5, height + 5.0, Mat.HOLD)
@@ -62,7 +63,7 @@ def _boats(bp: Blueprint, rng: Rng, own: Rng, x0: float, depth: float) -> None:
             bp.block(x0 + depth * 0.4, side * B * 0.44, size, 2.2, 7.0, Mat.BOAT)
     if own.random() < 0.6:
         bp.block(
-            x0 + depth * own.uniform(-0.3, 0.5), own.choice([-1, 1]) * B * 0.4, 4, 2, 6.5, Mat.CRANE
+            x0 + depth * own.uniform(-0.3, 0.5), pick(own, (-1, 1)) * B * 0.4, 4, 2, 6.5, Mat.CRANE
         )
 
 
@@ -147,7 +148,7 @@ def side_gear(bp: Blueprint, rng: Rng, own: Rng, x0: float, x1: float, density: 
     count = int((x1 - x0) * density)
     for i in range(count):
         x = x0 + (x1 - x0) * (i + rng.uniform(0.1, 0.9)) / max(count, 1)
-        side = float(rng.choice([-1, 1]))
+        side = pick(rng, (-1.0, 1.0))
         bp.block(
             x,
             side * B * rng.uniform(0.4, 0.47),
@@ -159,11 +160,11 @@ def side_gear(bp: Blueprint, rng: Rng, own: Rng, x0: float, x1: float, density: 
     for _ in range(int(own.integers(2, 7))):
         bp.block(
             own.uniform(x0, x1),
-            own.choice([-1, 1]) * B * own.uniform(0.36, 0.46),
+            pick(own, (-1, 1)) * B * own.uniform(0.36, 0.46),
             own.uniform(1, 4),
             own.uniform(0.8, 2),
             own.uniform(1, 2.6),
-            own.choice(np.array([Mat.MACHINERY, Mat.HOUSE, Mat.CARGO])),
+            pick(own, (Mat.MACHINERY, Mat.HOUSE, Mat.CARGO)),
         )
 
 

@@ -42,7 +42,7 @@ def draw_frame(
     margin = 1.0 + config.crop_margin + config.crop_sd * float(rng.standard_normal())
     if rng.random() < config.bad_crop_probability:
         margin += float(rng.choice([-1.0, 1.0])) * float(rng.uniform(0.1, 0.2))
-    side = float(np.clip(rng.normal(side, 0.11), 0.92, 1.7))
+    side = min(max(float(rng.normal(side, 0.11)), 0.92), 1.7)
     return Frame(
         centre_x=(extent_x[0] + extent_x[1]) / 2 + float(rng.normal(0, 0.012)) * length,
         centre_y=(extent_y[0] + extent_y[1]) / 2 + float(rng.normal(0, 0.035)) * width,

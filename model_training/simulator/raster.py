@@ -48,7 +48,10 @@ def draw(maps: Maps, part: Part) -> None:
 
     Small parts never vanish: each covers at least one cell.
     """
-    draw_all(maps, [part])
+    if part.shape == "beam":
+        _draw_beam(maps, part)
+    else:
+        draw_all(maps, [part])
 
 
 def draw_all(maps: Maps, parts: Sequence[Part]) -> None:
@@ -107,7 +110,8 @@ def _draw_beam(maps: Maps, part: Part) -> None:
     across = np.arange(-half + 0.35, half, 0.7) if half > 0.4 else np.zeros(1)
     r = part.x0 * inverse + along[:, None] * (length * ux) - across[None, :] * uy
     c = part.y0 * inverse + columns / 2 + along[:, None] * (length * uy) + across[None, :] * ux
-    ri, ci = r.astype(np.int32).ravel(), c.astype(np.int32).ravel()
-    ok = (ri >= 0) & (ri < rows) & (ci >= 0) & (ci < columns)
-    maps.height[ri[ok], ci[ok]] = part.top
-    maps.material[ri[ok], ci[ok]] = part.material
+    ri, ci = r.astype(np.intp), c.astype(np.intp)
+    on_map = (ri >= 0) & (ri < rows) & (ci >= 0) & (ci < columns)
+    cells = (ri * columns + ci)[on_map]
+    maps.height.reshape(-1)[cells] = part.top
+    maps.material.reshape(-1)[cells] = part.material

@@ -15,8 +15,10 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import fft
 
+from model_training.simulator.canvas import Canvas
 from model_training.simulator.config import SimulatorConfig
-from model_training.simulator.framing import Frame, draw_frame
+from model_training.simulator.draws import pick, pick_weighted
+from model_training.simulator.framing import draw_frame
 from model_training.simulator.materials import ROUGHNESS, FloatArray, Material
 from model_training.simulator.optical import Sight
 from model_training.simulator.shadow import shadow_mask, shifted
@@ -30,6 +32,8 @@ _BUSY[[Material.HOUSE, Material.HOUSE_ROOF, Material.CRANE, Material.FUNNEL]] = 
 _BUSY[Material.MACHINERY] = True
 _HULL_DIFFUSE = 0.08
 _HULL_MIRROR = 90.0
+_LOOKS: list[float] = np.cumsum([0.5, 0.3, 0.1, 0.1]).tolist()
+"""Running share of products of one look, two, three and four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def draw_geometry(config: SimulatorConfig, gsd_m: float, rng: np.random.Generato
         incidence=float(np.deg2rad(rng.uniform(*config.incidence_deg))),
         look_azimuth=float(rng.uniform(0, 2 * np.pi)),
         resolution_m=max(float(rng.uniform(low, high)), 1.0 * gsd_m),
-        looks=int(rng.choice([1, 2, 3, 4], p=[0.5, 0.3, 0.1, 0.1])),
+        looks=pick_weighted(rng, (1, 2, 3, 4), _LOOKS),
         smear=float(rng.gamma(1.2, 5.0)) if moving else float(rng.gamma(1.0, 0.25)),
         drift=((float(rng.normal(0, 0.35)), float(rng.normal(0, 0.05))) if moving else (0.0, 0.0)),
     )
@@ -106,12 +110,8 @@ def render(
 
     # The canvas: the ship and what is laid over to its side, in chip pixels.
     over = min(min(22.0, 0.25 * rows * cell) / float(np.tan(geometry.incidence)), 30.0)
-    canvas = _Canvas(
-        fft.next_fast_len(_pixels(rows * cell, over * np.cos(geometry.look_azimuth), gsd_m)),
-        fft.next_fast_len(_pixels(columns * cell, over * np.sin(geometry.look_azimuth), gsd_m)),
-        gsd_m,
-        rows * cell,
-    )
+    layover = (over * np.cos(geometry.look_azimuth), over * np.sin(geometry.look_azimuth))
+    canvas = Canvas.around((rows * cell, columns * cell), layover, gsd_m)
     intensity = canvas.splat(x, y, power)
     corners = canvas.cells(px, py, point_power)
 
@@ -247,68 +247,6 @@ def _project(
     return x, y, np.concatenate(echoes.power)
 
 
-def _pixels(size_m: float, layover_m: float, gsd_m: float) -> int:
-    return int((size_m + 2 * (9.0 + abs(layover_m))) / gsd_m)
-
-
-@dataclass(frozen=True, slots=True)
-class _Canvas:
-    """The image plane around the ship; its middle is the middle of the ship's deck."""
-
-    high: int
-    wide: int
-    gsd_m: float
-    length_m: float
-
-    def cells(
-        self, x: FloatArray, y: FloatArray, power: FloatArray
-    ) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        """Flat pixel of each echo and its power per pixel; what falls outside is dropped."""
-        r = ((x - self.length_m / 2) / self.gsd_m + self.high / 2).astype(np.int64)
-        c = (y / self.gsd_m + self.wide / 2).astype(np.int64)
-        ok = (r >= 0) & (r < self.high) & (c >= 0) & (c < self.wide)
-        cells = r * self.wide + c
-        if not ok.all():
-            cells, power = cells[ok], power[ok]
-        return cells, power / np.float32(self.gsd_m**2)
-
-    def splat(self, x: FloatArray, y: FloatArray, power: FloatArray) -> FloatArray:
-        """Sum of the powers in each pixel, ``[high, wide]``."""
-        cells, share = self.cells(x, y, power)
-        grid = np.bincount(cells, weights=share, minlength=self.high * self.wide)
-        return grid.astype(np.float32).reshape(self.high, self.wide)
-
-    def extent(self, intensity: FloatArray) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Where the bright part of the ship begins and ends, in ship metres (x, y)."""
-        # Most of the canvas is sea, which has no echo yet and whose logarithm is 0.
-        bright = np.zeros_like(intensity)
-        ship = np.flatnonzero(intensity)
-        bright.ravel()[ship] = np.log1p(np.sqrt(intensity.ravel()[ship]))
-        r0, r1 = _limits(bright.sum(1), 0.006)
-        c0, c1 = _limits(bright.sum(0), 0.02)
-        gsd, half = self.gsd_m, self.length_m / 2
-        return (
-            ((r0 - self.high / 2) * gsd + half, (r1 - self.high / 2) * gsd + half),
-            ((c0 - self.wide / 2) * gsd, (c1 - self.wide / 2) * gsd),
-        )
-
-    def cut(
-        self, amplitude: FloatArray, ship: npt.NDArray[np.bool_], frame: Frame
-    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Cut the frame out (whole pixels); beyond the canvas its other side's sea goes on."""
-        rows, columns = frame.pixels(self.gsd_m)
-        r0 = round((frame.centre_x - self.length_m / 2) / self.gsd_m + self.high / 2 - rows / 2)
-        c0 = round(frame.centre_y / self.gsd_m + self.wide / 2 - columns / 2)
-        here = np.ix_(np.arange(r0, r0 + rows) % self.high, np.arange(c0, c0 + columns) % self.wide)
-        return amplitude[here], ship[here]
-
-
-def _limits(profile: npt.NDArray[np.floating], cut: float) -> tuple[int, int]:
-    total = np.cumsum(profile)
-    first, last = np.searchsorted(total, [cut * total[-1], (1 - cut) * total[-1]])
-    return int(first), int(last) + 1
-
-
 def _image(
     intensity: FloatArray,
     corners: tuple[npt.NDArray[np.int64], FloatArray],
@@ -349,7 +287,7 @@ def _transfer(
     fr: FloatArray = np.fft.fftfreq(shape[0], gsd_m).astype(np.float32)[:, None]
     fc: FloatArray = np.fft.fftfreq(shape[1], gsd_m).astype(np.float32)[None, :]
     look = (np.float32(np.cos(geometry.look_azimuth)), np.float32(np.sin(geometry.look_azimuth)))
-    taper = np.float32(rng.choice([0.7, 0.58, 0.54, 0.54]))
+    taper = np.float32(pick(rng, (0.7, 0.58, 0.54, 0.54)))
     # Normalised to +-1 at the band edge; the 3 dB width is 0.89 over the band for a plain sinc
     # and 1.30 under a Hamming window (taper 0.54).
     edge = np.float32((0.89 + 0.89 * (1.0 - taper)) / geometry.resolution_m / 2)
@@ -392,9 +330,13 @@ def _sea_and_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArr
 def _interpolate(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Bilinear blur by a part of a pixel, as turning a product upright leaves it."""
     a, b = rng.uniform(0.0, 0.5, 2).astype(np.float32)
-    amplitude = amplitude + a * (np.roll(amplitude, 1, 0) - amplitude)
-    blurred: FloatArray = amplitude + b * (np.roll(amplitude, 1, 1) - amplitude)
-    return blurred
+    for axis, share in enumerate((a, b)):
+        last, rest = np.split(amplitude, [-1], axis)[::-1]
+        before = np.concatenate((last, rest), axis)
+        before -= amplitude
+        before *= share
+        amplitude = amplitude + before
+    return amplitude
 
 
 def _compress(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:

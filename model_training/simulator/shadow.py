@@ -7,7 +7,6 @@ import numpy as np
 from model_training.simulator.materials import FloatArray
 from model_training.simulator.raster import BoolArray
 
-
 _Window = tuple[slice, slice]
 
 

@@ -45,7 +45,9 @@ def layout_along_hull(
     material = maps.material
 
     def share(*kinds: Material) -> npt.NDArray[np.float64]:
-        found = np.isin(material, [int(k) for k in kinds]) & inside
+        counts = np.zeros(int(Material.COUNT), bool)
+        counts[list(kinds)] = True
+        found = counts[material] & inside
         covered: npt.NDArray[np.float64] = found.sum(1) / width
         return covered
 

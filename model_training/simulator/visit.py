@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_training.simulator.blueprint import Bay, Hold, jib_part
+from model_training.simulator.draws import pick
 from model_training.simulator.materials import FloatArray, Material
 from model_training.simulator.raster import Maps, draw
 from model_training.simulator.structure import Structure
 
 _BOX_WIDTH_M = 2.5
 _BOX_HEIGHT_M = 2.6
+_DECK_CARGO = (Material.CARGO, Material.HOUSE, Material.BOX_0, Material.BOX_0 + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,7 @@ def make_visit(structure: Structure, rng: np.random.Generator) -> Visit:
             angle = float(rng.uniform(-np.pi, np.pi))
         draw(maps, jib_part(crane, angle))
     outside = ~structure.inside
-    maps.height[outside] = np.where(
-        maps.material[outside] == Material.CRANE, maps.height[outside], 0
-    )
+    np.copyto(maps.height, 0.0, where=outside & (maps.material != Material.CRANE))
     maps.material[outside & (maps.height == 0)] = Material.WATER
     low, high = structure.freeboard_m
     load = float(rng.beta(0.7, 0.7))
@@ -94,15 +94,17 @@ def _load_bays(maps: Maps, bays: list[Bay], rng: np.random.Generator) -> None:
         return
     cell, middle = maps.cell_m, maps.height.shape[1] / 2
     fill = float(rng.beta(2.0, 0.8))
-    colours = rng.dirichlet(np.full(8, 1.6))
+    colours = np.cumsum(rng.dirichlet(np.full(8, 1.6)))
+    colours /= colours[-1]
     for bay in bays:
         if rng.random() > 0.35 + 0.65 * fill:
             continue
         rows = max(round(2 * bay.half_width / _BOX_WIDTH_M), 1)
         level = rng.integers(max(1, round(bay.max_tiers * fill * 0.6)), bay.max_tiers + 1)
-        tiers = np.clip(level - rng.integers(0, 2, rows) * (rng.random(rows) < 0.35), 0, None)
+        tiers = np.maximum(level - rng.integers(0, 2, rows) * (rng.random(rows) < 0.35), 0)
         halves = 2 if rng.random() < 0.3 else 1
-        kinds = rng.choice(8, (halves, rows), p=colours) + int(Material.BOX_0)
+        drawn = colours.searchsorted(rng.random((halves, rows)), side="right")
+        kinds = drawn + int(Material.BOX_0)
         r0, r1 = round(bay.x0 / cell), round(bay.x1 / cell)
         edges = np.round((np.linspace(-bay.half_width, bay.half_width, rows + 1)) / cell + middle)
         columns = np.diff(edges.astype(int))
@@ -128,15 +130,13 @@ def _load_deck(maps: Maps, structure: Structure, rng: np.random.Generator) -> No
     x0, x1, half = deck
     lanes = max(int(2 * half / 3.2), 1)
     fill = float(rng.uniform(0.15, 0.85))
-    size = float(rng.choice([4.5, 7.0, 13.5]))
+    size = pick(rng, (4.5, 7.0, 13.5))
     for lane in range(lanes):
         y = -half + 2 * half * (lane + 0.1) / lanes
         for x in np.arange(x0, x1 - size, size * 1.08):
             if rng.random() > fill:
                 continue
-            kind = rng.choice(
-                np.array([Material.CARGO, Material.HOUSE, Material.BOX_0, Material.BOX_0 + 2])
-            )
+            kind = pick(rng, _DECK_CARGO)
             r, c = round(float(x) / cell), round(y / cell + middle)
             there = (
                 slice(r, r + max(round(size / cell), 1)),
