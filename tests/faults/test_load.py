@@ -1,10 +1,16 @@
-"""Twice the requests that the service can answer: beyond it 429, and the accepted are quick."""
+"""Twice the requests that the service can answer: beyond it 429, and the accepted are quick.
+
+The crowd speaks HTTP over plain sockets, a connection a request: a client library costs so much
+more than the refusals that it would be the one who is overloaded.
+"""
 
 import asyncio
+import itertools
 import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -19,6 +25,7 @@ MEASURING_CLIENTS = 8
 MEASURED_S = 2.0
 OVERLOAD = 2.0
 CHIPS = [sar_tiff(seed) for seed in range(64)]
+LATE_S = 1.0
 ANSWER_LIMIT_S = 120.0
 GROWTH_LIMIT_MB = 25.0
 SLACK_S = 0.5
@@ -40,6 +47,7 @@ class Crowd:
     Attributes:
         statuses: how often each.
         seconds: of each accepted request.
+        lag_s: by how much the crowd itself was late to ask, at most.
         probe_seconds: of each question whether the service is ready.
         resident_mb: memory of the service while it was asked.
         without_advice: 429s that do not say when to come again.
@@ -51,23 +59,24 @@ class Crowd:
     probe_seconds: list[float] = field(default_factory=list)
     resident_mb: list[float] = field(default_factory=list)
     without_advice: int = 0
+    lag_s: float = 0.0
 
-    async def ask(self, client: httpx.AsyncClient, number: int) -> None:
-        chip = {"chip": CHIPS[number % len(CHIPS)]}
+    async def ask(self, request: bytes) -> None:
         began = time.monotonic()
-        answer = await client.post("/match", files=chip, data={"store": "false"})
-        self.statuses[answer.status_code] += 1
-        if answer.status_code == 200:
+        status, advice = await answered(self.service, request)
+        self.statuses[status] += 1
+        if status == 200:
             self.seconds.append(time.monotonic() - began)
-        elif answer.status_code == 429:
-            self.without_advice += int(answer.headers.get("retry-after", "0")) < 1
+        elif status == 429:
+            self.without_advice += advice < 1
 
-    async def watch(self, client: httpx.AsyncClient) -> None:
+    async def watch(self) -> None:
         """Look at memory and readiness all the time; until cancelled."""
+        ask = plain_request(httpx.Request("GET", f"{self.service.url}/readyz"))
         while True:
             began = time.monotonic()
-            ready = await client.get("/readyz")
-            assert ready.status_code == 200, ready.text
+            status, _ = await answered(self.service, ask)
+            assert status == 200
             self.probe_seconds.append(time.monotonic() - began)
             self.resident_mb.append(self.service.resident_mb())
             await asyncio.sleep(0.2)
@@ -77,43 +86,75 @@ class Crowd:
         return len(self.seconds)
 
 
-def client_of(service: ServiceProcess) -> httpx.AsyncClient:
-    roomy = httpx.Limits(max_connections=None, max_keepalive_connections=MOST_AT_ONCE)
-    return httpx.AsyncClient(base_url=service.url, timeout=ANSWER_LIMIT_S, limits=roomy)
+def plain_request(request: httpx.Request) -> bytes:
+    """Its bytes, for a connection that carries nothing else."""
+    head = [f"{request.method} {request.url.raw_path.decode()} HTTP/1.1", "Connection: close"]
+    head += [f"{name}: {value}" for name, value in request.headers.items()]
+    return "\r\n".join([*head, "", ""]).encode() + request.read()
+
+
+def matches(service: ServiceProcess) -> list[bytes]:
+    """`POST /match` with each of the chips."""
+    url, said = f"{service.url}/match", {"store": "false"}
+    return [
+        plain_request(httpx.Request("POST", url, files={"chip": chip}, data=said)) for chip in CHIPS
+    ]
+
+
+async def answered(service: ServiceProcess, request: bytes) -> tuple[int, int]:
+    """The status of the answer, and its `Retry-After`, s, 0 without one.
+
+    Raises:
+        TimeoutError: no answer in time.
+        OSError: the connection was refused or cut.
+    """
+    place = urlsplit(service.url)
+    async with asyncio.timeout(ANSWER_LIMIT_S):
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        try:
+            writer.write(request)
+            await writer.drain()
+            head, _, _ = (await reader.read()).partition(b"\r\n\r\n")
+        finally:
+            writer.close()
+            await writer.wait_closed()
+    status, *lines = head.decode("latin-1").lower().split("\r\n")
+    advice = [line.partition(":")[2] for line in lines if line.startswith("retry-after:")]
+    return int(status.split()[1]), int(advice[0]) if advice else 0
 
 
 async def capacity(service: ServiceProcess) -> float:
     """Matches a second, asked by a few clients who wait for their answer."""
-    crowd = Crowd(service)
+    crowd, requests = Crowd(service), itertools.cycle(matches(service))
     until = time.monotonic() + MEASURED_S
 
-    async with client_of(service) as client:
+    async def keep_asking() -> None:
+        while time.monotonic() < until:
+            await crowd.ask(next(requests))
 
-        async def keep_asking(number: int) -> None:
-            while time.monotonic() < until:
-                await crowd.ask(client, number)
-
-        began = time.monotonic()
-        await asyncio.gather(*(keep_asking(number) for number in range(MEASURING_CLIENTS)))
+    began = time.monotonic()
+    await asyncio.gather(*(keep_asking() for _ in range(MEASURING_CLIENTS)))
     assert set(crowd.statuses) == {200}
     return crowd.accepted / (time.monotonic() - began)
 
 
 async def overload(service: ServiceProcess, per_second: float, lasts_s: float) -> Crowd:
     """Ask at this rate whatever the answers, after a crowd that fills the house at once."""
-    crowd = Crowd(service)
-    async with client_of(service) as client, client_of(service) as watcher:
-        watch = asyncio.create_task(crowd.watch(watcher))
-        asked = [asyncio.create_task(crowd.ask(client, n)) for n in range(MOST_AT_ONCE)]
-        began = time.monotonic()
+    crowd, requests = Crowd(service), itertools.cycle(matches(service))
+    async with asyncio.TaskGroup() as asking:
+        watch = asyncio.create_task(crowd.watch())
+        for _ in range(MOST_AT_ONCE):
+            asking.create_task(crowd.ask(next(requests)))
+        began, asked = time.monotonic(), 0
         while (elapsed := time.monotonic() - began) < lasts_s:
-            while len(asked) - MOST_AT_ONCE < elapsed * per_second:
-                asked.append(asyncio.create_task(crowd.ask(client, len(asked))))
+            crowd.lag_s = max(crowd.lag_s, elapsed - asked / per_second)
+            while asked < elapsed * per_second:
+                asking.create_task(crowd.ask(next(requests)))
+                asked += 1
             await asyncio.sleep(0.005)
-        await asyncio.gather(*asked)
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
-        assert watch.cancelled(), watch.exception()
+    watch.cancel()
+    await asyncio.gather(watch, return_exceptions=True)
+    assert watch.cancelled(), watch.exception()
     return crowd
 
 
@@ -142,7 +183,9 @@ def test_beyond_the_capacity_is_429_and_within_is_quick(
     print(f"\ncapacity {able:.1f}/s; asked {OVERLOAD * able:.1f}/s for {lasted:.1f} s: ", end="")
     print(f"{dict(crowd.statuses)}, {goodput:.1f}/s answered, p50 {p50:.2f} s, p99 {p99:.2f} s ")
     print(f"(bound {2 * stay_s + SLACK_S:.2f} s); ready within {max(crowd.probe_seconds):.2f} s; ")
-    print(f"memory {crowd.resident_mb[0]:.0f} to {crowd.resident_mb[-1]:.0f} MB")
+    print(f"memory {crowd.resident_mb[0]:.0f} to {crowd.resident_mb[-1]:.0f} MB; ", end="")
+    print(f"asked at most {crowd.lag_s:.2f} s late")
+    assert crowd.lag_s < LATE_S, "the crowd itself could not keep up"
     assert set(crowd.statuses) == {200, 429}
     assert crowd.without_advice == 0
     assert goodput > able / 4
