@@ -85,9 +85,11 @@ class Blueprint:
         self, x0: float, x1: float, y0: float, y1: float, top: float, material: Material
     ) -> None:
         """Add a box; swapped limits are put in order."""
-        self.parts.append(
-            Part("box", min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1), top, material)
-        )
+        if x1 < x0:
+            x0, x1 = x1, x0
+        if y1 < y0:
+            y0, y1 = y1, y0
+        self.parts.append(Part("box", x0, x1, y0, y1, top, material))
 
     def block(
         self, x: float, y: float, length: float, width: float, top: float, material: Material

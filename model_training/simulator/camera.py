@@ -66,7 +66,7 @@ def sample_frame(
     mask = Image.fromarray(seen.view(np.uint8)).transform(
         size, Image.Transform.AFFINE, matrix, Image.Resampling.NEAREST
     )
-    return _LINEAR[np.asarray(chip)], np.asarray(mask).view(bool)
+    return _LINEAR.take(np.asarray(chip)), np.asarray(mask).view(bool)
 
 
 def add_haze(chip: FloatArray, config: SimulatorConfig, rng: np.random.Generator) -> FloatArray:
@@ -102,7 +102,7 @@ def expose(chip: FloatArray, rng: np.random.Generator) -> ByteArray:
     mix = np.diag(exposure * np.clip(gains, 0.6, 1.5)) @ mix
     bright = chip.reshape(-1, 3) @ (mix * _TONE_STEPS).astype(np.float32)
     np.clip(bright, 0, _TONE_STEPS, out=bright)
-    coded = _tone_curve(rng)[bright.astype(np.int16)].reshape(chip.shape)
+    coded = _tone_curve(rng).take(bright.astype(np.int16)).reshape(chip.shape)
     image = Image.fromarray(coded)
     if rng.random() < 0.6:
         image = image.filter(

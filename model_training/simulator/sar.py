@@ -330,13 +330,11 @@ def _sea_and_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArr
 def _interpolate(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Bilinear blur by a part of a pixel, as turning a product upright leaves it."""
     a, b = rng.uniform(0.0, 0.5, 2).astype(np.float32)
-    for axis, share in enumerate((a, b)):
-        last, rest = np.split(amplitude, [-1], axis)[::-1]
-        before = np.concatenate((last, rest), axis)
-        before -= amplitude
-        before *= share
-        amplitude = amplitude + before
-    return amplitude
+    above = np.concatenate((amplitude[-1:], amplitude[:-1]), 0)
+    amplitude = amplitude + a * (above - amplitude)
+    beside = np.concatenate((amplitude[:, -1:], amplitude[:, :-1]), 1)
+    blurred: FloatArray = amplitude + b * (beside - amplitude)
+    return blurred
 
 
 def _compress(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -66,12 +66,12 @@ def render_view(
         gsd = gsd_m if gsd_m is not None else config.optical_gsd_m
         light = optical.draw_geometry(config, rng)
         sight = optical.render(structure, visit, light, gsd, config, rng)
-        angles = asdict(light)
+        angles = _fields(light)
     else:
         gsd = gsd_m if gsd_m is not None else config.sar_gsd_m
         look = sar.draw_geometry(config, gsd, rng)
         sight = sar.render(structure, visit, look, gsd, config, rng)
-        angles = asdict(look)
+        angles = _fields(look)
         angles["drift_per_height"], angles["drift_along"] = angles.pop("drift")
     angles |= {
         "freeboard_m": visit.freeboard_m,
@@ -90,3 +90,8 @@ def render_view(
         beam_m=vessel.beam_m,
         geometry=angles,
     )
+
+
+def _fields(geometry: optical.OpticalGeometry | sar.SarGeometry) -> dict[str, Any]:
+    """The values by name; `asdict` would copy each in depth, which plain numbers do not need."""
+    return {field.name: getattr(geometry, field.name) for field in fields(geometry)}

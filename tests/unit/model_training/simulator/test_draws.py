@@ -1,4 +1,4 @@
-"""Quick draws are the generator's own: the same values from the same state, which they leave alike."""
+"""Quick draws are the generator's own: the same values, and the same state afterwards."""
 
 import numpy as np
 import pytest
