@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TaskProgressColumn, TimeRemainingColumn
-from rich.table import Table
 
-from model_training.ablation import AblationError, AblationRow
+from model_training.ablation import AblationError
 from model_training.calibrate import CalibrationError
-from model_training.calibration.report import CalibrationReport
+from model_training.cli_tables import (
+    ablation_table,
+    evaluation_table,
+    print_calibration,
+    print_table,
+    progress,
+)
 from model_training.data.hoss import DatasetError, HossDataset, LabelledChip
 from model_training.embedding.chip_table import ChipEmbedder, ChipTable
 from model_training.embedding.models import ModelError, open_model
-from model_training.evaluate import Evaluation
 from service.contract.errors import CrossfixError
 from service.contract.hoss_names import DISTRACTOR_ID
-from service.contract.manifest import CalibrationSpec
 
 app = typer.Typer(
     help="Teach and measure the models behind Crossfix.",
@@ -31,7 +32,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-TABLE_WIDTH = 130
 _EXPECTED = (DatasetError, CrossfixError, CalibrationError, AblationError, ModelError)
 
 Bundle = Annotated[Path | None, typer.Option(help="Folder of the bundle.")]
@@ -160,7 +160,7 @@ def evaluate(
     if as_json:
         print(json.dumps(evaluation.as_json(result), indent=2))
     else:
-        _print_table(_evaluation_table(result, data))
+        print_table(evaluation_table(result, data))
 
 
 @app.command()
@@ -235,7 +235,7 @@ def calibrate(
     if as_json:
         print(json.dumps({"calibration": spec.model_dump(mode="json"), **numbers}, indent=2))
     else:
-        _print_calibration(spec, measured)
+        print_calibration(spec, measured)
         print(f"wrote {out}")
 
 
@@ -266,12 +266,12 @@ def ablation(
             measured, opened = taught.study, taught.open_model
         else:
             measured = ablations.with_genuine(ablations.read_study(study), genuine)
-        with _progress("embedding", None) as advance:
+        with progress("embedding", None) as advance:
             rows = ablations.run_study(measured, opened, advance, draws, seed)
     if as_json:
         print(json.dumps(ablations.as_json(rows), indent=2))
     else:
-        _print_table(_ablation_table(rows))
+        print_table(ablation_table(rows))
 
 
 def _run_errors() -> tuple[type[Exception], ...]:
@@ -336,7 +336,7 @@ def _embed(chips: Sequence[LabelledChip], model: Sequence[Path], threads: int) -
     unique = len({chip.path for chip in chips})
     embed = open_model(*model, threads=threads)
     names = " + ".join(path.name for path in model)
-    with _progress(f"embedding with {names}", unique) as advance:
+    with progress(f"embedding with {names}", unique) as advance:
         return embed_chips(chips, embed, advance)
 
 
@@ -351,74 +351,6 @@ def _explained(*more: type[Exception]) -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
-@contextmanager
-def _progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error."""
-    columns = (*Progress.get_default_columns()[:2], TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda done: bar.advance(task, done)
-
-
 def _write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _print_table(table: Table) -> None:
-    """On a narrow terminal or into a file the rows stay whole."""
-    Console(width=max(Console().width, TABLE_WIDTH)).print(table)
-
-
-def _evaluation_table(result: Evaluation, data: Path) -> Table:
-    from model_training.evaluate import named_estimates
-
-    table = Table(title=f"{data}: per cent [95 % interval over ships]")
-    for heading in ("protocol", "embedding", "mAP", "R1", "R5", "R10", "queries", "gallery"):
-        table.add_column(heading)
-    for protocol, numbers in result.protocols.items():
-        variants = {"with fusion": numbers.served} if result.fuses else {}
-        variants |= {"without fusion": numbers.without_fusion, "size only": numbers.size_only}
-        for name, part in variants.items():
-            estimates = [str(value) for value in named_estimates(part).values()]
-            table.add_row(protocol, name, *estimates, str(part.queries), str(part.gallery))
-        table.add_section()
-    return table
-
-
-def _print_calibration(spec: CalibrationSpec, measured: dict[str, CalibrationReport]) -> None:
-    for part, value in measured.items():
-        print(f"{part}: {value.ships} ships, {value.searches} searches")
-        for label, reliability in (
-            ("first candidate", value.first_candidate),
-            ("all candidates", value.candidates),
-            ("pairs", value.pairs),
-        ):
-            low, high = reliability.ece.ends
-            print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
-        for label, error in (("Brier score", value.brier), ("log loss", value.log_loss)):
-            low, high = error.ends
-            print(f"  {label} first candidate: {error.value:.3f} [{low:.3f}, {high:.3f}]")
-        for (size, rate), point in value.open_set.items():
-            low, high = point.identification.ends
-            print(
-                f"  {size} vessels, {rate:.0%} false identification intended, "
-                f"{point.false_identification:.1%} found: identification "
-                f"{point.identification.value:.1%} [{low:.1%}, {high:.1%}]"
-            )
-    print(f"confident from {spec.confident_from:.3f}, no match below {spec.no_match_below:.3f}")
-
-
-def _ablation_table(rows: list[AblationRow]) -> Table:
-    from model_training.evaluate import named_estimates
-
-    table = Table(title="per cent [95 % interval over ships]; gain in mAP over the row before")
-    for heading in ("data", "protocol", "variant", "seeds", "mAP", "R1", "R5", "R10", "gain"):
-        table.add_column(heading)
-    for row in rows:
-        numbers = [str(value) for value in named_estimates(row.result).values()]
-        if row.spread is not None:
-            numbers[0] += f" ± {row.spread:.1f}"
-        gain = "" if row.gain is None else str(row.gain)
-        table.add_row(row.data, row.protocol, row.variant, str(row.models), *numbers, gain)
-    return table
