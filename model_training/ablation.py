@@ -11,7 +11,9 @@ A YAML file lists data sets and variants:
 
 A variant's models are the same recipe with several seeds: each query's score is averaged over
 them, and the spread of their mAP is shown. Paths are relative to the file. The gain over the
-variant before it is paired: the same queries, the same drawn ships.
+variant before it is paired: the same queries, the same drawn ships. Last in every protocol stands
+the size-only floor of `crossfix-train evaluate`: a variant at the floor has learnt nothing from
+pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ from model_training.evaluate import (
     chips_of,
     named_estimates,
     protocols_of,
+    score_by_size,
     score_split,
 )
 from model_training.metrics import (
@@ -39,7 +42,10 @@ from model_training.metrics import (
     QueryScores,
     RetrievalResult,
     bootstrap_mean,
+    summarise,
 )
+
+SIZE_ONLY = "size only"
 
 
 class AblationError(Exception):
@@ -74,12 +80,14 @@ class Study(_Entry):
 
 @dataclass(frozen=True, slots=True)
 class AblationRow:
-    """One variant under one protocol.
+    """One variant, or the size-only floor, under one protocol.
 
     Attributes:
+        variant: its name, or `SIZE_ONLY`.
+        models: how many models the variant has; the floor has none.
         result: averaged over the variant's models.
         spread: standard deviation of mAP over the models, None for a single one.
-        gain: mAP over the variant before it, in points; None for the first.
+        gain: mAP over the variant before it, in points; None for the first and the floor.
     """
 
     data: str
@@ -89,6 +97,10 @@ class AblationRow:
     result: RetrievalResult
     spread: float | None
     gain: Estimate | None
+
+    @property
+    def is_floor(self) -> bool:
+        return not self.models
 
 
 def read_study(path: Path) -> Study:
@@ -139,6 +151,9 @@ def run_study(
 ) -> list[AblationRow]:
     """Measure every variant on every data set, embedding each set once per model.
 
+    Returns:
+        by data set and protocol the variants in the study's order, then the size-only floor.
+
     Raises:
         AblationError: a variant asks for fusion and its model has none.
         DatasetError: a data set cannot be read.
@@ -148,7 +163,8 @@ def run_study(
         splits = protocols_of(read_hoss(entry.root))
         tables: dict[Path, ChipTable] = {}
         for model in {m: None for v in study.variants for m in v.models}:
-            tables[model] = embed_chips(chips_of(splits), open_model(model), progress)
+            table = embed_chips(chips_of(splits), open_model(model), progress)
+            tables[model] = table
         for protocol, split in splits.items():
             before: FloatMatrix | None = None
             for variant in study.variants:
@@ -156,6 +172,7 @@ def run_study(
                 row = _row(entry.name, protocol, variant.name, scores, before, draws, seed)
                 before = _mean_precision(scores)
                 rows.append(row)
+            rows.append(_floor(entry.name, protocol, split, table, draws, seed))
     return rows
 
 
@@ -218,6 +235,21 @@ def _row(
         ),
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         gain=None if before is None else percent(precision - before),
+    )
+
+
+def _floor(
+    data: str, protocol: ProtocolName, split: Split, table: ChipTable, draws: int, seed: int
+) -> AblationRow:
+    """Sizes are those of the chips, so the table of any model will do."""
+    return AblationRow(
+        data=data,
+        protocol=protocol,
+        variant=SIZE_ONLY,
+        models=0,
+        result=summarise(score_by_size(split, table), draws, seed),
+        spread=None,
+        gain=None,
     )
 
 

@@ -70,8 +70,8 @@ def print_calibration(spec: CalibrationSpec, measured: dict[str, CalibrationRepo
 
 
 def ablation_table(rows: Sequence[AblationRow]) -> Table:
-    """One line per data set, protocol and variant."""
-    table = Table(title="per cent [95 % interval over ships]; gain in mAP over the row before")
+    """One line per data set, protocol and variant, the size-only floor last in each protocol."""
+    table = Table(title="per cent [95 % interval over ships]; gain in mAP over the variant before")
     for heading in ("data", "protocol", "variant", "seeds", "mAP", "R1", "R5", "R10", "gain"):
         table.add_column(heading)
     for row in rows:
@@ -79,5 +79,7 @@ def ablation_table(rows: Sequence[AblationRow]) -> Table:
         if row.spread is not None:
             numbers[0] += f" ± {row.spread:.1f}"
         gain = "" if row.gain is None else str(row.gain)
-        table.add_row(row.data, row.protocol, row.variant, str(row.models), *numbers, gain)
+        seeds = str(row.models) if row.models else ""
+        cells = (row.data, row.protocol, row.variant, seeds, *numbers, gain)
+        table.add_row(*cells, end_section=row.is_floor)
     return table

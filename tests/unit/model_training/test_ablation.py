@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from model_training.ablation import AblationError, as_json, read_study, run_study
-from model_training.embedding.chip_table import Embeddings
+from model_training.cli_tables import ablation_table
+from model_training.data.hoss import read_hoss
+from model_training.embedding.chip_table import Embeddings, embed_chips
+from model_training.evaluate import chips_of, evaluate, protocols_of
 
 STUDY = """
 data:
@@ -58,9 +61,9 @@ def test_rows_follow_the_variants_with_paired_gains(study_file):
     assert [(row.protocol, row.variant) for row in rows] == [
         (protocol, variant)
         for protocol in ("O2S", "S2O")
-        for variant in ("baseline", "+ eyes", "+ fusion")
+        for variant in ("baseline", "+ eyes", "+ fusion", "size only")
     ]
-    baseline, eyes, fusion = rows[:3]
+    baseline, eyes, fusion, _ = rows[:4]
     assert baseline.gain is None
     assert baseline.models == 2
     assert baseline.spread is not None
@@ -90,9 +93,27 @@ def test_seeds_are_averaged_per_query(study_file):
     assert both.spread == pytest.approx(np.std(alone, ddof=1))
 
 
+def test_the_floor_is_that_of_evaluate_in_rows_and_in_the_table(study_file):
+    rows = run_study(read_study(study_file), fake_model, draws=100)
+    splits = protocols_of(read_hoss(study_file.parent / "chips"))
+    table = embed_chips(chips_of(splits), fake_model(Path("noise-0")))
+    evaluated = evaluate(splits, table, draws=100).protocols
+    floors = {row.protocol: row for row in rows if row.is_floor}
+    assert {name: row.result for name, row in floors.items()} == {
+        name: numbers.size_only for name, numbers in evaluated.items()
+    }
+    # a chip's height is the ship's length: sizes find every ship where noise does not
+    assert floors["O2S"].result.mean_ap.value > rows[0].result.mean_ap.value
+    assert all(row.gain is None and row.spread is None for row in floors.values())
+    shown = ablation_table(rows)
+    assert list(shown.columns[2].cells).count("size only") == len(floors)
+    assert list(shown.columns[3].cells)[:4] == ["2", "2", "1", ""]
+
+
 def test_json_has_one_object_per_row(study_file):
     rows = as_json(run_study(read_study(study_file), fake_model, draws=100))
-    assert len(rows) == 6
+    assert len(rows) == 8
+    assert [row["models"] for row in rows] == 2 * [2, 2, 1, 0]
     assert rows[1]["gain"]["value"] > 0
     assert rows[1]["mAP"]["value"] == 100
 

@@ -101,9 +101,9 @@ def test_one_command_teaches_and_prints_the_table(
         (data, protocol, variant)
         for data in ("noise", "genuine, zero-shot")
         for protocol in ("O2S", "S2O")
-        for variant in ("baseline", "+ all", "+ fusion")
+        for variant in ("baseline", "+ all", "+ fusion", "size only")
     ]
-    assert {row["models"] for row in rows} == {2}
+    assert [row["models"] for row in rows] == 4 * [2, 2, 2, 0]
     assert rows[2]["mAP"] != rows[1]["mAP"]  # fused with what the translator imagines
 
     out = study.parent / "out"
