@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model_training.calibration.report import OPEN_SET, open_set_names
 from service.contract.manifest import (
     CalibrationSpec,
     EncoderRunSpec,
@@ -42,14 +43,14 @@ def model_card(facts: CardFacts) -> str:
         "## Training data",
         _training(facts.training),
         "## What it was measured to do",
-        _metrics(facts.metrics),
+        _metrics(_outside_open_set(facts)),
         *([change] if (change := _fusion_change(facts.metrics)) else []),
         "## What it is good for",
         _good_for(facts),
         "## What it is not good for",
         _not_good_for(facts),
         "## Probabilities and verdicts",
-        _calibration(facts.calibration),
+        _calibration(facts),
         "## How a chip becomes a vector",
         _pipeline(facts),
         *(["## Remarks", _bullets(list(facts.notes))] if facts.notes else []),
@@ -89,17 +90,20 @@ def _metrics(metrics: Sequence[Metric]) -> str:
     ]
     for metric in metrics:
         digits = 3 if metric.name.endswith("(0 to 1)") else 1
-        interval = (
-            f"{metric.low:.{digits}f} to {metric.high:.{digits}f}"
-            if metric.low is not None and metric.high is not None
-            else "-"
-        )
+        interval = _interval(metric, digits)
         counts = (str(n) if n is not None else "-" for n in (metric.queries, metric.gallery))
         rows.append(
             f"| {metric.dataset} | {metric.protocol} | {metric.name} | {metric.value:.{digits}f} "
             f"| {interval} | {' | '.join(counts)} |"
         )
     return "\n".join(rows)
+
+
+def _interval(metric: Metric, digits: int, unit: str = "") -> str:
+    """`low to high`, or a dash."""
+    if metric.low is None or metric.high is None:
+        return "-"
+    return f"{metric.low:.{digits}f}{unit} to {metric.high:.{digits}f}{unit}"
 
 
 def _fusion_change(metrics: Sequence[Metric]) -> str:
@@ -162,7 +166,8 @@ def _not_good_for(facts: CardFacts) -> str:
     return _bullets(lines)
 
 
-def _calibration(calibration: CalibrationSpec) -> str:
+def _calibration(facts: CardFacts) -> str:
+    calibration = facts.calibration
     if _uncalibrated(calibration):
         return (
             "This bundle is **not calibrated**. All vessels found are equally probable and every "
@@ -174,22 +179,79 @@ def _calibration(calibration: CalibrationSpec) -> str:
         f"{calibration.confident_from:.3f} is `confident`; below {calibration.no_match_below:.3f}, "
         f"and below the probability of none of them, the answer is `no_match`."
     )
-    if calibration.operating_points:
-        rows = [
-            "| vessels enrolled | false identification | identification | 95 % interval |",
-            "|---|---|---|---|",
+    if not calibration.operating_points:
+        return text
+    return "\n\n".join([text, *_open_set(facts)])
+
+
+def _open_set(facts: CardFacts) -> list[str]:
+    """What thresholds do on the ships that set them, and on others where these were measured."""
+    fitted_on = facts.calibration.fitted_on
+    rows = [
+        "| vessels enrolled | false identification | identification | 95 % interval |",
+        "|---|---|---|---|",
+    ]
+    rows += [
+        f"| {p.gallery_vessels} | {p.false_identification_rate:.1%} "
+        f"| {p.identification_rate:.1%} "
+        f"| {p.identification_low:.1%} to {p.identification_high:.1%} |"
+        for p in facts.calibration.operating_points
+    ]
+    parts = [
+        f"Ships that are not enrolled, against ships that are. Thresholds were set on {fitted_on}, "
+        "and these rates measured on the same ships, so that they flatter:",
+        "\n".join(rows),
+    ]
+    placed = _open_set_metrics(facts)
+    datasets = dict.fromkeys(metric.dataset for metric in placed.values())
+    for dataset in datasets:
+        parts += [f"The same thresholds on {dataset}, which had no part in setting them:"]
+        parts += [_achieved(facts.calibration, dataset, placed)]
+    if not datasets:
+        parts += ["No other ships were measured: expect less on ships that set no threshold."]
+    return parts
+
+
+PlacedMetrics = dict[tuple[str, int | None, str], Metric]
+
+
+def _achieved(calibration: CalibrationSpec, dataset: str, placed: PlacedMetrics) -> str:
+    """One data set's rates at the stored thresholds, a row for each operating point."""
+    rows = [
+        "| vessels enrolled | false identification intended | found | 95 % interval "
+        "| identification | 95 % interval |",
+        "|---|---|---|---|---|---|",
+    ]
+    for p in calibration.operating_points:
+        found, false = open_set_names(p.false_identification_rate)
+        both = [placed.get((dataset, p.gallery_vessels, name)) for name in (false, found)]
+        cells = [
+            f"{m.value:.1f}% | {_interval(m, 1, '%')}" if m is not None else "- | -" for m in both
         ]
-        rows += [
-            f"| {p.gallery_vessels} | {p.false_identification_rate:.1%} "
-            f"| {p.identification_rate:.1%} "
-            f"| {p.identification_low:.1%} to {p.identification_high:.1%} |"
-            for p in calibration.operating_points
-        ]
-        text += (
-            "\n\nShips that are not enrolled, against ships that are. Thresholds were chosen and "
-            f"rates measured on {calibration.fitted_on}:\n\n" + "\n".join(rows)
+        rows.append(
+            f"| {p.gallery_vessels} | {p.false_identification_rate:.1%} | {' | '.join(cells)} |"
         )
-    return text
+    return "\n".join(rows)
+
+
+def _open_set_metrics(facts: CardFacts) -> PlacedMetrics:
+    """The metrics that belong to an operating point, by data set, gallery size and name."""
+    points = {
+        (p.gallery_vessels, name)
+        for p in facts.calibration.operating_points
+        for name in open_set_names(p.false_identification_rate)
+    }
+    return {
+        (metric.dataset, metric.gallery, metric.name): metric
+        for metric in facts.metrics
+        if metric.protocol == OPEN_SET and (metric.gallery, metric.name) in points
+    }
+
+
+def _outside_open_set(facts: CardFacts) -> list[Metric]:
+    """The metrics that no table beside the operating points shows."""
+    placed = list(_open_set_metrics(facts).values())
+    return [metric for metric in facts.metrics if metric not in placed]
 
 
 def _pipeline(facts: CardFacts) -> str:

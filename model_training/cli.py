@@ -184,7 +184,7 @@ def calibrate(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the measurements.")] = None,
     metrics: Annotated[
-        Path | None, typer.Option(help="Write the errors as a bundle's metrics (JSON).")
+        Path | None, typer.Option(help="Write errors and open-set rates as a bundle's metrics.")
     ] = None,
     diagram: Annotated[Path | None, typer.Option(help="Where to draw reliability (PNG).")] = None,
     fitted_on: Annotated[
@@ -229,6 +229,8 @@ def calibrate(
         _write_json(report, numbers)
     if metrics is not None:
         parts = [calibration_report.as_metrics(measured[part], names[part]) for part in names]
+        if test is not None:
+            parts.append(calibration_report.open_set_metrics(measured["test"], names["test"]))
         _write_json(metrics, [m.model_dump(mode="json") for part in parts for m in part])
     if diagram is not None:
         draw_diagram({part: value.first_candidate for part, value in measured.items()}, diagram)

@@ -63,7 +63,7 @@ def print_calibration(spec: CalibrationSpec, measured: dict[str, CalibrationRepo
             low, high = point.identification.ends
             print(
                 f"  {size} vessels, {rate:.0%} false identification intended, "
-                f"{point.false_identification:.1%} found: identification "
+                f"{point.false_identification.value:.1%} found: identification "
                 f"{point.identification.value:.1%} [{low:.1%}, {high:.1%}]"
             )
     print(f"confident from {spec.confident_from:.3f}, no match below {spec.no_match_below:.3f}")

@@ -41,11 +41,21 @@ class FirstAnswers:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """Rates from 0 to 1 at one threshold on the first candidate's probability."""
+    """Rates from 0 to 1 at one threshold on the first candidate's probability.
+
+    Attributes:
+        threshold: of the first candidate's probability.
+        false_identification: share of the searches for ships not enrolled that got an answer.
+        identification: share of the searches for enrolled ships that got the right answer.
+        strangers: searches behind the former.
+        enrolled: searches behind the latter.
+    """
 
     threshold: float
-    false_identification: float
+    false_identification: Estimate
     identification: Estimate
+    strangers: int
+    enrolled: int
 
 
 def choose_point(
@@ -61,7 +71,7 @@ def choose_point(
     ones = np.ones(answers.probability.size)
     _require_both(answers)
     rates = [
-        _identification(answers, weights, _threshold(answers, weights, rate))
+        _rates(answers, weights, _threshold(answers, weights, rate))
         for weights in _usable_draws(answers, draws, seed)
     ]
     return _point(answers, _threshold(answers, ones, rate), rates)
@@ -76,20 +86,27 @@ def measure_point(
         ValueError: there are no enrolled or no unenrolled queries, or only one identity.
     """
     _require_both(answers)
-    rates = [
-        _identification(answers, weights, threshold)
-        for weights in _usable_draws(answers, draws, seed)
-    ]
+    rates = [_rates(answers, weights, threshold) for weights in _usable_draws(answers, draws, seed)]
     return _point(answers, threshold, rates)
 
 
-def _point(answers: FirstAnswers, threshold: float, draws: list[float]) -> OperatingPoint:
-    low, high = interval_95(np.array(draws), np.unique(answers.query_ids).size)
-    value = _identification(answers, np.ones(answers.probability.size), threshold)
+def _point(
+    answers: FirstAnswers, threshold: float, draws: list[tuple[float, float]]
+) -> OperatingPoint:
+    """The rates of all searches, with intervals from those of the draws, see `_rates`."""
+    ships = np.unique(answers.query_ids).size
+    values = _rates(answers, np.ones(answers.probability.size), threshold)
+    false_identification, identification = (
+        Estimate(value, *interval_95(drawn, ships))
+        for value, drawn in zip(values, np.array(draws).T, strict=True)
+    )
+    enrolled = int(answers.enrolled.sum())
     return OperatingPoint(
         threshold=threshold,
-        false_identification=float((answers.probability[~answers.enrolled] >= threshold).mean()),
-        identification=Estimate(value, low, high),
+        false_identification=false_identification,
+        identification=identification,
+        strangers=answers.enrolled.size - enrolled,
+        enrolled=enrolled,
     )
 
 
@@ -120,6 +137,10 @@ def _threshold(answers: FirstAnswers, weights: Floats, rate: float) -> float:
     return float(np.nextafter(scores[too_many[0]], np.inf))
 
 
-def _identification(answers: FirstAnswers, weights: Floats, threshold: float) -> float:
-    found = answers.correct & (answers.probability >= threshold)
-    return float(weights[found & answers.enrolled].sum() / weights[answers.enrolled].sum())
+def _rates(answers: FirstAnswers, weights: Floats, threshold: float) -> tuple[float, float]:
+    """False identification and identification of weighted searches, 0 to 1."""
+    enrolled, strangers = answers.enrolled, ~answers.enrolled
+    given = answers.probability >= threshold
+    false = weights[strangers & given].sum() / weights[strangers].sum()
+    right = weights[enrolled & given & answers.correct].sum() / weights[enrolled].sum()
+    return float(false), float(right)

@@ -13,6 +13,9 @@ from model_training.calibration.trials import Trials, first_answers
 from model_training.metrics import Estimate, bootstrap_mean
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, Metric
 
+OPEN_SET = "open set"
+"""The protocol of metrics about galleries in which the ship may not stand."""
+
 
 @dataclass(frozen=True, slots=True)
 class VerdictRates:
@@ -110,7 +113,7 @@ def as_json(report: CalibrationReport) -> dict[str, Any]:
                 "gallery_vessels": size,
                 "intended_false_identification_rate": rate,
                 "threshold": point.threshold,
-                "false_identification_rate": point.false_identification,
+                "false_identification_rate": _estimate(point.false_identification),
                 "identification_rate": _estimate(point.identification),
             }
             for (size, rate), point in report.open_set.items()
@@ -136,6 +139,41 @@ def as_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
         )
         for name, error in errors.items()
     )
+
+
+def open_set_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
+    """What the stored thresholds achieve, for a bundle's manifest, in per cent.
+
+    For ships that had no part in setting the thresholds: what those do that had, the calibration's
+    operating points say. The gallery is counted in vessels.
+    """
+    metrics = []
+    for (size, rate), point in report.open_set.items():
+        found, false = open_set_names(rate)
+        for name, estimate, searches in (
+            (found, point.identification, point.enrolled),
+            (false, point.false_identification, point.strangers),
+        ):
+            low, high = estimate.ends
+            metrics.append(
+                Metric(
+                    dataset=dataset,
+                    protocol=OPEN_SET,
+                    name=name,
+                    value=100.0 * estimate.value,
+                    low=100.0 * low,
+                    high=100.0 * high,
+                    queries=searches,
+                    gallery=size,
+                )
+            )
+    return tuple(metrics)
+
+
+def open_set_names(rate: float) -> tuple[str, str]:
+    """How identification and realised false identification at an intended rate are named."""
+    intended = f"{100 * rate:g} % false identification"
+    return f"identification at {intended}", f"false identification where {intended} was intended"
 
 
 def proper_scores(answers: FirstAnswers, seed: int = 0) -> tuple[Estimate, Estimate]:

@@ -7,6 +7,7 @@ import pytest
 from export.build_bundle import NO_CALIBRATION
 from export.model_card import CardFacts, model_card
 from export.to_onnx import encoder_graph_spec, translator_graph_spec
+from model_training.calibration.report import OPEN_SET, open_set_names
 from service.contract.manifest import (
     BridgeStepSpec,
     CalibrationSpec,
@@ -81,8 +82,30 @@ def test_a_calibration_is_stated_with_its_thresholds_and_rates(facts: CardFacts)
     assert "not calibrated" not in card
     assert "Fitted on: validation ships" in card
     assert "at least 0.900 is `confident`; below 0.250, and below the probability of none" in card
-    assert "rates measured on validation ships:" in card
+    assert "set on validation ships, and these rates measured on the same ships" in card
     assert "| 50 | 1.0% | 40.0% | 35.0% to 45.0% |" in card
+    assert "No other ships were measured" in card
+
+
+def test_other_ships_stand_beside_those_that_set_the_thresholds(facts: CardFacts) -> None:
+    found, false = open_set_names(0.01)
+    values = {found: 31.0, false: 2.5}
+    measured = [
+        metric(name, value, OPEN_SET).model_copy(update={"gallery": size})
+        for name, value in values.items()
+        for size in (50, 70)
+    ]
+    card = model_card(replace(facts, calibration=CALIBRATED, metrics=measured))
+    assert "The same thresholds on test ships, which had no part in setting them:" in card
+    assert "| 50 | 1.0% | 2.5% | 0.5% to 4.5% | 31.0% | 29.0% to 33.0% |" in card
+    assert "No other ships were measured" not in card
+    general, _ = card.split("## Probabilities and verdicts")
+    assert f"{found} | 31.0 | 29.0 to 33.0 | 9 | 70 |" in general  # of no operating point
+    assert "| 9 | 50 |" not in general
+    half = model_card(replace(facts, calibration=CALIBRATED, metrics=measured[:1]))
+    assert "| 50 | 1.0% | - | - | 31.0% | 29.0% to 33.0% |" in half
+    bare = model_card(replace(facts, metrics=measured))
+    assert "| 9 | 50 |" in bare
 
 
 def test_a_translator_that_is_not_fused_is_said_to_be_for_looking(facts: CardFacts) -> None:

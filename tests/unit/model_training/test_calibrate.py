@@ -70,7 +70,7 @@ def test_operating_points_cover_sizes_and_rates_and_transfer(spec_and_report):
         assert point.identification_low <= point.identification_rate <= point.identification_high
         achieved = report.open_set[point.gallery_vessels, point.false_identification_rate]
         assert achieved.threshold == point.threshold
-        assert achieved.false_identification < 0.15
+        assert achieved.false_identification.value < 0.15
 
 
 def test_the_spec_is_what_a_bundle_takes_and_the_report_is_json(spec_and_report):
@@ -82,6 +82,21 @@ def test_the_spec_is_what_a_bundle_takes_and_the_report_is_json(spec_and_report)
     numbers = json.loads(json.dumps(calibration_report.as_json(report)))
     assert numbers["ece_first_candidate"]["value"] == report.first_candidate.ece.value
     assert len(numbers["open_set"]) == 2
+
+
+def test_open_set_metrics_are_the_achieved_rates_in_per_cent(spec_and_report):
+    spec, report = spec_and_report
+    metrics = calibration_report.open_set_metrics(report, "other ships")
+    assert len(metrics) == 2 * len(spec.operating_points)
+    for point in spec.operating_points:
+        achieved = report.open_set[point.gallery_vessels, point.false_identification_rate]
+        pair = calibration_report.open_set_names(point.false_identification_rate)
+        found, false = (next(m for m in metrics if m.name == name) for name in pair)
+        assert found.gallery == false.gallery == 50
+        assert found.value == pytest.approx(100 * achieved.identification.value)
+        assert false.value == pytest.approx(100 * achieved.false_identification.value)
+        assert false.low <= false.value <= false.high
+        assert found.queries == false.queries == 300  # searches of each kind in galleries of 50
 
 
 def test_fit_is_reproducible(make_table):

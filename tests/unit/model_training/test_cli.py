@@ -122,7 +122,8 @@ def test_a_background_fills_galleries_and_is_never_asked_for(models, fleet, writ
     sizes, ships = {}, {}
     for name, given in (("without", ()), ("with", backgrounds)):
         report = tmp_path / f"{name}.json"
-        result = run(*arguments, *given, "--out", tmp_path / "c.json", "--report", report)
+        files = ("--out", tmp_path / "c.json", "--report", report, "--metrics", tmp_path / "m.json")
+        result = run(*arguments, *given, *files, "--fitted-on", "val", "--tested-on", "test")
         assert result.exit_code == 0, result.stderr
         for part, numbers in json.loads(report.read_text()).items():
             sizes[name, part] = {point["gallery_vessels"] for point in numbers["open_set"]}
@@ -131,6 +132,10 @@ def test_a_background_fills_galleries_and_is_never_asked_for(models, fleet, writ
     assert sizes["without", "test"] == sizes["without", "validation"] == set()
     assert sizes["with", "test"] == sizes["with", "validation"] == {50}
     assert len(set(ships.values())) == 1
+    metrics = [Metric.model_validate(row) for row in json.loads((tmp_path / "m.json").read_text())]
+    open_set = [metric for metric in metrics if metric.protocol == "open set"]
+    assert {(metric.dataset, metric.gallery) for metric in open_set} == {("test", 50)}
+    assert len(open_set) == 4
 
 
 @pytest.fixture

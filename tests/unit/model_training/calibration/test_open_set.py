@@ -26,7 +26,8 @@ def test_hand_computed_point():
     )
     point = choose_point(case, 0.25)
     assert 0.3 < point.threshold < 0.3001
-    assert point.false_identification == 0.25
+    assert point.false_identification.value == 0.25
+    assert (point.strangers, point.enrolled) == (4, 4)
     # found: 0.9 and 0.5; 0.3 is refused, 0.95 is the wrong ship
     assert point.identification.value == 0.5
     assert measure_point(case, point.threshold).identification.value == 0.5
@@ -46,7 +47,7 @@ def test_rate_is_kept_and_no_lower_threshold_would_keep_it(seed, rate):
     enrolled = np.arange(80) % 2 == 0
     case = answers(enrolled, enrolled, np.round(rng.random(80), 1))
     point = choose_point(case, rate, draws=20)
-    assert point.false_identification <= rate
+    assert point.false_identification.value <= rate
     strangers = case.probability[~enrolled]
     below = strangers[strangers < point.threshold]
     assert (strangers >= below.max()).mean() > rate
@@ -62,6 +63,17 @@ def test_interval_holds_the_value_and_narrows_with_ships():
         assert low <= choose_point(case, 0.05).identification.value <= high
         widths.append(high - low)
     assert widths[1] < widths[0] / 2
+
+
+def test_a_threshold_set_elsewhere_has_false_identifications_within_their_interval():
+    """Strangers are uniform: above 0.9 lies a tenth of them, of any draw of ships."""
+    rng = np.random.default_rng(0)
+    enrolled = np.arange(4000) % 2 == 0
+    point = measure_point(answers(enrolled, enrolled, rng.random(4000)), 0.9)
+    low, high = point.false_identification.ends
+    assert low < 0.1 < high
+    # a share of 2000 ships: 1.96 standard deviations of a binomial to each side
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.1 * 0.9 / 2000), rel=0.15)
 
 
 def test_both_kinds_of_query_and_two_ships_are_needed():
