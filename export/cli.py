@@ -42,6 +42,7 @@ console = Console(stderr=True)
 
 EXPECTED = (CrossfixError, ParityError, CheckpointError, EncoderLoadError, OSError, ValueError)
 METHOD = "MOS (arXiv 2512.03404): one encoder for optical and SAR chips, compared by cosine."
+SIMULATED = "simulated"
 OWN_LICENCE = "Apache-2.0, as this repository"
 GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
 ModelT = TypeVar("ModelT")
@@ -105,6 +106,13 @@ def bundle(
     note: Annotated[
         list[str] | None, typer.Option("--note", help="A remark for the model card; repeatable.")
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence",
+            help="Of the weights; needed where they learnt from more than simulated ships.",
+        ),
+    ] = None,
     replace: ReplaceOption = False,
 ) -> None:
     """Make a bundle from trained checkpoints."""
@@ -116,12 +124,16 @@ def bundle(
     with _explained():
         loaded = _load_encoders(encoder)
         bridge = _load_translator(translator)
+        training = training_spec(loaded, bridge)
         plan = BundlePlan(
             name=name,
             method=METHOD,
             encoder=encoder_part(loaded, precision),
-            training=training_spec(loaded, bridge),
-            licences={"weights": OWN_LICENCE, "golden chips": GOLDEN_LICENCE},
+            training=training,
+            licences={
+                "weights": _weights_licence(training.domain, licence),
+                "golden chips": GOLDEN_LICENCE,
+            },
             chips=_chips(),
             translator=translator_part(bridge, steps, precision) if bridge else None,
             fusion=FusionSpec(samples=samples, alpha=alpha),
@@ -231,6 +243,22 @@ def _load_translator(path: Path | None) -> LoadedTranslator | None:
         return load_translator(require_file(path, "checkpoint of a translator"))
     except (RuntimeError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} is not a checkpoint of a translator") from error
+
+
+def _weights_licence(domain: str, given: str | None) -> str:
+    """What was given, else this repository's where no foreign data took part.
+
+    Raises:
+        ValueError: nothing was given for weights whose data are not this repository's own.
+    """
+    if given is not None and given.strip():
+        return given.strip()
+    if domain != SIMULATED:
+        raise ValueError(
+            f"the weights learnt from {domain}, whose terms this repository cannot know: say under "
+            "which licence they may be used, --licence TEXT"
+        )
+    return OWN_LICENCE
 
 
 def _chips() -> list[SampleChip]:

@@ -55,12 +55,13 @@ CALIBRATION = {
 METRICS = [{"dataset": "test ships", "protocol": "S2O", "name": "mAP", "value": 12.5}]
 
 
-def save(path: Path, seed: int = 0, **preprocess: Any) -> Path:
+def save(path: Path, seed: int = 0, data: dict[str, Any] | None = None, **preprocess: Any) -> Path:
     """An untrained encoder as a run would leave it."""
     torch.manual_seed(seed)
     config = EncoderTrainConfig.model_validate(
         CONFIG
         | {
+            "data": data or CONFIG["data"],
             "run": {**CONFIG["run"], "out": f"runs/{path.parent.name}", "seed": 11 + seed},
             "encoder": {**CONFIG["encoder"], "preprocess": {**PREPROCESS, **preprocess}},
         }
@@ -125,6 +126,7 @@ def test_a_checkpoint_becomes_a_bundle_that_verifies(checkpoint: Path, tmp_path:
     assert manifest.training.domain == "simulated"
     assert manifest.training.datasets == ("simulated fleet, seed 5",)
     assert manifest.training.data_digest == "d" * 64
+    assert manifest.licences["weights"] == "Apache-2.0, as this repository"
     assert manifest.training.seeds == (11,)
     assert "400 simulated ships" in manifest.training.description
     assert manifest.calibration.confident_from == 0.9
@@ -190,6 +192,24 @@ def test_probabilities_are_calibrated_or_renounced_in_so_many_words(
     again = run("bundle", "--encoder", checkpoint, "--uncalibrated", "--out", out)
     assert again.exit_code == 2
     assert "exists already" in again.stderr
+
+
+def test_weights_of_foreign_data_need_a_licence_in_so_many_words(tmp_path: Path) -> None:
+    hoss = {"kind": "hoss", "folder": "data/HOSS", "cache": "cache"}
+    encoder = save(tmp_path / "run" / "checkpoint.pt", data=hoss)
+    out = tmp_path / "bundle"
+    command = ("bundle", "--encoder", encoder, "--uncalibrated", "--out", out)
+    for blank in ((), ("--licence", " ")):
+        refused = run(*command, *blank)
+        assert refused.exit_code == 2
+        assert "the weights learnt from hoss" in refused.stderr
+        assert "--licence TEXT" in refused.stderr
+        assert not out.exists()
+    made = run(*command, "--licence", "for research, as HOSS ReID")
+    assert made.exit_code == 0, made.output
+    licences = open_bundle(out).manifest.licences
+    assert licences["weights"] == "for research, as HOSS ReID"
+    assert "- weights: for research, as HOSS ReID" in (out / "MODEL_CARD.md").read_text()
 
 
 def test_what_cannot_be_used_is_named(checkpoint: Path, tmp_path: Path) -> None:
