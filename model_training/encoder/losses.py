@@ -94,10 +94,11 @@ def pair_infonce(
     sar: Tensor,
     logit_scale: Tensor | float,
     *,
+    ships: Tensor | None = None,
     optical_negatives: Tensor | None = None,
     sar_negatives: Tensor | None = None,
 ) -> Tensor:
-    """Symmetric InfoNCE: row i of both sensors shows one ship, all other rows are other ships.
+    """Symmetric InfoNCE: row i of both sensors shows one ship, the other rows are other ships.
 
     `1/2 [CE(s · O S^T, i) + CE(s · S O^T, i)]` on L2-normalised rows, s the inverse temperature.
 
@@ -107,16 +108,24 @@ def pair_infonce(
         optical: `[N, D]`.
         sar: `[N, D]`.
         logit_scale: s, positive.
+        ships: int64 `[N]`, where a ship may have several rows: they are left out of each other's
+            negatives.
         optical_negatives: `[M, D]`, further ships for the SAR rows to be told apart from.
         sar_negatives: `[M, D]`, likewise for the optical rows.
     """
     optical, sar = F.normalize(optical.float(), dim=1), F.normalize(sar.float(), dim=1)
+    again: Tensor | None = None
+    if ships is not None:
+        again = (ships[:, None] == ships[None, :]).fill_diagonal_(False)
 
     def one_way(queries: Tensor, gallery: Tensor, negatives: Tensor | None) -> Tensor:
         if negatives is not None:
             gallery = torch.cat([gallery, F.normalize(negatives.float(), dim=1)])
         targets = torch.arange(len(queries), device=queries.device)
-        return F.cross_entropy(logit_scale * queries @ gallery.T, targets)
+        logits = logit_scale * queries @ gallery.T
+        if again is not None:
+            logits = logits.masked_fill(F.pad(again, (0, len(gallery) - len(again))), -torch.inf)
+        return F.cross_entropy(logits, targets)
 
     return (one_way(optical, sar, sar_negatives) + one_way(sar, optical, optical_negatives)) / 2
 

@@ -13,6 +13,7 @@ from model_training.data.cache import PictureStore
 from model_training.data.samplers import BalancedIdentitySampler, PairSampler
 from model_training.encoder import CompactEncoder, build_encoder
 from model_training.encoder.batches import Batch, plain_batches, training_batch
+from model_training.encoder.gather import gather_rows
 from model_training.encoder.loading import load_encoder_weights
 from model_training.encoder.losses import (
     batch_hard_triplet,
@@ -29,7 +30,7 @@ from model_training.encoder.train_config import (
     PairObjective,
 )
 from model_training.metrics import cosine_distances, score_queries
-from model_training.run import fit, step_generator, step_seed
+from model_training.run import ConfigError, fit, step_generator, step_seed
 from service.contract.manifest import PreprocessSpec
 
 
@@ -122,7 +123,13 @@ class LayoutHead(nn.Module):
 
 
 class EncoderTask:
-    """Joins data, model and objective for `model_training.run.fit`."""
+    """Joins data, model and objective for `model_training.run.fit`.
+
+    Raises:
+        ConfigError: a batch asks for more ships than the training data have.
+        StoreError: the training data have fewer than two ships that a batch can use.
+        EncoderLoadError: `initial` is not a checkpoint of such an encoder.
+    """
 
     def __init__(self, config: EncoderTrainConfig, stores: Stores) -> None:
         self.config, self.stores = config, stores
@@ -140,8 +147,12 @@ class EncoderTask:
         self.identities: BalancedIdentitySampler | None = None
         if isinstance(objective, PairObjective):
             self.pairs = PairSampler(stores.train, objective.hard_stretch)
+            ships = len(self.pairs.by_length)
+            _require_ships("pairs", objective.pairs, ships, "training ships with both sensors")
         else:
             self.identities = BalancedIdentitySampler(stores.train)
+            ships = self.identities.vessels
+            _require_ships("identities", objective.identities, ships, "training ships")
 
     def batch(self, step: int, rank: int) -> Batch:
         """The augmented chips of a step: N optical then N SAR, or P x K by identity."""
@@ -173,7 +184,7 @@ class EncoderTask:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         outputs = model(pixels, batch.modality, batch.size, batch.layout)
         if isinstance(self.config.objective, PairObjective):
-            return pair_objective(outputs, self.config.objective)
+            return pair_objective(outputs, batch.vessel, self.config.objective)
         return identity_objective(outputs, batch, self.config.objective)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -184,12 +195,34 @@ class EncoderTask:
         return cross_modal_scores(self.stores.validation, vectors)
 
 
-def pair_objective(outputs: dict[str, Tensor], objective: PairObjective) -> dict[str, Tensor]:
-    """InfoNCE between the two halves of the batch, plus the weighted layout loss."""
+def _require_ships(key: str, wanted: int, ships: int, of_what: str) -> None:
+    """Raises ConfigError where a batch wants more different ships than there are."""
+    if wanted > ships:
+        raise ConfigError(
+            f"objective.{key}: {wanted} asks for more than the {ships} {of_what}; "
+            f"lower it to {ships} or less"
+        )
+
+
+def pair_objective(
+    outputs: dict[str, Tensor], vessel: Tensor, objective: PairObjective
+) -> dict[str, Tensor]:
+    """InfoNCE between the two halves of the batch, plus the weighted layout loss.
+
+    Where several processes train, InfoNCE sees the joined batch of all of them. They draw apart,
+    so that a ship may come more than once: its chips are then not each other's negatives.
+
+    Args:
+        outputs: of `TrainedModel`, of this process's batch.
+        vessel: int64 `[2 N]`, whom each row shows; the halves are alike.
+        objective: weights and the bound of the scale.
+    """
     embedding = outputs["embedding"]
-    optical, sar = embedding.chunk(2)
+    own = embedding.chunk(2)
+    optical, sar = (gather_rows(half) for half in own)
+    ships = None if optical is own[0] else gather_rows(vessel.chunk(2)[0])
     scale = outputs["log_scale"].exp().clamp(max=objective.max_logit_scale)
-    contrast = pair_infonce(optical, sar, scale)
+    contrast = pair_infonce(optical, sar, scale, ships=ships)
     parts = {"loss": contrast, "infonce": contrast, "logit_scale": scale}
     if "layout" in outputs:
         parts["layout"] = layout_regression(outputs["layout"], outputs["layout_target"])

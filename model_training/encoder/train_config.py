@@ -45,7 +45,8 @@ class PairObjective(TypedConfig):
 
     `hard_share` of a batch, reached linearly after `hard_ramp_steps`, are ships of similar
     length. For `low_resolution_steps` an encoder with `detail` trains at half size. `layout` is
-    the weight of the auxiliary loss; it needs simulated data.
+    the weight of the auxiliary loss; it needs simulated data. With several processes each draws
+    `pairs`, and InfoNCE contrasts those of all of them.
     """
 
     kind: Literal["pairs"]
@@ -60,11 +61,14 @@ class PairObjective(TypedConfig):
 
 
 class IdentityObjective(TypedConfig):
-    """MCRL of MOS: cross-entropy on the BN neck, batch-hard triplet, CMAL; batches of P x K."""
+    """MCRL of MOS: cross-entropy on the BN neck, batch-hard triplet, CMAL; batches of P x K.
+
+    With several processes each draws P x K chips and compares these alone.
+    """
 
     kind: Literal["identities"]
     identities: int = Field(8, ge=2)
-    chips: int = Field(4, ge=2)
+    chips: int = Field(4, ge=2, multiple_of=2)
     cross_entropy: float = Field(1.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     triplet: float = Field(1.0, ge=0)

@@ -96,6 +96,23 @@ def test_further_negatives_enter_their_own_direction() -> None:
     assert value.item() == pytest.approx(harder, rel=1e-6)
 
 
+def test_a_ship_that_comes_twice_is_not_its_own_negative() -> None:
+    generator = torch.Generator().manual_seed(3)
+    optical, sar = torch.randn(2, 3, 4, generator=generator)
+    ships = torch.tensor([7, 8, 7])
+    unit = [rows / rows.norm(dim=1, keepdim=True) for rows in (optical, sar)]
+    powers = (2.0 * unit[0] @ unit[1].T).exp()
+    powers[0, 2] = powers[2, 0] = 0
+    rows = -(powers.diag() / powers.sum(1)).log().mean()
+    columns = -(powers.diag() / powers.sum(0)).log().mean()
+    value = pair_infonce(optical, sar, 2.0, ships=ships)
+    assert value.item() == pytest.approx(((rows + columns) / 2).item(), rel=1e-5)
+    apart = torch.arange(3)
+    assert torch.equal(
+        pair_infonce(optical, sar, 2.0, ships=apart), pair_infonce(optical, sar, 2.0)
+    )
+
+
 def test_layout_by_hand() -> None:
     assert layout_regression(torch.zeros(1, 2, 2), torch.tensor([[[1.0, 0], [0, 3]]])).item() == 2.5
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from model_training.checkpoint import Checkpoint
 from model_training.data.cache import PictureStore, StoredChip, write_shard
@@ -15,7 +16,7 @@ from model_training.encoder.loading import EncoderLoadError, load_encoder
 from model_training.encoder.stores import Stores
 from model_training.encoder.train import EncoderTask, cross_modal_scores, embed_store
 from model_training.encoder.train_config import EncoderTrainConfig
-from model_training.run import fit
+from model_training.run import ConfigError, fit
 from service.contract.chip import Modality
 
 COMPACT = {
@@ -128,6 +129,27 @@ def test_identity_training_lowers_its_loss(tmp_path: Path, stores: Stores) -> No
     fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
     values = [float(value) for value in losses(tmp_path)]
     assert np.mean(values[-5:]) < 0.9 * np.mean(values[:5])
+
+
+@pytest.mark.parametrize(
+    ("objective", "reason"),
+    [
+        ({**PAIRS, "pairs": 49}, "objective.pairs: 49 asks for more than the 48 training ships"),
+        ({**IDENTITIES, "identities": 49}, "objective.identities: 49 asks for more than the 48"),
+    ],
+    ids=["pairs", "identities"],
+)
+def test_more_ships_per_batch_than_there_are_stop_a_run_before_it_starts(
+    tmp_path: Path, stores: Stores, objective: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=reason) as raised:
+        EncoderTask(config(tmp_path, COMPACT, objective), stores)
+    assert "\n" not in str(raised.value)
+
+
+def test_identity_batches_of_an_odd_number_of_chips_are_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="multiple of 2"):
+        config(tmp_path, COMPACT, {**IDENTITIES, "chips": 3})
 
 
 def test_layouts_turn_with_the_chip(stores: Stores, tmp_path: Path) -> None:
