@@ -29,6 +29,7 @@ LATE_S = 1.0
 ANSWER_LIMIT_S = 120.0
 GROWTH_LIMIT_MB = 25.0
 SLACK_S = 0.5
+LONGEST_STAYS = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -182,14 +183,15 @@ def test_beyond_the_capacity_is_429_and_within_is_quick(
     stay_s = MOST_AT_ONCE / goodput
     print(f"\ncapacity {able:.1f}/s; asked {OVERLOAD * able:.1f}/s for {lasted:.1f} s: ", end="")
     print(f"{dict(crowd.statuses)}, {goodput:.1f}/s answered, p50 {p50:.2f} s, p99 {p99:.2f} s ")
-    print(f"(bound {2 * stay_s + SLACK_S:.2f} s); ready within {max(crowd.probe_seconds):.2f} s; ")
+    print(f"(bound {LONGEST_STAYS * stay_s + SLACK_S:.2f} s); ", end="")
+    print(f"ready within {max(crowd.probe_seconds):.2f} s; ", end="")
     print(f"memory {crowd.resident_mb[0]:.0f} to {crowd.resident_mb[-1]:.0f} MB; ", end="")
     print(f"asked at most {crowd.lag_s:.2f} s late")
     assert crowd.lag_s < LATE_S, "the crowd itself could not keep up"
     assert set(crowd.statuses) == {200, 429}
     assert crowd.without_advice == 0
     assert goodput > able / 4
-    assert p99 < 2 * stay_s + SLACK_S
+    assert p99 < LONGEST_STAYS * stay_s + SLACK_S
     assert statistics.median(crowd.probe_seconds) < p50 + SLACK_S
     half = len(crowd.resident_mb) // 2
     early, late = crowd.resident_mb[: half or 1], crowd.resident_mb[half:]
