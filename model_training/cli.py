@@ -62,6 +62,9 @@ def simulate(
     vessels: Annotated[int | None, typer.Option(help="How many ships.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fleet.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: all cores.")] = None,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Write each chip's ship mask and geometry, too.")
+    ] = False,
     demo_fleet: Annotated[
         bool, typer.Option("--demo-fleet", help="The small fleet of `crossfix demo` instead.")
     ] = False,
@@ -73,12 +76,14 @@ def simulate(
 
     with _explained(ValueError, OSError, yaml.YAMLError):
         if demo_fleet:
+            if truth:
+                raise ValueError("--truth is for data sets; the demo fleet has none")
             written = write_demo_fleet(out)
         else:
             settings = yaml.safe_load(config.read_text()) if config is not None else {}
             given = {"vessels": vessels, "seed": seed}
             settings |= {name: value for name, value in given.items() if value is not None}
-            written = write_dataset(SimulatorConfig.from_dict(settings), out, workers)
+            written = write_dataset(SimulatorConfig.from_dict(settings), out, workers, truth=truth)
     print(json.dumps(written, indent=2))
 
 
@@ -89,12 +94,17 @@ def simulator_report(
     ] = None,
     ships: Annotated[int, typer.Option(help="Simulated ships to measure.", min=1)] = 200,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Where to draw twelve ships in both sensors (JPEG or PNG).")
+    ] = None,
 ) -> None:
     """Simulated beside genuine statistics, and views per second and core."""
-    from model_training.simulator import SimulatorConfig, report
+    from model_training.simulator import SimulatorConfig, report, write_sheet
 
     with _explained(ValueError, OSError):
         print(report(genuine, SimulatorConfig(), ships, workers))
+        if sheet is not None:
+            write_sheet(sheet, SimulatorConfig())
 
 
 @app.command()

@@ -5,6 +5,7 @@
     subset/{O2S,S2O}/{query,bounding_box_test}/   one direction; files are links to those above
     val/                                     the same for validation ids
     dataset.json  vessels.csv  truth/layout.npz
+    truth/masks/<chip>.png  truth/geometry.jsonl  on demand, see `_TruthFiles`
 
 Distractors (id -1) stand in the galleries only; half of them match the size of a test ship.
 Source of the layout: HOSS ReID (arXiv 2506.22027).
@@ -47,7 +48,12 @@ class Entry:
 
 
 def write_dataset(
-    config: SimulatorConfig, out_dir: Path, workers: int | None = None, *, progress: bool = True
+    config: SimulatorConfig,
+    out_dir: Path,
+    workers: int | None = None,
+    *,
+    truth: bool = False,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Render and write a data set; returns the content of its dataset.json.
 
@@ -55,6 +61,7 @@ def write_dataset(
         config: fleet size, views per ship, splits and conditions.
         out_dir: a new or empty folder.
         workers: processes, every core by default.
+        truth: also write the mask and the geometry of each chip.
         progress: show a progress bar on stderr.
 
     Raises:
@@ -68,13 +75,13 @@ def write_dataset(
     sar: list[SensorName] = ["sar"] * config.sar_views
     seeds = [*range(config.optical_views), *range(config.sar_views)]
     rendered = render_many([e.vessel for e in entries], optical + sar, seeds, workers, config)
-    truth = _Truth()
+    known = _Truth(_TruthFiles(out_dir) if truth else None)
     bar = tqdm(rendered, total=len(entries), desc="simulate", unit="ship", disable=not progress)
     for place, (entry, views) in enumerate(zip(entries, bar, strict=True)):
-        _write_entry(out_dir, entry, place, views, truth)
-    truth.write(out_dir / "truth" / "layout.npz")
+        _write_entry(out_dir, entry, place, views, known)
+    known.write(out_dir / "truth" / "layout.npz")
     _write_vessels(out_dir / "vessels.csv", entries)
-    about = _about(config, entries, truth)
+    about = _about(config, entries, known)
     (out_dir / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
     return about
 
@@ -117,10 +124,49 @@ def _distractors(config: SimulatorConfig, ships: list[VesselModel], split: str) 
     return [Entry(vessel, -1, split) for vessel in chosen]
 
 
+class _TruthFiles:
+    """What grows too large to collect: written under `truth/` as chips come.
+
+    `masks/<chip>.png` is a chip's mask, grey, 255 where the ship is; `geometry.jsonl` has a line
+    for each chip, in the order of `layout.npz`, as `geometry_record` gives it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "truth"
+        self.folder.mkdir()
+        self.geometry = self.folder / "geometry.jsonl"
+
+    def add(self, name: str, view: View) -> None:
+        path = self.folder / "masks" / Path(name).with_suffix(".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(view.mask.astype(np.uint8) * 255).save(path)
+        with self.geometry.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(geometry_record(name, view)) + "\n")
+
+
+def geometry_record(name: str, view: View) -> dict[str, Any]:
+    """A chip by its path in the data set, the ship's size, and the acquisition's geometry.
+
+    Metres and radians; azimuths from the bow towards starboard, see `OpticalGeometry` and
+    `SarGeometry` for the meaning of each.
+    """
+    acquisition = {key: float(value) for key, value in view.geometry.items()}
+    return {
+        "chip": name,
+        "modality": view.modality,
+        "gsd_m": view.gsd_m,
+        "bow_up": view.bow_up,
+        "length_m": view.length_m,
+        "beam_m": view.beam_m,
+        **acquisition,
+    }
+
+
 class _Truth:
     """Collects what the simulator knows, chip by chip."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: _TruthFiles | None) -> None:
+        self.files = files
         self.names: list[str] = []
         self.layouts: list[np.ndarray[Any, Any]] = []
         self.bow_up: list[bool] = []
@@ -129,6 +175,8 @@ class _Truth:
         self.names.append(name)
         self.layouts.append(view.layout.astype(np.float16))
         self.bow_up.append(view.bow_up)
+        if self.files is not None:
+            self.files.add(name, view)
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

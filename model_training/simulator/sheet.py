@@ -10,7 +10,7 @@ from PIL import Image
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.report import denoise
-from model_training.simulator.vessel import VesselModel
+from model_training.simulator.vessel import VesselModel, sample_fleet
 from model_training.simulator.views import View, render_view
 
 _GAP = 3
@@ -18,13 +18,27 @@ _GAP = 3
 
 def write_sheet(
     path: Path,
-    vessels: Sequence[VesselModel],
     config: SimulatorConfig,
     *,
-    height: int = 280,
-    per_row: int = 5,
+    ships: int = 12,
+    height: int = 250,
+    per_row: int = 4,
 ) -> None:
-    """Write two optical and two SAR views of each vessel; SAR denoised, to the power 0.7."""
+    """Write two optical and two SAR views of each ship; SAR denoised, to the power 0.7.
+
+    The ships are the first of each block of four of the config's fleet, so that none are sisters.
+
+    Args:
+        path: a picture of any format that Pillow writes, by its suffix.
+        config: fleet and conditions.
+        ships: how many.
+        height: of each view, in pixels.
+        per_row: ships beside each other.
+
+    Raises:
+        ValueError: the suffix names no format.
+    """
+    vessels = sample_fleet(4 * ships, config.seed, config)[::4]
     rows = [_row(vessels[i : i + per_row], config, height) for i in range(0, len(vessels), per_row)]
     width = max(row.width for row in rows)
     sheet = Image.new("RGB", (width, (height + 2 * _GAP) * len(rows)), "white")

@@ -236,3 +236,29 @@ def test_training_explains_what_a_run_lacks(change, reason, hoss_run, tmp_path, 
     result = run("encoder", path)
     assert result.exit_code == 2
     assert reason in result.stderr
+
+
+def test_simulate_writes_the_truth_on_demand(tmp_path):
+    settings = tmp_path / "fleet.yaml"
+    settings.write_text("{optical_views: 1, sar_views: 1}")
+    out = tmp_path / "set"
+    wanted = ("--vessels", 4, "--workers", 1, "--truth")
+    result = run("simulate", "--config", settings, "--out", out, *wanted)
+    assert result.exit_code == 0, result.stderr
+    chips = json.loads(result.stdout)["chips"]
+    assert len(list((out / "truth" / "masks").rglob("*.png"))) == chips
+    assert len((out / "truth" / "geometry.jsonl").read_text().splitlines()) == chips
+    result = run("simulate", "--demo-fleet", "--truth", "--out", tmp_path / "demo")
+    assert result.exit_code == 2
+    assert "the demo fleet has none" in result.stderr
+
+
+def test_simulator_report_draws_a_sheet_where_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("model_training.simulator.report", lambda *_: "the table")
+    result = run("simulator-report", "--sheet", tmp_path / "sheet.jpg")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "the table\n"
+    assert (tmp_path / "sheet.jpg").read_bytes().startswith(b"\xff\xd8")
+    result = run("simulator-report", "--sheet", tmp_path / "sheet.unknown")
+    assert result.exit_code == 2
+    assert "sheet.unknown" not in {path.name for path in tmp_path.iterdir()}

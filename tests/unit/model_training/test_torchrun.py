@@ -67,7 +67,7 @@ def test_two_processes_contrast_the_pairs_of_both(tmp_path: Path) -> None:
         halves = [output["embedding"].chunk(2) for output in outputs]
         optical, sar = (torch.cat(rows) for rows in zip(*halves, strict=True))
         ships = torch.cat([vessel.chunk(2)[0] for _, vessel in drawn])
-        repeated += len(ships) - len(ships.unique())
+        repeated += len(ships) - len(set(ships.tolist()))
         loss = pair_infonce(optical, sar, outputs[0]["log_scale"].exp(), ships=ships)
         losses.append(loss.item())
         optimiser.zero_grad()

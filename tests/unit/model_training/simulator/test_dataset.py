@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_training.simulator import SimulatorConfig, write_dataset, write_demo_fleet
+from model_training.simulator import (
+    SimulatorConfig,
+    write_dataset,
+    write_demo_fleet,
+    write_sheet,
+)
 from model_training.simulator.dataset import plan_entries
 from model_training.simulator.demo_fleet import imo_number
 from model_training.simulator.report import measure, read_folder
@@ -78,6 +83,60 @@ def test_the_set_says_what_it_is(folder: Path) -> None:
     truth = np.load(folder / "truth" / "layout.npz")
     assert truth["layout"].shape == (about["chips"], 32, len(about["layout_channels"]))
     assert all((folder / name).is_file() for name in truth["names"].tolist())
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_masks_and_geometry_stand_beside_an_unchanged_set(tmp_path: Path) -> None:
+    config = SimulatorConfig(vessels=4, optical_views=1, sar_views=1)
+    write_dataset(config, tmp_path / "plain", workers=1, progress=False)
+    root = tmp_path / "known"
+    write_dataset(config, root, workers=1, progress=False, truth=True)
+    plain, known = _files(tmp_path / "plain"), _files(root)
+    assert {name: known[name] for name in plain} == plain
+
+    layout = np.load(root / "truth/layout.npz")
+    names = layout["names"].tolist()
+    masks = {name: Path("truth/masks", name).with_suffix(".png") for name in names}
+    assert known.keys() - plain.keys() == {"truth/geometry.jsonl", *map(str, masks.values())}
+    lines = [json.loads(line) for line in known["truth/geometry.jsonl"].decode().splitlines()]
+    assert [line["chip"] for line in lines] == names
+    assert [line["bow_up"] for line in lines] == layout["bow_up"].tolist()
+    for line in lines:
+        with (
+            Image.open(root / line["chip"]) as chip,
+            Image.open(root / masks[line["chip"]]) as mask,
+        ):
+            assert mask.size == chip.size
+            shown = np.asarray(mask)
+            crop_m = np.array(chip.size[::-1]) * line["gsd_m"]
+        assert set(np.unique(shown).tolist()) == {0, 255}
+        assert crop_m == pytest.approx([line["crop_height_m"], line["crop_width_m"]], abs=1.0)
+        area_m2 = (shown > 0).sum() * line["gsd_m"] ** 2
+        assert 0.4 < area_m2 / (line["length_m"] * line["beam_m"]) < 2
+        angles = {"optical": "sun_elevation", "sar": "incidence"}
+        assert 0 < line[angles[line["modality"]]] < np.pi / 2
+
+
+def test_the_contact_sheet_shows_each_ship_in_both_sensors(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "sheet.png"
+    write_sheet(path, SimulatorConfig(), ships=3, height=64, per_row=2)
+    with Image.open(path) as sheet:
+        pixels = np.asarray(sheet)
+    assert pixels.shape[0] == 2 * (64 + 6)
+    chips = pixels[70:134, :, :].astype(int)  # the row of the one ship that is left
+    inked = (chips < 250).any(2).any(0)
+    starts = np.flatnonzero(np.diff(inked.astype(int), prepend=0) == 1)
+    assert len(starts) == 4
+    ends = np.flatnonzero(np.diff(inked.astype(int), append=0) == -1)
+    grey = [
+        bool((np.ptp(chips[:, a : b + 1], axis=2) == 0).all())
+        for a, b in zip(starts, ends, strict=True)
+    ]
+    assert grey == [False, True, True, False]
 
 
 def test_sisters_stay_in_one_split_and_the_test_has_some() -> None:
