@@ -42,7 +42,7 @@ from service.identity.verify import Verifier
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import Embedder, load_embedder
 from service.keeping import open_chips
-from service.settings import Settings
+from service.settings import S3_TRIES, Settings
 from service.storage.audit import open_audit_log
 from service.storage.cache import MemoryCache, RedisCache
 from service.storage.gallery_edge import open_edge_gallery
@@ -54,9 +54,10 @@ from service.upkeep import audit_folder, bundle_to_serve, chip_limits
 
 log = logging.getLogger("crossfix")
 
-ENROLMENT_GRACE = timedelta(minutes=10)
-CHANGE_GRACE = timedelta(minutes=2)
-"""How long another replica may be at a change, a difference of clocks included."""
+SHORTEST_STEP_S = 60.0
+CALLS_IN_A_STEP = 12
+BUCKET_CALLS_IN_A_STEP = 3
+"""What a change does between two looks at its claim, at most."""
 
 DESCRIPTION = "Which known vessel does this chip show? Identify ships across optical and SAR."
 
@@ -177,15 +178,13 @@ def serve_bundle(
     settings: Settings, telemetry: Telemetry, shared: Shared, models: Models
 ) -> Served:
     """Settle what was interrupted, and build the routes that answer with these models."""
-    alone = settings.qdrant_url is None
     trail = Trail(shared.audit, now, models.bundle.bundle_id)
     recovery = Recovery(
         models.gallery,
         shared.chips,
         now,
         shared.writing,
-        grace=timedelta(0) if alone else ENROLMENT_GRACE,
-        brief_grace=timedelta(0) if alone else CHANGE_GRACE,
+        step=longest_step(settings),
         trail=trail,
     )
     settled = recovery.run()
@@ -212,6 +211,17 @@ def serve_bundle(
         }
     )
     return Served(models, recovery, routes)
+
+
+def longest_step(settings: Settings) -> timedelta | None:
+    """How long a few calls of the stores may take, see `Recovery`; None: nobody else writes."""
+    if settings.qdrant_url is None:
+        return None
+    seconds = max(SHORTEST_STEP_S, CALLS_IN_A_STEP * settings.qdrant_timeout_s)
+    if settings.chip_store == "s3":
+        bucket_s = BUCKET_CALLS_IN_A_STEP * S3_TRIES * settings.s3_timeout_s
+        seconds = max(seconds, bucket_s)
+    return timedelta(seconds=seconds)
 
 
 def _open_gallery(settings: Settings, embedder: Embedder) -> Gallery:

@@ -1,31 +1,105 @@
-"""One IMO number, one vessel, also where several replicas register at the same instant.
+"""One IMO number, one vessel, and one replica at a time that registers it.
 
-Looking for a vessel with the number and writing a new one are two steps; between them another
-replica could do the same. So the number is claimed first, which a store grants to one only, and
-given up when the vessel is written and can be found. A claim whose holder was killed lapses.
+Looking for a vessel and writing a new one are two steps; between them another replica could do the
+same. So number and id are claimed first, which a store grants to one only, and given up when the
+vessel is written and can be found. Who holds a claim for long renews it; one whose holder was
+killed lapses. A holder that was held up for so long that its claim may have lapsed stops.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from service.contract.errors import CrossfixError
-from service.identity.errors import ConflictError
+from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.observe import Clock
 from service.identity.ports import Gallery
 from service.identity.records import Claim, Vessel
 
-LAPSES_AFTER = timedelta(minutes=10)
-"""Longer than the longest request, plus what the clocks of replicas may differ by."""
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""The most that the clocks of two replicas may differ."""
+
+NOBODY = UUID(int=0)
+"""In place of a vessel: who claims its id is about to settle what another left of it."""
 
 
-class ImoClaims:
-    """Claims IMO numbers in the gallery for the time that a change takes."""
+def lapses_after(step: timedelta) -> timedelta:
+    """When a change that was neither finished nor renewed was interrupted.
 
-    def __init__(self, gallery: Gallery, now: Clock) -> None:
+    A step that begins when the last renewal is one step ago ends before another replica, whose
+    clock may be ahead, takes over.
+    """
+    return 2 * step + CLOCKS_DIFFER
+
+
+class Lease:
+    """Claims that one change holds; for one thread."""
+
+    def __init__(self, gallery: Gallery, now: Clock, step: timedelta) -> None:
+        """`step` is the longest time between two looks at the lease."""
         self._gallery = gallery
         self._now = now
+        self._step = step
+        self._held: dict[str, Claim] = {}
+
+    def take(self, name: str, vessel_id: UUID, resumes: bool) -> None:
+        """Claim a name; `resumes` tells whether a claim for the same vessel may be taken over.
+
+        Raises:
+            ConflictError: another claim stands.
+        """
+        claim = Claim(token=uuid4(), vessel_id=vessel_id, made_at=self._now())
+        standing = self._gallery.claim(name, claim, instead_of=None)
+        if standing != claim:
+            lapsed = claim.made_at - standing.made_at > lapses_after(self._step)
+            if lapsed or (resumes and standing.vessel_id == vessel_id):
+                standing = self._gallery.claim(name, claim, instead_of=standing)
+        if standing != claim:
+            other = None if standing.vessel_id in (vessel_id, NOBODY) else standing.vessel_id
+            named = "" if other is None else f", as vessel {other}"
+            raise ConflictError(
+                f"{name} is being registered right now{named}; ask again shortly", other
+            )
+        self._held[name] = claim
+
+    def renew(self) -> None:
+        """Before a step: renew what is half a step old. Raises as `confirm`."""
+        now = self._now()
+        if any(now - claim.made_at > self._step / 2 for claim in self._held.values()):
+            self.confirm()
+
+    def confirm(self) -> None:
+        """Renew, and make sure that nobody has taken over.
+
+        Raises:
+            ConflictError: somebody has.
+            StoreUnavailableError: it took so long that somebody may have, or the store failed.
+        """
+        for name, claim in self._held.items():
+            renewed = claim.model_copy(update={"made_at": self._now()})
+            if renewed.made_at - claim.made_at > self._step:
+                raise StoreUnavailableError(
+                    f"{name} could not be registered in time: a store was too slow; ask again"
+                )
+            if not self._gallery.renew_claim(name, renewed):
+                raise ConflictError(f"{name} is being registered by another request; ask again")
+            self._held[name] = renewed
+
+    def give_up(self) -> None:
+        for name, claim in self._held.items():
+            with suppress(CrossfixError):
+                self._gallery.give_up(name, claim)
+
+
+class Claims:
+    """Claims IMO numbers and ids in the gallery for the time that a change takes."""
+
+    def __init__(self, gallery: Gallery, now: Clock, step: timedelta) -> None:
+        """`step` is the longest time that a few calls of the stores take."""
+        self._gallery = gallery
+        self._now = now
+        self._step = step
 
     @contextmanager
     def held(
@@ -47,29 +121,48 @@ class ImoClaims:
         if vessel.imo is None or (before is not None and before.imo == vessel.imo):
             yield
             return
-        claim = Claim(token=uuid4(), vessel_id=vessel.id, made_at=self._now())
-        self._take(vessel.imo, claim)
-        try:
+        with self._lease() as lease:
+            lease.take(f"IMO {vessel.imo}", vessel.id, resumes=True)
             refuse_known_imo(self._gallery, vessel, giver)
             yield
+
+    @contextmanager
+    def registering(self, vessel: Vessel, resumes: bool) -> Iterator[Lease]:
+        """Within, nobody else registers this vessel or its IMO number; the holder renews.
+
+        Args:
+            vessel: as it is to be written.
+            resumes: whether who is at it already, perhaps no more, writes the same: then this
+                request takes over, and the other one stops before its next step.
+
+        Raises:
+            ConflictError, StoreUnavailableError, StoreFullError: as `held`.
+        """
+        with self._lease() as lease:
+            lease.take(f"vessel {vessel.id}", vessel.id, resumes)
+            if vessel.imo is not None:
+                lease.take(f"IMO {vessel.imo}", vessel.id, resumes=True)
+                refuse_known_imo(self._gallery, vessel)
+            yield lease
+
+    @contextmanager
+    def settling(self, vessel: Vessel) -> Iterator[Lease]:
+        """Within, nobody registers this vessel.
+
+        Raises:
+            ConflictError: somebody does, or settles it.
+        """
+        with self._lease() as lease:
+            lease.take(f"vessel {vessel.id}", NOBODY, resumes=False)
+            yield lease
+
+    @contextmanager
+    def _lease(self) -> Iterator[Lease]:
+        lease = Lease(self._gallery, self._now, self._step)
+        try:
+            yield lease
         finally:
-            with suppress(CrossfixError):
-                self._gallery.give_up(vessel.imo, claim)
-
-    def _take(self, imo: str, claim: Claim) -> None:
-        standing = self._gallery.claim(imo, claim, instead_of=None)
-        if standing != claim and self._may_be_replaced(standing, claim):
-            standing = self._gallery.claim(imo, claim, instead_of=standing)
-        if standing != claim:
-            raise ConflictError(
-                f"IMO {imo} is being registered right now, as vessel {standing.vessel_id}; ask "
-                "again shortly",
-                standing.vessel_id,
-            )
-
-    def _may_be_replaced(self, standing: Claim, claim: Claim) -> bool:
-        lapsed = claim.made_at - standing.made_at > LAPSES_AFTER
-        return lapsed or standing.vessel_id == claim.vessel_id
+            lease.give_up()
 
 
 def refuse_known_imo(gallery: Gallery, vessel: Vessel, giver: Vessel | None = None) -> None:

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
-from service.identity.claims import ImoClaims
 from service.identity.enrol import DEFAULT_SOURCE, Enrolled, visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import Clock
@@ -52,7 +51,7 @@ class Curation:
         self._now = now
         self._writing = writing
         self._trail = trail or Trail.unrecorded()
-        self._claims = ImoClaims(gallery, now)
+        self._claims = recovery.claims
 
     def update(self, vessel_id: UUID, patch: VesselPatch) -> Vessel:
         """Change attributes and remember where the new values came from.

@@ -1,18 +1,20 @@
 """Registering vessels and their chips, so that a crash at any point leaves nothing half-visible.
 
 Order of writes for a new vessel: vessel as `enrolling` (invisible), chips, sightings, vessel as
-`active`. Sightings added to a known vessel are one atomic write. See `recovery.py`.
+`active`. Sightings added to a known vessel are one atomic write. See `recovery.py`; `claims.py` has
+one replica at a time register a vessel.
 """
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid5
 
 from pydantic import Field
 
-from service.identity.claims import ImoClaims, refuse_known_imo
+from service.identity.claims import Lease, refuse_known_imo
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import ChipUpload, Clock, Observation, Observer
 from service.identity.originals import forgotten_when_full
@@ -26,9 +28,9 @@ from service.identity.records import (
     VesselAttributes,
     VesselState,
 )
-from service.identity.recovery import Recovery
+from service.identity.recovery import Recovery, nothing
 from service.identity.stages import Measure, measured, unmeasured
-from service.identity.trail import Trail, chips_and_ids, digests
+from service.identity.trail import Facts, Trail, chips_and_ids, digests
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
 DEFAULT_SOURCE = "api"
@@ -85,7 +87,7 @@ class Enrolment:
         self._now = now
         self._writing = writing
         self._trail = trail or Trail.unrecorded()
-        self._claims = ImoClaims(gallery, now)
+        self._claims = recovery.claims
         self._measure = measure
 
     def enrol(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Enrolled:
@@ -101,25 +103,18 @@ class Enrolment:
         vessel = self._vessel(new, uploads)
         refuse_known_imo(self._gallery, vessel)
         seen = [self._observer.observe(upload) for upload in uploads]
+        asked: Facts = {"vessel_id": str(vessel.id), "said": new.said(), "chips": digests(uploads)}
         with self._writing:
-            known = self._known(vessel)
-            if known is not None and known.attributes() != vessel.attributes():
-                raise ConflictError(
-                    f"vessel {known.id} is registered with other attributes; "
-                    "change them with PATCH",
-                    known.id,
-                )
-            asked = {"vessel_id": str(vessel.id), "said": new.said(), "chips": digests(uploads)}
-            with self._trail.change("enrol", **asked) as result:
-                with measured("store", self._measure):
-                    if known is None:
-                        self._register(vessel, seen)
-                    else:
-                        self._keep(known, seen)
-                enrolled = self._enrolled(vessel.id, created=known is None)
-                result["created"] = enrolled.created
-                result["sightings"] = chips_and_ids(enrolled.sightings)
-            return enrolled
+            found = self._found(vessel.id)
+            if found is not None and found.state.visible:
+                return self._again(found, vessel, seen, asked)
+            same = new.id is None or (found is not None and _began(found, vessel, seen))
+            with self._claims.registering(vessel, resumes=same) as lease:
+                found = self._settled(vessel, seen, lease)
+                if found is not None and found.state.visible:
+                    return self._again(found, vessel, seen, asked)
+                register = partial(self._register, vessel, seen, lease, begun=found is not None)
+                return self._written("enrol", asked, vessel.id, True, register)
 
     def add_chips(self, vessel_id: UUID, uploads: Sequence[ChipUpload]) -> Enrolled:
         """Add sightings to a known vessel, all or none; known ones change nothing.
@@ -134,26 +129,53 @@ class Enrolment:
         seen = [self._observer.observe(upload) for upload in uploads]
         with self._writing:
             vessel = visible_vessel(self._gallery, vessel_id)
-            asked = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
-            with self._trail.change("add-chips", **asked) as result:
-                with measured("store", self._measure):
-                    self._keep(vessel, seen)
-                enrolled = self._enrolled(vessel_id, created=False)
-                result["sightings"] = chips_and_ids(enrolled.sightings)
-            return enrolled
+            asked: Facts = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
+            return self._written(
+                "add-chips", asked, vessel_id, False, lambda: self._keep(vessel, seen)
+            )
 
-    def _register(self, vessel: Vessel, seen: Sequence[Observation]) -> None:
-        pending = {
-            "state": VesselState.ENROLLING,
-            "leaving_chips": tuple(one.chip.digest for one in seen),
-        }
-        with self._claims.held(vessel):
-            self._gallery.put_vessel(vessel.model_copy(update=pending))
-            self._keep(vessel, seen)
-            self._gallery.put_vessel(vessel)
+    def _again(
+        self, known: Vessel, vessel: Vessel, seen: Sequence[Observation], asked: Facts
+    ) -> Enrolled:
+        """The vessel is registered already: keep what is new of its chips."""
+        if known.attributes() != vessel.attributes():
+            raise ConflictError(
+                f"vessel {known.id} is registered with other attributes; change them with PATCH",
+                known.id,
+            )
+        return self._written("enrol", asked, known.id, False, lambda: self._keep(known, seen))
 
-    def _keep(self, vessel: Vessel, seen: Sequence[Observation]) -> None:
+    def _written(
+        self, action: str, asked: Facts, vessel_id: UUID, created: bool, write: Callable[[], None]
+    ) -> Enrolled:
+        """Do and record a change."""
+        with self._trail.change(action, **asked) as result:
+            with measured("store", self._measure):
+                write()
+            enrolled = self._enrolled(vessel_id, created)
+            if action == "enrol":
+                result["created"] = created
+            result["sightings"] = chips_and_ids(enrolled.sightings)
+        return enrolled
+
+    def _register(
+        self, vessel: Vessel, seen: Sequence[Observation], lease: Lease, begun: bool
+    ) -> None:
+        """`begun` tells that an earlier request wrote the pending vessel.
+
+        It is not written again: the one who wrote it may be making it active right now.
+        """
+        if not begun:
+            self._gallery.put_vessel(vessel.model_copy(update=_pending(seen)))
+        self._keep(vessel, seen, lease)
+        lease.confirm()
+        self._gallery.put_vessel(vessel)
+
+    def _keep(
+        self, vessel: Vessel, seen: Sequence[Observation], lease: Lease | None = None
+    ) -> None:
         """Chips first, so that no sighting ever points to bytes that are not there."""
+        renew = nothing if lease is None else lease.renew
         have = {s.chip_sha256 for s in self._gallery.sightings_of([vessel.id])}
         fresh = [one for one in seen if one.chip.digest not in have]
         if not fresh:
@@ -161,22 +183,29 @@ class Enrolment:
         digests = [one.chip.digest for one in fresh]
         with forgotten_when_full(self._gallery, self._chips, digests):
             for one in fresh:
+                renew()
                 self._chips.put(one.upload.data)
             sightings = [self._observer.sighting(one, vessel.id) for one in fresh]
+            renew()
             self._gallery.put_sightings(sightings, vessel)
 
-    def _known(self, vessel: Vessel) -> Vessel | None:
-        """The visible vessel of this id, after finishing what a crash may have left of it."""
-        known = self._gallery.get_vessels([vessel.id]).get(vessel.id)
-        if known is None or known.state.visible:
-            return known
-        if known.state is VesselState.MERGED:
+    def _found(self, vessel_id: UUID) -> Vessel | None:
+        """The vessel in any state, unless it was merged."""
+        found = self._gallery.get_vessels([vessel_id]).get(vessel_id)
+        if found is not None and found.state is VesselState.MERGED:
             raise ConflictError(
-                f"vessel {known.id} was merged into {known.merged_into}; add chips there",
-                known.merged_into,
+                f"vessel {found.id} was merged into {found.merged_into}; add chips there",
+                found.merged_into,
             )
-        self._recovery.settle(known)
-        return self._known(vessel)
+        return found
+
+    def _settled(self, vessel: Vessel, seen: Sequence[Observation], lease: Lease) -> Vessel | None:
+        """The vessel, visible or begun just so, after finishing what else a crash left of it."""
+        found = self._found(vessel.id)
+        if found is None or found.state.visible or _began(found, vessel, seen):
+            return found
+        self._recovery.settle(found, lease.renew)
+        return self._settled(vessel, seen, lease)
 
     def _enrolled(self, vessel_id: UUID, created: bool) -> Enrolled:
         vessel = visible_vessel(self._gallery, vessel_id)
@@ -196,6 +225,23 @@ class Enrolment:
                 "updated_at": now,
             }
         )
+
+
+def _pending(seen: Sequence[Observation]) -> Facts:
+    return {
+        "state": VesselState.ENROLLING,
+        "leaving_chips": tuple(one.chip.digest for one in seen),
+    }
+
+
+def _began(found: Vessel, vessel: Vessel, seen: Sequence[Observation]) -> bool:
+    """Whether `found` is the beginning of the same request."""
+    return (
+        found.state is VesselState.ENROLLING
+        and found.split_from is None
+        and found.attributes() == vessel.attributes()
+        and set(found.leaving_chips) == {one.chip.digest for one in seen}
+    )
 
 
 def visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:

@@ -86,6 +86,10 @@ class Gallery(Protocol):
         """
         ...
 
+    def renew_claim(self, name: str, claim: Claim) -> bool:
+        """Write when a claim was made anew; False where it stands no more, and then nothing."""
+        ...
+
     def give_up(self, name: str, claim: Claim) -> None:
         """End a claim; another one stays."""
         ...

@@ -13,26 +13,35 @@ its place. Where it was deleted, a merge is undone, and what was being split off
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from datetime import timedelta
 from uuid import UUID
 
+from service.identity.claims import Claims, lapses_after
+from service.identity.errors import ConflictError
 from service.identity.observe import Clock
 from service.identity.originals import forget_unused
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import Vessel, VesselState
 from service.identity.trail import Trail
 
+ALONE = timedelta(days=1)
+"""A step of a process that nobody waits for."""
+
 UNSETTLED = (VesselState.ENROLLING, VesselState.SYNCING, VesselState.DELETING)
+
+
+def nothing() -> None:
+    """In place of a renewal where nothing was claimed."""
 
 
 class Recovery:
     """Brings every vessel to rest.
 
-    `grace` is how long an enrolment may be under way before it counts as interrupted: zero where
-    this process is the only writer, minutes where other replicas may be writing chips. Other
-    changes are a few requests to the gallery, so `brief_grace` can be shorter; until it is over
-    what a killed replica was splitting off or merging cannot be found.
+    Where other replicas write, too, a change counts as interrupted when it began longer ago than a
+    few steps can take, and an enrolment when its claim was not renewed for as long; until then what
+    a killed replica was splitting off or merging cannot be found.
     """
 
     def __init__(
@@ -41,17 +50,20 @@ class Recovery:
         chips: ChipStore,
         now: Clock,
         writing: threading.RLock,
-        grace: timedelta,
+        step: timedelta | None,
         trail: Trail | None = None,
-        brief_grace: timedelta | None = None,
     ) -> None:
-        """What is settled is recorded in `trail`, if there is one."""
+        """What is settled is recorded in `trail`, if there is one.
+
+        `step` is the longest time that a few calls of the stores take; None where this process is
+        the only writer.
+        """
         self._gallery = gallery
         self._chips = chips
         self._now = now
         self._writing = writing
-        self._grace = grace
-        self._brief_grace = grace if brief_grace is None else brief_grace
+        self._grace = timedelta(0) if step is None else lapses_after(step)
+        self.claims = Claims(gallery, now, ALONE if step is None else step)
         self._trail = trail or Trail.unrecorded()
 
     def run(self) -> int:
@@ -61,14 +73,17 @@ class Recovery:
             interrupted = [
                 vessel
                 for vessel in self._gallery.vessels_in_state(UNSETTLED)
-                if now - vessel.updated_at >= self._patience(vessel)
+                if now - vessel.updated_at >= self._grace
             ]
-            for vessel in interrupted:
-                self.settle(vessel)
-            return len(interrupted)
+            return sum([self._settled(vessel) for vessel in interrupted])
 
-    def settle(self, vessel: Vessel) -> None:
-        """Finish or undo one change; repeating it is harmless."""
+    def settle(self, vessel: Vessel, renew: Callable[[], None] = nothing) -> None:
+        """Finish or undo one change; repeating it is harmless.
+
+        Args:
+            vessel: as it was found; whoever undoes an enrolment has claimed it.
+            renew: called again and again while that claim is needed.
+        """
         found: dict[str, object] = {"vessel_id": str(vessel.id), "found": vessel.state.value}
         with self._writing, self._trail.change("recover", **found):
             if vessel.state is VesselState.SYNCING:
@@ -78,11 +93,21 @@ class Recovery:
             elif vessel.state is VesselState.DELETING:
                 self.finish_delete(vessel)
             elif vessel.state is VesselState.ENROLLING:
-                self._undo_enrolment(vessel)
+                self._undo_enrolment(vessel, renew)
 
-    def _patience(self, vessel: Vessel) -> timedelta:
-        enrols = vessel.state is VesselState.ENROLLING and vessel.split_from is None
-        return self._grace if enrols else self._brief_grace
+    def _settled(self, vessel: Vessel) -> bool:
+        """Settle it, unless somebody else is or was at it."""
+        try:
+            with ExitStack() as claimed:
+                renew = nothing
+                if vessel.state is VesselState.ENROLLING:
+                    renew = claimed.enter_context(self.claims.settling(vessel)).renew
+                if self._gallery.get_vessels([vessel.id]).get(vessel.id) != vessel:
+                    return False
+                self.settle(vessel, renew)
+        except ConflictError:
+            return False
+        return True
 
     def finish_sync(self, vessel: Vessel) -> Vessel:
         """Refresh what the sightings know of the vessel, then make it active."""
@@ -107,22 +132,24 @@ class Recovery:
         }
         self._gallery.put_vessel(vessel.model_copy(update=merged))
 
-    def finish_delete(self, vessel: Vessel) -> None:
+    def finish_delete(self, vessel: Vessel, renew: Callable[[], None] = nothing) -> None:
         """Remove the vessel's sightings, bytes that nothing refers to any more, and the vessel."""
         sightings = self._gallery.sightings_of([vessel.id])
         self._gallery.delete_sightings([s.id for s in sightings])
-        self._forget_chips({*vessel.leaving_chips, *(s.chip_sha256 for s in sightings)})
+        self._forget_chips({*vessel.leaving_chips, *(s.chip_sha256 for s in sightings)}, renew)
+        renew()
         self._gallery.delete_vessel(vessel.id)
 
-    def _forget_chips(self, digests: Iterable[str]) -> None:
+    def _forget_chips(self, digests: Iterable[str], renew: Callable[[], None] = nothing) -> None:
         for digest in digests:
+            renew()
             forget_unused(self._gallery, self._chips, digest)
 
-    def _undo_enrolment(self, vessel: Vessel) -> None:
+    def _undo_enrolment(self, vessel: Vessel, renew: Callable[[], None]) -> None:
         origin = self._heir(vessel.split_from)
         if origin is not None:
             self._hand_over(vessel, origin)
-        self.finish_delete(vessel)
+        self.finish_delete(vessel, renew)
 
     def _heir(self, vessel_id: UUID | None) -> Vessel | None:
         """The vessel, or the one that it became part of; None when it was deleted."""

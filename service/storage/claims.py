@@ -18,7 +18,18 @@ class MemoryClaims:
                 self._standing[name] = claim
             return self._standing.get(name, claim)
 
+    def renew(self, name: str, claim: Claim) -> bool:
+        with self._turn:
+            if not self._stands(name, claim):
+                return False
+            self._standing[name] = claim
+            return True
+
     def give_up(self, name: str, claim: Claim) -> None:
         with self._turn:
-            if self._standing.get(name) == claim:
+            if self._stands(name, claim):
                 del self._standing[name]
+
+    def _stands(self, name: str, claim: Claim) -> bool:
+        standing = self._standing.get(name)
+        return standing is not None and standing.token == claim.token

@@ -26,21 +26,33 @@ def claim_on_server(
     Raises:
         StoreUnavailableError: none can be read after it was written: a node lags behind.
     """
-    point = models.PointStruct(
-        id=_id(name),
-        vector={},
-        payload={TOKEN: str(claim.token), RECORD: claim.model_dump_json()},
-    )
+    point = _point(name, claim)
     _write(client, collection, point, instead_of)
     for _ in range(TRIES):
-        found = client.retrieve(
-            collection, [_id(name)], consistency=models.ReadConsistencyType.MAJORITY
-        )
-        if found:
-            return Claim.model_validate_json((found[0].payload or {})[RECORD])
+        standing = _standing(client, collection, name)
+        if standing is not None:
+            return standing
         # The one that stood in the way was given up just now.
         _write(client, collection, point, None)
     raise StoreUnavailableError(f"{name} was claimed {TRIES} times and nobody holds it; ask again")
+
+
+def renew_on_server(client: QdrantClient, collection: str, name: str, claim: Claim) -> bool:
+    """Replace what is known of the claim, if it still stands; tells whether it does."""
+    _write(client, collection, _point(name, claim), claim)
+    standing = _standing(client, collection, name)
+    return standing is not None and standing.token == claim.token
+
+
+def _standing(client: QdrantClient, collection: str, name: str) -> Claim | None:
+    majority = models.ReadConsistencyType.MAJORITY
+    found = client.retrieve(collection, [_id(name)], consistency=majority)
+    return Claim.model_validate_json((found[0].payload or {})[RECORD]) if found else None
+
+
+def _point(name: str, claim: Claim) -> models.PointStruct:
+    payload = {TOKEN: str(claim.token), RECORD: claim.model_dump_json()}
+    return models.PointStruct(id=_id(name), vector={}, payload=payload)
 
 
 def _write(

@@ -117,6 +117,9 @@ class EdgeGallery:
     def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
         return self._claims.claim(name, claim, instead_of)
 
+    def renew_claim(self, name: str, claim: Claim) -> bool:
+        return self._claims.renew(name, claim)
+
     def give_up(self, name: str, claim: Claim) -> None:
         self._claims.give_up(name, claim)
 

@@ -31,7 +31,7 @@ from service.identity.records import (
     VesselState,
 )
 from service.storage import payloads
-from service.storage.claims_server import claim_on_server, give_up_on_server
+from service.storage.claims_server import claim_on_server, give_up_on_server, renew_on_server
 from service.storage.clauses import (
     AnyOf,
     Clause,
@@ -128,6 +128,10 @@ class ServerGallery:
     def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
         with self._asking(changing=False) as client:
             return claim_on_server(client, self._layout.claims, name, claim, instead_of)
+
+    def renew_claim(self, name: str, claim: Claim) -> bool:
+        with self._asking(changing=False) as client:
+            return renew_on_server(client, self._layout.claims, name, claim)
 
     def give_up(self, name: str, claim: Claim) -> None:
         with self._asking(changing=False) as client:

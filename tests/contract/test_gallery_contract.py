@@ -595,6 +595,18 @@ def test_a_claim_is_replaced_only_by_who_saw_the_standing_one(gallery: Gallery) 
     assert gallery.claim("9074729", late, instead_of=old) == new
 
 
+def test_a_claim_is_renewed_while_it_stands(gallery: Gallery) -> None:
+    first, second = make_claim(), make_claim()
+    assert not gallery.renew_claim("9074729", first), "it was never made"
+    assert gallery.claim("9074729", second, None) == second, "and is not by that"
+    assert not gallery.renew_claim("9074729", first)
+    later = second.model_copy(update={"made_at": START + timedelta(hours=1)})
+    assert gallery.renew_claim("9074729", later)
+    assert gallery.claim("9074729", first, None) == later
+    gallery.give_up("9074729", second)
+    assert gallery.claim("9074729", first, None) == first
+
+
 @pytest.mark.parametrize("gallery", [k for k in KINDS if k != "memory"], indirect=True)
 def test_of_many_claims_at_once_one_stands(gallery: Gallery) -> None:
     for name in "abcde":

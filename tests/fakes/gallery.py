@@ -71,9 +71,16 @@ class FakeGallery:
                 self._claims[name] = claim
             return self._claims.get(name, claim)
 
+    def renew_claim(self, name: str, claim: Claim) -> bool:
+        with self._turn:
+            stands = name in self._claims and self._claims[name].token == claim.token
+            if stands:
+                self._claims[name] = claim
+            return stands
+
     def give_up(self, name: str, claim: Claim) -> None:
         with self._turn:
-            if self._claims.get(name) == claim:
+            if name in self._claims and self._claims[name].token == claim.token:
                 del self._claims[name]
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:

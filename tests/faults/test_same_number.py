@@ -44,7 +44,7 @@ class Replica:
         )
         writing = threading.RLock()
         observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
-        recovery = Recovery(self.gallery, chips, now, writing, timedelta(minutes=10))
+        recovery = Recovery(self.gallery, chips, now, writing, timedelta(minutes=1))
         self.enrolment = Enrolment(self.gallery, chips, observer, recovery, now, writing)
         self.curation = Curation(self.gallery, recovery, now, writing)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,15 @@ async def live(app: assembly.FastAPI, end: Exception | None = None) -> None:
     async with app.router.lifespan_context(app):
         if end is not None:
             raise end
+
+
+def test_other_replicas_wait_for_a_change_as_long_as_its_stores_may_take(
+    settings: Settings,
+) -> None:
+    assert assembly.longest_step(settings) is None, "nobody else writes into this gallery"
+    shared = settings.model_copy(update={"qdrant_url": "http://qdrant.example:6333"})
+    assert assembly.longest_step(shared) == timedelta(minutes=1)
+    slow = shared.model_copy(update={"qdrant_timeout_s": 30.0})
+    assert assembly.longest_step(slow) == timedelta(minutes=6)
+    far = shared.model_copy(update={"chip_store": "s3", "s3_timeout_s": 20.0})
+    assert assembly.longest_step(far) == timedelta(minutes=3)

@@ -58,7 +58,7 @@ def build_house(gallery: FakeGallery, chips: FakeChipStore) -> House:
     writing = threading.RLock()
     embedder = FakeEmbedder()
     observer = Observer(embedder, FakeCache(), ChipLimits(), now)
-    recovery = Recovery(gallery, chips, now, writing, grace=timedelta(0))
+    recovery = Recovery(gallery, chips, now, writing, step=None)
     return House(
         gallery=gallery,
         chips=chips,

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from service.identity.claims import LAPSES_AFTER, ImoClaims
-from service.identity.errors import ConflictError
+from service.identity.claims import Claims, lapses_after
+from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.records import Claim, VesselState
 from tests.fakes.embedder import WIDTH
 from tests.fakes.gallery import FakeGallery
@@ -14,6 +14,7 @@ from tests.fakes.records import make_vessel
 
 IMO = "9074729"
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+STEP = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -22,11 +23,11 @@ def gallery() -> FakeGallery:
 
 
 @pytest.fixture
-def claims(gallery: FakeGallery) -> ImoClaims:
-    return ImoClaims(gallery, lambda: NOON)
+def claims(gallery: FakeGallery) -> Claims:
+    return Claims(gallery, lambda: NOON, STEP)
 
 
-def test_one_of_two_gets_the_number_and_it_is_free_again_afterwards(claims: ImoClaims) -> None:
+def test_one_of_two_gets_the_number_and_it_is_free_again_afterwards(claims: Claims) -> None:
     first, second = make_vessel(imo=IMO), make_vessel(imo=IMO)
     with (
         claims.held(first),
@@ -40,7 +41,7 @@ def test_one_of_two_gets_the_number_and_it_is_free_again_afterwards(claims: ImoC
 
 
 def test_a_number_that_a_visible_vessel_carries_is_not_given(
-    gallery: FakeGallery, claims: ImoClaims
+    gallery: FakeGallery, claims: Claims
 ) -> None:
     known, new = make_vessel(imo=IMO, name="KNOWN"), make_vessel(imo=IMO)
     gallery.put_vessel(known)
@@ -53,7 +54,7 @@ def test_a_number_that_a_visible_vessel_carries_is_not_given(
         pass
 
 
-def test_the_same_vessel_twice_does_not_hinder_itself(claims: ImoClaims) -> None:
+def test_the_same_vessel_twice_does_not_hinder_itself(claims: Claims) -> None:
     vessel = make_vessel(imo=IMO)
     with claims.held(vessel), claims.held(vessel):
         pass
@@ -61,22 +62,83 @@ def test_the_same_vessel_twice_does_not_hinder_itself(claims: ImoClaims) -> None
 
 def test_a_claim_whose_holder_was_killed_lapses(gallery: FakeGallery) -> None:
     dead = Claim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
-    gallery.claim(IMO, dead, None)
-    soon = ImoClaims(gallery, lambda: NOON + LAPSES_AFTER)
+    gallery.claim(f"IMO {IMO}", dead, None)
+    soon = Claims(gallery, lambda: NOON + lapses_after(STEP), STEP)
     with pytest.raises(ConflictError), soon.held(make_vessel(imo=IMO)):
         pytest.fail("it may be at work still")
-    later = ImoClaims(gallery, lambda: NOON + LAPSES_AFTER + timedelta(seconds=1))
+    later = Claims(gallery, lambda: NOON + lapses_after(STEP) + timedelta(seconds=1), STEP)
     with later.held(make_vessel(imo=IMO)):
         pass
 
 
 def test_nothing_is_claimed_without_a_number_or_for_the_one_it_has(
-    gallery: FakeGallery, claims: ImoClaims
+    gallery: FakeGallery, claims: Claims
 ) -> None:
     holder = Claim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
-    gallery.claim(IMO, holder, None)
+    gallery.claim(f"IMO {IMO}", holder, None)
     with claims.held(make_vessel()):
         pass
     vessel = make_vessel(imo=IMO)
     with claims.held(vessel, before=vessel):
         pass
+
+
+class Watch:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def passes(self, steps: float) -> None:
+        self.time += steps * STEP
+
+
+def test_who_renews_holds_a_claim_for_as_long_as_it_takes(gallery: FakeGallery) -> None:
+    watch, vessel = Watch(), make_vessel(imo=IMO)
+    claims = Claims(gallery, watch, STEP)
+    with claims.registering(vessel, resumes=False) as lease:
+        for _ in range(20):
+            watch.passes(0.9)
+            lease.renew()
+        with pytest.raises(ConflictError), claims.held(make_vessel(imo=IMO)):
+            pytest.fail("the number is held")
+        with pytest.raises(ConflictError), claims.settling(vessel):
+            pytest.fail("the vessel is held")
+        lease.confirm()
+    with claims.settling(vessel), claims.held(make_vessel(imo=IMO)):
+        pass
+
+
+def test_who_was_held_up_so_long_that_its_claim_may_lapse_stops(gallery: FakeGallery) -> None:
+    watch = Watch()
+    claims = Claims(gallery, watch, STEP)
+    with claims.registering(make_vessel(), resumes=False) as lease:
+        watch.passes(1.1)
+        with pytest.raises(StoreUnavailableError, match="too slow"):
+            lease.renew()
+
+
+def test_who_writes_the_same_takes_over_and_the_other_one_notices(gallery: FakeGallery) -> None:
+    claims, vessel = Claims(gallery, lambda: NOON, STEP), make_vessel(imo=IMO)
+    with claims.registering(vessel, resumes=False) as first:
+        with pytest.raises(ConflictError, match="right now"), claims.registering(vessel, False):
+            pytest.fail("it may write something else")
+        with claims.registering(vessel, resumes=True) as second:
+            with pytest.raises(ConflictError, match="by another request"):
+                first.confirm()
+            second.confirm()
+        with pytest.raises(ConflictError):
+            first.confirm()
+
+
+def test_nobody_goes_on_with_what_is_being_settled(claims: Claims) -> None:
+    vessel = make_vessel()
+    with (
+        claims.settling(vessel),
+        pytest.raises(ConflictError),
+        claims.registering(vessel, resumes=True),
+    ):
+        pytest.fail("its chips are being removed")

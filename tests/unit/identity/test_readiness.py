@@ -31,7 +31,7 @@ class Part:
         if self.error is not None:
             raise self.error
 
-    def append(self, entry: object) -> None:
+    def append(self, entry: object, *, closing: bool = False) -> None:
         raise AssertionError("asking whether it works makes no entry")
 
     def close(self) -> None:

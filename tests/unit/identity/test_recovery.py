@@ -8,7 +8,7 @@ import pytest
 
 from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled, NewVessel, visible_vessel
-from service.identity.records import Vessel, VesselState
+from service.identity.records import Claim, Vessel, VesselState
 from service.identity.recovery import Recovery
 from tests.unit.identity.conftest import House, optical
 
@@ -112,8 +112,8 @@ def test_merging_forgets_what_an_interrupted_removal_left(
     assert house.gallery.get_vessels([star.vessel.id])[star.vessel.id].leaving_chips == ()
 
 
-def test_where_others_write_each_change_has_its_time(house: House, star: Enrolled) -> None:
-    """An enrolment may be waiting for chips; what a split moved must be found again soon."""
+def test_where_others_write_a_change_has_its_time(house: House, star: Enrolled) -> None:
+    """An enrolment that keeps many chips renews its claim; nobody may undo it meanwhile."""
     began = begin_split(house, star).updated_at
     enrolling = Vessel(id=uuid4(), created_at=began, updated_at=began, state=VesselState.ENROLLING)
     house.gallery.put_vessel(enrolling)
@@ -124,10 +124,12 @@ def test_where_others_write_each_change_has_its_time(house: House, star: Enrolle
             house.chips,
             lambda: began + timedelta(minutes=minutes),
             threading.RLock(),
-            grace=timedelta(minutes=10),
-            brief_grace=timedelta(minutes=2),
+            step=timedelta(minutes=1),
         )
         return replica.run()
 
-    assert [settled_after(m) for m in (1, 3, 9, 11)] == [0, 1, 0, 1]
+    at_work = Claim(token=uuid4(), vessel_id=enrolling.id, made_at=began + timedelta(minutes=30))
+    house.gallery.claim(f"vessel {enrolling.id}", at_work, None)
+    assert [settled_after(m) for m in (1, 4, 32, 34)] == [0, 1, 0, 1]
     assert len(house.gallery.sightings_of([star.vessel.id])) == 2
+    assert house.gallery.get_vessels([enrolling.id]) == {}

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -53,7 +53,7 @@ class Desk:
         chips, writing = FakeChipStore(), threading.RLock()
         observer = Observer(FakeEmbedder(), FakeCache(), ChipLimits(), noon)
         trail = Trail(self.book, noon, FakeEmbedder.bundle_id)
-        self.recovery = Recovery(self.gallery, chips, noon, writing, timedelta(0), trail)
+        self.recovery = Recovery(self.gallery, chips, noon, writing, None, trail)
         self.matcher = Matcher(self.gallery, chips, observer, CALIBRATION, writing, trail=trail)
         self.enrolment = Enrolment(
             self.gallery, chips, observer, self.recovery, noon, writing, trail

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def open_home(folder: Path) -> Home:
     chips = FolderChipStore(folder / "chips")
     writing = threading.RLock()
     observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
-    recovery = Recovery(gallery, chips, now, writing, grace=timedelta(0))
+    recovery = Recovery(gallery, chips, now, writing, step=None)
     return Home(
         gallery,
         chips,
