@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
-    console = Console(width=140)
+    console = Console(width=160)
     table = Table("what", "ours", "ms", "other", "ms", "times faster")
     rows = []
     for each in (*compare_models(arguments.threads), *compare_galleries()):

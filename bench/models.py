@@ -1,6 +1,8 @@
 """The models: the shipped encoder beside the published one, batches, translation."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,12 +10,23 @@ import torch
 from bench.timing import Comparison, compare
 from model_training.encoder import build_encoder
 from model_training.encoder.config import ReferenceConfig
+from model_training.fusion.choice import PUBLISHED_ALPHA
+from model_training.run import load_config
+from model_training.translator.train import TranslatorConfig
+from service.contract.bridge import BridgeSchedule, coefficient_table
+from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Chip, Modality
+from service.contract.decode import decode_chip
+from service.contract.errors import BundleError
+from service.contract.manifest import BridgeStepSpec, FusionSpec
 from service.contract.preprocess import prepare
-from service.inference.embedder import load_embedder
+from service.inference.embedder import Embedder, build_embedder, load_embedder
 from service.settings import SHIPPED_BUNDLE
 
 BATCH = 8
+PUBLISHED_SAMPLES = 5
+TAUGHT = Path(__file__).parents[1] / "model_training/configs/translator-simulation.yaml"
+"""The run of the shipped translator; a manifest does not say for how many steps it was taught."""
 
 
 def chips(modality: Modality, count: int) -> list[Chip]:
@@ -71,3 +84,58 @@ def compare_models(threads: int) -> Iterator[Comparison]:
             lambda: embedder.embed_many(optical),
         ),
     )
+    yield compare_enrolment(embedder, threads)
+
+
+def compare_enrolment(shipped: Embedder, threads: int) -> Comparison:
+    """What enrolling one optical chip costs from its bytes to its vector, the gallery left out.
+
+    Beside the K and the steps of the shipped bundle stand the K that was published and the steps
+    that the translator was taught for, with the same graphs.
+    """
+    bundle = open_bundle(SHIPPED_BUNDLE)
+    golden = bundle.manifest.golden
+    first = golden.modalities.index(Modality.OPTICAL.value)
+    data = bundle.file(golden.chips[first]).read_bytes()
+
+    def enrol(embedder: Embedder) -> None:
+        chip = decode_chip(data, modality=Modality.OPTICAL, gsd_m=golden.gsd_m[first])
+        embedder.embed_many([chip])
+
+    bridge = load_config(TAUGHT, TranslatorConfig).bridge
+    taught = build_embedder(
+        sampled(bundle, PUBLISHED_SAMPLES, bridge.steps, bridge.eta), "cpu", threads
+    )
+    return compare(
+        "embed one optical chip to enrol it",
+        (f"as shipped: {_sampling(shipped)}", lambda: enrol(shipped)),
+        (f"published K, steps as taught: {_sampling(taught)}", lambda: enrol(taught)),
+    )
+
+
+def sampled(bundle: Bundle, samples: int, steps: int, eta: float) -> Bundle:
+    """The bundle with another K and another number of steps; its embeddings are no longer its own.
+
+    Raises:
+        BundleError: it has no translator.
+        ValueError: steps or eta are out of range.
+    """
+    manifest = bundle.manifest
+    translator = manifest.translator
+    if translator is None:
+        raise BundleError(f"bundle {manifest.name} has no translator")
+    schedule = BridgeSchedule(translator.times, translator.max_variance)
+    table = coefficient_table(schedule, steps, eta)
+    walked = tuple(BridgeStepSpec(**asdict(step)) for step in table)
+    fusion = FusionSpec(samples=samples, alpha=manifest.fusion.alpha or PUBLISHED_ALPHA)
+    changed = {
+        "translator": translator.model_copy(update={"steps": walked}),
+        "fusion": fusion,
+    }
+    return replace(bundle, manifest=manifest.model_copy(update=changed))
+
+
+def _sampling(embedder: Embedder) -> str:
+    manifest = embedder.manifest
+    steps = len(manifest.translator.steps) if manifest.translator else 0
+    return f"K = {manifest.fusion.samples}, steps: {steps}"

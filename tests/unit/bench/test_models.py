@@ -1,0 +1,32 @@
+"""The enrolment row of `make bench`: the shipped graphs with another K and more steps."""
+
+import numpy as np
+import pytest
+
+from bench.models import PUBLISHED_SAMPLES, compare_enrolment, sampled
+from service.contract.bundle import open_bundle
+from service.contract.chip import Modality
+from service.inference.embedder import build_embedder, load_embedder
+from service.settings import SHIPPED_BUNDLE
+
+
+def test_another_k_and_more_steps_are_what_is_run() -> None:
+    embedder = build_embedder(sampled(open_bundle(SHIPPED_BUNDLE), 3, 4, 1.0), "cpu", threads=1)
+    assert embedder.manifest.translator is not None
+    assert len(embedder.manifest.translator.steps) == 4
+    optical = [c for c in embedder.golden_chips() if c.modality is Modality.OPTICAL]
+    pictures = embedder.imagine(optical[0])
+    assert len(pictures) == 3
+    assert np.any(pictures[0] != pictures[1])
+    (embedded,) = embedder.embed_many(optical[:1])
+    assert np.linalg.norm(embedded.vector) == pytest.approx(1)
+
+
+def test_the_row_says_k_and_steps_of_both() -> None:
+    row = compare_enrolment(load_embedder(SHIPPED_BUNDLE, "cpu", threads=1), threads=1)
+    manifest = open_bundle(SHIPPED_BUNDLE).manifest
+    assert manifest.translator is not None
+    shipped = f"K = {manifest.fusion.samples}, steps: {len(manifest.translator.steps)}"
+    assert row.ours.endswith(shipped)
+    assert f"K = {PUBLISHED_SAMPLES}, steps: 4" in row.other
+    assert row.other_ms > row.ours_ms > 0
