@@ -55,12 +55,15 @@ class OptimiserConfig(TypedConfig):
     """Optimiser and learning-rate schedule.
 
     `cosine` falls to `final_fraction` of `lr` over the run; `trapezoid` stays at `lr` and falls
-    linearly over the last `cooldown` share of the steps; `constant` stays.
+    linearly over the last `cooldown` share of the steps; `constant` stays. `decay_vectors` lets
+    weight decay act on biases and norms, too. Gradients longer than `clip_norm` are scaled to it;
+    null leaves them.
     """
 
     kind: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
+    decay_vectors: bool = False
     beta2: float = Field(0.98, gt=0, lt=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     bias_lr_factor: float = Field(1.0, gt=0)
@@ -167,7 +170,7 @@ def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
 
 
 def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD; biases, norms and other vectors are not decayed."""
+    """AdamW or SGD; biases, norms and other vectors are decayed only with `decay_vectors`."""
     matrices: list[nn.Parameter] = []
     vectors: list[nn.Parameter] = []
     for parameter in model.parameters():
@@ -175,7 +178,11 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Op
             (matrices if parameter.ndim > 1 else vectors).append(parameter)
     groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": config.weight_decay, "lr_factor": 1.0},
-        {"params": vectors, "weight_decay": 0.0, "lr_factor": config.bias_lr_factor},
+        {
+            "params": vectors,
+            "weight_decay": config.weight_decay if config.decay_vectors else 0.0,
+            "lr_factor": config.bias_lr_factor,
+        },
     ]
     if config.kind == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2))
@@ -262,6 +269,17 @@ def fit(
         return trainer.checkpoint
 
 
+def is_config_of(stored: dict[str, Any], config: TypedConfig) -> bool:
+    """Whether a stored config means this one; options that it does not know are at their default.
+
+    A run may thus be continued by a later version of this code.
+    """
+    try:
+        return type(config).model_validate(stored) == config
+    except ValidationError:
+        return False
+
+
 class _Trainer(Generic[BatchT]):
     """State of one run in one process."""
 
@@ -284,7 +302,7 @@ class _Trainer(Generic[BatchT]):
             commit=current_commit(),
         )
         if self.path.exists():
-            self._resume()
+            self._resume(config)
         self.wrapped = DistributedDataParallel(task.model) if here.world > 1 else task.model
         if run.compile:
             self.wrapped.compile()
@@ -292,11 +310,10 @@ class _Trainer(Generic[BatchT]):
             MetricLog(run.out, self.checkpoint.step) if here.rank == 0 else None
         )  # opened last: fit closes it
 
-    def _resume(self) -> None:
+    def _resume(self, config: TypedConfig) -> None:
         stored = Checkpoint.load(self.path)
-        if (stored.config, stored.data_digest) != (
-            self.checkpoint.config,
-            self.checkpoint.data_digest,
+        if stored.data_digest != self.checkpoint.data_digest or not is_config_of(
+            stored.config, config
         ):
             raise ResumeError(
                 f"{self.path} belongs to a run with another config or other data; "

@@ -1,10 +1,11 @@
 """Augmentation: the same ship as another pass, another sensor or another crop would show it.
 
-Geometry first (crop, half turn, mirror), then the resize of the serving code, then appearance on
-the resized picture, then the serving code's normalisation.
+Geometry first (crop, half turn, mirror), then the resize, by default the serving code's, then
+appearance on the resized picture, then the serving code's normalisation.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import Picture, normalise, size_token
 
 FloatPicture = NDArray[np.float32]
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class GeometryConfig(TypedConfig):
@@ -48,10 +50,14 @@ class AppearanceConfig(TypedConfig):
 
 
 class AugmentConfig(TypedConfig):
-    """Both parts of the augmentation."""
+    """Both parts of the augmentation, and how training chips are resized between them.
+
+    Serving resizes bilinearly; the released TransOSS and MOS train on bicubic chips.
+    """
 
     geometry: GeometryConfig = GeometryConfig()
     appearance: AppearanceConfig = AppearanceConfig()
+    resize: Literal["bilinear", "bicubic"] = "bilinear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ def augmented_sample(
     top, bottom = generator.normal(0, geometry.crop_along, 2) * height
     left, right = generator.normal(0, geometry.crop_across, 2) * width
     box = (left, top, max(width - right, left + 2), max(height - bottom, top + 2))
-    resized = _resize(picture, box, spec)
+    resized = _resize(picture, box, spec, _FILTERS[config.resize])
     if modality is Modality.SAR:
         unit = _vary_sar(resized, generator, config.appearance.sar)
     else:
@@ -143,7 +149,10 @@ def augmented_sample(
 
 
 def _resize(
-    picture: Picture, box: tuple[float, float, float, float] | None, spec: PreprocessSpec
+    picture: Picture,
+    box: tuple[float, float, float, float] | None,
+    spec: PreprocessSpec,
+    resampling: Image.Resampling = Image.Resampling.BILINEAR,
 ) -> Picture:
     """The serving resize, of a box that may reach outside the picture (edges repeat there)."""
     if box is not None:
@@ -154,7 +163,7 @@ def _resize(
             picture = np.pad(picture, ((top, bottom), (left, right), (0, 0)), mode="edge")
             box = (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
     image = Image.fromarray(np.ascontiguousarray(picture))
-    resized = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, box=box)
+    resized = image.resize((spec.width, spec.height), resampling, box=box)
     return np.asarray(resized)
 
 

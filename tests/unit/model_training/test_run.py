@@ -14,6 +14,7 @@ from model_training.run import (
     ResumeError,
     RunConfig,
     TypedConfig,
+    build_optimiser,
     fit,
     learning_rate,
     load_config,
@@ -120,6 +121,36 @@ def test_a_directory_of_another_run_is_refused(tmp_path: Path) -> None:
     train(toy_config(tmp_path, steps=4))
     with pytest.raises(ResumeError, match="another config"):
         train(toy_config(tmp_path, steps=4, seed=1))
+
+
+def test_a_run_of_before_an_option_came_goes_on_and_an_unreadable_one_does_not(
+    tmp_path: Path,
+) -> None:
+    config = toy_config(tmp_path)
+    train(config)
+    expected = losses(tmp_path)
+    (tmp_path / "checkpoint.pt").unlink()
+    stored = train(config, stop_at=4)
+    del stored.config["optimiser"]["decay_vectors"]
+    stored.save(tmp_path / "checkpoint.pt")
+    train(config)
+    assert losses(tmp_path) == expected
+
+    stored.config["optimiser"]["decay_tensors"] = False
+    stored.save(tmp_path / "checkpoint.pt")
+    with pytest.raises(ResumeError, match="another config"):
+        train(config)
+
+
+def test_vectors_are_decayed_where_asked() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+    for asked, decay in ((False, 0.0), (True, 0.25)):
+        config = OptimiserConfig(weight_decay=0.25, decay_vectors=asked, bias_lr_factor=2.0)
+        matrices, vectors = build_optimiser(model, config).param_groups
+        assert [p.ndim for p in matrices["params"]] == [2]
+        assert [p.ndim for p in vectors["params"]] == [1, 1, 1]
+        assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.25, decay)
+        assert (matrices["lr_factor"], vectors["lr_factor"]) == (1.0, 2.0)
 
 
 def test_selecting_by_an_unknown_metric_is_refused(tmp_path: Path) -> None:

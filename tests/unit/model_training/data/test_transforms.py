@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from model_training.data.transforms import (
     AppearanceConfig,
@@ -13,7 +14,7 @@ from model_training.data.transforms import (
 )
 from service.contract.chip import Chip, Modality
 from service.contract.manifest import PreprocessSpec
-from service.contract.preprocess import Picture, prepare, to_picture
+from service.contract.preprocess import Picture, normalise, prepare, to_picture
 
 SPEC = PreprocessSpec(height=64, width=16, sar_exponent=0.7, normalisation="per_chip")
 STILL = AugmentConfig(
@@ -52,6 +53,26 @@ def test_augmentation_of_strength_zero_changes_nothing(modality: Modality) -> No
     same = augmented_sample(picture(), modality, 0.75, SPEC, STILL, Pose(), generator())
     assert np.array_equal(plain.pixels, same.pixels)
     assert plain.size == pytest.approx(same.size)
+
+
+def test_training_chips_are_resized_as_the_config_says() -> None:
+    chip = picture()
+    still = {"geometry": STILL.geometry, "appearance": STILL.appearance}
+    made = {
+        name: augmented_sample(
+            chip,
+            Modality.OPTICAL,
+            0.75,
+            SPEC,
+            AugmentConfig.model_validate({**still, "resize": name}),
+            Pose(),
+            generator(),
+        ).pixels
+        for name in ("bilinear", "bicubic")
+    }
+    bicubic = Image.fromarray(chip).resize((SPEC.width, SPEC.height), Image.Resampling.BICUBIC)
+    assert np.array_equal(made["bicubic"], normalise(np.asarray(bicubic), Modality.OPTICAL, SPEC))
+    assert not np.array_equal(made["bicubic"], made["bilinear"])
 
 
 def test_turns_and_mirrors_are_exact_and_told() -> None:
