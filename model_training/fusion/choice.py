@@ -30,6 +30,8 @@ from service.contract.manifest import FusionSpec
 PUBLISHED_ALPHA = 0.02
 ALPHAS = (PUBLISHED_ALPHA, 0.05, 0.1, 0.2, 0.35, 0.5)
 CONFIDENCE = 0.95
+MAX_SAMPLES = 64
+"""As many as a bundle may ask for, see `FusionSpec`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +148,7 @@ def choose_fusion(
     """
     alphas = sorted({PUBLISHED_ALPHA, *alphas})
     samples = sorted(set(samples))
-    available = features.pseudo_sar.shape[1]
-    if not samples or not 1 <= samples[0] <= samples[-1] <= available:
-        raise ValueError(f"K must lie in 1..{available}, got {samples}")
-    if alphas[0] <= 0 or alphas[-1] > 1:
-        raise ValueError(f"alpha must lie above 0 and not above 1, got {alphas}")
+    require_sweep(alphas, samples, features.pseudo_sar.shape[1])
     plain = _both_directions(features, l2_normalise(features.optical))
     level = 1 - (1 - CONFIDENCE) / (len(alphas) * len(samples))
     trials = []
@@ -171,6 +169,20 @@ def choose_fusion(
     published = [trial for trial in trials if trial.alpha == PUBLISHED_ALPHA]
     o2s, s2o = (summarise(side, draws, seed).mean_ap for side in plain)
     return FusionChoice((o2s, s2o), tuple(trials), chosen, chosen or published[-1])
+
+
+def require_sweep(
+    alphas: Sequence[float], samples: Sequence[int], available: int = MAX_SAMPLES
+) -> None:
+    """Check the settings of a sweep, before the pictures for it are made.
+
+    Raises:
+        ValueError: a K lies outside 1 to `available`, an alpha outside 0 (excluded) to 1.
+    """
+    if not samples or not 1 <= min(samples) <= max(samples) <= available:
+        raise ValueError(f"K must lie in 1..{available}, got {list(samples)}")
+    if not all(0 < alpha <= 1 for alpha in alphas):
+        raise ValueError(f"alpha must lie above 0 and not above 1, got {list(alphas)}")
 
 
 def _both_directions(

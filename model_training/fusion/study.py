@@ -8,18 +8,29 @@ data, so that they have not seen them either.
 """
 
 import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from model_training.data.cache import MODALITY_IDS, PictureStore
+from model_training.data.cache import MODALITY_IDS, PictureStore, StoreError
+from model_training.data.hoss import DatasetError
 from model_training.data.transforms import Sample, plain_sample
-from model_training.encoder.loading import load_encoders
+from model_training.encoder.loading import EncoderLoadError, load_encoders
 from model_training.encoder.stores import open_stores
-from model_training.fusion.choice import ALPHAS, FusionChoice, ValidationFeatures, choose_fusion
+from model_training.fusion.choice import (
+    ALPHAS,
+    FusionChoice,
+    ValidationFeatures,
+    choose_fusion,
+    require_sweep,
+)
 from model_training.translator.diffusion import sample_many
 from model_training.translator.train import LoadedTranslator, load_translator
 from service.contract.chip import Modality
@@ -110,7 +121,7 @@ def _encode(encoder: nn.Module, pixels: Features, sizes: Features, modality: Mod
 
 
 def as_markdown(choice: FusionChoice) -> str:
-    """The sweep as a table, and its conclusion."""
+    """The sweep as a table, its conclusion, and what to tell `crossfix-export bundle`."""
     o2s, s2o = choice.without
     lines = [
         "| alpha | K | O2S mAP | S2O mAP | gain |",
@@ -121,27 +132,58 @@ def as_markdown(choice: FusionChoice) -> str:
             for trial in choice.trials
         ),
     ]
-    return "\n".join([*lines, "", choice.sentence])
+    spec = choice.spec
+    told = f"Choice: --samples {spec.samples} --alpha {spec.alpha:g}"
+    if not choice.helps:
+        told = f"Choice: no fusion, {told.removeprefix('Choice: ')}"
+    return "\n".join([*lines, "", choice.sentence, told])
 
 
-def main() -> None:
+def as_json(choice: FusionChoice) -> dict[str, Any]:
+    """The sweep in per cent of mAP, and what `crossfix-export bundle` is to be told."""
+    o2s, s2o = choice.without
+    return {
+        "without": {"o2s": asdict(o2s), "s2o": asdict(s2o)},
+        "trials": [asdict(trial) for trial in choice.trials],
+        "choice": choice.spec.model_dump(),
+        "sentence": choice.sentence,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Sweep and print."""
-    parser = argparse.ArgumentParser(description="Measure fusion on validation ships.")
+    parser = argparse.ArgumentParser(
+        prog="python -m model_training.fusion.study",
+        description="Measure fusion on validation ships.",
+    )
     parser.add_argument("encoder", type=Path, nargs="+", help="checkpoints; several act as one")
     parser.add_argument("translator", type=Path, help="checkpoint of the translator")
     parser.add_argument("--alphas", type=float, nargs="+", default=list(ALPHAS))
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 5], help="values of K")
     parser.add_argument("--steps", type=int, help="of the sampler; default: as it was taught for")
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
+    parser.add_argument("--out", type=Path, help="write the sweep and the choice there too (JSON)")
+    given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    encoders, translator = load_encoders(given.encoder), load_translator(given.translator)
-    spec = encoders.preprocess
-    store = open_stores(encoders.members[0].training.data, spec).validation
-    features = validation_features(
-        encoders.module, spec, translator, store, max(given.samples), given.steps
+    try:
+        require_sweep(given.alphas, given.samples)
+        encoders, translator = load_encoders(given.encoder), load_translator(given.translator)
+        store = open_stores(encoders.members[0].training.data, encoders.preprocess).validation
+    except (EncoderLoadError, StoreError, DatasetError, OSError, ValueError) as error:
+        parser.error(str(error))
+    print(
+        f"{store.vessels.size} validation ships, encoders: {len(encoders.members)}, "
+        f"translator steps: {given.steps or translator.steps}\n",
+        flush=True,
     )
-    print(as_markdown(choose_fusion(features, given.alphas, given.samples)))
+    features = validation_features(
+        encoders.module, encoders.preprocess, translator, store, max(given.samples), given.steps
+    )
+    choice = choose_fusion(features, given.alphas, given.samples)
+    print(as_markdown(choice))
+    if given.out is not None:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(as_json(choice), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,29 @@
 """From stored chips to the features that fusion is judged by."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
+from model_training.checkpoint import Checkpoint
 from model_training.data.cache import PictureStore, StoredChip, write_shard
-from model_training.encoder.train_config import SimulatedData
-from model_training.fusion.choice import choose_fusion
+from model_training.encoder import build_encoder
+from model_training.encoder.loading import load_encoders
+from model_training.encoder.stores import Stores
+from model_training.encoder.train_config import EncoderTrainConfig, SimulatedData
+from model_training.fusion import study
+from model_training.fusion.choice import ValidationFeatures, choose_fusion
 from model_training.fusion.study import as_markdown, validation_features
 from model_training.run import RunConfig
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.train import LoadedTranslator, TranslatorConfig
 from model_training.translator.unet import BridgeUNet, UNetConfig
 from service.contract.chip import Modality
+from service.contract.fusion import l2_normalise
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import picture_to_pixels, size_token
 
@@ -92,6 +100,85 @@ def test_the_table_names_every_trial_and_ends_in_the_verdict(store: PictureStore
     features = validation_features(Echo(), SPEC, translator(), store, samples=2)
     choice = choose_fusion(features, alphas=[0.1], samples=[1, 2], draws=50)
     lines = as_markdown(choice).splitlines()
-    assert len(lines) == 3 + 4 + 2
+    assert len(lines) == 3 + 4 + 3
     assert lines[2].startswith("| none |")
-    assert lines[-1] == choice.sentence
+    assert lines[-2] == choice.sentence
+    assert lines[-1].endswith(f"--samples {choice.spec.samples} --alpha {choice.spec.alpha:g}")
+    assert ("no fusion" in lines[-1]) is not choice.helps
+
+
+def save_encoder(path: Path, seed: int) -> Path:
+    """An untrained encoder as a run would leave it."""
+    torch.manual_seed(seed)
+    encoder = {"kind": "reference", "width": 16, "depth": 1, "heads": 2}
+    config = EncoderTrainConfig.model_validate(
+        {
+            "run": {"out": f"runs/{seed}", "steps": 1, "seed": seed},
+            "encoder": {**encoder, "preprocess": SPEC.model_dump()},
+            "data": translator().config.data.model_dump(),
+            "objective": {"kind": "pairs"},
+        }
+    )
+    state = build_encoder(config.encoder).state_dict()
+    weights = {f"encoder.{name}": value for name, value in state.items()}
+    save(path, config, weights)
+    return path
+
+
+def save(path: Path, config: BaseModel, weights: dict[str, Tensor]) -> None:
+    stored = config.model_dump(mode="json")
+    Checkpoint(
+        config=stored, data_digest="d" * 64, commit=None, step=1, model=weights, ema=weights
+    ).save(path)
+
+
+def test_several_encoders_are_studied_as_one(
+    store: PictureStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(study, "open_stores", lambda data, spec: Stores(store, store, "digest"))
+    encoders = [save_encoder(tmp_path / f"encoder-{seed}.pt", seed) for seed in (0, 1)]
+    imagines, out = tmp_path / "translator.pt", tmp_path / "new" / "study.json"
+    save(imagines, translator().config, translator().module.state_dict())
+    paths = [str(path) for path in (*encoders, imagines)]
+    sweep = ["--alphas", "0.5", "--samples", "1", "2", "--threads", "1"]
+    study.main([*paths, *sweep, "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert printed.startswith("18 validation ships, encoders: 2, translator steps: 1\n")
+    told = json.loads(out.read_text())
+    assert told["sentence"] in printed
+    assert [(trial["alpha"], trial["samples"]) for trial in told["trials"]] == [
+        (alpha, count) for count in (1, 2) for alpha in (0.02, 0.5)
+    ]
+    alone = [features_of(path, store) for path in encoders]
+    widths = [features.optical.shape[1] for features in alone]
+    whole = study.validation_features(
+        load_encoders(encoders).module, SPEC, translator(), store, samples=1
+    )
+    assert whole.optical.shape[1] == sum(widths)
+    cosines = [l2_normalise(f.optical) @ l2_normalise(f.sar).T for f in alone]
+    assert whole.optical @ whole.sar.T == pytest.approx(np.mean(cosines, axis=0), abs=1e-5)
+
+
+def features_of(encoder: Path, store: PictureStore) -> ValidationFeatures:
+    return validation_features(load_encoders([encoder]).module, SPEC, translator(), store, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--samples", "0"], "K must lie in 1..64"),
+        (["--alphas", "1.5"], "alpha must lie above 0"),
+        ([], "is not a checkpoint of an encoder run"),
+    ],
+)
+def test_what_cannot_be_studied_is_said_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+) -> None:
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    with pytest.raises(SystemExit) as stopped:
+        study.main([str(tmp_path / "text.pt"), str(tmp_path / "none.pt"), *arguments])
+    assert stopped.value.code == 2
+    assert reason in capsys.readouterr().err
