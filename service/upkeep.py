@@ -165,6 +165,7 @@ def upgrade(
             bundle.bundle_id,
             chip_limits(settings),
         )
+        moving.mend()
         done = 0
         others = frozenset() if share is None else moving.of_others(share)
         # Services enrol on meanwhile; each round finds what came during the one before.
@@ -194,6 +195,7 @@ def carry_late(
     """Bring over what was enrolled in the former bundle before this process left it."""
     with closing(open_chips(settings)) as chips:
         moving = Reembedding(archive, chips, embed, source, target, chip_limits(settings))
+        moving.mend()
         return moving.carry(moving.missing())
 
 

@@ -302,8 +302,24 @@ class GalleryArchive(Protocol):
         bundle_id: str,
         sightings: Sequence[EmbeddedSighting],
         owners: Mapping[UUID, Vessel],
+        tentative: bool = False,
     ) -> None:
-        """Insert or replace; `owners` holds the vessel of each sighting that has one."""
+        """Insert or replace; `owners` holds the vessel of each sighting that has one.
+
+        What is `tentative` is marked so until it is confirmed or a service writes it anew.
+        """
+        ...
+
+    def tentative(self, bundle_id: str) -> set[UUID]:
+        """Sightings of this bundle's place that were not confirmed."""
+        ...
+
+    def confirm_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
+        """Take the mark off; absent ids are fine."""
+        ...
+
+    def drop_tentative(self, bundle_id: str, ids: Collection[UUID]) -> None:
+        """Delete those of them that are tentative, from this bundle's place alone."""
         ...
 
     def chips_shown(self) -> set[str]:

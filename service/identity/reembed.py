@@ -2,7 +2,9 @@
 
 A sighting keeps its id. Services go on meanwhile: they change what is known of a sighting in every
 bundle at once, and add new ones to the bundle they serve. So what is copied is looked at again
-after it was written, and what is still missing at the end is carried over once more.
+after it was written, and what is still missing at the end is carried over once more. Until that
+second look a copy is marked as tentative, so that whoever comes after a run that was killed in
+between takes it: a sighting that was deleted then must not come back.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -95,6 +97,18 @@ class Reembedding:
             advance(len(batch))
         return gained
 
+    def mend(self) -> None:
+        """Look again at what a run wrote that was killed before it did.
+
+        Another worker may be at it now; then it is done twice. What came from another bundle than
+        the source stays as it is.
+        """
+        others = self._archive.bundles().keys() - {self._target}
+        for batch in _batches(sorted(self._archive.tentative(self._target))):
+            held = {i for one in others for i in self._archive.get_sightings(one, batch)}
+            self._archive.drop_tentative(self._target, set(batch) - held)
+            self.carry(sorted(self._archive.get_sightings(self._source, batch)))
+
     def left(self) -> list[UUID]:
         """What `carry` has still to do; sightings whose vessel is gone are nobody's any more."""
         return sorted(self._look(self.missing())[0])
@@ -105,6 +119,7 @@ class Reembedding:
         Raises:
             ConflictError: it lacks sightings of the source.
         """
+        self.mend()
         if left := self.left():
             raise ConflictError(
                 f"{len(left)} sightings have no embedding of bundle {self._target} yet; "
@@ -148,10 +163,11 @@ class Reembedding:
                 for i, one in by_id.items()
                 if i in rows
             ]
-            self._archive.put_sightings(self._target, there, owners)
-            self._archive.delete_sightings(self._target, by_id.keys() - rows.keys())
+            self._archive.put_sightings(self._target, there, owners, tentative=True)
+            self._archive.drop_tentative(self._target, by_id.keys() - rows.keys())
             again = self._look(by_id)
             if again == seen:
+                self._archive.confirm_sightings(self._target, rows.keys())
                 return len(there)
             seen = again
 

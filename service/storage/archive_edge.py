@@ -12,7 +12,7 @@ import qdrant_edge as edge
 
 from service.identity.records import EmbeddedSighting, Sighting, Vessel
 from service.storage import payloads
-from service.storage.clauses import AnyOf, Condition
+from service.storage.clauses import AnyOf, Condition, Known
 from service.storage.edge_folder import (
     NO_VECTOR,
     activate_bundle,
@@ -91,6 +91,7 @@ class EdgeArchive:
         bundle_id: str,
         sightings: Sequence[EmbeddedSighting],
         owners: Mapping[UUID, Vessel],
+        tentative: bool = False,
     ) -> None:
         payloads.check_bundle(sightings, bundle_id)
         width = self.bundles()[payloads.bundle_slug(bundle_id)]
@@ -98,13 +99,28 @@ class EdgeArchive:
             edge.Point(
                 one.sighting.id,
                 payloads.check_vector(one.vector, width),
-                payloads.sighting_payload(one.sighting, payloads.owner_of(one, owners)),
+                payloads.sighting_payload(one.sighting, payloads.owner_of(one, owners))
+                | payloads.tentative_payload(tentative),
             )
             for one in sightings
         ]
         if points:
             self._shard(bundle_id).apply(edge.UpdateOperation.upsert_points(points))
             self._shard(bundle_id).settle()
+
+    def tentative(self, bundle_id: str) -> set[UUID]:
+        marked = Condition((Known(payloads.TENTATIVE),))
+        return {i for i, _ in self._shard(bundle_id).scan(marked, [payloads.CHIP])}
+
+    def confirm_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
+        there = list(self.get_sightings(bundle_id, ids))
+        if there:
+            plain = {payloads.TENTATIVE: None}
+            self._shard(bundle_id).apply(edge.UpdateOperation.set_payload([*there], plain))
+            self._shard(bundle_id).settle()
+
+    def drop_tentative(self, bundle_id: str, ids: Collection[UUID]) -> None:
+        self.delete_sightings(bundle_id, self.tentative(bundle_id) & set(ids))
 
     def chips_shown(self) -> set[str]:
         return {

@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient, models
 from service.identity.errors import StoreUnavailableError
 from service.identity.records import EmbeddedSighting, Sighting, Vessel
 from service.storage import payloads
-from service.storage.clauses import AnyOf, Condition
+from service.storage.clauses import AnyOf, Condition, Known
 from service.storage.qdrant_server import as_filter, connect, ensure_collection, translated
 from service.storage.server_layout import SIGHTING_INDEXES, STRONG, VESSEL_INDEXES, Layout
 
@@ -105,6 +105,7 @@ class ServerArchive:
         bundle_id: str,
         sightings: Sequence[EmbeddedSighting],
         owners: Mapping[UUID, Vessel],
+        tentative: bool = False,
     ) -> None:
         payloads.check_bundle(sightings, bundle_id)
         name = self._layout.sightings(bundle_id)
@@ -116,11 +117,34 @@ class ServerArchive:
                 models.PointStruct(
                     id=str(one.sighting.id),
                     vector=payloads.check_vector(one.vector, width),
-                    payload=payloads.sighting_payload(one.sighting, payloads.owner_of(one, owners)),
+                    payload=payloads.sighting_payload(one.sighting, payloads.owner_of(one, owners))
+                    | payloads.tentative_payload(tentative),
                 )
                 for one in sightings
             ],
         )
+
+    def tentative(self, bundle_id: str) -> set[UUID]:
+        marked = as_filter(Condition((Known(payloads.TENTATIVE),)))
+        records = self._scan(self._layout.sightings(bundle_id), False, False, marked)
+        return {UUID(str(record.id)) for record in records}
+
+    def confirm_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
+        if ids:
+            name, there = self._layout.sightings(bundle_id), models.Filter(must=[_among(ids)])
+            plain = {payloads.TENTATIVE: None}
+            self._ask(
+                lambda client: client.set_payload(
+                    name, plain, points=there, wait=True, ordering=STRONG
+                )
+            )
+
+    def drop_tentative(self, bundle_id: str, ids: Collection[UUID]) -> None:
+        if ids:
+            name = self._layout.sightings(bundle_id)
+            marked = as_filter(Condition((Known(payloads.TENTATIVE),)))
+            gone = models.FilterSelector(filter=models.Filter(must=[_among(ids), marked]))
+            self._ask(lambda client: client.delete(name, gone, wait=True, ordering=STRONG))
 
     def chips_shown(self) -> set[str]:
         return {
@@ -168,13 +192,18 @@ class ServerArchive:
         return [record.payload or {} for record in records]
 
     def _scan(
-        self, collection: str, with_payload: bool | list[str], with_vectors: bool
+        self,
+        collection: str,
+        with_payload: bool | list[str],
+        with_vectors: bool,
+        where: models.Filter | None = None,
     ) -> Iterator[models.Record]:
         start: Any = None
         while True:
             with translated(self._address):
                 records, start = self._client.scroll(
                     collection,
+                    scroll_filter=where,
                     limit=BATCH,
                     offset=start,
                     with_payload=with_payload,
@@ -183,3 +212,7 @@ class ServerArchive:
             yield from records
             if start is None:
                 return
+
+
+def _among(ids: Collection[UUID]) -> models.HasIdCondition:
+    return models.HasIdCondition(has_id=[str(i) for i in ids])

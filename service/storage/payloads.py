@@ -23,6 +23,7 @@ RECORD = "record"
 STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
 VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M = "vessel_id", "vessel_type", "vessel_length_m"
 CAPTURED_AT, LOCATION, MODALITY, CHIP = "captured_at", "location", "modality", "chip_sha256"
+TENTATIVE = "tentative"
 
 UNIT_TOLERANCE = 1e-3
 
@@ -103,6 +104,10 @@ def bundle_slug(bundle_id: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", bundle_id):
         return bundle_id
     return "x" + hashlib.sha256(bundle_id.encode()).hexdigest()[:40]
+
+
+def tentative_payload(tentative: bool) -> Payload:
+    return {TENTATIVE: True} if tentative else {}
 
 
 def owner_of(one: EmbeddedSighting, vessels: Mapping[UUID, Vessel]) -> Vessel | None:

@@ -31,6 +31,7 @@ SIGHTING_INDEXES = {
     payloads.MODALITY: KEYWORD,
     payloads.CHIP: KEYWORD,
     ORPHANED: models.PayloadSchemaType.BOOL,
+    payloads.TENTATIVE: models.PayloadSchemaType.BOOL,
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -293,6 +294,79 @@ def test_what_changes_during_the_copy_is_seen(chips: FakeChipStore, quick_folder
     assert gone.id not in copied
     assert copied[moved.id].vessel_id == other.id
     task.switch()
+
+
+class KilledError(RuntimeError):
+    """The run ends here."""
+
+
+def die_before_the_second_look(
+    archive: GalleryArchive, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]
+) -> None:
+    write = archive.put_sightings
+
+    def write_and_die(*args: Any, **named: Any) -> None:
+        meanwhile()
+        write(*args, **named)
+        raise KilledError
+
+    monkeypatch.setattr(archive, "put_sightings", write_and_die)
+
+
+@pytest.mark.parametrize("site", ["memory", "http"], indirect=True)
+def test_what_changes_while_a_run_is_killed_is_seen_by_the_next_one(
+    site: Site, chips: FakeChipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vessel, other = enrol(site, chips, [1, 2, 3]), enrol(site, chips, [4])
+    archive, service = site.archive(), site.service()
+    gone, moved, _ = service.sightings_of([vessel.id])
+
+    def change() -> None:
+        service.delete_sightings([gone.id])
+        service.move_sightings([moved.id], other)
+
+    task = moving(archive, chips)
+    with monkeypatch.context() as mortal:
+        die_before_the_second_look(archive, mortal, change)
+        with pytest.raises(KilledError):
+            task.carry(task.missing())
+    assert gone.id in archive.sighting_ids(NEW)
+    moving(archive, chips).switch()
+    copied = {one.sighting.id: one.sighting for one in archive.sightings(NEW)}
+    assert gone.id not in copied
+    assert copied[moved.id].vessel_id == other.id
+    assert archive.tentative(NEW) == set()
+
+
+def test_moving_back_keeps_what_only_the_former_bundle_has(
+    site: Site, chips: FakeChipStore
+) -> None:
+    """A replica may have enrolled it there to the last, and the new one lacks it still."""
+    enrol(site, chips, [1])
+    move(site, chips)
+    late = enrol(site, chips, [2])
+    archive = site.archive()
+    Reembedding(archive, chips, embed, NEW, OLD).switch()
+    assert len(archive.sighting_ids(OLD)) == 2
+    archive.close()
+    service = site.service()
+    assert len(service.sightings_of([late.id])) == 1
+    service.close()
+
+
+def test_only_what_is_tentative_is_dropped(site: Site) -> None:
+    archive = site.archive()
+    archive.prepare(OLD, WIDTH)
+    first, second, third = (embedded(0.5) for _ in range(3))
+    archive.put_sightings(OLD, [first], {})
+    archive.put_sightings(OLD, [second, third], {}, tentative=True)
+    both = {second.sighting.id, third.sighting.id}
+    assert archive.tentative(OLD) == both
+    archive.confirm_sightings(OLD, [second.sighting.id, UUID(int=9)])
+    assert archive.tentative(OLD) == {third.sighting.id}
+    archive.drop_tentative(OLD, {first.sighting.id, *both})
+    assert archive.sighting_ids(OLD) == {first.sighting.id, second.sighting.id}
+    archive.close()
 
 
 def stores(site: Site, chips: FakeChipStore, folder: Path) -> Stores:
