@@ -1,7 +1,6 @@
 """`crossfix-export`: checkpoints -> bundles, and bundles -> a verdict."""
 
 import json
-import pickle
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -236,13 +235,9 @@ def _load_encoders(paths: list[Path]) -> LoadedEncoders:
 
 
 def _load_translator(path: Path | None) -> LoadedTranslator | None:
-    """Load a checkpoint; whatever PyTorch makes of another file becomes one sentence."""
     if path is None:
         return None
-    try:
-        return load_translator(require_file(path, "checkpoint of a translator"))
-    except (RuntimeError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is not a checkpoint of a translator") from error
+    return load_translator(require_file(path, "checkpoint of a translator"))
 
 
 def _weights_licence(domain: str, given: str | None) -> str:

@@ -1,5 +1,6 @@
 """Train the translator: `crossfix-train translator CONFIG`."""
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -129,11 +130,22 @@ class LoadedTranslator:
 
 
 def load_translator(path: Path) -> LoadedTranslator:
-    """Read a checkpoint of `train_translator` or of `distil_translator`."""
-    stored = Checkpoint.load(path)
-    config = _ANY_RUN.validate_python(stored.config)
-    module = BridgeUNet(config.unet)
-    module.load_state_dict(stored.ema)
+    """Read a checkpoint of `train_translator` or of `distil_translator`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is another one.
+    """
+    try:
+        stored = Checkpoint.load(path)
+        config = _ANY_RUN.validate_python(stored.config)
+        module = BridgeUNet(config.unet)
+        module.load_state_dict(stored.ema)
+    except (
+        *(ValueError, RuntimeError, TypeError, LookupError),
+        *(EOFError, pickle.UnpicklingError),  # of torch.load
+    ) as error:
+        raise ValueError(f"{path} is not a checkpoint of a translator") from error
     metadata = {
         "data_digest": stored.data_digest,
         "commit": stored.commit,

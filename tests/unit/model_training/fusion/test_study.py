@@ -182,3 +182,12 @@ def test_what_cannot_be_studied_is_said_before_any_work(
         study.main([str(tmp_path / "text.pt"), str(tmp_path / "none.pt"), *arguments])
     assert stopped.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_translator_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = save_encoder(tmp_path / "encoder.pt", 0)
+    with pytest.raises(SystemExit):
+        study.main([str(encoder), str(encoder)])
+    assert f"{encoder} is not a checkpoint of a translator" in capsys.readouterr().err
