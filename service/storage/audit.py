@@ -85,15 +85,18 @@ def open_audit_log(
             os.close(lock)
             raise
     heads = {other.name: _claimed(other) for other in chains(root)}
-    log.append(
-        {
-            "at": now().isoformat(),
-            "action": "open-log",
-            "replica": folder.name,
-            "heads": {other: [head.seq, head.hash] for other, head in heads.items() if head},
-            "torn_bytes": found.torn_bytes,
-        }
-    )
+    opening: dict[str, object] = {
+        "at": now().isoformat(),
+        "action": "open-log",
+        "replica": folder.name,
+        "heads": {other: [head.seq, head.hash] for other, head in heads.items() if head},
+        "torn_bytes": found.torn_bytes,
+    }
+    try:
+        log.append(opening)
+    except BaseException:
+        log.close()
+        raise
     return log
 
 
@@ -137,13 +140,17 @@ class FolderAuditLog:
             raise ticket.error
 
     def ping(self) -> None:
-        """Tries the folder with a file of its own: an entry that says nothing would be for ever."""
+        """Tries the folder with a file of its own: an entry that says nothing would be for ever.
+
+        Where the reserve was used up, its room must be there, too, before entries are taken again.
+        """
+        size = PROBE_BYTES if self._reserve.kept else RESERVE_BYTES + PROBE_BYTES
         with disk_errors(f"write to the audit log in {self._folder}"):
             self._require_open()
             path = self._folder / PROBE_NAME
             try:
                 with path.open("wb") as file:
-                    file.write(bytes(PROBE_BYTES))
+                    file.write(os.urandom(size))
                     file.flush()
                     os.fsync(file.fileno())
             finally:

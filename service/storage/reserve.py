@@ -20,6 +20,11 @@ class Reserve:
         self._size = size
         self._kept = path.is_file() and path.stat().st_size == size
 
+    @property
+    def kept(self) -> bool:
+        """Whether the room is taken now; may be asked from any thread."""
+        return self._kept
+
     def fill(self) -> None:
         """Keep the room, if it is not kept already.
 

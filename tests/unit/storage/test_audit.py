@@ -432,6 +432,8 @@ def test_a_disk_that_fills_up_during_a_change_keeps_its_end(
         return write(handle, data)
 
     def refuse(size: int) -> bytes:
+        if size < RESERVE_BYTES:
+            return bytes(size)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -439,13 +441,33 @@ def test_a_disk_that_fills_up_during_a_change_keeps_its_end(
         patch.setattr(os, "urandom", refuse)
         with pytest.raises(StoreFullError):
             log.append({"action": "match", "number": 2})
+        log.ping()
         log.append({"action": "enrol", "number": 3}, closing=True)
         with pytest.raises(StoreFullError, match="keep room"):
             log.append({"action": "match", "number": 4})
+        with pytest.raises(StoreFullError):
+            log.ping()
+    log.ping()
     log.append({"action": "match", "number": 5})
     assert reserve.stat().st_size == RESERVE_BYTES
     log.close()
     assert numbers(tmp_path) == [1, 3, 5]
+    assert verify_audit(tmp_path).findings == []
+
+
+def test_a_start_on_a_full_disk_leaves_the_chain_to_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(size: int) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "urandom", refuse)
+        with pytest.raises(StoreFullError):
+            open_audit_log(tmp_path, "one")
+    log = open_audit_log(tmp_path, "one")
+    assert log.folder.name == "one"
+    log.close()
     assert verify_audit(tmp_path).findings == []
 
 
