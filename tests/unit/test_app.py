@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from service import app as assembly
 from service.identity.errors import StoreUnavailableError
@@ -50,7 +51,7 @@ def test_a_server_that_breaks_off_stops_the_watches_and_closes_the_stores(
     assert chains(settings) == ["only"]
 
 
-async def live(app: assembly.FastAPI, end: Exception | None = None) -> None:
+async def live(app: FastAPI, end: Exception | None = None) -> None:
     """Start the application, and end it in order or by an error."""
     async with app.router.lifespan_context(app):
         if end is not None:
