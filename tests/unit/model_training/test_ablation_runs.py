@@ -202,7 +202,7 @@ def test_the_shipped_study_adds_one_part_at_a_time(monkeypatch: pytest.MonkeyPat
     assert all(one == kept[0] for one in kept)
     folders = [c.data.model_dump()["folder"] for c in configs]
     assert folders[0] != folders[1] == folders[2] == folders[3]
-    assert len(given.seeds) >= 3
+    assert len(given.seeds) >= 2
     assert given.translator is not None
     translator = load_config(given.translator, TranslatorConfig)
     assert translator.data == configs[-1].data
