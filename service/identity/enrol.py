@@ -17,7 +17,7 @@ from pydantic import Field
 from service.identity.claims import Lease, refuse_known_imo
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import ChipUpload, Clock, Observation, Observer
-from service.identity.originals import forgotten_when_full
+from service.identity.originals import forgotten_when_full, keep_shown
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import (
     ATTRIBUTE_NAMES,
@@ -174,14 +174,18 @@ class Enrolment:
     def _keep(
         self, vessel: Vessel, seen: Sequence[Observation], lease: Lease | None = None
     ) -> None:
-        """Chips first, so that no sighting ever points to bytes that are not there."""
+        """Chips first, and looked for last: see `originals.py`. A repeat heals what is missing."""
         renew = nothing if lease is None else lease.renew
         have = {s.chip_sha256 for s in self._gallery.sightings_of([vessel.id])}
         fresh = [one for one in seen if one.chip.digest not in have]
-        if not fresh:
-            return
-        digests = [one.chip.digest for one in fresh]
-        with forgotten_when_full(self._gallery, self._chips, digests):
+        if fresh:
+            self._put(vessel, fresh, renew)
+        for one in seen:
+            renew()
+            keep_shown(self._chips, one.chip.digest, one.upload.data)
+
+    def _put(self, vessel: Vessel, fresh: Sequence[Observation], renew: Callable[[], None]) -> None:
+        with forgotten_when_full(self._gallery, self._chips, [one.chip.digest for one in fresh]):
             for one in fresh:
                 renew()
                 self._chips.put(one.upload.data)

@@ -12,7 +12,7 @@ from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
 from service.identity.decision import Limits, Scored, best_first, decide, rank, score
 from service.identity.observe import ChipUpload, Observer
-from service.identity.originals import forgotten_when_full
+from service.identity.originals import forgotten_when_full, keep_shown
 from service.identity.ports import ChipStore, Gallery
 from service.identity.records import EmbeddedSighting, Match, Record, Sighting, SightingFilter
 from service.identity.stages import Measure, measured, timed, unmeasured
@@ -112,10 +112,7 @@ class Matcher:
         self._measure({"search": timings["search"]})
 
         if options.store:
-            kept = forgotten_when_full(self._gallery, self._chips, [query.sighting.chip_sha256])
-            with measured("store", self._measure), self._writing, kept:
-                self._chips.put(upload.data)
-                self._gallery.put_sightings([query], vessel=None)
+            self._keep(upload, query)
         match = Match(
             id=self._new_id(),
             verdict=decide(ranking, self._calibration),
@@ -128,6 +125,15 @@ class Matcher:
         self._trail.matched(match, options.model_dump(mode="json", exclude_none=True))
         timings["total"] = (time.perf_counter() - began) * 1000.0
         return MatchAnswer(match, timings, {} if options.narrows else _firsts(found))
+
+    def _keep(self, upload: ChipUpload, query: EmbeddedSighting) -> None:
+        """The chip first, and looked for last: see `originals.py`."""
+        digest = query.sighting.chip_sha256
+        kept = forgotten_when_full(self._gallery, self._chips, [digest])
+        with measured("store", self._measure), self._writing, kept:
+            self._chips.put(upload.data)
+            self._gallery.put_sightings([query], vessel=None)
+            keep_shown(self._chips, digest, upload.data)
 
     def _search(
         self, query: EmbeddedSighting, options: MatchOptions, vessels: int

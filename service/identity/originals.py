@@ -1,7 +1,18 @@
-"""Original chips that nothing refers to: forgetting one, and sweeping up what was left over.
+"""Original chips: there when a sighting shows them, forgotten or swept up when none does.
 
 A chip is put before its sighting is written, so a failure in between leaves bytes that no sighting
 shows. Putting a chip again makes it recent; what is recent is never swept.
+
+Replicas share no lock. One that keeps a chip writes the sighting and then looks for the bytes
+(`keep_shown`); one that forgets it deletes the bytes and then looks for sightings
+(`forget_unused`). So of the two at least one sees what the other did, and whoever sees it puts the
+bytes back: where the forgetting one found no sighting, it looked before the sighting was written,
+so its deletion came before the keeping one's look.
+
+The order leaves two gaps. Bytes that the forgetting one is about to put back are missing for that
+moment. And where it deleted after the keeping one's look, but could not put them back (it was
+killed, the store failed it, or the bytes were damaged when it read them and were healed since), an
+acknowledged sighting is without its chip until the same chip is sent for its vessel again.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -39,17 +50,36 @@ class Swept:
     removed: int
 
 
+def keep_shown(chips: ChipStore, digest: str, data: bytes) -> None:
+    """Put the bytes of a chip that a sighting shows by now again, unless they are there and whole.
+
+    They are read, because a shared file system may tell of a deleted file for a while.
+
+    Raises:
+        StoreUnavailableError, StoreFullError: they are not there; the sighting must not be
+            acknowledged.
+    """
+    try:
+        chips.get(digest)
+    except (NotFoundError, StoreUnavailableError):
+        chips.put(data)
+
+
 def forget_unused(gallery: ShowsChips, chips: ChipStore, digest: str) -> bool:
     """Delete a chip that no sighting shows; False when it stays.
 
     Looks again after the deletion: where a sighting came to show it meanwhile, the bytes are put
-    back.
+    back. What is not there is not deleted, because there would be nothing to put back.
     """
     if gallery.uses_chip(digest):
         return False
     data = None
-    with suppress(NotFoundError, StoreUnavailableError):
+    try:
         data = chips.get(digest)
+    except NotFoundError:
+        return True
+    except StoreUnavailableError:
+        pass  # damaged bytes go too; of a store that is away the deletion tells
     chips.delete(digest)
     if data is not None and gallery.uses_chip(digest):
         chips.put(data)

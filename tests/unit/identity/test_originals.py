@@ -152,7 +152,33 @@ def test_a_failure_that_may_have_written_the_sighting_leaves_the_chip(
     assert len(house.chips.kept) == 1
 
 
-def test_forgetting_what_is_not_there(chips: FakeChipStore) -> None:
-    assert forget_unused(Shown(), chips, "0" * 64)
-    with pytest.raises(NotFoundError):
-        forget_unused(Shown(), chips, "no digest")
+def test_what_is_not_there_is_not_deleted(
+    chips: FakeChipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put_right_then(digest: str) -> bytes:
+        chips.put(b"sent just now")
+        raise NotFoundError(f"no chip {digest}")
+
+    digest = old(chips, b"sent just now")
+    chips.delete(digest)
+    monkeypatch.setattr(chips, "get", put_right_then)
+    assert forget_unused(Shown(), chips, digest)
+    assert digest in chips.kept
+
+
+def test_a_damaged_chip_is_healed_when_it_is_sent_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vessel = house.enrolment.enrol(NewVessel(name="A"), [optical(1)]).vessel
+    (digest,) = house.chips.kept
+    whole = house.chips.kept[digest]
+    house.chips.kept[digest] = b"damaged"
+
+    def as_a_store(digest: str) -> bytes:
+        if house.chips.kept[digest] != whole:
+            raise StoreUnavailableError("the bytes have changed")
+        return whole
+
+    monkeypatch.setattr(house.chips, "get", as_a_store)
+    assert len(house.enrolment.add_chips(vessel.id, [optical(1)]).sightings) == 1
+    assert house.chips.kept[digest] == whole
