@@ -220,7 +220,7 @@ def test_training_explains_a_missing_config(command, tmp_path):
     [
         ({"initial": "gone/checkpoint.pt"}, "gone/checkpoint.pt"),
         ({"data": {"validation_share": 0.3}}, "validation_share differ from its source.json"),
-        ({"run": {"device": "cuda"}}, "torch finds no CUDA device"),
+        ({"run": {"device": "cuda"}, "objective": {"pairs": 8}}, "torch finds no CUDA device"),
     ],
     ids=["no-start", "other-split", "no-device"],
 )

@@ -240,7 +240,7 @@ class TestFailures:
         asked = [what for what, _ in stub.requests]
         assert asked.count("PUT /collections/crossfix-vessels") == 1
         assert asked.count("PUT /collections/crossfix-vessels/index") == 4
-        assert asked.count(f"PUT /collections/crossfix-sightings-{BUNDLE}/index") == 8
+        assert asked.count(f"PUT /collections/crossfix-sightings-{BUNDLE}/index") == 9
         assert asked[-1] == "PUT /collections/crossfix-vessels/points"
 
     def test_the_key_is_sent_and_a_refused_one_is_named(self, stub: Stub) -> None:
