@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from service.contract.bundle import Bundle
 from service.contract.chip import Chip
 from service.contract.embedding import EmbeddedChip
+from service.identity.history import KeptMatch, MatchFilter, MatchPage
 from service.identity.records import (
     Claim,
     EmbeddedSighting,
@@ -232,6 +233,41 @@ class EmbeddingCache(Protocol):
     def get(self, key: str) -> NDArray[np.float32] | None: ...
 
     def put(self, key: str, vector: NDArray[np.float32]) -> None: ...
+
+
+class MatchHistory(Protocol):
+    """Matches whose query was stored, and what analysts made of them; knows no bundle.
+
+    Safe to call from many threads. Writing returns when the change would survive a crash. All
+    raise `StoreUnavailableError` when the store does not answer and `StoreFullError` when it is
+    full; nothing is then acknowledged.
+    """
+
+    def put(self, kept: KeptMatch) -> None:
+        """Insert or replace."""
+        ...
+
+    def get(self, match_id: UUID) -> KeptMatch | None: ...
+
+    def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
+        """Newest first, by the time that is part of the id (see `history.new_match_id`).
+
+        Raises:
+            InvalidRequestError: the cursor is not one that an earlier page returned.
+        """
+        ...
+
+    def unsettled(self) -> list[KeptMatch]: ...
+
+    def all(self) -> Iterator[KeptMatch]:
+        """Every match, in any order."""
+        ...
+
+    def ping(self) -> None:
+        """Reach the store, or raise `StoreUnavailableError`; `StoreFullError` without room."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class AuditLog(Protocol):
