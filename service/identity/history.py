@@ -126,10 +126,5 @@ def new_match_id(now: datetime) -> UUID:
     """
     milliseconds = int(now.timestamp() * 1000) & (1 << 48) - 1
     drawn = secrets.randbits(74)
-    return UUID(
-        int=milliseconds << 80
-        | 0x7 << 76
-        | (drawn >> 62) << 64
-        | 0b10 << 62
-        | drawn & (1 << 62) - 1
-    )
+    time_and_version = milliseconds << 16 | 0x7 << 12 | drawn >> 62
+    return UUID(int=time_and_version << 64 | 0b10 << 62 | drawn & (1 << 62) - 1)
