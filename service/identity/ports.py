@@ -113,8 +113,15 @@ class Gallery(Protocol):
         """Insert or replace, all or none, as sightings of `vessel` (None: identity open)."""
         ...
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel) -> None:
-        """Give sightings to another vessel; ids and embeddings stay."""
+    def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
+        """Insert or replace as sightings whose identity is open; one that has a vessel stays.
+
+        Whoever gives the same sighting a vessel meanwhile, it keeps that vessel.
+        """
+        ...
+
+    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
+        """Give sightings to another vessel (None: identity open); ids and embeddings stay."""
         ...
 
     def sync_vessel(self, vessel: Vessel) -> None:
@@ -326,7 +333,7 @@ class GalleryArchive(Protocol):
     def sighting_ids(self, bundle_id: str) -> set[UUID]: ...
 
     def sightings(self, bundle_id: str) -> Iterator[EmbeddedSighting]:
-        """Every sighting of a bundle, open ones included."""
+        """Every sighting of a bundle, open ones included, tentative ones not."""
         ...
 
     def get_sightings(self, bundle_id: str, ids: Collection[UUID]) -> dict[UUID, Sighting]:

@@ -32,6 +32,10 @@ class Census:
                 self._sightings_of[vessel_id] += 1
         self._counts = None
 
+    def owned(self, sighting_id: UUID) -> bool:
+        """Whether the sighting exists and has a vessel."""
+        return self._owner_of.get(sighting_id) is not None
+
     def known_sightings(self, ids: Iterable[UUID]) -> list[UUID]:
         """Those of `ids` that exist, open ones included."""
         return [i for i in ids if i in self._owner_of]

@@ -143,15 +143,7 @@ class EdgeGallery:
         self._vessels.settle()
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
-        payloads.check_bundle(sightings, self._bundle_id)
-        points = [
-            edge.Point(
-                one.sighting.id,
-                payloads.check_vector(one.vector, self._width),
-                payloads.sighting_payload(one.sighting, vessel),
-            )
-            for one in sightings
-        ]
+        points = self._points(sightings, vessel)
         if not points:
             return
         with self._turn:
@@ -160,14 +152,19 @@ class EdgeGallery:
             self._census.sightings_put(ids, vessel.id if vessel else None)
         self._sightings.settle()
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel) -> None:
+    def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
+        with self._turn:
+            open_ones = [one for one in sightings if not self._census.owned(one.sighting.id)]
+            self.put_sightings(open_ones, None)
+
+    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
         with self._turn:
             there = self._census.known_sightings(ids)
             if there:
                 owner = payloads.ownership_payload(vessel)
                 for shard, known in self._everywhere(there):
                     shard.apply(edge.UpdateOperation.set_payload([*known], owner))
-                self._census.sightings_put(there, vessel.id)
+                self._census.sightings_put(there, vessel.id if vessel else None)
         self._settle_all()
 
     def sync_vessel(self, vessel: Vessel) -> None:
@@ -250,6 +247,19 @@ class EdgeGallery:
                 shard.close()
             os.close(self._process_lock)
             self._process_lock = None
+
+    def _points(
+        self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None
+    ) -> list[edge.Point]:
+        payloads.check_bundle(sightings, self._bundle_id)
+        return [
+            edge.Point(
+                one.sighting.id,
+                payloads.check_vector(one.vector, self._width),
+                payloads.sighting_payload(one.sighting, vessel),
+            )
+            for one in sightings
+        ]
 
     def _others(self) -> list[Shard]:
         """The shards of other bundles' sightings, opened when first needed."""

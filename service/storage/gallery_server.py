@@ -159,20 +159,13 @@ class ServerGallery:
             client.delete(self._vessels, [str(vessel_id)], wait=True, ordering=STRONG)
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
-        payloads.check_bundle(sightings, self._bundle_id)
-        points = [
-            models.PointStruct(
-                id=str(one.sighting.id),
-                vector=payloads.check_vector(one.vector, self._width),
-                payload=payloads.sighting_payload(one.sighting, vessel),
-            )
-            for one in sightings
-        ]
-        if points:
-            with self._asking() as client:
-                client.upsert(self._sightings, points, wait=True, ordering=STRONG)
+        self._upsert(sightings, vessel, instead_of=None)
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel) -> None:
+    def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
+        without_vessel = as_filter(Condition((), (Known(payloads.VESSEL_ID),)))
+        self._upsert(sightings, None, instead_of=without_vessel)
+
+    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
         if ids:
             there = models.HasIdCondition(has_id=[str(i) for i in ids])
             self._set_owner(models.Filter(must=[there]), vessel)
@@ -312,7 +305,29 @@ class ServerGallery:
         with self._asking(changing=False) as client:
             return client.count(collection, count_filter=as_filter(where), exact=True).count
 
-    def _set_owner(self, points: models.Filter, vessel: Vessel) -> None:
+    def _upsert(
+        self,
+        sightings: Sequence[EmbeddedSighting],
+        vessel: Vessel | None,
+        instead_of: models.Filter | None,
+    ) -> None:
+        """Insert the sightings; of those that are there, replace what passes the filter."""
+        payloads.check_bundle(sightings, self._bundle_id)
+        points = [
+            models.PointStruct(
+                id=str(one.sighting.id),
+                vector=payloads.check_vector(one.vector, self._width),
+                payload=payloads.sighting_payload(one.sighting, vessel),
+            )
+            for one in sightings
+        ]
+        if points:
+            with self._asking() as client:
+                client.upsert(
+                    self._sightings, points, wait=True, ordering=STRONG, update_filter=instead_of
+                )
+
+    def _set_owner(self, points: models.Filter, vessel: Vessel | None) -> None:
         owner = payloads.ownership_payload(vessel) | {ORPHANED: None}
         with self._asking() as client:
             for place in self._everywhere():

@@ -318,6 +318,39 @@ class TestSightings:
         assert hit.hits[0].sighting.vessel_id == vessel.id
         assert gallery.counts() == GalleryCounts(1, 1)
 
+    def test_an_open_sighting_that_is_put_again_is_replaced(self, gallery: Gallery) -> None:
+        one = embedded(0.9, sensor="first said")
+        gallery.put_open_sightings([one])
+        said_again = one.sighting.model_copy(update={"sensor": "said again"})
+        gallery.put_open_sightings([EmbeddedSighting(said_again, one.vector)])
+        assert gallery.get_sighting(one.sighting.id) == said_again
+
+    def test_a_sighting_that_has_a_vessel_is_not_opened_by_being_put(
+        self, gallery: Gallery
+    ) -> None:
+        vessel = enrol(gallery)
+        decided, fresh = embedded(0.9), embedded(0.8)
+        gallery.put_open_sightings([decided])
+        gallery.move_sightings([decided.sighting.id], vessel)
+        gallery.put_open_sightings([decided, fresh])
+        [kept] = gallery.sightings_of([vessel.id])
+        assert kept.id == decided.sighting.id
+        assert gallery.get_sighting(fresh.sighting.id) == fresh.sighting
+        assert gallery.counts() == GalleryCounts(1, 1)
+
+    def test_a_sighting_is_opened_again_by_moving_it_to_nobody(self, gallery: Gallery) -> None:
+        vessel = enrol(gallery, type="Tanker", length_m=190)
+        one = embedded(0.9)
+        gallery.put_open_sightings([one])
+        gallery.move_sightings([one.sighting.id], vessel)
+        gallery.move_sightings([one.sighting.id, uuid4()], None)
+        assert gallery.get_sighting(one.sighting.id) == one.sighting
+        assert gallery.search(query(), SightingFilter(), 5) == []
+        assert gallery.sightings_of([vessel.id]) == []
+        assert gallery.counts() == GalleryCounts(1, 0)
+        gallery.put_open_sightings([one])
+        assert gallery.get_sighting(one.sighting.id) == one.sighting
+
     def test_a_batch_with_a_bad_embedding_keeps_none(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         gallery.put_vessel(vessel)
@@ -336,6 +369,7 @@ class TestSightings:
 
     def test_an_empty_batch_is_fine(self, gallery: Gallery) -> None:
         gallery.put_sightings([], make_vessel())
+        gallery.put_open_sightings([])
         gallery.move_sightings([], make_vessel())
         gallery.delete_sightings([])
 

@@ -112,7 +112,12 @@ class FakeGallery:
         with self._turn:
             self._rows.update(rows)
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel) -> None:
+    def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
+        with self._turn:
+            kept = {i for i, row in self._rows.items() if row.sighting.vessel_id is not None}
+            self.put_sightings([one for one in sightings if one.sighting.id not in kept], None)
+
+    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
         with self._turn:
             for i in set(ids) & self._rows.keys():
                 self._rows[i] = _owned(self._rows[i], vessel)

@@ -109,7 +109,7 @@ class DyingGallery(FakeGallery):
         self._write()
         super().put_sightings(sightings, vessel)
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel) -> None:
+    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
         self._write()
         super().move_sightings(ids, vessel)
 
