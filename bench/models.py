@@ -11,7 +11,7 @@ from bench.timing import Comparison, compare
 from model_training.encoder import build_encoder
 from model_training.encoder.config import ReferenceConfig
 from model_training.fusion.choice import PUBLISHED_ALPHA
-from model_training.run import load_config
+from model_training.run_config import load_config
 from model_training.translator.train import TranslatorConfig
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.bundle import Bundle, open_bundle

@@ -36,7 +36,7 @@ from model_training.embedding.chip_table import ChipEmbedder
 from model_training.embedding.fused_embedder import FusedEmbedder
 from model_training.encoder.train import train_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
-from model_training.run import ConfigT, TypedConfig, is_config_of, load_config
+from model_training.run_config import ConfigT, TypedConfig, is_config_of, load_config
 from model_training.simulator import SimulatorConfig, write_dataset
 from model_training.translator.train import TranslatorConfig, load_translator, train_translator
 from service.contract.manifest import FusionSpec

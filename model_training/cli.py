@@ -112,7 +112,7 @@ def encoder(config: Config) -> None:
     """Train an encoder, or continue a run that was stopped."""
     from model_training.encoder.train import train_encoder
     from model_training.encoder.train_config import EncoderTrainConfig
-    from model_training.run import load_config
+    from model_training.run_config import load_config
 
     with _explained(*_run_errors()):
         train_encoder(load_config(config, EncoderTrainConfig))
@@ -121,7 +121,7 @@ def encoder(config: Config) -> None:
 @app.command()
 def translator(config: Config) -> None:
     """Train the optical-to-SAR translator, or continue a run that was stopped."""
-    from model_training.run import load_config
+    from model_training.run_config import load_config
     from model_training.translator.train import TranslatorConfig, train_translator
 
     with _explained(*_run_errors()):
@@ -131,7 +131,7 @@ def translator(config: Config) -> None:
 @app.command()
 def distil(config: Config) -> None:
     """Teach a translator to need fewer steps, or continue a run that was stopped."""
-    from model_training.run import load_config
+    from model_training.run_config import load_config
     from model_training.translator.distil import distil_translator
     from model_training.translator.train import DistilConfig
 
@@ -269,7 +269,7 @@ def ablation(
     """
     from model_training import ablation as ablations
     from model_training.ablation_runs import TrainedStudy, teach, trains
-    from model_training.run import load_config
+    from model_training.run_config import load_config
 
     with _explained(ValueError, *_run_errors()):
         opened: Callable[[Path], ChipEmbedder] = partial(open_model, threads=threads)
@@ -290,7 +290,9 @@ def _run_errors() -> tuple[type[Exception], ...]:
     """What may be wrong with a training run that its config or its data explain."""
     from model_training.data.cache import StoreError
     from model_training.encoder.loading import EncoderLoadError
-    from model_training.run import ConfigError, DeviceError, ResumeError
+    from model_training.run import ResumeError
+    from model_training.run_config import ConfigError
+    from model_training.workers import DeviceError
 
     known = (ConfigError, DeviceError, ResumeError, EncoderLoadError, StoreError)
     return (*known, FloatingPointError, OSError)
@@ -305,7 +307,7 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
     """
     from model_training.data.holdout import HoldoutError, held_out_vessels
     from model_training.encoder.train_config import EncoderTrainConfig, HossData
-    from model_training.run import ConfigError, load_config
+    from model_training.run_config import ConfigError, load_config
 
     try:
         data = load_config(config, EncoderTrainConfig).data

@@ -20,7 +20,7 @@ from model_training.data.transforms import Pose, augmented_sample
 from model_training.encoder import build_encoder
 from model_training.encoder.config import CompactConfig
 from model_training.encoder.train_config import EncoderTrainConfig, PairObjective
-from model_training.run import ConfigError, load_config
+from model_training.run_config import ConfigError, load_config
 from model_training.translator.dataset import PairedViews, draw_batch
 from model_training.translator.train import TranslatorConfig
 from model_training.translator.unet import BridgeUNet

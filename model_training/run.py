@@ -1,192 +1,31 @@
-"""One training run: typed config, exact resume, checkpoints, metrics, EMA, DDP.
+"""One training run: exact resume, checkpoints, metrics, EMA, DDP.
 
 All randomness of a step is derived from (seed, step, rank), and the learning rate is a function
 of the step. A checkpoint therefore needs no generator state: weights, moving average, optimiser
 and step number restore a run exactly, and a killed run continues with bit-equal losses on a CPU.
 """
 
-import contextlib
-import hashlib
-import json
 import math
-import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-import numpy as np
 import torch
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from model_training.checkpoint import Checkpoint, Ema, MetricLog, current_commit
+from model_training.optimiser import OptimiserConfig, build_optimiser, learning_rate
+from model_training.run_config import ConfigError, RunConfig, TypedConfig, is_config_of
+from model_training.seeds import step_seed
+from model_training.workers import Worker, worker
 
 BatchT = TypeVar("BatchT")
 
 
-class TypedConfig(BaseModel):
-    """Base of every training config: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-ConfigT = TypeVar("ConfigT", bound=TypedConfig)
-
-
-class ConfigError(Exception):
-    """A config file cannot be read, or says something that the schema does not allow."""
-
-
 class ResumeError(Exception):
     """A run directory holds a checkpoint of another run."""
-
-
-class DeviceError(Exception):
-    """A run asks for a device that this machine does not have."""
-
-
-class OptimiserConfig(TypedConfig):
-    """Optimiser and learning-rate schedule.
-
-    `cosine` falls to `final_fraction` of `lr` over the run; `trapezoid` stays at `lr` and falls
-    linearly over the last `cooldown` share of the steps; `constant` stays. `decay_vectors` lets
-    weight decay act on biases and norms, too. Gradients longer than `clip_norm` are scaled to it;
-    null leaves them.
-    """
-
-    kind: Literal["adamw", "sgd"] = "adamw"
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.02, ge=0)
-    decay_vectors: bool = False
-    beta2: float = Field(0.98, gt=0, lt=1)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    bias_lr_factor: float = Field(1.0, gt=0)
-    warmup_steps: int = Field(200, ge=0)
-    schedule: Literal["cosine", "trapezoid", "constant"] = "cosine"
-    final_fraction: float = Field(0.02, ge=0, le=1)
-    cooldown: float = Field(0.3, gt=0, le=1)
-    clip_norm: float | None = Field(1.0, gt=0)
-
-
-class RunConfig(TypedConfig):
-    """How long, how precisely, on what, and what is kept.
-
-    `select_by` names the validation metric (higher is better) that decides which checkpoint
-    becomes `best.pt`; without it only the latest is kept.
-    """
-
-    out: Path
-    steps: int = Field(ge=1)
-    seed: int = Field(0, ge=0)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    threads: int | None = Field(None, ge=1)
-    compile: bool = False
-    loader_workers: int = Field(0, ge=0)
-    ema_decay: float = Field(0.999, ge=0, lt=1)
-    log_every: int = Field(20, ge=1)
-    checkpoint_every: int = Field(200, ge=1)
-    validate_every: int = Field(1000, ge=1)
-    select_by: str | None = None
-
-
-def load_config(path: Path, schema: type[ConfigT]) -> ConfigT:
-    """Read a YAML file into its schema.
-
-    Raises:
-        ConfigError: the file is missing, is not YAML, or has unknown or wrong entries.
-    """
-    try:
-        content = yaml.safe_load(path.read_text())
-        return schema.model_validate(content)
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """This process among those that train together: rank 0 of 1 unless started by torchrun."""
-
-    rank: int
-    world: int
-    device: torch.device
-
-
-@contextlib.contextmanager
-def worker(config: RunConfig) -> Iterator[Worker]:
-    """Join the other processes when torchrun started this one, and choose the device.
-
-    Raises:
-        DeviceError: `cuda` was asked for and there is none.
-    """
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device: cuda was asked for, but torch finds no CUDA device; use cpu")
-    cuda = config.device != "cpu" and torch.cuda.is_available()
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    if "RANK" not in os.environ:
-        yield Worker(0, 1, torch.device("cuda" if cuda else "cpu"))
-        return
-    distributed.init_process_group("nccl" if cuda else "gloo")
-    try:
-        local = int(os.environ["LOCAL_RANK"])
-        device = torch.device("cuda", local) if cuda else torch.device("cpu")
-        if cuda:
-            torch.cuda.set_device(device)
-        yield Worker(distributed.get_rank(), distributed.get_world_size(), device)
-    finally:
-        distributed.destroy_process_group()
-
-
-def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A 63-bit seed for one step of one worker, well mixed."""
-    key = hashlib.sha256(f"{seed}/{step}/{rank}".encode()).digest()
-    return int.from_bytes(key[:8], "little") >> 1
-
-
-def step_generator(seed: int, step: int, rank: int = 0) -> np.random.Generator:
-    """The numpy generator from which a step's batch is drawn."""
-    return np.random.default_rng(step_seed(seed, step, rank))
-
-
-def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
-    """The learning rate of step 0 … steps-1."""
-    if step < config.warmup_steps:
-        return config.lr * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-    if config.schedule == "constant":
-        share = 1.0
-    elif config.schedule == "cosine":
-        share = 0.5 * (1 + math.cos(math.pi * progress))
-    else:
-        share = min(1.0, (1 - progress) / config.cooldown)
-    return config.lr * (config.final_fraction + (1 - config.final_fraction) * share)
-
-
-def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD; biases, norms and other vectors are decayed only with `decay_vectors`."""
-    matrices: list[nn.Parameter] = []
-    vectors: list[nn.Parameter] = []
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            (matrices if parameter.ndim > 1 else vectors).append(parameter)
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": config.weight_decay, "lr_factor": 1.0},
-        {
-            "params": vectors,
-            "weight_decay": config.weight_decay if config.decay_vectors else 0.0,
-            "lr_factor": config.bias_lr_factor,
-        },
-    ]
-    if config.kind == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2))
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
 
 
 class Task(Protocol[BatchT]):
@@ -227,12 +66,6 @@ class _Steps(Dataset[tuple[int, BatchT]], Generic[BatchT]):
         return step, self.task.batch(step, self.rank)
 
 
-def config_digest(config: BaseModel) -> str:
-    """SHA-256 of a config's canonical JSON."""
-    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def fit(
     task: Task[BatchT],
     run: RunConfig,
@@ -267,17 +100,6 @@ def fit(
             if trainer.log:
                 trainer.log.close()
         return trainer.checkpoint
-
-
-def is_config_of(stored: dict[str, Any], config: TypedConfig) -> bool:
-    """Whether a stored config means this one; options that it does not know are at their default.
-
-    A run may thus be continued by a later version of this code.
-    """
-    try:
-        return type(config).model_validate(stored) == config
-    except ValidationError:
-        return False
 
 
 class _Trainer(Generic[BatchT]):

@@ -16,7 +16,7 @@ from model_training.data.cache import (
     shard_numbers,
     write_shard,
 )
-from model_training.run import TypedConfig
+from model_training.run_config import TypedConfig
 from model_training.simulator import SimulatorConfig, VesselModel, View, render_view
 from model_training.simulator.truth import layout_in_crop
 from model_training.simulator.vessel import sample_vessel

@@ -30,7 +30,9 @@ from model_training.encoder.train_config import (
     PairObjective,
 )
 from model_training.metrics import cosine_distances, score_queries
-from model_training.run import ConfigError, fit, step_generator, step_seed
+from model_training.run import fit
+from model_training.run_config import ConfigError
+from model_training.seeds import step_generator, step_seed
 from service.contract.manifest import PreprocessSpec
 
 

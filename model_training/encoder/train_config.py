@@ -8,7 +8,8 @@ from pydantic import Field
 from model_training.data.simulated import FleetConfig
 from model_training.data.transforms import AugmentConfig
 from model_training.encoder.config import EncoderConfig
-from model_training.run import OptimiserConfig, RunConfig, TypedConfig
+from model_training.optimiser import OptimiserConfig
+from model_training.run_config import RunConfig, TypedConfig
 
 
 class SimulatedData(FleetConfig):

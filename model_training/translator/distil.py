@@ -23,7 +23,9 @@ from torch.nn import functional
 
 from model_training.checkpoint import Checkpoint
 from model_training.encoder.stores import open_stores
-from model_training.run import ConfigError, fit, step_generator
+from model_training.run import fit
+from model_training.run_config import ConfigError
+from model_training.seeds import step_generator
 from model_training.translator.dataset import PairedViews, draw_batch, views_of_store
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, diffuse
 from model_training.translator.train import (

@@ -12,14 +12,10 @@ from torch import Tensor, nn
 from model_training.checkpoint import Checkpoint
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import HossData, PairData, SimulatedData
-from model_training.run import (
-    OptimiserConfig,
-    RunConfig,
-    TypedConfig,
-    fit,
-    step_generator,
-    step_seed,
-)
+from model_training.optimiser import OptimiserConfig
+from model_training.run import fit
+from model_training.run_config import RunConfig, TypedConfig
+from model_training.seeds import step_generator, step_seed
 from model_training.translator.dataset import PairedViews, draw_batch, views_of_store
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, bridge_loss
 from model_training.translator.study import study_sampler

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 from model_training.encoder.train import pair_objective
 from model_training.encoder.train_config import PairObjective
-from model_training.run import OptimiserConfig, RunConfig, TypedConfig, fit, step_generator
+from model_training.optimiser import OptimiserConfig
+from model_training.run import fit
+from model_training.run_config import RunConfig, TypedConfig
+from model_training.seeds import step_generator
 
 STEPS, PAIRS, SHIPS = 4, 6, 9
 Batch = tuple[Tensor, Tensor]

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from model_training.checkpoint import Checkpoint
-from model_training.run import OptimiserConfig, RunConfig, TypedConfig, fit, step_generator
+from model_training.optimiser import OptimiserConfig
+from model_training.run import fit
+from model_training.run_config import RunConfig, TypedConfig
+from model_training.seeds import step_generator
 
 STEPS = 6
 

@@ -16,7 +16,7 @@ from model_training.ablation import AblationError
 from model_training.ablation_runs import TrainedStudy, teach
 from model_training.checkpoint import Checkpoint
 from model_training.encoder.train_config import EncoderTrainConfig, IdentityObjective
-from model_training.run import ConfigError, load_config
+from model_training.run_config import ConfigError, load_config
 from model_training.translator.train import TranslatorConfig
 
 CONFIGS = Path(model_training.__file__).parent / "configs"

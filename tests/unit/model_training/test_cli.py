@@ -11,7 +11,7 @@ from model_training.data.hoss import read_hoss
 from model_training.embedding.chip_table import Embeddings
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import EncoderTrainConfig
-from model_training.run import load_config
+from model_training.run_config import load_config
 from service.contract.manifest import CalibrationSpec, Metric, PreprocessSpec
 
 SENSORS = ("RGB", "SAR")

@@ -6,7 +6,7 @@ import pytest
 
 import model_training
 from model_training.cost import LEARNING, Cost, cost_of, main, read_config
-from model_training.run import ConfigError
+from model_training.run_config import ConfigError
 
 CONFIGS = Path(model_training.__file__).parent / "configs"
 

@@ -8,7 +8,7 @@ import torch
 import model_training
 from model_training.encoder import build_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
-from model_training.run import load_config
+from model_training.run_config import load_config
 
 FOLDER = Path(model_training.__file__).parent / "configs"
 NAMES = (

@@ -8,19 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from model_training.checkpoint import Checkpoint, Ema
-from model_training.run import (
-    ConfigError,
-    OptimiserConfig,
-    ResumeError,
-    RunConfig,
-    TypedConfig,
-    build_optimiser,
-    fit,
-    learning_rate,
-    load_config,
-    step_generator,
-    step_seed,
-)
+from model_training.optimiser import OptimiserConfig, build_optimiser, learning_rate
+from model_training.run import ResumeError, fit
+from model_training.run_config import ConfigError, RunConfig, TypedConfig, load_config
+from model_training.seeds import step_generator, step_seed
 
 
 class ToyConfig(TypedConfig):

@@ -11,7 +11,7 @@ import torch
 
 from model_training.checkpoint import Checkpoint
 from model_training.encoder.losses import pair_infonce
-from model_training.run import build_optimiser, learning_rate
+from model_training.optimiser import build_optimiser, learning_rate
 from model_training.simulator import SimulatorConfig, write_dataset
 from tests.unit.model_training.contrast_task import ContrastTask, contrast_config
 from tests.unit.model_training.linear_task import STEPS, LinearTask, linear_config

@@ -16,7 +16,8 @@ from model_training.encoder.loading import EncoderLoadError, load_encoder
 from model_training.encoder.stores import Stores
 from model_training.encoder.train import EncoderTask, cross_modal_scores, embed_store
 from model_training.encoder.train_config import EncoderTrainConfig
-from model_training.run import ConfigError, fit
+from model_training.run import fit
+from model_training.run_config import ConfigError
 from service.contract.chip import Modality
 
 COMPACT = {

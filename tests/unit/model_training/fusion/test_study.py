@@ -18,7 +18,7 @@ from model_training.encoder.train_config import EncoderTrainConfig, SimulatedDat
 from model_training.fusion import study
 from model_training.fusion.choice import ValidationFeatures, choose_fusion
 from model_training.fusion.study import as_markdown, validation_features
-from model_training.run import RunConfig
+from model_training.run_config import RunConfig
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.train import LoadedTranslator, TranslatorConfig
 from model_training.translator.unet import BridgeUNet, UNetConfig

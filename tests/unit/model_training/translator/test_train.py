@@ -8,7 +8,9 @@ import torch
 
 from model_training.checkpoint import Checkpoint
 from model_training.encoder.train_config import SimulatedData
-from model_training.run import OptimiserConfig, RunConfig, fit, load_config
+from model_training.optimiser import OptimiserConfig
+from model_training.run import fit
+from model_training.run_config import RunConfig, load_config
 from model_training.translator.dataset import PairedViews
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.train import (

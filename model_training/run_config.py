@@ -1,0 +1,66 @@
+"""Typed configs of training runs, read from YAML and compared with those of checkpoints."""
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class TypedConfig(BaseModel):
+    """Base of every training config: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+ConfigT = TypeVar("ConfigT", bound=TypedConfig)
+
+
+class ConfigError(Exception):
+    """A config file cannot be read, or says something that the schema does not allow."""
+
+
+class RunConfig(TypedConfig):
+    """How long, how precisely, on what, and what is kept.
+
+    `select_by` names the validation metric (higher is better) that decides which checkpoint
+    becomes `best.pt`; without it only the latest is kept.
+    """
+
+    out: Path
+    steps: int = Field(ge=1)
+    seed: int = Field(0, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    threads: int | None = Field(None, ge=1)
+    compile: bool = False
+    loader_workers: int = Field(0, ge=0)
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    log_every: int = Field(20, ge=1)
+    checkpoint_every: int = Field(200, ge=1)
+    validate_every: int = Field(1000, ge=1)
+    select_by: str | None = None
+
+
+def load_config(path: Path, schema: type[ConfigT]) -> ConfigT:
+    """Read a YAML file into its schema.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or has unknown or wrong entries.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+        return schema.model_validate(content)
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def is_config_of(stored: dict[str, Any], config: TypedConfig) -> bool:
+    """Whether a stored config means this one; options that it does not know are at their default.
+
+    A run may thus be continued by a later version of this code.
+    """
+    try:
+        return type(config).model_validate(stored) == config
+    except ValidationError:
+        return False
