@@ -1,13 +1,18 @@
-"""Where original chips and installed bundles are kept: under the data folder or in a bucket."""
+"""Where what outlives a bundle is kept, as the settings choose.
+
+Original chips and installed bundles are kept under the data folder or in a bucket, remembered
+matches where the gallery is.
+"""
 
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from service.identity.ports import BundleShelf, ChipStore
+from service.identity.ports import BundleShelf, ChipStore, MatchHistory
 from service.settings import PREFIX, S3_TRIES, Settings, SettingsError
 from service.storage.bundles import FolderBundleShelf
 from service.storage.chips import ABANDONED_AFTER_S, FolderChipStore
+from service.storage.matches_edge import open_edge_matches
 
 if TYPE_CHECKING:
     from service.storage.s3_bucket import Bucket
@@ -49,6 +54,33 @@ def open_shelf(settings: Settings) -> BundleShelf:
     from service.storage.bundles_s3 import BucketBundleShelf
 
     return BucketBundleShelf(bucket, folder)
+
+
+def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchHistory:
+    """The match history that the settings choose.
+
+    In the data folder it belongs to whoever has the gallery open there: the gallery, or its
+    archive, is opened before this and closed after it.
+
+    Args:
+        settings: where the gallery is.
+        least_timeout_s: a Qdrant server is given this long to answer, also where the settings
+            say less.
+
+    Raises:
+        StoreUnavailableError: the folder is damaged, or cannot be used.
+        StoreFullError: the disk is full.
+    """
+    if settings.qdrant_url is None:
+        return open_edge_matches(settings.data_dir / "matches")
+    # Importing the client takes longer than all else; only this shape needs it.
+    from service.storage.matches_server import open_server_matches
+
+    return open_server_matches(
+        settings.qdrant_url,
+        api_key=_shown(settings.qdrant_api_key),
+        timeout_s=max(least_timeout_s, settings.qdrant_timeout_s),
+    )
 
 
 def _bucket(settings: Settings) -> "Bucket":

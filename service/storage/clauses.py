@@ -36,6 +36,14 @@ class During:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """The time is known and earlier than this."""
+
+    key: str
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Near:
     """The position is known and lies within `radius_m` metres on the sphere."""
 
@@ -52,7 +60,7 @@ class Known:
     key: str
 
 
-Clause = AnyOf | BetweenOrUnknown | During | Near | Known
+Clause = AnyOf | BetweenOrUnknown | During | Before | Near | Known
 
 
 @dataclass(frozen=True, slots=True)

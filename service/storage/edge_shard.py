@@ -20,7 +20,16 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
-from service.storage.clauses import AnyOf, BetweenOrUnknown, Clause, Condition, During, Known, Near
+from service.storage.clauses import (
+    AnyOf,
+    Before,
+    BetweenOrUnknown,
+    Clause,
+    Condition,
+    During,
+    Known,
+    Near,
+)
 from service.storage.durable import LogFiles, disk_errors, replace_file, says_full
 from service.storage.payloads import Payload, timestamp
 
@@ -132,14 +141,18 @@ class Shard:
             if start is None:
                 return
 
-    def rows(self) -> Iterator[tuple[NDArray[np.float32], Payload]]:
-        """Vectors, float32 `[D]`, and payloads of all points."""
+    def rows(self, where: Condition) -> Iterator[tuple[NDArray[np.float32], Payload]]:
+        """Vectors, float32 `[D]`, and payloads of the points that satisfy it."""
         start: Any = None
         while True:
             with _translated(self._folder):
                 records, start = self._shard.scroll(
                     edge.ScrollRequest(
-                        offset=start, limit=SCROLL_BATCH, with_payload=True, with_vector=True
+                        offset=start,
+                        limit=SCROLL_BATCH,
+                        filter=as_filter(where),
+                        with_payload=True,
+                        with_vector=True,
                     )
                 )
             for record in records:
@@ -184,7 +197,7 @@ class Shard:
         self.settle()
 
     def _require_room(self) -> None:
-        with disk_errors(f"reach the gallery in {self._folder}"):
+        with disk_errors(f"reach the store in {self._folder}"):
             free = shutil.disk_usage(self._folder).free
         if free < self._min_free_bytes:
             raise StoreFullError(
@@ -212,6 +225,8 @@ def _as_condition(clause: Clause) -> Any:
                 gte=timestamp(start) if start else None, lte=timestamp(end) if end else None
             )
             return edge.FieldCondition(key, range=span)
+        case Before(key, end):
+            return edge.FieldCondition(key, range=edge.RangeDateTime(lt=timestamp(end)))
         case Near(key, lat, lon, radius_m):
             disc = edge.GeoRadius(edge.GeoPoint(lon=lon, lat=lat), radius_m)
             return edge.FieldCondition(key, geo_radius=disc)
@@ -253,8 +268,8 @@ def _damage_named(folder: Path) -> Iterator[None]:
         if error.__cause__ is None:
             raise
         raise StoreUnavailableError(
-            f"the gallery in {folder} is damaged and was left as it is ({error.__cause__}); "
-            "restore the folder from a backup, or move it away and enrol again"
+            f"the store in {folder} is damaged and was left as it is ({error.__cause__}); "
+            "restore the folder from a backup, or move it away and begin anew"
         ) from error.__cause__
 
 
@@ -270,4 +285,4 @@ def _translated(folder: Path) -> Iterator[None]:
             raise
         if says_full(error) or "No space left on device" in str(error):
             raise StoreFullError(f"the disk of {folder} is full") from error
-        raise StoreUnavailableError(f"the gallery in {folder} does not answer: {error}") from error
+        raise StoreUnavailableError(f"the store in {folder} does not answer: {error}") from error

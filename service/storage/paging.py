@@ -1,4 +1,4 @@
-"""Pages of vessels in order of id, stable while vessels come and go."""
+"""Pages in order of id, stable while vessels come and go; cursors for any such pages."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ def vessel_page(
     Raises:
         InvalidRequestError: the cursor is not one that an earlier page returned.
     """
-    start = _resume_at(cursor)
+    start = resume_at(cursor)
     found: list[Vessel] = []
     batch = limit + 1 if name is None else max(SCAN, limit + 1)
     while True:
@@ -34,19 +34,24 @@ def vessel_page(
         for row in rows:
             if name_matches(row.get(payloads.NAME), name):
                 if len(found) == limit:
-                    return VesselPage(found, _cursor_after(found[-1].id))
+                    return VesselPage(found, cursor_after(found[-1].id))
                 found.append(payloads.vessel_from(row))
         if len(rows) < batch:
             return VesselPage(found, None)
-        start = _successor(payloads.vessel_from(rows[-1]).id)
+        start = successor(payloads.vessel_from(rows[-1]).id)
 
 
-def _cursor_after(vessel_id: UUID) -> str:
-    return base64.urlsafe_b64encode(vessel_id.bytes).rstrip(b"=").decode()
+def cursor_after(point_id: UUID) -> str:
+    """What is passed for the page that follows this point."""
+    return base64.urlsafe_b64encode(point_id.bytes).rstrip(b"=").decode()
 
 
-def _resume_at(cursor: str | None) -> UUID | None:
-    """The smallest id that the page may hold."""
+def resume_at(cursor: str | None) -> UUID | None:
+    """The smallest id that the page may hold; None begins with the first.
+
+    Raises:
+        InvalidRequestError: the cursor is not one that an earlier page returned.
+    """
     if cursor is None:
         return None
     try:
@@ -55,8 +60,9 @@ def _resume_at(cursor: str | None) -> UUID | None:
         raise InvalidRequestError(
             f"{cursor!r} is not a page cursor; pass the next_cursor of an earlier page unchanged"
         ) from error
-    return _successor(last)
+    return successor(last)
 
 
-def _successor(vessel_id: UUID) -> UUID:
-    return UUID(int=min(vessel_id.int + 1, LAST_ID))
+def successor(point_id: UUID) -> UUID:
+    """The next greater id."""
+    return UUID(int=min(point_id.int + 1, LAST_ID))

@@ -9,7 +9,16 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
-from service.storage.clauses import AnyOf, BetweenOrUnknown, Clause, Condition, During, Known, Near
+from service.storage.clauses import (
+    AnyOf,
+    Before,
+    BetweenOrUnknown,
+    Clause,
+    Condition,
+    During,
+    Known,
+    Near,
+)
 
 CONFLICT = 409
 REFUSED = (401, 403)
@@ -129,6 +138,8 @@ def _as_condition(clause: Clause) -> models.Condition:
         case During(key, start, end):
             span = models.DatetimeRange(gte=start, lte=end)
             return models.FieldCondition(key=key, range=span)
+        case Before(key, end):
+            return models.FieldCondition(key=key, range=models.DatetimeRange(lt=end))
         case Near(key, lat, lon, radius_m):
             disc = models.GeoRadius(center=models.GeoPoint(lat=lat, lon=lon), radius=radius_m)
             return models.FieldCondition(key=key, geo_radius=disc)

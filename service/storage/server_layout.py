@@ -1,15 +1,16 @@
 """What lies on a Qdrant server: the collections, their indexes, and the active bundle's alias.
 
-`<prefix>-vessels` and `<prefix>-claims` (see `claims_server.py`) have no vectors;
-`<prefix>-sightings-<bundle>` holds the sightings of one bundle, and the alias `<prefix>-sightings`
-names the one that is served. Sightings keep their ids from bundle to bundle.
+`<prefix>-vessels`, `<prefix>-claims` (see `claims_server.py`) and `<prefix>-matches` (see
+`matches_server.py`) have no vectors; `<prefix>-sightings-<bundle>` holds the sightings of one
+bundle, and the alias `<prefix>-sightings` names the one that is served. Sightings keep their ids
+from bundle to bundle.
 """
 
 from dataclasses import dataclass
 
 from qdrant_client import QdrantClient, models
 
-from service.storage import payloads
+from service.storage import match_points, payloads
 
 KEYWORD = models.PayloadSchemaType.KEYWORD
 STRONG = models.WriteOrdering.STRONG
@@ -22,6 +23,9 @@ VESSEL_INDEXES = {
     payloads.TYPE: KEYWORD,
 }
 CLAIM_INDEXES = {TOKEN: KEYWORD}
+MATCH_INDEXES = dict.fromkeys(match_points.KEYWORDS, KEYWORD) | {
+    match_points.ASKED_AT: models.PayloadSchemaType.DATETIME
+}
 SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,
     payloads.VESSEL_TYPE: KEYWORD,
@@ -48,6 +52,10 @@ class Layout:
     @property
     def claims(self) -> str:
         return f"{self.prefix}-claims"
+
+    @property
+    def matches(self) -> str:
+        return f"{self.prefix}-matches"
 
     @property
     def alias(self) -> str:

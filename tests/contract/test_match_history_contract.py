@@ -1,0 +1,267 @@
+"""What every `MatchHistory` does, run on the fake and on each adapter; the server's also over HTTP.
+
+Set CROSSFIX_TEST_QDRANT_URL to run it on a real Qdrant server as well; it creates a collection
+with a random prefix there and removes it.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from qdrant_client import QdrantClient
+
+from service.contract.chip import Modality
+from service.identity.errors import InvalidRequestError
+from service.identity.history import Decision, KeptMatch, MatchFilter, Standing
+from service.identity.ports import MatchHistory
+from service.identity.records import Verdict
+from service.storage.matches_edge import open_edge_matches
+from service.storage.matches_server import open_server_matches
+from tests.doubles.qdrant_http import running_qdrant
+from tests.fakes.kept_matches import judged, make_kept
+from tests.fakes.matches import FakeMatchHistory
+from tests.fakes.records import START, make_sighting, make_vessel
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+
+SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
+KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
+
+
+@pytest.fixture(params=KINDS)
+def history(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[MatchHistory]:
+    if request.param == "fake":
+        yield FakeMatchHistory()
+    elif request.param == "edge":
+        edge = open_edge_matches(quick_folder)
+        yield edge
+        edge.close()
+    elif request.param == "memory":
+        local = open_server_matches(QdrantClient(":memory:"))
+        yield local
+        local.close()
+    elif request.param == "http":
+        with running_qdrant() as double:
+            remote = open_server_matches(double.url)
+            yield remote
+            remote.close()
+    else:
+        yield from real_server()
+
+
+def real_server() -> Iterator[MatchHistory]:
+    assert SERVER_URL is not None
+    prefix = f"crossfix-test-{uuid4().hex[:12]}"
+    client = QdrantClient(SERVER_URL)
+    yield open_server_matches(client, prefix=prefix)
+    client.delete_collection(f"{prefix}-matches")
+    client.close()
+
+
+def put_all(history: MatchHistory, several: Sequence[KeptMatch]) -> None:
+    for kept in several:
+        history.put(kept)
+
+
+def listed(history: MatchHistory, **where: object) -> list[UUID]:
+    """Ids of the matches that pass, in the order of the list."""
+    page = history.page(MatchFilter.model_validate(where), 100, None)
+    assert page.next_cursor is None
+    return [kept.id for kept in page.matches]
+
+
+def ids(*several: KeptMatch) -> list[UUID]:
+    return [kept.id for kept in several]
+
+
+class TestKeeping:
+    def test_a_match_comes_back_as_it_was(self, history: MatchHistory) -> None:
+        vessels = [make_vessel(name="MV Ærø Queen", type="Cargo"), make_vessel(length_m=199.98)]
+        kept = judged(make_kept(vessels, options={"a": None, "b": [1, 0.1]}), Decision.REJECTED)
+        kept = judged(judged(kept, Decision.CONFIRMED, make_vessel()), Decision.WITHDRAWN)
+        kept = kept.model_copy(update={"unsettled": True})
+        history.put(kept)
+        assert history.get(kept.id) == kept
+        assert list(history.all()) == [kept]
+        assert history.page(MatchFilter(), 5, None).matches == [kept]
+
+    def test_a_match_without_candidates_is_kept_too(self, history: MatchHistory) -> None:
+        kept = make_kept(verdict=Verdict.NO_MATCH)
+        history.put(kept)
+        assert history.get(kept.id) == kept
+
+    def test_an_unknown_match_is_none(self, history: MatchHistory) -> None:
+        history.put(make_kept())
+        assert history.get(uuid4()) is None
+        assert history.get(UUID(int=0)) is None
+
+    def test_put_replaces_the_whole_record(self, history: MatchHistory) -> None:
+        vessel = make_vessel()
+        kept = make_kept([make_vessel()])
+        for newer in (kept, judged(kept, Decision.CONFIRMED, vessel), kept):
+            history.put(newer)
+            assert history.get(kept.id) == newer
+        assert list(history.all()) == [kept]
+        assert listed(history, vessel_id=vessel.id) == []
+
+    def test_what_is_unsettled_is_found(self, history: MatchHistory) -> None:
+        calm, restless = make_kept(), [make_kept(unsettled=True) for _ in range(2)]
+        put_all(history, [calm, *restless])
+        assert {kept.id for kept in history.unsettled()} == {kept.id for kept in restless}
+        history.put(restless[0].model_copy(update={"unsettled": False}))
+        assert history.unsettled() == [restless[1]]
+
+    def test_all_are_given_however_many(self, history: MatchHistory) -> None:
+        several = [make_kept() for _ in range(600)]
+        put_all(history, several)
+        assert sorted(kept.id for kept in history.all()) == sorted(ids(*several))
+
+    def test_an_empty_history_answers(self, history: MatchHistory) -> None:
+        assert listed(history) == []
+        assert history.unsettled() == []
+        assert list(history.all()) == []
+        history.ping()
+
+    def test_many_threads_may_keep_matches_at_once(self, history: MatchHistory) -> None:
+        several = [make_kept() for _ in range(40)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(history.put, several))
+            found = list(pool.map(history.get, ids(*several)))
+        assert found == several
+
+
+class TestPages:
+    def test_pages_hold_every_match_once_newest_first(self, history: MatchHistory) -> None:
+        several = [make_kept() for _ in range(11)]
+        put_all(history, several[::2])
+        put_all(history, several[1::2])
+        seen, cursor = [], None
+        while True:
+            page = history.page(MatchFilter(), 4, cursor)
+            seen += ids(*page.matches)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+            assert len(page.matches) == 4
+        assert seen == ids(*several)[::-1]
+
+    def test_a_full_last_page_has_no_successor(self, history: MatchHistory) -> None:
+        put_all(history, [make_kept() for _ in range(4)])
+        first = history.page(MatchFilter(), 2, None)
+        second = history.page(MatchFilter(), 2, first.next_cursor)
+        assert len(second.matches) == 2
+        assert second.next_cursor is None
+
+    def test_pages_stay_put_while_matches_come(self, history: MatchHistory) -> None:
+        several = [make_kept() for _ in range(6)]
+        put_all(history, several)
+        first = history.page(MatchFilter(), 3, None)
+        history.put(make_kept())
+        history.put(judged(several[1], Decision.REJECTED))
+        second = history.page(MatchFilter(), 3, first.next_cursor)
+        assert ids(*second.matches) == ids(*several[2::-1])
+
+    def test_pages_of_a_filtered_list_are_complete(self, history: MatchHistory) -> None:
+        several = [
+            make_kept(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH) for n in range(20)
+        ]
+        put_all(history, several)
+        seen, cursor = [], None
+        while True:
+            page = history.page(MatchFilter(verdict=Verdict.NO_MATCH), 3, cursor)
+            seen += ids(*page.matches)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert seen == ids(*several[::3])[::-1]
+
+    @pytest.mark.parametrize("cursor", ["", "nonsense", "AAAA", "é", "../..", "A" * 23, "0" * 500])
+    def test_a_foreign_cursor_is_refused(self, history: MatchHistory, cursor: str) -> None:
+        history.put(make_kept())
+        with pytest.raises(InvalidRequestError):
+            history.page(MatchFilter(), 5, cursor)
+
+
+class TestFilters:
+    def test_verdict_and_modality(self, history: MatchHistory) -> None:
+        sure = make_kept(verdict=Verdict.CONFIDENT)
+        seen = make_kept(verdict=Verdict.CONFIDENT, query=make_sighting(modality="optical"))
+        none = make_kept(verdict=Verdict.NO_MATCH)
+        put_all(history, [sure, seen, none])
+        assert listed(history, verdict="confident") == ids(seen, sure)
+        assert listed(history, modality="sar") == ids(none, sure)
+        assert listed(history, verdict="confident", modality=Modality.OPTICAL) == ids(seen)
+        assert listed(history, verdict="ambiguous") == []
+
+    def test_standing_follows_the_latest_judgement(self, history: MatchHistory) -> None:
+        vessel = make_vessel()
+        fresh = make_kept()
+        confirmed = judged(make_kept(), Decision.CONFIRMED, vessel)
+        rejected = judged(judged(make_kept(), Decision.CONFIRMED, vessel), Decision.REJECTED)
+        withdrawn = judged(judged(make_kept(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN)
+        put_all(history, [fresh, confirmed, rejected, withdrawn])
+        assert listed(history, standing=Standing.OPEN) == ids(withdrawn, fresh)
+        assert listed(history, standing=Standing.CONFIRMED) == ids(confirmed)
+        assert listed(history, standing=Standing.REJECTED) == ids(rejected)
+        history.put(judged(confirmed, Decision.WITHDRAWN))
+        assert listed(history, standing=Standing.CONFIRMED) == []
+
+    def test_a_vessel_is_among_the_candidates_or_confirmed(self, history: MatchHistory) -> None:
+        ship, other = make_vessel(), make_vessel()
+        second = make_kept([other, ship])
+        elsewhere = judged(make_kept([other]), Decision.CONFIRMED, ship)
+        taken_back = judged(
+            judged(make_kept([other]), Decision.CONFIRMED, ship), Decision.WITHDRAWN
+        )
+        put_all(history, [second, elsewhere, taken_back, make_kept()])
+        assert listed(history, vessel_id=ship.id) == ids(elsewhere, second)
+        assert listed(history, vessel_id=other.id) == ids(taken_back, elsewhere, second)
+        assert listed(history, vessel_id=uuid4()) == []
+
+    def test_matches_of_one_chip_share_a_sighting(self, history: MatchHistory) -> None:
+        query = make_sighting(modality="sar")
+        first, again = make_kept(query=query), make_kept(query=query)
+        put_all(history, [first, again, make_kept()])
+        assert listed(history, sighting_id=query.id) == ids(again, first)
+
+    def test_a_span_of_time_holds_its_begin_and_not_its_end(self, history: MatchHistory) -> None:
+        step = timedelta(microseconds=1)
+        early, at, late = (make_kept(asked_at=START + n * step) for n in (-1, 0, 1))
+        put_all(history, [early, at, late])
+
+        def within(**bounds: datetime) -> set[UUID]:
+            return set(listed(history, **bounds))
+
+        assert within(since=START) == {at.id, late.id}
+        assert within(until=START) == {early.id}
+        assert within(since=START, until=START + step) == {at.id}
+        assert within(since=START, until=START) == set()
+        elsewhere = START.astimezone(timezone(timedelta(hours=9)))
+        assert within(since=elsewhere) == {at.id, late.id}
+
+    @pytest.mark.parametrize("bounds", [{"until": datetime.min}, {"since": datetime.max}])
+    def test_the_ends_of_time_pass_nothing(
+        self, history: MatchHistory, bounds: dict[str, datetime]
+    ) -> None:
+        history.put(make_kept())
+        assert listed(history, **bounds) == []
+
+    def test_filters_combine(self, history: MatchHistory) -> None:
+        ship = make_vessel()
+        wanted = judged(make_kept([ship]), Decision.CONFIRMED, ship)
+        put_all(history, [wanted, make_kept([ship]), judged(make_kept(), Decision.REJECTED)])
+        found = listed(
+            history,
+            verdict="ambiguous",
+            standing="confirmed",
+            modality="sar",
+            vessel_id=ship.id,
+            sighting_id=wanted.match.query.id,
+            since=START,
+            until=wanted.asked_at + timedelta(seconds=1),
+        )
+        assert found == ids(wanted)
