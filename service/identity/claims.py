@@ -1,4 +1,4 @@
-"""One IMO number, one vessel, and one replica at a time that registers it.
+"""One IMO number, one vessel, and one replica at a time that registers it or judges a sighting.
 
 Looking for a vessel and writing a new one are two steps; between them another replica could do the
 same. So number and id are claimed first, which a store grants to one only, and given up when the
@@ -36,11 +36,21 @@ def lapses_after(step: timedelta) -> timedelta:
 class Lease:
     """Claims that one change holds; for one thread."""
 
-    def __init__(self, gallery: Gallery, now: Clock, step: timedelta) -> None:
-        """`step` is the longest time between two looks at the lease."""
+    def __init__(
+        self, gallery: Gallery, now: Clock, step: timedelta, done: str = "registered"
+    ) -> None:
+        """Hold nothing yet.
+
+        Args:
+            gallery: keeps the claims.
+            now: the present, UTC.
+            step: the longest time between two looks at the lease.
+            done: what is done to the names that are claimed.
+        """
         self._gallery = gallery
         self._now = now
         self._step = step
+        self._done = done
         self._held: dict[str, Claim] = {}
 
     def take(self, name: str, vessel_id: UUID, resumes: bool) -> None:
@@ -59,7 +69,7 @@ class Lease:
             other = None if standing.vessel_id in (vessel_id, NOBODY) else standing.vessel_id
             named = "" if other is None else f", as vessel {other}"
             raise ConflictError(
-                f"{name} is being registered right now{named}; ask again shortly", other
+                f"{name} is being {self._done} right now{named}; ask again shortly", other
             )
         self._held[name] = claim
 
@@ -80,10 +90,10 @@ class Lease:
             renewed = claim.model_copy(update={"made_at": self._now()})
             if renewed.made_at - claim.made_at > self._step:
                 raise StoreUnavailableError(
-                    f"{name} could not be registered in time: a store was too slow; ask again"
+                    f"{name} could not be {self._done} in time: a store was too slow; ask again"
                 )
             if not self._gallery.renew_claim(name, renewed):
-                raise ConflictError(f"{name} is being registered by another request; ask again")
+                raise ConflictError(f"{name} is being {self._done} by another request; ask again")
             self._held[name] = renewed
 
     def give_up(self) -> None:
@@ -157,8 +167,19 @@ class Claims:
             yield lease
 
     @contextmanager
-    def _lease(self) -> Iterator[Lease]:
-        lease = Lease(self._gallery, self._now, self._step)
+    def judging(self, sighting_id: UUID) -> Iterator[Lease]:
+        """Within, nobody else judges a match of this sighting; the holder renews.
+
+        Raises:
+            ConflictError: somebody does.
+        """
+        with self._lease("judged") as lease:
+            lease.take(f"sighting {sighting_id}", NOBODY, resumes=False)
+            yield lease
+
+    @contextmanager
+    def _lease(self, done: str = "registered") -> Iterator[Lease]:
+        lease = Lease(self._gallery, self._now, self._step, done)
         try:
             yield lease
         finally:

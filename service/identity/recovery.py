@@ -119,7 +119,7 @@ class Recovery:
 
     def finish_merge(self, vessel: Vessel) -> None:
         """Give the vessel's sightings to the one it was merged into; leave a signpost."""
-        survivor = self._heir(vessel.merged_into)
+        survivor = self.heir(vessel.merged_into)
         if survivor is None:
             self.finish_sync(vessel.model_copy(update={"merged_into": None}))
             return
@@ -140,25 +140,25 @@ class Recovery:
         renew()
         self._gallery.delete_vessel(vessel.id)
 
-    def _forget_chips(self, digests: Iterable[str], renew: Callable[[], None] = nothing) -> None:
-        for digest in digests:
-            renew()
-            forget_unused(self._gallery, self._chips, digest)
-
-    def _undo_enrolment(self, vessel: Vessel, renew: Callable[[], None]) -> None:
-        origin = self._heir(vessel.split_from)
-        if origin is not None:
-            self._hand_over(vessel, origin)
-        self.finish_delete(vessel, renew)
-
-    def _heir(self, vessel_id: UUID | None) -> Vessel | None:
-        """The vessel, or the one that it became part of; None when it was deleted."""
+    def heir(self, vessel_id: UUID | None) -> Vessel | None:
+        """The visible vessel, or the one that it became part of; None when there is none."""
         while vessel_id is not None:
             vessel = self._gallery.get_vessels([vessel_id]).get(vessel_id)
             if vessel is None or vessel.state.visible:
                 return vessel
             vessel_id = vessel.merged_into
         return None
+
+    def _forget_chips(self, digests: Iterable[str], renew: Callable[[], None] = nothing) -> None:
+        for digest in digests:
+            renew()
+            forget_unused(self._gallery, self._chips, digest)
+
+    def _undo_enrolment(self, vessel: Vessel, renew: Callable[[], None]) -> None:
+        origin = self.heir(vessel.split_from)
+        if origin is not None:
+            self._hand_over(vessel, origin)
+        self.finish_delete(vessel, renew)
 
     def _hand_over(self, vessel: Vessel, heir: Vessel) -> None:
         """Give a vessel's sightings to another one; of a chip that both have, one stays."""
