@@ -10,7 +10,7 @@ CHIPS ?=
 GENUINE ?=
 GPU ?=
 
-.PHONY: help demo serve test test-faults test-container check format bench bundle demo-fleet locks settings-table
+.PHONY: help demo serve test test-faults test-container check format bench bundle demo-fleet locks settings-table operator-rules
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,7 @@ check: $(DEV)/.ready ## lint, types, import rules, manifests, locked dependencie
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
+	scripts/operator-rules --check
 	$(PY) scripts/check-manifests
 	$(PY) scripts/audit-dependencies
 
@@ -55,6 +56,9 @@ format: $(DEV)/.ready ## format the code
 
 settings-table: $(DEV)/.ready ## renew docs/settings.md from service/settings.py
 	$(PY) -m service.settings_table > docs/settings.md
+
+operator-rules: ## renew the alert rules of deploy/kubernetes/monitoring from those of deploy/prometheus
+	scripts/operator-rules
 
 bench: $(DEV)/.ready ## measure every speed in the README, as ratios from one run
 	$(PY) -m bench $(ARGS)
