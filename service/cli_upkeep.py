@@ -154,7 +154,7 @@ def backup(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write gallery, chips, audit log and installed bundles into a folder with hashes.
+    """Write gallery, matches, chips, audit log and installed bundles into a folder with hashes.
 
     On a Qdrant server services may go on meanwhile; an embedded gallery needs its service stopped.
     """

@@ -23,7 +23,7 @@ from service.identity.ports import BundleShelf, GalleryArchive
 from service.identity.reembed import Reembedding, Share
 from service.identity.trail import Trail
 from service.inference.embedder import load_embedder
-from service.keeping import open_chips, open_shelf
+from service.keeping import open_chips, open_matches, open_shelf
 from service.settings import Settings
 from service.storage.archive_edge import EdgeArchive
 from service.storage.audit import open_audit_log
@@ -31,6 +31,9 @@ from service.storage.backup import Stores
 from service.storage.edge_folder import active_bundle
 
 log = logging.getLogger("crossfix")
+
+WHOLE_TIMEOUT_S = 60.0
+"""How long a Qdrant server may take for a request of such work, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def open_archive(settings: Settings) -> GalleryArchive:
     return open_server_archive(
         settings.qdrant_url,
         None if key is None else key.get_secret_value(),
-        timeout_s=max(60.0, settings.qdrant_timeout_s),
+        timeout_s=max(WHOLE_TIMEOUT_S, settings.qdrant_timeout_s),
     )
 
 
@@ -76,11 +79,13 @@ def open_stores(settings: Settings) -> Stores:
     with ExitStack() as unless_all_is_well:
         archive = open_archive(settings)
         unless_all_is_well.callback(archive.close)
+        matches = open_matches(settings, WHOLE_TIMEOUT_S)
+        unless_all_is_well.callback(matches.close)
         chips = open_chips(settings)
         unless_all_is_well.callback(chips.close)
         bundles = open_shelf(settings)
         unless_all_is_well.pop_all()
-    return Stores(archive, chips, audit_folder(settings), bundles)
+    return Stores(archive, chips, audit_folder(settings), bundles, matches)
 
 
 def bundle_to_serve(settings: Settings) -> Path:

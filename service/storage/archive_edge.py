@@ -79,7 +79,8 @@ class EdgeArchive:
         return {sighting_id for sighting_id, _ in rows}
 
     def sightings(self, bundle_id: str) -> Iterator[EmbeddedSighting]:
-        for vector, row in self._shard(bundle_id).rows():
+        settled = Condition(must_not=(Known(payloads.TENTATIVE),))
+        for vector, row in self._shard(bundle_id).rows(settled):
             yield EmbeddedSighting(payloads.sighting_from(row), vector)
 
     def get_sightings(self, bundle_id: str, ids: Collection[UUID]) -> dict[UUID, Sighting]:

@@ -91,7 +91,8 @@ class ServerArchive:
         return {UUID(str(record.id)) for record in records}
 
     def sightings(self, bundle_id: str) -> Iterator[EmbeddedSighting]:
-        for record in self._scan(self._layout.sightings(bundle_id), True, True):
+        settled = as_filter(Condition(must_not=(Known(payloads.TENTATIVE),)))
+        for record in self._scan(self._layout.sightings(bundle_id), True, True, settled):
             vector: Any = record.vector
             sighting = payloads.sighting_from(record.payload or {})
             yield EmbeddedSighting(sighting, np.asarray(vector, dtype=np.float32))

@@ -1,21 +1,25 @@
-"""The gallery, the chips and the audit log in one folder, and back into an empty place.
+"""The gallery, remembered matches, chips and audit log in one folder, and back into an empty place.
 
     manifest.json                 what there is, how much, and the SHA-256 of every file
     vessels.jsonl                 one vessel a line
     sightings/<bundle>.jsonl      one sighting a line
     sightings/<bundle>.f32        their embeddings in the same order, little-endian float32 [N, D]
+    matches.jsonl                 one remembered match a line
     chips/<sha256>                original bytes
     audit/<replica>/…             the chains as they are
     bundles/<bundle>/…            bundles that were installed beside the gallery
 
 It does not depend on the storage: an embedded gallery can be restored into a server and back.
+
+What an unfinished re-embedding has copied and not looked at again is left out: the copied sighting
+may have been deleted, and what is needed is copied again from the bundle that has it.
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -27,12 +31,16 @@ import numpy as np
 
 from service.contract.bundle import open_bundle
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.identity.ports import BundleShelf, ChipStore, GalleryArchive
+from service.identity.ports import BundleShelf, ChipStore, GalleryArchive, MatchHistory
 from service.identity.records import EmbeddedSighting, Sighting, Vessel
 from service.storage.audit_chain import HEAD_NAME, LOCK_NAME, chains
+from service.storage.backup_matches import compare_matches, restore_matches, write_matches
 from service.storage.durable import sync_folder
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""Format 1 has no remembered matches."""
+
 MANIFEST = "manifest.json"
 BATCH = 256
 
@@ -42,14 +50,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What is backed up, and where it is restored to."""
+    """What is backed up, and where it is restored to.
+
+    Whoever has the archive open may open the matches beside it: they are closed first.
+    """
 
     archive: GalleryArchive
     chips: ChipStore
     audit: Path
     bundles: BundleShelf
+    matches: MatchHistory
 
     def close(self) -> None:
+        self.matches.close()
         self.archive.close()
         self.chips.close()
         self.bundles.close()
@@ -61,6 +74,7 @@ class Counts:
 
     vessels: int = 0
     sightings: dict[str, int] = field(default_factory=dict)
+    matches: int = 0
     chips: int = 0
     audit_chains: int = 0
 
@@ -68,6 +82,7 @@ class Counts:
         return {
             "vessels": self.vessels,
             "sightings": self.sightings,
+            "matches": self.matches,
             "chips": self.chips,
             "audit_chains": self.audit_chains,
         }
@@ -79,13 +94,14 @@ def back_up(
     """Write a backup; services may go on meanwhile where the storage lets them.
 
     What is begun after `now` may be left out, but whole vessels are: a vessel registered meanwhile
-    is not in the backup, nor are its sightings. The folder appears when it is complete.
+    is not in the backup, nor are its sightings and the matches that asked about them. The folder
+    appears when it is complete.
 
     Args:
         stores: what to back up.
         target: a folder that does not exist yet.
         now: the present, UTC.
-        advance: told the number of sightings and chips written, as they are.
+        advance: told the number of sightings, chips and matches written, as they are.
 
     Raises:
         ConflictError: `target` exists.
@@ -125,6 +141,7 @@ def restore(source: Path, stores: Stores, advance: Advance = lambda _: None) -> 
             owners = stores.archive.get_vessels(_owners(batch))
             stores.archive.put_sightings(bundle, batch, owners)
             advance(len(batch))
+    restore_matches(source, stores.matches, advance)
     if (source / "audit").is_dir():
         shutil.copytree(source / "audit", stores.audit, dirs_exist_ok=True)
     for folder in sorted((source / "bundles").glob("*")):
@@ -143,7 +160,7 @@ def verify_backup(source: Path) -> dict[str, Any]:
     """
     try:
         manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
-        if manifest["format"] != FORMAT:
+        if manifest["format"] not in READABLE:
             raise StoreUnavailableError(f"{source} is a backup of another version of Crossfix")
         present = set(_walk(source)) - {MANIFEST}
         for name in sorted(manifest["files"].keys() | present):
@@ -165,6 +182,7 @@ def _write(stores: Stores, folder: Path, now: datetime, advance: Advance) -> Cou
     for bundle in bundles:
         _write_sightings(stores.archive, bundle, folder / "sightings" / f"{bundle}.all")
     vessels = {v.id: v for v in stores.archive.vessels() if v.created_at <= now}
+    gone = _deleted_meanwhile(stores.archive, folder, bundles)
     with (folder / "vessels.jsonl").open("w") as file:
         file.writelines(vessel.model_dump_json() + "\n" for vessel in vessels.values())
     counts.vessels = len(vessels)
@@ -172,13 +190,24 @@ def _write(stores: Stores, folder: Path, now: datetime, advance: Advance) -> Cou
     for bundle, width in bundles.items():
         path = folder / "sightings" / f"{bundle}.all"
         lost = _copy_chips(stores, path, kept, folder / "chips", advance)
-        counts.sightings[bundle] = _filter(path, width, vessels, lost)
+        counts.sightings[bundle] = _filter(path, width, vessels, lost, gone)
         advance(counts.sightings[bundle])
     counts.chips = len(kept)
+    whole = _sightings_written(folder, bundles)
+    counts.matches = write_matches(folder, stores.matches, stores.archive, whole, now)
+    advance(counts.matches)
     counts.audit_chains = _copy_audit(stores.audit, folder / "audit")
     _copy_bundles(stores.bundles, folder / "bundles")
     _seal(folder, {"created_at": now.isoformat(), "active": active, "bundles": bundles}, counts)
     return counts
+
+
+def _sightings_written(folder: Path, bundles: Collection[str]) -> set[UUID]:
+    return {
+        one.id
+        for bundle in bundles
+        for one in _read_records(folder / "sightings" / f"{bundle}.jsonl")
+    }
 
 
 def _write_sightings(archive: GalleryArchive, bundle: str, path: Path) -> None:
@@ -186,6 +215,21 @@ def _write_sightings(archive: GalleryArchive, bundle: str, path: Path) -> None:
         for one in archive.sightings(bundle):
             records.write(one.sighting.model_dump_json() + "\n")
             vectors.write(one.vector.astype("<f4").tobytes())
+
+
+def _deleted_meanwhile(
+    archive: GalleryArchive, folder: Path, bundles: Collection[str]
+) -> set[UUID]:
+    """Sightings that were read and are there no more.
+
+    One may have been deleted after it was read from one bundle and before the next was read; it
+    must not come back when the gallery moves to the first.
+    """
+    gone: set[UUID] = set()
+    for bundle in bundles:
+        read = {one.id for one in _read_records(folder / "sightings" / f"{bundle}.all")}
+        gone |= read - archive.sighting_ids(bundle)
+    return gone
 
 
 def _copy_chips(
@@ -216,8 +260,18 @@ def _copy_chips(
     return lost
 
 
-def _filter(path: Path, width: int, vessels: dict[UUID, Vessel], lost: set[str]) -> int:
-    """Keep the sightings whose vessel and chip are part of the backup; returns their number."""
+def _filter(
+    path: Path, width: int, vessels: dict[UUID, Vessel], lost: set[str], gone: set[UUID]
+) -> int:
+    """Keep the sightings whose vessel and chip are part of the backup; returns their number.
+
+    Args:
+        path: the records that were read; their embeddings lie beside them.
+        width: D of the embeddings.
+        vessels: those of the backup.
+        lost: digests of chips that were deleted meanwhile.
+        gone: sightings that were.
+    """
     count, stem = 0, path.with_suffix("")
     with (
         path.with_suffix(".vectors").open("rb") as old,
@@ -227,7 +281,7 @@ def _filter(path: Path, width: int, vessels: dict[UUID, Vessel], lost: set[str])
         for sighting in _read_records(path):
             vector = old.read(4 * width)
             known = sighting.vessel_id is None or sighting.vessel_id in vessels
-            if known and sighting.chip_sha256 not in lost:
+            if known and sighting.chip_sha256 not in lost and sighting.id not in gone:
                 records.write(sighting.model_dump_json() + "\n")
                 vectors.write(vector)
                 count += 1
@@ -269,6 +323,8 @@ def _seal(folder: Path, facts: dict[str, Any], counts: Counts) -> None:
 def _require_empty(stores: Stores) -> None:
     if next(stores.archive.vessels(), None) is not None or stores.archive.bundles():
         raise ConflictError("there is a gallery already; restore into an empty place")
+    if next(stores.matches.all(), None) is not None:
+        raise ConflictError("there are remembered matches already; restore into an empty place")
     if stores.audit.is_dir() and any(stores.audit.iterdir()):
         raise ConflictError(
             f"there is an audit log in {stores.audit} already; restore into an empty place"
@@ -302,6 +358,7 @@ def _compare(source: Path, stores: Stores, manifest: dict[str, Any]) -> None:
             raise StoreUnavailableError(
                 f"bundle {bundle} has {len(written)} sightings, not {count}"
             )
+    compare_matches(source, stores.matches)
 
 
 def _read_vessels(source: Path) -> Iterator[Vessel]:

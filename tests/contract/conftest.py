@@ -1,11 +1,16 @@
-"""A real Redis for the contracts that are kept with it and without it."""
+"""What several contracts are kept with: a real Redis, and a gallery on each storage."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import redis
 
 from service.storage.redis_link import RedisLink
+from tests.contract.sites import Site, StayingOpen
+from tests.doubles.qdrant_http import running_qdrant
+from tests.fakes.chips import FakeChipStore
 from tests.redis_server import RedisServer, running_redis
 
 
@@ -23,3 +28,28 @@ def link(server: RedisServer) -> Iterator[RedisLink]:
     one = RedisLink(server.url, timeout_s=5)
     yield one
     one.close()
+
+
+@pytest.fixture(params=["edge", "memory", "http"])
+def site(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Site]:
+    if request.param != "http":
+        yield Site(request.param, quick_folder, StayingOpen(":memory:"))
+        return
+    with running_qdrant() as double:
+        client = StayingOpen(url=double.url, check_compatibility=False)
+        yield Site(request.param, quick_folder, client)
+
+
+@pytest.fixture
+def chips() -> FakeChipStore:
+    return FakeChipStore()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Callable[[str], Site]:
+    """Makes an empty place of this kind."""
+
+    def make(kind: str) -> Site:
+        return Site(kind, tmp_path / uuid4().hex, StayingOpen(":memory:"))
+
+    return make

@@ -1,119 +1,40 @@
 """What every `GalleryArchive` does, and what changes of a gallery mean for all its bundles."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from qdrant_client import QdrantClient
 
 from service.contract.chip import Chip
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.identity.ports import Gallery, GalleryArchive
-from service.identity.records import EmbeddedSighting, GalleryCounts, SightingFilter, Vessel
+from service.identity.records import EmbeddedSighting, GalleryCounts, SightingFilter
 from service.identity.reembed import Reembedding, Share
-from service.storage.archive_edge import EdgeArchive
-from service.storage.archive_server import open_server_archive
 from service.storage.audit import open_audit_log
 from service.storage.audit_check import verify_audit
-from service.storage.backup import Stores, back_up, restore
-from service.storage.bundles import FolderBundleShelf
-from service.storage.gallery_edge import open_edge_gallery
-from service.storage.gallery_server import open_server_gallery
+from service.storage.backup import back_up, restore
 from tests.chips import optical_png
-from tests.doubles.qdrant_http import running_qdrant
+from tests.contract.sites import (
+    NEW,
+    NEW_WIDTH,
+    OLD,
+    KilledError,
+    Site,
+    StayingOpen,
+    die_before_the_second_look,
+    embed,
+    enrol,
+    move,
+    moving,
+    stores,
+)
 from tests.fakes.chips import FakeChipStore
-from tests.fakes.records import BUNDLE, START, WIDTH, embedded, make_vessel, query
+from tests.fakes.records import START, WIDTH, embedded, query
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
-
-OLD, NEW, NEW_WIDTH = BUNDLE, "newb0ba0", 8
-
-
-@dataclass
-class Site:
-    """One gallery: opened by a service of some bundle, or as an archive, one after the other."""
-
-    kind: str
-    folder: Path
-    client: QdrantClient
-
-    def service(self, bundle: str = OLD, width: int = WIDTH) -> Gallery:
-        if self.kind == "edge":
-            return open_edge_gallery(self.folder, bundle, width)
-        return open_server_gallery(self.client, bundle_id=bundle, width=width)
-
-    def archive(self) -> GalleryArchive:
-        if self.kind == "edge":
-            return EdgeArchive(self.folder)
-        return open_server_archive(self.client)
-
-
-class StayingOpen(QdrantClient):
-    """A server in this process that outlives its clients."""
-
-    def close(self, *_: object, **__: object) -> None:
-        return
-
-
-@pytest.fixture(params=["edge", "memory", "http"])
-def site(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Site]:
-    if request.param != "http":
-        yield Site(request.param, quick_folder, StayingOpen(":memory:"))
-        return
-    with running_qdrant() as double:
-        client = StayingOpen(url=double.url, check_compatibility=False)
-        yield Site(request.param, quick_folder, client)
-
-
-@pytest.fixture
-def chips() -> FakeChipStore:
-    return FakeChipStore()
-
-
-def point(chip: Chip) -> NDArray[np.float32]:
-    """A unit vector of the new width that depends on the pixels."""
-    seed = int(chip.digest[:8], 16)
-    vector = np.random.default_rng(seed).normal(size=NEW_WIDTH)
-    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
-
-
-def embed(several: Sequence[Chip]) -> list[NDArray[np.float32]]:
-    return [point(chip) for chip in several]
-
-
-def enrol(site: Site, chips: FakeChipStore, seeds: Sequence[int], **said: object) -> Vessel:
-    """A vessel with a sighting of a real picture for each seed, by a service of the old bundle."""
-    gallery = site.service()
-    vessel = make_vessel(**said)
-    gallery.put_vessel(vessel)
-    gallery.put_sightings(
-        [
-            embedded(0.5, vessel, chip_sha256=chips.put(optical_png(seed, height=12, width=8)))
-            for seed in seeds
-        ],
-        vessel,
-    )
-    gallery.close()
-    return vessel
-
-
-def moving(archive: GalleryArchive, chips: FakeChipStore) -> Reembedding:
-    archive.prepare(NEW, NEW_WIDTH)
-    return Reembedding(archive, chips, embed, OLD, NEW)
-
-
-def move(site: Site, chips: FakeChipStore) -> None:
-    archive = site.archive()
-    task = moving(archive, chips)
-    task.carry(task.missing())
-    task.switch()
-    archive.close()
 
 
 def test_the_first_service_makes_its_bundle_the_active_one(site: Site) -> None:
@@ -296,23 +217,6 @@ def test_what_changes_during_the_copy_is_seen(chips: FakeChipStore, quick_folder
     task.switch()
 
 
-class KilledError(RuntimeError):
-    """The run ends here."""
-
-
-def die_before_the_second_look(
-    archive: GalleryArchive, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]
-) -> None:
-    write = archive.put_sightings
-
-    def write_and_die(*args: Any, **named: Any) -> None:
-        meanwhile()
-        write(*args, **named)
-        raise KilledError
-
-    monkeypatch.setattr(archive, "put_sightings", write_and_die)
-
-
 @pytest.mark.parametrize("site", ["memory", "http"], indirect=True)
 def test_what_changes_while_a_run_is_killed_is_seen_by_the_next_one(
     site: Site, chips: FakeChipStore, monkeypatch: pytest.MonkeyPatch
@@ -369,18 +273,6 @@ def test_only_what_is_tentative_is_dropped(site: Site) -> None:
     archive.close()
 
 
-def stores(site: Site, chips: FakeChipStore, folder: Path) -> Stores:
-    return Stores(site.archive(), chips, folder / "audit", FolderBundleShelf(folder / "bundles"))
-
-
-@pytest.fixture
-def fresh(site: Site, tmp_path: Path) -> Callable[[str], Site]:
-    def make(kind: str) -> Site:
-        return Site(kind, tmp_path / uuid4().hex, StayingOpen(":memory:"))
-
-    return make
-
-
 @pytest.mark.parametrize("into", ["edge", "memory"])
 def test_a_backup_is_restored_into_either_storage(
     site: Site,
@@ -398,6 +290,7 @@ def test_a_backup_is_restored_into_either_storage(
     assert counts.document() == {
         "vessels": 1,
         "sightings": {OLD: 2, NEW: 2},
+        "matches": 0,
         "chips": 2,
         "audit_chains": 1,
     }

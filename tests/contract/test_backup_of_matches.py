@@ -1,0 +1,174 @@
+"""Remembered matches in a backup, and what becomes of those that are asked or judged meanwhile."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from service.identity.errors import ConflictError, StoreUnavailableError
+from service.identity.history import Decision, KeptMatch
+from service.identity.records import Sighting
+from service.storage.backup import Stores, back_up, restore
+from tests.contract.sites import OLD, Site, enrol, stores
+from tests.fakes.chips import FakeChipStore
+from tests.fakes.kept_matches import judged, make_kept
+from tests.fakes.records import START, embedded
+
+LATER = START + timedelta(days=1)
+"""After the judgements that `judged` makes."""
+
+
+def ask(site: Site, chips: FakeChipStore) -> Sighting:
+    """An open sighting, as a match leaves it."""
+    gallery = site.service()
+    asked = embedded(0.5, chip_sha256=chips.put(str(len(chips.kept)).encode()), modality="sar")
+    gallery.put_sightings([asked], None)
+    gallery.close()
+    return asked.sighting
+
+
+def keep(site: Site, *several: KeptMatch) -> None:
+    history = site.matches()
+    for kept in several:
+        history.put(kept)
+    history.close()
+
+
+def restored(folder: Path, target: Stores) -> dict[object, KeptMatch]:
+    restore(folder, target)
+    return {kept.id: kept for kept in target.matches.all()}
+
+
+@pytest.mark.parametrize("into", ["edge", "memory"])
+def test_matches_are_restored_into_either_storage(
+    site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path, into: str
+) -> None:
+    vessel = enrol(site, chips, [1])
+    first = judged(make_kept([vessel], ask(site, chips)), Decision.CONFIRMED, vessel)
+    others = [make_kept([vessel], ask(site, chips)) for _ in range(3)]
+    of_a_deleted_chip = judged(make_kept(), Decision.REJECTED)
+    keep(site, first, *others, of_a_deleted_chip)
+    source = stores(site, chips, tmp_path)
+    counts = back_up(source, tmp_path / "backup", LATER)
+    source.close()
+    assert counts.document()["matches"] == 5
+    target = stores(fresh(into), FakeChipStore(), tmp_path / "there")
+    found = restored(tmp_path / "backup", target)
+    assert found == {one.id: one for one in (first, *others, of_a_deleted_chip)}
+    target.close()
+
+
+def test_what_is_asked_meanwhile_is_left_out_with_its_sighting(
+    site: Site, chips: FakeChipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vessel = enrol(site, chips, [1])
+    early = make_kept([vessel], ask(site, chips))
+    keep(site, early)
+    source = stores(site, chips, tmp_path)
+    late = embedded(0.5)
+    read = source.archive.vessels
+
+    def read_and_ask() -> Iterator[object]:
+        source.archive.put_sightings(OLD, [late], {})
+        source.matches.put(make_kept([vessel], late.sighting))
+        yield from read()
+
+    monkeypatch.setattr(source.archive, "vessels", read_and_ask)
+    counts = back_up(source, tmp_path / "backup", LATER)
+    assert (counts.matches, counts.sightings) == (1, {OLD: 2})
+    assert str(early.id) in (tmp_path / "backup" / "matches.jsonl").read_text()
+    source.close()
+
+
+def test_the_latest_judgement_made_meanwhile_is_to_be_settled(
+    site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
+) -> None:
+    vessel = enrol(site, chips, [1])
+    shared = ask(site, chips)
+    before = judged(make_kept(query=ask(site, chips)), Decision.REJECTED)
+    earlier = judged(make_kept(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel)
+    latest = judged(make_kept(query=shared, asked_at=LATER + timedelta(hours=1)), Decision.REJECTED)
+    untouched = make_kept(query=shared)
+    keep(site, latest, before, earlier, untouched)
+    source = stores(site, chips, tmp_path)
+    back_up(source, tmp_path / "backup", LATER)
+    source.close()
+    target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
+    found = restored(tmp_path / "backup", target)
+    assert len(found) == 4
+    assert target.matches.unsettled() == [latest.model_copy(update={"unsettled": True})]
+    assert found[earlier.id] == earlier
+    target.close()
+
+
+def test_a_backup_of_before_matches_were_remembered_is_restored(
+    site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
+) -> None:
+    enrol(site, chips, [1])
+    source = stores(site, chips, tmp_path)
+    back_up(source, tmp_path / "backup", LATER)
+    source.close()
+    (tmp_path / "backup" / "matches.jsonl").unlink()
+    manifest = json.loads((tmp_path / "backup" / "manifest.json").read_bytes())
+    del manifest["files"]["matches.jsonl"], manifest["counts"]["matches"]
+    manifest["format"] = 1
+    (tmp_path / "backup" / "manifest.json").write_text(json.dumps(manifest))
+    target = stores(fresh("edge"), FakeChipStore(), tmp_path / "there")
+    assert restored(tmp_path / "backup", target) == {}
+    assert target.archive.active() == OLD
+    target.close()
+
+
+def test_lost_matches_are_noticed_before_anything_is_restored(
+    site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
+) -> None:
+    enrol(site, chips, [1])
+    source = stores(site, chips, tmp_path)
+    back_up(source, tmp_path / "backup", LATER)
+    source.close()
+    (tmp_path / "backup" / "matches.jsonl").unlink()
+    target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
+    with pytest.raises(StoreUnavailableError, match=r"matches\.jsonl is missing"):
+        restore(tmp_path / "backup", target)
+    assert list(target.archive.vessels()) == []
+    target.close()
+
+
+def test_matches_are_not_restored_over_others(
+    site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
+) -> None:
+    enrol(site, chips, [1])
+    source = stores(site, chips, tmp_path)
+    back_up(source, tmp_path / "backup", LATER)
+    source.close()
+    target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
+    target.matches.put(make_kept())
+    with pytest.raises(ConflictError, match="remembered matches already"):
+        restore(tmp_path / "backup", target)
+    target.close()
+
+
+def test_a_match_that_comes_back_different_is_noticed(
+    site: Site,
+    chips: FakeChipStore,
+    fresh: Callable[[str], Site],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enrol(site, chips, [1])
+    keep(site, make_kept())
+    source = stores(site, chips, tmp_path)
+    back_up(source, tmp_path / "backup", LATER)
+    source.close()
+    target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
+    put = target.matches.put
+
+    def forget_who_asked(kept: KeptMatch) -> None:
+        put(kept.model_copy(update={"asked_by": "nobody"}))
+
+    monkeypatch.setattr(target.matches, "put", forget_who_asked)
+    with pytest.raises(StoreUnavailableError, match="not restored as it was"):
+        restore(tmp_path / "backup", target)
+    target.close()
