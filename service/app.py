@@ -20,6 +20,7 @@ from service.api.entrance import install
 from service.api.gallery import gallery_router
 from service.api.health import health_router
 from service.api.match import match_router
+from service.api.matches import matches_router
 from service.api.problems import documented
 from service.api.schemas import BundleOut, ModelOut
 from service.api.sightings import sightings_router
@@ -31,17 +32,19 @@ from service.following import BundleFollower
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
 from service.identity.errors import StoreUnavailableError
+from service.identity.history import AnsweringModel
+from service.identity.judge import Judging
 from service.identity.match import Matcher
 from service.identity.observe import Observer
 from service.identity.pictures import Pictures
-from service.identity.ports import AuditLog, ChipStore, EmbeddingCache, Gallery
+from service.identity.ports import AuditLog, ChipStore, EmbeddingCache, Gallery, MatchHistory
 from service.identity.readiness import ReadinessCheck
 from service.identity.recovery import Recovery
 from service.identity.trail import Trail
 from service.identity.verify import Verifier
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import Embedder, load_embedder
-from service.keeping import open_chips
+from service.keeping import open_chips, open_matches
 from service.settings import S3_TRIES, Settings
 from service.storage.audit import open_audit_log
 from service.storage.cache import MemoryCache, RedisCache
@@ -67,6 +70,7 @@ class Shared:
     """What outlives a change of the bundle; `writing` has one change at a time made here."""
 
     chips: ChipStore
+    matches: MatchHistory
     cache: EmbeddingCache
     redis: RedisLink | None
     audit: AuditLog
@@ -77,6 +81,7 @@ class Shared:
         if self.redis is not None:
             self.redis.close()
         self.audit.close()
+        self.matches.close()
         self.chips.close()
 
 
@@ -157,15 +162,17 @@ def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Model
 
 
 def open_shared(settings: Settings, redis: RedisLink | None, note: ServingNote) -> Shared:
-    """Open the stores that do not depend on the bundle."""
-    chips = open_chips(settings)
-    try:
+    """Open the stores that do not depend on the bundle; the gallery is open already."""
+    with ExitStack() as unless_all_is_well:
+        chips = open_chips(settings)
+        unless_all_is_well.callback(chips.close)
+        matches = open_matches(settings)
+        unless_all_is_well.callback(matches.close)
         audit = open_audit_log(audit_folder(settings), settings.replica, now)
-    except BaseException:
-        chips.close()
-        raise
+        unless_all_is_well.pop_all()
     return Shared(
         chips=chips,
+        matches=matches,
         cache=MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis),
         redis=redis,
         audit=audit,
@@ -187,7 +194,12 @@ def serve_bundle(
         step=longest_step(settings),
         trail=trail,
     )
-    settled = recovery.run()
+    judging = Judging(models.gallery, shared.matches, recovery, now, shared.writing, trail)
+
+    def settle() -> int:
+        return recovery.run() + judging.settle_interrupted()
+
+    settled = settle()
     if settled:
         log.warning("settled %d interrupted changes", settled)
     routes = FastAPI(
@@ -200,7 +212,7 @@ def serve_bundle(
         responses=documented(401, 403, 429, 503),
     )
     errors.install(routes, telemetry)
-    _add_routes(routes, settings, models, shared, recovery, telemetry)
+    _add_routes(routes, settings, models, shared, recovery, judging, telemetry)
     manifest = models.bundle.manifest
     telemetry.bundle.info(
         {
@@ -210,7 +222,7 @@ def serve_bundle(
             "device": models.device,
         }
     )
-    return Served(models, recovery, routes)
+    return Served(models, settle, routes)
 
 
 def longest_step(settings: Settings) -> timedelta | None:
@@ -247,6 +259,7 @@ def _add_routes(
     models: Models,
     shared: Shared,
     recovery: Recovery,
+    judging: Judging,
     telemetry: Telemetry,
 ) -> None:
     gallery, manifest = models.gallery, models.bundle.manifest
@@ -254,26 +267,36 @@ def _add_routes(
     measure = telemetry.observe_stages
     observer = Observer(models.embedder, shared.cache, chip_limits(settings), now, measure)
     trail = Trail(shared.audit, now, models.bundle.bundle_id, measure)
+    model = AnsweringModel(
+        bundle_id=models.bundle.bundle_id,
+        name=manifest.name,
+        training_domain=manifest.training.domain,
+    )
     matcher = Matcher(
-        gallery, chips, observer, manifest.calibration, writing, trail=trail, measure=measure
+        gallery,
+        chips,
+        shared.matches,
+        observer,
+        model,
+        manifest.calibration,
+        now,
+        writing,
+        trail,
+        measure,
     )
     verifier = Verifier(observer, manifest.calibration)
     enrolment = Enrolment(gallery, chips, observer, recovery, now, writing, trail, measure)
     curation = Curation(gallery, recovery, now, writing, trail)
     pictures = Pictures(gallery, chips, observer, models.embedder, manifest.preprocess)
-    readiness = ReadinessCheck(models.embedder, gallery, chips, shared.audit)
-    model = ModelOut(
-        bundle_id=models.bundle.bundle_id,
-        name=manifest.name,
-        training_domain=manifest.training.domain,
-    )
+    readiness = ReadinessCheck(models.embedder, gallery, shared.matches, chips, shared.audit)
     card = BundleOut(
         bundle_id=models.bundle.bundle_id,
         device=models.device,
         manifest=manifest,
         model_card=models.bundle.file(manifest.model_card).read_text("utf-8"),
     )
-    app.include_router(match_router(matcher, verifier, model, telemetry))
+    app.include_router(match_router(matcher, verifier, ModelOut.of(model), telemetry))
+    app.include_router(matches_router(shared.matches, judging, telemetry))
     app.include_router(gallery_router(gallery, enrolment, curation, settings.max_chips_per_request))
     app.include_router(sightings_router(pictures))
     app.include_router(health_router(readiness, telemetry, card))
@@ -332,6 +355,7 @@ def _lifespan(
             for watch in watches:
                 watch.join()
             served = board.present
+            shared.matches.close()  # the gallery holds the lock of its folder
             served.models.close()
             shared.close()
             if served.busy == 0:  # what was cut off is cleared up at the next start
@@ -345,6 +369,6 @@ def _settle_regularly(board: Switchboard, interval_s: float, stopping: threading
     while not stopping.wait(interval_s):
         try:
             with board.connected() as served:
-                served.recovery.run()
+                served.settle()
         except Exception:
             log.exception("could not look for interrupted changes; trying again later")

@@ -1,7 +1,7 @@
 """Which bundle answers: requests go to the present one, and none is dropped when it changes."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -9,7 +9,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.contract.bundle import Bundle
 from service.identity.ports import Gallery
-from service.identity.recovery import Recovery
 from service.inference.batcher import BatchedEmbedder
 
 
@@ -33,13 +32,14 @@ class Served:
 
     Attributes:
         models: what has to be closed afterwards.
-        recovery: settles interrupted changes in this bundle's part of the gallery.
+        settle: finishes or undoes interrupted changes and judgements, with this bundle's part of
+            the gallery; returns how many there were.
         routes: answers requests with these models alone.
         busy: requests under way; the switchboard counts them.
     """
 
     models: Models
-    recovery: Recovery
+    settle: Callable[[], int]
     routes: ASGIApp
     busy: int = field(default=0)
 

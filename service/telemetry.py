@@ -62,6 +62,12 @@ class Telemetry:
         self.verdicts = Counter(
             "crossfix_verdicts", "Answers by verdict", ("verdict",), registry=self.registry
         )
+        self.judgements = Counter(
+            "crossfix_judgements",
+            "What analysts decided, by the verdict that was answered",
+            ("verdict", "decision"),
+            registry=self.registry,
+        )
         self.similarity = Histogram(
             "crossfix_top_similarity",
             "Cosine similarity of the first candidate of a search through the whole gallery",

@@ -42,7 +42,11 @@ class MatchForm(BaseModel):
     length_tolerance: float | None = Field(
         None, gt=0, lt=1, description="only vessels whose registered length fits, e.g. 0.2"
     )
-    store: bool = Field(True, description="keep the chip as a sighting whose vessel is open")
+    store: bool = Field(
+        True,
+        description="keep the chip as a sighting whose vessel is open, and remember the match; "
+        "with false it can be neither looked up nor judged later",
+    )
 
     def metadata(self) -> ChipMetadata:
         return _checked(ChipMetadata, self.model_dump(include=set(ChipMetadata.model_fields)))

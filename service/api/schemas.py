@@ -11,12 +11,14 @@ from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled
+from service.identity.history import AnsweringModel
 from service.identity.match import MatchAnswer
 from service.identity.records import (
     Candidate,
     Checks,
     GeoPoint,
     KinematicsCheck,
+    Match,
     Provenance,
     Sighting,
     Verdict,
@@ -159,6 +161,15 @@ class QueryOut(Wire):
     position: GeoPoint | None
     warnings: tuple[str, ...]
 
+    @classmethod
+    def of(cls, sighting: Sighting, stored: bool) -> "QueryOut":
+        shared: dict[str, Any] = sighting.model_dump(
+            include=set(cls.model_fields) - {"sighting_id", "sha256"}
+        )
+        return cls(
+            **shared, sighting_id=sighting.id if stored else None, sha256=sighting.chip_sha256
+        )
+
 
 class ModelOut(Wire):
     """Which models answered, and what they were taught with."""
@@ -166,6 +177,10 @@ class ModelOut(Wire):
     bundle_id: str
     name: str
     training_domain: str
+
+    @classmethod
+    def of(cls, model: AnsweringModel) -> "ModelOut":
+        return cls.model_validate(model.model_dump())
 
 
 class GalleryOut(Wire):
@@ -175,10 +190,10 @@ class GalleryOut(Wire):
     sightings: int
 
 
-class MatchOut(Wire):
-    """The answer of `POST /match`."""
+class AnsweredOut(Wire):
+    """What was answered to "which vessel?"."""
 
-    match_id: UUID
+    match_id: UUID = Field(description="looked up with `GET /matches/{id}` when it was stored")
     verdict: Verdict
     candidates: tuple[CandidateOut, ...]
     none_probability: float = Field(
@@ -187,21 +202,29 @@ class MatchOut(Wire):
     query: QueryOut
     model: ModelOut
     gallery: GalleryOut
-    timings_ms: dict[str, float]
 
     @classmethod
-    def of(cls, answer: MatchAnswer, model: ModelOut) -> "MatchOut":
-        match = answer.match
+    def of_match(cls, match: Match, model: ModelOut) -> "AnsweredOut":
         return cls(
             match_id=match.id,
             verdict=match.verdict,
             candidates=tuple(CandidateOut.of(c) for c in match.candidates),
             none_probability=match.none_probability,
-            query=_query(match.query, stored=match.stored),
+            query=QueryOut.of(match.query, stored=match.stored),
             model=model,
             gallery=GalleryOut(vessels=match.gallery.vessels, sightings=match.gallery.sightings),
-            timings_ms=all_stages(answer.timings_ms),
         )
+
+
+class MatchOut(AnsweredOut):
+    """The answer of `POST /match`."""
+
+    timings_ms: dict[str, float]
+
+    @classmethod
+    def of(cls, answer: MatchAnswer, model: ModelOut) -> "MatchOut":
+        answered = AnsweredOut.of_match(answer.match, model)
+        return cls(**dict(answered), timings_ms=all_stages(answer.timings_ms))
 
 
 class VerifyOut(Wire):
@@ -224,7 +247,10 @@ class VerifyOut(Wire):
             length_ratio=compared.length_ratio,
             width_ratio=compared.width_ratio,
             kinematics=compared.kinematics,
-            chips=(_query(compared.first, stored=False), _query(compared.second, stored=False)),
+            chips=(
+                QueryOut.of(compared.first, stored=False),
+                QueryOut.of(compared.second, stored=False),
+            ),
             model=model,
             timings_ms=all_stages(compared.timings_ms),
         )
@@ -266,12 +292,3 @@ class StatusOut(Wire):
 def all_stages(timings_ms: Mapping[str, float]) -> dict[str, float]:
     """Every stage in order; one that did not run took 0 ms."""
     return {stage: round(timings_ms.get(stage, 0.0), 3) for stage in STAGES}
-
-
-def _query(sighting: Sighting, stored: bool) -> QueryOut:
-    shared: dict[str, Any] = sighting.model_dump(
-        include=set(QueryOut.model_fields) - {"sighting_id", "sha256"}
-    )
-    return QueryOut(
-        **shared, sighting_id=sighting.id if stored else None, sha256=sighting.chip_sha256
-    )

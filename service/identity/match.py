@@ -2,18 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from datetime import datetime
+from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
+from service.identity.caller import present_caller
 from service.identity.decision import Limits, Scored, best_first, decide, rank, score
-from service.identity.observe import ChipUpload, Observer
+from service.identity.history import AnsweringModel, KeptMatch, new_match_id
+from service.identity.observe import ChipUpload, Clock, Observer
 from service.identity.originals import forgotten_when_full, keep_shown
-from service.identity.ports import ChipStore, Gallery
+from service.identity.ports import ChipStore, Gallery, MatchHistory
 from service.identity.records import EmbeddedSighting, Match, Record, Sighting, SightingFilter
 from service.identity.stages import Measure, measured, timed, unmeasured
 from service.identity.trail import Trail
@@ -67,23 +70,28 @@ class Matcher:
         self,
         gallery: Gallery,
         chips: ChipStore,
+        matches: MatchHistory,
         observer: Observer,
+        model: AnsweringModel,
         calibration: CalibrationSpec,
+        now: Clock,
         writing: threading.RLock,
-        new_id: Callable[[], UUID] = uuid4,
         trail: Trail | None = None,
         measure: Measure = unmeasured,
     ) -> None:
         """Matches are recorded in `trail` before they are answered, if there is one.
 
-        `measure` is told the milliseconds of the stages `search` and `store`.
+        `measure` is told the milliseconds of the stages `search`, `store` (chip and sighting) and
+        `history` (the match itself).
         """
         self._gallery = gallery
         self._chips = chips
+        self._matches = matches
         self._observer = observer
+        self._model = model
+        self._now = now
         self._calibration = calibration
         self._writing = writing
-        self._new_id = new_id
         self._trail = trail or Trail.unrecorded()
         self._measure = measure
 
@@ -99,7 +107,7 @@ class Matcher:
             OverloadedError: too many chips are waiting.
             StoreUnavailableError, StoreFullError: a store failed; nothing was acknowledged.
         """
-        began = time.perf_counter()
+        began, asked_at = time.perf_counter(), self._now()
         seen = self._observer.observe(upload)
         query = self._observer.sighting(seen, vessel_id=None)
         timings = dict(seen.timings_ms)
@@ -114,7 +122,7 @@ class Matcher:
         if options.store:
             self._keep(upload, query)
         match = Match(
-            id=self._new_id(),
+            id=new_match_id(asked_at),
             verdict=decide(ranking, self._calibration),
             candidates=ranking.candidates,
             none_probability=ranking.none_probability,
@@ -122,7 +130,10 @@ class Matcher:
             gallery=counts,
             stored=options.store,
         )
-        self._trail.matched(match, options.model_dump(mode="json", exclude_none=True))
+        said = options.model_dump(mode="json", exclude_none=True)
+        self._trail.matched(match, said)
+        if options.store:
+            self._remember(match, asked_at, said)
         timings["total"] = (time.perf_counter() - began) * 1000.0
         return MatchAnswer(match, timings, {} if options.narrows else _firsts(found))
 
@@ -132,8 +143,21 @@ class Matcher:
         kept = forgotten_when_full(self._gallery, self._chips, [digest])
         with measured("store", self._measure), self._writing, kept:
             self._chips.put(upload.data)
-            self._gallery.put_sightings([query], vessel=None)
+            self._gallery.put_open_sightings([query])
             keep_shown(self._chips, digest, upload.data)
+
+    def _remember(self, match: Match, asked_at: datetime, options: dict[str, JsonValue]) -> None:
+        """Last of all: every match that can be looked up is in the audit log."""
+        with measured("history", self._measure):
+            self._matches.put(
+                KeptMatch(
+                    match=match,
+                    asked_at=asked_at,
+                    asked_by=present_caller().name,
+                    options=options,
+                    model=self._model,
+                )
+            )
 
     def _search(
         self, query: EmbeddedSighting, options: MatchOptions, vessels: int

@@ -9,7 +9,7 @@ import numpy as np
 
 from service.contract.chip import Chip, Modality
 from service.contract.errors import CrossfixError, OverloadedError
-from service.identity.ports import AuditLog, ChipEmbedder, ChipStore, Gallery
+from service.identity.ports import AuditLog, ChipEmbedder, ChipStore, Gallery, MatchHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Readiness:
 class ReadinessCheck:
     """Runs real inference and reaches the stores, the audit log among them.
 
+    The match history is part of `gallery`: both lie in one folder or on one server.
     Answers are reused for `max_age_s` seconds, and come within `limit_s`: a part that has not
     answered by then does not work. Inference that is busy does: it is red when what it computes
     has taken longer than `stall_s`.
@@ -35,6 +36,7 @@ class ReadinessCheck:
         self,
         embedder: ChipEmbedder,
         gallery: Gallery,
+        matches: MatchHistory,
         chips: ChipStore,
         audit: AuditLog,
         max_age_s: float = 1.0,
@@ -46,7 +48,7 @@ class ReadinessCheck:
         self._stall_s = stall_s
         self._probes = {
             "inference": _Probe("inference", self._embed, max_age_s, self._stalled),
-            "gallery": _Probe("gallery", gallery.ping, max_age_s, _silent),
+            "gallery": _Probe("gallery", lambda: _ping(gallery, matches), max_age_s, _silent),
             "chips": _Probe("chips", chips.ping, max_age_s, _silent),
             "audit": _Probe("audit", audit.ping, max_age_s, _silent),
         }
@@ -115,6 +117,11 @@ class _Probe:
             self._last = (time.monotonic(), problem)
             self._asked_at = None
             self._changed.notify_all()
+
+
+def _ping(gallery: Gallery, matches: MatchHistory) -> None:
+    gallery.ping()
+    matches.ping()
 
 
 def _silent(waited_s: float) -> str:

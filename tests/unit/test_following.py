@@ -22,7 +22,7 @@ from service.identity.errors import StoreUnavailableError
 from service.identity.reembed import Share
 from service.identity.trail import Unrecorded
 from service.settings import SHIPPED_BUNDLE, Settings
-from service.storage import archive_server, gallery_server
+from service.storage import archive_server, gallery_server, matches_server
 from service.storage.audit_check import read_entries
 from service.switchboard import Served, Switchboard
 from tests.chips import optical_png, sar_tiff
@@ -57,7 +57,7 @@ class OneServer:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     server = OneServer()
-    for module in (archive_server, gallery_server):
+    for module in (archive_server, gallery_server, matches_server):
         monkeypatch.setattr(module, "connect", lambda *_: server)
     return Settings(
         bundle=SHIPPED_BUNDLE,

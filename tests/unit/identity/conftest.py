@@ -11,6 +11,8 @@ from service.contract.decode import ChipLimits
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, LogisticSpec
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
+from service.identity.history import AnsweringModel
+from service.identity.judge import Judging
 from service.identity.match import Matcher
 from service.identity.observe import ChipUpload, Observer
 from service.identity.recovery import Recovery
@@ -20,6 +22,7 @@ from tests.fakes.cache import FakeCache
 from tests.fakes.chips import FakeChipStore
 from tests.fakes.embedder import WIDTH, FakeEmbedder
 from tests.fakes.gallery import FakeGallery
+from tests.fakes.matches import FakeMatchHistory
 
 CALIBRATION = CalibrationSpec(
     match=ChoiceSpec(
@@ -31,6 +34,9 @@ CALIBRATION = CalibrationSpec(
     no_match_below=0.5,
     fitted_on="invented for tests",
 )
+MODEL = AnsweringModel(
+    bundle_id=FakeEmbedder.bundle_id, name="fake", training_domain="invented for tests"
+)
 
 
 @dataclass
@@ -39,22 +45,27 @@ class House:
 
     gallery: FakeGallery
     chips: FakeChipStore
+    matches: FakeMatchHistory
     embedder: FakeEmbedder
     observer: Observer
     recovery: Recovery
     enrolment: Enrolment
     curation: Curation
     matcher: Matcher
+    judging: Judging
     verifier: Verifier
 
 
-def build_house(gallery: FakeGallery, chips: FakeChipStore) -> House:
+def build_house(
+    gallery: FakeGallery, chips: FakeChipStore, matches: FakeMatchHistory | None = None
+) -> House:
     ticks = itertools.count()
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     def now() -> datetime:
         return start + timedelta(seconds=next(ticks))
 
+    matches = matches or FakeMatchHistory()
     writing = threading.RLock()
     embedder = FakeEmbedder()
     observer = Observer(embedder, FakeCache(), ChipLimits(), now)
@@ -62,12 +73,14 @@ def build_house(gallery: FakeGallery, chips: FakeChipStore) -> House:
     return House(
         gallery=gallery,
         chips=chips,
+        matches=matches,
         embedder=embedder,
         observer=observer,
         recovery=recovery,
         enrolment=Enrolment(gallery, chips, observer, recovery, now, writing),
         curation=Curation(gallery, recovery, now, writing),
-        matcher=Matcher(gallery, chips, observer, CALIBRATION, writing),
+        matcher=Matcher(gallery, chips, matches, observer, MODEL, CALIBRATION, now, writing),
+        judging=Judging(gallery, matches, recovery, now, writing),
         verifier=Verifier(observer, CALIBRATION),
     )
 

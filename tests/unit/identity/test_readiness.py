@@ -14,6 +14,7 @@ from service.identity.readiness import ReadinessCheck
 from tests.fakes.chips import FakeChipStore
 from tests.fakes.embedder import WIDTH, FakeEmbedder
 from tests.fakes.gallery import FakeGallery
+from tests.fakes.matches import FakeMatchHistory
 
 
 class Part:
@@ -71,7 +72,14 @@ def embedder() -> Crowded:
 def ready(embedder: Crowded, audit: Part) -> ReadinessCheck:
     gallery = FakeGallery("fake-bundle", WIDTH)
     return ReadinessCheck(
-        embedder, gallery, FakeChipStore(), audit, max_age_s=0.0, limit_s=0.3, stall_s=30.0
+        embedder,
+        gallery,
+        FakeMatchHistory(),
+        FakeChipStore(),
+        audit,
+        max_age_s=0.0,
+        limit_s=0.3,
+        stall_s=30.0,
     )
 
 
@@ -127,14 +135,29 @@ def test_what_never_answered_does_not_work(audit: Part) -> None:
 
     audit.go_on.clear()
     gallery = FakeGallery("fake-bundle", WIDTH)
-    check = ReadinessCheck(Loading(), gallery, FakeChipStore(), Part(), limit_s=0.1)
+    check = ReadinessCheck(
+        Loading(), gallery, FakeMatchHistory(), FakeChipStore(), Part(), limit_s=0.1
+    )
     assert check().parts["inference"] == "it has not answered yet"
     audit.go_on.set()
 
 
 def test_a_fresh_answer_is_used_again(embedder: Crowded, audit: Part) -> None:
     gallery = FakeGallery("fake-bundle", WIDTH)
-    check = ReadinessCheck(embedder, gallery, FakeChipStore(), audit, max_age_s=60.0)
+    check = ReadinessCheck(
+        embedder, gallery, FakeMatchHistory(), FakeChipStore(), audit, max_age_s=60.0
+    )
     for _ in range(5):
         assert check().ready
     assert (audit.asked, embedder.calls) == (1, 1)
+
+
+class FullHistory(FakeMatchHistory):
+    def ping(self) -> None:
+        raise StoreFullError("no room for another match")
+
+
+def test_the_match_history_is_part_of_the_gallery() -> None:
+    gallery = FakeGallery("fake-bundle", WIDTH)
+    check = ReadinessCheck(FakeEmbedder(), gallery, FullHistory(), FakeChipStore(), Part())
+    assert "no room for another match" in (check().parts["gallery"] or "")

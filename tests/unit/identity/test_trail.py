@@ -12,6 +12,8 @@ from service.identity.caller import Caller, called_by, present_caller
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError, StoreFullError
+from service.identity.history import Decision
+from service.identity.judge import Judging, NewJudgement
 from service.identity.match import Matcher, MatchOptions
 from service.identity.observe import Observer
 from service.identity.records import VesselState
@@ -21,7 +23,8 @@ from tests.fakes.cache import FakeCache
 from tests.fakes.chips import FakeChipStore
 from tests.fakes.embedder import WIDTH, FakeEmbedder
 from tests.fakes.gallery import FakeGallery
-from tests.unit.identity.conftest import CALIBRATION, optical, sar
+from tests.fakes.matches import FakeMatchHistory
+from tests.unit.identity.conftest import CALIBRATION, MODEL, optical, sar
 
 
 class Notebook:
@@ -54,7 +57,11 @@ class Desk:
         observer = Observer(FakeEmbedder(), FakeCache(), ChipLimits(), noon)
         trail = Trail(self.book, noon, FakeEmbedder.bundle_id)
         self.recovery = Recovery(self.gallery, chips, noon, writing, None, trail)
-        self.matcher = Matcher(self.gallery, chips, observer, CALIBRATION, writing, trail=trail)
+        self.matches = FakeMatchHistory()
+        self.matcher = Matcher(
+            self.gallery, chips, self.matches, observer, MODEL, CALIBRATION, noon, writing, trail
+        )
+        self.judging = Judging(self.gallery, self.matches, self.recovery, noon, writing, trail)
         self.enrolment = Enrolment(
             self.gallery, chips, observer, self.recovery, noon, writing, trail
         )
@@ -94,6 +101,31 @@ def test_a_match_that_cannot_be_recorded_is_not_answered(desk: Desk) -> None:
     desk.book.room = 0
     with pytest.raises(StoreFullError):
         desk.matcher.match(sar(1), MatchOptions())
+    assert list(desk.matches.all()) == [], "what can be looked up is in the log"
+
+
+def test_a_judgement_tells_who_decided_what_and_of_which_sighting(desk: Desk) -> None:
+    known = desk.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)]).vessel.id
+    match = desk.matcher.match(sar(1), MatchOptions()).match
+    with called_by(lambda: Caller("harbour-desk", "r-2")):
+        said = NewJudgement(decision=Decision.CONFIRMED, vessel_id=known, note="same cranes")
+        desk.judging.judge(match.id, said)
+    begun, done = desk.book.entries[-2:]
+    assert (begun["action"], begun["phase"], done["phase"]) == ("verdict", "begun", "done")
+    assert begun["who"] == begun["by"] == "harbour-desk"
+    assert begun["match_id"] == str(match.id)
+    assert begun["sighting_id"] == str(match.query.id)
+    assert (begun["decision"], begun["vessel_id"]) == ("confirmed", str(known))
+    assert begun["note"] == "same cranes"
+    assert done["change_id"] == begun["change_id"]
+
+
+def test_a_judgement_that_cannot_be_recorded_is_not_begun(desk: Desk) -> None:
+    match = desk.matcher.match(sar(1), MatchOptions()).match
+    desk.book.room = 0
+    with pytest.raises(StoreFullError):
+        desk.judging.judge(match.id, NewJudgement(decision=Decision.REJECTED))
+    assert desk.judging.show(match.id).kept.judgements == ()
 
 
 def test_a_change_that_cannot_be_recorded_is_not_begun(desk: Desk) -> None:
