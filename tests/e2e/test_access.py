@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,10 @@ class TestKeys:
             refused = reader.post("/gallery", data=form, files=files)
             assert (refused.status_code, kind(refused)) == (403, "forbidden")
             assert reader.get("/gallery").json()["vessels"] == []
+            assert reader.get("/matches").json()["matches"] == []
+            verdict = f"/matches/{uuid.uuid4()}/verdict"
+            assert reader.post(verdict, json={"decision": "rejected"}).status_code == 403
+            assert curator.post(verdict, json={"decision": "rejected"}).status_code == 404
             assert curator.post("/gallery", data=form, files=files).status_code == 201
             schemes = reader.get("/openapi.json").json()["components"]["securitySchemes"]
             assert {one["type"] for one in schemes.values()} == {"http", "apiKey"}

@@ -1,0 +1,234 @@
+"""An analyst looks matches up and judges them, against a started service."""
+
+import io
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from service.storage.audit_check import read_entries
+from tests.chips import optical_png
+from tests.e2e.service_process import ServiceProcess, running_service
+
+FLEET = Path(__file__).resolve().parents[2] / "demo" / "fleet" / "query"
+NOBODY = str(uuid.UUID(int=7))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("matches")
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Iterator[ServiceProcess]:
+    with running_service(folder) as service:
+        yield service
+
+
+@pytest.fixture
+def api(site: ServiceProcess) -> Iterator[httpx.Client]:
+    with site.client() as client:
+        yield client
+
+
+def enrol(api: httpx.Client, name: str, seed: int) -> str:
+    answer = api.post(
+        "/gallery",
+        data={"vessel": json.dumps({"name": name})},
+        files=[("chips", ("a.png", optical_png(seed)))],
+    )
+    assert answer.status_code in (200, 201), answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.fixture
+def star(api: httpx.Client) -> str:
+    return enrol(api, "HISTORY STAR", 901)
+
+
+def sar_look(ship: int, margin: int) -> bytes:
+    """One ship of the demo fleet, cut out with a narrower margin: another chip of it."""
+    with Image.open(sorted(FLEET.iterdir())[ship]) as picture:
+        cut = picture.crop((margin, margin, picture.width - margin, picture.height - margin))
+        buffer = io.BytesIO()
+        cut.save(buffer, "TIFF")
+    return buffer.getvalue()
+
+
+def ask(api: httpx.Client, chip: bytes, **form: str) -> dict[str, Any]:
+    answer = api.post("/match", files={"chip": ("q.tif", chip)}, data={"modality": "sar", **form})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def judge(api: httpx.Client, match_id: str, decision: str, **said: str) -> httpx.Response:
+    return api.post(f"/matches/{match_id}/verdict", json={"decision": decision, **said})
+
+
+def listed(api: httpx.Client, **where: str | int) -> list[dict[str, Any]]:
+    answer = api.get("/matches", params=where)
+    assert answer.status_code == 200, answer.text
+    matches: list[dict[str, Any]] = answer.json()["matches"]
+    return matches
+
+
+def evidence(api: httpx.Client, chip: bytes, vessel_id: str) -> str | None:
+    """The sighting by which a vessel is recognised on this chip."""
+    candidates = ask(api, chip, store="false", top_k="100")["candidates"]
+    return next((c["sighting"]["id"] for c in candidates if c["vessel"]["id"] == vessel_id), None)
+
+
+def test_a_confirmed_chip_is_evidence_for_the_next_one_until_it_is_withdrawn(
+    api: httpx.Client, star: str
+) -> None:
+    asked = ask(api, sar_look(0, 1))
+    sighting = asked["query"]["sighting_id"]
+    assert evidence(api, sar_look(0, 2), star) != sighting
+    judged = judge(api, asked["match_id"], "confirmed", vessel_id=star, note="same deck cranes")
+    assert judged.status_code == 200, judged.text
+    assert judged.json()["sighting"]["vessel_id"] == star
+    assert evidence(api, sar_look(0, 2), star) == sighting
+    assert sighting in [s["id"] for s in api.get(f"/gallery/{star}").json()["sightings"]]
+    again = ask(api, sar_look(0, 1))
+    assert api.get(f"/matches/{again['match_id']}").json()["sighting"]["vessel_id"] == star
+    assert judge(api, asked["match_id"], "withdrawn").json()["sighting"]["vessel_id"] is None
+    assert evidence(api, sar_look(0, 2), star) != sighting
+
+
+def test_a_match_is_looked_up_as_it_was_answered(api: httpx.Client, star: str) -> None:
+    asked = ask(api, sar_look(1, 1), top_k="3", captured_at="2026-03-05T17:20:00Z")
+    kept = api.get(f"/matches/{asked['match_id']}").json()
+    assert asked["candidates"]
+    for name in asked.keys() - {"timings_ms"}:
+        assert kept[name] == asked[name], name
+    assert kept["asked_by"] == "local"
+    assert kept["options"] == {"top_k": 3, "store": True}
+    assert (kept["standing"], kept["judgements"]) == ("open", [])
+    assert kept["sighting"]["id"] == asked["query"]["sighting_id"]
+    assert kept["sighting"]["vessel_id"] is None
+
+
+def test_what_is_not_stored_is_not_remembered(api: httpx.Client) -> None:
+    match_id = ask(api, sar_look(2, 1), store="false")["match_id"]
+    for answer in (api.get(f"/matches/{match_id}"), judge(api, match_id, "rejected")):
+        assert answer.status_code == 404
+        assert "store=false" in answer.json()["detail"]
+    assert match_id not in [one["match_id"] for one in listed(api, limit=500)]
+
+
+def test_the_list_is_paged_newest_first_and_filtered(api: httpx.Client, star: str) -> None:
+    before = [one["match_id"] for one in listed(api, limit=500)]
+    made = [ask(api, sar_look(3, margin)) for margin in range(4)]
+    ids = [one["match_id"] for one in reversed(made)]
+    judge(api, ids[0], "rejected", note="too short")
+    pages: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = api.get("/matches", params={"limit": 3, **cursor}).json()
+        pages += [one["match_id"] for one in page["matches"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert pages == ids + before
+    first = listed(api, limit=1)[0]
+    assert first["standing"] == "rejected"
+    assert first["judgement"]["note"] == "too short"
+    assert first["first"] == made[-1]["candidates"][0]
+    assert first["query"] == made[-1]["query"]
+
+    def found(**where: str) -> set[str]:
+        return {one["match_id"] for one in listed(api, limit=500, **where)} & set(ids)
+
+    assert found(standing="rejected") == {ids[0]}
+    assert found(standing="open", modality="sar") == set(ids[1:])
+    assert found(sighting_id=made[0]["query"]["sighting_id"]) == {ids[-1]}
+    assert found(vessel_id=star) == set(ids)
+    assert found(modality="optical") == found(vessel_id=NOBODY) == set()
+    assert found(verdict=made[0]["verdict"]) >= {ids[-1]}
+    since = listed(api, sighting_id=made[2]["query"]["sighting_id"])[0]["asked_at"]
+    assert found(since=since) == set(ids[:2])
+    assert found(until=since) == set(ids[2:])
+
+
+def test_what_cannot_be_judged_is_told(api: httpx.Client, star: str) -> None:
+    other = enrol(api, "HISTORY OTHER", 902)
+    match_id = ask(api, sar_look(4, 1))["match_id"]
+    sighting = api.get(f"/matches/{match_id}").json()["sighting"]["id"]
+    for decision, said, status, mention in (
+        ("confirmed", {}, 422, "vessel_id is needed"),
+        ("rejected", {"vessel_id": star}, 422, "vessel_id is needed"),
+        ("maybe", {}, 422, "decision"),
+        ("rejected", {"remark": "x"}, 422, "remark: there is no such field"),
+        ("rejected", {"note": "n/a"}, 422, "placeholder"),
+        ("rejected", {"note": "bell \x07"}, 422, "control characters"),
+        ("confirmed", {"vessel_id": NOBODY}, 404, "no vessel"),
+        ("withdrawn", {}, 409, "no judgement"),
+    ):
+        answer = judge(api, match_id, decision, **said)
+        assert answer.status_code == status, (decision, said, answer.text)
+        assert mention in answer.json()["detail"]
+    assert api.get(f"/matches/{match_id}").json()["judgements"] == []
+    assert judge(api, match_id, "confirmed", vessel_id=other).status_code == 200
+    assert api.delete(f"/gallery/{other}").status_code == 204
+    kept = api.get(f"/matches/{match_id}").json()
+    assert (kept["standing"], kept["sighting"]) == ("confirmed", None)
+    answer = judge(api, match_id, "confirmed", vessel_id=star)
+    assert answer.status_code == 409
+    assert f"{sighting} of match {match_id} was deleted" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "mention"),
+    [
+        ("/matches?nmae=x", "verdict, standing, modality, vessel_id"),
+        ("/matches?cursor=nonsense", "cursor"),
+        ("/matches?since=yesterday", "2026-03-05T17:20:00Z"),
+        ("/matches?vessel_id=7", "vessel_id"),
+        ("/matches?limit=0", "limit"),
+        ("/matches/7", "ids are UUIDs"),
+    ],
+)
+def test_what_is_wrong_is_told(api: httpx.Client, path: str, mention: str) -> None:
+    answer = api.get(path)
+    assert answer.status_code == 422
+    assert mention in answer.json()["detail"]
+
+
+def test_a_repeated_judgement_is_made_once(api: httpx.Client) -> None:
+    match_id = ask(api, sar_look(5, 1))["match_id"]
+    for _ in range(2):
+        answer = api.post(
+            f"/matches/{match_id}/verdict",
+            json={"decision": "rejected"},
+            headers={"Idempotency-Key": f"judge {match_id}"},
+        )
+        assert answer.status_code == 200
+    assert len(answer.json()["judgements"]) == 1
+
+
+def test_operators_and_auditors_see_judgements(api: httpx.Client, folder: Path, star: str) -> None:
+    asked = ask(api, sar_look(6, 1))
+    series = f'crossfix_judgements_total{{decision="confirmed",verdict="{asked["verdict"]}"}}'
+
+    def counted() -> float:
+        lines = api.get("/metrics").text.splitlines()
+        return sum(float(one.split()[-1]) for one in lines if one.startswith(series))
+
+    before = counted()
+    judge(api, asked["match_id"], "confirmed", vessel_id=star, note="same cranes")
+    assert counted() == before + 1
+    begun, done = [
+        entry
+        for _, entry in read_entries(folder / "data" / "audit")
+        if entry["action"] == "verdict"
+    ][-2:]
+    assert (begun["phase"], done["phase"]) == ("begun", "done")
+    assert (begun["match_id"], begun["vessel_id"]) == (asked["match_id"], star)
+    assert begun["sighting_id"] == asked["query"]["sighting_id"]
+    assert (begun["decision"], begun["note"]) == ("confirmed", "same cranes")
