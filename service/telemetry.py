@@ -64,8 +64,8 @@ class Telemetry:
         )
         self.judgements = Counter(
             "crossfix_judgements",
-            "What analysts decided, by the verdict that was answered",
-            ("verdict", "decision"),
+            "What analysts decided, by the verdict that was answered and the vessel confirmed",
+            ("verdict", "decision", "vessel"),
             registry=self.registry,
         )
         self.similarity = Histogram(

@@ -14,7 +14,7 @@ from service.contract.chip import Modality
 from service.identity.history import MatchFilter, Standing
 from service.identity.judge import Judging, NewJudgement
 from service.identity.ports import MatchHistory
-from service.identity.records import UtcTime, Verdict
+from service.identity.records import Match, UtcTime, Verdict
 from service.telemetry import Telemetry
 
 VERDICT_EXAMPLES = [
@@ -79,8 +79,17 @@ def matches_router(matches: MatchHistory, judging: Judging, telemetry: Telemetry
         which the latest judgement of any of them moves.
         """
         remembered = judging.judge(parse_id("match", match_id), said)
-        verdict = remembered.kept.match.verdict.value
-        telemetry.judgements.labels(verdict, said.decision.value).inc()
+        match = remembered.kept.match
+        named = _named(match, said.vessel_id)
+        telemetry.judgements.labels(match.verdict.value, said.decision.value, named).inc()
         return RememberedOut.of(remembered)
 
     return router
+
+
+def _named(match: Match, vessel_id: UUID | None) -> str:
+    """Which vessel was confirmed: the `first` candidate, an `other` one, or `none`."""
+    if vessel_id is None:
+        return "none"
+    firsts = [candidate.vessel.id for candidate in match.candidates[:1]]
+    return "first" if vessel_id in firsts else "other"

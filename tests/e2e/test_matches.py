@@ -214,15 +214,24 @@ def test_a_repeated_judgement_is_made_once(api: httpx.Client) -> None:
 
 def test_operators_and_auditors_see_judgements(api: httpx.Client, folder: Path, star: str) -> None:
     asked = ask(api, sar_look(6, 1))
-    series = f'crossfix_judgements_total{{decision="confirmed",verdict="{asked["verdict"]}"}}'
+    newer = enrol(api, "NEWER", 903)
+    first = asked["candidates"][0]["vessel"]["id"]
 
-    def counted() -> float:
+    def counted(decision: str, vessel: str) -> float:
+        labels = f'decision="{decision}",verdict="{asked["verdict"]}",vessel="{vessel}"'
+        series = f"crossfix_judgements_total{{{labels}}}"
         lines = api.get("/metrics").text.splitlines()
         return sum(float(one.split()[-1]) for one in lines if one.startswith(series))
 
-    before = counted()
-    judge(api, asked["match_id"], "confirmed", vessel_id=star, note="same cranes")
-    assert counted() == before + 1
+    for decision, vessel, said in (
+        ("confirmed", "first", {"vessel_id": first}),
+        ("confirmed", "other", {"vessel_id": newer}),
+        ("rejected", "none", {}),
+        ("confirmed", "other" if star != first else "first", {"vessel_id": star}),
+    ):
+        before = counted(decision, vessel)
+        judge(api, asked["match_id"], decision, note="same cranes", **said)
+        assert counted(decision, vessel) == before + 1
     begun, done = [
         entry
         for _, entry in read_entries(folder / "data" / "audit")

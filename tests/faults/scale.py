@@ -18,6 +18,7 @@ class Scale:
     Attributes:
         kills: kills during concurrent enrolment.
         kills_of_changes: kills during deletions, merges and splits.
+        kills_of_judgements: kills while analysts judge matches.
         kills_of_commands: kills of each command that works on the data folder.
         disk_fillings: times that the disk fills up and is emptied again.
         stops: graceful stops under load.
@@ -32,6 +33,7 @@ class Scale:
 
     kills: int
     kills_of_changes: int
+    kills_of_judgements: int
     kills_of_commands: int
     disk_fillings: int
     stops: int
@@ -47,6 +49,7 @@ class Scale:
 SHORT = Scale(
     kills=2,
     kills_of_changes=1,
+    kills_of_judgements=1,
     kills_of_commands=1,
     disk_fillings=1,
     stops=1,
@@ -61,6 +64,7 @@ SHORT = Scale(
 LONG = Scale(
     kills=100,
     kills_of_changes=40,
+    kills_of_judgements=40,
     kills_of_commands=10,
     disk_fillings=10,
     stops=10,
