@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from schemathesis.checks import CHECKS
 
 from service.identity.access import Role
 from service.storage.keys import KeyFile
+from tests.chips import optical_png, sar_tiff
 from tests.e2e.service_process import ServiceProcess, running_service
 from tests.faults.scale import Scale
 
+Site = tuple[ServiceProcess, str]
 Checks = list[Any]
 """schemathesis does not export the type of its checks."""
 
@@ -35,8 +38,32 @@ QUIET = settings(
 )
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the service has: a request for it goes further than one for an invented id."""
+
+    match_id: str
+    vessel_id: str
+
+    def put_into(self, case: schemathesis.Case[Any]) -> None:
+        if "match_id" in case.path_parameters:
+            case.path_parameters["match_id"] = self.match_id
+            if isinstance(case.body, dict) and case.body.get("vessel_id") is not None:
+                case.body["vessel_id"] = self.vessel_id
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServiceProcess, str]]:
+def known(site: Site) -> Known:
+    service, key = site
+    with service.client(key=key) as api:
+        chips = [("chips", ("a.png", optical_png(1)))]
+        vessel = api.post("/gallery", data={"vessel": '{"name": "A"}'}, files=chips)
+        match = api.post("/match", files={"chip": sar_tiff(2)})
+    return Known(match.json()["match_id"], vessel.json()["id"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A service that asks for keys, and a key that may change the gallery."""
     folder: Path = tmp_path_factory.mktemp("schema")
     _, key = KeyFile(folder / "keys.json").create("fuzzer", Role.CURATOR, datetime.now(UTC))
@@ -59,13 +86,12 @@ def checks_of(operation: str) -> Checks:
     return [check for check in EVERY_CHECK if check.__name__ != "ignored_auth"]
 
 
-def test_the_service_does_as_its_document_says(
-    site: tuple[ServiceProcess, str], scale: Scale
-) -> None:
+def test_the_service_does_as_its_document_says(site: Site, known: Known, scale: Scale) -> None:
     service, key = site
     authorised = {"Authorization": f"Bearer {key}"}
     wrong: dict[str, str] = {}
     statuses: Counter[int] = Counter()
+    judged: Counter[int] = Counter()
     operations: list[Any] = [
         found.ok()  # type: ignore[union-attr]
         for found in document(service, key).get_all_operations()
@@ -78,8 +104,12 @@ def test_the_service_does_as_its_document_says(
             @settings(QUIET, max_examples=scale.schema_examples)
             @given(operation.as_strategy(generation_mode=mode))
             def asked(case: schemathesis.Case[Any]) -> None:
+                if mode is schemathesis.GenerationMode.POSITIVE:  # noqa: B023
+                    known.put_into(case)
                 answer = case.call(headers=authorised, timeout=ANSWER_LIMIT_S)
                 statuses[answer.status_code] += 1
+                if case.operation.label == "POST /matches/{match_id}/verdict":
+                    judged[answer.status_code] += 1
                 try:
                     case.validate_response(answer, checks=checks, headers=authorised)  # noqa: B023
                 except Exception as failure:
@@ -90,6 +120,7 @@ def test_the_service_does_as_its_document_says(
     print(f"\n{len(operations)} operations, answers {dict(sorted(statuses.items()))}")
     assert len(operations) >= 15
     assert wrong == {}
+    assert judged[200] > 0
     health = requests.get(f"{service.url}/readyz", timeout=ANSWER_LIMIT_S)
     assert health.status_code == 200
     assert "unexpected error" not in service.log.read_text()

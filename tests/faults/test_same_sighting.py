@@ -1,0 +1,121 @@
+"""Replicas on one Qdrant server judge matches of one chip at the same instant, and ask about it."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from service.contract.decode import ChipLimits
+from service.identity.enrol import Enrolment, NewVessel
+from service.identity.errors import ConflictError
+from service.identity.history import Decision, Judgement
+from service.identity.judge import Judging, NewJudgement
+from service.identity.match import Matcher, MatchOptions
+from service.identity.observe import ChipUpload, Observer
+from service.identity.recovery import Recovery
+from service.storage.cache import MemoryCache
+from service.storage.gallery_server import ServerGallery, open_server_gallery
+from service.storage.matches_server import open_server_matches
+from tests.chips import optical_png, sar_tiff
+from tests.doubles.qdrant_http import QdrantDouble, running_qdrant
+from tests.fakes.chips import FakeChipStore
+from tests.fakes.embedder import WIDTH, FakeEmbedder
+from tests.faults.scale import Scale
+from tests.unit.identity.conftest import CALIBRATION, MODEL
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+
+JUDGES = 3
+
+
+class Replica:
+    """The use cases of one process, with a lock and clients of its own."""
+
+    def __init__(self, server: QdrantDouble, chips: FakeChipStore) -> None:
+        self.gallery: ServerGallery = open_server_gallery(
+            server.url, bundle_id=FakeEmbedder.bundle_id, width=WIDTH, timeout_s=30
+        )
+        self.matches = open_server_matches(server.url, api_key=None, timeout_s=30)
+        writing = threading.RLock()
+        observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
+        recovery = Recovery(self.gallery, chips, now, writing, timedelta(minutes=1))
+        self.enrolment = Enrolment(self.gallery, chips, observer, recovery, now, writing)
+        self.judging = Judging(self.gallery, self.matches, recovery, now, writing)
+        self.matcher = Matcher(
+            self.gallery, chips, self.matches, observer, MODEL, CALIBRATION, now, writing
+        )
+
+    def enrol(self, seed: int) -> UUID:
+        chip = ChipUpload(optical_png(seed, height=12, width=8))
+        return self.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [chip]).vessel.id
+
+    def ask(self, chip: ChipUpload) -> UUID:
+        return self.matcher.match(chip, MatchOptions()).match.id
+
+    def judge(self, match_id: UUID, vessel_id: UUID) -> bool:
+        """Whether it was judged; False when another replica was at it."""
+        said = NewJudgement(decision=Decision.CONFIRMED, vessel_id=vessel_id)
+        try:
+            self.judging.judge(match_id, said)
+        except ConflictError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.gallery.close()
+        self.matches.close()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def replicas() -> Iterator[list[Replica]]:
+    chips = FakeChipStore()
+    with running_qdrant() as server:
+        several = [Replica(server, chips) for _ in range(JUDGES + 1)]
+        yield several
+        for one in several:
+            one.close()
+
+
+def latest(judged: list[Judgement]) -> Judgement:
+    return max(judged, key=lambda judgement: judgement.at)
+
+
+@pytest.mark.timeout(600)
+def test_matches_and_sighting_agree_in_the_end(scale: Scale, replicas: list[Replica]) -> None:
+    *judges, asking = replicas
+    vessels = [asking.enrol(seed) for seed in range(JUDGES)]
+    together = threading.Barrier(JUDGES + 1)
+
+    def judge(place: int, match_id: UUID) -> bool:
+        together.wait(30)
+        return judges[place].judge(match_id, vessels[place])
+
+    def ask_again(chip: ChipUpload) -> bool:
+        together.wait(30)
+        asking.ask(chip)
+        return False
+
+    with ThreadPoolExecutor(JUDGES + 1) as pool:
+        for number in range(scale.duels):
+            chip = ChipUpload(sar_tiff(number, height=12, width=8))
+            # Two of them judge one match, the third another match of the chip.
+            first, other = asking.ask(chip), asking.ask(chip)
+            asked = [first, first, *[other] * (JUDGES - 2)]
+            doing = [pool.submit(judge, place, one) for place, one in enumerate(asked)]
+            doing.append(pool.submit(ask_again, chip))
+            judged = sum(one.result(60) for one in doing)
+            assert judged >= 1
+            shown = [asking.judging.show(one) for one in (first, other)]
+            judgements = [j for one in shown for j in one.kept.judgements]
+            assert len(judgements) == judged
+            for one in shown:
+                assert not one.kept.unsettled
+                assert one.sighting is not None
+                assert one.sighting.vessel_id == latest(judgements).vessel_id
