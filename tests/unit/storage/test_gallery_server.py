@@ -83,7 +83,8 @@ class TestCollections:
         monkeypatch.setattr(client, "upsert", upsert)
         vessel = make_vessel()
         gallery_on(client).put_sightings([embedded(0.9, vessel) for _ in range(300)], vessel)
-        assert seen == [{"points": 300, "wait": True, "ordering": models.WriteOrdering.STRONG}]
+        strongly = {"wait": True, "ordering": models.WriteOrdering.STRONG, "update_filter": None}
+        assert seen == [{"points": 300, **strongly}]
 
     def test_a_change_while_counting_is_seen_by_the_next_count(
         self, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
