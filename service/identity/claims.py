@@ -3,7 +3,8 @@
 Looking for a vessel and writing a new one are two steps; between them another replica could do the
 same. So number and id are claimed first, which a store grants to one only, and given up when the
 vessel is written and can be found. Who holds a claim for long renews it; one whose holder was
-killed lapses. A holder that was held up for so long that its claim may have lapsed stops.
+killed lapses. A holder that was held up for so long that its claim may have lapsed stops. What
+could not be given up, because the store was away, the same process takes over at once.
 """
 
 from collections.abc import Iterator
@@ -37,7 +38,12 @@ class Lease:
     """Claims that one change holds; for one thread."""
 
     def __init__(
-        self, gallery: Gallery, now: Clock, step: timedelta, done: str = "registered"
+        self,
+        gallery: Gallery,
+        now: Clock,
+        step: timedelta,
+        left: dict[str, Claim],
+        done: str = "registered",
     ) -> None:
         """Hold nothing yet.
 
@@ -45,11 +51,13 @@ class Lease:
             gallery: keeps the claims.
             now: the present, UTC.
             step: the longest time between two looks at the lease.
+            left: claims of this process that ended and could not be given up, by name.
             done: what is done to the names that are claimed.
         """
         self._gallery = gallery
         self._now = now
         self._step = step
+        self._left = left
         self._done = done
         self._held: dict[str, Claim] = {}
 
@@ -63,7 +71,8 @@ class Lease:
         standing = self._gallery.claim(name, claim, instead_of=None)
         if standing != claim:
             lapsed = claim.made_at - standing.made_at > lapses_after(self._step)
-            if lapsed or (resumes and standing.vessel_id == vessel_id):
+            own = name in self._left and self._left[name].token == standing.token
+            if lapsed or own or (resumes and standing.vessel_id == vessel_id):
                 standing = self._gallery.claim(name, claim, instead_of=standing)
         if standing != claim:
             other = None if standing.vessel_id in (vessel_id, NOBODY) else standing.vessel_id
@@ -98,8 +107,10 @@ class Lease:
 
     def give_up(self) -> None:
         for name, claim in self._held.items():
+            self._left[name] = claim
             with suppress(CrossfixError):
                 self._gallery.give_up(name, claim)
+                self._left.pop(name, None)
 
 
 class Claims:
@@ -110,6 +121,7 @@ class Claims:
         self._gallery = gallery
         self._now = now
         self._step = step
+        self._left: dict[str, Claim] = {}
 
     @contextmanager
     def held(
@@ -179,7 +191,7 @@ class Claims:
 
     @contextmanager
     def _lease(self, done: str = "registered") -> Iterator[Lease]:
-        lease = Lease(self._gallery, self._now, self._step, done)
+        lease = Lease(self._gallery, self._now, self._step, self._left, done)
         try:
             yield lease
         finally:

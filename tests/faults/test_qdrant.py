@@ -340,6 +340,32 @@ def test_a_correction_is_made_or_not(
 
 
 @BREAKDOWNS
+def test_a_judgement_is_made_or_not_and_may_be_repeated(
+    site: Site, api: httpx.Client, scale: Scale, done: bool
+) -> None:
+    one = ship(8080 + done)
+    one.enrol(api)
+    asked = api.post("/match", files={"chip": sar_tiff(8080 + done)}).json()
+    match = f"/matches/{asked['match_id']}"
+    confirmed = {"decision": "confirmed", "vessel_id": one.id}
+
+    def judge(client: httpx.Client) -> httpx.Response:
+        return client.post(f"{match}/verdict", json=confirmed)
+
+    def made_or_not_and_repeated() -> None:
+        assert judge(api).json()["sighting"]["vessel_id"] == one.id
+        undone = api.post(f"{match}/verdict", json={"decision": "withdrawn"})
+        assert undone.json()["sighting"]["vessel_id"] is None
+
+    assert break_at_each_step(site, api, done, scale, judge, made_or_not_and_repeated) >= 5
+    kept = api.get(match).json()
+    assert kept["sighting"]["vessel_id"] == one.id
+    told = [judgement["decision"] for judgement in kept["judgements"]]
+    assert told[-1] == "confirmed"
+    assert told.count("confirmed") > told.count("withdrawn")
+
+
+@BREAKDOWNS
 def test_what_is_removed_is_there_or_gone(
     site: Site, api: httpx.Client, scale: Scale, done: bool
 ) -> None:

@@ -142,3 +142,33 @@ def test_nobody_goes_on_with_what_is_being_settled(claims: Claims) -> None:
         claims.registering(vessel, resumes=True),
     ):
         pytest.fail("its chips are being removed")
+
+
+class Forgetful(FakeGallery):
+    """A store that is away when a claim is given up."""
+
+    away = False
+
+    def give_up(self, name: str, claim: Claim) -> None:
+        if self.away:
+            raise StoreUnavailableError("away")
+        super().give_up(name, claim)
+
+
+def test_what_could_not_be_given_up_is_taken_over_by_its_own_process_alone() -> None:
+    gallery, sighting_id = Forgetful("fake-bundle", WIDTH), uuid4()
+    mine, other = (Claims(gallery, lambda: NOON, STEP) for _ in range(2))
+    gallery.away = True
+    with mine.judging(sighting_id):
+        pass
+    gallery.away = False
+    with pytest.raises(ConflictError, match="judged right now"), other.judging(sighting_id):
+        pass
+    with (
+        mine.judging(sighting_id),
+        pytest.raises(ConflictError, match="judged right now"),
+        mine.judging(sighting_id),
+    ):
+        pass
+    with other.judging(sighting_id):
+        pass
