@@ -63,7 +63,7 @@ def test_a_match_is_a_tree_of_its_stages(api: httpx.Client, collector: Collector
     assert whole.resource["service.instance.id"] == "replica-7"
     stages = [s for s in collector.spans if s.trace_id == whole.trace_id and s != whole]
     stages.sort(key=lambda s: (s.begin_ns, s.end_ns))
-    assert [s.name for s in stages] == [*MATCH_STAGES, "audit"]
+    assert [s.name for s in stages] == [*MATCH_STAGES, "audit", "history"]
     assert {s.parent_id for s in stages} == {whole.span_id}
     assert whole.begin_ns <= stages[0].begin_ns
     assert stages[-1].end_ns <= whole.end_ns

@@ -104,6 +104,10 @@ class Gallery(FakeGallery):
         with self._turns.step():
             super().put_sightings(sightings, vessel)
 
+    def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
+        with self._turns.step():
+            super().put_open_sightings(sightings)
+
 
 class Site:
     """Replicas that share gallery and chips; each has a lock of its own."""
