@@ -100,9 +100,6 @@ class FakeGallery:
             self._vessels.pop(vessel_id, None)
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
-        self._write(sightings, vessel)
-
-    def _write(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
         rows = {}
         for one in sightings:
             if one.sighting.bundle_id != self._bundle_id:
@@ -118,7 +115,7 @@ class FakeGallery:
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
         with self._turn:
             kept = {i for i, row in self._rows.items() if row.sighting.vessel_id is not None}
-            self._write([one for one in sightings if one.sighting.id not in kept], None)
+            self.put_sightings([one for one in sightings if one.sighting.id not in kept], None)
 
     def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
         with self._turn:

@@ -105,8 +105,13 @@ class Gallery(FakeGallery):
             super().put_sightings(sightings, vessel)
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
-        with self._turns.step():
-            super().put_open_sightings(sightings)
+        with self._turns.step(), self._turn:
+            open_ones = [one for one in sightings if self._is_open(one.sighting.id)]
+            super().put_sightings(open_ones, None)
+
+    def _is_open(self, sighting_id: UUID) -> bool:
+        known = self.get_sighting(sighting_id)
+        return known is None or known.vessel_id is None
 
 
 class Site:
