@@ -27,7 +27,7 @@ WORKDIR /srv/crossfix
 COPY bundles/compact/ bundles/compact/
 COPY service/ service/
 RUN python3 -m compileall -q -j 0 service \
-    && printf '#!/bin/sh\nexec python3 -m service.cli "$@"\n' > /usr/local/bin/crossfix \
+    && printf '#!/bin/sh\nexec python3 -m service.cli.main "$@"\n' > /usr/local/bin/crossfix \
     && chmod 0755 /usr/local/bin/crossfix
 ENV PATH=/opt/crossfix/bin:$PATH \
     PYTHONPATH=/srv/crossfix \
@@ -40,7 +40,7 @@ ENV PATH=/opt/crossfix/bin:$PATH \
 EXPOSE 8080
 VOLUME /var/lib/crossfix
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python3", "-m", "service.probe", "/livez"]
+    CMD ["python3", "-m", "service.server.probe", "/livez"]
 ENTRYPOINT ["crossfix"]
 CMD ["serve"]
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from service.contract.chip import Modality
 from service.contract.fusion import l2_normalise
-from service.identity.ports import Gallery
-from service.identity.records import EmbeddedSighting, Sighting, Vessel
+from service.identity.ports.gallery import Gallery
+from service.identity.records.sightings import EmbeddedSighting, Sighting
+from service.identity.records.vessels import Vessel
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from qdrant_client import QdrantClient
 from bench.crowd import crowd
 from bench.timing import Comparison, compare
 from service.contract.fusion import l2_normalise
-from service.identity.records import SightingFilter
-from service.storage.gallery_edge import open_edge_gallery
-from service.storage.gallery_server import open_server_gallery
+from service.identity.records.sightings import SightingFilter
+from service.storage.edge.gallery import open_edge_gallery
+from service.storage.server.gallery import open_server_gallery
 
 BUNDLE, WIDTH = "bench", 256
 VESSELS, SIGHTINGS_EACH = 1000, 5

@@ -10,13 +10,13 @@ import torch
 from bench.timing import Comparison, compare
 from model_training.encoder import build_encoder
 from model_training.encoder.config import ReferenceConfig
-from model_training.fusion.choice import PUBLISHED_ALPHA
-from model_training.run_config import load_config
+from model_training.fusion.selection import PUBLISHED_ALPHA
+from model_training.training.config import load_config
 from model_training.translator.train import TranslatorConfig
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Chip, Modality
-from service.contract.decode import decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.errors import BundleError
 from service.contract.manifest import BridgeStepSpec, FusionSpec
 from service.contract.preprocess import prepare

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from export.build_bundle import EncoderPart, Precision, TranslatorPart
-from model_training.checkpoint import Checkpoint
 from model_training.encoder.loading import LoadedEncoder, LoadedEncoders
 from model_training.encoder.reference import ReferenceEncoder
 from model_training.encoder.train_config import (
@@ -15,6 +14,7 @@ from model_training.encoder.train_config import (
     PairObjective,
     SimulatedData,
 )
+from model_training.training.checkpoint import Checkpoint
 from model_training.translator.train import LoadedTranslator
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.manifest import EncoderRunSpec, TrainingSpec

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model_training.simulator import SimulatorConfig, render_view
-from model_training.simulator.vessel import sample_vessel
+from model_training.simulator.ships.vessel import sample_vessel
 from service.contract.chip import DEFAULT_GSD_M, Chip, Modality
-from service.contract.decode import decode_chip
+from service.contract.decoding.decode import decode_chip
 
 FLEET_SEED = 90210  # no training fleet uses it
 SISTER_BLOCK = 4  # the simulator makes sisters among vessels of one block

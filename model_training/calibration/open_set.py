@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.metrics import Estimate, draw_identities, interval_95
+from model_training.evaluation.metrics import Estimate, draw_identities, interval_95
 
 FALSE_IDENTIFICATION_RATES = (0.01, 0.05)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.metrics import Estimate, draw_identities, interval_95
+from model_training.evaluation.metrics import Estimate, draw_identities, interval_95
 
 BINS = 15
 

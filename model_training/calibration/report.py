@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from model_training.calibration.choice import choice_probabilities
+from model_training.calibration.candidate_probabilities import choice_probabilities
 from model_training.calibration.logistic import probabilities
 from model_training.calibration.open_set import FirstAnswers, OperatingPoint, measure_point
 from model_training.calibration.reliability import Reliability, measure_reliability
 from model_training.calibration.trials import Trials, first_answers
-from model_training.metrics import Estimate, bootstrap_mean
+from model_training.evaluation.metrics import Estimate, bootstrap_mean
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, Metric
 
 OPEN_SET = "open set"

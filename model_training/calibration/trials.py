@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.calibration.choice import choice_probabilities
+from model_training.calibration.candidate_probabilities import choice_probabilities
 from model_training.calibration.open_set import FirstAnswers
 from model_training.calibration.searches import (
     EVIDENCE,

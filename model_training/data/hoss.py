@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from service.contract.chip import Chip
-from service.contract.decode import decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipError
 from service.contract.hoss_names import (
     GALLERY_FOLDER,

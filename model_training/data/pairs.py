@@ -16,7 +16,7 @@ from pathlib import Path
 
 from model_training.data.hoss import DatasetError
 from service.contract.chip import Chip, Modality
-from service.contract.decode import decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipError
 
 QXS_OPTICAL, QXS_SAR = "opt_256_oc_0.2", "sar_256_oc_0.2"

@@ -16,10 +16,10 @@ from model_training.data.cache import (
     shard_numbers,
     write_shard,
 )
-from model_training.run_config import TypedConfig
 from model_training.simulator import SimulatorConfig, VesselModel, View, render_view
+from model_training.simulator.ships.vessel import sample_vessel
 from model_training.simulator.truth import layout_in_crop
-from model_training.simulator.vessel import sample_vessel
+from model_training.training.config import TypedConfig
 from service.contract.chip import Modality
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import denoise_sar

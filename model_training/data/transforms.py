@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import Field
 from scipy import ndimage
 
-from model_training.run_config import TypedConfig
+from model_training.training.config import TypedConfig
 from service.contract.chip import Modality
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import Picture, normalise, size_token

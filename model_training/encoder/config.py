@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from model_training.run_config import TypedConfig
+from model_training.training.config import TypedConfig
 from service.contract.manifest import PreprocessSpec
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from model_training.checkpoint import Checkpoint
 from model_training.encoder import Encoder, build_encoder
 from model_training.encoder.config import EncoderConfig
 from model_training.encoder.ensemble import Ensemble
 from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.training.checkpoint import Checkpoint
 from service.contract.manifest import PreprocessSpec
 
 _PREFIX = "encoder."

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model_training.checkpoint import Checkpoint
 from model_training.data.cache import PictureStore
 from model_training.data.samplers import BalancedIdentitySampler, PairSampler
 from model_training.encoder import CompactEncoder, build_encoder
@@ -29,10 +28,11 @@ from model_training.encoder.train_config import (
     IdentityObjective,
     PairObjective,
 )
-from model_training.metrics import cosine_distances, score_queries
-from model_training.run import fit
-from model_training.run_config import ConfigError
-from model_training.seeds import step_generator, step_seed
+from model_training.evaluation.metrics import cosine_distances, score_queries
+from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import ConfigError
+from model_training.training.run import fit
+from model_training.training.seeds import step_generator, step_seed
 from service.contract.manifest import PreprocessSpec
 
 
@@ -125,7 +125,7 @@ class LayoutHead(nn.Module):
 
 
 class EncoderTask:
-    """Joins data, model and objective for `model_training.run.fit`.
+    """Joins data, model and objective for `model_training.training.run.fit`.
 
     Raises:
         ConfigError: a batch asks for more ships than the training data have.

@@ -8,8 +8,8 @@ from pydantic import Field
 from model_training.data.simulated import FleetConfig
 from model_training.data.transforms import AugmentConfig
 from model_training.encoder.config import EncoderConfig
-from model_training.optimiser import OptimiserConfig
-from model_training.run_config import RunConfig, TypedConfig
+from model_training.training.config import RunConfig, TypedConfig
+from model_training.training.optimiser import OptimiserConfig
 
 
 class SimulatedData(FleetConfig):

@@ -24,7 +24,7 @@ from model_training.data.hoss import DatasetError
 from model_training.data.transforms import Sample, plain_sample
 from model_training.encoder.loading import EncoderLoadError, load_encoders
 from model_training.encoder.stores import open_stores
-from model_training.fusion.choice import (
+from model_training.fusion.selection import (
     ALPHAS,
     FusionChoice,
     ValidationFeatures,

@@ -6,8 +6,8 @@ from model_training.simulator.demo_fleet import write_demo_fleet
 from model_training.simulator.pool import map_views, render_many
 from model_training.simulator.report import report
 from model_training.simulator.sheet import write_sheet
+from model_training.simulator.ships.vessel import VesselModel, sample_fleet, size_twin
 from model_training.simulator.truth import LAYOUT_CHANNELS
-from model_training.simulator.vessel import VesselModel, sample_fleet, size_twin
 from model_training.simulator.views import SensorName, View, render_view
 
 __all__ = [

@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.pool import render_many
+from model_training.simulator.ships.vessel import VesselModel, generator, sample_fleet, size_twin
 from model_training.simulator.truth import LAYOUT_CHANNELS
-from model_training.simulator.vessel import VesselModel, generator, sample_fleet, size_twin
 from model_training.simulator.views import SensorName, View
 
 FORMAT_VERSION = 1

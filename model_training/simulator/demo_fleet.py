@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from model_training.simulator.config import SimulatorConfig
-from model_training.simulator.vessel import VesselModel, generator, sample_fleet, size_twin
+from model_training.simulator.ships.vessel import VesselModel, generator, sample_fleet, size_twin
 from model_training.simulator.views import View, render_view
 
 _FIRST = (

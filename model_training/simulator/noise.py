@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from model_training.simulator.materials import FloatArray
+from model_training.simulator.ships.materials import FloatArray
 
 
 def value_noise(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> FloatArray:

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from model_training.simulator.config import SimulatorConfig
-from model_training.simulator.vessel import VesselModel
+from model_training.simulator.ships.vessel import VesselModel
 from model_training.simulator.views import SensorName, View, render_view
 
 Result = TypeVar("Result")

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_training.simulator.blueprint import Part
-from model_training.simulator.materials import FloatArray
+from model_training.simulator.ships.blueprint import Part
+from model_training.simulator.ships.materials import FloatArray
 
 ByteArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]

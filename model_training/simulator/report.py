@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.pool import render_many
-from model_training.simulator.vessel import sample_fleet
+from model_training.simulator.ships.vessel import sample_fleet
 from model_training.simulator.views import render_view
 
 _BANDS = ((1, 3), (4, 8), (9, 16), (17, 32))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.report import denoise
-from model_training.simulator.vessel import VesselModel, sample_fleet
+from model_training.simulator.ships.vessel import VesselModel, sample_fleet
 from model_training.simulator.views import View, render_view
 
 _GAP = 3

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from model_training.simulator.materials import FloatArray, Material
 from model_training.simulator.raster import Maps
+from model_training.simulator.ships.materials import FloatArray, Material
 
 LAYOUT_CHANNELS: tuple[str, ...] = (
     "mean_height",  # metres above the deck / 10

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from model_training.simulator import optical, sar
 from model_training.simulator.config import SimulatorConfig
-from model_training.simulator.framing import bow_up
-from model_training.simulator.materials import FloatArray
-from model_training.simulator.structure import build_structure
-from model_training.simulator.vessel import VesselModel, generator
-from model_training.simulator.visit import make_visit
+from model_training.simulator.cropping import bow_up
+from model_training.simulator.sensors import optical, sar
+from model_training.simulator.ships.materials import FloatArray
+from model_training.simulator.ships.structure import build_structure
+from model_training.simulator.ships.vessel import VesselModel, generator
+from model_training.simulator.ships.visit import make_visit
 
 SensorName = Literal["optical", "sar"]
 _VIEW = {"optical": 31, "sar": 32}

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_training.run_config import TypedConfig
+from model_training.training.config import TypedConfig
 from model_training.translator.unet import BridgeUNet
 from service.contract.bridge import (
     BridgeSchedule,

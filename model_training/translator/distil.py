@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_training.checkpoint import Checkpoint
 from model_training.encoder.stores import open_stores
-from model_training.run import fit
-from model_training.run_config import ConfigError
-from model_training.seeds import step_generator
+from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import ConfigError
+from model_training.training.run import fit
+from model_training.training.seeds import step_generator
 from model_training.translator.dataset import PairedViews, draw_batch, views_of_store
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, diffuse
 from model_training.translator.train import (
@@ -130,7 +130,7 @@ class DistilTask(TranslatorTask):
 
 
 def distil_translator(config: DistilConfig) -> Checkpoint:
-    """Distil, or continue, the run of a config; see `model_training.run.fit`.
+    """Distil, or continue, the run of a config; see `model_training.training.run.fit`.
 
     Raises:
         ConfigError: there is no teacher, or it does not fit.

@@ -9,13 +9,13 @@ import torch
 from pydantic import Field, TypeAdapter, model_validator
 from torch import Tensor, nn
 
-from model_training.checkpoint import Checkpoint
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import HossData, PairData, SimulatedData
-from model_training.optimiser import OptimiserConfig
-from model_training.run import fit
-from model_training.run_config import RunConfig, TypedConfig
-from model_training.seeds import step_generator, step_seed
+from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import RunConfig, TypedConfig
+from model_training.training.optimiser import OptimiserConfig
+from model_training.training.run import fit
+from model_training.training.seeds import step_generator, step_seed
 from model_training.translator.dataset import PairedViews, draw_batch, views_of_store
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, bridge_loss
 from model_training.translator.study import study_sampler
@@ -188,7 +188,7 @@ class TranslatorTask:
 
 
 def train_translator(config: TranslatorConfig) -> Checkpoint:
-    """Train, or continue, the run of a config; see `model_training.run.fit`.
+    """Train, or continue, the run of a config; see `model_training.training.run.fit`.
 
     Raises:
         StoreError: the cache holds something else, or there are too few vessels.

@@ -11,8 +11,20 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from service.api.explain import wrong_fields
 from service.api.problems import problem
+from service.api.transport_errors import (
+    AnswerTooLargeError,
+    BodyTooLargeError,
+    ForbiddenError,
+    KeyReusedError,
+    MediaTypeError,
+    RateLimitedError,
+    SlowUploadError,
+    StillAnsweringError,
+    TookTooLongError,
+    UnauthenticatedError,
+)
+from service.api.validation_messages import wrong_fields
 from service.contract.errors import (
     BundleError,
     ChipError,
@@ -23,23 +35,13 @@ from service.contract.errors import (
     UnsupportedFormatError,
 )
 from service.identity.errors import (
-    AnswerTooLargeError,
-    BodyTooLargeError,
     ConflictError,
-    ForbiddenError,
     InvalidRequestError,
-    KeyReusedError,
-    MediaTypeError,
     NotFoundError,
-    RateLimitedError,
-    SlowUploadError,
-    StillAnsweringError,
     StoreFullError,
     StoreUnavailableError,
-    TookTooLongError,
-    UnauthenticatedError,
 )
-from service.telemetry import Telemetry
+from service.observability.metrics import Telemetry
 
 log = logging.getLogger("crossfix.api")
 

@@ -6,9 +6,15 @@ from uuid import UUID
 from pydantic import Field, JsonValue
 
 from service.api.schemas import AnsweredOut, CandidateOut, ModelOut, QueryOut, SightingOut, Wire
-from service.identity.history import Decision, Judgement, KeptMatch, MatchPage, Standing
 from service.identity.judge import Remembered
-from service.identity.records import Verdict
+from service.identity.records.match_records import (
+    Decision,
+    Judgement,
+    KeptMatch,
+    MatchPage,
+    Standing,
+)
+from service.identity.records.matches import Verdict
 
 
 class JudgementOut(Wire):

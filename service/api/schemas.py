@@ -11,19 +11,12 @@ from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled
-from service.identity.history import AnsweringModel
 from service.identity.match import MatchAnswer
-from service.identity.records import (
-    Candidate,
-    Checks,
-    GeoPoint,
-    KinematicsCheck,
-    Match,
-    Provenance,
-    Sighting,
-    Verdict,
-    Vessel,
-)
+from service.identity.records.base import GeoPoint
+from service.identity.records.match_records import AnsweringModel
+from service.identity.records.matches import Candidate, Checks, KinematicsCheck, Match, Verdict
+from service.identity.records.sightings import Sighting
+from service.identity.records.vessels import Provenance, Vessel
 from service.identity.verify import Comparison
 
 STAGES = ("decode", "denoise", "encode", "translate", "fuse", "search", "total")

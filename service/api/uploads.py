@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import UploadFile
 from pydantic import TypeAdapter, ValidationError
 
-from service.api.explain import explain
+from service.api.validation_messages import explain
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
 from service.identity.observe import ChipMetadata, ChipUpload

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.client.errors import SourceError
 from service.contract.chip import Chip, Modality
-from service.contract.decode import decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import ChipError
 from service.contract.hoss_names import read_hoss_name

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
 from service.client.errors import ClientError, RefusedError, SourceError, StoppedError
-from service.client.fleet import ChipFile, Fleet, FleetVessel
+from service.client.fleet.vessels import ChipFile, Fleet, FleetVessel
 from service.client.http import ChipPart, CrossfixClient, Json
 
 CHIPS_PER_REQUEST = 16

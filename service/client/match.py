@@ -7,8 +7,8 @@ from pathlib import Path
 from service.client.answers import MatchAnswer, read_answer
 from service.client.enrol import read_chip
 from service.client.errors import RefusedError, SourceError
-from service.client.fleet import ChipFile
-from service.client.hoss_folder import picture_files
+from service.client.fleet.hoss_folder import picture_files
+from service.client.fleet.vessels import ChipFile
 from service.client.http import CrossfixClient, Json
 from service.contract.hoss_names import read_hoss_name
 

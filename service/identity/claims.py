@@ -15,8 +15,9 @@ from uuid import UUID, uuid4
 from service.contract.errors import CrossfixError
 from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.observe import Clock
-from service.identity.ports import Gallery
-from service.identity.records import Claim, Vessel
+from service.identity.ports.gallery import Gallery
+from service.identity.records.claims import Claim
+from service.identity.records.vessels import Vessel
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 """The most that the clocks of two replicas may differ."""

@@ -6,20 +6,20 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
+from service.contract.utc_time import UtcTime
+from service.identity.audit_trail import Trail, chips_and_ids, ids
 from service.identity.enrol import DEFAULT_SOURCE, Enrolled, visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import Clock
-from service.identity.ports import Gallery
-from service.identity.records import (
+from service.identity.ports.gallery import Gallery
+from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
     Provenance,
-    UtcTime,
     Vessel,
     VesselAttributes,
     VesselState,
 )
 from service.identity.recovery import Recovery
-from service.identity.trail import Trail, chips_and_ids, ids
 
 
 class VesselPatch(VesselAttributes):

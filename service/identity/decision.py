@@ -5,19 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.contract.calibration import Evidence
-from service.contract.choice import choose, contributions
+from service.contract.candidate_probabilities import choose, contributions
 from service.contract.manifest import CalibrationSpec, ChoiceSpec
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
-from service.identity.records import (
-    Candidate,
-    Checks,
-    LengthCheck,
-    Sighting,
-    SightingHit,
-    Verdict,
-    Vessel,
-    VesselHit,
-)
+from service.identity.records.matches import Candidate, Checks, LengthCheck, Verdict
+from service.identity.records.sightings import Sighting, SightingHit, VesselHit
+from service.identity.records.vessels import Vessel
 
 DEFAULT_LENGTH_TOLERANCE = 0.2
 

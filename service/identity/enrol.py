@@ -14,23 +14,24 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
+from service.contract.utc_time import UtcTime
+from service.identity.audit_trail import Facts, Trail, chips_and_ids, digests
 from service.identity.claims import Lease, refuse_known_imo
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import ChipUpload, Clock, Observation, Observer
 from service.identity.originals import forgotten_when_full, keep_shown
-from service.identity.ports import ChipStore, Gallery
-from service.identity.records import (
+from service.identity.ports.chips import ChipStore
+from service.identity.ports.gallery import Gallery
+from service.identity.records.sightings import Sighting
+from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
     Provenance,
-    Sighting,
-    UtcTime,
     Vessel,
     VesselAttributes,
     VesselState,
 )
 from service.identity.recovery import Recovery, nothing
-from service.identity.stages import Measure, measured, unmeasured
-from service.identity.trail import Facts, Trail, chips_and_ids, digests
+from service.identity.stage_timing import Measure, measured, unmeasured
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
 DEFAULT_SOURCE = "api"

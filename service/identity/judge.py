@@ -18,16 +18,18 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
-from service.identity.caller import present_caller
+from service.access.caller import present_caller
+from service.identity.audit_trail import Facts, Trail
 from service.identity.claims import Lease
 from service.identity.errors import ConflictError, NotFoundError
-from service.identity.history import Decision, Judgement, KeptMatch, MatchFilter
-from service.identity.identifiers import meaningful
 from service.identity.observe import Clock
-from service.identity.ports import Gallery, MatchHistory
-from service.identity.records import Record, Sighting, of_new
+from service.identity.ports.gallery import Gallery
+from service.identity.ports.matches import MatchHistory
+from service.identity.records.base import Record, of_new
+from service.identity.records.identifiers import meaningful
+from service.identity.records.match_records import Decision, Judgement, KeptMatch, MatchFilter
+from service.identity.records.sightings import Sighting
 from service.identity.recovery import Recovery
-from service.identity.trail import Facts, Trail
 
 MATCHES_OF_ONE_CHIP = 500
 """How many of them, the newest, are asked when a judgement has to be taken back unacknowledged."""

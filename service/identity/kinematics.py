@@ -3,7 +3,8 @@
 import math
 from datetime import datetime
 
-from service.identity.records import GeoPoint, KinematicsCheck
+from service.identity.records.base import GeoPoint
+from service.identity.records.matches import KinematicsCheck
 
 EARTH_RADIUS_NM = 3440.065
 POSITION_SLACK_NM = 1.0

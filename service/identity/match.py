@@ -9,17 +9,21 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
+from service.access.caller import present_caller
 from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
-from service.identity.caller import present_caller
+from service.identity.audit_trail import Trail
 from service.identity.decision import Limits, Scored, best_first, decide, rank, score
-from service.identity.history import AnsweringModel, KeptMatch, new_match_id
 from service.identity.observe import ChipUpload, Clock, Observer
 from service.identity.originals import forgotten_when_full, keep_shown
-from service.identity.ports import ChipStore, Gallery, MatchHistory
-from service.identity.records import EmbeddedSighting, Match, Record, Sighting, SightingFilter
-from service.identity.stages import Measure, measured, timed, unmeasured
-from service.identity.trail import Trail
+from service.identity.ports.chips import ChipStore
+from service.identity.ports.gallery import Gallery
+from service.identity.ports.matches import MatchHistory
+from service.identity.records.base import Record
+from service.identity.records.match_records import AnsweringModel, KeptMatch, new_match_id
+from service.identity.records.matches import Match
+from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
+from service.identity.stage_timing import Measure, measured, timed, unmeasured
 
 RERANKED_VESSELS = 50
 

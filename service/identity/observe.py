@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
-from service.contract.decode import ChipLimits, decode_chip
+from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError
-from service.identity.ports import ChipEmbedder, EmbeddingCache
-from service.identity.records import EmbeddedSighting, GeoPoint, Record, Sighting, UtcTime
-from service.identity.stages import Measure, timed, unmeasured
+from service.contract.utc_time import UtcTime
+from service.identity.ports.cache import EmbeddingCache
+from service.identity.ports.embedder import ChipEmbedder
+from service.identity.records.base import GeoPoint, Record
+from service.identity.records.sightings import EmbeddedSighting, Sighting
+from service.identity.stage_timing import Measure, timed, unmeasured
 
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 

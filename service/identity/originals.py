@@ -23,8 +23,9 @@ from typing import Protocol
 
 from service.contract.errors import CrossfixError
 from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
-from service.identity.ports import ChipStore, GalleryArchive
-from service.identity.records import VesselState
+from service.identity.ports.archive import GalleryArchive
+from service.identity.ports.chips import ChipStore
+from service.identity.records.vessels import VesselState
 
 
 class ShowsChips(Protocol):

@@ -10,8 +10,10 @@ from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture
 from service.identity.errors import NotFoundError
 from service.identity.observe import ChipMetadata, ChipUpload, Observer
-from service.identity.ports import ChipEmbedder, ChipStore, Gallery
-from service.identity.records import Sighting
+from service.identity.ports.chips import ChipStore
+from service.identity.ports.embedder import ChipEmbedder
+from service.identity.ports.gallery import Gallery
+from service.identity.records.sightings import Sighting
 
 
 class Pictures:

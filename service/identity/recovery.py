@@ -18,13 +18,14 @@ from contextlib import ExitStack
 from datetime import timedelta
 from uuid import UUID
 
+from service.identity.audit_trail import Trail
 from service.identity.claims import Claims, lapses_after
 from service.identity.errors import ConflictError
 from service.identity.observe import Clock
 from service.identity.originals import forget_unused
-from service.identity.ports import ChipStore, Gallery
-from service.identity.records import Vessel, VesselState
-from service.identity.trail import Trail
+from service.identity.ports.chips import ChipStore
+from service.identity.ports.gallery import Gallery
+from service.identity.records.vessels import Vessel, VesselState
 
 ALONE = timedelta(days=1)
 """A step of a process that nobody waits for."""

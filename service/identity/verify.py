@@ -8,7 +8,8 @@ from service.contract.manifest import CalibrationSpec
 from service.identity.errors import InvalidRequestError
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.observe import ChipUpload, Observation, Observer
-from service.identity.records import KinematicsCheck, Sighting
+from service.identity.records.matches import KinematicsCheck
+from service.identity.records.sightings import Sighting
 
 
 @dataclass(frozen=True, slots=True)

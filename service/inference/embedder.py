@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Chip, Modality
-from service.contract.decode import decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import BundleError, TranslationError
 from service.contract.fusion import fuse

@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 
 from service.settings import SHIPPED_BUNDLE
+from tests.support.paths import ROOT
 
 PROGRAM = """
     import sys
     from pathlib import Path
     from fastapi.testclient import TestClient
-    from service.app import create_app
+    from service.wiring.app import create_app
     from service.settings import load_settings
-    from tests.chips import sar_tiff
+    from tests.support.chips import sar_tiff
 
     places = dict(data_dir=Path({data!r}), bundle=Path({bundle!r}))
     app = create_app(load_settings(**places, device="cpu"))
     with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.post("/match", files={{"chip": sar_tiff(1)}})
         assert answer.status_code == 200, answer.text
-    for name in ("torch", "onnx", "model_training", "export", "service.tracing_otlp"):
+    for name in ("torch", "onnx", "model_training", "export", "service.observability.otlp"):
         assert name not in sys.modules, name + " was imported"
     print("clean")
 """
@@ -43,12 +44,12 @@ def test_serving_imports_neither_torch_nor_the_offline_code(tmp_path: Path) -> N
         ("qdrant_client", {"service.storage"}),
         ("qdrant_edge", {"service.storage"}),
         ("redis", {"service.storage"}),
-        ("fastapi", {"service.api", "service.app"}),
-        ("opentelemetry", {"service.tracing_otlp"}),
+        ("fastapi", {"service.api", "service.wiring.app"}),
+        ("opentelemetry", {"service.observability.otlp"}),
     ],
 )
 def test_each_vendor_has_one_owner(vendor: str, owners: set[str]) -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = ROOT
     importers = set()
     for path in sorted((root / "service").rglob("*.py")):
         words = [line.split() for line in path.read_text().splitlines()]

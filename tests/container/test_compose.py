@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.container.docker import (
+from tests.support.docker import (
     ROOT,
     TEST_LIMIT_S,
     build,
@@ -23,7 +23,7 @@ from tests.container.docker import (
     eventually,
     match,
 )
-from tests.e2e.service_process import free_port
+from tests.support.service_process import free_port
 
 pytestmark = pytest.mark.timeout(TEST_LIMIT_S)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.container.docker import (
+from tests.support.docker import (
     ROOT,
     TEST_LIMIT_S,
     Container,

@@ -7,11 +7,11 @@ from uuid import uuid4
 import pytest
 import redis
 
-from service.storage.redis_link import RedisLink
-from tests.contract.sites import Site, StayingOpen
-from tests.doubles.qdrant_http import running_qdrant
-from tests.fakes.chips import FakeChipStore
-from tests.redis_server import RedisServer, running_redis
+from service.storage.redis.link import RedisLink
+from tests.support.doubles.qdrant_http import running_qdrant
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.redis_server import RedisServer, running_redis
+from tests.support.stores import Site, StayingOpen
 
 
 @pytest.fixture(scope="module")

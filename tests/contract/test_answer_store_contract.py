@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.identity.access import AnswerStore, Claim, ClaimState, StoredAnswer
-from service.storage.answers import KEY_PREFIX, Lifetimes, MemoryAnswers, SharedAnswers
-from service.storage.redis_link import RedisLink
-from tests.redis_server import RedisServer
+from service.access.idempotency import AnswerStore, Claim, ClaimState, StoredAnswer
+from service.storage.local.idempotency import Lifetimes, MemoryAnswers
+from service.storage.redis.idempotency import KEY_PREFIX, SharedAnswers
+from service.storage.redis.link import RedisLink
+from tests.support.redis_server import RedisServer
 
 LONG = Lifetimes(claim_s=1000, answer_s=2000)
 ANSWER = StoredAnswer(201, (("content-type", "application/json"),), b'{"id": "\xc3\xa9"}')

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from service.contract.chip import Chip
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.identity.records import EmbeddedSighting, GalleryCounts, SightingFilter
-from service.identity.reembed import Reembedding, Share
-from service.storage.audit import open_audit_log
-from service.storage.audit_check import verify_audit
-from service.storage.backup import back_up, restore
-from tests.chips import optical_png
-from tests.contract.sites import (
+from service.identity.records.sightings import EmbeddedSighting, GalleryCounts, SightingFilter
+from service.maintenance.backup import back_up, restore
+from service.maintenance.reembed import Reembedding, Share
+from service.storage.audit.check import verify_audit
+from service.storage.audit.log import open_audit_log
+from tests.support.chips import optical_png
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.records import START, WIDTH, embedded, query
+from tests.support.stores import (
     NEW,
     NEW_WIDTH,
     OLD,
@@ -31,8 +33,6 @@ from tests.contract.sites import (
     moving,
     stores,
 )
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.records import START, WIDTH, embedded, query
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 

@@ -6,10 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from service.identity.ports import GalleryArchive
-from service.identity.records import EmbeddedSighting
-from service.storage.backup import back_up, restore
-from tests.contract.sites import (
+from service.identity.ports.archive import GalleryArchive
+from service.identity.records.sightings import EmbeddedSighting
+from service.maintenance.backup import back_up, restore
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.records import START
+from tests.support.stores import (
     NEW,
     OLD,
     KilledError,
@@ -20,8 +22,6 @@ from tests.contract.sites import (
     moving,
     stores,
 )
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.records import START
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from service.identity.errors import ConflictError, StoreUnavailableError
-from service.identity.history import Decision, KeptMatch
-from service.identity.records import Sighting
-from service.storage.backup import Stores, back_up, restore
-from tests.contract.sites import OLD, Site, enrol, stores
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.kept_matches import judged, make_kept
-from tests.fakes.records import START, embedded
+from service.identity.records.match_records import Decision, KeptMatch
+from service.identity.records.sightings import Sighting
+from service.maintenance.backup import Stores, back_up, restore
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.match_records import judged, make_kept
+from tests.support.fakes.records import START, embedded
+from tests.support.stores import OLD, Site, enrol, stores
 
 LATER = START + timedelta(days=1)
 """After the judgements that `judged` makes."""

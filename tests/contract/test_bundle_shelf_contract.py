@@ -8,14 +8,14 @@ import pytest
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.errors import BundleError
 from service.identity.errors import StoreUnavailableError
-from service.identity.ports import BundleShelf
+from service.identity.ports.bundles import BundleShelf
 from service.settings import SHIPPED_BUNDLE
-from service.storage import bundles
-from service.storage.bundles import FolderBundleShelf
-from service.storage.bundles_s3 import BucketBundleShelf
-from service.storage.s3_bucket import Bucket
-from tests.doubles.bucket import BucketDouble, running_bucket_store
-from tests.second_bundle import second_bundle
+from service.storage.local import bundles
+from service.storage.local.bundles import FolderBundleShelf
+from service.storage.s3.bucket import Bucket
+from service.storage.s3.bundles import BucketBundleShelf
+from tests.support.doubles.bucket import BucketDouble, running_bucket_store
+from tests.support.second_bundle import second_bundle
 
 Open = Callable[[str], BundleShelf]
 """Opens the one shelf from the machine of that name."""

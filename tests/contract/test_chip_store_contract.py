@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.identity.errors import NotFoundError
-from service.identity.ports import ChipStore
-from service.storage.chips import FolderChipStore
-from service.storage.chips_s3 import BucketChipStore
-from service.storage.s3_bucket import Bucket
-from tests.doubles.bucket import running_bucket_store
-from tests.fakes.chips import FakeChipStore
+from service.identity.ports.chips import ChipStore
+from service.storage.local.chips import FolderChipStore
+from service.storage.s3.bucket import Bucket
+from service.storage.s3.chips import BucketChipStore
+from tests.support.doubles.bucket import running_bucket_store
+from tests.support.fakes.chips import FakeChipStore
 
 UNKNOWN = "0" * 64
 MALFORMED = ["", "abc", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "../../etc/passwd", "0" * 64 + "\n"]

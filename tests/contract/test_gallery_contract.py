@@ -20,24 +20,22 @@ from qdrant_client import QdrantClient
 
 from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
-from service.identity.ports import Gallery
-from service.identity.records import (
-    Claim,
+from service.identity.ports.gallery import Gallery
+from service.identity.records.base import GeoPoint
+from service.identity.records.claims import Claim
+from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
-    GeoPoint,
     GeoRadius,
     SightingFilter,
-    Vessel,
-    VesselFilter,
     VesselHit,
-    VesselState,
 )
-from service.storage.gallery_edge import open_edge_gallery
-from service.storage.gallery_server import open_server_gallery
-from tests.doubles.qdrant_http import running_qdrant
-from tests.fakes.gallery import FakeGallery
-from tests.fakes.records import (
+from service.identity.records.vessels import Vessel, VesselFilter, VesselState
+from service.storage.edge.gallery import open_edge_gallery
+from service.storage.server.gallery import open_server_gallery
+from tests.support.doubles.qdrant_http import running_qdrant
+from tests.support.fakes.gallery import FakeGallery
+from tests.support.fakes.records import (
     BUNDLE,
     START,
     WIDTH,

@@ -16,15 +16,15 @@ from qdrant_client import QdrantClient
 
 from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
-from service.identity.history import Decision, KeptMatch, MatchFilter, Standing
-from service.identity.ports import MatchHistory
-from service.identity.records import Verdict
-from service.storage.matches_edge import open_edge_matches
-from service.storage.matches_server import open_server_matches
-from tests.doubles.qdrant_http import running_qdrant
-from tests.fakes.kept_matches import judged, make_kept
-from tests.fakes.matches import FakeMatchHistory
-from tests.fakes.records import START, make_sighting, make_vessel
+from service.identity.ports.matches import MatchHistory
+from service.identity.records.match_records import Decision, KeptMatch, MatchFilter, Standing
+from service.identity.records.matches import Verdict
+from service.storage.edge.matches import open_edge_matches
+from service.storage.server.matches import open_server_matches
+from tests.support.doubles.qdrant_http import running_qdrant
+from tests.support.fakes.match_records import judged, make_kept
+from tests.support.fakes.matches import FakeMatchHistory
+from tests.support.fakes.records import START, make_sighting, make_vessel
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.identity.access import RateLimiter
-from service.storage.rates import KEY_PREFIX, MemoryRateLimiter, Rate, SharedRateLimiter
-from service.storage.redis_link import RedisLink
-from tests.redis_server import RedisServer
+from service.access.rate_limits import RateLimiter
+from service.storage.local.rate_limits import MemoryRateLimiter, Rate
+from service.storage.redis.link import RedisLink
+from service.storage.redis.rate_limits import KEY_PREFIX, SharedRateLimiter
+from tests.support.redis_server import RedisServer
 
 Making = Callable[[Rate], RateLimiter]
 
@@ -78,7 +79,7 @@ def test_a_caller_who_left_is_forgotten(link: RedisLink, server: RedisServer) ->
 
 
 def test_memory_stays_bounded_with_ever_new_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.storage.rates.MANY_CALLERS", 50)
+    monkeypatch.setattr("service.storage.local.rate_limits.MANY_CALLERS", 50)
     now = [0.0]
     limiter = MemoryRateLimiter(Rate(per_minute=1, burst=1), clock=lambda: now[0])
     for number in range(500):

@@ -16,11 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.probe import probe
+from service.server.probe import probe
 from service.settings import Settings
-from tests.chips import optical_png, sar_tiff
-from tests.e2e.service_process import ServiceProcess, running_service
-from tests.redis_server import RedisServer, running_redis
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.redis_server import RedisServer, running_redis
+from tests.support.service_process import ServiceProcess, running_service
 
 HEAD_LIMIT_S = 1.0
 CHIP = sar_tiff(77)
@@ -29,7 +29,7 @@ CHIP = sar_tiff(77)
 def crossfix(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")}
     return subprocess.run(
-        [sys.executable, "-m", "service.cli", *arguments],
+        [sys.executable, "-m", "service.cli.main", *arguments],
         env=clean | settings,
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.chips import optical_png, sar_tiff
+from tests.support.chips import optical_png, sar_tiff
 
 OPTICAL_META = [{"modality": "optical", "gsd_m": 0.75, "captured_at": "2026-03-02T10:12:00Z"}]
 

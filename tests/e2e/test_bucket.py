@@ -15,16 +15,16 @@ import pytest
 
 from service.contract.bundle import Bundle, open_bundle
 from service.settings import load_settings
-from service.storage.bundles_s3 import BucketBundleShelf
-from service.storage.s3_bucket import Bucket, BucketPlace
-from service.upkeep import bundle_to_serve
-from tests.chips import optical_png, sar_tiff
-from tests.doubles.bucket import BucketDouble, running_bucket_store
-from tests.doubles.proxy import Fault, running_proxy
-from tests.doubles.qdrant_http import running_qdrant
-from tests.e2e.command import crossfix
-from tests.e2e.service_process import running_service
-from tests.second_bundle import second_bundle
+from service.storage.s3.bucket import Bucket, BucketPlace
+from service.storage.s3.bundles import BucketBundleShelf
+from service.wiring.upkeep import bundle_to_serve
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.command import crossfix
+from tests.support.doubles.bucket import BucketDouble, running_bucket_store
+from tests.support.doubles.proxy import Fault, running_proxy
+from tests.support.doubles.qdrant_http import running_qdrant
+from tests.support.second_bundle import second_bundle
+from tests.support.service_process import running_service
 
 LIMIT_S = 60.0
 REFUSED = (

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.cli import main
+from service.cli.main import main
 from service.settings import SHIPPED_BUNDLE
-from tests.chips import optical_png, sar_tiff
-from tests.e2e.service_process import ServiceProcess, free_port, running_service
-from tests.genuine import SAMPLE, genuine_chips
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.genuine import SAMPLE, genuine_chips
+from tests.support.service_process import ServiceProcess, free_port, running_service
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")} | {
     "COLUMNS": "160",
@@ -31,7 +31,7 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "service.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "service.cli.main", *map(str, arguments)]
 
 
 @dataclass(frozen=True)
@@ -317,7 +317,7 @@ def test_the_demo_on_genuine_chips(tmp_path: Path) -> None:
 
 def test_help_is_quick_and_loads_no_models() -> None:
     program = (
-        "import sys\nfrom service.cli import main\n"
+        "import sys\nfrom service.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
         "heavy = {'numpy', 'onnxruntime', 'fastapi', 'qdrant_edge', 'qdrant_client', 'torch'}\n"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"

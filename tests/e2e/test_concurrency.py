@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.chips import optical_png, sar_tiff
-from tests.e2e.service_process import ServiceProcess, running_service
 from tests.e2e.test_api import enrol
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.service_process import ServiceProcess, running_service
 
 CHIPS, CLIENTS, VESSELS = 200, 32, 20
 

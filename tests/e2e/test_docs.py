@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from tests.chips import optical_png
+from tests.support.chips import optical_png
 
 
 class Loads(HTMLParser):

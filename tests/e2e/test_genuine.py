@@ -6,16 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/hoss-sample/bounding_box_train"
+from tests.support.paths import HOSS_SAMPLE_CHIPS
 
 pytestmark = pytest.mark.skipif(
-    not SAMPLE.is_dir(), reason="the genuine HOSS sample is not beside this repository"
+    not HOSS_SAMPLE_CHIPS.is_dir(), reason="the genuine HOSS sample is not beside this repository"
 )
 
 
 def by_id(suffix: str) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for path in sorted(SAMPLE.glob(f"*_{suffix}.tif")):
+    for path in sorted(HOSS_SAMPLE_CHIPS.glob(f"*_{suffix}.tif")):
         found.setdefault(path.name.split("_")[0], []).append(path)
     return found
 

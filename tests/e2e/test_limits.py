@@ -5,9 +5,9 @@ from pathlib import Path
 from bench.crowd import crowd
 from service.contract.bundle import open_bundle
 from service.settings import SHIPPED_BUNDLE
-from service.storage.gallery_edge import open_edge_gallery
-from tests.chips import sar_tiff
-from tests.e2e.service_process import running_service
+from service.storage.edge.gallery import open_edge_gallery
+from tests.support.chips import sar_tiff
+from tests.support.service_process import running_service
 
 VESSELS, SIGHTINGS_EACH = 2000, 5
 READY_LIMIT_S = 5.0

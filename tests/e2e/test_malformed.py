@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from service.api.errors import status_of
-from tests.chips import optical_png
-from tests.malformed import MALFORMED, MalformedCase
+from tests.support.chips import optical_png
+from tests.support.malformed import MALFORMED, MalformedCase
 
 
 def fingerprint(api: httpx.Client) -> tuple[object, str]:

@@ -11,11 +11,12 @@ import httpx
 import pytest
 from PIL import Image
 
-from service.storage.audit_check import read_entries
-from tests.chips import optical_png
-from tests.e2e.service_process import ServiceProcess, running_service
+from service.storage.audit.check import read_entries
+from tests.support.chips import optical_png
+from tests.support.paths import FLEET
+from tests.support.service_process import ServiceProcess, running_service
 
-FLEET = Path(__file__).resolve().parents[2] / "demo" / "fleet" / "query"
+QUERIES = FLEET / "query"
 NOBODY = str(uuid.UUID(int=7))
 
 
@@ -53,7 +54,7 @@ def star(api: httpx.Client) -> str:
 
 def sar_look(ship: int, margin: int) -> bytes:
     """One ship of the demo fleet, cut out with a narrower margin: another chip of it."""
-    with Image.open(sorted(FLEET.iterdir())[ship]) as picture:
+    with Image.open(sorted(QUERIES.iterdir())[ship]) as picture:
         cut = picture.crop((margin, margin, picture.width - margin, picture.height - margin))
         buffer = io.BytesIO()
         cut.save(buffer, "TIFF")

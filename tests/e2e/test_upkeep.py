@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 
 from service.settings import SHIPPED_BUNDLE
-from service.storage.audit_check import read_entries
-from tests.chips import optical_png, sar_tiff
-from tests.e2e.command import crossfix
-from tests.e2e.service_process import running_service
-from tests.second_bundle import second_bundle
+from service.storage.audit.check import read_entries
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.command import crossfix
+from tests.support.second_bundle import second_bundle
+from tests.support.service_process import running_service
 
 
 def enrol(api: httpx.Client, seed: int) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.service_process import ServiceProcess, running_service
-from tests.faults.scale import Scale, chosen_scale
+from tests.support.faults.scale import Scale, chosen_scale
+from tests.support.service_process import ServiceProcess, running_service
 
 
 @pytest.fixture(scope="session")

@@ -11,17 +11,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.forked import start_service
-from tests.faults.inspection import (
+from tests.support.faults.forked import start_service
+from tests.support.faults.inspection import (
     assert_audit_whole,
     assert_nothing_half_there,
     chips_of,
     kept_chips,
     listed_vessels,
 )
-from tests.faults.scale import Scale
-from tests.faults.ship_chips import cut_chip
-from tests.faults.small_disk import MIB, NoMountError, SmallDisk, small_disk
+from tests.support.faults.scale import Scale
+from tests.support.faults.ship_chips import cut_chip
+from tests.support.faults.small_disk import MIB, NoMountError, SmallDisk, small_disk
 
 ROOMY, NARROW = 420 * MIB, 3 * MIB
 TOO_LITTLE_TO_WRITE = 48 * MIB

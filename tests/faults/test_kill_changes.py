@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.faults.crowd import Order, some_chips
-from tests.faults.forked import start_service
-from tests.faults.inspection import assert_audit_whole, assert_nothing_half_there, chips_of
-from tests.faults.inspection import listed_vessels as listed
-from tests.faults.scale import Scale
+from tests.support.faults.crowd import Order, some_chips
+from tests.support.faults.forked import start_service
+from tests.support.faults.inspection import assert_audit_whole, assert_nothing_half_there, chips_of
+from tests.support.faults.inspection import listed_vessels as listed
+from tests.support.faults.scale import Scale
 
 CURATORS = 3
 VESSELS_EACH = 4

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from service.settings import SHIPPED_BUNDLE
-from tests.faults.crowd import Order, some_chips
-from tests.faults.forked import run_command, start_service
-from tests.faults.inspection import (
+from tests.support.faults.crowd import Order, some_chips
+from tests.support.faults.forked import run_command, start_service
+from tests.support.faults.inspection import (
     assert_audit_whole,
     assert_nothing_half_there,
     chips_of,
     gallery_on_disk,
     listed_vessels,
 )
-from tests.faults.scale import Scale
-from tests.second_bundle import second_bundle
+from tests.support.faults.scale import Scale
+from tests.support.second_bundle import second_bundle
 
 LONGEST_S = 2.5
 LIMIT_S = 200

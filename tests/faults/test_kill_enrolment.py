@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.crowd import Crowd, Order
-from tests.faults.forked import Forked, start_service
-from tests.faults.inspection import (
+from tests.support.faults.crowd import Crowd, Order
+from tests.support.faults.forked import Forked, start_service
+from tests.support.faults.inspection import (
     assert_accounted_for,
     assert_audit_whole,
     assert_nothing_half_there,
@@ -19,7 +19,7 @@ from tests.faults.inspection import (
     kept_chips,
     listed_vessels,
 )
-from tests.faults.scale import Scale
+from tests.support.faults.scale import Scale
 
 LONGEST_S = 1.2
 EARLY = 0.1

@@ -15,12 +15,12 @@ from uuid import UUID
 import httpx
 import pytest
 
-from service.storage.matches_edge import open_edge_matches
-from tests.faults.crowd import Order, some_chips
-from tests.faults.forked import start_service
-from tests.faults.inspection import assert_audit_whole, assert_nothing_half_there
-from tests.faults.scale import Scale
-from tests.faults.ship_chips import cut_chip
+from service.storage.edge.matches import open_edge_matches
+from tests.support.faults.crowd import Order, some_chips
+from tests.support.faults.forked import start_service
+from tests.support.faults.inspection import assert_audit_whole, assert_nothing_half_there
+from tests.support.faults.scale import Scale
+from tests.support.faults.ship_chips import cut_chip
 
 ANALYSTS = 3
 MATCHES_EACH = 3

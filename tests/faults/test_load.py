@@ -16,9 +16,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.chips import sar_tiff
-from tests.e2e.service_process import ServiceProcess
-from tests.faults.scale import Scale
+from tests.support.chips import sar_tiff
+from tests.support.faults.scale import Scale
+from tests.support.service_process import ServiceProcess
 
 MOST_AT_ONCE = 64
 MEASURING_CLIENTS = 8

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.chips import sar_tiff
-from tests.e2e.service_process import ServiceProcess
 from tests.e2e.test_api import enrol
-from tests.faults.bad_uploads import BadUpload, bad_upload
-from tests.faults.scale import Scale
+from tests.support.chips import sar_tiff
+from tests.support.faults.bad_uploads import BadUpload, bad_upload
+from tests.support.faults.scale import Scale
+from tests.support.service_process import ServiceProcess
 
 SENDERS = 4
 WARM_UP = 60

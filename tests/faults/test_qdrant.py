@@ -14,12 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.chips import optical_png, sar_tiff
-from tests.doubles.proxy import Fault, FaultyProxy, running_proxy
-from tests.doubles.qdrant_http import QdrantDouble, RefusedError, running_qdrant
-from tests.e2e.service_process import ServiceProcess, running_service
-from tests.faults.outages import LIES, unavailable, wait_until
-from tests.faults.scale import Scale
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.doubles.proxy import Fault, FaultyProxy, running_proxy
+from tests.support.doubles.qdrant_http import QdrantDouble, RefusedError, running_qdrant
+from tests.support.faults.outages import LIES, unavailable, wait_until
+from tests.support.faults.scale import Scale
+from tests.support.service_process import ServiceProcess, running_service
 
 KEY = "a key of the double"
 TIMEOUT_S = 1.0

@@ -18,17 +18,20 @@ import numpy as np
 import pytest
 import redis
 
-from service.identity.access import ClaimState, Role, StoredAnswer
-from service.storage.answers import Lifetimes, MemoryAnswers, SharedAnswers
-from service.storage.cache import RedisCache
-from service.storage.keys import KeyFile
-from service.storage.rates import MemoryRateLimiter, Rate, SharedRateLimiter
-from service.storage.redis_link import PAUSE_S, TIMEOUT_S, RedisLink
-from tests.chips import optical_png, sar_tiff
-from tests.doubles.proxy import Fault, FaultyProxy, running_proxy
-from tests.e2e.service_process import ServiceProcess, running_service
-from tests.faults.outages import wait_until
-from tests.redis_server import RedisServer, running_redis
+from service.access.idempotency import ClaimState, StoredAnswer
+from service.access.roles import Role
+from service.storage.local.idempotency import Lifetimes, MemoryAnswers
+from service.storage.local.keys import KeyFile
+from service.storage.local.rate_limits import MemoryRateLimiter, Rate
+from service.storage.redis.cache import RedisCache
+from service.storage.redis.idempotency import SharedAnswers
+from service.storage.redis.link import PAUSE_S, TIMEOUT_S, RedisLink
+from service.storage.redis.rate_limits import SharedRateLimiter
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.doubles.proxy import Fault, FaultyProxy, running_proxy
+from tests.support.faults.outages import wait_until
+from tests.support.redis_server import RedisServer, running_redis
+from tests.support.service_process import ServiceProcess, running_service
 
 SLACK_S = 15.0
 BURST, PER_MINUTE = 300, 60

@@ -8,20 +8,20 @@ from uuid import uuid4
 
 import pytest
 
-from service.contract.decode import ChipLimits
+from service.contract.decoding.decode import ChipLimits
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
 from service.identity.observe import ChipUpload, Observer
-from service.identity.records import VesselFilter
+from service.identity.records.vessels import VesselFilter
 from service.identity.recovery import Recovery
-from service.storage.cache import MemoryCache
-from service.storage.gallery_server import ServerGallery, open_server_gallery
-from tests.chips import optical_png
-from tests.doubles.qdrant_http import QdrantDouble, running_qdrant
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.embedder import WIDTH, FakeEmbedder
-from tests.faults.scale import Scale
+from service.storage.local.cache import MemoryCache
+from service.storage.server.gallery import ServerGallery, open_server_gallery
+from tests.support.chips import optical_png
+from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.faults.scale import Scale
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 

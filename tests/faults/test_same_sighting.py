@@ -8,22 +8,22 @@ from uuid import UUID
 
 import pytest
 
-from service.contract.decode import ChipLimits
+from service.contract.decoding.decode import ChipLimits
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
-from service.identity.history import Decision, Judgement
 from service.identity.judge import Judging, NewJudgement
 from service.identity.match import Matcher, MatchOptions
 from service.identity.observe import ChipUpload, Observer
+from service.identity.records.match_records import Decision, Judgement
 from service.identity.recovery import Recovery
-from service.storage.cache import MemoryCache
-from service.storage.gallery_server import ServerGallery, open_server_gallery
-from service.storage.matches_server import open_server_matches
-from tests.chips import optical_png, sar_tiff
-from tests.doubles.qdrant_http import QdrantDouble, running_qdrant
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.embedder import WIDTH, FakeEmbedder
-from tests.faults.scale import Scale
+from service.storage.local.cache import MemoryCache
+from service.storage.server.gallery import ServerGallery, open_server_gallery
+from service.storage.server.matches import open_server_matches
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.faults.scale import Scale
 from tests.unit.identity.conftest import CALIBRATION, MODEL
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")

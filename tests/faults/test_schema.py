@@ -13,11 +13,11 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis.checks import CHECKS
 
-from service.identity.access import Role
-from service.storage.keys import KeyFile
-from tests.chips import optical_png, sar_tiff
-from tests.e2e.service_process import ServiceProcess, running_service
-from tests.faults.scale import Scale
+from service.access.roles import Role
+from service.storage.local.keys import KeyFile
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.faults.scale import Scale
+from tests.support.service_process import ServiceProcess, running_service
 
 Site = tuple[ServiceProcess, str]
 Checks = list[Any]

@@ -11,17 +11,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.serving import CLOSING_S
-from tests.faults.crowd import Crowd, Order
-from tests.faults.forked import Forked, start_service
-from tests.faults.inspection import (
+from service.server.run import CLOSING_S
+from tests.support.faults.crowd import Crowd, Order
+from tests.support.faults.forked import Forked, start_service
+from tests.support.faults.inspection import (
     assert_accounted_for,
     assert_nothing_half_there,
     gallery_on_disk,
     kept_chips,
 )
-from tests.faults.scale import Scale
-from tests.faults.ship_chips import OPTICAL, cut_chip
+from tests.support.faults.scale import Scale
+from tests.support.faults.ship_chips import OPTICAL, cut_chip
 
 GRACE_S = 2
 LEEWAY_S = 20.0

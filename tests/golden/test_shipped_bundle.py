@@ -1,25 +1,23 @@
 """The bundle in the repository is whole, reproduces its golden vectors, and fits in git."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from service.contract.bundle import Bundle, open_bundle
 from service.inference.embedder import Embedder, load_embedder
+from tests.support.paths import SHIPPED_BUNDLE
 
-SHIPPED = Path(__file__).parents[2] / "bundles/compact"
 MAX_MEGABYTES = 40
 
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return open_bundle(SHIPPED)
+    return open_bundle(SHIPPED_BUNDLE)
 
 
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
-    return load_embedder(SHIPPED, "cpu", threads=1)
+    return load_embedder(SHIPPED_BUNDLE, "cpu", threads=1)
 
 
 def test_it_reproduces_its_golden_vectors(embedder: Embedder) -> None:

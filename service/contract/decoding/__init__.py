@@ -1,1 +1,1 @@
-"""What `service.contract.decode` is made of: file readers, modality, radiometry, ground size."""
+"""Read chip files: check their layout, decode them, and interpret their samples."""

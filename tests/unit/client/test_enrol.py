@@ -7,9 +7,9 @@ import pytest
 from service.client import enrol as enrolling
 from service.client.enrol import EnrolReport, enrol_fleet
 from service.client.errors import UnreachableError
-from service.client.fleet import ChipFile, Fleet, FleetVessel, vessel_id
+from service.client.fleet.vessels import ChipFile, Fleet, FleetVessel, vessel_id
 from service.client.http import CrossfixClient
-from tests.unit.client.fake_service import FakeService
+from tests.support.fakes.service import FakeService
 
 
 def fleet_of(folder: Path, **chips: list[str]) -> Fleet:

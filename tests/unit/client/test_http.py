@@ -10,7 +10,7 @@ import pytest
 
 from service.client.errors import RefusedError, StoppedError, UnreachableError
 from service.client.http import ChipPart, CrossfixClient, retry_after_s
-from tests.unit.client.fake_service import multipart, problem
+from tests.support.fakes.service import multipart, problem
 
 Answer = Callable[[httpx.Request], httpx.Response]
 CHIP = ChipPart("0001_s1c1_SAR.tif", b"\x00bytes", {"modality": "sar", "gsd_m": 1.0})

@@ -6,7 +6,7 @@ from service.client.enrol import EnrolReport, Refusal
 from service.client.errors import RefusedError
 from service.client.match import Asked
 from service.client.tables import candidate_cell, console, show_asked, show_report
-from tests.unit.client.answers import answer, body
+from tests.support.answers import answer, body
 
 
 def shown(asked: Asked) -> str:

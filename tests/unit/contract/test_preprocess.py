@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from service.contract.chip import Chip, Modality
-from service.contract.decode import decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.manifest import PreprocessSpec, SizeTokenSpec
 from service.contract.preprocess import (
     denoise_sar,
@@ -22,8 +22,8 @@ from service.contract.preprocess import (
     size_token,
     to_picture,
 )
-from tests.chip_files import rgb_planes, sar_plane
-from tests.genuine import genuine_chips
+from tests.support.chip_files import rgb_planes, sar_plane
+from tests.support.genuine import genuine_chips
 
 SPEC = PreprocessSpec()
 

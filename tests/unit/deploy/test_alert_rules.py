@@ -2,11 +2,12 @@
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[3] / "deploy/prometheus"
+from tests.support.paths import ROOT
+
+FOLDER = ROOT / "deploy/prometheus"
 
 
 def promtool(*arguments: str) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from service.settings import Settings
-from tests.unit.deploy.compose_files import ROOT, compose_file
+from tests.support.compose_files import ROOT, compose_file
 
 SERVICES = compose_file("docker-compose.yml")["services"]
 each = pytest.mark.parametrize("name", sorted(SERVICES))

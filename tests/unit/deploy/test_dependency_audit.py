@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.service_process import free_port
-from tests.unit.deploy.compose_files import ROOT
-from tests.unit.deploy.registry_double import RegistryDouble, registry_double
+from tests.support.compose_files import ROOT
+from tests.support.doubles.registry import RegistryDouble, registry_double
+from tests.support.service_process import free_port
 
 HASH = "--hash=sha256:" + "0" * 64
 ACCEPTED = 'spdx = ["MIT"]\nnamed = []\n'

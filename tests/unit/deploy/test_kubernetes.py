@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from service.serving import CLOSING_S
+from service.server.run import CLOSING_S
 from service.settings import STOP_GRACE_S, Settings, load_settings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "deploy/kubernetes"
 MANIFESTS = [p for p in sorted(FOLDER.rglob("*.yaml")) if p.name != "kustomization.yaml"]
 DOCUMENTS = [d for p in MANIFESTS for d in yaml.safe_load_all(p.read_text()) if "kind" in d]

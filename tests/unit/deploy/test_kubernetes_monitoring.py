@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service.telemetry import Telemetry
-from tests.unit.deploy.compose_files import ROOT
+from service.observability.metrics import Telemetry
+from tests.support.compose_files import ROOT
 
 FOLDER = ROOT / "deploy/kubernetes"
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"

@@ -3,15 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from service.telemetry import Telemetry
+from service.observability.metrics import Telemetry
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/crossfix.json"
 ADAPTER = ROOT / "deploy/kubernetes/prometheus-adapter-values.yaml"

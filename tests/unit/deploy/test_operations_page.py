@@ -4,8 +4,8 @@ import re
 
 from typer.testing import CliRunner
 
-from service.cli import app
-from tests.unit.deploy.compose_files import ROOT, compose_file
+from service.cli.main import app
+from tests.support.compose_files import ROOT, compose_file
 
 PAGE = (ROOT / "docs/operations.md").read_text()
 TYPED = "\n".join(re.findall(r"`((?:docker compose|kubectl) [^`]+)`", PAGE))

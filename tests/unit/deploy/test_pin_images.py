@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.unit.deploy.compose_files import ROOT, compose_file
+from tests.support.compose_files import ROOT, compose_file
 
 PULLED = (
     '#!/bin/sh\nname=${5%%:*}\necho "$name@sha256:$(printf %s "$5" | sha256sum | cut -c1-64)"\n'

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.deploy.compose_files import ROOT
+from tests.support.compose_files import ROOT
 
 
 def pins(name: str) -> dict[str, str]:

@@ -25,8 +25,8 @@ from export.sample_chips import SampleChip
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.bundle import open_bundle
 from service.contract.calibration import Evidence, probability
+from service.contract.candidate_probabilities import choose, contributions
 from service.contract.chip import Modality
-from service.contract.choice import choose, contributions
 from service.contract.errors import BundleError
 from service.contract.fusion import l2_normalise
 from service.contract.manifest import FusionSpec, GraphSpec, Metric, PreprocessSpec, TrainingSpec

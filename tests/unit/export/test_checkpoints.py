@@ -13,7 +13,6 @@ from export.checkpoints import (
     training_spec,
     translator_part,
 )
-from model_training.checkpoint import Checkpoint
 from model_training.encoder import build_encoder
 from model_training.encoder.loading import LoadedEncoders, load_encoders
 from model_training.encoder.train_config import (
@@ -21,6 +20,7 @@ from model_training.encoder.train_config import (
     IdentityObjective,
     PairObjective,
 )
+from model_training.training.checkpoint import Checkpoint
 from model_training.translator.train import LoadedTranslator, TranslatorConfig, load_translator
 from model_training.translator.unet import BridgeUNet
 from service.contract.bridge import BridgeSchedule, coefficient_table

@@ -16,10 +16,10 @@ import export.cli
 from export.cli import app
 from export.sample_chips import SampleChip
 from export.to_onnx import export_graph
-from model_training.checkpoint import Checkpoint
 from model_training.embedding.models import open_model
 from model_training.encoder import build_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.training.checkpoint import Checkpoint
 from service.contract.bundle import open_bundle
 from service.contract.chip import Chip
 from service.contract.manifest import GraphSpec

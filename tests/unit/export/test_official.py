@@ -19,11 +19,11 @@ from export.checkpoints import official_encoder_part, official_training_spec
 from export.official import CheckpointError, load_official, rename_official
 from export.sample_chips import SampleChip
 from service.contract.chip import Modality
-from service.contract.decode import decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.inference.embedder import Embedder, load_embedder
+from tests.support.paths import HOSS_SAMPLE_CHIPS
 
 WIDTH, DEPTH, HEADS, PATCHES = 128, 2, 2, 128
-GENUINE = Path(__file__).parents[4] / "shared/data/hoss-sample/bounding_box_train"
 Array = NDArray[np.float64]
 
 
@@ -182,9 +182,12 @@ def assert_equal_to_the_method(served: Embedder, paths: list[Path]) -> None:
 
 
 def test_embeddings_equal_the_method_on_genuine_chips(served: Embedder) -> None:
-    if not GENUINE.is_dir():
+    if not HOSS_SAMPLE_CHIPS.is_dir():
         pytest.skip("the genuine HOSS sample is not on this machine")
-    paths = sorted(GENUINE.glob("*_SAR.tif"))[:8] + sorted(GENUINE.glob("*_RGB.tif"))[:8]
+    paths = (
+        sorted(HOSS_SAMPLE_CHIPS.glob("*_SAR.tif"))[:8]
+        + sorted(HOSS_SAMPLE_CHIPS.glob("*_RGB.tif"))[:8]
+    )
     assert len(paths) == 16
     assert_equal_to_the_method(served, paths)
 

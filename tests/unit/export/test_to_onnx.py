@@ -10,6 +10,7 @@ from torch import nn
 from export.to_onnx import OPSET, encoder_graph_spec, export_graph, translator_graph_spec
 from service.contract.manifest import GraphSpec
 from service.inference.session import open_session
+from tests.support.paths import ROOT
 
 
 def test_the_graph_has_the_tensors_of_its_specification(exported: tuple[Path, GraphSpec]) -> None:
@@ -34,7 +35,7 @@ def test_it_is_one_file_of_the_pinned_opset_without_traces(
     model = onnx.load(path)
     assert {entry.domain: entry.version for entry in model.opset_import} == {"": OPSET}
     data = path.read_bytes()
-    assert str(Path(__file__).parents[3]).encode() not in data
+    assert str(ROOT).encode() not in data
     assert b".py" not in data
 
 

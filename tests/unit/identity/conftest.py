@@ -7,22 +7,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.contract.decode import ChipLimits
+from service.contract.decoding.decode import ChipLimits
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, LogisticSpec
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
-from service.identity.history import AnsweringModel
 from service.identity.judge import Judging
 from service.identity.match import Matcher
 from service.identity.observe import ChipUpload, Observer
+from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
 from service.identity.verify import Verifier
-from tests.chips import optical_png, sar_tiff
-from tests.fakes.cache import FakeCache
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.embedder import WIDTH, FakeEmbedder
-from tests.fakes.gallery import FakeGallery
-from tests.fakes.matches import FakeMatchHistory
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.fakes.cache import FakeCache
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.fakes.gallery import FakeGallery
+from tests.support.fakes.matches import FakeMatchHistory
 
 CALIBRATION = CalibrationSpec(
     match=ChoiceSpec(

@@ -7,10 +7,11 @@ import pytest
 
 from service.identity.claims import Claims, lapses_after
 from service.identity.errors import ConflictError, StoreUnavailableError
-from service.identity.records import Claim, VesselState
-from tests.fakes.embedder import WIDTH
-from tests.fakes.gallery import FakeGallery
-from tests.fakes.records import make_vessel
+from service.identity.records.claims import Claim
+from service.identity.records.vessels import VesselState
+from tests.support.fakes.embedder import WIDTH
+from tests.support.fakes.gallery import FakeGallery
+from tests.support.fakes.records import make_vessel
 
 IMO = "9074729"
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)

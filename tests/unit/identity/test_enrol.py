@@ -8,10 +8,11 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import ChipUpload
-from service.identity.records import EmbeddedSighting, Vessel, VesselFilter, VesselState
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.embedder import WIDTH, FakeEmbedder
-from tests.fakes.gallery import FakeGallery
+from service.identity.records.sightings import EmbeddedSighting
+from service.identity.records.vessels import Vessel, VesselFilter, VesselState
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.fakes.gallery import FakeGallery
 from tests.unit.identity.conftest import House, build_house, optical, sar
 
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729", type="bulk carrier", length_m=190)

@@ -7,16 +7,16 @@ from uuid import uuid4
 
 import pytest
 
-from service.contract.decode import ChipLimits
+from service.contract.decoding.decode import ChipLimits
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.observe import Observer
-from service.identity.records import Claim
+from service.identity.records.claims import Claim
 from service.identity.recovery import Recovery
-from tests.fakes.cache import FakeCache
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.embedder import WIDTH, FakeEmbedder
-from tests.fakes.gallery import FakeGallery
+from tests.support.fakes.cache import FakeCache
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.fakes.gallery import FakeGallery
 from tests.unit.identity.conftest import optical
 
 STEP = timedelta(minutes=1)

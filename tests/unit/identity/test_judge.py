@@ -5,14 +5,14 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import ValidationError
 
-from service.identity.caller import Caller, called_by
+from service.access.caller import Caller, called_by
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError
-from service.identity.history import Decision, KeptMatch, Standing
 from service.identity.judge import NewJudgement
 from service.identity.match import MatchOptions
-from service.identity.records import VesselState
+from service.identity.records.match_records import Decision, KeptMatch, Standing
+from service.identity.records.vessels import VesselState
 from tests.unit.identity.conftest import House, optical, sar
 
 REJECTED = NewJudgement(decision=Decision.REJECTED)

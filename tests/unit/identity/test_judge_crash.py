@@ -10,15 +10,16 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.identity.history import Decision, KeptMatch, Standing
 from service.identity.judge import Judging, NewJudgement
 from service.identity.match import MatchOptions
-from service.identity.records import Claim, Vessel
+from service.identity.records.claims import Claim
+from service.identity.records.match_records import Decision, KeptMatch, Standing
+from service.identity.records.vessels import Vessel
 from service.identity.recovery import Recovery
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.embedder import WIDTH, FakeEmbedder
-from tests.fakes.gallery import FakeGallery
-from tests.fakes.matches import FakeMatchHistory
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.fakes.gallery import FakeGallery
+from tests.support.fakes.matches import FakeMatchHistory
 from tests.unit.identity.conftest import House, build_house, optical, sar
 
 STEP = timedelta(minutes=1)

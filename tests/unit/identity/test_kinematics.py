@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.identity.kinematics import check_kinematics, distance_nm
-from service.identity.records import GeoPoint
+from service.identity.records.base import GeoPoint
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SINGAPORE, HONG_KONG = GeoPoint(lat=1.2644, lon=103.8222), GeoPoint(lat=22.3193, lon=114.1694)

@@ -8,8 +8,8 @@ from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
 from service.identity.match import MatchOptions
 from service.identity.observe import ChipMetadata, ChipUpload
-from service.identity.records import Verdict
-from tests.chips import optical_png, sar_tiff
+from service.identity.records.matches import Verdict
+from tests.support.chips import optical_png, sar_tiff
 from tests.unit.identity.conftest import House, optical, sar
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ from service.identity.enrol import NewVessel
 from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
 from service.identity.match import MatchOptions
 from service.identity.originals import Swept, forget_unused, sweep
-from service.identity.records import Vessel, VesselState
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.records import START
+from service.identity.records.vessels import Vessel, VesselState
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.records import START
 from tests.unit.identity.conftest import House, optical, sar
 
 OLD = datetime.now(UTC) - timedelta(days=2)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from service.identity.enrol import NewVessel
 from service.identity.errors import StoreUnavailableError
 from service.identity.match import MatchOptions
-from service.identity.records import EmbeddedSighting, Vessel
-from tests.fakes.chips import FakeChipStore
-from tests.fakes.embedder import WIDTH, FakeEmbedder
-from tests.fakes.gallery import FakeGallery
+from service.identity.records.sightings import EmbeddedSighting
+from service.identity.records.vessels import Vessel
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.fakes.gallery import FakeGallery
 from tests.unit.identity.conftest import House, build_house, optical
 
 CHIP = optical(1)

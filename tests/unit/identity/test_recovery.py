@@ -8,7 +8,8 @@ import pytest
 
 from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled, NewVessel, visible_vessel
-from service.identity.records import Claim, Vessel, VesselState
+from service.identity.records.claims import Claim
+from service.identity.records.vessels import Vessel, VesselState
 from service.identity.recovery import Recovery
 from tests.unit.identity.conftest import House, optical
 

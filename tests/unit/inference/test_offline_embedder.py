@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from model_training.cli import app
+from model_training.cli.main import app
 from model_training.embedding.bundle_embedder import BundleEmbedder
 from service.contract.chip import Modality
 from service.contract.errors import BundleError

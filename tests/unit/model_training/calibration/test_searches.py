@@ -4,7 +4,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from model_training.calibration.choice import choice_probabilities
+from model_training.calibration.candidate_probabilities import choice_probabilities
 from model_training.calibration.searches import (
     EVIDENCE,
     RERANKED_VESSELS,
@@ -15,7 +15,8 @@ from model_training.calibration.searches import (
 from service.contract.chip import Modality
 from service.contract.manifest import ChoiceSpec
 from service.identity.decision import Limits, rank, score
-from service.identity.records import Sighting, SightingHit, Vessel, VesselHit
+from service.identity.records.sightings import Sighting, SightingHit, VesselHit
+from service.identity.records.vessels import Vessel
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 WEIGHTS = ChoiceSpec(

@@ -4,8 +4,7 @@ import pytest
 
 from model_training.data.hoss import DatasetError, parse_chip_name, read_folder, read_hoss
 from service.contract.chip import Modality
-
-SAMPLE = Path(__file__).parents[5] / "shared" / "data" / "hoss-sample"
+from tests.support.paths import HOSS_SAMPLE
 
 
 @pytest.mark.parametrize(
@@ -114,9 +113,9 @@ def test_damaged_chip_is_named(tmp_path, write_chips):
 
 @pytest.mark.parametrize("part", ["", "bounding_box_train"])
 def test_genuine_sample(part):
-    if not SAMPLE.is_dir():
+    if not HOSS_SAMPLE.is_dir():
         pytest.skip("the genuine sample lies beside the repository and is not redistributed")
-    dataset = read_hoss(SAMPLE / part)
+    dataset = read_hoss(HOSS_SAMPLE / part)
     chips = dataset.train or dataset.loose
     assert len(chips) == 56
     assert sum(chip.modality is Modality.SAR for chip in chips) == 15

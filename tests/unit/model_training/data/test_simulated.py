@@ -10,8 +10,8 @@ from model_training.data import simulated
 from model_training.data.cache import StoreError, shard_numbers
 from model_training.data.simulated import FleetConfig, prepare_fleet
 from model_training.simulator import SimulatorConfig, render_view
+from model_training.simulator.ships.vessel import sample_vessel
 from model_training.simulator.truth import layout_in_crop
-from model_training.simulator.vessel import sample_vessel
 from service.contract.chip import Chip
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture

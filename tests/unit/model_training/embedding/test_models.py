@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from model_training.checkpoint import Checkpoint
 from model_training.data.hoss import read_hoss
 from model_training.embedding.chip_table import embed_chips
 from model_training.embedding.models import ModelError, open_model
 from model_training.encoder import build_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.training.checkpoint import Checkpoint
 from service.contract.errors import BundleError
 from service.contract.preprocess import prepare
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model_training.checkpoint import Checkpoint
 from model_training.encoder import build_encoder
 from model_training.encoder.ensemble import Ensemble
 from model_training.encoder.loading import EncoderLoadError, load_encoder, load_encoders
 from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.training.checkpoint import Checkpoint
 from service.contract.fusion import l2_normalise
 
 REFERENCE = {

@@ -9,15 +9,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from model_training.checkpoint import Checkpoint
 from model_training.data.cache import PictureStore, StoredChip, write_shard
 from model_training.encoder import CompactEncoder, ReferenceEncoder
 from model_training.encoder.loading import EncoderLoadError, load_encoder
 from model_training.encoder.stores import Stores
 from model_training.encoder.train import EncoderTask, cross_modal_scores, embed_store
 from model_training.encoder.train_config import EncoderTrainConfig
-from model_training.run import fit
-from model_training.run_config import ConfigError
+from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import ConfigError
+from model_training.training.run import fit
 from service.contract.chip import Modality
 
 COMPACT = {

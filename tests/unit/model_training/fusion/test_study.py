@@ -9,16 +9,16 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from model_training.checkpoint import Checkpoint
 from model_training.data.cache import PictureStore, StoredChip, write_shard
 from model_training.encoder import build_encoder
 from model_training.encoder.loading import load_encoders
 from model_training.encoder.stores import Stores
 from model_training.encoder.train_config import EncoderTrainConfig, SimulatedData
 from model_training.fusion import study
-from model_training.fusion.choice import ValidationFeatures, choose_fusion
+from model_training.fusion.selection import ValidationFeatures, choose_fusion
 from model_training.fusion.study import as_markdown, validation_features
-from model_training.run_config import RunConfig
+from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import RunConfig
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.train import LoadedTranslator, TranslatorConfig
 from model_training.translator.unet import BridgeUNet, UNetConfig

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model_training.simulator.draws import pick, pick_weighted
-from model_training.simulator.vessel import generator
+from model_training.simulator.ships.vessel import generator
 
 
 @pytest.mark.parametrize("values", [(-1.0, 1.0), (0.0, 0.0, 0.18, -0.18), (3,)])

@@ -14,8 +14,8 @@ from model_training.simulator import (
     render_view,
     sample_fleet,
 )
-from model_training.simulator.catalogue import CATALOGUE
-from model_training.simulator.vessel import sample_vessel
+from model_training.simulator.ships.catalogue import CATALOGUE
+from model_training.simulator.ships.vessel import sample_vessel
 from model_training.simulator.views import SensorName, View
 
 CONFIG = SimulatorConfig()

@@ -10,9 +10,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from model_training.checkpoint import Checkpoint
-from model_training.run import fit
-from model_training.run_config import ConfigError
+from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import ConfigError
+from model_training.training.run import fit
 from model_training.translator.dataset import PairedViews, draw_batch
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, sample_many
 from model_training.translator.distil import (

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from model_training.encoder.train_config import SimulatedData
-from model_training.run_config import RunConfig
+from model_training.training.config import RunConfig
 from model_training.translator.dataset import PairedViews
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.report import picture_sheet, quality_table, sheet_of

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from model_training.checkpoint import Checkpoint
 from model_training.encoder.train_config import SimulatedData
-from model_training.optimiser import OptimiserConfig
-from model_training.run import fit
-from model_training.run_config import RunConfig, load_config
+from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import RunConfig, load_config
+from model_training.training.optimiser import OptimiserConfig
+from model_training.training.run import fit
 from model_training.translator.dataset import PairedViews
 from model_training.translator.diffusion import BridgeConfig
 from model_training.translator.train import (
@@ -20,8 +20,7 @@ from model_training.translator.train import (
     load_translator,
 )
 from model_training.translator.unet import UNetConfig
-
-CONFIGS = Path(__file__).parents[4] / "model_training" / "configs"
+from tests.support.paths import TRAINING_CONFIGS
 
 
 def config(out: Path, steps: int = 6) -> TranslatorConfig:
@@ -108,15 +107,17 @@ def test_as_many_vessels_validate_as_asked(views: PairedViews, tmp_path: Path) -
     assert np.array_equal(task(given, views).validation.vessels, [9, 10])
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("translator*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted(TRAINING_CONFIGS.glob("translator*.yaml")), ids=lambda p: p.stem
+)
 def test_the_shipped_configs_are_valid(path: Path) -> None:
     schema = DistilConfig if "distil" in path.stem else TranslatorConfig
     assert load_config(path, schema).run.steps > 0
 
 
 def test_the_shipped_student_fits_its_teacher() -> None:
-    student = load_config(CONFIGS / "translator-distil.yaml", DistilConfig)
-    teacher = load_config(CONFIGS / "translator-simulation.yaml", TranslatorConfig)
+    student = load_config(TRAINING_CONFIGS / "translator-distil.yaml", DistilConfig)
+    teacher = load_config(TRAINING_CONFIGS / "translator-simulation.yaml", TranslatorConfig)
     assert student.initial == teacher.run.out / "checkpoint.pt"
     assert student.teacher_steps == teacher.bridge.steps
     assert student.unet == teacher.unet
@@ -124,4 +125,4 @@ def test_the_shipped_student_fits_its_teacher() -> None:
 
 
 def test_translator_configs_are_shipped() -> None:
-    assert list(CONFIGS.glob("translator*.yaml"))
+    assert list(TRAINING_CONFIGS.glob("translator*.yaml"))

@@ -1,0 +1,85 @@
+"""What `crossfix-train` shows of its results: tables, lines and progress bars."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TaskProgressColumn, TimeRemainingColumn
+from rich.table import Table
+
+from model_training.calibration.report import CalibrationReport
+from model_training.evaluation.ablation import AblationRow
+from model_training.evaluation.evaluate import Evaluation, named_estimates
+from service.contract.manifest import CalibrationSpec
+
+TABLE_WIDTH = 130
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error."""
+    columns = (*Progress.get_default_columns()[:2], TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def print_table(table: Table) -> None:
+    """On a narrow terminal or into a file the rows stay whole."""
+    Console(width=max(Console().width, TABLE_WIDTH)).print(table)
+
+
+def evaluation_table(result: Evaluation, data: Path) -> Table:
+    """Each protocol with fusion, where the model fuses, without it, and by size alone."""
+    table = Table(title=f"{data}: per cent [95 % interval over ships]")
+    for heading in ("protocol", "embedding", "mAP", "R1", "R5", "R10", "queries", "gallery"):
+        table.add_column(heading)
+    for protocol, numbers in result.protocols.items():
+        variants = {"with fusion": numbers.served} if result.fuses else {}
+        variants |= {"without fusion": numbers.without_fusion, "size only": numbers.size_only}
+        for name, part in variants.items():
+            estimates = [str(value) for value in named_estimates(part).values()]
+            table.add_row(protocol, name, *estimates, str(part.queries), str(part.gallery))
+        table.add_section()
+    return table
+
+
+def print_calibration(spec: CalibrationSpec, measured: dict[str, CalibrationReport]) -> None:
+    """Errors and open-set rates of each set of ships, and the verdicts' thresholds."""
+    for part, value in measured.items():
+        print(f"{part}: {value.ships} ships, {value.searches} searches")
+        for label, reliability in (
+            ("first candidate", value.first_candidate),
+            ("all candidates", value.candidates),
+            ("pairs", value.pairs),
+        ):
+            low, high = reliability.ece.ends
+            print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
+        for label, error in (("Brier score", value.brier), ("log loss", value.log_loss)):
+            low, high = error.ends
+            print(f"  {label} first candidate: {error.value:.3f} [{low:.3f}, {high:.3f}]")
+        for (size, rate), point in value.open_set.items():
+            low, high = point.identification.ends
+            print(
+                f"  {size} vessels, {rate:.0%} false identification intended, "
+                f"{point.false_identification.value:.1%} found: identification "
+                f"{point.identification.value:.1%} [{low:.1%}, {high:.1%}]"
+            )
+    print(f"confident from {spec.confident_from:.3f}, no match below {spec.no_match_below:.3f}")
+
+
+def ablation_table(rows: Sequence[AblationRow]) -> Table:
+    """One line per data set, protocol and variant, the size-only floor last in each protocol."""
+    table = Table(title="per cent [95 % interval over ships]; gain in mAP over the variant before")
+    for heading in ("data", "protocol", "variant", "seeds", "mAP", "R1", "R5", "R10", "gain"):
+        table.add_column(heading)
+    for row in rows:
+        numbers = [str(value) for value in named_estimates(row.result).values()]
+        if row.spread is not None:
+            numbers[0] += f" ± {row.spread:.1f}"
+        gain = "" if row.gain is None else str(row.gain)
+        seeds = str(row.models) if row.models else ""
+        cells = (row.data, row.protocol, row.variant, seeds, *numbers, gain)
+        table.add_row(*cells, end_section=row.is_floor)
+    return table

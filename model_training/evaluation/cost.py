@@ -1,0 +1,166 @@
+"""What a training run asks of a machine, before it is started.
+
+Counts the multiplications and additions of the network, and times the preparation of a batch on
+one core of this machine. The larger of both is the least that a run can take: decoding, validation
+and checkpoints come on top. Nothing is trained and no data are needed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from model_training.data.transforms import Pose, augmented_sample
+from model_training.encoder import build_encoder
+from model_training.encoder.config import CompactConfig
+from model_training.encoder.train_config import EncoderTrainConfig, PairObjective
+from model_training.training.config import ConfigError, load_config
+from model_training.translator.dataset import PairedViews, draw_batch
+from model_training.translator.train import TranslatorConfig
+from model_training.translator.unet import BridgeUNet
+from service.contract.chip import Modality
+
+LEARNING = 3  # forward, and backward to inputs and to weights, each as much as forward
+HULL = (300, 62)  # pixels of an optical HOSS chip of middling size, rows and columns
+TRIED = 32  # chips or pairs whose preparation is timed
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A run in numbers.
+
+    Attributes:
+        items: chips (encoder) or pairs (translator) that are learnt from, repeats counted.
+        forward_flop: floating-point operations of one item's forward pass.
+        prepare_s: seconds of one core for one item.
+        workers: processes that prepare; at least one.
+    """
+
+    items: int
+    forward_flop: int
+    prepare_s: float
+    workers: int
+
+    @property
+    def learning_flop(self) -> float:
+        """Of the whole run."""
+        return float(LEARNING * self.forward_flop * self.items)
+
+    def device_minutes(self, tflops: float) -> float:
+        """Arithmetic alone, at a rate that the device sustains, in 10^12 operations per second."""
+        return self.learning_flop / (tflops * 1e12) / 60
+
+    @property
+    def prepare_minutes(self) -> float:
+        """Preparation alone."""
+        return self.items * self.prepare_s / self.workers / 60
+
+
+def cost_of(config: EncoderTrainConfig | TranslatorConfig) -> Cost:
+    """The cost of a run on one device."""
+    workers = max(1, config.run.loader_workers)
+    if isinstance(config, EncoderTrainConfig):
+        chips = config.run.steps * _chips_per_step(config)
+        return Cost(chips, _encoder_flop(config), _encoder_prepare_s(config), workers)
+    pairs = config.run.steps * config.batch
+    return Cost(pairs, _translator_flop(config), _translator_prepare_s(config), workers)
+
+
+def _chips_per_step(config: EncoderTrainConfig) -> int:
+    objective = config.objective
+    if isinstance(objective, PairObjective):
+        return 2 * objective.pairs
+    return objective.identities * objective.chips
+
+
+def _encoder_flop(config: EncoderTrainConfig) -> int:
+    """As served, both sensors' stems computed, but without a look at the mirror image."""
+    encoder, spec = config.encoder, config.encoder.preprocess
+    if isinstance(encoder, CompactConfig):
+        encoder = encoder.model_copy(update={"mirror_average": False})
+    with torch.device("meta"):
+        pixels = torch.empty(1, 3, spec.height, spec.width)
+        inputs = (pixels, torch.zeros(1, dtype=torch.int64), torch.empty(1, 3))
+        return _forward_flop(build_encoder(encoder).eval(), *inputs)
+
+
+def _translator_flop(config: TranslatorConfig) -> int:
+    unet = config.unet
+    with torch.device("meta"):
+        x_t = torch.empty(1, unet.channels, unet.height, unet.width)
+        condition = torch.empty(1, 3, unet.height, unet.width)
+        return _forward_flop(BridgeUNet(unet), x_t, condition, torch.zeros(1, dtype=torch.int64))
+
+
+def _forward_flop(module: nn.Module, *inputs: torch.Tensor) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(*inputs)
+    return int(counter.get_total_flops())
+
+
+def _encoder_prepare_s(config: EncoderTrainConfig) -> float:
+    generator = np.random.default_rng(0)
+    picture = generator.integers(0, 256, (*HULL, 3), np.uint8)
+    spec = config.encoder.preprocess
+    started = perf_counter()
+    for number in range(TRIED):
+        sensor = (Modality.OPTICAL, Modality.SAR)[number % 2]
+        augmented_sample(picture, sensor, 0.75, spec, config.augment, Pose(), generator)
+    return (perf_counter() - started) / TRIED
+
+
+def _translator_prepare_s(config: TranslatorConfig) -> float:
+    generator = np.random.default_rng(0)
+    shape = (TRIED, config.unet.height, config.unet.width, 3)
+    pictures, vessels = generator.integers(0, 256, shape, np.uint8), np.arange(TRIED)
+    views = PairedViews(pictures, vessels, pictures, vessels)
+    started = perf_counter()
+    draw_batch(views, config.bridge, config.unet.channels, TRIED, generator)
+    return (perf_counter() - started) / TRIED
+
+
+def read_config(path: Path) -> EncoderTrainConfig | TranslatorConfig:
+    """The config of an encoder run or of a translator run.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        return load_config(path, EncoderTrainConfig)
+    except ConfigError as encoder_error:
+        try:
+            return load_config(path, TranslatorConfig)
+        except ConfigError:
+            raise encoder_error from None
+
+
+def main(
+    configs: Annotated[list[Path], typer.Argument(help="Configs of encoders or translators.")],
+    tflops: Annotated[
+        float, typer.Option(help="What the device sustains, 10^12 operations per second.", min=1e-3)
+    ] = 100.0,
+) -> None:
+    """Print a row per run: what it computes, and the least that it takes."""
+    typer.echo("| run | items | GFLOP each, forward | PFLOP | minutes, device | minutes, loaders |")
+    typer.echo("|---|---|---|---|---|---|")
+    for path in configs:
+        try:
+            cost = cost_of(read_config(path))
+        except ConfigError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+        typer.echo(
+            f"| {path.stem} | {cost.items:,} | {cost.forward_flop / 1e9:.2f} "
+            f"| {cost.learning_flop / 1e15:.1f} | {cost.device_minutes(tflops):.1f} "
+            f"| {cost.prepare_minutes:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,135 @@
+"""A ship's plan as a list of solids, in metres: x from the stern forwards, y to starboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from model_training.simulator.ships.materials import Material
+
+Shape = Literal["box", "disc", "beam"]
+
+
+class Part(NamedTuple):
+    """One solid that stands on the deck.
+
+    A box spans x0..x1 and y0..y1; a disc is the ellipse (a dome where `dome`) in that
+    rectangle; a beam runs from (x0, y0) to (x1, y1) and is `width` wide. `top` is metres above
+    the main deck. Later parts cover earlier ones.
+    """
+
+    shape: Shape
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+    top: float
+    material: Material
+    width: float = 0.0
+    dome: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Crane:
+    """A slewing crane: its post is structure, where its jib points is a matter of the visit."""
+
+    x: float
+    y: float
+    post_top: float
+    post_size: float
+    jib: float
+    """Length of the jib, metres."""
+    park_angle: float
+    """Radians from the bow direction in which the jib is stowed at sea."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bay:
+    """A place for a container stack across the deck: the frame is structure, the boxes are not."""
+
+    x0: float
+    x1: float
+    half_width: float
+    base: float
+    max_tiers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A hatch that may stand open at a visit."""
+
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+    top: float
+    folding: bool
+
+
+@dataclass(slots=True)
+class Blueprint:
+    """The plan under construction."""
+
+    length: float
+    beam: float
+    parts: list[Part] = field(default_factory=list)
+    cranes: list[Crane] = field(default_factory=list)
+    bays: list[Bay] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    cargo_deck: tuple[float, float, float] | None = None
+    """Open deck that carries loose cargo at some visits: x0, x1, half width."""
+
+    def box(
+        self, x0: float, x1: float, y0: float, y1: float, top: float, material: Material
+    ) -> None:
+        """Add a box; swapped limits are put in order."""
+        if x1 < x0:
+            x0, x1 = x1, x0
+        if y1 < y0:
+            y0, y1 = y1, y0
+        self.parts.append(Part("box", x0, x1, y0, y1, top, material))
+
+    def block(
+        self, x: float, y: float, length: float, width: float, top: float, material: Material
+    ) -> None:
+        """Add a box around its centre."""
+        self.box(x - length / 2, x + length / 2, y - width / 2, y + width / 2, top, material)
+
+    def disc(
+        self, x: float, y: float, radius: float, top: float, material: Material, dome: bool = False
+    ) -> None:
+        """Add a cylinder, or a dome that rises to `top` in the middle."""
+        self.parts.append(
+            Part("disc", x - radius, x + radius, y - radius, y + radius, top, material, 0.0, dome)
+        )
+
+    def bar(
+        self,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
+        width: float,
+        top: float,
+        material: Material,
+    ) -> None:
+        """Add a straight bar of any direction."""
+        self.parts.append(Part("beam", x0, x1, y0, y1, top, material, width))
+
+
+def jib_part(crane: Crane, angle: float) -> Part:
+    """The jib of `crane` pointing `angle` radians from the bow, lowered near the level."""
+    dx, dy = np.cos(angle) * crane.jib, np.sin(angle) * crane.jib
+    width = max(1.0, crane.post_size * 0.42)
+    return Part(
+        "beam",
+        crane.x,
+        crane.x + float(dx),
+        crane.y,
+        crane.y + float(dy),
+        crane.post_top * 0.8,
+        Material.CRANE,
+        width,
+    )

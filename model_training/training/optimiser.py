@@ -1,0 +1,67 @@
+"""Optimisers and the learning rate of each step."""
+
+import math
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from model_training.training.config import TypedConfig
+
+
+class OptimiserConfig(TypedConfig):
+    """Optimiser and learning-rate schedule.
+
+    `cosine` falls to `final_fraction` of `lr` over the run; `trapezoid` stays at `lr` and falls
+    linearly over the last `cooldown` share of the steps; `constant` stays. `decay_vectors` lets
+    weight decay act on biases and norms, too. Gradients longer than `clip_norm` are scaled to it;
+    null leaves them.
+    """
+
+    kind: Literal["adamw", "sgd"] = "adamw"
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.02, ge=0)
+    decay_vectors: bool = False
+    beta2: float = Field(0.98, gt=0, lt=1)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    bias_lr_factor: float = Field(1.0, gt=0)
+    warmup_steps: int = Field(200, ge=0)
+    schedule: Literal["cosine", "trapezoid", "constant"] = "cosine"
+    final_fraction: float = Field(0.02, ge=0, le=1)
+    cooldown: float = Field(0.3, gt=0, le=1)
+    clip_norm: float | None = Field(1.0, gt=0)
+
+
+def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
+    """The learning rate of step 0 … steps-1."""
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    if config.schedule == "constant":
+        share = 1.0
+    elif config.schedule == "cosine":
+        share = 0.5 * (1 + math.cos(math.pi * progress))
+    else:
+        share = min(1.0, (1 - progress) / config.cooldown)
+    return config.lr * (config.final_fraction + (1 - config.final_fraction) * share)
+
+
+def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """AdamW or SGD; biases, norms and other vectors are decayed only with `decay_vectors`."""
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            (matrices if parameter.ndim > 1 else vectors).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": config.weight_decay, "lr_factor": 1.0},
+        {
+            "params": vectors,
+            "weight_decay": config.weight_decay if config.decay_vectors else 0.0,
+            "lr_factor": config.bias_lr_factor,
+        },
+    ]
+    if config.kind == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2))
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)

@@ -1,0 +1,227 @@
+"""One training run: exact resume, checkpoints, metrics, EMA, DDP.
+
+All randomness of a step is derived from (seed, step, rank), and the learning rate is a function
+of the step. A checkpoint therefore needs no generator state: weights, moving average, optimiser
+and step number restore a run exactly, and a killed run continues with bit-equal losses on a CPU.
+"""
+
+import math
+import sys
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from model_training.training.checkpoint import Checkpoint, Ema, MetricLog, current_commit
+from model_training.training.config import ConfigError, RunConfig, TypedConfig, is_config_of
+from model_training.training.optimiser import OptimiserConfig, build_optimiser, learning_rate
+from model_training.training.seeds import step_seed
+from model_training.training.workers import Worker, worker
+
+BatchT = TypeVar("BatchT")
+
+
+class ResumeError(Exception):
+    """A run directory holds a checkpoint of another run."""
+
+
+class Task(Protocol[BatchT]):
+    """What a trainer brings to `fit`.
+
+    Attributes:
+        model: everything that is trained, auxiliary heads included.
+        data_digest: hash of the data (or of the config and seed that simulate them).
+    """
+
+    model: nn.Module
+    data_digest: str
+
+    def batch(self, step: int, rank: int) -> BatchT:
+        """The batch of a step: a pure function of its arguments."""
+        ...
+
+    def loss(self, model: nn.Module, batch: BatchT, step: int) -> dict[str, Tensor]:
+        """Scalars to log; `loss` is minimised. `model` may be wrapped for DDP or compiled."""
+        ...
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Metrics on validation identities of a model in eval mode with averaged weights."""
+        ...
+
+
+class _Steps(Dataset[tuple[int, BatchT]], Generic[BatchT]):
+    """A task's batches as a map-style dataset, so that a DataLoader can prefetch them."""
+
+    def __init__(self, task: Task[BatchT], start: int, stop: int, rank: int) -> None:
+        self.task, self.start, self.stop, self.rank = task, start, stop, rank
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, index: int) -> tuple[int, BatchT]:
+        step = self.start + index
+        return step, self.task.batch(step, self.rank)
+
+
+def fit(
+    task: Task[BatchT],
+    run: RunConfig,
+    optimiser_config: OptimiserConfig,
+    config: TypedConfig,
+    *,
+    stop_at: int | None = None,
+) -> Checkpoint:
+    """Train, or continue training, and return the last checkpoint.
+
+    Writes `checkpoint.pt` (latest), `best.pt` (by `run.select_by`), `metrics.csv` and TensorBoard
+    events to `run.out`. If `run.out` holds a checkpoint of the same config, training continues
+    from it exactly.
+
+    Args:
+        task: model, data and losses.
+        run: length, seed, device, output.
+        optimiser_config: optimiser and schedule.
+        config: the whole typed config; stored in the checkpoint.
+        stop_at: end early after this many steps, as if killed right after a checkpoint.
+
+    Raises:
+        ResumeError: `run.out` holds a checkpoint of another config or of other data.
+        DeviceError: `cuda` was asked for and there is none.
+        FloatingPointError: the loss is not finite.
+    """
+    with worker(run) as here:
+        trainer = _Trainer(task, run, optimiser_config, config, here)
+        try:
+            trainer.train(stop_at if stop_at is not None else run.steps)
+        finally:
+            if trainer.log:
+                trainer.log.close()
+        return trainer.checkpoint
+
+
+class _Trainer(Generic[BatchT]):
+    """State of one run in one process."""
+
+    def __init__(
+        self,
+        task: Task[BatchT],
+        run: RunConfig,
+        optimiser_config: OptimiserConfig,
+        config: TypedConfig,
+        here: Worker,
+    ) -> None:
+        self.task, self.run, self.schedule, self.here = task, run, optimiser_config, here
+        task.model.to(here.device)
+        self.optimiser = build_optimiser(task.model, optimiser_config)
+        self.ema = Ema(task.model, run.ema_decay)
+        self.path = run.out / "checkpoint.pt"
+        self.checkpoint = Checkpoint(
+            config=config.model_dump(mode="json"),
+            data_digest=task.data_digest,
+            commit=current_commit(),
+        )
+        if self.path.exists():
+            self._resume(config)
+        self.wrapped = DistributedDataParallel(task.model) if here.world > 1 else task.model
+        if run.compile:
+            self.wrapped.compile()
+        self.log = (
+            MetricLog(run.out, self.checkpoint.step) if here.rank == 0 else None
+        )  # opened last: fit closes it
+
+    def _resume(self, config: TypedConfig) -> None:
+        stored = Checkpoint.load(self.path)
+        if stored.data_digest != self.checkpoint.data_digest or not is_config_of(
+            stored.config, config
+        ):
+            raise ResumeError(
+                f"{self.path} belongs to a run with another config or other data; "
+                f"choose another `run.out` or remove it"
+            )
+        self.task.model.load_state_dict(stored.model)
+        self.ema.load_state_dict(stored.ema)
+        self.optimiser.load_state_dict(stored.optimiser)
+        self.checkpoint = stored
+
+    def train(self, stop: int) -> None:
+        """Steps up to `stop`, with checkpoints and validation on the way."""
+        start = self.checkpoint.step
+        batches = DataLoader(
+            _Steps(self.task, start, stop, self.here.rank),
+            batch_size=None,
+            num_workers=self.run.loader_workers,
+        )
+        bar = tqdm(total=self.run.steps, initial=start, disable=self.here.rank != 0, unit="step")
+        self.task.model.train()
+        for step, batch in batches:
+            scalars = self._step(step, batch)
+            bar.update()
+            done = step + 1
+            if self.log and (done % self.run.log_every == 0 or done == stop):
+                values = {name: float(value.detach()) for name, value in scalars.items()}
+                bar.set_postfix(loss=f"{values['loss']:.4f}")
+                self.log.write(done, "train", values)
+            if done % self.run.validate_every == 0 or done == self.run.steps:
+                self._validate(done)
+            if done % self.run.checkpoint_every == 0 or done in (stop, self.run.steps):
+                self._save(done)
+        bar.close()
+
+    def _step(self, step: int, batch: BatchT) -> dict[str, Tensor]:
+        torch.manual_seed(step_seed(self.run.seed, step, self.here.rank))
+        rate = learning_rate(self.schedule, step, self.run.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["lr_factor"]
+        with torch.autocast(
+            self.here.device.type, torch.bfloat16, enabled=self.run.precision == "bfloat16"
+        ):
+            scalars = self.task.loss(self.wrapped, batch, step)
+        loss = scalars["loss"]
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss of step {step} is {loss.item()}")
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.schedule.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.task.model.parameters(), self.schedule.clip_norm)
+        self.optimiser.step()
+        self.ema.update(self.task.model, step)
+        return {**scalars, "lr": torch.tensor(rate)}
+
+    def _validate(self, done: int) -> None:
+        if self.log is None:
+            return
+        with self.ema.applied_to(self.task.model) as model, torch.no_grad():
+            metrics = self.task.validate(model.eval())
+        self.task.model.train()
+        self.log.write(done, "validation", metrics)
+        told = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        tqdm.write(f"step {done}: {told}", file=sys.stderr)  # stdout is for a command's result
+        chosen = self.run.select_by
+        if chosen is not None:
+            if chosen not in metrics:
+                raise ConfigError(f"select_by: {chosen} is not among {sorted(metrics)}")
+            if metrics[chosen] > self.checkpoint.best.get(chosen, -math.inf):
+                self.checkpoint.best = metrics
+                self._snapshot(done, metrics).save(self.run.out / "best.pt")
+        self.checkpoint.metrics = metrics
+
+    def _save(self, done: int) -> None:
+        self.checkpoint = self._snapshot(done, self.checkpoint.metrics)
+        if self.here.rank == 0:
+            self.checkpoint.save(self.path)
+
+    def _snapshot(self, done: int, metrics: dict[str, float]) -> Checkpoint:
+        return Checkpoint(
+            config=self.checkpoint.config,
+            data_digest=self.checkpoint.data_digest,
+            commit=self.checkpoint.commit,
+            step=done,
+            metrics=metrics,
+            best=self.checkpoint.best,
+            model=self.task.model.state_dict(),
+            ema=self.ema.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+        )

@@ -1,0 +1,50 @@
+"""The process of a run: its place among those that torchrun started, and its device."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import distributed
+
+from model_training.training.config import RunConfig
+
+
+class DeviceError(Exception):
+    """A run asks for a device that this machine does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """This process among those that train together: rank 0 of 1 unless started by torchrun."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+
+@contextlib.contextmanager
+def worker(config: RunConfig) -> Iterator[Worker]:
+    """Join the other processes when torchrun started this one, and choose the device.
+
+    Raises:
+        DeviceError: `cuda` was asked for and there is none.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device: cuda was asked for, but torch finds no CUDA device; use cpu")
+    cuda = config.device != "cpu" and torch.cuda.is_available()
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if "RANK" not in os.environ:
+        yield Worker(0, 1, torch.device("cuda" if cuda else "cpu"))
+        return
+    distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        local = int(os.environ["LOCAL_RANK"])
+        device = torch.device("cuda", local) if cuda else torch.device("cpu")
+        if cuda:
+            torch.cuda.set_device(device)
+        yield Worker(distributed.get_rank(), distributed.get_world_size(), device)
+    finally:
+        distributed.destroy_process_group()

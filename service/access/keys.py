@@ -1,0 +1,96 @@
+"""API keys: their form, what is kept of them, and how a key is identified."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.access.roles import Principal, Role
+from service.contract.utc_time import UtcTime
+
+ID_BYTES, SECRET_BYTES = 6, 32
+
+
+KEY_FORM = re.compile(rf"cfx_([0-9a-f]{{{2 * ID_BYTES}}})_[0-9a-f]{{{2 * SECRET_BYTES}}}")
+
+
+class KeyRecord(BaseModel):
+    """What is kept of a key; the key itself is not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=rf"^[0-9a-f]{{{2 * ID_BYTES}}}$")
+    name: str = Field(min_length=1, max_length=100)
+    role: Role
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", repr=False)
+    created_at: UtcTime
+    expires_at: UtcTime | None = None
+    revoked_at: UtcTime | None = None
+
+    def usable(self, now: datetime) -> bool:
+        """Neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+def make_key(
+    name: str, role: Role, now: datetime, expires_at: datetime | None = None
+) -> tuple[KeyRecord, str]:
+    """A new key: what is kept of it, and the key itself, which is shown once."""
+    key_id = secrets.token_hex(ID_BYTES)
+    key = f"cfx_{key_id}_{secrets.token_hex(SECRET_BYTES)}"
+    record = KeyRecord(
+        id=key_id,
+        name=name,
+        role=role,
+        sha256=_digest(key),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return record, key
+
+
+class KeyRing:
+    """The keys that have been made; immutable."""
+
+    def __init__(self, records: Sequence[KeyRecord]) -> None:
+        self.records = tuple(records)
+        self._by_id = {record.id: record for record in records}
+
+    @property
+    def asks(self) -> bool:
+        """Whether a key has to be shown: once one was made, even when all are revoked."""
+        return bool(self.records)
+
+    def usable(self, now: datetime) -> list[KeyRecord]:
+        """The keys that open something."""
+        return [record for record in self.records if record.usable(now)]
+
+    def identify(self, key: str, now: datetime) -> Principal | None:
+        """Whose key it is; None when it is unknown, revoked or expired.
+
+        Digests are compared in constant time, for unknown ids too.
+        """
+        form = KEY_FORM.fullmatch(key)
+        record = self._by_id.get(form[1]) if form else None
+        kept = record.sha256 if record else "0" * 64
+        same = hmac.compare_digest(_digest(key), kept)
+        if record is None or not same or not record.usable(now):
+            return None
+        return Principal(record.name, record.role, record.id)
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class KeyBook(Protocol):
+    """Where keys are kept. Called for every request, so it answers at once."""
+
+    def ring(self) -> KeyRing:
+        """The keys as they are now."""
+        ...

@@ -1,0 +1,375 @@
+"""`crossfix`: run the service, talk to a running one, and look into bundles.
+
+Each command imports what it needs when it runs, so that `crossfix --help` is quick and commands
+that talk to a service load no models.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+
+from service.cli.keys import keys_app
+from service.cli.maintenance import add_commands
+
+if TYPE_CHECKING:
+    from service.client.http import CrossfixClient
+    from service.client.match import Asked
+    from service.contract.chip import Modality
+    from service.settings import Settings
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="crossfix",
+    help="Identify a ship across optical and radar satellites: a chip in, the vessel out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+bundle_app = typer.Typer(help="Look into a model bundle.", no_args_is_help=True)
+app.add_typer(bundle_app, name="bundle")
+app.add_typer(keys_app, name="keys")
+add_commands(app)
+
+Sensor = Literal["optical", "sar"]
+Url = Annotated[
+    str,
+    typer.Option(
+        help="Address of the service; the key it asks for is read from CROSSFIX_API_KEY.",
+        metavar="URL",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+BundleOption = Annotated[
+    Path | None, typer.Option(help="Folder of the model bundle.", show_default="the shipped one")
+]
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda"] | None,
+    typer.Option(
+        help="Where the models run; `auto` takes CUDA if it is installed.", show_default="auto"
+    ),
+]
+GsdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--gsd-m",
+        help="Metres per pixel.",
+        show_default="the GeoTIFF's, else 0.75 optical, 1.0 SAR",
+        min=0.01,
+    ),
+]
+SensorOption = Annotated[
+    Sensor | None,
+    typer.Option(
+        "--modality",
+        help="The chips' sensor.",
+        show_default="by file name `…_RGB`/`…_SAR`, else by content",
+    ),
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0: any.", show_default="8080")
+    ] = None,
+    bundle: BundleOption = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the gallery and the chips.", show_default="data"),
+    ] = None,
+    device: DeviceOption = None,
+) -> None:
+    """Run the service until Ctrl-C or SIGTERM; logs are JSON lines on standard error.
+
+    Every other setting is an environment variable `CROSSFIX_…`; options given here come first.
+    """
+    settings = _settings(host=host, port=port, bundle=bundle, data_dir=data_dir, device=device)
+    from service.server.run import run
+
+    run(settings)
+
+
+@app.command()
+def enrol(
+    source: Annotated[
+        Path, typer.Argument(help="A folder in HOSS layout, or a CSV manifest.", metavar="DIR|CSV")
+    ],
+    url: Url = DEFAULT_URL,
+    modality: Annotated[
+        Literal["optical", "sar", "all"] | None,
+        typer.Option(help="Which chips.", show_default="optical from folders, all from manifests"),
+    ] = None,
+    gsd_m: GsdOption = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Name of the data set, part of every id.", show_default="its file name"),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Vessels sent at once.", min=1, max=64)] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Register vessels with their chips in the gallery of a running service.
+
+    A **folder** holds `bounding_box_train`, `bounding_box_test`, `query`, or the chips themselves,
+    named `<id>_<anything>_{RGB,SAR}.tif` (PNG and JPEG too); id -1 is left out. `vessels.csv`
+    beside them tells more of each id: `id,name,imo,mmsi,callsign,flag,type,length_m,beam_m`.
+
+    A **manifest** has one row for each chip: `chip` (its path), one of `id`, `imo`, `mmsi`,
+    `name`, the vessel's other attributes, and `modality`, `gsd_m`, `band`, `captured_at`, `lat`,
+    `lon`, `sensor`, `source`, `licence`.
+
+    It can be stopped with Ctrl-C and repeated: what is enrolled already is not enrolled twice.
+    Ends with status 1 when something was refused.
+    """
+    from service.client.enrol import enrol_fleet
+    from service.client.fleet.read import read_fleet
+    from service.client.tables import console, progress_bar, show_report
+
+    fleet = read_fleet(source, modality, gsd_m, dataset)
+    notices = console(sys.stderr)
+    for note in fleet.notes:
+        notices.print(note, style="dim", markup=False)
+    with _client(url) as client, progress_bar(notices) as progress:
+        task = progress.add_task(f"chips of {len(fleet.vessels)} vessels", total=fleet.chips)
+        report = enrol_fleet(
+            client, fleet, workers=workers, advance=lambda chips: progress.advance(task, chips)
+        )
+    if as_json:
+        _print_json(report.document())
+    else:
+        show_report(console(), report)
+    if report.stopped:
+        raise typer.Exit(INTERRUPTED)
+    if report.refused:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def match(
+    chips: Annotated[list[Path], typer.Argument(help="Chips, or folders of chips.")],
+    url: Url = DEFAULT_URL,
+    top_k: Annotated[int, typer.Option(help="How many vessels to rank.", min=1, max=100)] = 5,
+    modality: SensorOption = None,
+    gsd_m: GsdOption = None,
+    band: Annotated[int | None, typer.Option(help="Band of a multi-polarisation chip.")] = None,
+    captured_at: Annotated[
+        str | None, typer.Option(help="When it was taken, e.g. 2026-03-05T17:20:00Z.")
+    ] = None,
+    lat: Annotated[float | None, typer.Option(help="Where, degrees north.")] = None,
+    lon: Annotated[float | None, typer.Option(help="Where, degrees east.")] = None,
+    max_speed_kn: Annotated[
+        float | None, typer.Option(help="Leave out vessels that would have sailed faster.")
+    ] = None,
+    vessel_type: Annotated[str | None, typer.Option(help="Only vessels of this type.")] = None,
+    length_tolerance: Annotated[
+        float | None, typer.Option(help="Only vessels whose registered length fits, e.g. 0.2.")
+    ] = None,
+    store: Annotated[
+        bool, typer.Option(help="Keep the chip as a sighting whose vessel is open.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a running service which known vessel a chip shows.
+
+    Prints, for each chip, the ranked vessels with calibrated probability, similarity and checks,
+    and the verdict: confident, ambiguous or no match. Ends with status 1 when a chip was refused.
+    """
+    from service.client.match import ask, expand
+    from service.client.tables import console, show_asked
+
+    said = {"modality": modality, "gsd_m": gsd_m, "band": band, "captured_at": captured_at}
+    said |= {"lat": lat, "lon": lon}
+    wanted = {"top_k": top_k, "max_speed_kn": max_speed_kn, "vessel_type": vessel_type}
+    wanted |= {"length_tolerance": length_tolerance, "store": store}
+    answers: list[Asked] = []
+    with _client(url) as client:
+        for path in expand(chips):
+            answers.append(ask(client, path, _given(wanted), _given(said)))
+            if not as_json:
+                show_asked(console(), answers[-1])
+    if as_json:
+        _print_json([asked.document() for asked in answers])
+    if any(asked.problem for asked in answers):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def embed(
+    files: Annotated[list[Path], typer.Argument(help="Chips, or folders of chips.")],
+    out: Annotated[Path, typer.Option(help="The NPZ file to write.")],
+    bundle: BundleOption = None,
+    modality: SensorOption = None,
+    gsd_m: GsdOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Embed chips without a service, into arrays `names`, `embeddings` and `modalities`.
+
+    `embeddings` is float32, one row of unit length for each file in order; the dot product of two
+    rows is their similarity. Optical rows are fused with pseudo-SAR where the bundle does so.
+    Ends with status 1 when a file could not be used; the others are written, if there are any.
+    """
+    from service.client.embed import embed_files, write_embeddings
+    from service.client.match import expand
+    from service.client.tables import console, progress_bar
+    from service.inference.embedder import load_embedder
+
+    paths = expand(files)
+    notices = console(sys.stderr)
+    settings = _settings(bundle=bundle, device=device)
+    embedder = load_embedder(settings.bundle, settings.device, settings.threads)
+    with progress_bar(notices) as progress:
+        task = progress.add_task("chips", total=len(paths))
+        embedded = embed_files(
+            embedder,
+            paths,
+            modality=_sensor(modality),
+            gsd_m=gsd_m,
+            advance=lambda done: progress.advance(task, done),
+        )
+    for path, reason in embedded.refused:
+        notices.print(f"refused {path}: {reason}", markup=False, soft_wrap=True)
+    write_embeddings(embedded, out)
+    count, width = embedded.vectors.shape
+    print(f"{count} embeddings of {width} dimensions in {out}, by bundle {embedder.bundle_id}")
+    if embedded.refused:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def demo(
+    chips: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder in HOSS layout: RGB chips are enrolled, SAR chips matched.",
+            show_default="the shipped fleet of simulated chips",
+        ),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the table; do not keep the service running.")
+    ] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Keep gallery and chips there.", show_default="a temporary folder"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the contact sheet.")] = Path("demo-output"),
+    port: Annotated[
+        int | None, typer.Option(help="Port of the service.", show_default="8080 or a free one")
+    ] = None,
+    bundle: BundleOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """See it work: start a service, enrol a small fleet, match SAR chips against it.
+
+    Prints the ranked vessels of each SAR chip with probability, verdict and the truth, draws them
+    on a contact sheet, and keeps the service running until Ctrl-C.
+    """
+    from service.client.demo.run import DemoPlan, run_demo
+
+    plan = DemoPlan(
+        chips=chips, data_dir=data_dir, out=out, port=port, bundle=bundle, device=device, once=once
+    )
+    raise typer.Exit(run_demo(plan))
+
+
+@bundle_app.command("show")
+def bundle_show(
+    folder: Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="DIR")],
+    as_json: AsJson = False,
+) -> None:
+    """Verify a bundle's files and tell what it is: models, training data, metrics, licences."""
+    from service.client.bundle_table import show_bundle
+    from service.client.tables import console
+    from service.contract.bundle import open_bundle
+
+    opened = open_bundle(folder)
+    if as_json:
+        manifest = opened.manifest.model_dump(mode="json")
+        _print_json({"bundle_id": opened.bundle_id, "manifest": manifest})
+    else:
+        show_bundle(console(), opened)
+
+
+@bundle_app.command("verify")
+def bundle_verify(
+    folder: Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="DIR")],
+    device: DeviceOption = None,
+) -> None:
+    """Check a bundle's schema, hashes and graphs, and that its golden chips embed as known."""
+    from service.contract.bundle import open_bundle
+    from service.inference.embedder import build_embedder
+
+    embedder = build_embedder(open_bundle(folder), device or "auto")
+    cosine = embedder.verify_golden()
+    golden = embedder.manifest.golden
+    print(
+        f"bundle {embedder.bundle_id} ({embedder.manifest.name}) is sound on {embedder.device}: "
+        f"{len(golden.chips)} golden chips embed with cosine {cosine:.6f} or more "
+        f"(at least {golden.min_cosine} is needed)"
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script; errors that a person can act on end in one line and status 1."""
+    from service.client.errors import ClientError
+    from service.contract.errors import CrossfixError
+
+    try:
+        app(args=arguments)
+    except (ClientError, CrossfixError) as error:
+        from service.settings import SettingsError
+
+        _fail(error, USAGE if isinstance(error, SettingsError) else FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _fail(error: Exception, status: int) -> NoReturn:
+    print(f"crossfix: {error}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _client(url: str) -> "CrossfixClient":
+    """A client of a service that answers."""
+    from service.client.http import CrossfixClient
+
+    client = CrossfixClient(url, api_key=os.environ.get("CROSSFIX_API_KEY") or None)
+    client.require_alive()
+    return client
+
+
+def _settings(**overrides: object) -> "Settings":
+    """The environment's settings; options come first. Leaves with status 2 when one is wrong."""
+    from service.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(**overrides)
+    except SettingsError as error:
+        _fail(error, USAGE)
+
+
+def _sensor(name: Sensor | None) -> "Modality | None":
+    from service.contract.chip import Modality
+
+    return None if name is None else Modality(name)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""A folder or a manifest, whichever a path is, as a fleet."""
+
+from pathlib import Path
+
+from service.client.errors import SourceError
+from service.client.fleet.hoss_folder import read_hoss_folder
+from service.client.fleet.manifest_csv import read_manifest
+from service.client.fleet.vessels import Fleet
+from service.contract.chip import Modality
+
+
+def read_fleet(
+    source: Path, modality: str | None, gsd_m: float | None = None, dataset: str | None = None
+) -> Fleet:
+    """Read a folder in HOSS layout or a CSV manifest.
+
+    Args:
+        source: the folder or file.
+        modality: `optical`, `sar` or `all`; None: optical from folders, all from manifests.
+        gsd_m: metres per pixel of all chips of a folder; a manifest has its own column.
+        dataset: a name for the data set instead of the source's.
+
+    Raises:
+        SourceError: the source cannot be used.
+    """
+    if source.is_dir():
+        return read_hoss_folder(source, dataset).fleet(_modalities(modality or "optical"), gsd_m)
+    if not source.is_file():
+        raise SourceError(f"{source} does not exist; give a folder of chips or a CSV manifest")
+    if source.suffix.lower() != ".csv":
+        raise SourceError(f"{source} is neither a folder nor a .csv manifest")
+    if gsd_m is not None:
+        raise SourceError("a manifest tells metres per pixel in its column gsd_m, not by option")
+    chosen = None if modality in (None, "all") else _modalities(modality)
+    return read_manifest(source, chosen, dataset)
+
+
+def _modalities(name: str) -> frozenset[Modality]:
+    return frozenset(Modality) if name == "all" else frozenset({Modality(name)})

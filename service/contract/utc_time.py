@@ -1,0 +1,23 @@
+"""Points in time, always in UTC."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def as_utc(time: datetime) -> datetime:
+    """A time in UTC; one without an offset is taken to be UTC.
+
+    Raises:
+        ValueError: in UTC it lies outside the years 1 to 9999.
+    """
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{time.isoformat()} is outside the years 1 to 9999 in UTC") from error
+
+
+UtcTime = Annotated[datetime, AfterValidator(as_utc)]

@@ -1,0 +1,36 @@
+"""What all records share: immutability, strictness, positions and checked texts."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+from service.identity.records.identifiers import meaningful
+
+RECORDED = {"recorded": True}
+"""Validation context of what was accepted earlier: it stays readable when a rule gets stricter."""
+
+
+def of_new(check: Callable[[str], str]) -> Callable[[str, ValidationInfo], str]:
+    """A rule for what is said now, and not for what was recorded."""
+
+    def checked(text: str, info: ValidationInfo) -> str:
+        return text if info.context == RECORDED else check(text)
+
+    return checked
+
+
+Text = Annotated[str, Field(max_length=200), AfterValidator(of_new(meaningful))]
+
+
+class Record(BaseModel):
+    """Immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class GeoPoint(Record):
+    """WGS 84, degrees."""
+
+    lat: float = Field(ge=-90, le=90)
+    lon: float = Field(ge=-180, le=180)

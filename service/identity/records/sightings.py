@@ -1,0 +1,101 @@
+"""Sightings: one chip of one ship at one time, and what a search among them returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from service.contract.chip import GsdSource, Modality
+from service.contract.utc_time import UtcTime
+from service.identity.records.base import GeoPoint, Record
+from service.identity.records.vessels import Vessel
+
+
+class Sighting(Record):
+    """One chip of one ship at one time; `vessel_id` is None while the identity is open.
+
+    `length_m` and `width_m` are measured on the chip. `bundle_id` names the models that made the
+    embedding, so that vectors of two bundles are never compared.
+    """
+
+    id: UUID
+    vessel_id: UUID | None
+    modality: Modality
+    captured_at: UtcTime | None = None
+    position: GeoPoint | None = None
+    sensor: str | None = Field(None, max_length=200)
+    gsd_m: float = Field(gt=0)
+    gsd_source: GsdSource
+    length_m: float = Field(gt=0)
+    width_m: float = Field(gt=0)
+    bit_depth: str
+    band: int | None = None
+    source: str | None = Field(None, max_length=500)
+    licence: str | None = Field(None, max_length=500)
+    chip_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bundle_id: str
+    recorded_at: UtcTime
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSighting:
+    """A sighting with its fused embedding: float32 `[D]`, unit length."""
+
+    sighting: Sighting
+    vector: NDArray[np.float32]
+
+
+class GeoRadius(Record):
+    """A disc on the sphere."""
+
+    centre: GeoPoint
+    radius_m: float = Field(gt=0)
+
+
+class SightingFilter(Record):
+    """Which enrolled sightings a search may return; None leaves a property open.
+
+    `vessel_types` and `vessel_length_m` speak of the vessel's registered attributes. A vessel
+    whose registered length is unknown passes any length range: it cannot be ruled out.
+    """
+
+    modality: Modality | None = None
+    vessel_types: tuple[str, ...] | None = None
+    vessel_length_m: tuple[float, float] | None = None
+    captured_between: tuple[datetime | None, datetime | None] | None = None
+    within: GeoRadius | None = None
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> "SightingFilter":
+        if self.vessel_length_m and self.vessel_length_m[0] > self.vessel_length_m[1]:
+            raise ValueError("the length range is upside down")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class SightingHit:
+    """An enrolled sighting and its cosine similarity to the query, -1 to 1."""
+
+    sighting: Sighting
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class VesselHit:
+    """A visible vessel and its best sightings, most similar first, at least one."""
+
+    vessel: Vessel
+    hits: Sequence[SightingHit]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryCounts:
+    """Visible vessels, and the sightings that belong to them."""
+
+    vessels: int
+    sightings: int

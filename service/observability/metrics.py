@@ -1,0 +1,160 @@
+"""What operators see: Prometheus metrics and structured logs."""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from service.access.caller import present_caller
+from service.contract.similarity import SIMILARITY_EDGES
+from service.observability.drift import ExpectedShare
+from service.observability.tracing import Tracing, Untraced, present_trace
+
+STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+
+
+class Telemetry:
+    """The metrics of one application; each has its own registry, so tests never share counts.
+
+    Attributes:
+        tracing: what records a trace of each request, if anything does.
+    """
+
+    def __init__(self, tracing: Tracing | None = None) -> None:
+        self.tracing = tracing or Untraced()
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "crossfix_request_seconds",
+            "Duration of HTTP requests",
+            ("method", "route", "status"),
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.stages = Histogram(
+            "crossfix_stage_seconds",
+            "Duration of the stages of a request",
+            ("stage",),
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.batches = Histogram(
+            "crossfix_batch_size",
+            "Chips that ran together",
+            ("lane",),
+            buckets=BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self.queue_depth = Gauge(
+            "crossfix_queue_depth", "Chips that wait", ("lane",), registry=self.registry
+        )
+        self.vessels = Gauge(
+            "crossfix_gallery_vessels", "Registered vessels", registry=self.registry
+        )
+        self.sightings = Gauge(
+            "crossfix_gallery_sightings", "Sightings of them", registry=self.registry
+        )
+        self.verdicts = Counter(
+            "crossfix_verdicts", "Answers by verdict", ("verdict",), registry=self.registry
+        )
+        self.judgements = Counter(
+            "crossfix_judgements",
+            "What analysts decided, by the verdict that was answered and the vessel confirmed",
+            ("verdict", "decision", "vessel"),
+            registry=self.registry,
+        )
+        self.similarity = Histogram(
+            "crossfix_top_similarity",
+            "Cosine similarity of the first candidate of a search through the whole gallery",
+            ("query", "gallery"),
+            buckets=SIMILARITY_EDGES,
+            registry=self.registry,
+        )
+        self.expected_similarity = Gauge(
+            "crossfix_expected_similarity",
+            "Share of first candidates at most this similar when the bundle was calibrated",
+            ("query", "gallery", "enrolled", "le"),
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "crossfix_errors",
+            "Refused or failed requests by kind",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.redis_failures = Gauge(
+            "crossfix_redis_failures",
+            "Requests to Redis that failed since the start",
+            registry=self.registry,
+        )
+        self.bundle = Info("crossfix_bundle", "The models that answer", registry=self.registry)
+        self._refresh: Callable[[], None] = lambda: None
+        self._expected: tuple[ExpectedShare, ...] = ()
+
+    def observe_stages(self, timings_ms: Mapping[str, float]) -> None:
+        """Record the milliseconds of stages that ran one after the other until now."""
+        for stage, milliseconds in timings_ms.items():
+            self.stages.labels(stage).observe(milliseconds / 1000.0)
+        self.tracing.stages(timings_ms)
+
+    def expect_similarities(self, shares: tuple[ExpectedShare, ...]) -> None:
+        """Show what the calibration expects, in place of what was shown before."""
+        if shares == self._expected:
+            return
+        self._expected = shares
+        self.expected_similarity.clear()
+        for one in shares:
+            self.expected_similarity.labels(
+                one.query, one.gallery, f"{one.enrolled:g}", _edge_label(one.edge)
+            ).set(one.share)
+
+    def on_scrape(self, refresh: Callable[[], None]) -> None:
+        """Have `refresh` called before each exposition, to set gauges."""
+        self._refresh = refresh
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All metrics in Prometheus text format, and its content type."""
+        self._refresh()
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+def _edge_label(edge: float) -> str:
+    """As the edges of live histograms are written, so that both can be joined."""
+    return "+Inf" if math.isinf(edge) else repr(edge)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; what is passed as `extra={"fields": {...}}` becomes keys.
+
+    A line that a request gave rise to names the request, and its trace if there is one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_present_ids(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _present_ids() -> dict[str, str]:
+    known = {"request_id": present_caller().request_id, "trace_id": present_trace.get()}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send every log line to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)

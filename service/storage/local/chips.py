@@ -1,0 +1,151 @@
+"""Original chips in a folder, named by the SHA-256 of their bytes.
+
+`<root>/ab/cd/abcd….chip`. A chip is written to a temporary file, synced, renamed into place, and
+the folder synced, so that a name in the tree always means complete bytes.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from service.identity.errors import NotFoundError, StoreUnavailableError
+from service.identity.ports.chips import StoredChip
+from service.storage.local.durable_files import disk_errors, sync_folder
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+ABANDONED_AFTER_S = 3600.0
+PROBE_BYTES = 4096
+
+
+class FolderChipStore:
+    """A `ChipStore` in a folder of this machine or of a shared file system.
+
+    Safe for many threads and processes: writers of the same bytes rename equal files.
+    """
+
+    def __init__(self, root: Path, abandoned_after_s: float = ABANDONED_AFTER_S) -> None:
+        """Create the folder where needed, and remove what interrupted writes left so long ago.
+
+        Raises:
+            StoreUnavailableError: the folder cannot be written.
+            StoreFullError: the disk is full.
+        """
+        self._root = root
+        self._incoming = root / "incoming"
+        with disk_errors(f"open the chip store {root}"):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            self._sweep(abandoned_after_s)
+
+    def put(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._path(digest)
+        with disk_errors(f"keep a chip of {len(data)} bytes in {self._root}"):
+            if _holds(path, data):
+                os.utime(path)
+            else:
+                self._make_folders(path.parent)
+                self._write(path, data)
+            sync_folder(path.parent)
+        return digest
+
+    def get(self, sha256: str) -> bytes:
+        path = self._path(sha256)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise NotFoundError(f"no chip {sha256} is kept here") from None
+        except OSError as error:
+            raise StoreUnavailableError(f"chip {sha256} cannot be read: {error}") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise StoreUnavailableError(
+                f"the bytes of chip {sha256} have changed on disk; restore {path} from a backup "
+                "or upload the chip again"
+            )
+        return data
+
+    def delete(self, sha256: str) -> None:
+        path = self._path(sha256)
+        with disk_errors(f"delete chip {sha256}"), suppress(FileNotFoundError):
+            path.unlink()
+            sync_folder(path.parent)
+
+    def stored(self) -> Iterator[StoredChip]:
+        with disk_errors(f"list the chips in {self._root}"):
+            for path in self._root.glob("??/??/*.chip"):
+                with suppress(FileNotFoundError):
+                    facts = path.stat()
+                    yield StoredChip(path.stem, facts.st_size, _moment(facts.st_mtime))
+
+    def stored_at(self, sha256: str) -> datetime:
+        path = self._path(sha256)
+        with disk_errors(f"look for chip {sha256}"):
+            try:
+                return _moment(path.stat().st_mtime)
+            except FileNotFoundError:
+                raise NotFoundError(f"no chip {sha256} is kept here") from None
+
+    def ping(self) -> None:
+        doing = f"write to the chip store {self._root}"
+        with disk_errors(doing), tempfile.TemporaryFile(dir=self._incoming) as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        return
+
+    def _path(self, sha256: str) -> Path:
+        require_digest(sha256)
+        return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.chip"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        handle, name = tempfile.mkstemp(dir=self._incoming)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+    def _make_folders(self, folder: Path) -> None:
+        """Create `<root>/ab/cd` so that both names survive a crash."""
+        for path in (folder.parent, folder):
+            path.mkdir(exist_ok=True)
+            sync_folder(path.parent)
+
+    def _sweep(self, abandoned_after_s: float) -> None:
+        oldest = time.time() - abandoned_after_s
+        for left in self._incoming.iterdir():
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < oldest:
+                    left.unlink()
+
+
+def require_digest(sha256: str) -> None:
+    """Raises NotFoundError for what names no chip."""
+    if not DIGEST.fullmatch(sha256):
+        raise NotFoundError(
+            f"{sha256[:80]!r} is not a chip digest; expected 64 lower-case hexadecimal digits"
+        )
+
+
+def _moment(posix_s: float) -> datetime:
+    return datetime.fromtimestamp(posix_s, UTC)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the file is there with exactly these bytes; a damaged one is written anew."""
+    try:
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,59 @@
+"""Embeddings kept in Redis for all replicas."""
+
+import hashlib
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.storage.redis.link import RedisAwayError, RedisLink
+
+KEY_PREFIX = b"crossfix:embedding:"
+
+
+EXPIRE_S = 30 * 24 * 3600
+
+
+class RedisCache:
+    """Embeddings in Redis; when it is slow, full or gone, every key is simply unknown.
+
+    Values carry a checksum: damaged ones are unknown. Safe for many threads.
+    """
+
+    def __init__(self, link: RedisLink, expire_s: int = EXPIRE_S) -> None:
+        """Embeddings are forgotten `expire_s` after they were made."""
+        self._link = link
+        self._expire_s = expire_s
+
+    def get(self, key: str) -> NDArray[np.float32] | None:
+        try:
+            raw: object = self._link.ask(lambda redis: redis.get(_name(key)))
+        except RedisAwayError:
+            return None
+        return _unpack(raw) if isinstance(raw, bytes) else None
+
+    def put(self, key: str, vector: NDArray[np.float32]) -> None:
+        value = _pack(vector)
+        with suppress(RedisAwayError):
+            self._link.ask(lambda redis: redis.set(_name(key), value, ex=self._expire_s))
+
+
+def _name(key: str) -> bytes:
+    return KEY_PREFIX + key.encode()
+
+
+def _pack(vector: NDArray[np.float32]) -> bytes:
+    """Checksum and little-endian float32 numbers."""
+    numbers = vector.astype("<f4").tobytes()
+    return _checksum(numbers) + numbers
+
+
+def _unpack(raw: bytes) -> NDArray[np.float32] | None:
+    checksum, numbers = raw[:8], raw[8:]
+    if not numbers or len(numbers) % 4 or _checksum(numbers) != checksum:
+        return None
+    return np.frombuffer(numbers, dtype="<f4").astype(np.float32)
+
+
+def _checksum(numbers: bytes) -> bytes:
+    return hashlib.blake2b(numbers, digest_size=8).digest()

@@ -1,0 +1,89 @@
+"""What lies on a Qdrant server: the collections, their indexes, and the active bundle's alias.
+
+`<prefix>-vessels`, `<prefix>-claims` (see `claims_server.py`) and `<prefix>-matches` (see
+`matches_server.py`) have no vectors; `<prefix>-sightings-<bundle>` holds the sightings of one
+bundle, and the alias `<prefix>-sightings` names the one that is served. Sightings keep their ids
+from bundle to bundle.
+"""
+
+from dataclasses import dataclass
+
+from qdrant_client import QdrantClient, models
+
+from service.storage.points import match_payloads as match_points
+from service.storage.points import payloads
+
+KEYWORD = models.PayloadSchemaType.KEYWORD
+STRONG = models.WriteOrdering.STRONG
+ORPHANED = "orphaned"
+TOKEN = "token"
+VESSEL_INDEXES = {
+    payloads.STATE: KEYWORD,
+    payloads.IMO: KEYWORD,
+    payloads.MMSI: KEYWORD,
+    payloads.TYPE: KEYWORD,
+}
+CLAIM_INDEXES = {TOKEN: KEYWORD}
+MATCH_INDEXES = dict.fromkeys(match_points.KEYWORDS, KEYWORD) | {
+    match_points.ASKED_AT: models.PayloadSchemaType.DATETIME
+}
+SIGHTING_INDEXES = {
+    payloads.VESSEL_ID: KEYWORD,
+    payloads.VESSEL_TYPE: KEYWORD,
+    payloads.VESSEL_LENGTH_M: models.PayloadSchemaType.FLOAT,
+    payloads.CAPTURED_AT: models.PayloadSchemaType.DATETIME,
+    payloads.LOCATION: models.PayloadSchemaType.GEO,
+    payloads.MODALITY: KEYWORD,
+    payloads.CHIP: KEYWORD,
+    ORPHANED: models.PayloadSchemaType.BOOL,
+    payloads.TENTATIVE: models.PayloadSchemaType.BOOL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The names that begin with one prefix."""
+
+    prefix: str = "crossfix"
+
+    @property
+    def vessels(self) -> str:
+        return f"{self.prefix}-vessels"
+
+    @property
+    def claims(self) -> str:
+        return f"{self.prefix}-claims"
+
+    @property
+    def matches(self) -> str:
+        return f"{self.prefix}-matches"
+
+    @property
+    def alias(self) -> str:
+        return f"{self.prefix}-sightings"
+
+    def sightings(self, bundle_id: str) -> str:
+        """The collection of one bundle's sightings."""
+        return f"{self.alias}-{payloads.bundle_slug(bundle_id)}"
+
+    def bundles(self, client: QdrantClient) -> list[str]:
+        """The bundles that have a collection, by name."""
+        names = [one.name for one in client.get_collections().collections]
+        start = f"{self.alias}-"
+        return sorted(name.removeprefix(start) for name in names if name.startswith(start))
+
+    def active(self, client: QdrantClient) -> str | None:
+        """The bundle that the alias names; None before the gallery was first used."""
+        for one in client.get_aliases().aliases:
+            if one.alias_name == self.alias:
+                return one.collection_name.removeprefix(f"{self.alias}-")
+        return None
+
+    def activate(self, client: QdrantClient, bundle_id: str) -> None:
+        """Point the alias to this bundle's collection, in one step."""
+        to = models.CreateAlias(collection_name=self.sightings(bundle_id), alias_name=self.alias)
+        steps: list[models.AliasOperations] = [models.CreateAliasOperation(create_alias=to)]
+        if self.active(client) is not None:
+            gone = models.DeleteAlias(alias_name=self.alias)
+            steps.insert(0, models.DeleteAliasOperation(delete_alias=gone))
+        client.update_collection_aliases(steps)

@@ -1,0 +1,97 @@
+"""A process that enrols, extends and deletes vessels until it is killed, and says what is done."""
+
+import itertools
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from qdrant_edge import UpdateOperation
+
+from service.contract.decoding.decode import ChipLimits
+from service.identity.curate import Curation
+from service.identity.enrol import Enrolment, NewVessel
+from service.identity.observe import ChipUpload, Observer
+from service.identity.recovery import Recovery
+from service.storage.edge.gallery import EdgeGallery, open_edge_gallery
+from service.storage.edge.shard import Shard
+from service.storage.local.cache import MemoryCache
+from service.storage.local.chips import FolderChipStore
+from tests.support.chips import optical_png
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+
+AT_FIRST, ADDED = 2, 3
+
+
+@dataclass(frozen=True)
+class Home:
+    """The real use cases on the real stores of a folder; only the embedder is a fake."""
+
+    gallery: EdgeGallery
+    chips: FolderChipStore
+    recovery: Recovery
+    enrolment: Enrolment
+    curation: Curation
+
+
+def open_home(folder: Path) -> Home:
+    gallery = open_edge_gallery(folder / "gallery", FakeEmbedder.bundle_id, WIDTH)
+    chips = FolderChipStore(folder / "chips")
+    writing = threading.RLock()
+    observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
+    recovery = Recovery(gallery, chips, now, writing, step=None)
+    return Home(
+        gallery,
+        chips,
+        recovery,
+        Enrolment(gallery, chips, observer, recovery, now, writing),
+        Curation(gallery, recovery, now, writing),
+    )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def die_after(writes: int) -> None:
+    """Kill this process right after so many more changes of the gallery were applied."""
+    left = writes
+    apply = Shard.apply
+
+    def apply_and_perhaps_die(shard: Shard, operation: UpdateOperation) -> None:
+        nonlocal left
+        apply(shard, operation)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Shard.apply = apply_and_perhaps_die  # type: ignore[method-assign, assignment]
+
+
+def enrol_until_killed(
+    folder: Path, done: Connection, first_seed: int, fatal_write: int | None = None
+) -> None:
+    """Send (vessel id, number of its sightings) after each use case that returned."""
+    home = open_home(folder)
+    home.recovery.run()
+    if fatal_write is not None:
+        die_after(fatal_write)
+    seed = first_seed
+
+    def some(count: int) -> list[ChipUpload]:
+        nonlocal seed
+        seed += count
+        return [ChipUpload(optical_png(seed - i, height=12, width=8)) for i in range(count)]
+
+    for turn in itertools.count():
+        vessel = home.enrolment.enrol(NewVessel(name=f"Hull {seed}"), some(AT_FIRST)).vessel
+        done.send((vessel.id, AT_FIRST))
+        if turn % 2 == 0:
+            home.enrolment.add_chips(vessel.id, some(ADDED))
+            done.send((vessel.id, AT_FIRST + ADDED))
+        if turn % 3 == 2:
+            home.curation.delete(vessel.id)
+            done.send((vessel.id, 0))

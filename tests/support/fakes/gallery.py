@@ -1,0 +1,253 @@
+"""A `Gallery` in plain Python and numpy: what the adapters must agree with."""
+
+import bisect
+import math
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.utc_time import as_utc
+from service.identity.errors import InvalidRequestError
+from service.identity.records.base import GeoPoint
+from service.identity.records.claims import Claim
+from service.identity.records.sightings import (
+    EmbeddedSighting,
+    GalleryCounts,
+    GeoRadius,
+    Sighting,
+    SightingFilter,
+    SightingHit,
+    VesselHit,
+)
+from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
+
+EARTH_RADIUS_M = 6_371_008.8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sighting, its vector, and what it knows of its vessel."""
+
+    sighting: Sighting
+    vector: NDArray[np.float32]
+    vessel_type: str | None
+    vessel_length_m: float | None
+
+
+class FakeGallery:
+    """Nothing survives `close`; nothing is ever unavailable."""
+
+    def __init__(self, bundle_id: str, width: int) -> None:
+        self._bundle_id = bundle_id
+        self._width = width
+        self._vessels: dict[UUID, Vessel] = {}
+        self._rows: dict[UUID, Row] = {}
+        self._claims: dict[str, Claim] = {}
+        self._turn = threading.RLock()
+
+    def put_vessel(self, vessel: Vessel) -> None:
+        with self._turn:
+            self._vessels[vessel.id] = vessel
+
+    def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
+        with self._turn:
+            return {i: self._vessels[i] for i in ids if i in self._vessels}
+
+    def find_by_imo(self, imo: str) -> list[Vessel]:
+        with self._turn:
+            return [v for v in self._vessels.values() if v.imo == imo]
+
+    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+        with self._turn:
+            if self._claims.get(name) == instead_of:
+                self._claims[name] = claim
+            return self._claims.get(name, claim)
+
+    def renew_claim(self, name: str, claim: Claim) -> bool:
+        with self._turn:
+            stands = name in self._claims and self._claims[name].token == claim.token
+            if stands:
+                self._claims[name] = claim
+            return stands
+
+    def give_up(self, name: str, claim: Claim) -> None:
+        with self._turn:
+            if name in self._claims and self._claims[name].token == claim.token:
+                del self._claims[name]
+
+    def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
+        with self._turn:
+            return [v for v in self._vessels.values() if v.state in states]
+
+    def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
+        with self._turn:
+            listed = sorted((v for v in self._vessels.values() if _listed(v, where)), key=_id)
+        start = bisect.bisect_right(listed, _parse(cursor), key=_id) if cursor is not None else 0
+        page = listed[start : start + limit]
+        more = len(listed) > start + limit
+        return VesselPage(page, str(page[-1].id) if more else None)
+
+    def delete_vessel(self, vessel_id: UUID) -> None:
+        with self._turn:
+            self._vessels.pop(vessel_id, None)
+
+    def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
+        rows = {}
+        for one in sightings:
+            if one.sighting.bundle_id != self._bundle_id:
+                raise ValueError("another bundle's embedding")
+            if one.vector.shape != (self._width,) or not (
+                abs(np.linalg.norm(one.vector) - 1) <= 1e-3
+            ):
+                raise ValueError("not a unit vector of this gallery's width")
+            rows[one.sighting.id] = _owned(Row(one.sighting, one.vector, None, None), vessel)
+        with self._turn:
+            self._rows.update(rows)
+
+    def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
+        with self._turn:
+            kept = {i for i, row in self._rows.items() if row.sighting.vessel_id is not None}
+            self.put_sightings([one for one in sightings if one.sighting.id not in kept], None)
+
+    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
+        with self._turn:
+            for i in set(ids) & self._rows.keys():
+                self._rows[i] = _owned(self._rows[i], vessel)
+
+    def sync_vessel(self, vessel: Vessel) -> None:
+        with self._turn:
+            for i, row in self._rows.items():
+                if row.sighting.vessel_id == vessel.id:
+                    self._rows[i] = _owned(row, vessel)
+
+    def get_sighting(self, sighting_id: UUID) -> Sighting | None:
+        with self._turn:
+            row = self._rows.get(sighting_id)
+            return row.sighting if row else None
+
+    def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
+        with self._turn:
+            mine = [r.sighting for r in self._rows.values() if r.sighting.vessel_id in vessel_ids]
+        return sorted(mine, key=lambda sighting: (sighting.recorded_at, sighting.id))
+
+    def delete_sightings(self, ids: Collection[UUID]) -> None:
+        with self._turn:
+            for i in ids:
+                self._rows.pop(i, None)
+
+    def uses_chip(self, chip_sha256: str) -> bool:
+        with self._turn:
+            return any(r.sighting.chip_sha256 == chip_sha256 for r in self._rows.values())
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        where: SightingFilter,
+        vessels: int,
+        sightings_per_vessel: int = 3,
+    ) -> list[VesselHit]:
+        if vector.shape != (self._width,):
+            raise ValueError("not this gallery's width")
+        groups: dict[UUID, list[SightingHit]] = {}
+        with self._turn:
+            for row in self._rows.values():
+                owner = self._vessels.get(row.sighting.vessel_id or UUID(int=0))
+                if owner and owner.state.visible and _passes(row, where):
+                    similarity = float(np.clip(row.vector @ vector, -1, 1))
+                    groups.setdefault(owner.id, []).append(SightingHit(row.sighting, similarity))
+            hits = [
+                VesselHit(
+                    self._vessels[owner_id],
+                    sorted(group, key=lambda hit: -hit.similarity)[:sightings_per_vessel],
+                )
+                for owner_id, group in groups.items()
+            ]
+        return sorted(hits, key=lambda hit: -hit.hits[0].similarity)[:vessels]
+
+    def counts(self) -> GalleryCounts:
+        with self._turn:
+            visible = {i for i, v in self._vessels.items() if v.state.visible}
+            return GalleryCounts(
+                len(visible),
+                sum(row.sighting.vessel_id in visible for row in self._rows.values()),
+            )
+
+    def ping(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+def great_circle_m(a: GeoPoint, b: GeoPoint) -> float:
+    """Haversine distance on a sphere of the mean Earth radius, metres."""
+    lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
+    h = (
+        math.sin((lat_b - lat_a) / 2) ** 2
+        + math.cos(lat_a) * math.cos(lat_b) * math.sin(math.radians(b.lon - a.lon) / 2) ** 2
+    )
+    return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(h))
+
+
+def _id(vessel: Vessel) -> UUID:
+    return vessel.id
+
+
+def _parse(cursor: str) -> UUID:
+    try:
+        return UUID(cursor)
+    except ValueError as error:
+        raise InvalidRequestError(f"{cursor!r} is not a page cursor") from error
+
+
+def _owned(row: Row, vessel: Vessel | None) -> Row:
+    return replace(
+        row,
+        sighting=row.sighting.model_copy(update={"vessel_id": vessel.id if vessel else None}),
+        vessel_type=vessel.type.casefold() if vessel and vessel.type else None,
+        vessel_length_m=vessel.length_m if vessel else None,
+    )
+
+
+def _listed(vessel: Vessel, where: VesselFilter) -> bool:
+    name = where.name is None or where.name.casefold() in (vessel.name or "").casefold()
+    exact = all(getattr(where, key) in (None, getattr(vessel, key)) for key in ("imo", "mmsi"))
+    kind = where.type is None or where.type.casefold() == (vessel.type or "").casefold()
+    return vessel.state.visible and name and exact and kind
+
+
+def _passes(row: Row, where: SightingFilter) -> bool:
+    sighting, length = row.sighting, row.vessel_length_m
+    types = None if where.vessel_types is None else {t.casefold() for t in where.vessel_types}
+    low, high = where.vessel_length_m or (0.0, math.inf)
+    return (
+        where.modality in (None, sighting.modality)
+        and (types is None or row.vessel_type in types)
+        and (length is None or low <= length <= high)
+        and _in_time(sighting, where.captured_between)
+        and _in_place(sighting, where.within)
+    )
+
+
+def _in_time(sighting: Sighting, between: tuple[datetime | None, datetime | None] | None) -> bool:
+    start, end = between or (None, None)
+    if start is None and end is None:
+        return True
+    at = sighting.captured_at
+    return (
+        at is not None
+        and (start is None or at >= as_utc(start))
+        and (end is None or at <= as_utc(end))
+    )
+
+
+def _in_place(sighting: Sighting, within: GeoRadius | None) -> bool:
+    if within is None:
+        return True
+    at = sighting.position
+    return at is not None and great_circle_m(at, within.centre) <= within.radius_m

@@ -1,0 +1,53 @@
+"""A linear regression for torchrun: `-m tests.support.linear_task OUT STEPS`."""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import RunConfig, TypedConfig
+from model_training.training.optimiser import OptimiserConfig
+from model_training.training.run import fit
+from model_training.training.seeds import step_generator
+
+STEPS = 6
+
+
+class LinearConfig(TypedConfig):
+    run: RunConfig
+    optimiser: OptimiserConfig = OptimiserConfig(lr=0.05, warmup_steps=0)
+
+
+class LinearTask:
+    data_digest = "linear"
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.model: nn.Module = nn.Linear(3, 1)
+
+    def batch(self, step: int, rank: int) -> Tensor:
+        return torch.from_numpy(step_generator(0, step, rank).normal(size=(8, 3))).float()
+
+    def loss(self, model: nn.Module, batch: Tensor, step: int) -> dict[str, Tensor]:
+        return {"loss": (model(batch)[:, 0] - batch.sum(1)).square().mean()}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        return {"weight": float(next(model.parameters()).sum())}
+
+
+def linear_config(out: Path) -> LinearConfig:
+    run = RunConfig(
+        out=out, steps=STEPS, device="cpu", checkpoint_every=2, validate_every=STEPS, log_every=1
+    )
+    return LinearConfig(run=run)
+
+
+def run(out: Path, stop_at: int) -> Checkpoint:
+    config = linear_config(out)
+    return fit(LinearTask(), config.run, config.optimiser, config, stop_at=stop_at)
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,107 @@
+"""A real `crossfix serve` process for tests."""
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from service.settings import SHIPPED_BUNDLE
+
+START_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class ServiceProcess:
+    """A running service."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    ready_after_s: float
+    log: Path
+    trusted: ssl.SSLContext | None = None
+
+    def client(self, timeout_s: float = 60.0, key: str | None = None) -> httpx.Client:
+        """A client, which shows an API key where one is given."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.Client(
+            base_url=self.url, timeout=timeout_s, headers=headers, verify=self.trusted or True
+        )
+
+    def resident_mb(self) -> float:
+        """Resident memory of the process, MB (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(one for one in status.splitlines() if one.startswith("VmRSS:"))
+        return int(line.split()[1]) / 1000.0
+
+
+@contextmanager
+def running_service(
+    folder: Path,
+    bundle: Path = SHIPPED_BUNDLE,
+    settings: Mapping[str, str] | None = None,
+    trusted: ssl.SSLContext | None = None,
+) -> Iterator[ServiceProcess]:
+    """Start the service on a free port with its data under `folder`; stop it at the end.
+
+    With `trusted`, which certificates are believed, it is spoken to by https.
+    """
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")} | {
+        "CROSSFIX_DATA_DIR": str(folder / "data"),
+        "CROSSFIX_BUNDLE": str(bundle),
+        "CROSSFIX_PORT": str(port),
+        "CROSSFIX_DEVICE": "cpu",
+        **(settings or {}),
+    }
+    log = folder / "service.log"
+    began = time.monotonic()
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service.cli.main", "serve"],
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        url = f"{'https' if trusted else 'http'}://127.0.0.1:{port}"
+        wait_until_ready(url, process, log, trusted)
+        yield ServiceProcess(url, process, time.monotonic() - began, log, trusted)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+            raise
+
+
+def wait_until_ready(
+    url: str, process: subprocess.Popen[bytes], log: Path, trusted: ssl.SSLContext | None = None
+) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the service stopped at its start:\n{log.read_text()[-4000:]}")
+        try:
+            if httpx.get(f"{url}/readyz", timeout=10, verify=trusted or True).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise RuntimeError(f"the service was not ready in time:\n{log.read_text()[-4000:]}")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,0 +1,125 @@
+"""A gallery that services and an archive open in turn, and its move from one bundle to another."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from qdrant_client import QdrantClient
+
+from service.contract.chip import Chip
+from service.identity.ports.archive import GalleryArchive
+from service.identity.ports.gallery import Gallery
+from service.identity.ports.matches import MatchHistory
+from service.identity.records.vessels import Vessel
+from service.maintenance.backup import Stores
+from service.maintenance.reembed import Reembedding
+from service.storage.edge.archive import EdgeArchive
+from service.storage.edge.gallery import open_edge_gallery
+from service.storage.edge.matches import open_edge_matches
+from service.storage.local.bundles import FolderBundleShelf
+from service.storage.server.archive import open_server_archive
+from service.storage.server.gallery import open_server_gallery
+from service.storage.server.matches import open_server_matches
+from tests.support.chips import optical_png
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
+
+OLD, NEW, NEW_WIDTH = BUNDLE, "newb0ba0", 8
+
+
+@dataclass
+class Site:
+    """One gallery: opened by a service of some bundle, or as an archive, one after the other."""
+
+    kind: str
+    folder: Path
+    client: QdrantClient
+
+    def service(self, bundle: str = OLD, width: int = WIDTH) -> Gallery:
+        if self.kind == "edge":
+            return open_edge_gallery(self.folder, bundle, width)
+        return open_server_gallery(self.client, bundle_id=bundle, width=width)
+
+    def archive(self) -> GalleryArchive:
+        if self.kind == "edge":
+            return EdgeArchive(self.folder)
+        return open_server_archive(self.client)
+
+    def matches(self) -> MatchHistory:
+        """Opened while the archive or a service has the gallery open."""
+        if self.kind == "edge":
+            return open_edge_matches(self.folder / "matches")
+        return open_server_matches(self.client)
+
+
+class StayingOpen(QdrantClient):
+    """A server in this process that outlives its clients."""
+
+    def close(self, *_: object, **__: object) -> None:
+        return
+
+
+def point(chip: Chip) -> NDArray[np.float32]:
+    """A unit vector of the new width that depends on the pixels."""
+    seed = int(chip.digest[:8], 16)
+    vector = np.random.default_rng(seed).normal(size=NEW_WIDTH)
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+
+def embed(several: Sequence[Chip]) -> list[NDArray[np.float32]]:
+    return [point(chip) for chip in several]
+
+
+def enrol(site: Site, chips: FakeChipStore, seeds: Sequence[int], **said: object) -> Vessel:
+    """A vessel with a sighting of a real picture for each seed, by a service of the old bundle."""
+    gallery = site.service()
+    vessel = make_vessel(**said)
+    gallery.put_vessel(vessel)
+    gallery.put_sightings(
+        [
+            embedded(0.5, vessel, chip_sha256=chips.put(optical_png(seed, height=12, width=8)))
+            for seed in seeds
+        ],
+        vessel,
+    )
+    gallery.close()
+    return vessel
+
+
+def moving(archive: GalleryArchive, chips: FakeChipStore) -> Reembedding:
+    archive.prepare(NEW, NEW_WIDTH)
+    return Reembedding(archive, chips, embed, OLD, NEW)
+
+
+def move(site: Site, chips: FakeChipStore) -> None:
+    archive = site.archive()
+    task = moving(archive, chips)
+    task.carry(task.missing())
+    task.switch()
+    archive.close()
+
+
+class KilledError(RuntimeError):
+    """The run ends here."""
+
+
+def die_before_the_second_look(
+    archive: GalleryArchive, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]
+) -> None:
+    write = archive.put_sightings
+
+    def write_and_die(*args: Any, **named: Any) -> None:
+        meanwhile()
+        write(*args, **named)
+        raise KilledError
+
+    monkeypatch.setattr(archive, "put_sightings", write_and_die)
+
+
+def stores(site: Site, chips: FakeChipStore, folder: Path) -> Stores:
+    shelf = FolderBundleShelf(folder / "bundles")
+    return Stores(site.archive(), chips, folder / "audit", shelf, site.matches())

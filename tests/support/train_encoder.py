@@ -1,0 +1,9 @@
+"""What `crossfix-train encoder CONFIG` does, as a module that torchrun can start."""
+
+import sys
+
+from model_training.cli.main import main
+
+if __name__ == "__main__":
+    sys.argv[1:] = ["encoder", *sys.argv[1:]]
+    main()

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+
+from service.client.errors import SourceError
+from service.client.fleet.manifest_csv import read_manifest
+from service.contract.chip import Modality
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "chips").mkdir()
+    for name in ("a.png", "b.tif", "c.tif", "0001_s1c1_SAR.tif"):
+        (tmp_path / "chips" / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "ships.csv"
+    path.write_text(text)
+    return path
+
+
+def test_rows_of_one_vessel_are_joined(folder: Path) -> None:
+    fleet = read_manifest(
+        write(
+            folder,
+            "chip,id,name,imo,length_m,modality,gsd_m,band,captured_at,lat,lon,sensor,source,licence\n"
+            "chips/a.png,7,ALPHA,,190,optical,0.5,,2026-03-02T10:12:00Z,1.25,103.5,Sat,own,CC0\n"
+            "chips/b.tif,7,,9074729,,sar,,2,,,,,,\n"
+            "chips/c.tif,,BETA,,,,,,,,,,,\n"
+            "chips/0001_s1c1_SAR.tif,,,9074729,,,,,,,,,,\n",
+        )
+    )
+    assert fleet.dataset == "ships"
+    assert [v.key for v in fleet.vessels] == ["7", "name BETA", "imo 9074729"]
+    alpha = fleet.vessels[0]
+    assert alpha.attributes == {"name": "ALPHA", "imo": "9074729", "length_m": 190.0}
+    assert alpha.chips[0].path == folder / "chips" / "a.png"
+    assert alpha.chips[0].metadata == {
+        "modality": "optical",
+        "gsd_m": 0.5,
+        "captured_at": "2026-03-02T10:12:00Z",
+        "lat": 1.25,
+        "lon": 103.5,
+        "sensor": "Sat",
+        "source": "own",
+        "licence": "CC0",
+    }
+    assert alpha.chips[1].metadata == {"modality": "sar", "band": 2}
+    assert fleet.vessels[1].chips[0].metadata == {}
+    assert fleet.vessels[2].chips[0].metadata == {"modality": "sar"}
+    assert len({v.id for v in fleet.vessels}) == 3
+
+
+def test_a_key_that_is_a_uuid_is_the_id(folder: Path) -> None:
+    own = "0b7b4ad2-6c0e-4d59-8a44-0d7a2d2b6a55"
+    fleet = read_manifest(write(folder, f"chip,id\nchips/a.png,{own}\n"))
+    assert str(fleet.vessels[0].id) == own
+
+
+def test_choosing_by_modality(folder: Path) -> None:
+    path = write(folder, "chip,id,modality\nchips/a.png,1,optical\nchips/0001_s1c1_SAR.tif,1,\n")
+    assert read_manifest(path).chips == 2
+    fleet = read_manifest(path, {Modality.SAR})
+    assert [c.path.name for c in fleet.vessels[0].chips] == ["0001_s1c1_SAR.tif"]
+    assert fleet.notes == ("1 chips of the other modality are not enrolled",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,name\n1,A\n", "no column chip"),
+        ("chip,id,gsd\nchips/a.png,1,1\n", "unknown column 'gsd'"),
+        ("chip,id\n,1\n", ":2: the column chip is empty"),
+        ("chip,id\nchips/z.png,1\n", ":2: there is no chip .*z.png"),
+        ("chip,id\nchips/a.png,\n", ":2: no vessel; fill one of id, imo, mmsi, name"),
+        ("chip,id,gsd_m\nchips/a.png,1,fine\n", ":2: gsd_m is 'fine', not a number"),
+        (
+            "chip,id,name\nchips/a.png,1,A\nchips/b.tif,1,B\n",
+            ":3: name is 'B', but an earlier row of this vessel says 'A'",
+        ),
+        ("chip,id,band\nchips/b.tif,1,1.5\n", ":2: band is 1.5"),
+        ("chip,id\n", "lists no chips"),
+    ],
+)
+def test_a_wrong_manifest_names_the_line(folder: Path, text: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        read_manifest(write(folder, text))
+
+
+def test_choosing_by_modality_needs_to_know_it(folder: Path) -> None:
+    with pytest.raises(SourceError, match=":2: modality is None"):
+        read_manifest(write(folder, "chip,id\nchips/a.png,1\n"), {Modality.SAR})
+
+
+def test_a_file_that_is_no_text(folder: Path) -> None:
+    path = folder / "binary.csv"
+    path.write_bytes(b"chip,id\n\xff\xfe\x00,1\n")
+    with pytest.raises(SourceError, match="cannot be read as CSV in UTF-8"):
+        read_manifest(path)

@@ -1,0 +1,218 @@
+"""Optical TIFF, PNG and JPEG become 8-bit RGB."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from rasterio.enums import ColorInterp
+
+from service.contract.chip import Modality
+from service.contract.decoding.decode import decode_chip
+from service.contract.decoding.radiometry import optical_rgb
+from service.contract.decoding.raster import Raster
+from service.contract.errors import PixelTypeError
+from tests.support.chip_files import image_bytes, picture_bytes, rgb_planes, sar_plane, tiff_bytes
+from tests.support.malformed import png_with_header
+
+OPTICAL = Modality.OPTICAL
+
+
+def rgb_picture() -> np.ndarray:
+    return np.ascontiguousarray(rgb_planes().transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("compress", ["none", "lzw", "deflate"])
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+def test_rgb_tiff_comes_back_exactly(compress: str, interleave: str) -> None:
+    planes = rgb_planes()
+    chip = decode_chip(tiff_bytes(planes, compress=compress, interleave=interleave), gsd_m=0.5)
+    np.testing.assert_array_equal(chip.pixels, planes.transpose(1, 2, 0))
+    assert chip.pixels.dtype == np.uint8
+    assert chip.pixels.flags.c_contiguous
+    assert (chip.modality, chip.gsd_m, chip.gsd_source) == (OPTICAL, 0.5, "parameter")
+    assert chip.warnings == ()
+
+
+def test_rgb_png_comes_back_exactly() -> None:
+    chip = decode_chip(picture_bytes(rgb_picture(), "PNG"))
+    np.testing.assert_array_equal(chip.pixels, rgb_picture())
+    assert (chip.gsd_m, chip.gsd_source) == (0.75, "default")
+    assert len(chip.warnings) == 1
+
+
+def test_colour_jpeg_is_optical_and_close() -> None:
+    chip = decode_chip(picture_bytes(rgb_picture(), "JPEG", quality=100, subsampling=0), gsd_m=1)
+    assert chip.modality is OPTICAL
+    assert np.abs(chip.pixels.astype(int) - rgb_picture()).max() <= 4
+    assert chip.warnings == ()
+
+
+def test_cmyk_jpeg() -> None:
+    data = image_bytes(Image.fromarray(rgb_picture()).convert("CMYK"), "JPEG", quality=100)
+    chip = decode_chip(data, gsd_m=1)
+    assert np.abs(chip.pixels.astype(int) - rgb_picture()).mean() < 5
+    assert any("CMYK" in warning for warning in chip.warnings)
+
+
+def test_palette_png() -> None:
+    image = Image.fromarray(rgb_picture()).quantize(64)
+    chip = decode_chip(image_bytes(image, "PNG"), gsd_m=1)
+    np.testing.assert_array_equal(chip.pixels, np.asarray(image.convert("RGB")))
+
+
+def test_palette_tiff() -> None:
+    indices = rgb_planes()[0]
+    table = {i: (255 - i, i, (i * 7) % 256, 255) for i in range(256)}
+    data = tiff_bytes(indices, lambda f: f.write_colormap(1, table), photometric="PALETTE")
+    chip = decode_chip(data, gsd_m=1)
+    expected = np.array([table[i][:3] for i in range(256)], np.uint8)[indices]
+    np.testing.assert_array_equal(chip.pixels, expected)
+
+
+@pytest.mark.parametrize("container", ["PNG", "JPEG", "TIFF"])
+def test_panchromatic_is_repeated(container: str) -> None:
+    grey = rgb_planes()[0]
+    data = tiff_bytes(grey) if container == "TIFF" else picture_bytes(grey, container)
+    chip = decode_chip(data, modality=OPTICAL, gsd_m=1)
+    assert chip.pixels.shape == (60, 20, 3)
+    assert np.all(chip.pixels == chip.pixels[..., :1])
+    if container != "JPEG":
+        np.testing.assert_array_equal(chip.pixels[..., 0], grey)
+    assert any("panchromatic" in warning for warning in chip.warnings)
+
+
+@pytest.mark.parametrize("container", ["PNG", "TIFF"])
+def test_alpha(container: str) -> None:
+    alpha = np.full((60, 20), 255, np.uint8)
+    alpha[0], alpha[1] = 0, 51
+    rgba = np.concatenate([rgb_planes(), alpha[None]])
+    data = (
+        tiff_bytes(rgba, photometric="RGB", alpha="YES")
+        if container == "TIFF"
+        else picture_bytes(np.ascontiguousarray(rgba.transpose(1, 2, 0)), "PNG")
+    )
+    chip = decode_chip(data, gsd_m=1)
+    assert np.all(chip.pixels[0] == 0)
+    np.testing.assert_array_equal(chip.pixels[1], np.rint(rgb_picture()[1] * 0.2))
+    np.testing.assert_array_equal(chip.pixels[2:], rgb_picture()[2:])
+    assert any("half-transparent" in warning for warning in chip.warnings)
+
+
+def test_opaque_alpha_is_left_out() -> None:
+    rgba = np.concatenate([rgb_planes(), np.full((1, 60, 20), 255, np.uint8)])
+    chip = decode_chip(tiff_bytes(rgba, photometric="RGB", alpha="YES"), gsd_m=1)
+    np.testing.assert_array_equal(chip.pixels, rgb_picture())
+    assert chip.warnings == ("the alpha band was left out",)
+
+
+def test_16_bits_widened_from_8_come_back_exactly() -> None:
+    chip = decode_chip(tiff_bytes(rgb_planes().astype(np.uint16) * 257, photometric="RGB"), gsd_m=1)
+    np.testing.assert_array_equal(chip.pixels, rgb_picture())
+    assert chip.bit_depth == "uint16"
+    assert chip.warnings == ("16 bits were divided by 257 to 8 bits",)
+
+
+def test_8_bit_values_in_16_bits_are_kept() -> None:
+    chip = decode_chip(tiff_bytes(rgb_planes().astype(np.uint16), photometric="RGB"), gsd_m=1)
+    np.testing.assert_array_equal(chip.pixels, rgb_picture())
+    assert chip.warnings == ("16-bit samples of at most 255 were taken as 8-bit",)
+
+
+def test_11_bits_are_stretched_and_a_hot_pixel_does_not_matter() -> None:
+    planes = rgb_planes().astype(np.uint16) * 8 + 3
+    planes[:, 0, 0] = 65535
+    chip = decode_chip(tiff_bytes(planes, photometric="RGB"), gsd_m=1)
+    top = np.percentile(planes, 99.5)
+    expected = np.clip(np.rint(planes.astype(np.float32) * (255.0 / top)), 0, 255)
+    np.testing.assert_array_equal(chip.pixels, expected.transpose(1, 2, 0))
+    assert chip.pixels.max() == 255
+    assert np.median(chip.pixels) > 20
+    assert "99.5th percentile" in chip.warnings[0]
+
+
+def test_16_bit_bands_without_marks_are_taken_as_rgb_and_infrared_left_out() -> None:
+    planes = np.concatenate([rgb_planes(), rgb_planes()[:1]]).astype(np.uint16) * 257
+    chip = decode_chip(tiff_bytes(planes), gsd_m=1)
+    np.testing.assert_array_equal(chip.pixels, rgb_picture())
+    assert any("not marked" in warning for warning in chip.warnings)
+    assert any("band(s) 4" in warning for warning in chip.warnings)
+
+
+def test_marked_colours_are_found_in_any_order() -> None:
+    red, green, blue = rgb_planes()
+    planes = np.stack([blue, green, red, red // 2]).astype(np.uint16) * 257
+    marks = (ColorInterp.blue, ColorInterp.green, ColorInterp.red, ColorInterp.undefined)
+    data = tiff_bytes(planes, lambda f: setattr(f, "colorinterp", marks))
+    np.testing.assert_array_equal(decode_chip(data).pixels, rgb_picture())
+
+
+def test_named_colours_are_found_among_many_bands() -> None:
+    red, green, blue = rgb_planes()
+    planes = np.stack([blue, green, red, red, red, red]).astype(np.uint16) * 257
+
+    def name(target) -> None:
+        for band, colour in enumerate(["Blue", "Green", "Red", "RE", "N", "N2"], start=1):
+            target.set_band_description(band, colour)
+
+    chip = decode_chip(tiff_bytes(planes, name), modality=OPTICAL)
+    np.testing.assert_array_equal(chip.pixels, rgb_picture())
+
+
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    checksum = zlib.crc32(name + body)
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum)
+
+
+def test_16_bit_colour_png_keeps_the_upper_8_bits() -> None:
+    planes = rgb_picture()
+    rows = b"".join(
+        b"\0" + (row.astype(np.uint16) * 256 + 77).astype(">u2").tobytes() for row in planes
+    )
+    body = png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
+    chip = decode_chip(png_with_header(20, 60, bits=16)[:33] + body, gsd_m=1)
+    np.testing.assert_array_equal(chip.pixels, planes)
+    assert (chip.bit_depth, len(chip.warnings)) == ("uint16", 1)
+
+
+@pytest.mark.parametrize("container", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(container: str, orientation: int) -> None:
+    image = Image.fromarray(rgb_picture())
+    exif = image.getexif()
+    exif[274] = orientation
+    data = image_bytes(image, container, exif=exif)
+    stored = np.asarray(Image.open(io.BytesIO(data)))
+    turned = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.swapaxes(0, 1),
+        6: np.rot90(stored, -1),
+        7: stored[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(stored),
+    }
+    np.testing.assert_array_equal(decode_chip(data).pixels, turned[orientation])
+
+
+def test_nodata_in_all_bands_is_left_black_and_out_of_the_stretch() -> None:
+    planes = rgb_planes().astype(np.uint16) * 8 + 3
+    planes[:, :5] = 65535
+    chip = decode_chip(tiff_bytes(planes, photometric="RGB", nodata=65535), gsd_m=1)
+    assert np.all(chip.pixels[:5] == 0)
+    assert np.percentile(chip.pixels[5:], 99.9) == 255
+    assert any("no-data" in warning for warning in chip.warnings)
+
+
+def test_equal_bands_may_be_claimed_as_optical() -> None:
+    grey = np.repeat(rgb_planes()[:1], 3, axis=0)
+    assert decode_chip(tiff_bytes(grey), modality=OPTICAL).modality is OPTICAL
+
+
+def test_float_samples_are_no_optical_chip() -> None:
+    raster = Raster("TIFF", sar_plane()[None], "float32", ("grey",), ("",))
+    with pytest.raises(PixelTypeError, match="float32"):
+        optical_rgb(raster)

@@ -1,0 +1,84 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.identity.records.identifiers import (
+    is_placeholder,
+    meaningful,
+    normalise_imo,
+    normalise_mmsi,
+)
+
+
+@pytest.mark.parametrize("text", ["9074729", "IMO 9074729", "imo9074729", " IMO: 9074729 "])
+def test_an_imo_number_is_reduced_to_its_digits(text: str) -> None:
+    assert normalise_imo(text) == "9074729"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("9074728", "check digit"),
+        ("907472", "seven digits"),
+        ("90747299", "seven digits"),
+        ("0000000", "placeholder"),
+        ("1111111", "placeholder"),
+        ("1234567", "placeholder"),
+        ("ABCDEFG", "seven digits"),
+        ("", "seven digits"),
+        ("९०७४७२९", "seven digits"),
+    ],
+)
+def test_other_texts_are_not_imo_numbers(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        normalise_imo(text)
+
+
+def is_imo(text: str) -> bool:
+    try:
+        normalise_imo(text)
+    except ValueError:
+        return False
+    return True
+
+
+@given(st.integers(100_000, 999_999))
+def test_exactly_one_last_digit_makes_an_imo_number(stem: int) -> None:
+    candidates = [f"{stem}{last}" for last in range(10)]
+    accepted = [text for text in candidates if is_imo(text)]
+    assert len(accepted) == 1 or any(is_placeholder(text) for text in candidates)
+
+
+@pytest.mark.parametrize("text", ["244660000", " 636019825 "])
+def test_a_ships_mmsi_is_accepted(text: str) -> None:
+    assert normalise_mmsi(text) == text.strip()
+
+
+@pytest.mark.parametrize(
+    "text", ["999999999", "000000000", "123456789", "24466000", "2446600000", "012345678", "x" * 9]
+)
+def test_other_numbers_are_no_ships_mmsi(text: str) -> None:
+    with pytest.raises(ValueError, match="MMSI"):
+        normalise_mmsi(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["-", "0", "N/A", "unknown", " ? ", "999999999", "XXXX", "----", "", "Unnamed", "000"]
+)
+def test_placeholders_are_refused(text: str) -> None:
+    assert is_placeholder(text)
+    with pytest.raises(ValueError, match="placeholder"):
+        meaningful(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("  EVER   GIVEN ", "EVER GIVEN"), ("A1", "A1"), ("AA", "AA"), ("大海", "大海")],
+)
+def test_names_are_trimmed(text: str, kept: str) -> None:
+    assert meaningful(text) == kept
+
+
+def test_control_characters_are_refused() -> None:
+    with pytest.raises(ValueError, match="control"):
+        meaningful("EVER\x00GIVEN")

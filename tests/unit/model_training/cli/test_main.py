@@ -1,0 +1,264 @@
+import json
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from model_training.cli.main import main as cli
+from model_training.data.holdout import held_out_vessels
+from model_training.data.hoss import read_hoss
+from model_training.embedding.chip_table import Embeddings
+from model_training.encoder.stores import open_stores
+from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.training.config import load_config
+from service.contract.manifest import CalibrationSpec, Metric, PreprocessSpec
+
+SENSORS = ("RGB", "SAR")
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def models(monkeypatch, tmp_path):
+    """Every path is a model that knows a chip by its height and mean grey."""
+
+    def open_model(path, threads=0):
+        def embed(chips):
+            rows = np.array([[chip.length_m / 100, 0.3] for chip in chips])
+            return Embeddings(
+                (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+            )
+
+        return embed
+
+    monkeypatch.setattr(cli, "open_model", open_model)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def fleet(tmp_path, write_chips):
+    """25 ships, two chips of each sensor."""
+    names = [f"{i:04d}_v{v}_{s}.tif" for i in range(25) for v in (0, 1) for s in ("RGB", "SAR")]
+    write_chips(tmp_path / "fleet", *names)
+    return tmp_path / "fleet"
+
+
+def test_help_lists_the_commands():
+    result = run("--help")
+    for command in ("encoder", "translator", "distil", "calibrate", "evaluate", "ablation"):
+        assert command in result.stdout
+
+
+def test_evaluate_prints_json_and_nothing_else(models, fleet):
+    result = run("evaluate", "--checkpoint", models, "--data", fleet, "--draws", 100, "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["S2O"]["queries"] == 50
+    assert set(report["S2O"]["intervals"]) == {"mAP", "R1", "R5", "R10"}
+
+
+def test_evaluate_prints_the_size_only_floor_beside_each_result(models, fleet):
+    result = run("evaluate", "--bundle", models, "--data", fleet, "--draws", 100)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.count("size only") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "either --bundle FOLDER or --checkpoint FILE"),
+        (["--bundle", "nowhere"], "nowhere does not exist"),
+        (["--bundle", "a", "--checkpoint", "b"], "either --bundle"),
+    ],
+)
+def test_evaluate_explains_a_missing_model(fleet, arguments, reason):
+    result = run("evaluate", "--data", fleet, *arguments)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert result.stdout == ""
+
+
+def test_evaluate_explains_wrong_data(models, tmp_path):
+    result = run("evaluate", "--bundle", models, "--data", tmp_path / "nothing")
+    assert result.exit_code == 2
+    assert "not a folder" in result.stderr
+    (tmp_path / "note.tif").write_bytes(b"x")
+    (tmp_path / "0001_a_RGB.tif").write_bytes(b"x")
+    result = run("evaluate", "--bundle", models, "--data", tmp_path)
+    assert result.exit_code == 2
+    assert "note.tif" in result.stderr
+
+
+def test_calibrate_writes_what_a_bundle_takes(models, fleet, tmp_path):
+    folder = tmp_path / "out"
+    out, report, diagram = folder / "c.json", folder / "r.json", folder / "d.png"
+    result = run(
+        *("calibrate", "--bundle", models, "--data", fleet, "--test", fleet, "--out", out),
+        *("--report", report, "--diagram", diagram, "--fitted-on", "noise"),
+        *("--metrics", folder / "m.json"),
+    )
+    assert result.exit_code == 0, result.stderr
+    spec = CalibrationSpec.model_validate_json(out.read_text())
+    assert spec.fitted_on == "noise"
+    assert {(c.query, c.gallery) for c in spec.similarities.searches} == {
+        *(("sar", "optical"), ("optical", "sar"), ("sar", "sar"), ("optical", "optical"))
+    }
+    assert set(json.loads(report.read_text())) == {"validation", "test"}
+    metrics = [Metric.model_validate(row) for row in json.loads((folder / "m.json").read_text())]
+    assert len(metrics) == 4
+    assert all(0 <= metric.value <= 1 for metric in metrics)
+    assert diagram.read_bytes().startswith(b"\x89PNG")
+    assert "ECE first candidate" in result.stdout
+
+
+def test_a_background_fills_galleries_and_is_never_asked_for(models, fleet, write_chips, tmp_path):
+    more = tmp_path / "more"
+    write_chips(more, *(f"{i:04d}_b_{s}.tif" for i in range(40) for s in SENSORS))
+    arguments = ("calibrate", "--bundle", models, "--data", fleet, "--test", fleet)
+    backgrounds = ("--background", more, "--test-background", more)
+    sizes, ships = {}, {}
+    for name, given in (("without", ()), ("with", backgrounds)):
+        report = tmp_path / f"{name}.json"
+        files = ("--out", tmp_path / "c.json", "--report", report, "--metrics", tmp_path / "m.json")
+        result = run(*arguments, *given, *files, "--fitted-on", "val", "--tested-on", "test")
+        assert result.exit_code == 0, result.stderr
+        for part, numbers in json.loads(report.read_text()).items():
+            sizes[name, part] = {point["gallery_vessels"] for point in numbers["open_set"]}
+            ships[name, part] = numbers["ships"]
+            assert 0 <= numbers["brier_first_candidate"]["value"] <= 1
+    assert sizes["without", "test"] == sizes["without", "validation"] == set()
+    assert sizes["with", "test"] == sizes["with", "validation"] == {50}
+    assert len(set(ships.values())) == 1
+    metrics = [Metric.model_validate(row) for row in json.loads((tmp_path / "m.json").read_text())]
+    open_set = [metric for metric in metrics if metric.protocol == "open set"]
+    assert {(metric.dataset, metric.gallery) for metric in open_set} == {("test", 50)}
+    assert len(open_set) == 4
+
+
+@pytest.fixture
+def hoss_run(tmp_path, write_chips):
+    """40 training ships, and the config of a run that holds 24 of them out."""
+    root = tmp_path / "hoss"
+    write_chips(
+        root / "bounding_box_train", *(f"{i:04d}_a_{s}.tif" for i in range(40) for s in SENSORS)
+    )
+    config = {
+        "run": {"out": str(tmp_path / "run"), "steps": 1},
+        "encoder": {"kind": "compact"},
+        "data": {
+            "kind": "hoss",
+            "folder": str(root),
+            "cache": str(tmp_path / "cache"),
+            "validation_share": 0.6,
+            "split_seed": 5,
+        },
+        "objective": {"kind": "pairs"},
+    }
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
+    return root, tmp_path / "run.yaml"
+
+
+def test_calibrate_takes_the_ships_that_a_run_held_out(models, hoss_run, tmp_path):
+    root, config = hoss_run
+    out, report = tmp_path / "c.json", tmp_path / "r.json"
+    result = run(
+        *("calibrate", "--bundle", models, "--data", root, "--held-out-of", config),
+        *("--out", out, "--report", report),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(report.read_text())["validation"]["ships"] == 24
+
+
+def test_held_out_ships_are_those_that_training_validates_on(hoss_run):
+    root, config = hoss_run
+    data = load_config(config, EncoderTrainConfig).data
+    stores = open_stores(data, PreprocessSpec(height=16, width=8))
+    seen = [(chip.vessel_id, chip.modality) for chip in read_hoss(root).train]
+    held = held_out_vessels(seen, data.validation_share, data.split_seed)
+    assert held == set(stores.validation.vessels)
+    assert not held & set(stores.train.vessels)
+
+
+def test_calibrate_refuses_the_config_of_other_data(models, hoss_run, fleet, tmp_path):
+    result = run(
+        *("calibrate", "--bundle", models, "--data", fleet, "--held-out-of", hoss_run[1]),
+        *("--out", tmp_path / "c.json"),
+    )
+    assert result.exit_code == 2
+    assert "not the config of an encoder run on" in result.stderr
+
+
+def test_calibrate_needs_ships_enough(models, tmp_path, write_chips):
+    write_chips(tmp_path / "few", "0001_a_RGB.tif", "0001_b_SAR.tif")
+    result = run(
+        *("calibrate", "--bundle", models, "--data", tmp_path / "few"),
+        *("--out", tmp_path / "c.json"),
+    )
+    assert result.exit_code == 2
+    assert "at least 20 ships" in result.stderr
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_ablation_explains_a_missing_study(tmp_path):
+    result = run("ablation", tmp_path / "study.yaml")
+    assert result.exit_code == 2
+    assert "study.yaml" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["encoder", "translator", "distil"])
+def test_training_explains_a_missing_config(command, tmp_path):
+    result = run(command, tmp_path / "run.yaml")
+    assert result.exit_code == 2
+    assert "run.yaml" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"initial": "gone/checkpoint.pt"}, "gone/checkpoint.pt"),
+        ({"data": {"validation_share": 0.3}}, "validation_share differ from its source.json"),
+        ({"run": {"device": "cuda"}, "objective": {"pairs": 8}}, "torch finds no CUDA device"),
+    ],
+    ids=["no-start", "other-split", "no-device"],
+)
+def test_training_explains_what_a_run_lacks(change, reason, hoss_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    _, config = hoss_run
+    entries = yaml.safe_load(config.read_text())
+    open_stores(load_config(config, EncoderTrainConfig).data, PreprocessSpec())
+    for name, value in change.items():
+        entries[name] = {**entries[name], **value} if isinstance(value, dict) else value
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(entries))
+    result = run("encoder", path)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+
+
+def test_simulate_writes_the_truth_on_demand(tmp_path):
+    settings = tmp_path / "fleet.yaml"
+    settings.write_text("{optical_views: 1, sar_views: 1}")
+    out = tmp_path / "set"
+    wanted = ("--vessels", 4, "--workers", 1, "--truth")
+    result = run("simulate", "--config", settings, "--out", out, *wanted)
+    assert result.exit_code == 0, result.stderr
+    chips = json.loads(result.stdout)["chips"]
+    assert len(list((out / "truth" / "masks").rglob("*.png"))) == chips
+    assert len((out / "truth" / "geometry.jsonl").read_text().splitlines()) == chips
+    result = run("simulate", "--demo-fleet", "--truth", "--out", tmp_path / "demo")
+    assert result.exit_code == 2
+    assert "the demo fleet has none" in result.stderr
+
+
+def test_simulator_report_draws_a_sheet_where_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("model_training.simulator.report", lambda *_: "the table")
+    result = run("simulator-report", "--sheet", tmp_path / "sheet.jpg")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "the table\n"
+    assert (tmp_path / "sheet.jpg").read_bytes().startswith(b"\xff\xd8")
+    result = run("simulator-report", "--sheet", tmp_path / "sheet.unknown")
+    assert result.exit_code == 2
+    assert "sheet.unknown" not in {path.name for path in tmp_path.iterdir()}

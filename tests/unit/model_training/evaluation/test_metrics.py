@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from model_training.evaluation.metrics import (
+    Estimate,
+    QueryScores,
+    RetrievalResult,
+    bootstrap_mean,
+    cosine_distances,
+    draw_identities,
+    identity_weights,
+    score_queries,
+    size_distances,
+    summarise,
+)
+
+
+def ids(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def brute_force(distances, query_ids, gallery_ids):
+    """Precision at every place, by sorting (distance, place) pairs; no numpy."""
+    average_precision, first_rank = [], []
+    for q, row in zip(query_ids, distances, strict=True):
+        order = sorted(range(len(gallery_ids)), key=lambda g: (row[g], g))
+        found, precisions, first = 0, [], None
+        for place, g in enumerate(order, start=1):
+            if gallery_ids[g] == q:
+                found += 1
+                precisions.append(found / place)
+                first = first or place
+        if precisions:
+            average_precision.append(sum(precisions) / len(precisions))
+            first_rank.append(first)
+    return average_precision, first_rank
+
+
+@st.composite
+def searches(draw):
+    queries, gallery = draw(st.integers(1, 8)), draw(st.integers(1, 12))
+    # few different distances, so that ties are common
+    distances = draw(
+        hnp.arrays(np.float64, (queries, gallery), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+    )
+    query_ids = draw(hnp.arrays(np.int64, queries, elements=st.integers(1, 4)))
+    gallery_ids = draw(hnp.arrays(np.int64, gallery, elements=st.integers(-1, 4)))
+    return distances, query_ids, gallery_ids
+
+
+@given(searches())
+@settings(max_examples=300, deadline=None)
+def test_scores_equal_a_brute_force_reading_of_the_definition(search):
+    distances, query_ids, gallery_ids = search
+    average_precision, first_rank = brute_force(*search)
+    if not average_precision:
+        with pytest.raises(ValueError, match="no query has a true match"):
+            score_queries(distances, query_ids, gallery_ids)
+        return
+    scores = score_queries(distances, query_ids, gallery_ids)
+    np.testing.assert_allclose(scores.average_precision, average_precision, rtol=1e-12)
+    assert scores.first_match_rank.tolist() == first_rank
+    assert scores.skipped == len(query_ids) - len(first_rank)
+    result = summarise(scores, draws=20)
+    for rank in (1, 5, 10):
+        share = np.mean([place <= rank for place in first_rank])
+        assert result.cmc[rank].value == pytest.approx(100 * share)
+    assert result.mean_ap.value == pytest.approx(100 * np.mean(average_precision))
+
+
+def test_hand_computed_average_precision():
+    # matches at ranks 1, 3 and 4 of 5: (1/1 + 2/3 + 3/4) / 3
+    distances = np.array([[0.1, 0.2, 0.3, 0.4, 0.5]])
+    scores = score_queries(distances, ids(7), ids(7, 2, 7, 7, -1))
+    assert scores.average_precision[0] == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+    assert scores.first_match_rank[0] == 1
+
+
+def test_distractors_push_matches_down_and_match_nothing():
+    distances = np.array([[0.1, 0.2, 0.3]])
+    scores = score_queries(distances, ids(7), ids(-1, -1, 7))
+    assert scores.first_match_rank[0] == 3
+    assert scores.average_precision[0] == pytest.approx(1 / 3)
+
+
+def test_query_without_mate_is_skipped_and_counted():
+    scores = score_queries(np.zeros((2, 1)), ids(1, 2), ids(2))
+    assert scores.identities.tolist() == [2]
+    assert scores.skipped == 1
+
+
+def test_ties_rank_in_gallery_order():
+    assert score_queries(np.zeros((1, 3)), ids(1), ids(2, 1, 1)).first_match_rank[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("distances", "queries", "gallery", "reason"),
+    [
+        (np.zeros((1, 2)), ids(1), ids(1), "distances are"),
+        (np.full((1, 1), np.nan), ids(1), ids(1), "NaN"),
+        (np.zeros((1, 1)), ids(-1), ids(-1), "distractor"),
+    ],
+)
+def test_unusable_searches_are_refused(distances, queries, gallery, reason):
+    with pytest.raises(ValueError, match=reason):
+        score_queries(distances, queries, gallery)
+
+
+def test_cosine_distance_ranks_as_the_euclidean_distance_of_unit_vectors():
+    rng = np.random.default_rng(0)
+    q, g = (rng.normal(size=(n, 16)).astype(np.float32) for n in (5, 40))
+    q, g = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (q, g))
+    euclidean = np.linalg.norm(q[:, None] - g[None], axis=2)
+    assert (cosine_distances(q, g).argsort(axis=1) == euclidean.argsort(axis=1)).all()
+
+
+def test_size_distance_compares_ratios():
+    distances = size_distances(np.array([[100.0, 20.0]]), np.array([[200.0, 20.0], [100.0, 60.0]]))
+    np.testing.assert_allclose(distances, [[np.log(2), np.log(3)]])
+
+
+def test_bootstrap_draws_whole_identities():
+    # each ship's chips agree with each other: repeating chips must not narrow the interval
+    values, identities = np.array([0.0, 1.0, 1.0, 0.0]), ids(1, 2, 3, 4)
+    once = bootstrap_mean(values, identities)
+    often = bootstrap_mean(np.repeat(values, 50), np.repeat(identities, 50))
+    assert (once.low, once.high) == (often.low, often.high)
+
+
+@pytest.mark.parametrize("ships", [12, 40])
+def test_bootstrap_interval_covers_the_truth_about_as_often_as_it_says(ships):
+    rng = np.random.default_rng(1)
+    trials, covered = 500, 0
+    identities = np.repeat(np.arange(ships), 3)
+    for trial in range(trials):
+        values = np.repeat(rng.normal(size=ships), 3) + 0.1 * rng.normal(size=identities.size)
+        interval = bootstrap_mean(values, identities, draws=500, seed=trial)
+        covered += interval.low <= 0.0 <= interval.high
+    assert 0.92 <= covered / trials <= 0.98
+
+
+def test_one_identity_gives_no_interval():
+    assert bootstrap_mean(np.array([0.0, 1.0]), ids(3, 3)) == Estimate(0.5, None, None)
+
+
+def test_identity_weights_give_rows_of_one_ship_the_same_count():
+    weights = identity_weights(ids(5, 9, 5), draws=50, seed=1)
+    assert (weights[:, 0] == weights[:, 2]).all()
+    assert (weights[:, :2].sum(axis=1) == 2).all()
+    assert (draw_identities(4, 30, 0).sum(axis=1) == 4).all()
+
+
+@pytest.mark.parametrize(
+    ("precision", "rank"), [([0.0], [1]), ([1.1], [1]), ([0.5], [0]), ([0.5], [9]), ([1.0], [2])]
+)
+def test_scores_check_themselves(precision, rank):
+    with pytest.raises(ValueError, match=r"outside|perfect"):
+        QueryScores(ids(1), np.array(precision), np.array(rank), gallery=8, skipped=0)
+
+
+def test_results_check_themselves():
+    def estimate(value: float) -> Estimate:
+        return Estimate(value, None, None)
+
+    falling = {1: estimate(50.0), 5: estimate(40.0), 10: estimate(60.0)}
+    with pytest.raises(ValueError, match="must not fall"):
+        RetrievalResult(estimate(50.0), falling, queries=1, gallery=1, skipped=0)
+    with pytest.raises(ValueError, match="upside down"):
+        Estimate(1.0, 2.0, 1.0)
+    with pytest.raises(ValueError, match="no interval"):
+        _ = estimate(1.0).ends

@@ -1,0 +1,196 @@
+"""The training loop on a toy task: resume, checkpoints, logs, schedule, config errors."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from model_training.training.checkpoint import Checkpoint, Ema
+from model_training.training.config import ConfigError, RunConfig, TypedConfig, load_config
+from model_training.training.optimiser import OptimiserConfig, build_optimiser, learning_rate
+from model_training.training.run import ResumeError, fit
+from model_training.training.seeds import step_generator, step_seed
+
+
+class ToyConfig(TypedConfig):
+    run: RunConfig
+    optimiser: OptimiserConfig = OptimiserConfig(lr=0.01, warmup_steps=3)
+
+
+class ToyTask:
+    """Regression with dropout, so that the loss depends on torch's generator as well."""
+
+    data_digest = "toy"
+
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.seed = seed
+        self.model: nn.Module = nn.Sequential(
+            nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Dropout(0.3), nn.Linear(16, 1)
+        )
+
+    def batch(self, step: int, rank: int) -> Tensor:
+        drawn = step_generator(self.seed, step, rank).normal(size=(8, 4))
+        return torch.from_numpy(drawn).float()
+
+    def loss(self, model: nn.Module, batch: Tensor, step: int) -> dict[str, Tensor]:
+        return {"loss": (model(batch)[:, 0] - batch.sum(1)).square().mean()}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        assert not model.training
+        return {"score": -float(model(torch.ones(1, 4)).sub(4).abs())}
+
+
+def toy_config(out: Path, **changes: object) -> ToyConfig:
+    entries = {"out": out, "steps": 12, "checkpoint_every": 4, "validate_every": 3, "log_every": 1}
+    return ToyConfig.model_validate({"run": {**entries, "device": "cpu", **changes}})
+
+
+def train(config: ToyConfig, stop_at: int | None = None) -> Checkpoint:
+    return fit(ToyTask(config.run.seed), config.run, config.optimiser, config, stop_at=stop_at)
+
+
+def losses(out: Path) -> list[tuple[str, str]]:
+    with (out / "metrics.csv").open() as file:
+        return [
+            (row["step"], row["value"]) for row in csv.DictReader(file) if row["name"] == "loss"
+        ]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's compiler uses it
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"loader_workers": 1}, {"precision": "bfloat16"}, {"compile": True}],
+    ids=["plain", "loader", "bfloat16", "compiled"],
+)
+def test_a_killed_run_resumes_to_bit_equal_losses_and_weights(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    whole = train(toy_config(tmp_path, **changes))
+    expected = losses(tmp_path)
+    (tmp_path / "checkpoint.pt").unlink()
+
+    config = toy_config(tmp_path, **changes)
+    train(config, stop_at=4)
+    # steps 5 and 6 ran, but the process was killed before their checkpoint
+    saved = (tmp_path / "checkpoint.pt").read_bytes()
+    train(config, stop_at=6)
+    (tmp_path / "checkpoint.pt").write_bytes(saved)
+    resumed = train(config)
+
+    assert losses(tmp_path) == expected
+    assert len(expected) == 12
+    for name, value in whole.ema.items():
+        assert torch.equal(value, resumed.ema[name]), name
+        assert torch.equal(whole.model[name], resumed.model[name]), name
+
+
+def test_bfloat16_is_what_the_network_computes_in(tmp_path: Path) -> None:
+    exact = train(toy_config(tmp_path / "exact"))
+    rounded = train(toy_config(tmp_path / "rounded", precision="bfloat16"))
+    assert losses(tmp_path / "exact") != losses(tmp_path / "rounded")
+    for name, value in rounded.model.items():
+        assert value.dtype == exact.model[name].dtype  # weights stay float32
+        torch.testing.assert_close(value, exact.model[name], atol=0.05, rtol=0.05)
+
+
+def test_a_checkpoint_carries_what_made_it(tmp_path: Path) -> None:
+    config = toy_config(tmp_path, select_by="score")
+    train(config)
+    stored = Checkpoint.load(tmp_path / "checkpoint.pt")
+    best = Checkpoint.load(tmp_path / "best.pt")
+    assert ToyConfig.model_validate(stored.config) == config
+    assert (stored.step, stored.data_digest) == (12, "toy")
+    assert stored.best["score"] == best.metrics["score"] >= stored.metrics["score"]
+    assert not list(tmp_path.glob("*.partial"))
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_directory_of_another_run_is_refused(tmp_path: Path) -> None:
+    train(toy_config(tmp_path, steps=4))
+    with pytest.raises(ResumeError, match="another config"):
+        train(toy_config(tmp_path, steps=4, seed=1))
+
+
+def test_a_run_of_before_an_option_came_goes_on_and_an_unreadable_one_does_not(
+    tmp_path: Path,
+) -> None:
+    config = toy_config(tmp_path)
+    train(config)
+    expected = losses(tmp_path)
+    (tmp_path / "checkpoint.pt").unlink()
+    stored = train(config, stop_at=4)
+    del stored.config["optimiser"]["decay_vectors"]
+    stored.save(tmp_path / "checkpoint.pt")
+    train(config)
+    assert losses(tmp_path) == expected
+
+    stored.config["optimiser"]["decay_tensors"] = False
+    stored.save(tmp_path / "checkpoint.pt")
+    with pytest.raises(ResumeError, match="another config"):
+        train(config)
+
+
+def test_vectors_are_decayed_where_asked() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+    for asked, decay in ((False, 0.0), (True, 0.25)):
+        config = OptimiserConfig(weight_decay=0.25, decay_vectors=asked, bias_lr_factor=2.0)
+        matrices, vectors = build_optimiser(model, config).param_groups
+        assert [p.ndim for p in matrices["params"]] == [2]
+        assert [p.ndim for p in vectors["params"]] == [1, 1, 1]
+        assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.25, decay)
+        assert (matrices["lr_factor"], vectors["lr_factor"]) == (1.0, 2.0)
+
+
+def test_selecting_by_an_unknown_metric_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mAP is not among"):
+        train(toy_config(tmp_path, select_by="mAP"))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    config = toy_config(tmp_path)
+    task = ToyTask(0)
+    task.model[0].weight.data.fill_(torch.nan)  # type: ignore[index]
+    with pytest.raises(FloatingPointError, match="step 0"):
+        fit(task, config.run, config.optimiser, config)
+
+
+def test_unknown_config_keys_are_errors(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("run: {out: x, steps: 3, stepz: 4}\n")
+    with pytest.raises(ConfigError, match="stepz"):
+        load_config(path, ToyConfig)
+    with pytest.raises(ConfigError, match=r"missing\.yaml"):
+        load_config(tmp_path / "missing.yaml", ToyConfig)
+
+
+def test_schedules() -> None:
+    cosine = OptimiserConfig(lr=1.0, warmup_steps=10, final_fraction=0.1)
+    assert learning_rate(cosine, 0, 110) == pytest.approx(0.1)
+    assert learning_rate(cosine, 10, 110) == pytest.approx(1.0)
+    assert learning_rate(cosine, 60, 110) == pytest.approx(0.55)
+    trapezoid = cosine.model_copy(update={"schedule": "trapezoid", "cooldown": 0.5})
+    assert learning_rate(trapezoid, 60, 110) == pytest.approx(1.0)
+    assert learning_rate(trapezoid, 85, 110) == pytest.approx(0.55)
+
+
+def test_step_seeds_differ_by_seed_step_and_rank() -> None:
+    seeds = {step_seed(*key) for key in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 10, 0)]}
+    assert len(seeds) == 5
+    assert step_seed(3, 4, 1) == step_seed(3, 4, 1)
+
+
+def test_the_moving_average_and_its_loan() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(0.0)
+    ema = Ema(model, decay=0.5)
+    model.weight.data.fill_(1.0)
+    ema.update(model, step=0)  # decay (1 + 0) / (10 + 0) = 0.1
+    assert ema.average["weight"].item() == pytest.approx(0.9)
+    ema.update(model, step=1000)  # decay 0.5
+    assert ema.average["weight"].item() == pytest.approx(0.95)
+    with ema.applied_to(model) as averaged:
+        assert averaged.get_parameter("weight").item() == pytest.approx(0.95)
+    assert model.weight.item() == 1.0

@@ -1,0 +1,240 @@
+"""What only the gallery in a folder does: locking, surviving, naming damage."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.identity.errors import StoreFullError, StoreUnavailableError
+from service.identity.records.sightings import GalleryCounts, SightingFilter
+from service.identity.records.vessels import Vessel, VesselState
+from service.storage.edge.gallery import EdgeGallery, open_edge_gallery
+from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
+
+
+@pytest.fixture
+def folder(quick_folder: Path) -> Path:
+    return quick_folder
+
+
+OPEN_AND_REPORT = """
+import sys
+from pathlib import Path
+from service.storage.edge.gallery import open_edge_gallery
+open_edge_gallery(Path(sys.argv[1]), "b", 4)
+"""
+
+
+def enrol(gallery: EdgeGallery, similarity: float, **fields: object) -> Vessel:
+    vessel = make_vessel(**fields)
+    gallery.put_vessel(vessel)
+    gallery.put_sightings([embedded(similarity, vessel)], vessel)
+    return vessel
+
+
+def test_everything_is_there_after_reopening(folder: Path) -> None:
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    vessel = enrol(gallery, 0.9, name="Kept", type="Cargo")
+    hidden = enrol(gallery, 0.8, state=VesselState.ENROLLING)
+    gallery.put_sightings([embedded(0.7)], None)
+    gallery.close()
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    assert gallery.get_vessels([vessel.id, hidden.id]) == {vessel.id: vessel, hidden.id: hidden}
+    [hit] = gallery.search(query(), SightingFilter(vessel_types=("cargo",)), 5)
+    assert hit.vessel == vessel
+    assert gallery.counts() == GalleryCounts(1, 1)
+    gallery.close()
+
+
+def test_what_is_in_the_log_alone_survives(folder: Path) -> None:
+    """After a power cut the segments may be as they were at the last flush; the log is not."""
+    live, old = folder / "live", folder / "old"
+    gallery = open_edge_gallery(live, BUNDLE, WIDTH)
+    first = enrol(gallery, 0.3, type="Cargo")
+    gone = enrol(gallery, 0.2)
+    gallery.close()
+    shutil.copytree(live, old)
+
+    gallery = open_edge_gallery(live, BUNDLE, WIDTH)
+    enrolled = [enrol(gallery, 0.5, name=f"Late {i}") for i in range(20)]
+    gallery.move_sightings([s.id for s in gallery.sightings_of([gone.id])], first)
+    gallery.delete_vessel(gone.id)
+    gallery.sync_vessel(first.model_copy(update={"type": "Tanker"}))
+    for shard in ("vessels", f"sightings-{BUNDLE}"):
+        shutil.rmtree(old / shard / "wal")
+        shutil.copytree(live / shard / "wal", old / shard / "wal")
+    gallery.close()
+
+    cut = open_edge_gallery(old, BUNDLE, WIDTH)
+    assert cut.counts() == GalleryCounts(21, 22)
+    assert len(cut.get_vessels([v.id for v in enrolled])) == 20
+    assert cut.get_vessels([gone.id]) == {}
+    [hit] = cut.search(query(), SightingFilter(vessel_types=("tanker",)), 30)
+    assert hit.vessel.id == first.id
+    assert len(hit.hits) == 2
+    cut.close()
+
+
+def test_the_log_survives_many_rotations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.storage.edge.shard.FLUSH_EVERY", 3)
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    vessels = [enrol(gallery, 0.5) for _ in range(20)]
+    gallery.close()
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    assert gallery.get_vessels([v.id for v in vessels]).keys() == {v.id for v in vessels}
+    assert gallery.counts() == GalleryCounts(20, 20)
+    gallery.close()
+
+
+def test_a_second_process_is_told_where_and_what_to_do(folder: Path) -> None:
+    gallery = open_edge_gallery(folder, "b", 4)
+    second = subprocess.run(
+        [sys.executable, "-c", OPEN_AND_REPORT, str(folder)], capture_output=True, text=True
+    )
+    assert second.returncode != 0
+    assert f"another process has the gallery in {folder} open" in second.stderr
+    assert "CROSSFIX_QDRANT_URL" in second.stderr
+    gallery.close()
+    third = subprocess.run([sys.executable, "-c", OPEN_AND_REPORT, str(folder)])
+    assert third.returncode == 0
+
+
+def test_each_bundle_has_its_own_sightings(folder: Path) -> None:
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    vessel = enrol(gallery, 0.9)
+    gallery.close()
+    other = open_edge_gallery(folder, "sha256:another", WIDTH // 2)
+    assert other.get_vessels([vessel.id]) == {vessel.id: vessel}
+    assert other.sightings_of([vessel.id]) == []
+    assert other.counts() == GalleryCounts(1, 0)
+    other.close()
+
+
+def test_the_same_bundle_with_another_width_is_refused(folder: Path) -> None:
+    open_edge_gallery(folder, BUNDLE, WIDTH).close()
+    with pytest.raises(StoreUnavailableError, match=r"holds vectors of 16 numbers.*makes 8"):
+        open_edge_gallery(folder, BUNDLE, 8)
+    open_edge_gallery(folder, BUNDLE, WIDTH).close()
+
+
+def damage_segments(shard: Path) -> None:
+    for file in (shard / "segments").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"damage")
+
+
+def lose_segments(shard: Path) -> None:
+    shutil.rmtree(shard / "segments")
+
+
+def damage_config(shard: Path) -> None:
+    (shard / "edge_config.json").write_text("{")
+
+
+def damage_log(shard: Path) -> None:
+    for file in (shard / "wal").glob("open-*"):
+        file.write_bytes(b"damage")
+
+
+def damage_marker(shard: Path) -> None:
+    (shard / "crossfix.json").write_text("[]")
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_segments, lose_segments, damage_config, damage_log, damage_marker]
+)
+def test_a_damaged_folder_is_named_and_left_as_it_is(folder: Path, damage: object) -> None:
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    enrol(gallery, 0.9)
+    gallery.close()
+    shard = folder / f"sightings-{BUNDLE}"
+    damage(shard)  # type: ignore[operator]
+    before = set(shard.glob("segments/*"))
+    with pytest.raises(StoreUnavailableError, match=r"damaged.*restore the folder") as caught:
+        open_edge_gallery(folder, BUNDLE, WIDTH)
+    assert str(shard) in str(caught.value)
+    assert set(shard.glob("segments/*")) == before
+
+
+def test_an_interrupted_creation_is_finished(folder: Path) -> None:
+    open_edge_gallery(folder, BUNDLE, WIDTH).close()
+    (folder / "vessels" / "crossfix.json").unlink()
+    (folder / f"sightings-{BUNDLE}" / "crossfix.json").unlink()
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    enrol(gallery, 0.9)
+    gallery.close()
+    marker = json.loads((folder / f"sightings-{BUNDLE}" / "crossfix.json").read_text())
+    assert marker == {"width": WIDTH}
+
+
+def test_a_full_disk_refuses_the_write_and_changes_nothing(folder: Path) -> None:
+    open_edge_gallery(folder, BUNDLE, WIDTH).close()
+    more_than_any_disk = 2**62
+    with pytest.raises(StoreFullError, match="nothing was written"):
+        open_edge_gallery(folder, BUNDLE, WIDTH, min_free_bytes=more_than_any_disk)
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    vessel = enrol(gallery, 0.9)
+    for shard in (gallery._vessels, gallery._sightings):
+        shard._min_free_bytes = more_than_any_disk
+    with pytest.raises(StoreFullError):
+        gallery.put_vessel(make_vessel())
+    with pytest.raises(StoreFullError):
+        gallery.put_sightings([embedded(0.5, vessel)], vessel)
+    assert gallery.counts() == GalleryCounts(1, 1)
+    assert len(gallery.search(query(), SightingFilter(), 5)) == 1
+    gallery.close()
+
+
+def test_a_disk_that_refuses_to_sync_acknowledges_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+
+    def refuse(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.storage.local.durable_files.os.fsync", refuse)
+        with pytest.raises(StoreUnavailableError, match="Input/output error"):
+            gallery.put_vessel(make_vessel())
+    gallery.put_vessel(make_vessel())
+    gallery.close()
+
+
+def test_a_closed_gallery_says_so(folder: Path) -> None:
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery.close()
+    gallery.close()
+    for call in (
+        gallery.ping,
+        lambda: gallery.put_vessel(make_vessel()),
+        lambda: gallery.get_vessels([make_vessel().id]),
+        lambda: gallery.search(query(), SightingFilter(), 3),
+    ):
+        with pytest.raises(StoreUnavailableError):
+            call()
+
+
+def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "file").write_text("in the way")
+    with pytest.raises(StoreUnavailableError, match="cannot use the folder"):
+        open_edge_gallery(folder / "file" / "gallery", BUNDLE, WIDTH)
+
+
+def test_deleted_sightings_are_dropped_from_disk_on_opening(folder: Path) -> None:
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    vessel = make_vessel()
+    gallery.put_vessel(vessel)
+    batch = [embedded(0.5, vessel) for _ in range(2000)]
+    gallery.put_sightings(batch, vessel)
+    gallery.delete_sightings([one.sighting.id for one in batch[:1500]])
+    gallery.close()
+    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    assert gallery.counts() == GalleryCounts(1, 500)
+    assert len(gallery.sightings_of([vessel.id])) == 500
+    assert gallery._sightings._shard.info().points_count == 500
+    gallery.close()

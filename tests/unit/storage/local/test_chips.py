@@ -1,0 +1,136 @@
+"""What only the folder of chips does: surviving, noticing damage, a full disk."""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
+from service.storage.local.chips import FolderChipStore
+
+DATA = b"radar amplitudes"
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def raiser(code: int) -> Callable[..., None]:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+def test_chips_lie_in_folders_by_digest(tmp_path: Path) -> None:
+    digest = FolderChipStore(tmp_path).put(DATA)
+    assert files(tmp_path) == [tmp_path / digest[:2] / digest[2:4] / f"{digest}.chip"]
+
+
+def test_another_store_on_the_folder_finds_them(tmp_path: Path) -> None:
+    digest = FolderChipStore(tmp_path).put(DATA)
+    assert FolderChipStore(tmp_path).get(digest) == DATA
+
+
+@pytest.mark.parametrize("damage", [b"", DATA[:-1], DATA + b"\0", b"x" * len(DATA)])
+def test_damaged_bytes_are_noticed_and_a_new_upload_heals_them(
+    tmp_path: Path, damage: bytes
+) -> None:
+    chips = FolderChipStore(tmp_path)
+    digest = chips.put(DATA)
+    [path] = files(tmp_path)
+    path.write_bytes(damage)
+    with pytest.raises(StoreUnavailableError, match="have changed on disk"):
+        chips.get(digest)
+    assert chips.put(DATA) == digest
+    assert chips.get(digest) == DATA
+
+
+def test_file_and_folders_are_synced_before_the_name_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(handle: int) -> None:
+        steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{handle}')).relative_to(tmp_path)}")
+        real_sync(handle)
+
+    def replace(source: str, target: Path) -> None:
+        steps.append("rename")
+        real_replace(source, target)
+
+    chips = FolderChipStore(tmp_path)
+    monkeypatch.setattr("service.storage.local.chips.os.fsync", sync)
+    monkeypatch.setattr("service.storage.local.chips.os.replace", replace)
+    digest = chips.put(DATA)
+    a, b = digest[:2], digest[2:4]
+    assert steps[0:2] == ["sync .", f"sync {a}"]
+    assert steps[2].startswith("sync incoming/")
+    assert steps[3:] == ["rename", f"sync {a}/{b}"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "fdopen"])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (errno.ENOSPC, StoreFullError),
+        (errno.EDQUOT, StoreFullError),
+        (errno.EIO, StoreUnavailableError),
+    ],
+)
+def test_a_failed_write_leaves_no_trace(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    code: int,
+    expected: type[Exception],
+) -> None:
+    chips = FolderChipStore(tmp_path)
+    kept = chips.put(b"earlier")
+    with monkeypatch.context() as patch:
+        patch.setattr(f"service.storage.local.chips.os.{step}", raiser(code))
+        with pytest.raises(expected):
+            chips.put(DATA)
+    assert [path.stem for path in files(tmp_path)] == [kept]
+    with pytest.raises(NotFoundError):
+        chips.get("f" * 64)
+    assert chips.get(chips.put(DATA)) == DATA
+
+
+def test_a_full_disk_is_named_in_ping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chips = FolderChipStore(tmp_path)
+    monkeypatch.setattr("service.storage.local.chips.os.fsync", raiser(errno.ENOSPC))
+    with pytest.raises(StoreFullError, match="disk is full"):
+        chips.ping()
+    assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_an_unreadable_chip_is_unavailable(tmp_path: Path) -> None:
+    chips = FolderChipStore(tmp_path)
+    digest = chips.put(DATA)
+    [path] = files(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreUnavailableError, match="cannot be read"):
+        chips.get(digest)
+
+
+def test_old_remains_of_interrupted_writes_are_removed_and_fresh_ones_kept(tmp_path: Path) -> None:
+    FolderChipStore(tmp_path)
+    old, fresh = tmp_path / "incoming" / "old", tmp_path / "incoming" / "fresh"
+    for path in (old, fresh):
+        path.write_bytes(b"half a ch")
+    os.utime(old, (time.time() - 7200,) * 2)
+    FolderChipStore(tmp_path)
+    assert not old.exists()
+    assert fresh.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreUnavailableError, match="open the chip store"):
+        FolderChipStore(tmp_path / "file" / "chips")

@@ -1,0 +1,270 @@
+"""A running service moves to another bundle and back, and drops no request."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from qdrant_client import QdrantClient
+
+from service.contract.bundle import Bundle
+from service.contract.errors import BundleError
+from service.identity.audit_trail import Unrecorded
+from service.identity.errors import StoreUnavailableError
+from service.maintenance.reembed import Share
+from service.settings import SHIPPED_BUNDLE, Settings
+from service.storage.audit.check import read_entries
+from service.storage.server import archive as archive_server
+from service.storage.server import gallery as gallery_server
+from service.storage.server import matches as matches_server
+from service.wiring import bundle_follower as following
+from service.wiring import upkeep
+from service.wiring.active_bundle import Served, Switchboard
+from service.wiring.app import create_app
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.second_bundle import second_bundle
+from tests.support.service_process import free_port
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+
+LIMIT_S = 60.0
+
+
+class OneServer:
+    """Hands every part of the process the same server, one call at a time, and stays open."""
+
+    def __init__(self) -> None:
+        self._client = QdrantClient(":memory:")
+        self._turn = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            with self._turn:
+                return method(*arguments, **named)
+
+        return call
+
+    def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    server = OneServer()
+    for module in (archive_server, gallery_server, matches_server):
+        monkeypatch.setattr(module, "connect", lambda *_: server)
+    return Settings(
+        bundle=SHIPPED_BUNDLE,
+        data_dir=tmp_path / "data",
+        qdrant_url="http://in-this-process.invalid",
+        device="cpu",
+        threads=1,
+        bundle_poll_s=0.1,
+        rate_limit_per_minute=0,
+    )
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Bundle:
+    return second_bundle(tmp_path / "second")
+
+
+class Asking:
+    """Asks all the time, until it is left; remembers statuses and which bundle answered."""
+
+    def __init__(self, api: httpx.Client) -> None:
+        self.statuses: set[int] = set()
+        self.bundles: list[str] = []
+        self._api = api
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> "Asking":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._stop.is_set():
+            answer = self._api.post("/match", files={"chip": sar_tiff(1)}, data={"store": "false"})
+            self.statuses.add(answer.status_code)
+            self.bundles.append(answer.json()["model"]["bundle_id"])
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[httpx.Client]:
+    """A client of the service, which runs in a thread and answers on a socket."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LIMIT_S) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def enrol(api: httpx.Client, seed: int) -> str:
+    answer = api.post(
+        "/gallery",
+        data={"vessel": f'{{"name": "VESSEL {seed}"}}'},
+        files=[("chips", ("chip.png", optical_png(seed)))],
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def test_a_service_moves_over_and_back_without_a_dropped_request(
+    settings: Settings, second: Bundle
+) -> None:
+    shipped = upkeep.open_bundle(SHIPPED_BUNDLE).bundle_id
+    with serving(settings) as api:
+        for seed in range(3):
+            enrol(api, seed)
+        with Asking(api) as asking:
+            wait_for(lambda: len(asking.bundles) > 2)
+            assert upkeep.upgrade(settings, second.path).serving
+            wait_for(lambda: asking.bundles[-1] == second.bundle_id)
+            wait_for(lambda: api.get("/bundle").json()["bundle_id"] == second.bundle_id)
+            enrol(api, 7)
+            assert upkeep.upgrade(settings, SHIPPED_BUNDLE).embedded == 1
+            wait_for(lambda: asking.bundles[-1] == shipped)
+        assert asking.statuses == {200}
+        assert api.get("/readyz").json()["ready"]
+        assert len(api.get("/gallery").json()["vessels"]) == 4
+        last = api.post("/match", files={"chip": sar_tiff(1)}).json()
+        assert last["gallery"] == {"vessels": 4, "sightings": 4}
+    audit = settings.data_dir / "audit"
+    told = [entry for _, entry in read_entries(audit) if entry.get("phase") == "begun"]
+    for action in ("switch-bundle", "follow-bundle"):
+        moves = [(one["former"], one["bundle_id"]) for one in told if one["action"] == action]
+        assert moves == [(shipped, second.bundle_id), (second.bundle_id, shipped)]
+
+
+def test_what_was_enrolled_just_before_the_move_is_carried_over(
+    settings: Settings, second: Bundle
+) -> None:
+    with serving(settings.model_copy(update={"bundle_poll_s": 1.0})) as api:
+        enrol(api, 1)
+        assert upkeep.upgrade(settings, second.path).serving
+        late = enrol(api, 2)
+        wait_for(lambda: api.get("/bundle").json()["bundle_id"] == second.bundle_id)
+        wait_for(lambda: len(api.get(f"/gallery/{late}").json()["sightings"]) == 1)
+
+
+def test_many_workers_move_a_gallery_that_grows_meanwhile(
+    settings: Settings, second: Bundle
+) -> None:
+    """What falls to the share of a worker that is done already is done by the one at work."""
+    with serving(settings) as api:
+        for seed in range(3):
+            enrol(api, seed)
+        first = upkeep.upgrade(settings, second.path, Share(0, 2))
+        assert (first.serving, first.embedded + first.left) == (False, 3)
+        late = iter(range(3, 7))
+        outcome = upkeep.upgrade(
+            settings, second.path, Share(1, 2), found=lambda _: [enrol(api, seed) for seed in late]
+        )
+        assert (outcome.serving, outcome.embedded) == (True, first.left + 4)
+
+
+def test_a_service_starts_with_the_bundle_that_the_gallery_is_at(
+    settings: Settings, second: Bundle
+) -> None:
+    with serving(settings) as api:
+        enrol(api, 1)
+    upkeep.upgrade(settings, second.path)
+    assert upkeep.open_bundle(upkeep.bundle_to_serve(settings)).bundle_id == second.bundle_id
+
+
+def test_a_bundle_that_the_gallery_is_not_at_is_refused_with_the_remedy(
+    tmp_path: Path, second: Bundle
+) -> None:
+    here = Settings(bundle=SHIPPED_BUNDLE, data_dir=tmp_path / "data", device="cpu", threads=1)
+    create_and_close(here)
+    other = here.model_copy(update={"bundle": second.path})
+    with pytest.raises(BundleError, match="crossfix reembed --to"):
+        create_app(other)
+
+
+def create_and_close(settings: Settings) -> None:
+    with serving(settings) as api:
+        assert api.get("/livez").status_code == 200
+
+
+def served(bundle_id: str = "one") -> Served:
+    parts: Any = SimpleNamespace(bundle=SimpleNamespace(bundle_id=bundle_id), close=lambda: None)
+    return Served(parts, parts, FastAPI())
+
+
+def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second time after all replicas have moved: one may have been stopped on its way."""
+    looks: list[tuple[str, str]] = []
+    failures = [StoreUnavailableError("away")]
+
+    def carry_late(*arguments: Any) -> int:
+        if failures:
+            raise failures.pop()
+        looks.append(arguments[-2:])
+        return 0
+
+    monkeypatch.setattr(following, "carry_late", carry_late)
+    monkeypatch.setattr(following, "find_bundle", lambda *_: Path())
+    at = [1000.0]
+    archive: Any = SimpleNamespace(active=lambda: "two")
+    follower = following.BundleFollower(
+        Switchboard(served()), Settings(), lambda _: served("two"), Unrecorded(), lambda: at[0]
+    )
+    with pytest.raises(StoreUnavailableError):
+        follower.follow(archive)
+    follower.follow(archive)
+    follower.follow(archive)
+    assert looks == [("one", "two")]
+    at[0] += following.AGAIN_AFTER_S
+    follower.follow(archive)
+    follower.follow(archive)
+    assert looks == [("one", "two")] * 2
+
+
+@pytest.fixture
+def board() -> Switchboard:
+    return Switchboard(served())
+
+
+def test_the_former_bundle_stays_open_until_its_requests_are_answered(board: Switchboard) -> None:
+    former, other = board.present, served()
+    released: list[Served] = []
+    mover = threading.Thread(target=lambda: released.append(board.move_to(other)))
+    with board.connected() as mine:
+        mover.start()
+        wait_for(lambda: board.present is other)
+        assert mine is former
+        assert released == []
+        with board.connected() as theirs:
+            assert theirs is other
+    mover.join(LIMIT_S)
+    assert released == [former]

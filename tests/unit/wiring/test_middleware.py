@@ -1,0 +1,36 @@
+"""Who may enter without a key is decided by where the service can be reached."""
+
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, SettingsError
+from service.wiring.middleware import build_entrance
+
+
+@pytest.mark.parametrize(
+    ("host", "published", "named"),
+    [
+        ("0.0.0.0", None, "CROSSFIX_HOST: 0.0.0.0"),
+        ("0.0.0.0", "192.0.2.7", "CROSSFIX_PUBLISHED_ADDRESS: 192.0.2.7"),
+        ("127.0.0.1", "0.0.0.0", "CROSSFIX_PUBLISHED_ADDRESS: 0.0.0.0"),
+        ("0.0.0.0", "[::]", "CROSSFIX_PUBLISHED_ADDRESS: ::"),
+    ],
+)
+def test_a_public_address_without_keys_is_refused_and_named(
+    tmp_path: Path, host: str, published: str | None, named: str
+) -> None:
+    settings = Settings(host=host, published_address=published, data_dir=tmp_path)
+    with pytest.raises(SettingsError, match=named):
+        build_entrance(settings, None)
+    assert build_entrance(settings.model_copy(update={"allow_public_without_keys": True}), None)
+
+
+@pytest.mark.parametrize("published", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_container_published_on_loopback_is_as_private_as_a_process_there(
+    tmp_path: Path, published: str
+) -> None:
+    settings = Settings(host="0.0.0.0", published_address=published, data_dir=tmp_path)
+    entrance = build_entrance(settings, None)
+    assert not entrance.neighbours.any_host
+    assert not entrance.limit_addresses

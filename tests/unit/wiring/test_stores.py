@@ -1,0 +1,89 @@
+"""Which store the settings choose, and what is said when it cannot be had."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.cli.main import main
+from service.identity.errors import StoreUnavailableError
+from service.settings import Settings, SettingsError, load_settings
+from service.storage.local.chips import FolderChipStore
+from service.wiring.stores import open_chips, open_shelf
+from tests.support.doubles.bucket import BucketDouble, running_bucket_store
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[BucketDouble]:
+    with running_bucket_store() as double:
+        yield double
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, folder: Path, environment: dict[str, str]) -> Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings(data_dir=folder)
+
+
+def test_chips_are_in_the_data_folder_by_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chips = open_chips(chosen(monkeypatch, tmp_path, {}))
+    assert isinstance(chips, FolderChipStore)
+    chips.put(b"chip")
+    assert list(tmp_path.glob("chips/??/??/*.chip"))
+
+
+def test_credentials_are_found_as_the_tools_of_aws_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: BucketDouble
+) -> None:
+    name = store.new_bucket()
+    unset = dict.fromkeys(
+        ("CROSSFIX_S3_ACCESS_KEY_ID", "CROSSFIX_S3_SECRET_ACCESS_KEY", "CROSSFIX_S3_REGION"), ""
+    )
+    found = {"AWS_ACCESS_KEY_ID": "of-the-environment", "AWS_SECRET_ACCESS_KEY": "as-well"}
+    settings = chosen(monkeypatch, tmp_path, store.settings(name, "ships") | unset | found)
+    chips = open_chips(settings)
+    digest = chips.put(b"chip")
+    chips.close()
+    assert store.objects(name) == {f"ships/chips/{digest}": b"chip"}
+    assert not (tmp_path / "chips").exists()
+
+
+def test_a_bucket_that_is_not_there_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: BucketDouble
+) -> None:
+    settings = chosen(monkeypatch, tmp_path, store.settings("nowhere-at-all"))
+    with pytest.raises(StoreUnavailableError, match="check CROSSFIX_S3_BUCKET"):
+        open_chips(settings)
+
+
+@pytest.fixture
+def without_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "service.storage.s3.bucket", raising=False)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+
+
+@pytest.mark.usefixtures("without_boto3")
+def test_what_is_to_be_installed_is_said_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    store: BucketDouble,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = chosen(monkeypatch, tmp_path, store.settings("ships"))
+    for opener in (open_chips, open_shelf):
+        with pytest.raises(SettingsError, match=r"pip install 'crossfix\[s3\]'"):
+            opener(settings)
+    with pytest.raises(SystemExit) as ended:
+        main(["backup", str(tmp_path / "backup"), "--data-dir", str(tmp_path / "data")])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.strip().count("\n") == 0
+
+
+@pytest.mark.usefixtures("without_boto3")
+def test_serving_from_a_folder_needs_no_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    open_chips(chosen(monkeypatch, tmp_path, {})).ping()
