@@ -42,7 +42,7 @@ class StoreError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredChip:
+class CachedChip:
     """A chip before it is written: the picture that the encoder would see, before resizing.
 
     Attributes:
@@ -58,7 +58,7 @@ class StoredChip:
     vessel: int
 
     @classmethod
-    def of(cls, chip: Chip, vessel: int, spec: PreprocessSpec) -> "StoredChip":
+    def of(cls, chip: Chip, vessel: int, spec: PreprocessSpec) -> "CachedChip":
         """Denoised and upright by the serving code, so that training sees what serving sees."""
         return cls(to_picture(chip, spec), chip.modality, chip.gsd_m, vessel)
 
@@ -93,7 +93,7 @@ def claim_store(note: Path, described: Mapping[str, Any]) -> None:
 def write_shard(
     folder: Path,
     number: int,
-    chips: Sequence[StoredChip],
+    chips: Sequence[CachedChip],
     layouts: NDArray[np.float16] | None = None,
 ) -> None:
     """Write one shard; SAR is stored as one channel.

@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from tqdm import tqdm
 
 from model_training.data.cache import (
+    CachedChip,
     PictureStore,
-    StoredChip,
     claim_store,
     shard_numbers,
     write_shard,
@@ -112,7 +112,7 @@ def _views(vessel: VesselModel, fleet: FleetConfig, config: SimulatorConfig) -> 
     return optical + [render_view(vessel, "sar", view, config) for view in range(fleet.sar_views)]
 
 
-def _stored(view: View, vessel: int, percentile: float, *, bow_down: bool) -> StoredChip:
+def _stored(view: View, vessel: int, percentile: float, *, bow_down: bool) -> CachedChip:
     modality = Modality(view.modality)
     pixels = view.pixels[::-1, ::-1] if view.bow_up and bow_down else view.pixels
     if modality is Modality.SAR:
@@ -120,4 +120,4 @@ def _stored(view: View, vessel: int, percentile: float, *, bow_down: bool) -> St
         picture = np.repeat(grey[:, :, None], 3, axis=2)
     else:
         picture = np.asarray(pixels, np.uint8)
-    return StoredChip(picture, modality, view.gsd_m, vessel)
+    return CachedChip(picture, modality, view.gsd_m, vessel)

@@ -9,8 +9,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model_training.data.cache import (
+    CachedChip,
     PictureStore,
-    StoredChip,
     StoreError,
     claim_store,
     shard_numbers,
@@ -27,7 +27,7 @@ _TRAIN, _VALIDATION = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
+class TrainingStores:
     """What is learnt from and what chooses the checkpoint; no ship is in both.
 
     Attributes:
@@ -41,7 +41,7 @@ class Stores:
     digest: str
 
 
-def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec) -> Stores:
+def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec) -> TrainingStores:
     """Decode or simulate what is not yet in the cache, and open it.
 
     Of several processes that ask at once, one does the work and the others wait for it. A cache
@@ -55,7 +55,7 @@ def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec)
     with _one_at_a_time(data.folder if isinstance(data, SimulatedData) else data.cache):
         if isinstance(data, SimulatedData):
             train, validation = prepare_fleet(data, spec)
-            return Stores(train, validation, train.digest())
+            return TrainingStores(train, validation, train.digest())
         described = data.model_dump(mode="json", exclude={"cache"})
         described["denoise_percentile"] = spec.denoise_percentile
         claim_store(data.cache / "source.json", described)
@@ -64,7 +64,7 @@ def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec)
             chips = source(data.folder, spec)
             _write_split(data.cache, chips, data.validation_share, data.split_seed)
     train = PictureStore(data.cache, [_TRAIN])
-    return Stores(train, PictureStore(data.cache, [_VALIDATION]), train.digest())
+    return TrainingStores(train, PictureStore(data.cache, [_VALIDATION]), train.digest())
 
 
 @contextmanager
@@ -76,29 +76,29 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         yield
 
 
-def _hoss_chips(folder: Path, spec: PreprocessSpec) -> list[StoredChip]:
+def _hoss_chips(folder: Path, spec: PreprocessSpec) -> list[CachedChip]:
     """The training chips of a HOSS folder."""
     chips: Sequence[LabelledChip] = read_hoss(folder).train
     if not chips:
         raise StoreError(f"{folder} has no bounding_box_train/ to learn from")
     return [
-        StoredChip.of(chip.read(), chip.vessel_id, spec)
+        CachedChip.of(chip.read(), chip.vessel_id, spec)
         for chip in tqdm(chips, desc="decode", unit="chip")
     ]
 
 
-def _pair_chips(folder: Path, spec: PreprocessSpec) -> list[StoredChip]:
+def _pair_chips(folder: Path, spec: PreprocessSpec) -> list[CachedChip]:
     """Every picture of a pair folder once; a scene counts as a vessel."""
     pairs = read_pairs(folder)
     scenes = {scene: number for number, scene in enumerate(sorted({p.scene for p in pairs}))}
-    stored: dict[Path, StoredChip] = {}
+    stored: dict[Path, CachedChip] = {}
     for pair in tqdm(pairs, desc="decode", unit="pair"):
         for path, chip in zip((pair.optical, pair.sar), pair.read(), strict=True):
-            stored.setdefault(path, StoredChip.of(chip, scenes[pair.scene], spec))
+            stored.setdefault(path, CachedChip.of(chip, scenes[pair.scene], spec))
     return list(stored.values())
 
 
-def _write_split(folder: Path, chips: Sequence[StoredChip], share: float, seed: int) -> None:
+def _write_split(folder: Path, chips: Sequence[CachedChip], share: float, seed: int) -> None:
     """Two shards: training ships, and a share of the ships seen by both sensors for validation."""
     try:
         held_out = held_out_vessels(((chip.vessel, chip.modality) for chip in chips), share, seed)

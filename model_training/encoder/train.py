@@ -22,7 +22,7 @@ from model_training.encoder.losses import (
     pair_infonce,
     structure_consistency,
 )
-from model_training.encoder.stores import Stores, open_stores
+from model_training.encoder.stores import TrainingStores, open_stores
 from model_training.encoder.train_config import (
     EncoderTrainConfig,
     IdentityObjective,
@@ -133,7 +133,7 @@ class EncoderTask:
         EncoderLoadError: `initial` is not a checkpoint of such an encoder.
     """
 
-    def __init__(self, config: EncoderTrainConfig, stores: Stores) -> None:
+    def __init__(self, config: EncoderTrainConfig, stores: TrainingStores) -> None:
         self.config, self.stores = config, stores
         self.data_digest = stores.digest
         torch.manual_seed(step_seed(config.run.seed, -1))

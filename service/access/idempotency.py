@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class StoredAnswer:
+class StoredResponse:
     """A response that can be given once more.
 
     Attributes:
@@ -20,7 +20,7 @@ class StoredAnswer:
     body: bytes | None
 
 
-class ClaimState(StrEnum):
+class IdempotencyState(StrEnum):
     """What a request finds under its idempotency key."""
 
     MINE = "mine"
@@ -37,22 +37,22 @@ class ClaimState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class IdempotencyClaim:
     """The outcome of a claim: `ticket` when it is mine, `answer` when it is done."""
 
-    state: ClaimState
+    state: IdempotencyState
     ticket: str = ""
-    answer: StoredAnswer | None = None
+    answer: StoredResponse | None = None
 
 
 CLAIM_S = 60.0
 """How long a claim holds unless it is renewed: so long a killed replica's keys are taken."""
 
 
-class AnswerStore(Protocol):
+class IdempotencyStore(Protocol):
     """Answers by idempotency key, which expire. Safe to call from many threads."""
 
-    def claim(self, key: str, fingerprint: str) -> Claim:
+    def claim(self, key: str, fingerprint: str) -> IdempotencyClaim:
         """Reserve the key for the request with this fingerprint, or tell what is there."""
         ...
 
@@ -60,7 +60,7 @@ class AnswerStore(Protocol):
         """Hold the key for as long again; nothing where it is not held any more."""
         ...
 
-    def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredAnswer) -> None:
+    def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredResponse) -> None:
         """Keep the answer to the request that claimed the key."""
         ...
 

@@ -1,4 +1,4 @@
-"""Remembered matches over the wire."""
+"""MatchStanding matches over the wire."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,12 +6,12 @@ from uuid import UUID
 from pydantic import Field, JsonValue
 
 from service.api.schemas import AnsweredOut, CandidateOut, ModelOut, QueryOut, SightingOut, Wire
-from service.identity.judge import Remembered
+from service.identity.judge import MatchStanding
 from service.identity.records.match_records import (
     Decision,
     Judgement,
-    KeptMatch,
     MatchPage,
+    MatchRecord,
     Standing,
 )
 from service.identity.records.matches import Verdict
@@ -44,7 +44,7 @@ class MatchSummary(Wire):
     judgement: JudgementOut | None = Field(description="the one that counts")
 
     @classmethod
-    def of(cls, kept: KeptMatch) -> "MatchSummary":
+    def of(cls, kept: MatchRecord) -> "MatchSummary":
         match = kept.match
         return cls(
             match_id=kept.id,
@@ -72,7 +72,7 @@ class MatchListing(Wire):
         )
 
 
-class RememberedOut(AnsweredOut):
+class MatchRecordOut(AnsweredOut):
     """A match as it was answered, and what became of it."""
 
     asked_at: datetime
@@ -86,7 +86,7 @@ class RememberedOut(AnsweredOut):
     )
 
     @classmethod
-    def of(cls, remembered: Remembered) -> "RememberedOut":
+    def of(cls, remembered: MatchStanding) -> "MatchRecordOut":
         kept, sighting = remembered.kept, remembered.sighting
         return cls(
             **dict(AnsweredOut.of_match(kept.match, ModelOut.of(kept.model))),

@@ -11,7 +11,7 @@ from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled
-from service.identity.match import MatchAnswer
+from service.identity.match import MatchResult
 from service.identity.records.base import GeoPoint
 from service.identity.records.match_records import AnsweringModel
 from service.identity.records.matches import Candidate, Checks, KinematicsCheck, Match, Verdict
@@ -215,7 +215,7 @@ class MatchOut(AnsweredOut):
     timings_ms: dict[str, float]
 
     @classmethod
-    def of(cls, answer: MatchAnswer, model: ModelOut) -> "MatchOut":
+    def of(cls, answer: MatchResult, model: ModelOut) -> "MatchOut":
         answered = AnsweredOut.of_match(answer.match, model)
         return cls(**dict(answered), timings_ms=all_stages(answer.timings_ms))
 

@@ -34,7 +34,7 @@ class Unrecorded:
         return
 
 
-class Trail:
+class AuditTrail:
     """Writes entries with who and when; `bundle_id` names the models and the gallery in use."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Trail:
         self._measure = measure
 
     @classmethod
-    def unrecorded(cls) -> "Trail":
+    def unrecorded(cls) -> "AuditTrail":
         """A trail that leaves no trace."""
         return cls(Unrecorded(), lambda: datetime.now(UTC), "")
 

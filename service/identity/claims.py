@@ -16,7 +16,7 @@ from service.contract.errors import CrossfixError
 from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.observe import Clock
 from service.identity.ports.gallery import Gallery
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import Vessel
 
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -43,7 +43,7 @@ class Lease:
         gallery: Gallery,
         now: Clock,
         step: timedelta,
-        left: dict[str, Claim],
+        left: dict[str, NameClaim],
         done: str = "registered",
     ) -> None:
         """Hold nothing yet.
@@ -60,15 +60,15 @@ class Lease:
         self._step = step
         self._left = left
         self._done = done
-        self._held: dict[str, Claim] = {}
+        self._held: dict[str, NameClaim] = {}
 
     def take(self, name: str, vessel_id: UUID, resumes: bool) -> None:
-        """Claim a name; `resumes` tells whether a claim for the same vessel may be taken over.
+        """NameClaim a name; `resumes` tells whether a claim for the same vessel may be taken over.
 
         Raises:
             ConflictError: another claim stands.
         """
-        claim = Claim(token=uuid4(), vessel_id=vessel_id, made_at=self._now())
+        claim = NameClaim(token=uuid4(), vessel_id=vessel_id, made_at=self._now())
         standing = self._gallery.claim(name, claim, instead_of=None)
         if standing != claim:
             lapsed = claim.made_at - standing.made_at > lapses_after(self._step)
@@ -122,7 +122,7 @@ class Claims:
         self._gallery = gallery
         self._now = now
         self._step = step
-        self._left: dict[str, Claim] = {}
+        self._left: dict[str, NameClaim] = {}
 
     @contextmanager
     def held(

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from pydantic import Field
 
 from service.contract.utc_time import UtcTime
-from service.identity.audit_trail import Trail, chips_and_ids, ids
+from service.identity.audit_trail import AuditTrail, chips_and_ids, ids
 from service.identity.enrol import DEFAULT_SOURCE, Enrolled, visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import Clock
@@ -43,14 +43,14 @@ class Curation:
         recovery: Recovery,
         now: Clock,
         writing: threading.RLock,
-        trail: Trail | None = None,
+        trail: AuditTrail | None = None,
     ) -> None:
         """Changes are recorded in `trail`, if there is one."""
         self._gallery = gallery
         self._recovery = recovery
         self._now = now
         self._writing = writing
-        self._trail = trail or Trail.unrecorded()
+        self._trail = trail or AuditTrail.unrecorded()
         self._claims = recovery.claims
 
     def update(self, vessel_id: UUID, patch: VesselPatch) -> Vessel:

@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 from pydantic import Field
 
 from service.contract.utc_time import UtcTime
-from service.identity.audit_trail import Facts, Trail, chips_and_ids, digests
+from service.identity.audit_trail import AuditTrail, Facts, chips_and_ids, digests
 from service.identity.claims import Lease, refuse_known_imo
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.observe import ChipUpload, Clock, Observation, Observer
@@ -77,7 +77,7 @@ class Enrolment:
         recovery: Recovery,
         now: Clock,
         writing: threading.RLock,
-        trail: Trail | None = None,
+        trail: AuditTrail | None = None,
         measure: Measure = unmeasured,
     ) -> None:
         """`measure` is told the milliseconds of the stage `store`."""
@@ -87,7 +87,7 @@ class Enrolment:
         self._recovery = recovery
         self._now = now
         self._writing = writing
-        self._trail = trail or Trail.unrecorded()
+        self._trail = trail or AuditTrail.unrecorded()
         self._claims = recovery.claims
         self._measure = measure
 

@@ -19,15 +19,15 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from service.access.caller import present_caller
-from service.identity.audit_trail import Facts, Trail
+from service.identity.audit_trail import AuditTrail, Facts
 from service.identity.claims import Lease
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.observe import Clock
 from service.identity.ports.gallery import Gallery
-from service.identity.ports.matches import MatchHistory
+from service.identity.ports.matches import MatchStore
 from service.identity.records.base import Record, of_new
 from service.identity.records.identifiers import meaningful
-from service.identity.records.match_records import Decision, Judgement, KeptMatch, MatchFilter
+from service.identity.records.match_records import Decision, Judgement, MatchFilter, MatchRecord
 from service.identity.records.sightings import Sighting
 from service.identity.recovery import Recovery
 
@@ -50,24 +50,24 @@ class NewJudgement(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class MatchStanding:
     """A match, and its query sighting as it is now: None when that was deleted."""
 
-    kept: KeptMatch
+    kept: MatchRecord
     sighting: Sighting | None
 
 
-class Judging:
+class MatchJudge:
     """The use cases behind `GET /matches/{id}` and `POST /matches/{id}/verdict`."""
 
     def __init__(
         self,
         gallery: Gallery,
-        matches: MatchHistory,
+        matches: MatchStore,
         recovery: Recovery,
         now: Clock,
         writing: threading.RLock,
-        trail: Trail | None = None,
+        trail: AuditTrail | None = None,
     ) -> None:
         """Judgements are recorded in `trail`, if there is one."""
         self._gallery = gallery
@@ -76,14 +76,14 @@ class Judging:
         self._claims = recovery.claims
         self._now = now
         self._writing = writing
-        self._trail = trail or Trail.unrecorded()
+        self._trail = trail or AuditTrail.unrecorded()
 
-    def show(self, match_id: UUID) -> Remembered:
+    def show(self, match_id: UUID) -> MatchStanding:
         """Raises NotFoundError when no such match is remembered."""
         kept = self._kept(match_id)
-        return Remembered(kept, self._gallery.get_sighting(kept.match.query.id))
+        return MatchStanding(kept, self._gallery.get_sighting(kept.match.query.id))
 
-    def judge(self, match_id: UUID, said: NewJudgement) -> Remembered:
+    def judge(self, match_id: UUID, said: NewJudgement) -> MatchStanding:
         """Decide about a match, or take back what was decided.
 
         Raises:
@@ -100,14 +100,14 @@ class Judging:
                 judgement = self._judgement(kept, said)
                 with self._trail.change("verdict", **_facts(kept, judgement)):
                     settled = self._judged(kept, judgement, lease)
-        return Remembered(settled, self._gallery.get_sighting(sighting_id))
+        return MatchStanding(settled, self._gallery.get_sighting(sighting_id))
 
     def settle_interrupted(self) -> int:
         """Finish every judgement that a crash interrupted; returns how many there were."""
         with self._writing:
             return sum([self._finished(kept) for kept in self._matches.unsettled()])
 
-    def _kept(self, match_id: UUID) -> KeptMatch:
+    def _kept(self, match_id: UUID) -> MatchRecord:
         kept = self._matches.get(match_id)
         if kept is None:
             raise NotFoundError(
@@ -115,7 +115,7 @@ class Judging:
             )
         return kept
 
-    def _judgement(self, kept: KeptMatch, said: NewJudgement) -> Judgement:
+    def _judgement(self, kept: MatchRecord, said: NewJudgement) -> Judgement:
         """What is said, by whom and when; a vessel that was merged is the one it became part of."""
         vessel = None
         if said.decision is Decision.CONFIRMED:
@@ -134,7 +134,7 @@ class Judging:
             note=said.note,
         )
 
-    def _judged(self, kept: KeptMatch, judgement: Judgement, lease: Lease) -> KeptMatch:
+    def _judged(self, kept: MatchRecord, judgement: Judgement, lease: Lease) -> MatchRecord:
         begun = kept.model_copy(
             update={"judgements": (*kept.judgements, judgement), "unsettled": True}
         )
@@ -153,7 +153,7 @@ class Judging:
             if kept.match.query.id == sighting_id:
                 self._finish(kept, lease)
 
-    def _finished(self, kept: KeptMatch) -> bool:
+    def _finished(self, kept: MatchRecord) -> bool:
         """Finish it, unless somebody else is or was at it."""
         try:
             with self._claims.judging(kept.match.query.id) as lease:
@@ -165,12 +165,12 @@ class Judging:
             return False
         return True
 
-    def _finish(self, kept: KeptMatch, lease: Lease) -> None:
+    def _finish(self, kept: MatchRecord, lease: Lease) -> None:
         facts = _facts(kept, kept.judgements[-1])
         with self._trail.change("recover", found="unsettled", **facts):
             self._settle(kept, lease)
 
-    def _settle(self, kept: KeptMatch, lease: Lease) -> KeptMatch:
+    def _settle(self, kept: MatchRecord, lease: Lease) -> MatchRecord:
         """Move the sighting as the latest judgement has it, then call the match settled.
 
         That judgement goes where its vessel or the sighting was deleted meanwhile; the sighting
@@ -185,7 +185,7 @@ class Judging:
         self._matches.put(settled)
         return settled
 
-    def _moved(self, kept: KeptMatch, judgement: Judgement | None, lease: Lease) -> bool:
+    def _moved(self, kept: MatchRecord, judgement: Judgement | None, lease: Lease) -> bool:
         """Give the sighting to the vessel that is confirmed, or open it.
 
         False where vessel or sighting are gone; it may then be the sighting of a vessel that is.
@@ -206,7 +206,7 @@ class Judging:
                 return True
         return False
 
-    def _in_force(self, kept: KeptMatch) -> Judgement | None:
+    def _in_force(self, kept: MatchRecord) -> Judgement | None:
         """The latest judgement of this match, as it is given, and of all others of its sighting."""
         query = MatchFilter(sighting_id=kept.match.query.id)
         others = self._matches.page(query, MATCHES_OF_ONE_CHIP, None).matches
@@ -215,14 +215,14 @@ class Judging:
         return max(latest, key=lambda one: one.at, default=None)
 
 
-def _deleted(kept: KeptMatch) -> ConflictError:
+def _deleted(kept: MatchRecord) -> ConflictError:
     return ConflictError(
         f"the query sighting {kept.match.query.id} of match {kept.id} was deleted, so no vessel "
         "can have it; send the chip again to match it anew"
     )
 
 
-def _facts(kept: KeptMatch, judgement: Judgement) -> Facts:
+def _facts(kept: MatchRecord, judgement: Judgement) -> Facts:
     """What the audit log tells of a judgement."""
     vessel_id = judgement.vessel_id
     return {

@@ -12,15 +12,15 @@ from pydantic import Field, JsonValue
 from service.access.caller import present_caller
 from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
-from service.identity.audit_trail import Trail
+from service.identity.audit_trail import AuditTrail
 from service.identity.decision import Limits, Scored, best_first, decide, rank, score
 from service.identity.observe import ChipUpload, Clock, Observer
 from service.identity.originals import forgotten_when_full, keep_shown
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.gallery import Gallery
-from service.identity.ports.matches import MatchHistory
+from service.identity.ports.matches import MatchStore
 from service.identity.records.base import Record
-from service.identity.records.match_records import AnsweringModel, KeptMatch, new_match_id
+from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
 from service.identity.records.matches import Match
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
 from service.identity.stage_timing import Measure, measured, timed, unmeasured
@@ -52,7 +52,7 @@ class MatchOptions(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class MatchAnswer:
+class MatchResult:
     """A match and how it came about.
 
     Attributes:
@@ -74,13 +74,13 @@ class Matcher:
         self,
         gallery: Gallery,
         chips: ChipStore,
-        matches: MatchHistory,
+        matches: MatchStore,
         observer: Observer,
         model: AnsweringModel,
         calibration: CalibrationSpec,
         now: Clock,
         writing: threading.RLock,
-        trail: Trail | None = None,
+        trail: AuditTrail | None = None,
         measure: Measure = unmeasured,
     ) -> None:
         """Matches are recorded in `trail` before they are answered, if there is one.
@@ -96,10 +96,10 @@ class Matcher:
         self._now = now
         self._calibration = calibration
         self._writing = writing
-        self._trail = trail or Trail.unrecorded()
+        self._trail = trail or AuditTrail.unrecorded()
         self._measure = measure
 
-    def match(self, upload: ChipUpload, options: MatchOptions) -> MatchAnswer:
+    def match(self, upload: ChipUpload, options: MatchOptions) -> MatchResult:
         """Rank the vessels that the chip may show.
 
         Sightings of the other sensor and of the same sensor are searched apart, because their
@@ -139,7 +139,7 @@ class Matcher:
         if options.store:
             self._remember(match, asked_at, said)
         timings["total"] = (time.perf_counter() - began) * 1000.0
-        return MatchAnswer(match, timings, {} if options.narrows else _firsts(found))
+        return MatchResult(match, timings, {} if options.narrows else _firsts(found))
 
     def _keep(self, upload: ChipUpload, query: EmbeddedSighting) -> None:
         """The chip first, and looked for last: see `originals.py`."""
@@ -154,7 +154,7 @@ class Matcher:
         """Last of all: every match that can be looked up is in the audit log."""
         with measured("history", self._measure):
             self._matches.put(
-                KeptMatch(
+                MatchRecord(
                     match=match,
                     asked_at=asked_at,
                     asked_by=present_caller().name,

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from uuid import UUID
 
-from service.identity.audit_trail import Trail
+from service.identity.audit_trail import AuditTrail
 from service.identity.claims import Claims, lapses_after
 from service.identity.errors import ConflictError
 from service.identity.observe import Clock
@@ -52,7 +52,7 @@ class Recovery:
         now: Clock,
         writing: threading.RLock,
         step: timedelta | None,
-        trail: Trail | None = None,
+        trail: AuditTrail | None = None,
     ) -> None:
         """What is settled is recorded in `trail`, if there is one.
 
@@ -65,7 +65,7 @@ class Recovery:
         self._writing = writing
         self._grace = timedelta(0) if step is None else lapses_after(step)
         self.claims = Claims(gallery, now, ALONE if step is None else step)
-        self._trail = trail or Trail.unrecorded()
+        self._trail = trail or AuditTrail.unrecorded()
 
     def run(self) -> int:
         """Settle every interrupted change; returns how many there were."""

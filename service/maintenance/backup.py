@@ -32,9 +32,9 @@ import numpy as np
 from service.contract.bundle import open_bundle
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
 from service.identity.ports.archive import GalleryArchive
-from service.identity.ports.bundles import BundleShelf
+from service.identity.ports.bundles import BundleStore
 from service.identity.ports.chips import ChipStore
-from service.identity.ports.matches import MatchHistory
+from service.identity.ports.matches import MatchStore
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
 from service.maintenance.backup_matches import compare_matches, restore_matches, write_matches
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
+class BackupStores:
     """What is backed up, and where it is restored to.
 
     Whoever has the archive open may open the matches beside it: they are closed first.
@@ -62,8 +62,8 @@ class Stores:
     archive: GalleryArchive
     chips: ChipStore
     audit: Path
-    bundles: BundleShelf
-    matches: MatchHistory
+    bundles: BundleStore
+    matches: MatchStore
 
     def close(self) -> None:
         self.matches.close()
@@ -93,7 +93,7 @@ class Counts:
 
 
 def back_up(
-    stores: Stores, target: Path, now: datetime, advance: Advance = lambda _: None
+    stores: BackupStores, target: Path, now: datetime, advance: Advance = lambda _: None
 ) -> Counts:
     """Write a backup; services may go on meanwhile where the storage lets them.
 
@@ -124,7 +124,7 @@ def back_up(
     return counts
 
 
-def restore(source: Path, stores: Stores, advance: Advance = lambda _: None) -> Counts:
+def restore(source: Path, stores: BackupStores, advance: Advance = lambda _: None) -> Counts:
     """Put a backup into an empty place, then read everything back and compare.
 
     Raises:
@@ -177,7 +177,7 @@ def verify_backup(source: Path) -> dict[str, Any]:
     return manifest
 
 
-def _write(stores: Stores, folder: Path, now: datetime, advance: Advance) -> Counts:
+def _write(stores: BackupStores, folder: Path, now: datetime, advance: Advance) -> Counts:
     counts = Counts()
     for part in ("sightings", "chips", "audit", "bundles"):
         (folder / part).mkdir(parents=True)
@@ -237,7 +237,7 @@ def _deleted_meanwhile(
 
 
 def _copy_chips(
-    stores: Stores, records: Path, kept: set[str], folder: Path, advance: Advance
+    stores: BackupStores, records: Path, kept: set[str], folder: Path, advance: Advance
 ) -> set[str]:
     """Copy what the sightings show; returns the digests that were deleted meanwhile.
 
@@ -306,7 +306,7 @@ def _copy_audit(root: Path, target: Path) -> int:
     return len(found)
 
 
-def _copy_bundles(shelf: BundleShelf, target: Path) -> None:
+def _copy_bundles(shelf: BundleStore, target: Path) -> None:
     for bundle_id in shelf.ids():
         found = shelf.find(bundle_id)
         if found is not None:
@@ -324,7 +324,7 @@ def _seal(folder: Path, facts: dict[str, Any], counts: Counts) -> None:
     _sync(folder / MANIFEST)
 
 
-def _require_empty(stores: Stores) -> None:
+def _require_empty(stores: BackupStores) -> None:
     if next(stores.archive.vessels(), None) is not None or stores.archive.bundles():
         raise ConflictError("there is a gallery already; restore into an empty place")
     if next(stores.matches.all(), None) is not None:
@@ -339,7 +339,7 @@ def _require_empty(stores: Stores) -> None:
         )
 
 
-def _compare(source: Path, stores: Stores, manifest: dict[str, Any]) -> None:
+def _compare(source: Path, stores: BackupStores, manifest: dict[str, Any]) -> None:
     """Read everything back from the stores; raises StoreUnavailableError where it differs."""
     if {v.id: v for v in stores.archive.vessels()} != {v.id: v for v in _read_vessels(source)}:
         raise StoreUnavailableError("the vessels that were restored differ from the backup")

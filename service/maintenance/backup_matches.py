@@ -10,15 +10,15 @@ from uuid import UUID
 
 from service.identity.errors import StoreUnavailableError
 from service.identity.ports.archive import GalleryArchive
-from service.identity.ports.matches import MatchHistory
-from service.identity.records.match_records import KeptMatch
+from service.identity.ports.matches import MatchStore
+from service.identity.records.match_records import MatchRecord
 
 MATCHES = "matches.jsonl"
 
 
 def write_matches(
     folder: Path,
-    matches: MatchHistory,
+    matches: MatchStore,
     archive: GalleryArchive,
     sightings: Collection[UUID],
     now: datetime,
@@ -37,7 +37,7 @@ def write_matches(
         sightings: ids of those that are part of the backup.
         now: when the backup began, UTC.
     """
-    late: list[KeptMatch] = []
+    late: list[MatchRecord] = []
     count, bundles = 0, list(archive.bundles())
 
     def is_there(sighting_id: UUID) -> bool:
@@ -57,14 +57,14 @@ def write_matches(
     return count
 
 
-def restore_matches(folder: Path, matches: MatchHistory, advance: Callable[[int], None]) -> None:
+def restore_matches(folder: Path, matches: MatchStore, advance: Callable[[int], None]) -> None:
     """Put them back; `advance` is told of each."""
     for kept in _read(folder):
         matches.put(kept)
         advance(1)
 
 
-def compare_matches(folder: Path, matches: MatchHistory) -> None:
+def compare_matches(folder: Path, matches: MatchStore) -> None:
     """Read them back; raises StoreUnavailableError where they differ from the backup."""
     count = 0
     for kept in _read(folder):
@@ -75,7 +75,7 @@ def compare_matches(folder: Path, matches: MatchHistory) -> None:
         raise StoreUnavailableError("there are more matches than were restored")
 
 
-def _marked(late: Collection[KeptMatch]) -> Iterator[KeptMatch]:
+def _marked(late: Collection[MatchRecord]) -> Iterator[MatchRecord]:
     """With the latest judgement of each sighting unsettled; earlier ones move nothing any more."""
     latest = {
         kept.match.query.id: kept.id for kept in sorted(late, key=lambda one: one.judgements[-1].at)
@@ -85,8 +85,8 @@ def _marked(late: Collection[KeptMatch]) -> Iterator[KeptMatch]:
         yield kept.model_copy(update={"unsettled": True}) if mark else kept
 
 
-def _read(folder: Path) -> Iterator[KeptMatch]:
+def _read(folder: Path) -> Iterator[MatchRecord]:
     if (folder / MATCHES).exists():
         with (folder / MATCHES).open() as file:
             for line in file:
-                yield KeptMatch.from_record(line)
+                yield MatchRecord.from_record(line)

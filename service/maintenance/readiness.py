@@ -13,7 +13,7 @@ from service.identity.ports.audit import AuditLog
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.ports.gallery import Gallery
-from service.identity.ports.matches import MatchHistory
+from service.identity.ports.matches import MatchStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ReadinessCheck:
         self,
         embedder: ChipEmbedder,
         gallery: Gallery,
-        matches: MatchHistory,
+        matches: MatchStore,
         chips: ChipStore,
         audit: AuditLog,
         max_age_s: float = 1.0,
@@ -123,7 +123,7 @@ class _Probe:
             self._changed.notify_all()
 
 
-def _ping(gallery: Gallery, matches: MatchHistory) -> None:
+def _ping(gallery: Gallery, matches: MatchStore) -> None:
     gallery.ping()
     matches.ping()
 

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from service.contract.errors import CrossfixError
 from service.observability.metrics import configure_logging
-from service.server.slow_clients import prompt_protocol
+from service.server.slow_clients import slow_client_protocol
 from service.settings import PREFIX, Settings, SettingsError
 from service.wiring.app import create_app
 
@@ -55,12 +55,12 @@ def run(settings: Settings) -> NoReturn:
     # uvicorn raises the signal that stopped it once more when all is closed
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
-    server = PunctualServer(config, settings.stop_grace_s + CLOSING_S)
+    server = DeadlineServer(config, settings.stop_grace_s + CLOSING_S)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else FAILED)
 
 
-class PunctualServer(uvicorn.Server):
+class DeadlineServer(uvicorn.Server):
     """A server that leaves in time, even if something that it waits for does not end."""
 
     def __init__(self, config: uvicorn.Config, leaves_within_s: float) -> None:
@@ -102,7 +102,7 @@ def require_certificate(settings: Settings) -> None:
 def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=prompt_protocol(settings.header_timeout_s, settings.request_timeout_s),
+        http=slow_client_protocol(settings.header_timeout_s, settings.request_timeout_s),
         ws="none",
         log_config=None,
         timeout_graceful_shutdown=settings.stop_grace_s,

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 log = logging.getLogger("crossfix.connections")
 
 
-class PromptH11Protocol(H11Protocol):
+class SlowClientProtocol(H11Protocol):
     """HTTP/1.1 that gives up on a request head after `head_timeout_s`, on a reader after
     `unread_timeout_s`.
     """
@@ -80,7 +80,7 @@ class PromptH11Protocol(H11Protocol):
         self.transport.abort()
 
 
-def prompt_protocol(head_timeout_s: float, unread_timeout_s: float) -> type[asyncio.Protocol]:
+def slow_client_protocol(head_timeout_s: float, unread_timeout_s: float) -> type[asyncio.Protocol]:
     """The protocol with these time limits, in seconds."""
     limits = {"head_timeout_s": head_timeout_s, "unread_timeout_s": unread_timeout_s}
-    return type("Prompt", (PromptH11Protocol,), limits)
+    return type("Prompt", (SlowClientProtocol,), limits)

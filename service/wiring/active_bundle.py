@@ -27,7 +27,7 @@ class Models:
 
 
 @dataclass
-class Served:
+class ServedBundle:
     """One bundle with the routes that it answers.
 
     Attributes:
@@ -48,19 +48,19 @@ class Served:
         return self.models.bundle.bundle_id
 
 
-class Switchboard:
+class ActiveBundle:
     """Hands requests to the bundle that is served. Safe for threads."""
 
-    def __init__(self, first: Served) -> None:
+    def __init__(self, first: ServedBundle) -> None:
         self._present = first
         self._changed = threading.Condition()
 
     @property
-    def present(self) -> Served:
+    def present(self) -> ServedBundle:
         return self._present
 
     @contextmanager
-    def connected(self) -> Iterator[Served]:
+    def connected(self) -> Iterator[ServedBundle]:
         """The present bundle, which stays open until this is left."""
         with self._changed:
             served = self._present
@@ -72,7 +72,7 @@ class Switchboard:
                 served.busy -= 1
                 self._changed.notify_all()
 
-    def move_to(self, following: Served) -> Served:
+    def move_to(self, following: ServedBundle) -> ServedBundle:
         """Answer with `following` from now on; returns the former one when it is idle."""
         with self._changed:
             former, self._present = self._present, following
@@ -80,10 +80,10 @@ class Switchboard:
         return former
 
 
-class ToPresentBundle:
+class ActiveBundleRoutes:
     """The end of the way of every request: not this application's routes, but the bundle's."""
 
-    def __init__(self, app: ASGIApp, board: Switchboard) -> None:
+    def __init__(self, app: ASGIApp, board: ActiveBundle) -> None:
         self._app = app
         self._board = board
 

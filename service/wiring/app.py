@@ -24,11 +24,11 @@ from service.api.routes.matches import matches_router
 from service.api.routes.sightings import sightings_router
 from service.api.schemas import BundleOut, ModelOut
 from service.contract.bundle import open_bundle
-from service.identity.audit_trail import Trail
+from service.identity.audit_trail import AuditTrail
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
 from service.identity.errors import StoreUnavailableError
-from service.identity.judge import Judging
+from service.identity.judge import MatchJudge
 from service.identity.match import Matcher
 from service.identity.observe import Observer
 from service.identity.pictures import Pictures
@@ -36,7 +36,7 @@ from service.identity.ports.audit import AuditLog
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.gallery import Gallery
-from service.identity.ports.matches import MatchHistory
+from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
 from service.identity.verify import Verifier
@@ -52,10 +52,10 @@ from service.storage.edge.gallery import open_edge_gallery
 from service.storage.local.cache import MemoryCache
 from service.storage.redis.cache import RedisCache
 from service.storage.redis.link import RedisLink
-from service.wiring.active_bundle import Models, Served, Switchboard, ToPresentBundle
+from service.wiring.active_bundle import ActiveBundle, ActiveBundleRoutes, Models, ServedBundle
 from service.wiring.bundle_follower import BundleFollower
-from service.wiring.crash_cleanup import ServingNote
-from service.wiring.middleware import build_entrance
+from service.wiring.crash_cleanup import RunningMarker
+from service.wiring.middleware import middleware_options
 from service.wiring.stores import open_chips, open_matches
 from service.wiring.tracing import open_tracing
 from service.wiring.upkeep import audit_folder, bundle_to_serve, chip_limits
@@ -75,12 +75,12 @@ class Shared:
     """What outlives a change of the bundle; `writing` has one change at a time made here."""
 
     chips: ChipStore
-    matches: MatchHistory
+    matches: MatchStore
     cache: EmbeddingCache
     redis: RedisLink | None
     audit: AuditLog
     writing: threading.RLock
-    note: ServingNote
+    note: RunningMarker
 
     def close(self) -> None:
         if self.redis is not None:
@@ -106,22 +106,22 @@ def create_app(settings: Settings) -> FastAPI:
         StoreUnavailableError: a store cannot be opened.
     """
     redis = None if settings.redis_url is None else RedisLink(settings.redis_url)
-    entrance = build_entrance(settings, redis)
+    entrance = middleware_options(settings, redis)
     with ExitStack() as unless_all_is_well:
         telemetry = Telemetry(open_tracing(settings))
         unless_all_is_well.callback(telemetry.tracing.close)
-        note = ServingNote(settings)
+        note = RunningMarker(settings)
         note.begin()
         models = open_models(settings, telemetry, bundle_to_serve(settings))
         unless_all_is_well.callback(models.close)
         shared = open_shared(settings, redis, note)
         unless_all_is_well.callback(shared.close)
-        board = Switchboard(serve_bundle(settings, telemetry, shared, models))
+        board = ActiveBundle(serve_bundle(settings, telemetry, shared, models))
         began = {"chips_cleared_up": note.cleared_up}
-        Trail(shared.audit, now, board.present.bundle_id).note("serve-bundle", began)
+        AuditTrail(shared.audit, now, board.present.bundle_id).note("serve-bundle", began)
         unless_all_is_well.pop_all()
 
-    def serve(bundle: Path) -> Served:
+    def serve(bundle: Path) -> ServedBundle:
         opened = open_models(settings, telemetry, bundle)
         try:
             return serve_bundle(settings, telemetry, shared, opened)
@@ -138,7 +138,7 @@ def create_app(settings: Settings) -> FastAPI:
         ),
         openapi_url=None,
     )
-    app.add_middleware(ToPresentBundle, board=board)
+    app.add_middleware(ActiveBundleRoutes, board=board)
     install(app, entrance, telemetry)
     errors.install(app, telemetry)
     telemetry.on_scrape(lambda: _show_state(telemetry, board.present.models, shared))
@@ -166,7 +166,7 @@ def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Model
     return Models(bundle, batched, str(embedder.device), gallery)
 
 
-def open_shared(settings: Settings, redis: RedisLink | None, note: ServingNote) -> Shared:
+def open_shared(settings: Settings, redis: RedisLink | None, note: RunningMarker) -> Shared:
     """Open the stores that do not depend on the bundle; the gallery is open already."""
     with ExitStack() as unless_all_is_well:
         chips = open_chips(settings)
@@ -188,9 +188,9 @@ def open_shared(settings: Settings, redis: RedisLink | None, note: ServingNote) 
 
 def serve_bundle(
     settings: Settings, telemetry: Telemetry, shared: Shared, models: Models
-) -> Served:
+) -> ServedBundle:
     """Settle what was interrupted, and build the routes that answer with these models."""
-    trail = Trail(shared.audit, now, models.bundle.bundle_id)
+    trail = AuditTrail(shared.audit, now, models.bundle.bundle_id)
     recovery = Recovery(
         models.gallery,
         shared.chips,
@@ -199,7 +199,7 @@ def serve_bundle(
         step=longest_step(settings),
         trail=trail,
     )
-    judging = Judging(models.gallery, shared.matches, recovery, now, shared.writing, trail)
+    judging = MatchJudge(models.gallery, shared.matches, recovery, now, shared.writing, trail)
 
     def settle() -> int:
         return recovery.run() + judging.settle_interrupted()
@@ -227,7 +227,7 @@ def serve_bundle(
             "device": models.device,
         }
     )
-    return Served(models, settle, routes)
+    return ServedBundle(models, settle, routes)
 
 
 def longest_step(settings: Settings) -> timedelta | None:
@@ -264,14 +264,14 @@ def _add_routes(
     models: Models,
     shared: Shared,
     recovery: Recovery,
-    judging: Judging,
+    judging: MatchJudge,
     telemetry: Telemetry,
 ) -> None:
     gallery, manifest = models.gallery, models.bundle.manifest
     chips, writing = shared.chips, shared.writing
     measure = telemetry.observe_stages
     observer = Observer(models.embedder, shared.cache, chip_limits(settings), now, measure)
-    trail = Trail(shared.audit, now, models.bundle.bundle_id, measure)
+    trail = AuditTrail(shared.audit, now, models.bundle.bundle_id, measure)
     model = AnsweringModel(
         bundle_id=models.bundle.bundle_id,
         name=manifest.name,
@@ -337,7 +337,7 @@ def _show_state(telemetry: Telemetry, models: Models, shared: Shared) -> None:
 
 
 def _lifespan(
-    board: Switchboard,
+    board: ActiveBundle,
     shared: Shared,
     tracing: Tracing,
     interval_s: float,
@@ -370,7 +370,7 @@ def _lifespan(
     return lifespan
 
 
-def _settle_regularly(board: Switchboard, interval_s: float, stopping: threading.Event) -> None:
+def _settle_regularly(board: ActiveBundle, interval_s: float, stopping: threading.Event) -> None:
     while not stopping.wait(interval_s):
         try:
             with board.connected() as served:

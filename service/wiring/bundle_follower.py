@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.contract.errors import CrossfixError
-from service.identity.audit_trail import Trail
+from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.audit import AuditLog
 from service.settings import Settings
-from service.wiring.active_bundle import Served, Switchboard
+from service.wiring.active_bundle import ActiveBundle, ServedBundle
 from service.wiring.upkeep import carry_late, find_bundle, open_archive
 
 log = logging.getLogger("crossfix")
@@ -26,9 +26,9 @@ class BundleFollower:
 
     def __init__(
         self,
-        board: Switchboard,
+        board: ActiveBundle,
         settings: Settings,
-        serve: Callable[[Path], Served],
+        serve: Callable[[Path], ServedBundle],
         audit: AuditLog,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,7 +65,7 @@ class BundleFollower:
         moved = active is not None and active != self._board.present.bundle_id
         if moved:
             following = self._serve(find_bundle(self._settings, str(active)))
-            trail = Trail(self._audit, lambda: datetime.now(UTC), following.bundle_id)
+            trail = AuditTrail(self._audit, lambda: datetime.now(UTC), following.bundle_id)
             with trail.change("follow-bundle", former=self._board.present.bundle_id):
                 former = self._board.move_to(following)
             log.warning("moved from bundle %s to %s", former.bundle_id, active)

@@ -22,7 +22,7 @@ log = logging.getLogger("crossfix")
 NOTE = "serving"
 
 
-class ServingNote:
+class RunningMarker:
     """A file that is there while all is kept in the data folder, and after it if that was killed.
 
     `cleared_up` tells how many chips of a killed process were removed.

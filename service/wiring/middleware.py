@@ -1,19 +1,19 @@
 """The entrance as the settings have it: keys, limits, and the answers to repeated requests."""
 
-from service.access.idempotency import CLAIM_S, AnswerStore
+from service.access.idempotency import CLAIM_S, IdempotencyStore
 from service.access.rate_limits import RateLimiter
-from service.api.middleware.allowed_origins import Neighbours
-from service.api.middleware.stack import Entrance
+from service.api.middleware.allowed_origins import AllowedOrigins
+from service.api.middleware.stack import MiddlewareOptions
 from service.settings import PREFIX, Settings, SettingsError, is_loopback
-from service.storage.local.idempotency import Lifetimes, MemoryAnswers
+from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
 from service.storage.local.keys import KeyFile
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
-from service.storage.redis.idempotency import SharedAnswers
+from service.storage.redis.idempotency import RedisIdempotencyStore
 from service.storage.redis.link import RedisLink
-from service.storage.redis.rate_limits import SharedRateLimiter
+from service.storage.redis.rate_limits import RedisRateLimiter
 
 
-def build_entrance(settings: Settings, link: RedisLink | None) -> Entrance:
+def middleware_options(settings: Settings, link: RedisLink | None) -> MiddlewareOptions:
     """Read the keys and choose where counts and answers are kept.
 
     Args:
@@ -33,10 +33,10 @@ def build_entrance(settings: Settings, link: RedisLink | None) -> Entrance:
             f"make one with `crossfix keys create`, keep to 127.0.0.1, or set "
             f"{PREFIX}ALLOW_PUBLIC_WITHOUT_KEYS=true if a proxy or firewall decides who may enter"
         )
-    return Entrance(
+    return MiddlewareOptions(
         keys=keys,
         metrics_open=settings.metrics_without_key,
-        neighbours=Neighbours(
+        neighbours=AllowedOrigins(
             origins=frozenset(settings.cors_origins),
             hosts=frozenset(settings.allowed_hosts),
             any_host=not loopback and not settings.allowed_hosts,
@@ -57,10 +57,10 @@ def _limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | None:
         return None
     rate = Rate(settings.rate_limit_per_minute, settings.rate_limit_burst)
     alone = MemoryRateLimiter(rate)
-    return alone if link is None else SharedRateLimiter(link, rate, alone)
+    return alone if link is None else RedisRateLimiter(link, rate, alone)
 
 
-def _answers(settings: Settings, link: RedisLink | None) -> AnswerStore:
+def _answers(settings: Settings, link: RedisLink | None) -> IdempotencyStore:
     lifetimes = Lifetimes(CLAIM_S, settings.idempotency_expire_s)
-    own = MemoryAnswers(lifetimes)
-    return own if link is None else SharedAnswers(link, lifetimes, own)
+    own = MemoryIdempotencyStore(lifetimes)
+    return own if link is None else RedisIdempotencyStore(link, lifetimes, own)

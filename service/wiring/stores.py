@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from service.identity.ports.bundles import BundleShelf
+from service.identity.ports.bundles import BundleStore
 from service.identity.ports.chips import ChipStore
-from service.identity.ports.matches import MatchHistory
+from service.identity.ports.matches import MatchStore
 from service.settings import PREFIX, S3_TRIES, Settings, SettingsError
 from service.storage.edge.matches import open_edge_matches
-from service.storage.local.bundles import FolderBundleShelf
+from service.storage.local.bundles import FolderBundleStore
 from service.storage.local.chips import ABANDONED_AFTER_S, FolderChipStore
 
 if TYPE_CHECKING:
@@ -44,21 +44,21 @@ def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S)
     return chips
 
 
-def open_shelf(settings: Settings) -> BundleShelf:
+def open_bundle_store(settings: Settings) -> BundleStore:
     """The shelf of installed bundles that the settings choose; raises as `open_chips`.
 
     With a bucket, the data folder holds copies of the bundles that this machine uses.
     """
     folder = settings.data_dir / "bundles"
     if settings.chip_store == "folder":
-        return FolderBundleShelf(folder)
+        return FolderBundleStore(folder)
     bucket = _bucket(settings)
-    from service.storage.s3.bundles import BucketBundleShelf
+    from service.storage.s3.bundles import BucketBundleStore
 
-    return BucketBundleShelf(bucket, folder)
+    return BucketBundleStore(bucket, folder)
 
 
-def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchHistory:
+def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore:
     """The match history that the settings choose.
 
     In the data folder it belongs to whoever has the gallery open there: the gallery, or its

@@ -18,18 +18,18 @@ from service.contract.bundle import open_bundle
 from service.contract.chip import Chip
 from service.contract.decoding.decode import ChipLimits
 from service.contract.errors import BundleError
-from service.identity.audit_trail import Trail
+from service.identity.audit_trail import AuditTrail
 from service.identity.originals import Swept, sweep
 from service.identity.ports.archive import GalleryArchive
-from service.identity.ports.bundles import BundleShelf
+from service.identity.ports.bundles import BundleStore
 from service.inference.embedder import load_embedder
-from service.maintenance.backup import Stores
+from service.maintenance.backup import BackupStores
 from service.maintenance.reembed import Reembedding, Share
 from service.settings import Settings
 from service.storage.audit.log import open_audit_log
 from service.storage.edge.archive import EdgeArchive
 from service.storage.edge.folder import active_bundle
-from service.wiring.stores import open_chips, open_matches, open_shelf
+from service.wiring.stores import open_bundle_store, open_chips, open_matches
 
 log = logging.getLogger("crossfix")
 
@@ -75,7 +75,7 @@ def open_archive(settings: Settings) -> GalleryArchive:
     )
 
 
-def open_stores(settings: Settings) -> Stores:
+def open_stores(settings: Settings) -> BackupStores:
     """Everything that a backup holds; to be closed."""
     with ExitStack() as unless_all_is_well:
         archive = open_archive(settings)
@@ -84,9 +84,9 @@ def open_stores(settings: Settings) -> Stores:
         unless_all_is_well.callback(matches.close)
         chips = open_chips(settings)
         unless_all_is_well.callback(chips.close)
-        bundles = open_shelf(settings)
+        bundles = open_bundle_store(settings)
         unless_all_is_well.pop_all()
-    return Stores(archive, chips, audit_folder(settings), bundles, matches)
+    return BackupStores(archive, chips, audit_folder(settings), bundles, matches)
 
 
 def bundle_to_serve(settings: Settings) -> Path:
@@ -119,7 +119,7 @@ def find_bundle(settings: Settings, bundle_id: str) -> Path:
     configured = open_bundle(settings.bundle).bundle_id
     if configured == bundle_id:
         return settings.bundle
-    with closing(open_shelf(settings)) as shelf:
+    with closing(open_bundle_store(settings)) as shelf:
         installed = shelf.find(bundle_id)
     if installed is not None:
         return installed
@@ -154,7 +154,7 @@ def upgrade(
     with ExitStack() as opened:
         archive = opened.enter_context(closing(open_archive(settings)))
         chips = opened.enter_context(closing(open_chips(settings)))
-        shelf = opened.enter_context(closing(open_shelf(settings)))
+        shelf = opened.enter_context(closing(open_bundle_store(settings)))
         shelf.put(bundle)
         source = archive.active()
         if source in (None, bundle.bundle_id):
@@ -219,11 +219,11 @@ def sweep_originals(
 
 
 @contextmanager
-def recorded(settings: Settings, bundle_id: str) -> Iterator[Trail]:
+def recorded(settings: Settings, bundle_id: str) -> Iterator[AuditTrail]:
     """The audit trail for what a person does here with a command."""
     log = open_audit_log(audit_folder(settings), settings.replica)
     with closing(log), called_by(lambda: Caller(LOCAL)):
-        yield Trail(log, lambda: datetime.now(UTC), bundle_id)
+        yield AuditTrail(log, lambda: datetime.now(UTC), bundle_id)
 
 
 def chip_limits(settings: Settings) -> ChipLimits:
@@ -233,7 +233,7 @@ def chip_limits(settings: Settings) -> ChipLimits:
     )
 
 
-def _keep_way_back(settings: Settings, shelf: BundleShelf, source: str) -> None:
+def _keep_way_back(settings: Settings, shelf: BundleStore, source: str) -> None:
     """Install the bundle that is being left, if it is at hand, so that one can move back."""
     try:
         shelf.put(open_bundle(find_bundle(settings, source)))

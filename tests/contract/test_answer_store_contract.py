@@ -1,4 +1,4 @@
-"""What every `AnswerStore` keeps to: in this process, in Redis, and with Redis away."""
+"""What every `IdempotencyStore` keeps to: in this process, in Redis, and with Redis away."""
 
 import threading
 import time
@@ -8,46 +8,53 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.access.idempotency import AnswerStore, Claim, ClaimState, StoredAnswer
-from service.storage.local.idempotency import Lifetimes, MemoryAnswers
-from service.storage.redis.idempotency import KEY_PREFIX, SharedAnswers
+from service.access.idempotency import (
+    IdempotencyClaim,
+    IdempotencyState,
+    IdempotencyStore,
+    StoredResponse,
+)
+from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
+from service.storage.redis.idempotency import KEY_PREFIX, RedisIdempotencyStore
 from service.storage.redis.link import RedisLink
 from tests.support.redis_server import RedisServer
 
 LONG = Lifetimes(claim_s=1000, answer_s=2000)
-ANSWER = StoredAnswer(201, (("content-type", "application/json"),), b'{"id": "\xc3\xa9"}')
-Making = Callable[[Lifetimes], AnswerStore]
+ANSWER = StoredResponse(201, (("content-type", "application/json"),), b'{"id": "\xc3\xa9"}')
+Making = Callable[[Lifetimes], IdempotencyStore]
 
 
 @pytest.fixture(params=["memory", "redis", "redis away"])
 def making(request: pytest.FixtureRequest, link: RedisLink, tmp_path: Path) -> Making:
     if request.param == "memory":
-        return MemoryAnswers
+        return MemoryIdempotencyStore
     chosen = link if request.param == "redis" else RedisLink(f"unix://{tmp_path}/nobody.sock")
-    return lambda lifetimes: SharedAnswers(chosen, lifetimes, MemoryAnswers(lifetimes))
+    return lambda lifetimes: RedisIdempotencyStore(
+        chosen, lifetimes, MemoryIdempotencyStore(lifetimes)
+    )
 
 
-def claimed(store: AnswerStore, key: str = "k", fingerprint: str = "f") -> str:
+def claimed(store: IdempotencyStore, key: str = "k", fingerprint: str = "f") -> str:
     claim = store.claim(key, fingerprint)
-    assert claim.state is ClaimState.MINE
+    assert claim.state is IdempotencyState.MINE
     return claim.ticket
 
 
 def test_the_first_does_it_and_the_others_are_told(making: Making) -> None:
     store = making(LONG)
     ticket = claimed(store)
-    assert store.claim("k", "f") == Claim(ClaimState.PENDING)
-    assert store.claim("k", "other") == Claim(ClaimState.OTHER)
+    assert store.claim("k", "f") == IdempotencyClaim(IdempotencyState.PENDING)
+    assert store.claim("k", "other") == IdempotencyClaim(IdempotencyState.OTHER)
     store.finish("k", "f", ticket, ANSWER)
-    assert store.claim("k", "f") == Claim(ClaimState.DONE, answer=ANSWER)
-    assert store.claim("k", "other") == Claim(ClaimState.OTHER)
+    assert store.claim("k", "f") == IdempotencyClaim(IdempotencyState.DONE, answer=ANSWER)
+    assert store.claim("k", "other") == IdempotencyClaim(IdempotencyState.OTHER)
     claimed(store, "another key")
 
 
 def test_that_an_answer_was_too_large_is_kept(making: Making) -> None:
     store = making(LONG)
-    store.finish("k", "f", claimed(store), StoredAnswer(200, (), None))
-    assert store.claim("k", "f").answer == StoredAnswer(200, (), None)
+    store.finish("k", "f", claimed(store), StoredResponse(200, (), None))
+    assert store.claim("k", "f").answer == StoredResponse(200, (), None)
 
 
 def test_a_released_key_may_be_used_again(making: Making) -> None:
@@ -62,7 +69,7 @@ def test_only_the_holder_can_finish_or_release(making: Making) -> None:
     store.finish("k", "f", "not the ticket", ANSWER)
     store.release("k", "f", "not the ticket")
     store.renew("k", "f", "not the ticket")
-    assert store.claim("k", "f").state is ClaimState.PENDING
+    assert store.claim("k", "f").state is IdempotencyState.PENDING
 
 
 def test_claims_and_answers_expire(making: Making) -> None:
@@ -80,7 +87,7 @@ def test_a_claim_holds_as_long_as_it_is_renewed_by_its_holder(making: Making) ->
     ticket = claimed(store)
     for renewed_with in (ticket, ticket, ticket, "not the ticket"):
         time.sleep(0.2)
-        assert store.claim("k", "f").state is ClaimState.PENDING
+        assert store.claim("k", "f").state is IdempotencyState.PENDING
         store.renew("k", "f", renewed_with)
     time.sleep(0.4)
     claimed(store, "k", "other")
@@ -91,7 +98,7 @@ def test_renewing_neither_takes_an_answer_back_nor_a_key_again(making: Making) -
     ticket = claimed(store)
     store.finish("k", "f", ticket, ANSWER)
     store.renew("k", "f", ticket)
-    assert store.claim("k", "f") == Claim(ClaimState.DONE, answer=ANSWER)
+    assert store.claim("k", "f") == IdempotencyClaim(IdempotencyState.DONE, answer=ANSWER)
     gone = claimed(store, "another")
     store.release("another", "f", gone)
     store.renew("another", "f", gone)
@@ -100,7 +107,7 @@ def test_renewing_neither_takes_an_answer_back_nor_a_key_again(making: Making) -
 
 def test_of_many_at_once_one_does_it(making: Making) -> None:
     store = making(LONG)
-    states: list[ClaimState] = []
+    states: list[IdempotencyState] = []
 
     def work() -> None:
         states.append(store.claim("k", "f").state)
@@ -110,40 +117,44 @@ def test_of_many_at_once_one_does_it(making: Making) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert states.count(ClaimState.MINE) == 1
-    assert states.count(ClaimState.PENDING) == 11
+    assert states.count(IdempotencyState.MINE) == 1
+    assert states.count(IdempotencyState.PENDING) == 11
 
 
 class TestReplicas:
     @pytest.fixture
-    def replicas(self, link: RedisLink, server: RedisServer) -> Iterator[list[SharedAnswers]]:
+    def replicas(
+        self, link: RedisLink, server: RedisServer
+    ) -> Iterator[list[RedisIdempotencyStore]]:
         other = RedisLink(server.url, timeout_s=5)
-        yield [SharedAnswers(one, LONG, MemoryAnswers(LONG)) for one in (link, other)]
+        yield [
+            RedisIdempotencyStore(one, LONG, MemoryIdempotencyStore(LONG)) for one in (link, other)
+        ]
         other.close()
 
-    def test_another_replica_is_told_the_same(self, replicas: list[SharedAnswers]) -> None:
+    def test_another_replica_is_told_the_same(self, replicas: list[RedisIdempotencyStore]) -> None:
         here, there = replicas
         ticket = claimed(here)
-        assert there.claim("k", "f").state is ClaimState.PENDING
-        assert there.claim("k", "other").state is ClaimState.OTHER
+        assert there.claim("k", "f").state is IdempotencyState.PENDING
+        assert there.claim("k", "other").state is IdempotencyState.OTHER
         here.finish("k", "f", ticket, ANSWER)
-        assert there.claim("k", "f") == Claim(ClaimState.DONE, answer=ANSWER)
+        assert there.claim("k", "f") == IdempotencyClaim(IdempotencyState.DONE, answer=ANSWER)
 
     def test_a_replica_remembers_its_own_after_redis_forgot(
-        self, replicas: list[SharedAnswers], server: RedisServer
+        self, replicas: list[RedisIdempotencyStore], server: RedisServer
     ) -> None:
         here, there = replicas
         ticket = claimed(here)
         with redis.Redis.from_url(server.url) as client:
             client.flushall()
-            assert here.claim("k", "f").state is ClaimState.PENDING
+            assert here.claim("k", "f").state is IdempotencyState.PENDING
             here.finish("k", "f", ticket, ANSWER)
             assert there.claim("k", "f").answer == ANSWER
             client.flushall()
         assert here.claim("k", "f").answer == ANSWER
 
     def test_a_damaged_entry_stops_nobody(
-        self, replicas: list[SharedAnswers], server: RedisServer
+        self, replicas: list[RedisIdempotencyStore], server: RedisServer
     ) -> None:
         claimed(replicas[0])
         with redis.Redis.from_url(server.url) as client:
@@ -152,7 +163,7 @@ class TestReplicas:
         claimed(replicas[1])
 
     def test_names_in_redis_tell_no_keys(
-        self, replicas: list[SharedAnswers], server: RedisServer
+        self, replicas: list[RedisIdempotencyStore], server: RedisServer
     ) -> None:
         claimed(replicas[0], "a-key-of-somebody")
         with redis.Redis.from_url(server.url) as client:
@@ -160,9 +171,9 @@ class TestReplicas:
 
 
 def test_memory_keeps_the_newest_answers_within_its_bytes() -> None:
-    store = MemoryAnswers(LONG, most_bytes=50_000)
+    store = MemoryIdempotencyStore(LONG, most_bytes=50_000)
     for number in range(100):
         key = str(number)
-        store.finish(key, "f", claimed(store, key), StoredAnswer(200, (), b"x" * 4000))
+        store.finish(key, "f", claimed(store, key), StoredResponse(200, (), b"x" * 4000))
     states = [store.claim(str(number), "f").state for number in range(100)]
-    assert states == [ClaimState.MINE] * 90 + [ClaimState.DONE] * 10
+    assert states == [IdempotencyState.MINE] * 90 + [IdempotencyState.DONE] * 10

@@ -1,4 +1,4 @@
-"""Remembered matches in a backup, and what becomes of those that are asked or judged meanwhile."""
+"""Match records in a backup, and what becomes of those written or judged meanwhile."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.identity.errors import ConflictError, StoreUnavailableError
-from service.identity.records.match_records import Decision, KeptMatch
+from service.identity.records.match_records import Decision, MatchRecord
 from service.identity.records.sightings import Sighting
-from service.maintenance.backup import Stores, back_up, restore
+from service.maintenance.backup import BackupStores, back_up, restore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.match_records import judged, make_kept
 from tests.support.fakes.records import START, embedded
@@ -29,14 +29,14 @@ def ask(site: Site, chips: FakeChipStore) -> Sighting:
     return asked.sighting
 
 
-def keep(site: Site, *several: KeptMatch) -> None:
+def keep(site: Site, *several: MatchRecord) -> None:
     history = site.matches()
     for kept in several:
         history.put(kept)
     history.close()
 
 
-def restored(folder: Path, target: Stores) -> dict[object, KeptMatch]:
+def restored(folder: Path, target: BackupStores) -> dict[object, MatchRecord]:
     restore(folder, target)
     return {kept.id: kept for kept in target.matches.all()}
 
@@ -165,7 +165,7 @@ def test_a_match_that_comes_back_different_is_noticed(
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
     put = target.matches.put
 
-    def forget_who_asked(kept: KeptMatch) -> None:
+    def forget_who_asked(kept: MatchRecord) -> None:
         put(kept.model_copy(update={"asked_by": "nobody"}))
 
     monkeypatch.setattr(target.matches, "put", forget_who_asked)

@@ -1,4 +1,4 @@
-"""What every `BundleShelf` does, run on the folder and on a bucket."""
+"""What every `BundleStore` does, run on the folder and on a bucket."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,16 +8,16 @@ import pytest
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.errors import BundleError
 from service.identity.errors import StoreUnavailableError
-from service.identity.ports.bundles import BundleShelf
+from service.identity.ports.bundles import BundleStore
 from service.settings import SHIPPED_BUNDLE
 from service.storage.local import bundles
-from service.storage.local.bundles import FolderBundleShelf
+from service.storage.local.bundles import FolderBundleStore
 from service.storage.s3.bucket import Bucket
-from service.storage.s3.bundles import BucketBundleShelf
+from service.storage.s3.bundles import BucketBundleStore
 from tests.support.doubles.bucket import BucketDouble, running_bucket_store
 from tests.support.second_bundle import second_bundle
 
-Open = Callable[[str], BundleShelf]
+Open = Callable[[str], BundleStore]
 """Opens the one shelf from the machine of that name."""
 
 
@@ -30,17 +30,17 @@ def store() -> Iterator[BucketDouble]:
 @pytest.fixture(params=["folder", "bucket"])
 def machine(request: pytest.FixtureRequest, tmp_path: Path, store: BucketDouble) -> Iterator[Open]:
     name = store.new_bucket()
-    opened: list[BundleShelf] = []
+    opened: list[BundleStore] = []
 
-    def open_shelf(machine: str) -> BundleShelf:
+    def open_bundle_store(machine: str) -> BundleStore:
         if request.param == "folder":
-            opened.append(FolderBundleShelf(tmp_path / "shared"))
+            opened.append(FolderBundleStore(tmp_path / "shared"))
         else:
             place = store.place(name, prefix="crossfix/", timeout_s=20.0)
-            opened.append(BucketBundleShelf(Bucket(place), tmp_path / machine))
+            opened.append(BucketBundleStore(Bucket(place), tmp_path / machine))
         return opened[-1]
 
-    yield open_shelf
+    yield open_bundle_store
     for shelf in opened:
         shelf.close()
 
@@ -85,7 +85,7 @@ def test_several_bundles_stand_side_by_side(machine: Open, shipped: Bundle, tmp_
 def test_a_copy_that_fails_leaves_nothing_behind(
     tmp_path: Path, shipped: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = FolderBundleShelf(tmp_path / "bundles")
+    shelf = FolderBundleStore(tmp_path / "bundles")
 
     def half_a_copy(source: Path, fresh: Path) -> None:
         (fresh / "manifest.json").write_bytes((source / "manifest.json").read_bytes())
@@ -101,7 +101,7 @@ def test_a_copy_that_fails_leaves_nothing_behind(
 
 
 def test_a_damaged_bundle_is_not_taken(tmp_path: Path, shipped: Bundle) -> None:
-    shelf = FolderBundleShelf(tmp_path)
+    shelf = FolderBundleStore(tmp_path)
     shelf.put(shipped)
     (tmp_path / shipped.bundle_id / shipped.manifest.model_card).write_text("another card")
     with pytest.raises(BundleError, match="MODEL_CARD"):
@@ -114,7 +114,7 @@ def test_a_damaged_bundle_is_not_fetched(
 ) -> None:
     name = store.new_bucket()
     bucket = Bucket(store.place(name, timeout_s=20.0))
-    shelf = BucketBundleShelf(bucket, tmp_path / "here")
+    shelf = BucketBundleStore(bucket, tmp_path / "here")
     shelf.put(shipped)
     stem = f"bundles/{shipped.bundle_id}/"
     if harm == "lost":
@@ -136,7 +136,7 @@ def test_a_bundle_that_was_not_stored_whole_is_not_there(
 ) -> None:
     name = store.new_bucket()
     bucket = Bucket(store.place(name, timeout_s=20.0))
-    shelf = BucketBundleShelf(bucket, tmp_path)
+    shelf = BucketBundleStore(bucket, tmp_path)
     card = shipped.manifest.model_card
     bucket.put_file(f"bundles/{shipped.bundle_id}/{card}", shipped.path / card)
     assert shelf.ids() == []

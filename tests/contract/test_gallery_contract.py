@@ -22,7 +22,7 @@ from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.gallery import Gallery
 from service.identity.records.base import GeoPoint
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -605,8 +605,8 @@ def test_many_threads_at_once(gallery: Gallery) -> None:
     assert gallery.counts() == GalleryCounts(32, 96)
 
 
-def make_claim() -> Claim:
-    return Claim(token=uuid4(), vessel_id=uuid4(), made_at=START)
+def make_claim() -> NameClaim:
+    return NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=START)
 
 
 def test_a_claim_stands_until_it_is_given_up(gallery: Gallery) -> None:
@@ -648,5 +648,5 @@ def test_of_many_claims_at_once_one_stands(gallery: Gallery) -> None:
         assert len({claim.token for claim in said}) == 1
 
 
-def claim_it(gallery: Gallery, name: str, claim: Claim) -> Claim:
+def claim_it(gallery: Gallery, name: str, claim: NameClaim) -> NameClaim:
     return gallery.claim(name, claim, None)

@@ -1,4 +1,4 @@
-"""What every `MatchHistory` does, run on the fake and on each adapter; the server's also over HTTP.
+"""What every `MatchStore` does, run on the fake and on each adapter; the server's also over HTTP.
 
 Set CROSSFIX_TEST_QDRANT_URL to run it on a real Qdrant server as well; it creates a collection
 with a random prefix there and removes it.
@@ -16,8 +16,8 @@ from qdrant_client import QdrantClient
 
 from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
-from service.identity.ports.matches import MatchHistory
-from service.identity.records.match_records import Decision, KeptMatch, MatchFilter, Standing
+from service.identity.ports.matches import MatchStore
+from service.identity.records.match_records import Decision, MatchFilter, MatchRecord, Standing
 from service.identity.records.matches import Verdict
 from service.storage.edge.matches import open_edge_matches
 from service.storage.server.matches import open_server_matches
@@ -33,7 +33,7 @@ KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
 
 
 @pytest.fixture(params=KINDS)
-def history(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[MatchHistory]:
+def history(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[MatchStore]:
     if request.param == "fake":
         yield FakeMatchHistory()
     elif request.param == "edge":
@@ -53,7 +53,7 @@ def history(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Matc
         yield from real_server()
 
 
-def real_server() -> Iterator[MatchHistory]:
+def real_server() -> Iterator[MatchStore]:
     assert SERVER_URL is not None
     prefix = f"crossfix-test-{uuid4().hex[:12]}"
     client = QdrantClient(SERVER_URL)
@@ -62,24 +62,24 @@ def real_server() -> Iterator[MatchHistory]:
     client.close()
 
 
-def put_all(history: MatchHistory, several: Sequence[KeptMatch]) -> None:
+def put_all(history: MatchStore, several: Sequence[MatchRecord]) -> None:
     for kept in several:
         history.put(kept)
 
 
-def listed(history: MatchHistory, **where: object) -> list[UUID]:
+def listed(history: MatchStore, **where: object) -> list[UUID]:
     """Ids of the matches that pass, in the order of the list."""
     page = history.page(MatchFilter.model_validate(where), 100, None)
     assert page.next_cursor is None
     return [kept.id for kept in page.matches]
 
 
-def ids(*several: KeptMatch) -> list[UUID]:
+def ids(*several: MatchRecord) -> list[UUID]:
     return [kept.id for kept in several]
 
 
 class TestKeeping:
-    def test_a_match_comes_back_as_it_was(self, history: MatchHistory) -> None:
+    def test_a_match_comes_back_as_it_was(self, history: MatchStore) -> None:
         vessels = [make_vessel(name="MV Ærø Queen", type="Cargo"), make_vessel(length_m=199.98)]
         kept = judged(make_kept(vessels, options={"a": None, "b": [1, 0.1]}), Decision.REJECTED)
         kept = judged(judged(kept, Decision.CONFIRMED, make_vessel()), Decision.WITHDRAWN)
@@ -89,17 +89,17 @@ class TestKeeping:
         assert list(history.all()) == [kept]
         assert history.page(MatchFilter(), 5, None).matches == [kept]
 
-    def test_a_match_without_candidates_is_kept_too(self, history: MatchHistory) -> None:
+    def test_a_match_without_candidates_is_kept_too(self, history: MatchStore) -> None:
         kept = make_kept(verdict=Verdict.NO_MATCH)
         history.put(kept)
         assert history.get(kept.id) == kept
 
-    def test_an_unknown_match_is_none(self, history: MatchHistory) -> None:
+    def test_an_unknown_match_is_none(self, history: MatchStore) -> None:
         history.put(make_kept())
         assert history.get(uuid4()) is None
         assert history.get(UUID(int=0)) is None
 
-    def test_put_replaces_the_whole_record(self, history: MatchHistory) -> None:
+    def test_put_replaces_the_whole_record(self, history: MatchStore) -> None:
         vessel = make_vessel()
         kept = make_kept([make_vessel()])
         for newer in (kept, judged(kept, Decision.CONFIRMED, vessel), kept):
@@ -108,25 +108,25 @@ class TestKeeping:
         assert list(history.all()) == [kept]
         assert listed(history, vessel_id=vessel.id) == []
 
-    def test_what_is_unsettled_is_found(self, history: MatchHistory) -> None:
+    def test_what_is_unsettled_is_found(self, history: MatchStore) -> None:
         calm, restless = make_kept(), [make_kept(unsettled=True) for _ in range(2)]
         put_all(history, [calm, *restless])
         assert {kept.id for kept in history.unsettled()} == {kept.id for kept in restless}
         history.put(restless[0].model_copy(update={"unsettled": False}))
         assert history.unsettled() == [restless[1]]
 
-    def test_all_are_given_however_many(self, history: MatchHistory) -> None:
+    def test_all_are_given_however_many(self, history: MatchStore) -> None:
         several = [make_kept() for _ in range(600)]
         put_all(history, several)
         assert sorted(kept.id for kept in history.all()) == sorted(ids(*several))
 
-    def test_an_empty_history_answers(self, history: MatchHistory) -> None:
+    def test_an_empty_history_answers(self, history: MatchStore) -> None:
         assert listed(history) == []
         assert history.unsettled() == []
         assert list(history.all()) == []
         history.ping()
 
-    def test_many_threads_may_keep_matches_at_once(self, history: MatchHistory) -> None:
+    def test_many_threads_may_keep_matches_at_once(self, history: MatchStore) -> None:
         several = [make_kept() for _ in range(40)]
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(history.put, several))
@@ -135,7 +135,7 @@ class TestKeeping:
 
 
 class TestPages:
-    def test_pages_hold_every_match_once_newest_first(self, history: MatchHistory) -> None:
+    def test_pages_hold_every_match_once_newest_first(self, history: MatchStore) -> None:
         several = [make_kept() for _ in range(11)]
         put_all(history, several[::2])
         put_all(history, several[1::2])
@@ -149,14 +149,14 @@ class TestPages:
             assert len(page.matches) == 4
         assert seen == ids(*several)[::-1]
 
-    def test_a_full_last_page_has_no_successor(self, history: MatchHistory) -> None:
+    def test_a_full_last_page_has_no_successor(self, history: MatchStore) -> None:
         put_all(history, [make_kept() for _ in range(4)])
         first = history.page(MatchFilter(), 2, None)
         second = history.page(MatchFilter(), 2, first.next_cursor)
         assert len(second.matches) == 2
         assert second.next_cursor is None
 
-    def test_pages_stay_put_while_matches_come(self, history: MatchHistory) -> None:
+    def test_pages_stay_put_while_matches_come(self, history: MatchStore) -> None:
         several = [make_kept() for _ in range(6)]
         put_all(history, several)
         first = history.page(MatchFilter(), 3, None)
@@ -165,7 +165,7 @@ class TestPages:
         second = history.page(MatchFilter(), 3, first.next_cursor)
         assert ids(*second.matches) == ids(*several[2::-1])
 
-    def test_pages_of_a_filtered_list_are_complete(self, history: MatchHistory) -> None:
+    def test_pages_of_a_filtered_list_are_complete(self, history: MatchStore) -> None:
         several = [
             make_kept(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH) for n in range(20)
         ]
@@ -180,14 +180,14 @@ class TestPages:
         assert seen == ids(*several[::3])[::-1]
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", "AAAA", "é", "../..", "A" * 23, "0" * 500])
-    def test_a_foreign_cursor_is_refused(self, history: MatchHistory, cursor: str) -> None:
+    def test_a_foreign_cursor_is_refused(self, history: MatchStore, cursor: str) -> None:
         history.put(make_kept())
         with pytest.raises(InvalidRequestError):
             history.page(MatchFilter(), 5, cursor)
 
 
 class TestFilters:
-    def test_verdict_and_modality(self, history: MatchHistory) -> None:
+    def test_verdict_and_modality(self, history: MatchStore) -> None:
         sure = make_kept(verdict=Verdict.CONFIDENT)
         seen = make_kept(verdict=Verdict.CONFIDENT, query=make_sighting(modality="optical"))
         none = make_kept(verdict=Verdict.NO_MATCH)
@@ -197,7 +197,7 @@ class TestFilters:
         assert listed(history, verdict="confident", modality=Modality.OPTICAL) == ids(seen)
         assert listed(history, verdict="ambiguous") == []
 
-    def test_standing_follows_the_latest_judgement(self, history: MatchHistory) -> None:
+    def test_standing_follows_the_latest_judgement(self, history: MatchStore) -> None:
         vessel = make_vessel()
         fresh = make_kept()
         confirmed = judged(make_kept(), Decision.CONFIRMED, vessel)
@@ -210,7 +210,7 @@ class TestFilters:
         history.put(judged(confirmed, Decision.WITHDRAWN))
         assert listed(history, standing=Standing.CONFIRMED) == []
 
-    def test_a_vessel_is_among_the_candidates_or_confirmed(self, history: MatchHistory) -> None:
+    def test_a_vessel_is_among_the_candidates_or_confirmed(self, history: MatchStore) -> None:
         ship, other = make_vessel(), make_vessel()
         second = make_kept([other, ship])
         elsewhere = judged(make_kept([other]), Decision.CONFIRMED, ship)
@@ -222,13 +222,13 @@ class TestFilters:
         assert listed(history, vessel_id=other.id) == ids(taken_back, elsewhere, second)
         assert listed(history, vessel_id=uuid4()) == []
 
-    def test_matches_of_one_chip_share_a_sighting(self, history: MatchHistory) -> None:
+    def test_matches_of_one_chip_share_a_sighting(self, history: MatchStore) -> None:
         query = make_sighting(modality="sar")
         first, again = make_kept(query=query), make_kept(query=query)
         put_all(history, [first, again, make_kept()])
         assert listed(history, sighting_id=query.id) == ids(again, first)
 
-    def test_a_span_of_time_holds_its_begin_and_not_its_end(self, history: MatchHistory) -> None:
+    def test_a_span_of_time_holds_its_begin_and_not_its_end(self, history: MatchStore) -> None:
         step = timedelta(microseconds=1)
         early, at, late = (make_kept(asked_at=START + n * step) for n in (-1, 0, 1))
         put_all(history, [early, at, late])
@@ -245,12 +245,12 @@ class TestFilters:
 
     @pytest.mark.parametrize("bounds", [{"until": datetime.min}, {"since": datetime.max}])
     def test_the_ends_of_time_pass_nothing(
-        self, history: MatchHistory, bounds: dict[str, datetime]
+        self, history: MatchStore, bounds: dict[str, datetime]
     ) -> None:
         history.put(make_kept())
         assert listed(history, **bounds) == []
 
-    def test_filters_combine(self, history: MatchHistory) -> None:
+    def test_filters_combine(self, history: MatchStore) -> None:
         ship = make_vessel()
         wanted = judged(make_kept([ship]), Decision.CONFIRMED, ship)
         put_all(history, [wanted, make_kept([ship]), judged(make_kept(), Decision.REJECTED)])

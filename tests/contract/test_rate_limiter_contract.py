@@ -11,7 +11,7 @@ import redis
 from service.access.rate_limits import RateLimiter
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
 from service.storage.redis.link import RedisLink
-from service.storage.redis.rate_limits import KEY_PREFIX, SharedRateLimiter
+from service.storage.redis.rate_limits import KEY_PREFIX, RedisRateLimiter
 from tests.support.redis_server import RedisServer
 
 Making = Callable[[Rate], RateLimiter]
@@ -22,7 +22,7 @@ def making(request: pytest.FixtureRequest, link: RedisLink, tmp_path: Path) -> M
     if request.param == "memory":
         return MemoryRateLimiter
     chosen = link if request.param == "redis" else RedisLink(f"unix://{tmp_path}/nobody.sock")
-    return lambda rate: SharedRateLimiter(chosen, rate, MemoryRateLimiter(rate))
+    return lambda rate: RedisRateLimiter(chosen, rate, MemoryRateLimiter(rate))
 
 
 def test_a_burst_is_granted_and_then_it_is_told_how_long_to_wait(making: Making) -> None:
@@ -66,14 +66,14 @@ def test_of_many_at_once_exactly_the_burst_is_granted(making: Making) -> None:
 def test_replicas_share_one_count(link: RedisLink, server: RedisServer) -> None:
     rate = Rate(per_minute=1, burst=2)
     other = RedisLink(server.url, timeout_s=5)
-    replicas = [SharedRateLimiter(one, rate, MemoryRateLimiter(rate)) for one in (link, other)]
+    replicas = [RedisRateLimiter(one, rate, MemoryRateLimiter(rate)) for one in (link, other)]
     assert [replica.take("a") > 0 for replica in replicas * 2] == [False, False, True, True]
     other.close()
 
 
 def test_a_caller_who_left_is_forgotten(link: RedisLink, server: RedisServer) -> None:
     rate = Rate(per_minute=60, burst=10)
-    SharedRateLimiter(link, rate, MemoryRateLimiter(rate)).take("a")
+    RedisRateLimiter(link, rate, MemoryRateLimiter(rate)).take("a")
     with redis.Redis.from_url(server.url) as client:
         assert 0 < client.pttl(f"{KEY_PREFIX}a") <= 1001
 

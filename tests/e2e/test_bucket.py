@@ -16,7 +16,7 @@ import pytest
 from service.contract.bundle import Bundle, open_bundle
 from service.settings import load_settings
 from service.storage.s3.bucket import Bucket, BucketPlace
-from service.storage.s3.bundles import BucketBundleShelf
+from service.storage.s3.bundles import BucketBundleStore
 from service.wiring.upkeep import bundle_to_serve
 from tests.support.chips import optical_png, sar_tiff
 from tests.support.command import crossfix
@@ -97,7 +97,7 @@ def test_what_was_acknowledged_survives_kill_and_moves_into_another_bucket(
 
 
 def install(bundle: Bundle, place: BucketPlace, folder: Path) -> None:
-    shelf = BucketBundleShelf(Bucket(place), folder / "copies")
+    shelf = BucketBundleStore(Bucket(place), folder / "copies")
     shelf.put(bundle)
     shelf.close()
 

@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 import redis
 
-from service.access.idempotency import ClaimState, StoredAnswer
+from service.access.idempotency import IdempotencyState, StoredResponse
 from service.access.roles import Role
-from service.storage.local.idempotency import Lifetimes, MemoryAnswers
+from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
 from service.storage.local.keys import KeyFile
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
 from service.storage.redis.cache import RedisCache
-from service.storage.redis.idempotency import SharedAnswers
+from service.storage.redis.idempotency import RedisIdempotencyStore
 from service.storage.redis.link import PAUSE_S, TIMEOUT_S, RedisLink
-from service.storage.redis.rate_limits import SharedRateLimiter
+from service.storage.redis.rate_limits import RedisRateLimiter
 from tests.support.chips import optical_png, sar_tiff
 from tests.support.doubles.proxy import Fault, FaultyProxy, running_proxy
 from tests.support.faults.outages import wait_until
@@ -94,9 +94,9 @@ def test_what_is_kept_in_redis_does_without(proxy: FaultyProxy, fault: Fault) ->
     proxy.heal()
     link = RedisLink(url(proxy), timeout_s=0.2, pause_s=0.0)
     rate = Rate(per_minute=60, burst=2)
-    limiter = SharedRateLimiter(link, rate, MemoryRateLimiter(rate))
+    limiter = RedisRateLimiter(link, rate, MemoryRateLimiter(rate))
     lifetimes = Lifetimes(60, 60)
-    answers = SharedAnswers(link, lifetimes, MemoryAnswers(lifetimes))
+    answers = RedisIdempotencyStore(link, lifetimes, MemoryIdempotencyStore(lifetimes))
     cache = RedisCache(link)
     vector = np.arange(4, dtype=np.float32)
     cache.put("known", vector)
@@ -106,10 +106,10 @@ def test_what_is_kept_in_redis_does_without(proxy: FaultyProxy, fault: Fault) ->
     cache.put("new", vector)
     assert [limiter.take("me") <= 0 for _ in range(4)] == [True, True, False, False]
     mine = answers.claim("key", "print")
-    assert mine.state is ClaimState.MINE
-    answers.finish("key", "print", mine.ticket, StoredAnswer(200, (), b"done"))
-    assert answers.claim("key", "print").state is ClaimState.DONE
-    assert answers.claim("key", "other").state is ClaimState.OTHER
+    assert mine.state is IdempotencyState.MINE
+    answers.finish("key", "print", mine.ticket, StoredResponse(200, (), b"done"))
+    assert answers.claim("key", "print").state is IdempotencyState.DONE
+    assert answers.claim("key", "other").state is IdempotencyState.OTHER
     assert time.monotonic() - began < 10 * 2 * 0.2 + SLACK_S
     proxy.heal()
     kept = cache.get("known")

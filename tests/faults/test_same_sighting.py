@@ -11,7 +11,7 @@ import pytest
 from service.contract.decoding.decode import ChipLimits
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
-from service.identity.judge import Judging, NewJudgement
+from service.identity.judge import MatchJudge, NewJudgement
 from service.identity.match import Matcher, MatchOptions
 from service.identity.observe import ChipUpload, Observer
 from service.identity.records.match_records import Decision, Judgement
@@ -43,7 +43,7 @@ class Replica:
         observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
         recovery = Recovery(self.gallery, chips, now, writing, timedelta(minutes=1))
         self.enrolment = Enrolment(self.gallery, chips, observer, recovery, now, writing)
-        self.judging = Judging(self.gallery, self.matches, recovery, now, writing)
+        self.judging = MatchJudge(self.gallery, self.matches, recovery, now, writing)
         self.matcher = Matcher(
             self.gallery, chips, self.matches, observer, MODEL, CALIBRATION, now, writing
         )

@@ -13,14 +13,14 @@ from qdrant_client import QdrantClient
 from service.contract.chip import Chip
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.gallery import Gallery
-from service.identity.ports.matches import MatchHistory
+from service.identity.ports.matches import MatchStore
 from service.identity.records.vessels import Vessel
-from service.maintenance.backup import Stores
+from service.maintenance.backup import BackupStores
 from service.maintenance.reembed import Reembedding
 from service.storage.edge.archive import EdgeArchive
 from service.storage.edge.gallery import open_edge_gallery
 from service.storage.edge.matches import open_edge_matches
-from service.storage.local.bundles import FolderBundleShelf
+from service.storage.local.bundles import FolderBundleStore
 from service.storage.server.archive import open_server_archive
 from service.storage.server.gallery import open_server_gallery
 from service.storage.server.matches import open_server_matches
@@ -49,7 +49,7 @@ class Site:
             return EdgeArchive(self.folder)
         return open_server_archive(self.client)
 
-    def matches(self) -> MatchHistory:
+    def matches(self) -> MatchStore:
         """Opened while the archive or a service has the gallery open."""
         if self.kind == "edge":
             return open_edge_matches(self.folder / "matches")
@@ -120,6 +120,6 @@ def die_before_the_second_look(
     monkeypatch.setattr(archive, "put_sightings", write_and_die)
 
 
-def stores(site: Site, chips: FakeChipStore, folder: Path) -> Stores:
-    shelf = FolderBundleShelf(folder / "bundles")
-    return Stores(site.archive(), chips, folder / "audit", shelf, site.matches())
+def stores(site: Site, chips: FakeChipStore, folder: Path) -> BackupStores:
+    shelf = FolderBundleStore(folder / "bundles")
+    return BackupStores(site.archive(), chips, folder / "audit", shelf, site.matches())

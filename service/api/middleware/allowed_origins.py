@@ -15,7 +15,7 @@ from service.api.transport_errors import ForbiddenError
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours:
+class AllowedOrigins:
     """The web pages that may ask.
 
     Attributes:

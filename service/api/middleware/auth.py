@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.access.keys import KeyBook
 from service.access.roles import ANYBODY, Principal, Role
 from service.api.errors import refusal
-from service.api.middleware.allowed_origins import Neighbours
+from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.transport_errors import ForbiddenError, UnauthenticatedError
 from service.contract.errors import CrossfixError
 from service.observability.metrics import Telemetry
@@ -63,7 +63,7 @@ class Authenticated:
         app: ASGIApp,
         keys: KeyBook,
         open_paths: frozenset[str],
-        neighbours: Neighbours,
+        neighbours: AllowedOrigins,
         telemetry: Telemetry,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

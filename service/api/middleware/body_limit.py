@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import refusal
-from service.api.middleware.multipart_end import ClosingBoundary
+from service.api.middleware.multipart_end import MultipartEnd
 from service.api.transport_errors import BodyTooLargeError, SlowUploadError
 from service.contract.errors import CrossfixError
 from service.identity.errors import InvalidRequestError
@@ -30,7 +30,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Request(scope).headers
-        closing = ClosingBoundary.of(headers)
+        closing = MultipartEnd.of(headers)
         body = _LimitedReceive(receive, self._max_bytes, self._timeout_s, closing)
         announced = headers.get("content-length", "0")
         if announced.isdigit() and int(announced) > self._max_bytes:
@@ -67,7 +67,7 @@ class _LimitedReceive:
         receive: Receive,
         max_bytes: int,
         timeout_s: float,
-        closing: ClosingBoundary | None,
+        closing: MultipartEnd | None,
     ) -> None:
         self._receive = receive
         self._max_bytes = max_bytes

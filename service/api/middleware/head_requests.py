@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class HeadAsGet:
+class HeadRequests:
     """Asks the routes for what GET would answer, and keeps its content back."""
 
     def __init__(self, app: ASGIApp) -> None:

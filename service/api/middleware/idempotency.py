@@ -13,7 +13,13 @@ from fastapi import Depends, Header
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.access.idempotency import CLAIM_S, AnswerStore, Claim, ClaimState, StoredAnswer
+from service.access.idempotency import (
+    CLAIM_S,
+    IdempotencyClaim,
+    IdempotencyState,
+    IdempotencyStore,
+    StoredResponse,
+)
 from service.access.roles import Principal
 from service.api.errors import refusal
 from service.api.middleware.replay import BLOCKING_BYTES, RecordedAnswer, RecordedBody, give_again
@@ -44,7 +50,7 @@ class Idempotent:
     def __init__(
         self,
         app: ASGIApp,
-        answers: AnswerStore,
+        answers: IdempotencyStore,
         most_bytes: int,
         telemetry: Telemetry,
         renew_every_s: float = CLAIM_S / 3,
@@ -80,7 +86,7 @@ class Idempotent:
                     return
                 # The store may ask Redis; routes use another pool of threads, perhaps all busy.
                 claim = await asyncio.to_thread(self._answers.claim, key, body.fingerprint)
-                if claim.state is not ClaimState.MINE:
+                if claim.state is not IdempotencyState.MINE:
                     answer, kept = _kept(claim)
                     await give_again(answer, kept, send)
                     return
@@ -98,7 +104,7 @@ class Idempotent:
         A request goes on in its thread after its time, and holds its key until it ends.
         """
 
-        async def keep(answer: StoredAnswer) -> None:
+        async def keep(answer: StoredResponse) -> None:
             await asyncio.to_thread(self._answers.finish, *mine, answer)
 
         recorded = RecordedAnswer(send, self._most_bytes, keep)
@@ -133,13 +139,13 @@ def _owned(key: str, scope: Scope) -> str:
     return f"{owner}:{key}"
 
 
-def _kept(claim: Claim) -> tuple[StoredAnswer, bytes]:
+def _kept(claim: IdempotencyClaim) -> tuple[StoredResponse, bytes]:
     """The answer that a claim found, and its body.
 
     Raises:
         KeyReusedError, StillAnsweringError, AnswerTooLargeError.
     """
-    if claim.state is ClaimState.OTHER:
+    if claim.state is IdempotencyState.OTHER:
         raise KeyReusedError(
             "this Idempotency-Key came with another request before; draw a new one for each request"
         )

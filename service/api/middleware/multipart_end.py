@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 MULTIPART = b"multipart/form-data"
 
 
-class ClosingBoundary:
+class MultipartEnd:
     """Looks for the delimiter that closes a form (RFC 2046, 5.1.1) while the body passes by."""
 
     def __init__(self, boundary: bytes) -> None:
@@ -20,7 +20,7 @@ class ClosingBoundary:
         self._closed = False
 
     @classmethod
-    def of(cls, headers: Headers) -> "ClosingBoundary | None":
+    def of(cls, headers: Headers) -> "MultipartEnd | None":
         """What to look for, or None where no form was announced."""
         kind, options = parse_options_header(headers.get("content-type", ""))
         boundary = options.get(b"boundary")

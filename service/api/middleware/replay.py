@@ -9,7 +9,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 from starlette.types import Message, Receive, Send
 
-from service.access.idempotency import StoredAnswer
+from service.access.idempotency import StoredResponse
 
 CHUNK_BYTES = 65_536
 BLOCKING_BYTES = 1_000_000
@@ -105,7 +105,7 @@ class RecordedAnswer:
     """Holds a successful response back until it is kept, and passes others on as they come."""
 
     def __init__(
-        self, send: Send, most_bytes: int, keep: Callable[[StoredAnswer], Awaitable[None]]
+        self, send: Send, most_bytes: int, keep: Callable[[StoredResponse], Awaitable[None]]
     ) -> None:
         """Send through this object's `send`.
 
@@ -139,7 +139,7 @@ class RecordedAnswer:
         complete = not message.get("more_body", False)
         if complete:
             headers = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in head["headers"])
-            await self._keep(StoredAnswer(head["status"], headers, self._body))
+            await self._keep(StoredResponse(head["status"], headers, self._body))
             self.kept = True
         if complete or self._body is None:
             for one in self._held:
@@ -147,7 +147,7 @@ class RecordedAnswer:
             self._held.clear()
 
 
-async def give_again(answer: StoredAnswer, body: bytes, send: Send) -> None:
+async def give_again(answer: StoredResponse, body: bytes, send: Send) -> None:
     """Send a kept answer, marked as such."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     headers.append((b"idempotency-replayed", b"true"))

@@ -14,7 +14,7 @@ from service.observability.tracing import Tracing, Untraced
 REQUEST_ID = b"x-request-id"
 
 
-class Observed:
+class RequestTelemetry:
     """Gives each request an id, returned as `X-Request-ID`, measures its duration, traces it."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry, untraced: frozenset[str]) -> None:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
-from service.access.idempotency import AnswerStore
+from service.access.idempotency import IdempotencyStore
 from service.access.keys import KeyBook
 from service.access.rate_limits import RateLimiter
-from service.api.middleware.allowed_origins import Neighbours
+from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.middleware.auth import Authenticated
 from service.api.middleware.body_limit import BodyLimit
-from service.api.middleware.head_requests import HeadAsGet
+from service.api.middleware.head_requests import HeadRequests
 from service.api.middleware.idempotency import Idempotent
 from service.api.middleware.limits import InFlight, RateLimited
-from service.api.middleware.request_telemetry import Observed
+from service.api.middleware.request_telemetry import RequestTelemetry
 from service.api.middleware.security_headers import SecurityHeaders
 from service.observability.metrics import Telemetry
 
@@ -37,7 +37,7 @@ OWN_ANSWER_HEADERS = (
 
 
 @dataclass(frozen=True)
-class Entrance:
+class MiddlewareOptions:
     """Who may come in, how often, how much and how long.
 
     Attributes:
@@ -56,21 +56,21 @@ class Entrance:
 
     keys: KeyBook
     metrics_open: bool
-    neighbours: Neighbours
+    neighbours: AllowedOrigins
     limiter: RateLimiter | None
     limit_addresses: bool
     max_concurrent: int
     request_timeout_s: float
     max_body_bytes: int
     upload_timeout_s: float
-    answers: AnswerStore
+    answers: IdempotencyStore
     max_answer_bytes: int
 
 
-def install(app: Starlette, entrance: Entrance, telemetry: Telemetry) -> None:
+def install(app: Starlette, entrance: MiddlewareOptions, telemetry: Telemetry) -> None:
     """Build the entrance in front of the routes; what is added last is passed first."""
     open_paths = PROBES | {METRICS} if entrance.metrics_open else PROBES
-    app.add_middleware(HeadAsGet)
+    app.add_middleware(HeadRequests)
     app.add_middleware(
         Idempotent,
         answers=entrance.answers,
@@ -105,7 +105,7 @@ def install(app: Starlette, entrance: Entrance, telemetry: Telemetry) -> None:
         telemetry=telemetry,
     )
     _share(app, entrance.neighbours.origins)
-    app.add_middleware(Observed, telemetry=telemetry, untraced=PROBES | {METRICS})
+    app.add_middleware(RequestTelemetry, telemetry=telemetry, untraced=PROBES | {METRICS})
 
 
 def _share(app: Starlette, origins: frozenset[str]) -> None:

@@ -6,14 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Query
 
 from service.api.known_fields import KNOWN_QUERY
-from service.api.match_schemas import MatchListing, RememberedOut
+from service.api.match_schemas import MatchListing, MatchRecordOut
 from service.api.middleware.idempotency import REPEATABLE
 from service.api.problems import UPLOAD, documented
 from service.api.uploads import parse_id
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
-from service.identity.judge import Judging, NewJudgement
-from service.identity.ports.matches import MatchHistory
+from service.identity.judge import MatchJudge, NewJudgement
+from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchFilter, Standing
 from service.identity.records.matches import Match, Verdict
 from service.observability.metrics import Telemetry
@@ -29,7 +29,7 @@ VERDICT_EXAMPLES = [
 ]
 
 
-def matches_router(matches: MatchHistory, judging: Judging, telemetry: Telemetry) -> APIRouter:
+def matches_router(matches: MatchStore, judging: MatchJudge, telemetry: Telemetry) -> APIRouter:
     """The routes that look matches up and take the analyst's verdict."""
     router = APIRouter(prefix="/matches", tags=["history"], dependencies=[KNOWN_QUERY])
 
@@ -60,9 +60,9 @@ def matches_router(matches: MatchHistory, judging: Judging, telemetry: Telemetry
         return MatchListing.of(matches.page(where, limit, cursor))
 
     @router.get("/{match_id}", responses=documented(404, 422, 503))
-    def show(match_id: str) -> RememberedOut:
+    def show(match_id: str) -> MatchRecordOut:
         """One match as it was answered, and what became of it."""
-        return RememberedOut.of(judging.show(parse_id("match", match_id)))
+        return MatchRecordOut.of(judging.show(parse_id("match", match_id)))
 
     @router.post(
         "/{match_id}/verdict",
@@ -71,7 +71,7 @@ def matches_router(matches: MatchHistory, judging: Judging, telemetry: Telemetry
     )
     def judge(
         match_id: str, said: Annotated[NewJudgement, Body(examples=VERDICT_EXAMPLES)]
-    ) -> RememberedOut:
+    ) -> MatchRecordOut:
         """The analyst decides: `confirmed` with any registered vessel, `rejected`, or `withdrawn`.
 
         A confirmed vessel has the query sighting from then on, so that it is evidence in later
@@ -83,7 +83,7 @@ def matches_router(matches: MatchHistory, judging: Judging, telemetry: Telemetry
         match = remembered.kept.match
         named = _named(match, said.vessel_id)
         telemetry.judgements.labels(match.verdict.value, said.decision.value, named).inc()
-        return RememberedOut.of(remembered)
+        return MatchRecordOut.of(remembered)
 
     return router
 

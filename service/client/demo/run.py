@@ -21,7 +21,7 @@ from rich.table import Table
 from service.client.demo.contact_sheet import write_sheet
 from service.client.demo.local_service import LocalService, free_port
 from service.client.demo.sheet import demo_sheet
-from service.client.demo.truth import JudgedAnswer, judge, summary, tally
+from service.client.demo.truth import CheckedAnswer, judge, summary, tally
 from service.client.enrol import EnrolReport, enrol_fleet
 from service.client.errors import LocalServiceError, SourceError, UnreachableError
 from service.client.fleet.hoss_folder import HossFolder, NamedChip, read_hoss_folder
@@ -170,7 +170,7 @@ def _match(
     folder: HossFolder,
     queries: Sequence[NamedChip],
     report: EnrolReport,
-) -> list[JudgedAnswer]:
+) -> list[CheckedAnswer]:
     """Ask about every query; those that are refused are told and left out."""
     answers = []
     with progress_bar(on) as progress, ThreadPoolExecutor(WORKERS) as pool:
@@ -184,7 +184,7 @@ def _match(
             identity = vessel_id(folder.dataset, chip.key)
             enrolled = identity in report.enrolled and not chip.said.is_distractor
             judgement = judge(asked.answer, str(identity) if enrolled else None)
-            answers.append(JudgedAnswer(chip, asked.answer, judgement))
+            answers.append(CheckedAnswer(chip, asked.answer, judgement))
     return answers
 
 
@@ -193,7 +193,7 @@ def _show(
     client: CrossfixClient,
     plan: DemoPlan,
     fleet: Fleet,
-    answers: Sequence[JudgedAnswer],
+    answers: Sequence[CheckedAnswer],
 ) -> None:
     """Table, summary and contact sheet."""
     if not answers:
@@ -210,7 +210,7 @@ def _show(
     on.print(f"Contact sheet{of_all}: {path}", soft_wrap=True, markup=False)
 
 
-def _table(answers: Sequence[JudgedAnswer], fleet: Fleet, width: int) -> Table:
+def _table(answers: Sequence[CheckedAnswer], fleet: Fleet, width: int) -> Table:
     """Ranked vessels of each query; as many as a terminal of this width has room for."""
     shown = max(1, min(SHOWN_VESSELS, (width - FIXED_COLUMNS) // CANDIDATE_COLUMN))
     labels = {str(vessel.id): vessel.label for vessel in fleet.vessels}

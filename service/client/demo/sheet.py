@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
 
 from service.client.demo.contact_sheet import SheetRow, Tile, draw_sheet
-from service.client.demo.truth import JudgedAnswer
+from service.client.demo.truth import CheckedAnswer
 from service.client.http import CrossfixClient
 
 WORKERS = 4
@@ -16,7 +16,7 @@ VERDICTS = {"confident": "Confident", "ambiguous": "Ambiguous", "no_match": "Non
 def demo_sheet(
     client: CrossfixClient,
     kind: str,
-    answers: Sequence[JudgedAnswer],
+    answers: Sequence[CheckedAnswer],
     sentences: Sequence[str],
     columns: int,
 ) -> Image.Image:
@@ -38,11 +38,11 @@ def demo_sheet(
     )
 
 
-def _query_url(answer: JudgedAnswer) -> str:
+def _query_url(answer: CheckedAnswer) -> str:
     return f"/sightings/{answer.answer.query.sighting_id}/preview.png"
 
 
-def _row(answer: JudgedAnswer, pictures: dict[str, bytes], columns: int) -> SheetRow:
+def _row(answer: CheckedAnswer, pictures: dict[str, bytes], columns: int) -> SheetRow:
     query = answer.answer.query
     return SheetRow(
         query=Tile(

@@ -9,7 +9,7 @@ from service.client.fleet.hoss_folder import NamedChip
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Outcome:
     """How one answer compares with the truth.
 
     Attributes:
@@ -26,21 +26,21 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedAnswer:
+class CheckedAnswer:
     """One query: its chip, what was answered, and how that compares with the truth."""
 
     chip: NamedChip
     answer: MatchAnswer
-    judgement: Judgement
+    judgement: Outcome
 
 
-def judge(answer: MatchAnswer, true_id: str | None) -> Judgement:
+def judge(answer: MatchAnswer, true_id: str | None) -> Outcome:
     """Compare an answer with the vessel that the query shows; None when it is not enrolled."""
     if true_id is None:
-        return Judgement(None, None, *_of_a_stranger(answer))
+        return Outcome(None, None, *_of_a_stranger(answer))
     places = [one.rank for one in answer.candidates if one.vessel.id == true_id]
     rank = places[0] if places else None
-    return Judgement(true_id, rank, *_of_a_known_ship(answer, rank))
+    return Outcome(true_id, rank, *_of_a_known_ship(answer, rank))
 
 
 def _of_a_stranger(answer: MatchAnswer) -> tuple[str, Tone]:
@@ -93,7 +93,7 @@ class Tally:
     confident_right: int
 
 
-def tally(judged: Sequence[tuple[MatchAnswer, Judgement]]) -> Tally:
+def tally(judged: Sequence[tuple[MatchAnswer, Outcome]]) -> Tally:
     """Count."""
     known = [(a, j) for a, j in judged if j.true_id is not None]
     strangers = [a for a, j in judged if j.true_id is None]

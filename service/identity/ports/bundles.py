@@ -6,7 +6,7 @@ from typing import Protocol
 from service.contract.bundle import Bundle
 
 
-class BundleShelf(Protocol):
+class BundleStore(Protocol):
     """Installed bundles by id, from where every service takes those that its gallery moves to.
 
     All raise `StoreUnavailableError` or `StoreFullError` when the shelf fails.

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class StoredChip:
+class ChipEntry:
     """A chip that is kept, and when it was last put, UTC by the store's clock."""
 
     sha256: str
@@ -34,7 +34,7 @@ class ChipStore(Protocol):
         """Absent is fine."""
         ...
 
-    def stored(self) -> Iterator[StoredChip]:
+    def stored(self) -> Iterator[ChipEntry]:
         """Every chip, whether anything refers to it or not."""
         ...
 

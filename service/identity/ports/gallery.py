@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -38,8 +38,8 @@ class Gallery(Protocol):
         """Vessels in any state that carry this IMO number."""
         ...
 
-    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
-        """Claim a name that one vessel may have; of many who do so at once, one gets it.
+    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
+        """NameClaim a name that one vessel may have; of many who do so at once, one gets it.
 
         Args:
             name: what is claimed, e.g. an IMO number.
@@ -51,11 +51,11 @@ class Gallery(Protocol):
         """
         ...
 
-    def renew_claim(self, name: str, claim: Claim) -> bool:
+    def renew_claim(self, name: str, claim: NameClaim) -> bool:
         """Write when a claim was made anew; False where it stands no more, and then nothing."""
         ...
 
-    def give_up(self, name: str, claim: Claim) -> None:
+    def give_up(self, name: str, claim: NameClaim) -> None:
         """End a claim; another one stays."""
         ...
 

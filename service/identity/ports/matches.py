@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Protocol
 from uuid import UUID
 
-from service.identity.records.match_records import KeptMatch, MatchFilter, MatchPage
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 
 
-class MatchHistory(Protocol):
+class MatchStore(Protocol):
     """Matches whose query was stored, and what analysts made of them; knows no bundle.
 
     Safe to call from many threads. Writing returns when the change would survive a crash. All
@@ -15,11 +15,11 @@ class MatchHistory(Protocol):
     full; nothing is then acknowledged.
     """
 
-    def put(self, kept: KeptMatch) -> None:
+    def put(self, kept: MatchRecord) -> None:
         """Insert or replace."""
         ...
 
-    def get(self, match_id: UUID) -> KeptMatch | None: ...
+    def get(self, match_id: UUID) -> MatchRecord | None: ...
 
     def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
         """Newest first, by the time that is part of the id (see `history.new_match_id`).
@@ -29,9 +29,9 @@ class MatchHistory(Protocol):
         """
         ...
 
-    def unsettled(self) -> list[KeptMatch]: ...
+    def unsettled(self) -> list[MatchRecord]: ...
 
-    def all(self) -> Iterator[KeptMatch]:
+    def all(self) -> Iterator[MatchRecord]:
         """Every match, in any order."""
         ...
 

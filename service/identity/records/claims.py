@@ -6,7 +6,7 @@ from service.contract.utc_time import UtcTime
 from service.identity.records.base import Record
 
 
-class Claim(Record):
+class NameClaim(Record):
     """Somebody is about to give a name that only one vessel may have to this one.
 
     `token` is drawn anew each time, so that two claims for one vessel can be told apart.

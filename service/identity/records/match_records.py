@@ -52,7 +52,7 @@ class AnsweringModel(Record):
     training_domain: str
 
 
-class KeptMatch(Record):
+class MatchRecord(Record):
     """A match as it was answered, and every judgement of it since, the latest last.
 
     `unsettled` tells that the query sighting may not have the vessel yet that the latest judgement
@@ -83,7 +83,7 @@ class KeptMatch(Record):
         return Standing(judgement.decision.value) if judgement else Standing.OPEN
 
     @classmethod
-    def from_record(cls, text: str | bytes) -> "KeptMatch":
+    def from_record(cls, text: str | bytes) -> "MatchRecord":
         """A match that was written as JSON before, perhaps under other rules for attributes."""
         return cls.model_validate_json(text, context=RECORDED)
 
@@ -116,7 +116,7 @@ class MatchFilter(Record):
 class MatchPage:
     """One page of matches, newest first; `next_cursor` is None on the last."""
 
-    matches: Sequence[KeptMatch]
+    matches: Sequence[MatchRecord]
     next_cursor: str | None
 
 

@@ -8,7 +8,7 @@ from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
 
 
-class Census:
+class GalleryCounter:
     """Vessel states and which vessel each sighting belongs to. Not safe for threads by itself."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -26,7 +26,7 @@ from service.identity.records.sightings import (
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.edge.claims import MemoryClaims
-from service.storage.edge.counts import Census
+from service.storage.edge.counts import GalleryCounter
 from service.storage.edge.folder import (
     NO_VECTOR,
     activate_bundle,
@@ -111,13 +111,13 @@ class EdgeGallery:
     def find_by_imo(self, imo: str) -> list[Vessel]:
         return self._all_vessels(AnyOf(payloads.IMO, [imo]))
 
-    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
         return self._claims.claim(name, claim, instead_of)
 
-    def renew_claim(self, name: str, claim: Claim) -> bool:
+    def renew_claim(self, name: str, claim: NameClaim) -> bool:
         return self._claims.renew(name, claim)
 
-    def give_up(self, name: str, claim: Claim) -> None:
+    def give_up(self, name: str, claim: NameClaim) -> None:
         self._claims.give_up(name, claim)
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
@@ -310,8 +310,8 @@ class EdgeGallery:
             rows = list(self._vessels.scan(Condition((clause,))))
         return [payloads.vessel_from(row) for _, row in rows]
 
-    def _take_census(self) -> Census:
-        census = Census()
+    def _take_census(self) -> GalleryCounter:
+        census = GalleryCounter()
         for vessel_id, row in self._vessels.scan(Condition(), [payloads.STATE]):
             census.vessel_put(vessel_id, VesselState(row[payloads.STATE]))
         for sighting_id, row in self._sightings.scan(Condition(), [payloads.VESSEL_ID]):

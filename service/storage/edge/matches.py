@@ -1,4 +1,4 @@
-"""Remembered matches in a folder, through Qdrant Edge in this process.
+"""MatchStanding matches in a folder, through Qdrant Edge in this process.
 
 One process at a time, and this folder has no lock of its own: whoever opens it holds the lock of
 the gallery beside it (`edge_folder.lock_folder`) from before it is opened until after it is closed.
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import qdrant_edge as edge
 
-from service.identity.records.match_records import KeptMatch, MatchFilter, MatchPage
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 from service.storage.edge.folder import KEYWORD, NO_VECTOR
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard
 from service.storage.points.filters import Condition
@@ -33,7 +33,7 @@ INDEXES = dict.fromkeys(KEYWORDS, KEYWORD) | {ASKED_AT: edge.PayloadSchemaType.D
 
 def open_edge_matches(
     folder: Path, min_free_bytes: int = DEFAULT_MIN_FREE_BYTES
-) -> "EdgeMatchHistory":
+) -> "EdgeMatchStore":
     """Open the matches in `folder`, creating it where needed and replaying its log.
 
     Args:
@@ -44,11 +44,11 @@ def open_edge_matches(
         StoreUnavailableError: the folder is damaged, or cannot be used.
         StoreFullError: the disk is full.
     """
-    return EdgeMatchHistory(Shard(folder, len(NO_VECTOR), INDEXES, min_free_bytes))
+    return EdgeMatchStore(Shard(folder, len(NO_VECTOR), INDEXES, min_free_bytes))
 
 
-class EdgeMatchHistory:
-    """A `MatchHistory`; calls from many threads take turns."""
+class EdgeMatchStore:
+    """A `MatchStore`; calls from many threads take turns."""
 
     def __init__(self, shard: Shard) -> None:
         """Use `open_edge_matches`."""
@@ -56,13 +56,13 @@ class EdgeMatchHistory:
         self._turn = threading.Lock()
         self._closed = False
 
-    def put(self, kept: KeptMatch) -> None:
+    def put(self, kept: MatchRecord) -> None:
         point = edge.Point(point_id(kept.id), NO_VECTOR, match_payload(kept))
         with self._turn:
             self._shard.apply(edge.UpdateOperation.upsert_points([point]))
         self._shard.settle()
 
-    def get(self, match_id: UUID) -> KeptMatch | None:
+    def get(self, match_id: UUID) -> MatchRecord | None:
         with self._turn:
             rows = self._shard.retrieve([point_id(match_id)])
         return match_from(rows[0]) if rows else None
@@ -71,10 +71,10 @@ class EdgeMatchHistory:
         condition = listed_matches(where)
         return match_page(lambda start, n: self._fetch(condition, start, n), limit, cursor)
 
-    def unsettled(self) -> list[KeptMatch]:
+    def unsettled(self) -> list[MatchRecord]:
         return list(every_match(lambda start, n: self._fetch(STILL_UNSETTLED, start, n)))
 
-    def all(self) -> Iterator[KeptMatch]:
+    def all(self) -> Iterator[MatchRecord]:
         return every_match(lambda start, n: self._fetch(Condition(), start, n))
 
     def ping(self) -> None:

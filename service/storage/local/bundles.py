@@ -11,8 +11,8 @@ from service.contract.errors import BundleError
 from service.storage.local.durable_files import disk_errors, sync_folder
 
 
-class FolderBundleShelf:
-    """A `BundleShelf` in a folder of this machine or of a shared file system."""
+class FolderBundleStore:
+    """A `BundleStore` in a folder of this machine or of a shared file system."""
 
     def __init__(self, root: Path) -> None:
         """The folder is made when something is put there."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.identity.errors import NotFoundError, StoreUnavailableError
-from service.identity.ports.chips import StoredChip
+from service.identity.ports.chips import ChipEntry
 from service.storage.local.durable_files import disk_errors, sync_folder
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -75,12 +75,12 @@ class FolderChipStore:
             path.unlink()
             sync_folder(path.parent)
 
-    def stored(self) -> Iterator[StoredChip]:
+    def stored(self) -> Iterator[ChipEntry]:
         with disk_errors(f"list the chips in {self._root}"):
             for path in self._root.glob("??/??/*.chip"):
                 with suppress(FileNotFoundError):
                     facts = path.stat()
-                    yield StoredChip(path.stem, facts.st_size, _moment(facts.st_mtime))
+                    yield ChipEntry(path.stem, facts.st_size, _moment(facts.st_mtime))
 
     def stored_at(self, sha256: str) -> datetime:
         path = self._path(sha256)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from service.access.idempotency import Claim, ClaimState, StoredAnswer
+from service.access.idempotency import IdempotencyClaim, IdempotencyState, StoredResponse
 
 MOST_BYTES = 64_000_000
 
@@ -29,7 +29,7 @@ class Entry:
 
     fingerprint: str
     ticket: str
-    answer: StoredAnswer | None
+    answer: StoredResponse | None
     expires_at: float
 
     @property
@@ -37,17 +37,17 @@ class Entry:
         body = self.answer.body if self.answer else None
         return ENTRY_BYTES + len(body or b"")
 
-    def found_by(self, fingerprint: str) -> Claim:
-        """What a request with this fingerprint is told."""
+    def found_by(self, fingerprint: str) -> IdempotencyClaim:
+        """Tell what a request with this fingerprint finds."""
         if fingerprint != self.fingerprint:
-            return Claim(ClaimState.OTHER)
+            return IdempotencyClaim(IdempotencyState.OTHER)
         if self.answer is None:
-            return Claim(ClaimState.PENDING)
-        return Claim(ClaimState.DONE, answer=self.answer)
+            return IdempotencyClaim(IdempotencyState.PENDING)
+        return IdempotencyClaim(IdempotencyState.DONE, answer=self.answer)
 
 
-class MemoryAnswers:
-    """An `AnswerStore` of this process; beyond `most_bytes` the oldest answers are forgotten."""
+class MemoryIdempotencyStore:
+    """Keep answers in this process; beyond `most_bytes` the oldest answers are dropped."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class MemoryAnswers:
         self._answered: OrderedDict[str, Entry] = OrderedDict()
         self._bytes = 0
 
-    def claim(self, key: str, fingerprint: str) -> Claim:
+    def claim(self, key: str, fingerprint: str) -> IdempotencyClaim:
         with self._turn:
             now = self._clock()
             self._expire(now)
@@ -72,7 +72,7 @@ class MemoryAnswers:
                 return held.found_by(fingerprint)
             ticket = secrets.token_hex(16)
             self._pending[key] = Entry(fingerprint, ticket, None, now + self._lifetimes.claim_s)
-            return Claim(ClaimState.MINE, ticket)
+            return IdempotencyClaim(IdempotencyState.MINE, ticket)
 
     def renew(self, key: str, fingerprint: str, ticket: str) -> None:
         with self._turn:
@@ -81,7 +81,7 @@ class MemoryAnswers:
                 until = self._clock() + self._lifetimes.claim_s
                 self._pending[key] = replace(held, expires_at=until)
 
-    def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredAnswer) -> None:
+    def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredResponse) -> None:
         with self._turn:
             held = self._pending.get(key)
             if key in self._answered or (held is not None and held.ticket != ticket):

@@ -1,4 +1,4 @@
-"""KeptMatch <-> Qdrant point, and pages of matches; one mapping for both adapters.
+"""MatchRecord <-> Qdrant point, and pages of matches; one mapping for both adapters.
 
 A match lies under the complement of its id: points are paged in order of id, and ids of later
 matches are greater (see `identity.history.new_match_id`), so that the newest comes first without
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from service.identity.records.match_records import KeptMatch, MatchFilter, MatchPage
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 from service.storage.points.filters import AnyOf, Before, Clause, Condition, During
 from service.storage.points.paging import cursor_after, resume_at, successor
 from service.storage.points.payloads import RECORD, Payload, timestamp
@@ -33,7 +33,7 @@ def point_id(match_id: UUID) -> UUID:
     return UUID(int=(1 << 128) - 1 - match_id.int)
 
 
-def match_payload(kept: KeptMatch) -> Payload:
+def match_payload(kept: MatchRecord) -> Payload:
     match, judgement = kept.match, kept.judgement
     vessels = {str(candidate.vessel.id) for candidate in match.candidates}
     if judgement is not None and judgement.vessel_id is not None:
@@ -50,8 +50,8 @@ def match_payload(kept: KeptMatch) -> Payload:
     }
 
 
-def match_from(payload: Mapping[str, Any]) -> KeptMatch:
-    return KeptMatch.from_record(payload[RECORD])
+def match_from(payload: Mapping[str, Any]) -> MatchRecord:
+    return MatchRecord.from_record(payload[RECORD])
 
 
 def listed_matches(where: MatchFilter) -> Condition:
@@ -83,7 +83,7 @@ def match_page(fetch: FetchMatches, limit: int, cursor: str | None) -> MatchPage
     return MatchPage(matches, cursor_after(point_id(matches[-1].id)) if more else None)
 
 
-def every_match(fetch: FetchMatches) -> Iterator[KeptMatch]:
+def every_match(fetch: FetchMatches) -> Iterator[MatchRecord]:
     """All that `fetch` gives, a batch at a time, so that nobody waits for the last."""
     start: UUID | None = None
     while rows := fetch(start, BATCH):

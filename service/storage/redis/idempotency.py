@@ -6,7 +6,12 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from service.access.idempotency import AnswerStore, Claim, ClaimState, StoredAnswer
+from service.access.idempotency import (
+    IdempotencyClaim,
+    IdempotencyState,
+    IdempotencyStore,
+    StoredResponse,
+)
 from service.storage.local.idempotency import Entry, Lifetimes
 from service.storage.redis.link import RedisAwayError, RedisLink
 
@@ -44,18 +49,18 @@ return 0
 """
 
 
-class SharedAnswers:
-    """An `AnswerStore` of all replicas; each also remembers its own, for when Redis is away."""
+class RedisIdempotencyStore:
+    """Keep answers in Redis for all replicas, and in this process while Redis is away."""
 
-    def __init__(self, link: RedisLink, lifetimes: Lifetimes, own: AnswerStore) -> None:
+    def __init__(self, link: RedisLink, lifetimes: Lifetimes, own: IdempotencyStore) -> None:
         self._link = link
         self._claim_ms = round(lifetimes.claim_s * 1000)
         self._answer_ms = round(lifetimes.answer_s * 1000)
         self._own = own
 
-    def claim(self, key: str, fingerprint: str) -> Claim:
+    def claim(self, key: str, fingerprint: str) -> IdempotencyClaim:
         mine = self._own.claim(key, fingerprint)
-        if mine.state is not ClaimState.MINE:
+        if mine.state is not IdempotencyState.MINE:
             return mine
         try:
             theirs = self._claim_there(key, fingerprint, mine.ticket)
@@ -72,7 +77,7 @@ class SharedAnswers:
         with suppress(RedisAwayError):
             self._link.ask(lambda redis: redis.eval(RENEW, 1, _name(key), claim, self._claim_ms))
 
-    def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredAnswer) -> None:
+    def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredResponse) -> None:
         self._own.finish(key, fingerprint, ticket, answer)
         claim, kept = _pack(fingerprint, ticket, None), _pack(fingerprint, ticket, answer)
         with suppress(RedisAwayError):
@@ -86,7 +91,7 @@ class SharedAnswers:
         with suppress(RedisAwayError):
             self._link.ask(lambda redis: redis.eval(RELEASE, 1, _name(key), claim))
 
-    def _claim_there(self, key: str, fingerprint: str, ticket: str) -> Claim | None:
+    def _claim_there(self, key: str, fingerprint: str, ticket: str) -> IdempotencyClaim | None:
         """What another replica holds; None when the claim is ours, or theirs is unreadable."""
         claim = _pack(fingerprint, ticket, None)
         held = self._link.ask(lambda redis: redis.eval(CLAIM, 1, _name(key), claim, self._claim_ms))
@@ -99,7 +104,7 @@ def _name(key: str) -> str:
     return KEY_PREFIX + hashlib.sha256(key.encode()).hexdigest()
 
 
-def _pack(fingerprint: str, ticket: str, answer: StoredAnswer | None) -> bytes:
+def _pack(fingerprint: str, ticket: str, answer: StoredResponse | None) -> bytes:
     document: dict[str, Any] = {"fingerprint": fingerprint, "ticket": ticket}
     if answer is not None:
         body = None if answer.body is None else base64.b64encode(answer.body).decode()
@@ -114,7 +119,7 @@ def _unpack(raw: bytes) -> Entry | None:
         answer = None
         if "status" in document:
             body = document["body"]
-            answer = StoredAnswer(
+            answer = StoredResponse(
                 int(document["status"]),
                 tuple((str(name), str(value)) for name, value in document["headers"]),
                 None if body is None else base64.b64decode(body, validate=True),

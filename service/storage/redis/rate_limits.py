@@ -22,7 +22,7 @@ return 0
 """
 
 
-class SharedRateLimiter:
+class RedisRateLimiter:
     """A `RateLimiter` of all replicas together; each goes by its own count while Redis is away."""
 
     def __init__(self, link: RedisLink, rate: Rate, alone: RateLimiter) -> None:

@@ -9,19 +9,19 @@ from pathlib import Path
 
 from service.contract.bundle import MANIFEST_NAME, Bundle, require_safe_name
 from service.contract.errors import BundleError
-from service.storage.local.bundles import FolderBundleShelf
+from service.storage.local.bundles import FolderBundleStore
 from service.storage.s3.bucket import Bucket
 
 FOLDER = "bundles/"
 
 
-class BucketBundleShelf:
-    """A `BundleShelf` that replicas and jobs on many machines share."""
+class BucketBundleStore:
+    """A `BundleStore` that replicas and jobs on many machines share."""
 
     def __init__(self, bucket: Bucket, copies: Path) -> None:
         """Takes the bucket over. `copies` is a folder of this machine for bundles in use."""
         self._bucket = bucket
-        self._copies = FolderBundleShelf(copies)
+        self._copies = FolderBundleStore(copies)
 
     def ids(self) -> list[str]:
         names = (kept.key.removeprefix(FOLDER) for kept in self._bucket.objects(FOLDER))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from service.identity.errors import NotFoundError, StoreUnavailableError
-from service.identity.ports.chips import StoredChip
+from service.identity.ports.chips import ChipEntry
 from service.storage.local.chips import DIGEST, require_digest
 from service.storage.s3.bucket import Bucket
 
@@ -43,11 +43,11 @@ class BucketChipStore:
     def delete(self, sha256: str) -> None:
         self._bucket.delete(_key(sha256))
 
-    def stored(self) -> Iterator[StoredChip]:
+    def stored(self) -> Iterator[ChipEntry]:
         for kept in self._bucket.objects(FOLDER):
             digest = kept.key.removeprefix(FOLDER)
             if DIGEST.fullmatch(digest):
-                yield StoredChip(digest, kept.size_bytes, kept.stored_at)
+                yield ChipEntry(digest, kept.size_bytes, kept.stored_at)
 
     def stored_at(self, sha256: str) -> datetime:
         kept = self._bucket.about(_key(sha256))

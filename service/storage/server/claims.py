@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.storage.server.layout import STRONG, TOKEN
 
 CLAIM_NAMESPACE = UUID("0d5e4a8e-93b1-5d0f-8a57-5b7c0c1f6d11")
@@ -19,8 +19,8 @@ TRIES = 20
 
 
 def claim_on_server(
-    client: QdrantClient, collection: str, name: str, claim: Claim, instead_of: Claim | None
-) -> Claim:
+    client: QdrantClient, collection: str, name: str, claim: NameClaim, instead_of: NameClaim | None
+) -> NameClaim:
     """Insert or replace a claim, and read which one stands.
 
     Raises:
@@ -37,26 +37,26 @@ def claim_on_server(
     raise StoreUnavailableError(f"{name} was claimed {TRIES} times and nobody holds it; ask again")
 
 
-def renew_on_server(client: QdrantClient, collection: str, name: str, claim: Claim) -> bool:
+def renew_on_server(client: QdrantClient, collection: str, name: str, claim: NameClaim) -> bool:
     """Replace what is known of the claim, if it still stands; tells whether it does."""
     _write(client, collection, _point(name, claim), claim)
     standing = _standing(client, collection, name)
     return standing is not None and standing.token == claim.token
 
 
-def _standing(client: QdrantClient, collection: str, name: str) -> Claim | None:
+def _standing(client: QdrantClient, collection: str, name: str) -> NameClaim | None:
     majority = models.ReadConsistencyType.MAJORITY
     found = client.retrieve(collection, [_id(name)], consistency=majority)
-    return Claim.model_validate_json((found[0].payload or {})[RECORD]) if found else None
+    return NameClaim.model_validate_json((found[0].payload or {})[RECORD]) if found else None
 
 
-def _point(name: str, claim: Claim) -> models.PointStruct:
+def _point(name: str, claim: NameClaim) -> models.PointStruct:
     payload = {TOKEN: str(claim.token), RECORD: claim.model_dump_json()}
     return models.PointStruct(id=_id(name), vector={}, payload=payload)
 
 
 def _write(
-    client: QdrantClient, collection: str, point: models.PointStruct, instead_of: Claim | None
+    client: QdrantClient, collection: str, point: models.PointStruct, instead_of: NameClaim | None
 ) -> None:
     """Insert the point if there is none, or replace this one and no other."""
     insert = instead_of is None
@@ -70,13 +70,13 @@ def _write(
     )
 
 
-def give_up_on_server(client: QdrantClient, collection: str, name: str, claim: Claim) -> None:
+def give_up_on_server(client: QdrantClient, collection: str, name: str, claim: NameClaim) -> None:
     """Remove the claim if it is still this one."""
     mine = models.Filter(must=[models.HasIdCondition(has_id=[_id(name)]), _is(claim)])
     client.delete(collection, models.FilterSelector(filter=mine), wait=True, ordering=STRONG)
 
 
-def _is(claim: Claim) -> models.FieldCondition:
+def _is(claim: NameClaim) -> models.FieldCondition:
     return models.FieldCondition(key=TOKEN, match=models.MatchValue(value=str(claim.token)))
 
 

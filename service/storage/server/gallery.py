@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -122,15 +122,15 @@ class ServerGallery:
         rows = self._scan(self._vessels, Condition((AnyOf(payloads.IMO, [imo]),)))
         return [payloads.vessel_from(row) for row in rows]
 
-    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
         with self._asking(changing=False) as client:
             return claim_on_server(client, self._layout.claims, name, claim, instead_of)
 
-    def renew_claim(self, name: str, claim: Claim) -> bool:
+    def renew_claim(self, name: str, claim: NameClaim) -> bool:
         with self._asking(changing=False) as client:
             return renew_on_server(client, self._layout.claims, name, claim)
 
-    def give_up(self, name: str, claim: Claim) -> None:
+    def give_up(self, name: str, claim: NameClaim) -> None:
         with self._asking(changing=False) as client:
             give_up_on_server(client, self._layout.claims, name, claim)
 

@@ -1,4 +1,4 @@
-"""Remembered matches on a Qdrant server, shared by any number of replicas.
+"""MatchStanding matches on a Qdrant server, shared by any number of replicas.
 
 One collection without vectors, written as the vessels are: a write waits until it is applied and is
 strongly ordered. The collection is created on first use.
@@ -12,7 +12,7 @@ from uuid import UUID
 from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
-from service.identity.records.match_records import KeptMatch, MatchFilter, MatchPage
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import (
     STILL_UNSETTLED,
@@ -33,7 +33,7 @@ def open_server_matches(
     api_key: str | None = None,
     timeout_s: float = 5.0,
     prefix: str = "crossfix",
-) -> "ServerMatchHistory":
+) -> "ServerMatchStore":
     """Matches on a server; the server is first spoken to when they are first used.
 
     Args:
@@ -44,12 +44,12 @@ def open_server_matches(
     """
     if isinstance(client_or_url, str):
         client = connect(client_or_url, api_key, timeout_s)
-        return ServerMatchHistory(client, client_or_url, prefix)
-    return ServerMatchHistory(client_or_url, "the given client", prefix)
+        return ServerMatchStore(client, client_or_url, prefix)
+    return ServerMatchStore(client_or_url, "the given client", prefix)
 
 
-class ServerMatchHistory:
-    """A `MatchHistory`. Every call is one or a few requests; nothing is kept here."""
+class ServerMatchStore:
+    """A `MatchStore`. Every call is one or a few requests; nothing is kept here."""
 
     def __init__(self, client: QdrantClient, address: str, prefix: str) -> None:
         """Use `open_server_matches`."""
@@ -60,14 +60,14 @@ class ServerMatchHistory:
         self._prepared = False
         self._closed = False
 
-    def put(self, kept: KeptMatch) -> None:
+    def put(self, kept: MatchRecord) -> None:
         point = models.PointStruct(
             id=str(point_id(kept.id)), vector={}, payload=match_payload(kept)
         )
         with self._asking() as client:
             client.upsert(self._collection, [point], wait=True, ordering=STRONG)
 
-    def get(self, match_id: UUID) -> KeptMatch | None:
+    def get(self, match_id: UUID) -> MatchRecord | None:
         with self._asking() as client:
             found = client.retrieve(self._collection, [str(point_id(match_id))], with_payload=True)
         return match_from(found[0].payload or {}) if found else None
@@ -76,10 +76,10 @@ class ServerMatchHistory:
         condition = listed_matches(where)
         return match_page(lambda start, n: self._fetch(condition, start, n), limit, cursor)
 
-    def unsettled(self) -> list[KeptMatch]:
+    def unsettled(self) -> list[MatchRecord]:
         return list(every_match(lambda start, n: self._fetch(STILL_UNSETTLED, start, n)))
 
-    def all(self) -> Iterator[KeptMatch]:
+    def all(self) -> Iterator[MatchRecord]:
         return every_match(lambda start, n: self._fetch(Condition(), start, n))
 
     def ping(self) -> None:

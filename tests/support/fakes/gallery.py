@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from service.contract.utc_time import as_utc
 from service.identity.errors import InvalidRequestError
 from service.identity.records.base import GeoPoint
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -47,7 +47,7 @@ class FakeGallery:
         self._width = width
         self._vessels: dict[UUID, Vessel] = {}
         self._rows: dict[UUID, Row] = {}
-        self._claims: dict[str, Claim] = {}
+        self._claims: dict[str, NameClaim] = {}
         self._turn = threading.RLock()
 
     def put_vessel(self, vessel: Vessel) -> None:
@@ -62,20 +62,20 @@ class FakeGallery:
         with self._turn:
             return [v for v in self._vessels.values() if v.imo == imo]
 
-    def claim(self, name: str, claim: Claim, instead_of: Claim | None) -> Claim:
+    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
         with self._turn:
             if self._claims.get(name) == instead_of:
                 self._claims[name] = claim
             return self._claims.get(name, claim)
 
-    def renew_claim(self, name: str, claim: Claim) -> bool:
+    def renew_claim(self, name: str, claim: NameClaim) -> bool:
         with self._turn:
             stands = name in self._claims and self._claims[name].token == claim.token
             if stands:
                 self._claims[name] = claim
             return stands
 
-    def give_up(self, name: str, claim: Claim) -> None:
+    def give_up(self, name: str, claim: NameClaim) -> None:
         with self._turn:
             if name in self._claims and self._claims[name].token == claim.token:
                 del self._claims[name]

@@ -1,4 +1,4 @@
-"""Remembered matches for tests of stores; all values are made up."""
+"""MatchStanding matches for tests of stores; all values are made up."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from service.identity.records.match_records import (
     AnsweringModel,
     Decision,
     Judgement,
-    KeptMatch,
+    MatchRecord,
     new_match_id,
 )
 from service.identity.records.matches import (
@@ -48,7 +48,7 @@ def make_kept(
     query: Sighting | None = None,
     verdict: Verdict = Verdict.AMBIGUOUS,
     **fields: Any,
-) -> KeptMatch:
+) -> MatchRecord:
     """A match that is asked a second after the one made before it, unless `asked_at` is given."""
     known: dict[str, Any] = {
         "asked_at": START + timedelta(seconds=next(_serial)),
@@ -66,10 +66,10 @@ def make_kept(
         gallery=GalleryCounts(12, 34),
         stored=True,
     )
-    return KeptMatch.model_validate({"match": match} | said)
+    return MatchRecord.model_validate({"match": match} | said)
 
 
-def judged(kept: KeptMatch, decision: Decision, vessel: Vessel | None = None) -> KeptMatch:
+def judged(kept: MatchRecord, decision: Decision, vessel: Vessel | None = None) -> MatchRecord:
     """The match with one judgement more."""
     judgement = Judgement(
         decision=decision,

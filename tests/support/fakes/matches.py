@@ -1,25 +1,25 @@
-"""A `MatchHistory` in a dictionary: what the adapters must agree with."""
+"""A `MatchStore` in a dictionary: what the adapters must agree with."""
 
 import threading
 from collections.abc import Iterator
 from uuid import UUID
 
 from service.identity.errors import InvalidRequestError
-from service.identity.records.match_records import KeptMatch, MatchFilter, MatchPage
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 
 
 class FakeMatchHistory:
     """Nothing survives `close`; nothing is ever unavailable."""
 
     def __init__(self) -> None:
-        self._kept: dict[UUID, KeptMatch] = {}
+        self._kept: dict[UUID, MatchRecord] = {}
         self._turn = threading.Lock()
 
-    def put(self, kept: KeptMatch) -> None:
+    def put(self, kept: MatchRecord) -> None:
         with self._turn:
             self._kept[kept.id] = kept
 
-    def get(self, match_id: UUID) -> KeptMatch | None:
+    def get(self, match_id: UUID) -> MatchRecord | None:
         with self._turn:
             return self._kept.get(match_id)
 
@@ -31,10 +31,10 @@ class FakeMatchHistory:
         page = left[:limit]
         return MatchPage(page, str(page[-1].id) if len(left) > limit else None)
 
-    def unsettled(self) -> list[KeptMatch]:
+    def unsettled(self) -> list[MatchRecord]:
         return [one for one in self.all() if one.unsettled]
 
-    def all(self) -> Iterator[KeptMatch]:
+    def all(self) -> Iterator[MatchRecord]:
         with self._turn:
             kept = list(self._kept.values())
         yield from kept
@@ -46,7 +46,7 @@ class FakeMatchHistory:
         return
 
 
-def passes(kept: KeptMatch, where: MatchFilter) -> bool:
+def passes(kept: MatchRecord, where: MatchFilter) -> bool:
     """Whether a list by this filter shows the match."""
     match = kept.match
     return (
@@ -60,7 +60,7 @@ def passes(kept: KeptMatch, where: MatchFilter) -> bool:
     )
 
 
-def _vessels(kept: KeptMatch) -> set[UUID]:
+def _vessels(kept: MatchRecord) -> set[UUID]:
     """The candidates, and the vessel that is confirmed."""
     vessels = {candidate.vessel.id for candidate in kept.match.candidates}
     confirmed = None if kept.judgement is None else kept.judgement.vessel_id

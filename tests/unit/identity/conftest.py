@@ -11,7 +11,7 @@ from service.contract.decoding.decode import ChipLimits
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, LogisticSpec
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
-from service.identity.judge import Judging
+from service.identity.judge import MatchJudge
 from service.identity.match import Matcher
 from service.identity.observe import ChipUpload, Observer
 from service.identity.records.match_records import AnsweringModel
@@ -52,7 +52,7 @@ class House:
     enrolment: Enrolment
     curation: Curation
     matcher: Matcher
-    judging: Judging
+    judging: MatchJudge
     verifier: Verifier
 
 
@@ -80,7 +80,7 @@ def build_house(
         enrolment=Enrolment(gallery, chips, observer, recovery, now, writing),
         curation=Curation(gallery, recovery, now, writing),
         matcher=Matcher(gallery, chips, matches, observer, MODEL, CALIBRATION, now, writing),
-        judging=Judging(gallery, matches, recovery, now, writing),
+        judging=MatchJudge(gallery, matches, recovery, now, writing),
         verifier=Verifier(observer, CALIBRATION),
     )
 

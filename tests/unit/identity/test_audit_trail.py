@@ -9,11 +9,11 @@ import pytest
 
 from service.access.caller import Caller, called_by, present_caller
 from service.contract.decoding.decode import ChipLimits
-from service.identity.audit_trail import Trail
+from service.identity.audit_trail import AuditTrail
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError, StoreFullError
-from service.identity.judge import Judging, NewJudgement
+from service.identity.judge import MatchJudge, NewJudgement
 from service.identity.match import Matcher, MatchOptions
 from service.identity.observe import Observer
 from service.identity.records.match_records import Decision
@@ -55,13 +55,13 @@ class Desk:
         self.gallery = FakeGallery(FakeEmbedder.bundle_id, WIDTH)
         chips, writing = FakeChipStore(), threading.RLock()
         observer = Observer(FakeEmbedder(), FakeCache(), ChipLimits(), noon)
-        trail = Trail(self.book, noon, FakeEmbedder.bundle_id)
+        trail = AuditTrail(self.book, noon, FakeEmbedder.bundle_id)
         self.recovery = Recovery(self.gallery, chips, noon, writing, None, trail)
         self.matches = FakeMatchHistory()
         self.matcher = Matcher(
             self.gallery, chips, self.matches, observer, MODEL, CALIBRATION, noon, writing, trail
         )
-        self.judging = Judging(self.gallery, self.matches, self.recovery, noon, writing, trail)
+        self.judging = MatchJudge(self.gallery, self.matches, self.recovery, noon, writing, trail)
         self.enrolment = Enrolment(
             self.gallery, chips, observer, self.recovery, noon, writing, trail
         )

@@ -7,7 +7,7 @@ import pytest
 
 from service.identity.claims import Claims, lapses_after
 from service.identity.errors import ConflictError, StoreUnavailableError
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import VesselState
 from tests.support.fakes.embedder import WIDTH
 from tests.support.fakes.gallery import FakeGallery
@@ -62,7 +62,7 @@ def test_the_same_vessel_twice_does_not_hinder_itself(claims: Claims) -> None:
 
 
 def test_a_claim_whose_holder_was_killed_lapses(gallery: FakeGallery) -> None:
-    dead = Claim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
+    dead = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
     gallery.claim(f"IMO {IMO}", dead, None)
     soon = Claims(gallery, lambda: NOON + lapses_after(STEP), STEP)
     with pytest.raises(ConflictError), soon.held(make_vessel(imo=IMO)):
@@ -75,7 +75,7 @@ def test_a_claim_whose_holder_was_killed_lapses(gallery: FakeGallery) -> None:
 def test_nothing_is_claimed_without_a_number_or_for_the_one_it_has(
     gallery: FakeGallery, claims: Claims
 ) -> None:
-    holder = Claim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
+    holder = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
     gallery.claim(f"IMO {IMO}", holder, None)
     with claims.held(make_vessel()):
         pass
@@ -150,7 +150,7 @@ class Forgetful(FakeGallery):
 
     away = False
 
-    def give_up(self, name: str, claim: Claim) -> None:
+    def give_up(self, name: str, claim: NameClaim) -> None:
         if self.away:
             raise StoreUnavailableError("away")
         super().give_up(name, claim)

@@ -11,7 +11,7 @@ from service.contract.decoding.decode import ChipLimits
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.observe import Observer
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.recovery import Recovery
 from tests.support.fakes.cache import FakeCache
 from tests.support.fakes.chips import FakeChipStore
@@ -54,7 +54,7 @@ class Mortal(FakeGallery):
 
     dead = False
 
-    def give_up(self, name: str, claim: Claim) -> None:
+    def give_up(self, name: str, claim: NameClaim) -> None:
         if not self.dead:
             super().give_up(name, claim)
 

@@ -11,7 +11,7 @@ from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.judge import NewJudgement
 from service.identity.match import MatchOptions
-from service.identity.records.match_records import Decision, KeptMatch, Standing
+from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import VesselState
 from tests.unit.identity.conftest import House, optical, sar
 
@@ -23,14 +23,14 @@ def confirmed(vessel_id: UUID, note: str | None = None) -> NewJudgement:
     return NewJudgement(decision=Decision.CONFIRMED, vessel_id=vessel_id, note=note)
 
 
-def ask(house: House, seed: int = 5) -> KeptMatch:
+def ask(house: House, seed: int = 5) -> MatchRecord:
     match = house.matcher.match(sar(seed), MatchOptions()).match
     kept = house.matches.get(match.id)
     assert kept is not None
     return kept
 
 
-def owner(house: House, kept: KeptMatch) -> UUID | None:
+def owner(house: House, kept: MatchRecord) -> UUID | None:
     sighting = house.gallery.get_sighting(kept.match.query.id)
     assert sighting is not None
     return sighting.vessel_id

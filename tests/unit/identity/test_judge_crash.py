@@ -10,10 +10,10 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.identity.judge import Judging, NewJudgement
+from service.identity.judge import MatchJudge, NewJudgement
 from service.identity.match import MatchOptions
-from service.identity.records.claims import Claim
-from service.identity.records.match_records import Decision, KeptMatch, Standing
+from service.identity.records.claims import NameClaim
+from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import Vessel
 from service.identity.recovery import Recovery
 from tests.support.fakes.chips import FakeChipStore
@@ -58,7 +58,7 @@ class Gallery(FakeGallery):
         self.power.write("sighting")
         super().move_sightings(ids, vessel)
 
-    def give_up(self, name: str, claim: Claim) -> None:
+    def give_up(self, name: str, claim: NameClaim) -> None:
         if self.power.writes_left != 0:
             super().give_up(name, claim)
 
@@ -68,7 +68,7 @@ class History(FakeMatchHistory):
         super().__init__()
         self.power = power
 
-    def put(self, kept: KeptMatch) -> None:
+    def put(self, kept: MatchRecord) -> None:
         self.power.write("match")
         super().put(kept)
 
@@ -90,17 +90,17 @@ class Port:
     def enrol(self, name: str, seed: int) -> UUID:
         return self.house.enrolment.enrol(NewVessel(name=name), [optical(seed)]).vessel.id
 
-    def ask(self) -> KeptMatch:
+    def ask(self) -> MatchRecord:
         match = self.house.matcher.match(sar(5), MatchOptions()).match
         kept = self.matches.get(match.id)
         assert kept is not None
         return kept
 
-    def another_replica(self) -> Judging:
+    def another_replica(self) -> MatchJudge:
         """With its own lock, and a clock that is set by hand."""
         writing = threading.RLock()
         recovery = Recovery(self.gallery, self.house.chips, self.time, writing, STEP)
-        return Judging(self.gallery, self.matches, recovery, self.time, writing)
+        return MatchJudge(self.gallery, self.matches, recovery, self.time, writing)
 
     def time(self) -> datetime:
         start = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)

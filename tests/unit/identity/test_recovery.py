@@ -8,7 +8,7 @@ import pytest
 
 from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled, NewVessel, visible_vessel
-from service.identity.records.claims import Claim
+from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import Vessel, VesselState
 from service.identity.recovery import Recovery
 from tests.unit.identity.conftest import House, optical
@@ -129,7 +129,9 @@ def test_where_others_write_a_change_has_its_time(house: House, star: Enrolled) 
         )
         return replica.run()
 
-    at_work = Claim(token=uuid4(), vessel_id=enrolling.id, made_at=began + timedelta(minutes=30))
+    at_work = NameClaim(
+        token=uuid4(), vessel_id=enrolling.id, made_at=began + timedelta(minutes=30)
+    )
     house.gallery.claim(f"vessel {enrolling.id}", at_work, None)
     assert [settled_after(m) for m in (1, 4, 32, 34)] == [0, 1, 0, 1]
     assert len(house.gallery.sightings_of([star.vessel.id])) == 2

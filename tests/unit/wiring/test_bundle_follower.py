@@ -26,7 +26,7 @@ from service.storage.server import gallery as gallery_server
 from service.storage.server import matches as matches_server
 from service.wiring import bundle_follower as following
 from service.wiring import upkeep
-from service.wiring.active_bundle import Served, Switchboard
+from service.wiring.active_bundle import ActiveBundle, ServedBundle
 from service.wiring.app import create_app
 from tests.support.chips import optical_png, sar_tiff
 from tests.support.second_bundle import second_bundle
@@ -214,9 +214,9 @@ def create_and_close(settings: Settings) -> None:
         assert api.get("/livez").status_code == 200
 
 
-def served(bundle_id: str = "one") -> Served:
+def served(bundle_id: str = "one") -> ServedBundle:
     parts: Any = SimpleNamespace(bundle=SimpleNamespace(bundle_id=bundle_id), close=lambda: None)
-    return Served(parts, parts, FastAPI())
+    return ServedBundle(parts, parts, FastAPI())
 
 
 def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
@@ -237,7 +237,7 @@ def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
     at = [1000.0]
     archive: Any = SimpleNamespace(active=lambda: "two")
     follower = following.BundleFollower(
-        Switchboard(served()), Settings(), lambda _: served("two"), Unrecorded(), lambda: at[0]
+        ActiveBundle(served()), Settings(), lambda _: served("two"), Unrecorded(), lambda: at[0]
     )
     with pytest.raises(StoreUnavailableError):
         follower.follow(archive)
@@ -251,13 +251,13 @@ def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
 
 
 @pytest.fixture
-def board() -> Switchboard:
-    return Switchboard(served())
+def board() -> ActiveBundle:
+    return ActiveBundle(served())
 
 
-def test_the_former_bundle_stays_open_until_its_requests_are_answered(board: Switchboard) -> None:
+def test_the_former_bundle_stays_open_until_its_requests_are_answered(board: ActiveBundle) -> None:
     former, other = board.present, served()
-    released: list[Served] = []
+    released: list[ServedBundle] = []
     mover = threading.Thread(target=lambda: released.append(board.move_to(other)))
     with board.connected() as mine:
         mover.start()

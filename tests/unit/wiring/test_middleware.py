@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings, SettingsError
-from service.wiring.middleware import build_entrance
+from service.wiring.middleware import middleware_options
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ def test_a_public_address_without_keys_is_refused_and_named(
 ) -> None:
     settings = Settings(host=host, published_address=published, data_dir=tmp_path)
     with pytest.raises(SettingsError, match=named):
-        build_entrance(settings, None)
-    assert build_entrance(settings.model_copy(update={"allow_public_without_keys": True}), None)
+        middleware_options(settings, None)
+    assert middleware_options(settings.model_copy(update={"allow_public_without_keys": True}), None)
 
 
 @pytest.mark.parametrize("published", ["127.0.0.1", "[::1]", "localhost"])
@@ -31,6 +31,6 @@ def test_a_container_published_on_loopback_is_as_private_as_a_process_there(
     tmp_path: Path, published: str
 ) -> None:
     settings = Settings(host="0.0.0.0", published_address=published, data_dir=tmp_path)
-    entrance = build_entrance(settings, None)
+    entrance = middleware_options(settings, None)
     assert not entrance.neighbours.any_host
     assert not entrance.limit_addresses

@@ -10,7 +10,7 @@ from service.cli.main import main
 from service.identity.errors import StoreUnavailableError
 from service.settings import Settings, SettingsError, load_settings
 from service.storage.local.chips import FolderChipStore
-from service.wiring.stores import open_chips, open_shelf
+from service.wiring.stores import open_bundle_store, open_chips
 from tests.support.doubles.bucket import BucketDouble, running_bucket_store
 
 
@@ -73,7 +73,7 @@ def test_what_is_to_be_installed_is_said_in_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = chosen(monkeypatch, tmp_path, store.settings("ships"))
-    for opener in (open_chips, open_shelf):
+    for opener in (open_chips, open_bundle_store):
         with pytest.raises(SettingsError, match=r"pip install 'crossfix\[s3\]'"):
             opener(settings)
     with pytest.raises(SystemExit) as ended:

@@ -3,13 +3,13 @@
 import pytest
 from starlette.datastructures import Headers
 
-from service.api.middleware.allowed_origins import Neighbours
+from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.transport_errors import ForbiddenError
 
-ALONE = Neighbours(frozenset(), frozenset(), any_host=False)
+ALONE = AllowedOrigins(frozenset(), frozenset(), any_host=False)
 
 
-def asks(neighbours: Neighbours, **headers: str) -> bool:
+def asks(neighbours: AllowedOrigins, **headers: str) -> bool:
     try:
         neighbours.check(Headers(headers))
     except ForbiddenError:
@@ -41,12 +41,12 @@ def test_a_page_of_another_origin_is_refused(origin: str) -> None:
 
 
 def test_listed_names_and_origins_may_ask() -> None:
-    some = Neighbours(
+    some = AllowedOrigins(
         frozenset({"https://desk.example"}), frozenset({"ships.example"}), any_host=False
     )
     assert asks(some, host="ships.example")
     assert asks(some, host="127.0.0.1:8080", origin="https://ships.example")
     assert asks(some, host="127.0.0.1:8080", origin="https://desk.example")
     assert not asks(some, host="127.0.0.1:8080", origin="http://desk.example")
-    everybody = Neighbours(frozenset({"*"}), frozenset(), any_host=True)
+    everybody = AllowedOrigins(frozenset({"*"}), frozenset(), any_host=True)
     assert asks(everybody, host="any.example", origin="https://other.example")

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from service.api.middleware.multipart_end import ClosingBoundary
+from service.api.middleware.multipart_end import MultipartEnd
 
 FORM = b'--b0\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--b0--\r\n'
 
 
-def announced(content_type: str) -> ClosingBoundary | None:
-    return ClosingBoundary.of(Headers({"content-type": content_type}))
+def announced(content_type: str) -> MultipartEnd | None:
+    return MultipartEnd.of(Headers({"content-type": content_type}))
 
 
 @pytest.mark.parametrize(

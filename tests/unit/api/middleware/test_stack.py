@@ -19,11 +19,11 @@ from starlette.types import Message
 
 from service.access.keys import KeyRing, make_key
 from service.access.roles import Role
-from service.api.middleware.allowed_origins import Neighbours
+from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.middleware.idempotency import Idempotent
-from service.api.middleware.stack import Entrance, install
+from service.api.middleware.stack import MiddlewareOptions, install
 from service.observability.metrics import Telemetry
-from service.storage.local.idempotency import Lifetimes, MemoryAnswers
+from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
 
 URL = "http://127.0.0.1:8080"
@@ -89,17 +89,17 @@ class Place:
         return await self.client.post(path, content=content, headers=named)
 
 
-OPEN = Entrance(
+OPEN = MiddlewareOptions(
     keys=Book(),
     metrics_open=False,
-    neighbours=Neighbours(frozenset(), frozenset(), any_host=False),
+    neighbours=AllowedOrigins(frozenset(), frozenset(), any_host=False),
     limiter=None,
     limit_addresses=False,
     max_concurrent=10,
     request_timeout_s=20,
     max_body_bytes=1000,
     upload_timeout_s=20,
-    answers=MemoryAnswers(Lifetimes(100, 100)),
+    answers=MemoryIdempotencyStore(Lifetimes(100, 100)),
     max_answer_bytes=1000,
 )
 LOCKED = replace(OPEN, keys=Book(*Role))
@@ -107,7 +107,7 @@ LOCKED = replace(OPEN, keys=Book(*Role))
 
 def place(**changes: Any) -> Place:
     entrance = replace(
-        changes.pop("start", OPEN), answers=MemoryAnswers(Lifetimes(100, 100)), **changes
+        changes.pop("start", OPEN), answers=MemoryIdempotencyStore(Lifetimes(100, 100)), **changes
     )
     routes = Routes()
     app = Starlette(
@@ -356,7 +356,7 @@ class TestIdempotency:
 
     def test_a_key_is_held_as_long_as_its_request_takes(self) -> None:
         async def test() -> None:
-            routes, answers = Routes(), MemoryAnswers(Lifetimes(claim_s=0.4, answer_s=100))
+            routes, answers = Routes(), MemoryIdempotencyStore(Lifetimes(claim_s=0.4, answer_s=100))
             app = Starlette(routes=[Route("/wait", routes.wait, methods=["POST"])])
             held = Idempotent(app, answers, 1000, Telemetry(), renew_every_s=0.05)
             client = httpx.AsyncClient(transport=httpx.ASGITransport(held), base_url=URL)
@@ -456,7 +456,7 @@ class TestHeaders:
     def test_listed_origins_may_ask_with_their_keys(self) -> None:
         async def test() -> None:
             origin = "https://ships.example"
-            neighbours = Neighbours(frozenset({origin}), frozenset(), any_host=True)
+            neighbours = AllowedOrigins(frozenset({origin}), frozenset(), any_host=True)
             here = place(start=LOCKED, neighbours=neighbours)
             asked = {"Access-Control-Request-Method": "POST", "Origin": origin}
             asked["Access-Control-Request-Headers"] = "authorization,idempotency-key"

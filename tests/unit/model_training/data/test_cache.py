@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from model_training.data.cache import (
+    CachedChip,
     PictureStore,
-    StoredChip,
     StoreError,
     shard_numbers,
     write_shard,
@@ -17,14 +17,14 @@ from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture
 
 
-def stored(vessel: int, modality: Modality, height: int, seed: int = 0) -> StoredChip:
+def stored(vessel: int, modality: Modality, height: int, seed: int = 0) -> CachedChip:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, 10, 3), dtype=np.uint8)
     if modality is Modality.SAR:
         pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    return StoredChip(pixels, modality, 1.0, vessel)
+    return CachedChip(pixels, modality, 1.0, vessel)
 
 
-def fleet() -> list[StoredChip]:
+def fleet() -> list[CachedChip]:
     return [
         stored(9, Modality.OPTICAL, 40, 1),
         stored(9, Modality.SAR, 30, 2),
@@ -54,7 +54,7 @@ def test_pictures_come_back_as_they_went_in(tmp_path: Path) -> None:
 def test_a_chip_is_stored_as_the_serving_code_shows_it_to_the_encoder() -> None:
     amplitude = np.random.default_rng(0).random((9, 30), np.float32)
     chip = Chip(amplitude, Modality.SAR, 0.5, "parameter", "float32", "0" * 64)
-    kept = StoredChip.of(chip, 7, PreprocessSpec())
+    kept = CachedChip.of(chip, 7, PreprocessSpec())
     assert np.array_equal(kept.picture, to_picture(chip, PreprocessSpec()))
     assert kept.picture.shape == (30, 9, 3)
     assert (kept.gsd_m, kept.vessel) == (0.5, 7)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_training.data.cache import PictureStore, StoredChip, StoreError, write_shard
+from model_training.data.cache import CachedChip, PictureStore, StoreError, write_shard
 from model_training.data.samplers import BalancedIdentitySampler, PairSampler
 from service.contract.chip import Modality
 
@@ -17,7 +17,7 @@ def store(tmp_path: Path) -> PictureStore:
     for vessel in range(40):
         picture = np.zeros((20 + vessel, 8, 3), np.uint8)
         sensors = [Modality.OPTICAL] * 2 + ([Modality.SAR] * 3 if vessel < 38 else [])
-        chips += [StoredChip(picture, sensor, 1.0, 100 + vessel) for sensor in sensors]
+        chips += [CachedChip(picture, sensor, 1.0, 100 + vessel) for sensor in sensors]
     write_shard(tmp_path, 0, chips)
     return PictureStore(tmp_path, [0])
 
@@ -81,6 +81,6 @@ def test_identity_batches_that_cannot_be_are_refused(store: PictureStore) -> Non
 
 def test_a_store_without_pairs_is_refused(tmp_path: Path) -> None:
     picture = np.zeros((20, 8, 3), np.uint8)
-    write_shard(tmp_path, 0, [StoredChip(picture, Modality.SAR, 1.0, v) for v in range(3)])
+    write_shard(tmp_path, 0, [CachedChip(picture, Modality.SAR, 1.0, v) for v in range(3)])
     with pytest.raises(StoreError, match="both sensors"):
         PairSampler(PictureStore(tmp_path, [0]))

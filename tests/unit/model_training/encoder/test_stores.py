@@ -1,4 +1,4 @@
-"""Stores of chip folders: decoded once, and never taken for those of other settings."""
+"""TrainingStores of chip folders: decoded once, and never taken for those of other settings."""
 
 from pathlib import Path
 from typing import Any

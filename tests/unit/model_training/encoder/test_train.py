@@ -9,10 +9,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from model_training.data.cache import PictureStore, StoredChip, write_shard
+from model_training.data.cache import CachedChip, PictureStore, write_shard
 from model_training.encoder import CompactEncoder, ReferenceEncoder
 from model_training.encoder.loading import EncoderLoadError, load_encoder
-from model_training.encoder.stores import Stores
+from model_training.encoder.stores import TrainingStores
 from model_training.encoder.train import EncoderTask, cross_modal_scores, embed_store
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.training.checkpoint import Checkpoint
@@ -54,17 +54,17 @@ def toy_store(folder: Path, first: int, ships: int) -> PictureStore:
             sar = modality is Modality.SAR
             noise = drawn.gamma(4, 12, (80, 20, 1)) if sar else drawn.normal(60, 5, (80, 20, 3))
             seen = np.clip(deck * (110 if sar else 70) + noise, 0, 255).astype(np.uint8)
-            chips.append(StoredChip(seen, modality, 1.0, vessel))
+            chips.append(CachedChip(seen, modality, 1.0, vessel))
         layouts.append(layout)
     write_shard(folder, first, chips, np.stack(layouts))
     return PictureStore(folder, [first])
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Stores:
+def stores(tmp_path_factory: pytest.TempPathFactory) -> TrainingStores:
     folder = tmp_path_factory.mktemp("toy")
     train = toy_store(folder, 0, 48)
-    return Stores(train, toy_store(folder, 100, 16), train.digest())
+    return TrainingStores(train, toy_store(folder, 100, 16), train.digest())
 
 
 def config(
@@ -96,7 +96,7 @@ def losses(out: Path) -> list[str]:
     ids=["compact-pairs", "resolution-start", "reference-identities"],
 )
 def test_a_killed_run_resumes_to_bit_equal_losses(
-    tmp_path: Path, stores: Stores, encoder: dict[str, Any], objective: dict[str, Any]
+    tmp_path: Path, stores: TrainingStores, encoder: dict[str, Any], objective: dict[str, Any]
 ) -> None:
     settings = config(tmp_path, encoder, objective)
     fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
@@ -109,7 +109,7 @@ def test_a_killed_run_resumes_to_bit_equal_losses(
 
 
 def test_the_compact_encoder_learns_ships_it_can_then_tell_apart(
-    tmp_path: Path, stores: Stores
+    tmp_path: Path, stores: TrainingStores
 ) -> None:
     settings = config(tmp_path, COMPACT, {**PAIRS, "pairs": 24}, steps=60, validate_every=60)
     checkpoint = fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
@@ -125,7 +125,7 @@ def test_the_compact_encoder_learns_ships_it_can_then_tell_apart(
     assert cross_modal_scores(stores.validation, vectors) == pytest.approx(checkpoint.metrics)
 
 
-def test_identity_training_lowers_its_loss(tmp_path: Path, stores: Stores) -> None:
+def test_identity_training_lowers_its_loss(tmp_path: Path, stores: TrainingStores) -> None:
     settings = config(tmp_path, REFERENCE, IDENTITIES, steps=30, validate_every=30)
     fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
     values = [float(value) for value in losses(tmp_path)]
@@ -141,7 +141,7 @@ def test_identity_training_lowers_its_loss(tmp_path: Path, stores: Stores) -> No
     ids=["pairs", "identities"],
 )
 def test_more_ships_per_batch_than_there_are_stop_a_run_before_it_starts(
-    tmp_path: Path, stores: Stores, objective: dict[str, Any], reason: str
+    tmp_path: Path, stores: TrainingStores, objective: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ConfigError, match=reason) as raised:
         EncoderTask(config(tmp_path, COMPACT, objective), stores)
@@ -153,7 +153,7 @@ def test_identity_batches_of_an_odd_number_of_chips_are_no_config(tmp_path: Path
         config(tmp_path, COMPACT, {**IDENTITIES, "chips": 3})
 
 
-def test_layouts_turn_with_the_chip(stores: Stores, tmp_path: Path) -> None:
+def test_layouts_turn_with_the_chip(stores: TrainingStores, tmp_path: Path) -> None:
     settings = config(tmp_path, COMPACT, PAIRS)
     batch = EncoderTask(settings, stores).batch(0, 0)
     assert batch.layout is not None
@@ -167,7 +167,7 @@ def test_layouts_turn_with_the_chip(stores: Stores, tmp_path: Path) -> None:
     assert np.median(agreement) > 0.5
 
 
-def test_pretraining_gives_the_next_run_its_encoder(tmp_path: Path, stores: Stores) -> None:
+def test_pretraining_gives_the_next_run_its_encoder(tmp_path: Path, stores: TrainingStores) -> None:
     first = config(tmp_path / "first", REFERENCE, {**PAIRS, "layout": 0.0})
     trained = fit(EncoderTask(first, stores), first.run, first.optimiser, first)
     path = tmp_path / "first" / "checkpoint.pt"

@@ -9,10 +9,10 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from model_training.data.cache import PictureStore, StoredChip, write_shard
+from model_training.data.cache import CachedChip, PictureStore, write_shard
 from model_training.encoder import build_encoder
 from model_training.encoder.loading import load_encoders
-from model_training.encoder.stores import Stores
+from model_training.encoder.stores import TrainingStores
 from model_training.encoder.train_config import EncoderTrainConfig, SimulatedData
 from model_training.fusion import study
 from model_training.fusion.selection import ValidationFeatures, choose_fusion
@@ -62,7 +62,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PictureStore:
         if number >= OPTICAL_CHIPS:
             picture[:] = picture[..., :1]
             modality, gsd_m = Modality.SAR, 1.0
-        chips.append(StoredChip(picture, modality, gsd_m, 10 + number % OPTICAL_CHIPS))
+        chips.append(CachedChip(picture, modality, gsd_m, 10 + number % OPTICAL_CHIPS))
     folder = tmp_path_factory.mktemp("store")
     write_shard(folder, 0, chips)
     return PictureStore(folder, [0])
@@ -138,7 +138,9 @@ def test_several_encoders_are_studied_as_one(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(study, "open_stores", lambda data, spec: Stores(store, store, "digest"))
+    monkeypatch.setattr(
+        study, "open_stores", lambda data, spec: TrainingStores(store, store, "digest")
+    )
     encoders = [save_encoder(tmp_path / f"encoder-{seed}.pt", seed) for seed in (0, 1)]
     imagines, out = tmp_path / "translator.pt", tmp_path / "new" / "study.json"
     save(imagines, translator().config, translator().module.state_dict())

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_training.data.cache import PictureStore, StoredChip, write_shard
+from model_training.data.cache import CachedChip, PictureStore, write_shard
 from model_training.translator.dataset import (
     PairedViews,
     draw_batch,
@@ -61,11 +61,11 @@ def test_a_store_becomes_views(tmp_path: Path) -> None:
     """Vessel 3 has both sensors, vessel 5 the optical alone; chips differ in size."""
     rng = np.random.default_rng(0)
 
-    def chip(modality: Modality, vessel: int, height: int, width: int) -> StoredChip:
+    def chip(modality: Modality, vessel: int, height: int, width: int) -> CachedChip:
         picture = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         if modality is Modality.SAR:
             picture[:] = picture[..., :1]
-        return StoredChip(picture, modality, 1.0, vessel)
+        return CachedChip(picture, modality, 1.0, vessel)
 
     chips = [
         chip(Modality.SAR, 3, 80, 20),
