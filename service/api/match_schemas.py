@@ -1,4 +1,4 @@
-"""MatchStanding matches over the wire."""
+"""Match records over the wire."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""MatchStanding matches in a folder, through Qdrant Edge in this process.
+"""Match records in a folder, through Qdrant Edge in this process.
 
 One process at a time, and this folder has no lock of its own: whoever opens it holds the lock of
 the gallery beside it (`edge_folder.lock_folder`) from before it is opened until after it is closed.

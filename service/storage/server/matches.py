@@ -1,4 +1,4 @@
-"""MatchStanding matches on a Qdrant server, shared by any number of replicas.
+"""Match records on a Qdrant server, shared by any number of replicas.
 
 One collection without vectors, written as the vessels are: a write waits until it is applied and is
 strongly ordered. The collection is created on first use.

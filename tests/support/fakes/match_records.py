@@ -1,4 +1,4 @@
-"""MatchStanding matches for tests of stores; all values are made up."""
+"""Match records for tests of stores; all values are made up."""
 
 import itertools
 from collections.abc import Sequence
