@@ -1,0 +1,1 @@
+"""Crossfix: identify a ship across optical and radar satellites."""

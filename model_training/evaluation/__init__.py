@@ -1,0 +1,1 @@
+"""Measure models: retrieval metrics, evaluation, ablation, cost of runs."""

@@ -1,0 +1,1 @@
+"""The translator: a Brownian-bridge diffusion model from optical to pseudo-SAR."""

@@ -1,0 +1,1 @@
+"""Who may call the service: keys, roles, the caller, idempotency keys."""

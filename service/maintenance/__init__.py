@@ -1,0 +1,1 @@
+"""Work on a whole gallery: backup, re-embedding, upgrade, sweep, readiness."""

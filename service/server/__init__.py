@@ -1,0 +1,1 @@
+"""One process that serves: start, stop, slow clients, the probe of a container."""

@@ -1,0 +1,1 @@
+"""Build the parts of a service from its settings and join them."""

@@ -1,0 +1,1 @@
+"""How the optical and the radar satellite picture a ship."""

@@ -1,0 +1,1 @@
+"""The records of the domain: vessels, sightings, matches, claims."""

@@ -1,0 +1,1 @@
+"""The audit log: hash-chained entries in segment files, and their verification."""

@@ -1,0 +1,1 @@
+"""The embedded gallery: Qdrant Edge in this process, in a folder."""

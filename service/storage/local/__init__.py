@@ -1,0 +1,1 @@
+"""Stores in a folder or in the memory of this process."""

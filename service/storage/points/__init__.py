@@ -1,0 +1,1 @@
+"""What both galleries share: payloads, filters and paging of Qdrant points."""

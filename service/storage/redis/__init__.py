@@ -1,0 +1,1 @@
+"""What replicas share through Redis: embeddings, rate limits, idempotent answers."""

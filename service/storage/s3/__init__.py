@@ -1,0 +1,1 @@
+"""Chips and bundles in an S3 bucket."""

@@ -1,0 +1,1 @@
+"""The shared gallery: collections on a Qdrant server."""
