@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.contract.durable_files import sync_folder, write_file
 from service.contract.errors import BundleError
 from service.contract.manifest import FORMAT_VERSION, FileSpec, Manifest
 
@@ -95,12 +95,12 @@ def write_bundle(
         specs = {name: _describe(staged / name) for name in sorted(files)}
         manifest = _validate({**manifest_without_files, "files": specs}, folder)
         text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
-        _write_durably(staged / MANIFEST_NAME, text.encode())
+        write_file(staged / MANIFEST_NAME, text.encode())
         bundle = open_bundle(staged)
         if folder.exists():
             folder.rename(scratch / "replaced")
         staged.rename(folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Bundle(folder, bundle.manifest, bundle.bundle_id)
@@ -204,20 +204,5 @@ def _write_files(folder: Path, files: Mapping[str, bytes | Path]) -> None:
     for name, content in files.items():
         data = content if isinstance(content, bytes) else content.read_bytes()
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        _write_durably(folder / name, data)
-    _sync_folder(folder)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        write_file(folder / name, data)
+    sync_folder(folder)

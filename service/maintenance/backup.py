@@ -30,6 +30,7 @@ from uuid import UUID
 import numpy as np
 
 from service.contract.bundle import open_bundle
+from service.contract.durable_files import sync_folder
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.bundles import BundleStore
@@ -39,7 +40,6 @@ from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
 from service.maintenance.backup_matches import compare_matches, restore_matches, write_matches
 from service.storage.audit.chain import HEAD_NAME, LOCK_NAME, chains
-from service.storage.local.durable_files import sync_folder
 
 FORMAT = 2
 READABLE = (1, FORMAT)

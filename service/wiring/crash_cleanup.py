@@ -11,10 +11,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service.contract.durable_files import replace_file
 from service.identity.originals import sweep
 from service.settings import Settings
 from service.storage.edge.archive import EdgeArchive
-from service.storage.local.durable_files import disk_errors, replace_file
+from service.storage.local.disk_errors import disk_errors
 from service.wiring.stores import open_chips
 
 log = logging.getLogger("crossfix")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service.contract.durable_files import sync_folder
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.storage.audit.chain import (
     BEGINNING,
@@ -32,7 +33,7 @@ from service.storage.audit.chain import (
     segments,
 )
 from service.storage.audit.reserve import Reserve
-from service.storage.local.durable_files import disk_errors, sync_folder
+from service.storage.local.disk_errors import disk_errors
 
 SEGMENT_BYTES = 8 * 2**20
 """Opening reads the last segment, so this bounds the time it takes."""

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from service.storage.local.durable_files import disk_errors, sync_folder
+from service.contract.durable_files import sync_folder
+from service.storage.local.disk_errors import disk_errors
 
 
 class Reserve:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
+from service.contract.durable_files import replace_file
 from service.identity.errors import StoreUnavailableError
 from service.storage.edge.shard import MARKER, Shard
-from service.storage.local.durable_files import disk_errors, replace_file
+from service.storage.local.disk_errors import disk_errors
 from service.storage.points import payloads
 
 KEYWORD = edge.PayloadSchemaType.Keyword

@@ -19,8 +19,10 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
+from service.contract.durable_files import replace_file
 from service.identity.errors import StoreFullError, StoreUnavailableError
-from service.storage.local.durable_files import LogFiles, disk_errors, replace_file, says_full
+from service.storage.edge.log_files import LogFiles
+from service.storage.local.disk_errors import disk_errors, is_disk_full
 from service.storage.points.filters import (
     AnyOf,
     Before,
@@ -283,6 +285,6 @@ def _translated(folder: Path) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        if says_full(error) or "No space left on device" in str(error):
+        if is_disk_full(error) or "No space left on device" in str(error):
             raise StoreFullError(f"the disk of {folder} is full") from error
         raise StoreUnavailableError(f"the store in {folder} does not answer: {error}") from error

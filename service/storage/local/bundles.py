@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.contract.bundle import Bundle, open_bundle
+from service.contract.durable_files import sync_folder
 from service.contract.errors import BundleError
-from service.storage.local.durable_files import disk_errors, sync_folder
+from service.storage.local.disk_errors import disk_errors
 
 
 class FolderBundleStore:

@@ -14,9 +14,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service.contract.durable_files import sync_folder
 from service.identity.errors import NotFoundError, StoreUnavailableError
 from service.identity.ports.chips import ChipEntry
-from service.storage.local.durable_files import disk_errors, sync_folder
+from service.storage.local.disk_errors import disk_errors
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 ABANDONED_AFTER_S = 3600.0

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.access.keys import KeyRecord, KeyRing, make_key
 from service.access.roles import Role
+from service.contract.durable_files import sync_folder
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.storage.local.durable_files import sync_folder
 
 log = logging.getLogger("crossfix.keys")
 

@@ -197,7 +197,7 @@ def test_a_disk_that_refuses_to_sync_acknowledges_nothing(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("service.storage.local.durable_files.os.fsync", refuse)
+        patch.setattr("service.storage.edge.log_files.os.fsync", refuse)
         with pytest.raises(StoreUnavailableError, match="Input/output error"):
             gallery.put_vessel(make_vessel())
     gallery.put_vessel(make_vessel())

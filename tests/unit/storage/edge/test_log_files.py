@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.storage.edge.gallery import open_edge_gallery
-from service.storage.local.durable_files import LogFiles
+from service.storage.edge.log_files import LogFiles
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
 
 MEMORY_ONLY = ("tmpfs", "ramfs")
@@ -76,7 +76,7 @@ def test_renamed_new_and_removed_files_are_followed(
 ) -> None:
     synced: set[int] = set()
     monkeypatch.setattr(
-        "service.storage.local.durable_files.os.fsync",
+        "service.storage.edge.log_files.os.fsync",
         lambda handle: synced.add(os.fstat(handle).st_ino),
     )
     log = LogFiles(tmp_path)

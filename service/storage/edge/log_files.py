@@ -1,49 +1,10 @@
-"""Bringing files and names to disk, and naming what the disk refuses."""
+"""Bring the write-ahead log of a shard to disk."""
 
-import errno
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from service.identity.errors import StoreFullError, StoreUnavailableError
-
-
-@contextmanager
-def disk_errors(doing: str) -> Iterator[None]:
-    """Raises StoreFullError or StoreUnavailableError ("cannot `doing`: …") for an OSError."""
-    try:
-        yield
-    except OSError as error:
-        if says_full(error):
-            raise StoreFullError(f"cannot {doing}: the disk is full") from error
-        raise StoreUnavailableError(f"cannot {doing}: {error}") from error
-
-
-def says_full(error: BaseException) -> bool:
-    """Whether the disk, or the share of it that may be used, is full."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Give a file its content in one step, durably: a crash leaves the old one or the new one."""
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+from service.contract.durable_files import sync_folder
 
 
 class LogFiles:

@@ -1,0 +1,41 @@
+"""Write files and folders so that a crash leaves the old content or the new content."""
+
+import os
+from pathlib import Path
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file and bring its content to disk; its name needs `sync_folder`.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace the content of a file in one step: a crash leaves the old content or the new one.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    write_file(fresh, text.encode())
+    fresh.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to disk.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
