@@ -23,7 +23,7 @@ PREFIX = "CROSSFIX_"
 TEST_PREFIX = "CROSSFIX_TEST_"
 CLIENT_KEY = "CROSSFIX_API_KEY"
 """What the commands that ask a service show to it; no setting of a service."""
-SHIPPED_BUNDLE = Path(__file__).resolve().parent.parent / "bundles" / "compact"
+SHIPPED_BUNDLE = (Path(__file__).parent / "shipped" / "bundle").resolve()
 
 STOP_GRACE_S = 30
 

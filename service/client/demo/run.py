@@ -37,7 +37,7 @@ from service.client.tables import (
 )
 from service.contract.chip import Modality
 
-SHIPPED_FLEET = Path(__file__).resolve().parents[3] / "demo" / "fleet"
+SHIPPED_FLEET = (Path(__file__).parents[2] / "shipped" / "fleet").resolve()
 SHIPPED_NAME = "simulated-demo-fleet"
 SHEET_NAME = "contact-sheet.png"
 TOP_K = 5
