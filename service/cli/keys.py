@@ -1,9 +1,8 @@
-"""`crossfix keys`: who may ask a service, decided beside it and without it running.
+"""`crossfix keys`: make, list and revoke API keys in the key file.
 
-A running service takes changes up within a second.
+The service need not run; a running one applies a change within a second.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from service.cli.common import AsJson, DataDir, print_json
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from service.access.keys import KeyRecord
     from service.storage.local.keys import KeyFile
 
-USAGE = 2
-
 keys_app = typer.Typer(
-    help="Make, list and revoke API keys. Once one was made, every request needs one.",
+    help="Make, list and revoke API keys. Once a key was made, every request needs one.",
     no_args_is_help=True,
 )
 
@@ -33,14 +32,11 @@ KeysFile = Annotated[
         show_default="CROSSFIX_KEYS_FILE, else keys.json in the data folder",
     ),
 ]
-DataDir = Annotated[
-    Path | None, typer.Option(help="The service's data folder.", show_default="data")
-]
 
 
 @keys_app.command("create")
-def create(
-    name: Annotated[str, typer.Argument(help="Whose key it is, e.g. `harbour-desk`.")],
+def create_key(
+    name: Annotated[str, typer.Argument(help="Holder of the key, e.g. `harbour-desk`.")],
     role: Annotated[
         Literal["reader", "curator", "admin"],
         typer.Option(
@@ -49,7 +45,7 @@ def create(
     ] = "reader",
     expires_days: Annotated[
         int | None,
-        typer.Option(help="Days that it opens anything.", show_default="for ever", min=1),
+        typer.Option(help="Days until the key expires.", show_default="never", min=1),
     ] = None,
     keys_file: KeysFile = None,
     data_dir: DataDir = None,
@@ -65,33 +61,32 @@ def create(
 
 
 @keys_app.command("list")
-def show(
-    keys_file: KeysFile = None,
-    data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+def list_keys(
+    keys_file: KeysFile = None, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
-    """Show who has keys, revoked and expired ones too."""
+    """List all keys, revoked and expired ones too."""
     from service.client.tables import console
 
     now = datetime.now(UTC)
     records = _key_file(keys_file, data_dir).ring().records
     if as_json:
-        rows = [
-            one.model_dump(mode="json", exclude={"sha256"}) | {"usable": one.usable(now)}
-            for one in records
-        ]
-        print(json.dumps(rows, indent=2))
+        print_json(
+            [
+                record.model_dump(mode="json", exclude={"sha256"}) | {"usable": record.usable(now)}
+                for record in records
+            ]
+        )
     else:
         console().print(_table(records, now))
 
 
 @keys_app.command("revoke")
-def revoke(
+def revoke_key(
     key_id: Annotated[str, typer.Argument(help="The id that `crossfix keys list` shows.")],
     keys_file: KeysFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Have a key open nothing any more."""
+    """Revoke a key."""
     record = _key_file(keys_file, data_dir).revoke(key_id, datetime.now(UTC))
     print(f"key {record.id} of {record.name} is revoked since {record.revoked_at:%Y-%m-%d %H:%M}Z")
 
@@ -101,23 +96,19 @@ def _table(records: "Sequence[KeyRecord]", now: datetime) -> "Table":
     from rich.table import Table
 
     table = Table("id", "name", "role", "made", "state")
-    for one in records:
-        state = "usable" if one.expires_at is None else f"until {one.expires_at:%Y-%m-%d}"
-        if one.revoked_at is not None:
-            state = f"revoked {one.revoked_at:%Y-%m-%d}"
-        elif not one.usable(now):
-            state = f"expired {one.expires_at:%Y-%m-%d}"
-        table.add_row(one.id, escape(one.name), one.role, f"{one.created_at:%Y-%m-%d}", state)
+    for record in records:
+        state = "usable" if record.expires_at is None else f"until {record.expires_at:%Y-%m-%d}"
+        if record.revoked_at is not None:
+            state = f"revoked {record.revoked_at:%Y-%m-%d}"
+        elif not record.usable(now):
+            state = f"expired {record.expires_at:%Y-%m-%d}"
+        made = f"{record.created_at:%Y-%m-%d}"
+        table.add_row(record.id, escape(record.name), record.role, made, state)
     return table
 
 
 def _key_file(keys_file: Path | None, data_dir: Path | None) -> "KeyFile":
-    from service.settings import SettingsError, load_settings
+    from service.settings import load_settings
     from service.storage.local.keys import KeyFile
 
-    try:
-        settings = load_settings(keys_file=keys_file, data_dir=data_dir)
-    except SettingsError as error:
-        print(f"crossfix: {error}", file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    return KeyFile(settings.keys_path)
+    return KeyFile(load_settings(keys_file=keys_file, data_dir=data_dir).keys_path)

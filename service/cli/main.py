@@ -1,28 +1,35 @@
-"""`crossfix`: run the service, talk to a running one, and look into bundles.
+"""`crossfix`: run the service, call a running one, and inspect bundles.
 
 Each command imports what it needs when it runs, so that `crossfix --help` is quick and commands
-that talk to a service load no models.
+that call a service load no models.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from service.cli.common import (
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    AsJson,
+    BundleFolder,
+    BundleOption,
+    DataDir,
+    DeviceOption,
+    fail,
+    print_json,
+    progress,
+)
 from service.cli.keys import keys_app
 from service.cli.maintenance import add_commands
+from service.client import DEFAULT_URL
 
 if TYPE_CHECKING:
     from service.client.http import CrossfixClient
-    from service.client.match import Asked
-    from service.contract.chip import Modality
-    from service.settings import Settings
-
-DEFAULT_URL = "http://127.0.0.1:8080"
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="crossfix",
@@ -32,27 +39,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-bundle_app = typer.Typer(help="Look into a model bundle.", no_args_is_help=True)
+bundle_app = typer.Typer(help="Inspect a model bundle.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(keys_app, name="keys")
-add_commands(app)
 
-Sensor = Literal["optical", "sar"]
 Url = Annotated[
     str,
     typer.Option(
-        help="Address of the service; the key it asks for is read from CROSSFIX_API_KEY.",
-        metavar="URL",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-BundleOption = Annotated[
-    Path | None, typer.Option(help="Folder of the model bundle.", show_default="the shipped one")
-]
-DeviceOption = Annotated[
-    Literal["auto", "cpu", "cuda"] | None,
-    typer.Option(
-        help="Where the models run; `auto` takes CUDA if it is installed.", show_default="auto"
+        help="Address of the service; its API key is read from CROSSFIX_API_KEY.", metavar="URL"
     ),
 ]
 GsdOption = Annotated[
@@ -64,8 +58,8 @@ GsdOption = Annotated[
         min=0.01,
     ),
 ]
-SensorOption = Annotated[
-    Sensor | None,
+ModalityOption = Annotated[
+    Literal["optical", "sar"] | None,
     typer.Option(
         "--modality",
         help="The chips' sensor.",
@@ -83,20 +77,27 @@ def serve(
         int | None, typer.Option(help="Port to listen on; 0: any.", show_default="8080")
     ] = None,
     bundle: BundleOption = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the gallery and the chips.", show_default="data"),
-    ] = None,
+    data_dir: DataDir = None,
     device: DeviceOption = None,
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM; logs are JSON lines on standard error.
 
-    Every other setting is an environment variable `CROSSFIX_…`; options given here come first.
+    Every setting is an environment variable, see `crossfix settings`; options take precedence.
     """
-    settings = _settings(host=host, port=port, bundle=bundle, data_dir=data_dir, device=device)
-    from service.server.run import run
+    from service.settings import load_settings
+
+    settings = load_settings(host=host, port=port, bundle=bundle, data_dir=data_dir, device=device)
+    from service.server.run import run  # loads the models' runtime: after the settings are checked
 
     run(settings)
+
+
+@app.command()
+def settings() -> None:
+    """Print every setting with its default, bounds and meaning, as Markdown."""
+    from service.cli.settings_table import settings_table
+
+    print(settings_table(), end="")
 
 
 @app.command()
@@ -121,7 +122,7 @@ def enrol(
 
     A **folder** holds `bounding_box_train`, `bounding_box_test`, `query`, or the chips themselves,
     named `<id>_<anything>_{RGB,SAR}.tif` (PNG and JPEG too); id -1 is left out. `vessels.csv`
-    beside them tells more of each id: `id,name,imo,mmsi,callsign,flag,type,length_m,beam_m`.
+    beside them describes the ids: `id,name,imo,mmsi,callsign,flag,type,length_m,beam_m`.
 
     A **manifest** has one row for each chip: `chip` (its path), one of `id`, `imo`, `mmsi`,
     `name`, the vessel's other attributes, and `modality`, `gsd_m`, `band`, `captured_at`, `lat`,
@@ -132,19 +133,16 @@ def enrol(
     """
     from service.client.enrol import enrol_fleet
     from service.client.fleet.read import read_fleet
-    from service.client.tables import console, progress_bar, show_report
+    from service.client.tables import console, show_report
 
     fleet = read_fleet(source, modality, gsd_m, dataset)
-    notices = console(sys.stderr)
     for note in fleet.notes:
-        notices.print(note, style="dim", markup=False)
-    with _client(url) as client, progress_bar(notices) as progress:
-        task = progress.add_task(f"chips of {len(fleet.vessels)} vessels", total=fleet.chips)
-        report = enrol_fleet(
-            client, fleet, workers=workers, advance=lambda chips: progress.advance(task, chips)
-        )
+        console(sys.stderr).print(note, style="dim", markup=False)
+    label = f"chips of {len(fleet.vessels)} vessels"
+    with _client(url) as client, progress(label, fleet.chips) as (_, advance):
+        report = enrol_fleet(client, fleet, workers=workers, advance=advance)
     if as_json:
-        _print_json(report.document())
+        print_json(report.document())
     else:
         show_report(console(), report)
     if report.stopped:
@@ -158,47 +156,48 @@ def match(
     chips: Annotated[list[Path], typer.Argument(help="Chips, or folders of chips.")],
     url: Url = DEFAULT_URL,
     top_k: Annotated[int, typer.Option(help="How many vessels to rank.", min=1, max=100)] = 5,
-    modality: SensorOption = None,
+    modality: ModalityOption = None,
     gsd_m: GsdOption = None,
     band: Annotated[int | None, typer.Option(help="Band of a multi-polarisation chip.")] = None,
     captured_at: Annotated[
-        str | None, typer.Option(help="When it was taken, e.g. 2026-03-05T17:20:00Z.")
+        str | None, typer.Option(help="Time of capture, e.g. 2026-03-05T17:20:00Z.")
     ] = None,
-    lat: Annotated[float | None, typer.Option(help="Where, degrees north.")] = None,
-    lon: Annotated[float | None, typer.Option(help="Where, degrees east.")] = None,
+    lat: Annotated[float | None, typer.Option(help="Latitude of the ship, degrees north.")] = None,
+    lon: Annotated[float | None, typer.Option(help="Longitude of the ship, degrees east.")] = None,
     max_speed_kn: Annotated[
         float | None, typer.Option(help="Leave out vessels that would have sailed faster.")
     ] = None,
     vessel_type: Annotated[str | None, typer.Option(help="Only vessels of this type.")] = None,
     length_tolerance: Annotated[
-        float | None, typer.Option(help="Only vessels whose registered length fits, e.g. 0.2.")
+        float | None,
+        typer.Option(help="Only vessels whose registered length fits within this share, e.g. 0.2."),
     ] = None,
     store: Annotated[
-        bool, typer.Option(help="Keep the chip as a sighting whose vessel is open.")
+        bool, typer.Option(help="Keep the chip as a sighting without a vessel, and the match.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a running service which known vessel a chip shows.
+    """Ask a running service which registered vessel a chip shows.
 
     Prints, for each chip, the ranked vessels with calibrated probability, similarity and checks,
     and the verdict: confident, ambiguous or no match. Ends with status 1 when a chip was refused.
     """
-    from service.client.match import ask, expand
-    from service.client.tables import console, show_asked
+    from service.client.match import expand_folders, match_file
+    from service.client.tables import console, show_result
 
-    said = {"modality": modality, "gsd_m": gsd_m, "band": band, "captured_at": captured_at}
-    said |= {"lat": lat, "lon": lon}
-    wanted = {"top_k": top_k, "max_speed_kn": max_speed_kn, "vessel_type": vessel_type}
-    wanted |= {"length_tolerance": length_tolerance, "store": store}
-    answers: list[Asked] = []
+    metadata = {"modality": modality, "gsd_m": gsd_m, "band": band, "captured_at": captured_at}
+    metadata |= {"lat": lat, "lon": lon}
+    options = {"top_k": top_k, "max_speed_kn": max_speed_kn, "vessel_type": vessel_type}
+    options |= {"length_tolerance": length_tolerance, "store": store}
+    results = []
     with _client(url) as client:
-        for path in expand(chips):
-            answers.append(ask(client, path, _given(wanted), _given(said)))
+        for path in expand_folders(chips):
+            results.append(match_file(client, path, _set_only(options), _set_only(metadata)))
             if not as_json:
-                show_asked(console(), answers[-1])
+                show_result(console(), results[-1])
     if as_json:
-        _print_json([asked.document() for asked in answers])
-    if any(asked.problem for asked in answers):
+        print_json([result.document() for result in results])
+    if any(result.problem for result in results):
         raise typer.Exit(FAILED)
 
 
@@ -207,7 +206,7 @@ def embed(
     files: Annotated[list[Path], typer.Argument(help="Chips, or folders of chips.")],
     out: Annotated[Path, typer.Option(help="The NPZ file to write.")],
     bundle: BundleOption = None,
-    modality: SensorOption = None,
+    modality: ModalityOption = None,
     gsd_m: GsdOption = None,
     device: DeviceOption = None,
 ) -> None:
@@ -218,25 +217,25 @@ def embed(
     Ends with status 1 when a file could not be used; the others are written, if there are any.
     """
     from service.client.embed import embed_files, write_embeddings
-    from service.client.match import expand
-    from service.client.tables import console, progress_bar
+    from service.client.match import expand_folders
+    from service.client.tables import console
+    from service.contract.chip import Modality
     from service.inference.embedder import load_embedder
+    from service.settings import load_settings
 
-    paths = expand(files)
-    notices = console(sys.stderr)
-    settings = _settings(bundle=bundle, device=device)
+    paths = expand_folders(files)
+    settings = load_settings(bundle=bundle, device=device)
     embedder = load_embedder(settings.bundle, settings.device, settings.threads)
-    with progress_bar(notices) as progress:
-        task = progress.add_task("chips", total=len(paths))
+    with progress("chips", len(paths)) as (_, advance):
         embedded = embed_files(
             embedder,
             paths,
-            modality=_sensor(modality),
+            modality=None if modality is None else Modality(modality),
             gsd_m=gsd_m,
-            advance=lambda done: progress.advance(task, done),
+            advance=advance,
         )
     for path, reason in embedded.refused:
-        notices.print(f"refused {path}: {reason}", markup=False, soft_wrap=True)
+        console(sys.stderr).print(f"refused {path}: {reason}", markup=False, soft_wrap=True)
     write_embeddings(embedded, out)
     count, width = embedded.vectors.shape
     print(f"{count} embeddings of {width} dimensions in {out}, by bundle {embedder.bundle_id}")
@@ -267,43 +266,37 @@ def demo(
     bundle: BundleOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """See it work: start a service, enrol a small fleet, match SAR chips against it.
+    """Show how it works: start a service, enrol a small fleet, match SAR chips against it.
 
     Prints the ranked vessels of each SAR chip with probability, verdict and the truth, draws them
     on a contact sheet, and keeps the service running until Ctrl-C.
     """
-    from service.client.demo.run import DemoPlan, run_demo
+    from service.client.demo.run import DemoOptions, run_demo
 
-    plan = DemoPlan(
+    options = DemoOptions(
         chips=chips, data_dir=data_dir, out=out, port=port, bundle=bundle, device=device, once=once
     )
-    raise typer.Exit(run_demo(plan))
+    raise typer.Exit(run_demo(options))
 
 
 @bundle_app.command("show")
-def bundle_show(
-    folder: Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="DIR")],
-    as_json: AsJson = False,
-) -> None:
-    """Verify a bundle's files and tell what it is: models, training data, metrics, licences."""
+def show_bundle_folder(folder: BundleFolder, as_json: AsJson = False) -> None:
+    """Verify a bundle's files and print its models, training data, metrics and licences."""
     from service.client.bundle_table import show_bundle
     from service.client.tables import console
     from service.contract.bundle import open_bundle
 
-    opened = open_bundle(folder)
+    bundle = open_bundle(folder)
     if as_json:
-        manifest = opened.manifest.model_dump(mode="json")
-        _print_json({"bundle_id": opened.bundle_id, "manifest": manifest})
+        manifest = bundle.manifest.model_dump(mode="json")
+        print_json({"bundle_id": bundle.bundle_id, "manifest": manifest})
     else:
-        show_bundle(console(), opened)
+        show_bundle(console(), bundle)
 
 
 @bundle_app.command("verify")
-def bundle_verify(
-    folder: Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="DIR")],
-    device: DeviceOption = None,
-) -> None:
-    """Check a bundle's schema, hashes and graphs, and that its golden chips embed as known."""
+def verify_bundle_folder(folder: BundleFolder, device: DeviceOption = None) -> None:
+    """Check a bundle's schema, hashes and graphs, and its golden chips against their embeddings."""
     from service.contract.bundle import open_bundle
     from service.inference.embedder import build_embedder
 
@@ -317,8 +310,11 @@ def bundle_verify(
     )
 
 
+add_commands(app)
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """The console script; errors that a person can act on end in one line and status 1."""
+    """Run a command; print an expected error as one line and end with its exit status."""
     from service.client.errors import ClientError
     from service.contract.errors import CrossfixError
 
@@ -327,18 +323,17 @@ def main(arguments: list[str] | None = None) -> None:
     except (ClientError, CrossfixError) as error:
         from service.settings import SettingsError
 
-        _fail(error, USAGE if isinstance(error, SettingsError) else FAILED)
+        fail(error, USAGE if isinstance(error, SettingsError) else FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def _fail(error: Exception, status: int) -> NoReturn:
-    print(f"crossfix: {error}", file=sys.stderr)
-    sys.exit(status)
-
-
 def _client(url: str) -> "CrossfixClient":
-    """A client of a service that answers."""
+    """Return a client of a service that answers.
+
+    Raises:
+        UnreachableError: no Crossfix service answers.
+    """
     from service.client.http import CrossfixClient
 
     client = CrossfixClient(url, api_key=os.environ.get("CROSSFIX_API_KEY") or None)
@@ -346,29 +341,9 @@ def _client(url: str) -> "CrossfixClient":
     return client
 
 
-def _settings(**overrides: object) -> "Settings":
-    """The environment's settings; options come first. Leaves with status 2 when one is wrong."""
-    from service.settings import SettingsError, load_settings
-
-    try:
-        return load_settings(**overrides)
-    except SettingsError as error:
-        _fail(error, USAGE)
-
-
-def _sensor(name: Sensor | None) -> "Modality | None":
-    from service.contract.chip import Modality
-
-    return None if name is None else Modality(name)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
+def _set_only(options: dict[str, Any]) -> dict[str, Any]:
+    """Drop the options that were not given."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
 
 if __name__ == "__main__":

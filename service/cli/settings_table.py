@@ -1,7 +1,4 @@
-"""The operator's table of settings, made from `settings.py`.
-
-`python -m service.cli.settings_table > docs/settings.md` renews it; a test tells when it is stale.
-"""
+"""Write the operator's table of settings from `service/settings.py`: `crossfix settings`."""
 
 import re
 from pathlib import Path
@@ -16,7 +13,7 @@ from service.settings import CLIENT_KEY, PREFIX, SHIPPED_BUNDLE, Settings
 
 HEAD = f"""# Settings
 
-Made from `service/settings.py` by `make settings-table`; do not edit.
+Made from `service/settings.py` by `crossfix settings` (`make settings-table`); do not edit.
 
 Each setting is an environment variable, read once at the start. A malformed value, or a variable
 with the prefix `{PREFIX}` that is not in this table, stops the start with a message that names it.
@@ -26,10 +23,10 @@ Lists are separated by commas; an empty value of an optional setting is as unset
 |---|---|---|---|
 """
 FOOT = f"""
-The commands that ask a service (`crossfix enrol`, `crossfix match`) show it the key in
+The commands that call a service (`crossfix enrol`, `crossfix match`) send it the API key in
 `{CLIENT_KEY}`; the service itself does not read it.
 """
-KINDS: dict[object, str] = {
+TYPE_NAMES: dict[object, str] = {
     bool: "`true` or `false`",
     int: "whole number",
     float: "number",
@@ -48,7 +45,7 @@ BOUNDS: tuple[tuple[type, str, str], ...] = (
 
 
 def settings_table() -> str:
-    """The whole document, Markdown."""
+    """Return `docs/settings.md`: one row for each setting."""
     rows = [_row(name, field) for name, field in Settings.model_fields.items()]
     return HEAD + "\n".join(rows) + "\n" + FOOT
 
@@ -65,7 +62,7 @@ def _meaning(field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """The default as it would be written in the environment."""
+    """Return the default as it would be written in the environment."""
     value = field.default
     if field.default_factory is not None or value in (None, ()):
         return "unset"
@@ -77,28 +74,23 @@ def _default(field: FieldInfo) -> str:
 
 
 def _value(field: FieldInfo) -> str:
-    """The kind of value and its bounds."""
-    kind = _kind(field.annotation)
+    """Return the type of the value and its bounds."""
     bounds = [
-        f"{sign} {getattr(one, name):.12g}"
-        for mark, name, sign in BOUNDS
-        for one in field.metadata
-        if isinstance(one, mark)
+        f"{sign} {getattr(constraint, attribute):.12g}"
+        for kind, attribute, sign in BOUNDS
+        for constraint in field.metadata
+        if isinstance(constraint, kind)
     ]
-    return ", ".join([kind, *bounds])
+    return ", ".join([_type_name(field.annotation), *bounds])
 
 
-def _kind(annotation: Any) -> str:
+def _type_name(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
-        return _kind(get_args(annotation)[0])
+        return _type_name(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return next(_kind(one) for one in get_args(annotation) if one is not type(None))
+        return next(_type_name(arg) for arg in get_args(annotation) if arg is not type(None))
     if get_origin(annotation) is Literal:
-        return ", ".join(f"`{one}`" for one in get_args(annotation))
+        return ", ".join(f"`{arg}`" for arg in get_args(annotation))
     if get_origin(annotation) is tuple:
         return "list"
-    return KINDS[annotation]
-
-
-if __name__ == "__main__":
-    print(settings_table(), end="")
+    return TYPE_NAMES[annotation]

@@ -1,1 +1,3 @@
-"""What talks to a running service: registering fleets, asking about chips, and the demo."""
+"""Clients of a running service: enrolling fleets, matching chips, and the demo."""
+
+DEFAULT_URL = "http://127.0.0.1:8080"

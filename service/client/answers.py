@@ -1,4 +1,4 @@
-"""The parts of the service's answers that are shown; everything else is passed on as it came."""
+"""The parts of a `POST /match` response that are shown to a person."""
 
 from typing import Literal
 
@@ -11,12 +11,14 @@ Verdict = Literal["confident", "ambiguous", "no_match"]
 
 
 class Shown(BaseModel):
-    """Immutable; fields that are not shown are ignored."""
+    """Immutable part of a response; fields that are not shown are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class ShownVessel(Shown):
+    """Vessel of a candidate."""
+
     id: str
     name: str | None = None
     imo: str | None = None
@@ -26,7 +28,7 @@ class ShownVessel(Shown):
 
     @property
     def label(self) -> str:
-        """What a person would call it."""
+        """Name, IMO number, MMSI or id: the first that is known."""
         if self.name:
             return self.name
         if self.imo:
@@ -35,18 +37,24 @@ class ShownVessel(Shown):
 
 
 class ShownSighting(Shown):
+    """Sighting of the candidate that is most similar to the query."""
+
     id: str
     modality: str
     preview_url: str
 
 
 class LengthCheck(Shown):
+    """Measured length of the query against the registered length, metres."""
+
     query_m: float
     vessel_m: float
     ok: bool
 
 
 class KinematicsCheck(Shown):
+    """Whether the vessel could have sailed from its sighting to the query in time."""
+
     distance_nm: float
     hours: float
     required_kn: float | None = None
@@ -54,11 +62,15 @@ class KinematicsCheck(Shown):
 
 
 class Checks(Shown):
+    """Plausibility checks of a candidate; None where data is missing."""
+
     length: LengthCheck | None = None
     kinematics: KinematicsCheck | None = None
 
 
 class ShownCandidate(Shown):
+    """Ranked vessel with its calibrated probability and cosine similarity."""
+
     rank: int
     probability: float
     similarity: float
@@ -68,6 +80,8 @@ class ShownCandidate(Shown):
 
 
 class ShownQuery(Shown):
+    """Query chip as the service decoded it."""
+
     sighting_id: str | None = None
     modality: str
     gsd_m: float
@@ -77,18 +91,22 @@ class ShownQuery(Shown):
 
 
 class ShownModel(Shown):
+    """Bundle that answered."""
+
     bundle_id: str
     name: str
     training_domain: str
 
 
 class ShownGallery(Shown):
+    """Number of vessels and sightings that were searched."""
+
     vessels: int
     sightings: int
 
 
 class MatchAnswer(Shown):
-    """What `POST /match` answers."""
+    """Response of `POST /match`."""
 
     match_id: str
     verdict: Verdict
@@ -101,13 +119,17 @@ class MatchAnswer(Shown):
 
 
 def read_answer(body: Json) -> MatchAnswer:
-    """Raises UnreachableError when the body is no answer of this API."""
+    """Validate a response body of `POST /match`.
+
+    Raises:
+        UnreachableError: the body does not fit; another version of the service may answer.
+    """
     try:
         return MatchAnswer.model_validate(body)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        field = ".".join(str(part) for part in first["loc"])
         raise UnreachableError(
-            f"the service's answer is not understood ({place}: {first['msg']}); "
-            "is it of another version?"
+            f"the service's answer is not understood ({field}: {first['msg']}); "
+            "does the service have another version?"
         ) from error

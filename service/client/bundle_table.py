@@ -1,4 +1,4 @@
-"""What a bundle is, as a person reads it in a terminal."""
+"""Print a bundle in a terminal."""
 
 from rich.console import Console
 from rich.markup import escape

@@ -1,4 +1,4 @@
-"""Registering a fleet: in parallel, patiently, and so that it can be stopped and repeated."""
+"""Enrol a fleet in parallel; a run can be stopped and repeated without enrolling twice."""
 
 import hashlib
 import threading
@@ -14,14 +14,14 @@ from service.client.http import ChipPart, CrossfixClient, Json
 
 CHIPS_PER_REQUEST = 16
 BYTES_PER_REQUEST = 24_000_000
-_LOOK_AROUND_S = 0.2
+_INTERRUPT_POLL_S = 0.2
 
 Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something that was not enrolled, and why."""
+    """Chips of a vessel that were not enrolled, and the reason."""
 
     vessel: str
     files: tuple[str, ...]
@@ -31,18 +31,18 @@ class Refusal:
 
 @dataclass(slots=True)
 class EnrolReport:
-    """What became of a fleet.
+    """Counts and refusals of one enrolment run.
 
     Attributes:
-        dataset: its name.
-        vessels: how many it has.
-        enrolled: ids of the vessels that are registered now.
-        created: vessels that were registered now.
+        dataset: name of the fleet's data set.
+        vessels: vessels of the fleet.
+        enrolled: ids of the vessels that are registered after the run.
+        created: vessels that this run registered.
         known: vessels that were registered before; missing chips were added.
-        chips: chips that are enrolled now, sent by this or an earlier run.
-        refused: what was not enrolled.
-        stopped: whether the run ended before everything was sent.
-        seconds: how long it took.
+        chips: chips that are enrolled after the run, sent by this or an earlier run.
+        refused: chips that were not enrolled.
+        stopped: whether the run was interrupted before everything was sent.
+        seconds: duration.
     """
 
     dataset: str
@@ -56,7 +56,7 @@ class EnrolReport:
     seconds: float = 0.0
 
     def document(self) -> Json:
-        """For `--json`: everything but the ids."""
+        """Return the output of `--json`: everything but the ids."""
         return {name: value for name, value in asdict(self).items() if name != "enrolled"}
 
 
@@ -65,23 +65,23 @@ def enrol_fleet(
     fleet: Fleet,
     *,
     workers: int = 4,
-    advance: Advance = lambda chips: None,
+    advance: Advance = lambda _: None,
 ) -> EnrolReport:
     """Send every vessel with its chips; each has a fixed id, so repeating changes nothing.
 
-    Ctrl-C (KeyboardInterrupt) ends it after the requests under way and sets `stopped`.
+    Ctrl-C (KeyboardInterrupt) ends the run after the requests in flight and sets `stopped`.
 
     Args:
         client: the service.
-        fleet: what to register.
-        workers: how many vessels are sent at once.
-        advance: called from the workers with the number of chips that are done.
+        fleet: vessels to register.
+        workers: number of vessels that are sent at once.
+        advance: called by the workers with the number of chips that were sent or refused.
 
     Raises:
-        UnreachableError: the service is gone; what was sent before is enrolled.
+        UnreachableError: the service no longer answers; what was sent before is enrolled.
     """
     report = EnrolReport(fleet.dataset, len(fleet.vessels))
-    began = time.monotonic()
+    started = time.monotonic()
     run = _Run(client, fleet.dataset, report, advance)
     with ThreadPoolExecutor(workers, thread_name_prefix="enrol") as pool:
         futures = [pool.submit(run.send, vessel) for vessel in fleet.vessels]
@@ -93,22 +93,22 @@ def enrol_fleet(
             if any(not future.done() for future in futures):
                 client.stopping.set()
                 pool.shutdown(cancel_futures=True)
-    report.seconds = round(time.monotonic() - began, 3)
+    report.seconds = round(time.monotonic() - started, 3)
     report.refused.sort(key=lambda refusal: (refusal.vessel, refusal.files))
     return report
 
 
 def _wait(futures: Sequence[Future[None]]) -> None:
-    """Until all are done or one failed; wakes up regularly so that Ctrl-C is heard."""
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, timeout=_LOOK_AROUND_S, return_when="FIRST_EXCEPTION")
+    """Wait until all are done or one failed; wake up regularly so that Ctrl-C takes effect."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=_INTERRUPT_POLL_S, return_when="FIRST_EXCEPTION")
         for future in done:
             future.result()
 
 
 class _Run:
-    """One run over a fleet; `send` is called from several threads."""
+    """One enrolment run; `send` is called from several threads."""
 
     def __init__(
         self, client: CrossfixClient, dataset: str, report: EnrolReport, advance: Advance
@@ -117,24 +117,24 @@ class _Run:
         self._dataset = dataset
         self._report = report
         self._advance = advance
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
 
     def send(self, vessel: FleetVessel) -> None:
-        """Register one vessel; what is refused goes into the report."""
+        """Register one vessel; add refused chips to the report."""
         sender = _VesselSender(self._client, vessel, self._dataset)
         try:
             for batch in _batches(self._readable(vessel)):
                 self._send_batch(sender, batch)
         except StoppedError:
             return
-        with self._counting:
+        with self._lock:
             if sender.registered:
                 self._report.enrolled.add(vessel.id)
                 self._report.created += sender.created
                 self._report.known += not sender.created
 
     def _send_batch(self, sender: "_VesselSender", batch: Sequence[ChipPart]) -> None:
-        """All chips of a batch at once or, when one of them is at fault, one by one."""
+        """Send a batch in one request; if a chip of it is refused, send each chip alone."""
         try:
             sender.send(batch)
         except RefusedError as error:
@@ -144,13 +144,13 @@ class _Run:
             else:
                 self._refuse(sender.vessel, [chip.name for chip in batch], error.kind, error)
             return
-        with self._counting:
+        with self._lock:
             self._report.chips += len(batch)
         self._advance(len(batch))
 
     def _readable(self, vessel: FleetVessel) -> Iterator[ChipPart]:
-        """Chips with their bytes; unreadable files are refused, equal ones are sent once."""
-        seen: set[bytes] = set()
+        """Yield chips with their bytes; refuse unreadable files and skip identical ones."""
+        digests: set[bytes] = set()
         for chip in vessel.chips:
             try:
                 part = read_chip(chip)
@@ -158,22 +158,22 @@ class _Run:
                 self._refuse(vessel, [chip.path.name], "file", error)
                 continue
             digest = hashlib.sha256(part.data).digest()
-            if digest in seen:
+            if digest in digests:
                 self._advance(1)
                 continue
-            seen.add(digest)
+            digests.add(digest)
             yield part
 
     def _refuse(
         self, vessel: FleetVessel, files: Sequence[str], kind: str, error: ClientError
     ) -> None:
-        with self._counting:
+        with self._lock:
             self._report.refused.append(Refusal(vessel.label, tuple(files), kind, str(error)))
         self._advance(len(files))
 
 
 class _VesselSender:
-    """Registers a vessel with its first chips and adds the others to it."""
+    """Registers a vessel with its first batch of chips and adds later batches to it."""
 
     def __init__(self, client: CrossfixClient, vessel: FleetVessel, dataset: str) -> None:
         self.vessel = vessel
@@ -183,7 +183,11 @@ class _VesselSender:
         self._document = {"id": str(vessel.id), "source": dataset, **vessel.attributes}
 
     def send(self, chips: Sequence[ChipPart]) -> None:
-        """Raises RefusedError, UnreachableError, StoppedError."""
+        """Send a batch of the vessel's chips.
+
+        Raises:
+            RefusedError, UnreachableError, StoppedError.
+        """
         if self.registered:
             self._client.add_chips(self.vessel.id, chips)
             return
@@ -192,7 +196,11 @@ class _VesselSender:
 
 
 def read_chip(chip: ChipFile) -> ChipPart:
-    """Raises SourceError when the file cannot be read."""
+    """Read a chip file.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
     try:
         return ChipPart(chip.path.name, chip.path.read_bytes(), chip.metadata)
     except OSError as error:
@@ -200,7 +208,7 @@ def read_chip(chip: ChipFile) -> ChipPart:
 
 
 def _batches(chips: Iterator[ChipPart]) -> Iterator[list[ChipPart]]:
-    """As many chips as one request should carry."""
+    """Group chips by the number and size that one request may carry."""
     batch: list[ChipPart] = []
     size = 0
     for chip in chips:

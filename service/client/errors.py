@@ -1,11 +1,11 @@
-"""What can go wrong on the asking side; every message can be shown to a person as it is."""
+"""Errors of the client; every message can be shown to a person as it is."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class ClientError(Exception):
-    """Base of all errors of this room."""
+    """Base of all client errors."""
 
 
 class SourceError(ClientError):
@@ -13,19 +13,19 @@ class SourceError(ClientError):
 
 
 class UnreachableError(ClientError):
-    """Nothing answers at the address, or what answers is no Crossfix service."""
+    """No answer from the address, or the answer is not that of a Crossfix service."""
 
 
 class StoppedError(ClientError):
-    """The person asked to stop before the service had answered."""
+    """The user interrupted the client before the service had answered."""
 
 
 class LocalServiceError(ClientError):
-    """The service that the demo starts did not come up."""
+    """The service that the demo starts failed to start, or died."""
 
 
 class RefusedError(ClientError):
-    """The service answered with a problem (RFC 9457).
+    """The service answered with a problem document (RFC 9457).
 
     Attributes:
         status: HTTP status.
@@ -41,12 +41,12 @@ class RefusedError(ClientError):
 
     @classmethod
     def of(cls, status: int, body: object) -> "RefusedError":
-        """From a decoded response body; one that is no problem is told by its status alone."""
+        """Build from a decoded response body, or from the status if that is no problem."""
         problem: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
         kind = str(problem.get("type", "")).rpartition(":")[2] or f"http-{status}"
         return cls(status, kind, str(problem.get("detail") or f"the service answered {status}"))
 
     @property
     def is_about_a_chip(self) -> bool:
-        """Whether the rest of the request might pass without one of its chips."""
+        """Whether the request might be accepted without one of its chips."""
         return self.kind.startswith("chip") or self.kind == "body-too-large"

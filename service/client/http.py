@@ -1,4 +1,4 @@
-"""The service's HTTP API as Python calls: patient with overload, plain about refusals."""
+"""Client of the service's HTTP API that repeats requests which met overload."""
 
 import json
 import threading
@@ -15,24 +15,27 @@ from uuid import UUID
 
 import httpx
 
+from service.client import DEFAULT_URL
 from service.client.errors import RefusedError, StoppedError, UnreachableError
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT_S = 180.0
 CONNECT_TIMEOUT_S = 5.0
 PATIENCE_S = 120.0
-LOST_CONNECTIONS = 3
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
+MAX_LOST_CONNECTIONS = 3
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.25, 8.0
 
 Json = dict[str, Any]
-_COME_BACK_LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_REPEATABLE_STATUSES = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 @dataclass(frozen=True, slots=True)
 class ChipPart:
-    """A chip on its way: its file name, bytes, and what is said of it.
+    """A chip to send.
 
-    `metadata` has the fields of `chip_metadata` in `POST /gallery`, or of `POST /match`.
+    Attributes:
+        name: file name.
+        data: content of the file.
+        metadata: fields of `chip_metadata` in `POST /gallery`, or of `POST /match`.
     """
 
     name: str
@@ -41,14 +44,15 @@ class ChipPart:
 
 
 class CrossfixClient:
-    """Calls one service; may be shared by threads.
+    """Client of one service; may be shared by threads.
 
-    Requests that meet 429 or 503 are repeated after the time the service asks for, until
-    `patience_s` is spent; so are requests whose connection broke, a few times. Repeating is safe:
-    the service derives ids from content, and a repeated request changes nothing.
+    Requests that meet 429 or 503 are repeated after the time given in `Retry-After`, until
+    `patience_s` is spent; requests whose connection broke are repeated `MAX_LOST_CONNECTIONS`
+    times. Repeating is safe: the service derives ids from content, and a repeated request changes
+    nothing.
 
     Attributes:
-        url: where the service is.
+        url: address of the service.
         stopping: when set, waiting ends with StoppedError.
     """
 
@@ -84,40 +88,44 @@ class CrossfixClient:
         self._http.close()
 
     def require_alive(self) -> None:
-        """Raises UnreachableError at once when no Crossfix service answers."""
+        """Check that a Crossfix service answers.
+
+        Raises:
+            UnreachableError: none does; without repeating.
+        """
         try:
-            alive = self._http.get("/livez")
+            response = self._http.get("/livez")
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise _unreachable(self.url, error) from error
-        if alive.status_code != HTTPStatus.OK or _json(alive) != {"status": "alive"}:
+        if response.status_code != HTTPStatus.OK or _json(response) != {"status": "alive"}:
             raise UnreachableError(
                 f"what answers at {self.url} is not a Crossfix service "
-                f"(/livez gave status {alive.status_code}); check --url"
+                f"(/livez gave status {response.status_code}); check --url"
             )
 
     def is_ready(self) -> bool:
-        """Whether the service says that it can do its job; False while nothing answers."""
+        """Whether the service is ready; False while it does not answer."""
         try:
             return self._http.get("/readyz").status_code == HTTPStatus.OK
         except httpx.TransportError:
             return False
 
     def bundle(self) -> Json:
-        """Which models answer: `GET /bundle`."""
+        """Return the active bundle: `GET /bundle`."""
         return self._object("GET", "/bundle")
 
     def enrol(self, vessel: Mapping[str, object], chips: Sequence[ChipPart]) -> bool:
-        """Register a vessel, or add what is missing to a known one: `POST /gallery`.
+        """Register a vessel, or add missing chips to a registered one: `POST /gallery`.
 
         Returns:
-            whether this request created the vessel.
+            Whether this request created the vessel.
 
         Raises:
             RefusedError, UnreachableError, StoppedError.
         """
         form = {"vessel": json.dumps(dict(vessel)), "chip_metadata": _metadata(chips)}
-        answer = self._send("POST", "/gallery", data=form, files=_files("chips", chips))
-        return answer.status_code == HTTPStatus.CREATED
+        response = self._send("POST", "/gallery", data=form, files=_files("chips", chips))
+        return response.status_code == HTTPStatus.CREATED
 
     def add_chips(self, vessel_id: UUID, chips: Sequence[ChipPart]) -> None:
         """Add sightings to a registered vessel: `POST /gallery/{vessel_id}/chips`.
@@ -130,16 +138,16 @@ class CrossfixClient:
         self._send("POST", path, data=form, files=_files("chips", chips))
 
     def match(self, chip: ChipPart, options: Mapping[str, object]) -> Json:
-        """Ask which vessel a chip shows: the body that `POST /match` answers.
+        """Ask which vessel a chip shows and return the response body: `POST /match`.
 
         Raises:
             RefusedError, UnreachableError, StoppedError.
         """
-        form = {name: _field(value) for name, value in {**options, **chip.metadata}.items()}
+        form = {name: _form_text(value) for name, value in {**options, **chip.metadata}.items()}
         return self._object("POST", "/match", data=form, files=_files("chip", [chip]))
 
     def picture(self, path: str) -> bytes:
-        """The bytes of a picture, e.g. of a sighting's `preview_url`.
+        """Return the bytes of a picture, e.g. of a sighting's `preview_url`.
 
         Raises:
             RefusedError, UnreachableError, StoppedError.
@@ -147,47 +155,46 @@ class CrossfixClient:
         return self._send("GET", path).content
 
     def _object(self, method: str, path: str, **request: Any) -> Json:
-        answer = self._send(method, path, **request)
-        body = _json(answer)
+        body = _json(self._send(method, path, **request))
         if not isinstance(body, dict):
             raise UnreachableError(f"{self.url}{path} did not answer with JSON; check --url")
         return body
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """One request, repeated while that may help."""
+        """Send a request; repeat it while the service is overloaded or the connection breaks."""
         deadline = time.monotonic() + self._patience_s
-        pause_s, lost = FIRST_PAUSE_S, 0
+        backoff_s, lost = FIRST_BACKOFF_S, 0
         while True:
             if self.stopping.is_set():
                 raise StoppedError("stopped before the service had answered")
-            wait_s = pause_s
+            wait_s = backoff_s
             try:
-                answer = self._http.request(method, path, **request)
+                response = self._http.request(method, path, **request)
             except httpx.TransportError as error:
                 lost += 1
-                if lost > LOST_CONNECTIONS:
+                if lost > MAX_LOST_CONNECTIONS:
                     raise _unreachable(self.url, error) from error
             else:
-                if answer.is_success:
-                    return answer
-                wait_s = retry_after_s(answer.headers.get("Retry-After"), pause_s)
-                late = time.monotonic() + wait_s > deadline
-                if answer.status_code not in _COME_BACK_LATER or late:
-                    raise RefusedError.of(answer.status_code, _json(answer))
+                if response.is_success:
+                    return response
+                wait_s = retry_after_s(response.headers.get("Retry-After"), backoff_s)
+                too_late = time.monotonic() + wait_s > deadline
+                if response.status_code not in _REPEATABLE_STATUSES or too_late:
+                    raise RefusedError.of(response.status_code, _json(response))
             self.stopping.wait(wait_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
 
 
-def retry_after_s(header: str | None, otherwise_s: float) -> float:
-    """Seconds that a `Retry-After` header asks for: a number or a date (RFC 9110, 10.2.3)."""
+def retry_after_s(header: str | None, default_s: float) -> float:
+    """Return the seconds in a `Retry-After` header: a number or a date (RFC 9110, 10.2.3)."""
     if header is None:
-        return otherwise_s
+        return default_s
     if header.strip().isdecimal():
         return float(header)
     try:
         until = parsedate_to_datetime(header)
     except ValueError:
-        return otherwise_s
+        return default_s
     return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
@@ -199,26 +206,31 @@ def _files(field: str, chips: Sequence[ChipPart]) -> list[tuple[str, tuple[str, 
     return [(field, (chip.name, chip.data)) for chip in chips]
 
 
-def _field(value: object) -> str:
+def _form_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _json(answer: httpx.Response) -> object:
+def _json(response: httpx.Response) -> object:
+    """Return the decoded body, None when it is not JSON."""
     try:
-        body: object = answer.json()
+        body: object = response.json()
     except ValueError:
         return None
     return body
 
 
 def _checked_url(url: str) -> str:
-    """Raises UnreachableError when the text is no http(s) address."""
+    """Return the address without a trailing slash.
+
+    Raises:
+        UnreachableError: the text is no http(s) address.
+    """
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise UnreachableError(f"{url!r} is not an address: {error}") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise UnreachableError(f"{url!r} is not an address; give it as in {DEFAULT_URL}")
+        raise UnreachableError(f"{url!r} is not an address; expected one such as {DEFAULT_URL}")
     return url.rstrip("/")
 
 

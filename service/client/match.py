@@ -1,4 +1,4 @@
-"""Asking about chips on this machine."""
+"""Match chip files with a running service."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,8 +14,15 @@ from service.contract.hoss_names import read_hoss_name
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A chip and what the service said of it: an answer, or the problem it had with it."""
+class MatchResult:
+    """A chip file and its answer, or the problem with it.
+
+    Attributes:
+        path: the chip.
+        body: the response body as received; None when there is a problem.
+        answer: the parts of the body that are shown.
+        problem: why the service or this client refused the chip.
+    """
 
     path: Path
     body: Json | None
@@ -23,48 +30,44 @@ class Asked:
     problem: RefusedError | SourceError | None
 
     def document(self) -> Json:
-        """For `--json`: the file, and the answer as it came or the problem."""
+        """Return the output of `--json`: the file, and the response body or the problem."""
         if self.body is not None:
             return {"chip": str(self.path), **self.body}
-        refused = isinstance(self.problem, RefusedError)
-        kind = self.problem.kind if isinstance(self.problem, RefusedError) else "file"
-        status = self.problem.status if isinstance(self.problem, RefusedError) else None
-        problem = {"kind": kind, "detail": str(self.problem)}
-        return {
-            "chip": str(self.path),
-            "problem": problem | ({"status": status} if refused else {}),
-        }
+        problem: Json = {"kind": "file", "detail": str(self.problem)}
+        if isinstance(self.problem, RefusedError):
+            problem |= {"kind": self.problem.kind, "status": self.problem.status}
+        return {"chip": str(self.path), "problem": problem}
 
 
-def ask(
+def match_file(
     client: CrossfixClient,
     path: Path,
     options: Mapping[str, object],
     metadata: Mapping[str, object] | None = None,
-) -> Asked:
+) -> MatchResult:
     """Ask which vessel one chip shows.
 
     Args:
         client: the service.
-        path: the chip; a file name in HOSS style tells its modality.
+        path: the chip; its modality is read from a file name in HOSS style.
         options: fields of `POST /match` about the search, e.g. `top_k`.
-        metadata: fields about the chip, e.g. `gsd_m`; these precede the file name.
+        metadata: fields about the chip, e.g. `gsd_m`; they take precedence over the file name.
 
     Raises:
         UnreachableError, StoppedError.
     """
-    said = read_hoss_name(path.name)
-    named = {} if said is None else {"modality": said.modality.value}
+    name = read_hoss_name(path.name)
+    named = {} if name is None else {"modality": name.modality.value}
     try:
         part = read_chip(ChipFile(path, {**named, **(metadata or {})}))
         body = client.match(part, options)
     except (RefusedError, SourceError) as error:
-        return Asked(path, None, None, error)
-    return Asked(path, body, read_answer(body), None)
+        return MatchResult(path, None, None, error)
+    return MatchResult(path, body, read_answer(body), None)
 
 
-def expand(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are, folders as the pictures in them (and in their HOSS parts).
+def expand_folders(paths: Iterable[Path]) -> list[Path]:
+    """Replace each folder by the pictures in it and in its HOSS parts; keep files as they are.
 
     Raises:
         SourceError: a path does not exist, or a folder holds no pictures.

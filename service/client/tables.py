@@ -1,4 +1,4 @@
-"""Answers and reports as a person reads them in a terminal."""
+"""Print answers and reports in a terminal."""
 
 import os
 import sys
@@ -12,13 +12,13 @@ from rich.table import Table
 
 from service.client.answers import Checks, MatchAnswer, ShownCandidate
 from service.client.enrol import EnrolReport
-from service.client.match import Asked
+from service.client.match import MatchResult
 
 WIDTH_WITHOUT_TERMINAL = 160
 VERDICT_WORDS = {
     "confident": "[bold green]confident[/]: the first vessel may be taken for granted",
     "ambiguous": "[bold yellow]ambiguous[/]: an analyst must look",
-    "no_match": "[bold red]no match[/]: none of the vessels that are known",
+    "no_match": "[bold red]no match[/]: none of the registered vessels",
 }
 VERDICT_SHORT = {
     "confident": "[green]confident[/]",
@@ -28,14 +28,15 @@ VERDICT_SHORT = {
 
 
 def console(stream: TextIO | None = None) -> Console:
-    """A console on a stream (standard output by default), wide enough when it is no terminal."""
+    """Return a console on a stream, standard output by default; wide when it is no terminal."""
     target = stream or sys.stdout
-    fixed = not target.isatty() and "COLUMNS" not in os.environ
-    return Console(file=target, width=WIDTH_WITHOUT_TERMINAL if fixed else None, highlight=False)
+    fixed_width = not target.isatty() and "COLUMNS" not in os.environ
+    width = WIDTH_WITHOUT_TERMINAL if fixed_width else None
+    return Console(file=target, width=width, highlight=False)
 
 
 def progress_bar(on: Console) -> Progress:
-    """A bar with counts and the time that is left."""
+    """Return a progress bar with counts and the remaining time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,7 +47,7 @@ def progress_bar(on: Console) -> Progress:
 
 
 def show_report(on: Console, report: EnrolReport) -> None:
-    """What became of a fleet, and every refusal."""
+    """Print every refusal and the counts of an enrolment."""
     for refusal in report.refused:
         files = ", ".join(refusal.files)
         on.print(f"[red]refused[/] {escape(refusal.vessel)} ({escape(files)}): ", end="")
@@ -57,20 +58,20 @@ def show_report(on: Console, report: EnrolReport) -> None:
         f"{report.chips} chips enrolled, {chips} refused, in {report.seconds:.1f} s"
     )
     if report.stopped:
-        on.print("[yellow]stopped[/] before all was sent; run the same command again to go on")
+        on.print("[yellow]stopped[/] before all was sent; run the same command again to continue")
 
 
-def show_asked(on: Console, asked: Asked) -> None:
-    """One chip's ranked vessels and the verdict, or why it was refused."""
-    if asked.answer is None:
+def show_result(on: Console, result: MatchResult) -> None:
+    """Print a chip's ranked vessels and verdict, or why the chip was refused."""
+    if result.answer is None:
         on.print(
-            f"[red]refused[/] {escape(str(asked.path))}: {escape(str(asked.problem))}",
+            f"[red]refused[/] {escape(str(result.path))}: {escape(str(result.problem))}",
             soft_wrap=True,
         )
         return
-    query, answer = asked.answer.query, asked.answer
+    query, answer = result.answer.query, result.answer
     on.print(
-        f"[bold]{escape(asked.path.name)}[/]  {query.modality}, {query.length_m:.0f} m x "
+        f"[bold]{escape(result.path.name)}[/]  {query.modality}, {query.length_m:.0f} m x "
         f"{query.width_m:.0f} m at {query.gsd_m:g} m/pixel"
     )
     for warning in query.warnings:
@@ -107,23 +108,23 @@ def _ranking(answer: MatchAnswer) -> Table:
 
 
 def _check_cells(checks: Checks) -> tuple[str, str]:
-    """Registered length, and whether the ship could have sailed, in colour."""
+    """Format registered length and required voyage; green when plausible, red when not."""
     length = voyage = ""
     if checks.length is not None:
         colour = "green" if checks.length.ok else "red"
         length = f"[{colour}]{checks.length.vessel_m:.0f} m[/]"
     if checks.kinematics is not None:
-        seen = checks.kinematics
-        colour = "green" if seen.feasible else "red"
-        speed = "" if seen.required_kn is None else f" at {seen.required_kn:.1f} kn"
-        voyage = f"[{colour}]{seen.distance_nm:.0f} nm in {seen.hours:.1f} h{speed}[/]"
+        trip = checks.kinematics
+        colour = "green" if trip.feasible else "red"
+        speed = "" if trip.required_kn is None else f" at {trip.required_kn:.1f} kn"
+        voyage = f"[{colour}]{trip.distance_nm:.0f} nm in {trip.hours:.1f} h{speed}[/]"
     return length, voyage
 
 
-def candidate_cell(candidates: Sequence[ShownCandidate], place: int, true_id: str | None) -> str:
-    """A vessel and its probability for a narrow table; the true one is green."""
-    if place >= len(candidates):
+def candidate_cell(candidates: Sequence[ShownCandidate], index: int, true_id: str | None) -> str:
+    """Format a candidate's probability and vessel for a narrow table; the true vessel is green."""
+    if index >= len(candidates):
         return ""
-    one = candidates[place]
-    text = f"{one.probability:4.0%} {escape(one.vessel.label)}"
-    return f"[green]{text}[/]" if one.vessel.id == true_id else text
+    candidate = candidates[index]
+    text = f"{candidate.probability:4.0%} {escape(candidate.vessel.label)}"
+    return f"[green]{text}[/]" if candidate.vessel.id == true_id else text

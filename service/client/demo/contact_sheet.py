@@ -1,4 +1,4 @@
-"""A picture of many answers: each query beside the vessels it was compared with."""
+"""Draw a picture of many answers: each query beside its candidate vessels."""
 
 import io
 from bisect import bisect_right
@@ -17,7 +17,7 @@ Tone = Literal["good", "unsure", "bad"]
 Colour = tuple[int, int, int]
 
 CELL_W, CELL_H = 190, 70
-GAP, MARGIN = 14, 28
+GAP, MARGIN = 14, 28  # pixels, as all sizes here
 QUERY_W, CAPTION_W = 190, 250
 TEXT_H, ROW_PAD = 36, 16
 HEADER_H = 118
@@ -35,13 +35,13 @@ TONES: dict[Tone, Colour] = {"good": (24, 128, 72), "unsure": (176, 112, 0), "ba
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A chip's picture with one or two lines of text.
+    """A chip's picture with two lines of text.
 
     Attributes:
         picture: PNG bytes.
         title: first line.
         detail: second line.
-        is_true: whether it shows the vessel of the query; framed in green.
+        is_true: whether it shows the query's vessel; such a tile has a green frame.
     """
 
     picture: bytes
@@ -55,11 +55,11 @@ class SheetRow:
     """One query and its candidates, best first.
 
     Attributes:
-        query: the chip in question.
-        verdict: what was answered, in a few words.
-        outcome: how that compares with the truth.
-        tone: the colour of the outcome.
-        candidates: at most `columns` of the sheet.
+        query: the chip to identify.
+        verdict: verdict of the answer, in a few words.
+        outcome: comparison of the answer with the truth.
+        tone: colour of the outcome.
+        candidates: no more than the sheet's `columns`.
     """
 
     query: Tile
@@ -70,7 +70,7 @@ class SheetRow:
 
 
 def draw_sheet(title: str, subtitle: str, rows: Sequence[SheetRow], columns: int) -> Image.Image:
-    """RGB picture; one row for each query, ships lie with their upper end to the right."""
+    """Draw an RGB picture with one row for each query; tall chips are turned on their side."""
     row_h = CELL_H + TEXT_H + ROW_PAD
     width = 2 * MARGIN + QUERY_W + CAPTION_W + columns * (CELL_W + GAP) - GAP
     sheet = Image.new("RGB", (width, HEADER_H + len(rows) * row_h + MARGIN), PAPER)
@@ -86,7 +86,11 @@ def draw_sheet(title: str, subtitle: str, rows: Sequence[SheetRow], columns: int
 
 
 def write_sheet(sheet: Image.Image, path: Path) -> None:
-    """Raises SourceError when the file cannot be written."""
+    """Write a sheet as PNG and create its folder.
+
+    Raises:
+        SourceError: the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path, "PNG")
@@ -109,7 +113,7 @@ def _draw_tile(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, x: int, y: int, width: int
 ) -> None:
     draw.rectangle((x, y, x + width - 1, y + CELL_H - 1), TILE)
-    picture = _fitted(tile.picture, width - 2 * FRAME, CELL_H - 2 * FRAME)
+    picture = _fit(tile.picture, width - 2 * FRAME, CELL_H - 2 * FRAME)
     sheet.paste(picture, (x + (width - picture.width) // 2, y + (CELL_H - picture.height) // 2))
     if tile.is_true:
         draw.rectangle((x, y, x + width - 1, y + CELL_H - 1), outline=TRUE, width=FRAME)
@@ -118,8 +122,8 @@ def _draw_tile(
     draw.text((x, y + CELL_H + 19), _clip(draw, tile.detail, 12, width), FAINT, _font(12))
 
 
-def _fitted(png: bytes, width: int, height: int) -> Image.Image:
-    """A picture laid on its side if it is tall, as large as the cell allows."""
+def _fit(png: bytes, width: int, height: int) -> Image.Image:
+    """Decode a picture, turn a tall one by 270 degrees, and resize it to fit the cell."""
     picture: Image.Image = Image.open(io.BytesIO(png)).convert("RGB")
     if picture.height > picture.width:
         picture = picture.transpose(Image.Transpose.ROTATE_270)
@@ -134,7 +138,7 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def _clip(draw: ImageDraw.ImageDraw, text: str, size: int, width: int) -> str:
-    """The text, or its beginning with three dots, within a width in pixels."""
+    """Shorten a text to a width in pixels; a shortened text ends with three dots."""
     text = text[:LONGEST_TEXT]
     if draw.textlength(text, _font(size)) <= width:
         return text
@@ -145,7 +149,7 @@ def _clip(draw: ImageDraw.ImageDraw, text: str, size: int, width: int) -> str:
 
 
 def _wrap(draw: ImageDraw.ImageDraw, text: str, size: int, width: int) -> list[str]:
-    """The text in lines of at most a width in pixels, broken at spaces."""
+    """Break a text at spaces into lines of at most a width in pixels."""
     lines = [""]
     for word in text[:LONGEST_TEXT].split():
         word = _clip(draw, word, size, width)

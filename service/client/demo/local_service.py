@@ -1,4 +1,4 @@
-"""A service of one's own for the demo: a child process on the embedded default."""
+"""Run a service for the demo as a child process with an embedded gallery."""
 
 import os
 import socket
@@ -12,21 +12,21 @@ from service.client.errors import LocalServiceError
 from service.client.http import CrossfixClient
 
 HOST = "127.0.0.1"
-KEPT_SETTINGS = ("CROSSFIX_BUNDLE", "CROSSFIX_DEVICE", "CROSSFIX_THREADS")
+INHERITED_SETTINGS = ("CROSSFIX_BUNDLE", "CROSSFIX_DEVICE", "CROSSFIX_THREADS")
 _POLL_S = 0.05
 _STOP_S = 15.0
-_LAST_LINES = 12
+_SHOWN_LOG_LINES = 12
 
 
 class LocalService:
-    """`crossfix serve` as a child process, which ends with the `with` block.
+    """`crossfix serve` as a child process that ends with the `with` block.
 
-    The child sees no `CROSSFIX_` settings but the bundle, the device and the threads, so that the
-    demo never writes to a database that the environment points to.
+    The child inherits no `CROSSFIX_` settings but `INHERITED_SETTINGS`, so that the demo never
+    writes to a database that the environment names.
 
     Attributes:
-        url: where it listens.
-        log: file that takes its log lines.
+        url: address of the service.
+        log: file of its log lines.
     """
 
     def __init__(
@@ -46,7 +46,11 @@ class LocalService:
         self.log = data_dir / "service.log"
 
     def __enter__(self) -> "LocalService":
-        """Raises LocalServiceError when another program, perhaps a real service, has the port."""
+        """Start the service.
+
+        Raises:
+            LocalServiceError: another program, perhaps another service, has the port.
+        """
         if _bindable(self._port) is None:
             raise LocalServiceError(f"port {self._port} is taken; choose another with --port")
         self._data_dir.mkdir(parents=True, exist_ok=True)
@@ -61,7 +65,7 @@ class LocalService:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_quiet_environment(),
+                env=_child_environment(),
             )
         return self
 
@@ -81,43 +85,44 @@ class LocalService:
             self._process.wait()
 
     def wait_ready(self, client: CrossfixClient, limit_s: float = 120.0) -> float:
-        """Wait until it can do its job.
+        """Wait until the service is ready.
 
         Returns:
-            seconds that it took.
+            Seconds until then.
 
         Raises:
-            LocalServiceError: it ended or did not become ready; tells its last log lines.
+            LocalServiceError: it ended or did not become ready; with its last log lines.
         """
-        began = time.monotonic()
+        started = time.monotonic()
         while not client.is_ready():
             if self.has_ended:
                 raise LocalServiceError(f"the service did not start:\n{self.last_lines()}")
-            if time.monotonic() - began > limit_s:
+            if time.monotonic() - started > limit_s:
                 raise LocalServiceError(
                     f"the service was not ready after {limit_s:.0f} s:\n{self.last_lines()}"
                 )
             time.sleep(_POLL_S)
-        return time.monotonic() - began
+        return time.monotonic() - started
 
     def wait(self) -> int:
-        """Wait until it ends by itself; its exit status."""
+        """Wait until the service ends by itself and return its exit status."""
         if self._process is None:
             raise LocalServiceError("the service was not started")
         return self._process.wait()
 
     @property
     def has_ended(self) -> bool:
+        """Whether the service is not running."""
         return self._process is None or self._process.poll() is not None
 
     def last_lines(self) -> str:
-        """The end of its log, for messages."""
+        """Return the end of the log, indented, for error messages."""
         lines = self.log.read_text("utf-8", "replace").splitlines()
-        return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
+        return "\n".join(f"  {line}" for line in lines[-_SHOWN_LOG_LINES:])
 
 
 def free_port(preferred: int = 8080) -> int:
-    """The preferred port of the loopback address, or any other one when it is taken."""
+    """Return the preferred port of the loopback address, or any free one when it is taken."""
     port = _bindable(preferred) or _bindable(0)
     if port is None:
         raise LocalServiceError(f"no port of {HOST} is free")
@@ -125,7 +130,7 @@ def free_port(preferred: int = 8080) -> int:
 
 
 def _bindable(port: int) -> int | None:
-    """The port if it is free, for 0 any free one; None when it is taken."""
+    """Return the port if it is free, for 0 any free port; None when it is taken."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -135,10 +140,10 @@ def _bindable(port: int) -> int | None:
         return int(probe.getsockname()[1])
 
 
-def _quiet_environment() -> dict[str, str]:
-    """The environment without settings that lead away from the embedded default."""
+def _child_environment() -> dict[str, str]:
+    """Return the environment without settings that lead away from the embedded gallery."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("CROSSFIX_") or name in KEPT_SETTINGS
+        if not name.startswith("CROSSFIX_") or name in INHERITED_SETTINGS
     }

@@ -1,7 +1,4 @@
-"""The demo: a service of one's own, a small fleet, and SAR chips to identify.
-
-Everything goes over HTTP, as a user would do it.
-"""
+"""Run the demo: start a service, enrol a small fleet, identify SAR chips, all over HTTP."""
 
 import signal
 import tempfile
@@ -21,13 +18,13 @@ from rich.table import Table
 from service.client.demo.contact_sheet import write_sheet
 from service.client.demo.local_service import LocalService, free_port
 from service.client.demo.sheet import demo_sheet
-from service.client.demo.truth import CheckedAnswer, judge, summary, tally
+from service.client.demo.truth import CheckedAnswer, compare_with_truth, summary, tally
 from service.client.enrol import EnrolReport, enrol_fleet
 from service.client.errors import LocalServiceError, SourceError, UnreachableError
 from service.client.fleet.hoss_folder import HossFolder, NamedChip, read_hoss_folder
 from service.client.fleet.vessels import Fleet, vessel_id
 from service.client.http import CrossfixClient
-from service.client.match import ask
+from service.client.match import match_file
 from service.client.tables import (
     VERDICT_SHORT,
     candidate_cell,
@@ -49,16 +46,16 @@ _COLOURS = {"good": "green", "unsure": "yellow", "bad": "red"}
 
 
 @dataclass(frozen=True, slots=True)
-class DemoPlan:
-    """What to show.
+class DemoOptions:
+    """Options of the demo.
 
     Attributes:
         chips: a folder in HOSS layout; None: the shipped fleet of simulated chips.
-        data_dir: where gallery and chips are kept; None: a temporary folder.
+        data_dir: folder of gallery and chips; None: a temporary folder.
         out: folder of the contact sheet.
-        port: of the service; None: the default one, or any free one.
-        bundle: the models; None: the settings' or the shipped ones.
-        device: where they run; None: as the settings say.
+        port: port of the service; None: the default port, else any free one.
+        bundle: bundle of the service; None: as in the environment, else the shipped one.
+        device: device of the models; None: as in the environment.
         once: end after the table.
     """
 
@@ -71,67 +68,67 @@ class DemoPlan:
     once: bool = False
 
 
-def run_demo(plan: DemoPlan) -> int:
-    """Show it, and keep the service running until Ctrl-C unless `plan.once`.
+def run_demo(options: DemoOptions) -> int:
+    """Run the demo and keep the service running until Ctrl-C unless `options.once`.
 
     Returns:
-        the exit status: 1 when the service refused something.
+        The exit status: 1 when the service refused a chip.
 
     Raises:
         SourceError: the chips cannot be used.
-        LocalServiceError: the service did not come up or died.
+        LocalServiceError: the service did not start or died.
     """
-    signal.signal(signal.SIGTERM, _leave)  # so that the service is stopped as well
+    signal.signal(signal.SIGTERM, _exit_on_signal)  # so that the service is stopped as well
     on = console()
-    folder, fleet, queries = _read(plan)
-    _introduce(on, plan, fleet, queries)
+    folder, fleet, queries = _read(options)
+    _introduce(on, options, fleet, queries)
     with ExitStack() as stack:
-        data_dir = plan.data_dir or Path(
+        data_dir = options.data_dir or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="crossfix-demo-"))
         )
         service = stack.enter_context(
             LocalService(
                 data_dir,
-                port=free_port() if plan.port is None else plan.port,
-                bundle=plan.bundle,
-                device=plan.device,
+                port=free_port() if options.port is None else options.port,
+                bundle=options.bundle,
+                device=options.device,
             )
         )
         client = stack.enter_context(CrossfixClient(service.url))
-        with _blaming(service):
-            _await_service(on, service, client)
+        with _report_death(service):
+            _wait_ready(on, service, client)
             report = _enrol(on, client, fleet)
             answers = _match(on, client, folder, queries, report)
-            _show(on, client, plan, fleet, answers)
+            _show(on, client, options, fleet, answers)
         refused = len(report.refused) + len(queries) - len(answers)
-        if not plan.once:
-            _stay(on, service)
+        if not options.once:
+            _keep_running(on, service)
     return 1 if refused else 0
 
 
-def _read(plan: DemoPlan) -> tuple[HossFolder, Fleet, list[NamedChip]]:
-    """The chips: optical ones to enrol, SAR ones to ask about."""
-    if plan.chips is None and not SHIPPED_FLEET.is_dir():
+def _read(options: DemoOptions) -> tuple[HossFolder, Fleet, list[NamedChip]]:
+    """Read the folder, its optical chips as a fleet to enrol, and its SAR chips to identify."""
+    if options.chips is None and not SHIPPED_FLEET.is_dir():
         raise SourceError(
-            f"the demo's fleet {SHIPPED_FLEET} is not there; run the demo from a checkout of the "
-            "repository, or give a folder in HOSS layout with --chips"
+            f"the demo's fleet {SHIPPED_FLEET} is missing; install Crossfix from a checkout or a "
+            "wheel, or give a folder in HOSS layout with --chips"
         )
-    place, name = (SHIPPED_FLEET, SHIPPED_NAME) if plan.chips is None else (plan.chips, None)
-    folder = read_hoss_folder(place, name)
-    queries = [chip for chip in folder.chips if chip.said.modality is Modality.SAR]
+    name = SHIPPED_NAME if options.chips is None else None
+    folder = read_hoss_folder(options.chips or SHIPPED_FLEET, name)
+    queries = [chip for chip in folder.chips if chip.name.modality is Modality.SAR]
     if not queries:
-        raise SourceError(f"{place} holds no SAR chips to ask about (named …_SAR.tif)")
+        raise SourceError(f"{options.chips} holds no SAR chips to identify (named …_SAR.tif)")
     return folder, folder.fleet({Modality.OPTICAL}), queries
 
 
-def _introduce(on: Console, plan: DemoPlan, fleet: Fleet, queries: Sequence[NamedChip]) -> None:
+def _introduce(
+    on: Console, options: DemoOptions, fleet: Fleet, queries: Sequence[NamedChip]
+) -> None:
     on.rule("[bold]Crossfix: which known vessel does this SAR chip show?[/]")
-    if plan.chips is None:
-        on.print(
-            "The demo's chips are [bold]SIMULATED[/]: no satellite took them, no such ship is."
-        )
+    if options.chips is None:
+        on.print("The demo's chips are [bold]SIMULATED[/]: neither satellites nor ships are real.")
     else:
-        on.print(f"Chips: {escape(str(plan.chips))}")
+        on.print(f"Chips: {escape(str(options.chips))}")
     on.print(
         f"To enrol: {fleet.chips} optical chips of {len(fleet.vessels)} vessels. "
         f"To identify: {len(queries)} SAR chips."
@@ -140,7 +137,7 @@ def _introduce(on: Console, plan: DemoPlan, fleet: Fleet, queries: Sequence[Name
         on.print(note, style="dim", markup=False)
 
 
-def _await_service(on: Console, service: LocalService, client: CrossfixClient) -> None:
+def _wait_ready(on: Console, service: LocalService, client: CrossfixClient) -> None:
     with on.status("starting the service"):
         seconds = service.wait_ready(client)
     card = client.bundle()
@@ -171,74 +168,76 @@ def _match(
     queries: Sequence[NamedChip],
     report: EnrolReport,
 ) -> list[CheckedAnswer]:
-    """Ask about every query; those that are refused are told and left out."""
+    """Match every query; print those that are refused and leave them out."""
     answers = []
     with progress_bar(on) as progress, ThreadPoolExecutor(WORKERS) as pool:
         task = progress.add_task("matching", total=len(queries))
-        asking = pool.map(lambda chip: ask(client, chip.path, {"top_k": TOP_K}), queries)
-        for chip, asked in zip(queries, asking, strict=True):
+        results = pool.map(lambda chip: match_file(client, chip.path, {"top_k": TOP_K}), queries)
+        for chip, result in zip(queries, results, strict=True):
             progress.advance(task)
-            if asked.answer is None:
-                on.print(f"refused {chip.path.name}: {asked.problem}", style="red", markup=False)
+            if result.answer is None:
+                on.print(f"refused {chip.path.name}: {result.problem}", style="red", markup=False)
                 continue
-            identity = vessel_id(folder.dataset, chip.key)
-            enrolled = identity in report.enrolled and not chip.said.is_distractor
-            judgement = judge(asked.answer, str(identity) if enrolled else None)
-            answers.append(CheckedAnswer(chip, asked.answer, judgement))
+            true_id = vessel_id(folder.dataset, chip.key)
+            enrolled = true_id in report.enrolled and not chip.name.is_distractor
+            outcome = compare_with_truth(result.answer, str(true_id) if enrolled else None)
+            answers.append(CheckedAnswer(chip, result.answer, outcome))
     return answers
 
 
 def _show(
     on: Console,
     client: CrossfixClient,
-    plan: DemoPlan,
+    options: DemoOptions,
     fleet: Fleet,
     answers: Sequence[CheckedAnswer],
 ) -> None:
-    """Table, summary and contact sheet."""
+    """Print table and summary, and write the contact sheet."""
     if not answers:
         return
     on.print(_table(answers, fleet, on.width))
-    sentences = summary(tally([(one.answer, one.judgement) for one in answers]), TOP_K)
+    sentences = summary(tally([(checked.answer, checked.outcome) for checked in answers]), TOP_K)
     for sentence in sentences:
         on.print(sentence)
-    kind = "SIMULATED chips" if plan.chips is None else fleet.dataset
-    path = (plan.out / SHEET_NAME).resolve()
+    kind = "SIMULATED chips" if options.chips is None else fleet.dataset
+    path = (options.out / SHEET_NAME).resolve()
     with on.status("drawing the contact sheet"):
         write_sheet(demo_sheet(client, kind, answers[:SHEET_ROWS], sentences, TOP_K), path)
-    of_all = f" (the first {SHEET_ROWS} queries)" if len(answers) > SHEET_ROWS else ""
-    on.print(f"Contact sheet{of_all}: {path}", soft_wrap=True, markup=False)
+    part = f" (the first {SHEET_ROWS} queries)" if len(answers) > SHEET_ROWS else ""
+    on.print(f"Contact sheet{part}: {path}", soft_wrap=True, markup=False)
 
 
 def _table(answers: Sequence[CheckedAnswer], fleet: Fleet, width: int) -> Table:
-    """Ranked vessels of each query; as many as a terminal of this width has room for."""
+    """Return the ranked vessels of each query, as many as fit into the terminal's width."""
     shown = max(1, min(SHOWN_VESSELS, (width - FIXED_COLUMNS) // CANDIDATE_COLUMN))
     labels = {str(vessel.id): vessel.label for vessel in fleet.vessels}
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("SAR chip", no_wrap=True)
-    for place in range(shown):
-        table.add_column(f"{place + 1}.", no_wrap=True, overflow="ellipsis")
+    for rank in range(1, shown + 1):
+        table.add_column(f"{rank}.", no_wrap=True, overflow="ellipsis")
     table.add_column("verdict", no_wrap=True)
     table.add_column("against the truth", no_wrap=True)
     if width >= WIDE:
         table.add_column("shows", no_wrap=True, overflow="ellipsis")
-    for one in answers:
-        true_id = one.judgement.true_id
+    for checked in answers:
+        true_id = checked.outcome.true_id
         shows = "a ship not enrolled" if true_id is None else labels[true_id]
-        ranked = [candidate_cell(one.answer.candidates, place, true_id) for place in range(shown)]
-        colour = _COLOURS[one.judgement.tone]
+        ranked = [
+            candidate_cell(checked.answer.candidates, index, true_id) for index in range(shown)
+        ]
+        colour = _COLOURS[checked.outcome.tone]
         table.add_row(
-            escape(one.chip.path.stem),
+            escape(checked.chip.path.stem),
             *ranked,
-            VERDICT_SHORT[one.answer.verdict],
-            f"[{colour}]{one.judgement.text}[/]",
+            VERDICT_SHORT[checked.answer.verdict],
+            f"[{colour}]{checked.outcome.text}[/]",
             *([escape(shows)] if width >= WIDE else []),
         )
     return table
 
 
-def _stay(on: Console, service: LocalService) -> None:
-    """Until Ctrl-C."""
+def _keep_running(on: Console, service: LocalService) -> None:
+    """Wait until Ctrl-C, or until the service ends by itself."""
     on.print(
         f"\nThe service runs at [bold]{service.url}[/], its API is described at "
         f"[bold]{service.url}/docs[/]. Ctrl-C ends it."
@@ -253,8 +252,8 @@ def _stay(on: Console, service: LocalService) -> None:
 
 
 @contextmanager
-def _blaming(service: LocalService) -> Iterator[None]:
-    """Tell a service that died from one that cannot be reached."""
+def _report_death(service: LocalService) -> Iterator[None]:
+    """Replace UnreachableError by LocalServiceError when the service has died."""
     try:
         yield
     except UnreachableError as error:
@@ -263,5 +262,5 @@ def _blaming(service: LocalService) -> Iterator[None]:
         raise
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
+def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""The demo's answers as a contact sheet."""
+"""Draw the contact sheet of the demo's answers."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,46 +20,54 @@ def demo_sheet(
     sentences: Sequence[str],
     columns: int,
 ) -> Image.Image:
-    """Fetch the previews and draw: query, verdict, candidates; the true vessel in green.
+    """Fetch the previews and draw query, verdict and candidates; the true vessel in green.
+
+    Args:
+        client: the service.
+        kind: kind of chips, for the title.
+        answers: one for each row.
+        sentences: summary below the title.
+        columns: number of candidates shown.
 
     Raises:
         RefusedError, UnreachableError, StoppedError.
     """
-    urls = {one.sighting.preview_url for answer in answers for one in answer.answer.candidates}
-    urls |= {_query_url(answer) for answer in answers}
+    urls = {_query_url(checked) for checked in answers}
+    for checked in answers:
+        urls |= {candidate.sighting.preview_url for candidate in checked.answer.candidates}
     ordered = sorted(urls)
     with ThreadPoolExecutor(WORKERS) as pool:
         pictures = dict(zip(ordered, pool.map(client.picture, ordered), strict=True))
     return draw_sheet(
         f"Crossfix: SAR chips and the vessels they may show ({kind})",
         "Green frame: the true vessel.  " + " ".join(sentences),
-        [_row(answer, pictures, columns) for answer in answers],
+        [_row(checked, pictures, columns) for checked in answers],
         columns,
     )
 
 
-def _query_url(answer: CheckedAnswer) -> str:
-    return f"/sightings/{answer.answer.query.sighting_id}/preview.png"
+def _query_url(checked: CheckedAnswer) -> str:
+    return f"/sightings/{checked.answer.query.sighting_id}/preview.png"
 
 
-def _row(answer: CheckedAnswer, pictures: dict[str, bytes], columns: int) -> SheetRow:
-    query = answer.answer.query
+def _row(checked: CheckedAnswer, pictures: dict[str, bytes], columns: int) -> SheetRow:
+    query = checked.answer.query
     return SheetRow(
         query=Tile(
-            pictures[_query_url(answer)],
-            answer.chip.path.stem,
+            pictures[_query_url(checked)],
+            checked.chip.path.stem,
             f"SAR, {query.length_m:.0f} x {query.width_m:.0f} m",
         ),
-        verdict=VERDICTS[answer.answer.verdict],
-        outcome=answer.judgement.text,
-        tone=answer.judgement.tone,
+        verdict=VERDICTS[checked.answer.verdict],
+        outcome=checked.outcome.text,
+        tone=checked.outcome.tone,
         candidates=[
             Tile(
-                pictures[one.sighting.preview_url],
-                f"{one.rank}. {one.vessel.label}",
-                f"{one.probability:.1%}, similarity {one.similarity:.2f}",
-                one.vessel.id == answer.judgement.true_id,
+                pictures[candidate.sighting.preview_url],
+                f"{candidate.rank}. {candidate.vessel.label}",
+                f"{candidate.probability:.1%}, similarity {candidate.similarity:.2f}",
+                candidate.vessel.id == checked.outcome.true_id,
             )
-            for one in answer.answer.candidates[:columns]
+            for candidate in checked.answer.candidates[:columns]
         ],
     )

@@ -1,4 +1,4 @@
-"""Answers against the truth, where a data set tells it."""
+"""Compare answers with the true vessels, where the data set names them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from service.client.fleet.hoss_folder import NamedChip
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one answer compares with the truth.
+    """Comparison of one answer with the true vessel.
 
     Attributes:
         true_id: id of the vessel that the query shows; None when it is not enrolled.
-        true_rank: its place among the candidates, from 1; None when it is not among them.
+        true_rank: its rank among the candidates, from 1; None when it is not among them.
         text: the comparison in a few words.
         tone: good, unsure or bad.
     """
@@ -27,23 +27,23 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class CheckedAnswer:
-    """One query: its chip, what was answered, and how that compares with the truth."""
+    """One query: its chip, the answer, and its comparison with the true vessel."""
 
     chip: NamedChip
     answer: MatchAnswer
-    judgement: Outcome
+    outcome: Outcome
 
 
-def judge(answer: MatchAnswer, true_id: str | None) -> Outcome:
+def compare_with_truth(answer: MatchAnswer, true_id: str | None) -> Outcome:
     """Compare an answer with the vessel that the query shows; None when it is not enrolled."""
     if true_id is None:
-        return Outcome(None, None, *_of_a_stranger(answer))
-    places = [one.rank for one in answer.candidates if one.vessel.id == true_id]
-    rank = places[0] if places else None
-    return Outcome(true_id, rank, *_of_a_known_ship(answer, rank))
+        return Outcome(None, None, *_outcome_not_enrolled(answer))
+    ranks = [c.rank for c in answer.candidates if c.vessel.id == true_id]
+    rank = ranks[0] if ranks else None
+    return Outcome(true_id, rank, *_outcome_enrolled(answer, rank))
 
 
-def _of_a_stranger(answer: MatchAnswer) -> tuple[str, Tone]:
+def _outcome_not_enrolled(answer: MatchAnswer) -> tuple[str, Tone]:
     match answer.verdict:
         case "no_match":
             return "right, not enrolled", "good"
@@ -53,75 +53,75 @@ def _of_a_stranger(answer: MatchAnswer) -> tuple[str, Tone]:
             return "wrong, not enrolled", "bad"
 
 
-def _of_a_known_ship(answer: MatchAnswer, rank: int | None) -> tuple[str, Tone]:
-    where = "is not listed" if rank is None else f"is number {rank}"
+def _outcome_enrolled(answer: MatchAnswer, rank: int | None) -> tuple[str, Tone]:
+    position = "is not listed" if rank is None else f"is number {rank}"
     match answer.verdict, rank:
         case "no_match", _:
-            return f"missed, {where}", "bad"
+            return f"missed, {position}", "bad"
         case "confident", 1:
             return "right", "good"
         case "ambiguous", 1:
             return "right, unsure", "good"
         case "confident", _:
-            return f"wrong, {where}", "bad"
+            return f"wrong, {position}", "bad"
         case _:
-            return f"unsure, {where}", "unsure"
+            return f"unsure, {position}", "unsure"
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts over all judged answers.
+    """Counts over all compared answers.
 
     Attributes:
-        known: queries whose vessel is enrolled.
-        first: of these, with the true vessel first, whatever the verdict (R1).
-        listed: of these, with the true vessel among the candidates.
-        missed: of these, answered "none that I know".
-        strangers: queries whose vessel is not enrolled.
-        rejected: of these, answered "none that I know".
-        confident: answers with this verdict.
-        confident_right: of these, with the true vessel first.
+        enrolled: queries whose vessel is enrolled.
+        first: enrolled queries with the true vessel first, with any verdict (R1).
+        listed: enrolled queries with the true vessel among the candidates.
+        missed: enrolled queries with the verdict no match.
+        not_enrolled: queries whose vessel is not enrolled.
+        rejected: not enrolled queries with the verdict no match.
+        confident: answers with the verdict confident.
+        confident_right: confident answers with the true vessel first.
     """
 
-    known: int
+    enrolled: int
     first: int
     listed: int
     missed: int
-    strangers: int
+    not_enrolled: int
     rejected: int
     confident: int
     confident_right: int
 
 
-def tally(judged: Sequence[tuple[MatchAnswer, Outcome]]) -> Tally:
-    """Count."""
-    known = [(a, j) for a, j in judged if j.true_id is not None]
-    strangers = [a for a, j in judged if j.true_id is None]
-    confident = [j for a, j in judged if a.verdict == "confident"]
+def tally(compared: Sequence[tuple[MatchAnswer, Outcome]]) -> Tally:
+    """Count verdicts and ranks over compared answers."""
+    enrolled = [(answer, out) for answer, out in compared if out.true_id is not None]
+    not_enrolled = [answer for answer, out in compared if out.true_id is None]
+    confident = [out for answer, out in compared if answer.verdict == "confident"]
     return Tally(
-        known=len(known),
-        first=sum(j.true_rank == 1 for _, j in known),
-        listed=sum(j.true_rank is not None for _, j in known),
-        missed=sum(a.verdict == "no_match" for a, _ in known),
-        strangers=len(strangers),
-        rejected=sum(a.verdict == "no_match" for a in strangers),
+        enrolled=len(enrolled),
+        first=sum(out.true_rank == 1 for _, out in enrolled),
+        listed=sum(out.true_rank is not None for _, out in enrolled),
+        missed=sum(answer.verdict == "no_match" for answer, _ in enrolled),
+        not_enrolled=len(not_enrolled),
+        rejected=sum(answer.verdict == "no_match" for answer in not_enrolled),
         confident=len(confident),
-        confident_right=sum(j.true_rank == 1 for j in confident),
+        confident_right=sum(out.true_rank == 1 for out in confident),
     )
 
 
 def summary(counts: Tally, top_k: int) -> list[str]:
-    """The tally in sentences."""
+    """Write a tally as sentences."""
     lines = []
-    if counts.known:
+    if counts.enrolled:
         lines.append(
-            f"Of {counts.known} SAR chips of enrolled ships, {counts.first} found their vessel "
-            f"first (R1 {counts.first / counts.known:.0%}), {counts.listed} among the first "
+            f"Of {counts.enrolled} SAR chips of enrolled ships, {counts.first} found their vessel "
+            f"first (R1 {counts.first / counts.enrolled:.0%}), {counts.listed} among the first "
             f"{top_k}; {counts.missed} were wrongly answered 'none that I know'."
         )
-    if counts.strangers:
+    if counts.not_enrolled:
         lines.append(
-            f"Of {counts.strangers} SAR chips of ships that are not enrolled, {counts.rejected} "
+            f"Of {counts.not_enrolled} SAR chips of ships that are not enrolled, {counts.rejected} "
             "were rightly answered 'none that I know'."
         )
     lines.append(f"Of {counts.confident} confident answers, {counts.confident_right} were right.")

@@ -1,4 +1,4 @@
-"""A folder in HOSS layout as a fleet to register and chips to ask about."""
+"""Read a folder in HOSS layout: a fleet to enrol and chips to match."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -31,26 +31,26 @@ PICTURE_SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"})
 
 @dataclass(frozen=True, slots=True)
 class NamedChip:
-    """A chip file and what its name says."""
+    """A chip file and the parts of its name."""
 
     path: Path
-    said: HossName
+    name: HossName
 
     @property
     def key(self) -> str:
-        """The vessel's number as the data set's keys write it: without leading zeros."""
-        return str(self.said.vessel_id)
+        """Number of the vessel without leading zeros: its key in the data set."""
+        return str(self.name.vessel_id)
 
 
 @dataclass(frozen=True, slots=True)
 class HossFolder:
-    """What lies in a folder in HOSS layout.
+    """Content of a folder in HOSS layout.
 
     Attributes:
         dataset: the folder's name, or its parent's when the folder is one of the parts.
-        chips: by part and file name.
-        attributes: what `vessels.csv` tells, by vessel key.
-        notes: what was left aside and why.
+        chips: in order of part and file name.
+        attributes: the vessels' attributes in `vessels.csv`, by vessel key.
+        notes: what was skipped and why.
     """
 
     dataset: str
@@ -59,32 +59,33 @@ class HossFolder:
     notes: tuple[str, ...] = ()
 
     def fleet(self, modalities: Collection[Modality], gsd_m: float | None = None) -> Fleet:
-        """The vessels to register, with their chips of these modalities; no distractors.
+        """Return the vessels with their chips of these modalities, without distractors.
 
-        A vessel that `vessels.csv` does not name is called after the data set and its number.
+        A vessel that `vessels.csv` does not name is named after the data set and its number.
 
         Raises:
             SourceError: there is no such chip.
         """
-        wanted: dict[str, list[ChipFile]] = {}
+        chips: dict[str, list[ChipFile]] = {}
         distractors = 0
         for chip in self.chips:
-            if chip.said.modality not in modalities:
+            modality = chip.name.modality
+            if modality not in modalities:
                 continue
-            if chip.said.is_distractor:
+            if chip.name.is_distractor:
                 distractors += 1
                 continue
-            said: dict[str, object] = {"modality": chip.said.modality.value, "source": self.dataset}
+            metadata: dict[str, object] = {"modality": modality.value, "source": self.dataset}
             if gsd_m is not None:
-                said["gsd_m"] = gsd_m
-            wanted.setdefault(chip.key, []).append(ChipFile(chip.path, said))
-        if not wanted:
+                metadata["gsd_m"] = gsd_m
+            chips.setdefault(chip.key, []).append(ChipFile(chip.path, metadata))
+        if not chips:
             names = " or ".join(sorted(modality.value for modality in modalities))
             raise SourceError(f"{self.dataset} holds no {names} chips of identified vessels")
         notes = list(self.notes)
         if distractors:
             notes.append(f"{distractors} distractor chips (id -1) are not enrolled")
-        vessels = tuple(self._vessel(key, tuple(chips)) for key, chips in wanted.items())
+        vessels = tuple(self._vessel(key, tuple(files)) for key, files in chips.items())
         return Fleet(self.dataset, vessels, tuple(notes))
 
     def _vessel(self, key: str, chips: tuple[ChipFile, ...]) -> FleetVessel:
@@ -99,61 +100,61 @@ def read_hoss_folder(folder: Path, dataset: str | None = None) -> HossFolder:
 
     Args:
         folder: the folder.
-        dataset: another name for the data set.
+        dataset: name of the data set; None: the folder's name.
 
     Raises:
-        SourceError: no chips are there, or `vessels.csv` is malformed.
+        SourceError: the folder holds no chips, or `vessels.csv` is malformed.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder")
-    place = folder.resolve()
-    root = place.parent if place.name in PARTS else place
-    chips, strangers = [], []
+    resolved = folder.resolve()
+    root = resolved.parent if resolved.name in PARTS else resolved
+    chips, misnamed = [], []
     for path in picture_files(folder):
-        said = read_hoss_name(path.name)
-        if said is None:
-            strangers.append(path.name)
+        name = read_hoss_name(path.name)
+        if name is None:
+            misnamed.append(path.name)
         else:
-            chips.append(NamedChip(path, said))
+            chips.append(NamedChip(path, name))
     if not chips:
         raise SourceError(
             f"{folder} holds no chips: expected {', '.join(PARTS)}, or files named {NAMING_RULE} "
             "(PNG and JPEG too)"
         )
     notes = []
-    if strangers:
-        notes.append(f"{len(strangers)} files are not named as chips are, e.g. {strangers[0]}")
+    if misnamed:
+        notes.append(f"{len(misnamed)} files are not named as chips are, e.g. {misnamed[0]}")
     attributes: dict[str, dict[str, object]] = {}
     if (root / VESSELS_CSV).is_file():
-        attributes, more = _read_vessels(root / VESSELS_CSV)
-        notes += more
+        attributes, csv_notes = _read_vessels(root / VESSELS_CSV)
+        notes += csv_notes
     return HossFolder(dataset or root.name, tuple(chips), attributes, tuple(notes))
 
 
 def picture_files(folder: Path) -> Iterator[Path]:
-    """Pictures that lie in a folder and in its parts in HOSS layout, by part and name."""
-    for place in (folder, *(folder / part for part in PARTS)):
-        if place.is_dir():
-            for path in sorted(place.iterdir()):
+    """Yield the pictures in a folder and in its parts in HOSS layout, by part and name."""
+    for part in (folder, *(folder / name for name in PARTS)):
+        if part.is_dir():
+            for path in sorted(part.iterdir()):
                 hidden = path.name.startswith(".")
                 if path.suffix.lower() in PICTURE_SUFFIXES and not hidden and path.is_file():
                     yield path
 
 
 def _read_vessels(path: Path) -> tuple[dict[str, dict[str, object]], list[str]]:
-    """Attributes by vessel key, and what was left aside."""
+    """Return attributes by vessel key, and notes on skipped columns."""
     table = read_table(path)
     if "id" not in table.columns:
         raise SourceError(f"{path} has no column id; it has {', '.join(table.columns)}")
     attributes: dict[str, dict[str, object]] = {}
-    for line in table.lines:
-        number = line.cells.get("id", "")
+    for row in table.rows:
+        number = row.cells.get("id", "")
         if not number.isdecimal():
-            raise SourceError(f"{line.place}: id is {number!r}, not the number of a vessel")
+            raise SourceError(f"{row.place}: id is {number!r}, not the number of a vessel")
         key = str(int(number))
         if key in attributes:
-            raise SourceError(f"{line.place}: vessel {number} is described twice")
-        attributes[key] = vessel_attributes(line)
-    left = table.strangers(("id", *VESSEL_TEXTS, *VESSEL_NUMBERS))
-    notes = [f"{path.name}: columns {', '.join(left)} are not sent"] if left else []
+            raise SourceError(f"{row.place}: vessel {number} is described twice")
+        attributes[key] = vessel_attributes(row)
+    unknown = table.unknown_columns(("id", *VESSEL_TEXTS, *VESSEL_NUMBERS))
+    notes = [f"{path.name}: columns {', '.join(unknown)} are not sent"] if unknown else []
     return attributes, notes

@@ -1,4 +1,4 @@
-"""A folder or a manifest, whichever a path is, as a fleet."""
+"""Read a fleet from a folder or a CSV manifest."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ def read_fleet(
     Args:
         source: the folder or file.
         modality: `optical`, `sar` or `all`; None: optical from folders, all from manifests.
-        gsd_m: metres per pixel of all chips of a folder; a manifest has its own column.
-        dataset: a name for the data set instead of the source's.
+        gsd_m: metres per pixel of all chips of a folder; not for a manifest, which has a column.
+        dataset: name of the data set; None: the source's name.
 
     Raises:
         SourceError: the source cannot be used.
@@ -30,9 +30,9 @@ def read_fleet(
     if source.suffix.lower() != ".csv":
         raise SourceError(f"{source} is neither a folder nor a .csv manifest")
     if gsd_m is not None:
-        raise SourceError("a manifest tells metres per pixel in its column gsd_m, not by option")
-    chosen = None if modality in (None, "all") else _modalities(modality)
-    return read_manifest(source, chosen, dataset)
+        raise SourceError("a manifest gives metres per pixel in its column gsd_m, not by option")
+    kept = None if modality in (None, "all") else _modalities(modality)
+    return read_manifest(source, kept, dataset)
 
 
 def _modalities(name: str) -> frozenset[Modality]:

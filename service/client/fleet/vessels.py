@@ -1,4 +1,4 @@
-"""Vessels and chip files that wait to be registered."""
+"""A fleet to enrol: vessels and their chip files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ VESSEL_NUMBERS = ("length_m", "beam_m")
 
 @dataclass(frozen=True, slots=True)
 class ChipFile:
-    """A chip on this machine and what is known of it.
+    """A chip on this machine with its metadata.
 
     Attributes:
         path: the file.
-        metadata: fields of `chip_metadata` in `POST /gallery`; unknown ones are left out.
+        metadata: the known fields of `chip_metadata` in `POST /gallery`.
     """
 
     path: Path
@@ -28,9 +28,9 @@ class FleetVessel:
     """A vessel to register.
 
     Attributes:
-        key: what the source calls it.
-        id: the same for the same data set and key, so that sending again changes nothing.
-        attributes: name, IMO number and so on, as in `POST /gallery`; unknown ones are left out.
+        key: the source's key of the vessel.
+        id: derived from data set and key, so that sending again changes nothing.
+        attributes: the known fields of `vessel` in `POST /gallery`: name, IMO number and so on.
         chips: its chips, at least one.
     """
 
@@ -41,18 +41,18 @@ class FleetVessel:
 
     @property
     def label(self) -> str:
-        """What a person would call it."""
+        """Name of the vessel, else its key."""
         return str(self.attributes.get("name") or self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What one source holds.
+    """All vessels of one source.
 
     Attributes:
         dataset: name of the source; part of every vessel's id.
         vessels: in the order of the source.
-        notes: what was left aside and why, for a person.
+        notes: what was skipped and why, for a person.
     """
 
     dataset: str
@@ -61,11 +61,12 @@ class Fleet:
 
     @property
     def chips(self) -> int:
+        """Number of chips of all vessels."""
         return sum(len(vessel.chips) for vessel in self.vessels)
 
 
 def vessel_id(dataset: str, key: str) -> UUID:
-    """The id of a vessel of a data set; a key that is a UUID is the id itself."""
+    """Derive a vessel's id from data set and key; a key that is a UUID is the id itself."""
     try:
         return UUID(key)
     except ValueError:

@@ -6,7 +6,7 @@ import pytest
 
 from service.client.embed import embed_files, write_embeddings
 from service.client.errors import SourceError
-from service.client.match import expand
+from service.client.match import expand_folders
 from service.contract.chip import Chip, Modality
 from service.contract.embedding import EmbeddedChip
 from tests.support.chips import optical_png, sar_tiff
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_rows_follow_the_files(folder: Path) -> None:
     done: list[int] = []
-    embedded = embed_files(LengthEmbedder(), expand([folder]), advance=done.append)
+    embedded = embed_files(LengthEmbedder(), expand_folders([folder]), advance=done.append)
     assert embedded.names == ("0001_s1c1_RGB.png", "0001_s1c2_SAR.tif", "plain.tif")
     assert embedded.modalities == (Modality.OPTICAL, Modality.SAR, Modality.SAR)
     assert embedded.vectors.dtype == np.float32
@@ -91,8 +91,10 @@ def test_no_place_to_write(folder: Path) -> None:
 
 def test_expanding_paths(folder: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
-        expand([folder / "missing.tif"])
+        expand_folders([folder / "missing.tif"])
     (folder / "empty").mkdir()
     with pytest.raises(SourceError, match="holds no TIFF, PNG or JPEG"):
-        expand([folder / "empty"])
-    assert expand([folder / "plain.tif", folder / "plain.tif"]) == [folder / "plain.tif"] * 2
+        expand_folders([folder / "empty"])
+    assert (
+        expand_folders([folder / "plain.tif", folder / "plain.tif"]) == [folder / "plain.tif"] * 2
+    )

@@ -4,14 +4,14 @@ from pathlib import Path
 from service.client.answers import read_answer
 from service.client.enrol import EnrolReport, Refusal
 from service.client.errors import RefusedError
-from service.client.match import Asked
-from service.client.tables import candidate_cell, console, show_asked, show_report
+from service.client.match import MatchResult
+from service.client.tables import candidate_cell, console, show_report, show_result
 from tests.support.answers import answer, body
 
 
-def shown(asked: Asked) -> str:
+def shown(result: MatchResult) -> str:
     stream = io.StringIO()
-    show_asked(console(stream), asked)
+    show_result(console(stream), result)
     return stream.getvalue()
 
 
@@ -23,7 +23,7 @@ def test_a_ranked_answer() -> None:
     }
     document["candidates"][0]["vessel"]["name"] = "STAR [bold]"
     document["query"]["warnings"] = ["no GSD [m] was given"]
-    text = shown(Asked(Path("0001_SAR.tif"), document, read_answer(document), None))
+    text = shown(MatchResult(Path("0001_SAR.tif"), document, read_answer(document), None))
     for part in ("0001_SAR.tif", "183 m x 30 m", "90.0%", "0.800", "STAR [bold]", "SHIP b"):
         assert part in text
     for part in ("190 m", "210 nm in 19.0 h at 11.1 kn", "ambiguous", "tiny [x]", "no GSD [m]"):
@@ -32,9 +32,9 @@ def test_a_ranked_answer() -> None:
 
 def test_a_refused_chip() -> None:
     problem = RefusedError(422, "chip-size", "7 px is too small [at least 8]")
-    asked = Asked(Path("a.tif"), None, None, problem)
-    assert "refused a.tif: 7 px is too small [at least 8]" in shown(asked)
-    assert asked.document() == {
+    result = MatchResult(Path("a.tif"), None, None, problem)
+    assert "refused a.tif: 7 px is too small [at least 8]" in shown(result)
+    assert result.document() == {
         "chip": "a.tif",
         "problem": {"kind": "chip-size", "detail": str(problem), "status": 422},
     }

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.client.demo import contact_sheet as sheets
 from service.client.demo.contact_sheet import SheetRow, Tile, draw_sheet, write_sheet
-from service.client.demo.run import contact_sheet as sheets
 from service.client.errors import SourceError
 
 

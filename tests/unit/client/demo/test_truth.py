@@ -1,7 +1,7 @@
 import pytest
 
 from service.client.answers import read_answer
-from service.client.demo.truth import judge, summary, tally
+from service.client.demo.truth import compare_with_truth, summary, tally
 from service.client.errors import UnreachableError
 from tests.support.answers import answer, body
 
@@ -21,11 +21,11 @@ from tests.support.answers import answer, body
         ("confident", None, None, "wrong, not enrolled", "bad"),
     ],
 )
-def test_against_the_truth(
+def test_an_answer_is_compared_with_the_true_vessel(
     verdict: str, true_id: str | None, rank: int | None, text: str, tone: str
 ) -> None:
-    judged = judge(answer(verdict, "a", "b", "c"), true_id)
-    assert (judged.true_rank, judged.text, judged.tone) == (rank, text, tone)
+    outcome = compare_with_truth(answer(verdict, "a", "b", "c"), true_id)
+    assert (outcome.true_rank, outcome.text, outcome.tone) == (rank, text, tone)
 
 
 def test_tally_and_summary() -> None:
@@ -37,9 +37,9 @@ def test_tally_and_summary() -> None:
         (answer("no_match", "a"), None),
         (answer("confident", "a"), None),
     ]
-    counts = tally([(one, judge(one, true_id)) for one, true_id in answers])
-    assert (counts.known, counts.first, counts.listed, counts.missed) == (4, 2, 3, 1)
-    assert (counts.strangers, counts.rejected) == (2, 1)
+    counts = tally([(item, compare_with_truth(item, true_id)) for item, true_id in answers])
+    assert (counts.enrolled, counts.first, counts.listed, counts.missed) == (4, 2, 3, 1)
+    assert (counts.not_enrolled, counts.rejected) == (2, 1)
     assert (counts.confident, counts.confident_right) == (3, 1)
     text = " ".join(summary(counts, 5))
     assert "Of 4 SAR chips of enrolled ships, 2 found their vessel first (R1 50%)" in text
@@ -47,10 +47,10 @@ def test_tally_and_summary() -> None:
     assert "Of 3 confident answers, 1 were right." in text
 
 
-def test_nothing_known_is_no_division_by_zero() -> None:
+def test_no_answers_cause_no_division_by_zero() -> None:
     assert summary(tally([]), 5) == ["Of 0 confident answers, 0 were right."]
 
 
-def test_an_answer_of_another_version_is_told() -> None:
+def test_an_answer_of_another_version_is_reported() -> None:
     with pytest.raises(UnreachableError, match=r"verdict.*another version"):
         read_answer(body("certain", "a"))

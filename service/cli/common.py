@@ -1,0 +1,62 @@
+"""What several commands share: exit statuses, options, and ways to print and to fail."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+"""Exit statuses: something was refused or broke, wrong options or settings, Ctrl-C."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="The service's data folder.", show_default="data")
+]
+BundleOption = Annotated[
+    Path | None, typer.Option(help="Folder of the model bundle.", show_default="the shipped one")
+]
+BundleFolder = Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="DIR")]
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda"] | None,
+    typer.Option(
+        help="Where the models run; `auto` takes CUDA if it is installed.", show_default="auto"
+    ),
+]
+
+
+def fail(message: object, status: int = FAILED) -> NoReturn:
+    """Print a message on standard error and end the process with a status."""
+    print(f"crossfix: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def print_json(document: object) -> None:
+    """Print an indented JSON document; values that JSON does not know are printed as text."""
+    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def progress(
+    label: str, total: int | None = None
+) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Show a progress bar on standard error.
+
+    Yields:
+        A function that raises the total by a count, and one that raises the number done.
+    """
+    from service.client.tables import console, progress_bar
+
+    with progress_bar(console(sys.stderr)) as bar:
+        task = bar.add_task(label, total=total)
+        expected = total or 0
+
+        def expect(count: int) -> None:
+            nonlocal expected
+            expected += count
+            bar.update(task, total=expected)
+
+        yield expect, lambda done: bar.advance(task, done)
