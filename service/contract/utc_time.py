@@ -1,5 +1,6 @@
 """Points in time, always in UTC."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -19,5 +20,8 @@ def as_utc(time: datetime) -> datetime:
     except OverflowError as error:
         raise ValueError(f"{time.isoformat()} is outside the years 1 to 9999 in UTC") from error
 
+
+Clock = Callable[[], datetime]
+"""Return the present time, UTC."""
 
 UtcTime = Annotated[datetime, AfterValidator(as_utc)]

@@ -7,31 +7,18 @@ never acknowledged; recovery has finished or undone it.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from service.access.caller import present_caller
 from service.contract.errors import CrossfixError
-from service.identity.observe import ChipUpload, Clock
+from service.contract.utc_time import Clock
+from service.identity.observe import ChipUpload
 from service.identity.ports.audit import AuditLog
 from service.identity.records.matches import Match
 from service.identity.records.sightings import Sighting
 from service.identity.stage_timing import Measure, measured, unmeasured
 
 Facts = dict[str, object]
-
-
-class Unrecorded:
-    """An `AuditLog` that keeps nothing, for uses whose doings nobody has to account for."""
-
-    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
-        return
-
-    def ping(self) -> None:
-        return
-
-    def close(self) -> None:
-        return
 
 
 class AuditTrail:
@@ -45,11 +32,6 @@ class AuditTrail:
         self._now = now
         self._bundle_id = bundle_id
         self._measure = measure
-
-    @classmethod
-    def unrecorded(cls) -> "AuditTrail":
-        """A trail that leaves no trace."""
-        return cls(Unrecorded(), lambda: datetime.now(UTC), "")
 
     def note(self, action: str, facts: Mapping[str, object], *, closing: bool = False) -> None:
         """Keep one entry; returns when it would survive a crash.

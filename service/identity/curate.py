@@ -1,17 +1,15 @@
 """Changing what is registered: correct, remove, merge, split. Crash-safe, see `recovery.py`."""
 
-import threading
 from collections.abc import Collection, Sequence
 from uuid import UUID, uuid4
 
 from pydantic import Field
 
 from service.contract.utc_time import UtcTime
-from service.identity.audit_trail import AuditTrail, chips_and_ids, ids
+from service.identity.audit_trail import chips_and_ids, ids
+from service.identity.context import Context
 from service.identity.enrol import DEFAULT_SOURCE, Enrolled, visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.identity.observe import Clock
-from service.identity.ports.gallery import Gallery
 from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
     Provenance,
@@ -37,21 +35,13 @@ class VesselPatch(VesselAttributes):
 class Curation:
     """The use cases behind `PATCH`, `DELETE`, `merge` and `split` of the gallery."""
 
-    def __init__(
-        self,
-        gallery: Gallery,
-        recovery: Recovery,
-        now: Clock,
-        writing: threading.RLock,
-        trail: AuditTrail | None = None,
-    ) -> None:
-        """Changes are recorded in `trail`, if there is one."""
-        self._gallery = gallery
+    def __init__(self, context: Context, recovery: Recovery) -> None:
+        self._gallery = context.gallery
+        self._now = context.now
+        self._write_lock = context.write_lock
+        self._trail = context.trail
         self._recovery = recovery
-        self._now = now
-        self._writing = writing
-        self._trail = trail or AuditTrail.unrecorded()
-        self._claims = recovery.claims
+        self._leases = recovery.leases
 
     def update(self, vessel_id: UUID, patch: VesselPatch) -> Vessel:
         """Change attributes and remember where the new values came from.
@@ -60,7 +50,7 @@ class Curation:
             NotFoundError: no such vessel.
             ConflictError: another vessel carries the new IMO number.
         """
-        with self._writing:
+        with self._write_lock:
             known = visible_vessel(self._gallery, vessel_id)
             changes = patch.changes()
             if not changes:
@@ -68,7 +58,7 @@ class Curation:
             changed = self._with_changes(known, changes, patch)
             said = patch.model_dump(mode="json", include=set(changes))
             with (
-                self._claims.held(changed, before=known),
+                self._leases.held(changed, before=known),
                 self._trail.change("update", vessel_id=str(vessel_id), said=said),
             ):
                 self._gallery.put_vessel(changed)
@@ -80,7 +70,7 @@ class Curation:
         Raises:
             NotFoundError: no such vessel.
         """
-        with self._writing:
+        with self._write_lock:
             known = visible_vessel(self._gallery, vessel_id)
             sightings = self._gallery.sightings_of([vessel_id])
             leaving = self._in_state(
@@ -99,7 +89,7 @@ class Curation:
         Raises:
             NotFoundError: no such vessel, or the sighting is not one of this vessel.
         """
-        with self._writing:
+        with self._write_lock:
             known = visible_vessel(self._gallery, vessel_id)
             sighting = self._gallery.get_sighting(sighting_id)
             if sighting is None or sighting.vessel_id != vessel_id:
@@ -125,7 +115,7 @@ class Curation:
         """
         if survivor_id == other_id:
             raise InvalidRequestError("a vessel cannot be merged with itself")
-        with self._writing:
+        with self._write_lock:
             survivor = visible_vessel(self._gallery, survivor_id)
             other = visible_vessel(self._gallery, other_id)
             if survivor.imo and other.imo and survivor.imo != other.imo:
@@ -138,7 +128,7 @@ class Curation:
             leaving = self._in_state(other, VesselState.DELETING, merged_into=survivor_id)
             asked = {"vessel_id": str(survivor_id), "other_id": str(other_id)}
             with (
-                self._claims.held(learnt, before=survivor, giver=other),
+                self._leases.held(learnt, before=survivor, giver=other),
                 self._trail.change("merge", **asked) as result,
             ):
                 self._gallery.put_vessel(leaving)
@@ -158,7 +148,7 @@ class Curation:
             InvalidRequestError: no sighting was named, or all of them.
             ConflictError: another vessel carries the IMO number.
         """
-        with self._writing:
+        with self._write_lock:
             known = visible_vessel(self._gallery, vessel_id)
             own = {s.id for s in self._gallery.sightings_of([vessel_id])}
             asked = set(sighting_ids)
@@ -170,7 +160,7 @@ class Curation:
             blank = Vessel(id=uuid4(), created_at=now, updated_at=now, split_from=known.id)
             new = self._with_changes(blank, attributes.changes(), attributes)
             moved = {"vessel_id": str(known.id), "new_id": str(new.id), "moved": ids(asked)}
-            with self._claims.held(new), self._trail.change("split", **moved):
+            with self._leases.held(new), self._trail.change("split", **moved):
                 self._gallery.put_vessel(self._in_state(new, VesselState.ENROLLING))
                 self._gallery.move_sightings(sorted(asked), new)
                 active = self._in_state(new, VesselState.ACTIVE)

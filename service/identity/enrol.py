@@ -1,12 +1,11 @@
 """Registering vessels and their chips, so that a crash at any point leaves nothing half-visible.
 
 Order of writes for a new vessel: vessel as `enrolling` (invisible), chips, sightings, vessel as
-`active`. Sightings added to a known vessel are one atomic write. See `recovery.py`; `claims.py` has
+`active`. Sightings added to a known vessel are one atomic write. See `recovery.py`; `leases.py` has
 one replica at a time register a vessel.
 """
 
 import json
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +14,12 @@ from uuid import UUID, uuid5
 from pydantic import Field
 
 from service.contract.utc_time import UtcTime
-from service.identity.audit_trail import AuditTrail, Facts, chips_and_ids, digests
-from service.identity.claims import Lease, refuse_known_imo
+from service.identity.audit_trail import Facts, chips_and_ids, digests
+from service.identity.context import Context
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.identity.observe import ChipUpload, Clock, Observation, Observer
+from service.identity.leases import Lease, refuse_known_imo
+from service.identity.observe import ChipUpload, Observation, Observer
 from service.identity.originals import forgotten_when_full, keep_shown
-from service.identity.ports.chips import ChipStore
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import (
@@ -31,7 +30,7 @@ from service.identity.records.vessels import (
     VesselState,
 )
 from service.identity.recovery import Recovery, nothing
-from service.identity.stage_timing import Measure, measured, unmeasured
+from service.identity.stage_timing import measured
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
 DEFAULT_SOURCE = "api"
@@ -63,33 +62,19 @@ class Enrolled:
 
 
 class Enrolment:
-    """The use case behind `POST /gallery` and `POST /gallery/{vessel_id}/chips`.
+    """The use case behind `POST /gallery` and `POST /gallery/{vessel_id}/chips`."""
 
-    `writing` is shared with the other writing use cases of this process: one change at a time.
-    Changes are recorded in `trail`, if there is one.
-    """
-
-    def __init__(
-        self,
-        gallery: Gallery,
-        chips: ChipStore,
-        observer: Observer,
-        recovery: Recovery,
-        now: Clock,
-        writing: threading.RLock,
-        trail: AuditTrail | None = None,
-        measure: Measure = unmeasured,
-    ) -> None:
-        """`measure` is told the milliseconds of the stage `store`."""
-        self._gallery = gallery
-        self._chips = chips
+    def __init__(self, context: Context, observer: Observer, recovery: Recovery) -> None:
+        """The stage `store` is measured."""
+        self._gallery = context.gallery
+        self._chips = context.chips
+        self._now = context.now
+        self._write_lock = context.write_lock
+        self._trail = context.trail
+        self._measure = context.measure
         self._observer = observer
         self._recovery = recovery
-        self._now = now
-        self._writing = writing
-        self._trail = trail or AuditTrail.unrecorded()
-        self._claims = recovery.claims
-        self._measure = measure
+        self._leases = recovery.leases
 
     def enrol(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Enrolled:
         """Register a vessel with one or more chips.
@@ -105,12 +90,12 @@ class Enrolment:
         refuse_known_imo(self._gallery, vessel)
         seen = [self._observer.observe(upload) for upload in uploads]
         asked: Facts = {"vessel_id": str(vessel.id), "said": new.said(), "chips": digests(uploads)}
-        with self._writing:
+        with self._write_lock:
             found = self._found(vessel.id)
             if found is not None and found.state.visible:
                 return self._again(found, vessel, seen, asked)
             same = new.id is None or (found is not None and _began(found, vessel, seen))
-            with self._claims.registering(vessel, resumes=same) as lease:
+            with self._leases.registering(vessel, resumes=same) as lease:
                 found = self._settled(vessel, seen, lease)
                 if found is not None and found.state.visible:
                     return self._again(found, vessel, seen, asked)
@@ -128,7 +113,7 @@ class Enrolment:
         refuse_none_or_twins(uploads)
         visible_vessel(self._gallery, vessel_id)
         seen = [self._observer.observe(upload) for upload in uploads]
-        with self._writing:
+        with self._write_lock:
             vessel = visible_vessel(self._gallery, vessel_id)
             asked: Facts = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
             return self._written(

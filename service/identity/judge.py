@@ -6,12 +6,11 @@ any of them moves it.
 
 Order of writes: the match with the judgement as `unsettled`, the sighting, the match as settled.
 Who finds an unsettled match finishes it: its judgement was never acknowledged. The sighting is
-claimed meanwhile, so that one replica at a time judges it (`claims.py`). Vessels are not claimed:
+claimed meanwhile, so that one replica at a time judges it (`leases.py`). Vessels are not claimed:
 whoever moves the sighting looks for its vessel before and after, and whoever merges or deletes a
 vessel hides it first and then looks for its sightings, so one of them sees what the other did.
 """
 
-import threading
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -19,12 +18,10 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from service.access.caller import present_caller
-from service.identity.audit_trail import AuditTrail, Facts
-from service.identity.claims import Lease
+from service.identity.audit_trail import Facts
+from service.identity.context import Context
 from service.identity.errors import ConflictError, NotFoundError
-from service.identity.observe import Clock
-from service.identity.ports.gallery import Gallery
-from service.identity.ports.matches import MatchStore
+from service.identity.leases import Lease
 from service.identity.records.base import Record, of_new
 from service.identity.records.identifiers import meaningful
 from service.identity.records.match_records import Decision, Judgement, MatchFilter, MatchRecord
@@ -60,23 +57,14 @@ class MatchStanding:
 class MatchJudge:
     """The use cases behind `GET /matches/{id}` and `POST /matches/{id}/verdict`."""
 
-    def __init__(
-        self,
-        gallery: Gallery,
-        matches: MatchStore,
-        recovery: Recovery,
-        now: Clock,
-        writing: threading.RLock,
-        trail: AuditTrail | None = None,
-    ) -> None:
-        """Judgements are recorded in `trail`, if there is one."""
-        self._gallery = gallery
-        self._matches = matches
+    def __init__(self, context: Context, recovery: Recovery) -> None:
+        self._gallery = context.gallery
+        self._matches = context.matches
+        self._now = context.now
+        self._write_lock = context.write_lock
+        self._trail = context.trail
         self._recovery = recovery
-        self._claims = recovery.claims
-        self._now = now
-        self._writing = writing
-        self._trail = trail or AuditTrail.unrecorded()
+        self._leases = recovery.leases
 
     def show(self, match_id: UUID) -> MatchStanding:
         """Raises NotFoundError when no such match is remembered."""
@@ -92,9 +80,9 @@ class MatchJudge:
                 somebody else judges the same sighting right now.
             StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
-        with self._writing:
+        with self._write_lock:
             sighting_id = self._kept(match_id).match.query.id
-            with self._claims.judging(sighting_id) as lease:
+            with self._leases.judging(sighting_id) as lease:
                 self._finish_others(sighting_id, lease)
                 kept = self._kept(match_id)
                 judgement = self._judgement(kept, said)
@@ -104,7 +92,7 @@ class MatchJudge:
 
     def settle_interrupted(self) -> int:
         """Finish every judgement that a crash interrupted; returns how many there were."""
-        with self._writing:
+        with self._write_lock:
             return sum([self._finished(kept) for kept in self._matches.unsettled()])
 
     def _kept(self, match_id: UUID) -> MatchRecord:
@@ -156,7 +144,7 @@ class MatchJudge:
     def _finished(self, kept: MatchRecord) -> bool:
         """Finish it, unless somebody else is or was at it."""
         try:
-            with self._claims.judging(kept.match.query.id) as lease:
+            with self._leases.judging(kept.match.query.id) as lease:
                 found = self._matches.get(kept.id)
                 if found is None or not found.unsettled:
                     return False

@@ -1,6 +1,5 @@
 """Which known vessel does this chip show?"""
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,18 +11,15 @@ from pydantic import Field, JsonValue
 from service.access.caller import present_caller
 from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
-from service.identity.audit_trail import AuditTrail
+from service.identity.context import Context
 from service.identity.decision import Limits, Scored, best_first, decide, rank, score
-from service.identity.observe import ChipUpload, Clock, Observer
+from service.identity.observe import ChipUpload, Observer
 from service.identity.originals import forgotten_when_full, keep_shown
-from service.identity.ports.chips import ChipStore
-from service.identity.ports.gallery import Gallery
-from service.identity.ports.matches import MatchStore
 from service.identity.records.base import Record
 from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
 from service.identity.records.matches import Match
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
-from service.identity.stage_timing import Measure, measured, timed, unmeasured
+from service.identity.stage_timing import measured, timed
 
 RERANKED_VESSELS = 50
 
@@ -72,32 +68,26 @@ class Matcher:
 
     def __init__(
         self,
-        gallery: Gallery,
-        chips: ChipStore,
-        matches: MatchStore,
+        context: Context,
         observer: Observer,
         model: AnsweringModel,
         calibration: CalibrationSpec,
-        now: Clock,
-        writing: threading.RLock,
-        trail: AuditTrail | None = None,
-        measure: Measure = unmeasured,
     ) -> None:
-        """Matches are recorded in `trail` before they are answered, if there is one.
+        """Every match is recorded in the audit log before it is answered.
 
-        `measure` is told the milliseconds of the stages `search`, `store` (chip and sighting) and
-        `history` (the match itself).
+        The stages `search`, `store` (chip and sighting) and `history` (the match record) are
+        measured.
         """
-        self._gallery = gallery
-        self._chips = chips
-        self._matches = matches
+        self._gallery = context.gallery
+        self._chips = context.chips
+        self._matches = context.matches
+        self._now = context.now
+        self._write_lock = context.write_lock
+        self._trail = context.trail
+        self._measure = context.measure
         self._observer = observer
         self._model = model
-        self._now = now
         self._calibration = calibration
-        self._writing = writing
-        self._trail = trail or AuditTrail.unrecorded()
-        self._measure = measure
 
     def match(self, upload: ChipUpload, options: MatchOptions) -> MatchResult:
         """Rank the vessels that the chip may show.
@@ -145,7 +135,7 @@ class Matcher:
         """The chip first, and looked for last: see `originals.py`."""
         digest = query.sighting.chip_sha256
         kept = forgotten_when_full(self._gallery, self._chips, [digest])
-        with measured("store", self._measure), self._writing, kept:
+        with measured("store", self._measure), self._write_lock, kept:
             self._chips.put(upload.data)
             self._gallery.put_open_sightings([query])
             keep_shown(self._chips, digest, upload.data)

@@ -1,9 +1,7 @@
 """From uploaded bytes to a sighting: decode, embed, describe. Shared by every use case."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -13,7 +11,7 @@ from pydantic import Field, model_validator
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError
-from service.contract.utc_time import UtcTime
+from service.contract.utc_time import Clock, UtcTime
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.records.base import GeoPoint, Record
@@ -21,8 +19,6 @@ from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.stage_timing import Measure, timed, unmeasured
 
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
-
-Clock = Callable[[], datetime]
 
 
 class ChipMetadata(Record):

@@ -15,40 +15,19 @@ killed, the store failed it, or the bytes were damaged when it read them and wer
 acknowledged sighting is without its chip until the same chip is sent for its vessel again.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from service.contract.errors import CrossfixError
 from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
-from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.chips import ChipStore
-from service.identity.records.vessels import VesselState
 
 
 class ShowsChips(Protocol):
     """What tells whether a chip is in use: a gallery or an archive."""
 
     def uses_chip(self, chip_sha256: str) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep found.
-
-    Attributes:
-        chips: originals that are kept.
-        unused: those that no sighting shows and that were put before the moment given.
-        unused_bytes: their size together.
-        removed: how many of them are gone now.
-    """
-
-    chips: int
-    unused: int
-    unused_bytes: int
-    removed: int
 
 
 def keep_shown(chips: ChipStore, digest: str, data: bytes) -> None:
@@ -100,56 +79,3 @@ def forgotten_when_full(
             with suppress(CrossfixError):
                 forget_unused(gallery, chips, digest)
         raise
-
-
-def sweep(
-    archive: GalleryArchive,
-    chips: ChipStore,
-    before: datetime,
-    remove: bool,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Swept:
-    """Find originals that nothing refers to, and delete them if told so.
-
-    Services may go on meanwhile: a chip that is put while this runs is recent and stays.
-
-    Args:
-        archive: the gallery with the sightings of every bundle.
-        chips: the originals.
-        before: only chips that were last put before this moment, UTC, by the store's clock; it
-            lies further back than the longest request and the longest interrupted change.
-        remove: whether to delete them; otherwise they are counted.
-        advance: told how many originals were looked at, as they are.
-
-    Raises:
-        StoreUnavailableError, StoreFullError: what was deleted so far was unused.
-    """
-    kept = list(chips.stored())
-    shown = archive.chips_shown() | _still_leaving(archive)
-    unused = [one for one in kept if one.stored_at < before and one.sha256 not in shown]
-    advance(len(kept) - len(unused))
-    removed = 0
-    for one in unused:
-        if remove:
-            removed += _gone(archive, chips, one.sha256, before)
-        advance(1)
-    return Swept(len(kept), len(unused), sum(one.size_bytes for one in unused), removed)
-
-
-def _gone(archive: GalleryArchive, chips: ChipStore, digest: str, before: datetime) -> bool:
-    try:
-        if chips.stored_at(digest) >= before:
-            return False
-    except NotFoundError:
-        return False
-    return forget_unused(archive, chips, digest)
-
-
-def _still_leaving(archive: GalleryArchive) -> set[str]:
-    """Chips of changes under way; recovery decides about these."""
-    return {
-        digest
-        for vessel in archive.vessels()
-        if vessel.state is not VesselState.ACTIVE
-        for digest in vessel.leaving_chips
-    }

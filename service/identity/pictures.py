@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from service.contract.chip import Chip
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture
+from service.identity.context import Context
 from service.identity.errors import NotFoundError
 from service.identity.observe import ChipMetadata, ChipUpload, Observer
-from service.identity.ports.chips import ChipStore
 from service.identity.ports.embedder import ChipEmbedder
-from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import Sighting
 
 
@@ -21,14 +20,13 @@ class Pictures:
 
     def __init__(
         self,
-        gallery: Gallery,
-        chips: ChipStore,
+        context: Context,
         observer: Observer,
         embedder: ChipEmbedder,
         preprocess: PreprocessSpec,
     ) -> None:
-        self._gallery = gallery
-        self._chips = chips
+        self._gallery = context.gallery
+        self._chips = context.chips
         self._observer = observer
         self._embedder = embedder
         self._preprocess = preprocess

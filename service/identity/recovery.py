@@ -12,19 +12,15 @@ Where a vessel at the other end was itself merged meanwhile, the vessel that it 
 its place. Where it was deleted, a merge is undone, and what was being split off it is removed too.
 """
 
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 from uuid import UUID
 
-from service.identity.audit_trail import AuditTrail
-from service.identity.claims import Claims, lapses_after
+from service.identity.context import Context
 from service.identity.errors import ConflictError
-from service.identity.observe import Clock
+from service.identity.leases import Leases, lapses_after
 from service.identity.originals import forget_unused
-from service.identity.ports.chips import ChipStore
-from service.identity.ports.gallery import Gallery
 from service.identity.records.vessels import Vessel, VesselState
 
 ALONE = timedelta(days=1)
@@ -45,31 +41,24 @@ class Recovery:
     a killed replica was splitting off or merging cannot be found.
     """
 
-    def __init__(
-        self,
-        gallery: Gallery,
-        chips: ChipStore,
-        now: Clock,
-        writing: threading.RLock,
-        step: timedelta | None,
-        trail: AuditTrail | None = None,
-    ) -> None:
-        """What is settled is recorded in `trail`, if there is one.
+    def __init__(self, context: Context, step: timedelta | None) -> None:
+        """`step` is the longest time that a few calls of the stores take.
 
-        `step` is the longest time that a few calls of the stores take; None where this process is
-        the only writer.
+        It is None where this process is the only writer.
         """
-        self._gallery = gallery
-        self._chips = chips
-        self._now = now
-        self._writing = writing
+        self._gallery = context.gallery
+        self._chips = context.chips
+        self._now = context.now
+        self._write_lock = context.write_lock
+        self._trail = context.trail
         self._grace = timedelta(0) if step is None else lapses_after(step)
-        self.claims = Claims(gallery, now, ALONE if step is None else step)
-        self._trail = trail or AuditTrail.unrecorded()
+        self.leases = Leases(
+            context.gallery, context.claims, context.now, ALONE if step is None else step
+        )
 
     def run(self) -> int:
         """Settle every interrupted change; returns how many there were."""
-        with self._writing:
+        with self._write_lock:
             now = self._now()
             interrupted = [
                 vessel
@@ -86,7 +75,7 @@ class Recovery:
             renew: called again and again while that claim is needed.
         """
         found: dict[str, object] = {"vessel_id": str(vessel.id), "found": vessel.state.value}
-        with self._writing, self._trail.change("recover", **found):
+        with self._write_lock, self._trail.change("recover", **found):
             if vessel.state is VesselState.SYNCING:
                 self.finish_sync(vessel)
             elif vessel.state is VesselState.DELETING and vessel.merged_into is not None:
@@ -102,7 +91,7 @@ class Recovery:
             with ExitStack() as claimed:
                 renew = nothing
                 if vessel.state is VesselState.ENROLLING:
-                    renew = claimed.enter_context(self.claims.settling(vessel)).renew
+                    renew = claimed.enter_context(self.leases.settling(vessel)).renew
                 if self._gallery.get_vessels([vessel.id]).get(vessel.id) != vessel:
                     return False
                 self.settle(vessel, renew)

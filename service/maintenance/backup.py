@@ -1,55 +1,33 @@
-"""The gallery, remembered matches, chips and audit log in one folder, and back into an empty place.
+"""Write the gallery, match records, chips, bundles and audit log into one folder."""
 
-    manifest.json                 what there is, how much, and the SHA-256 of every file
-    vessels.jsonl                 one vessel a line
-    sightings/<bundle>.jsonl      one sighting a line
-    sightings/<bundle>.f32        their embeddings in the same order, little-endian float32 [N, D]
-    matches.jsonl                 one remembered match a line
-    chips/<sha256>                original bytes
-    audit/<replica>/…             the chains as they are
-    bundles/<bundle>/…            bundles that were installed beside the gallery
-
-It does not depend on the storage: an embedded gallery can be restored into a server and back.
-
-What an unfinished re-embedding has copied and not looked at again is left out: the copied sighting
-may have been deleted, and what is needed is copied again from the bundle that has it.
-"""
-
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import numpy as np
-
-from service.contract.bundle import open_bundle
 from service.contract.durable_files import sync_folder
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
 from service.identity.ports.archive import GalleryArchive
+from service.identity.ports.audit import AuditArchive
 from service.identity.ports.bundles import BundleStore
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.matches import MatchStore
-from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
-from service.maintenance.backup_matches import compare_matches, restore_matches, write_matches
-from service.storage.audit.chain import HEAD_NAME, LOCK_NAME, chains
-
-FORMAT = 2
-READABLE = (1, FORMAT)
-"""Format 1 has no remembered matches."""
-
-MANIFEST = "manifest.json"
-BATCH = 256
-
-Advance = Callable[[int], None]
-T = TypeVar("T")
+from service.maintenance.backup_format import (
+    FORMAT,
+    MANIFEST,
+    Advance,
+    Counts,
+    read_records,
+    sha256,
+    walk,
+)
+from service.maintenance.backup_matches import write_matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +39,7 @@ class BackupStores:
 
     archive: GalleryArchive
     chips: ChipStore
-    audit: Path
+    audit: AuditArchive
     bundles: BundleStore
     matches: MatchStore
 
@@ -70,26 +48,6 @@ class BackupStores:
         self.archive.close()
         self.chips.close()
         self.bundles.close()
-
-
-@dataclass(slots=True)
-class Counts:
-    """How much a backup holds; sightings by bundle, open ones included."""
-
-    vessels: int = 0
-    sightings: dict[str, int] = field(default_factory=dict)
-    matches: int = 0
-    chips: int = 0
-    audit_chains: int = 0
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "vessels": self.vessels,
-            "sightings": self.sightings,
-            "matches": self.matches,
-            "chips": self.chips,
-            "audit_chains": self.audit_chains,
-        }
 
 
 def back_up(
@@ -124,59 +82,6 @@ def back_up(
     return counts
 
 
-def restore(source: Path, stores: BackupStores, advance: Advance = lambda _: None) -> Counts:
-    """Put a backup into an empty place, then read everything back and compare.
-
-    Raises:
-        ConflictError: the place is not empty.
-        StoreUnavailableError: the backup is incomplete or damaged, or what was read back differs.
-        StoreFullError: there is no room.
-    """
-    manifest = verify_backup(source)
-    _require_empty(stores)
-    for vessels in _batches(_read_vessels(source)):
-        stores.archive.put_vessels(vessels)
-    for path in sorted((source / "chips").iterdir()):
-        stores.chips.put(path.read_bytes())
-        advance(1)
-    for bundle, width in manifest["bundles"].items():
-        stores.archive.prepare(bundle, width)
-        for batch in _batches(_read_sightings(source, bundle, width)):
-            owners = stores.archive.get_vessels(_owners(batch))
-            stores.archive.put_sightings(bundle, batch, owners)
-            advance(len(batch))
-    restore_matches(source, stores.matches, advance)
-    if (source / "audit").is_dir():
-        shutil.copytree(source / "audit", stores.audit, dirs_exist_ok=True)
-    for folder in sorted((source / "bundles").glob("*")):
-        stores.bundles.put(open_bundle(folder))
-    _compare(source, stores, manifest)
-    if manifest["active"] is not None:
-        stores.archive.activate(manifest["active"])
-    return Counts(**manifest["counts"])
-
-
-def verify_backup(source: Path) -> dict[str, Any]:
-    """The manifest of a backup, after every file was found to be as it was written.
-
-    Raises:
-        StoreUnavailableError: it is not a backup, or incomplete or damaged.
-    """
-    try:
-        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
-        if manifest["format"] not in READABLE:
-            raise StoreUnavailableError(f"{source} is a backup of another version of Crossfix")
-        present = set(_walk(source)) - {MANIFEST}
-        for name in sorted(manifest["files"].keys() | present):
-            known = manifest["files"].get(name)
-            if known is None or name not in present or _sha256(source / name) != known:
-                state = "not part of it" if known is None else "missing or damaged"
-                raise StoreUnavailableError(f"the backup {source} is not sound: {name} is {state}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreUnavailableError(f"{source} is not a complete backup: {error}") from error
-    return manifest
-
-
 def _write(stores: BackupStores, folder: Path, now: datetime, advance: Advance) -> Counts:
     counts = Counts()
     for part in ("sightings", "chips", "audit", "bundles"):
@@ -200,7 +105,7 @@ def _write(stores: BackupStores, folder: Path, now: datetime, advance: Advance) 
     whole = _sightings_written(folder, bundles)
     counts.matches = write_matches(folder, stores.matches, stores.archive, whole, now)
     advance(counts.matches)
-    counts.audit_chains = _copy_audit(stores.audit, folder / "audit")
+    counts.audit_chains = stores.audit.copy_to(folder / "audit")
     _copy_bundles(stores.bundles, folder / "bundles")
     _seal(folder, {"created_at": now.isoformat(), "active": active, "bundles": bundles}, counts)
     return counts
@@ -210,7 +115,7 @@ def _sightings_written(folder: Path, bundles: Collection[str]) -> set[UUID]:
     return {
         one.id
         for bundle in bundles
-        for one in _read_records(folder / "sightings" / f"{bundle}.jsonl")
+        for one in read_records(folder / "sightings" / f"{bundle}.jsonl")
     }
 
 
@@ -231,7 +136,7 @@ def _deleted_meanwhile(
     """
     gone: set[UUID] = set()
     for bundle in bundles:
-        read = {one.id for one in _read_records(folder / "sightings" / f"{bundle}.all")}
+        read = {one.id for one in read_records(folder / "sightings" / f"{bundle}.all")}
         gone |= read - archive.sighting_ids(bundle)
     return gone
 
@@ -245,7 +150,7 @@ def _copy_chips(
         StoreUnavailableError: a chip is lost or damaged although its sighting is there.
     """
     lost: set[str] = set()
-    for sighting in _read_records(records):
+    for sighting in read_records(records):
         digest = sighting.chip_sha256
         if digest in kept or digest in lost:
             continue
@@ -282,7 +187,7 @@ def _filter(
         Path(f"{stem}.jsonl").open("w") as records,
         Path(f"{stem}.f32").open("wb") as vectors,
     ):
-        for sighting in _read_records(path):
+        for sighting in read_records(path):
             vector = old.read(4 * width)
             known = sighting.vessel_id is None or sighting.vessel_id in vessels
             if known and sighting.chip_sha256 not in lost and sighting.id not in gone:
@@ -292,18 +197,6 @@ def _filter(
     path.unlink()
     path.with_suffix(".vectors").unlink()
     return count
-
-
-def _copy_audit(root: Path, target: Path) -> int:
-    """Heads before entries, so that a chain that grows meanwhile is never shorter than its head."""
-    found = chains(root)
-    for chain in found:
-        (target / chain.name).mkdir()
-        kept = (path.name for path in chain.iterdir() if path.suffix != ".tmp")
-        names = sorted(name for name in kept if name != LOCK_NAME)
-        for name in sorted(names, key=lambda one: one != HEAD_NAME):
-            shutil.copyfile(chain / name, target / chain.name / name)
-    return len(found)
 
 
 def _copy_bundles(shelf: BundleStore, target: Path) -> None:
@@ -316,92 +209,12 @@ def _copy_bundles(shelf: BundleStore, target: Path) -> None:
 def _seal(folder: Path, facts: dict[str, Any], counts: Counts) -> None:
     """Write the manifest and bring everything to disk."""
     files = {}
-    for name in sorted(_walk(folder)):
-        files[name] = _sha256(folder / name)
+    for name in sorted(walk(folder)):
+        files[name] = sha256(folder / name)
         _sync(folder / name)
     manifest = {"format": FORMAT, **facts, "counts": counts.document(), "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
     _sync(folder / MANIFEST)
-
-
-def _require_empty(stores: BackupStores) -> None:
-    if next(stores.archive.vessels(), None) is not None or stores.archive.bundles():
-        raise ConflictError("there is a gallery already; restore into an empty place")
-    if next(stores.matches.all(), None) is not None:
-        raise ConflictError("there are remembered matches already; restore into an empty place")
-    if stores.audit.is_dir() and any(stores.audit.iterdir()):
-        raise ConflictError(
-            f"there is an audit log in {stores.audit} already; restore into an empty place"
-        )
-    if installed := stores.bundles.ids():
-        raise ConflictError(
-            f"bundle {installed[0]} is installed already; restore into an empty place"
-        )
-
-
-def _compare(source: Path, stores: BackupStores, manifest: dict[str, Any]) -> None:
-    """Read everything back from the stores; raises StoreUnavailableError where it differs."""
-    if {v.id: v for v in stores.archive.vessels()} != {v.id: v for v in _read_vessels(source)}:
-        raise StoreUnavailableError("the vessels that were restored differ from the backup")
-    for bundle, width in manifest["bundles"].items():
-        written = {one.sighting.id: one for one in stores.archive.sightings(bundle)}
-        count = 0
-        for one in _read_sightings(source, bundle, width):
-            found = written.get(one.sighting.id)
-            count += 1
-            if (
-                found is None
-                or found.sighting != one.sighting
-                or not np.allclose(found.vector, one.vector, atol=1e-6)
-            ):
-                raise StoreUnavailableError(
-                    f"sighting {one.sighting.id} was not restored as it was"
-                )
-            stores.chips.get(one.sighting.chip_sha256)
-        if count != len(written):
-            raise StoreUnavailableError(
-                f"bundle {bundle} has {len(written)} sightings, not {count}"
-            )
-    compare_matches(source, stores.matches)
-
-
-def _read_vessels(source: Path) -> Iterator[Vessel]:
-    with (source / "vessels.jsonl").open("rb") as file:
-        for line in file:
-            yield Vessel.from_record(line)
-
-
-def _read_records(path: Path) -> Iterator[Sighting]:
-    with path.open("rb") as file:
-        for line in file:
-            yield Sighting.model_validate_json(line)
-
-
-def _read_sightings(source: Path, bundle: str, width: int) -> Iterator[EmbeddedSighting]:
-    stem = source / "sightings" / bundle
-    with Path(f"{stem}.f32").open("rb") as vectors:
-        for sighting in _read_records(Path(f"{stem}.jsonl")):
-            yield EmbeddedSighting(sighting, np.frombuffer(vectors.read(4 * width), dtype="<f4"))
-
-
-def _owners(batch: list[EmbeddedSighting]) -> set[UUID]:
-    return {one.sighting.vessel_id for one in batch if one.sighting.vessel_id is not None}
-
-
-def _batches(items: Iterator[T]) -> Iterator[list[T]]:
-    while batch := list(islice(items, BATCH)):
-        yield batch
-
-
-def _walk(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

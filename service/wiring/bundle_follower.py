@@ -13,7 +13,9 @@ from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.audit import AuditLog
 from service.settings import Settings
 from service.wiring.active_bundle import ActiveBundle, ServedBundle
-from service.wiring.upkeep import carry_late, find_bundle, open_archive
+from service.wiring.bundles import find_bundle
+from service.wiring.maintenance import carry_late
+from service.wiring.stores import open_archive
 
 log = logging.getLogger("crossfix")
 

@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.contract.durable_files import replace_file
-from service.identity.originals import sweep
+from service.maintenance.sweep import sweep
 from service.settings import Settings
-from service.storage.edge.archive import EdgeArchive
 from service.storage.local.disk_errors import disk_errors
-from service.wiring.stores import open_chips
+from service.wiring.stores import is_embedded, open_archive, open_chips
 
 log = logging.getLogger("crossfix")
 
@@ -31,7 +30,7 @@ class RunningMarker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        alone = settings.qdrant_url is None and settings.chip_store == "folder"
+        alone = is_embedded(settings) and settings.chip_store == "folder"
         self._note: Path | None = settings.data_dir / NOTE if alone else None
         self.cleared_up = 0
 
@@ -59,6 +58,6 @@ class RunningMarker:
                 self._note.unlink(missing_ok=True)
 
     def _clear_up(self) -> int:
-        archive = EdgeArchive(self._settings.data_dir / "gallery")
+        archive = open_archive(self._settings)
         with closing(archive), closing(open_chips(self._settings, abandoned_after_s=0.0)) as chips:
             return sweep(archive, chips, datetime.now(UTC), remove=True).removed

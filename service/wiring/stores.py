@@ -1,29 +1,194 @@
-"""Where what outlives a bundle is kept, as the settings choose.
+"""Open the stores that the settings choose.
 
-Original chips and installed bundles are kept under the data folder or in a bucket, remembered
-matches where the gallery is.
+This is the only module that opens a store, and the only one that decides between the embedded
+gallery (no Qdrant address) and the shared gallery on a Qdrant server, between a folder and a
+bucket, and between the memory of this process and Redis. Clients that need not be installed, or
+take long to import, are imported where they are used.
 """
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import SecretStr
 
+from service.access.idempotency import CLAIM_S, IdempotencyStore
+from service.access.rate_limits import RateLimiter
+from service.identity.ports.archive import GalleryArchive
+from service.identity.ports.audit import AuditLog
 from service.identity.ports.bundles import BundleStore
+from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.chips import ChipStore
+from service.identity.ports.claims import ClaimStore
+from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
+from service.maintenance.backup import BackupStores
 from service.settings import PREFIX, S3_TRIES, Settings, SettingsError
+from service.storage.audit.archive import FolderAuditArchive
+from service.storage.audit.log import open_audit_log
+from service.storage.edge.archive import EdgeArchive
+from service.storage.edge.folder import active_bundle
+from service.storage.edge.gallery import open_edge_gallery
 from service.storage.edge.matches import open_edge_matches
 from service.storage.local.bundles import FolderBundleStore
+from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import ABANDONED_AFTER_S, FolderChipStore
+from service.storage.local.claims import MemoryClaimStore
+from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
+from service.storage.local.rate_limits import MemoryRateLimiter, Rate
+from service.storage.redis.cache import RedisCache
+from service.storage.redis.idempotency import RedisIdempotencyStore
+from service.storage.redis.link import RedisLink
+from service.storage.redis.rate_limits import RedisRateLimiter
 
 if TYPE_CHECKING:
     from service.storage.s3.bucket import Bucket
 
+WHOLE_GALLERY_TIMEOUT_S = 60.0
+"""The least time that a Qdrant server is given for a request over the whole gallery."""
+
+SHORTEST_STEP_S = 60.0
+CALLS_PER_STEP = 12
+BUCKET_CALLS_PER_STEP = 3
+"""The most calls of a store that a change makes between two renewals of its lease."""
+
+
+@dataclass(frozen=True)
+class SharedStores:
+    """The stores that stay open when the service moves to another bundle."""
+
+    chips: ChipStore
+    matches: MatchStore
+    claims: ClaimStore
+    cache: EmbeddingCache
+    redis: RedisLink | None
+    audit: AuditLog
+
+    def close(self) -> None:
+        """Close every store."""
+        if self.redis is not None:
+            self.redis.close()
+        self.audit.close()
+        self.matches.close()
+        self.claims.close()
+        self.chips.close()
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Return whether this process alone has the gallery, in the data folder."""
+    return settings.qdrant_url is None
+
+
+def open_shared_stores(settings: Settings, redis: RedisLink | None) -> SharedStores:
+    """Open what does not depend on the bundle; an embedded gallery must be open already.
+
+    Raises:
+        SettingsError: a bucket was chosen and its client is not installed.
+        StoreUnavailableError: a store cannot be reached or used.
+        StoreFullError: the disk is full.
+    """
+    with ExitStack() as on_error:
+        chips = open_chips(settings)
+        on_error.callback(chips.close)
+        matches = open_matches(settings)
+        on_error.callback(matches.close)
+        claims = _open_claims(settings)
+        on_error.callback(claims.close)
+        audit = open_audit_log(audit_folder(settings), settings.replica, lambda: datetime.now(UTC))
+        on_error.pop_all()
+    cache = MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis)
+    return SharedStores(chips, matches, claims, cache, redis, audit)
+
+
+def open_gallery(settings: Settings, bundle_id: str, width: int) -> Gallery:
+    """Open the gallery with the sightings of one bundle, whose embeddings are `width` wide.
+
+    Raises:
+        StoreUnavailableError: an embedded gallery is open in another process, or damaged.
+        StoreFullError: the disk is full.
+    """
+    if is_embedded(settings):
+        return open_edge_gallery(settings.data_dir / "gallery", bundle_id, width)
+    from service.storage.server.gallery import open_server_gallery
+
+    return open_server_gallery(**_server(settings), bundle_id=bundle_id, width=width)
+
+
+def open_archive(settings: Settings) -> GalleryArchive:
+    """Open the whole gallery, with the sightings of every bundle; raises as `open_gallery`."""
+    if is_embedded(settings):
+        return EdgeArchive(settings.data_dir / "gallery")
+    from service.storage.server.archive import open_server_archive
+
+    return open_server_archive(**_server(settings, WHOLE_GALLERY_TIMEOUT_S))
+
+
+def active_bundle_id(settings: Settings) -> str | None:
+    """Read which bundle's sightings the gallery serves; None before the gallery was first used.
+
+    Raises:
+        StoreUnavailableError: the gallery cannot be read.
+    """
+    if is_embedded(settings):
+        return active_bundle(settings.data_dir / "gallery")
+    archive = open_archive(settings)
+    try:
+        return archive.active()
+    finally:
+        archive.close()
+
+
+def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore:
+    """Open the match records.
+
+    In the data folder, the lock of the gallery covers them too: open the gallery, or its archive,
+    before them and close it after them.
+
+    Args:
+        settings: where the gallery is.
+        least_timeout_s: gives a Qdrant server at least this long to answer.
+
+    Raises:
+        StoreUnavailableError: the folder is damaged, or cannot be used.
+        StoreFullError: the disk is full.
+    """
+    if is_embedded(settings):
+        return open_edge_matches(settings.data_dir / "matches")
+    from service.storage.server.matches import open_server_matches
+
+    return open_server_matches(**_server(settings, least_timeout_s))
+
+
+def _open_claims(settings: Settings) -> ClaimStore:
+    if is_embedded(settings):
+        return MemoryClaimStore()
+    from service.storage.server.claims import open_server_claims
+
+    return open_server_claims(**_server(settings))
+
+
+def longest_step(settings: Settings) -> timedelta | None:
+    """Return how long a few calls of the stores may take; None where this process writes alone.
+
+    See `Recovery` for what depends on it.
+    """
+    if is_embedded(settings):
+        return None
+    seconds = max(SHORTEST_STEP_S, CALLS_PER_STEP * settings.qdrant_timeout_s)
+    if settings.chip_store == "s3":
+        seconds = max(seconds, BUCKET_CALLS_PER_STEP * S3_TRIES * settings.s3_timeout_s)
+    return timedelta(seconds=seconds)
+
 
 def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S) -> ChipStore:
-    """The chip store that the settings choose; it has answered once.
+    """Open the chip store, and reach it once.
 
-    What interrupted writes to a folder left so long ago is removed.
+    Args:
+        settings: folder or bucket.
+        abandoned_after_s: files that an interrupted write left in the folder this many seconds
+            ago are removed.
 
     Raises:
         SettingsError: a bucket was chosen and its client is not installed.
@@ -32,7 +197,7 @@ def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S)
     """
     if settings.chip_store == "folder":
         return FolderChipStore(settings.data_dir / "chips", abandoned_after_s)
-    bucket = _bucket(settings)
+    bucket = _open_bucket(settings)
     from service.storage.s3.chips import BucketChipStore
 
     chips = BucketChipStore(bucket)
@@ -45,48 +210,77 @@ def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S)
 
 
 def open_bundle_store(settings: Settings) -> BundleStore:
-    """The shelf of installed bundles that the settings choose; raises as `open_chips`.
+    """Open the store of installed bundles; raises as `open_chips`.
 
     With a bucket, the data folder holds copies of the bundles that this machine uses.
     """
     folder = settings.data_dir / "bundles"
     if settings.chip_store == "folder":
         return FolderBundleStore(folder)
-    bucket = _bucket(settings)
+    bucket = _open_bucket(settings)
     from service.storage.s3.bundles import BucketBundleStore
 
     return BucketBundleStore(bucket, folder)
 
 
-def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore:
-    """The match history that the settings choose.
+def open_backup_stores(settings: Settings) -> BackupStores:
+    """Open everything that a backup holds; raises as the single openers."""
+    with ExitStack() as on_error:
+        archive = open_archive(settings)
+        on_error.callback(archive.close)
+        matches = open_matches(settings, WHOLE_GALLERY_TIMEOUT_S)
+        on_error.callback(matches.close)
+        chips = open_chips(settings)
+        on_error.callback(chips.close)
+        bundles = open_bundle_store(settings)
+        on_error.pop_all()
+    audit = FolderAuditArchive(audit_folder(settings))
+    return BackupStores(archive, chips, audit, bundles, matches)
 
-    In the data folder it belongs to whoever has the gallery open there: the gallery, or its
-    archive, is opened before this and closed after it.
 
-    Args:
-        settings: where the gallery is.
-        least_timeout_s: a Qdrant server is given this long to answer, also where the settings
-            say less.
+def audit_folder(settings: Settings) -> Path:
+    """Return the folder of the audit log."""
+    return settings.data_dir / "audit"
 
-    Raises:
-        StoreUnavailableError: the folder is damaged, or cannot be used.
-        StoreFullError: the disk is full.
-    """
-    if settings.qdrant_url is None:
-        return open_edge_matches(settings.data_dir / "matches")
-    # Importing the client takes longer than all else; only this shape needs it.
-    from service.storage.server.matches import open_server_matches
 
-    return open_server_matches(
-        settings.qdrant_url,
-        api_key=_shown(settings.qdrant_api_key),
+def open_redis(settings: Settings) -> RedisLink | None:
+    """Open the link to Redis; None where replicas share nothing."""
+    return None if settings.redis_url is None else RedisLink(settings.redis_url)
+
+
+def open_rate_limiter(settings: Settings, redis: RedisLink | None) -> RateLimiter | None:
+    """Open the rate limiter of this process or of all replicas; None without a limit."""
+    if settings.rate_limit_per_minute == 0:
+        return None
+    rate = Rate(settings.rate_limit_per_minute, settings.rate_limit_burst)
+    local = MemoryRateLimiter(rate)
+    return local if redis is None else RedisRateLimiter(redis, rate, local)
+
+
+def open_idempotency_store(settings: Settings, redis: RedisLink | None) -> IdempotencyStore:
+    """Open the answers by idempotency key, of this process or of all replicas."""
+    lifetimes = Lifetimes(CLAIM_S, settings.idempotency_expire_s)
+    local = MemoryIdempotencyStore(lifetimes)
+    return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
+
+
+class _Server(TypedDict):
+    client_or_url: str
+    api_key: str | None
+    timeout_s: float
+
+
+def _server(settings: Settings, least_timeout_s: float = 0.0) -> _Server:
+    """Return how to connect to the Qdrant server."""
+    assert settings.qdrant_url is not None
+    return _Server(
+        client_or_url=settings.qdrant_url,
+        api_key=_revealed(settings.qdrant_api_key),
         timeout_s=max(least_timeout_s, settings.qdrant_timeout_s),
     )
 
 
-def _bucket(settings: Settings) -> "Bucket":
-    # Importing the client takes long, and it need not be installed; only this shape needs it.
+def _open_bucket(settings: Settings) -> "Bucket":
     try:
         from service.storage.s3.bucket import Bucket, BucketPlace
     except ModuleNotFoundError as error:
@@ -101,13 +295,13 @@ def _bucket(settings: Settings) -> "Bucket":
             prefix=settings.s3_prefix or "",
             endpoint_url=settings.s3_endpoint_url,
             region=settings.s3_region,
-            access_key_id=_shown(settings.s3_access_key_id),
-            secret_access_key=_shown(settings.s3_secret_access_key),
+            access_key_id=_revealed(settings.s3_access_key_id),
+            secret_access_key=_revealed(settings.s3_secret_access_key),
             timeout_s=settings.s3_timeout_s,
             tries=S3_TRIES,
         )
     )
 
 
-def _shown(secret: SecretStr | None) -> str | None:
+def _revealed(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()

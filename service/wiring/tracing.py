@@ -3,7 +3,7 @@
 What sends them is imported only where a collector is named.
 """
 
-from service.observability.tracing import Tracing, Untraced
+from service.observability.tracing import NoTracing, Tracing
 from service.settings import PREFIX, Settings, SettingsError
 
 
@@ -14,7 +14,7 @@ def open_tracing(settings: Settings) -> Tracing:
         SettingsError: a collector is named, but what speaks to it is not installed.
     """
     if settings.tracing_endpoint is None:
-        return Untraced()
+        return NoTracing()
     try:
         from service.observability.otlp import OtlpTracing
     except ModuleNotFoundError as error:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from service.contract.chip import Chip
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
 from service.identity.records.sightings import EmbeddedSighting, GalleryCounts, SightingFilter
-from service.maintenance.backup import back_up, restore
+from service.maintenance.backup import back_up
 from service.maintenance.reembed import Reembedding, Share
+from service.maintenance.restore import restore
 from service.storage.audit.check import verify_audit
 from service.storage.audit.log import open_audit_log
 from tests.support.chips import optical_png
@@ -33,8 +34,6 @@ from tests.support.stores import (
     moving,
     stores,
 )
-
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 
 
 def test_the_first_service_makes_its_bundle_the_active_one(site: Site) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from service.identity.ports.archive import GalleryArchive
 from service.identity.records.sightings import EmbeddedSighting
-from service.maintenance.backup import back_up, restore
+from service.maintenance.backup import back_up
+from service.maintenance.restore import restore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import START
 from tests.support.stores import (
@@ -22,8 +23,6 @@ from tests.support.stores import (
     moving,
     stores,
 )
-
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 
 Fresh = Callable[[str], Site]
 

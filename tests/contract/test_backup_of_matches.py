@@ -10,7 +10,8 @@ import pytest
 from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.records.match_records import Decision, MatchRecord
 from service.identity.records.sightings import Sighting
-from service.maintenance.backup import BackupStores, back_up, restore
+from service.maintenance.backup import BackupStores, back_up
+from service.maintenance.restore import restore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.match_records import judged, make_kept
 from tests.support.fakes.records import START, embedded

@@ -7,9 +7,7 @@ with a random prefix there and removes them.
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +20,6 @@ from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.gallery import Gallery
 from service.identity.records.base import GeoPoint
-from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -46,8 +43,6 @@ from tests.support.fakes.records import (
     tilted,
     uuid_between,
 )
-
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 
 SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
 KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
@@ -603,50 +598,3 @@ def test_many_threads_at_once(gallery: Gallery) -> None:
         thread.join()
     assert errors == []
     assert gallery.counts() == GalleryCounts(32, 96)
-
-
-def make_claim() -> NameClaim:
-    return NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=START)
-
-
-def test_a_claim_stands_until_it_is_given_up(gallery: Gallery) -> None:
-    first, second = make_claim(), make_claim()
-    assert gallery.claim("9074729", first, None) == first
-    assert gallery.claim("9074729", second, None) == first
-    assert gallery.claim("9176187", second, None) == second
-    gallery.give_up("9074729", second)
-    assert gallery.claim("9074729", second, None) == first
-    gallery.give_up("9074729", first)
-    assert gallery.claim("9074729", second, None) == second
-
-
-def test_a_claim_is_replaced_only_by_who_saw_the_standing_one(gallery: Gallery) -> None:
-    old, new, late = make_claim(), make_claim(), make_claim()
-    gallery.claim("9074729", old, None)
-    assert gallery.claim("9074729", new, instead_of=old) == new
-    assert gallery.claim("9074729", late, instead_of=old) == new
-
-
-def test_a_claim_is_renewed_while_it_stands(gallery: Gallery) -> None:
-    first, second = make_claim(), make_claim()
-    assert not gallery.renew_claim("9074729", first), "it was never made"
-    assert gallery.claim("9074729", second, None) == second, "and is not by that"
-    assert not gallery.renew_claim("9074729", first)
-    later = second.model_copy(update={"made_at": START + timedelta(hours=1)})
-    assert gallery.renew_claim("9074729", later)
-    assert gallery.claim("9074729", first, None) == later
-    gallery.give_up("9074729", second)
-    assert gallery.claim("9074729", first, None) == first
-
-
-@pytest.mark.parametrize("gallery", [k for k in KINDS if k != "memory"], indirect=True)
-def test_of_many_claims_at_once_one_stands(gallery: Gallery) -> None:
-    for name in "abcde":
-        claims = [make_claim() for _ in range(8)]
-        with ThreadPoolExecutor(len(claims)) as pool:
-            said = list(pool.map(partial(claim_it, gallery, name), claims))
-        assert len({claim.token for claim in said}) == 1
-
-
-def claim_it(gallery: Gallery, name: str, claim: NameClaim) -> NameClaim:
-    return gallery.claim(name, claim, None)

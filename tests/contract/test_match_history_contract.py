@@ -26,8 +26,6 @@ from tests.support.fakes.match_records import judged, make_kept
 from tests.support.fakes.matches import FakeMatchHistory
 from tests.support.fakes.records import START, make_sighting, make_vessel
 
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
-
 SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
 KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
 

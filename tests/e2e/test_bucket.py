@@ -17,7 +17,7 @@ from service.contract.bundle import Bundle, open_bundle
 from service.settings import load_settings
 from service.storage.s3.bucket import Bucket, BucketPlace
 from service.storage.s3.bundles import BucketBundleStore
-from service.wiring.upkeep import bundle_to_serve
+from service.wiring.bundles import bundle_to_serve
 from tests.support.chips import optical_png, sar_tiff
 from tests.support.command import crossfix
 from tests.support.doubles.bucket import BucketDouble, running_bucket_store

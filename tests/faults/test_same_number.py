@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -16,14 +16,14 @@ from service.identity.observe import ChipUpload, Observer
 from service.identity.records.vessels import VesselFilter
 from service.identity.recovery import Recovery
 from service.storage.local.cache import MemoryCache
+from service.storage.server.claims import open_server_claims
 from service.storage.server.gallery import ServerGallery, open_server_gallery
 from tests.support.chips import optical_png
 from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.faults.scale import Scale
-
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+from tests.support.use_cases import make_context, utc_now
 
 REPLICAS = 3
 
@@ -42,11 +42,12 @@ class Replica:
         self.gallery: ServerGallery = open_server_gallery(
             server.url, bundle_id=FakeEmbedder.bundle_id, width=WIDTH, timeout_s=30
         )
-        writing = threading.RLock()
-        observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
-        recovery = Recovery(self.gallery, chips, now, writing, timedelta(minutes=1))
-        self.enrolment = Enrolment(self.gallery, chips, observer, recovery, now, writing)
-        self.curation = Curation(self.gallery, recovery, now, writing)
+        self.claims = open_server_claims(server.url, timeout_s=30)
+        context = make_context(self.gallery, chips, claims=self.claims)
+        observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+        recovery = Recovery(context, timedelta(minutes=1))
+        self.enrolment = Enrolment(context, observer, recovery)
+        self.curation = Curation(context, recovery)
 
     def enrol(self, imo: str, seed: int) -> bool:
         """Whether the number went to this one."""
@@ -66,10 +67,6 @@ class Replica:
         except ConflictError:
             return False
         return True
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -17,6 +17,7 @@ from service.identity.observe import ChipUpload, Observer
 from service.identity.records.match_records import Decision, Judgement
 from service.identity.recovery import Recovery
 from service.storage.local.cache import MemoryCache
+from service.storage.server.claims import open_server_claims
 from service.storage.server.gallery import ServerGallery, open_server_gallery
 from service.storage.server.matches import open_server_matches
 from tests.support.chips import optical_png, sar_tiff
@@ -24,9 +25,7 @@ from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.faults.scale import Scale
-from tests.unit.identity.conftest import CALIBRATION, MODEL
-
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+from tests.support.use_cases import CALIBRATION, MODEL, make_context, utc_now
 
 JUDGES = 3
 
@@ -39,14 +38,13 @@ class Replica:
             server.url, bundle_id=FakeEmbedder.bundle_id, width=WIDTH, timeout_s=30
         )
         self.matches = open_server_matches(server.url, api_key=None, timeout_s=30)
-        writing = threading.RLock()
-        observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
-        recovery = Recovery(self.gallery, chips, now, writing, timedelta(minutes=1))
-        self.enrolment = Enrolment(self.gallery, chips, observer, recovery, now, writing)
-        self.judging = MatchJudge(self.gallery, self.matches, recovery, now, writing)
-        self.matcher = Matcher(
-            self.gallery, chips, self.matches, observer, MODEL, CALIBRATION, now, writing
-        )
+        self.claims = open_server_claims(server.url, timeout_s=30)
+        context = make_context(self.gallery, chips, matches=self.matches, claims=self.claims)
+        observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+        recovery = Recovery(context, timedelta(minutes=1))
+        self.enrolment = Enrolment(context, observer, recovery)
+        self.judging = MatchJudge(context, recovery)
+        self.matcher = Matcher(context, observer, MODEL, CALIBRATION)
 
     def enrol(self, seed: int) -> UUID:
         chip = ChipUpload(optical_png(seed, height=12, width=8))
@@ -67,10 +65,7 @@ class Replica:
     def close(self) -> None:
         self.gallery.close()
         self.matches.close()
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
+        self.claims.close()
 
 
 @pytest.fixture

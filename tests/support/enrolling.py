@@ -3,9 +3,7 @@
 import itertools
 import os
 import signal
-import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import FolderChipStore
 from tests.support.chips import optical_png
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.use_cases import make_context, utc_now
 
 AT_FIRST, ADDED = 2, 3
 
@@ -40,20 +39,16 @@ class Home:
 def open_home(folder: Path) -> Home:
     gallery = open_edge_gallery(folder / "gallery", FakeEmbedder.bundle_id, WIDTH)
     chips = FolderChipStore(folder / "chips")
-    writing = threading.RLock()
-    observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), now)
-    recovery = Recovery(gallery, chips, now, writing, step=None)
+    context = make_context(gallery, chips)
+    observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+    recovery = Recovery(context, step=None)
     return Home(
         gallery,
         chips,
         recovery,
-        Enrolment(gallery, chips, observer, recovery, now, writing),
-        Curation(gallery, recovery, now, writing),
+        Enrolment(context, observer, recovery),
+        Curation(context, recovery),
     )
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def die_after(writes: int) -> None:

@@ -17,6 +17,7 @@ from service.identity.ports.matches import MatchStore
 from service.identity.records.vessels import Vessel
 from service.maintenance.backup import BackupStores
 from service.maintenance.reembed import Reembedding
+from service.storage.audit.archive import FolderAuditArchive
 from service.storage.edge.archive import EdgeArchive
 from service.storage.edge.gallery import open_edge_gallery
 from service.storage.edge.matches import open_edge_matches
@@ -122,4 +123,6 @@ def die_before_the_second_look(
 
 def stores(site: Site, chips: FakeChipStore, folder: Path) -> BackupStores:
     shelf = FolderBundleStore(folder / "bundles")
-    return BackupStores(site.archive(), chips, folder / "audit", shelf, site.matches())
+    return BackupStores(
+        site.archive(), chips, FolderAuditArchive(folder / "audit"), shelf, site.matches()
+    )

@@ -1,6 +1,7 @@
 """The port of the audit log."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 
@@ -25,3 +26,31 @@ class AuditLog(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class AuditArchive(Protocol):
+    """The files of the audit log as a whole, for backups."""
+
+    def describe(self) -> str:
+        """Return where the log is, for messages."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Return whether the log has no entry yet."""
+        ...
+
+    def copy_to(self, folder: Path) -> int:
+        """Copy every chain into a folder, while services may write on; return their number.
+
+        Raises:
+            OSError: a file cannot be read or written.
+        """
+        ...
+
+    def copy_from(self, folder: Path) -> None:
+        """Copy the chains of a backup here.
+
+        Raises:
+            OSError: a file cannot be read or written.
+        """
+        ...

@@ -7,7 +7,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -36,27 +35,6 @@ class Gallery(Protocol):
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
         """Vessels in any state that carry this IMO number."""
-        ...
-
-    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
-        """NameClaim a name that one vessel may have; of many who do so at once, one gets it.
-
-        Args:
-            name: what is claimed, e.g. an IMO number.
-            claim: by whom.
-            instead_of: the standing claim that this one replaces; None where there is none.
-
-        Returns:
-            the claim that stands now.
-        """
-        ...
-
-    def renew_claim(self, name: str, claim: NameClaim) -> bool:
-        """Write when a claim was made anew; False where it stands no more, and then nothing."""
-        ...
-
-    def give_up(self, name: str, claim: NameClaim) -> None:
-        """End a claim; another one stays."""
         ...
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]: ...

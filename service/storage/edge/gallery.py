@@ -15,7 +15,6 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
-from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -25,7 +24,6 @@ from service.identity.records.sightings import (
     VesselHit,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
-from service.storage.edge.claims import MemoryClaims
 from service.storage.edge.counts import GalleryCounter
 from service.storage.edge.folder import (
     NO_VECTOR,
@@ -92,7 +90,6 @@ class EdgeGallery:
         self._sightings = open_sightings(folder, bundle_id, width, min_free_bytes)
         self._opened_others: list[Shard] | None = None
         self._census = self._take_census()
-        self._claims = MemoryClaims()
         if active_bundle(folder) is None:
             activate_bundle(folder, bundle_id)
 
@@ -110,15 +107,6 @@ class EdgeGallery:
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
         return self._all_vessels(AnyOf(payloads.IMO, [imo]))
-
-    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
-        return self._claims.claim(name, claim, instead_of)
-
-    def renew_claim(self, name: str, claim: NameClaim) -> bool:
-        return self._claims.renew(name, claim)
-
-    def give_up(self, name: str, claim: NameClaim) -> None:
-        self._claims.give_up(name, claim)
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
         return self._all_vessels(in_state(states))

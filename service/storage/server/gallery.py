@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
-from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -40,7 +39,6 @@ from service.storage.points.filters import (
 )
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
-from service.storage.server.claims import claim_on_server, give_up_on_server, renew_on_server
 from service.storage.server.connection import (
     as_filter,
     connect,
@@ -49,7 +47,6 @@ from service.storage.server.connection import (
     translated,
 )
 from service.storage.server.layout import (
-    CLAIM_INDEXES,
     ORPHANED,
     SIGHTING_INDEXES,
     STRONG,
@@ -121,18 +118,6 @@ class ServerGallery:
     def find_by_imo(self, imo: str) -> list[Vessel]:
         rows = self._scan(self._vessels, Condition((AnyOf(payloads.IMO, [imo]),)))
         return [payloads.vessel_from(row) for row in rows]
-
-    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
-        with self._asking(changing=False) as client:
-            return claim_on_server(client, self._layout.claims, name, claim, instead_of)
-
-    def renew_claim(self, name: str, claim: NameClaim) -> bool:
-        with self._asking(changing=False) as client:
-            return renew_on_server(client, self._layout.claims, name, claim)
-
-    def give_up(self, name: str, claim: NameClaim) -> None:
-        with self._asking(changing=False) as client:
-            give_up_on_server(client, self._layout.claims, name, claim)
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
         rows = self._scan(self._vessels, Condition((in_state(states),)))
@@ -265,7 +250,6 @@ class ServerGallery:
     def _prepare(self) -> None:
         with self._preparing:
             ensure_collection(self._client, self._vessels, None, VESSEL_INDEXES)
-            ensure_collection(self._client, self._layout.claims, None, CLAIM_INDEXES)
             ensure_collection(self._client, self._sightings, self._width, SIGHTING_INDEXES)
             ensure_alias(self._client, self._layout.alias, self._sightings)
             self._prepared = True

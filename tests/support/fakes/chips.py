@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from service.identity.errors import NotFoundError
-from service.identity.ports.chips import CachedChip
+from service.identity.ports.chips import ChipEntry
 
 
 class FakeChipStore:
@@ -30,9 +30,9 @@ class FakeChipStore:
         self._check(sha256)
         self.kept.pop(sha256, None)
 
-    def stored(self) -> Iterator[CachedChip]:
+    def stored(self) -> Iterator[ChipEntry]:
         for digest, data in list(self.kept.items()):
-            yield CachedChip(digest, len(data), self.times[digest])
+            yield ChipEntry(digest, len(data), self.times[digest])
 
     def stored_at(self, sha256: str) -> datetime:
         self.get(sha256)

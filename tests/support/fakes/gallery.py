@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from service.contract.utc_time import as_utc
 from service.identity.errors import InvalidRequestError
 from service.identity.records.base import GeoPoint
-from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -47,7 +46,6 @@ class FakeGallery:
         self._width = width
         self._vessels: dict[UUID, Vessel] = {}
         self._rows: dict[UUID, Row] = {}
-        self._claims: dict[str, NameClaim] = {}
         self._turn = threading.RLock()
 
     def put_vessel(self, vessel: Vessel) -> None:
@@ -61,24 +59,6 @@ class FakeGallery:
     def find_by_imo(self, imo: str) -> list[Vessel]:
         with self._turn:
             return [v for v in self._vessels.values() if v.imo == imo]
-
-    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
-        with self._turn:
-            if self._claims.get(name) == instead_of:
-                self._claims[name] = claim
-            return self._claims.get(name, claim)
-
-    def renew_claim(self, name: str, claim: NameClaim) -> bool:
-        with self._turn:
-            stands = name in self._claims and self._claims[name].token == claim.token
-            if stands:
-                self._claims[name] = claim
-            return stands
-
-    def give_up(self, name: str, claim: NameClaim) -> None:
-        with self._turn:
-            if name in self._claims and self._claims[name].token == claim.token:
-                del self._claims[name]
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
         with self._turn:

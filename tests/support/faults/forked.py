@@ -53,7 +53,7 @@ def run_command(
 ) -> BaseProcess:
     """Start `crossfix` with these arguments on a data folder; what it prints is added to `log`."""
     FORKS.set_forkserver_preload(
-        ["service.server.run", "service.cli.main", "service.wiring.upkeep"]
+        ["service.server.run", "service.cli.main", "service.wiring.maintenance"]
     )
     environment = {
         "CROSSFIX_DATA_DIR": str(data),

@@ -1,71 +1,34 @@
 """Every answer and every change leaves its entries, and nothing is answered without them."""
 
-import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from service.access.caller import Caller, called_by, present_caller
-from service.contract.decoding.decode import ChipLimits
-from service.identity.audit_trail import AuditTrail
-from service.identity.curate import Curation, VesselPatch
-from service.identity.enrol import Enrolment, NewVessel
+from service.identity.curate import VesselPatch
+from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, StoreFullError
-from service.identity.judge import MatchJudge, NewJudgement
-from service.identity.match import Matcher, MatchOptions
-from service.identity.observe import Observer
+from service.identity.judge import NewJudgement
+from service.identity.match import MatchOptions
 from service.identity.records.match_records import Decision
 from service.identity.records.vessels import VesselState
-from service.identity.recovery import Recovery
-from tests.support.fakes.cache import FakeCache
+from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.fakes.matches import FakeMatchHistory
-from tests.unit.identity.conftest import CALIBRATION, MODEL, optical, sar
-
-
-class Notebook:
-    """An `AuditLog` in a list, which can be full."""
-
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
-        self.room = 1000
-
-    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
-        if not self.room:
-            raise StoreFullError("the notebook is full")
-        self.room -= 1
-        self.entries.append(dict(entry))
-
-    def ping(self) -> None:
-        return
-
-    def close(self) -> None:
-        return
+from tests.support.use_cases import build_house, optical, sar
 
 
 class Desk:
     """The recorded use cases around fakes."""
 
     def __init__(self) -> None:
-        self.book = Notebook()
+        self.book = FakeAuditLog()
         self.gallery = FakeGallery(FakeEmbedder.bundle_id, WIDTH)
-        chips, writing = FakeChipStore(), threading.RLock()
-        observer = Observer(FakeEmbedder(), FakeCache(), ChipLimits(), noon)
-        trail = AuditTrail(self.book, noon, FakeEmbedder.bundle_id)
-        self.recovery = Recovery(self.gallery, chips, noon, writing, None, trail)
-        self.matches = FakeMatchHistory()
-        self.matcher = Matcher(
-            self.gallery, chips, self.matches, observer, MODEL, CALIBRATION, noon, writing, trail
-        )
-        self.judging = MatchJudge(self.gallery, self.matches, self.recovery, noon, writing, trail)
-        self.enrolment = Enrolment(
-            self.gallery, chips, observer, self.recovery, noon, writing, trail
-        )
-        self.curation = Curation(self.gallery, self.recovery, noon, writing, trail)
+        house = build_house(self.gallery, FakeChipStore(), audit=self.book, now=noon)
+        self.recovery, self.matches = house.recovery, house.matches
+        self.matcher, self.judging = house.matcher, house.judging
+        self.enrolment, self.curation = house.enrolment, house.curation
 
     def told(self) -> list[tuple[str, str | None]]:
         return [(entry["action"], entry.get("phase")) for entry in self.book.entries]

@@ -5,7 +5,7 @@ import pytest
 from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled, NewVessel, visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from tests.unit.identity.conftest import House, optical
+from tests.support.use_cases import House, optical
 
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729", type="bulk carrier", length_m=190)
 

@@ -13,7 +13,7 @@ from service.identity.records.vessels import Vessel, VesselFilter, VesselState
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.unit.identity.conftest import House, build_house, optical, sar
+from tests.support.use_cases import House, build_house, optical, sar
 
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729", type="bulk carrier", length_m=190)
 

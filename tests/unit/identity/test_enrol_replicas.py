@@ -1,23 +1,20 @@
 """Two replicas share gallery and chips; one of them is slow or dies while it registers a vessel."""
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from service.contract.decoding.decode import ChipLimits
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError, StoreUnavailableError
-from service.identity.observe import Observer
 from service.identity.records.claims import NameClaim
 from service.identity.recovery import Recovery
-from tests.support.fakes.cache import FakeCache
+from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.unit.identity.conftest import optical
+from tests.support.use_cases import fake_observer, make_context, optical
 
 STEP = timedelta(minutes=1)
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729")
@@ -49,14 +46,14 @@ class Chips(FakeChipStore):
         return done
 
 
-class Mortal(FakeGallery):
+class Mortal(MemoryClaimStore):
     """After a death its claims stay."""
 
     dead = False
 
-    def give_up(self, name: str, claim: NameClaim) -> None:
+    def release(self, name: str, claim: NameClaim) -> None:
         if not self.dead:
-            super().give_up(name, claim)
+            super().release(name, claim)
 
 
 class KilledError(RuntimeError):
@@ -68,7 +65,8 @@ class Site:
 
     def __init__(self) -> None:
         self.watch = Watch()
-        self.gallery = Mortal(FakeEmbedder.bundle_id, WIDTH)
+        self.gallery = FakeGallery(FakeEmbedder.bundle_id, WIDTH)
+        self.claims = Mortal()
         self.chips = Chips()
         self.slow, _ = self._replica(self.chips)
         beside = FakeChipStore()
@@ -76,18 +74,16 @@ class Site:
         self.other, self.recovery = self._replica(beside)
 
     def _replica(self, chips: FakeChipStore) -> tuple[Enrolment, Recovery]:
-        writing = threading.RLock()
-        observer = Observer(FakeEmbedder(), FakeCache(), ChipLimits(), self.watch)
-        recovery = Recovery(self.gallery, chips, self.watch, writing, STEP)
-        enrolment = Enrolment(self.gallery, chips, observer, recovery, self.watch, writing)
-        return enrolment, recovery
+        context = make_context(self.gallery, chips, claims=self.claims, now=self.watch)
+        recovery = Recovery(context, STEP)
+        return Enrolment(context, fake_observer(self.watch), recovery), recovery
 
     def dies(self) -> None:
-        self.gallery.dead = True
+        self.claims.dead = True
         raise KilledError
 
     def revives(self) -> None:
-        self.gallery.dead = False
+        self.claims.dead = False
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from service.identity.judge import NewJudgement
 from service.identity.match import MatchOptions
 from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import VesselState
-from tests.unit.identity.conftest import House, optical, sar
+from tests.support.use_cases import House, optical, sar
 
 REJECTED = NewJudgement(decision=Decision.REJECTED)
 WITHDRAWN = NewJudgement(decision=Decision.WITHDRAWN)

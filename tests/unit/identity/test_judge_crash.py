@@ -1,7 +1,6 @@
 """Judgements that a crash, a failing store or another replica cuts off: made or not, never half."""
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -16,11 +15,12 @@ from service.identity.records.claims import NameClaim
 from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import Vessel
 from service.identity.recovery import Recovery
+from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchHistory
-from tests.unit.identity.conftest import House, build_house, optical, sar
+from tests.support.use_cases import House, build_house, make_context, optical, sar
 
 STEP = timedelta(minutes=1)
 REJECTED = NewJudgement(decision=Decision.REJECTED)
@@ -58,9 +58,15 @@ class Gallery(FakeGallery):
         self.power.write("sighting")
         super().move_sightings(ids, vessel)
 
-    def give_up(self, name: str, claim: NameClaim) -> None:
+
+class Claims(MemoryClaimStore):
+    def __init__(self, power: Power) -> None:
+        super().__init__()
+        self.power = power
+
+    def release(self, name: str, claim: NameClaim) -> None:
         if self.power.writes_left != 0:
-            super().give_up(name, claim)
+            super().release(name, claim)
 
 
 class History(FakeMatchHistory):
@@ -79,7 +85,8 @@ class Port:
     def __init__(self) -> None:
         self.power = Power()
         self.gallery, self.matches = Gallery(self.power), History(self.power)
-        self.house = build_house(self.gallery, FakeChipStore(), self.matches)
+        self.claims = Claims(self.power)
+        self.house = build_house(self.gallery, FakeChipStore(), self.matches, self.claims)
         self.star = self.enrol("STAR", 1)
         self.twin = self.enrol("TWIN", 2)
         self.match = self.ask()
@@ -98,9 +105,14 @@ class Port:
 
     def another_replica(self) -> MatchJudge:
         """With its own lock, and a clock that is set by hand."""
-        writing = threading.RLock()
-        recovery = Recovery(self.gallery, self.house.chips, self.time, writing, STEP)
-        return MatchJudge(self.gallery, self.matches, recovery, self.time, writing)
+        context = make_context(
+            self.gallery,
+            self.house.chips,
+            matches=self.matches,
+            claims=self.claims,
+            now=self.time,
+        )
+        return MatchJudge(context, Recovery(context, STEP))
 
     def time(self) -> datetime:
         start = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
@@ -119,8 +131,8 @@ class Port:
     def restarted(self) -> House:
         """After a kill: what one process knew is gone, its claims among them."""
         self.power.writes_left = None
-        self.gallery._claims.clear()
-        house = build_house(self.gallery, FakeChipStore(), self.matches)
+        self.claims._claims.clear()
+        house = build_house(self.gallery, FakeChipStore(), self.matches, self.claims)
         house.judging.settle_interrupted()
         return house
 
@@ -189,7 +201,7 @@ def test_what_a_failing_store_left_is_finished_before_the_sighting_is_judged_aga
     with pytest.raises(StoreUnavailableError):
         port.house.judging.judge(second.id, confirmed(port.twin))
     port.power.writes_left = None
-    port.gallery._claims.clear()
+    port.claims._claims.clear()
     port.house.judging.judge(port.match.id, confirmed(port.star))
     assert port.house.judging.settle_interrupted() == 0
     assert port.state() == (Standing.CONFIRMED, port.star)

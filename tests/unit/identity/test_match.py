@@ -10,7 +10,7 @@ from service.identity.match import MatchOptions
 from service.identity.observe import ChipMetadata, ChipUpload
 from service.identity.records.matches import Verdict
 from tests.support.chips import optical_png, sar_tiff
-from tests.unit.identity.conftest import House, optical, sar
+from tests.support.use_cases import House, optical, sar
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -8,11 +8,12 @@ import pytest
 from service.identity.enrol import NewVessel
 from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
 from service.identity.match import MatchOptions
-from service.identity.originals import Swept, forget_unused, sweep
+from service.identity.originals import forget_unused
 from service.identity.records.vessels import Vessel, VesselState
+from service.maintenance.sweep import Swept, sweep
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import START
-from tests.unit.identity.conftest import House, optical, sar
+from tests.support.use_cases import House, optical, sar
 
 OLD = datetime.now(UTC) - timedelta(days=2)
 BEFORE = datetime.now(UTC) - timedelta(days=1)

@@ -17,10 +17,11 @@ from service.identity.errors import StoreUnavailableError
 from service.identity.match import MatchOptions
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.records.vessels import Vessel
+from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.unit.identity.conftest import House, build_house, optical
+from tests.support.use_cases import House, build_house, optical
 
 CHIP = optical(1)
 KEEPER_STEPS = 4
@@ -122,8 +123,11 @@ class Site:
         self.turns = Turns()
         self.chips = Chips(self.turns)
         gallery = Gallery(self.turns)
-        self.keeper = build_house(gallery, self.chips)
-        self.forgetters = [build_house(gallery, self.chips) for _ in range(forgetters)]
+        claims = MemoryClaimStore()
+        self.keeper = build_house(gallery, self.chips, claims=claims)
+        self.forgetters = [
+            build_house(gallery, self.chips, claims=claims) for _ in range(forgetters)
+        ]
         enrol = self.keeper.enrolment.enrol
         self.leaving = [
             enrol(NewVessel(name=f"LEAVING {number}"), [CHIP]).vessel.id

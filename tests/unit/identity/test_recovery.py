@@ -1,6 +1,5 @@
 """Interrupted changes whose other end is no longer what it was."""
 
-import threading
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,7 +10,7 @@ from service.identity.enrol import Enrolled, NewVessel, visible_vessel
 from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import Vessel, VesselState
 from service.identity.recovery import Recovery
-from tests.unit.identity.conftest import House, optical
+from tests.support.use_cases import House, make_context, optical
 
 
 @pytest.fixture
@@ -120,19 +119,18 @@ def test_where_others_write_a_change_has_its_time(house: House, star: Enrolled) 
     house.gallery.put_vessel(enrolling)
 
     def settled_after(minutes: float) -> int:
-        replica = Recovery(
+        context = make_context(
             house.gallery,
             house.chips,
-            lambda: began + timedelta(minutes=minutes),
-            threading.RLock(),
-            step=timedelta(minutes=1),
+            claims=house.claims,
+            now=lambda: began + timedelta(minutes=minutes),
         )
-        return replica.run()
+        return Recovery(context, step=timedelta(minutes=1)).run()
 
     at_work = NameClaim(
         token=uuid4(), vessel_id=enrolling.id, made_at=began + timedelta(minutes=30)
     )
-    house.gallery.claim(f"vessel {enrolling.id}", at_work, None)
+    house.claims.claim(f"vessel {enrolling.id}", at_work, None)
     assert [settled_after(m) for m in (1, 4, 32, 34)] == [0, 1, 0, 1]
     assert len(house.gallery.sightings_of([star.vessel.id])) == 2
     assert house.gallery.get_vessels([enrolling.id]) == {}

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from service.identity.errors import StoreUnavailableError
 from service.settings import SHIPPED_BUNDLE, Settings
 from service.wiring import app as assembly
+from service.wiring.stores import longest_step
 
 
 @pytest.fixture
@@ -61,10 +62,10 @@ async def live(app: FastAPI, end: Exception | None = None) -> None:
 def test_other_replicas_wait_for_a_change_as_long_as_its_stores_may_take(
     settings: Settings,
 ) -> None:
-    assert assembly.longest_step(settings) is None, "nobody else writes into this gallery"
+    assert longest_step(settings) is None, "nobody else writes into this gallery"
     shared = settings.model_copy(update={"qdrant_url": "http://qdrant.example:6333"})
-    assert assembly.longest_step(shared) == timedelta(minutes=1)
+    assert longest_step(shared) == timedelta(minutes=1)
     slow = shared.model_copy(update={"qdrant_timeout_s": 30.0})
-    assert assembly.longest_step(slow) == timedelta(minutes=6)
+    assert longest_step(slow) == timedelta(minutes=6)
     far = shared.model_copy(update={"chip_store": "s3", "s3_timeout_s": 20.0})
-    assert assembly.longest_step(far) == timedelta(minutes=3)
+    assert longest_step(far) == timedelta(minutes=3)

@@ -14,25 +14,25 @@ import uvicorn
 from fastapi import FastAPI
 from qdrant_client import QdrantClient
 
-from service.contract.bundle import Bundle
+from service.contract.bundle import Bundle, open_bundle
 from service.contract.errors import BundleError
-from service.identity.audit_trail import Unrecorded
 from service.identity.errors import StoreUnavailableError
 from service.maintenance.reembed import Share
 from service.settings import SHIPPED_BUNDLE, Settings
 from service.storage.audit.check import read_entries
 from service.storage.server import archive as archive_server
+from service.storage.server import claims as claims_server
 from service.storage.server import gallery as gallery_server
 from service.storage.server import matches as matches_server
 from service.wiring import bundle_follower as following
-from service.wiring import upkeep
 from service.wiring.active_bundle import ActiveBundle, ServedBundle
 from service.wiring.app import create_app
+from service.wiring.bundles import bundle_to_serve
+from service.wiring.maintenance import upgrade_gallery
 from tests.support.chips import optical_png, sar_tiff
+from tests.support.fakes.audit import FakeAuditLog
 from tests.support.second_bundle import second_bundle
 from tests.support.service_process import free_port
-
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 
 LIMIT_S = 60.0
 
@@ -60,7 +60,7 @@ class OneServer:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     server = OneServer()
-    for module in (archive_server, gallery_server, matches_server):
+    for module in (archive_server, claims_server, gallery_server, matches_server):
         monkeypatch.setattr(module, "connect", lambda *_: server)
     return Settings(
         bundle=SHIPPED_BUNDLE,
@@ -139,17 +139,17 @@ def enrol(api: httpx.Client, seed: int) -> str:
 def test_a_service_moves_over_and_back_without_a_dropped_request(
     settings: Settings, second: Bundle
 ) -> None:
-    shipped = upkeep.open_bundle(SHIPPED_BUNDLE).bundle_id
+    shipped = open_bundle(SHIPPED_BUNDLE).bundle_id
     with serving(settings) as api:
         for seed in range(3):
             enrol(api, seed)
         with Asking(api) as asking:
             wait_for(lambda: len(asking.bundles) > 2)
-            assert upkeep.upgrade(settings, second.path).serving
+            assert upgrade_gallery(settings, second.path).serving
             wait_for(lambda: asking.bundles[-1] == second.bundle_id)
             wait_for(lambda: api.get("/bundle").json()["bundle_id"] == second.bundle_id)
             enrol(api, 7)
-            assert upkeep.upgrade(settings, SHIPPED_BUNDLE).embedded == 1
+            assert upgrade_gallery(settings, SHIPPED_BUNDLE).embedded == 1
             wait_for(lambda: asking.bundles[-1] == shipped)
         assert asking.statuses == {200}
         assert api.get("/readyz").json()["ready"]
@@ -168,7 +168,7 @@ def test_what_was_enrolled_just_before_the_move_is_carried_over(
 ) -> None:
     with serving(settings.model_copy(update={"bundle_poll_s": 1.0})) as api:
         enrol(api, 1)
-        assert upkeep.upgrade(settings, second.path).serving
+        assert upgrade_gallery(settings, second.path).serving
         late = enrol(api, 2)
         wait_for(lambda: api.get("/bundle").json()["bundle_id"] == second.bundle_id)
         wait_for(lambda: len(api.get(f"/gallery/{late}").json()["sightings"]) == 1)
@@ -181,10 +181,10 @@ def test_many_workers_move_a_gallery_that_grows_meanwhile(
     with serving(settings) as api:
         for seed in range(3):
             enrol(api, seed)
-        first = upkeep.upgrade(settings, second.path, Share(0, 2))
+        first = upgrade_gallery(settings, second.path, Share(0, 2))
         assert (first.serving, first.embedded + first.left) == (False, 3)
         late = iter(range(3, 7))
-        outcome = upkeep.upgrade(
+        outcome = upgrade_gallery(
             settings, second.path, Share(1, 2), found=lambda _: [enrol(api, seed) for seed in late]
         )
         assert (outcome.serving, outcome.embedded) == (True, first.left + 4)
@@ -195,8 +195,8 @@ def test_a_service_starts_with_the_bundle_that_the_gallery_is_at(
 ) -> None:
     with serving(settings) as api:
         enrol(api, 1)
-    upkeep.upgrade(settings, second.path)
-    assert upkeep.open_bundle(upkeep.bundle_to_serve(settings)).bundle_id == second.bundle_id
+    upgrade_gallery(settings, second.path)
+    assert open_bundle(bundle_to_serve(settings)).bundle_id == second.bundle_id
 
 
 def test_a_bundle_that_the_gallery_is_not_at_is_refused_with_the_remedy(
@@ -237,7 +237,7 @@ def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
     at = [1000.0]
     archive: Any = SimpleNamespace(active=lambda: "two")
     follower = following.BundleFollower(
-        ActiveBundle(served()), Settings(), lambda _: served("two"), Unrecorded(), lambda: at[0]
+        ActiveBundle(served()), Settings(), lambda _: served("two"), FakeAuditLog(), lambda: at[0]
     )
     with pytest.raises(StoreUnavailableError):
         follower.follow(archive)

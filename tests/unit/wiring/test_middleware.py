@@ -32,5 +32,5 @@ def test_a_container_published_on_loopback_is_as_private_as_a_process_there(
 ) -> None:
     settings = Settings(host="0.0.0.0", published_address=published, data_dir=tmp_path)
     entrance = middleware_options(settings, None)
-    assert not entrance.neighbours.any_host
-    assert not entrance.limit_addresses
+    assert not entrance.allowed_origins.any_host
+    assert not entrance.limit_by_address

@@ -20,9 +20,6 @@ from service.identity.records.vessels import VesselState
 from service.storage.server.gallery import ServerGallery, open_server_gallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
-
-
 @pytest.fixture
 def client() -> Iterator[QdrantClient]:
     local = QdrantClient(":memory:")
@@ -48,7 +45,7 @@ class TestCollections:
         assert names(client) == set()
         gallery.ping()
         sightings = f"crossfix-sightings-{BUNDLE}"
-        assert names(client) == {"crossfix-vessels", "crossfix-claims", sightings}
+        assert names(client) == {"crossfix-vessels", sightings}
         assert aliases(client) == {"crossfix-sightings": f"crossfix-sightings-{BUNDLE}"}
 
     def test_a_second_replica_uses_them(self, client: QdrantClient) -> None:
@@ -202,7 +199,7 @@ def collection_info(width: int | None, indexes: dict[str, str]) -> dict[str, obj
 def pretend_prepared(stub: Stub) -> None:
     """All collections are there but for their indexes; creating them is refused as a repeat."""
     sightings = f"crossfix-sightings-{BUNDLE}"
-    for name, width in (("crossfix-vessels", None), ("crossfix-claims", None), (sightings, WIDTH)):
+    for name, width in (("crossfix-vessels", None), (sightings, WIDTH)):
         stub.answers[f"GET /collections/{name}/exists"] = (200, {"exists": False})
         stub.answers[f"PUT /collections/{name}"] = (409, None)
         stub.answers[f"GET /collections/{name}"] = (200, collection_info(width, {}))

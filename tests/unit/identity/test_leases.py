@@ -5,10 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from service.identity.claims import Claims, lapses_after
 from service.identity.errors import ConflictError, StoreUnavailableError
+from service.identity.leases import Leases, lapses_after
 from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import VesselState
+from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.embedder import WIDTH
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.records import make_vessel
@@ -24,63 +25,70 @@ def gallery() -> FakeGallery:
 
 
 @pytest.fixture
-def claims(gallery: FakeGallery) -> Claims:
-    return Claims(gallery, lambda: NOON, STEP)
+def store() -> MemoryClaimStore:
+    return MemoryClaimStore()
 
 
-def test_one_of_two_gets_the_number_and_it_is_free_again_afterwards(claims: Claims) -> None:
+@pytest.fixture
+def leases(gallery: FakeGallery, store: MemoryClaimStore) -> Leases:
+    return Leases(gallery, store, lambda: NOON, STEP)
+
+
+def test_one_of_two_gets_the_number_and_it_is_free_again_afterwards(leases: Leases) -> None:
     first, second = make_vessel(imo=IMO), make_vessel(imo=IMO)
     with (
-        claims.held(first),
+        leases.held(first),
         pytest.raises(ConflictError, match="being registered right now") as refused,
-        claims.held(second),
+        leases.held(second),
     ):
         pytest.fail("both hold it")
     assert refused.value.vessel_id == first.id
-    with claims.held(second):
+    with leases.held(second):
         pass
 
 
 def test_a_number_that_a_visible_vessel_carries_is_not_given(
-    gallery: FakeGallery, claims: Claims
+    gallery: FakeGallery, leases: Leases
 ) -> None:
     known, new = make_vessel(imo=IMO, name="KNOWN"), make_vessel(imo=IMO)
     gallery.put_vessel(known)
-    with pytest.raises(ConflictError, match=r"registered already.*KNOWN"), claims.held(new):
+    with pytest.raises(ConflictError, match=r"registered already.*KNOWN"), leases.held(new):
         pytest.fail("it is taken")
-    with claims.held(new, giver=known):
+    with leases.held(new, giver=known):
         pass
     gallery.put_vessel(known.model_copy(update={"state": VesselState.MERGED}))
-    with claims.held(new):
+    with leases.held(new):
         pass
 
 
-def test_the_same_vessel_twice_does_not_hinder_itself(claims: Claims) -> None:
+def test_the_same_vessel_twice_does_not_hinder_itself(leases: Leases) -> None:
     vessel = make_vessel(imo=IMO)
-    with claims.held(vessel), claims.held(vessel):
+    with leases.held(vessel), leases.held(vessel):
         pass
 
 
-def test_a_claim_whose_holder_was_killed_lapses(gallery: FakeGallery) -> None:
+def test_a_claim_whose_holder_was_killed_lapses(
+    gallery: FakeGallery, store: MemoryClaimStore
+) -> None:
     dead = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
-    gallery.claim(f"IMO {IMO}", dead, None)
-    soon = Claims(gallery, lambda: NOON + lapses_after(STEP), STEP)
+    store.claim(f"IMO {IMO}", dead, None)
+    soon = Leases(gallery, store, lambda: NOON + lapses_after(STEP), STEP)
     with pytest.raises(ConflictError), soon.held(make_vessel(imo=IMO)):
         pytest.fail("it may be at work still")
-    later = Claims(gallery, lambda: NOON + lapses_after(STEP) + timedelta(seconds=1), STEP)
+    later = Leases(gallery, store, lambda: NOON + lapses_after(STEP) + timedelta(seconds=1), STEP)
     with later.held(make_vessel(imo=IMO)):
         pass
 
 
 def test_nothing_is_claimed_without_a_number_or_for_the_one_it_has(
-    gallery: FakeGallery, claims: Claims
+    store: MemoryClaimStore, leases: Leases
 ) -> None:
     holder = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
-    gallery.claim(f"IMO {IMO}", holder, None)
-    with claims.held(make_vessel()):
+    store.claim(f"IMO {IMO}", holder, None)
+    with leases.held(make_vessel()):
         pass
     vessel = make_vessel(imo=IMO)
-    with claims.held(vessel, before=vessel):
+    with leases.held(vessel, before=vessel):
         pass
 
 
@@ -97,37 +105,43 @@ class Watch:
         self.time += steps * STEP
 
 
-def test_who_renews_holds_a_claim_for_as_long_as_it_takes(gallery: FakeGallery) -> None:
+def test_who_renews_holds_a_claim_for_as_long_as_it_takes(
+    gallery: FakeGallery, store: MemoryClaimStore
+) -> None:
     watch, vessel = Watch(), make_vessel(imo=IMO)
-    claims = Claims(gallery, watch, STEP)
-    with claims.registering(vessel, resumes=False) as lease:
+    leases = Leases(gallery, store, watch, STEP)
+    with leases.registering(vessel, resumes=False) as lease:
         for _ in range(20):
             watch.passes(0.9)
             lease.renew()
-        with pytest.raises(ConflictError), claims.held(make_vessel(imo=IMO)):
+        with pytest.raises(ConflictError), leases.held(make_vessel(imo=IMO)):
             pytest.fail("the number is held")
-        with pytest.raises(ConflictError), claims.settling(vessel):
+        with pytest.raises(ConflictError), leases.settling(vessel):
             pytest.fail("the vessel is held")
         lease.confirm()
-    with claims.settling(vessel), claims.held(make_vessel(imo=IMO)):
+    with leases.settling(vessel), leases.held(make_vessel(imo=IMO)):
         pass
 
 
-def test_who_was_held_up_so_long_that_its_claim_may_lapse_stops(gallery: FakeGallery) -> None:
+def test_who_was_held_up_so_long_that_its_claim_may_lapse_stops(
+    gallery: FakeGallery, store: MemoryClaimStore
+) -> None:
     watch = Watch()
-    claims = Claims(gallery, watch, STEP)
-    with claims.registering(make_vessel(), resumes=False) as lease:
+    leases = Leases(gallery, store, watch, STEP)
+    with leases.registering(make_vessel(), resumes=False) as lease:
         watch.passes(1.1)
         with pytest.raises(StoreUnavailableError, match="too slow"):
             lease.renew()
 
 
-def test_who_writes_the_same_takes_over_and_the_other_one_notices(gallery: FakeGallery) -> None:
-    claims, vessel = Claims(gallery, lambda: NOON, STEP), make_vessel(imo=IMO)
-    with claims.registering(vessel, resumes=False) as first:
-        with pytest.raises(ConflictError, match="right now"), claims.registering(vessel, False):
+def test_who_writes_the_same_takes_over_and_the_other_one_notices(
+    gallery: FakeGallery, store: MemoryClaimStore
+) -> None:
+    leases, vessel = Leases(gallery, store, lambda: NOON, STEP), make_vessel(imo=IMO)
+    with leases.registering(vessel, resumes=False) as first:
+        with pytest.raises(ConflictError, match="right now"), leases.registering(vessel, False):
             pytest.fail("it may write something else")
-        with claims.registering(vessel, resumes=True) as second:
+        with leases.registering(vessel, resumes=True) as second:
             with pytest.raises(ConflictError, match="by another request"):
                 first.confirm()
             second.confirm()
@@ -135,34 +149,35 @@ def test_who_writes_the_same_takes_over_and_the_other_one_notices(gallery: FakeG
             first.confirm()
 
 
-def test_nobody_goes_on_with_what_is_being_settled(claims: Claims) -> None:
+def test_nobody_goes_on_with_what_is_being_settled(leases: Leases) -> None:
     vessel = make_vessel()
     with (
-        claims.settling(vessel),
+        leases.settling(vessel),
         pytest.raises(ConflictError),
-        claims.registering(vessel, resumes=True),
+        leases.registering(vessel, resumes=True),
     ):
         pytest.fail("its chips are being removed")
 
 
-class Forgetful(FakeGallery):
+class Forgetful(MemoryClaimStore):
     """A store that is away when a claim is given up."""
 
     away = False
 
-    def give_up(self, name: str, claim: NameClaim) -> None:
+    def release(self, name: str, claim: NameClaim) -> None:
         if self.away:
             raise StoreUnavailableError("away")
-        super().give_up(name, claim)
+        super().release(name, claim)
 
 
 def test_what_could_not_be_given_up_is_taken_over_by_its_own_process_alone() -> None:
-    gallery, sighting_id = Forgetful("fake-bundle", WIDTH), uuid4()
-    mine, other = (Claims(gallery, lambda: NOON, STEP) for _ in range(2))
-    gallery.away = True
+    store, sighting_id = Forgetful(), uuid4()
+    gallery = FakeGallery("fake-bundle", WIDTH)
+    mine, other = (Leases(gallery, store, lambda: NOON, STEP) for _ in range(2))
+    store.away = True
     with mine.judging(sighting_id):
         pass
-    gallery.away = False
+    store.away = False
     with pytest.raises(ConflictError, match="judged right now"), other.judging(sighting_id):
         pass
     with (

@@ -13,8 +13,9 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from service.contract.errors import CrossfixError
+from service.contract.utc_time import Clock
 from service.identity.errors import ConflictError, StoreUnavailableError
-from service.identity.observe import Clock
+from service.identity.ports.claims import ClaimStore
 from service.identity.ports.gallery import Gallery
 from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import Vessel
@@ -40,7 +41,7 @@ class Lease:
 
     def __init__(
         self,
-        gallery: Gallery,
+        claims: ClaimStore,
         now: Clock,
         step: timedelta,
         left: dict[str, NameClaim],
@@ -49,13 +50,13 @@ class Lease:
         """Hold nothing yet.
 
         Args:
-            gallery: keeps the claims.
+            claims: where the claims are kept.
             now: the present, UTC.
             step: the longest time between two looks at the lease.
             left: claims of this process that ended and could not be given up, by name.
             done: what is done to the names that are claimed.
         """
-        self._gallery = gallery
+        self._claims = claims
         self._now = now
         self._step = step
         self._left = left
@@ -69,12 +70,12 @@ class Lease:
             ConflictError: another claim stands.
         """
         claim = NameClaim(token=uuid4(), vessel_id=vessel_id, made_at=self._now())
-        standing = self._gallery.claim(name, claim, instead_of=None)
+        standing = self._claims.claim(name, claim, instead_of=None)
         if standing != claim:
             lapsed = claim.made_at - standing.made_at > lapses_after(self._step)
             own = name in self._left and self._left[name].token == standing.token
             if lapsed or own or (resumes and standing.vessel_id == vessel_id):
-                standing = self._gallery.claim(name, claim, instead_of=standing)
+                standing = self._claims.claim(name, claim, instead_of=standing)
         if standing != claim:
             other = None if standing.vessel_id in (vessel_id, NOBODY) else standing.vessel_id
             named = "" if other is None else f", as vessel {other}"
@@ -102,24 +103,25 @@ class Lease:
                 raise StoreUnavailableError(
                     f"{name} could not be {self._done} in time: a store was too slow; ask again"
                 )
-            if not self._gallery.renew_claim(name, renewed):
+            if not self._claims.renew(name, renewed):
                 raise ConflictError(f"{name} is being {self._done} by another request; ask again")
             self._held[name] = renewed
 
-    def give_up(self) -> None:
+    def release(self) -> None:
         for name, claim in self._held.items():
             self._left[name] = claim
             with suppress(CrossfixError):
-                self._gallery.give_up(name, claim)
+                self._claims.release(name, claim)
                 self._left.pop(name, None)
 
 
-class Claims:
+class Leases:
     """Claims IMO numbers and ids in the gallery for the time that a change takes."""
 
-    def __init__(self, gallery: Gallery, now: Clock, step: timedelta) -> None:
+    def __init__(self, gallery: Gallery, claims: ClaimStore, now: Clock, step: timedelta) -> None:
         """`step` is the longest time that a few calls of the stores take."""
         self._gallery = gallery
+        self._claims = claims
         self._now = now
         self._step = step
         self._left: dict[str, NameClaim] = {}
@@ -192,11 +194,11 @@ class Claims:
 
     @contextmanager
     def _lease(self, done: str = "registered") -> Iterator[Lease]:
-        lease = Lease(self._gallery, self._now, self._step, self._left, done)
+        lease = Lease(self._claims, self._now, self._step, self._left, done)
         try:
             yield lease
         finally:
-            lease.give_up()
+            lease.release()
 
 
 def refuse_known_imo(gallery: Gallery, vessel: Vessel, giver: Vessel | None = None) -> None:

@@ -1,0 +1,37 @@
+"""What every use case works with, and what it does around a change."""
+
+import threading
+from dataclasses import dataclass
+
+from service.contract.utc_time import Clock
+from service.identity.audit_trail import AuditTrail
+from service.identity.ports.chips import ChipStore
+from service.identity.ports.claims import ClaimStore
+from service.identity.ports.gallery import Gallery
+from service.identity.ports.matches import MatchStore
+from service.identity.stage_timing import Measure, unmeasured
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The stores, the clock and the records of one process that serves one bundle.
+
+    Attributes:
+        gallery: vessels, and the embedded sightings of the bundle.
+        chips: original chips.
+        matches: match records.
+        claims: names that one change at a time may hold.
+        trail: writes the audit log.
+        now: the present, UTC.
+        write_lock: held while this process makes a change, so that changes happen one at a time.
+        measure: receives the milliseconds of each stage.
+    """
+
+    gallery: Gallery
+    chips: ChipStore
+    matches: MatchStore
+    claims: ClaimStore
+    trail: AuditTrail
+    now: Clock
+    write_lock: threading.RLock
+    measure: Measure = unmeasured

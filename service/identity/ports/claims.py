@@ -1,0 +1,37 @@
+"""The port of the claim store: names that one change at a time may hold."""
+
+from typing import Protocol
+
+from service.identity.records.claims import NameClaim
+
+
+class ClaimStore(Protocol):
+    """Claims on names, such as an IMO number or a vessel id. Safe to call from many threads.
+
+    All methods raise `StoreUnavailableError` when the store does not answer.
+    """
+
+    def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
+        """Claim a name; when several claims are made at the same time, exactly one stands.
+
+        Args:
+            name: what is claimed, e.g. an IMO number.
+            claim: the claim to make.
+            instead_of: the standing claim that this claim replaces; None when there is none.
+
+        Returns:
+            the claim that stands now.
+        """
+        ...
+
+    def renew(self, name: str, claim: NameClaim) -> bool:
+        """Write a new time of a claim that still stands; return False, and write nothing, if not."""
+        ...
+
+    def release(self, name: str, claim: NameClaim) -> None:
+        """Remove a claim; a claim with another token stays."""
+        ...
+
+    def close(self) -> None:
+        """Release the connection to the store."""
+        ...

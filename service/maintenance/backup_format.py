@@ -1,0 +1,110 @@
+"""The files of a backup, and how they are verified and read.
+
+    manifest.json                 what the backup holds, how much, and the SHA-256 of every file
+    vessels.jsonl                 one vessel a line
+    sightings/<bundle>.jsonl      one sighting a line
+    sightings/<bundle>.f32        their embeddings in the same order, little-endian float32 [N, D]
+    matches.jsonl                 one match record a line
+    chips/<sha256>                original bytes
+    audit/<replica>/…             the chains of the audit log as they are
+    bundles/<bundle>/…            bundles that were installed beside the gallery
+
+The format does not depend on the storage: a backup of an embedded gallery can be restored into a
+Qdrant server and the other way round.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.identity.errors import StoreUnavailableError
+from service.identity.records.sightings import EmbeddedSighting, Sighting
+from service.identity.records.vessels import Vessel
+
+FORMAT = 2
+
+
+READABLE = (1, FORMAT)
+"""Format 1 has no remembered matches."""
+
+
+MANIFEST = "manifest.json"
+
+
+Advance = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Counts:
+    """How much a backup holds; sightings by bundle, open ones included."""
+
+    vessels: int = 0
+    sightings: dict[str, int] = field(default_factory=dict)
+    matches: int = 0
+    chips: int = 0
+    audit_chains: int = 0
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "vessels": self.vessels,
+            "sightings": self.sightings,
+            "matches": self.matches,
+            "chips": self.chips,
+            "audit_chains": self.audit_chains,
+        }
+
+
+def verify_backup(source: Path) -> dict[str, Any]:
+    """The manifest of a backup, after every file was found to be as it was written.
+
+    Raises:
+        StoreUnavailableError: it is not a backup, or incomplete or damaged.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
+        if manifest["format"] not in READABLE:
+            raise StoreUnavailableError(f"{source} is a backup of another version of Crossfix")
+        present = set(walk(source)) - {MANIFEST}
+        for name in sorted(manifest["files"].keys() | present):
+            known = manifest["files"].get(name)
+            if known is None or name not in present or sha256(source / name) != known:
+                state = "not part of it" if known is None else "missing or damaged"
+                raise StoreUnavailableError(f"the backup {source} is not sound: {name} is {state}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreUnavailableError(f"{source} is not a complete backup: {error}") from error
+    return manifest
+
+
+def read_vessels(source: Path) -> Iterator[Vessel]:
+    with (source / "vessels.jsonl").open("rb") as file:
+        for line in file:
+            yield Vessel.from_record(line)
+
+
+def read_records(path: Path) -> Iterator[Sighting]:
+    with path.open("rb") as file:
+        for line in file:
+            yield Sighting.model_validate_json(line)
+
+
+def read_sightings(source: Path, bundle: str, width: int) -> Iterator[EmbeddedSighting]:
+    stem = source / "sightings" / bundle
+    with Path(f"{stem}.f32").open("rb") as vectors:
+        for sighting in read_records(Path(f"{stem}.jsonl")):
+            yield EmbeddedSighting(sighting, np.frombuffer(vectors.read(4 * width), dtype="<f4"))
+
+
+def walk(folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

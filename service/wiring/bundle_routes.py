@@ -1,0 +1,181 @@
+"""Open the models of one bundle, and build the routes that answer with them."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+
+from service.api import errors
+from service.api.middleware.auth import SECURITY
+from service.api.problems import documented
+from service.api.routes.docs import docs_router
+from service.api.routes.gallery import gallery_router
+from service.api.routes.health import health_router
+from service.api.routes.match import match_router
+from service.api.routes.matches import matches_router
+from service.api.routes.sightings import sightings_router
+from service.api.schemas import BundleOut, ModelOut
+from service.contract.bundle import Bundle, open_bundle
+from service.identity.audit_trail import AuditTrail
+from service.identity.context import Context
+from service.identity.curate import Curation
+from service.identity.enrol import Enrolment
+from service.identity.judge import MatchJudge
+from service.identity.match import Matcher
+from service.identity.observe import Observer
+from service.identity.pictures import Pictures
+from service.identity.records.match_records import AnsweringModel
+from service.identity.recovery import Recovery
+from service.identity.verify import Verifier
+from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
+from service.inference.embedder import load_embedder
+from service.maintenance.readiness import ReadinessCheck
+from service.observability.metrics import Telemetry
+from service.settings import Settings
+from service.wiring.active_bundle import Models, ServedBundle
+from service.wiring.maintenance import chip_limits
+from service.wiring.stores import SharedStores, longest_step, open_gallery
+
+log = logging.getLogger("crossfix")
+
+DESCRIPTION = "Which known vessel does this chip show? Identify ships across optical and SAR."
+
+
+def now() -> datetime:
+    """Return the present time, UTC."""
+    return datetime.now(UTC)
+
+
+def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Models:
+    """Open the bundle in `folder` and its part of the gallery.
+
+    Raises:
+        BundleError: the bundle does not check out.
+        DeviceError: the device that was asked for is missing.
+        StoreUnavailableError, StoreFullError: the gallery cannot be opened.
+    """
+    bundle = open_bundle(folder)
+    embedder = load_embedder(folder, settings.device, settings.threads)
+    lanes = LaneSettings(
+        max_wait_ms=settings.batch_wait_ms,
+        sar_queue=settings.queue_size,
+        timeout_s=settings.embed_timeout_s,
+    )
+    batched = BatchedEmbedder(embedder, lanes, observe=_batch_listener(telemetry))
+    try:
+        gallery = open_gallery(settings, embedder.bundle_id, embedder.width)
+    except BaseException:
+        batched.close()
+        raise
+    return Models(bundle, batched, str(embedder.device), gallery)
+
+
+def serve_bundle(
+    settings: Settings,
+    telemetry: Telemetry,
+    stores: SharedStores,
+    write_lock: threading.RLock,
+    models: Models,
+) -> ServedBundle:
+    """Settle interrupted changes, and build the routes that answer with these models."""
+    measure = telemetry.observe_stages
+    context = Context(
+        gallery=models.gallery,
+        chips=stores.chips,
+        matches=stores.matches,
+        claims=stores.claims,
+        trail=AuditTrail(stores.audit, now, models.bundle.bundle_id, measure),
+        now=now,
+        write_lock=write_lock,
+        measure=measure,
+    )
+    recovery = Recovery(context, longest_step(settings))
+    judge = MatchJudge(context, recovery)
+
+    def settle() -> int:
+        return recovery.run() + judge.settle_interrupted()
+
+    settled = settle()
+    if settled:
+        log.warning("settled %d interrupted changes", settled)
+    routes = FastAPI(
+        title="Crossfix",
+        description=DESCRIPTION,
+        version="1",
+        dependencies=SECURITY,
+        docs_url=None,
+        redoc_url=None,
+        responses=documented(401, 403, 429, 503),
+    )
+    errors.install(routes, telemetry)
+    _add_routes(routes, settings, models, context, recovery, judge, stores, telemetry)
+    manifest = models.bundle.manifest
+    telemetry.bundle.info(
+        {
+            "bundle_id": models.bundle.bundle_id,
+            "name": manifest.name,
+            "training_domain": manifest.training.domain,
+            "device": models.device,
+        }
+    )
+    return ServedBundle(models, settle, routes)
+
+
+def _add_routes(
+    app: FastAPI,
+    settings: Settings,
+    models: Models,
+    context: Context,
+    recovery: Recovery,
+    judge: MatchJudge,
+    stores: SharedStores,
+    telemetry: Telemetry,
+) -> None:
+    manifest = models.bundle.manifest
+    calibration, embedder = manifest.calibration, models.embedder
+    observer = Observer(embedder, stores.cache, chip_limits(settings), context.now, context.measure)
+    model = AnsweringModel(
+        bundle_id=models.bundle.bundle_id,
+        name=manifest.name,
+        training_domain=manifest.training.domain,
+    )
+    matcher = Matcher(context, observer, model, calibration)
+    verifier = Verifier(observer, calibration)
+    enrolment = Enrolment(context, observer, recovery)
+    curation = Curation(context, recovery)
+    pictures = Pictures(context, observer, embedder, manifest.preprocess)
+    readiness = ReadinessCheck(
+        embedder, context.gallery, stores.matches, stores.chips, stores.audit
+    )
+    app.include_router(match_router(matcher, verifier, ModelOut.of(model), telemetry))
+    app.include_router(matches_router(stores.matches, judge, telemetry))
+    app.include_router(
+        gallery_router(context.gallery, enrolment, curation, settings.max_chips_per_request)
+    )
+    app.include_router(sightings_router(pictures))
+    app.include_router(health_router(readiness, telemetry, _card(models.bundle, models.device)))
+    app.include_router(docs_router())
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+
+def _card(bundle: Bundle, device: str) -> BundleOut:
+    return BundleOut(
+        bundle_id=bundle.bundle_id,
+        device=device,
+        manifest=bundle.manifest,
+        model_card=bundle.file(bundle.manifest.model_card).read_text("utf-8"),
+    )
+
+
+def _batch_listener(telemetry: Telemetry) -> Callable[[BatchStats], None]:
+    def listen(stats: BatchStats) -> None:
+        telemetry.batches.labels(stats.lane).observe(stats.batch_size)
+
+    return listen

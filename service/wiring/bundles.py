@@ -1,0 +1,48 @@
+"""Find the bundle that a service has to serve."""
+
+import logging
+from contextlib import closing
+from pathlib import Path
+
+from service.contract.bundle import open_bundle
+from service.contract.errors import BundleError
+from service.settings import Settings
+from service.wiring.stores import active_bundle_id, open_bundle_store
+
+log = logging.getLogger("crossfix")
+
+
+def bundle_to_serve(settings: Settings) -> Path:
+    """Return the folder of the bundle whose sightings the gallery serves.
+
+    Raises:
+        BundleError: the gallery is served by a bundle that is neither configured nor installed.
+        StoreUnavailableError: the gallery cannot be read.
+    """
+    configured = open_bundle(settings.bundle).bundle_id
+    active = active_bundle_id(settings)
+    if active is None or active == configured:
+        return settings.bundle
+    log.warning("serving bundle %s, which the gallery is at, not %s", active, configured)
+    return find_bundle(settings, active)
+
+
+def find_bundle(settings: Settings, bundle_id: str) -> Path:
+    """Return the folder of a bundle that was configured or installed.
+
+    Raises:
+        BundleError: the bundle is neither configured nor installed.
+        StoreUnavailableError, StoreFullError: it cannot be fetched from the bucket.
+    """
+    configured = open_bundle(settings.bundle).bundle_id
+    if configured == bundle_id:
+        return settings.bundle
+    with closing(open_bundle_store(settings)) as bundles:
+        installed = bundles.find(bundle_id)
+    if installed is not None:
+        return installed
+    raise BundleError(
+        f"the gallery is served by bundle {bundle_id}, which is neither {settings.bundle} (that "
+        f"is {configured}) nor installed; set CROSSFIX_BUNDLE to the folder of "
+        f"{bundle_id}, or move the gallery with `crossfix reembed --to {settings.bundle}`"
+    )

@@ -1,0 +1,85 @@
+"""Open the stores for work on a whole gallery, and do it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.access.caller import LOCAL, Caller, called_by
+from service.contract.chip import Chip
+from service.contract.decoding.decode import ChipLimits
+from service.identity.audit_trail import AuditTrail
+from service.identity.ports.archive import GalleryArchive
+from service.inference.embedder import load_embedder
+from service.maintenance.reembed import Reembedding, Share
+from service.maintenance.sweep import Swept, sweep
+from service.maintenance.upgrade import Upgrade, UpgradeContext, upgrade
+from service.settings import Settings
+from service.storage.audit.log import open_audit_log
+from service.wiring.bundles import find_bundle
+from service.wiring.stores import audit_folder, open_archive, open_bundle_store, open_chips
+
+
+def upgrade_gallery(
+    settings: Settings,
+    folder: Path,
+    share: Share | None = None,
+    found: Callable[[int], None] = lambda _: None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Upgrade:
+    """Move the gallery to the bundle in `folder`; see `upgrade`."""
+    with ExitStack() as opened:
+        context = UpgradeContext(
+            archive=opened.enter_context(closing(open_archive(settings))),
+            chips=opened.enter_context(closing(open_chips(settings))),
+            bundles=opened.enter_context(closing(open_bundle_store(settings))),
+            limits=chip_limits(settings),
+            load=lambda bundle: load_embedder(bundle, settings.device, settings.threads),
+            find=partial(find_bundle, settings),
+            audit=partial(_local_trail, settings),
+        )
+        return upgrade(context, folder, share, found, advance)
+
+
+def carry_late(
+    archive: GalleryArchive,
+    settings: Settings,
+    embed: Callable[[Sequence[Chip]], Sequence[NDArray[np.float32]]],
+    source: str,
+    target: str,
+) -> int:
+    """Embed what was enrolled in the bundle `source` before this process left it."""
+    with closing(open_chips(settings)) as chips:
+        moving = Reembedding(archive, chips, embed, source, target, chip_limits(settings))
+        moving.mend()
+        return moving.carry(moving.missing())
+
+
+def sweep_originals(
+    settings: Settings,
+    older_than: timedelta,
+    remove: bool,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Swept:
+    """Find original chips that no sighting shows, and delete them if `remove`; see `sweep`."""
+    with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
+        return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
+
+
+def chip_limits(settings: Settings) -> ChipLimits:
+    """Return the limits on chip files."""
+    return ChipLimits(
+        max_bytes=int(settings.max_chip_mb * 1_000_000), max_side_px=settings.max_chip_side_px
+    )
+
+
+@contextmanager
+def _local_trail(settings: Settings, bundle_id: str) -> Iterator[AuditTrail]:
+    """Yield the audit trail of what a person does on this machine with a command."""
+    log = open_audit_log(audit_folder(settings), settings.replica)
+    with closing(log), called_by(lambda: Caller(LOCAL)):
+        yield AuditTrail(log, lambda: datetime.now(UTC), bundle_id)

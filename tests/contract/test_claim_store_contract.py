@@ -1,0 +1,88 @@
+"""What every `ClaimStore` does; the server's also over HTTP.
+
+Set CROSSFIX_TEST_QDRANT_URL to run it on a real Qdrant server as well; it creates a collection
+with a random prefix there and removes it.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from uuid import uuid4
+
+import pytest
+from qdrant_client import QdrantClient
+
+from service.identity.ports.claims import ClaimStore
+from service.identity.records.claims import NameClaim
+from service.storage.local.claims import MemoryClaimStore
+from service.storage.server.claims import open_server_claims
+from tests.support.doubles.qdrant_http import running_qdrant
+from tests.support.fakes.records import START
+
+SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
+KINDS = ["process", "http", *(["server"] if SERVER_URL else [])]
+
+
+@pytest.fixture(params=KINDS)
+def claims(request: pytest.FixtureRequest) -> Iterator[ClaimStore]:
+    if request.param == "process":
+        yield MemoryClaimStore()
+    elif request.param == "http":
+        with running_qdrant() as double:
+            remote = open_server_claims(double.url)
+            yield remote
+            remote.close()
+    else:
+        assert SERVER_URL is not None
+        prefix = f"crossfix-test-{uuid4().hex[:12]}"
+        yield open_server_claims(QdrantClient(SERVER_URL), prefix=prefix)
+        with QdrantClient(SERVER_URL) as client:
+            client.delete_collection(f"{prefix}-claims")
+
+
+def make_claim() -> NameClaim:
+    return NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=START)
+
+
+def test_a_claim_stands_until_it_is_given_up(claims: ClaimStore) -> None:
+    first, second = make_claim(), make_claim()
+    assert claims.claim("9074729", first, None) == first
+    assert claims.claim("9074729", second, None) == first
+    assert claims.claim("9176187", second, None) == second
+    claims.release("9074729", second)
+    assert claims.claim("9074729", second, None) == first
+    claims.release("9074729", first)
+    assert claims.claim("9074729", second, None) == second
+
+
+def test_a_claim_is_replaced_only_by_who_saw_the_standing_one(claims: ClaimStore) -> None:
+    old, new, late = make_claim(), make_claim(), make_claim()
+    claims.claim("9074729", old, None)
+    assert claims.claim("9074729", new, instead_of=old) == new
+    assert claims.claim("9074729", late, instead_of=old) == new
+
+
+def test_a_claim_is_renewed_while_it_stands(claims: ClaimStore) -> None:
+    first, second = make_claim(), make_claim()
+    assert not claims.renew("9074729", first), "it was never made"
+    assert claims.claim("9074729", second, None) == second, "and is not by that"
+    assert not claims.renew("9074729", first)
+    later = second.model_copy(update={"made_at": START + timedelta(hours=1)})
+    assert claims.renew("9074729", later)
+    assert claims.claim("9074729", first, None) == later
+    claims.release("9074729", second)
+    assert claims.claim("9074729", first, None) == first
+
+
+def test_one_of_many_claims_at_once_stands(claims: ClaimStore) -> None:
+    for name in "abcde":
+        several = [make_claim() for _ in range(8)]
+        with ThreadPoolExecutor(len(several)) as pool:
+            standing = list(pool.map(partial(claim_it, claims, name), several))
+        assert len({claim.token for claim in standing}) == 1
+
+
+def claim_it(claims: ClaimStore, name: str, claim: NameClaim) -> NameClaim:
+    return claims.claim(name, claim, None)

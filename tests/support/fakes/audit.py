@@ -1,0 +1,27 @@
+"""An audit log in a list."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.identity.errors import StoreFullError
+
+
+class FakeAuditLog:
+    """Keep entries in memory; refuse them when `room` is used up."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.room = 1_000_000
+
+    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
+        del closing  # a list needs no reserve for closing entries
+        if not self.room:
+            raise StoreFullError("the audit log is full")
+        self.room -= 1
+        self.entries.append(dict(entry))
+
+    def ping(self) -> None:
+        return
+
+    def close(self) -> None:
+        return

@@ -1,0 +1,139 @@
+"""The use cases around fakes, with a clock that advances a second at each look."""
+
+import itertools
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from service.contract.decoding.decode import ChipLimits
+from service.contract.manifest import CalibrationSpec, ChoiceSpec, LogisticSpec
+from service.contract.utc_time import Clock
+from service.identity.audit_trail import AuditTrail
+from service.identity.context import Context
+from service.identity.curate import Curation
+from service.identity.enrol import Enrolment
+from service.identity.judge import MatchJudge
+from service.identity.match import Matcher
+from service.identity.observe import ChipUpload, Observer
+from service.identity.ports.audit import AuditLog
+from service.identity.ports.chips import ChipStore
+from service.identity.ports.claims import ClaimStore
+from service.identity.ports.gallery import Gallery
+from service.identity.ports.matches import MatchStore
+from service.identity.records.match_records import AnsweringModel
+from service.identity.recovery import Recovery
+from service.identity.verify import Verifier
+from service.storage.local.claims import MemoryClaimStore
+from tests.support.chips import optical_png, sar_tiff
+from tests.support.fakes.audit import FakeAuditLog
+from tests.support.fakes.cache import FakeCache
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import FakeEmbedder
+from tests.support.fakes.gallery import FakeGallery
+from tests.support.fakes.matches import FakeMatchHistory
+
+CALIBRATION = CalibrationSpec(
+    match=ChoiceSpec(
+        weights={"similarity": 12.0, "length_log_ratio": -5.0}, none_bias=4.0, none_log_gallery=0.5
+    ),
+    verify=LogisticSpec(bias=0.0, weights={"similarity": 4.0}),
+    match_same_sensor=ChoiceSpec(weights={"similarity": 12.0}, none_bias=4.0, none_log_gallery=0.5),
+    confident_from=0.9,
+    no_match_below=0.5,
+    fitted_on="invented for tests",
+)
+MODEL = AnsweringModel(
+    bundle_id=FakeEmbedder.bundle_id, name="fake", training_domain="invented for tests"
+)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def make_context(
+    gallery: Gallery,
+    chips: ChipStore,
+    *,
+    matches: MatchStore | None = None,
+    claims: ClaimStore | None = None,
+    audit: AuditLog | None = None,
+    now: Clock = utc_now,
+) -> Context:
+    """A context of one process: its own lock, and fakes for the stores that are not given."""
+    return Context(
+        gallery=gallery,
+        chips=chips,
+        matches=matches or FakeMatchHistory(),
+        claims=claims or MemoryClaimStore(),
+        trail=AuditTrail(audit or FakeAuditLog(), now, FakeEmbedder.bundle_id),
+        now=now,
+        write_lock=threading.RLock(),
+    )
+
+
+def fake_observer(now: Clock = utc_now) -> Observer:
+    return Observer(FakeEmbedder(), FakeCache(), ChipLimits(), now)
+
+
+@dataclass
+class House:
+    """Everything that a test of a use case touches."""
+
+    gallery: FakeGallery
+    chips: FakeChipStore
+    matches: FakeMatchHistory
+    claims: ClaimStore
+    embedder: FakeEmbedder
+    observer: Observer
+    recovery: Recovery
+    enrolment: Enrolment
+    curation: Curation
+    matcher: Matcher
+    judging: MatchJudge
+    verifier: Verifier
+
+
+def build_house(
+    gallery: FakeGallery,
+    chips: FakeChipStore,
+    matches: FakeMatchHistory | None = None,
+    claims: ClaimStore | None = None,
+    audit: AuditLog | None = None,
+    now: Clock | None = None,
+) -> House:
+    ticks = itertools.count()
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def tick() -> datetime:
+        return start + timedelta(seconds=next(ticks))
+
+    now = now or tick
+    matches = matches or FakeMatchHistory()
+    claims = claims or MemoryClaimStore()
+    embedder = FakeEmbedder()
+    observer = Observer(embedder, FakeCache(), ChipLimits(), now)
+    context = make_context(gallery, chips, matches=matches, claims=claims, audit=audit, now=now)
+    recovery = Recovery(context, step=None)
+    return House(
+        gallery=gallery,
+        chips=chips,
+        matches=matches,
+        claims=claims,
+        embedder=embedder,
+        observer=observer,
+        recovery=recovery,
+        enrolment=Enrolment(context, observer, recovery),
+        curation=Curation(context, recovery),
+        matcher=Matcher(context, observer, MODEL, CALIBRATION),
+        judging=MatchJudge(context, recovery),
+        verifier=Verifier(observer, CALIBRATION),
+    )
+
+
+def optical(seed: int, **shape: int) -> ChipUpload:
+    return ChipUpload(optical_png(seed, **shape))
+
+
+def sar(seed: int, **shape: int) -> ChipUpload:
+    return ChipUpload(sar_tiff(seed, **shape))
