@@ -10,6 +10,8 @@ import numpy as np
 from model_training.simulator.ships.materials import Material
 
 Shape = Literal["box", "disc", "beam"]
+SIDES = (-1.0, 1.0)
+"""Port and starboard, as factors of y."""
 
 
 class Part(NamedTuple):
@@ -96,6 +98,19 @@ class Blueprint:
     ) -> None:
         """Add a box around its centre."""
         self.box(x - length / 2, x + length / 2, y - width / 2, y + width / 2, top, material)
+
+    def across(
+        self, x0: float, x1: float, half_width: float, top: float, material: Material
+    ) -> None:
+        """Add a box from x0 to x1 that reaches `half_width` to either side of the centre line."""
+        self.box(x0, x1, -half_width, half_width, top, material)
+
+    def pair(
+        self, x: float, y: float, length: float, width: float, top: float, material: Material
+    ) -> None:
+        """Add two equal boxes, around (x, -y) to port and around (x, y) to starboard."""
+        for side in SIDES:
+            self.block(x, side * y, length, width, top, material)
 
     def disc(
         self, x: float, y: float, radius: float, top: float, material: Material, dome: bool = False

@@ -9,31 +9,12 @@ import numpy as np
 
 from model_training.simulator.noise import value_noise
 from model_training.simulator.raster import BoolArray, Maps, draw, draw_all
-from model_training.simulator.ships import decks_bulk, decks_liquid_box, decks_small
 from model_training.simulator.ships.blueprint import Blueprint, Crane, jib_part
 from model_training.simulator.ships.catalogue import CATALOGUE, VesselType
+from model_training.simulator.ships.decks import BUILDERS
 from model_training.simulator.ships.materials import FloatArray, Material, draw_palette
 from model_training.simulator.ships.vessel import VesselModel, generator
 from model_training.simulator.truth import layout_along_hull
-
-_BUILDERS = {
-    "bulk": decks_bulk.bulk,
-    "geared_bulk": decks_bulk.geared_bulk,
-    "open_hatch": decks_bulk.open_hatch,
-    "self_unloader": decks_bulk.self_unloader,
-    "general_cargo": decks_bulk.general_cargo,
-    "tanker": decks_liquid_box.tanker,
-    "lng": decks_liquid_box.lng,
-    "lpg": decks_liquid_box.lpg,
-    "container": decks_liquid_box.container,
-    "car_carrier": decks_liquid_box.car_carrier,
-    "ro_ro": decks_liquid_box.ro_ro,
-    "ferry": decks_small.ferry,
-    "offshore": decks_small.offshore,
-    "fishing": decks_small.fishing,
-    "patrol": decks_small.patrol,
-    "tug": decks_small.tug,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +64,7 @@ def draw_blueprint(vessel: VesselModel) -> Blueprint:
     """Lay out the ship: what sisters share from the class seed, details from its own."""
     blueprint = Blueprint(vessel.length_m, vessel.beam_m)
     kind = CATALOGUE[vessel.vessel_type]
-    _BUILDERS[kind.deck](
+    BUILDERS[kind.deck](
         blueprint, generator(vessel.class_seed, 1), generator(vessel.detail_seed, 1)
     )
     return blueprint
