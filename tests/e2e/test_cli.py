@@ -21,7 +21,8 @@ from PIL import Image
 from service.cli.main import main
 from service.settings import SHIPPED_BUNDLE
 from tests.support.chips import optical_png, sar_tiff
-from tests.support.genuine import SAMPLE, genuine_chips
+from tests.support.genuine import genuine_chips
+from tests.support.paths import HOSS_SAMPLE
 from tests.support.service_process import ServiceProcess, free_port, running_service
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")} | {
@@ -35,25 +36,26 @@ def command(*arguments: object) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a command ended and what it printed."""
+class CommandResult:
+    """Exit status and output of a command."""
 
     returncode: int
     stdout: str
     stderr: str
 
 
-def crossfix(*arguments: object, **settings: str) -> Done:
-    """A command in this process: as quick as its work."""
+def crossfix(*arguments: object, **settings: str) -> CommandResult:
+    """Run a command in this process, which saves the start of an interpreter."""
     out, err = io.StringIO(), io.StringIO()
     environment = mock.patch.dict(os.environ, ENVIRONMENT | settings, clear=True)
-    end = pytest.raises(SystemExit)
-    with environment, redirect_stdout(out), redirect_stderr(err), end as ended:
+    exits = pytest.raises(SystemExit)
+    with environment, redirect_stdout(out), redirect_stderr(err), exits as raised:
         main([str(argument) for argument in arguments])
-    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+    return CommandResult(int(raised.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def crossfix_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its local."""
     return subprocess.run(
         command(*arguments),
         env=ENVIRONMENT,
@@ -65,14 +67,14 @@ def crossfix_process(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """A service of this module's own, so that counts of vessels are known."""
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A service for this module alone, so that counts of vessels are known."""
     with running_service(tmp_path_factory.mktemp("cli")) as process:
         yield process
 
 
 def make_fleet(root: Path, vessels: int, first_seed: int = 0) -> Path:
-    """A folder in HOSS layout: one optical chip and one SAR chip of each vessel, and a stranger."""
+    """Write a folder in HOSS layout: two chips of each vessel, and one of an unknown vessel."""
     for part in ("bounding_box_test", "query"):
         (root / part).mkdir(parents=True)
     for number in range(1, vessels + 1):
@@ -85,7 +87,8 @@ def make_fleet(root: Path, vessels: int, first_seed: int = 0) -> Path:
     return root
 
 
-def listed(service: ServiceProcess, name: str) -> list[dict[str, object]]:
+def find_vessels(service: ServiceProcess, name: str) -> list[dict[str, object]]:
+    """List the registered vessels whose name contains `name`."""
     with service.client() as api:
         vessels: list[dict[str, object]] = api.get(
             "/gallery", params={"name": name, "limit": 500}
@@ -93,25 +96,27 @@ def listed(service: ServiceProcess, name: str) -> list[dict[str, object]]:
     return vessels
 
 
-def test_enrolling_a_folder_twice(own: ServiceProcess, tmp_path: Path) -> None:
+def test_enrolling_a_folder_twice_registers_each_vessel_once(
+    local: ServiceProcess, tmp_path: Path
+) -> None:
     folder = make_fleet(tmp_path / "baltic", vessels=3)
     (folder / "bounding_box_test" / "0003_s9c9_RGB.png").write_text("no picture")
-    first = crossfix("enrol", folder, "--url", own.url, "--json")
+    first = crossfix("enrol", folder, "--url", local.url, "--json")
     assert first.returncode == 1, first.stderr
     report = json.loads(first.stdout)
     assert (report["created"], report["known"], report["chips"]) == (3, 0, 3)
     (refusal,) = report["refused"]
     assert (refusal["files"], refusal["kind"]) == (["0003_s9c9_RGB.png"], "chip-format")
     (folder / "bounding_box_test" / "0003_s9c9_RGB.png").unlink()
-    again = crossfix("enrol", folder, "--url", own.url)
+    again = crossfix("enrol", folder, "--url", local.url)
     assert again.returncode == 0, again.stderr
     assert "0 vessels registered, 3 known before" in again.stdout
-    assert len(listed(own, "baltic")) == 2
-    (alpha,) = listed(own, "ALPHA")
+    assert len(find_vessels(local, "baltic")) == 2
+    (alpha,) = find_vessels(local, "ALPHA")
     assert alpha["type"] == "tanker"
 
 
-def test_enrolling_a_manifest(own: ServiceProcess, tmp_path: Path) -> None:
+def test_enrolling_a_manifest_sends_its_attributes(local: ServiceProcess, tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(sar_tiff(71, 90, 20))
     (tmp_path / "b.png").write_bytes(optical_png(72, 120, 30))
     manifest = tmp_path / "north.csv"
@@ -120,11 +125,11 @@ def test_enrolling_a_manifest(own: ServiceProcess, tmp_path: Path) -> None:
         "a.tif,NORTHERN,9074729,sar,1.5,2026-03-02T10:12:00Z,57.1,19.2,SAR-1\n"
         "b.png,,9074729,optical,0.5,,,,\n"
     )
-    done = crossfix("enrol", manifest, "--url", own.url, "--json")
+    done = crossfix("enrol", manifest, "--url", local.url, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["chips"] == 2
-    (vessel,) = listed(own, "NORTHERN")
-    with own.client() as api:
+    (vessel,) = find_vessels(local, "NORTHERN")
+    with local.client() as api:
         sightings = api.get(f"/gallery/{vessel['id']}").json()["sightings"]
     by_sensor = {sighting["modality"]: sighting for sighting in sightings}
     assert by_sensor["sar"]["gsd_m"] == 1.5
@@ -132,17 +137,19 @@ def test_enrolling_a_manifest(own: ServiceProcess, tmp_path: Path) -> None:
     assert by_sensor["optical"]["gsd_m"] == 0.5
 
 
-def test_matching(own: ServiceProcess, tmp_path: Path) -> None:
+def test_matching_prints_ranked_vessels_and_refused_chips(
+    local: ServiceProcess, tmp_path: Path
+) -> None:
     folder = make_fleet(tmp_path / "biscay", vessels=2, first_seed=50)
-    assert crossfix("enrol", folder, "--url", own.url).returncode == 0
+    assert crossfix("enrol", folder, "--url", local.url).returncode == 0
     chip = folder / "query" / "0001_s1c2_SAR.tif"
-    shown = crossfix("match", chip, "--url", own.url, "--top-k", 2)
+    shown = crossfix("match", chip, "--url", local.url, "--top-k", 2)
     assert shown.returncode == 0, shown.stderr
     assert "sar, 91 m x 22 m at 1 m/pixel" in shown.stdout
     assert "rank  probability  similarity  vessel" in shown.stdout
     bad = tmp_path / "bad.tif"
     bad.write_text("no chip")
-    options = ("--url", own.url, "--top-k", 1, "--gsd-m", 2, "--no-store", "--json")
+    options = ("--url", local.url, "--top-k", 1, "--gsd-m", 2, "--no-store", "--json")
     mixed = crossfix("match", chip, bad, *options)
     assert mixed.returncode == 1
     good, refused = json.loads(mixed.stdout)
@@ -151,9 +158,11 @@ def test_matching(own: ServiceProcess, tmp_path: Path) -> None:
     assert refused["problem"]["kind"] == "chip-format"
 
 
-def test_stopping_with_ctrl_c_and_going_on(own: ServiceProcess, tmp_path: Path) -> None:
+def test_an_enrolment_stopped_by_ctrl_c_can_be_continued(
+    local: ServiceProcess, tmp_path: Path
+) -> None:
     folder = make_fleet(tmp_path / "channel", vessels=40, first_seed=1000)
-    arguments = ("enrol", folder, "--url", own.url, "--workers", 1)
+    arguments = ("enrol", folder, "--url", local.url, "--workers", 1)
     running = subprocess.Popen(
         command(*arguments, "--json"),
         env=ENVIRONMENT,
@@ -162,7 +171,7 @@ def test_stopping_with_ctrl_c_and_going_on(own: ServiceProcess, tmp_path: Path) 
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
-    while not listed(own, "channel") and time.monotonic() < deadline:
+    while not find_vessels(local, "channel") and time.monotonic() < deadline:
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     output, _ = running.communicate(timeout=60)
@@ -170,17 +179,17 @@ def test_stopping_with_ctrl_c_and_going_on(own: ServiceProcess, tmp_path: Path) 
     report = json.loads(output)
     assert report["stopped"]
     assert report["refused"] == []
-    enrolled = len(listed(own, "channel"))
+    enrolled = len(find_vessels(local, "channel"))
     assert enrolled < 39
-    finished = crossfix("enrol", folder, "--url", own.url, "--json")
+    finished = crossfix("enrol", folder, "--url", local.url, "--json")
     assert finished.returncode == 0, finished.stderr
     rest = json.loads(finished.stdout)
     assert rest["created"] + rest["known"] == 40
     assert rest["known"] >= report["created"]
-    assert len(listed(own, "channel")) == 39
+    assert len(find_vessels(local, "channel")) == 39
 
 
-def test_no_service_there() -> None:
+def test_an_unreachable_service_is_reported() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = crossfix("match", __file__, "--url", url)
     assert done.returncode == 1
@@ -206,8 +215,10 @@ def test_wrong_settings_end_with_status_2(
     assert message in done.stderr
 
 
-def test_a_taken_port_and_a_missing_bundle_are_told(own: ServiceProcess, tmp_path: Path) -> None:
-    port = own.url.rpartition(":")[2]
+def test_a_taken_port_and_a_missing_bundle_are_reported(
+    local: ServiceProcess, tmp_path: Path
+) -> None:
+    port = local.url.rpartition(":")[2]
     taken = crossfix_process("serve", "--port", port, "--data-dir", tmp_path)
     assert taken.returncode == 1
     (line,) = taken.stderr.splitlines()
@@ -217,7 +228,7 @@ def test_a_taken_port_and_a_missing_bundle_are_told(own: ServiceProcess, tmp_pat
     assert "there is no bundle" in json.loads(missing.stderr.splitlines()[-1])["message"]
 
 
-def test_serving_ends_gracefully_and_logs_json(tmp_path: Path) -> None:
+def test_serve_ends_gracefully_and_logs_json(tmp_path: Path) -> None:
     with running_service(tmp_path) as service:
         with service.client() as api:
             assert api.get("/livez").status_code == 200
@@ -229,7 +240,7 @@ def test_serving_ends_gracefully_and_logs_json(tmp_path: Path) -> None:
     assert not [line for line in lines if line["level"] == "error"]
 
 
-def test_embedding_files_without_a_service(tmp_path: Path) -> None:
+def test_embed_writes_vectors_without_a_service(tmp_path: Path) -> None:
     folder = make_fleet(tmp_path / "chips", vessels=2)
     out = tmp_path / "x.npz"
     done = crossfix("embed", folder, "--bundle", SHIPPED_BUNDLE, "--out", out)
@@ -243,7 +254,7 @@ def test_embedding_files_without_a_service(tmp_path: Path) -> None:
     assert [m == "optical" for m in modalities] == ["RGB" in name for name in names]
 
 
-def test_bundles(tmp_path: Path) -> None:
+def test_bundles_are_shown_and_verified(tmp_path: Path) -> None:
     document = json.loads(crossfix("bundle", "show", SHIPPED_BUNDLE, "--json").stdout)
     assert len(document["bundle_id"]) == 16
     assert document["bundle_id"] in crossfix("bundle", "show", SHIPPED_BUNDLE).stdout
@@ -255,7 +266,7 @@ def test_bundles(tmp_path: Path) -> None:
     assert "has no manifest.json" in broken.stderr
 
 
-def test_demo_once(tmp_path: Path) -> None:
+def test_the_demo_ends_after_the_table_with_once(tmp_path: Path) -> None:
     folder = make_fleet(tmp_path / "harbour", vessels=4)
     out = tmp_path / "out"
     done = crossfix_process("demo", "--chips", folder, "--once", "--out", out)
@@ -292,7 +303,7 @@ def test_the_demo_keeps_running_until_ctrl_c(tmp_path: Path) -> None:
         httpx.get(f"{url}/livez")
 
 
-def test_a_demo_that_is_terminated_takes_its_service_with_it(tmp_path: Path) -> None:
+def test_a_terminated_demo_stops_its_service(tmp_path: Path) -> None:
     folder = make_fleet(tmp_path / "harbour", vessels=1)
     url = f"http://127.0.0.1:{(port := free_port())}"
     arguments = ("demo", "--chips", folder, "--out", tmp_path, "--port", port)
@@ -307,15 +318,15 @@ def test_a_demo_that_is_terminated_takes_its_service_with_it(tmp_path: Path) -> 
         httpx.get(f"{url}/livez")
 
 
-def test_the_demo_on_genuine_chips(tmp_path: Path) -> None:
+def test_the_demo_runs_on_genuine_chips(tmp_path: Path) -> None:
     queries = genuine_chips("*_SAR.tif")
-    done = crossfix_process("demo", "--chips", SAMPLE.parent, "--once", "--out", tmp_path)
+    done = crossfix_process("demo", "--chips", HOSS_SAMPLE, "--once", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "0 refused" in done.stdout
     assert f"To identify: {len(queries)} SAR chips" in done.stdout
 
 
-def test_help_is_quick_and_loads_no_models() -> None:
+def test_help_loads_no_models() -> None:
     program = (
         "import sys\nfrom service.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
@@ -326,5 +337,5 @@ def test_help_is_quick_and_loads_no_models() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    for name in ("serve", "enrol", "match", "embed", "demo", "bundle"):
+    for name in ("serve", "settings", "enrol", "match", "embed", "demo", "bundle"):
         assert name in done.stdout
