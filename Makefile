@@ -9,8 +9,11 @@ ARGS ?=
 CHIPS ?=
 GENUINE ?=
 GPU ?=
+ifndef SEED
+SEED := $(shell shuf -i 1-999999999 -n 1)
+endif
 
-.PHONY: help demo serve test test-faults test-container check format bench bundle demo-fleet locks settings-table operator-rules
+.PHONY: help demo serve test test-each test-faults test-container check format bench bundle demo-fleet locks settings-table operator-rules
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,9 +32,14 @@ demo: $(SERVE)/.ready ## match sample SAR chips to their ships and show it (ARGS
 serve: $(SERVE)/.ready ## run the service on the embedded default
 	@$(SERVE)/bin/crossfix serve $(ARGS)
 
-test: $(DEV)/.ready ## run every test
+test: $(DEV)/.ready ## run every test, in random order (SEED=N repeats an order)
 	@scripts/need redis-server
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@echo "Order of the tests: SEED=$(SEED)"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --randomly-seed=$(SEED) $(ARGS)
+
+test-each: $(DEV)/.ready ## run each test file in a process of its own, which takes about half an hour
+	@scripts/need redis-server
+	@scripts/test-each $(ARGS)
 
 test-faults: $(DEV)/.ready ## kill, starve and overload the service for up to 20 minutes (`make test` does the same for moments)
 	@scripts/need redis-server

@@ -1,3 +1,5 @@
+"""Settings are read from the environment and validated."""
+
 import os
 
 import pytest
@@ -6,8 +8,7 @@ from service.settings import SettingsError, is_loopback, load_settings
 
 
 @pytest.fixture(autouse=True)
-def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in os.environ if n.startswith("CROSSFIX_")]:
         monkeypatch.delenv(name)
 
@@ -18,7 +19,7 @@ def test_defaults_listen_on_loopback_and_store_in_a_folder() -> None:
     assert settings.qdrant_url is None
 
 
-def test_the_environment_is_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_take_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSFIX_PORT", "9001")
     monkeypatch.setenv("CROSSFIX_DEVICE", "cpu")
     settings = load_settings(port=9002, device=None)
@@ -32,17 +33,19 @@ def test_an_unknown_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("name", ["crossfix_port", "Crossfix_Port", "CROSSFIX_port"])
-def test_a_setting_in_another_case_is_not_passed_over(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_setting_in_lower_case_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "9001")
     with pytest.raises(SettingsError, match=f"{name}; did you mean CROSSFIX_PORT"):
         load_settings()
 
 
-def test_a_setting_like_no_other_is_refused_with_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_an_unknown_setting_without_a_similar_one_lists_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CROSSFIX_WXYZ", "1")
-    with pytest.raises(SettingsError, match=r"CROSSFIX_WXYZ; after CROSSFIX_ come ALLOW.*PORT"):
+    with pytest.raises(
+        SettingsError, match=r"CROSSFIX_WXYZ; the settings after CROSSFIX_ are ALLOW.*PORT"
+    ):
         load_settings()
 
 
@@ -83,7 +86,7 @@ def test_a_malformed_setting_is_named(
         ("TRACING_ENDPOINT", "http://me:hunter2@collector"),
     ],
 )
-def test_a_malformed_address_is_named_and_its_password_not_shown(
+def test_error_of_a_malformed_address_does_not_show_the_password(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"CROSSFIX_{name}", value)
@@ -101,7 +104,7 @@ def test_a_malformed_address_is_named_and_its_password_not_shown(
         ("REDIS_URL", "unix:///run/redis.sock"),
     ],
 )
-def test_addresses_of_stores_are_taken_as_they_are(
+def test_well_formed_addresses_of_stores_are_accepted(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"CROSSFIX_{name}", value)
@@ -133,9 +136,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RATE_LIMIT_PER_MINUTE", "-1"),
     ],
 )
-def test_what_would_open_a_door_by_mistake_is_refused(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_unsafe_values_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"CROSSFIX_{name}", value)
     with pytest.raises(SettingsError, match=f"CROSSFIX_{name}"):
         load_settings()
@@ -155,14 +156,16 @@ def set_all(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
         monkeypatch.setenv(f"CROSSFIX_{name}", value)
 
 
-def test_a_bucket_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefix_of_the_bucket_ends_with_a_slash_and_empty_secret_is_unset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     set_all(monkeypatch, BUCKET | {"S3_PREFIX": "of/ships", "S3_SECRET_ACCESS_KEY": ""})
     settings = load_settings()
     assert (settings.s3_bucket, settings.s3_prefix) == ("ships", "of/ships/")
     assert settings.s3_secret_access_key is None
 
 
-def test_empty_settings_of_a_bucket_leave_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_settings_of_the_bucket_are_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, {"CHIP_STORE": "folder", "S3_BUCKET": "", "S3_ENDPOINT_URL": ""})
     assert load_settings().chip_store == "folder"
 
@@ -183,7 +186,7 @@ def test_empty_settings_of_a_bucket_leave_the_folder(monkeypatch: pytest.MonkeyP
         (BUCKET | {"S3_TIMEOUT_S": "100"}, "CROSSFIX_S3_TIMEOUT_S is waited 3 times"),
     ],
 )
-def test_what_contradicts_itself_about_the_bucket_is_named(
+def test_inconsistent_settings_of_the_bucket_are_named(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], named: str
 ) -> None:
     set_all(monkeypatch, settings)
@@ -197,23 +200,23 @@ def test_secrets_of_the_bucket_are_not_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert "s3cret" not in repr(load_settings())
 
 
-def test_the_key_of_a_client_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api_key_of_client_commands_is_not_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSFIX_API_KEY", "cfx_of_a_client")
     assert "cfx_of_a_client" not in repr(load_settings())
 
 
-def test_empty_addresses_mean_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_qdrant_url_means_the_embedded_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSFIX_QDRANT_URL", "")
     assert load_settings().qdrant_url is None
 
 
-def test_a_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_qdrant_api_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSFIX_QDRANT_API_KEY", "s3cret")
     assert "s3cret" not in repr(load_settings())
 
 
 @pytest.mark.parametrize(
-    ("host", "inside"),
+    ("host", "expected"),
     [
         ("127.0.0.1", True),
         ("::1", True),
@@ -224,5 +227,5 @@ def test_a_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ships.example", False),
     ],
 )
-def test_what_is_loopback(host: str, inside: bool) -> None:
-    assert is_loopback(host) is inside
+def test_is_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

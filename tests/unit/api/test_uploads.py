@@ -1,3 +1,5 @@
+"""Multipart parts are parsed, and malformed ones refused with what would be right."""
+
 import io
 import json
 
@@ -51,7 +53,7 @@ def test_too_many_chips_are_refused() -> None:
 
 
 @given(st.text() | st.builds(json.dumps, st.recursive(st.none() | st.text(), st.lists)))
-def test_any_text_is_a_vessel_or_an_invalid_request(text: str) -> None:
+def test_any_text_is_parsed_as_a_vessel_or_refused(text: str) -> None:
     try:
         vessel = parse_vessel(text)
     except InvalidRequestError:

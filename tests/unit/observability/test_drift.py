@@ -1,4 +1,4 @@
-"""What the calibration expects, and that Prometheus sees it in the classes of live similarities."""
+"""The expected similarities, and their exposition in the same classes as live similarities."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from service.contract.similarity import SIMILARITY_EDGES, count_similarities
 from service.observability.drift import ENROLLED_SHARES, expected_shares
 from service.observability.metrics import Telemetry
 
-SIMILAR, UNLIKE = [0.97] * 8 + [0.72] * 2, [0.45] * 4
+SIMILAR, DISSIMILAR = [0.97] * 8 + [0.72] * 2, [0.45] * 4
 
 
 def counts(
@@ -31,8 +31,8 @@ def counts(
 
 
 def test_shares_are_cumulated_and_mixed() -> None:
-    shares = expected_shares(counts(10, SIMILAR, UNLIKE), 10)
-    by_key = {(one.enrolled, one.edge): one.share for one in shares}
+    shares = expected_shares(counts(10, SIMILAR, DISSIMILAR), 10)
+    by_key = {(expected.enrolled, expected.edge): expected.share for expected in shares}
     assert len(by_key) == len(ENROLLED_SHARES) * (len(SIMILARITY_EDGES) + 1)
     assert by_key[1.0, 0.75] == pytest.approx(0.2)
     assert by_key[0.0, 0.75] == pytest.approx(1.0)
@@ -42,25 +42,25 @@ def test_shares_are_cumulated_and_mixed() -> None:
 
 
 @pytest.mark.parametrize(("vessels", "nearest"), [(0, 10), (12, 10), (31, 10), (33, 100), (9, 10)])
-def test_the_gallery_size_nearest_in_ratio_counts(vessels: int, nearest: int) -> None:
-    small, large = counts(10, UNLIKE, UNLIKE), counts(100, SIMILAR, SIMILAR)
+def test_gallery_size_nearest_in_ratio_is_used(vessels: int, nearest: int) -> None:
+    small, large = counts(10, DISSIMILAR, DISSIMILAR), counts(100, SIMILAR, SIMILAR)
     both = SimilaritySpec(edges=SIMILARITY_EDGES, searches=small.searches + large.searches)
     chosen = small if nearest == 10 else large
     assert expected_shares(both, vessels) == expected_shares(chosen, vessels)
 
 
-def test_nothing_is_expected_without_a_reference_in_the_same_classes() -> None:
+def test_nothing_is_expected_without_counts_in_the_same_classes() -> None:
     other = SimilaritySpec(edges=(0.0,), searches=())
     assert expected_shares(None, 10) == ()
     assert expected_shares(other, 10) == ()
-    only_strangers = expected_shares(counts(10, [], UNLIKE), 10)
-    assert {one.enrolled for one in only_strangers} == {0.0}
+    only_not_enrolled = expected_shares(counts(10, [], DISSIMILAR), 10)
+    assert {expected.enrolled for expected in only_not_enrolled} == {0.0}
 
 
 def test_expected_and_live_similarities_share_their_edges_in_prometheus() -> None:
     telemetry = Telemetry()
     telemetry.similarity.labels("sar", "optical").observe(0.5)
-    telemetry.expect_similarities(expected_shares(counts(10, SIMILAR, UNLIKE), 10))
+    telemetry.expect_similarities(expected_shares(counts(10, SIMILAR, DISSIMILAR), 10))
     text = telemetry.exposition()[0].decode()
     live = re.findall(r'crossfix_top_similarity_bucket\{.*le="([^"]+)"', text)
     expected = re.findall(

@@ -1,4 +1,4 @@
-"""Tracing that was not asked for, cannot be had, or has nobody to send to."""
+"""Tracing that is off, is not installed, or has no collector to send to."""
 
 import builtins
 import logging
@@ -10,83 +10,85 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from service.observability.metrics import Telemetry
-from service.observability.otlp import OtlpTracing, Telling
-from service.observability.tracing import Untraced, present_trace
+from service.observability.otlp import OtlpTracing, OutageLogger
+from service.observability.tracing import NoTracing, current_trace_id
 from service.settings import Settings, SettingsError, load_settings
 from service.wiring.tracing import open_tracing
 
 
-def settings(**given: Any) -> Settings:
-    return load_settings(**given)
+def settings(**overrides: Any) -> Settings:
+    return load_settings(**overrides)
 
 
 def test_nothing_is_traced_by_default() -> None:
-    assert isinstance(open_tracing(settings()), Untraced)
-    assert isinstance(open_tracing(settings(tracing_endpoint="")), Untraced)
+    assert isinstance(open_tracing(settings()), NoTracing)
+    assert isinstance(open_tracing(settings(tracing_endpoint="")), NoTracing)
 
 
 @pytest.mark.parametrize("wrong", ["collector:4318", "grpc://collector:4317", "http://c/v1/traces"])
-def test_an_endpoint_is_an_address_alone(wrong: str) -> None:
+def test_endpoint_must_be_an_http_address_without_a_path(wrong: str) -> None:
     with pytest.raises(SettingsError, match="CROSSFIX_TRACING_ENDPOINT"):
         settings(tracing_endpoint=wrong)
 
 
-def test_a_missing_library_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_a_missing_library_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     original = builtins.__import__
 
-    def without(name: str, *rest: Any, **named: Any) -> Any:
+    def import_without_otlp(name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "service.observability.otlp":
             raise ModuleNotFoundError("no opentelemetry", name="opentelemetry")
-        return original(name, *rest, **named)
+        return original(name, *args, **kwargs)
 
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(builtins, "__import__", import_without_otlp)
     with pytest.raises(SettingsError, match=r"opentelemetry is not installed.*crossfix\[tracing\]"):
         open_tracing(settings(tracing_endpoint="http://collector:4318"))
 
 
-def test_the_end_does_not_wait_long_for_a_silent_collector() -> None:
+def test_close_does_not_wait_long_for_a_collector_that_does_not_answer() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         tracing = OtlpTracing(url, share=1.0, instance="test")
         for number in range(2000):
-            with tracing.request("GET", str(number), None) as one:
-                one.answered("/gallery", 200)
-        began = time.monotonic()
+            with tracing.request("GET", str(number), None) as trace:
+                trace.record_response("/gallery", 200)
+        started = time.monotonic()
         tracing.close()
-    # Four batches, five seconds each, would be the library's way.
-    assert time.monotonic() - began < 10
+    # The library alone would send four batches and wait five seconds for each.
+    assert time.monotonic() - started < 10
 
 
-def test_of_a_share_of_none_nothing_is_recorded_but_logs_still_name_the_trace() -> None:
+def test_with_a_share_of_zero_logs_still_have_the_trace_id() -> None:
     tracing = OtlpTracing("http://127.0.0.1:9", share=0.0, instance="test")
     telemetry = Telemetry(tracing)
     sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     with tracing.request("GET", "id", sent):
         telemetry.observe_stages({"search": 1.0})
-        assert present_trace.get() == sent[3:35]
-    assert present_trace.get() is None
+        assert current_trace_id.get() == sent[3:35]
+    assert current_trace_id.get() is None
     tracing.close()
 
 
-class Moody(SpanExporter):
-    """Takes spans or does not, as it is told."""
+class ScriptedExporter(SpanExporter):
+    """Succeeds or fails in a given order."""
 
-    def __init__(self, *moods: bool) -> None:
-        self._moods = list(moods)
+    def __init__(self, *successes: bool) -> None:
+        self._successes = list(successes)
 
-    def export(self, spans: object) -> SpanExportResult:
-        taken = self._moods.pop(0)
-        return SpanExportResult.SUCCESS if taken else SpanExportResult.FAILURE
+    def export(self, _spans: object) -> SpanExportResult:
+        return SpanExportResult.SUCCESS if self._successes.pop(0) else SpanExportResult.FAILURE
 
 
-def test_losing_the_collector_is_said_once_and_so_is_finding_it(
+def test_an_outage_of_the_collector_is_logged_once_at_its_start_and_once_at_its_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    telling = Telling(Moody(True, False, False, False, True, True), "http://collector:4318")
+    exporter = ScriptedExporter(True, False, False, False, True, True)
+    logger = OutageLogger(exporter, "http://collector:4318")
     with caplog.at_level(logging.INFO, "crossfix.tracing"):
         for _ in range(6):
-            telling.export([])
+            logger.export([])
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    assert "http://collector:4318 takes no spans" in caplog.records[0].message
+    assert "http://collector:4318 accepts no spans" in caplog.records[0].message

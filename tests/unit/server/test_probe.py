@@ -1,4 +1,4 @@
-"""The health check asks the service the way it listens."""
+"""The health check connects to the service with the service's own settings."""
 
 import subprocess
 import sys
@@ -13,40 +13,40 @@ from service.settings import Settings
 from tests.support.service_process import free_port
 
 
-class Answering(BaseHTTPRequestHandler):
-    """Well at /livez, not ready at /readyz."""
+class StubService(BaseHTTPRequestHandler):
+    """Answers 200 at /livez and 503 at every other path."""
 
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/livez" else 503)
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
-        """Nothing is logged."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), StubService) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
 
 
-def test_a_service_that_is_well_passes_whatever_proxy_is_set(
+def test_healthy_service_passes_and_proxy_settings_are_ignored(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     probe(Settings(port=port), "/livez")
 
 
-def test_one_that_is_not_ready_or_not_there_fails(port: int) -> None:
+def test_service_that_is_not_ready_or_not_running_fails(port: int) -> None:
     with pytest.raises(OSError, match="503"):
         probe(Settings(port=port), "/readyz")
     with pytest.raises(OSError, match="refused"):
         probe(Settings(port=free_port()), "/livez")
 
 
-def test_the_command_ends_with_the_status_that_a_health_check_reads(port: int) -> None:
+def test_command_exits_with_0_if_healthy_and_1_if_not(port: int) -> None:
     for path, status in (("/livez", 0), ("/readyz", 1)):
         done = subprocess.run(
             [sys.executable, "-m", "service.server.probe", path],

@@ -1,4 +1,4 @@
-"""The listening socket: asyncio answers without Nagle's delay only on sockets that say TCP."""
+"""The listening socket: asyncio disables Nagle's delay only if the socket's protocol is TCP."""
 
 import socket
 
@@ -8,7 +8,7 @@ from service.server.run import listen_on
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_accepted_connections_will_be_known_as_tcp(host: str) -> None:
+def test_protocol_of_accepted_connections_is_tcp(host: str) -> None:
     with listen_on(host, 0) as listener:
         listener.listen()
         with socket.create_connection(listener.getsockname()[:2]):

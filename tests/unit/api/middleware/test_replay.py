@@ -1,4 +1,4 @@
-"""What makes two requests the same."""
+"""The digest by which two requests are the same."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,11 @@ from service.api.middleware.replay import RequestDigest
 
 
 def digest(
-    body: bytes, content_type: str = "", path: str = "/match", query: str = "", piece: int = 10**9
+    body: bytes,
+    content_type: str = "",
+    path: str = "/match",
+    query: str = "",
+    chunk_bytes: int = 10**9,
 ) -> str:
     scope = {
         "type": "http",
@@ -20,24 +24,24 @@ def digest(
         "server": ("127.0.0.1", 8080),
         "scheme": "http",
     }
-    one = RequestDigest(Request(scope))
-    for start in range(0, len(body), piece):
-        one.update(body[start : start + piece])
-    return one.hexdigest()
+    request_digest = RequestDigest(Request(scope))
+    for start in range(0, len(body), chunk_bytes):
+        request_digest.update(body[start : start + chunk_bytes])
+    return request_digest.hexdigest()
 
 
 def form(boundary: str, content: bytes) -> tuple[bytes, str]:
-    mark = b"--" + boundary.encode()
+    delimiter = b"--" + boundary.encode()
     head = b'\r\nContent-Disposition: form-data; name="chip"; filename="x"\r\n\r\n'
-    body = mark + head + content + b"\r\n" + mark + b"--\r\n"
+    body = delimiter + head + content + b"\r\n" + delimiter + b"--\r\n"
     return body, f'multipart/form-data; boundary="{boundary}"'
 
 
-def test_a_new_boundary_says_the_same() -> None:
+def test_another_boundary_gives_the_same_digest() -> None:
     assert digest(*form("one", b"chip")) == digest(*form("another", b"chip"))
 
 
-def test_other_content_says_something_else() -> None:
+def test_other_content_gives_another_digest() -> None:
     assert digest(*form("one", b"chip")) != digest(*form("one", b"ship"))
 
 
@@ -50,7 +54,7 @@ def test_other_content_says_something_else() -> None:
         {"body": b"{}", "content_type": "text/plain"},
     ],
 )
-def test_every_part_of_a_request_counts(other: dict[str, str]) -> None:
+def test_every_part_of_a_request_changes_the_digest(other: dict[str, str]) -> None:
     assert digest(**{"body": b"{}", **other}) != digest(b"{}")  # type: ignore[arg-type]
 
 
@@ -58,8 +62,8 @@ def test_every_part_of_a_request_counts(other: dict[str, str]) -> None:
     content=st.binary(max_size=60).map(
         lambda raw: raw.translate(bytes(b"-ab\r\n"[i % 5] for i in range(256)))
     ),
-    piece=st.integers(1, 40),
+    chunk_bytes=st.integers(1, 40),
 )
-def test_the_pieces_it_arrives_in_do_not_matter(content: bytes, piece: int) -> None:
+def test_chunk_sizes_do_not_change_the_digest(content: bytes, chunk_bytes: int) -> None:
     body, content_type = form("ab", content)
-    assert digest(body, content_type, piece=piece) == digest(body, content_type)
+    assert digest(body, content_type, chunk_bytes=chunk_bytes) == digest(body, content_type)

@@ -1,4 +1,4 @@
-"""What a request passes on its way to a route, in front of routes of our own."""
+"""All middleware together, in front of routes of the test."""
 
 import asyncio
 import threading
@@ -15,12 +15,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from service.access.keys import KeyRing, make_key
 from service.access.roles import Role
 from service.api.middleware.allowed_origins import AllowedOrigins
-from service.api.middleware.idempotency import Idempotent
+from service.api.middleware.idempotency import Idempotency
 from service.api.middleware.stack import MiddlewareOptions, install
 from service.observability.metrics import Telemetry
 from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
@@ -30,10 +30,13 @@ URL = "http://127.0.0.1:8080"
 RECORDS = [make_key(role.value, role, datetime.now(UTC)) for role in Role]
 KEYS = {record.role: {"Authorization": f"Bearer {key}"} for record, key in RECORDS}
 READER, CURATOR = KEYS[Role.READER], KEYS[Role.CURATOR]
+KEY_K = {"Idempotency-Key": "k"}
+
+Headers = dict[str, str]
 
 
-class Book:
-    """Keys that a test chooses."""
+class StubKeyBook:
+    """A key book with one key for each of the given roles."""
 
     def __init__(self, *roles: Role) -> None:
         self._ring = KeyRing([record for record, _ in RECORDS if record.role in roles])
@@ -44,7 +47,7 @@ class Book:
 
 @dataclass
 class Routes:
-    """What lies behind the entrance, and what reached it."""
+    """Routes behind the middleware, which record the requests that reach them."""
 
     bodies: list[bytes] = field(default_factory=list)
     callers: list[str] = field(default_factory=list)
@@ -69,45 +72,48 @@ class Routes:
         self.finished.set()
         return JSONResponse({"done": True})
 
-    async def page(self, request: Request) -> Response:
+    async def page(self, _request: Request) -> Response:
         return Response("<p>", media_type="text/html")
 
-    async def probe(self, request: Request) -> Response:
+    async def probe(self, _request: Request) -> Response:
         return JSONResponse({"probe": True})
 
 
 @dataclass
-class Place:
-    """An application behind an entrance, and a client of it."""
+class StubService:
+    """An application with all middleware, and a client of it."""
 
     routes: Routes
     client: httpx.AsyncClient
     app: Starlette
 
-    async def post(self, path: str = "/match", content: bytes = b"x", **headers: str) -> Any:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.post(path, content=content, headers=named)
+    async def post(
+        self, path: str = "/match", content: bytes = b"x", headers: Headers | None = None
+    ) -> httpx.Response:
+        return await self.client.post(path, content=content, headers=headers)
 
 
-OPEN = MiddlewareOptions(
-    keys=Book(),
+NO_KEYS = MiddlewareOptions(
+    keys=StubKeyBook(),
     metrics_open=False,
-    neighbours=AllowedOrigins(frozenset(), frozenset(), any_host=False),
-    limiter=None,
-    limit_addresses=False,
-    max_concurrent=10,
+    allowed_origins=AllowedOrigins(frozenset(), frozenset(), any_host=False),
+    rate_limiter=None,
+    limit_by_address=False,
+    max_in_flight=10,
     request_timeout_s=20,
     max_body_bytes=1000,
     upload_timeout_s=20,
-    answers=MemoryIdempotencyStore(Lifetimes(100, 100)),
-    max_answer_bytes=1000,
+    idempotency=MemoryIdempotencyStore(Lifetimes(100, 100)),
+    max_stored_response_bytes=1000,
 )
-LOCKED = replace(OPEN, keys=Book(*Role))
+KEYS_REQUIRED = replace(NO_KEYS, keys=StubKeyBook(*Role))
 
 
-def place(**changes: Any) -> Place:
-    entrance = replace(
-        changes.pop("start", OPEN), answers=MemoryIdempotencyStore(Lifetimes(100, 100)), **changes
+def stub_service(**changes: Any) -> StubService:
+    options = replace(
+        changes.pop("base", NO_KEYS),
+        idempotency=MemoryIdempotencyStore(Lifetimes(100, 100)),
+        **changes,
     )
     routes = Routes()
     app = Starlette(
@@ -121,18 +127,20 @@ def place(**changes: Any) -> Place:
             *(Route(path, routes.probe) for path in ("/livez", "/readyz", "/metrics")),
         ]
     )
-    install(app, entrance, Telemetry())
-    return Place(routes, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL), app)
+    install(app, options, Telemetry())
+    return StubService(
+        routes, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL), app
+    )
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(test(), 25))
 
 
-def kind(answer: httpx.Response) -> str:
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["x-request-id"]
-    return str(answer.json()["type"]).removeprefix("urn:crossfix:problem:")
+def kind(response: httpx.Response) -> str:
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-request-id"]
+    return str(response.json()["type"]).removeprefix("urn:crossfix:problem:")
 
 
 class TestKeys:
@@ -149,46 +157,48 @@ class TestKeys:
             ("PUT", "/no/such/route", Role.CURATOR),
         ],
     )
-    def test_each_request_needs_its_role(self, method: str, path: str, least: Role) -> None:
+    def test_each_request_requires_its_role(self, method: str, path: str, least: Role) -> None:
         async def test() -> None:
-            here = place(start=LOCKED)
+            service = stub_service(base=KEYS_REQUIRED)
             for role in Role:
-                answer = await here.client.request(method, path, headers=KEYS[role])
+                response = await service.client.request(method, path, headers=KEYS[role])
                 if role.covers(least):
-                    assert answer.status_code not in (401, 403)
+                    assert response.status_code not in (401, 403)
                 else:
-                    assert (answer.status_code, kind(answer)) == (403, "forbidden")
-            answer = await here.client.request(method, path)
-            assert (answer.status_code, kind(answer)) == (401, "unauthenticated")
-            assert answer.headers["www-authenticate"] == 'Bearer realm="crossfix"'
+                    assert (response.status_code, kind(response)) == (403, "forbidden")
+            response = await service.client.request(method, path)
+            assert (response.status_code, kind(response)) == (401, "unauthenticated")
+            assert response.headers["www-authenticate"] == 'Bearer realm="crossfix"'
 
         run(test)
 
-    def test_either_header_will_do_and_the_route_learns_who_asks(self) -> None:
+    def test_key_is_accepted_in_either_header_and_identifies_the_caller(self) -> None:
         async def test() -> None:
-            here = place(start=LOCKED)
+            service = stub_service(base=KEYS_REQUIRED)
             key = READER["Authorization"].removeprefix("Bearer ")
-            assert (await here.post(X_API_Key=key)).status_code == 201
-            assert (await here.post(Authorization=f"bearer {key}")).status_code == 201
-            assert here.routes.callers == ["reader", "reader"]
+            assert (await service.post(headers={"X-API-Key": key})).status_code == 201
+            assert (
+                await service.post(headers={"Authorization": f"bearer {key}"})
+            ).status_code == 201
+            assert service.routes.callers == ["reader", "reader"]
             for wrong in (f"Basic {key}", key, "Bearer", "Bearer nonsense"):
-                assert (await here.post(Authorization=wrong)).status_code == 401
+                assert (await service.post(headers={"Authorization": wrong})).status_code == 401
 
         run(test)
 
-    def test_probes_are_open_and_metrics_by_choice(self) -> None:
+    def test_probes_need_no_key_and_metrics_only_if_configured(self) -> None:
         async def test() -> None:
             for metrics_open, status in ((False, 401), (True, 200)):
-                here = place(start=LOCKED, metrics_open=metrics_open)
-                assert (await here.client.get("/livez")).status_code == 200
-                assert (await here.client.get("/readyz")).status_code == 200
-                assert (await here.client.get("/metrics")).status_code == status
-                assert (await here.client.get("/livez/")).status_code == 401
-                assert (await here.client.get("/page")).status_code == 401
+                service = stub_service(base=KEYS_REQUIRED, metrics_open=metrics_open)
+                assert (await service.client.get("/livez")).status_code == 200
+                assert (await service.client.get("/readyz")).status_code == 200
+                assert (await service.client.get("/metrics")).status_code == status
+                assert (await service.client.get("/livez/")).status_code == 401
+                assert (await service.client.get("/page")).status_code == 401
 
         run(test)
 
-    def test_the_body_of_a_stranger_is_not_read(self) -> None:
+    def test_body_of_an_unauthenticated_request_is_not_read(self) -> None:
         async def test() -> None:
             sent: list[Message] = []
 
@@ -198,274 +208,273 @@ class TestKeys:
             async def send(message: Message) -> None:
                 sent.append(message)
 
-            scope = {"type": "http", "method": "POST", "path": "/match", "headers": []}
+            scope: Scope = {"type": "http", "method": "POST", "path": "/match", "headers": []}
             scope |= {"query_string": b"", "scheme": "http", "server": ("127.0.0.1", 8080)}
-            await place(start=LOCKED).app(scope, receive, send)
+            await stub_service(base=KEYS_REQUIRED).app(scope, receive, send)
             assert sent[0]["status"] == 401
 
         run(test)
 
-    def test_without_keys_foreign_pages_are_refused(self) -> None:
+    def test_foreign_pages_are_rejected_while_no_key_is_required(self) -> None:
         async def test() -> None:
-            here = place()
-            assert (await here.post()).status_code == 201
-            answer = await here.post(Origin="https://evil.example")
-            assert (answer.status_code, kind(answer)) == (403, "forbidden")
-            assert (await here.post(Host="evil.example")).status_code == 403
+            service = stub_service()
+            assert (await service.post()).status_code == 201
+            response = await service.post(headers={"Origin": "https://evil.example"})
+            assert (response.status_code, kind(response)) == (403, "forbidden")
+            assert (await service.post(headers={"Host": "evil.example"})).status_code == 403
 
         run(test)
 
 
 class TestLimits:
-    def test_a_key_has_its_rate_and_probes_have_none(self) -> None:
+    def test_each_key_has_a_rate_limit_and_probes_have_none(self) -> None:
         async def test() -> None:
-            here = place(start=LOCKED, limiter=MemoryRateLimiter(Rate(2, burst=2)))
+            service = stub_service(
+                base=KEYS_REQUIRED, rate_limiter=MemoryRateLimiter(Rate(2, burst=2))
+            )
             for _ in range(2):
-                assert (await here.client.get("/page", headers=READER)).status_code == 200
-            refused = await here.client.get("/page", headers=READER)
-            assert (refused.status_code, kind(refused)) == (429, "rate-limited")
-            assert 20 < int(refused.headers["retry-after"]) <= 30
-            assert (await here.client.get("/page", headers=CURATOR)).status_code == 200
+                assert (await service.client.get("/page", headers=READER)).status_code == 200
+            rejected = await service.client.get("/page", headers=READER)
+            assert (rejected.status_code, kind(rejected)) == (429, "rate-limited")
+            assert 20 < int(rejected.headers["retry-after"]) <= 30
+            assert (await service.client.get("/page", headers=CURATOR)).status_code == 200
             for _ in range(5):
-                assert (await here.client.get("/readyz")).status_code == 200
+                assert (await service.client.get("/readyz")).status_code == 200
 
         run(test)
 
     @pytest.mark.parametrize(("by_address", "status"), [(True, 429), (False, 200)])
-    def test_without_keys_addresses_are_limited_where_others_reach_it(
+    def test_without_keys_requests_are_limited_by_address_if_configured(
         self, by_address: bool, status: int
     ) -> None:
         async def test() -> None:
             limiter = MemoryRateLimiter(Rate(1, burst=1))
-            here = place(limiter=limiter, limit_addresses=by_address)
-            assert (await here.client.get("/page")).status_code == 200
-            assert (await here.client.get("/page")).status_code == status
+            service = stub_service(rate_limiter=limiter, limit_by_address=by_address)
+            assert (await service.client.get("/page")).status_code == 200
+            assert (await service.client.get("/page")).status_code == status
 
         run(test)
 
-    def test_beyond_so_many_at_once_is_429_but_probes_pass(self) -> None:
+    def test_requests_beyond_the_in_flight_limit_are_429_but_probes_pass(self) -> None:
         async def test() -> None:
-            here = place(max_concurrent=2)
-            waiting = [asyncio.create_task(here.client.get("/wait")) for _ in range(2)]
+            service = stub_service(max_in_flight=2)
+            waiting = [asyncio.create_task(service.client.get("/wait")) for _ in range(2)]
             await asyncio.sleep(0.1)
-            refused = await here.post()
-            assert (refused.status_code, kind(refused)) == (429, "overloaded")
-            assert refused.headers["retry-after"] == "1"
-            assert (await here.client.get("/livez")).status_code == 200
-            here.routes.gate.set()
+            rejected = await service.post()
+            assert (rejected.status_code, kind(rejected)) == (429, "overloaded")
+            assert rejected.headers["retry-after"] == "1"
+            assert (await service.client.get("/livez")).status_code == 200
+            service.routes.gate.set()
             assert [(await one).status_code for one in waiting] == [200, 200]
-            assert (await here.post()).status_code == 201
+            assert (await service.post()).status_code == 201
 
         run(test)
 
-    def test_late_answers_are_503_and_hold_their_place_until_they_end(self) -> None:
+    def test_late_requests_are_503_and_count_as_in_flight_until_they_end(self) -> None:
         async def test() -> None:
-            here = place(request_timeout_s=0.2, max_concurrent=1)
-            late = await here.client.get("/wait")
+            service = stub_service(request_timeout_s=0.2, max_in_flight=1)
+            late = await service.client.get("/wait")
             assert (late.status_code, kind(late)) == (503, "took-too-long")
             assert late.headers["retry-after"]
-            assert (await here.post()).status_code == 429
-            here.routes.gate.set()
-            while not here.routes.finished.is_set():
+            assert (await service.post()).status_code == 429
+            service.routes.gate.set()
+            while not service.routes.finished.is_set():
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
-            assert (await here.post()).status_code == 201
+            assert (await service.post()).status_code == 201
 
         run(test)
 
-    def test_a_body_that_does_not_come_is_408(self) -> None:
+    def test_a_body_that_does_not_arrive_is_408(self) -> None:
         async def slow() -> AsyncIterator[bytes]:
             yield b"x"
             await asyncio.sleep(20)
             yield b"y"
 
         async def test() -> None:
-            here = place(upload_timeout_s=0.2)
-            began = time.monotonic()
-            for headers in ({}, {"Idempotency-Key": "k"}):
-                answer = await here.client.post("/match", content=slow(), headers=headers)
-                assert (answer.status_code, kind(answer)) == (408, "upload-too-slow")
-                assert answer.headers["connection"] == "close"
-            assert time.monotonic() - began < 10
-            assert here.routes.bodies == []
+            service = stub_service(upload_timeout_s=0.2)
+            started = time.monotonic()
+            for headers in (None, KEY_K):
+                response = await service.client.post("/match", content=slow(), headers=headers)
+                assert (response.status_code, kind(response)) == (408, "upload-too-slow")
+                assert response.headers["connection"] == "close"
+            assert time.monotonic() - started < 10
+            assert service.routes.bodies == []
 
         run(test)
 
-    def test_an_answer_may_take_longer_than_its_upload(self) -> None:
+    def test_upload_timeout_does_not_limit_the_response(self) -> None:
         async def test() -> None:
-            here = place(upload_timeout_s=0.1)
-            threading.Timer(0.3, here.routes.gate.set).start()
-            assert (await here.client.post("/wait", content=b"x")).status_code == 200
+            service = stub_service(upload_timeout_s=0.1)
+            threading.Timer(0.3, service.routes.gate.set).start()
+            assert (await service.client.post("/wait", content=b"x")).status_code == 200
 
         run(test)
 
 
 class TestIdempotency:
-    def test_a_repeat_is_answered_again_and_not_done_again(self) -> None:
+    def test_a_repeated_request_gets_the_stored_response(self) -> None:
         async def test() -> None:
-            here = place()
-            first = await here.post(Idempotency_Key="k")
-            again = await here.post(Idempotency_Key="k")
+            service = stub_service()
+            first = await service.post(headers=KEY_K)
+            again = await service.post(headers=KEY_K)
             assert (first.status_code, again.status_code) == (201, 201)
             assert first.content == again.content
             assert again.headers["location"] == "/made"
             assert again.headers["idempotency-replayed"] == "true"
             assert "idempotency-replayed" not in first.headers
             assert first.headers["x-request-id"] != again.headers["x-request-id"]
-            assert here.routes.bodies == [b"x"]
-            await here.post(Idempotency_Key="another")
-            await here.post()
-            assert len(here.routes.bodies) == 3
+            assert service.routes.bodies == [b"x"]
+            await service.post(headers={"Idempotency-Key": "another"})
+            await service.post()
+            assert len(service.routes.bodies) == 3
 
         run(test)
 
-    def test_the_route_gets_the_body_as_it_was_sent(self) -> None:
+    def test_route_gets_the_body_as_it_was_sent(self) -> None:
         async def test() -> None:
             for size in (0, 1, 65_536, 65_537, 1_500_000):
-                here = place(max_body_bytes=10**7)
+                service = stub_service(max_body_bytes=10**7)
                 body = bytes(i % 251 for i in range(size))
-                assert (await here.post(content=body, Idempotency_Key="k")).status_code == 201
-                assert here.routes.bodies == [body]
+                assert (await service.post(content=body, headers=KEY_K)).status_code == 201
+                assert service.routes.bodies == [body]
 
         run(test)
 
-    def test_another_request_with_the_key_is_422(self) -> None:
+    def test_another_request_with_the_same_key_is_422(self) -> None:
         async def test() -> None:
-            here = place()
-            await here.post(Idempotency_Key="k")
+            service = stub_service()
+            await service.post(headers=KEY_K)
             for path, content in (("/match", b"y"), ("/verify", b"x")):
-                other = await here.post(path, content, Idempotency_Key="k")
+                other = await service.post(path, content, headers=KEY_K)
                 assert (other.status_code, kind(other)) == (422, "idempotency-key-reused")
-            assert len(here.routes.bodies) == 1
+            assert len(service.routes.bodies) == 1
 
         run(test)
 
-    def test_while_it_is_being_answered_a_repeat_is_409(self) -> None:
+    def test_repeating_a_request_in_progress_is_409(self) -> None:
         async def test() -> None:
-            here = place()
-            first = asyncio.create_task(here.post("/wait", Idempotency_Key="k"))
+            service = stub_service()
+            first = asyncio.create_task(service.post("/wait", headers=KEY_K))
             await asyncio.sleep(0.1)
-            second = await here.post("/wait", Idempotency_Key="k")
+            second = await service.post("/wait", headers=KEY_K)
             assert (second.status_code, kind(second)) == (409, "idempotency-in-progress")
             assert second.headers["retry-after"] == "1"
-            here.routes.gate.set()
+            service.routes.gate.set()
             assert (await first).json() == {"done": True}
-            assert (await here.post("/wait", Idempotency_Key="k")).json() == {"done": True}
+            assert (await service.post("/wait", headers=KEY_K)).json() == {"done": True}
 
         run(test)
 
-    def test_a_key_is_held_as_long_as_its_request_takes(self) -> None:
+    def test_claim_is_renewed_while_its_request_is_in_progress(self) -> None:
         async def test() -> None:
-            routes, answers = Routes(), MemoryIdempotencyStore(Lifetimes(claim_s=0.4, answer_s=100))
+            routes, store = Routes(), MemoryIdempotencyStore(Lifetimes(claim_s=0.4, answer_s=100))
             app = Starlette(routes=[Route("/wait", routes.wait, methods=["POST"])])
-            held = Idempotent(app, answers, 1000, Telemetry(), renew_every_s=0.05)
-            client = httpx.AsyncClient(transport=httpx.ASGITransport(held), base_url=URL)
-            key = {"Idempotency-Key": "k"}
-            first = asyncio.create_task(client.post("/wait", headers=key))
+            idempotency = Idempotency(app, store, 1000, Telemetry(), renew_every_s=0.05)
+            client = httpx.AsyncClient(transport=httpx.ASGITransport(idempotency), base_url=URL)
+            first = asyncio.create_task(client.post("/wait", headers=KEY_K))
             await asyncio.sleep(1.0)
-            assert (await client.post("/wait", headers=key)).status_code == 409
+            assert (await client.post("/wait", headers=KEY_K)).status_code == 409
             routes.gate.set()
             assert (await first).json() == {"done": True}
 
         run(test)
 
-    def test_an_answer_that_came_too_late_can_be_had_afterwards(self) -> None:
+    def test_response_after_a_timeout_is_stored_for_a_repeated_request(self) -> None:
         async def test() -> None:
-            here = place(request_timeout_s=0.2)
-            assert (await here.post("/wait", Idempotency_Key="k")).status_code == 503
-            here.routes.gate.set()
-            while (again := await here.post("/wait", Idempotency_Key="k")).status_code == 409:
+            service = stub_service(request_timeout_s=0.2)
+            assert (await service.post("/wait", headers=KEY_K)).status_code == 503
+            service.routes.gate.set()
+            while (again := await service.post("/wait", headers=KEY_K)).status_code == 409:
                 await asyncio.sleep(0.01)
             assert again.headers["idempotency-replayed"] == "true"
 
         run(test)
 
-    def test_what_failed_may_be_tried_again(self) -> None:
+    def test_a_failed_request_may_be_repeated_with_its_key(self) -> None:
         async def test() -> None:
-            here = place()
-            statuses = [(await here.post("/fail", Idempotency_Key="k")).status_code]
-            statuses.append(
-                (await here.post("/fail", b"corrected", Idempotency_Key="k")).status_code
-            )
+            service = stub_service()
+            statuses = [(await service.post("/fail", headers=KEY_K)).status_code]
+            statuses.append((await service.post("/fail", b"corrected", headers=KEY_K)).status_code)
             assert statuses == [503, 200]
 
         run(test)
 
-    def test_an_answer_too_large_to_keep_is_not_done_again(self) -> None:
+    def test_a_request_with_a_too_large_response_is_not_done_again(self) -> None:
         async def test() -> None:
-            here = place(max_answer_bytes=5)
-            assert (await here.post(Idempotency_Key="k")).json() == {"number": 1}
-            again = await here.post(Idempotency_Key="k")
+            service = stub_service(max_stored_response_bytes=5)
+            assert (await service.post(headers=KEY_K)).json() == {"number": 1}
+            again = await service.post(headers=KEY_K)
             assert (again.status_code, kind(again)) == (409, "idempotency-answer-too-large")
-            assert len(here.routes.bodies) == 1
+            assert len(service.routes.bodies) == 1
 
         run(test)
 
-    def test_keys_of_one_are_not_those_of_another(self) -> None:
+    def test_each_caller_has_idempotency_keys_of_its_own(self) -> None:
         async def test() -> None:
-            here = place(start=LOCKED)
+            service = stub_service(base=KEYS_REQUIRED)
             for headers in (READER, CURATOR):
-                await here.post(Idempotency_Key="k", **headers)
-            assert here.routes.callers == ["reader", "curator"]
+                await service.post(headers={"Idempotency-Key": "k", **headers})
+            assert service.routes.callers == ["reader", "curator"]
 
         run(test)
 
     @pytest.mark.parametrize("key", ["", "x" * 256, "tab\tbed"])
-    def test_a_malformed_key_is_refused(self, key: str) -> None:
+    def test_a_malformed_idempotency_key_is_rejected(self, key: str) -> None:
         async def test() -> None:
-            here = place()
-            assert kind(await here.post(Idempotency_Key=key)) == "invalid-request"
-            assert here.routes.bodies == []
+            service = stub_service()
+            assert kind(await service.post(headers={"Idempotency-Key": key})) == "invalid-request"
+            assert service.routes.bodies == []
 
         run(test)
 
-    def test_a_body_beyond_the_limit_is_refused_as_ever(self) -> None:
+    def test_a_too_large_body_is_rejected_and_its_key_stays_free(self) -> None:
         async def chunks() -> AsyncIterator[bytes]:
             for _ in range(3):
                 yield b"x" * 500
 
         async def test() -> None:
-            here = place()
-            answer = await here.client.post(
-                "/match", content=chunks(), headers={"Idempotency-Key": "k"}
-            )
-            assert (answer.status_code, kind(answer)) == (413, "body-too-large")
-            assert (await here.post(Idempotency_Key="k")).status_code == 201
+            service = stub_service()
+            response = await service.client.post("/match", content=chunks(), headers=KEY_K)
+            assert (response.status_code, kind(response)) == (413, "body-too-large")
+            assert (await service.post(headers=KEY_K)).status_code == 201
 
         run(test)
 
 
 class TestHeaders:
-    def test_browsers_are_told_to_take_no_liberties(self) -> None:
+    def test_security_headers_are_set(self) -> None:
         async def test() -> None:
-            here = place()
-            data, page = await here.post(), await here.client.get("/page")
+            service = stub_service()
+            data, page = await service.post(), await service.client.get("/page")
             assert data.headers["content-security-policy"].startswith("default-src 'none'")
             assert "default-src" not in page.headers["content-security-policy"]
             assert data.headers["cache-control"] == "no-store"
-            for answer in (data, page, await here.client.get("/nowhere")):
-                assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
-                assert answer.headers["x-frame-options"] == "DENY"
-                assert "access-control-allow-origin" not in answer.headers
-                assert "strict-transport-security" not in answer.headers
-            secure = await here.client.get(URL.replace("http", "https") + "/page")
+            for response in (data, page, await service.client.get("/nowhere")):
+                assert response.headers.get_list("x-content-type-options") == ["nosniff"]
+                assert response.headers["x-frame-options"] == "DENY"
+                assert "access-control-allow-origin" not in response.headers
+                assert "strict-transport-security" not in response.headers
+            secure = await service.client.get(URL.replace("http", "https") + "/page")
             assert secure.headers["strict-transport-security"].startswith("max-age=")
 
         run(test)
 
-    def test_listed_origins_may_ask_with_their_keys(self) -> None:
+    def test_listed_origins_may_send_requests_with_keys(self) -> None:
         async def test() -> None:
             origin = "https://ships.example"
-            neighbours = AllowedOrigins(frozenset({origin}), frozenset(), any_host=True)
-            here = place(start=LOCKED, neighbours=neighbours)
-            asked = {"Access-Control-Request-Method": "POST", "Origin": origin}
-            asked["Access-Control-Request-Headers"] = "authorization,idempotency-key"
-            preflight = await here.client.options("/match", headers=asked)
+            allowed_origins = AllowedOrigins(frozenset({origin}), frozenset(), any_host=True)
+            service = stub_service(base=KEYS_REQUIRED, allowed_origins=allowed_origins)
+            preflight_headers = {"Access-Control-Request-Method": "POST", "Origin": origin}
+            preflight_headers["Access-Control-Request-Headers"] = "authorization,idempotency-key"
+            preflight = await service.client.options("/match", headers=preflight_headers)
             assert preflight.status_code == 200
             assert preflight.headers["access-control-allow-origin"] == origin
-            answer = await here.post(Origin=origin, **READER)
-            assert answer.headers["access-control-allow-origin"] == origin
-            foreign = await here.client.options("/match", headers=asked | {"Origin": "https://x.y"})
+            response = await service.post(headers={"Origin": origin, **READER})
+            assert response.headers["access-control-allow-origin"] == origin
+            foreign = await service.client.options(
+                "/match", headers=preflight_headers | {"Origin": "https://x.y"}
+            )
             assert "access-control-allow-origin" not in foreign.headers
 
         run(test)

@@ -1,4 +1,7 @@
+"""A fitted calibration: its errors on other ships, its thresholds, and its documents."""
+
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,31 +15,37 @@ from model_training.calibration.calibrate import (
     require_trials,
 )
 from model_training.calibration.open_set import FirstAnswers
+from model_training.calibration.report import CalibrationReport
 from model_training.calibration.trials import WITHIN, first_answers, replay
-from service.contract.manifest import CalibrationSpec, ChoiceSpec
+from service.contract.manifest import CalibrationSpec, ChoiceSpec, EvidenceName
+from tests.support.training_data import embedded_ships
 
 
-def answers(probability, correct, none=None):
-    probability = np.array(probability, np.float64)
+def answers(
+    probability: Sequence[float], correct: Sequence[int], none: Sequence[float] | None = None
+) -> FirstAnswers:
+    count = len(probability)
     return FirstAnswers(
-        query_ids=np.arange(probability.size),
-        enrolled=np.ones(probability.size, np.bool_),
+        query_ids=np.arange(count),
+        enrolled=np.ones(count, np.bool_),
         correct=np.array(correct, np.bool_),
-        probability=probability,
-        none=np.ones(probability.size) if none is None else np.array(none),
+        probability=np.array(probability, np.float64),
+        none=np.ones(count) if none is None else np.array(none),
     )
 
 
 @pytest.fixture(scope="module")
-def spec_and_report(make_table):
-    validation = require_trials(make_table(80, noise=0.9, seed=1), per_size=300)
-    within = replay(make_table(80, noise=0.9, seed=1), WITHIN, per_size=100)
+def spec_and_report() -> tuple[CalibrationSpec, CalibrationReport]:
+    validation = require_trials(embedded_ships(80, noise=0.9, seed=1), per_size=300)
+    within = replay(embedded_ships(80, noise=0.9, seed=1), WITHIN, per_size=100)
     spec = fit(validation, within, "drawn ships")
-    other = require_trials(make_table(80, noise=0.9, seed=2), per_size=300, seed=1)
+    other = require_trials(embedded_ships(80, noise=0.9, seed=2), per_size=300, seed=1)
     return spec, calibration_report.measure(spec, other)
 
 
-def test_probabilities_hold_on_ships_never_seen(spec_and_report):
+def test_calibration_errors_on_other_ships_are_small(
+    spec_and_report: tuple[CalibrationSpec, CalibrationReport],
+) -> None:
     _, report = spec_and_report
     assert report.ships == 80
     assert report.first_candidate.ece.value < 0.05
@@ -44,23 +53,29 @@ def test_probabilities_hold_on_ships_never_seen(spec_and_report):
     assert report.pairs.ece.value < 0.08
 
 
-def test_brier_score_and_log_loss_by_hand():
+def test_brier_score_and_log_loss_by_hand() -> None:
     case = answers([0.8, 0.6, 0.0], [1, 0, 0])
     brier, loss = calibration_report.proper_scores(case)
     assert brier.value == pytest.approx((0.04 + 0.36 + 0.0) / 3)
     assert loss.value == pytest.approx(-(np.log(0.8) + np.log(0.4)) / 3)
 
 
-def test_verdicts_are_given_and_mostly_right_on_ships_never_seen(spec_and_report):
+def test_verdicts_on_other_ships_are_mostly_right(
+    spec_and_report: tuple[CalibrationSpec, CalibrationReport],
+) -> None:
     _, report = spec_and_report
     verdicts = report.verdicts
     assert verdicts.confident > 0.1
+    assert verdicts.confident_right is not None
     assert verdicts.confident_right.value > 0.9
     assert verdicts.no_match > 0.1
+    assert verdicts.no_match_right is not None
     assert verdicts.no_match_right.value > 0.8
 
 
-def test_operating_points_cover_sizes_and_rates_and_transfer(spec_and_report):
+def test_operating_points_cover_sizes_and_rates_and_transfer(
+    spec_and_report: tuple[CalibrationSpec, CalibrationReport],
+) -> None:
     spec, report = spec_and_report
     assert [(p.gallery_vessels, p.false_identification_rate) for p in spec.operating_points] == [
         (50, 0.01),
@@ -73,18 +88,22 @@ def test_operating_points_cover_sizes_and_rates_and_transfer(spec_and_report):
         assert achieved.false_identification.value < 0.15
 
 
-def test_the_spec_is_what_a_bundle_takes_and_the_report_is_json(spec_and_report):
+def test_spec_and_report_survive_json(
+    spec_and_report: tuple[CalibrationSpec, CalibrationReport],
+) -> None:
     spec, report = spec_and_report
     assert CalibrationSpec.model_validate_json(spec.model_dump_json()) == spec
     assert spec.fitted_on == "drawn ships"
     assert spec.match_same_sensor is not None
     assert spec.verify.weights.keys() == {"similarity", "length_log_ratio", "width_log_ratio"}
-    numbers = json.loads(json.dumps(calibration_report.as_json(report)))
+    numbers = json.loads(json.dumps(report.document()))
     assert numbers["ece_first_candidate"]["value"] == report.first_candidate.ece.value
     assert len(numbers["open_set"]) == 2
 
 
-def test_open_set_metrics_are_the_achieved_rates_in_per_cent(spec_and_report):
+def test_open_set_metrics_are_the_achieved_rates_in_per_cent(
+    spec_and_report: tuple[CalibrationSpec, CalibrationReport],
+) -> None:
     spec, report = spec_and_report
     metrics = calibration_report.open_set_metrics(report, "other ships")
     assert len(metrics) == 2 * len(spec.operating_points)
@@ -95,33 +114,36 @@ def test_open_set_metrics_are_the_achieved_rates_in_per_cent(spec_and_report):
         assert found.gallery == false.gallery == 50
         assert found.value == pytest.approx(100 * achieved.identification.value)
         assert false.value == pytest.approx(100 * achieved.false_identification.value)
+        assert false.low is not None
+        assert false.high is not None
         assert false.low <= false.value <= false.high
         assert found.queries == false.queries == 300  # searches of each kind in galleries of 50
 
 
-def test_fit_is_reproducible(make_table):
-    table = make_table(30)
+def test_fit_is_reproducible() -> None:
+    table = embedded_ships(30)
     a, b = (fit(require_trials(table, per_size=50), None, "x") for _ in range(2))
     assert a == b
     assert a.match_same_sensor is None
     assert a.verify_same_sensor is None
+    assert a.similarities is not None
     assert {(c.query, c.gallery) for c in a.similarities.searches} == {
         *(("sar", "optical"), ("optical", "sar"))
     }
 
 
-def test_too_few_ships_are_refused(make_table):
+def test_too_few_ships_are_refused() -> None:
     with pytest.raises(CalibrationError, match="at least 20 ships"):
-        require_trials(make_table(19))
+        require_trials(embedded_ships(19))
 
 
-def test_one_view_per_sensor_gives_nothing_within_a_sensor(make_table):
-    assert replay(make_table(30, views=1), WITHIN) is None
+def test_one_view_per_sensor_gives_no_trials_within_a_sensor() -> None:
+    assert replay(embedded_ships(30, views=1), WITHIN) is None
 
 
-def test_first_answer_is_the_most_probable_not_the_most_similar(make_table):
-    trials = require_trials(make_table(40, noise=1.2), per_size=200)
-    weights = {"length_log_ratio": -5.0}
+def test_first_answer_is_the_most_probable_not_the_most_similar() -> None:
+    trials = require_trials(embedded_ships(40, noise=1.2), per_size=200)
+    weights: dict[EvidenceName, float] = {"length_log_ratio": -5.0}
     by_size = ChoiceSpec(weights=weights, none_bias=0.0, none_log_gallery=0.0)
     first = first_answers(trials.searches, by_size)
     log_ratio = np.where(trials.searches.present, trials.searches.evidence[..., 2], np.inf)
@@ -129,8 +151,8 @@ def test_first_answer_is_the_most_probable_not_the_most_similar(make_table):
     np.testing.assert_allclose(first.probability, shares.max(axis=1) / (1 + shares.sum(axis=1)))
 
 
-def test_confident_from_is_the_lowest_probability_precise_enough():
-    # 100 answers at 0.9 of which 96 are right, 100 at 0.7 of which 80 are: only 0.9 will do
+def test_confident_from_is_the_lowest_probability_precise_enough() -> None:
+    # of 100 answers at 0.9, 96 are right; of 100 at 0.7, 80 are: only 0.9 is precise enough
     case = answers([0.9] * 100 + [0.7] * 100, [1] * 96 + [0] * 4 + [1] * 80 + [0] * 20)
     assert choose_confident_from(case) == pytest.approx(0.701)
     assert choose_confident_from(answers([0.9] * 100, [1] * 94 + [0] * 6)) == 1.0
@@ -138,13 +160,13 @@ def test_confident_from_is_the_lowest_probability_precise_enough():
     assert choose_confident_from(answers([0.6] * 50, [1] * 50)) == 0.5
 
 
-def test_no_match_withholds_few_right_answers():
+def test_no_match_below_withholds_few_right_answers() -> None:
     right = np.linspace(0.001, 1.0, 1000)
     case = answers([*right, 0.01], [1] * 1000 + [0])
     below = choose_no_match_below(case, 0.9)
     assert below == pytest.approx(0.05, abs=0.002)
     assert (right < below).mean() <= 0.05
-    # where none is the less probable answer nothing is withheld
+    # nothing is withheld when "none of them" is less probable than the first candidate
     sisters = answers([*right, 0.01], [1] * 1000 + [0], none=[0.0] * 1001)
     assert choose_no_match_below(sisters, 0.9) == pytest.approx(0.9)
     assert choose_no_match_below(case, 0.03) == pytest.approx(0.03)

@@ -1,15 +1,18 @@
+"""The conditional logit of candidates: by hand, against its generator, and its optimum."""
+
 import math
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
 from model_training.calibration.candidate_probabilities import (
-    CHOICE_EVIDENCE,
-    choice_probabilities,
+    CANDIDATE_EVIDENCE,
+    candidate_probabilities,
     fit_choice,
 )
 from model_training.calibration.searches import Searches
-from service.contract.manifest import ChoiceSpec
+from service.contract.manifest import ChoiceSpec, EvidenceName
 
 TRUTH = ChoiceSpec(
     weights={"similarity_z": 8.0, "length_log_ratio": -6.0, "width_log_ratio": -3.0},
@@ -18,13 +21,18 @@ TRUTH = ChoiceSpec(
 )
 
 
-def searches_of(evidence, present, gallery_vessels, place):
-    """Searches whose own vessel stands at `place`, or nowhere when it is -1."""
+def searches_of(
+    evidence: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    gallery_vessels: ArrayLike,
+    place: ArrayLike,
+) -> Searches:
+    """Make searches whose own vessel is candidate `place`, or no candidate if it is -1."""
     count, most = present.shape
     correct = np.arange(most) == np.asarray(place)[:, None]
     return Searches(
-        asking=np.full(count, "sar"),
-        searched=np.full(count, "optical"),
+        query_sensor=np.full(count, "sar"),
+        gallery_sensor=np.full(count, "optical"),
         query_ids=np.arange(count),
         gallery_vessels=np.asarray(gallery_vessels),
         enrolled=correct.any(axis=1),
@@ -34,42 +42,42 @@ def searches_of(evidence, present, gallery_vessels, place):
     )
 
 
-def drawn(count, seed=0, most=8):
-    """Searches whose outcome is drawn from `TRUTH`."""
+def drawn(count: int, seed: int = 0, most: int = 8) -> Searches:
+    """Draw searches whose outcome follows `TRUTH`."""
     rng = np.random.default_rng(seed)
     evidence = np.abs(rng.normal(0, 0.3, (count, most, 4)))
     evidence[..., :2] = rng.uniform(-0.2, 1, (count, most, 1))
     sizes = rng.choice([4, 8, 50, 500], count)
     present = np.arange(most) < np.minimum(sizes, most)[:, None]
-    asked = searches_of(evidence, present, sizes, np.full(count, -1))
-    shares = choice_probabilities(asked, TRUTH)
+    searches = searches_of(evidence, present, sizes, np.full(count, -1))
+    shares = candidate_probabilities(searches, TRUTH)
     place = (rng.random(count)[:, None] > shares.cumsum(axis=1)).sum(axis=1) - 1
     return searches_of(evidence, present, sizes, place)
 
 
-def test_probabilities_by_hand():
+def test_probabilities_by_hand() -> None:
     evidence = np.zeros((1, 3, 4))
     evidence[0, :, 1] = [0.5, 0.25, 9.0]
     evidence[0, 1, 2] = 0.5
     present = np.array([[True, True, False]])
     case = searches_of(evidence, present, [math.e], [0])
-    shares = choice_probabilities(case, TRUTH)
+    shares = candidate_probabilities(case, TRUTH)
     powers = np.exp([2.7, 4.0, 2.0 - 3.0])
     np.testing.assert_allclose(shares, [[*powers / powers.sum(), 0.0]])
 
 
-def test_weights_that_made_the_data_are_found_again():
+def test_the_weights_that_generated_the_data_are_recovered() -> None:
     spec = fit_choice(drawn(40_000))
-    for name in CHOICE_EVIDENCE:
+    for name in CANDIDATE_EVIDENCE:
         assert spec.weights[name] == pytest.approx(TRUTH.weights[name], rel=0.06)
     assert spec.none_bias == pytest.approx(2.0, abs=0.15)
     assert spec.none_log_gallery == pytest.approx(0.7, abs=0.05)
 
 
-def test_the_fit_is_where_expected_and_observed_evidence_agree():
+def test_at_the_optimum_expected_and_observed_evidence_agree() -> None:
     # The score equations of the conditional logit (McFadden 1974, equation 15).
     case = drawn(3000)
-    shares = choice_probabilities(case, fit_choice(case))
+    shares = candidate_probabilities(case, fit_choice(case))
     own = case.correct
     for kind in (1, 2, 3):
         values = np.where(case.present, case.evidence[..., kind], 0.0)
@@ -77,7 +85,7 @@ def test_the_fit_is_where_expected_and_observed_evidence_agree():
     assert shares[:, 0].sum() == pytest.approx((~own.any(axis=1)).sum(), rel=1e-3)
 
 
-def test_the_order_of_candidates_does_not_matter():
+def test_the_order_of_candidates_does_not_matter() -> None:
     case = drawn(500)
     turned = searches_of(
         case.evidence[:, ::-1],
@@ -90,28 +98,29 @@ def test_the_order_of_candidates_does_not_matter():
     assert a.none_bias == pytest.approx(b.none_bias, rel=1e-4)
 
 
-def test_evidence_never_speaks_in_the_wrong_direction():
+def test_a_weight_never_has_the_wrong_sign() -> None:
     case = drawn(2000)
     least = np.where(case.present, case.evidence[..., 1], np.inf).argmin(axis=1)
     longest = np.where(case.present, case.evidence[..., 2], -np.inf).argmax(axis=1)
-    for place, name in ((least, "similarity_z"), (longest, "length_log_ratio")):
+    names: tuple[EvidenceName, ...] = ("similarity_z", "length_log_ratio")
+    for place, name in zip((least, longest), names, strict=True):
         place[::4] = -1
         wrong = searches_of(case.evidence, case.present, case.gallery_vessels, place)
         assert fit_choice(wrong).weights[name] == 0
 
 
-def test_separable_data_give_finite_weights():
+def test_separable_data_give_finite_weights() -> None:
     evidence = np.zeros((40, 1, 4))
     evidence[20:, 0, 1] = 1.0
     place = np.where(np.arange(40) >= 20, 0, -1)
     case = searches_of(evidence, np.ones((40, 1), np.bool_), np.ones(40), place)
     spec = fit_choice(case)
     assert np.isfinite(spec.weights["similarity_z"])
-    assert choice_probabilities(case, spec)[-1, 1] > 0.95
+    assert candidate_probabilities(case, spec)[-1, 1] > 0.95
 
 
 @pytest.mark.parametrize("place", [0, -1])
-def test_one_outcome_alone_cannot_be_fitted(place):
+def test_searches_of_one_outcome_are_refused(place: int) -> None:
     case = drawn(10)
     same = searches_of(case.evidence, case.present, case.gallery_vessels, np.full(10, place))
     with pytest.raises(ValueError, match="find their vessel"):

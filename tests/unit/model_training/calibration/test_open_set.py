@@ -1,24 +1,27 @@
+"""Operating points of an open-set search: thresholds, rates and intervals."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from model_training.calibration.open_set import FirstAnswers, choose_point, measure_point
 
 
-def answers(enrolled, correct, probability):
-    enrolled = np.array(enrolled, np.bool_)
+def answers(enrolled: ArrayLike, correct: ArrayLike, probability: ArrayLike) -> FirstAnswers:
+    probabilities = np.array(probability, np.float64)
     return FirstAnswers(
-        query_ids=np.arange(enrolled.size),
-        enrolled=enrolled,
+        query_ids=np.arange(probabilities.size),
+        enrolled=np.array(enrolled, np.bool_),
         correct=np.array(correct, np.bool_),
-        probability=np.array(probability, np.float64),
-        none=1 - np.array(probability, np.float64),
+        probability=probabilities,
+        none=1 - probabilities,
     )
 
 
-def test_hand_computed_point():
-    # strangers score 0.1, 0.2, 0.3, 0.8; one in four may pass, so the threshold lies above 0.3
+def test_hand_computed_point() -> None:
+    # strangers score 0.1, 0.2, 0.3, 0.8; one of four may be accepted: the threshold is above 0.3
     case = answers(
         [0, 0, 0, 0, 1, 1, 1, 1],
         [0, 0, 0, 0, 1, 1, 0, 1],
@@ -28,12 +31,12 @@ def test_hand_computed_point():
     assert 0.3 < point.threshold < 0.3001
     assert point.false_identification.value == 0.25
     assert (point.strangers, point.enrolled) == (4, 4)
-    # found: 0.9 and 0.5; 0.3 is refused, 0.95 is the wrong ship
+    # identified: 0.9 and 0.5; 0.3 is below the threshold, 0.95 is the wrong ship
     assert point.identification.value == 0.5
     assert measure_point(case, point.threshold).identification.value == 0.5
 
 
-def test_strict_rate_lets_no_stranger_pass():
+def test_a_strict_rate_accepts_no_stranger() -> None:
     case = answers([0, 0, 1, 1], [0, 0, 1, 1], [0.4, 1.0, 1.0, 0.9])
     point = choose_point(case, 0.01)
     assert point.threshold > 1.0
@@ -42,7 +45,7 @@ def test_strict_rate_lets_no_stranger_pass():
 
 @given(st.integers(0, 10_000), st.sampled_from([0.01, 0.05, 0.3]))
 @settings(max_examples=50, deadline=None)
-def test_rate_is_kept_and_no_lower_threshold_would_keep_it(seed, rate):
+def test_the_threshold_is_the_lowest_that_keeps_the_rate(seed: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
     enrolled = np.arange(80) % 2 == 0
     case = answers(enrolled, enrolled, np.round(rng.random(80), 1))
@@ -53,7 +56,7 @@ def test_rate_is_kept_and_no_lower_threshold_would_keep_it(seed, rate):
     assert (strangers >= below.max()).mean() > rate
 
 
-def test_interval_holds_the_value_and_narrows_with_ships():
+def test_the_interval_contains_the_value_and_narrows_with_more_ships() -> None:
     rng = np.random.default_rng(0)
     widths = []
     for count in (100, 3000):
@@ -65,8 +68,8 @@ def test_interval_holds_the_value_and_narrows_with_ships():
     assert widths[1] < widths[0] / 2
 
 
-def test_a_threshold_set_elsewhere_has_false_identifications_within_their_interval():
-    """Strangers are uniform: above 0.9 lies a tenth of them, of any draw of ships."""
+def test_the_interval_of_false_identifications_is_that_of_a_binomial() -> None:
+    """Scores of strangers are uniform, so a tenth of them is above 0.9."""
     rng = np.random.default_rng(0)
     enrolled = np.arange(4000) % 2 == 0
     point = measure_point(answers(enrolled, enrolled, rng.random(4000)), 0.9)
@@ -76,7 +79,7 @@ def test_a_threshold_set_elsewhere_has_false_identifications_within_their_interv
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.1 * 0.9 / 2000), rel=0.15)
 
 
-def test_both_kinds_of_query_and_two_ships_are_needed():
+def test_one_kind_of_query_or_one_ship_is_refused() -> None:
     with pytest.raises(ValueError, match="with and without"):
         choose_point(answers([1, 1], [1, 1], [0.5, 0.6]), 0.05)
     lone = answers([1, 0], [1, 0], [0.5, 0.6])

@@ -1,22 +1,29 @@
+"""Replayed searches: the service's probabilities, galleries, candidates, distractors."""
+
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from model_training.calibration.candidate_probabilities import choice_probabilities
+from model_training.calibration.candidate_probabilities import candidate_probabilities
 from model_training.calibration.searches import (
     EVIDENCE,
     RERANKED_VESSELS,
-    fitting_sizes,
+    VesselScores,
+    possible_sizes,
     run_searches,
     score_vessels,
 )
+from model_training.embedding.chip_table import ChipTable, Embeddings
 from service.contract.chip import Modality
 from service.contract.manifest import ChoiceSpec
 from service.identity.decision import Limits, rank, score
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
+from tests.support.training_data import embedded_ships
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 WEIGHTS = ChoiceSpec(
@@ -26,7 +33,7 @@ WEIGHTS = ChoiceSpec(
 )
 
 
-def sighting(number: int, modality: Modality, size_m: np.ndarray) -> Sighting:
+def sighting(number: int, modality: Modality, size_m: NDArray[np.float64]) -> Sighting:
     return Sighting(
         id=UUID(int=number),
         vessel_id=None,
@@ -42,10 +49,10 @@ def sighting(number: int, modality: Modality, size_m: np.ndarray) -> Sighting:
     )
 
 
-def service_probabilities(table, query_row):
-    """What the service would answer when every optical chip of the table is enrolled."""
+def service_probabilities(table: ChipTable, query_row: int) -> list[float]:
+    """Return the service's probabilities when every optical chip of the table is enrolled."""
     vectors, sizes = table.embeddings.served.astype(np.float64), table.size_m
-    hits = {}
+    hits: dict[int, list[SightingHit]] = {}
     for row, chip in enumerate(table.chips):
         if chip.modality is Modality.OPTICAL:
             hit = SightingHit(
@@ -67,42 +74,38 @@ def service_probabilities(table, query_row):
 
 
 @pytest.mark.parametrize("ships", [3, 60])
-def test_probabilities_are_the_services_own(make_table, ships):
-    table = make_table(ships, noise=1.0)
+def test_probabilities_equal_those_of_the_service(ships: int) -> None:
+    table = embedded_ships(ships, noise=1.0)
     scores = score_vessels(table, Modality.SAR, Modality.OPTICAL)
     size = ships - 1
     searches = run_searches(scores, [size], per_size=scores.query_ids.size, seed=3)
-    ours = choice_probabilities(searches, WEIGHTS)
-    # a search whose own vessel is left out has all other vessels: compare with the service
+    ours = candidate_probabilities(searches, WEIGHTS)
+    # the gallery of a search whose own vessel is not enrolled holds all other vessels
     for i in np.flatnonzero(~searches.enrolled):
         name = int(searches.query_ids[i])
-        keep = [r for r, c in enumerate(table.chips) if c.vessel_id != name]
-        query_row = _row_asked(table, scores, i)
-        without = _without(table, keep, query_row)
-        expected = service_probabilities(without, len(keep))
+        others = [r for r, c in enumerate(table.chips) if c.vessel_id != name]
+        part = table_of(table, [*others, query_row_of(table, scores, i)])
+        expected = service_probabilities(part, len(others))
         assert searches.present[i].sum() == min(size, RERANKED_VESSELS)
         candidates = np.sort(ours[i, 1:][searches.present[i]])[::-1]
         np.testing.assert_allclose([ours[i, 0], *candidates], expected, rtol=1e-9)
 
 
-def _row_asked(table, scores, i):
+def query_row_of(table: ChipTable, scores: VesselScores, search: int) -> int:
     rows = np.random.default_rng(0).permutation(table.rows_with(Modality.SAR))
-    return rows[i % scores.query_ids.size]
+    return int(rows[search % scores.query_ids.size])
 
 
-def _without(table, keep, query_row):
-    from model_training.embedding.chip_table import ChipTable, Embeddings
-
-    rows = [*keep, query_row]
+def table_of(table: ChipTable, rows: Sequence[int]) -> ChipTable:
     return ChipTable(
         tuple(table.chips[r] for r in rows),
-        Embeddings(table.embeddings.plain[rows]),
-        table.size_m[rows],
+        Embeddings(table.embeddings.plain[list(rows)]),
+        table.size_m[list(rows)],
     )
 
 
-def test_enrolled_searches_hold_the_vessel_once_and_others_never(make_table):
-    scores = score_vessels(make_table(40), Modality.OPTICAL, Modality.SAR)
+def test_only_enrolled_searches_have_the_vessel_among_the_candidates_and_once() -> None:
+    scores = score_vessels(embedded_ships(40), Modality.OPTICAL, Modality.SAR)
     searches = run_searches(scores, [5, 20], per_size=200, seed=0)
     assert (searches.correct.sum(axis=1) == searches.enrolled).all()
     assert 0.4 < searches.enrolled.mean() < 0.6
@@ -112,25 +115,25 @@ def test_enrolled_searches_hold_the_vessel_once_and_others_never(make_table):
     assert len(small.query_ids) == 200
 
 
-def test_candidates_come_most_similar_first(make_table):
-    scores = score_vessels(make_table(30), Modality.SAR, Modality.OPTICAL)
+def test_candidates_are_ordered_by_similarity() -> None:
+    scores = score_vessels(embedded_ships(30), Modality.SAR, Modality.OPTICAL)
     searches = run_searches(scores, [10], per_size=60, seed=0)
     similarity = searches.evidence[..., EVIDENCE.index("similarity")][:, :10]
     assert (np.diff(similarity, axis=1) <= 0).all()
 
 
-def test_same_sensor_never_compares_a_chip_with_itself(make_table):
-    scores = score_vessels(make_table(10, noise=0.3), Modality.SAR, Modality.SAR)
+def test_a_chip_is_never_compared_with_itself() -> None:
+    scores = score_vessels(embedded_ships(10, noise=0.3), Modality.SAR, Modality.SAR)
     assert scores.similarity.max() < 0.9999
     assert (scores.own >= 0).all()
-    alone = score_vessels(make_table(10, views=1), Modality.SAR, Modality.SAR)
+    alone = score_vessels(embedded_ships(10, views=1), Modality.SAR, Modality.SAR)
     assert (alone.own == -1).all()
 
 
-def test_distractors_are_vessels_of_their_own_that_nobody_asks_about(make_table):
-    scores = score_vessels(make_table(10, distractors=7), Modality.SAR, Modality.OPTICAL)
+def test_distractors_are_separate_vessels_and_never_queries() -> None:
+    scores = score_vessels(embedded_ships(10, distractors=7), Modality.SAR, Modality.OPTICAL)
     assert scores.similarity.shape[1] == 17
     assert (scores.query_ids > 0).all()
-    assert fitting_sizes(scores, [5, 16, 17]) == [5, 16]
+    assert possible_sizes(scores, [5, 16, 17]) == [5, 16]
     with pytest.raises(ValueError, match="gallery sizes"):
         run_searches(scores, [17], per_size=5, seed=0)

@@ -1,19 +1,23 @@
+"""Similarities of first candidates, counted by sensors, gallery size and enrolment."""
+
 import numpy as np
 import pytest
 
+from model_training.calibration.calibrate import require_trials
 from model_training.calibration.searches import EVIDENCE, run_searches, score_vessels
 from model_training.calibration.similarities import count_first
-from model_training.calibration.trials import ACROSS, first_similarities, replay
+from model_training.calibration.trials import first_similarities
 from service.contract.chip import Modality
 from service.contract.manifest import ChoiceSpec
 from service.contract.similarity import SIMILARITY_EDGES
+from tests.support.training_data import embedded_ships
 
 BY_SIMILARITY = ChoiceSpec(weights={"similarity": 5.0}, none_bias=0.0, none_log_gallery=0.0)
 BY_LENGTH = ChoiceSpec(weights={"length_log_ratio": -5.0}, none_bias=0.0, none_log_gallery=0.0)
 
 
-def test_sensors_sizes_and_enrolment_are_counted_apart(make_table):
-    searches = replay(make_table(30), ACROSS, per_size=40).searches
+def test_sensors_sizes_and_enrolment_are_counted_separately() -> None:
+    searches = require_trials(embedded_ships(30), per_size=40).searches
     counts = count_first(searches, BY_SIMILARITY)
     keys = [(c.query, c.gallery, c.gallery_vessels) for c in counts]
     pairs = [("optical", "sar"), ("sar", "optical")]
@@ -23,8 +27,8 @@ def test_sensors_sizes_and_enrolment_are_counted_apart(make_table):
         assert min(sum(count.enrolled), sum(count.not_enrolled)) > 5
 
 
-def test_an_enrolled_vessel_makes_the_first_candidate_more_similar(make_table):
-    searches = replay(make_table(40, noise=0.4), ACROSS, per_size=100).searches
+def test_an_enrolled_vessel_makes_the_first_candidate_more_similar() -> None:
+    searches = require_trials(embedded_ships(40, noise=0.4), per_size=100).searches
     for count in count_first(searches, BY_SIMILARITY):
         classes = np.arange(len(SIMILARITY_EDGES) + 1)
         mean = [classes @ c / np.sum(c) for c in (count.enrolled, count.not_enrolled)]
@@ -32,8 +36,8 @@ def test_an_enrolled_vessel_makes_the_first_candidate_more_similar(make_table):
 
 
 @pytest.mark.parametrize("spec", [BY_SIMILARITY, BY_LENGTH])
-def test_the_first_candidate_is_the_most_probable(make_table, spec):
-    scores = score_vessels(make_table(20, noise=1.0), Modality.SAR, Modality.OPTICAL)
+def test_the_first_candidate_is_the_most_probable(spec: ChoiceSpec) -> None:
+    scores = score_vessels(embedded_ships(20, noise=1.0), Modality.SAR, Modality.OPTICAL)
     searches = run_searches(scores, [10], per_size=40, seed=0)
     similarity = searches.evidence[:, :10, EVIDENCE.index("similarity")]
     length = searches.evidence[:, :10, EVIDENCE.index("length_log_ratio")]

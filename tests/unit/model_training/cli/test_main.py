@@ -46,13 +46,13 @@ def fleet(tmp_path, write_chips):
     return tmp_path / "fleet"
 
 
-def test_help_lists_the_commands():
+def test_help_lists_the_commands() -> None:
     result = run("--help")
     for command in ("encoder", "translator", "distil", "calibrate", "evaluate", "ablation"):
         assert command in result.stdout
 
 
-def test_evaluate_prints_json_and_nothing_else(models, fleet):
+def test_evaluate_prints_json_and_nothing_else(models: Path, fleet: Path) -> None:
     result = run("evaluate", "--checkpoint", models, "--data", fleet, "--draws", 100, "--json")
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)
@@ -60,7 +60,7 @@ def test_evaluate_prints_json_and_nothing_else(models, fleet):
     assert set(report["S2O"]["intervals"]) == {"mAP", "R1", "R5", "R10"}
 
 
-def test_evaluate_prints_the_size_only_floor_beside_each_result(models, fleet):
+def test_evaluate_prints_the_size_only_floor_beside_each_result(models: Path, fleet: Path) -> None:
     result = run("evaluate", "--bundle", models, "--data", fleet, "--draws", 100)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.count("size only") == 2
@@ -74,14 +74,14 @@ def test_evaluate_prints_the_size_only_floor_beside_each_result(models, fleet):
         (["--bundle", "a", "--checkpoint", "b"], "either --bundle"),
     ],
 )
-def test_evaluate_explains_a_missing_model(fleet, arguments, reason):
+def test_evaluate_explains_a_missing_model(fleet: Path, arguments: list[str], reason: str) -> None:
     result = run("evaluate", "--data", fleet, *arguments)
     assert result.exit_code == 2
     assert reason in result.stderr
     assert result.stdout == ""
 
 
-def test_evaluate_explains_wrong_data(models, tmp_path):
+def test_evaluate_explains_wrong_data(models: Path, tmp_path: Path) -> None:
     result = run("evaluate", "--bundle", models, "--data", tmp_path / "nothing")
     assert result.exit_code == 2
     assert "not a folder" in result.stderr
@@ -92,7 +92,7 @@ def test_evaluate_explains_wrong_data(models, tmp_path):
     assert "note.tif" in result.stderr
 
 
-def test_calibrate_writes_what_a_bundle_takes(models, fleet, tmp_path):
+def test_calibrate_writes_what_a_bundle_takes(models: Path, fleet: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     out, report, diagram = folder / "c.json", folder / "r.json", folder / "d.png"
     result = run(
@@ -114,7 +114,7 @@ def test_calibrate_writes_what_a_bundle_takes(models, fleet, tmp_path):
     assert "ECE first candidate" in result.stdout
 
 
-def test_a_background_fills_galleries_and_is_never_asked_for(models, fleet, write_chips, tmp_path):
+def test_a_background_fills_galleries_and_is_never_asked_for(models: Path, fleet: Path, tmp_path: Path) -> None:
     more = tmp_path / "more"
     write_chips(more, *(f"{i:04d}_b_{s}.tif" for i in range(40) for s in SENSORS))
     arguments = ("calibrate", "--bundle", models, "--data", fleet, "--test", fleet)
@@ -161,7 +161,7 @@ def hoss_run(tmp_path, write_chips):
     return root, tmp_path / "run.yaml"
 
 
-def test_calibrate_takes_the_ships_that_a_run_held_out(models, hoss_run, tmp_path):
+def test_calibrate_takes_the_ships_that_a_run_held_out(models: Path, hoss_run: tuple[Path, Path], tmp_path: Path) -> None:
     root, config = hoss_run
     out, report = tmp_path / "c.json", tmp_path / "r.json"
     result = run(
@@ -172,7 +172,7 @@ def test_calibrate_takes_the_ships_that_a_run_held_out(models, hoss_run, tmp_pat
     assert json.loads(report.read_text())["validation"]["ships"] == 24
 
 
-def test_held_out_ships_are_those_that_training_validates_on(hoss_run):
+def test_held_out_ships_are_those_that_training_validates_on(hoss_run: tuple[Path, Path]) -> None:
     root, config = hoss_run
     data = load_config(config, EncoderTrainConfig).data
     stores = open_stores(data, PreprocessSpec(height=16, width=8))
@@ -182,7 +182,7 @@ def test_held_out_ships_are_those_that_training_validates_on(hoss_run):
     assert not held & set(stores.train.vessels)
 
 
-def test_calibrate_refuses_the_config_of_other_data(models, hoss_run, fleet, tmp_path):
+def test_calibrate_refuses_the_config_of_other_data(models: Path, hoss_run: tuple[Path, Path], fleet: Path, tmp_path: Path) -> None:
     result = run(
         *("calibrate", "--bundle", models, "--data", fleet, "--held-out-of", hoss_run[1]),
         *("--out", tmp_path / "c.json"),
@@ -191,7 +191,7 @@ def test_calibrate_refuses_the_config_of_other_data(models, hoss_run, fleet, tmp
     assert "not the config of an encoder run on" in result.stderr
 
 
-def test_calibrate_needs_ships_enough(models, tmp_path, write_chips):
+def test_calibrate_needs_ships_enough(models: Path, tmp_path: Path) -> None:
     write_chips(tmp_path / "few", "0001_a_RGB.tif", "0001_b_SAR.tif")
     result = run(
         *("calibrate", "--bundle", models, "--data", tmp_path / "few"),
@@ -202,14 +202,14 @@ def test_calibrate_needs_ships_enough(models, tmp_path, write_chips):
     assert not (tmp_path / "c.json").exists()
 
 
-def test_ablation_explains_a_missing_study(tmp_path):
+def test_ablation_explains_a_missing_study(tmp_path: Path) -> None:
     result = run("ablation", tmp_path / "study.yaml")
     assert result.exit_code == 2
     assert "study.yaml" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["encoder", "translator", "distil"])
-def test_training_explains_a_missing_config(command, tmp_path):
+def test_training_explains_a_missing_config(command: str, tmp_path: Path) -> None:
     result = run(command, tmp_path / "run.yaml")
     assert result.exit_code == 2
     assert "run.yaml" in result.stderr
@@ -224,7 +224,7 @@ def test_training_explains_a_missing_config(command, tmp_path):
     ],
     ids=["no-start", "other-split", "no-device"],
 )
-def test_training_explains_what_a_run_lacks(change, reason, hoss_run, tmp_path, monkeypatch):
+def test_training_explains_what_a_run_lacks(change: dict[str, Any], reason: str, hoss_run: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     _, config = hoss_run
     entries = yaml.safe_load(config.read_text())
@@ -238,7 +238,7 @@ def test_training_explains_what_a_run_lacks(change, reason, hoss_run, tmp_path, 
     assert reason in result.stderr
 
 
-def test_simulate_writes_the_truth_on_demand(tmp_path):
+def test_simulate_writes_the_truth_on_demand(tmp_path: Path) -> None:
     settings = tmp_path / "fleet.yaml"
     settings.write_text("{optical_views: 1, sar_views: 1}")
     out = tmp_path / "set"
@@ -253,7 +253,7 @@ def test_simulate_writes_the_truth_on_demand(tmp_path):
     assert "the demo fleet has none" in result.stderr
 
 
-def test_simulator_report_draws_a_sheet_where_asked(tmp_path, monkeypatch):
+def test_simulator_report_draws_a_sheet_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model_training.simulator.report", lambda *_: "the table")
     result = run("simulator-report", "--sheet", tmp_path / "sheet.jpg")
     assert result.exit_code == 0, result.stderr

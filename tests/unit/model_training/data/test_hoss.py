@@ -17,7 +17,7 @@ from tests.support.paths import HOSS_SAMPLE
         ("12_anything_SAR.tiff", 12, Modality.SAR, None, None),
     ],
 )
-def test_names_of_both_styles(name, vessel, modality, sequence, camera):
+def test_names_of_both_styles(name, vessel, modality, sequence, camera) -> None:
     chip = parse_chip_name(Path(name))
     assert chip is not None
     assert (chip.vessel_id, chip.modality) == (vessel, modality)
@@ -29,11 +29,11 @@ def test_names_of_both_styles(name, vessel, modality, sequence, camera):
     "name",
     ["0001_s05c1_sar.tif", "abc_s1c1_RGB.tif", "-2_s1c1_RGB.tif", "0001_RGB.tif.part", "1RGB.tif"],
 )
-def test_other_names_are_no_chips(name):
+def test_other_names_are_no_chips(name) -> None:
     assert parse_chip_name(Path(name)) is None
 
 
-def test_full_layout(tmp_path, write_chips):
+def test_full_layout(tmp_path: Path) -> None:
     write_chips(tmp_path / "bounding_box_train", "0001_s1c1_RGB.tif", "0001_s1c2_SAR.tif")
     write_chips(tmp_path / "query", "0002_s1c1_RGB.tif")
     write_chips(tmp_path / "bounding_box_test", "0002_s1c2_SAR.tif", "-1_s1c1_RGB.tif")
@@ -47,7 +47,7 @@ def test_full_layout(tmp_path, write_chips):
     assert dataset.loose == ()
 
 
-def test_wrong_files_are_named(tmp_path, write_chips):
+def test_wrong_files_are_named(tmp_path: Path) -> None:
     write_chips(tmp_path / "bounding_box_train", "0001_s1c1_RGB.tif")
     (tmp_path / "bounding_box_train" / "0002_s1c1_NIR.tif").write_bytes(b"")
     (tmp_path / "bounding_box_train" / "broken.tif.part").write_bytes(b"")
@@ -56,7 +56,7 @@ def test_wrong_files_are_named(tmp_path, write_chips):
     assert "<id>_<anything>_RGB.tif" in str(error.value)
 
 
-def test_long_lists_of_wrong_files_are_cut(tmp_path):
+def test_long_lists_of_wrong_files_are_cut(tmp_path: Path) -> None:
     for i in range(9):
         (tmp_path / f"x{i}.tif").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"x4\.tif and 4 more"):
@@ -64,7 +64,7 @@ def test_long_lists_of_wrong_files_are_cut(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["query", "bounding_box_train"])
-def test_distractors_stand_in_galleries_only(tmp_path, write_chips, folder):
+def test_distractors_stand_in_galleries_only(tmp_path: Path, folder) -> None:
     write_chips(tmp_path / "bounding_box_test", "0001_s1c1_RGB.tif")
     write_chips(tmp_path / "query", "0001_s1c2_SAR.tif")
     write_chips(tmp_path / folder, "-1_s1c1_RGB.tif")
@@ -72,7 +72,7 @@ def test_distractors_stand_in_galleries_only(tmp_path, write_chips, folder):
         read_hoss(tmp_path)
 
 
-def test_plain_folder_with_notes_beside_the_chips(tmp_path, write_chips):
+def test_plain_folder_with_notes_beside_the_chips(tmp_path: Path) -> None:
     write_chips(tmp_path, "0001_s1c1_RGB.tif", "-1_s1c2_SAR.tif")
     (tmp_path / "README.md").write_text("notes")
     (tmp_path / "LICENSE").write_text("terms")
@@ -80,13 +80,13 @@ def test_plain_folder_with_notes_beside_the_chips(tmp_path, write_chips):
     assert len(read_hoss(tmp_path).loose) == 2
 
 
-def test_half_a_split_is_refused(tmp_path, write_chips):
+def test_half_a_split_is_refused(tmp_path: Path) -> None:
     write_chips(tmp_path / "query", "0001_s1c1_RGB.tif")
     with pytest.raises(DatasetError, match="bounding_box_test"):
         read_hoss(tmp_path)
 
 
-def test_folder_without_a_data_set(tmp_path):
+def test_folder_without_a_data_set(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="expected bounding_box_train"):
         read_hoss(tmp_path)
     with pytest.raises(DatasetError, match="not a folder"):
@@ -96,14 +96,14 @@ def test_folder_without_a_data_set(tmp_path):
         read_hoss(tmp_path)
 
 
-def test_reading_pixels(tmp_path, write_chips):
+def test_reading_pixels(tmp_path: Path) -> None:
     write_chips(tmp_path, "0001_s1c1_RGB.tif", "0001_s1c2_SAR.tif")
     optical, sar = (chip.read() for chip in read_hoss(tmp_path).loose)
     assert (optical.modality, optical.gsd_m) == (Modality.OPTICAL, 0.75)
     assert (sar.modality, sar.gsd_m) == (Modality.SAR, 1.0)
 
 
-def test_damaged_chip_is_named(tmp_path, write_chips):
+def test_damaged_chip_is_named(tmp_path: Path) -> None:
     (path,) = write_chips(tmp_path, "0001_s1c1_SAR.tif")
     path.write_bytes(path.read_bytes()[:100])
     (chip,) = read_hoss(tmp_path).loose
@@ -112,7 +112,7 @@ def test_damaged_chip_is_named(tmp_path, write_chips):
 
 
 @pytest.mark.parametrize("part", ["", "bounding_box_train"])
-def test_genuine_sample(part):
+def test_genuine_sample(part) -> None:
     if not HOSS_SAMPLE.is_dir():
         pytest.skip("the genuine sample lies beside the repository and is not redistributed")
     dataset = read_hoss(HOSS_SAMPLE / part)

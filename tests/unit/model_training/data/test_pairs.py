@@ -14,7 +14,7 @@ def picture(path, channels):
     Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
 
 
-def test_qxs_layout(tmp_path):
+def test_qxs_layout(tmp_path: Path) -> None:
     for name in ("2.png", "10.png"):
         picture(tmp_path / QXS_OPTICAL / name, 3)
         picture(tmp_path / QXS_SAR / name, 1)
@@ -26,14 +26,14 @@ def test_qxs_layout(tmp_path):
     assert (optical.gsd_m, sar.gsd_m) == (1.0, 1.0)
 
 
-def test_qxs_counterparts_are_required(tmp_path):
+def test_qxs_counterparts_are_required(tmp_path: Path) -> None:
     picture(tmp_path / QXS_OPTICAL / "1.png", 3)
     picture(tmp_path / QXS_SAR / "2.png", 1)
     with pytest.raises(DatasetError, match=r"2 pictures .* the first is 1\.png"):
         read_pairs(tmp_path)
 
 
-def test_optisar_pairs_every_view_of_a_scene(tmp_path):
+def test_optisar_pairs_every_view_of_a_scene(tmp_path: Path) -> None:
     picture(tmp_path / "0001" / "a_0001_1_RGB.png", 3)
     picture(tmp_path / "0001" / "a_0001_2_RGB.png", 3)
     picture(tmp_path / "0001" / "a_0001_SAR.png", 1)
@@ -47,13 +47,13 @@ def test_optisar_pairs_every_view_of_a_scene(tmp_path):
     assert (optical.modality, sar.modality) == (Modality.OPTICAL, Modality.SAR)
 
 
-def test_optisar_wrong_file_is_named(tmp_path):
+def test_optisar_wrong_file_is_named(tmp_path: Path) -> None:
     picture(tmp_path / "0001" / "view_RGB.png", 3)
     with pytest.raises(DatasetError, match=r"view_RGB\.png is not named"):
         read_pairs(tmp_path)
 
 
-def test_nothing_to_pair(tmp_path):
+def test_nothing_to_pair(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="QXS-SAROPT"):
         read_pairs(tmp_path)
     with pytest.raises(DatasetError, match="not a folder"):

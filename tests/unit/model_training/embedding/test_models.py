@@ -31,7 +31,7 @@ def checkpoint(tmp_path_factory):
     return path, encoder.eval()
 
 
-def test_a_checkpoint_embeds_by_its_averaged_weights(checkpoint, tmp_path, write_chips):
+def test_a_checkpoint_embeds_by_its_averaged_weights(checkpoint: tuple[Path, nn.Module], tmp_path: Path) -> None:
     path, encoder = checkpoint
     write_chips(tmp_path, "0001_a_RGB.tif", "0001_b_SAR.tif")
     chips = read_hoss(tmp_path).loose
@@ -50,7 +50,7 @@ def test_a_checkpoint_embeds_by_its_averaged_weights(checkpoint, tmp_path, write
         )
 
 
-def test_what_is_no_model_is_explained(tmp_path):
+def test_what_is_no_model_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         open_model(tmp_path / "missing")
     with pytest.raises(BundleError, match=r"manifest\.json"):
@@ -65,7 +65,7 @@ def test_what_is_no_model_is_explained(tmp_path):
         open_model()
 
 
-def test_several_checkpoints_are_used_as_one(checkpoint, tmp_path, write_chips):
+def test_several_checkpoints_are_used_as_one(checkpoint: tuple[Path, nn.Module], tmp_path: Path) -> None:
     path, _ = checkpoint
     second = tmp_path / "second.pt"
     other = Checkpoint.load(path)

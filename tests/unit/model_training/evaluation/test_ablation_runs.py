@@ -1,4 +1,4 @@
-"""An ablation from one file: what is missing is taught, what is there is kept, then the table."""
+"""Ablation runs from one file: missing models are trained, finished ones are kept."""
 
 import json
 from pathlib import Path
@@ -10,16 +10,21 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from model_training.cli.main import main as cli
+from model_training.cli.main import app
+from model_training.encoder.stores import open_stores
+from model_training.encoder.train import EncoderTask
 from model_training.encoder.train_config import EncoderTrainConfig, IdentityObjective
 from model_training.evaluation import ablation_runs
 from model_training.evaluation.ablation import AblationError
-from model_training.evaluation.ablation_runs import TrainedStudy, teach
+from model_training.evaluation.ablation_runs import TrainedStudy, prepare_study
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError, load_config
+from model_training.training.run import fit
 from model_training.translator.train import TranslatorConfig
 from tests.support.paths import TRAINING_CONFIGS
+from tests.support.training_data import write_chips
 
+SENSORS = ("RGB", "SAR")
 RUN = {"steps": 2, "device": "cpu", "threads": 1, "checkpoint_every": 1, "validate_every": 2}
 PREPROCESS = {"height": 32, "width": 16, "normalisation": "per_chip"}
 COMPACT = {
@@ -36,8 +41,8 @@ COMPACT = {
 
 
 @pytest.fixture
-def study(tmp_path: Path, write_chips: Any) -> Path:
-    """Two variants of an encoder and a fused one, on noise in HOSS layout."""
+def study(tmp_path: Path) -> Path:
+    """Write a study of two variants of an encoder and a fused one, on noise in HOSS layout."""
     names = [f"{ship:04d}_{view}_{s}.tif" for ship in range(10) for view in "ab" for s in SENSORS]
     write_chips(tmp_path / "hoss" / "bounding_box_train", *names)
     write_chips(tmp_path / "genuine", "0001_a_RGB.tif", "0001_b_SAR.tif", "0002_a_RGB.tif")
@@ -81,22 +86,19 @@ def study(tmp_path: Path, write_chips: Any) -> Path:
     return tmp_path / "study.yaml"
 
 
-SENSORS = ("RGB", "SAR")
-
-
 def changed(study: Path, **entries: Any) -> Path:
     study.write_text(yaml.safe_dump(yaml.safe_load(study.read_text()) | entries))
     return study
 
 
-def test_one_command_teaches_and_prints_the_table(
+def test_one_command_trains_and_prints_the_table_and_trains_nothing_twice(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ["ablation", str(study), "--draws", "100", "--threads", "1", "--json"]
     genuine = ["--genuine", str(study.parent / "genuine")]
-    made = CliRunner().invoke(cli.app, [*arguments, *genuine])
-    assert made.exit_code == 0, made.stderr
-    rows = json.loads(made.stdout)
+    first = CliRunner().invoke(app, [*arguments, *genuine])
+    assert first.exit_code == 0, first.stderr
+    rows = json.loads(first.stdout)
     assert [(row["data"], row["protocol"], row["variant"]) for row in rows] == [
         (data, protocol, variant)
         for data in ("noise", "genuine, zero-shot")
@@ -104,7 +106,7 @@ def test_one_command_teaches_and_prints_the_table(
         for variant in ("baseline", "+ all", "+ fusion", "size only")
     ]
     assert [row["models"] for row in rows] == 4 * [2, 2, 2, 0]
-    assert rows[2]["mAP"] != rows[1]["mAP"]  # fused with what the translator imagines
+    assert rows[2]["mAP"] != rows[1]["mAP"]  # fused with pseudo-SAR
 
     out = study.parent / "out"
     runs = sorted(str(path.parent.relative_to(out)) for path in out.rglob("checkpoint.pt"))
@@ -120,47 +122,44 @@ def test_one_command_teaches_and_prints_the_table(
 
     monkeypatch.setattr(ablation_runs, "train_encoder", refuse)
     monkeypatch.setattr(ablation_runs, "train_translator", refuse)
-    again = CliRunner().invoke(cli.app, [*arguments, *genuine])
+    again = CliRunner().invoke(app, [*arguments, *genuine])
     assert again.exit_code == 0, again.stderr
     assert json.loads(again.stdout) == rows
 
 
-def test_a_stopped_run_goes_on(study: Path) -> None:
-    given = load_config(changed(study, seeds=[4], variants=[{"name": "all"}]), TrainedStudy)
-    taught = teach(given, threads=1)
-    (path,) = taught.study.variants[0].models
+def test_a_stopped_run_is_continued_to_the_same_weights(study: Path) -> None:
+    loaded = load_config(changed(study, seeds=[4], variants=[{"name": "all"}]), TrainedStudy)
+    prepared = prepare_study(loaded, threads=1)
+    (path,) = prepared.study.variants[0].models
     whole = Checkpoint.load(path)
     torch.manual_seed(0)
     encoder = yaml.safe_load((study.parent / "encoder.yaml").read_text())
     config = EncoderTrainConfig.model_validate(encoder)
     run = config.run.model_copy(update={"out": path.parent, "seed": 4})
     path.unlink()
-    from model_training.encoder.stores import open_stores
-    from model_training.encoder.train import EncoderTask
-    from model_training.training.run import fit
 
     own = config.model_copy(update={"run": run})
     task = EncoderTask(own, open_stores(own.data, own.encoder.preprocess))
     fit(task, own.run, own.optimiser, own, stop_at=1)
     assert Checkpoint.load(path).step == 1
-    teach(given, threads=1)
+    prepare_study(loaded, threads=1)
     resumed = Checkpoint.load(path)
     assert resumed.step == 2
     assert all(torch.equal(value, resumed.ema[name]) for name, value in whole.ema.items())
 
 
 def test_test_ships_are_rendered_once(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablation_runs, "_taught", lambda config, out, seed: out)
+    monkeypatch.setattr(ablation_runs, "_ensure_encoder", lambda _config, out, _seed: out)
     settings = {"vessels": 3, "validation_fraction": 0.0, "test_fraction": 0.9}
     entry = {"name": "simulated", "root": str(study.parent / "fleet"), "simulate": settings}
-    given = load_config(
+    loaded = load_config(
         changed(study, data=[entry], variants=[{"name": "all"}]),
         TrainedStudy,
     )
-    (data,) = teach(given).study.data
+    (data,) = prepare_study(loaded).study.data
     chips = {path: path.stat().st_mtime_ns for path in data.root.rglob("*.tif")}
     assert chips
-    teach(given)
+    prepare_study(loaded)
     assert {path: path.stat().st_mtime_ns for path in data.root.rglob("*.tif")} == chips
 
 
@@ -173,37 +172,40 @@ def test_test_ships_are_rendered_once(study: Path, monkeypatch: pytest.MonkeyPat
         ({"more": 1}, "more"),
     ],
 )
-def test_unusable_studies_are_refused(study: Path, entries: dict[str, Any], reason: str) -> None:
+def test_an_unusable_study_is_refused_with_the_reason(
+    study: Path, entries: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(ConfigError, match=reason):
         load_config(changed(study, **entries), TrainedStudy)
 
 
-def test_changes_and_data_have_to_fit(study: Path) -> None:
+def test_unknown_changes_and_missing_data_are_refused(study: Path) -> None:
     wrong = {"name": "baseline", "changes": {"objective": {"alignmnt": 0}}}
     with pytest.raises(AblationError, match=r"variant 'baseline'[\s\S]*alignmnt"):
-        teach(load_config(changed(study, variants=[wrong]), TrainedStudy))
+        prepare_study(load_config(changed(study, variants=[wrong]), TrainedStudy))
     missing = [{"name": "lost", "root": "nowhere"}]
+    lost = load_config(changed(study, data=missing, variants=[{"name": "a"}]), TrainedStudy)
     with pytest.raises(AblationError, match="lost: nowhere is not a folder"):
-        teach(load_config(changed(study, data=missing, variants=[{"name": "a"}]), TrainedStudy))
+        prepare_study(lost)
 
 
 def test_the_shipped_study_adds_one_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(TRAINING_CONFIGS.parents[1])
-    given = load_config(TRAINING_CONFIGS / "ablation-simulation.yaml", TrainedStudy)
-    configs = [ablation_runs._variant_config(given, variant) for variant in given.variants]
-    assert [v.name for v in given.variants] == ["baseline", "+ denoise", "+ CMAL", "+ fusion"]
+    shipped = load_config(TRAINING_CONFIGS / "ablation-simulation.yaml", TrainedStudy)
+    configs = [ablation_runs._variant_config(shipped, variant) for variant in shipped.variants]
+    assert [v.name for v in shipped.variants] == ["baseline", "+ denoise", "+ CMAL", "+ fusion"]
     assert [c.encoder.preprocess.denoise_percentile for c in configs] == [0.0, 5.0, 5.0, 5.0]
     objectives = [c.objective for c in configs if isinstance(c.objective, IdentityObjective)]
     assert [objective.alignment for objective in objectives] == [0.0, 0.0, 2.0, 2.0]
-    kept = [
+    unchanged = [
         c.model_dump(exclude={"encoder": {"preprocess": True}, "objective": True, "data": True})
         for c in configs
     ]
-    assert all(one == kept[0] for one in kept)
+    assert all(part == unchanged[0] for part in unchanged)
     folders = [c.data.model_dump()["folder"] for c in configs]
     assert folders[0] != folders[1] == folders[2] == folders[3]
-    assert len(given.seeds) >= 2
-    assert given.translator is not None
-    translator = load_config(given.translator, TranslatorConfig)
+    assert len(shipped.seeds) >= 2
+    assert shipped.translator is not None
+    translator = load_config(shipped.translator, TranslatorConfig)
     assert translator.data == configs[-1].data
-    assert np.isclose(given.fusion.alpha, 0.02)
+    assert np.isclose(shipped.fusion.alpha, 0.02)

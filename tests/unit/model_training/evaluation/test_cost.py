@@ -1,15 +1,16 @@
-"""What a run costs is counted from its config alone."""
+"""The computing cost of a run follows from its config alone."""
 
 from pathlib import Path
 
 import pytest
 
-from model_training.evaluation.cost import LEARNING, Cost, cost_of, main, read_config
+from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.evaluation.cost import TRAINING_PASSES, Cost, cost_of, cost_table, read_config
 from model_training.training.config import ConfigError
 from tests.support.paths import TRAINING_CONFIGS
 
 
-def test_the_reference_costs_what_its_layers_do() -> None:
+def test_the_cost_of_the_reference_encoder_is_that_of_its_layers() -> None:
     cost = cost_of(read_config(TRAINING_CONFIGS / "hoss-reference.yaml"))
     tokens, width, depth, patches = 130, 768, 12, 128  # cls + 128 patches + size
     block = 2 * tokens * 12 * width**2 + 4 * tokens**2 * width
@@ -26,26 +27,25 @@ def test_a_translator_is_counted_in_pairs() -> None:
     assert cost.forward_flop > 1e8
 
 
-def test_a_mirror_image_is_looked_at_in_serving_only() -> None:
+def test_the_mirror_image_is_not_counted_in_training() -> None:
     config = read_config(TRAINING_CONFIGS / "simulation-compact.yaml")
-    plain = config.encoder.model_copy(update={"mirror_average": False})  # type: ignore[union-attr]
+    assert isinstance(config, EncoderTrainConfig)
+    plain = config.encoder.model_copy(update={"mirror_average": False})
     once = config.model_copy(update={"encoder": plain})
     assert cost_of(config).forward_flop == cost_of(once).forward_flop
 
 
 def test_minutes_by_hand() -> None:
     cost = Cost(items=6000, forward_flop=10**9, prepare_s=0.02, workers=4)
-    assert cost.learning_flop == LEARNING * 6e12
+    assert cost.training_flop == TRAINING_PASSES * 6e12
     assert cost.device_minutes(tflops=0.1) == pytest.approx(3.0)
     assert cost.prepare_minutes == pytest.approx(0.5)
 
 
-def test_a_row_per_run_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    main(
-        [TRAINING_CONFIGS / "hoss-compact.yaml", TRAINING_CONFIGS / "translator-simulation.yaml"],
-        tflops=50.0,
-    )
-    lines = capsys.readouterr().out.splitlines()
+def test_the_table_has_a_row_per_run() -> None:
+    names = ("hoss-compact.yaml", "translator-simulation.yaml")
+    table = cost_table([TRAINING_CONFIGS / name for name in names], tflops=50.0)
+    lines = table.splitlines()
     assert lines[0].startswith("| run | items |")
     assert [line.split("|")[1].strip() for line in lines[2:]] == [
         "hoss-compact",
@@ -53,7 +53,7 @@ def test_a_row_per_run_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_run_config_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("seed: 3\n")
     with pytest.raises(ConfigError, match=r"run\.yaml"):

@@ -1,8 +1,11 @@
+"""Retrieval metrics against a brute-force reading of their definition, and their intervals."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from model_training.evaluation.metrics import (
     Estimate,
@@ -17,30 +20,33 @@ from model_training.evaluation.metrics import (
     summarise,
 )
 
+Floats = NDArray[np.float64]
+Ids = NDArray[np.int64]
+Search = tuple[Floats, Ids, Ids]
 
-def ids(*values: int) -> np.ndarray:
+
+def ids(*values: int) -> Ids:
     return np.array(values, np.int64)
 
 
-def brute_force(distances, query_ids, gallery_ids):
-    """Precision at every place, by sorting (distance, place) pairs; no numpy."""
-    average_precision, first_rank = [], []
+def brute_force(
+    distances: Floats, query_ids: Ids, gallery_ids: Ids
+) -> tuple[list[float], list[int]]:
+    """Return average precisions and first ranks by sorting (distance, place) pairs, in Python."""
+    average_precision: list[float] = []
+    first_rank: list[int] = []
     for q, row in zip(query_ids, distances, strict=True):
         order = sorted(range(len(gallery_ids)), key=lambda g: (row[g], g))
-        found, precisions, first = 0, [], None
-        for place, g in enumerate(order, start=1):
-            if gallery_ids[g] == q:
-                found += 1
-                precisions.append(found / place)
-                first = first or place
-        if precisions:
+        places = [place for place, g in enumerate(order, start=1) if gallery_ids[g] == q]
+        if places:
+            precisions = [found / place for found, place in enumerate(places, start=1)]
             average_precision.append(sum(precisions) / len(precisions))
-            first_rank.append(first)
+            first_rank.append(places[0])
     return average_precision, first_rank
 
 
 @st.composite
-def searches(draw):
+def searches(draw: st.DrawFn) -> Search:
     queries, gallery = draw(st.integers(1, 8)), draw(st.integers(1, 12))
     # few different distances, so that ties are common
     distances = draw(
@@ -53,7 +59,7 @@ def searches(draw):
 
 @given(searches())
 @settings(max_examples=300, deadline=None)
-def test_scores_equal_a_brute_force_reading_of_the_definition(search):
+def test_scores_equal_a_brute_force_reading_of_the_definition(search: Search) -> None:
     distances, query_ids, gallery_ids = search
     average_precision, first_rank = brute_force(*search)
     if not average_precision:
@@ -71,7 +77,7 @@ def test_scores_equal_a_brute_force_reading_of_the_definition(search):
     assert result.mean_ap.value == pytest.approx(100 * np.mean(average_precision))
 
 
-def test_hand_computed_average_precision():
+def test_hand_computed_average_precision() -> None:
     # matches at ranks 1, 3 and 4 of 5: (1/1 + 2/3 + 3/4) / 3
     distances = np.array([[0.1, 0.2, 0.3, 0.4, 0.5]])
     scores = score_queries(distances, ids(7), ids(7, 2, 7, 7, -1))
@@ -79,20 +85,20 @@ def test_hand_computed_average_precision():
     assert scores.first_match_rank[0] == 1
 
 
-def test_distractors_push_matches_down_and_match_nothing():
+def test_distractors_lower_the_rank_of_matches_and_match_nothing() -> None:
     distances = np.array([[0.1, 0.2, 0.3]])
     scores = score_queries(distances, ids(7), ids(-1, -1, 7))
     assert scores.first_match_rank[0] == 3
     assert scores.average_precision[0] == pytest.approx(1 / 3)
 
 
-def test_query_without_mate_is_skipped_and_counted():
+def test_a_query_without_a_match_is_skipped_and_counted() -> None:
     scores = score_queries(np.zeros((2, 1)), ids(1, 2), ids(2))
     assert scores.identities.tolist() == [2]
     assert scores.skipped == 1
 
 
-def test_ties_rank_in_gallery_order():
+def test_ties_rank_in_gallery_order() -> None:
     assert score_queries(np.zeros((1, 3)), ids(1), ids(2, 1, 1)).first_match_rank[0] == 2
 
 
@@ -104,12 +110,14 @@ def test_ties_rank_in_gallery_order():
         (np.zeros((1, 1)), ids(-1), ids(-1), "distractor"),
     ],
 )
-def test_unusable_searches_are_refused(distances, queries, gallery, reason):
+def test_unusable_searches_are_refused(
+    distances: Floats, queries: Ids, gallery: Ids, reason: str
+) -> None:
     with pytest.raises(ValueError, match=reason):
         score_queries(distances, queries, gallery)
 
 
-def test_cosine_distance_ranks_as_the_euclidean_distance_of_unit_vectors():
+def test_cosine_distance_ranks_as_the_euclidean_distance_of_unit_vectors() -> None:
     rng = np.random.default_rng(0)
     q, g = (rng.normal(size=(n, 16)).astype(np.float32) for n in (5, 40))
     q, g = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (q, g))
@@ -117,12 +125,12 @@ def test_cosine_distance_ranks_as_the_euclidean_distance_of_unit_vectors():
     assert (cosine_distances(q, g).argsort(axis=1) == euclidean.argsort(axis=1)).all()
 
 
-def test_size_distance_compares_ratios():
+def test_size_distance_compares_ratios() -> None:
     distances = size_distances(np.array([[100.0, 20.0]]), np.array([[200.0, 20.0], [100.0, 60.0]]))
     np.testing.assert_allclose(distances, [[np.log(2), np.log(3)]])
 
 
-def test_bootstrap_draws_whole_identities():
+def test_bootstrap_draws_whole_identities() -> None:
     # each ship's chips agree with each other: repeating chips must not narrow the interval
     values, identities = np.array([0.0, 1.0, 1.0, 0.0]), ids(1, 2, 3, 4)
     once = bootstrap_mean(values, identities)
@@ -131,22 +139,25 @@ def test_bootstrap_draws_whole_identities():
 
 
 @pytest.mark.parametrize("ships", [12, 40])
-def test_bootstrap_interval_covers_the_truth_about_as_often_as_it_says(ships):
+def test_the_95_per_cent_interval_covers_the_truth_in_about_95_per_cent_of_trials(
+    ships: int,
+) -> None:
     rng = np.random.default_rng(1)
     trials, covered = 500, 0
     identities = np.repeat(np.arange(ships), 3)
     for trial in range(trials):
         values = np.repeat(rng.normal(size=ships), 3) + 0.1 * rng.normal(size=identities.size)
         interval = bootstrap_mean(values, identities, draws=500, seed=trial)
-        covered += interval.low <= 0.0 <= interval.high
+        low, high = interval.ends
+        covered += low <= 0.0 <= high
     assert 0.92 <= covered / trials <= 0.98
 
 
-def test_one_identity_gives_no_interval():
+def test_one_identity_gives_no_interval() -> None:
     assert bootstrap_mean(np.array([0.0, 1.0]), ids(3, 3)) == Estimate(0.5, None, None)
 
 
-def test_identity_weights_give_rows_of_one_ship_the_same_count():
+def test_identity_weights_give_rows_of_one_ship_the_same_count() -> None:
     weights = identity_weights(ids(5, 9, 5), draws=50, seed=1)
     assert (weights[:, 0] == weights[:, 2]).all()
     assert (weights[:, :2].sum(axis=1) == 2).all()
@@ -156,12 +167,12 @@ def test_identity_weights_give_rows_of_one_ship_the_same_count():
 @pytest.mark.parametrize(
     ("precision", "rank"), [([0.0], [1]), ([1.1], [1]), ([0.5], [0]), ([0.5], [9]), ([1.0], [2])]
 )
-def test_scores_check_themselves(precision, rank):
+def test_impossible_query_scores_are_refused(precision: list[float], rank: list[int]) -> None:
     with pytest.raises(ValueError, match=r"outside|perfect"):
         QueryScores(ids(1), np.array(precision), np.array(rank), gallery=8, skipped=0)
 
 
-def test_results_check_themselves():
+def test_impossible_results_and_intervals_are_refused() -> None:
     def estimate(value: float) -> Estimate:
         return Estimate(value, None, None)
 
