@@ -1,7 +1,7 @@
-"""Everything an operator sets, checked once at the start.
+"""The settings of the service, validated at the start.
 
-Each setting is an environment variable with the prefix `CROSSFIX_`; a variable with that prefix
-that is not listed here stops the start.
+Each setting is an environment variable with the prefix `CROSSFIX_`; an unknown variable with that
+prefix is an error.
 """
 
 import difflib
@@ -22,7 +22,7 @@ from service.contract.errors import CrossfixError
 PREFIX = "CROSSFIX_"
 TEST_PREFIX = "CROSSFIX_TEST_"
 CLIENT_KEY = "CROSSFIX_API_KEY"
-"""What the commands that ask a service show to it; no setting of a service."""
+"""The key that client commands send to a service; not a setting of the service."""
 SHIPPED_BUNDLE = (Path(__file__).parent / "shipped" / "bundle").resolve()
 
 STOP_GRACE_S = 30
@@ -34,15 +34,14 @@ ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
 BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 KEY_PREFIX = re.compile(r"[A-Za-z0-9!_.'()-]+(/[A-Za-z0-9!_.'()-]+)*/?")
 S3_TRIES = 3
-"""How often one request to the bucket is sent at most."""
+"""How many times a request to the bucket is sent at most."""
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
-Listed = Annotated[tuple[str, ...], NoDecode]
-"""Separated by commas in the environment."""
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
 class SettingsError(CrossfixError, ValueError):
-    """A setting is unknown, malformed or cannot be followed; the message names it."""
+    """A setting is unknown, malformed or cannot be applied; the message names it."""
 
     kind = "setting"
 
@@ -64,15 +63,15 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     published_address: str | None = Field(
         None,
-        description="address at which a container's port is published; unset: as the one before",
+        description="address at which a container's port is published; unset: `CROSSFIX_HOST`",
     )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free one")
     tls_cert: Path | None = Field(
-        None, description="certificate chain, PEM; set with the next one: https without a proxy"
+        None, description="certificate chain, PEM; with `CROSSFIX_TLS_KEY`: https without a proxy"
     )
     tls_key: Path | None = Field(None, description="private key of the certificate, PEM")
-    trusted_proxies: Listed = Field(
-        (), description="addresses or networks whose X-Forwarded-For and -Proto are believed"
+    trusted_proxies: CommaSeparated = Field(
+        (), description="addresses or networks whose X-Forwarded-For and -Proto are trusted"
     )
 
     keys_file: Path | None = Field(
@@ -80,31 +79,33 @@ class Settings(BaseSettings):
         description="file of API keys, see `crossfix keys`; unset: `keys.json` in the data folder",
     )
     allow_public_without_keys: bool = Field(
-        False, description="listen on a public address although nobody has to show a key"
+        False, description="listen on a public address although no key is required"
     )
     metrics_without_key: bool = Field(
         False, description="whether `/metrics` needs no key when others do"
     )
-    allowed_hosts: Listed = Field(
+    allowed_hosts: CommaSeparated = Field(
         (),
-        description="names by which the service may be called while no keys exist; unset: "
-        "loopback names on a loopback address, any on a public one",
+        description="names under which clients may address the service while no keys exist; "
+        "unset: loopback names on a loopback address, any name on a public address",
     )
-    cors_origins: Listed = Field(
-        (), description="origins of web pages that may ask, e.g. `https://ships.example`; `*`: all"
+    cors_origins: CommaSeparated = Field(
+        (),
+        description="origins of web pages that may send requests, e.g. `https://ships.example`; "
+        "`*`: all",
     )
     rate_limit_per_minute: int = Field(
         1200,
         ge=0,
         le=1_000_000,
-        description="requests of one key, or on a public address without keys of one address; "
-        "0: no limit",
+        description="requests of one key, or of one client address on a public address without "
+        "keys; 0: no limit",
     )
     rate_limit_burst: int = Field(
-        200, ge=1, le=1_000_000, description="how many of them may come at once"
+        200, ge=1, le=1_000_000, description="how many of these requests may arrive at once"
     )
     max_concurrent_requests: int = Field(
-        256, ge=1, le=10_000, description="requests being answered at once"
+        256, ge=1, le=10_000, description="in-flight limit: requests that are handled at once"
     )
     header_timeout_s: float = Field(
         10.0, gt=0, le=600, description="longest wait for the head of a request"
@@ -113,69 +114,70 @@ class Settings(BaseSettings):
         120.0, gt=0, le=3600, description="longest wait for the body of a request"
     )
     request_timeout_s: float = Field(
-        300.0, gt=0, le=7200, description="longest wait for an answer, its upload included"
+        300.0, gt=0, le=7200, description="longest time from a request's head to its response"
     )
     stop_grace_s: int = Field(
         STOP_GRACE_S,
         ge=1,
         le=3600,
-        description="how long requests under way may go on after SIGTERM; another 8 s for closing",
+        description="how long requests in progress may take after SIGTERM; closing takes at most "
+        "another 8 s",
     )
     idempotency_expire_s: float = Field(
         86_400.0,
         ge=1,
         le=2_592_000,
-        description="how long a repeated request is answered as before",
+        description="how long the response to a request with an idempotency key is stored",
     )
     idempotency_max_answer_kb: int = Field(
-        1000, ge=1, le=10_000, description="largest answer that is kept for repetition, kB"
+        1000, ge=1, le=10_000, description="largest response that is stored for repetition, kB"
     )
 
     qdrant_url: str | None = Field(None, description="Qdrant server; unset: embedded gallery")
     qdrant_api_key: SecretStr | None = Field(None, description="key of the Qdrant server")
-    qdrant_timeout_s: float = Field(5.0, gt=0, le=300, description="limit of one Qdrant call")
+    qdrant_timeout_s: float = Field(5.0, gt=0, le=300, description="timeout of one Qdrant call")
     redis_url: str | None = Field(
         None,
-        description="Redis, where replicas share embeddings, rates and repeated requests; unset: "
-        "each process for itself",
+        description="Redis, where replicas share embeddings, rate limits and idempotency keys; "
+        "unset: each process has its own",
     )
     cache_entries: int = Field(
-        4096, ge=0, le=10_000_000, description="embeddings that the cache in this process keeps"
+        4096, ge=0, le=10_000_000, description="embeddings in the cache of this process"
     )
 
     chip_store: Literal["folder", "s3"] = Field(
         "folder",
-        description="where original chips and installed bundles are kept: under the data folder, "
-        "or in an S3-compatible bucket that all replicas and jobs reach",
+        description="where original chips and installed bundles are stored: in the data folder, "
+        "or in an S3-compatible bucket that all replicas and jobs can reach",
     )
-    s3_bucket: str | None = Field(None, description="name of the bucket, which exists")
+    s3_bucket: str | None = Field(None, description="name of the bucket, which must exist")
     s3_prefix: str | None = Field(
-        None, description="what all keys in the bucket begin with, e.g. `crossfix/`"
+        None, description="prefix of all keys in the bucket, e.g. `crossfix/`"
     )
     s3_endpoint_url: str | None = Field(
         None, description="address of the store, e.g. `https://s3.ships.example`; unset: AWS's"
     )
-    s3_region: str | None = Field(None, description="region of the bucket; unset: as AWS's tools")
+    s3_region: str | None = Field(None, description="its region; unset: found as AWS's tools do")
     s3_access_key_id: SecretStr | None = Field(
-        None, description="set with the next one; unset: found as AWS's tools do"
+        None, description="id of the access key; unset: found as AWS's tools do"
     )
-    s3_secret_access_key: SecretStr | None = Field(None, description="belongs to the access key")
+    s3_secret_access_key: SecretStr | None = Field(None, description="secret of the access key")
     s3_timeout_s: float = Field(
         5.0,
         gt=0,
         le=300,
-        description="longest silence of the bucket; a request is sent three times at most",
+        description="timeout of one attempt; a request to the bucket is sent at most three times",
     )
 
     tracing_endpoint: str | None = Field(
         None,
-        description="OpenTelemetry collector that is sent a trace of each request, by OTLP over "
-        "HTTP, e.g. `http://collector:4318`; unset: nothing is traced",
+        description="OpenTelemetry collector that receives a trace of each request, by OTLP over "
+        "HTTP, e.g. `http://collector:4318`; unset: no traces",
     )
     tracing_share: float = Field(1.0, ge=0, le=1, description="share of requests that are traced")
 
     bundle_poll_s: float = Field(
-        2.0, gt=0, le=3600, description="how often a shared gallery is asked which bundle it is at"
+        2.0, gt=0, le=3600, description="how often the bundle of a shared gallery is checked"
     )
     replica: str = Field(
         default_factory=socket.gethostname,
@@ -188,11 +190,13 @@ class Settings(BaseSettings):
     max_chip_side_px: int = Field(4096, ge=8, le=65536, description="longest side of a chip")
     max_chips_per_request: int = Field(64, ge=1, le=1000, description="chips in one request")
 
-    batch_wait_ms: float = Field(2.0, ge=0, le=1000, description="wait for others to share a batch")
+    batch_wait_ms: float = Field(
+        2.0, ge=0, le=1000, description="how long a chip waits for other chips of its batch"
+    )
     queue_size: int = Field(256, ge=1, le=100_000, description="SAR chips that may wait")
     embed_timeout_s: float = Field(120.0, gt=0, le=3600, description="longest wait for a chip")
     recovery_interval_s: float = Field(
-        60.0, ge=1, le=86_400, description="how often interrupted changes are looked for"
+        60.0, ge=1, le=86_400, description="how often interrupted changes are recovered"
     )
 
     @field_validator("bundle", "data_dir", "host", mode="before")
@@ -214,77 +218,77 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies", "allowed_hosts", "cors_origins", mode="before")
     @classmethod
-    def _listed(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            ipaddress.ip_network(one)
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
         return value
 
     @field_validator("cors_origins")
     @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if one != "*" and not ORIGIN.fullmatch(one):
-                raise ValueError(f"{one!r} is no origin; expected one as in https://ships.example")
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not an origin such as https://ships.example")
         return value
 
     @field_validator("allowed_hosts")
     @classmethod
-    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if not (HOST_NAME.fullmatch(one) or _is_address(one)):
-                raise ValueError(f"{one!r} is no name alone; expected one as in ships.example")
-        return tuple(one.casefold() for one in value)
+    def _check_host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not (HOST_NAME.fullmatch(name) or _is_address(name)):
+                raise ValueError(f"{name!r} is not a host name such as ships.example")
+        return tuple(name.casefold() for name in value)
 
     @field_validator("qdrant_url")
     @classmethod
-    def _qdrant_address(cls, value: str | None) -> str | None:
-        if value is not None and not (QDRANT_ADDRESS.fullmatch(value) and _names_a_host(value)):
-            raise ValueError("expected an address as in http://127.0.0.1:6333")
+    def _check_qdrant_url(cls, value: str | None) -> str | None:
+        if value is not None and not (QDRANT_ADDRESS.fullmatch(value) and _has_host(value)):
+            raise ValueError("expected an address such as http://127.0.0.1:6333")
         return value
 
     @field_validator("redis_url")
     @classmethod
-    def _redis_address(cls, value: str | None) -> str | None:
+    def _check_redis_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
         if not value.startswith(REDIS_SCHEMES):
             raise ValueError(f"expected an address that begins with one of {REDIS_SCHEMES}")
-        if not value.startswith("unix:") and not _names_a_host(value):
-            raise ValueError("expected an address as in redis://:password@127.0.0.1:6379/0")
+        if not value.startswith("unix:") and not _has_host(value):
+            raise ValueError("expected an address such as redis://:password@127.0.0.1:6379/0")
         return value
 
     @field_validator("s3_bucket")
     @classmethod
-    def _bucket_name(cls, value: str | None) -> str | None:
+    def _check_bucket_name(cls, value: str | None) -> str | None:
         if value is not None and not BUCKET.fullmatch(value):
-            raise ValueError("expected the name of a bucket alone, as in ship-chips")
+            raise ValueError("expected the name of a bucket such as ship-chips")
         return value
 
     @field_validator("s3_prefix")
     @classmethod
-    def _folder_like(cls, value: str | None) -> str | None:
+    def _with_slash(cls, value: str | None) -> str | None:
         if value is None:
             return None
         if not KEY_PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
-            raise ValueError("expected names joined by slashes, as in crossfix/ or ships/crossfix/")
+            raise ValueError("expected names joined by slashes such as crossfix/ or ships/crossfix")
         return value if value.endswith("/") else f"{value}/"
 
     @field_validator("s3_endpoint_url", "tracing_endpoint")
     @classmethod
-    def _address_alone(cls, value: str | None) -> str | None:
-        if value is not None and not (ENDPOINT.fullmatch(value) and _names_a_host(value)):
-            raise ValueError("expected an address alone, as in https://s3.ships.example:9000")
+    def _check_endpoint(cls, value: str | None) -> str | None:
+        if value is not None and not (ENDPOINT.fullmatch(value) and _has_host(value)):
+            raise ValueError("expected an address alone, such as https://s3.ships.example:9000")
         return value
 
     @model_validator(mode="after")
-    def _bucket_as_a_whole(self) -> "Settings":
+    def _check_chip_store(self) -> "Settings":
         if self.chip_store == "folder":
             self._require_no_bucket()
             return self
@@ -297,7 +301,7 @@ class Settings(BaseSettings):
             )
         if S3_TRIES * self.s3_timeout_s >= self.request_timeout_s:
             raise ValueError(
-                f"{PREFIX}S3_TIMEOUT_S is waited {S3_TRIES} times, which must be shorter than "
+                f"{PREFIX}S3_TIMEOUT_S is waited {S3_TRIES} times, which must take less time than "
                 f"{PREFIX}REQUEST_TIMEOUT_S ({self.request_timeout_s:g})"
             )
         return self
@@ -306,27 +310,29 @@ class Settings(BaseSettings):
         for name in ("bucket", "prefix", "endpoint_url", "region", "access_key_id"):
             if getattr(self, f"s3_{name}") is not None:
                 raise ValueError(
-                    f"{PREFIX}S3_{name.upper()} is set but {PREFIX}CHIP_STORE is folder; set that "
-                    "to s3, or unset this"
+                    f"{PREFIX}S3_{name.upper()} is set but {PREFIX}CHIP_STORE is folder; unset the "
+                    "former, or set the latter to s3"
                 )
 
     @model_validator(mode="after")
-    def _certificate_with_its_key(self) -> "Settings":
+    def _check_certificate_and_key(self) -> "Settings":
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError(f"set {PREFIX}TLS_CERT and {PREFIX}TLS_KEY together, or neither")
         return self
 
     @property
     def keys_path(self) -> Path:
+        """Path of the file of API keys."""
         return self.data_dir / "keys.json" if self.keys_file is None else self.keys_file
 
     @property
-    def reached_at(self) -> str:
-        """The address at which the service can be reached, from what is known here."""
+    def reachable_address(self) -> str:
+        """Address at which clients reach the service."""
         return self.host if self.published_address is None else self.published_address.strip("[]")
 
     @property
     def max_upload_bytes(self) -> int:
+        """Largest request body, bytes."""
         return int(self.max_upload_mb * 1_000_000)
 
 
@@ -343,8 +349,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _names_a_host(url: str) -> bool:
-    """Whether it has a host, and a port that is a number where it has one."""
+def _has_host(url: str) -> bool:
+    """Whether the address has a host, and its port, if any, is a number."""
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.port != 0
@@ -353,7 +359,7 @@ def _names_a_host(url: str) -> bool:
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the environment; given values take precedence, None is as not given.
+    """Read the settings from the environment; overrides that are not None take precedence.
 
     Raises:
         SettingsError: a setting is unknown or malformed.
@@ -367,15 +373,16 @@ def load_settings(**overrides: object) -> Settings:
 
 def _refuse_unknown(names: Iterable[str]) -> None:
     known = sorted(name.upper() for name in Settings.model_fields)
+    accepted = {CLIENT_KEY, *(PREFIX + name for name in known)}
     for name in sorted(names):
-        # Whatever its case: one that differs in case only would be read or passed over unseen.
-        ours = name.upper().startswith(PREFIX) and not name.startswith(TEST_PREFIX)
-        if ours and name not in (*(PREFIX + one for one in known), CLIENT_KEY):
+        # Compared without regard to case, since pydantic reads names in any case.
+        is_ours = name.upper().startswith(PREFIX) and not name.startswith(TEST_PREFIX)
+        if is_ours and name not in accepted:
             close = difflib.get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
             hint = (
                 f"did you mean {PREFIX}{close[0]}?"
                 if close
-                else f"after {PREFIX} come {', '.join(known)}"
+                else f"the settings after {PREFIX} are {', '.join(known)}"
             )
             raise SettingsError(f"unknown setting {name}; {hint}")
 
@@ -383,9 +390,9 @@ def _refuse_unknown(names: Iterable[str]) -> None:
 def _one_line(error: object) -> str:
     if not isinstance(error, Mapping):
         return str(error)
-    place = "_".join(str(part) for part in error["loc"])
+    name = "_".join(str(part) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
-    given = repr(error["input"])
-    if place == "redis_url" or "@" in given:
-        given = "what is not shown, since it may hold a password"
-    return f"{PREFIX}{place.upper()}: {message} (got {given})" if place else message
+    value = repr(error["input"])
+    if name == "redis_url" or "@" in value:
+        value = "a value that is not shown, since it may hold a password"
+    return f"{PREFIX}{name.upper()}: {message} (got {value})" if name else message

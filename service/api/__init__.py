@@ -1,1 +1,1 @@
-"""HTTP: the only importer of fastapi besides app.py."""
+"""The HTTP interface: routes, middleware, request and response bodies, errors."""

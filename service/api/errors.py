@@ -1,4 +1,4 @@
-"""The one table from exceptions to statuses; everything becomes a problem of RFC 9457."""
+"""Map every exception to a status and a problem response (RFC 9457)."""
 
 import logging
 import math
@@ -13,18 +13,18 @@ from starlette.routing import Match
 
 from service.api.problems import problem
 from service.api.transport_errors import (
-    AnswerTooLargeError,
     BodyTooLargeError,
     ForbiddenError,
-    KeyReusedError,
+    IdempotencyKeyReusedError,
     MediaTypeError,
     RateLimitedError,
+    RequestInProgressError,
+    RequestTimeoutError,
+    ResponseTooLargeError,
     SlowUploadError,
-    StillAnsweringError,
-    TookTooLongError,
     UnauthenticatedError,
 )
-from service.api.validation_messages import wrong_fields
+from service.api.validation_messages import field_errors
 from service.contract.errors import (
     BundleError,
     ChipError,
@@ -60,10 +60,10 @@ STATUS: dict[type[CrossfixError], int] = {
     ForbiddenError: 403,
     BodyTooLargeError: 413,
     SlowUploadError: 408,
-    KeyReusedError: 422,
-    StillAnsweringError: 409,
-    AnswerTooLargeError: 409,
-    TookTooLongError: 503,
+    IdempotencyKeyReusedError: 422,
+    RequestInProgressError: 409,
+    ResponseTooLargeError: 409,
+    RequestTimeoutError: 503,
     StoreUnavailableError: 503,
     StoreFullError: 507,
     BundleError: 500,
@@ -73,20 +73,20 @@ RETRY_AFTER_S = {429: "1", 503: "5"}
 
 
 def status_of(error: CrossfixError) -> int:
-    """The status of the nearest class in the table."""
+    """Return the status of the nearest base class in `STATUS`, else 500."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def refusal(error: CrossfixError, telemetry: Telemetry, path: str) -> Response:
-    """An error of ours as a problem; counted by kind, and logged when it is the service's fault."""
+def error_response(error: CrossfixError, telemetry: Telemetry, path: str) -> Response:
+    """Return an error as a problem response; count it by kind, and log it if it is a 5xx."""
     status = status_of(error)
     telemetry.errors.labels(error.kind).inc()
     if status >= 500:
         log.error("%s", error, extra={"fields": {"kind": error.kind, "path": path}})
-    more: dict[str, str] = {}
+    extensions: dict[str, str] = {}
     if isinstance(error, ConflictError) and error.vessel_id is not None:
-        more["vessel_id"] = str(error.vessel_id)
-    return problem(status, error.kind, str(error), _headers(error, status), **more)
+        extensions["vessel_id"] = str(error.vessel_id)
+    return problem(status, error.kind, str(error), _headers(error, status), **extensions)
 
 
 def _headers(error: CrossfixError, status: int) -> dict[str, str]:
@@ -96,14 +96,14 @@ def _headers(error: CrossfixError, status: int) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer realm="crossfix"'}
     if isinstance(error, BodyTooLargeError | SlowUploadError):
         return {"Connection": "close"}
-    if isinstance(error, StillAnsweringError):
+    if isinstance(error, RequestInProgressError):
         return {"Retry-After": "1"}
     return {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else {}
 
 
 def allowed_methods(request: Request) -> list[str]:
-    """What may be asked of this path, over all routes; each knows its own methods only."""
-    there = {
+    """Return the methods that the routes accept at the request's path, all routes together."""
+    accepted = {
         method
         for method in METHODS
         if any(
@@ -111,37 +111,36 @@ def allowed_methods(request: Request) -> list[str]:
             for route in request.app.routes
         )
     }
-    # Wherever there is GET there is HEAD, though no route knows it.
-    return [
-        method for method in METHODS if method in there or (method == "HEAD" and "GET" in there)
-    ]
+    if "GET" in accepted:
+        accepted.add("HEAD")  # answered by the middleware `HeadRequests`
+    return [method for method in METHODS if method in accepted]
 
 
-def _told(request: Request, error: HTTPException, headers: Mapping[str, str]) -> str:
-    """What was wrong and what would be right, where the framework is brief."""
+def _http_error_detail(request: Request, error: HTTPException, headers: Mapping[str, str]) -> str:
+    """Return what was wrong and what would be right, where the framework does not say."""
     path = request.url.path[:200]
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return f"there is nothing at {path}; /docs lists what there is"
+        return f"there is nothing at {path}; /docs lists the paths"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{request.method[:20]} is not done at {path}; there is {headers['Allow']}"
+        return f"{request.method[:20]} is not supported at {path}; use {headers['Allow']}"
     if error.status_code == HTTPStatus.BAD_REQUEST:
         return f"the body of the request cannot be read: {error.detail}"
     return str(error.detail)
 
 
 def install(app: FastAPI, telemetry: Telemetry) -> None:
-    """Answer every error with a problem, and count it by kind."""
+    """Answer every error with a problem response, and count it by kind."""
 
     def on_known(request: Request, error: Exception) -> Response:
         if not isinstance(error, CrossfixError):
             raise error
-        return refusal(error, telemetry, request.url.path)
+        return error_response(error, telemetry, request.url.path)
 
-    def on_invalid(request: Request, error: Exception) -> Response:
+    def on_invalid(_request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             raise error
         telemetry.errors.labels("invalid-field").inc()
-        fields = wrong_fields(error.errors())
+        fields = field_errors(error.errors())
         detail = "; ".join(f"{f['field']}: {f['message']}" for f in fields)
         return problem(422, "invalid-field", detail, fields=fields)
 
@@ -153,9 +152,10 @@ def install(app: FastAPI, telemetry: Telemetry) -> None:
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(allowed_methods(request))
-        return problem(error.status_code, kind, _told(request, error, headers), headers)
+        detail = _http_error_detail(request, error, headers)
+        return problem(error.status_code, kind, detail, headers)
 
-    def on_unexpected(request: Request, error: Exception) -> Response:
+    def on_unexpected(_request: Request, error: Exception) -> Response:
         telemetry.errors.labels("internal").inc()
         log.exception("unexpected error", exc_info=error)
         return problem(500, "internal", "the service failed to answer; the error was logged")

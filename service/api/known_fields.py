@@ -1,4 +1,4 @@
-"""Requests that say exactly what a route can hear: nothing that is sent goes unheard."""
+"""Reject unknown form fields and query parameters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ MULTIPART = "multipart/form-data"
 
 
 @dataclass(frozen=True)
-class FormShape:
+class FormFields:
     """The fields of a form.
 
     Attributes:
-        file: the field of the chips.
-        several: whether it may come more than once.
-        texts: the other fields, each once at most.
+        file: name of the field that holds the chips.
+        several: whether that field may occur more than once.
+        texts: names of the other fields, each of which may occur once.
     """
 
     file: str
@@ -28,7 +28,11 @@ class FormShape:
     texts: tuple[str, ...]
 
     def check(self, form: FormData) -> None:
-        """Raises InvalidRequestError for a field that is unknown, repeated or of the wrong kind."""
+        """Check the fields of a form.
+
+        Raises:
+            InvalidRequestError: a field is unknown, repeated or of the wrong kind.
+        """
         known = (self.file, *self.texts)
         for name in form:
             if name not in known:
@@ -38,28 +42,28 @@ class FormShape:
             self._check_values(name, form.getlist(name))
 
     def _check_values(self, name: str, values: list[UploadFile | str]) -> None:
-        wants_file = name == self.file
-        if len(values) > 1 and not (wants_file and self.several):
-            raise InvalidRequestError(f"{name}: sent {len(values)} times, but it is taken once")
+        is_file = name == self.file
+        if len(values) > 1 and not (is_file and self.several):
+            raise InvalidRequestError(f"{name}: sent {len(values)} times; send it once")
         for value in values:
-            if wants_file and isinstance(value, str):
+            if is_file and isinstance(value, str):
                 raise InvalidRequestError(
                     f"{name}: expected a file, got text; with curl: -F {name}=@FILE"
                 )
-            if not wants_file and not isinstance(value, str):
+            if not is_file and not isinstance(value, str):
                 raise InvalidRequestError(
                     f"{name}: expected text, got a file; with curl: -F '{name}=<FILE'"
                 )
 
 
-def form_of(file: str, *, several: bool, texts: Iterable[str]) -> Any:
-    """A dependency that takes a multipart form of these fields alone.
+def multipart_form(file: str, *, several: bool, texts: Iterable[str]) -> Any:
+    """Return a dependency that accepts a multipart form of these fields only; see `FormFields`.
 
-    Raises, when asked:
+    Raises (for a request):
         MediaTypeError: the body is not `multipart/form-data`.
         InvalidRequestError: a field is unknown, repeated or of the wrong kind.
     """
-    shape = FormShape(file, several, tuple(texts))
+    fields = FormFields(file, several, tuple(texts))
 
     async def check(request: Request) -> None:
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
@@ -68,18 +72,18 @@ def form_of(file: str, *, several: bool, texts: Iterable[str]) -> Any:
                 f"expected a form sent as {MULTIPART}, got {kind[:80] or 'no Content-Type'}; "
                 f"with curl: -F {file}=@FILE"
             )
-        shape.check(await request.form())
+        fields.check(await request.form())
 
     return Depends(check)
 
 
-def _known_query(request: Request) -> None:
-    """Refuse query parameters that the route does not know."""
-    known = [one.alias for one in request.scope["route"].dependant.query_params]
+def _check_query(request: Request) -> None:
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     for name in request.query_params:
         if name not in known:
-            listed = f"the parameters are: {', '.join(known)}" if known else "none is taken here"
-            raise InvalidRequestError(f"there is no query parameter {name[:80]!r}; {listed}")
+            hint = f"the parameters are: {', '.join(known)}" if known else "this path takes none"
+            raise InvalidRequestError(f"there is no query parameter {name[:80]!r}; {hint}")
 
 
-KNOWN_QUERY = Depends(_known_query)
+KNOWN_QUERY_ONLY = Depends(_check_query)
+"""Rejects query parameters that the route does not declare."""

@@ -1,99 +1,100 @@
-"""Match records over the wire."""
+"""Response bodies of match records."""
 
 from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from service.api.schemas import AnsweredOut, CandidateOut, ModelOut, QueryOut, SightingOut, Wire
-from service.identity.judge import MatchStanding
-from service.identity.records.match_records import (
-    Decision,
-    Judgement,
-    MatchPage,
-    MatchRecord,
-    Standing,
+from service.api.schemas import (
+    BaseMatchOut,
+    CandidateOut,
+    ModelOut,
+    QueryOut,
+    ResponseBody,
+    SightingOut,
 )
+from service.identity.judge import MatchStanding
+from service.identity.records.match_records import Decision, MatchPage, MatchRecord, Standing
 from service.identity.records.matches import Verdict
 
 
-class JudgementOut(Wire):
+class JudgementOut(ResponseBody):
     """What an analyst decided; `vessel_id` is null unless a vessel was confirmed."""
 
     decision: Decision
     vessel_id: UUID | None
-    by: str = Field(description="name of the key that was shown; local where none is needed")
+    by: str = Field(description="name of the analyst's key; `local` while no key is required")
     at: datetime
     note: str | None
 
-    @classmethod
-    def of(cls, judgement: Judgement) -> "JudgementOut":
-        return cls.model_validate(judgement.model_dump())
 
-
-class MatchSummary(Wire):
-    """A remembered match in a list."""
+class MatchSummary(ResponseBody):
+    """A stored match in a list."""
 
     match_id: UUID
     asked_at: datetime
     asked_by: str
     verdict: Verdict
-    standing: Standing = Field(description="what became of it")
+    standing: Standing = Field(description="what analysts decided")
     query: QueryOut
     first: CandidateOut | None = Field(description="the most probable vessel")
-    judgement: JudgementOut | None = Field(description="the one that counts")
+    judgement: JudgementOut | None = Field(description="the judgement in force")
 
     @classmethod
-    def of(cls, kept: MatchRecord) -> "MatchSummary":
-        match = kept.match
+    def of(cls, record: MatchRecord) -> "MatchSummary":
+        """Build the summary of a record."""
+        match = record.match
         return cls(
-            match_id=kept.id,
-            asked_at=kept.asked_at,
-            asked_by=kept.asked_by,
+            match_id=record.id,
+            asked_at=record.asked_at,
+            asked_by=record.asked_by,
             verdict=match.verdict,
-            standing=kept.standing,
+            standing=record.standing,
             query=QueryOut.of(match.query, stored=match.stored),
             first=CandidateOut.of(match.candidates[0]) if match.candidates else None,
-            judgement=JudgementOut.of(kept.judgement) if kept.judgement else None,
+            judgement=JudgementOut.model_validate(record.judgement) if record.judgement else None,
         )
 
 
-class MatchListing(Wire):
-    """One page of matches; pass `next_cursor` as `cursor` for the next."""
+class MatchListing(ResponseBody):
+    """One page of matches; pass `next_cursor` as `cursor` to get the next page."""
 
     matches: tuple[MatchSummary, ...]
     next_cursor: str | None
 
     @classmethod
     def of(cls, page: MatchPage) -> "MatchListing":
+        """Build the listing of a page."""
         return cls(
-            matches=tuple(MatchSummary.of(kept) for kept in page.matches),
+            matches=tuple(MatchSummary.of(record) for record in page.matches),
             next_cursor=page.next_cursor,
         )
 
 
-class MatchRecordOut(AnsweredOut):
-    """A match as it was answered, and what became of it."""
+class MatchRecordOut(BaseMatchOut):
+    """A match as it was answered, and what analysts decided since."""
 
     asked_at: datetime
     asked_by: str
-    options: dict[str, JsonValue] = Field(description="what was asked for beside the chip")
+    options: dict[str, JsonValue] = Field(description="the options of the request")
     standing: Standing
-    judgements: tuple[JudgementOut, ...] = Field(description="every one, the latest last")
+    judgements: tuple[JudgementOut, ...] = Field(description="all judgements, the latest last")
     sighting: SightingOut | None = Field(
-        description="the query sighting as it is now, with the vessel that has it; null when it "
-        "was deleted"
+        description="the query sighting as it is now, with its vessel if it has one; null when "
+        "the sighting was deleted"
     )
 
     @classmethod
     def of(cls, remembered: MatchStanding) -> "MatchRecordOut":
-        kept, sighting = remembered.kept, remembered.sighting
+        """Build the response from a record and its sighting."""
+        record, sighting = remembered.kept, remembered.sighting
+        model = ModelOut.model_validate(record.model)
         return cls(
-            **dict(AnsweredOut.of_match(kept.match, ModelOut.of(kept.model))),
-            asked_at=kept.asked_at,
-            asked_by=kept.asked_by,
-            options=kept.options,
-            standing=kept.standing,
-            judgements=tuple(JudgementOut.of(one) for one in kept.judgements),
+            **dict(BaseMatchOut.of_match(record.match, model)),
+            asked_at=record.asked_at,
+            asked_by=record.asked_by,
+            options=record.options,
+            standing=record.standing,
+            judgements=tuple(JudgementOut.model_validate(j) for j in record.judgements),
             sighting=SightingOut.of(sighting) if sighting else None,
         )

@@ -1,4 +1,4 @@
-"""Problem details of RFC 9457 as a response."""
+"""Problem details (RFC 9457) as responses."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,34 +7,6 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 PROBLEM_JSON = "application/problem+json"
-
-
-def problem(
-    status: int,
-    kind: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-    **more: Any,
-) -> JSONResponse:
-    """A problem response.
-
-    Args:
-        status: HTTP status.
-        kind: stable name, becomes `type: urn:crossfix:problem:<kind>`.
-        detail: what was wrong and what would be right.
-        headers: further response headers.
-        more: extension members, e.g. `vessel_id`.
-    """
-    body = {
-        "type": f"urn:crossfix:problem:{kind}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        **more,
-    }
-    return JSONResponse(body, status, dict(headers or {}), media_type=PROBLEM_JSON)
-
-
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -45,14 +17,38 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "detail": {"type": "string"},
     },
 }
+UPLOAD_STATUSES = (400, 408, 413)
+"""Errors of any request with a body: it cannot be read, arrives too slowly, or is too large."""
 
 
-UPLOAD = (400, 408, 413)
-"""What any request with a body may be told: it cannot be read, came too slowly, is too large."""
+def problem(
+    status: int,
+    kind: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **extensions: Any,
+) -> JSONResponse:
+    """Return a problem response.
+
+    Args:
+        status: HTTP status.
+        kind: stable name, becomes `type: urn:crossfix:problem:<kind>`.
+        detail: what was wrong and what would be right.
+        headers: further response headers.
+        extensions: extension members, e.g. `vessel_id`.
+    """
+    body = {
+        "type": f"urn:crossfix:problem:{kind}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **extensions,
+    }
+    return JSONResponse(body, status, dict(headers or {}), media_type=PROBLEM_JSON)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Problem responses for the OpenAPI document."""
+    """Return the problem responses of a route for the OpenAPI document."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,

@@ -1,4 +1,4 @@
-"""What goes over the wire, with examples that work when pasted."""
+"""Request and response bodies."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,6 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import Enrolled
 from service.identity.match import MatchResult
 from service.identity.records.base import GeoPoint
-from service.identity.records.match_records import AnsweringModel
 from service.identity.records.matches import Candidate, Checks, KinematicsCheck, Match, Verdict
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Provenance, Vessel
@@ -22,14 +21,14 @@ from service.identity.verify import Comparison
 STAGES = ("decode", "denoise", "encode", "translate", "fuse", "search", "total")
 
 
-class Wire(BaseModel):
-    """Immutable response body."""
+class ResponseBody(BaseModel):
+    """Immutable response body; may be validated from an object with the same attributes."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class SightingOut(Wire):
-    """One chip of one ship; `vessel_id` is null while its identity is open."""
+class SightingOut(ResponseBody):
+    """One chip of one ship; `vessel_id` is null while no vessel is assigned."""
 
     id: UUID
     vessel_id: UUID | None
@@ -53,6 +52,7 @@ class SightingOut(Wire):
 
     @classmethod
     def of(cls, sighting: Sighting) -> "SightingOut":
+        """Build the response body of a sighting."""
         base = f"/sightings/{sighting.id}"
         optical = sighting.modality is Modality.OPTICAL
         return cls(
@@ -65,7 +65,7 @@ class SightingOut(Wire):
         )
 
 
-class VesselOut(Wire):
+class VesselOut(ResponseBody):
     """A vessel and where each of its attributes came from."""
 
     id: UUID
@@ -81,10 +81,6 @@ class VesselOut(Wire):
     created_at: datetime
     updated_at: datetime
 
-    @classmethod
-    def of(cls, vessel: Vessel) -> "VesselOut":
-        return cls.model_validate(vessel.model_dump(include=set(cls.model_fields)))
-
 
 class VesselDetail(VesselOut):
     """A vessel with its sightings."""
@@ -93,30 +89,32 @@ class VesselDetail(VesselOut):
 
     @classmethod
     def of_enrolled(cls, enrolled: Enrolled) -> "VesselDetail":
-        return cls.of_parts(enrolled.vessel, enrolled.sightings)
+        """Build the response body of an enrolled vessel."""
+        return cls.of(enrolled.vessel, enrolled.sightings)
 
     @classmethod
-    def of_parts(cls, vessel: Vessel, sightings: Sequence[Sighting]) -> "VesselDetail":
+    def of(cls, vessel: Vessel, sightings: Sequence[Sighting]) -> "VesselDetail":
+        """Build the response body of a vessel and its sightings."""
         return cls(
-            **VesselOut.of(vessel).model_dump(),
+            **VesselOut.model_validate(vessel).model_dump(),
             sightings=tuple(SightingOut.of(s) for s in sightings),
         )
 
 
-class VesselListing(Wire):
-    """One page of vessels; pass `next_cursor` as `cursor` for the next."""
+class VesselListing(ResponseBody):
+    """One page of vessels; pass `next_cursor` as `cursor` to get the next page."""
 
     vessels: tuple[VesselOut, ...]
     next_cursor: str | None
 
 
-class CandidateOut(Wire):
-    """One vessel that the query may show, with the sighting it was recognised by."""
+class CandidateOut(ResponseBody):
+    """One vessel that the query may show, with its most similar sighting."""
 
     rank: int
     probability: float = Field(
-        description="calibrated probability, 0 to 1; those of all vessels weighed and "
-        "none_probability sum to 1"
+        description="calibrated probability, 0 to 1; with the probabilities of all other vessels "
+        "considered and none_probability it sums to 1"
     )
     similarity: float = Field(description="cosine similarity, -1 to 1")
     evidence: dict[str, float] = Field(
@@ -128,18 +126,19 @@ class CandidateOut(Wire):
 
     @classmethod
     def of(cls, candidate: Candidate) -> "CandidateOut":
+        """Build the response body of a candidate."""
         return cls(
             rank=candidate.rank,
             probability=candidate.probability,
             similarity=candidate.similarity,
             evidence=candidate.evidence,
-            vessel=VesselOut.of(candidate.vessel),
+            vessel=VesselOut.model_validate(candidate.vessel),
             sighting=SightingOut.of(candidate.sighting),
             checks=candidate.checks,
         )
 
 
-class QueryOut(Wire):
+class QueryOut(ResponseBody):
     """What was read from the uploaded chip; `sighting_id` is null when it was not stored."""
 
     sighting_id: UUID | None
@@ -156,6 +155,7 @@ class QueryOut(Wire):
 
     @classmethod
     def of(cls, sighting: Sighting, stored: bool) -> "QueryOut":
+        """Build the response body of a query sighting."""
         shared: dict[str, Any] = sighting.model_dump(
             include=set(cls.model_fields) - {"sighting_id", "sha256"}
         )
@@ -164,40 +164,37 @@ class QueryOut(Wire):
         )
 
 
-class ModelOut(Wire):
-    """Which models answered, and what they were taught with."""
+class ModelOut(ResponseBody):
+    """The models that answered, and the domain of their training data."""
 
     bundle_id: str
     name: str
     training_domain: str
 
-    @classmethod
-    def of(cls, model: AnsweringModel) -> "ModelOut":
-        return cls.model_validate(model.model_dump())
 
-
-class GalleryOut(Wire):
-    """How much was searched."""
+class GalleryOut(ResponseBody):
+    """The numbers of vessels and sightings that were searched."""
 
     vessels: int
     sightings: int
 
 
-class AnsweredOut(Wire):
-    """What was answered to "which vessel?"."""
+class BaseMatchOut(ResponseBody):
+    """The part of a match that `POST /match` and `GET /matches/{id}` share."""
 
-    match_id: UUID = Field(description="looked up with `GET /matches/{id}` when it was stored")
+    match_id: UUID = Field(description="if the match was stored, `GET /matches/{id}` returns it")
     verdict: Verdict
     candidates: tuple[CandidateOut, ...]
     none_probability: float = Field(
-        description="probability, 0 to 1, that the ship is none of the vessels weighed"
+        description="probability, 0 to 1, that the ship is none of the vessels considered"
     )
     query: QueryOut
     model: ModelOut
     gallery: GalleryOut
 
     @classmethod
-    def of_match(cls, match: Match, model: ModelOut) -> "AnsweredOut":
+    def of_match(cls, match: Match, model: ModelOut) -> "BaseMatchOut":
+        """Build the shared part."""
         return cls(
             match_id=match.id,
             verdict=match.verdict,
@@ -205,23 +202,24 @@ class AnsweredOut(Wire):
             none_probability=match.none_probability,
             query=QueryOut.of(match.query, stored=match.stored),
             model=model,
-            gallery=GalleryOut(vessels=match.gallery.vessels, sightings=match.gallery.sightings),
+            gallery=GalleryOut.model_validate(match.gallery),
         )
 
 
-class MatchOut(AnsweredOut):
-    """The answer of `POST /match`."""
+class MatchOut(BaseMatchOut):
+    """The response of `POST /match`."""
 
     timings_ms: dict[str, float]
 
     @classmethod
-    def of(cls, answer: MatchResult, model: ModelOut) -> "MatchOut":
-        answered = AnsweredOut.of_match(answer.match, model)
-        return cls(**dict(answered), timings_ms=all_stages(answer.timings_ms))
+    def of(cls, result: MatchResult, model: ModelOut) -> "MatchOut":
+        """Build the response body of a match."""
+        shared = BaseMatchOut.of_match(result.match, model)
+        return cls(**dict(shared), timings_ms=all_stages(result.timings_ms))
 
 
-class VerifyOut(Wire):
-    """The answer of `POST /verify`."""
+class VerifyOut(ResponseBody):
+    """The response of `POST /verify`."""
 
     probability: float
     similarity: float
@@ -234,6 +232,7 @@ class VerifyOut(Wire):
 
     @classmethod
     def of(cls, compared: Comparison, model: ModelOut) -> "VerifyOut":
+        """Build the response body of a comparison."""
         return cls(
             probability=compared.probability,
             similarity=compared.similarity,
@@ -250,15 +249,15 @@ class VerifyOut(Wire):
 
 
 class MergeIn(BaseModel):
-    """Which vessel becomes part of the one in the path."""
+    """The vessel to merge into the vessel in the path."""
 
     model_config = ConfigDict(extra="forbid")
 
-    other: UUID = Field(description="id of the vessel that is absorbed")
+    other: UUID = Field(description="id of the vessel to merge")
 
 
 class SplitIn(BaseModel):
-    """Which sightings become a new vessel, and what is known of it."""
+    """The sightings to move to a new vessel, and the attributes of that vessel."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -266,8 +265,8 @@ class SplitIn(BaseModel):
     vessel: VesselPatch = VesselPatch()
 
 
-class BundleOut(Wire):
-    """The model card and every number behind the answers."""
+class BundleOut(ResponseBody):
+    """The manifest and the model card of the bundle."""
 
     bundle_id: str
     device: str
@@ -275,13 +274,13 @@ class BundleOut(Wire):
     model_card: str
 
 
-class StatusOut(Wire):
-    """Ready or not, part by part; a part is null when it works."""
+class StatusOut(ResponseBody):
+    """Whether the service is ready; `parts` maps each part to its error, null when it works."""
 
     ready: bool
     parts: dict[str, str | None]
 
 
 def all_stages(timings_ms: Mapping[str, float]) -> dict[str, float]:
-    """Every stage in order; one that did not run took 0 ms."""
+    """Return the milliseconds of every stage in order, 0 for a stage that did not run."""
     return {stage: round(timings_ms.get(stage, 0.0), 3) for stage in STAGES}

@@ -4,28 +4,28 @@ from service.contract.errors import CrossfixError
 
 
 class MediaTypeError(CrossfixError):
-    """The request is written in another way than is read here."""
+    """The media type of the request is not supported."""
 
     kind = "media-type"
 
 
 class UnauthenticatedError(CrossfixError):
-    """No key was shown, or one that opens nothing."""
+    """No valid key was sent."""
 
     kind = "unauthenticated"
 
 
 class ForbiddenError(CrossfixError):
-    """The one who asks may not do this."""
+    """The caller's role or the origin of the web page does not allow the request."""
 
     kind = "forbidden"
 
 
 class RateLimitedError(CrossfixError):
-    """More requests than agreed; nothing was done.
+    """The caller exceeded its rate; nothing was done.
 
     Attributes:
-        retry_after_s: seconds after which the next one is granted.
+        retry_after_s: seconds after which the next request is accepted.
     """
 
     kind = "rate-limited"
@@ -36,36 +36,36 @@ class RateLimitedError(CrossfixError):
 
 
 class BodyTooLargeError(CrossfixError):
-    """The request has more bytes than are taken; nothing was done."""
+    """The body of the request exceeds the limit; nothing was done."""
 
     kind = "body-too-large"
 
 
 class SlowUploadError(CrossfixError):
-    """The request did not arrive in time; nothing was done."""
+    """The body of the request did not arrive in time; nothing was done."""
 
     kind = "upload-too-slow"
 
 
-class TookTooLongError(CrossfixError):
-    """No answer in time; what was asked may still be done."""
+class RequestTimeoutError(CrossfixError):
+    """The response was not ready in time; the work may still be completed."""
 
     kind = "took-too-long"
 
 
-class KeyReusedError(CrossfixError):
+class IdempotencyKeyReusedError(CrossfixError):
     """The idempotency key belongs to another request."""
 
     kind = "idempotency-key-reused"
 
 
-class StillAnsweringError(CrossfixError):
-    """The same request, with the same idempotency key, is being answered right now."""
+class RequestInProgressError(CrossfixError):
+    """A request with the same idempotency key is in progress."""
 
     kind = "idempotency-in-progress"
 
 
-class AnswerTooLargeError(CrossfixError):
-    """The request was done before, but its answer was too large to be kept."""
+class ResponseTooLargeError(CrossfixError):
+    """The request was done before, but its response was too large to be stored."""
 
     kind = "idempotency-answer-too-large"

@@ -1,4 +1,4 @@
-"""Multipart parts -> chip uploads."""
+"""Parse the parts of multipart requests and the ids in paths."""
 
 import json
 from typing import Any
@@ -17,36 +17,39 @@ _METADATA_BY_NAME = TypeAdapter(dict[str, ChipMetadata])
 
 
 def parse_vessel(text: str) -> NewVessel:
-    """The `vessel` part.
+    """Parse the `vessel` part, a JSON object.
 
     Raises:
-        InvalidRequestError: not JSON, or a field is wrong; names it.
+        InvalidRequestError: not JSON, or a field is wrong; the message names the field.
     """
     try:
-        return NewVessel.model_validate(_json("vessel", text))
+        return NewVessel.model_validate(_parse_json("vessel", text))
     except ValidationError as error:
         raise InvalidRequestError(f"vessel: {explain(error.errors())}") from error
 
 
 def parse_uploads(chips: list[UploadFile], metadata: str | None, limit: int) -> list[ChipUpload]:
-    """The `chips` parts with their `chip_metadata`.
+    """Read the `chips` parts and parse their `chip_metadata`.
 
-    Metadata is a JSON list with one object for each chip in order, or an object keyed by the
-    chips' file names.
+    Args:
+        chips: the uploaded files.
+        metadata: JSON: a list with one object for each chip in order, or an object keyed by the
+            chips' file names.
+        limit: number of chips that are accepted.
 
     Raises:
         InvalidRequestError: too many chips, or metadata that does not fit.
     """
     if len(chips) > limit:
         raise InvalidRequestError(
-            f"{len(chips)} chips were sent; at most {limit} are taken at once"
+            f"{len(chips)} chips were sent; send at most {limit} in one request"
         )
-    described = _metadata(metadata, [chip.filename or "" for chip in chips])
-    return [ChipUpload(chip.file.read(), one) for chip, one in zip(chips, described, strict=True)]
+    parsed = _parse_metadata(metadata, [chip.filename or "" for chip in chips])
+    return [ChipUpload(chip.file.read(), meta) for chip, meta in zip(chips, parsed, strict=True)]
 
 
 def parse_id(kind: str, text: str) -> UUID:
-    """A UUID of the path.
+    """Parse an id in a path, a UUID.
 
     Raises:
         InvalidRequestError: not a UUID.
@@ -59,16 +62,16 @@ def parse_id(kind: str, text: str) -> UUID:
         ) from error
 
 
-def _metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
+def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
     if text is None:
         return [ChipMetadata() for _ in names]
-    value = _json("chip_metadata", text)
+    value = _parse_json("chip_metadata", text)
     try:
         if isinstance(value, dict):
             by_name = _METADATA_BY_NAME.validate_python(value)
-            if strangers := sorted(by_name.keys() - set(names)):
+            if unknown := sorted(by_name.keys() - set(names)):
                 raise InvalidRequestError(
-                    f"chip_metadata: no chip is named {strangers[0]!r}; the chips are {names}"
+                    f"chip_metadata: no chip is named {unknown[0]!r}; the chips are {names}"
                 )
             return [by_name.get(name, ChipMetadata()) for name in names]
         listed = _METADATA_LIST.validate_python(value)
@@ -76,12 +79,12 @@ def _metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
         raise InvalidRequestError(f"chip_metadata: {explain(error.errors())}") from error
     if len(listed) != len(names):
         raise InvalidRequestError(
-            f"chip_metadata has {len(listed)} entries for {len(names)} chips; one each is needed"
+            f"chip_metadata has {len(listed)} entries for {len(names)} chips; send one for each"
         )
     return listed
 
 
-def _json(field: str, text: str) -> Any:
+def _parse_json(field: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,38 +1,40 @@
-"""What was wrong with each field and what would be right, in words for people who send requests."""
+"""Turn pydantic's errors into messages for the senders of requests."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 BODY = "body"
-A_TIME = "expected a time, e.g. 2026-03-05T17:20:00Z"
-RIGHT = {
+EXPECTED_TIME = "expected a time, e.g. 2026-03-05T17:20:00Z"
+MESSAGES = {
     "dict_type": "expected a JSON object",
     "extra_forbidden": "there is no such field",
     "list_type": "expected a JSON list",
     "missing": "is missing",
     "model_attributes_type": "expected a JSON object",
     "model_type": "expected a JSON object",
-    **dict.fromkeys(("datetime_from_date_parsing", "datetime_parsing", "datetime_type"), A_TIME),
+    "datetime_from_date_parsing": EXPECTED_TIME,
+    "datetime_parsing": EXPECTED_TIME,
+    "datetime_type": EXPECTED_TIME,
 }
 
 
 def explain(errors: Sequence[Mapping[str, Any]]) -> str:
-    """The errors of a `pydantic.ValidationError` in one line."""
-    lines = []
+    """Describe the errors of a `pydantic.ValidationError` in one line."""
+    parts = []
     for error in errors:
-        place = ".".join(str(part) for part in error["loc"])
-        lines.append(f"{place}: {message(error)}" if place else message(error))
-    return "; ".join(lines)
+        field = ".".join(str(part) for part in error["loc"])
+        parts.append(f"{field}: {message(error)}" if field else message(error))
+    return "; ".join(parts)
 
 
-def wrong_fields(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Field and message of each error of a `RequestValidationError`."""
+def field_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the field and the message of each error of a `RequestValidationError`."""
     return [{"field": _field(error), "message": _request_message(error)} for error in errors]
 
 
 def message(error: Mapping[str, Any]) -> str:
-    """One error of pydantic, without its words for programmers."""
-    text: str = RIGHT.get(error["type"], error["msg"])
+    """Return the message of one error, in terms of JSON instead of Python."""
+    text: str = MESSAGES.get(error["type"], error["msg"])
     return text.removeprefix("Value error, ")
 
 

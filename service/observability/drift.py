@@ -1,4 +1,4 @@
-"""How similar first candidates ought to be: as they were when the bundle was calibrated."""
+"""The similarities of first candidates that the calibration expects, to detect drift."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 from service.contract.manifest import SimilarityCounts, SimilaritySpec
 from service.contract.similarity import SIMILARITY_EDGES
 
-# Nobody knows how many of the ships that are asked for are enrolled, so each of these may be.
+# The share of queries whose ship is enrolled is unknown, so the expectation is given for each.
 ENROLLED_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -18,11 +18,11 @@ class ExpectedShare:
     """The share of first candidates, 0 to 1, that are at most as similar as `edge`.
 
     Attributes:
-        query: sensor of the chips that ask.
-        gallery: sensor of the chips that are searched.
+        query: sensor of the query chips.
+        gallery: sensor of the searched chips.
         enrolled: assumed share of queries whose vessel is enrolled, 0 to 1.
-        edge: a cosine, or infinity.
-        share: the cumulated share.
+        edge: cosine similarity, or infinity.
+        share: the cumulated share, 0 to 1.
     """
 
     query: str
@@ -33,14 +33,16 @@ class ExpectedShare:
 
 
 def expected_shares(spec: SimilaritySpec | None, gallery_vessels: int) -> tuple[ExpectedShare, ...]:
-    """What the calibration expects of a gallery, by sensors, enrolled share and edge.
+    """Return the expected shares by sensors, enrolled share and edge.
 
-    Of the gallery sizes that were replayed, the one nearest in ratio counts. A bundle without
-    similarities, or with other classes than live ones are counted in, expects nothing.
+    The replayed gallery size that is nearest in ratio is used.
 
     Args:
-        spec: the bundle's.
-        gallery_vessels: how many vessels are enrolled now.
+        spec: the similarities of the bundle's calibration.
+        gallery_vessels: number of vessels that are enrolled now.
+
+    Returns:
+        Nothing for a bundle without similarities or with classes other than `SIMILARITY_EDGES`.
     """
     if spec is None or spec.edges != SIMILARITY_EDGES:
         return ()
@@ -50,15 +52,15 @@ def expected_shares(spec: SimilaritySpec | None, gallery_vessels: int) -> tuple[
         known = nearest.get(pair)
         if known is None or _distance(counts, gallery_vessels) < _distance(known, gallery_vessels):
             nearest[pair] = counts
-    return tuple(share for counts in nearest.values() for share in _mixtures(counts))
+    return tuple(share for counts in nearest.values() for share in _cumulated_shares(counts))
 
 
 def _distance(counts: SimilarityCounts, vessels: int) -> float:
     return abs(math.log(counts.gallery_vessels / max(vessels, 1)))
 
 
-def _mixtures(counts: SimilarityCounts) -> Iterator[ExpectedShare]:
-    """Distributions of both kinds of search, mixed in each share that both allow."""
+def _cumulated_shares(counts: SimilarityCounts) -> Iterator[ExpectedShare]:
+    """Mix the distributions of enrolled and not enrolled ships in each of `ENROLLED_SHARES`."""
     for enrolled in ENROLLED_SHARES:
         parts = [(enrolled, counts.enrolled), (1.0 - enrolled, counts.not_enrolled)]
         if any(weight > 0 and not sum(classes) for weight, classes in parts):

@@ -1,4 +1,4 @@
-"""What operators see: Prometheus metrics and structured logs."""
+"""Prometheus metrics and JSON logs."""
 
 import json
 import logging
@@ -13,21 +13,21 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from service.access.caller import present_caller
 from service.contract.similarity import SIMILARITY_EDGES
 from service.observability.drift import ExpectedShare
-from service.observability.tracing import Tracing, Untraced, present_trace
+from service.observability.tracing import NoTracing, Tracing, current_trace_id
 
 STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Telemetry:
-    """The metrics of one application; each has its own registry, so tests never share counts.
+    """The metrics of one application, in a registry of its own so that tests share no counts.
 
     Attributes:
-        tracing: what records a trace of each request, if anything does.
+        tracing: records a trace of each request.
     """
 
     def __init__(self, tracing: Tracing | None = None) -> None:
-        self.tracing = tracing or Untraced()
+        self.tracing = tracing or NoTracing()
         self.registry = CollectorRegistry()
         self.requests = Histogram(
             "crossfix_request_seconds",
@@ -97,50 +97,54 @@ class Telemetry:
         self._expected: tuple[ExpectedShare, ...] = ()
 
     def observe_stages(self, timings_ms: Mapping[str, float]) -> None:
-        """Record the milliseconds of stages that ran one after the other until now."""
+        """Record the milliseconds of stages that ran one after the other until now, in order."""
         for stage, milliseconds in timings_ms.items():
             self.stages.labels(stage).observe(milliseconds / 1000.0)
         self.tracing.stages(timings_ms)
 
     def expect_similarities(self, shares: tuple[ExpectedShare, ...]) -> None:
-        """Show what the calibration expects, in place of what was shown before."""
+        """Replace the shares that the calibration expects."""
         if shares == self._expected:
             return
         self._expected = shares
         self.expected_similarity.clear()
-        for one in shares:
+        for expected in shares:
             self.expected_similarity.labels(
-                one.query, one.gallery, f"{one.enrolled:g}", _edge_label(one.edge)
-            ).set(one.share)
+                expected.query,
+                expected.gallery,
+                f"{expected.enrolled:g}",
+                _edge_label(expected.edge),
+            ).set(expected.share)
 
     def on_scrape(self, refresh: Callable[[], None]) -> None:
-        """Have `refresh` called before each exposition, to set gauges."""
+        """Set the function that sets the gauges before each exposition."""
         self._refresh = refresh
 
     def exposition(self) -> tuple[bytes, str]:
-        """All metrics in Prometheus text format, and its content type."""
+        """Return all metrics in Prometheus text format, and its content type."""
         self._refresh()
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
 
 def _edge_label(edge: float) -> str:
-    """As the edges of live histograms are written, so that both can be joined."""
+    """Format an edge like the label `le` of a histogram, so that queries can join both."""
     return "+Inf" if math.isinf(edge) else repr(edge)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; what is passed as `extra={"fields": {...}}` becomes keys.
+    """Formats a record as one line of JSON; `extra={"fields": {...}}` adds keys.
 
-    A line that a request gave rise to names the request, and its trace if there is one.
+    A line that is logged during a request has the id of the request, and of its trace if any.
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        """Format a record."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_present_ids(),
+            **_current_ids(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
@@ -148,9 +152,9 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def _present_ids() -> dict[str, str]:
-    known = {"request_id": present_caller().request_id, "trace_id": present_trace.get()}
-    return {name: value for name, value in known.items() if value is not None}
+def _current_ids() -> dict[str, str]:
+    ids = {"request_id": present_caller().request_id, "trace_id": current_trace_id.get()}
+    return {name: value for name, value in ids.items() if value is not None}
 
 
 def configure_logging(level: int = logging.INFO) -> None:

@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry, sent to a collector by OTLP over HTTP from a thread of their own."""
+"""Send traces to an OpenTelemetry collector, by OTLP over HTTP from a background thread."""
 
 import logging
 import threading
@@ -17,14 +17,14 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRat
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service.observability.tracing import RequestTrace, present_trace
+from service.observability.tracing import RequestTrace, current_trace_id
 
 log = logging.getLogger("crossfix.tracing")
 
 TRACES_PATH = "/v1/traces"
-QUEUED_SPANS = 4096
-SENT_TOGETHER = 512
-SEND_EVERY_MS = 1000
+MAX_QUEUED_SPANS = 4096
+MAX_SPANS_PER_EXPORT = 512
+EXPORT_INTERVAL_MS = 1000
 COLLECTOR_TIMEOUT_S = 5.0
 CLOSING_TIMEOUT_S = 2.0
 SERVER_ERROR = 500
@@ -33,26 +33,27 @@ SERVER_ERROR = 500
 class OtlpTracing:
     """A `Tracing` that sends its spans to a collector.
 
-    Spans wait in a bounded queue; when the collector is slow or gone, the oldest are lost.
+    Spans wait in a bounded queue; when the collector is slow or unreachable, the oldest are lost.
     """
 
     def __init__(self, endpoint: str, share: float, instance: str) -> None:
-        """
+        """Start the background thread.
+
         Args:
-            endpoint: address of the collector; the path of traces is added to it.
-            share: of requests that are traced, 0 to 1, chosen by trace id.
+            endpoint: address of the collector, to which `TRACES_PATH` is appended.
+            share: share of requests that are traced, 0 to 1, chosen by trace id.
             instance: name of this process among the service's replicas.
         """
-        # The library complains of each batch that is lost; `Telling` says it once.
+        # The library logs every lost batch; `OutageLogger` logs an outage once.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         exporter = OTLPSpanExporter(
             endpoint=endpoint.rstrip("/") + TRACES_PATH, timeout=COLLECTOR_TIMEOUT_S
         )
-        chosen = TraceIdRatioBased(share)
+        sampler = TraceIdRatioBased(share)
         self._provider = TracerProvider(
-            # A sender may leave its requests out; that it traces them itself is no reason to here.
+            # A client can exclude its requests from tracing, but cannot force it beyond the share.
             sampler=ParentBased(
-                chosen, remote_parent_sampled=chosen, remote_parent_not_sampled=ALWAYS_OFF
+                sampler, remote_parent_sampled=sampler, remote_parent_not_sampled=ALWAYS_OFF
             ),
             resource=Resource.create(
                 {
@@ -65,32 +66,32 @@ class OtlpTracing:
         )
         self._provider.add_span_processor(
             BatchSpanProcessor(
-                Telling(exporter, endpoint),
-                max_queue_size=QUEUED_SPANS,
-                schedule_delay_millis=SEND_EVERY_MS,
-                max_export_batch_size=SENT_TOGETHER,
+                OutageLogger(exporter, endpoint),
+                max_queue_size=MAX_QUEUED_SPANS,
+                schedule_delay_millis=EXPORT_INTERVAL_MS,
+                max_export_batch_size=MAX_SPANS_PER_EXPORT,
             )
         )
         self._tracer = self._provider.get_tracer("crossfix")
 
     @contextmanager
     def request(self, method: str, request_id: str, parent: str | None) -> Iterator[RequestTrace]:
-        """See `Tracing`; what is no `traceparent` begins a trace of its own."""
+        """See `Tracing`; a malformed `parent` starts a new trace."""
         span = self._tracer.start_span(
             method,
-            context=_received(parent),
+            context=_context(parent),
             kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "crossfix.request_id": request_id},
         )
-        token = present_trace.set(trace.format_trace_id(span.get_span_context().trace_id))
+        token = current_trace_id.set(trace.format_trace_id(span.get_span_context().trace_id))
         try:
             with trace.use_span(span, end_on_exit=True, record_exception=False):
-                yield _Answering(span, method)
+                yield _SpanTrace(span, method)
         finally:
-            present_trace.reset(token)
+            current_trace_id.reset(token)
 
     def stages(self, timings_ms: Mapping[str, float]) -> None:
-        """See `Tracing`; outside a request that is traced, nothing."""
+        """See `Tracing`; outside a traced request, nothing is recorded."""
         if not trace.get_current_span().is_recording():
             return
         end = time.time_ns()
@@ -101,21 +102,21 @@ class OtlpTracing:
 
     def close(self) -> None:
         """See `Tracing`."""
-        # The library's own shutdown may wait for half a minute.
+        # The library's own shutdown may take half a minute.
         closing = threading.Thread(target=self._provider.shutdown, daemon=True, name="spans")
         closing.start()
         closing.join(CLOSING_TIMEOUT_S)
 
 
-class _Answering:
+class _SpanTrace:
     """A `RequestTrace` around a span."""
 
     def __init__(self, span: Span, method: str) -> None:
         self._span = span
         self._method = method
 
-    def answered(self, route: str | None, status: int) -> None:
-        """See `RequestTrace`. Attributes as OpenTelemetry's conventions for HTTP name them."""
+    def record_response(self, route: str | None, status: int) -> None:
+        """See `RequestTrace`; attributes follow OpenTelemetry's conventions for HTTP."""
         self._span.set_attribute("http.response.status_code", status)
         if route is not None:
             self._span.update_name(f"{self._method} {route}")
@@ -125,29 +126,31 @@ class _Answering:
             self._span.set_status(Status(StatusCode.ERROR))
 
 
-class Telling(SpanExporter):
-    """Says once when the collector stops taking spans, and once when it takes them again."""
+class OutageLogger(SpanExporter):
+    """Logs once when the collector stops accepting spans, and once when it accepts them again."""
 
     def __init__(self, exporter: SpanExporter, endpoint: str) -> None:
         self._exporter = exporter
         self._endpoint = endpoint
-        self._taken = True
+        self._accepting = True
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export spans."""
         result = self._exporter.export(spans)
-        taken = result is SpanExportResult.SUCCESS
-        if taken and not self._taken:
-            log.info("the collector takes spans again")
-        if self._taken and not taken:
-            log.warning("%s takes no spans; they are lost until it does", self._endpoint)
-        self._taken = taken
+        accepting = result is SpanExportResult.SUCCESS
+        if accepting and not self._accepting:
+            log.info("the collector accepts spans again")
+        if self._accepting and not accepting:
+            log.warning("%s accepts no spans; they are lost until it does", self._endpoint)
+        self._accepting = accepting
         return result
 
     def shutdown(self) -> None:
+        """Shut the exporter down."""
         self._exporter.shutdown()
 
 
-def _received(parent: str | None) -> Context:
-    """The sender's span; its `tracestate` and baggage are nobody's business here."""
+def _context(parent: str | None) -> Context:
+    """Return the context of the client's span; its `tracestate` and baggage are not used."""
     carrier = {} if parent is None else {"traceparent": parent}
     return TraceContextTextMapPropagator().extract(carrier, context=Context())

@@ -1,6 +1,6 @@
-"""One trace for each request, for operators who collect them. By default nobody does.
+"""The port for tracing: one trace for each request. By default nothing is traced.
 
-What sends traces is `tracing_otlp`; `collector` chooses.
+`otlp` implements it, and `service.wiring.tracing` chooses the implementation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,49 +10,52 @@ from typing import Protocol
 
 
 class RequestTrace(Protocol):
-    """The trace of one request under way."""
+    """The trace of a request in progress."""
 
-    def answered(self, route: str | None, status: int) -> None:
-        """Say how it ended; `route` is None where the path is none of the service's."""
+    def record_response(self, route: str | None, status: int) -> None:
+        """Record the status; `route` is None if no route matched the path."""
 
 
 class Tracing(Protocol):
-    """Records what is done, and never holds up or breaks what it records."""
+    """Records traces; never delays or fails the work that it records."""
 
     def request(
         self, method: str, request_id: str, parent: str | None
     ) -> AbstractContextManager[RequestTrace]:
-        """The span of a request, for as long as the context lasts.
+        """Open the span of a request for the duration of the context.
 
         Args:
-            method: of HTTP.
-            request_id: as in the answer's `X-Request-ID`.
-            parent: the `traceparent` header (W3C Trace Context) that came with it.
+            method: HTTP method.
+            request_id: the value of the response header `X-Request-ID`.
+            parent: the request header `traceparent` (W3C Trace Context).
         """
 
     def stages(self, timings_ms: Mapping[str, float]) -> None:
-        """Spans of stages that have run one after the other until now, in this order."""
+        """Record the spans of stages that ran one after the other until now, in this order."""
 
     def close(self) -> None:
-        """Send what is left, but do not wait long for it."""
+        """Send the spans that wait, within a short time."""
 
 
-class Untraced:
+class NoTracing:
     """A `Tracing` that records nothing."""
 
     @contextmanager
-    def request(self, method: str, request_id: str, parent: str | None) -> Iterator[RequestTrace]:
+    def request(
+        self, _method: str, _request_id: str, _parent: str | None
+    ) -> Iterator[RequestTrace]:
+        """See `Tracing`."""
         yield self
 
-    def answered(self, route: str | None, status: int) -> None:
-        return
+    def record_response(self, _route: str | None, _status: int) -> None:
+        """See `RequestTrace`."""
 
-    def stages(self, timings_ms: Mapping[str, float]) -> None:
-        return
+    def stages(self, _timings_ms: Mapping[str, float]) -> None:
+        """See `Tracing`."""
 
     def close(self) -> None:
-        return
+        """See `Tracing`."""
 
 
-present_trace: ContextVar[str | None] = ContextVar("trace", default=None)
-"""Id of the trace that belongs to what is being done now, 32 hexadecimal digits."""
+current_trace_id: ContextVar[str | None] = ContextVar("trace", default=None)
+"""The id of the current request's trace, 32 hexadecimal digits."""

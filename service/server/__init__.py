@@ -1,1 +1,1 @@
-"""One process that serves: start, stop, slow clients, the probe of a container."""
+"""The server process: start and stop, time limits for slow clients, the health check."""

@@ -1,7 +1,7 @@
-"""Ask the service in this container whether it is well: `python -m service.server.probe PATH`.
+"""Check the health of the service in this container: `python -m service.server.probe PATH`.
 
-For health checks, with the settings that the service has itself: its port, and https where it has a
-certificate, which is not checked since nobody stands between.
+The probe reads the settings of the service: it uses its port, and https if a certificate is set.
+The certificate is not verified, because the connection does not leave the container.
 """
 
 import ssl
@@ -10,22 +10,22 @@ import urllib.request
 
 from service.settings import Settings, load_settings
 
-LIMIT_S = 8.0
+TIMEOUT_S = 8.0
 
 
 def probe(settings: Settings, path: str) -> None:
-    """Ask for a path on loopback.
+    """Request a path on loopback.
 
     Raises:
-        OSError: nobody answers within LIMIT_S, or the answer is an error.
+        OSError: there was no response within `TIMEOUT_S`, or its status is an error.
     """
     scheme = "http" if settings.tls_cert is None else "https"
-    unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
-    direct = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked)
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unverified)
     )
-    direct.open(f"{scheme}://127.0.0.1:{settings.port}{path}", timeout=LIMIT_S).close()
+    opener.open(f"{scheme}://127.0.0.1:{settings.port}{path}", timeout=TIMEOUT_S).close()
 
 
 if __name__ == "__main__":

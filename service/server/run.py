@@ -1,4 +1,4 @@
-"""One process that serves until it is told to stop."""
+"""Run the service as a process until it receives a signal."""
 
 import logging
 import os
@@ -23,18 +23,19 @@ log = logging.getLogger("crossfix")
 
 FAILED, USAGE = 1, 2
 CLOSING_S = 8.0
-"""What closing the stores may take after the last request."""
+"""Seconds that closing the stores may take after the last request."""
 
 
 def run(settings: Settings) -> NoReturn:
-    """Serve until SIGINT or SIGTERM, let requests finish, and leave with status 0.
+    """Serve until SIGINT or SIGTERM, let requests finish, and exit with status 0.
 
-    What has not finished after `stop_grace_s` is cut off, and after another `CLOSING_S` the
-    process ends as it is, with status 1: nothing acknowledged is lost by that.
+    Requests that have not finished after `stop_grace_s` are aborted. If the stores are not closed
+    after another `CLOSING_S`, the process exits at once with status 1; acknowledged changes are
+    durable by then.
 
-    The port is taken before the models are loaded, so that a taken port is told at once, but
-    nobody can connect before the service is there. Logs are JSON lines on standard error.
-    What keeps it from starting is logged, and it leaves with status 1, or 2 for a wrong setting.
+    The port is bound before the models are loaded, so that a port in use is reported at once;
+    clients can connect once the models are loaded. Logs are JSON lines on standard error. An error
+    that prevents the start is logged; the exit status is 2 for a wrong setting, otherwise 1.
     """
     configure_logging()
     try:
@@ -51,31 +52,33 @@ def run(settings: Settings) -> NoReturn:
     host, port = listener.getsockname()[:2]
     config = _config(app, settings)
     scheme = "https" if config.is_ssl else "http"
-    log.info("listening", extra={"fields": {"url": f"{scheme}://{_bracketed(host)}:{port}"}})
-    # uvicorn raises the signal that stopped it once more when all is closed
-    signal.signal(signal.SIGINT, _leave)
-    signal.signal(signal.SIGTERM, _leave)
+    url_host = f"[{host}]" if ":" in host else host
+    log.info("listening", extra={"fields": {"url": f"{scheme}://{url_host}:{port}"}})
+    # uvicorn raises the signal that stopped it again after everything is closed.
+    signal.signal(signal.SIGINT, _exit)
+    signal.signal(signal.SIGTERM, _exit)
     server = DeadlineServer(config, settings.stop_grace_s + CLOSING_S)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else FAILED)
 
 
 class DeadlineServer(uvicorn.Server):
-    """A server that leaves in time, even if something that it waits for does not end."""
+    """A server that ends the process if shutting down takes longer than `shutdown_timeout_s`."""
 
-    def __init__(self, config: uvicorn.Config, leaves_within_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, shutdown_timeout_s: float) -> None:
         super().__init__(config)
-        self._leaves_within_s = leaves_within_s
+        self._shutdown_timeout_s = shutdown_timeout_s
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        last_call = threading.Timer(self._leaves_within_s, _leave_as_it_is)
-        last_call.daemon = True
-        last_call.start()
+        """Shut down, or end the process at the deadline."""
+        deadline = threading.Timer(self._shutdown_timeout_s, _exit_now)
+        deadline.daemon = True
+        deadline.start()
         await super().shutdown(sockets)
 
 
-def _leave_as_it_is() -> NoReturn:
-    log.error("something did not end in time; leaving as it is")
+def _exit_now() -> NoReturn:
+    log.error("shutting down took too long; the process exits now")
     os._exit(FAILED)
 
 
@@ -85,17 +88,21 @@ def _cannot_start(error: Exception) -> NoReturn:
 
 
 def require_certificate(settings: Settings) -> None:
-    """Raises SettingsError when a certificate or its key was set and cannot be used."""
+    """Check that the certificate and its key, if set, can be used.
+
+    Raises:
+        SettingsError: they cannot be read, or do not belong together.
+    """
     if settings.tls_cert is None:
         return
     try:
-        # Without a password given, an encrypted key would ask for one at the terminal.
+        # Without a password, OpenSSL would prompt for the one of an encrypted key.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
     except OSError as error:
         raise SettingsError(
-            f"{PREFIX}TLS_CERT {settings.tls_cert} and {PREFIX}TLS_KEY {settings.tls_key} are no "
-            f"certificate and its unencrypted key in PEM: {error}"
+            f"{PREFIX}TLS_CERT {settings.tls_cert} and {PREFIX}TLS_KEY {settings.tls_key} are not "
+            f"a certificate and its unencrypted key in PEM: {error}"
         ) from error
 
 
@@ -115,16 +122,16 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
 
 
 def listen_on(host: str, port: int) -> socket.socket:
-    """A bound socket; it accepts nobody until the server listens on it.
+    """Return a bound socket; it accepts no connection until the server listens on it.
 
     Raises:
-        OSError: the address is taken or not of this machine; the message names it.
+        OSError: the address is in use or not of this machine; the message names it.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM
         )[0]
-        # asyncio turns off Nagle's delay, 40 ms an answer, only where the protocol says TCP.
+        # asyncio disables Nagle's delay, 40 ms a response, only if the socket's protocol is TCP.
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -134,9 +141,5 @@ def listen_on(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
+def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(0)

@@ -1,8 +1,8 @@
-"""Closing connections whose next request does not begin in time, or whose answer is not read.
+"""Close connections that do not send the head of a request, or do not read a response, in time.
 
-uvicorn waits for the head of a request for ever; a sender of one byte a minute ("Slowloris") would
-hold a connection as long as it likes. It also waits for ever until an answer was taken: closing a
-connection first sends what is left. Bodies have a time limit of their own.
+uvicorn has neither limit: a client that sends one byte a minute ("Slowloris") could hold a
+connection for ever, and so could a client that does not read, because closing a connection first
+sends the rest of the response. Bodies are limited by the middleware `body_limit`.
 """
 
 import asyncio
@@ -16,8 +16,11 @@ log = logging.getLogger("crossfix.connections")
 
 
 class SlowClientProtocol(H11Protocol):
-    """HTTP/1.1 that gives up on a request head after `head_timeout_s`, on a reader after
-    `unread_timeout_s`.
+    """HTTP/1.1 with time limits for slow clients.
+
+    Attributes:
+        head_timeout_s: for the head of the next request.
+        unread_timeout_s: for reading, while the write buffer is full.
     """
 
     head_timeout_s = 10.0
@@ -29,58 +32,64 @@ class SlowClientProtocol(H11Protocol):
         self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the timer of the first head."""
         super().connection_made(transport)
-        self._await_head()
+        self._start_head_timer()
 
     def data_received(self, data: bytes) -> None:
+        """Stop the head timer once a request began; restart it once the response was sent."""
         super().data_received(data)
-        # A body that still arrives after its answer was sent is only in the way of the next head.
+        # The rest of a body that arrives after its response delays the next head, so it counts.
         if self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE:
-            self._await_head()
+            self._start_head_timer()
         else:
-            self._stop_waiting()
+            self._stop_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        self._is_read()
+        """Stop both timers."""
+        self._stop_head_timer()
+        self._stop_unread_timer()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
+        """Start the unread timer: the write buffer is full."""
         super().pause_writing()
         if self._unread_timer is None:
-            self._unread_timer = self.loop.call_later(self.unread_timeout_s, self._give_up)
+            self._unread_timer = self.loop.call_later(self.unread_timeout_s, self._abort)
 
     def resume_writing(self) -> None:
-        self._is_read()
+        """Stop the unread timer."""
+        self._stop_unread_timer()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
+        """Abort instead of closing if a response is still unread: closing would wait for it."""
         if self.transport.get_write_buffer_size():
-            self._give_up()
+            self._abort()
         else:
             super().timeout_keep_alive_handler()
 
-    def _await_head(self) -> None:
+    def _start_head_timer(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(self.head_timeout_s, self.transport.close)
 
-    def _stop_waiting(self) -> None:
+    def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _is_read(self) -> None:
+    def _stop_unread_timer(self) -> None:
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
 
-    def _give_up(self) -> None:
-        """Drop the connection and what was still to be sent."""
+    def _abort(self) -> None:
+        """Close the connection and discard the unsent rest of the response."""
         log.warning("the answer was not read in time", extra={"fields": {"client": self.client}})
         self.transport.abort()
 
 
 def slow_client_protocol(head_timeout_s: float, unread_timeout_s: float) -> type[asyncio.Protocol]:
-    """The protocol with these time limits, in seconds."""
+    """Return the protocol class with these time limits, in seconds."""
     limits = {"head_timeout_s": head_timeout_s, "unread_timeout_s": unread_timeout_s}
-    return type("Prompt", (SlowClientProtocol,), limits)
+    return type("LimitedSlowClientProtocol", (SlowClientProtocol,), limits)

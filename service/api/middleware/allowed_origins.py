@@ -1,8 +1,8 @@
-"""Keeping foreign web pages away from a service that asks for no key.
+"""Reject requests from foreign web pages while no key is required.
 
-A browser on the analyst's machine reaches the loopback address for any page it shows. A page of
-another origin announces itself in `Origin`; one that renamed itself to the loopback address (DNS
-rebinding) still names itself in `Host`.
+A browser on the analyst's machine can reach the loopback address on behalf of any page that it
+shows. A page of another origin identifies itself in `Origin`; a page whose name resolves to the
+loopback address (DNS rebinding) still carries that name in `Host`.
 """
 
 import ipaddress
@@ -16,12 +16,12 @@ from service.api.transport_errors import ForbiddenError
 
 @dataclass(frozen=True, slots=True)
 class AllowedOrigins:
-    """The web pages that may ask.
+    """The web pages that may send requests.
 
     Attributes:
-        origins: e.g. `https://ships.example`; `*` is any.
-        hosts: names by which the service may be called.
-        any_host: whether it may be called by other names as well.
+        origins: e.g. `https://ships.example`; `*` allows any.
+        hosts: names under which clients may address the service.
+        any_host: whether clients may address it under any other name as well.
     """
 
     origins: frozenset[str]
@@ -29,7 +29,11 @@ class AllowedOrigins:
     any_host: bool
 
     def check(self, headers: Headers) -> None:
-        """Raises ForbiddenError when a foreign web page asks."""
+        """Reject a request that a foreign web page sent.
+
+        Raises:
+            ForbiddenError: `Host` or `Origin` is not allowed.
+        """
         host = headers.get("host", "")
         name = host_name(host)
         if host and not (self.any_host or name in self.hosts or is_loopback_name(name)):
@@ -40,15 +44,16 @@ class AllowedOrigins:
         origin = headers.get("origin")
         if origin is None or self.origins & {origin, "*"}:
             return
-        place = _netloc(origin)
-        if place != host.casefold() and host_name(place) not in self.hosts:
+        origin_host = _host_and_port(origin)
+        if origin_host != host.casefold() and host_name(origin_host) not in self.hosts:
             raise ForbiddenError(
-                f"a web page of {origin!r} may not ask here; list it in CROSSFIX_CORS_ORIGINS"
+                f"web pages of {origin!r} may not send requests; list the origin in "
+                "CROSSFIX_CORS_ORIGINS"
             )
 
 
 def host_name(host: str) -> str:
-    """The name without its port, in lower case; empty when malformed."""
+    """Return the host name in lower case, without its port; empty when malformed."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -56,7 +61,7 @@ def host_name(host: str) -> str:
 
 
 def is_loopback_name(name: str) -> bool:
-    """Whether browsers reach this machine itself by the name, whatever a name server says."""
+    """Whether browsers resolve the name to this machine without asking a name server."""
     if name == "localhost":
         return True
     try:
@@ -65,7 +70,7 @@ def is_loopback_name(name: str) -> bool:
         return False
 
 
-def _netloc(origin: str) -> str:
+def _host_and_port(origin: str) -> str:
     try:
         return urlsplit(origin).netloc.casefold()
     except ValueError:

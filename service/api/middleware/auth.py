@@ -1,4 +1,4 @@
-"""Who may come in: keys and the role that each request needs."""
+"""Authenticate requests by API key and check the role that each request requires."""
 
 import logging
 from collections.abc import Callable
@@ -13,48 +13,50 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access.keys import KeyBook
 from service.access.roles import ANYBODY, Principal, Role
-from service.api.errors import refusal
+from service.api.errors import error_response
 from service.api.middleware.allowed_origins import AllowedOrigins
+from service.api.middleware.base import HttpMiddleware
 from service.api.transport_errors import ForbiddenError, UnauthenticatedError
 from service.contract.errors import CrossfixError
 from service.observability.metrics import Telemetry
 
 log = logging.getLogger("crossfix.access")
 
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
-QUESTIONS = frozenset({"/match", "/verify"})
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+READ_ONLY_POSTS = frozenset({"/match", "/verify"})
 
-# Only the OpenAPI document reads these; `Authenticated` decides before a route is looked for.
+# Only the OpenAPI document reads these; `Authentication` decides before routes are matched.
 SECURITY: list[Dependency] = [
     Depends(HTTPBearer(auto_error=False, description="a key made by `crossfix keys create`")),
     Depends(APIKeyHeader(name="X-API-Key", auto_error=False, description="the same key")),
 ]
 
 
-def needed_role(method: str, path: str) -> Role:
-    """Readers read and ask; everything else, known or not, changes the gallery."""
-    return Role.READER if method in READING or path in QUESTIONS else Role.CURATOR
+def required_role(method: str, path: str) -> Role:
+    """Return reader for reading, matching and verifying; curator for all else."""
+    reads = method in READ_METHODS or path in READ_ONLY_POSTS
+    return Role.READER if reads else Role.CURATOR
 
 
-def shown_key(headers: Headers) -> str | None:
-    """The key of `Authorization: Bearer` or `X-API-Key`; None when neither is there.
+def sent_key(headers: Headers) -> str | None:
+    """Return the key of `Authorization: Bearer` or `X-API-Key`; None when neither was sent.
 
     Raises:
-        UnauthenticatedError: another scheme than Bearer.
+        UnauthenticatedError: the scheme is not Bearer.
     """
     authorization = headers.get("authorization")
     if authorization is None:
         return headers.get("x-api-key")
     scheme, _, key = authorization.partition(" ")
     if scheme.casefold() != "bearer":
-        raise UnauthenticatedError("only keys are taken: send Authorization: Bearer <key>")
+        raise UnauthenticatedError("only keys are accepted: send Authorization: Bearer <key>")
     return key.strip()
 
 
-class Authenticated:
-    """Lets a request in when its key allows it, before anything of its body is read.
+class Authentication(HttpMiddleware):
+    """Admits a request if its key allows it, before its body is read.
 
-    Once a key was made, every path but the open ones needs one. Who asks is then
+    Once a key has been made, every path but the open ones requires a key. The caller is stored as
     `request.state.principal`.
     """
 
@@ -63,65 +65,67 @@ class Authenticated:
         app: ASGIApp,
         keys: KeyBook,
         open_paths: frozenset[str],
-        neighbours: AllowedOrigins,
+        allowed_origins: AllowedOrigins,
         telemetry: Telemetry,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Guard `app`.
+        """Wrap `app`.
 
         Args:
-            keys: the keys that count.
-            open_paths: what anybody may ask, for probes.
-            neighbours: which web pages may ask while no key is needed.
-            telemetry: counts what is refused.
-            now: the present, UTC.
+            app: the application.
+            keys: the API keys.
+            open_paths: paths that never require a key, for probes.
+            allowed_origins: web pages that may send requests while no key is required.
+            telemetry: counts the rejected requests.
+            now: returns the current time, UTC.
         """
-        self._app = app
+        super().__init__(app)
         self._keys = keys
         self._open_paths = open_paths
-        self._neighbours = neighbours
+        self._allowed_origins = allowed_origins
         self._telemetry = telemetry
         self._now = now
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._open_paths:
-            await self._app(scope, receive, send)
-            return
-        try:
-            principal = self._admit(Request(scope))
-        except CrossfixError as error:
-            self._note(scope, error)
-            await refusal(error, self._telemetry, scope["path"])(scope, receive, send)
-            return
-        scope.setdefault("state", {})["principal"] = principal
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in self._open_paths:
+            try:
+                principal = self._authenticate(Request(scope))
+            except CrossfixError as error:
+                _log_rejection(scope, error)
+                await error_response(error, self._telemetry, scope["path"])(scope, receive, send)
+                return
+            scope.setdefault("state", {})["principal"] = principal
         await self._app(scope, receive, send)
 
-    def _admit(self, request: Request) -> Principal:
-        """Who asks.
+    def _authenticate(self, request: Request) -> Principal:
+        """Return the caller.
 
         Raises:
-            UnauthenticatedError: a key is needed, and none that opens anything was shown.
-            ForbiddenError: the key's role does not allow this, or a foreign web page asks.
+            UnauthenticatedError: a key is required and no valid key was sent.
+            ForbiddenError: the key's role does not allow the request, or a foreign web page sent
+                it.
         """
         ring = self._keys.ring()
         if not ring.asks:
-            self._neighbours.check(request.headers)
+            self._allowed_origins.check(request.headers)
             return ANYBODY
-        key = shown_key(request.headers)
+        key = sent_key(request.headers)
         if key is None:
             raise UnauthenticatedError("a key is needed: send Authorization: Bearer <key>")
         principal = ring.identify(key, self._now())
         if principal is None:
             raise UnauthenticatedError("the key is unknown, revoked or expired")
-        needed = needed_role(request.method, request.url.path)
-        if not principal.role.covers(needed):
+        role = required_role(request.method, request.url.path)
+        if not principal.role.covers(role):
             raise ForbiddenError(
-                f"this needs the role {needed}; the key {principal.name!r} is a {principal.role}'s"
+                f"this needs the role {role}; the key {principal.name!r} has the role "
+                f"{principal.role}"
             )
         return principal
 
-    def _note(self, scope: Scope, error: CrossfixError) -> None:
-        client = scope["client"][0] if scope.get("client") else None
-        fields = {"kind": error.kind, "path": scope["path"], "client": client}
-        fields["request_id"] = scope.get("state", {}).get("request_id")
-        log.warning("refused: %s", error, extra={"fields": fields})
+
+def _log_rejection(scope: Scope, error: CrossfixError) -> None:
+    client = scope["client"][0] if scope.get("client") else None
+    fields = {"kind": error.kind, "path": scope["path"], "client": client}
+    fields["request_id"] = scope.get("state", {}).get("request_id")
+    log.warning("refused: %s", error, extra={"fields": fields})

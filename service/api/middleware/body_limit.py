@@ -5,7 +5,8 @@ import asyncio
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import refusal
+from service.api.errors import error_response
+from service.api.middleware.base import HttpMiddleware
 from service.api.middleware.multipart_end import MultipartEnd
 from service.api.transport_errors import BodyTooLargeError, SlowUploadError
 from service.contract.errors import CrossfixError
@@ -13,97 +14,87 @@ from service.identity.errors import InvalidRequestError
 from service.observability.metrics import Telemetry
 
 
-class BodyLimit:
-    """Refuses bodies beyond a size, announced or not, with 413, slow ones with 408, cut forms."""
+class BodyLimit(HttpMiddleware):
+    """Rejects bodies that are too large with 413, too slow with 408, cut off with 422."""
 
     def __init__(
         self, app: ASGIApp, max_bytes: int, timeout_s: float, telemetry: Telemetry
     ) -> None:
-        """Wrap `app`; `timeout_s` is how long a whole body may take to arrive."""
-        self._app = app
+        """Wrap `app`; the whole body must arrive within `timeout_s`."""
+        super().__init__(app)
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
         self._telemetry = telemetry
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Request(scope).headers
-        closing = MultipartEnd.of(headers)
-        body = _LimitedReceive(receive, self._max_bytes, self._timeout_s, closing)
-        announced = headers.get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_bytes:
-            await self._refuse(body.too_large(), scope, receive, send)
-            return
-        started = False
+        form_end = MultipartEnd.of(headers)
+        body = _LimitedReceive(receive, self._max_bytes, self._timeout_s, form_end)
+        response_started = False
 
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            if body.refused is not None and not started:
+        async def send_unless_rejected(message: Message) -> None:
+            nonlocal response_started
+            if body.rejection is not None and not response_started:
                 return
-            started = True
+            response_started = True
             await send(message)
 
-        try:
-            await self._app(scope, body, watched_send)
-        except Exception:
-            if body.refused is None:
-                raise
-        if body.refused is not None and not started:
-            await self._refuse(body.refused, scope, receive, send)
-
-    async def _refuse(
-        self, error: CrossfixError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        await refusal(error, self._telemetry, scope["path"])(scope, receive, send)
+        announced = headers.get("content-length", "0")
+        if announced.isdigit() and int(announced) > self._max_bytes:
+            body.rejection = body.too_large()
+        else:
+            try:
+                await self._app(scope, body, send_unless_rejected)
+            except Exception:
+                # A rejected body looks to the route like a client that disconnected.
+                if body.rejection is None:
+                    raise
+        if body.rejection is not None and not response_started:
+            response = error_response(body.rejection, self._telemetry, scope["path"])
+            await response(scope, receive, send)
 
 
 class _LimitedReceive:
-    """Passes body chunks on until a limit is crossed, then pretends the client left."""
+    """Passes chunks on until a limit is exceeded, then reports that the client disconnected."""
 
     def __init__(
-        self,
-        receive: Receive,
-        max_bytes: int,
-        timeout_s: float,
-        closing: MultipartEnd | None,
+        self, receive: Receive, max_bytes: int, timeout_s: float, form_end: MultipartEnd | None
     ) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
-        self._left = max_bytes
+        self._remaining_bytes = max_bytes
         self._timeout_s = timeout_s
-        self._closing = closing
+        self._form_end = form_end
         self._deadline: float | None = asyncio.get_running_loop().time() + timeout_s
-        self.refused: CrossfixError | None = None
+        self.rejection: CrossfixError | None = None
 
     async def __call__(self) -> Message:
-        if self.refused is not None:
+        if self.rejection is not None:
             return {"type": "http.disconnect"}
         try:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError:
-            self.refused = SlowUploadError(
+            self.rejection = SlowUploadError(
                 f"the request did not arrive within {self._timeout_s:g} s; send fewer chips at "
                 "once, or over a faster line"
             )
             return {"type": "http.disconnect"}
         if message["type"] == "http.request":
-            self._take(message.get("body", b""), last=not message.get("more_body", False))
-        return message if self.refused is None else {"type": "http.disconnect"}
+            self._check(message.get("body", b""), last=not message.get("more_body", False))
+        return message if self.rejection is None else {"type": "http.disconnect"}
 
-    def _take(self, chunk: bytes, last: bool) -> None:
-        self._left -= len(chunk)
-        if self._closing is not None:
-            self._closing.pass_by(chunk)
+    def _check(self, chunk: bytes, last: bool) -> None:
+        self._remaining_bytes -= len(chunk)
+        if self._form_end is not None:
+            self._form_end.search(chunk)
         if last:
             self._deadline = None
-        if self._left < 0:
-            self.refused = self.too_large()
-        elif last and self._closing is not None and self._closing.missing:
-            self.refused = InvalidRequestError(
-                f"the form breaks off: it does not end with {self._closing.mark[:100]!r}; "
+        if self._remaining_bytes < 0:
+            self.rejection = self.too_large()
+        elif last and self._form_end is not None and self._form_end.missing:
+            self.rejection = InvalidRequestError(
+                f"the form breaks off: it does not end with {self._form_end.delimiter[:100]!r}; "
                 "the upload was cut on its way, send it again"
             )
 

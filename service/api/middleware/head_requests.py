@@ -1,27 +1,26 @@
-"""HEAD, answered as GET without the content (RFC 9110, 9.3.2)."""
+"""Answer HEAD like GET, without the content (RFC 9110, 9.3.2)."""
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
+
+from service.api.middleware.base import HttpMiddleware
 
 
-class HeadRequests:
-    """Asks the routes for what GET would answer, and keeps its content back."""
+class HeadRequests(HttpMiddleware):
+    """Passes HEAD to the routes as GET and drops the content of the response."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
 
-        async def send_head(message: Message) -> None:
+        async def send_without_content(message: Message) -> None:
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        asked = {**scope, "method": "GET"}
+        get_scope = {**scope, "method": "GET"}
         try:
-            await self._app(asked, receive, send_head)
+            await self._app(get_scope, receive, send_without_content)
         finally:
-            # What was found out on the way is looked at when it is over.
-            scope.update({**asked, "method": "HEAD"})
+            # The outer middleware reads the route that was matched from its own scope.
+            scope.update({**get_scope, "method": "HEAD"})

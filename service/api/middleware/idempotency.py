@@ -1,8 +1,8 @@
-"""`Idempotency-Key`: a POST that is sent again with its key is answered again, not done again.
+"""`Idempotency-Key`: a POST that is repeated with its key gets the stored response.
 
-After the draft "The Idempotency-Key HTTP Header Field" of the IETF: the same key with another
-request is 422, with one that is still being answered 409. Only successes are kept: what failed
-changed nothing, so the same key may try again. Keys belong to the one who asks.
+Follows the IETF draft "The Idempotency-Key HTTP Header Field": the same key with another request
+is 422, with a request still in progress 409. Only successful responses are stored: a request that
+failed changed nothing, so it may be tried again with the same key. Each caller has keys of its own.
 """
 
 import asyncio
@@ -21,141 +21,151 @@ from service.access.idempotency import (
     StoredResponse,
 )
 from service.access.roles import Principal
-from service.api.errors import refusal
-from service.api.middleware.replay import BLOCKING_BYTES, RecordedAnswer, RecordedBody, give_again
-from service.api.transport_errors import AnswerTooLargeError, KeyReusedError, StillAnsweringError
+from service.api.errors import error_response
+from service.api.middleware.base import HttpMiddleware
+from service.api.middleware.replay import (
+    BLOCKING_BYTES,
+    RecordedBody,
+    RecordedResponse,
+    send_stored,
+)
+from service.api.transport_errors import (
+    IdempotencyKeyReusedError,
+    RequestInProgressError,
+    ResponseTooLargeError,
+)
 from service.contract.errors import CrossfixError
 from service.identity.errors import InvalidRequestError
 from service.observability.metrics import Telemetry
 
-LONGEST_KEY = 255
-KEY_DESCRIPTION = "a request repeated with its key is answered as before, and not done again"
+MAX_KEY_LENGTH = 255
+KEY_DESCRIPTION = "a request repeated with its key gets the same response, and is not done again"
 
 
-def _documented(
+def _document_header(
     key: Annotated[
         str | None,
-        Header(alias="Idempotency-Key", max_length=LONGEST_KEY, description=KEY_DESCRIPTION),
+        Header(alias="Idempotency-Key", max_length=MAX_KEY_LENGTH, description=KEY_DESCRIPTION),
     ] = None,
 ) -> None:
-    """The header, for the OpenAPI document; `Idempotent` reads it."""
+    """Add the header to the OpenAPI document; `Idempotency` reads it."""
 
 
-REPEATABLE = Depends(_documented)
+IDEMPOTENCY_HEADER = Depends(_document_header)
 
 
-class Idempotent:
+class Idempotency(HttpMiddleware):
     """Answers repeated POSTs from a store."""
 
     def __init__(
         self,
         app: ASGIApp,
-        answers: IdempotencyStore,
-        most_bytes: int,
+        store: IdempotencyStore,
+        max_response_bytes: int,
         telemetry: Telemetry,
         renew_every_s: float = CLAIM_S / 3,
     ) -> None:
         """Wrap `app`.
 
         Args:
-            answers: where answers are kept.
-            most_bytes: of a larger answer only its being done is kept.
-            telemetry: counts what is refused.
-            renew_every_s: how often the key of a request under way is claimed anew.
+            app: the application.
+            store: where responses are stored.
+            max_response_bytes: of a larger response, only the fact that it was sent is stored.
+            telemetry: counts the rejected requests.
+            renew_every_s: how often the claim of a request in progress is renewed.
         """
-        self._app = app
-        self._answers = answers
-        self._most_bytes = most_bytes
+        super().__init__(app)
+        self._store = store
+        self._max_response_bytes = max_response_bytes
         self._telemetry = telemetry
         self._renew_every_s = renew_every_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
-        shown = request.headers.get("idempotency-key")
-        if shown is None:
+        sent_key = request.headers.get("idempotency-key") if scope["method"] == "POST" else None
+        if sent_key is None:
             await self._app(scope, receive, send)
             return
         with tempfile.SpooledTemporaryFile(max_size=BLOCKING_BYTES) as file:
             body = RecordedBody(request, file)
             try:
-                key = _owned(shown, scope)
+                key = _key_of_caller(sent_key, scope)
                 if not await body.record(receive):
                     return
-                # The store may ask Redis; routes use another pool of threads, perhaps all busy.
-                claim = await asyncio.to_thread(self._answers.claim, key, body.fingerprint)
+                # The store may call Redis; the routes' own pool of threads may be all busy.
+                claim = await asyncio.to_thread(self._store.claim, key, body.fingerprint)
                 if claim.state is not IdempotencyState.MINE:
-                    answer, kept = _kept(claim)
-                    await give_again(answer, kept, send)
+                    response, content = _stored_response(claim)
+                    await send_stored(response, content, send)
                     return
             except CrossfixError as error:
-                await refusal(error, self._telemetry, scope["path"])(scope, receive, send)
+                await error_response(error, self._telemetry, scope["path"])(scope, receive, send)
                 return
-            mine = (key, body.fingerprint, claim.ticket)
-            await self._do(mine, scope, body.replay(receive), send)
+            own_claim = (key, body.fingerprint, claim.ticket)
+            await self._run(own_claim, scope, body.replay(receive), send)
 
-    async def _do(
-        self, mine: tuple[str, str, str], scope: Scope, receive: Receive, send: Send
+    async def _run(
+        self, own_claim: tuple[str, str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Have the request done and its success kept; a failure gives the key up.
+        """Run the request and store its success; release the claim after a failure.
 
-        A request goes on in its thread after its time, and holds its key until it ends.
+        A request continues in its thread after its timeout, and keeps its claim until it ends.
         """
 
-        async def keep(answer: StoredResponse) -> None:
-            await asyncio.to_thread(self._answers.finish, *mine, answer)
+        async def store(response: StoredResponse) -> None:
+            await asyncio.to_thread(self._store.finish, *own_claim, response)
 
-        recorded = RecordedAnswer(send, self._most_bytes, keep)
-        renewing = asyncio.create_task(self._hold(mine))
+        recorded = RecordedResponse(send, self._max_response_bytes, store)
+        renewal = asyncio.create_task(self._renew(own_claim))
         try:
             await self._app(scope, receive, recorded.send)
         finally:
-            renewing.cancel()
-            if not recorded.kept:
-                await asyncio.to_thread(self._answers.release, *mine)
+            renewal.cancel()
+            if not recorded.stored:
+                await asyncio.to_thread(self._store.release, *own_claim)
 
-    async def _hold(self, mine: tuple[str, str, str]) -> None:
-        """Renew the claim as long as this process works on it: it lapses soon after a kill."""
+    async def _renew(self, own_claim: tuple[str, str, str]) -> None:
+        """Renew the claim until cancelled; the claim of a killed process soon expires."""
         while True:
             await asyncio.sleep(self._renew_every_s)
-            await asyncio.to_thread(self._answers.renew, *mine)
+            await asyncio.to_thread(self._store.renew, *own_claim)
 
 
-def _owned(key: str, scope: Scope) -> str:
-    """The key, apart from everybody else's.
+def _key_of_caller(key: str, scope: Scope) -> str:
+    """Return the key with the id of the caller's API key in front of it.
 
     Raises:
         InvalidRequestError: not 1 to 255 printable ASCII characters.
     """
-    if not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+    if not (1 <= len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise InvalidRequestError(
-            f"Idempotency-Key: expected 1 to {LONGEST_KEY} printable ASCII characters, such as a "
-            "UUID that is drawn anew for each request"
+            f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} printable ASCII characters, such as "
+            "a UUID that is drawn anew for each request"
         )
     principal: Principal | None = scope.get("state", {}).get("principal")
     owner = "" if principal is None else principal.key_id or ""
     return f"{owner}:{key}"
 
 
-def _kept(claim: IdempotencyClaim) -> tuple[StoredResponse, bytes]:
-    """The answer that a claim found, and its body.
+def _stored_response(claim: IdempotencyClaim) -> tuple[StoredResponse, bytes]:
+    """Return the response that a claim found, and its body.
 
     Raises:
-        KeyReusedError, StillAnsweringError, AnswerTooLargeError.
+        IdempotencyKeyReusedError: the key belongs to another request.
+        RequestInProgressError: the response is not there yet.
+        ResponseTooLargeError: the response was too large to store.
     """
     if claim.state is IdempotencyState.OTHER:
-        raise KeyReusedError(
+        raise IdempotencyKeyReusedError(
             "this Idempotency-Key came with another request before; draw a new one for each request"
         )
     if claim.answer is None:
-        raise StillAnsweringError(
-            "the same request is being answered right now; ask again shortly for its answer"
+        raise RequestInProgressError(
+            "the same request is being answered right now; try again shortly for its response"
         )
     if claim.answer.body is None:
-        raise AnswerTooLargeError(
-            "this request was done before, but its answer was too large to keep; read what it "
+        raise ResponseTooLargeError(
+            "this request was done before, but its response was too large to store; read what it "
             "changed with GET"
         )
     return claim.answer, claim.answer.body

@@ -1,7 +1,7 @@
-"""Whether a multipart form has come to its end.
+"""Detect multipart forms that were cut off.
 
-The parser drops the last part in silence when the closing boundary never comes, as after a proxy
-that cuts uploads; the rest would be answered as if it were the whole.
+The parser silently drops the last part when the closing delimiter never arrives, as after a proxy
+that cuts uploads; the service would then answer a part of the form as if it were the whole.
 """
 
 from python_multipart.multipart import parse_options_header
@@ -11,34 +11,35 @@ MULTIPART = b"multipart/form-data"
 
 
 class MultipartEnd:
-    """Looks for the delimiter that closes a form (RFC 2046, 5.1.1) while the body passes by."""
+    """Searches a body, chunk by chunk, for the delimiter that closes a form (RFC 2046, 5.1.1)."""
 
     def __init__(self, boundary: bytes) -> None:
-        self._mark = b"--" + boundary + b"--"
+        self._delimiter = b"--" + boundary + b"--"
         self._tail = b""
-        self._begun = False
-        self._closed = False
+        self._started = False
+        self._found = False
 
     @classmethod
     def of(cls, headers: Headers) -> "MultipartEnd | None":
-        """What to look for, or None where no form was announced."""
+        """Read the boundary from the headers of a request; None when it is no form."""
         kind, options = parse_options_header(headers.get("content-type", ""))
         boundary = options.get(b"boundary")
         return cls(boundary) if kind == MULTIPART and boundary else None
 
     @property
     def missing(self) -> bool:
-        """Whether there was a body, but no end of it so far."""
-        return self._begun and not self._closed
-
-    def pass_by(self, chunk: bytes) -> None:
-        """Look at the next part of the body; the mark may lie across two of them."""
-        self._begun = self._begun or bool(chunk)
-        if not self._closed:
-            seen = self._tail + chunk
-            self._closed = self._mark in seen
-            self._tail = seen[-len(self._mark) :]
+        """Whether a body was received, but not its closing delimiter."""
+        return self._started and not self._found
 
     @property
-    def mark(self) -> str:
-        return self._mark.decode("latin-1")
+    def delimiter(self) -> str:
+        """The delimiter that closes the form."""
+        return self._delimiter.decode("latin-1")
+
+    def search(self, chunk: bytes) -> None:
+        """Search the next chunk; the delimiter may span two or more chunks."""
+        self._started = self._started or bool(chunk)
+        if not self._found:
+            window = self._tail + chunk
+            self._found = self._delimiter in window
+            self._tail = window[-len(self._delimiter) :]

@@ -1,4 +1,4 @@
-"""Requests that can be read twice, and responses that can be given again."""
+"""Record request bodies and responses, and replay them."""
 
 import asyncio
 import hashlib
@@ -13,24 +13,25 @@ from service.access.idempotency import StoredResponse
 
 CHUNK_BYTES = 65_536
 BLOCKING_BYTES = 1_000_000
+"""Bodies beyond this size are written to disk, hence by a thread of their own."""
 
 
 class RecordedBody:
-    """A request body, kept in a file while its fingerprint is taken."""
+    """A request body, written to a file while its fingerprint is computed."""
 
     def __init__(self, request: Request, file: IO[bytes]) -> None:
-        """Nothing is read yet; `file` should keep small bodies in memory, as a spooled one does."""
+        """Prepare to record; `file` should keep up to `BLOCKING_BYTES` in memory."""
         self._file = file
         self._digest = RequestDigest(request)
         self._size = 0
 
     @property
     def fingerprint(self) -> str:
-        """Equal for requests that say the same."""
+        """The digest of the request recorded so far; see `RequestDigest`."""
         return self._digest.hexdigest()
 
     async def record(self, receive: Receive) -> bool:
-        """Read it to its end; False when the sender leaves before."""
+        """Read the body to its end; return False if the client disconnects before."""
         more = True
         while more:
             message = await receive()
@@ -47,35 +48,35 @@ class RecordedBody:
         return True
 
     def replay(self, receive: Receive) -> Receive:
-        """What gives the body once more, and then whatever else the sender does."""
-        left = self._size
-        given = False
+        """Return a callable that yields the recorded body, then what `receive` yields."""
+        remaining = self._size
+        finished = False
 
-        async def again() -> Message:
-            nonlocal left, given
-            if given:
+        async def receive_recorded() -> Message:
+            nonlocal remaining, finished
+            if finished:
                 return await receive()
             if self._size > BLOCKING_BYTES:
                 chunk = await asyncio.to_thread(self._file.read, CHUNK_BYTES)
             else:
                 chunk = self._file.read(CHUNK_BYTES)
-            left -= len(chunk)
-            given = left <= 0
-            return {"type": "http.request", "body": chunk, "more_body": not given}
+            remaining -= len(chunk)
+            finished = remaining <= 0
+            return {"type": "http.request", "body": chunk, "more_body": not finished}
 
-        return again
+        return receive_recorded
 
 
 class RequestDigest:
-    """SHA-256 of method, path, query, media type and body, however the body arrives in pieces.
+    """SHA-256 of method, path, query, media type and body, independent of how it is chunked.
 
-    The boundary of a multipart body is left out: senders draw a new one each time they send.
+    The boundary of a multipart body is left out: clients draw a new one each time they send.
     """
 
     def __init__(self, request: Request) -> None:
         media, options = parse_options_header(request.headers.get("content-type"))
         boundary = options.get(b"boundary")
-        self._mark = b"--" + boundary if boundary else None
+        self._delimiter = b"--" + boundary if boundary else None
         self._tail = b""
         self._hash = hashlib.sha256()
         method, path = request.method.encode(), request.url.path.encode()
@@ -83,73 +84,77 @@ class RequestDigest:
             self._hash.update(len(part).to_bytes(8) + part)
 
     def update(self, chunk: bytes) -> None:
-        if self._mark is None:
+        """Add the next chunk of the body."""
+        if self._delimiter is None:
             self._hash.update(chunk)
             return
-        *whole, rest = (self._tail + chunk).split(self._mark)
-        for piece in whole:
-            self._hash.update(piece + b"--")
-        # The end of the rest may be the beginning of a boundary.
-        keep = min(len(rest), len(self._mark) - 1)
-        self._tail = rest[len(rest) - keep :]
-        self._hash.update(rest[: len(rest) - keep])
+        *parts, rest = (self._tail + chunk).split(self._delimiter)
+        for part in parts:
+            self._hash.update(part + b"--")
+        # The end of the rest may be the beginning of a delimiter that spans two chunks.
+        tail_start = len(rest) - min(len(rest), len(self._delimiter) - 1)
+        self._tail = rest[tail_start:]
+        self._hash.update(rest[:tail_start])
 
     def hexdigest(self) -> str:
-        """Of what has been given so far."""
-        whole = self._hash.copy()
-        whole.update(self._tail)
-        return whole.hexdigest()
+        """Return the digest of the request added so far, hexadecimal."""
+        digest = self._hash.copy()
+        digest.update(self._tail)
+        return digest.hexdigest()
 
 
-class RecordedAnswer:
-    """Holds a successful response back until it is kept, and passes others on as they come."""
+class RecordedResponse:
+    """Holds a successful response back until it is stored; passes other responses on."""
 
     def __init__(
-        self, send: Send, most_bytes: int, keep: Callable[[StoredResponse], Awaitable[None]]
+        self, send: Send, max_bytes: int, store: Callable[[StoredResponse], Awaitable[None]]
     ) -> None:
-        """Send through this object's `send`.
+        """Record the response that is sent through the method `send`.
 
         Args:
-            send: where the response goes.
-            most_bytes: a larger body is not kept, only that there was one.
-            keep: called once with a complete success, before its end is sent.
+            send: sends the response on.
+            max_bytes: the body of a larger response is not stored.
+            store: called once with a complete success, before its last part is sent.
         """
         self._send = send
-        self._most_bytes = most_bytes
-        self._keep = keep
+        self._max_bytes = max_bytes
+        self._store = store
         self._held: list[Message] = []
-        self._head: Message | None = None
+        self._start: Message | None = None
         self._body: bytes | None = b""
-        self.kept = False
+        self.stored = False
 
     async def send(self, message: Message) -> None:
+        """Send an ASGI message of the response, or hold it back."""
         if message["type"] == "http.response.start" and 200 <= message["status"] < 300:
-            self._head = message
-        if self._head is None:
+            self._start = message
+        if self._start is None:
             await self._send(message)
             return
         self._held.append(message)
         if message["type"] == "http.response.body":
-            await self._take(self._head, message)
+            await self._record(self._start, message)
 
-    async def _take(self, head: Message, message: Message) -> None:
+    async def _record(self, start: Message, message: Message) -> None:
         if self._body is not None:
             body = self._body + message.get("body", b"")
-            self._body = body if len(body) <= self._most_bytes else None
+            self._body = body if len(body) <= self._max_bytes else None
         complete = not message.get("more_body", False)
         if complete:
-            headers = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in head["headers"])
-            await self._keep(StoredResponse(head["status"], headers, self._body))
-            self.kept = True
+            headers = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in start["headers"])
+            await self._store(StoredResponse(start["status"], headers, self._body))
+            self.stored = True
         if complete or self._body is None:
-            for one in self._held:
-                await self._send(one)
+            for held in self._held:
+                await self._send(held)
             self._held.clear()
 
 
-async def give_again(answer: StoredResponse, body: bytes, send: Send) -> None:
-    """Send a kept answer, marked as such."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+async def send_stored(response: StoredResponse, body: bytes, send: Send) -> None:
+    """Send a stored response again, marked by the header `Idempotency-Replayed`."""
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
+    ]
     headers.append((b"idempotency-replayed", b"true"))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

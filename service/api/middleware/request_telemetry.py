@@ -8,31 +8,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access.caller import LOCAL, Caller, called_by
 from service.api.errors import METHODS
+from service.api.middleware.base import HttpMiddleware
 from service.observability.metrics import Telemetry
-from service.observability.tracing import Tracing, Untraced
+from service.observability.tracing import NoTracing, Tracing
 
 REQUEST_ID = b"x-request-id"
 
 
-class RequestTelemetry:
+class RequestTelemetry(HttpMiddleware):
     """Gives each request an id, returned as `X-Request-ID`, measures its duration, traces it."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry, untraced: frozenset[str]) -> None:
-        """Wrap `app`; requests to the paths `untraced` leave no trace."""
-        self._app = app
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, untraced_paths: frozenset[str]) -> None:
+        super().__init__(app)
         self._telemetry = telemetry
-        self._untraced = untraced
+        self._untraced_paths = untraced_paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = _accepted_id(Request(scope).headers.get("x-request-id")) or uuid.uuid4().hex
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        request_id = _accepted_id(request.headers.get("x-request-id")) or uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
-        began = time.perf_counter()
+        started = time.perf_counter()
 
-        async def labelled_send(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -42,45 +40,41 @@ class RequestTelemetry:
                 ]
             await send(message)
 
-        method = _known_method(scope["method"])
+        # Clients may invent any number of methods, and each label costs memory.
+        method = scope["method"] if scope["method"] in METHODS else "other"
         with (
             called_by(lambda: _caller(scope)),
-            self._tracing(scope).request(method, request_id, _parent(scope)) as trace,
+            self._tracing(scope).request(method, request_id, _traceparent(request)) as trace,
         ):
             try:
-                await self._app(scope, receive, labelled_send)
+                await self._app(scope, receive, send_with_id)
             finally:
                 route: str | None = getattr(scope.get("route"), "path", None)
                 self._telemetry.requests.labels(method, route or "unknown", str(status)).observe(
-                    time.perf_counter() - began
+                    time.perf_counter() - started
                 )
-                trace.answered(route, status)
+                trace.record_response(route, status)
 
     def _tracing(self, scope: Scope) -> Tracing:
-        return Untraced() if scope["path"] in self._untraced else self._telemetry.tracing
+        return NoTracing() if scope["path"] in self._untraced_paths else self._telemetry.tracing
 
 
-def _parent(scope: Scope) -> str | None:
-    """The sender's `traceparent`; of several, none counts (W3C Trace Context, 3.2)."""
-    sent = Request(scope).headers.getlist("traceparent")
-    return sent[0] if len(sent) == 1 else None
-
-
-def _known_method(method: str) -> str:
-    """The method as a label; senders may invent any number of others."""
-    return method if method in METHODS else "other"
+def _traceparent(request: Request) -> str | None:
+    """Return the client's `traceparent`; None if it sent several (W3C Trace Context, 3.2)."""
+    values = request.headers.getlist("traceparent")
+    return values[0] if len(values) == 1 else None
 
 
 def _caller(scope: Scope) -> Caller:
-    """Who asks, as far as it is known by now: who shows no key is `local`."""
+    """Return the caller as far as it is known by now; `local` until a key was accepted."""
     state = scope["state"]
     principal = state.get("principal")
-    known = getattr(principal, "key_id", None) is not None
-    return Caller(str(principal.name) if known else LOCAL, state["request_id"])
+    has_key = getattr(principal, "key_id", None) is not None
+    return Caller(str(principal.name) if has_key else LOCAL, state["request_id"])
 
 
 def _accepted_id(text: str | None) -> str | None:
-    """A sender's request id if it is short and harmless."""
+    """Return a client's request id if it is 1 to 64 ASCII letters, digits, `-` and `_`."""
     if text and len(text) <= 64 and text.replace("-", "").replace("_", "").isalnum():
         return text if text.isascii() else None
     return None

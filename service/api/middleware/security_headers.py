@@ -1,44 +1,43 @@
-"""Headers that have browsers take no liberties with what is answered."""
+"""Add the headers that make browsers handle responses safely."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NOTHING_BUT_DATA = "default-src 'none'; frame-ancestors 'none'"
-PAGE = "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; form-action 'self'"
+from service.api.middleware.base import HttpMiddleware
+
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+PAGE_POLICY = "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; form-action 'self'"
 ONE_YEAR = "max-age=31536000"
 
 
-class SecurityHeaders:
-    """Adds what a response does not say itself (OWASP Secure Headers).
+class SecurityHeaders(HttpMiddleware):
+    """Adds the security headers that a response does not set itself (OWASP Secure Headers).
 
-    JSON is not stored; only HTML pages may load anything; over TLS browsers are to stay with it.
+    JSON is not cached, only HTML pages may load resources, and over TLS browsers are told to use
+    TLS for a year.
     """
 
-    def __init__(self, app: ASGIApp, shared: bool) -> None:
-        """Wrap `app`; `shared`: pages of other origins may load what is answered (CORS)."""
-        self._app = app
-        self._embedding = "cross-origin" if shared else "same-origin"
+    def __init__(self, app: ASGIApp, cross_origin: bool) -> None:
+        """Wrap `app`; with `cross_origin`, pages of other origins may load responses (CORS)."""
+        super().__init__(app)
+        self._resource_policy = "cross-origin" if cross_origin else "same-origin"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def guarded_send(message: Message) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._guard(MutableHeaders(scope=message), scope["scheme"] == "https")
+                self._add(MutableHeaders(scope=message), scope["scheme"] == "https")
             await send(message)
 
-        await self._app(scope, receive, guarded_send)
+        await self._app(scope, receive, send_with_headers)
 
-    def _guard(self, headers: MutableHeaders, encrypted: bool) -> None:
+    def _add(self, headers: MutableHeaders, encrypted: bool) -> None:
         media = headers.get("content-type", "")
         page = media.startswith("text/html")
-        headers.setdefault("content-security-policy", PAGE if page else NOTHING_BUT_DATA)
+        headers.setdefault("content-security-policy", PAGE_POLICY if page else DATA_POLICY)
         headers.setdefault("x-content-type-options", "nosniff")
         headers.setdefault("x-frame-options", "DENY")
         headers.setdefault("referrer-policy", "no-referrer")
-        headers.setdefault("cross-origin-resource-policy", self._embedding)
+        headers.setdefault("cross-origin-resource-policy", self._resource_policy)
         if "json" in media:
             headers.setdefault("cache-control", "no-store")
         if encrypted:

@@ -1,4 +1,4 @@
-"""What every request passes on its way to a route, in order."""
+"""Install the middleware in order."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,27 @@ from service.access.idempotency import IdempotencyStore
 from service.access.keys import KeyBook
 from service.access.rate_limits import RateLimiter
 from service.api.middleware.allowed_origins import AllowedOrigins
-from service.api.middleware.auth import Authenticated
+from service.api.middleware.auth import Authentication
 from service.api.middleware.body_limit import BodyLimit
 from service.api.middleware.head_requests import HeadRequests
-from service.api.middleware.idempotency import Idempotent
-from service.api.middleware.limits import InFlight, RateLimited
+from service.api.middleware.idempotency import Idempotency
+from service.api.middleware.in_flight_limit import InFlightLimit
+from service.api.middleware.rate_limit import RateLimit
 from service.api.middleware.request_telemetry import RequestTelemetry
 from service.api.middleware.security_headers import SecurityHeaders
 from service.observability.metrics import Telemetry
 
 PROBES = frozenset({"/livez", "/readyz"})
 METRICS = "/metrics"
-OWN_REQUEST_HEADERS = (
+CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
+CORS_REQUEST_HEADERS = (
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
     "X-API-Key",
     "X-Request-ID",
 )
-OWN_ANSWER_HEADERS = (
+CORS_RESPONSE_HEADERS = (
     "Content-Disposition",
     "Idempotency-Replayed",
     "Location",
@@ -38,84 +40,81 @@ OWN_ANSWER_HEADERS = (
 
 @dataclass(frozen=True)
 class MiddlewareOptions:
-    """Who may come in, how often, how much and how long.
+    """The options of all middleware.
 
     Attributes:
-        keys: the keys that count.
-        metrics_open: whether `/metrics` needs no key.
-        neighbours: which web pages may ask.
-        limiter: the rate of each caller; None: no limit.
-        limit_addresses: whether callers without a key are told apart by address and limited too.
-        max_concurrent: requests answered at once.
-        request_timeout_s: from a request's first line to the end of its answer.
-        max_body_bytes: of a request.
-        upload_timeout_s: from a request's first line to the end of its body.
-        answers: for repeated requests.
-        max_answer_bytes: of an answer that is kept for repetition.
+        keys: the API keys.
+        metrics_open: whether `/metrics` requires no key.
+        allowed_origins: web pages that may send requests.
+        rate_limiter: the rate of each caller; None for no limit.
+        limit_by_address: whether callers without a key are limited too, by address.
+        max_in_flight: requests that are handled at once at most.
+        request_timeout_s: from the head of a request to the end of its response.
+        max_body_bytes: size of a request's body at most.
+        upload_timeout_s: from the head of a request to the end of its body.
+        idempotency: responses by idempotency key.
+        max_stored_response_bytes: the body of a larger response is not stored.
     """
 
     keys: KeyBook
     metrics_open: bool
-    neighbours: AllowedOrigins
-    limiter: RateLimiter | None
-    limit_addresses: bool
-    max_concurrent: int
+    allowed_origins: AllowedOrigins
+    rate_limiter: RateLimiter | None
+    limit_by_address: bool
+    max_in_flight: int
     request_timeout_s: float
     max_body_bytes: int
     upload_timeout_s: float
-    answers: IdempotencyStore
-    max_answer_bytes: int
+    idempotency: IdempotencyStore
+    max_stored_response_bytes: int
 
 
-def install(app: Starlette, entrance: MiddlewareOptions, telemetry: Telemetry) -> None:
-    """Build the entrance in front of the routes; what is added last is passed first."""
-    open_paths = PROBES | {METRICS} if entrance.metrics_open else PROBES
+def install(app: Starlette, options: MiddlewareOptions, telemetry: Telemetry) -> None:
+    """Add all middleware to `app`; a request passes last what is added first."""
+    open_paths = PROBES | {METRICS} if options.metrics_open else PROBES
+    origins = options.allowed_origins.origins
     app.add_middleware(HeadRequests)
     app.add_middleware(
-        Idempotent,
-        answers=entrance.answers,
-        most_bytes=entrance.max_answer_bytes,
+        Idempotency,
+        store=options.idempotency,
+        max_response_bytes=options.max_stored_response_bytes,
         telemetry=telemetry,
     )
     app.add_middleware(
         BodyLimit,
-        max_bytes=entrance.max_body_bytes,
-        timeout_s=entrance.upload_timeout_s,
+        max_bytes=options.max_body_bytes,
+        timeout_s=options.upload_timeout_s,
         telemetry=telemetry,
     )
     app.add_middleware(
-        InFlight,
-        most=entrance.max_concurrent,
-        timeout_s=entrance.request_timeout_s,
+        InFlightLimit,
+        max_in_flight=options.max_in_flight,
+        timeout_s=options.request_timeout_s,
         exempt=PROBES | {METRICS},
         telemetry=telemetry,
     )
-    if entrance.limiter is not None:
+    if options.rate_limiter is not None:
         app.add_middleware(
-            RateLimited,
-            limiter=entrance.limiter,
-            by_address=entrance.limit_addresses,
+            RateLimit,
+            limiter=options.rate_limiter,
+            by_address=options.limit_by_address,
             telemetry=telemetry,
         )
     app.add_middleware(
-        Authenticated,
-        keys=entrance.keys,
+        Authentication,
+        keys=options.keys,
         open_paths=open_paths,
-        neighbours=entrance.neighbours,
+        allowed_origins=options.allowed_origins,
         telemetry=telemetry,
     )
-    _share(app, entrance.neighbours.origins)
-    app.add_middleware(RequestTelemetry, telemetry=telemetry, untraced=PROBES | {METRICS})
-
-
-def _share(app: Starlette, origins: frozenset[str]) -> None:
-    """Let web pages of these origins ask (CORS); by default none."""
+    # Outside authentication: browsers send preflight requests without a key.
     if origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=sorted(origins),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=OWN_REQUEST_HEADERS,
-            expose_headers=OWN_ANSWER_HEADERS,
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_RESPONSE_HEADERS,
         )
-    app.add_middleware(SecurityHeaders, shared=bool(origins))
+    app.add_middleware(SecurityHeaders, cross_origin=bool(origins))
+    app.add_middleware(RequestTelemetry, telemetry=telemetry, untraced_paths=PROBES | {METRICS})

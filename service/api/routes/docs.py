@@ -1,7 +1,7 @@
-"""`/docs`: the API to read and to try, in a page that loads nothing from elsewhere.
+"""`/docs`: Swagger UI, served from local files only.
 
-Swagger UI's files come with the package fastapi-offline; only its files are used. The page is
-allowed what it needs and no more: nothing inline runs as a script, nothing is asked of others.
+The files come with the package fastapi-offline, of which nothing else is used. The page's content
+security policy forbids inline scripts and requests to other hosts.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ ASSETS = {
     "swagger-ui.css": "text/css",
     "favicon.png": "image/png",
 }
-# Swagger UI sets styles on its elements and draws with `data:` pictures.
+# Swagger UI sets inline styles and uses `data:` images.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -48,9 +48,13 @@ START = """SwaggerUIBundle({
 
 
 def docs_router() -> APIRouter:
-    """The page and its files; all addresses in it are relative, for proxies that add a prefix."""
+    """Return the routes of the page and its files; links are relative, for proxies with a prefix.
+
+    Raises:
+        ModuleNotFoundError: fastapi-offline is not installed.
+    """
     router = APIRouter(include_in_schema=False)
-    folder = _assets()
+    folder = _assets_folder()
 
     @router.get("/docs")
     async def page() -> HTMLResponse:
@@ -61,20 +65,19 @@ def docs_router() -> APIRouter:
         return Response(START, media_type="text/javascript")
 
     for name, media in ASSETS.items():
-        router.add_api_route(f"/docs/{name}", _file(folder / name, media), methods=["GET"])
+        router.add_api_route(f"/docs/{name}", _file_route(folder / name, media), methods=["GET"])
     return router
 
 
-def _assets() -> Path:
-    """Where Swagger UI's files are installed."""
+def _assets_folder() -> Path:
     package = find_spec("fastapi_offline")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("fastapi_offline is not installed", name="fastapi_offline")
     return Path(package.origin).parent / "static"
 
 
-def _file(path: Path, media: str) -> Callable[[], Awaitable[FileResponse]]:
-    async def answer() -> FileResponse:
+def _file_route(path: Path, media: str) -> Callable[[], Awaitable[FileResponse]]:
+    async def send_file() -> FileResponse:
         return FileResponse(path, media_type=media)
 
-    return answer
+    return send_file

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, File, Form, Query, Response, UploadFile
 
-from service.api.known_fields import KNOWN_QUERY, form_of
-from service.api.middleware.idempotency import REPEATABLE
-from service.api.problems import UPLOAD, documented
+from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
+from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
+from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselListing, VesselOut
 from service.api.uploads import parse_id, parse_uploads, parse_vessel
 from service.identity.curate import Curation, VesselPatch
@@ -30,19 +30,24 @@ Metadata = Annotated[
         examples=[METADATA_EXAMPLE],
     ),
 ]
-ENROL_FORM = form_of("chips", several=True, texts=["vessel", "chip_metadata"])
-CHIPS_FORM = form_of("chips", several=True, texts=["chip_metadata"])
+ENROL_FORM = multipart_form("chips", several=True, texts=["vessel", "chip_metadata"])
+CHIPS_FORM = multipart_form("chips", several=True, texts=["chip_metadata"])
 PATCH_EXAMPLES = [{"name": "EXAMPLE STAR", "flag": "PA", "source": "port call"}]
-CHANGES = documented(*UPLOAD, 404, 409, 415, 422, 429, 503, 507)
+ERRORS_OF_CHANGES = documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507)
 
 
 def gallery_router(
     gallery: Gallery, enrolment: Enrolment, curation: Curation, max_chips: int
 ) -> APIRouter:
-    """The routes that register, show, change and remove vessels."""
-    router = APIRouter(prefix="/gallery", tags=["gallery"], dependencies=[KNOWN_QUERY])
+    """Return the routes that register, show, change and remove vessels."""
+    router = APIRouter(prefix="/gallery", tags=["gallery"], dependencies=[KNOWN_QUERY_ONLY])
 
-    @router.post("", status_code=201, responses=CHANGES, dependencies=[ENROL_FORM, REPEATABLE])
+    @router.post(
+        "",
+        status_code=201,
+        responses=ERRORS_OF_CHANGES,
+        dependencies=[ENROL_FORM, IDEMPOTENCY_HEADER],
+    )
     def enrol(
         response: Response,
         vessel: Annotated[
@@ -50,7 +55,7 @@ def gallery_router(
             Form(
                 description=(
                     "JSON: name, imo, mmsi, callsign, flag, type, length_m, beam_m; source and "
-                    "as_of tell where they come from; id may be chosen (a UUID)"
+                    "as_of tell where and when they come from; id is optional (a UUID)"
                 ),
                 examples=[VESSEL_EXAMPLE],
             ),
@@ -58,7 +63,7 @@ def gallery_router(
         chips: Chips,
         chip_metadata: Metadata = None,
     ) -> VesselDetail:
-        """Register a vessel with its chips. Repeating a request changes nothing and gives 200."""
+        """Register a vessel with its chips; a repeated request changes nothing and returns 200."""
         uploads = parse_uploads(chips, chip_metadata, max_chips)
         enrolled = enrolment.enrol(parse_vessel(vessel), uploads)
         response.status_code = 201 if enrolled.created else 200
@@ -72,41 +77,44 @@ def gallery_router(
         mmsi: Mmsi | None = None,
         type: Annotated[str | None, Query(description="registered type")] = None,  # noqa: A002
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        cursor: Annotated[str | None, Query(description="`next_cursor` of the last page")] = None,
+        cursor: Annotated[
+            str | None, Query(description="`next_cursor` of the previous page")
+        ] = None,
     ) -> VesselListing:
-        """The registered vessels, page by page."""
+        """List the registered vessels, page by page."""
         where = VesselFilter(name=name, imo=imo, mmsi=mmsi, type=type)
         page = gallery.list_vessels(where, limit, cursor)
         return VesselListing(
-            vessels=tuple(VesselOut.of(v) for v in page.vessels), next_cursor=page.next_cursor
+            vessels=tuple(VesselOut.model_validate(v) for v in page.vessels),
+            next_cursor=page.next_cursor,
         )
 
     @router.get("/{vessel_id}", responses=documented(404, 422, 503))
     def show(vessel_id: str) -> VesselDetail:
-        """One vessel with its sightings."""
+        """Show a vessel with its sightings."""
         vessel = visible_vessel(gallery, parse_id("vessel", vessel_id))
-        return VesselDetail.of_parts(vessel, gallery.sightings_of([vessel.id]))
+        return VesselDetail.of(vessel, gallery.sightings_of([vessel.id]))
 
-    @router.patch("/{vessel_id}", responses=CHANGES)
+    @router.patch("/{vessel_id}", responses=ERRORS_OF_CHANGES)
     def update(
         vessel_id: str, patch: Annotated[VesselPatch, Body(examples=PATCH_EXAMPLES)]
     ) -> VesselOut:
-        """Change attributes; null makes one unknown. Where the value came from is remembered."""
-        return VesselOut.of(curation.update(parse_id("vessel", vessel_id), patch))
+        """Change attributes and record their source; null makes an attribute unknown."""
+        return VesselOut.model_validate(curation.update(parse_id("vessel", vessel_id), patch))
 
     @router.delete("/{vessel_id}", status_code=204, responses=documented(404, 422, 503))
     def delete(vessel_id: str) -> None:
-        """Remove a vessel, its sightings, and chips that nothing else refers to."""
+        """Remove a vessel, its sightings, and the chips that no other sighting refers to."""
         curation.delete(parse_id("vessel", vessel_id))
 
     @router.post(
         "/{vessel_id}/chips",
         status_code=201,
-        responses=CHANGES,
-        dependencies=[CHIPS_FORM, REPEATABLE],
+        responses=ERRORS_OF_CHANGES,
+        dependencies=[CHIPS_FORM, IDEMPOTENCY_HEADER],
     )
     def add_chips(vessel_id: str, chips: Chips, chip_metadata: Metadata = None) -> VesselDetail:
-        """Add sightings to a vessel, all or none. Chips it already has change nothing."""
+        """Add sightings to a vessel, all or none; chips that it already has change nothing."""
         uploads = parse_uploads(chips, chip_metadata, max_chips)
         enrolled = enrolment.add_chips(parse_id("vessel", vessel_id), uploads)
         return VesselDetail.of_enrolled(enrolled)
@@ -115,19 +123,24 @@ def gallery_router(
         "/{vessel_id}/chips/{sighting_id}", status_code=204, responses=documented(404, 422, 503)
     )
     def remove_chip(vessel_id: str, sighting_id: str) -> None:
-        """Remove one sighting of a vessel."""
+        """Remove a sighting of a vessel."""
         curation.remove_chip(parse_id("vessel", vessel_id), parse_id("sighting", sighting_id))
 
-    @router.post("/{vessel_id}/merge", responses=CHANGES, dependencies=[REPEATABLE])
+    @router.post(
+        "/{vessel_id}/merge", responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
+    )
     def merge(vessel_id: str, body: MergeIn) -> VesselDetail:
-        """Two records are one ship: the other becomes part of this one."""
+        """Merge another vessel into this vessel, because both are the same ship."""
         return VesselDetail.of_enrolled(curation.merge(parse_id("vessel", vessel_id), body.other))
 
     @router.post(
-        "/{vessel_id}/split", status_code=201, responses=CHANGES, dependencies=[REPEATABLE]
+        "/{vessel_id}/split",
+        status_code=201,
+        responses=ERRORS_OF_CHANGES,
+        dependencies=[IDEMPOTENCY_HEADER],
     )
     def split(vessel_id: str, body: SplitIn) -> VesselDetail:
-        """Some sightings are of another ship: they become a new vessel."""
+        """Move sightings that show another ship to a new vessel."""
         return VesselDetail.of_enrolled(
             curation.split(parse_id("vessel", vessel_id), body.sightings, body.vessel)
         )

@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz`, `/metrics`, `/bundle`: what operators and probes ask."""
+"""`/livez`, `/readyz`, `/metrics`, `/bundle`: the routes for operators and probes."""
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Response
@@ -7,36 +7,36 @@ from service.api.schemas import BundleOut, StatusOut
 from service.maintenance.readiness import ReadinessCheck
 from service.observability.metrics import Telemetry
 
-PROBES_AT_ONCE = 4
+PROBE_THREADS = 4
 
 
 def health_router(readiness: ReadinessCheck, telemetry: Telemetry, bundle: BundleOut) -> APIRouter:
-    """The routes for probes and dashboards."""
+    """Return the routes for probes and dashboards."""
     router = APIRouter(tags=["operate"])
-    # Threads of its own: requests that fill the common ones must not make the service look dead.
-    threads = CapacityLimiter(PROBES_AT_ONCE)
+    # Separate from the threads of the other routes: a busy service must not look dead.
+    threads = CapacityLimiter(PROBE_THREADS)
 
     @router.get("/livez")
     async def livez() -> dict[str, str]:
-        """The process answers."""
+        """Report that the process answers."""
         return {"status": "alive"}
 
     @router.get("/readyz", responses={503: {"model": StatusOut}})
     async def readyz(response: Response) -> StatusOut:
-        """The service can do its job: it just embedded a chip and reached stores and audit log."""
+        """Report whether the service just embedded a chip and reached stores and audit log."""
         state = await to_thread.run_sync(readiness, limiter=threads)
         response.status_code = 200 if state.ready else 503
         return StatusOut(ready=state.ready, parts=state.parts)
 
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:
-        """Prometheus metrics."""
+        """Return the Prometheus metrics."""
         body, content_type = await to_thread.run_sync(telemetry.exposition, limiter=threads)
         return Response(body, headers={"Content-Type": content_type})
 
     @router.get("/bundle")
     def show_bundle() -> BundleOut:
-        """Which models answer, what they were taught with and how well they measured."""
+        """Show the models that answer, their training data and their measured accuracy."""
         return bundle
 
     return router

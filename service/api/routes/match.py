@@ -5,9 +5,9 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.api.known_fields import KNOWN_QUERY, form_of
-from service.api.middleware.idempotency import REPEATABLE
-from service.api.problems import UPLOAD, documented
+from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
+from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
+from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MatchOut, ModelOut, VerifyOut
 from service.api.uploads import parse_uploads
 from service.api.validation_messages import explain
@@ -22,12 +22,12 @@ from service.observability.metrics import Telemetry
 
 
 class MatchForm(BaseModel):
-    """The fields beside the chip; an unknown field is an error."""
+    """The form of `POST /match`; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     chip: UploadFile = Field(description="TIFF, PNG or JPEG of one ship, cropped tight")
-    modality: Modality | None = Field(None, description="needed when the file does not tell")
+    modality: Modality | None = Field(None, description="required when the file does not tell")
     gsd_m: float | None = Field(None, description="metres per pixel", examples=[1.0])
     band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
     captured_at: UtcTime | None = Field(None, examples=["2026-03-05T17:20:00Z"])
@@ -36,7 +36,7 @@ class MatchForm(BaseModel):
     sensor: str | None = Field(None, max_length=200)
     top_k: int = Field(5, ge=1, le=100, description="how many vessels to rank")
     max_speed_kn: float | None = Field(
-        None, gt=0, le=100, description="leave out vessels that would have had to sail faster"
+        None, gt=0, le=100, description="exclude vessels that would have had to sail faster"
     )
     vessel_type: str | None = Field(None, description="only vessels of this registered type")
     length_tolerance: float | None = Field(
@@ -44,21 +44,31 @@ class MatchForm(BaseModel):
     )
     store: bool = Field(
         True,
-        description="keep the chip as a sighting whose vessel is open, and remember the match; "
-        "with false it can be neither looked up nor judged later",
+        description="store the chip as a sighting without a vessel, and the match; with false, "
+        "the match can be neither looked up nor judged later",
     )
 
     def metadata(self) -> ChipMetadata:
-        return _checked(ChipMetadata, self.model_dump(include=set(ChipMetadata.model_fields)))
+        """Return the metadata of the chip.
+
+        Raises:
+            InvalidRequestError: a field is invalid.
+        """
+        return _validated(ChipMetadata, self.model_dump(include=set(ChipMetadata.model_fields)))
 
     def options(self) -> MatchOptions:
-        return _checked(MatchOptions, self.model_dump(include=set(MatchOptions.model_fields)))
+        """Return the options of the match.
+
+        Raises:
+            InvalidRequestError: a field is invalid.
+        """
+        return _validated(MatchOptions, self.model_dump(include=set(MatchOptions.model_fields)))
 
 
-MATCH_FORM = form_of(
+MATCH_FORM = multipart_form(
     "chip", several=False, texts=[name for name in MatchForm.model_fields if name != "chip"]
 )
-VERIFY_FORM = form_of("chips", several=True, texts=["chip_metadata", "max_speed_kn"])
+VERIFY_FORM = multipart_form("chips", several=True, texts=["chip_metadata", "max_speed_kn"])
 
 
 def match_router(
@@ -67,28 +77,28 @@ def match_router(
     model: ModelOut,
     telemetry: Telemetry,
 ) -> APIRouter:
-    """The routes that answer "which vessel?" and "the same vessel?"."""
+    """Return the routes that identify a vessel and compare two chips."""
     router = APIRouter(
         tags=["identify"],
-        responses=documented(*UPLOAD, 415, 422, 429, 503, 507),
-        dependencies=[KNOWN_QUERY],
+        responses=documented(*UPLOAD_STATUSES, 415, 422, 429, 503, 507),
+        dependencies=[KNOWN_QUERY_ONLY],
     )
 
-    @router.post("/match", dependencies=[MATCH_FORM, REPEATABLE])
+    @router.post("/match", dependencies=[MATCH_FORM, IDEMPOTENCY_HEADER])
     def match(form: Annotated[MatchForm, File()]) -> MatchOut:
-        """Which known vessel does this chip show?
+        """Rank the registered vessels by the probability that the chip shows them.
 
-        Vessels are ranked by calibrated probability. The verdict says whether the first may be
-        taken for granted (`confident`), needs an analyst (`ambiguous`), or whether the honest
-        answer is that the ship is not one that is known (`no_match`).
+        Probabilities are calibrated. The verdict says whether the first vessel can be relied on
+        (`confident`), an analyst must decide (`ambiguous`), or the ship is probably not registered
+        (`no_match`).
         """
         upload = ChipUpload(form.chip.file.read(), form.metadata())
-        answer = matcher.match(upload, form.options())
-        telemetry.verdicts.labels(answer.match.verdict.value).inc()
-        query = answer.match.query.modality
-        for searched, similarity in answer.first_similarities.items():
+        result = matcher.match(upload, form.options())
+        telemetry.verdicts.labels(result.match.verdict.value).inc()
+        query = result.match.query.modality
+        for searched, similarity in result.first_similarities.items():
             telemetry.similarity.labels(query.value, searched.value).observe(similarity)
-        return MatchOut.of(answer, model)
+        return MatchOut.of(result, model)
 
     @router.post("/verify", dependencies=[VERIFY_FORM])
     def verify(
@@ -98,9 +108,9 @@ def match_router(
         ] = None,
         max_speed_kn: Annotated[float, Form(gt=0, le=100)] = DEFAULT_MAX_SPEED_KN,
     ) -> VerifyOut:
-        """Do two chips show one vessel? Nothing is stored."""
+        """Estimate the probability that two chips show the same vessel; nothing is stored."""
         if len(chips) != 2:
-            raise InvalidRequestError(f"exactly two chips are compared, {len(chips)} were sent")
+            raise InvalidRequestError(f"{len(chips)} chips were sent; send exactly two")
         first, second = parse_uploads(chips, chip_metadata, limit=2)
         compared = verifier.verify(first, second, max_speed_kn)
         return VerifyOut.of(compared, model)
@@ -108,11 +118,11 @@ def match_router(
     return router
 
 
-M = TypeVar("M", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def _checked(kind: type[M], values: dict[str, object]) -> M:
+def _validated(model: type[Model], values: dict[str, object]) -> Model:
     try:
-        return kind.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         raise InvalidRequestError(explain(error.errors())) from error

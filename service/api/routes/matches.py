@@ -1,14 +1,14 @@
-"""`/matches`: what was answered before, and what analysts made of it."""
+"""`/matches`: stored matches and the judgements of analysts."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query
 
-from service.api.known_fields import KNOWN_QUERY
+from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.match_schemas import MatchListing, MatchRecordOut
-from service.api.middleware.idempotency import REPEATABLE
-from service.api.problems import UPLOAD, documented
+from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
+from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.uploads import parse_id
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
@@ -18,7 +18,7 @@ from service.identity.records.match_records import MatchFilter, Standing
 from service.identity.records.matches import Match, Verdict
 from service.observability.metrics import Telemetry
 
-VERDICT_EXAMPLES = [
+JUDGEMENT_EXAMPLES = [
     {
         "decision": "confirmed",
         "vessel_id": "00000000-0000-4000-8000-000000000000",
@@ -30,24 +30,26 @@ VERDICT_EXAMPLES = [
 
 
 def matches_router(matches: MatchStore, judging: MatchJudge, telemetry: Telemetry) -> APIRouter:
-    """The routes that look matches up and take the analyst's verdict."""
-    router = APIRouter(prefix="/matches", tags=["history"], dependencies=[KNOWN_QUERY])
+    """Return the routes that look matches up and record the judgements of analysts."""
+    router = APIRouter(prefix="/matches", tags=["history"], dependencies=[KNOWN_QUERY_ONLY])
 
     @router.get("", responses=documented(422, 503))
     def list_matches(
         verdict: Verdict | None = None,
-        standing: Annotated[Standing | None, Query(description="what became of it")] = None,
+        standing: Annotated[Standing | None, Query(description="what analysts decided")] = None,
         modality: Annotated[Modality | None, Query(description="of the query")] = None,
         vessel_id: Annotated[
             UUID | None, Query(description="a candidate, or the vessel that was confirmed")
         ] = None,
         sighting_id: Annotated[UUID | None, Query(description="the query sighting")] = None,
-        since: Annotated[UtcTime | None, Query(description="asked then or later")] = None,
-        until: Annotated[UtcTime | None, Query(description="asked before")] = None,
+        since: Annotated[UtcTime | None, Query(description="asked at this time or later")] = None,
+        until: Annotated[UtcTime | None, Query(description="asked before this time")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        cursor: Annotated[str | None, Query(description="`next_cursor` of the last page")] = None,
+        cursor: Annotated[
+            str | None, Query(description="`next_cursor` of the previous page")
+        ] = None,
     ) -> MatchListing:
-        """The matches that were stored, newest first, page by page."""
+        """List the stored matches, newest first, page by page."""
         where = MatchFilter(
             verdict=verdict,
             standing=standing,
@@ -61,36 +63,36 @@ def matches_router(matches: MatchStore, judging: MatchJudge, telemetry: Telemetr
 
     @router.get("/{match_id}", responses=documented(404, 422, 503))
     def show(match_id: str) -> MatchRecordOut:
-        """One match as it was answered, and what became of it."""
+        """Show a match as it was answered, with its judgements."""
         return MatchRecordOut.of(judging.show(parse_id("match", match_id)))
 
     @router.post(
         "/{match_id}/verdict",
-        responses=documented(*UPLOAD, 404, 409, 415, 422, 429, 503, 507),
-        dependencies=[REPEATABLE],
+        responses=documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507),
+        dependencies=[IDEMPOTENCY_HEADER],
     )
     def judge(
-        match_id: str, said: Annotated[NewJudgement, Body(examples=VERDICT_EXAMPLES)]
+        match_id: str, judgement: Annotated[NewJudgement, Body(examples=JUDGEMENT_EXAMPLES)]
     ) -> MatchRecordOut:
-        """The analyst decides: `confirmed` with any registered vessel, `rejected`, or `withdrawn`.
+        """Judge a match: `confirmed` with any registered vessel, `rejected`, or `withdrawn`.
 
-        A confirmed vessel has the query sighting from then on, so that it is evidence in later
-        matches; rejecting leaves the sighting open, and withdrawing opens it again. Every
-        judgement is remembered and the latest counts. Matches of one chip share its sighting,
-        which the latest judgement of any of them moves.
+        Confirming assigns the query sighting to the vessel, so that it is evidence in later
+        matches. Rejecting leaves the sighting without a vessel; withdrawing takes the vessel away
+        again. All judgements are stored and the latest is in force. Matches of the same chip share
+        its sighting, to which the latest judgement of any of these matches applies.
         """
-        remembered = judging.judge(parse_id("match", match_id), said)
+        remembered = judging.judge(parse_id("match", match_id), judgement)
         match = remembered.kept.match
-        named = _named(match, said.vessel_id)
-        telemetry.judgements.labels(match.verdict.value, said.decision.value, named).inc()
+        confirmed = _confirmed_candidate(match, judgement.vessel_id)
+        telemetry.judgements.labels(match.verdict.value, judgement.decision.value, confirmed).inc()
         return MatchRecordOut.of(remembered)
 
     return router
 
 
-def _named(match: Match, vessel_id: UUID | None) -> str:
-    """Which vessel was confirmed: the `first` candidate, an `other` one, or `none`."""
+def _confirmed_candidate(match: Match, vessel_id: UUID | None) -> str:
+    """Return `first` if the first candidate was confirmed, `other` for others, or `none`."""
     if vessel_id is None:
         return "none"
-    firsts = [candidate.vessel.id for candidate in match.candidates[:1]]
-    return "first" if vessel_id in firsts else "other"
+    first = match.candidates[0].vessel.id if match.candidates else None
+    return "first" if vessel_id == first else "other"

@@ -1,4 +1,4 @@
-"""`/sightings/{id}/…`: the original bytes and pictures for the eye."""
+"""`/sightings/{id}/…`: the original chip file, its preview and its pseudo-SAR pictures."""
 
 from io import BytesIO
 from typing import Any
@@ -12,16 +12,16 @@ from service.api.problems import documented
 from service.api.uploads import parse_id
 from service.identity.pictures import Pictures
 
-Documented = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, dict[str, Any]]
 
-PNG: Documented = {200: {"content": {"image/png": {}}}}
-BYTES: Documented = {200: {"content": {"application/octet-stream": {}}}}
+PNG: Responses = {200: {"content": {"image/png": {}}}}
+BYTES: Responses = {200: {"content": {"application/octet-stream": {}}}}
 GAP_PX = 2
 SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 def sightings_router(pictures: Pictures) -> APIRouter:
-    """The routes that show what was seen."""
+    """Return the routes that show the chip of a sighting."""
     router = APIRouter(prefix="/sightings", tags=["sightings"])
 
     @router.get(
@@ -30,7 +30,7 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         responses={**BYTES, **documented(404, 422, 503)},
     )
     def chip(sighting_id: str) -> Response:
-        """The bytes as they were uploaded."""
+        """Return the chip file as it was uploaded."""
         sighting, data = pictures.original(parse_id("sighting", sighting_id))
         media = media_type(data)
         suffix = media.removeprefix("image/")
@@ -49,7 +49,7 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         responses={**PNG, **documented(404, 422, 503)},
     )
     def preview(sighting_id: str) -> Response:
-        """The chip as the models see it: upright, SAR denoised."""
+        """Show the chip as the models see it: upright, SAR denoised."""
         return _png(pictures.preview(parse_id("sighting", sighting_id)))
 
     @router.get(
@@ -58,19 +58,19 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         responses={**PNG, **documented(404, 422, 429, 503)},
     )
     def pseudo_sar(sighting_id: str) -> Response:
-        """What the translator imagines a SAR sensor to see, side by side; simulated, never data."""
+        """Show the pseudo-SAR pictures of an optical chip side by side; simulated, not measured."""
         return _png(side_by_side(pictures.pseudo_sar(parse_id("sighting", sighting_id))))
 
     return router
 
 
 def media_type(data: bytes) -> str:
-    """The media type of an accepted chip, by its signature; TIFF unless PNG or JPEG."""
+    """Return the media type of a chip file by its signature; TIFF unless PNG or JPEG."""
     return next((m for sign, m in SIGNATURES.items() if data.startswith(sign)), "image/tiff")
 
 
 def side_by_side(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 `[K, h, w]` -> uint8 `[h, K * w + gaps]` with white gaps of two pixels."""
+    """Join pictures uint8 `[K, h, w]` to one uint8 `[h, K * w + gaps]` with white gaps of 2 px."""
     padded = np.pad(pictures, ((0, 0), (0, 0), (0, GAP_PX)), constant_values=255)
     return np.concatenate(list(padded), axis=1)[:, :-GAP_PX]
 

@@ -1,0 +1,115 @@
+"""Limit how many requests are handled at once, and how long each may take."""
+
+import asyncio
+import logging
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.errors import error_response
+from service.api.middleware.base import HttpMiddleware
+from service.api.transport_errors import RequestTimeoutError
+from service.contract.errors import CrossfixError, OverloadedError
+from service.observability.metrics import Telemetry
+
+log = logging.getLogger("crossfix.limits")
+
+
+class InFlightLimit(HttpMiddleware):
+    """Rejects requests beyond the in-flight limit with 429, and ends late ones with 503.
+
+    Work in a thread cannot be interrupted: it continues after its 503 and counts as in flight
+    until it ends. A client that does not read the response within another `timeout_s` is
+    disconnected. Requests to the paths `exempt` (probes, metrics) are neither counted nor timed.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_in_flight: int,
+        timeout_s: float,
+        exempt: frozenset[str],
+        telemetry: Telemetry,
+    ) -> None:
+        super().__init__(app)
+        self._max_in_flight = max_in_flight
+        self._timeout_s = timeout_s
+        self._exempt = exempt
+        self._telemetry = telemetry
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in self._exempt:
+            await self._app(scope, receive, send)
+            return
+        if len(self._running) >= self._max_in_flight:
+            error = OverloadedError(
+                f"{self._max_in_flight} requests are being answered; try again shortly"
+            )
+            await self._reject(error, scope, receive, send)
+            return
+        response = _ClosableSend(send)
+        task = asyncio.create_task(self._run(scope, receive, response))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            if not await self._finished_in_time(task, response, scope):
+                response.closed = True
+                late = RequestTimeoutError(
+                    f"no answer within {self._timeout_s:g} s; what was asked may still be done, "
+                    "and asking again changes nothing that is done already"
+                )
+                await self._reject(late, scope, receive, send)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+
+    async def _reject(
+        self, error: CrossfixError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        await error_response(error, self._telemetry, scope["path"])(scope, receive, send)
+
+    async def _run(self, scope: Scope, receive: Receive, response: "_ClosableSend") -> None:
+        """Handle the request; log a failure after the 503, since no client can be told."""
+        try:
+            await self._app(scope, receive, response.send)
+        except Exception:
+            if not response.closed:
+                raise
+            log.exception("failed after its time was over", extra=_log_fields(scope))
+
+    async def _finished_in_time(
+        self, task: "asyncio.Task[None]", response: "_ClosableSend", scope: Scope
+    ) -> bool:
+        """Wait for the task; False when its time is over and no response was started."""
+        done, _ = await asyncio.wait({task}, timeout=self._timeout_s)
+        if not done and response.started:
+            done, _ = await asyncio.wait({task}, timeout=self._timeout_s)
+            if not done:
+                log.warning("the answer was not read in time", extra=_log_fields(scope))
+                task.cancel()
+                await asyncio.wait({task})
+                return True
+        if done:
+            task.result()
+        return bool(done)
+
+
+class _ClosableSend:
+    """Sends a response until it is closed, then drops the rest."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+        self.closed = False
+
+    async def send(self, message: Message) -> None:
+        if self.closed:
+            return
+        self.started = True
+        await self._send(message)
+
+
+def _log_fields(scope: Scope) -> dict[str, dict[str, object]]:
+    return {
+        "fields": {"path": scope["path"], "request_id": scope.get("state", {}).get("request_id")}
+    }

@@ -1,0 +1,53 @@
+"""Limit how many requests a caller may send in a time."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.access.rate_limits import RateLimiter
+from service.access.roles import Principal
+from service.api.errors import error_response
+from service.api.middleware.base import HttpMiddleware
+from service.api.transport_errors import RateLimitedError
+from service.observability.metrics import Telemetry
+
+
+class RateLimit(HttpMiddleware):
+    """Rejects requests beyond a caller's rate with 429.
+
+    A caller is a key. While no key is required it is an address if `by_address` is set;
+    otherwise there is no limit.
+    """
+
+    def __init__(
+        self, app: ASGIApp, limiter: RateLimiter, by_address: bool, telemetry: Telemetry
+    ) -> None:
+        super().__init__(app)
+        self._limiter = limiter
+        self._by_address = by_address
+        self._telemetry = telemetry
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = self._caller(scope)
+        wait_s = 0.0
+        if caller is not None:
+            # A limiter may call Redis; the routes' own pool of threads may be all busy.
+            wait_s = await asyncio.to_thread(self._limiter.take, caller)
+        if wait_s <= 0:
+            await self._app(scope, receive, send)
+            return
+        error = RateLimitedError(
+            f"more requests than the limit allows; send the next one in {wait_s:.1f} s", wait_s
+        )
+        await error_response(error, self._telemetry, scope["path"])(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> str | None:
+        """Return the caller that the request counts for; None for requests without a limit."""
+        principal: Principal | None = scope.get("state", {}).get("principal")
+        if principal is None:
+            return None
+        if principal.key_id is not None:
+            return f"key:{principal.key_id}"
+        if self._by_address and scope.get("client"):
+            return f"address:{scope['client'][0]}"
+        return None
