@@ -151,7 +151,7 @@ def _add_routes(
     readiness = ReadinessCheck(
         embedder, context.gallery, stores.matches, stores.chips, stores.audit
     )
-    app.include_router(match_router(matcher, verifier, ModelOut.of(model), telemetry))
+    app.include_router(match_router(matcher, verifier, ModelOut.model_validate(model), telemetry))
     app.include_router(matches_router(stores.matches, judge, telemetry))
     app.include_router(
         gallery_router(context.gallery, enrolment, curation, settings.max_chips_per_request)
