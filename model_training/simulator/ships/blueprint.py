@@ -1,4 +1,4 @@
-"""A ship's plan as a list of solids, in metres: x from the stern forwards, y to starboard."""
+"""Plan of a ship as a list of solids, in metres: x from the stern forwards, y to starboard."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from model_training.simulator.ships.materials import Material
 Shape = Literal["box", "disc", "beam"]
 SIDES = (-1.0, 1.0)
 """Port and starboard, as factors of y."""
+# Proportions of a crane's jib, chosen by eye.
+_JIB_LEAST_WIDTH_M = 1.0
+_JIB_WIDTH_OF_POST = 0.42
+_JIB_TOP_OF_POST = 0.8  # the jib is lowered near the level
 
 
 class Part(NamedTuple):
-    """One solid that stands on the deck.
+    """Solid that stands on the deck.
 
     A box spans x0..x1 and y0..y1; a disc is the ellipse (a dome where `dome`) in that
     rectangle; a beam runs from (x0, y0) to (x1, y1) and is `width` wide. `top` is metres above
-    the main deck. Later parts cover earlier ones.
+    the main deck. Later parts of a blueprint cover earlier ones.
     """
 
     shape: Shape
@@ -35,12 +39,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Crane:
-    """A slewing crane: its post is structure, where its jib points is a matter of the visit."""
+    """Slewing crane: its post is permanent, the direction of its jib is drawn at each visit."""
 
     x: float
     y: float
     post_top: float
+    """Height of the post above the main deck, metres."""
     post_size: float
+    """Width of the post, metres."""
     jib: float
     """Length of the jib, metres."""
     park_angle: float
@@ -49,30 +55,33 @@ class Crane:
 
 @dataclass(frozen=True, slots=True)
 class Bay:
-    """A place for a container stack across the deck: the frame is structure, the boxes are not."""
+    """Place for a container stack across the deck; the containers are drawn at each visit."""
 
     x0: float
     x1: float
     half_width: float
     base: float
+    """Height of the hatch cover on which the lowest tier stands, metres above the main deck."""
     max_tiers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A hatch that may stand open at a visit."""
+    """Hatch that may stand open at a visit."""
 
     x0: float
     x1: float
     y0: float
     y1: float
     top: float
+    """Height of the closed cover, metres above the main deck."""
     folding: bool
+    """Whether the open covers stand upright at both ends of the hatch."""
 
 
 @dataclass(slots=True)
 class Blueprint:
-    """The plan under construction."""
+    """Plan under construction, to which the deck builders add."""
 
     length: float
     beam: float
@@ -81,7 +90,7 @@ class Blueprint:
     bays: list[Bay] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     cargo_deck: tuple[float, float, float] | None = None
-    """Open deck that carries loose cargo at some visits: x0, x1, half width."""
+    """Open deck that carries loose cargo at some visits: x0, x1, half width, in metres."""
 
     def box(
         self, x0: float, x1: float, y0: float, y1: float, top: float, material: Material
@@ -135,16 +144,15 @@ class Blueprint:
 
 
 def jib_part(crane: Crane, angle: float) -> Part:
-    """The jib of `crane` pointing `angle` radians from the bow, lowered near the level."""
+    """Return the jib of `crane` as it points `angle` radians from the bow."""
     dx, dy = np.cos(angle) * crane.jib, np.sin(angle) * crane.jib
-    width = max(1.0, crane.post_size * 0.42)
     return Part(
         "beam",
         crane.x,
         crane.x + float(dx),
         crane.y,
         crane.y + float(dy),
-        crane.post_top * 0.8,
+        crane.post_top * _JIB_TOP_OF_POST,
         Material.CRANE,
-        width,
+        max(_JIB_LEAST_WIDTH_M, crane.post_size * _JIB_WIDTH_OF_POST),
     )

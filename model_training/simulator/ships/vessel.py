@@ -1,4 +1,4 @@
-"""A vessel's identity: what it is, how large, and the two seeds its structure grows from."""
+"""Identity of a vessel: its type, its size and the two seeds that decide its structure."""
 
 from __future__ import annotations
 
@@ -7,24 +7,35 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from model_training.simulator.config import SimulatorConfig
-from model_training.simulator.ships.catalogue import CATALOGUE, TYPE_NAMES, TYPE_WEIGHTS
+from model_training.simulator.draws import Range, Rng, uniform
+from model_training.simulator.ships.catalogue import CATALOGUE, TYPE_NAMES, TYPE_WEIGHTS, VesselType
 
-_FLEET, _BLOCK, _TWIN = 11, 12, 13
-_BLOCK_SIZE = 4
+BLOCK_SIZE = 4
+"""Vessels in a block; sister ships are vessels of one block."""
+_FLEET_STREAM, _BLOCK_STREAM, _TWIN_STREAM = 11, 12, 13
+"""Keys that keep the random streams of this module apart."""
+_LAST_SEED = 2**31
+_SIZE_SPREAD: Range = (0.985, 1.015)
+"""Length against the drawn one, and size of a twin against the original's; chosen by eye."""
+_BEAM_EXPONENT = -0.12  # longer ships of a type are more slender; chosen by eye
+_MOST_BEAM_M = 62.0  # the largest container ships are about 61 m wide
+_PANAMAX_BEAM_M = 32.2  # the old locks of the Panama Canal admit ships up to 32.31 m wide
+_PANAMAX_RANGE_M: Range = (30.0, 35.0)
+_PANAMAX_OVER_M = 175.0  # length; both limits are chosen by eye
 
 
-def generator(*keys: int) -> np.random.Generator:
-    """A random generator that depends on `keys` alone (any process, any order)."""
+def generator(*keys: int) -> Rng:
+    """Return a random generator that depends on `keys` alone, in any process and order."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence([abs(k) for k in keys])))
 
 
 @dataclass(frozen=True, slots=True)
 class VesselModel:
-    """One ship, small enough to send between processes by the ten thousand.
+    """A ship, small enough to send between processes by the ten thousand.
 
     The structure (`structure.build_structure`) follows from `vessel_type`, the dimensions and
     the seeds: `class_seed` decides what sister ships share (hatches, cranes, house), and
-    `detail_seed` what is this ship's own (equipment, paint, fittings, scatterers).
+    `detail_seed` what belongs to this ship alone (equipment, paint, fittings, scatterers).
     """
 
     index: int
@@ -34,47 +45,35 @@ class VesselModel:
     class_seed: int
     detail_seed: int
     sister_group: int | None = None
-    """Vessels of one class carry the same number; None where no sister is in the fleet."""
+    """Number that the vessels of one class share; None where no sister is in the fleet."""
 
     def sister_of(self, other: VesselModel) -> bool:
-        """True for two different ships of one class."""
+        """Return True for two different ships of one class."""
         return self.class_seed == other.class_seed and self.detail_seed != other.detail_seed
 
 
 def sample_fleet(n: int, seed: int, config: SimulatorConfig) -> list[VesselModel]:
-    """`n` vessels; vessel i depends only on (seed, i) and on its block of four.
+    """Draw `n` vessels; vessel i depends only on (seed, i) and on its block of four.
 
-    A share `config.sister_fraction` of the blocks of four holds two to four sister ships.
-    The first vessels of a longer fleet equal a shorter one's, but for a group cut by the end.
+    A share `config.sister_fraction` of the blocks holds two to four sister ships. A longer fleet
+    begins with the vessels of a shorter one of the same seed.
     """
     return [sample_vessel(i, seed, config) for i in range(n)]
 
 
 def sample_vessel(index: int, seed: int, config: SimulatorConfig) -> VesselModel:
-    """Vessel number `index` of the fleet `seed`."""
-    block, place = divmod(index, _BLOCK_SIZE)
-    block_rng = generator(seed, _BLOCK, block)
-    sisters = int(block_rng.integers(2, _BLOCK_SIZE + 1))
+    """Draw vessel number `index` of the fleet that belongs to `seed`."""
+    block, place = divmod(index, BLOCK_SIZE)
+    block_rng = generator(seed, _BLOCK_STREAM, block)
+    sisters = int(block_rng.integers(2, BLOCK_SIZE + 1))
     in_group = block_rng.random() < config.sister_fraction and place < sisters
-    founder = block * _BLOCK_SIZE if in_group else index
+    founder = block * BLOCK_SIZE if in_group else index
 
-    rng = generator(seed, _FLEET, founder)
+    rng = generator(seed, _FLEET_STREAM, founder)
     name = TYPE_NAMES[int(rng.choice(len(TYPE_NAMES), p=TYPE_WEIGHTS))]
-    kind = CATALOGUE[name]
-    length = float(
-        np.clip(
-            rng.normal(kind.length_mean_m, kind.length_sd_m), kind.length_min_m, kind.length_max_m
-        )
-    )
-    length *= float(rng.uniform(0.985, 1.015))
-    beam = (
-        length / float(rng.uniform(*kind.length_to_beam)) * (length / kind.length_mean_m) ** -0.12
-    )
-    beam = min(beam, 62.0)
-    if 30.0 < beam < 35.0 and length > 175.0:
-        beam = 32.2  # the old Panama locks made this the commonest beam of all
-    class_seed = int(rng.integers(1, 2**31))
-    detail_seed = int(generator(seed, _FLEET, index, 1).integers(1, 2**31))
+    length, beam = _draw_size(CATALOGUE[name], rng)
+    class_seed = int(rng.integers(1, _LAST_SEED))
+    detail_seed = int(generator(seed, _FLEET_STREAM, index, 1).integers(1, _LAST_SEED))
     return VesselModel(
         index=index,
         vessel_type=name,
@@ -86,15 +85,28 @@ def sample_vessel(index: int, seed: int, config: SimulatorConfig) -> VesselModel
     )
 
 
+def _draw_size(kind: VesselType, rng: Rng) -> tuple[float, float]:
+    """Draw length and beam in metres."""
+    length = rng.normal(kind.length_mean_m, kind.length_sd_m)
+    length = float(np.clip(length, kind.length_min_m, kind.length_max_m))
+    length *= uniform(rng, _SIZE_SPREAD)
+    slenderness = uniform(rng, kind.length_to_beam)
+    beam = length / slenderness * (length / kind.length_mean_m) ** _BEAM_EXPONENT
+    beam = min(beam, _MOST_BEAM_M)
+    if _PANAMAX_RANGE_M[0] < beam < _PANAMAX_RANGE_M[1] and length > _PANAMAX_OVER_M:
+        beam = _PANAMAX_BEAM_M  # made the commonest beam of all by those locks
+    return length, beam
+
+
 def size_twin(vessel: VesselModel, index: int, seed: int) -> VesselModel:
-    """Another ship of the same size and type (within 1.5 %) but of another class."""
-    rng = generator(seed, _TWIN, index)
+    """Draw a ship of the same type and size (within 1.5 %), but of another class."""
+    rng = generator(seed, _TWIN_STREAM, index)
     return replace(
         vessel,
         index=index,
-        length_m=vessel.length_m * float(rng.uniform(0.985, 1.015)),
-        beam_m=vessel.beam_m * float(rng.uniform(0.985, 1.015)),
-        class_seed=int(rng.integers(1, 2**31)),
-        detail_seed=int(rng.integers(1, 2**31)),
+        length_m=vessel.length_m * uniform(rng, _SIZE_SPREAD),
+        beam_m=vessel.beam_m * uniform(rng, _SIZE_SPREAD),
+        class_seed=int(rng.integers(1, _LAST_SEED)),
+        detail_seed=int(rng.integers(1, _LAST_SEED)),
         sister_group=None,
     )
