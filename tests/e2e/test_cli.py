@@ -73,7 +73,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
         yield process
 
 
-def make_fleet(root: Path, vessels: int, first_seed: int = 0) -> Path:
+def make_fleet(root: Path, vessels: int, first_seed: int = 0, first_name: str = "ALPHA") -> Path:
     """Write a folder in HOSS layout: two chips of each vessel, and one of an unknown vessel."""
     for part in ("bounding_box_test", "query"):
         (root / part).mkdir(parents=True)
@@ -83,7 +83,7 @@ def make_fleet(root: Path, vessels: int, first_seed: int = 0) -> Path:
         sar = sar_tiff(first_seed + number, height=90 + number, width=22)
         (root / "query" / f"{number:04d}_s1c2_SAR.tif").write_bytes(sar)
     (root / "query" / "0999_s1c2_SAR.tif").write_bytes(sar_tiff(first_seed + 999, 80, 20))
-    (root / "vessels.csv").write_text("id,name,type\n1,ALPHA,tanker\n")
+    (root / "vessels.csv").write_text(f"id,name,type\n1,{first_name},tanker\n")
     return root
 
 
@@ -99,7 +99,7 @@ def find_vessels(service: ServiceProcess, name: str) -> list[dict[str, object]]:
 def test_enrolling_a_folder_twice_registers_each_vessel_once(
     local: ServiceProcess, tmp_path: Path
 ) -> None:
-    folder = make_fleet(tmp_path / "baltic", vessels=3)
+    folder = make_fleet(tmp_path / "baltic", vessels=3, first_name="ODIN")
     (folder / "bounding_box_test" / "0003_s9c9_RGB.png").write_text("no picture")
     first = crossfix("enrol", folder, "--url", local.url, "--json")
     assert first.returncode == 1, first.stderr
@@ -112,8 +112,8 @@ def test_enrolling_a_folder_twice_registers_each_vessel_once(
     assert again.returncode == 0, again.stderr
     assert "0 vessels registered, 3 known before" in again.stdout
     assert len(find_vessels(local, "baltic")) == 2
-    (alpha,) = find_vessels(local, "ALPHA")
-    assert alpha["type"] == "tanker"
+    (odin,) = find_vessels(local, "ODIN")
+    assert odin["type"] == "tanker"
 
 
 def test_enrolling_a_manifest_sends_its_attributes(local: ServiceProcess, tmp_path: Path) -> None:
