@@ -110,7 +110,7 @@ def _fusion_change(metrics: Sequence[Metric]) -> str:
     """What fusion changed in mAP, and whether that is more than chance; empty where not measured.
 
     The interval is that of mAP without fusion. That of the gain itself, over the same ships, is
-    narrower: `model_training.fusion.study` measures it.
+    narrower: `crossfix-train fusion-study` measures it.
     """
     plain = {
         (metric.dataset, metric.protocol): metric

@@ -1,18 +1,20 @@
 """Fit a bundle's calibration on validation ships, and measure it on ships it has not seen.
 
-Searches are replayed as the service runs them (`calibration.searches`), half of them with the
-query's vessel not enrolled. Candidates compete with each other and with none of them
-(`calibration.choice`); lone pairs are weighed by a logistic (`calibration.logistic`). Verdict
-thresholds follow from the first candidates of searches across sensors:
+Searches are replayed as the service runs them (`calibration.searches`); in half of them the
+query's vessel is not enrolled. Candidates compete with each other and with "none of them"
+(`calibration.candidate_probabilities`); lone pairs are weighed by logistic regression
+(`calibration.logistic`). Verdict thresholds follow from the first candidates of searches across
+sensors:
 
 * `confident_from` is the lowest probability, not below one half, at which at least 95 % of the
-  confident answers are right (confident: the first candidate reaches it); 1 when there is none.
+  confident answers are right (confident: the first candidate reaches it); 1 when no probability
+  achieves that.
 * `no_match_below` is the highest probability, not above `confident_from`, that withholds at most
-  5 % of the right first candidates (no match: the first candidate stays below it, and below the
-  probability of none).
+  5 % of the right first candidates (no match: the first candidate is below it, and below the
+  probability of "none of them").
 
-The similarities of first candidates are counted as well, so that a service can tell whether those
-of its live searches are of the same kind.
+The similarities of first candidates are counted as well, so that a service can compare them with
+those of its live searches.
 """
 
 import numpy as np
@@ -50,20 +52,20 @@ _MIN_ANSWERS = 20
 
 
 class CalibrationError(Exception):
-    """The validation data cannot carry a calibration; says what would."""
+    """The validation data do not suffice for a calibration; the message says what would."""
 
 
 def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) -> CalibrationSpec:
-    """The calibration of a bundle.
+    """Fit the calibration of a bundle.
 
     Args:
         across: trials across sensors on validation ships.
-        within: trials within each sensor, or None: then the service compares across only.
-        fitted_on: names the validation data, e.g. `simulated validation ids`.
+        within: trials within each sensor; None if the service shall only compare across sensors.
+        fitted_on: name of the validation data, e.g. `simulated validation ids`.
         seed: of the intervals.
 
     Raises:
-        ValueError: the trials hold no right or no wrong answers.
+        ValueError: the trials do not hold both right and wrong answers.
     """
     match = fit_choice(across.searches)
     match_same_sensor = fit_choice(within.searches) if within else None
@@ -88,7 +90,7 @@ def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) ->
 
 
 def require_trials(table: ChipTable, per_size: int = 2000, seed: int = 0) -> Trials:
-    """Trials across sensors.
+    """Replay trials across sensors.
 
     Raises:
         CalibrationError: there are fewer than `MIN_VESSELS` ships with chips of both sensors.
@@ -103,36 +105,37 @@ def require_trials(table: ChipTable, per_size: int = 2000, seed: int = 0) -> Tri
 
 
 def choose_confident_from(answers: FirstAnswers) -> float:
-    """See the module's rule; a threshold that fewer than 20 answers reach is no evidence."""
+    """Apply the rule of the module's docstring to thresholds that at least 20 answers reach."""
     for threshold in _THRESHOLDS[_THRESHOLDS >= 0.5]:
-        said = answers.probability >= threshold
-        if said.sum() < _MIN_ANSWERS:
+        confident = answers.probability >= threshold
+        if confident.sum() < _MIN_ANSWERS:
             break
-        if answers.correct[said].mean() >= MIN_CONFIDENT_PRECISION:
+        if answers.correct[confident].mean() >= MIN_CONFIDENT_PRECISION:
             return float(threshold)
     return 1.0
 
 
 def choose_no_match_below(answers: FirstAnswers, confident_from: float) -> float:
-    """See the module's rule."""
+    """Apply the rule of the module's docstring."""
     right = answers.probability[answers.correct]
     none = answers.none[answers.correct]
     if not right.size:
         return confident_from
     allowed = _THRESHOLDS[: 1 + int(np.searchsorted(_THRESHOLDS, confident_from))]
     allowed = np.minimum(allowed, confident_from)
+    # [right answers, thresholds] -> [thresholds]
     withheld = (right[:, None] < np.minimum(allowed, none[:, None])).mean(axis=0)
     return float(allowed[withheld <= MAX_WITHHELD].max())
 
 
 def _operating_points(searches: Searches, spec: ChoiceSpec, seed: int) -> tuple[OpenSetPoint, ...]:
-    """Identification at each false-identification rate and reported gallery size."""
+    """Measure identification at each false-identification rate and reported gallery size."""
     points = []
     for size in REPORTED_SIZES:
-        here = searches.of_size(size)
-        if not here.enrolled.any() or here.enrolled.all():
+        of_size = searches.of_size(size)
+        if not of_size.enrolled.any() or of_size.enrolled.all():
             continue
-        answers = first_answers(here, spec)
+        answers = first_answers(of_size, spec)
         for rate in FALSE_IDENTIFICATION_RATES:
             point = choose_point(answers, rate, seed=seed)
             low, high = point.identification.ends

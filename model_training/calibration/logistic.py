@@ -1,4 +1,4 @@
-"""Fit and apply the logistic calibration of lone pairs, `service.contract.calibration`."""
+"""Fit and apply the logistic calibration of lone pairs of `service.contract.calibration`."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,14 @@ from scipy.optimize import minimize
 from model_training.calibration.searches import EVIDENCE
 from service.contract.manifest import EvidenceName, LogisticSpec
 
-# The direction in which each kind of evidence may speak: more alike never lowers a probability.
+# The sign that each weight may have: more similar chips never get a lower probability.
 DIRECTION: Mapping[EvidenceName, int] = {
     "similarity": 1,
     "similarity_z": 1,
     "length_log_ratio": -1,
     "width_log_ratio": -1,
 }
-# What a lone pair is weighed by.
+# The evidence by which a lone pair is weighed.
 PAIR_EVIDENCE: tuple[EvidenceName, ...] = ("similarity", "length_log_ratio", "width_log_ratio")
 _RIDGE = 1e-6
 
@@ -24,17 +24,17 @@ Floats = NDArray[np.float64]
 
 
 def fit_logistic(evidence: Floats, correct: NDArray[np.bool_]) -> LogisticSpec:
-    """Maximum likelihood with each weight held to its `DIRECTION`.
+    """Fit weights by maximum likelihood, each restricted to its `DIRECTION`.
 
-    Columns are standardised for the optimiser, the ridge (1e-6 of the mean loss) only keeps
-    separable data finite, and the weights are returned for raw evidence.
+    Columns are standardised for the optimiser, the ridge (1e-6 of the mean loss) keeps weights
+    finite when data are separable, and the weights are returned for raw evidence.
 
     Args:
         evidence: float64 `[N, 4]` in the order of `EVIDENCE`.
         correct: bool `[N]`, whether the pair shows one vessel.
 
     Raises:
-        ValueError: there are not both right and wrong pairs to learn from.
+        ValueError: there are not both right and wrong pairs.
     """
     if correct.all() or not correct.any():
         raise ValueError("calibration needs both right and wrong pairs to learn from")
@@ -52,7 +52,7 @@ def fit_logistic(evidence: Floats, correct: NDArray[np.bool_]) -> LogisticSpec:
         return float(loss), gradient
 
     bounds = [(None, None)] + [(0, None) if DIRECTION[n] > 0 else (None, 0) for n in PAIR_EVIDENCE]
-    found = minimize(
+    optimum = minimize(
         loss_and_gradient,
         np.zeros(1 + len(PAIR_EVIDENCE)),
         jac=True,
@@ -60,15 +60,15 @@ def fit_logistic(evidence: Floats, correct: NDArray[np.bool_]) -> LogisticSpec:
         bounds=bounds,
         options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-8},
     )
-    weights = found.x[1:] / scale
+    weights = optimum.x[1:] / scale
     return LogisticSpec(
-        bias=float(found.x[0] - weights @ mean),
+        bias=float(optimum.x[0] - weights @ mean),
         weights={name: float(weight) for name, weight in zip(PAIR_EVIDENCE, weights, strict=True)},
     )
 
 
-def probabilities(evidence: Floats, spec: LogisticSpec) -> Floats:
-    """`service.contract.calibration.probability` for many pairs at once.
+def pair_probabilities(evidence: Floats, spec: LogisticSpec) -> Floats:
+    """Apply `service.contract.calibration.probability` to many pairs at once.
 
     Args:
         evidence: float64 `[..., 4]` in the order of `EVIDENCE`.
@@ -82,5 +82,5 @@ def probabilities(evidence: Floats, spec: LogisticSpec) -> Floats:
 
 
 def sigmoid(logit: Floats) -> Floats:
-    """1 / (1 + e^-x) without overflow."""
+    """Return 1 / (1 + e^-x) without overflow."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))

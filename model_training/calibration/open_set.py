@@ -1,4 +1,4 @@
-"""Identification when the ship may not be enrolled at all: operating points of a gallery search.
+"""Choose and measure operating points of a gallery search whose ship may not be enrolled.
 
 At a false-identification rate (FPIR) of f, the threshold is set so that at most a share f of the
 queries whose vessel is not enrolled get any candidate at all; the identification rate (TPIR, rank
@@ -26,7 +26,7 @@ class FirstAnswers:
 
     Attributes:
         query_ids: int64 `[S]`.
-        enrolled: bool `[S]`, whether the right vessel stood in the gallery.
+        enrolled: bool `[S]`, whether the right vessel was in the gallery.
         correct: bool `[S]`, whether the first candidate is the right vessel.
         probability: float64 `[S]`, of the first candidate.
         none: float64 `[S]`, of none of the candidates.
@@ -45,10 +45,10 @@ class OperatingPoint:
 
     Attributes:
         threshold: of the first candidate's probability.
-        false_identification: share of the searches for ships not enrolled that got an answer.
-        identification: share of the searches for enrolled ships that got the right answer.
-        strangers: searches behind the former.
-        enrolled: searches behind the latter.
+        false_identification: share of the searches for ships not enrolled that got a candidate.
+        identification: share of the searches for enrolled ships that got the right candidate.
+        strangers: number of searches for ships not enrolled.
+        enrolled: number of searches for enrolled ships.
     """
 
     threshold: float
@@ -61,9 +61,9 @@ class OperatingPoint:
 def choose_point(
     answers: FirstAnswers, rate: float, draws: int = 500, seed: int = 0
 ) -> OperatingPoint:
-    """The lowest threshold that keeps false identifications at or below `rate`.
+    """Choose the lowest threshold that keeps false identifications at or below `rate`.
 
-    The interval draws identities and chooses the threshold anew in each draw.
+    The bootstrap draws identities and chooses the threshold anew in each draw.
 
     Raises:
         ValueError: see `measure_point`.
@@ -80,7 +80,7 @@ def choose_point(
 def measure_point(
     answers: FirstAnswers, threshold: float, draws: int = 500, seed: int = 0
 ) -> OperatingPoint:
-    """What a threshold chosen elsewhere achieves on these searches.
+    """Measure what a threshold that was chosen on other searches achieves on these.
 
     Raises:
         ValueError: there are no enrolled or no unenrolled queries, or only one identity.
@@ -93,7 +93,7 @@ def measure_point(
 def _point(
     answers: FirstAnswers, threshold: float, draws: list[tuple[float, float]]
 ) -> OperatingPoint:
-    """The rates of all searches, with intervals from those of the draws, see `_rates`."""
+    """Return the rates of all searches, with intervals from the bootstrap draws of `_rates`."""
     ships = np.unique(answers.query_ids).size
     values = _rates(answers, np.ones(answers.probability.size), threshold)
     false_identification, identification = (
@@ -118,7 +118,7 @@ def _require_both(answers: FirstAnswers) -> None:
 
 
 def _usable_draws(answers: FirstAnswers, draws: int, seed: int) -> Iterator[Floats]:
-    """Bootstrap weights over identities, those that keep both kinds of query."""
+    """Yield bootstrap weights float64 `[S]`, skipping draws without both kinds of query."""
     enrolled = answers.enrolled
     names, index = np.unique(answers.query_ids, return_inverse=True)
     for counts in draw_identities(names.size, draws, seed):
@@ -128,19 +128,22 @@ def _usable_draws(answers: FirstAnswers, draws: int, seed: int) -> Iterator[Floa
 
 
 def _threshold(answers: FirstAnswers, weights: Floats, rate: float) -> float:
-    """Just above the first score at which more than `rate` of the strangers would be accepted."""
+    """Return the number just above the highest score that would accept too many strangers.
+
+    Too many are more than the share `rate` of the weighted searches for ships not enrolled.
+    """
     strangers = ~answers.enrolled
     scores, counts = answers.probability[strangers], weights[strangers]
     order = np.argsort(-scores, kind="stable")
     scores, accepted = scores[order], np.cumsum(counts[order])
-    too_many = np.flatnonzero(accepted > rate * counts.sum() + 1e-9)
+    too_many = np.flatnonzero(accepted > rate * counts.sum() + 1e-9)  # 1e-9: rounding of the sum
     return float(np.nextafter(scores[too_many[0]], np.inf))
 
 
 def _rates(answers: FirstAnswers, weights: Floats, threshold: float) -> tuple[float, float]:
-    """False identification and identification of weighted searches, 0 to 1."""
+    """Return false identification and identification of weighted searches, 0 to 1."""
     enrolled, strangers = answers.enrolled, ~answers.enrolled
-    given = answers.probability >= threshold
-    false = weights[strangers & given].sum() / weights[strangers].sum()
-    right = weights[enrolled & given & answers.correct].sum() / weights[enrolled].sum()
+    accepted = answers.probability >= threshold
+    false = weights[strangers & accepted].sum() / weights[strangers].sum()
+    right = weights[enrolled & accepted & answers.correct].sum() / weights[enrolled].sum()
     return float(false), float(right)

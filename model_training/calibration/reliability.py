@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? Reliability bins, ECE and the diagram.
+"""Compare predicted probabilities with outcomes: reliability bins, ECE and the diagram.
 
 ECE (Naeini et al. 2015; Guo et al. 2017): the mean over bins of |share correct - mean probability|,
 weighted by the bins' counts. Bins hold about equal numbers of predictions, none is empty, and equal
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Predictions against outcomes.
+    """Predictions and outcomes by bin, and the calibration error.
 
     Attributes:
         predicted: float64 `[bins]`, mean probability in each bin, ascending.
@@ -43,16 +43,16 @@ def measure_reliability(
     draws: int = 1000,
     seed: int = 0,
 ) -> Reliability:
-    """Bin predictions by probability and compare.
+    """Bin predictions by probability and compare them with outcomes.
 
     The bootstrap keeps the bins and draws identities. ECE is a sum of absolute values, so noise
-    can only raise it: the interval leans upwards.
+    can only raise it: the interval is biased upwards.
 
     Args:
         probability: float64 `[N]`.
         correct: bool `[N]`.
-        identities: int64 `[N]`, whose query each prediction answers.
-        bins: at most this many bins.
+        identities: int64 `[N]`, the vessel of the query behind each prediction.
+        bins: the largest number of bins.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
@@ -72,14 +72,15 @@ def measure_reliability(
         return Reliability(predicted, observed, counts, Estimate(value, None, None))
     cell = index * starts.size + place
     gaps = np.bincount(cell, probability - correct, names.size * starts.size)
-    weights = draw_identities(names.size, draws, seed)
+    weights = draw_identities(names.size, draws, seed)  # [draws, identities]
+    # [draws, identities] @ [identities, bins] -> [draws]
     drawn_gaps = np.abs(weights @ gaps.reshape(names.size, starts.size)).sum(axis=1)
     low, high = interval_95(drawn_gaps / (weights @ np.bincount(index)), names.size)
     return Reliability(predicted, observed, counts, Estimate(value, low, high))
 
 
 def draw_diagram(curves: dict[str, Reliability], path: Path) -> None:
-    """Write a reliability diagram as PNG: one curve per name, the diagonal is perfect."""
+    """Write a reliability diagram as PNG: one curve per name, and the diagonal for reference."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,12 +1,13 @@
-"""What a calibration achieves on one set of ships: ECE, verdicts, open-set identification."""
+"""Measure a calibration on one set of ships: ECE, verdicts, open-set identification."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from model_training.calibration.candidate_probabilities import choice_probabilities
-from model_training.calibration.logistic import probabilities
+from model_training.calibration.candidate_probabilities import candidate_probabilities
+from model_training.calibration.logistic import pair_probabilities
 from model_training.calibration.open_set import FirstAnswers, OperatingPoint, measure_point
 from model_training.calibration.reliability import Reliability, measure_reliability
 from model_training.calibration.trials import Trials, first_answers
@@ -14,7 +15,7 @@ from model_training.evaluation.metrics import Estimate, bootstrap_mean
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, Metric
 
 OPEN_SET = "open set"
-"""The protocol of metrics about galleries in which the ship may not stand."""
+"""The protocol of metrics about searches whose ship may not be enrolled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class VerdictRates:
         confident: share of searches answered as confident.
         confident_right: share of those whose vessel is right.
         no_match: share of searches answered as no match.
-        no_match_right: share of those whose vessel was not enrolled indeed.
+        no_match_right: share of those whose vessel was indeed not enrolled.
     """
 
     confident: float
@@ -36,17 +37,17 @@ class VerdictRates:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationReport:
-    """Measured on one set of ships, across sensors.
+    """Measurements on one set of ships, across sensors.
 
     Attributes:
-        ships: number of ships that asked.
+        ships: number of ships that are queries.
         searches: number of simulated searches.
         first_candidate: the reliability of the first candidate's probability.
         brier: mean squared error of the first candidate's probability, 0 to 1.
         log_loss: mean negative log likelihood of whether the first candidate is right, in nats.
         candidates: the reliability of every weighed candidate's probability.
         pairs: the reliability of the probability of lone pairs.
-        verdicts: how often each verdict is given, and right.
+        verdicts: how often each verdict is given, and how often it is right.
         open_set: what the stored thresholds achieve, by (gallery size, intended rate).
     """
 
@@ -60,9 +61,40 @@ class CalibrationReport:
     verdicts: VerdictRates
     open_set: dict[tuple[int, float], OperatingPoint]
 
+    def document(self) -> dict[str, Any]:
+        """Return the measurements for a JSON file."""
+        verdicts = self.verdicts
+        return {
+            "ships": self.ships,
+            "searches": self.searches,
+            "ece_first_candidate": self.first_candidate.ece.document(),
+            "brier_first_candidate": self.brier.document(),
+            "log_loss_first_candidate": self.log_loss.document(),
+            "ece_candidates": self.candidates.ece.document(),
+            "ece_pairs": self.pairs.ece.document(),
+            "verdicts": {
+                "confident": verdicts.confident,
+                "confident_right": _document(verdicts.confident_right),
+                "no_match": verdicts.no_match,
+                "no_match_right": _document(verdicts.no_match_right),
+            },
+            "open_set": [
+                {
+                    "gallery_vessels": size,
+                    "intended_false_identification_rate": rate,
+                    "threshold": point.threshold,
+                    "false_identification_rate": point.false_identification.document(),
+                    "identification_rate": point.identification.document(),
+                }
+                for (size, rate), point in self.open_set.items()
+            ],
+        }
+
 
 def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> CalibrationReport:
-    """Apply a fitted calibration to trials, of other ships if it is to prove anything.
+    """Apply a fitted calibration to trials and measure it.
+
+    Ships that had no part in the fit give an unbiased measurement.
 
     Args:
         spec: the calibration.
@@ -81,7 +113,7 @@ def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> Calibration
         log_loss=log_loss,
         candidates=_candidate_reliability(trials, spec.match, seed),
         pairs=measure_reliability(
-            probabilities(trials.pairs.evidence, spec.verify),
+            pair_probabilities(trials.pairs.evidence, spec.verify),
             trials.pairs.correct,
             trials.pairs.query_ids,
             seed=seed,
@@ -91,38 +123,8 @@ def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> Calibration
     )
 
 
-def as_json(report: CalibrationReport) -> dict[str, Any]:
-    """Plain values for a JSON file."""
-    verdicts = report.verdicts
-    return {
-        "ships": report.ships,
-        "searches": report.searches,
-        "ece_first_candidate": _estimate(report.first_candidate.ece),
-        "brier_first_candidate": _estimate(report.brier),
-        "log_loss_first_candidate": _estimate(report.log_loss),
-        "ece_candidates": _estimate(report.candidates.ece),
-        "ece_pairs": _estimate(report.pairs.ece),
-        "verdicts": {
-            "confident": verdicts.confident,
-            "confident_right": _estimate(verdicts.confident_right),
-            "no_match": verdicts.no_match,
-            "no_match_right": _estimate(verdicts.no_match_right),
-        },
-        "open_set": [
-            {
-                "gallery_vessels": size,
-                "intended_false_identification_rate": rate,
-                "threshold": point.threshold,
-                "false_identification_rate": _estimate(point.false_identification),
-                "identification_rate": _estimate(point.identification),
-            }
-            for (size, rate), point in report.open_set.items()
-        ],
-    }
-
-
-def as_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
-    """The calibration errors for a bundle's manifest, 0 to 1."""
+def calibration_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
+    """Return the calibration errors for a bundle's manifest, 0 to 1."""
     errors = {
         "ECE first candidate (0 to 1)": report.first_candidate.ece,
         "ECE pairs (0 to 1)": report.pairs.ece,
@@ -142,10 +144,10 @@ def as_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
 
 
 def open_set_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
-    """What the stored thresholds achieve, for a bundle's manifest, in per cent.
+    """Return what the stored thresholds achieve, for a bundle's manifest, in per cent.
 
-    For ships that had no part in setting the thresholds: what those do that had, the calibration's
-    operating points say. The gallery is counted in vessels.
+    The report should be of ships that had no part in setting the thresholds; the rates of those
+    that had are the calibration's operating points. `gallery` counts vessels.
     """
     metrics = []
     for (size, rate), point in report.open_set.items():
@@ -171,26 +173,30 @@ def open_set_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, .
 
 
 def open_set_names(rate: float) -> tuple[str, str]:
-    """How identification and realised false identification at an intended rate are named."""
+    """Return the metric names of identification and of measured false identification.
+
+    Args:
+        rate: the intended false-identification rate, 0 to 1.
+    """
     intended = f"{100 * rate:g} % false identification"
     return f"identification at {intended}", f"false identification where {intended} was intended"
 
 
 def proper_scores(answers: FirstAnswers, seed: int = 0) -> tuple[Estimate, Estimate]:
-    """Brier score and log loss of the first candidate, see `CalibrationReport`."""
-    true = np.where(answers.correct, answers.probability, 1.0 - answers.probability)
-    surprise = -np.log(np.maximum(true, np.finfo(np.float64).tiny))
-    brier = bootstrap_mean((1.0 - true) ** 2, answers.query_ids, 1000, seed)
+    """Return Brier score and log loss of the first candidate, see `CalibrationReport`."""
+    likelihood = np.where(answers.correct, answers.probability, 1.0 - answers.probability)
+    surprise = -np.log(np.maximum(likelihood, np.finfo(np.float64).tiny))
+    brier = bootstrap_mean((1.0 - likelihood) ** 2, answers.query_ids, 1000, seed)
     return brier, bootstrap_mean(surprise, answers.query_ids, 1000, seed)
 
 
 def _candidate_reliability(trials: Trials, spec: ChoiceSpec, seed: int) -> Reliability:
     searches = trials.searches
-    rows = np.repeat(searches.query_ids[:, None], searches.present.shape[1], axis=1)
+    query_ids = np.repeat(searches.query_ids[:, None], searches.present.shape[1], axis=1)  # [S, M]
     return measure_reliability(
-        choice_probabilities(searches, spec)[:, 1:][searches.present],
+        candidate_probabilities(searches, spec)[:, 1:][searches.present],  # without "none"
         searches.correct[searches.present],
-        rows[searches.present],
+        query_ids[searches.present],
         seed=seed,
     )
 
@@ -199,16 +205,16 @@ def _verdict_rates(answers: FirstAnswers, spec: CalibrationSpec, seed: int) -> V
     no_match = answers.probability < np.minimum(spec.no_match_below, answers.none)
     confident = ~no_match & (answers.probability >= spec.confident_from)
 
-    def share(said: np.ndarray[Any, np.dtype[np.bool_]], right: Any) -> Estimate | None:
-        if not said.any():
+    def precision(given: NDArray[np.bool_], right: NDArray[np.bool_]) -> Estimate | None:
+        if not given.any():
             return None
-        return bootstrap_mean(right[said].astype(np.float64), answers.query_ids[said], 1000, seed)
+        return bootstrap_mean(right[given].astype(np.float64), answers.query_ids[given], 1000, seed)
 
     return VerdictRates(
         confident=float(confident.mean()),
-        confident_right=share(confident, answers.correct),
+        confident_right=precision(confident, answers.correct),
         no_match=float(no_match.mean()),
-        no_match_right=share(no_match, ~answers.enrolled),
+        no_match_right=precision(no_match, ~answers.enrolled),
     )
 
 
@@ -217,15 +223,13 @@ def _achieved_points(
 ) -> dict[tuple[int, float], OperatingPoint]:
     achieved = {}
     for point in spec.operating_points:
-        here = trials.searches.of_size(point.gallery_vessels)
-        if here.enrolled.any() and not here.enrolled.all():
+        searches = trials.searches.of_size(point.gallery_vessels)
+        if searches.enrolled.any() and not searches.enrolled.all():
             achieved[point.gallery_vessels, point.false_identification_rate] = measure_point(
-                first_answers(here, spec.match), point.threshold, seed=seed
+                first_answers(searches, spec.match), point.threshold, seed=seed
             )
     return achieved
 
 
-def _estimate(estimate: Estimate | None) -> dict[str, float | None] | None:
-    if estimate is None:
-        return None
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+def _document(estimate: Estimate | None) -> dict[str, float | None] | None:
+    return None if estimate is None else estimate.document()

@@ -1,8 +1,10 @@
-"""Searches as the service runs them, replayed on embedded chips with many random galleries.
+"""Replay searches as the service runs them, on embedded chips with many random galleries.
 
-A trial asks one chip about a gallery of G random vessels in which its own vessel stands with
-probability one half. The service's rules hold: a vessel counts with its most similar sighting, and
-the `RERANKED_VESSELS` most similar vessels are weighed.
+A search queries with one chip a gallery of G random vessels, which contains the query's own vessel
+with probability one half. The rules are the service's: a vessel counts with its most similar
+sighting, and the `RERANKED_VESSELS` most similar vessels are weighed.
+
+Shapes: Q query chips, V vessels, S searches, M weighed candidates.
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ EVIDENCE: tuple[EvidenceName, ...] = get_args(EvidenceName)
 RERANKED_VESSELS = 50
 ENROLLED_SHARE = 0.5
 MAX_QUERIES = 2000
-_PAD = -np.inf
+_NEVER = -np.inf  # similarity to what must not be found
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,20 +34,20 @@ Sensors = NDArray[np.str_]
 
 @dataclass(frozen=True, slots=True)
 class VesselScores:
-    """Every query against every vessel of the table, before a gallery is drawn.
+    """Every query compared with every vessel of the table, before a gallery is drawn.
 
     Attributes:
-        asking: the sensor of the queries.
-        searched: the sensor of the gallery.
+        query_sensor: the sensor of the queries.
+        gallery_sensor: the sensor of the gallery.
         query_ids: int64 `[Q]`, the queries' vessels.
-        own: int64 `[Q]`, the column of the query's own vessel, -1 where it has no other chip.
-        similarity: float64 `[Q, V]`, of the vessel's most similar chip; -inf where it has none.
+        own: int64 `[Q]`, the column of the query's own vessel, -1 if it has no other chip.
+        similarity: float64 `[Q, V]`, of the vessel's most similar chip; -inf if it has none.
         length_log_ratio: float64 `[Q, V]`, |ln| of query length over that chip's length.
-        width_log_ratio: float64 `[Q, V]`, the same for the width.
+        width_log_ratio: float64 `[Q, V]`, |ln| of query width over that chip's width.
     """
 
-    asking: Modality
-    searched: Modality
+    query_sensor: Modality
+    gallery_sensor: Modality
     query_ids: Ints
     own: Ints
     similarity: Floats
@@ -58,18 +60,18 @@ class Searches:
     """S searches and their candidates, most similar first; row i of every array is one search.
 
     Attributes:
-        asking: str `[S]`, the sensor of the query.
-        searched: str `[S]`, the sensor of the gallery.
+        query_sensor: str `[S]`, the sensor of the query.
+        gallery_sensor: str `[S]`, the sensor of the gallery.
         query_ids: int64 `[S]`.
         gallery_vessels: int64 `[S]`, G.
-        enrolled: bool `[S]`, whether the query's vessel stands in the gallery.
+        enrolled: bool `[S]`, whether the query's vessel is in the gallery.
         evidence: float64 `[S, M, 4]`, in the order of `EVIDENCE`; M = `RERANKED_VESSELS`.
         present: bool `[S, M]`, false where the gallery has fewer than M vessels.
         correct: bool `[S, M]`, whether the candidate is the query's vessel.
     """
 
-    asking: Sensors
-    searched: Sensors
+    query_sensor: Sensors
+    gallery_sensor: Sensors
     query_ids: Ints
     gallery_vessels: Ints
     enrolled: Bools
@@ -78,85 +80,89 @@ class Searches:
     correct: Bools
 
     def of_size(self, gallery_vessels: int) -> "Searches":
-        """The searches in galleries of one size."""
+        """Return the searches in galleries of one size."""
         return self.where(self.gallery_vessels == gallery_vessels)
 
-    def where(self, keep: Bools) -> "Searches":
-        """Some of the searches; `keep` is bool `[S]`."""
-        return Searches(**{part.name: getattr(self, part.name)[keep] for part in fields(self)})
+    def where(self, mask: Bools) -> "Searches":
+        """Return the searches whose entry in `mask`, bool `[S]`, is true."""
+        return Searches(**{part.name: getattr(self, part.name)[mask] for part in fields(self)})
 
 
 def score_vessels(
-    table: ChipTable, asking: Modality, searched: Modality, seed: int = 0
+    table: ChipTable, query_sensor: Modality, gallery_sensor: Modality, seed: int = 0
 ) -> VesselScores:
     """Compare labelled chips of one sensor with each vessel's chips of another, or the same.
 
-    A distractor is a vessel of its own that nobody asks about. A chip is never compared with
-    itself. Of more than `MAX_QUERIES` chips a random choice asks.
+    A distractor counts as a vessel of its own and is never a query. A chip is never compared with
+    itself. If there are more than `MAX_QUERIES` query chips, a random subset is used.
 
     Args:
         table: embedded chips.
-        asking: the sensor of the queries.
-        searched: the sensor of the gallery.
-        seed: of the choice.
+        query_sensor: the sensor of the queries.
+        gallery_sensor: the sensor of the gallery.
+        seed: of the random subset.
 
     Raises:
         ValueError: one of the two sensors has no chips.
     """
     ids = table.vessel_ids
-    query = table.rows_with(asking)
+    query = table.rows_with(query_sensor)
     query = query[ids[query] != DISTRACTOR_ID]
     query = np.random.default_rng(seed).permutation(query)[:MAX_QUERIES]
-    gallery = table.rows_with(searched)
+    gallery = table.rows_with(gallery_sensor)
     if not query.size or not gallery.size:
-        raise ValueError(f"no {asking.value} chips to ask or no {searched.value} chips to search")
+        raise ValueError(
+            f"no {query_sensor.value} chips as queries or no {gallery_sensor.value} chips to search"
+        )
     vectors = table.embeddings.served.astype(np.float64)
-    similarity = vectors[query] @ vectors[gallery].T
-    similarity[query[:, None] == gallery[None, :]] = _PAD
+    similarity = vectors[query] @ vectors[gallery].T  # [Q, gallery chips]
+    similarity[query[:, None] == gallery[None, :]] = _NEVER
 
     distractor = ids[gallery] == DISTRACTOR_ID
     names = np.where(distractor, -1 - np.arange(gallery.size), ids[gallery])
     vessels = np.unique(names)
-    best = np.empty((query.size, vessels.size), np.int64)
+    best = np.empty((query.size, vessels.size), np.int64)  # each vessel's most similar chip
     for column, vessel in enumerate(vessels):
         members = np.flatnonzero(names == vessel)
         best[:, column] = members[similarity[:, members].argmax(axis=1)]
     rows = np.arange(query.size)
-    top = similarity[rows[:, None], best]
+    top = similarity[rows[:, None], best]  # [Q, V]
     log_size = np.log(table.size_m)
-    ratio = np.abs(log_size[query][:, None, :] - log_size[gallery][best])
+    ratio = np.abs(log_size[query][:, None, :] - log_size[gallery][best])  # [Q, V, 2]
     column_of = {int(vessel): column for column, vessel in enumerate(vessels)}
     own = np.array([column_of.get(int(identity), -1) for identity in ids[query]], np.int64)
     own[(own >= 0) & ~np.isfinite(top[rows, own])] = -1
-    return VesselScores(asking, searched, ids[query], own, top, ratio[..., 0], ratio[..., 1])
+    return VesselScores(
+        query_sensor, gallery_sensor, ids[query], own, top, ratio[..., 0], ratio[..., 1]
+    )
 
 
-def fitting_sizes(scores: VesselScores, wanted: Sequence[int]) -> list[int]:
-    """Those gallery sizes for which there are vessels enough without the query's own."""
+def possible_sizes(scores: VesselScores, sizes: Sequence[int]) -> list[int]:
+    """Return, ascending, the gallery sizes that the vessels without the query's own can fill."""
     others = scores.similarity.shape[1] - 1
-    return [size for size in sorted(wanted) if 1 <= size <= others]
+    return [size for size in sorted(sizes) if 1 <= size <= others]
 
 
 def run_searches(
     scores: VesselScores, gallery_sizes: Sequence[int], per_size: int, seed: int
 ) -> Searches:
-    """Run `per_size` searches at each gallery size, each with a fresh gallery, query after query.
+    """Run `per_size` searches at each gallery size, each with a fresh gallery.
 
-    Queries without a mate are asked as well, always as not enrolled.
+    Queries take turns. A query whose vessel has no other chip is searched as not enrolled.
 
     Args:
         scores: see `score_vessels`.
-        gallery_sizes: numbers of vessels G, see `fitting_sizes`.
+        gallery_sizes: numbers of vessels G, see `possible_sizes`.
         per_size: searches at each size.
         seed: of the galleries.
 
     Raises:
         ValueError: no gallery size is given or one is too large.
     """
-    if not gallery_sizes or list(gallery_sizes) != fitting_sizes(scores, gallery_sizes):
+    if not gallery_sizes or list(gallery_sizes) != possible_sizes(scores, gallery_sizes):
         raise ValueError(
             f"gallery sizes {list(gallery_sizes)} must ascend within 1.."
-            f"{scores.similarity.shape[1] - 1}, the vessels there are beside the query's own"
+            f"{scores.similarity.shape[1] - 1}, the number of vessels without the query's own"
         )
     rng = np.random.default_rng(seed)
     queries = scores.query_ids.size
@@ -175,8 +181,8 @@ def run_searches(
     rows = np.array([row for row, _ in plan], np.int64)
     sizes = np.array([size for _, size in plan], np.int64)
     return Searches(
-        asking=np.full(rows.size, scores.asking.value),
-        searched=np.full(rows.size, scores.searched.value),
+        query_sensor=np.full(rows.size, scores.query_sensor.value),
+        gallery_sensor=np.full(rows.size, scores.gallery_sensor.value),
         query_ids=scores.query_ids[rows],
         gallery_vessels=sizes,
         enrolled=enrolled,
@@ -189,7 +195,7 @@ def run_searches(
 def _draw_gallery(
     scores: VesselScores, row: int, size: int, rng: np.random.Generator
 ) -> tuple[Ints, bool]:
-    """Columns of `size` random vessels, and whether the query's own is one of them."""
+    """Return the columns of `size` random vessels, and whether the query's own is among them."""
     own = scores.own[row]
     strangers = np.isfinite(scores.similarity[row])
     if own >= 0:
@@ -201,7 +207,7 @@ def _draw_gallery(
 
 
 def weigh(scores: VesselScores, rows: Ints, columns: Ints) -> Floats:
-    """The evidence of queries `[N]` and vessels `[N]`, or one query: float64 `[N, 4]`."""
+    """Return the evidence float64 `[N, 4]` of queries `[N]`, or of one query, and vessels `[N]`."""
     similarity = scores.similarity[rows, columns]
     values: dict[EvidenceName, Floats] = {
         "similarity": similarity,

@@ -1,4 +1,4 @@
-"""How similar the first candidates of replayed searches are: the reference of live searches."""
+"""Count the similarities of first candidates in replayed searches, to compare live ones with."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ from service.contract.similarity import count_similarities
 
 
 def count_first(searches: Searches, spec: ChoiceSpec) -> tuple[SimilarityCounts, ...]:
-    """Similarities of the most probable candidates by sensors and gallery size.
+    """Count similarities of the most probable candidates by sensors and gallery size.
 
-    A larger gallery holds a more similar vessel by chance alone, so each size is counted apart,
-    and so are searches whose vessel is enrolled and those whose vessel is not.
+    A larger gallery holds a more similar vessel by chance alone, so each size is counted
+    separately, and so are searches whose vessel is enrolled and those whose vessel is not.
 
     Args:
         searches: see `calibration.searches`.
@@ -21,18 +21,20 @@ def count_first(searches: Searches, spec: ChoiceSpec) -> tuple[SimilarityCounts,
     """
     similarity = first_similarities(searches, spec)
     counts = []
-    for asking in Modality:
-        for searched in Modality:
-            pair = (searches.asking == asking.value) & (searches.searched == searched.value)
+    for query_sensor in Modality:
+        for gallery_sensor in Modality:
+            pair = (searches.query_sensor == query_sensor.value) & (
+                searches.gallery_sensor == gallery_sensor.value
+            )
             for size in np.unique(searches.gallery_vessels[pair]):
-                here = pair & (searches.gallery_vessels == size)
+                of_size = pair & (searches.gallery_vessels == size)
                 counts.append(
                     SimilarityCounts(
-                        query=asking.value,
-                        gallery=searched.value,
+                        query=query_sensor.value,
+                        gallery=gallery_sensor.value,
                         gallery_vessels=int(size),
-                        enrolled=count_similarities(similarity[here & searches.enrolled]),
-                        not_enrolled=count_similarities(similarity[here & ~searches.enrolled]),
+                        enrolled=count_similarities(similarity[of_size & searches.enrolled]),
+                        not_enrolled=count_similarities(similarity[of_size & ~searches.enrolled]),
                     )
                 )
     return tuple(counts)

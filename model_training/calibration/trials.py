@@ -1,4 +1,4 @@
-"""What one set of ships yields for a calibration: replayed searches, and lone pairs."""
+"""Replay searches and draw lone pairs on one set of ships, to fit or measure a calibration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.calibration.candidate_probabilities import choice_probabilities
+from model_training.calibration.candidate_probabilities import candidate_probabilities
 from model_training.calibration.open_set import FirstAnswers
 from model_training.calibration.searches import (
     EVIDENCE,
     Searches,
     VesselScores,
-    fitting_sizes,
+    possible_sizes,
     run_searches,
     score_vessels,
     weigh,
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 REPORTED_SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
 FIT_SIZES = (2, 5, 10, 20, *REPORTED_SIZES)
 MIN_VESSELS = 20
-MAX_REPEATS = 10
+MAX_REPEATS = 10  # searches per query chip and gallery size
 
 ACROSS = ((Modality.SAR, Modality.OPTICAL), (Modality.OPTICAL, Modality.SAR))
 WITHIN = ((Modality.OPTICAL, Modality.OPTICAL), (Modality.SAR, Modality.SAR))
@@ -35,12 +35,12 @@ WITHIN = ((Modality.OPTICAL, Modality.OPTICAL), (Modality.SAR, Modality.SAR))
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Lone pairs of chips, as many of one vessel as of two.
+    """Lone pairs of chips, half of them of one vessel and half of two.
 
     Attributes:
         evidence: float64 `[N, 4]` in the order of `EVIDENCE`.
         correct: bool `[N]`, whether both show one vessel.
-        query_ids: int64 `[N]`, vessel of the first chip.
+        query_ids: int64 `[N]`, vessel of the query chip.
     """
 
     evidence: NDArray[np.float64]
@@ -50,7 +50,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """What one set of ships yields, across sensors or within them."""
+    """The searches and lone pairs of one set of ships, across sensors or within them."""
 
     searches: Searches
     pairs: Pairs
@@ -62,41 +62,41 @@ def replay(
     per_size: int = 2000,
     seed: int = 0,
 ) -> Trials | None:
-    """Searches and pairs in the given directions, or None where ships are too few.
+    """Replay searches and draw pairs in the given directions; None when ships are too few.
 
-    Too few means that fewer than `MIN_VESSELS` have a chip to ask with and another to be found by.
+    There are too few when fewer than `MIN_VESSELS` have a query chip and another chip to find.
 
     Args:
         table: embedded chips of one set of ships.
-        directions: (asking, searched) sensors.
-        per_size: searches per direction and gallery size; with few chips fewer, so that no chip
-            asks more than `MAX_REPEATS` times at a size.
+        directions: (query, gallery) sensors.
+        per_size: searches per direction and gallery size; fewer when there are few chips, so that
+            no chip is searched more than `MAX_REPEATS` times at a size.
         seed: of galleries and pairs.
     """
     scores = [
-        score_vessels(table, asking, searched, seed)
-        for asking, searched in directions
-        if _asks(table, asking) and table.rows_with(searched).size
+        score_vessels(table, query_sensor, gallery_sensor, seed)
+        for query_sensor, gallery_sensor in directions
+        if _has_queries(table, query_sensor) and table.rows_with(gallery_sensor).size
     ]
-    mated = {int(i) for s in scores for i in s.query_ids[s.own >= 0]}
-    if len(mated) < MIN_VESSELS:
+    findable = {int(i) for s in scores for i in s.query_ids[s.own >= 0]}
+    if len(findable) < MIN_VESSELS:
         return None
     searches = [
         run_searches(
             s,
-            fitting_sizes(s, FIT_SIZES),
+            possible_sizes(s, FIT_SIZES),
             min(per_size, MAX_REPEATS * s.query_ids.size),
             seed + i,
         )
         for i, s in enumerate(scores)
-        if fitting_sizes(s, FIT_SIZES)
+        if possible_sizes(s, FIT_SIZES)
     ]
     pairs = [_draw_pairs(s, seed + i) for i, s in enumerate(scores)]
     return Trials(_join_searches(searches), _join_pairs(pairs))
 
 
 def first_answers(searches: Searches, spec: ChoiceSpec) -> FirstAnswers:
-    """Rank each search's candidates by probability, as the service does, and keep the first."""
+    """Rank each search's candidates by probability, as the service does; return the first."""
     probability, order = _ranked(searches, spec)
     rows = np.arange(len(order))
     return FirstAnswers(
@@ -109,43 +109,43 @@ def first_answers(searches: Searches, spec: ChoiceSpec) -> FirstAnswers:
 
 
 def first_similarities(searches: Searches, spec: ChoiceSpec) -> NDArray[np.float64]:
-    """float64 `[S]`: the similarity of each search's most probable candidate."""
+    """Return float64 `[S]`: the similarity of each search's most probable candidate."""
     _, order = _ranked(searches, spec)
     similarity = searches.evidence[..., EVIDENCE.index("similarity")]
     return np.asarray(similarity[np.arange(len(order)), order[:, 0]])
 
 
 def _ranked(searches: Searches, spec: ChoiceSpec) -> tuple[Floats, NDArray[np.int64]]:
-    """See `choice_probabilities` `[S, 1 + M]`, and the order of candidates `[S, M]`, best first."""
-    probability = choice_probabilities(searches, spec)
+    """Return `candidate_probabilities` `[S, 1 + M]`, and the order `[S, M]` of candidates."""
+    probability = candidate_probabilities(searches, spec)
     candidates = np.where(searches.present, probability[:, 1:], -1.0)
     return probability, np.argsort(-candidates, axis=1, kind="stable")
 
 
-def _asks(table: ChipTable, modality: Modality) -> bool:
+def _has_queries(table: ChipTable, modality: Modality) -> bool:
     return bool((table.vessel_ids[table.rows_with(modality)] != DISTRACTOR_ID).any())
 
 
 def _draw_pairs(scores: VesselScores, seed: int) -> Pairs:
-    """For each query the most similar chip of its own vessel, and that of one other vessel.
+    """Pair each query with its own vessel's most similar chip, and with that of another vessel.
 
-    Half of the other vessels are random, half are the query's nearest in length: nobody asks
-    whether a tanker is a tug.
+    Half of the other vessels are random, half are those nearest to the query in length: users
+    compare ships of similar size, not a tanker with a tug.
     """
     rng = np.random.default_rng(seed)
     rows = np.flatnonzero(scores.own >= 0)
     others = np.empty(rows.size, np.int64)
     for i, row in enumerate(rows):
-        possible = np.isfinite(scores.similarity[row])
-        possible[scores.own[row]] = False
-        columns = np.flatnonzero(possible)
+        comparable = np.isfinite(scores.similarity[row])
+        comparable[scores.own[row]] = False
+        columns = np.flatnonzero(comparable)
         nearest = columns[np.argmin(scores.length_log_ratio[row, columns])]
         others[i] = nearest if i % 2 else rng.choice(columns)
-    asked = np.concatenate([rows, rows])
+    queries = np.concatenate([rows, rows])
     columns = np.concatenate([scores.own[rows], others])
-    evidence = weigh(scores, asked, columns)
-    correct = np.arange(asked.size) < rows.size
-    return Pairs(evidence, correct, scores.query_ids[asked])
+    evidence = weigh(scores, queries, columns)
+    correct = np.arange(queries.size) < rows.size
+    return Pairs(evidence, correct, scores.query_ids[queries])
 
 
 def _join_searches(parts: Sequence[Searches]) -> Searches:

@@ -1,4 +1,4 @@
-"""What `crossfix-train` shows of its results: tables, lines and progress bars."""
+"""Format the results of `crossfix-train`: tables, lines and progress bars."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,20 +18,20 @@ TABLE_WIDTH = 130
 
 @contextmanager
 def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error."""
+    """Show a progress bar on standard error; yield the function that advances it."""
     columns = (*Progress.get_default_columns()[:2], TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda done: bar.advance(task, done)
+        yield lambda count: bar.advance(task, count)
 
 
 def print_table(table: Table) -> None:
-    """On a narrow terminal or into a file the rows stay whole."""
+    """Print a table at its full width, so that no row wraps in a narrow terminal or a file."""
     Console(width=max(Console().width, TABLE_WIDTH)).print(table)
 
 
 def evaluation_table(result: Evaluation, data: Path) -> Table:
-    """Each protocol with fusion, where the model fuses, without it, and by size alone."""
+    """Format each protocol without fusion, with it if the model fuses, and by size alone."""
     table = Table(title=f"{data}: per cent [95 % interval over ships]")
     for heading in ("protocol", "embedding", "mAP", "R1", "R5", "R10", "queries", "gallery"):
         table.add_column(heading)
@@ -45,21 +45,21 @@ def evaluation_table(result: Evaluation, data: Path) -> Table:
     return table
 
 
-def print_calibration(spec: CalibrationSpec, measured: dict[str, CalibrationReport]) -> None:
-    """Errors and open-set rates of each set of ships, and the verdicts' thresholds."""
-    for part, value in measured.items():
-        print(f"{part}: {value.ships} ships, {value.searches} searches")
+def print_calibration(spec: CalibrationSpec, reports: dict[str, CalibrationReport]) -> None:
+    """Print errors and open-set rates of each set of ships, and the verdicts' thresholds."""
+    for part, report in reports.items():
+        print(f"{part}: {report.ships} ships, {report.searches} searches")
         for label, reliability in (
-            ("first candidate", value.first_candidate),
-            ("all candidates", value.candidates),
-            ("pairs", value.pairs),
+            ("first candidate", report.first_candidate),
+            ("all candidates", report.candidates),
+            ("pairs", report.pairs),
         ):
             low, high = reliability.ece.ends
             print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
-        for label, error in (("Brier score", value.brier), ("log loss", value.log_loss)):
+        for label, error in (("Brier score", report.brier), ("log loss", report.log_loss)):
             low, high = error.ends
             print(f"  {label} first candidate: {error.value:.3f} [{low:.3f}, {high:.3f}]")
-        for (size, rate), point in value.open_set.items():
+        for (size, rate), point in report.open_set.items():
             low, high = point.identification.ends
             print(
                 f"  {size} vessels, {rate:.0%} false identification intended, "
@@ -70,8 +70,8 @@ def print_calibration(spec: CalibrationSpec, measured: dict[str, CalibrationRepo
 
 
 def ablation_table(rows: Sequence[AblationRow]) -> Table:
-    """One line per data set, protocol and variant, the size-only floor last in each protocol."""
-    table = Table(title="per cent [95 % interval over ships]; gain in mAP over the variant before")
+    """Format a row per data set, protocol and variant, the size-only floor last in a protocol."""
+    table = Table(title="per cent [95 % interval over ships]; gain in mAP over previous variant")
     for heading in ("data", "protocol", "variant", "seeds", "mAP", "R1", "R5", "R10", "gain"):
         table.add_column(heading)
     for row in rows:

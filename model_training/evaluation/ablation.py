@@ -1,4 +1,4 @@
-"""What each part of the method adds: variants in order, each against the one before it.
+"""Measure what each part of the method adds: the gain of each variant over the previous one.
 
 A YAML file lists data sets and variants:
 
@@ -11,8 +11,8 @@ A YAML file lists data sets and variants:
 
 A variant's models are the same recipe with several seeds: each query's score is averaged over
 them, and the spread of their mAP is shown. Paths are relative to the file. The gain over the
-variant before it is paired: the same queries, the same drawn ships. Last in every protocol stands
-the size-only floor of `crossfix-train evaluate`: a variant at the floor has learnt nothing from
+previous variant is paired: the same queries, the same drawn ships. The last row of every protocol
+is the size-only floor of `crossfix-train evaluate`: a variant at the floor has learnt nothing from
 pixels.
 """
 
@@ -87,7 +87,7 @@ class AblationRow:
         models: how many models the variant has; the floor has none.
         result: averaged over the variant's models.
         spread: standard deviation of mAP over the models, None for a single one.
-        gain: mAP over the variant before it, in points; None for the first and the floor.
+        gain: mAP minus that of the previous variant, in points; None for the first and the floor.
     """
 
     data: str
@@ -100,11 +100,27 @@ class AblationRow:
 
     @property
     def is_floor(self) -> bool:
+        """Whether the row is the size-only floor."""
         return not self.models
+
+    def document(self) -> dict[str, Any]:
+        """Return the row for a JSON file; per cent."""
+        estimates = named_estimates(self.result)
+        return {
+            "data": self.data,
+            "protocol": self.protocol,
+            "variant": self.variant,
+            "models": self.models,
+            "spread": self.spread,
+            "gain": None if self.gain is None else self.gain.document(),
+            "queries": self.result.queries,
+            "gallery": self.result.gallery,
+            **{name: estimate.document() for name, estimate in estimates.items()},
+        }
 
 
 def read_study(path: Path) -> Study:
-    """Read the YAML file; paths in it are relative to it.
+    """Read the YAML file and resolve the paths in it, which are relative to the file.
 
     Raises:
         AblationError: the file is missing, is no YAML, has unknown keys, or names missing paths.
@@ -129,7 +145,7 @@ def read_study(path: Path) -> Study:
 
 
 def with_genuine(study: Study, folder: Path | None) -> Study:
-    """The study, measured on a folder of genuine chips too.
+    """Return the study with a folder of genuine chips added to its data.
 
     Raises:
         AblationError: the folder does not exist.
@@ -152,7 +168,7 @@ def run_study(
     """Measure every variant on every data set, embedding each set once per model.
 
     Returns:
-        by data set and protocol the variants in the study's order, then the size-only floor.
+        Rows by data set and protocol: the variants in the study's order, then the size-only floor.
 
     Raises:
         AblationError: a variant asks for fusion and its model has none.
@@ -166,32 +182,14 @@ def run_study(
             table = embed_chips(chips_of(splits), open_model(model), progress)
             tables[model] = table
         for protocol, split in splits.items():
-            before: FloatMatrix | None = None
+            previous: FloatMatrix | None = None
             for variant in study.variants:
                 scores = [_score(split, tables[model], variant) for model in variant.models]
-                row = _row(entry.name, protocol, variant.name, scores, before, draws, seed)
-                before = _mean_precision(scores)
+                row = _row(entry.name, protocol, variant.name, scores, previous, draws, seed)
+                previous = _mean_precision(scores)
                 rows.append(row)
             rows.append(_floor(entry.name, protocol, split, table, draws, seed))
     return rows
-
-
-def as_json(rows: Sequence[AblationRow]) -> list[dict[str, Any]]:
-    """Plain values, one object per row; per cent."""
-    return [
-        {
-            "data": row.data,
-            "protocol": row.protocol,
-            "variant": row.variant,
-            "models": row.models,
-            "spread": row.spread,
-            "gain": _ends(row.gain),
-            "queries": row.result.queries,
-            "gallery": row.result.gallery,
-            **{name: _ends(value) for name, value in named_estimates(row.result).items()},
-        }
-        for row in rows
-    ]
 
 
 def _score(split: Split, table: ChipTable, variant: Variant) -> QueryScores:
@@ -209,7 +207,7 @@ def _row(
     protocol: ProtocolName,
     variant: str,
     scores: Sequence[QueryScores],
-    before: FloatMatrix | None,
+    previous: FloatMatrix | None,
     draws: int,
     seed: int,
 ) -> AblationRow:
@@ -219,7 +217,7 @@ def _row(
         return bootstrap_mean(100.0 * values, first.identities, draws, seed)
 
     precision = _mean_precision(scores)
-    ranks = np.stack([s.first_match_rank for s in scores])
+    ranks = np.stack([s.first_match_rank for s in scores])  # [models, N]
     means = [100.0 * float(s.average_precision.mean()) for s in scores]
     return AblationRow(
         data=data,
@@ -234,14 +232,14 @@ def _row(
             skipped=first.skipped,
         ),
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
-        gain=None if before is None else percent(precision - before),
+        gain=None if previous is None else percent(precision - previous),
     )
 
 
 def _floor(
     data: str, protocol: ProtocolName, split: Split, table: ChipTable, draws: int, seed: int
 ) -> AblationRow:
-    """Sizes are those of the chips, so the table of any model will do."""
+    """Return the size-only row; chip sizes are the same in the table of any model."""
     return AblationRow(
         data=data,
         protocol=protocol,
@@ -254,11 +252,5 @@ def _floor(
 
 
 def _mean_precision(scores: Sequence[QueryScores]) -> FloatMatrix:
-    """float64 `[N]`: each query's average precision, averaged over the models."""
+    """Return float64 `[N]`: each query's average precision, averaged over the models."""
     return np.asarray(np.mean([s.average_precision for s in scores], axis=0))
-
-
-def _ends(estimate: Estimate | None) -> dict[str, float | None] | None:
-    if estimate is None:
-        return None
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -1,4 +1,4 @@
-"""Teach the variants of an ablation, each with several seeds, so that it can be measured.
+"""Train the variants of an ablation, each with several seeds, so that it can be measured.
 
 A YAML file names one encoder run and how each variant differs from it:
 
@@ -14,10 +14,9 @@ A YAML file names one encoder run and how each variant differs from it:
       - {name: + CMAL}
       - {name: + fusion, fusion: true}
 
-`changes` are laid over the encoder's config, entry by entry; a variant without them is the config
-itself. Variants of equal configs share their runs. Runs that are finished are not done again, and
-one that was stopped goes on. Paths are those of every training config: relative to where the
-command is given.
+`changes` override the encoder's config, entry by entry; a variant without them is the config
+itself. Variants of equal configs share their runs. Finished runs are not repeated, and a stopped
+run is continued. As in every training config, paths are relative to the working directory.
 """
 
 import re
@@ -49,9 +48,9 @@ from service.contract.manifest import FusionSpec
 
 
 class TestData(TypedConfig):
-    """Chips to measure on; with `simulate`, rendered there on first use by those settings."""
+    """Chips to measure on; with `simulate`, rendered into `root` on first use."""
 
-    __test__ = False  # pytest shall not take it for a test
+    __test__ = False  # the name starts with "Test", so pytest would collect the class
 
     name: str
     root: Path
@@ -67,7 +66,7 @@ class Recipe(TypedConfig):
 
 
 class TrainedStudy(TypedConfig):
-    """See the module's text."""
+    """A study whose models are trained first, see the module's docstring."""
 
     out: Path
     encoder: Path
@@ -78,8 +77,8 @@ class TrainedStudy(TypedConfig):
     variants: tuple[Recipe, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _can_be_told_apart(self) -> "TrainedStudy":
-        if len({_slug(variant.name) for variant in self.variants}) < len(self.variants):
+    def _require_distinct_runs(self) -> "TrainedStudy":
+        if len({_folder_name(variant.name) for variant in self.variants}) < len(self.variants):
             raise ValueError("variants need names that differ in letters or digits")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds must differ")
@@ -89,20 +88,24 @@ class TrainedStudy(TypedConfig):
 
 
 @dataclass(frozen=True, slots=True)
-class TaughtStudy:
+class PreparedStudy:
     """A study that can be measured by `model_training.evaluation.ablation.run_study`.
 
     Attributes:
-        study: data that are there, and each variant's checkpoints by seed.
-        open_model: a checkpoint's embedder, fused where a variant of it is.
+        study: existing data, and each variant's checkpoints by seed.
+        open_model: opens a checkpoint's embedder, which fuses when a variant of it does.
     """
 
     study: Study
     open_model: Callable[[Path], ChipEmbedder]
 
 
-def trains(path: Path) -> bool:
-    """Whether a study's file tells how to teach its models, rather than where they are."""
+def requires_runs(path: Path) -> bool:
+    """Whether a study's file describes models to train, rather than naming existing models.
+
+    Raises:
+        AblationError: the file is missing or is no YAML.
+    """
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
@@ -110,11 +113,13 @@ def trains(path: Path) -> bool:
     return isinstance(content, Mapping) and "encoder" in content
 
 
-def teach(given: TrainedStudy, genuine: Path | None = None, threads: int = 0) -> TaughtStudy:
-    """Render and train what is missing; `run_study` then measures it.
+def prepare_study(
+    config: TrainedStudy, genuine: Path | None = None, threads: int = 0
+) -> PreparedStudy:
+    """Render missing data and train missing models, so that `run_study` can measure them.
 
     Args:
-        given: the study, from `load_config`.
+        config: the study, from `load_config`.
         genuine: a folder of genuine chips to measure on too, without training on them.
         threads: CPU threads of the measurement.
 
@@ -123,52 +128,54 @@ def teach(given: TrainedStudy, genuine: Path | None = None, threads: int = 0) ->
         ConfigError: a training config cannot be read.
         ResumeError: a run's folder holds another run.
     """
-    configs = {v.name: _variant_config(given, v) for v in given.variants}
-    data = [_present(entry) for entry in given.data]
+    encoders = {v.name: _variant_config(config, v) for v in config.variants}
+    data = [_ensure_data(entry) for entry in config.data]
     folders: dict[str, Path] = {}
-    for name, config in configs.items():
-        folders.setdefault(config.model_dump_json(), given.out / _slug(name))
+    for name, encoder_config in encoders.items():
+        folders.setdefault(encoder_config.model_dump_json(), config.out / _folder_name(name))
     variants, fused = [], set()
-    for recipe in given.variants:
-        config = configs[recipe.name]
-        folder = folders[config.model_dump_json()]
-        models = tuple(_taught(config, folder / f"seed-{seed}", seed) for seed in given.seeds)
+    for recipe in config.variants:
+        encoder_config = encoders[recipe.name]
+        folder = folders[encoder_config.model_dump_json()]
+        models = tuple(
+            _ensure_encoder(encoder_config, folder / f"seed-{seed}", seed) for seed in config.seeds
+        )
         variants.append(Variant(name=recipe.name, models=models, fusion=recipe.fusion))
         fused |= set(models) if recipe.fusion else set()
-    translator = load_translator(_taught_translator(given)) if fused else None
+    translator = load_translator(_ensure_translator(config)) if fused else None
 
     def open_model(path: Path) -> ChipEmbedder:
         encoder = CheckpointEmbedder([path], threads)
         if translator is None or path not in fused:
             return encoder
-        return FusedEmbedder(encoder, translator, given.fusion)
+        return FusedEmbedder(encoder, translator, config.fusion)
 
     study = Study(data=tuple(data), variants=tuple(variants))
-    return TaughtStudy(with_genuine(study, genuine), open_model)
+    return PreparedStudy(with_genuine(study, genuine), open_model)
 
 
-def _variant_config(given: TrainedStudy, recipe: Recipe) -> EncoderTrainConfig:
-    base = load_config(given.encoder, EncoderTrainConfig).model_dump(mode="json")
+def _variant_config(config: TrainedStudy, recipe: Recipe) -> EncoderTrainConfig:
+    base = load_config(config.encoder, EncoderTrainConfig).model_dump(mode="json")
     try:
-        return EncoderTrainConfig.model_validate(_laid_over(base, recipe.changes))
+        return EncoderTrainConfig.model_validate(_merged(base, recipe.changes))
     except ValidationError as error:
         raise AblationError(f"variant {recipe.name!r}: {error}") from error
 
 
-def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes`, where both are mappings entry by entry."""
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` overridden by `changes`; entries that are mappings in both are merged."""
     merged = dict(base)
     for name, value in changes.items():
         before = merged.get(name)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            merged[name] = _laid_over(before, value)
+            merged[name] = _merged(before, value)
         else:
             merged[name] = value
     return merged
 
 
-def _taught(config: EncoderTrainConfig, out: Path, seed: int) -> Path:
-    """The checkpoint of a variant's run with one seed, trained if it is not finished."""
+def _ensure_encoder(config: EncoderTrainConfig, out: Path, seed: int) -> Path:
+    """Return the checkpoint of a variant's run with one seed, training it if it is not finished."""
     run = config.run.model_copy(update={"out": out, "seed": seed})
     own = config.model_copy(update={"run": run})
     latest = out / "checkpoint.pt"
@@ -177,10 +184,10 @@ def _taught(config: EncoderTrainConfig, out: Path, seed: int) -> Path:
     return out / "best.pt" if run.select_by else latest
 
 
-def _taught_translator(given: TrainedStudy) -> Path:
-    """The translator's checkpoint; one serves all seeds of the encoder."""
-    assert given.translator is not None  # a fused variant without one is refused when it is read
-    config = load_config(given.translator, TranslatorConfig)
+def _ensure_translator(study: TrainedStudy) -> Path:
+    """Return the checkpoint of the translator that all seeds share, training it if necessary."""
+    assert study.translator is not None  # validation refuses a fused variant without a translator
+    config = load_config(study.translator, TranslatorConfig)
     latest = config.run.out / "checkpoint.pt"
     if not _finished(latest, config, config.run.steps):
         train_translator(config)
@@ -188,15 +195,15 @@ def _taught_translator(given: TrainedStudy) -> Path:
 
 
 def _finished(path: Path, config: ConfigT, steps: int) -> bool:
-    """Whether a run of exactly this config has taken all its steps."""
+    """Whether the file is the checkpoint of a run of this config that took all its steps."""
     if not path.is_file():
         return False
     stored = Checkpoint.load(path)
     return stored.step >= steps and is_config_of(stored.config, config)
 
 
-def _present(entry: TestData) -> DataEntry:
-    """The data, rendered now if they can be."""
+def _ensure_data(entry: TestData) -> DataEntry:
+    """Return the data, rendering them if they are simulated and missing."""
     if entry.simulate is not None and not (entry.root / "dataset.json").is_file():
         write_dataset(SimulatorConfig.from_dict(entry.simulate), entry.root)
     if not entry.root.is_dir():
@@ -204,6 +211,6 @@ def _present(entry: TestData) -> DataEntry:
     return DataEntry(name=entry.name, root=entry.root)
 
 
-def _slug(name: str) -> str:
-    """A variant's folder: its letters and digits."""
+def _folder_name(name: str) -> str:
+    """Return a variant's folder name: its letters and digits."""
     return "-".join(re.findall(r"[a-z0-9]+", name.lower()))

@@ -1,18 +1,17 @@
-"""What a training run asks of a machine, before it is started.
+"""Estimate the computing cost of a training run before it is started.
 
-Counts the multiplications and additions of the network, and times the preparation of a batch on
-one core of this machine. The larger of both is the least that a run can take: decoding, validation
-and checkpoints come on top. Nothing is trained and no data are needed.
+The multiplications and additions of the network are counted, and the preparation of a batch is
+timed on one core of this machine. The larger of both is a lower bound of a run's duration:
+decoding, validation and checkpoints come on top. Nothing is trained and no data are needed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
 
 import numpy as np
 import torch
-import typer
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -26,20 +25,20 @@ from model_training.translator.train import TranslatorConfig
 from model_training.translator.unet import BridgeUNet
 from service.contract.chip import Modality
 
-LEARNING = 3  # forward, and backward to inputs and to weights, each as much as forward
-HULL = (300, 62)  # pixels of an optical HOSS chip of middling size, rows and columns
-TRIED = 32  # chips or pairs whose preparation is timed
+TRAINING_PASSES = 3  # forward, and backward to inputs and to weights, each as much as forward
+TYPICAL_CHIP = (300, 62)  # rows and columns of a HOSS optical chip of about median size
+TIMED_ITEMS = 32  # chips or pairs whose preparation is timed
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A run in numbers.
+    """The computing cost of one run.
 
     Attributes:
-        items: chips (encoder) or pairs (translator) that are learnt from, repeats counted.
+        items: chips (encoder) or pairs (translator) that are trained on, repeats counted.
         forward_flop: floating-point operations of one item's forward pass.
-        prepare_s: seconds of one core for one item.
-        workers: processes that prepare; at least one.
+        prepare_s: seconds of one core to prepare one item.
+        workers: processes that prepare items; at least one.
     """
 
     items: int
@@ -48,22 +47,22 @@ class Cost:
     workers: int
 
     @property
-    def learning_flop(self) -> float:
-        """Of the whole run."""
-        return float(LEARNING * self.forward_flop * self.items)
+    def training_flop(self) -> float:
+        """Return the floating-point operations of the whole run."""
+        return float(TRAINING_PASSES * self.forward_flop * self.items)
 
     def device_minutes(self, tflops: float) -> float:
-        """Arithmetic alone, at a rate that the device sustains, in 10^12 operations per second."""
-        return self.learning_flop / (tflops * 1e12) / 60
+        """Return the minutes of arithmetic at `tflops`, 10^12 operations per second."""
+        return self.training_flop / (tflops * 1e12) / 60
 
     @property
     def prepare_minutes(self) -> float:
-        """Preparation alone."""
+        """Return the minutes of preparing all items."""
         return self.items * self.prepare_s / self.workers / 60
 
 
 def cost_of(config: EncoderTrainConfig | TranslatorConfig) -> Cost:
-    """The cost of a run on one device."""
+    """Return the cost of a run on one device."""
     workers = max(1, config.run.loader_workers)
     if isinstance(config, EncoderTrainConfig):
         chips = config.run.steps * _chips_per_step(config)
@@ -80,7 +79,7 @@ def _chips_per_step(config: EncoderTrainConfig) -> int:
 
 
 def _encoder_flop(config: EncoderTrainConfig) -> int:
-    """As served, both sensors' stems computed, but without a look at the mirror image."""
+    """Count one chip as served (both sensors' stems), without the pass over its mirror image."""
     encoder, spec = config.encoder, config.encoder.preprocess
     if isinstance(encoder, CompactConfig):
         encoder = encoder.model_copy(update={"mirror_average": False})
@@ -106,30 +105,30 @@ def _forward_flop(module: nn.Module, *inputs: torch.Tensor) -> int:
 
 def _encoder_prepare_s(config: EncoderTrainConfig) -> float:
     generator = np.random.default_rng(0)
-    picture = generator.integers(0, 256, (*HULL, 3), np.uint8)
+    picture = generator.integers(0, 256, (*TYPICAL_CHIP, 3), np.uint8)
     spec = config.encoder.preprocess
     started = perf_counter()
-    for number in range(TRIED):
+    for number in range(TIMED_ITEMS):
         sensor = (Modality.OPTICAL, Modality.SAR)[number % 2]
         augmented_sample(picture, sensor, 0.75, spec, config.augment, Pose(), generator)
-    return (perf_counter() - started) / TRIED
+    return (perf_counter() - started) / TIMED_ITEMS
 
 
 def _translator_prepare_s(config: TranslatorConfig) -> float:
     generator = np.random.default_rng(0)
-    shape = (TRIED, config.unet.height, config.unet.width, 3)
-    pictures, vessels = generator.integers(0, 256, shape, np.uint8), np.arange(TRIED)
+    shape = (TIMED_ITEMS, config.unet.height, config.unet.width, 3)
+    pictures, vessels = generator.integers(0, 256, shape, np.uint8), np.arange(TIMED_ITEMS)
     views = PairedViews(pictures, vessels, pictures, vessels)
     started = perf_counter()
-    draw_batch(views, config.bridge, config.unet.channels, TRIED, generator)
-    return (perf_counter() - started) / TRIED
+    draw_batch(views, config.bridge, config.unet.channels, TIMED_ITEMS, generator)
+    return (perf_counter() - started) / TIMED_ITEMS
 
 
 def read_config(path: Path) -> EncoderTrainConfig | TranslatorConfig:
-    """The config of an encoder run or of a translator run.
+    """Read the config of an encoder run or of a translator run.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: the file is neither.
     """
     try:
         return load_config(path, EncoderTrainConfig)
@@ -140,27 +139,25 @@ def read_config(path: Path) -> EncoderTrainConfig | TranslatorConfig:
             raise encoder_error from None
 
 
-def main(
-    configs: Annotated[list[Path], typer.Argument(help="Configs of encoders or translators.")],
-    tflops: Annotated[
-        float, typer.Option(help="What the device sustains, 10^12 operations per second.", min=1e-3)
-    ] = 100.0,
-) -> None:
-    """Print a row per run: what it computes, and the least that it takes."""
-    typer.echo("| run | items | GFLOP each, forward | PFLOP | minutes, device | minutes, loaders |")
-    typer.echo("|---|---|---|---|---|---|")
-    for path in configs:
-        try:
-            cost = cost_of(read_config(path))
-        except ConfigError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from error
-        typer.echo(
+def cost_table(paths: Sequence[Path], tflops: float) -> str:
+    """Return a Markdown table with a row per run: what it computes, and its minimal duration.
+
+    Args:
+        paths: configs of encoder or translator runs.
+        tflops: what the device sustains, 10^12 operations per second.
+
+    Raises:
+        ConfigError: a file is no such config.
+    """
+    lines = [
+        "| run | items | GFLOP each, forward | PFLOP | minutes, device | minutes, loaders |",
+        "|---|---|---|---|---|---|",
+    ]
+    for path in paths:
+        cost = cost_of(read_config(path))
+        lines.append(
             f"| {path.stem} | {cost.items:,} | {cost.forward_flop / 1e9:.2f} "
-            f"| {cost.learning_flop / 1e15:.1f} | {cost.device_minutes(tflops):.1f} "
+            f"| {cost.training_flop / 1e15:.1f} | {cost.device_minutes(tflops):.1f} "
             f"| {cost.prepare_minutes:.1f} |"
         )
-
-
-if __name__ == "__main__":
-    typer.run(main)
+    return "\n".join(lines)

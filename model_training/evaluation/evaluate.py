@@ -1,8 +1,9 @@
-"""How well a model finds ships across sensors: mAP, R1, R5, R10 per protocol, with intervals.
+"""Measure retrieval across sensors: mAP, R1, R5, R10 per protocol, with 95 % intervals.
 
-Protocols: `ALL` (both sensors ask, both are searched), `O2S` (optical asks, SAR is searched) and
-`S2O` (the reverse). Beside each result stand the same without fusion, and the size-only floor: what
-length and width alone would reach. A model at the floor has learnt nothing from the pixels.
+Protocols: `ALL` (queries and gallery of both sensors), `O2S` (optical queries, SAR gallery) and
+`S2O` (SAR queries, optical gallery). Each result comes with the same without fusion, and with the
+size-only floor: what length and width alone would reach. A model at the floor has learnt nothing
+from the pixels.
 """
 
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ _SENSORS: dict[Literal["O2S", "S2O"], tuple[Modality, Modality]] = {
 
 @dataclass(frozen=True, slots=True)
 class ProtocolResult:
-    """One protocol's results.
+    """The results of one protocol.
 
     Attributes:
         served: the embeddings that the service uses, fused where the model fuses.
@@ -56,14 +57,29 @@ class Evaluation:
     protocols: Mapping[ProtocolName, ProtocolResult]
     fuses: bool
 
+    def document(self) -> dict[str, Any]:
+        """Return the results for a JSON file, in per cent.
+
+        Each protocol holds the served result, and in it `without_fusion` and `size_only`.
+        """
+        protocols: dict[str, Any] = {
+            name: _retrieval_document(result.served)
+            | {
+                "without_fusion": _retrieval_document(result.without_fusion),
+                "size_only": _retrieval_document(result.size_only),
+            }
+            for name, result in self.protocols.items()
+        }
+        return protocols | {"fuses": self.fuses}
+
 
 def protocols_of(dataset: HossDataset) -> dict[ProtocolName, Split]:
-    """Which queries look into which gallery.
+    """Return the queries and the gallery of each protocol that a data set allows.
 
-    * `query/` and `bounding_box_test/` are there: `ALL` is that split, gallery chips of the
-      query's own sensor kept. `O2S` and `S2O` are the published subsets, or, where the folder has
-      none, the split's queries of one sensor against its gallery chips of the other.
-    * They are not: every labelled chip queries all chips of the other modality (`O2S`, `S2O`);
+    * With `query/` and `bounding_box_test/`: `ALL` is that split, including gallery chips of the
+      query's own sensor. `O2S` and `S2O` are the published subsets, or, when the folder has none,
+      the split's queries of one sensor against its gallery chips of the other.
+    * Without them: every labelled chip queries all chips of the other modality (`O2S`, `S2O`);
       there is no `ALL`, because a chip would find its own neighbours of the same pass.
 
     A protocol without queries or without a gallery is left out.
@@ -71,10 +87,10 @@ def protocols_of(dataset: HossDataset) -> dict[ProtocolName, Split]:
     if dataset.test is None and not dataset.subsets:
         chips = dataset.train + dataset.loose
         labelled = tuple(chip for chip in chips if not chip.is_distractor)
-        return _one_way(Split(query=labelled, gallery=chips))
+        return _across_sensors(Split(query=labelled, gallery=chips))
     splits: dict[ProtocolName, Split] = {}
     if dataset.test is not None:
-        splits = {"ALL": dataset.test, **_one_way(dataset.test)}
+        splits = {"ALL": dataset.test, **_across_sensors(dataset.test)}
     for name in _SENSORS:
         if name in dataset.subsets:
             splits[name] = dataset.subsets[name]
@@ -82,7 +98,7 @@ def protocols_of(dataset: HossDataset) -> dict[ProtocolName, Split]:
 
 
 def chips_of(splits: Mapping[ProtocolName, Split]) -> list[LabelledChip]:
-    """Every chip that some protocol needs; may name a chip more than once."""
+    """Return every chip that some protocol needs; a chip may occur more than once."""
     return [chip for split in splits.values() for chip in (*split.query, *split.gallery)]
 
 
@@ -112,21 +128,8 @@ def evaluate(
     )
 
 
-def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Per protocol the served result, and in it `without_fusion` and `size_only`; per cent."""
-    report: dict[str, Any] = {
-        name: _flat(result.served)
-        | {
-            "without_fusion": _flat(result.without_fusion),
-            "size_only": _flat(result.size_only),
-        }
-        for name, result in evaluation.protocols.items()
-    }
-    return report | {"fuses": evaluation.fuses}
-
-
-def as_metrics(evaluation: Evaluation, dataset: str) -> tuple[Metric, ...]:
-    """The same for a bundle's manifest, named `mAP`, `mAP without fusion`, `mAP size only`, …"""
+def evaluation_metrics(evaluation: Evaluation, dataset: str) -> tuple[Metric, ...]:
+    """Return the results for a bundle's manifest: `mAP`, `mAP without fusion`, `mAP size only`…"""
     rows = []
     for protocol, result in evaluation.protocols.items():
         variants = {
@@ -152,26 +155,26 @@ def as_metrics(evaluation: Evaluation, dataset: str) -> tuple[Metric, ...]:
 
 
 def named_estimates(result: RetrievalResult) -> dict[str, Estimate]:
-    """`mAP`, `R1`, `R5`, `R10` in this order."""
+    """Return `mAP`, `R1`, `R5`, `R10`, in this order."""
     return {"mAP": result.mean_ap} | {f"R{rank}": result.cmc[rank] for rank in CMC_RANKS}
 
 
-def _one_way(split: Split) -> dict[ProtocolName, Split]:
-    """The split's queries of one sensor against its gallery chips of the other."""
-    ways: dict[ProtocolName, Split] = {}
-    for name, (asking, searched) in _SENSORS.items():
-        query = tuple(chip for chip in split.query if chip.modality is asking)
-        gallery = tuple(chip for chip in split.gallery if chip.modality is searched)
+def _across_sensors(split: Split) -> dict[ProtocolName, Split]:
+    """Return the split's queries of one sensor with its gallery chips of the other sensor."""
+    splits: dict[ProtocolName, Split] = {}
+    for name, (query_sensor, gallery_sensor) in _SENSORS.items():
+        query = tuple(chip for chip in split.query if chip.modality is query_sensor)
+        gallery = tuple(chip for chip in split.gallery if chip.modality is gallery_sensor)
         if query and gallery:
-            ways[name] = Split(query, gallery)
-    return ways
+            splits[name] = Split(query, gallery)
+    return splits
 
 
 def score_split(split: Split, table: ChipTable, vectors: NDArray[np.float32]) -> QueryScores:
     """Rank a split by the cosine of embeddings.
 
     Args:
-        split: its chips stand in the table.
+        split: queries and gallery; all its chips are in the table.
         table: the chips.
         vectors: float32 `[N, D]`, unit rows in the table's order, `plain` or `served`.
     """
@@ -186,8 +189,8 @@ def score_by_size(split: Split, table: ChipTable) -> QueryScores:
     """Rank a split by length and width alone, see `metrics.size_distances`.
 
     Args:
-        split: its chips stand in the table.
-        table: the chips; its embeddings are not looked at.
+        split: queries and gallery; all its chips are in the table.
+        table: the chips; its embeddings are not used.
     """
     query, gallery = table.rows_of(split.query), table.rows_of(split.gallery)
     ids, sizes = table.vessel_ids, table.size_m
@@ -202,7 +205,7 @@ def _score_protocol(split: Split, table: ChipTable, draws: int, seed: int) -> Pr
     )
 
 
-def _flat(result: RetrievalResult) -> dict[str, Any]:
+def _retrieval_document(result: RetrievalResult) -> dict[str, Any]:
     estimates = named_estimates(result)
     return {
         **{name: estimate.value for name, estimate in estimates.items()},

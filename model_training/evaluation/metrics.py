@@ -23,7 +23,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class QueryScores:
-    """How well each scored query did; row i of every array is the same query.
+    """Ranks and average precision of the scored queries; row i of every array is one query.
 
     Attributes:
         identities: int64 `[N]`, the query's vessel id.
@@ -58,7 +58,7 @@ class QueryScores:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A measured value and its 95 % interval; no interval where one identity alone was seen."""
+    """A measured value and its 95 % interval; None for both ends when there is one identity."""
 
     value: float
     low: float | None
@@ -74,7 +74,7 @@ class Estimate:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Low and high.
+        """Return low and high.
 
         Raises:
             ValueError: the estimate has no interval.
@@ -82,6 +82,10 @@ class Estimate:
         if self.low is None or self.high is None:
             raise ValueError("one identity alone gives no interval")
         return self.low, self.high
+
+    def document(self) -> dict[str, float | None]:
+        """Return value, low and high for a JSON file."""
+        return {"value": self.value, "low": self.low, "high": self.high}
 
     def __str__(self) -> str:
         if self.low is None:
@@ -110,7 +114,7 @@ class RetrievalResult:
 
 
 def cosine_distances(queries: NDArray[np.float32], gallery: NDArray[np.float32]) -> FloatMatrix:
-    """`1 - cosine` of unit vectors; ranks as the Euclidean distance of the published code does.
+    """Return `1 - cosine` of unit vectors, which ranks like the published Euclidean distance.
 
     Args:
         queries: `[Q, D]`, unit rows.
@@ -123,24 +127,24 @@ def cosine_distances(queries: NDArray[np.float32], gallery: NDArray[np.float32])
 
 
 def size_distances(queries: FloatMatrix, gallery: FloatMatrix) -> FloatMatrix:
-    """The size-only floor: Euclidean distance of the logarithms of length and width.
+    """Return the Euclidean distance of log length and log width: the size-only floor.
 
     Length and width are all that the size token carries; their logarithms are compared because
     chips of one ship differ by a ratio (crop, measured GSD), not by metres.
 
     Args:
         queries: float64 `[Q, 2]`, length and width in metres, positive.
-        gallery: float64 `[G, 2]`, the same.
+        gallery: float64 `[G, 2]`, length and width in metres, positive.
 
     Returns:
         float64 `[Q, G]`.
     """
-    difference = np.log(queries)[:, None, :] - np.log(gallery)[None, :, :]
+    difference = np.log(queries)[:, None, :] - np.log(gallery)[None, :, :]  # [Q, G, 2]
     return np.asarray(np.sqrt((difference**2).sum(axis=2)))
 
 
 def score_queries(distances: FloatMatrix, query_ids: Ids, gallery_ids: Ids) -> QueryScores:
-    """Rank the gallery for every query and score it.
+    """Rank the gallery for every query; return each query's average precision and first match.
 
     With r_1 < r_2 < … the ranks of a query's M true matches, `AP = 1/M sum_j j / r_j`.
 
@@ -181,7 +185,7 @@ def score_queries(distances: FloatMatrix, query_ids: Ids, gallery_ids: Ids) -> Q
 
 
 def draw_identities(identities: int, draws: int, seed: int) -> FloatMatrix:
-    """How often each identity counts when as many are drawn with replacement.
+    """Draw as many identities as there are, with replacement; return how often each was drawn.
 
     Chips of one ship resemble each other, so the ship is the unit of the bootstrap (cluster
     bootstrap, Davison and Hinkley 1997, 3.8), not the chip.
@@ -200,7 +204,7 @@ def draw_identities(identities: int, draws: int, seed: int) -> FloatMatrix:
 
 
 def identity_weights(identities: Ids, draws: int, seed: int) -> FloatMatrix:
-    """`draw_identities` spread over rows: how often each row counts in each draw.
+    """Return how often each row counts in each draw of `draw_identities`.
 
     Args:
         identities: int64 `[N]`, the vessel of each row.
@@ -215,7 +219,7 @@ def identity_weights(identities: Ids, draws: int, seed: int) -> FloatMatrix:
 
 
 def interval_95(samples: FloatMatrix, identities: int) -> tuple[float, float]:
-    """The 95 % interval of a statistic from its bootstrap samples.
+    """Return the 95 % interval of a statistic from its bootstrap samples.
 
     The expanded percentile interval (Hesterberg 2015, "What teachers should know about the
     bootstrap", 5.3): plain percentiles are too narrow when identities are few.
@@ -233,7 +237,7 @@ def interval_95(samples: FloatMatrix, identities: int) -> tuple[float, float]:
 def bootstrap_mean(
     values: FloatMatrix, identities: Ids, draws: int = 2000, seed: int = 0
 ) -> Estimate:
-    """Mean over rows and its 95 % percentile interval over identities.
+    """Return the mean over rows and its 95 % percentile interval over identities.
 
     Args:
         values: float64 `[N]`.
@@ -250,13 +254,13 @@ def bootstrap_mean(
     names, index = np.unique(identities, return_inverse=True)
     if names.size < 2:
         return Estimate(mean, None, None)
-    weights = draw_identities(names.size, draws, seed)
+    weights = draw_identities(names.size, draws, seed)  # [B, I]
     means = (weights @ np.bincount(index, values)) / (weights @ np.bincount(index))
     return Estimate(mean, *interval_95(means, names.size))
 
 
 def summarise(scores: QueryScores, draws: int = 2000, seed: int = 0) -> RetrievalResult:
-    """mAP and CMC in per cent with their intervals."""
+    """Return mAP and CMC in per cent with their 95 % intervals over identities."""
 
     def percent(values: FloatMatrix) -> Estimate:
         return bootstrap_mean(100.0 * values, scores.identities, draws, seed)

@@ -1,1 +1,1 @@
-"""Does fusing optical embeddings with imagined SAR help? Measured on validation ships."""
+"""Measure on validation ships whether fusing optical embeddings with pseudo-SAR helps."""

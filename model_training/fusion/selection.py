@@ -1,15 +1,15 @@
-"""Does fusion help, and with which weight and how many pseudo-SAR pictures?
+"""Choose the weight of fusion and the number of pseudo-SAR pictures, or no fusion.
 
-Judged by retrieval on validation identities: mAP of O2S and S2O with the fused optical features,
-against the same without fusion. The difference is what counts, so the bootstrap over identities is
-paired: the same ships are drawn for both. Fusion is taken only if the lower end of the interval of
-the difference, averaged over both directions, lies above zero. Every alpha and K that is tried is
-one more chance to win by luck, so the interval is widened to hold for all of them together
-(Bonferroni).
+The criterion is retrieval on validation identities: mAP of O2S and S2O with the fused optical
+features, minus the same without fusion. The bootstrap over identities is paired: the same ships are
+drawn for both. Fusion is chosen only if the lower end of the interval of the difference, averaged
+over both directions, lies above zero. Every alpha and K that is tried is one more chance to win by
+luck, so the interval is widened to hold for all of them together (Bonferroni).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +31,12 @@ PUBLISHED_ALPHA = 0.02
 ALPHAS = (PUBLISHED_ALPHA, 0.05, 0.1, 0.2, 0.35, 0.5)
 CONFIDENCE = 0.95
 MAX_SAMPLES = 64
-"""As many as a bundle may ask for, see `FusionSpec`."""
+"""The largest K that a bundle may have, see `FusionSpec`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationFeatures:
-    """What an encoder says of validation chips; unit length is not required.
+    """An encoder's features of validation chips; unit length is not required.
 
     Attributes:
         optical: float32 `[N, D]`.
@@ -46,7 +46,7 @@ class ValidationFeatures:
         sar_ids: int64 `[M]`.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: the shapes do not agree.
     """
 
     optical: NDArray[np.float32]
@@ -74,8 +74,8 @@ class FusionTrial:
     Attributes:
         alpha: weight of the pseudo-SAR mean.
         samples: K.
-        o2s: mAP, optical asks, with its 95 % interval.
-        s2o: mAP, SAR asks, with its 95 % interval.
+        o2s: mAP of optical queries, with its 95 % interval.
+        s2o: mAP of SAR queries, with its 95 % interval.
         gain: mean over both directions of mAP with fusion minus mAP without, with the interval
             that holds for all trials together.
     """
@@ -89,12 +89,12 @@ class FusionTrial:
 
 @dataclass(frozen=True, slots=True)
 class FusionChoice:
-    """The sweep and what follows from it.
+    """The results of a sweep and the choice that follows from them.
 
     Attributes:
         without: mAP without fusion, (O2S, S2O).
         trials: every alpha and K.
-        chosen: the trial to ship, or None where no gain exceeds its interval.
+        chosen: the trial to ship, or None when no gain exceeds its interval.
         reported: the trial to report: the chosen one, or the published alpha with the largest K.
     """
 
@@ -105,18 +105,19 @@ class FusionChoice:
 
     @property
     def helps(self) -> bool:
+        """Whether some fusion gains beyond its interval."""
         return self.chosen is not None
 
     @property
     def spec(self) -> FusionSpec:
-        """What the manifest says: the chosen alpha and K, or no fusion."""
+        """Return the manifest's entry: the chosen alpha and K, or no fusion."""
         if self.chosen is None:
             return FusionSpec(samples=0, alpha=0.0)
         return FusionSpec(samples=self.chosen.samples, alpha=self.chosen.alpha)
 
     @property
     def sentence(self) -> str:
-        """For the model card."""
+        """Return the conclusion as a sentence for the model card."""
         trial = self.reported
         verdict = (
             "it is used" if self.helps else "it does not help beyond the interval and is not used"
@@ -126,6 +127,16 @@ class FusionChoice:
             f"ids by {trial.gain} points (mean of O2S and S2O): {verdict}."
         )
 
+    def document(self) -> dict[str, Any]:
+        """Return the sweep, in per cent of mAP, and the choice for a JSON file."""
+        o2s, s2o = self.without
+        return {
+            "without": {"o2s": o2s.document(), "s2o": s2o.document()},
+            "trials": [asdict(trial) for trial in self.trials],
+            "choice": self.spec.model_dump(),
+            "sentence": self.sentence,
+        }
+
 
 def choose_fusion(
     features: ValidationFeatures,
@@ -134,17 +145,17 @@ def choose_fusion(
     draws: int = 2000,
     seed: int = 0,
 ) -> FusionChoice:
-    """Sweep alpha and K on validation identities.
+    """Measure every alpha and K on validation identities and choose.
 
     Args:
         features: of identities that neither encoder nor translator was trained on.
-        alphas: weights above 0, up to 1; the published one is always tried too.
+        alphas: weights above 0, up to 1; `PUBLISHED_ALPHA` is always tried too.
         samples: values of K, each at most the number of pseudo-SAR pictures.
         draws: of the bootstrap.
         seed: of the bootstrap.
 
     Raises:
-        ValueError: alpha or K are out of range, or no query has a mate.
+        ValueError: alpha or K are out of range, or no query has a match in the gallery.
     """
     alphas = sorted({PUBLISHED_ALPHA, *alphas})
     samples = sorted(set(samples))
@@ -174,7 +185,7 @@ def choose_fusion(
 def require_sweep(
     alphas: Sequence[float], samples: Sequence[int], available: int = MAX_SAMPLES
 ) -> None:
-    """Check the settings of a sweep, before the pictures for it are made.
+    """Check the settings of a sweep before pictures are made for it.
 
     Raises:
         ValueError: a K lies outside 1 to `available`, an alpha outside 0 (excluded) to 1.
@@ -188,7 +199,7 @@ def require_sweep(
 def _both_directions(
     features: ValidationFeatures, optical: NDArray[np.float32]
 ) -> tuple[QueryScores, QueryScores]:
-    """O2S and S2O with these unit optical features."""
+    """Return the scores of O2S and S2O with these unit optical features `[N, D]`."""
     distances = cosine_distances(optical, l2_normalise(features.sar))
     return (
         score_queries(distances, features.optical_ids, features.sar_ids),
@@ -203,7 +214,10 @@ def _paired_gain(
     draws: int,
     seed: int,
 ) -> Estimate:
-    """Mean mAP gain over both directions and its interval; one draw of ships serves all four."""
+    """Return the mean mAP gain over both directions and its interval.
+
+    Each bootstrap draw of ships is used for both directions, before and after.
+    """
     identities = np.concatenate([side.identities for side in before])
     gains: list[FloatMatrix] = [
         100 * (new.average_precision - old.average_precision)
@@ -212,6 +226,7 @@ def _paired_gain(
     value = float(np.mean([gain.mean() for gain in gains]))
     if np.unique(identities).size < 2:
         return Estimate(value, None, None)
+    # [draws, N + M] -> [draws, N] and [draws, M]
     weights = np.split(identity_weights(identities, draws, seed), [len(gains[0])], axis=1)
     resampled = np.mean(
         [(w @ gain) / w.sum(axis=1) for w, gain in zip(weights, gains, strict=True)], axis=0

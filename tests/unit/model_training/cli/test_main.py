@@ -1,32 +1,41 @@
+"""`crossfix-train` as a person types it."""
+
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
-from model_training.cli.main import main as cli
+from model_training.cli import measuring
+from model_training.cli.main import app
 from model_training.data.holdout import held_out_vessels
 from model_training.data.hoss import read_hoss
-from model_training.embedding.chip_table import Embeddings
+from model_training.embedding.chip_table import ChipEmbedder, Embeddings
 from model_training.encoder.stores import open_stores
-from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.encoder.train_config import EncoderTrainConfig, HossData
 from model_training.training.config import load_config
+from service.contract.chip import Chip
 from service.contract.manifest import CalibrationSpec, Metric, PreprocessSpec
+from tests.support.paths import TRAINING_CONFIGS
+from tests.support.training_data import write_chips
 
 SENSORS = ("RGB", "SAR")
 
 
-def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
-def models(monkeypatch, tmp_path):
-    """Every path is a model that knows a chip by its height and mean grey."""
+def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Let every path be a model that embeds a chip by its length."""
 
-    def open_model(path, threads=0):
-        def embed(chips):
+    def open_model(*_paths: Path, threads: int = 0) -> ChipEmbedder:  # noqa: ARG001
+        def embed(chips: Sequence[Chip]) -> Embeddings:
             rows = np.array([[chip.length_m / 100, 0.3] for chip in chips])
             return Embeddings(
                 (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
@@ -34,13 +43,13 @@ def models(monkeypatch, tmp_path):
 
         return embed
 
-    monkeypatch.setattr(cli, "open_model", open_model)
+    monkeypatch.setattr(measuring, "open_model", open_model)
     return tmp_path / "model"
 
 
 @pytest.fixture
-def fleet(tmp_path, write_chips):
-    """25 ships, two chips of each sensor."""
+def fleet(tmp_path: Path) -> Path:
+    """Write 25 ships with two chips of each sensor."""
     names = [f"{i:04d}_v{v}_{s}.tif" for i in range(25) for v in (0, 1) for s in ("RGB", "SAR")]
     write_chips(tmp_path / "fleet", *names)
     return tmp_path / "fleet"
@@ -48,8 +57,20 @@ def fleet(tmp_path, write_chips):
 
 def test_help_lists_the_commands() -> None:
     result = run("--help")
-    for command in ("encoder", "translator", "distil", "calibrate", "evaluate", "ablation"):
-        assert command in result.stdout
+    training = ("encoder", "translator", "distil", "cost")
+    measuring = ("calibrate", "evaluate", "ablation", "fusion-study", "translator-report")
+    for command in (*training, *measuring, "simulate", "simulator-report"):
+        assert f" {command} " in result.stdout
+
+
+def test_cost_prints_a_row_per_run_and_explains_what_is_no_run(tmp_path: Path) -> None:
+    result = run("cost", TRAINING_CONFIGS / "translator-simulation.yaml", "--tflops", 50)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[2].startswith("| translator-simulation | 24,000 |")
+    (tmp_path / "run.yaml").write_text("seed: 3\n")
+    result = run("cost", tmp_path / "run.yaml")
+    assert result.exit_code == 2
+    assert "run.yaml" in result.stderr
 
 
 def test_evaluate_prints_json_and_nothing_else(models: Path, fleet: Path) -> None:
@@ -74,14 +95,16 @@ def test_evaluate_prints_the_size_only_floor_beside_each_result(models: Path, fl
         (["--bundle", "a", "--checkpoint", "b"], "either --bundle"),
     ],
 )
-def test_evaluate_explains_a_missing_model(fleet: Path, arguments: list[str], reason: str) -> None:
+def test_evaluate_without_a_model_is_refused(
+    fleet: Path, arguments: list[str], reason: str
+) -> None:
     result = run("evaluate", "--data", fleet, *arguments)
     assert result.exit_code == 2
     assert reason in result.stderr
     assert result.stdout == ""
 
 
-def test_evaluate_explains_wrong_data(models: Path, tmp_path: Path) -> None:
+def test_evaluate_on_unusable_data_is_refused(models: Path, tmp_path: Path) -> None:
     result = run("evaluate", "--bundle", models, "--data", tmp_path / "nothing")
     assert result.exit_code == 2
     assert "not a folder" in result.stderr
@@ -92,7 +115,9 @@ def test_evaluate_explains_wrong_data(models: Path, tmp_path: Path) -> None:
     assert "note.tif" in result.stderr
 
 
-def test_calibrate_writes_what_a_bundle_takes(models: Path, fleet: Path, tmp_path: Path) -> None:
+def test_calibrate_writes_calibration_report_metrics_and_diagram(
+    models: Path, fleet: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "out"
     out, report, diagram = folder / "c.json", folder / "r.json", folder / "d.png"
     result = run(
@@ -103,6 +128,7 @@ def test_calibrate_writes_what_a_bundle_takes(models: Path, fleet: Path, tmp_pat
     assert result.exit_code == 0, result.stderr
     spec = CalibrationSpec.model_validate_json(out.read_text())
     assert spec.fitted_on == "noise"
+    assert spec.similarities is not None
     assert {(c.query, c.gallery) for c in spec.similarities.searches} == {
         *(("sar", "optical"), ("optical", "sar"), ("sar", "sar"), ("optical", "optical"))
     }
@@ -114,16 +140,20 @@ def test_calibrate_writes_what_a_bundle_takes(models: Path, fleet: Path, tmp_pat
     assert "ECE first candidate" in result.stdout
 
 
-def test_a_background_fills_galleries_and_is_never_asked_for(models: Path, fleet: Path, tmp_path: Path) -> None:
-    more = tmp_path / "more"
-    write_chips(more, *(f"{i:04d}_b_{s}.tif" for i in range(40) for s in SENSORS))
+def test_background_ships_fill_galleries_and_are_never_queries(
+    models: Path, fleet: Path, tmp_path: Path
+) -> None:
+    background = tmp_path / "background"
+    write_chips(background, *(f"{i:04d}_b_{s}.tif" for i in range(40) for s in SENSORS))
     arguments = ("calibrate", "--bundle", models, "--data", fleet, "--test", fleet)
-    backgrounds = ("--background", more, "--test-background", more)
-    sizes, ships = {}, {}
-    for name, given in (("without", ()), ("with", backgrounds)):
+    backgrounds = ("--background", background, "--test-background", background)
+    sizes: dict[tuple[str, str], set[int]] = {}
+    ships: dict[tuple[str, str], int] = {}
+    options: tuple[tuple[str, tuple[object, ...]], ...] = (("without", ()), ("with", backgrounds))
+    for name, extra in options:
         report = tmp_path / f"{name}.json"
         files = ("--out", tmp_path / "c.json", "--report", report, "--metrics", tmp_path / "m.json")
-        result = run(*arguments, *given, *files, "--fitted-on", "val", "--tested-on", "test")
+        result = run(*arguments, *extra, *files, "--fitted-on", "val", "--tested-on", "test")
         assert result.exit_code == 0, result.stderr
         for part, numbers in json.loads(report.read_text()).items():
             sizes[name, part] = {point["gallery_vessels"] for point in numbers["open_set"]}
@@ -139,8 +169,8 @@ def test_a_background_fills_galleries_and_is_never_asked_for(models: Path, fleet
 
 
 @pytest.fixture
-def hoss_run(tmp_path, write_chips):
-    """40 training ships, and the config of a run that holds 24 of them out."""
+def hoss_run(tmp_path: Path) -> tuple[Path, Path]:
+    """Write 40 training ships, and the config of a run that holds 24 of them out."""
     root = tmp_path / "hoss"
     write_chips(
         root / "bounding_box_train", *(f"{i:04d}_a_{s}.tif" for i in range(40) for s in SENSORS)
@@ -161,7 +191,9 @@ def hoss_run(tmp_path, write_chips):
     return root, tmp_path / "run.yaml"
 
 
-def test_calibrate_takes_the_ships_that_a_run_held_out(models: Path, hoss_run: tuple[Path, Path], tmp_path: Path) -> None:
+def test_calibrate_uses_the_ships_that_a_run_held_out(
+    models: Path, hoss_run: tuple[Path, Path], tmp_path: Path
+) -> None:
     root, config = hoss_run
     out, report = tmp_path / "c.json", tmp_path / "r.json"
     result = run(
@@ -175,14 +207,17 @@ def test_calibrate_takes_the_ships_that_a_run_held_out(models: Path, hoss_run: t
 def test_held_out_ships_are_those_that_training_validates_on(hoss_run: tuple[Path, Path]) -> None:
     root, config = hoss_run
     data = load_config(config, EncoderTrainConfig).data
+    assert isinstance(data, HossData)
     stores = open_stores(data, PreprocessSpec(height=16, width=8))
-    seen = [(chip.vessel_id, chip.modality) for chip in read_hoss(root).train]
-    held = held_out_vessels(seen, data.validation_share, data.split_seed)
-    assert held == set(stores.validation.vessels)
-    assert not held & set(stores.train.vessels)
+    chips = [(chip.vessel_id, chip.modality) for chip in read_hoss(root).train]
+    held_out = held_out_vessels(chips, data.validation_share, data.split_seed)
+    assert held_out == set(stores.validation.vessels)
+    assert not held_out & set(stores.train.vessels)
 
 
-def test_calibrate_refuses_the_config_of_other_data(models: Path, hoss_run: tuple[Path, Path], fleet: Path, tmp_path: Path) -> None:
+def test_calibrate_refuses_the_config_of_other_data(
+    models: Path, hoss_run: tuple[Path, Path], fleet: Path, tmp_path: Path
+) -> None:
     result = run(
         *("calibrate", "--bundle", models, "--data", fleet, "--held-out-of", hoss_run[1]),
         *("--out", tmp_path / "c.json"),
@@ -191,7 +226,7 @@ def test_calibrate_refuses_the_config_of_other_data(models: Path, hoss_run: tupl
     assert "not the config of an encoder run on" in result.stderr
 
 
-def test_calibrate_needs_ships_enough(models: Path, tmp_path: Path) -> None:
+def test_calibrate_with_too_few_ships_is_refused(models: Path, tmp_path: Path) -> None:
     write_chips(tmp_path / "few", "0001_a_RGB.tif", "0001_b_SAR.tif")
     result = run(
         *("calibrate", "--bundle", models, "--data", tmp_path / "few"),
@@ -202,14 +237,14 @@ def test_calibrate_needs_ships_enough(models: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "c.json").exists()
 
 
-def test_ablation_explains_a_missing_study(tmp_path: Path) -> None:
+def test_ablation_without_a_study_is_refused(tmp_path: Path) -> None:
     result = run("ablation", tmp_path / "study.yaml")
     assert result.exit_code == 2
     assert "study.yaml" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["encoder", "translator", "distil"])
-def test_training_explains_a_missing_config(command: str, tmp_path: Path) -> None:
+def test_training_without_a_config_is_refused(command: str, tmp_path: Path) -> None:
     result = run(command, tmp_path / "run.yaml")
     assert result.exit_code == 2
     assert "run.yaml" in result.stderr
@@ -224,7 +259,13 @@ def test_training_explains_a_missing_config(command: str, tmp_path: Path) -> Non
     ],
     ids=["no-start", "other-split", "no-device"],
 )
-def test_training_explains_what_a_run_lacks(change: dict[str, Any], reason: str, hoss_run: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_without_its_start_split_or_device_is_refused(
+    change: dict[str, Any],
+    reason: str,
+    hoss_run: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     _, config = hoss_run
     entries = yaml.safe_load(config.read_text())
@@ -238,12 +279,12 @@ def test_training_explains_what_a_run_lacks(change: dict[str, Any], reason: str,
     assert reason in result.stderr
 
 
-def test_simulate_writes_the_truth_on_demand(tmp_path: Path) -> None:
+def test_simulate_writes_masks_and_geometry_with_truth(tmp_path: Path) -> None:
     settings = tmp_path / "fleet.yaml"
     settings.write_text("{optical_views: 1, sar_views: 1}")
     out = tmp_path / "set"
-    wanted = ("--vessels", 4, "--workers", 1, "--truth")
-    result = run("simulate", "--config", settings, "--out", out, *wanted)
+    options = ("--vessels", 4, "--workers", 1, "--truth")
+    result = run("simulate", "--config", settings, "--out", out, *options)
     assert result.exit_code == 0, result.stderr
     chips = json.loads(result.stdout)["chips"]
     assert len(list((out / "truth" / "masks").rglob("*.png"))) == chips
@@ -253,7 +294,9 @@ def test_simulate_writes_the_truth_on_demand(tmp_path: Path) -> None:
     assert "the demo fleet has none" in result.stderr
 
 
-def test_simulator_report_draws_a_sheet_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulator_report_draws_a_sheet_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("model_training.simulator.report", lambda *_: "the table")
     result = run("simulator-report", "--sheet", tmp_path / "sheet.jpg")
     assert result.exit_code == 0, result.stderr

@@ -1,4 +1,4 @@
-"""The chip store: what is written is read, per chip and per vessel."""
+"""The chip store: written chips are read back unchanged, by chip and by vessel."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def fleet() -> list[CachedChip]:
     ]
 
 
-def test_pictures_come_back_as_they_went_in(tmp_path: Path) -> None:
+def test_chips_and_layouts_are_read_as_they_were_written(tmp_path: Path) -> None:
     layouts = np.arange(12, dtype=np.float16).reshape(2, 2, 3)
     write_shard(tmp_path, 0, fleet(), layouts)
     write_shard(tmp_path, 3, [stored(1, Modality.SAR, 20)], np.ones((1, 2, 3), np.float16))
@@ -51,16 +51,16 @@ def test_pictures_come_back_as_they_went_in(tmp_path: Path) -> None:
     assert store.vessel_length_m().tolist() == [20.0, 90.0, 35.0]
 
 
-def test_a_chip_is_stored_as_the_serving_code_shows_it_to_the_encoder() -> None:
+def test_a_chip_is_stored_as_the_serving_code_prepares_it() -> None:
     amplitude = np.random.default_rng(0).random((9, 30), np.float32)
     chip = Chip(amplitude, Modality.SAR, 0.5, "parameter", "float32", "0" * 64)
-    kept = CachedChip.of(chip, 7, PreprocessSpec())
-    assert np.array_equal(kept.picture, to_picture(chip, PreprocessSpec()))
-    assert kept.picture.shape == (30, 9, 3)
-    assert (kept.gsd_m, kept.vessel) == (0.5, 7)
+    cached = CachedChip.of(chip, 7, PreprocessSpec())
+    assert np.array_equal(cached.picture, to_picture(chip, PreprocessSpec()))
+    assert cached.picture.shape == (30, 9, 3)
+    assert (cached.gsd_m, cached.vessel) == (0.5, 7)
 
 
-def test_an_unfinished_shard_does_not_exist(tmp_path: Path) -> None:
+def test_an_unfinished_shard_is_ignored(tmp_path: Path) -> None:
     write_shard(tmp_path, 0, fleet())
     write_shard(tmp_path, 1, fleet())
     (tmp_path / "00001.chips.npy").unlink()
@@ -76,12 +76,12 @@ def test_a_vessel_in_two_shards_is_refused(tmp_path: Path) -> None:
         PictureStore(tmp_path, [0, 1])
 
 
-def test_layouts_must_fit_the_vessels(tmp_path: Path) -> None:
+def test_another_number_of_layouts_than_vessels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="3 layouts for 2 vessels"):
         write_shard(tmp_path, 0, fleet(), np.zeros((3, 1, 4), np.float16))
 
 
-def test_the_digest_tells_pixels_and_labels_apart(tmp_path: Path) -> None:
+def test_the_digest_depends_on_pixels_and_labels(tmp_path: Path) -> None:
     digests = set()
     for name, chips in {
         "same": fleet(),

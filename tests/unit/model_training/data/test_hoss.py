@@ -1,3 +1,5 @@
+"""Reading a data set in HOSS layout: names, splits, distractors, errors."""
+
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from model_training.data.hoss import DatasetError, parse_chip_name, read_folder, read_hoss
 from service.contract.chip import Modality
 from tests.support.paths import HOSS_SAMPLE
+from tests.support.training_data import write_chips
 
 
 @pytest.mark.parametrize(
@@ -17,7 +20,9 @@ from tests.support.paths import HOSS_SAMPLE
         ("12_anything_SAR.tiff", 12, Modality.SAR, None, None),
     ],
 )
-def test_names_of_both_styles(name, vessel, modality, sequence, camera) -> None:
+def test_a_chip_name_gives_vessel_sensor_sequence_and_camera(
+    name: str, vessel: int, modality: Modality, sequence: int | None, camera: int | None
+) -> None:
     chip = parse_chip_name(Path(name))
     assert chip is not None
     assert (chip.vessel_id, chip.modality) == (vessel, modality)
@@ -29,11 +34,11 @@ def test_names_of_both_styles(name, vessel, modality, sequence, camera) -> None:
     "name",
     ["0001_s05c1_sar.tif", "abc_s1c1_RGB.tif", "-2_s1c1_RGB.tif", "0001_RGB.tif.part", "1RGB.tif"],
 )
-def test_other_names_are_no_chips(name) -> None:
+def test_other_names_are_no_chips(name: str) -> None:
     assert parse_chip_name(Path(name)) is None
 
 
-def test_full_layout(tmp_path: Path) -> None:
+def test_all_parts_of_the_layout_are_read(tmp_path: Path) -> None:
     write_chips(tmp_path / "bounding_box_train", "0001_s1c1_RGB.tif", "0001_s1c2_SAR.tif")
     write_chips(tmp_path / "query", "0002_s1c1_RGB.tif")
     write_chips(tmp_path / "bounding_box_test", "0002_s1c2_SAR.tif", "-1_s1c1_RGB.tif")
@@ -56,7 +61,7 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
     assert "<id>_<anything>_RGB.tif" in str(error.value)
 
 
-def test_long_lists_of_wrong_files_are_cut(tmp_path: Path) -> None:
+def test_an_error_names_at_most_five_wrong_files(tmp_path: Path) -> None:
     for i in range(9):
         (tmp_path / f"x{i}.tif").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"x4\.tif and 4 more"):
@@ -64,7 +69,7 @@ def test_long_lists_of_wrong_files_are_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["query", "bounding_box_train"])
-def test_distractors_stand_in_galleries_only(tmp_path: Path, folder) -> None:
+def test_a_distractor_outside_a_gallery_is_refused(tmp_path: Path, folder: str) -> None:
     write_chips(tmp_path / "bounding_box_test", "0001_s1c1_RGB.tif")
     write_chips(tmp_path / "query", "0001_s1c2_SAR.tif")
     write_chips(tmp_path / folder, "-1_s1c1_RGB.tif")
@@ -72,7 +77,7 @@ def test_distractors_stand_in_galleries_only(tmp_path: Path, folder) -> None:
         read_hoss(tmp_path)
 
 
-def test_plain_folder_with_notes_beside_the_chips(tmp_path: Path) -> None:
+def test_notes_and_hidden_files_beside_the_chips_are_ignored(tmp_path: Path) -> None:
     write_chips(tmp_path, "0001_s1c1_RGB.tif", "-1_s1c2_SAR.tif")
     (tmp_path / "README.md").write_text("notes")
     (tmp_path / "LICENSE").write_text("terms")
@@ -80,13 +85,13 @@ def test_plain_folder_with_notes_beside_the_chips(tmp_path: Path) -> None:
     assert len(read_hoss(tmp_path).loose) == 2
 
 
-def test_half_a_split_is_refused(tmp_path: Path) -> None:
+def test_queries_without_a_gallery_are_refused(tmp_path: Path) -> None:
     write_chips(tmp_path / "query", "0001_s1c1_RGB.tif")
     with pytest.raises(DatasetError, match="bounding_box_test"):
         read_hoss(tmp_path)
 
 
-def test_folder_without_a_data_set(tmp_path: Path) -> None:
+def test_a_folder_without_a_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="expected bounding_box_train"):
         read_hoss(tmp_path)
     with pytest.raises(DatasetError, match="not a folder"):
@@ -96,14 +101,14 @@ def test_folder_without_a_data_set(tmp_path: Path) -> None:
         read_hoss(tmp_path)
 
 
-def test_reading_pixels(tmp_path: Path) -> None:
+def test_a_chip_is_decoded_with_the_ground_sampling_distance_of_its_sensor(tmp_path: Path) -> None:
     write_chips(tmp_path, "0001_s1c1_RGB.tif", "0001_s1c2_SAR.tif")
     optical, sar = (chip.read() for chip in read_hoss(tmp_path).loose)
     assert (optical.modality, optical.gsd_m) == (Modality.OPTICAL, 0.75)
     assert (sar.modality, sar.gsd_m) == (Modality.SAR, 1.0)
 
 
-def test_damaged_chip_is_named(tmp_path: Path) -> None:
+def test_a_damaged_chip_is_named_in_the_error(tmp_path: Path) -> None:
     (path,) = write_chips(tmp_path, "0001_s1c1_SAR.tif")
     path.write_bytes(path.read_bytes()[:100])
     (chip,) = read_hoss(tmp_path).loose
@@ -112,9 +117,9 @@ def test_damaged_chip_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["", "bounding_box_train"])
-def test_genuine_sample(part) -> None:
+def test_the_genuine_sample_is_read(part: str) -> None:
     if not HOSS_SAMPLE.is_dir():
-        pytest.skip("the genuine sample lies beside the repository and is not redistributed")
+        pytest.skip(f"the genuine HOSS sample is not at {HOSS_SAMPLE}")
     dataset = read_hoss(HOSS_SAMPLE / part)
     chips = dataset.train or dataset.loose
     assert len(chips) == 56

@@ -1,4 +1,4 @@
-"""Which chips meet in a batch."""
+"""Which chips form a batch."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from service.contract.chip import Modality
 
 @pytest.fixture
 def store(tmp_path: Path) -> PictureStore:
-    """Forty ships, 20 to 59 m long, two optical and three SAR chips each; the last two optical."""
+    """Forty ships of 20 to 59 m, two optical and three SAR chips each; the last two have no SAR."""
     chips = []
     for vessel in range(40):
         picture = np.zeros((20 + vessel, 8, 3), np.uint8)
@@ -35,7 +35,7 @@ def test_pairs_show_different_ships_in_both_sensors(store: PictureStore) -> None
 def test_hard_pairs_are_of_similar_length(store: PictureStore) -> None:
     sampler = PairSampler(store, stretch=8)
 
-    def nearest(hard_share: float) -> float:
+    def mean_gap_m(hard_share: float) -> float:
         gaps = []
         for seed in range(50):
             draw = sampler.draw(np.random.default_rng(seed), 8, hard_share)
@@ -43,11 +43,11 @@ def test_hard_pairs_are_of_similar_length(store: PictureStore) -> None:
             gaps.append(np.diff(lengths).mean())
         return float(np.mean(gaps))
 
-    assert nearest(1.0) == pytest.approx(1.0)
-    assert nearest(0.0) > 3
+    assert mean_gap_m(1.0) == pytest.approx(1.0)
+    assert mean_gap_m(0.0) > 3
 
 
-def test_draws_follow_from_the_generator(store: PictureStore) -> None:
+def test_equal_generators_give_equal_draws(store: PictureStore) -> None:
     sampler = PairSampler(store)
     first, again, other = (
         sampler.draw(np.random.default_rng(seed), 12, 0.5).sar.tolist() for seed in (5, 5, 6)
@@ -55,7 +55,7 @@ def test_draws_follow_from_the_generator(store: PictureStore) -> None:
     assert first == again != other
 
 
-def test_too_many_pairs_are_refused(store: PictureStore) -> None:
+def test_more_pairs_than_ships_are_refused(store: PictureStore) -> None:
     with pytest.raises(ValueError, match="only 38 ships"):
         PairSampler(store).draw(np.random.default_rng(0), 39, 0.0)
 
@@ -71,7 +71,7 @@ def test_identity_batches_balance_the_sensors(store: PictureStore) -> None:
         assert len(set(own.tolist())) == (4 if vessel < 38 else 2)
 
 
-def test_identity_batches_that_cannot_be_are_refused(store: PictureStore) -> None:
+def test_too_many_identities_and_odd_numbers_of_chips_are_refused(store: PictureStore) -> None:
     sampler = BalancedIdentitySampler(store)
     with pytest.raises(ValueError, match="41 identities of 40"):
         sampler.draw(np.random.default_rng(0), 41, 4)

@@ -1,4 +1,4 @@
-"""The simulated fleet as a store: deterministic, resumable, canonical for training."""
+"""The simulated fleet as a store: deterministic, resumable, bow down for training."""
 
 import multiprocessing
 from pathlib import Path
@@ -38,7 +38,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetConfig:
 
 
 class InProcess:
-    """Stands in for a pool, so that the patched shard size holds."""
+    """A pool that runs in this process, so that the patched shard size applies."""
 
     def __init__(self, processes: int | None) -> None: ...
 
@@ -52,21 +52,21 @@ class InProcess:
     imap_unordered = staticmethod(map)
 
 
-def test_chips_are_the_simulators_as_serving_would_prepare_them(fleet: FleetConfig) -> None:
+def test_chips_are_rendered_views_prepared_by_the_serving_code(fleet: FleetConfig) -> None:
     train, validation = prepare_fleet(fleet, SPEC)
     assert (len(train), len(validation)) == (12, 6)
     assert train.layouts is not None
     config = SimulatorConfig.from_dict(fleet.simulator)
-    for store, canonical in ((train, True), (validation, False)):
+    for store, training in ((train, True), (validation, False)):
         for row in range(len(store)):
             modality = store.modality(row)
             vessel = int(store.chips["vessel"][row])
             view = render_view(
-                sample_vessel(vessel, 5 if canonical else 8, config), modality.value, 0, config
+                sample_vessel(vessel, 5 if training else 8, config), modality.value, 0, config
             )
             chip = Chip(view.pixels, modality, view.gsd_m, "parameter", "", "0" * 64)
             expected = to_picture(chip, SPEC)
-            if canonical and view.bow_up:
+            if training and view.bow_up:
                 expected = expected[::-1, ::-1]
             assert np.array_equal(store.picture(row), expected)
             assert store.layouts is not None
@@ -82,7 +82,7 @@ def test_an_interrupted_fleet_is_completed_to_the_same_chips(fleet: FleetConfig)
     assert prepare_fleet(fleet, SPEC)[0].digest() == whole
 
 
-def test_a_fleet_can_grow(fleet: FleetConfig) -> None:
+def test_a_fleet_can_grow_without_changing_its_first_ships(fleet: FleetConfig) -> None:
     few = prepare_fleet(fleet.model_copy(update={"vessels": 3}), SPEC)[0]
     more = prepare_fleet(fleet, SPEC)[0]
     assert few.vessels.tolist() == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Augmentation keeps to the serving code and to one geometry per ship."""
+"""Augmentation equals the serving code at strength zero and has the configured statistics."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import Picture, normalise, prepare, to_picture
 
 SPEC = PreprocessSpec(height=64, width=16, sar_exponent=0.7, normalisation="per_chip")
-STILL = AugmentConfig(
+UNCHANGED = AugmentConfig(
     geometry=GeometryConfig(
         crop_along=0, crop_across=0, tilt=0, size_noise=0, mirror=0, half_turn=0, turn_apart=0
     ),
@@ -34,7 +34,7 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 
 @pytest.mark.parametrize("modality", list(Modality))
-def test_a_plain_sample_is_what_serving_computes(modality: Modality) -> None:
+def test_a_plain_sample_equals_the_input_that_serving_prepares(modality: Modality) -> None:
     pixels = picture()
     if modality is Modality.SAR:
         amplitude = pixels[:, :, 0].astype(np.float32)
@@ -50,21 +50,21 @@ def test_a_plain_sample_is_what_serving_computes(modality: Modality) -> None:
 @pytest.mark.parametrize("modality", list(Modality))
 def test_augmentation_of_strength_zero_changes_nothing(modality: Modality) -> None:
     plain = plain_sample(picture(), modality, 0.75, SPEC)
-    same = augmented_sample(picture(), modality, 0.75, SPEC, STILL, Pose(), generator())
+    same = augmented_sample(picture(), modality, 0.75, SPEC, UNCHANGED, Pose(), generator())
     assert np.array_equal(plain.pixels, same.pixels)
     assert plain.size == pytest.approx(same.size)
 
 
-def test_training_chips_are_resized_as_the_config_says() -> None:
+def test_the_config_chooses_the_resize_filter() -> None:
     chip = picture()
-    still = {"geometry": STILL.geometry, "appearance": STILL.appearance}
+    strengths = {"geometry": UNCHANGED.geometry, "appearance": UNCHANGED.appearance}
     made = {
         name: augmented_sample(
             chip,
             Modality.OPTICAL,
             0.75,
             SPEC,
-            AugmentConfig.model_validate({**still, "resize": name}),
+            AugmentConfig.model_validate({**strengths, "resize": name}),
             Pose(),
             generator(),
         ).pixels
@@ -75,21 +75,23 @@ def test_training_chips_are_resized_as_the_config_says() -> None:
     assert not np.array_equal(made["bicubic"], made["bilinear"])
 
 
-def test_turns_and_mirrors_are_exact_and_told() -> None:
+def test_turns_and_mirrors_are_exact_and_reported() -> None:
     plain = plain_sample(picture(), Modality.OPTICAL, 0.75, SPEC)
     for pose, axes in [
         (Pose(True, False), (2,)),
         (Pose(False, True), (1, 2)),
         (Pose(True, True), (1,)),
     ]:
-        sample = augmented_sample(picture(), Modality.OPTICAL, 0.75, SPEC, STILL, pose, generator())
+        sample = augmented_sample(
+            picture(), Modality.OPTICAL, 0.75, SPEC, UNCHANGED, pose, generator()
+        )
         assert sample.pixels == pytest.approx(np.flip(plain.pixels, axes), abs=0.03)
         assert (sample.mirrored, sample.turned) == (pose.mirrored, pose.turned)
 
 
-def test_one_sensor_alone_may_point_the_other_way() -> None:
-    config = STILL.model_copy(
-        update={"geometry": STILL.geometry.model_copy(update={"turn_apart": 0.25})}
+def test_turn_apart_is_the_chance_that_one_chip_is_turned() -> None:
+    config = UNCHANGED.model_copy(
+        update={"geometry": UNCHANGED.geometry.model_copy(update={"turn_apart": 0.25})}
     )
     drawn = generator(1)
     turned = [
@@ -99,27 +101,29 @@ def test_one_sensor_alone_may_point_the_other_way() -> None:
     assert 60 < sum(turned) < 140
 
 
-def test_a_tilted_ship_leans_by_the_share_that_was_drawn() -> None:
+def test_half_of_the_ships_are_tilted_with_the_configured_deviation() -> None:
     upright = np.zeros((100, 40, 3), np.uint8)
     upright[:, 18:22] = 255
-    config = STILL.model_copy(update={"geometry": STILL.geometry.model_copy(update={"tilt": 0.1})})
+    config = UNCHANGED.model_copy(
+        update={"geometry": UNCHANGED.geometry.model_copy(update={"tilt": 0.1})}
+    )
     spec = SPEC.model_copy(update={"height": 96, "width": 40})
-    leans = []
+    tilts = []
     for seed in range(300):
         sample = augmented_sample(
             upright, Modality.OPTICAL, 1.0, spec, config, Pose(), generator(seed)
         )
         rows = sample.pixels[0] - sample.pixels[0].min()
         middle = (rows * np.arange(40)).sum(1) / rows.sum(1)
-        leans.append((middle[95] - middle[0]) / 40)
+        tilts.append((middle[95] - middle[0]) / 40)
     # half of the chips are tilted, with twice the variance
-    assert np.std(leans) == pytest.approx(0.1, rel=0.2)
-    assert 0.3 < np.mean(np.abs(leans) < 1e-3) < 0.7
+    assert np.std(tilts) == pytest.approx(0.1, rel=0.2)
+    assert 0.3 < np.mean(np.abs(tilts) < 1e-3) < 0.7
 
 
-def test_a_tighter_crop_is_a_smaller_ship() -> None:
-    config = STILL.model_copy(
-        update={"geometry": STILL.geometry.model_copy(update={"crop_along": 0.05})}
+def test_cropping_changes_the_measured_length_by_the_configured_deviation() -> None:
+    config = UNCHANGED.model_copy(
+        update={"geometry": UNCHANGED.geometry.model_copy(update={"crop_along": 0.05})}
     )
     plain = plain_sample(picture(), Modality.SAR, 1.0, SPEC)
     drawn = generator(2)
@@ -138,7 +142,7 @@ def test_a_tighter_crop_is_a_smaller_ship() -> None:
 
 
 @pytest.mark.parametrize("modality", list(Modality))
-def test_full_strength_stays_finite_varies_and_follows_the_generator(modality: Modality) -> None:
+def test_full_strength_gives_finite_varied_reproducible_pixels(modality: Modality) -> None:
     config = AugmentConfig(
         geometry=GeometryConfig(crop_along=0.1, crop_across=0.2),
         appearance=AppearanceConfig(optical=3, sar=3, erase=1),

@@ -1,6 +1,11 @@
+"""Opening models: one checkpoint, several as one, and what is refused."""
+
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from model_training.data.hoss import read_hoss
 from model_training.embedding.chip_table import embed_chips
@@ -10,6 +15,7 @@ from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.training.checkpoint import Checkpoint
 from service.contract.errors import BundleError
 from service.contract.preprocess import prepare
+from tests.support.training_data import write_chips
 
 CONFIG = EncoderTrainConfig.model_validate(
     {
@@ -22,7 +28,7 @@ CONFIG = EncoderTrainConfig.model_validate(
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nn.Module]:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("run") / "best.pt"
     encoder = build_encoder(CONFIG.encoder)
@@ -31,7 +37,9 @@ def checkpoint(tmp_path_factory):
     return path, encoder.eval()
 
 
-def test_a_checkpoint_embeds_by_its_averaged_weights(checkpoint: tuple[Path, nn.Module], tmp_path: Path) -> None:
+def test_a_checkpoint_embeds_with_its_averaged_weights(
+    checkpoint: tuple[Path, nn.Module], tmp_path: Path
+) -> None:
     path, encoder = checkpoint
     write_chips(tmp_path, "0001_a_RGB.tif", "0001_b_SAR.tif")
     chips = read_hoss(tmp_path).loose
@@ -50,7 +58,7 @@ def test_a_checkpoint_embeds_by_its_averaged_weights(checkpoint: tuple[Path, nn.
         )
 
 
-def test_what_is_no_model_is_explained(tmp_path: Path) -> None:
+def test_a_path_without_a_model_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         open_model(tmp_path / "missing")
     with pytest.raises(BundleError, match=r"manifest\.json"):
@@ -65,7 +73,9 @@ def test_what_is_no_model_is_explained(tmp_path: Path) -> None:
         open_model()
 
 
-def test_several_checkpoints_are_used_as_one(checkpoint: tuple[Path, nn.Module], tmp_path: Path) -> None:
+def test_several_checkpoints_are_used_as_one(
+    checkpoint: tuple[Path, nn.Module], tmp_path: Path
+) -> None:
     path, _ = checkpoint
     second = tmp_path / "second.pt"
     other = Checkpoint.load(path)

@@ -1,4 +1,4 @@
-"""Fusion is chosen only where it helps beyond the interval."""
+"""Fusion is chosen only if it gains beyond its interval."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ VESSELS, WIDTH = 60, 16
 
 
 def features(pseudo_noise: float | None, seed: int = 0) -> ValidationFeatures:
-    """Vessels with one view per sensor; pseudo-SAR near the true SAR, or unrelated when None."""
+    """Draw vessels with one view per sensor; pseudo-SAR is near the true SAR, or unrelated."""
     rng = np.random.default_rng(seed)
 
     def noise(*shape: int) -> NDArray[np.float32]:
@@ -63,7 +63,7 @@ def test_trials_cover_every_alpha_and_k_with_the_published_alpha_among_them() ->
     ]
 
 
-def test_the_numbers_are_those_of_the_metric_and_of_contract_fusion() -> None:
+def test_a_trial_equals_the_metric_on_embeddings_fused_by_the_contract() -> None:
     given = features(1.0)
     choice = choose_fusion(given, alphas=[0.3], samples=[2], draws=50)
     trial = choice.trials[-1]
@@ -81,7 +81,7 @@ def test_the_numbers_are_those_of_the_metric_and_of_contract_fusion() -> None:
 
 
 def test_the_interval_of_the_gain_is_paired() -> None:
-    """Fusing a feature with itself changes nothing, whichever ships are drawn."""
+    """Fusing a feature with itself changes nothing in any draw of ships."""
     given = features(1.0)
     choice = choose_fusion(replace(given, pseudo_sar=given.optical[:, None]), samples=[1], draws=50)
     for trial in choice.trials:
@@ -99,7 +99,8 @@ def test_more_trials_widen_the_interval() -> None:
 
     def width(choice: FusionChoice) -> float:
         (trial,) = (t for t in choice.trials if (t.alpha, t.samples) == (0.2, 1))
-        return float(trial.gain.high - trial.gain.low)
+        low, high = trial.gain.ends
+        return high - low
 
     assert width(many) > width(few)
 
@@ -113,14 +114,14 @@ def test_more_trials_widen_the_interval() -> None:
         ([1.1], [1], "alpha"),
     ],
 )
-def test_settings_out_of_range_are_refused(
+def test_alpha_and_k_out_of_range_are_refused(
     alphas: list[float], samples: list[int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         choose_fusion(features(1.0), alphas=alphas, samples=samples)
 
 
-def test_features_that_do_not_fit_are_refused() -> None:
+def test_features_of_different_shapes_are_refused() -> None:
     given = features(1.0)
     with pytest.raises(ValueError, match="expected"):
         replace(given, pseudo_sar=given.pseudo_sar[:-1])

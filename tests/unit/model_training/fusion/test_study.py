@@ -1,4 +1,4 @@
-"""From stored chips to the features that fusion is judged by."""
+"""`crossfix-train fusion-study`: features of stored chips, the table, several encoders."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,14 @@ import pytest
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
+from typer.testing import CliRunner, Result
 
+from model_training.cli.main import app
 from model_training.data.cache import CachedChip, PictureStore, write_shard
 from model_training.encoder import build_encoder
 from model_training.encoder.loading import load_encoders
 from model_training.encoder.stores import TrainingStores
 from model_training.encoder.train_config import EncoderTrainConfig, SimulatedData
-from model_training.fusion import study
 from model_training.fusion.selection import ValidationFeatures, choose_fusion
 from model_training.fusion.study import as_markdown, validation_features
 from model_training.training.checkpoint import Checkpoint
@@ -32,14 +33,14 @@ OPTICAL_CHIPS, SAR_CHIPS = 18, 20  # more than one batch of each
 
 
 class Echo(nn.Module):
-    """An encoder that returns its input: modality, size, pixels."""
+    """Encoder that returns its input: modality, size, pixels."""
 
     def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
         return torch.cat([modality[:, None].float(), size, pixels.flatten(1)], dim=1)
 
 
 def translator() -> LoadedTranslator:
-    """Untrained: predicts grad 0, so that pseudo-SAR is the luminance."""
+    """Return an untrained translator: it predicts grad 0, so that pseudo-SAR is the luminance."""
     unet = UNetConfig(height=32, width=16, widths=(16, 32), heads=2)
     config = TranslatorConfig(
         run=RunConfig(out=Path("unused"), steps=1),
@@ -96,7 +97,7 @@ def test_pseudo_sar_is_encoded_as_sar_of_the_optical_chips_size(store: PictureSt
     assert np.corrcoef(pixels.ravel(), resized.ravel())[0, 1] > 0.98
 
 
-def test_the_table_names_every_trial_and_ends_in_the_verdict(store: PictureStore) -> None:
+def test_the_table_has_a_row_per_trial_and_ends_with_the_choice(store: PictureStore) -> None:
     features = validation_features(Echo(), SPEC, translator(), store, samples=2)
     choice = choose_fusion(features, alphas=[0.1], samples=[1, 2], draws=50)
     lines = as_markdown(choice).splitlines()
@@ -108,7 +109,7 @@ def test_the_table_names_every_trial_and_ends_in_the_verdict(store: PictureStore
 
 
 def save_encoder(path: Path, seed: int) -> Path:
-    """An untrained encoder as a run would leave it."""
+    """Save an untrained encoder as a run would."""
     torch.manual_seed(seed)
     encoder = {"kind": "reference", "width": 16, "depth": 1, "heads": 2}
     config = EncoderTrainConfig.model_validate(
@@ -136,32 +137,35 @@ def test_several_encoders_are_studied_as_one(
     store: PictureStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(
-        study, "open_stores", lambda data, spec: TrainingStores(store, store, "digest")
+        "model_training.encoder.stores.open_stores",
+        lambda _data, _spec: TrainingStores(store, store, "digest"),
     )
     encoders = [save_encoder(tmp_path / f"encoder-{seed}.pt", seed) for seed in (0, 1)]
-    imagines, out = tmp_path / "translator.pt", tmp_path / "new" / "study.json"
-    save(imagines, translator().config, translator().module.state_dict())
-    paths = [str(path) for path in (*encoders, imagines)]
-    sweep = ["--alphas", "0.5", "--samples", "1", "2", "--threads", "1"]
-    study.main([*paths, *sweep, "--out", str(out)])
-    printed = capsys.readouterr().out
-    assert printed.startswith("18 validation ships, encoders: 2, translator steps: 1\n")
-    told = json.loads(out.read_text())
-    assert told["sentence"] in printed
-    assert [(trial["alpha"], trial["samples"]) for trial in told["trials"]] == [
+    translator_file, out = tmp_path / "translator.pt", tmp_path / "new" / "study.json"
+    save(translator_file, translator().config, translator().module.state_dict())
+    sweep = ("--alpha", "0.5", "--samples", "1", "--samples", "2", "--threads", "1")
+    result = run_study(*encoders, translator_file, *sweep, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("18 validation ships, encoders: 2, translator steps: 1\n")
+    document = json.loads(out.read_text())
+    assert document["sentence"] in result.stdout
+    assert [(trial["alpha"], trial["samples"]) for trial in document["trials"]] == [
         (alpha, count) for count in (1, 2) for alpha in (0.02, 0.5)
     ]
     alone = [features_of(path, store) for path in encoders]
     widths = [features.optical.shape[1] for features in alone]
-    whole = study.validation_features(
+    whole = validation_features(
         load_encoders(encoders).module, SPEC, translator(), store, samples=1
     )
     assert whole.optical.shape[1] == sum(widths)
     cosines = [l2_normalise(f.optical) @ l2_normalise(f.sar).T for f in alone]
     assert whole.optical @ whole.sar.T == pytest.approx(np.mean(cosines, axis=0), abs=1e-5)
+
+
+def run_study(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["fusion-study", *map(str, arguments)])
 
 
 def features_of(encoder: Path, store: PictureStore) -> ValidationFeatures:
@@ -172,24 +176,21 @@ def features_of(encoder: Path, store: PictureStore) -> ValidationFeatures:
     ("arguments", "reason"),
     [
         (["--samples", "0"], "K must lie in 1..64"),
-        (["--alphas", "1.5"], "alpha must lie above 0"),
+        (["--alpha", "1.5"], "alpha must lie above 0"),
         ([], "is not a checkpoint of an encoder run"),
     ],
 )
-def test_what_cannot_be_studied_is_said_before_any_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+def test_unusable_arguments_are_refused_before_any_work(
+    tmp_path: Path, arguments: list[str], reason: str
 ) -> None:
     (tmp_path / "text.pt").write_text("no checkpoint")
-    with pytest.raises(SystemExit) as stopped:
-        study.main([str(tmp_path / "text.pt"), str(tmp_path / "none.pt"), *arguments])
-    assert stopped.value.code == 2
-    assert reason in capsys.readouterr().err
+    result = run_study(tmp_path / "text.pt", tmp_path / "none.pt", *arguments)
+    assert result.exit_code == 2
+    assert reason in result.stderr
 
 
-def test_a_file_that_is_no_translator_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_is_no_translator_is_refused(tmp_path: Path) -> None:
     encoder = save_encoder(tmp_path / "encoder.pt", 0)
-    with pytest.raises(SystemExit):
-        study.main([str(encoder), str(encoder)])
-    assert f"{encoder} is not a checkpoint of a translator" in capsys.readouterr().err
+    result = run_study(encoder, encoder)
+    assert result.exit_code == 2
+    assert f"{encoder} is not a checkpoint of a translator" in result.stderr

@@ -1,0 +1,57 @@
+"""Options, error handling and JSON output that the `crossfix-train` commands share."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_training.calibration.calibrate import CalibrationError
+from model_training.data.hoss import DatasetError
+from model_training.embedding.models import ModelError
+from model_training.evaluation.ablation import AblationError
+from service.contract.errors import CrossfixError
+
+ConfigArgument = Annotated[Path, typer.Argument(help="YAML config of the run.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+ThreadsOption = Annotated[int, typer.Option(help="CPU threads; 0 takes all cores.", min=0)]
+TorchThreadsOption = Annotated[int, typer.Option(help="CPU threads.", min=1)]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything random here.")]
+DrawsOption = Annotated[int, typer.Option(help="Bootstrap samples behind each interval.", min=100)]
+
+_ALWAYS_EXPECTED = (DatasetError, CrossfixError, CalibrationError, AblationError, ModelError)
+
+
+@contextmanager
+def exit_on_error(*expected: type[Exception]) -> Iterator[None]:
+    """Print an expected error as one line on standard error and exit with status 2.
+
+    Args:
+        expected: errors to handle in addition to those that any command may meet.
+    """
+    try:
+        yield
+    except (*_ALWAYS_EXPECTED, *expected) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+
+
+def run_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of a training run that its config or its data explain."""
+    from model_training.data.cache import StoreError
+    from model_training.encoder.loading import EncoderLoadError
+    from model_training.training.config import ConfigError
+    from model_training.training.run import ResumeError
+    from model_training.training.workers import DeviceError
+
+    known = (ConfigError, DeviceError, ResumeError, EncoderLoadError, StoreError)
+    return (*known, FloatingPointError, OSError)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write indented JSON, creating the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")

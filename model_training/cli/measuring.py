@@ -1,0 +1,241 @@
+"""`crossfix-train evaluate`, `calibrate` and `ablation`: measure models on chips."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_training.calibration.calibrate import CalibrationError
+from model_training.cli.common import (
+    DrawsOption,
+    JsonOption,
+    SeedOption,
+    ThreadsOption,
+    exit_on_error,
+    run_errors,
+    write_json,
+)
+from model_training.cli.tables import (
+    ablation_table,
+    evaluation_table,
+    print_calibration,
+    print_table,
+    progress,
+)
+from model_training.data.hoss import HossDataset, LabelledChip
+from model_training.embedding.chip_table import ChipEmbedder, ChipTable
+from model_training.embedding.models import ModelError, open_model
+from service.contract.hoss_names import DISTRACTOR_ID
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Chips in HOSS layout, or a plain folder of them.")],
+    bundle: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--checkpoint", help="Encoder checkpoint, instead of a bundle; several are used as one."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the numbers as a bundle's metrics (JSON).")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data in --out; default: the folder's.")
+    ] = None,
+    draws: DrawsOption = 2000,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure mAP, R1, R5, R10 across sensors: as served, without fusion, and by size alone.
+
+    Each number has a 95 % interval.
+    """
+    from model_training.data.hoss import read_hoss
+    from model_training.evaluation import evaluate as evaluation
+
+    with exit_on_error(ValueError):
+        splits = evaluation.protocols_of(read_hoss(data))
+        chips = evaluation.chips_of(splits)
+        table = _embed(chips, _model_paths(bundle, checkpoint), threads)
+        result = evaluation.evaluate(splits, table, draws, seed)
+        if out is not None:
+            metrics = evaluation.evaluation_metrics(result, name or data.resolve().name)
+            write_json(out, [metric.model_dump(mode="json") for metric in metrics])
+    if as_json:
+        print(json.dumps(result.document(), indent=2))
+    else:
+        print_table(evaluation_table(result, data))
+
+
+def calibrate(
+    bundle: Annotated[Path, typer.Option(help="Bundle whose embeddings are calibrated.")],
+    data: Annotated[Path, typer.Option(help="Chips of validation ships, never trained on.")],
+    out: Annotated[Path, typer.Option(help="Where to write the calibration (JSON).")],
+    held_out_of: Annotated[
+        Path | None,
+        typer.Option(help="Config of an encoder run on --data: use the ships that it held out."),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Chips of other ships, to measure the result on.")
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(help="Chips of still other ships, to fill the galleries of --data with."),
+    ] = None,
+    test_background: Annotated[
+        Path | None, typer.Option(help="The same for --test; ships of neither other folder.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the measurements.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write errors and open-set rates as a bundle's metrics.")
+    ] = None,
+    diagram: Annotated[Path | None, typer.Option(help="Where to draw reliability (PNG).")] = None,
+    fitted_on: Annotated[
+        str | None, typer.Option(help="Name of the validation data; default: the folder's.")
+    ] = None,
+    tested_on: Annotated[
+        str | None, typer.Option(help="Name of the test data; default: the folder's.")
+    ] = None,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit probabilities and verdict thresholds on validation ships; measure them on others.
+
+    Galleries of thousands need thousands of ships. Background ships fill galleries and are never
+    queries, so one chip of each sensor is enough; each background chip counts as its own ship.
+    """
+    from model_training.calibration import calibrate as calibration
+    from model_training.calibration import report as calibration_report
+    from model_training.calibration.reliability import draw_diagram
+    from model_training.calibration.trials import WITHIN, replay
+    from model_training.data.hoss import all_chips, read_hoss
+
+    with exit_on_error(ValueError):
+        dataset = read_hoss(data)
+        chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
+        table = _embed((*chips, *_background_chips(background)), [bundle], threads)
+        across = calibration.require_trials(table, seed=seed)
+        within = replay(table, WITHIN, seed=seed)
+        spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed)
+        reports = {"validation": calibration_report.measure(spec, across, seed)}
+        names = {"validation": spec.fitted_on}
+        if test is not None:
+            names["test"] = tested_on or test.resolve().name
+            test_chips = (*all_chips(read_hoss(test)), *_background_chips(test_background))
+            test_table = _embed(test_chips, [bundle], threads)
+            trials = calibration.require_trials(test_table, seed=seed + 1)
+            reports["test"] = calibration_report.measure(spec, trials, seed)
+    documents = {part: value.document() for part, value in reports.items()}
+    write_json(out, spec.model_dump(mode="json"))
+    if report is not None:
+        write_json(report, documents)
+    if metrics is not None:
+        parts = [calibration_report.calibration_metrics(reports[p], names[p]) for p in names]
+        if test is not None:
+            parts.append(calibration_report.open_set_metrics(reports["test"], names["test"]))
+        write_json(metrics, [m.model_dump(mode="json") for part in parts for m in part])
+    if diagram is not None:
+        draw_diagram({part: value.first_candidate for part, value in reports.items()}, diagram)
+    if as_json:
+        print(json.dumps({"calibration": spec.model_dump(mode="json"), **documents}, indent=2))
+    else:
+        print_calibration(spec, reports)
+        print(f"wrote {out}")
+
+
+def ablation(
+    study: Annotated[Path, typer.Argument(help="YAML file that lists data and variants.")],
+    genuine: Annotated[
+        Path | None,
+        typer.Option(help="Folder of genuine chips to measure on too, without training on them."),
+    ] = None,
+    draws: DrawsOption = 2000,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what each part of the method adds: each variant's gain over the previous variant.
+
+    Each number has a 95 % interval. When the study names an encoder config, missing data are
+    rendered and missing models are trained first.
+    """
+    from model_training.evaluation import ablation as ablations
+    from model_training.evaluation.ablation_runs import TrainedStudy, prepare_study, requires_runs
+    from model_training.training.config import load_config
+
+    with exit_on_error(ValueError, *run_errors()):
+        embedder_of: Callable[[Path], ChipEmbedder] = partial(open_model, threads=threads)
+        if requires_runs(study):
+            prepared = prepare_study(load_config(study, TrainedStudy), genuine, threads)
+            measured, embedder_of = prepared.study, prepared.open_model
+        else:
+            measured = ablations.with_genuine(ablations.read_study(study), genuine)
+        with progress("embedding", None) as advance:
+            rows = ablations.run_study(measured, embedder_of, advance, draws, seed)
+    if as_json:
+        print(json.dumps([row.document() for row in rows], indent=2))
+    else:
+        print_table(ablation_table(rows))
+
+
+def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
+    """Return the training chips of the ships that an encoder run on this data set held out.
+
+    Raises:
+        CalibrationError: the config cannot be read or is of a run on other data, or there are too
+            few ships.
+    """
+    from model_training.data.holdout import HoldoutError, held_out_vessels
+    from model_training.encoder.train_config import EncoderTrainConfig, HossData
+    from model_training.training.config import ConfigError, load_config
+
+    try:
+        data = load_config(config, EncoderTrainConfig).data
+    except ConfigError as error:
+        raise CalibrationError(str(error)) from error
+    if not isinstance(data, HossData) or data.folder.resolve() != dataset.root.resolve():
+        raise CalibrationError(f"{config} is not the config of an encoder run on {dataset.root}")
+    views = ((chip.vessel_id, chip.modality) for chip in dataset.train)
+    try:
+        held_out = held_out_vessels(views, data.validation_share, data.split_seed)
+    except HoldoutError as error:
+        raise CalibrationError(f"{dataset.root}: {error}") from error
+    return tuple(chip for chip in dataset.train if chip.vessel_id in held_out)
+
+
+def _background_chips(folder: Path | None) -> tuple[LabelledChip, ...]:
+    """Return the folder's chips, relabelled as distractors."""
+    from model_training.data.hoss import all_chips, read_hoss
+
+    if folder is None:
+        return ()
+    chips = all_chips(read_hoss(folder))
+    return tuple(replace(chip, vessel_id=DISTRACTOR_ID) for chip in chips)
+
+
+def _model_paths(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequence[Path]:
+    """Return what `open_model` takes: the bundle, or the checkpoints.
+
+    Raises:
+        ModelError: neither or both were named.
+    """
+    if (bundle is None) == (not checkpoints):
+        raise ModelError("give either --bundle FOLDER or --checkpoint FILE")
+    return checkpoints or [bundle or Path()]
+
+
+def _embed(chips: Sequence[LabelledChip], model: Sequence[Path], threads: int) -> ChipTable:
+    from model_training.embedding.chip_table import embed_chips
+
+    unique = len({chip.path for chip in chips})
+    embed = open_model(*model, threads=threads)
+    names = " + ".join(path.name for path in model)
+    with progress(f"embedding with {names}", unique) as advance:
+        return embed_chips(chips, embed, advance)
