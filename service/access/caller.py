@@ -1,6 +1,6 @@
-"""Who is asking, known throughout one request without being handed from function to function.
+"""The caller of the request that is being answered, as a context variable.
 
-The API says it at the door; work that no request asked for is done by the service itself.
+The API sets it for each request; background work runs as the service itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,26 +14,26 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The name of a principal, `local` while no keys exist, and the id of the request."""
+    """The name of a principal (`local` when no keys exist) and the id of the request."""
 
     name: str
     request_id: str | None = None
 
 
-_asking: ContextVar[Callable[[], Caller] | None] = ContextVar("caller", default=None)
+_get_caller: ContextVar[Callable[[], Caller] | None] = ContextVar("caller", default=None)
 
 
 @contextmanager
-def called_by(who: Callable[[], Caller]) -> Iterator[None]:
-    """Within, `present_caller` is whatever `who` returns when it is looked at."""
-    token = _asking.set(who)
+def called_by(get_caller: Callable[[], Caller]) -> Iterator[None]:
+    """Make `current_caller` return what `get_caller` returns at that time."""
+    token = _get_caller.set(get_caller)
     try:
         yield
     finally:
-        _asking.reset(token)
+        _get_caller.reset(token)
 
 
-def present_caller() -> Caller:
-    """Who asks for what is being done now."""
-    who = _asking.get()
-    return who() if who else Caller(SERVICE)
+def current_caller() -> Caller:
+    """Return the caller of the current request, or the service itself outside a request."""
+    get_caller = _get_caller.get()
+    return get_caller() if get_caller else Caller(SERVICE)

@@ -7,12 +7,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response that can be given once more.
+    """A response that can be sent again.
 
     Attributes:
         status: HTTP status.
         headers: names in lower case, and values.
-        body: the bytes; None when they were too many to keep.
+        body: the bytes; None when they were too many to store.
     """
 
     status: int
@@ -23,47 +23,47 @@ class StoredResponse:
 class IdempotencyState(StrEnum):
     """What a request finds under its idempotency key."""
 
-    MINE = "mine"
-    """Nothing: the work is this request's to do."""
+    CLAIMED = "claimed"
+    """The key was free and is now claimed by this request, which has to do the work."""
 
     PENDING = "pending"
-    """The same request, still being answered."""
+    """The same request was received before and is still being answered."""
 
     DONE = "done"
-    """The same request, answered."""
+    """The same request was answered before."""
 
-    OTHER = "other"
-    """Another request."""
+    DIFFERENT = "different"
+    """A different request used the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyClaim:
-    """The outcome of a claim: `ticket` when it is mine, `answer` when it is done."""
+    """The outcome of a claim; `ticket` is set when it is claimed, `answer` when it is done."""
 
     state: IdempotencyState
     ticket: str = ""
     answer: StoredResponse | None = None
 
 
-CLAIM_S = 60.0
-"""How long a claim holds unless it is renewed: so long a killed replica's keys are taken."""
+CLAIM_LIFETIME_S = 60.0
+"""How long an unrenewed claim holds: a killed replica blocks its keys for this long."""
 
 
 class IdempotencyStore(Protocol):
-    """Answers by idempotency key, which expire. Safe to call from many threads."""
+    """Responses by idempotency key, which expire. Safe to call from many threads."""
 
     def claim(self, key: str, fingerprint: str) -> IdempotencyClaim:
-        """Reserve the key for the request with this fingerprint, or tell what is there."""
+        """Claim the key for the request with this fingerprint, or return its state."""
         ...
 
     def renew(self, key: str, fingerprint: str, ticket: str) -> None:
-        """Hold the key for as long again; nothing where it is not held any more."""
+        """Extend the claim by its lifetime; do nothing when the ticket no longer holds the key."""
         ...
 
     def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredResponse) -> None:
-        """Keep the answer to the request that claimed the key."""
+        """Store the response to the request that claimed the key."""
         ...
 
     def release(self, key: str, fingerprint: str, ticket: str) -> None:
-        """Give the key up: the request failed and changed nothing."""
+        """Give up the claim, because the request failed and changed nothing."""
         ...

@@ -1,4 +1,4 @@
-"""API keys: their form, what is kept of them, and how a key is identified."""
+"""API keys: their form, the record of a key, and how a key is identified."""
 
 import hashlib
 import hmac
@@ -14,13 +14,11 @@ from service.access.roles import Principal, Role
 from service.contract.utc_time import UtcTime
 
 ID_BYTES, SECRET_BYTES = 6, 32
-
-
 KEY_FORM = re.compile(rf"cfx_([0-9a-f]{{{2 * ID_BYTES}}})_[0-9a-f]{{{2 * SECRET_BYTES}}}")
 
 
 class KeyRecord(BaseModel):
-    """What is kept of a key; the key itself is not."""
+    """A key without its secret, which is not stored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,14 +31,14 @@ class KeyRecord(BaseModel):
     revoked_at: UtcTime | None = None
 
     def usable(self, now: datetime) -> bool:
-        """Neither revoked nor expired."""
+        """Return whether the key is neither revoked nor expired at `now`."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def make_key(
     name: str, role: Role, now: datetime, expires_at: datetime | None = None
 ) -> tuple[KeyRecord, str]:
-    """A new key: what is kept of it, and the key itself, which is shown once."""
+    """Make a key; return its record, and the key itself, which is shown once."""
     key_id = secrets.token_hex(ID_BYTES)
     key = f"cfx_{key_id}_{secrets.token_hex(SECRET_BYTES)}"
     record = KeyRecord(
@@ -55,30 +53,30 @@ def make_key(
 
 
 class KeyRing:
-    """The keys that have been made; immutable."""
+    """The keys that were made; immutable."""
 
     def __init__(self, records: Sequence[KeyRecord]) -> None:
         self.records = tuple(records)
         self._by_id = {record.id: record for record in records}
 
     @property
-    def asks(self) -> bool:
-        """Whether a key has to be shown: once one was made, even when all are revoked."""
+    def requires_key(self) -> bool:
+        """Whether requests need a key: once a key was made, even when all are revoked."""
         return bool(self.records)
 
     def usable(self, now: datetime) -> list[KeyRecord]:
-        """The keys that open something."""
+        """Return the keys that are neither revoked nor expired."""
         return [record for record in self.records if record.usable(now)]
 
     def identify(self, key: str, now: datetime) -> Principal | None:
-        """Whose key it is; None when it is unknown, revoked or expired.
+        """Return the principal of a key; None when the key is unknown, revoked or expired.
 
-        Digests are compared in constant time, for unknown ids too.
+        Digests are compared in constant time, also for unknown ids.
         """
         form = KEY_FORM.fullmatch(key)
         record = self._by_id.get(form[1]) if form else None
-        kept = record.sha256 if record else "0" * 64
-        same = hmac.compare_digest(_digest(key), kept)
+        expected = record.sha256 if record else "0" * 64
+        same = hmac.compare_digest(_digest(key), expected)
         if record is None or not same or not record.usable(now):
             return None
         return Principal(record.name, record.role, record.id)
@@ -88,9 +86,9 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-class KeyBook(Protocol):
-    """Where keys are kept. Called for every request, so it answers at once."""
+class KeyStore(Protocol):
+    """Stores keys. Called for every request, so it must return at once."""
 
     def ring(self) -> KeyRing:
-        """The keys as they are now."""
+        """Return the current keys."""
         ...

@@ -4,12 +4,12 @@ from typing import Protocol
 
 
 class RateLimiter(Protocol):
-    """Shares out requests. Safe to call from many threads."""
+    """Limits the requests of each caller. Safe to call from many threads."""
 
     def take(self, caller: str) -> float:
-        """Take one request of this caller.
+        """Count one request of this caller against its limit.
 
         Returns:
-            0 when it is granted, otherwise the seconds after which it would be.
+            0 when the request is granted, otherwise the seconds after which it would be.
         """
         ...

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a key allows; each role may do what those before it may."""
+    """What a key allows; each role includes the roles listed before it."""
 
     READER = "reader"
     """Match, verify, and read."""
@@ -17,19 +17,19 @@ class Role(StrEnum):
     """Administer keys and bundles."""
 
     def covers(self, needed: "Role") -> bool:
-        """Whether this role may do what `needed` may."""
+        """Return whether this role includes `needed`."""
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The one who asks.
+    """The owner of the key that a request carries.
 
     Attributes:
         name: as given when the key was made.
-        role: what may be done.
-        key_id: the public part of the key; None when no key had to be shown.
+        role: what the principal may do.
+        key_id: the public part of the key; None when no key is required.
     """
 
     name: str
@@ -37,5 +37,5 @@ class Principal:
     key_id: str | None
 
 
-ANYBODY = Principal("anybody", Role.ADMIN, None)
-"""Who asks where no keys have been made."""
+ANONYMOUS = Principal("anybody", Role.ADMIN, None)
+"""The principal of every request while no key has been made."""

@@ -13,7 +13,7 @@ from service.api.schemas import (
     ResponseBody,
     SightingOut,
 )
-from service.identity.judge import MatchStanding
+from service.identity.review import MatchDetail
 from service.identity.records.match_records import Decision, MatchPage, MatchRecord, Standing
 from service.identity.records.matches import Verdict
 
@@ -85,7 +85,7 @@ class MatchRecordOut(BaseMatchOut):
     )
 
     @classmethod
-    def of(cls, remembered: MatchStanding) -> "MatchRecordOut":
+    def of(cls, remembered: MatchDetail) -> "MatchRecordOut":
         """Build the response from a record and its sighting."""
         record, sighting = remembered.kept, remembered.sighting
         model = ModelOut.model_validate(record.model)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
-from service.identity.enrol import Enrolled
+from service.identity.enrol import EnrolledVessel
 from service.identity.match import MatchResult
 from service.identity.records.base import GeoPoint
 from service.identity.records.matches import Candidate, Checks, KinematicsCheck, Match, Verdict
@@ -88,7 +88,7 @@ class VesselDetail(VesselOut):
     sightings: tuple[SightingOut, ...]
 
     @classmethod
-    def of_enrolled(cls, enrolled: Enrolled) -> "VesselDetail":
+    def of_enrolled(cls, enrolled: EnrolledVessel) -> "VesselDetail":
         """Build the response body of an enrolled vessel."""
         return cls.of(enrolled.vessel, enrolled.sightings)
 

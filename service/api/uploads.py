@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.api.validation_messages import explain
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
-from service.identity.observe import ChipMetadata, ChipUpload
+from service.identity.uploads import ChipMetadata, ChipUpload
 
 _METADATA_LIST = TypeAdapter(list[ChipMetadata])
 _METADATA_BY_NAME = TypeAdapter(dict[str, ChipMetadata])

@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from uuid import UUID, uuid4
 
-from service.access.caller import present_caller
+from service.access.caller import current_caller
 from service.contract.errors import CrossfixError
 from service.contract.utc_time import Clock
-from service.identity.observe import ChipUpload
+from service.identity.uploads import ChipUpload
 from service.identity.ports.audit import AuditLog
 from service.identity.records.matches import Match
 from service.identity.records.sightings import Sighting
-from service.identity.stage_timing import Measure, measured, unmeasured
+from service.identity.stage_timing import Measure, measured, ignore_timings
 
 Facts = dict[str, object]
 
@@ -25,7 +25,7 @@ class AuditTrail:
     """Writes entries with who and when; `bundle_id` names the models and the gallery in use."""
 
     def __init__(
-        self, log: AuditLog, now: Clock, bundle_id: str, measure: Measure = unmeasured
+        self, log: AuditLog, now: Clock, bundle_id: str, measure: Measure = ignore_timings
     ) -> None:
         """`measure` is told the milliseconds of each entry, as the stage `audit`."""
         self._log = log
@@ -44,7 +44,7 @@ class AuditTrail:
         Raises:
             StoreUnavailableError, StoreFullError: the entry is not kept.
         """
-        caller = present_caller()
+        caller = current_caller()
         entry: Facts = {
             "at": self._now().isoformat(),
             "who": caller.name,

@@ -9,7 +9,7 @@ from service.identity.ports.chips import ChipStore
 from service.identity.ports.claims import ClaimStore
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
-from service.identity.stage_timing import Measure, unmeasured
+from service.identity.stage_timing import Measure, ignore_timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +34,4 @@ class Context:
     trail: AuditTrail
     now: Clock
     write_lock: threading.RLock
-    measure: Measure = unmeasured
+    measure: Measure = ignore_timings

@@ -8,7 +8,7 @@ from pydantic import Field
 from service.contract.utc_time import UtcTime
 from service.identity.audit_trail import chips_and_ids, ids
 from service.identity.context import Context
-from service.identity.enrol import DEFAULT_SOURCE, Enrolled, visible_vessel
+from service.identity.enrol import DEFAULT_SOURCE, EnrolledVessel, get_visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
@@ -51,7 +51,7 @@ class Curation:
             ConflictError: another vessel carries the new IMO number.
         """
         with self._write_lock:
-            known = visible_vessel(self._gallery, vessel_id)
+            known = get_visible_vessel(self._gallery, vessel_id)
             changes = patch.changes()
             if not changes:
                 raise InvalidRequestError("nothing to change was sent")
@@ -71,7 +71,7 @@ class Curation:
             NotFoundError: no such vessel.
         """
         with self._write_lock:
-            known = visible_vessel(self._gallery, vessel_id)
+            known = get_visible_vessel(self._gallery, vessel_id)
             sightings = self._gallery.sightings_of([vessel_id])
             leaving = self._in_state(
                 known,
@@ -90,7 +90,7 @@ class Curation:
             NotFoundError: no such vessel, or the sighting is not one of this vessel.
         """
         with self._write_lock:
-            known = visible_vessel(self._gallery, vessel_id)
+            known = get_visible_vessel(self._gallery, vessel_id)
             sighting = self._gallery.get_sighting(sighting_id)
             if sighting is None or sighting.vessel_id != vessel_id:
                 raise NotFoundError(f"vessel {vessel_id} has no sighting {sighting_id}")
@@ -103,7 +103,7 @@ class Curation:
                 self._gallery.delete_sightings([sighting_id])
                 self._recovery.finish_sync(losing)
 
-    def merge(self, survivor_id: UUID, other_id: UUID) -> Enrolled:
+    def merge(self, survivor_id: UUID, other_id: UUID) -> EnrolledVessel:
         """Two records turn out to be one ship: `other` becomes part of `survivor`.
 
         The survivor's attributes stay; what it does not know it learns from the other.
@@ -116,8 +116,8 @@ class Curation:
         if survivor_id == other_id:
             raise InvalidRequestError("a vessel cannot be merged with itself")
         with self._write_lock:
-            survivor = visible_vessel(self._gallery, survivor_id)
-            other = visible_vessel(self._gallery, other_id)
+            survivor = get_visible_vessel(self._gallery, survivor_id)
+            other = get_visible_vessel(self._gallery, other_id)
             if survivor.imo and other.imo and survivor.imo != other.imo:
                 raise ConflictError(
                     f"the vessels carry different IMO numbers ({survivor.imo}, {other.imo}); "
@@ -140,7 +140,7 @@ class Curation:
 
     def split(
         self, vessel_id: UUID, sighting_ids: Sequence[UUID], attributes: VesselPatch
-    ) -> Enrolled:
+    ) -> EnrolledVessel:
         """Some sightings of a vessel turn out to be another ship: they become a new vessel.
 
         Raises:
@@ -149,7 +149,7 @@ class Curation:
             ConflictError: another vessel carries the IMO number.
         """
         with self._write_lock:
-            known = visible_vessel(self._gallery, vessel_id)
+            known = get_visible_vessel(self._gallery, vessel_id)
             own = {s.id for s in self._gallery.sightings_of([vessel_id])}
             asked = set(sighting_ids)
             if strangers := asked - own:
@@ -206,8 +206,8 @@ class Curation:
     def _in_state(self, vessel: Vessel, state: VesselState, **more: object) -> Vessel:
         return vessel.model_copy(update={"state": state, "updated_at": self._now(), **more})
 
-    def _with_sightings(self, vessel: Vessel, created: bool) -> Enrolled:
-        return Enrolled(vessel, self._gallery.sightings_of([vessel.id]), created)
+    def _with_sightings(self, vessel: Vessel, created: bool) -> EnrolledVessel:
+        return EnrolledVessel(vessel, self._gallery.sightings_of([vessel.id]), created)
 
 
 def _leaving(vessel: Vessel, digests: Collection[str]) -> tuple[str, ...]:

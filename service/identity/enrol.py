@@ -17,9 +17,9 @@ from service.contract.utc_time import UtcTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.identity.leases import Lease, refuse_known_imo
-from service.identity.observe import ChipUpload, Observation, Observer
-from service.identity.originals import forgotten_when_full, keep_shown
+from service.identity.leases import Lease, require_free_imo
+from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
+from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import (
@@ -53,7 +53,7 @@ class NewVessel(VesselAttributes):
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolled:
+class EnrolledVessel:
     """A vessel with its sightings; `created` tells whether this request registered it."""
 
     vessel: Vessel
@@ -64,7 +64,7 @@ class Enrolled:
 class Enrolment:
     """The use case behind `POST /gallery` and `POST /gallery/{vessel_id}/chips`."""
 
-    def __init__(self, context: Context, observer: Observer, recovery: Recovery) -> None:
+    def __init__(self, context: Context, uploads: UploadEmbedder, recovery: Recovery) -> None:
         """The stage `store` is measured."""
         self._gallery = context.gallery
         self._chips = context.chips
@@ -72,11 +72,11 @@ class Enrolment:
         self._write_lock = context.write_lock
         self._trail = context.trail
         self._measure = context.measure
-        self._observer = observer
+        self._uploads = uploads
         self._recovery = recovery
         self._leases = recovery.leases
 
-    def enrol(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Enrolled:
+    def enrol(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> EnrolledVessel:
         """Register a vessel with one or more chips.
 
         Raises:
@@ -85,10 +85,10 @@ class Enrolment:
             ConflictError: another vessel carries this IMO number, or `id` is taken.
             OverloadedError, StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
-        refuse_none_or_twins(uploads)
+        require_distinct_chips(uploads)
         vessel = self._vessel(new, uploads)
-        refuse_known_imo(self._gallery, vessel)
-        seen = [self._observer.observe(upload) for upload in uploads]
+        require_free_imo(self._gallery, vessel)
+        seen = [self._uploads.embed(upload) for upload in uploads]
         asked: Facts = {"vessel_id": str(vessel.id), "said": new.said(), "chips": digests(uploads)}
         with self._write_lock:
             found = self._found(vessel.id)
@@ -102,7 +102,7 @@ class Enrolment:
                 register = partial(self._register, vessel, seen, lease, begun=found is not None)
                 return self._written("enrol", asked, vessel.id, True, register)
 
-    def add_chips(self, vessel_id: UUID, uploads: Sequence[ChipUpload]) -> Enrolled:
+    def add_chips(self, vessel_id: UUID, uploads: Sequence[ChipUpload]) -> EnrolledVessel:
         """Add sightings to a known vessel, all or none; known ones change nothing.
 
         Raises:
@@ -110,19 +110,19 @@ class Enrolment:
             InvalidRequestError, ChipError, OverloadedError, StoreUnavailableError,
             StoreFullError: as `enrol`.
         """
-        refuse_none_or_twins(uploads)
-        visible_vessel(self._gallery, vessel_id)
-        seen = [self._observer.observe(upload) for upload in uploads]
+        require_distinct_chips(uploads)
+        get_visible_vessel(self._gallery, vessel_id)
+        seen = [self._uploads.embed(upload) for upload in uploads]
         with self._write_lock:
-            vessel = visible_vessel(self._gallery, vessel_id)
+            vessel = get_visible_vessel(self._gallery, vessel_id)
             asked: Facts = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
             return self._written(
                 "add-chips", asked, vessel_id, False, lambda: self._keep(vessel, seen)
             )
 
     def _again(
-        self, known: Vessel, vessel: Vessel, seen: Sequence[Observation], asked: Facts
-    ) -> Enrolled:
+        self, known: Vessel, vessel: Vessel, seen: Sequence[EmbeddedUpload], asked: Facts
+    ) -> EnrolledVessel:
         """The vessel is registered already: keep what is new of its chips."""
         if known.attributes() != vessel.attributes():
             raise ConflictError(
@@ -133,7 +133,7 @@ class Enrolment:
 
     def _written(
         self, action: str, asked: Facts, vessel_id: UUID, created: bool, write: Callable[[], None]
-    ) -> Enrolled:
+    ) -> EnrolledVessel:
         """Do and record a change."""
         with self._trail.change(action, **asked) as result:
             with measured("store", self._measure):
@@ -145,7 +145,7 @@ class Enrolment:
         return enrolled
 
     def _register(
-        self, vessel: Vessel, seen: Sequence[Observation], lease: Lease, begun: bool
+        self, vessel: Vessel, seen: Sequence[EmbeddedUpload], lease: Lease, begun: bool
     ) -> None:
         """`begun` tells that an earlier request wrote the pending vessel.
 
@@ -158,7 +158,7 @@ class Enrolment:
         self._gallery.put_vessel(vessel)
 
     def _keep(
-        self, vessel: Vessel, seen: Sequence[Observation], lease: Lease | None = None
+        self, vessel: Vessel, seen: Sequence[EmbeddedUpload], lease: Lease | None = None
     ) -> None:
         """Chips first, and looked for last: see `originals.py`. A repeat heals what is missing."""
         renew = nothing if lease is None else lease.renew
@@ -168,14 +168,18 @@ class Enrolment:
             self._put(vessel, fresh, renew)
         for one in seen:
             renew()
-            keep_shown(self._chips, one.chip.digest, one.upload.data)
+            restore_missing_chip(self._chips, one.chip.digest, one.upload.data)
 
-    def _put(self, vessel: Vessel, fresh: Sequence[Observation], renew: Callable[[], None]) -> None:
-        with forgotten_when_full(self._gallery, self._chips, [one.chip.digest for one in fresh]):
+    def _put(
+        self, vessel: Vessel, fresh: Sequence[EmbeddedUpload], renew: Callable[[], None]
+    ) -> None:
+        with delete_unused_when_full(
+            self._gallery, self._chips, [one.chip.digest for one in fresh]
+        ):
             for one in fresh:
                 renew()
                 self._chips.put(one.upload.data)
-            sightings = [self._observer.sighting(one, vessel.id) for one in fresh]
+            sightings = [self._uploads.sighting(one, vessel.id) for one in fresh]
             renew()
             self._gallery.put_sightings(sightings, vessel)
 
@@ -189,7 +193,9 @@ class Enrolment:
             )
         return found
 
-    def _settled(self, vessel: Vessel, seen: Sequence[Observation], lease: Lease) -> Vessel | None:
+    def _settled(
+        self, vessel: Vessel, seen: Sequence[EmbeddedUpload], lease: Lease
+    ) -> Vessel | None:
         """The vessel, visible or begun just so, after finishing what else a crash left of it."""
         found = self._found(vessel.id)
         if found is None or found.state.visible or _began(found, vessel, seen):
@@ -197,9 +203,9 @@ class Enrolment:
         self._recovery.settle(found, lease.renew)
         return self._settled(vessel, seen, lease)
 
-    def _enrolled(self, vessel_id: UUID, created: bool) -> Enrolled:
-        vessel = visible_vessel(self._gallery, vessel_id)
-        return Enrolled(vessel, self._gallery.sightings_of([vessel_id]), created)
+    def _enrolled(self, vessel_id: UUID, created: bool) -> EnrolledVessel:
+        vessel = get_visible_vessel(self._gallery, vessel_id)
+        return EnrolledVessel(vessel, self._gallery.sightings_of([vessel_id]), created)
 
     def _vessel(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Vessel:
         now = self._now()
@@ -217,14 +223,14 @@ class Enrolment:
         )
 
 
-def _pending(seen: Sequence[Observation]) -> Facts:
+def _pending(seen: Sequence[EmbeddedUpload]) -> Facts:
     return {
         "state": VesselState.ENROLLING,
         "leaving_chips": tuple(one.chip.digest for one in seen),
     }
 
 
-def _began(found: Vessel, vessel: Vessel, seen: Sequence[Observation]) -> bool:
+def _began(found: Vessel, vessel: Vessel, seen: Sequence[EmbeddedUpload]) -> bool:
     """Whether `found` is the beginning of the same request."""
     return (
         found.state is VesselState.ENROLLING
@@ -234,7 +240,7 @@ def _began(found: Vessel, vessel: Vessel, seen: Sequence[Observation]) -> bool:
     )
 
 
-def visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
+def get_visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
     """Raises NotFoundError, naming the vessel that took its place if it was merged."""
     vessel = gallery.get_vessels([vessel_id]).get(vessel_id)
     if vessel is None or not vessel.state.visible:
@@ -244,7 +250,7 @@ def visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
     return vessel
 
 
-def refuse_none_or_twins(uploads: Sequence[ChipUpload]) -> None:
+def require_distinct_chips(uploads: Sequence[ChipUpload]) -> None:
     """Raises InvalidRequestError when there is no chip, or one chip twice."""
     if not uploads:
         raise InvalidRequestError("at least one chip is needed")

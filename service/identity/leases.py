@@ -20,20 +20,20 @@ from service.identity.ports.gallery import Gallery
 from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import Vessel
 
-CLOCKS_DIFFER = timedelta(minutes=1)
+MAX_CLOCK_SKEW = timedelta(minutes=1)
 """The most that the clocks of two replicas may differ."""
 
-NOBODY = UUID(int=0)
+NO_VESSEL = UUID(int=0)
 """In place of a vessel: who claims its id is about to settle what another left of it."""
 
 
-def lapses_after(step: timedelta) -> timedelta:
+def lease_lifetime(step: timedelta) -> timedelta:
     """When a change that was neither finished nor renewed was interrupted.
 
     A step that begins when the last renewal is one step ago ends before another replica, whose
     clock may be ahead, takes over.
     """
-    return 2 * step + CLOCKS_DIFFER
+    return 2 * step + MAX_CLOCK_SKEW
 
 
 class Lease:
@@ -72,12 +72,12 @@ class Lease:
         claim = NameClaim(token=uuid4(), vessel_id=vessel_id, made_at=self._now())
         standing = self._claims.claim(name, claim, instead_of=None)
         if standing != claim:
-            lapsed = claim.made_at - standing.made_at > lapses_after(self._step)
+            lapsed = claim.made_at - standing.made_at > lease_lifetime(self._step)
             own = name in self._left and self._left[name].token == standing.token
             if lapsed or own or (resumes and standing.vessel_id == vessel_id):
                 standing = self._claims.claim(name, claim, instead_of=standing)
         if standing != claim:
-            other = None if standing.vessel_id in (vessel_id, NOBODY) else standing.vessel_id
+            other = None if standing.vessel_id in (vessel_id, NO_VESSEL) else standing.vessel_id
             named = "" if other is None else f", as vessel {other}"
             raise ConflictError(
                 f"{name} is being {self._done} right now{named}; ask again shortly", other
@@ -148,7 +148,7 @@ class Leases:
             return
         with self._lease() as lease:
             lease.take(f"IMO {vessel.imo}", vessel.id, resumes=True)
-            refuse_known_imo(self._gallery, vessel, giver)
+            require_free_imo(self._gallery, vessel, giver)
             yield
 
     @contextmanager
@@ -167,7 +167,7 @@ class Leases:
             lease.take(f"vessel {vessel.id}", vessel.id, resumes)
             if vessel.imo is not None:
                 lease.take(f"IMO {vessel.imo}", vessel.id, resumes=True)
-                refuse_known_imo(self._gallery, vessel)
+                require_free_imo(self._gallery, vessel)
             yield lease
 
     @contextmanager
@@ -178,7 +178,7 @@ class Leases:
             ConflictError: somebody does, or settles it.
         """
         with self._lease() as lease:
-            lease.take(f"vessel {vessel.id}", NOBODY, resumes=False)
+            lease.take(f"vessel {vessel.id}", NO_VESSEL, resumes=False)
             yield lease
 
     @contextmanager
@@ -189,7 +189,7 @@ class Leases:
             ConflictError: somebody does.
         """
         with self._lease("judged") as lease:
-            lease.take(f"sighting {sighting_id}", NOBODY, resumes=False)
+            lease.take(f"sighting {sighting_id}", NO_VESSEL, resumes=False)
             yield lease
 
     @contextmanager
@@ -201,7 +201,7 @@ class Leases:
             lease.release()
 
 
-def refuse_known_imo(gallery: Gallery, vessel: Vessel, giver: Vessel | None = None) -> None:
+def require_free_imo(gallery: Gallery, vessel: Vessel, giver: Vessel | None = None) -> None:
     """Raises ConflictError, naming the visible vessel other than the giver that has its number."""
     if vessel.imo is None:
         return

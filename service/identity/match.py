@@ -8,13 +8,13 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from service.access.caller import present_caller
+from service.access.caller import current_caller
 from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
 from service.identity.context import Context
 from service.identity.decision import Limits, Scored, best_first, decide, rank, score
-from service.identity.observe import ChipUpload, Observer
-from service.identity.originals import forgotten_when_full, keep_shown
+from service.identity.uploads import ChipUpload, UploadEmbedder
+from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.records.base import Record
 from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
 from service.identity.records.matches import Match
@@ -69,7 +69,7 @@ class Matcher:
     def __init__(
         self,
         context: Context,
-        observer: Observer,
+        uploads: UploadEmbedder,
         model: AnsweringModel,
         calibration: CalibrationSpec,
     ) -> None:
@@ -85,7 +85,7 @@ class Matcher:
         self._write_lock = context.write_lock
         self._trail = context.trail
         self._measure = context.measure
-        self._observer = observer
+        self._uploads = uploads
         self._model = model
         self._calibration = calibration
 
@@ -102,8 +102,8 @@ class Matcher:
             StoreUnavailableError, StoreFullError: a store failed; nothing was acknowledged.
         """
         began, asked_at = time.perf_counter(), self._now()
-        seen = self._observer.observe(upload)
-        query = self._observer.sighting(seen, vessel_id=None)
+        seen = self._uploads.embed(upload)
+        query = self._uploads.sighting(seen, vessel_id=None)
         timings = dict(seen.timings_ms)
 
         with timed("search", timings):
@@ -134,11 +134,11 @@ class Matcher:
     def _keep(self, upload: ChipUpload, query: EmbeddedSighting) -> None:
         """The chip first, and looked for last: see `originals.py`."""
         digest = query.sighting.chip_sha256
-        kept = forgotten_when_full(self._gallery, self._chips, [digest])
+        kept = delete_unused_when_full(self._gallery, self._chips, [digest])
         with measured("store", self._measure), self._write_lock, kept:
             self._chips.put(upload.data)
             self._gallery.put_open_sightings([query])
-            keep_shown(self._chips, digest, upload.data)
+            restore_missing_chip(self._chips, digest, upload.data)
 
     def _remember(self, match: Match, asked_at: datetime, options: dict[str, JsonValue]) -> None:
         """Last of all: every match that can be looked up is in the audit log."""
@@ -147,7 +147,7 @@ class Matcher:
                 MatchRecord(
                     match=match,
                     asked_at=asked_at,
-                    asked_by=present_caller().name,
+                    asked_by=current_caller().name,
                     options=options,
                     model=self._model,
                 )

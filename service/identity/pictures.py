@@ -10,7 +10,7 @@ from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture
 from service.identity.context import Context
 from service.identity.errors import NotFoundError
-from service.identity.observe import ChipMetadata, ChipUpload, Observer
+from service.identity.uploads import ChipMetadata, ChipUpload, UploadEmbedder
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.records.sightings import Sighting
 
@@ -21,13 +21,13 @@ class Pictures:
     def __init__(
         self,
         context: Context,
-        observer: Observer,
+        uploads: UploadEmbedder,
         embedder: ChipEmbedder,
         preprocess: PreprocessSpec,
     ) -> None:
         self._gallery = context.gallery
         self._chips = context.chips
-        self._observer = observer
+        self._uploads = uploads
         self._embedder = embedder
         self._preprocess = preprocess
 
@@ -63,4 +63,4 @@ class Pictures:
     def _decoded(self, sighting_id: UUID) -> Chip:
         sighting, data = self.original(sighting_id)
         said = ChipMetadata(modality=sighting.modality, gsd_m=sighting.gsd_m, band=sighting.band)
-        return self._observer.decode(ChipUpload(data, said))
+        return self._uploads.decode(ChipUpload(data, said))

@@ -19,8 +19,8 @@ from uuid import UUID
 
 from service.identity.context import Context
 from service.identity.errors import ConflictError
-from service.identity.leases import Leases, lapses_after
-from service.identity.originals import forget_unused
+from service.identity.leases import Leases, lease_lifetime
+from service.identity.original_chips import delete_unused_chip
 from service.identity.records.vessels import Vessel, VesselState
 
 ALONE = timedelta(days=1)
@@ -51,7 +51,7 @@ class Recovery:
         self._now = context.now
         self._write_lock = context.write_lock
         self._trail = context.trail
-        self._grace = timedelta(0) if step is None else lapses_after(step)
+        self._grace = timedelta(0) if step is None else lease_lifetime(step)
         self.leases = Leases(
             context.gallery, context.claims, context.now, ALONE if step is None else step
         )
@@ -142,7 +142,7 @@ class Recovery:
     def _forget_chips(self, digests: Iterable[str], renew: Callable[[], None] = nothing) -> None:
         for digest in digests:
             renew()
-            forget_unused(self._gallery, self._chips, digest)
+            delete_unused_chip(self._gallery, self._chips, digest)
 
     def _undo_enrolment(self, vessel: Vessel, renew: Callable[[], None]) -> None:
         origin = self.heir(vessel.split_from)

@@ -7,7 +7,7 @@ from service.contract.calibration import Evidence, probability
 from service.contract.manifest import CalibrationSpec
 from service.identity.errors import InvalidRequestError
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
-from service.identity.observe import ChipUpload, Observation, Observer
+from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
 from service.identity.records.matches import KinematicsCheck
 from service.identity.records.sightings import Sighting
 
@@ -36,8 +36,8 @@ class Comparison:
 class Verifier:
     """The use case behind `POST /verify`."""
 
-    def __init__(self, observer: Observer, calibration: CalibrationSpec) -> None:
-        self._observer = observer
+    def __init__(self, uploads: UploadEmbedder, calibration: CalibrationSpec) -> None:
+        self._uploads = uploads
         self._calibration = calibration
 
     def verify(
@@ -54,8 +54,8 @@ class Verifier:
             OverloadedError: too many chips are waiting.
         """
         began = time.perf_counter()
-        seen = [self._observer.observe(upload) for upload in (first, second)]
-        a, b = (self._observer.sighting(s, vessel_id=None).sighting for s in seen)
+        seen = [self._uploads.embed(upload) for upload in (first, second)]
+        a, b = (self._uploads.sighting(s, vessel_id=None).sighting for s in seen)
         same_sensor = a.modality is b.modality
         weights = self._calibration.verify_same_sensor if same_sensor else self._calibration.verify
         if weights is None:
@@ -82,6 +82,6 @@ class Verifier:
         )
 
 
-def _sum_of_timings(seen: list[Observation]) -> dict[str, float]:
+def _sum_of_timings(seen: list[EmbeddedUpload]) -> dict[str, float]:
     stages = {stage for one in seen for stage in one.timings_ms}
     return {stage: sum(one.timings_ms.get(stage, 0.0) for one in seen) for stage in sorted(stages)}

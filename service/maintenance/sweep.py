@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.identity.errors import NotFoundError
-from service.identity.originals import forget_unused
+from service.identity.original_chips import delete_unused_chip
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.chips import ChipStore
 from service.identity.records.vessels import VesselState
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What a sweep found.
 
     Attributes:
@@ -34,7 +34,7 @@ def sweep(
     before: datetime,
     remove: bool,
     advance: Callable[[int], None] = lambda _: None,
-) -> Swept:
+) -> SweepResult:
     """Find originals that nothing refers to, and delete them if told so.
 
     Services may go on meanwhile: a chip that is put while this runs is recent and stays.
@@ -59,7 +59,7 @@ def sweep(
         if remove:
             removed += _gone(archive, chips, one.sha256, before)
         advance(1)
-    return Swept(len(kept), len(unused), sum(one.size_bytes for one in unused), removed)
+    return SweepResult(len(kept), len(unused), sum(one.size_bytes for one in unused), removed)
 
 
 def _gone(archive: GalleryArchive, chips: ChipStore, digest: str, before: datetime) -> bool:
@@ -68,7 +68,7 @@ def _gone(archive: GalleryArchive, chips: ChipStore, digest: str, before: dateti
             return False
     except NotFoundError:
         return False
-    return forget_unused(archive, chips, digest)
+    return delete_unused_chip(archive, chips, digest)
 
 
 def _still_leaving(archive: GalleryArchive) -> set[str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from service.access.caller import present_caller
+from service.access.caller import current_caller
 from service.contract.similarity import SIMILARITY_EDGES
 from service.observability.drift import ExpectedShare
 from service.observability.tracing import NoTracing, Tracing, current_trace_id
@@ -153,7 +153,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _current_ids() -> dict[str, str]:
-    ids = {"request_id": present_caller().request_id, "trace_id": current_trace_id.get()}
+    ids = {"request_id": current_caller().request_id, "trace_id": current_trace_id.get()}
     return {name: value for name, value in ids.items() if value is not None}
 
 

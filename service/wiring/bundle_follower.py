@@ -14,12 +14,12 @@ from service.identity.ports.audit import AuditLog
 from service.settings import Settings
 from service.wiring.active_bundle import ActiveBundle, ServedBundle
 from service.wiring.bundles import find_bundle
-from service.wiring.maintenance import carry_late
+from service.wiring.maintenance import embed_late_sightings
 from service.wiring.stores import open_archive
 
 log = logging.getLogger("crossfix")
 
-AGAIN_AFTER_S = 300.0
+SECOND_LOOK_AFTER_S = 300.0
 """Every replica has moved by then, or is gone."""
 
 
@@ -61,7 +61,7 @@ class BundleFollower:
 
         Requests under way are answered by the former bundle. What it enrolled to the last is
         embedded for the new one, so that nothing acknowledged is missing there; once more after
-        `AGAIN_AFTER_S`, for replicas that enrolled in the former bundle and were then stopped.
+        `SECOND_LOOK_AFTER_S`, for replicas that enrolled in the former bundle and were then stopped.
         """
         active = archive.active()
         moved = active is not None and active != self._board.present.bundle_id
@@ -72,7 +72,10 @@ class BundleFollower:
                 former = self._board.move_to(following)
             log.warning("moved from bundle %s to %s", former.bundle_id, active)
             now = self._clock()
-            self._to_look_at += [(now, former.bundle_id), (now + AGAIN_AFTER_S, former.bundle_id)]
+            self._to_look_at += [
+                (now, former.bundle_id),
+                (now + SECOND_LOOK_AFTER_S, former.bundle_id),
+            ]
             former.models.close()
         for look in sorted(self._to_look_at):
             at, bundle_id = look
@@ -85,7 +88,7 @@ class BundleFollower:
 
     def _carry_late(self, archive: GalleryArchive, former: str) -> None:
         present = self._board.present
-        late = carry_late(
+        late = embed_late_sightings(
             archive,
             self._settings,
             lambda chips: [present.models.embedder.embed(chip).vector for chip in chips],

@@ -24,9 +24,9 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
-from service.identity.judge import MatchJudge
+from service.identity.review import MatchReview
 from service.identity.match import Matcher
-from service.identity.observe import Observer
+from service.identity.uploads import UploadEmbedder
 from service.identity.pictures import Pictures
 from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
@@ -94,7 +94,7 @@ def serve_bundle(
         measure=measure,
     )
     recovery = Recovery(context, longest_step(settings))
-    judge = MatchJudge(context, recovery)
+    judge = MatchReview(context, recovery)
 
     def settle() -> int:
         return recovery.run() + judge.settle_interrupted()
@@ -131,23 +131,25 @@ def _add_routes(
     models: Models,
     context: Context,
     recovery: Recovery,
-    judge: MatchJudge,
+    judge: MatchReview,
     stores: SharedStores,
     telemetry: Telemetry,
 ) -> None:
     manifest = models.bundle.manifest
     calibration, embedder = manifest.calibration, models.embedder
-    observer = Observer(embedder, stores.cache, chip_limits(settings), context.now, context.measure)
+    upload_embedder = UploadEmbedder(
+        embedder, stores.cache, chip_limits(settings), context.now, context.measure
+    )
     model = AnsweringModel(
         bundle_id=models.bundle.bundle_id,
         name=manifest.name,
         training_domain=manifest.training.domain,
     )
-    matcher = Matcher(context, observer, model, calibration)
-    verifier = Verifier(observer, calibration)
-    enrolment = Enrolment(context, observer, recovery)
+    matcher = Matcher(context, upload_embedder, model, calibration)
+    verifier = Verifier(upload_embedder, calibration)
+    enrolment = Enrolment(context, upload_embedder, recovery)
     curation = Curation(context, recovery)
-    pictures = Pictures(context, observer, embedder, manifest.preprocess)
+    pictures = Pictures(context, upload_embedder, embedder, manifest.preprocess)
     readiness = ReadinessCheck(
         embedder, context.gallery, stores.matches, stores.chips, stores.audit
     )

@@ -16,7 +16,7 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
 from service.inference.embedder import load_embedder
 from service.maintenance.reembed import Reembedding, Share
-from service.maintenance.sweep import Swept, sweep
+from service.maintenance.sweep import SweepResult, sweep
 from service.maintenance.upgrade import Upgrade, UpgradeContext, upgrade
 from service.settings import Settings
 from service.storage.audit.log import open_audit_log
@@ -45,7 +45,7 @@ def upgrade_gallery(
         return upgrade(context, folder, share, found, advance)
 
 
-def carry_late(
+def embed_late_sightings(
     archive: GalleryArchive,
     settings: Settings,
     embed: Callable[[Sequence[Chip]], Sequence[NDArray[np.float32]]],
@@ -64,7 +64,7 @@ def sweep_originals(
     older_than: timedelta,
     remove: bool,
     advance: Callable[[int], None] = lambda _: None,
-) -> Swept:
+) -> SweepResult:
     """Find original chips that no sighting shows, and delete them if `remove`; see `sweep`."""
     with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
         return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)

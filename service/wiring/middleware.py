@@ -21,7 +21,7 @@ def middleware_options(settings: Settings, redis: RedisLink | None) -> Middlewar
     """
     keys = KeyFile(settings.keys_path)
     loopback = is_loopback(settings.reachable_address)
-    if not (loopback or settings.allow_public_without_keys or keys.ring().asks):
+    if not (loopback or settings.allow_public_without_keys or keys.ring().requires_key):
         raise SettingsError(
             f"{PREFIX}{'HOST' if settings.published_address is None else 'PUBLISHED_ADDRESS'}: "
             f"{settings.reachable_address} can be reached by others and no key would be asked of them; "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import SecretStr
 
-from service.access.idempotency import CLAIM_S, IdempotencyStore
+from service.access.idempotency import CLAIM_LIFETIME_S, IdempotencyStore
 from service.access.rate_limits import RateLimiter
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.audit import AuditLog
@@ -259,7 +259,7 @@ def open_rate_limiter(settings: Settings, redis: RedisLink | None) -> RateLimite
 
 def open_idempotency_store(settings: Settings, redis: RedisLink | None) -> IdempotencyStore:
     """Open the answers by idempotency key, of this process or of all replicas."""
-    lifetimes = Lifetimes(CLAIM_S, settings.idempotency_expire_s)
+    lifetimes = Lifetimes(CLAIM_LIFETIME_S, settings.idempotency_expire_s)
     local = MemoryIdempotencyStore(lifetimes)
     return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
 

@@ -13,7 +13,7 @@ from service.identity.records.sightings import Sighting
 from service.maintenance.backup import BackupStores, back_up
 from service.maintenance.restore import restore
 from tests.support.fakes.chips import FakeChipStore
-from tests.support.fakes.match_records import judged, make_kept
+from tests.support.fakes.match_records import judged, make_match_record
 from tests.support.fakes.records import START, embedded
 from tests.support.stores import OLD, Site, enrol, stores
 
@@ -47,9 +47,9 @@ def test_matches_are_restored_into_either_storage(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path, into: str
 ) -> None:
     vessel = enrol(site, chips, [1])
-    first = judged(make_kept([vessel], ask(site, chips)), Decision.CONFIRMED, vessel)
-    others = [make_kept([vessel], ask(site, chips)) for _ in range(3)]
-    of_a_deleted_chip = judged(make_kept(), Decision.REJECTED)
+    first = judged(make_match_record([vessel], ask(site, chips)), Decision.CONFIRMED, vessel)
+    others = [make_match_record([vessel], ask(site, chips)) for _ in range(3)]
+    of_a_deleted_chip = judged(make_match_record(), Decision.REJECTED)
     keep(site, first, *others, of_a_deleted_chip)
     source = stores(site, chips, tmp_path)
     counts = back_up(source, tmp_path / "backup", LATER)
@@ -65,7 +65,7 @@ def test_what_is_asked_meanwhile_is_left_out_with_its_sighting(
     site: Site, chips: FakeChipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vessel = enrol(site, chips, [1])
-    early = make_kept([vessel], ask(site, chips))
+    early = make_match_record([vessel], ask(site, chips))
     keep(site, early)
     source = stores(site, chips, tmp_path)
     late = embedded(0.5)
@@ -73,7 +73,7 @@ def test_what_is_asked_meanwhile_is_left_out_with_its_sighting(
 
     def read_and_ask() -> Iterator[object]:
         source.archive.put_sightings(OLD, [late], {})
-        source.matches.put(make_kept([vessel], late.sighting))
+        source.matches.put(make_match_record([vessel], late.sighting))
         yield from read()
 
     monkeypatch.setattr(source.archive, "vessels", read_and_ask)
@@ -88,10 +88,10 @@ def test_the_latest_judgement_made_meanwhile_is_to_be_settled(
 ) -> None:
     vessel = enrol(site, chips, [1])
     shared = ask(site, chips)
-    before = judged(make_kept(query=ask(site, chips)), Decision.REJECTED)
-    earlier = judged(make_kept(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel)
-    latest = judged(make_kept(query=shared, asked_at=LATER + timedelta(hours=1)), Decision.REJECTED)
-    untouched = make_kept(query=shared)
+    before = judged(make_match_record(query=ask(site, chips)), Decision.REJECTED)
+    earlier = judged(make_match_record(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel)
+    latest = judged(make_match_record(query=shared, asked_at=LATER + timedelta(hours=1)), Decision.REJECTED)
+    untouched = make_match_record(query=shared)
     keep(site, latest, before, earlier, untouched)
     source = stores(site, chips, tmp_path)
     back_up(source, tmp_path / "backup", LATER)
@@ -145,7 +145,7 @@ def test_matches_are_not_restored_over_others(
     back_up(source, tmp_path / "backup", LATER)
     source.close()
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
-    target.matches.put(make_kept())
+    target.matches.put(make_match_record())
     with pytest.raises(ConflictError, match="remembered matches already"):
         restore(tmp_path / "backup", target)
     target.close()
@@ -159,7 +159,7 @@ def test_a_match_that_comes_back_different_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     enrol(site, chips, [1])
-    keep(site, make_kept())
+    keep(site, make_match_record())
     source = stores(site, chips, tmp_path)
     back_up(source, tmp_path / "backup", LATER)
     source.close()

@@ -106,10 +106,10 @@ def test_what_is_kept_in_redis_does_without(proxy: FaultyProxy, fault: Fault) ->
     cache.put("new", vector)
     assert [limiter.take("me") <= 0 for _ in range(4)] == [True, True, False, False]
     mine = answers.claim("key", "print")
-    assert mine.state is IdempotencyState.MINE
+    assert mine.state is IdempotencyState.CLAIMED
     answers.finish("key", "print", mine.ticket, StoredResponse(200, (), b"done"))
     assert answers.claim("key", "print").state is IdempotencyState.DONE
-    assert answers.claim("key", "other").state is IdempotencyState.OTHER
+    assert answers.claim("key", "other").state is IdempotencyState.DIFFERENT
     assert time.monotonic() - began < 10 * 2 * 0.2 + SLACK_S
     proxy.heal()
     kept = cache.get("known")

@@ -12,7 +12,7 @@ from service.contract.decoding.decode import ChipLimits
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
-from service.identity.observe import ChipUpload, Observer
+from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.records.vessels import VesselFilter
 from service.identity.recovery import Recovery
 from service.storage.local.cache import MemoryCache
@@ -44,9 +44,9 @@ class Replica:
         )
         self.claims = open_server_claims(server.url, timeout_s=30)
         context = make_context(self.gallery, chips, claims=self.claims)
-        observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+        upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
         recovery = Recovery(context, timedelta(minutes=1))
-        self.enrolment = Enrolment(context, observer, recovery)
+        self.enrolment = Enrolment(context, upload_embedder, recovery)
         self.curation = Curation(context, recovery)
 
     def enrol(self, imo: str, seed: int) -> bool:

@@ -11,9 +11,9 @@ import pytest
 from service.contract.decoding.decode import ChipLimits
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
-from service.identity.judge import MatchJudge, NewJudgement
+from service.identity.review import MatchReview, NewJudgement
 from service.identity.match import Matcher, MatchOptions
-from service.identity.observe import ChipUpload, Observer
+from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.records.match_records import Decision, Judgement
 from service.identity.recovery import Recovery
 from service.storage.local.cache import MemoryCache
@@ -40,11 +40,11 @@ class Replica:
         self.matches = open_server_matches(server.url, api_key=None, timeout_s=30)
         self.claims = open_server_claims(server.url, timeout_s=30)
         context = make_context(self.gallery, chips, matches=self.matches, claims=self.claims)
-        observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+        upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
         recovery = Recovery(context, timedelta(minutes=1))
-        self.enrolment = Enrolment(context, observer, recovery)
-        self.judging = MatchJudge(context, recovery)
-        self.matcher = Matcher(context, observer, MODEL, CALIBRATION)
+        self.enrolment = Enrolment(context, upload_embedder, recovery)
+        self.review = MatchReview(context, recovery)
+        self.matcher = Matcher(context, upload_embedder, MODEL, CALIBRATION)
 
     def enrol(self, seed: int) -> UUID:
         chip = ChipUpload(optical_png(seed, height=12, width=8))
@@ -57,7 +57,7 @@ class Replica:
         """Whether it was judged; False when another replica was at it."""
         said = NewJudgement(decision=Decision.CONFIRMED, vessel_id=vessel_id)
         try:
-            self.judging.judge(match_id, said)
+            self.review.judge(match_id, said)
         except ConflictError:
             return False
         return True
@@ -107,7 +107,7 @@ def test_matches_and_sighting_agree_in_the_end(scale: Scale, replicas: list[Repl
             doing.append(pool.submit(ask_again, chip))
             judged = sum(one.result(60) for one in doing)
             assert judged >= 1
-            shown = [asking.judging.show(one) for one in (first, other)]
+            shown = [asking.review.show(one) for one in (first, other)]
             judgements = [j for one in shown for j in one.kept.judgements]
             assert len(judgements) == judged
             for one in shown:

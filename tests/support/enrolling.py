@@ -12,7 +12,7 @@ from qdrant_edge import UpdateOperation
 from service.contract.decoding.decode import ChipLimits
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment, NewVessel
-from service.identity.observe import ChipUpload, Observer
+from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.recovery import Recovery
 from service.storage.edge.gallery import EdgeGallery, open_edge_gallery
 from service.storage.edge.shard import Shard
@@ -40,13 +40,13 @@ def open_home(folder: Path) -> Home:
     gallery = open_edge_gallery(folder / "gallery", FakeEmbedder.bundle_id, WIDTH)
     chips = FolderChipStore(folder / "chips")
     context = make_context(gallery, chips)
-    observer = Observer(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+    upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
     recovery = Recovery(context, step=None)
     return Home(
         gallery,
         chips,
         recovery,
-        Enrolment(context, observer, recovery),
+        Enrolment(context, upload_embedder, recovery),
         Curation(context, recovery),
     )
 

@@ -12,9 +12,9 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
-from service.identity.judge import MatchJudge
+from service.identity.review import MatchReview
 from service.identity.match import Matcher
-from service.identity.observe import ChipUpload, Observer
+from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.ports.audit import AuditLog
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.claims import ClaimStore
@@ -30,7 +30,7 @@ from tests.support.fakes.cache import FakeCache
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.fakes.matches import FakeMatchHistory
+from tests.support.fakes.matches import FakeMatchStore
 
 CALIBRATION = CalibrationSpec(
     match=ChoiceSpec(
@@ -64,7 +64,7 @@ def make_context(
     return Context(
         gallery=gallery,
         chips=chips,
-        matches=matches or FakeMatchHistory(),
+        matches=matches or FakeMatchStore(),
         claims=claims or MemoryClaimStore(),
         trail=AuditTrail(audit or FakeAuditLog(), now, FakeEmbedder.bundle_id),
         now=now,
@@ -72,36 +72,36 @@ def make_context(
     )
 
 
-def fake_observer(now: Clock = utc_now) -> Observer:
-    return Observer(FakeEmbedder(), FakeCache(), ChipLimits(), now)
+def fake_upload_embedder(now: Clock = utc_now) -> UploadEmbedder:
+    return UploadEmbedder(FakeEmbedder(), FakeCache(), ChipLimits(), now)
 
 
 @dataclass
-class House:
+class UseCases:
     """Everything that a test of a use case touches."""
 
     gallery: FakeGallery
     chips: FakeChipStore
-    matches: FakeMatchHistory
+    matches: FakeMatchStore
     claims: ClaimStore
     embedder: FakeEmbedder
-    observer: Observer
+    upload_embedder: UploadEmbedder
     recovery: Recovery
     enrolment: Enrolment
     curation: Curation
     matcher: Matcher
-    judging: MatchJudge
+    review: MatchReview
     verifier: Verifier
 
 
-def build_house(
+def build_use_cases(
     gallery: FakeGallery,
     chips: FakeChipStore,
-    matches: FakeMatchHistory | None = None,
+    matches: FakeMatchStore | None = None,
     claims: ClaimStore | None = None,
     audit: AuditLog | None = None,
     now: Clock | None = None,
-) -> House:
+) -> UseCases:
     ticks = itertools.count()
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -109,25 +109,25 @@ def build_house(
         return start + timedelta(seconds=next(ticks))
 
     now = now or tick
-    matches = matches or FakeMatchHistory()
+    matches = matches or FakeMatchStore()
     claims = claims or MemoryClaimStore()
     embedder = FakeEmbedder()
-    observer = Observer(embedder, FakeCache(), ChipLimits(), now)
+    upload_embedder = UploadEmbedder(embedder, FakeCache(), ChipLimits(), now)
     context = make_context(gallery, chips, matches=matches, claims=claims, audit=audit, now=now)
     recovery = Recovery(context, step=None)
-    return House(
+    return UseCases(
         gallery=gallery,
         chips=chips,
         matches=matches,
         claims=claims,
         embedder=embedder,
-        observer=observer,
+        upload_embedder=upload_embedder,
         recovery=recovery,
-        enrolment=Enrolment(context, observer, recovery),
+        enrolment=Enrolment(context, upload_embedder, recovery),
         curation=Curation(context, recovery),
-        matcher=Matcher(context, observer, MODEL, CALIBRATION),
-        judging=MatchJudge(context, recovery),
-        verifier=Verifier(observer, CALIBRATION),
+        matcher=Matcher(context, upload_embedder, MODEL, CALIBRATION),
+        review=MatchReview(context, recovery),
+        verifier=Verifier(upload_embedder, CALIBRATION),
     )
 
 

@@ -11,8 +11,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.access.keys import KeyBook
-from service.access.roles import ANYBODY, Principal, Role
+from service.access.keys import KeyStore
+from service.access.roles import ANONYMOUS, Principal, Role
 from service.api.errors import error_response
 from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.middleware.base import HttpMiddleware
@@ -63,7 +63,7 @@ class Authentication(HttpMiddleware):
     def __init__(
         self,
         app: ASGIApp,
-        keys: KeyBook,
+        keys: KeyStore,
         open_paths: frozenset[str],
         allowed_origins: AllowedOrigins,
         telemetry: Telemetry,
@@ -106,9 +106,9 @@ class Authentication(HttpMiddleware):
                 it.
         """
         ring = self._keys.ring()
-        if not ring.asks:
+        if not ring.requires_key:
             self._allowed_origins.check(request.headers)
-            return ANYBODY
+            return ANONYMOUS
         key = sent_key(request.headers)
         if key is None:
             raise UnauthenticatedError("a key is needed: send Authorization: Bearer <key>")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access.idempotency import (
-    CLAIM_S,
+    CLAIM_LIFETIME_S,
     IdempotencyClaim,
     IdempotencyState,
     IdempotencyStore,
@@ -63,7 +63,7 @@ class Idempotency(HttpMiddleware):
         store: IdempotencyStore,
         max_response_bytes: int,
         telemetry: Telemetry,
-        renew_every_s: float = CLAIM_S / 3,
+        renew_every_s: float = CLAIM_LIFETIME_S / 3,
     ) -> None:
         """Wrap `app`.
 
@@ -94,7 +94,7 @@ class Idempotency(HttpMiddleware):
                     return
                 # The store may call Redis; the routes' own pool of threads may be all busy.
                 claim = await asyncio.to_thread(self._store.claim, key, body.fingerprint)
-                if claim.state is not IdempotencyState.MINE:
+                if claim.state is not IdempotencyState.CLAIMED:
                     response, content = _stored_response(claim)
                     await send_stored(response, content, send)
                     return
@@ -155,7 +155,7 @@ def _stored_response(claim: IdempotencyClaim) -> tuple[StoredResponse, bytes]:
         RequestInProgressError: the response is not there yet.
         ResponseTooLargeError: the response was too large to store.
     """
-    if claim.state is IdempotencyState.OTHER:
+    if claim.state is IdempotencyState.DIFFERENT:
         raise IdempotencyKeyReusedError(
             "this Idempotency-Key came with another request before; draw a new one for each request"
         )

@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
 from service.access.idempotency import IdempotencyStore
-from service.access.keys import KeyBook
+from service.access.keys import KeyStore
 from service.access.rate_limits import RateLimiter
 from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.middleware.auth import Authentication
@@ -56,7 +56,7 @@ class MiddlewareOptions:
         max_stored_response_bytes: the body of a larger response is not stored.
     """
 
-    keys: KeyBook
+    keys: KeyStore
     metrics_open: bool
     allowed_origins: AllowedOrigins
     rate_limiter: RateLimiter | None

@@ -10,7 +10,7 @@ from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselListing, VesselOut
 from service.api.uploads import parse_id, parse_uploads, parse_vessel
 from service.identity.curate import Curation, VesselPatch
-from service.identity.enrol import Enrolment, visible_vessel
+from service.identity.enrol import Enrolment, get_visible_vessel
 from service.identity.ports.gallery import Gallery
 from service.identity.records.vessels import Imo, Mmsi, VesselFilter
 
@@ -92,7 +92,7 @@ def gallery_router(
     @router.get("/{vessel_id}", responses=documented(404, 422, 503))
     def show(vessel_id: str) -> VesselDetail:
         """Show a vessel with its sightings."""
-        vessel = visible_vessel(gallery, parse_id("vessel", vessel_id))
+        vessel = get_visible_vessel(gallery, parse_id("vessel", vessel_id))
         return VesselDetail.of(vessel, gallery.sightings_of([vessel.id]))
 
     @router.patch("/{vessel_id}", responses=ERRORS_OF_CHANGES)

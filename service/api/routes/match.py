@@ -16,7 +16,7 @@ from service.contract.utc_time import UtcTime
 from service.identity.errors import InvalidRequestError
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.match import Matcher, MatchOptions
-from service.identity.observe import ChipMetadata, ChipUpload
+from service.identity.uploads import ChipMetadata, ChipUpload
 from service.identity.verify import Verifier
 from service.observability.metrics import Telemetry
 

@@ -12,7 +12,7 @@ from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.uploads import parse_id
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
-from service.identity.judge import MatchJudge, NewJudgement
+from service.identity.review import MatchReview, NewJudgement
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchFilter, Standing
 from service.identity.records.matches import Match, Verdict
@@ -29,7 +29,7 @@ JUDGEMENT_EXAMPLES = [
 ]
 
 
-def matches_router(matches: MatchStore, judging: MatchJudge, telemetry: Telemetry) -> APIRouter:
+def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetry) -> APIRouter:
     """Return the routes that look matches up and record the judgements of analysts."""
     router = APIRouter(prefix="/matches", tags=["history"], dependencies=[KNOWN_QUERY_ONLY])
 
@@ -64,7 +64,7 @@ def matches_router(matches: MatchStore, judging: MatchJudge, telemetry: Telemetr
     @router.get("/{match_id}", responses=documented(404, 422, 503))
     def show(match_id: str) -> MatchRecordOut:
         """Show a match as it was answered, with its judgements."""
-        return MatchRecordOut.of(judging.show(parse_id("match", match_id)))
+        return MatchRecordOut.of(review.show(parse_id("match", match_id)))
 
     @router.post(
         "/{match_id}/verdict",
@@ -81,7 +81,7 @@ def matches_router(matches: MatchStore, judging: MatchJudge, telemetry: Telemetr
         again. All judgements are stored and the latest is in force. Matches of the same chip share
         its sighting, to which the latest judgement of any of these matches applies.
         """
-        remembered = judging.judge(parse_id("match", match_id), judgement)
+        remembered = review.judge(parse_id("match", match_id), judgement)
         match = remembered.kept.match
         confirmed = _confirmed_candidate(match, judgement.vessel_id)
         telemetry.judgements.labels(match.verdict.value, judgement.decision.value, confirmed).inc()

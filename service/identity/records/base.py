@@ -5,13 +5,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-from service.identity.records.identifiers import meaningful
+from service.identity.records.identifiers import normalise_text
 
 RECORDED = {"recorded": True}
 """Validation context of what was accepted earlier: it stays readable when a rule gets stricter."""
 
 
-def of_new(check: Callable[[str], str]) -> Callable[[str, ValidationInfo], str]:
+def only_when_new(check: Callable[[str], str]) -> Callable[[str, ValidationInfo], str]:
     """A rule for what is said now, and not for what was recorded."""
 
     def checked(text: str, info: ValidationInfo) -> str:
@@ -20,7 +20,7 @@ def of_new(check: Callable[[str], str]) -> Callable[[str, ValidationInfo], str]:
     return checked
 
 
-Text = Annotated[str, Field(max_length=200), AfterValidator(of_new(meaningful))]
+Text = Annotated[str, Field(max_length=200), AfterValidator(only_when_new(normalise_text))]
 
 
 class Record(BaseModel):

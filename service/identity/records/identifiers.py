@@ -58,7 +58,7 @@ def normalise_mmsi(text: str) -> str:
     return digits
 
 
-def meaningful(text: str) -> str:
+def normalise_text(text: str) -> str:
     """Trim a name, callsign, flag or type; collapse inner white space.
 
     Raises:

@@ -9,13 +9,13 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from service.contract.utc_time import UtcTime
-from service.identity.records.base import RECORDED, Record, Text, of_new
+from service.identity.records.base import RECORDED, Record, Text, only_when_new
 from service.identity.records.identifiers import normalise_imo, normalise_mmsi
 
-Imo = Annotated[str, AfterValidator(of_new(normalise_imo))]
+Imo = Annotated[str, AfterValidator(only_when_new(normalise_imo))]
 
 
-Mmsi = Annotated[str, AfterValidator(of_new(normalise_mmsi))]
+Mmsi = Annotated[str, AfterValidator(only_when_new(normalise_mmsi))]
 
 
 class VesselAttributes(Record):

@@ -40,7 +40,7 @@ class Entry:
     def found_by(self, fingerprint: str) -> IdempotencyClaim:
         """Tell what a request with this fingerprint finds."""
         if fingerprint != self.fingerprint:
-            return IdempotencyClaim(IdempotencyState.OTHER)
+            return IdempotencyClaim(IdempotencyState.DIFFERENT)
         if self.answer is None:
             return IdempotencyClaim(IdempotencyState.PENDING)
         return IdempotencyClaim(IdempotencyState.DONE, answer=self.answer)
@@ -72,7 +72,7 @@ class MemoryIdempotencyStore:
                 return held.found_by(fingerprint)
             ticket = secrets.token_hex(16)
             self._pending[key] = Entry(fingerprint, ticket, None, now + self._lifetimes.claim_s)
-            return IdempotencyClaim(IdempotencyState.MINE, ticket)
+            return IdempotencyClaim(IdempotencyState.CLAIMED, ticket)
 
     def renew(self, key: str, fingerprint: str, ticket: str) -> None:
         with self._turn:

@@ -38,7 +38,7 @@ class _KeyDocument(BaseModel):
 
 
 class KeyFile:
-    """A `KeyBook` in a file that may change while it is in use.
+    """A `KeyStore` in a file that may change while it is in use.
 
     It is replaced as a whole, so readers never see half of it. An absent file has no keys.
     """

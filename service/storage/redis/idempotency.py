@@ -60,7 +60,7 @@ class RedisIdempotencyStore:
 
     def claim(self, key: str, fingerprint: str) -> IdempotencyClaim:
         mine = self._own.claim(key, fingerprint)
-        if mine.state is not IdempotencyState.MINE:
+        if mine.state is not IdempotencyState.CLAIMED:
             return mine
         try:
             theirs = self._claim_there(key, fingerprint, mine.ticket)

@@ -43,7 +43,7 @@ def make_candidate(vessel: Vessel, rank: int) -> Candidate:
     )
 
 
-def make_kept(
+def make_match_record(
     candidates: Sequence[Vessel] = (),
     query: Sighting | None = None,
     verdict: Verdict = Verdict.AMBIGUOUS,

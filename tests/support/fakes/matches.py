@@ -8,7 +8,7 @@ from service.identity.errors import InvalidRequestError
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 
 
-class FakeMatchHistory:
+class FakeMatchStore:
     """Nothing survives `close`; nothing is ever unavailable."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx
 
-from service.identity.observe import sighting_id
+from service.identity.uploads import sighting_id
 from tests.support.faults.ship_chips import OPTICAL, SAR, cut_chip
 
 MOST_CHIPS = 3

@@ -10,7 +10,7 @@ from service.access.roles import Principal, Role
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def test_each_role_may_do_what_those_before_it_may() -> None:
+def test_each_role_includes_the_lower_roles() -> None:
     assert [[role.covers(needed) for needed in Role] for role in Role] == [
         [True, False, False],
         [True, True, False],
@@ -18,7 +18,7 @@ def test_each_role_may_do_what_those_before_it_may() -> None:
     ]
 
 
-def test_a_key_is_known_and_kept_only_as_a_hash() -> None:
+def test_a_key_is_identified_and_only_its_hash_is_recorded() -> None:
     record, key = make_key("desk", Role.CURATOR, NOW)
     assert KEY_FORM.fullmatch(key)
     assert KeyRing([record]).identify(key, NOW) == Principal("desk", Role.CURATOR, record.id)
@@ -26,12 +26,12 @@ def test_a_key_is_known_and_kept_only_as_a_hash() -> None:
     assert record.sha256 not in repr(record)
 
 
-def test_no_two_keys_are_alike() -> None:
+def test_secrets_are_unique() -> None:
     keys = {make_key("desk", Role.READER, NOW)[1] for _ in range(200)}
     assert len({key.rpartition("_")[2] for key in keys}) == 200
 
 
-def test_what_is_not_exactly_the_key_opens_nothing() -> None:
+def test_anything_but_the_exact_key_is_not_identified() -> None:
     record, key = make_key("desk", Role.READER, NOW)
     _, other = make_key("desk", Role.READER, NOW)
     ring = KeyRing([record])
@@ -42,7 +42,7 @@ def test_what_is_not_exactly_the_key_opens_nothing() -> None:
     assert KeyRing([]).identify(key, NOW) is None
 
 
-def test_a_key_ends_when_it_is_revoked_or_expires() -> None:
+def test_a_revoked_or_expired_key_is_not_identified() -> None:
     record, key = make_key("desk", Role.READER, NOW, NOW + timedelta(days=1))
     ring = KeyRing([record])
     assert ring.identify(key, NOW + timedelta(hours=23)) is not None
@@ -51,14 +51,14 @@ def test_a_key_ends_when_it_is_revoked_or_expires() -> None:
     assert revoked.identify(key, NOW) is None
 
 
-def test_keys_are_asked_for_once_one_was_made() -> None:
+def test_keys_are_required_once_a_key_was_made() -> None:
     record, _ = make_key("desk", Role.READER, NOW)
-    assert not KeyRing([]).asks
-    assert KeyRing([record]).asks
-    assert KeyRing([record.model_copy(update={"revoked_at": NOW})]).asks
+    assert not KeyRing([]).requires_key
+    assert KeyRing([record]).requires_key
+    assert KeyRing([record.model_copy(update={"revoked_at": NOW})]).requires_key
 
 
 @pytest.mark.parametrize("name", ["", "x" * 101])
-def test_a_key_needs_a_name(name: str) -> None:
+def test_a_key_without_a_valid_name_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         make_key(name, Role.READER, NOW)

@@ -5,9 +5,9 @@ import pytest
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.use_cases import House, build_house
+from tests.support.use_cases import UseCases, build_use_cases
 
 
 @pytest.fixture
-def house() -> House:
-    return build_house(FakeGallery(FakeEmbedder.bundle_id, WIDTH), FakeChipStore())
+def use_cases() -> UseCases:
+    return build_use_cases(FakeGallery(FakeEmbedder.bundle_id, WIDTH), FakeChipStore())

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.access.caller import Caller, called_by, present_caller
+from service.access.caller import Caller, called_by, current_caller
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, StoreFullError
-from service.identity.judge import NewJudgement
+from service.identity.review import NewJudgement
 from service.identity.match import MatchOptions
 from service.identity.records.match_records import Decision
 from service.identity.records.vessels import VesselState
@@ -16,7 +16,7 @@ from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.use_cases import build_house, optical, sar
+from tests.support.use_cases import build_use_cases, optical, sar
 
 
 class Desk:
@@ -25,10 +25,10 @@ class Desk:
     def __init__(self) -> None:
         self.book = FakeAuditLog()
         self.gallery = FakeGallery(FakeEmbedder.bundle_id, WIDTH)
-        house = build_house(self.gallery, FakeChipStore(), audit=self.book, now=noon)
-        self.recovery, self.matches = house.recovery, house.matches
-        self.matcher, self.judging = house.matcher, house.judging
-        self.enrolment, self.curation = house.enrolment, house.curation
+        use_cases = build_use_cases(self.gallery, FakeChipStore(), audit=self.book, now=noon)
+        self.recovery, self.matches = use_cases.recovery, use_cases.matches
+        self.matcher, self.review = use_cases.matcher, use_cases.review
+        self.enrolment, self.curation = use_cases.enrolment, use_cases.curation
 
     def told(self) -> list[tuple[str, str | None]]:
         return [(entry["action"], entry.get("phase")) for entry in self.book.entries]
@@ -72,7 +72,7 @@ def test_a_judgement_tells_who_decided_what_and_of_which_sighting(desk: Desk) ->
     match = desk.matcher.match(sar(1), MatchOptions()).match
     with called_by(lambda: Caller("harbour-desk", "r-2")):
         said = NewJudgement(decision=Decision.CONFIRMED, vessel_id=known, note="same cranes")
-        desk.judging.judge(match.id, said)
+        desk.review.judge(match.id, said)
     begun, done = desk.book.entries[-2:]
     assert (begun["action"], begun["phase"], done["phase"]) == ("verdict", "begun", "done")
     assert begun["who"] == begun["by"] == "harbour-desk"
@@ -87,8 +87,8 @@ def test_a_judgement_that_cannot_be_recorded_is_not_begun(desk: Desk) -> None:
     match = desk.matcher.match(sar(1), MatchOptions()).match
     desk.book.room = 0
     with pytest.raises(StoreFullError):
-        desk.judging.judge(match.id, NewJudgement(decision=Decision.REJECTED))
-    assert desk.judging.show(match.id).kept.judgements == ()
+        desk.review.judge(match.id, NewJudgement(decision=Decision.REJECTED))
+    assert desk.review.show(match.id).kept.judgements == ()
 
 
 def test_a_change_that_cannot_be_recorded_is_not_begun(desk: Desk) -> None:
@@ -137,7 +137,7 @@ def test_what_fails_on_the_way_is_told(desk: Desk, monkeypatch: pytest.MonkeyPat
 
 
 def test_work_that_nobody_asked_for_is_the_services_own() -> None:
-    assert present_caller() == Caller("service")
+    assert current_caller() == Caller("service")
 
 
 def test_what_recovery_settles_is_told_with_what_it_found(desk: Desk) -> None:

@@ -7,83 +7,83 @@ from service.contract.errors import ChipError
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.identity.observe import ChipUpload
+from service.identity.uploads import ChipUpload
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.records.vessels import Vessel, VesselFilter, VesselState
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.use_cases import House, build_house, optical, sar
+from tests.support.use_cases import UseCases, build_use_cases, optical, sar
 
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729", type="bulk carrier", length_m=190)
 
 
-def test_a_vessel_is_registered_with_its_chips(house: House) -> None:
-    done = house.enrolment.enrol(STAR, [optical(1), optical(2)])
+def test_a_vessel_is_registered_with_its_chips(use_cases: UseCases) -> None:
+    done = use_cases.enrolment.enrol(STAR, [optical(1), optical(2)])
     assert done.created
     assert done.vessel.state is VesselState.ACTIVE
-    assert {s.chip_sha256 for s in done.sightings} == set(house.chips.kept)
+    assert {s.chip_sha256 for s in done.sightings} == set(use_cases.chips.kept)
     assert all(s.vessel_id == done.vessel.id for s in done.sightings)
     assert done.vessel.provenance["imo"].source == "api"
-    assert house.gallery.counts().sightings == 2
+    assert use_cases.gallery.counts().sightings == 2
 
 
-def test_a_repeated_request_changes_nothing(house: House) -> None:
-    first = house.enrolment.enrol(STAR, [optical(1)])
-    again = house.enrolment.enrol(STAR, [optical(1)])
+def test_a_repeated_request_changes_nothing(use_cases: UseCases) -> None:
+    first = use_cases.enrolment.enrol(STAR, [optical(1)])
+    again = use_cases.enrolment.enrol(STAR, [optical(1)])
     assert not again.created
     assert again.vessel == first.vessel
     assert again.sightings == first.sightings
 
 
-def test_a_chosen_id_collects_chips_over_several_requests(house: House) -> None:
+def test_a_chosen_id_collects_chips_over_several_requests(use_cases: UseCases) -> None:
     chosen = STAR.model_copy(update={"id": uuid4()})
-    house.enrolment.enrol(chosen, [optical(1)])
-    more = house.enrolment.enrol(chosen, [optical(1), optical(2)])
+    use_cases.enrolment.enrol(chosen, [optical(1)])
+    more = use_cases.enrolment.enrol(chosen, [optical(1), optical(2)])
     assert more.vessel.id == chosen.id
     assert len(more.sightings) == 2
 
 
-def test_a_second_vessel_with_a_known_imo_is_refused_naming_the_first(house: House) -> None:
-    first = house.enrolment.enrol(STAR, [optical(1)])
+def test_a_second_vessel_with_a_known_imo_is_refused_naming_the_first(use_cases: UseCases) -> None:
+    first = use_cases.enrolment.enrol(STAR, [optical(1)])
     with pytest.raises(ConflictError, match=str(first.vessel.id)) as refused:
-        house.enrolment.enrol(NewVessel(name="OTHER", imo="IMO 9074729"), [optical(2)])
+        use_cases.enrolment.enrol(NewVessel(name="OTHER", imo="IMO 9074729"), [optical(2)])
     assert refused.value.vessel_id == first.vessel.id
-    assert house.gallery.counts().vessels == 1
-    assert len(house.chips.kept) == 1
+    assert use_cases.gallery.counts().vessels == 1
+    assert len(use_cases.chips.kept) == 1
 
 
-def test_a_taken_id_with_other_attributes_is_refused(house: House) -> None:
+def test_a_taken_id_with_other_attributes_is_refused(use_cases: UseCases) -> None:
     chosen = STAR.model_copy(update={"id": uuid4()})
-    house.enrolment.enrol(chosen, [optical(1)])
+    use_cases.enrolment.enrol(chosen, [optical(1)])
     with pytest.raises(ConflictError, match="PATCH"):
-        house.enrolment.enrol(chosen.model_copy(update={"name": "OTHER"}), [optical(1)])
+        use_cases.enrolment.enrol(chosen.model_copy(update={"name": "OTHER"}), [optical(1)])
 
 
-def test_one_bad_chip_refuses_the_whole_request(house: House) -> None:
+def test_one_bad_chip_refuses_the_whole_request(use_cases: UseCases) -> None:
     with pytest.raises(ChipError):
-        house.enrolment.enrol(STAR, [optical(1), ChipUpload(b"not a chip")])
-    assert house.gallery.counts().vessels == 0
-    assert house.chips.kept == {}
+        use_cases.enrolment.enrol(STAR, [optical(1), ChipUpload(b"not a chip")])
+    assert use_cases.gallery.counts().vessels == 0
+    assert use_cases.chips.kept == {}
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1]])
-def test_no_chip_or_twins_are_refused(house: House, seeds: list[int]) -> None:
+def test_no_chip_or_twins_are_refused(use_cases: UseCases, seeds: list[int]) -> None:
     with pytest.raises(InvalidRequestError):
-        house.enrolment.enrol(STAR, [optical(seed) for seed in seeds])
+        use_cases.enrolment.enrol(STAR, [optical(seed) for seed in seeds])
 
 
-def test_chips_are_added_to_a_known_vessel_once(house: House) -> None:
-    vessel = house.enrolment.enrol(STAR, [optical(1)]).vessel
-    house.enrolment.add_chips(vessel.id, [sar(5)])
-    done = house.enrolment.add_chips(vessel.id, [sar(5)])
+def test_chips_are_added_to_a_known_vessel_once(use_cases: UseCases) -> None:
+    vessel = use_cases.enrolment.enrol(STAR, [optical(1)]).vessel
+    use_cases.enrolment.add_chips(vessel.id, [sar(5)])
+    done = use_cases.enrolment.add_chips(vessel.id, [sar(5)])
     assert len(done.sightings) == 2
 
 
-def test_chips_cannot_be_added_to_a_stranger(house: House) -> None:
+def test_chips_cannot_be_added_to_a_stranger(use_cases: UseCases) -> None:
     with pytest.raises(NotFoundError):
-        house.enrolment.add_chips(uuid4(), [optical(1)])
-    assert house.embedder.calls == 0
+        use_cases.enrolment.add_chips(uuid4(), [optical(1)])
+    assert use_cases.embedder.calls == 0
 
 
 class PowerCutError(RuntimeError):
@@ -123,72 +123,72 @@ class DyingGallery(FakeGallery):
         super().delete_vessel(vessel_id)
 
 
-def visible(house: House) -> dict[UUID, int]:
+def visible(use_cases: UseCases) -> dict[UUID, int]:
     """Visible vessels and how many sightings each shows."""
-    page = house.gallery.list_vessels(VesselFilter(), 100, None)
-    return {v.id: len(house.gallery.sightings_of([v.id])) for v in page.vessels}
+    page = use_cases.gallery.list_vessels(VesselFilter(), 100, None)
+    return {v.id: len(use_cases.gallery.sightings_of([v.id])) for v in page.vessels}
 
 
 @pytest.mark.parametrize("writes", range(4))
 def test_an_enrolment_cut_off_anywhere_leaves_all_or_nothing(writes: int) -> None:
     gallery = DyingGallery(writes)
-    house = build_house(gallery, FakeChipStore())
+    use_cases = build_use_cases(gallery, FakeChipStore())
     if writes < 3:
         with pytest.raises(PowerCutError):
-            house.enrolment.enrol(STAR, [optical(1), optical(2)])
-        assert visible(house) == {}
+            use_cases.enrolment.enrol(STAR, [optical(1), optical(2)])
+        assert visible(use_cases) == {}
     else:
-        house.enrolment.enrol(STAR, [optical(1), optical(2)])
+        use_cases.enrolment.enrol(STAR, [optical(1), optical(2)])
     gallery.writes_left = 100
-    house.recovery.run()
-    assert list(visible(house).values()) == ([2] if writes == 3 else [])
-    assert len(house.chips.kept) == (2 if writes == 3 else 0)
-    assert len(house.enrolment.enrol(STAR, [optical(1), optical(2)]).sightings) == 2
+    use_cases.recovery.run()
+    assert list(visible(use_cases).values()) == ([2] if writes == 3 else [])
+    assert len(use_cases.chips.kept) == (2 if writes == 3 else 0)
+    assert len(use_cases.enrolment.enrol(STAR, [optical(1), optical(2)]).sightings) == 2
 
 
 @pytest.mark.parametrize("writes", range(8))
 def test_a_merge_cut_off_anywhere_loses_no_sighting(writes: int) -> None:
     gallery = DyingGallery(100)
-    house = build_house(gallery, FakeChipStore())
-    a = house.enrolment.enrol(STAR, [optical(1), optical(2)]).vessel
-    b = house.enrolment.enrol(NewVessel(name="TWIN"), [optical(2), optical(3)]).vessel
+    use_cases = build_use_cases(gallery, FakeChipStore())
+    a = use_cases.enrolment.enrol(STAR, [optical(1), optical(2)]).vessel
+    b = use_cases.enrolment.enrol(NewVessel(name="TWIN"), [optical(2), optical(3)]).vessel
     gallery.writes_left = writes
     try:
-        house.curation.merge(a.id, b.id)
+        use_cases.curation.merge(a.id, b.id)
     except PowerCutError:
         assert writes < 7
     gallery.writes_left = 100
-    house.recovery.run()
-    assert visible(house) in ({a.id: 3}, {a.id: 2, b.id: 2})
-    assert house.recovery.run() == 0
+    use_cases.recovery.run()
+    assert visible(use_cases) in ({a.id: 3}, {a.id: 2, b.id: 2})
+    assert use_cases.recovery.run() == 0
 
 
 @pytest.mark.parametrize("writes", range(4))
 def test_a_split_cut_off_anywhere_loses_no_sighting(writes: int) -> None:
     gallery = DyingGallery(100)
-    house = build_house(gallery, FakeChipStore())
-    done = house.enrolment.enrol(STAR, [optical(1), optical(2), optical(3)])
+    use_cases = build_use_cases(gallery, FakeChipStore())
+    done = use_cases.enrolment.enrol(STAR, [optical(1), optical(2), optical(3)])
     gallery.writes_left = writes
     try:
-        house.curation.split(done.vessel.id, [done.sightings[0].id], VesselPatch(name="OTHER"))
+        use_cases.curation.split(done.vessel.id, [done.sightings[0].id], VesselPatch(name="OTHER"))
     except PowerCutError:
         assert writes < 3
     gallery.writes_left = 100
-    house.recovery.run()
-    assert sorted(visible(house).values()) == ([1, 2] if writes == 3 else [3])
+    use_cases.recovery.run()
+    assert sorted(visible(use_cases).values()) == ([1, 2] if writes == 3 else [3])
 
 
 @pytest.mark.parametrize("writes", range(4))
 def test_a_deletion_cut_off_anywhere_is_finished_or_never_began(writes: int) -> None:
     gallery = DyingGallery(100)
-    house = build_house(gallery, FakeChipStore())
-    vessel = house.enrolment.enrol(STAR, [optical(1)]).vessel
+    use_cases = build_use_cases(gallery, FakeChipStore())
+    vessel = use_cases.enrolment.enrol(STAR, [optical(1)]).vessel
     gallery.writes_left = writes
     try:
-        house.curation.delete(vessel.id)
+        use_cases.curation.delete(vessel.id)
     except PowerCutError:
         assert writes < 3
     gallery.writes_left = 100
-    house.recovery.run()
-    assert visible(house) == ({vessel.id: 1} if writes == 0 else {})
-    assert len(house.chips.kept) == (1 if writes == 0 else 0)
+    use_cases.recovery.run()
+    assert visible(use_cases) == ({vessel.id: 1} if writes == 0 else {})
+    assert len(use_cases.chips.kept) == (1 if writes == 0 else 0)

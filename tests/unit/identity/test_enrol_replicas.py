@@ -14,7 +14,7 @@ from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.use_cases import fake_observer, make_context, optical
+from tests.support.use_cases import fake_upload_embedder, make_context, optical
 
 STEP = timedelta(minutes=1)
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729")
@@ -76,7 +76,7 @@ class Site:
     def _replica(self, chips: FakeChipStore) -> tuple[Enrolment, Recovery]:
         context = make_context(self.gallery, chips, claims=self.claims, now=self.watch)
         recovery = Recovery(context, STEP)
-        return Enrolment(context, fake_observer(self.watch), recovery), recovery
+        return Enrolment(context, fake_upload_embedder(self.watch), recovery), recovery
 
     def dies(self) -> None:
         self.claims.dead = True

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from service.identity.errors import ConflictError, StoreUnavailableError
-from service.identity.leases import Leases, lapses_after
+from service.identity.leases import Leases, lease_lifetime
 from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import VesselState
 from service.storage.local.claims import MemoryClaimStore
@@ -72,10 +72,10 @@ def test_a_claim_whose_holder_was_killed_lapses(
 ) -> None:
     dead = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
     store.claim(f"IMO {IMO}", dead, None)
-    soon = Leases(gallery, store, lambda: NOON + lapses_after(STEP), STEP)
+    soon = Leases(gallery, store, lambda: NOON + lease_lifetime(STEP), STEP)
     with pytest.raises(ConflictError), soon.held(make_vessel(imo=IMO)):
         pytest.fail("it may be at work still")
-    later = Leases(gallery, store, lambda: NOON + lapses_after(STEP) + timedelta(seconds=1), STEP)
+    later = Leases(gallery, store, lambda: NOON + lease_lifetime(STEP) + timedelta(seconds=1), STEP)
     with later.held(make_vessel(imo=IMO)):
         pass
 

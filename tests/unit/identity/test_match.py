@@ -7,26 +7,26 @@ from service.contract.chip import Modality
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
 from service.identity.match import MatchOptions
-from service.identity.observe import ChipMetadata, ChipUpload
+from service.identity.uploads import ChipMetadata, ChipUpload
 from service.identity.records.matches import Verdict
 from tests.support.chips import optical_png, sar_tiff
-from tests.support.use_cases import House, optical, sar
+from tests.support.use_cases import UseCases, optical, sar
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def test_an_empty_gallery_gives_an_honest_none(house: House) -> None:
-    answer = house.matcher.match(sar(1), MatchOptions())
+def test_an_empty_gallery_gives_an_honest_none(use_cases: UseCases) -> None:
+    answer = use_cases.matcher.match(sar(1), MatchOptions())
     assert answer.match.verdict is Verdict.NO_MATCH
     assert answer.match.candidates == ()
     assert answer.match.none_probability == 1.0
 
 
-def test_the_enrolled_chip_itself_is_found_first_with_confidence(house: House) -> None:
-    known = house.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+def test_the_enrolled_chip_itself_is_found_first_with_confidence(use_cases: UseCases) -> None:
+    known = use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
     for seed in range(2, 9):
-        house.enrolment.enrol(NewVessel(name=f"OTHER {seed}"), [optical(seed)])
-    match = house.matcher.match(optical(1), MatchOptions(top_k=3)).match
+        use_cases.enrolment.enrol(NewVessel(name=f"OTHER {seed}"), [optical(seed)])
+    match = use_cases.matcher.match(optical(1), MatchOptions(top_k=3)).match
     first = match.candidates[0]
     assert first.vessel.id == known.vessel.id
     assert first.similarity == pytest.approx(1.0, abs=1e-5)
@@ -39,28 +39,28 @@ def test_the_enrolled_chip_itself_is_found_first_with_confidence(house: House) -
     assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_a_stored_query_is_a_sighting_whose_vessel_is_open(house: House) -> None:
-    match = house.matcher.match(sar(1), MatchOptions()).match
-    kept = house.gallery.get_sighting(match.query.id)
+def test_a_stored_query_is_a_sighting_whose_vessel_is_open(use_cases: UseCases) -> None:
+    match = use_cases.matcher.match(sar(1), MatchOptions()).match
+    kept = use_cases.gallery.get_sighting(match.query.id)
     assert kept is not None
     assert kept.vessel_id is None
     assert kept.modality is Modality.SAR
-    assert house.gallery.counts().sightings == 0
-    again = house.matcher.match(sar(1), MatchOptions()).match
+    assert use_cases.gallery.counts().sightings == 0
+    again = use_cases.matcher.match(sar(1), MatchOptions()).match
     assert again.query.id == match.query.id
     assert again.candidates == ()
 
 
-def test_an_unstored_query_leaves_nothing(house: House) -> None:
-    match = house.matcher.match(sar(1), MatchOptions(store=False)).match
-    assert house.gallery.get_sighting(match.query.id) is None
-    assert house.chips.kept == {}
+def test_an_unstored_query_leaves_nothing(use_cases: UseCases) -> None:
+    match = use_cases.matcher.match(sar(1), MatchOptions(store=False)).match
+    assert use_cases.gallery.get_sighting(match.query.id) is None
+    assert use_cases.chips.kept == {}
 
 
-def test_size_evidence_lowers_the_probability(house: House) -> None:
-    house.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1, height=80)])
-    long = house.matcher.match(sar(5, height=60), MatchOptions()).match.candidates[0]
-    short = house.matcher.match(sar(5, height=30), MatchOptions()).match.candidates[0]
+def test_size_evidence_lowers_the_probability(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1, height=80)])
+    long = use_cases.matcher.match(sar(5, height=60), MatchOptions()).match.candidates[0]
+    short = use_cases.matcher.match(sar(5, height=30), MatchOptions()).match.candidates[0]
     assert long.sighting.length_m == pytest.approx(60.0)
     # Another chip is another embedding: compare what size alone contributes.
     assert long.evidence["length_log_ratio"] == pytest.approx(0.0, abs=1e-3)
@@ -68,22 +68,22 @@ def test_size_evidence_lowers_the_probability(house: House) -> None:
     assert long.probability - short.probability > 0
 
 
-def test_the_length_check_and_filter_use_the_registered_length(house: House) -> None:
-    house.enrolment.enrol(NewVessel(name="LONG", length_m=190), [optical(1)])
-    house.enrolment.enrol(NewVessel(name="UNKNOWN LENGTH"), [optical(2)])
-    everything = house.matcher.match(sar(5, height=40), MatchOptions()).match
+def test_the_length_check_and_filter_use_the_registered_length(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="LONG", length_m=190), [optical(1)])
+    use_cases.enrolment.enrol(NewVessel(name="UNKNOWN LENGTH"), [optical(2)])
+    everything = use_cases.matcher.match(sar(5, height=40), MatchOptions()).match
     checks = {c.vessel.name: c.checks.length for c in everything.candidates}
     assert checks["UNKNOWN LENGTH"] is None
     assert checks["LONG"] is not None
     assert not checks["LONG"].ok
-    strict = house.matcher.match(sar(5, height=40), MatchOptions(length_tolerance=0.2)).match
+    strict = use_cases.matcher.match(sar(5, height=40), MatchOptions(length_tolerance=0.2)).match
     assert [c.vessel.name for c in strict.candidates] == ["UNKNOWN LENGTH"]
 
 
-def test_the_vessel_type_filter_ignores_case(house: House) -> None:
-    house.enrolment.enrol(NewVessel(name="TANKER ONE", type="Tanker"), [optical(1)])
-    house.enrolment.enrol(NewVessel(name="BULKER", type="bulk carrier"), [optical(2)])
-    match = house.matcher.match(sar(5), MatchOptions(vessel_type="tanker")).match
+def test_the_vessel_type_filter_ignores_case(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="TANKER ONE", type="Tanker"), [optical(1)])
+    use_cases.enrolment.enrol(NewVessel(name="BULKER", type="bulk carrier"), [optical(2)])
+    match = use_cases.matcher.match(sar(5), MatchOptions(vessel_type="tanker")).match
     assert [c.vessel.name for c in match.candidates] == ["TANKER ONE"]
 
 
@@ -94,100 +94,100 @@ def seen(data: bytes, hours: float, lat: float) -> ChipUpload:
 
 
 def test_a_ship_that_cannot_have_sailed_is_flagged_never_confident_and_dropped_on_demand(
-    house: House,
+    use_cases: UseCases,
 ) -> None:
-    house.enrolment.enrol(NewVessel(name="FAR"), [seen(optical_png(1), 0, 0.0)])
+    use_cases.enrolment.enrol(NewVessel(name="FAR"), [seen(optical_png(1), 0, 0.0)])
     query = seen(optical_png(1), 1, 10.0)
-    flagged = house.matcher.match(query, MatchOptions()).match
+    flagged = use_cases.matcher.match(query, MatchOptions()).match
     kinematics = flagged.candidates[0].checks.kinematics
     assert kinematics is not None
     assert not kinematics.feasible
     assert flagged.candidates[0].probability > 0.9
     assert flagged.verdict is Verdict.AMBIGUOUS
     assert flagged.none_probability < 0.1
-    dropped = house.matcher.match(query, MatchOptions(max_speed_kn=40)).match
+    dropped = use_cases.matcher.match(query, MatchOptions(max_speed_kn=40)).match
     assert dropped.candidates == ()
     assert dropped.none_probability == 1.0
     assert dropped.verdict is Verdict.NO_MATCH
 
 
-def test_two_vessels_that_both_fit_are_ambiguous(house: House) -> None:
-    house.enrolment.enrol(NewVessel(name="A"), [optical(1)])
-    house.enrolment.enrol(NewVessel(name="B"), [optical(1)])
-    match = house.matcher.match(optical(1), MatchOptions()).match
+def test_two_vessels_that_both_fit_are_ambiguous(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="A"), [optical(1)])
+    use_cases.enrolment.enrol(NewVessel(name="B"), [optical(1)])
+    match = use_cases.matcher.match(optical(1), MatchOptions()).match
     assert match.candidates[0].probability == match.candidates[1].probability
     assert 0.45 < match.candidates[0].probability < 0.5
     assert match.verdict is Verdict.AMBIGUOUS
 
 
-def test_all_vessels_and_none_compete_and_those_not_shown_take_their_part(house: House) -> None:
+def test_all_vessels_and_none_compete_and_those_not_shown_take_their_part(use_cases: UseCases) -> None:
     for seed in range(1, 9):
-        house.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
-    match = house.matcher.match(sar(9), MatchOptions(top_k=100)).match
+        use_cases.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
+    match = use_cases.matcher.match(sar(9), MatchOptions(top_k=100)).match
     total = match.none_probability + sum(c.probability for c in match.candidates)
     assert total == pytest.approx(1.0)
     for candidate in match.candidates:
         odds = np.log(candidate.probability / match.none_probability)
         assert sum(candidate.evidence.values()) == pytest.approx(odds)
-    fewer = house.matcher.match(sar(9), MatchOptions(top_k=2)).match
+    fewer = use_cases.matcher.match(sar(9), MatchOptions(top_k=2)).match
     assert fewer.candidates == match.candidates[:2]
     assert fewer.none_probability == match.none_probability
 
 
-def test_a_look_alike_takes_probability_from_the_first(house: House) -> None:
-    house.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
-    alone = house.matcher.match(optical(1), MatchOptions()).match.candidates[0]
-    house.enrolment.enrol(NewVessel(name="TWIN"), [optical(1)])
-    beside = house.matcher.match(optical(1), MatchOptions()).match.candidates[0]
+def test_a_look_alike_takes_probability_from_the_first(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+    alone = use_cases.matcher.match(optical(1), MatchOptions()).match.candidates[0]
+    use_cases.enrolment.enrol(NewVessel(name="TWIN"), [optical(1)])
+    beside = use_cases.matcher.match(optical(1), MatchOptions()).match.candidates[0]
     assert beside.probability < 0.55 < alone.probability
 
 
 def test_a_vessel_seen_by_both_sensors_counts_once_with_what_speaks_more_for_it(
-    house: House,
+    use_cases: UseCases,
 ) -> None:
-    known = house.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1), sar(2)])
-    match = house.matcher.match(sar(2), MatchOptions()).match
+    known = use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1), sar(2)])
+    match = use_cases.matcher.match(sar(2), MatchOptions()).match
     (only,) = match.candidates
     assert only.vessel.id == known.vessel.id
     assert only.sighting.modality is Modality.SAR
     assert only.probability + match.none_probability == pytest.approx(1.0)
 
 
-def test_an_embedding_is_computed_once(house: House) -> None:
-    first = house.matcher.match(sar(1), MatchOptions())
-    again = house.matcher.match(sar(1), MatchOptions())
-    assert house.embedder.calls == 1
+def test_an_embedding_is_computed_once(use_cases: UseCases) -> None:
+    first = use_cases.matcher.match(sar(1), MatchOptions())
+    again = use_cases.matcher.match(sar(1), MatchOptions())
+    assert use_cases.embedder.calls == 1
     assert "encode" in first.timings_ms
     assert "encode" not in again.timings_ms
 
 
-def test_two_chips_are_weighed(house: House) -> None:
-    compared = house.verifier.verify(sar(1), optical(2))
+def test_two_chips_are_weighed(use_cases: UseCases) -> None:
+    compared = use_cases.verifier.verify(sar(1), optical(2))
     expected = 1 / (1 + np.exp(-4 * compared.similarity))
     assert compared.probability == pytest.approx(expected, abs=1e-5)
-    assert house.chips.kept == {}
+    assert use_cases.chips.kept == {}
 
 
-def test_two_chips_of_one_sensor_need_their_own_calibration(house: House) -> None:
+def test_two_chips_of_one_sensor_need_their_own_calibration(use_cases: UseCases) -> None:
     with pytest.raises(InvalidRequestError, match="both chips are sar"):
-        house.verifier.verify(ChipUpload(sar_tiff(1)), ChipUpload(sar_tiff(2)))
+        use_cases.verifier.verify(ChipUpload(sar_tiff(1)), ChipUpload(sar_tiff(2)))
 
 
 def test_the_first_similarity_of_each_sensor_is_that_of_its_most_probable_vessel(
-    house: House,
+    use_cases: UseCases,
 ) -> None:
     for seed in (1, 2, 3):
-        house.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
-    house.enrolment.enrol(NewVessel(name="SEEN BY RADAR"), [sar(4)])
-    answer = house.matcher.match(sar(4), MatchOptions())
+        use_cases.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
+    use_cases.enrolment.enrol(NewVessel(name="SEEN BY RADAR"), [sar(4)])
+    answer = use_cases.matcher.match(sar(4), MatchOptions())
     assert answer.first_similarities.keys() == set(Modality)
     assert answer.first_similarities[Modality.SAR] == pytest.approx(1.0, abs=1e-5)
     across = [c for c in answer.match.candidates if c.sighting.modality is Modality.OPTICAL]
     assert answer.first_similarities[Modality.OPTICAL] == across[0].similarity
 
 
-def test_a_narrowed_search_says_nothing_of_first_similarities(house: House) -> None:
-    house.enrolment.enrol(NewVessel(name="SHIP", type="tanker"), [optical(1)])
-    assert house.matcher.match(sar(2), MatchOptions(vessel_type="tanker")).first_similarities == {}
-    assert house.matcher.match(sar(2), MatchOptions(length_tolerance=0.5)).first_similarities == {}
-    assert house.matcher.match(sar(2), MatchOptions()).first_similarities != {}
+def test_a_narrowed_search_says_nothing_of_first_similarities(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="SHIP", type="tanker"), [optical(1)])
+    assert use_cases.matcher.match(sar(2), MatchOptions(vessel_type="tanker")).first_similarities == {}
+    assert use_cases.matcher.match(sar(2), MatchOptions(length_tolerance=0.5)).first_similarities == {}
+    assert use_cases.matcher.match(sar(2), MatchOptions()).first_similarities != {}

@@ -14,7 +14,7 @@ from service.maintenance.readiness import ReadinessCheck
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.fakes.matches import FakeMatchHistory
+from tests.support.fakes.matches import FakeMatchStore
 
 
 class Part:
@@ -74,7 +74,7 @@ def ready(embedder: Crowded, audit: Part) -> ReadinessCheck:
     return ReadinessCheck(
         embedder,
         gallery,
-        FakeMatchHistory(),
+        FakeMatchStore(),
         FakeChipStore(),
         audit,
         max_age_s=0.0,
@@ -136,7 +136,7 @@ def test_what_never_answered_does_not_work(audit: Part) -> None:
     audit.go_on.clear()
     gallery = FakeGallery("fake-bundle", WIDTH)
     check = ReadinessCheck(
-        Loading(), gallery, FakeMatchHistory(), FakeChipStore(), Part(), limit_s=0.1
+        Loading(), gallery, FakeMatchStore(), FakeChipStore(), Part(), limit_s=0.1
     )
     assert check().parts["inference"] == "it has not answered yet"
     audit.go_on.set()
@@ -145,14 +145,14 @@ def test_what_never_answered_does_not_work(audit: Part) -> None:
 def test_a_fresh_answer_is_used_again(embedder: Crowded, audit: Part) -> None:
     gallery = FakeGallery("fake-bundle", WIDTH)
     check = ReadinessCheck(
-        embedder, gallery, FakeMatchHistory(), FakeChipStore(), audit, max_age_s=60.0
+        embedder, gallery, FakeMatchStore(), FakeChipStore(), audit, max_age_s=60.0
     )
     for _ in range(5):
         assert check().ready
     assert (audit.asked, embedder.calls) == (1, 1)
 
 
-class FullHistory(FakeMatchHistory):
+class FullHistory(FakeMatchStore):
     def ping(self) -> None:
         raise StoreFullError("no room for another match")
 

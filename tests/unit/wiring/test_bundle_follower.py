@@ -226,13 +226,13 @@ def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
     looks: list[tuple[str, str]] = []
     failures = [StoreUnavailableError("away")]
 
-    def carry_late(*arguments: Any) -> int:
+    def embed_late_sightings(*arguments: Any) -> int:
         if failures:
             raise failures.pop()
         looks.append(arguments[-2:])
         return 0
 
-    monkeypatch.setattr(following, "carry_late", carry_late)
+    monkeypatch.setattr(following, "embed_late_sightings", embed_late_sightings)
     monkeypatch.setattr(following, "find_bundle", lambda *_: Path())
     at = [1000.0]
     archive: Any = SimpleNamespace(active=lambda: "two")
@@ -244,7 +244,7 @@ def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
     follower.follow(archive)
     follower.follow(archive)
     assert looks == [("one", "two")]
-    at[0] += following.AGAIN_AFTER_S
+    at[0] += following.SECOND_LOOK_AFTER_S
     follower.follow(archive)
     follower.follow(archive)
     assert looks == [("one", "two")] * 2

@@ -35,7 +35,7 @@ KEY_K = {"Idempotency-Key": "k"}
 Headers = dict[str, str]
 
 
-class StubKeyBook:
+class StubKeyStore:
     """A key book with one key for each of the given roles."""
 
     def __init__(self, *roles: Role) -> None:
@@ -94,7 +94,7 @@ class StubService:
 
 
 NO_KEYS = MiddlewareOptions(
-    keys=StubKeyBook(),
+    keys=StubKeyStore(),
     metrics_open=False,
     allowed_origins=AllowedOrigins(frozenset(), frozenset(), any_host=False),
     rate_limiter=None,
@@ -106,7 +106,7 @@ NO_KEYS = MiddlewareOptions(
     idempotency=MemoryIdempotencyStore(Lifetimes(100, 100)),
     max_stored_response_bytes=1000,
 )
-KEYS_REQUIRED = replace(NO_KEYS, keys=StubKeyBook(*Role))
+KEYS_REQUIRED = replace(NO_KEYS, keys=StubKeyStore(*Role))
 
 
 def stub_service(**changes: Any) -> StubService:
@@ -208,8 +208,15 @@ class TestKeys:
             async def send(message: Message) -> None:
                 sent.append(message)
 
-            scope: Scope = {"type": "http", "method": "POST", "path": "/match", "headers": []}
-            scope |= {"query_string": b"", "scheme": "http", "server": ("127.0.0.1", 8080)}
+            scope: Scope = {
+                "type": "http",
+                "method": "POST",
+                "path": "/match",
+                "headers": [],
+                "query_string": b"",
+                "scheme": "http",
+                "server": ("127.0.0.1", 8080),
+            }
             await stub_service(base=KEYS_REQUIRED).app(scope, receive, send)
             assert sent[0]["status"] == 401
 

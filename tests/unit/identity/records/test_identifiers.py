@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from service.identity.records.identifiers import (
     is_placeholder,
-    meaningful,
+    normalise_text,
     normalise_imo,
     normalise_mmsi,
 )
@@ -68,7 +68,7 @@ def test_other_numbers_are_no_ships_mmsi(text: str) -> None:
 def test_placeholders_are_refused(text: str) -> None:
     assert is_placeholder(text)
     with pytest.raises(ValueError, match="placeholder"):
-        meaningful(text)
+        normalise_text(text)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_placeholders_are_refused(text: str) -> None:
     [("  EVER   GIVEN ", "EVER GIVEN"), ("A1", "A1"), ("AA", "AA"), ("大海", "大海")],
 )
 def test_names_are_trimmed(text: str, kept: str) -> None:
-    assert meaningful(text) == kept
+    assert normalise_text(text) == kept
 
 
 def test_control_characters_are_refused() -> None:
     with pytest.raises(ValueError, match="control"):
-        meaningful("EVER\x00GIVEN")
+        normalise_text("EVER\x00GIVEN")

@@ -32,20 +32,20 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_no_file_has_no_keys(path: Path) -> None:
-    assert not KeyFile(path).ring().asks
+    assert not KeyFile(path).ring().requires_key
 
 
 def test_a_running_service_takes_changes_up(path: Path) -> None:
     clock = Clock()
     running, command = KeyFile(path, clock), KeyFile(path)
     record, key = command.create("desk", Role.READER, NOW)
-    assert not running.ring().asks
+    assert not running.ring().requires_key
     clock.wait()
     assert running.ring().identify(key, NOW) is not None
     command.revoke(record.id, NOW)
     clock.wait()
     assert running.ring().identify(key, NOW) is None
-    assert running.ring().asks
+    assert running.ring().requires_key
 
 
 def test_the_file_holds_no_key_and_is_its_owners_alone(path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_file_that_vanishes_or_breaks_neither_opens_nor_locks(
         with caplog.at_level(logging.ERROR):
             for _ in range(3):
                 clock.wait()
-                assert running.ring().asks
+                assert running.ring().requires_key
                 assert running.ring().identify(key, NOW) is not None
         assert len(caplog.records) == 1
     path.write_text(good)

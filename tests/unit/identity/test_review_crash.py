@@ -9,7 +9,7 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.identity.judge import MatchJudge, NewJudgement
+from service.identity.review import MatchReview, NewJudgement
 from service.identity.match import MatchOptions
 from service.identity.records.claims import NameClaim
 from service.identity.records.match_records import Decision, MatchRecord, Standing
@@ -19,8 +19,8 @@ from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.fakes.matches import FakeMatchHistory
-from tests.support.use_cases import House, build_house, make_context, optical, sar
+from tests.support.fakes.matches import FakeMatchStore
+from tests.support.use_cases import UseCases, build_use_cases, make_context, optical, sar
 
 STEP = timedelta(minutes=1)
 REJECTED = NewJudgement(decision=Decision.REJECTED)
@@ -69,7 +69,7 @@ class Claims(MemoryClaimStore):
             super().release(name, claim)
 
 
-class History(FakeMatchHistory):
+class History(FakeMatchStore):
     def __init__(self, power: Power) -> None:
         super().__init__()
         self.power = power
@@ -80,13 +80,13 @@ class History(FakeMatchHistory):
 
 
 class Port:
-    """A house whose power can be cut, with a vessel and a match to judge, and a second replica."""
+    """A use_cases whose power can be cut, with a vessel and a match to judge, and a second replica."""
 
     def __init__(self) -> None:
         self.power = Power()
         self.gallery, self.matches = Gallery(self.power), History(self.power)
         self.claims = Claims(self.power)
-        self.house = build_house(self.gallery, FakeChipStore(), self.matches, self.claims)
+        self.use_cases = build_use_cases(self.gallery, FakeChipStore(), self.matches, self.claims)
         self.star = self.enrol("STAR", 1)
         self.twin = self.enrol("TWIN", 2)
         self.match = self.ask()
@@ -95,24 +95,24 @@ class Port:
         self.replica = self.another_replica()
 
     def enrol(self, name: str, seed: int) -> UUID:
-        return self.house.enrolment.enrol(NewVessel(name=name), [optical(seed)]).vessel.id
+        return self.use_cases.enrolment.enrol(NewVessel(name=name), [optical(seed)]).vessel.id
 
     def ask(self) -> MatchRecord:
-        match = self.house.matcher.match(sar(5), MatchOptions()).match
+        match = self.use_cases.matcher.match(sar(5), MatchOptions()).match
         kept = self.matches.get(match.id)
         assert kept is not None
         return kept
 
-    def another_replica(self) -> MatchJudge:
+    def another_replica(self) -> MatchReview:
         """With its own lock, and a clock that is set by hand."""
         context = make_context(
             self.gallery,
-            self.house.chips,
+            self.use_cases.chips,
             matches=self.matches,
             claims=self.claims,
             now=self.time,
         )
-        return MatchJudge(context, Recovery(context, STEP))
+        return MatchReview(context, Recovery(context, STEP))
 
     def time(self) -> datetime:
         start = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
@@ -128,13 +128,13 @@ class Port:
 
         self.power.before = once
 
-    def restarted(self) -> House:
+    def restarted(self) -> UseCases:
         """After a kill: what one process knew is gone, its claims among them."""
         self.power.writes_left = None
         self.claims._claims.clear()
-        house = build_house(self.gallery, FakeChipStore(), self.matches, self.claims)
-        house.judging.settle_interrupted()
-        return house
+        use_cases = build_use_cases(self.gallery, FakeChipStore(), self.matches, self.claims)
+        use_cases.review.settle_interrupted()
+        return use_cases
 
     def state(self) -> tuple[Standing, UUID | None]:
         kept = self.matches.get(self.match.id)
@@ -159,7 +159,7 @@ def confirmed(vessel_id: UUID) -> NewJudgement:
 def test_one_that_is_cut_off_anywhere_is_made_or_not(
     port: Port, writes: int, decision: str
 ) -> None:
-    port.house.judging.judge(port.match.id, confirmed(port.twin))
+    port.use_cases.review.judge(port.match.id, confirmed(port.twin))
     said, after = {
         "confirmed": (confirmed(port.star), (Standing.CONFIRMED, port.star)),
         "rejected": (REJECTED, (Standing.REJECTED, None)),
@@ -169,12 +169,12 @@ def test_one_that_is_cut_off_anywhere_is_made_or_not(
     port.power.writes_left = writes
     if writes < WRITES_OF_A_JUDGEMENT:
         with pytest.raises(PowerCutError):
-            port.house.judging.judge(port.match.id, said)
+            port.use_cases.review.judge(port.match.id, said)
     else:
-        port.house.judging.judge(port.match.id, said)
-    house = port.restarted()
+        port.use_cases.review.judge(port.match.id, said)
+    use_cases = port.restarted()
     assert port.state() == (after if writes else before)
-    assert house.judging.settle_interrupted() == 0
+    assert use_cases.review.settle_interrupted() == 0
 
 
 @pytest.mark.parametrize("writes", range(WRITES_OF_A_JUDGEMENT))
@@ -199,11 +199,11 @@ def test_what_a_failing_store_left_is_finished_before_the_sighting_is_judged_aga
     port.power.error = StoreUnavailableError("away")
     port.power.writes_left = 1
     with pytest.raises(StoreUnavailableError):
-        port.house.judging.judge(second.id, confirmed(port.twin))
+        port.use_cases.review.judge(second.id, confirmed(port.twin))
     port.power.writes_left = None
     port.claims._claims.clear()
-    port.house.judging.judge(port.match.id, confirmed(port.star))
-    assert port.house.judging.settle_interrupted() == 0
+    port.use_cases.review.judge(port.match.id, confirmed(port.star))
+    assert port.use_cases.review.settle_interrupted() == 0
     assert port.state() == (Standing.CONFIRMED, port.star)
     kept = port.matches.get(second.id)
     assert kept is not None
@@ -215,7 +215,7 @@ def test_a_vessel_that_is_gone_when_a_cut_off_judgement_is_finished_gets_nothing
 ) -> None:
     port.power.writes_left = 2
     with pytest.raises(PowerCutError):
-        port.house.judging.judge(port.match.id, confirmed(port.star))
+        port.use_cases.review.judge(port.match.id, confirmed(port.star))
     port.power.writes_left = None
     port.gallery.delete_vessel(port.star)
     port.restarted()
@@ -225,15 +225,15 @@ def test_a_vessel_that_is_gone_when_a_cut_off_judgement_is_finished_gets_nothing
 
 def test_a_judgement_taken_back_unacknowledged_leaves_what_another_match_said(port: Port) -> None:
     second = port.ask()
-    port.house.judging.judge(second.id, confirmed(port.twin))
+    port.use_cases.review.judge(second.id, confirmed(port.twin))
     port.before_the_sighting_moves(lambda: port.gallery.delete_vessel(port.star))
     with pytest.raises(NotFoundError, match="deleted just now"):
-        port.house.judging.judge(port.match.id, confirmed(port.star))
+        port.use_cases.review.judge(port.match.id, confirmed(port.star))
     assert port.state() == (Standing.OPEN, port.twin)
 
 
 def test_a_vessel_that_is_merged_meanwhile_is_followed(port: Port) -> None:
-    port.before_the_sighting_moves(lambda: port.house.curation.merge(port.twin, port.star))
+    port.before_the_sighting_moves(lambda: port.use_cases.curation.merge(port.twin, port.star))
     port.replica.judge(port.match.id, confirmed(port.star))
     assert port.state() == (Standing.CONFIRMED, port.twin)
 
@@ -242,7 +242,7 @@ def test_a_sighting_that_is_deleted_meanwhile_can_be_given_to_nobody(port: Port)
     sighting_id = port.match.match.query.id
     port.before_the_sighting_moves(lambda: port.gallery.delete_sightings([sighting_id]))
     with pytest.raises(ConflictError, match="was deleted"):
-        port.house.judging.judge(port.match.id, confirmed(port.star))
+        port.use_cases.review.judge(port.match.id, confirmed(port.star))
     kept = port.matches.get(port.match.id)
     assert kept is not None
     assert (kept.judgements, kept.unsettled) == ((), False)
@@ -260,7 +260,7 @@ def test_two_replicas_do_not_judge_one_sighting_at_once(port: Port, at: int) -> 
             assert port.replica.settle_interrupted() == 0
 
     port.power.before = meanwhile
-    port.house.judging.judge(port.match.id, confirmed(port.star))
+    port.use_cases.review.judge(port.match.id, confirmed(port.star))
     assert next(looks) > WRITES_OF_A_JUDGEMENT
     assert port.state() == (Standing.CONFIRMED, port.star)
 

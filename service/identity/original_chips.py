@@ -4,8 +4,8 @@ A chip is put before its sighting is written, so a failure in between leaves byt
 shows. Putting a chip again makes it recent; what is recent is never swept.
 
 Replicas share no lock. One that keeps a chip writes the sighting and then looks for the bytes
-(`keep_shown`); one that forgets it deletes the bytes and then looks for sightings
-(`forget_unused`). So of the two at least one sees what the other did, and whoever sees it puts the
+(`restore_missing_chip`); one that forgets it deletes the bytes and then looks for sightings
+(`delete_unused_chip`). So of the two at least one sees what the other did, and whoever sees it puts the
 bytes back: where the forgetting one found no sighting, it looked before the sighting was written,
 so its deletion came before the keeping one's look.
 
@@ -30,7 +30,7 @@ class ShowsChips(Protocol):
     def uses_chip(self, chip_sha256: str) -> bool: ...
 
 
-def keep_shown(chips: ChipStore, digest: str, data: bytes) -> None:
+def restore_missing_chip(chips: ChipStore, digest: str, data: bytes) -> None:
     """Put the bytes of a chip that a sighting shows by now again, unless they are there and whole.
 
     They are read, because a shared file system may tell of a deleted file for a while.
@@ -45,7 +45,7 @@ def keep_shown(chips: ChipStore, digest: str, data: bytes) -> None:
         chips.put(data)
 
 
-def forget_unused(gallery: ShowsChips, chips: ChipStore, digest: str) -> bool:
+def delete_unused_chip(gallery: ShowsChips, chips: ChipStore, digest: str) -> bool:
     """Delete a chip that no sighting shows; False when it stays.
 
     Looks again after the deletion: where a sighting came to show it meanwhile, the bytes are put
@@ -68,7 +68,7 @@ def forget_unused(gallery: ShowsChips, chips: ChipStore, digest: str) -> bool:
 
 
 @contextmanager
-def forgotten_when_full(
+def delete_unused_when_full(
     gallery: ShowsChips, chips: ChipStore, digests: Collection[str]
 ) -> Iterator[None]:
     """When a store is full, chips that were put here go again, so that refusals fill no disk."""
@@ -77,5 +77,5 @@ def forgotten_when_full(
     except StoreFullError:
         for digest in digests:
             with suppress(CrossfixError):
-                forget_unused(gallery, chips, digest)
+                delete_unused_chip(gallery, chips, digest)
         raise

@@ -17,13 +17,13 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
-from service.access.caller import present_caller
+from service.access.caller import current_caller
 from service.identity.audit_trail import Facts
 from service.identity.context import Context
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.leases import Lease
-from service.identity.records.base import Record, of_new
-from service.identity.records.identifiers import meaningful
+from service.identity.records.base import Record, only_when_new
+from service.identity.records.identifiers import normalise_text
 from service.identity.records.match_records import Decision, Judgement, MatchFilter, MatchRecord
 from service.identity.records.sightings import Sighting
 from service.identity.recovery import Recovery
@@ -37,7 +37,9 @@ class NewJudgement(Record):
 
     decision: Decision
     vessel_id: UUID | None = None
-    note: Annotated[str, Field(max_length=2000), AfterValidator(of_new(meaningful))] | None = None
+    note: (
+        Annotated[str, Field(max_length=2000), AfterValidator(only_when_new(normalise_text))] | None
+    ) = None
 
     @model_validator(mode="after")
     def _vessel_belongs_to_confirmation(self) -> "NewJudgement":
@@ -47,14 +49,14 @@ class NewJudgement(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class MatchStanding:
+class MatchDetail:
     """A match, and its query sighting as it is now: None when that was deleted."""
 
     kept: MatchRecord
     sighting: Sighting | None
 
 
-class MatchJudge:
+class MatchReview:
     """The use cases behind `GET /matches/{id}` and `POST /matches/{id}/verdict`."""
 
     def __init__(self, context: Context, recovery: Recovery) -> None:
@@ -66,12 +68,12 @@ class MatchJudge:
         self._recovery = recovery
         self._leases = recovery.leases
 
-    def show(self, match_id: UUID) -> MatchStanding:
+    def show(self, match_id: UUID) -> MatchDetail:
         """Raises NotFoundError when no such match is remembered."""
         kept = self._kept(match_id)
-        return MatchStanding(kept, self._gallery.get_sighting(kept.match.query.id))
+        return MatchDetail(kept, self._gallery.get_sighting(kept.match.query.id))
 
-    def judge(self, match_id: UUID, said: NewJudgement) -> MatchStanding:
+    def judge(self, match_id: UUID, said: NewJudgement) -> MatchDetail:
         """Decide about a match, or take back what was decided.
 
         Raises:
@@ -88,7 +90,7 @@ class MatchJudge:
                 judgement = self._judgement(kept, said)
                 with self._trail.change("verdict", **_facts(kept, judgement)):
                     settled = self._judged(kept, judgement, lease)
-        return MatchStanding(settled, self._gallery.get_sighting(sighting_id))
+        return MatchDetail(settled, self._gallery.get_sighting(sighting_id))
 
     def settle_interrupted(self) -> int:
         """Finish every judgement that a crash interrupted; returns how many there were."""
@@ -117,7 +119,7 @@ class MatchJudge:
         return Judgement(
             decision=said.decision,
             vessel_id=None if vessel is None else vessel.id,
-            by=present_caller().name,
+            by=current_caller().name,
             at=self._now(),
             note=said.note,
         )

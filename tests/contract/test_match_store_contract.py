@@ -22,8 +22,8 @@ from service.identity.records.matches import Verdict
 from service.storage.edge.matches import open_edge_matches
 from service.storage.server.matches import open_server_matches
 from tests.support.doubles.qdrant_http import running_qdrant
-from tests.support.fakes.match_records import judged, make_kept
-from tests.support.fakes.matches import FakeMatchHistory
+from tests.support.fakes.match_records import judged, make_match_record
+from tests.support.fakes.matches import FakeMatchStore
 from tests.support.fakes.records import START, make_sighting, make_vessel
 
 SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
@@ -33,7 +33,7 @@ KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
 @pytest.fixture(params=KINDS)
 def history(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[MatchStore]:
     if request.param == "fake":
-        yield FakeMatchHistory()
+        yield FakeMatchStore()
     elif request.param == "edge":
         edge = open_edge_matches(quick_folder)
         yield edge
@@ -79,7 +79,7 @@ def ids(*several: MatchRecord) -> list[UUID]:
 class TestKeeping:
     def test_a_match_comes_back_as_it_was(self, history: MatchStore) -> None:
         vessels = [make_vessel(name="MV Ærø Queen", type="Cargo"), make_vessel(length_m=199.98)]
-        kept = judged(make_kept(vessels, options={"a": None, "b": [1, 0.1]}), Decision.REJECTED)
+        kept = judged(make_match_record(vessels, options={"a": None, "b": [1, 0.1]}), Decision.REJECTED)
         kept = judged(judged(kept, Decision.CONFIRMED, make_vessel()), Decision.WITHDRAWN)
         kept = kept.model_copy(update={"unsettled": True})
         history.put(kept)
@@ -88,18 +88,18 @@ class TestKeeping:
         assert history.page(MatchFilter(), 5, None).matches == [kept]
 
     def test_a_match_without_candidates_is_kept_too(self, history: MatchStore) -> None:
-        kept = make_kept(verdict=Verdict.NO_MATCH)
+        kept = make_match_record(verdict=Verdict.NO_MATCH)
         history.put(kept)
         assert history.get(kept.id) == kept
 
     def test_an_unknown_match_is_none(self, history: MatchStore) -> None:
-        history.put(make_kept())
+        history.put(make_match_record())
         assert history.get(uuid4()) is None
         assert history.get(UUID(int=0)) is None
 
     def test_put_replaces_the_whole_record(self, history: MatchStore) -> None:
         vessel = make_vessel()
-        kept = make_kept([make_vessel()])
+        kept = make_match_record([make_vessel()])
         for newer in (kept, judged(kept, Decision.CONFIRMED, vessel), kept):
             history.put(newer)
             assert history.get(kept.id) == newer
@@ -107,14 +107,14 @@ class TestKeeping:
         assert listed(history, vessel_id=vessel.id) == []
 
     def test_what_is_unsettled_is_found(self, history: MatchStore) -> None:
-        calm, restless = make_kept(), [make_kept(unsettled=True) for _ in range(2)]
+        calm, restless = make_match_record(), [make_match_record(unsettled=True) for _ in range(2)]
         put_all(history, [calm, *restless])
         assert {kept.id for kept in history.unsettled()} == {kept.id for kept in restless}
         history.put(restless[0].model_copy(update={"unsettled": False}))
         assert history.unsettled() == [restless[1]]
 
     def test_all_are_given_however_many(self, history: MatchStore) -> None:
-        several = [make_kept() for _ in range(600)]
+        several = [make_match_record() for _ in range(600)]
         put_all(history, several)
         assert sorted(kept.id for kept in history.all()) == sorted(ids(*several))
 
@@ -125,7 +125,7 @@ class TestKeeping:
         history.ping()
 
     def test_many_threads_may_keep_matches_at_once(self, history: MatchStore) -> None:
-        several = [make_kept() for _ in range(40)]
+        several = [make_match_record() for _ in range(40)]
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(history.put, several))
             found = list(pool.map(history.get, ids(*several)))
@@ -134,7 +134,7 @@ class TestKeeping:
 
 class TestPages:
     def test_pages_hold_every_match_once_newest_first(self, history: MatchStore) -> None:
-        several = [make_kept() for _ in range(11)]
+        several = [make_match_record() for _ in range(11)]
         put_all(history, several[::2])
         put_all(history, several[1::2])
         seen, cursor = [], None
@@ -148,24 +148,24 @@ class TestPages:
         assert seen == ids(*several)[::-1]
 
     def test_a_full_last_page_has_no_successor(self, history: MatchStore) -> None:
-        put_all(history, [make_kept() for _ in range(4)])
+        put_all(history, [make_match_record() for _ in range(4)])
         first = history.page(MatchFilter(), 2, None)
         second = history.page(MatchFilter(), 2, first.next_cursor)
         assert len(second.matches) == 2
         assert second.next_cursor is None
 
     def test_pages_stay_put_while_matches_come(self, history: MatchStore) -> None:
-        several = [make_kept() for _ in range(6)]
+        several = [make_match_record() for _ in range(6)]
         put_all(history, several)
         first = history.page(MatchFilter(), 3, None)
-        history.put(make_kept())
+        history.put(make_match_record())
         history.put(judged(several[1], Decision.REJECTED))
         second = history.page(MatchFilter(), 3, first.next_cursor)
         assert ids(*second.matches) == ids(*several[2::-1])
 
     def test_pages_of_a_filtered_list_are_complete(self, history: MatchStore) -> None:
         several = [
-            make_kept(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH) for n in range(20)
+            make_match_record(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH) for n in range(20)
         ]
         put_all(history, several)
         seen, cursor = [], None
@@ -179,16 +179,16 @@ class TestPages:
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", "AAAA", "é", "../..", "A" * 23, "0" * 500])
     def test_a_foreign_cursor_is_refused(self, history: MatchStore, cursor: str) -> None:
-        history.put(make_kept())
+        history.put(make_match_record())
         with pytest.raises(InvalidRequestError):
             history.page(MatchFilter(), 5, cursor)
 
 
 class TestFilters:
     def test_verdict_and_modality(self, history: MatchStore) -> None:
-        sure = make_kept(verdict=Verdict.CONFIDENT)
-        seen = make_kept(verdict=Verdict.CONFIDENT, query=make_sighting(modality="optical"))
-        none = make_kept(verdict=Verdict.NO_MATCH)
+        sure = make_match_record(verdict=Verdict.CONFIDENT)
+        seen = make_match_record(verdict=Verdict.CONFIDENT, query=make_sighting(modality="optical"))
+        none = make_match_record(verdict=Verdict.NO_MATCH)
         put_all(history, [sure, seen, none])
         assert listed(history, verdict="confident") == ids(seen, sure)
         assert listed(history, modality="sar") == ids(none, sure)
@@ -197,10 +197,10 @@ class TestFilters:
 
     def test_standing_follows_the_latest_judgement(self, history: MatchStore) -> None:
         vessel = make_vessel()
-        fresh = make_kept()
-        confirmed = judged(make_kept(), Decision.CONFIRMED, vessel)
-        rejected = judged(judged(make_kept(), Decision.CONFIRMED, vessel), Decision.REJECTED)
-        withdrawn = judged(judged(make_kept(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN)
+        fresh = make_match_record()
+        confirmed = judged(make_match_record(), Decision.CONFIRMED, vessel)
+        rejected = judged(judged(make_match_record(), Decision.CONFIRMED, vessel), Decision.REJECTED)
+        withdrawn = judged(judged(make_match_record(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN)
         put_all(history, [fresh, confirmed, rejected, withdrawn])
         assert listed(history, standing=Standing.OPEN) == ids(withdrawn, fresh)
         assert listed(history, standing=Standing.CONFIRMED) == ids(confirmed)
@@ -210,25 +210,25 @@ class TestFilters:
 
     def test_a_vessel_is_among_the_candidates_or_confirmed(self, history: MatchStore) -> None:
         ship, other = make_vessel(), make_vessel()
-        second = make_kept([other, ship])
-        elsewhere = judged(make_kept([other]), Decision.CONFIRMED, ship)
+        second = make_match_record([other, ship])
+        elsewhere = judged(make_match_record([other]), Decision.CONFIRMED, ship)
         taken_back = judged(
-            judged(make_kept([other]), Decision.CONFIRMED, ship), Decision.WITHDRAWN
+            judged(make_match_record([other]), Decision.CONFIRMED, ship), Decision.WITHDRAWN
         )
-        put_all(history, [second, elsewhere, taken_back, make_kept()])
+        put_all(history, [second, elsewhere, taken_back, make_match_record()])
         assert listed(history, vessel_id=ship.id) == ids(elsewhere, second)
         assert listed(history, vessel_id=other.id) == ids(taken_back, elsewhere, second)
         assert listed(history, vessel_id=uuid4()) == []
 
     def test_matches_of_one_chip_share_a_sighting(self, history: MatchStore) -> None:
         query = make_sighting(modality="sar")
-        first, again = make_kept(query=query), make_kept(query=query)
-        put_all(history, [first, again, make_kept()])
+        first, again = make_match_record(query=query), make_match_record(query=query)
+        put_all(history, [first, again, make_match_record()])
         assert listed(history, sighting_id=query.id) == ids(again, first)
 
     def test_a_span_of_time_holds_its_begin_and_not_its_end(self, history: MatchStore) -> None:
         step = timedelta(microseconds=1)
-        early, at, late = (make_kept(asked_at=START + n * step) for n in (-1, 0, 1))
+        early, at, late = (make_match_record(asked_at=START + n * step) for n in (-1, 0, 1))
         put_all(history, [early, at, late])
 
         def within(**bounds: datetime) -> set[UUID]:
@@ -245,13 +245,13 @@ class TestFilters:
     def test_the_ends_of_time_pass_nothing(
         self, history: MatchStore, bounds: dict[str, datetime]
     ) -> None:
-        history.put(make_kept())
+        history.put(make_match_record())
         assert listed(history, **bounds) == []
 
     def test_filters_combine(self, history: MatchStore) -> None:
         ship = make_vessel()
-        wanted = judged(make_kept([ship]), Decision.CONFIRMED, ship)
-        put_all(history, [wanted, make_kept([ship]), judged(make_kept(), Decision.REJECTED)])
+        wanted = judged(make_match_record([ship]), Decision.CONFIRMED, ship)
+        put_all(history, [wanted, make_match_record([ship]), judged(make_match_record(), Decision.REJECTED)])
         found = listed(
             history,
             verdict="ambiguous",

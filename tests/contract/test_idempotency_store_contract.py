@@ -36,7 +36,7 @@ def making(request: pytest.FixtureRequest, link: RedisLink, tmp_path: Path) -> M
 
 def claimed(store: IdempotencyStore, key: str = "k", fingerprint: str = "f") -> str:
     claim = store.claim(key, fingerprint)
-    assert claim.state is IdempotencyState.MINE
+    assert claim.state is IdempotencyState.CLAIMED
     return claim.ticket
 
 
@@ -44,10 +44,10 @@ def test_the_first_does_it_and_the_others_are_told(making: Making) -> None:
     store = making(LONG)
     ticket = claimed(store)
     assert store.claim("k", "f") == IdempotencyClaim(IdempotencyState.PENDING)
-    assert store.claim("k", "other") == IdempotencyClaim(IdempotencyState.OTHER)
+    assert store.claim("k", "other") == IdempotencyClaim(IdempotencyState.DIFFERENT)
     store.finish("k", "f", ticket, ANSWER)
     assert store.claim("k", "f") == IdempotencyClaim(IdempotencyState.DONE, answer=ANSWER)
-    assert store.claim("k", "other") == IdempotencyClaim(IdempotencyState.OTHER)
+    assert store.claim("k", "other") == IdempotencyClaim(IdempotencyState.DIFFERENT)
     claimed(store, "another key")
 
 
@@ -117,7 +117,7 @@ def test_of_many_at_once_one_does_it(making: Making) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert states.count(IdempotencyState.MINE) == 1
+    assert states.count(IdempotencyState.CLAIMED) == 1
     assert states.count(IdempotencyState.PENDING) == 11
 
 
@@ -136,7 +136,7 @@ class TestReplicas:
         here, there = replicas
         ticket = claimed(here)
         assert there.claim("k", "f").state is IdempotencyState.PENDING
-        assert there.claim("k", "other").state is IdempotencyState.OTHER
+        assert there.claim("k", "other").state is IdempotencyState.DIFFERENT
         here.finish("k", "f", ticket, ANSWER)
         assert there.claim("k", "f") == IdempotencyClaim(IdempotencyState.DONE, answer=ANSWER)
 
@@ -176,4 +176,4 @@ def test_memory_keeps_the_newest_answers_within_its_bytes() -> None:
         key = str(number)
         store.finish(key, "f", claimed(store, key), StoredResponse(200, (), b"x" * 4000))
     states = [store.claim(str(number), "f").state for number in range(100)]
-    assert states == [IdempotencyState.MINE] * 90 + [IdempotencyState.DONE] * 10
+    assert states == [IdempotencyState.CLAIMED] * 90 + [IdempotencyState.DONE] * 10

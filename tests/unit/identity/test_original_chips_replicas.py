@@ -21,14 +21,14 @@ from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
-from tests.support.use_cases import House, build_house, optical
+from tests.support.use_cases import UseCases, build_use_cases, optical
 
 CHIP = optical(1)
 KEEPER_STEPS = 4
 FORGETTER_STEPS = 5
 PATIENCE_S = 5.0
 
-Keep = Callable[[House, UUID], object]
+Keep = Callable[[UseCases, UUID], object]
 
 
 class Turns:
@@ -124,9 +124,9 @@ class Site:
         self.chips = Chips(self.turns)
         gallery = Gallery(self.turns)
         claims = MemoryClaimStore()
-        self.keeper = build_house(gallery, self.chips, claims=claims)
+        self.keeper = build_use_cases(gallery, self.chips, claims=claims)
         self.forgetters = [
-            build_house(gallery, self.chips, claims=claims) for _ in range(forgetters)
+            build_use_cases(gallery, self.chips, claims=claims) for _ in range(forgetters)
         ]
         enrol = self.keeper.enrolment.enrol
         self.leaving = [
@@ -138,8 +138,8 @@ class Site:
     def run(self, order: Sequence[str], keep: Keep) -> None:
         """Each forgetter deletes a vessel with the chip while the keeper keeps it."""
         actors: dict[str, Callable[[], object]] = {
-            f"forgetter {number}": partial(house.curation.delete, vessel_id)
-            for number, (house, vessel_id) in enumerate(
+            f"forgetter {number}": partial(use_cases.curation.delete, vessel_id)
+            for number, (use_cases, vessel_id) in enumerate(
                 zip(self.forgetters, self.leaving, strict=True)
             )
         }
@@ -147,16 +147,16 @@ class Site:
         self.turns.take(order, actors)
 
 
-def add_chip(house: House, vessel_id: UUID) -> object:
-    return house.enrolment.add_chips(vessel_id, [CHIP])
+def add_chip(use_cases: UseCases, vessel_id: UUID) -> object:
+    return use_cases.enrolment.add_chips(vessel_id, [CHIP])
 
 
-def match(house: House, _: UUID) -> object:
-    return house.matcher.match(CHIP, MatchOptions())
+def match(use_cases: UseCases, _: UUID) -> object:
+    return use_cases.matcher.match(CHIP, MatchOptions())
 
 
-def enrol(house: House, _: UUID) -> object:
-    return house.enrolment.enrol(NewVessel(name="NEW"), [CHIP])
+def enrol(use_cases: UseCases, _: UUID) -> object:
+    return use_cases.enrolment.enrol(NewVessel(name="NEW"), [CHIP])
 
 
 @pytest.mark.parametrize("keep", [add_chip, match, enrol])
@@ -184,23 +184,23 @@ def test_it_has_them_where_two_replicas_forget_the_chip(order: list[str]) -> Non
 
 
 def test_a_chip_that_cannot_be_put_again_is_not_acknowledged_and_healed_by_a_repeat(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vessel = house.enrolment.enrol(NewVessel(name="A"), [optical(2)]).vessel
-    written = house.gallery.put_sightings
+    vessel = use_cases.enrolment.enrol(NewVessel(name="A"), [optical(2)]).vessel
+    written = use_cases.gallery.put_sightings
 
     def refuse(_: bytes) -> str:
         raise StoreUnavailableError("no answer")
 
     def deleted_meanwhile(sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
         written(sightings, vessel)
-        house.chips.delete(CHIP.digest)
-        monkeypatch.setattr(house.chips, "put", refuse)
+        use_cases.chips.delete(CHIP.digest)
+        monkeypatch.setattr(use_cases.chips, "put", refuse)
 
     with monkeypatch.context() as failing:
-        failing.setattr(house.gallery, "put_sightings", deleted_meanwhile)
+        failing.setattr(use_cases.gallery, "put_sightings", deleted_meanwhile)
         with pytest.raises(StoreUnavailableError):
-            house.enrolment.add_chips(vessel.id, [CHIP])
+            use_cases.enrolment.add_chips(vessel.id, [CHIP])
     monkeypatch.undo()
-    assert len(house.enrolment.add_chips(vessel.id, [CHIP]).sightings) == 2
-    assert CHIP.digest in house.chips.kept
+    assert len(use_cases.enrolment.add_chips(vessel.id, [CHIP]).sightings) == 2
+    assert CHIP.digest in use_cases.chips.kept

@@ -8,12 +8,12 @@ import pytest
 from service.identity.enrol import NewVessel
 from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
 from service.identity.match import MatchOptions
-from service.identity.originals import forget_unused
+from service.identity.original_chips import delete_unused_chip
 from service.identity.records.vessels import Vessel, VesselState
-from service.maintenance.sweep import Swept, sweep
+from service.maintenance.sweep import SweepResult, sweep
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import START
-from tests.support.use_cases import House, optical, sar
+from tests.support.use_cases import UseCases, optical, sar
 
 OLD = datetime.now(UTC) - timedelta(days=2)
 BEFORE = datetime.now(UTC) - timedelta(days=1)
@@ -50,18 +50,18 @@ def old(chips: FakeChipStore, data: bytes) -> str:
     return digest
 
 
-def swept(archive: Shown, chips: FakeChipStore, remove: bool = True) -> Swept:
+def swept(archive: Shown, chips: FakeChipStore, remove: bool = True) -> SweepResult:
     return sweep(archive, chips, BEFORE, remove)  # type: ignore[arg-type]
 
 
 def test_old_chips_that_nothing_shows_are_removed_and_no_others(chips: FakeChipStore) -> None:
     shown, gone, fresh = old(chips, b"shown"), old(chips, b"unused"), chips.put(b"just sent")
     archive = Shown(shown)
-    assert swept(archive, chips, remove=False) == Swept(3, 1, len(b"unused"), 0)
+    assert swept(archive, chips, remove=False) == SweepResult(3, 1, len(b"unused"), 0)
     assert gone in chips.kept
-    assert swept(archive, chips) == Swept(3, 1, len(b"unused"), 1)
+    assert swept(archive, chips) == SweepResult(3, 1, len(b"unused"), 1)
     assert chips.kept.keys() == {shown, fresh}
-    assert swept(archive, chips) == Swept(2, 0, 0, 0)
+    assert swept(archive, chips) == SweepResult(2, 0, 0, 0)
 
 
 def test_chips_of_a_change_under_way_are_left_to_recovery(chips: FakeChipStore) -> None:
@@ -97,7 +97,7 @@ def test_a_chip_that_is_shown_at_the_last_moment_is_put_back(chips: FakeChipStor
     digest = chips.put(b"shown late")
     archive = Shown()
     archive.late = {digest}
-    assert not forget_unused(archive, chips, digest)
+    assert not delete_unused_chip(archive, chips, digest)
     assert chips.get(digest) == b"shown late"
 
 
@@ -110,7 +110,7 @@ def test_an_unreadable_chip_is_forgotten_too(
         raise StoreUnavailableError("the bytes have changed")
 
     monkeypatch.setattr(chips, "get", damaged)
-    assert forget_unused(Shown(), chips, digest)
+    assert delete_unused_chip(Shown(), chips, digest)
     assert chips.kept == {}
 
 
@@ -119,38 +119,38 @@ def refuse(*_: object, **__: object) -> None:
 
 
 def test_a_match_for_which_there_is_no_room_leaves_no_chip(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.matcher.match(sar(1), MatchOptions())
-    kept = dict(house.chips.kept)
-    monkeypatch.setattr(house.gallery, "put_sightings", refuse)
+    use_cases.matcher.match(sar(1), MatchOptions())
+    kept = dict(use_cases.chips.kept)
+    monkeypatch.setattr(use_cases.gallery, "put_sightings", refuse)
     for chip in (sar(2), sar(1)):
         with pytest.raises(StoreFullError):
-            house.matcher.match(chip, MatchOptions())
-    assert house.chips.kept == kept, "what a sighting shows stays"
+            use_cases.matcher.match(chip, MatchOptions())
+    assert use_cases.chips.kept == kept, "what a sighting shows stays"
 
 
 def test_chips_for_which_there_is_no_room_are_not_added(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vessel = house.enrolment.enrol(NewVessel(name="A"), [optical(1)]).vessel
-    kept = dict(house.chips.kept)
-    monkeypatch.setattr(house.gallery, "put_sightings", refuse)
+    vessel = use_cases.enrolment.enrol(NewVessel(name="A"), [optical(1)]).vessel
+    kept = dict(use_cases.chips.kept)
+    monkeypatch.setattr(use_cases.gallery, "put_sightings", refuse)
     with pytest.raises(StoreFullError):
-        house.enrolment.add_chips(vessel.id, [optical(2), optical(3)])
-    assert house.chips.kept == kept
+        use_cases.enrolment.add_chips(vessel.id, [optical(2), optical(3)])
+    assert use_cases.chips.kept == kept
 
 
 def test_a_failure_that_may_have_written_the_sighting_leaves_the_chip(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object, **__: object) -> None:
         raise StoreUnavailableError("no answer")
 
-    monkeypatch.setattr(house.gallery, "put_sightings", away)
+    monkeypatch.setattr(use_cases.gallery, "put_sightings", away)
     with pytest.raises(StoreUnavailableError):
-        house.matcher.match(sar(4), MatchOptions())
-    assert len(house.chips.kept) == 1
+        use_cases.matcher.match(sar(4), MatchOptions())
+    assert len(use_cases.chips.kept) == 1
 
 
 def test_what_is_not_there_is_not_deleted(
@@ -163,23 +163,23 @@ def test_what_is_not_there_is_not_deleted(
     digest = old(chips, b"sent just now")
     chips.delete(digest)
     monkeypatch.setattr(chips, "get", put_right_then)
-    assert forget_unused(Shown(), chips, digest)
+    assert delete_unused_chip(Shown(), chips, digest)
     assert digest in chips.kept
 
 
 def test_a_damaged_chip_is_healed_when_it_is_sent_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vessel = house.enrolment.enrol(NewVessel(name="A"), [optical(1)]).vessel
-    (digest,) = house.chips.kept
-    whole = house.chips.kept[digest]
-    house.chips.kept[digest] = b"damaged"
+    vessel = use_cases.enrolment.enrol(NewVessel(name="A"), [optical(1)]).vessel
+    (digest,) = use_cases.chips.kept
+    whole = use_cases.chips.kept[digest]
+    use_cases.chips.kept[digest] = b"damaged"
 
     def as_a_store(digest: str) -> bytes:
-        if house.chips.kept[digest] != whole:
+        if use_cases.chips.kept[digest] != whole:
             raise StoreUnavailableError("the bytes have changed")
         return whole
 
-    monkeypatch.setattr(house.chips, "get", as_a_store)
-    assert len(house.enrolment.add_chips(vessel.id, [optical(1)]).sightings) == 1
-    assert house.chips.kept[digest] == whole
+    monkeypatch.setattr(use_cases.chips, "get", as_a_store)
+    assert len(use_cases.enrolment.add_chips(vessel.id, [optical(1)]).sightings) == 1
+    assert use_cases.chips.kept[digest] == whole

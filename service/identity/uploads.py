@@ -1,4 +1,4 @@
-"""From uploaded bytes to a sighting: decode, embed, describe. Shared by every use case."""
+"""Turn an uploaded chip into a sighting: decode, embed, describe. Used by every use case."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.records.base import GeoPoint, Record
 from service.identity.records.sightings import EmbeddedSighting, Sighting
-from service.identity.stage_timing import Measure, timed, unmeasured
+from service.identity.stage_timing import Measure, timed, ignore_timings
 
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 
 
 class ChipMetadata(Record):
-    """What the sender says of a chip; what is left out is read from the file or assumed."""
+    """What the client states about a chip; missing values are read from the file or assumed."""
 
     modality: Modality | None = None
     gsd_m: float | None = Field(None, description="metres per pixel")
@@ -42,6 +42,7 @@ class ChipMetadata(Record):
 
     @property
     def position(self) -> GeoPoint | None:
+        """The stated position, if there is one."""
         if self.lat is None or self.lon is None:
             return None
         return GeoPoint(lat=self.lat, lon=self.lon)
@@ -49,7 +50,7 @@ class ChipMetadata(Record):
 
 @dataclass(frozen=True, slots=True)
 class ChipUpload:
-    """A chip as it was sent; `name` is what the sender calls it, to tell it from others."""
+    """A chip as it was uploaded; `name` is the file name, for error messages."""
 
     data: bytes
     metadata: ChipMetadata = field(default_factory=ChipMetadata)
@@ -62,13 +63,13 @@ class ChipUpload:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class EmbeddedUpload:
     """A decoded and embedded chip.
 
     Attributes:
         vector: float32 `[D]`, unit length.
-        timings_ms: milliseconds per stage in their order: `decode`, `recall` (is the embedding
-            known?); unless it is, `wait`, the stages of embedding, and `remember`.
+        timings_ms: milliseconds per stage in their order: `decode`, `recall` (the look-up in the
+            cache); if the cache missed also `wait`, the stages of embedding, and `remember`.
     """
 
     upload: ChipUpload
@@ -77,8 +78,8 @@ class Observation:
     timings_ms: dict[str, float]
 
 
-class Observer:
-    """Turns uploads into observations and observations into sightings."""
+class UploadEmbedder:
+    """Decodes and embeds uploaded chips, and describes them as sightings."""
 
     def __init__(
         self,
@@ -86,9 +87,9 @@ class Observer:
         cache: EmbeddingCache,
         limits: ChipLimits,
         now: Clock,
-        measure: Measure = unmeasured,
+        measure: Measure = ignore_timings,
     ) -> None:
-        """`measure` is told the milliseconds of each stage of every observation."""
+        """`measure` receives the milliseconds of each stage of every upload."""
         self._embedder = embedder
         self._cache = cache
         self._limits = limits
@@ -97,17 +98,18 @@ class Observer:
 
     @property
     def bundle_id(self) -> str:
+        """The bundle whose models embed."""
         return self._embedder.bundle_id
 
     def decode(self, upload: ChipUpload) -> Chip:
-        """Raises ChipError when the bytes cannot be used."""
-        wanted = upload.metadata
+        """Decode a chip; raise ChipError when the bytes cannot be used."""
+        metadata = upload.metadata
         try:
             return decode_chip(
                 upload.data,
-                modality=wanted.modality,
-                gsd_m=wanted.gsd_m,
-                band=wanted.band,
+                modality=metadata.modality,
+                gsd_m=metadata.gsd_m,
+                band=metadata.band,
                 limits=self._limits,
             )
         except ChipError as error:
@@ -115,7 +117,7 @@ class Observer:
                 raise
             raise type(error)(f"{upload.name}: {error}") from error
 
-    def observe(self, upload: ChipUpload) -> Observation:
+    def embed(self, upload: ChipUpload) -> EmbeddedUpload:
         """Decode and embed one chip.
 
         Raises:
@@ -133,12 +135,12 @@ class Observer:
             with timed("remember", timings):
                 self._cache.put(key, vector)
         self._measure(timings)
-        return Observation(upload, chip, vector, timings)
+        return EmbeddedUpload(upload, chip, vector, timings)
 
-    def sighting(self, seen: Observation, vessel_id: UUID | None) -> EmbeddedSighting:
-        """The sighting of this observation; its id is derived from (chip, vessel)."""
-        chip, said = seen.chip, seen.upload.metadata
-        position = said.position
+    def sighting(self, embedded: EmbeddedUpload, vessel_id: UUID | None) -> EmbeddedSighting:
+        """Return the sighting of this chip; its id is derived from the chip and the vessel."""
+        chip, metadata = embedded.chip, embedded.upload.metadata
+        position = metadata.position
         if position is None and chip.position is not None:
             position = GeoPoint(lat=chip.position.lat, lon=chip.position.lon)
         return EmbeddedSighting(
@@ -146,31 +148,31 @@ class Observer:
                 id=sighting_id(chip.digest, vessel_id),
                 vessel_id=vessel_id,
                 modality=chip.modality,
-                captured_at=said.captured_at,
+                captured_at=metadata.captured_at,
                 position=position,
-                sensor=said.sensor,
+                sensor=metadata.sensor,
                 gsd_m=chip.gsd_m,
                 gsd_source=chip.gsd_source,
                 length_m=chip.length_m,
                 width_m=chip.width_m,
                 bit_depth=chip.bit_depth,
-                band=said.band,
-                source=said.source,
-                licence=said.licence,
+                band=metadata.band,
+                source=metadata.source,
+                licence=metadata.licence,
                 chip_sha256=chip.digest,
                 bundle_id=self.bundle_id,
                 recorded_at=self._now(),
                 warnings=chip.warnings,
             ),
-            seen.vector,
+            embedded.vector,
         )
 
     def _embed(self, chip: Chip, timings: dict[str, float]) -> NDArray[np.float32]:
-        """Embed, and tell waiting for others from being worked on."""
-        asked: dict[str, float] = {}
-        with timed("embed", asked):
+        """Embed, and separate the time in the queue (`wait`) from the time of computing."""
+        total: dict[str, float] = {}
+        with timed("embed", total):
             embedded = self._embedder.embed(chip)
-        timings["wait"] = max(0.0, asked["embed"] - sum(embedded.timings_ms.values()))
+        timings["wait"] = max(0.0, total["embed"] - sum(embedded.timings_ms.values()))
         timings |= embedded.timings_ms
         return embedded.vector
 
@@ -179,5 +181,5 @@ class Observer:
 
 
 def sighting_id(chip_sha256: str, vessel_id: UUID | None) -> UUID:
-    """Derived from content, so that a repeated request changes nothing, whatever the bundle."""
+    """Derive the id from the content, so that a repeated request changes nothing in any bundle."""
     return uuid5(SIGHTING_NAMESPACE, f"{chip_sha256}/{vessel_id or 'open'}")
