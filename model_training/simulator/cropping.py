@@ -1,4 +1,4 @@
-"""How a person would crop the ship: upright, with some sea before and behind, sometimes wrong."""
+"""Crop the ship as a person would: upright, with some sea at both ends, sometimes wrongly."""
 
 from __future__ import annotations
 
@@ -7,11 +7,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_training.simulator.config import SimulatorConfig
+from model_training.simulator.draws import Range, Rng, pick, uniform
+
+_LEAST_PIXELS = 8  # the decoder of the service refuses smaller chips
+
+
+@dataclass(frozen=True, slots=True)
+class CropRanges:
+    """How crops differ beyond the settings; chosen by eye, sizes relative to the ship's."""
+
+    bad_length: Range = (0.1, 0.2)  # a bad crop is this much too long or too short
+    width_deviation: float = 0.11
+    width: Range = (0.92, 1.7)  # least and most
+    centre_x_deviation: float = 0.012
+    centre_y_deviation: float = 0.035
+    least_height_m: float = 6.0
+    least_width_m: float = 4.0
+
+
+CROP = CropRanges()
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A crop in ship coordinates, metres: centre, size, and a small rotation left over."""
+    """Crop in ship coordinates, metres: centre, size, and the small rotation that remains."""
 
     centre_x: float
     centre_y: float
@@ -20,39 +39,42 @@ class Frame:
     rotation_rad: float
 
     def pixels(self, gsd_m: float) -> tuple[int, int]:
-        """Rows and columns of the chip, at least 8 each, which is the least that is decoded."""
-        return max(round(self.height_m / gsd_m), 8), max(round(self.width_m / gsd_m), 8)
+        """Return rows and columns of the chip, at least 8 each."""
+        rows, columns = round(self.height_m / gsd_m), round(self.width_m / gsd_m)
+        return max(rows, _LEAST_PIXELS), max(columns, _LEAST_PIXELS)
 
 
 def draw_frame(
     extent_x: tuple[float, float],
     extent_y: tuple[float, float],
-    side: float,
+    usual_width: float,
     config: SimulatorConfig,
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> Frame:
-    """Crop around what is seen of the ship.
+    """Draw a crop around what is seen of the ship.
 
     Args:
         extent_x: first and last x (along the hull) at which the ship shows, metres.
-        extent_y: likewise across.
-        side: usual width of the crop over the width of what is seen.
+        extent_y: first and last y (across it), metres.
+        usual_width: usual width of the crop over the width of what is seen.
+        config: margins and their spread.
+        rng: draws the acquisition.
     """
     length, width = extent_x[1] - extent_x[0], extent_y[1] - extent_y[0]
     margin = 1.0 + config.crop_margin + config.crop_sd * float(rng.standard_normal())
     if rng.random() < config.bad_crop_probability:
-        margin += float(rng.choice([-1.0, 1.0])) * float(rng.uniform(0.1, 0.2))
-    side = min(max(float(rng.normal(side, 0.11)), 0.92), 1.7)
+        margin += pick(rng, (-1.0, 1.0)) * uniform(rng, CROP.bad_length)
+    side = min(max(rng.normal(usual_width, CROP.width_deviation), CROP.width[0]), CROP.width[1])
     return Frame(
-        centre_x=(extent_x[0] + extent_x[1]) / 2 + float(rng.normal(0, 0.012)) * length,
-        centre_y=(extent_y[0] + extent_y[1]) / 2 + float(rng.normal(0, 0.035)) * width,
-        height_m=max(length * margin, 6.0),
-        width_m=max(width * side, 4.0),
+        centre_x=(extent_x[0] + extent_x[1]) / 2 + rng.normal(0, CROP.centre_x_deviation) * length,
+        centre_y=(extent_y[0] + extent_y[1]) / 2 + rng.normal(0, CROP.centre_y_deviation) * width,
+        height_m=max(length * margin, CROP.least_height_m),
+        width_m=max(width * side, CROP.least_width_m),
         rotation_rad=float(np.deg2rad(config.rotation_sd_deg)) * float(rng.standard_normal()),
     )
 
 
-def bow_up(detail_seed: int, config: SimulatorConfig, rng: np.random.Generator) -> bool:
-    """Whether the bow points up in this chip; a ship mostly lies one way, the berth decides."""
+def bow_up(detail_seed: int, config: SimulatorConfig, rng: Rng) -> bool:
+    """Draw whether the bow points up in this chip; each ship mostly lies one way."""
     usual = detail_seed % 2 == 0
     return usual != bool(rng.random() < config.bow_flip_probability)
