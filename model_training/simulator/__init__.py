@@ -1,4 +1,4 @@
-"""Ships in 3-D, seen by an optical and a radar satellite: `docs/simulator.md`."""
+"""Render ships in 3-D as an optical and a radar satellite see them; see `docs/simulator.md`."""
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.dataset import write_dataset

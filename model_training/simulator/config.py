@@ -1,4 +1,4 @@
-"""Every number of the simulator that a run may want to change, checked when it is set."""
+"""Settings of the simulator that a run may want to change, checked when they are set."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+_GSD_LIMITS_M = (0.2, 5.0)  # finer needs smaller cells than the maps have; coarser hides decks
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatorConfig:
     """Fleet, sensors, crops and data-set split of a simulation.
 
-    Ranges are ``(low, high)`` and drawn uniformly unless the field says otherwise.
+    Pairs are ``(low, high)`` and drawn uniformly. Defaults without a source are chosen by eye, or
+    so that the statistics in docs/simulator.md come near those of genuine chips.
     """
 
     # Fleet
@@ -22,10 +25,12 @@ class SimulatorConfig:
 
     # Truth
     layout_bins: int = 32
+    """Bins of the deck layout over the hull."""
 
-    # Sensors; HOSS is 0.75 m optical and 1 m SAR (arXiv 2506.22027)
+    # Sensors
     optical_gsd_m: float = 0.75
     sar_gsd_m: float = 1.0
+    """Metres per pixel; HOSS is 0.75 m optical and 1 m SAR (arXiv 2506.22027)."""
     off_nadir_deg: tuple[float, float] = (0.0, 32.0)
     sun_elevation_deg: tuple[float, float] = (22.0, 72.0)
     incidence_deg: tuple[float, float] = (20.0, 52.0)
@@ -38,17 +43,19 @@ class SimulatorConfig:
     moving_probability: float = 0.2
     """Share of SAR views whose ship moved or rolled enough to be smeared along azimuth."""
     alongside_probability: float = 0.12
+    """Share of optical views with a tug, barge or quay beside the hull."""
     bow_flip_probability: float = 0.25
-    """Share of views whose bow points against the way this vessel mostly lies."""
+    """Share of views in which a vessel lies against its usual direction."""
 
     # Crops
     rotation_sd_deg: float = 2.0
     crop_margin: float = 0.16
-    """Sea along the hull, both ends together, over the length of what shows of the ship."""
+    """Sea along the hull at both ends together, over the length of what shows of the ship."""
     crop_sd: float = 0.032
-    """Spread of the crop's length against the ship's; with both sensors about 7 % in the ratio."""
+    """Deviation of the crop's length over the ship's, which gives the ratio between the sensors a
+    deviation of about 7 %."""
     bad_crop_probability: float = 0.05
-    """Share of crops that are 10 to 20 % too long or too short."""
+    """Share of crops that are too long or too short by 10 to 20 %."""
 
     # Data set on disk
     optical_views: int = 2
@@ -59,10 +66,11 @@ class SimulatorConfig:
     """Distractor vessels (id -1, gallery only) per test vessel; half match a test ship's size."""
 
     def __post_init__(self) -> None:
-        """Refuse values that no simulation can use.
+        """Reject values that no simulation can use.
 
         Raises:
-            ValueError: a share outside 0..1, an empty range or a count below one.
+            ValueError: a share lies outside 0..1, a range is empty, a count is below 1, a GSD lies
+                outside 0.2..5 m, or the splits leave no ids for training.
         """
         for field in fields(self):
             value = getattr(self, field.name)
@@ -73,14 +81,17 @@ class SimulatorConfig:
         for name in ("vessels", "layout_bins", "optical_views", "sar_views"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is needed")
-        if not 0.2 <= self.optical_gsd_m <= 5.0 or not 0.2 <= self.sar_gsd_m <= 5.0:
-            raise ValueError("optical_gsd_m and sar_gsd_m must lie between 0.2 and 5 m")
+        finest, coarsest = _GSD_LIMITS_M
+        if not all(finest <= gsd <= coarsest for gsd in (self.optical_gsd_m, self.sar_gsd_m)):
+            raise ValueError(
+                f"optical_gsd_m and sar_gsd_m must lie between {finest:g} and {coarsest:g} m"
+            )
         if self.validation_fraction + self.test_fraction >= 1.0:
             raise ValueError("validation_fraction + test_fraction must leave ids for training")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SimulatorConfig:
-        """Build from a mapping (YAML or JSON); an unknown key is an error.
+        """Build from a mapping of setting to value, as YAML or JSON gives it.
 
         Raises:
             ValueError: the mapping names a setting that does not exist.
@@ -89,11 +100,11 @@ class SimulatorConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise ValueError(f"unknown simulator settings {unknown}; known: {sorted(known)}")
-        given: dict[str, Any] = {
+        settings: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
-        return cls(**given)
+        return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; ``from_dict`` reads them back."""
+        """Return plain values for JSON, which ``from_dict`` reads back."""
         return asdict(self)

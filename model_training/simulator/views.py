@@ -1,4 +1,4 @@
-"""One view of one vessel: the two sensors behind one function."""
+"""Render one view of one vessel, by either sensor."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from model_training.simulator.ships.vessel import VesselModel, generator
 from model_training.simulator.ships.visit import make_visit
 
 SensorName = Literal["optical", "sar"]
-_VIEW = {"optical": 31, "sar": 32}
+_STREAM = {"optical": 31, "sar": 32}
+"""Keys that keep the random streams of the sensors apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A chip and everything the simulator knows about it."""
+    """Chip and everything the simulator knows about it."""
 
     pixels: npt.NDArray[np.uint8] | FloatArray
     """Optical: uint8 ``[H, W, 3]`` RGB. SAR: float32 ``[H, W]``, compressed amplitude 0..2.4."""
@@ -30,7 +31,7 @@ class View:
     gsd_m: float
     layout: FloatArray
     """Permanent deck layout, float32 ``[bins, channels]`` (`truth.LAYOUT_CHANNELS`), equal bins
-    over the hull, top of the chip first. The same for either sensor but for the bow's side."""
+    over the hull, top of the chip first; it depends on the sensor only through `bow_up`."""
     mask: npt.NDArray[np.bool_]
     """Pixels that show the ship, ``[H, W]``."""
     bow_up: bool
@@ -50,15 +51,18 @@ def render_view(
     """Render `vessel` as `modality` sees it; equal arguments give equal pixels.
 
     Args:
-        view_seed: acquisition number; two seeds are two visits under other conditions.
-        gsd_m: metres per pixel, by default the sensor's own from `config`.
+        vessel: the ship.
+        modality: "optical" or "sar".
+        view_seed: acquisition number; two seeds are two visits under different conditions.
+        config: sensors, conditions and crops.
+        gsd_m: metres per pixel; None takes that of the sensor from `config`.
 
     Raises:
         ValueError: `modality` is neither "optical" nor "sar".
     """
-    if modality not in _VIEW:
+    if modality not in _STREAM:
         raise ValueError(f"modality is {modality!r}; it must be 'optical' or 'sar'")
-    rng = generator(vessel.detail_seed, _VIEW[modality], view_seed)
+    rng = generator(vessel.detail_seed, _STREAM[modality], view_seed)
     structure = build_structure(vessel, config.layout_bins)
     visit = make_visit(structure, rng)
     up = bow_up(vessel.detail_seed, config, rng)
@@ -78,7 +82,7 @@ def render_view(
         "crop_height_m": sight.frame.height_m,
         "crop_width_m": sight.frame.width_m,
     }
-    turn = slice(None, None, -1) if up else slice(None)
+    turn = slice(None, None, -1) if up else slice(None)  # sensors render with the bow down
     return View(
         pixels=sight.pixels[turn, turn].copy(),
         modality=modality,
@@ -93,5 +97,5 @@ def render_view(
 
 
 def _fields(geometry: optical.OpticalGeometry | sar.SarGeometry) -> dict[str, Any]:
-    """The values by name; `asdict` would copy each in depth, which plain numbers do not need."""
+    """Return the values by name, without the deep copies that `asdict` makes."""
     return {field.name: getattr(geometry, field.name) for field in fields(geometry)}
