@@ -1,4 +1,4 @@
-"""Many views by many processes."""
+"""Render many views in many processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from model_training.simulator.ships.vessel import VesselModel
 from model_training.simulator.views import SensorName, View, render_view
 
 Result = TypeVar("Result")
-_AHEAD = 3
+_BLOCK_SIZE = 8
+"""Vessels that a process renders per call: enough to make the calls cheap; chosen by eye."""
+_BLOCKS_PER_PROCESS = 3
 """Blocks in flight per process: enough to keep all busy, few enough to bound memory."""
 
 
@@ -26,15 +28,19 @@ def render_many(
     workers: int | None = None,
     config: SimulatorConfig | None = None,
 ) -> Iterator[list[View]]:
-    """All views of each vessel, vessel by vessel in the given order.
+    """Render all views of each vessel, vessel by vessel in the given order.
 
     Args:
+        vessels: the ships.
         views: the sensor of each view, e.g. ``("optical", "optical", "sar")``.
         seeds: the view seed of each view, as many as `views`.
-        workers: processes; 1 renders in this one; None takes every core.
-        config: settings, by default `SimulatorConfig()`.
+        workers: processes; 1 renders in the calling process; None takes every core.
+        config: settings; None takes `SimulatorConfig()`.
+
+    Raises:
+        ValueError: `views` and `seeds` differ in number.
     """
-    return map_views(_keep, vessels, views, seeds, workers, config)
+    return map_views(_unchanged, vessels, views, seeds, workers, config)
 
 
 def map_views(
@@ -45,10 +51,18 @@ def map_views(
     workers: int | None = None,
     config: SimulatorConfig | None = None,
 ) -> Iterator[list[Result]]:
-    """Like `render_many`, with `function` applied to each view where it was rendered.
+    """Render as `render_many` does, and apply `function` to each view in the rendering process.
 
     A function that shrinks views (resize, denoise) keeps the traffic between processes and the
     memory of a training cache small. With several workers it must be importable by name.
+
+    Args:
+        function: maps a view to a result.
+        vessels: the ships.
+        views: the sensor of each view.
+        seeds: the view seed of each view, as many as `views`.
+        workers: processes; 1 renders in the calling process; None takes every core.
+        config: settings; None takes `SimulatorConfig()`.
 
     Raises:
         ValueError: `views` and `seeds` differ in number.
@@ -64,17 +78,17 @@ def map_views(
     return _in_processes(partial(_render_block, job), vessels, count)
 
 
-def _keep(view: View) -> View:
+def _unchanged(view: View) -> View:
     return view
 
 
 def _render_vessel(
     function: Callable[[View], Result],
-    wanted: Sequence[tuple[SensorName, int]],
+    acquisitions: Sequence[tuple[SensorName, int]],
     config: SimulatorConfig,
     vessel: VesselModel,
 ) -> list[Result]:
-    return [function(render_view(vessel, sensor, seed, config)) for sensor, seed in wanted]
+    return [function(render_view(vessel, sensor, seed, config)) for sensor, seed in acquisitions]
 
 
 def _render_block(
@@ -88,14 +102,15 @@ def _in_processes(
     vessels: Iterable[VesselModel],
     workers: int,
 ) -> Iterator[list[Result]]:
-    """Blocks of eight vessels, in order, with a bounded number in flight."""
+    """Yield the results of all vessels in order, with a bounded number of blocks in flight."""
     source = iter(vessels)
+    most_in_flight = workers * _BLOCKS_PER_PROCESS
     # Fork would copy the locks of a parent that already runs threads (torch does).
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting: list[Future[list[list[Result]]]] = []
+        in_flight: list[Future[list[list[Result]]]] = []
         while True:
-            while len(waiting) < workers * _AHEAD and (block := list(islice(source, 8))):
-                waiting.append(pool.submit(job, block))
-            if not waiting:
+            while len(in_flight) < most_in_flight and (block := list(islice(source, _BLOCK_SIZE))):
+                in_flight.append(pool.submit(job, block))
+            if not in_flight:
                 return
-            yield from waiting.pop(0).result()
+            yield from in_flight.pop(0).result()
