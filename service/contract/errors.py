@@ -1,4 +1,4 @@
-"""What can be wrong with a chip or a bundle, as plain exceptions without HTTP words.
+"""Errors of chips, bundles and inference, independent of HTTP.
 
 Every message says what was wrong and what would be right. `kind` is a short, stable name for
 metrics and problem types.
@@ -6,7 +6,7 @@ metrics and problem types.
 
 
 class CrossfixError(Exception):
-    """Base of every error that the contract raises on purpose."""
+    """Base of all errors that the project raises on purpose."""
 
     kind = "error"
 
@@ -24,7 +24,7 @@ class EmptyChipError(ChipError):
 
 
 class UnsupportedFormatError(ChipError):
-    """The bytes are not one of the image formats that are read."""
+    """The image format is not supported."""
 
     kind = "chip-format"
 
@@ -54,7 +54,7 @@ class PixelTypeError(ChipError):
 
 
 class ModalityError(ChipError):
-    """The modality cannot be told from the file and was not given, or contradicts the file."""
+    """The modality cannot be read from the file and was not given, or contradicts the file."""
 
     kind = "chip-modality"
 
@@ -65,6 +65,12 @@ class GeometryError(ChipError):
     kind = "chip-geometry"
 
 
+class DecodeLimitError(ChipError):
+    """Decoding the chip takes more time or memory than a chip may take."""
+
+    kind = "chip-decode-limit"
+
+
 class BundleError(CrossfixError):
     """The bundle is incomplete, tampered with, or not usable by this version."""
 
@@ -72,12 +78,12 @@ class BundleError(CrossfixError):
 
 
 class TranslationError(ChipError):
-    """No pseudo-SAR picture can be imagined: the chip is SAR, or the bundle has no translator."""
+    """No pseudo-SAR picture can be made: the chip is SAR, or the bundle has no translator."""
 
     kind = "chip-translation"
 
 
 class OverloadedError(CrossfixError):
-    """The queue is full, closing, or did not answer in time; asking again later may succeed."""
+    """The queue is full, closing, or took too long; trying again later may succeed."""
 
     kind = "overloaded"

@@ -1,0 +1,1 @@
+"""Worker processes for work on bytes that strangers sent."""

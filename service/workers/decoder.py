@@ -1,0 +1,83 @@
+"""The loop of one decoder process: chip bytes in, decoded chip or error out."""
+
+import ctypes
+import resource
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from service.contract.chip import Chip, Modality
+from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.errors import ChipError, DecodeLimitError
+
+TRIM_FROM_BYTES = 8 * 2**20
+"""After a file or picture of this size, freed memory is given back to the system."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """What `decode_chip` is called with."""
+
+    data: bytes
+    modality: Modality | None
+    gsd_m: float | None
+    band: int | None
+    limits: ChipLimits
+
+
+def serve_decoder(connection: Connection, memory_bytes: int) -> None:
+    """Answer decode requests until the parent closes the connection.
+
+    Args:
+        connection: receives `DecodeRequest`s, sends a `Chip` or a `ChipError` for each.
+        memory_bytes: how much more memory than at its start this process may use.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which closes the pipe
+    _limit_memory(memory_bytes)
+    while True:
+        try:
+            request: DecodeRequest = connection.recv()
+        except EOFError:
+            return
+        answer = _decode(request)
+        connection.send(answer)
+        size = len(request.data) + (answer.pixels.nbytes if isinstance(answer, Chip) else 0)
+        del request, answer
+        if size >= TRIM_FROM_BYTES:
+            _trim()
+
+
+def _decode(request: DecodeRequest) -> Chip | ChipError:
+    try:
+        return decode_chip(
+            request.data,
+            modality=request.modality,
+            gsd_m=request.gsd_m,
+            band=request.band,
+            limits=request.limits,
+        )
+    except ChipError as error:
+        return error
+    except MemoryError:
+        return DecodeLimitError(
+            "decoding the chip needs more memory than a chip may take; send it uncompressed or "
+            "cut out more tightly"
+        )
+
+
+def _limit_memory(more_bytes: int) -> None:
+    """Refuse allocations beyond the present private memory plus `more_bytes`.
+
+    RLIMIT_DATA counts private writable memory since Linux 4.7, and not mapped libraries.
+    """
+    with open("/proc/self/status") as status:
+        used_kb = next(int(line.split()[1]) for line in status if line.startswith("VmData:"))
+    limit = used_kb * 1024 + more_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _trim() -> None:
+    """Give freed memory back; glibc alone offers this, and elsewhere nothing is lost."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

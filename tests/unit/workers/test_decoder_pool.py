@@ -1,0 +1,130 @@
+"""A pool of decoders: the same chips as in this process, and nothing that one file can hold up."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from service.contract.chip import Modality
+from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.errors import ChipError, DecodeLimitError, OverloadedError
+from service.workers import decoder_pool
+from service.workers.decoder import DecodeRequest
+from service.workers.decoder_pool import DecoderPool, PoolLimits
+from tests.support.chips import optical_png, sar_tiff
+
+
+@pytest.fixture
+def pool() -> Iterator[DecoderPool]:
+    pool = DecoderPool(PoolLimits(workers=2, timeout_s=20, wait_s=20), ChipLimits())
+    yield pool
+    pool.close()
+
+
+def test_a_chip_is_decoded_as_in_this_process(pool: DecoderPool) -> None:
+    for data in (optical_png(1), sar_tiff(2)):
+        here, there = decode_chip(data, gsd_m=2.0), pool.decode(data, gsd_m=2.0)
+        np.testing.assert_array_equal(here.pixels, there.pixels)
+        assert (here.modality, here.gsd_m, here.digest, here.warnings) == (
+            there.modality,
+            there.gsd_m,
+            there.digest,
+            there.warnings,
+        )
+
+
+def test_an_error_arrives_with_its_class_and_message(pool: DecoderPool) -> None:
+    with pytest.raises(ChipError) as here:
+        decode_chip(b"no picture")
+    with pytest.raises(type(here.value)) as there:
+        pool.decode(b"no picture")
+    assert str(there.value) == str(here.value)
+
+
+def test_many_threads_share_the_workers(pool: DecoderPool) -> None:
+    chips = [optical_png(seed) for seed in range(16)]
+    with ThreadPoolExecutor(8) as threads:
+        decoded = list(threads.map(pool.decode, chips))
+    assert [chip.digest for chip in decoded] == [decode_chip(data).digest for data in chips]
+    assert pool.all_busy_s() == 0.0
+
+
+def test_a_worker_that_overruns_its_time_is_replaced() -> None:
+    pool = DecoderPool(PoolLimits(workers=1, timeout_s=1e-6, wait_s=20), ChipLimits())
+    first = pool._idle.queue[0].process.pid
+    with pytest.raises(DecodeLimitError, match="more time or memory"):
+        pool.decode(optical_png(1))
+    replacement = pool._idle.queue[0].process
+    assert replacement.pid != first
+    assert replacement.is_alive()
+    pool.close()
+
+
+def test_a_worker_that_died_while_idle_is_replaced(pool: DecoderPool) -> None:
+    for worker in list(pool._idle.queue):
+        worker.process.kill()
+        worker.process.join()
+    assert pool.decode(optical_png(1)).modality is Modality.OPTICAL
+
+
+def test_a_chip_that_needs_too_much_memory_is_refused() -> None:
+    limits = PoolLimits(workers=1, timeout_s=20, wait_s=20, memory_bytes=2**20)
+    pool = DecoderPool(limits, ChipLimits())
+    with pytest.raises(DecodeLimitError):
+        pool.decode(optical_png(1, height=2000, width=2000))
+    assert pool.decode(optical_png(1)).modality is Modality.OPTICAL
+    pool.close()
+
+
+def test_a_chip_that_finds_no_free_worker_is_refused_and_the_pool_tells_for_how_long() -> None:
+    now = [100.0]
+    limits = PoolLimits(workers=1, timeout_s=20, wait_s=0.01)
+    pool = DecoderPool(limits, ChipLimits(), clock=lambda: now[0])
+    worker = pool._take()
+    now[0] += 7.0
+    assert pool.all_busy_s() == 7.0
+    with pytest.raises(OverloadedError, match="waiting to be decoded"):
+        pool.decode(optical_png(1))
+    pool._give_back(worker)
+    assert pool.all_busy_s() == 0.0
+    assert pool.decode(optical_png(1)).modality is Modality.OPTICAL
+    pool.close()
+
+
+def test_a_closed_pool_refuses_and_leaves_no_process() -> None:
+    pool = DecoderPool(PoolLimits(workers=2, wait_s=0.01), ChipLimits())
+    processes = [worker.process for worker in pool._idle.queue]
+    pool.close()
+    assert not any(process.is_alive() for process in processes)
+    with pytest.raises(OverloadedError):
+        pool.decode(optical_png(1))
+
+
+def test_a_busy_worker_ends_with_its_chip_when_the_pool_closes() -> None:
+    pool = DecoderPool(PoolLimits(workers=1), ChipLimits())
+    worker = pool._take()
+    closing = threading.Thread(target=pool.close)
+    closing.start()
+    closing.join(10)
+    answer = worker.ask(DecodeRequest(optical_png(1), None, None, None, ChipLimits()), 20)
+    assert not isinstance(answer, Exception)
+    pool._give_back(worker)
+    assert not worker.process.is_alive()
+
+
+def test_workers_end_when_the_parent_closes_the_connection() -> None:
+    pool = DecoderPool(PoolLimits(workers=1), ChipLimits())
+    worker = pool._idle.get_nowait()
+    worker.connection.close()
+    deadline = time.monotonic() + 20
+    while worker.process.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    pool.close()
+
+
+def test_the_preloaded_module_is_the_one_that_workers_run() -> None:
+    assert [decoder_pool.serve_decoder.__module__] == decoder_pool.PRELOADED
