@@ -13,7 +13,7 @@ ifndef SEED
 SEED := $(shell shuf -i 1-999999999 -n 1)
 endif
 
-.PHONY: help demo serve test test-each test-faults test-container check format bench bundle demo-fleet locks settings-table operator-rules
+.PHONY: help demo serve shell test test-each test-faults test-container check format bench bundle demo-fleet locks settings-table operator-rules
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,19 +26,25 @@ $(DEV)/.ready: requirements/dev.txt requirements/cpu.txt pyproject.toml
 	@scripts/make-venv $(DEV) requirements/dev.txt
 	@touch $@
 
-demo: $(SERVE)/.ready ## match sample SAR chips to their ships and show it (ARGS=--once ends by itself, CHIPS=DIR uses your chips)
+demo: $(SERVE)/.ready ## match simulated SAR chips to their ships and show it (ARGS=--once ends by itself, CHIPS=DIR uses your chips)
 	@$(SERVE)/bin/crossfix demo $(if $(CHIPS),--chips "$(CHIPS)") $(ARGS)
 
-serve: $(SERVE)/.ready ## run the service on the embedded default
+serve: $(SERVE)/.ready ## run the service with an embedded gallery
 	@$(SERVE)/bin/crossfix serve $(ARGS)
+
+shell: $(SERVE)/.ready ## open a shell with `crossfix` on the PATH
+	@echo "crossfix is on the PATH; exit leaves this shell"
+	@PATH="$(CURDIR)/$(SERVE)/bin:$$PATH" bash || true
 
 test: $(DEV)/.ready ## run every test, in random order (SEED=N repeats an order)
 	@scripts/need redis-server
+	@scripts/need curl
 	@echo "Order of the tests: SEED=$(SEED)"
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --randomly-seed=$(SEED) $(ARGS)
 
 test-each: $(DEV)/.ready ## run each test file in a process of its own, which takes about half an hour
 	@scripts/need redis-server
+	@scripts/need curl
 	@scripts/test-each $(ARGS)
 
 test-faults: $(DEV)/.ready ## kill, starve and overload the service for up to 20 minutes (`make test` does the same for moments)
