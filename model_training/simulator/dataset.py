@@ -1,4 +1,4 @@
-"""Writes a simulated data set in the HOSS folder layout.
+"""Write a simulated data set in the HOSS folder layout.
 
     bounding_box_train/                      training ids, all views
     query/  bounding_box_test/               test ids, one optical and one SAR query each
@@ -7,7 +7,7 @@
     dataset.json  vessels.csv  truth/layout.npz
     truth/masks/<chip>.png  truth/geometry.jsonl  on demand, see `_TruthFiles`
 
-Distractors (id -1) stand in the galleries only; half of them match the size of a test ship.
+Distractors (id -1) are in the galleries only; half of them match the size of a test ship.
 Source of the layout: HOSS ReID (arXiv 2506.22027).
 """
 
@@ -27,22 +27,33 @@ from tqdm import tqdm
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.pool import render_many
-from model_training.simulator.ships.vessel import VesselModel, generator, sample_fleet, size_twin
+from model_training.simulator.ships.vessel import (
+    BLOCK_SIZE,
+    VesselModel,
+    generator,
+    sample_fleet,
+    size_twin,
+)
 from model_training.simulator.truth import LAYOUT_CHANNELS
 from model_training.simulator.views import SensorName, View
 
 FORMAT_VERSION = 1
-_DISTRACTOR_OFFSET = 1_000_000
+DISTRACTOR_ID = -1
+"""Identity of all distractors in file names, as HOSS has it."""
+_DISTRACTOR_SEED_OFFSET = 1_000_000
+"""Keeps the fleets from which distractors are drawn apart from the data set's own."""
+_SPLIT_STREAM = 41
+"""Key that keeps the random stream of the split apart from those of the ships."""
 _SUFFIX = {"optical": "RGB", "sar": "SAR"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ship of the data set."""
+    """Ship of the data set."""
 
     vessel: VesselModel
     number: int
-    """Identity in file names, -1 for a distractor."""
+    """Identity in file names, `DISTRACTOR_ID` for a distractor."""
     split: str
     """train, validation or test."""
 
@@ -55,14 +66,17 @@ def write_dataset(
     truth: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Render and write a data set; returns the content of its dataset.json.
+    """Render and write a data set.
 
     Args:
         config: fleet size, views per ship, splits and conditions.
         out_dir: a new or empty folder.
-        workers: processes, every core by default.
+        workers: processes; None takes every core.
         truth: also write the mask and the geometry of each chip.
         progress: show a progress bar on stderr.
+
+    Returns:
+        The content of dataset.json.
 
     Raises:
         FileExistsError: `out_dir` already holds something.
@@ -75,37 +89,40 @@ def write_dataset(
     sar: list[SensorName] = ["sar"] * config.sar_views
     seeds = [*range(config.optical_views), *range(config.sar_views)]
     rendered = render_many([e.vessel for e in entries], optical + sar, seeds, workers, config)
-    known = _Truth(_TruthFiles(out_dir) if truth else None)
+    recorded = _Truth(_TruthFiles(out_dir) if truth else None)
     bar = tqdm(rendered, total=len(entries), desc="simulate", unit="ship", disable=not progress)
-    for place, (entry, views) in enumerate(zip(entries, bar, strict=True)):
-        _write_entry(out_dir, entry, place, views, known)
-    known.write(out_dir / "truth" / "layout.npz")
+    for index, (entry, views) in enumerate(zip(entries, bar, strict=True)):
+        _write_entry(out_dir, entry, index, views, recorded)
+    recorded.write(out_dir / "truth" / "layout.npz")
     _write_vessels(out_dir / "vessels.csv", entries)
-    about = _about(config, entries, known)
+    about = _about(config, entries, recorded)
     (out_dir / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
     return about
 
 
 def plan_entries(config: SimulatorConfig) -> list[Entry]:
-    """Split the fleet by identity, sister groups kept whole, and add the distractors.
+    """Split the fleet by identity, keep sister groups whole, and add the distractors.
 
-    A class of sisters goes to one split: a model that has learnt one sister in training would
-    know half the answer about the other.
+    Sister ships go to one split: a model trained on one of them would know half the answer about
+    the others.
+
+    Returns:
+        All ships of the fleet, then the distractors of the validation and of the test split.
     """
     fleet = sample_fleet(config.vessels, config.seed, config)
-    blocks = [fleet[i : i + 4] for i in range(0, len(fleet), 4)]
-    order = generator(config.seed, 41).permutation(len(blocks))
-    wanted = {
+    blocks = [fleet[i : i + BLOCK_SIZE] for i in range(0, len(fleet), BLOCK_SIZE)]
+    order = generator(config.seed, _SPLIT_STREAM).permutation(len(blocks))
+    target = {
         "test": round(config.test_fraction * len(fleet)),
         "validation": round(config.validation_fraction * len(fleet)),
     }
     split_of: dict[int, str] = {}
     filled = {"test": 0, "validation": 0}
-    for place in order:
-        name = next((s for s in filled if filled[s] < wanted[s]), "train")
+    for block in order:
+        name = next((s for s in filled if filled[s] < target[s]), "train")
         if name != "train":
-            filled[name] += len(blocks[place])
-        split_of |= {vessel.index: name for vessel in blocks[place]}
+            filled[name] += len(blocks[block])
+        split_of |= {vessel.index: name for vessel in blocks[block]}
     entries = [Entry(v, v.index + 1, split_of[v.index]) for v in fleet]
     for name in ("validation", "test"):
         ships = [e.vessel for e in entries if e.split == name]
@@ -114,21 +131,22 @@ def plan_entries(config: SimulatorConfig) -> list[Entry]:
 
 
 def _distractors(config: SimulatorConfig, ships: list[VesselModel], split: str) -> list[Entry]:
+    """Draw distractors for a split, in turn unrelated ships and size twins of its `ships`."""
     count = round(config.distractor_fraction * len(ships))
-    offset = _DISTRACTOR_OFFSET * (1 if split == "test" else 2)
-    strangers = sample_fleet(count, config.seed + offset, config)
-    chosen = [
-        size_twin(ships[i % len(ships)], i, config.seed + offset) if i % 2 else strangers[i]
+    offset = _DISTRACTOR_SEED_OFFSET * (1 if split == "test" else 2)
+    unrelated = sample_fleet(count, config.seed + offset, config)
+    distractors = [
+        size_twin(ships[i % len(ships)], i, config.seed + offset) if i % 2 else unrelated[i]
         for i in range(count)
     ]
-    return [Entry(vessel, -1, split) for vessel in chosen]
+    return [Entry(vessel, DISTRACTOR_ID, split) for vessel in distractors]
 
 
 class _TruthFiles:
-    """What grows too large to collect: written under `truth/` as chips come.
+    """Writer of the truth that is too large to collect in memory, chip by chip under `truth/`.
 
     `masks/<chip>.png` is a chip's mask, grey, 255 where the ship is; `geometry.jsonl` has a line
-    for each chip, in the order of `layout.npz`, as `geometry_record` gives it.
+    for each chip, in the order of `layout.npz`, as `geometry_record` returns it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -137,6 +155,7 @@ class _TruthFiles:
         self.geometry = self.folder / "geometry.jsonl"
 
     def add(self, name: str, view: View) -> None:
+        """Write the mask and the geometry of the chip at the path `name` in the data set."""
         path = self.folder / "masks" / Path(name).with_suffix(".png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(view.mask.astype(np.uint8) * 255).save(path)
@@ -145,10 +164,10 @@ class _TruthFiles:
 
 
 def geometry_record(name: str, view: View) -> dict[str, Any]:
-    """A chip by its path in the data set, the ship's size, and the acquisition's geometry.
+    """Return a chip's path in the data set, the ship's size, and the acquisition's geometry.
 
-    Metres and radians; azimuths from the bow towards starboard, see `OpticalGeometry` and
-    `SarGeometry` for the meaning of each.
+    Lengths are in metres and angles in radians, azimuths from the bow towards starboard;
+    `OpticalGeometry` and `SarGeometry` define each value.
     """
     acquisition = {key: float(value) for key, value in view.geometry.items()}
     return {
@@ -163,7 +182,7 @@ def geometry_record(name: str, view: View) -> dict[str, Any]:
 
 
 class _Truth:
-    """Collects what the simulator knows, chip by chip."""
+    """Truth of all chips, collected in memory and written at the end."""
 
     def __init__(self, files: _TruthFiles | None) -> None:
         self.files = files
@@ -172,6 +191,7 @@ class _Truth:
         self.bow_up: list[bool] = []
 
     def add(self, name: str, view: View) -> None:
+        """Record the chip at the path `name` in the data set."""
         self.names.append(name)
         self.layouts.append(view.layout.astype(np.float16))
         self.bow_up.append(view.bow_up)
@@ -179,6 +199,7 @@ class _Truth:
             self.files.add(name, view)
 
     def write(self, path: Path) -> None:
+        """Write names, layouts, bow directions and channel names as a compressed .npz file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             path,
@@ -190,32 +211,36 @@ class _Truth:
 
 
 def _write_entry(
-    root: Path, entry: Entry, place: int, views: Sequence[View], truth: _Truth
+    root: Path, entry: Entry, index: int, views: Sequence[View], truth: _Truth
 ) -> None:
-    asked: set[str] = set()
+    """Write the chips of a ship; in test and validation, its first of each sensor is a query."""
+    distractor = entry.number == DISTRACTOR_ID
+    number = str(DISTRACTOR_ID) if distractor else f"{entry.number:04d}"
+    # All distractors share one id, so their names are told apart by the sequence.
+    sequence = index if distractor else 1
+    with_query: set[str] = set()
     for camera, view in enumerate(views, start=1):
-        sequence = place if entry.number == -1 else 1
-        number = "-1" if entry.number == -1 else f"{entry.number:04d}"
         name = f"{number}_s{sequence:02d}c{camera}_{_SUFFIX[view.modality]}.tif"
         if entry.split == "train":
             path = root / "bounding_box_train" / name
             write_chip(path, view)
         else:
             base = root if entry.split == "test" else root / "val"
-            query = entry.number != -1 and view.modality not in asked
-            asked.add(view.modality)
-            path = _write_test_chip(base, name, view, query=query, known=entry.number != -1)
+            query = not distractor and view.modality not in with_query
+            with_query.add(view.modality)
+            path = _write_test_chip(base, name, view, query=query, distractor=distractor)
         truth.add(str(path.relative_to(root)), view)
 
 
-def _write_test_chip(base: Path, name: str, view: View, *, query: bool, known: bool) -> Path:
-    """Write to query/ or the gallery, and link into the published one-direction subsets."""
+def _write_test_chip(base: Path, name: str, view: View, *, query: bool, distractor: bool) -> Path:
+    """Write a chip to query/ or the gallery, and link it into the one-direction subsets."""
     path = base / ("query" if query else "bounding_box_test") / name
     write_chip(path, view)
-    direction, other = ("O2S", "S2O") if view.modality == "optical" else ("S2O", "O2S")
-    if known:
-        _link(path, base / "subset" / direction / "query" / name)
-    _link(path, base / "subset" / other / "bounding_box_test" / name)
+    optical = view.modality == "optical"
+    query_of, gallery_of = ("O2S", "S2O") if optical else ("S2O", "O2S")
+    if not distractor:
+        _link(path, base / "subset" / query_of / "query" / name)
+    _link(path, base / "subset" / gallery_of / "bounding_box_test" / name)
     return path
 
 
@@ -235,7 +260,7 @@ def _write_vessels(path: Path, entries: list[Entry]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["id", "type", "length_m", "beam_m", "split", "sister_group"])
         for entry in entries:
-            if entry.number == -1:
+            if entry.number == DISTRACTOR_ID:
                 continue
             ship = entry.vessel
             group = "" if ship.sister_group is None else f"{ship.sister_group + 1:04d}"
@@ -252,16 +277,17 @@ def _write_vessels(path: Path, entries: list[Entry]) -> None:
 
 
 def _about(config: SimulatorConfig, entries: list[Entry], truth: _Truth) -> dict[str, Any]:
+    """Return the content of dataset.json."""
     return {
         "format": FORMAT_VERSION,
         "domain": "simulated",
         "seed": config.seed,
         "config": config.to_dict(),
         "ids": {
-            split: sum(e.split == split and e.number != -1 for e in entries)
+            split: sum(e.split == split and e.number != DISTRACTOR_ID for e in entries)
             for split in ("train", "validation", "test")
         },
-        "distractors": sum(e.number == -1 for e in entries),
+        "distractors": sum(e.number == DISTRACTOR_ID for e in entries),
         "chips": len(truth.names),
         "gsd_m": {"optical": config.optical_gsd_m, "sar": config.sar_gsd_m},
         "layout_channels": list(LAYOUT_CHANNELS),

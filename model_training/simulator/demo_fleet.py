@@ -1,4 +1,4 @@
-"""A small simulated fleet for the demo: optical chips to enrol, SAR chips to ask about."""
+"""Write a small simulated fleet for the demo: optical chips to enrol, SAR chips to match."""
 
 from __future__ import annotations
 
@@ -14,23 +14,40 @@ from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.ships.vessel import VesselModel, generator, sample_fleet, size_twin
 from model_training.simulator.views import View, render_view
 
-_FIRST = (
+_FIRST_NAMES = (
     "SIM AURORA", "SIM BOREALIS", "SIM CORMORANT", "SIM DELTA", "SIM EIDER", "SIM FULMAR",
     "SIM GANNET", "SIM HALCYON", "SIM IBIS", "SIM JAEGER", "SIM KITTIWAKE", "SIM LAPWING",
 )  # fmt: skip
-_SECOND = ("TRADER", "SPIRIT", "STAR", "PIONEER", "VENTURE", "HORIZON")
+_SECOND_NAMES = ("TRADER", "SPIRIT", "STAR", "PIONEER", "VENTURE", "HORIZON")
 _SAR_DECIMALS = 2  # few distinct values compress well
+_JPEG_QUALITY = 88
+_FIRST_STRANGER_ID = 901
+_STRANGER_EVERY = 3  # strangers are size twins of every third enrolled ship
+_TWIN_EVERY = 11  # enrolled ships that are size twins of the ship before them
+_LENGTH_M = (60.0, 260.0)  # longer ships would make the files large
+_CANDIDATES = 4  # ships drawn for each one wanted, as some are outside those lengths
+_NAME_STREAM = 51
+"""Key that keeps the random stream of the IMO numbers apart from those of the ships."""
+_FREE_STEMS = (200001, 499999)
+"""IMO numbers without check digit that no ship has: ships have numbers from 5000000 up, and
+yachts and new ships below 2000000."""
 
 
 def write_demo_fleet(
     out_dir: Path, seed: int = 90, vessels: int = 44, strangers: int = 8
 ) -> dict[str, int]:
-    """Write the demo fleet; at most 3 MB.
+    """Write the demo fleet; the default one has at most 3 MB.
 
     `bounding_box_test/` holds two optical chips of each enrolled ship (JPEG), `query/` one SAR
-    chip of each second enrolled ship and of each stranger (float32 TIFF). Sisters and size twins
+    chip of every second enrolled ship and of each stranger (float32 TIFF). Sisters and size twins
     are among both. Strangers have ids above 900, SAR chips only, and a line in vessels.csv
     whose name says so.
+
+    Args:
+        out_dir: a new or empty folder.
+        seed: seed of the fleet.
+        vessels: how many ships to enrol.
+        strangers: how many ships that are not enrolled.
 
     Returns:
         Counts of enrolled vessels, strangers and chips, and the bytes written.
@@ -42,7 +59,7 @@ def write_demo_fleet(
         raise FileExistsError(f"{out_dir} is not empty; the fleet is written to a new folder")
     config = SimulatorConfig(sister_fraction=0.5, cloud_probability=0.0, bad_crop_probability=0.02)
     fleet = _fleet(vessels, seed, config)
-    unknown = [size_twin(fleet[3 * i], i, seed) for i in range(strangers)]
+    unknown = [size_twin(fleet[_STRANGER_EVERY * i], i, seed) for i in range(strangers)]
     chips = 0
     for number, vessel in enumerate(fleet, start=1):
         for view in (0, 1):
@@ -55,7 +72,7 @@ def write_demo_fleet(
             chips += 1
     for i, vessel in enumerate(unknown):
         sight = render_view(vessel, "sar", 0, config)
-        _tiff(out_dir / "query" / f"{901 + i:04d}_s01c3_SAR.tif", sight)
+        _tiff(out_dir / "query" / f"{_FIRST_STRANGER_ID + i:04d}_s01c3_SAR.tif", sight)
         chips += 1
     _vessels_csv(out_dir / "vessels.csv", fleet, unknown, seed)
     about = {
@@ -70,12 +87,14 @@ def write_demo_fleet(
 
 
 def _fleet(vessels: int, seed: int, config: SimulatorConfig) -> list[VesselModel]:
-    """Ships of 60 to 260 m (small files), every eleventh a size twin of the one before."""
-    pool = (v for v in sample_fleet(vessels * 4, seed, config) if 60 < v.length_m < 260)
+    """Draw the ships to enrol, of 60 to 260 m; every eleventh is a size twin of its predecessor."""
+    shortest, longest = _LENGTH_M
+    candidates = sample_fleet(vessels * _CANDIDATES, seed, config)
+    pool = (v for v in candidates if shortest < v.length_m < longest)
     fleet: list[VesselModel] = []
     for vessel in pool:
         fleet.append(vessel)
-        if len(fleet) % 11 == 0:
+        if len(fleet) % _TWIN_EVERY == 0:
             fleet[-1] = size_twin(fleet[-2], len(fleet), seed)
         if len(fleet) == vessels:
             break
@@ -84,7 +103,7 @@ def _fleet(vessels: int, seed: int, config: SimulatorConfig) -> list[VesselModel
 
 def _jpeg(path: Path, view: View) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(view.pixels).save(path, quality=88)
+    Image.fromarray(view.pixels).save(path, quality=_JPEG_QUALITY)
 
 
 def _tiff(path: Path, view: View) -> None:
@@ -94,7 +113,10 @@ def _tiff(path: Path, view: View) -> None:
 
 
 def imo_number(stem: int) -> str:
-    """Seven digits with a valid check digit (IMO resolution A.1117(30)) from six.
+    """Append the check digit of an IMO number to its first six digits.
+
+    The check digit is the last digit of the sum of the six digits times 7, 6, 5, 4, 3 and 2.
+    Source: IMO resolution A.1117(30).
 
     Raises:
         ValueError: `stem` has not six digits.
@@ -109,34 +131,23 @@ def imo_number(stem: int) -> str:
 def _vessels_csv(
     path: Path, fleet: list[VesselModel], unknown: list[VesselModel], seed: int
 ) -> None:
-    # Ships have numbers from 5000000 up, and yachts and new ships below 2000000: these are free.
-    stems = generator(seed, 51).choice(np.arange(200001, 499999), len(fleet), replace=False)
+    numbers = generator(seed, _NAME_STREAM)
+    stems = numbers.choice(np.arange(*_FREE_STEMS), len(fleet), replace=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["id", "name", "imo", "type", "length_m", "beam_m"])
         for i, vessel in enumerate(fleet):
-            name = f"{_FIRST[i % len(_FIRST)]} {_SECOND[i // len(_FIRST) % len(_SECOND)]}"
-            kind = vessel.vessel_type.replace("_", " ")
-            table.writerow(
-                [
-                    f"{i + 1:04d}",
-                    name,
-                    imo_number(int(stems[i])),
-                    kind,
-                    f"{vessel.length_m:.0f}",
-                    f"{vessel.beam_m:.0f}",
-                ]
-            )
+            first = _FIRST_NAMES[i % len(_FIRST_NAMES)]
+            second = _SECOND_NAMES[i // len(_FIRST_NAMES) % len(_SECOND_NAMES)]
+            imo = imo_number(int(stems[i]))
+            table.writerow([f"{i + 1:04d}", f"{first} {second}", imo, *_description(vessel)])
         for i, vessel in enumerate(unknown):
-            kind = vessel.vessel_type.replace("_", " ")
-            table.writerow(
-                [
-                    f"{901 + i:04d}",
-                    f"SIM STRANGER {i + 1}",
-                    "",
-                    kind,
-                    f"{vessel.length_m:.0f}",
-                    f"{vessel.beam_m:.0f}",
-                ]
-            )
+            number = f"{_FIRST_STRANGER_ID + i:04d}"
+            table.writerow([number, f"SIM STRANGER {i + 1}", "", *_description(vessel)])
+
+
+def _description(vessel: VesselModel) -> tuple[str, str, str]:
+    """Return type, length and beam as vessels.csv has them."""
+    kind = vessel.vessel_type.replace("_", " ")
+    return kind, f"{vessel.length_m:.0f}", f"{vessel.beam_m:.0f}"
