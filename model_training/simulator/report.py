@@ -1,6 +1,6 @@
-"""Measures chips, so that simulated ones can be set beside genuine ones.
+"""Measure chips, so that simulated ones can be compared with genuine ones.
 
-`report` prints one table; nothing in it is fitted to identities.
+The statistics are not fitted to identities.
 """
 
 from __future__ import annotations
@@ -20,28 +20,51 @@ from model_training.simulator.pool import render_many
 from model_training.simulator.ships.vessel import sample_fleet
 from model_training.simulator.views import render_view
 
+SAR_DISPLAY_POWER = 0.7
+"""Exponent of denoised SAR values where they are shown or averaged (METHOD, step 1)."""
+
 _BANDS = ((1, 3), (4, 8), (9, 16), (17, 32))
+"""First and last frequency of each band of a profile's power, cycles per chip."""
 _SAMPLES = 128
+"""Samples of a profile along the hull."""
+_LEAST_BLUR = 0.3  # samples; a shorter chip than the profile needs next to none
+_PERCENTILES = (10, 25, 50, 75, 90, 99)
+_NOISE_PERCENTILE = 5  # METHOD, step 1
+_TINY = 1e-9  # avoids a division by 0
+# Speckle is measured where the local mean lies between these shares of the chip's maximum:
+# bright decks, without saturated corners. All five numbers are chosen by eye.
+_BRIGHT_DECK = (0.25, 0.45)
+_MEAN_WINDOW = 7
+_DETREND_WINDOW = 9
+_LEAST_BRIGHT_PIXELS = 30
+# Profiles are compared at these shifts, up to 4 % of the chip, after removal of the slow part.
+_SHIFTS = range(-5, 6)
+_SLOW_SIGMA = 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredChip:
-    """A chip to measure."""
+    """Chip to measure."""
 
     identity: int
     modality: str
     pixels: npt.NDArray[np.float64]
-    """Optical ``[H, W, 3]`` 0..255; SAR ``[H, W]`` as the product has it."""
+    """Optical ``[H, W, 3]`` 0..255; SAR ``[H, W]`` in the units of the product."""
     gsd_m: float
 
 
 def read_folder(
     folder: Path, optical_gsd_m: float = 0.75, sar_gsd_m: float = 1.0
 ) -> list[MeasuredChip]:
-    """All chips `<id>_<...>_{RGB,SAR}.tif` of a folder.
+    """Read all chips `<id>_<...>_{RGB,SAR}.tif` of a folder.
+
+    Args:
+        folder: where the chips are.
+        optical_gsd_m: metres per pixel of the optical chips.
+        sar_gsd_m: metres per pixel of the SAR chips.
 
     Raises:
-        FileNotFoundError: there are none.
+        FileNotFoundError: the folder holds no such chips.
     """
     chips = []
     for path in sorted(folder.glob("*_*.tif")):
@@ -60,7 +83,7 @@ def read_folder(
 
 
 def simulate_chips(ships: int, config: SimulatorConfig, workers: int = 1) -> list[MeasuredChip]:
-    """Two optical and one SAR view of each of `ships` vessels, as in the genuine sample."""
+    """Render two optical and one SAR view of each of `ships` vessels, as in the genuine sample."""
     fleet = sample_fleet(ships, config.seed, config)
     rendered = render_many(fleet, ("optical", "optical", "sar"), (0, 1, 0), workers, config)
     return [
@@ -71,33 +94,36 @@ def simulate_chips(ships: int, config: SimulatorConfig, workers: int = 1) -> lis
 
 
 def denoise(pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """5th percentile to 0, maximum to 1 (METHOD, step 1)."""
-    low = np.percentile(pixels, 5)
+    """Scale the 5th percentile to 0 and the maximum to 1, and clip (METHOD, step 1)."""
+    low = np.percentile(pixels, _NOISE_PERCENTILE)
     scaled: npt.NDArray[np.float64] = np.clip((pixels - low) / (pixels.max() - low + 1e-8), 0, 1)
     return scaled
 
 
 def profile(chip: MeasuredChip) -> npt.NDArray[np.float64]:
-    """Mean along the hull at 128 places, zero mean and unit variance.
+    """Return the mean brightness or contrast across the hull at 128 places along it.
 
     SAR: denoised brightness to the power 0.7. Optical: contrast between neighbouring rows and
     columns of the grey image, as edges are what both sensors share.
+
+    Returns:
+        float64 ``[128]`` of zero mean and unit variance, top of the chip first.
     """
     if chip.modality == "sar":
-        rows = (denoise(chip.pixels) ** 0.7).mean(1)
+        rows = (denoise(chip.pixels) ** SAR_DISPLAY_POWER).mean(1)
     else:
         grey = chip.pixels.mean(2)
         edges = np.abs(np.diff(grey, axis=0))[:, 1:] + np.abs(np.diff(grey, axis=1))[1:]
         rows = edges.mean(1)
     at = np.linspace(0, rows.size - 1, _SAMPLES)
-    smooth = ndimage.gaussian_filter1d(rows, max(rows.size / _SAMPLES / 2, 0.3))
+    smooth = ndimage.gaussian_filter1d(rows, max(rows.size / _SAMPLES / 2, _LEAST_BLUR))
     line = np.interp(at, np.arange(rows.size), smooth)
-    scaled: npt.NDArray[np.float64] = (line - line.mean()) / (line.std() + 1e-9)
+    scaled: npt.NDArray[np.float64] = (line - line.mean()) / (line.std() + _TINY)
     return scaled
 
 
 def measure(chips: Sequence[MeasuredChip]) -> dict[str, float]:
-    """Statistics of a set of chips by name; NaN where there is nothing to measure."""
+    """Compute the statistics of a set of chips by name; NaN where nothing can be measured."""
     out: dict[str, float] = {}
     optical = [c for c in chips if c.modality == "optical"]
     sar = [c for c in chips if c.modality == "sar"]
@@ -113,8 +139,8 @@ def measure(chips: Sequence[MeasuredChip]) -> dict[str, float]:
             out[f"{name} profile power at {low}-{high} cycles per chip, %"] = _median(
                 100 * spectra[:, k]
             )
-    values = [np.percentile(denoise(c.pixels), (10, 25, 50, 75, 90, 99)) for c in sar]
-    for k, q in enumerate((10, 25, 50, 75, 90, 99)):
+    values = [np.percentile(denoise(c.pixels), _PERCENTILES) for c in sar]
+    for k, q in enumerate(_PERCENTILES):
         out[f"SAR value after denoise, percentile {q}"] = _median([v[k] for v in values])
     out["SAR maximum"] = _median([c.pixels.max() for c in sar])
     out["SAR speckle on bright decks, deviation over mean"] = _median([_speckle(c)[0] for c in sar])
@@ -123,41 +149,52 @@ def measure(chips: Sequence[MeasuredChip]) -> dict[str, float]:
         out[f"optical mean, {band}"] = _median([c.pixels[..., k].mean() for c in optical])
         out[f"optical deviation, {band}"] = _median([c.pixels[..., k].std() for c in optical])
     out["length ratio optical over SAR, spread %"] = 100 * _ratio_spread(optical, sar)
-    own, others = _correspondence(optical, sar)
-    out["profile correlation optical to SAR, same ship"] = own
-    out["profile correlation optical to SAR, other ships"] = others
+    same_ship, other_ships = _profile_correlation(optical, sar)
+    out["profile correlation optical to SAR, same ship"] = same_ship
+    out["profile correlation optical to SAR, other ships"] = other_ships
     return out
 
 
 def report(
     genuine: Path | None, config: SimulatorConfig, ships: int = 200, workers: int = 1
 ) -> str:
-    """A Markdown table: genuine chips (where a folder is given) beside simulated ones."""
+    """Return the statistics of simulated chips, beside those of genuine ones, and the speed.
+
+    Args:
+        genuine: folder of genuine chips; None leaves their column empty.
+        config: conditions of the simulated chips.
+        ships: how many ships to simulate.
+        workers: processes.
+
+    Returns:
+        A Markdown table and a line with the views per second.
+    """
     simulated = measure(simulate_chips(ships, config, workers))
-    real = measure(read_folder(genuine)) if genuine is not None else {}
+    measured = measure(read_folder(genuine)) if genuine is not None else {}
     lines = ["| statistic | genuine | simulated |", "|---|---|---|"]
     for name, value in simulated.items():
-        shown = f"{real[name]:.3g}" if name in real else "-"
+        shown = f"{measured[name]:.3g}" if name in measured else "-"
         lines.append(f"| {name} | {shown} | {value:.3g} |")
     lines += ["", f"{views_per_second(config):.0f} views per second and core (CPU time)"]
     return "\n".join(lines)
 
 
 def views_per_second(config: SimulatorConfig, ships: int = 40, rounds: int = 5) -> float:
-    """Throughput of one process: two optical and three SAR views a ship, per second of CPU time.
+    """Measure the views per second of CPU time: two optical and three SAR views of each ship.
 
-    CPU time leaves out waiting, but not what neighbours on a busy machine cost in cache and clock;
-    the median of `rounds` over the same ships takes the edge off that.
+    CPU time leaves out waiting, but not the cache misses and the lower clock that other processes
+    on a busy machine cause; the median of `rounds` over the same ships reduces their effect.
     """
+    optical_seeds, sar_seeds = range(2), range(3)
     speeds = []
     for _ in range(rounds):
         started = process_time()
         for vessel in sample_fleet(ships, config.seed + 1, config):
-            for seed in (0, 1):
+            for seed in optical_seeds:
                 render_view(vessel, "optical", seed, config)
-            for seed in (0, 1, 2):
+            for seed in sar_seeds:
                 render_view(vessel, "sar", seed, config)
-        speeds.append(5 * ships / (process_time() - started))
+        speeds.append((len(optical_seeds) + len(sar_seeds)) * ships / (process_time() - started))
     return float(np.median(speeds))
 
 
@@ -168,26 +205,29 @@ def _median(values: Iterable[float] | npt.NDArray[np.floating]) -> float:
 
 
 def _bands(line: npt.NDArray[np.float64]) -> list[float]:
+    """Return the share of a profile's power in each band, without its mean."""
     power = np.abs(np.fft.rfft(line * np.hanning(line.size))) ** 2
-    power /= power[1:].sum() + 1e-9
+    power /= power[1:].sum() + _TINY
     return [float(power[low : high + 1].sum()) for low, high in _BANDS]
 
 
 def _speckle(chip: MeasuredChip) -> tuple[float, float]:
-    """Local deviation over mean and correlation of neighbours where the deck is bright."""
+    """Return local deviation over mean, and correlation of neighbours, on bright decks."""
     x = chip.pixels
-    mean = ndimage.uniform_filter(x, 7)
-    variance = ndimage.uniform_filter(x * x, 7) - mean * mean
-    bright = (mean > 0.25 * x.max()) & (mean < 0.45 * x.max())
-    if bright.sum() < 30:
+    mean = ndimage.uniform_filter(x, _MEAN_WINDOW)
+    variance = ndimage.uniform_filter(x * x, _MEAN_WINDOW) - mean * mean
+    darkest, brightest = _BRIGHT_DECK
+    bright = (mean > darkest * x.max()) & (mean < brightest * x.max())
+    if bright.sum() < _LEAST_BRIGHT_PIXELS:
         return float("nan"), float("nan")
-    fine = x - ndimage.uniform_filter(x, 9)
+    fine = x - ndimage.uniform_filter(x, _DETREND_WINDOW)
     both = bright[:, 1:] & bright[:, :-1]
     pairs = (fine[:, 1:] * fine[:, :-1])[both].mean() / (fine[bright] ** 2).mean()
     return float(np.median(np.sqrt(variance[bright].clip(0)) / mean[bright])), float(pairs)
 
 
 def _ratio_spread(optical: Sequence[MeasuredChip], sar: Sequence[MeasuredChip]) -> float:
+    """Return the deviation of the logarithm of optical over SAR chip length, ship by ship."""
     ratios = [
         np.log(o.pixels.shape[0] * o.gsd_m / (s.pixels.shape[0] * s.gsd_m))
         for o in optical
@@ -197,21 +237,31 @@ def _ratio_spread(optical: Sequence[MeasuredChip], sar: Sequence[MeasuredChip]) 
     return float(np.std(ratios)) if ratios else float("nan")
 
 
-def _correspondence(
+def _profile_correlation(
     optical: Sequence[MeasuredChip], sar: Sequence[MeasuredChip]
 ) -> tuple[float, float]:
-    """Mean best correlation of hull profiles over either bow direction and shifts of 4 %."""
-    shifts = range(-5, 6)
-    table = np.stack([profile(o) for o in optical])
-    table = table - ndimage.gaussian_filter1d(table, 12, axis=1)
-    own: list[float] = []
-    others: list[float] = []
+    """Return the mean best correlation of hull profiles, for the same ship and for other ships.
+
+    The best is taken over both bow directions and shifts of up to 4 % of the chip.
+    """
+    optical_lines = _without_slow_part(np.stack([profile(o) for o in optical]))
+    same_ship: list[float] = []
+    other_ships: list[float] = []
     for s in sar:
-        line = profile(s)
-        line = line - ndimage.gaussian_filter1d(line, 12)
-        turned = np.stack([np.roll(x, k) for x in (line, line[::-1]) for k in shifts])
-        turned /= np.linalg.norm(turned, axis=1, keepdims=True) + 1e-9
-        best = (table / (np.linalg.norm(table, axis=1, keepdims=True) + 1e-9) @ turned.T).max(1)
+        line = _without_slow_part(profile(s))
+        moved = np.stack([np.roll(x, k) for x in (line, line[::-1]) for k in _SHIFTS])
+        # [optical chips, samples] @ [samples, directions * shifts]
+        best = (_unit(optical_lines) @ _unit(moved).T).max(1)
         for o, value in zip(optical, best, strict=True):
-            (own if o.identity == s.identity else others).append(float(value))
-    return float(np.mean(own)) if own else float("nan"), float(np.mean(others))
+            (same_ship if o.identity == s.identity else other_ships).append(float(value))
+    return float(np.mean(same_ship)) if same_ship else float("nan"), float(np.mean(other_ships))
+
+
+def _without_slow_part(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    slow: npt.NDArray[np.float64] = ndimage.gaussian_filter1d(lines, _SLOW_SIGMA, axis=-1)
+    return lines - slow
+
+
+def _unit(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Scale each row to unit norm."""
+    return lines / (np.linalg.norm(lines, axis=1, keepdims=True) + _TINY)

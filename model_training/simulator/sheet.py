@@ -1,4 +1,4 @@
-"""A contact sheet: rows of ships, each seen optically and by SAR."""
+"""Draw a contact sheet: rows of ships, each in optical and SAR views."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import numpy as np
 from PIL import Image
 
 from model_training.simulator.config import SimulatorConfig
-from model_training.simulator.report import denoise
-from model_training.simulator.ships.vessel import VesselModel, sample_fleet
+from model_training.simulator.report import SAR_DISPLAY_POWER, denoise
+from model_training.simulator.ships.vessel import BLOCK_SIZE, VesselModel, sample_fleet
 from model_training.simulator.views import View, render_view
 
 _GAP = 3
+"""Pixels between two views; ships are four, and rows two gaps apart."""
+_JPEG_QUALITY = 82
+_LEAST_WIDTH = 6
 
 
 def write_sheet(
@@ -26,26 +29,27 @@ def write_sheet(
 ) -> None:
     """Write two optical and two SAR views of each ship; SAR denoised, to the power 0.7.
 
-    The ships are the first of each block of four of the config's fleet, so that none are sisters.
+    The ships are the first of each block of the fleet that `config` describes, so that none are
+    sisters.
 
     Args:
-        path: a picture of any format that Pillow writes, by its suffix.
+        path: a picture in any format that Pillow writes, chosen by the suffix.
         config: fleet and conditions.
-        ships: how many.
-        height: of each view, in pixels.
+        ships: how many ships.
+        height: height of each view, in pixels.
         per_row: ships beside each other.
 
     Raises:
-        ValueError: the suffix names no format.
+        ValueError: the suffix names no format that Pillow writes.
     """
-    vessels = sample_fleet(4 * ships, config.seed, config)[::4]
+    vessels = sample_fleet(BLOCK_SIZE * ships, config.seed, config)[::BLOCK_SIZE]
     rows = [_row(vessels[i : i + per_row], config, height) for i in range(0, len(vessels), per_row)]
     width = max(row.width for row in rows)
     sheet = Image.new("RGB", (width, (height + 2 * _GAP) * len(rows)), "white")
     for i, row in enumerate(rows):
         sheet.paste(row, (0, i * (height + 2 * _GAP)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, quality=82)
+    sheet.save(path, quality=_JPEG_QUALITY)
 
 
 def _row(vessels: Sequence[VesselModel], config: SimulatorConfig, height: int) -> Image.Image:
@@ -70,7 +74,7 @@ def _picture(view: View, height: int) -> Image.Image:
     if view.modality == "optical":
         image = Image.fromarray(view.pixels)
     else:
-        grey = denoise(view.pixels.astype(np.float64)) ** 0.7
+        grey = denoise(view.pixels.astype(np.float64)) ** SAR_DISPLAY_POWER
         image = Image.fromarray((grey * 255).astype(np.uint8)).convert("RGB")
-    width = max(round(image.width * height / image.height), 6)
+    width = max(round(image.width * height / image.height), _LEAST_WIDTH)
     return image.resize((width, height), Image.Resampling.BILINEAR)
