@@ -85,9 +85,9 @@ class MatchRecordOut(BaseMatchOut):
     )
 
     @classmethod
-    def of(cls, remembered: MatchDetail) -> "MatchRecordOut":
+    def of(cls, detail: MatchDetail) -> "MatchRecordOut":
         """Build the response from a record and its sighting."""
-        record, sighting = remembered.kept, remembered.sighting
+        record, sighting = detail.record, detail.sighting
         model = ModelOut.model_validate(record.model)
         return cls(
             **dict(BaseMatchOut.of_match(record.match, model)),

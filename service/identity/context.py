@@ -1,4 +1,4 @@
-"""What every use case works with, and what it does around a change."""
+"""The stores and helpers that every use case shares."""
 
 import threading
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from service.identity.stage_timing import Measure, ignore_timings
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The stores, the clock and the records of one process that serves one bundle.
+    """What the use cases of one served bundle share.
 
     Attributes:
         gallery: vessels, and the embedded sightings of the bundle.
         chips: original chips.
         matches: match records.
-        claims: names that one change at a time may hold.
+        claims: names that one change at a time may hold, see `leases.py`.
         trail: writes the audit log.
         now: the present, UTC.
         write_lock: held while this process makes a change, so that changes happen one at a time.

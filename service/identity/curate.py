@@ -1,4 +1,4 @@
-"""Changing what is registered: correct, remove, merge, split. Crash-safe, see `recovery.py`."""
+"""Correct, remove, merge and split vessels. `recovery.py` finishes what a crash interrupts."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID, uuid4
@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from pydantic import Field
 
 from service.contract.utc_time import UtcTime
-from service.identity.audit_trail import chips_and_ids, ids
+from service.identity.audit_trail import Facts, chips_and_ids
 from service.identity.context import Context
 from service.identity.enrol import DEFAULT_SOURCE, EnrolledVessel, get_visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -27,7 +27,7 @@ class VesselPatch(VesselAttributes):
     as_of: UtcTime | None = None
 
     def changes(self) -> dict[str, object]:
-        """The attributes that were sent, null included."""
+        """Return the attributes that were sent, null included."""
         sent = self.model_fields_set & set(ATTRIBUTE_NAMES)
         return self.model_dump(include=sent)
 
@@ -44,7 +44,7 @@ class Curation:
         self._leases = recovery.leases
 
     def update(self, vessel_id: UUID, patch: VesselPatch) -> Vessel:
-        """Change attributes and remember where the new values came from.
+        """Change attributes and record the source of the new values.
 
         Raises:
             NotFoundError: no such vessel.
@@ -54,18 +54,18 @@ class Curation:
             known = get_visible_vessel(self._gallery, vessel_id)
             changes = patch.changes()
             if not changes:
-                raise InvalidRequestError("nothing to change was sent")
+                raise InvalidRequestError("no attribute to change was sent")
             changed = self._with_changes(known, changes, patch)
-            said = patch.model_dump(mode="json", include=set(changes))
+            sent = patch.model_dump(mode="json", include=set(changes))
             with (
-                self._leases.held(changed, before=known),
-                self._trail.change("update", vessel_id=str(vessel_id), said=said),
+                self._leases.for_imo_change(changed, before=known),
+                self._trail.change("update", vessel_id=str(vessel_id), said=sent),
             ):
                 self._gallery.put_vessel(changed)
                 return self._recovery.finish_sync(changed)
 
     def delete(self, vessel_id: UUID) -> None:
-        """Remove a vessel, its sightings, and chips that nothing else refers to.
+        """Remove a vessel, its sightings, and the chips that no other sighting uses.
 
         Raises:
             NotFoundError: no such vessel.
@@ -73,43 +73,45 @@ class Curation:
         with self._write_lock:
             known = get_visible_vessel(self._gallery, vessel_id)
             sightings = self._gallery.sightings_of([vessel_id])
-            leaving = self._in_state(
+            deleting = self._in_state(
                 known,
                 VesselState.DELETING,
-                leaving_chips=_leaving(known, [s.chip_sha256 for s in sightings]),
+                leaving_chips=_chips_to_delete(known, [s.chip_sha256 for s in sightings]),
             )
-            asked = {"vessel_id": str(vessel_id), "sightings": chips_and_ids(sightings)}
-            with self._trail.change("delete", **asked):
-                self._gallery.put_vessel(leaving)
-                self._recovery.finish_delete(leaving)
+            facts: Facts = {"vessel_id": str(vessel_id), "sightings": chips_and_ids(sightings)}
+            with self._trail.change("delete", **facts):
+                self._gallery.put_vessel(deleting)
+                self._recovery.finish_delete(deleting)
 
     def remove_chip(self, vessel_id: UUID, sighting_id: UUID) -> None:
         """Remove one sighting of a vessel.
 
         Raises:
-            NotFoundError: no such vessel, or the sighting is not one of this vessel.
+            NotFoundError: no such vessel, or the vessel has no such sighting.
         """
         with self._write_lock:
             known = get_visible_vessel(self._gallery, vessel_id)
             sighting = self._gallery.get_sighting(sighting_id)
             if sighting is None or sighting.vessel_id != vessel_id:
                 raise NotFoundError(f"vessel {vessel_id} has no sighting {sighting_id}")
-            losing = self._in_state(
-                known, VesselState.SYNCING, leaving_chips=_leaving(known, [sighting.chip_sha256])
+            syncing = self._in_state(
+                known,
+                VesselState.SYNCING,
+                leaving_chips=_chips_to_delete(known, [sighting.chip_sha256]),
             )
-            asked = {"vessel_id": str(vessel_id), "sightings": chips_and_ids([sighting])}
-            with self._trail.change("remove-chip", **asked):
-                self._gallery.put_vessel(losing)
+            facts: Facts = {"vessel_id": str(vessel_id), "sightings": chips_and_ids([sighting])}
+            with self._trail.change("remove-chip", **facts):
+                self._gallery.put_vessel(syncing)
                 self._gallery.delete_sightings([sighting_id])
-                self._recovery.finish_sync(losing)
+                self._recovery.finish_sync(syncing)
 
     def merge(self, survivor_id: UUID, other_id: UUID) -> EnrolledVessel:
-        """Two records turn out to be one ship: `other` becomes part of `survivor`.
+        """Merge two vessels that turn out to be one ship: `other` becomes part of `survivor`.
 
-        The survivor's attributes stay; what it does not know it learns from the other.
+        The survivor keeps its attributes; unknown ones are taken from the other vessel.
 
         Raises:
-            NotFoundError: one of them is not registered.
+            NotFoundError: one of the vessels is not registered.
             InvalidRequestError: both are the same vessel.
             ConflictError: both carry an IMO number, and they differ.
         """
@@ -124,45 +126,49 @@ class Curation:
                     "correct one of them first",
                     other.id,
                 )
-            learnt = self._learn(survivor, other)
-            leaving = self._in_state(other, VesselState.DELETING, merged_into=survivor_id)
-            asked = {"vessel_id": str(survivor_id), "other_id": str(other_id)}
+            completed = self._complete(survivor, other)
+            deleting = self._in_state(other, VesselState.DELETING, merged_into=survivor_id)
+            facts = {"vessel_id": str(survivor_id), "other_id": str(other_id)}
             with (
-                self._leases.held(learnt, before=survivor, giver=other),
-                self._trail.change("merge", **asked) as result,
+                self._leases.for_imo_change(completed, before=survivor, giver=other),
+                self._trail.change("merge", **facts) as result,
             ):
-                self._gallery.put_vessel(leaving)
-                self._gallery.put_vessel(learnt)
-                self._recovery.finish_merge(leaving)
-                merged = self._with_sightings(self._recovery.finish_sync(learnt), created=False)
+                self._gallery.put_vessel(deleting)
+                self._gallery.put_vessel(completed)
+                self._recovery.finish_merge(deleting)
+                merged = self._with_sightings(self._recovery.finish_sync(completed), created=False)
                 result["sightings"] = chips_and_ids(merged.sightings)
             return merged
 
     def split(
         self, vessel_id: UUID, sighting_ids: Sequence[UUID], attributes: VesselPatch
     ) -> EnrolledVessel:
-        """Some sightings of a vessel turn out to be another ship: they become a new vessel.
+        """Split off some sightings that turn out to show another ship: they become a new vessel.
 
         Raises:
-            NotFoundError: no such vessel, or a sighting is not one of this vessel.
-            InvalidRequestError: no sighting was named, or all of them.
+            NotFoundError: no such vessel, or the vessel has no such sighting.
+            InvalidRequestError: none or all of the sightings were named.
             ConflictError: another vessel carries the IMO number.
         """
         with self._write_lock:
             known = get_visible_vessel(self._gallery, vessel_id)
             own = {s.id for s in self._gallery.sightings_of([vessel_id])}
-            asked = set(sighting_ids)
-            if strangers := asked - own:
-                raise NotFoundError(f"vessel {vessel_id} has no sighting {min(strangers)}")
-            if not asked or asked == own:
+            chosen = set(sighting_ids)
+            if unknown := chosen - own:
+                raise NotFoundError(f"vessel {vessel_id} has no sighting {min(unknown)}")
+            if not chosen or chosen == own:
                 raise InvalidRequestError("name some sightings of the vessel, but not all of them")
             now = self._now()
             blank = Vessel(id=uuid4(), created_at=now, updated_at=now, split_from=known.id)
             new = self._with_changes(blank, attributes.changes(), attributes)
-            moved = {"vessel_id": str(known.id), "new_id": str(new.id), "moved": ids(asked)}
-            with self._leases.held(new), self._trail.change("split", **moved):
+            facts: Facts = {
+                "vessel_id": str(known.id),
+                "new_id": str(new.id),
+                "moved": sorted(map(str, chosen)),
+            }
+            with self._leases.for_imo_change(new), self._trail.change("split", **facts):
                 self._gallery.put_vessel(self._in_state(new, VesselState.ENROLLING))
-                self._gallery.move_sightings(sorted(asked), new)
+                self._gallery.move_sightings(sorted(chosen), new)
                 active = self._in_state(new, VesselState.ACTIVE)
                 self._gallery.put_vessel(active)
                 return self._with_sightings(active, created=True)
@@ -185,7 +191,7 @@ class Curation:
             }
         )
 
-    def _learn(self, survivor: Vessel, other: Vessel) -> Vessel:
+    def _complete(self, survivor: Vessel, other: Vessel) -> Vessel:
         missing = {
             name: getattr(other, name)
             for name in ATTRIBUTE_NAMES
@@ -210,6 +216,6 @@ class Curation:
         return EnrolledVessel(vessel, self._gallery.sightings_of([vessel.id]), created)
 
 
-def _leaving(vessel: Vessel, digests: Collection[str]) -> tuple[str, ...]:
-    """These chips, and those that an interrupted change of the vessel was to forget."""
+def _chips_to_delete(vessel: Vessel, digests: Collection[str]) -> tuple[str, ...]:
+    """Return these chips and those that an interrupted change of the vessel has yet to delete."""
     return tuple(sorted({*vessel.leaving_chips, *digests}))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.contract.calibration import Evidence
-from service.contract.candidate_probabilities import choose, contributions
+from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds
 from service.contract.manifest import CalibrationSpec, ChoiceSpec
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records.matches import Candidate, Checks, LengthCheck, Verdict
@@ -17,10 +17,10 @@ DEFAULT_LENGTH_TOLERANCE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the analyst allows.
+    """The limits that the analyst sets.
 
     Attributes:
-        max_speed_kn: faster than this is infeasible, in knots.
+        max_speed_kn: a vessel that would need a higher speed is infeasible, in knots.
         length_tolerance: relative difference of measured and registered length, e.g. 0.2.
         drop_infeasible: leave infeasible vessels out, rather than flag them.
     """
@@ -32,10 +32,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A vessel with its most telling sighting, before it competes with others.
+    """A vessel with its most similar sighting, before its probability is known.
 
     Attributes:
-        evidence: what speaks for it against none of the vessels, see `contract.choice`.
+        evidence: its contributions to the log odds against none, see `contributions`.
     """
 
     vessel: Vessel
@@ -44,25 +44,25 @@ class Scored:
 
     @property
     def log_odds(self) -> float:
-        """ln(probability of this vessel / probability of none)."""
+        """The sum of the evidence: ln(probability of this vessel / probability of none)."""
         return sum(self.evidence.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The most probable vessels, and the probability that it is none of those weighed."""
+    """The most probable vessels, and the probability of none of the scored vessels."""
 
     candidates: tuple[Candidate, ...]
     none_probability: float
 
 
 def length_ok(query_m: float, vessel_m: float, tolerance: float) -> bool:
-    """Whether two lengths agree within a relative tolerance of the longer one."""
+    """Return whether two lengths differ by at most `tolerance` times the longer one."""
     return abs(query_m - vessel_m) <= tolerance * max(query_m, vessel_m)
 
 
-def check(query: Sighting, vessel: Vessel, seen: Sighting, limits: Limits) -> Checks:
-    """Compare the query with what is known of the vessel and of one of its sightings."""
+def check(query: Sighting, vessel: Vessel, known: Sighting, limits: Limits) -> Checks:
+    """Compare the query with a vessel's attributes and one of its known sightings."""
     length = None
     if vessel.length_m is not None:
         length = LengthCheck(
@@ -74,7 +74,7 @@ def check(query: Sighting, vessel: Vessel, seen: Sighting, limits: Limits) -> Ch
         length=length,
         kinematics=check_kinematics(
             (query.position, query.captured_at),
-            (seen.position, seen.captured_at),
+            (known.position, known.captured_at),
             limits.max_speed_kn,
         ),
     )
@@ -83,13 +83,13 @@ def check(query: Sighting, vessel: Vessel, seen: Sighting, limits: Limits) -> Ch
 def score(
     query: Sighting, hits: Sequence[VesselHit], weights: ChoiceSpec, gallery_vessels: int
 ) -> list[Scored]:
-    """Weigh each vessel by its most similar sighting; the best first.
+    """Score each vessel by its most similar sighting; return the best first.
 
     Args:
-        query: the sighting in question.
+        query: the query sighting.
         hits: every vessel that the search returned, most similar first.
-        weights: how evidence is weighed.
-        gallery_vessels: how many vessels were searched.
+        weights: the calibrated weights of the evidence.
+        gallery_vessels: the number of vessels that were searched.
     """
     scored = []
     for hit in hits:
@@ -104,21 +104,21 @@ def score(
 
 
 def best_first(scored: Iterable[Scored]) -> list[Scored]:
-    """In order of log odds, then of similarity, then of id."""
+    """Sort by log odds and similarity, both descending, then by id."""
     return sorted(scored, key=lambda s: (-s.log_odds, -s.hit.similarity, s.vessel.id))
 
 
 def rank(query: Sighting, scored: Sequence[Scored], limits: Limits, top_k: int) -> Ranking:
-    """The `top_k` most probable vessels with their checks.
+    """Return the `top_k` most probable vessels with their checks.
 
-    All vessels that were scored compete, not only those shown; one that is dropped as infeasible
-    does not, because then it is known to be another ship.
+    The probabilities of all scored vessels and of "none" sum to 1, not only those of the vessels
+    returned. A vessel dropped as infeasible is left out of the sum: it is known to be another ship.
     """
     checked = [(item, check(query, item.vessel, item.hit.sighting, limits)) for item in scored]
     if limits.drop_infeasible:
         checked = [(item, checks) for item, checks in checked if _can_have_sailed(checks)]
-    choice = choose([item.log_odds for item, _ in checked])
-    shown = zip(checked, choice.candidates, strict=True)
+    probabilities = probabilities_from_log_odds([item.log_odds for item, _ in checked])
+    shown = zip(checked, probabilities.candidates, strict=True)
     candidates = tuple(
         Candidate(
             rank=place,
@@ -131,16 +131,16 @@ def rank(query: Sighting, scored: Sequence[Scored], limits: Limits, top_k: int) 
         )
         for place, ((item, checks), probability) in enumerate(itertools.islice(shown, top_k), 1)
     )
-    return Ranking(candidates, choice.none)
+    return Ranking(candidates, probabilities.none)
 
 
 def decide(ranking: Ranking, calibration: CalibrationSpec) -> Verdict:
-    """One word for the whole.
+    """Return the verdict of a ranking.
 
-    Confident: the first is probable enough, and the ship could have sailed; the probabilities sum
-    to one, so no second one is as probable. No match: even the first is too improbable, and less
-    probable than none of them; look-alikes that share one ship's probability are no reason to say
-    that it is unknown. Otherwise an analyst must look: ambiguous.
+    `confident`: the first vessel is probable enough, and could have sailed there; probabilities sum
+    to 1, so no second vessel is as probable. `no_match`: the first vessel is too improbable, and
+    less probable than "none" (look-alikes that share one ship's probability do not make the ship
+    unknown). `ambiguous`: everything else; an analyst has to decide.
     """
     if not ranking.candidates:
         return Verdict.NO_MATCH

@@ -1,8 +1,8 @@
-"""Registering vessels and their chips, so that a crash at any point leaves nothing half-visible.
+"""Registering vessels and their chips, so that a crash at any point leaves no visible half.
 
-Order of writes for a new vessel: vessel as `enrolling` (invisible), chips, sightings, vessel as
-`active`. Sightings added to a known vessel are one atomic write. See `recovery.py`; `leases.py` has
-one replica at a time register a vessel.
+Order of writes for a new vessel: the vessel as `enrolling` (invisible), chips, sightings, the
+vessel as `active`. Sightings added to a registered vessel are one atomic write. `recovery.py`
+undoes an interrupted enrolment; a lease (`leases.py`) lets one replica at a time register a vessel.
 """
 
 import json
@@ -18,7 +18,6 @@ from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.leases import Lease, require_free_imo
-from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import Sighting
@@ -29,8 +28,9 @@ from service.identity.records.vessels import (
     VesselAttributes,
     VesselState,
 )
-from service.identity.recovery import Recovery, nothing
+from service.identity.recovery import Recovery, no_renewal
 from service.identity.stage_timing import measured
+from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
 DEFAULT_SOURCE = "api"
@@ -39,16 +39,16 @@ DEFAULT_SOURCE = "api"
 class NewVessel(VesselAttributes):
     """A vessel to register.
 
-    `id` may be chosen by the sender; without it the id is derived from attributes and chips. In
-    both cases a repeated request changes nothing. `source` and `as_of` hold for every attribute.
+    The client may choose the `id`; otherwise it is derived from the attributes and chips. In both
+    cases a repeated request changes nothing. `source` and `as_of` apply to every attribute.
     """
 
     id: UUID | None = None
     source: str | None = Field(None, max_length=500)
     as_of: UtcTime | None = None
 
-    def said(self) -> dict[str, object]:
-        """The attributes that were given, as JSON values."""
+    def known_attributes(self) -> dict[str, object]:
+        """Return the attributes that have a value, as JSON values."""
         return self.model_dump(mode="json", include=set(ATTRIBUTE_NAMES), exclude_none=True)
 
 
@@ -62,7 +62,7 @@ class EnrolledVessel:
 
 
 class Enrolment:
-    """The use case behind `POST /gallery` and `POST /gallery/{vessel_id}/chips`."""
+    """The use cases behind `POST /gallery` and `POST /gallery/{vessel_id}/chips`."""
 
     def __init__(self, context: Context, uploads: UploadEmbedder, recovery: Recovery) -> None:
         """The stage `store` is measured."""
@@ -80,111 +80,120 @@ class Enrolment:
         """Register a vessel with one or more chips.
 
         Raises:
-            InvalidRequestError: no chip, or one chip twice.
-            ChipError: a chip cannot be used; no chip of the request is kept.
+            InvalidRequestError: no chip, or the same chip twice.
+            ChipError: a chip cannot be used; no chip of the request is stored.
             ConflictError: another vessel carries this IMO number, or `id` is taken.
             OverloadedError, StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
         require_distinct_chips(uploads)
         vessel = self._vessel(new, uploads)
         require_free_imo(self._gallery, vessel)
-        seen = [self._uploads.embed(upload) for upload in uploads]
-        asked: Facts = {"vessel_id": str(vessel.id), "said": new.said(), "chips": digests(uploads)}
+        chips = [self._uploads.embed(upload) for upload in uploads]
+        facts: Facts = {
+            "vessel_id": str(vessel.id),
+            "said": new.known_attributes(),
+            "chips": digests(uploads),
+        }
         with self._write_lock:
-            found = self._found(vessel.id)
+            found = self._find_unmerged(vessel.id)
             if found is not None and found.state.visible:
-                return self._again(found, vessel, seen, asked)
-            same = new.id is None or (found is not None and _began(found, vessel, seen))
-            with self._leases.registering(vessel, resumes=same) as lease:
-                found = self._settled(vessel, seen, lease)
+                return self._add_to_registered(found, vessel, chips, facts)
+            same = new.id is None or (found is not None and _same_enrolment(found, vessel, chips))
+            with self._leases.for_registration(vessel, resumes=same) as lease:
+                found = self._recover_other_change(vessel, chips, lease)
                 if found is not None and found.state.visible:
-                    return self._again(found, vessel, seen, asked)
-                register = partial(self._register, vessel, seen, lease, begun=found is not None)
-                return self._written("enrol", asked, vessel.id, True, register)
+                    return self._add_to_registered(found, vessel, chips, facts)
+                register = partial(self._register, vessel, chips, lease, begun=found is not None)
+                return self._record_change("enrol", facts, vessel.id, True, register)
 
     def add_chips(self, vessel_id: UUID, uploads: Sequence[ChipUpload]) -> EnrolledVessel:
-        """Add sightings to a known vessel, all or none; known ones change nothing.
+        """Add sightings to a registered vessel, all or none; chips that it has change nothing.
 
         Raises:
             NotFoundError: no such vessel.
-            InvalidRequestError, ChipError, OverloadedError, StoreUnavailableError,
-            StoreFullError: as `enrol`.
+            InvalidRequestError: no chip, or the same chip twice.
+            ChipError: a chip cannot be used; no chip of the request is stored.
+            OverloadedError, StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
         require_distinct_chips(uploads)
         get_visible_vessel(self._gallery, vessel_id)
-        seen = [self._uploads.embed(upload) for upload in uploads]
+        chips = [self._uploads.embed(upload) for upload in uploads]
         with self._write_lock:
             vessel = get_visible_vessel(self._gallery, vessel_id)
-            asked: Facts = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
-            return self._written(
-                "add-chips", asked, vessel_id, False, lambda: self._keep(vessel, seen)
-            )
+            facts: Facts = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
+            write = partial(self._store_chips, vessel, chips)
+            return self._record_change("add-chips", facts, vessel_id, False, write)
 
-    def _again(
-        self, known: Vessel, vessel: Vessel, seen: Sequence[EmbeddedUpload], asked: Facts
+    def _add_to_registered(
+        self, registered: Vessel, vessel: Vessel, chips: Sequence[EmbeddedUpload], facts: Facts
     ) -> EnrolledVessel:
-        """The vessel is registered already: keep what is new of its chips."""
-        if known.attributes() != vessel.attributes():
+        """Add the chips that are new, if the attributes are those of the registered vessel."""
+        if registered.attributes() != vessel.attributes():
             raise ConflictError(
-                f"vessel {known.id} is registered with other attributes; change them with PATCH",
-                known.id,
+                f"vessel {registered.id} is registered with other attributes; "
+                "change them with PATCH",
+                registered.id,
             )
-        return self._written("enrol", asked, known.id, False, lambda: self._keep(known, seen))
+        write = partial(self._store_chips, registered, chips)
+        return self._record_change("enrol", facts, registered.id, False, write)
 
-    def _written(
-        self, action: str, asked: Facts, vessel_id: UUID, created: bool, write: Callable[[], None]
+    def _record_change(
+        self, action: str, facts: Facts, vessel_id: UUID, created: bool, write: Callable[[], None]
     ) -> EnrolledVessel:
-        """Do and record a change."""
-        with self._trail.change(action, **asked) as result:
+        """Make a change with `write`, and record it in the audit log before and after."""
+        with self._trail.change(action, **facts) as result:
             with measured("store", self._measure):
                 write()
-            enrolled = self._enrolled(vessel_id, created)
+            vessel = get_visible_vessel(self._gallery, vessel_id)
+            enrolled = EnrolledVessel(vessel, self._gallery.sightings_of([vessel_id]), created)
             if action == "enrol":
                 result["created"] = created
             result["sightings"] = chips_and_ids(enrolled.sightings)
         return enrolled
 
     def _register(
-        self, vessel: Vessel, seen: Sequence[EmbeddedUpload], lease: Lease, begun: bool
+        self, vessel: Vessel, chips: Sequence[EmbeddedUpload], lease: Lease, begun: bool
     ) -> None:
-        """`begun` tells that an earlier request wrote the pending vessel.
+        """Write the vessel and its sightings.
 
-        It is not written again: the one who wrote it may be making it active right now.
+        If an earlier request has `begun` and wrote the pending vessel, it is not written again:
+        that request may be making the vessel active right now.
         """
         if not begun:
-            self._gallery.put_vessel(vessel.model_copy(update=_pending(seen)))
-        self._keep(vessel, seen, lease)
+            self._gallery.put_vessel(vessel.model_copy(update=_pending(chips)))
+        self._store_chips(vessel, chips, lease)
         lease.confirm()
         self._gallery.put_vessel(vessel)
 
-    def _keep(
-        self, vessel: Vessel, seen: Sequence[EmbeddedUpload], lease: Lease | None = None
+    def _store_chips(
+        self, vessel: Vessel, chips: Sequence[EmbeddedUpload], lease: Lease | None = None
     ) -> None:
-        """Chips first, and looked for last: see `originals.py`. A repeat heals what is missing."""
-        renew = nothing if lease is None else lease.renew
-        have = {s.chip_sha256 for s in self._gallery.sightings_of([vessel.id])}
-        fresh = [one for one in seen if one.chip.digest not in have]
-        if fresh:
-            self._put(vessel, fresh, renew)
-        for one in seen:
+        """Store chips and sightings that are missing; check last that every chip is there.
+
+        `original_chips.py` explains the order.
+        """
+        renew = no_renewal if lease is None else lease.renew
+        stored = {s.chip_sha256 for s in self._gallery.sightings_of([vessel.id])}
+        new = [one for one in chips if one.chip.digest not in stored]
+        if new:
+            self._store_new_chips(vessel, new, renew)
+        for one in chips:
             renew()
             restore_missing_chip(self._chips, one.chip.digest, one.upload.data)
 
-    def _put(
-        self, vessel: Vessel, fresh: Sequence[EmbeddedUpload], renew: Callable[[], None]
+    def _store_new_chips(
+        self, vessel: Vessel, new: Sequence[EmbeddedUpload], renew: Callable[[], None]
     ) -> None:
-        with delete_unused_when_full(
-            self._gallery, self._chips, [one.chip.digest for one in fresh]
-        ):
-            for one in fresh:
+        with delete_unused_when_full(self._gallery, self._chips, [one.chip.digest for one in new]):
+            for one in new:
                 renew()
                 self._chips.put(one.upload.data)
-            sightings = [self._uploads.sighting(one, vessel.id) for one in fresh]
+            sightings = [self._uploads.sighting(one, vessel.id) for one in new]
             renew()
             self._gallery.put_sightings(sightings, vessel)
 
-    def _found(self, vessel_id: UUID) -> Vessel | None:
-        """The vessel in any state, unless it was merged."""
+    def _find_unmerged(self, vessel_id: UUID) -> Vessel | None:
+        """Return the vessel in any state but `merged`; raise ConflictError when it was merged."""
         found = self._gallery.get_vessels([vessel_id]).get(vessel_id)
         if found is not None and found.state is VesselState.MERGED:
             raise ConflictError(
@@ -193,55 +202,51 @@ class Enrolment:
             )
         return found
 
-    def _settled(
-        self, vessel: Vessel, seen: Sequence[EmbeddedUpload], lease: Lease
+    def _recover_other_change(
+        self, vessel: Vessel, chips: Sequence[EmbeddedUpload], lease: Lease
     ) -> Vessel | None:
-        """The vessel, visible or begun just so, after finishing what else a crash left of it."""
-        found = self._found(vessel.id)
-        if found is None or found.state.visible or _began(found, vessel, seen):
+        """Finish or undo an interrupted change of another kind; return the vessel that remains."""
+        found = self._find_unmerged(vessel.id)
+        if found is None or found.state.visible or _same_enrolment(found, vessel, chips):
             return found
         self._recovery.settle(found, lease.renew)
-        return self._settled(vessel, seen, lease)
-
-    def _enrolled(self, vessel_id: UUID, created: bool) -> EnrolledVessel:
-        vessel = get_visible_vessel(self._gallery, vessel_id)
-        return EnrolledVessel(vessel, self._gallery.sightings_of([vessel_id]), created)
+        return self._recover_other_change(vessel, chips, lease)
 
     def _vessel(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Vessel:
         now = self._now()
-        said = new.said()
+        known = new.known_attributes()
         origin = Provenance(source=new.source or DEFAULT_SOURCE, as_of=new.as_of or now)
-        content = json.dumps([said, sorted(upload.digest for upload in uploads)], sort_keys=True)
+        content = json.dumps([known, sorted(upload.digest for upload in uploads)], sort_keys=True)
         return Vessel.model_validate(
-            said
+            known
             | {
                 "id": new.id or uuid5(VESSEL_NAMESPACE, content),
-                "provenance": dict.fromkeys(said, origin),
+                "provenance": dict.fromkeys(known, origin),
                 "created_at": now,
                 "updated_at": now,
             }
         )
 
 
-def _pending(seen: Sequence[EmbeddedUpload]) -> Facts:
+def _pending(chips: Sequence[EmbeddedUpload]) -> Facts:
     return {
         "state": VesselState.ENROLLING,
-        "leaving_chips": tuple(one.chip.digest for one in seen),
+        "leaving_chips": tuple(one.chip.digest for one in chips),
     }
 
 
-def _began(found: Vessel, vessel: Vessel, seen: Sequence[EmbeddedUpload]) -> bool:
-    """Whether `found` is the beginning of the same request."""
+def _same_enrolment(found: Vessel, vessel: Vessel, chips: Sequence[EmbeddedUpload]) -> bool:
+    """Return whether `found` is the pending vessel of an enrolment with the same content."""
     return (
         found.state is VesselState.ENROLLING
         and found.split_from is None
         and found.attributes() == vessel.attributes()
-        and set(found.leaving_chips) == {one.chip.digest for one in seen}
+        and set(found.leaving_chips) == {one.chip.digest for one in chips}
     )
 
 
 def get_visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
-    """Raises NotFoundError, naming the vessel that took its place if it was merged."""
+    """Return a visible vessel; raise NotFoundError, naming the survivor if it was merged."""
     vessel = gallery.get_vessels([vessel_id]).get(vessel_id)
     if vessel is None or not vessel.state.visible:
         merged = vessel is not None and vessel.merged_into is not None
@@ -251,7 +256,7 @@ def get_visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
 
 
 def require_distinct_chips(uploads: Sequence[ChipUpload]) -> None:
-    """Raises InvalidRequestError when there is no chip, or one chip twice."""
+    """Raise InvalidRequestError when there is no chip, or the same chip twice."""
     if not uploads:
         raise InvalidRequestError("at least one chip is needed")
     if len({upload.digest for upload in uploads}) < len(uploads):

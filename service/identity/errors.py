@@ -1,4 +1,4 @@
-"""What can go wrong in a use case, as plain exceptions without HTTP words."""
+"""Errors of the use cases, as plain exceptions that know nothing of HTTP."""
 
 from uuid import UUID
 
@@ -6,16 +6,16 @@ from service.contract.errors import CrossfixError
 
 
 class NotFoundError(CrossfixError):
-    """No such vessel, sighting or chip."""
+    """There is no such vessel, sighting, match or chip."""
 
     kind = "not-found"
 
 
 class ConflictError(CrossfixError):
-    """The request contradicts what is already known.
+    """The request contradicts what is registered.
 
     Attributes:
-        vessel_id: the vessel that is in the way, where there is one.
+        vessel_id: the vessel that causes the conflict, if there is one.
     """
 
     kind = "conflict"
@@ -26,7 +26,7 @@ class ConflictError(CrossfixError):
 
 
 class InvalidRequestError(CrossfixError):
-    """The values are each well-formed but make no sense together."""
+    """Each value is well-formed, but together they make no sense."""
 
     kind = "invalid-request"
 

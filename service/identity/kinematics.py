@@ -1,4 +1,4 @@
-"""Could the ship have sailed from one sighting to the other in time?"""
+"""Check whether a ship could have sailed from one sighting to the other in time."""
 
 import math
 from datetime import datetime
@@ -7,12 +7,16 @@ from service.identity.records.base import GeoPoint
 from service.identity.records.matches import KinematicsCheck
 
 EARTH_RADIUS_NM = 3440.065
+"""Mean Earth radius of 6371.0 km."""
+
 POSITION_SLACK_NM = 1.0
+"""Subtracted from the distance, for the error of both positions."""
+
 DEFAULT_MAX_SPEED_KN = 30.0
 
 
 def distance_nm(a: GeoPoint, b: GeoPoint) -> float:
-    """Great-circle distance in nautical miles (haversine, mean Earth radius)."""
+    """Return the great-circle distance in nautical miles (haversine, mean Earth radius)."""
     lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
     half_lat = (lat_b - lat_a) / 2
     half_lon = math.radians(b.lon - a.lon) / 2
@@ -25,10 +29,10 @@ def check_kinematics(
     b: tuple[GeoPoint | None, datetime | None],
     max_speed_kn: float = DEFAULT_MAX_SPEED_KN,
 ) -> KinematicsCheck | None:
-    """The speed a ship needs between two sightings; None when a place or time is unknown.
+    """Return the speed needed between two sightings; None when a place or time is unknown.
 
-    The shortest way over the sphere is a lower bound of the way by sea, so "infeasible" is
-    certain and "feasible" is not. One nautical mile is granted for the error of positions.
+    The great circle is a lower bound of the way by sea, so "infeasible" is certain and "feasible"
+    is not.
     """
     (place_a, time_a), (place_b, time_b) = a, b
     if place_a is None or place_b is None or time_a is None or time_b is None:

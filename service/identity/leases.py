@@ -1,10 +1,11 @@
-"""One IMO number, one vessel, and one replica at a time that registers it or judges a sighting.
+"""Leases on IMO numbers, vessels and query sightings: one change at a time works on each.
 
-Looking for a vessel and writing a new one are two steps; between them another replica could do the
-same. So number and id are claimed first, which a store grants to one only, and given up when the
-vessel is written and can be found. Who holds a claim for long renews it; one whose holder was
-killed lapses. A holder that was held up for so long that its claim may have lapsed stops. What
-could not be given up, because the store was away, the same process takes over at once.
+Looking for a vessel and writing a new one are two steps; in between, another replica could write
+the same vessel. So the change first claims the IMO number and the id, which a store grants to one
+claimant only, and releases them when the vessel is written and can be found. The holder of a long
+lease renews it; a lease whose holder was killed lapses. A holder that was delayed for so long that
+its lease may have lapsed stops. A claim that could not be released, because the store was down, can
+be taken over at once by the same process.
 """
 
 from collections.abc import Iterator
@@ -24,47 +25,47 @@ MAX_CLOCK_SKEW = timedelta(minutes=1)
 """The most that the clocks of two replicas may differ."""
 
 NO_VESSEL = UUID(int=0)
-"""In place of a vessel: who claims its id is about to settle what another left of it."""
+"""The vessel id of a claim that registers no vessel: by recovery, or for a judgement."""
 
 
 def lease_lifetime(step: timedelta) -> timedelta:
-    """When a change that was neither finished nor renewed was interrupted.
+    """Return after how long a lease that was not renewed lapses.
 
-    A step that begins when the last renewal is one step ago ends before another replica, whose
+    A step that begins when the last renewal is one step old ends before another replica, whose
     clock may be ahead, takes over.
     """
     return 2 * step + MAX_CLOCK_SKEW
 
 
 class Lease:
-    """Claims that one change holds; for one thread."""
+    """The claims that one change holds. Used by one thread."""
 
     def __init__(
         self,
         claims: ClaimStore,
         now: Clock,
         step: timedelta,
-        left: dict[str, NameClaim],
-        done: str = "registered",
+        unreleased: dict[str, NameClaim],
+        action: str = "registered",
     ) -> None:
-        """Hold nothing yet.
+        """Start without any claim.
 
         Args:
-            claims: where the claims are kept.
+            claims: stores the claims.
             now: the present, UTC.
-            step: the longest time between two looks at the lease.
-            left: claims of this process that ended and could not be given up, by name.
-            done: what is done to the names that are claimed.
+            step: the longest time between two renewals.
+            unreleased: claims of this process that ended and could not be released, by name.
+            action: what happens to the claimed names, for messages.
         """
         self._claims = claims
         self._now = now
         self._step = step
-        self._left = left
-        self._done = done
+        self._unreleased = unreleased
+        self._action = action
         self._held: dict[str, NameClaim] = {}
 
     def take(self, name: str, vessel_id: UUID, resumes: bool) -> None:
-        """NameClaim a name; `resumes` tells whether a claim for the same vessel may be taken over.
+        """Claim a name; if it `resumes`, a claim for the same vessel may be taken over.
 
         Raises:
             ConflictError: another claim stands.
@@ -73,71 +74,78 @@ class Lease:
         standing = self._claims.claim(name, claim, instead_of=None)
         if standing != claim:
             lapsed = claim.made_at - standing.made_at > lease_lifetime(self._step)
-            own = name in self._left and self._left[name].token == standing.token
+            unreleased = self._unreleased.get(name)
+            own = unreleased is not None and unreleased.token == standing.token
             if lapsed or own or (resumes and standing.vessel_id == vessel_id):
                 standing = self._claims.claim(name, claim, instead_of=standing)
         if standing != claim:
             other = None if standing.vessel_id in (vessel_id, NO_VESSEL) else standing.vessel_id
-            named = "" if other is None else f", as vessel {other}"
+            other_vessel = "" if other is None else f", as vessel {other}"
             raise ConflictError(
-                f"{name} is being {self._done} right now{named}; ask again shortly", other
+                f"{name} is being {self._action} right now{other_vessel}; try again shortly", other
             )
         self._held[name] = claim
 
     def renew(self) -> None:
-        """Before a step: renew what is half a step old. Raises as `confirm`."""
+        """Renew the claims if one is half a step old; call it before a step.
+
+        Raises:
+            ConflictError, StoreUnavailableError: see `confirm`.
+        """
         now = self._now()
         if any(now - claim.made_at > self._step / 2 for claim in self._held.values()):
             self.confirm()
 
     def confirm(self) -> None:
-        """Renew, and make sure that nobody has taken over.
+        """Renew the claims, and make sure that no other request has taken one over.
 
         Raises:
-            ConflictError: somebody has.
-            StoreUnavailableError: it took so long that somebody may have, or the store failed.
+            ConflictError: another request has taken one over.
+            StoreUnavailableError: the last renewal is so long ago that a claim may have lapsed, or
+                the store failed.
         """
         for name, claim in self._held.items():
             renewed = claim.model_copy(update={"made_at": self._now()})
             if renewed.made_at - claim.made_at > self._step:
                 raise StoreUnavailableError(
-                    f"{name} could not be {self._done} in time: a store was too slow; ask again"
+                    f"{name} could not be {self._action} in time: a store was too slow; try again"
                 )
             if not self._claims.renew(name, renewed):
-                raise ConflictError(f"{name} is being {self._done} by another request; ask again")
+                raise ConflictError(f"{name} is being {self._action} by another request; try again")
             self._held[name] = renewed
 
     def release(self) -> None:
+        """Release the claims; remember those that the store could not release."""
         for name, claim in self._held.items():
-            self._left[name] = claim
+            self._unreleased[name] = claim
             with suppress(CrossfixError):
                 self._claims.release(name, claim)
-                self._left.pop(name, None)
+                self._unreleased.pop(name, None)
 
 
 class Leases:
-    """Claims IMO numbers and ids in the gallery for the time that a change takes."""
+    """Takes leases on IMO numbers, vessels and sightings for the duration of a change."""
 
     def __init__(self, gallery: Gallery, claims: ClaimStore, now: Clock, step: timedelta) -> None:
-        """`step` is the longest time that a few calls of the stores take."""
+        """`step` is the longest time that a few store calls take."""
         self._gallery = gallery
         self._claims = claims
         self._now = now
         self._step = step
-        self._left: dict[str, NameClaim] = {}
+        self._unreleased: dict[str, NameClaim] = {}
 
     @contextmanager
-    def held(
+    def for_imo_change(
         self, vessel: Vessel, before: Vessel | None = None, giver: Vessel | None = None
     ) -> Iterator[None]:
-        """Within, nobody else can register a vessel with this IMO number, and nobody has.
+        """Hold the vessel's IMO number, after checking that no other vessel carries it.
 
-        Two requests for the same vessel do not hinder each other: they write the same.
+        Two requests for the same vessel do not block each other: they write the same number.
 
         Args:
-            vessel: as it is to be written; without a number it needs no claim.
-            before: as it is now; where it has the number already, nothing is claimed.
-            giver: a vessel that gives its number to this one.
+            vessel: as it is to be written; without a number no lease is taken.
+            before: as it is now; if it has the number already, no lease is taken.
+            giver: a vessel that hands its number over to this one.
 
         Raises:
             ConflictError: another vessel carries the number, or is being given it.
@@ -152,16 +160,17 @@ class Leases:
             yield
 
     @contextmanager
-    def registering(self, vessel: Vessel, resumes: bool) -> Iterator[Lease]:
-        """Within, nobody else registers this vessel or its IMO number; the holder renews.
+    def for_registration(self, vessel: Vessel, resumes: bool) -> Iterator[Lease]:
+        """Hold the vessel's id and IMO number; the caller renews the lease.
 
         Args:
             vessel: as it is to be written.
-            resumes: whether who is at it already, perhaps no more, writes the same: then this
-                request takes over, and the other one stops before its next step.
+            resumes: whether the present holder, if there is one, writes the same vessel: then this
+                request takes over, and the former holder stops before its next step.
 
         Raises:
-            ConflictError, StoreUnavailableError, StoreFullError: as `held`.
+            ConflictError: another vessel carries the number, or another request holds the lease.
+            StoreUnavailableError, StoreFullError: the store failed; nothing was changed.
         """
         with self._lease() as lease:
             lease.take(f"vessel {vessel.id}", vessel.id, resumes)
@@ -171,30 +180,30 @@ class Leases:
             yield lease
 
     @contextmanager
-    def settling(self, vessel: Vessel) -> Iterator[Lease]:
-        """Within, nobody registers this vessel.
+    def for_recovery(self, vessel: Vessel) -> Iterator[Lease]:
+        """Hold the id of a vessel whose interrupted enrolment is undone.
 
         Raises:
-            ConflictError: somebody does, or settles it.
+            ConflictError: another request registers or recovers the vessel.
         """
         with self._lease() as lease:
             lease.take(f"vessel {vessel.id}", NO_VESSEL, resumes=False)
             yield lease
 
     @contextmanager
-    def judging(self, sighting_id: UUID) -> Iterator[Lease]:
-        """Within, nobody else judges a match of this sighting; the holder renews.
+    def for_judgement(self, sighting_id: UUID) -> Iterator[Lease]:
+        """Hold a query sighting while a match of it is judged; the caller renews the lease.
 
         Raises:
-            ConflictError: somebody does.
+            ConflictError: another request judges a match of this sighting.
         """
         with self._lease("judged") as lease:
             lease.take(f"sighting {sighting_id}", NO_VESSEL, resumes=False)
             yield lease
 
     @contextmanager
-    def _lease(self, done: str = "registered") -> Iterator[Lease]:
-        lease = Lease(self._claims, self._now, self._step, self._left, done)
+    def _lease(self, action: str = "registered") -> Iterator[Lease]:
+        lease = Lease(self._claims, self._now, self._step, self._unreleased, action)
         try:
             yield lease
         finally:
@@ -202,15 +211,15 @@ class Leases:
 
 
 def require_free_imo(gallery: Gallery, vessel: Vessel, giver: Vessel | None = None) -> None:
-    """Raises ConflictError, naming the visible vessel other than the giver that has its number."""
+    """Raise ConflictError if a visible vessel, other than these two, has the IMO number."""
     if vessel.imo is None:
         return
     own = {vessel.id} if giver is None else {vessel.id, giver.id}
     for other in gallery.find_by_imo(vessel.imo):
         if other.id not in own and other.state.visible:
-            named = f" ({other.name})" if other.name else ""
+            name = f" ({other.name})" if other.name else ""
             raise ConflictError(
-                f"IMO {vessel.imo} is registered already, as vessel {other.id}{named}; "
+                f"IMO {vessel.imo} is registered already, as vessel {other.id}{name}; "
                 "add chips to that vessel, or correct the number",
                 other.id,
             )

@@ -1,4 +1,4 @@
-"""Which known vessel does this chip show?"""
+"""Find the registered vessel that a chip shows."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,19 +13,19 @@ from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
 from service.identity.context import Context
 from service.identity.decision import Limits, Scored, best_first, decide, rank, score
-from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.records.base import Record
 from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
 from service.identity.records.matches import Match
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
 from service.identity.stage_timing import measured, timed
+from service.identity.uploads import ChipUpload, UploadEmbedder
 
 RERANKED_VESSELS = 50
 
 
 class MatchOptions(Record):
-    """What the analyst asks for beside the chip itself."""
+    """The options of a match request."""
 
     top_k: int = Field(5, ge=1, le=100)
     max_speed_kn: float | None = Field(None, gt=0, le=100)
@@ -35,10 +35,11 @@ class MatchOptions(Record):
 
     @property
     def narrows(self) -> bool:
-        """Whether only a part of the gallery is searched."""
+        """Whether the options restrict the search to a part of the gallery."""
         return self.vessel_type is not None or self.length_tolerance is not None
 
     def limits(self) -> Limits:
+        """Return the limits, with defaults for options that were not sent."""
         defaults = Limits()
         return Limits(
             max_speed_kn=self.max_speed_kn or defaults.max_speed_kn,
@@ -49,12 +50,12 @@ class MatchOptions(Record):
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """A match and how it came about.
+    """A match and how it was found.
 
     Attributes:
         match: the answer.
         timings_ms: milliseconds spent in each stage.
-        first_similarities: cosine of the most probable vessel by the sensor it was recognised by;
+        first_similarities: cosine of the most probable vessel, by the sensor type of its sighting;
             empty when only a part of the gallery was searched.
     """
 
@@ -73,9 +74,7 @@ class Matcher:
         model: AnsweringModel,
         calibration: CalibrationSpec,
     ) -> None:
-        """Every match is recorded in the audit log before it is answered.
-
-        The stages `search`, `store` (chip and sighting) and `history` (the match record) are
+        """The stages `search`, `store` (chip and sighting) and `history` (the match record) are
         measured.
         """
         self._gallery = context.gallery
@@ -90,11 +89,11 @@ class Matcher:
         self._calibration = calibration
 
     def match(self, upload: ChipUpload, options: MatchOptions) -> MatchResult:
-        """Rank the vessels that the chip may show.
+        """Rank the vessels that the chip may show; write the audit entry before returning.
 
-        Sightings of the other sensor and of the same sensor are searched apart, because their
-        similarities do not compare; a vessel counts with the more telling of the two, and all
-        vessels found compete with each other and with none of them.
+        Sightings of the same and of the other sensor type are searched separately, because their
+        similarities cannot be compared. A vessel is ranked by the search in which its log odds are
+        higher; the probabilities of all vessels found and of "none" sum to 1.
 
         Raises:
             ChipError: the bytes cannot be used.
@@ -102,9 +101,9 @@ class Matcher:
             StoreUnavailableError, StoreFullError: a store failed; nothing was acknowledged.
         """
         began, asked_at = time.perf_counter(), self._now()
-        seen = self._uploads.embed(upload)
-        query = self._uploads.sighting(seen, vessel_id=None)
-        timings = dict(seen.timings_ms)
+        embedded = self._uploads.embed(upload)
+        query = self._uploads.sighting(embedded, vessel_id=None)
+        timings = dict(embedded.timings_ms)
 
         with timed("search", timings):
             counts = self._gallery.counts()
@@ -114,7 +113,7 @@ class Matcher:
         self._measure({"search": timings["search"]})
 
         if options.store:
-            self._keep(upload, query)
+            self._store_query(upload, query)
         match = Match(
             id=new_match_id(asked_at),
             verdict=decide(ranking, self._calibration),
@@ -124,24 +123,26 @@ class Matcher:
             gallery=counts,
             stored=options.store,
         )
-        said = options.model_dump(mode="json", exclude_none=True)
-        self._trail.matched(match, said)
+        sent = options.model_dump(mode="json", exclude_none=True)
+        self._trail.record_match(match, sent)
         if options.store:
-            self._remember(match, asked_at, said)
+            self._store_record(match, asked_at, sent)
         timings["total"] = (time.perf_counter() - began) * 1000.0
-        return MatchResult(match, timings, {} if options.narrows else _firsts(found))
+        return MatchResult(match, timings, {} if options.narrows else _first_similarities(found))
 
-    def _keep(self, upload: ChipUpload, query: EmbeddedSighting) -> None:
-        """The chip first, and looked for last: see `originals.py`."""
+    def _store_query(self, upload: ChipUpload, query: EmbeddedSighting) -> None:
+        """Store chip and sighting; `original_chips.py` explains the order."""
         digest = query.sighting.chip_sha256
-        kept = delete_unused_when_full(self._gallery, self._chips, [digest])
-        with measured("store", self._measure), self._write_lock, kept:
+        undo_when_full = delete_unused_when_full(self._gallery, self._chips, [digest])
+        with measured("store", self._measure), self._write_lock, undo_when_full:
             self._chips.put(upload.data)
             self._gallery.put_open_sightings([query])
             restore_missing_chip(self._chips, digest, upload.data)
 
-    def _remember(self, match: Match, asked_at: datetime, options: dict[str, JsonValue]) -> None:
-        """Last of all: every match that can be looked up is in the audit log."""
+    def _store_record(
+        self, match: Match, asked_at: datetime, options: dict[str, JsonValue]
+    ) -> None:
+        """Store the match record, last, so that every match with a record is in the audit log."""
         with measured("history", self._measure):
             self._matches.put(
                 MatchRecord(
@@ -156,7 +157,7 @@ class Matcher:
     def _search(
         self, query: EmbeddedSighting, options: MatchOptions, vessels: int
     ) -> dict[Modality, list[Scored]]:
-        """The vessels found by each sensor that can be compared, best first."""
+        """Return the vessels found, best first, by the sensor type of their sightings."""
         found: dict[Modality, list[Scored]] = {}
         for modality in Modality:
             same = modality is query.sighting.modality
@@ -172,14 +173,14 @@ class Matcher:
     def _filter(self, query: Sighting, modality: Modality, options: MatchOptions) -> SightingFilter:
         lengths = None
         if options.length_tolerance is not None:
-            keep = 1.0 - options.length_tolerance
-            lengths = (query.length_m * keep, query.length_m / keep)
+            ratio = 1.0 - options.length_tolerance
+            lengths = (query.length_m * ratio, query.length_m / ratio)
         types = None if options.vessel_type is None else (options.vessel_type,)
         return SightingFilter(modality=modality, vessel_types=types, vessel_length_m=lengths)
 
 
 def _best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Scored]:
-    """Every vessel once, by the sensor that speaks more for it; best first."""
+    """Return each vessel once, with its higher log odds; best first."""
     best: dict[UUID, Scored] = {}
     for scored in found.values():
         for item in scored:
@@ -189,6 +190,6 @@ def _best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Sco
     return best_first(best.values())
 
 
-def _firsts(found: Mapping[Modality, Sequence[Scored]]) -> dict[Modality, float]:
-    """Similarity of each sensor's most probable vessel."""
+def _first_similarities(found: Mapping[Modality, Sequence[Scored]]) -> dict[Modality, float]:
+    """Return the similarity of the most probable vessel of each sensor type."""
     return {modality: scored[0].hit.similarity for modality, scored in found.items() if scored}

@@ -1,18 +1,19 @@
-"""Original chips: there when a sighting shows them, forgotten or swept up when none does.
+"""Storing and deleting original chips, so that every sighting has its chip.
 
-A chip is put before its sighting is written, so a failure in between leaves bytes that no sighting
-shows. Putting a chip again makes it recent; what is recent is never swept.
+A chip is stored before its sighting is written, so a failure in between leaves bytes that no
+sighting uses; `crossfix sweep` deletes them. Storing a chip again renews its time, and chips that
+were stored recently are never swept.
 
-Replicas share no lock. One that keeps a chip writes the sighting and then looks for the bytes
-(`restore_missing_chip`); one that forgets it deletes the bytes and then looks for sightings
-(`delete_unused_chip`). So of the two at least one sees what the other did, and whoever sees it puts the
-bytes back: where the forgetting one found no sighting, it looked before the sighting was written,
-so its deletion came before the keeping one's look.
+Replicas share no lock. The writer stores the chip, writes the sighting and then reads the bytes
+back (`restore_missing_chip`); the deleter deletes the bytes and then looks for sightings
+(`delete_unused_chip`). So at least one of the two notices the other, and stores the bytes again:
+where the deleter found no sighting, it looked before the sighting was written, so the deletion
+came before the writer read the bytes back.
 
-The order leaves two gaps. Bytes that the forgetting one is about to put back are missing for that
-moment. And where it deleted after the keeping one's look, but could not put them back (it was
-killed, the store failed it, or the bytes were damaged when it read them and were healed since), an
-acknowledged sighting is without its chip until the same chip is sent for its vessel again.
+Two gaps remain. Between the deletion and the deleter's second look, the bytes are missing. And if
+the deleter deletes after the writer read the bytes back, but cannot store them again (it was
+killed, the store failed, or it had read damaged bytes that were replaced since), an acknowledged
+sighting lacks its chip until the same chip is sent for its vessel again.
 """
 
 from collections.abc import Collection, Iterator
@@ -24,19 +25,21 @@ from service.identity.errors import NotFoundError, StoreFullError, StoreUnavaila
 from service.identity.ports.chips import ChipStore
 
 
-class ShowsChips(Protocol):
-    """What tells whether a chip is in use: a gallery or an archive."""
+class ChipUsage(Protocol):
+    """Tells whether a sighting uses a chip: a gallery or an archive."""
 
-    def uses_chip(self, chip_sha256: str) -> bool: ...
+    def uses_chip(self, chip_sha256: str) -> bool:
+        """Return whether any sighting uses these bytes."""
+        ...
 
 
 def restore_missing_chip(chips: ChipStore, digest: str, data: bytes) -> None:
-    """Put the bytes of a chip that a sighting shows by now again, unless they are there and whole.
+    """Store the bytes of a chip again if they are missing or damaged.
 
-    They are read, because a shared file system may tell of a deleted file for a while.
+    The bytes are read, because a shared file system may list a deleted file for a while.
 
     Raises:
-        StoreUnavailableError, StoreFullError: they are not there; the sighting must not be
+        StoreUnavailableError, StoreFullError: the bytes are not stored; the sighting must not be
             acknowledged.
     """
     try:
@@ -45,11 +48,11 @@ def restore_missing_chip(chips: ChipStore, digest: str, data: bytes) -> None:
         chips.put(data)
 
 
-def delete_unused_chip(gallery: ShowsChips, chips: ChipStore, digest: str) -> bool:
-    """Delete a chip that no sighting shows; False when it stays.
+def delete_unused_chip(gallery: ChipUsage, chips: ChipStore, digest: str) -> bool:
+    """Delete a chip that no sighting uses; return whether it is gone.
 
-    Looks again after the deletion: where a sighting came to show it meanwhile, the bytes are put
-    back. What is not there is not deleted, because there would be nothing to put back.
+    Looks for sightings again after the deletion: if one was written in the meantime, the bytes are
+    stored again. A chip that is not there is not deleted, because it could not be stored again.
     """
     if gallery.uses_chip(digest):
         return False
@@ -59,7 +62,7 @@ def delete_unused_chip(gallery: ShowsChips, chips: ChipStore, digest: str) -> bo
     except NotFoundError:
         return True
     except StoreUnavailableError:
-        pass  # damaged bytes go too; of a store that is away the deletion tells
+        pass  # Damaged bytes are deleted too; if the store is down, `delete` raises.
     chips.delete(digest)
     if data is not None and gallery.uses_chip(digest):
         chips.put(data)
@@ -69,9 +72,9 @@ def delete_unused_chip(gallery: ShowsChips, chips: ChipStore, digest: str) -> bo
 
 @contextmanager
 def delete_unused_when_full(
-    gallery: ShowsChips, chips: ChipStore, digests: Collection[str]
+    gallery: ChipUsage, chips: ChipStore, digests: Collection[str]
 ) -> Iterator[None]:
-    """When a store is full, chips that were put here go again, so that refusals fill no disk."""
+    """Delete the chips stored within if a store is full, so that failed requests use no disk."""
     try:
         yield
     except StoreFullError:

@@ -1,15 +1,16 @@
 """Finishing or undoing changes that a crash interrupted. None of them was acknowledged.
 
-| state found | what happened | what is done |
+| state found | interrupted change | recovery |
 |---|---|---|
 | enrolling | a new vessel was being written | its sightings and the vessel are removed |
-| enrolling, split_from | sightings were being split off | they go back where they came from |
+| enrolling, split_from | sightings were being split off | they go back to their former vessel |
 | syncing | attributes were being changed | the sightings are refreshed, the vessel is active |
 | deleting | the vessel was being removed | the removal is finished |
-| deleting, merged_into | it was being merged | the merge is finished |
+| deleting, merged_into | the vessel was being merged | the merge is finished |
 
-Where a vessel at the other end was itself merged meanwhile, the vessel that it became part of takes
-its place. Where it was deleted, a merge is undone, and what was being split off it is removed too.
+If the other vessel of a merge or split was itself merged in the meantime, the vessel that it became
+part of takes its place. If it was deleted, a merge is undone, and a vessel being split off is
+removed.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,29 +24,26 @@ from service.identity.leases import Leases, lease_lifetime
 from service.identity.original_chips import delete_unused_chip
 from service.identity.records.vessels import Vessel, VesselState
 
-ALONE = timedelta(days=1)
-"""A step of a process that nobody waits for."""
+SINGLE_WRITER_STEP = timedelta(days=1)
+"""The step of a process that writes alone: no replica waits for its leases to lapse."""
 
-UNSETTLED = (VesselState.ENROLLING, VesselState.SYNCING, VesselState.DELETING)
+INTERRUPTIBLE = (VesselState.ENROLLING, VesselState.SYNCING, VesselState.DELETING)
 
 
-def nothing() -> None:
-    """In place of a renewal where nothing was claimed."""
+def no_renewal() -> None:
+    """Do nothing, in place of renewing a lease where none is held."""
 
 
 class Recovery:
-    """Brings every vessel to rest.
+    """Finishes or undoes interrupted changes of vessels.
 
-    Where other replicas write, too, a change counts as interrupted when it began longer ago than a
-    few steps can take, and an enrolment when its claim was not renewed for as long; until then what
-    a killed replica was splitting off or merging cannot be found.
+    Where other replicas write too, a change counts as interrupted when it began longer ago than a
+    few steps can take, and an enrolment when its lease was not renewed for as long. Until then,
+    sightings that a killed replica was splitting off or merging cannot be found.
     """
 
     def __init__(self, context: Context, step: timedelta | None) -> None:
-        """`step` is the longest time that a few calls of the stores take.
-
-        It is None where this process is the only writer.
-        """
+        """`step` is the longest time that a few store calls take; None for a single writer."""
         self._gallery = context.gallery
         self._chips = context.chips
         self._now = context.now
@@ -53,26 +51,29 @@ class Recovery:
         self._trail = context.trail
         self._grace = timedelta(0) if step is None else lease_lifetime(step)
         self.leases = Leases(
-            context.gallery, context.claims, context.now, ALONE if step is None else step
+            context.gallery,
+            context.claims,
+            context.now,
+            SINGLE_WRITER_STEP if step is None else step,
         )
 
     def run(self) -> int:
-        """Settle every interrupted change; returns how many there were."""
+        """Finish or undo every interrupted change; return their number."""
         with self._write_lock:
             now = self._now()
             interrupted = [
                 vessel
-                for vessel in self._gallery.vessels_in_state(UNSETTLED)
+                for vessel in self._gallery.vessels_in_state(INTERRUPTIBLE)
                 if now - vessel.updated_at >= self._grace
             ]
-            return sum([self._settled(vessel) for vessel in interrupted])
+            return sum([self._settle_if_unchanged(vessel) for vessel in interrupted])
 
-    def settle(self, vessel: Vessel, renew: Callable[[], None] = nothing) -> None:
+    def settle(self, vessel: Vessel, renew: Callable[[], None] = no_renewal) -> None:
         """Finish or undo one change; repeating it is harmless.
 
         Args:
-            vessel: as it was found; whoever undoes an enrolment has claimed it.
-            renew: called again and again while that claim is needed.
+            vessel: as it was found; to undo an enrolment, the caller holds its lease.
+            renew: renews that lease, and is called before each step.
         """
         found: dict[str, object] = {"vessel_id": str(vessel.id), "found": vessel.state.value}
         with self._write_lock, self._trail.change("recover", **found):
@@ -85,13 +86,13 @@ class Recovery:
             elif vessel.state is VesselState.ENROLLING:
                 self._undo_enrolment(vessel, renew)
 
-    def _settled(self, vessel: Vessel) -> bool:
-        """Settle it, unless somebody else is or was at it."""
+    def _settle_if_unchanged(self, vessel: Vessel) -> bool:
+        """Settle the vessel, unless another request changes it or has changed it."""
         try:
-            with ExitStack() as claimed:
-                renew = nothing
+            with ExitStack() as leased:
+                renew = no_renewal
                 if vessel.state is VesselState.ENROLLING:
-                    renew = claimed.enter_context(self.leases.settling(vessel)).renew
+                    renew = leased.enter_context(self.leases.for_recovery(vessel)).renew
                 if self._gallery.get_vessels([vessel.id]).get(vessel.id) != vessel:
                     return False
                 self.settle(vessel, renew)
@@ -100,21 +101,21 @@ class Recovery:
         return True
 
     def finish_sync(self, vessel: Vessel) -> Vessel:
-        """Refresh what the sightings know of the vessel, then make it active."""
+        """Copy the vessel's attributes to its sightings, then make it active."""
         settled = vessel.model_copy(update={"state": VesselState.ACTIVE, "leaving_chips": ()})
         self._gallery.sync_vessel(settled)
-        self._forget_chips(vessel.leaving_chips)
+        self._delete_chips(vessel.leaving_chips)
         self._gallery.put_vessel(settled)
         return settled
 
     def finish_merge(self, vessel: Vessel) -> None:
-        """Give the vessel's sightings to the one it was merged into; leave a signpost."""
-        survivor = self.heir(vessel.merged_into)
+        """Move the vessel's sightings to the survivor of the merge; leave a tombstone."""
+        survivor = self.resolve_vessel(vessel.merged_into)
         if survivor is None:
             self.finish_sync(vessel.model_copy(update={"merged_into": None}))
             return
-        self._hand_over(vessel, survivor)
-        self._forget_chips(vessel.leaving_chips)
+        self._move_sightings(vessel, survivor)
+        self._delete_chips(vessel.leaving_chips)
         merged = {
             "state": VesselState.MERGED,
             "merged_into": survivor.id,
@@ -122,16 +123,16 @@ class Recovery:
         }
         self._gallery.put_vessel(vessel.model_copy(update=merged))
 
-    def finish_delete(self, vessel: Vessel, renew: Callable[[], None] = nothing) -> None:
-        """Remove the vessel's sightings, bytes that nothing refers to any more, and the vessel."""
+    def finish_delete(self, vessel: Vessel, renew: Callable[[], None] = no_renewal) -> None:
+        """Remove the vessel's sightings, the chips that no sighting uses then, and the vessel."""
         sightings = self._gallery.sightings_of([vessel.id])
         self._gallery.delete_sightings([s.id for s in sightings])
-        self._forget_chips({*vessel.leaving_chips, *(s.chip_sha256 for s in sightings)}, renew)
+        self._delete_chips({*vessel.leaving_chips, *(s.chip_sha256 for s in sightings)}, renew)
         renew()
         self._gallery.delete_vessel(vessel.id)
 
-    def heir(self, vessel_id: UUID | None) -> Vessel | None:
-        """The visible vessel, or the one that it became part of; None when there is none."""
+    def resolve_vessel(self, vessel_id: UUID | None) -> Vessel | None:
+        """Return the visible vessel with this id or the one it was merged into; None if deleted."""
         while vessel_id is not None:
             vessel = self._gallery.get_vessels([vessel_id]).get(vessel_id)
             if vessel is None or vessel.state.visible:
@@ -139,20 +140,22 @@ class Recovery:
             vessel_id = vessel.merged_into
         return None
 
-    def _forget_chips(self, digests: Iterable[str], renew: Callable[[], None] = nothing) -> None:
+    def _delete_chips(self, digests: Iterable[str], renew: Callable[[], None] = no_renewal) -> None:
         for digest in digests:
             renew()
             delete_unused_chip(self._gallery, self._chips, digest)
 
     def _undo_enrolment(self, vessel: Vessel, renew: Callable[[], None]) -> None:
-        origin = self.heir(vessel.split_from)
+        origin = self.resolve_vessel(vessel.split_from)
         if origin is not None:
-            self._hand_over(vessel, origin)
+            self._move_sightings(vessel, origin)
         self.finish_delete(vessel, renew)
 
-    def _hand_over(self, vessel: Vessel, heir: Vessel) -> None:
-        """Give a vessel's sightings to another one; of a chip that both have, one stays."""
-        have = {s.chip_sha256 for s in self._gallery.sightings_of([heir.id])}
-        mine = self._gallery.sightings_of([vessel.id])
-        self._gallery.delete_sightings([s.id for s in mine if s.chip_sha256 in have])
-        self._gallery.move_sightings([s.id for s in mine if s.chip_sha256 not in have], heir)
+    def _move_sightings(self, source: Vessel, target: Vessel) -> None:
+        """Move all sightings; of a chip that both vessels have, the target's sighting stays."""
+        target_chips = {s.chip_sha256 for s in self._gallery.sightings_of([target.id])}
+        moved = self._gallery.sightings_of([source.id])
+        self._gallery.delete_sightings([s.id for s in moved if s.chip_sha256 in target_chips])
+        self._gallery.move_sightings(
+            [s.id for s in moved if s.chip_sha256 not in target_chips], target
+        )

@@ -1,14 +1,14 @@
-"""The analyst decides what a remembered match has shown.
+"""Recording what an analyst decides about a match.
 
-Confirming gives the query sighting to a vessel, so that it is evidence from then on; rejecting and
-withdrawing leave or make it open. Matches of one chip share that sighting: the latest judgement of
-any of them moves it.
+Confirming a match assigns its query sighting to a vessel, so that the sighting is evidence from
+then on; rejecting the match or withdrawing a judgement leaves the sighting without a vessel.
+Matches of one chip share that sighting: the latest judgement of any of them decides.
 
-Order of writes: the match with the judgement as `unsettled`, the sighting, the match as settled.
-Who finds an unsettled match finishes it: its judgement was never acknowledged. The sighting is
-claimed meanwhile, so that one replica at a time judges it (`leases.py`). Vessels are not claimed:
-whoever moves the sighting looks for its vessel before and after, and whoever merges or deletes a
-vessel hides it first and then looks for its sightings, so one of them sees what the other did.
+Order of writes: the match record with the judgement as `unsettled`, the sighting, the record as
+settled. Recovery finishes an unsettled record; its judgement was never acknowledged. A lease on the
+sighting lets one replica at a time judge it (`leases.py`). Vessels need no lease: a judgement looks
+for the vessel before and after it moves the sighting, and a merge or deletion hides the vessel
+first and then looks for its sightings, so at least one of the two notices the other.
 """
 
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ from service.identity.records.sightings import Sighting
 from service.identity.recovery import Recovery
 
 MATCHES_OF_ONE_CHIP = 500
-"""How many of them, the newest, are asked when a judgement has to be taken back unacknowledged."""
+"""How many matches of a sighting, newest first, are read to find its judgement in force."""
 
 
 class NewJudgement(Record):
-    """What an analyst says; a vessel is named when it is confirmed, and only then."""
+    """The decision that an analyst sends; it names a vessel exactly when it is `confirmed`."""
 
     decision: Decision
     vessel_id: UUID | None = None
@@ -50,9 +50,9 @@ class NewJudgement(Record):
 
 @dataclass(frozen=True, slots=True)
 class MatchDetail:
-    """A match, and its query sighting as it is now: None when that was deleted."""
+    """A match record, and its query sighting as it is now: None when it was deleted."""
 
-    kept: MatchRecord
+    record: MatchRecord
     sighting: Sighting | None
 
 
@@ -69,85 +69,87 @@ class MatchReview:
         self._leases = recovery.leases
 
     def show(self, match_id: UUID) -> MatchDetail:
-        """Raises NotFoundError when no such match is remembered."""
-        kept = self._kept(match_id)
-        return MatchDetail(kept, self._gallery.get_sighting(kept.match.query.id))
+        """Return a match; raise NotFoundError when there is no record of it."""
+        record = self._record(match_id)
+        return MatchDetail(record, self._gallery.get_sighting(record.match.query.id))
 
-    def judge(self, match_id: UUID, said: NewJudgement) -> MatchDetail:
-        """Decide about a match, or take back what was decided.
+    def judge(self, match_id: UUID, new: NewJudgement) -> MatchDetail:
+        """Record a decision about a match, or withdraw the last one.
 
         Raises:
             NotFoundError: no such match, or no such vessel.
-            ConflictError: the query sighting was deleted, nothing is there to be withdrawn, or
-                somebody else judges the same sighting right now.
+            ConflictError: the query sighting was deleted, there is no judgement to withdraw, or
+                another request judges a match of the same sighting right now.
             StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
         with self._write_lock:
-            sighting_id = self._kept(match_id).match.query.id
-            with self._leases.judging(sighting_id) as lease:
-                self._finish_others(sighting_id, lease)
-                kept = self._kept(match_id)
-                judgement = self._judgement(kept, said)
-                with self._trail.change("verdict", **_facts(kept, judgement)):
-                    settled = self._judged(kept, judgement, lease)
+            sighting_id = self._record(match_id).match.query.id
+            with self._leases.for_judgement(sighting_id) as lease:
+                self._finish_interrupted(sighting_id, lease)
+                record = self._record(match_id)
+                judgement = self._judgement(record, new)
+                with self._trail.change("verdict", **_facts(record, judgement)):
+                    settled = self._add_judgement(record, judgement, lease)
         return MatchDetail(settled, self._gallery.get_sighting(sighting_id))
 
     def settle_interrupted(self) -> int:
-        """Finish every judgement that a crash interrupted; returns how many there were."""
+        """Finish every judgement that a crash interrupted; return their number."""
         with self._write_lock:
-            return sum([self._finished(kept) for kept in self._matches.unsettled()])
+            return sum([self._settle_if_unsettled(record) for record in self._matches.unsettled()])
 
-    def _kept(self, match_id: UUID) -> MatchRecord:
-        kept = self._matches.get(match_id)
-        if kept is None:
+    def _record(self, match_id: UUID) -> MatchRecord:
+        record = self._matches.get(match_id)
+        if record is None:
             raise NotFoundError(
-                f"no match {match_id} is remembered; one that was asked with store=false never is"
+                f"there is no record of match {match_id}; a match with store=false is not recorded"
             )
-        return kept
+        return record
 
-    def _judgement(self, kept: MatchRecord, said: NewJudgement) -> Judgement:
-        """What is said, by whom and when; a vessel that was merged is the one it became part of."""
+    def _judgement(self, record: MatchRecord, new: NewJudgement) -> Judgement:
+        """Complete a judgement; a vessel that was merged is replaced by its survivor."""
         vessel = None
-        if said.decision is Decision.CONFIRMED:
-            vessel = self._recovery.heir(said.vessel_id)
+        if new.decision is Decision.CONFIRMED:
+            vessel = self._recovery.resolve_vessel(new.vessel_id)
             if vessel is None:
-                raise NotFoundError(f"no vessel {said.vessel_id} is registered")
-            if self._gallery.get_sighting(kept.match.query.id) is None:
-                raise _deleted(kept)
-        elif said.decision is Decision.WITHDRAWN and kept.judgement is None:
-            raise ConflictError(f"match {kept.id} has no judgement that could be withdrawn")
+                raise NotFoundError(f"no vessel {new.vessel_id} is registered")
+            if self._gallery.get_sighting(record.match.query.id) is None:
+                raise _sighting_deleted(record)
+        elif new.decision is Decision.WITHDRAWN and record.judgement is None:
+            raise ConflictError(f"match {record.id} has no judgement that could be withdrawn")
         return Judgement(
-            decision=said.decision,
+            decision=new.decision,
             vessel_id=None if vessel is None else vessel.id,
             by=current_caller().name,
             at=self._now(),
-            note=said.note,
+            note=new.note,
         )
 
-    def _judged(self, kept: MatchRecord, judgement: Judgement, lease: Lease) -> MatchRecord:
-        begun = kept.model_copy(
-            update={"judgements": (*kept.judgements, judgement), "unsettled": True}
+    def _add_judgement(
+        self, record: MatchRecord, judgement: Judgement, lease: Lease
+    ) -> MatchRecord:
+        begun = record.model_copy(
+            update={"judgements": (*record.judgements, judgement), "unsettled": True}
         )
         lease.renew()
         self._matches.put(begun)
         settled = self._settle(begun, lease)
         if settled.judgements != begun.judgements:
-            if self._gallery.get_sighting(kept.match.query.id) is None:
-                raise _deleted(kept)
+            if self._gallery.get_sighting(record.match.query.id) is None:
+                raise _sighting_deleted(record)
             raise NotFoundError(f"vessel {judgement.vessel_id} was deleted just now")
         return settled
 
-    def _finish_others(self, sighting_id: UUID, lease: Lease) -> None:
-        """What failed or was killed before must not move the sighting later."""
-        for kept in self._matches.unsettled():
-            if kept.match.query.id == sighting_id:
-                self._finish(kept, lease)
+    def _finish_interrupted(self, sighting_id: UUID, lease: Lease) -> None:
+        """Finish interrupted judgements first, so that they do not move the sighting later."""
+        for record in self._matches.unsettled():
+            if record.match.query.id == sighting_id:
+                self._finish(record, lease)
 
-    def _finished(self, kept: MatchRecord) -> bool:
-        """Finish it, unless somebody else is or was at it."""
+    def _settle_if_unsettled(self, record: MatchRecord) -> bool:
+        """Finish the judgement, unless another request judges the sighting or has settled it."""
         try:
-            with self._leases.judging(kept.match.query.id) as lease:
-                found = self._matches.get(kept.id)
+            with self._leases.for_judgement(record.match.query.id) as lease:
+                found = self._matches.get(record.id)
                 if found is None or not found.unsettled:
                     return False
                 self._finish(found, lease)
@@ -155,69 +157,73 @@ class MatchReview:
             return False
         return True
 
-    def _finish(self, kept: MatchRecord, lease: Lease) -> None:
-        facts = _facts(kept, kept.judgements[-1])
+    def _finish(self, record: MatchRecord, lease: Lease) -> None:
+        facts = _facts(record, record.judgements[-1])
         with self._trail.change("recover", found="unsettled", **facts):
-            self._settle(kept, lease)
+            self._settle(record, lease)
 
-    def _settle(self, kept: MatchRecord, lease: Lease) -> MatchRecord:
-        """Move the sighting as the latest judgement has it, then call the match settled.
+    def _settle(self, record: MatchRecord, lease: Lease) -> MatchRecord:
+        """Move the sighting as the latest judgement says, then mark the record as settled.
 
-        That judgement goes where its vessel or the sighting was deleted meanwhile; the sighting
-        is then as it was before.
+        If its vessel or the sighting was deleted in the meantime, that judgement is removed, and
+        the sighting goes back to where it was.
         """
-        if not self._moved(kept, kept.judgement, lease):
-            kept = kept.model_copy(update={"judgements": kept.judgements[:-1]})
-            if not self._moved(kept, self._in_force(kept), lease):
-                self._moved(kept, None, lease)
-        settled = kept.model_copy(update={"unsettled": False})
+        if not self._assign_sighting(record, record.judgement, lease):
+            record = record.model_copy(update={"judgements": record.judgements[:-1]})
+            if not self._assign_sighting(record, self._judgement_in_force(record), lease):
+                self._assign_sighting(record, None, lease)
+        settled = record.model_copy(update={"unsettled": False})
         lease.renew()
         self._matches.put(settled)
         return settled
 
-    def _moved(self, kept: MatchRecord, judgement: Judgement | None, lease: Lease) -> bool:
-        """Give the sighting to the vessel that is confirmed, or open it.
+    def _assign_sighting(
+        self, record: MatchRecord, judgement: Judgement | None, lease: Lease
+    ) -> bool:
+        """Assign the query sighting to the confirmed vessel, or to none.
 
-        False where vessel or sighting are gone; it may then be the sighting of a vessel that is.
+        Returns:
+            False if the vessel or the sighting was deleted; the sighting may then still name the
+            deleted vessel.
         """
-        sighting_id = kept.match.query.id
+        sighting_id = record.match.query.id
         if judgement is None or judgement.vessel_id is None:
             lease.renew()
             self._gallery.move_sightings([sighting_id], None)
             return True
-        vessel = self._recovery.heir(judgement.vessel_id)
+        vessel = self._recovery.resolve_vessel(judgement.vessel_id)
         while vessel is not None:
             lease.renew()
             self._gallery.move_sightings([sighting_id], vessel)
             if self._gallery.get_sighting(sighting_id) is None:
                 return False
-            seen, vessel = vessel, self._recovery.heir(vessel.id)
-            if vessel == seen:
+            assigned, vessel = vessel, self._recovery.resolve_vessel(vessel.id)
+            if vessel == assigned:
                 return True
         return False
 
-    def _in_force(self, kept: MatchRecord) -> Judgement | None:
-        """The latest judgement of this match, as it is given, and of all others of its sighting."""
-        query = MatchFilter(sighting_id=kept.match.query.id)
-        others = self._matches.page(query, MATCHES_OF_ONE_CHIP, None).matches
-        judged = [kept.judgements, *(one.judgements for one in others if one.id != kept.id)]
-        latest = [judgements[-1] for judgements in judged if judgements]
-        return max(latest, key=lambda one: one.at, default=None)
+    def _judgement_in_force(self, record: MatchRecord) -> Judgement | None:
+        """Return the latest judgement of all matches of the sighting, this record as passed in."""
+        query = MatchFilter(sighting_id=record.match.query.id)
+        same_chip = self._matches.page(query, MATCHES_OF_ONE_CHIP, None).matches
+        judgements = [record.judgements, *(r.judgements for r in same_chip if r.id != record.id)]
+        latest = [history[-1] for history in judgements if history]
+        return max(latest, key=lambda judgement: judgement.at, default=None)
 
 
-def _deleted(kept: MatchRecord) -> ConflictError:
+def _sighting_deleted(record: MatchRecord) -> ConflictError:
     return ConflictError(
-        f"the query sighting {kept.match.query.id} of match {kept.id} was deleted, so no vessel "
-        "can have it; send the chip again to match it anew"
+        f"the query sighting {record.match.query.id} of match {record.id} was deleted, so it "
+        "cannot be assigned to a vessel; send the chip again to match it anew"
     )
 
 
-def _facts(kept: MatchRecord, judgement: Judgement) -> Facts:
-    """What the audit log tells of a judgement."""
+def _facts(record: MatchRecord, judgement: Judgement) -> Facts:
+    """Return the values of a judgement for the audit log."""
     vessel_id = judgement.vessel_id
     return {
-        "match_id": str(kept.id),
-        "sighting_id": str(kept.match.query.id),
+        "match_id": str(record.id),
+        "sighting_id": str(record.match.query.id),
         "decision": judgement.decision.value,
         "vessel_id": None if vessel_id is None else str(vessel_id),
         "note": judgement.note,

@@ -1,20 +1,20 @@
-"""How long the stages of a use case take, and who is told."""
+"""Measure how long the stages of a use case take."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 Measure = Callable[[Mapping[str, float]], None]
-"""Is told the milliseconds of stages that ran one after the other until now, in their order."""
+"""Receives the milliseconds of stages that ran one after the other until now, in their order."""
 
 
 def ignore_timings(timings_ms: Mapping[str, float]) -> None:
-    """The `Measure` for whom it may concern: nobody."""
+    """Ignore the timings: the default `Measure`."""
 
 
 @contextmanager
 def timed(stage: str, timings_ms: dict[str, float]) -> Iterator[None]:
-    """Note how long this took; nothing when it fails."""
+    """Add the milliseconds that the block took to `timings_ms`; nothing when it fails."""
     began = time.perf_counter()
     yield
     timings_ms[stage] = (time.perf_counter() - began) * 1000.0
@@ -22,7 +22,7 @@ def timed(stage: str, timings_ms: dict[str, float]) -> Iterator[None]:
 
 @contextmanager
 def measured(stage: str, measure: Measure) -> Iterator[None]:
-    """Tell how long this took; nothing when it fails."""
+    """Send the milliseconds that the block took to `measure`; nothing when it fails."""
     timings_ms: dict[str, float] = {}
     with timed(stage, timings_ms):
         yield

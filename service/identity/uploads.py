@@ -16,7 +16,7 @@ from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.records.base import GeoPoint, Record
 from service.identity.records.sightings import EmbeddedSighting, Sighting
-from service.identity.stage_timing import Measure, timed, ignore_timings
+from service.identity.stage_timing import Measure, ignore_timings, timed
 
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 

@@ -1,4 +1,4 @@
-"""Do two chips show one vessel?"""
+"""Estimate whether two chips show the same vessel."""
 
 import time
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from service.contract.calibration import Evidence, probability
 from service.contract.manifest import CalibrationSpec
 from service.identity.errors import InvalidRequestError
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
-from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
 from service.identity.records.matches import KinematicsCheck
 from service.identity.records.sightings import Sighting
+from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two chips weighed against each other; nothing is stored.
+    """The comparison of two chips, which are not stored.
 
     Attributes:
         probability: calibrated, 0 to 1.
         similarity: cosine of the embeddings, -1 to 1.
         length_ratio: measured length of the first over the second.
-        width_ratio: the same for the width.
+        width_ratio: measured width of the first over the second.
     """
 
     probability: float
@@ -46,16 +46,17 @@ class Verifier:
         second: ChipUpload,
         max_speed_kn: float = DEFAULT_MAX_SPEED_KN,
     ) -> Comparison:
-        """Weigh two chips.
+        """Compare two chips.
 
         Raises:
             ChipError: one of the chips cannot be used.
-            InvalidRequestError: both are of one sensor and the bundle was not calibrated for that.
+            InvalidRequestError: both chips are of the same sensor type, for which the bundle is not
+                calibrated.
             OverloadedError: too many chips are waiting.
         """
         began = time.perf_counter()
-        seen = [self._uploads.embed(upload) for upload in (first, second)]
-        a, b = (self._uploads.sighting(s, vessel_id=None).sighting for s in seen)
+        chips = [self._uploads.embed(upload) for upload in (first, second)]
+        a, b = (self._uploads.sighting(chip, vessel_id=None).sighting for chip in chips)
         same_sensor = a.modality is b.modality
         weights = self._calibration.verify_same_sensor if same_sensor else self._calibration.verify
         if weights is None:
@@ -64,7 +65,7 @@ class Verifier:
                 "and one SAR chip only"
             )
         evidence = Evidence(
-            similarity=float(seen[0].vector @ seen[1].vector),
+            similarity=float(chips[0].vector @ chips[1].vector),
             length_ratio=a.length_m / b.length_m,
             width_ratio=a.width_m / b.width_m,
         )
@@ -78,10 +79,10 @@ class Verifier:
             ),
             first=a,
             second=b,
-            timings_ms=_sum_of_timings(seen) | {"total": (time.perf_counter() - began) * 1000.0},
+            timings_ms=_sum_of_timings(chips) | {"total": (time.perf_counter() - began) * 1000.0},
         )
 
 
-def _sum_of_timings(seen: list[EmbeddedUpload]) -> dict[str, float]:
-    stages = {stage for one in seen for stage in one.timings_ms}
-    return {stage: sum(one.timings_ms.get(stage, 0.0) for one in seen) for stage in sorted(stages)}
+def _sum_of_timings(chips: list[EmbeddedUpload]) -> dict[str, float]:
+    stages = sorted({stage for chip in chips for stage in chip.timings_ms})
+    return {stage: sum(chip.timings_ms.get(stage, 0.0) for chip in chips) for stage in stages}

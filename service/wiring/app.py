@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
         on_error.callback(stores.close)
         active = ActiveBundle(serve_bundle(settings, telemetry, stores, write_lock, models))
         began = {"chips_cleared_up": marker.cleared_up}
-        AuditTrail(stores.audit, now, active.present.bundle_id).note("serve-bundle", began)
+        AuditTrail(stores.audit, now, active.present.bundle_id).record("serve-bundle", began)
         on_error.pop_all()
     application = Application(settings, telemetry, stores, marker, write_lock, active)
     app = FastAPI(lifespan=_lifespan(application), openapi_url=None)

@@ -11,15 +11,15 @@ import pytest
 from service.contract.decoding.decode import ChipLimits
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
-from service.identity.review import MatchReview, NewJudgement
 from service.identity.match import Matcher, MatchOptions
-from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.records.match_records import Decision, Judgement
 from service.identity.recovery import Recovery
+from service.identity.review import MatchReview, NewJudgement
+from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.storage.local.cache import MemoryCache
-from service.storage.server.claims import open_server_claims
-from service.storage.server.gallery import ServerGallery, open_server_gallery
-from service.storage.server.matches import open_server_matches
+from service.storage.server.claims import ServerClaimStore
+from service.storage.server.gallery import ServerGallery
+from service.storage.server.matches import ServerMatchStore
 from tests.support.chips import optical_png, sar_tiff
 from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.fakes.chips import FakeChipStore
@@ -34,11 +34,11 @@ class Replica:
     """The use cases of one process, with a lock and clients of its own."""
 
     def __init__(self, server: QdrantDouble, chips: FakeChipStore) -> None:
-        self.gallery: ServerGallery = open_server_gallery(
+        self.gallery: ServerGallery = ServerGallery(
             server.url, bundle_id=FakeEmbedder.bundle_id, width=WIDTH, timeout_s=30
         )
-        self.matches = open_server_matches(server.url, api_key=None, timeout_s=30)
-        self.claims = open_server_claims(server.url, timeout_s=30)
+        self.matches = ServerMatchStore(server.url, api_key=None, timeout_s=30)
+        self.claims = ServerClaimStore(server.url, timeout_s=30)
         context = make_context(self.gallery, chips, matches=self.matches, claims=self.claims)
         upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
         recovery = Recovery(context, timedelta(minutes=1))
@@ -108,9 +108,9 @@ def test_matches_and_sighting_agree_in_the_end(scale: Scale, replicas: list[Repl
             judged = sum(one.result(60) for one in doing)
             assert judged >= 1
             shown = [asking.review.show(one) for one in (first, other)]
-            judgements = [j for one in shown for j in one.kept.judgements]
+            judgements = [j for one in shown for j in one.record.judgements]
             assert len(judgements) == judged
             for one in shown:
-                assert not one.kept.unsettled
+                assert not one.record.unsettled
                 assert one.sighting is not None
                 assert one.sighting.vessel_id == latest(judgements).vessel_id

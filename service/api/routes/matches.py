@@ -81,11 +81,11 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         again. All judgements are stored and the latest is in force. Matches of the same chip share
         its sighting, to which the latest judgement of any of these matches applies.
         """
-        remembered = review.judge(parse_id("match", match_id), judgement)
-        match = remembered.kept.match
+        detail = review.judge(parse_id("match", match_id), judgement)
+        match = detail.record.match
         confirmed = _confirmed_candidate(match, judgement.vessel_id)
         telemetry.judgements.labels(match.verdict.value, judgement.decision.value, confirmed).inc()
-        return MatchRecordOut.of(remembered)
+        return MatchRecordOut.of(detail)
 
     return router
 

@@ -1,54 +1,57 @@
-"""The port of the whole gallery, the sightings of every bundle included."""
+"""The port of the whole gallery, with the sightings of every bundle."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from service.identity.records.sightings import (
-    EmbeddedSighting,
-    Sighting,
-)
+from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
 
 
 class GalleryArchive(Protocol):
-    """The whole gallery, the sightings of every bundle included: for upgrades and backups.
+    """The whole gallery, with the sightings of every bundle: for upgrades and backups.
 
-    Errors are those of `Gallery`, and every writing method returns when its change is durable.
+    Errors are those of `Gallery`; every writing method returns when its change is durable.
     """
 
     def bundles(self) -> dict[str, int]:
-        """The bundles that have a place for sightings, and D, the width of their embeddings."""
+        """Return the prepared bundles, with D, the width of their embeddings."""
         ...
 
     def prepare(self, bundle_id: str, width: int) -> None:
-        """Make a place for the sightings of a bundle, if there is none."""
+        """Create the storage for the sightings of a bundle, if there is none."""
         ...
 
     def active(self) -> str | None:
-        """The bundle whose sightings are served; None before the gallery was first used."""
+        """Return the bundle whose sightings are served; None before the gallery was first used."""
         ...
 
     def activate(self, bundle_id: str) -> None:
-        """Serve the sightings of this bundle from now on; one step, and all services see it."""
+        """Serve the sightings of this bundle from now on; one atomic step for all services."""
         ...
 
     def vessels(self) -> Iterator[Vessel]:
-        """Every vessel in any state."""
+        """Iterate over all vessels in any state."""
         ...
 
-    def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]: ...
+    def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
+        """Return the vessels that exist among `ids`, in any state."""
+        ...
 
-    def put_vessels(self, vessels: Sequence[Vessel]) -> None: ...
+    def put_vessels(self, vessels: Sequence[Vessel]) -> None:
+        """Insert or replace vessels."""
+        ...
 
-    def sighting_ids(self, bundle_id: str) -> set[UUID]: ...
+    def sighting_ids(self, bundle_id: str) -> set[UUID]:
+        """Return the ids of the bundle's sightings."""
+        ...
 
     def sightings(self, bundle_id: str) -> Iterator[EmbeddedSighting]:
-        """Every sighting of a bundle, open ones included, tentative ones not."""
+        """Iterate over the sightings of a bundle, without the tentative ones."""
         ...
 
     def get_sightings(self, bundle_id: str, ids: Collection[UUID]) -> dict[UUID, Sighting]:
-        """Those that exist among `ids`."""
+        """Return the sightings that exist among `ids`."""
         ...
 
     def put_sightings(
@@ -58,34 +61,36 @@ class GalleryArchive(Protocol):
         owners: Mapping[UUID, Vessel],
         tentative: bool = False,
     ) -> None:
-        """Insert or replace; `owners` holds the vessel of each sighting that has one.
+        """Insert or replace sightings; `owners` holds the vessel of each sighting that has one.
 
-        What is `tentative` is marked so until it is confirmed or a service writes it anew.
+        `tentative` ones are marked until they are confirmed or a service writes them again.
         """
         ...
 
     def tentative(self, bundle_id: str) -> set[UUID]:
-        """Sightings of this bundle's place that were not confirmed."""
+        """Return the ids of this bundle's tentative sightings."""
         ...
 
     def confirm_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
-        """Take the mark off; absent ids are fine."""
+        """Remove the mark `tentative`; absent ids are ignored."""
         ...
 
     def drop_tentative(self, bundle_id: str, ids: Collection[UUID]) -> None:
-        """Delete those of them that are tentative, from this bundle's place alone."""
+        """Delete those of the sightings that are tentative, from this bundle only."""
         ...
 
     def chips_shown(self) -> set[str]:
-        """Digests of the chips that the sightings of any bundle refer to."""
+        """Return the SHA-256 of every chip that a sighting of any bundle uses."""
         ...
 
     def uses_chip(self, chip_sha256: str) -> bool:
-        """Whether any sighting of any bundle refers to these bytes."""
+        """Return whether a sighting of any bundle uses these bytes."""
         ...
 
     def delete_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
-        """From this bundle's place alone; absent ids are fine."""
+        """Delete sightings from this bundle only; absent ids are ignored."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection or files of the store."""
+        ...

@@ -6,26 +6,28 @@ from typing import Protocol
 
 
 class AuditLog(Protocol):
-    """The append-only record of what was done. Safe to call from many threads."""
+    """The append-only log of matches and changes. Safe to call from many threads."""
 
     def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
-        """Keep the entry so that it survives a crash; entries are JSON values.
+        """Write an entry so that it survives a crash.
 
         Args:
-            entry: what was done.
-            closing: whether it ends what an entry before it began; room is kept for such, so that
-                a disk that fills up between the two does not refuse what is already done.
+            entry: JSON values by name.
+            closing: whether the entry is the second one of a change; space is reserved for these,
+                so that a disk that fills up during a change does not reject its second entry.
 
         Raises:
-            StoreUnavailableError, StoreFullError: the entry is not kept.
+            StoreUnavailableError, StoreFullError: the entry was not written.
         """
         ...
 
     def ping(self) -> None:
-        """Raise what `append` would raise now; no entry is made."""
+        """Raise what `append` would raise now, without writing an entry."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection or files of the store."""
+        ...
 
 
 class AuditArchive(Protocol):

@@ -1,4 +1,4 @@
-"""The port of the bundle store: installed bundles by their id."""
+"""The port of the bundle store."""
 
 from pathlib import Path
 from typing import Protocol
@@ -7,23 +7,27 @@ from service.contract.bundle import Bundle
 
 
 class BundleStore(Protocol):
-    """Installed bundles by id, from where every service takes those that its gallery moves to.
+    """Installed bundles by id; services load the bundle that the gallery is moved to from here.
 
-    All raise `StoreUnavailableError` or `StoreFullError` when the shelf fails.
+    All methods raise `StoreUnavailableError` or `StoreFullError` when the store fails.
     """
 
-    def ids(self) -> list[str]: ...
+    def ids(self) -> list[str]:
+        """Return the ids of all installed bundles."""
+        ...
 
     def put(self, bundle: Bundle) -> None:
-        """Install a bundle, all of it or nothing; one that is there changes nothing."""
+        """Install a bundle completely or not at all; an installed bundle stays as it is."""
         ...
 
     def find(self, bundle_id: str) -> Path | None:
-        """A folder of this machine with the bundle, its content verified; None: not installed.
+        """Return a local folder with the verified bundle; None when it is not installed.
 
         Raises:
-            BundleError: what is installed is damaged.
+            BundleError: the installed bundle is damaged.
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection or files of the store."""
+        ...

@@ -1,4 +1,4 @@
-"""The port of the chip store: original chips by their digest."""
+"""The port of the chip store."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ChipEntry:
-    """A chip that is kept, and when it was last put, UTC by the store's clock."""
+    """A stored chip; `stored_at` is when it was last put, UTC by the store's clock."""
 
     sha256: str
     size_bytes: int
@@ -18,32 +18,39 @@ class ChipEntry:
 class ChipStore(Protocol):
     """Original chips by the SHA-256 of their bytes. Safe to call from many threads.
 
-    All raise `StoreUnavailableError` when the store does not answer; `put` raises `StoreFullError`
-    when it is full, and the chip is then not kept.
+    All methods raise `StoreUnavailableError` when the store does not answer; `put` raises
+    `StoreFullError` when it is full, and the chip is then not stored.
     """
 
     def put(self, data: bytes) -> str:
-        """Keep the bytes durably and return their SHA-256; a repeat renews `stored_at` alone."""
+        """Store the bytes durably and return their SHA-256; a repeat only renews `stored_at`."""
         ...
 
     def get(self, sha256: str) -> bytes:
-        """Raises NotFoundError when unknown, StoreUnavailableError when damaged or unreadable."""
+        """Return the bytes.
+
+        Raises:
+            NotFoundError: the chip is not stored.
+            StoreUnavailableError: the chip is damaged or cannot be read.
+        """
         ...
 
     def delete(self, sha256: str) -> None:
-        """Absent is fine."""
+        """Delete a chip; an absent one is ignored."""
         ...
 
     def stored(self) -> Iterator[ChipEntry]:
-        """Every chip, whether anything refers to it or not."""
+        """Iterate over all chips, used by a sighting or not."""
         ...
 
     def stored_at(self, sha256: str) -> datetime:
-        """When the chip was last put, UTC; raises NotFoundError when unknown."""
+        """Return when the chip was last put, UTC; raise NotFoundError when it is not stored."""
         ...
 
     def ping(self) -> None:
         """Reach the store quickly, or raise `StoreUnavailableError`."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection or files of the store."""
+        ...

@@ -25,7 +25,7 @@ class ClaimStore(Protocol):
         ...
 
     def renew(self, name: str, claim: NameClaim) -> bool:
-        """Write a new time of a claim that still stands; return False, and write nothing, if not."""
+        """Write the new time of a claim if it still stands; return whether it does."""
         ...
 
     def release(self, name: str, claim: NameClaim) -> None:
@@ -33,5 +33,5 @@ class ClaimStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the connection to the store."""
+        """Close the connection to the store."""
         ...

@@ -1,4 +1,4 @@
-"""The port of the models: a chip in, its embedding out."""
+"""The port of the models that embed chips."""
 
 from typing import Protocol
 
@@ -10,26 +10,25 @@ from service.contract.embedding import EmbeddedChip
 
 
 class ChipEmbedder(Protocol):
-    """Denoise, encode, translate, fuse. Safe to call from many threads."""
+    """Denoises, encodes, translates and fuses. Safe to call from many threads."""
 
     @property
-    def bundle_id(self) -> str: ...
-
-    def embed(self, chip: Chip) -> EmbeddedChip:
-        """Raises OverloadedError when too many chips are waiting."""
+    def bundle_id(self) -> str:
+        """The bundle of the models."""
         ...
 
-    def imagine(self, chip: Chip) -> NDArray[np.uint8]:
-        """Pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
+    def embed(self, chip: Chip) -> EmbeddedChip:
+        """Embed a chip; raise OverloadedError when too many chips are waiting."""
+        ...
+
+    def translate(self, chip: Chip) -> NDArray[np.uint8]:
+        """Return pseudo-SAR images of an optical chip: uint8 `[K, h, w]`.
 
         Raises:
-            InvalidRequestError: the chip is SAR, or the bundle has no translator.
+            TranslationError: the chip is SAR, or the bundle has no translator.
         """
         ...
 
     def busy_s(self) -> float:
-        """Seconds that the longest computation under way has been going on; 0 when there is none.
-
-        Few seconds are a busy service; many are one that hangs.
-        """
+        """Return the age in seconds of the oldest computation under way; 0 when there is none."""
         ...

@@ -20,68 +20,72 @@ from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, V
 class Gallery(Protocol):
     """Vessels, and the embedded sightings of one bundle. Safe to call from many threads.
 
-    Every writing method returns only when the change would survive a crash. All raise
-    `StoreUnavailableError` when the store does not answer and `StoreFullError` when it is full;
-    nothing is then acknowledged.
+    A writing method returns when its change would survive a crash. All methods raise
+    `StoreUnavailableError` when the store does not answer and `StoreFullError` when it is full; the
+    change is then not acknowledged.
     """
 
     def put_vessel(self, vessel: Vessel) -> None:
-        """Insert or replace."""
+        """Insert or replace a vessel."""
         ...
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
-        """The vessels that exist among `ids`, in any state."""
+        """Return the vessels that exist among `ids`, in any state."""
         ...
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
-        """Vessels in any state that carry this IMO number."""
+        """Return the vessels in any state that carry this IMO number."""
         ...
 
-    def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]: ...
+    def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
+        """Return the vessels in one of these states."""
+        ...
 
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
-        """Visible vessels only.
+        """List visible vessels in order of id.
 
         Raises:
-            InvalidRequestError: the cursor is not one that an earlier page returned.
+            InvalidRequestError: no page returned this cursor.
         """
         ...
 
     def delete_vessel(self, vessel_id: UUID) -> None:
-        """Forget the vessel record alone; absent is fine."""
+        """Delete the vessel record only; an absent one is ignored."""
         ...
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
-        """Insert or replace, all or none, as sightings of `vessel` (None: identity open)."""
+        """Insert or replace sightings of `vessel` (None: of unknown identity), all or none."""
         ...
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
-        """Insert or replace as sightings whose identity is open; one that has a vessel stays.
+        """Insert or replace sightings of unknown identity; one that has a vessel stays unchanged.
 
-        Whoever gives the same sighting a vessel meanwhile, it keeps that vessel.
+        If another writer assigned a vessel in the meantime, that assignment is kept.
         """
         ...
 
     def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
-        """Give sightings to another vessel (None: identity open); ids and embeddings stay."""
+        """Assign sightings to another vessel, or to none; ids and embeddings stay."""
         ...
 
     def sync_vessel(self, vessel: Vessel) -> None:
-        """Refresh what the vessel's sightings know of it (type, registered length)."""
+        """Copy the vessel's type and registered length to its sightings."""
         ...
 
-    def get_sighting(self, sighting_id: UUID) -> Sighting | None: ...
+    def get_sighting(self, sighting_id: UUID) -> Sighting | None:
+        """Return a sighting; None when there is none with this id."""
+        ...
 
     def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
-        """All sightings of these vessels, ordered by recording time."""
+        """Return all sightings of these vessels, ordered by recording time."""
         ...
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
-        """Absent ids are fine."""
+        """Delete sightings; absent ids are ignored."""
         ...
 
     def uses_chip(self, chip_sha256: str) -> bool:
-        """Whether any sighting still refers to these bytes."""
+        """Return whether any sighting uses these bytes."""
         ...
 
     def search(
@@ -91,20 +95,24 @@ class Gallery(Protocol):
         vessels: int,
         sightings_per_vessel: int = 3,
     ) -> list[VesselHit]:
-        """The most similar visible vessels, best first, grouped from their sightings.
+        """Return the most similar visible vessels with their best sightings, best first.
 
         Args:
             vector: float32 `[D]`, unit length.
-            where: which enrolled sightings count.
-            vessels: at most this many vessels.
-            sightings_per_vessel: at most this many hits for each.
+            where: which enrolled sightings are searched.
+            vessels: the largest number of vessels to return.
+            sightings_per_vessel: the largest number of hits for each vessel.
         """
         ...
 
-    def counts(self) -> GalleryCounts: ...
-
-    def ping(self) -> None:
-        """Reach the store, or raise `StoreUnavailableError`; `StoreFullError` without room."""
+    def counts(self) -> GalleryCounts:
+        """Count the visible vessels and their sightings."""
         ...
 
-    def close(self) -> None: ...
+    def ping(self) -> None:
+        """Reach the store; raise `StoreUnavailableError`, or `StoreFullError` without space."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection or files of the store."""
+        ...

@@ -1,4 +1,4 @@
-"""The port of the match store: match records, and what analysts decided."""
+"""The port of the match store."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -8,35 +8,41 @@ from service.identity.records.match_records import MatchFilter, MatchPage, Match
 
 
 class MatchStore(Protocol):
-    """Matches whose query was stored, and what analysts made of them; knows no bundle.
+    """Records of matches whose query was stored, whatever bundle answered, and their judgements.
 
     Safe to call from many threads. Writing returns when the change would survive a crash. All
-    raise `StoreUnavailableError` when the store does not answer and `StoreFullError` when it is
-    full; nothing is then acknowledged.
+    methods raise `StoreUnavailableError` when the store does not answer and `StoreFullError` when
+    it is full; the change is then not acknowledged.
     """
 
-    def put(self, kept: MatchRecord) -> None:
-        """Insert or replace."""
+    def put(self, record: MatchRecord) -> None:
+        """Insert or replace a record."""
         ...
 
-    def get(self, match_id: UUID) -> MatchRecord | None: ...
+    def get(self, match_id: UUID) -> MatchRecord | None:
+        """Return a record; None when there is none with this id."""
+        ...
 
     def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
-        """Newest first, by the time that is part of the id (see `history.new_match_id`).
+        """List records, newest first, by the time in their id (see `new_match_id`).
 
         Raises:
-            InvalidRequestError: the cursor is not one that an earlier page returned.
+            InvalidRequestError: no page returned this cursor.
         """
         ...
 
-    def unsettled(self) -> list[MatchRecord]: ...
+    def unsettled(self) -> list[MatchRecord]:
+        """Return the records whose latest judgement is unsettled."""
+        ...
 
     def all(self) -> Iterator[MatchRecord]:
-        """Every match, in any order."""
+        """Iterate over all records, in any order."""
         ...
 
     def ping(self) -> None:
-        """Reach the store, or raise `StoreUnavailableError`; `StoreFullError` without room."""
+        """Reach the store; raise `StoreUnavailableError`, or `StoreFullError` without space."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection or files of the store."""
+        ...

@@ -1,4 +1,4 @@
-"""What all records share: immutability, strictness, positions and checked texts."""
+"""The base of all records, positions, and checked texts."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -8,11 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from service.identity.records.identifiers import normalise_text
 
 RECORDED = {"recorded": True}
-"""Validation context of what was accepted earlier: it stays readable when a rule gets stricter."""
+"""Validation context for stored records: they stay readable when a rule becomes stricter."""
 
 
 def only_when_new(check: Callable[[str], str]) -> Callable[[str, ValidationInfo], str]:
-    """A rule for what is said now, and not for what was recorded."""
+    """Apply a check to new values, and not to values read from the store."""
 
     def checked(text: str, info: ValidationInfo) -> str:
         return text if info.context == RECORDED else check(text)
@@ -24,13 +24,13 @@ Text = Annotated[str, Field(max_length=200), AfterValidator(only_when_new(normal
 
 
 class Record(BaseModel):
-    """Immutable, and an unknown field is an error."""
+    """An immutable record; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class GeoPoint(Record):
-    """WGS 84, degrees."""
+    """A position, WGS 84, in degrees."""
 
     lat: float = Field(ge=-90, le=90)
     lon: float = Field(ge=-180, le=180)

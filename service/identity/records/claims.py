@@ -7,9 +7,9 @@ from service.identity.records.base import Record
 
 
 class NameClaim(Record):
-    """Somebody is about to give a name that only one vessel may have to this one.
+    """A claim on a name on behalf of a vessel, made or renewed at `made_at`.
 
-    `token` is drawn anew each time, so that two claims for one vessel can be told apart.
+    `token` is random, so that two claims on behalf of the same vessel differ.
     """
 
     token: UUID

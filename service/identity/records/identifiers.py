@@ -1,4 +1,4 @@
-"""What a vessel calls itself: IMO and MMSI numbers, and values that mean "unknown"."""
+"""Checks of IMO and MMSI numbers and of texts; values that mean "unknown"."""
 
 import re
 
@@ -12,7 +12,7 @@ PLACEHOLDERS = frozenset(
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text stands for "unknown": a known word, or one character or digit repeated."""
+    """Return whether a text means "unknown": a listed word, or one character repeated."""
     bare = text.strip().casefold()
     if bare in PLACEHOLDERS:
         return True
@@ -59,10 +59,10 @@ def normalise_mmsi(text: str) -> str:
 
 
 def normalise_text(text: str) -> str:
-    """Trim a name, callsign, flag or type; collapse inner white space.
+    """Trim a name, callsign, flag, type or note; collapse inner white space.
 
     Raises:
-        ValueError: a placeholder, or nothing printable.
+        ValueError: a placeholder, or not printable.
     """
     trimmed = " ".join(text.split())
     if not trimmed.isprintable():

@@ -1,4 +1,4 @@
-"""Matches that are remembered, and what analysts made of them."""
+"""Records of matches, and the judgements of analysts."""
 
 import secrets
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from service.identity.records.matches import Match, Verdict
 
 
 class Decision(StrEnum):
-    """What an analyst says of a match.
+    """What an analyst decides about a match.
 
-    `confirmed` names the vessel that the query shows, `rejected` says that it is none of the
-    candidates, `withdrawn` takes back what was said before.
+    `confirmed`: the query shows the named vessel. `rejected`: it shows none of the candidates.
+    `withdrawn`: the previous judgement no longer applies.
     """
 
     CONFIRMED = "confirmed"
@@ -29,7 +29,7 @@ class Decision(StrEnum):
 
 
 class Judgement(Record):
-    """Who decided what, when and why; `vessel_id` is there exactly when a vessel is confirmed."""
+    """Who decided what, when and why; `vessel_id` is set exactly when it is `confirmed`."""
 
     decision: Decision
     vessel_id: UUID | None = None
@@ -40,12 +40,12 @@ class Judgement(Record):
     @model_validator(mode="after")
     def _vessel_belongs_to_confirmation(self) -> "Judgement":
         if (self.vessel_id is not None) is not (self.decision is Decision.CONFIRMED):
-            raise ValueError("a vessel is named when it is confirmed, and only then")
+            raise ValueError("vessel_id is set when the decision is confirmed, and only then")
         return self
 
 
 class AnsweringModel(Record):
-    """Which models answered, and what they were taught with."""
+    """The bundle that answered, and the domain of its training data."""
 
     bundle_id: str
     name: str
@@ -53,10 +53,10 @@ class AnsweringModel(Record):
 
 
 class MatchRecord(Record):
-    """A match as it was answered, and every judgement of it since, the latest last.
+    """A match as it was answered, and all its judgements, the latest last.
 
-    `unsettled` tells that the query sighting may not have the vessel yet that the latest judgement
-    gives it; whoever finds it so finishes it.
+    `unsettled` means that the query sighting may not have been moved yet as the latest judgement
+    says; recovery finishes that.
     """
 
     match: Match
@@ -69,27 +69,29 @@ class MatchRecord(Record):
 
     @property
     def id(self) -> UUID:
+        """The id of the match."""
         return self.match.id
 
     @property
     def judgement(self) -> Judgement | None:
-        """The one that counts; None before the first and after a withdrawal."""
+        """The judgement in force; None before the first one and after a withdrawal."""
         latest = self.judgements[-1] if self.judgements else None
         return None if latest and latest.decision is Decision.WITHDRAWN else latest
 
     @property
     def standing(self) -> "Standing":
+        """Whether the match is confirmed, rejected or open."""
         judgement = self.judgement
         return Standing(judgement.decision.value) if judgement else Standing.OPEN
 
     @classmethod
     def from_record(cls, text: str | bytes) -> "MatchRecord":
-        """A match that was written as JSON before, perhaps under other rules for attributes."""
+        """Read a stored record, perhaps written under other rules for attributes."""
         return cls.model_validate_json(text, context=RECORDED)
 
 
 class Standing(StrEnum):
-    """What became of a match so far."""
+    """The judgement in force in one word; `open` when there is none."""
 
     OPEN = "open"
     CONFIRMED = "confirmed"
@@ -97,10 +99,10 @@ class Standing(StrEnum):
 
 
 class MatchFilter(Record):
-    """Which matches a list shows; None leaves a property open.
+    """Which matches to list; None matches any value.
 
-    `vessel_id` is among the candidates or confirmed; `since` (included) and `until` (left out)
-    bound the time of asking.
+    `vessel_id` is a candidate or the confirmed vessel; `since` (inclusive) and `until` (exclusive)
+    bound the time of the request.
     """
 
     verdict: Verdict | None = None
@@ -121,12 +123,12 @@ class MatchPage:
 
 
 def new_match_id(now: datetime) -> UUID:
-    """A UUID of version 7 (RFC 9562, section 5.7): ids of later matches are greater.
+    """Return a UUID of version 7 (RFC 9562, section 5.7): ids of later matches are greater.
 
     Args:
-        now: the present, UTC; milliseconds count.
+        now: the present, UTC, used to the millisecond.
     """
     milliseconds = int(now.timestamp() * 1000) & (1 << 48) - 1
-    drawn = secrets.randbits(74)
-    time_and_version = milliseconds << 16 | 0x7 << 12 | drawn >> 62
-    return UUID(int=time_and_version << 64 | 0b10 << 62 | drawn & (1 << 62) - 1)
+    random_bits = secrets.randbits(74)
+    time_and_version = milliseconds << 16 | 0x7 << 12 | random_bits >> 62
+    return UUID(int=time_and_version << 64 | 0b10 << 62 | random_bits & (1 << 62) - 1)

@@ -9,7 +9,7 @@ from service.identity.records.vessels import Vessel
 
 
 class Verdict(StrEnum):
-    """The answer in one word."""
+    """The answer of a match in one word, see `decision.decide`."""
 
     CONFIDENT = "confident"
     AMBIGUOUS = "ambiguous"
@@ -17,7 +17,7 @@ class Verdict(StrEnum):
 
 
 class LengthCheck(Record):
-    """Measured against registered length."""
+    """The measured length compared with the registered length."""
 
     query_m: float
     vessel_m: float
@@ -34,7 +34,7 @@ class KinematicsCheck(Record):
 
 
 class Checks(Record):
-    """Evidence beside the pixels; None where something needed is unknown."""
+    """Checks against registered attributes; None where a needed value is unknown."""
 
     length: LengthCheck | None = None
     kinematics: KinematicsCheck | None = None
@@ -43,7 +43,8 @@ class Checks(Record):
 class Candidate(Record):
     """One vessel that the query may show.
 
-    `evidence` adds up to ln(probability / none_probability), see `contract.choice`.
+    `evidence` adds up to ln(probability / none_probability), see
+    `contract.candidate_probabilities`.
     """
 
     rank: int
@@ -58,7 +59,8 @@ class Candidate(Record):
 class Match(Record):
     """A query sighting, its ranked vessels and the verdict.
 
-    `none_probability` is that of none of the vessels weighed, which may be more than are shown.
+    `none_probability` is the probability of none of the scored vessels, which may be more than the
+    candidates.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""Sightings: one chip of one ship at one time, and what a search among them returns."""
+"""Sightings: one chip of one ship at one time; filters and results of a search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from service.identity.records.vessels import Vessel
 
 
 class Sighting(Record):
-    """One chip of one ship at one time; `vessel_id` is None while the identity is open.
+    """One chip of one ship at one time; `vessel_id` is None while the ship is unknown.
 
     `length_m` and `width_m` are measured on the chip. `bundle_id` names the models that made the
     embedding, so that vectors of two bundles are never compared.
@@ -51,16 +51,16 @@ class EmbeddedSighting:
 
 
 class GeoRadius(Record):
-    """A disc on the sphere."""
+    """A circle on the Earth."""
 
     centre: GeoPoint
     radius_m: float = Field(gt=0)
 
 
 class SightingFilter(Record):
-    """Which enrolled sightings a search may return; None leaves a property open.
+    """Which enrolled sightings a search may return; None matches any value.
 
-    `vessel_types` and `vessel_length_m` speak of the vessel's registered attributes. A vessel
+    `vessel_types` and `vessel_length_m` filter by the vessel's registered attributes. A vessel
     whose registered length is unknown passes any length range: it cannot be ruled out.
     """
 
@@ -73,7 +73,7 @@ class SightingFilter(Record):
     @model_validator(mode="after")
     def _range_is_ordered(self) -> "SightingFilter":
         if self.vessel_length_m and self.vessel_length_m[0] > self.vessel_length_m[1]:
-            raise ValueError("the length range is upside down")
+            raise ValueError("the length range is reversed: give the smaller length first")
         return self
 
 
@@ -95,7 +95,7 @@ class VesselHit:
 
 @dataclass(frozen=True, slots=True)
 class GalleryCounts:
-    """Visible vessels, and the sightings that belong to them."""
+    """The number of visible vessels, and of the sightings that belong to them."""
 
     vessels: int
     sightings: int

@@ -1,4 +1,4 @@
-"""Vessels: their attributes, where each attribute comes from, and how vessels are listed."""
+"""Vessels: their attributes, the source of each attribute, and lists of vessels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,11 @@ from service.identity.records.base import RECORDED, Record, Text, only_when_new
 from service.identity.records.identifiers import normalise_imo, normalise_mmsi
 
 Imo = Annotated[str, AfterValidator(only_when_new(normalise_imo))]
-
-
 Mmsi = Annotated[str, AfterValidator(only_when_new(normalise_mmsi))]
 
 
 class VesselAttributes(Record):
-    """What is said of a vessel; every field may be unknown, none may be a placeholder."""
+    """The attributes of a vessel; each may be unknown, none may be a placeholder."""
 
     name: Text | None = None
     imo: Imo | None = None
@@ -35,18 +33,18 @@ ATTRIBUTE_NAMES = tuple(VesselAttributes.model_fields)
 
 
 class Provenance(Record):
-    """Where an attribute came from and as of when."""
+    """The source of an attribute, and the time as of which it holds."""
 
     source: str = Field(max_length=500)
     as_of: UtcTime
 
 
 class VesselState(StrEnum):
-    """Where a vessel stands in a change of several writes.
+    """The state of a vessel during a change of several writes.
 
     Only `active` and `syncing` vessels are visible. `enrolling`, `syncing` and `deleting` are
-    changes under way; if they were never acknowledged, recovery finishes or undoes them. `merged`
-    is what remains of a vessel that became part of another.
+    changes under way; recovery finishes or undoes those that were interrupted. `merged` is the
+    tombstone of a vessel that became part of another.
     """
 
     ENROLLING = "enrolling"
@@ -57,15 +55,16 @@ class VesselState(StrEnum):
 
     @property
     def visible(self) -> bool:
+        """Whether searches and lists return the vessel."""
         return self in (VesselState.ACTIVE, VesselState.SYNCING)
 
 
 class Vessel(VesselAttributes):
-    """A vessel. Its identity is `id` alone and never hangs on a transponder number.
+    """A vessel. Its identity is `id` alone and does not depend on a transponder number.
 
-    `merged_into` names the vessel that took this one's sightings, `split_from` the vessel that
-    this one's first sightings were taken from. `leaving_chips` are digests of chips whose bytes
-    are forgotten, unless something else refers to them, when the change under way is settled.
+    `merged_into` names the vessel that took over this vessel's sightings, `split_from` the vessel
+    whose sightings this vessel took over. `leaving_chips` are digests of chips that are deleted,
+    unless another sighting uses them, when the change under way is finished or undone.
     """
 
     id: UUID
@@ -78,17 +77,18 @@ class Vessel(VesselAttributes):
     leaving_chips: tuple[str, ...] = ()
 
     def attributes(self) -> VesselAttributes:
-        said = self.model_dump(include=set(ATTRIBUTE_NAMES))
-        return VesselAttributes.model_validate(said, context=RECORDED)
+        """Return the attributes alone."""
+        values = self.model_dump(include=set(ATTRIBUTE_NAMES))
+        return VesselAttributes.model_validate(values, context=RECORDED)
 
     @classmethod
     def from_record(cls, text: str | bytes) -> "Vessel":
-        """A vessel that was written as JSON before, perhaps under other rules for attributes."""
+        """Read a stored vessel, perhaps written under other rules for attributes."""
         return cls.model_validate_json(text, context=RECORDED)
 
 
 class VesselFilter(Record):
-    """Which vessels a list shows: name by substring, the rest as a whole; case does not matter."""
+    """Which vessels to list: by part of the name, or equal values; case is ignored."""
 
     name: str | None = None
     imo: str | None = None

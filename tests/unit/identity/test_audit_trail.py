@@ -88,7 +88,7 @@ def test_a_judgement_that_cannot_be_recorded_is_not_begun(desk: Desk) -> None:
     desk.book.room = 0
     with pytest.raises(StoreFullError):
         desk.review.judge(match.id, NewJudgement(decision=Decision.REJECTED))
-    assert desk.review.show(match.id).kept.judgements == ()
+    assert desk.review.show(match.id).record.judgements == ()
 
 
 def test_a_change_that_cannot_be_recorded_is_not_begun(desk: Desk) -> None:

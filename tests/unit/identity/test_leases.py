@@ -37,13 +37,13 @@ def leases(gallery: FakeGallery, store: MemoryClaimStore) -> Leases:
 def test_one_of_two_gets_the_number_and_it_is_free_again_afterwards(leases: Leases) -> None:
     first, second = make_vessel(imo=IMO), make_vessel(imo=IMO)
     with (
-        leases.held(first),
+        leases.for_imo_change(first),
         pytest.raises(ConflictError, match="being registered right now") as refused,
-        leases.held(second),
+        leases.for_imo_change(second),
     ):
         pytest.fail("both hold it")
     assert refused.value.vessel_id == first.id
-    with leases.held(second):
+    with leases.for_imo_change(second):
         pass
 
 
@@ -52,18 +52,18 @@ def test_a_number_that_a_visible_vessel_carries_is_not_given(
 ) -> None:
     known, new = make_vessel(imo=IMO, name="KNOWN"), make_vessel(imo=IMO)
     gallery.put_vessel(known)
-    with pytest.raises(ConflictError, match=r"registered already.*KNOWN"), leases.held(new):
+    with pytest.raises(ConflictError, match=r"registered already.*KNOWN"), leases.for_imo_change(new):
         pytest.fail("it is taken")
-    with leases.held(new, giver=known):
+    with leases.for_imo_change(new, giver=known):
         pass
     gallery.put_vessel(known.model_copy(update={"state": VesselState.MERGED}))
-    with leases.held(new):
+    with leases.for_imo_change(new):
         pass
 
 
 def test_the_same_vessel_twice_does_not_hinder_itself(leases: Leases) -> None:
     vessel = make_vessel(imo=IMO)
-    with leases.held(vessel), leases.held(vessel):
+    with leases.for_imo_change(vessel), leases.for_imo_change(vessel):
         pass
 
 
@@ -73,10 +73,10 @@ def test_a_claim_whose_holder_was_killed_lapses(
     dead = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
     store.claim(f"IMO {IMO}", dead, None)
     soon = Leases(gallery, store, lambda: NOON + lease_lifetime(STEP), STEP)
-    with pytest.raises(ConflictError), soon.held(make_vessel(imo=IMO)):
+    with pytest.raises(ConflictError), soon.for_imo_change(make_vessel(imo=IMO)):
         pytest.fail("it may be at work still")
     later = Leases(gallery, store, lambda: NOON + lease_lifetime(STEP) + timedelta(seconds=1), STEP)
-    with later.held(make_vessel(imo=IMO)):
+    with later.for_imo_change(make_vessel(imo=IMO)):
         pass
 
 
@@ -85,10 +85,10 @@ def test_nothing_is_claimed_without_a_number_or_for_the_one_it_has(
 ) -> None:
     holder = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
     store.claim(f"IMO {IMO}", holder, None)
-    with leases.held(make_vessel()):
+    with leases.for_imo_change(make_vessel()):
         pass
     vessel = make_vessel(imo=IMO)
-    with leases.held(vessel, before=vessel):
+    with leases.for_imo_change(vessel, before=vessel):
         pass
 
 
@@ -110,16 +110,16 @@ def test_who_renews_holds_a_claim_for_as_long_as_it_takes(
 ) -> None:
     watch, vessel = Watch(), make_vessel(imo=IMO)
     leases = Leases(gallery, store, watch, STEP)
-    with leases.registering(vessel, resumes=False) as lease:
+    with leases.for_registration(vessel, resumes=False) as lease:
         for _ in range(20):
             watch.passes(0.9)
             lease.renew()
-        with pytest.raises(ConflictError), leases.held(make_vessel(imo=IMO)):
+        with pytest.raises(ConflictError), leases.for_imo_change(make_vessel(imo=IMO)):
             pytest.fail("the number is held")
-        with pytest.raises(ConflictError), leases.settling(vessel):
+        with pytest.raises(ConflictError), leases.for_recovery(vessel):
             pytest.fail("the vessel is held")
         lease.confirm()
-    with leases.settling(vessel), leases.held(make_vessel(imo=IMO)):
+    with leases.for_recovery(vessel), leases.for_imo_change(make_vessel(imo=IMO)):
         pass
 
 
@@ -128,7 +128,7 @@ def test_who_was_held_up_so_long_that_its_claim_may_lapse_stops(
 ) -> None:
     watch = Watch()
     leases = Leases(gallery, store, watch, STEP)
-    with leases.registering(make_vessel(), resumes=False) as lease:
+    with leases.for_registration(make_vessel(), resumes=False) as lease:
         watch.passes(1.1)
         with pytest.raises(StoreUnavailableError, match="too slow"):
             lease.renew()
@@ -138,10 +138,10 @@ def test_who_writes_the_same_takes_over_and_the_other_one_notices(
     gallery: FakeGallery, store: MemoryClaimStore
 ) -> None:
     leases, vessel = Leases(gallery, store, lambda: NOON, STEP), make_vessel(imo=IMO)
-    with leases.registering(vessel, resumes=False) as first:
-        with pytest.raises(ConflictError, match="right now"), leases.registering(vessel, False):
+    with leases.for_registration(vessel, resumes=False) as first:
+        with pytest.raises(ConflictError, match="right now"), leases.for_registration(vessel, False):
             pytest.fail("it may write something else")
-        with leases.registering(vessel, resumes=True) as second:
+        with leases.for_registration(vessel, resumes=True) as second:
             with pytest.raises(ConflictError, match="by another request"):
                 first.confirm()
             second.confirm()
@@ -152,9 +152,9 @@ def test_who_writes_the_same_takes_over_and_the_other_one_notices(
 def test_nobody_goes_on_with_what_is_being_settled(leases: Leases) -> None:
     vessel = make_vessel()
     with (
-        leases.settling(vessel),
+        leases.for_recovery(vessel),
         pytest.raises(ConflictError),
-        leases.registering(vessel, resumes=True),
+        leases.for_registration(vessel, resumes=True),
     ):
         pytest.fail("its chips are being removed")
 
@@ -175,16 +175,16 @@ def test_what_could_not_be_given_up_is_taken_over_by_its_own_process_alone() -> 
     gallery = FakeGallery("fake-bundle", WIDTH)
     mine, other = (Leases(gallery, store, lambda: NOON, STEP) for _ in range(2))
     store.away = True
-    with mine.judging(sighting_id):
+    with mine.for_judgement(sighting_id):
         pass
     store.away = False
-    with pytest.raises(ConflictError, match="judged right now"), other.judging(sighting_id):
+    with pytest.raises(ConflictError, match="judged right now"), other.for_judgement(sighting_id):
         pass
     with (
-        mine.judging(sighting_id),
+        mine.for_judgement(sighting_id),
         pytest.raises(ConflictError, match="judged right now"),
-        mine.judging(sighting_id),
+        mine.for_judgement(sighting_id),
     ):
         pass
-    with other.judging(sighting_id):
+    with other.for_judgement(sighting_id):
         pass

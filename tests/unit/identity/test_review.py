@@ -50,12 +50,12 @@ def test_a_stored_match_is_remembered_as_it_was_answered(use_cases: UseCases, st
     with called_by(lambda: Caller("harbour-desk")):
         match = use_cases.matcher.match(sar(5), MatchOptions(top_k=3, vessel_type=None)).match
     remembered = use_cases.review.show(match.id)
-    assert remembered.kept.match == match
-    assert [c.vessel.id for c in remembered.kept.match.candidates] == [star]
-    assert remembered.kept.asked_by == "harbour-desk"
-    assert remembered.kept.options == {"top_k": 3, "store": True}
-    assert remembered.kept.model.name == "fake"
-    assert remembered.kept.standing is Standing.OPEN
+    assert remembered.record.match == match
+    assert [c.vessel.id for c in remembered.record.match.candidates] == [star]
+    assert remembered.record.asked_by == "harbour-desk"
+    assert remembered.record.options == {"top_k": 3, "store": True}
+    assert remembered.record.model.name == "fake"
+    assert remembered.record.standing is Standing.OPEN
     assert remembered.sighting == match.query
 
 
@@ -72,9 +72,9 @@ def test_a_confirmed_vessel_has_the_sighting_as_evidence(use_cases: UseCases, st
         judged = use_cases.review.judge(kept.id, confirmed(star, note="same cranes"))
     assert judged.sighting is not None
     assert judged.sighting.vessel_id == star
-    assert judged.kept.standing is Standing.CONFIRMED
-    assert not judged.kept.unsettled
-    [judgement] = judged.kept.judgements
+    assert judged.record.standing is Standing.CONFIRMED
+    assert not judged.record.unsettled
+    [judgement] = judged.record.judgements
     assert (judgement.by, judgement.vessel_id, judgement.note) == (
         "harbour-desk",
         star,
@@ -102,7 +102,7 @@ def test_asking_again_about_a_confirmed_chip_takes_it_from_nobody(use_cases: Use
 def test_rejecting_leaves_the_sighting_open(use_cases: UseCases, star: UUID) -> None:
     kept = ask(use_cases)
     judged = use_cases.review.judge(kept.id, REJECTED)
-    assert judged.kept.standing is Standing.REJECTED
+    assert judged.record.standing is Standing.REJECTED
     assert owner(use_cases, kept) is None
     assert use_cases.gallery.counts().sightings == 1
 
@@ -117,7 +117,7 @@ def test_withdrawing_opens_the_sighting_and_everything_said_is_remembered(
         use_cases.review.judge(kept.id, one)
         owners.append(owner(use_cases, kept))
     assert owners == [star, twin, None, None, None]
-    found = use_cases.review.show(kept.id).kept
+    found = use_cases.review.show(kept.id).record
     assert [one.decision for one in found.judgements] == [one.decision for one in said]
     assert found.standing is Standing.OPEN
     assert [one.at for one in found.judgements] == sorted(one.at for one in found.judgements)
@@ -127,7 +127,7 @@ def test_nothing_can_be_withdrawn_where_nothing_stands(use_cases: UseCases) -> N
     kept = ask(use_cases)
     with pytest.raises(ConflictError, match="no judgement"):
         use_cases.review.judge(kept.id, WITHDRAWN)
-    assert use_cases.review.show(kept.id).kept == kept
+    assert use_cases.review.show(kept.id).record == kept
 
 
 def test_the_latest_judgement_of_any_match_moves_the_sighting_they_share(
@@ -137,7 +137,7 @@ def test_the_latest_judgement_of_any_match_moves_the_sighting_they_share(
     use_cases.review.judge(first.id, confirmed(star))
     use_cases.review.judge(second.id, confirmed(twin))
     shown = use_cases.review.show(first.id)
-    assert shown.kept.standing is Standing.CONFIRMED
+    assert shown.record.standing is Standing.CONFIRMED
     assert shown.sighting is not None
     assert shown.sighting.vessel_id == twin
     use_cases.review.judge(first.id, REJECTED)
@@ -150,7 +150,7 @@ def test_a_vessel_that_was_merged_is_the_one_it_became_part_of(
     kept = ask(use_cases)
     use_cases.curation.merge(star, twin)
     judged = use_cases.review.judge(kept.id, confirmed(twin))
-    assert judged.kept.judgements[0].vessel_id == star
+    assert judged.record.judgements[0].vessel_id == star
     assert owner(use_cases, kept) == star
 
 
@@ -164,7 +164,7 @@ def test_a_confirmed_sighting_goes_with_its_vessel(use_cases: UseCases, star: UU
     use_cases.curation.delete(sister.id)
     shown = use_cases.review.show(kept.id)
     assert shown.sighting is None
-    assert shown.kept.standing is Standing.CONFIRMED
+    assert shown.record.standing is Standing.CONFIRMED
 
 
 def test_a_sighting_that_was_deleted_can_be_given_to_nobody(
@@ -187,7 +187,7 @@ def test_only_a_registered_vessel_can_be_confirmed(use_cases: UseCases, star: UU
             use_cases.review.judge(kept.id, confirmed(star))
     with pytest.raises(NotFoundError, match="no vessel"):
         use_cases.review.judge(kept.id, confirmed(uuid4()))
-    assert use_cases.review.show(kept.id).kept == kept
+    assert use_cases.review.show(kept.id).record == kept
 
 
 @pytest.mark.parametrize("note", ["-", "unknown", "bell \x07 rings", "   ", "a" * 2001])

@@ -296,4 +296,4 @@ def test_one_that_was_held_up_until_its_claim_lapsed_stops(port: Port, at: int) 
     port.late = timedelta(minutes=8)
     port.replica.settle_interrupted()
     assert port.state() == (Standing.CONFIRMED, port.star)
-    assert port.replica.judge(port.match.id, REJECTED).kept.standing is Standing.REJECTED
+    assert port.replica.judge(port.match.id, REJECTED).record.standing is Standing.REJECTED
