@@ -1,1 +1,1 @@
-"""What training, export and serving must agree on: one code path for all three."""
+"""The code that training, export and serving share, so that all three agree."""

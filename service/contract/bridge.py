@@ -6,9 +6,9 @@ Source: BBDM (Li et al., CVPR 2023), as used by MOS (arXiv 2512.03404). With T t
     x_t = (1 - m_t) x0 + m_t y + sigma_t eps,
 
 the network predicts the "grad" objective `m_t (y - x0) + sigma_t eps = x_t - x0`. Every reverse
-step is linear, `x_n = a x0_hat + b y + c x_t + s eps`, so one table of coefficients drives any
-implementation. Training (torch) and serving (numpy) call the same functions: they use only
-arithmetic operators on what they are given.
+step is linear, `x_n = a x0_hat + b y + c x_t + s eps`, so a table of coefficients describes the
+whole sampler. Training (torch) and serving (numpy) call the same functions, which use only
+arithmetic operators on their arguments.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-M_MIN, M_MAX = 0.001, 0.999
+M_MIN, M_MAX = 0.001, 0.999  # BBDM's code: m_t never reaches 0 or 1
 
 Spacing = Literal["trailing", "published"]
 
@@ -56,26 +56,26 @@ class BridgeSchedule:
             )
 
     def m(self) -> NDArray[np.float64]:
-        """m_t for t = 0 … T-1: float64 `[T]`, from 0.001 to 0.999."""
+        """Return m_t for t = 0 … T-1: float64 `[T]`, from 0.001 to 0.999."""
         return np.linspace(M_MIN, M_MAX, self.times)
 
     def variance(self) -> NDArray[np.float64]:
-        """sigma_t^2 for t = 0 … T-1: float64 `[T]`, not negative."""
+        """Return sigma_t^2 for t = 0 … T-1: float64 `[T]`, not negative."""
         m = self.m()
         return np.asarray(2.0 * (m - m * m) * self.max_variance)
 
 
 def step_times(times: int, steps: int, spacing: Spacing = "trailing") -> list[int]:
-    """The descending times at which the network is called.
+    """Return the descending times at which the network is called.
 
     Args:
         times: T.
-        steps: number of network calls, 1 to T - 1 (to T for `published`).
-        spacing: `trailing` spaces calls evenly from T-1 and never spends one at t = 0;
-            `published` is the upstream list, which ends in 1, 0 and needs at least 3 steps.
+        steps: number of network calls, 1 to T - 1 (3 to T for `published`).
+        spacing: `trailing` spaces the calls evenly from T-1, none of them at t = 0; `published` is
+            the list of BBDM's code, which ends in 1, 0.
 
     Raises:
-        ValueError: the number of steps does not fit.
+        ValueError: `steps` is out of range.
     """
     if spacing == "published":
         if not 3 <= steps <= times:
@@ -91,7 +91,7 @@ def step_times(times: int, steps: int, spacing: Spacing = "trailing") -> list[in
 def coefficient_table(
     schedule: BridgeSchedule, steps: int, eta: float = 1.0, spacing: Spacing = "trailing"
 ) -> list[BridgeStep]:
-    """Coefficients of every reverse step; the last one returns x0_hat itself.
+    """Return the coefficients of every reverse step; the last step returns x0_hat itself.
 
     With n the next time, `s^2 = eta^2 (sigma_t^2 - sigma_n^2 (1-m_t)^2/(1-m_n)^2)
     sigma_n^2 / sigma_t^2` and `k = sqrt((sigma_n^2 - s^2) / sigma_t^2)`:
@@ -129,12 +129,12 @@ def coefficient_table(
 
 
 def predicted_x0(x_t: Any, grad: Any) -> Any:
-    """x0_hat from the network's "grad" output: `x_t - grad`. Any shape."""
+    """Return x0_hat from the network's "grad" output: `x_t - grad`. Any shape."""
     return x_t - grad
 
 
 def reverse_step(step: BridgeStep, x0_hat: Any, y: Any, x_t: Any, noise: Any) -> Any:
-    """`a x0_hat + b y + c x_t + s noise` for numpy arrays or torch tensors of one shape."""
+    """Return `a x0_hat + b y + c x_t + s noise`, for numpy arrays or torch tensors of one shape."""
     return step.a * x0_hat + step.b * y + step.c * x_t + step.s * noise
 
 
@@ -144,13 +144,13 @@ def reverse_bridge(
     steps: Sequence[BridgeStep],
     draw_noise: Callable[[], Any],
 ) -> Any:
-    """Walk from y to x0 along a coefficient table.
+    """Sample x0 from y by the steps of a coefficient table.
 
     Args:
         predict_grad: the network with its condition bound: (x_t, t) -> grad, shaped like y.
         y: the optical ends, numpy array or torch tensor `[K, C, h, w]`.
         steps: see `coefficient_table`.
-        draw_noise: standard normal noise shaped like y; called once for every step with s > 0.
+        draw_noise: draws standard normal noise shaped like y; called for every step with s > 0.
 
     Returns:
         x0, shaped like y.

@@ -1,4 +1,4 @@
-"""A bundle on disk: read and verify it, write it atomically, name it by its content."""
+"""Bundles on disk: read and verify, write atomically, compute the id."""
 
 import hashlib
 import json
@@ -27,8 +27,8 @@ class Bundle:
     Attributes:
         path: the folder.
         manifest: its validated manifest.
-        bundle_id: 16 hexadecimal digits over the manifest, which lists the hash of every file;
-            two bundles with one id hold the same bytes.
+        bundle_id: hash of the manifest, which lists the hash of every file, 16 hexadecimal digits;
+            bundles with the same id hold the same bytes.
     """
 
     path: Path
@@ -36,14 +36,18 @@ class Bundle:
     bundle_id: str
 
     def file(self, name: str) -> Path:
-        """Path of a file that the manifest lists."""
+        """Return the path of a file that the manifest lists.
+
+        Raises:
+            BundleError: the manifest lists no such file.
+        """
         if name not in self.manifest.files:
             raise BundleError(f"bundle {self.path} lists no file {name!r}")
         return self.path / name
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Read a bundle and verify its schema, its list of files, their sizes and hashes.
+    """Read a bundle and verify its manifest, its list of files, their sizes and hashes.
 
     Raises:
         BundleError: the folder or its manifest is missing, malformed or of another format, a
@@ -70,16 +74,16 @@ def write_bundle(
     *,
     replace: bool = False,
 ) -> Bundle:
-    """Write a bundle beside its place, verify it there, then rename it into place.
+    """Write a bundle to a temporary folder, verify it there, then rename the folder.
 
     Args:
-        folder: where the bundle shall stand; its parent is created.
-        manifest_without_files: every field of `Manifest` but `files`, as values pydantic takes.
+        folder: folder of the bundle; its parent is created.
+        manifest_without_files: every field of `Manifest` but `files`, as pydantic accepts them.
         files: content, or the path of a file to copy, by name inside the bundle.
-        replace: take the place of an older bundle in `folder`.
+        replace: replace an older bundle in `folder`.
 
     Raises:
-        BundleError: the manifest does not validate, a name is unsafe, or `folder` is taken.
+        BundleError: the manifest does not validate, a name is unsafe, or `folder` exists.
     """
     if folder.exists() and not replace:
         raise BundleError(f"{folder} exists already; choose another folder or replace it")
@@ -107,11 +111,11 @@ def write_bundle(
 
 
 def content_id(document: Mapping[str, Any]) -> str:
-    """The bundle id: SHA-256 of the manifest as canonical JSON, shortened.
+    """Return the bundle id: the first 16 digits of the SHA-256 of the manifest's canonical JSON.
 
     Canonical means sorted keys and no white space, so that layout does not matter. The document
-    is hashed as it stands in the file, not as the schema reads it: a schema that learns a new
-    optional field leaves the ids of older bundles alone.
+    is hashed as it is in the file, not as the schema parses it, so that a new optional field of
+    the schema does not change the ids of older bundles.
     """
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:BUNDLE_ID_LENGTH]
@@ -132,7 +136,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    """JSON has no NaN and no infinity, though Python's reader takes them."""
+    """Reject NaN and infinity, which are not JSON but which Python's reader accepts."""
     raise ValueError(f"{name} is not a number")
 
 
@@ -141,7 +145,7 @@ def _validate(document: Mapping[str, Any], path: Path) -> Manifest:
     if version != FORMAT_VERSION:
         raise BundleError(
             f"bundle {path} has format {version!r}; this version reads format {FORMAT_VERSION}: "
-            "calibrate it anew and build it again (docs/bundle.md)"
+            "calibrate and build it again (docs/bundle.md)"
         )
     try:
         return Manifest.model_validate(document)
@@ -153,7 +157,11 @@ def _validate(document: Mapping[str, Any], path: Path) -> Manifest:
 
 
 def require_safe_name(name: str) -> None:
-    """A file name is a relative POSIX path that stays inside the bundle; else BundleError."""
+    """Reject a file name that is not a relative POSIX path inside the bundle.
+
+    Raises:
+        BundleError: the name is unsafe.
+    """
     parts = PurePosixPath(name).parts
     unsafe = (
         not parts
@@ -170,7 +178,7 @@ def require_safe_name(name: str) -> None:
 
 
 def _walk(path: Path) -> Iterator[str]:
-    """Relative POSIX names of everything in the folder but its sub-folders."""
+    """Yield the relative POSIX name of every file in the folder and its sub-folders."""
     for entry in sorted(path.rglob("*")):
         if entry.is_symlink():
             raise BundleError(f"{entry} is a symbolic link; a bundle holds plain files only")

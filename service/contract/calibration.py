@@ -10,16 +10,15 @@ MAX_SIMILARITY = 0.995
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known about one candidate pair before it is weighed.
+    """What is known about a pair of sightings.
 
     Attributes:
         similarity: cosine of the two embeddings, -1 to 1.
         length_ratio: measured length of the query over that of the candidate chip, positive.
-        width_ratio: the same for the width.
+        width_ratio: measured width of the query over that of the candidate chip, positive.
 
     Raises:
-        ValueError: a number is not finite, or a ratio is not positive; no probability would be
-            right for it.
+        ValueError: a number is not finite, or a ratio is not positive.
     """
 
     similarity: float
@@ -27,12 +26,12 @@ class Evidence:
     width_ratio: float
 
     def __post_init__(self) -> None:
-        ratios = all(0 < ratio < math.inf for ratio in (self.length_ratio, self.width_ratio))
-        if not (math.isfinite(self.similarity) and ratios):
+        valid_ratios = all(0 < ratio < math.inf for ratio in (self.length_ratio, self.width_ratio))
+        if not (math.isfinite(self.similarity) and valid_ratios):
             raise ValueError(f"evidence must be finite with positive ratios, got {self}")
 
     def terms(self) -> dict[EvidenceName, float]:
-        """The evidence as the calibration weighs it; ratios as absolute logarithms."""
+        """Return the terms that the calibration weighs; ratios as absolute logarithms."""
         return {
             "similarity": self.similarity,
             "similarity_z": fisher_z(self.similarity),
@@ -42,16 +41,16 @@ class Evidence:
 
 
 def fisher_z(similarity: float) -> float:
-    """artanh of the similarity: near 1 a small difference says more than near 0.
+    """Return artanh of the similarity, clipped to ±`MAX_SIMILARITY`.
 
-    Fisher's transform (1915) of a correlation, which a cosine is, evens out its spread. It is
-    bounded at `MAX_SIMILARITY`, beyond which two chips are as good as one.
+    Fisher's transform (1915) of a correlation, which a cosine is, makes its variance nearly
+    constant. Chips that are more similar than `MAX_SIMILARITY` count as equally similar.
     """
     return math.atanh(min(max(similarity, -MAX_SIMILARITY), MAX_SIMILARITY))
 
 
 def probability(evidence: Evidence, spec: LogisticSpec) -> float:
-    """Calibrated probability, 0 to 1: `sigmoid(bias + sum(weight x term))`."""
+    """Return the calibrated probability, 0 to 1: `sigmoid(bias + sum(weight x term))`."""
     terms = evidence.terms()
     logit = spec.bias + sum(weight * terms[name] for name, weight in spec.weights.items())
     if logit >= 0:

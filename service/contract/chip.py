@@ -10,7 +10,7 @@ GsdSource = Literal["parameter", "geotiff", "default"]
 
 
 class Modality(StrEnum):
-    """The sensor's physics."""
+    """The kind of sensor."""
 
     OPTICAL = "optical"
     SAR = "sar"
@@ -33,13 +33,13 @@ class Chip:
 
     Attributes:
         pixels: optical uint8 `[H, W, 3]`, or SAR amplitude float32 `[H, W]`, finite.
-        modality: the sensor's physics.
+        modality: the kind of sensor.
         gsd_m: ground sampling distance, metres per pixel.
-        gsd_source: where the GSD came from.
+        gsd_source: the source of the GSD.
         bit_depth: the sample type of the file, e.g. `float32`, `uint8`, `complex64`.
         digest: SHA-256 of the file's bytes, hexadecimal.
-        position: centre of the chip where the file tells it.
-        warnings: what was assumed or changed while reading, for the analyst.
+        position: centre of the chip; None if the file does not contain it.
+        warnings: assumptions and changes made while reading, for the analyst.
     """
 
     pixels: NDArray[Any]
@@ -53,7 +53,7 @@ class Chip:
 
     @property
     def length_m(self) -> float:
-        """The chip's long side in metres: the ship's length if the crop is tight."""
+        """The chip's long side in metres, which is the ship's length if the crop is tight."""
         return float(max(self.pixels.shape[:2]) * self.gsd_m)
 
     @property

@@ -1,4 +1,4 @@
-"""What embedding one chip yields."""
+"""The result of embedding a chip."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedChip:
-    """A chip as a point in the space where optical and SAR agree.
+    """A chip's embedding in the space that optical and SAR share.
 
     Attributes:
-        vector: float32 `[D]`, unit length, fused where the chip is optical and the bundle fuses.
+        vector: float32 `[D]`, unit length; fused if the chip is optical and the bundle fuses.
         timings_ms: milliseconds spent per stage (`denoise`, `encode`, `translate`, `fuse`).
     """
 

@@ -1,4 +1,4 @@
-"""Unit vectors and the fusion of an optical embedding with its pseudo-SAR embeddings.
+"""Fuse an optical embedding with its pseudo-SAR embeddings.
 
 Source: MOS (arXiv 2512.03404), CDGF, second half.
 """
@@ -30,8 +30,8 @@ def l2_normalise(vectors: FloatArray) -> FloatArray:
 def fuse(feature: FloatArray, pseudo_sar: FloatArray, alpha: float) -> FloatArray:
     """Fuse one optical embedding with the embeddings of its K pseudo-SAR pictures.
 
-    `f = l2((1 - alpha) * l2(f) + alpha * mean_k l2(p_k))`. SAR embeddings are never fused: they
-    pass through `l2_normalise` alone.
+    `f = l2((1 - alpha) * l2(f) + alpha * mean_k l2(p_k))`. SAR embeddings are not fused, only
+    normalised.
 
     Args:
         feature: float32 `[D]`, the optical chip's embedding.

@@ -1,8 +1,8 @@
-"""The file-name convention of HOSS ReID: which ship a chip shows, and by which sensor.
+"""The file names of HOSS ReID, which contain the ship's number and the sensor.
 
-A file is named `<id>_<anything>_{RGB,SAR}.tif`: `0001_s05c1_RGB.tif` (sequence 5, camera 1) as well
-as `0001_c1s5_000151_00_SAR.tif` (camera 1, sequence 5). PNG and JPEG are named alike. Id -1 is a
-distractor, a ship nobody knows.
+A file is named `<id>_<anything>_{RGB,SAR}.tif`, e.g. `0001_s05c1_RGB.tif` (sequence 5, camera 1) or
+`0001_c1s5_000151_00_SAR.tif` (camera 1, sequence 5). PNG and JPEG are named alike. Id -1 is a
+distractor, a ship of unknown identity.
 
 Source: HOSS ReID (arXiv 2506.22027) and the dataset readers of TransOSS and MOS.
 """
@@ -30,13 +30,13 @@ class HossNameError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class HossName:
-    """What a chip's file name says.
+    """The content of a chip's file name.
 
     Attributes:
         vessel_id: the ship's number in the data set, or `DISTRACTOR_ID`.
-        modality: the sensor's physics.
-        sequence: number of the sequence, where the name tells it.
-        camera: number of the camera, where the name tells it.
+        modality: the kind of sensor.
+        sequence: number of the sequence; None if the name does not contain it.
+        camera: number of the camera; None if the name does not contain it.
     """
 
     vessel_id: int
@@ -46,11 +46,12 @@ class HossName:
 
     @property
     def is_distractor(self) -> bool:
+        """Whether the ship is a distractor."""
         return self.vessel_id == DISTRACTOR_ID
 
 
 def read_hoss_name(name: str) -> HossName | None:
-    """What a file name (without its folder) says, or None when it is no chip's name."""
+    """Parse a file name without its folder; return None if it is not the name of a chip."""
     match = _CHIP_NAME.fullmatch(name)
     if match is None:
         return None
@@ -65,12 +66,12 @@ def read_hoss_name(name: str) -> HossName | None:
 
 
 def require_hoss_name(name: str) -> HossName:
-    """What a file name says.
+    """Parse a file name without its folder.
 
     Raises:
-        HossNameError: it is no chip's name.
+        HossNameError: it is not the name of a chip.
     """
-    said = read_hoss_name(name)
-    if said is None:
+    parsed = read_hoss_name(name)
+    if parsed is None:
         raise HossNameError(f"{name} is not named as HOSS chips are; expected {NAMING_RULE}")
-    return said
+    return parsed

@@ -1,4 +1,4 @@
-"""The bundle's manifest: every number serving needs, and what each file must hash to."""
+"""The schema of a bundle's manifest: all parameters of serving, and the hash of each file."""
 
 import itertools
 from datetime import datetime
@@ -19,13 +19,13 @@ SensorName = Literal["optical", "sar"]
 EvidenceName = Literal["similarity", "similarity_z", "length_log_ratio", "width_log_ratio"]
 
 
-class Frozen(BaseModel):
-    """Immutable; an unknown key is an error, and so is a number that is NaN or infinite."""
+class ManifestPart(BaseModel):
+    """Base of the manifest's parts: immutable; unknown keys, NaN and infinity are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class SizeTokenSpec(Frozen):
+class SizeTokenSpec(ManifestPart):
     """Constants of the size token (TransOSS, SSE); lengths in metres."""
 
     width_scale_m: Positive = 93.0
@@ -36,11 +36,11 @@ class SizeTokenSpec(Frozen):
     length_std: Positive = 0.031
 
 
-class PreprocessSpec(Frozen):
-    """How a chip becomes the encoder's input; the defaults are the published pipeline.
+class PreprocessSpec(ManifestPart):
+    """Parameters of the preprocessing; the defaults are the published pipeline (MOS, TransOSS).
 
-    `sar_exponent` is applied to resized SAR pictures in 0..1. `fixed` normalises with mean and
-    std per channel; `per_chip` with the chip's own mean and standard deviation.
+    `sar_exponent` is applied to resized SAR pictures in 0..1. The normalisation `fixed` uses `mean`
+    and `std` per channel; `per_chip` uses the chip's own mean and standard deviation.
     """
 
     height: int = Field(256, ge=8, le=2048)
@@ -53,7 +53,7 @@ class PreprocessSpec(Frozen):
     size_token: SizeTokenSpec = SizeTokenSpec()
 
 
-class TensorSpec(Frozen):
+class TensorSpec(ManifestPart):
     """Name, dtype and shape of a graph's input or output; a string names a free axis."""
 
     name: str
@@ -61,7 +61,7 @@ class TensorSpec(Frozen):
     shape: tuple[int | str, ...]
 
 
-class GraphSpec(Frozen):
+class GraphSpec(ManifestPart):
     """One ONNX file and the tensors it must have, in order."""
 
     file: str
@@ -70,7 +70,7 @@ class GraphSpec(Frozen):
     precision: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
 
 
-class EncoderSpec(Frozen):
+class EncoderSpec(ManifestPart):
     """The encoder: pixels `[N,3,H,W]`, modality `[N]`, size `[N,3]` -> embedding `[N,D]`."""
 
     graph: GraphSpec
@@ -85,7 +85,7 @@ class EncoderSpec(Frozen):
         return self
 
 
-class BridgeStepSpec(Frozen):
+class BridgeStepSpec(ManifestPart):
     """One reverse step, see `service.contract.bridge.BridgeStep`."""
 
     t: int
@@ -95,7 +95,7 @@ class BridgeStepSpec(Frozen):
     s: float
 
 
-class TranslatorSpec(Frozen):
+class TranslatorSpec(ManifestPart):
     """The bridge U-Net: x_t `[N,C,h,w]`, condition `[N,3,h,w]`, t `[N]` -> grad `[N,C,h,w]`.
 
     Pictures are scaled to -1..1. With one channel the bridge starts from the optical luminance,
@@ -120,8 +120,8 @@ class TranslatorSpec(Frozen):
         return self
 
 
-class FusionSpec(Frozen):
-    """How many pseudo-SAR pictures an optical chip gets, and their weight."""
+class FusionSpec(ManifestPart):
+    """The number of pseudo-SAR pictures per optical chip, and the weight of their mean."""
 
     samples: int = Field(0, ge=0, le=64)
     alpha: float = Field(0.0, ge=0, le=1)
@@ -133,17 +133,17 @@ class FusionSpec(Frozen):
         return self
 
 
-class LogisticSpec(Frozen):
+class LogisticSpec(ManifestPart):
     """P = sigmoid(bias + sum of weight x evidence); see `service.contract.calibration`."""
 
     bias: float
     weights: dict[EvidenceName, float]
 
 
-class ChoiceSpec(Frozen):
-    """How candidates compete with each other and with none of them; see `contract.choice`.
+class ChoiceSpec(ManifestPart):
+    """Weights of a gallery search; see `service.contract.candidate_probabilities`.
 
-    A candidate's score is the sum of weight x evidence, that of none is
+    A candidate's score is the sum of weight x evidence; the score of "none" is
     `none_bias + none_log_gallery x ln(vessels searched)`.
     """
 
@@ -152,8 +152,8 @@ class ChoiceSpec(Frozen):
     none_log_gallery: float = Field(ge=0)
 
 
-class OpenSetPoint(Frozen):
-    """Measured: identification rate at a false-identification rate, for one gallery size."""
+class OpenSetPoint(ManifestPart):
+    """A measured identification rate at a false-identification rate, for one gallery size."""
 
     gallery_vessels: int
     false_identification_rate: float
@@ -163,15 +163,15 @@ class OpenSetPoint(Frozen):
     threshold: float
 
 
-class SimilarityCounts(Frozen):
-    """How similar the first candidates of replayed searches were, counted in classes.
+class SimilarityCounts(ManifestPart):
+    """Histograms of the first candidates' similarities in replayed searches.
 
     Attributes:
-        query: sensor of the chips that asked.
-        gallery: sensor of the chips that were searched.
+        query: sensor of the query chips.
+        gallery: sensor of the searched chips.
         gallery_vessels: vessels in the gallery.
-        enrolled: searches by class whose vessel stood in the gallery.
-        not_enrolled: searches by class whose vessel did not.
+        enrolled: number of searches by class, for queries whose vessel is in the gallery.
+        not_enrolled: number of searches by class, for queries whose vessel is not.
     """
 
     query: SensorName
@@ -181,11 +181,11 @@ class SimilarityCounts(Frozen):
     not_enrolled: tuple[Count, ...]
 
 
-class SimilaritySpec(Frozen):
-    """The similarities that the calibration saw: what live ones are compared with.
+class SimilaritySpec(ManifestPart):
+    """The similarities in the calibration, with which live similarities are compared.
 
-    `edges` are the inclusive upper ends of the classes, ascending; each count has one class more,
-    for what lies above them all.
+    `edges` are the inclusive upper ends of the classes, ascending; each histogram has one class
+    more, for values above the last edge.
     """
 
     edges: tuple[float, ...] = Field(min_length=1)
@@ -195,22 +195,21 @@ class SimilaritySpec(Frozen):
     def _classes_fit(self) -> "SimilaritySpec":
         if any(later <= earlier for earlier, later in itertools.pairwise(self.edges)):
             raise ValueError(f"similarity edges must ascend, got {self.edges}")
-        wanted = len(self.edges) + 1
-        for one in self.searches:
-            if not len(one.enrolled) == len(one.not_enrolled) == wanted:
-                raise ValueError(f"similarities must be counted in {wanted} classes")
+        classes = len(self.edges) + 1
+        for counts in self.searches:
+            if not len(counts.enrolled) == len(counts.not_enrolled) == classes:
+                raise ValueError(f"similarities must be counted in {classes} classes")
         return self
 
 
-class CalibrationSpec(Frozen):
-    """Evidence -> probability, and the probabilities at which a verdict changes.
+class CalibrationSpec(ManifestPart):
+    """The weights of the evidence, and the probabilities that separate the verdicts.
 
-    `match` weighs the candidates of a gallery search, `verify` a lone pair of chips, both across
-    sensors. The `_same_sensor` weights do so for two chips of one sensor; a bundle without them
-    compares across sensors only. A top probability of at least `confident_from` is a confident
-    match; below `no_match_below`, and below that of none of them, the honest answer is none.
-    `similarities` may be absent: then nothing tells whether live similarities are those that the
-    weights were fitted on.
+    `match` weighs the candidates of a gallery search, `verify` a single pair of chips, both across
+    sensors. The `_same_sensor` weights are for two chips of one sensor; a bundle without them
+    compares across sensors only. The verdict is `confident` if the top probability is at least
+    `confident_from`, and `no_match` if it is below both `no_match_below` and the probability of
+    "none". Without `similarities`, a drift of live similarities cannot be detected.
     """
 
     match: ChoiceSpec
@@ -230,8 +229,8 @@ class CalibrationSpec(Frozen):
         return self
 
 
-class Metric(Frozen):
-    """One measured number with its 95 % interval, in per cent unless the name says otherwise."""
+class Metric(ManifestPart):
+    """A measured value with its 95 % interval, in per cent unless the name says otherwise."""
 
     dataset: str
     protocol: str
@@ -243,16 +242,16 @@ class Metric(Frozen):
     gallery: int | None = None
 
 
-class EncoderRunSpec(Frozen):
-    """The run that taught one encoder; a bundle may serve several encoders as one.
+class EncoderRunSpec(ManifestPart):
+    """The run that trained one encoder; a bundle may combine several encoders in one.
 
     Attributes:
-        run: its name.
-        steps: optimiser steps that it took.
-        seed: of everything random in it.
-        dataset: what it learnt from, named as in `TrainingSpec.datasets`.
+        run: name of the run.
+        steps: number of optimiser steps.
+        seed: seed of all random numbers.
+        dataset: the training data, named as in `TrainingSpec.datasets`.
         data_digest: hash of the training data.
-        commit: of the code; None where it ran outside a repository.
+        commit: commit of the code; None for a run outside a repository.
     """
 
     run: str
@@ -263,11 +262,11 @@ class EncoderRunSpec(Frozen):
     commit: str | None = None
 
 
-class TrainingSpec(Frozen):
-    """What the models were taught with; `domain` is shown with every answer.
+class TrainingSpec(ManifestPart):
+    """The training of the models; `domain` is part of every response.
 
-    `encoders` are the runs behind the embedding, in the order in which its parts stand; older
-    bundles name none. `commit` and `data_digest` are what all of them share, None otherwise.
+    `encoders` are the runs of the encoders, in the order of their parts of the embedding; empty in
+    older bundles. `commit` and `data_digest` are None unless all encoders have the same.
     """
 
     domain: str
@@ -279,15 +278,15 @@ class TrainingSpec(Frozen):
     encoders: tuple[EncoderRunSpec, ...] = ()
 
 
-class FileSpec(Frozen):
-    """What a file of the bundle must hash to."""
+class FileSpec(ManifestPart):
+    """The hash and the size of a file."""
 
     sha256: Sha256
     size_bytes: int = Field(ge=0)
 
 
-class GoldenSpec(Frozen):
-    """Chips whose embeddings are known; a bundle that does not reproduce them is refused.
+class GoldenSpec(ManifestPart):
+    """Chips with known embeddings; a bundle that does not reproduce them is rejected.
 
     `chips` are files of the bundle named `*_RGB.tif` or `*_SAR.tif`; `embeddings` is an `.npy`
     float32 `[len(chips), D]` in the same order.
@@ -300,8 +299,8 @@ class GoldenSpec(Frozen):
     min_cosine: float = Field(0.999, gt=0, le=1)
 
 
-class Manifest(Frozen):
-    """`manifest.json`. `files` lists every file of the bundle but the manifest itself."""
+class Manifest(ManifestPart):
+    """The content of `manifest.json`; `files` lists every file of the bundle but the manifest."""
 
     format_version: Literal[2] = 2
     name: str
@@ -322,7 +321,7 @@ class Manifest(Frozen):
     @model_validator(mode="after")
     def _parts_fit(self) -> "Manifest":
         if self.fusion.samples and self.translator is None:
-            raise ValueError("fusion asks for pseudo-SAR pictures but there is no translator")
+            raise ValueError("fusion needs pseudo-SAR pictures but there is no translator")
         named = {self.encoder.graph.file, self.golden.embeddings, self.model_card}
         named |= set(self.golden.chips)
         if self.translator is not None:

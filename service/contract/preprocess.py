@@ -1,6 +1,6 @@
-"""Chip -> EncoderInput: denoise, turn upright, resize, normalise, measure.
+"""Turn a chip into the encoder's input: denoise, turn upright, resize, normalise, measure.
 
-One code path for training, evaluation and serving; every constant comes from the manifest's
+Training, evaluation and serving share this code; every constant comes from the manifest's
 `PreprocessSpec`. With the default spec it is the published MOS / TransOSS pipeline bit for bit.
 """
 
@@ -18,11 +18,11 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class EncoderInput:
-    """What the encoder graph takes for one chip.
+    """The encoder's input for one chip.
 
     Attributes:
         pixels: float32 `[3, H, W]`, normalised.
-        modality: as which sensor the pixels are read.
+        modality: the sensor that the encoder assumes.
         size_token: float32 `[3]`, see `size_token`.
     """
 
@@ -49,14 +49,14 @@ def denoise_sar(amplitude: NDArray[np.float32], percentile: float = 5.0) -> Pict
 
 
 def to_picture(chip: Chip, spec: PreprocessSpec) -> Picture:
-    """The chip as the encoder's eye sees it before resizing: uint8 `[H, W, 3]`, H >= W.
+    """Return the chip as a picture before resizing: uint8 `[H, W, 3]`, H >= W.
 
-    SAR is denoised and repeated to three channels. A chip wider than tall is turned by 90
-    degrees, because the models expect the ship's long axis upright; the bow may point either way.
+    SAR is denoised and repeated to three channels. A chip that is wider than tall is turned by 90
+    degrees, because the models expect the ship's long axis upright; the bow may point up or down.
     """
     if chip.modality is Modality.SAR:
         grey = denoise_sar(chip.pixels.astype(np.float32, copy=False), spec.denoise_percentile)
-        picture = np.repeat(grey[:, :, None], 3, axis=2)
+        picture = np.repeat(grey[:, :, None], 3, axis=2)  # [H, W] -> [H, W, 3]
     else:
         picture = chip.pixels.astype(np.uint8, copy=False)
     height, width = picture.shape[:2]
@@ -81,7 +81,7 @@ def picture_to_pixels(
 
 
 def normalise(resized: Picture, modality: Modality, spec: PreprocessSpec) -> NDArray[np.float32]:
-    """uint8 `[H, W, 3]` at the encoder's size -> float32 `[3, H, W]`."""
+    """Normalise a picture of the encoder's size: uint8 `[H, W, 3]` to float32 `[3, H, W]`."""
     unit = resized.astype(np.float32) / np.float32(255)
     if modality is Modality.SAR and spec.sar_exponent != 1.0:
         unit = unit ** np.float32(spec.sar_exponent)
@@ -90,11 +90,11 @@ def normalise(resized: Picture, modality: Modality, spec: PreprocessSpec) -> NDA
     else:
         mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
         unit = (unit - mean) / std
-    return np.ascontiguousarray(unit.transpose(2, 0, 1), dtype=np.float32)
+    return np.ascontiguousarray(unit.transpose(2, 0, 1), dtype=np.float32)  # [3, H, W]
 
 
 def size_token(length_m: float, width_m: float, spec: SizeTokenSpec) -> NDArray[np.float32]:
-    """The ship's size for the encoder (TransOSS, SSE).
+    """Return the ship's size as the encoder's input (TransOSS, SSE).
 
     `((w/93 - 0.434)/0.031, (h/427 - 0.461)/0.031, h/w)` with the published constants.
 
@@ -117,7 +117,7 @@ def size_token(length_m: float, width_m: float, spec: SizeTokenSpec) -> NDArray[
 
 
 def prepare(chip: Chip, spec: PreprocessSpec) -> EncoderInput:
-    """The whole way from a decoded chip to the encoder's input."""
+    """Turn a decoded chip into the encoder's input."""
     return EncoderInput(
         pixels=picture_to_pixels(to_picture(chip, spec), chip.modality, spec),
         modality=chip.modality,

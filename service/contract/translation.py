@@ -1,6 +1,6 @@
-"""The pictures at the two ends of the bridge: optical in, pseudo-SAR out.
+"""Convert pictures for the bridge (optical to its input, its output to pseudo-SAR).
 
-Training scales its pictures with the same functions as serving.
+Training and serving share these functions.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ def bridge_picture(picture: Picture, height: int, width: int) -> NDArray[np.floa
 
     Args:
         picture: uint8 `[h, w, 3]` of any size, from `preprocess.to_picture`.
-        height: rows of the translator.
-        width: columns of the translator.
+        height: rows of the translator's pictures.
+        width: columns of the translator's pictures.
 
     Returns:
         float32 `[3, height, width]`: the condition of an optical picture, or, for a denoised SAR
@@ -28,11 +28,11 @@ def bridge_picture(picture: Picture, height: int, width: int) -> NDArray[np.floa
     """
     resized = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
     unit = np.asarray(resized, dtype=np.float32) / np.float32(127.5) - np.float32(1)
-    return np.ascontiguousarray(unit.transpose(2, 0, 1))
+    return np.ascontiguousarray(unit.transpose(2, 0, 1))  # [h, w, 3] -> [3, h, w]
 
 
 def bridge_start(condition: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Where the bridge starts: y.
+    """Return y, the optical end of the bridge.
 
     Args:
         condition: float32 `[..., 3, h, w]`, from `bridge_picture`.
@@ -47,22 +47,24 @@ def bridge_start(condition: NDArray[np.float32], channels: int) -> NDArray[np.fl
     return np.asarray(np.expand_dims(luminance, -3), dtype=np.float32)
 
 
-def noise_generator(weights: str, digest: str) -> np.random.Generator:
-    """The source of the bridge's noise for one chip: it always gets the same pictures.
+def noise_generator(weights_id: str, digest: str) -> np.random.Generator:
+    """Return the generator of the bridge's noise for one chip.
+
+    The seed depends only on the arguments, so that a chip always gets the same pictures.
 
     Args:
-        weights: what identifies the translator's weights, e.g. the SHA-256 of its graph.
+        weights_id: identifies the translator's weights, e.g. the SHA-256 of its graph.
         digest: the chip's digest.
     """
-    seed = hashlib.sha256(f"{weights}:{digest}".encode()).digest()[:16]
+    seed = hashlib.sha256(f"{weights_id}:{digest}".encode()).digest()[:16]
     return np.random.Generator(np.random.Philox(int.from_bytes(seed, "big")))
 
 
 def pseudo_sar_picture(x0: NDArray[np.float32]) -> Picture:
-    """The end of the bridge as grey pictures.
+    """Return the SAR end of the bridge as grey pictures.
 
     Args:
-        x0: float32 `[..., C, h, w]` around -1..1; values outside are clipped.
+        x0: float32 `[..., C, h, w]`, about -1..1; values outside are clipped.
 
     Returns:
         uint8 `[..., h, w]`, the mean over the channels.

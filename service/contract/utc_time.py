@@ -1,4 +1,4 @@
-"""Points in time, always in UTC."""
+"""Times in UTC."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ from pydantic import AfterValidator
 
 
 def as_utc(time: datetime) -> datetime:
-    """A time in UTC; one without an offset is taken to be UTC.
+    """Convert a time to UTC; a time without an offset is assumed to be UTC.
 
     Raises:
-        ValueError: in UTC it lies outside the years 1 to 9999.
+        ValueError: the result lies outside the years 1 to 9999.
     """
     if time.tzinfo is None:
         return time.replace(tzinfo=UTC)

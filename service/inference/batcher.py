@@ -1,4 +1,4 @@
-"""Many callers, one worker: requests wait in a bounded queue and run in small batches."""
+"""Queue work of many threads and run it in small batches."""
 
 import logging
 import threading
@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BatchStats:
-    """What a batcher reports after each batch.
+    """The report of a batcher after each batch.
 
     Attributes:
-        lane: the batcher's name.
-        batch_size: items that ran together.
-        queue_depth: items still waiting.
+        lane: name of the batcher.
+        batch_size: number of items that ran together.
+        queue_depth: number of items that wait.
         seconds: how long the batch ran.
     """
 
@@ -41,17 +41,17 @@ class BatchStats:
     seconds: float
 
 
-Observer = Callable[[BatchStats], None]
+BatchListener = Callable[[BatchStats], None]
 
 
-def _ignore(stats: BatchStats) -> None:
-    """The default observer."""
+def _ignore(_stats: BatchStats) -> None:
+    """Do nothing with the statistics (the default listener)."""
 
 
 class Batcher(Generic[T, R]):
-    """One thread that runs waiting items in batches.
+    """A thread that runs waiting items in batches.
 
-    An item that cannot be computed fails alone: when a batch fails, its items run one by one.
+    When a batch fails, its items run one by one, so that only the faulty item fails.
     """
 
     def __init__(
@@ -62,16 +62,17 @@ class Batcher(Generic[T, R]):
         max_wait_ms: float,
         max_queue: int,
         lane: str = "batcher",
-        observe: Observer = _ignore,
+        listener: BatchListener = _ignore,
     ) -> None:
-        """
+        """Start the thread.
+
         Args:
-            run: computes the results of a batch, in order; called by one thread only.
-            max_batch: items that run together at most.
+            run: computes the results of a batch, in order; called by this thread only.
+            max_batch: number of items that run together at most.
             max_wait_ms: how long the first item of a batch waits for others.
-            max_queue: items that wait at most.
-            lane: name of the thread and of the statistics.
-            observe: called by the thread after each batch; must be quick.
+            max_queue: number of items that wait at most.
+            lane: name of the thread, also in its statistics.
+            listener: called by the thread after each batch; must return quickly.
         """
         if max_batch < 1 or max_queue < 1 or max_wait_ms < 0:
             raise ValueError(
@@ -83,24 +84,24 @@ class Batcher(Generic[T, R]):
         self._max_wait_s = max_wait_ms / 1000
         self._max_queue = max_queue
         self._lane = lane
-        self._observe = observe
+        self._listener = listener
         self._waiting: deque[tuple[T, Future[R]]] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._began: float | None = None
+        self._batch_started: float | None = None
         self._thread = threading.Thread(target=self._work, name=lane, daemon=True)
         self._thread.start()
 
     @property
     def queue_depth(self) -> int:
-        """Items that wait now."""
+        """Number of items that wait."""
         return len(self._waiting)
 
     @property
     def busy_s(self) -> float:
-        """Seconds that the batch under way has been running; 0 when none is."""
-        began = self._began
-        return 0.0 if began is None else time.perf_counter() - began
+        """Seconds that the current batch has been running; 0 when none is."""
+        started = self._batch_started
+        return 0.0 if started is None else time.perf_counter() - started
 
     def submit(self, item: T) -> Future[R]:
         """Queue an item.
@@ -122,7 +123,7 @@ class Batcher(Generic[T, R]):
             return future
 
     def close(self) -> None:
-        """Take no more work, finish what was accepted, and stop. Safe to call again."""
+        """Reject new items, finish the accepted ones and stop the thread; may be called again."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -134,21 +135,21 @@ class Batcher(Generic[T, R]):
                 (item, future) for item, future in batch if future.set_running_or_notify_cancel()
             ]
             if running:
-                self._began = start = time.perf_counter()
-                self._settle(running)
-                self._began = None
+                self._batch_started = start = time.perf_counter()
+                self._run_batch(running)
+                self._batch_started = None
                 seconds = time.perf_counter() - start
                 self._report(BatchStats(self._lane, len(running), self.queue_depth, seconds))
 
     def _report(self, stats: BatchStats) -> None:
-        """A broken observer must not stop the lane."""
+        """Call the listener; its errors are logged and do not stop the thread."""
         try:
-            self._observe(stats)
+            self._listener(stats)
         except Exception:
-            logger.exception("the observer of the %s queue failed", self._lane)
+            logger.exception("the listener of the %s queue failed", self._lane)
 
     def _next_batch(self) -> list[tuple[T, Future[R]]]:
-        """Wait for a batch; empty once the batcher is closed and drained."""
+        """Wait for a batch; return an empty one once the batcher is closed and drained."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             self._changed.wait_for(
@@ -158,8 +159,8 @@ class Batcher(Generic[T, R]):
             size = min(len(self._waiting), self._max_batch)
             return [self._waiting.popleft() for _ in range(size)]
 
-    def _settle(self, batch: list[tuple[T, Future[R]]]) -> None:
-        """Give every future of a batch its result or its error."""
+    def _run_batch(self, batch: list[tuple[T, Future[R]]]) -> None:
+        """Set the result or the error of every future of a batch."""
         try:
             results = self._run([item for item, _ in batch])
             if len(results) != len(batch):
@@ -169,7 +170,7 @@ class Batcher(Generic[T, R]):
                 batch[0][1].set_exception(error)
                 return
             for pair in batch:
-                self._settle([pair])
+                self._run_batch([pair])
             return
         for (_, future), result in zip(batch, results, strict=True):
             future.set_result(result)
@@ -177,7 +178,7 @@ class Batcher(Generic[T, R]):
 
 @dataclass(frozen=True, slots=True)
 class LaneSettings:
-    """How long the lanes of a `BatchedEmbedder` may grow.
+    """The sizes of batches and queues, and the time limits, of a `BatchedEmbedder`.
 
     An optical chip may need K translations, hence the smaller batches and queue.
     """
@@ -194,15 +195,15 @@ class LaneSettings:
 class BatchedEmbedder:
     """An `Embedder` for many threads.
 
-    SAR chips, optical chips and pictures to imagine have a lane each, so that a SAR query never
-    waits behind a translation.
+    SAR chips, optical chips and translations have a lane (a `Batcher`) each, so that a SAR query
+    never waits for a translation.
     """
 
     def __init__(
         self,
         embedder: Embedder,
         settings: LaneSettings | None = None,
-        observe: Observer = _ignore,
+        listener: BatchListener = _ignore,
     ) -> None:
         settings = settings or LaneSettings()
         self._embedder = embedder
@@ -214,7 +215,7 @@ class BatchedEmbedder:
                 max_wait_ms=settings.max_wait_ms,
                 max_queue=settings.sar_queue,
                 lane="sar",
-                observe=observe,
+                listener=listener,
             ),
             Modality.OPTICAL: Batcher(
                 embedder.embed_many,
@@ -222,20 +223,21 @@ class BatchedEmbedder:
                 max_wait_ms=settings.max_wait_ms,
                 max_queue=settings.optical_queue,
                 lane="optical",
-                observe=observe,
+                listener=listener,
             ),
         }
         self._pictures: Batcher[Chip, NDArray[np.uint8]] = Batcher(
-            lambda chips: [embedder.imagine(chip) for chip in chips],
+            lambda chips: [embedder.translate(chip) for chip in chips],
             max_batch=1,
             max_wait_ms=0,
             max_queue=settings.picture_queue,
             lane="pictures",
-            observe=observe,
+            listener=listener,
         )
 
     @property
     def bundle_id(self) -> str:
+        """Id of the bundle whose models make the vectors."""
         return self._embedder.bundle_id
 
     @property
@@ -244,38 +246,38 @@ class BatchedEmbedder:
         return self._embedder.width
 
     def queue_depths(self) -> dict[str, int]:
-        """Chips that wait now, by lane."""
+        """Return the number of chips that wait, by lane."""
         depths = {modality.value: lane.queue_depth for modality, lane in self._lanes.items()}
         return {**depths, "pictures": self._pictures.queue_depth}
 
     def busy_s(self) -> float:
-        """Seconds that the longest batch under way has been running; 0 when there is none."""
+        """Return the seconds that the oldest current batch has been running; 0 if there is none."""
         return max(*(lane.busy_s for lane in self._lanes.values()), self._pictures.busy_s)
 
     def embed(self, chip: Chip, timeout_s: float | None = None) -> EmbeddedChip:
-        """Embed one chip, together with others that arrive at the same time.
+        """Embed one chip, in a batch with others that arrive at the same time.
 
         Args:
             chip: the chip.
-            timeout_s: seconds to wait at most; None waits as long as the settings say.
+            timeout_s: how long to wait at most; None uses the settings.
 
         Raises:
-            OverloadedError: the queue is full, closing, or did not get to the chip in time.
+            OverloadedError: the queue is full or closing, or the time is over.
             ValueError: the embedding is zero or not finite.
         """
         return self._await(self._lanes[chip.modality].submit(chip), timeout_s)
 
-    def imagine(self, chip: Chip, timeout_s: float | None = None) -> NDArray[np.uint8]:
-        """The pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
+    def translate(self, chip: Chip, timeout_s: float | None = None) -> NDArray[np.uint8]:
+        """Return the pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
 
         Raises:
             TranslationError: the chip is SAR, or the bundle has no translator.
-            OverloadedError: as `embed`.
+            OverloadedError: see `embed`.
         """
         return self._await(self._pictures.submit(chip), timeout_s)
 
     def close(self) -> None:
-        """Take no more chips and finish those that were accepted."""
+        """Reject new chips and finish the accepted ones."""
         for lane in self._lanes.values():
             lane.close()
         self._pictures.close()

@@ -1,4 +1,4 @@
-"""The whole way of a chip: denoise, encode, translate, fuse."""
+"""Embed chips with the models of a bundle: denoise, encode, translate, fuse."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -22,13 +22,13 @@ from service.inference.translator import Translator, require_translator_tensors
 
 
 class Embedder:
-    """Chips -> unit vectors that compare across optical and SAR.
+    """Embeds chips as unit vectors that are comparable across optical and SAR.
 
     Attributes:
-        bundle_id: which models made the vectors; those of two bundles never compare.
-        manifest: what the bundle says of itself.
+        bundle_id: id of the bundle; vectors of different bundles are not comparable.
+        manifest: the bundle's manifest.
         width: D, the number of dimensions.
-        device: where the encoder runs.
+        device: the device of the encoder.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Embedder:
     def embed_many(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
         """Embed chips of both modalities.
 
-        Chips that are embedded together share the time of each stage, so all of them report it.
+        The timings are those of the whole batch, so all chips of a batch have the same.
 
         Raises:
             ValueError: an embedding is zero or not finite.
@@ -59,7 +59,7 @@ class Embedder:
         fused = [i for i, chip in enumerate(chips) if self._fuses(chip)]
         if fused:
             with _timed(timings, "translate"):
-                pictures = self._translate([chips[i] for i in fused])
+                pictures = self._translate_many([chips[i] for i in fused])
             with _timed(timings, "encode"):
                 pseudo = self._encode_pseudo_sar(pictures, [inputs[i] for i in fused])
             with _timed(timings, "fuse"):
@@ -67,27 +67,27 @@ class Embedder:
                     vectors[i] = fuse(vectors[i], features, self.manifest.fusion.alpha)
         return [EmbeddedChip(vector, timings) for vector in vectors]
 
-    def imagine(self, chip: Chip) -> NDArray[np.uint8]:
-        """The pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
+    def translate(self, chip: Chip) -> NDArray[np.uint8]:
+        """Return the pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
 
         Raises:
             TranslationError: the chip is SAR, or the bundle has no translator.
         """
         if chip.modality is not Modality.OPTICAL:
             raise TranslationError("only optical chips are translated; this one is SAR already")
-        (pictures,) = self._translate([chip])
+        (pictures,) = self._translate_many([chip])
         return np.asarray(pictures)
 
     def golden_chips(self) -> list[Chip]:
-        """The chips whose embeddings the bundle knows.
+        """Decode the bundle's golden chips.
 
         Raises:
-            BundleError: there is none.
-            ChipError: one cannot be read.
+            BundleError: the bundle has none.
+            ChipError: a chip cannot be decoded.
         """
         golden = self.manifest.golden
         if not golden.chips:
-            raise BundleError(f"bundle {self.manifest.name} has no golden chips to prove itself by")
+            raise BundleError(f"bundle {self.manifest.name} has no golden chips to verify it by")
         return [
             decode_chip(
                 self._bundle.file(name).read_bytes(), modality=Modality(modality), gsd_m=gsd_m
@@ -98,10 +98,10 @@ class Embedder:
         ]
 
     def verify_golden(self) -> float:
-        """Embed the bundle's golden chips and compare with what they were when it was built.
+        """Embed the golden chips and compare with their embeddings when the bundle was built.
 
         Returns:
-            the smallest cosine similarity.
+            The smallest cosine similarity.
 
         Raises:
             BundleError: an embedding differs, or the golden files are malformed.
@@ -121,7 +121,7 @@ class Embedder:
     def _fuses(self, chip: Chip) -> bool:
         return chip.modality is Modality.OPTICAL and self.manifest.fusion.samples > 0
 
-    def _translate(self, chips: Sequence[Chip]) -> NDArray[np.uint8]:
+    def _translate_many(self, chips: Sequence[Chip]) -> NDArray[np.uint8]:
         if self._translator is None:
             raise TranslationError(f"bundle {self.manifest.name} has no translator")
         pictures = [to_picture(chip, self.manifest.preprocess) for chip in chips]
@@ -130,12 +130,14 @@ class Embedder:
     def _encode_pseudo_sar(
         self, pictures: NDArray[np.uint8], optical: Sequence[EncoderInput]
     ) -> NDArray[np.float32]:
-        """uint8 `[N, K, h, w]` -> float32 `[N, K, D]`, read as SAR of the optical chip's size."""
+        """Encode pictures uint8 `[N, K, h, w]` as SAR of the optical chip's size: `[N, K, D]`."""
         spec = self.manifest.preprocess
         inputs = [
             EncoderInput(
                 pixels=picture_to_pixels(
-                    np.repeat(grey[:, :, None], 3, axis=2), Modality.SAR, spec
+                    np.repeat(grey[:, :, None], 3, axis=2),
+                    Modality.SAR,
+                    spec,  # [h, w, 3]
                 ),
                 modality=Modality.SAR,
                 size_token=chip.size_token,
@@ -143,15 +145,16 @@ class Embedder:
             for samples, chip in zip(pictures, optical, strict=True)
             for grey in samples
         ]
+        # [N * K, D] -> [N, K, D]
         return self._encoder.encode(inputs).reshape(*pictures.shape[:2], self.width)
 
 
 def load_embedder(path: Path, device: DeviceChoice = "auto", threads: int = 0) -> Embedder:
-    """Open a bundle and prove that it works here.
+    """Open a bundle and verify it, including its golden chips.
 
     Raises:
-        BundleError: files, graphs or golden vectors do not check out.
-        DeviceError: the device that was asked for is not there.
+        BundleError: files, graphs or golden vectors are not those of the manifest.
+        DeviceError: the device is not available.
     """
     embedder = build_embedder(open_bundle(path), device, threads)
     embedder.verify_golden()
@@ -168,8 +171,8 @@ def build_embedder(bundle: Bundle, device: DeviceChoice = "auto", threads: int =
     if spec := manifest.translator:
         require_translator_tensors(spec)
         runner = open_session(bundle.file(spec.graph.file), spec.graph, device, threads)
-        weights = manifest.files[spec.graph.file].sha256
-        translator = Translator(runner, spec, max(manifest.fusion.samples, 1), weights)
+        weights_id = manifest.files[spec.graph.file].sha256
+        translator = Translator(runner, spec, max(manifest.fusion.samples, 1), weights_id)
     return Embedder(bundle, Encoder(session, manifest.encoder), translator, session.device)
 
 

@@ -1,4 +1,4 @@
-"""Encoder inputs -> unit embeddings."""
+"""Run the encoder graph."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from service.contract.manifest import EncoderSpec, PreprocessSpec
 from service.contract.preprocess import EncoderInput
 from service.inference.session import Runner
 
-MAX_BATCH = 32  # more chips in one call cost memory and gain no speed
+MAX_BATCH = 32  # larger batches use more memory and are not faster
 
 
 class Encoder:
-    """The encoder graph: pixels, modality and size -> embedding."""
+    """Computes unit embeddings from pixels, modality and size."""
 
     def __init__(self, runner: Runner, spec: EncoderSpec) -> None:
         self._runner = runner

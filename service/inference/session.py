@@ -1,4 +1,4 @@
-"""Open an ONNX graph, check it against the manifest, and say which device runs it."""
+"""Open ONNX graphs on a device and check them against the manifest."""
 
 import logging
 from collections.abc import Mapping
@@ -20,32 +20,28 @@ _ORT_TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 
 logger = logging.getLogger(__name__)
 
-ort.disable_telemetry_events()  # What the service computes concerns nobody else.
+ort.disable_telemetry_events()  # ONNX Runtime must not report usage to its vendor.
 
 
 class DeviceError(CrossfixError):
-    """The device that was asked for is not there."""
+    """The chosen device is not available."""
 
     kind = "device"
 
 
 class Runner(Protocol):
-    """One graph, ready to run. Safe to call from many threads."""
+    """A graph that is ready to run; safe to call from many threads."""
 
     @property
-    def device(self) -> Device: ...
+    def device(self) -> Device:
+        """The device that runs the graph."""
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Inputs by name -> the first output."""
-        ...
+        """Run the graph on inputs by name and return its first output."""
 
 
 class Session:
-    """A `Runner` on ONNX Runtime.
-
-    Attributes:
-        device: where the graph really runs.
-    """
+    """A `Runner` on ONNX Runtime."""
 
     def __init__(self, session: ort.InferenceSession, spec: GraphSpec, device: Device) -> None:
         self._session = session
@@ -54,9 +50,11 @@ class Session:
 
     @property
     def device(self) -> Device:
+        """See `Runner`."""
         return self._device
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """See `Runner`."""
         (output,) = self._session.run(self._outputs, dict(feeds))
         return np.asarray(output, dtype=np.float32)
 
@@ -68,13 +66,13 @@ def open_session(
 
     Args:
         graph_path: the ONNX file.
-        spec: the tensors that the manifest says it has.
-        device: `auto` takes CUDA where ONNX Runtime was installed with it, which must then
-            start, and the CPU otherwise.
-        threads: CPU threads inside one operator; 0 takes one per core.
+        spec: the tensors according to the manifest.
+        device: `auto` chooses CUDA if ONNX Runtime was installed with it, which must then start,
+            and the CPU otherwise.
+        threads: CPU threads inside one operator; 0 uses one per core.
 
     Raises:
-        DeviceError: CUDA was asked for and is not there, or did not start.
+        DeviceError: CUDA was chosen and is not available or did not start.
         BundleError: the file is not a graph, or its tensors are not those of the manifest.
     """
     wanted = choose_device(device)
@@ -86,8 +84,8 @@ def open_session(
         )
     except Exception as error:  # ONNX Runtime's own exceptions share no base but this
         raise BundleError(f"{graph_path.name} cannot be opened as a graph: {error}") from error
-    taken = _taken_device(session)
-    if wanted != taken:
+    used: Device = "cuda" if _PROVIDERS["cuda"] in session.get_providers() else "cpu"
+    if wanted != used:
         raise DeviceError(
             f"CUDA did not start for {graph_path.name}, and ONNX Runtime has said why above: is "
             f"there a GPU with NVIDIA's driver, and is it given to the container (docker run "
@@ -95,20 +93,20 @@ def open_session(
         )
     _check_tensors(graph_path.name, "input", session.get_inputs(), spec.inputs)
     _check_tensors(graph_path.name, "output", session.get_outputs(), spec.outputs)
-    logger.info("graph %s runs on %s", graph_path.name, taken)
-    return Session(session, spec, taken)
+    logger.info("graph %s runs on %s", graph_path.name, used)
+    return Session(session, spec, used)
 
 
 def choose_device(device: DeviceChoice) -> Device:
-    """The device to try; `auto` takes what this installation of ONNX Runtime offers.
+    """Return the device to try; `auto` is CUDA if this installation of ONNX Runtime has it.
 
     Raises:
-        DeviceError: CUDA was asked for and this installation has none.
+        DeviceError: CUDA was chosen and this installation does not have it.
     """
     if device == "cpu":
         return "cpu"
     if _PROVIDERS["cuda"] in ort.get_available_providers():
-        ort.preload_dlls()  # finds CUDA and cuDNN where pip has put them
+        ort.preload_dlls()  # finds CUDA and cuDNN where pip installed them
         return "cuda"
     if device == "auto":
         return "cpu"
@@ -123,13 +121,9 @@ def _options(threads: int) -> ort.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # The lanes for SAR and optical chips share the cores, so an idle one must not spin on them.
+    # The lanes for SAR and optical chips share the cores, so an idle lane must not spin.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
-
-
-def _taken_device(session: ort.InferenceSession) -> Device:
-    return "cuda" if _PROVIDERS["cuda"] in session.get_providers() else "cpu"
 
 
 def _check_tensors(
@@ -151,7 +145,7 @@ def _check_tensors(
 
 
 def _shape_fits(found: list[int | str | None], expected: tuple[int | str, ...]) -> bool:
-    """Fixed axes are equal, and free axes are free."""
+    """Whether fixed axes are equal and free axes are free in both shapes."""
     if len(found) != len(expected):
         return False
     return all(

@@ -1,4 +1,4 @@
-"""Optical pictures -> pseudo-SAR pictures, across the Brownian bridge."""
+"""Translate optical pictures to pseudo-SAR pictures across the Brownian bridge."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,35 +18,36 @@ from service.contract.translation import (
 )
 from service.inference.session import Runner
 
-MAX_BATCH = 32  # pictures in one network call; more cost memory and gain no speed
+MAX_BATCH = 32  # pictures in one network call; more use more memory and are not faster
 
 
 class Translator:
     """The bridge U-Net and its sampler.
 
-    The noise of a chip is drawn from a generator seeded by the chip's digest and the weights, so
-    one chip always gets the same pictures, whatever is translated beside it.
+    The noise of a chip is drawn from a generator seeded by the chip's digest and the weights' id,
+    so that a chip always gets the same pictures, whatever other chips are in its batch.
     """
 
-    def __init__(self, runner: Runner, spec: TranslatorSpec, samples: int, weights: str) -> None:
-        """
+    def __init__(self, runner: Runner, spec: TranslatorSpec, samples: int, weights_id: str) -> None:
+        """Prepare the sampler.
+
         Args:
             runner: the graph.
-            spec: its sizes and the steps of the sampler.
+            spec: sizes and steps of the sampler.
             samples: K, pictures per chip.
-            weights: what identifies the weights, e.g. the SHA-256 of the graph.
+            weights_id: identifies the weights, e.g. the SHA-256 of the graph.
         """
         self._runner = runner
         self._spec = spec
         self._samples = samples
-        self._weights = weights
+        self._weights_id = weights_id
         self._steps = [BridgeStep(**step.model_dump()) for step in spec.steps]
         x_t, condition, t = spec.graph.inputs
         self._names = (x_t.name, condition.name, t.name)
         self._time_type = np.dtype(t.dtype)
 
     def translate(self, pictures: Sequence[Picture], digests: Sequence[str]) -> NDArray[np.uint8]:
-        """Imagine how SAR would see the ships on optical pictures.
+        """Translate optical pictures to pseudo-SAR pictures.
 
         Args:
             pictures: N >= 1 pictures uint8 `[H, W, 3]` from `preprocess.to_picture`, of any size.
@@ -65,9 +66,9 @@ class Translator:
     def _translate(self, pictures: Sequence[Picture], digests: Sequence[str]) -> NDArray[np.uint8]:
         spec = self._spec
         ends = np.stack([bridge_picture(p, spec.height, spec.width) for p in pictures])
-        condition = np.repeat(ends, self._samples, axis=0)
-        y = bridge_start(condition, spec.channels)
-        generators = [noise_generator(self._weights, digest) for digest in digests]
+        condition = np.repeat(ends, self._samples, axis=0)  # [N * K, 3, h, w]
+        y = bridge_start(condition, spec.channels)  # [N * K, C, h, w]
+        generators = [noise_generator(self._weights_id, digest) for digest in digests]
         shape = (self._samples, *y.shape[1:])
 
         def predict_grad(x_t: Any, t: int) -> NDArray[np.float32]:
@@ -79,7 +80,7 @@ class Translator:
             return np.concatenate([g.standard_normal(shape, np.float32) for g in generators])
 
         x0 = reverse_bridge(predict_grad, y, self._steps, draw_noise)
-        grey = pseudo_sar_picture(x0)
+        grey = pseudo_sar_picture(x0)  # [N * K, h, w]
         return grey.reshape(len(pictures), self._samples, spec.height, spec.width)
 
 

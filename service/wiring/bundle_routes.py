@@ -65,7 +65,7 @@ def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Model
         sar_queue=settings.queue_size,
         timeout_s=settings.embed_timeout_s,
     )
-    batched = BatchedEmbedder(embedder, lanes, observe=_batch_listener(telemetry))
+    batched = BatchedEmbedder(embedder, lanes, listener=_batch_listener(telemetry))
     try:
         gallery = open_gallery(settings, embedder.bundle_id, embedder.width)
     except BaseException:

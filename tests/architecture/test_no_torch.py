@@ -1,4 +1,4 @@
-"""The service starts and answers without torch, the offline code, or what was not asked for."""
+"""The service starts and answers without importing torch, offline code, or unused libraries."""
 
 import subprocess
 import sys

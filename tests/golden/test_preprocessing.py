@@ -1,6 +1,6 @@
-"""Pinned results of the way into the encoder: a library that changes one bit here is noticed.
+"""Pinned results of the preprocessing, to detect a library that changes a single bit.
 
-A bundle trained on other bits would still run, only worse, and nothing else would tell.
+A bundle that was trained on other bits would still run, but less accurately, without an error.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ PLAIN = PreprocessSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def hull() -> NDArray[np.float32]:
-    """A SAR-like amplitude float32 `[157, 31]`: bright rows along a hull, by arithmetic alone."""
+    """Return a SAR-like amplitude float32 `[157, 31]`: bright rows along a hull, not random."""
     rows, columns = np.mgrid[0:157, 0:31]
     sea = ((rows * 7919 + columns * 104729) % 257) / 257
     deck = 6.0 * ((rows % 19) < 3) * (np.abs(columns - 15) < 9)
-    return (sea + deck).astype(np.float32)
+    return np.asarray(sea + deck, np.float32)
 
 
 def photograph() -> NDArray[np.uint8]:
-    """An optical-like picture uint8 `[211, 43, 3]`."""
+    """Return an optical-like picture uint8 `[211, 43, 3]`."""
     rows, columns, bands = np.mgrid[0:211, 0:43, 0:3]
     return np.asarray((rows * 31 + columns * 17 + bands * 71 + rows * columns) % 256, np.uint8)
 
@@ -41,7 +41,7 @@ def chip(pixels: NDArray[Any], modality: Modality) -> Chip:
 
 
 def resized(pixels: NDArray[Any], modality: Modality) -> NDArray[np.uint8]:
-    """What reaches the encoder, back as the uint8 that it was made from."""
+    """Preprocess a chip and convert the result back to uint8."""
     unit = picture_to_pixels(to_picture(chip(pixels, modality), PLAIN), modality, PLAIN)
     return np.rint(unit * 255).astype(np.uint8)
 
@@ -61,7 +61,7 @@ def test_resized_pictures(pixels: NDArray[Any], modality: Modality, expected: st
     assert digest(resized(pixels, modality)) == expected
 
 
-def test_a_lying_ship_is_turned_as_pinned() -> None:
+def test_a_chip_wider_than_tall_is_turned() -> None:
     assert digest(resized(photograph().transpose(1, 0, 2), Modality.OPTICAL)) == "993cd0161c5b1ff2"
 
 

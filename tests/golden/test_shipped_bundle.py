@@ -1,4 +1,4 @@
-"""The bundle in the repository is whole, reproduces its golden vectors, and fits in git."""
+"""The bundle in the repository is valid, reproduces its golden vectors, and fits in git."""
 
 import numpy as np
 import pytest
@@ -24,8 +24,8 @@ def test_it_reproduces_its_golden_vectors(embedder: Embedder) -> None:
     assert embedder.verify_golden() > 0.9999
 
 
-def test_the_golden_chips_are_told_apart(embedder: Embedder) -> None:
-    """A collapsed model would pass every comparison with itself."""
+def test_embeddings_of_different_golden_chips_differ(embedder: Embedder) -> None:
+    """Detect a collapsed model, which would reproduce its golden vectors."""
     vectors = np.stack([e.vector for e in embedder.embed_many(embedder.golden_chips())])
     cosines = vectors @ vectors.T
     others = cosines[~np.eye(len(vectors), dtype=bool)]
@@ -38,23 +38,23 @@ def test_it_fits_in_git(bundle: Bundle) -> None:
     assert size < MAX_MEGABYTES * 1e6
 
 
-def test_its_card_and_manifest_agree(bundle: Bundle) -> None:
+def test_model_card_and_manifest_agree(bundle: Bundle) -> None:
     card = bundle.file(bundle.manifest.model_card).read_text()
     assert f"Domain: **{bundle.manifest.training.domain}**" in card
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in card.splitlines()]
-    told = {tuple(row[:3]): row[3] for row in rows if len(row) > 3}
-    vessels_told = {(row[0], cell) for row in rows for cell in row[1:]}
+    values = {tuple(row[:3]): row[3] for row in rows if len(row) > 3}
+    vessel_values = {(row[0], cell) for row in rows for cell in row[1:]}
     for metric in bundle.manifest.metrics:
         if metric.protocol == "open set":
-            assert (str(metric.gallery), f"{metric.value:.1f}%") in vessels_told
+            assert (str(metric.gallery), f"{metric.value:.1f}%") in vessel_values
             continue
-        value = told[metric.dataset, metric.protocol, metric.name]
+        value = values[metric.dataset, metric.protocol, metric.name]
         digits = len(value.partition(".")[2])
         assert digits >= 1
         assert value == f"{metric.value:.{digits}f}"
 
 
-def test_it_tells_nothing_of_the_machine_that_made_it(bundle: Bundle) -> None:
+def test_files_contain_no_paths_of_the_machine_that_built_it(bundle: Bundle) -> None:
     for name in bundle.manifest.files:
         data = bundle.file(name).read_bytes()
         assert b"/home/" not in data

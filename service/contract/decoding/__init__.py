@@ -1,1 +1,1 @@
-"""Read chip files: check their layout, decode them, and interpret their samples."""
+"""Decode chip files: check their layout, read their samples, interpret the samples."""

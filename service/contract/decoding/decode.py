@@ -1,4 +1,4 @@
-"""Bytes -> Chip, the only way an uploaded or stored chip is read."""
+"""Decode a chip file; every uploaded or stored chip is decoded here."""
 
 import hashlib
 from typing import Any
@@ -33,25 +33,25 @@ def decode_chip(
     band: int | None = None,
     limits: ChipLimits = ChipLimits(),  # noqa: B008 - frozen
 ) -> Chip:
-    """Decode one chip, safely and from memory alone; may be called from several threads.
+    """Decode one chip from memory; safe to call from several threads.
 
     The ground sampling distance is the parameter, else the GeoTIFF's, else the modality's
-    default with a warning. Pixels that the GeoTIFF says are not square are resampled (bilinear)
-    to squares of their shorter side, so that length and width hold, unless `gsd_m` overrules it.
+    default with a warning. If the GeoTIFF's pixels are not square, they are resampled (bilinear)
+    to squares of their shorter side, so that length and width are right, unless `gsd_m` is given.
 
     Args:
         data: a TIFF, PNG or JPEG file.
-        modality: the sensor; needed where the file does not make it certain
+        modality: the sensor; required if the file does not determine it
             (`service.contract.decoding.modality`).
         gsd_m: metres per pixel, 0.05 to 30.
         band: 1-based band of a SAR file with several polarisations.
-        limits: what is refused before decoding.
+        limits: files beyond these limits are rejected before decoding.
 
     Returns:
         The chip: SAR amplitude or RGB, see `service.contract.decoding.radiometry`.
 
     Raises:
-        ChipError: one of its kinds, with what was wrong and what would be right.
+        ChipError: the file cannot be used; the message says why and what would be right.
     """
     limits.check_file(len(data))
     if gsd_m is not None:
@@ -82,7 +82,7 @@ def decode_chip(
 
 
 def _pixels(raster: Raster, modality: Modality, band: int | None) -> tuple[NDArray[Any], Notes]:
-    """The samples as the modality's pixels."""
+    """Interpret the samples as the modality's pixels."""
     if modality is Modality.SAR:
         return sar_amplitude(raster, band)
     if band is not None:
@@ -102,7 +102,7 @@ def _ground(raster: Raster) -> PixelGround | None:
 def _square(
     pixels: NDArray[Any], ground: PixelGround, limits: ChipLimits
 ) -> tuple[NDArray[Any], Notes]:
-    """Resample so that a pixel is as long as it is wide; a difference of 2 % is let be."""
+    """Resample to square pixels, unless they differ from squares by at most 2 %."""
     finest = min(ground.across_m, ground.down_m)
     stretch_x, stretch_y = ground.across_m / finest, ground.down_m / finest
     if max(stretch_x, stretch_y) <= 1.0 + SQUARE_TOLERANCE:
@@ -126,7 +126,7 @@ def _square(
 def _sampling(
     modality: Modality, gsd_m: float | None, ground: PixelGround | None
 ) -> tuple[float, GsdSource, Notes]:
-    """Metres per pixel, where they come from, and what the analyst should know about them."""
+    """Return metres per pixel, their source, and warnings for the analyst."""
     measured = None if ground is None else min(ground.across_m, ground.down_m)
     if gsd_m is not None:
         if measured is None or abs(measured - gsd_m) <= GSD_DISAGREEMENT * gsd_m:

@@ -1,4 +1,4 @@
-"""Where a chip lies and how large its pixels are on the ground."""
+"""Measure the position of a chip and the size of its pixels on the ground."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _WGS84_A_M, _WGS84_E2 = 6_378_137.0, 0.00669437999014
 
 @dataclass(frozen=True, slots=True)
 class PixelGround:
-    """One pixel on the ground.
+    """The size of a chip's pixels on the ground, and the chip's position.
 
     Attributes:
         across_m: distance from one column to the next, in metres.
@@ -34,10 +34,10 @@ class PixelGround:
 
 
 def check_gsd(gsd_m: float, source: str) -> float:
-    """A ground sampling distance within `GSD_RANGE_M`.
+    """Return a ground sampling distance that lies within `GSD_RANGE_M`.
 
     Raises:
-        GeometryError: it is NaN, infinite, not positive or out of range.
+        GeometryError: the distance is NaN, infinite, not positive or out of range.
     """
     low, high = GSD_RANGE_M
     if not (math.isfinite(gsd_m) and low <= gsd_m <= high):
@@ -51,13 +51,13 @@ def check_gsd(gsd_m: float, source: str) -> float:
 def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGround | None:
     """Measure the pixel at the chip's centre on the WGS 84 ellipsoid.
 
-    The centre and its neighbours to the right and below are reprojected and the distances taken
-    with the radii of curvature there, so degrees, feet, rotation and a map's own scale (Web
-    Mercator) are all covered. Where the result is within 1 % of the projected pixel size, that
-    nominal size is returned.
+    The centre and its neighbours to the right and below are reprojected, and the distances are
+    computed with the radii of curvature there. This covers degrees, feet, rotation and maps whose
+    scale varies (Web Mercator). If the result is within 1 % of the projected pixel size, the
+    projected size is returned.
 
     Returns:
-        None where the georeference is unusable: singular, not finite, or outside its map.
+        None if the georeference is unusable: singular, not finite, or outside its map.
     """
     t = georeference.transform
     if not all(map(math.isfinite, t[:6])) or t.determinant == 0:
@@ -86,7 +86,7 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
 
 
 def _unit_m(georeference: Georeference) -> float | None:
-    """Metres per map unit; None for a map in degrees."""
+    """Return metres per map unit; None for a map in degrees."""
     if not georeference.crs.is_projected:
         return None
     return float(georeference.crs.linear_units_factor[1])
@@ -98,7 +98,7 @@ def _nominal(measured_m: float, nominal_m: float) -> float:
 
 
 def _distance_m(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
-    """Distance of two near points, with the meridional and prime-vertical radii at the first."""
+    """Return the distance of two near points, by the meridional and prime-vertical radii."""
     phi = math.radians(lat)
     curve = 1.0 - _WGS84_E2 * math.sin(phi) ** 2
     meridian = _WGS84_A_M * (1.0 - _WGS84_E2) / curve**1.5

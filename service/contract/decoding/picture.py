@@ -1,7 +1,7 @@
-"""PNG and JPEG bytes -> Raster, by Pillow's two plugins alone.
+"""Read PNG and JPEG files with Pillow's plugins for these two formats.
 
-The plugins are called directly, so no other format can be guessed, and the size in the header
-is checked against the limits before the pixels are decoded.
+The plugins are called directly, so that Pillow tries no other format. The size in the header is
+checked against the limits before the pixels are decoded.
 """
 
 import io
@@ -128,6 +128,7 @@ def _to_raster(
             f"the {container} has pixels of mode {image.mode}; expected grey, RGB or RGBA"
         )
     values = np.asarray(image)
+    # [H, W] or [H, W, bands] -> [bands, H, W]
     samples = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
     if orientation in range(2, 9):
         samples = upright(samples, orientation)
@@ -144,9 +145,9 @@ def _to_raster(
 
 
 def _silence_exif() -> None:
-    """Odd EXIF data is no reason to warn on standard error; the orientation alone is used.
+    """Suppress Pillow's warnings about malformed EXIF data, of which only the orientation is used.
 
-    The filter is added once and stays: `warnings.catch_warnings` is not safe between threads.
+    The filter is added once and stays: `warnings.catch_warnings` is not thread-safe.
     """
     known = any(
         action == "ignore" and module is not None and module.match("PIL.TiffImagePlugin")

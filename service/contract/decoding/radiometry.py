@@ -1,4 +1,4 @@
-"""Samples -> pixels: SAR amplitude, or 8-bit RGB."""
+"""Interpret samples as SAR amplitude or as 8-bit RGB."""
 
 from typing import Any
 
@@ -20,18 +20,18 @@ Notes = list[str]
 
 
 def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32], Notes]:
-    """One polarisation as amplitude.
+    """Return one polarisation as amplitude.
 
     Complex samples become their magnitude. Real samples that lie in `DB_RANGE` and are mostly
-    negative are decibels and become `10^(dB/20)`. Few negative values, as noise subtraction
-    leaves them, become 0. Declared no-data becomes 0.
+    negative are decibels and become `10^(dB/20)`. A small share of negative values, as noise
+    subtraction leaves them, becomes 0. Declared no-data becomes 0.
 
     Args:
-        raster: what was read.
-        band: 1-based number of the band; None takes the first and says so.
+        raster: the samples.
+        band: 1-based number of the band; None uses the first and adds a note.
 
     Returns:
-        float32 `[H, W]`, finite, not negative, not constant; and what was assumed.
+        float32 `[H, W]`, finite, not negative, not constant; and notes on what was assumed.
 
     Raises:
         GeometryError: there is no such band.
@@ -65,14 +65,14 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
 
 
 def optical_rgb(raster: Raster) -> tuple[NDArray[np.uint8], Notes]:
-    """Red, green and blue in 8 bits.
+    """Return red, green and blue in 8 bits.
 
-    Panchromatic is repeated; half-transparent pixels are composited over black; a fourth band
-    without a mark is left out. 16 bits become 8 by `_to_8_bits`. Declared no-data and transparent
-    pixels become 0.
+    Panchromatic is repeated; half-transparent pixels are composited over black; an unmarked fourth
+    band is left out. 16 bits become 8 by `_to_8_bits`. Declared no-data and transparent pixels
+    become 0.
 
     Returns:
-        uint8 `[H, W, 3]`, not constant; and what was assumed.
+        uint8 `[H, W, 3]`, not constant; and notes on what was assumed.
 
     Raises:
         PixelTypeError: the number of bands or the sample type is not that of a picture.
@@ -100,11 +100,11 @@ def optical_rgb(raster: Raster) -> tuple[NDArray[np.uint8], Notes]:
     if len(scaled) == 1:
         scaled = np.repeat(scaled, 3, axis=0)
         notes.append("panchromatic: its one band was repeated as red, green and blue")
-    return np.ascontiguousarray(scaled.transpose(1, 2, 0)), notes
+    return np.ascontiguousarray(scaled.transpose(1, 2, 0)), notes  # [H, W, 3]
 
 
 def _choose_band(raster: Raster, band: int | None) -> tuple[int, Notes]:
-    """Index of the wanted band among those that are not alpha."""
+    """Return the index of the band; `band` counts the bands that are not alpha."""
     bands = raster.picture_bands
     if band is not None:
         if not 1 <= band <= len(bands):
@@ -124,7 +124,7 @@ def _choose_band(raster: Raster, band: int | None) -> tuple[int, Notes]:
 
 
 def _as_amplitude(values: NDArray[Any]) -> tuple[NDArray[Any], Notes]:
-    """Real signed samples -> not negative: decibels converted, few negatives set to 0."""
+    """Convert decibels to amplitude, and set a small share of negative values to 0."""
     low = float(values.min())
     if low >= 0:
         return values, []
@@ -149,7 +149,7 @@ def _as_amplitude(values: NDArray[Any]) -> tuple[NDArray[Any], Notes]:
 
 
 def _to_float32(values: NDArray[Any]) -> NDArray[np.float32]:
-    """float32, refused where the largest amplitude is out of all proportion."""
+    """Convert to float32; reject values whose maximum is outside `AMPLITUDE_RANGE`."""
     largest = float(values.max())
     if largest > AMPLITUDE_RANGE[1] or 0 < largest < AMPLITUDE_RANGE[0]:
         raise ChipContentError(
@@ -160,7 +160,7 @@ def _to_float32(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _choose_colours(raster: Raster) -> tuple[NDArray[Any], Notes]:
-    """The planes `[1 or 3, H, W]` that make the picture."""
+    """Return the planes of the picture, `[1 or 3, H, W]`."""
     bands = raster.picture_bands
     if is_marked_rgb(raster):
         chosen = [raster.colours.index(colour) for colour in RGB]
@@ -184,7 +184,7 @@ def _planes(raster: Raster, indices: tuple[int, ...] | list[int]) -> NDArray[Any
 
 
 def _bands_by_name(raster: Raster) -> list[int] | None:
-    """Indices of the bands described as red, green and blue."""
+    """Return the indices of the bands that are named red, green and blue."""
     names = [name.strip().lower() for name in raster.band_names]
     wanted: tuple[Colour, ...] = RGB
     return [names.index(c) for c in wanted] if set(wanted) <= set(names) else None
@@ -196,10 +196,10 @@ def _left_out(raster: Raster, chosen: tuple[int, ...] | list[int]) -> Notes:
 
 
 def _to_8_bits(values: NDArray[Any]) -> tuple[NDArray[np.uint8], Notes]:
-    """8-bit samples as they are; 16-bit ones by the first rule that fits, for all bands alike.
+    """Convert 16-bit samples to 8 bits by the first rule that applies, the same for all bands.
 
-    1. No value above 255: they are 8-bit already.
-    2. Every value a multiple of 257: a picture widened from 8 bits, divided back exactly.
+    1. No value is above 255: the samples are 8-bit already.
+    2. Every value is a multiple of 257: a picture widened from 8 bits is divided back exactly.
     3. Else 0 stays 0 and the 99.5th percentile becomes 255, linear between, rounded, clipped, so
        that one bright reflection does not turn 11- or 12-bit pictures black.
     """
@@ -222,7 +222,7 @@ def _to_8_bits(values: NDArray[Any]) -> tuple[NDArray[np.uint8], Notes]:
 
 
 def _composite(planes: NDArray[np.uint8], raster: Raster) -> tuple[NDArray[np.uint8], Notes]:
-    """Put half-transparent pixels over black; fully transparent ones are no-data already."""
+    """Composite half-transparent pixels over black; transparent pixels are no-data already."""
     if "alpha" not in raster.colours:
         return planes, []
     alpha = raster.samples[raster.colours.index("alpha")]
@@ -237,7 +237,7 @@ def _composite(planes: NDArray[np.uint8], raster: Raster) -> tuple[NDArray[np.ui
 
 
 def _valid(planes: NDArray[Any], raster: Raster) -> NDArray[np.bool_] | None:
-    """bool `[H, W]`, false where the file declares no-data or is transparent; None if nowhere."""
+    """Return bool `[H, W]`, false for no-data and transparent pixels; None if there are none."""
     missing = np.zeros(planes.shape[1:], bool)
     if raster.nodata is not None:
         same = np.isnan(planes) if np.isnan(raster.nodata) else planes == raster.nodata
@@ -271,7 +271,7 @@ def _require_finite(values: NDArray[Any]) -> None:
 
 
 def _require_picture(bands: NDArray[Any]) -> None:
-    """Refuse bands `[B, N…]` that are each constant."""
+    """Reject bands `[B, N…]` that are all constant."""
     if all(band.min() == band.max() for band in bands):
         raise ChipContentError(
             f"every pixel has the same value ({float(bands[0].flat[0]):g}); "

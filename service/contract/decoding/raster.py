@@ -1,4 +1,4 @@
-"""What a file reader hands over before anyone asks what the samples mean."""
+"""The output of the file readers, and the limits on their input."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +16,7 @@ RGB: tuple[Colour, Colour, Colour] = ("red", "green", "blue")
 
 @dataclass(frozen=True, slots=True)
 class ChipLimits:
-    """How large an upload may be; all are enforced before a pixel is decoded.
+    """The limits on a chip file; all are enforced before a pixel is decoded.
 
     Attributes:
         max_bytes: size of the file.
@@ -35,11 +35,11 @@ class ChipLimits:
     max_decoded_bytes: int = 128 * 1024 * 1024
 
     def check_file(self, size_bytes: int) -> None:
-        """Refuse an empty or oversized file.
+        """Reject an empty or oversized file.
 
         Raises:
-            EmptyChipError: there is not a byte.
-            ChipSizeError: there are more than `max_bytes`.
+            EmptyChipError: the file has no bytes.
+            ChipSizeError: the file has more than `max_bytes`.
         """
         if size_bytes == 0:
             raise EmptyChipError("the file is empty (0 bytes); send a TIFF, PNG or JPEG chip")
@@ -50,10 +50,10 @@ class ChipLimits:
             )
 
     def check_bands(self, bands: int) -> None:
-        """Refuse a file that announces more bands than any sensor has.
+        """Reject a file whose header announces too many bands.
 
         Raises:
-            ChipSizeError: there are more than `max_bands`.
+            ChipSizeError: the file has more than `max_bands`.
         """
         if bands > self.max_bands:
             raise ChipSizeError(
@@ -62,10 +62,10 @@ class ChipLimits:
             )
 
     def check_picture(self, width: int, height: int, bytes_per_pixel: int) -> None:
-        """Refuse a picture whose header announces too few or too many pixels.
+        """Reject a picture whose header announces too few or too many pixels.
 
         Raises:
-            EmptyChipError: there is not a pixel.
+            EmptyChipError: the picture has no pixels.
             ChipSizeError: a side, the area or the decoded size is out of range.
         """
         if width <= 0 or height <= 0:
@@ -90,7 +90,7 @@ class ChipLimits:
 
 @dataclass(frozen=True, slots=True)
 class Georeference:
-    """Pixel (column, row) -> map coordinates, and the map's coordinate system."""
+    """The transform from pixel (column, row) to map coordinates, and their reference system."""
 
     transform: Affine
     crs: CRS
@@ -98,19 +98,19 @@ class Georeference:
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """Samples as they stand in the file, with what the file says about them.
+    """The samples of a file and its metadata.
 
     Attributes:
         container: `TIFF`, `PNG` or `JPEG`.
         samples: `[bands, H, W]`, at least one band, in the file's type (a palette is expanded).
         bit_depth: the sample type of the file, e.g. `uint16` or `complex_int16`.
-        colours: what each band shows, as far as the file tells.
-        band_names: each band's description; empty where there is none.
-        nodata: the value declared to mean "no data"; NaN is a value here.
-        mask: bool `[H, W]`, true where the file's own mask says that there are data.
+        colours: the colour of each band, `unknown` if the file does not mark it.
+        band_names: each band's description, or an empty string.
+        nodata: the value declared to mean "no data"; NaN is such a value, None means none.
+        mask: bool `[H, W]`, true where the file's internal mask marks valid data.
         hint: the modality that the file's tags name.
-        georeference: where the file has one.
-        warnings: what was changed while reading.
+        georeference: the file's georeference, if any.
+        warnings: changes made while reading.
     """
 
     container: str
@@ -126,5 +126,5 @@ class Raster:
 
     @property
     def picture_bands(self) -> tuple[int, ...]:
-        """Indices of the bands that are not alpha."""
+        """The indices of the bands that are not alpha."""
         return tuple(i for i, colour in enumerate(self.colours) if colour != "alpha")

@@ -1,4 +1,4 @@
-"""Which format bytes are in, told by their first bytes and never by a file name."""
+"""Recognise the format of a file by its first bytes, never by its name."""
 
 import codecs
 import re
@@ -8,7 +8,7 @@ from service.contract.errors import UnsupportedFormatError
 
 Container = Literal["TIFF", "PNG", "JPEG"]
 
-_READ: tuple[tuple[bytes, Container], ...] = (
+_SUPPORTED: tuple[tuple[bytes, Container], ...] = (
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
     (b"II+\x00", "TIFF"),
@@ -16,17 +16,17 @@ _READ: tuple[tuple[bytes, Container], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
 )
-_PACKED = "unpack it and send the chip itself"
+_UNPACK = "unpack it and send the chip itself"
 _CONVERT = "convert it to TIFF, PNG or JPEG"
 _REFUSED: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "a ZIP archive", _PACKED),
-    (b"PK\x05\x06", "an empty ZIP archive", _PACKED),
-    (b"\x1f\x8b", "gzip data", _PACKED),
-    (b"BZh", "bzip2 data", _PACKED),
-    (b"\xfd7zXZ\x00", "xz data", _PACKED),
-    (b"(\xb5/\xfd", "Zstandard data", _PACKED),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _PACKED),
-    (b"Rar!", "a RAR archive", _PACKED),
+    (b"PK\x03\x04", "a ZIP archive", _UNPACK),
+    (b"PK\x05\x06", "an empty ZIP archive", _UNPACK),
+    (b"\x1f\x8b", "gzip data", _UNPACK),
+    (b"BZh", "bzip2 data", _UNPACK),
+    (b"\xfd7zXZ\x00", "xz data", _UNPACK),
+    (b"(\xb5/\xfd", "Zstandard data", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+    (b"Rar!", "a RAR archive", _UNPACK),
     (b"%PDF", "a PDF document", "export the picture as TIFF, PNG or JPEG"),
     (b"GIF8", "a GIF picture", _CONVERT),
     (b"BM", "a BMP picture", _CONVERT),
@@ -46,15 +46,15 @@ _MARKUP = re.compile(rb"\A\s*<(?:!doctype html|html|\?xml|svg|VRTDataset)", re.I
 
 
 def container_of(data: bytes) -> Container:
-    """Name the container.
+    """Return the format of a file.
 
     Args:
         data: the whole file, not empty.
 
     Raises:
-        UnsupportedFormatError: the bytes are something else, which the message names if known.
+        UnsupportedFormatError: the format is not supported; the message names it if known.
     """
-    for magic, container in _READ:
+    for magic, container in _SUPPORTED:
         if data.startswith(magic):
             return container
     found, remedy = _recognise(data)
@@ -64,7 +64,7 @@ def container_of(data: bytes) -> Container:
 
 
 def _recognise(data: bytes) -> tuple[str, str]:
-    """What refused bytes are, and what to do about it."""
+    """Return a description of an unsupported file, and what to do about it."""
     for magic, what, remedy in _REFUSED:
         if data.startswith(magic):
             return what, remedy
@@ -73,7 +73,7 @@ def _recognise(data: bytes) -> tuple[str, str]:
     if data[4:8] == b"ftyp":
         return "a HEIC, AVIF or MP4 file", _CONVERT
     if data[257:262] == b"ustar":
-        return "a tar archive", _PACKED
+        return "a tar archive", _UNPACK
     if _MARKUP.match(data[:256]):
         return "an HTML or XML document", "send the picture itself, not a page or its description"
     if not data.strip(b"\x00"):
@@ -84,7 +84,7 @@ def _recognise(data: bytes) -> tuple[str, str]:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether bytes, possibly cut within a character, are UTF-8 without control characters."""
+    """Whether bytes are UTF-8 without control characters; the last character may be cut."""
     try:
         characters = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""TIFF and GeoTIFF bytes -> Raster, by rasterio with the GTiff driver alone.
+"""Read TIFF and GeoTIFF files with rasterio's GTiff driver.
 
-The bytes stay in memory, no side-car file, other driver or network is ever consulted, and the
-directory is checked (`tiff_layout`) before GDAL sees the file.
+The file stays in memory; side-car files, other drivers and the network are not used. The file's
+directory is checked (`tiff_layout`) before GDAL opens the file.
 """
 
 import re
@@ -56,9 +56,9 @@ def read_tiff(data: bytes, limits: ChipLimits) -> Raster:
 
     Raises:
         EmptyChipError: the directory announces no pixels.
-        ChipSizeError: it announces too few or too many, or too many bands.
-        PixelTypeError: the sample type or colour space is not read.
-        UnsupportedFormatError: several pages, or a compression that is not read.
+        ChipSizeError: it announces too few or too many pixels, or too many bands.
+        PixelTypeError: the sample type or colour space is not supported.
+        UnsupportedFormatError: several pages, or a compression that is not supported.
         CorruptChipError: damaged or truncated.
     """
     page = read_only_page(data)
@@ -87,7 +87,7 @@ def read_tiff(data: bytes, limits: ChipLimits) -> Raster:
 
 
 def _require_readable(page: TiffPage, limits: ChipLimits) -> None:
-    """Refuse what the directory alone shows to be unfit."""
+    """Reject files that cannot be used according to the directory alone."""
     if page.photometric not in _PHOTOMETRIC:
         raise PixelTypeError(
             f"the TIFF's colour space (photometric {page.photometric}) is not read; save it as "
@@ -148,7 +148,7 @@ def _to_raster(source: DatasetReader, page: TiffPage) -> Raster:
 
 
 def _dataset_mask(source: DatasetReader) -> NDArray[np.bool_] | None:
-    """The internal mask, where the file has one that is not an alpha band."""
+    """Return the internal mask, if the file has one that is not an alpha band."""
     flags = source.mask_flag_enums[0]
     if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
         return np.asarray(source.dataset_mask() != 0)
@@ -156,7 +156,7 @@ def _dataset_mask(source: DatasetReader) -> NDArray[np.bool_] | None:
 
 
 def _expand_palette(source: DatasetReader, indices: NDArray[Any]) -> NDArray[np.uint8]:
-    """Palette indices `[1, H, W]` -> uint8 `[3, H, W]`."""
+    """Replace palette indices `[1, H, W]` by colours, uint8 `[3, H, W]`."""
     if source.count != 1 or indices.dtype != np.uint8:
         raise PixelTypeError(
             f"the TIFF has a palette with {source.count} bands of {source.dtypes[0]}; a palette "
@@ -165,11 +165,11 @@ def _expand_palette(source: DatasetReader, indices: NDArray[Any]) -> NDArray[np.
     table = np.zeros((256, 3), np.uint8)
     for index, colour in source.colormap(1).items():
         table[index] = colour[:3]
-    return np.ascontiguousarray(table[indices[0]].transpose(2, 0, 1))
+    return np.ascontiguousarray(table[indices[0]].transpose(2, 0, 1))  # [H, W, 3] -> [3, H, W]
 
 
 def _georeference(source: DatasetReader) -> Georeference | None:
-    """From the geotransform, else from ground control points; None without a map system."""
+    """Return the geotransform or the fitted ground control points; None without a map system."""
     points, points_crs = source.gcps
     if source.transform.is_identity and len(points) >= 3 and points_crs:
         return Georeference(from_gcps(points), points_crs)
@@ -179,7 +179,7 @@ def _georeference(source: DatasetReader) -> Georeference | None:
 
 
 def _modality_hint(source: DatasetReader, names: tuple[str, ...]) -> Modality | None:
-    """What the tags say: MODALITY, POLARISATION, polarisations as band names, the sensor."""
+    """Return the modality by MODALITY, POLARISATION, polarised band names, or the sensor's name."""
     tags = {key.upper(): str(value) for key, value in source.tags().items()}
     stated = tags.get("MODALITY", "").strip().lower()
     if stated in {"sar", "optical"}:
@@ -193,9 +193,9 @@ def _modality_hint(source: DatasetReader, names: tuple[str, ...]) -> Modality | 
 
 
 def _silence_missing_georeference() -> None:
-    """Chips need no georeference, so rasterio's warning about its absence is noise.
+    """Suppress rasterio's warning about a missing georeference, which chips do not need.
 
-    The filter is added once and stays: `warnings.catch_warnings` is not safe between threads.
+    The filter is added once and stays: `warnings.catch_warnings` is not thread-safe.
     """
     known = any(
         action == "ignore" and category is NotGeoreferencedWarning
@@ -206,7 +206,7 @@ def _silence_missing_georeference() -> None:
 
 
 def _plain_reason(error: BaseException) -> str:
-    """GDAL's own words without the name of the file in memory, printable and short."""
+    """Return GDAL's message without the name of the file in memory, printable and short."""
     cause = error.__cause__ if isinstance(error.__cause__, CPLE_BaseError) else error
     text = getattr(cause, "errmsg", None) or str(cause) or type(cause).__name__
     text = re.sub(r"(?:/vsimem/)?[0-9a-f-]{36}(?:/[0-9a-f-]{36})?(?:\.\w+)?[:,]?\s*", "", text)

@@ -1,7 +1,7 @@
-"""The directory of a TIFF, read before any library decodes it.
+"""Read the directory of a TIFF before any library decodes the file.
 
-Only the numbers that decide whether the file is safe and fit to decode are taken: its pages,
-their size, sample layout and orientation. Source: TIFF 6.0, section 2, and the BigTIFF design.
+Only the numbers that decide whether the file is safe to decode are read: its pages, their size,
+sample layout and orientation. Source: TIFF 6.0, section 2, and the BigTIFF design.
 """
 
 import struct
@@ -48,16 +48,17 @@ class TiffPage:
 
     @property
     def bytes_per_pixel(self) -> int:
-        """Bytes of one decoded pixel of all bands."""
+        """Size of one decoded pixel of all bands, in bytes."""
         return self.samples * max(1, (self.bits + 7) // 8)
 
 
 def read_only_page(data: bytes) -> TiffPage:
-    """The one full-resolution page of a TIFF or BigTIFF; overviews and masks are passed over.
+    """Return the only full-resolution page of a TIFF or BigTIFF; skip overviews and masks.
 
     Raises:
-        CorruptChipError: the header or a directory is damaged, ends early, or runs in a circle.
-        UnsupportedFormatError: the file holds several pictures.
+        CorruptChipError: the header or a directory is damaged or ends early, or the chain of
+            directories is circular.
+        UnsupportedFormatError: the file contains several pictures.
     """
     try:
         pages = [tags for tags in _walk(data) if not tags.get(_SUBFILE, 0) & _REDUCED_OR_MASK]
@@ -88,7 +89,7 @@ def _page(tags: Tags) -> TiffPage:
 
 
 def _walk(data: bytes) -> list[Tags]:
-    """The wanted tags of each directory in the chain."""
+    """Return the wanted tags of each directory in the chain."""
     order = {b"II": "<", b"MM": ">"}[data[:2]]
     (magic,) = struct.unpack_from(order + "H", data, 2)
     big = magic == 43
@@ -109,7 +110,7 @@ def _walk(data: bytes) -> list[Tags]:
 
 
 def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, int]:
-    """One directory: its wanted tags and the offset of the next one, 0 at the end."""
+    """Read a directory: its wanted tags and the offset of the next directory, 0 at the end."""
     count_format, word, entry_bytes = ("Q", "Q", 20) if big else ("H", "I", 12)
     (entries,) = struct.unpack_from(order + count_format, data, offset)
     if entries > MAX_ENTRIES:

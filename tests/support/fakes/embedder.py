@@ -28,7 +28,7 @@ class FakeEmbedder:
     def busy_s(self) -> float:
         return 0.0
 
-    def imagine(self, chip: Chip) -> NDArray[np.uint8]:
+    def translate(self, chip: Chip) -> NDArray[np.uint8]:
         if chip.modality is Modality.SAR:
             raise TranslationError("only optical chips are translated")
         return np.zeros((2, 8, 4), np.uint8)

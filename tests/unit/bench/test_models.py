@@ -15,7 +15,7 @@ def test_another_k_and_more_steps_are_what_is_run() -> None:
     assert embedder.manifest.translator is not None
     assert len(embedder.manifest.translator.steps) == 4
     optical = [c for c in embedder.golden_chips() if c.modality is Modality.OPTICAL]
-    pictures = embedder.imagine(optical[0])
+    pictures = embedder.translate(optical[0])
     assert len(pictures) == 3
     assert np.any(pictures[0] != pictures[1])
     (embedded,) = embedder.embed_many(optical[:1])

@@ -23,19 +23,20 @@ from service.contract.bridge import (
 Array = NDArray[np.float64]
 
 
-def published_step(  # a direct reading of BBDM's p_sample, kept apart from the table
+def published_step(
     x_t: Array, x0_hat: Array, y: Array, noise: Array, t: int, n: int, times: int, eta: float
 ) -> Array:
+    """Reimplement BBDM's `p_sample` as it is published, without the table."""
     m_t = 0.001 + 0.998 * t / (times - 1)
     m_n = 0.001 + 0.998 * n / (times - 1)
     var_t, var_n = 2 * (m_t - m_t**2), 2 * (m_n - m_n**2)
     sigma2 = (var_t - var_n * (1 - m_t) ** 2 / (1 - m_n) ** 2) * var_n / var_t * eta**2
     drift = np.sqrt((var_n - sigma2) / var_t) * (x_t - (1 - m_t) * x0_hat - m_t * y)
-    return (1 - m_n) * x0_hat + m_n * y + drift + np.sqrt(sigma2) * noise
+    return np.asarray((1 - m_n) * x0_hat + m_n * y + drift + np.sqrt(sigma2) * noise)
 
 
 def posterior(t: int, n: int, x0: float, y: float, x_t: float, times: int) -> tuple[float, float]:
-    """Mean and variance of x_n given x_t, x0 and y by Bayes' rule on the forward chain."""
+    """Return mean and variance of x_n given x_t, x0 and y by Bayes' rule on the forward chain."""
     m, v = BridgeSchedule(times).m(), BridgeSchedule(times).variance()
     gain = (1 - m[t]) / (1 - m[n])
     transition = v[t] - v[n] * gain**2  # x_t = gain x_n + (m_t - gain m_n) y + transition noise
@@ -45,7 +46,7 @@ def posterior(t: int, n: int, x0: float, y: float, x_t: float, times: int) -> tu
     return mean, 1 / precision
 
 
-def test_the_bridge_runs_from_the_sar_chip_to_the_optical_chip() -> None:
+def test_m_and_variance_of_the_published_schedule() -> None:
     schedule = BridgeSchedule()
     m, variance = schedule.m(), schedule.variance()
     assert m.shape == variance.shape == (1000,)
@@ -68,12 +69,12 @@ def test_variance_is_symmetric_positive_and_peaks_at_half_the_maximum(
 
 
 @pytest.mark.parametrize(("times", "max_variance"), [(1, 1.0), (1000, 0.0), (1000, math.nan)])
-def test_an_impossible_bridge_is_refused(times: int, max_variance: float) -> None:
+def test_an_invalid_schedule_is_rejected(times: int, max_variance: float) -> None:
     with pytest.raises(ValueError, match="at least 2 times and a positive variance"):
         BridgeSchedule(times, max_variance)
 
 
-def test_forward_chain_of_single_transitions_has_the_stated_marginals() -> None:
+def test_forward_chain_of_single_transitions_has_the_documented_marginals() -> None:
     m, variance = BridgeSchedule(50).m(), BridgeSchedule(50).variance()
     x0, y = 0.8, -0.4
     mean, spread = (1 - m[0]) * x0 + m[0] * y, variance[0]
@@ -102,7 +103,7 @@ def test_every_step_equals_the_published_formula(steps: int, eta: float, seed: i
 
 
 @given(st.integers(2, 40), st.floats(-1, 1), st.floats(-1, 1), st.floats(-3, 3))
-def test_the_stochastic_step_is_the_exact_posterior(
+def test_stochastic_step_is_the_exact_posterior(
     steps: int, x0: float, y: float, x_t: float
 ) -> None:
     table = coefficient_table(BridgeSchedule(200), steps, eta=1.0)
@@ -124,7 +125,7 @@ def test_each_step_keeps_the_forward_marginals(steps: int, eta: float) -> None:
         assert step.c**2 * variance[step.t] + step.s**2 == pytest.approx(variance[n], abs=1e-9)
 
 
-def test_the_published_list_ends_in_one_and_zero() -> None:
+def test_published_times_end_in_one_and_zero() -> None:
     assert step_times(1000, 200, "published")[:3] == [999, 993, 988]
     assert step_times(1000, 200, "published")[-3:] == [5, 1, 0]
     assert len(step_times(1000, 200, "published")) == 200
@@ -146,13 +147,13 @@ def test_trailing_times_start_at_the_optical_end_and_descend(
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1000])
-def test_step_counts_that_do_not_fit_are_refused(steps: int) -> None:
+def test_step_counts_out_of_range_are_rejected(steps: int) -> None:
     with pytest.raises(ValueError, match="steps"):
         step_times(1000, steps)
 
 
 @pytest.mark.parametrize("eta", [-0.01, 1.01, math.nan])
-def test_eta_out_of_range_is_refused(eta: float) -> None:
+def test_eta_out_of_range_is_rejected(eta: float) -> None:
     with pytest.raises(ValueError, match="eta"):
         coefficient_table(BridgeSchedule(), 4, eta)
 
@@ -174,7 +175,7 @@ def test_a_perfect_network_recovers_the_sar_chip_without_noise(
     assert np.allclose(x_t, x0, atol=1e-12)
 
 
-def test_a_deterministic_walk_stays_on_its_own_noise_path() -> None:
+def test_deterministic_steps_keep_the_initial_noise() -> None:
     schedule = BridgeSchedule()
     m, variance = schedule.m(), schedule.variance()
     x0, y, noise = np.random.default_rng(4).standard_normal((3, 8))
@@ -187,7 +188,7 @@ def test_a_deterministic_walk_stays_on_its_own_noise_path() -> None:
         assert np.allclose(x_t, on_path, atol=1e-9)
 
 
-def test_numpy_and_torch_take_the_same_step() -> None:
+def test_numpy_and_torch_give_the_same_step() -> None:
     x0_hat, y, x_t, noise = np.random.default_rng(1).standard_normal((4, 2, 1, 8, 4), np.float32)
     for step in coefficient_table(BridgeSchedule(), 5, eta=1.0):
         by_numpy = reverse_step(step, x0_hat, y, x_t, noise)
@@ -199,43 +200,43 @@ def test_numpy_and_torch_take_the_same_step() -> None:
         assert np.allclose(by_numpy, by_torch.numpy(), atol=1e-6)
 
 
-def test_a_single_step_is_the_network_alone() -> None:
+def test_a_single_step_returns_the_network_output() -> None:
     assert coefficient_table(BridgeSchedule(), 1) == [BridgeStep(999, 1.0, 0.0, 0.0, 0.0)]
 
 
 @pytest.mark.parametrize(("steps", "eta"), [(1, 1.0), (4, 0.0), (4, 1.0), (30, 1.0)])
-def test_the_walk_with_a_perfect_network_ends_at_the_sar_chip(steps: int, eta: float) -> None:
+def test_reverse_bridge_with_a_perfect_network_ends_at_the_sar_chip(steps: int, eta: float) -> None:
     rng = np.random.default_rng(2)
     y, x0 = rng.uniform(-1, 1, (2, 5, 1, 8, 4))
-    drawn = []
+    drawn: list[Array] = []
 
     def draw() -> Array:
         drawn.append(rng.standard_normal(y.shape))
         return drawn[-1]
 
     table = coefficient_table(BridgeSchedule(), steps, eta)
-    called = []
+    called: list[int] = []
 
     def perfect(x_t: Array, t: int) -> Array:
         called.append(t)
-        return x_t - x0
+        return np.asarray(x_t - x0)
 
     assert np.allclose(reverse_bridge(perfect, y, table, draw), x0, atol=1e-9)
     assert called == step_times(1000, steps)
     assert len(drawn) == (steps - 1 if eta > 0 else 0)
 
 
-def test_the_walk_feeds_every_step_its_own_noise() -> None:
+def test_reverse_bridge_draws_noise_for_every_step() -> None:
     y = np.zeros(3)
     table = coefficient_table(BridgeSchedule(), 3, eta=1.0)
     noises = [np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.5, 2.0])]
     remaining = iter(noises)
-    seen = []
+    inputs: list[Array] = []
 
-    def watch(x_t: Array, t: int) -> Array:
-        seen.append(x_t)
+    def record(x_t: Array, _t: int) -> Array:
+        inputs.append(x_t)
         return x_t  # x0_hat = 0
 
-    reverse_bridge(watch, y, table, lambda: next(remaining))
-    assert np.allclose(seen[1], table[0].s * noises[0])
-    assert np.allclose(seen[2], table[1].c * seen[1] + table[1].s * noises[1])
+    reverse_bridge(record, y, table, lambda: next(remaining))
+    assert np.allclose(inputs[1], table[0].s * noises[0])
+    assert np.allclose(inputs[2], table[1].c * inputs[1] + table[1].s * noises[1])

@@ -1,4 +1,4 @@
-"""Bundles on disk: written whole, named by content, refused when touched."""
+"""Bundles are written atomically, identified by content and verified when opened."""
 
 import json
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def edit(bundle: Bundle, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(document))
 
 
-def test_what_was_written_is_read_back(bundle: Bundle) -> None:
+def test_a_written_bundle_is_read_back(bundle: Bundle) -> None:
     opened = open_bundle(bundle.path)
     assert opened == bundle
     assert len(opened.bundle_id) == 16
@@ -70,24 +70,34 @@ def test_what_was_written_is_read_back(bundle: Bundle) -> None:
         opened.file("other.onnx")
 
 
-def test_the_id_follows_the_content_and_not_the_place_or_layout(tmp_path: Path) -> None:
+def test_id_depends_on_the_content_and_not_on_folder_or_layout(tmp_path: Path) -> None:
     first = write_bundle(tmp_path / "a", DRAFT, FILES)
     same = write_bundle(tmp_path / "b", DRAFT, FILES)
     other = write_bundle(tmp_path / "c", DRAFT, {**FILES, "encoder.onnx": b"grapi"})
     renamed = write_bundle(tmp_path / "d", {**DRAFT, "name": "other"}, FILES)
     assert first.bundle_id == same.bundle_id
     assert len({first.bundle_id, other.bundle_id, renamed.bundle_id}) == 3
-    edit(same, lambda document: None)
+    edit(same, lambda _: None)
     assert open_bundle(same.path).bundle_id == first.bundle_id
 
 
-def test_the_id_is_a_hash_of_canonical_json() -> None:
+def test_id_is_a_hash_of_canonical_json() -> None:
     assert content_id({"b": 1, "a": [1.5, "x"]}) == content_id({"a": [1.5, "x"], "b": 1})
     assert content_id({"a": 1}) == "015abd7f5cc57a2d"  # sha256 of {"a":1}
 
 
 def drop(key: str) -> Callable[[dict[str, Any]], object]:
     return lambda document: document.pop(key)
+
+
+def replace_by_folder(bundle: Bundle) -> None:
+    (bundle.path / "encoder.onnx").unlink()
+    (bundle.path / "encoder.onnx").mkdir()
+
+
+def replace_by_link(bundle: Bundle) -> None:
+    (bundle.path / "encoder.onnx").rename(bundle.path.parent / "outside")
+    (bundle.path / "encoder.onnx").symlink_to(bundle.path.parent / "outside")
 
 
 TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
@@ -112,7 +122,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
     ),
     "older format": (
         lambda b: edit(b, lambda d: d.update(format_version=1)),
-        "has format 1; this version reads format 2: calibrate it anew and build it again",
+        "has format 1; this version reads format 2: calibrate and build it again",
     ),
     "field missing": (lambda b: edit(b, drop("calibration")), "calibration: Field required"),
     "unknown field": (lambda b: edit(b, lambda d: d.update(note=1)), "note: Extra inputs"),
@@ -122,7 +132,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
     ),
     "file missing": (lambda b: (b.path / "encoder.onnx").unlink(), "listed but missing"),
     "file replaced by a folder": (
-        lambda b: ((b.path / "encoder.onnx").unlink(), (b.path / "encoder.onnx").mkdir()),
+        replace_by_folder,
         "listed but missing",
     ),
     "file added": (lambda b: (b.path / "x.py").write_text(""), r"does not list: \['x.py'\]"),
@@ -151,10 +161,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
         "named but not listed with a hash",
     ),
     "link to elsewhere": (
-        lambda b: (
-            (b.path / "encoder.onnx").rename(b.path.parent / "outside"),
-            (b.path / "encoder.onnx").symlink_to(b.path.parent / "outside"),
-        ),
+        replace_by_link,
         "symbolic link",
     ),
     "name leaves the bundle": (
@@ -167,7 +174,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
-def test_a_touched_bundle_is_refused_with_the_reason(bundle: Bundle, name: str) -> None:
+def test_a_changed_bundle_is_rejected_with_the_reason(bundle: Bundle, name: str) -> None:
     tamper, reason = TAMPERINGS[name]
     tamper(bundle)
     with pytest.raises(BundleError, match=reason):
@@ -192,7 +199,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_older_bundle_is_replaced_only_when_told(bundle: Bundle) -> None:
+def test_an_older_bundle_is_replaced_only_with_replace(bundle: Bundle) -> None:
     files = {**FILES, "encoder.onnx": b"newer"}
     with pytest.raises(BundleError, match="exists already"):
         write_bundle(bundle.path, DRAFT, files)
@@ -203,7 +210,7 @@ def test_an_older_bundle_is_replaced_only_when_told(bundle: Bundle) -> None:
     assert [entry.name for entry in bundle.path.parent.iterdir()] == ["bundle"]
 
 
-def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_bundle_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/holiday.jpg").write_bytes(b"sea")
     with pytest.raises(BundleError, match="is not a bundle"):

@@ -1,4 +1,4 @@
-"""Evidence becomes a probability by a logistic formula, checked by hand."""
+"""The logistic formula for a single pair, against values by hand and its properties."""
 
 import math
 
@@ -29,21 +29,21 @@ def test_all_terms_by_hand() -> None:
     )
 
 
-def test_the_same_chip_twice_stays_finite() -> None:
+def test_fisher_z_is_clipped_for_identical_chips() -> None:
     assert fisher_z(1.0) == fisher_z(0.999) == pytest.approx(math.log(1.995 / 0.005) / 2)
     assert fisher_z(-1.0) == -fisher_z(1.0)
 
 
 @given(st.floats(0.05, 20))
-def test_too_long_counts_as_much_as_too_short(ratio: float) -> None:
+def test_a_ratio_and_its_inverse_give_the_same_probability(ratio: float) -> None:
     longer = probability(Evidence(0.5, ratio, 1.0), SPEC)
     shorter = probability(Evidence(0.5, 1 / ratio, 1.0), SPEC)
     assert longer == pytest.approx(shorter)
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
-def test_more_similar_is_never_less_probable(one: float, other: float) -> None:
-    low, high = sorted((one, other))
+def test_more_similar_is_never_less_probable(a: float, b: float) -> None:
+    low, high = sorted((a, b))
     assert probability(Evidence(low, 1, 1), SPEC) <= probability(Evidence(high, 1, 1), SPEC)
 
 
@@ -56,6 +56,8 @@ def test_extreme_logits_do_not_overflow(bias: float, expected: float) -> None:
     "values",
     [(math.nan, 1, 1), (math.inf, 1, 1), (0.5, 0, 1), (0.5, -1, 1), (0.5, 1, math.nan)],
 )
-def test_evidence_without_meaning_is_refused(values: tuple[float, float, float]) -> None:
+def test_evidence_that_is_not_finite_or_positive_is_rejected(
+    values: tuple[float, float, float],
+) -> None:
     with pytest.raises(ValueError, match="positive ratios"):
         Evidence(*values)

@@ -5,17 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
 
 from service.contract.fusion import fuse, l2_normalise
 
+Floats = NDArray[np.float32]
 
-def f32(*rows: object) -> np.ndarray:
+
+def f32(*rows: float | list[float]) -> Floats:
     return np.array(rows, np.float32)
 
 
 def test_l2_normalise_by_hand() -> None:
     unit = l2_normalise(f32([3, 4], [0, -2]))
-    np.testing.assert_allclose(unit, [[0.6, 0.8], [0, -1]], rtol=1e-6)
+    np.testing.assert_allclose(unit, np.array([[0.6, 0.8], [0, -1]]), rtol=1e-6)
     assert unit.dtype == np.float32
 
 
@@ -36,8 +39,8 @@ def test_alpha_at_its_ends() -> None:
     st.floats(0, 1),
     st.floats(0.1, 50),
 )
-def test_fusion_is_unit_and_ignores_scale_and_order(
-    vectors: np.ndarray, alpha: float, scale: float
+def test_fused_vector_is_a_unit_vector_independent_of_scale_and_order(
+    vectors: Floats, alpha: float, scale: float
 ) -> None:
     fused = fuse(vectors[0], vectors[1:], alpha)
     assert np.linalg.norm(fused) == pytest.approx(1, abs=1e-5)
@@ -46,12 +49,12 @@ def test_fusion_is_unit_and_ignores_scale_and_order(
 
 
 @pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
-def test_a_vector_without_direction_is_refused(bad: float) -> None:
+def test_a_zero_or_not_finite_vector_is_rejected(bad: float) -> None:
     with pytest.raises(ValueError, match="no direction"):
         l2_normalise(np.full((2, 4), bad, np.float32))
 
 
-def test_opposite_pseudo_sar_leaves_nothing_to_fuse_at_alpha_one() -> None:
+def test_pseudo_sar_vectors_that_cancel_out_are_rejected() -> None:
     with pytest.raises(ValueError, match="no direction"):
         fuse(f32(1, 0), f32([0, 1], [0, -1]), 1.0)
 
@@ -67,6 +70,6 @@ def test_opposite_pseudo_sar_leaves_nothing_to_fuse_at_alpha_one() -> None:
         (np.ones((1, 2), np.float32), float("nan"), "alpha"),
     ],
 )
-def test_wrong_arguments_are_refused(pseudo: np.ndarray, alpha: float, reason: str) -> None:
+def test_invalid_arguments_are_rejected(pseudo: Floats, alpha: float, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         fuse(f32(1, 0), pseudo, alpha)

@@ -1,3 +1,5 @@
+"""File names of HOSS ReID are parsed, and other names rejected."""
+
 import pytest
 
 from service.contract.chip import Modality
@@ -20,7 +22,7 @@ from service.contract.hoss_names import (
         ("7_x_RGB.jpeg", HossName(7, Modality.OPTICAL)),
     ],
 )
-def test_names_of_every_style(name: str, expected: HossName) -> None:
+def test_names_of_both_conventions_are_parsed(name: str, expected: HossName) -> None:
     assert read_hoss_name(name) == expected
     assert require_hoss_name(name) == expected
 
@@ -39,7 +41,7 @@ def test_names_of_every_style(name: str, expected: HossName) -> None:
         "folder/0001_s1c1_RGB.tif",
     ],
 )
-def test_other_names_are_no_chips(name: str) -> None:
+def test_other_names_are_rejected(name: str) -> None:
     assert read_hoss_name(name) is None
     with pytest.raises(HossNameError, match=r"expected <id>_<anything>_RGB\.tif"):
         require_hoss_name(name)

@@ -1,4 +1,4 @@
-"""The manifest refuses what serving could not use."""
+"""The manifest's schema rejects parameters that serving cannot use."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ CALIBRATION = {
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """A small valid manifest, changed."""
+    """Return a small valid manifest with changes."""
     base: dict[str, Any] = {
         "name": "test",
         "created_at": "2025-01-02T03:04:05Z",
@@ -72,7 +72,7 @@ def test_json_round_trip() -> None:
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
 
 
-def test_the_defaults_are_the_published_constants() -> None:
+def test_defaults_are_the_published_constants() -> None:
     spec = PreprocessSpec()
     assert (spec.height, spec.width, spec.denoise_percentile) == (256, 128, 5.0)
     assert spec.mean == (0.485, 0.456, 0.406)
@@ -99,32 +99,32 @@ def test_the_defaults_are_the_published_constants() -> None:
         ({"golden": document()["golden"] | {"gsd_m": [1.0, 2.0]}}, "differ in number"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any], reason: str) -> None:
+def test_inconsistent_parts_are_rejected(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         Manifest.model_validate(document(**changes))
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-def test_numbers_that_are_none_are_refused(number: str) -> None:
+def test_nan_and_infinity_are_rejected(number: str) -> None:
     with pytest.raises(ValidationError, match="finite"):
         LogisticSpec.model_validate_json(f'{{"bias": {number}, "weights": {{}}}}')
     with pytest.raises(ValidationError, match="finite"):
         LogisticSpec.model_validate_json(f'{{"bias": 0, "weights": {{"similarity": {number}}}}}')
 
 
-def test_a_larger_gallery_never_speaks_for_a_candidate() -> None:
+def test_none_log_gallery_must_not_be_negative() -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         ChoiceSpec.model_validate(CHOICE | {"none_log_gallery": -0.1})
 
 
-def test_a_deviation_of_zero_is_refused() -> None:
+def test_a_standard_deviation_of_zero_is_rejected() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         PreprocessSpec(std=(0.2, 0.0, 0.2))
     with pytest.raises(ValidationError, match="greater than 0"):
         SizeTokenSpec(width_std=0.0)
 
 
-def test_one_id_for_both_modalities_is_refused() -> None:
+def test_the_same_id_for_both_modalities_is_rejected() -> None:
     with pytest.raises(ValidationError, match="must differ"):
         EncoderSpec.model_validate(
             {"graph": GRAPH, "embedding_width": 8, "optical_id": 1, "sar_id": 1}
@@ -140,7 +140,7 @@ def test_bridge_steps_descend_within_the_times() -> None:
 
 
 @pytest.mark.parametrize(("samples", "alpha"), [(5, 0.0), (0, 0.02)])
-def test_fusion_needs_both_or_neither(samples: int, alpha: float) -> None:
+def test_fusion_needs_both_samples_and_alpha_or_neither(samples: int, alpha: float) -> None:
     with pytest.raises(ValidationError, match="both"):
         FusionSpec(samples=samples, alpha=alpha)
 
@@ -164,7 +164,7 @@ SIMILARITIES = {
 }
 
 
-def test_similarities_are_optional_and_counted_in_the_same_classes() -> None:
+def test_similarities_are_optional_and_all_counted_in_the_same_classes() -> None:
     assert CalibrationSpec.model_validate(CALIBRATION).similarities is None
     spec = CalibrationSpec.model_validate(CALIBRATION | {"similarities": SIMILARITIES})
     assert spec.similarities is not None

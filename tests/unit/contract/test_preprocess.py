@@ -1,15 +1,18 @@
-"""Preprocessing equals the published pipeline bit for bit, written here a second time.
+"""Preprocessing equals the published pipeline, reimplemented here, bit for bit.
 
 The published steps (MOS and TransOSS): 5th percentile to maximum, truncated to uint8, three
 channels; Pillow's bilinear resize; torchvision's ToTensor (divide by 255) and Normalize
 (subtract the mean, divide by the deviation), all in float32.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
 from PIL import Image
 
 from service.contract.chip import Chip, Modality
@@ -28,13 +31,13 @@ from tests.support.genuine import genuine_chips
 SPEC = PreprocessSpec()
 
 
-def chip_of(pixels: np.ndarray, gsd_m: float = 1.0) -> Chip:
+def chip_of(pixels: NDArray[Any], gsd_m: float = 1.0) -> Chip:
     modality = Modality.OPTICAL if pixels.ndim == 3 else Modality.SAR
     return Chip(pixels, modality, gsd_m, "parameter", str(pixels.dtype), "0" * 64)
 
 
-def published_picture(pixels: np.ndarray) -> Image.Image:
-    """The picture as the released code hands it to its transforms."""
+def published_picture(pixels: NDArray[Any]) -> Image.Image:
+    """Return the picture that the released code passes to its transforms."""
     if pixels.ndim == 3:
         return Image.fromarray(pixels)
     p5 = np.percentile(pixels, 5)
@@ -42,8 +45,8 @@ def published_picture(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(np.clip(stretched, 0, 255).astype(np.uint8)).convert("RGB")
 
 
-def published_pixels(pixels: np.ndarray) -> np.ndarray:
-    """float32 `[3, 256, 128]` of a chip that is taller than wide."""
+def published_pixels(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return float32 `[3, 256, 128]` for a chip that is taller than wide."""
     resized = published_picture(pixels).resize((128, 256), Image.Resampling.BILINEAR)
     tensor = np.asarray(resized, np.uint8).transpose(2, 0, 1).astype(np.float32)
     tensor /= np.float32(255)
@@ -72,14 +75,14 @@ def test_genuine_chips_equal_the_published_pipeline() -> None:
         elements=st.floats(0, 11, width=32),
     )
 )
-def test_random_sar_chips_equal_the_published_pipeline(plane: np.ndarray) -> None:
+def test_random_sar_chips_equal_the_published_pipeline(plane: NDArray[np.float32]) -> None:
     plane[0, 0] = 11
     np.testing.assert_array_equal(prepare(chip_of(plane), SPEC).pixels, published_pixels(plane))
 
 
 @settings(max_examples=30, deadline=None)
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(20, 60), st.integers(8, 20), st.just(3))))
-def test_random_optical_chips_equal_the_published_pipeline(picture: np.ndarray) -> None:
+def test_random_optical_chips_equal_the_published_pipeline(picture: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(prepare(chip_of(picture), SPEC).pixels, published_pixels(picture))
 
 
@@ -94,7 +97,7 @@ def test_denoise_by_hand() -> None:
     assert grey.ravel()[:3].tolist() == [0, 0, 13]
 
 
-def test_denoise_ignores_scale() -> None:
+def test_denoise_is_independent_of_scale() -> None:
     plane = sar_plane()
     np.testing.assert_array_equal(denoise_sar(plane), denoise_sar(plane * np.float32(4)))
 
@@ -106,14 +109,14 @@ def test_size_token_by_hand() -> None:
     assert token.dtype == np.float32
 
 
-def test_size_token_counts_metres_not_pixels() -> None:
+def test_size_token_depends_on_metres_and_not_on_pixels() -> None:
     optical = chip_of(np.ascontiguousarray(rgb_planes(120, 40).transpose(1, 2, 0)), gsd_m=0.75)
     sar = chip_of(sar_plane(90, 30), gsd_m=1.0)
     np.testing.assert_array_equal(prepare(optical, SPEC).size_token, prepare(sar, SPEC).size_token)
 
 
 @pytest.mark.parametrize("pixels", [sar_plane(20, 60), rgb_planes(20, 60).transpose(1, 2, 0)])
-def test_a_chip_wider_than_tall_is_turned(pixels: np.ndarray) -> None:
+def test_a_chip_wider_than_tall_is_turned(pixels: NDArray[Any]) -> None:
     lying = chip_of(np.ascontiguousarray(pixels))
     standing = chip_of(np.ascontiguousarray(np.rot90(pixels)))
     np.testing.assert_array_equal(prepare(lying, SPEC).pixels, prepare(standing, SPEC).pixels)
@@ -128,7 +131,7 @@ def test_sar_is_repeated_to_three_channels() -> None:
     assert np.all(picture == picture[..., :1])
 
 
-def test_the_exponent_touches_sar_alone() -> None:
+def test_exponent_applies_to_sar_only() -> None:
     spec = PreprocessSpec(sar_exponent=0.5, mean=(0, 0, 0), std=(1, 1, 1))
     picture = np.full((32, 16, 3), 64, np.uint8)
     sar = picture_to_pixels(picture, Modality.SAR, spec)

@@ -1,3 +1,5 @@
+"""Similarities are counted in classes."""
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

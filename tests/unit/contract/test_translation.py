@@ -1,4 +1,4 @@
-"""Pictures into the bridge and out of it."""
+"""Pictures are converted to the bridge's input, and its output to pictures."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from service.contract.translation import (
 )
 
 
-def test_every_grey_value_survives_the_way_in_and_out() -> None:
+def test_every_grey_value_is_restored_after_both_conversions() -> None:
     values = np.arange(256, dtype=np.uint8).reshape(32, 8)
     signed = bridge_picture(np.repeat(values[:, :, None], 3, axis=2), 32, 8)
     assert signed.dtype == np.float32
@@ -26,11 +26,11 @@ def test_every_grey_value_survives_the_way_in_and_out() -> None:
 @given(st.floats(-10, 10, width=32))
 def test_values_outside_the_range_are_clipped(value: float) -> None:
     expected = min(max((value + 1) * 127.5, 0), 255)
-    written = int(pseudo_sar_picture(np.full((1, 1, 1), value, np.float32))[0, 0])
-    assert abs(written - expected) <= 0.5 + 1e-4
+    value_8_bit = int(pseudo_sar_picture(np.full((1, 1, 1), value, np.float32))[0, 0])
+    assert abs(value_8_bit - expected) <= 0.5 + 1e-4
 
 
-def test_the_resize_is_pillows_bilinear() -> None:
+def test_resize_is_pillows_bilinear() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (90, 31, 3), dtype=np.uint8)
     resized = Image.fromarray(picture).resize((16, 64), Image.Resampling.BILINEAR)
     signed = bridge_picture(picture, 64, 16)
@@ -60,10 +60,10 @@ def test_pseudo_sar_is_the_mean_over_channels(samples: int) -> None:
     assert np.array_equal(pictures, np.full((samples, 4, 2), 132, np.uint8))
 
 
-def test_the_noise_of_a_chip_hangs_on_weights_and_digest_alone() -> None:
+def test_noise_depends_on_weights_id_and_digest_only() -> None:
     first, again, *others = (
-        noise_generator(*named).standard_normal(4)
-        for named in (("w", "a"), ("w", "a"), ("w", "b"), ("v", "a"))
+        noise_generator(*arguments).standard_normal(4)
+        for arguments in (("w", "a"), ("w", "a"), ("w", "b"), ("v", "a"))
     )
     assert np.array_equal(first, again)
     assert not any(np.allclose(first, other) for other in others)

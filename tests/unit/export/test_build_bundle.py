@@ -25,7 +25,7 @@ from export.sample_chips import SampleChip
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.bundle import open_bundle
 from service.contract.calibration import Evidence, probability
-from service.contract.candidate_probabilities import choose, contributions
+from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds
 from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.contract.fusion import l2_normalise
@@ -147,7 +147,7 @@ def test_without_calibration_nothing_is_claimed() -> None:
     sure = Evidence(similarity=1.0, length_ratio=1.0, width_ratio=1.0)
     assert probability(sure, NO_CALIBRATION.verify) == 0.5
     parts = contributions(sure, NO_CALIBRATION.match, gallery_vessels=100)
-    choice = choose([sum(parts.values()), 0.0])
+    choice = probabilities_from_log_odds([sum(parts.values()), 0.0])
     assert choice.none == choice.candidates[0] == choice.candidates[1]
     assert NO_CALIBRATION.no_match_below <= choice.none < NO_CALIBRATION.confident_from
 

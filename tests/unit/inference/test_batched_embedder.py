@@ -1,69 +1,64 @@
-"""One embedder for many threads: no mixing, separate lanes, bounded waiting."""
+"""An embedder for many threads: results do not mix, lanes are separate, waiting is bounded."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.contract.bundle import Bundle
 from service.contract.chip import Chip, Modality
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import OverloadedError, TranslationError
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import Embedder, build_embedder
-
-MakeBundle = Callable[..., Bundle]
-MakeChip = Callable[[Modality, int], Chip]
+from tests.support.tiny_bundle import MakeBundle, noise_chip
 
 
-def test_200_chips_from_32_threads_equal_their_serial_result(
-    make_bundle: MakeBundle, make_chip: MakeChip
-) -> None:
+def test_200_chips_from_32_threads_equal_their_serial_result(make_bundle: MakeBundle) -> None:
     embedder = build_embedder(make_bundle(), "cpu", 1)
-    chips = [make_chip(Modality.SAR if i % 2 else Modality.OPTICAL, i) for i in range(200)]
+    chips = [noise_chip(Modality.SAR if i % 2 else Modality.OPTICAL, i) for i in range(200)]
     serial = [embedder.embed_many([chip])[0].vector for chip in chips]
-    seen: list[BatchStats] = []
-    batched = BatchedEmbedder(embedder, observe=seen.append)
+    reports: list[BatchStats] = []
+    batched = BatchedEmbedder(embedder, listener=reports.append)
     with ThreadPoolExecutor(32) as pool:
         parallel = list(pool.map(batched.embed, chips))
     batched.close()
     for expected, embedded in zip(serial, parallel, strict=True):
         assert np.allclose(embedded.vector, expected, atol=1e-4)
-    assert {stats.lane for stats in seen} == {"sar", "optical"}
-    assert sum(stats.batch_size for stats in seen) == 200
-    assert max(stats.batch_size for stats in seen) > 1
+    assert {stats.lane for stats in reports} == {"sar", "optical"}
+    assert sum(stats.batch_size for stats in reports) == 200
+    assert max(stats.batch_size for stats in reports) > 1
 
 
-def test_it_names_its_bundle_and_imagines(make_bundle: MakeBundle, make_chip: MakeChip) -> None:
+def test_bundle_id_width_and_translation_are_those_of_the_embedder(make_bundle: MakeBundle) -> None:
     embedder = build_embedder(make_bundle(), "cpu", 1)
     batched = BatchedEmbedder(embedder)
     assert (batched.bundle_id, batched.width) == (embedder.bundle_id, 6)
-    chip = make_chip(Modality.OPTICAL, 1)
-    assert np.array_equal(batched.imagine(chip), embedder.imagine(chip))
+    chip = noise_chip(Modality.OPTICAL, 1)
+    assert np.array_equal(batched.translate(chip), embedder.translate(chip))
     with pytest.raises(TranslationError):
-        batched.imagine(make_chip(Modality.SAR, 1))
+        batched.translate(noise_chip(Modality.SAR, 1))
     assert batched.queue_depths() == {"optical": 0, "sar": 0, "pictures": 0}
     batched.close()
 
 
 class SlowOptical(Embedder):
-    """Optical chips and pictures wait until they are let go; SAR chips are answered at once."""
+    """Embeds SAR chips at once; optical chips and translations wait for the event `released`."""
 
     def __init__(self) -> None:
-        self.let_go = threading.Event()
+        self.released = threading.Event()
         self.bundle_id = "slow"
         self.width = 2
 
     def embed_many(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
         if any(chip.modality is Modality.OPTICAL for chip in chips):
-            assert self.let_go.wait(10)
+            assert self.released.wait(10)
         return [EmbeddedChip(np.array([1, 0], np.float32)) for _ in chips]
 
-    def imagine(self, chip: Chip) -> NDArray[np.uint8]:
-        assert self.let_go.wait(10)
+    def translate(self, _chip: Chip) -> NDArray[np.uint8]:
+        assert self.released.wait(10)
         return np.zeros((1, 2, 2), np.uint8)
 
 
@@ -71,28 +66,28 @@ class SlowOptical(Embedder):
 def slow() -> Iterator[SlowOptical]:
     embedder = SlowOptical()
     yield embedder
-    embedder.let_go.set()
+    embedder.released.set()
 
 
-def test_a_slow_translation_never_blocks_a_sar_query(
-    slow: SlowOptical, make_chip: MakeChip
-) -> None:
+def test_a_slow_translation_does_not_block_a_sar_query(slow: SlowOptical) -> None:
     batched = BatchedEmbedder(slow)
-    optical, sar = make_chip(Modality.OPTICAL, 1), make_chip(Modality.SAR, 2)
+    optical, sar = noise_chip(Modality.OPTICAL, 1), noise_chip(Modality.SAR, 2)
     with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(batched.embed, optical), pool.submit(batched.imagine, optical)]
+        embedding = pool.submit(batched.embed, optical)
+        translation = pool.submit(batched.translate, optical)
         assert batched.embed(sar, timeout_s=5).vector.shape == (2,)
-        assert not any(future.done() for future in waiting)
-        slow.let_go.set()
-        assert waiting[0].result(10).vector.shape == (2,)
-        assert waiting[1].result(10).shape == (1, 2, 2)
+        assert not embedding.done()
+        assert not translation.done()
+        slow.released.set()
+        assert embedding.result(10).vector.shape == (2,)
+        assert translation.result(10).shape == (1, 2, 2)
     batched.close()
 
 
-def test_waiting_is_bounded_in_time_and_number(slow: SlowOptical, make_chip: MakeChip) -> None:
+def test_waiting_is_bounded_in_time_and_number(slow: SlowOptical) -> None:
     settings = LaneSettings(optical_batch=1, optical_queue=1, timeout_s=0.05)
     batched = BatchedEmbedder(slow, settings)
-    optical = make_chip(Modality.OPTICAL, 1)
+    optical = noise_chip(Modality.OPTICAL, 1)
     with pytest.raises(OverloadedError, match=r"not embedded within 0.05 s"):
         batched.embed(optical)
     with ThreadPoolExecutor(1) as pool:
@@ -101,7 +96,7 @@ def test_waiting_is_bounded_in_time_and_number(slow: SlowOptical, make_chip: Mak
             pass
         with pytest.raises(OverloadedError, match="1 chips wait in the optical queue"):
             batched.embed(optical)
-        slow.let_go.set()
+        slow.released.set()
         queued.result(10)
     batched.close()
     with pytest.raises(OverloadedError, match="closing"):

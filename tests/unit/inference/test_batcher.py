@@ -1,4 +1,4 @@
-"""The queue: batches, bounds, errors that stay with their item, and a clean end."""
+"""The batcher: batches, limits, errors of single items, and closing."""
 
 import threading
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from service.inference.batcher import Batcher, BatchStats
 
 
 class Gate:
-    """A run function that waits until it is opened, doubles its items and remembers batches."""
+    """Doubles the items of a batch once it is opened, and records the batches."""
 
     def __init__(self) -> None:
         self.opened = threading.Event()
@@ -34,9 +34,10 @@ def gate() -> Iterator[Gate]:
     gate.opened.set()
 
 
-def batcher(gate: Gate, **changes: int) -> Batcher[int, int]:
-    options = {"max_batch": 4, "max_wait_ms": 0, "max_queue": 100} | changes
-    return Batcher(gate.run, **options)
+def batcher(
+    gate: Gate, max_batch: int = 4, max_wait_ms: float = 0, max_queue: int = 100
+) -> Batcher[int, int]:
+    return Batcher(gate.run, max_batch=max_batch, max_wait_ms=max_wait_ms, max_queue=max_queue)
 
 
 def test_waiting_items_run_together_up_to_the_limit(gate: Gate) -> None:
@@ -52,7 +53,7 @@ def test_waiting_items_run_together_up_to_the_limit(gate: Gate) -> None:
     queue.close()
 
 
-def test_a_batch_waits_a_little_for_company(gate: Gate) -> None:
+def test_a_batch_waits_for_further_items(gate: Gate) -> None:
     gate.opened.set()
     queue = batcher(gate, max_batch=3, max_wait_ms=5000)
     futures = [queue.submit(i) for i in range(3)]
@@ -88,14 +89,14 @@ def test_a_bad_item_fails_alone(gate: Gate) -> None:
     queue.close()
 
 
-def test_a_run_that_loses_results_is_an_error() -> None:
-    queue: Batcher[int, int] = Batcher(lambda items: [], max_batch=2, max_wait_ms=0, max_queue=2)
+def test_missing_results_are_an_error() -> None:
+    queue: Batcher[int, int] = Batcher(lambda _: [], max_batch=2, max_wait_ms=0, max_queue=2)
     with pytest.raises(RuntimeError, match="1 items ran, 0 results came back"):
         queue.submit(1).result(10)
     queue.close()
 
 
-def test_closing_finishes_accepted_work_and_takes_no_more(gate: Gate) -> None:
+def test_close_finishes_accepted_items_and_rejects_new_ones(gate: Gate) -> None:
     queue = batcher(gate, max_batch=2)
     futures = [queue.submit(i) for i in range(5)]
     closer = threading.Thread(target=queue.close)
@@ -122,15 +123,15 @@ def test_cancelled_items_are_not_run(gate: Gate) -> None:
     assert gate.batches == [[0], [2]]
 
 
-def test_the_observer_sees_every_batch_and_cannot_stop_the_lane(gate: Gate) -> None:
-    seen: list[BatchStats] = []
+def test_listener_is_called_after_every_batch_and_cannot_stop_the_thread(gate: Gate) -> None:
+    reports: list[BatchStats] = []
 
-    def observe(stats: BatchStats) -> None:
-        seen.append(stats)
-        raise RuntimeError("broken observer")
+    def listener(stats: BatchStats) -> None:
+        reports.append(stats)
+        raise RuntimeError("broken listener")
 
     queue: Batcher[int, int] = Batcher(
-        gate.run, max_batch=2, max_wait_ms=0, max_queue=9, lane="sar", observe=observe
+        gate.run, max_batch=2, max_wait_ms=0, max_queue=9, lane="sar", listener=listener
     )
     first = queue.submit(0)
     assert gate.entered.wait(10)
@@ -139,15 +140,15 @@ def test_the_observer_sees_every_batch_and_cannot_stop_the_lane(gate: Gate) -> N
     for future in (first, *others):
         future.result(10)
     queue.close()
-    assert [(s.lane, s.batch_size, s.queue_depth) for s in seen] == [
+    assert [(s.lane, s.batch_size, s.queue_depth) for s in reports] == [
         ("sar", 1, 3),
         ("sar", 2, 1),
         ("sar", 1, 0),
     ]
-    assert all(stats.seconds >= 0 for stats in seen)
+    assert all(stats.seconds >= 0 for stats in reports)
 
 
-def test_results_never_mix_under_load() -> None:
+def test_results_do_not_mix_under_load() -> None:
     queue: Batcher[int, int] = Batcher(
         lambda items: [item * item for item in items], max_batch=7, max_wait_ms=1, max_queue=500
     )

@@ -1,30 +1,26 @@
-"""Denoise, encode, translate, fuse: against the written-out method, and proven by golden chips."""
+"""Embedding equals its stages written out, and a bundle is verified by its golden chips."""
 
 import io
 import json
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from service.contract.bundle import Bundle
-from service.contract.chip import Chip, Modality
+from service.contract.chip import Modality
 from service.contract.errors import BundleError, TranslationError
 from service.contract.fusion import fuse
 from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare
 from service.inference.embedder import build_embedder, load_embedder
 from service.inference.encoder import Encoder
 from service.inference.session import open_session
-
-MakeBundle = Callable[..., Bundle]
-MakeChip = Callable[[Modality, int], Chip]
+from tests.support.tiny_bundle import MakeBundle, noise_chip
 
 
-def test_a_sar_chip_passes_through_the_encoder_alone(
-    make_bundle: MakeBundle, make_chip: MakeChip
-) -> None:
+def test_a_sar_chip_is_only_encoded(make_bundle: MakeBundle) -> None:
     bundle = make_bundle()
-    chip = make_chip(Modality.SAR, 1)
+    chip = noise_chip(Modality.SAR, 1)
     (embedded,) = build_embedder(bundle, "cpu", 1).embed_many([chip])
     spec = bundle.manifest.encoder
     encoder = Encoder(open_session(bundle.file(spec.graph.file), spec.graph, "cpu", 1), spec)
@@ -34,18 +30,16 @@ def test_a_sar_chip_passes_through_the_encoder_alone(
     assert set(embedded.timings_ms) == {"denoise", "encode"}
 
 
-def test_an_optical_chip_is_fused_with_its_pseudo_sar_pictures(
-    make_bundle: MakeBundle, make_chip: MakeChip
-) -> None:
+def test_an_optical_chip_is_fused_with_its_pseudo_sar_pictures(make_bundle: MakeBundle) -> None:
     bundle = make_bundle()
     embedder = build_embedder(bundle, "cpu", 1)
-    chip = make_chip(Modality.OPTICAL, 2)
+    chip = noise_chip(Modality.OPTICAL, 2)
     (embedded,) = embedder.embed_many([chip])
 
     spec, preprocess = bundle.manifest.encoder, bundle.manifest.preprocess
     encoder = Encoder(open_session(bundle.file(spec.graph.file), spec.graph, "cpu", 1), spec)
     optical = prepare(chip, preprocess)
-    pictures = embedder.imagine(chip)
+    pictures = embedder.translate(chip)
     assert pictures.shape == (3, 12, 8)
     pseudo = [
         EncoderInput(
@@ -63,11 +57,9 @@ def test_an_optical_chip_is_fused_with_its_pseudo_sar_pictures(
     assert set(embedded.timings_ms) == {"denoise", "encode", "translate", "fuse"}
 
 
-def test_mixed_chips_keep_their_order_and_value(
-    make_bundle: MakeBundle, make_chip: MakeChip
-) -> None:
+def test_mixed_chips_are_embedded_in_order_as_if_alone(make_bundle: MakeBundle) -> None:
     embedder = build_embedder(make_bundle(), "cpu", 1)
-    chips = [make_chip(Modality.SAR if i % 3 else Modality.OPTICAL, i) for i in range(13)]
+    chips = [noise_chip(Modality.SAR if i % 3 else Modality.OPTICAL, i) for i in range(13)]
     together = embedder.embed_many(chips)
     for chip, embedded in zip(chips, together, strict=True):
         (alone,) = embedder.embed_many([chip])
@@ -75,28 +67,24 @@ def test_mixed_chips_keep_their_order_and_value(
     assert embedder.embed_many([]) == []
 
 
-def test_imagining_needs_an_optical_chip_and_a_translator(
-    make_bundle: MakeBundle, make_chip: MakeChip
-) -> None:
+def test_translation_needs_an_optical_chip_and_a_translator(make_bundle: MakeBundle) -> None:
     with pytest.raises(TranslationError, match="is SAR already"):
-        build_embedder(make_bundle(), "cpu", 1).imagine(make_chip(Modality.SAR, 1))
+        build_embedder(make_bundle(), "cpu", 1).translate(noise_chip(Modality.SAR, 1))
     plain = build_embedder(make_bundle(translator=False), "cpu", 1)
     with pytest.raises(TranslationError, match="bundle tiny has no translator"):
-        plain.imagine(make_chip(Modality.OPTICAL, 1))
-    assert plain.embed_many([make_chip(Modality.OPTICAL, 1)])[0].vector.shape == (6,)
+        plain.translate(noise_chip(Modality.OPTICAL, 1))
+    assert plain.embed_many([noise_chip(Modality.OPTICAL, 1)])[0].vector.shape == (6,)
 
 
-def test_a_translator_may_stand_ready_without_fusion(
-    make_bundle: MakeBundle, make_chip: MakeChip
-) -> None:
+def test_a_bundle_may_have_a_translator_without_fusion(make_bundle: MakeBundle) -> None:
     embedder = build_embedder(make_bundle(changes={"fusion": {}}), "cpu", 1)
-    chip = make_chip(Modality.OPTICAL, 1)
-    assert embedder.imagine(chip).shape == (1, 12, 8)
+    chip = noise_chip(Modality.OPTICAL, 1)
+    assert embedder.translate(chip).shape == (1, 12, 8)
     assert "translate" not in embedder.embed_many([chip])[0].timings_ms
 
 
 @pytest.mark.parametrize("translator", [True, False])
-def test_a_sound_bundle_loads(make_bundle: MakeBundle, translator: bool) -> None:
+def test_a_valid_bundle_is_loaded(make_bundle: MakeBundle, translator: bool) -> None:
     bundle = make_bundle(translator=translator)
     embedder = load_embedder(bundle.path, "cpu", 1)
     assert embedder.bundle_id == bundle.bundle_id
@@ -105,27 +93,27 @@ def test_a_sound_bundle_loads(make_bundle: MakeBundle, translator: bool) -> None
     assert embedder.verify_golden() > 0.9999
 
 
-def vectors(array: np.ndarray) -> dict[str, bytes]:
+def vectors(array: NDArray[Any]) -> dict[str, bytes]:
     stream = io.BytesIO()
     np.save(stream, array)
     return {"golden/embeddings.npy": stream.getvalue()}
 
 
-def test_a_bundle_that_does_not_reproduce_its_golden_vectors_is_refused(
+def test_a_bundle_that_does_not_reproduce_its_golden_vectors_is_rejected(
     make_bundle: MakeBundle,
 ) -> None:
-    sound = np.load(make_bundle().file("golden/embeddings.npy"))
-    wrong = sound.copy()
+    valid = np.load(make_bundle().file("golden/embeddings.npy"))
+    wrong = valid.copy()
     wrong[1] = np.roll(wrong[1], 1)
     bundle = make_bundle(files=vectors(wrong))
     with pytest.raises(BundleError, match=r"golden chip golden/b_SAR.tif embeds with cosine"):
         load_embedder(bundle.path, "cpu", 1)
-    not_a_number = np.full_like(sound, np.nan)
+    not_a_number = np.full_like(valid, np.nan)
     with pytest.raises(BundleError, match="embeds with cosine nan"):
         load_embedder(make_bundle(files=vectors(not_a_number)).path, "cpu", 1)
 
 
-def test_malformed_golden_files_are_refused(make_bundle: MakeBundle) -> None:
+def test_malformed_golden_files_are_rejected(make_bundle: MakeBundle) -> None:
     cases = {
         r"expected float32 \(2, 6\)": vectors(np.ones((2, 5), np.float32)),
         "holds float64": vectors(np.ones((2, 6))),
@@ -136,14 +124,16 @@ def test_malformed_golden_files_are_refused(make_bundle: MakeBundle) -> None:
             load_embedder(make_bundle(files=files).path, "cpu", 1)
 
 
-def test_a_bundle_without_golden_chips_is_refused(make_bundle: MakeBundle) -> None:
+def test_a_bundle_without_golden_chips_is_rejected(make_bundle: MakeBundle) -> None:
     golden = {"chips": [], "modalities": [], "gsd_m": [], "embeddings": "golden/embeddings.npy"}
     bundle = make_bundle(changes={"golden": golden}, files=vectors(np.empty((0, 6), np.float32)))
     with pytest.raises(BundleError, match="no golden chips"):
         load_embedder(bundle.path, "cpu", 1)
 
 
-def test_a_manifest_that_contradicts_its_encoder_is_refused(make_bundle: MakeBundle) -> None:
+def test_a_manifest_with_another_input_size_is_rejected(
+    make_bundle: MakeBundle,
+) -> None:
     bundle = make_bundle()
     path = bundle.path / "manifest.json"
     document = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Stacking, ids, chunks and unit length."""
+"""The encoder stacks chips to batches, passes modality ids and returns unit vectors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def spec(width: int = 4, pixels: tuple[int | str, ...] = ("N", 3, 8, 8)) -> Enco
 
 
 class RecordingRunner:
-    """Answers with the modality id, the mean pixel and two of the size token."""
+    """Returns the modality id, the mean pixel and two numbers of the size token."""
 
     device: Device = "cpu"
 
@@ -68,18 +68,18 @@ def test_each_chip_keeps_its_own_tensors_and_order() -> None:
     assert np.allclose(vectors, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-6)
 
 
-def test_no_chips_are_no_vectors() -> None:
+def test_no_chips_give_no_vectors() -> None:
     vectors = Encoder(RecordingRunner(), spec()).encode([])
     assert vectors.shape == (0, 4)
 
 
-def test_a_vector_without_direction_is_an_error() -> None:
-    class Blank(RecordingRunner):
+def test_a_vector_that_is_not_finite_is_an_error() -> None:
+    class NanRunner(RecordingRunner):
         def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
             return np.full((len(feeds["p"]), 4), np.nan, np.float32)
 
     with pytest.raises(ValueError, match="no direction"):
-        Encoder(Blank(), spec()).encode([encoder_input(1.0, Modality.SAR)])
+        Encoder(NanRunner(), spec()).encode([encoder_input(1.0, Modality.SAR)])
 
 
 def test_tensors_must_fit_the_preprocessing_and_the_width() -> None:

@@ -1,4 +1,4 @@
-"""Evaluation embeds with its own small runner; it must see what the service sees."""
+"""The embedder of the evaluation gives the same embeddings as the service's."""
 
 import json
 from pathlib import Path
@@ -13,38 +13,37 @@ from model_training.embedding.bundle_embedder import BundleEmbedder
 from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.inference.embedder import build_embedder
+from tests.support.tiny_bundle import MakeBundle, noise_chip
+
+CHIPS = [noise_chip(modality, seed) for seed in range(4) for modality in Modality]
 
 
-def chips(make_chip):
-    return [make_chip(m, seed) for seed in range(4) for m in Modality]
-
-
-def test_equals_the_services_embeddings(make_bundle, make_chip):
+def test_embeddings_equal_those_of_the_service(make_bundle: MakeBundle) -> None:
     bundle = make_bundle(translator=True)
-    expected = [e.vector for e in build_embedder(bundle, "cpu", 1).embed_many(chips(make_chip))]
-    found = BundleEmbedder(bundle.path, threads=1)(chips(make_chip))
+    expected = [e.vector for e in build_embedder(bundle, "cpu", 1).embed_many(CHIPS)]
+    found = BundleEmbedder(bundle.path, threads=1)(CHIPS)
     np.testing.assert_allclose(found.served, np.stack(expected), atol=1e-5)
-    optical = [chip.modality is Modality.OPTICAL for chip in chips(make_chip)]
-    moved = np.abs(found.served - found.plain).max(axis=1) > 1e-4
-    assert moved.tolist() == optical
+    optical = [chip.modality is Modality.OPTICAL for chip in CHIPS]
+    changed = np.abs(found.served - found.plain).max(axis=1) > 1e-4
+    assert changed.tolist() == optical
 
 
-def test_without_fusion_plain_is_served(make_bundle, make_chip):
+def test_without_fusion_the_plain_embedding_is_served(make_bundle: MakeBundle) -> None:
     bundle = make_bundle(translator=False)
-    expected = [e.vector for e in build_embedder(bundle, "cpu", 1).embed_many(chips(make_chip))]
-    found = BundleEmbedder(bundle.path, threads=1)(chips(make_chip))
+    expected = [e.vector for e in build_embedder(bundle, "cpu", 1).embed_many(CHIPS)]
+    found = BundleEmbedder(bundle.path, threads=1)(CHIPS)
     assert found.fused is None
     np.testing.assert_allclose(found.served, np.stack(expected), atol=1e-5)
 
 
-def test_tampered_bundle_is_refused(make_bundle):
+def test_changed_bundle_is_rejected(make_bundle: MakeBundle) -> None:
     bundle = make_bundle(translator=False)
     (bundle.path / "MODEL_CARD.md").write_text("another")
     with pytest.raises(BundleError, match=r"MODEL_CARD\.md"):
         BundleEmbedder(bundle.path)
 
 
-def test_evaluate_command_on_a_bundle(make_bundle, tmp_path):
+def test_evaluate_command_on_a_bundle(make_bundle: MakeBundle, tmp_path: Path) -> None:
     data = tmp_path / "chips"
     data.mkdir()
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Graphs are opened only when they are what the manifest says, on the device that was asked for."""
+"""Graphs are opened on the chosen device, only if they match the manifest."""
 
 import copy
 from collections.abc import Callable
@@ -9,16 +9,16 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from service.contract.bundle import Bundle
 from service.contract.errors import BundleError
 from service.contract.manifest import GraphSpec
 from service.inference.session import DeviceChoice, DeviceError, choose_device, open_session
+from tests.support.tiny_bundle import MakeBundle
 
 HAS_CUDA = "CUDAExecutionProvider" in ort.get_available_providers()
 
 
 @pytest.fixture
-def graph(make_bundle: Callable[..., Bundle]) -> tuple[Path, GraphSpec]:
+def graph(make_bundle: MakeBundle) -> tuple[Path, GraphSpec]:
     bundle = make_bundle()
     spec = bundle.manifest.encoder.graph
     return bundle.file(spec.file), spec
@@ -42,14 +42,14 @@ def test_a_graph_runs_with_any_batch(graph: tuple[Path, GraphSpec]) -> None:
 
 
 @pytest.mark.skipif(HAS_CUDA, reason="needs an ONNX Runtime without CUDA")
-def test_asking_for_cuda_where_there_is_none_stops(graph: tuple[Path, GraphSpec]) -> None:
+def test_cuda_that_is_not_installed_is_an_error(graph: tuple[Path, GraphSpec]) -> None:
     with pytest.raises(DeviceError, match=r"install 'crossfix\[gpu\]'"):
         open_session(*graph, "cuda")
 
 
 @pytest.mark.skipif(HAS_CUDA, reason="needs an ONNX Runtime without CUDA")
 @pytest.mark.parametrize("device", ["auto", "cpu"])
-def test_auto_takes_the_cpu_and_says_so(
+def test_auto_without_cuda_is_the_cpu_and_is_logged(
     graph: tuple[Path, GraphSpec], device: DeviceChoice, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):
@@ -57,18 +57,18 @@ def test_auto_takes_the_cpu_and_says_so(
     assert "encoder.onnx runs on cpu" in caplog.text
 
 
-def test_cuda_that_is_listed_but_does_not_start_is_refused(
+def test_cuda_that_is_installed_but_does_not_start_is_an_error(
     graph: tuple[Path, GraphSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with the GPU build of ONNX Runtime on a machine without a driver."""
+    """The GPU build of ONNX Runtime does so on a machine without a driver."""
 
-    class FellBack:
+    class CpuSession:
         def get_providers(self) -> list[str]:
             return ["CPUExecutionProvider"]
 
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(ort, "preload_dlls", lambda: None)
-    monkeypatch.setattr(ort, "InferenceSession", lambda *args, **options: FellBack())
+    monkeypatch.setattr(ort, "InferenceSession", lambda *_args, **_options: CpuSession())
     assert choose_device("auto") == "cuda"
     with pytest.raises(DeviceError, match="did not start"):
         open_session(*graph, "cuda")
@@ -119,7 +119,7 @@ def rename_the_output(spec: dict[str, Any]) -> None:
         (rename_the_output, r"has the outputs \['embedding'\]"),
     ],
 )
-def test_a_graph_that_contradicts_the_manifest_is_refused(
+def test_a_graph_that_differs_from_the_manifest_is_rejected(
     graph: tuple[Path, GraphSpec], change: Callable[[dict[str, Any]], None], reason: str
 ) -> None:
     path, spec = graph
@@ -129,7 +129,7 @@ def test_a_graph_that_contradicts_the_manifest_is_refused(
         open_session(path, GraphSpec.model_validate(changed), "cpu")
 
 
-def test_a_file_that_is_no_graph_is_refused(graph: tuple[Path, GraphSpec]) -> None:
+def test_a_file_that_is_not_a_graph_is_rejected(graph: tuple[Path, GraphSpec]) -> None:
     path, spec = graph
     path.write_bytes(b"not a graph")
     with pytest.raises(BundleError, match=r"encoder.onnx cannot be opened as a graph"):

@@ -1,4 +1,4 @@
-"""The sampler: seeded per chip, independent of what is translated beside it."""
+"""The sampler is seeded for each chip, independent of the other chips of its batch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,8 +39,8 @@ def spec(steps: int, channels: int = 1) -> TranslatorSpec:
     )
 
 
-class PullingRunner:
-    """A network that pulls x_t half-way to the condition's mean and remembers its calls."""
+class HalfWayRunner:
+    """A network that moves x_t half-way to the condition's mean and records its calls."""
 
     device: Device = "cpu"
 
@@ -57,8 +57,8 @@ class PullingRunner:
         return np.asarray(0.5 * (feeds["x_t"] - grey), np.float32)
 
 
-class PerfectRunner(PullingRunner):
-    """A network that knows x0: a dark picture."""
+class PerfectRunner(HalfWayRunner):
+    """A network that predicts x0 = -0.5, a dark picture."""
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         super().run(feeds)
@@ -69,7 +69,7 @@ def picture(seed: int) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (40 + seed, 20, 3), dtype=np.uint8)
 
 
-def test_one_step_takes_the_network_at_its_word() -> None:
+def test_one_step_returns_the_x0_that_the_network_predicts() -> None:
     runner = PerfectRunner()
     result = Translator(runner, spec(1), 2, "w").translate([picture(0)], ["a"])
     assert result.shape == (1, 2, HEIGHT, WIDTH)
@@ -78,8 +78,8 @@ def test_one_step_takes_the_network_at_its_word() -> None:
     assert runner.times == [999]
 
 
-def test_many_steps_walk_the_table_with_fresh_noise() -> None:
-    runner = PullingRunner()
+def test_several_steps_follow_the_table_with_noise_for_each_picture() -> None:
+    runner = HalfWayRunner()
     translator = Translator(runner, spec(4), 3, "w")
     (result,) = translator.translate([picture(0)], ["a"])
     assert runner.times == [step.t for step in spec(4).steps]
@@ -87,26 +87,26 @@ def test_many_steps_walk_the_table_with_fresh_noise() -> None:
     assert not np.array_equal(result[1], result[2])
 
 
-def test_without_noise_it_is_the_written_out_recursion() -> None:
-    quiet = spec(3).model_copy(
+def test_without_noise_the_result_equals_the_explicit_recursion() -> None:
+    without_noise = spec(3).model_copy(
         update={"steps": tuple(s.model_copy(update={"s": 0.0}) for s in spec(3).steps)}
     )
-    (result,) = Translator(PullingRunner(), quiet, 1, "w").translate([picture(1)], ["a"])
+    (result,) = Translator(HalfWayRunner(), without_noise, 1, "w").translate([picture(1)], ["a"])
     condition = bridge_picture(picture(1), HEIGHT, WIDTH)
     y = bridge_start(condition, 1)
     x_t = y
-    for step in quiet.steps:
+    for step in without_noise.steps:
         x0 = x_t - 0.5 * (x_t - condition.mean(axis=0, keepdims=True))
         x_t = step.a * x0 + step.b * y + step.c * x_t
     expected = pseudo_sar_picture(np.asarray(x_t, np.float32))
     assert np.abs(result[0].astype(int) - expected.astype(int)).max() <= 1
 
 
-def test_a_chip_gets_the_same_pictures_in_any_company() -> None:
+def test_a_chip_gets_the_same_pictures_in_any_batch() -> None:
     count = MAX_BATCH  # with K = 3 this makes several network calls
     digests = [f"{i:x}" for i in range(count)]
     pictures = [picture(i % 5) for i in range(count)]
-    runner = PullingRunner()
+    runner = HalfWayRunner()
     translator = Translator(runner, spec(4), 3, "w")
     together = translator.translate(pictures, digests)
     assert max(runner.batches) <= MAX_BATCH
@@ -116,8 +116,8 @@ def test_a_chip_gets_the_same_pictures_in_any_company() -> None:
 
 
 def test_noise_depends_on_the_chip_and_on_the_weights() -> None:
-    def pictures(weights: str, digest: str) -> NDArray[np.uint8]:
-        return Translator(PullingRunner(), spec(4), 2, weights).translate([picture(0)], [digest])
+    def pictures(weights_id: str, digest: str) -> NDArray[np.uint8]:
+        return Translator(HalfWayRunner(), spec(4), 2, weights_id).translate([picture(0)], [digest])
 
     assert np.array_equal(pictures("w", "a"), pictures("w", "a"))
     assert not np.array_equal(pictures("w", "a"), pictures("w", "b"))

@@ -1,4 +1,4 @@
-"""Genuine HOSS chips decode to what rasterio reads, with nothing assumed but the GSD."""
+"""Genuine HOSS chips decode to the samples that rasterio reads; only the GSD is assumed."""
 
 import numpy as np
 import rasterio

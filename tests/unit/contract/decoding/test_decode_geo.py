@@ -1,4 +1,4 @@
-"""Ground sampling distance and position: parameter, GeoTIFF, default; in that order."""
+"""Ground sampling distance by parameter, GeoTIFF or default, in this order; and position."""
 
 import math
 
@@ -14,13 +14,13 @@ from tests.support.chip_files import rgb_planes, sar_plane, tiff_bytes
 EQUATOR_DEGREE_M = math.pi * 6_378_137.0 / 180.0
 
 
-def located(crs: str, transform: Affine, **parameters: float) -> Chip:
-    return decode_chip(tiff_bytes(sar_plane(), crs=crs, transform=transform), **parameters)
+def georeferenced_chip(crs: str, transform: Affine, gsd_m: float | None = None) -> Chip:
+    return decode_chip(tiff_bytes(sar_plane(), crs=crs, transform=transform), gsd_m=gsd_m)
 
 
 def test_utm_metres_and_centre() -> None:
     # 60 rows and 20 columns of 0.5 m around the point where UTM zone 31 has its origin.
-    chip = located("EPSG:32631", Affine(0.5, 0, 500_000 - 5, 0, -0.5, 15))
+    chip = georeferenced_chip("EPSG:32631", Affine(0.5, 0, 500_000 - 5, 0, -0.5, 15))
     assert (chip.gsd_m, chip.gsd_source, chip.warnings) == (0.5, "geotiff", ())
     assert chip.position is not None
     assert chip.position.lat == pytest.approx(0, abs=1e-9)
@@ -29,7 +29,7 @@ def test_utm_metres_and_centre() -> None:
 
 
 def test_us_survey_feet() -> None:
-    chip = located("EPSG:2263", Affine(2, 0, 980_000, 0, -2, 200_000))
+    chip = georeferenced_chip("EPSG:2263", Affine(2, 0, 980_000, 0, -2, 200_000))
     assert chip.gsd_m == pytest.approx(2 * 1200 / 3937, rel=1e-9)
     assert chip.position is not None
     assert chip.position.lat == pytest.approx(40.7, abs=0.1)
@@ -38,8 +38,8 @@ def test_us_survey_feet() -> None:
 
 def test_degrees_at_the_equator() -> None:
     step = 1.0 / EQUATOR_DEGREE_M
-    chip = located("EPSG:4326", Affine(step, 0, 100 - 10 * step, 0, -step, 30 * step))
-    # A degree of latitude is 0.67 % shorter than one of longitude there: square enough.
+    chip = georeferenced_chip("EPSG:4326", Affine(step, 0, 100 - 10 * step, 0, -step, 30 * step))
+    # There a degree of latitude is 0.67 % shorter than one of longitude: within the tolerance.
     assert chip.gsd_m == pytest.approx(110_574.3 / EQUATOR_DEGREE_M, rel=1e-4)
     assert chip.pixels.shape == (60, 20)
     assert chip.position is not None
@@ -49,7 +49,7 @@ def test_degrees_at_the_equator() -> None:
 def test_degrees_at_60_north_are_resampled_to_squares() -> None:
     step = 1.0 / 111_412.24  # one metre of latitude at 60 degrees
     transform = Affine(step, 0, 10, 0, -step, 60 + 30 * step)
-    chip = located("EPSG:4326", transform)
+    chip = georeferenced_chip("EPSG:4326", transform)
     metres_per_column = 55_800.0 / 111_412.24
     assert chip.gsd_m == pytest.approx(metres_per_column, rel=1e-3)
     assert chip.length_m == pytest.approx(60.0, rel=0.01)
@@ -57,22 +57,22 @@ def test_degrees_at_60_north_are_resampled_to_squares() -> None:
     assert "resampled to squares" in chip.warnings[0]
 
 
-def test_web_mercator_is_freed_from_its_scale() -> None:
+def test_scale_of_web_mercator_is_corrected() -> None:
     # At 60 degrees north a metre of Web Mercator is half a metre on the ground.
     y = 6_378_137.0 * math.log(math.tan(math.pi / 4 + math.radians(60) / 2))
-    chip = located("EPSG:3857", Affine(1, 0, 0, 0, -1, y))
+    chip = georeferenced_chip("EPSG:3857", Affine(1, 0, 0, 0, -1, y))
     assert chip.gsd_m == pytest.approx(0.5, rel=0.01)
 
 
-def test_rotation_does_not_change_the_pixel() -> None:
+def test_rotation_does_not_change_the_pixel_size() -> None:
     transform = Affine.translation(500_000, 5_000_000) @ Affine.rotation(30) @ Affine.scale(2, -2)
-    chip = located("EPSG:32631", transform)
+    chip = georeferenced_chip("EPSG:32631", transform)
     assert chip.gsd_m == pytest.approx(2.0, rel=1e-9)
     assert chip.pixels.shape == (60, 20)
 
 
 def test_pixels_that_are_not_square_are_resampled_to_the_shorter_side() -> None:
-    chip = located("EPSG:32631", Affine(3, 0, 500_000, 0, -1.5, 5_000_000))
+    chip = georeferenced_chip("EPSG:32631", Affine(3, 0, 500_000, 0, -1.5, 5_000_000))
     assert chip.gsd_m == 1.5
     assert chip.pixels.shape == (60, 40)
     assert chip.pixels.dtype == np.float32
@@ -88,20 +88,22 @@ def test_an_optical_chip_is_resampled_as_well() -> None:
     assert chip.pixels.dtype == np.uint8
 
 
-def test_the_parameter_overrules_the_geotiff_and_says_so() -> None:
-    chip = located("EPSG:32631", Affine(1, 0, 500_000, 0, -1, 5_000_000), gsd_m=2.0)
+def test_parameter_overrides_the_geotiff_with_a_warning() -> None:
+    chip = georeferenced_chip("EPSG:32631", Affine(1, 0, 500_000, 0, -1, 5_000_000), gsd_m=2.0)
     assert (chip.gsd_m, chip.gsd_source) == (2.0, "parameter")
     assert chip.warnings == ("gsd_m 2 was used although the GeoTIFF says 1 m",)
     assert chip.position is not None
 
 
-def test_a_parameter_that_agrees_is_used_in_silence() -> None:
-    chip = located("EPSG:32631", Affine(1, 0, 500_000, 0, -1, 5_000_000), gsd_m=1.02)
+def test_parameter_that_agrees_with_the_geotiff_gives_no_warning() -> None:
+    chip = georeferenced_chip("EPSG:32631", Affine(1, 0, 500_000, 0, -1, 5_000_000), gsd_m=1.02)
     assert (chip.gsd_m, chip.warnings) == (1.02, ())
 
 
-def test_the_parameter_saves_a_geotiff_of_absurd_pixel_size() -> None:
-    chip = located("EPSG:32631", Affine(1000, 0, 500_000, 0, -1000, 5_000_000), gsd_m=1.0)
+def test_parameter_overrides_a_pixel_size_out_of_range() -> None:
+    chip = georeferenced_chip(
+        "EPSG:32631", Affine(1000, 0, 500_000, 0, -1000, 5_000_000), gsd_m=1.0
+    )
     assert chip.gsd_m == 1.0
 
 
@@ -124,12 +126,12 @@ def test_ground_control_points() -> None:
     ],
 )
 def test_an_unusable_georeference_is_ignored_with_a_warning(crs: str, transform: Affine) -> None:
-    chip = located(crs, transform)
+    chip = georeferenced_chip(crs, transform)
     assert (chip.gsd_m, chip.gsd_source, chip.position) == (1.0, "default", None)
     assert any("unusable" in warning for warning in chip.warnings)
 
 
-def test_a_pixel_size_without_a_map_system_is_not_trusted() -> None:
+def test_a_pixel_size_without_a_map_system_is_ignored() -> None:
     chip = decode_chip(tiff_bytes(sar_plane(), transform=Affine(7, 0, 0, 0, -7, 0)))
     assert (chip.gsd_m, chip.gsd_source) == (1.0, "default")
 
@@ -143,12 +145,12 @@ def test_the_default_depends_on_the_modality(modality: Modality, default: float)
 
 
 @pytest.mark.parametrize("gsd", [0.05, 30.0])
-def test_the_range_is_closed(gsd: float) -> None:
+def test_range_includes_its_limits(gsd: float) -> None:
     assert decode_chip(tiff_bytes(sar_plane()), gsd_m=gsd).gsd_m == gsd
 
 
-def test_positions_cross_the_date_line() -> None:
-    chip = located("EPSG:32660", Affine(1, 0, 833_000, 0, -1, 30))
+def test_longitude_across_the_date_line_is_within_180() -> None:
+    chip = georeferenced_chip("EPSG:32660", Affine(1, 0, 833_000, 0, -1, 30))
     assert chip.position is not None
     assert -180 <= chip.position.lon <= 180
     assert abs(chip.position.lon) > 179.9

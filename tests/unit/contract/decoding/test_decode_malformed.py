@@ -1,4 +1,6 @@
-"""Every malformed input gets its own error, which says what was wrong."""
+"""Every malformed input raises its specific error, which says what was wrong."""
+
+from collections.abc import Callable
 
 import pytest
 
@@ -23,17 +25,17 @@ def test_malformed_input_raises_its_error(case: MalformedCase) -> None:
     assert "vsimem" not in str(caught.value)
 
 
-def test_the_table_is_large_and_its_names_are_unique() -> None:
+def test_table_has_many_cases_with_unique_names() -> None:
     names = [case.name for case in MALFORMED]
     assert len(names) == len(set(names)) >= 70
 
 
 @pytest.mark.parametrize("build", [good_sar, good_rgb, good_png, good_jpeg])
-def test_the_chips_that_the_table_damages_are_good(build) -> None:
+def test_the_undamaged_chips_are_decoded(build: Callable[[], bytes]) -> None:
     decode_chip(build())
 
 
-def test_a_file_over_the_limit_is_refused() -> None:
+def test_a_file_over_the_limit_is_rejected() -> None:
     data = good_sar()
     with pytest.raises(ChipSizeError, match=f"{len(data)} bytes"):
         decode_chip(data, limits=ChipLimits(max_bytes=len(data) - 1))

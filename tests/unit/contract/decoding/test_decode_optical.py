@@ -6,8 +6,10 @@ import zlib
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import ColorInterp
+from rasterio.io import DatasetWriter
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
@@ -20,13 +22,13 @@ from tests.support.malformed import png_with_header
 OPTICAL = Modality.OPTICAL
 
 
-def rgb_picture() -> np.ndarray:
+def rgb_picture() -> NDArray[np.uint8]:
     return np.ascontiguousarray(rgb_planes().transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize("compress", ["none", "lzw", "deflate"])
 @pytest.mark.parametrize("interleave", ["pixel", "band"])
-def test_rgb_tiff_comes_back_exactly(compress: str, interleave: str) -> None:
+def test_rgb_tiff_is_exact(compress: str, interleave: str) -> None:
     planes = rgb_planes()
     chip = decode_chip(tiff_bytes(planes, compress=compress, interleave=interleave), gsd_m=0.5)
     np.testing.assert_array_equal(chip.pixels, planes.transpose(1, 2, 0))
@@ -36,7 +38,7 @@ def test_rgb_tiff_comes_back_exactly(compress: str, interleave: str) -> None:
     assert chip.warnings == ()
 
 
-def test_rgb_png_comes_back_exactly() -> None:
+def test_rgb_png_is_exact() -> None:
     chip = decode_chip(picture_bytes(rgb_picture(), "PNG"))
     np.testing.assert_array_equal(chip.pixels, rgb_picture())
     assert (chip.gsd_m, chip.gsd_source) == (0.75, "default")
@@ -108,7 +110,7 @@ def test_opaque_alpha_is_left_out() -> None:
     assert chip.warnings == ("the alpha band was left out",)
 
 
-def test_16_bits_widened_from_8_come_back_exactly() -> None:
+def test_16_bits_widened_from_8_are_exact() -> None:
     chip = decode_chip(tiff_bytes(rgb_planes().astype(np.uint16) * 257, photometric="RGB"), gsd_m=1)
     np.testing.assert_array_equal(chip.pixels, rgb_picture())
     assert chip.bit_depth == "uint16"
@@ -121,7 +123,7 @@ def test_8_bit_values_in_16_bits_are_kept() -> None:
     assert chip.warnings == ("16-bit samples of at most 255 were taken as 8-bit",)
 
 
-def test_11_bits_are_stretched_and_a_hot_pixel_does_not_matter() -> None:
+def test_11_bits_are_stretched_without_regard_to_a_hot_pixel() -> None:
     planes = rgb_planes().astype(np.uint16) * 8 + 3
     planes[:, 0, 0] = 65535
     chip = decode_chip(tiff_bytes(planes, photometric="RGB"), gsd_m=1)
@@ -133,7 +135,7 @@ def test_11_bits_are_stretched_and_a_hot_pixel_does_not_matter() -> None:
     assert "99.5th percentile" in chip.warnings[0]
 
 
-def test_16_bit_bands_without_marks_are_taken_as_rgb_and_infrared_left_out() -> None:
+def test_unmarked_16_bit_bands_are_rgb_and_the_fourth_is_left_out() -> None:
     planes = np.concatenate([rgb_planes(), rgb_planes()[:1]]).astype(np.uint16) * 257
     chip = decode_chip(tiff_bytes(planes), gsd_m=1)
     np.testing.assert_array_equal(chip.pixels, rgb_picture())
@@ -153,7 +155,7 @@ def test_named_colours_are_found_among_many_bands() -> None:
     red, green, blue = rgb_planes()
     planes = np.stack([blue, green, red, red, red, red]).astype(np.uint16) * 257
 
-    def name(target) -> None:
+    def name(target: DatasetWriter) -> None:
         for band, colour in enumerate(["Blue", "Green", "Red", "RE", "N", "N2"], start=1):
             target.set_band_description(band, colour)
 
@@ -179,7 +181,7 @@ def test_16_bit_colour_png_keeps_the_upper_8_bits() -> None:
 
 @pytest.mark.parametrize("container", ["PNG", "JPEG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_honoured(container: str, orientation: int) -> None:
+def test_exif_orientation_is_applied(container: str, orientation: int) -> None:
     image = Image.fromarray(rgb_picture())
     exif = image.getexif()
     exif[274] = orientation
@@ -198,7 +200,7 @@ def test_exif_orientation_is_honoured(container: str, orientation: int) -> None:
     np.testing.assert_array_equal(decode_chip(data).pixels, turned[orientation])
 
 
-def test_nodata_in_all_bands_is_left_black_and_out_of_the_stretch() -> None:
+def test_nodata_in_all_bands_is_black_and_excluded_from_the_stretch() -> None:
     planes = rgb_planes().astype(np.uint16) * 8 + 3
     planes[:, :5] = 65535
     chip = decode_chip(tiff_bytes(planes, photometric="RGB", nodata=65535), gsd_m=1)
@@ -207,12 +209,12 @@ def test_nodata_in_all_bands_is_left_black_and_out_of_the_stretch() -> None:
     assert any("no-data" in warning for warning in chip.warnings)
 
 
-def test_equal_bands_may_be_claimed_as_optical() -> None:
+def test_equal_bands_may_be_stated_to_be_optical() -> None:
     grey = np.repeat(rgb_planes()[:1], 3, axis=0)
     assert decode_chip(tiff_bytes(grey), modality=OPTICAL).modality is OPTICAL
 
 
-def test_float_samples_are_no_optical_chip() -> None:
+def test_float_samples_are_rejected_as_optical() -> None:
     raster = Raster("TIFF", sar_plane()[None], "float32", ("grey",), ("",))
     with pytest.raises(PixelTypeError, match="float32"):
         optical_rgb(raster)

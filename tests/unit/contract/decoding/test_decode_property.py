@@ -1,4 +1,4 @@
-"""Whatever the bytes, decoding returns a valid chip or raises a ChipError, in any thread."""
+"""For any bytes, decoding returns a valid chip or raises a ChipError, in any thread."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
@@ -30,10 +31,10 @@ SEEDS = {
 }
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 MODALITIES = st.sampled_from([None, Modality.SAR, Modality.OPTICAL])
-FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def decode_or_refuse(data: bytes, modality: Modality | None) -> None:
+def decode_or_reject(data: bytes, modality: Modality | None) -> None:
     try:
         chip = decode_chip(data, modality=modality)
     except ChipError as error:
@@ -49,21 +50,23 @@ def require_valid(chip: Chip) -> None:
     assert chip.pixels.min() < chip.pixels.max()
     assert 0.05 <= chip.gsd_m <= 30
     if chip.modality is Modality.SAR:
-        assert (chip.pixels.ndim, chip.pixels.dtype) == (2, np.float32)
+        assert chip.pixels.ndim == 2
+        assert chip.pixels.dtype == np.float32
     else:
-        assert (chip.pixels.ndim, chip.pixels.shape[2], chip.pixels.dtype) == (3, 3, np.uint8)
+        assert chip.pixels.shape[2:] == (3,)
+        assert chip.pixels.dtype == np.uint8
     if chip.position is not None:
         assert abs(chip.position.lat) <= 90
         assert abs(chip.position.lon) <= 180
 
 
-@FEW
+@SETTINGS
 @given(st.binary(max_size=400), MODALITIES)
 def test_random_bytes(data: bytes, modality: Modality | None) -> None:
-    decode_or_refuse(data, modality)
+    decode_or_reject(data, modality)
 
 
-@FEW
+@SETTINGS
 @given(
     st.sampled_from(
         [b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]
@@ -71,10 +74,10 @@ def test_random_bytes(data: bytes, modality: Modality | None) -> None:
     st.binary(max_size=400),
     MODALITIES,
 )
-def test_random_bytes_after_a_right_magic(
+def test_random_bytes_after_a_valid_magic_number(
     magic: bytes, rest: bytes, modality: Modality | None
 ) -> None:
-    decode_or_refuse(magic + rest, modality)
+    decode_or_reject(magic + rest, modality)
 
 
 @pytest.mark.parametrize("name", SEEDS)
@@ -83,7 +86,7 @@ def test_random_bytes_after_a_right_magic(
 def test_mutated_chips(name: str, data: st.DataObject, modality: Modality | None) -> None:
     original = SEEDS[name]
     mutated = bytearray(original)
-    # Directories and headers stand at the begin and the end; most mutations go there.
+    # Directories and headers are at the beginning and the end; most mutations are there.
     position = st.one_of(
         st.integers(0, min(300, len(original) - 1)),
         st.integers(max(0, len(original) - 300), len(original) - 1),
@@ -94,17 +97,17 @@ def test_mutated_chips(name: str, data: st.DataObject, modality: Modality | None
     ):
         mutated[at] = value
     cut = data.draw(st.one_of(st.just(len(original)), st.integers(0, len(original))))
-    decode_or_refuse(bytes(mutated[:cut]), modality)
+    decode_or_reject(bytes(mutated[:cut]), modality)
 
 
 @pytest.mark.parametrize("name", SEEDS)
-def test_every_truncation_is_refused_or_valid(name: str) -> None:
+def test_every_truncation_is_rejected_or_valid(name: str) -> None:
     original = SEEDS[name]
     for cut in range(0, len(original), max(1, len(original) // 60)):
-        decode_or_refuse(original[:cut], None)
+        decode_or_reject(original[:cut], None)
 
 
-@FEW
+@SETTINGS
 @given(
     arrays.arrays(
         np.float32,
@@ -112,17 +115,17 @@ def test_every_truncation_is_refused_or_valid(name: str) -> None:
         elements=st.floats(0, 11, width=32),
     )
 )
-def test_sar_round_trip_is_exact(plane: np.ndarray) -> None:
+def test_sar_round_trip_is_exact(plane: NDArray[np.float32]) -> None:
     plane[0, :2] = 0, 11
     np.testing.assert_array_equal(decode_chip(tiff_bytes(plane)).pixels, plane)
 
 
-@FEW
+@SETTINGS
 @given(
     arrays.arrays(np.uint8, st.tuples(st.just(3), st.integers(8, 30), st.integers(8, 30))),
     st.sampled_from(["TIFF", "PNG"]),
 )
-def test_optical_round_trip_is_exact(planes: np.ndarray, container: str) -> None:
+def test_optical_round_trip_is_exact(planes: NDArray[np.uint8], container: str) -> None:
     planes[:, 0, 0], planes[:, 0, 1] = (1, 2, 3), (4, 5, 6)
     picture = np.ascontiguousarray(planes.transpose(1, 2, 0))
     data = tiff_bytes(planes) if container == "TIFF" else picture_bytes(picture, container)

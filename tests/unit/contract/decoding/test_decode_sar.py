@@ -1,9 +1,11 @@
 """SAR TIFFs of every sample type become amplitude."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
+from rasterio.io import DatasetWriter
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
@@ -13,7 +15,7 @@ SAR = Modality.SAR
 DEFAULT_GSD = "no ground sampling distance was given"
 
 
-def test_float32_comes_back_exactly_with_only_the_gsd_assumed() -> None:
+def test_float32_is_exact_and_only_the_gsd_is_assumed() -> None:
     plane = sar_plane() * 9
     data = tiff_bytes(plane)
     chip = decode_chip(data)
@@ -51,7 +53,7 @@ def test_complex_samples_become_their_magnitude(kind: str) -> None:
 
 @pytest.mark.parametrize("layout", [{"tiled": True, "blockxsize": 16, "blockysize": 16}, {}])
 @pytest.mark.parametrize("bigtiff", ["YES", "NO"])
-def test_layouts(layout: dict[str, object], bigtiff: str) -> None:
+def test_layouts(layout: dict[str, Any], bigtiff: str) -> None:
     plane = sar_plane()
     chip = decode_chip(tiff_bytes(plane, BIGTIFF=bigtiff, **layout))
     np.testing.assert_array_equal(chip.pixels, plane)
@@ -70,14 +72,14 @@ def test_decibels_become_amplitude(kind: str) -> None:
     assert chip.warnings == ("values from -60.0 to 20.0 are decibels: turned into amplitude",)
 
 
-def test_values_as_hoss_has_them_are_not_taken_for_decibels() -> None:
+def test_values_in_the_range_of_hoss_are_not_decibels() -> None:
     plane = np.linspace(0, 11, 1200, dtype=np.float32).reshape(60, 20)
     chip = decode_chip(tiff_bytes(plane), gsd_m=1.0)
     np.testing.assert_array_equal(chip.pixels, plane)
     assert chip.warnings == ()
 
 
-def test_few_negative_values_become_zero() -> None:
+def test_a_small_share_of_negative_values_becomes_zero() -> None:
     plane = sar_plane()
     plane[0, :6] = -0.01
     chip = decode_chip(tiff_bytes(plane), gsd_m=1.0)
@@ -95,7 +97,7 @@ def test_declared_nodata_becomes_zero(nodata: float) -> None:
     assert chip.warnings == ("10.0% of the pixels are no-data or transparent: set to 0",)
 
 
-def test_nodata_does_not_spoil_decibels() -> None:
+def test_nodata_is_excluded_when_decibels_are_detected() -> None:
     decibels = np.linspace(-40, 10, 1200, dtype=np.float32).reshape(60, 20)
     decibels[0] = -32768
     chip = decode_chip(tiff_bytes(decibels, nodata=-32768), gsd_m=1.0)
@@ -104,14 +106,14 @@ def test_nodata_does_not_spoil_decibels() -> None:
 
 
 def dual_polarisation() -> bytes:
-    def name(target) -> None:
+    def name(target: DatasetWriter) -> None:
         target.set_band_description(1, "Sigma0_VV")
         target.set_band_description(2, "Sigma0_VH")
 
     return tiff_bytes(np.stack([sar_plane(seed=1), sar_plane(seed=2)]), name)
 
 
-def test_the_first_polarisation_is_the_default_and_says_so() -> None:
+def test_the_first_polarisation_is_the_default_with_a_warning() -> None:
     chip = decode_chip(dual_polarisation(), gsd_m=1.0)
     np.testing.assert_array_equal(chip.pixels, sar_plane(seed=1))
     assert chip.warnings == (
@@ -125,7 +127,7 @@ def test_a_polarisation_can_be_chosen() -> None:
     assert chip.warnings == ()
 
 
-def test_band_names_and_tags_tell_that_integers_are_sar() -> None:
+def test_band_names_and_tags_determine_that_integers_are_sar() -> None:
     plane = (sar_plane() * 900).astype(np.uint16)
     quad = np.stack([plane] * 4)
     named = tiff_bytes(quad, lambda f: f.set_band_description(1, "HH"))
@@ -135,14 +137,14 @@ def test_band_names_and_tags_tell_that_integers_are_sar() -> None:
     assert decode_chip(tiff_bytes(plane, lambda f: f.update_tags(**sentinel))).modality is SAR
 
 
-def test_unmarked_integer_bands_may_be_claimed_as_sar() -> None:
+def test_unmarked_integer_bands_may_be_stated_to_be_sar() -> None:
     bands = np.stack([(sar_plane(seed=seed) * 900).astype(np.uint16) for seed in range(4)])
     chip = decode_chip(tiff_bytes(bands), modality=SAR, band=3)
     np.testing.assert_array_equal(chip.pixels, bands[2])
 
 
 @pytest.mark.parametrize("container", ["PNG", "JPEG"])
-def test_a_grey_picture_claimed_as_sar_is_a_quick_look(container: str) -> None:
+def test_a_grey_picture_stated_to_be_sar_is_a_quick_look(container: str) -> None:
     grey = rgb_planes()[0]
     chip = decode_chip(picture_bytes(grey, container), modality=SAR, gsd_m=1.0)
     assert chip.pixels.dtype == np.float32
@@ -159,7 +161,7 @@ def test_a_16_bit_grey_png_keeps_its_values_as_sar() -> None:
     assert chip.bit_depth == "uint16"
 
 
-def test_a_grey_picture_stored_as_rgb_may_be_claimed_as_sar() -> None:
+def test_a_grey_picture_stored_as_rgb_may_be_stated_to_be_sar() -> None:
     grey = rgb_planes()[0]
     data = picture_bytes(np.repeat(grey[..., None], 3, axis=2), "PNG")
     chip = decode_chip(data, modality=SAR, gsd_m=1.0)
