@@ -31,12 +31,15 @@ class ContrastMap:
     Attributes:
         contrast: float32 `[h, w]`, spreads above the water, 0 for water and shadow.
         strength: float32 `[h, w]`, natural measure of contrast, 0..1 of the brightest parts.
+        mass: float32 `[h, w]`, excess of brightness over the water, 0..1: what the hull's ends are
+            measured by, since faint side lobes weigh little in it.
         factor: pixels of the chip per pixel of the map.
         valid: bool `[h, w]`, False where the chip holds no measurement.
     """
 
     contrast: FloatMap
     strength: FloatMap
+    mass: FloatMap
     factor: int
     valid: NDArray[np.bool_]
 
@@ -71,7 +74,12 @@ def _sar_contrast(amplitude: NDArray[Any], factor: int) -> ContrastMap:
     above = np.where(valid, log - np.float32(level), np.float32(0))
     contrast = np.maximum(above / np.float32(max(spread, _SAR_SPREAD_FLOOR)), 0)
     reach = max(float(np.quantile(above[:: max(1, factor // 2)], 0.99)), 0.7)
-    return ContrastMap(contrast, np.clip(above / np.float32(reach), 0, 1), factor, valid)
+    strength = np.clip(above / np.float32(reach), 0, 1)
+    sea = np.float32(np.exp(level))
+    bright = smooth[contrast > 5.0]
+    cap = np.float32(np.quantile(bright[::max(1, bright.size // 2000)], 0.9) if bright.size else top)
+    mass = np.clip((smooth - sea) / max(cap - sea, 1e-6 * top), 0, 1)
+    return ContrastMap(contrast, strength, mass, factor, valid)
 
 
 def _reduce_amplitude(
@@ -118,7 +126,8 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
     contrast = np.sqrt((away**2).sum(axis=2))
     contrast = np.where(valid, contrast, np.float32(0)).astype(np.float32)
     reach = max(float(np.quantile(contrast, 0.98)), 8.0)
-    return ContrastMap(contrast, np.clip(contrast / np.float32(reach), 0, 1), factor, valid)
+    strength = np.clip(contrast / np.float32(reach), 0, 1)
+    return ContrastMap(contrast, strength, strength, factor, valid)
 
 
 def _water_colour(
@@ -190,4 +199,4 @@ def block_mean(values: NDArray[Any], factor: int) -> FloatMap:
 def _flat(shape: tuple[int, ...], factor: int, valid: NDArray[np.bool_]) -> ContrastMap:
     """The map of a chip in which nothing stands out."""
     nothing = np.zeros(shape[:2], np.float32)
-    return ContrastMap(nothing, nothing, factor, valid)
+    return ContrastMap(nothing, nothing, nothing, factor, valid)

@@ -112,7 +112,7 @@ def _extent(found: ContrastMap, ship: Candidate, axis: float) -> Rectangle:
     along, across = (vector[:, 0] for vector in _directions(np.array([axis])))
     points = np.stack([ship.rows - ship.centre[0], ship.columns - ship.centre[1]], axis=1)
     u, v = points @ along, points @ across
-    weight = found.strength[ship.rows, ship.columns]
+    weight = found.mass[ship.rows, ship.columns]
     u0, u1 = _limits(u, weight, 0.006)
     v0, v1 = _limits(v, weight, 0.02)
     middle = np.array(ship.centre) + along * (u0 + u1) / 2 + across * (v0 + v1) / 2
