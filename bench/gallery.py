@@ -12,8 +12,8 @@ from bench.crowd import crowd
 from bench.timing import Comparison, compare
 from service.contract.fusion import l2_normalise
 from service.identity.records.sightings import SightingFilter
-from service.storage.edge.gallery import open_edge_gallery
-from service.storage.server.gallery import open_server_gallery
+from service.storage.edge.gallery import EdgeGallery
+from service.storage.server.gallery import ServerGallery
 
 BUNDLE, WIDTH = "bench", 256
 VESSELS, SIGHTINGS_EACH = 1000, 5
@@ -23,8 +23,8 @@ def compare_galleries() -> Iterator[Comparison]:
     """Yield one comparison after the other."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        edge = open_edge_gallery(Path(folder) / "gallery", BUNDLE, WIDTH)
-        local = open_server_gallery(QdrantClient(":memory:"), bundle_id=BUNDLE, width=WIDTH)
+        edge = EdgeGallery(Path(folder) / "gallery", BUNDLE, WIDTH)
+        local = ServerGallery(QdrantClient(":memory:"), bundle_id=BUNDLE, width=WIDTH)
         crowd(edge, BUNDLE, WIDTH, VESSELS, SIGHTINGS_EACH)
         crowd(local, BUNDLE, WIDTH, VESSELS, SIGHTINGS_EACH)
         query = l2_normalise(np.random.default_rng(1).normal(size=WIDTH).astype(np.float32))

@@ -30,8 +30,8 @@ from service.storage.audit.archive import FolderAuditArchive
 from service.storage.audit.log import open_audit_log
 from service.storage.edge.archive import EdgeArchive
 from service.storage.edge.folder import active_bundle
-from service.storage.edge.gallery import open_edge_gallery
-from service.storage.edge.matches import open_edge_matches
+from service.storage.edge.gallery import EdgeGallery
+from service.storage.edge.matches import EdgeMatchStore
 from service.storage.local.bundles import FolderBundleStore
 from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import ABANDONED_AFTER_S, FolderChipStore
@@ -110,19 +110,19 @@ def open_gallery(settings: Settings, bundle_id: str, width: int) -> Gallery:
         StoreFullError: the disk is full.
     """
     if is_embedded(settings):
-        return open_edge_gallery(settings.data_dir / "gallery", bundle_id, width)
-    from service.storage.server.gallery import open_server_gallery
+        return EdgeGallery(settings.data_dir / "gallery", bundle_id, width)
+    from service.storage.server.gallery import ServerGallery
 
-    return open_server_gallery(**_server(settings), bundle_id=bundle_id, width=width)
+    return ServerGallery(**_server(settings), bundle_id=bundle_id, width=width)
 
 
 def open_archive(settings: Settings) -> GalleryArchive:
     """Open the whole gallery, with the sightings of every bundle; raises as `open_gallery`."""
     if is_embedded(settings):
         return EdgeArchive(settings.data_dir / "gallery")
-    from service.storage.server.archive import open_server_archive
+    from service.storage.server.archive import ServerArchive
 
-    return open_server_archive(**_server(settings, WHOLE_GALLERY_TIMEOUT_S))
+    return ServerArchive(**_server(settings, WHOLE_GALLERY_TIMEOUT_S))
 
 
 def active_bundle_id(settings: Settings) -> str | None:
@@ -155,18 +155,18 @@ def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore
         StoreFullError: the disk is full.
     """
     if is_embedded(settings):
-        return open_edge_matches(settings.data_dir / "matches")
-    from service.storage.server.matches import open_server_matches
+        return EdgeMatchStore(settings.data_dir / "matches")
+    from service.storage.server.matches import ServerMatchStore
 
-    return open_server_matches(**_server(settings, least_timeout_s))
+    return ServerMatchStore(**_server(settings, least_timeout_s))
 
 
 def _open_claims(settings: Settings) -> ClaimStore:
     if is_embedded(settings):
         return MemoryClaimStore()
-    from service.storage.server.claims import open_server_claims
+    from service.storage.server.claims import ServerClaimStore
 
-    return open_server_claims(**_server(settings))
+    return ServerClaimStore(**_server(settings))
 
 
 def longest_step(settings: Settings) -> timedelta | None:

@@ -17,7 +17,7 @@ from qdrant_client import QdrantClient
 from service.identity.ports.claims import ClaimStore
 from service.identity.records.claims import NameClaim
 from service.storage.local.claims import MemoryClaimStore
-from service.storage.server.claims import open_server_claims
+from service.storage.server.claims import ServerClaimStore
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.records import START
 
@@ -31,13 +31,13 @@ def claims(request: pytest.FixtureRequest) -> Iterator[ClaimStore]:
         yield MemoryClaimStore()
     elif request.param == "http":
         with running_qdrant() as double:
-            remote = open_server_claims(double.url)
+            remote = ServerClaimStore(double.url)
             yield remote
             remote.close()
     else:
         assert SERVER_URL is not None
         prefix = f"crossfix-test-{uuid4().hex[:12]}"
-        yield open_server_claims(QdrantClient(SERVER_URL), prefix=prefix)
+        yield ServerClaimStore(QdrantClient(SERVER_URL), prefix=prefix)
         with QdrantClient(SERVER_URL) as client:
             client.delete_collection(f"{prefix}-claims")
 

@@ -28,8 +28,8 @@ from service.identity.records.sightings import (
     VesselHit,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselState
-from service.storage.edge.gallery import open_edge_gallery
-from service.storage.server.gallery import open_server_gallery
+from service.storage.edge.gallery import EdgeGallery
+from service.storage.server.gallery import ServerGallery
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.records import (
@@ -54,16 +54,16 @@ def gallery(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Gall
     if request.param == "fake":
         yield FakeGallery(BUNDLE, WIDTH)
     elif request.param == "edge":
-        edge = open_edge_gallery(quick_folder, BUNDLE, WIDTH)
+        edge = EdgeGallery(quick_folder, BUNDLE, WIDTH)
         yield edge
         edge.close()
     elif request.param == "memory":
-        local = open_server_gallery(QdrantClient(":memory:"), bundle_id=BUNDLE, width=WIDTH)
+        local = ServerGallery(QdrantClient(":memory:"), bundle_id=BUNDLE, width=WIDTH)
         yield local
         local.close()
     elif request.param == "http":
         with running_qdrant() as double:
-            remote = open_server_gallery(double.url, bundle_id=BUNDLE, width=WIDTH)
+            remote = ServerGallery(double.url, bundle_id=BUNDLE, width=WIDTH)
             yield remote
             remote.close()
     else:
@@ -74,7 +74,7 @@ def real_server() -> Iterator[Gallery]:
     assert SERVER_URL is not None
     prefix = f"crossfix-test-{uuid4().hex[:12]}"
     client = QdrantClient(SERVER_URL)
-    yield open_server_gallery(client, bundle_id=BUNDLE, width=WIDTH, prefix=prefix)
+    yield ServerGallery(client, bundle_id=BUNDLE, width=WIDTH, prefix=prefix)
     for collection in client.get_collections().collections:
         if collection.name.startswith(prefix):
             client.delete_collection(collection.name)

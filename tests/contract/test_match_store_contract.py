@@ -19,8 +19,8 @@ from service.identity.errors import InvalidRequestError
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import Decision, MatchFilter, MatchRecord, Standing
 from service.identity.records.matches import Verdict
-from service.storage.edge.matches import open_edge_matches
-from service.storage.server.matches import open_server_matches
+from service.storage.edge.matches import EdgeMatchStore
+from service.storage.server.matches import ServerMatchStore
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.match_records import judged, make_match_record
 from tests.support.fakes.matches import FakeMatchStore
@@ -35,16 +35,16 @@ def history(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Matc
     if request.param == "fake":
         yield FakeMatchStore()
     elif request.param == "edge":
-        edge = open_edge_matches(quick_folder)
+        edge = EdgeMatchStore(quick_folder)
         yield edge
         edge.close()
     elif request.param == "memory":
-        local = open_server_matches(QdrantClient(":memory:"))
+        local = ServerMatchStore(QdrantClient(":memory:"))
         yield local
         local.close()
     elif request.param == "http":
         with running_qdrant() as double:
-            remote = open_server_matches(double.url)
+            remote = ServerMatchStore(double.url)
             yield remote
             remote.close()
     else:
@@ -55,7 +55,7 @@ def real_server() -> Iterator[MatchStore]:
     assert SERVER_URL is not None
     prefix = f"crossfix-test-{uuid4().hex[:12]}"
     client = QdrantClient(SERVER_URL)
-    yield open_server_matches(client, prefix=prefix)
+    yield ServerMatchStore(client, prefix=prefix)
     client.delete_collection(f"{prefix}-matches")
     client.close()
 
@@ -79,7 +79,9 @@ def ids(*several: MatchRecord) -> list[UUID]:
 class TestKeeping:
     def test_a_match_comes_back_as_it_was(self, history: MatchStore) -> None:
         vessels = [make_vessel(name="MV Ærø Queen", type="Cargo"), make_vessel(length_m=199.98)]
-        kept = judged(make_match_record(vessels, options={"a": None, "b": [1, 0.1]}), Decision.REJECTED)
+        kept = judged(
+            make_match_record(vessels, options={"a": None, "b": [1, 0.1]}), Decision.REJECTED
+        )
         kept = judged(judged(kept, Decision.CONFIRMED, make_vessel()), Decision.WITHDRAWN)
         kept = kept.model_copy(update={"unsettled": True})
         history.put(kept)
@@ -165,7 +167,8 @@ class TestPages:
 
     def test_pages_of_a_filtered_list_are_complete(self, history: MatchStore) -> None:
         several = [
-            make_match_record(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH) for n in range(20)
+            make_match_record(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH)
+            for n in range(20)
         ]
         put_all(history, several)
         seen, cursor = [], None
@@ -199,8 +202,12 @@ class TestFilters:
         vessel = make_vessel()
         fresh = make_match_record()
         confirmed = judged(make_match_record(), Decision.CONFIRMED, vessel)
-        rejected = judged(judged(make_match_record(), Decision.CONFIRMED, vessel), Decision.REJECTED)
-        withdrawn = judged(judged(make_match_record(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN)
+        rejected = judged(
+            judged(make_match_record(), Decision.CONFIRMED, vessel), Decision.REJECTED
+        )
+        withdrawn = judged(
+            judged(make_match_record(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN
+        )
         put_all(history, [fresh, confirmed, rejected, withdrawn])
         assert listed(history, standing=Standing.OPEN) == ids(withdrawn, fresh)
         assert listed(history, standing=Standing.CONFIRMED) == ids(confirmed)
@@ -251,7 +258,10 @@ class TestFilters:
     def test_filters_combine(self, history: MatchStore) -> None:
         ship = make_vessel()
         wanted = judged(make_match_record([ship]), Decision.CONFIRMED, ship)
-        put_all(history, [wanted, make_match_record([ship]), judged(make_match_record(), Decision.REJECTED)])
+        put_all(
+            history,
+            [wanted, make_match_record([ship]), judged(make_match_record(), Decision.REJECTED)],
+        )
         found = listed(
             history,
             verdict="ambiguous",

@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.crowd import crowd
 from service.contract.bundle import open_bundle
 from service.settings import SHIPPED_BUNDLE
-from service.storage.edge.gallery import open_edge_gallery
+from service.storage.edge.gallery import EdgeGallery
 from tests.support.chips import sar_tiff
 from tests.support.service_process import running_service
 
@@ -17,7 +17,7 @@ MEMORY_LIMIT_MB = 600.0
 def fill(folder: Path) -> None:
     bundle = open_bundle(SHIPPED_BUNDLE)
     width = bundle.manifest.encoder.embedding_width
-    gallery = open_edge_gallery(folder, bundle.bundle_id, width)
+    gallery = EdgeGallery(folder, bundle.bundle_id, width)
     crowd(gallery, bundle.bundle_id, width, VESSELS, SIGHTINGS_EACH)
     gallery.close()
 

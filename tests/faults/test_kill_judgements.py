@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from service.storage.edge.matches import open_edge_matches
+from service.storage.edge.matches import EdgeMatchStore
 from tests.support.faults.crowd import Order, some_chips
 from tests.support.faults.forked import start_service
 from tests.support.faults.inspection import assert_audit_whole, assert_nothing_half_there
@@ -127,7 +127,7 @@ def test_killed_during_judgements(scale: Scale, tmp_path: Path) -> None:
     service.stop()
     assert_nothing_half_there(data)
     assert sum(one.judgements for one in analysts) >= scale.kills_of_judgements
-    history = open_edge_matches(data / "matches")
+    history = EdgeMatchStore(data / "matches")
     assert history.unsettled() == []
     remembered = {kept.id for kept in history.all()}
     history.close()

@@ -12,12 +12,12 @@ from service.contract.decoding.decode import ChipLimits
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
-from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.records.vessels import VesselFilter
 from service.identity.recovery import Recovery
+from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.storage.local.cache import MemoryCache
-from service.storage.server.claims import open_server_claims
-from service.storage.server.gallery import ServerGallery, open_server_gallery
+from service.storage.server.claims import ServerClaimStore
+from service.storage.server.gallery import ServerGallery
 from tests.support.chips import optical_png
 from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.fakes.chips import FakeChipStore
@@ -39,10 +39,10 @@ class Replica:
     """The use cases of one process, with a lock and a client of its own."""
 
     def __init__(self, server: QdrantDouble, chips: FakeChipStore) -> None:
-        self.gallery: ServerGallery = open_server_gallery(
+        self.gallery: ServerGallery = ServerGallery(
             server.url, bundle_id=FakeEmbedder.bundle_id, width=WIDTH, timeout_s=30
         )
-        self.claims = open_server_claims(server.url, timeout_s=30)
+        self.claims = ServerClaimStore(server.url, timeout_s=30)
         context = make_context(self.gallery, chips, claims=self.claims)
         upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
         recovery = Recovery(context, timedelta(minutes=1))

@@ -12,9 +12,9 @@ from qdrant_edge import UpdateOperation
 from service.contract.decoding.decode import ChipLimits
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment, NewVessel
-from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.recovery import Recovery
-from service.storage.edge.gallery import EdgeGallery, open_edge_gallery
+from service.identity.uploads import ChipUpload, UploadEmbedder
+from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.shard import Shard
 from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import FolderChipStore
@@ -37,7 +37,7 @@ class Home:
 
 
 def open_home(folder: Path) -> Home:
-    gallery = open_edge_gallery(folder / "gallery", FakeEmbedder.bundle_id, WIDTH)
+    gallery = EdgeGallery(folder / "gallery", FakeEmbedder.bundle_id, WIDTH)
     chips = FolderChipStore(folder / "chips")
     context = make_context(gallery, chips)
     upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)

@@ -19,12 +19,12 @@ from service.maintenance.backup import BackupStores
 from service.maintenance.reembed import Reembedding
 from service.storage.audit.archive import FolderAuditArchive
 from service.storage.edge.archive import EdgeArchive
-from service.storage.edge.gallery import open_edge_gallery
-from service.storage.edge.matches import open_edge_matches
+from service.storage.edge.gallery import EdgeGallery
+from service.storage.edge.matches import EdgeMatchStore
 from service.storage.local.bundles import FolderBundleStore
-from service.storage.server.archive import open_server_archive
-from service.storage.server.gallery import open_server_gallery
-from service.storage.server.matches import open_server_matches
+from service.storage.server.archive import ServerArchive
+from service.storage.server.gallery import ServerGallery
+from service.storage.server.matches import ServerMatchStore
 from tests.support.chips import optical_png
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
@@ -42,19 +42,19 @@ class Site:
 
     def service(self, bundle: str = OLD, width: int = WIDTH) -> Gallery:
         if self.kind == "edge":
-            return open_edge_gallery(self.folder, bundle, width)
-        return open_server_gallery(self.client, bundle_id=bundle, width=width)
+            return EdgeGallery(self.folder, bundle, width)
+        return ServerGallery(self.client, bundle_id=bundle, width=width)
 
     def archive(self) -> GalleryArchive:
         if self.kind == "edge":
             return EdgeArchive(self.folder)
-        return open_server_archive(self.client)
+        return ServerArchive(self.client)
 
     def matches(self) -> MatchStore:
         """Opened while the archive or a service has the gallery open."""
         if self.kind == "edge":
-            return open_edge_matches(self.folder / "matches")
-        return open_server_matches(self.client)
+            return EdgeMatchStore(self.folder / "matches")
+        return ServerMatchStore(self.client)
 
 
 class StayingOpen(QdrantClient):

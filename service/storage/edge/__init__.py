@@ -1,1 +1,1 @@
-"""The embedded gallery: Qdrant Edge in this process, in a folder."""
+"""The embedded gallery: Qdrant Edge in this process, on a folder."""

@@ -1,4 +1,4 @@
-"""Who is in the gallery, kept in memory by the adapter that is the only process on its data."""
+"""Counts of the gallery, kept in memory by the only process that has the gallery open."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,57 +9,57 @@ from service.identity.records.vessels import VesselState
 
 
 class GalleryCounter:
-    """Vessel states and which vessel each sighting belongs to. Not safe for threads by itself."""
+    """The state of each vessel and the vessel of each sighting. For one thread at a time."""
 
     def __init__(self) -> None:
         self._states: dict[UUID, VesselState] = {}
-        self._owner_of: dict[UUID, UUID | None] = {}
+        self._vessel_of: dict[UUID, UUID | None] = {}
         self._sightings_of: Counter[UUID] = Counter()
         self._counts: GalleryCounts | None = None
 
-    def vessel_put(self, vessel_id: UUID, state: VesselState) -> None:
+    def put_vessel(self, vessel_id: UUID, state: VesselState) -> None:
         self._states[vessel_id] = state
         self._counts = None
 
-    def vessel_deleted(self, vessel_id: UUID) -> None:
+    def delete_vessel(self, vessel_id: UUID) -> None:
         self._states.pop(vessel_id, None)
         self._counts = None
 
-    def sightings_put(self, ids: Iterable[UUID], vessel_id: UUID | None) -> None:
+    def put_sightings(self, ids: Iterable[UUID], vessel_id: UUID | None) -> None:
         for sighting_id in ids:
-            self._release(sighting_id)
-            self._owner_of[sighting_id] = vessel_id
+            self._forget(sighting_id)
+            self._vessel_of[sighting_id] = vessel_id
             if vessel_id is not None:
                 self._sightings_of[vessel_id] += 1
         self._counts = None
 
-    def owned(self, sighting_id: UUID) -> bool:
-        """Whether the sighting exists and has a vessel."""
-        return self._owner_of.get(sighting_id) is not None
-
-    def known_sightings(self, ids: Iterable[UUID]) -> list[UUID]:
-        """Those of `ids` that exist, open ones included."""
-        return [i for i in ids if i in self._owner_of]
-
-    def sightings_deleted(self, ids: Iterable[UUID]) -> None:
+    def delete_sightings(self, ids: Iterable[UUID]) -> None:
         for sighting_id in ids:
-            self._release(sighting_id)
+            self._forget(sighting_id)
         self._counts = None
 
-    def visible(self, vessel_id: UUID) -> bool:
+    def has_vessel(self, sighting_id: UUID) -> bool:
+        """Return whether the sighting exists and has a vessel."""
+        return self._vessel_of.get(sighting_id) is not None
+
+    def existing_sightings(self, ids: Iterable[UUID]) -> list[UUID]:
+        """Return those of `ids` that exist, with or without a vessel."""
+        return [i for i in ids if i in self._vessel_of]
+
+    def is_visible(self, vessel_id: UUID) -> bool:
         state = self._states.get(vessel_id)
         return state is not None and state.visible
 
     def counts(self) -> GalleryCounts:
-        """Computed once after each change."""
+        """Return the counts of visible vessels and their sightings; cached until a change."""
         if self._counts is None:
-            seen = [v for v, state in self._states.items() if state.visible]
-            self._counts = GalleryCounts(len(seen), sum(self._sightings_of[v] for v in seen))
+            visible = [v for v, state in self._states.items() if state.visible]
+            self._counts = GalleryCounts(len(visible), sum(self._sightings_of[v] for v in visible))
         return self._counts
 
-    def _release(self, sighting_id: UUID) -> None:
-        owner = self._owner_of.pop(sighting_id, None)
-        if owner is not None:
-            self._sightings_of[owner] -= 1
-            if not self._sightings_of[owner]:
-                del self._sightings_of[owner]
+    def _forget(self, sighting_id: UUID) -> None:
+        vessel_id = self._vessel_of.pop(sighting_id, None)
+        if vessel_id is not None:
+            self._sightings_of[vessel_id] -= 1
+            if not self._sightings_of[vessel_id]:
+                del self._sightings_of[vessel_id]

@@ -1,7 +1,7 @@
-"""What lies in the folder of an embedded gallery: lock, shards, and the active bundle's name.
+"""The folder of an embedded gallery: its lock, its shards, and the name of the active bundle.
 
 `vessels` is one shard, `sightings-<bundle>` another for each bundle, and `active.json` names the
-bundle that is served. Sightings keep their ids from bundle to bundle.
+bundle that is served. A sighting has the same id in every bundle.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ import qdrant_edge as edge
 
 from service.contract.durable_files import replace_file
 from service.identity.errors import StoreUnavailableError
-from service.storage.edge.shard import MARKER, Shard
+from service.storage.edge.shard import MARKER, NO_VECTOR, Shard
 from service.storage.local.disk_errors import disk_errors
 from service.storage.points import payloads
 
@@ -33,17 +33,103 @@ SIGHTING_INDEXES = {
     payloads.MODALITY: KEYWORD,
     payloads.CHIP: KEYWORD,
 }
-NO_VECTOR = [0.0]
 SIGHTINGS = "sightings-"
 ACTIVE = "active.json"
 
 
-def lock_folder(folder: Path) -> int:
-    """Create the folder where needed and lock it; returns the file descriptor to close.
+class GalleryFolder:
+    """The folder of an embedded gallery, locked against other processes. For one thread."""
+
+    def __init__(self, path: Path, min_free_bytes: int) -> None:
+        """Lock the folder and open the vessels, creating them where needed.
+
+        Raises:
+            StoreUnavailableError: another process has it open, or it is damaged.
+            StoreFullError: the disk is full.
+        """
+        self._path = path
+        self._min_free_bytes = min_free_bytes
+        self._lock: int | None = _lock_folder(path)
+        self._sightings: dict[str, Shard] = {}
+        try:
+            self.vessels = Shard(path / "vessels", len(NO_VECTOR), VESSEL_INDEXES, min_free_bytes)
+        except BaseException:
+            self.unlock()
+            raise
+
+    def sightings(self, bundle_id: str, width: int | None = None) -> Shard:
+        """Return the sightings of one bundle, opened when they are first needed.
+
+        Args:
+            bundle_id: the bundle.
+            width: D of a bundle that may have no sightings yet.
+
+        Raises:
+            KeyError: the bundle has no sightings, and no width was passed.
+            StoreUnavailableError: the shard is damaged, or holds vectors of another width.
+            StoreFullError: the disk is full.
+        """
+        slug = payloads.bundle_slug(bundle_id)
+        if slug not in self._sightings:
+            self._sightings[slug] = Shard(
+                self._path / f"{SIGHTINGS}{slug}",
+                self.bundles()[slug] if width is None else width,
+                SIGHTING_INDEXES,
+                self._min_free_bytes,
+            )
+        return self._sightings[slug]
+
+    def bundles(self) -> dict[str, int]:
+        """Return the bundles that have a complete shard, and D, the width of their embeddings."""
+        return {
+            marker.parent.name.removeprefix(SIGHTINGS): int(json.loads(marker.read_text())["width"])
+            for marker in sorted(self._path.glob(f"{SIGHTINGS}*/{MARKER}"))
+        }
+
+    def active(self) -> str | None:
+        """Return the bundle that is served; see `active_bundle`."""
+        return active_bundle(self._path)
+
+    def activate(self, bundle_id: str) -> None:
+        """Note which bundle is served, in one step.
+
+        Raises:
+            StoreUnavailableError, StoreFullError: it cannot be written.
+        """
+        path = self._path / ACTIVE
+        with disk_errors(f"write {path}"):
+            replace_file(path, json.dumps({"bundle_id": payloads.bundle_slug(bundle_id)}))
+
+    def close(self) -> None:
+        """Close all shards and give the lock up; a second call does nothing."""
+        if self._lock is not None:
+            for shard in (self.vessels, *self._sightings.values()):
+                shard.close()
+            self.unlock()
+
+    def unlock(self) -> None:
+        """Give the lock up without writing anything, after a failure."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def active_bundle(folder: Path) -> str | None:
+    """Return the bundle that is served; None before the gallery was first opened.
 
     Raises:
-        StoreUnavailableError: another process has it open, or it cannot be used.
+        StoreUnavailableError: the note cannot be read.
     """
+    try:
+        return str(json.loads((folder / ACTIVE).read_text())["bundle_id"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreUnavailableError(f"{folder / ACTIVE} cannot be read: {error}") from error
+
+
+def _lock_folder(folder: Path) -> int:
+    """Create the folder where needed and lock it; return the descriptor that holds the lock."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "gallery.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -58,46 +144,3 @@ def lock_folder(folder: Path) -> int:
             "and set CROSSFIX_QDRANT_URL so that several processes can share one gallery"
         ) from error
     return lock
-
-
-def open_vessels(folder: Path, min_free_bytes: int) -> Shard:
-    """The shard of vessels."""
-    return Shard(folder / "vessels", len(NO_VECTOR), VESSEL_INDEXES, min_free_bytes)
-
-
-def open_sightings(folder: Path, bundle_id: str, width: int, min_free_bytes: int) -> Shard:
-    """The shard of one bundle's sightings."""
-    name = SIGHTINGS + payloads.bundle_slug(bundle_id)
-    return Shard(folder / name, width, SIGHTING_INDEXES, min_free_bytes)
-
-
-def bundles_in(folder: Path) -> dict[str, int]:
-    """The bundles that have a complete shard here, and the width of their embeddings."""
-    return {
-        marker.parent.name.removeprefix(SIGHTINGS): int(json.loads(marker.read_text())["width"])
-        for marker in sorted(folder.glob(f"{SIGHTINGS}*/{MARKER}"))
-    }
-
-
-def active_bundle(folder: Path) -> str | None:
-    """The bundle that is served; None before the gallery was first opened.
-
-    Raises:
-        StoreUnavailableError: the note cannot be read.
-    """
-    try:
-        return str(json.loads((folder / ACTIVE).read_text())["bundle_id"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreUnavailableError(f"{folder / ACTIVE} cannot be read: {error}") from error
-
-
-def activate_bundle(folder: Path, bundle_id: str) -> None:
-    """Note which bundle is served, in one step.
-
-    Raises:
-        StoreUnavailableError, StoreFullError: it cannot be written.
-    """
-    with disk_errors(f"write {folder / ACTIVE}"):
-        replace_file(folder / ACTIVE, json.dumps({"bundle_id": payloads.bundle_slug(bundle_id)}))

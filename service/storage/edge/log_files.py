@@ -8,24 +8,24 @@ from service.contract.durable_files import sync_folder
 
 
 class LogFiles:
-    """The files of a write-ahead log that another part of this process writes and rotates.
+    """The files of a write-ahead log that Qdrant Edge writes and rotates in this process.
 
-    Linux writes out with `fsync` also what was changed through a memory map of the file.
+    On Linux, `fsync` also writes out changes made through a memory map of the file.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._handles: dict[str, int] = {}
         self._closed = False
 
     def sync(self) -> None:
-        """Make everything durable that was in the log when this was called.
+        """Make durable everything that the log held when this was called.
 
         Raises:
             OSError: the disk refuses, or the log was closed.
         """
-        with self._turn:
+        with self._lock:
             if self._closed:
                 raise OSError(f"the log in {self._folder} is closed")
             rotated = set(os.listdir(self._folder)) != self._handles.keys()
@@ -37,13 +37,14 @@ class LogFiles:
                 sync_folder(self._folder)
 
     def close(self) -> None:
-        with self._turn:
+        """Close the files; a later `sync` is refused."""
+        with self._lock:
             self._closed = True
-            self._release()
+            self._close_handles()
 
     def _reopen(self) -> bool:
-        """Open all files anew; False when a name changed meanwhile, so that one may be missing."""
-        self._release()
+        """Open all files again; return False if a file was renamed or removed at the same time."""
+        self._close_handles()
         for name in os.listdir(self._folder):
             try:
                 self._handles[name] = os.open(self._folder / name, os.O_RDONLY)
@@ -51,7 +52,7 @@ class LogFiles:
                 return False
         return True
 
-    def _release(self) -> None:
+    def _close_handles(self) -> None:
         for handle in self._handles.values():
             os.close(handle)
         self._handles = {}

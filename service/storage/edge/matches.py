@@ -1,28 +1,24 @@
 """Match records in a folder, through Qdrant Edge in this process.
 
-One process at a time, and this folder has no lock of its own: whoever opens it holds the lock of
-the gallery beside it (`edge_folder.lock_folder`) from before it is opened until after it is closed.
+The folder has no lock of its own: the gallery beside it must be open (`GalleryFolder` holds its
+lock) from before the match records are opened until after they are closed.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
 import qdrant_edge as edge
 
-from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
-from service.storage.edge.folder import KEYWORD, NO_VECTOR
-from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard
+from service.identity.records.match_records import MatchRecord
+from service.storage.edge.folder import KEYWORD
+from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, NO_VECTOR, Shard
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import (
     ASKED_AT,
     KEYWORDS,
-    STILL_UNSETTLED,
-    every_match,
-    listed_matches,
+    PagedMatches,
     match_from,
-    match_page,
     match_payload,
     point_id,
 )
@@ -31,62 +27,45 @@ from service.storage.points.payloads import Payload
 INDEXES = dict.fromkeys(KEYWORDS, KEYWORD) | {ASKED_AT: edge.PayloadSchemaType.Datetime}
 
 
-def open_edge_matches(
-    folder: Path, min_free_bytes: int = DEFAULT_MIN_FREE_BYTES
-) -> "EdgeMatchStore":
-    """Open the matches in `folder`, creating it where needed and replaying its log.
+class EdgeMatchStore(PagedMatches):
+    """A `MatchStore` in one shard; a lock serialises the calls of several threads."""
 
-    Args:
-        folder: one shard; the caller holds the lock of the gallery beside it.
-        min_free_bytes: writes are refused with less disk space than this.
+    def __init__(self, folder: Path, min_free_bytes: int = DEFAULT_MIN_FREE_BYTES) -> None:
+        """Open the shard in `folder`, creating it where needed and replaying its log.
 
-    Raises:
-        StoreUnavailableError: the folder is damaged, or cannot be used.
-        StoreFullError: the disk is full.
-    """
-    return EdgeMatchStore(Shard(folder, len(NO_VECTOR), INDEXES, min_free_bytes))
+        Args:
+            folder: the shard; the caller has the gallery beside it open.
+            min_free_bytes: writes are refused with less disk space than this.
 
-
-class EdgeMatchStore:
-    """A `MatchStore`; calls from many threads take turns."""
-
-    def __init__(self, shard: Shard) -> None:
-        """Use `open_edge_matches`."""
-        self._shard = shard
-        self._turn = threading.Lock()
+        Raises:
+            StoreUnavailableError: the folder is damaged, or cannot be used.
+            StoreFullError: the disk is full.
+        """
+        self._shard = Shard(folder, len(NO_VECTOR), INDEXES, min_free_bytes)
+        self._lock = threading.Lock()
         self._closed = False
 
-    def put(self, kept: MatchRecord) -> None:
-        point = edge.Point(point_id(kept.id), NO_VECTOR, match_payload(kept))
-        with self._turn:
+    def put(self, record: MatchRecord) -> None:
+        point = edge.Point(point_id(record.id), NO_VECTOR, match_payload(record))
+        with self._lock:
             self._shard.apply(edge.UpdateOperation.upsert_points([point]))
-        self._shard.settle()
+        self._shard.sync()
 
     def get(self, match_id: UUID) -> MatchRecord | None:
-        with self._turn:
+        with self._lock:
             rows = self._shard.retrieve([point_id(match_id)])
         return match_from(rows[0]) if rows else None
 
-    def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
-        condition = listed_matches(where)
-        return match_page(lambda start, n: self._fetch(condition, start, n), limit, cursor)
-
-    def unsettled(self) -> list[MatchRecord]:
-        return list(every_match(lambda start, n: self._fetch(STILL_UNSETTLED, start, n)))
-
-    def all(self) -> Iterator[MatchRecord]:
-        return every_match(lambda start, n: self._fetch(Condition(), start, n))
-
     def ping(self) -> None:
-        with self._turn:
+        with self._lock:
             self._shard.ping()
 
     def close(self) -> None:
-        with self._turn:
+        with self._lock:
             if not self._closed:
                 self._closed = True
                 self._shard.close()
 
-    def _fetch(self, where: Condition, start: UUID | None, limit: int) -> Sequence[Payload]:
-        with self._turn:
+    def _fetch(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
+        with self._lock:
             return self._shard.page(where, start, limit)

@@ -1,10 +1,10 @@
 """One Qdrant Edge shard on disk: opening it, writing so that it survives a crash, reading.
 
-Facts of qdrant-edge-py 0.9.0 that this file is built on: every call holds the interpreter lock
-from beginning to end; an update is appended to a memory-mapped log before it is applied, and
-loading replays the log; `flush` writes log and segments to disk, in some 20 ms; a shard whose
-segment folder is gone opens as an empty one; disk space that runs out under a memory-mapped file
-ends the process.
+This file relies on these facts of qdrant-edge-py 0.9.0: every call holds the interpreter lock from
+beginning to end; an update is appended to a memory-mapped log before it is applied, and loading
+replays the log; `flush` writes log and segments to disk, in some 20 ms; a shard whose segment
+folder is missing opens as an empty one; disk space that runs out under a memory-mapped file ends
+the process.
 """
 
 import json
@@ -21,22 +21,16 @@ from numpy.typing import NDArray
 
 from service.contract.durable_files import replace_file
 from service.identity.errors import StoreFullError, StoreUnavailableError
+from service.storage.edge.filters import as_filter
 from service.storage.edge.log_files import LogFiles
 from service.storage.local.disk_errors import disk_errors, is_disk_full
-from service.storage.points.filters import (
-    AnyOf,
-    Before,
-    BetweenOrUnknown,
-    Clause,
-    Condition,
-    During,
-    Known,
-    Near,
-)
-from service.storage.points.payloads import Payload, timestamp
+from service.storage.points.filters import EVERYTHING, Condition
+from service.storage.points.payloads import Payload
 
 MARKER = "crossfix.json"
 SCROLL_BATCH = 1000
+NO_VECTOR = [0.0]
+"""The vector of a point in a shard that holds payloads only."""
 
 FLUSH_EVERY = 1000
 """Operations between flushes: bounds the log, and the time that a replay takes."""
@@ -46,7 +40,7 @@ DEFAULT_MIN_FREE_BYTES = 128 * 2**20
 
 
 class Shard:
-    """A shard with its payload indexes. The owner serialises all calls but `settle`."""
+    """A shard with its payload indexes. The owner serialises all calls but `sync`."""
 
     def __init__(
         self,
@@ -59,7 +53,7 @@ class Shard:
 
         Searches are exact and never use a graph index: building one (`optimize`) would stop the
         whole process for seconds, while a scan of 10,000 vectors takes milliseconds. `optimize`
-        runs here alone, to drop what was deleted.
+        runs only here, to drop deleted points.
 
         Raises:
             StoreUnavailableError: the folder is damaged, or holds vectors of another width.
@@ -74,93 +68,61 @@ class Shard:
                 indexing_threshold=10**9, default_segment_number=1
             ),
         )
-        with _damage_named(folder):
+        with _damage_reported(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._require_room()
             self._shard = _load_or_create(folder, width, config)
             self._shard.optimize()
-            known = self._shard.info().payload_schema
+            indexed = self._shard.info().payload_schema
             for field, schema in indexes.items():
-                if field not in known:
+                if field not in indexed:
                     self._shard.update(edge.UpdateOperation.create_field_index(field, schema))
             self._shard.flush()
-            _mark(folder, width)
+            _write_marker(folder, width)
             self._log = LogFiles(folder / "wal")
         self._unflushed = 0
 
     def apply(self, operation: edge.UpdateOperation) -> None:
-        """Log and apply one operation, all or none. It is durable once `settle` returned."""
+        """Log and apply one operation, all or none. It is durable once `sync` returned."""
         self._require_room()
-        with _translated(self._folder):
+        with _translated_errors(self._folder):
             self._shard.update(operation)
             self._unflushed += 1
             if self._unflushed >= FLUSH_EVERY:
                 self._shard.flush()
                 self._unflushed = 0
 
-    def settle(self) -> None:
-        """Bring the log to disk, and with it all that was applied; searches go on meanwhile.
+    def sync(self) -> None:
+        """Bring the log to disk, and with it every applied operation, while searches go on.
 
         A replay of the log then restores what a crash keeps from the segments. This takes well
-        under a millisecond where `flush` would stop the process for twenty.
+        under a millisecond, while `flush` would stop the process for twenty.
         """
-        with _translated(self._folder):
+        with _translated_errors(self._folder):
             self._log.sync()
 
     def retrieve(self, ids: Sequence[UUID]) -> list[Payload]:
-        """Payloads of the points that exist among `ids`."""
-        with _translated(self._folder):
+        """Return the payloads of the points that exist among `ids`."""
+        with _translated_errors(self._folder):
             records = self._shard.retrieve(list(ids), True, False)
         return [record.payload or {} for record in records]
 
     def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
-        """Payloads in order of id, from `start` on."""
-        with _translated(self._folder):
-            records, _ = self._shard.scroll(
-                edge.ScrollRequest(
-                    offset=start, limit=limit, filter=as_filter(where), with_payload=True
-                )
-            )
+        """Return at most `limit` payloads in order of id, from `start` on."""
+        records, _ = self._scroll(where, start, limit)
         return [record.payload or {} for record in records]
 
     def scan(
-        self, where: Condition, fields: list[str] | None = None
+        self, where: Condition = EVERYTHING, fields: list[str] | None = None
     ) -> Iterator[tuple[UUID, Payload]]:
-        """Ids and payloads (or only these fields) of all points that satisfy the condition."""
-        start: Any = None
-        while True:
-            with _translated(self._folder):
-                records, start = self._shard.scroll(
-                    edge.ScrollRequest(
-                        offset=start,
-                        limit=SCROLL_BATCH,
-                        filter=as_filter(where),
-                        with_payload=fields or True,
-                    )
-                )
-            for record in records:
-                yield UUID(str(record.id)), record.payload or {}
-            if start is None:
-                return
+        """Yield id and payload (or only these fields) of all points that satisfy the condition."""
+        for record in self._scan(where, fields, False):
+            yield UUID(str(record.id)), record.payload or {}
 
-    def rows(self, where: Condition) -> Iterator[tuple[NDArray[np.float32], Payload]]:
-        """Vectors, float32 `[D]`, and payloads of the points that satisfy it."""
-        start: Any = None
-        while True:
-            with _translated(self._folder):
-                records, start = self._shard.scroll(
-                    edge.ScrollRequest(
-                        offset=start,
-                        limit=SCROLL_BATCH,
-                        filter=as_filter(where),
-                        with_payload=True,
-                        with_vector=True,
-                    )
-                )
-            for record in records:
-                yield np.asarray(record.vector, dtype=np.float32), record.payload or {}
-            if start is None:
-                return
+    def scan_with_vectors(self, where: Condition) -> Iterator[tuple[NDArray[np.float32], Payload]]:
+        """Yield vector, float32 `[D]`, and payload of all points that satisfy the condition."""
+        for record in self._scan(where, None, True):
+            yield np.asarray(record.vector, dtype=np.float32), record.payload or {}
 
     def nearest(
         self,
@@ -168,7 +130,7 @@ class Shard:
         queries: Sequence[tuple[Condition, int]],
         fields: list[str] | None = None,
     ) -> list[list[tuple[float, Payload]]]:
-        """For each (condition, limit) the best `(dot product, payload)`, best first."""
+        """Return for each (condition, limit) the best `(dot product, payload)`, best first."""
         requests = [
             edge.QueryRequest(
                 limit=limit,
@@ -178,25 +140,57 @@ class Shard:
             )
             for where, limit in queries
         ]
-        with _translated(self._folder):
+        with _translated_errors(self._folder):
             answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
         return [[(point.score, point.payload or {}) for point in points] for points in answers]
 
     def count(self, where: Condition) -> int:
-        with _translated(self._folder):
+        """Count the points that satisfy the condition, exactly."""
+        with _translated_errors(self._folder):
             return self._shard.count(edge.CountRequest(exact=True, filter=as_filter(where)))
 
     def close(self) -> None:
-        with _translated(self._folder):
+        """Flush and close the shard."""
+        with _translated_errors(self._folder):
             self._log.close()
             self._shard.flush()
             self._shard.close()
 
     def ping(self) -> None:
-        """Reach the shard and its disk: would a change be kept now?"""
+        """Raise the error that a change would raise now."""
         self._require_room()
-        self.retrieve([UUID(int=0)])  # counting would hold up the process, the longer the fuller
-        self.settle()
+        # Counting would stop the process for longer, the more points there are.
+        self.retrieve([UUID(int=0)])
+        self.sync()
+
+    def _scan(
+        self, where: Condition, fields: list[str] | None, with_vectors: bool
+    ) -> Iterator[edge.Record]:
+        start: Any = None
+        while True:
+            records, start = self._scroll(where, start, SCROLL_BATCH, fields, with_vectors)
+            yield from records
+            if start is None:
+                return
+
+    def _scroll(
+        self,
+        where: Condition,
+        start: Any,
+        limit: int,
+        fields: list[str] | None = None,
+        with_vectors: bool = False,
+    ) -> tuple[list[edge.Record], Any]:
+        """Return points in order of id from `start` on, and the id that starts the next page."""
+        request = edge.ScrollRequest(
+            offset=start,
+            limit=limit,
+            filter=as_filter(where),
+            with_payload=fields or True,
+            with_vector=with_vectors,
+        )
+        with _translated_errors(self._folder):
+            return self._shard.scroll(request)
 
     def _require_room(self) -> None:
         with disk_errors(f"reach the store in {self._folder}"):
@@ -206,34 +200,6 @@ class Shard:
                 f"the disk of {self._folder} has {free >> 20} MiB left and a write may need "
                 f"{self._min_free_bytes >> 20}; nothing was written"
             )
-
-
-def as_filter(where: Condition) -> edge.Filter:
-    return edge.Filter(
-        must=[_as_condition(clause) for clause in where.must] or None,
-        must_not=[_as_condition(clause) for clause in where.must_not] or None,
-    )
-
-
-def _as_condition(clause: Clause) -> Any:
-    match clause:
-        case AnyOf(key, words):
-            return edge.FieldCondition(key, match=edge.MatchAny(list(words)))
-        case BetweenOrUnknown(key, low, high):
-            known = edge.FieldCondition(key, range=edge.RangeFloat(gte=low, lte=high))
-            return edge.Filter(should=[known, edge.IsEmptyCondition(key)])
-        case During(key, start, end):
-            span = edge.RangeDateTime(
-                gte=timestamp(start) if start else None, lte=timestamp(end) if end else None
-            )
-            return edge.FieldCondition(key, range=span)
-        case Before(key, end):
-            return edge.FieldCondition(key, range=edge.RangeDateTime(lt=timestamp(end)))
-        case Near(key, lat, lon, radius_m):
-            disc = edge.GeoRadius(edge.GeoPoint(lon=lon, lat=lat), radius_m)
-            return edge.FieldCondition(key, geo_radius=disc)
-        case Known(key):
-            return edge.Filter(must_not=[edge.IsEmptyCondition(key)])
 
 
 def _load_or_create(folder: Path, width: int, config: edge.EdgeConfig) -> edge.EdgeShard:
@@ -254,17 +220,17 @@ def _load_or_create(folder: Path, width: int, config: edge.EdgeConfig) -> edge.E
     return edge.EdgeShard.create(str(folder), config)
 
 
-def _mark(folder: Path, width: int) -> None:
-    """Note on disk that the shard is complete, so that a lost one is not taken for a new one."""
+def _write_marker(folder: Path, width: int) -> None:
+    """Mark the shard on disk as complete, so that a lost one is not taken for a new one."""
     if not (folder / MARKER).exists():
         replace_file(folder / MARKER, json.dumps({"width": width}))
 
 
 @contextmanager
-def _damage_named(folder: Path) -> Iterator[None]:
-    """Errors while opening mean a damaged folder, unless they have a name already."""
+def _damage_reported(folder: Path) -> Iterator[None]:
+    """Report an error of Edge as a damaged folder; pass on this service's own errors."""
     try:
-        with _translated(folder):
+        with _translated_errors(folder):
             yield
     except StoreUnavailableError as error:
         if error.__cause__ is None:
@@ -276,8 +242,11 @@ def _damage_named(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    """Edge raises bare Exceptions, and Rust panics as a BaseException of its own."""
+def _translated_errors(folder: Path) -> Iterator[None]:
+    """Raise StoreFullError or StoreUnavailableError for an error of Qdrant Edge.
+
+    Edge raises bare Exceptions, and a Rust panic as a BaseException of its own type.
+    """
     try:
         yield
     except (StoreUnavailableError, StoreFullError):

@@ -1,1 +1,1 @@
-"""What both galleries share: payloads, filters and paging of Qdrant points."""
+"""Payloads, filters and paging of Qdrant points, shared by the embedded and the server adapters."""

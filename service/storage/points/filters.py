@@ -1,4 +1,4 @@
-"""Filters as plain values, which each adapter translates into its vendor's types."""
+"""Filters as plain values, which each adapter translates into the types of its client."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class BetweenOrUnknown:
-    """The number lies in this closed range, or is not known."""
+    """The number lies in this closed range, or is unknown."""
 
     key: str
     low: float
@@ -39,7 +39,7 @@ class During:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The time is known and earlier than this."""
+    """The time is known and earlier than `end`."""
 
     key: str
     end: datetime
@@ -57,7 +57,7 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The field is there and not null."""
+    """The field exists and is not null."""
 
     key: str
 
@@ -67,14 +67,22 @@ Clause = AnyOf | BetweenOrUnknown | During | Before | Near | Known
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """All of `must` and none of `must_not`."""
+    """All of `must` hold and none of `must_not`."""
 
     must: tuple[Clause, ...] = ()
     must_not: tuple[Clause, ...] = ()
 
 
-def enrolled_sightings(where: SightingFilter) -> list[Clause]:
-    """Sightings with a vessel that satisfy the filter. A time or place asked for must be known."""
+EVERYTHING = Condition()
+TENTATIVE_SIGHTINGS = Condition((Known(payloads.TENTATIVE),))
+CONFIRMED_SIGHTINGS = Condition(must_not=(Known(payloads.TENTATIVE),))
+
+
+def sighting_clauses(where: SightingFilter) -> tuple[Clause, ...]:
+    """Return the clauses for sightings with a vessel that pass the filter.
+
+    A sighting of unknown time or position does not pass a filter on it.
+    """
     clauses: list[Clause] = [Known(payloads.VESSEL_ID)]
     if where.modality is not None:
         clauses.append(AnyOf(payloads.MODALITY, [where.modality.value]))
@@ -92,11 +100,11 @@ def enrolled_sightings(where: SightingFilter) -> list[Clause]:
     if where.within is not None:
         at = where.within.centre
         clauses.append(Near(payloads.LOCATION, at.lat, at.lon, where.within.radius_m))
-    return clauses
+    return tuple(clauses)
 
 
-def listed_vessels(where: VesselFilter) -> Condition:
-    """Visible vessels with these attributes; the name is not looked at."""
+def vessel_condition(where: VesselFilter) -> Condition:
+    """Return the condition for visible vessels that pass the filter; its name is ignored."""
     clauses: list[Clause] = [in_state([s for s in VesselState if s.visible])]
     kind = None if where.type is None else where.type.casefold()
     exact = {payloads.IMO: where.imo, payloads.MMSI: where.mmsi, payloads.TYPE: kind}
@@ -105,13 +113,15 @@ def listed_vessels(where: VesselFilter) -> Condition:
 
 
 def in_state(states: Collection[VesselState]) -> AnyOf:
+    """Return the clause for vessels in one of these states."""
     return AnyOf(payloads.STATE, sorted(s.value for s in states))
 
 
 def of_vessels(ids: Collection[UUID]) -> AnyOf:
+    """Return the clause for sightings of these vessels."""
     return AnyOf(payloads.VESSEL_ID, sorted(str(i) for i in ids))
 
 
-def name_matches(name: str | None, wanted: str | None) -> bool:
-    """Case-insensitive substring; everything matches when nothing is wanted."""
-    return wanted is None or (name is not None and wanted.casefold() in name.casefold())
+def shows_chip(sha256: str) -> Condition:
+    """Return the condition for sightings of this chip."""
+    return Condition((AnyOf(payloads.CHIP, [sha256]),))

@@ -1,17 +1,25 @@
-"""MatchRecord <-> Qdrant point, and pages of matches; one mapping for both adapters.
+"""Convert match records to payloads of Qdrant points and back, and page through them.
 
-A match lies under the complement of its id: points are paged in order of id, and ids of later
-matches are greater (see `identity.history.new_match_id`), so that the newest comes first without
-sorting. The payload holds the whole record as JSON, and beside it what filters need.
+A match is stored under the complement of its id: points are paged in order of id, and later matches
+have greater ids (see `new_match_id`), so that the newest comes first without sorting. The payload
+holds the whole record as JSON, and beside it the fields that filters need.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
-from service.storage.points.filters import AnyOf, Before, Clause, Condition, During
-from service.storage.points.paging import cursor_after, resume_at, successor
+from service.storage.points.filters import (
+    EVERYTHING,
+    AnyOf,
+    Before,
+    Clause,
+    Condition,
+    During,
+)
+from service.storage.points.paging import cursor_after, next_id, resume_at
 from service.storage.points.payloads import RECORD, Payload, timestamp
 
 VERDICT, STANDING, MODALITY = "verdict", "standing", "modality"
@@ -21,41 +29,40 @@ KEYWORDS = (VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, UNSETTLED)
 """Fields that are looked up by whole words; `asked_at` is a time."""
 
 YES = "yes"
-STILL_UNSETTLED = Condition((AnyOf(UNSETTLED, [YES]),))
+UNSETTLED_MATCHES = Condition((AnyOf(UNSETTLED, [YES]),))
 BATCH = 256
-
-FetchMatches = Callable[[UUID | None, int], Sequence[Payload]]
-"""`(smallest point id, limit)` -> payloads of the next matches in order of point id."""
 
 
 def point_id(match_id: UUID) -> UUID:
-    """Where a match lies: the smaller, the newer."""
+    """Return the id of a match's point: the newer the match, the smaller."""
     return UUID(int=(1 << 128) - 1 - match_id.int)
 
 
-def match_payload(kept: MatchRecord) -> Payload:
-    match, judgement = kept.match, kept.judgement
+def match_payload(record: MatchRecord) -> Payload:
+    """Return the payload of a match record."""
+    match, judgement = record.match, record.judgement
     vessels = {str(candidate.vessel.id) for candidate in match.candidates}
     if judgement is not None and judgement.vessel_id is not None:
         vessels.add(str(judgement.vessel_id))
     return {
-        RECORD: kept.model_dump_json(),
+        RECORD: record.model_dump_json(),
         VERDICT: match.verdict.value,
-        STANDING: kept.standing.value,
+        STANDING: record.standing.value,
         MODALITY: match.query.modality.value,
         VESSEL_IDS: sorted(vessels),
         SIGHTING_ID: str(match.query.id),
-        ASKED_AT: timestamp(kept.asked_at),
-        UNSETTLED: YES if kept.unsettled else None,
+        ASKED_AT: timestamp(record.asked_at),
+        UNSETTLED: YES if record.unsettled else None,
     }
 
 
 def match_from(payload: Mapping[str, Any]) -> MatchRecord:
+    """Return the match record of a payload."""
     return MatchRecord.from_record(payload[RECORD])
 
 
-def listed_matches(where: MatchFilter) -> Condition:
-    """What the payload of a match that passes the filter satisfies."""
+def match_condition(where: MatchFilter) -> Condition:
+    """Return the condition for matches that pass the filter."""
     words = {
         VERDICT: where.verdict,
         STANDING: where.standing,
@@ -71,24 +78,30 @@ def listed_matches(where: MatchFilter) -> Condition:
     return Condition(tuple(clauses))
 
 
-def match_page(fetch: FetchMatches, limit: int, cursor: str | None) -> MatchPage:
-    """One page, newest first.
+class PagedMatches(ABC):
+    """The methods of a `MatchStore` that need nothing but pages of matches in order of id."""
 
-    Raises:
-        InvalidRequestError: the cursor is not one that an earlier page returned.
-    """
-    rows = fetch(resume_at(cursor), limit + 1)
-    matches = [match_from(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return MatchPage(matches, cursor_after(point_id(matches[-1].id)) if more else None)
+    def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
+        rows = self._fetch(match_condition(where), resume_at(cursor), limit + 1)
+        matches = [match_from(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return MatchPage(matches, cursor_after(point_id(matches[-1].id)) if more else None)
 
+    def unsettled(self) -> list[MatchRecord]:
+        return list(self._scan(UNSETTLED_MATCHES))
 
-def every_match(fetch: FetchMatches) -> Iterator[MatchRecord]:
-    """All that `fetch` gives, a batch at a time, so that nobody waits for the last."""
-    start: UUID | None = None
-    while rows := fetch(start, BATCH):
-        matches = [match_from(row) for row in rows]
-        yield from matches
-        if len(rows) < BATCH:
-            return
-        start = successor(point_id(matches[-1].id))
+    def all(self) -> Iterator[MatchRecord]:
+        return self._scan(EVERYTHING)
+
+    @abstractmethod
+    def _fetch(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
+        """Return the payloads of the next matches, in order of point id from `start` on."""
+
+    def _scan(self, where: Condition) -> Iterator[MatchRecord]:
+        start: UUID | None = None
+        while rows := self._fetch(where, start, BATCH):
+            matches = [match_from(row) for row in rows]
+            yield from matches
+            if len(rows) < BATCH:
+                return
+            start = next_id(point_id(matches[-1].id))

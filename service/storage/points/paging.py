@@ -1,4 +1,4 @@
-"""Pages in order of id, stable while vessels come and go; cursors for any such pages."""
+"""Pages in order of id, which stay stable while points are added and removed, and their cursors."""
 
 import base64
 import binascii
@@ -8,49 +8,54 @@ from uuid import UUID
 from service.identity.errors import InvalidRequestError
 from service.identity.records.vessels import Vessel, VesselPage
 from service.storage.points import payloads
-from service.storage.points.filters import name_matches
 from service.storage.points.payloads import Payload
 
 LAST_ID = (1 << 128) - 1
-SCAN = 256
+SCAN_BATCH = 256
+"""Vessels read at a time while a name is searched for."""
 
-FetchVessels = Callable[[UUID | None, int], Sequence[Payload]]
-"""`(smallest id, limit)` -> payloads of the next vessels in order of id."""
+FetchPage = Callable[[UUID | None, int], Sequence[Payload]]
+"""`(smallest id, limit)` -> payloads of the next points in order of id."""
 
 
-def vessel_page(
-    fetch: FetchVessels, name: str | None, limit: int, cursor: str | None
-) -> VesselPage:
-    """Collect one page, reading no more than it needs; a name is looked for by scanning on.
+def vessel_page(fetch: FetchPage, name: str | None, limit: int, cursor: str | None) -> VesselPage:
+    """Collect one page of vessels, reading no more than it needs.
+
+    Args:
+        fetch: reads vessels.
+        name: a part of the name, in any case; None for any vessel. Names have no index: all
+            vessels are read until the page is full.
+        limit: the length of the page.
+        cursor: the `next_cursor` of an earlier page; None for the first page.
 
     Raises:
-        InvalidRequestError: the cursor is not one that an earlier page returned.
+        InvalidRequestError: the cursor does not come from an earlier page.
     """
     start = resume_at(cursor)
     found: list[Vessel] = []
-    batch = limit + 1 if name is None else max(SCAN, limit + 1)
+    batch = limit + 1 if name is None else max(SCAN_BATCH, limit + 1)
     while True:
         rows = fetch(start, batch)
         for row in rows:
-            if name_matches(row.get(payloads.NAME), name):
+            if _name_matches(row.get(payloads.NAME), name):
                 if len(found) == limit:
                     return VesselPage(found, cursor_after(found[-1].id))
                 found.append(payloads.vessel_from(row))
         if len(rows) < batch:
             return VesselPage(found, None)
-        start = successor(payloads.vessel_from(rows[-1]).id)
+        start = next_id(payloads.vessel_from(rows[-1]).id)
 
 
 def cursor_after(point_id: UUID) -> str:
-    """What is passed for the page that follows this point."""
+    """Return the cursor of the page that follows this point."""
     return base64.urlsafe_b64encode(point_id.bytes).rstrip(b"=").decode()
 
 
 def resume_at(cursor: str | None) -> UUID | None:
-    """The smallest id that the page may hold; None begins with the first.
+    """Return the smallest id that a page may hold; None for the first page.
 
     Raises:
-        InvalidRequestError: the cursor is not one that an earlier page returned.
+        InvalidRequestError: the cursor does not come from an earlier page.
     """
     if cursor is None:
         return None
@@ -60,9 +65,13 @@ def resume_at(cursor: str | None) -> UUID | None:
         raise InvalidRequestError(
             f"{cursor!r} is not a page cursor; pass the next_cursor of an earlier page unchanged"
         ) from error
-    return successor(last)
+    return next_id(last)
 
 
-def successor(point_id: UUID) -> UUID:
-    """The next greater id."""
+def next_id(point_id: UUID) -> UUID:
+    """Return the next greater id."""
     return UUID(int=min(point_id.int + 1, LAST_ID))
+
+
+def _name_matches(name: str | None, part: str | None) -> bool:
+    return part is None or (name is not None and part.casefold() in name.casefold())

@@ -1,13 +1,14 @@
-"""Vessel and Sighting <-> payload of a Qdrant point; one mapping for both adapters.
+"""Convert vessels and sightings to payloads of Qdrant points and back.
 
-The payload holds the whole record as JSON in `record`, and beside it what filters need. What a
-sighting's vessel may change (`vessel_id`, `vessel_type`, `vessel_length_m`) is kept out of
-`record`, so that moving sightings or correcting a vessel's type is one payload update.
+The payload holds the whole record as JSON in `record`, and beside it the fields that filters need.
+The fields that depend on a sighting's vessel (`vessel_id`, `vessel_type`, `vessel_length_m`) stay
+out of `record`, so that moving sightings or correcting a vessel's type is one payload update.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.utc_time import as_utc
-from service.identity.records.sightings import EmbeddedSighting, Sighting
+from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingHit
 from service.identity.records.vessels import Vessel
 
 Payload = dict[str, Any]
@@ -30,12 +31,22 @@ TENTATIVE = "tentative"
 UNIT_TOLERANCE = 1e-3
 
 
+@dataclass(frozen=True, slots=True)
+class SightingPoint:
+    """A sighting's id, its embedding as D floats of unit length, and its payload."""
+
+    id: UUID
+    vector: list[float]
+    payload: Payload
+
+
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, as Qdrant's datetime index reads it."""
+    """Format a time as RFC 3339 in UTC with microseconds, as Qdrant's datetime index reads it."""
     return as_utc(moment).isoformat(timespec="microseconds")
 
 
 def vessel_payload(vessel: Vessel) -> Payload:
+    """Return the payload of a vessel."""
     return {
         RECORD: vessel.model_dump_json(),
         STATE: vessel.state.value,
@@ -47,11 +58,17 @@ def vessel_payload(vessel: Vessel) -> Payload:
 
 
 def vessel_from(payload: Mapping[str, Any]) -> Vessel:
+    """Return the vessel of a payload."""
     return Vessel.from_record(payload[RECORD])
 
 
+def vessels_by_id(rows: Iterable[Payload]) -> dict[UUID, Vessel]:
+    """Return the vessels of several payloads by id."""
+    return {vessel.id: vessel for vessel in map(vessel_from, rows)}
+
+
 def ownership_payload(vessel: Vessel | None) -> Payload:
-    """What a sighting knows of its vessel; null where it is open or the value is unknown."""
+    """Return the fields of a sighting that depend on its vessel; null without one."""
     return {
         VESSEL_ID: str(vessel.id) if vessel else None,
         VESSEL_TYPE: vessel.type.casefold() if vessel and vessel.type else None,
@@ -59,7 +76,42 @@ def ownership_payload(vessel: Vessel | None) -> Payload:
     }
 
 
-def sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
+def sighting_points(
+    sightings: Iterable[EmbeddedSighting],
+    bundle_id: str,
+    width: int,
+    vessel_of: Callable[[Sighting], Vessel | None],
+    tentative: bool = False,
+) -> list[SightingPoint]:
+    """Return sightings as points.
+
+    Args:
+        sightings: embeddings float32 `[D]` of unit length.
+        bundle_id: the bundle that all embeddings must come from.
+        width: D.
+        vessel_of: returns the vessel of a sighting; None for an open identity.
+        tentative: marks the sightings as not confirmed.
+
+    Raises:
+        ValueError: an embedding comes from another bundle, or is no unit vector of D numbers.
+    """
+    embedded = list(sightings)
+    if foreign := sorted({one.sighting.bundle_id for one in embedded} - {bundle_id}):
+        raise ValueError(
+            f"this gallery holds embeddings of bundle {bundle_id}, got some of {foreign}"
+        )
+    mark = {TENTATIVE: True} if tentative else {}
+    return [
+        SightingPoint(
+            one.sighting.id,
+            check_vector(one.vector, width),
+            _sighting_payload(one.sighting, vessel_of(one.sighting)) | mark,
+        )
+        for one in embedded
+    ]
+
+
+def _sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
     at, where = sighting.captured_at, sighting.position
     return {
         RECORD: sighting.model_copy(update={"vessel_id": None}).model_dump_json(),
@@ -72,13 +124,29 @@ def sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
 
 
 def sighting_from(payload: Mapping[str, Any]) -> Sighting:
-    owner = payload.get(VESSEL_ID)
+    """Return the sighting of a payload."""
+    vessel_id = payload.get(VESSEL_ID)
     sighting = Sighting.model_validate_json(payload[RECORD])
-    return sighting.model_copy(update={"vessel_id": UUID(owner)}) if owner else sighting
+    return sighting.model_copy(update={"vessel_id": UUID(vessel_id)}) if vessel_id else sighting
+
+
+def sightings_by_id(rows: Iterable[Payload]) -> dict[UUID, Sighting]:
+    """Return the sightings of several payloads by id."""
+    return {sighting.id: sighting for sighting in map(sighting_from, rows)}
+
+
+def sightings_by_time(rows: Iterable[Payload]) -> list[Sighting]:
+    """Return the sightings of several payloads in order of recording."""
+    return sorted(map(sighting_from, rows), key=lambda one: (one.recorded_at, one.id))
+
+
+def hit_from(payload: Mapping[str, Any], score: float) -> SightingHit:
+    """Return a search hit; rounding may have carried `score` beyond -1..1."""
+    return SightingHit(sighting_from(payload), max(-1.0, min(1.0, score)))
 
 
 def check_vector(vector: NDArray[np.float32], width: int) -> list[float]:
-    """The vector as plain floats.
+    """Return an embedding as plain floats.
 
     Raises:
         ValueError: not float `[width]` of unit length.
@@ -92,33 +160,23 @@ def check_vector(vector: NDArray[np.float32], width: int) -> list[float]:
     return numbers
 
 
-def check_bundle(sightings: Iterable[EmbeddedSighting], bundle_id: str) -> None:
-    """Raises ValueError when an embedding comes from another bundle."""
-    strangers = sorted({e.sighting.bundle_id for e in sightings} - {bundle_id})
-    if strangers:
-        raise ValueError(
-            f"this gallery holds embeddings of bundle {bundle_id}, got some of {strangers}"
-        )
-
-
 def bundle_slug(bundle_id: str) -> str:
-    """A bundle id as part of a folder or collection name; distinct ids stay distinct."""
+    """Return a bundle id as part of a folder or collection name; distinct ids stay distinct."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", bundle_id):
         return bundle_id
     return "x" + hashlib.sha256(bundle_id.encode()).hexdigest()[:40]
 
 
-def tentative_payload(tentative: bool) -> Payload:
-    return {TENTATIVE: True} if tentative else {}
+def vessel_among(vessels: Mapping[UUID, Vessel]) -> Callable[[Sighting], Vessel | None]:
+    """Return a function that looks up a sighting's vessel; it raises ValueError if it is absent."""
 
+    def vessel_of(sighting: Sighting) -> Vessel | None:
+        if sighting.vessel_id is None:
+            return None
+        if sighting.vessel_id not in vessels:
+            raise ValueError(
+                f"sighting {sighting.id} belongs to vessel {sighting.vessel_id}, which is unknown"
+            )
+        return vessels[sighting.vessel_id]
 
-def owner_of(one: EmbeddedSighting, vessels: Mapping[UUID, Vessel]) -> Vessel | None:
-    """The vessel of a sighting; None where it is open.
-
-    Raises:
-        ValueError: its vessel is not among these.
-    """
-    owner = one.sighting.vessel_id
-    if owner is not None and owner not in vessels:
-        raise ValueError(f"sighting {one.sighting.id} belongs to vessel {owner}, which is unknown")
-    return None if owner is None else vessels[owner]
+    return vessel_of

@@ -1,21 +1,20 @@
-"""What lies on a Qdrant server: the collections, their indexes, and the active bundle's alias.
+"""The collections on a Qdrant server, their indexes, and the alias of the active bundle.
 
-`<prefix>-vessels`, `<prefix>-claims` (see `claims_server.py`) and `<prefix>-matches` (see
-`matches_server.py`) have no vectors; `<prefix>-sightings-<bundle>` holds the sightings of one
-bundle, and the alias `<prefix>-sightings` names the one that is served. Sightings keep their ids
-from bundle to bundle.
+`<prefix>-vessels`, `<prefix>-claims` and `<prefix>-matches` have no vectors;
+`<prefix>-sightings-<bundle>` holds the sightings of one bundle, and the alias `<prefix>-sightings`
+names the bundle that is served. A sighting has the same id in every bundle.
 """
 
 from dataclasses import dataclass
 
 from qdrant_client import QdrantClient, models
 
-from service.storage.points import match_payloads as match_points
-from service.storage.points import payloads
+from service.storage.points import match_payloads, payloads
 
+DEFAULT_PREFIX = "crossfix"
 KEYWORD = models.PayloadSchemaType.KEYWORD
-STRONG = models.WriteOrdering.STRONG
 ORPHANED = "orphaned"
+"""Field of a sighting whose vessel was deleted."""
 TOKEN = "token"
 VESSEL_INDEXES = {
     payloads.STATE: KEYWORD,
@@ -24,8 +23,8 @@ VESSEL_INDEXES = {
     payloads.TYPE: KEYWORD,
 }
 CLAIM_INDEXES = {TOKEN: KEYWORD}
-MATCH_INDEXES = dict.fromkeys(match_points.KEYWORDS, KEYWORD) | {
-    match_points.ASKED_AT: models.PayloadSchemaType.DATETIME
+MATCH_INDEXES = dict.fromkeys(match_payloads.KEYWORDS, KEYWORD) | {
+    match_payloads.ASKED_AT: models.PayloadSchemaType.DATETIME
 }
 SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,
@@ -42,9 +41,9 @@ SIGHTING_INDEXES = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The names that begin with one prefix."""
+    """The names of the collections, which all begin with one prefix."""
 
-    prefix: str = "crossfix"
+    prefix: str = DEFAULT_PREFIX
 
     @property
     def vessels(self) -> str:
@@ -63,27 +62,36 @@ class Layout:
         return f"{self.prefix}-sightings"
 
     def sightings(self, bundle_id: str) -> str:
-        """The collection of one bundle's sightings."""
         return f"{self.alias}-{payloads.bundle_slug(bundle_id)}"
 
     def bundles(self, client: QdrantClient) -> list[str]:
-        """The bundles that have a collection, by name."""
+        """List the bundles that have a collection, by name."""
         names = [one.name for one in client.get_collections().collections]
         start = f"{self.alias}-"
         return sorted(name.removeprefix(start) for name in names if name.startswith(start))
 
     def active(self, client: QdrantClient) -> str | None:
-        """The bundle that the alias names; None before the gallery was first used."""
+        """Return the bundle that the alias names; None before the gallery was first used."""
         for one in client.get_aliases().aliases:
             if one.alias_name == self.alias:
                 return one.collection_name.removeprefix(f"{self.alias}-")
         return None
 
-    def activate(self, client: QdrantClient, bundle_id: str) -> None:
-        """Point the alias to this bundle's collection, in one step."""
-        to = models.CreateAlias(collection_name=self.sightings(bundle_id), alias_name=self.alias)
-        steps: list[models.AliasOperations] = [models.CreateAliasOperation(create_alias=to)]
+    def activate(self, client: QdrantClient, bundle_id: str, replace: bool = True) -> None:
+        """Point the alias to this bundle's collection, in one step.
+
+        Args:
+            client: the server.
+            bundle_id: the bundle to serve.
+            replace: False leaves an alias that exists as it is.
+        """
+        create = models.CreateAlias(
+            collection_name=self.sightings(bundle_id), alias_name=self.alias
+        )
+        steps: list[models.AliasOperations] = [models.CreateAliasOperation(create_alias=create)]
         if self.active(client) is not None:
-            gone = models.DeleteAlias(alias_name=self.alias)
-            steps.insert(0, models.DeleteAliasOperation(delete_alias=gone))
+            if not replace:
+                return
+            delete = models.DeleteAlias(alias_name=self.alias)
+            steps.insert(0, models.DeleteAliasOperation(delete_alias=delete))
         client.update_collection_aliases(steps)

@@ -20,10 +20,7 @@ from service.identity.errors import StoreUnavailableError
 from service.maintenance.reembed import Share
 from service.settings import SHIPPED_BUNDLE, Settings
 from service.storage.audit.check import read_entries
-from service.storage.server import archive as archive_server
-from service.storage.server import claims as claims_server
-from service.storage.server import gallery as gallery_server
-from service.storage.server import matches as matches_server
+from service.storage.server import connection
 from service.wiring import bundle_follower as following
 from service.wiring.active_bundle import ActiveBundle, ServedBundle
 from service.wiring.app import create_app
@@ -60,8 +57,7 @@ class OneServer:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     server = OneServer()
-    for module in (archive_server, claims_server, gallery_server, matches_server):
-        monkeypatch.setattr(module, "connect", lambda *_: server)
+    monkeypatch.setattr(connection, "connect", lambda *_: server)
     return Settings(
         bundle=SHIPPED_BUNDLE,
         data_dir=tmp_path / "data",

@@ -11,7 +11,7 @@ import pytest
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import Vessel, VesselState
-from service.storage.edge.gallery import EdgeGallery, open_edge_gallery
+from service.storage.edge.gallery import EdgeGallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 
 
@@ -23,8 +23,8 @@ def folder(quick_folder: Path) -> Path:
 OPEN_AND_REPORT = """
 import sys
 from pathlib import Path
-from service.storage.edge.gallery import open_edge_gallery
-open_edge_gallery(Path(sys.argv[1]), "b", 4)
+from service.storage.edge.gallery import EdgeGallery
+EdgeGallery(Path(sys.argv[1]), "b", 4)
 """
 
 
@@ -36,12 +36,12 @@ def enrol(gallery: EdgeGallery, similarity: float, **fields: object) -> Vessel:
 
 
 def test_everything_is_there_after_reopening(folder: Path) -> None:
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     vessel = enrol(gallery, 0.9, name="Kept", type="Cargo")
     hidden = enrol(gallery, 0.8, state=VesselState.ENROLLING)
     gallery.put_sightings([embedded(0.7)], None)
     gallery.close()
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     assert gallery.get_vessels([vessel.id, hidden.id]) == {vessel.id: vessel, hidden.id: hidden}
     [hit] = gallery.search(query(), SightingFilter(vessel_types=("cargo",)), 5)
     assert hit.vessel == vessel
@@ -52,13 +52,13 @@ def test_everything_is_there_after_reopening(folder: Path) -> None:
 def test_what_is_in_the_log_alone_survives(folder: Path) -> None:
     """After a power cut the segments may be as they were at the last flush; the log is not."""
     live, old = folder / "live", folder / "old"
-    gallery = open_edge_gallery(live, BUNDLE, WIDTH)
+    gallery = EdgeGallery(live, BUNDLE, WIDTH)
     first = enrol(gallery, 0.3, type="Cargo")
     gone = enrol(gallery, 0.2)
     gallery.close()
     shutil.copytree(live, old)
 
-    gallery = open_edge_gallery(live, BUNDLE, WIDTH)
+    gallery = EdgeGallery(live, BUNDLE, WIDTH)
     enrolled = [enrol(gallery, 0.5, name=f"Late {i}") for i in range(20)]
     gallery.move_sightings([s.id for s in gallery.sightings_of([gone.id])], first)
     gallery.delete_vessel(gone.id)
@@ -68,7 +68,7 @@ def test_what_is_in_the_log_alone_survives(folder: Path) -> None:
         shutil.copytree(live / shard / "wal", old / shard / "wal")
     gallery.close()
 
-    cut = open_edge_gallery(old, BUNDLE, WIDTH)
+    cut = EdgeGallery(old, BUNDLE, WIDTH)
     assert cut.counts() == GalleryCounts(21, 22)
     assert len(cut.get_vessels([v.id for v in enrolled])) == 20
     assert cut.get_vessels([gone.id]) == {}
@@ -80,17 +80,17 @@ def test_what_is_in_the_log_alone_survives(folder: Path) -> None:
 
 def test_the_log_survives_many_rotations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.storage.edge.shard.FLUSH_EVERY", 3)
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     vessels = [enrol(gallery, 0.5) for _ in range(20)]
     gallery.close()
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     assert gallery.get_vessels([v.id for v in vessels]).keys() == {v.id for v in vessels}
     assert gallery.counts() == GalleryCounts(20, 20)
     gallery.close()
 
 
 def test_a_second_process_is_told_where_and_what_to_do(folder: Path) -> None:
-    gallery = open_edge_gallery(folder, "b", 4)
+    gallery = EdgeGallery(folder, "b", 4)
     second = subprocess.run(
         [sys.executable, "-c", OPEN_AND_REPORT, str(folder)], capture_output=True, text=True
     )
@@ -103,10 +103,10 @@ def test_a_second_process_is_told_where_and_what_to_do(folder: Path) -> None:
 
 
 def test_each_bundle_has_its_own_sightings(folder: Path) -> None:
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     vessel = enrol(gallery, 0.9)
     gallery.close()
-    other = open_edge_gallery(folder, "sha256:another", WIDTH // 2)
+    other = EdgeGallery(folder, "sha256:another", WIDTH // 2)
     assert other.get_vessels([vessel.id]) == {vessel.id: vessel}
     assert other.sightings_of([vessel.id]) == []
     assert other.counts() == GalleryCounts(1, 0)
@@ -114,10 +114,10 @@ def test_each_bundle_has_its_own_sightings(folder: Path) -> None:
 
 
 def test_the_same_bundle_with_another_width_is_refused(folder: Path) -> None:
-    open_edge_gallery(folder, BUNDLE, WIDTH).close()
+    EdgeGallery(folder, BUNDLE, WIDTH).close()
     with pytest.raises(StoreUnavailableError, match=r"holds vectors of 16 numbers.*makes 8"):
-        open_edge_gallery(folder, BUNDLE, 8)
-    open_edge_gallery(folder, BUNDLE, WIDTH).close()
+        EdgeGallery(folder, BUNDLE, 8)
+    EdgeGallery(folder, BUNDLE, WIDTH).close()
 
 
 def damage_segments(shard: Path) -> None:
@@ -147,23 +147,23 @@ def damage_marker(shard: Path) -> None:
     "damage", [damage_segments, lose_segments, damage_config, damage_log, damage_marker]
 )
 def test_a_damaged_folder_is_named_and_left_as_it_is(folder: Path, damage: object) -> None:
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     enrol(gallery, 0.9)
     gallery.close()
     shard = folder / f"sightings-{BUNDLE}"
     damage(shard)  # type: ignore[operator]
     before = set(shard.glob("segments/*"))
     with pytest.raises(StoreUnavailableError, match=r"damaged.*restore the folder") as caught:
-        open_edge_gallery(folder, BUNDLE, WIDTH)
+        EdgeGallery(folder, BUNDLE, WIDTH)
     assert str(shard) in str(caught.value)
     assert set(shard.glob("segments/*")) == before
 
 
 def test_an_interrupted_creation_is_finished(folder: Path) -> None:
-    open_edge_gallery(folder, BUNDLE, WIDTH).close()
+    EdgeGallery(folder, BUNDLE, WIDTH).close()
     (folder / "vessels" / "crossfix.json").unlink()
     (folder / f"sightings-{BUNDLE}" / "crossfix.json").unlink()
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     enrol(gallery, 0.9)
     gallery.close()
     marker = json.loads((folder / f"sightings-{BUNDLE}" / "crossfix.json").read_text())
@@ -171,11 +171,11 @@ def test_an_interrupted_creation_is_finished(folder: Path) -> None:
 
 
 def test_a_full_disk_refuses_the_write_and_changes_nothing(folder: Path) -> None:
-    open_edge_gallery(folder, BUNDLE, WIDTH).close()
+    EdgeGallery(folder, BUNDLE, WIDTH).close()
     more_than_any_disk = 2**62
     with pytest.raises(StoreFullError, match="nothing was written"):
-        open_edge_gallery(folder, BUNDLE, WIDTH, min_free_bytes=more_than_any_disk)
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+        EdgeGallery(folder, BUNDLE, WIDTH, min_free_bytes=more_than_any_disk)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     vessel = enrol(gallery, 0.9)
     for shard in (gallery._vessels, gallery._sightings):
         shard._min_free_bytes = more_than_any_disk
@@ -191,7 +191,7 @@ def test_a_full_disk_refuses_the_write_and_changes_nothing(folder: Path) -> None
 def test_a_disk_that_refuses_to_sync_acknowledges_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
 
     def refuse(handle: int) -> None:
         raise OSError(5, "Input/output error")
@@ -205,7 +205,7 @@ def test_a_disk_that_refuses_to_sync_acknowledges_nothing(
 
 
 def test_a_closed_gallery_says_so(folder: Path) -> None:
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     gallery.close()
     gallery.close()
     for call in (
@@ -222,18 +222,18 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
     folder.mkdir()
     (folder / "file").write_text("in the way")
     with pytest.raises(StoreUnavailableError, match="cannot use the folder"):
-        open_edge_gallery(folder / "file" / "gallery", BUNDLE, WIDTH)
+        EdgeGallery(folder / "file" / "gallery", BUNDLE, WIDTH)
 
 
 def test_deleted_sightings_are_dropped_from_disk_on_opening(folder: Path) -> None:
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     vessel = make_vessel()
     gallery.put_vessel(vessel)
     batch = [embedded(0.5, vessel) for _ in range(2000)]
     gallery.put_sightings(batch, vessel)
     gallery.delete_sightings([one.sighting.id for one in batch[:1500]])
     gallery.close()
-    gallery = open_edge_gallery(folder, BUNDLE, WIDTH)
+    gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     assert gallery.counts() == GalleryCounts(1, 500)
     assert len(gallery.sightings_of([vessel.id])) == 500
     assert gallery._sightings._shard.info().points_count == 500

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.edge.gallery import open_edge_gallery
+from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.log_files import LogFiles
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
 
@@ -54,7 +54,7 @@ def test_what_was_changed_through_a_map_is_written(on_disk: Path) -> None:
 
 
 def test_every_acknowledged_write_of_the_gallery_has_left_the_maps(on_disk: Path) -> None:
-    gallery = open_edge_gallery(on_disk, BUNDLE, WIDTH)
+    gallery = EdgeGallery(on_disk, BUNDLE, WIDTH)
     vessel, other = make_vessel(), make_vessel()
     one = embedded(0.5, vessel)
     writes: list[Callable[[], None]] = [

@@ -17,8 +17,9 @@ from qdrant_client import QdrantClient, models
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import VesselState
-from service.storage.server.gallery import ServerGallery, open_server_gallery
+from service.storage.server.gallery import ServerGallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
+
 
 @pytest.fixture
 def client() -> Iterator[QdrantClient]:
@@ -28,7 +29,7 @@ def client() -> Iterator[QdrantClient]:
 
 
 def gallery_on(client: QdrantClient, bundle_id: str = BUNDLE, width: int = WIDTH) -> ServerGallery:
-    return open_server_gallery(client, bundle_id=bundle_id, width=width)
+    return ServerGallery(client, bundle_id=bundle_id, width=width)
 
 
 def names(client: QdrantClient) -> set[str]:
@@ -169,7 +170,7 @@ def stub() -> Iterator[Stub]:
 
 
 def gallery_at(url: str, timeout_s: float = 5, api_key: str | None = None) -> ServerGallery:
-    return open_server_gallery(url, api_key, bundle_id=BUNDLE, width=WIDTH, timeout_s=timeout_s)
+    return ServerGallery(url, api_key, bundle_id=BUNDLE, width=WIDTH, timeout_s=timeout_s)
 
 
 def collection_info(width: int | None, indexes: dict[str, str]) -> dict[str, object]:

@@ -1,0 +1,46 @@
+"""Translate filters into the types of Qdrant Edge."""
+
+from typing import Any
+
+import qdrant_edge as edge
+
+from service.storage.points.filters import (
+    AnyOf,
+    Before,
+    BetweenOrUnknown,
+    Clause,
+    Condition,
+    During,
+    Known,
+    Near,
+)
+from service.storage.points.payloads import timestamp
+
+
+def as_filter(where: Condition) -> edge.Filter:
+    """Return a condition as a filter of Qdrant Edge."""
+    return edge.Filter(
+        must=[_as_condition(clause) for clause in where.must] or None,
+        must_not=[_as_condition(clause) for clause in where.must_not] or None,
+    )
+
+
+def _as_condition(clause: Clause) -> Any:
+    match clause:
+        case AnyOf(key, words):
+            return edge.FieldCondition(key, match=edge.MatchAny(list(words)))
+        case BetweenOrUnknown(key, low, high):
+            known = edge.FieldCondition(key, range=edge.RangeFloat(gte=low, lte=high))
+            return edge.Filter(should=[known, edge.IsEmptyCondition(key)])
+        case During(key, start, end):
+            span = edge.RangeDateTime(
+                gte=timestamp(start) if start else None, lte=timestamp(end) if end else None
+            )
+            return edge.FieldCondition(key, range=span)
+        case Before(key, end):
+            return edge.FieldCondition(key, range=edge.RangeDateTime(lt=timestamp(end)))
+        case Near(key, lat, lon, radius_m):
+            disc = edge.GeoRadius(edge.GeoPoint(lon=lon, lat=lat), radius_m)
+            return edge.FieldCondition(key, geo_radius=disc)
+        case Known(key):
+            return edge.Filter(must_not=[edge.IsEmptyCondition(key)])

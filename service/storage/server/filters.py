@@ -1,0 +1,45 @@
+"""Translate filters into the types of the Qdrant client."""
+
+from qdrant_client import models
+
+from service.storage.points.filters import (
+    AnyOf,
+    Before,
+    BetweenOrUnknown,
+    Clause,
+    Condition,
+    During,
+    Known,
+    Near,
+)
+
+
+def as_filter(where: Condition) -> models.Filter:
+    """Return a condition as a filter of the client."""
+    return models.Filter(
+        must=[_as_condition(clause) for clause in where.must] or None,
+        must_not=[_as_condition(clause) for clause in where.must_not] or None,
+    )
+
+
+def _as_condition(clause: Clause) -> models.Condition:
+    match clause:
+        case AnyOf(key, words):
+            return models.FieldCondition(key=key, match=models.MatchAny(any=list(words)))
+        case BetweenOrUnknown(key, low, high):
+            known = models.FieldCondition(key=key, range=models.Range(gte=low, lte=high))
+            return models.Filter(should=[known, _unknown(key)])
+        case During(key, start, end):
+            span = models.DatetimeRange(gte=start, lte=end)
+            return models.FieldCondition(key=key, range=span)
+        case Before(key, end):
+            return models.FieldCondition(key=key, range=models.DatetimeRange(lt=end))
+        case Near(key, lat, lon, radius_m):
+            disc = models.GeoRadius(center=models.GeoPoint(lat=lat, lon=lon), radius=radius_m)
+            return models.FieldCondition(key=key, geo_radius=disc)
+        case Known(key):
+            return models.Filter(must_not=[_unknown(key)])
+
+
+def _unknown(key: str) -> models.IsEmptyCondition:
+    return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
