@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -39,24 +39,10 @@ def print_json(document: object) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
 
-@contextmanager
 def progress(
     label: str, total: int | None = None
-) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """Show a progress bar on standard error.
-
-    Yields:
-        A function that raises the total by a count, and one that raises the number done.
-    """
+) -> AbstractContextManager[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Return a progress bar on standard error, see `service.client.tables.progress_bar`."""
     from service.client.tables import console, progress_bar
 
-    with progress_bar(console(sys.stderr)) as bar:
-        task = bar.add_task(label, total=total)
-        expected = total or 0
-
-        def expect(count: int) -> None:
-            nonlocal expected
-            expected += count
-            bar.update(task, total=expected)
-
-        yield expect, lambda done: bar.advance(task, done)
+    return progress_bar(console(sys.stderr), label, total)

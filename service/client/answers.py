@@ -39,15 +39,12 @@ class ShownVessel(Shown):
 class ShownSighting(Shown):
     """Sighting of the candidate that is most similar to the query."""
 
-    id: str
-    modality: str
     preview_url: str
 
 
 class LengthCheck(Shown):
     """Measured length of the query against the registered length, metres."""
 
-    query_m: float
     vessel_m: float
     ok: bool
 
@@ -93,22 +90,19 @@ class ShownQuery(Shown):
 class ShownModel(Shown):
     """Bundle that answered."""
 
-    bundle_id: str
     name: str
     training_domain: str
 
 
 class ShownGallery(Shown):
-    """Number of vessels and sightings that were searched."""
+    """Size of the gallery that was searched."""
 
     vessels: int
-    sightings: int
 
 
 class MatchAnswer(Shown):
     """Response of `POST /match`."""
 
-    match_id: str
     verdict: Verdict
     candidates: tuple[ShownCandidate, ...]
     none_probability: float

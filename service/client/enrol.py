@@ -1,7 +1,6 @@
 """Enrol a fleet in parallel; a run can be stopped and repeated without enrolling twice."""
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -82,9 +81,9 @@ def enrol_fleet(
     """
     report = EnrolReport(fleet.dataset, len(fleet.vessels))
     started = time.monotonic()
-    run = _Run(client, fleet.dataset, report, advance)
+    runs = [_VesselRun(client, fleet.dataset, vessel, advance) for vessel in fleet.vessels]
     with ThreadPoolExecutor(workers, thread_name_prefix="enrol") as pool:
-        futures = [pool.submit(run.send, vessel) for vessel in fleet.vessels]
+        futures = [pool.submit(run.send) for run in runs]
         try:
             _wait(futures)
         except KeyboardInterrupt:
@@ -93,6 +92,13 @@ def enrol_fleet(
             if any(not future.done() for future in futures):
                 client.stopping.set()
                 pool.shutdown(cancel_futures=True)
+    for run in runs:
+        report.chips += run.chips
+        report.refused += run.refused
+        if run.finished and run.created is not None:
+            report.enrolled.add(run.vessel.id)
+            report.created += run.created
+            report.known += not run.created
     report.seconds = round(time.monotonic() - started, 3)
     report.refused.sort(key=lambda refusal: (refusal.vessel, refusal.files))
     return report
@@ -107,55 +113,60 @@ def _wait(futures: Sequence[Future[None]]) -> None:
             future.result()
 
 
-class _Run:
-    """One enrolment run; `send` is called from several threads."""
+class _VesselRun:
+    """Sends one vessel, in one thread, and counts its chips.
+
+    Attributes:
+        created: whether this run registered the vessel; None while it is not registered.
+        finished: whether every chip was sent or refused.
+    """
 
     def __init__(
-        self, client: CrossfixClient, dataset: str, report: EnrolReport, advance: Advance
+        self, client: CrossfixClient, dataset: str, vessel: FleetVessel, advance: Advance
     ) -> None:
+        self.vessel = vessel
+        self.created: bool | None = None
+        self.finished = False
+        self.chips = 0
+        self.refused: list[Refusal] = []
         self._client = client
-        self._dataset = dataset
-        self._report = report
         self._advance = advance
-        self._lock = threading.Lock()
+        self._document = {"id": str(vessel.id), "source": dataset, **vessel.attributes}
 
-    def send(self, vessel: FleetVessel) -> None:
-        """Register one vessel; add refused chips to the report."""
-        sender = _VesselSender(self._client, vessel, self._dataset)
+    def send(self) -> None:
+        """Register the vessel with its first batch of chips and add later batches to it."""
         try:
-            for batch in _batches(self._readable(vessel)):
-                self._send_batch(sender, batch)
+            for batch in _batches(self._readable()):
+                self._send_batch(batch)
         except StoppedError:
             return
-        with self._lock:
-            if sender.registered:
-                self._report.enrolled.add(vessel.id)
-                self._report.created += sender.created
-                self._report.known += not sender.created
+        self.finished = True
 
-    def _send_batch(self, sender: "_VesselSender", batch: Sequence[ChipPart]) -> None:
+    def _send_batch(self, batch: Sequence[ChipPart]) -> None:
         """Send a batch in one request; if a chip of it is refused, send each chip alone."""
         try:
-            sender.send(batch)
+            if self.created is None:
+                self.created = self._client.enrol(self._document, batch)
+            else:
+                self._client.add_chips(self.vessel.id, batch)
         except RefusedError as error:
             if error.is_about_a_chip and len(batch) > 1:
                 for chip in batch:
-                    self._send_batch(sender, [chip])
+                    self._send_batch([chip])
             else:
-                self._refuse(sender.vessel, [chip.name for chip in batch], error.kind, error)
+                self._refuse([chip.name for chip in batch], error.kind, error)
             return
-        with self._lock:
-            self._report.chips += len(batch)
+        self.chips += len(batch)
         self._advance(len(batch))
 
-    def _readable(self, vessel: FleetVessel) -> Iterator[ChipPart]:
+    def _readable(self) -> Iterator[ChipPart]:
         """Yield chips with their bytes; refuse unreadable files and skip identical ones."""
         digests: set[bytes] = set()
-        for chip in vessel.chips:
+        for chip in self.vessel.chips:
             try:
                 part = read_chip(chip)
             except SourceError as error:
-                self._refuse(vessel, [chip.path.name], "file", error)
+                self._refuse([chip.path.name], "file", error)
                 continue
             digest = hashlib.sha256(part.data).digest()
             if digest in digests:
@@ -164,35 +175,9 @@ class _Run:
             digests.add(digest)
             yield part
 
-    def _refuse(
-        self, vessel: FleetVessel, files: Sequence[str], kind: str, error: ClientError
-    ) -> None:
-        with self._lock:
-            self._report.refused.append(Refusal(vessel.label, tuple(files), kind, str(error)))
+    def _refuse(self, files: Sequence[str], kind: str, error: ClientError) -> None:
+        self.refused.append(Refusal(self.vessel.label, tuple(files), kind, str(error)))
         self._advance(len(files))
-
-
-class _VesselSender:
-    """Registers a vessel with its first batch of chips and adds later batches to it."""
-
-    def __init__(self, client: CrossfixClient, vessel: FleetVessel, dataset: str) -> None:
-        self.vessel = vessel
-        self.registered = False
-        self.created = False
-        self._client = client
-        self._document = {"id": str(vessel.id), "source": dataset, **vessel.attributes}
-
-    def send(self, chips: Sequence[ChipPart]) -> None:
-        """Send a batch of the vessel's chips.
-
-        Raises:
-            RefusedError, UnreachableError, StoppedError.
-        """
-        if self.registered:
-            self._client.add_chips(self.vessel.id, chips)
-            return
-        self.created = self._client.enrol(self._document, chips)
-        self.registered = True
 
 
 def read_chip(chip: ChipFile) -> ChipPart:

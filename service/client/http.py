@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from ipaddress import ip_address
-from types import TracebackType
 from typing import Any
 from uuid import UUID
 
@@ -49,7 +48,7 @@ class CrossfixClient:
     Requests that meet 429 or 503 are repeated after the time given in `Retry-After`, until
     `patience_s` is spent; requests whose connection broke are repeated `MAX_LOST_CONNECTIONS`
     times. Repeating is safe: the service derives ids from content, and a repeated request changes
-    nothing.
+    nothing. Every request may raise RefusedError, UnreachableError or StoppedError.
 
     Attributes:
         url: address of the service.
@@ -79,12 +78,7 @@ class CrossfixClient:
     def __enter__(self) -> "CrossfixClient":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._http.close()
 
     def require_alive(self) -> None:
@@ -119,39 +113,24 @@ class CrossfixClient:
 
         Returns:
             Whether this request created the vessel.
-
-        Raises:
-            RefusedError, UnreachableError, StoppedError.
         """
         form = {"vessel": json.dumps(dict(vessel)), "chip_metadata": _metadata(chips)}
         response = self._send("POST", "/gallery", data=form, files=_files("chips", chips))
         return response.status_code == HTTPStatus.CREATED
 
     def add_chips(self, vessel_id: UUID, chips: Sequence[ChipPart]) -> None:
-        """Add sightings to a registered vessel: `POST /gallery/{vessel_id}/chips`.
-
-        Raises:
-            RefusedError, UnreachableError, StoppedError.
-        """
+        """Add sightings to a registered vessel: `POST /gallery/{vessel_id}/chips`."""
         form = {"chip_metadata": _metadata(chips)}
         path = f"/gallery/{vessel_id}/chips"
         self._send("POST", path, data=form, files=_files("chips", chips))
 
     def match(self, chip: ChipPart, options: Mapping[str, object]) -> Json:
-        """Ask which vessel a chip shows and return the response body: `POST /match`.
-
-        Raises:
-            RefusedError, UnreachableError, StoppedError.
-        """
+        """Ask which vessel a chip shows and return the response body: `POST /match`."""
         form = {name: _form_text(value) for name, value in {**options, **chip.metadata}.items()}
         return self._object("POST", "/match", data=form, files=_files("chip", [chip]))
 
     def picture(self, path: str) -> bytes:
-        """Return the bytes of a picture, e.g. of a sighting's `preview_url`.
-
-        Raises:
-            RefusedError, UnreachableError, StoppedError.
-        """
+        """Return the bytes of a picture, e.g. of a sighting's `preview_url`."""
         return self._send("GET", path).content
 
     def _object(self, method: str, path: str, **request: Any) -> Json:

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
@@ -35,15 +36,23 @@ def console(stream: TextIO | None = None) -> Console:
     return Console(file=target, width=width, highlight=False)
 
 
-def progress_bar(on: Console) -> Progress:
-    """Return a progress bar with counts and the remaining time."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=on,
-    )
+@contextmanager
+def progress_bar(
+    on: Console, label: str, total: int | None = None
+) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Show a progress bar with counts and the remaining time.
+
+    Yields:
+        A function that raises the total by a count, and one that raises the number done.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=on) as bar:
+        task = bar.add_task(label, total=total)
+
+        def expect(count: int) -> None:
+            bar.update(task, total=(bar.tasks[0].total or 0) + count)
+
+        yield expect, lambda done: bar.advance(task, done)
 
 
 def show_report(on: Console, report: EnrolReport) -> None:

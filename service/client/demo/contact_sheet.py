@@ -35,14 +35,7 @@ TONES: dict[Tone, Colour] = {"good": (24, 128, 72), "unsure": (176, 112, 0), "ba
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A chip's picture with two lines of text.
-
-    Attributes:
-        picture: PNG bytes.
-        title: first line.
-        detail: second line.
-        is_true: whether it shows the query's vessel; such a tile has a green frame.
-    """
+    """A chip's picture, PNG, above two lines of text; in a green frame when `is_true`."""
 
     picture: bytes
     title: str
@@ -52,15 +45,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """One query and its candidates, best first.
-
-    Attributes:
-        query: the chip to identify.
-        verdict: verdict of the answer, in a few words.
-        outcome: comparison of the answer with the truth.
-        tone: colour of the outcome.
-        candidates: no more than the sheet's `columns`.
-    """
+    """One query with its verdict, the comparison with the truth, and candidates, best first."""
 
     query: Tile
     verdict: str

@@ -18,7 +18,7 @@ from rich.table import Table
 from service.client.demo.contact_sheet import write_sheet
 from service.client.demo.local_service import LocalService, free_port
 from service.client.demo.sheet import demo_sheet
-from service.client.demo.truth import CheckedAnswer, compare_with_truth, summary, tally
+from service.client.demo.truth import CheckedAnswer, compare_with_truth, summary
 from service.client.enrol import EnrolReport, enrol_fleet
 from service.client.errors import LocalServiceError, SourceError, UnreachableError
 from service.client.fleet.hoss_folder import HossFolder, NamedChip, read_hoss_folder
@@ -47,17 +47,7 @@ _COLOURS = {"good": "green", "unsure": "yellow", "bad": "red"}
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """Options of the demo.
-
-    Attributes:
-        chips: a folder in HOSS layout; None: the shipped fleet of simulated chips.
-        data_dir: folder of gallery and chips; None: a temporary folder.
-        out: folder of the contact sheet.
-        port: port of the service; None: the default port, else any free one.
-        bundle: bundle of the service; None: as in the environment, else the shipped one.
-        device: device of the models; None: as in the environment.
-        once: end after the table.
-    """
+    """Options of `crossfix demo`; None stands for the default that its help names."""
 
     chips: Path | None = None
     data_dir: Path | None = None
@@ -126,7 +116,9 @@ def _introduce(
 ) -> None:
     on.rule("[bold]Crossfix: which known vessel does this SAR chip show?[/]")
     if options.chips is None:
-        on.print("The demo's chips are [bold]SIMULATED[/]: neither satellites nor ships are real.")
+        on.print(
+            "The demo's chips are [bold]SIMULATED[/]: no satellite took them, no such ship exists."
+        )
     else:
         on.print(f"Chips: {escape(str(options.chips))}")
     on.print(
@@ -150,11 +142,8 @@ def _wait_ready(on: Console, service: LocalService, client: CrossfixClient) -> N
 
 
 def _enrol(on: Console, client: CrossfixClient, fleet: Fleet) -> EnrolReport:
-    with progress_bar(on) as progress:
-        task = progress.add_task("enrolling", total=fleet.chips)
-        report = enrol_fleet(
-            client, fleet, workers=WORKERS, advance=lambda chips: progress.advance(task, chips)
-        )
+    with progress_bar(on, "enrolling", fleet.chips) as (_, advance):
+        report = enrol_fleet(client, fleet, workers=WORKERS, advance=advance)
     if report.stopped:
         raise KeyboardInterrupt
     show_report(on, report)
@@ -170,11 +159,11 @@ def _match(
 ) -> list[CheckedAnswer]:
     """Match every query; print those that are refused and leave them out."""
     answers = []
-    with progress_bar(on) as progress, ThreadPoolExecutor(WORKERS) as pool:
-        task = progress.add_task("matching", total=len(queries))
+    bar = progress_bar(on, "matching", len(queries))
+    with bar as (_, advance), ThreadPoolExecutor(WORKERS) as pool:
         results = pool.map(lambda chip: match_file(client, chip.path, {"top_k": TOP_K}), queries)
         for chip, result in zip(queries, results, strict=True):
-            progress.advance(task)
+            advance(1)
             if result.answer is None:
                 on.print(f"refused {chip.path.name}: {result.problem}", style="red", markup=False)
                 continue
@@ -196,7 +185,7 @@ def _show(
     if not answers:
         return
     on.print(_table(answers, fleet, on.width))
-    sentences = summary(tally([(checked.answer, checked.outcome) for checked in answers]), TOP_K)
+    sentences = summary([(checked.answer, checked.outcome) for checked in answers], TOP_K)
     for sentence in sentences:
         on.print(sentence)
     kind = "SIMULATED chips" if options.chips is None else fleet.dataset

@@ -22,15 +22,7 @@ def demo_sheet(
 ) -> Image.Image:
     """Fetch the previews and draw query, verdict and candidates; the true vessel in green.
 
-    Args:
-        client: the service.
-        kind: kind of chips, for the title.
-        answers: one for each row.
-        sentences: summary below the title.
-        columns: number of candidates shown.
-
-    Raises:
-        RefusedError, UnreachableError, StoppedError.
+    `kind` of chips stands in the title, `sentences` below it; `columns` candidates are shown.
     """
     urls = {_query_url(checked) for checked in answers}
     for checked in answers:

@@ -68,61 +68,27 @@ def _outcome_enrolled(answer: MatchAnswer, rank: int | None) -> tuple[str, Tone]
             return f"unsure, {position}", "unsure"
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Counts over all compared answers.
-
-    Attributes:
-        enrolled: queries whose vessel is enrolled.
-        first: enrolled queries with the true vessel first, with any verdict (R1).
-        listed: enrolled queries with the true vessel among the candidates.
-        missed: enrolled queries with the verdict no match.
-        not_enrolled: queries whose vessel is not enrolled.
-        rejected: not enrolled queries with the verdict no match.
-        confident: answers with the verdict confident.
-        confident_right: confident answers with the true vessel first.
-    """
-
-    enrolled: int
-    first: int
-    listed: int
-    missed: int
-    not_enrolled: int
-    rejected: int
-    confident: int
-    confident_right: int
-
-
-def tally(compared: Sequence[tuple[MatchAnswer, Outcome]]) -> Tally:
-    """Count verdicts and ranks over compared answers."""
-    enrolled = [(answer, out) for answer, out in compared if out.true_id is not None]
-    not_enrolled = [answer for answer, out in compared if out.true_id is None]
-    confident = [out for answer, out in compared if answer.verdict == "confident"]
-    return Tally(
-        enrolled=len(enrolled),
-        first=sum(out.true_rank == 1 for _, out in enrolled),
-        listed=sum(out.true_rank is not None for _, out in enrolled),
-        missed=sum(answer.verdict == "no_match" for answer, _ in enrolled),
-        not_enrolled=len(not_enrolled),
-        rejected=sum(answer.verdict == "no_match" for answer in not_enrolled),
-        confident=len(confident),
-        confident_right=sum(out.true_rank == 1 for out in confident),
-    )
-
-
-def summary(counts: Tally, top_k: int) -> list[str]:
-    """Write a tally as sentences."""
+def summary(compared: Sequence[tuple[MatchAnswer, Outcome]], top_k: int) -> list[str]:
+    """Summarise compared answers in sentences; R1 counts every verdict, `top_k` were ranked."""
+    enrolled = [(answer, outcome) for answer, outcome in compared if outcome.true_id is not None]
+    not_enrolled = [answer for answer, outcome in compared if outcome.true_id is None]
+    confident = [outcome for answer, outcome in compared if answer.verdict == "confident"]
     lines = []
-    if counts.enrolled:
+    if enrolled:
+        first = sum(outcome.true_rank == 1 for _, outcome in enrolled)
+        listed = sum(outcome.true_rank is not None for _, outcome in enrolled)
+        missed = sum(answer.verdict == "no_match" for answer, _ in enrolled)
         lines.append(
-            f"Of {counts.enrolled} SAR chips of enrolled ships, {counts.first} found their vessel "
-            f"first (R1 {counts.first / counts.enrolled:.0%}), {counts.listed} among the first "
-            f"{top_k}; {counts.missed} were wrongly answered 'none that I know'."
+            f"Of {len(enrolled)} SAR chips of enrolled ships, {first} found their vessel "
+            f"first (R1 {first / len(enrolled):.0%}), {listed} among the first "
+            f"{top_k}; {missed} were wrongly answered 'none that I know'."
         )
-    if counts.not_enrolled:
+    if not_enrolled:
+        rejected = sum(answer.verdict == "no_match" for answer in not_enrolled)
         lines.append(
-            f"Of {counts.not_enrolled} SAR chips of ships that are not enrolled, {counts.rejected} "
+            f"Of {len(not_enrolled)} SAR chips of ships that are not enrolled, {rejected} "
             "were rightly answered 'none that I know'."
         )
-    lines.append(f"Of {counts.confident} confident answers, {counts.confident_right} were right.")
+    right = sum(outcome.true_rank == 1 for outcome in confident)
+    lines.append(f"Of {len(confident)} confident answers, {right} were right.")
     return lines

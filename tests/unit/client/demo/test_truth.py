@@ -1,7 +1,7 @@
 import pytest
 
 from service.client.answers import read_answer
-from service.client.demo.truth import compare_with_truth, summary, tally
+from service.client.demo.truth import compare_with_truth, summary
 from service.client.errors import UnreachableError
 from tests.support.answers import answer, body
 
@@ -28,7 +28,7 @@ def test_an_answer_is_compared_with_the_true_vessel(
     assert (outcome.true_rank, outcome.text, outcome.tone) == (rank, text, tone)
 
 
-def test_tally_and_summary() -> None:
+def test_the_summary_counts_ranks_and_verdicts() -> None:
     answers = [
         (answer("confident", "a", "b"), "a"),
         (answer("confident", "b", "a"), "a"),
@@ -37,18 +37,18 @@ def test_tally_and_summary() -> None:
         (answer("no_match", "a"), None),
         (answer("confident", "a"), None),
     ]
-    counts = tally([(item, compare_with_truth(item, true_id)) for item, true_id in answers])
-    assert (counts.enrolled, counts.first, counts.listed, counts.missed) == (4, 2, 3, 1)
-    assert (counts.not_enrolled, counts.rejected) == (2, 1)
-    assert (counts.confident, counts.confident_right) == (3, 1)
-    text = " ".join(summary(counts, 5))
-    assert "Of 4 SAR chips of enrolled ships, 2 found their vessel first (R1 50%)" in text
-    assert "Of 2 SAR chips of ships that are not enrolled, 1 were" in text
-    assert "Of 3 confident answers, 1 were right." in text
+    lines = summary([(item, compare_with_truth(item, true_id)) for item, true_id in answers], 5)
+    assert lines == [
+        "Of 4 SAR chips of enrolled ships, 2 found their vessel first (R1 50%), 3 among the first "
+        "5; 1 were wrongly answered 'none that I know'.",
+        "Of 2 SAR chips of ships that are not enrolled, 1 were rightly answered "
+        "'none that I know'.",
+        "Of 3 confident answers, 1 were right.",
+    ]
 
 
 def test_no_answers_cause_no_division_by_zero() -> None:
-    assert summary(tally([]), 5) == ["Of 0 confident answers, 0 were right."]
+    assert summary([], 5) == ["Of 0 confident answers, 0 were right."]
 
 
 def test_an_answer_of_another_version_is_reported() -> None:
