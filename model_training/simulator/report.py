@@ -21,7 +21,7 @@ from model_training.simulator.ships.vessel import sample_fleet
 from model_training.simulator.views import render_view
 
 SAR_DISPLAY_POWER = 0.7
-"""Exponent of denoised SAR values where they are shown or averaged (METHOD, step 1)."""
+"""Exponent of denoised SAR values where they are shown or averaged, as in METHOD's training."""
 
 _BANDS = ((1, 3), (4, 8), (9, 16), (17, 32))
 """First and last frequency of each band of a profile's power, cycles per chip."""
