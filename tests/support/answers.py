@@ -1,4 +1,4 @@
-"""Answers of `POST /match` made for tests."""
+"""Responses of `POST /match` made for tests."""
 
 from typing import Any
 
@@ -6,24 +6,24 @@ from service.client.answers import MatchAnswer, read_answer
 
 
 def body(verdict: str, *vessel_ids: str, **more: Any) -> dict[str, Any]:
-    """An answer that ranks these vessels; probabilities fall from 90 %."""
+    """Return a response body that ranks these vessels; probabilities fall from 90 %."""
     return {
         "match_id": "m",
         "verdict": verdict,
         "candidates": [
             {
-                "rank": place + 1,
-                "probability": 0.9 - 0.1 * place,
-                "similarity": 0.8 - 0.1 * place,
-                "vessel": {"id": one, "name": f"SHIP {one}", "imo": "9074729"},
+                "rank": index + 1,
+                "probability": 0.9 - 0.1 * index,
+                "similarity": 0.8 - 0.1 * index,
+                "vessel": {"id": vessel_id, "name": f"SHIP {vessel_id}", "imo": "9074729"},
                 "sighting": {
-                    "id": f"s{one}",
+                    "id": f"s{vessel_id}",
                     "modality": "optical",
-                    "preview_url": f"/sightings/s{one}/preview.png",
+                    "preview_url": f"/sightings/s{vessel_id}/preview.png",
                 },
                 "checks": {"length": None, "kinematics": None},
             }
-            for place, one in enumerate(vessel_ids)
+            for index, vessel_id in enumerate(vessel_ids)
         ],
         "none_probability": 0.05,
         "query": {

@@ -1,4 +1,4 @@
-"""A service in a function: remembers vessels, refuses what it is told to refuse."""
+"""A fake service behind an httpx transport: stores vessels and refuses chosen chips."""
 
 import email.policy
 import json
@@ -13,7 +13,7 @@ Part = tuple[str, str | None, bytes]
 
 
 def multipart(request: httpx.Request) -> list[Part]:
-    """The parts of a body: field name, file name, content."""
+    """Parse a multipart body into field name, file name and content of each part."""
     head = b"Content-Type: " + request.headers["content-type"].encode() + b"\r\n\r\n"
     message = BytesParser(policy=email.policy.HTTP).parsebytes(head + request.read())
     parts = []
@@ -39,7 +39,7 @@ class FakeService:
         chips: file names by vessel id.
         bad: contents that are refused as chips.
         overloaded: how many requests are turned away with 429 first.
-        requests: what was asked, method and path.
+        requests: method and path of each request.
         metadata: chip metadata as sent, by file name.
     """
 
@@ -49,13 +49,13 @@ class FakeService:
     overloaded: int = 0
     requests: list[tuple[str, str]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self.answer)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        with self._turn:
+        with self._lock:
             self.requests.append((request.method, request.url.path))
             if request.url.path == "/livez":
                 return httpx.Response(200, json={"status": "alive"})
@@ -70,21 +70,21 @@ class FakeService:
         files = [(file, content) for name, file, content in parts if file and name == "chips"]
         if any(content in self.bad for _, content in files):
             return problem(422, "chip-corrupt", "the chip is damaged")
-        described = json.loads(form["chip_metadata"])
-        assert len(described) == len(files)
-        self.metadata |= {str(file): one for (file, _), one in zip(files, described, strict=True)}
+        metadata = json.loads(form["chip_metadata"])
+        pairs = zip(files, metadata, strict=True)
+        self.metadata |= {str(file): fields for (file, _), fields in pairs}
         path = request.url.path.split("/")
         if len(path) == 4:
             vessel_id, created = path[2], False
             if vessel_id not in self.vessels:
                 return problem(404, "not-found", "no such vessel")
         else:
-            said = json.loads(form["vessel"])
-            vessel_id = said["id"]
+            attributes = json.loads(form["vessel"])
+            vessel_id = attributes["id"]
             created = vessel_id not in self.vessels
-            if not created and self.vessels[vessel_id] != said:
+            if not created and self.vessels[vessel_id] != attributes:
                 return problem(409, "conflict", "registered with other attributes")
-            self.vessels[vessel_id] = said
+            self.vessels[vessel_id] = attributes
         known = self.chips.setdefault(vessel_id, [])
         known += [str(file) for file, _ in files if file not in known]
         return httpx.Response(201 if created else 200, json={"id": vessel_id})

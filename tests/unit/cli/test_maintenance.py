@@ -1,4 +1,4 @@
-"""`crossfix audit` as an operator types it."""
+"""The commands `crossfix audit export` and `crossfix audit verify`."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def audit(data: Path, *arguments: str, status: int = 0) -> Result:
     return done
 
 
-def test_entries_are_chosen_and_counted(data: Path) -> None:
+def test_entries_are_filtered_and_counted(data: Path) -> None:
     done = audit(data, "export", "--action", "match", "--who", "desk")
     assert [json.loads(line)["number"] for line in done.stdout.splitlines()] == [0, 1, 2]
     assert "3 of 4 entries" in done.stderr
@@ -35,16 +35,16 @@ def test_entries_are_chosen_and_counted(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["2026-03-02T11:00:00", "2026-03-02T11:00:00Z", "2026-03-02T19:00:00+08:00"]
+    "time", ["2026-03-02T11:00:00", "2026-03-02T11:00:00Z", "2026-03-02T19:00:00+08:00"]
 )
-def test_a_moment_is_in_utc_unless_it_says_otherwise(data: Path, moment: str) -> None:
-    chosen = ("export", "--action", "match")
-    assert "2 of 4 entries" in audit(data, *chosen, "--since", moment).stderr
-    assert "1 of 4 entries" in audit(data, *chosen, "--until", moment).stderr
+def test_a_time_without_an_offset_is_in_utc(data: Path, time: str) -> None:
+    arguments = ("export", "--action", "match")
+    assert "2 of 4 entries" in audit(data, *arguments, "--since", time).stderr
+    assert "1 of 4 entries" in audit(data, *arguments, "--until", time).stderr
 
 
 @pytest.mark.parametrize("command", ["verify", "export"])
-def test_no_audit_log_is_not_a_sound_one(tmp_path: Path, command: str) -> None:
+def test_a_missing_audit_log_is_refused(tmp_path: Path, command: str) -> None:
     done = audit(tmp_path / "elsewhere", command, status=2)
     assert "there is no audit log in" in done.stderr
     assert "sound" not in done.stdout

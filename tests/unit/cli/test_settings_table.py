@@ -1,5 +1,8 @@
-"""The operator's table says what the settings are."""
+"""The operator's table of settings is complete and current."""
 
+from typer.testing import CliRunner
+
+from service.cli.main import app
 from service.cli.settings_table import settings_table
 from service.settings import PREFIX, Settings
 from tests.support.paths import ROOT
@@ -24,3 +27,7 @@ def test_defaults_and_bounds_are_those_of_the_settings() -> None:
     assert "| `auto` | `auto`, `cpu`, `cuda` |" in rows["CROSSFIX_DEVICE"]
     assert "| unset | secret |" in rows["CROSSFIX_QDRANT_API_KEY"]
     assert "| `false` | `true` or `false` |" in rows["CROSSFIX_METRICS_WITHOUT_KEY"]
+
+
+def test_the_command_prints_the_table() -> None:
+    assert CliRunner().invoke(app, ["settings"]).stdout == settings_table()

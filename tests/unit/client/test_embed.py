@@ -13,7 +13,7 @@ from tests.support.chips import optical_png, sar_tiff
 
 
 class LengthEmbedder:
-    """The vector points along the chip's length; counts how many chips came together."""
+    """An embedder whose vectors hold the chip's length; records the size of each batch."""
 
     width = 4
 
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rows_follow_the_files(folder: Path) -> None:
+def test_rows_are_in_the_order_of_the_files(folder: Path) -> None:
     done: list[int] = []
     embedded = embed_files(LengthEmbedder(), expand_folders([folder]), advance=done.append)
     assert embedded.names == ("0001_s1c1_RGB.png", "0001_s1c2_SAR.tif", "plain.tif")
@@ -48,7 +48,7 @@ def test_rows_follow_the_files(folder: Path) -> None:
     assert sum(done) == 4
 
 
-def test_modality_and_gsd_may_be_given(folder: Path) -> None:
+def test_given_modality_and_gsd_take_precedence(folder: Path) -> None:
     chip = [folder / "0001_s1c1_RGB.png"]
     embedded = embed_files(LengthEmbedder(), chip, modality=Modality.OPTICAL, gsd_m=0.5)
     assert embedded.vectors[0, 0] == 20.0
@@ -57,13 +57,13 @@ def test_modality_and_gsd_may_be_given(folder: Path) -> None:
     assert wrong.vectors.shape == (0, 4)
 
 
-def test_chips_are_embedded_together(folder: Path) -> None:
+def test_chips_are_embedded_in_batches(folder: Path) -> None:
     embedder = LengthEmbedder()
     embed_files(embedder, [folder / "plain.tif"] * 20)
     assert embedder.batches == [16, 4]
 
 
-def test_file(folder: Path) -> None:
+def test_vectors_are_written_into_one_npz_file(folder: Path) -> None:
     embedded = embed_files(LengthEmbedder(), [folder / "plain.tif", folder / "0001_s1c1_RGB.png"])
     out = folder / "new" / "x.npz"
     write_embeddings(embedded, out)
@@ -75,7 +75,7 @@ def test_file(folder: Path) -> None:
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_nothing_is_written_where_no_chip_could_be_used(folder: Path) -> None:
+def test_nothing_is_written_when_no_chip_could_be_used(folder: Path) -> None:
     embedded = embed_files(LengthEmbedder(), [folder / "README.md"])
     assert len(embedded.refused) == 1
     with pytest.raises(SourceError, match="no chip could be used"):
@@ -83,13 +83,13 @@ def test_nothing_is_written_where_no_chip_could_be_used(folder: Path) -> None:
     assert not (folder / "new").exists()
 
 
-def test_no_place_to_write(folder: Path) -> None:
+def test_an_unwritable_file_is_reported(folder: Path) -> None:
     embedded = embed_files(LengthEmbedder(), [folder / "plain.tif"])
     with pytest.raises(SourceError, match="cannot be written"):
         write_embeddings(embedded, folder / "README.md" / "x.npz")
 
 
-def test_expanding_paths(folder: Path) -> None:
+def test_folders_are_expanded_and_missing_paths_refused(folder: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         expand_folders([folder / "missing.tif"])
     (folder / "empty").mkdir()

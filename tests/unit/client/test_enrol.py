@@ -26,15 +26,15 @@ def fleet_of(folder: Path, **chips: list[str]) -> Fleet:
     return Fleet("test", tuple(vessels))
 
 
-def send(service: FakeService, fleet: Fleet, **options: int) -> EnrolReport:
+def enrol(service: FakeService, fleet: Fleet, **options: int) -> EnrolReport:
     with CrossfixClient(transport=service.transport()) as client:
         return enrol_fleet(client, fleet, **options)  # type: ignore[arg-type]
 
 
-def test_everything_is_sent_once(tmp_path: Path) -> None:
+def test_each_vessel_is_sent_in_one_request(tmp_path: Path) -> None:
     service = FakeService()
     fleet = fleet_of(tmp_path, a=["1", "2"], b=["3"], c=["4"])
-    report = send(service, fleet, workers=3)
+    report = enrol(service, fleet, workers=3)
     assert (report.created, report.known, report.chips, report.refused) == (3, 0, 4, [])
     assert report.enrolled == {vessel.id for vessel in fleet.vessels}
     assert len(service.requests) == 3
@@ -44,12 +44,12 @@ def test_everything_is_sent_once(tmp_path: Path) -> None:
     assert service.metadata["a_1.tif"] == {"modality": "sar"}
 
 
-def test_repeating_changes_nothing_and_says_so(tmp_path: Path) -> None:
+def test_repeating_changes_nothing_and_counts_known_vessels(tmp_path: Path) -> None:
     service = FakeService()
     fleet = fleet_of(tmp_path, a=["1", "2"], b=["3"])
-    send(service, fleet)
+    enrol(service, fleet)
     before = {key: list(names) for key, names in service.chips.items()}
-    report = send(service, fleet)
+    report = enrol(service, fleet)
     assert (report.created, report.known, report.chips) == (0, 2, 3)
     assert service.chips == before
 
@@ -57,23 +57,23 @@ def test_repeating_changes_nothing_and_says_so(tmp_path: Path) -> None:
 def test_many_chips_go_in_several_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enrolling, "CHIPS_PER_REQUEST", 2)
     service = FakeService()
-    report = send(service, fleet_of(tmp_path, a=["1", "2", "3", "4", "5"]))
+    report = enrol(service, fleet_of(tmp_path, a=["1", "2", "3", "4", "5"]))
     assert (report.created, report.chips) == (1, 5)
     gallery, chips = "/gallery", f"/gallery/{vessel_id('test', 'a')}/chips"
     assert [path for _, path in service.requests] == [gallery, chips, chips]
 
 
-def test_requests_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_carry_limited_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enrolling, "BYTES_PER_REQUEST", 10)
     service = FakeService()
-    report = send(service, fleet_of(tmp_path, a=["x" * 6, "y" * 6, "z" * 20]))
+    report = enrol(service, fleet_of(tmp_path, a=["x" * 6, "y" * 6, "z" * 20]))
     assert report.chips == 3
     assert len(service.requests) == 3
 
 
-def test_one_bad_chip_does_not_keep_the_others_out(tmp_path: Path) -> None:
+def test_a_refused_chip_does_not_exclude_the_others(tmp_path: Path) -> None:
     service = FakeService(bad={b"bad"})
-    report = send(service, fleet_of(tmp_path, a=["bad", "2", "3"], b=["4"]))
+    report = enrol(service, fleet_of(tmp_path, a=["bad", "2", "3"], b=["4"]))
     assert (report.created, report.chips) == (2, 3)
     (refusal,) = report.refused
     assert (refusal.vessel, refusal.files) == ("SHIP a", ("a_0.tif",))
@@ -83,7 +83,7 @@ def test_one_bad_chip_does_not_keep_the_others_out(tmp_path: Path) -> None:
 
 def test_a_vessel_whose_chips_are_all_bad_is_not_registered(tmp_path: Path) -> None:
     service = FakeService(bad={b"bad", b"worse"})
-    report = send(service, fleet_of(tmp_path, a=["bad", "worse"]))
+    report = enrol(service, fleet_of(tmp_path, a=["bad", "worse"]))
     assert (report.created, report.known, report.chips) == (0, 0, 0)
     assert len(report.refused) == 2
     assert not service.vessels
@@ -93,60 +93,60 @@ def test_a_vessel_whose_chips_are_all_bad_is_not_registered(tmp_path: Path) -> N
 def test_a_vessel_with_other_attributes_is_refused_as_a_whole(tmp_path: Path) -> None:
     service = FakeService()
     fleet = fleet_of(tmp_path, a=["1", "2"])
-    send(service, fleet)
+    enrol(service, fleet)
     (vessel,) = fleet.vessels
     other = FleetVessel(vessel.key, vessel.id, {"name": "OTHER"}, vessel.chips)
-    report = send(service, Fleet("test", (other,)))
+    report = enrol(service, Fleet("test", (other,)))
     (refusal,) = report.refused
     assert (refusal.kind, refusal.files) == ("conflict", ("a_0.tif", "a_1.tif"))
     assert len(service.requests) == 2
 
 
-def test_equal_files_are_sent_once_and_missing_ones_are_refused(tmp_path: Path) -> None:
+def test_identical_files_are_sent_once_and_missing_ones_are_refused(tmp_path: Path) -> None:
     service = FakeService()
     fleet = fleet_of(tmp_path, a=["1", "1", "2"])
     (tmp_path / "a_2.tif").unlink()
-    done: list[int] = []
+    advances: list[int] = []
     with CrossfixClient(transport=service.transport()) as client:
-        report = enrol_fleet(client, fleet, advance=done.append)
+        report = enrol_fleet(client, fleet, advance=advances.append)
     assert report.chips == 1
     (refusal,) = report.refused
     assert (refusal.kind, refusal.files) == ("file", ("a_2.tif",))
-    assert sum(done) == 3
+    assert sum(advances) == 3
 
 
-def test_overload_is_waited_out(tmp_path: Path) -> None:
+def test_requests_refused_by_overload_are_repeated(tmp_path: Path) -> None:
     service = FakeService(overloaded=3)
-    report = send(service, fleet_of(tmp_path, a=["1"], b=["2"]), workers=2)
+    report = enrol(service, fleet_of(tmp_path, a=["1"], b=["2"]), workers=2)
     assert (report.created, report.refused) == (2, [])
 
 
-def test_a_service_that_goes_away_ends_the_run(tmp_path: Path) -> None:
-    def gone(request: httpx.Request) -> httpx.Response:
+def test_an_unreachable_service_ends_the_run(tmp_path: Path) -> None:
+    def refuse_connection(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
-    client = CrossfixClient(transport=httpx.MockTransport(gone))
+    client = CrossfixClient(transport=httpx.MockTransport(refuse_connection))
     with pytest.raises(UnreachableError):
         enrol_fleet(client, fleet_of(tmp_path, a=["1"], b=["2"], c=["3"]), workers=1)
 
 
-def test_ctrl_c_finishes_what_is_under_way_and_leaves_the_rest(
+def test_ctrl_c_finishes_the_requests_in_flight_and_skips_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service, arrived, go_on = FakeService(), threading.Event(), threading.Event()
+    service, arrived, proceed = FakeService(), threading.Event(), threading.Event()
 
-    def slow(request: httpx.Request) -> httpx.Response:
+    def answer_slowly(request: httpx.Request) -> httpx.Response:
         arrived.set()
-        assert go_on.wait(10)
+        assert proceed.wait(10)
         return service.answer(request)
 
-    def interrupted(futures: object) -> None:
+    def interrupt(_: object) -> None:
         assert arrived.wait(10)
-        threading.Timer(0.2, go_on.set).start()
+        threading.Timer(0.2, proceed.set).start()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(enrolling, "_wait", interrupted)
-    client = CrossfixClient(transport=httpx.MockTransport(slow))
+    monkeypatch.setattr(enrolling, "_wait", interrupt)
+    client = CrossfixClient(transport=httpx.MockTransport(answer_slowly))
     fleet = fleet_of(tmp_path, a=["1"], b=["2"], c=["3"])
     report = enrol_fleet(client, fleet, workers=1)
     assert report.stopped
@@ -154,9 +154,9 @@ def test_ctrl_c_finishes_what_is_under_way_and_leaves_the_rest(
     assert list(service.vessels) == [str(fleet.vessels[0].id)]
 
 
-def test_the_report_as_a_document(tmp_path: Path) -> None:
+def test_the_json_report_lists_refused_chips(tmp_path: Path) -> None:
     service = FakeService(bad={b"bad"})
-    document = send(service, fleet_of(tmp_path, a=["bad"])).document()
+    document = enrol(service, fleet_of(tmp_path, a=["bad"])).document()
     assert document.keys() >= {"dataset", "vessels", "created", "known", "chips", "refused"}
     assert document["refused"] == [
         {

@@ -15,7 +15,7 @@ def shown(result: MatchResult) -> str:
     return stream.getvalue()
 
 
-def test_a_ranked_answer() -> None:
+def test_a_result_shows_ranks_checks_and_verdict() -> None:
     document = body("ambiguous", "a", "b")
     document["candidates"][0]["checks"] = {
         "length": {"query_m": 183.0, "vessel_m": 190.0, "ok": True},
@@ -30,7 +30,7 @@ def test_a_ranked_answer() -> None:
         assert part in text
 
 
-def test_a_refused_chip() -> None:
+def test_a_refused_chip_shows_the_reason() -> None:
     problem = RefusedError(422, "chip-size", "7 px is too small [at least 8]")
     result = MatchResult(Path("a.tif"), None, None, problem)
     assert "refused a.tif: 7 px is too small [at least 8]" in shown(result)
@@ -47,7 +47,7 @@ def test_the_true_vessel_is_green() -> None:
     assert candidate_cell(candidates, 2, "a") == ""
 
 
-def test_report() -> None:
+def test_a_report_shows_counts_and_refusals() -> None:
     report = EnrolReport("d", 3, created=1, known=1, chips=4, stopped=True, seconds=1.5)
     report.refused.append(Refusal("SHIP [x]", ("a.tif", "b.tif"), "chip-size", "too [small]"))
     stream = io.StringIO()

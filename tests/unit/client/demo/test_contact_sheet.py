@@ -39,7 +39,7 @@ def test_the_frame_stands_around_the_true_vessel_only() -> None:
     assert green_columns(sheet, second) == set()
 
 
-def test_every_chip_is_seen_and_none_leaves_its_cell() -> None:
+def test_every_chip_is_visible_inside_its_cell() -> None:
     sheet = np.asarray(draw_sheet("T", "S", [row(None)], columns=3))
     red = (sheet == (200, 30, 30)).all(axis=2)
     rows = np.flatnonzero(red.any(axis=1))
@@ -65,12 +65,12 @@ def test_long_texts_stay_in_the_picture() -> None:
     assert (edge == sheets.PAPER).all()
 
 
-def test_no_candidates_and_no_rows() -> None:
+def test_a_sheet_may_lack_candidates_and_rows() -> None:
     assert draw_sheet("T", "S", [row(None, candidates=0)], columns=5).width > 1000
     assert draw_sheet("T", "S", [], columns=5).height == sheets.HEADER_H + sheets.MARGIN
 
 
-def test_writing(tmp_path: Path) -> None:
+def test_a_sheet_is_written_into_a_new_folder(tmp_path: Path) -> None:
     sheet = draw_sheet("T", "S", [row(0)], columns=3)
     path = tmp_path / "deep" / "sheet.png"
     write_sheet(sheet, path)

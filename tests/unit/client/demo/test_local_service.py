@@ -9,7 +9,7 @@ from service.client.errors import LocalServiceError
 from service.client.http import CrossfixClient
 
 
-def test_a_taken_port_is_passed_over() -> None:
+def test_a_taken_port_is_replaced_by_a_free_one() -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -18,7 +18,7 @@ def test_a_taken_port_is_passed_over() -> None:
     assert free_port(port) == port
 
 
-def test_another_program_on_the_port_is_never_taken_for_it(tmp_path: Path) -> None:
+def test_a_port_taken_by_another_program_is_refused(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -27,7 +27,7 @@ def test_another_program_on_the_port_is_never_taken_for_it(tmp_path: Path) -> No
             pytest.fail("it was started")
 
 
-def test_a_service_that_cannot_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_service_that_cannot_start_is_reported_with_its_last_log_lines(tmp_path: Path) -> None:
     with (
         LocalService(tmp_path, port=free_port(0), bundle=tmp_path / "none") as service,
         CrossfixClient(service.url) as client,
@@ -36,15 +36,15 @@ def test_a_service_that_cannot_start_is_told_with_its_last_words(tmp_path: Path)
         service.wait_ready(client)
 
 
-def test_settings_that_lead_to_other_stores_are_not_passed_on(
+def test_settings_of_other_stores_are_not_inherited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CROSSFIX_QDRANT_URL", "http://production:6333")
     monkeypatch.setenv("CROSSFIX_DEVICE", "cpu")
-    witness = tmp_path / "witness"
-    witness.write_text("#!/bin/sh\nenv | grep ^CROSSFIX_\n")
-    witness.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(witness))
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\nenv | grep ^CROSSFIX_\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
     with LocalService(tmp_path, port=free_port(0)) as service:
         service.wait()
     assert service.log.read_text() == "CROSSFIX_DEVICE=cpu\n"

@@ -29,7 +29,7 @@ def data(tmp_path: Path) -> Path:
     return root
 
 
-def test_optical_chips_by_vessel(data: Path) -> None:
+def test_optical_chips_are_grouped_by_vessel(data: Path) -> None:
     fleet = read_fleet(data, None)
     assert fleet.dataset == "harbour"
     assert fleet.chips == 3
@@ -45,7 +45,7 @@ def test_optical_chips_by_vessel(data: Path) -> None:
     assert "odd.tif" in " ".join(fleet.notes)
 
 
-def test_other_modalities(data: Path) -> None:
+def test_modalities_and_gsd_are_selected(data: Path) -> None:
     assert [v.key for v in read_fleet(data, "sar").vessels] == ["1", "9"]
     everything = read_fleet(data, "all", gsd_m=0.5)
     assert [v.key for v in everything.vessels] == ["1", "2", "9"]
@@ -60,14 +60,14 @@ def test_a_part_alone_names_the_same_vessels(data: Path) -> None:
     assert not set(renamed.values()) & set(whole.values())
 
 
-def test_ids_stay_the_same_over_runs() -> None:
+def test_vessel_ids_are_stable() -> None:
     assert str(vessel_id("harbour", "1")) == "98dcb9e1-bc37-5ce7-9f13-bda61c0da614"
     own = "0b7b4ad2-6c0e-4d59-8a44-0d7a2d2b6a55"
     assert str(vessel_id("harbour", own)) == own
 
 
 @pytest.mark.parametrize("where", ["whole", "part"])
-def test_vessels_csv(data: Path, where: str) -> None:
+def test_vessels_csv_adds_attributes(data: Path, where: str) -> None:
     (data / "vessels.csv").write_text(
         "\ufeffid,name,imo,mmsi,length_m,sister_of\n0001, ALPHA ,9074729,,190.5,7\n\n0007,B,,,,\n",
         encoding="utf-8",
@@ -95,7 +95,7 @@ def test_a_wrong_vessels_csv_names_the_line(data: Path, text: str, message: str)
         read_hoss_folder(data)
 
 
-def test_folders_without_chips(tmp_path: Path, data: Path) -> None:
+def test_a_folder_without_chips_is_refused(tmp_path: Path, data: Path) -> None:
     with pytest.raises(SourceError, match="not a folder"):
         read_hoss_folder(tmp_path / "missing")
     (tmp_path / "photos").mkdir()
@@ -106,7 +106,7 @@ def test_folders_without_chips(tmp_path: Path, data: Path) -> None:
         read_hoss_folder(data / "query").fleet({Modality.OPTICAL})
 
 
-def test_sources_that_are_neither(tmp_path: Path) -> None:
+def test_a_source_that_is_neither_folder_nor_csv_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         read_fleet(tmp_path / "missing.csv", None)
     (tmp_path / "chip.tif").write_bytes(b"")

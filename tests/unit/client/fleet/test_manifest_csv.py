@@ -59,7 +59,7 @@ def test_a_key_that_is_a_uuid_is_the_id(folder: Path) -> None:
     assert str(fleet.vessels[0].id) == own
 
 
-def test_choosing_by_modality(folder: Path) -> None:
+def test_chips_are_selected_by_modality(folder: Path) -> None:
     path = write(folder, "chip,id,modality\nchips/a.png,1,optical\nchips/0001_s1c1_SAR.tif,1,\n")
     assert read_manifest(path).chips == 2
     fleet = read_manifest(path, {Modality.SAR})
@@ -89,12 +89,12 @@ def test_a_wrong_manifest_names_the_line(folder: Path, text: str, message: str) 
         read_manifest(write(folder, text))
 
 
-def test_choosing_by_modality_needs_to_know_it(folder: Path) -> None:
+def test_selecting_by_modality_requires_a_modality(folder: Path) -> None:
     with pytest.raises(SourceError, match=":2: modality is None"):
         read_manifest(write(folder, "chip,id\nchips/a.png,1\n"), {Modality.SAR})
 
 
-def test_a_file_that_is_no_text(folder: Path) -> None:
+def test_a_binary_file_is_refused(folder: Path) -> None:
     path = folder / "binary.csv"
     path.write_bytes(b"chip,id\n\xff\xfe\x00,1\n")
     with pytest.raises(SourceError, match="cannot be read as CSV in UTF-8"):
