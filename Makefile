@@ -77,7 +77,7 @@ operator-rules: ## renew the alert rules of deploy/kubernetes/monitoring from th
 bench: $(DEV)/.ready ## measure every speed in the README, as ratios from one run
 	$(PY) -m bench $(ARGS)
 
-bundle: $(DEV)/.ready ## teach and build the bundle that ships, from nothing (hours on two cores; GENUINE=DIR also measures on genuine chips)
+bundle: $(DEV)/.ready ## train and build the bundle that ships, from nothing (hours on two cores; GENUINE=DIR also measures on genuine chips)
 	@scripts/build-bundle $(GENUINE)
 
 demo-fleet: $(DEV)/.ready ## render the demo's simulated chips anew

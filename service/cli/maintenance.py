@@ -165,7 +165,7 @@ def backup(
     settings = load_settings(data_dir=data_dir)
     with closing(open_backup_stores(settings)) as stores, progress("written") as (_, advance):
         counts = back_up(stores, to, datetime.now(UTC), advance=advance)
-    _print_counts(counts.document(), f"backed up into {to}", as_json)
+    _print_counts(asdict(counts), f"backed up into {to}", as_json)
 
 
 def restore(
@@ -181,7 +181,7 @@ def restore(
     settings = load_settings(data_dir=data_dir)
     with closing(open_backup_stores(settings)) as stores, progress("restored") as (_, advance):
         counts = restore_backup(source, stores, advance=advance)
-    _print_counts(counts.document(), f"restored from {source}, read back and found equal", as_json)
+    _print_counts(asdict(counts), f"restored from {source}, read back and found equal", as_json)
 
 
 def sweep(

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.client.demo.contact_sheet import write_sheet
-from service.client.demo.local_service import LocalService, free_port
+from service.client.demo.local_service import LocalService
 from service.client.demo.sheet import demo_sheet
 from service.client.demo.truth import CheckedAnswer, compare_with_truth, summary
 from service.client.enrol import EnrolReport, enrol_fleet
@@ -40,7 +40,7 @@ SHEET_NAME = "contact-sheet.png"
 TOP_K = 5
 WORKERS = 4
 SHOWN_VESSELS = 3
-WIDE, FIXED_COLUMNS, CANDIDATE_COLUMN = 100, 68, 24
+WIDE, FIXED_COLUMNS, CANDIDATE_COLUMN = 100, 68, 24  # characters of the terminal
 SHEET_ROWS = 40
 _COLOURS = {"good": "green", "unsure": "yellow", "bad": "red"}
 
@@ -77,12 +77,7 @@ def run_demo(options: DemoOptions) -> int:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="crossfix-demo-"))
         )
         service = stack.enter_context(
-            LocalService(
-                data_dir,
-                port=free_port() if options.port is None else options.port,
-                bundle=options.bundle,
-                device=options.device,
-            )
+            LocalService(data_dir, port=options.port, bundle=options.bundle, device=options.device)
         )
         client = stack.enter_context(CrossfixClient(service.url))
         with _report_death(service):

@@ -22,7 +22,7 @@ def demo_sheet(
 ) -> Image.Image:
     """Fetch the previews and draw query, verdict and candidates; the true vessel in green.
 
-    `kind` of chips stands in the title, `sentences` below it; `columns` candidates are shown.
+    The title names the `kind` of chips, `sentences` follow it; `columns` candidates are shown.
     """
     urls = {_query_url(checked) for checked in answers}
     for checked in answers:

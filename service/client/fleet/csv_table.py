@@ -14,11 +14,11 @@ class Row:
     """One row: its non-empty cells by column.
 
     Attributes:
-        place: file and line number, for messages.
+        location: file and line number, for messages.
         cells: trimmed; empty cells are left out.
     """
 
-    place: str
+    location: str
     cells: Mapping[str, str]
 
     def number(self, column: str) -> float | None:
@@ -33,7 +33,7 @@ class Row:
         try:
             return float(text)
         except ValueError as error:
-            raise SourceError(f"{self.place}: {column} is {text!r}, not a number") from error
+            raise SourceError(f"{self.location}: {column} is {text!r}, not a number") from error
 
     def fields(self, texts: Iterable[str], numbers: Iterable[str]) -> dict[str, object]:
         """Return the cells of these columns that are not empty, as texts and as numbers.
@@ -69,12 +69,14 @@ def read_table(path: Path) -> Table:
             columns = tuple(cell.strip() for cell in next(reader, []))
             rows = []
             for values in reader:
-                place = f"{path}:{reader.line_num}"
+                location = f"{path}:{reader.line_num}"
                 if len(values) > len(columns):
-                    raise SourceError(f"{place}: {len(values)} cells under {len(columns)} columns")
+                    raise SourceError(
+                        f"{location}: {len(values)} cells under {len(columns)} columns"
+                    )
                 pairs = zip(columns, (value.strip() for value in values), strict=False)
                 if cells := {column: value for column, value in pairs if value}:
-                    rows.append(Row(place, cells))
+                    rows.append(Row(location, cells))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
     if not any(columns):

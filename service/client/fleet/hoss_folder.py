@@ -150,10 +150,10 @@ def _read_vessels(path: Path) -> tuple[dict[str, dict[str, object]], list[str]]:
     for row in table.rows:
         number = row.cells.get("id", "")
         if not number.isdecimal():
-            raise SourceError(f"{row.place}: id is {number!r}, not the number of a vessel")
+            raise SourceError(f"{row.location}: id is {number!r}, not the number of a vessel")
         key = str(int(number))
         if key in attributes:
-            raise SourceError(f"{row.place}: vessel {number} is described twice")
+            raise SourceError(f"{row.location}: vessel {number} is described twice")
         attributes[key] = vessel_attributes(row)
     unknown = table.unknown_columns(("id", *VESSEL_TEXTS, *VESSEL_NUMBERS))
     notes = [f"{path.name}: columns {', '.join(unknown)} are not sent"] if unknown else []

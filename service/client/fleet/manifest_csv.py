@@ -74,20 +74,20 @@ def _key(row: Row) -> str:
     """Return the key of the row's vessel: the id alone, other keys after their column's name."""
     column = next((name for name in VESSEL_KEYS if name in row.cells), None)
     if column is None:
-        raise SourceError(f"{row.place}: no vessel; fill one of {', '.join(VESSEL_KEYS)}")
+        raise SourceError(f"{row.location}: no vessel; fill one of {', '.join(VESSEL_KEYS)}")
     return row.cells[column] if column == "id" else f"{column} {row.cells[column]}"
 
 
 def _chip(row: Row, folder: Path) -> ChipFile:
     if "chip" not in row.cells:
-        raise SourceError(f"{row.place}: the column chip is empty")
+        raise SourceError(f"{row.location}: the column chip is empty")
     path = folder / row.cells["chip"]
     if not path.is_file():
-        raise SourceError(f"{row.place}: there is no chip {path}")
+        raise SourceError(f"{row.location}: there is no chip {path}")
     metadata = row.fields(CHIP_TEXTS, CHIP_NUMBERS)
     if (band := row.number("band")) is not None:
         if not band.is_integer():
-            raise SourceError(f"{row.place}: band is {band:g}; bands count 1, 2, 3 and so on")
+            raise SourceError(f"{row.location}: band is {band:g}; bands count 1, 2, 3 and so on")
         metadata["band"] = int(band)
     name = read_hoss_name(path.name)
     if "modality" not in metadata and name is not None:
@@ -106,7 +106,7 @@ def _modality(row: Row, chip: ChipFile) -> Modality:
         return Modality(str(text))
     except ValueError as error:
         raise SourceError(
-            f"{row.place}: modality is {text!r}; choosing chips by modality needs optical or sar"
+            f"{row.location}: modality is {text!r}; choosing chips by modality needs optical or sar"
         ) from error
 
 
@@ -120,6 +120,6 @@ def _merge_attributes(attributes: dict[str, object], row: Row) -> None:
         known = attributes.setdefault(name, value)
         if known != value:
             raise SourceError(
-                f"{row.place}: {name} is {value!r}, but an earlier row of this vessel says "
+                f"{row.location}: {name} is {value!r}, but an earlier row of this vessel says "
                 f"{known!r}"
             )
