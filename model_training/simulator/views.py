@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.cropping import bow_up
-from model_training.simulator.sensors import optical, sar
+from model_training.simulator.sensors import optical, sar, sar_geometry
 from model_training.simulator.ships.materials import FloatArray
 from model_training.simulator.ships.structure import build_structure
 from model_training.simulator.ships.vessel import VesselModel, generator
@@ -73,7 +73,7 @@ def render_view(
         angles = _fields(light)
     else:
         gsd = gsd_m if gsd_m is not None else config.sar_gsd_m
-        look = sar.draw_geometry(config, gsd, rng)
+        look = sar_geometry.draw_geometry(config, gsd, rng)
         sight = sar.render(structure, visit, look, gsd, config, rng)
         angles = _fields(look)
         angles["drift_per_height"], angles["drift_along"] = angles.pop("drift")
@@ -96,6 +96,6 @@ def render_view(
     )
 
 
-def _fields(geometry: optical.OpticalGeometry | sar.SarGeometry) -> dict[str, Any]:
+def _fields(geometry: optical.OpticalGeometry | sar_geometry.SarGeometry) -> dict[str, Any]:
     """Return the values by name, without the deep copies that `asdict` makes."""
     return {field.name: getattr(geometry, field.name) for field in fields(geometry)}

@@ -100,7 +100,9 @@ def render(
     sea = OPTICAL.sea_m + OPTICAL.sea_of_b * columns * cell + reach
     margin = round(min(sea, OPTICAL.most_sea_m) / cell)
     height, material = _on_water(visit, margin)
-    source, wall = _lean(height, material != Material.WATER, visit.freeboard_m, geometry, cell)
+    source, wall = visible_cells(
+        height, material != Material.WATER, visit.freeboard_m, geometry, cell
+    )
     seen = source >= 0
     image = paint_sea(height.shape, cell, (rows, columns), rng)
     if chance(rng, config.alongside_probability):
@@ -163,7 +165,7 @@ def _light(
     return light, np.array([sky * band for band in OPTICAL.sky_colour], np.float32)
 
 
-def _lean(
+def visible_cells(
     height: FloatArray,
     on_ship: BoolArray,
     freeboard: float,

@@ -1,65 +1,91 @@
-"""The SAR chip: facets, dihedrals and corners through layover, shadow and the impulse response.
+"""Render the SAR chip: facets, walls and corners through layover, shadow and impulse response.
 
-Amplitudes are in units of the product's own scale (`_compress`): deck machinery near 3, calm
-sea near 0.01, saturation near 9.5, so that values come out like those of HOSS: the logarithm of
-one plus amplitude, float32, 0 to about 2.4. (Genuine chips show Rayleigh speckle on the sea,
-deviation over mean 0.52, that shrinks on bright decks as this law foretells.)
+Amplitudes are in units of the product's own scale (`sar_imaging.compress`): deck machinery near
+3, calm sea near 0.01, saturation near 9.5, so that values come out like those of HOSS: the
+logarithm of one plus amplitude, float32, 0 to about 2.4. Genuine chips show Rayleigh speckle on
+the sea (deviation over mean 0.52) and less on bright decks, as this scale predicts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from scipy import fft
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.cropping import draw_frame
-from model_training.simulator.draws import pick, pick_weighted
+from model_training.simulator.draws import Rng
 from model_training.simulator.sensors.canvas import Canvas
 from model_training.simulator.sensors.optical import Sight
+from model_training.simulator.sensors.sar_geometry import SarGeometry
+from model_training.simulator.sensors.sar_imaging import compress, form_image, resample
 from model_training.simulator.sensors.shadow import shadow_mask, shifted
 from model_training.simulator.ships.materials import ROUGHNESS, FloatArray, Material
 from model_training.simulator.ships.structure import Structure
 from model_training.simulator.ships.visit import Visit
 
-_WALL_DIFFUSE = 11.0
-_WALL_MIRROR = 90.0
-_BUSY: npt.NDArray[np.bool_] = np.zeros(Material.COUNT, bool)
-_BUSY[[Material.HOUSE, Material.HOUSE_ROOF, Material.CRANE, Material.FUNNEL]] = True
-_BUSY[Material.MACHINERY] = True
-_HULL_DIFFUSE = 0.08
-_HULL_MIRROR = 90.0
-_LOOKS: list[float] = np.cumsum([0.5, 0.3, 0.1, 0.1]).tolist()
-"""Running share of products of one look, two, three and four."""
+
+@dataclass(frozen=True, slots=True)
+class EchoRanges:
+    """Strengths of the echoes, in the units of `ROUGHNESS`.
+
+    Chosen by eye, so that the values of chips are spread like genuine ones (docs/simulator.md).
+    """
+
+    shadow: float = 0.02  # power in radar shadow over that outside
+    fading_deviation: float = 0.9  # of the logarithm of the slow change along the hull
+    fading_knots: int = 4  # places between which it is interpolated
+    bounce_delay_m: float = 9.0  # mean way of echoes among house, cranes and machinery
+    bounce_power: float = 0.25
+    bounce_height: float = 0.5  # over the height where they were made
+    corner_deviation: float = 0.5  # of the logarithm, between visits
+    least_corner: float = 1.0  # weaker corner reflectors do not show
+    canvas_height_m: float = 22.0  # structure for whose layover the canvas has room
+    canvas_height_of_l: float = 0.25
+    most_layover_m: float = 30.0
+    crop_width: float = 1.22  # usual width of the crop over that of what shows
+    shown: float = 0.002  # power above which a pixel counts as ship
 
 
 @dataclass(frozen=True, slots=True)
-class SarGeometry:
-    """Angles in radians; azimuth from the bow direction towards starboard."""
+class WallRanges:
+    """Echoes of walls; chosen by eye, as those of `EchoRanges`."""
 
-    incidence: float
-    look_azimuth: float
-    """Horizontal direction in which the pulse travels."""
-    resolution_m: float
-    looks: int
-    smear: float
-    """Quadratic phase error at the band edge over pi: 0 in focus; the smear is about twice
-    this many resolution cells long."""
-    drift: tuple[float, float]
-    """Azimuth shift by radial motion: metres per metre of height, metres per metre along."""
+    diffuse: float = 11.0
+    mirror: float = 90.0  # in the flash of a wall that faces the radar squarely
+    hull_diffuse: float = 0.08  # of the ship's side, which the sea mirrors
+    hull_mirror: float = 90.0
+    least_facing: float = 0.03  # cosine to the look below which a wall is not lit
+    least_step_m: float = 0.6
+    most_step_m: float = 30.0
+    most_height_m: float = 14.0  # higher walls are no stronger
+    hull_tolerance_m: float = 0.01
+    foot_share: float = 0.6  # of the power: two bounces, as if from the foot
+    facets: int = 2  # single bounces from places up the wall
+    facet_share: float = 0.2  # of the power, each
+
+
+ECHO = EchoRanges()
+WALL = WallRanges()
+_NORMALS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+"""Directions (rows, columns) in which walls face: fore, aft, starboard, port."""
+_BOUNCING: npt.NDArray[np.bool_] = np.zeros(Material.COUNT, bool)
+_BOUNCING[[Material.HOUSE, Material.HOUSE_ROOF, Material.CRANE, Material.FUNNEL]] = True
+_BOUNCING[Material.MACHINERY] = True
 
 
 @dataclass(slots=True)
-class _Echoes:
-    """Scatterers as parallel lists of arrays: map rows, columns, heights above deck, power."""
+class Echoes:
+    """Scatterers as parallel lists of arrays."""
 
-    row: list[FloatArray]
-    column: list[FloatArray]
-    height: list[FloatArray]
-    power: list[FloatArray]
+    row: list[FloatArray] = field(default_factory=list)
+    """Cells from the stern."""
+    column: list[FloatArray] = field(default_factory=list)
+    """Cells from the port side."""
+    height: list[FloatArray] = field(default_factory=list)
+    """Metres above the main deck."""
+    power: list[FloatArray] = field(default_factory=list)
 
     def add(
         self,
@@ -68,24 +94,11 @@ class _Echoes:
         height: npt.NDArray[np.floating],
         power: npt.NDArray[np.floating],
     ) -> None:
+        """Append scatterers, given by arrays of one length."""
         self.row.append(row.astype(np.float32, copy=False))
         self.column.append(column.astype(np.float32, copy=False))
         self.height.append(height.astype(np.float32, copy=False))
         self.power.append(power.astype(np.float32, copy=False))
-
-
-def draw_geometry(config: SimulatorConfig, gsd_m: float, rng: np.random.Generator) -> SarGeometry:
-    """Angles and processing of one acquisition."""
-    moving = rng.random() < config.moving_probability
-    low, high = config.sar_resolution_m
-    return SarGeometry(
-        incidence=float(np.deg2rad(rng.uniform(*config.incidence_deg))),
-        look_azimuth=float(rng.uniform(0, 2 * np.pi)),
-        resolution_m=max(float(rng.uniform(low, high)), 1.0 * gsd_m),
-        looks=pick_weighted(rng, (1, 2, 3, 4), _LOOKS),
-        smear=float(rng.gamma(1.2, 5.0)) if moving else float(rng.gamma(1.0, 0.25)),
-        drift=((float(rng.normal(0, 0.35)), float(rng.normal(0, 0.05))) if moving else (0.0, 0.0)),
-    )
 
 
 def render(
@@ -94,256 +107,189 @@ def render(
     geometry: SarGeometry,
     gsd_m: float,
     config: SimulatorConfig,
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> Sight:
     """Render one SAR chip, bow down.
 
+    Args:
+        structure: the permanent ship.
+        visit: its draught and cargo on the day.
+        geometry: angles and processing of the acquisition.
+        gsd_m: metres per pixel.
+        config: crops.
+        rng: draws the acquisition.
+
     Returns:
-        float32 ``[H, W]`` at `gsd_m` metres per pixel, compressed amplitude.
+        Compressed amplitude, float32 ``[H, W]`` at `gsd_m` metres per pixel, with mask and frame.
     """
-    echoes = _surfaces_and_walls(structure, visit, geometry, rng)
-    points = _points(structure, visit, geometry, rng)
+    echoes = surface_and_wall_echoes(structure, visit, geometry, rng)
+    points = _corner_echoes(structure, geometry, rng)
     cell = structure.maps.cell_m
-    rows, columns = structure.inside.shape
-    x, y, power = _project(echoes, structure, visit, geometry)
-    px, py, point_power = _project(points, structure, visit, geometry)
+    length, width = (cells * cell for cells in structure.inside.shape)
 
-    # The canvas: the ship and what is laid over to its side, in chip pixels.
-    over = min(min(22.0, 0.25 * rows * cell) / float(np.tan(geometry.incidence)), 30.0)
+    # The canvas has room for the ship and for what is laid over to its side.
+    tall = min(ECHO.canvas_height_m, ECHO.canvas_height_of_l * length)
+    over = min(tall / float(np.tan(geometry.incidence)), ECHO.most_layover_m)
     layover = (over * np.cos(geometry.look_azimuth), over * np.sin(geometry.look_azimuth))
-    canvas = Canvas.around((rows * cell, columns * cell), layover, gsd_m)
-    intensity = canvas.splat(x, y, power)
-    corners = canvas.cells(px, py, point_power)
+    canvas = Canvas.around((length, width), layover, gsd_m)
+    intensity = canvas.splat(*project(echoes, structure, geometry))
+    corners = canvas.cells(*project(points, structure, geometry))
 
-    frame = draw_frame(*canvas.extent(intensity), 1.22, config, rng)
-    amplitude = _image(intensity, corners, geometry, gsd_m, rng)
-    chip, mask = canvas.cut(amplitude, intensity > 0.002, frame)
-    chip = _interpolate(chip, rng)
-    return Sight(_compress(chip, rng), mask, frame)
+    frame = draw_frame(*canvas.extent(intensity), ECHO.crop_width, config, rng)
+    amplitude = form_image(intensity, corners, geometry, gsd_m, rng)
+    chip, mask = canvas.cut(amplitude, intensity > ECHO.shown, frame)
+    chip = resample(chip, rng)
+    return Sight(compress(chip, rng), mask, frame)
 
 
-def _surfaces_and_walls(
-    structure: Structure, visit: Visit, geometry: SarGeometry, rng: np.random.Generator
-) -> _Echoes:
-    """Diffuse return of all lit surfaces, and of walls that face the radar."""
-    cell = structure.maps.cell_m
-    deck = visit.freeboard_m
-    inside = visit.maps.material != Material.WATER
-    height = np.where(inside, visit.maps.height, np.float32(-deck))
-    material = visit.maps.material
-    look = (float(np.cos(geometry.look_azimuth)), float(np.sin(geometry.look_azimuth)))
-    dark = shadow_mask(height, cell, look, np.pi / 2 - geometry.incidence)
-    lit = np.where(dark, np.float32(0.02), np.float32(1.0))
-    # Part of the glitter stays from visit to visit, part changes with the angle.
-    glitter = structure.sparkle * rng.standard_exponential(height.shape, dtype=np.float32)
-    lit *= glitter
-    lit *= _fading(height.shape[0], rng)[:, None]
-    area = np.float32(cell * cell)
-    echoes = _Echoes([], [], [], [])
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """Ship on the water as one pulse lights it; arrays are ``[rows, columns]``."""
 
-    # Bare deck between fittings is never quite bare: density of small gear differs by place.
-    flat = np.flatnonzero(inside)
-    r, c = _places(flat, height.shape[1])
-    kind, top = material.ravel()[flat], height.ravel()[flat]
-    echoes.add(r, c, top, area * ROUGHNESS[kind] * lit.ravel()[flat])
-    _bounces(echoes, r, c, top, echoes.power[0], kind, cell, look, rng)
+    height: FloatArray
+    """Metres above the main deck; the water lies the freeboard below it."""
+    inside: npt.NDArray[np.bool_]
+    lit: FloatArray
+    """Power of each cell, relative to what its material returns on the mean."""
+    look: tuple[float, float]
+    """Direction (rows, columns) in which the pulse travels."""
+    cell_m: float
+    freeboard_m: float
+    mirror_lobe_rad: float
 
-    lobe = structure.mirror_lobe_rad
-    for normal in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        facing = -(normal[0] * look[0] + normal[1] * look[1])
-        if facing < 0.03:
-            continue
-        fill = -deck
-        front = shifted(height, -normal[0], -normal[1], fill)
-        step = height - front
-        wall = np.flatnonzero((step > 0.6) & inside)
-        if wall.size == 0:
-            continue
-        rise = np.minimum(step.ravel()[wall], 30.0)
-        foot = front.ravel()[wall]
-        hull = foot < -deck + 0.01
-        flash = float(np.exp(-((np.arcsin(np.sqrt(max(1 - facing * facing, 0.0))) / lobe) ** 2)))
-        diffuse = np.where(hull, np.float32(_HULL_DIFFUSE), np.float32(_WALL_DIFFUSE))
-        mirror = np.where(hull, np.float32(_HULL_MIRROR), np.float32(_WALL_MIRROR)) * flash
-        strength = (diffuse * facing + mirror) * np.minimum(rise, 14.0) * np.float32(cell)
-        strength = strength * lit.ravel()[wall]
-        r, c = _places(wall, height.shape[1])
-        # Two bounces, floor and wall, come back as if from the foot; the rest from the wall.
-        echoes.add(r, c, foot, 0.6 * strength)
-        for _ in range(2):
-            echoes.add(r, c, foot + rise * rng.random(wall.size, dtype=np.float32), 0.2 * strength)
+
+def surface_and_wall_echoes(
+    structure: Structure, visit: Visit, geometry: SarGeometry, rng: Rng
+) -> Echoes:
+    """Draw the diffuse echoes of all lit surfaces, and those of walls that face the radar."""
+    scene = _light(structure, visit, geometry, rng)
+    echoes = Echoes()
+    flat = np.flatnonzero(scene.inside)
+    row, column = _places(flat, scene.height.shape[1])
+    material, top = visit.maps.material.ravel()[flat], scene.height.ravel()[flat]
+    power = np.float32(scene.cell_m * scene.cell_m) * ROUGHNESS[material] * scene.lit.ravel()[flat]
+    echoes.add(row, column, top, power)
+    bouncing = _BOUNCING[material]
+    _add_late_echoes(
+        echoes, scene, row[bouncing], column[bouncing], top[bouncing], power[bouncing], rng
+    )
+    for normal in _NORMALS:
+        _add_walls(echoes, scene, normal, rng)
     return echoes
 
 
+def _light(structure: Structure, visit: Visit, geometry: SarGeometry, rng: Rng) -> _Scene:
+    """Draw how strongly the pulse lights each cell: shadow, glitter and fading."""
+    cell = structure.maps.cell_m
+    inside = visit.maps.material != Material.WATER
+    height = np.where(inside, visit.maps.height, np.float32(-visit.freeboard_m))
+    look = (float(np.cos(geometry.look_azimuth)), float(np.sin(geometry.look_azimuth)))
+    dark = shadow_mask(height, cell, look, np.pi / 2 - geometry.incidence)
+    lit = np.where(dark, np.float32(ECHO.shadow), np.float32(1.0))
+    # Part of the glitter stays from visit to visit, part changes with the angle.
+    lit *= structure.sparkle * rng.standard_exponential(height.shape, dtype=np.float32)
+    lit *= _fading(height.shape[0], rng)[:, None]
+    return _Scene(height, inside, lit, look, cell, visit.freeboard_m, structure.mirror_lobe_rad)
+
+
+def _add_walls(echoes: Echoes, scene: _Scene, normal: tuple[int, int], rng: Rng) -> None:
+    """Add the echoes of the walls that face in the direction `normal` (rows, columns)."""
+    facing = -(normal[0] * scene.look[0] + normal[1] * scene.look[1])
+    if facing < WALL.least_facing:
+        return
+    front = shifted(scene.height, -normal[0], -normal[1], -scene.freeboard_m)
+    step = scene.height - front
+    wall = np.flatnonzero((step > WALL.least_step_m) & scene.inside)
+    if wall.size == 0:
+        return
+    foot = front.ravel()[wall]
+    rise = np.minimum(step.ravel()[wall], WALL.most_step_m)
+    hull = foot < -scene.freeboard_m + WALL.hull_tolerance_m
+    off_square = np.arcsin(np.sqrt(max(1 - facing * facing, 0.0)))
+    flash = float(np.exp(-((off_square / scene.mirror_lobe_rad) ** 2)))
+    diffuse = np.where(hull, np.float32(WALL.hull_diffuse), np.float32(WALL.diffuse))
+    mirror = np.where(hull, np.float32(WALL.hull_mirror), np.float32(WALL.mirror)) * flash
+    power = (diffuse * facing + mirror) * np.minimum(rise, WALL.most_height_m)
+    power = power * np.float32(scene.cell_m) * scene.lit.ravel()[wall]
+    row, column = _places(wall, scene.height.shape[1])
+    # Two bounces, floor and wall, come back as if from the foot; the rest from the wall.
+    echoes.add(row, column, foot, WALL.foot_share * power)
+    for _ in range(WALL.facets):
+        up = foot + rise * rng.random(wall.size, dtype=np.float32)
+        echoes.add(row, column, up, WALL.facet_share * power)
+
+
 def _places(flat: npt.NDArray[np.intp], columns: int) -> tuple[FloatArray, FloatArray]:
-    """Rows and columns of flat indices."""
+    """Return rows and columns of flat indices."""
     row = flat // columns
     return row.astype(np.float32), (flat - row * columns).astype(np.float32)
 
 
-def _fading(rows: int, rng: np.random.Generator) -> FloatArray:
-    """Slow change of brightness along the hull: parts of a ship differ in aspect and focus."""
-    slow = np.interp(np.linspace(0, 3, rows), np.arange(4), rng.normal(0.0, 0.9, 4))
+def _fading(rows: int, rng: Rng) -> FloatArray:
+    """Draw a slow change of power along the hull: its parts differ in aspect and focus."""
+    knots = ECHO.fading_knots
+    levels = rng.normal(0.0, ECHO.fading_deviation, knots)
+    slow = np.interp(np.linspace(0, knots - 1, rows), np.arange(knots), levels)
     return np.exp(slow).astype(np.float32)
 
 
-def _bounces(
-    echoes: _Echoes,
-    r: FloatArray,
-    c: FloatArray,
+def _add_late_echoes(
+    echoes: Echoes,
+    scene: _Scene,
+    row: FloatArray,
+    column: FloatArray,
     height: FloatArray,
     power: FloatArray,
-    material: npt.NDArray[np.uint8],
-    cell: float,
-    look: tuple[float, float],
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> None:
-    """Echoes among house, cranes and machinery arrive late: behind where they were made."""
-    busy = _BUSY[material]
-    pick = np.flatnonzero(busy)
-    if pick.size == 0:
+    """Add echoes that bounce among house, cranes and machinery and appear behind them.
+
+    `row`, `column`, `height` and `power` are the direct echoes of what bounces, as in `Echoes`.
+    """
+    if row.size == 0:
         return
-    delay = rng.standard_exponential(pick.size, dtype=np.float32) * np.float32(9.0 / cell)
+    delay = rng.standard_exponential(row.size, dtype=np.float32)
+    delay *= np.float32(ECHO.bounce_delay_m / scene.cell_m)
     echoes.add(
-        r[pick] + delay * look[0], c[pick] + delay * look[1], height[pick] * 0.5, 0.25 * power[pick]
+        row + delay * scene.look[0],
+        column + delay * scene.look[1],
+        height * ECHO.bounce_height,
+        ECHO.bounce_power * power,
     )
 
 
-def _points(
-    structure: Structure, visit: Visit, geometry: SarGeometry, rng: np.random.Generator
-) -> _Echoes:
-    """Corner reflectors whose lobe looks at the radar."""
+def _corner_echoes(structure: Structure, geometry: SarGeometry, rng: Rng) -> Echoes:
+    """Draw the echoes of the corner reflectors whose lobe looks at the radar."""
     corner = structure.reflectors
     towards = geometry.look_azimuth + np.pi
-    off = np.angle(np.exp(1j * (corner.bearing - towards)))
-    gain = np.exp(-((off / corner.lobe) ** 2)) * rng.lognormal(0.0, 0.5, off.shape)
+    off = np.angle(np.exp(1j * (corner.bearing - towards)))  # wrapped to -pi..pi
+    gain = np.exp(-((off / corner.lobe) ** 2)) * rng.lognormal(
+        0.0, ECHO.corner_deviation, off.shape
+    )
     power = corner.strength * gain
-    keep = power > 1.0
-    echoes = _Echoes([], [], [], [])
-    echoes.add(corner.row[keep], corner.column[keep], corner.height[keep], power[keep])
+    shows = power > ECHO.least_corner
+    echoes = Echoes()
+    echoes.add(corner.row[shows], corner.column[shows], corner.height[shows], power[shows])
     return echoes
 
 
-def _project(
-    echoes: _Echoes, structure: Structure, visit: Visit, geometry: SarGeometry
+def project(
+    echoes: Echoes, structure: Structure, geometry: SarGeometry
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Ground range projection: height moves an echo towards the radar, motion along azimuth.
+    """Project echoes to ground range: height moves them towards the radar, motion along azimuth.
 
     Returns:
         x, y in metres (x from the stern, y from the centre line) and power, for all echoes.
         The main deck is kept in place, so the waterline moves away from the radar.
     """
     cell = structure.maps.cell_m
+    rows, columns = structure.inside.shape
     height = np.concatenate(echoes.height)
     x = (np.concatenate(echoes.row) + np.float32(0.5)) * cell
-    y = (np.concatenate(echoes.column) + np.float32(0.5 - structure.inside.shape[1] / 2)) * cell
+    y = (np.concatenate(echoes.column) + np.float32(0.5 - columns / 2)) * cell
     look = (np.cos(geometry.look_azimuth), np.sin(geometry.look_azimuth))
     towards = -height / np.float32(np.tan(geometry.incidence))
-    along = geometry.drift[0] * height + geometry.drift[1] * (
-        x - structure.inside.shape[0] * cell / 2
-    )
+    along = geometry.drift[0] * height + geometry.drift[1] * (x - rows * cell / 2)
     x = x + towards * np.float32(look[0]) - along * np.float32(look[1])
     y = y + towards * np.float32(look[1]) + along * np.float32(look[0])
     return x, y, np.concatenate(echoes.power)
-
-
-def _image(
-    intensity: FloatArray,
-    corners: tuple[npt.NDArray[np.int64], FloatArray],
-    geometry: SarGeometry,
-    gsd_m: float,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Speckle, impulse response and looks: amplitude of the detected image.
-
-    Distributed echoes are complex Gaussian before the band limit of the sensor, so speckle,
-    its correlation and the side-lobe crosses (along range and azimuth, whose direction in the
-    chip follows from the look) come out of one filter.
-    """
-    shape = intensity.shape
-    background = intensity + _sea_and_noise(shape, rng)
-    at, strength = corners
-    phase = np.exp(2j * np.pi * rng.random(at.size, dtype=np.float32))
-    points = (np.sqrt(strength) * phase).astype(np.complex64)
-    root = np.sqrt(background * np.float32(0.5))
-    response = _transfer(shape, geometry, gsd_m, rng)
-    total = np.zeros(shape, np.float32)
-    for _ in range(geometry.looks):
-        noise = rng.standard_normal((*shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
-        noise *= root
-        np.add.at(noise.reshape(-1), at, points)
-        spectrum = fft.fft2(noise, overwrite_x=True)
-        spectrum *= response
-        image = fft.ifft2(spectrum, overwrite_x=True)
-        total += image.real**2 + image.imag**2
-    total /= geometry.looks
-    return np.sqrt(total, out=total)
-
-
-def _transfer(
-    shape: tuple[int, ...], geometry: SarGeometry, gsd_m: float, rng: np.random.Generator
-) -> npt.NDArray[np.complex64]:
-    """Band of the sensor in the chip's frequency plane, turned with the look direction."""
-    fr: FloatArray = np.fft.fftfreq(shape[0], gsd_m).astype(np.float32)[:, None]
-    fc: FloatArray = np.fft.fftfreq(shape[1], gsd_m).astype(np.float32)[None, :]
-    look = (np.float32(np.cos(geometry.look_azimuth)), np.float32(np.sin(geometry.look_azimuth)))
-    taper = np.float32(pick(rng, (0.7, 0.58, 0.54, 0.54)))
-    # Normalised to +-1 at the band edge; the 3 dB width is 0.89 over the band for a plain sinc
-    # and 1.30 under a Hamming window (taper 0.54).
-    edge = np.float32((0.89 + 0.89 * (1.0 - taper)) / geometry.resolution_m / 2)
-    across = ((fr * look[0] + fc * look[1]) / edge).astype(np.float32, copy=False)
-    stretch = np.float32(rng.uniform(0.85, 1.15))
-    along = ((-fr * look[1] + fc * look[0]) / (edge * stretch)).astype(np.float32, copy=False)
-    # The costly functions are wanted in the band alone; beyond it the response is 0.
-    band = np.flatnonzero((np.abs(across) <= 1.0) & (np.abs(along) <= 1.0))
-    across, along = across.ravel()[band], along.ravel()[band]
-    window = np.zeros(shape, np.float32)
-    window.ravel()[band] = _raised_cosine(across, taper) * _raised_cosine(along, taper)
-    window *= np.float32(1.0 / max(float(np.sqrt(np.mean(window**2))), 1e-3))
-    response = window.astype(np.complex64)
-    if geometry.smear >= 0.3:
-        phase = np.float32(np.pi * geometry.smear) * along * along
-        phase += np.float32(0.15 * geometry.smear * rng.normal()) * along**3
-        response.ravel()[band] *= np.exp(1j * phase)
-    return response
-
-
-def _raised_cosine(f: FloatArray, taper: np.float32) -> FloatArray:
-    """Weight at `f`, which is -1 and 1 at the edges of the band; `taper` 1 is a plain sinc."""
-    weight: FloatArray = taper + (1 - taper) * np.cos(np.pi * f)
-    return weight
-
-
-def _sea_and_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-    """Mean power of K-distributed sea clutter (gamma texture) plus thermal noise."""
-    level = float(np.exp(rng.normal(np.log(0.0035), 0.8)))
-    noise = float(rng.uniform(0.0008, 0.003)) ** 2
-    order = float(rng.uniform(0.8, 8.0))
-    coarse = rng.standard_gamma(order, (shape[0] // 6 + 2, shape[1] // 6 + 2)) / order
-    texture = Image.fromarray(coarse.astype(np.float32)).resize(
-        (shape[1], shape[0]), Image.Resampling.BILINEAR
-    )
-    power: FloatArray = np.float32(level**2) * np.asarray(texture) + np.float32(noise)
-    return power
-
-
-def _interpolate(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Bilinear blur by a part of a pixel, as turning a product upright leaves it."""
-    a, b = rng.uniform(0.0, 0.5, 2).astype(np.float32)
-    above = np.concatenate((amplitude[-1:], amplitude[:-1]), 0)
-    amplitude = amplitude + a * (above - amplitude)
-    beside = np.concatenate((amplitude[:, -1:], amplitude[:, :-1]), 1)
-    blurred: FloatArray = amplitude + b * (beside - amplitude)
-    return blurred
-
-
-def _compress(amplitude: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Calibration, soft saturation and the product's logarithmic amplitude scale."""
-    scaled = amplitude * np.float32(np.exp(rng.normal(-0.5, 0.3)))
-    ceiling = np.float32(np.exp(rng.uniform(2.2, 2.45)) - 1.0)
-    # Below a 64th of the ceiling the fourth power is lost beside 1: nothing is limited there.
-    high = np.flatnonzero(scaled > ceiling / 64)
-    bright = scaled.ravel()[high]
-    scaled.ravel()[high] = bright / (1.0 + (bright / ceiling) ** 4) ** np.float32(0.25)
-    np.log1p(scaled, out=scaled)
-    return scaled

@@ -1,0 +1,61 @@
+"""Angles and processing of a SAR acquisition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_training.simulator.config import SimulatorConfig
+from model_training.simulator.draws import Rng, chance, pick_weighted, uniform
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionRanges:
+    """Looks, and the motion of the ship; chosen by eye."""
+
+    looks: tuple[int, ...] = (1, 2, 3, 4)
+    looks_share: tuple[float, ...] = (0.5, 0.3, 0.1, 0.1)  # of products with so many looks
+    moving_smear: tuple[float, float] = (1.2, 5.0)  # shape and scale of the gamma distribution
+    still_smear: tuple[float, float] = (1.0, 0.25)
+    drift_per_height_deviation: float = 0.35
+    drift_along_deviation: float = 0.05
+
+
+ACQUISITION = AcquisitionRanges()
+_LOOKS_CUMULATIVE: list[float] = np.cumsum(ACQUISITION.looks_share).tolist()
+
+
+@dataclass(frozen=True, slots=True)
+class SarGeometry:
+    """Angles in radians, azimuth from the bow towards starboard, and processing."""
+
+    incidence: float
+    look_azimuth: float
+    """Horizontal direction in which the pulse travels."""
+    resolution_m: float
+    looks: int
+    smear: float
+    """Quadratic phase error at the band edge over pi: 0 is in focus; the smear is about twice
+    this many resolution cells long."""
+    drift: tuple[float, float]
+    """Azimuth shift by radial motion: metres per metre of height, metres per metre along."""
+
+
+def draw_geometry(config: SimulatorConfig, gsd_m: float, rng: Rng) -> SarGeometry:
+    """Draw angles and processing of one acquisition at `gsd_m` metres per pixel."""
+    ranges = ACQUISITION
+    moving = chance(rng, config.moving_probability)
+    return SarGeometry(
+        incidence=float(np.deg2rad(uniform(rng, config.incidence_deg))),
+        look_azimuth=uniform(rng, (0.0, 2 * np.pi)),
+        resolution_m=max(uniform(rng, config.sar_resolution_m), gsd_m),
+        looks=pick_weighted(rng, ranges.looks, _LOOKS_CUMULATIVE),
+        smear=rng.gamma(*(ranges.moving_smear if moving else ranges.still_smear)),
+        drift=_draw_drift(rng) if moving else (0.0, 0.0),
+    )
+
+
+def _draw_drift(rng: Rng) -> tuple[float, float]:
+    per_height = rng.normal(0, ACQUISITION.drift_per_height_deviation)
+    return per_height, rng.normal(0, ACQUISITION.drift_along_deviation)
