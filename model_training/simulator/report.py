@@ -264,4 +264,5 @@ def _without_slow_part(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
 
 def _unit(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Scale each row to unit norm."""
-    return lines / (np.linalg.norm(lines, axis=1, keepdims=True) + _TINY)
+    unit: npt.NDArray[np.float64] = lines / (np.linalg.norm(lines, axis=1, keepdims=True) + _TINY)
+    return unit
