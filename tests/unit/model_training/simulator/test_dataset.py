@@ -1,4 +1,4 @@
-"""Data sets on disk: layout, disjoint splits, sisters, distractors, the demo fleet."""
+"""Data sets on disk: layout, disjoint splits, sister ships, distractors, the demo fleet."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def _ids(folder: Path) -> set[str]:
     return {path.name.split("_")[0] for path in folder.glob("*.tif")}
 
 
-def test_ids_are_apart_and_distractors_stand_in_galleries_only(folder: Path) -> None:
+def test_splits_share_no_ids_and_distractors_are_in_galleries_only(folder: Path) -> None:
     train, test, validation = (
         _ids(folder / place) for place in ("bounding_box_train", "query", "val/query")
     )
@@ -51,18 +51,18 @@ def test_ids_are_apart_and_distractors_stand_in_galleries_only(folder: Path) -> 
         }
 
 
-def test_the_published_subsets_ask_one_sensor_about_the_other(folder: Path) -> None:
-    for name, asked, looked_up in (("O2S", "RGB", "SAR"), ("S2O", "SAR", "RGB")):
+def test_each_subset_has_queries_of_one_sensor_and_a_gallery_of_the_other(folder: Path) -> None:
+    for name, query_sensor, gallery_sensor in (("O2S", "RGB", "SAR"), ("S2O", "SAR", "RGB")):
         subset = folder / "subset" / name
         queries = sorted((subset / "query").iterdir())
         gallery = sorted((subset / "bounding_box_test").iterdir())
         assert len(queries) == 4 * 2
-        assert all(p.stem.endswith(asked) for p in queries)
-        assert all(p.stem.endswith(looked_up) for p in gallery)
+        assert all(p.stem.endswith(query_sensor) for p in queries)
+        assert all(p.stem.endswith(gallery_sensor) for p in gallery)
         assert _ids(subset / "query") == _ids(folder / "query")
 
 
-def test_chips_are_as_hoss_has_them(folder: Path) -> None:
+def test_chips_have_the_pixel_formats_of_hoss(folder: Path) -> None:
     with Image.open(next((folder / "query").glob("*_RGB.tif"))) as optical:
         assert optical.mode == "RGB"
     with Image.open(next((folder / "query").glob("*_SAR.tif"))) as sar:
@@ -70,7 +70,7 @@ def test_chips_are_as_hoss_has_them(folder: Path) -> None:
         assert 1.0 < np.asarray(sar).max() < 2.6
 
 
-def test_the_set_says_what_it_is(folder: Path) -> None:
+def test_dataset_json_describes_the_data_set(folder: Path) -> None:
     about = json.loads((folder / "dataset.json").read_text())
     assert about["domain"] == "simulated"
     assert SimulatorConfig.from_dict(about["config"]) == SMALL
@@ -90,19 +90,19 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def test_masks_and_geometry_stand_beside_an_unchanged_set(tmp_path: Path) -> None:
+def test_truth_adds_masks_and_geometry_and_changes_nothing_else(tmp_path: Path) -> None:
     config = SimulatorConfig(vessels=4, optical_views=1, sar_views=1)
     write_dataset(config, tmp_path / "plain", workers=1, progress=False)
-    root = tmp_path / "known"
+    root = tmp_path / "with_truth"
     write_dataset(config, root, workers=1, progress=False, truth=True)
-    plain, known = _files(tmp_path / "plain"), _files(root)
-    assert {name: known[name] for name in plain} == plain
+    plain, with_truth = _files(tmp_path / "plain"), _files(root)
+    assert {name: with_truth[name] for name in plain} == plain
 
     layout = np.load(root / "truth/layout.npz")
     names = layout["names"].tolist()
     masks = {name: Path("truth/masks", name).with_suffix(".png") for name in names}
-    assert known.keys() - plain.keys() == {"truth/geometry.jsonl", *map(str, masks.values())}
-    lines = [json.loads(line) for line in known["truth/geometry.jsonl"].decode().splitlines()]
+    assert with_truth.keys() - plain.keys() == {"truth/geometry.jsonl", *map(str, masks.values())}
+    lines = [json.loads(line) for line in with_truth["truth/geometry.jsonl"].decode().splitlines()]
     assert [line["chip"] for line in lines] == names
     assert [line["bow_up"] for line in lines] == layout["bow_up"].tolist()
     for line in lines:
@@ -127,7 +127,7 @@ def test_the_contact_sheet_shows_each_ship_in_both_sensors(tmp_path: Path) -> No
     with Image.open(path) as sheet:
         pixels = np.asarray(sheet)
     assert pixels.shape[0] == 2 * (64 + 6)
-    chips = pixels[70:134, :, :].astype(int)  # the row of the one ship that is left
+    chips = pixels[70:134, :, :].astype(int)  # the second row, which holds the third ship
     inked = (chips < 250).any(2).any(0)
     starts = np.flatnonzero(np.diff(inked.astype(int), prepend=0) == 1)
     assert len(starts) == 4
@@ -139,7 +139,7 @@ def test_the_contact_sheet_shows_each_ship_in_both_sensors(tmp_path: Path) -> No
     assert grey == [False, True, True, False]
 
 
-def test_sisters_stay_in_one_split_and_the_test_has_some() -> None:
+def test_sisters_stay_in_one_split_and_some_are_in_the_test_split() -> None:
     entries = plan_entries(SimulatorConfig(vessels=400))
     splits: dict[int, set[str]] = {}
     for entry in entries:
@@ -156,12 +156,12 @@ def test_sisters_stay_in_one_split_and_the_test_has_some() -> None:
     assert len(twins) >= 8
 
 
-def test_a_used_folder_is_left_alone(folder: Path) -> None:
+def test_a_folder_that_is_not_empty_is_rejected(folder: Path) -> None:
     with pytest.raises(FileExistsError, match="not empty"):
         write_dataset(SMALL, folder, workers=1, progress=False)
 
 
-def test_the_report_measures_what_is_there(folder: Path) -> None:
+def test_the_report_measures_a_folder_of_chips(folder: Path) -> None:
     found = measure(read_folder(folder / "bounding_box_train"))
     assert 40 < found["optical chip length, median m"] < 400
     assert found["SAR value after denoise, percentile 10"] < 0.1
@@ -170,7 +170,7 @@ def test_the_report_measures_what_is_there(folder: Path) -> None:
         read_folder(folder / "truth")
 
 
-def test_the_demo_fleet_is_small_named_and_has_strangers(tmp_path: Path) -> None:
+def test_the_demo_fleet_is_small_and_has_names_and_strangers(tmp_path: Path) -> None:
     counts = write_demo_fleet(tmp_path / "demo", vessels=6, strangers=2)
     assert counts["vessels"] == 6
     assert counts["bytes"] < 3_000_000 * 6 / 44
@@ -189,7 +189,7 @@ def test_the_demo_fleet_is_small_named_and_has_strangers(tmp_path: Path) -> None
         assert number[6] == str(total % 10)
 
 
-def test_check_digit_of_a_known_number() -> None:
+def test_imo_number_appends_the_check_digit_of_a_known_number() -> None:
     assert imo_number(907472) == "9074729"
     with pytest.raises(ValueError, match="six digits"):
         imo_number(12)

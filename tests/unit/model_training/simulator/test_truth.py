@@ -1,4 +1,4 @@
-"""The layout along the hull, and where a usual crop shows it."""
+"""Layout along the hull, and its place in a usual crop."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ def test_a_crop_without_margin_changes_nothing() -> None:
     np.testing.assert_allclose(layout_in_crop(layout, 0.0), layout, atol=1e-6)
 
 
-def test_sea_stands_at_both_ends_and_the_ship_in_the_middle() -> None:
+def test_a_crop_with_margin_shows_sea_at_both_ends() -> None:
     layout = np.ones((32, 1), np.float32)
     framed = layout_in_crop(layout, 1.0)[:, 0]
     np.testing.assert_allclose(framed, np.repeat([0.0, 1.0, 0.0], [8, 16, 8]), atol=1e-6)
 
 
-def test_what_lies_amidships_stays_there_and_nothing_is_lost() -> None:
+def test_a_margin_keeps_the_middle_in_place_and_the_sums_unchanged() -> None:
     layout = np.zeros((32, 2), np.float32)
     layout[15:17, 0] = 1.0
     layout[0, 1] = 1.0
@@ -27,7 +27,7 @@ def test_what_lies_amidships_stays_there_and_nothing_is_lost() -> None:
     assert framed[:, 1].argmax() == 2  # the stern begins 0.08 / 1.16 of 32 bins down the chip
 
 
-def test_either_end_is_treated_alike() -> None:
+def test_a_turned_layout_gives_the_turned_crop() -> None:
     layout = np.random.default_rng(2).random((32, 3)).astype(np.float32)
     np.testing.assert_allclose(
         layout_in_crop(layout[::-1], 0.16), layout_in_crop(layout, 0.16)[::-1], atol=1e-6

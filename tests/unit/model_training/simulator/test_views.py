@@ -1,4 +1,4 @@
-"""Views: determinism, formats, geometry, and that physics shows where it should."""
+"""Views: determinism, formats, geometry, and agreement of layout and pixels."""
 
 from dataclasses import replace
 
@@ -56,7 +56,7 @@ def test_every_type_renders_in_both_sensors(kind: str) -> None:
 
 
 @pytest.mark.parametrize("length", [20.0, 400.0])
-def test_smallest_and_largest(length: float) -> None:
+def test_the_smallest_and_the_largest_ship_fill_their_chips(length: float) -> None:
     vessel = replace(sample_vessel(0, 1, CONFIG), length_m=length, beam_m=length / 6)
     for sensor in ("optical", "sar"):
         view = render_view(vessel, sensor, 0, TIGHT)
@@ -72,7 +72,7 @@ def test_equal_seeds_give_equal_pixels(ship: VesselModel, sensor: SensorName) ->
     assert other.pixels.shape != first.pixels.shape or (other.pixels != first.pixels).any()
 
 
-def test_the_layout_is_the_same_for_either_sensor_but_for_the_bow(ship: VesselModel) -> None:
+def test_the_layout_depends_on_the_sensor_only_through_the_bow(ship: VesselModel) -> None:
     views = [render_view(ship, s, seed, CONFIG) for s in ("optical", "sar") for seed in range(6)]
     assert {v.bow_up for v in views} == {True, False}
     upright = [v.layout[::-1] if v.bow_up else v.layout for v in views]
@@ -94,7 +94,7 @@ def test_gsd_scales_the_chip_but_not_the_ship(ship: VesselModel) -> None:
     assert sar.pixels.shape[0] * 3.0 == pytest.approx(ship.length_m, rel=0.25)
 
 
-def test_an_unknown_sensor_is_refused(ship: VesselModel) -> None:
+def test_an_unknown_sensor_is_rejected(ship: VesselModel) -> None:
     with pytest.raises(ValueError, match="'infrared'"):
         render_view(ship, "infrared", 0, CONFIG)  # type: ignore[arg-type]
 
@@ -103,18 +103,18 @@ def _height(view: View) -> int:
     return int(view.pixels.shape[0])
 
 
-def test_processes_change_nothing() -> None:
+def test_the_number_of_processes_does_not_change_the_pixels() -> None:
     fleet = sample_fleet(3, 2, CONFIG)
     views: tuple[SensorName, ...] = ("optical", "sar", "sar")
-    alone = list(render_many(fleet, views, (0, 0, 1), 1, CONFIG))
-    together = list(render_many(fleet, views, (0, 0, 1), 2, CONFIG))
-    for one, two in zip(alone, together, strict=True):
+    one_process = list(render_many(fleet, views, (0, 0, 1), 1, CONFIG))
+    two_processes = list(render_many(fleet, views, (0, 0, 1), 2, CONFIG))
+    for one, two in zip(one_process, two_processes, strict=True):
         for a, b in zip(one, two, strict=True):
             np.testing.assert_array_equal(a.pixels, b.pixels)
     heights = list(map_views(_height, fleet, views, (0, 0, 1), 1, CONFIG))
-    assert heights == [[_height(view) for view in row] for row in alone]
+    assert heights == [[_height(view) for view in row] for row in one_process]
 
 
-def test_each_view_needs_its_seed() -> None:
+def test_fewer_seeds_than_views_are_rejected() -> None:
     with pytest.raises(ValueError, match="2 views but 1 seeds"):
         render_many([], ("optical", "sar"), (0,), 1, CONFIG)

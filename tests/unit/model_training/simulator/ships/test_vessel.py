@@ -1,4 +1,4 @@
-"""Fleets: determinism, sisters, sizes."""
+"""Fleets: determinism, sister ships, sizes."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def test_a_vessel_depends_on_seed_and_index_alone(fleet: list[VesselModel]) -> N
     assert sample_fleet(37, 4, CONFIG) != fleet[:37]
 
 
-def test_every_type_sails_and_sizes_are_a_ships(fleet: list[VesselModel]) -> None:
+def test_a_fleet_has_every_type_and_plausible_sizes(fleet: list[VesselModel]) -> None:
     assert {v.vessel_type for v in fleet} == set(CATALOGUE)
     assert sum(TYPE_WEIGHTS) == pytest.approx(1.0)
     lengths = np.array([v.length_m for v in fleet])
@@ -49,7 +49,7 @@ def test_sisters_share_class_and_size_but_not_details(fleet: list[VesselModel]) 
     assert share == pytest.approx(CONFIG.sister_fraction * 0.75, abs=0.06)
 
 
-def test_no_sisters_when_none_are_wanted() -> None:
+def test_a_sister_fraction_of_zero_gives_no_sisters() -> None:
     fleet = sample_fleet(40, 3, SimulatorConfig(sister_fraction=0.0))
     assert all(v.sister_group is None for v in fleet)
     assert len({v.class_seed for v in fleet}) == 40
@@ -58,16 +58,16 @@ def test_no_sisters_when_none_are_wanted() -> None:
 def test_sisters_have_one_layout_but_different_fittings(fleet: list[VesselModel]) -> None:
     ship = next(v for v in fleet if v.vessel_type == "bulk_carrier")
     sister = replace(ship, index=ship.index + 1, detail_seed=ship.detail_seed + 1)
-    stranger = size_twin(ship, 0, 1)
-    here, there = draw_blueprint(ship), draw_blueprint(sister)
-    assert here.holds == there.holds
-    assert here.parts != there.parts
-    layouts = [build_structure(v, 32).layout for v in (ship, sister, stranger)]
-    near, far = (float(np.abs(layouts[0] - other).mean()) for other in layouts[1:])
-    assert 0 < near < 0.5 * far
+    twin = size_twin(ship, 0, 1)
+    own_plan, sister_plan = draw_blueprint(ship), draw_blueprint(sister)
+    assert own_plan.holds == sister_plan.holds
+    assert own_plan.parts != sister_plan.parts
+    layouts = [build_structure(v, 32).layout for v in (ship, sister, twin)]
+    to_sister, to_twin = (float(np.abs(layouts[0] - other).mean()) for other in layouts[1:])
+    assert 0 < to_sister < 0.5 * to_twin
 
 
-def test_size_twins_are_as_long_but_not_sisters(fleet: list[VesselModel]) -> None:
+def test_size_twins_are_equally_long_but_not_sisters(fleet: list[VesselModel]) -> None:
     for vessel in fleet[:20]:
         twin = size_twin(vessel, 5, 1)
         assert twin.length_m == pytest.approx(vessel.length_m, rel=0.016)
@@ -76,7 +76,7 @@ def test_size_twins_are_as_long_but_not_sisters(fleet: list[VesselModel]) -> Non
         assert twin == size_twin(vessel, 5, 1)
 
 
-def test_unknown_settings_and_impossible_values_are_refused() -> None:
+def test_unknown_settings_and_impossible_values_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"unknown simulator settings \['speckel'\]"):
         SimulatorConfig.from_dict({"speckel": 1})
     with pytest.raises(ValueError, match="haze_probability is 2"):
