@@ -508,7 +508,7 @@ CLAIMS = [
     MalformedCase("rgb-claimed-sar", good_rgb, ModalityError, "optical", SAR),
     MalformedCase("png-colour-claimed-sar", good_png, ModalityError, "optical", SAR),
     MalformedCase("jpeg-colour-claimed-sar", good_jpeg, ModalityError, "optical", SAR),
-    MalformedCase("float-claimed-optical", good_sar, ModalityError, "sar", OPTICAL),
+    MalformedCase("float-claimed-optical", good_sar, PixelTypeError, "8 or 16 bits", OPTICAL),
     MalformedCase(
         "complex-claimed-optical",
         lambda: tiff_bytes(sar_plane().astype(np.complex64)),
@@ -522,7 +522,7 @@ CLAIMS = [
             (sar_plane() * 99).astype(np.uint16), lambda f: f.set_band_description(1, "VV")
         ),
         ModalityError,
-        "band names",
+        "named after a polarisation",
         OPTICAL,
     ),
     *(

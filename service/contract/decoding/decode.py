@@ -10,16 +10,16 @@ from PIL import Image
 from service.contract.chip import DEFAULT_GSD_M, Chip, GsdSource, Modality
 from service.contract.decoding.geo import PixelGround, check_gsd, pixel_ground
 from service.contract.decoding.modality import resolve_modality
+from service.contract.decoding.optical_rgb import optical_rgb
 from service.contract.decoding.picture import read_jpeg, read_png
-from service.contract.decoding.radiometry import Notes, optical_rgb, sar_amplitude
 from service.contract.decoding.raster import ChipLimits, Raster
-from service.contract.decoding.sniff import container_of
+from service.contract.decoding.sar_amplitude import sar_amplitude
+from service.contract.decoding.sniff import Container, container_of
 from service.contract.decoding.tiff import read_tiff
 from service.contract.errors import GeometryError
 
 __all__ = ["ChipLimits", "decode_chip"]
 
-_READERS = {"TIFF": read_tiff, "PNG": read_png, "JPEG": read_jpeg}
 SQUARE_TOLERANCE = 0.02
 MAX_PIXEL_ASPECT = 8.0
 GSD_DISAGREEMENT = 0.05
@@ -59,13 +59,14 @@ def decode_chip(
     if band is not None and band < 1:
         raise GeometryError(f"band {band} was asked for; bands count from 1")
     container = container_of(data)
-    raster = _READERS[container](data, limits)
-    resolved = resolve_modality(raster, modality)
-    pixels, notes = _pixels(raster, resolved, band)
+    raster = _read(container, data, limits, modality, band)
+    resolved, notes = resolve_modality(raster, modality)
+    pixels, more = _pixels(raster, resolved, band)
+    notes += more
     ground = _ground(raster)
     if raster.georeference is not None and ground is None:
         notes.append("the GeoTIFF's position and pixel size are unusable and were ignored")
-    if gsd_m is None and ground is not None:
+    if ground is not None and _is_measured_gsd(gsd_m, ground):
         pixels, more = _square(pixels, ground, limits)
         notes += more
     distance, source, more = _sampling(resolved, gsd_m, ground)
@@ -74,14 +75,26 @@ def decode_chip(
         modality=resolved,
         gsd_m=distance,
         gsd_source=source,
-        bit_depth=raster.bit_depth,
+        bit_depth=raster.layout.bit_depth,
         digest=hashlib.sha256(data).hexdigest(),
         position=None if ground is None else ground.position,
         warnings=(*raster.warnings, *notes, *more),
     )
 
 
-def _pixels(raster: Raster, modality: Modality, band: int | None) -> tuple[NDArray[Any], Notes]:
+def _read(
+    container: Container,
+    data: bytes,
+    limits: ChipLimits,
+    modality: Modality | None,
+    band: int | None,
+) -> Raster:
+    if container == "TIFF":
+        return read_tiff(data, limits, modality, band)
+    return read_png(data, limits) if container == "PNG" else read_jpeg(data, limits)
+
+
+def _pixels(raster: Raster, modality: Modality, band: int | None) -> tuple[NDArray[Any], list[str]]:
     """Interpret the samples as the modality's pixels."""
     if modality is Modality.SAR:
         return sar_amplitude(raster, band)
@@ -99,9 +112,28 @@ def _ground(raster: Raster) -> PixelGround | None:
     return pixel_ground(raster.georeference, width=width, height=height)
 
 
+def _is_measured_gsd(gsd_m: float | None, ground: PixelGround) -> bool:
+    """Return whether the pixels are those that the GeoTIFF measures: `gsd_m` does not overrule it.
+
+    Raises:
+        GeometryError: `gsd_m` is the longer side of pixels that are not square.
+    """
+    if gsd_m is None:
+        return True
+    finest, coarsest = sorted((ground.across_m, ground.down_m))
+    if abs(finest - gsd_m) <= GSD_DISAGREEMENT * gsd_m:
+        return True
+    if abs(coarsest - gsd_m) <= GSD_DISAGREEMENT * gsd_m:
+        raise GeometryError(
+            f"gsd_m {gsd_m:g} is one side of pixels that measure {ground.across_m:.3g} m x "
+            f"{ground.down_m:.3g} m in the GeoTIFF; leave gsd_m out, or resample the chip"
+        )
+    return False
+
+
 def _square(
     pixels: NDArray[Any], ground: PixelGround, limits: ChipLimits
-) -> tuple[NDArray[Any], Notes]:
+) -> tuple[NDArray[Any], list[str]]:
     """Resample to square pixels, unless they differ from squares by at most 2 %."""
     finest = min(ground.across_m, ground.down_m)
     stretch_x, stretch_y = ground.across_m / finest, ground.down_m / finest
@@ -125,7 +157,7 @@ def _square(
 
 def _sampling(
     modality: Modality, gsd_m: float | None, ground: PixelGround | None
-) -> tuple[float, GsdSource, Notes]:
+) -> tuple[float, GsdSource, list[str]]:
     """Return metres per pixel, their source, and warnings for the analyst."""
     measured = None if ground is None else min(ground.across_m, ground.down_m)
     if gsd_m is not None:

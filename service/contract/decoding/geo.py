@@ -51,10 +51,10 @@ def check_gsd(gsd_m: float, source: str) -> float:
 def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGround | None:
     """Measure the pixel at the chip's centre on the WGS 84 ellipsoid.
 
-    The centre and its neighbours to the right and below are reprojected, and the distances are
-    computed with the radii of curvature there. This covers degrees, feet, rotation and maps whose
-    scale varies (Web Mercator). If the result is within 1 % of the projected pixel size, the
-    projected size is returned.
+    The centre and its neighbours to the right and below are reprojected, and their distances are
+    taken in Earth-centred coordinates. This covers degrees, feet, rotation, maps whose scale varies
+    (Web Mercator), the antimeridian and the poles. If the result is within 1 % of the projected
+    pixel size, the projected size is returned.
 
     Returns:
         None if the georeference is unusable: singular, not finite, or outside its map.
@@ -74,8 +74,8 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
         return None
     if not all(map(math.isfinite, [*lons, *lats])) or not abs(lats[0]) <= 90:
         return None
-    across = _distance_m(lons[0], lats[0], lons[1], lats[1])
-    down = _distance_m(lons[0], lats[0], lons[2], lats[2])
+    centre, right, below = (_earth_centred_m(*at) for at in zip(lons, lats, strict=True))
+    across, down = math.dist(centre, right), math.dist(centre, below)
     if not (across > 0 and down > 0):
         return None
     if unit_m is not None:
@@ -97,12 +97,12 @@ def _nominal(measured_m: float, nominal_m: float) -> float:
     return nominal_m if close else measured_m
 
 
-def _distance_m(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
-    """Return the distance of two near points, by the meridional and prime-vertical radii."""
-    phi = math.radians(lat)
-    curve = 1.0 - _WGS84_E2 * math.sin(phi) ** 2
-    meridian = _WGS84_A_M * (1.0 - _WGS84_E2) / curve**1.5
-    prime_vertical = _WGS84_A_M / math.sqrt(curve)
-    d_lon = math.radians((other_lon - lon + 180.0) % 360.0 - 180.0)
-    d_lat = math.radians(other_lat - lat)
-    return math.hypot(d_lat * meridian, d_lon * math.cos(phi) * prime_vertical)
+def _earth_centred_m(lon: float, lat: float) -> tuple[float, float, float]:
+    """Convert WGS 84 degrees into Earth-centred coordinates, which know no pole or antimeridian."""
+    phi, lam = math.radians(lat), math.radians(lon)
+    prime_vertical = _WGS84_A_M / math.sqrt(1.0 - _WGS84_E2 * math.sin(phi) ** 2)
+    return (
+        prime_vertical * math.cos(phi) * math.cos(lam),
+        prime_vertical * math.cos(phi) * math.sin(lam),
+        prime_vertical * (1.0 - _WGS84_E2) * math.sin(phi),
+    )

@@ -1,66 +1,82 @@
-"""Determine the modality from the file, and from the caller if the file does not determine it."""
+"""Decide whether a file is optical or SAR: by its hard facts, by the caller, by its text."""
 
 import numpy as np
 
 from service.contract.chip import Modality
-from service.contract.decoding.raster import RGB, Raster
-from service.contract.errors import ModalityError
+from service.contract.decoding.raster import Raster
+from service.contract.errors import ModalityError, PixelTypeError
+
+_ASK = "say which it is with modality: sar or optical"
 
 
-def resolve_modality(raster: Raster, stated: Modality | None) -> Modality:
-    """Return the modality with which a raster is interpreted.
+def resolve_modality(raster: Raster, claimed: Modality | None) -> tuple[Modality, list[str]]:
+    """Return the modality to read a raster with, and a note where it was a guess.
 
-    The file determines it by its tags; complex samples and one or two float bands are SAR; bands
-    marked red, green and blue that differ from each other are optical. Three or four unmarked
-    integer bands are optical unless the caller states SAR. In all other cases the caller must
-    state it: one integer band may be panchromatic or SAR, and so may three equal bands.
-
-    Args:
-        raster: the samples.
-        stated: the modality that the caller states.
+    Hard facts decide, and may contradict the caller: complex samples, one or two bands of float,
+    and band names that are exactly a polarisation are SAR; bands marked red, green and blue that
+    differ from each other are optical. Without such facts the caller decides; without a caller,
+    three or four differing integer bands are optical, and else free text in the file suggests.
 
     Raises:
-        ModalityError: neither the file nor the caller determines it, or they contradict.
+        ModalityError: nothing decides, or the caller contradicts the facts.
+        PixelTypeError: the caller names a modality that these samples cannot show.
     """
-    determined, reason = _determined(raster)
-    if stated is not None:
-        if determined is not None and determined is not stated:
-            raise ModalityError(
-                f"the chip was said to be {stated.value}, but {reason}, so it is "
-                f"{determined.value}; send modality {determined.value} or another file"
-            )
-        return stated
-    if determined is not None:
-        return determined
-    integer = raster.samples.dtype.kind in "ui"
+    certain, fact = _certain(raster)
+    if claimed is not None:
+        if certain is not None and certain is not claimed:
+            raise _contradiction(raster, claimed, certain, fact)
+        return claimed, []
+    if certain is not None:
+        return certain, []
+    integer = raster.layout.kinds in "ui"
     if integer and len(raster.picture_bands) in (3, 4) and not has_equal_bands(raster):
-        return Modality.OPTICAL
+        return Modality.OPTICAL, []
+    if raster.suggestion is not None:
+        return raster.suggestion, [
+            f"taken for {raster.suggestion.value} because the file's text says so; send modality "
+            "if that is wrong"
+        ]
     raise ModalityError(
-        f"{len(raster.picture_bands)} band(s) of {raster.bit_depth} in a {raster.container} may "
-        f"be optical or SAR; say which it is with modality: sar or optical"
+        f"{len(raster.picture_bands)} band(s) of {raster.layout.bit_depth} in a "
+        f"{raster.container} may be optical or SAR; {_ASK}"
     )
 
 
 def has_equal_bands(raster: Raster) -> bool:
-    """Whether there are several picture bands and all are equal (a grey picture)."""
-    bands = [raster.samples[i] for i in raster.picture_bands]
+    """Return whether a picture of several bands is grey: all its bands are the same."""
+    bands = [raster.band(i) for i in raster.picture_bands]
     return len(bands) > 1 and all(np.array_equal(bands[0], band) for band in bands[1:])
 
 
-def is_marked_rgb(raster: Raster) -> bool:
-    """Whether the file marks its bands as red, green and blue."""
-    return set(RGB) <= set(raster.colours)
-
-
-def _determined(raster: Raster) -> tuple[Modality | None, str]:
-    """Return the modality that the file determines, if any, and the reason."""
-    kind = raster.samples.dtype.kind
-    if raster.hint is not None:
-        return raster.hint, "its tags or band names say otherwise"
-    if kind == "c":
-        return Modality.SAR, f"its samples are complex ({raster.bit_depth})"
-    if kind == "f" and len(raster.picture_bands) <= 2:
-        return Modality.SAR, f"it has {len(raster.picture_bands)} band(s) of {raster.bit_depth}"
-    if kind in "ui" and is_marked_rgb(raster) and not has_equal_bands(raster):
-        return Modality.OPTICAL, "its bands are red, green and blue"
+def _certain(raster: Raster) -> tuple[Modality | None, str]:
+    """Return the modality that the file leaves no doubt about, and the fact that decides it."""
+    layout = raster.layout
+    if layout.kinds == "c":
+        return Modality.SAR, f"its samples are complex ({layout.bit_depth})"
+    if layout.has_polarisations:
+        return Modality.SAR, "a band is named after a polarisation"
+    if layout.kinds == "f" and len(layout.picture_bands) <= 2:
+        return Modality.SAR, f"it has {len(layout.picture_bands)} band(s) of {layout.bit_depth}"
+    if layout.kinds in "ui" and layout.is_rgb and not has_equal_bands(raster):
+        return Modality.OPTICAL, "its bands are marked red, green and blue and differ"
     return None, ""
+
+
+def _contradiction(
+    raster: Raster, claimed: Modality, certain: Modality, fact: str
+) -> ModalityError | PixelTypeError:
+    if claimed is Modality.OPTICAL and raster.layout.kinds == "f":
+        return PixelTypeError(
+            f"an optical chip has 8 or 16 bits per band, this one has {raster.layout.bit_depth}; "
+            "scale it to uint8 or uint16"
+        )
+    if claimed is Modality.SAR and certain is Modality.OPTICAL:
+        return ModalityError(
+            "the chip was said to be sar, but its bands are marked red, green and blue and differ: "
+            "a false-colour composite of several polarisations or dates is no SAR chip; send one "
+            "polarisation as a file of one band, or modality optical if it is an optical chip"
+        )
+    return ModalityError(
+        f"the chip was said to be {claimed.value}, but {fact}, so it is {certain.value}; send "
+        f"modality {certain.value} or another file"
+    )

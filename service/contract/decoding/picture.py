@@ -8,15 +8,19 @@ import io
 import struct
 import warnings
 import zlib
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from service.contract.decoding.bands import RGB, BandLayout, Colour
 from service.contract.decoding.orientation import TAG, upright
-from service.contract.decoding.raster import RGB, ChipLimits, Colour, Raster
+from service.contract.decoding.picture_bounds import require_bounded_jpeg, require_bounded_png
+from service.contract.decoding.raster import ChipLimits, Raster
 from service.contract.errors import (
     ChipError,
     CorruptChipError,
@@ -69,6 +73,7 @@ def read_png(data: bytes, limits: ChipLimits) -> Raster:
     if name != b"IHDR":
         raise _corrupt("PNG", "it does not begin with an IHDR chunk")
     limits.check_picture(width, height, 8)
+    require_bounded_png(data)
     if bits < 8 and colour_type != 3:
         raise PixelTypeError(
             f"the PNG has {bits}-bit samples; a chip needs at least 8 bits per sample"
@@ -86,6 +91,7 @@ def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
         EmptyChipError, ChipSizeError: the header announces too few or too many pixels.
         CorruptChipError: damaged or truncated.
     """
+    require_bounded_jpeg(data)
     return _read(data, "JPEG", JpegImageFile, limits, "uint8", ())
 
 
@@ -134,14 +140,27 @@ def _to_raster(
         samples = upright(samples, orientation)
         notes = (*notes, f"turned upright as the EXIF orientation {orientation} says")
     colours = _COLOURS[image.mode]
+    samples = np.ascontiguousarray(samples)
     return Raster(
         container=container,
-        samples=np.ascontiguousarray(samples),
-        bit_depth=bit_depth,
-        colours=colours,
-        band_names=("",) * len(colours),
+        samples=samples,
+        layout=BandLayout("u", bit_depth, colours, ("",) * len(colours)),
+        read=tuple(range(len(colours))),
+        mask=_transparent_colour_mask(picture, samples),
         warnings=notes,
     )
+
+
+def _transparent_colour_mask(picture: ImageFile, samples: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Return where a PNG is not of the colour that it declares transparent (its chunk tRNS)."""
+    transparent = picture.info.get("transparency")
+    if picture.mode == "P" or transparent is None:
+        return None
+    colour = np.atleast_1d(np.asarray(transparent))
+    if len(colour) != len(samples):
+        return None
+    mask: NDArray[np.bool_] = (samples != colour[:, None, None]).any(axis=0)
+    return mask
 
 
 def _silence_exif() -> None:

@@ -1,22 +1,21 @@
-"""The output of the file readers, and the limits on their input."""
+"""What a file reader hands over before anyone asks what the samples mean."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from service.contract.chip import Modality
+from service.contract.decoding.bands import BandLayout
 from service.contract.errors import ChipSizeError, EmptyChipError
-
-Colour = Literal["red", "green", "blue", "alpha", "grey", "unknown"]
-RGB: tuple[Colour, Colour, Colour] = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, slots=True)
 class ChipLimits:
-    """The limits on a chip file; all are enforced before a pixel is decoded.
+    """How large an upload may be; all are enforced before a pixel is decoded.
 
     Attributes:
         max_bytes: size of the file.
@@ -35,11 +34,11 @@ class ChipLimits:
     max_decoded_bytes: int = 128 * 1024 * 1024
 
     def check_file(self, size_bytes: int) -> None:
-        """Reject an empty or oversized file.
+        """Refuse an empty or oversized file.
 
         Raises:
-            EmptyChipError: the file has no bytes.
-            ChipSizeError: the file has more than `max_bytes`.
+            EmptyChipError: there is not a byte.
+            ChipSizeError: there are more than `max_bytes`.
         """
         if size_bytes == 0:
             raise EmptyChipError("the file is empty (0 bytes); send a TIFF, PNG or JPEG chip")
@@ -50,10 +49,10 @@ class ChipLimits:
             )
 
     def check_bands(self, bands: int) -> None:
-        """Reject a file whose header announces too many bands.
+        """Refuse a file that announces more bands than any sensor has.
 
         Raises:
-            ChipSizeError: the file has more than `max_bands`.
+            ChipSizeError: there are more than `max_bands`.
         """
         if bands > self.max_bands:
             raise ChipSizeError(
@@ -62,10 +61,10 @@ class ChipLimits:
             )
 
     def check_picture(self, width: int, height: int, bytes_per_pixel: int) -> None:
-        """Reject a picture whose header announces too few or too many pixels.
+        """Refuse a picture whose header announces too few or too many pixels.
 
         Raises:
-            EmptyChipError: the picture has no pixels.
+            EmptyChipError: there is not a pixel.
             ChipSizeError: a side, the area or the decoded size is out of range.
         """
         if width <= 0 or height <= 0:
@@ -90,7 +89,7 @@ class ChipLimits:
 
 @dataclass(frozen=True, slots=True)
 class Georeference:
-    """The transform from pixel (column, row) to map coordinates, and their reference system."""
+    """Pixel (column, row) -> map coordinates, and the map's coordinate system."""
 
     transform: Affine
     crs: CRS
@@ -98,33 +97,42 @@ class Georeference:
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """The samples of a file and its metadata.
+    """Samples as they stand in the file, with what the file says about them.
 
     Attributes:
         container: `TIFF`, `PNG` or `JPEG`.
-        samples: `[bands, H, W]`, at least one band, in the file's type (a palette is expanded).
-        bit_depth: the sample type of the file, e.g. `uint16` or `complex_int16`.
-        colours: the colour of each band, `unknown` if the file does not mark it.
-        band_names: each band's description, or an empty string.
-        nodata: the value declared to mean "no data"; NaN is such a value, None means none.
-        mask: bool `[H, W]`, true where the file's internal mask marks valid data.
-        hint: the modality that the file's tags name.
-        georeference: the file's georeference, if any.
-        warnings: changes made while reading.
+        samples: `[B, H, W]`, the bands that were read, in the file's type (a palette is expanded).
+        layout: all bands of the file, read or not.
+        read: the index in `layout` of each band in `samples`.
+        nodata: the value declared to mean "no data"; NaN is a value here.
+        scales: scale and offset of each band in `samples`: the value is `sample * scale + offset`.
+        mask: bool `[H, W]`, true where the file's own mask says that there are data.
+        suggestion: the modality that free text in the file suggests; it decides nothing.
+        georeference: where the file has one.
+        warnings: what was changed while reading.
     """
 
     container: str
     samples: NDArray[Any]
-    bit_depth: str
-    colours: tuple[Colour, ...]
-    band_names: tuple[str, ...]
+    layout: BandLayout
+    read: tuple[int, ...]
     nodata: float | None = None
-    mask: NDArray[Any] | None = None
-    hint: Modality | None = None
+    scales: tuple[tuple[float, float], ...] = ()
+    mask: NDArray[np.bool_] | None = None
+    suggestion: Modality | None = None
     georeference: Georeference | None = None
     warnings: tuple[str, ...] = ()
 
+    def band(self, index: int) -> NDArray[Any]:
+        """Return a band `[H, W]` by its index in `layout`."""
+        samples: NDArray[Any] = self.samples[self.read.index(index)]
+        return samples
+
+    def scale(self, index: int) -> tuple[float, float]:
+        """Return scale and offset of a band by its index in `layout`."""
+        return self.scales[self.read.index(index)] if self.scales else (1.0, 0.0)
+
     @property
     def picture_bands(self) -> tuple[int, ...]:
-        """The indices of the bands that are not alpha."""
-        return tuple(i for i, colour in enumerate(self.colours) if colour != "alpha")
+        """Indices in `layout` of the bands that were read and are not alpha."""
+        return tuple(i for i in self.layout.picture_bands if i in self.read)

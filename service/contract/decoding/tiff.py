@@ -1,7 +1,8 @@
-"""Read TIFF and GeoTIFF files with rasterio's GTiff driver.
+"""TIFF and GeoTIFF bytes -> Raster, by rasterio with the GTiff driver alone.
 
-The file stays in memory; side-car files, other drivers and the network are not used. The file's
-directory is checked (`tiff_layout`) before GDAL opens the file.
+The bytes stay in memory, no side-car file, other driver or network is ever consulted, and the
+directory is checked (`tiff_layout`) before GDAL sees the file. GDAL is told to open exactly the
+checked page, and what it opened is compared with what was checked before a pixel is read.
 """
 
 import re
@@ -16,13 +17,18 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.session import DummySession
-from rasterio.transform import from_gcps
 
 from service.contract.chip import Modality
+from service.contract.decoding.bands import RGB, BandLayout, Colour, bands_to_read
+from service.contract.decoding.control_points import local_transform
 from service.contract.decoding.orientation import upright
-from service.contract.decoding.raster import RGB, ChipLimits, Colour, Georeference, Raster
-from service.contract.decoding.tiff_layout import TiffPage, read_only_page
-from service.contract.errors import CorruptChipError, PixelTypeError, UnsupportedFormatError
+from service.contract.decoding.raster import ChipLimits, Georeference, Raster
+from service.contract.decoding.tiff_layout import TiffPage, read_full_page
+from service.contract.errors import (
+    CorruptChipError,
+    PixelTypeError,
+    UnsupportedFormatError,
+)
 
 _GDAL_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -30,9 +36,42 @@ _GDAL_OPTIONS = {
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_NUM_THREADS": "1",
 }
-_SAMPLE_TYPES = frozenset(
-    {"uint8", "uint16", "int16", "float32", "float64", "complex64", "complex128", "complex_int16"}
-)
+_SAMPLE_BYTES = {
+    "uint8": 1,
+    "uint16": 2,
+    "int16": 2,
+    "float32": 4,
+    "float64": 8,
+    "complex64": 8,
+    "complex128": 16,
+    "complex_int16": 4,
+}
+_COMPRESSIONS = {
+    1: "none",
+    5: "LZW",
+    7: "JPEG",
+    8: "Deflate",
+    32946: "Deflate",
+    32773: "PackBits",
+    34887: "LERC",
+    34925: "LZMA",
+    50000: "ZSTD",
+    50001: "WebP",
+}
+_OPENED_AS = {
+    "LZW": "lzw",
+    "JPEG": "jpeg",
+    "Deflate": "deflate",
+    "PackBits": "packbits",
+    "LERC": "lerc",
+    "LZMA": "lzma",
+    "ZSTD": "zstd",
+    "WebP": "webp",
+}
+_JPEG = 7
+_START_OF_SCAN = b"\xff\xda"
+MAX_SCANS_PER_SEGMENT = 16
+"""Scans of one JPEG strip or tile; progressive encoders write about ten."""
 _PALETTE = 3
 _PHOTOMETRIC = {0, 1, 2, _PALETTE, 6}
 _COLOURS: dict[ColorInterp, Colour] = {
@@ -47,47 +86,54 @@ _SAR_WORDS = re.compile(
     r"|Gaofen-?3|\bGF-?3|ALOS-?2|\bPALSAR|\bNISAR",
     re.IGNORECASE,
 )
-_POLARISATION = re.compile(r"(?<![a-z])(?:HH|HV|VH|VV|RH|RV|LH|LV)(?![a-z])", re.IGNORECASE)
-_FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, MemoryError, TypeError)
+_FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, TypeError)
 
 
-def read_tiff(data: bytes, limits: ChipLimits) -> Raster:
-    """Check the directory against the limits, then decode all bands.
+def read_tiff(
+    data: bytes, limits: ChipLimits, modality: Modality | None, band: int | None
+) -> Raster:
+    """Check the directory against the limits, then decode the bands that are needed.
+
+    Args:
+        data: the file.
+        limits: what is rejected before a pixel is decoded.
+        modality: what the caller says the file shows.
+        band: the SAR band that the caller asked for.
 
     Raises:
         EmptyChipError: the directory announces no pixels.
-        ChipSizeError: it announces too few or too many pixels, or too many bands.
-        PixelTypeError: the sample type or colour space is not supported.
-        UnsupportedFormatError: several pages, or a compression that is not supported.
-        CorruptChipError: damaged or truncated.
+        ChipSizeError: it announces too few or too many, or too many bands.
+        GeometryError: there is no such band.
+        PixelTypeError: the sample type or colour space is not read.
+        UnsupportedFormatError: several pages, or a compression that is not read.
+        CorruptChipError: damaged or truncated, or not what its directory says.
     """
-    page = read_only_page(data)
+    page = read_full_page(data)
     limits.check_bands(page.samples)
     limits.check_picture(page.width, page.height, page.bytes_per_pixel)
-    _require_readable(page, limits)
+    _require_readable(data, page, limits)
     _silence_missing_georeference()
     try:
         with (
             rasterio.Env(session=DummySession(), **_GDAL_OPTIONS),
             MemoryFile(data) as memory,
-            memory.open(driver="GTiff") as source,
+            rasterio.open(f"GTIFF_DIR:{page.index + 1}:{memory.name}", driver="GTiff") as source,
         ):
-            _require_sample_type(source)
-            return _to_raster(source, page)
+            _require_checked_page(source, page)
+            return _to_raster(source, page, modality, band)
     except _FAILURES as error:
-        reason = _plain_reason(error)
-        if "codec" in reason or "ompression" in reason:
-            raise UnsupportedFormatError(
-                f"the TIFF's compression is not read ({reason}); "
-                f"use none, LZW, Deflate, PackBits, ZSTD or JPEG"
-            ) from error
         raise CorruptChipError(
-            f"the TIFF is truncated or damaged ({reason}); send the complete file"
+            f"the TIFF is truncated or damaged ({_plain_reason(error)}); send the complete file"
         ) from error
 
 
-def _require_readable(page: TiffPage, limits: ChipLimits) -> None:
-    """Reject files that cannot be used according to the directory alone."""
+def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
+    """Reject what the directory alone shows to be unfit."""
+    if page.compression not in _COMPRESSIONS:
+        raise UnsupportedFormatError(
+            f"the TIFF's compression (code {page.compression}) is not read; use none, "
+            f"{', '.join(dict.fromkeys(list(_COMPRESSIONS.values())[1:]))}"
+        )
     if page.photometric not in _PHOTOMETRIC:
         raise PixelTypeError(
             f"the TIFF's colour space (photometric {page.photometric}) is not read; save it as "
@@ -102,33 +148,71 @@ def _require_readable(page: TiffPage, limits: ChipLimits) -> None:
             f"one tile of the TIFF claims {page.tile_pixels} pixels, more than the picture may "
             f"have; write the file with tiles of 256 x 256 or with strips"
         )
+    if page.compression == _JPEG:
+        scans = data.count(_START_OF_SCAN)
+        if scans > MAX_SCANS_PER_SEGMENT * page.segments:
+            raise CorruptChipError(
+                f"the TIFF's JPEG data has {scans} scans in {page.segments} strips or tiles; save "
+                "it anew with baseline JPEG or another compression"
+            )
 
 
-def _require_sample_type(source: DatasetReader) -> None:
-    odd = sorted(set(source.dtypes) - _SAMPLE_TYPES)
+def _require_checked_page(source: DatasetReader, page: TiffPage) -> None:
+    """Compare what GDAL opened with the page whose numbers were checked.
+
+    Raises:
+        PixelTypeError: the samples have a type that is not read.
+        CorruptChipError: size, bands, type or compression differ.
+    """
+    odd = sorted(set(source.dtypes) - _SAMPLE_BYTES.keys())
     if odd:
         raise PixelTypeError(
             f"the TIFF has samples of type {', '.join(map(str, odd))}; expected uint8, uint16, "
             f"int16, float32, float64 or complex"
         )
+    opened = "none" if source.compression is None else str(source.compression.value).lower()
+    name = _COMPRESSIONS[page.compression]
+    same = (
+        (source.width, source.height, source.count) == (page.width, page.height, page.samples)
+        and all(_SAMPLE_BYTES[kind] == page.bytes_per_sample for kind in source.dtypes)
+        and (opened in ("none", "uncompressed") if name == "none" else _OPENED_AS[name] in opened)
+    )
+    if not same:
+        raise CorruptChipError(
+            f"the TIFF contradicts itself: its directory says {page.width} x {page.height} pixels "
+            f"of {page.samples} band(s) with {page.bits} bits and compression {name}, the picture "
+            f"in it is {source.width} x {source.height} of {source.count} {source.dtypes[0]} and "
+            f"{opened}; write the file anew"
+        )
 
 
-def _to_raster(source: DatasetReader, page: TiffPage) -> Raster:
-    samples: NDArray[Any] = source.read()
-    nodata = None if source.nodata is None else float(source.nodata)
-    mask = _dataset_mask(source)
+def _to_raster(
+    source: DatasetReader,
+    page: TiffPage,
+    modality: Modality | None,
+    band: int | None,
+) -> Raster:
     colours = tuple(_COLOURS.get(colour, "unknown") for colour in source.colorinterp)
     names = tuple(name or "" for name in source.descriptions)
+    layout = BandLayout(_kind(source), str(source.dtypes[0]), colours, names)
+    palette = page.photometric == _PALETTE
+    read = (0,) if palette else bands_to_read(layout, modality, band)
+    samples: NDArray[Any] = source.read([i + 1 for i in read])
+    nodata = None if source.nodata is None else float(source.nodata)
+    scales = tuple((float(source.scales[i]), float(source.offsets[i])) for i in read)
+    mask = _dataset_mask(source)
     notes: list[str] = []
-    if page.photometric == _PALETTE:
-        samples, colours, names = _expand_palette(source, samples), RGB, ("", "", "")
-        nodata = None
+    if palette:
+        samples = _expand_palette(source, samples)
+        layout, read = BandLayout("u", layout.bit_depth, RGB, ("", "", "")), (0, 1, 2)
+        nodata, scales = None, ()
     elif page.photometric == 0 and samples.dtype.kind == "u":
         white = (1 << min(page.bits, 8 * samples.dtype.itemsize)) - 1
         samples = (white - samples).astype(samples.dtype)
         nodata = None if nodata is None else white - nodata
         notes.append("the TIFF stores white as 0; its values were inverted")
-    georeference = _georeference(source)
+    georeference, more = _georeference(source, page)
+    notes += more
     if georeference is None and page.orientation != 1:
         samples = upright(samples, page.orientation)
         mask = None if mask is None else upright(mask, page.orientation)
@@ -136,19 +220,25 @@ def _to_raster(source: DatasetReader, page: TiffPage) -> Raster:
     return Raster(
         container="TIFF",
         samples=samples,
-        bit_depth=str(source.dtypes[0]),
-        colours=colours,
-        band_names=names,
+        layout=layout,
+        read=read,
         nodata=nodata,
+        scales=scales,
         mask=mask,
-        hint=_modality_hint(source, names),
+        suggestion=_suggested_modality(source),
         georeference=georeference,
         warnings=tuple(notes),
     )
 
 
+def _kind(source: DatasetReader) -> str:
+    """Return NumPy's kind of all bands: the widest where they differ."""
+    kinds = {"c" if "complex" in kind else np.dtype(kind).kind for kind in map(str, source.dtypes)}
+    return next(kind for kind in "cfiu" if kind in kinds)
+
+
 def _dataset_mask(source: DatasetReader) -> NDArray[np.bool_] | None:
-    """Return the internal mask, if the file has one that is not an alpha band."""
+    """Return the internal mask, where the file has one that is not an alpha band."""
     flags = source.mask_flag_enums[0]
     if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
         return np.asarray(source.dataset_mask() != 0)
@@ -156,7 +246,7 @@ def _dataset_mask(source: DatasetReader) -> NDArray[np.bool_] | None:
 
 
 def _expand_palette(source: DatasetReader, indices: NDArray[Any]) -> NDArray[np.uint8]:
-    """Replace palette indices `[1, H, W]` by colours, uint8 `[3, H, W]`."""
+    """Palette indices `[1, H, W]` -> uint8 `[3, H, W]`."""
     if source.count != 1 or indices.dtype != np.uint8:
         raise PixelTypeError(
             f"the TIFF has a palette with {source.count} bands of {source.dtypes[0]}; a palette "
@@ -165,27 +255,29 @@ def _expand_palette(source: DatasetReader, indices: NDArray[Any]) -> NDArray[np.
     table = np.zeros((256, 3), np.uint8)
     for index, colour in source.colormap(1).items():
         table[index] = colour[:3]
-    return np.ascontiguousarray(table[indices[0]].transpose(2, 0, 1))  # [H, W, 3] -> [3, H, W]
+    return np.ascontiguousarray(table[indices[0]].transpose(2, 0, 1))
 
 
-def _georeference(source: DatasetReader) -> Georeference | None:
-    """Return the geotransform or the fitted ground control points; None without a map system."""
+def _georeference(source: DatasetReader, page: TiffPage) -> tuple[Georeference | None, list[str]]:
+    """Read the geotransform, else ground control points; None without a map system."""
     points, points_crs = source.gcps
     if source.transform.is_identity and len(points) >= 3 and points_crs:
-        return Georeference(from_gcps(points), points_crs)
+        transform, notes = local_transform(points, points_crs, page.width, page.height)
+        if transform is None:
+            return None, notes
+        return Georeference(transform, points_crs), notes
     if source.transform.is_identity or not source.crs:
-        return None
-    return Georeference(source.transform, source.crs)
+        return None, []
+    return Georeference(source.transform, source.crs), []
 
 
-def _modality_hint(source: DatasetReader, names: tuple[str, ...]) -> Modality | None:
-    """Return the modality by MODALITY, POLARISATION, polarised band names, or the sensor's name."""
+def _suggested_modality(source: DatasetReader) -> Modality | None:
+    """Return what the file's text suggests: MODALITY, POLARISATION, or a sensor's name."""
     tags = {key.upper(): str(value) for key, value in source.tags().items()}
     stated = tags.get("MODALITY", "").strip().lower()
     if stated in {"sar", "optical"}:
         return Modality(stated)
-    polarised = any(_POLARISATION.search(name) for name in names)
-    if polarised or tags.keys() & {"POLARISATION", "POLARIZATION"}:
+    if tags.keys() & {"POLARISATION", "POLARIZATION"}:
         return Modality.SAR
     if _SAR_WORDS.search(tags.get("TIFFTAG_IMAGEDESCRIPTION", "")):
         return Modality.SAR
@@ -193,9 +285,9 @@ def _modality_hint(source: DatasetReader, names: tuple[str, ...]) -> Modality | 
 
 
 def _silence_missing_georeference() -> None:
-    """Suppress rasterio's warning about a missing georeference, which chips do not need.
+    """Chips need no georeference, so rasterio's warning about its absence is noise.
 
-    The filter is added once and stays: `warnings.catch_warnings` is not thread-safe.
+    The filter is added once and stays: `warnings.catch_warnings` is not safe between threads.
     """
     known = any(
         action == "ignore" and category is NotGeoreferencedWarning
@@ -206,7 +298,7 @@ def _silence_missing_georeference() -> None:
 
 
 def _plain_reason(error: BaseException) -> str:
-    """Return GDAL's message without the name of the file in memory, printable and short."""
+    """Return GDAL's own words without the name of the file in memory, printable and short."""
     cause = error.__cause__ if isinstance(error.__cause__, CPLE_BaseError) else error
     text = getattr(cause, "errmsg", None) or str(cause) or type(cause).__name__
     text = re.sub(r"(?:/vsimem/)?[0-9a-f-]{36}(?:/[0-9a-f-]{36})?(?:\.\w+)?[:,]?\s*", "", text)

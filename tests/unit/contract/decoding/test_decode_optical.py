@@ -12,8 +12,9 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetWriter
 
 from service.contract.chip import Modality
+from service.contract.decoding.bands import BandLayout
 from service.contract.decoding.decode import decode_chip
-from service.contract.decoding.radiometry import optical_rgb
+from service.contract.decoding.optical_rgb import optical_rgb
 from service.contract.decoding.raster import Raster
 from service.contract.errors import PixelTypeError
 from tests.support.chip_files import image_bytes, picture_bytes, rgb_planes, sar_plane, tiff_bytes
@@ -215,6 +216,7 @@ def test_equal_bands_may_be_stated_to_be_optical() -> None:
 
 
 def test_float_samples_are_rejected_as_optical() -> None:
-    raster = Raster("TIFF", sar_plane()[None], "float32", ("grey",), ("",))
+    layout = BandLayout("f", "float32", ("grey",), ("",))
+    raster = Raster("TIFF", sar_plane()[None], layout, read=(0,))
     with pytest.raises(PixelTypeError, match="float32"):
         optical_rgb(raster)

@@ -1,0 +1,113 @@
+"""Choose the bands of a file that make the picture."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from service.contract.chip import Modality
+from service.contract.errors import GeometryError, PixelTypeError
+
+Colour = Literal["red", "green", "blue", "alpha", "grey", "unknown"]
+RGB: tuple[Colour, Colour, Colour] = ("red", "green", "blue")
+
+_POLARISATIONS = "HH|HV|VH|VV|RH|RV|LH|LV"
+_EXACTLY_A_POLARISATION = re.compile(_POLARISATIONS, re.IGNORECASE)
+_NAMES_A_POLARISATION = re.compile(rf"(?<![a-z])(?:{_POLARISATIONS})(?![a-z])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class BandLayout:
+    """The bands of a file, before any of them is decoded.
+
+    Attributes:
+        kinds: NumPy's kind of the samples, `u`, `i`, `f` or `c`; one letter for all bands.
+        bit_depth: the sample type of the first band, e.g. `uint16`.
+        colours: the colour interpretation of each band.
+        names: the description of each band, empty where there is none.
+    """
+
+    kinds: str
+    bit_depth: str
+    colours: tuple[Colour, ...]
+    names: tuple[str, ...]
+
+    @property
+    def picture_bands(self) -> tuple[int, ...]:
+        """Indices of the bands that are not alpha."""
+        return tuple(i for i, colour in enumerate(self.colours) if colour != "alpha")
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the file itself marks three bands as red, green and blue."""
+        return set(RGB) <= set(self.colours)
+
+    @property
+    def has_polarisations(self) -> bool:
+        """Whether a band's name is exactly a polarisation, such as `VV`."""
+        return any(_EXACTLY_A_POLARISATION.fullmatch(name.strip()) for name in self.names)
+
+
+def bands_to_read(
+    layout: BandLayout, modality: Modality | None, band: int | None
+) -> tuple[int, ...]:
+    """Return the indices of the bands that have to be decoded.
+
+    One band where the file can only be SAR, so that a product of many bands costs no more than a
+    chip of one; all bands where the pixels decide what they are.
+
+    Raises:
+        GeometryError: there is no band of that number.
+        PixelTypeError: more than four bands, of which none are chosen by number or name.
+    """
+    everything = tuple(range(len(layout.colours)))
+    certainly_sar = layout.kinds in "fc" or layout.has_polarisations
+    if (certainly_sar or modality is Modality.SAR) and not layout.is_rgb:
+        return (choose_sar_band(layout, band)[0],)
+    named = bands_by_name(layout)
+    if named is not None:
+        return named
+    if len(everything) <= len(RGB) + 1:
+        return everything
+    if layout.is_rgb:
+        chosen = [layout.colours.index(colour) for colour in RGB]
+        alpha = [i for i, colour in enumerate(layout.colours) if colour == "alpha"]
+        return (*chosen, *alpha[:1])
+    raise PixelTypeError(
+        f"an optical chip has 1, 3 or 4 bands, this one has {len(layout.picture_bands)}; send red, "
+        f"green and blue, or mark them as such; for SAR, send modality sar and the number in band"
+    )
+
+
+def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str]]:
+    """Return the index of the SAR band to use, and a note where the choice was a guess.
+
+    Without a number the first band whose name holds a polarisation is taken, and else the first:
+    products put incidence angles and masks before or after the radar bands.
+
+    Raises:
+        GeometryError: there is no band of that number.
+    """
+    bands = layout.picture_bands
+    if band is not None:
+        if not 1 <= band <= len(bands):
+            raise GeometryError(
+                f"band {band} was asked for, but the file has {len(bands)} band(s); "
+                f"send band 1 to {len(bands)}"
+            )
+        return bands[band - 1], []
+    if len(bands) == 1:
+        return bands[0], []
+    polarised = [i for i in bands if _NAMES_A_POLARISATION.search(layout.names[i])]
+    chosen = (polarised or list(bands))[0]
+    names = [layout.names[i] or f"band {n}" for n, i in enumerate(bands, start=1)]
+    used = names[bands.index(chosen)]
+    return chosen, [
+        f"{len(bands)} bands ({', '.join(names)}): {used} was used; choose another with band"
+    ]
+
+
+def bands_by_name(layout: BandLayout) -> tuple[int, ...] | None:
+    """Return the indices of the bands described as red, green and blue; None without them."""
+    names = [name.strip().lower() for name in layout.names]
+    wanted: tuple[Colour, ...] = RGB
+    return tuple(names.index(c) for c in wanted) if set(wanted) <= set(names) else None

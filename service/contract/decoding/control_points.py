@@ -1,0 +1,111 @@
+"""Fit ground control points around a chip."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+
+NEIGHBOURS = 9
+"""Points that a local fit uses: three by three of a grid, for the six terms of a quadratic."""
+
+
+def local_transform(
+    points: Sequence[GroundControlPoint], crs: CRS, width: int, height: int
+) -> tuple[Affine | None, list[str]]:
+    """Fit an affine transform to the points around the chip's centre.
+
+    A chip cut out of a scene may keep the control points of the whole scene, over which no affine
+    holds: positions would be kilometres off and pixels stretched. A quadratic is fitted to the
+    nearest points, and its value and slopes at the chip's centre are kept.
+    Longitudes are unwrapped around the nearest point, so that the antimeridian is no jump.
+
+    Args:
+        points: at least three, with pixel (row, column) and map (x, y) coordinates.
+        crs: of the map coordinates.
+        width, height: of the chip, in pixels.
+
+    Returns:
+        pixel (column, row) -> map; None where the points lie on a line or are not finite; and
+        notes for the analyst.
+    """
+    pixel = np.array([(p.col, p.row) for p in points], dtype=float)
+    ground = np.array([(p.x, p.y) for p in points], dtype=float)
+    if not (np.isfinite(pixel).all() and np.isfinite(ground).all()):
+        return None, []
+    centre = np.array([width / 2, height / 2])
+    order = np.argsort(np.hypot(*(_spacing_units(pixel, centre)).T), kind="stable")
+    pixel, ground = pixel[order] - centre, ground[order]
+    if crs.is_geographic:
+        ground[:, 0] = _unwrapped(ground[:, 0])
+    near = _nearest_that_span(pixel)
+    if near is None:
+        return None, []
+    fit = _fit(pixel[:near], ground[:near])
+    (x, dx_col, dx_row), (y, dy_col, dy_row) = fit
+    transform = Affine(dx_col, dx_row, x, dy_col, dy_row, y) @ Affine.translation(*-centre)
+    return transform, _residual_note(fit, pixel[:near], ground[:near], pixel)
+
+
+def _spacing_units(pixel: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return offsets from the centre in units of the grid, whose columns and rows may differ."""
+    spacing = [_typical_step(pixel[:, axis]) for axis in (0, 1)]
+    offsets: NDArray[np.float64] = (pixel - centre) / np.array(spacing)
+    return offsets
+
+
+def _typical_step(values: NDArray[np.float64]) -> float:
+    steps = np.diff(np.unique(np.round(values, 3)))
+    return float(np.median(steps)) if steps.size else 1.0
+
+
+def _unwrapped(longitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    first = longitudes[0]
+    unwrapped: NDArray[np.float64] = first + (longitudes - first + 180.0) % 360.0 - 180.0
+    return unwrapped
+
+
+def _nearest_that_span(pixel: NDArray[np.float64]) -> int | None:
+    """Return how many of the nearest points to fit, so that they do not lie on a line."""
+    for count in range(min(NEIGHBOURS, len(pixel)), len(pixel) + 1):
+        spread = np.linalg.svd(pixel[:count] - pixel[:count].mean(axis=0), compute_uv=False)
+        if spread[1] > 1e-6 * spread[0]:
+            return count
+    return None
+
+
+def _fit(pixel: NDArray[np.float64], ground: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares of map coordinates around the centre: value and two slopes of x and y.
+
+    With enough points a quadratic is fitted, of which value and slopes at the centre are kept.
+    """
+    c, r = pixel.T
+    scale = max(float(np.abs(pixel).max()), 1.0)
+    terms = [np.ones_like(c), c / scale, r / scale]
+    if len(pixel) >= NEIGHBOURS:
+        terms += [(c / scale) ** 2, c * r / scale**2, (r / scale) ** 2]
+    solution, *_ = np.linalg.lstsq(np.stack(terms, axis=1), ground, rcond=None)
+    return np.asarray(solution[:3].T / np.array([1.0, scale, scale]))
+
+
+def _residual_note(
+    fit: NDArray[np.float64],
+    near: NDArray[np.float64],
+    ground: NDArray[np.float64],
+    pixel: NDArray[np.float64],
+) -> list[str]:
+    """Warn where the chip lies outside its control points: the fit then extrapolates."""
+    inside = all(pixel[:, axis].min() <= 0.0 <= pixel[:, axis].max() for axis in (0, 1))
+    if inside:
+        return []
+    slopes = fit[:, 1:]
+    predicted = fit[:, 0] + near @ slopes.T
+    pixel_size = math.sqrt(abs(float(np.linalg.det(slopes)))) or 1.0
+    worst = float(np.abs(predicted - ground).max()) / pixel_size
+    return [
+        "the chip lies outside its ground control points, so its position and pixel size are "
+        f"extrapolated (the points themselves are met within {worst:.1f} pixels)"
+    ]

@@ -1,0 +1,112 @@
+"""Find the pixels that carry no data, and reject pictures that carry too few."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.decoding.raster import Raster
+from service.contract.errors import ChipContentError
+
+MAX_NODATA_SHARE = 0.5
+HUGE = 1e30
+"""Declared no-data values of this size are sentinels; writers round them."""
+HUGE_TOLERANCE = 1e-2
+OPAQUE = {0, 1, *(2**bits - 1 for bits in range(8, 17))}
+"""Maxima of a band that tells how opaque pixels are: nowhere, a flag, the full scale of a type."""
+MAX_GRADED_SHARE = 0.5
+
+
+def valid_pixels(
+    planes: NDArray[Any], raster: Raster
+) -> tuple[NDArray[np.bool_] | None, list[str]]:
+    """Return where the file has data, and a note where its declaration was stretched.
+
+    Args:
+        planes: `[B, H, W]` in the file's type, as stored.
+        raster: declares a no-data value, a mask, or an alpha band.
+
+    Returns:
+        bool `[H, W]`, false where the file declares no data or is transparent; None if nowhere.
+    """
+    missing = np.zeros(planes.shape[1:], bool)
+    notes: list[str] = []
+    if raster.nodata is not None:
+        same, notes = _equals(planes, raster.nodata)
+        missing |= same.all(axis=0)
+    if raster.mask is not None:
+        missing |= ~raster.mask
+    alpha = alpha_band(raster)
+    if alpha is not None and not is_flag(alpha):
+        missing |= alpha == 0
+    return (~missing if missing.any() else None), notes
+
+
+def _equals(planes: NDArray[Any], nodata: float) -> tuple[NDArray[np.bool_], list[str]]:
+    """Compare with the no-data value in the type of the samples, as it was written."""
+    if np.isnan(nodata):
+        return np.isnan(planes), []
+    if planes.dtype.kind in "ui":
+        whole = float(nodata).is_integer()
+        bounds = np.iinfo(planes.dtype)
+        if not (whole and bounds.min <= nodata <= bounds.max):
+            return np.zeros(planes.shape, bool), [
+                f"the declared no-data value {nodata:g} fits no {planes.dtype} and was ignored"
+            ]
+        return planes == planes.dtype.type(int(nodata)), []
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = planes == planes.dtype.type(nodata)
+        if abs(nodata) < HUGE or exact.any():
+            return exact, []
+        near = np.abs(planes / nodata - 1.0) <= HUGE_TOLERANCE
+    if not near.any():
+        return exact, []
+    found = float(planes[near][0].real)
+    return near, [f"pixels of {found:.6g} were taken for the declared no-data value {nodata:.6g}"]
+
+
+def alpha_band(raster: Raster) -> NDArray[Any] | None:
+    """Return the band that says how opaque a pixel is; None without one.
+
+    A band tagged as alpha is a picture, such as a near-infrared band with the default tag of its
+    writer, where its maximum is no value that means opaque, or where most pixels lie in between.
+    """
+    colours = raster.layout.colours
+    if "alpha" not in colours or colours.index("alpha") not in raster.read:
+        return None
+    alpha = raster.band(colours.index("alpha"))
+    opaque = int(alpha.max())
+    between = float(np.mean((alpha > 0) & (alpha < opaque)))
+    return alpha if opaque in OPAQUE and between <= MAX_GRADED_SHARE else None
+
+
+def is_flag(alpha: NDArray[Any]) -> bool:
+    """Return whether an alpha band flags valid pixels, and its own scale says nothing of opacity.
+
+    Tools that write 0 and 1 (or 2047 in a picture of 11 bits) keep the picture under the flag.
+    """
+    opaque = int(alpha.max())
+    return opaque not in (0, 255, 65535) and bool(((alpha == 0) | (alpha == opaque)).all())
+
+
+def nodata_note(missing: int, total: int) -> str:
+    """Say how many pixels carry no data."""
+    return f"{missing / total:.1%} of the pixels are no-data or transparent: set to 0"
+
+
+def require_known_share(known: int, total: int) -> None:
+    """Raise ChipContentError where most pixels carry no data."""
+    if known < (1.0 - MAX_NODATA_SHARE) * total:
+        raise ChipContentError(
+            f"{1 - known / total:.0%} of the pixels are no-data, at most {MAX_NODATA_SHARE:.0%} "
+            f"are accepted; send a chip that lies within the scene"
+        )
+
+
+def require_picture(bands: NDArray[Any]) -> None:
+    """Raise ChipContentError where bands `[B, N…]` are each constant."""
+    if all(band.min() == band.max() for band in bands):
+        raise ChipContentError(
+            f"every pixel has the same value ({float(bands[0].flat[0]):g}); "
+            f"send a chip that shows a ship"
+        )

@@ -1,0 +1,142 @@
+"""SAR samples -> amplitude."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.decoding.bands import choose_sar_band
+from service.contract.decoding.missing_data import (
+    nodata_note,
+    require_known_share,
+    require_picture,
+    valid_pixels,
+)
+from service.contract.decoding.modality import has_equal_bands
+from service.contract.decoding.raster import Raster
+from service.contract.errors import ChipContentError
+
+MAX_NEGATIVE_SHARE = 0.05
+DB_RANGE = (-100.0, 60.0)
+DB_MEDIAN_BELOW, DB_MINIMUM_BELOW = -2.0, -6.0
+AMPLITUDE_RANGE = (1e-6, 1e30)
+
+
+def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32], list[str]]:
+    """Return one polarisation as amplitude.
+
+    Scale and offset of the file are applied first. Complex samples become their magnitude. Real
+    samples that lie in `DB_RANGE` and are mostly negative are decibels and become `10^(dB/20)`;
+    minus infinity among them is amplitude 0. Few negative values, as noise subtraction leaves
+    them, become 0. Declared no-data becomes 0.
+
+    Args:
+        raster: what was read.
+        band: 1-based number of the band; None takes the first that is named a polarisation.
+
+    Returns:
+        float32 `[H, W]`, finite, not negative, not constant; and notes on what was assumed.
+
+    Raises:
+        GeometryError: there is no such band.
+        ChipContentError: NaN, infinite, constant, mostly no-data, or not an amplitude.
+    """
+    index, notes = _choose(raster, band)
+    plane = raster.band(index)
+    valid, more = valid_pixels(plane[None], raster)
+    known = plane.reshape(-1) if valid is None else plane[valid]
+    require_known_share(known.size, plane.size)
+    notes += more
+    known, more = _scaled(known, raster.scale(index))
+    notes += more
+    if known.dtype.kind == "c":
+        _require_finite(known)
+        known = np.abs(known)
+        notes.append("complex samples: the magnitude was used")
+    elif known.dtype.kind in "fi":
+        known, more = _as_amplitude(known)
+        notes += more
+    amplitude = _to_float32(known)
+    require_picture(amplitude[None])
+    if valid is not None:
+        whole = np.zeros(plane.shape, np.float32)
+        whole[valid] = amplitude
+        amplitude = whole
+        notes.append(nodata_note(plane.size - known.size, plane.size))
+    if raster.container != "TIFF":
+        notes.append(
+            f"a {raster.container} is a quick-look, not a radar product: "
+            f"its brightness was taken as amplitude"
+        )
+    return np.ascontiguousarray(amplitude.reshape(plane.shape)), notes
+
+
+def _choose(raster: Raster, band: int | None) -> tuple[int, list[str]]:
+    bands = raster.layout.picture_bands
+    if band is None and raster.layout.is_rgb and has_equal_bands(raster):
+        return bands[0], ["a grey picture stored as RGB: one of its equal bands was used"]
+    return choose_sar_band(raster.layout, band)
+
+
+def _scaled(values: NDArray[Any], scale: tuple[float, float]) -> tuple[NDArray[Any], list[str]]:
+    """Apply the scale and offset that the file declares for a band."""
+    factor, offset = scale
+    if (factor, offset) == (1.0, 0.0):
+        return values, []
+    return values * factor + offset, [
+        f"the file's scale {factor:g} and offset {offset:g} were applied"
+    ]
+
+
+def _as_amplitude(values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
+    """Convert real signed samples into values that are not negative.
+
+    Decibels are converted, few negative values are set to 0.
+    """
+    finite = values[~np.isneginf(values)] if values.dtype.kind == "f" else values
+    if not finite.size:
+        raise ChipContentError("every pixel is minus infinity; send a chip that shows a ship")
+    _require_finite(finite)
+    low, high = float(finite.min()), float(finite.max())
+    if low >= 0:
+        _require_finite(values)
+        return values, []
+    decibels = (
+        DB_RANGE[0] <= low < DB_MINIMUM_BELOW
+        and high <= DB_RANGE[1]
+        and float(np.median(finite)) <= DB_MEDIAN_BELOW
+    )
+    if decibels:
+        notes = [f"values from {low:.1f} to {high:.1f} are decibels: turned into amplitude"]
+        if finite.size < values.size:
+            notes.append(f"{values.size - finite.size} pixels of minus infinity dB are amplitude 0")
+        return np.power(10.0, values.astype(np.float64) / 20.0), notes
+    _require_finite(values)
+    share = float(np.mean(values < 0))
+    if share <= MAX_NEGATIVE_SHARE:
+        return np.maximum(values, 0), [f"{share:.1%} negative values were set to 0"]
+    raise ChipContentError(
+        f"{share:.0%} of the SAR values are negative (from {low:g} to {high:g}): neither "
+        f"amplitude nor decibels; send amplitude, complex samples, or dB within "
+        f"{DB_RANGE[0]:.0f}..{DB_RANGE[1]:.0f}, and declare no-data values"
+    )
+
+
+def _to_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Convert to float32; reject a largest amplitude that is out of all proportion."""
+    largest = float(values.max())
+    if largest > AMPLITUDE_RANGE[1] or 0 < largest < AMPLITUDE_RANGE[0]:
+        raise ChipContentError(
+            f"the largest SAR amplitude is {largest:g}; expected {AMPLITUDE_RANGE[0]:g} to "
+            f"{AMPLITUDE_RANGE[1]:g}: scale the values by a constant"
+        )
+    return values.astype(np.float32, copy=False)
+
+
+def _require_finite(values: NDArray[Any]) -> None:
+    bad = values.size - int(np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise ChipContentError(
+            f"{bad} of {values.size} pixels are NaN or infinite; replace them, or declare NaN as "
+            f"the no-data value"
+        )
