@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,18 @@ from service.identity.records.vessels import Vessel
 from service.maintenance.backup_format import (
     FORMAT,
     MANIFEST,
-    Advance,
     Counts,
+    list_files,
     read_records,
     sha256,
-    walk,
 )
 from service.maintenance.backup_matches import write_matches
+from service.maintenance.batches import Progress, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
 class BackupStores:
-    """What is backed up, and where it is restored to.
-
-    Whoever has the archive open may open the matches beside it: they are closed first.
-    """
+    """The stores that a backup reads and a restore writes."""
 
     archive: GalleryArchive
     chips: ChipStore
@@ -44,6 +41,7 @@ class BackupStores:
     matches: MatchStore
 
     def close(self) -> None:
+        """Close all stores; the archive's lock covers the matches, which are closed first."""
         self.matches.close()
         self.archive.close()
         self.chips.close()
@@ -51,71 +49,72 @@ class BackupStores:
 
 
 def back_up(
-    stores: BackupStores, target: Path, now: datetime, advance: Advance = lambda _: None
+    stores: BackupStores, target: Path, now: datetime, advance: Progress = ignore_progress
 ) -> Counts:
-    """Write a backup; services may go on meanwhile where the storage lets them.
+    """Write a backup; services may run meanwhile where the storage allows it.
 
-    What is begun after `now` may be left out, but whole vessels are: a vessel registered meanwhile
-    is not in the backup, nor are its sightings and the matches that asked about them. The folder
+    Changes that begin after `now` may be left out, but only as whole vessels: a vessel registered
+    meanwhile is left out together with its sightings and the matches of these sightings. The folder
     appears when it is complete.
 
     Args:
         stores: what to back up.
         target: a folder that does not exist yet.
         now: the present, UTC.
-        advance: told the number of sightings, chips and matches written, as they are.
+        advance: receives the number of sightings, chips and matches written.
 
     Raises:
         ConflictError: `target` exists.
-        StoreUnavailableError, StoreFullError: something cannot be read or written.
+        StoreUnavailableError, StoreFullError: a store cannot be read, or `target` not be written.
     """
     if target.exists():
         raise ConflictError(f"{target} exists; name a folder that does not")
-    fresh = target.with_name(f"{target.name}.incomplete")
-    shutil.rmtree(fresh, ignore_errors=True)
+    incomplete = target.with_name(f"{target.name}.incomplete")
+    shutil.rmtree(incomplete, ignore_errors=True)
     try:
-        counts = _write(stores, fresh, now, advance)
-        fresh.rename(target)
+        counts = _write(stores, incomplete, now, advance)
+        incomplete.rename(target)
         sync_folder(target.parent)
     except OSError as error:
         raise StoreUnavailableError(f"cannot write the backup {target}: {error}") from error
     return counts
 
 
-def _write(stores: BackupStores, folder: Path, now: datetime, advance: Advance) -> Counts:
+def _write(stores: BackupStores, folder: Path, now: datetime, advance: Progress) -> Counts:
     counts = Counts()
     for part in ("sightings", "chips", "audit", "bundles"):
         (folder / part).mkdir(parents=True)
     active, bundles = stores.archive.active(), stores.archive.bundles()
-    # Vessels after sightings: whatever sighting was read, its vessel is known or has been deleted.
+    # Vessels after sightings: the vessel of a sighting that was read is then known, or deleted.
     for bundle in bundles:
         _write_sightings(stores.archive, bundle, folder / "sightings" / f"{bundle}.all")
     vessels = {v.id: v for v in stores.archive.vessels() if v.created_at <= now}
-    gone = _deleted_meanwhile(stores.archive, folder, bundles)
+    deleted = _sightings_deleted_meanwhile(stores.archive, folder, bundles)
     with (folder / "vessels.jsonl").open("w") as file:
         file.writelines(vessel.model_dump_json() + "\n" for vessel in vessels.values())
     counts.vessels = len(vessels)
-    kept: set[str] = set()
+    copied: set[str] = set()
     for bundle, width in bundles.items():
         path = folder / "sightings" / f"{bundle}.all"
-        lost = _copy_chips(stores, path, kept, folder / "chips", advance)
-        counts.sightings[bundle] = _filter(path, width, vessels, lost, gone)
+        deleted_chips = _copy_chips(stores, path, copied, folder / "chips", advance)
+        counts.sightings[bundle] = _filter(path, width, vessels, deleted_chips, deleted)
         advance(counts.sightings[bundle])
-    counts.chips = len(kept)
-    whole = _sightings_written(folder, bundles)
-    counts.matches = write_matches(folder, stores.matches, stores.archive, whole, now)
+    counts.chips = len(copied)
+    written = _sighting_ids(folder, bundles, "jsonl")
+    counts.matches = write_matches(folder, stores.matches, stores.archive, written, now)
     advance(counts.matches)
     counts.audit_chains = stores.audit.copy_to(folder / "audit")
     _copy_bundles(stores.bundles, folder / "bundles")
-    _seal(folder, {"created_at": now.isoformat(), "active": active, "bundles": bundles}, counts)
+    facts = {"created_at": now.isoformat(), "active": active, "bundles": bundles}
+    _write_manifest(folder, facts, counts)
     return counts
 
 
-def _sightings_written(folder: Path, bundles: Collection[str]) -> set[UUID]:
+def _sighting_ids(folder: Path, bundles: Collection[str], suffix: str) -> set[UUID]:
     return {
-        one.id
+        sighting.id
         for bundle in bundles
-        for one in read_records(folder / "sightings" / f"{bundle}.jsonl")
+        for sighting in read_records(folder / "sightings" / f"{bundle}.{suffix}")
     }
 
 
@@ -126,33 +125,32 @@ def _write_sightings(archive: GalleryArchive, bundle: str, path: Path) -> None:
             vectors.write(one.vector.astype("<f4").tobytes())
 
 
-def _deleted_meanwhile(
+def _sightings_deleted_meanwhile(
     archive: GalleryArchive, folder: Path, bundles: Collection[str]
 ) -> set[UUID]:
-    """Sightings that were read and are there no more.
+    """Return the sightings that were read and do not exist any more.
 
-    One may have been deleted after it was read from one bundle and before the next was read; it
-    must not come back when the gallery moves to the first.
+    A sighting may be deleted after it was read from one bundle and before the next bundle is read;
+    it must not come back when the gallery moves to the first bundle.
     """
-    gone: set[UUID] = set()
+    deleted: set[UUID] = set()
     for bundle in bundles:
-        read = {one.id for one in read_records(folder / "sightings" / f"{bundle}.all")}
-        gone |= read - archive.sighting_ids(bundle)
-    return gone
+        deleted |= _sighting_ids(folder, [bundle], "all") - archive.sighting_ids(bundle)
+    return deleted
 
 
 def _copy_chips(
-    stores: BackupStores, records: Path, kept: set[str], folder: Path, advance: Advance
+    stores: BackupStores, records: Path, copied: set[str], folder: Path, advance: Progress
 ) -> set[str]:
-    """Copy what the sightings show; returns the digests that were deleted meanwhile.
+    """Copy the chips of the sightings; return the digests of chips deleted meanwhile.
 
     Raises:
-        StoreUnavailableError: a chip is lost or damaged although its sighting is there.
+        StoreUnavailableError: a chip is lost or damaged although its sighting exists.
     """
-    lost: set[str] = set()
+    deleted: set[str] = set()
     for sighting in read_records(records):
         digest = sighting.chip_sha256
-        if digest in kept or digest in lost:
+        if digest in copied or digest in deleted:
             continue
         try:
             (folder / digest).write_bytes(stores.chips.get(digest))
@@ -162,24 +160,28 @@ def _copy_chips(
                     f"chip {digest} of sighting {sighting.id} is lost; delete the sighting, or "
                     "upload the chip again"
                 ) from error
-            lost.add(digest)
+            deleted.add(digest)
             continue
-        kept.add(digest)
+        copied.add(digest)
         advance(1)
-    return lost
+    return deleted
 
 
 def _filter(
-    path: Path, width: int, vessels: dict[UUID, Vessel], lost: set[str], gone: set[UUID]
+    path: Path,
+    width: int,
+    vessels: dict[UUID, Vessel],
+    deleted_chips: set[str],
+    deleted: set[UUID],
 ) -> int:
-    """Keep the sightings whose vessel and chip are part of the backup; returns their number.
+    """Keep the sightings whose vessel and chip are part of the backup; return their number.
 
     Args:
-        path: the records that were read; their embeddings lie beside them.
+        path: the records that were read; their embeddings are in the file beside it.
         width: D of the embeddings.
-        vessels: those of the backup.
-        lost: digests of chips that were deleted meanwhile.
-        gone: sightings that were.
+        vessels: the vessels of the backup.
+        deleted_chips: digests of chips that were deleted meanwhile.
+        deleted: sightings that were deleted meanwhile.
     """
     count, stem = 0, path.with_suffix("")
     with (
@@ -188,9 +190,9 @@ def _filter(
         Path(f"{stem}.f32").open("wb") as vectors,
     ):
         for sighting in read_records(path):
-            vector = old.read(4 * width)
+            vector = old.read(4 * width)  # float32
             known = sighting.vessel_id is None or sighting.vessel_id in vessels
-            if known and sighting.chip_sha256 not in lost and sighting.id not in gone:
+            if known and sighting.chip_sha256 not in deleted_chips and sighting.id not in deleted:
                 records.write(sighting.model_dump_json() + "\n")
                 vectors.write(vector)
                 count += 1
@@ -199,20 +201,20 @@ def _filter(
     return count
 
 
-def _copy_bundles(shelf: BundleStore, target: Path) -> None:
-    for bundle_id in shelf.ids():
-        found = shelf.find(bundle_id)
+def _copy_bundles(bundles: BundleStore, target: Path) -> None:
+    for bundle_id in bundles.ids():
+        found = bundles.find(bundle_id)
         if found is not None:
             shutil.copytree(found, target / bundle_id)
 
 
-def _seal(folder: Path, facts: dict[str, Any], counts: Counts) -> None:
-    """Write the manifest and bring everything to disk."""
+def _write_manifest(folder: Path, facts: dict[str, Any], counts: Counts) -> None:
+    """Write the manifest, and flush all files to disk."""
     files = {}
-    for name in sorted(walk(folder)):
+    for name in sorted(list_files(folder)):
         files[name] = sha256(folder / name)
         _sync(folder / name)
-    manifest = {"format": FORMAT, **facts, "counts": counts.document(), "files": files}
+    manifest = {"format": FORMAT, **facts, "counts": asdict(counts), "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
     _sync(folder / MANIFEST)
 

@@ -15,7 +15,7 @@ Qdrant server and the other way round.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,15 @@ from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
 
 FORMAT = 2
-
-
 READABLE = (1, FORMAT)
-"""Format 1 has no remembered matches."""
-
+"""Format 1 has no match records."""
 
 MANIFEST = "manifest.json"
 
 
-Advance = Callable[[int], None]
-
-
 @dataclass(slots=True)
 class Counts:
-    """How much a backup holds; sightings by bundle, open ones included."""
+    """The size of a backup; sightings by bundle, those without a vessel included."""
 
     vessels: int = 0
     sightings: dict[str, int] = field(default_factory=dict)
@@ -49,62 +43,59 @@ class Counts:
     chips: int = 0
     audit_chains: int = 0
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "vessels": self.vessels,
-            "sightings": self.sightings,
-            "matches": self.matches,
-            "chips": self.chips,
-            "audit_chains": self.audit_chains,
-        }
-
 
 def verify_backup(source: Path) -> dict[str, Any]:
-    """The manifest of a backup, after every file was found to be as it was written.
+    """Check the hash of every file of a backup, and return its manifest.
 
     Raises:
-        StoreUnavailableError: it is not a backup, or incomplete or damaged.
+        StoreUnavailableError: the folder is no backup, or the backup is incomplete or damaged.
     """
     try:
         manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
         if manifest["format"] not in READABLE:
             raise StoreUnavailableError(f"{source} is a backup of another version of Crossfix")
-        present = set(walk(source)) - {MANIFEST}
+        present = set(list_files(source)) - {MANIFEST}
         for name in sorted(manifest["files"].keys() | present):
-            known = manifest["files"].get(name)
-            if known is None or name not in present or sha256(source / name) != known:
-                state = "not part of it" if known is None else "missing or damaged"
-                raise StoreUnavailableError(f"the backup {source} is not sound: {name} is {state}")
+            expected = manifest["files"].get(name)
+            if expected is None or name not in present or sha256(source / name) != expected:
+                state = "not part of it" if expected is None else "missing or damaged"
+                raise StoreUnavailableError(f"the backup {source} is damaged: {name} is {state}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreUnavailableError(f"{source} is not a complete backup: {error}") from error
     return manifest
 
 
 def read_vessels(source: Path) -> Iterator[Vessel]:
+    """Read the vessels of a backup."""
     with (source / "vessels.jsonl").open("rb") as file:
         for line in file:
             yield Vessel.from_record(line)
 
 
 def read_records(path: Path) -> Iterator[Sighting]:
+    """Read sightings without embeddings from a JSON-lines file."""
     with path.open("rb") as file:
         for line in file:
             yield Sighting.model_validate_json(line)
 
 
 def read_sightings(source: Path, bundle: str, width: int) -> Iterator[EmbeddedSighting]:
+    """Read the sightings of a bundle, whose embeddings are `width` numbers wide."""
     stem = source / "sightings" / bundle
     with Path(f"{stem}.f32").open("rb") as vectors:
         for sighting in read_records(Path(f"{stem}.jsonl")):
-            yield EmbeddedSighting(sighting, np.frombuffer(vectors.read(4 * width), dtype="<f4"))
+            vector = np.frombuffer(vectors.read(4 * width), dtype="<f4")  # [width]
+            yield EmbeddedSighting(sighting, vector)
 
 
-def walk(folder: Path) -> Iterator[str]:
+def list_files(folder: Path) -> Iterator[str]:
+    """Yield the path of every file below the folder, relative to it."""
     for path in folder.rglob("*"):
         if path.is_file():
             yield path.relative_to(folder).as_posix()
 
 
 def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,9 +1,9 @@
-"""The part of a backup that holds remembered matches: `matches.jsonl`, one a line.
+"""The match records of a backup: `matches.jsonl`, one record a line.
 
-A backup of before matches were remembered has no such file, and restores none.
+A backup of format 1 has no such file, and restores no records.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -12,6 +12,7 @@ from service.identity.errors import StoreUnavailableError
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchRecord
+from service.maintenance.batches import Progress
 
 MATCHES = "matches.jsonl"
 
@@ -23,66 +24,66 @@ def write_matches(
     sightings: Collection[UUID],
     now: datetime,
 ) -> int:
-    """Write the matches after the sightings, and return their number; services may go on meanwhile.
+    """Write the match records, after the sightings, and return their number.
 
-    A match whose query sighting came too late for the backup is left out with it; one whose
-    sighting was deleted is kept. What was judged since the backup began may be about a sighting
-    that was read before: it is marked unsettled, so that the service that opens the restored
-    gallery moves the sighting.
+    Services may run meanwhile. A match whose query sighting was written too late for the backup is
+    left out; a match whose sighting was deleted is written. A judgement made since the backup began
+    may have moved a sighting that was read before: the record is marked as unsettled, so that the
+    service that opens the restored gallery moves the sighting.
 
     Args:
-        folder: of the backup.
-        matches: those that are remembered.
-        archive: tells which sightings there are by now.
-        sightings: ids of those that are part of the backup.
+        folder: the folder of the backup.
+        matches: the match records.
+        archive: the gallery, to look up which sightings exist now.
+        sightings: ids of the sightings in the backup.
         now: when the backup began, UTC.
     """
-    late: list[MatchRecord] = []
+    judged_since: list[MatchRecord] = []
     count, bundles = 0, list(archive.bundles())
 
-    def is_there(sighting_id: UUID) -> bool:
+    def exists(sighting_id: UUID) -> bool:
         return any(archive.get_sightings(bundle, [sighting_id]) for bundle in bundles)
 
     with (folder / MATCHES).open("w") as file:
-        for kept in matches.all():
-            query_id = kept.match.query.id
-            if query_id not in sightings and is_there(query_id):
+        for record in matches.all():
+            query_id = record.match.query.id
+            if query_id not in sightings and exists(query_id):
                 continue
             count += 1
-            if kept.judgements and kept.judgements[-1].at >= now:
-                late.append(kept)
+            if record.judgements and record.judgements[-1].at >= now:
+                judged_since.append(record)
             else:
-                file.write(kept.model_dump_json() + "\n")
-        file.writelines(kept.model_dump_json() + "\n" for kept in _marked(late))
+                file.write(record.model_dump_json() + "\n")
+        marked = _mark_latest_unsettled(judged_since)
+        file.writelines(record.model_dump_json() + "\n" for record in marked)
     return count
 
 
-def restore_matches(folder: Path, matches: MatchStore, advance: Callable[[int], None]) -> None:
-    """Put them back; `advance` is told of each."""
-    for kept in _read(folder):
-        matches.put(kept)
+def restore_matches(folder: Path, matches: MatchStore, advance: Progress) -> None:
+    """Restore the match records; `advance` receives the number restored."""
+    for record in _read(folder):
+        matches.put(record)
         advance(1)
 
 
 def compare_matches(folder: Path, matches: MatchStore) -> None:
-    """Read them back; raises StoreUnavailableError where they differ from the backup."""
+    """Read the records back; raise StoreUnavailableError if they differ from the backup."""
     count = 0
-    for kept in _read(folder):
+    for record in _read(folder):
         count += 1
-        if matches.get(kept.id) != kept:
-            raise StoreUnavailableError(f"match {kept.id} was not restored as it was")
+        if matches.get(record.id) != record:
+            raise StoreUnavailableError(f"match {record.id} was not restored as it was")
     if sum(1 for _ in matches.all()) != count:
         raise StoreUnavailableError("there are more matches than were restored")
 
 
-def _marked(late: Collection[MatchRecord]) -> Iterator[MatchRecord]:
-    """With the latest judgement of each sighting unsettled; earlier ones move nothing any more."""
-    latest = {
-        kept.match.query.id: kept.id for kept in sorted(late, key=lambda one: one.judgements[-1].at)
-    }
-    for kept in late:
-        mark = latest[kept.match.query.id] == kept.id
-        yield kept.model_copy(update={"unsettled": True}) if mark else kept
+def _mark_latest_unsettled(records: Collection[MatchRecord]) -> Iterator[MatchRecord]:
+    """Mark the record with the latest judgement of each sighting: only that one moves it."""
+    by_time = sorted(records, key=lambda record: record.judgements[-1].at)
+    latest = {record.match.query.id: record.id for record in by_time}
+    for record in records:
+        is_latest = latest[record.match.query.id] == record.id
+        yield record.model_copy(update={"unsettled": True}) if is_latest else record
 
 
 def _read(folder: Path) -> Iterator[MatchRecord]:

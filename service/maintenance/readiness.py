@@ -1,4 +1,4 @@
-"""Can the service do its job right now? Asked by doing it, on a small chip of noise."""
+"""Check whether the service can do its work now, by embedding a small chip of noise."""
 
 import threading
 import time
@@ -18,22 +18,23 @@ from service.identity.ports.matches import MatchStore
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The state of each part: None when it works, otherwise what is wrong."""
+    """The problem of each part; None when the part works."""
 
     parts: dict[str, str | None]
 
     @property
     def ready(self) -> bool:
+        """Whether every part works."""
         return all(problem is None for problem in self.parts.values())
 
 
 class ReadinessCheck:
-    """Runs real inference and reaches the stores, the audit log among them.
+    """Runs real inference, and reaches the stores and the audit log.
 
-    The match history is part of `gallery`: both lie in one folder or on one server.
-    Answers are reused for `max_age_s` seconds, and come within `limit_s`: a part that has not
-    answered by then does not work. Inference that is busy does: it is red when what it computes
-    has taken longer than `stall_s`.
+    The match records belong to `gallery`: both are in one folder or on one server. Results are
+    reused for `max_age_s` seconds and returned within `limit_s`: a part that has not answered by
+    then does not work. Inference that is busy works, until one computation takes longer than
+    `stall_s`.
     """
 
     def __init__(
@@ -51,75 +52,76 @@ class ReadinessCheck:
         self._limit_s = limit_s
         self._stall_s = stall_s
         self._probes = {
-            "inference": _Probe("inference", self._embed, max_age_s, self._stalled),
-            "gallery": _Probe("gallery", lambda: _ping(gallery, matches), max_age_s, _silent),
-            "chips": _Probe("chips", chips.ping, max_age_s, _silent),
-            "audit": _Probe("audit", audit.ping, max_age_s, _silent),
+            "inference": _Probe("inference", self._embed, max_age_s, lambda _: self._stalled()),
+            "gallery": _Probe("gallery", lambda: _ping(gallery, matches), max_age_s, _no_answer),
+            "chips": _Probe("chips", chips.ping, max_age_s, _no_answer),
+            "audit": _Probe("audit", audit.ping, max_age_s, _no_answer),
         }
 
     def __call__(self) -> Readiness:
+        """Check all parts at the same time."""
         deadline = time.monotonic() + self._limit_s
         for probe in self._probes.values():
-            probe.ask()
-        return Readiness({name: probe.answer(deadline) for name, probe in self._probes.items()})
+            probe.start()
+        return Readiness({name: probe.problem(deadline) for name, probe in self._probes.items()})
 
     def _embed(self) -> None:
         try:
             self._embedder.embed(_probe_chip())
         except OverloadedError:
-            # A queue that is full and moves on has more work than it can do, and does it.
-            if self._stalled(0.0):
+            # A full queue that moves on is overloaded, but works.
+            if self._stalled():
                 raise
 
-    def _stalled(self, waited_s: float) -> str | None:
+    def _stalled(self) -> str | None:
         busy_s = self._embedder.busy_s()
         return f"busy with the same chips for {busy_s:.0f} s" if busy_s > self._stall_s else None
 
 
 class _Probe:
-    """One part, asked in a thread of its own, so that one that hangs holds up nobody else."""
+    """Checks one part in its own thread, so that a part that hangs does not block the others."""
 
     def __init__(
         self,
         name: str,
-        do: Callable[[], object],
+        check: Callable[[], object],
         max_age_s: float,
         unanswered: Callable[[float], str | None],
     ) -> None:
-        """`unanswered` tells what is wrong when there was no answer for so many seconds."""
+        """`unanswered` returns the problem when the check has run for so many seconds."""
         self._name = name
-        self._do = do
+        self._check = check
         self._max_age_s = max_age_s
         self._unanswered = unanswered
         self._changed = threading.Condition()
-        self._asked_at: float | None = None
+        self._started_at: float | None = None
         self._last: tuple[float, str | None] | None = None
 
-    def ask(self) -> None:
-        """Begin to find out, unless that is under way or the last answer is fresh."""
+    def start(self) -> None:
+        """Start the check, unless it is running or the last result is recent enough."""
         with self._changed:
             now = time.monotonic()
             fresh = self._last is not None and now - self._last[0] <= self._max_age_s
-            if self._asked_at is None and not fresh:
-                self._asked_at = now
+            if self._started_at is None and not fresh:
+                self._started_at = now
                 name = f"probe-{self._name}"
-                threading.Thread(target=self._find_out, name=name, daemon=True).start()
+                threading.Thread(target=self._run, name=name, daemon=True).start()
 
-    def answer(self, deadline: float) -> str | None:
-        """What is wrong, as far as is known at the deadline (of the monotonic clock)."""
+    def problem(self, deadline: float) -> str | None:
+        """Return the problem known at the deadline (of the monotonic clock), or None."""
         with self._changed:
             left_s = max(0.0, deadline - time.monotonic())
-            self._changed.wait_for(lambda: self._asked_at is None, timeout=left_s)
+            self._changed.wait_for(lambda: self._started_at is None, timeout=left_s)
             known = self._last[1] if self._last else "it has not answered yet"
-            if self._asked_at is None:
+            if self._started_at is None:
                 return known
-            return self._unanswered(time.monotonic() - self._asked_at) or known
+            return self._unanswered(time.monotonic() - self._started_at) or known
 
-    def _find_out(self) -> None:
-        problem = _problem(self._do)
+    def _run(self) -> None:
+        problem = _problem(self._check)
         with self._changed:
             self._last = (time.monotonic(), problem)
-            self._asked_at = None
+            self._started_at = None
             self._changed.notify_all()
 
 
@@ -128,13 +130,13 @@ def _ping(gallery: Gallery, matches: MatchStore) -> None:
     matches.ping()
 
 
-def _silent(waited_s: float) -> str:
+def _no_answer(waited_s: float) -> str:
     return f"no answer for {waited_s:.0f} s"
 
 
-def _problem(probe: Callable[[], object]) -> str | None:
+def _problem(check: Callable[[], object]) -> str | None:
     try:
-        probe()
+        check()
     except CrossfixError as error:
         return str(error)
     except Exception as error:
@@ -143,7 +145,7 @@ def _problem(probe: Callable[[], object]) -> str | None:
 
 
 def _probe_chip() -> Chip:
-    """A SAR chip of exponential speckle, 64 x 16 pixels; the same at each call."""
+    """Return a SAR chip of exponential speckle, 64 x 16 pixels; the same at each call."""
     pixels = np.random.default_rng(0).exponential(size=(64, 16)).astype(np.float32)
     return Chip(
         pixels=pixels,

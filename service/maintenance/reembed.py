@@ -1,15 +1,14 @@
-"""Moving the gallery from one bundle to another: every sighting is embedded anew from its chip.
+"""Move the gallery from one bundle to another: embed every sighting again from its chip.
 
-A sighting keeps its id. Services go on meanwhile: they change what is known of a sighting in every
-bundle at once, and add new ones to the bundle they serve. So what is copied is looked at again
-after it was written, and what is still missing at the end is carried over once more. Until that
-second look a copy is marked as tentative, so that whoever comes after a run that was killed in
-between takes it: a sighting that was deleted then must not come back.
+A sighting keeps its id. Services run meanwhile: they change a sighting in every bundle at once, and
+add new sightings to the bundle that they serve. So the source is read again after a copy was
+written, and sightings that are missing at the end are embedded once more. Until that second look, a
+copy is marked as tentative, so that a later run finds the copies of a run that was killed in
+between: a sighting that was deleted then must not come back.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from uuid import UUID
 
 import numpy as np
@@ -22,6 +21,7 @@ from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.chips import ChipStore
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
+from service.maintenance.batches import Progress, ignore_progress, in_batches
 
 BATCH = 16
 
@@ -31,7 +31,7 @@ Embed = Callable[[Sequence[Chip]], Sequence[NDArray[np.float32]]]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of the sightings that one of `workers` takes; `number` counts from 0."""
+    """The part of the sightings that one of `workers` embeds; `number` counts from 0."""
 
     number: int = 0
     workers: int = 1
@@ -41,11 +41,12 @@ class Share:
             raise ValueError(f"there is no share {self.number} of {self.workers}; count from 0")
 
     def holds(self, sighting_id: UUID) -> bool:
+        """Return whether the sighting belongs to this share."""
         return sighting_id.int % self.workers == self.number
 
 
 class Reembedding:
-    """From the bundle `source` to the bundle `target`; it can be stopped and begun again."""
+    """Moves from the bundle `source` to the bundle `target`; it can be stopped and resumed."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class Reembedding:
         target: str,
         limits: ChipLimits | None = None,
     ) -> None:
-        """`target` has been prepared in the archive; `limits` are those of the chips' upload."""
+        """`target` has been prepared in the archive; `limits` are those of chip uploads."""
         self._archive = archive
         self._chips = chips
         self._embed = embed
@@ -64,82 +65,79 @@ class Reembedding:
         self._target = target
         self._limits = limits or ChipLimits()
 
-    def missing(self, without: frozenset[UUID] = frozenset()) -> list[UUID]:
-        """Sightings of the source that the target lacks, in order of id, `without` some."""
-        lacking = self._archive.sighting_ids(self._source) - self._archive.sighting_ids(
-            self._target
-        )
-        return sorted(lacking - without)
+    def missing(self, excluding: frozenset[UUID] = frozenset()) -> list[UUID]:
+        """Return the sightings of the source that the target lacks, in order of id."""
+        in_source = self._archive.sighting_ids(self._source)
+        return sorted(in_source - self._archive.sighting_ids(self._target) - excluding)
 
-    def of_others(self, share: Share) -> frozenset[UUID]:
-        """What is missing now and other workers do.
+    def shares_of_others(self, share: Share) -> frozenset[UUID]:
+        """Return the sightings that are missing now and belong to other workers.
 
-        What is enrolled from now on is everybody's: who does its share may be done by then.
+        Sightings enrolled later are left to every worker: theirs may have finished by then.
         """
         return frozenset(one for one in self.missing() if not share.holds(one))
 
-    def carry(self, ids: Sequence[UUID], advance: Callable[[int], None] = lambda _: None) -> int:
-        """Embed these sightings for the target; those that were deleted meanwhile are left out.
+    def embed(self, ids: Sequence[UUID], advance: Progress = ignore_progress) -> int:
+        """Embed these sightings for the target; leave out those deleted in the meantime.
 
         Args:
             ids: sightings of the source.
-            advance: told after each batch how many were looked at.
+            advance: receives the number of sightings processed, after each batch.
 
         Returns:
-            how many sightings the target gained.
+            the number of sightings that the target gained.
 
         Raises:
             ChipError, NotFoundError, StoreUnavailableError: a chip cannot be read.
-            StoreFullError: there is no room.
+            StoreFullError: there is no space.
         """
         gained = 0
-        for batch in _batches(ids):
-            embedded = self._embedded(batch)
-            gained += self._settle(embedded)
+        for batch in in_batches(ids, BATCH):
+            gained += self._write_until_stable(self._embedded(batch))
             advance(len(batch))
         return gained
 
-    def mend(self) -> None:
-        """Look again at what a run wrote that was killed before it did.
+    def redo_tentative(self) -> None:
+        """Embed again the sightings that an interrupted run left as tentative.
 
-        Another worker may be at it now; then it is done twice. What came from another bundle than
-        the source stays as it is.
+        Another worker may be embedding them now; then they are embedded twice. Sightings that came
+        from another bundle than the source stay as they are.
         """
         others = self._archive.bundles().keys() - {self._target}
-        for batch in _batches(sorted(self._archive.tentative(self._target))):
-            held = {i for one in others for i in self._archive.get_sightings(one, batch)}
-            self._archive.drop_tentative(self._target, set(batch) - held)
-            self.carry(sorted(self._archive.get_sightings(self._source, batch)))
+        for batch in in_batches(sorted(self._archive.tentative(self._target)), BATCH):
+            exists = {i for bundle in others for i in self._archive.get_sightings(bundle, batch)}
+            self._archive.drop_tentative(self._target, set(batch) - exists)
+            self.embed(sorted(self._archive.get_sightings(self._source, batch)))
 
-    def left(self) -> list[UUID]:
-        """What `carry` has still to do; sightings whose vessel is gone are nobody's any more."""
-        return sorted(self._look(self.missing())[0])
+    def remaining(self) -> list[UUID]:
+        """Return the missing sightings without those whose vessel was deleted."""
+        return sorted(self._read_owners(self.missing())[0])
 
     def switch(self) -> None:
         """Serve the target from now on.
 
         Raises:
-            ConflictError: it lacks sightings of the source.
+            ConflictError: the target lacks sightings of the source.
         """
-        self.mend()
-        if left := self.left():
+        self.redo_tentative()
+        if remaining := self.remaining():
             raise ConflictError(
-                f"{len(left)} sightings have no embedding of bundle {self._target} yet; "
+                f"{len(remaining)} sightings have no embedding of bundle {self._target} yet; "
                 "embed them before it is served"
             )
         self._archive.activate(self._target)
 
     def _embedded(self, ids: Sequence[UUID]) -> list[EmbeddedSighting]:
         known = self._archive.get_sightings(self._source, ids)
-        shown = [(one, chip) for one in known.values() if (chip := self._chip(one)) is not None]
-        vectors = self._embed([chip for _, chip in shown]) if shown else []
+        decoded = [(one, chip) for one in known.values() if (chip := self._chip(one)) is not None]
+        vectors = self._embed([chip for _, chip in decoded]) if decoded else []
         return [
             EmbeddedSighting(one.model_copy(update={"bundle_id": self._target}), vector)
-            for (one, _), vector in zip(shown, vectors, strict=True)
+            for (one, _), vector in zip(decoded, vectors, strict=True)
         ]
 
     def _chip(self, sighting: Sighting) -> Chip | None:
-        """The sighting's chip; None when the sighting was deleted just now."""
+        """Return the sighting's chip; None when the sighting was deleted in the meantime."""
         try:
             data = self._chips.get(sighting.chip_sha256)
         except NotFoundError:
@@ -154,37 +152,39 @@ class Reembedding:
             limits=self._limits,
         )
 
-    def _settle(self, embedded: list[EmbeddedSighting]) -> int:
-        """Write until the source looks afterwards as it looked before."""
+    def _write_until_stable(self, embedded: list[EmbeddedSighting]) -> int:
+        """Write until the source is the same after writing as before; return the number written."""
         by_id = {one.sighting.id: one for one in embedded}
-        seen = self._look(by_id)
+        before = self._read_owners(by_id)
         while True:
-            rows, owners = seen
-            there = [
-                EmbeddedSighting(one.sighting.model_copy(update={"vessel_id": rows[i]}), one.vector)
+            vessel_ids, owners = before
+            existing = [
+                EmbeddedSighting(
+                    one.sighting.model_copy(update={"vessel_id": vessel_ids[i]}), one.vector
+                )
                 for i, one in by_id.items()
-                if i in rows
+                if i in vessel_ids
             ]
-            self._archive.put_sightings(self._target, there, owners, tentative=True)
-            self._archive.drop_tentative(self._target, by_id.keys() - rows.keys())
-            again = self._look(by_id)
-            if again == seen:
-                self._archive.confirm_sightings(self._target, rows.keys())
-                return len(there)
-            seen = again
+            self._archive.put_sightings(self._target, existing, owners, tentative=True)
+            self._archive.drop_tentative(self._target, by_id.keys() - vessel_ids.keys())
+            after = self._read_owners(by_id)
+            if after == before:
+                self._archive.confirm_sightings(self._target, vessel_ids.keys())
+                return len(existing)
+            before = after
 
-    def _look(self, ids: Collection[UUID]) -> tuple[dict[UUID, UUID | None], dict[UUID, Vessel]]:
-        """Whose the sightings are now, without those that are gone or whose vessel is."""
+    def _read_owners(
+        self, ids: Collection[UUID]
+    ) -> tuple[dict[UUID, UUID | None], dict[UUID, Vessel]]:
+        """Return the vessel id of each existing sighting, and the vessels.
+
+        Sightings that were deleted, or whose vessel was deleted, are left out.
+        """
         known = self._archive.get_sightings(self._source, list(ids))
         owners = self._archive.get_vessels({s.vessel_id for s in known.values() if s.vessel_id})
-        return {
+        vessel_ids = {
             i: one.vessel_id
             for i, one in known.items()
             if one.vessel_id is None or one.vessel_id in owners
-        }, owners
-
-
-def _batches(ids: Sequence[UUID]) -> Iterator[list[UUID]]:
-    rest = iter(ids)
-    while batch := list(islice(rest, BATCH)):
-        yield batch
+        }
+        return vessel_ids, owners

@@ -1,9 +1,7 @@
-"""Put a backup into an empty place, and read everything back."""
+"""Restore a backup into empty stores, and read everything back."""
 
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -13,38 +11,41 @@ from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.records.sightings import EmbeddedSighting
 from service.maintenance.backup import BackupStores
 from service.maintenance.backup_format import (
-    Advance,
     Counts,
     read_sightings,
     read_vessels,
     verify_backup,
 )
 from service.maintenance.backup_matches import compare_matches, restore_matches
+from service.maintenance.batches import Progress, ignore_progress, in_batches
 
 BATCH = 256
 
 
-T = TypeVar("T")
+def restore(source: Path, stores: BackupStores, advance: Progress = ignore_progress) -> Counts:
+    """Restore a backup into empty stores, then read everything back and compare.
 
-
-def restore(source: Path, stores: BackupStores, advance: Advance = lambda _: None) -> Counts:
-    """Put a backup into an empty place, then read everything back and compare.
+    Args:
+        source: the folder of the backup.
+        stores: where to restore it.
+        advance: receives the number of chips, sightings and matches restored.
 
     Raises:
-        ConflictError: the place is not empty.
-        StoreUnavailableError: the backup is incomplete or damaged, or what was read back differs.
-        StoreFullError: there is no room.
+        ConflictError: a store is not empty.
+        StoreUnavailableError: the backup is incomplete or damaged, or the stores hold something
+            else than was written.
+        StoreFullError: there is no space.
     """
     manifest = verify_backup(source)
     _require_empty(stores)
-    for vessels in _batches(read_vessels(source)):
+    for vessels in in_batches(read_vessels(source), BATCH):
         stores.archive.put_vessels(vessels)
     for path in sorted((source / "chips").iterdir()):
         stores.chips.put(path.read_bytes())
         advance(1)
     for bundle, width in manifest["bundles"].items():
         stores.archive.prepare(bundle, width)
-        for batch in _batches(read_sightings(source, bundle, width)):
+        for batch in in_batches(read_sightings(source, bundle, width), BATCH):
             owners = stores.archive.get_vessels(_owners(batch))
             stores.archive.put_sightings(bundle, batch, owners)
             advance(len(batch))
@@ -61,21 +62,21 @@ def restore(source: Path, stores: BackupStores, advance: Advance = lambda _: Non
 
 def _require_empty(stores: BackupStores) -> None:
     if next(stores.archive.vessels(), None) is not None or stores.archive.bundles():
-        raise ConflictError("there is a gallery already; restore into an empty place")
+        raise ConflictError("there is a gallery already; restore into empty stores")
     if next(stores.matches.all(), None) is not None:
-        raise ConflictError("there are remembered matches already; restore into an empty place")
+        raise ConflictError("there are match records already; restore into empty stores")
     if not stores.audit.is_empty():
         raise ConflictError(
-            f"there is an audit log in {stores.audit.describe()} already; restore into an empty place"
+            f"there is an audit log in {stores.audit.describe()} already; restore into empty stores"
         )
     if installed := stores.bundles.ids():
         raise ConflictError(
-            f"bundle {installed[0]} is installed already; restore into an empty place"
+            f"bundle {installed[0]} is installed already; restore into empty stores"
         )
 
 
 def _compare(source: Path, stores: BackupStores, manifest: dict[str, Any]) -> None:
-    """Read everything back from the stores; raises StoreUnavailableError where it differs."""
+    """Read everything back from the stores; raise StoreUnavailableError if it differs."""
     if {v.id: v for v in stores.archive.vessels()} != {v.id: v for v in read_vessels(source)}:
         raise StoreUnavailableError("the vessels that were restored differ from the backup")
     for bundle, width in manifest["bundles"].items():
@@ -102,8 +103,3 @@ def _compare(source: Path, stores: BackupStores, manifest: dict[str, Any]) -> No
 
 def _owners(batch: list[EmbeddedSighting]) -> set[UUID]:
     return {one.sighting.vessel_id for one in batch if one.sighting.vessel_id is not None}
-
-
-def _batches(items: Iterator[T]) -> Iterator[list[T]]:
-    while batch := list(islice(items, BATCH)):
-        yield batch

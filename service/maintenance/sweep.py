@@ -1,6 +1,5 @@
-"""Find original chips that no sighting shows, and delete them."""
+"""Find original chips that no sighting uses, and delete them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +8,7 @@ from service.identity.original_chips import delete_unused_chip
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.chips import ChipStore
 from service.identity.records.vessels import VesselState
+from service.maintenance.batches import Progress, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,10 @@ class SweepResult:
     """What a sweep found.
 
     Attributes:
-        chips: originals that are kept.
-        unused: those that no sighting shows and that were put before the moment given.
-        unused_bytes: their size together.
-        removed: how many of them are gone now.
+        chips: the number of stored chips.
+        unused: chips that no sighting uses and that were stored before the given moment.
+        unused_bytes: the size of the unused chips.
+        removed: how many unused chips were deleted.
     """
 
     chips: int
@@ -33,36 +33,39 @@ def sweep(
     chips: ChipStore,
     before: datetime,
     remove: bool,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Progress = ignore_progress,
 ) -> SweepResult:
-    """Find originals that nothing refers to, and delete them if told so.
+    """Find chips that no sighting uses, and delete them if `remove` is set.
 
-    Services may go on meanwhile: a chip that is put while this runs is recent and stays.
+    Services may run meanwhile: a chip that is stored during the sweep is recent and stays.
 
     Args:
         archive: the gallery with the sightings of every bundle.
-        chips: the originals.
-        before: only chips that were last put before this moment, UTC, by the store's clock; it
-            lies further back than the longest request and the longest interrupted change.
-        remove: whether to delete them; otherwise they are counted.
-        advance: told how many originals were looked at, as they are.
+        chips: the original chips.
+        before: only chips that were last stored before this moment, UTC, by the store's clock; it
+            must lie further back than the longest request and the longest interrupted change.
+        remove: whether to delete the chips; otherwise they are counted.
+        advance: receives the number of chips checked.
 
     Raises:
-        StoreUnavailableError, StoreFullError: what was deleted so far was unused.
+        StoreUnavailableError, StoreFullError: the chips deleted so far were unused.
     """
-    kept = list(chips.stored())
-    shown = archive.chips_shown() | _still_leaving(archive)
-    unused = [one for one in kept if one.stored_at < before and one.sha256 not in shown]
-    advance(len(kept) - len(unused))
+    stored = list(chips.stored())
+    used = archive.chips_shown() | _chips_of_changes_under_way(archive)
+    unused = [chip for chip in stored if chip.stored_at < before and chip.sha256 not in used]
+    advance(len(stored) - len(unused))
     removed = 0
-    for one in unused:
+    for chip in unused:
         if remove:
-            removed += _gone(archive, chips, one.sha256, before)
+            removed += _delete_if_old(archive, chips, chip.sha256, before)
         advance(1)
-    return SweepResult(len(kept), len(unused), sum(one.size_bytes for one in unused), removed)
+    return SweepResult(len(stored), len(unused), sum(chip.size_bytes for chip in unused), removed)
 
 
-def _gone(archive: GalleryArchive, chips: ChipStore, digest: str, before: datetime) -> bool:
+def _delete_if_old(
+    archive: GalleryArchive, chips: ChipStore, digest: str, before: datetime
+) -> bool:
+    """Delete the chip unless it was deleted, stored again or used in the meantime."""
     try:
         if chips.stored_at(digest) >= before:
             return False
@@ -71,8 +74,8 @@ def _gone(archive: GalleryArchive, chips: ChipStore, digest: str, before: dateti
     return delete_unused_chip(archive, chips, digest)
 
 
-def _still_leaving(archive: GalleryArchive) -> set[str]:
-    """Chips of changes under way; recovery decides about these."""
+def _chips_of_changes_under_way(archive: GalleryArchive) -> set[str]:
+    """Return the chips that a change under way adds or deletes; recovery decides about these."""
     return {
         digest
         for vessel in archive.vessels()

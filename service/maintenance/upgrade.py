@@ -16,15 +16,14 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.bundles import BundleStore
 from service.identity.ports.chips import ChipStore
+from service.maintenance.batches import Progress, ignore_progress
 from service.maintenance.reembed import Reembedding, Share
 
 log = logging.getLogger("crossfix")
 
-Progress = Callable[[int], None]
-
 
 class BatchEmbedder(Protocol):
-    """The models of a bundle, without the queue of a service."""
+    """The models of a bundle, without the queue that a service puts before them."""
 
     @property
     def width(self) -> int:
@@ -38,7 +37,7 @@ class BatchEmbedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpgradeContext:
-    """What an upgrade works with.
+    """The stores and functions that an upgrade uses.
 
     Attributes:
         archive: the whole gallery.
@@ -46,7 +45,7 @@ class UpgradeContext:
         bundles: installed bundles.
         limits: limits on chip files.
         load: opens the models of the bundle in a folder.
-        find: returns the folder of a bundle by its id; raises BundleError when it is not at hand.
+        find: returns the folder of a bundle by its id; raises BundleError when there is none.
         audit: opens the audit trail for the change of a bundle.
     """
 
@@ -60,14 +59,14 @@ class UpgradeContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Upgrade:
+class UpgradeResult:
     """What a run of `upgrade` did.
 
     Attributes:
         source: the bundle that was served before; the target where there was nothing to do.
         target: the bundle to serve.
         embedded: sightings that this run embedded.
-        left: sightings that still lack an embedding, in the shares of other workers.
+        left: sightings that still lack an embedding: those in the shares of other workers.
         serving: whether the target is served now.
     """
 
@@ -82,32 +81,32 @@ def upgrade(
     context: UpgradeContext,
     folder: Path,
     share: Share | None = None,
-    found: Progress = lambda _: None,
-    advance: Progress = lambda _: None,
-) -> Upgrade:
-    """Embed what the bundle in `folder` lacks; serve the bundle once no embedding is missing.
+    found: Progress = ignore_progress,
+    advance: Progress = ignore_progress,
+) -> UpgradeResult:
+    """Embed the sightings that the bundle in `folder` lacks; serve it once none is missing.
 
     Args:
         context: the stores and the models.
         folder: the bundle to move to.
-        share: the part of the sightings to embed, and what is enrolled in the meantime; all by
+        share: the part of the sightings to embed, besides those enrolled in the meantime; all by
             default.
-        found: receives the number of sightings to embed, each time they are looked for.
-        advance: receives the number of sightings that were embedded, batch by batch.
+        found: receives the number of missing sightings, each time they are looked for.
+        advance: receives the number of sightings embedded, after each batch.
 
     Raises:
-        BundleError, StoreUnavailableError, StoreFullError, ChipError, NotFoundError: what is done
-            stays done; the same command goes on from there.
+        BundleError, StoreUnavailableError, StoreFullError, ChipError, NotFoundError: finished
+            batches are kept; the same command continues from there.
     """
     bundle, archive = open_bundle(folder), context.archive
     context.bundles.put(bundle)
     source = archive.active()
     if source is None or source == bundle.bundle_id:
-        return Upgrade(bundle.bundle_id, bundle.bundle_id, 0, 0, serving=source is not None)
-    _install_former(context, source)
+        return UpgradeResult(bundle.bundle_id, bundle.bundle_id, 0, 0, serving=source is not None)
+    _install_former_bundle(context, source)
     embedder = context.load(folder)
     archive.prepare(bundle.bundle_id, embedder.width)
-    moving = Reembedding(
+    reembedding = Reembedding(
         archive,
         context.chips,
         lambda chips: [embedded.vector for embedded in embedder.embed_many(chips)],
@@ -115,35 +114,35 @@ def upgrade(
         bundle.bundle_id,
         context.limits,
     )
-    embedded = _embed_missing(moving, share, found, advance)
-    left = len(moving.left())
+    embedded = _embed_missing(reembedding, share, found, advance)
+    left = len(reembedding.remaining())
     if not left:
         with (
             context.audit(bundle.bundle_id) as trail,
             trail.change("switch-bundle", former=source, embedded=embedded),
         ):
-            moving.switch()
-    return Upgrade(source, bundle.bundle_id, embedded, left, serving=not left)
+            reembedding.switch()
+    return UpgradeResult(source, bundle.bundle_id, embedded, left, serving=not left)
 
 
 def _embed_missing(
-    moving: Reembedding, share: Share | None, found: Progress, advance: Progress
+    reembedding: Reembedding, share: Share | None, found: Progress, advance: Progress
 ) -> int:
-    """Embed this worker's share, and then what services enrolled in the meantime."""
-    moving.mend()
-    done = 0
-    others = frozenset() if share is None else moving.of_others(share)
-    while missing := moving.missing(without=others):
+    """Embed this worker's share, and the sightings that services enrol in the meantime."""
+    reembedding.redo_tentative()
+    embedded = 0
+    others = frozenset() if share is None else reembedding.shares_of_others(share)
+    while missing := reembedding.missing(excluding=others):
         found(len(missing))
-        gained = moving.carry(missing, advance)
-        done += gained
+        gained = reembedding.embed(missing, advance)
+        embedded += gained
         if not gained:
             break
-    return done
+    return embedded
 
 
-def _install_former(context: UpgradeContext, source: str) -> None:
-    """Install the bundle that is being left, if it is at hand, so that one can move back."""
+def _install_former_bundle(context: UpgradeContext, source: str) -> None:
+    """Install the former bundle, if its folder is found, so that the gallery can move back."""
     try:
         context.bundles.put(open_bundle(context.find(source)))
     except BundleError as error:

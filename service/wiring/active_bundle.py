@@ -1,9 +1,9 @@
-"""Which bundle answers: requests go to the present one, and none is dropped when it changes."""
+"""Pass requests to the bundle that is served; no request is dropped when the bundle changes."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,8 +13,8 @@ from service.inference.batcher import BatchedEmbedder
 
 
 @dataclass(frozen=True)
-class Models:
-    """What belongs to one bundle and must be closed: its models and its part of the gallery."""
+class BundleResources:
+    """The models of one bundle and its part of the gallery, which must be closed."""
 
     bundle: Bundle
     embedder: BatchedEmbedder
@@ -22,6 +22,7 @@ class Models:
     gallery: Gallery
 
     def close(self) -> None:
+        """Stop the models and close the gallery."""
         self.embedder.close()
         self.gallery.close()
 
@@ -31,65 +32,68 @@ class ServedBundle:
     """One bundle with the routes that it answers.
 
     Attributes:
-        models: what has to be closed afterwards.
-        settle: finishes or undoes interrupted changes and judgements, with this bundle's part of
-            the gallery; returns how many there were.
-        routes: answers requests with these models alone.
-        busy: requests under way; the switchboard counts them.
+        resources: the models and the gallery; closed when the bundle is no longer served.
+        settle: finishes or undoes interrupted changes and judgements in this bundle's part of the
+            gallery; returns their number.
+        routes: answers requests with these models.
+        requests_under_way: counted by `ActiveBundle`.
     """
 
-    models: Models
+    resources: BundleResources
     settle: Callable[[], int]
     routes: ASGIApp
-    busy: int = field(default=0)
+    requests_under_way: int = 0
 
     @property
     def bundle_id(self) -> str:
-        return self.models.bundle.bundle_id
+        """The id of the bundle."""
+        return self.resources.bundle.bundle_id
 
 
 class ActiveBundle:
-    """Hands requests to the bundle that is served. Safe for threads."""
+    """The bundle that is served now. Safe to use from many threads."""
 
     def __init__(self, first: ServedBundle) -> None:
-        self._present = first
+        self._current = first
         self._changed = threading.Condition()
 
     @property
-    def present(self) -> ServedBundle:
-        return self._present
+    def current(self) -> ServedBundle:
+        """The bundle that is served now; it may be closed at any time, see `in_use`."""
+        return self._current
 
     @contextmanager
-    def connected(self) -> Iterator[ServedBundle]:
-        """The present bundle, which stays open until this is left."""
+    def in_use(self) -> Iterator[ServedBundle]:
+        """Yield the current bundle, which stays open within the block."""
         with self._changed:
-            served = self._present
-            served.busy += 1
+            served = self._current
+            served.requests_under_way += 1
         try:
             yield served
         finally:
             with self._changed:
-                served.busy -= 1
+                served.requests_under_way -= 1
                 self._changed.notify_all()
 
-    def move_to(self, following: ServedBundle) -> ServedBundle:
-        """Answer with `following` from now on; returns the former one when it is idle."""
+    def switch_to(self, new: ServedBundle) -> ServedBundle:
+        """Serve `new` from now on; return the former bundle when no request uses it any more."""
         with self._changed:
-            former, self._present = self._present, following
-            self._changed.wait_for(lambda: former.busy == 0)
+            former, self._current = self._current, new
+            self._changed.wait_for(lambda: former.requests_under_way == 0)
         return former
 
 
 class ActiveBundleRoutes:
-    """The end of the way of every request: not this application's routes, but the bundle's."""
+    """The innermost middleware: passes HTTP requests to the routes of the active bundle."""
 
-    def __init__(self, app: ASGIApp, board: ActiveBundle) -> None:
+    def __init__(self, app: ASGIApp, active: ActiveBundle) -> None:
         self._app = app
-        self._board = board
+        self._active = active
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with self._board.connected() as served:
+        with self._active.in_use() as served:
             await served.routes(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Build the application from its settings: middleware, the bundle that is served, background work."""
+"""Build the application from its settings: middleware, the served bundle, background threads."""
 
 import logging
 import threading
@@ -17,9 +17,14 @@ from service.identity.errors import StoreUnavailableError
 from service.observability.drift import expected_shares
 from service.observability.metrics import Telemetry
 from service.settings import Settings
-from service.wiring.active_bundle import ActiveBundle, ActiveBundleRoutes, Models, ServedBundle
+from service.wiring.active_bundle import (
+    ActiveBundle,
+    ActiveBundleRoutes,
+    BundleResources,
+    ServedBundle,
+)
 from service.wiring.bundle_follower import BundleFollower
-from service.wiring.bundle_routes import now, open_models, serve_bundle
+from service.wiring.bundle_routes import open_bundle_resources, serve_bundle, utc_now
 from service.wiring.bundles import bundle_to_serve
 from service.wiring.crash_cleanup import RunningMarker
 from service.wiring.middleware import middleware_options
@@ -31,7 +36,7 @@ log = logging.getLogger("crossfix")
 
 @dataclass(frozen=True)
 class Application:
-    """What the background work of one process works with."""
+    """The parts that the background threads of one process use."""
 
     settings: Settings
     telemetry: Telemetry
@@ -45,10 +50,10 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the service.
 
     Raises:
-        BundleError: the bundle does not check out.
-        DeviceError: the device that was asked for is missing.
-        SettingsError: the address is public and no key is required, or a setting cannot be
-            followed.
+        BundleError: the bundle is missing, damaged or not the one of the gallery.
+        DeviceError: the configured device is missing.
+        SettingsError: the address is public and no key is required, or a package that a setting
+            needs is not installed.
         StoreUnavailableError: a store cannot be opened.
     """
     redis = open_redis(settings)
@@ -59,20 +64,20 @@ def create_app(settings: Settings) -> FastAPI:
         on_error.callback(telemetry.tracing.close)
         marker = RunningMarker(settings)
         marker.begin()
-        models = open_models(settings, telemetry, bundle_to_serve(settings))
-        on_error.callback(models.close)
+        resources = open_bundle_resources(settings, telemetry, bundle_to_serve(settings))
+        on_error.callback(resources.close)
         stores = open_shared_stores(settings, redis)
         on_error.callback(stores.close)
-        active = ActiveBundle(serve_bundle(settings, telemetry, stores, write_lock, models))
-        began = {"chips_cleared_up": marker.cleared_up}
-        AuditTrail(stores.audit, now, active.present.bundle_id).record("serve-bundle", began)
+        active = ActiveBundle(serve_bundle(settings, telemetry, stores, write_lock, resources))
+        facts = {"chips_cleared_up": marker.removed_chips}
+        AuditTrail(stores.audit, utc_now, active.current.bundle_id).record("serve-bundle", facts)
         on_error.pop_all()
     application = Application(settings, telemetry, stores, marker, write_lock, active)
     app = FastAPI(lifespan=_lifespan(application), openapi_url=None)
-    app.add_middleware(ActiveBundleRoutes, board=active)
+    app.add_middleware(ActiveBundleRoutes, active=active)
     install(app, options, telemetry)
     errors.install(app, telemetry)
-    telemetry.on_scrape(lambda: _set_gauges(telemetry, active.present.models, stores))
+    telemetry.on_scrape(lambda: _set_gauges(telemetry, active.current.resources, stores))
     return app
 
 
@@ -114,21 +119,23 @@ def _background_threads(
 def _serve(application: Application, folder: Path) -> ServedBundle:
     """Open the bundle in a folder and build its routes; close it again when that fails."""
     settings, telemetry = application.settings, application.telemetry
-    models = open_models(settings, telemetry, folder)
+    resources = open_bundle_resources(settings, telemetry, folder)
     try:
-        return serve_bundle(settings, telemetry, application.stores, application.write_lock, models)
+        return serve_bundle(
+            settings, telemetry, application.stores, application.write_lock, resources
+        )
     except BaseException:
-        models.close()
+        resources.close()
         raise
 
 
 def _close(application: Application) -> None:
-    served = application.active.present
-    # The gallery holds the lock of the folder that the match records lie in.
+    served = application.active.current
+    # Match records first: the lock of the embedded gallery covers their folder.
     application.stores.matches.close()
-    served.models.close()
+    served.resources.close()
     application.stores.close()
-    if served.busy == 0:  # the next start cleans up after requests that were cut off
+    if served.requests_under_way == 0:  # otherwise the next start cleans up after them
         application.marker.end()
     application.telemetry.tracing.close()
 
@@ -136,24 +143,24 @@ def _close(application: Application) -> None:
 def _settle_regularly(active: ActiveBundle, interval_s: float, stopping: threading.Event) -> None:
     while not stopping.wait(interval_s):
         try:
-            with active.connected() as served:
+            with active.in_use() as served:
                 served.settle()
         except Exception:
             log.exception("could not look for interrupted changes; trying again later")
 
 
-def _set_gauges(telemetry: Telemetry, models: Models, stores: SharedStores) -> None:
+def _set_gauges(telemetry: Telemetry, resources: BundleResources, stores: SharedStores) -> None:
     """Set the gauges to the present state, for a scrape."""
-    for lane, depth in models.embedder.queue_depths().items():
+    for lane, depth in resources.embedder.queue_depths().items():
         telemetry.queue_depth.labels(lane).set(depth)
     if stores.redis is not None:
         telemetry.redis_failures.set(stores.redis.failures)
     try:
-        counts = models.gallery.counts()
+        counts = resources.gallery.counts()
     except StoreUnavailableError as error:
         telemetry.errors.labels(error.kind).inc()
         return
     telemetry.vessels.set(counts.vessels)
     telemetry.sightings.set(counts.sightings)
-    similarities = models.bundle.manifest.calibration.similarities
+    similarities = resources.bundle.manifest.calibration.similarities
     telemetry.expect_similarities(expected_shares(similarities, counts.vessels))

@@ -1,4 +1,4 @@
-"""A service on a shared gallery follows it from bundle to bundle while it runs."""
+"""Move a running service on a shared gallery to the bundle that the gallery is moved to."""
 
 import logging
 import threading
@@ -20,30 +20,31 @@ from service.wiring.stores import open_archive
 log = logging.getLogger("crossfix")
 
 SECOND_LOOK_AFTER_S = 300.0
-"""Every replica has moved by then, or is gone."""
+"""By then every replica has moved or has stopped."""
 
 
 class BundleFollower:
-    """Looks every `bundle_poll_s` which bundle the gallery is at, and moves there."""
+    """Looks up the gallery's active bundle every `bundle_poll_s` seconds, and serves it."""
 
     def __init__(
         self,
-        board: ActiveBundle,
+        active: ActiveBundle,
         settings: Settings,
         serve: Callable[[Path], ServedBundle],
         audit: AuditLog,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`serve` opens the bundle in a folder and builds its routes; moves go into the audit."""
-        self._board = board
+        """`serve` opens the bundle in a folder and builds its routes; `audit` records moves."""
+        self._active = active
         self._settings = settings
         self._serve = serve
         self._audit = audit
         self._clock = clock
-        self._to_look_at: list[tuple[float, str]] = []
+        # When to look for late sightings of which former bundle.
+        self._late_looks: list[tuple[float, str]] = []
 
     def run(self, stopping: threading.Event) -> None:
-        """Follow until told to stop; what goes wrong is logged and tried again."""
+        """Follow until `stopping` is set; log errors and try again."""
         archive: GalleryArchive | None = None
         while not stopping.wait(self._settings.bundle_poll_s):
             try:
@@ -57,43 +58,44 @@ class BundleFollower:
             archive.close()
 
     def follow(self, archive: GalleryArchive) -> bool:
-        """Move to the bundle that the gallery is at; False when this is there already.
+        """Move to the gallery's active bundle; return False when it is served already.
 
-        Requests under way are answered by the former bundle. What it enrolled to the last is
-        embedded for the new one, so that nothing acknowledged is missing there; once more after
-        `SECOND_LOOK_AFTER_S`, for replicas that enrolled in the former bundle and were then stopped.
+        Requests under way are answered by the former bundle. Sightings that they enrol there are
+        then embedded for the new bundle, so that no acknowledged sighting is missing; once more
+        after `SECOND_LOOK_AFTER_S`, for replicas that enrolled in the former bundle and were then
+        stopped.
         """
-        active = archive.active()
-        moved = active is not None and active != self._board.present.bundle_id
+        target = archive.active()
+        moved = target is not None and target != self._active.current.bundle_id
         if moved:
-            following = self._serve(find_bundle(self._settings, str(active)))
-            trail = AuditTrail(self._audit, lambda: datetime.now(UTC), following.bundle_id)
-            with trail.change("follow-bundle", former=self._board.present.bundle_id):
-                former = self._board.move_to(following)
-            log.warning("moved from bundle %s to %s", former.bundle_id, active)
-            now = self._clock()
-            self._to_look_at += [
-                (now, former.bundle_id),
-                (now + SECOND_LOOK_AFTER_S, former.bundle_id),
-            ]
-            former.models.close()
-        for look in sorted(self._to_look_at):
+            self._move_to(str(target))
+        for look in sorted(self._late_looks):
             at, bundle_id = look
             if at > self._clock():
                 break
-            if bundle_id != self._board.present.bundle_id:
-                self._carry_late(archive, bundle_id)
-            self._to_look_at.remove(look)
+            if bundle_id != self._active.current.bundle_id:
+                self._embed_late_sightings(archive, bundle_id)
+            self._late_looks.remove(look)
         return moved
 
-    def _carry_late(self, archive: GalleryArchive, former: str) -> None:
-        present = self._board.present
+    def _move_to(self, bundle_id: str) -> None:
+        new = self._serve(find_bundle(self._settings, bundle_id))
+        trail = AuditTrail(self._audit, lambda: datetime.now(UTC), new.bundle_id)
+        with trail.change("follow-bundle", former=self._active.current.bundle_id):
+            former = self._active.switch_to(new)
+        log.warning("moved from bundle %s to %s", former.bundle_id, bundle_id)
+        now = self._clock()
+        self._late_looks += [(at, former.bundle_id) for at in (now, now + SECOND_LOOK_AFTER_S)]
+        former.resources.close()
+
+    def _embed_late_sightings(self, archive: GalleryArchive, former: str) -> None:
+        current = self._active.current
         late = embed_late_sightings(
             archive,
             self._settings,
-            lambda chips: [present.models.embedder.embed(chip).vector for chip in chips],
+            lambda chips: [current.resources.embedder.embed(chip).vector for chip in chips],
             former,
-            present.bundle_id,
+            current.bundle_id,
         )
         if late:
-            log.warning("carried over %d late sightings", late)
+            log.warning("embedded %d late sightings of bundle %s", late, former)

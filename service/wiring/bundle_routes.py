@@ -1,4 +1,4 @@
-"""Open the models of one bundle, and build the routes that answer with them."""
+"""Open the models and the gallery of one bundle, and build the routes that use them."""
 
 import logging
 import threading
@@ -19,24 +19,24 @@ from service.api.routes.match import match_router
 from service.api.routes.matches import matches_router
 from service.api.routes.sightings import sightings_router
 from service.api.schemas import BundleOut, ModelOut
-from service.contract.bundle import Bundle, open_bundle
+from service.contract.bundle import open_bundle
 from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
-from service.identity.review import MatchReview
 from service.identity.match import Matcher
-from service.identity.uploads import UploadEmbedder
 from service.identity.pictures import Pictures
 from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
+from service.identity.review import MatchReview
+from service.identity.uploads import UploadEmbedder
 from service.identity.verify import Verifier
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import load_embedder
 from service.maintenance.readiness import ReadinessCheck
 from service.observability.metrics import Telemetry
 from service.settings import Settings
-from service.wiring.active_bundle import Models, ServedBundle
+from service.wiring.active_bundle import BundleResources, ServedBundle
 from service.wiring.maintenance import chip_limits
 from service.wiring.stores import SharedStores, longest_step, open_gallery
 
@@ -45,17 +45,19 @@ log = logging.getLogger("crossfix")
 DESCRIPTION = "Which known vessel does this chip show? Identify ships across optical and SAR."
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """Return the present time, UTC."""
     return datetime.now(UTC)
 
 
-def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Models:
+def open_bundle_resources(
+    settings: Settings, telemetry: Telemetry, folder: Path
+) -> BundleResources:
     """Open the bundle in `folder` and its part of the gallery.
 
     Raises:
-        BundleError: the bundle does not check out.
-        DeviceError: the device that was asked for is missing.
+        BundleError: the bundle is missing or damaged.
+        DeviceError: the configured device is missing.
         StoreUnavailableError, StoreFullError: the gallery cannot be opened.
     """
     bundle = open_bundle(folder)
@@ -71,7 +73,7 @@ def open_models(settings: Settings, telemetry: Telemetry, folder: Path) -> Model
     except BaseException:
         batched.close()
         raise
-    return Models(bundle, batched, str(embedder.device), gallery)
+    return BundleResources(bundle, batched, str(embedder.device), gallery)
 
 
 def serve_bundle(
@@ -79,25 +81,25 @@ def serve_bundle(
     telemetry: Telemetry,
     stores: SharedStores,
     write_lock: threading.RLock,
-    models: Models,
+    resources: BundleResources,
 ) -> ServedBundle:
-    """Settle interrupted changes, and build the routes that answer with these models."""
+    """Finish or undo interrupted changes, and build the routes that use these models."""
     measure = telemetry.observe_stages
     context = Context(
-        gallery=models.gallery,
+        gallery=resources.gallery,
         chips=stores.chips,
         matches=stores.matches,
         claims=stores.claims,
-        trail=AuditTrail(stores.audit, now, models.bundle.bundle_id, measure),
-        now=now,
+        trail=AuditTrail(stores.audit, utc_now, resources.bundle.bundle_id, measure),
+        now=utc_now,
         write_lock=write_lock,
         measure=measure,
     )
     recovery = Recovery(context, longest_step(settings))
-    judge = MatchReview(context, recovery)
+    review = MatchReview(context, recovery)
 
     def settle() -> int:
-        return recovery.run() + judge.settle_interrupted()
+        return recovery.run() + review.settle_interrupted()
 
     settled = settle()
     if settled:
@@ -112,36 +114,36 @@ def serve_bundle(
         responses=documented(401, 403, 429, 503),
     )
     errors.install(routes, telemetry)
-    _add_routes(routes, settings, models, context, recovery, judge, stores, telemetry)
-    manifest = models.bundle.manifest
+    _add_routes(routes, settings, resources, context, recovery, review, stores, telemetry)
+    manifest = resources.bundle.manifest
     telemetry.bundle.info(
         {
-            "bundle_id": models.bundle.bundle_id,
+            "bundle_id": resources.bundle.bundle_id,
             "name": manifest.name,
             "training_domain": manifest.training.domain,
-            "device": models.device,
+            "device": resources.device,
         }
     )
-    return ServedBundle(models, settle, routes)
+    return ServedBundle(resources, settle, routes)
 
 
 def _add_routes(
     app: FastAPI,
     settings: Settings,
-    models: Models,
+    resources: BundleResources,
     context: Context,
     recovery: Recovery,
-    judge: MatchReview,
+    review: MatchReview,
     stores: SharedStores,
     telemetry: Telemetry,
 ) -> None:
-    manifest = models.bundle.manifest
-    calibration, embedder = manifest.calibration, models.embedder
+    manifest = resources.bundle.manifest
+    calibration, embedder = manifest.calibration, resources.embedder
     upload_embedder = UploadEmbedder(
         embedder, stores.cache, chip_limits(settings), context.now, context.measure
     )
     model = AnsweringModel(
-        bundle_id=models.bundle.bundle_id,
+        bundle_id=resources.bundle.bundle_id,
         name=manifest.name,
         training_domain=manifest.training.domain,
     )
@@ -154,12 +156,12 @@ def _add_routes(
         embedder, context.gallery, stores.matches, stores.chips, stores.audit
     )
     app.include_router(match_router(matcher, verifier, ModelOut.model_validate(model), telemetry))
-    app.include_router(matches_router(stores.matches, judge, telemetry))
+    app.include_router(matches_router(stores.matches, review, telemetry))
     app.include_router(
         gallery_router(context.gallery, enrolment, curation, settings.max_chips_per_request)
     )
     app.include_router(sightings_router(pictures))
-    app.include_router(health_router(readiness, telemetry, _card(models.bundle, models.device)))
+    app.include_router(health_router(readiness, telemetry, _describe_bundle(resources)))
     app.include_router(docs_router())
 
     @app.get("/", include_in_schema=False)
@@ -167,10 +169,11 @@ def _add_routes(
         return RedirectResponse("/docs")
 
 
-def _card(bundle: Bundle, device: str) -> BundleOut:
+def _describe_bundle(resources: BundleResources) -> BundleOut:
+    bundle = resources.bundle
     return BundleOut(
         bundle_id=bundle.bundle_id,
-        device=device,
+        device=resources.device,
         manifest=bundle.manifest,
         model_card=bundle.file(bundle.manifest.model_card).read_text("utf-8"),
     )

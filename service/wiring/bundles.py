@@ -1,4 +1,4 @@
-"""Find the bundle that a service has to serve."""
+"""Find the bundle to serve."""
 
 import logging
 from contextlib import closing
@@ -23,7 +23,7 @@ def bundle_to_serve(settings: Settings) -> Path:
     active = active_bundle_id(settings)
     if active is None or active == configured:
         return settings.bundle
-    log.warning("serving bundle %s, which the gallery is at, not %s", active, configured)
+    log.warning("serving bundle %s, the gallery's active bundle, not %s", active, configured)
     return find_bundle(settings, active)
 
 

@@ -1,9 +1,9 @@
-"""What a killed service leaves on disk beyond interrupted changes: chips that no sighting shows.
+"""Delete chips that a killed service left behind and that no sighting uses.
 
-A chip is put before its sighting is written. On an embedded gallery with chips in the data folder
-this process is the only one, so at a start after a kill whatever nothing refers to is nobody's, and
-goes at once. Where replicas share a gallery, or a bucket may be in use by others, that cannot be
-known; there `crossfix sweep` removes what is old.
+A chip is stored before its sighting is written. Where the gallery is embedded and the chips are in
+the data folder, this process is their only user, so after a kill it deletes unused chips at its
+next start. Where replicas share a gallery, or a bucket may have other users, `crossfix sweep`
+deletes old unused chips.
 """
 
 import logging
@@ -19,45 +19,45 @@ from service.wiring.stores import is_embedded, open_archive, open_chips
 
 log = logging.getLogger("crossfix")
 
-NOTE = "serving"
+MARKER_NAME = "serving"
 
 
 class RunningMarker:
-    """A file that is there while all is kept in the data folder, and after it if that was killed.
+    """A file in the data folder that exists while the service runs, and after it was killed.
 
-    `cleared_up` tells how many chips of a killed process were removed.
+    `removed_chips` is the number of chips of a killed process that were removed.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        alone = is_embedded(settings) and settings.chip_store == "folder"
-        self._note: Path | None = settings.data_dir / NOTE if alone else None
-        self.cleared_up = 0
+        only_user = is_embedded(settings) and settings.chip_store == "folder"
+        self._path: Path | None = settings.data_dir / MARKER_NAME if only_user else None
+        self.removed_chips = 0
 
     def begin(self) -> None:
-        """Clear up after a killed process, if there was one, and leave the note.
+        """Clean up after a killed process, if there was one, and write the marker.
 
         Raises:
             StoreUnavailableError: another process serves the gallery, or it cannot be used.
             StoreFullError: the disk is full.
         """
-        if self._note is None:
+        if self._path is None:
             return
-        if self._note.exists():
-            self.cleared_up = self._clear_up()
-            if self.cleared_up:
-                log.warning("removed %d chips of requests that were cut off", self.cleared_up)
-        with disk_errors(f"write {self._note}"):
+        if self._path.exists():
+            self.removed_chips = self._remove_unused_chips()
+            if self.removed_chips:
+                log.warning("removed %d chips of requests that were cut off", self.removed_chips)
+        with disk_errors(f"write {self._path}"):
             self._settings.data_dir.mkdir(parents=True, exist_ok=True)
-            replace_file(self._note, "removed when the service ends in order\n")
+            replace_file(self._path, "removed when the service ends in order\n")
 
     def end(self) -> None:
-        """All requests are answered and everything is closed."""
-        if self._note is not None:
-            with disk_errors(f"remove {self._note}"):
-                self._note.unlink(missing_ok=True)
+        """Remove the marker; all requests are answered and every store is closed."""
+        if self._path is not None:
+            with disk_errors(f"remove {self._path}"):
+                self._path.unlink(missing_ok=True)
 
-    def _clear_up(self) -> int:
+    def _remove_unused_chips(self) -> int:
         archive = open_archive(self._settings)
         with closing(archive), closing(open_chips(self._settings, abandoned_after_s=0.0)) as chips:
             return sweep(archive, chips, datetime.now(UTC), remove=True).removed

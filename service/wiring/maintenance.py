@@ -1,4 +1,4 @@
-"""Open the stores for work on a whole gallery, and do it."""
+"""Open the stores for work on the whole gallery, and run it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -15,9 +15,10 @@ from service.contract.decoding.decode import ChipLimits
 from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
 from service.inference.embedder import load_embedder
+from service.maintenance.batches import Progress, ignore_progress
 from service.maintenance.reembed import Reembedding, Share
 from service.maintenance.sweep import SweepResult, sweep
-from service.maintenance.upgrade import Upgrade, UpgradeContext, upgrade
+from service.maintenance.upgrade import UpgradeContext, UpgradeResult, upgrade
 from service.settings import Settings
 from service.storage.audit.log import open_audit_log
 from service.wiring.bundles import find_bundle
@@ -28,9 +29,9 @@ def upgrade_gallery(
     settings: Settings,
     folder: Path,
     share: Share | None = None,
-    found: Callable[[int], None] = lambda _: None,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Upgrade:
+    found: Progress = ignore_progress,
+    advance: Progress = ignore_progress,
+) -> UpgradeResult:
     """Move the gallery to the bundle in `folder`; see `upgrade`."""
     with ExitStack() as opened:
         context = UpgradeContext(
@@ -52,20 +53,20 @@ def embed_late_sightings(
     source: str,
     target: str,
 ) -> int:
-    """Embed what was enrolled in the bundle `source` before this process left it."""
+    """Embed for `target` the sightings that were enrolled in `source` before it was left."""
     with closing(open_chips(settings)) as chips:
-        moving = Reembedding(archive, chips, embed, source, target, chip_limits(settings))
-        moving.mend()
-        return moving.carry(moving.missing())
+        reembedding = Reembedding(archive, chips, embed, source, target, chip_limits(settings))
+        reembedding.redo_tentative()
+        return reembedding.embed(reembedding.missing())
 
 
 def sweep_originals(
     settings: Settings,
     older_than: timedelta,
     remove: bool,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Progress = ignore_progress,
 ) -> SweepResult:
-    """Find original chips that no sighting shows, and delete them if `remove`; see `sweep`."""
+    """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`."""
     with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
         return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
 
@@ -79,7 +80,7 @@ def chip_limits(settings: Settings) -> ChipLimits:
 
 @contextmanager
 def _local_trail(settings: Settings, bundle_id: str) -> Iterator[AuditTrail]:
-    """Yield the audit trail of what a person does on this machine with a command."""
+    """Yield the audit trail of a command that a person runs on this machine."""
     log = open_audit_log(audit_folder(settings), settings.replica)
     with closing(log), called_by(lambda: Caller(LOCAL)):
         yield AuditTrail(log, lambda: datetime.now(UTC), bundle_id)

@@ -1,4 +1,4 @@
-"""The entrance as the settings have it: keys, limits, and the answers to repeated requests."""
+"""Choose the options of the middleware from the settings: keys, limits, idempotency."""
 
 from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.middleware.stack import MiddlewareOptions
@@ -9,14 +9,14 @@ from service.wiring.stores import open_idempotency_store, open_rate_limiter
 
 
 def middleware_options(settings: Settings, redis: RedisLink | None) -> MiddlewareOptions:
-    """Read the keys and choose where counts and answers are kept.
+    """Read the keys, and choose the stores of request counts and stored responses.
 
     Args:
-        settings: the operator's.
-        redis: Redis, shared by replicas; None: this process alone.
+        settings: the settings of the service.
+        redis: the link to Redis; None keeps counts and responses in this process.
 
     Raises:
-        SettingsError: the address is public and no key is asked for.
+        SettingsError: the address is public and no key is required.
         StoreUnavailableError: the key file cannot be read.
     """
     keys = KeyFile(settings.keys_path)
@@ -24,9 +24,9 @@ def middleware_options(settings: Settings, redis: RedisLink | None) -> Middlewar
     if not (loopback or settings.allow_public_without_keys or keys.ring().requires_key):
         raise SettingsError(
             f"{PREFIX}{'HOST' if settings.published_address is None else 'PUBLISHED_ADDRESS'}: "
-            f"{settings.reachable_address} can be reached by others and no key would be asked of them; "
-            f"make one with `crossfix keys create`, keep to 127.0.0.1, or set "
-            f"{PREFIX}ALLOW_PUBLIC_WITHOUT_KEYS=true if a proxy or firewall decides who may enter"
+            f"{settings.reachable_address} can be reached by others, and no key is required; "
+            f"make a key with `crossfix keys create`, keep to 127.0.0.1, or set "
+            f"{PREFIX}ALLOW_PUBLIC_WITHOUT_KEYS=true if a proxy or firewall controls access"
         )
     return MiddlewareOptions(
         keys=keys,

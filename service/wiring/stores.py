@@ -47,12 +47,12 @@ if TYPE_CHECKING:
     from service.storage.s3.bucket import Bucket
 
 WHOLE_GALLERY_TIMEOUT_S = 60.0
-"""The least time that a Qdrant server is given for a request over the whole gallery."""
+"""The least timeout of requests to a Qdrant server that concern the whole gallery."""
 
 SHORTEST_STEP_S = 60.0
 CALLS_PER_STEP = 12
 BUCKET_CALLS_PER_STEP = 3
-"""The most calls of a store that a change makes between two renewals of its lease."""
+"""The most store calls that a change makes between two renewals of its lease."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class SharedStores:
 
 
 def is_embedded(settings: Settings) -> bool:
-    """Return whether this process alone has the gallery, in the data folder."""
+    """Return whether the gallery is in the data folder, where only this process can use it."""
     return settings.qdrant_url is None
 
 
 def open_shared_stores(settings: Settings, redis: RedisLink | None) -> SharedStores:
-    """Open what does not depend on the bundle; an embedded gallery must be open already.
+    """Open the stores that do not depend on the bundle, after the embedded gallery was opened.
 
     Raises:
         SettingsError: a bucket was chosen and its client is not installed.
@@ -117,7 +117,11 @@ def open_gallery(settings: Settings, bundle_id: str, width: int) -> Gallery:
 
 
 def open_archive(settings: Settings) -> GalleryArchive:
-    """Open the whole gallery, with the sightings of every bundle; raises as `open_gallery`."""
+    """Open the whole gallery, with the sightings of every bundle.
+
+    Raises:
+        StoreUnavailableError, StoreFullError: see `open_gallery`.
+    """
     if is_embedded(settings):
         return EdgeArchive(settings.data_dir / "gallery")
     from service.storage.server.archive import ServerArchive
@@ -126,7 +130,7 @@ def open_archive(settings: Settings) -> GalleryArchive:
 
 
 def active_bundle_id(settings: Settings) -> str | None:
-    """Read which bundle's sightings the gallery serves; None before the gallery was first used.
+    """Return the bundle whose sightings the gallery serves; None before it was first used.
 
     Raises:
         StoreUnavailableError: the gallery cannot be read.
@@ -148,7 +152,7 @@ def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore
 
     Args:
         settings: where the gallery is.
-        least_timeout_s: gives a Qdrant server at least this long to answer.
+        least_timeout_s: the least timeout of requests to a Qdrant server.
 
     Raises:
         StoreUnavailableError: the folder is damaged, or cannot be used.
@@ -170,10 +174,7 @@ def _open_claims(settings: Settings) -> ClaimStore:
 
 
 def longest_step(settings: Settings) -> timedelta | None:
-    """Return how long a few calls of the stores may take; None where this process writes alone.
-
-    See `Recovery` for what depends on it.
-    """
+    """Return how long a few store calls may take, see `Recovery`; None for a single writer."""
     if is_embedded(settings):
         return None
     seconds = max(SHORTEST_STEP_S, CALLS_PER_STEP * settings.qdrant_timeout_s)
@@ -183,12 +184,12 @@ def longest_step(settings: Settings) -> timedelta | None:
 
 
 def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S) -> ChipStore:
-    """Open the chip store, and reach it once.
+    """Open the chip store, and check that it answers.
 
     Args:
-        settings: folder or bucket.
-        abandoned_after_s: files that an interrupted write left in the folder this many seconds
-            ago are removed.
+        settings: choose folder or bucket.
+        abandoned_after_s: the age in seconds from which files of interrupted writes are removed
+            from the folder.
 
     Raises:
         SettingsError: a bucket was chosen and its client is not installed.
@@ -210,9 +211,12 @@ def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S)
 
 
 def open_bundle_store(settings: Settings) -> BundleStore:
-    """Open the store of installed bundles; raises as `open_chips`.
+    """Open the store of installed bundles.
 
     With a bucket, the data folder holds copies of the bundles that this machine uses.
+
+    Raises:
+        SettingsError, StoreUnavailableError, StoreFullError: see `open_chips`.
     """
     folder = settings.data_dir / "bundles"
     if settings.chip_store == "folder":
@@ -224,7 +228,11 @@ def open_bundle_store(settings: Settings) -> BundleStore:
 
 
 def open_backup_stores(settings: Settings) -> BackupStores:
-    """Open everything that a backup holds; raises as the single openers."""
+    """Open the stores that a backup reads and a restore writes.
+
+    Raises:
+        SettingsError, StoreUnavailableError, StoreFullError: a store cannot be opened.
+    """
     with ExitStack() as on_error:
         archive = open_archive(settings)
         on_error.callback(archive.close)
@@ -244,12 +252,12 @@ def audit_folder(settings: Settings) -> Path:
 
 
 def open_redis(settings: Settings) -> RedisLink | None:
-    """Open the link to Redis; None where replicas share nothing."""
+    """Open the link to Redis; return None when none is configured."""
     return None if settings.redis_url is None else RedisLink(settings.redis_url)
 
 
 def open_rate_limiter(settings: Settings, redis: RedisLink | None) -> RateLimiter | None:
-    """Open the rate limiter of this process or of all replicas; None without a limit."""
+    """Open the rate limiter, with Redis that of all replicas; return None without a limit."""
     if settings.rate_limit_per_minute == 0:
         return None
     rate = Rate(settings.rate_limit_per_minute, settings.rate_limit_burst)
@@ -258,7 +266,7 @@ def open_rate_limiter(settings: Settings, redis: RedisLink | None) -> RateLimite
 
 
 def open_idempotency_store(settings: Settings, redis: RedisLink | None) -> IdempotencyStore:
-    """Open the answers by idempotency key, of this process or of all replicas."""
+    """Open the idempotency store, with Redis that of all replicas."""
     lifetimes = Lifetimes(CLAIM_LIFETIME_S, settings.idempotency_expire_s)
     local = MemoryIdempotencyStore(lifetimes)
     return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
@@ -271,7 +279,7 @@ class _Server(TypedDict):
 
 
 def _server(settings: Settings, least_timeout_s: float = 0.0) -> _Server:
-    """Return how to connect to the Qdrant server."""
+    """Return the arguments that connect to the Qdrant server."""
     assert settings.qdrant_url is not None
     return _Server(
         client_or_url=settings.qdrant_url,

@@ -1,17 +1,14 @@
-"""Whether traces are sent, and to which collector.
-
-What sends them is imported only where a collector is named.
-"""
+"""Open tracing. The packages that send traces are imported only when a collector is configured."""
 
 from service.observability.tracing import NoTracing, Tracing
 from service.settings import PREFIX, Settings, SettingsError
 
 
 def open_tracing(settings: Settings) -> Tracing:
-    """As the settings have it.
+    """Return the tracing that the settings choose.
 
     Raises:
-        SettingsError: a collector is named, but what speaks to it is not installed.
+        SettingsError: a collector is configured, but the package that sends traces is missing.
     """
     if settings.tracing_endpoint is None:
         return NoTracing()

@@ -51,7 +51,7 @@ def test_it_goes_on_as_if_it_had_not_been_interrupted(
     vessel, other = enrol(site, chips, [1, 2, 3]), enrol(site, chips, [4])
     archive = site.archive()
     gone, moved, done = (x for x in archive.sightings(OLD) if x.sighting.vessel_id == vessel.id)
-    moving(archive, chips).carry([done.sighting.id])
+    moving(archive, chips).embed([done.sighting.id])
 
     def change() -> None:
         archive.delete_sightings(OLD, [gone.sighting.id])
@@ -62,7 +62,7 @@ def test_it_goes_on_as_if_it_had_not_been_interrupted(
     with monkeypatch.context() as mortal:
         die_before_the_second_look(archive, mortal, change)
         with pytest.raises(KilledError):
-            moving(archive, chips).carry([gone.sighting.id, moved.sighting.id])
+            moving(archive, chips).embed([gone.sighting.id, moved.sighting.id])
     assert gone.sighting.id in archive.sighting_ids(NEW)
     archive.close()
 
@@ -74,8 +74,8 @@ def test_it_goes_on_as_if_it_had_not_been_interrupted(
     restore(tmp_path / "backup", target)
     for each, originals in ((source, chips), (target, kept)):
         task = moving(each.archive, originals)
-        task.mend()
-        task.carry(task.missing())
+        task.redo_tentative()
+        task.embed(task.missing())
         task.switch()
     assert state(target.archive) == state(source.archive)
     there = state(target.archive)[NEW]

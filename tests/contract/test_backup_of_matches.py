@@ -54,7 +54,7 @@ def test_matches_are_restored_into_either_storage(
     source = stores(site, chips, tmp_path)
     counts = back_up(source, tmp_path / "backup", LATER)
     source.close()
-    assert counts.document()["matches"] == 5
+    assert counts.matches == 5
     target = stores(fresh(into), FakeChipStore(), tmp_path / "there")
     found = restored(tmp_path / "backup", target)
     assert found == {one.id: one for one in (first, *others, of_a_deleted_chip)}
@@ -90,7 +90,9 @@ def test_the_latest_judgement_made_meanwhile_is_to_be_settled(
     shared = ask(site, chips)
     before = judged(make_match_record(query=ask(site, chips)), Decision.REJECTED)
     earlier = judged(make_match_record(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel)
-    latest = judged(make_match_record(query=shared, asked_at=LATER + timedelta(hours=1)), Decision.REJECTED)
+    latest = judged(
+        make_match_record(query=shared, asked_at=LATER + timedelta(hours=1)), Decision.REJECTED
+    )
     untouched = make_match_record(query=shared)
     keep(site, latest, before, earlier, untouched)
     source = stores(site, chips, tmp_path)
@@ -146,7 +148,7 @@ def test_matches_are_not_restored_over_others(
     source.close()
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
     target.matches.put(make_match_record())
-    with pytest.raises(ConflictError, match="remembered matches already"):
+    with pytest.raises(ConflictError, match="match records already"):
         restore(tmp_path / "backup", target)
     target.close()
 

@@ -19,7 +19,7 @@ from service.storage.redis.idempotency import KEY_PREFIX, RedisIdempotencyStore
 from service.storage.redis.link import RedisLink
 from tests.support.redis_server import RedisServer
 
-LONG = Lifetimes(claim_s=1000, answer_s=2000)
+LONG = Lifetimes(claim_s=1000, response_s=2000)
 ANSWER = StoredResponse(201, (("content-type", "application/json"),), b'{"id": "\xc3\xa9"}')
 Making = Callable[[Lifetimes], IdempotencyStore]
 
@@ -73,7 +73,7 @@ def test_only_the_holder_can_finish_or_release(making: Making) -> None:
 
 
 def test_claims_and_answers_expire(making: Making) -> None:
-    store = making(Lifetimes(claim_s=0.05, answer_s=0.05))
+    store = making(Lifetimes(claim_s=0.05, response_s=0.05))
     claimed(store)
     time.sleep(0.1)
     ticket = claimed(store)
@@ -83,7 +83,7 @@ def test_claims_and_answers_expire(making: Making) -> None:
 
 
 def test_a_claim_holds_as_long_as_it_is_renewed_by_its_holder(making: Making) -> None:
-    store = making(Lifetimes(claim_s=0.4, answer_s=100))
+    store = making(Lifetimes(claim_s=0.4, response_s=100))
     ticket = claimed(store)
     for renewed_with in (ticket, ticket, ticket, "not the ticket"):
         time.sleep(0.2)
@@ -171,7 +171,7 @@ class TestReplicas:
 
 
 def test_memory_keeps_the_newest_answers_within_its_bytes() -> None:
-    store = MemoryIdempotencyStore(LONG, most_bytes=50_000)
+    store = MemoryIdempotencyStore(LONG, max_bytes=50_000)
     for number in range(100):
         key = str(number)
         store.finish(key, "f", claimed(store, key), StoredResponse(200, (), b"x" * 4000))

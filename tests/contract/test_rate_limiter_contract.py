@@ -79,7 +79,7 @@ def test_a_caller_who_left_is_forgotten(link: RedisLink, server: RedisServer) ->
 
 
 def test_memory_stays_bounded_with_ever_new_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.storage.local.rate_limits.MANY_CALLERS", 50)
+    monkeypatch.setattr("service.storage.local.rate_limits.MAX_CALLERS", 50)
     now = [0.0]
     limiter = MemoryRateLimiter(Rate(per_minute=1, burst=1), clock=lambda: now[0])
     for number in range(500):

@@ -66,7 +66,7 @@ def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> No
     back = crossfix(data, "reembed", "--to", str(SHIPPED_BUNDLE))
     assert back["embedded"] == 1, "only what came meanwhile"
     over = crossfix(data, "restore", str(tmp_path / "backup"), status=1)
-    assert "empty place" in over
+    assert "empty stores" in over
     assert crossfix(data, "audit", "verify", "--heads", str(heads))["sound"]
 
     elsewhere = tmp_path / "elsewhere"

@@ -99,7 +99,7 @@ def moving(archive: GalleryArchive, chips: FakeChipStore) -> Reembedding:
 def move(site: Site, chips: FakeChipStore) -> None:
     archive = site.archive()
     task = moving(archive, chips)
-    task.carry(task.missing())
+    task.embed(task.missing())
     task.switch()
     archive.close()
 

@@ -1,4 +1,4 @@
-"""Ready is who can do the job now: each part is asked, and none can hold up the answer."""
+"""Readiness checks every part, and no part can delay the result."""
 
 import threading
 import time
@@ -22,25 +22,25 @@ class Part:
 
     def __init__(self) -> None:
         self.error: Exception | None = None
-        self.go_on = threading.Event()
-        self.go_on.set()
-        self.asked = 0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.pings = 0
 
     def ping(self) -> None:
-        self.asked += 1
-        assert self.go_on.wait(10)
+        self.pings += 1
+        assert self.may_answer.wait(10)
         if self.error is not None:
             raise self.error
 
-    def append(self, entry: object, *, closing: bool = False) -> None:
-        raise AssertionError("asking whether it works makes no entry")
+    def append(self, *_: object, **__: object) -> None:
+        raise AssertionError("a readiness check writes no entry")
 
     def close(self) -> None:
         return
 
 
 class Crowded(FakeEmbedder):
-    """An embedder that is too busy, or hangs."""
+    """An embedder that can be overloaded or hang."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Crowded(FakeEmbedder):
 def audit() -> Iterator[Part]:
     part = Part()
     yield part
-    part.go_on.set()
+    part.may_answer.set()
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def ready(embedder: Crowded, audit: Part) -> ReadinessCheck:
 @pytest.mark.parametrize(
     "error", [StoreFullError("the disk is full"), StoreUnavailableError("gone"), OSError("defect")]
 )
-def test_red_while_a_part_fails_and_green_again_by_itself(
+def test_a_failing_part_is_reported_until_it_works_again(
     ready: ReadinessCheck, audit: Part, error: Exception
 ) -> None:
     assert ready().ready
@@ -99,25 +99,23 @@ def test_red_while_a_part_fails_and_green_again_by_itself(
     assert ready().ready
 
 
-def test_a_part_that_hangs_is_named_in_time_and_asked_once(
+def test_a_hanging_part_is_reported_in_time_and_checked_once(
     ready: ReadinessCheck, audit: Part
 ) -> None:
     assert ready().ready
-    audit.go_on.clear()
-    asked, began = audit.asked, time.monotonic()
+    audit.may_answer.clear()
+    pings, began = audit.pings, time.monotonic()
     for _ in range(3):
         state = ready()
         assert "no answer" in (state.parts["audit"] or "")
         assert state.parts["inference"] is None
     assert time.monotonic() - began < 3.0
-    assert audit.asked == asked + 1
-    audit.go_on.set()
+    assert audit.pings == pings + 1
+    audit.may_answer.set()
     assert ready().ready
 
 
-def test_a_full_queue_that_moves_on_is_ready_and_one_that_hangs_is_not(
-    ready: ReadinessCheck, embedder: Crowded
-) -> None:
+def test_a_full_queue_is_ready_unless_it_hangs(ready: ReadinessCheck, embedder: Crowded) -> None:
     embedder.full = True
     embedder.running_s = 2.0
     assert ready().ready
@@ -127,37 +125,37 @@ def test_a_full_queue_that_moves_on_is_ready_and_one_that_hangs_is_not(
     assert ready().ready
 
 
-def test_what_never_answered_does_not_work(audit: Part) -> None:
+def test_a_part_that_never_answered_is_not_ready(audit: Part) -> None:
     class Loading(Crowded):
         def embed(self, chip: Chip) -> EmbeddedChip:
-            assert audit.go_on.wait(10)
+            assert audit.may_answer.wait(10)
             return super().embed(chip)
 
-    audit.go_on.clear()
+    audit.may_answer.clear()
     gallery = FakeGallery("fake-bundle", WIDTH)
     check = ReadinessCheck(
         Loading(), gallery, FakeMatchStore(), FakeChipStore(), Part(), limit_s=0.1
     )
     assert check().parts["inference"] == "it has not answered yet"
-    audit.go_on.set()
+    audit.may_answer.set()
 
 
-def test_a_fresh_answer_is_used_again(embedder: Crowded, audit: Part) -> None:
+def test_a_recent_result_is_reused(embedder: Crowded, audit: Part) -> None:
     gallery = FakeGallery("fake-bundle", WIDTH)
     check = ReadinessCheck(
         embedder, gallery, FakeMatchStore(), FakeChipStore(), audit, max_age_s=60.0
     )
     for _ in range(5):
         assert check().ready
-    assert (audit.asked, embedder.calls) == (1, 1)
+    assert (audit.pings, embedder.calls) == (1, 1)
 
 
-class FullHistory(FakeMatchStore):
+class FullMatchStore(FakeMatchStore):
     def ping(self) -> None:
-        raise StoreFullError("no room for another match")
+        raise StoreFullError("no space for another match")
 
 
-def test_the_match_history_is_part_of_the_gallery() -> None:
+def test_the_match_records_are_checked_as_part_of_the_gallery() -> None:
     gallery = FakeGallery("fake-bundle", WIDTH)
-    check = ReadinessCheck(FakeEmbedder(), gallery, FullHistory(), FakeChipStore(), Part())
-    assert "no room for another match" in (check().parts["gallery"] or "")
+    check = ReadinessCheck(FakeEmbedder(), gallery, FullMatchStore(), FakeChipStore(), Part())
+    assert "no space for another match" in (check().parts["gallery"] or "")

@@ -1,4 +1,4 @@
-"""What the application opens it closes, whatever goes wrong."""
+"""The application closes what it opened, also after errors."""
 
 import asyncio
 import threading
@@ -22,47 +22,48 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def chains(settings: Settings) -> list[str]:
-    """The audit chains that were begun; a second one means that the first was still held."""
+    """Return the audit chains; there is a second one if the first was still locked."""
     return sorted(path.name for path in (settings.data_dir / "audit").iterdir() if path.is_dir())
 
 
-def test_a_start_that_fails_leaves_nothing_open(
+def test_a_failed_start_closes_everything_that_it_opened(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise StoreUnavailableError("the gallery does not answer")
 
-    with monkeypatch.context() as broken:
-        broken.setattr(assembly, "serve_bundle", refuse)
+    with monkeypatch.context() as patch:
+        patch.setattr(assembly, "serve_bundle", fail)
         with pytest.raises(StoreUnavailableError):
             assembly.create_app(settings)
     app = assembly.create_app(settings)
     assert chains(settings) == ["only"]
-    asyncio.run(live(app))
+    asyncio.run(run_lifespan(app))
 
 
-def test_a_server_that_breaks_off_stops_the_watches_and_closes_the_stores(
+def test_an_error_of_the_server_stops_the_threads_and_closes_the_stores(
     settings: Settings,
 ) -> None:
     before = set(threading.enumerate())
-    with pytest.raises(RuntimeError, match="broken off"):
-        asyncio.run(live(assembly.create_app(settings), RuntimeError("broken off")))
+    error = RuntimeError("the server failed")
+    with pytest.raises(RuntimeError, match="the server failed"):
+        asyncio.run(run_lifespan(assembly.create_app(settings), error))
     assert {t.name for t in set(threading.enumerate()) - before if not t.daemon} == set()
-    asyncio.run(live(assembly.create_app(settings)))
+    asyncio.run(run_lifespan(assembly.create_app(settings)))
     assert chains(settings) == ["only"]
 
 
-async def live(app: FastAPI, end: Exception | None = None) -> None:
+async def run_lifespan(app: FastAPI, error: Exception | None = None) -> None:
     """Start the application, and end it in order or by an error."""
     async with app.router.lifespan_context(app):
-        if end is not None:
-            raise end
+        if error is not None:
+            raise error
 
 
-def test_other_replicas_wait_for_a_change_as_long_as_its_stores_may_take(
+def test_the_longest_step_follows_from_the_timeouts_of_the_stores(
     settings: Settings,
 ) -> None:
-    assert longest_step(settings) is None, "nobody else writes into this gallery"
+    assert longest_step(settings) is None, "this process is the only writer"
     shared = settings.model_copy(update={"qdrant_url": "http://qdrant.example:6333"})
     assert longest_step(shared) == timedelta(minutes=1)
     slow = shared.model_copy(update={"qdrant_timeout_s": 30.0})

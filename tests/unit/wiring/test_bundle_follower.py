@@ -1,4 +1,4 @@
-"""A running service moves to another bundle and back, and drops no request."""
+"""A running service moves to another bundle and back without dropping a request."""
 
 import threading
 import time
@@ -34,18 +34,18 @@ from tests.support.service_process import free_port
 LIMIT_S = 60.0
 
 
-class OneServer:
-    """Hands every part of the process the same server, one call at a time, and stays open."""
+class SharedServer:
+    """The same in-memory server for every client, one call at a time; `close` does nothing."""
 
     def __init__(self) -> None:
         self._client = QdrantClient(":memory:")
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
-            with self._turn:
+            with self._lock:
                 return method(*arguments, **named)
 
         return call
@@ -56,7 +56,7 @@ class OneServer:
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    server = OneServer()
+    server = SharedServer()
     monkeypatch.setattr(connection, "connect", lambda *_: server)
     return Settings(
         bundle=SHIPPED_BUNDLE,
@@ -74,17 +74,17 @@ def second(tmp_path: Path) -> Bundle:
     return second_bundle(tmp_path / "second")
 
 
-class Asking:
-    """Asks all the time, until it is left; remembers statuses and which bundle answered."""
+class RepeatedMatches:
+    """Sends matches within the block; collects the statuses and the bundles that answered."""
 
     def __init__(self, api: httpx.Client) -> None:
         self.statuses: set[int] = set()
         self.bundles: list[str] = []
         self._api = api
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
+        self._thread = threading.Thread(target=self._send)
 
-    def __enter__(self) -> "Asking":
+    def __enter__(self) -> "RepeatedMatches":
         self._thread.start()
         return self
 
@@ -92,7 +92,7 @@ class Asking:
         self._stop.set()
         self._thread.join()
 
-    def _ask(self) -> None:
+    def _send(self) -> None:
         while not self._stop.is_set():
             answer = self._api.post("/match", files={"chip": sar_tiff(1)}, data={"store": "false"})
             self.statuses.add(answer.status_code)
@@ -132,34 +132,34 @@ def enrol(api: httpx.Client, seed: int) -> str:
     return str(answer.json()["id"])
 
 
-def test_a_service_moves_over_and_back_without_a_dropped_request(
+def test_a_service_moves_to_another_bundle_and_back_without_dropping_a_request(
     settings: Settings, second: Bundle
 ) -> None:
     shipped = open_bundle(SHIPPED_BUNDLE).bundle_id
     with serving(settings) as api:
         for seed in range(3):
             enrol(api, seed)
-        with Asking(api) as asking:
-            wait_for(lambda: len(asking.bundles) > 2)
+        with RepeatedMatches(api) as matches:
+            wait_for(lambda: len(matches.bundles) > 2)
             assert upgrade_gallery(settings, second.path).serving
-            wait_for(lambda: asking.bundles[-1] == second.bundle_id)
+            wait_for(lambda: matches.bundles[-1] == second.bundle_id)
             wait_for(lambda: api.get("/bundle").json()["bundle_id"] == second.bundle_id)
             enrol(api, 7)
             assert upgrade_gallery(settings, SHIPPED_BUNDLE).embedded == 1
-            wait_for(lambda: asking.bundles[-1] == shipped)
-        assert asking.statuses == {200}
+            wait_for(lambda: matches.bundles[-1] == shipped)
+        assert matches.statuses == {200}
         assert api.get("/readyz").json()["ready"]
         assert len(api.get("/gallery").json()["vessels"]) == 4
         last = api.post("/match", files={"chip": sar_tiff(1)}).json()
         assert last["gallery"] == {"vessels": 4, "sightings": 4}
     audit = settings.data_dir / "audit"
-    told = [entry for _, entry in read_entries(audit) if entry.get("phase") == "begun"]
+    begun = [entry for _, entry in read_entries(audit) if entry.get("phase") == "begun"]
     for action in ("switch-bundle", "follow-bundle"):
-        moves = [(one["former"], one["bundle_id"]) for one in told if one["action"] == action]
+        moves = [(one["former"], one["bundle_id"]) for one in begun if one["action"] == action]
         assert moves == [(shipped, second.bundle_id), (second.bundle_id, shipped)]
 
 
-def test_what_was_enrolled_just_before_the_move_is_carried_over(
+def test_sightings_enrolled_just_before_the_move_are_embedded_for_the_new_bundle(
     settings: Settings, second: Bundle
 ) -> None:
     with serving(settings.model_copy(update={"bundle_poll_s": 1.0})) as api:
@@ -170,23 +170,26 @@ def test_what_was_enrolled_just_before_the_move_is_carried_over(
         wait_for(lambda: len(api.get(f"/gallery/{late}").json()["sightings"]) == 1)
 
 
-def test_many_workers_move_a_gallery_that_grows_meanwhile(
+def test_several_workers_move_a_gallery_that_grows_meanwhile(
     settings: Settings, second: Bundle
 ) -> None:
-    """What falls to the share of a worker that is done already is done by the one at work."""
+    """Late sightings in the share of a worker that has finished are embedded by another worker."""
     with serving(settings) as api:
         for seed in range(3):
             enrol(api, seed)
         first = upgrade_gallery(settings, second.path, Share(0, 2))
         assert (first.serving, first.embedded + first.left) == (False, 3)
         late = iter(range(3, 7))
-        outcome = upgrade_gallery(
-            settings, second.path, Share(1, 2), found=lambda _: [enrol(api, seed) for seed in late]
-        )
+
+        def enrol_late(_: int) -> None:
+            for seed in late:
+                enrol(api, seed)
+
+        outcome = upgrade_gallery(settings, second.path, Share(1, 2), found=enrol_late)
         assert (outcome.serving, outcome.embedded) == (True, first.left + 4)
 
 
-def test_a_service_starts_with_the_bundle_that_the_gallery_is_at(
+def test_a_service_starts_with_the_active_bundle_of_the_gallery(
     settings: Settings, second: Bundle
 ) -> None:
     with serving(settings) as api:
@@ -195,12 +198,12 @@ def test_a_service_starts_with_the_bundle_that_the_gallery_is_at(
     assert open_bundle(bundle_to_serve(settings)).bundle_id == second.bundle_id
 
 
-def test_a_bundle_that_the_gallery_is_not_at_is_refused_with_the_remedy(
+def test_starting_with_another_bundle_is_rejected_and_names_the_command(
     tmp_path: Path, second: Bundle
 ) -> None:
-    here = Settings(bundle=SHIPPED_BUNDLE, data_dir=tmp_path / "data", device="cpu", threads=1)
-    create_and_close(here)
-    other = here.model_copy(update={"bundle": second.path})
+    first = Settings(bundle=SHIPPED_BUNDLE, data_dir=tmp_path / "data", device="cpu", threads=1)
+    create_and_close(first)
+    other = first.model_copy(update={"bundle": second.path})
     with pytest.raises(BundleError, match="crossfix reembed --to"):
         create_app(other)
 
@@ -210,17 +213,17 @@ def create_and_close(settings: Settings) -> None:
         assert api.get("/livez").status_code == 200
 
 
-def served(bundle_id: str = "one") -> ServedBundle:
+def fake_bundle(bundle_id: str = "one") -> ServedBundle:
     parts: Any = SimpleNamespace(bundle=SimpleNamespace(bundle_id=bundle_id), close=lambda: None)
     return ServedBundle(parts, parts, FastAPI())
 
 
-def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
+def test_late_sightings_of_the_former_bundle_are_looked_for_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The second time after all replicas have moved: one may have been stopped on its way."""
+    """The second look comes when all replicas have moved: one may have been stopped before."""
     looks: list[tuple[str, str]] = []
-    failures = [StoreUnavailableError("away")]
+    failures = [StoreUnavailableError("down")]
 
     def embed_late_sightings(*arguments: Any) -> int:
         if failures:
@@ -233,7 +236,11 @@ def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
     at = [1000.0]
     archive: Any = SimpleNamespace(active=lambda: "two")
     follower = following.BundleFollower(
-        ActiveBundle(served()), Settings(), lambda _: served("two"), FakeAuditLog(), lambda: at[0]
+        ActiveBundle(fake_bundle()),
+        Settings(),
+        lambda _: fake_bundle("two"),
+        FakeAuditLog(),
+        lambda: at[0],
     )
     with pytest.raises(StoreUnavailableError):
         follower.follow(archive)
@@ -246,21 +253,17 @@ def test_what_others_enrolled_in_the_former_bundle_is_looked_for_twice(
     assert looks == [("one", "two")] * 2
 
 
-@pytest.fixture
-def board() -> ActiveBundle:
-    return ActiveBundle(served())
-
-
-def test_the_former_bundle_stays_open_until_its_requests_are_answered(board: ActiveBundle) -> None:
-    former, other = board.present, served()
+def test_the_former_bundle_stays_open_until_its_requests_are_answered() -> None:
+    active = ActiveBundle(fake_bundle())
+    former, other = active.current, fake_bundle()
     released: list[ServedBundle] = []
-    mover = threading.Thread(target=lambda: released.append(board.move_to(other)))
-    with board.connected() as mine:
+    mover = threading.Thread(target=lambda: released.append(active.switch_to(other)))
+    with active.in_use() as earlier:
         mover.start()
-        wait_for(lambda: board.present is other)
-        assert mine is former
+        wait_for(lambda: active.current is other)
+        assert earlier is former
         assert released == []
-        with board.connected() as theirs:
-            assert theirs is other
+        with active.in_use() as later:
+            assert later is other
     mover.join(LIMIT_S)
     assert released == [former]

@@ -1,4 +1,4 @@
-"""What a killed service left is cleared up where it can be nobody else's, and only there."""
+"""Chips that a killed service left are removed where no other service can use them."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from service.settings import Settings
 from service.storage.local.chips import FolderChipStore
-from service.wiring.crash_cleanup import NOTE, RunningMarker
+from service.wiring.crash_cleanup import MARKER_NAME, RunningMarker
 
 
 @pytest.mark.parametrize(
@@ -17,22 +17,22 @@ from service.wiring.crash_cleanup import NOTE, RunningMarker
         {"qdrant_url": "http://qdrant.invalid"},
     ],
 )
-def test_what_others_may_use_is_not_cleared_up(tmp_path: Path, shared: dict[str, Any]) -> None:
-    (tmp_path / NOTE).write_text("killed")
+def test_chips_that_other_services_may_use_are_kept(tmp_path: Path, shared: dict[str, Any]) -> None:
+    (tmp_path / MARKER_NAME).write_text("killed")
     digest = FolderChipStore(tmp_path / "chips").put(b"of another service")
-    note = RunningMarker(Settings(data_dir=tmp_path, **shared))
-    note.begin()
-    assert note.cleared_up == 0
+    marker = RunningMarker(Settings(data_dir=tmp_path, **shared))
+    marker.begin()
+    assert marker.removed_chips == 0
     assert FolderChipStore(tmp_path / "chips").get(digest)
 
 
-def test_what_is_in_the_data_folder_alone_is_cleared_up_after_a_kill(tmp_path: Path) -> None:
+def test_unused_chips_in_the_data_folder_are_removed_after_a_kill(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    note = RunningMarker(settings)
-    note.begin()
+    killed = RunningMarker(settings)
+    killed.begin()
     FolderChipStore(tmp_path / "chips").put(b"of a request that was cut off")
-    after = RunningMarker(settings)
-    after.begin()
-    assert after.cleared_up == 1
-    after.end()
-    assert not (tmp_path / NOTE).exists()
+    restarted = RunningMarker(settings)
+    restarted.begin()
+    assert restarted.removed_chips == 1
+    restarted.end()
+    assert not (tmp_path / MARKER_NAME).exists()

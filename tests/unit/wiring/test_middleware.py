@@ -1,4 +1,4 @@
-"""Who may enter without a key is decided by where the service can be reached."""
+"""Keys are required where the service can be reached from other machines."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from service.wiring.middleware import middleware_options
         ("0.0.0.0", "[::]", "CROSSFIX_PUBLISHED_ADDRESS: ::"),
     ],
 )
-def test_a_public_address_without_keys_is_refused_and_named(
+def test_a_public_address_without_keys_is_rejected_by_name(
     tmp_path: Path, host: str, published: str | None, named: str
 ) -> None:
     settings = Settings(host=host, published_address=published, data_dir=tmp_path)
@@ -27,10 +27,8 @@ def test_a_public_address_without_keys_is_refused_and_named(
 
 
 @pytest.mark.parametrize("published", ["127.0.0.1", "[::1]", "localhost"])
-def test_a_container_published_on_loopback_is_as_private_as_a_process_there(
-    tmp_path: Path, published: str
-) -> None:
+def test_a_container_published_on_loopback_needs_no_keys(tmp_path: Path, published: str) -> None:
     settings = Settings(host="0.0.0.0", published_address=published, data_dir=tmp_path)
-    entrance = middleware_options(settings, None)
-    assert not entrance.allowed_origins.any_host
-    assert not entrance.limit_by_address
+    options = middleware_options(settings, None)
+    assert not options.allowed_origins.any_host
+    assert not options.limit_by_address

@@ -1,4 +1,4 @@
-"""Which store the settings choose, and what is said when it cannot be had."""
+"""The settings choose the stores; errors say what to change."""
 
 import sys
 from collections.abc import Iterator
@@ -20,7 +20,9 @@ def store() -> Iterator[BucketDouble]:
         yield double
 
 
-def chosen(monkeypatch: pytest.MonkeyPatch, folder: Path, environment: dict[str, str]) -> Settings:
+def settings_of(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, environment: dict[str, str]
+) -> Settings:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return load_settings(data_dir=folder)
@@ -29,13 +31,13 @@ def chosen(monkeypatch: pytest.MonkeyPatch, folder: Path, environment: dict[str,
 def test_chips_are_in_the_data_folder_by_default(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    chips = open_chips(chosen(monkeypatch, tmp_path, {}))
+    chips = open_chips(settings_of(monkeypatch, tmp_path, {}))
     assert isinstance(chips, FolderChipStore)
     chips.put(b"chip")
     assert list(tmp_path.glob("chips/??/??/*.chip"))
 
 
-def test_credentials_are_found_as_the_tools_of_aws_do(
+def test_credentials_are_read_from_the_environment_of_aws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: BucketDouble
 ) -> None:
     name = store.new_bucket()
@@ -43,7 +45,7 @@ def test_credentials_are_found_as_the_tools_of_aws_do(
         ("CROSSFIX_S3_ACCESS_KEY_ID", "CROSSFIX_S3_SECRET_ACCESS_KEY", "CROSSFIX_S3_REGION"), ""
     )
     found = {"AWS_ACCESS_KEY_ID": "of-the-environment", "AWS_SECRET_ACCESS_KEY": "as-well"}
-    settings = chosen(monkeypatch, tmp_path, store.settings(name, "ships") | unset | found)
+    settings = settings_of(monkeypatch, tmp_path, store.settings(name, "ships") | unset | found)
     chips = open_chips(settings)
     digest = chips.put(b"chip")
     chips.close()
@@ -51,10 +53,10 @@ def test_credentials_are_found_as_the_tools_of_aws_do(
     assert not (tmp_path / "chips").exists()
 
 
-def test_a_bucket_that_is_not_there_is_told_at_the_start(
+def test_a_missing_bucket_is_reported_at_the_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: BucketDouble
 ) -> None:
-    settings = chosen(monkeypatch, tmp_path, store.settings("nowhere-at-all"))
+    settings = settings_of(monkeypatch, tmp_path, store.settings("nowhere-at-all"))
     with pytest.raises(StoreUnavailableError, match="check CROSSFIX_S3_BUCKET"):
         open_chips(settings)
 
@@ -66,13 +68,13 @@ def without_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_boto3")
-def test_what_is_to_be_installed_is_said_in_one_sentence(
+def test_the_error_names_the_package_to_install(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     store: BucketDouble,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    settings = chosen(monkeypatch, tmp_path, store.settings("ships"))
+    settings = settings_of(monkeypatch, tmp_path, store.settings("ships"))
     for opener in (open_chips, open_bundle_store):
         with pytest.raises(SettingsError, match=r"pip install 'crossfix\[s3\]'"):
             opener(settings)
@@ -83,7 +85,7 @@ def test_what_is_to_be_installed_is_said_in_one_sentence(
 
 
 @pytest.mark.usefixtures("without_boto3")
-def test_serving_from_a_folder_needs_no_client(
+def test_a_folder_of_chips_needs_no_bucket_client(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    open_chips(chosen(monkeypatch, tmp_path, {})).ping()
+    open_chips(settings_of(monkeypatch, tmp_path, {})).ping()
