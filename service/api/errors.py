@@ -131,22 +131,19 @@ def _http_error_detail(request: Request, error: HTTPException, headers: Mapping[
 def install(app: FastAPI, telemetry: Telemetry) -> None:
     """Answer every error with a problem response, and count it by kind."""
 
-    def on_known(request: Request, error: Exception) -> Response:
-        if not isinstance(error, CrossfixError):
-            raise error
+    @app.exception_handler(CrossfixError)
+    def on_known(request: Request, error: CrossfixError) -> Response:
         return error_response(error, telemetry, request.url.path)
 
-    def on_invalid(_request: Request, error: Exception) -> Response:
-        if not isinstance(error, RequestValidationError):
-            raise error
+    @app.exception_handler(RequestValidationError)
+    def on_invalid(_request: Request, error: RequestValidationError) -> Response:
         telemetry.errors.labels("invalid-field").inc()
         fields = field_errors(error.errors())
         detail = "; ".join(f"{f['field']}: {f['message']}" for f in fields)
         return problem(422, "invalid-field", detail, fields=fields)
 
-    def on_http(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            raise error
+    @app.exception_handler(HTTPException)
+    def on_http(request: Request, error: HTTPException) -> Response:
         kind = {404: "no-such-route", 405: "method-not-allowed"}.get(error.status_code, "http")
         telemetry.errors.labels(kind).inc()
         headers = dict(error.headers or {})
@@ -155,12 +152,8 @@ def install(app: FastAPI, telemetry: Telemetry) -> None:
         detail = _http_error_detail(request, error, headers)
         return problem(error.status_code, kind, detail, headers)
 
+    @app.exception_handler(Exception)
     def on_unexpected(_request: Request, error: Exception) -> Response:
         telemetry.errors.labels("internal").inc()
         log.exception("unexpected error", exc_info=error)
         return problem(500, "internal", "the service failed to answer; the error was logged")
-
-    app.add_exception_handler(CrossfixError, on_known)
-    app.add_exception_handler(RequestValidationError, on_invalid)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(Exception, on_unexpected)

@@ -13,9 +13,9 @@ from service.api.schemas import (
     ResponseBody,
     SightingOut,
 )
-from service.identity.review import MatchDetail
 from service.identity.records.match_records import Decision, MatchPage, MatchRecord, Standing
 from service.identity.records.matches import Verdict
+from service.identity.review import MatchDetail
 
 
 class JudgementOut(ResponseBody):
@@ -51,7 +51,7 @@ class MatchSummary(ResponseBody):
             verdict=match.verdict,
             standing=record.standing,
             query=QueryOut.of(match.query, stored=match.stored),
-            first=CandidateOut.of(match.candidates[0]) if match.candidates else None,
+            first=CandidateOut.model_validate(match.candidates[0]) if match.candidates else None,
             judgement=JudgementOut.model_validate(record.judgement) if record.judgement else None,
         )
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
@@ -13,7 +13,7 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import EnrolledVessel
 from service.identity.match import MatchResult
 from service.identity.records.base import GeoPoint
-from service.identity.records.matches import Candidate, Checks, KinematicsCheck, Match, Verdict
+from service.identity.records.matches import Checks, KinematicsCheck, Match, Verdict
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Provenance, Vessel
 from service.identity.verify import Comparison
@@ -121,21 +121,8 @@ class CandidateOut(ResponseBody):
         description="what each kind of evidence adds to ln(probability / none_probability)"
     )
     vessel: VesselOut
-    sighting: SightingOut
+    sighting: Annotated[SightingOut, BeforeValidator(SightingOut.of)]
     checks: Checks
-
-    @classmethod
-    def of(cls, candidate: Candidate) -> "CandidateOut":
-        """Build the response body of a candidate."""
-        return cls(
-            rank=candidate.rank,
-            probability=candidate.probability,
-            similarity=candidate.similarity,
-            evidence=candidate.evidence,
-            vessel=VesselOut.model_validate(candidate.vessel),
-            sighting=SightingOut.of(candidate.sighting),
-            checks=candidate.checks,
-        )
 
 
 class QueryOut(ResponseBody):
@@ -198,7 +185,7 @@ class BaseMatchOut(ResponseBody):
         return cls(
             match_id=match.id,
             verdict=match.verdict,
-            candidates=tuple(CandidateOut.of(c) for c in match.candidates),
+            candidates=tuple(CandidateOut.model_validate(c) for c in match.candidates),
             none_probability=match.none_probability,
             query=QueryOut.of(match.query, stored=match.stored),
             model=model,

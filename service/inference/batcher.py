@@ -208,23 +208,20 @@ class BatchedEmbedder:
         settings = settings or LaneSettings()
         self._embedder = embedder
         self._timeout_s = settings.timeout_s
+        sizes = {
+            Modality.SAR: (settings.sar_batch, settings.sar_queue),
+            Modality.OPTICAL: (settings.optical_batch, settings.optical_queue),
+        }
         self._lanes: dict[Modality, Batcher[Chip, EmbeddedChip]] = {
-            Modality.SAR: Batcher(
+            modality: Batcher(
                 embedder.embed_many,
-                max_batch=settings.sar_batch,
+                max_batch=max_batch,
                 max_wait_ms=settings.max_wait_ms,
-                max_queue=settings.sar_queue,
-                lane="sar",
+                max_queue=max_queue,
+                lane=modality.value,
                 listener=listener,
-            ),
-            Modality.OPTICAL: Batcher(
-                embedder.embed_many,
-                max_batch=settings.optical_batch,
-                max_wait_ms=settings.max_wait_ms,
-                max_queue=settings.optical_queue,
-                lane="optical",
-                listener=listener,
-            ),
+            )
+            for modality, (max_batch, max_queue) in sizes.items()
         }
         self._pictures: Batcher[Chip, NDArray[np.uint8]] = Batcher(
             lambda chips: [embedder.translate(chip) for chip in chips],

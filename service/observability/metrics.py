@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -29,68 +30,47 @@ class Telemetry:
     def __init__(self, tracing: Tracing | None = None) -> None:
         self.tracing = tracing or NoTracing()
         self.registry = CollectorRegistry()
-        self.requests = Histogram(
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.requests = histogram(
             "crossfix_request_seconds",
             "Duration of HTTP requests",
             ("method", "route", "status"),
             buckets=STAGE_BUCKETS,
-            registry=self.registry,
         )
-        self.stages = Histogram(
+        self.stages = histogram(
             "crossfix_stage_seconds",
             "Duration of the stages of a request",
             ("stage",),
             buckets=STAGE_BUCKETS,
-            registry=self.registry,
         )
-        self.batches = Histogram(
-            "crossfix_batch_size",
-            "Chips that ran together",
-            ("lane",),
-            buckets=BATCH_BUCKETS,
-            registry=self.registry,
+        self.batches = histogram(
+            "crossfix_batch_size", "Chips that ran together", ("lane",), buckets=BATCH_BUCKETS
         )
-        self.queue_depth = Gauge(
-            "crossfix_queue_depth", "Chips that wait", ("lane",), registry=self.registry
-        )
-        self.vessels = Gauge(
-            "crossfix_gallery_vessels", "Registered vessels", registry=self.registry
-        )
-        self.sightings = Gauge(
-            "crossfix_gallery_sightings", "Sightings of them", registry=self.registry
-        )
-        self.verdicts = Counter(
-            "crossfix_verdicts", "Answers by verdict", ("verdict",), registry=self.registry
-        )
-        self.judgements = Counter(
+        self.queue_depth = gauge("crossfix_queue_depth", "Chips that wait", ("lane",))
+        self.vessels = gauge("crossfix_gallery_vessels", "Registered vessels")
+        self.sightings = gauge("crossfix_gallery_sightings", "Sightings of registered vessels")
+        self.verdicts = counter("crossfix_verdicts", "Matches by verdict", ("verdict",))
+        self.judgements = counter(
             "crossfix_judgements",
-            "What analysts decided, by the verdict that was answered and the vessel confirmed",
+            "Judgements of analysts, by the verdict of the match and the vessel confirmed",
             ("verdict", "decision", "vessel"),
-            registry=self.registry,
         )
-        self.similarity = Histogram(
+        self.similarity = histogram(
             "crossfix_top_similarity",
             "Cosine similarity of the first candidate of a search through the whole gallery",
             ("query", "gallery"),
             buckets=SIMILARITY_EDGES,
-            registry=self.registry,
         )
-        self.expected_similarity = Gauge(
+        self.expected_similarity = gauge(
             "crossfix_expected_similarity",
             "Share of first candidates at most this similar when the bundle was calibrated",
             ("query", "gallery", "enrolled", "le"),
-            registry=self.registry,
         )
-        self.errors = Counter(
-            "crossfix_errors",
-            "Refused or failed requests by kind",
-            ("kind",),
-            registry=self.registry,
-        )
-        self.redis_failures = Gauge(
-            "crossfix_redis_failures",
-            "Requests to Redis that failed since the start",
-            registry=self.registry,
+        self.errors = counter("crossfix_errors", "Rejected or failed requests by kind", ("kind",))
+        self.redis_failures = gauge(
+            "crossfix_redis_failures", "Requests to Redis that failed since the start"
         )
         self.bundle = Info("crossfix_bundle", "The models that answer", registry=self.registry)
         self._refresh: Callable[[], None] = lambda: None

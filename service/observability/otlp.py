@@ -27,6 +27,7 @@ MAX_SPANS_PER_EXPORT = 512
 EXPORT_INTERVAL_MS = 1000
 COLLECTOR_TIMEOUT_S = 5.0
 CLOSING_TIMEOUT_S = 2.0
+CLOSING_THREAD = "spans"
 SERVER_ERROR = 500
 
 
@@ -103,7 +104,7 @@ class OtlpTracing:
     def close(self) -> None:
         """See `Tracing`."""
         # The library's own shutdown may take half a minute.
-        closing = threading.Thread(target=self._provider.shutdown, daemon=True, name="spans")
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True, name=CLOSING_THREAD)
         closing.start()
         closing.join(CLOSING_TIMEOUT_S)
 

@@ -49,19 +49,11 @@ class MatchForm(BaseModel):
     )
 
     def metadata(self) -> ChipMetadata:
-        """Return the metadata of the chip.
-
-        Raises:
-            InvalidRequestError: a field is invalid.
-        """
+        """Return the metadata of the chip, or raise InvalidRequestError."""
         return _validated(ChipMetadata, self.model_dump(include=set(ChipMetadata.model_fields)))
 
     def options(self) -> MatchOptions:
-        """Return the options of the match.
-
-        Raises:
-            InvalidRequestError: a field is invalid.
-        """
+        """Return the options of the match, or raise InvalidRequestError."""
         return _validated(MatchOptions, self.model_dump(include=set(MatchOptions.model_fields)))
 
 

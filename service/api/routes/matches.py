@@ -12,10 +12,10 @@ from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.uploads import parse_id
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
-from service.identity.review import MatchReview, NewJudgement
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchFilter, Standing
 from service.identity.records.matches import Match, Verdict
+from service.identity.review import MatchReview, NewJudgement
 from service.observability.metrics import Telemetry
 
 JUDGEMENT_EXAMPLES = [

@@ -3,14 +3,17 @@
 import builtins
 import logging
 import socket
+import threading
 import time
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from service.observability import otlp
 from service.observability.metrics import Telemetry
-from service.observability.otlp import OtlpTracing, OutageLogger
+from service.observability.otlp import CLOSING_THREAD, OtlpTracing, OutageLogger
 from service.observability.tracing import NoTracing, current_trace_id
 from service.settings import Settings, SettingsError, load_settings
 from service.wiring.tracing import open_tracing
@@ -46,7 +49,16 @@ def test_error_of_a_missing_library_says_how_to_install_it(
         open_tracing(settings(tracing_endpoint="http://collector:4318"))
 
 
-def test_close_does_not_wait_long_for_a_collector_that_does_not_answer() -> None:
+def test_close_does_not_wait_long_for_a_collector_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exporters: list[OTLPSpanExporter] = []
+
+    def record_exporter(**options: Any) -> OTLPSpanExporter:
+        exporters.append(OTLPSpanExporter(**options))
+        return exporters[-1]
+
+    monkeypatch.setattr(otlp, "OTLPSpanExporter", record_exporter)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
@@ -59,6 +71,11 @@ def test_close_does_not_wait_long_for_a_collector_that_does_not_answer() -> None
         tracing.close()
     # The library alone would send four batches and wait five seconds for each.
     assert time.monotonic() - started < 10
+    # Without this, the background thread would go on during other tests and change their `random`.
+    exporters[0].shutdown()
+    for thread in threading.enumerate():
+        if thread.name == CLOSING_THREAD:
+            thread.join(30)
 
 
 def test_with_a_share_of_zero_logs_still_have_the_trace_id() -> None:
