@@ -1,1 +1,1 @@
-"""Read what the models are taught and tested with."""
+"""Read, simulate, store, sample and augment the chips of training and evaluation."""

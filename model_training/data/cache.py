@@ -1,9 +1,9 @@
-"""Decoded chips on disk, ready for training: native size, uint8, many in one file.
+"""Store decoded chips on disk for training: native size, uint8, many chips per file.
 
 A store is a folder of shards. Shard n is three files: `n.pictures.npy` (uint8, all pixels end to
 end), `n.chips.npy` (one `CHIP` record per chip) and, for simulated ships, `n.layouts.npy` (float16
 `[vessels, channels, positions]`, by ascending vessel id). `n.chips.npy` is written last and
-atomically: a shard without it does not exist.
+atomically: a shard without it is incomplete and is ignored.
 """
 
 import hashlib
@@ -38,18 +38,18 @@ Records = NDArray[np.void]
 
 
 class StoreError(Exception):
-    """A store is missing, empty, or not what was asked for."""
+    """A store is missing, empty, or holds chips of other settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedChip:
-    """A chip before it is written: the picture that the encoder would see, before resizing.
+    """A chip to be stored: the encoder's picture before resizing.
 
     Attributes:
         picture: uint8 `[H, W, 3]`, upright; SAR denoised, its three channels equal.
-        modality: the sensor's physics.
+        modality: optical or SAR.
         gsd_m: metres per pixel.
-        vessel: whom it shows.
+        vessel: id of the vessel.
     """
 
     picture: Picture
@@ -59,34 +59,34 @@ class CachedChip:
 
     @classmethod
     def of(cls, chip: Chip, vessel: int, spec: PreprocessSpec) -> "CachedChip":
-        """Denoised and upright by the serving code, so that training sees what serving sees."""
+        """Denoise a chip and turn it upright with the serving code."""
         return cls(to_picture(chip, spec), chip.modality, chip.gsd_m, vessel)
 
 
-def claim_store(note: Path, described: Mapping[str, Any]) -> None:
-    """Say beside a store what it holds, or refuse a store that holds something else.
+def require_settings(file: Path, settings: Mapping[str, Any]) -> None:
+    """Record the settings of a new store, or refuse a store that has other settings.
 
     Args:
-        note: the JSON file that says it, in the store's folder.
-        described: every setting on which the stored chips depend.
+        file: the JSON file of the settings, in the store's folder.
+        settings: every setting on which the stored chips depend.
 
     Raises:
-        StoreError: the note tells of other settings; names them.
+        StoreError: the file records other settings; names them.
     """
-    text = json.dumps(described, sort_keys=True, indent=1)
-    if not note.exists():
-        note.parent.mkdir(parents=True, exist_ok=True)
-        partial = note.with_suffix(".partial")
+    text = json.dumps(settings, sort_keys=True, indent=1)
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".partial")
         partial.write_text(text)
-        partial.replace(note)
+        partial.replace(file)
         return
-    if note.read_text() != text:
-        told = json.loads(note.read_text())
-        keys = sorted(told.keys() | described.keys())
-        other = [key for key in keys if told.get(key) != json.loads(text).get(key)]
+    if file.read_text() != text:
+        recorded = json.loads(file.read_text())
+        keys = sorted(recorded.keys() | settings.keys())
+        different = [key for key in keys if recorded.get(key) != json.loads(text).get(key)]
         raise StoreError(
-            f"{note.parent} holds chips of other settings ({', '.join(other)} differ from its "
-            f"{note.name}); choose another folder or remove it"
+            f"{file.parent} holds chips of other settings ({', '.join(different)} differ from its "
+            f"{file.name}); choose another folder or remove it"
         )
 
 
@@ -99,7 +99,7 @@ def write_shard(
     """Write one shard; SAR is stored as one channel.
 
     Raises:
-        ValueError: `layouts` has another number of rows than there are vessels.
+        ValueError: `layouts` does not have one row per vessel.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records = np.zeros(len(chips), CHIP)
@@ -130,18 +130,18 @@ def write_shard(
 
 
 def shard_numbers(folder: Path) -> list[int]:
-    """The complete shards of a folder, ascending."""
+    """Return the numbers of a folder's complete shards, ascending."""
     return sorted(int(path.name[:5]) for path in folder.glob("[0-9]*.chips.npy"))
 
 
 class PictureStore:
-    """Read access to shards; pictures stay on disk and are mapped into memory.
+    """Read access to shards; pictures are mapped from disk.
 
     Attributes:
         chips: `CHIP` records `[N]`, with offsets inside their own shard.
-        shard: int32 `[N]`, position of each chip's shard.
+        shard: int32 `[N]`, index of each chip's shard.
         vessels: int64 `[V]`, ascending ids.
-        vessel_row: int64 `[N]`, place of each chip's vessel in `vessels`.
+        vessel_row: int64 `[N]`, index of each chip's vessel in `vessels`.
         layouts: float16 `[V, channels, positions]`, or None.
     """
 
@@ -178,33 +178,33 @@ class PictureStore:
         return len(self.chips)
 
     def picture(self, row: int) -> Picture:
-        """uint8 `[H, W, 3]`; read-only for optical chips."""
+        """Return a chip's picture, uint8 `[H, W, 3]`, read-only if it is optical."""
         chip = self.chips[row]
         shape = (int(chip["height"]), int(chip["width"]), int(chip["channels"]))
         start = int(chip["offset"])
         flat = self._pictures[self.shard[row]][start : start + shape[0] * shape[1] * shape[2]]
-        pixels = np.asarray(flat).reshape(shape)
+        pixels = np.asarray(flat).reshape(shape)  # [H, W, 3] or, for SAR, [H, W, 1]
         return pixels if shape[2] == 3 else np.repeat(pixels, 3, axis=2)
 
     def modality(self, row: int) -> Modality:
-        """The sensor of a chip."""
+        """Return the sensor of a chip."""
         return MODALITIES[int(self.chips["modality"][row])]
 
     def rows_by_vessel(self, modality: Modality) -> list[NDArray[np.int64]]:
-        """For every vessel the rows of its chips of one sensor, maybe none."""
+        """Return for every vessel the rows, possibly none, of its chips of one sensor."""
         rows = np.flatnonzero(self.chips["modality"] == MODALITY_IDS[modality])
         rows = rows[np.argsort(self.vessel_row[rows], kind="stable")]
         ends = np.searchsorted(self.vessel_row[rows], np.arange(1, len(self.vessels)))
         return [np.asarray(part, np.int64) for part in np.split(rows, ends)]
 
     def vessel_length_m(self) -> NDArray[np.float64]:
-        """float64 `[V]`, mean length of each vessel's chips."""
+        """Return float64 `[V]`, the mean length of each vessel's chips in metres."""
         lengths = self.chips["height"] * self.chips["gsd_m"].astype(np.float64)
         counts = np.bincount(self.vessel_row, minlength=len(self.vessels))
         return np.bincount(self.vessel_row, lengths, len(self.vessels)) / counts
 
     def digest(self) -> str:
-        """SHA-256 over all records and pictures, in order."""
+        """Return the SHA-256 of all records and pictures, in order."""
         hasher = hashlib.sha256(self.chips.tobytes())
         for pictures in self._pictures:
             hasher.update(np.ascontiguousarray(pictures).data)

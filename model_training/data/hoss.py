@@ -1,13 +1,13 @@
-"""Ship chips in the HOSS ReID layout: the only reader of its folders.
+"""Read ship chips in the HOSS ReID layout; no other module reads its folders.
 
-    bounding_box_train/            chips to learn from
-    query/  bounding_box_test/     chips to ask about, and the gallery they are looked up in
+    bounding_box_train/            training chips
+    query/  bounding_box_test/     query chips, and the gallery in which they are searched
     subset/O2S/{query,bounding_box_test}/   optical queries, SAR gallery
     subset/S2O/{query,bounding_box_test}/   SAR queries, optical gallery
 
 Files are named `<id>_<anything>_{RGB,SAR}.tif` (`service.contract.hoss_names`). Id -1 is a
-distractor, a ship nobody knows, and may stand in a gallery only. A folder that holds such chips
-directly is read as well.
+distractor, a ship without identity, and may occur in a gallery only. A folder that holds such
+chips directly is read as well.
 
 Source: HOSS ReID (arXiv 2506.22027) and the dataset readers of TransOSS and MOS.
 """
@@ -30,7 +30,7 @@ from service.contract.hoss_names import (
 
 SUBSETS = ("O2S", "S2O")
 
-_BESIDE_CHIPS = {"", ".md", ".txt", ".json", ".csv", ".yaml", ".yml", ".xml", ".db", ".ini"}
+_IGNORED_SUFFIXES = {"", ".md", ".txt", ".json", ".csv", ".yaml", ".yml", ".xml", ".db", ".ini"}
 _NAMED_IN_ERROR = 5
 
 
@@ -40,7 +40,7 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledChip(HossName):
-    """A chip file and what its name says."""
+    """A chip file with the vessel, sensor and view that its name gives."""
 
     path: Path
 
@@ -48,7 +48,7 @@ class LabelledChip(HossName):
         """Decode the file.
 
         Raises:
-            DatasetError: the file is not a usable chip; names it.
+            DatasetError: the file is not a usable chip; names the file.
         """
         try:
             return decode_chip(self.path.read_bytes(), modality=self.modality)
@@ -58,7 +58,7 @@ class LabelledChip(HossName):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Queries and the gallery they are looked up in."""
+    """Query chips and the gallery in which they are searched."""
 
     query: tuple[LabelledChip, ...]
     gallery: tuple[LabelledChip, ...]
@@ -70,10 +70,10 @@ class HossDataset:
 
     Attributes:
         root: the folder.
-        train: chips to learn from; no distractors.
+        train: training chips; no distractors.
         test: `query/` and `bounding_box_test/`.
         subsets: the published single-direction splits, by `O2S` and `S2O`.
-        loose: chips that lie in the root itself; may hold distractors.
+        loose: chips directly in the root; may include distractors.
     """
 
     root: Path
@@ -84,17 +84,17 @@ class HossDataset:
 
 
 def parse_chip_name(path: Path) -> LabelledChip | None:
-    """What a file's name says, or None when it is no chip's name."""
-    said = read_hoss_name(path.name)
-    if said is None:
+    """Parse a file's name; return None if it is not the name of a chip."""
+    name = read_hoss_name(path.name)
+    if name is None:
         return None
-    return LabelledChip(**asdict(said), path=path)
+    return LabelledChip(**asdict(name), path=path)
 
 
 def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:
-    """All chips that lie directly in a folder, by file name.
+    """Return all chips directly in a folder, ordered by file name.
 
-    Hidden files and notes (`.md`, `.txt`, `.json`, no suffix, …) may lie beside the chips.
+    Hidden files and notes (`.md`, `.txt`, `.json`, no suffix, …) are ignored.
 
     Args:
         folder: an existing folder.
@@ -110,31 +110,32 @@ def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:
         for path in sorted(folder.iterdir())
         if path.is_file()
         and not path.name.startswith(".")
-        and path.suffix.lower() not in _BESIDE_CHIPS
+        and path.suffix.lower() not in _IGNORED_SUFFIXES
     ]
     chips = {path: parse_chip_name(path) for path in files}
-    wrong = [path for path, chip in chips.items() if chip is None]
-    if wrong:
+    misnamed = [path for path, chip in chips.items() if chip is None]
+    if misnamed:
         raise DatasetError(
-            f"{_names(wrong)} in {folder} not named as chips are; expected {NAMING_RULE}"
+            f"{_names(misnamed)} in {folder} not named as chips are; expected {NAMING_RULE}"
         )
     found = tuple(chip for chip in chips.values() if chip is not None)
     if not found:
         raise DatasetError(f"{folder} holds no chips (<id>_<anything>_RGB.tif or …_SAR.tif)")
-    unknown = [chip.path for chip in found if chip.is_distractor]
-    if unknown and not distractors:
+    misplaced = [chip.path for chip in found if chip.is_distractor]
+    if misplaced and not distractors:
         raise DatasetError(
-            f"{_names(unknown)} in {folder} carry id -1: a distractor has no identity and may "
+            f"{_names(misplaced)} in {folder} carry id -1: a distractor has no identity and may "
             "stand in a gallery (bounding_box_test) only"
         )
     return found
 
 
 def read_hoss(root: Path) -> HossDataset:
-    """Read whatever parts of the layout a folder has.
+    """Read those parts of the layout that a folder has.
 
     Raises:
-        DatasetError: the folder has none of them, has half a split, or holds wrong files.
+        DatasetError: the folder has no part, has queries without a gallery or the reverse, or
+            holds wrong files.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; give the folder that holds the data set")
@@ -160,10 +161,10 @@ def read_hoss(root: Path) -> HossDataset:
 
 
 def all_chips(dataset: HossDataset) -> tuple[LabelledChip, ...]:
-    """Every chip of a folder that holds one set of ships: its test split, else all the rest.
+    """Return every chip of one set of ships: the test split, else the subsets, else all others.
 
-    A folder with a test split and `bounding_box_train` holds two sets of ships; the training
-    ships are left out.
+    A folder with a test split and `bounding_box_train` holds two sets of ships; the training ships
+    are left out.
     """
     if dataset.test is not None:
         return dataset.test.query + dataset.test.gallery
@@ -173,7 +174,7 @@ def all_chips(dataset: HossDataset) -> tuple[LabelledChip, ...]:
 
 
 def _read_split(folder: Path) -> Split | None:
-    """`query/` and `bounding_box_test/` of a folder, or None when it has neither."""
+    """Read `query/` and `bounding_box_test/` of a folder; return None if it has neither."""
     query, gallery = folder / QUERY_FOLDER, folder / GALLERY_FOLDER
     if not query.is_dir() and not gallery.is_dir():
         return None

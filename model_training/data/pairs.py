@@ -1,6 +1,6 @@
-"""Folders of optical-SAR picture pairs, for pretraining encoder and translator.
+"""Read folders of optical-SAR picture pairs, for pretraining encoder and translator.
 
-Two layouts are read:
+There are two layouts:
 
 * OptiSar_Pair (TransOSS): `<folder>/<source>_<pair>_…_{RGB,SAR}.{tif,png}`. The second field of a
   name is the number of the scene; every optical picture pairs with every SAR picture of its scene.
@@ -28,13 +28,13 @@ _PICTURES = {".tif", ".tiff", ".png", ".jpg", ".jpeg"}
 
 @dataclass(frozen=True, slots=True)
 class ChipPair:
-    """One place seen by both sensors.
+    """Pictures of one place by both sensors.
 
     Attributes:
-        scene: names the place; pairs of one scene are views of the same thing.
+        scene: name of the place; pairs of one scene show the same object.
         optical: file of the optical picture.
         sar: file of the SAR picture.
-        gsd_m: metres per pixel of both, or None where the data set does not tell.
+        gsd_m: metres per pixel of both, or None if the data set does not record it.
     """
 
     scene: str
@@ -46,7 +46,7 @@ class ChipPair:
         """Decode the optical and the SAR picture.
 
         Raises:
-            DatasetError: a file is not a usable picture; names it.
+            DatasetError: a file is not a usable picture; names the file.
         """
         return (
             _read(self.optical, Modality.OPTICAL, self.gsd_m),
@@ -55,11 +55,11 @@ class ChipPair:
 
 
 def read_pairs(root: Path) -> tuple[ChipPair, ...]:
-    """All pairs of a folder in either layout, in a fixed order.
+    """Return all pairs of a folder in either layout, in a fixed order.
 
     Raises:
-        DatasetError: the folder is in neither layout, a QXS picture has no counterpart, a file is
-            not named as its layout asks, or no pair was found.
+        DatasetError: the folder has neither layout, a QXS picture has no counterpart, a file is
+            not named as its layout requires, or there is no pair.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; give the folder that holds the pairs")
@@ -70,11 +70,11 @@ def read_pairs(root: Path) -> tuple[ChipPair, ...]:
 
 def _read_qxs(root: Path) -> tuple[ChipPair, ...]:
     optical, sar = _pictures(root / QXS_OPTICAL), _pictures(root / QXS_SAR)
-    alone = sorted(optical.keys() ^ sar.keys())
-    if alone:
+    unpaired = sorted(optical.keys() ^ sar.keys())
+    if unpaired:
         raise DatasetError(
-            f"{len(alone)} pictures in {root} have no counterpart of the same name in "
-            f"{QXS_OPTICAL} and {QXS_SAR}, the first is {alone[0]}"
+            f"{len(unpaired)} pictures in {root} have no counterpart of the same name in "
+            f"{QXS_OPTICAL} and {QXS_SAR}, the first is {unpaired[0]}"
         )
     if not optical:
         raise DatasetError(f"{root / QXS_OPTICAL} and {root / QXS_SAR} hold no pictures")

@@ -1,4 +1,4 @@
-"""Which chips meet in a batch. Every draw is a pure function of a store and a generator."""
+"""Choose the chips of a batch. Every draw is a pure function of a store and a generator."""
 
 from dataclasses import dataclass
 
@@ -27,11 +27,11 @@ class PairDraw:
 
 
 class PairSampler:
-    """Optical–SAR pairs of different ships, a share of them of similar length.
+    """Draws optical–SAR pairs of different ships, a share of them of similar length.
 
-    Ships that size tells apart teach nothing once size is learnt. A hard share of the batch is
-    drawn from short stretches of the fleet ordered by length, so that neighbours (sister ships
-    above all) meet as negatives.
+    Ships that differ in size are easy negatives once size is learnt. A hard share of the batch is
+    therefore drawn from short stretches of the fleet ordered by length, so that ships of similar
+    length, and sister ships above all, are each other's negatives.
 
     Args:
         store: the chips.
@@ -52,10 +52,10 @@ class PairSampler:
         self.stretch = min(stretch, len(both))
 
     def draw(self, generator: np.random.Generator, pairs: int, hard_share: float) -> PairDraw:
-        """N pairs; about `hard_share` of them stand in stretches of similar length.
+        """Draw N pairs; about `hard_share` of them are from stretches of similar length.
 
         Raises:
-            ValueError: more pairs are asked for than there are ships.
+            ValueError: `pairs` exceeds the number of ships with both sensors.
         """
         fleet = len(self.by_length)
         if pairs > fleet:
@@ -75,10 +75,10 @@ class PairSampler:
 
 
 class BalancedIdentitySampler:
-    """P ships with K chips each, half of them optical and half SAR where a ship has both.
+    """Draws P ships with K chips each, half of them optical and half SAR if a ship has both.
 
-    The released sampler does not balance sensors inside an identity, so that many of its batches
-    hold no identity with both and the modality alignment gets nothing.
+    The released sampler does not balance sensors within an identity, so that many of its batches
+    have no identity with both, and then modality alignment has no effect.
 
     Raises:
         StoreError: the store has a single ship.
@@ -94,10 +94,10 @@ class BalancedIdentitySampler:
             raise StoreError("identity batches need at least two ships")
 
     def draw(self, generator: np.random.Generator, identities: int, chips: int) -> Rows:
-        """int64 `[identities * chips]` rows, ship by ship; chips repeat where a ship has few.
+        """Draw rows int64 `[identities * chips]`, ship by ship; chips repeat if a ship has few.
 
         Raises:
-            ValueError: more identities are asked for than there are ships, or `chips` is odd.
+            ValueError: `identities` exceeds the number of ships, or `chips` is odd.
         """
         if identities > self.vessels or chips % 2:
             raise ValueError(
@@ -107,12 +107,12 @@ class BalancedIdentitySampler:
         rows: list[int] = []
         for vessel in generator.choice(self.vessels, identities, replace=False):
             sensors = [part[vessel] for part in self.by_sensor if len(part[vessel])]
-            for seen in sensors:
-                wanted = chips // len(sensors)
-                rows += np.resize(generator.permutation(seen), wanted).tolist()
+            for of_sensor in sensors:
+                count = chips // len(sensors)
+                rows += np.resize(generator.permutation(of_sensor), count).tolist()
         return np.array(rows, np.int64)
 
 
 def _one_each(generator: np.random.Generator, rows: list[Rows], vessels: Rows) -> Rows:
-    """For each vessel one of its rows."""
+    """Draw one of each vessel's rows."""
     return np.array([generator.choice(rows[vessel]) for vessel in vessels], np.int64)

@@ -1,4 +1,4 @@
-"""A simulated fleet as a chip store: rendered once, shard by shard, from its seed."""
+"""Render a simulated fleet into a chip store, shard by shard, from its seed."""
 
 import multiprocessing
 from functools import partial
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from model_training.data.cache import (
     CachedChip,
     PictureStore,
-    claim_store,
+    require_settings,
     shard_numbers,
     write_shard,
 )
@@ -28,11 +28,12 @@ SHARD_VESSELS = 100
 
 
 class FleetConfig(TypedConfig):
-    """Which ships, and how many views of each.
+    """The ships of a fleet, and the number of views of each.
 
-    Validation ships are another fleet, of `validation_seed`. Ships come in whole shards; a folder
-    can grow, because ship i follows from its seed and number alone. `simulator` overrides settings
-    of `SimulatorConfig`; `processes` is how many render at once (by default one per core).
+    Validation ships are another fleet, of `validation_seed`. Ships are rendered in whole shards; a
+    fleet can grow, because ship i depends on its seed and number alone. `simulator` overrides
+    settings of `SimulatorConfig`; `processes` is the number of rendering processes (default: one
+    per core).
     """
 
     folder: Path
@@ -46,24 +47,24 @@ class FleetConfig(TypedConfig):
     processes: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
-    def _fleets_differ(self) -> "FleetConfig":
+    def _require_different_fleets(self) -> "FleetConfig":
         if self.seed == self.validation_seed:
             raise ValueError("validation_seed must differ from seed: no ship may be in both")
         return self
 
 
 def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStore, PictureStore]:
-    """Render the shards that are missing, and open training and validation ships.
+    """Render missing shards, and open the stores of training and validation ships.
 
-    Training chips are turned so that the bow points down, and layouts begin at the stern and are
-    placed as in a usual crop: which way a ship lies is then augmentation's to choose. Validation
-    chips stay as they were rendered.
+    Training chips are turned so that the bow points down, and layouts begin at the stern and have
+    the margins of a usual crop; augmentation then turns ships at random. Validation chips stay as
+    they were rendered.
 
     Raises:
         StoreError: the folder holds a fleet of other settings.
         ValueError: `simulator` names a setting that does not exist.
     """
-    _claim(fleet, spec)
+    _require_same_fleet(fleet, spec)
     parts = {"validation": fleet.validation_vessels, "train": fleet.vessels}
     shards = {part: range(vessels // SHARD_VESSELS) for part, vessels in parts.items()}
     missing = [
@@ -76,34 +77,34 @@ def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStor
         with multiprocessing.get_context("spawn").Pool(fleet.processes) as pool:
             done = pool.imap_unordered(render, missing)
             for _ in tqdm(done, total=len(missing), desc="simulate", unit="shard"):
-                pass  # the shards are on disk
+                pass  # each process writes its shards to disk
     return (
         PictureStore(fleet.folder / "train", shards["train"]),
         PictureStore(fleet.folder / "validation", shards["validation"]),
     )
 
 
-def _claim(fleet: FleetConfig, spec: PreprocessSpec) -> None:
-    """Say in the folder what it holds, or refuse a folder that holds something else."""
-    lengths = {"vessels", "validation_vessels"}
-    described = fleet.model_dump(mode="json", exclude={"folder", "processes", *lengths})
-    described["simulator"] = SimulatorConfig.from_dict(fleet.simulator).to_dict()
-    described["denoise_percentile"] = spec.denoise_percentile
-    claim_store(fleet.folder / "fleet.json", described)
+def _require_same_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> None:
+    """Record the settings of a new folder, or refuse a folder of a fleet with other settings."""
+    sizes = {"vessels", "validation_vessels"}  # excluded, because a fleet can grow
+    settings = fleet.model_dump(mode="json", exclude={"folder", "processes", *sizes})
+    settings["simulator"] = SimulatorConfig.from_dict(fleet.simulator).to_dict()
+    settings["denoise_percentile"] = spec.denoise_percentile
+    require_settings(fleet.folder / "fleet.json", settings)
 
 
-def _render_shard(fleet: FleetConfig, percentile: float, which: tuple[str, int]) -> None:
-    """All views of a shard's ships, written to the store."""
-    part, number = which
+def _render_shard(fleet: FleetConfig, percentile: float, shard: tuple[str, int]) -> None:
+    """Render all views of the ships of a shard (part, number) and write them."""
+    part, number = shard
     training = part == "train"
     config = SimulatorConfig.from_dict(fleet.simulator)
     chips, layouts = [], []
     for index in range(number * SHARD_VESSELS, (number + 1) * SHARD_VESSELS):
         vessel = sample_vessel(index, fleet.seed if training else fleet.validation_seed, config)
         views = _views(vessel, fleet, config)
-        chips += [_stored(view, index, percentile, bow_down=training) for view in views]
+        chips += [_cached_chip(view, index, percentile, bow_down=training) for view in views]
         layout = views[0].layout[::-1] if views[0].bow_up else views[0].layout
-        layouts.append(layout_in_crop(layout, config.crop_margin).T)
+        layouts.append(layout_in_crop(layout, config.crop_margin).T)  # [channels, positions]
     write_shard(fleet.folder / part, number, chips, np.stack(layouts).astype(np.float16))
 
 
@@ -112,12 +113,12 @@ def _views(vessel: VesselModel, fleet: FleetConfig, config: SimulatorConfig) -> 
     return optical + [render_view(vessel, "sar", view, config) for view in range(fleet.sar_views)]
 
 
-def _stored(view: View, vessel: int, percentile: float, *, bow_down: bool) -> CachedChip:
+def _cached_chip(view: View, vessel: int, percentile: float, *, bow_down: bool) -> CachedChip:
     modality = Modality(view.modality)
     pixels = view.pixels[::-1, ::-1] if view.bow_up and bow_down else view.pixels
     if modality is Modality.SAR:
         grey = denoise_sar(pixels.astype(np.float32), percentile)
-        picture = np.repeat(grey[:, :, None], 3, axis=2)
+        picture = np.repeat(grey[:, :, None], 3, axis=2)  # [H, W] -> [H, W, 3]
     else:
         picture = np.asarray(pixels, np.uint8)
     return CachedChip(picture, modality, view.gsd_m, vessel)

@@ -1,7 +1,10 @@
-"""Augmentation: the same ship as another pass, another sensor or another crop would show it.
+"""Augment chips: vary a ship as another pass, another sensor or another crop would.
 
-Geometry first (crop, half turn, mirror), then the resize, by default the serving code's, then
-appearance on the resized picture, then the serving code's normalisation.
+The order is geometry (crop, half turn, mirror), the resize (by default the serving code's),
+appearance of the resized picture, and the serving code's normalisation.
+
+Ranges and chances that are written out in `_vary_optical`, `_vary_sar`, `_blur`, `_smear` and
+`_erase` were chosen by eye at strength 1.
 """
 
 from dataclasses import dataclass
@@ -23,13 +26,13 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 
 
 class GeometryConfig(TypedConfig):
-    """How a chip's outline may differ from the ship's.
+    """Strengths of crop, tilt, size noise, mirror and turns.
 
     `crop_along` and `crop_across` are standard deviations of each edge's shift, as shares of the
-    chip; `tilt` that of how far a tilted ship's bow lies to the side of its stern, as a share of
-    the width; `size_noise` that of the logarithm of the measured size. `mirror` and `half_turn` are
-    decided per ship, `turn_apart` per chip: the chance that the bow points the other way in one
-    sensor only. A mirrored ship is another ship, so both sensors are mirrored together.
+    chip; `tilt` is that of the sideways distance of bow and stern, as a share of the width;
+    `size_noise` is that of the logarithm of the measured size. `mirror` and `half_turn` are chances
+    per ship; `turn_apart` is the chance per chip that the bow points the other way than in the
+    ship's other chips. A mirrored ship is another ship, so both sensors are mirrored together.
     """
 
     crop_along: float = Field(0.02, ge=0, le=0.2)
@@ -42,7 +45,7 @@ class GeometryConfig(TypedConfig):
 
 
 class AppearanceConfig(TypedConfig):
-    """How strongly pixel values vary; 1 is the designed strength, 0 switches it off."""
+    """Strengths of the variation of pixel values, 1 as designed, 0 off; `erase` is a chance."""
 
     optical: float = Field(1.0, ge=0, le=3)
     sar: float = Field(1.0, ge=0, le=3)
@@ -50,7 +53,7 @@ class AppearanceConfig(TypedConfig):
 
 
 class AugmentConfig(TypedConfig):
-    """Both parts of the augmentation, and how training chips are resized between them.
+    """Strengths of both parts of the augmentation, and the resize filter.
 
     Serving resizes bilinearly; the released TransOSS and MOS train on bicubic chips.
     """
@@ -62,20 +65,21 @@ class AugmentConfig(TypedConfig):
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """What happens to all chips of one ship in a batch alike."""
+    """The mirror and half turn that all chips of one ship in a batch share."""
 
     mirrored: bool = False
     turned: bool = False
 
     @classmethod
     def draw(cls, generator: np.random.Generator, config: GeometryConfig) -> "Pose":
+        """Draw a pose with the configured chances."""
         mirrored, turned = generator.random(2) < (config.mirror, config.half_turn)
         return cls(bool(mirrored), bool(turned))
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One chip as the encoder takes it.
+    """The encoder's input for one chip.
 
     Attributes:
         pixels: float32 `[3, H, W]`.
@@ -93,7 +97,7 @@ class Sample:
 def plain_sample(
     picture: Picture, modality: Modality, gsd_m: float, spec: PreprocessSpec
 ) -> Sample:
-    """As serving prepares a chip: no augmentation."""
+    """Prepare a chip as serving does, without augmentation."""
     pixels = normalise(_resize(picture, None, spec), modality, spec)
     height, width = picture.shape[:2]
     return Sample(pixels, size_token(height * gsd_m, width * gsd_m, spec.size_token), False, False)
@@ -108,16 +112,16 @@ def augmented_sample(
     pose: Pose,
     generator: np.random.Generator,
 ) -> Sample:
-    """A random variant of a chip.
+    """Draw a random variant of a chip.
 
     Args:
-        picture: uint8 `[h, w, 3]`, upright, as `service.contract.preprocess.to_picture` gives it.
+        picture: uint8 `[h, w, 3]`, upright, as `service.contract.preprocess.to_picture` returns it.
         modality: the sensor.
         gsd_m: metres per pixel.
-        spec: the encoder's input.
+        spec: the encoder's preprocessing.
         config: strengths.
         pose: shared by the ship's chips of this batch.
-        generator: of this chip.
+        generator: source of this chip's random numbers.
     """
     geometry = config.geometry
     turned = pose.turned != bool(generator.random() < geometry.turn_apart)
@@ -125,6 +129,7 @@ def augmented_sample(
         picture = picture[::-1, ::-1]
     if pose.mirrored:
         picture = picture[:, ::-1]
+    # half of the ships are tilted, with twice the variance, so that `tilt` is the overall deviation
     if geometry.tilt and generator.random() < 0.5:
         picture = _tilt(picture, generator.normal(0, geometry.tilt * np.sqrt(2)))
     height, width = picture.shape[:2]
@@ -154,7 +159,7 @@ def _resize(
     spec: PreprocessSpec,
     resampling: Image.Resampling = Image.Resampling.BILINEAR,
 ) -> Picture:
-    """The serving resize, of a box that may reach outside the picture (edges repeat there)."""
+    """Resize a box of a picture as serving does; outside the picture its edges are repeated."""
     if box is not None:
         height, width = picture.shape[:2]
         margins = (-box[0], -box[1], box[2] - width, box[3] - height)
@@ -168,9 +173,9 @@ def _resize(
 
 
 def _tilt(picture: Picture, share: float) -> Picture:
-    """Shear sideways, so that the top lies `share` of the width beside the bottom.
+    """Shear sideways, so that the top is shifted by `share` of the width against the bottom.
 
-    A long ship turned by a few degrees is, but for a tiny change of length, a sheared one.
+    For a long ship, a turn by a few degrees equals a shear up to a tiny change of length.
     """
     height, width = picture.shape[:2]
     slope = share * width / height
@@ -183,7 +188,7 @@ def _tilt(picture: Picture, share: float) -> Picture:
 def _tone(
     channel: NDArray[np.uint8], generator: np.random.Generator, gain_sd: float, gamma_sd: float
 ) -> FloatPicture:
-    """Gain and gamma by table: uint8 -> float32 in 0..1, of the same shape."""
+    """Apply random gain and gamma by table: uint8 -> float32 in 0..1, of the same shape."""
     gain, gamma = np.exp(generator.normal(0, (gain_sd, gamma_sd)))
     table = np.clip(np.arange(256) / 255 * gain, 0, 1) ** gamma
     return np.asarray(table.astype(np.float32)[channel])
@@ -192,14 +197,14 @@ def _tone(
 def _vary_optical(
     resized: Picture, generator: np.random.Generator, strength: float
 ) -> FloatPicture:
-    """Exposure, colour cast, saturation, haze, blur, noise: uint8 -> float32 in about 0..1."""
+    """Vary exposure, colour cast, saturation, haze, blur, noise: uint8 -> float32, about 0..1."""
     if not strength:
         return resized.astype(np.float32) / np.float32(255)
     unit = _tone(resized, generator, 0.2 * strength, 0.3 * strength)
     cast = np.diag(np.exp(generator.normal(0, 0.15 * strength, 3)))
     saturation = np.clip(generator.normal(0.9, 0.35 * strength), 0, 1.6)
     mixing = cast @ (saturation * np.eye(3) + (1 - saturation) / 3)
-    unit = unit @ mixing.astype(np.float32)
+    unit = unit @ mixing.astype(np.float32)  # [H, W, 3] @ [3, 3]
     if generator.random() < 0.3:
         haze = np.float32(generator.uniform(0, 0.6) * min(strength, 1.5))
         unit = unit * (1 - haze) + haze * np.float32(generator.uniform(0.4, 0.9))
@@ -211,7 +216,7 @@ def _vary_optical(
 
 
 def _vary_sar(resized: Picture, generator: np.random.Generator, strength: float) -> FloatPicture:
-    """Another brightest scatterer, compression, speckle, smear, blur, noise floor."""
+    """Vary gain, compression, speckle, smear, blur, noise floor: uint8 -> float32, about 0..1."""
     if not strength:
         return resized.astype(np.float32) / np.float32(255)
     grey = _tone(resized[:, :, 0], generator, 0.3 * strength, 0.3 * strength)
@@ -224,7 +229,7 @@ def _vary_sar(resized: Picture, generator: np.random.Generator, strength: float)
     grey = _blur(grey[:, :, None], generator, strength)[:, :, 0]
     floor = np.float32(generator.uniform(0, 0.15) * min(strength, 2.0))
     grey = (grey - floor) / (1 - floor)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.repeat(grey[:, :, None], 3, axis=2)  # [H, W] -> [H, W, 3]
 
 
 def _blur(unit: FloatPicture, generator: np.random.Generator, strength: float) -> FloatPicture:
@@ -235,7 +240,7 @@ def _blur(unit: FloatPicture, generator: np.random.Generator, strength: float) -
 
 
 def _smear(grey: FloatPicture, generator: np.random.Generator) -> FloatPicture:
-    """Blur along a slanted line, as of a ship that moves while the aperture is built."""
+    """Blur along a slanted line, like a ship that moves during the synthetic aperture."""
     length = int(generator.integers(3, 9))
     slope = generator.uniform(-0.5, 0.5)
     smeared = np.zeros_like(grey)
@@ -247,7 +252,7 @@ def _smear(grey: FloatPicture, generator: np.random.Generator) -> FloatPicture:
 
 
 def _erase(unit: FloatPicture, generator: np.random.Generator) -> FloatPicture:
-    """A rectangle filled with one grey: cloud, a crane, a tug, a dropout."""
+    """Fill a rectangle with one grey, like a cloud, a crane, a tug or a dropout."""
     height, width = unit.shape[:2]
     tall = int(generator.uniform(0.04, 0.2) * height)
     wide = int(generator.uniform(0.3, 1.0) * width)

@@ -1,1 +1,1 @@
-"""Chips -> embeddings offline, from a bundle or from a training checkpoint."""
+"""Embed chips offline, with a bundle or with training checkpoints."""

@@ -1,7 +1,7 @@
-"""Embed chips with a bundle, for evaluation and calibration: the service's embeddings, offline.
+"""Embed chips with a bundle for evaluation and calibration, as the service does.
 
-The maths is the contract's. What stands here is the small part that runs the two graphs; a test
-holds it equal to the service's own embedder.
+The formulas are the contract's; this module only runs the two graphs. A test compares it with the
+service's embedder.
 """
 
 from collections.abc import Sequence
@@ -35,13 +35,14 @@ class BundleEmbedder:
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
-        """
+        """Open a bundle and its graphs.
+
         Args:
             path: the bundle's folder.
             threads: of ONNX Runtime; 0 takes all cores.
 
         Raises:
-            BundleError: the bundle does not check out.
+            BundleError: the bundle is invalid.
         """
         self.bundle: Bundle = open_bundle(path)
         self._manifest = self.bundle.manifest
@@ -50,6 +51,7 @@ class BundleEmbedder:
         self._translator = self._open(translator.graph, threads) if translator else None
 
     def __call__(self, chips: Sequence[Chip]) -> Embeddings:
+        """Embed chips; optical embeddings are fused if the bundle fuses."""
         inputs = [prepare(chip, self._manifest.preprocess) for chip in chips]
         plain = self._encode(inputs)
         fusion, translator = self._manifest.fusion, self._manifest.translator
@@ -58,7 +60,7 @@ class BundleEmbedder:
         fused = plain.copy()
         for row, chip in enumerate(chips):
             if chip.modality is Modality.OPTICAL:
-                pseudo = self._encode(self._imagine(chip, inputs[row], translator))
+                pseudo = self._encode(self._pseudo_sar_inputs(chip, inputs[row], translator))
                 fused[row] = fuse(plain[row], pseudo, fusion.alpha)
         return Embeddings(plain, fused)
 
@@ -69,7 +71,7 @@ class BundleEmbedder:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def _encode(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
-        """float32 `[len(inputs), D]`, unit rows."""
+        """Return float32 `[len(inputs), D]`, unit rows."""
         spec = self._manifest.encoder
         ids = {Modality.OPTICAL: spec.optical_id, Modality.SAR: spec.sar_id}
         tensors = (
@@ -79,13 +81,13 @@ class BundleEmbedder:
         )
         return l2_normalise(_run(self._encoder, spec.graph, tensors))
 
-    def _imagine(
+    def _pseudo_sar_inputs(
         self, chip: Chip, optical: EncoderInput, spec: TranslatorSpec
     ) -> list[EncoderInput]:
-        """The chip's K pseudo-SAR pictures, ready to be encoded as SAR of the same size."""
+        """Return the chip's K pseudo-SAR pictures as encoder input of SAR with the same size."""
         preprocess, samples = self._manifest.preprocess, self._manifest.fusion.samples
         picture = bridge_picture(to_picture(chip, preprocess), spec.height, spec.width)
-        condition = np.repeat(picture[None], samples, axis=0)
+        condition = np.repeat(picture[None], samples, axis=0)  # [3, h, w] -> [K, 3, h, w]
         y = bridge_start(condition, spec.channels)
         weights = self._manifest.files[spec.graph.file].sha256
         generator = noise_generator(weights, chip.digest)
@@ -104,7 +106,9 @@ class BundleEmbedder:
         return [
             EncoderInput(
                 pixels=picture_to_pixels(
-                    np.repeat(grey[:, :, None], 3, axis=2), Modality.SAR, preprocess
+                    np.repeat(grey[:, :, None], 3, axis=2),  # [h, w] -> [h, w, 3]
+                    Modality.SAR,
+                    preprocess,
                 ),
                 modality=Modality.SAR,
                 size_token=optical.size_token,

@@ -1,4 +1,4 @@
-"""Embed chips with encoder checkpoints in torch, before there is a bundle. No fusion."""
+"""Embed chips with encoder checkpoints in torch, without fusion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,14 +21,15 @@ _IDS = {
 
 
 class CheckpointEmbedder:
-    """A `ChipEmbedder` on averaged weights, on the CPU.
+    """A `ChipEmbedder` with the averaged weights of encoder runs, on the CPU.
 
     Attributes:
-        spec: how a chip becomes the encoder's input.
+        spec: the preprocessing of chips.
     """
 
     def __init__(self, paths: Sequence[Path], threads: int = 0) -> None:
-        """
+        """Load encoders.
+
         Args:
             paths: `checkpoint.pt` or `best.pt` of encoder runs; several are used as one.
             threads: of torch; 0 leaves torch's own choice.
@@ -44,11 +45,12 @@ class CheckpointEmbedder:
         self._module = loaded.module
 
     def __call__(self, chips: Sequence[Chip]) -> Embeddings:
+        """Embed chips."""
         return Embeddings(self.encode([prepare(chip, self.spec) for chip in chips]))
 
     @torch.inference_mode()
     def encode(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
-        """float32 `[len(inputs), D]`, unit rows."""
+        """Return float32 `[len(inputs), D]`, unit rows."""
         vectors = self._module(
             torch.from_numpy(np.stack([item.pixels for item in inputs])),
             torch.tensor([_IDS[item.modality] for item in inputs]),

@@ -1,4 +1,4 @@
-"""Chips of a data set with their sizes and embeddings, one per row."""
+"""Hold the chips of a data set with their sizes and embeddings, one chip per row."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """What an embedder yields for N chips.
+    """The embeddings of N chips.
 
     Attributes:
-        plain: float32 `[N, D]`, unit rows: the encoder's answer.
-        fused: float32 `[N, D]`, unit rows: what the service stores and searches; None when the
-            embedder has no fusion, and then `plain` is what the service stores.
+        plain: float32 `[N, D]`, unit rows: the encoder's embeddings.
+        fused: float32 `[N, D]`, unit rows: the embeddings that the service stores and searches;
+            None if the embedder has no fusion, in which case the service uses `plain`.
     """
 
     plain: NDArray[np.float32]
@@ -37,19 +37,21 @@ class Embeddings:
 
     @property
     def served(self) -> NDArray[np.float32]:
-        """float32 `[N, D]`: the embeddings that the service would search with."""
+        """Return float32 `[N, D]`: the embeddings that the service would store and search."""
         return self.plain if self.fused is None else self.fused
 
 
 class ChipEmbedder(Protocol):
-    """Turns chips into embeddings; a bundle's graphs or a checkpoint behind it."""
+    """Turns chips into embeddings, with a bundle's graphs or with checkpoints."""
 
-    def __call__(self, chips: Sequence[Chip]) -> Embeddings: ...
+    def __call__(self, chips: Sequence[Chip]) -> Embeddings:
+        """Embed chips."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ChipTable:
-    """N chips and what is known of them; row i of every array is `chips[i]`.
+    """N chips with their embeddings and sizes; row i of every array is `chips[i]`.
 
     Attributes:
         chips: file, vessel id and modality.
@@ -71,11 +73,11 @@ class ChipTable:
 
     @property
     def vessel_ids(self) -> NDArray[np.int64]:
-        """int64 `[N]`."""
+        """Return int64 `[N]`."""
         return np.array([chip.vessel_id for chip in self.chips], np.int64)
 
     def rows_of(self, chips: Sequence[LabelledChip]) -> NDArray[np.int64]:
-        """int64 `[len(chips)]`: where these chips stand in the table.
+        """Return int64 `[len(chips)]`: the rows of these chips.
 
         Raises:
             KeyError: a chip is not in the table.
@@ -84,7 +86,7 @@ class ChipTable:
         return np.array([position[chip.path] for chip in chips], np.int64)
 
     def rows_with(self, modality: Modality) -> NDArray[np.int64]:
-        """int64 `[M]`: the rows of one sensor."""
+        """Return int64 `[M]`: the rows of one sensor."""
         return np.flatnonzero([chip.modality is modality for chip in self.chips])
 
 
@@ -93,13 +95,13 @@ def embed_chips(
     embed: ChipEmbedder,
     progress: Callable[[int], None] = lambda _: None,
 ) -> ChipTable:
-    """Read and embed chips in small batches, so that the pixels never lie in memory together.
+    """Read and embed chips in small batches, so that not all pixels are in memory together.
 
     Args:
         chips: at least one. A file that occurs twice is embedded once, and so are files of equal
             content: the HOSS subsets are copies.
         embed: the model.
-        progress: told how many chips each batch had.
+        progress: called with the number of chips of each batch.
 
     Raises:
         DatasetError: a file is not a usable chip.
@@ -113,10 +115,10 @@ def embed_chips(
     rows, sizes = [], []
     for start in range(0, len(unique), BATCH):
         batch = [labelled.read() for labelled in unique[start : start + BATCH]]
-        fresh = {chip.digest: chip for chip in batch if chip.digest not in row_of}
-        row_of |= {digest: len(row_of) + offset for offset, digest in enumerate(fresh)}
-        if fresh:
-            parts.append(embed(list(fresh.values())))
+        new = {chip.digest: chip for chip in batch if chip.digest not in row_of}
+        row_of |= {digest: len(row_of) + offset for offset, digest in enumerate(new)}
+        if new:
+            parts.append(embed(list(new.values())))
         rows += [row_of[chip.digest] for chip in batch]
         sizes += [(chip.length_m, chip.width_m) for chip in batch]
         progress(len(batch))

@@ -1,4 +1,4 @@
-"""Embed chips with checkpoints of an encoder and a translator, fused as a bundle fuses them."""
+"""Embed chips with checkpoints of an encoder and a translator, fused as in a bundle."""
 
 from collections.abc import Sequence
 
@@ -18,31 +18,33 @@ from service.contract.translation import bridge_picture
 
 
 class FusedEmbedder:
-    """A `ChipEmbedder`: optical embeddings are fused with K pseudo-SAR ones, SAR stays as it is."""
+    """A `ChipEmbedder` that fuses optical embeddings with K pseudo-SAR ones, and leaves SAR."""
 
     def __init__(
         self, encoder: CheckpointEmbedder, translator: LoadedTranslator, fusion: FusionSpec
     ) -> None:
-        """
+        """Combine loaded models.
+
         Args:
-            encoder: of chips and of pseudo-SAR pictures.
-            translator: sampled as it was taught.
+            encoder: embeds chips and pseudo-SAR pictures.
+            translator: sampled with the steps and the noise that it was trained for.
             fusion: K and alpha, both above zero.
         """
         self._encoder, self._translator, self._fusion = encoder, translator, fusion
 
     def __call__(self, chips: Sequence[Chip]) -> Embeddings:
+        """Embed chips."""
         inputs = [prepare(chip, self._encoder.spec) for chip in chips]
         plain = self._encoder.encode(inputs)
         fused = plain.copy()
         for row, chip in enumerate(chips):
             if chip.modality is Modality.OPTICAL:
-                pseudo = self._encoder.encode(self._imagine(chip, inputs[row].size_token))
+                pseudo = self._encoder.encode(self._pseudo_sar_inputs(chip, inputs[row].size_token))
                 fused[row] = fuse(plain[row], pseudo, self._fusion.alpha)
         return Embeddings(plain, fused)
 
-    def _imagine(self, chip: Chip, size: NDArray[np.float32]) -> list[EncoderInput]:
-        """The chip's K pseudo-SAR pictures; a chip always gets the same ones."""
+    def _pseudo_sar_inputs(self, chip: Chip, size: NDArray[np.float32]) -> list[EncoderInput]:
+        """Return the chip's K pseudo-SAR pictures as encoder input; equal for equal chips."""
         spec, translator = self._encoder.spec, self._translator
         condition = bridge_picture(to_picture(chip, spec), translator.height, translator.width)
         pictures = sample(
@@ -52,8 +54,8 @@ class FusedEmbedder:
             int(chip.digest[:8], 16),
             self._fusion.samples,
         )
-        grey = np.repeat(pictures[..., None], 3, axis=3)
+        grey = np.repeat(pictures[..., None], 3, axis=3)  # [K, h, w] -> [K, h, w, 3]
         return [
-            EncoderInput(picture_to_pixels(one, Modality.SAR, spec), Modality.SAR, size)
-            for one in grey
+            EncoderInput(picture_to_pixels(picture, Modality.SAR, spec), Modality.SAR, size)
+            for picture in grey
         ]

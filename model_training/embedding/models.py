@@ -1,4 +1,4 @@
-"""Open what shall be measured: a bundle, or training checkpoints."""
+"""Open the model to measure: a bundle, or training checkpoints."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from model_training.embedding.chip_table import ChipEmbedder
 
 
 class ModelError(Exception):
-    """There is no usable model where one was named."""
+    """The named path holds no usable model."""
 
 
 def open_model(*paths: Path, threads: int = 0) -> ChipEmbedder:
-    """An embedder for a bundle (a folder) or for encoder checkpoints (files).
+    """Open an embedder for a bundle (a folder) or for encoder checkpoints (files).
 
     Args:
         paths: one bundle's folder, one checkpoint's file, or several files whose encoders are
@@ -18,9 +18,9 @@ def open_model(*paths: Path, threads: int = 0) -> ChipEmbedder:
         threads: CPU threads; 0 takes all cores.
 
     Raises:
-        ModelError: nothing is named or there is nothing at a path, several are named and one is
-            a folder, a file is no encoder checkpoint, or the encoders do not go together.
-        BundleError: the bundle does not check out.
+        ModelError: no path is given, a path does not exist, several are given and one is a folder,
+            a file is no encoder checkpoint, or the encoders take different inputs.
+        BundleError: the bundle is invalid.
     """
     if len(paths) == 1 and paths[0].is_dir():
         from model_training.embedding.bundle_embedder import BundleEmbedder
@@ -35,7 +35,7 @@ def open_model(*paths: Path, threads: int = 0) -> ChipEmbedder:
             raise ModelError(
                 f"{path} does not exist; give a bundle's folder or an encoder checkpoint"
             )
-    # torch is loaded only where a checkpoint is read
+    # imported here, so that a bundle is opened without loading torch
     from model_training.embedding.checkpoint_embedder import CheckpointEmbedder
     from model_training.encoder.loading import EncoderLoadError
 

@@ -1,4 +1,4 @@
-"""Encoders: chips of both sensors -> one embedding space."""
+"""Encoders that map chips of both sensors into one embedding space."""
 
 from model_training.encoder.compact import CompactEncoder
 from model_training.encoder.config import CompactConfig, EncoderConfig, ReferenceConfig
@@ -8,7 +8,7 @@ Encoder = ReferenceEncoder | CompactEncoder
 
 
 def build_encoder(config: EncoderConfig) -> Encoder:
-    """The encoder that a config describes, freshly initialised, in training mode."""
+    """Build the encoder of a config, freshly initialised, in training mode."""
     if isinstance(config, ReferenceConfig):
         return ReferenceEncoder(config)
     return CompactEncoder(config)

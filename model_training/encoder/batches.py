@@ -1,4 +1,4 @@
-"""From stored chips to tensors: augmented training batches and plain validation input."""
+"""Make tensors of stored chips: augmented training batches and plain validation batches."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from service.contract.manifest import PreprocessSpec
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Chips as the encoder takes them.
+    """The encoder's input for N chips, with their labels.
 
     Attributes:
         pixels: float32 `[N, 3, H, W]`.
         modality: int64 `[N]`, 0 optical, 1 SAR.
         size: float32 `[N, 3]`.
         vessel: int64 `[N]`, row of the ship in the store.
-        layout: float32 `[N, channels, positions]` as the chip shows it, top first, or None.
+        layout: float32 `[N, channels, positions]`, position 0 at the top of the chip, or None.
     """
 
     pixels: Tensor
@@ -37,6 +37,7 @@ class Batch:
     layout: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
         return Batch(
             self.pixels.to(device),
             self.modality.to(device),
@@ -53,7 +54,7 @@ def training_batch(
     augment: AugmentConfig,
     generator: np.random.Generator,
 ) -> Batch:
-    """Augmented chips; chips of one ship share mirror and half turn."""
+    """Augment chips; all chips of one ship share mirror and half turn."""
     poses: dict[int, Pose] = {}
     samples = []
     for row in rows:
@@ -77,7 +78,7 @@ def training_batch(
 def plain_batches(
     store: PictureStore, spec: PreprocessSpec, size: int = 128
 ) -> Iterator[tuple[range, Batch]]:
-    """All chips of a store as serving prepares them, with their rows."""
+    """Yield all chips of a store as serving prepares them, with their rows."""
     for start in range(0, len(store), size):
         rows = range(start, min(start + size, len(store)))
         samples = [
@@ -94,9 +95,9 @@ def _collate(store: PictureStore, rows: Sequence[int], samples: Sequence[Sample]
     vessels = store.vessel_row[chosen]
     layout = None
     if store.layouts is not None:
-        seen = store.layouts[vessels].astype(np.float32)
+        upright = store.layouts[vessels].astype(np.float32)  # [N, channels, positions]
         turned = np.array([sample.turned for sample in samples])
-        layout = torch.from_numpy(np.where(turned[:, None, None], seen[:, :, ::-1], seen))
+        layout = torch.from_numpy(np.where(turned[:, None, None], upright[:, :, ::-1], upright))
     return Batch(
         pixels=torch.from_numpy(np.stack([sample.pixels for sample in samples])),
         modality=torch.from_numpy(store.chips["modality"][chosen].astype(np.int64)),

@@ -6,9 +6,18 @@ from torch import Tensor, nn
 
 
 def select_by_modality(modality: Tensor, optical: Tensor, sar: Tensor) -> Tensor:
-    """Row by row the optical or the SAR variant; modality int64 `[N]`, others `[N, …]`."""
-    chosen = (modality == 1).view(-1, *([1] * (optical.dim() - 1)))
-    return torch.where(chosen, sar, optical)
+    """Select the optical or the SAR variant of each row.
+
+    Args:
+        modality: int64 `[N]`, 0 optical, 1 SAR.
+        optical: `[N, ...]`.
+        sar: `[N, ...]`, the same shape.
+
+    Returns:
+        `[N, ...]`.
+    """
+    is_sar = (modality == 1).view(-1, *([1] * (optical.dim() - 1)))  # [N] -> [N, 1, ..., 1]
+    return torch.where(is_sar, sar, optical)
 
 
 class Attention(nn.Module):
@@ -23,16 +32,19 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Attend from every token to every token."""
         count, width = tokens.shape[1], tokens.shape[2]
+        # [N, T, 3 D] -> [N, T, 3, heads, D / heads]
         qkv = self.qkv(tokens).view(-1, count, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each [N, heads, T, D / heads]
         mixed = F.scaled_dot_product_attention(query, key, value)
+        # [N, heads, T, D / heads] -> [N, T, heads, D / heads] -> [N, T, D]
         projected: Tensor = self.proj(mixed.transpose(1, 2).reshape(-1, count, width))
         return projected
 
 
 class Mlp(nn.Module):
-    """Two layers with GELU between, four times as wide inside."""
+    """Two linear layers with GELU between them; the hidden layer is four times as wide."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -40,6 +52,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map each token `[N, T, D]` separately."""
         mixed: Tensor = self.fc2(F.gelu(self.fc1(tokens)))
         return mixed
 
@@ -55,6 +68,7 @@ class Block(nn.Module):
         self.mlp = Mlp(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens `[N, T, D]` to `[N, T, D]`."""
         tokens = tokens + self.attn(self.norm1(tokens))
         mixed: Tensor = tokens + self.mlp(self.norm2(tokens))
         return mixed

@@ -1,8 +1,8 @@
-"""The small encoder that ships: where structures lie along the hull is the identity.
+"""The small encoder that ships; it identifies a ship by where structures lie along the hull.
 
-Convolutions per sensor, a shared grid at 1/8 of the picture, a short transformer that may shift
-evidence along the hull (crops differ), and a head that keeps positions: every token contributes
-its own features at its own place, never pooled. Size enters as a token and in the head.
+It consists of convolutions per sensor, a shared grid at 1/8 of the picture, a short transformer
+that can shift evidence along the hull (crops differ), and a head without pooling: every token
+contributes its own features at its own position. Size enters as a token and in the head.
 """
 
 import math
@@ -20,10 +20,11 @@ _SIZE_FEATURES = 3 + 4 * len(_SIZE_WAVES)
 
 
 class BySensor(nn.Module):
-    """Two instances of a part, one per sensor: row by row the right one.
+    """Two instances of a module, one per sensor; each row is mapped by its sensor's instance.
 
-    In training each instance sees its own rows only, so that batch statistics stay apart and
-    nothing is computed in vain; otherwise both are computed and selected, which traces.
+    In training each instance gets its own rows only, so that batch statistics stay separate and
+    nothing is computed twice. Otherwise both compute all rows and the right one is selected, which
+    can be traced for export.
     """
 
     def __init__(self, optical: nn.Module, sar: nn.Module) -> None:
@@ -31,14 +32,15 @@ class BySensor(nn.Module):
         self.parts = nn.ModuleList([optical, sar])
 
     def forward(self, rows: Tensor, modality: Tensor) -> Tensor:
+        """Map rows `[N, ...]` of sensors `[N]`, 0 optical, 1 SAR."""
         if not self.training:
             return select_by_modality(modality, self.parts[0](rows), self.parts[1](rows))
         places = [(modality == sensor).nonzero()[:, 0] for sensor in (0, 1)]
-        seen = [place for place in places if len(place)]
         outputs = [
             part(rows[place]) for part, place in zip(self.parts, places, strict=True) if len(place)
         ]
-        return torch.cat(outputs)[torch.cat(seen).argsort()]
+        # argsort inverts the permutation that put optical rows first
+        return torch.cat(outputs)[torch.cat(places).argsort()]
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -48,7 +50,7 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions around a shortcut: `[N, C, h, w]` -> the same."""
+    """Two 3 x 3 convolutions with a shortcut: `[N, C, h, w]` -> `[N, C, h, w]`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -58,14 +60,16 @@ class Residual(nn.Module):
         )
 
     def forward(self, grid: Tensor) -> Tensor:
+        """Map a grid."""
         return F.relu(grid + self.second(self.first(grid)))
 
 
 class Stem(nn.Module):
-    """One sensor's eye: `[N, 3, H, W]` -> `[N, C, H/4, W/4]` (of the half size with `detail`).
+    """The first convolutions of one sensor: `[N, 3, H, W]` -> `[N, C, H/4, W/4]`.
 
-    With `detail`, a picture of the full size is halved for the coarse path, and the fine path
-    starts at zero effect, so that training can begin at half size.
+    With `detail`, a picture of full size is halved for the coarse path, the output is
+    `[N, C, H/8, W/8]`, and the fine path is initialised to zero, so that training can begin at half
+    size.
     """
 
     def __init__(self, config: CompactConfig) -> None:
@@ -82,6 +86,7 @@ class Stem(nn.Module):
             self.fine = nn.Sequential(_convolution(3, first, 2), last)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Map pixels."""
         if self.fine is not None and pixels.shape[2] == self.full_height:
             grid = self.coarse(F.avg_pool2d(pixels, 2)) + self.fine(pixels)
         else:
@@ -91,9 +96,9 @@ class Stem(nn.Module):
 
 
 class SizeFeatures(nn.Module):
-    """Size token `[N, 3]` -> features `[N, F]`: log length, log width, aspect, and waves of both.
+    """Features `[N, F]` of the size token `[N, 3]`: log length, log width, aspect, and sinusoids.
 
-    Waves of the logarithm let a linear layer compare sizes finely as well as coarsely.
+    Sinusoids of the logarithms let a linear layer compare sizes finely as well as coarsely.
     """
 
     def __init__(self, spec: SizeTokenSpec) -> None:
@@ -102,19 +107,21 @@ class SizeFeatures(nn.Module):
         self.register_buffer("waves", math.pi * torch.tensor(_SIZE_WAVES), persistent=False)
 
     def forward(self, size: Tensor) -> Tensor:
+        """Compute the features."""
         spec, waves = self.spec, self.get_buffer("waves")
         width = (size[:, 0] * spec.width_std + spec.width_mean) * spec.width_scale_m
         length = (size[:, 1] * spec.length_std + spec.length_mean) * spec.length_scale_m
+        # relative to a ship of 120 x 25 m, so that the logarithms are near zero; at least 1 m
         logs = torch.stack(
             [(length.clamp(min=1) / 120).log(), (width.clamp(min=1) / 25).log()], dim=1
         )
-        phases = (logs[:, :, None] * waves).flatten(1)
+        phases = (logs[:, :, None] * waves).flatten(1)  # [N, 2, waves] -> [N, 2 waves]
         aspect = size[:, 2:3] / 6 - 1
         return torch.cat([logs, aspect, phases.sin(), phases.cos()], 1)
 
 
 class CompactEncoder(nn.Module):
-    """See the module's text; `config` decides every width."""
+    """The small encoder, see the module's docstring; `config` gives every width."""
 
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
@@ -150,11 +157,11 @@ class CompactEncoder(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
 
     def tokens(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
-        """All tokens after the final norm, `[N, T + 1, D]`: the grid row by row, then size."""
-        grid = self.shared(self.stem(pixels, modality))
-        patches = self.to_tokens(grid.flatten(2).transpose(1, 2))
+        """Return all tokens after the final norm, `[N, T + 1, D]`: grid row by row, then size."""
+        grid = self.shared(self.stem(pixels, modality))  # [N, C, h, w]
+        patches = self.to_tokens(grid.flatten(2).transpose(1, 2))  # [N, C, T] -> [N, T, C] -> D
         patches = patches + self.get_buffer("positions") + self.place
-        sized = self.size_token(self.size_features(size))[:, None]
+        sized = self.size_token(self.size_features(size))[:, None]  # [N, 1, D]
         sequence = torch.cat([patches, sized], 1)
         for block in self.blocks:
             sequence = block(sequence)
@@ -162,8 +169,8 @@ class CompactEncoder(nn.Module):
         return normed
 
     def embed_tokens(self, tokens: Tensor, modality: Tensor, size: Tensor) -> Tensor:
-        """The head: tokens `[N, T + 1, D]` -> embedding `[N, E]`."""
-        placed = self.token_head(tokens[:, :-1]).flatten(1)
+        """Apply the head: tokens `[N, T + 1, D]` -> embedding `[N, E]`."""
+        placed = self.token_head(tokens[:, :-1]).flatten(1)  # [N, T, features] -> [N, T features]
         features = torch.cat([placed, tokens[:, -1], self.size_features(size)], 1)
         embedding: Tensor = self.neck(self.head(self.drop(features)), modality)
         return embedding
@@ -185,26 +192,29 @@ class CompactEncoder(nn.Module):
         return self.embed(pixels, modality, size)
 
     def embed(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
-        """One look at the pictures: as `forward`, without the mirror image."""
+        """Embed chips as `forward` does, but never average with the mirror image."""
         return self.embed_tokens(self.tokens(pixels, modality, size), modality, size)
 
     def token_grid(self, tokens: Tensor) -> Tensor:
-        """The picture's tokens of `tokens()` as `[N, D, h, w]`."""
+        """Return the grid tokens of `tokens()` as `[N, D, h, w]`."""
+        # [N, T, D] -> [N, D, T] -> [N, D, h, w]
         return tokens[:, :-1].transpose(1, 2).reshape(-1, tokens.shape[2], *self.grid)
 
 
 def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:
-    """Fixed two-dimensional sine-cosine positions, float32 `[1, h*w, D]` (MAE, appendix A).
+    """Return fixed two-dimensional sine-cosine positions, float32 `[1, h w, D]`.
 
-    Three quarters of the channels tell the place along the hull, one quarter that across it.
+    Three quarters of the channels encode the position along the hull, one quarter that across it.
+    Source: MAE (He et al., arXiv 2111.06377), appendix A.
     """
     along, across = width * 3 // 4 // 2 * 2, width - width * 3 // 4 // 2 * 2
 
     def code(count: int, channels: int) -> Tensor:
         rates = 1.0 / 100 ** (torch.arange(channels // 2) / (channels // 2))
-        angles = torch.arange(count)[:, None] * rates
+        angles = torch.arange(count)[:, None] * rates  # [count, channels / 2]
         return torch.cat([angles.sin(), angles.cos()], 1)
 
-    rows = code(grid[0], along)[:, None].expand(-1, grid[1], -1)
-    columns = code(grid[1], across)[None].expand(grid[0], -1, -1)
+    rows = code(grid[0], along)[:, None].expand(-1, grid[1], -1)  # [h, w, along]
+    columns = code(grid[1], across)[None].expand(grid[0], -1, -1)  # [h, w, across]
+    # [h, w, D] -> [1, h w, D]
     return torch.cat([rows, columns], 2).reshape(1, grid[0] * grid[1], width)

@@ -1,4 +1,4 @@
-"""Typed configs of the two encoders; `kind` tells them apart."""
+"""Typed configs of the encoders; `kind` selects one."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from service.contract.manifest import PreprocessSpec
 
 
 class ReferenceConfig(TypedConfig):
-    """TransOSS, the encoder of MOS: ViT-B/16 with two patch embeddings, MIE and SSE."""
+    """The config of TransOSS, the encoder of MOS: ViT-B/16 with two patch embeddings, MIE, SSE."""
 
     kind: Literal["reference"]
     preprocess: PreprocessSpec = PreprocessSpec()
@@ -22,17 +22,18 @@ class ReferenceConfig(TypedConfig):
 
     @property
     def embedding_width(self) -> int:
+        """Length D of the embedding."""
         return self.width
 
 
 class CompactConfig(TypedConfig):
-    """The small encoder: convolutions per sensor, a short transformer, a head that keeps places.
+    """The config of the small encoder, see `model_training.encoder.compact`.
 
-    `stem_widths` are the channels after each halving of the sensor's own stem, `grid_width` those
-    of the shared 1/8 grid. With `detail`, the encoder takes pictures of the given size but looks
-    at their half-size average first and adds what the full size shows; it can then also be
-    trained at half size. With `mirror_average`, a trained encoder looks at each picture and at its
-    mirror image, and the embedding is the mean of both directions.
+    `stem_widths` are the channels after each halving in a sensor's own stem, `grid_width` those of
+    the shared 1/8 grid. With `detail`, the encoder works on the half-size average of a picture and
+    adds features of the full size; it can then also be trained at half size. With
+    `mirror_average`, a trained encoder embeds each picture and its mirror image, and returns the
+    mean of both unit embeddings.
     """
 
     kind: Literal["compact"]

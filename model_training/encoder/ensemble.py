@@ -1,4 +1,4 @@
-"""Several encoders as one: two ensemble embeddings are as alike as their members find on average.
+"""Combine several encoders into one whose cosine is the mean of the members' cosines.
 
 The embedding is the members' unit embeddings side by side, divided by the root of their number n:
 
@@ -18,15 +18,16 @@ from torch import Tensor, nn
 
 
 class Ensemble(nn.Module):
-    """Encoders of one kind of input, taught apart; see the module's text for the embedding."""
+    """Separately trained encoders of equal input; the module's docstring defines the embedding."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
-        """
+        """Combine encoders.
+
         Args:
             members: each takes `forward`'s arguments and yields `[N, D_i]`; widths may differ.
 
         Raises:
-            ValueError: there are fewer than two.
+            ValueError: there are fewer than two members.
         """
         super().__init__()
         if len(members) < 2:

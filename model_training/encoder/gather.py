@@ -1,4 +1,4 @@
-"""The rows of all processes that train together, with gradients."""
+"""Gather the rows of all processes that train together, with gradients."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from torch import Tensor, distributed
 
 
 def gather_rows(own: Tensor) -> Tensor:
-    """Rows `[N, …]` of every process, by rank `[world * N, …]`; `own` where one trains alone.
+    """Return the rows of all processes by rank, `[world * N, ...]`; `own` if there is one process.
 
-    What is computed from the result must be computed alike by every process, as a loss over the
-    joined batch is. The gradient then needs no traffic: each process knows the same one and keeps
-    its own rows of it, times the number of processes, because DistributedDataParallel takes the
-    mean where the gradient of the joined batch is the sum.
+    Every process must compute the same function of the result, such as a loss over the joined
+    batch. The gradient then needs no communication: each process computes the same gradient, keeps
+    its own rows and multiplies them by the number of processes, because DistributedDataParallel
+    averages over processes while the gradient of the joined batch is a sum.
 
     Args:
-        own: of equal shape and dtype in every process.
+        own: `[N, ...]`, this process's rows, of equal shape and dtype in every process.
     """
     if not distributed.is_initialized() or distributed.get_world_size() == 1:
         return own
@@ -25,12 +25,13 @@ def gather_rows(own: Tensor) -> Tensor:
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
+    def forward(_ctx: Any, own: Tensor) -> Tensor:
         parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
         distributed.all_gather(parts, own.contiguous())
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
         world = distributed.get_world_size()
+        # [world * N, ...] -> [N, ...]
         return gradients[0].chunk(world)[distributed.get_rank()] * world

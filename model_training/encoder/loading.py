@@ -1,4 +1,4 @@
-"""From checkpoints back to an encoder, or to several that are used as one."""
+"""Load an encoder from a checkpoint, or several as an ensemble."""
 
 import pickle
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ class LoadedEncoder:
     """A trained encoder.
 
     Attributes:
-        module: with averaged weights, in eval mode, on the CPU.
-        config: of the encoder alone.
+        module: the encoder with averaged weights, in eval mode, on the CPU.
+        config: the config of the encoder.
         training: the whole config of the run.
         checkpoint: steps, metrics, data digest, commit.
     """
@@ -60,11 +60,11 @@ def load_encoder(path: Path) -> LoadedEncoder:
 
 @dataclass(frozen=True, slots=True)
 class LoadedEncoders:
-    """One trained encoder, or several that embed together.
+    """One trained encoder, or an ensemble of several.
 
     Attributes:
         members: at least one; all take the same input.
-        module: the only member's module, or the ensemble of all; in eval mode, on the CPU.
+        module: the only member's module, or the ensemble; in eval mode, on the CPU.
     """
 
     members: tuple[LoadedEncoder, ...]
@@ -72,21 +72,21 @@ class LoadedEncoders:
 
     @property
     def preprocess(self) -> PreprocessSpec:
-        """How a chip becomes the members' input."""
+        """Return the preprocessing of chips, which all members share."""
         return self.members[0].config.preprocess
 
     @property
     def embedding_width(self) -> int:
-        """D of the whole: the sum over the members."""
+        """Return the length D of the embedding: the sum over the members."""
         return sum(member.config.embedding_width for member in self.members)
 
 
 def load_encoders(paths: Sequence[Path]) -> LoadedEncoders:
-    """Read one checkpoint, or several whose encoders shall be used as one.
+    """Read one checkpoint, or several as an ensemble.
 
     Raises:
         EncoderLoadError: a file is not a checkpoint of an encoder run, is given twice, or its
-            encoder takes another input than the first one's; names the difference.
+            encoder takes other input than the first encoder; names the difference.
         ValueError: there are no paths.
     """
     if not paths:
@@ -105,22 +105,23 @@ def load_encoders(paths: Sequence[Path]) -> LoadedEncoders:
     return LoadedEncoders(members, Ensemble([member.module for member in members]).eval())
 
 
-def _differences(one: PreprocessSpec, other: PreprocessSpec) -> str:
-    """`height 128 and 256, ...`; empty where they are equal."""
+def _differences(first: PreprocessSpec, second: PreprocessSpec) -> str:
+    """Name the fields that differ, as `height 128 and 256, ...`; empty if none does."""
     return ", ".join(
-        f"{name} {getattr(one, name)} and {getattr(other, name)}"
+        f"{name} {getattr(first, name)} and {getattr(second, name)}"
         for name in PreprocessSpec.model_fields
-        if getattr(one, name) != getattr(other, name)
+        if getattr(first, name) != getattr(second, name)
     )
 
 
 def load_encoder_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Take a checkpoint's averaged encoder weights into the encoder of a fresh training model.
+    """Copy a checkpoint's averaged encoder weights into the encoder of a new training model.
 
-    A size embedding stays fresh where the checkpoint has none: TransOSS is pretrained without it.
+    The size embedding keeps its initial weights if the checkpoint has none, because TransOSS is
+    pretrained without it.
 
     Raises:
-        EncoderLoadError: the encoders differ; names the first parameters that do not fit.
+        EncoderLoadError: the encoders differ; names the first parameters that do not match.
     """
     stored = _encoder_state(checkpoint)
     own = {

@@ -12,7 +12,7 @@ OPTICAL_ID, SAR_ID = 0, 1
 
 
 def identity_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy over training identities, on the classifier behind the BN neck.
+    """Return the cross-entropy over training identities, of the classifier behind the BN neck.
 
     Source: TransOSS / MOS `id_loss`; BN neck from Luo et al., "Bag of Tricks" (CVPRW 2019).
 
@@ -25,9 +25,9 @@ def identity_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.
 
 
 def batch_hard_triplet(features: Tensor, labels: Tensor) -> Tensor:
-    """Soft-margin triplet with the hardest positive and negative of the batch per anchor.
+    """Return the soft-margin triplet loss with the hardest positive and negative of each anchor.
 
-    `mean_a log(1 + exp(max_p d(a, p) - min_n d(a, n)))`, d Euclidean on features as they are.
+    `mean_a log(1 + exp(max_p d(a, p) - min_n d(a, n)))`, d the Euclidean distance of features.
 
     Source: Hermans et al., "In Defense of the Triplet Loss" (arXiv 1703.07737), eq. 5 with
     softplus; TransOSS / MOS use it on the feature before the BN neck.
@@ -35,7 +35,7 @@ def batch_hard_triplet(features: Tensor, labels: Tensor) -> Tensor:
     Raises:
         ValueError: the batch has a single identity, so that there is no negative.
     """
-    same = labels[:, None] == labels[None, :]
+    same = labels[:, None] == labels[None, :]  # [N, N]
     if bool(same.all()):
         raise ValueError("a batch of one identity has no negatives; sample several identities")
     distances = euclidean_distances(features.float())
@@ -45,18 +45,18 @@ def batch_hard_triplet(features: Tensor, labels: Tensor) -> Tensor:
 
 
 def euclidean_distances(features: Tensor) -> Tensor:
-    """Pairwise distances `[N, N]` with a gradient that stays finite at distance 0."""
+    """Return pairwise distances `[N, N]` with a gradient that stays finite at distance 0."""
     squares = features.square().sum(1)
     squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
     return squared.clamp(min=1e-12).sqrt()
 
 
 def class_modality_alignment(features: Tensor, labels: Tensor, modality: Tensor) -> Tensor:
-    """CMAL: pull the optical and SAR distributions of each identity together.
+    """Return CMAL, the distance of the optical and SAR distributions of each identity.
 
     On L2-normalised features, averaged over the identities that have both modalities in the batch:
     `||mean_opt - mean_sar||_2 + ||var_opt - var_sar||_2`, with the population variance per
-    dimension. Zero where no identity has both.
+    dimension. Zero if no identity has both.
 
     Source: MOS (arXiv 2512.03404), MCRL; released code `cmal_loss`.
     """
@@ -64,28 +64,28 @@ def class_modality_alignment(features: Tensor, labels: Tensor, modality: Tensor)
     index, members = _members(labels, modality)
     moments = []
     for member in members:
-        share = member / member.sum(0).clamp(min=1)
-        mean = share.T @ unit
+        share = member / member.sum(0).clamp(min=1)  # [N, identities], columns sum to one
+        mean = share.T @ unit  # [identities, D]
         moments.append((mean, share.T @ (unit - mean[index]).square()))
     (mean_opt, var_opt), (mean_sar, var_sar) = moments
     return _mean_over_common(_norm(mean_opt - mean_sar) + _norm(var_opt - var_sar), members)
 
 
 def _members(labels: Tensor, modality: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Index `[N]` of each row's identity, and who belongs to it: `[N, identities]` per sensor."""
+    """Return each row's identity index `[N]`, and per sensor the membership `[N, identities]`."""
     identities, index = torch.unique(labels, return_inverse=True)
     one_hot = F.one_hot(index, len(identities)).float()
     return index, [one_hot * (modality == sensor)[:, None] for sensor in (OPTICAL_ID, SAR_ID)]
 
 
 def _mean_over_common(values: Tensor, members: list[Tensor]) -> Tensor:
-    """Mean of values `[identities]` over the identities seen by both sensors, or zero."""
+    """Return the mean of values `[identities]` over identities of both sensors, or zero."""
     both = ((members[0].sum(0) > 0) & (members[1].sum(0) > 0)).to(values.dtype)
     return (values * both).sum() / both.sum().clamp(min=1)
 
 
 def _norm(rows: Tensor) -> Tensor:
-    """Euclidean norm per row, with a finite gradient at zero (single chips have no variance)."""
+    """Return the norm per row, with a finite gradient at zero (single chips have no variance)."""
     return rows.square().sum(1).clamp(min=1e-24).sqrt()
 
 
@@ -98,7 +98,7 @@ def pair_infonce(
     optical_negatives: Tensor | None = None,
     sar_negatives: Tensor | None = None,
 ) -> Tensor:
-    """Symmetric InfoNCE: row i of both sensors shows one ship, the other rows are other ships.
+    """Return symmetric InfoNCE: row i of both sensors is one ship, other rows are negatives.
 
     `1/2 [CE(s · O S^T, i) + CE(s · S O^T, i)]` on L2-normalised rows, s the inverse temperature.
 
@@ -108,56 +108,59 @@ def pair_infonce(
         optical: `[N, D]`.
         sar: `[N, D]`.
         logit_scale: s, positive.
-        ships: int64 `[N]`, where a ship may have several rows: they are left out of each other's
-            negatives.
-        optical_negatives: `[M, D]`, further ships for the SAR rows to be told apart from.
-        sar_negatives: `[M, D]`, likewise for the optical rows.
+        ships: int64 `[N]`, given if a ship may have several rows, which are then left out of each
+            other's negatives.
+        optical_negatives: `[M, D]`, additional negatives of the SAR rows.
+        sar_negatives: `[M, D]`, additional negatives of the optical rows.
     """
     optical, sar = F.normalize(optical.float(), dim=1), F.normalize(sar.float(), dim=1)
-    again: Tensor | None = None
+    same_ship: Tensor | None = None
     if ships is not None:
-        again = (ships[:, None] == ships[None, :]).fill_diagonal_(False)
+        same_ship = (ships[:, None] == ships[None, :]).fill_diagonal_(False)  # [N, N]
 
     def one_way(queries: Tensor, gallery: Tensor, negatives: Tensor | None) -> Tensor:
         if negatives is not None:
             gallery = torch.cat([gallery, F.normalize(negatives.float(), dim=1)])
         targets = torch.arange(len(queries), device=queries.device)
-        logits = logit_scale * queries @ gallery.T
-        if again is not None:
-            logits = logits.masked_fill(F.pad(again, (0, len(gallery) - len(again))), -torch.inf)
+        logits = logit_scale * queries @ gallery.T  # [N, N + M]
+        if same_ship is not None:
+            masked = F.pad(same_ship, (0, len(gallery) - len(same_ship)))  # [N, N] -> [N, N + M]
+            logits = logits.masked_fill(masked, -torch.inf)
         return F.cross_entropy(logits, targets)
 
     return (one_way(optical, sar, sar_negatives) + one_way(sar, optical, optical_negatives)) / 2
 
 
 def layout_regression(predicted: Tensor, layout: Tensor) -> Tensor:
-    """Mean squared error to the deck layout along the hull, which the simulator knows.
+    """Return the mean squared error of the deck layout along the hull, known from the simulator.
 
-    An auxiliary target that both sensors can predict, so that tokens learn where structures lie.
+    It is an auxiliary target for both sensors, so that tokens learn where structures lie.
 
     Args:
         predicted: `[N, channels, positions]`.
-        layout: the same shape, the truth.
+        layout: `[N, channels, positions]`, the truth.
     """
     return F.mse_loss(predicted.float(), layout.float())
 
 
 def structure_consistency(tokens: Tensor, labels: Tensor, modality: Tensor) -> Tensor:
-    """Pull the structure descriptors of an identity's optical and SAR chips together.
+    """Return the distance of the structure descriptors of an identity's optical and SAR chips.
 
     The descriptor of a chip is the instance-normalised magnitude of its token grid's spatial
-    gradient, pooled over channels; the loss is the mean squared distance between the optical and
-    the SAR mean descriptor of each identity that has both. Zero where no identity has both.
+    gradient, averaged over channels; the loss is the mean squared distance between the optical and
+    the SAR mean descriptor of each identity that has both. Zero if no identity has both.
 
-    Source: the idea of SDF-Net (arXiv 2603.12588), gradient energy of intermediate layers: a
-    ship's geometry survives the change of sensor, its texture does not. The form is ours.
+    Source: after SDF-Net (arXiv 2603.12588), gradient energy of intermediate layers: a ship's
+    geometry is the same in both sensors, its texture is not. The formula is this project's.
 
     Args:
         tokens: `[N, C, h, w]`, an intermediate token grid.
     """
     grid = tokens.float()
+    # differences to the next row and column, both [N, C, h - 1, w - 1]
     down = grid[:, :, 1:, :-1] - grid[:, :, :-1, :-1]
     right = grid[:, :, :-1, 1:] - grid[:, :, :-1, :-1]
+    # [N, h - 1, w - 1] -> [N, (h - 1) (w - 1)]
     magnitude = (down.square() + right.square() + 1e-6).sqrt().mean(1).flatten(1)
     magnitude = magnitude - magnitude.mean(1, keepdim=True)
     descriptors = magnitude / (magnitude.square().mean(1, keepdim=True) + 1e-6).sqrt()

@@ -1,4 +1,4 @@
-"""TransOSS: the encoder of MOS (ICCV 2025, arXiv 2506.22027; released code `Hoss-ReID`)."""
+"""TransOSS, the encoder of MOS (ICCV 2025, arXiv 2506.22027; released code `Hoss-ReID`)."""
 
 import torch
 import torch.nn.functional as F
@@ -9,24 +9,25 @@ from model_training.encoder.config import ReferenceConfig
 
 
 class PatchEmbedding(nn.Module):
-    """Non-overlapping patches -> tokens: `[N, 3, H, W]` -> `[N, T, D]`, row by row."""
+    """Embedding of non-overlapping patches: `[N, 3, H, W]` -> tokens `[N, T, D]`, row by row."""
 
     def __init__(self, patch: int, width: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, width, patch, patch)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        tokens: Tensor = self.proj(pixels)
-        return tokens.flatten(2).transpose(1, 2)
+        """Embed the patches of pictures."""
+        tokens: Tensor = self.proj(pixels)  # [N, D, h, w]
+        return tokens.flatten(2).transpose(1, 2)  # [N, D, T] -> [N, T, D]
 
 
 class ReferenceEncoder(nn.Module):
     """ViT with one patch embedding per sensor, a modality embedding and a size token.
 
-    Sequence: cls and patches, plus position embedding, plus `modality_scale` times the modality
-    embedding (MIE); then the size token (SSE) is appended. The embedding is the final-norm cls
-    token, before any BN neck. Both patch embeddings are computed and one is selected: the same
-    numbers as the released scatter by modality, and exportable.
+    The sequence is cls and patches, plus position embedding, plus `modality_scale` times the
+    modality embedding (MIE); then the size token (SSE) is appended. The embedding is the cls token
+    after the final norm, before any BN neck. Both patch embeddings are computed and one is
+    selected, which gives the same numbers as the released scatter by modality and can be exported.
     """
 
     def __init__(self, config: ReferenceConfig) -> None:
@@ -52,11 +53,13 @@ class ReferenceEncoder(nn.Module):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def tokens(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
-        """All tokens after the final norm, `[N, 1 + T + 1, D]`: cls, patches, size."""
+        """Return all tokens after the final norm, `[N, 1 + T + 1, D]`: cls, patches, size."""
         patches = select_by_modality(
             modality, self.patch_embed(pixels), self.patch_embed_sar(pixels)
         )
+        # [1, 1, D] -> [N, 1, D]; with patches [N, 1 + T, D]
         sequence = torch.cat([self.cls_token.expand(pixels.shape[0], -1, -1), patches], 1)
+        # [N, 2] @ [2, D] -> [N, D]
         sensor = F.one_hot(modality, 2).to(patches.dtype) @ self.modality_embed[:, 0]
         sequence = sequence + self.pos_embed + self.config.modality_scale * sensor[:, None]
         if self.size_embed is not None:
@@ -80,13 +83,14 @@ class ReferenceEncoder(nn.Module):
         return self.tokens(pixels, modality, size)[:, 0]
 
     def token_grid(self, tokens: Tensor) -> Tensor:
-        """The patch tokens of `tokens()` as `[N, D, h, w]`."""
+        """Return the patch tokens of `tokens()` as `[N, D, h, w]`."""
         count = self.grid[0] * self.grid[1]
+        # [N, T, D] -> [N, D, T] -> [N, D, h, w]
         return tokens[:, 1 : 1 + count].transpose(1, 2).reshape(-1, tokens.shape[2], *self.grid)
 
 
 def _initialise(module: nn.Module) -> None:
-    """The initialisation of the released ViT: truncated normal, std 0.02, biases zero."""
+    """Initialise linear layers as the released ViT does: truncated normal, std 0.02, zero bias."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""Training and validation stores of an encoder run, prepared on first use."""
+"""Prepare the training and validation stores of an encoder run on first use."""
 
 import fcntl
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from model_training.data.cache import (
     CachedChip,
     PictureStore,
     StoreError,
-    claim_store,
+    require_settings,
     shard_numbers,
     write_shard,
 )
@@ -28,11 +28,11 @@ _TRAIN, _VALIDATION = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class TrainingStores:
-    """What is learnt from and what chooses the checkpoint; no ship is in both.
+    """The training and validation chips of a run; no ship is in both.
 
     Attributes:
-        train: training ships.
-        validation: other ships.
+        train: chips of training ships.
+        validation: chips of validation ships.
         digest: SHA-256 of the training chips.
     """
 
@@ -42,23 +42,23 @@ class TrainingStores:
 
 
 def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec) -> TrainingStores:
-    """Decode or simulate what is not yet in the cache, and open it.
+    """Decode or simulate the chips that the cache lacks, and open it.
 
-    Of several processes that ask at once, one does the work and the others wait for it. A cache
-    whose making was interrupted is made anew.
+    If several processes call this at once, one fills the cache and the others wait. A cache that
+    was interrupted while it was filled is filled again.
 
     Raises:
-        StoreError: the cache was made of another folder or with another split, or there are too
-            few ships.
+        StoreError: the cache was filled from another folder or with another split, or there are
+            too few ships.
         DatasetError: a source folder cannot be used.
     """
-    with _one_at_a_time(data.folder if isinstance(data, SimulatedData) else data.cache):
+    with _locked(data.folder if isinstance(data, SimulatedData) else data.cache):
         if isinstance(data, SimulatedData):
             train, validation = prepare_fleet(data, spec)
             return TrainingStores(train, validation, train.digest())
-        described = data.model_dump(mode="json", exclude={"cache"})
-        described["denoise_percentile"] = spec.denoise_percentile
-        claim_store(data.cache / "source.json", described)
+        settings = data.model_dump(mode="json", exclude={"cache"})
+        settings["denoise_percentile"] = spec.denoise_percentile
+        require_settings(data.cache / "source.json", settings)
         if shard_numbers(data.cache) != [_TRAIN, _VALIDATION]:
             source = _hoss_chips if isinstance(data, HossData) else _pair_chips
             chips = source(data.folder, spec)
@@ -68,8 +68,8 @@ def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec)
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold other processes of this machine out of a folder; a killed one lets go."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder against other processes of this machine; the kernel unlocks it on exit."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,7 +77,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def _hoss_chips(folder: Path, spec: PreprocessSpec) -> list[CachedChip]:
-    """The training chips of a HOSS folder."""
+    """Decode the training chips of a HOSS folder."""
     chips: Sequence[LabelledChip] = read_hoss(folder).train
     if not chips:
         raise StoreError(f"{folder} has no bounding_box_train/ to learn from")
@@ -88,7 +88,7 @@ def _hoss_chips(folder: Path, spec: PreprocessSpec) -> list[CachedChip]:
 
 
 def _pair_chips(folder: Path, spec: PreprocessSpec) -> list[CachedChip]:
-    """Every picture of a pair folder once; a scene counts as a vessel."""
+    """Decode every picture of a pair folder once; a scene counts as a vessel."""
     pairs = read_pairs(folder)
     scenes = {scene: number for number, scene in enumerate(sorted({p.scene for p in pairs}))}
     stored: dict[Path, CachedChip] = {}
@@ -99,7 +99,7 @@ def _pair_chips(folder: Path, spec: PreprocessSpec) -> list[CachedChip]:
 
 
 def _write_split(folder: Path, chips: Sequence[CachedChip], share: float, seed: int) -> None:
-    """Two shards: training ships, and a share of the ships seen by both sensors for validation."""
+    """Write two shards: training ships, and a share of the ships of both sensors for validation."""
     try:
         held_out = held_out_vessels(((chip.vessel, chip.modality) for chip in chips), share, seed)
     except HoldoutError as error:

@@ -1,4 +1,4 @@
-"""Train an encoder from one typed config."""
+"""Train an encoder: `crossfix-train encoder CONFIG`."""
 
 from typing import Any
 
@@ -37,12 +37,12 @@ from service.contract.manifest import PreprocessSpec
 
 
 class TrainedModel(nn.Module):
-    """The encoder and the heads that exist in training only.
+    """The encoder, with heads that are used in training only.
 
     Args:
-        config: decides the encoder and which heads there are.
+        config: decides the encoder and its heads.
         identities: classes of the classifier behind the BN neck.
-        layouts: the fleet's deck layouts `[vessels, channels, positions]`, where the data have it.
+        layouts: the fleet's deck layouts `[vessels, channels, positions]`, or None.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class TrainedModel(nn.Module):
     def forward(
         self, pixels: Tensor, modality: Tensor, size: Tensor, layout: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """What the objective needs.
+        """Return the inputs of the objective.
 
-        `embedding` `[N, D]`, `grid` `[N, C, h, w]`, and where the heads exist `logits`,
+        These are `embedding` `[N, D]`, `grid` `[N, C, h, w]`, and of the existing heads `logits`,
         `log_scale`, and `layout` with `layout_target`, both standardised.
         """
         tokens = self.encoder.tokens(pixels, modality, size)
@@ -90,10 +90,10 @@ class TrainedModel(nn.Module):
 
 
 class LayoutHead(nn.Module):
-    """Token grid `[N, D, h, w]` -> deck layout `[N, channels, positions]`, from each row alone.
+    """Prediction of the deck layout `[N, channels, positions]` from a token grid `[N, D, h, w]`.
 
-    `FINE` values per row and channel are predicted and stretched to the positions. Channels are
-    predicted in units of their spread over the fleet, so that none outweighs the others.
+    Each row of the grid predicts `FINE` values per channel on its own; they are interpolated to the
+    positions. Channels are standardised over the fleet, so that all have the same weight.
 
     Args:
         width: D.
@@ -114,23 +114,25 @@ class LayoutHead(nn.Module):
         self.register_buffer("spread", torch.from_numpy(fleet.std((0, 2), keepdims=True) + 0.01))
 
     def target(self, layout: Tensor) -> Tensor:
-        """A layout in the units of the prediction."""
+        """Standardise a layout, as the prediction is."""
         return (layout - self.mean) / self.spread
 
     def forward(self, grid: Tensor) -> Tensor:
-        rows = grid.permute(0, 1, 3, 2).flatten(1, 2)
+        """Predict the standardised layout."""
+        rows = grid.permute(0, 1, 3, 2).flatten(1, 2)  # [N, D, w, h] -> [N, D w, h]
+        # [N, channels FINE, h] -> [N, channels, FINE, h]
         fine = self.predict(rows).reshape(len(grid), self.channels, self.FINE, -1)
-        along = fine.permute(0, 1, 3, 2).flatten(2)
+        along = fine.permute(0, 1, 3, 2).flatten(2)  # [N, channels, h, FINE] -> [.., h FINE]
         return F.interpolate(along, self.positions, mode="linear", align_corners=False)
 
 
 class EncoderTask:
-    """Joins data, model and objective for `model_training.training.run.fit`.
+    """The training of an encoder, for `model_training.training.run.fit`.
 
     Raises:
-        ConfigError: a batch asks for more ships than the training data have.
+        ConfigError: a batch requires more ships than the training data have.
         StoreError: the training data have fewer than two ships that a batch can use.
-        EncoderLoadError: `initial` is not a checkpoint of such an encoder.
+        EncoderLoadError: `initial` is not a checkpoint of the same kind of encoder.
     """
 
     def __init__(self, config: EncoderTrainConfig, stores: TrainingStores) -> None:
@@ -157,7 +159,7 @@ class EncoderTask:
             _require_ships("identities", objective.identities, ships, "training ships")
 
     def batch(self, step: int, rank: int) -> Batch:
-        """The augmented chips of a step: N optical then N SAR, or P x K by identity."""
+        """Draw the augmented chips of a step: N optical then N SAR, or P x K by identity."""
         generator = step_generator(self.config.run.seed, step, rank)
         objective = self.config.objective
         if isinstance(objective, PairObjective) and self.pairs is not None:
@@ -177,8 +179,8 @@ class EncoderTask:
             return spec.model_copy(update=half)
         return spec
 
-    def loss(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """The weighted sum as `loss`, and its parts."""
+    def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Return the weighted sum as `loss`, and its parts."""
         device = next(model.parameters()).device
         batch = batch.to(device)
         pixels = batch.pixels
@@ -190,7 +192,7 @@ class EncoderTask:
         return identity_objective(outputs, batch, self.config.objective)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Cross-modal retrieval on the validation ships, in per cent."""
+        """Return cross-modal retrieval scores on the validation ships, in per cent."""
         assert isinstance(model, TrainedModel)
         spec = self.config.encoder.preprocess
         vectors = embed_store(model.encoder, self.stores.validation, spec)
@@ -198,7 +200,7 @@ class EncoderTask:
 
 
 def _require_ships(key: str, wanted: int, ships: int, of_what: str) -> None:
-    """Raises ConfigError where a batch wants more different ships than there are."""
+    """Raise ConfigError if a batch requires more different ships than there are."""
     if wanted > ships:
         raise ConfigError(
             f"objective.{key}: {wanted} asks for more than the {ships} {of_what}; "
@@ -209,20 +211,21 @@ def _require_ships(key: str, wanted: int, ships: int, of_what: str) -> None:
 def pair_objective(
     outputs: dict[str, Tensor], vessel: Tensor, objective: PairObjective
 ) -> dict[str, Tensor]:
-    """InfoNCE between the two halves of the batch, plus the weighted layout loss.
+    """Return InfoNCE between the two halves of the batch, plus the weighted layout loss.
 
-    Where several processes train, InfoNCE sees the joined batch of all of them. They draw apart,
-    so that a ship may come more than once: its chips are then not each other's negatives.
+    If several processes train, InfoNCE contrasts the joined batch of all of them. Processes draw
+    independently, so that a ship may occur more than once; its rows are not each other's negatives.
 
     Args:
-        outputs: of `TrainedModel`, of this process's batch.
-        vessel: int64 `[2 N]`, whom each row shows; the halves are alike.
+        outputs: of `TrainedModel` for this process's batch.
+        vessel: int64 `[2 N]`, the vessel of each row; both halves are equal.
         objective: weights and the bound of the scale.
     """
     embedding = outputs["embedding"]
-    own = embedding.chunk(2)
-    optical, sar = (gather_rows(half) for half in own)
-    ships = None if optical is own[0] else gather_rows(vessel.chunk(2)[0])
+    halves = embedding.chunk(2)  # [2 N, D] -> optical [N, D], SAR [N, D]
+    optical, sar = (gather_rows(half) for half in halves)
+    # with one process, `gather_rows` returns its argument and all ships of the batch differ
+    ships = None if optical is halves[0] else gather_rows(vessel.chunk(2)[0])
     scale = outputs["log_scale"].exp().clamp(max=objective.max_logit_scale)
     contrast = pair_infonce(optical, sar, scale, ships=ships)
     parts = {"loss": contrast, "infonce": contrast, "logit_scale": scale}
@@ -235,7 +238,7 @@ def pair_objective(
 def identity_objective(
     outputs: dict[str, Tensor], batch: Batch, objective: IdentityObjective
 ) -> dict[str, Tensor]:
-    """MCRL: identity cross-entropy, triplet, modality alignment, optional structure consistency."""
+    """Return MCRL: cross-entropy, triplet, modality alignment, optional structure consistency."""
     embedding, labels, modality = outputs["embedding"], batch.vessel, batch.modality
     parts = {
         "cross_entropy": identity_cross_entropy(
@@ -264,7 +267,7 @@ def _use_channels_last(model: nn.Module) -> None:
 
 @torch.no_grad()
 def embed_store(encoder: nn.Module, store: PictureStore, spec: PreprocessSpec) -> NDArray[Any]:
-    """Unit embeddings float32 `[N, D]` of all chips of a store, as served without fusion."""
+    """Return unit embeddings float32 `[N, D]` of all chips of a store, as served without fusion."""
     device = next(encoder.parameters()).device
     vectors = []
     for _, batch in plain_batches(store, spec):
@@ -274,7 +277,7 @@ def embed_store(encoder: nn.Module, store: PictureStore, spec: PreprocessSpec) -
 
 
 def cross_modal_scores(store: PictureStore, vectors: NDArray[Any]) -> dict[str, float]:
-    """mAP and R1 of `S2O` and `O2S` in per cent, and `mAP`, the mean of both directions."""
+    """Return mAP and R1 of `S2O` and `O2S` in per cent, and `mAP`, the mean of both directions."""
     optical, sar = (np.flatnonzero(store.chips["modality"] == sensor) for sensor in (0, 1))
     ids = store.chips["vessel"]
     scores: dict[str, float] = {}
@@ -288,6 +291,6 @@ def cross_modal_scores(store: PictureStore, vectors: NDArray[Any]) -> dict[str, 
 
 
 def train_encoder(config: EncoderTrainConfig) -> Checkpoint:
-    """Prepare the data, train or continue training, and return the last checkpoint."""
+    """Prepare the data, start or continue training, and return the last checkpoint."""
     task = EncoderTask(config, open_stores(config.data, config.encoder.preprocess))
     return fit(task, config.run, config.optimiser, config)

@@ -44,10 +44,10 @@ class PairData(TypedConfig):
 class PairObjective(TypedConfig):
     """InfoNCE over optical-SAR pairs, with the deck layout as auxiliary target.
 
-    `hard_share` of a batch, reached linearly after `hard_ramp_steps`, are ships of similar
-    length. For `low_resolution_steps` an encoder with `detail` trains at half size. `layout` is
-    the weight of the auxiliary loss; it needs simulated data. With several processes each draws
-    `pairs`, and InfoNCE contrasts those of all of them.
+    The share `hard_share` of a batch, reached linearly after `hard_ramp_steps`, are groups of
+    `hard_stretch` ships of similar length. For `low_resolution_steps` an encoder with `detail`
+    trains at half size. `layout` is the weight of the auxiliary loss; it requires simulated data.
+    With several processes each draws `pairs`, and InfoNCE contrasts the pairs of all of them.
     """
 
     kind: Literal["pairs"]
@@ -64,7 +64,7 @@ class PairObjective(TypedConfig):
 class IdentityObjective(TypedConfig):
     """MCRL of MOS: cross-entropy on the BN neck, batch-hard triplet, CMAL; batches of P x K.
 
-    With several processes each draws P x K chips and compares these alone.
+    With several processes each draws P x K chips and compares only its own.
     """
 
     kind: Literal["identities"]
@@ -78,10 +78,10 @@ class IdentityObjective(TypedConfig):
 
 
 class EncoderTrainConfig(TypedConfig):
-    """Everything that decides an encoder run.
+    """The config of an encoder run.
 
-    `initial` is a checkpoint whose averaged encoder weights are taken as the start
-    (pretraining); head and classifier start afresh.
+    `initial` is a checkpoint whose averaged encoder weights are the start (pretraining); head and
+    classifier start from their usual initialisation.
     """
 
     run: RunConfig

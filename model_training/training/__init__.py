@@ -1,1 +1,1 @@
-"""What every training run needs: config, optimiser, checkpoints, workers, seeds."""
+"""The parts of every training run: config, optimiser, checkpoints, workers, seeds."""

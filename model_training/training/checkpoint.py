@@ -1,4 +1,4 @@
-"""What a run leaves behind: checkpoints, averaged weights, metric logs."""
+"""The outputs of a run: checkpoints, averaged weights, metric logs."""
 
 import contextlib
 import csv
@@ -16,13 +16,13 @@ from torch.utils.tensorboard import SummaryWriter
 
 @dataclass(slots=True)
 class Checkpoint:
-    """A run at one step.
+    """The state of a run after some steps.
 
     Attributes:
         config: the whole config as JSON values.
         data_digest: hash of the training data.
-        commit: git commit of the code, with `+changes` where the tree was not clean; None
-            outside a repository.
+        commit: git commit of the code, with `+changes` if the tree was not clean; None outside a
+            repository.
         step: steps done.
         metrics: the latest validation metrics.
         best: the metrics of the best validation so far.
@@ -40,10 +40,10 @@ class Checkpoint:
     optimiser: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write so that a crash leaves either the old file or the new one, never a part."""
+        """Write the file atomically: after a crash either the old or the new file exists."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
-        # asdict would copy every tensor
+        # not asdict, which would copy every tensor
         content = {name: getattr(self, name) for name in self.__dataclass_fields__}
         with partial.open("wb") as file:
             torch.save(content, file)
@@ -58,7 +58,10 @@ class Checkpoint:
 
 
 def current_commit() -> str | None:
-    """The git commit of this code, `+changes` appended when tracked files differ from it."""
+    """Return the git commit of this code, with `+changes` if tracked files differ from it.
+
+    Outside a repository, or without git, None is returned.
+    """
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -74,7 +77,7 @@ def current_commit() -> str | None:
 
 
 class Ema:
-    """Exponential moving average of a model's state, counters copied.
+    """Exponential moving average of a model's state; integer counters are copied.
 
     The decay grows as (1 + step) / (10 + step) up to `decay`, so that early averages are not
     dominated by the initial weights.
@@ -86,7 +89,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Average in the state after step `step`."""
+        """Add the model's state after step `step` to the average."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in model.state_dict().items():
             if value.is_floating_point():
@@ -96,7 +99,7 @@ class Ema:
 
     @contextlib.contextmanager
     def applied_to(self, model: nn.Module) -> Iterator[nn.Module]:
-        """The model with averaged weights for the duration of the block."""
+        """Give the model the averaged weights for the duration of the block."""
         own = {name: value.detach().clone() for name, value in model.state_dict().items()}
         model.load_state_dict(self.average)
         try:
@@ -105,11 +108,11 @@ class Ema:
             model.load_state_dict(own)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The averages, named like the model's state."""
+        """Return the averages, named like the model's state."""
         return self.average
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take over stored averages."""
+        """Replace the averages by stored ones."""
         for name, value in self.average.items():
             value.copy_(state[name])
 
@@ -119,26 +122,26 @@ class MetricLog:
 
     Args:
         out: the run directory.
-        from_step: rows after this step are dropped: they belong to a run that was killed after
-            its last checkpoint and are written again.
+        from_step: rows after this step are dropped; they were written after the last checkpoint of
+            a killed run and will be written again.
     """
 
     def __init__(self, out: Path, from_step: int) -> None:
         out.mkdir(parents=True, exist_ok=True)
         path = out / "metrics.csv"
-        kept = []
+        earlier = []
         if path.exists():
             with path.open(newline="") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= from_step]
+                earlier = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= from_step]
         self.file = path.open("w", newline="")
         self.rows = csv.writer(self.file)
         self.rows.writerow(["step", "split", "name", "value"])
-        self.rows.writerows(kept)
+        self.rows.writerows(earlier)
         self.file.flush()
         self.board = SummaryWriter(str(out / "tensorboard"), purge_step=from_step + 1)
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        """Append and flush."""
+        """Append a row per value and flush."""
         for name, value in values.items():
             self.rows.writerow([step, split, name, f"{value:.9g}"])
             self.board.add_scalar(f"{split}/{name}", value, step)

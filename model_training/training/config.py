@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class TypedConfig(BaseModel):
-    """Base of every training config: immutable, and an unknown key is an error."""
+    """Base of every training config: immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,14 +17,14 @@ ConfigT = TypeVar("ConfigT", bound=TypedConfig)
 
 
 class ConfigError(Exception):
-    """A config file cannot be read, or says something that the schema does not allow."""
+    """A config file cannot be read, or has entries that the schema does not allow."""
 
 
 class RunConfig(TypedConfig):
-    """How long, how precisely, on what, and what is kept.
+    """Length, precision, device and outputs of a run.
 
     `select_by` names the validation metric (higher is better) that decides which checkpoint
-    becomes `best.pt`; without it only the latest is kept.
+    becomes `best.pt`; without it only the latest checkpoint is written.
     """
 
     out: Path
@@ -56,9 +56,9 @@ def load_config(path: Path, schema: type[ConfigT]) -> ConfigT:
 
 
 def is_config_of(stored: dict[str, Any], config: TypedConfig) -> bool:
-    """Whether a stored config means this one; options that it does not know are at their default.
+    """Whether a stored config equals this one, with defaults for the options that it lacks.
 
-    A run may thus be continued by a later version of this code.
+    A run can thus be continued by a later version of this code that has more options.
     """
     try:
         return type(config).model_validate(stored) == config

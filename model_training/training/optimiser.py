@@ -14,9 +14,9 @@ class OptimiserConfig(TypedConfig):
     """Optimiser and learning-rate schedule.
 
     `cosine` falls to `final_fraction` of `lr` over the run; `trapezoid` stays at `lr` and falls
-    linearly over the last `cooldown` share of the steps; `constant` stays. `decay_vectors` lets
-    weight decay act on biases and norms, too. Gradients longer than `clip_norm` are scaled to it;
-    null leaves them.
+    linearly over the last `cooldown` share of the steps; `constant` stays. With `decay_vectors`,
+    weight decay also acts on biases and norms. Gradients longer than `clip_norm` are scaled to it;
+    null turns that off.
     """
 
     kind: Literal["adamw", "sgd"] = "adamw"
@@ -34,7 +34,7 @@ class OptimiserConfig(TypedConfig):
 
 
 def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
-    """The learning rate of step 0 … steps-1."""
+    """Return the learning rate of a step, 0 to `steps` - 1."""
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
@@ -48,7 +48,7 @@ def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
 
 
 def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD; biases, norms and other vectors are decayed only with `decay_vectors`."""
+    """Make AdamW or SGD; biases, norms and other vectors are decayed only with `decay_vectors`."""
     matrices: list[nn.Parameter] = []
     vectors: list[nn.Parameter] = []
     for parameter in model.parameters():

@@ -1,4 +1,4 @@
-"""One training run: exact resume, checkpoints, metrics, EMA, DDP.
+"""Run a training loop: exact resume, checkpoints, metrics, moving average, several processes.
 
 All randomness of a step is derived from (seed, step, rank), and the learning rate is a function
 of the step. A checkpoint therefore needs no generator state: weights, moving average, optimiser
@@ -19,7 +19,7 @@ from model_training.training.checkpoint import Checkpoint, Ema, MetricLog, curre
 from model_training.training.config import ConfigError, RunConfig, TypedConfig, is_config_of
 from model_training.training.optimiser import OptimiserConfig, build_optimiser, learning_rate
 from model_training.training.seeds import step_seed
-from model_training.training.workers import Worker, worker
+from model_training.training.workers import Worker, join_workers
 
 BatchT = TypeVar("BatchT")
 
@@ -29,10 +29,10 @@ class ResumeError(Exception):
 
 
 class Task(Protocol[BatchT]):
-    """What a trainer brings to `fit`.
+    """Model, data and losses of one training, for `fit`.
 
     Attributes:
-        model: everything that is trained, auxiliary heads included.
+        model: every module that is trained, auxiliary heads included.
         data_digest: hash of the data (or of the config and seed that simulate them).
     """
 
@@ -40,15 +40,15 @@ class Task(Protocol[BatchT]):
     data_digest: str
 
     def batch(self, step: int, rank: int) -> BatchT:
-        """The batch of a step: a pure function of its arguments."""
+        """Return the batch of a step; a pure function of its arguments."""
         ...
 
-    def loss(self, model: nn.Module, batch: BatchT, step: int) -> dict[str, Tensor]:
-        """Scalars to log; `loss` is minimised. `model` may be wrapped for DDP or compiled."""
+    def loss(self, model: nn.Module, batch: BatchT) -> dict[str, Tensor]:
+        """Return scalars to log; `loss` is minimised. `model` may be compiled or wrapped in DDP."""
         ...
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Metrics on validation identities of a model in eval mode with averaged weights."""
+        """Return metrics of a model in eval mode with averaged weights on validation identities."""
         ...
 
 
@@ -85,15 +85,15 @@ def fit(
         run: length, seed, device, output.
         optimiser_config: optimiser and schedule.
         config: the whole typed config; stored in the checkpoint.
-        stop_at: end early after this many steps, as if killed right after a checkpoint.
+        stop_at: stop early after this many steps, as if killed right after a checkpoint.
 
     Raises:
         ResumeError: `run.out` holds a checkpoint of another config or of other data.
-        DeviceError: `cuda` was asked for and there is none.
+        DeviceError: the config requires `cuda` and there is no CUDA device.
         FloatingPointError: the loss is not finite.
     """
-    with worker(run) as here:
-        trainer = _Trainer(task, run, optimiser_config, config, here)
+    with join_workers(run) as worker:
+        trainer = _Trainer(task, run, optimiser_config, config, worker)
         try:
             trainer.train(stop_at if stop_at is not None else run.steps)
         finally:
@@ -103,7 +103,7 @@ def fit(
 
 
 class _Trainer(Generic[BatchT]):
-    """State of one run in one process."""
+    """The state of one run in one process."""
 
     def __init__(
         self,
@@ -111,10 +111,10 @@ class _Trainer(Generic[BatchT]):
         run: RunConfig,
         optimiser_config: OptimiserConfig,
         config: TypedConfig,
-        here: Worker,
+        worker: Worker,
     ) -> None:
-        self.task, self.run, self.schedule, self.here = task, run, optimiser_config, here
-        task.model.to(here.device)
+        self.task, self.run, self.schedule, self.worker = task, run, optimiser_config, worker
+        task.model.to(worker.device)
         self.optimiser = build_optimiser(task.model, optimiser_config)
         self.ema = Ema(task.model, run.ema_decay)
         self.path = run.out / "checkpoint.pt"
@@ -125,12 +125,11 @@ class _Trainer(Generic[BatchT]):
         )
         if self.path.exists():
             self._resume(config)
-        self.wrapped = DistributedDataParallel(task.model) if here.world > 1 else task.model
+        self.wrapped = DistributedDataParallel(task.model) if worker.world > 1 else task.model
         if run.compile:
             self.wrapped.compile()
-        self.log = (
-            MetricLog(run.out, self.checkpoint.step) if here.rank == 0 else None
-        )  # opened last: fit closes it
+        # opened last, because `fit` closes it only after this constructor has returned
+        self.log = MetricLog(run.out, self.checkpoint.step) if worker.rank == 0 else None
 
     def _resume(self, config: TypedConfig) -> None:
         stored = Checkpoint.load(self.path)
@@ -147,14 +146,14 @@ class _Trainer(Generic[BatchT]):
         self.checkpoint = stored
 
     def train(self, stop: int) -> None:
-        """Steps up to `stop`, with checkpoints and validation on the way."""
+        """Train up to step `stop`, with checkpoints and validation at their intervals."""
         start = self.checkpoint.step
         batches = DataLoader(
-            _Steps(self.task, start, stop, self.here.rank),
+            _Steps(self.task, start, stop, self.worker.rank),
             batch_size=None,
             num_workers=self.run.loader_workers,
         )
-        bar = tqdm(total=self.run.steps, initial=start, disable=self.here.rank != 0, unit="step")
+        bar = tqdm(total=self.run.steps, initial=start, disable=self.worker.rank != 0, unit="step")
         self.task.model.train()
         for step, batch in batches:
             scalars = self._step(step, batch)
@@ -171,14 +170,14 @@ class _Trainer(Generic[BatchT]):
         bar.close()
 
     def _step(self, step: int, batch: BatchT) -> dict[str, Tensor]:
-        torch.manual_seed(step_seed(self.run.seed, step, self.here.rank))
+        torch.manual_seed(step_seed(self.run.seed, step, self.worker.rank))
         rate = learning_rate(self.schedule, step, self.run.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["lr_factor"]
         with torch.autocast(
-            self.here.device.type, torch.bfloat16, enabled=self.run.precision == "bfloat16"
+            self.worker.device.type, torch.bfloat16, enabled=self.run.precision == "bfloat16"
         ):
-            scalars = self.task.loss(self.wrapped, batch, step)
+            scalars = self.task.loss(self.wrapped, batch)
         loss = scalars["loss"]
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss of step {step} is {loss.item()}")
@@ -197,20 +196,20 @@ class _Trainer(Generic[BatchT]):
             metrics = self.task.validate(model.eval())
         self.task.model.train()
         self.log.write(done, "validation", metrics)
-        told = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        tqdm.write(f"step {done}: {told}", file=sys.stderr)  # stdout is for a command's result
-        chosen = self.run.select_by
-        if chosen is not None:
-            if chosen not in metrics:
-                raise ConfigError(f"select_by: {chosen} is not among {sorted(metrics)}")
-            if metrics[chosen] > self.checkpoint.best.get(chosen, -math.inf):
+        summary = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        tqdm.write(f"step {done}: {summary}", file=sys.stderr)  # stdout is for a command's result
+        criterion = self.run.select_by
+        if criterion is not None:
+            if criterion not in metrics:
+                raise ConfigError(f"select_by: {criterion} is not among {sorted(metrics)}")
+            if metrics[criterion] > self.checkpoint.best.get(criterion, -math.inf):
                 self.checkpoint.best = metrics
                 self._snapshot(done, metrics).save(self.run.out / "best.pt")
         self.checkpoint.metrics = metrics
 
     def _save(self, done: int) -> None:
         self.checkpoint = self._snapshot(done, self.checkpoint.metrics)
-        if self.here.rank == 0:
+        if self.worker.rank == 0:
             self.checkpoint.save(self.path)
 
     def _snapshot(self, done: int, metrics: dict[str, float]) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""The process of a run: its place among those that torchrun started, and its device."""
+"""Join the processes of a run that torchrun started, and choose the device."""
 
 import contextlib
 import os
@@ -12,12 +12,12 @@ from model_training.training.config import RunConfig
 
 
 class DeviceError(Exception):
-    """A run asks for a device that this machine does not have."""
+    """A config requires a device that this machine does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """This process among those that train together: rank 0 of 1 unless started by torchrun."""
+    """This process among those that train together; rank 0 of 1 unless started by torchrun."""
 
     rank: int
     world: int
@@ -25,11 +25,11 @@ class Worker:
 
 
 @contextlib.contextmanager
-def worker(config: RunConfig) -> Iterator[Worker]:
-    """Join the other processes when torchrun started this one, and choose the device.
+def join_workers(config: RunConfig) -> Iterator[Worker]:
+    """Join the other processes if torchrun started this one, and choose the device.
 
     Raises:
-        DeviceError: `cuda` was asked for and there is none.
+        DeviceError: the config requires `cuda` and there is no CUDA device.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device: cuda was asked for, but torch finds no CUDA device; use cpu")

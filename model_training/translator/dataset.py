@@ -1,7 +1,7 @@
-"""Optical and SAR pictures of the same vessels, small enough to be held in memory together.
+"""Hold optical and SAR pictures of the same vessels in memory, and draw training batches.
 
-Pictures enter as they enter the service: denoised and upright from the store, then the bridge's
-own resize. Drawing is a pure function of the generator, so a resumed run sees the same batches.
+Pictures are prepared as in the service: denoised and upright from the store, then resized for the
+bridge. A batch is a pure function of the generator, so a resumed run gets the same batches.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class PairedViews:
         sar_vessel: int64 `[B]`.
 
     Raises:
-        ValueError: the arrays do not fit, or a vessel is seen by one sensor only.
+        ValueError: the shapes do not agree, or a vessel has views of one sensor only.
     """
 
     optical: Picture
@@ -42,30 +42,32 @@ class PairedViews:
             raise ValueError(f"pictures differ in shape: {self.optical.shape} and {self.sar.shape}")
         if len(self.optical) != len(self.optical_vessel) or len(self.sar) != len(self.sar_vessel):
             raise ValueError("every picture needs the number of its vessel")
-        lonely = np.setxor1d(self.optical_vessel, self.sar_vessel)
-        if lonely.size or not len(self.optical):
+        unpaired = np.setxor1d(self.optical_vessel, self.sar_vessel)
+        if unpaired.size or not len(self.optical):
             raise ValueError(
-                f"{lonely.size} of the vessels are seen by one sensor only, and "
+                f"{unpaired.size} of the vessels are seen by one sensor only, and "
                 f"{len(self.optical)} optical pictures are there; pairs need both sensors"
             )
 
     @property
     def vessels(self) -> NDArray[np.int64]:
-        """int64, sorted, each vessel once."""
+        """Return the vessels, int64, ascending, each once."""
         return np.unique(self.optical_vessel)
 
     def only(self, vessels: NDArray[np.int64]) -> "PairedViews":
-        """The views of some vessels."""
-        a, b = np.isin(self.optical_vessel, vessels), np.isin(self.sar_vessel, vessels)
-        return PairedViews(self.optical[a], self.optical_vessel[a], self.sar[b], self.sar_vessel[b])
+        """Return the views of these vessels."""
+        optical, sar = np.isin(self.optical_vessel, vessels), np.isin(self.sar_vessel, vessels)
+        return PairedViews(
+            self.optical[optical], self.optical_vessel[optical], self.sar[sar], self.sar_vessel[sar]
+        )
 
 
 def views_of_store(store: PictureStore, height: int, width: int) -> PairedViews:
-    """All chips of a store at the bridge's size; vessels seen by one sensor only are left out.
+    """Resize all chips of a store for the bridge, leaving out vessels seen by one sensor only.
 
-    Training chips of a simulated store all lie the same way, and co-registered pairs agree by
-    themselves. HOSS files do not tell where the bow points, so there half of the pairs are turned
-    against each other.
+    In a simulated training store all bows point down, and co-registered pairs agree by
+    construction. HOSS files do not record where the bow points, so half of their pairs show the
+    bow on opposite sides.
 
     Args:
         store: decoded, denoised chips.
@@ -83,7 +85,7 @@ def views_of_store(store: PictureStore, height: int, width: int) -> PairedViews:
     both = np.intersect1d(vessels[rows[Modality.OPTICAL]], vessels[rows[Modality.SAR]])
     if not both.size:
         raise ValueError("no vessel is seen by both sensors, so there is nothing to translate")
-    optical, sar = (kept[np.isin(vessels[kept], both)] for kept in rows.values())
+    optical, sar = (of_sensor[np.isin(vessels[of_sensor], both)] for of_sensor in rows.values())
     return PairedViews(
         optical=np.stack([resized(store.picture(row), height, width) for row in optical]),
         optical_vessel=vessels[optical],
@@ -93,7 +95,7 @@ def views_of_store(store: PictureStore, height: int, width: int) -> PairedViews:
 
 
 def resized(picture: Picture, height: int, width: int) -> Picture:
-    """uint8 `[height, width, 3]` as the bridge sees a picture, before scaling to -1..1."""
+    """Resize a picture for the bridge: uint8 `[height, width, 3]`, not yet scaled to -1..1."""
     image = Image.fromarray(picture)
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
@@ -101,24 +103,24 @@ def resized(picture: Picture, height: int, width: int) -> Picture:
 def draw_batch(
     views: PairedViews, bridge: BridgeConfig, channels: int, count: int, rng: np.random.Generator
 ) -> BridgeBatch:
-    """Pairs of random vessels, each turned and mirrored at random (both pictures alike).
+    """Draw pairs of random vessels, turning and mirroring both pictures of a pair alike.
 
     Args:
-        views: where to draw from.
+        views: the views to draw from.
         bridge: decides the times.
-        channels: C of the bridge.
-        count: N.
-        rng: of every draw.
+        channels: C, channels of the bridge, 1 or 3.
+        count: N, number of pairs.
+        rng: source of every random number.
     """
     chosen = rng.choice(views.vessels, count)
     optical = np.stack([views.optical[_one_of(views.optical_vessel, v, rng)] for v in chosen])
     sar = np.stack([views.sar[_one_of(views.sar_vessel, v, rng)] for v in chosen])
-    for axis in (1, 2):  # bow up or down, port or starboard
+    for axis in (1, 2):  # of [N, h, w, 3]: bow up or down, port or starboard
         flipped = rng.random(count) < 0.5
         optical[flipped] = np.flip(optical[flipped], axis)
         sar[flipped] = np.flip(sar[flipped], axis)
     condition, target = signed(optical), signed(sar)
-    x0 = target[:, :1] if channels == 1 else target
+    x0 = target[:, :1] if channels == 1 else target  # [N, C, h, w]
     noise = rng.standard_normal(x0.shape, np.float32)
     return BridgeBatch(
         condition=torch.from_numpy(condition),
@@ -130,7 +132,7 @@ def draw_batch(
 
 
 def signed(pictures: Picture) -> NDArray[np.float32]:
-    """uint8 `[N, h, w, 3]` -> float32 `[N, 3, h, w]`, -1..1, by the contract's own scaling."""
+    """Scale uint8 `[N, h, w, 3]` to float32 `[N, 3, h, w]`, -1..1, as the contract does."""
     height, width = pictures.shape[1:3]
     return np.stack([bridge_picture(picture, height, width) for picture in pictures])
 

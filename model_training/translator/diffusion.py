@@ -1,4 +1,4 @@
-"""Teaching the bridge and walking it, in torch, over the one step of `service.contract.bridge`."""
+"""Train and sample the Brownian bridge in torch, with the steps of `service.contract.bridge`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ from service.contract.translation import bridge_start, pseudo_sar_picture
 
 
 class BridgeConfig(TypedConfig):
-    """The bridge, its loss, and the sampler that it is taught for.
+    """The bridge, its loss, and the sampler that the network is trained for.
 
     Published (BBDM, MOS): 1000 times, L1, `sampler_share` 0, 200 steps with eta 1. A few-step
-    sampler calls the network at `steps` times only; `sampler_share` of the training examples are
-    spent on exactly those times, the others on all times alike.
+    sampler calls the network at `steps` times only; the share `sampler_share` of the training
+    examples is at exactly those times, the others are uniform over all times.
     """
 
     times: int = Field(1000, ge=2)
@@ -39,15 +39,16 @@ class BridgeConfig(TypedConfig):
     sampler_share: float = Field(0.5, ge=0, le=1)
 
     @model_validator(mode="after")
-    def _walkable(self) -> "BridgeConfig":
-        step_times(self.times, self.steps)
+    def _require_possible_steps(self) -> "BridgeConfig":
+        step_times(self.times, self.steps)  # raises ValueError if there are more steps than times
         return self
 
     def schedule(self) -> BridgeSchedule:
+        """Return m and variance of every time."""
         return BridgeSchedule(self.times, self.max_variance)
 
     def table(self, steps: int | None = None) -> list[BridgeStep]:
-        """Coefficients of the recommended sampler, or of one with another number of steps."""
+        """Return the coefficients of the configured sampler, or of one with other `steps`."""
         return coefficient_table(self.schedule(), steps or self.steps, self.eta)
 
 
@@ -57,7 +58,7 @@ class BridgeBatch:
 
     Attributes:
         condition: float32 `[N, 3, h, w]`, the optical pictures, -1..1.
-        y: float32 `[N, C, h, w]`, where the bridge starts, from the optical pictures.
+        y: float32 `[N, C, h, w]`, the start of the bridge, made from the optical pictures.
         x0: float32 `[N, C, h, w]`, the SAR pictures, -1..1.
         t: int64 `[N]`.
         noise: float32 `[N, C, h, w]`, standard normal.
@@ -70,6 +71,7 @@ class BridgeBatch:
     noise: Tensor
 
     def to(self, device: torch.device) -> "BridgeBatch":
+        """Return the batch on a device."""
         return BridgeBatch(
             self.condition.to(device),
             self.y.to(device),
@@ -80,14 +82,16 @@ class BridgeBatch:
 
 
 def draw_times(config: BridgeConfig, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Training times int64 `[count]`: `sampler_share` of them where the sampler calls."""
-    anywhere = rng.integers(0, config.times, count)
-    called = rng.choice(step_times(config.times, config.steps), count)
-    return np.asarray(np.where(rng.random(count) < config.sampler_share, called, anywhere))
+    """Draw training times int64 `[count]`: the share `sampler_share` at the sampler's times."""
+    uniform = rng.integers(0, config.times, count)
+    of_sampler = rng.choice(step_times(config.times, config.steps), count)
+    return np.asarray(np.where(rng.random(count) < config.sampler_share, of_sampler, uniform))
 
 
 def diffuse(schedule: BridgeSchedule, batch: BridgeBatch) -> tuple[Tensor, Tensor]:
-    """x_t and the grad that the network is to predict, `m_t (y - x0) + sigma_t eps`.
+    """Return x_t and the grad that the network shall predict, `m_t (y - x0) + sigma_t eps`.
+
+    Source: BBDM (Li et al., CVPR 2023, arXiv 2205.07680), forward process and training target.
 
     Returns:
         Two float32 `[N, C, h, w]`; `x_t - grad` is x0.
@@ -96,12 +100,13 @@ def diffuse(schedule: BridgeSchedule, batch: BridgeBatch) -> tuple[Tensor, Tenso
     t = batch.t.to("cpu").numpy()
     m = torch.tensor(schedule.m()[t], dtype=torch.float32, device=device)
     sigma = torch.tensor(schedule.variance()[t] ** 0.5, dtype=torch.float32, device=device)
+    # [N] -> [N, 1, 1, 1], to broadcast over channels and pixels
     grad = m[:, None, None, None] * (batch.y - batch.x0) + sigma[:, None, None, None] * batch.noise
     return batch.x0 + grad, grad
 
 
 def bridge_loss(unet: nn.Module, config: BridgeConfig, batch: BridgeBatch) -> Tensor:
-    """Mean distance of predicted and true grad: a scalar, L1 (published) or L2."""
+    """Return the mean distance of predicted and true grad: a scalar, L1 (published) or L2."""
     x_t, grad = diffuse(config.schedule(), batch)
     predicted = unet(x_t, batch.condition, batch.t)
     distance = functional.l1_loss if config.loss == "l1" else functional.mse_loss
@@ -116,7 +121,7 @@ def sample_many(
     seed: int,
     samples: int,
 ) -> NDArray[np.uint8]:
-    """K pseudo-SAR pictures for each of N optical pictures, all in one batch.
+    """Sample K pseudo-SAR pictures for each of N optical pictures, all in one batch.
 
     Args:
         unet: in eval mode.
@@ -129,7 +134,7 @@ def sample_many(
         uint8 `[N, K, h, w]`.
     """
     device = conditions.device
-    repeated = conditions.repeat_interleave(samples, dim=0)
+    repeated = conditions.repeat_interleave(samples, dim=0)  # [N, 3, h, w] -> [N K, 3, h, w]
     y = torch.from_numpy(bridge_start(repeated.cpu().numpy(), unet.config.channels)).to(device)
     rng = np.random.default_rng(seed)
 
@@ -143,6 +148,7 @@ def sample_many(
 
     x0 = reverse_bridge(predict_grad, y, table, draw_noise)
     pictures = pseudo_sar_picture(x0.float().cpu().numpy())
+    # [N K, h, w] -> [N, K, h, w]
     return pictures.reshape(len(conditions), samples, *pictures.shape[-2:])
 
 
@@ -153,5 +159,5 @@ def sample(
     seed: int,
     samples: int,
 ) -> NDArray[np.uint8]:
-    """K pseudo-SAR pictures uint8 `[K, h, w]` of one optical picture float32 `[3, h, w]`."""
+    """Sample K pseudo-SAR pictures uint8 `[K, h, w]` of one optical picture float32 `[3, h, w]`."""
     return np.asarray(sample_many(unet, condition[None], table, seed, samples)[0])

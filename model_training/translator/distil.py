@@ -1,18 +1,18 @@
-"""Teach a few-step translator what a teacher does in more steps: `crossfix-train distil CONFIG`.
+"""Distil a translator of several steps into one of fewer: `crossfix-train distil CONFIG`.
 
-Progressive distillation (Salimans and Ho, ICLR 2022, arXiv 2202.00512, algorithm 2), carried over
-to the bridge. With eta = 0 the sampler is deterministic. From x_t the teacher walks its own small
-steps down to a later time n; the student shall arrive there in one step. Every step is
-`x_n = a x0_hat + b y + c x_t`, so the x0_hat that takes it there is
+This is progressive distillation (Salimans and Ho, ICLR 2022, arXiv 2202.00512, algorithm 2) for
+the bridge. With eta = 0 the sampler is deterministic. From x_t the teacher takes several small
+steps to x_n; the student shall reach the same x_n in one step. Every step is
+`x_n = a x0_hat + b y + c x_t`, so the student's prediction that reaches x_n is
 
     x0_target = (x_n - b y - c x_t) / a,
 
-and the student learns to predict that instead of the true x0. At the last step a = 1, b = c = 0:
-the target is where the teacher's walk ends. From 4 steps to 1 in one run is the distillation of a
-whole walk (Luhman and Luhman, arXiv 2101.02388); 4 to 2 and then 2 to 1 is the progressive way.
+and the student learns to predict that instead of the true x0. In the last step a = 1, b = c = 0:
+the target is the teacher's final picture. Going from 4 steps to 1 in one run is distillation of the
+whole sampler (Luhman and Luhman, arXiv 2101.02388); 4 to 2 and then 2 to 1 is progressive.
 
-States are drawn from the forward bridge, but at the first time they are y itself: that is where
-the sampler starts.
+States x_t are drawn from the forward bridge, but at the first time x_t is y, because the sampler
+starts there.
 """
 
 from dataclasses import dataclass
@@ -40,16 +40,17 @@ from service.contract.bridge import BridgeStep, coefficient_table, predicted_x0,
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """One step of the student, and the teacher's steps over the same stretch of time."""
+    """One step of the student, and the teacher's steps over the same interval of time."""
 
     student: BridgeStep
     teacher: tuple[BridgeStep, ...]
 
 
-def jumps(bridge: BridgeConfig, teacher_steps: int) -> tuple[Jump, ...]:
-    """The student's walk of `bridge.steps` steps, each with the teacher's part; no noise in either.
+def make_jumps(bridge: BridgeConfig, teacher_steps: int) -> tuple[Jump, ...]:
+    """Return the student's `bridge.steps` steps, each with the teacher's steps that it replaces.
 
-    The student's times have to be among the teacher's, see `DistilConfig`.
+    Both samplers are without noise. The student's times must be among the teacher's, see
+    `DistilConfig`.
     """
     coarse, fine = (
         coefficient_table(bridge.schedule(), steps, eta=0.0)
@@ -57,13 +58,13 @@ def jumps(bridge: BridgeConfig, teacher_steps: int) -> tuple[Jump, ...]:
     )
     ends = [*(step.t for step in coarse[1:]), -1]
     return tuple(
-        Jump(step, tuple(small for small in fine if end < small.t <= step.t))
+        Jump(step, tuple(fine_step for fine_step in fine if end < fine_step.t <= step.t))
         for step, end in zip(coarse, ends, strict=True)
     )
 
 
 def start_states(bridge: BridgeConfig, batch: BridgeBatch) -> Tensor:
-    """x_t float32 `[N, C, h, w]`: y at the first time, the forward bridge at all others."""
+    """Return x_t float32 `[N, C, h, w]`: y at the first time, the forward bridge at all others."""
     x_t, _ = diffuse(bridge.schedule(), batch)
     first = batch.t == bridge.times - 1
     return torch.where(first[:, None, None, None], batch.y, x_t)
@@ -71,18 +72,18 @@ def start_states(bridge: BridgeConfig, batch: BridgeBatch) -> Tensor:
 
 @torch.no_grad()
 def teacher_targets(
-    teacher: nn.Module, walk: tuple[Jump, ...], batch: BridgeBatch, x_t: Tensor
+    teacher: nn.Module, jumps: tuple[Jump, ...], batch: BridgeBatch, x_t: Tensor
 ) -> Tensor:
-    """The x0 that the student shall predict, float32 `[N, C, h, w]`; see the module's text.
+    """Return the x0 that the student shall predict, float32 `[N, C, h, w]`.
 
     Args:
         teacher: x_t, condition, t -> grad, in eval mode.
-        walk: see `jumps`.
+        jumps: see `make_jumps`.
         batch: every `t` is the time of one of the student's steps.
-        x_t: where each example stands at its `t`.
+        x_t: float32 `[N, C, h, w]`, the state of each example at its `t`.
     """
     targets = torch.empty_like(x_t)
-    for jump in walk:
+    for jump in jumps:
         rows = (batch.t == jump.student.t).nonzero()[:, 0]
         if not len(rows):
             continue
@@ -92,49 +93,51 @@ def teacher_targets(
             times = torch.full_like(rows, step.t)
             x0_hat = predicted_x0(x, teacher(x, condition, times).float())
             x = reverse_step(step, x0_hat, y, x, 0.0)
-        own = jump.student
-        targets[rows] = (x - own.b * y - own.c * start) / own.a
+        student = jump.student
+        targets[rows] = (x - student.b * y - student.c * start) / student.a
     return targets
 
 
 class DistilTask(TranslatorTask):
-    """A student that starts with the teacher's weights and learns its longer steps."""
+    """The training of a student that starts with the teacher's weights and takes longer steps."""
 
     def __init__(
         self, config: DistilConfig, training: PairedViews, validation: PairedViews, digest: str
     ) -> None:
-        """
+        """Load the teacher.
+
         Raises:
-            ConfigError: the teacher's network or bridge is another one.
+            ConfigError: the teacher's network or bridge differs from the student's.
         """
         teacher = load_translator(config.initial)
         _require_same_bridge(config, teacher)
         super().__init__(config, training, validation, digest)
         self.teacher = teacher.module.requires_grad_(False)
-        self.walk = jumps(config.bridge, config.teacher_steps)
+        self.jumps = make_jumps(config.bridge, config.teacher_steps)
 
     def batch(self, step: int, rank: int) -> BridgeBatch:
-        """Examples at the times of the student's steps only: it is called nowhere else."""
+        """Draw examples at the times of the student's steps; it is never called at others."""
         rng = step_generator(self.config.run.seed, step, rank)
         bridge = self.config.bridge.model_copy(update={"sampler_share": 1.0})
         return draw_batch(self.training, bridge, self.config.unet.channels, self.config.batch, rng)
 
-    def loss(self, model: nn.Module, batch: BridgeBatch, step: int) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: BridgeBatch) -> dict[str, Tensor]:
+        """Return the distance of the predicted x0 from the teacher's as `loss`."""
         device = next(model.parameters()).device
         batch, teacher = batch.to(device), self.teacher.to(device)
         x_t = start_states(self.config.bridge, batch)
-        targets = teacher_targets(teacher, self.walk, batch, x_t)
+        targets = teacher_targets(teacher, self.jumps, batch, x_t)
         predicted = predicted_x0(x_t, model(x_t, batch.condition, batch.t).float())
         l1 = self.config.bridge.loss == "l1"
         return {"loss": (functional.l1_loss if l1 else functional.mse_loss)(predicted, targets)}
 
 
 def distil_translator(config: DistilConfig) -> Checkpoint:
-    """Distil, or continue, the run of a config; see `model_training.training.run.fit`.
+    """Start or continue the distillation run of a config; see `model_training.training.run.fit`.
 
     Raises:
-        ConfigError: there is no teacher, or it does not fit.
-        StoreError: the cache holds something else, or there are too few vessels.
+        ConfigError: there is no teacher, or its network or bridge differs from the student's.
+        StoreError: the cache holds other data, or there are too few vessels.
         DatasetError: a source folder cannot be used.
     """
     if not config.initial.is_file():
@@ -147,11 +150,11 @@ def distil_translator(config: DistilConfig) -> Checkpoint:
 
 
 def _require_same_bridge(config: DistilConfig, teacher: LoadedTranslator) -> None:
-    own, taught = config.bridge, teacher.config.bridge
+    own, other = config.bridge, teacher.config.bridge
     if config.unet != teacher.config.unet:
         raise ConfigError(f"{config.initial}: the teacher's network is another one; copy its unet")
-    if (own.times, own.max_variance) != (taught.times, taught.max_variance):
+    if (own.times, own.max_variance) != (other.times, other.max_variance):
         raise ConfigError(
-            f"{config.initial}: the teacher's bridge has times {taught.times} and max_variance "
-            f"{taught.max_variance}, the student's {own.times} and {own.max_variance}"
+            f"{config.initial}: the teacher's bridge has times {other.times} and max_variance "
+            f"{other.max_variance}, the student's {own.times} and {own.max_variance}"
         )

@@ -1,9 +1,9 @@
-"""How good pseudo-SAR pictures are, against steps and K, without asking the retrieval.
+"""Measure the quality of pseudo-SAR pictures by steps and K, without retrieval.
 
-The question is not whether they look real but whether they tell ships apart: `pair_auc` is the
+The criterion is not whether they look real but whether they distinguish ships: `pair_auc` is the
 chance that a vessel's pseudo-SAR resembles its own SAR view more than another vessel's. Pictures
-are compared by correlation of pixels, or in an encoder's space when one is given. SAR views count
-in the orientation that agrees better, because nobody tells which way a ship lies.
+are compared by correlation of pixels, or by an encoder's embeddings. A SAR view counts in the
+orientation that agrees better, because the data do not record where the bow points.
 """
 
 import time
@@ -35,7 +35,7 @@ class SamplerQuality:
             orientation that agrees better, grey levels 0..255; speckle keeps it above zero.
         pair_auc: 0.5 is chance, 1 is perfect.
         milliseconds: per optical picture on this machine and number of threads, measured at the
-            largest K and scaled to this one.
+            largest K and scaled to this K.
     """
 
     steps: int
@@ -46,14 +46,14 @@ class SamplerQuality:
 
 
 def pixel_features(pictures: NDArray[Any]) -> NDArray[np.float32]:
-    """Grey levels `[N, h, w]` -> unit float32 `[N, h w]` whose dot product is the correlation."""
-    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
+    """Turn grey levels `[N, h, w]` into unit rows `[N, h w]` whose dot product is a correlation."""
+    flat = pictures.reshape(len(pictures), -1).astype(np.float32)  # [N, h, w] -> [N, h w]
     centred = flat - flat.mean(axis=1, keepdims=True)
     return np.asarray(centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6), np.float32)
 
 
 def pair_auc(similarity: NDArray[np.float32]) -> float:
-    """Chance that row i resembles column i more than column j, ties counting one half.
+    """Return the chance that row i resembles column i more than column j; ties count one half.
 
     Args:
         similarity: float32 `[N, N]`, N >= 2.
@@ -65,12 +65,12 @@ def pair_auc(similarity: NDArray[np.float32]) -> float:
 
 
 def half_turned(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 `[N, h, w]` with the bow the other way."""
+    """Turn pictures uint8 `[N, h, w]` by 180 degrees."""
     return np.ascontiguousarray(pictures[:, ::-1, ::-1])
 
 
 def one_view_each(views: PairedViews) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The first optical `[V, h, w, 3]` and the first SAR `[V, h, w]` view of every vessel."""
+    """Return the first optical `[V, h, w, 3]` and the first SAR `[V, h, w]` view of each vessel."""
     _, optical = np.unique(views.optical_vessel, return_index=True)
     _, sar = np.unique(views.sar_vessel, return_index=True)
     return views.optical[optical], views.sar[sar][..., 0]
@@ -79,20 +79,20 @@ def one_view_each(views: PairedViews) -> tuple[NDArray[np.uint8], NDArray[np.uin
 def reference_auc(
     views: PairedViews, describe: Describe = pixel_features
 ) -> tuple[float, float | None]:
-    """What `pair_auc` is without a translator, and what it could be at best.
+    """Return the `pair_auc` of two references that need no translator.
 
     Returns:
-        The optical luminance in place of pseudo-SAR; and a second SAR view of each vessel in its
-        place, None where a vessel has only one.
+        That of the optical luminance in place of pseudo-SAR, a lower bound; and that of a second
+        SAR view of each vessel, an upper bound, None if a vessel has only one.
     """
     optical, sar = one_view_each(views)
     targets = [describe(sar), describe(half_turned(sar))]
 
     def auc(pictures: NDArray[np.uint8]) -> float:
-        seen = describe(pictures)
-        return pair_auc(np.maximum(seen @ targets[0].T, seen @ targets[1].T))
+        features = describe(pictures)
+        return pair_auc(np.maximum(features @ targets[0].T, features @ targets[1].T))
 
-    luminance = np.stack([np.asarray(Image.fromarray(one).convert("L")) for one in optical])
+    luminance = np.stack([np.asarray(Image.fromarray(view).convert("L")) for view in optical])
     rows = [np.flatnonzero(views.sar_vessel == vessel) for vessel in views.vessels]
     if min(len(row) for row in rows) < 2:
         return auc(luminance), None
@@ -127,17 +127,18 @@ def study_sampler(
     rows = []
     for count in steps:
         table = bridge.table(count)
-        spent = 0.0
+        elapsed_s = 0.0
         parts = []
         for start in range(0, len(optical), batch):
             conditions = torch.from_numpy(signed(optical[start : start + batch])).to(device)
-            began = time.perf_counter()
+            started = time.perf_counter()
             parts.append(sample_many(unet, conditions, table, start, largest))
-            spent += time.perf_counter() - began
+            elapsed_s += time.perf_counter() - started
         pictures = np.concatenate(parts)
+        # [V, K, h, w] -> [V K, h, w] -> [V K, D] -> [V, K, D]
         described = describe(pictures.reshape(-1, *sar.shape[1:])).reshape(len(sar), largest, -1)
         for k in samples:
-            gaps = [
+            gaps = [  # each [V, K]
                 np.abs(pictures[:, :k].astype(np.float32) - true[:, None]).mean(axis=(2, 3))
                 for true in (sar, turned)
             ]
@@ -149,7 +150,7 @@ def study_sampler(
                     samples=k,
                     l1=float(np.minimum(*gaps).mean()),
                     pair_auc=pair_auc(similarity),
-                    milliseconds=1000 * spent / len(optical) * k / largest,
+                    milliseconds=1000 * elapsed_s / len(optical) * k / largest,
                 )
             )
     return rows

@@ -23,16 +23,16 @@ from model_training.translator.unet import BridgeUNet, UNetConfig
 from service.contract.bridge import step_times
 from service.contract.manifest import PreprocessSpec
 
-# The chips reach the bridge denoised by the published percentile, whatever the encoder uses.
+# The bridge's chips are denoised by the published percentile, regardless of the encoder's.
 SPEC = PreprocessSpec()
 
 
 class TranslatorConfig(TypedConfig):
-    """One translator run.
+    """The config of one translator run.
 
-    The data are those of the encoder's runs, with the same validation vessels. `initial` is a
-    translator checkpoint whose averaged weights are taken as the start, e.g. pretraining on
-    co-registered pairs before ships.
+    Data sections are those of encoder configs and give the same validation vessels. `initial` is a
+    translator checkpoint whose averaged weights are the start, e.g. after pretraining on
+    co-registered pairs.
     """
 
     run: RunConfig
@@ -41,36 +41,36 @@ class TranslatorConfig(TypedConfig):
     bridge: BridgeConfig = BridgeConfig()
     data: Annotated[SimulatedData | HossData | PairData, Field(discriminator="kind")]
     batch: int = Field(32, ge=1)
-    validation_vessels: int = Field(64, ge=2, description="how many validate during training")
+    validation_vessels: int = Field(64, ge=2, description="vessels used for validation")
     initial: Path | None = None
 
 
 class DistilConfig(TranslatorConfig):
-    """One run that teaches a student fewer steps, see `model_training.translator.distil`.
+    """The config of one distillation run, see `model_training.translator.distil`.
 
-    `initial` is the teacher, which walks `teacher_steps` without noise; the student starts with
-    its weights and learns to walk `bridge.steps`, without noise too.
+    `initial` is the teacher, which samples in `teacher_steps` steps without noise. The student
+    starts with the teacher's weights and learns to sample in `bridge.steps` steps without noise.
     """
 
     initial: Path
     teacher_steps: int = Field(ge=2)
 
     @model_validator(mode="after")
-    def _walks_fit(self) -> "DistilConfig":
+    def _require_matching_steps(self) -> "DistilConfig":
         times, steps = self.bridge.times, self.bridge.steps
         if self.bridge.eta != 0:
             raise ValueError(
-                f"a distilled student walks without noise: set bridge.eta to 0, not "
+                f"a distilled student samples without noise: set bridge.eta to 0, not "
                 f"{self.bridge.eta:g}"
             )
         if steps >= self.teacher_steps:
             raise ValueError(
                 f"a student of {steps} steps has nothing to learn from {self.teacher_steps}"
             )
-        apart = set(step_times(times, steps)) - set(step_times(times, self.teacher_steps))
-        if apart:
+        extra = set(step_times(times, steps)) - set(step_times(times, self.teacher_steps))
+        if extra:
             raise ValueError(
-                f"the student calls at times {sorted(apart)}, where the teacher does not; let "
+                f"the student calls at times {sorted(extra)}, where the teacher does not; let "
                 f"teacher_steps be a multiple of bridge.steps"
             )
         return self
@@ -87,7 +87,7 @@ class LoadedTranslator:
 
     Attributes:
         module: in eval mode, averaged weights, on the CPU.
-        config: of its run.
+        config: the config of its run.
         metadata: data digest, commit, steps done and validation metrics.
     """
 
@@ -97,31 +97,37 @@ class LoadedTranslator:
 
     @property
     def height(self) -> int:
+        """Rows of the bridge's pictures."""
         return self.config.unet.height
 
     @property
     def width(self) -> int:
+        """Columns of the bridge's pictures."""
         return self.config.unet.width
 
     @property
     def channels(self) -> int:
+        """Channels of the bridge, 1 or 3."""
         return self.config.unet.channels
 
     @property
     def times(self) -> int:
+        """Number of times of the bridge."""
         return self.config.bridge.times
 
     @property
     def max_variance(self) -> float:
+        """Largest variance of the bridge."""
         return self.config.bridge.max_variance
 
     @property
     def steps(self) -> int:
-        """Network calls that the training was made for."""
+        """Network calls per sample that the translator was trained for."""
         return self.config.bridge.steps
 
     @property
     def eta(self) -> float:
+        """Noise of the sampler, 0 to 1."""
         return self.config.bridge.eta
 
 
@@ -129,8 +135,8 @@ def load_translator(path: Path) -> LoadedTranslator:
     """Read a checkpoint of `train_translator` or of `distil_translator`.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: the file is another one.
+        FileNotFoundError: there is no file.
+        ValueError: the file is not a checkpoint of a translator.
     """
     try:
         stored = Checkpoint.load(path)
@@ -152,10 +158,10 @@ def load_translator(path: Path) -> LoadedTranslator:
 
 
 class TranslatorTask:
-    """The bridge's loss on random pairs; validation on vessels that are never drawn.
+    """The training of a translator: the bridge's loss on random pairs of training vessels.
 
-    Validation samples as the service would and reports the grey-level difference and `pair_auc`
-    of `model_training.translator.study`.
+    Validation samples other vessels as the service would and reports the grey-level difference and
+    `pair_auc` of `model_training.translator.study`.
     """
 
     def __init__(
@@ -172,15 +178,18 @@ class TranslatorTask:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def batch(self, step: int, rank: int) -> BridgeBatch:
+        """Draw the batch of a step."""
         rng = step_generator(self.config.run.seed, step, rank)
         channels = self.config.unet.channels
         return draw_batch(self.training, self.config.bridge, channels, self.config.batch, rng)
 
-    def loss(self, model: nn.Module, batch: BridgeBatch, step: int) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: BridgeBatch) -> dict[str, Tensor]:
+        """Return the bridge's loss as `loss`."""
         device = next(model.parameters()).device
         return {"loss": bridge_loss(model, self.config.bridge, batch.to(device))}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
+        """Return `sample_l1` in grey levels and `pair_auc` on the validation vessels."""
         assert isinstance(model, BridgeUNet)
         bridge = self.config.bridge
         (quality,) = study_sampler(model, bridge, self.validation, [bridge.steps], [1])
@@ -188,10 +197,10 @@ class TranslatorTask:
 
 
 def train_translator(config: TranslatorConfig) -> Checkpoint:
-    """Train, or continue, the run of a config; see `model_training.training.run.fit`.
+    """Start or continue the run of a config; see `model_training.training.run.fit`.
 
     Raises:
-        StoreError: the cache holds something else, or there are too few vessels.
+        StoreError: the cache holds other data, or there are too few vessels.
         DatasetError: a source folder cannot be used.
     """
     stores = open_stores(config.data, SPEC)
@@ -202,6 +211,6 @@ def train_translator(config: TranslatorConfig) -> Checkpoint:
 
 
 def validation_views(config: TranslatorConfig) -> PairedViews:
-    """The vessels that a run validated on, read again from its data."""
+    """Read the views of the vessels that a run validated on."""
     stores = open_stores(config.data, SPEC)
     return views_of_store(stores.validation, config.unet.height, config.unet.width)

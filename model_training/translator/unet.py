@@ -1,4 +1,4 @@
-"""The bridge's network: a small U-Net that sees x_t, the optical picture and the time.
+"""The bridge's network: a small U-Net of x_t, the optical picture and the time.
 
 It works on 2 x 2 patches, so no layer runs at full resolution: a picture of 128 x 32 passes three
 levels of 64 x 16, 32 x 8 and 16 x 4 positions, with self-attention along the hull at the lowest.
@@ -98,7 +98,7 @@ class BridgeUNet(nn.Module):
             x = grow(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
             x = up(torch.cat([x, skips.pop()], dim=1), time)
         x = self.head(functional.silu(self.last_norm(x)))  # [N, 4 C, h/2, w/2]
-        return functional.pixel_shuffle(x, PATCH)
+        return functional.pixel_shuffle(x, PATCH)  # [N, C, h, w]
 
 
 class TimeEmbedding(nn.Module):
@@ -114,14 +114,17 @@ class TimeEmbedding(nn.Module):
         self.layers = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t: Tensor) -> Tensor:
-        """int64 `[N]` -> float32 `[N, width]`."""
-        angles = t.to(self.frequencies.dtype)[:, None] * self.frequencies[None, :]
+        """Map times int64 `[N]` to float32 `[N, width]`."""
+        angles = t.to(self.frequencies.dtype)[:, None] * self.frequencies[None, :]  # [N, width / 2]
         embedded: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))
         return embedded
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions; the time scales and shifts between them (Nichol 2021)."""
+    """Two 3 x 3 convolutions; the time scales and shifts between them.
+
+    Source: Nichol and Dhariwal, arXiv 2102.09672, scale-shift norm.
+    """
 
     def __init__(self, width_in: int, width_out: int, time_width: int) -> None:
         super().__init__()
@@ -136,7 +139,8 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.conv_out.weight)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """float32 `[N, in, H, W]` and `[N, time]` -> `[N, out, H, W]`."""
+        """Map x float32 `[N, in, h, w]` and time `[N, time]` to `[N, out, h, w]`."""
+        # [N, 2 out] -> [N, 2 out, 1, 1] -> twice [N, out, 1, 1]
         scale, shift = self.modulate(functional.silu(time))[:, :, None, None].chunk(2, dim=1)
         hidden = self.conv_in(functional.silu(self.norm_in(x)))
         hidden = self.norm_out(hidden) * (1 + scale) + shift
@@ -145,7 +149,7 @@ class ResidualBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every position of the lowest level looks at every other; added to its input."""
+    """Multi-head attention over all positions of the lowest level, added to its input."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -156,10 +160,12 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 `[N, W, H, W']` -> the same shape."""
+        """Return float32 `[N, C, h, w]`, the same shape."""
         _, width, rows, columns = x.shape
+        # [N, 3 C, h, w] -> [N, 3, heads, C / heads, positions]
         qkv = self.qkv(self.norm(x)).reshape(-1, 3, self.heads, width // self.heads, rows * columns)
-        q, k, v = qkv.transpose(3, 4).unbind(dim=1)  # each [N, heads, positions, width / heads]
+        q, k, v = qkv.transpose(3, 4).unbind(dim=1)  # each [N, heads, positions, C / heads]
         mixed = functional.scaled_dot_product_attention(q, k, v)
+        # [N, heads, positions, C / heads] -> [N, heads, C / heads, positions] -> [N, C, h, w]
         attended: Tensor = self.out(mixed.transpose(2, 3).reshape(-1, width, rows, columns))
         return x + attended

@@ -34,7 +34,7 @@ class Projection(nn.Module):
 
 
 class ContrastTask:
-    """Two processes draw 6 of 9 ships each, so that some come twice in the joined batch."""
+    """Contrast of 6 of 9 ships per process, so that two processes have some ships in common."""
 
     data_digest = "contrast"
 
@@ -49,11 +49,11 @@ class ContrastTask:
         ships = torch.from_numpy(rng.permutation(SHIPS)[:PAIRS])
         return chips, ships.repeat(2)
 
-    def loss(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         chips, ships = batch
         return pair_objective(model(chips), ships, self.config.objective)
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: nn.Module) -> dict[str, float]:  # noqa: ARG002
         return {}
 
 

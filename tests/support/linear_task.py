@@ -30,7 +30,7 @@ class LinearTask:
     def batch(self, step: int, rank: int) -> Tensor:
         return torch.from_numpy(step_generator(0, step, rank).normal(size=(8, 3))).float()
 
-    def loss(self, model: nn.Module, batch: Tensor, step: int) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
         return {"loss": (model(batch)[:, 0] - batch.sum(1)).square().mean()}
 
     def validate(self, model: nn.Module) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What `crossfix-train encoder CONFIG` does, as a module that torchrun can start."""
+"""Run `crossfix-train encoder CONFIG` as a module, which torchrun can start."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The encoder configs of the repository are valid and build their encoders."""
+"""The shipped encoder configs are valid and build their encoders."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_a_config_loads_and_its_encoder_can_be_built(name: str) -> None:
     assert encoder.config == config.encoder
 
 
-def test_a_run_that_starts_from_another_starts_from_a_config_of_the_repository() -> None:
+def test_the_initial_checkpoint_of_a_shipped_config_is_that_of_another_shipped_config() -> None:
     configs = {
         name: load_config(TRAINING_CONFIGS / f"{name}.yaml", EncoderTrainConfig) for name in NAMES
     }
@@ -36,7 +36,7 @@ def test_a_run_that_starts_from_another_starts_from_a_config_of_the_repository()
         before = outs[config.initial.parent]
         assert config.initial.name == ("best.pt" if before.run.select_by else "checkpoint.pt")
         encoders = (before.encoder, config.encoder)
-        kept = [
+        common = [
             encoder.model_dump(exclude={"size_token", "mirror_average"}) for encoder in encoders
         ]
-        assert kept[0] == kept[1]
+        assert common[0] == common[1]

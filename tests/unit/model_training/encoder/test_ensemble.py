@@ -1,4 +1,4 @@
-"""Several encoders as one: the cosine is the members' mean, and members have to fit."""
+"""An ensemble's cosine is the mean of its members', and members with other input are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -79,20 +79,20 @@ def test_the_cosine_is_the_mean_of_the_members_cosines(tmp_path: Path) -> None:
     assert np.abs(mean - apart[0] @ apart[0].T).max() > 1e-2
 
 
-def test_each_member_has_one_voice_however_long_its_vectors_are() -> None:
+def test_members_have_equal_weight_whatever_the_length_of_their_vectors() -> None:
     class Scaled(nn.Module):
         def __init__(self, scale: float) -> None:
             super().__init__()
             self.scale = scale
 
-        def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
+        def forward(self, _pixels: Tensor, _modality: Tensor, size: Tensor) -> Tensor:
             return self.scale * size
 
-    loud = Ensemble([Scaled(1.0), Scaled(1000.0)])(*chips(4))
-    assert torch.allclose(loud[:, :3], loud[:, 3:], atol=1e-6)
+    joined = Ensemble([Scaled(1.0), Scaled(1000.0)])(*chips(4))
+    assert torch.allclose(joined[:, :3], joined[:, 3:], atol=1e-6)
 
 
-def test_a_lone_encoder_stays_what_it_is(tmp_path: Path) -> None:
+def test_a_single_encoder_is_not_wrapped(tmp_path: Path) -> None:
     path = save(tmp_path / "a.pt", REFERENCE, 1)
     loaded, alone = load_encoders([path]), load_encoder(path)
     with torch.inference_mode():
@@ -102,7 +102,7 @@ def test_a_lone_encoder_stays_what_it_is(tmp_path: Path) -> None:
     assert not loaded.module.training
 
 
-def test_members_that_do_not_fit_are_refused_with_the_difference(tmp_path: Path) -> None:
+def test_members_with_other_input_are_refused_with_the_difference(tmp_path: Path) -> None:
     first = save(tmp_path / "a.pt", REFERENCE, 1)
     preprocess = {"height": 64, "width": 16, "sar_exponent": 0.7}
     other = save(tmp_path / "b.pt", {**REFERENCE, "preprocess": preprocess}, 2)

@@ -84,7 +84,7 @@ def test_infonce_by_hand() -> None:
     assert pair_infonce(optical, sar, scale).item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_further_negatives_enter_their_own_direction() -> None:
+def test_additional_negatives_affect_the_other_sensors_queries_only() -> None:
     eye = torch.eye(2)
     negative = torch.tensor([[1.0, 1.0]])
     cosine = math.sqrt(0.5)
@@ -96,7 +96,7 @@ def test_further_negatives_enter_their_own_direction() -> None:
     assert value.item() == pytest.approx(harder, rel=1e-6)
 
 
-def test_a_ship_that_comes_twice_is_not_its_own_negative() -> None:
+def test_rows_of_one_ship_are_not_each_others_negatives() -> None:
     generator = torch.Generator().manual_seed(3)
     optical, sar = torch.randn(2, 3, 4, generator=generator)
     ships = torch.tensor([7, 8, 7])
@@ -117,7 +117,7 @@ def test_layout_by_hand() -> None:
     assert layout_regression(torch.zeros(1, 2, 2), torch.tensor([[[1.0, 0], [0, 3]]])).item() == 2.5
 
 
-def test_structure_is_blind_to_contrast_but_not_to_place() -> None:
+def test_structure_consistency_ignores_contrast_and_penalises_displacement() -> None:
     grid = torch.zeros(2, 1, 8, 4)
     grid[0, :, 2:4], grid[1, :, 2:4] = 1.0, 50.0
     labels, modality = torch.tensor([5, 5]), torch.tensor([0, 1])

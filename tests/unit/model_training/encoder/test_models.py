@@ -1,4 +1,4 @@
-"""Both encoders: shapes, selection by sensor, positions kept, traceable for any batch."""
+"""Both encoders: shapes, selection by sensor, positions, tracing for any batch size."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ CONFIGS: dict[str, ReferenceConfig | CompactConfig] = {
 
 
 def encoder(name: str) -> Encoder:
-    """With weights and batch statistics that differ between the sensors."""
+    """Build an encoder whose weights and batch statistics differ between the sensors."""
     torch.manual_seed(1)
     module = build_encoder(CONFIGS[name])
     for _ in range(3):
@@ -56,7 +56,7 @@ def chips(count: int, seed: int = 0, height: int = 64, width: int = 32) -> tuple
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_chip_alone_and_in_a_mixed_batch_embed_alike(name: str) -> None:
+def test_a_chip_has_the_same_embedding_alone_and_in_a_mixed_batch(name: str) -> None:
     module = encoder(name)
     pixels, modality, size = chips(6)
     together = module(pixels, modality, size)
@@ -68,7 +68,7 @@ def test_a_chip_alone_and_in_a_mixed_batch_embed_alike(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_pixels_sensor_and_size_all_matter(name: str) -> None:
+def test_the_embedding_depends_on_pixels_sensor_and_size(name: str) -> None:
     module = encoder(name)
     pixels, modality, size = chips(2)
     plain = module(pixels, modality, size)
@@ -90,7 +90,7 @@ def test_the_traced_graph_equals_the_module_for_any_batch(name: str) -> None:
         assert torch.allclose(program.module()(*inputs), module(*inputs), atol=1e-5)
 
 
-def test_training_and_serving_route_rows_alike() -> None:
+def test_training_and_serving_select_the_same_module_for_each_row() -> None:
     module = encoder("compact")
     pixels, modality, size = chips(7)
     expected = module(pixels, modality, size)
@@ -103,10 +103,10 @@ def test_training_and_serving_route_rows_alike() -> None:
     assert torch.allclose(one_sensor, expected[::2], atol=1e-5)
 
 
-def test_mirror_average_embeds_a_chip_and_its_mirror_image_alike() -> None:
+def test_mirror_average_gives_a_chip_and_its_mirror_image_one_embedding() -> None:
     module = encoder("compact")
     pixels, modality, size = chips(3)
-    parts = [module(one, modality, size) for one in (pixels, pixels.flip(3))]
+    parts = [module(view, modality, size) for view in (pixels, pixels.flip(3))]
     module.config = CONFIGS["compact"].model_copy(update={"mirror_average": True})
     both = module(pixels, modality, size)
     expected = torch.stack([torch.nn.functional.normalize(part) for part in parts]).mean(0)
@@ -114,7 +114,7 @@ def test_mirror_average_embeds_a_chip_and_its_mirror_image_alike() -> None:
     assert torch.allclose(both, module(pixels.flip(3), modality, size), atol=1e-5)
 
 
-def test_detail_starts_as_the_half_size_encoder() -> None:
+def test_an_untrained_detail_encoder_equals_the_half_size_encoder() -> None:
     torch.manual_seed(0)
     module = build_encoder(CONFIGS["compact-detail"]).eval()
     pixels, modality, size = chips(3)
@@ -122,7 +122,7 @@ def test_detail_starts_as_the_half_size_encoder() -> None:
     assert torch.equal(module(half, modality, size), module(pixels, modality, size))
 
 
-def test_the_head_tells_where_along_the_hull_something_lies() -> None:
+def test_the_embedding_depends_on_the_position_of_a_structure_along_the_hull() -> None:
     module = encoder("compact")
     flat = torch.zeros(1, 3, 64, 32)
     bow, stern = flat.clone(), flat.clone()
@@ -132,8 +132,8 @@ def test_the_head_tells_where_along_the_hull_something_lies() -> None:
     assert not torch.allclose(module(bow, modality, size), module(stern, modality, size), atol=1e-2)
 
 
-def test_reference_follows_the_published_sequence() -> None:
-    """cls and patches + positions + 3 x modality embedding, then the size token; cls comes out."""
+def test_the_reference_encoder_follows_the_published_sequence() -> None:
+    """cls and patches + positions + 3 x modality embedding, then the size token; cls is output."""
     module = encoder("reference")
     assert isinstance(module, ReferenceEncoder)
     assert module.size_embed is not None
@@ -151,7 +151,7 @@ def test_reference_follows_the_published_sequence() -> None:
     assert torch.allclose(module(pixels, modality, size), module.norm(sequence)[:, 0], atol=1e-6)
 
 
-def test_the_published_reference_has_its_published_size() -> None:
+def test_the_reference_encoder_has_the_published_number_of_parameters() -> None:
     with torch.device("meta"):
         module = build_encoder(ReferenceConfig(kind="reference"))
     assert module.pos_embed.shape == (1, 129, 768)
@@ -170,7 +170,7 @@ def test_pictures_that_do_not_divide_into_patches_are_refused() -> None:
             build_encoder(config)
 
 
-def test_positions_tell_all_places_apart() -> None:
+def test_all_position_codes_differ() -> None:
     codes = sincos_positions((16, 4), 128)[0]
     distances = torch.cdist(codes, codes) + 10 * torch.eye(64)
     assert codes.shape == (64, 128)

@@ -1,4 +1,4 @@
-"""TrainingStores of chip folders: decoded once, and never taken for those of other settings."""
+"""Training stores of chip folders: decoded once, and refused for other settings."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def data(root: Path, cache: Path, **changes: Any) -> HossData:
     return HossData.model_validate({**entries, **changes})
 
 
-def test_ships_are_split_once_and_found_again(folder: Path, tmp_path: Path) -> None:
+def test_a_cached_split_is_reused(folder: Path, tmp_path: Path) -> None:
     first = open_stores(data(folder, tmp_path / "cache"), SPEC)
     assert (len(first.train.vessels), len(first.validation.vessels)) == (9, 3)
     assert not np.intersect1d(first.train.vessels, first.validation.vessels).size
@@ -55,7 +55,7 @@ def test_a_cache_of_other_settings_is_refused(
         open_stores(data(folder, tmp_path / "cache", **changes), spec)
 
 
-def test_an_interrupted_cache_is_made_anew(folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_cache_is_filled_again(folder: Path, tmp_path: Path) -> None:
     first = open_stores(data(folder, tmp_path / "cache"), SPEC)
     (tmp_path / "cache" / "00001.chips.npy").unlink()
     again = open_stores(data(folder, tmp_path / "cache"), SPEC)

@@ -1,4 +1,4 @@
-"""Encoder runs on a toy fleet: objectives learn, a killed run resumes exactly, checkpoints load."""
+"""Encoder runs on a toy fleet: learning, exact resuming, loading checkpoints, refused configs."""
 
 import csv
 from pathlib import Path
@@ -43,7 +43,7 @@ IDENTITIES = {"kind": "identities", "identities": 4, "chips": 4, "structure": 0.
 
 
 def toy_store(folder: Path, first: int, ships: int) -> PictureStore:
-    """Ships of one size, told apart by where two bars lie across the hull."""
+    """Draw ships of one size that differ in the positions of four bars across the hull."""
     chips, layouts = [], []
     for vessel in range(first, first + ships):
         drawn = np.random.default_rng(vessel)
@@ -53,8 +53,8 @@ def toy_store(folder: Path, first: int, ships: int) -> PictureStore:
         for modality in [Modality.OPTICAL, Modality.OPTICAL, Modality.SAR, Modality.SAR]:
             sar = modality is Modality.SAR
             noise = drawn.gamma(4, 12, (80, 20, 1)) if sar else drawn.normal(60, 5, (80, 20, 3))
-            seen = np.clip(deck * (110 if sar else 70) + noise, 0, 255).astype(np.uint8)
-            chips.append(CachedChip(seen, modality, 1.0, vessel))
+            picture = np.clip(deck * (110 if sar else 70) + noise, 0, 255).astype(np.uint8)
+            chips.append(CachedChip(picture, modality, 1.0, vessel))
         layouts.append(layout)
     write_shard(folder, first, chips, np.stack(layouts))
     return PictureStore(folder, [first])
@@ -108,7 +108,7 @@ def test_a_killed_run_resumes_to_bit_equal_losses(
     assert len(set(expected)) == 4
 
 
-def test_the_compact_encoder_learns_ships_it_can_then_tell_apart(
+def test_the_compact_encoder_learns_to_distinguish_validation_ships(
     tmp_path: Path, stores: TrainingStores
 ) -> None:
     settings = config(tmp_path, COMPACT, {**PAIRS, "pairs": 24}, steps=60, validate_every=60)
@@ -140,7 +140,7 @@ def test_identity_training_lowers_its_loss(tmp_path: Path, stores: TrainingStore
     ],
     ids=["pairs", "identities"],
 )
-def test_more_ships_per_batch_than_there_are_stop_a_run_before_it_starts(
+def test_a_batch_of_more_ships_than_the_data_have_is_refused(
     tmp_path: Path, stores: TrainingStores, objective: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ConfigError, match=reason) as raised:
@@ -148,12 +148,12 @@ def test_more_ships_per_batch_than_there_are_stop_a_run_before_it_starts(
     assert "\n" not in str(raised.value)
 
 
-def test_identity_batches_of_an_odd_number_of_chips_are_no_config(tmp_path: Path) -> None:
+def test_identity_batches_of_an_odd_number_of_chips_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="multiple of 2"):
         config(tmp_path, COMPACT, {**IDENTITIES, "chips": 3})
 
 
-def test_layouts_turn_with_the_chip(stores: TrainingStores, tmp_path: Path) -> None:
+def test_layouts_are_turned_with_the_chip(stores: TrainingStores, tmp_path: Path) -> None:
     settings = config(tmp_path, COMPACT, PAIRS)
     batch = EncoderTask(settings, stores).batch(0, 0)
     assert batch.layout is not None
@@ -167,7 +167,9 @@ def test_layouts_turn_with_the_chip(stores: TrainingStores, tmp_path: Path) -> N
     assert np.median(agreement) > 0.5
 
 
-def test_pretraining_gives_the_next_run_its_encoder(tmp_path: Path, stores: TrainingStores) -> None:
+def test_a_run_starts_from_the_encoder_of_its_initial_checkpoint(
+    tmp_path: Path, stores: TrainingStores
+) -> None:
     first = config(tmp_path / "first", REFERENCE, {**PAIRS, "layout": 0.0})
     trained = fit(EncoderTask(first, stores), first.run, first.optimiser, first)
     path = tmp_path / "first" / "checkpoint.pt"

@@ -1,4 +1,4 @@
-"""The training loop on a toy task: resume, checkpoints, logs, schedule, config errors."""
+"""The training loop on a toy task: resuming, checkpoints, logs, schedules, config errors."""
 
 import csv
 from pathlib import Path
@@ -20,7 +20,7 @@ class ToyConfig(TypedConfig):
 
 
 class ToyTask:
-    """Regression with dropout, so that the loss depends on torch's generator as well."""
+    """Regression with dropout, so that the loss also depends on torch's generator."""
 
     data_digest = "toy"
 
@@ -35,7 +35,7 @@ class ToyTask:
         drawn = step_generator(self.seed, step, rank).normal(size=(8, 4))
         return torch.from_numpy(drawn).float()
 
-    def loss(self, model: nn.Module, batch: Tensor, step: int) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
         return {"loss": (model(batch)[:, 0] - batch.sum(1)).square().mean()}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -87,7 +87,7 @@ def test_a_killed_run_resumes_to_bit_equal_losses_and_weights(
         assert torch.equal(whole.model[name], resumed.model[name]), name
 
 
-def test_bfloat16_is_what_the_network_computes_in(tmp_path: Path) -> None:
+def test_bfloat16_changes_the_computation_and_not_the_weights_type(tmp_path: Path) -> None:
     exact = train(toy_config(tmp_path / "exact"))
     rounded = train(toy_config(tmp_path / "rounded", precision="bfloat16"))
     assert losses(tmp_path / "exact") != losses(tmp_path / "rounded")
@@ -96,7 +96,7 @@ def test_bfloat16_is_what_the_network_computes_in(tmp_path: Path) -> None:
         torch.testing.assert_close(value, exact.model[name], atol=0.05, rtol=0.05)
 
 
-def test_a_checkpoint_carries_what_made_it(tmp_path: Path) -> None:
+def test_a_checkpoint_records_config_data_and_best_metrics(tmp_path: Path) -> None:
     config = toy_config(tmp_path, select_by="score")
     train(config)
     stored = Checkpoint.load(tmp_path / "checkpoint.pt")
@@ -114,7 +114,7 @@ def test_a_directory_of_another_run_is_refused(tmp_path: Path) -> None:
         train(toy_config(tmp_path, steps=4, seed=1))
 
 
-def test_a_run_of_before_an_option_came_goes_on_and_an_unreadable_one_does_not(
+def test_a_checkpoint_without_a_newer_option_is_continued_and_one_with_an_unknown_option_is_not(
     tmp_path: Path,
 ) -> None:
     config = toy_config(tmp_path)
@@ -133,10 +133,10 @@ def test_a_run_of_before_an_option_came_goes_on_and_an_unreadable_one_does_not(
         train(config)
 
 
-def test_vectors_are_decayed_where_asked() -> None:
+def test_vectors_are_decayed_only_with_decay_vectors() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
-    for asked, decay in ((False, 0.0), (True, 0.25)):
-        config = OptimiserConfig(weight_decay=0.25, decay_vectors=asked, bias_lr_factor=2.0)
+    for decay_vectors, decay in ((False, 0.0), (True, 0.25)):
+        config = OptimiserConfig(weight_decay=0.25, decay_vectors=decay_vectors, bias_lr_factor=2.0)
         matrices, vectors = build_optimiser(model, config).param_groups
         assert [p.ndim for p in matrices["params"]] == [2]
         assert [p.ndim for p in vectors["params"]] == [1, 1, 1]
@@ -166,7 +166,7 @@ def test_unknown_config_keys_are_errors(tmp_path: Path) -> None:
         load_config(tmp_path / "missing.yaml", ToyConfig)
 
 
-def test_schedules() -> None:
+def test_learning_rates_follow_warm_up_and_schedule() -> None:
     cosine = OptimiserConfig(lr=1.0, warmup_steps=10, final_fraction=0.1)
     assert learning_rate(cosine, 0, 110) == pytest.approx(0.1)
     assert learning_rate(cosine, 10, 110) == pytest.approx(1.0)
@@ -182,7 +182,7 @@ def test_step_seeds_differ_by_seed_step_and_rank() -> None:
     assert step_seed(3, 4, 1) == step_seed(3, 4, 1)
 
 
-def test_the_moving_average_and_its_loan() -> None:
+def test_the_moving_average_is_updated_and_applied_temporarily() -> None:
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(0.0)
     ema = Ema(model, decay=0.5)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def rows(out: Path, name: str) -> list[float]:
 def test_two_processes_step_by_the_mean_of_their_gradients(tmp_path: Path) -> None:
     module = "tests.support.linear_task"
     torchrun("-m", module, str(tmp_path), "2")
-    torchrun("-m", module, str(tmp_path), str(STEPS))  # goes on where the first one stopped
+    torchrun("-m", module, str(tmp_path), str(STEPS))  # continues the stopped run
 
     task, config = LinearTask(), linear_config(tmp_path)
     optimiser = build_optimiser(task.model, config.optimiser)
@@ -41,7 +42,7 @@ def test_two_processes_step_by_the_mean_of_their_gradients(tmp_path: Path) -> No
             group["lr"] = learning_rate(config.optimiser, step, STEPS) * group["lr_factor"]
         both = torch.cat([task.batch(step, rank) for rank in (0, 1)])
         optimiser.zero_grad()
-        task.loss(task.model, both, step)["loss"].backward()  # type: ignore[no-untyped-call]
+        task.loss(task.model, both)["loss"].backward()  # type: ignore[no-untyped-call]
         if config.optimiser.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(task.model.parameters(), config.optimiser.clip_norm)
         optimiser.step()
@@ -84,7 +85,7 @@ def test_two_processes_train_an_encoder_on_chips_that_one_of_them_decodes(tmp_pa
     ships = SimulatorConfig(vessels=24, optical_views=1, sar_views=1, test_fraction=0.2)
     write_dataset(ships, folder, workers=1)
     small = {"height": 64, "width": 16, "normalisation": "per_chip"}
-    config = {
+    config: dict[str, Any] = {
         "run": {"out": str(tmp_path / "both"), "steps": 3, "device": "cpu", "log_every": 1},
         "encoder": {
             "kind": "compact",
@@ -103,10 +104,10 @@ def test_two_processes_train_an_encoder_on_chips_that_one_of_them_decodes(tmp_pa
     path.write_text(json.dumps(config))
     torchrun("-m", "tests.support.train_encoder", str(path))
 
-    alone = {**config, "run": {**config["run"], "out": str(tmp_path / "alone")}}  # type: ignore[dict-item]
-    path.write_text(json.dumps(alone))
+    config["run"]["out"] = str(tmp_path / "alone")
+    path.write_text(json.dumps(config))
     command = [sys.executable, "-m", "tests.support.train_encoder", str(path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     together, single = (rows(tmp_path / out, "loss") for out in ("both", "alone"))
     assert len(together) == len(single) == 3
-    assert together[0] > single[0] + 0.3  # the same start, but twice the ships to be told apart
+    assert together[0] > single[0] + 0.3  # the same start, but twice as many ships in the contrast

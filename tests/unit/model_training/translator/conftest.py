@@ -1,4 +1,4 @@
-"""Small synthetic views: a bright bar per vessel, at the same place in both sensors."""
+"""Small synthetic views: one bar per vessel, at the same place in both sensors."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from model_training.translator.dataset import PairedViews
 
 
 def bar_views(vessels: int = 12, height: int = 32, width: int = 16) -> PairedViews:
-    """Two optical and three SAR views per vessel; the SAR shows the optical's dark bar bright."""
+    """Draw two optical views with a dark bar and three SAR views with a bright one per vessel."""
     rng = np.random.default_rng(0)
     optical, sar = [], []
     for vessel in range(vessels):

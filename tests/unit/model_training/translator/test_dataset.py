@@ -1,4 +1,4 @@
-"""Paired views: reading, splitting, drawing."""
+"""Paired views: reading from a store, selecting vessels, drawing batches."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,11 @@ from service.contract.chip import Modality
 from service.contract.translation import bridge_picture, bridge_start
 
 
-def test_only_some_vessels_are_kept(views: PairedViews) -> None:
-    kept = views.only(np.array([2, 7]))
-    assert np.array_equal(kept.vessels, [2, 7])
-    assert np.array_equal(kept.optical, views.optical[[4, 5, 14, 15]])
-    assert np.array_equal(kept.sar, views.sar[[6, 7, 8, 21, 22, 23]])
+def test_only_selects_the_views_of_the_named_vessels(views: PairedViews) -> None:
+    selected = views.only(np.array([2, 7]))
+    assert np.array_equal(selected.vessels, [2, 7])
+    assert np.array_equal(selected.optical, views.optical[[4, 5, 14, 15]])
+    assert np.array_equal(selected.sar, views.sar[[6, 7, 8, 21, 22, 23]])
 
 
 def test_a_vessel_seen_by_one_sensor_only_is_refused(views: PairedViews) -> None:
@@ -41,7 +41,7 @@ def test_a_batch_pairs_views_of_one_vessel_turned_alike(views: PairedViews, chan
     assert np.array_equal(batch.y.numpy(), bridge_start(batch.condition.numpy(), channels))
 
 
-def test_batches_repeat_with_the_generator_and_use_every_view(views: PairedViews) -> None:
+def test_equal_generators_draw_equal_batches_of_whole_views(views: PairedViews) -> None:
     config = BridgeConfig()
     first = draw_batch(views, config, 1, 200, np.random.default_rng(5))
     again = draw_batch(views, config, 1, 200, np.random.default_rng(5))
@@ -57,8 +57,8 @@ def test_batches_repeat_with_the_generator_and_use_every_view(views: PairedViews
     assert len(drawn) > 100  # 36 SAR views, four orientations, 200 draws
 
 
-def test_a_store_becomes_views(tmp_path: Path) -> None:
-    """Vessel 3 has both sensors, vessel 5 the optical alone; chips differ in size."""
+def test_vessels_of_a_store_with_both_sensors_become_views(tmp_path: Path) -> None:
+    """Vessel 3 has both sensors, vessel 5 has optical chips only; chips differ in size."""
     rng = np.random.default_rng(0)
 
     def chip(modality: Modality, vessel: int, height: int, width: int) -> CachedChip:
@@ -79,8 +79,9 @@ def test_a_store_becomes_views(tmp_path: Path) -> None:
     assert np.array_equal(views.optical_vessel, [3, 3])
     assert np.array_equal(views.sar_vessel, [3])
     assert views.optical.shape == (2, 32, 16, 3)
-    seen = signed(views.optical[:1])[0]  # resizing first changes nothing against the contract
-    assert np.array_equal(seen, bridge_picture(chips[2].picture, 32, 16))
+    # resizing when the store is read gives what the contract computes from the whole picture
+    picture = signed(views.optical[:1])[0]
+    assert np.array_equal(picture, bridge_picture(chips[2].picture, 32, 16))
     write_shard(tmp_path / "optical", 0, chips[1:2])
     alone = PictureStore(tmp_path / "optical", [0])
     with pytest.raises(ValueError, match="no vessel is seen by both sensors"):

@@ -1,4 +1,4 @@
-"""The bridge in torch: what is learnt is what the contract's sampler undoes."""
+"""The bridge in torch: its formula, its loss, and sampling with the contract's steps."""
 
 import numpy as np
 import pytest
@@ -22,14 +22,14 @@ from service.contract.bridge import coefficient_table, step_times
 SMALL = UNetConfig(height=32, width=16, widths=(16, 32), heads=2)
 
 
-class Oracle(BridgeUNet):
-    """Knows the SAR pictures: predicts grad = x_t - x0 exactly."""
+class PerfectUNet(BridgeUNet):
+    """Network that knows the SAR pictures and predicts grad = x_t - x0 exactly."""
 
     def __init__(self, x0: Tensor) -> None:
         super().__init__(SMALL)
         self.x0 = x0
 
-    def forward(self, x_t: Tensor, condition: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x_t: Tensor, condition: Tensor, t: Tensor) -> Tensor:  # noqa: ARG002
         return x_t - self.x0.repeat_interleave(x_t.shape[0] // self.x0.shape[0], dim=0)
 
 
@@ -46,47 +46,47 @@ def batch(count: int = 6, seed: int = 0) -> BridgeBatch:
 
 
 def test_the_forward_bridge_equals_the_published_formula() -> None:
-    given = batch()
-    x_t, grad = diffuse(BridgeConfig().schedule(), given)
-    for i, t in enumerate(given.t.tolist()):
+    drawn = batch()
+    x_t, grad = diffuse(BridgeConfig().schedule(), drawn)
+    for i, t in enumerate(drawn.t.tolist()):
         m = 0.001 + 0.998 * t / 999
         sigma = (2 * (m - m * m)) ** 0.5
-        expected = (1 - m) * given.x0[i] + m * given.y[i] + sigma * given.noise[i]
+        expected = (1 - m) * drawn.x0[i] + m * drawn.y[i] + sigma * drawn.noise[i]
         assert torch.allclose(x_t[i], expected, atol=1e-5)
-    assert torch.allclose(x_t - grad, given.x0, atol=1e-6)
+    assert torch.allclose(x_t - grad, drawn.x0, atol=1e-6)
 
 
 def test_the_ends_of_the_bridge_are_the_two_pictures() -> None:
-    given = batch(2)
-    ends = BridgeBatch(given.condition, given.y, given.x0, torch.tensor([0, 999]), 0 * given.noise)
+    drawn = batch(2)
+    ends = BridgeBatch(drawn.condition, drawn.y, drawn.x0, torch.tensor([0, 999]), 0 * drawn.noise)
     x_t, _ = diffuse(BridgeConfig().schedule(), ends)
-    assert torch.allclose(x_t[0], given.x0[0], atol=2.1e-3)
-    assert torch.allclose(x_t[1], given.y[1], atol=2.1e-3)
+    assert torch.allclose(x_t[0], drawn.x0[0], atol=2.1e-3)
+    assert torch.allclose(x_t[1], drawn.y[1], atol=2.1e-3)
 
 
 @pytest.mark.parametrize("kind", ["l1", "l2"])
 def test_the_loss_is_the_mean_distance_from_the_grad(kind: str) -> None:
     config = BridgeConfig.model_validate({"loss": kind})
-    given = batch()
-    assert float(bridge_loss(Oracle(given.x0), config, given)) == pytest.approx(0, abs=1e-6)
-    _, grad = diffuse(config.schedule(), given)
-    silent = bridge_loss(BridgeUNet(SMALL), config, given).item()  # its head starts at zero
+    drawn = batch()
+    assert float(bridge_loss(PerfectUNet(drawn.x0), config, drawn)) == pytest.approx(0, abs=1e-6)
+    _, grad = diffuse(config.schedule(), drawn)
+    untrained = bridge_loss(BridgeUNet(SMALL), config, drawn).item()  # predicts zero
     expected = grad.abs().mean() if kind == "l1" else grad.square().mean()
-    assert silent == pytest.approx(float(expected), rel=1e-5)
+    assert untrained == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize(("steps", "eta"), [(1, 1.0), (4, 0.0), (4, 1.0)])
 def test_sampling_with_a_perfect_network_gives_the_sar_pictures(steps: int, eta: float) -> None:
-    given = batch(3)
+    drawn = batch(3)
     table = coefficient_table(BridgeConfig().schedule(), steps, eta)
-    pictures = sample_many(Oracle(given.x0), given.condition, table, seed=1, samples=5)
+    pictures = sample_many(PerfectUNet(drawn.x0), drawn.condition, table, seed=1, samples=5)
     assert pictures.shape == (3, 5, 32, 16)
     assert pictures.dtype == np.uint8
-    expected = np.rint((given.x0[:, 0].numpy() + 1) * 127.5)
+    expected = np.rint((drawn.x0[:, 0].numpy() + 1) * 127.5)
     assert np.abs(pictures - expected[:, None]).max() <= 1
 
 
-def test_samples_follow_the_seed_and_differ_among_themselves() -> None:
+def test_samples_depend_on_the_seed_and_differ_from_each_other() -> None:
     torch.manual_seed(0)
     unet = BridgeUNet(SMALL).eval()
     with torch.no_grad():
@@ -100,26 +100,26 @@ def test_samples_follow_the_seed_and_differ_among_themselves() -> None:
     assert not np.array_equal(first[0], first[1])
 
 
-def test_training_times_are_spent_as_configured() -> None:
+def test_the_configured_share_of_training_times_is_at_the_samplers_times() -> None:
     rng = np.random.default_rng(0)
-    called = step_times(1000, 4)
+    sampler_times = step_times(1000, 4)
     only = draw_times(BridgeConfig(steps=4, sampler_share=1.0), 400, rng)
-    assert set(only) == set(called)
+    assert set(only) == set(sampler_times)
     half = draw_times(BridgeConfig(steps=4, sampler_share=0.5), 4000, rng)
-    assert np.isin(half, called).mean() == pytest.approx(0.5, abs=0.04)
-    anywhere = draw_times(BridgeConfig(sampler_share=0.0), 4000, rng)
-    assert anywhere.mean() == pytest.approx(499.5, abs=20)
-    assert anywhere.min() >= 0
-    assert anywhere.max() <= 999
+    assert np.isin(half, sampler_times).mean() == pytest.approx(0.5, abs=0.04)
+    uniform = draw_times(BridgeConfig(sampler_share=0.0), 4000, rng)
+    assert uniform.mean() == pytest.approx(499.5, abs=20)
+    assert uniform.min() >= 0
+    assert uniform.max() <= 999
 
 
-def test_a_bridge_that_cannot_be_walked_is_refused() -> None:
+def test_more_steps_than_the_bridge_has_times_are_refused() -> None:
     with pytest.raises(ValidationError, match="steps"):
         BridgeConfig(times=10, steps=10)
 
 
 def test_a_network_learns_the_bridge(views: PairedViews) -> None:
-    """After some steps, samples show the bar where the vessel has it, and nothing elsewhere."""
+    """After training, samples are bright at the vessel's bar and dark elsewhere."""
     torch.manual_seed(0)
     unet, config = BridgeUNet(SMALL), BridgeConfig(steps=2)
     optimiser = torch.optim.AdamW(unet.parameters(), lr=3e-3)

@@ -1,4 +1,4 @@
-"""Distillation: targets that land where the teacher's walk lands, resume, what does not fit."""
+"""Distillation: targets that reach the teacher's states, resuming, and refused configs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from model_training.translator.diffusion import BridgeBatch, BridgeConfig, sampl
 from model_training.translator.distil import (
     DistilTask,
     distil_translator,
-    jumps,
+    make_jumps,
     start_states,
     teacher_targets,
 )
@@ -41,7 +41,7 @@ def batch_of(views: PairedViews, steps: int, count: int = 8) -> BridgeBatch:
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A translator with random weights, as a run of four steps would leave it."""
+    """Save a translator with random weights as a run for four steps would."""
     path = tmp_path_factory.mktemp("teacher") / "checkpoint.pt"
     config = TranslatorConfig.model_validate(
         {"run": {"out": "runs/t", "steps": 1}, "unet": UNET, "bridge": {"steps": 4}, "data": DATA}
@@ -80,41 +80,43 @@ def config(out: Path, teacher: Path, **changes: Any) -> DistilConfig:
     )
 
 
-def task(given: DistilConfig, views: PairedViews) -> DistilTask:
-    return DistilTask(given, views.only(views.vessels[:9]), views.only(views.vessels[9:]), "digest")
+def task(settings: DistilConfig, views: PairedViews) -> DistilTask:
+    return DistilTask(
+        settings, views.only(views.vessels[:9]), views.only(views.vessels[9:]), "digest"
+    )
 
 
-def test_the_teachers_steps_are_shared_out_among_the_students() -> None:
+def test_each_student_step_replaces_an_equal_share_of_the_teachers_steps() -> None:
     assert [
-        (jump.student.t, [step.t for step in jump.teacher]) for jump in jumps(bridge(2), 4)
+        (jump.student.t, [step.t for step in jump.teacher]) for jump in make_jumps(bridge(2), 4)
     ] == [(999, [999, 749]), (500, [500, 250])]
-    (whole,) = jumps(bridge(1), 4)
+    (whole,) = make_jumps(bridge(1), 4)
     assert list(whole.teacher) == coefficient_table(bridge(1).schedule(), 4, eta=0.0)
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_a_teacher_that_knows_the_sar_picture_teaches_it(views: PairedViews, steps: int) -> None:
+def test_the_targets_of_a_perfect_teacher_are_the_sar_pictures(
+    views: PairedViews, steps: int
+) -> None:
     batch = batch_of(views, steps)
     numbered = torch.arange(len(batch.t))[:, None, None, None].expand_as(batch.condition)
     batch = replace(batch, condition=numbered.float())
 
-    class Knowing(nn.Module):
-        def forward(self, x_t: Tensor, condition: Tensor, t: Tensor) -> Tensor:
+    class PerfectTeacher(nn.Module):
+        def forward(self, x_t: Tensor, condition: Tensor, _: Tensor) -> Tensor:
             return x_t - batch.x0[condition[:, 0, 0, 0].long()]
 
     x_t = start_states(bridge(steps), batch)
-    targets = teacher_targets(Knowing(), jumps(bridge(steps), 4), batch, x_t)
+    targets = teacher_targets(PerfectTeacher(), make_jumps(bridge(steps), 4), batch, x_t)
     assert torch.allclose(targets, batch.x0, atol=1e-3)
 
 
-def test_a_one_step_target_is_where_the_teachers_walk_ends(
-    views: PairedViews, teacher: Path
-) -> None:
+def test_a_one_step_target_is_the_teachers_final_picture(views: PairedViews, teacher: Path) -> None:
     module = load_translator(teacher).module
     batch = batch_of(views, 1)
     x_t = start_states(bridge(1), batch)
     assert torch.equal(x_t, batch.y)
-    targets = teacher_targets(module, jumps(bridge(1), 4), batch, x_t)
+    targets = teacher_targets(module, make_jumps(bridge(1), 4), batch, x_t)
 
     def predict(x: Tensor, t: int) -> Tensor:
         grad: Tensor = module(x, batch.condition, torch.full((len(x),), t))
@@ -122,48 +124,48 @@ def test_a_one_step_target_is_where_the_teachers_walk_ends(
 
     table = coefficient_table(bridge(1).schedule(), 4, eta=0.0)
     with torch.no_grad():
-        walked = reverse_bridge(predict, batch.y, table, lambda: torch.zeros(()))
-        at_once = batch.y - module(batch.y, batch.condition, batch.t)
-    assert torch.allclose(targets, walked, atol=1e-5)
-    assert (targets - at_once).abs().mean() > 0.01
+        final = reverse_bridge(predict, batch.y, table, lambda: torch.zeros(()))
+        one_step = batch.y - module(batch.y, batch.condition, batch.t)
+    assert torch.allclose(targets, final, atol=1e-5)
+    assert (targets - one_step).abs().mean() > 0.01
 
 
-def test_one_student_step_takes_x_to_where_two_of_the_teacher_do(
+def test_one_student_step_reaches_the_state_of_two_teacher_steps(
     views: PairedViews, teacher: Path
 ) -> None:
     module = load_translator(teacher).module
-    batch, walk = batch_of(views, 2), jumps(bridge(2), 4)
+    batch, jumps = batch_of(views, 2), make_jumps(bridge(2), 4)
     x_t = start_states(bridge(2), batch)
     later = batch.t == 500
     assert 0 < later.sum() < len(later)
     assert not torch.equal(x_t[later], batch.y[later])
-    targets = teacher_targets(module, walk, batch, x_t)
-    first = walk[0]
+    targets = teacher_targets(module, jumps, batch, x_t)
+    first = jumps[0]
     rows = ~later
     x = x_t[rows]
     with torch.no_grad():
         for step in first.teacher:
             grad = module(x, batch.condition[rows], torch.full((len(x),), step.t))
             x = step.a * (x - grad) + step.b * batch.y[rows] + step.c * x
-    own = first.student
-    arrived = own.a * targets[rows] + own.b * batch.y[rows] + own.c * x_t[rows]
-    assert torch.allclose(arrived, x, atol=1e-5)
+    step = first.student
+    reached = step.a * targets[rows] + step.b * batch.y[rows] + step.c * x_t[rows]
+    assert torch.allclose(reached, x, atol=1e-5)
 
 
-def test_the_student_comes_nearer_to_the_teacher(
+def test_training_brings_the_student_nearer_to_the_teacher(
     views: PairedViews, teacher: Path, tmp_path: Path
 ) -> None:
     run = {"out": tmp_path, "steps": 40, "device": "cpu", "threads": 1, "ema_decay": 0.5}
-    given = config(tmp_path, teacher, run=run)
-    fit(task(given, views), given.run, given.optimiser, given)
+    settings = config(tmp_path, teacher, run=run)
+    fit(task(settings, views), settings.run, settings.optimiser, settings)
     student = load_translator(tmp_path / "checkpoint.pt")
-    assert student.config == given
+    assert student.config == settings
     assert (student.steps, student.eta) == (1, 0.0)
-    untaught, conditions = load_translator(teacher).module, batch_of(views, 1).condition
-    wanted = sample_many(untaught, conditions, bridge(4).table(), 0, 1).astype(float)
+    start, conditions = load_translator(teacher).module, batch_of(views, 1).condition
+    expected = sample_many(start, conditions, bridge(4).table(), 0, 1).astype(float)
     gaps = [
-        np.abs(sample_many(module, conditions, bridge(1).table(), 0, 1) - wanted).mean()
-        for module in (untaught, student.module)
+        np.abs(sample_many(module, conditions, bridge(1).table(), 0, 1) - expected).mean()
+        for module in (start, student.module)
     ]
     assert gaps[1] < 0.6 * gaps[0]
 
@@ -175,7 +177,7 @@ def test_a_killed_run_resumes_to_equal_losses(
     fit(task(whole, views), whole.run, whole.optimiser, whole)
     fit(task(parts, views), parts.run, parts.optimiser, parts, stop_at=3)
     fit(task(parts, views), parts.run, parts.optimiser, parts)
-    logs = [(given.run.out / "metrics.csv").read_text() for given in (whole, parts)]
+    logs = [(settings.run.out / "metrics.csv").read_text() for settings in (whole, parts)]
     assert logs[0] == logs[1]
     assert logs[0].count(",train,loss,") == 6
 
@@ -189,7 +191,7 @@ def test_a_killed_run_resumes_to_equal_losses(
         ({"initial": None}, "initial"),
     ],
 )
-def test_walks_that_do_not_fit_are_refused(
+def test_steps_and_noise_that_do_not_fit_the_teacher_are_refused(
     teacher: Path, tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ValidationError, match=reason):

@@ -1,10 +1,11 @@
-"""Measures of pseudo-SAR, against hand-made answers."""
+"""Measures of pseudo-SAR against values computed by hand."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from model_training.translator.dataset import PairedViews
 from model_training.translator.diffusion import BridgeConfig
@@ -40,7 +41,7 @@ def test_pair_auc_by_hand() -> None:
     assert pair_auc(-eye) == 0.0
 
 
-def test_a_half_turn_swaps_bow_and_side() -> None:
+def test_a_half_turn_reverses_rows_and_columns() -> None:
     picture = np.arange(12, dtype=np.uint8).reshape(1, 4, 3)
     assert np.array_equal(half_turned(picture)[0], picture[0].ravel()[::-1].reshape(4, 3))
     assert np.array_equal(half_turned(half_turned(picture)), picture)
@@ -65,14 +66,18 @@ def test_one_view_each_keeps_vessels_together(views: PairedViews) -> None:
     assert np.array_equal(optical[..., 0] < 60, sar > 150)
 
 
-def test_references_bound_what_a_translator_can_do(views: PairedViews) -> None:
+def test_references_are_low_for_luminance_and_high_for_a_second_sar_view(
+    views: PairedViews,
+) -> None:
     floor, best = reference_auc(views)
     assert floor < 0.2  # dark where SAR is bright
     assert best is not None
     assert best > 0.9
     first = np.unique(views.sar_vessel, return_index=True)[1]
     single = replace(views, sar=views.sar[first], sar_vessel=views.sar_vessel[first])
-    assert reference_auc(single) == (pytest.approx(floor), None)
+    again, best_of_one_view = reference_auc(single)
+    assert again == pytest.approx(floor)
+    assert best_of_one_view is None
 
 
 def test_the_study_covers_steps_and_k(views: PairedViews) -> None:
@@ -87,13 +92,13 @@ def test_the_study_covers_steps_and_k(views: PairedViews) -> None:
     assert rows[0].l1 == pytest.approx(np.minimum(*gaps).mean(), abs=0.1)
 
 
-def test_an_encoder_may_take_the_place_of_pixels(views: PairedViews) -> None:
-    seen = []
+def test_an_encoder_may_replace_pixel_features(views: PairedViews) -> None:
+    counts = []
 
-    def describe(pictures: np.ndarray) -> np.ndarray:
-        seen.append(len(pictures))
+    def describe(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        counts.append(len(pictures))
         rows = (pictures > 150).any(axis=2).astype(np.float32) + 0.01
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
     study_sampler(BridgeUNet(SMALL).eval(), BridgeConfig(), views, [1], [2], describe)
-    assert seen == [12, 12, 24]
+    assert counts == [12, 12, 24]

@@ -1,4 +1,4 @@
-"""Training runs of the translator: resume, checkpoints, configs."""
+"""Training runs of the translator: resuming, checkpoints, configs."""
 
 from pathlib import Path
 
@@ -45,10 +45,10 @@ def config(out: Path, steps: int = 6) -> TranslatorConfig:
     )
 
 
-def task(given: TranslatorConfig, views: PairedViews) -> TranslatorTask:
-    """Nine vessels train, three validate."""
+def task(settings: TranslatorConfig, views: PairedViews) -> TranslatorTask:
+    """Make a task with nine training and three validation vessels."""
     return TranslatorTask(
-        given, views.only(views.vessels[:9]), views.only(views.vessels[9:]), "digest"
+        settings, views.only(views.vessels[:9]), views.only(views.vessels[9:]), "digest"
     )
 
 
@@ -70,11 +70,11 @@ def test_a_killed_run_resumes_to_equal_losses(views: PairedViews, tmp_path: Path
 
 
 def test_a_loaded_translator_has_the_averaged_weights(views: PairedViews, tmp_path: Path) -> None:
-    given = config(tmp_path)
-    stored = fit(task(given, views), given.run, given.optimiser, given)
+    settings = config(tmp_path)
+    stored = fit(task(settings, views), settings.run, settings.optimiser, settings)
     loaded = load_translator(tmp_path / "checkpoint.pt")
     assert not loaded.module.training
-    assert loaded.config == given
+    assert loaded.config == settings
     assert (loaded.height, loaded.width, loaded.channels) == (32, 16, 1)
     assert (loaded.times, loaded.max_variance, loaded.steps, loaded.eta) == (1000, 1.0, 2, 1.0)
     for name, value in loaded.module.state_dict().items():
@@ -96,15 +96,17 @@ def test_training_starts_from_another_translator(views: PairedViews, tmp_path: P
 
 
 def test_a_batch_is_a_function_of_step_and_rank(views: PairedViews, tmp_path: Path) -> None:
-    given = task(config(tmp_path), views)
-    assert torch.equal(given.batch(5, 0).x0, given.batch(5, 0).x0)
-    assert not torch.equal(given.batch(5, 0).x0, given.batch(6, 0).x0)
-    assert not torch.equal(given.batch(5, 0).x0, given.batch(5, 1).x0)
+    trained = task(config(tmp_path), views)
+    assert torch.equal(trained.batch(5, 0).x0, trained.batch(5, 0).x0)
+    assert not torch.equal(trained.batch(5, 0).x0, trained.batch(6, 0).x0)
+    assert not torch.equal(trained.batch(5, 0).x0, trained.batch(5, 1).x0)
 
 
-def test_as_many_vessels_validate_as_asked(views: PairedViews, tmp_path: Path) -> None:
-    given = config(tmp_path).model_copy(update={"validation_vessels": 2})
-    assert np.array_equal(task(given, views).validation.vessels, [9, 10])
+def test_the_config_limits_the_number_of_validation_vessels(
+    views: PairedViews, tmp_path: Path
+) -> None:
+    settings = config(tmp_path).model_copy(update={"validation_vessels": 2})
+    assert np.array_equal(task(settings, views).validation.vessels, [9, 10])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ SMALL = UNetConfig(height=32, width=16, widths=(16, 32), heads=2)
 
 
 def trained_like(config: UNetConfig) -> BridgeUNet:
-    """A network whose zero-initialised layers are moved, so that every path carries signal."""
+    """Make a network whose zero-initialised layers are changed, so that every path has signal."""
     torch.manual_seed(0)
     unet = BridgeUNet(config).eval()
     with torch.no_grad():
@@ -44,7 +44,7 @@ def test_the_compact_translator_stays_small() -> None:
     assert 1_000_000 <= parameters <= 2_500_000
 
 
-def test_every_input_matters_and_pictures_of_a_batch_do_not_mix() -> None:
+def test_the_output_depends_on_every_input_and_only_on_its_own_picture() -> None:
     unet = trained_like(SMALL)
     x_t, condition, t = inputs(SMALL, 2)
     single = [(x_t[i : i + 1], condition[i : i + 1], t[i : i + 1]) for i in (0, 1)]
@@ -60,7 +60,7 @@ def test_every_input_matters_and_pictures_of_a_batch_do_not_mix() -> None:
     assert torch.allclose(alone, base, atol=1e-5)
 
 
-def test_the_bow_is_felt_at_the_stern() -> None:
+def test_attention_carries_a_change_at_the_bow_to_the_stern() -> None:
     unet = trained_like(SMALL)
     x_t, condition, t = inputs(SMALL, 1)
     moved = condition.clone()
@@ -70,11 +70,13 @@ def test_the_bow_is_felt_at_the_stern() -> None:
     assert difference[..., -1, :].max() > 1e-6
 
 
-def test_every_parameter_is_reached_by_the_gradient() -> None:
+def test_every_parameter_has_a_gradient() -> None:
     unet = trained_like(SMALL)
     unet(*inputs(SMALL, 2)).square().mean().backward()
-    silent = [name for name, p in unet.named_parameters() if p.grad is None or not p.grad.any()]
-    assert silent == []
+    without_gradient = [
+        name for name, p in unet.named_parameters() if p.grad is None or not p.grad.any()
+    ]
+    assert without_gradient == []
 
 
 @pytest.mark.parametrize(
