@@ -57,6 +57,7 @@ def write_demo_fleet(
     """
     if out_dir.exists() and any(out_dir.iterdir()):
         raise FileExistsError(f"{out_dir} is not empty; the fleet is written to a new folder")
+    # Many sisters and few poor views: the demo shows what the match tells apart.
     config = SimulatorConfig(sister_fraction=0.5, cloud_probability=0.0, bad_crop_probability=0.02)
     fleet = _fleet(vessels, seed, config)
     unknown = [size_twin(fleet[_STRANGER_EVERY * i], i, seed) for i in range(strangers)]

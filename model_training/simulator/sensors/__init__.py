@@ -1,1 +1,1 @@
-"""How the optical and the radar satellite picture a ship."""
+"""Image formation of the optical and of the radar satellite."""

@@ -13,7 +13,7 @@ from model_training.simulator.ships.decks import fittings as fit
 from model_training.simulator.ships.decks.house import aft_house
 from model_training.simulator.ships.materials import Material as Mat
 
-SIDE_ROLLING, FOLDING, PONTOON = range(3)
+COVER_STYLES = SIDE_ROLLING, FOLDING, PONTOON = range(3)
 """Styles of hatch cover: the seam lies along the ship, across it, or there are several across."""
 
 
@@ -137,7 +137,7 @@ def hatch_row(
     row = HATCH_ROW
     strip = uniform(rng, row.strip_of_pitch)
     pitch = (x1 - x0) / count
-    coaming, style = uniform(rng, row.coaming_m), int(rng.integers(3))
+    coaming, style = uniform(rng, row.coaming_m), pick(rng, COVER_STYLES)
     bracket_pitch = uniform(rng, row.bracket_pitch_m)
     sizes = np.ones(count) * (1 - strip)
     if chance(rng, row.short_fore_share):
