@@ -47,13 +47,7 @@ def _equals(planes: NDArray[Any], nodata: float) -> tuple[NDArray[np.bool_], lis
     if np.isnan(nodata):
         return np.isnan(planes), []
     if planes.dtype.kind in "ui":
-        whole = float(nodata).is_integer()
-        bounds = np.iinfo(planes.dtype)
-        if not (whole and bounds.min <= nodata <= bounds.max):
-            return np.zeros(planes.shape, bool), [
-                f"the declared no-data value {nodata:g} fits no {planes.dtype} and was ignored"
-            ]
-        return planes == planes.dtype.type(int(nodata)), []
+        return planes == nodata, []
     with np.errstate(over="ignore", invalid="ignore"):
         exact = planes == planes.dtype.type(nodata)
         if abs(nodata) < HUGE or exact.any():

@@ -1,0 +1,93 @@
+"""Ground control points are fitted around the chip, across the antimeridian, on the pole."""
+
+import math
+
+import numpy as np
+import pytest
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+
+from service.contract.decoding.control_points import local_transform
+from service.contract.decoding.decode import decode_chip
+from service.contract.errors import GeometryError
+from tests.support.chip_files import sar_plane, tiff_bytes
+
+WGS84 = CRS.from_epsg(4326)
+
+
+def scene(column: float, row: float) -> tuple[float, float]:
+    """A curved map of a scene: pixel -> longitude and latitude."""
+    lon = 10.0 + column * 1e-4 + row * 2e-5 + column * row * 4e-10
+    return lon, 60.0 - row * 9e-5 + column * 1e-5 + column**2 * 1e-10
+
+
+def grid(offset_column: float, offset_row: float) -> list[GroundControlPoint]:
+    """Control points of a whole scene, in the pixels of a chip cut out at an offset."""
+    return [
+        GroundControlPoint(row - offset_row, column - offset_column, *scene(column, row))
+        for row in np.linspace(0, 16000, 10)
+        for column in np.linspace(0, 25000, 21)
+    ]
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (12_345, 6_789), (24_800, 15_900), (700, 15_000)])
+def test_a_chip_of_a_scene_lies_where_the_scene_puts_it(corner: tuple[int, int]) -> None:
+    transform, _ = local_transform(grid(*corner), WGS84, 100, 80)
+    assert transform is not None
+    lon, lat = transform @ (50.0, 40.0)
+    true_lon, true_lat = scene(corner[0] + 50, corner[1] + 40)
+    pixel = 1e-4
+    assert math.hypot(lon - true_lon, lat - true_lat) < 0.5 * pixel
+
+
+@pytest.mark.parametrize("wrap", [180.0, -180.0])
+def test_points_across_the_antimeridian_are_neighbours(wrap: float) -> None:
+    points = [
+        GroundControlPoint(row, column, (wrap + (column - 10) * 2e-5 + 180) % 360 - 180, 62.45)
+        for row in (0, 100, 200)
+        for column in (0, 10, 20)
+    ]
+    points = [GroundControlPoint(p.row, p.col, p.x, p.y - p.row * 9e-6) for p in points]
+    transform, notes = local_transform(points, WGS84, 20, 200)
+    assert transform is not None
+    assert notes == []
+    lon, lat = transform @ (10.0, 100.0)
+    assert abs((lon - 180 + 180) % 360 - 180) < 1e-4
+    assert lat == pytest.approx(62.45 - 100 * 9e-6)
+
+
+def test_points_on_a_line_are_no_georeference() -> None:
+    points = [GroundControlPoint(0, column, 10 + column, 60) for column in range(5)]
+    assert local_transform(points, WGS84, 10, 10) == (None, [])
+
+
+def test_a_chip_outside_its_points_warns() -> None:
+    points = [
+        GroundControlPoint(row, column, 10 + column * 1e-4, 60 - row * 1e-4)
+        for row in (500, 600)
+        for column in (500, 600)
+    ]
+    transform, notes = local_transform(points, WGS84, 100, 100)
+    assert transform is not None
+    assert any("outside its ground control points" in note for note in notes)
+
+
+def test_a_chip_on_the_pole_keeps_its_pixel_size() -> None:
+    """The centre of this polar stereographic chip is the pole, where longitude has no meaning."""
+    transform = Affine(10.0, 0, -100.0, 0, -10.0, 300.0)
+    chip = decode_chip(tiff_bytes(sar_plane(), crs="EPSG:3413", transform=transform))
+    assert chip.gsd_m == pytest.approx(10.0, rel=0.04)
+    assert chip.position is not None
+    assert chip.position.lat == pytest.approx(90.0, abs=1e-3)
+
+
+def test_the_gsd_of_the_longer_side_of_a_pixel_is_rejected() -> None:
+    data = tiff_bytes(
+        sar_plane(), crs="EPSG:32631", transform=Affine(0.5, 0, 500_000, 0, -1.0, 5_000_000)
+    )
+    squares = decode_chip(data, gsd_m=0.5)
+    assert squares.pixels.shape == (120, 20)
+    with pytest.raises(GeometryError, match="one side of pixels"):
+        decode_chip(data, gsd_m=1.0)
+    assert decode_chip(data, gsd_m=3.0).pixels.shape == (60, 20)

@@ -1,0 +1,178 @@
+"""Samples are read for what they mean: scale, decibels, no-data, transparency."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from rasterio.io import DatasetWriter
+
+from service.contract.chip import Modality
+from service.contract.decoding.decode import decode_chip
+from service.contract.errors import ChipContentError, ModalityError, PixelTypeError
+from tests.support.chip_files import rgb_planes, sar_plane, tiff_bytes
+
+DECIBELS = (20 * np.log10(np.maximum(sar_plane(), 1e-3))).astype(np.float32)
+
+
+def scaled(scale: float, offset: float) -> Callable[[DatasetWriter], None]:
+    def finish(target: DatasetWriter) -> None:
+        target.scales, target.offsets = (scale,) * target.count, (offset,) * target.count
+
+    return finish
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale", "offset"), [("uint16", 0.01, -60.0), ("int16", 0.01, 0.0)]
+)
+def test_scale_and_offset_are_applied_before_decibels_are_recognised(
+    kind: str, scale: float, offset: float
+) -> None:
+    counts = np.rint((DECIBELS - offset) / scale).astype(kind)
+    chip = decode_chip(
+        tiff_bytes(counts, scaled(scale, offset)),
+        modality=Modality.SAR,
+        gsd_m=1.0,
+    )
+    expected = decode_chip(tiff_bytes(DECIBELS), gsd_m=1.0)
+    np.testing.assert_allclose(chip.pixels, expected.pixels, rtol=2e-3)
+    assert any("scale 0.01" in warning for warning in chip.warnings)
+
+
+def test_an_optical_offset_is_applied_and_a_scale_changes_nothing() -> None:
+    counts = rgb_planes().astype(np.uint16) * 40 + 1000
+    plain = decode_chip(tiff_bytes(counts - 1000, photometric="RGB"), gsd_m=0.75)
+    shifted = decode_chip(
+        tiff_bytes(counts, scaled(1e-4, -0.1), photometric="RGB"),
+        gsd_m=0.75,
+    )
+    np.testing.assert_array_equal(shifted.pixels, plain.pixels)
+
+
+def test_minus_infinity_decibels_are_amplitude_zero() -> None:
+    plane = DECIBELS.copy()
+    plane[0, :5] = -np.inf
+    chip = decode_chip(tiff_bytes(plane), gsd_m=1.0)
+    assert np.all(chip.pixels[0, :5] == 0)
+    np.testing.assert_allclose(chip.pixels[1:], decode_chip(tiff_bytes(DECIBELS)).pixels[1:])
+    assert any("minus infinity" in warning for warning in chip.warnings)
+
+
+@pytest.mark.parametrize("bad", [-np.inf, np.inf, np.nan])
+def test_infinite_amplitudes_are_rejected(bad: float) -> None:
+    plane = sar_plane()
+    plane[0, 0] = bad
+    with pytest.raises(ChipContentError, match="NaN or infinite"):
+        decode_chip(tiff_bytes(plane), gsd_m=1.0)
+
+
+def test_a_rounded_no_data_value_is_recognised_and_both_values_are_named() -> None:
+    plane = sar_plane()
+    plane[:3] = np.finfo(np.float32).min
+    chip = decode_chip(tiff_bytes(plane, nodata=-3.4e38), gsd_m=1.0)
+    assert np.all(chip.pixels[:3] == 0)
+    assert any("-3.40282e+38" in w and "-3.4e+38" in w for w in chip.warnings)
+
+
+def with_alpha(alpha: NDArray[np.generic]) -> bytes:
+    planes = rgb_planes().astype(alpha.dtype)
+    return tiff_bytes(np.concatenate([planes, alpha[None]]), photometric="RGB", alpha="YES")
+
+
+@pytest.mark.parametrize(("kind", "opaque"), [("uint8", 1), ("uint16", 1), ("uint16", 2047)])
+def test_an_alpha_band_of_two_values_is_a_flag(kind: str, opaque: int) -> None:
+    alpha = np.full((60, 20), opaque, kind)
+    alpha[:3] = 0
+    chip = decode_chip(with_alpha(alpha), gsd_m=0.75)
+    np.testing.assert_array_equal(chip.pixels, rgb_planes().transpose(1, 2, 0))
+    assert not any("half-transparent" in warning for warning in chip.warnings)
+    assert any("5.0%" in warning for warning in chip.warnings)
+
+
+@pytest.mark.parametrize("high", [200, 255])
+def test_a_near_infrared_band_tagged_as_alpha_is_no_transparency(high: int) -> None:
+    infrared = np.random.default_rng(1).integers(8, high, (60, 20)).astype(np.uint8)
+    infrared[0, 0] = high
+    chip = decode_chip(with_alpha(infrared), gsd_m=0.75)
+    np.testing.assert_array_equal(chip.pixels, rgb_planes().transpose(1, 2, 0))
+    assert any("varies like a picture" in warning for warning in chip.warnings)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_transparent_colour_of_a_png_is_no_data(mode: str) -> None:
+    pixels = np.ascontiguousarray(rgb_planes().transpose(1, 2, 0))
+    pixels = pixels if mode == "RGB" else pixels[..., 0]
+    pixels[:6] = 255
+    buffer = io.BytesIO()
+    transparency = (255, 255, 255) if mode == "RGB" else 255
+    Image.fromarray(pixels).save(buffer, "PNG", transparency=transparency, pnginfo=PngInfo())
+    chip = decode_chip(buffer.getvalue(), modality=Modality.OPTICAL, gsd_m=0.75)
+    assert np.all(chip.pixels[:6] == 0)
+    assert any("no-data" in warning for warning in chip.warnings)
+
+
+@pytest.mark.parametrize(
+    "text", ["Optical reference for SAR chip 11", "over the Capella anchorage", "Sentinel-1 style"]
+)
+@pytest.mark.parametrize("claimed", [None, Modality.OPTICAL])
+def test_free_text_never_contradicts_the_samples_or_the_caller(
+    text: str, claimed: Modality | None
+) -> None:
+    data = tiff_bytes(
+        rgb_planes(), lambda f: f.update_tags(TIFFTAG_IMAGEDESCRIPTION=text), photometric="RGB"
+    )
+    assert decode_chip(data, modality=claimed, gsd_m=0.75).modality is Modality.OPTICAL
+
+
+def test_free_text_decides_where_nothing_else_does_and_says_so() -> None:
+    plane = (sar_plane() * 99).astype(np.uint16)
+    data = tiff_bytes(plane, lambda f: f.update_tags(TIFFTAG_IMAGEDESCRIPTION="ICEYE spotlight"))
+    chip = decode_chip(data, gsd_m=1.0)
+    assert chip.modality is Modality.SAR
+    assert any("text says so" in warning for warning in chip.warnings)
+    assert decode_chip(data, modality=Modality.OPTICAL, gsd_m=1.0).modality is Modality.OPTICAL
+
+
+@pytest.mark.parametrize("name", ["VV", "vh", " HH "])
+def test_a_band_named_exactly_after_a_polarisation_is_sar(name: str) -> None:
+    plane = (sar_plane() * 99).astype(np.uint16)
+    data = tiff_bytes(plane, lambda f: f.set_band_description(1, name))
+    assert decode_chip(data, gsd_m=1.0).modality is Modality.SAR
+    with pytest.raises(ModalityError, match="named after a polarisation"):
+        decode_chip(data, modality=Modality.OPTICAL, gsd_m=1.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "used"),
+    [
+        (("angle", "VV", "VH"), 1),
+        (("dataMask", "Sigma0_VH_db"), 1),
+        (("", ""), 0),
+    ],
+)
+def test_the_first_band_named_after_a_polarisation_is_the_default(
+    names: tuple[str, ...], used: int
+) -> None:
+    planes = np.stack([sar_plane(seed=seed) for seed in range(len(names))])
+
+    def describe(target: DatasetWriter) -> None:
+        for number, name in enumerate(names, start=1):
+            target.set_band_description(number, name)
+
+    chip = decode_chip(tiff_bytes(planes, describe), gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, planes[used])
+
+
+def test_a_float_panchromatic_chip_is_told_what_an_optical_chip_must_be() -> None:
+    with pytest.raises(PixelTypeError, match="8 or 16 bits") as rejected:
+        decode_chip(tiff_bytes(sar_plane()), modality=Modality.OPTICAL)
+    assert "send modality" not in str(rejected.value)
+
+
+def test_a_false_colour_composite_is_told_to_send_one_polarisation() -> None:
+    data = tiff_bytes(rgb_planes(), photometric="RGB")
+    with pytest.raises(ModalityError, match="false-colour composite"):
+        decode_chip(data, modality=Modality.SAR, gsd_m=1.0)

@@ -1,0 +1,98 @@
+"""The page that is decoded is the page that was checked, in every kind of TIFF."""
+
+import struct
+import time
+
+import numpy as np
+import pytest
+
+from service.contract.chip import Modality
+from service.contract.decoding import tiff
+from service.contract.decoding.decode import decode_chip
+from service.contract.decoding.tiff_layout import MAX_SEGMENTS, read_full_page
+from service.contract.errors import CorruptChipError, UnsupportedFormatError
+from tests.support.chip_files import raw_tiff, sar_plane, tiff_bytes
+from tests.support.tiff_writer import Page, write_tiff
+
+WRITERS = [
+    pytest.param(order, big, id=f"{'big' if big else 'classic'}-{'II' if order == '<' else 'MM'}")
+    for order in "<>"
+    for big in (False, True)
+]
+FULL = sar_plane(60, 20)
+THUMBNAIL = sar_plane(15, 10, seed=1)
+
+
+@pytest.mark.parametrize(("order", "big"), WRITERS)
+def test_a_thumbnail_before_the_picture_is_passed_over(order: str, big: bool) -> None:
+    data = write_tiff([Page(THUMBNAIL, subfile=1), Page(FULL)], order=order, big=big)
+    assert read_full_page(data).index == 1
+    np.testing.assert_array_equal(decode_chip(data, gsd_m=1.0).pixels, FULL)
+
+
+@pytest.mark.parametrize(("order", "big"), WRITERS)
+def test_an_overview_larger_than_the_picture_is_rejected(order: str, big: bool) -> None:
+    for pages in ([Page(FULL, subfile=1), Page(THUMBNAIL)], [Page(THUMBNAIL), Page(FULL, 1)]):
+        with pytest.raises(CorruptChipError, match="20 x 60 pixels as an overview"):
+            decode_chip(write_tiff(pages, order=order, big=big), gsd_m=1.0)
+
+
+@pytest.mark.parametrize(("order", "big"), WRITERS)
+@pytest.mark.parametrize("tag", [256, 257, 258, 273])
+def test_a_tag_that_stands_twice_is_rejected(order: str, big: bool, tag: int) -> None:
+    data = write_tiff([Page(FULL, extra=((tag, 8),))], order=order, big=big)
+    with pytest.raises(CorruptChipError, match=f"tag {tag} twice"):
+        decode_chip(data, gsd_m=1.0)
+
+
+def test_a_mask_of_the_same_size_is_no_second_picture() -> None:
+    mask = np.full(FULL.shape, 255, np.uint8)
+    data = write_tiff([Page(FULL), Page(mask, subfile=4)])
+    assert decode_chip(data, gsd_m=1.0).pixels.shape == FULL.shape
+
+
+def test_several_full_pages_are_rejected() -> None:
+    with pytest.raises(UnsupportedFormatError, match="2 pages"):
+        decode_chip(write_tiff([Page(FULL), Page(FULL)]), gsd_m=1.0)
+
+
+@pytest.mark.parametrize("tag", [273, 324, 33922])
+def test_a_tag_with_more_values_than_make_sense_is_rejected(tag: int) -> None:
+    entries = [(256, 4, 1, 20), (257, 4, 1, 60), (tag, 4, 10 * MAX_SEGMENTS, 8)]
+    with pytest.raises(CorruptChipError, match=f"has {10 * MAX_SEGMENTS}"):
+        decode_chip(raw_tiff([entries]), gsd_m=1.0)
+
+
+def test_what_gdal_opens_is_compared_with_what_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_tiff([Page(THUMBNAIL, subfile=1), Page(FULL)])
+    wrong = read_full_page(write_tiff([Page(FULL)]))
+    monkeypatch.setattr(tiff, "read_full_page", lambda _: wrong)
+    with pytest.raises(CorruptChipError, match="contradicts itself"):
+        decode_chip(data, gsd_m=1.0)
+
+
+def test_a_compression_that_is_not_read_is_named_beside_those_that_are() -> None:
+    data = bytearray(tiff_bytes(FULL))
+    at = data.index(struct.pack("<HHI", 259, 3, 1)) + 8
+    struct.pack_into("<H", data, at, 34712)
+    with pytest.raises(UnsupportedFormatError, match="code 34712") as rejected:
+        decode_chip(bytes(data), gsd_m=1.0)
+    assert "use none, LZW, JPEG, Deflate, PackBits, LERC, LZMA, ZSTD, WebP" in str(rejected.value)
+
+
+@pytest.mark.parametrize(
+    "compress", ["lzw", "packbits", "deflate", "zstd", "lzma", "lerc", "lerc_zstd"]
+)
+def test_each_advertised_compression_is_read(compress: str) -> None:
+    chip = decode_chip(tiff_bytes(FULL, compress=compress), gsd_m=1.0)
+    np.testing.assert_allclose(chip.pixels, FULL)
+
+
+def test_one_band_of_many_is_decoded_alone() -> None:
+    """Reading all of them would take thirty times as long, and thirty times the memory."""
+    stack = np.stack([FULL + np.float32(band) for band in range(30)])
+    data = tiff_bytes(stack, interleave="band")
+    began = time.perf_counter()
+    chip = decode_chip(data, modality=Modality.SAR, gsd_m=1.0, band=7)
+    assert time.perf_counter() - began < 5
+    np.testing.assert_array_equal(chip.pixels, stack[6])
