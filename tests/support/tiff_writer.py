@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,9 @@ class Page:
     extra: tuple[tuple[int, int], ...] = ()
 
 
-def write_tiff(pages: Sequence[Page], *, order: str = "<", big: bool = False) -> bytes:
+def write_tiff(
+    pages: Sequence[Page], *, order: Literal["<", ">"] = "<", big: bool = False
+) -> bytes:
     """Write pages one after the other, as classic TIFF or BigTIFF in either byte order."""
     word, count_format = ("Q", "Q") if big else ("I", "H")
     data = bytearray({"<": b"II", ">": b"MM"}[order])

@@ -2,6 +2,7 @@
 
 import struct
 import time
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -24,14 +25,16 @@ THUMBNAIL = sar_plane(15, 10, seed=1)
 
 
 @pytest.mark.parametrize(("order", "big"), WRITERS)
-def test_a_thumbnail_before_the_picture_is_passed_over(order: str, big: bool) -> None:
+def test_a_thumbnail_before_the_picture_is_passed_over(order: Literal["<", ">"], big: bool) -> None:
     data = write_tiff([Page(THUMBNAIL, subfile=1), Page(FULL)], order=order, big=big)
     assert read_full_page(data).index == 1
     np.testing.assert_array_equal(decode_chip(data, gsd_m=1.0).pixels, FULL)
 
 
 @pytest.mark.parametrize(("order", "big"), WRITERS)
-def test_an_overview_larger_than_the_picture_is_rejected(order: str, big: bool) -> None:
+def test_an_overview_larger_than_the_picture_is_rejected(
+    order: Literal["<", ">"], big: bool
+) -> None:
     for pages in ([Page(FULL, subfile=1), Page(THUMBNAIL)], [Page(THUMBNAIL), Page(FULL, 1)]):
         with pytest.raises(CorruptChipError, match="20 x 60 pixels as an overview"):
             decode_chip(write_tiff(pages, order=order, big=big), gsd_m=1.0)
@@ -39,7 +42,7 @@ def test_an_overview_larger_than_the_picture_is_rejected(order: str, big: bool) 
 
 @pytest.mark.parametrize(("order", "big"), WRITERS)
 @pytest.mark.parametrize("tag", [256, 257, 258, 273])
-def test_a_tag_that_stands_twice_is_rejected(order: str, big: bool, tag: int) -> None:
+def test_a_tag_that_stands_twice_is_rejected(order: Literal["<", ">"], big: bool, tag: int) -> None:
     data = write_tiff([Page(FULL, extra=((tag, 8),))], order=order, big=big)
     with pytest.raises(CorruptChipError, match=f"tag {tag} twice"):
         decode_chip(data, gsd_m=1.0)
