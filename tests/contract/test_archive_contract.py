@@ -128,7 +128,7 @@ def test_stopped_anywhere_it_goes_on_from_there(site: Site, chips: FakeChipStore
 
 def test_a_lost_chip_stops_the_move(site: Site, chips: FakeChipStore) -> None:
     enrol(site, chips, [1, 2])
-    chips.kept.popitem()
+    chips.data.popitem()
     archive = site.archive()
     task = moving(archive, chips)
     with pytest.raises(NotFoundError):
@@ -168,7 +168,7 @@ def test_a_changed_type_is_known_in_every_bundle(site: Site, chips: FakeChipStor
 
 def test_a_chip_is_in_use_while_any_bundle_shows_it(site: Site, chips: FakeChipStore) -> None:
     enrol(site, chips, [1])
-    (digest,) = chips.kept
+    (digest,) = chips.data
     service = site.service(NEW, NEW_WIDTH)
     assert service.counts().sightings == 0
     assert service.uses_chip(digest)
@@ -186,12 +186,12 @@ def test_the_chips_of_every_bundle_are_shown(site: Site, chips: FakeChipStore) -
     )
     service.close()
     archive = site.archive()
-    assert archive.chips_shown() == chips.kept.keys()
-    assert all(archive.uses_chip(digest) for digest in chips.kept)
+    assert archive.chips_shown() == chips.data.keys()
+    assert all(archive.uses_chip(digest) for digest in chips.data)
     assert not archive.uses_chip("0" * 64)
     archive.delete_sightings(NEW, [sighting.id])
     assert not archive.uses_chip(late)
-    assert archive.chips_shown() == chips.kept.keys() - {late}
+    assert archive.chips_shown() == chips.data.keys() - {late}
     archive.close()
 
 
@@ -299,7 +299,7 @@ def test_a_backup_is_restored_into_either_storage(
     assert restore(tmp_path / "backup", target) == counts
     assert target.archive.active() == NEW
     assert list(target.archive.vessels()) == [vessel]
-    assert other_chips.kept == chips.kept
+    assert other_chips.kept == chips.data
     assert verify_audit(tmp_path / "there" / "audit").findings == []
     target.archive.close()
     service = elsewhere.service(NEW, NEW_WIDTH)

@@ -81,7 +81,7 @@ def test_it_goes_on_as_if_it_had_not_been_interrupted(
     there = state(target.archive)[NEW]
     assert gone.sighting.id not in there
     assert there[moved.sighting.id] == other.id
-    assert kept.kept.keys() < chips.kept.keys(), "nor is the chip of what was deleted"
+    assert kept.kept.keys() < chips.data.keys(), "nor is the chip of what was deleted"
     for each in (source, target):
         each.archive.close()
 

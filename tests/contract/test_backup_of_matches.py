@@ -13,7 +13,7 @@ from service.identity.records.sightings import Sighting
 from service.maintenance.backup import BackupStores, back_up
 from service.maintenance.restore import restore
 from tests.support.fakes.chips import FakeChipStore
-from tests.support.fakes.match_records import judged, make_match_record
+from tests.support.fakes.match_records import with_judgement, make_match_record
 from tests.support.fakes.records import START, embedded
 from tests.support.stores import OLD, Site, enrol, stores
 
@@ -24,7 +24,7 @@ LATER = START + timedelta(days=1)
 def ask(site: Site, chips: FakeChipStore) -> Sighting:
     """An open sighting, as a match leaves it."""
     gallery = site.service()
-    asked = embedded(0.5, chip_sha256=chips.put(str(len(chips.kept)).encode()), modality="sar")
+    asked = embedded(0.5, chip_sha256=chips.put(str(len(chips.data)).encode()), modality="sar")
     gallery.put_sightings([asked], None)
     gallery.close()
     return asked.sighting
@@ -47,9 +47,9 @@ def test_matches_are_restored_into_either_storage(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path, into: str
 ) -> None:
     vessel = enrol(site, chips, [1])
-    first = judged(make_match_record([vessel], ask(site, chips)), Decision.CONFIRMED, vessel)
+    first = with_judgement(make_match_record([vessel], ask(site, chips)), Decision.CONFIRMED, vessel)
     others = [make_match_record([vessel], ask(site, chips)) for _ in range(3)]
-    of_a_deleted_chip = judged(make_match_record(), Decision.REJECTED)
+    of_a_deleted_chip = with_judgement(make_match_record(), Decision.REJECTED)
     keep(site, first, *others, of_a_deleted_chip)
     source = stores(site, chips, tmp_path)
     counts = back_up(source, tmp_path / "backup", LATER)
@@ -88,9 +88,9 @@ def test_the_latest_judgement_made_meanwhile_is_to_be_settled(
 ) -> None:
     vessel = enrol(site, chips, [1])
     shared = ask(site, chips)
-    before = judged(make_match_record(query=ask(site, chips)), Decision.REJECTED)
-    earlier = judged(make_match_record(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel)
-    latest = judged(
+    before = with_judgement(make_match_record(query=ask(site, chips)), Decision.REJECTED)
+    earlier = with_judgement(make_match_record(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel)
+    latest = with_judgement(
         make_match_record(query=shared, asked_at=LATER + timedelta(hours=1)), Decision.REJECTED
     )
     untouched = make_match_record(query=shared)

@@ -22,7 +22,7 @@ from service.identity.records.matches import Verdict
 from service.storage.edge.matches import EdgeMatchStore
 from service.storage.server.matches import ServerMatchStore
 from tests.support.doubles.qdrant_http import running_qdrant
-from tests.support.fakes.match_records import judged, make_match_record
+from tests.support.fakes.match_records import with_judgement, make_match_record
 from tests.support.fakes.matches import FakeMatchStore
 from tests.support.fakes.records import START, make_sighting, make_vessel
 
@@ -61,38 +61,38 @@ def real_server() -> Iterator[MatchStore]:
 
 
 def put_all(history: MatchStore, several: Sequence[MatchRecord]) -> None:
-    for kept in several:
-        history.put(kept)
+    for record in several:
+        history.put(record)
 
 
 def listed(history: MatchStore, **where: object) -> list[UUID]:
     """Ids of the matches that pass, in the order of the list."""
     page = history.page(MatchFilter.model_validate(where), 100, None)
     assert page.next_cursor is None
-    return [kept.id for kept in page.matches]
+    return [record.id for record in page.matches]
 
 
 def ids(*several: MatchRecord) -> list[UUID]:
-    return [kept.id for kept in several]
+    return [record.id for record in several]
 
 
 class TestKeeping:
     def test_a_match_comes_back_as_it_was(self, history: MatchStore) -> None:
         vessels = [make_vessel(name="MV Ærø Queen", type="Cargo"), make_vessel(length_m=199.98)]
-        kept = judged(
+        record = with_judgement(
             make_match_record(vessels, options={"a": None, "b": [1, 0.1]}), Decision.REJECTED
         )
-        kept = judged(judged(kept, Decision.CONFIRMED, make_vessel()), Decision.WITHDRAWN)
-        kept = kept.model_copy(update={"unsettled": True})
-        history.put(kept)
-        assert history.get(kept.id) == kept
-        assert list(history.all()) == [kept]
-        assert history.page(MatchFilter(), 5, None).matches == [kept]
+        record = with_judgement(with_judgement(record, Decision.CONFIRMED, make_vessel()), Decision.WITHDRAWN)
+        record = record.model_copy(update={"unsettled": True})
+        history.put(record)
+        assert history.get(record.id) == record
+        assert list(history.all()) == [record]
+        assert history.page(MatchFilter(), 5, None).matches == [record]
 
     def test_a_match_without_candidates_is_kept_too(self, history: MatchStore) -> None:
-        kept = make_match_record(verdict=Verdict.NO_MATCH)
-        history.put(kept)
-        assert history.get(kept.id) == kept
+        record = make_match_record(verdict=Verdict.NO_MATCH)
+        history.put(record)
+        assert history.get(record.id) == record
 
     def test_an_unknown_match_is_none(self, history: MatchStore) -> None:
         history.put(make_match_record())
@@ -101,24 +101,24 @@ class TestKeeping:
 
     def test_put_replaces_the_whole_record(self, history: MatchStore) -> None:
         vessel = make_vessel()
-        kept = make_match_record([make_vessel()])
-        for newer in (kept, judged(kept, Decision.CONFIRMED, vessel), kept):
+        record = make_match_record([make_vessel()])
+        for newer in (record, with_judgement(record, Decision.CONFIRMED, vessel), record):
             history.put(newer)
-            assert history.get(kept.id) == newer
-        assert list(history.all()) == [kept]
+            assert history.get(record.id) == newer
+        assert list(history.all()) == [record]
         assert listed(history, vessel_id=vessel.id) == []
 
     def test_what_is_unsettled_is_found(self, history: MatchStore) -> None:
         calm, restless = make_match_record(), [make_match_record(unsettled=True) for _ in range(2)]
         put_all(history, [calm, *restless])
-        assert {kept.id for kept in history.unsettled()} == {kept.id for kept in restless}
+        assert {record.id for record in history.unsettled()} == {record.id for record in restless}
         history.put(restless[0].model_copy(update={"unsettled": False}))
         assert history.unsettled() == [restless[1]]
 
     def test_all_are_given_however_many(self, history: MatchStore) -> None:
         several = [make_match_record() for _ in range(600)]
         put_all(history, several)
-        assert sorted(kept.id for kept in history.all()) == sorted(ids(*several))
+        assert sorted(record.id for record in history.all()) == sorted(ids(*several))
 
     def test_an_empty_history_answers(self, history: MatchStore) -> None:
         assert listed(history) == []
@@ -161,7 +161,7 @@ class TestPages:
         put_all(history, several)
         first = history.page(MatchFilter(), 3, None)
         history.put(make_match_record())
-        history.put(judged(several[1], Decision.REJECTED))
+        history.put(with_judgement(several[1], Decision.REJECTED))
         second = history.page(MatchFilter(), 3, first.next_cursor)
         assert ids(*second.matches) == ids(*several[2::-1])
 
@@ -201,26 +201,26 @@ class TestFilters:
     def test_standing_follows_the_latest_judgement(self, history: MatchStore) -> None:
         vessel = make_vessel()
         fresh = make_match_record()
-        confirmed = judged(make_match_record(), Decision.CONFIRMED, vessel)
-        rejected = judged(
-            judged(make_match_record(), Decision.CONFIRMED, vessel), Decision.REJECTED
+        confirmed = with_judgement(make_match_record(), Decision.CONFIRMED, vessel)
+        rejected = with_judgement(
+            with_judgement(make_match_record(), Decision.CONFIRMED, vessel), Decision.REJECTED
         )
-        withdrawn = judged(
-            judged(make_match_record(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN
+        withdrawn = with_judgement(
+            with_judgement(make_match_record(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN
         )
         put_all(history, [fresh, confirmed, rejected, withdrawn])
         assert listed(history, standing=Standing.OPEN) == ids(withdrawn, fresh)
         assert listed(history, standing=Standing.CONFIRMED) == ids(confirmed)
         assert listed(history, standing=Standing.REJECTED) == ids(rejected)
-        history.put(judged(confirmed, Decision.WITHDRAWN))
+        history.put(with_judgement(confirmed, Decision.WITHDRAWN))
         assert listed(history, standing=Standing.CONFIRMED) == []
 
     def test_a_vessel_is_among_the_candidates_or_confirmed(self, history: MatchStore) -> None:
         ship, other = make_vessel(), make_vessel()
         second = make_match_record([other, ship])
-        elsewhere = judged(make_match_record([other]), Decision.CONFIRMED, ship)
-        taken_back = judged(
-            judged(make_match_record([other]), Decision.CONFIRMED, ship), Decision.WITHDRAWN
+        elsewhere = with_judgement(make_match_record([other]), Decision.CONFIRMED, ship)
+        taken_back = with_judgement(
+            with_judgement(make_match_record([other]), Decision.CONFIRMED, ship), Decision.WITHDRAWN
         )
         put_all(history, [second, elsewhere, taken_back, make_match_record()])
         assert listed(history, vessel_id=ship.id) == ids(elsewhere, second)
@@ -257,10 +257,10 @@ class TestFilters:
 
     def test_filters_combine(self, history: MatchStore) -> None:
         ship = make_vessel()
-        wanted = judged(make_match_record([ship]), Decision.CONFIRMED, ship)
+        wanted = with_judgement(make_match_record([ship]), Decision.CONFIRMED, ship)
         put_all(
             history,
-            [wanted, make_match_record([ship]), judged(make_match_record(), Decision.REJECTED)],
+            [wanted, make_match_record([ship]), with_judgement(make_match_record(), Decision.REJECTED)],
         )
         found = listed(
             history,

@@ -1,4 +1,4 @@
-"""The use cases around fakes, with a clock that advances a second at each look."""
+"""The use cases with fakes for their stores, and a clock that advances a second per reading."""
 
 import itertools
 import threading
@@ -12,9 +12,7 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
-from service.identity.review import MatchReview
 from service.identity.match import Matcher
-from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.ports.audit import AuditLog
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.claims import ClaimStore
@@ -22,6 +20,8 @@ from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
+from service.identity.review import MatchReview
+from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.verify import Verifier
 from service.storage.local.claims import MemoryClaimStore
 from tests.support.chips import optical_png, sar_tiff
@@ -60,7 +60,7 @@ def make_context(
     audit: AuditLog | None = None,
     now: Clock = utc_now,
 ) -> Context:
-    """A context of one process: its own lock, and fakes for the stores that are not given."""
+    """Make the context of one process: its own lock, and fakes for the stores not given."""
     return Context(
         gallery=gallery,
         chips=chips,
@@ -78,7 +78,7 @@ def fake_upload_embedder(now: Clock = utc_now) -> UploadEmbedder:
 
 @dataclass
 class UseCases:
-    """Everything that a test of a use case touches."""
+    """The use cases of one process, and their stores."""
 
     gallery: FakeGallery
     chips: FakeChipStore

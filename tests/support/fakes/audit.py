@@ -7,7 +7,7 @@ from service.identity.errors import StoreFullError
 
 
 class FakeAuditLog:
-    """Keep entries in memory; refuse them when `room` is used up."""
+    """Keeps entries in memory; raises StoreFullError when `room` more were written."""
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []

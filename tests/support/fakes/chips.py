@@ -11,32 +11,32 @@ from service.identity.ports.chips import ChipEntry
 
 class FakeChipStore:
     def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-        self.times: dict[str, datetime] = {}
+        self.data: dict[str, bytes] = {}
+        self.stored_times: dict[str, datetime] = {}
 
     def put(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
-        self.kept[digest] = data
-        self.times[digest] = datetime.now(UTC)
+        self.data[digest] = data
+        self.stored_times[digest] = datetime.now(UTC)
         return digest
 
     def get(self, sha256: str) -> bytes:
         self._check(sha256)
-        if sha256 not in self.kept:
+        if sha256 not in self.data:
             raise NotFoundError(f"no chip {sha256}")
-        return self.kept[sha256]
+        return self.data[sha256]
 
     def delete(self, sha256: str) -> None:
         self._check(sha256)
-        self.kept.pop(sha256, None)
+        self.data.pop(sha256, None)
 
     def stored(self) -> Iterator[ChipEntry]:
-        for digest, data in list(self.kept.items()):
-            yield ChipEntry(digest, len(data), self.times[digest])
+        for digest, data in list(self.data.items()):
+            yield ChipEntry(digest, len(data), self.stored_times[digest])
 
     def stored_at(self, sha256: str) -> datetime:
         self.get(sha256)
-        return self.times[sha256]
+        return self.stored_times[sha256]
 
     def ping(self) -> None:
         return

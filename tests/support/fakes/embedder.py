@@ -1,4 +1,4 @@
-"""A `ChipEmbedder` without a model: the chip's mean colour decides where it points."""
+"""A `ChipEmbedder` without a model: the sum of the pixels seeds the vector."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ WIDTH = 8
 
 
 class FakeEmbedder:
-    """Equal pixels give equal vectors, whatever the batch; counts how often it was asked."""
+    """Equal pixels give equal vectors; counts its calls."""
 
     bundle_id = "fake-bundle"
 

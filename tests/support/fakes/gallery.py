@@ -1,4 +1,4 @@
-"""A `Gallery` in plain Python and numpy: what the adapters must agree with."""
+"""A `Gallery` in plain Python and numpy, which the adapters must agree with."""
 
 import bisect
 import math
@@ -30,7 +30,7 @@ EARTH_RADIUS_M = 6_371_008.8
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A sighting, its vector, and what it knows of its vessel."""
+    """A sighting, its vector, and the copied attributes of its vessel."""
 
     sighting: Sighting
     vector: NDArray[np.float32]
@@ -39,33 +39,33 @@ class Row:
 
 
 class FakeGallery:
-    """Nothing survives `close`; nothing is ever unavailable."""
+    """Keeps vessels and sightings in memory; never fails."""
 
     def __init__(self, bundle_id: str, width: int) -> None:
         self._bundle_id = bundle_id
         self._width = width
         self._vessels: dict[UUID, Vessel] = {}
         self._rows: dict[UUID, Row] = {}
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
 
     def put_vessel(self, vessel: Vessel) -> None:
-        with self._turn:
+        with self._lock:
             self._vessels[vessel.id] = vessel
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
-        with self._turn:
+        with self._lock:
             return {i: self._vessels[i] for i in ids if i in self._vessels}
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
-        with self._turn:
+        with self._lock:
             return [v for v in self._vessels.values() if v.imo == imo]
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
-        with self._turn:
+        with self._lock:
             return [v for v in self._vessels.values() if v.state in states]
 
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
-        with self._turn:
+        with self._lock:
             listed = sorted((v for v in self._vessels.values() if _listed(v, where)), key=_id)
         start = bisect.bisect_right(listed, _parse(cursor), key=_id) if cursor is not None else 0
         page = listed[start : start + limit]
@@ -73,7 +73,7 @@ class FakeGallery:
         return VesselPage(page, str(page[-1].id) if more else None)
 
     def delete_vessel(self, vessel_id: UUID) -> None:
-        with self._turn:
+        with self._lock:
             self._vessels.pop(vessel_id, None)
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
@@ -86,42 +86,42 @@ class FakeGallery:
             ):
                 raise ValueError("not a unit vector of this gallery's width")
             rows[one.sighting.id] = _owned(Row(one.sighting, one.vector, None, None), vessel)
-        with self._turn:
+        with self._lock:
             self._rows.update(rows)
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
-        with self._turn:
-            kept = {i for i, row in self._rows.items() if row.sighting.vessel_id is not None}
-            self.put_sightings([one for one in sightings if one.sighting.id not in kept], None)
+        with self._lock:
+            assigned = {i for i, row in self._rows.items() if row.sighting.vessel_id is not None}
+            self.put_sightings([one for one in sightings if one.sighting.id not in assigned], None)
 
     def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
-        with self._turn:
+        with self._lock:
             for i in set(ids) & self._rows.keys():
                 self._rows[i] = _owned(self._rows[i], vessel)
 
     def sync_vessel(self, vessel: Vessel) -> None:
-        with self._turn:
+        with self._lock:
             for i, row in self._rows.items():
                 if row.sighting.vessel_id == vessel.id:
                     self._rows[i] = _owned(row, vessel)
 
     def get_sighting(self, sighting_id: UUID) -> Sighting | None:
-        with self._turn:
+        with self._lock:
             row = self._rows.get(sighting_id)
             return row.sighting if row else None
 
     def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
-        with self._turn:
-            mine = [r.sighting for r in self._rows.values() if r.sighting.vessel_id in vessel_ids]
-        return sorted(mine, key=lambda sighting: (sighting.recorded_at, sighting.id))
+        with self._lock:
+            found = [r.sighting for r in self._rows.values() if r.sighting.vessel_id in vessel_ids]
+        return sorted(found, key=lambda sighting: (sighting.recorded_at, sighting.id))
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
-        with self._turn:
+        with self._lock:
             for i in ids:
                 self._rows.pop(i, None)
 
     def uses_chip(self, chip_sha256: str) -> bool:
-        with self._turn:
+        with self._lock:
             return any(r.sighting.chip_sha256 == chip_sha256 for r in self._rows.values())
 
     def search(
@@ -134,7 +134,7 @@ class FakeGallery:
         if vector.shape != (self._width,):
             raise ValueError("not this gallery's width")
         groups: dict[UUID, list[SightingHit]] = {}
-        with self._turn:
+        with self._lock:
             for row in self._rows.values():
                 owner = self._vessels.get(row.sighting.vessel_id or UUID(int=0))
                 if owner and owner.state.visible and _passes(row, where):
@@ -150,7 +150,7 @@ class FakeGallery:
         return sorted(hits, key=lambda hit: -hit.hits[0].similarity)[:vessels]
 
     def counts(self) -> GalleryCounts:
-        with self._turn:
+        with self._lock:
             visible = {i for i, v in self._vessels.items() if v.state.visible}
             return GalleryCounts(
                 len(visible),
@@ -165,7 +165,7 @@ class FakeGallery:
 
 
 def great_circle_m(a: GeoPoint, b: GeoPoint) -> float:
-    """Haversine distance on a sphere of the mean Earth radius, metres."""
+    """Return the haversine distance on a sphere of the mean Earth radius, metres."""
     lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
     h = (
         math.sin((lat_b - lat_a) / 2) ** 2

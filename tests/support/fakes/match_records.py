@@ -49,16 +49,16 @@ def make_match_record(
     verdict: Verdict = Verdict.AMBIGUOUS,
     **fields: Any,
 ) -> MatchRecord:
-    """A match that is asked a second after the one made before it, unless `asked_at` is given."""
+    """Make a record, asked a second after the last one made, unless `asked_at` is given."""
     known: dict[str, Any] = {
         "asked_at": START + timedelta(seconds=next(_serial)),
         "asked_by": "an analyst",
         "options": {"top_k": 5, "max_speed_kn": 22.5, "vessel_type": "Cargo"},
         "model": AnsweringModel(bundle_id=BUNDLE, name="compact", training_domain="simulated"),
     }
-    said = known | fields
+    values = known | fields
     match = Match(
-        id=new_match_id(said["asked_at"]),
+        id=new_match_id(values["asked_at"]),
         verdict=verdict,
         candidates=tuple(make_candidate(one, n) for n, one in enumerate(candidates, 1)),
         none_probability=0.25,
@@ -66,16 +66,18 @@ def make_match_record(
         gallery=GalleryCounts(12, 34),
         stored=True,
     )
-    return MatchRecord.model_validate({"match": match} | said)
+    return MatchRecord.model_validate({"match": match} | values)
 
 
-def judged(kept: MatchRecord, decision: Decision, vessel: Vessel | None = None) -> MatchRecord:
-    """The match with one judgement more."""
+def with_judgement(
+    record: MatchRecord, decision: Decision, vessel: Vessel | None = None
+) -> MatchRecord:
+    """Return the record with one more judgement."""
     judgement = Judgement(
         decision=decision,
         vessel_id=vessel.id if vessel else None,
         by="a reviewer",
-        at=kept.asked_at + timedelta(hours=1, microseconds=len(kept.judgements)),
+        at=record.asked_at + timedelta(hours=1, microseconds=len(record.judgements)),
         note=f"as seen in Ærø, {uuid4()}",
     )
-    return kept.model_copy(update={"judgements": (*kept.judgements, judgement)})
+    return record.model_copy(update={"judgements": (*record.judgements, judgement)})

@@ -1,4 +1,4 @@
-"""A `MatchStore` in a dictionary: what the adapters must agree with."""
+"""A `MatchStore` in a dictionary, which the adapters must agree with."""
 
 import threading
 from collections.abc import Iterator
@@ -9,35 +9,35 @@ from service.identity.records.match_records import MatchFilter, MatchPage, Match
 
 
 class FakeMatchStore:
-    """Nothing survives `close`; nothing is ever unavailable."""
+    """Keeps records in memory; never fails."""
 
     def __init__(self) -> None:
-        self._kept: dict[UUID, MatchRecord] = {}
-        self._turn = threading.Lock()
+        self._records: dict[UUID, MatchRecord] = {}
+        self._lock = threading.Lock()
 
-    def put(self, kept: MatchRecord) -> None:
-        with self._turn:
-            self._kept[kept.id] = kept
+    def put(self, record: MatchRecord) -> None:
+        with self._lock:
+            self._records[record.id] = record
 
     def get(self, match_id: UUID) -> MatchRecord | None:
-        with self._turn:
-            return self._kept.get(match_id)
+        with self._lock:
+            return self._records.get(match_id)
 
     def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
         last = None if cursor is None else _parse(cursor)
         wanted = [one for one in self.all() if passes(one, where)]
         newest_first = sorted(wanted, key=lambda one: one.id, reverse=True)
-        left = [one for one in newest_first if last is None or one.id < last]
-        page = left[:limit]
-        return MatchPage(page, str(page[-1].id) if len(left) > limit else None)
+        rest = [one for one in newest_first if last is None or one.id < last]
+        page = rest[:limit]
+        return MatchPage(page, str(page[-1].id) if len(rest) > limit else None)
 
     def unsettled(self) -> list[MatchRecord]:
         return [one for one in self.all() if one.unsettled]
 
     def all(self) -> Iterator[MatchRecord]:
-        with self._turn:
-            kept = list(self._kept.values())
-        yield from kept
+        with self._lock:
+            records = list(self._records.values())
+        yield from records
 
     def ping(self) -> None:
         return
@@ -46,24 +46,24 @@ class FakeMatchStore:
         return
 
 
-def passes(kept: MatchRecord, where: MatchFilter) -> bool:
-    """Whether a list by this filter shows the match."""
-    match = kept.match
+def passes(record: MatchRecord, where: MatchFilter) -> bool:
+    """Return whether the record passes the filter."""
+    match = record.match
     return (
         where.verdict in (None, match.verdict)
-        and where.standing in (None, kept.standing)
+        and where.standing in (None, record.standing)
         and where.modality in (None, match.query.modality)
-        and (where.vessel_id is None or where.vessel_id in _vessels(kept))
+        and (where.vessel_id is None or where.vessel_id in _vessels(record))
         and where.sighting_id in (None, match.query.id)
-        and (where.since is None or where.since <= kept.asked_at)
-        and (where.until is None or kept.asked_at < where.until)
+        and (where.since is None or where.since <= record.asked_at)
+        and (where.until is None or record.asked_at < where.until)
     )
 
 
-def _vessels(kept: MatchRecord) -> set[UUID]:
-    """The candidates, and the vessel that is confirmed."""
-    vessels = {candidate.vessel.id for candidate in kept.match.candidates}
-    confirmed = None if kept.judgement is None else kept.judgement.vessel_id
+def _vessels(record: MatchRecord) -> set[UUID]:
+    """Return the candidates and the confirmed vessel."""
+    vessels = {candidate.vessel.id for candidate in record.match.candidates}
+    confirmed = None if record.judgement is None else record.judgement.vessel_id
     return vessels if confirmed is None else vessels | {confirmed}
 
 

@@ -44,7 +44,7 @@ def make_sighting(vessel: Vessel | None = None, **fields: Any) -> Sighting:
 
 
 def tilted(similarity: float, axis: int = 1) -> NDArray[np.float32]:
-    """A unit vector whose cosine to `query()` is `similarity`."""
+    """Return a unit vector whose cosine to `query()` is `similarity`."""
     vector = np.zeros(WIDTH, np.float32)
     vector[0] = similarity
     vector[axis] = np.sqrt(1 - similarity**2)

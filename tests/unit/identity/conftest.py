@@ -1,4 +1,4 @@
-"""A set of use cases around fakes."""
+"""The use cases with fakes for their stores."""
 
 import pytest
 

@@ -7,9 +7,9 @@ from service.contract.errors import ChipError
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.identity.uploads import ChipUpload
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.records.vessels import Vessel, VesselFilter, VesselState
+from service.identity.uploads import ChipUpload
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
@@ -22,7 +22,7 @@ def test_a_vessel_is_registered_with_its_chips(use_cases: UseCases) -> None:
     done = use_cases.enrolment.enrol(STAR, [optical(1), optical(2)])
     assert done.created
     assert done.vessel.state is VesselState.ACTIVE
-    assert {s.chip_sha256 for s in done.sightings} == set(use_cases.chips.kept)
+    assert {s.chip_sha256 for s in done.sightings} == set(use_cases.chips.data)
     assert all(s.vessel_id == done.vessel.id for s in done.sightings)
     assert done.vessel.provenance["imo"].source == "api"
     assert use_cases.gallery.counts().sightings == 2
@@ -36,7 +36,7 @@ def test_a_repeated_request_changes_nothing(use_cases: UseCases) -> None:
     assert again.sightings == first.sightings
 
 
-def test_a_chosen_id_collects_chips_over_several_requests(use_cases: UseCases) -> None:
+def test_requests_with_the_same_chosen_id_add_chips(use_cases: UseCases) -> None:
     chosen = STAR.model_copy(update={"id": uuid4()})
     use_cases.enrolment.enrol(chosen, [optical(1)])
     more = use_cases.enrolment.enrol(chosen, [optical(1), optical(2)])
@@ -44,54 +44,56 @@ def test_a_chosen_id_collects_chips_over_several_requests(use_cases: UseCases) -
     assert len(more.sightings) == 2
 
 
-def test_a_second_vessel_with_a_known_imo_is_refused_naming_the_first(use_cases: UseCases) -> None:
+def test_a_second_vessel_with_the_same_imo_is_rejected_naming_the_first(
+    use_cases: UseCases,
+) -> None:
     first = use_cases.enrolment.enrol(STAR, [optical(1)])
-    with pytest.raises(ConflictError, match=str(first.vessel.id)) as refused:
+    with pytest.raises(ConflictError, match=str(first.vessel.id)) as rejected:
         use_cases.enrolment.enrol(NewVessel(name="OTHER", imo="IMO 9074729"), [optical(2)])
-    assert refused.value.vessel_id == first.vessel.id
+    assert rejected.value.vessel_id == first.vessel.id
     assert use_cases.gallery.counts().vessels == 1
-    assert len(use_cases.chips.kept) == 1
+    assert len(use_cases.chips.data) == 1
 
 
-def test_a_taken_id_with_other_attributes_is_refused(use_cases: UseCases) -> None:
+def test_a_taken_id_with_other_attributes_is_rejected(use_cases: UseCases) -> None:
     chosen = STAR.model_copy(update={"id": uuid4()})
     use_cases.enrolment.enrol(chosen, [optical(1)])
     with pytest.raises(ConflictError, match="PATCH"):
         use_cases.enrolment.enrol(chosen.model_copy(update={"name": "OTHER"}), [optical(1)])
 
 
-def test_one_bad_chip_refuses_the_whole_request(use_cases: UseCases) -> None:
+def test_one_bad_chip_rejects_the_whole_request(use_cases: UseCases) -> None:
     with pytest.raises(ChipError):
         use_cases.enrolment.enrol(STAR, [optical(1), ChipUpload(b"not a chip")])
     assert use_cases.gallery.counts().vessels == 0
-    assert use_cases.chips.kept == {}
+    assert use_cases.chips.data == {}
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1]])
-def test_no_chip_or_twins_are_refused(use_cases: UseCases, seeds: list[int]) -> None:
+def test_no_chip_or_the_same_chip_twice_is_rejected(use_cases: UseCases, seeds: list[int]) -> None:
     with pytest.raises(InvalidRequestError):
         use_cases.enrolment.enrol(STAR, [optical(seed) for seed in seeds])
 
 
-def test_chips_are_added_to_a_known_vessel_once(use_cases: UseCases) -> None:
+def test_a_chip_is_added_to_a_vessel_only_once(use_cases: UseCases) -> None:
     vessel = use_cases.enrolment.enrol(STAR, [optical(1)]).vessel
     use_cases.enrolment.add_chips(vessel.id, [sar(5)])
     done = use_cases.enrolment.add_chips(vessel.id, [sar(5)])
     assert len(done.sightings) == 2
 
 
-def test_chips_cannot_be_added_to_a_stranger(use_cases: UseCases) -> None:
+def test_chips_cannot_be_added_to_an_unknown_vessel(use_cases: UseCases) -> None:
     with pytest.raises(NotFoundError):
         use_cases.enrolment.add_chips(uuid4(), [optical(1)])
     assert use_cases.embedder.calls == 0
 
 
 class PowerCutError(RuntimeError):
-    """The process dies here."""
+    """The process was killed."""
 
 
-class DyingGallery(FakeGallery):
-    """Dies before its n-th write."""
+class CrashingGallery(FakeGallery):
+    """Raises PowerCutError instead of the write after `writes`."""
 
     def __init__(self, writes: int) -> None:
         super().__init__(FakeEmbedder.bundle_id, WIDTH)
@@ -124,14 +126,14 @@ class DyingGallery(FakeGallery):
 
 
 def visible(use_cases: UseCases) -> dict[UUID, int]:
-    """Visible vessels and how many sightings each shows."""
+    """Return the visible vessels and the number of their sightings."""
     page = use_cases.gallery.list_vessels(VesselFilter(), 100, None)
     return {v.id: len(use_cases.gallery.sightings_of([v.id])) for v in page.vessels}
 
 
 @pytest.mark.parametrize("writes", range(4))
-def test_an_enrolment_cut_off_anywhere_leaves_all_or_nothing(writes: int) -> None:
-    gallery = DyingGallery(writes)
+def test_an_interrupted_enrolment_leaves_all_or_nothing(writes: int) -> None:
+    gallery = CrashingGallery(writes)
     use_cases = build_use_cases(gallery, FakeChipStore())
     if writes < 3:
         with pytest.raises(PowerCutError):
@@ -142,13 +144,13 @@ def test_an_enrolment_cut_off_anywhere_leaves_all_or_nothing(writes: int) -> Non
     gallery.writes_left = 100
     use_cases.recovery.run()
     assert list(visible(use_cases).values()) == ([2] if writes == 3 else [])
-    assert len(use_cases.chips.kept) == (2 if writes == 3 else 0)
+    assert len(use_cases.chips.data) == (2 if writes == 3 else 0)
     assert len(use_cases.enrolment.enrol(STAR, [optical(1), optical(2)]).sightings) == 2
 
 
 @pytest.mark.parametrize("writes", range(8))
-def test_a_merge_cut_off_anywhere_loses_no_sighting(writes: int) -> None:
-    gallery = DyingGallery(100)
+def test_an_interrupted_merge_loses_no_sighting(writes: int) -> None:
+    gallery = CrashingGallery(100)
     use_cases = build_use_cases(gallery, FakeChipStore())
     a = use_cases.enrolment.enrol(STAR, [optical(1), optical(2)]).vessel
     b = use_cases.enrolment.enrol(NewVessel(name="TWIN"), [optical(2), optical(3)]).vessel
@@ -164,8 +166,8 @@ def test_a_merge_cut_off_anywhere_loses_no_sighting(writes: int) -> None:
 
 
 @pytest.mark.parametrize("writes", range(4))
-def test_a_split_cut_off_anywhere_loses_no_sighting(writes: int) -> None:
-    gallery = DyingGallery(100)
+def test_an_interrupted_split_loses_no_sighting(writes: int) -> None:
+    gallery = CrashingGallery(100)
     use_cases = build_use_cases(gallery, FakeChipStore())
     done = use_cases.enrolment.enrol(STAR, [optical(1), optical(2), optical(3)])
     gallery.writes_left = writes
@@ -179,8 +181,8 @@ def test_a_split_cut_off_anywhere_loses_no_sighting(writes: int) -> None:
 
 
 @pytest.mark.parametrize("writes", range(4))
-def test_a_deletion_cut_off_anywhere_is_finished_or_never_began(writes: int) -> None:
-    gallery = DyingGallery(100)
+def test_an_interrupted_deletion_is_finished_or_was_never_begun(writes: int) -> None:
+    gallery = CrashingGallery(100)
     use_cases = build_use_cases(gallery, FakeChipStore())
     vessel = use_cases.enrolment.enrol(STAR, [optical(1)]).vessel
     gallery.writes_left = writes
@@ -191,4 +193,4 @@ def test_a_deletion_cut_off_anywhere_is_finished_or_never_began(writes: int) -> 
     gallery.writes_left = 100
     use_cases.recovery.run()
     assert visible(use_cases) == ({vessel.id: 1} if writes == 0 else {})
-    assert len(use_cases.chips.kept) == (1 if writes == 0 else 0)
+    assert len(use_cases.chips.data) == (1 if writes == 0 else 0)

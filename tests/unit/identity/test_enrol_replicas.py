@@ -1,4 +1,4 @@
-"""Two replicas share gallery and chips; one of them is slow or dies while it registers a vessel."""
+"""Two replicas share gallery and chips; one is slow or is killed while it registers a vessel."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ STAR = NewVessel(name="EXAMPLE STAR", imo="9074729")
 NAMED = STAR.model_copy(update={"id": uuid4()})
 
 
-class Watch:
+class ManualClock:
     """A clock that is set by hand."""
 
     time = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -29,12 +29,12 @@ class Watch:
     def __call__(self) -> datetime:
         return self.time
 
-    def passes(self, steps: float) -> None:
+    def advance(self, steps: float) -> None:
         self.time += steps * STEP
 
 
-class Chips(FakeChipStore):
-    """What happens while the first replica puts a chip."""
+class InterruptedChipStore(FakeChipStore):
+    """Calls `meanwhile` after each chip that the first replica stores."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,110 +46,112 @@ class Chips(FakeChipStore):
         return done
 
 
-class Mortal(MemoryClaimStore):
-    """After a death its claims stay."""
+class KillableClaimStore(MemoryClaimStore):
+    """Keeps the claims of a killed replica."""
 
-    dead = False
+    killed = False
 
     def release(self, name: str, claim: NameClaim) -> None:
-        if not self.dead:
+        if not self.killed:
             super().release(name, claim)
 
 
 class KilledError(RuntimeError):
-    """The first replica ends here."""
+    """The first replica was killed."""
 
 
-class Site:
-    """Two replicas, `slow` and `other`."""
+class TwoReplicas:
+    """Two replicas with shared stores, `slow` and `other`."""
 
     def __init__(self) -> None:
-        self.watch = Watch()
+        self.clock = ManualClock()
         self.gallery = FakeGallery(FakeEmbedder.bundle_id, WIDTH)
-        self.claims = Mortal()
-        self.chips = Chips()
+        self.claims = KillableClaimStore()
+        self.chips = InterruptedChipStore()
         self.slow, _ = self._replica(self.chips)
-        beside = FakeChipStore()
-        beside.kept, beside.times = self.chips.kept, self.chips.times
-        self.other, self.recovery = self._replica(beside)
+        other_chips = FakeChipStore()
+        other_chips.data, other_chips.stored_times = self.chips.data, self.chips.stored_times
+        self.other, self.recovery = self._replica(other_chips)
 
     def _replica(self, chips: FakeChipStore) -> tuple[Enrolment, Recovery]:
-        context = make_context(self.gallery, chips, claims=self.claims, now=self.watch)
+        context = make_context(self.gallery, chips, claims=self.claims, now=self.clock)
         recovery = Recovery(context, STEP)
-        return Enrolment(context, fake_upload_embedder(self.watch), recovery), recovery
+        return Enrolment(context, fake_upload_embedder(self.clock), recovery), recovery
 
-    def dies(self) -> None:
-        self.claims.dead = True
+    def kill(self) -> None:
+        self.claims.killed = True
         raise KilledError
 
-    def revives(self) -> None:
-        self.claims.dead = False
+    def restart(self) -> None:
+        self.claims.killed = False
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
+def replicas() -> TwoReplicas:
+    return TwoReplicas()
 
 
-def test_an_enrolment_with_many_chips_takes_as_long_as_it_takes(site: Site) -> None:
-    def another_minute() -> None:
-        site.watch.passes(0.9)
-        assert site.recovery.run() == 0
+def test_a_long_enrolment_keeps_its_lease(replicas: TwoReplicas) -> None:
+    def pass_a_minute() -> None:
+        replicas.clock.advance(0.9)
+        assert replicas.recovery.run() == 0
         with pytest.raises(ConflictError, match="right now"):
-            site.other.enrol(NewVessel(name="OTHER", imo=STAR.imo), [optical(99)])
+            replicas.other.enrol(NewVessel(name="OTHER", imo=STAR.imo), [optical(99)])
 
-    site.chips.meanwhile = another_minute
-    done = site.slow.enrol(STAR, [optical(seed) for seed in range(30)])
+    replicas.chips.meanwhile = pass_a_minute
+    done = replicas.slow.enrol(STAR, [optical(seed) for seed in range(30)])
     assert done.created
-    assert {s.chip_sha256 for s in done.sightings} == site.chips.kept.keys()
-    site.watch.passes(100)
-    assert site.recovery.run() == 0
+    assert {s.chip_sha256 for s in done.sightings} == replicas.chips.data.keys()
+    replicas.clock.advance(100)
+    assert replicas.recovery.run() == 0
 
 
-def test_one_that_was_held_up_too_long_is_not_acknowledged(site: Site) -> None:
-    def too_long() -> None:
-        site.watch.passes(4)
-        site.chips.meanwhile = lambda: None
-        assert site.recovery.run() == 1
+def test_an_enrolment_that_was_delayed_too_long_is_not_acknowledged(replicas: TwoReplicas) -> None:
+    def delay() -> None:
+        replicas.clock.advance(4)
+        replicas.chips.meanwhile = lambda: None
+        assert replicas.recovery.run() == 1
 
-    site.chips.meanwhile = too_long
+    replicas.chips.meanwhile = delay
     with pytest.raises(StoreUnavailableError, match="too slow"):
-        site.slow.enrol(STAR, [optical(1), optical(2)])
-    assert site.gallery.counts().vessels == 0
-    assert site.other.enrol(STAR, [optical(1), optical(2)]).created
+        replicas.slow.enrol(STAR, [optical(1), optical(2)])
+    assert replicas.gallery.counts().vessels == 0
+    assert replicas.other.enrol(STAR, [optical(1), optical(2)]).created
 
 
-def test_the_same_request_goes_on_where_a_killed_replica_stopped(site: Site) -> None:
-    site.chips.meanwhile = site.dies
+def test_a_repeated_request_continues_where_a_killed_replica_stopped(replicas: TwoReplicas) -> None:
+    replicas.chips.meanwhile = replicas.kill
     with pytest.raises(KilledError):
-        site.slow.enrol(NAMED, [optical(1), optical(2)])
-    site.revives()
-    assert site.other.enrol(NAMED, [optical(2), optical(1)]).created
-    assert len(site.chips.kept) == 2
-    site.watch.passes(100)
-    assert site.recovery.run() == 0
+        replicas.slow.enrol(NAMED, [optical(1), optical(2)])
+    replicas.restart()
+    assert replicas.other.enrol(NAMED, [optical(2), optical(1)]).created
+    assert len(replicas.chips.data) == 2
+    replicas.clock.advance(100)
+    assert replicas.recovery.run() == 0
 
 
-def test_another_request_for_its_id_waits_until_the_claim_lapses(site: Site) -> None:
-    site.chips.meanwhile = site.dies
+def test_another_request_for_the_same_id_waits_until_the_lease_lapses(
+    replicas: TwoReplicas,
+) -> None:
+    replicas.chips.meanwhile = replicas.kill
     with pytest.raises(KilledError):
-        site.slow.enrol(NAMED, [optical(1), optical(2)])
-    site.revives()
+        replicas.slow.enrol(NAMED, [optical(1), optical(2)])
+    replicas.restart()
     with pytest.raises(ConflictError, match="right now"):
-        site.other.enrol(NAMED, [optical(3)])
-    site.watch.passes(3.1)
-    done = site.other.enrol(NAMED, [optical(3)])
-    assert [s.chip_sha256 for s in done.sightings] == list(site.chips.kept)
+        replicas.other.enrol(NAMED, [optical(3)])
+    replicas.clock.advance(3.1)
+    done = replicas.other.enrol(NAMED, [optical(3)])
+    assert [s.chip_sha256 for s in done.sightings] == list(replicas.chips.data)
 
 
-def test_of_two_equal_requests_at_once_one_is_done_and_neither_undone(site: Site) -> None:
-    def twin() -> None:
-        site.chips.meanwhile = lambda: None
-        assert site.other.enrol(STAR, [optical(1), optical(2)]).created
+def test_of_two_equal_requests_at_once_one_succeeds(replicas: TwoReplicas) -> None:
+    def enrol_the_same() -> None:
+        replicas.chips.meanwhile = lambda: None
+        assert replicas.other.enrol(STAR, [optical(1), optical(2)]).created
 
-    site.chips.meanwhile = twin
+    replicas.chips.meanwhile = enrol_the_same
     with pytest.raises(ConflictError, match="by another request"):
-        site.slow.enrol(STAR, [optical(1), optical(2)])
-    again = site.slow.enrol(STAR, [optical(1), optical(2)])
+        replicas.slow.enrol(STAR, [optical(1), optical(2)])
+    again = replicas.slow.enrol(STAR, [optical(1), optical(2)])
     assert not again.created
-    assert {s.chip_sha256 for s in again.sightings} == site.chips.kept.keys()
+    assert {s.chip_sha256 for s in again.sightings} == replicas.chips.data.keys()

@@ -14,7 +14,7 @@ points = st.builds(GeoPoint, lat=st.floats(-90, 90), lon=st.floats(-180, 180))
 
 
 def angle_between(a: GeoPoint, b: GeoPoint) -> float:
-    """By unit vectors and their dot product, radians."""
+    """Return the angle of two unit vectors, radians."""
     ends = []
     for point in (a, b):
         lat, lon = np.radians(point.lat), np.radians(point.lon)
@@ -27,7 +27,7 @@ def test_a_degree_of_latitude_is_sixty_miles() -> None:
     assert found == pytest.approx(60.04, abs=0.01)
 
 
-def test_the_date_line_is_no_barrier() -> None:
+def test_distance_across_the_date_line_is_short() -> None:
     found = distance_nm(GeoPoint(lat=0, lon=179.5), GeoPoint(lat=0, lon=-179.5))
     assert found == pytest.approx(60.04, abs=0.01)
 
@@ -38,7 +38,7 @@ def test_distance_is_symmetric_and_at_most_half_the_globe(a: GeoPoint, b: GeoPoi
     assert 0 <= distance_nm(a, b) <= 10_808
 
 
-def test_a_ship_that_had_time_is_feasible() -> None:
+def test_a_slow_passage_is_feasible() -> None:
     found = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON + timedelta(hours=96)))
     assert found is not None
     assert found.distance_nm == pytest.approx(angle_between(SINGAPORE, HONG_KONG) * 3440.065)
@@ -46,14 +46,14 @@ def test_a_ship_that_had_time_is_feasible() -> None:
     assert found.feasible
 
 
-def test_a_ship_that_would_have_had_to_fly_is_not() -> None:
+def test_a_passage_faster_than_a_ship_is_infeasible() -> None:
     found = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON - timedelta(hours=19)))
     assert found is not None
     assert found.required_kn == pytest.approx(73.4, abs=0.5)
     assert not found.feasible
 
 
-def test_at_one_moment_a_ship_is_at_one_place() -> None:
+def test_a_ship_cannot_be_at_two_places_at_the_same_time() -> None:
     here = check_kinematics((SINGAPORE, NOON), (SINGAPORE, NOON))
     there = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON))
     assert here is not None
@@ -64,5 +64,7 @@ def test_at_one_moment_a_ship_is_at_one_place() -> None:
 
 
 @pytest.mark.parametrize("unknown", [(None, NOON), (HONG_KONG, None), (None, None)])
-def test_what_is_unknown_is_not_checked(unknown: tuple[GeoPoint | None, datetime | None]) -> None:
+def test_an_unknown_place_or_time_is_not_checked(
+    unknown: tuple[GeoPoint | None, datetime | None],
+) -> None:
     assert check_kinematics((SINGAPORE, NOON), unknown) is None

@@ -1,4 +1,4 @@
-"""An IMO number goes to one vessel, whoever else asks for it at the same time."""
+"""Leases let one change at a time work on an IMO number, a vessel or a sighting."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -34,26 +34,29 @@ def leases(gallery: FakeGallery, store: MemoryClaimStore) -> Leases:
     return Leases(gallery, store, lambda: NOON, STEP)
 
 
-def test_one_of_two_gets_the_number_and_it_is_free_again_afterwards(leases: Leases) -> None:
+def test_one_of_two_requests_gets_the_imo_number_until_it_ends(leases: Leases) -> None:
     first, second = make_vessel(imo=IMO), make_vessel(imo=IMO)
     with (
         leases.for_imo_change(first),
-        pytest.raises(ConflictError, match="being registered right now") as refused,
+        pytest.raises(ConflictError, match="being registered right now") as rejected,
         leases.for_imo_change(second),
     ):
-        pytest.fail("both hold it")
-    assert refused.value.vessel_id == first.id
+        pytest.fail("both hold the number")
+    assert rejected.value.vessel_id == first.id
     with leases.for_imo_change(second):
         pass
 
 
-def test_a_number_that_a_visible_vessel_carries_is_not_given(
+def test_the_imo_number_of_a_visible_vessel_is_not_leased(
     gallery: FakeGallery, leases: Leases
 ) -> None:
     known, new = make_vessel(imo=IMO, name="KNOWN"), make_vessel(imo=IMO)
     gallery.put_vessel(known)
-    with pytest.raises(ConflictError, match=r"registered already.*KNOWN"), leases.for_imo_change(new):
-        pytest.fail("it is taken")
+    with (
+        pytest.raises(ConflictError, match=r"registered already.*KNOWN"),
+        leases.for_imo_change(new),
+    ):
+        pytest.fail("the number is taken")
     with leases.for_imo_change(new, giver=known):
         pass
     gallery.put_vessel(known.model_copy(update={"state": VesselState.MERGED}))
@@ -61,26 +64,24 @@ def test_a_number_that_a_visible_vessel_carries_is_not_given(
         pass
 
 
-def test_the_same_vessel_twice_does_not_hinder_itself(leases: Leases) -> None:
+def test_two_requests_for_the_same_vessel_do_not_block_each_other(leases: Leases) -> None:
     vessel = make_vessel(imo=IMO)
     with leases.for_imo_change(vessel), leases.for_imo_change(vessel):
         pass
 
 
-def test_a_claim_whose_holder_was_killed_lapses(
-    gallery: FakeGallery, store: MemoryClaimStore
-) -> None:
-    dead = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
-    store.claim(f"IMO {IMO}", dead, None)
+def test_the_lease_of_a_killed_holder_lapses(gallery: FakeGallery, store: MemoryClaimStore) -> None:
+    of_killed = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
+    store.claim(f"IMO {IMO}", of_killed, None)
     soon = Leases(gallery, store, lambda: NOON + lease_lifetime(STEP), STEP)
     with pytest.raises(ConflictError), soon.for_imo_change(make_vessel(imo=IMO)):
-        pytest.fail("it may be at work still")
+        pytest.fail("the holder may still be running")
     later = Leases(gallery, store, lambda: NOON + lease_lifetime(STEP) + timedelta(seconds=1), STEP)
     with later.for_imo_change(make_vessel(imo=IMO)):
         pass
 
 
-def test_nothing_is_claimed_without_a_number_or_for_the_one_it_has(
+def test_no_lease_is_taken_without_a_new_imo_number(
     store: MemoryClaimStore, leases: Leases
 ) -> None:
     holder = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=NOON)
@@ -92,7 +93,7 @@ def test_nothing_is_claimed_without_a_number_or_for_the_one_it_has(
         pass
 
 
-class Watch:
+class ManualClock:
     """A clock that is set by hand."""
 
     def __init__(self) -> None:
@@ -101,18 +102,16 @@ class Watch:
     def __call__(self) -> datetime:
         return self.time
 
-    def passes(self, steps: float) -> None:
+    def advance(self, steps: float) -> None:
         self.time += steps * STEP
 
 
-def test_who_renews_holds_a_claim_for_as_long_as_it_takes(
-    gallery: FakeGallery, store: MemoryClaimStore
-) -> None:
-    watch, vessel = Watch(), make_vessel(imo=IMO)
-    leases = Leases(gallery, store, watch, STEP)
+def test_a_renewed_lease_does_not_lapse(gallery: FakeGallery, store: MemoryClaimStore) -> None:
+    clock, vessel = ManualClock(), make_vessel(imo=IMO)
+    leases = Leases(gallery, store, clock, STEP)
     with leases.for_registration(vessel, resumes=False) as lease:
         for _ in range(20):
-            watch.passes(0.9)
+            clock.advance(0.9)
             lease.renew()
         with pytest.raises(ConflictError), leases.for_imo_change(make_vessel(imo=IMO)):
             pytest.fail("the number is held")
@@ -123,24 +122,27 @@ def test_who_renews_holds_a_claim_for_as_long_as_it_takes(
         pass
 
 
-def test_who_was_held_up_so_long_that_its_claim_may_lapse_stops(
+def test_a_holder_stops_when_its_lease_may_have_lapsed(
     gallery: FakeGallery, store: MemoryClaimStore
 ) -> None:
-    watch = Watch()
-    leases = Leases(gallery, store, watch, STEP)
+    clock = ManualClock()
+    leases = Leases(gallery, store, clock, STEP)
     with leases.for_registration(make_vessel(), resumes=False) as lease:
-        watch.passes(1.1)
+        clock.advance(1.1)
         with pytest.raises(StoreUnavailableError, match="too slow"):
             lease.renew()
 
 
-def test_who_writes_the_same_takes_over_and_the_other_one_notices(
+def test_a_request_that_resumes_takes_over_and_the_first_holder_stops(
     gallery: FakeGallery, store: MemoryClaimStore
 ) -> None:
     leases, vessel = Leases(gallery, store, lambda: NOON, STEP), make_vessel(imo=IMO)
     with leases.for_registration(vessel, resumes=False) as first:
-        with pytest.raises(ConflictError, match="right now"), leases.for_registration(vessel, False):
-            pytest.fail("it may write something else")
+        with (
+            pytest.raises(ConflictError, match="right now"),
+            leases.for_registration(vessel, False),
+        ):
+            pytest.fail("the second request may write something else")
         with leases.for_registration(vessel, resumes=True) as second:
             with pytest.raises(ConflictError, match="by another request"):
                 first.confirm()
@@ -149,7 +151,7 @@ def test_who_writes_the_same_takes_over_and_the_other_one_notices(
             first.confirm()
 
 
-def test_nobody_goes_on_with_what_is_being_settled(leases: Leases) -> None:
+def test_a_vessel_under_recovery_cannot_be_registered(leases: Leases) -> None:
     vessel = make_vessel()
     with (
         leases.for_recovery(vessel),
@@ -159,31 +161,31 @@ def test_nobody_goes_on_with_what_is_being_settled(leases: Leases) -> None:
         pytest.fail("its chips are being removed")
 
 
-class Forgetful(MemoryClaimStore):
-    """A store that is away when a claim is given up."""
+class FailingClaimStore(MemoryClaimStore):
+    """A store that can fail to release claims."""
 
-    away = False
+    failing = False
 
     def release(self, name: str, claim: NameClaim) -> None:
-        if self.away:
-            raise StoreUnavailableError("away")
+        if self.failing:
+            raise StoreUnavailableError("down")
         super().release(name, claim)
 
 
-def test_what_could_not_be_given_up_is_taken_over_by_its_own_process_alone() -> None:
-    store, sighting_id = Forgetful(), uuid4()
+def test_a_claim_that_was_not_released_is_taken_over_by_its_own_process_only() -> None:
+    store, sighting_id = FailingClaimStore(), uuid4()
     gallery = FakeGallery("fake-bundle", WIDTH)
-    mine, other = (Leases(gallery, store, lambda: NOON, STEP) for _ in range(2))
-    store.away = True
-    with mine.for_judgement(sighting_id):
+    own, other = (Leases(gallery, store, lambda: NOON, STEP) for _ in range(2))
+    store.failing = True
+    with own.for_judgement(sighting_id):
         pass
-    store.away = False
+    store.failing = False
     with pytest.raises(ConflictError, match="judged right now"), other.for_judgement(sighting_id):
         pass
     with (
-        mine.for_judgement(sighting_id),
+        own.for_judgement(sighting_id),
         pytest.raises(ConflictError, match="judged right now"),
-        mine.for_judgement(sighting_id),
+        own.for_judgement(sighting_id),
     ):
         pass
     with other.for_judgement(sighting_id):

@@ -7,22 +7,22 @@ from service.contract.chip import Modality
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
 from service.identity.match import MatchOptions
-from service.identity.uploads import ChipMetadata, ChipUpload
 from service.identity.records.matches import Verdict
+from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.chips import optical_png, sar_tiff
 from tests.support.use_cases import UseCases, optical, sar
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def test_an_empty_gallery_gives_an_honest_none(use_cases: UseCases) -> None:
+def test_an_empty_gallery_gives_no_match(use_cases: UseCases) -> None:
     answer = use_cases.matcher.match(sar(1), MatchOptions())
     assert answer.match.verdict is Verdict.NO_MATCH
     assert answer.match.candidates == ()
     assert answer.match.none_probability == 1.0
 
 
-def test_the_enrolled_chip_itself_is_found_first_with_confidence(use_cases: UseCases) -> None:
+def test_an_enrolled_chip_is_its_own_first_candidate(use_cases: UseCases) -> None:
     known = use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
     for seed in range(2, 9):
         use_cases.enrolment.enrol(NewVessel(name=f"OTHER {seed}"), [optical(seed)])
@@ -39,30 +39,30 @@ def test_the_enrolled_chip_itself_is_found_first_with_confidence(use_cases: UseC
     assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_a_stored_query_is_a_sighting_whose_vessel_is_open(use_cases: UseCases) -> None:
+def test_a_stored_query_is_a_sighting_without_a_vessel(use_cases: UseCases) -> None:
     match = use_cases.matcher.match(sar(1), MatchOptions()).match
-    kept = use_cases.gallery.get_sighting(match.query.id)
-    assert kept is not None
-    assert kept.vessel_id is None
-    assert kept.modality is Modality.SAR
+    sighting = use_cases.gallery.get_sighting(match.query.id)
+    assert sighting is not None
+    assert sighting.vessel_id is None
+    assert sighting.modality is Modality.SAR
     assert use_cases.gallery.counts().sightings == 0
     again = use_cases.matcher.match(sar(1), MatchOptions()).match
     assert again.query.id == match.query.id
     assert again.candidates == ()
 
 
-def test_an_unstored_query_leaves_nothing(use_cases: UseCases) -> None:
+def test_a_query_with_store_false_leaves_no_chip_or_sighting(use_cases: UseCases) -> None:
     match = use_cases.matcher.match(sar(1), MatchOptions(store=False)).match
     assert use_cases.gallery.get_sighting(match.query.id) is None
-    assert use_cases.chips.kept == {}
+    assert use_cases.chips.data == {}
 
 
-def test_size_evidence_lowers_the_probability(use_cases: UseCases) -> None:
+def test_a_different_size_lowers_the_probability(use_cases: UseCases) -> None:
     use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1, height=80)])
     long = use_cases.matcher.match(sar(5, height=60), MatchOptions()).match.candidates[0]
     short = use_cases.matcher.match(sar(5, height=30), MatchOptions()).match.candidates[0]
     assert long.sighting.length_m == pytest.approx(60.0)
-    # Another chip is another embedding: compare what size alone contributes.
+    # The chips differ in their embeddings too, so compare the contribution of the size.
     assert long.evidence["length_log_ratio"] == pytest.approx(0.0, abs=1e-3)
     assert short.evidence["length_log_ratio"] == pytest.approx(-5 * np.log(2), abs=1e-3)
     assert long.probability - short.probability > 0
@@ -87,17 +87,17 @@ def test_the_vessel_type_filter_ignores_case(use_cases: UseCases) -> None:
     assert [c.vessel.name for c in match.candidates] == ["TANKER ONE"]
 
 
-def seen(data: bytes, hours: float, lat: float) -> ChipUpload:
+def upload_at(data: bytes, hours: float, lat: float) -> ChipUpload:
     return ChipUpload(
         data, ChipMetadata(captured_at=NOON + timedelta(hours=hours), lat=lat, lon=0.0)
     )
 
 
-def test_a_ship_that_cannot_have_sailed_is_flagged_never_confident_and_dropped_on_demand(
+def test_an_infeasible_vessel_is_flagged_and_dropped_when_a_speed_is_sent(
     use_cases: UseCases,
 ) -> None:
-    use_cases.enrolment.enrol(NewVessel(name="FAR"), [seen(optical_png(1), 0, 0.0)])
-    query = seen(optical_png(1), 1, 10.0)
+    use_cases.enrolment.enrol(NewVessel(name="FAR"), [upload_at(optical_png(1), 0, 0.0)])
+    query = upload_at(optical_png(1), 1, 10.0)
     flagged = use_cases.matcher.match(query, MatchOptions()).match
     kinematics = flagged.candidates[0].checks.kinematics
     assert kinematics is not None
@@ -111,7 +111,7 @@ def test_a_ship_that_cannot_have_sailed_is_flagged_never_confident_and_dropped_o
     assert dropped.verdict is Verdict.NO_MATCH
 
 
-def test_two_vessels_that_both_fit_are_ambiguous(use_cases: UseCases) -> None:
+def test_two_equal_candidates_are_ambiguous(use_cases: UseCases) -> None:
     use_cases.enrolment.enrol(NewVessel(name="A"), [optical(1)])
     use_cases.enrolment.enrol(NewVessel(name="B"), [optical(1)])
     match = use_cases.matcher.match(optical(1), MatchOptions()).match
@@ -120,7 +120,7 @@ def test_two_vessels_that_both_fit_are_ambiguous(use_cases: UseCases) -> None:
     assert match.verdict is Verdict.AMBIGUOUS
 
 
-def test_all_vessels_and_none_compete_and_those_not_shown_take_their_part(use_cases: UseCases) -> None:
+def test_probabilities_of_all_vessels_and_none_sum_to_one(use_cases: UseCases) -> None:
     for seed in range(1, 9):
         use_cases.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
     match = use_cases.matcher.match(sar(9), MatchOptions(top_k=100)).match
@@ -134,7 +134,7 @@ def test_all_vessels_and_none_compete_and_those_not_shown_take_their_part(use_ca
     assert fewer.none_probability == match.none_probability
 
 
-def test_a_look_alike_takes_probability_from_the_first(use_cases: UseCases) -> None:
+def test_a_similar_vessel_lowers_the_probability_of_the_first(use_cases: UseCases) -> None:
     use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
     alone = use_cases.matcher.match(optical(1), MatchOptions()).match.candidates[0]
     use_cases.enrolment.enrol(NewVessel(name="TWIN"), [optical(1)])
@@ -142,7 +142,7 @@ def test_a_look_alike_takes_probability_from_the_first(use_cases: UseCases) -> N
     assert beside.probability < 0.55 < alone.probability
 
 
-def test_a_vessel_seen_by_both_sensors_counts_once_with_what_speaks_more_for_it(
+def test_a_vessel_with_sightings_of_both_sensors_is_one_candidate(
     use_cases: UseCases,
 ) -> None:
     known = use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1), sar(2)])
@@ -153,7 +153,7 @@ def test_a_vessel_seen_by_both_sensors_counts_once_with_what_speaks_more_for_it(
     assert only.probability + match.none_probability == pytest.approx(1.0)
 
 
-def test_an_embedding_is_computed_once(use_cases: UseCases) -> None:
+def test_a_repeated_chip_is_embedded_once(use_cases: UseCases) -> None:
     first = use_cases.matcher.match(sar(1), MatchOptions())
     again = use_cases.matcher.match(sar(1), MatchOptions())
     assert use_cases.embedder.calls == 1
@@ -161,19 +161,19 @@ def test_an_embedding_is_computed_once(use_cases: UseCases) -> None:
     assert "encode" not in again.timings_ms
 
 
-def test_two_chips_are_weighed(use_cases: UseCases) -> None:
+def test_two_chips_are_compared_without_being_stored(use_cases: UseCases) -> None:
     compared = use_cases.verifier.verify(sar(1), optical(2))
     expected = 1 / (1 + np.exp(-4 * compared.similarity))
     assert compared.probability == pytest.approx(expected, abs=1e-5)
-    assert use_cases.chips.kept == {}
+    assert use_cases.chips.data == {}
 
 
-def test_two_chips_of_one_sensor_need_their_own_calibration(use_cases: UseCases) -> None:
+def test_two_chips_of_the_same_sensor_need_their_own_calibration(use_cases: UseCases) -> None:
     with pytest.raises(InvalidRequestError, match="both chips are sar"):
         use_cases.verifier.verify(ChipUpload(sar_tiff(1)), ChipUpload(sar_tiff(2)))
 
 
-def test_the_first_similarity_of_each_sensor_is_that_of_its_most_probable_vessel(
+def test_the_first_similarity_of_a_sensor_is_that_of_its_most_probable_vessel(
     use_cases: UseCases,
 ) -> None:
     for seed in (1, 2, 3):
@@ -186,8 +186,12 @@ def test_the_first_similarity_of_each_sensor_is_that_of_its_most_probable_vessel
     assert answer.first_similarities[Modality.OPTICAL] == across[0].similarity
 
 
-def test_a_narrowed_search_says_nothing_of_first_similarities(use_cases: UseCases) -> None:
+def test_a_filtered_search_has_no_first_similarities(use_cases: UseCases) -> None:
     use_cases.enrolment.enrol(NewVessel(name="SHIP", type="tanker"), [optical(1)])
-    assert use_cases.matcher.match(sar(2), MatchOptions(vessel_type="tanker")).first_similarities == {}
-    assert use_cases.matcher.match(sar(2), MatchOptions(length_tolerance=0.5)).first_similarities == {}
+    assert (
+        use_cases.matcher.match(sar(2), MatchOptions(vessel_type="tanker")).first_similarities == {}
+    )
+    assert (
+        use_cases.matcher.match(sar(2), MatchOptions(length_tolerance=0.5)).first_similarities == {}
+    )
     assert use_cases.matcher.match(sar(2), MatchOptions()).first_similarities != {}

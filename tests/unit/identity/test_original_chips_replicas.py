@@ -1,4 +1,4 @@
-"""One replica forgets the last use of a chip while another one keeps the same chip."""
+"""One replica deletes the last use of a chip while another stores the same chip."""
 
 import itertools
 import threading
@@ -24,23 +24,23 @@ from tests.support.fakes.gallery import FakeGallery
 from tests.support.use_cases import UseCases, build_use_cases, optical
 
 CHIP = optical(1)
-KEEPER_STEPS = 4
-FORGETTER_STEPS = 5
-PATIENCE_S = 5.0
+WRITER_STEPS = 4
+DELETER_STEPS = 5
+STEP_TIMEOUT_S = 5.0
 
-Keep = Callable[[UseCases, UUID], object]
+StoreChip = Callable[[UseCases, UUID], object]
 
 
-class Turns:
-    """Steps of several threads, one at a time and in a given order; other threads go freely."""
+class StepOrder:
+    """Runs steps of several threads one at a time in a given order; other threads run freely."""
 
     def __init__(self) -> None:
         self._order: list[str] = []
         self._actor = threading.local()
         self._changed = threading.Condition(threading.RLock())
 
-    def take(self, order: Sequence[str], actors: dict[str, Callable[[], object]]) -> None:
-        """Let the actors run; what one does not use of its steps lapses when it ends."""
+    def run(self, order: Sequence[str], actors: dict[str, Callable[[], object]]) -> None:
+        """Run the actors; the steps that an actor does not use lapse when it ends."""
         self._order = list(order)
         with ThreadPoolExecutor(len(actors)) as pool:
             done = [pool.submit(self._act, name, act) for name, act in actors.items()]
@@ -49,11 +49,11 @@ class Turns:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Nobody else takes a step within."""
+        """Wait for the turn of this thread; no other thread takes a step within."""
         name = getattr(self._actor, "name", None)
         with self._changed:
             if name is not None:
-                assert self._changed.wait_for(lambda: self._next(name), PATIENCE_S)
+                assert self._changed.wait_for(lambda: self._is_next(name), STEP_TIMEOUT_S)
                 if self._order:
                     del self._order[0]
             try:
@@ -61,7 +61,7 @@ class Turns:
             finally:
                 self._changed.notify_all()
 
-    def _next(self, name: str) -> bool:
+    def _is_next(self, name: str) -> bool:
         return not self._order or self._order[0] == name
 
     def _act(self, name: str, act: Callable[[], object]) -> None:
@@ -75,39 +75,39 @@ class Turns:
                 self._changed.notify_all()
 
 
-class Chips(FakeChipStore):
-    def __init__(self, turns: Turns) -> None:
+class SteppedChipStore(FakeChipStore):
+    def __init__(self, steps: StepOrder) -> None:
         super().__init__()
-        self._turns = turns
+        self._steps = steps
 
     def put(self, data: bytes) -> str:
-        with self._turns.step():
+        with self._steps.step():
             return super().put(data)
 
     def get(self, sha256: str) -> bytes:
-        with self._turns.step():
+        with self._steps.step():
             return super().get(sha256)
 
     def delete(self, sha256: str) -> None:
-        with self._turns.step():
+        with self._steps.step():
             super().delete(sha256)
 
 
-class Gallery(FakeGallery):
-    def __init__(self, turns: Turns) -> None:
+class SteppedGallery(FakeGallery):
+    def __init__(self, steps: StepOrder) -> None:
         super().__init__(FakeEmbedder.bundle_id, WIDTH)
-        self._turns = turns
+        self._steps = steps
 
     def uses_chip(self, chip_sha256: str) -> bool:
-        with self._turns.step():
+        with self._steps.step():
             return super().uses_chip(chip_sha256)
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
-        with self._turns.step():
+        with self._steps.step():
             super().put_sightings(sightings, vessel)
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
-        with self._turns.step(), self._turn:
+        with self._steps.step(), self._lock:
             open_ones = [one for one in sightings if self._is_open(one.sighting.id)]
             super().put_sightings(open_ones, None)
 
@@ -116,35 +116,35 @@ class Gallery(FakeGallery):
         return known is None or known.vessel_id is None
 
 
-class Site:
-    """Replicas that share gallery and chips; each has a lock of its own."""
+class Replicas:
+    """Replicas that share gallery and chips; each has its own lock."""
 
-    def __init__(self, forgetters: int) -> None:
-        self.turns = Turns()
-        self.chips = Chips(self.turns)
-        gallery = Gallery(self.turns)
+    def __init__(self, deleters: int) -> None:
+        self.steps = StepOrder()
+        self.chips = SteppedChipStore(self.steps)
+        gallery = SteppedGallery(self.steps)
         claims = MemoryClaimStore()
-        self.keeper = build_use_cases(gallery, self.chips, claims=claims)
-        self.forgetters = [
-            build_use_cases(gallery, self.chips, claims=claims) for _ in range(forgetters)
+        self.writer = build_use_cases(gallery, self.chips, claims=claims)
+        self.deleters = [
+            build_use_cases(gallery, self.chips, claims=claims) for _ in range(deleters)
         ]
-        enrol = self.keeper.enrolment.enrol
-        self.leaving = [
-            enrol(NewVessel(name=f"LEAVING {number}"), [CHIP]).vessel.id
-            for number in range(forgetters)
+        enrol = self.writer.enrolment.enrol
+        self.deleted = [
+            enrol(NewVessel(name=f"DELETED {number}"), [CHIP]).vessel.id
+            for number in range(deleters)
         ]
         self.staying = enrol(NewVessel(name="STAYING"), [optical(2)]).vessel.id
 
-    def run(self, order: Sequence[str], keep: Keep) -> None:
-        """Each forgetter deletes a vessel with the chip while the keeper keeps it."""
+    def run(self, order: Sequence[str], store_chip: StoreChip) -> None:
+        """Each deleter deletes a vessel with the chip while the writer stores the chip."""
         actors: dict[str, Callable[[], object]] = {
-            f"forgetter {number}": partial(use_cases.curation.delete, vessel_id)
+            f"deleter {number}": partial(use_cases.curation.delete, vessel_id)
             for number, (use_cases, vessel_id) in enumerate(
-                zip(self.forgetters, self.leaving, strict=True)
+                zip(self.deleters, self.deleted, strict=True)
             )
         }
-        actors["keeper"] = partial(keep, self.keeper, self.staying)
-        self.turns.take(order, actors)
+        actors["writer"] = partial(store_chip, self.writer, self.staying)
+        self.steps.run(order, actors)
 
 
 def add_chip(use_cases: UseCases, vessel_id: UUID) -> object:
@@ -159,48 +159,52 @@ def enrol(use_cases: UseCases, _: UUID) -> object:
     return use_cases.enrolment.enrol(NewVessel(name="NEW"), [CHIP])
 
 
-@pytest.mark.parametrize("keep", [add_chip, match, enrol])
-def test_what_is_acknowledged_has_its_bytes_in_whatever_order_two_replicas_go(keep: Keep) -> None:
-    steps = KEEPER_STEPS + FORGETTER_STEPS
-    for turns in itertools.combinations(range(steps), KEEPER_STEPS):
-        order = ["keeper" if step in turns else "forgetter 0" for step in range(steps)]
-        site = Site(forgetters=1)
-        site.run(order, keep)
-        assert CHIP.digest in site.chips.kept, order
+@pytest.mark.parametrize("store_chip", [add_chip, match, enrol])
+def test_an_acknowledged_sighting_has_its_chip_in_every_order_of_steps(
+    store_chip: StoreChip,
+) -> None:
+    steps = WRITER_STEPS + DELETER_STEPS
+    for writer_steps in itertools.combinations(range(steps), WRITER_STEPS):
+        order = ["writer" if step in writer_steps else "deleter 0" for step in range(steps)]
+        replicas = Replicas(deleters=1)
+        replicas.run(order, store_chip)
+        assert CHIP.digest in replicas.chips.data, order
 
 
 @settings(max_examples=100, deadline=None)
 @given(
     order=st.permutations(
-        ["keeper"] * KEEPER_STEPS
-        + ["forgetter 0"] * FORGETTER_STEPS
-        + ["forgetter 1"] * FORGETTER_STEPS
+        ["writer"] * WRITER_STEPS + ["deleter 0"] * DELETER_STEPS + ["deleter 1"] * DELETER_STEPS
     )
 )
-def test_it_has_them_where_two_replicas_forget_the_chip(order: list[str]) -> None:
-    site = Site(forgetters=2)
-    site.run(order, add_chip)
-    assert CHIP.digest in site.chips.kept
+def test_an_acknowledged_sighting_has_its_chip_when_two_replicas_delete_it(
+    order: list[str],
+) -> None:
+    replicas = Replicas(deleters=2)
+    replicas.run(order, add_chip)
+    assert CHIP.digest in replicas.chips.data
 
 
-def test_a_chip_that_cannot_be_put_again_is_not_acknowledged_and_healed_by_a_repeat(
+def test_a_chip_that_cannot_be_restored_is_not_acknowledged_until_sent_again(
     use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vessel = use_cases.enrolment.enrol(NewVessel(name="A"), [optical(2)]).vessel
-    written = use_cases.gallery.put_sightings
+    put_sightings = use_cases.gallery.put_sightings
 
-    def refuse(_: bytes) -> str:
+    def fail(_: bytes) -> str:
         raise StoreUnavailableError("no answer")
 
-    def deleted_meanwhile(sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
-        written(sightings, vessel)
+    def write_then_delete_chip(
+        sightings: Sequence[EmbeddedSighting], vessel: Vessel | None
+    ) -> None:
+        put_sightings(sightings, vessel)
         use_cases.chips.delete(CHIP.digest)
-        monkeypatch.setattr(use_cases.chips, "put", refuse)
+        monkeypatch.setattr(use_cases.chips, "put", fail)
 
     with monkeypatch.context() as failing:
-        failing.setattr(use_cases.gallery, "put_sightings", deleted_meanwhile)
+        failing.setattr(use_cases.gallery, "put_sightings", write_then_delete_chip)
         with pytest.raises(StoreUnavailableError):
             use_cases.enrolment.add_chips(vessel.id, [CHIP])
     monkeypatch.undo()
     assert len(use_cases.enrolment.add_chips(vessel.id, [CHIP]).sightings) == 2
-    assert CHIP.digest in use_cases.chips.kept
+    assert CHIP.digest in use_cases.chips.data

@@ -1,4 +1,4 @@
-"""Interrupted changes whose other end is no longer what it was."""
+"""Interrupted changes are finished or undone, also after the other vessel changed."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -24,13 +24,13 @@ def twin(use_cases: UseCases) -> EnrolledVessel:
 
 
 def begin_merge(use_cases: UseCases, other: Vessel, survivor: Vessel) -> None:
-    """A merge that was cut off after its first write."""
-    leaving = {"state": VesselState.DELETING, "merged_into": survivor.id}
-    use_cases.gallery.put_vessel(other.model_copy(update=leaving))
+    """Leave a merge that was interrupted after its first write."""
+    deleting = {"state": VesselState.DELETING, "merged_into": survivor.id}
+    use_cases.gallery.put_vessel(other.model_copy(update=deleting))
 
 
 def begin_split(use_cases: UseCases, star: EnrolledVessel) -> Vessel:
-    """A split that was cut off when the sighting had moved."""
+    """Leave a split that was interrupted when the sighting had moved."""
     moved = [star.sightings[0].id]
     new = use_cases.curation.split(star.vessel.id, moved, VesselPatch(name="SISTER")).vessel
     use_cases.gallery.put_vessel(new.model_copy(update={"state": VesselState.ENROLLING}))
@@ -43,13 +43,13 @@ def test_a_merge_into_a_vessel_that_was_deleted_is_undone(
     begin_merge(use_cases, twin.vessel, star.vessel)
     use_cases.curation.delete(star.vessel.id)
     assert use_cases.recovery.run() == 1
-    back = get_visible_vessel(use_cases.gallery, twin.vessel.id)
-    assert (back.state, back.merged_into) == (VesselState.ACTIVE, None)
-    assert len(use_cases.gallery.sightings_of([back.id])) == 1
+    restored = get_visible_vessel(use_cases.gallery, twin.vessel.id)
+    assert (restored.state, restored.merged_into) == (VesselState.ACTIVE, None)
+    assert len(use_cases.gallery.sightings_of([restored.id])) == 1
     assert use_cases.recovery.run() == 0
 
 
-def test_a_merge_into_a_vessel_that_was_merged_itself_follows_it(
+def test_a_merge_into_a_vessel_that_was_merged_goes_to_its_survivor(
     use_cases: UseCases, star: EnrolledVessel, twin: EnrolledVessel
 ) -> None:
     third = use_cases.enrolment.enrol(NewVessel(name="THIRD"), [optical(4)]).vessel
@@ -60,7 +60,7 @@ def test_a_merge_into_a_vessel_that_was_merged_itself_follows_it(
     assert use_cases.gallery.get_vessels([twin.vessel.id])[twin.vessel.id].merged_into == third.id
 
 
-def test_a_split_from_a_vessel_that_was_deleted_takes_its_sightings_along(
+def test_a_split_from_a_vessel_that_was_deleted_is_removed(
     use_cases: UseCases, star: EnrolledVessel
 ) -> None:
     new = begin_split(use_cases, star)
@@ -68,7 +68,7 @@ def test_a_split_from_a_vessel_that_was_deleted_takes_its_sightings_along(
     assert use_cases.recovery.run() == 1
     assert use_cases.gallery.get_vessels([new.id]) == {}
     assert use_cases.gallery.counts().sightings == 0
-    assert use_cases.chips.kept == {}
+    assert use_cases.chips.data == {}
 
 
 def test_a_split_from_a_vessel_that_was_merged_goes_back_to_the_survivor(
@@ -81,39 +81,43 @@ def test_a_split_from_a_vessel_that_was_merged_goes_back_to_the_survivor(
 
 
 def interrupted_removal(use_cases: UseCases, star: EnrolledVessel) -> str:
-    """One chip's sighting is gone and its bytes are not yet; returns their digest."""
+    """Delete the first sighting but not its chip; return the digest of the chip."""
     first = star.sightings[0]
-    losing = {"state": VesselState.SYNCING, "leaving_chips": (first.chip_sha256,)}
-    use_cases.gallery.put_vessel(star.vessel.model_copy(update=losing))
+    syncing = {"state": VesselState.SYNCING, "leaving_chips": (first.chip_sha256,)}
+    use_cases.gallery.put_vessel(star.vessel.model_copy(update=syncing))
     use_cases.gallery.delete_sightings([first.id])
     return first.chip_sha256
 
 
-def test_removing_another_chip_forgets_what_an_interrupted_removal_left(
+def test_removing_another_chip_finishes_an_interrupted_removal(
     use_cases: UseCases, star: EnrolledVessel
 ) -> None:
-    left = interrupted_removal(use_cases, star)
+    digest = interrupted_removal(use_cases, star)
     use_cases.curation.remove_chip(star.vessel.id, star.sightings[1].id)
-    assert left not in use_cases.chips.kept
+    assert digest not in use_cases.chips.data
 
 
-def test_deleting_forgets_what_an_interrupted_removal_left(use_cases: UseCases, star: EnrolledVessel) -> None:
+def test_deleting_the_vessel_finishes_an_interrupted_removal(
+    use_cases: UseCases, star: EnrolledVessel
+) -> None:
     interrupted_removal(use_cases, star)
     use_cases.curation.delete(star.vessel.id)
-    assert use_cases.chips.kept == {}
+    assert use_cases.chips.data == {}
 
 
-def test_merging_forgets_what_an_interrupted_removal_left(
+def test_merging_the_vessel_finishes_an_interrupted_removal(
     use_cases: UseCases, star: EnrolledVessel, twin: EnrolledVessel
 ) -> None:
-    left = interrupted_removal(use_cases, star)
+    digest = interrupted_removal(use_cases, star)
     use_cases.curation.merge(twin.vessel.id, star.vessel.id)
-    assert left not in use_cases.chips.kept
+    assert digest not in use_cases.chips.data
     assert use_cases.gallery.get_vessels([star.vessel.id])[star.vessel.id].leaving_chips == ()
 
 
-def test_where_others_write_a_change_has_its_time(use_cases: UseCases, star: EnrolledVessel) -> None:
-    """An enrolment that keeps many chips renews its claim; nobody may undo it meanwhile."""
+def test_changes_of_other_replicas_are_undone_only_after_their_time(
+    use_cases: UseCases, star: EnrolledVessel
+) -> None:
+    """A long enrolment renews its lease; no replica may undo it meanwhile."""
     began = begin_split(use_cases, star).updated_at
     enrolling = Vessel(id=uuid4(), created_at=began, updated_at=began, state=VesselState.ENROLLING)
     use_cases.gallery.put_vessel(enrolling)
@@ -127,10 +131,10 @@ def test_where_others_write_a_change_has_its_time(use_cases: UseCases, star: Enr
         )
         return Recovery(context, step=timedelta(minutes=1)).run()
 
-    at_work = NameClaim(
+    renewed = NameClaim(
         token=uuid4(), vessel_id=enrolling.id, made_at=began + timedelta(minutes=30)
     )
-    use_cases.claims.claim(f"vessel {enrolling.id}", at_work, None)
+    use_cases.claims.claim(f"vessel {enrolling.id}", renewed, None)
     assert [settled_after(m) for m in (1, 4, 32, 34)] == [0, 1, 0, 1]
     assert len(use_cases.gallery.sightings_of([star.vessel.id])) == 2
     assert use_cases.gallery.get_vessels([enrolling.id]) == {}

@@ -1,4 +1,4 @@
-"""What an analyst decides about a match, and whose the query sighting is then."""
+"""Judgements of a match decide to which vessel its query sighting belongs."""
 
 from uuid import UUID, uuid4
 
@@ -9,10 +9,10 @@ from service.access.caller import Caller, called_by
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError
-from service.identity.review import NewJudgement
 from service.identity.match import MatchOptions
 from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import VesselState
+from service.identity.review import NewJudgement
 from tests.support.use_cases import UseCases, optical, sar
 
 REJECTED = NewJudgement(decision=Decision.REJECTED)
@@ -23,15 +23,15 @@ def confirmed(vessel_id: UUID, note: str | None = None) -> NewJudgement:
     return NewJudgement(decision=Decision.CONFIRMED, vessel_id=vessel_id, note=note)
 
 
-def ask(use_cases: UseCases, seed: int = 5) -> MatchRecord:
+def make_match(use_cases: UseCases, seed: int = 5) -> MatchRecord:
     match = use_cases.matcher.match(sar(seed), MatchOptions()).match
-    kept = use_cases.matches.get(match.id)
-    assert kept is not None
-    return kept
+    record = use_cases.matches.get(match.id)
+    assert record is not None
+    return record
 
 
-def owner(use_cases: UseCases, kept: MatchRecord) -> UUID | None:
-    sighting = use_cases.gallery.get_sighting(kept.match.query.id)
+def owner_of(use_cases: UseCases, record: MatchRecord) -> UUID | None:
+    sighting = use_cases.gallery.get_sighting(record.match.query.id)
     assert sighting is not None
     return sighting.vessel_id
 
@@ -46,30 +46,30 @@ def twin(use_cases: UseCases) -> UUID:
     return use_cases.enrolment.enrol(NewVessel(name="TWIN"), [optical(2)]).vessel.id
 
 
-def test_a_stored_match_is_remembered_as_it_was_answered(use_cases: UseCases, star: UUID) -> None:
+def test_a_match_record_holds_the_match_as_it_was_answered(use_cases: UseCases, star: UUID) -> None:
     with called_by(lambda: Caller("harbour-desk")):
         match = use_cases.matcher.match(sar(5), MatchOptions(top_k=3, vessel_type=None)).match
-    remembered = use_cases.review.show(match.id)
-    assert remembered.record.match == match
-    assert [c.vessel.id for c in remembered.record.match.candidates] == [star]
-    assert remembered.record.asked_by == "harbour-desk"
-    assert remembered.record.options == {"top_k": 3, "store": True}
-    assert remembered.record.model.name == "fake"
-    assert remembered.record.standing is Standing.OPEN
-    assert remembered.sighting == match.query
+    detail = use_cases.review.show(match.id)
+    assert detail.record.match == match
+    assert [c.vessel.id for c in detail.record.match.candidates] == [star]
+    assert detail.record.asked_by == "harbour-desk"
+    assert detail.record.options == {"top_k": 3, "store": True}
+    assert detail.record.model.name == "fake"
+    assert detail.record.standing is Standing.OPEN
+    assert detail.sighting == match.query
 
 
-def test_a_match_that_was_not_stored_is_not_remembered(use_cases: UseCases) -> None:
+def test_a_match_with_store_false_has_no_record(use_cases: UseCases) -> None:
     match = use_cases.matcher.match(sar(5), MatchOptions(store=False)).match
     assert list(use_cases.matches.all()) == []
     with pytest.raises(NotFoundError, match="store=false"):
         use_cases.review.judge(match.id, REJECTED)
 
 
-def test_a_confirmed_vessel_has_the_sighting_as_evidence(use_cases: UseCases, star: UUID) -> None:
-    kept = ask(use_cases)
+def test_confirming_assigns_the_sighting_to_the_vessel(use_cases: UseCases, star: UUID) -> None:
+    record = make_match(use_cases)
     with called_by(lambda: Caller("harbour-desk")):
-        judged = use_cases.review.judge(kept.id, confirmed(star, note="same cranes"))
+        judged = use_cases.review.judge(record.id, confirmed(star, note="same cranes"))
     assert judged.sighting is not None
     assert judged.sighting.vessel_id == star
     assert judged.record.standing is Standing.CONFIRMED
@@ -80,60 +80,60 @@ def test_a_confirmed_vessel_has_the_sighting_as_evidence(use_cases: UseCases, st
         star,
         "same cranes",
     )
-    first = ask(use_cases).match.candidates[0]
-    assert (first.vessel.id, first.sighting.id) == (star, kept.match.query.id)
+    first = make_match(use_cases).match.candidates[0]
+    assert (first.vessel.id, first.sighting.id) == (star, record.match.query.id)
 
 
-def test_any_vessel_may_be_confirmed(use_cases: UseCases) -> None:
-    kept = ask(use_cases)
+def test_a_vessel_that_is_no_candidate_can_be_confirmed(use_cases: UseCases) -> None:
+    record = make_match(use_cases)
     later = use_cases.enrolment.enrol(NewVessel(name="ENROLLED LATER"), [optical(9)]).vessel.id
-    use_cases.review.judge(kept.id, confirmed(later))
-    assert owner(use_cases, kept) == later
+    use_cases.review.judge(record.id, confirmed(later))
+    assert owner_of(use_cases, record) == later
 
 
-def test_asking_again_about_a_confirmed_chip_takes_it_from_nobody(use_cases: UseCases, star: UUID) -> None:
-    kept = ask(use_cases)
-    use_cases.review.judge(kept.id, confirmed(star))
-    again = ask(use_cases)
-    assert again.match.query.id == kept.match.query.id
-    assert owner(use_cases, again) == star
+def test_matching_a_confirmed_chip_again_keeps_its_vessel(use_cases: UseCases, star: UUID) -> None:
+    record = make_match(use_cases)
+    use_cases.review.judge(record.id, confirmed(star))
+    again = make_match(use_cases)
+    assert again.match.query.id == record.match.query.id
+    assert owner_of(use_cases, again) == star
 
 
-def test_rejecting_leaves_the_sighting_open(use_cases: UseCases, star: UUID) -> None:
-    kept = ask(use_cases)
-    judged = use_cases.review.judge(kept.id, REJECTED)
+def test_rejecting_leaves_the_sighting_without_a_vessel(use_cases: UseCases, star: UUID) -> None:
+    record = make_match(use_cases)
+    judged = use_cases.review.judge(record.id, REJECTED)
     assert judged.record.standing is Standing.REJECTED
-    assert owner(use_cases, kept) is None
+    assert owner_of(use_cases, record) is None
     assert use_cases.gallery.counts().sightings == 1
 
 
-def test_withdrawing_opens_the_sighting_and_everything_said_is_remembered(
+def test_withdrawing_takes_the_vessel_away_and_all_judgements_are_recorded(
     use_cases: UseCases, star: UUID, twin: UUID
 ) -> None:
-    kept = ask(use_cases)
-    said = [confirmed(star), confirmed(twin), WITHDRAWN, REJECTED, WITHDRAWN]
+    record = make_match(use_cases)
+    judgements = [confirmed(star), confirmed(twin), WITHDRAWN, REJECTED, WITHDRAWN]
     owners = []
-    for one in said:
-        use_cases.review.judge(kept.id, one)
-        owners.append(owner(use_cases, kept))
+    for one in judgements:
+        use_cases.review.judge(record.id, one)
+        owners.append(owner_of(use_cases, record))
     assert owners == [star, twin, None, None, None]
-    found = use_cases.review.show(kept.id).record
-    assert [one.decision for one in found.judgements] == [one.decision for one in said]
+    found = use_cases.review.show(record.id).record
+    assert [one.decision for one in found.judgements] == [one.decision for one in judgements]
     assert found.standing is Standing.OPEN
     assert [one.at for one in found.judgements] == sorted(one.at for one in found.judgements)
 
 
-def test_nothing_can_be_withdrawn_where_nothing_stands(use_cases: UseCases) -> None:
-    kept = ask(use_cases)
+def test_withdrawing_without_a_judgement_is_rejected(use_cases: UseCases) -> None:
+    record = make_match(use_cases)
     with pytest.raises(ConflictError, match="no judgement"):
-        use_cases.review.judge(kept.id, WITHDRAWN)
-    assert use_cases.review.show(kept.id).record == kept
+        use_cases.review.judge(record.id, WITHDRAWN)
+    assert use_cases.review.show(record.id).record == record
 
 
-def test_the_latest_judgement_of_any_match_moves_the_sighting_they_share(
+def test_the_latest_judgement_of_any_match_moves_the_shared_sighting(
     use_cases: UseCases, star: UUID, twin: UUID
 ) -> None:
-    first, second = ask(use_cases), ask(use_cases)
+    first, second = make_match(use_cases), make_match(use_cases)
     use_cases.review.judge(first.id, confirmed(star))
     use_cases.review.judge(second.id, confirmed(twin))
     shown = use_cases.review.show(first.id)
@@ -141,62 +141,64 @@ def test_the_latest_judgement_of_any_match_moves_the_sighting_they_share(
     assert shown.sighting is not None
     assert shown.sighting.vessel_id == twin
     use_cases.review.judge(first.id, REJECTED)
-    assert owner(use_cases, second) is None
+    assert owner_of(use_cases, second) is None
 
 
-def test_a_vessel_that_was_merged_is_the_one_it_became_part_of(
+def test_confirming_a_merged_vessel_confirms_its_survivor(
     use_cases: UseCases, star: UUID, twin: UUID
 ) -> None:
-    kept = ask(use_cases)
+    record = make_match(use_cases)
     use_cases.curation.merge(star, twin)
-    judged = use_cases.review.judge(kept.id, confirmed(twin))
+    judged = use_cases.review.judge(record.id, confirmed(twin))
     assert judged.record.judgements[0].vessel_id == star
-    assert owner(use_cases, kept) == star
+    assert owner_of(use_cases, record) == star
 
 
-def test_a_confirmed_sighting_goes_with_its_vessel(use_cases: UseCases, star: UUID, twin: UUID) -> None:
-    kept = ask(use_cases)
-    use_cases.review.judge(kept.id, confirmed(twin))
+def test_a_confirmed_sighting_follows_merges_splits_and_deletions(
+    use_cases: UseCases, star: UUID, twin: UUID
+) -> None:
+    record = make_match(use_cases)
+    use_cases.review.judge(record.id, confirmed(twin))
     use_cases.curation.merge(star, twin)
-    assert owner(use_cases, kept) == star
-    sister = use_cases.curation.split(star, [kept.match.query.id], VesselPatch(name="SISTER")).vessel
-    assert owner(use_cases, kept) == sister.id
+    assert owner_of(use_cases, record) == star
+    sister = use_cases.curation.split(
+        star, [record.match.query.id], VesselPatch(name="SISTER")
+    ).vessel
+    assert owner_of(use_cases, record) == sister.id
     use_cases.curation.delete(sister.id)
-    shown = use_cases.review.show(kept.id)
+    shown = use_cases.review.show(record.id)
     assert shown.sighting is None
     assert shown.record.standing is Standing.CONFIRMED
 
 
-def test_a_sighting_that_was_deleted_can_be_given_to_nobody(
-    use_cases: UseCases, star: UUID, twin: UUID
-) -> None:
-    kept = ask(use_cases)
-    use_cases.review.judge(kept.id, confirmed(star))
-    use_cases.curation.remove_chip(star, kept.match.query.id)
+def test_a_deleted_sighting_cannot_be_assigned(use_cases: UseCases, star: UUID, twin: UUID) -> None:
+    record = make_match(use_cases)
+    use_cases.review.judge(record.id, confirmed(star))
+    use_cases.curation.remove_chip(star, record.match.query.id)
     with pytest.raises(ConflictError, match="was deleted"):
-        use_cases.review.judge(kept.id, confirmed(twin))
-    assert use_cases.review.judge(kept.id, WITHDRAWN).sighting is None
+        use_cases.review.judge(record.id, confirmed(twin))
+    assert use_cases.review.judge(record.id, WITHDRAWN).sighting is None
 
 
 def test_only_a_registered_vessel_can_be_confirmed(use_cases: UseCases, star: UUID) -> None:
-    kept = ask(use_cases)
+    record = make_match(use_cases)
     vessel = use_cases.gallery.get_vessels([star])[star]
     for state in (VesselState.DELETING, VesselState.ENROLLING):
         use_cases.gallery.put_vessel(vessel.model_copy(update={"state": state}))
         with pytest.raises(NotFoundError, match="no vessel"):
-            use_cases.review.judge(kept.id, confirmed(star))
+            use_cases.review.judge(record.id, confirmed(star))
     with pytest.raises(NotFoundError, match="no vessel"):
-        use_cases.review.judge(kept.id, confirmed(uuid4()))
-    assert use_cases.review.show(kept.id).record == kept
+        use_cases.review.judge(record.id, confirmed(uuid4()))
+    assert use_cases.review.show(record.id).record == record
 
 
 @pytest.mark.parametrize("note", ["-", "unknown", "bell \x07 rings", "   ", "a" * 2001])
-def test_a_note_says_something(note: str) -> None:
+def test_a_note_without_meaning_is_rejected(note: str) -> None:
     with pytest.raises(ValidationError):
         NewJudgement(decision=Decision.REJECTED, note=note)
 
 
-def test_a_vessel_belongs_to_a_confirmation_alone() -> None:
+def test_a_vessel_is_named_exactly_when_the_decision_is_confirmed() -> None:
     with pytest.raises(ValidationError, match="vessel_id"):
         NewJudgement(decision=Decision.CONFIRMED)
     with pytest.raises(ValidationError, match="vessel_id"):

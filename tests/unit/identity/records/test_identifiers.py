@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from service.identity.records.identifiers import (
     is_placeholder,
-    normalise_text,
     normalise_imo,
     normalise_mmsi,
+    normalise_text,
 )
 
 
@@ -50,14 +50,14 @@ def test_exactly_one_last_digit_makes_an_imo_number(stem: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["244660000", " 636019825 "])
-def test_a_ships_mmsi_is_accepted(text: str) -> None:
+def test_the_mmsi_of_a_ship_is_accepted(text: str) -> None:
     assert normalise_mmsi(text) == text.strip()
 
 
 @pytest.mark.parametrize(
     "text", ["999999999", "000000000", "123456789", "24466000", "2446600000", "012345678", "x" * 9]
 )
-def test_other_numbers_are_no_ships_mmsi(text: str) -> None:
+def test_other_numbers_are_not_the_mmsi_of_a_ship(text: str) -> None:
     with pytest.raises(ValueError, match="MMSI"):
         normalise_mmsi(text)
 
@@ -65,20 +65,20 @@ def test_other_numbers_are_no_ships_mmsi(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["-", "0", "N/A", "unknown", " ? ", "999999999", "XXXX", "----", "", "Unnamed", "000"]
 )
-def test_placeholders_are_refused(text: str) -> None:
+def test_placeholders_are_rejected(text: str) -> None:
     assert is_placeholder(text)
     with pytest.raises(ValueError, match="placeholder"):
         normalise_text(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "trimmed"),
     [("  EVER   GIVEN ", "EVER GIVEN"), ("A1", "A1"), ("AA", "AA"), ("大海", "大海")],
 )
-def test_names_are_trimmed(text: str, kept: str) -> None:
-    assert normalise_text(text) == kept
+def test_white_space_is_trimmed_and_collapsed(text: str, trimmed: str) -> None:
+    assert normalise_text(text) == trimmed
 
 
-def test_control_characters_are_refused() -> None:
+def test_control_characters_are_rejected() -> None:
     with pytest.raises(ValueError, match="control"):
         normalise_text("EVER\x00GIVEN")

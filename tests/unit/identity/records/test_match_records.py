@@ -1,4 +1,4 @@
-"""Ids of matches follow time, and a judgement names a vessel exactly when it confirms one."""
+"""Match ids are ordered by time; a judgement names a vessel exactly when it is confirmed."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ def test_later_matches_have_greater_ids() -> None:
     assert len({new_match_id(NOON) for _ in range(1000)}) == 1000
 
 
-def test_an_id_is_a_uuid_of_version_7_that_tells_its_time() -> None:
+def test_an_id_is_a_uuid_of_version_7_with_its_time() -> None:
     made = new_match_id(NOON)
 
     assert (made.version, made.variant) == (7, UUID(int=uuid4().int).variant)

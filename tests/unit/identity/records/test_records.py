@@ -26,12 +26,12 @@ def test_times_are_utc(time: datetime) -> None:
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
-def test_a_time_outside_the_calendar_in_utc_is_refused(text: str) -> None:
+def test_a_time_outside_the_calendar_in_utc_is_rejected(text: str) -> None:
     with pytest.raises(ValidationError, match="outside the years 1 to 9999"):
         UTC_TIME.validate_python(text)
 
 
-def test_a_recorded_vessel_stays_readable_when_rules_get_stricter() -> None:
+def test_a_stored_vessel_stays_readable_under_stricter_rules() -> None:
     old = Vessel.model_construct(
         id=uuid.uuid4(), imo="1234567", mmsi="000", name="Test", created_at=NOON, updated_at=NOON
     )
