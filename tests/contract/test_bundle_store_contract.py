@@ -1,5 +1,6 @@
-"""What every `BundleStore` does, run on the folder and on a bucket."""
+"""What every `BundleStore` does, in a folder and in a bucket."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from service.contract.errors import BundleError
 from service.identity.errors import StoreUnavailableError
 from service.identity.ports.bundles import BundleStore
 from service.settings import SHIPPED_BUNDLE
-from service.storage.local import bundles
 from service.storage.local.bundles import FolderBundleStore
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.bundles import BucketBundleStore
@@ -18,7 +18,7 @@ from tests.support.doubles.bucket import BucketDouble, running_bucket_store
 from tests.support.second_bundle import second_bundle
 
 Open = Callable[[str], BundleStore]
-"""Opens the one shelf from the machine of that name."""
+"""Opens the same store from the machine of that name."""
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path, store: BucketDouble)
         return opened[-1]
 
     yield open_bundle_store
-    for shelf in opened:
-        shelf.close()
+    for bundle_store in opened:
+        bundle_store.close()
 
 
 @pytest.fixture(scope="module")
@@ -66,81 +66,81 @@ def test_a_bundle_is_found_on_another_machine(machine: Open, shipped: Bundle) ->
     here.put(shipped)
     there = machine("there")
     assert there.ids() == [shipped.bundle_id]
-    for shelf in (there, here):
-        found = shelf.find(shipped.bundle_id)
+    for bundle_store in (there, here):
+        found = bundle_store.find(shipped.bundle_id)
         assert found is not None
         assert files(found) == files(SHIPPED_BUNDLE)
 
 
-def test_several_bundles_stand_side_by_side(machine: Open, shipped: Bundle, tmp_path: Path) -> None:
-    shelf, second = machine("here"), second_bundle(tmp_path / "second")
+def test_several_bundles_can_be_installed(machine: Open, shipped: Bundle, tmp_path: Path) -> None:
+    bundle_store, second = machine("here"), second_bundle(tmp_path / "second")
     for bundle in (shipped, second):
-        shelf.put(bundle)
-    assert shelf.ids() == sorted([shipped.bundle_id, second.bundle_id])
-    found = shelf.find(second.bundle_id)
+        bundle_store.put(bundle)
+    assert bundle_store.ids() == sorted([shipped.bundle_id, second.bundle_id])
+    found = bundle_store.find(second.bundle_id)
     assert found is not None
     assert open_bundle(found).manifest.name == "second"
 
 
-def test_a_copy_that_fails_leaves_nothing_behind(
+def test_a_failed_installation_leaves_no_files(
     tmp_path: Path, shipped: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = FolderBundleStore(tmp_path / "bundles")
+    bundle_store = FolderBundleStore(tmp_path / "bundles")
 
-    def half_a_copy(source: Path, fresh: Path) -> None:
+    def copy_and_fail(source: Path, fresh: Path, **_: object) -> None:
         (fresh / "manifest.json").write_bytes((source / "manifest.json").read_bytes())
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bundles, "_copy", half_a_copy)
+        patch.setattr(shutil, "copytree", copy_and_fail)
         with pytest.raises(StoreUnavailableError, match="install bundle"):
-            shelf.put(shipped)
+            bundle_store.put(shipped)
     assert list((tmp_path / "bundles").iterdir()) == []
-    shelf.put(shipped)
-    assert shelf.ids() == [shipped.bundle_id]
+    bundle_store.put(shipped)
+    assert bundle_store.ids() == [shipped.bundle_id]
 
 
-def test_a_damaged_bundle_is_not_taken(tmp_path: Path, shipped: Bundle) -> None:
-    shelf = FolderBundleStore(tmp_path)
-    shelf.put(shipped)
+def test_a_damaged_bundle_is_rejected(tmp_path: Path, shipped: Bundle) -> None:
+    bundle_store = FolderBundleStore(tmp_path)
+    bundle_store.put(shipped)
     (tmp_path / shipped.bundle_id / shipped.manifest.model_card).write_text("another card")
     with pytest.raises(BundleError, match="MODEL_CARD"):
-        shelf.find(shipped.bundle_id)
+        bundle_store.find(shipped.bundle_id)
 
 
-@pytest.mark.parametrize("harm", ["lost", "changed", "climbing", "nonsense"])
+@pytest.mark.parametrize("damage", ["lost", "changed", "climbing", "nonsense"])
 def test_a_damaged_bundle_is_not_fetched(
-    tmp_path: Path, store: BucketDouble, shipped: Bundle, harm: str
+    tmp_path: Path, store: BucketDouble, shipped: Bundle, damage: str
 ) -> None:
     name = store.new_bucket()
     bucket = Bucket(store.place(name, timeout_s=20.0))
-    shelf = BucketBundleStore(bucket, tmp_path / "here")
-    shelf.put(shipped)
+    bundle_store = BucketBundleStore(bucket, tmp_path / "here")
+    bundle_store.put(shipped)
     stem = f"bundles/{shipped.bundle_id}/"
-    if harm == "lost":
+    if damage == "lost":
         bucket.delete(f"{stem}{shipped.manifest.model_card}")
-    elif harm == "changed":
+    elif damage == "changed":
         bucket.put(f"{stem}{shipped.manifest.model_card}", b"another card")
     else:
-        manifest = b'{"files": {"../../climbed": {}}}' if harm == "climbing" else b"{"
+        manifest = b'{"files": {"../../climbed": {}}}' if damage == "climbing" else b"{"
         bucket.put(f"{stem}manifest.json", manifest)
     with pytest.raises(BundleError):
-        shelf.find(shipped.bundle_id)
+        bundle_store.find(shipped.bundle_id)
     assert not (tmp_path / "climbed").exists()
     assert files(tmp_path) == {}
-    shelf.close()
+    bundle_store.close()
 
 
-def test_a_bundle_that_was_not_stored_whole_is_not_there(
+def test_an_incomplete_bundle_is_not_installed(
     tmp_path: Path, store: BucketDouble, shipped: Bundle
 ) -> None:
     name = store.new_bucket()
     bucket = Bucket(store.place(name, timeout_s=20.0))
-    shelf = BucketBundleStore(bucket, tmp_path)
+    bundle_store = BucketBundleStore(bucket, tmp_path)
     card = shipped.manifest.model_card
     bucket.put_file(f"bundles/{shipped.bundle_id}/{card}", shipped.path / card)
-    assert shelf.ids() == []
-    assert shelf.find(shipped.bundle_id) is None
-    shelf.put(shipped)
-    assert shelf.find(shipped.bundle_id) is not None
-    shelf.close()
+    assert bundle_store.ids() == []
+    assert bundle_store.find(shipped.bundle_id) is None
+    bundle_store.put(shipped)
+    assert bundle_store.find(shipped.bundle_id) is not None
+    bundle_store.close()

@@ -1,4 +1,4 @@
-"""What every `IdempotencyStore` keeps to: in this process, in Redis, and with Redis away."""
+"""What every `IdempotencyStore` does: in this process, in Redis, and with Redis down."""
 
 import threading
 import time
@@ -21,14 +21,14 @@ from tests.support.redis_server import RedisServer
 
 LONG = Lifetimes(claim_s=1000, response_s=2000)
 ANSWER = StoredResponse(201, (("content-type", "application/json"),), b'{"id": "\xc3\xa9"}')
-Making = Callable[[Lifetimes], IdempotencyStore]
+MakeStore = Callable[[Lifetimes], IdempotencyStore]
 
 
-@pytest.fixture(params=["memory", "redis", "redis away"])
-def making(request: pytest.FixtureRequest, link: RedisLink, tmp_path: Path) -> Making:
+@pytest.fixture(params=["memory", "redis", "redis down"])
+def make_store(request: pytest.FixtureRequest, link: RedisLink, tmp_path: Path) -> MakeStore:
     if request.param == "memory":
         return MemoryIdempotencyStore
-    chosen = link if request.param == "redis" else RedisLink(f"unix://{tmp_path}/nobody.sock")
+    chosen = link if request.param == "redis" else RedisLink(f"unix://{tmp_path}/missing.sock")
     return lambda lifetimes: RedisIdempotencyStore(
         chosen, lifetimes, MemoryIdempotencyStore(lifetimes)
     )
@@ -40,8 +40,8 @@ def claimed(store: IdempotencyStore, key: str = "k", fingerprint: str = "f") -> 
     return claim.ticket
 
 
-def test_the_first_does_it_and_the_others_are_told(making: Making) -> None:
-    store = making(LONG)
+def test_the_first_request_claims_the_key_and_others_find_its_state(make_store: MakeStore) -> None:
+    store = make_store(LONG)
     ticket = claimed(store)
     assert store.claim("k", "f") == IdempotencyClaim(IdempotencyState.PENDING)
     assert store.claim("k", "other") == IdempotencyClaim(IdempotencyState.DIFFERENT)
@@ -51,20 +51,20 @@ def test_the_first_does_it_and_the_others_are_told(making: Making) -> None:
     claimed(store, "another key")
 
 
-def test_that_an_answer_was_too_large_is_kept(making: Making) -> None:
-    store = making(LONG)
+def test_a_response_without_a_body_is_stored(make_store: MakeStore) -> None:
+    store = make_store(LONG)
     store.finish("k", "f", claimed(store), StoredResponse(200, (), None))
     assert store.claim("k", "f").answer == StoredResponse(200, (), None)
 
 
-def test_a_released_key_may_be_used_again(making: Making) -> None:
-    store = making(LONG)
+def test_a_released_key_can_be_claimed_again(make_store: MakeStore) -> None:
+    store = make_store(LONG)
     store.release("k", "f", claimed(store))
     claimed(store, "k", "other")
 
 
-def test_only_the_holder_can_finish_or_release(making: Making) -> None:
-    store = making(LONG)
+def test_only_the_holder_can_finish_or_release(make_store: MakeStore) -> None:
+    store = make_store(LONG)
     claimed(store)
     store.finish("k", "f", "not the ticket", ANSWER)
     store.release("k", "f", "not the ticket")
@@ -72,8 +72,8 @@ def test_only_the_holder_can_finish_or_release(making: Making) -> None:
     assert store.claim("k", "f").state is IdempotencyState.PENDING
 
 
-def test_claims_and_answers_expire(making: Making) -> None:
-    store = making(Lifetimes(claim_s=0.05, response_s=0.05))
+def test_claims_and_answers_expire(make_store: MakeStore) -> None:
+    store = make_store(Lifetimes(claim_s=0.05, response_s=0.05))
     claimed(store)
     time.sleep(0.1)
     ticket = claimed(store)
@@ -82,8 +82,8 @@ def test_claims_and_answers_expire(making: Making) -> None:
     claimed(store, "k", "other")
 
 
-def test_a_claim_holds_as_long_as_it_is_renewed_by_its_holder(making: Making) -> None:
-    store = making(Lifetimes(claim_s=0.4, response_s=100))
+def test_a_claim_holds_while_its_holder_renews_it(make_store: MakeStore) -> None:
+    store = make_store(Lifetimes(claim_s=0.4, response_s=100))
     ticket = claimed(store)
     for renewed_with in (ticket, ticket, ticket, "not the ticket"):
         time.sleep(0.2)
@@ -93,20 +93,22 @@ def test_a_claim_holds_as_long_as_it_is_renewed_by_its_holder(making: Making) ->
     claimed(store, "k", "other")
 
 
-def test_renewing_neither_takes_an_answer_back_nor_a_key_again(making: Making) -> None:
-    store = making(LONG)
+def test_renewing_neither_removes_a_response_nor_claims_a_released_key(
+    make_store: MakeStore,
+) -> None:
+    store = make_store(LONG)
     ticket = claimed(store)
     store.finish("k", "f", ticket, ANSWER)
     store.renew("k", "f", ticket)
     assert store.claim("k", "f") == IdempotencyClaim(IdempotencyState.DONE, answer=ANSWER)
-    gone = claimed(store, "another")
-    store.release("another", "f", gone)
-    store.renew("another", "f", gone)
+    released = claimed(store, "another")
+    store.release("another", "f", released)
+    store.renew("another", "f", released)
     claimed(store, "another", "other")
 
 
-def test_of_many_at_once_one_does_it(making: Making) -> None:
-    store = making(LONG)
+def test_one_of_many_concurrent_requests_claims_the_key(make_store: MakeStore) -> None:
+    store = make_store(LONG)
     states: list[IdempotencyState] = []
 
     def work() -> None:
@@ -132,7 +134,9 @@ class TestReplicas:
         ]
         other.close()
 
-    def test_another_replica_is_told_the_same(self, replicas: list[RedisIdempotencyStore]) -> None:
+    def test_another_replica_finds_the_same_state(
+        self, replicas: list[RedisIdempotencyStore]
+    ) -> None:
         here, there = replicas
         ticket = claimed(here)
         assert there.claim("k", "f").state is IdempotencyState.PENDING
@@ -140,7 +144,7 @@ class TestReplicas:
         here.finish("k", "f", ticket, ANSWER)
         assert there.claim("k", "f") == IdempotencyClaim(IdempotencyState.DONE, answer=ANSWER)
 
-    def test_a_replica_remembers_its_own_after_redis_forgot(
+    def test_a_replica_knows_its_own_claims_after_redis_lost_them(
         self, replicas: list[RedisIdempotencyStore], server: RedisServer
     ) -> None:
         here, there = replicas
@@ -153,7 +157,7 @@ class TestReplicas:
             client.flushall()
         assert here.claim("k", "f").answer == ANSWER
 
-    def test_a_damaged_entry_stops_nobody(
+    def test_a_damaged_entry_is_replaced(
         self, replicas: list[RedisIdempotencyStore], server: RedisServer
     ) -> None:
         claimed(replicas[0])
@@ -162,15 +166,15 @@ class TestReplicas:
             client.set(name, b'{"fingerprint": "f", "ticket": "t", "status": 200}')
         claimed(replicas[1])
 
-    def test_names_in_redis_tell_no_keys(
+    def test_names_in_redis_do_not_contain_the_keys(
         self, replicas: list[RedisIdempotencyStore], server: RedisServer
     ) -> None:
-        claimed(replicas[0], "a-key-of-somebody")
+        claimed(replicas[0], "a-secret-key")
         with redis.Redis.from_url(server.url) as client:
-            assert b"somebody" not in b"".join(client.keys("*"))
+            assert b"secret" not in b"".join(client.keys("*"))
 
 
-def test_memory_keeps_the_newest_answers_within_its_bytes() -> None:
+def test_memory_stores_the_newest_responses_within_its_limit() -> None:
     store = MemoryIdempotencyStore(LONG, max_bytes=50_000)
     for number in range(100):
         key = str(number)

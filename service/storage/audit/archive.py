@@ -19,15 +19,15 @@ class FolderAuditArchive:
         return not (self._root.is_dir() and any(self._root.iterdir()))
 
     def copy_to(self, folder: Path) -> int:
-        """Copy heads before entries, so that no copied chain is shorter than its head."""
-        found = chains(self._root)
-        for chain in found:
+        """Copy heads before entries, so that no copied chain is shorter than its head says."""
+        folders = chains(self._root)
+        for chain in folders:
             (folder / chain.name).mkdir()
-            files = (path.name for path in chain.iterdir() if path.suffix != ".tmp")
-            names = sorted(name for name in files if name != LOCK_NAME)
-            for name in sorted(names, key=lambda name: name != HEAD_NAME):
-                shutil.copyfile(chain / name, folder / chain.name / name)
-        return len(found)
+            paths = [path for path in chain.iterdir() if path.suffix != ".tmp"]
+            for path in sorted(paths, key=lambda path: (path.name != HEAD_NAME, path.name)):
+                if path.name != LOCK_NAME:
+                    shutil.copyfile(path, folder / chain.name / path.name)
+        return len(folders)
 
     def copy_from(self, folder: Path) -> None:
         shutil.copytree(folder, self._root, dirs_exist_ok=True)

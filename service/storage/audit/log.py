@@ -1,7 +1,7 @@
-"""The audit log of this process: one hash chain of its own, on disk before anything is answered.
+"""The audit log of this process: a hash chain of its own, on disk before a request is answered.
 
-Callers that come at the same time share one write and one `fsync`. See `audit_chain.py` for the
-layout, `audit_check.py` for finding out whether somebody changed it.
+Callers that append at the same time share one write and one `fsync`. See `chain.py` for the files,
+and `check.py` for their verification.
 """
 
 import fcntl
@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.contract.durable_files import sync_folder
+from service.contract.durable_files import sync_folder, write_file
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.storage.audit.chain import (
-    BEGINNING,
+    EMPTY,
     HEAD_NAME,
     LOCK_NAME,
+    OPENING,
     BrokenLinkError,
     Head,
     chains,
-    follow,
+    check_link,
     head_record,
     lines,
     parse,
@@ -43,9 +44,9 @@ PROBE_BYTES = 4096
 
 RESERVE_NAME = "reserve.tmp"
 RESERVE_BYTES = 256 * 2**10
-"""Room for the closing entries of all changes that can be open at once."""
+"""Space for the closing entries of all changes that can be open at the same time."""
 
-MOST_PROCESSES = 256
+MAX_PROCESSES = 256
 
 
 def open_audit_log(
@@ -54,17 +55,16 @@ def open_audit_log(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     segment_bytes: int = SEGMENT_BYTES,
 ) -> "FolderAuditLog":
-    """Open this replica's chain, repairing what an interrupted write left, and note the opening.
+    """Open this replica's chain, cut off an interrupted write, and append an entry on the opening.
 
-    The first entry tells the heads of all chains under `root`, so that each chain bears witness
-    to the others. Where another process holds the chain of this name, `<replica>-2` and so on is
-    taken.
+    That entry holds the heads of all chains under `root`, so that each chain proves what the others
+    held. While another process holds the chain of this name, `<replica>-2` and so on is used.
 
     Args:
         root: the folder of all chains.
-        replica: names the chain; letters, digits, `.`, `_` and `-`.
-        now: the present, UTC.
-        segment_bytes: a new file is begun when one has grown beyond this.
+        replica: the name of the chain: letters, digits, `.`, `_` and `-`.
+        now: returns the present time, UTC.
+        segment_bytes: a new segment begins when the last has grown beyond this.
 
     Raises:
         StoreUnavailableError: the folder cannot be used, or the chain was tampered with.
@@ -72,10 +72,10 @@ def open_audit_log(
     """
     name = re.sub(r"[^A-Za-z0-9._-]", "-", replica).strip(".") or "replica"
     with disk_errors(f"open the audit log in {root}"):
-        folder, lock = _take_chain(root, name)
+        folder, lock = _lock_chain(root, name)
         try:
-            found = _resume(folder)
-            log = FolderAuditLog(folder, lock, found, segment_bytes)
+            end = _find_end(folder)
+            log = FolderAuditLog(folder, lock, end, segment_bytes)
         except BrokenLinkError as error:
             os.close(lock)
             raise StoreUnavailableError(
@@ -85,13 +85,13 @@ def open_audit_log(
         except BaseException:
             os.close(lock)
             raise
-    heads = {other.name: _claimed(other) for other in chains(root)}
+    heads = {chain.name: _readable_head(chain) for chain in chains(root)}
     opening: dict[str, object] = {
         "at": now().isoformat(),
-        "action": "open-log",
+        "action": OPENING,
         "replica": folder.name,
-        "heads": {other: [head.seq, head.hash] for other, head in heads.items() if head},
-        "torn_bytes": found.torn_bytes,
+        "heads": {name: [head.seq, head.hash] for name, head in heads.items() if head},
+        "torn_bytes": end.torn_bytes,
     }
     try:
         log.append(opening)
@@ -102,89 +102,89 @@ def open_audit_log(
 
 
 class FolderAuditLog:
-    """An `AuditLog` in a folder. Safe for many threads; one process at a time."""
+    """An `AuditLog` in a folder. Safe to call from many threads of one process."""
 
-    def __init__(self, folder: Path, lock: int, found: "Found", segment_bytes: int) -> None:
-        """Use `open_audit_log`; `lock` is the file descriptor that it holds locked."""
+    def __init__(self, folder: Path, lock: int, end: "ChainEnd", segment_bytes: int) -> None:
+        """Use `open_audit_log` instead; `lock` is the descriptor of the locked file."""
         self._folder = folder
         self._lock: int | None = lock
         self._segment_bytes = segment_bytes
-        self._head = found.head
-        self._size = found.size
-        self._file = os.open(found.segment, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+        self._head = end.head
+        self._size = end.size
+        self._file = os.open(end.segment, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         self._head_file = os.open(folder / HEAD_NAME, os.O_WRONLY)
         self._reserve = Reserve(folder / RESERVE_NAME, RESERVE_BYTES)
-        self._trusted = True
-        self._waiting: list[_Ticket] = []
-        self._turn = threading.Condition()
+        self._tail_is_clean = True
+        self._pending: list[_PendingEntry] = []
+        self._condition = threading.Condition()
         self._writing = False
-        self._note_head(durable=True)
+        self._write_head(durable=True)
         sync_folder(folder)
 
     @property
     def folder(self) -> Path:
+        """The folder of the chain."""
         return self._folder
 
     def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
-        seal(entry, BEGINNING)  # what cannot be written fails here, and not with others
-        ticket = _Ticket(entry, closing)
-        with self._turn:
-            self._waiting.append(ticket)
-            # Whoever writes next takes along the entries of all who wait.
-            self._turn.wait_for(lambda: ticket.settled or not self._writing)
-            mine_to_write = not ticket.settled
-            if mine_to_write:
-                tickets, self._waiting, self._writing = self._waiting, [], True
-        if mine_to_write:
-            self._commit(tickets)
-        if ticket.error is not None:
-            raise ticket.error
+        seal(entry, EMPTY)  # an entry that cannot be written fails here, not in a shared write
+        own = _PendingEntry(entry, closing)
+        with self._condition:
+            self._pending.append(own)
+            self._condition.wait_for(lambda: own.done or not self._writing)
+            is_writer = not own.done
+            if is_writer:
+                # This thread writes the entries of all waiting threads.
+                batch, self._pending, self._writing = self._pending, [], True
+        if is_writer:
+            self._commit(batch)
+        if own.error is not None:
+            raise own.error
 
     def ping(self) -> None:
-        """Tries the folder with a file of its own: an entry that says nothing would be for ever.
+        """Write and remove a file beside the log; a test entry would stay in the log for ever.
 
-        Where the reserve was used up, its room must be there, too, before entries are taken again.
+        After the reserve was used, its space must be free again, too, before entries are accepted.
         """
-        size = PROBE_BYTES if self._reserve.kept else RESERVE_BYTES + PROBE_BYTES
+        size = PROBE_BYTES if self._reserve.reserved else RESERVE_BYTES + PROBE_BYTES
         with disk_errors(f"write to the audit log in {self._folder}"):
             self._require_open()
             path = self._folder / PROBE_NAME
             try:
-                with path.open("wb") as file:
-                    file.write(os.urandom(size))
-                    file.flush()
-                    os.fsync(file.fileno())
+                write_file(path, os.urandom(size))
             finally:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        with self._turn:
-            self._turn.wait_for(lambda: not self._writing)
+        with self._condition:
+            self._condition.wait_for(lambda: not self._writing)
             if self._lock is None:
                 return
-            self._note_head(durable=True)
+            self._write_head(durable=True)
             for handle in (self._file, self._head_file, self._lock):
                 os.close(handle)
             self._lock = None
 
-    def _commit(self, tickets: "list[_Ticket]") -> None:
-        """Write these in one go; on a full disk, those that end something take the reserve."""
-        failure = closing_failure = self._attempt(tickets, self._reserve.fill)
-        closing = [ticket for ticket in tickets if ticket.closing]
-        if closing and isinstance(failure, StoreFullError):
-            closing_failure = self._attempt(closing, self._reserve.release)
-        with self._turn:
-            for ticket in tickets:
-                ticket.error = closing_failure if ticket.closing else failure
-                ticket.settled = True
+    def _commit(self, batch: "list[_PendingEntry]") -> None:
+        """Write all entries at once; on a full disk, write the closing entries into the reserve."""
+        error = closing_error = self._attempt(batch, self._reserve.fill)
+        closing = [pending for pending in batch if pending.closing]
+        if closing and isinstance(error, StoreFullError):
+            closing_error = self._attempt(closing, self._reserve.release)
+        with self._condition:
+            for pending in batch:
+                pending.error = closing_error if pending.closing else error
+                pending.done = True
             self._writing = False
-            self._turn.notify_all()
+            self._condition.notify_all()
 
-    def _attempt(self, tickets: "list[_Ticket]", prepare: Callable[[], None]) -> Exception | None:
-        """Why they could not be written, all of them; None when they are."""
+    def _attempt(
+        self, batch: "list[_PendingEntry]", prepare: Callable[[], None]
+    ) -> Exception | None:
+        """Write all entries or none; return the error, or None when they are written."""
         try:
             prepare()
-            self._write([ticket.entry for ticket in tickets])
+            self._write([pending.entry for pending in batch])
         except Exception as error:
             return error
         return None
@@ -192,29 +192,29 @@ class FolderAuditLog:
     def _write(self, entries: list[Mapping[str, object]]) -> None:
         with disk_errors(f"write to the audit log in {self._folder}"):
             self._require_open()
-            if not self._trusted:
-                self._take_back()
+            if not self._tail_is_clean:
+                self._truncate()
             if self._size >= self._segment_bytes:
                 self._begin_segment()
             head, sealed = self._head, bytearray()
             for entry in entries:
                 line, head = seal(entry, head)
                 sealed += line
-            self._trusted = False
+            self._tail_is_clean = False
             try:
                 _write_all(self._file, sealed)
                 os.fdatasync(self._file)
             except OSError:
                 with suppress(OSError):
-                    self._take_back()
+                    self._truncate()
                 raise
-            self._trusted = True
+            self._tail_is_clean = True
             self._head = head
             self._size += len(sealed)
-            self._note_head(durable=False)
+            self._write_head(durable=False)
 
     def _require_open(self) -> None:
-        """Raises StoreUnavailableError where an entry would be written to nowhere."""
+        """Raise StoreUnavailableError if the log was closed, or its file was removed."""
         if self._lock is None:
             raise StoreUnavailableError(f"the audit log in {self._folder} is closed")
         if os.fstat(self._file).st_nlink == 0:
@@ -223,14 +223,14 @@ class FolderAuditLog:
                 "from a backup and start again"
             )
 
-    def _take_back(self) -> None:
-        """Cut off what was not acknowledged; until that is done nothing is written after it."""
+    def _truncate(self) -> None:
+        """Cut off what was not acknowledged; nothing is written until this has succeeded."""
         os.ftruncate(self._file, self._size)
         os.fdatasync(self._file)
-        self._trusted = True
+        self._tail_is_clean = True
 
     def _begin_segment(self) -> None:
-        self._note_head(durable=True)
+        self._write_head(durable=True)
         path = self._folder / segment_name(self._head.seq + 1)
         fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         try:
@@ -242,32 +242,30 @@ class FolderAuditLog:
         os.close(self._file)
         self._file, self._size = fresh, 0
 
-    def _note_head(self, durable: bool) -> None:
-        """Tell the head file how far the chain goes.
+    def _write_head(self, durable: bool) -> None:
+        """Write number and hash of the last entry into the head file.
 
-        After each write this reaches the kernel only: it outlives the process, and a power cut
-        may set it back behind the entries but never ahead of them.
+        Unless `durable`, the write may stay in the kernel: it survives the end of the process, and
+        after a power cut the head may be behind the entries but never ahead of them.
         """
         os.pwrite(self._head_file, head_record(self._head), 0)
         if durable:
             os.fsync(self._head_file)
 
 
-class _Ticket:
-    """One entry on its way to disk."""
+@dataclass(slots=True, eq=False)
+class _PendingEntry:
+    """An entry that is waiting to be written, and how that ended."""
 
-    __slots__ = ("closing", "entry", "error", "settled")
-
-    def __init__(self, entry: Mapping[str, object], closing: bool) -> None:
-        self.entry = entry
-        self.closing = closing
-        self.settled = False
-        self.error: Exception | None = None
+    entry: Mapping[str, object]
+    closing: bool
+    done: bool = False
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Where a chain goes on: the last segment, its size, and what was cut off its end."""
+class ChainEnd:
+    """The end of a chain: its head, the last segment, its size, and the bytes cut off it."""
 
     head: Head
     segment: Path
@@ -275,10 +273,10 @@ class Found:
     torn_bytes: int
 
 
-def _take_chain(root: Path, name: str) -> tuple[Path, int]:
-    """The first chain of this name that no other process holds, locked."""
-    for turn in range(1, MOST_PROCESSES + 1):
-        folder = root / (name if turn == 1 else f"{name}-{turn}")
+def _lock_chain(root: Path, name: str) -> tuple[Path, int]:
+    """Lock the first chain of this name that no other process holds; return folder and lock."""
+    for number in range(1, MAX_PROCESSES + 1):
+        folder = root / (name if number == 1 else f"{name}-{number}")
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(root)
         lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o640)
@@ -288,80 +286,85 @@ def _take_chain(root: Path, name: str) -> tuple[Path, int]:
             os.close(lock)
             continue
         return folder, lock
-    raise StoreUnavailableError(f"{MOST_PROCESSES} processes hold audit chains named {name}")
+    raise StoreUnavailableError(f"{MAX_PROCESSES} processes hold audit chains named {name}")
 
 
-def _resume(folder: Path) -> Found:
-    """Find the end of a chain and cut off what an interrupted write left behind it.
+def _find_end(folder: Path) -> ChainEnd:
+    """Find the end of a chain and cut off what an interrupted write left after it.
 
     Raises:
-        BrokenLinkError: the end is not what the head file says.
+        BrokenLinkError: the entries do not end as the head file records.
     """
-    claimed, files = read_head(folder), segments(folder)
-    if claimed is None:
+    recorded, files = read_head(folder), segments(folder)
+    if recorded is None:
         if files:
             raise BrokenLinkError("the head file is missing")
         _create_head(folder)
-        claimed = BEGINNING
+        recorded = EMPTY
     if not files:
-        if claimed.seq:
-            raise BrokenLinkError(f"all {claimed.seq} entries are missing")
-        return Found(BEGINNING, folder / segment_name(1), 0, 0)
-    head, size, torn = _read_end(files[-1], claimed)
+        if recorded.seq:
+            raise BrokenLinkError(f"all {recorded.seq} entries are missing")
+        return ChainEnd(EMPTY, folder / segment_name(1), 0, 0)
+    head, size, torn = _read_end(files[-1], recorded)
     if torn:
         _cut(files[-1], size, folder / f"torn-after-{head.seq}.bin")
-    return Found(head, files[-1], size, torn)
+    return ChainEnd(head, files[-1], size, torn)
 
 
-def _read_end(segment: Path, claimed: Head) -> tuple[Head, int, int]:
-    """Head, good bytes and torn bytes of the last segment, checked against the claimed head.
+def _read_end(segment: Path, recorded: Head) -> tuple[Head, int, int]:
+    """Return head, sound bytes and torn bytes of the last segment.
 
-    What follows the claimed head and does not hold was never acknowledged: it is torn, not
-    tampered with.
+    A broken line after the recorded head was never acknowledged: its write was interrupted. A
+    broken line before it was tampered with.
+
+    Raises:
+        BrokenLinkError: the segment was tampered with.
     """
     before = int(segment.stem) - 1
-    if before > claimed.seq:
-        raise BrokenLinkError(f"the head file names entry {claimed.seq}, and entries go further")
-    head = claimed if before == claimed.seq else None
+    if before > recorded.seq:
+        raise BrokenLinkError(f"the head file records entry {recorded.seq}, and entries go further")
+    head = recorded if before == recorded.seq else None
     size = 0
     for _, line in lines(segment):
         try:
-            document, found = parse(line)
-            follow(document, found, head or Head(before, document["prev"]))
+            document, next_head = parse(line)
+            check_link(document, next_head, head or Head(before, document["prev"]))
         except BrokenLinkError:
-            if head is None or head.seq < claimed.seq:
+            if head is None or head.seq < recorded.seq:
                 raise
             break
-        if found.seq == claimed.seq and found.hash != claimed.hash:
-            raise BrokenLinkError(f"entry {found.seq} is not the one that the head file names")
-        head, size = found, size + len(line)
-    if head is None or head.seq < claimed.seq:
+        if next_head.seq == recorded.seq and next_head.hash != recorded.hash:
+            raise BrokenLinkError(
+                f"entry {next_head.seq} is not the entry that the head file records"
+            )
+        head, size = next_head, size + len(line)
+    if head is None or head.seq < recorded.seq:
         last = head.seq if head else before
-        raise BrokenLinkError(f"entries after {last} are missing; there were {claimed.seq}")
+        raise BrokenLinkError(f"entries after {last} are missing; there were {recorded.seq}")
     return head, size, segment.stat().st_size - size
 
 
 def _create_head(folder: Path) -> None:
     handle = os.open(folder / HEAD_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     try:
-        os.write(handle, head_record(BEGINNING))
+        os.write(handle, head_record(EMPTY))
         os.fsync(handle)
     finally:
         os.close(handle)
     sync_folder(folder)
 
 
-def _cut(segment: Path, size: int, aside: Path) -> None:
-    """Shorten a segment to `size` bytes; what is cut off is kept aside."""
+def _cut(segment: Path, size: int, copy: Path) -> None:
+    """Shorten a segment to `size` bytes; write what is cut off to `copy`."""
     with segment.open("r+b") as file:
         file.seek(size)
-        aside.write_bytes(file.read())
+        copy.write_bytes(file.read())
         file.truncate(size)
         os.fsync(file.fileno())
 
 
-def _claimed(folder: Path) -> Head | None:
-    """The head of another chain, as far as it can be read; `audit verify` says what is wrong."""
+def _readable_head(folder: Path) -> Head | None:
+    """Read the head of a chain; return None if it is damaged, which `audit verify` reports."""
     try:
         return read_head(folder)
     except BrokenLinkError:

@@ -1,60 +1,57 @@
-"""Room on a disk, kept for what has to be written when all other room is gone."""
+"""Disk space reserved for entries that must be written when the disk is full."""
 
 import os
 from pathlib import Path
 
-from service.contract.durable_files import sync_folder
+from service.contract.durable_files import sync_folder, write_file
 from service.storage.local.disk_errors import disk_errors
 
 
 class Reserve:
-    """A file that holds nothing but its place. One thread at a time."""
+    """A file that only occupies disk space. For one thread at a time."""
 
     def __init__(self, path: Path, size: int) -> None:
-        """Takes the room that a former process had kept; `fill` makes sure that there is any.
+        """Take over the file of an earlier process if it is complete; else `fill` creates it.
 
         Args:
             path: the file; its folder exists.
-            size: bytes to keep.
+            size: bytes to reserve.
         """
         self._path = path
         self._size = size
-        self._kept = path.is_file() and path.stat().st_size == size
+        self._reserved = path.is_file() and path.stat().st_size == size
 
     @property
-    def kept(self) -> bool:
-        """Whether the room is taken now; may be asked from any thread."""
-        return self._kept
+    def reserved(self) -> bool:
+        """Whether the space is reserved now. Safe to read from any thread."""
+        return self._reserved
 
     def fill(self) -> None:
-        """Keep the room, if it is not kept already.
+        """Reserve the space, unless it is reserved already.
 
         Raises:
-            StoreFullError: the disk has not that much left.
+            StoreFullError: the disk has too little space left.
             StoreUnavailableError: the disk refuses for another reason.
         """
-        if self._kept:
+        if self._reserved:
             return
-        with disk_errors(f"keep room in {self._path.parent}"):
+        with disk_errors(f"reserve space in {self._path.parent}"):
             try:
-                with self._path.open("wb") as file:
-                    # Zeros would be a hole to some file systems.
-                    file.write(os.urandom(self._size))
-                    file.flush()
-                    os.fsync(file.fileno())
+                # Some file systems store zeros as a hole without space.
+                write_file(self._path, os.urandom(self._size))
                 sync_folder(self._path.parent)
             except OSError:
                 self._path.unlink(missing_ok=True)
                 raise
-        self._kept = True
+        self._reserved = True
 
     def release(self) -> None:
-        """Give the room back to the disk, for whoever writes next.
+        """Give the space back to the disk, for the next write.
 
         Raises:
             StoreUnavailableError: the disk refuses.
         """
-        self._kept = False
-        with disk_errors(f"use the room kept in {self._path.parent}"):
+        self._reserved = False
+        with disk_errors(f"use the space reserved in {self._path.parent}"):
             self._path.unlink(missing_ok=True)
             sync_folder(self._path.parent)

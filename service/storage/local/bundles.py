@@ -1,4 +1,4 @@
-"""Installed bundles in a folder: `<root>/<bundle id>/`, where services find them by id."""
+"""Installed bundles in a folder: `<root>/<bundle id>/`."""
 
 import shutil
 import tempfile
@@ -16,7 +16,7 @@ class FolderBundleStore:
     """A `BundleStore` in a folder of this machine or of a shared file system."""
 
     def __init__(self, root: Path) -> None:
-        """The folder is made when something is put there."""
+        """Do nothing yet: the folder is created with the first bundle."""
         self._root = root
 
     def ids(self) -> list[str]:
@@ -30,62 +30,61 @@ class FolderBundleStore:
             )
 
     def put(self, bundle: Bundle) -> None:
-        self.fill(bundle.bundle_id, lambda fresh: _copy(bundle.path, fresh))
+        def copy(folder: Path) -> None:
+            shutil.copytree(bundle.path, folder, dirs_exist_ok=True)
+
+        self.install(bundle.bundle_id, copy)
 
     def find(self, bundle_id: str) -> Path | None:
-        place = self._root / bundle_id
-        if not place.is_dir():
+        folder = self._root / bundle_id
+        if not folder.is_dir():
             return None
-        require_id(open_bundle(place), bundle_id)
-        return place
+        _require_id(open_bundle(folder), bundle_id)
+        return folder
 
     def close(self) -> None:
         return
 
-    def fill(self, bundle_id: str, write: Callable[[Path], None]) -> Path:
-        """The bundle's folder, written where it is not there: in one step, or not at all.
+    def install(self, bundle_id: str, write: Callable[[Path], None]) -> Path:
+        """Return the bundle's folder; create it, in one step or not at all, if there is none.
 
         Args:
-            bundle_id: what `write` has to yield.
+            bundle_id: the bundle that `write` must produce.
             write: puts the bundle's files into an empty folder.
 
         Raises:
-            BundleError: what was written is not that bundle.
+            BundleError: the written files are not that bundle.
             StoreFullError, StoreUnavailableError: the disk refuses.
         """
-        if (place := self.find(bundle_id)) is not None:
-            return place
-        place = self._root / bundle_id
-        with disk_errors(f"install bundle {bundle_id} in {self._root}"), self._scratch() as fresh:
-            write(fresh)
-            require_id(open_bundle(fresh), bundle_id)
+        if (installed := self.find(bundle_id)) is not None:
+            return installed
+        target = self._root / bundle_id
+        with disk_errors(f"install bundle {bundle_id} in {self._root}"), self._scratch() as folder:
+            write(folder)
+            _require_id(open_bundle(folder), bundle_id)
             try:
-                fresh.rename(place)
+                folder.rename(target)
             except OSError:
-                # Another process was quicker; its folder holds the same.
-                if not place.is_dir():
+                # Another process installed the same bundle in the meantime.
+                if not target.is_dir():
                     raise
             sync_folder(self._root)
-        return place
+        return target
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """An empty folder beside the others; gone in the end, whatever happened."""
+        """Yield an empty folder on the same file system; remove it at the end."""
         self._root.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".installing.", dir=self._root))
         try:
-            fresh = scratch / "bundle"
-            fresh.mkdir()
-            yield fresh
+            folder = scratch / "bundle"
+            folder.mkdir()
+            yield folder
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def require_id(bundle: Bundle, bundle_id: str) -> None:
-    """Raises BundleError when it is another bundle."""
+def _require_id(bundle: Bundle, bundle_id: str) -> None:
+    """Raise BundleError for another bundle."""
     if bundle.bundle_id != bundle_id:
         raise BundleError(f"{bundle.path} holds bundle {bundle.bundle_id}, not {bundle_id}")
-
-
-def _copy(source: Path, fresh: Path) -> None:
-    shutil.copytree(source, fresh, dirs_exist_ok=True)

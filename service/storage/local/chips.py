@@ -1,7 +1,7 @@
 """Original chips in a folder, named by the SHA-256 of their bytes.
 
-`<root>/ab/cd/abcd….chip`. A chip is written to a temporary file, synced, renamed into place, and
-the folder synced, so that a name in the tree always means complete bytes.
+`<root>/ab/cd/abcd….chip`. A chip is written to a temporary file, synced and renamed into place, and
+the folder is synced, so that every file in the tree is complete.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.contract.durable_files import sync_folder
+from service.contract.durable_files import sync_folder, write_file
 from service.identity.errors import NotFoundError, StoreUnavailableError
 from service.identity.ports.chips import ChipEntry
 from service.storage.local.disk_errors import disk_errors
@@ -27,11 +27,15 @@ PROBE_BYTES = 4096
 class FolderChipStore:
     """A `ChipStore` in a folder of this machine or of a shared file system.
 
-    Safe for many threads and processes: writers of the same bytes rename equal files.
+    Safe for many threads and processes: writers of the same chip rename equal files.
     """
 
     def __init__(self, root: Path, abandoned_after_s: float = ABANDONED_AFTER_S) -> None:
-        """Create the folder where needed, and remove what interrupted writes left so long ago.
+        """Create the folder where needed; remove files left by interrupted writes.
+
+        Args:
+            root: the folder.
+            abandoned_after_s: files of interrupted writes that are older than this are removed.
 
         Raises:
             StoreUnavailableError: the folder cannot be written.
@@ -41,7 +45,7 @@ class FolderChipStore:
         self._incoming = root / "incoming"
         with disk_errors(f"open the chip store {root}"):
             self._incoming.mkdir(parents=True, exist_ok=True)
-            self._sweep(abandoned_after_s)
+            self._remove_abandoned(abandoned_after_s)
 
     def put(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
@@ -80,20 +84,20 @@ class FolderChipStore:
         with disk_errors(f"list the chips in {self._root}"):
             for path in self._root.glob("??/??/*.chip"):
                 with suppress(FileNotFoundError):
-                    facts = path.stat()
-                    yield ChipEntry(path.stem, facts.st_size, _moment(facts.st_mtime))
+                    status = path.stat()
+                    yield ChipEntry(path.stem, status.st_size, _utc_time(status.st_mtime))
 
     def stored_at(self, sha256: str) -> datetime:
         path = self._path(sha256)
         with disk_errors(f"look for chip {sha256}"):
             try:
-                return _moment(path.stat().st_mtime)
+                return _utc_time(path.stat().st_mtime)
             except FileNotFoundError:
                 raise NotFoundError(f"no chip {sha256} is kept here") from None
 
     def ping(self) -> None:
-        doing = f"write to the chip store {self._root}"
-        with disk_errors(doing), tempfile.TemporaryFile(dir=self._incoming) as file:
+        action = f"write to the chip store {self._root}"
+        with disk_errors(action), tempfile.TemporaryFile(dir=self._incoming) as file:
             file.write(bytes(PROBE_BYTES))
             file.flush()
             os.fsync(file.fileno())
@@ -108,10 +112,8 @@ class FolderChipStore:
     def _write(self, path: Path, data: bytes) -> None:
         handle, name = tempfile.mkstemp(dir=self._incoming)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            os.close(handle)
+            write_file(Path(name), data)
             os.replace(name, path)
         except BaseException:
             with suppress(FileNotFoundError):
@@ -124,28 +126,28 @@ class FolderChipStore:
             path.mkdir(exist_ok=True)
             sync_folder(path.parent)
 
-    def _sweep(self, abandoned_after_s: float) -> None:
+    def _remove_abandoned(self, abandoned_after_s: float) -> None:
         oldest = time.time() - abandoned_after_s
-        for left in self._incoming.iterdir():
+        for path in self._incoming.iterdir():
             with suppress(FileNotFoundError):
-                if left.stat().st_mtime < oldest:
-                    left.unlink()
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 def require_digest(sha256: str) -> None:
-    """Raises NotFoundError for what names no chip."""
+    """Raise NotFoundError for a text that is not a chip digest."""
     if not DIGEST.fullmatch(sha256):
         raise NotFoundError(
             f"{sha256[:80]!r} is not a chip digest; expected 64 lower-case hexadecimal digits"
         )
 
 
-def _moment(posix_s: float) -> datetime:
+def _utc_time(posix_s: float) -> datetime:
     return datetime.fromtimestamp(posix_s, UTC)
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Whether the file is there with exactly these bytes; a damaged one is written anew."""
+    """Return whether the file holds exactly these bytes; a damaged file does not."""
     try:
         return path.read_bytes() == data
     except FileNotFoundError:

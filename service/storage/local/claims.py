@@ -1,4 +1,4 @@
-"""Claims of the only process that has a gallery open; they end with the process."""
+"""Claims in the memory of the only process that has a gallery open."""
 
 import threading
 
@@ -6,7 +6,7 @@ from service.identity.records.claims import NameClaim
 
 
 class MemoryClaimStore:
-    """Keep claims in memory. Safe to call from many threads."""
+    """A `ClaimStore` whose claims end with the process."""
 
     def __init__(self) -> None:
         self._claims: dict[str, NameClaim] = {}

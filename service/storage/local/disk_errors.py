@@ -1,4 +1,4 @@
-"""Translate what the disk refuses into the errors of a store."""
+"""Translate OSErrors of a disk into errors of a store."""
 
 import errno
 from collections.abc import Iterator

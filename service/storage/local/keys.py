@@ -1,4 +1,4 @@
-"""Keys in a JSON file: written by `crossfix keys`, read by every replica that mounts it."""
+"""API keys in a JSON file, written by `crossfix keys` and read by every replica."""
 
 import fcntl
 import json
@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.access.keys import KeyRecord, KeyRing, make_key
 from service.access.roles import Role
-from service.contract.durable_files import sync_folder
+from service.contract.durable_files import sync_folder, write_file
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
 
 log = logging.getLogger("crossfix.keys")
 
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
+LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 Signature = tuple[int, int, int]
 
@@ -40,35 +41,36 @@ class _KeyDocument(BaseModel):
 class KeyFile:
     """A `KeyStore` in a file that may change while it is in use.
 
-    It is replaced as a whole, so readers never see half of it. An absent file has no keys.
+    Writers replace the file as a whole, so readers never see half of it. A missing file has no
+    keys.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Read the file.
 
         Args:
-            path: the file; need not exist.
+            path: the file; it need not exist.
             clock: monotonic seconds.
 
         Raises:
-            KeyFileError: it is there but cannot be read.
+            KeyFileError: it exists and cannot be read.
         """
         self._path = path
         self._clock = clock
-        self._seen = _signature(path)
+        self._signature = _signature(path)
         self._ring = KeyRing(_read(path))
-        self._look_at = clock() + LOOK_EVERY_S
+        self._check_at = clock() + CHECK_EVERY_S
 
     def ring(self) -> KeyRing:
-        """The keys, at most a second old.
+        """Return the keys of the file as it was at most `CHECK_EVERY_S` ago.
 
-        When the file vanishes or is damaged, the last known keys go on to count: losing the file
-        must neither open the service nor lock everybody out.
+        When the file is removed or damaged, the last known keys stay valid: losing the file must
+        neither open the service to everybody nor lock everybody out.
         """
         now = self._clock()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_EVERY_S
-            self._look()
+        if now >= self._check_at:
+            self._check_at = now + CHECK_EVERY_S
+            self._reload_if_changed()
         return self._ring
 
     def create(
@@ -77,13 +79,13 @@ class KeyFile:
         """Add a key.
 
         Returns:
-            what is kept of it, and the key itself, which cannot be had again.
+            the record of the key, and the key itself, which cannot be shown again.
 
         Raises:
             ConflictError: a usable key has this name.
             KeyFileError: the file cannot be read or written.
         """
-        with self._changing() as records:
+        with self._locked_records() as records:
             if any(one.name == name and one.usable(now) for one in records):
                 raise ConflictError(
                     f"a key named {name!r} exists; revoke it first or choose another name"
@@ -93,13 +95,13 @@ class KeyFile:
         return record, key
 
     def revoke(self, key_id: str, now: datetime) -> KeyRecord:
-        """Have a key open nothing any more; its record stays, to tell whose it was.
+        """Revoke a key; its record stays, to show whose it was.
 
         Raises:
-            NotFoundError: no such key.
+            NotFoundError: there is no such key.
             KeyFileError: the file cannot be read or written.
         """
-        with self._changing() as records:
+        with self._locked_records() as records:
             found = next((one for one in records if one.id == key_id), None)
             if found is None:
                 raise NotFoundError(
@@ -111,28 +113,28 @@ class KeyFile:
             self._write([revoked if one.id == key_id else one for one in records])
         return revoked
 
-    def _look(self) -> None:
-        """Take the file up again when it is another one than before."""
-        seen = _signature(self._path)
-        if seen == self._seen:
+    def _reload_if_changed(self) -> None:
+        """Read the file again if it was replaced."""
+        signature = _signature(self._path)
+        if signature == self._signature:
             return
-        self._seen = seen
-        if seen is None:
-            log.error("the key file %s is gone; the last known keys go on to count", self._path)
+        self._signature = signature
+        if signature is None:
+            log.error("the key file %s is missing; the last known keys stay valid", self._path)
             return
         try:
             self._ring = KeyRing(_read(self._path))
         except KeyFileError as error:
-            log.error("%s; the last known keys go on to count", error)
+            log.error("%s; the last known keys stay valid", error)
             return
-        log.info("took up %d keys from %s", len(self._ring.records), self._path)
+        log.info("read %d keys from %s", len(self._ring.records), self._path)
 
     @contextmanager
-    def _changing(self) -> Iterator[tuple[KeyRecord, ...]]:
-        """The present records, while no other process changes them."""
+    def _locked_records(self) -> Iterator[tuple[KeyRecord, ...]]:
+        """Yield the records, while no other process can change them."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self._path.with_name(f"{self._path.name}.lock"), _LOCK_FLAGS, 0o600)
+            lock = os.open(self._path.with_name(f"{self._path.name}.lock"), LOCK_FLAGS, 0o600)
         except OSError as error:
             raise KeyFileError(f"the key file {self._path} cannot be changed: {error}") from error
         try:
@@ -142,15 +144,13 @@ class KeyFile:
             os.close(lock)
 
     def _write(self, records: Sequence[KeyRecord]) -> None:
-        """Replace the file as a whole; readable by its owner alone."""
+        """Replace the file as a whole; only its owner can read it."""
         text = _KeyDocument(keys=tuple(records)).model_dump_json(indent=2) + "\n"
         folder, name = self._path.parent, ""
         try:
             handle, name = tempfile.mkstemp(dir=folder, prefix=f".{self._path.name}.")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            os.close(handle)
+            write_file(Path(name), text.encode())
             os.replace(name, self._path)
             sync_folder(folder)
         except OSError as error:
@@ -159,16 +159,13 @@ class KeyFile:
             raise KeyFileError(f"the key file {self._path} cannot be written: {error}") from error
 
 
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-
-
 def _signature(path: Path) -> Signature | None:
-    """What changes when the file is replaced; None while it cannot be seen."""
+    """Return numbers that change when the file is replaced; None if it cannot be found."""
     try:
-        state = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return state.st_ino, state.st_mtime_ns, state.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _read(path: Path) -> tuple[KeyRecord, ...]:

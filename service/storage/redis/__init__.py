@@ -1,1 +1,1 @@
-"""What replicas share through Redis: embeddings, rate limits, idempotent answers."""
+"""Embeddings, rate limits and idempotency keys that replicas share through Redis."""

@@ -1,4 +1,4 @@
-"""Embeddings kept in Redis for all replicas."""
+"""Embeddings in Redis, shared by all replicas."""
 
 import hashlib
 from contextlib import suppress
@@ -6,36 +6,34 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from service.storage.redis.link import RedisAwayError, RedisLink
+from service.storage.redis.link import RedisLink, RedisUnavailableError
 
 KEY_PREFIX = b"crossfix:embedding:"
-
-
 EXPIRE_S = 30 * 24 * 3600
 
 
 class RedisCache:
-    """Embeddings in Redis; when it is slow, full or gone, every key is simply unknown.
+    """An `EmbeddingCache` in Redis; while Redis fails, every key is unknown.
 
-    Values carry a checksum: damaged ones are unknown. Safe for many threads.
+    Each value carries a checksum: a damaged value is unknown. Safe to call from many threads.
     """
 
     def __init__(self, link: RedisLink, expire_s: int = EXPIRE_S) -> None:
-        """Embeddings are forgotten `expire_s` after they were made."""
+        """Keep each embedding for `expire_s` seconds."""
         self._link = link
         self._expire_s = expire_s
 
     def get(self, key: str) -> NDArray[np.float32] | None:
         try:
-            raw: object = self._link.ask(lambda redis: redis.get(_name(key)))
-        except RedisAwayError:
+            raw: object = self._link.run(lambda redis: redis.get(_name(key)))
+        except RedisUnavailableError:
             return None
         return _unpack(raw) if isinstance(raw, bytes) else None
 
     def put(self, key: str, vector: NDArray[np.float32]) -> None:
         value = _pack(vector)
-        with suppress(RedisAwayError):
-            self._link.ask(lambda redis: redis.set(_name(key), value, ex=self._expire_s))
+        with suppress(RedisUnavailableError):
+            self._link.run(lambda redis: redis.set(_name(key), value, ex=self._expire_s))
 
 
 def _name(key: str) -> bytes:
@@ -43,7 +41,7 @@ def _name(key: str) -> bytes:
 
 
 def _pack(vector: NDArray[np.float32]) -> bytes:
-    """Checksum and little-endian float32 numbers."""
+    """Return 8 bytes of checksum and D little-endian float32 numbers."""
     numbers = vector.astype("<f4").tobytes()
     return _checksum(numbers) + numbers
 

@@ -1,6 +1,6 @@
-"""One Redis, shared by all that use it: short time-outs, and left alone for a while when it fails.
+"""The connection to Redis, with short time-outs and a circuit breaker.
 
-Nothing of value lives in Redis alone, so every user goes on without it.
+Nothing is stored in Redis alone, so every store that uses it goes on while Redis fails.
 """
 
 import logging
@@ -21,15 +21,12 @@ PAUSE_S = 5.0
 T = TypeVar("T")
 
 
-class RedisAwayError(Exception):
-    """Redis failed, or failed a moment ago and is left alone."""
+class RedisUnavailableError(Exception):
+    """Redis failed, or the circuit breaker is open after a failure."""
 
 
 class RedisLink:
-    """Asks Redis, and gives it up for `pause_s` after a failure, so that a dead one costs nothing.
-
-    After the pause one caller tries again. Safe for many threads.
-    """
+    """A connection to Redis behind a circuit breaker. Safe to call from many threads."""
 
     def __init__(
         self,
@@ -38,16 +35,16 @@ class RedisLink:
         pause_s: float = PAUSE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Connects when first used.
+        """Send nothing yet.
 
         Args:
             url: `redis://[user:password@]host:port/database`, `rediss://` or `unix://`.
-            timeout_s: a connection or answer that takes longer is a failure.
-            pause_s: how long Redis is left alone after a failure.
+            timeout_s: seconds after which a connection or a response counts as failed.
+            pause_s: seconds without requests after a failure.
             clock: monotonic seconds.
 
         Raises:
-            ValueError: not a Redis address.
+            ValueError: `url` is not a Redis address.
         """
         self._client: Any = redis.Redis.from_url(
             url,
@@ -57,54 +54,48 @@ class RedisLink:
             protocol=2,
             decode_responses=False,
         )
-        self._breaker = Breaker(pause_s, clock)
+        self._breaker = CircuitBreaker(pause_s, clock)
 
     @property
     def failures(self) -> int:
-        """Requests to Redis that failed, since the start."""
+        """The number of failed requests since the start."""
         return self._breaker.failures
 
-    def ask(self, request: Callable[[Any], T]) -> T:
-        """What `request` gets from the client and makes of it; what it raises is a failure, too.
+    def run(self, request: Callable[[Any], T]) -> T:
+        """Call `request` with the client and return its result; any exception is a failure.
 
         Raises:
-            RedisAwayError: no answer; the request may or may not have been done.
+            RedisUnavailableError: no response; Redis may or may not have executed the request.
         """
-        if not self._breaker.may_try():
-            raise RedisAwayError("Redis is left alone after a failure")
+        if not self._breaker.allows_request():
+            raise RedisUnavailableError("no request is sent so soon after a failure of Redis")
         try:
-            answer = request(self._client)
+            result = request(self._client)
         except Exception as error:
-            # To an answer that is not Redis's the client raises whatever its parser stumbles over.
-            self._breaker.failed(error)
-            raise RedisAwayError(str(error)) from error
-        self._breaker.worked()
-        return answer
+            # The client's parser raises all kinds of exceptions for bytes that are not Redis's.
+            self._breaker.record_failure(error)
+            raise RedisUnavailableError(str(error)) from error
+        self._breaker.record_success()
+        return result
 
     def close(self) -> None:
+        """Close the connection."""
         self._client.close()
 
 
-class Breaker:
-    """Decides whether to try something that may be broken. Safe for many threads."""
+class CircuitBreaker:
+    """A circuit breaker: opens at a failure, then allows one trial request every `pause_s`."""
 
     def __init__(self, pause_s: float, clock: Callable[[], float]) -> None:
         self._pause_s = pause_s
         self._clock = clock
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._blocked_until: float | None = None
         self.failures = 0
 
-    @property
-    def open(self) -> bool:
-        """Whether the last try failed."""
-        return self._blocked_until is not None
-
-    def may_try(self) -> bool:
-        """True while all is well; after a failure, for one caller each `pause_s`."""
-        if not self.open:
-            return True
-        with self._turn:
+    def allows_request(self) -> bool:
+        """Return True after a success; after a failure, for one caller every `pause_s`."""
+        with self._lock:
             now = self._clock()
             if self._blocked_until is None:
                 return True
@@ -113,17 +104,18 @@ class Breaker:
             self._blocked_until = now + self._pause_s
             return True
 
-    def failed(self, error: Exception) -> None:
-        """Block, and log the first failure of an outage."""
-        with self._turn:
+    def record_failure(self, error: Exception) -> None:
+        """Open the breaker; log the first failure of an outage."""
+        with self._lock:
             self.failures += 1
             first = self._blocked_until is None
             self._blocked_until = self._clock() + self._pause_s
         if first:
             log.warning("Redis fails, going on without it: %s", error)
 
-    def worked(self) -> None:
-        with self._turn:
+    def record_success(self) -> None:
+        """Close the breaker; log the end of an outage."""
+        with self._lock:
             recovered = self._blocked_until is not None
             self._blocked_until = None
         if recovered:

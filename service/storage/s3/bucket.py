@@ -1,7 +1,4 @@
-"""A bucket of an S3-compatible store: asked for whole objects, and naming what goes wrong.
-
-The only importer of boto3, with `chips_s3.py` and `bundles_s3.py` upon it.
-"""
+"""A bucket of an S3-compatible store: whole objects by key, with its errors translated."""
 
 import base64
 import hashlib
@@ -27,27 +24,27 @@ from service.identity.errors import StoreFullError, StoreUnavailableError
 
 CONNECTIONS = 64
 PROBE_TIMEOUT_S = 2.0
-PIECE_BYTES = 1 << 20
-PAGE = 1000
+BLOCK_BYTES = 1 << 20
+PAGE_SIZE = 1000
 FULL = 507
 REFUSED = (401, 403)
 FULL_WORDS = ("QuotaExceeded", "StorageFull", "InsufficientStorage")
-"""How the codes end that Ceph (whose quotas answer 403), MinIO and others give."""
-CUT_SHORT = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+"""Ends of the error codes of Ceph (with status 403 for a quota), MinIO and others."""
+TRUNCATED = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
 @dataclass(frozen=True, slots=True)
 class BucketPlace:
-    """Where a bucket is and how it is asked.
+    """Where a bucket is and how to connect to it.
 
     Attributes:
         name: the bucket.
-        prefix: what all keys begin with; empty or ending in a slash.
-        endpoint_url: the store; None for AWS's own.
-        region: None for what AWS's tools would take.
-        access_key_id, secret_access_key: None for what AWS's tools would find.
-        timeout_s: longest silence while connecting or answering.
-        tries: how often one request is sent at most.
+        prefix: the beginning of all keys; empty or ending in a slash.
+        endpoint_url: the store; None for AWS.
+        region: None for the default of the AWS tools.
+        access_key_id, secret_access_key: None for those that the AWS tools find.
+        timeout_s: longest time without a byte while connecting or reading.
+        tries: how many times a request is sent at most.
     """
 
     name: str
@@ -61,8 +58,8 @@ class BucketPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What a store tells of an object; `key` is without the prefix, the time by its clock."""
+class StoredObject:
+    """An object in the bucket; `key` has no prefix, `stored_at` is by the clock of the store."""
 
     key: str
     size_bytes: int
@@ -70,155 +67,142 @@ class Kept:
 
 
 class Bucket:
-    """Whole objects by key. Safe for many threads.
+    """Whole objects by key. Safe to call from many threads.
 
-    Every method raises StoreUnavailableError when the store fails or refuses, and StoreFullError
-    when it says that it is full. A `put` that returned is durable, as S3 promises.
+    All methods raise StoreUnavailableError when the store fails or refuses, and StoreFullError when
+    it is full. An object is durable when `put` returns, as S3 promises.
     """
 
     def __init__(self, place: BucketPlace) -> None:
-        """Asks nothing yet."""
+        """Send nothing yet."""
         self._place = place
-        with self._asking("open"):
+        with self._translated_errors("open"):
             session = boto3.session.Session()
             self._client = _client(session, place, place.timeout_s, place.tries)
             self._prober = _client(session, place, min(place.timeout_s, PROBE_TIMEOUT_S), 1)
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep these bytes under the key, in one step; the store checks that it got them whole."""
+        """Store bytes under a key in one step; the store verifies their MD5."""
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         self._send(key, data, digest)
 
     def put_file(self, key: str, path: Path) -> None:
-        """As `put`, from a file of any size up to 5 GB, without reading it into memory."""
+        """Store a file of up to 5 GB without reading it into memory; see `put`."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
             file.seek(0)
             self._send(key, file, digest)
 
     def get(self, key: str) -> bytes | None:
-        """The bytes; None when there is no such object. An answer cut short is asked for again."""
-        with self._asking(f"read {key} from"):
+        """Return the bytes, or None without such an object; a truncated response is read again."""
+        with self._translated_errors(f"read {key} from"):
             try:
                 return self._read(key)
-            except CUT_SHORT:
+            except TRUNCATED:
                 return self._read(key)
 
     def get_file(self, key: str, path: Path) -> bool:
-        """Write an object to a file; False when there is no such object."""
-        with self._asking(f"read {key} from"):
-            answer = self._answer(key)
-            if answer is None:
+        """Write an object to a file; return False without such an object."""
+        with self._translated_errors(f"read {key} from"):
+            response = self._get_object(key)
+            if response is None:
                 return False
-            with closing(answer["Body"]) as body, path.open("wb") as file:
-                while piece := body.read(PIECE_BYTES):
-                    file.write(piece)
+            with closing(response["Body"]) as body, path.open("wb") as file:
+                while block := body.read(BLOCK_BYTES):
+                    file.write(block)
             return True
 
-    def about(self, key: str) -> Kept | None:
-        """What the store tells of an object; None when there is no such object or bucket."""
-        with self._asking(f"look for {key} in"):
+    def find(self, key: str) -> StoredObject | None:
+        """Return size and time of an object; None without such an object or bucket."""
+        with self._translated_errors(f"look for {key} in"):
             try:
-                facts = self._client.head_object(Bucket=self._place.name, Key=self._key(key))
+                response = self._client.head_object(Bucket=self._place.name, Key=self._key(key))
             except ClientError as error:
                 if _status(error) == 404:
                     return None
                 raise
-            return Kept(key, int(facts["ContentLength"]), facts["LastModified"])
+            return StoredObject(key, int(response["ContentLength"]), response["LastModified"])
 
-    def objects(self, under: str) -> Iterator[Kept]:
-        """Every object whose key begins with `under`, in order of key."""
-        more: dict[str, str] = {}
+    def objects(self, folder: str) -> Iterator[StoredObject]:
+        """Yield every object whose key begins with `folder`, in order of key."""
+        continuation: dict[str, str] = {}
         while True:
-            with self._asking(f"list {under} in"):
+            with self._translated_errors(f"list {folder} in"):
                 page = self._client.list_objects_v2(
-                    Bucket=self._place.name, Prefix=self._key(under), MaxKeys=PAGE, **more
+                    Bucket=self._place.name,
+                    Prefix=self._key(folder),
+                    MaxKeys=PAGE_SIZE,
+                    **continuation,
                 )
-                found = [self._kept(entry) for entry in page.get("Contents", ())]
+                found = [self._stored_object(entry) for entry in page.get("Contents", ())]
             yield from found
             token = page.get("NextContinuationToken")
             if not token:
                 return
-            more = {"ContinuationToken": token}
+            continuation = {"ContinuationToken": token}
 
     def delete(self, key: str) -> None:
-        """Absent is fine."""
-        with self._asking(f"delete {key} from"):
+        """Delete an object; a missing object is no error."""
+        with self._translated_errors(f"delete {key} from"):
             self._client.delete_object(Bucket=self._place.name, Key=self._key(key))
 
-    def reach(self) -> None:
-        """Ask once, briefly, whether the bucket is there and may be used."""
-        with self._asking("reach"):
+    def ping(self) -> None:
+        """Check, once and with a short time-out, that the bucket exists and is accessible."""
+        with self._translated_errors("reach"):
             self._prober.head_bucket(Bucket=self._place.name)
 
     def close(self) -> None:
+        """Close all connections."""
         self._client.close()
         self._prober.close()
 
     def _key(self, key: str) -> str:
         return f"{self._place.prefix}{key}"
 
-    def _kept(self, entry: dict[str, Any]) -> Kept:
+    def _stored_object(self, entry: dict[str, Any]) -> StoredObject:
         key = str(entry["Key"]).removeprefix(self._place.prefix)
-        return Kept(key, int(entry["Size"]), entry["LastModified"])
+        return StoredObject(key, int(entry["Size"]), entry["LastModified"])
 
     def _send(self, key: str, body: bytes | BinaryIO, md5: bytes) -> None:
-        with self._asking(f"keep {key} in"):
-            answer = self._client.put_object(
+        with self._translated_errors(f"store {key} in"):
+            response = self._client.put_object(
                 Bucket=self._place.name,
                 Key=self._key(key),
                 Body=body,
                 ContentMD5=base64.b64encode(md5).decode(),
             )
-            if not answer.get("ETag"):
-                raise ValueError("the answer names no object; is this an S3 store?")
+            if not response.get("ETag"):
+                raise ValueError("the response names no object; is this an S3 store?")
 
-    def _answer(self, key: str) -> dict[str, Any] | None:
+    def _get_object(self, key: str) -> dict[str, Any] | None:
         try:
-            answer: dict[str, Any] = self._client.get_object(
+            response: dict[str, Any] = self._client.get_object(
                 Bucket=self._place.name, Key=self._key(key)
             )
         except self._client.exceptions.NoSuchKey:
             return None
-        return answer
+        return response
 
     def _read(self, key: str) -> bytes | None:
-        answer = self._answer(key)
-        if answer is None:
+        response = self._get_object(key)
+        if response is None:
             return None
-        with closing(answer["Body"]) as body:
+        with closing(response["Body"]) as body:
             data: bytes = body.read()
         return data
 
     @contextmanager
-    def _asking(self, doing: str) -> Iterator[None]:
-        """Whatever the store or the network does becomes one of our errors."""
-        where = f"cannot {doing} bucket {self._place.name}"
+    def _translated_errors(self, action: str) -> Iterator[None]:
+        """Raise StoreFullError or StoreUnavailableError for an error of store or network."""
+        where = f"cannot {action} bucket {self._place.name}"
         try:
             yield
         except ClientError as error:
-            raise self._named(error, where) from error
+            raise _translated(error, where) from error
         except KeyError as error:
-            raise StoreUnavailableError(f"{where}: the answer lacks {error}") from error
+            raise StoreUnavailableError(f"{where}: the response lacks {error}") from error
         except (BotoCoreError, ResponseParserError, OSError, ValueError) as error:
             raise StoreUnavailableError(f"{where}: {error}") from error
-
-    def _named(self, error: ClientError, where: str) -> Exception:
-        code, status = _code(error), _status(error)
-        message = str(error.response.get("Error", {}).get("Message", ""))[:300]
-        said = f"{code} ({message})" if message else code
-        if status == FULL or code.endswith(FULL_WORDS):
-            return StoreFullError(f"{where}: the store is full, it says {said}")
-        if code == "NoSuchBucket" or status == 404:
-            return StoreUnavailableError(
-                f"{where}: there is no such bucket, it says {said}; check CROSSFIX_S3_BUCKET and "
-                "CROSSFIX_S3_ENDPOINT_URL"
-            )
-        if status in REFUSED:
-            return StoreUnavailableError(
-                f"{where}: refused, it says {said}; check the access key and what it may do"
-            )
-        return StoreUnavailableError(f"{where}: the store answered {status}, {said}")
 
 
 def _client(
@@ -230,8 +214,8 @@ def _client(
         retries={"total_max_attempts": tries, "mode": "standard"},
         max_pool_connections=CONNECTIONS,
         tcp_keepalive=True,
-        # Newer checksums are unknown to many stores; what is put carries a Content-MD5, and what
-        # is read is compared with its SHA-256.
+        # Many stores do not know the newer checksums: writes carry a Content-MD5, and readers
+        # verify the SHA-256.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
@@ -245,9 +229,24 @@ def _client(
     )
 
 
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))
-
-
 def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _translated(error: ClientError, where: str) -> StoreFullError | StoreUnavailableError:
+    details = error.response.get("Error", {})
+    code, message = str(details.get("Code", "unknown")), str(details.get("Message", ""))[:300]
+    reason = f"{code} ({message})" if message else code
+    status = _status(error)
+    if status == FULL or code.endswith(FULL_WORDS):
+        return StoreFullError(f"{where}: the store is full, it says {reason}")
+    if code == "NoSuchBucket" or status == 404:
+        return StoreUnavailableError(
+            f"{where}: there is no such bucket, it says {reason}; check CROSSFIX_S3_BUCKET and "
+            "CROSSFIX_S3_ENDPOINT_URL"
+        )
+    if status in REFUSED:
+        return StoreUnavailableError(
+            f"{where}: refused, it says {reason}; check the access key and what it may do"
+        )
+    return StoreUnavailableError(f"{where}: the store answered {status}, {reason}")

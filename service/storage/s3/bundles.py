@@ -1,7 +1,7 @@
-"""Installed bundles in an S3-compatible bucket, and copies of those that this machine uses.
+"""Installed bundles in an S3-compatible bucket, with local copies of those in use.
 
 Objects `bundles/<bundle id>/<file>` under the bucket's prefix. The manifest is stored last, so a
-bundle without one was not stored whole and counts as not there.
+bundle without one is incomplete and counts as not installed.
 """
 
 import json
@@ -19,44 +19,48 @@ class BucketBundleStore:
     """A `BundleStore` that replicas and jobs on many machines share."""
 
     def __init__(self, bucket: Bucket, copies: Path) -> None:
-        """Takes the bucket over. `copies` is a folder of this machine for bundles in use."""
+        """Use a bucket, which `close` closes, and a folder of this machine for `copies`."""
         self._bucket = bucket
         self._copies = FolderBundleStore(copies)
 
     def ids(self) -> list[str]:
-        names = (kept.key.removeprefix(FOLDER) for kept in self._bucket.objects(FOLDER))
+        names = (one.key.removeprefix(FOLDER) for one in self._bucket.objects(FOLDER))
         pairs = (name.split("/", 1) for name in names)
         return sorted(pair[0] for pair in pairs if pair[1:] == [MANIFEST_NAME])
 
     def put(self, bundle: Bundle) -> None:
-        if self._bucket.about(_key(bundle.bundle_id, MANIFEST_NAME)) is not None:
+        if self._bucket.find(_key(bundle.bundle_id, MANIFEST_NAME)) is not None:
             return
         for name in (*sorted(bundle.manifest.files), MANIFEST_NAME):
             self._bucket.put_file(_key(bundle.bundle_id, name), bundle.path / name)
 
     def find(self, bundle_id: str) -> Path | None:
-        if (here := self._copies.find(bundle_id)) is not None:
-            return here
+        if (copy := self._copies.find(bundle_id)) is not None:
+            return copy
         manifest = self._bucket.get(_key(bundle_id, MANIFEST_NAME))
         if manifest is None:
             return None
-        names = _listed(manifest, bundle_id)
+        names = _listed_files(manifest, bundle_id)
 
-        def download(fresh: Path) -> None:
-            (fresh / MANIFEST_NAME).write_bytes(manifest)
+        def download(folder: Path) -> None:
+            (folder / MANIFEST_NAME).write_bytes(manifest)
             for name in names:
-                (fresh / name).parent.mkdir(parents=True, exist_ok=True)
-                # A missing file is told by the check of the whole.
-                self._bucket.get_file(_key(bundle_id, name), fresh / name)
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                # `install` verifies the bundle, and so reports a missing file.
+                self._bucket.get_file(_key(bundle_id, name), folder / name)
 
-        return self._copies.fill(bundle_id, download)
+        return self._copies.install(bundle_id, download)
 
     def close(self) -> None:
         self._bucket.close()
 
 
-def _listed(manifest: bytes, bundle_id: str) -> list[str]:
-    """The files that a manifest lists; the whole is verified once they are here."""
+def _listed_files(manifest: bytes, bundle_id: str) -> list[str]:
+    """Return the files that a manifest lists.
+
+    Raises:
+        BundleError: the manifest is damaged, or a name leads out of the bundle.
+    """
     try:
         names = [str(name) for name in json.loads(manifest)["files"]]
     except (ValueError, KeyError, TypeError) as error:

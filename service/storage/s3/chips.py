@@ -1,7 +1,7 @@
 """Original chips in an S3-compatible bucket, named by the SHA-256 of their bytes.
 
-Object `chips/<sha256>` under the bucket's prefix. S3 stores an object in one step and durably
-before it answers, so a key always means complete bytes.
+Objects `chips/<sha256>` under the bucket's prefix. S3 stores an object in one step and durably
+before it responds, so every object is complete.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ FOLDER = "chips/"
 
 
 class BucketChipStore:
-    """A `ChipStore` that replicas and jobs on many machines share. Safe for many threads."""
+    """A `ChipStore` that replicas and jobs on many machines share."""
 
     def __init__(self, bucket: Bucket) -> None:
-        """Takes the bucket over; `close` closes it."""
+        """Use a bucket, which `close` closes."""
         self._bucket = bucket
 
     def put(self, data: bytes) -> str:
-        """Always sends the bytes, so that a repeat heals what was damaged and counts as recent."""
+        """Send the bytes even if the chip exists, to repair a damaged object and renew its time."""
         digest = hashlib.sha256(data).hexdigest()
         self._bucket.put(_key(digest), data)
         return digest
@@ -44,19 +44,19 @@ class BucketChipStore:
         self._bucket.delete(_key(sha256))
 
     def stored(self) -> Iterator[ChipEntry]:
-        for kept in self._bucket.objects(FOLDER):
-            digest = kept.key.removeprefix(FOLDER)
+        for stored in self._bucket.objects(FOLDER):
+            digest = stored.key.removeprefix(FOLDER)
             if DIGEST.fullmatch(digest):
-                yield ChipEntry(digest, kept.size_bytes, kept.stored_at)
+                yield ChipEntry(digest, stored.size_bytes, stored.stored_at)
 
     def stored_at(self, sha256: str) -> datetime:
-        kept = self._bucket.about(_key(sha256))
-        if kept is None:
+        stored = self._bucket.find(_key(sha256))
+        if stored is None:
             raise NotFoundError(f"no chip {sha256} is kept here")
-        return kept.stored_at
+        return stored.stored_at
 
     def ping(self) -> None:
-        self._bucket.reach()
+        self._bucket.ping()
 
     def close(self) -> None:
         self._bucket.close()

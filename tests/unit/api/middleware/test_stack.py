@@ -375,7 +375,7 @@ class TestIdempotency:
 
     def test_claim_is_renewed_while_its_request_is_in_progress(self) -> None:
         async def test() -> None:
-            routes, store = Routes(), MemoryIdempotencyStore(Lifetimes(claim_s=0.4, answer_s=100))
+            routes, store = Routes(), MemoryIdempotencyStore(Lifetimes(claim_s=0.4, response_s=100))
             app = Starlette(routes=[Route("/wait", routes.wait, methods=["POST"])])
             idempotency = Idempotency(app, store, 1000, Telemetry(), renew_every_s=0.05)
             client = httpx.AsyncClient(transport=httpx.ASGITransport(idempotency), base_url=URL)

@@ -117,7 +117,7 @@ def test_a_disk_that_fills_up_during_a_change_keeps_its_end(
             log.append({"action": "match", "number": 2})
         log.ping()
         log.append({"action": "enrol", "number": 3}, closing=True)
-        with pytest.raises(StoreFullError, match="keep room"):
+        with pytest.raises(StoreFullError, match="reserve space"):
             log.append({"action": "match", "number": 4})
         with pytest.raises(StoreFullError):
             log.ping()

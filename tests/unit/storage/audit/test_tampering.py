@@ -160,7 +160,7 @@ def test_a_chain_that_was_set_back_as_a_whole_is_seen_by_the_others(tmp_path: Pa
     filled(tmp_path, replica="witness")
     set_back(folder, before)
     problems = {(f.replica, f.problem.split(",")[0]) for f in verify_audit(tmp_path).findings}
-    assert problems == {("one", "entry 6 is gone")}
+    assert problems == {("one", "entry 6 is missing")}
 
 
 def test_a_chain_that_is_gone_or_rewritten_is_seen_by_heads_kept_elsewhere(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_chain_that_is_gone_or_rewritten_is_seen_by_heads_kept_elsewhere(tmp_p
     set_back(folder, {})
     assert verify_audit(tmp_path).findings == []
     gone = verify_audit(tmp_path, heads)
-    assert "is gone" in gone.findings[0].problem
+    assert "entry 10 is missing" in gone.findings[0].problem
     folder.rename(tmp_path / "aside")
     filled(tmp_path, entries=12)
     rewritten = verify_audit(tmp_path, heads)

@@ -73,7 +73,7 @@ def test_file_and_folders_are_synced_before_the_name_appears(
     assert steps[3:] == ["rename", f"sync {a}/{b}"]
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace", "fdopen"])
+@pytest.mark.parametrize("step", ["os.fsync", "os.replace", "write_file"])
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -92,7 +92,7 @@ def test_a_failed_write_leaves_no_trace(
     chips = FolderChipStore(tmp_path)
     kept = chips.put(b"earlier")
     with monkeypatch.context() as patch:
-        patch.setattr(f"service.storage.local.chips.os.{step}", raiser(code))
+        patch.setattr(f"service.storage.local.chips.{step}", raiser(code))
         with pytest.raises(expected):
             chips.put(DATA)
     assert [path.stem for path in files(tmp_path)] == [kept]

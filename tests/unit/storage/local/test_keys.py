@@ -11,7 +11,7 @@ import pytest
 
 from service.access.roles import Role
 from service.identity.errors import ConflictError, NotFoundError
-from service.storage.local.keys import LOOK_EVERY_S, KeyFile, KeyFileError
+from service.storage.local.keys import CHECK_EVERY_S, KeyFile, KeyFileError
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ class Clock:
         return self.now
 
     def wait(self) -> None:
-        self.now += LOOK_EVERY_S
+        self.now += CHECK_EVERY_S
 
 
 @pytest.fixture

@@ -209,7 +209,7 @@ def test_another_store_on_the_bucket_finds_them(
 
 def test_long_lists_come_in_pages(chips: BucketChipStore, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = {chips.put(b"%d" % number) for number in range(7)}
-    monkeypatch.setattr(s3_bucket, "PAGE", 2)
+    monkeypatch.setattr(s3_bucket, "PAGE_SIZE", 2)
     listed = [one.sha256 for one in chips.stored()]
     assert digests <= set(listed)
     assert len(listed) == len(set(listed))
