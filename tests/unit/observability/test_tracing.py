@@ -52,9 +52,9 @@ def test_error_of_a_missing_library_says_how_to_install_it(
 def test_close_does_not_wait_long_for_a_collector_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    exporters: list[OTLPSpanExporter] = []
+    exporters: list[SpanExporter] = []
 
-    def record_exporter(**options: Any) -> OTLPSpanExporter:
+    def record_exporter(**options: Any) -> SpanExporter:
         exporters.append(OTLPSpanExporter(**options))
         return exporters[-1]
 
