@@ -77,7 +77,7 @@ PRODUCT = ProductRanges()
 
 def sample_frame(
     image: FloatArray,
-    seen: BoolArray,
+    ship_mask: BoolArray,
     frame: Frame,
     margin: int,
     cell: float,
@@ -89,7 +89,7 @@ def sample_frame(
 
     Args:
         image: radiance on the ship's grid, float32 ``[3, rows, columns]``.
-        seen: where the ship shows, ``[rows, columns]``.
+        ship_mask: where the ship shows, ``[rows, columns]``.
         frame: the crop.
         margin: cells of sea around the ship on the grid.
         cell: metres per cell of the grid.
@@ -112,7 +112,7 @@ def sample_frame(
     root = np.clip(image, 0, 1)
     np.sqrt(root, out=root)
     root *= 255
-    coded = np.empty((*seen.shape, 3), np.uint8)  # PIL wants the bands last
+    coded = np.empty((*ship_mask.shape, 3), np.uint8)  # PIL wants the bands last
     for band, plane in enumerate(root):
         coded[..., band] = plane
     fill = tuple(int(v) for v in coded[1, 1])  # sea, beyond the grid
@@ -122,7 +122,7 @@ def sample_frame(
     chip = blurred.transform(
         size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC, fillcolor=fill
     )
-    mask = Image.fromarray(seen.view(np.uint8)).transform(
+    mask = Image.fromarray(ship_mask.view(np.uint8)).transform(
         size, Image.Transform.AFFINE, matrix, Image.Resampling.NEAREST
     )
     return _LINEAR.take(np.asarray(chip)), np.asarray(mask).view(bool)

@@ -103,11 +103,11 @@ def render(
     source, wall = visible_cells(
         height, material != Material.WATER, visit.freeboard_m, geometry, cell
     )
-    seen = source >= 0
+    ship_mask = source >= 0
     image = paint_sea(height.shape, cell, (rows, columns), rng)
     if chance(rng, config.alongside_probability):
         moor_alongside(image, cell, (rows, columns), rng)
-    shown = np.flatnonzero(seen)
+    shown = np.flatnonzero(ship_mask)
     light, tint = _light(structure, geometry, height, margin, rng)
     cells = source.ravel()[shown]
     light, paint = light.ravel()[cells], material.ravel()[cells]
@@ -117,8 +117,10 @@ def render(
     for band, plane in enumerate(image.reshape(3, -1)):
         plane[shown] = visit.palette[:, band][paint] * (light + tint[band]) * dim
 
-    frame = draw_frame(*_extent(seen, margin, cell, structure), OPTICAL.crop_width, config, rng)
-    chip, mask = sample_frame(image, seen, frame, margin, cell, gsd_m, columns, rng)
+    frame = draw_frame(
+        *_extent(ship_mask, margin, cell, structure), OPTICAL.crop_width, config, rng
+    )
+    chip, mask = sample_frame(image, ship_mask, frame, margin, cell, gsd_m, columns, rng)
     return Sight(expose(add_haze(chip, config, rng), rng), mask, frame)
 
 
@@ -220,10 +222,10 @@ def visible_cells(
 
 
 def _extent(
-    seen: BoolArray, margin: int, cell: float, structure: Structure
+    ship_mask: BoolArray, margin: int, cell: float, structure: Structure
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return where the ship shows first and last along x and y, in metres."""
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    rows, columns = np.flatnonzero(ship_mask.any(1)), np.flatnonzero(ship_mask.any(0))
     middle = structure.inside.shape[1] / 2 + margin
     return (
         ((rows[0] - margin) * cell, (rows[-1] + 1 - margin) * cell),
