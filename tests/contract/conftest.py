@@ -1,4 +1,4 @@
-"""What several contracts are kept with: a real Redis, and a gallery on each storage."""
+"""Fixtures of several contract suites: a real Redis, and a gallery on each storage."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from service.storage.redis.link import RedisLink
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.redis_server import RedisServer, running_redis
-from tests.support.stores import Site, StayingOpen
+from tests.support.stores import Site, UnclosableClient
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def link(server: RedisServer) -> Iterator[RedisLink]:
-    """A link to the server, which is empty."""
+    """A link to the server, which was emptied."""
     with redis.Redis.from_url(server.url) as client:
         client.flushall()
     one = RedisLink(server.url, timeout_s=5)
@@ -33,10 +33,10 @@ def link(server: RedisServer) -> Iterator[RedisLink]:
 @pytest.fixture(params=["edge", "memory", "http"])
 def site(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Site]:
     if request.param != "http":
-        yield Site(request.param, quick_folder, StayingOpen(":memory:"))
+        yield Site(request.param, quick_folder, UnclosableClient(":memory:"))
         return
     with running_qdrant() as double:
-        client = StayingOpen(url=double.url, check_compatibility=False)
+        client = UnclosableClient(url=double.url, check_compatibility=False)
         yield Site(request.param, quick_folder, client)
 
 
@@ -47,9 +47,9 @@ def chips() -> FakeChipStore:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Callable[[str], Site]:
-    """Makes an empty place of this kind."""
+    """Makes an empty place of the given kind."""
 
     def make(kind: str) -> Site:
-        return Site(kind, tmp_path / uuid4().hex, StayingOpen(":memory:"))
+        return Site(kind, tmp_path / uuid4().hex, UnclosableClient(":memory:"))
 
     return make

@@ -1,4 +1,4 @@
-"""What every `GalleryArchive` does, and what changes of a gallery mean for all its bundles."""
+"""What every `GalleryArchive` does; changes reach the sightings of every bundle."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -27,12 +27,12 @@ from tests.support.stores import (
     OLD,
     KilledError,
     Site,
-    StayingOpen,
-    die_before_the_second_look,
+    UnclosableClient,
     embed,
     enrol,
-    move,
-    moving,
+    kill_after_first_write,
+    move_to_new_bundle,
+    prepare_reembedding,
     stores,
 )
 
@@ -50,7 +50,7 @@ def test_the_first_service_makes_its_bundle_the_active_one(site: Site) -> None:
     archive.close()
 
 
-def test_a_gallery_is_read_whole_with_its_vectors(site: Site, chips: FakeChipStore) -> None:
+def test_the_whole_gallery_is_read_with_its_vectors(site: Site, chips: FakeChipStore) -> None:
     vessel = enrol(site, chips, [1, 2], name="A", type="Tanker")
     gallery = site.service()
     open_one = embedded(0.25)
@@ -67,14 +67,14 @@ def test_a_gallery_is_read_whole_with_its_vectors(site: Site, chips: FakeChipSto
     archive.close()
 
 
-def test_everything_is_embedded_anew_and_served_after_one_step(
+def test_every_sighting_is_embedded_again_and_served_after_one_step(
     site: Site, chips: FakeChipStore
 ) -> None:
     vessel = enrol(site, chips, [1, 2, 3], type="Tanker", length_m=180.0)
     before = site.archive()
     ids = before.sighting_ids(OLD)
     before.close()
-    move(site, chips)
+    move_to_new_bundle(site, chips)
     service = site.service(NEW, NEW_WIDTH)
     assert service.counts() == GalleryCounts(1, 3)
     sightings = service.sightings_of([vessel.id])
@@ -94,10 +94,12 @@ def test_everything_is_embedded_anew_and_served_after_one_step(
     archive.close()
 
 
-def test_it_does_not_switch_before_all_is_there(site: Site, chips: FakeChipStore) -> None:
+def test_the_bundle_is_not_switched_while_embeddings_are_missing(
+    site: Site, chips: FakeChipStore
+) -> None:
     enrol(site, chips, range(6))
     archive = site.archive()
-    task = moving(archive, chips)
+    task = prepare_reembedding(archive, chips)
     shares = [task.missing(task.shares_of_others(Share(number, 3))) for number in range(3)]
     assert sorted(one for share in shares for one in share) == task.missing()
     task.embed(shares[0])
@@ -110,10 +112,10 @@ def test_it_does_not_switch_before_all_is_there(site: Site, chips: FakeChipStore
     archive.close()
 
 
-def test_stopped_anywhere_it_goes_on_from_there(site: Site, chips: FakeChipStore) -> None:
+def test_a_stopped_run_continues_where_it_stopped(site: Site, chips: FakeChipStore) -> None:
     enrol(site, chips, range(40))
     archive = site.archive()
-    task = moving(archive, chips)
+    task = prepare_reembedding(archive, chips)
 
     def stop(_: int) -> None:
         raise KeyboardInterrupt
@@ -126,11 +128,11 @@ def test_stopped_anywhere_it_goes_on_from_there(site: Site, chips: FakeChipStore
     archive.close()
 
 
-def test_a_lost_chip_stops_the_move(site: Site, chips: FakeChipStore) -> None:
+def test_a_lost_chip_stops_the_re_embedding(site: Site, chips: FakeChipStore) -> None:
     enrol(site, chips, [1, 2])
     chips.data.popitem()
     archive = site.archive()
-    task = moving(archive, chips)
+    task = prepare_reembedding(archive, chips)
     with pytest.raises(NotFoundError):
         task.embed(task.missing())
     archive.close()
@@ -139,7 +141,7 @@ def test_a_lost_chip_stops_the_move(site: Site, chips: FakeChipStore) -> None:
 def test_changes_reach_the_embeddings_of_every_bundle(site: Site, chips: FakeChipStore) -> None:
     vessel = enrol(site, chips, [1, 2], type="Tanker")
     other = enrol(site, chips, [3])
-    move(site, chips)
+    move_to_new_bundle(site, chips)
     service = site.service(NEW, NEW_WIDTH)
     first, second = service.sightings_of([vessel.id])
     service.delete_sightings([first.id])
@@ -154,7 +156,7 @@ def test_changes_reach_the_embeddings_of_every_bundle(site: Site, chips: FakeChi
 
 def test_a_changed_type_is_known_in_every_bundle(site: Site, chips: FakeChipStore) -> None:
     vessel = enrol(site, chips, [1], type="Tanker")
-    move(site, chips)
+    move_to_new_bundle(site, chips)
     service = site.service(NEW, NEW_WIDTH)
     changed = vessel.model_copy(update={"type": "Ferry"})
     service.put_vessel(changed)
@@ -166,7 +168,9 @@ def test_a_changed_type_is_known_in_every_bundle(site: Site, chips: FakeChipStor
     former.close()
 
 
-def test_a_chip_is_in_use_while_any_bundle_shows_it(site: Site, chips: FakeChipStore) -> None:
+def test_a_chip_is_in_use_while_a_sighting_of_any_bundle_uses_it(
+    site: Site, chips: FakeChipStore
+) -> None:
     enrol(site, chips, [1])
     (digest,) = chips.data
     service = site.service(NEW, NEW_WIDTH)
@@ -175,9 +179,9 @@ def test_a_chip_is_in_use_while_any_bundle_shows_it(site: Site, chips: FakeChipS
     service.close()
 
 
-def test_the_chips_of_every_bundle_are_shown(site: Site, chips: FakeChipStore) -> None:
+def test_the_chips_of_every_bundle_are_listed(site: Site, chips: FakeChipStore) -> None:
     enrol(site, chips, [1, 2])
-    move(site, chips)
+    move_to_new_bundle(site, chips)
     service = site.service(NEW, NEW_WIDTH)
     late = chips.put(optical_png(3, height=12, width=8))
     sighting = embedded(0.5, chip_sha256=late).sighting.model_copy(update={"bundle_id": NEW})
@@ -195,16 +199,16 @@ def test_the_chips_of_every_bundle_are_shown(site: Site, chips: FakeChipStore) -
     archive.close()
 
 
-def test_what_changes_during_the_copy_is_seen(chips: FakeChipStore, quick_folder: Path) -> None:
-    """On the server storage services go on while sightings are copied."""
-    site = Site("memory", quick_folder, StayingOpen(":memory:"))
+def test_changes_during_the_copy_are_applied(chips: FakeChipStore, quick_folder: Path) -> None:
+    """With the server storage, services run while sightings are copied."""
+    site = Site("memory", quick_folder, UnclosableClient(":memory:"))
     vessel = enrol(site, chips, [1, 2, 3])
     other = enrol(site, chips, [4])
     archive, service = site.archive(), site.service()
-    gone, moved, _ = service.sightings_of([vessel.id])
+    deleted, moved, _ = service.sightings_of([vessel.id])
 
     def embed_slowly(several: Sequence[Chip]) -> list[NDArray[np.float32]]:
-        service.delete_sightings([gone.id])
+        service.delete_sightings([deleted.id])
         service.move_sightings([moved.id], other)
         return embed(several)
 
@@ -212,42 +216,42 @@ def test_what_changes_during_the_copy_is_seen(chips: FakeChipStore, quick_folder
     task = Reembedding(archive, chips, embed_slowly, OLD, NEW)
     task.embed(task.missing())
     copied = {one.sighting.id: one.sighting for one in archive.sightings(NEW)}
-    assert gone.id not in copied
+    assert deleted.id not in copied
     assert copied[moved.id].vessel_id == other.id
     task.switch()
 
 
 @pytest.mark.parametrize("site", ["memory", "http"], indirect=True)
-def test_what_changes_while_a_run_is_killed_is_seen_by_the_next_one(
+def test_changes_before_a_run_is_killed_are_applied_by_the_next_run(
     site: Site, chips: FakeChipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vessel, other = enrol(site, chips, [1, 2, 3]), enrol(site, chips, [4])
     archive, service = site.archive(), site.service()
-    gone, moved, _ = service.sightings_of([vessel.id])
+    deleted, moved, _ = service.sightings_of([vessel.id])
 
     def change() -> None:
-        service.delete_sightings([gone.id])
+        service.delete_sightings([deleted.id])
         service.move_sightings([moved.id], other)
 
-    task = moving(archive, chips)
-    with monkeypatch.context() as mortal:
-        die_before_the_second_look(archive, mortal, change)
+    task = prepare_reembedding(archive, chips)
+    with monkeypatch.context() as patch:
+        kill_after_first_write(archive, patch, change)
         with pytest.raises(KilledError):
             task.embed(task.missing())
-    assert gone.id in archive.sighting_ids(NEW)
-    moving(archive, chips).switch()
+    assert deleted.id in archive.sighting_ids(NEW)
+    prepare_reembedding(archive, chips).switch()
     copied = {one.sighting.id: one.sighting for one in archive.sightings(NEW)}
-    assert gone.id not in copied
+    assert deleted.id not in copied
     assert copied[moved.id].vessel_id == other.id
     assert archive.tentative(NEW) == set()
 
 
-def test_moving_back_keeps_what_only_the_former_bundle_has(
+def test_moving_back_keeps_sightings_that_only_the_former_bundle_has(
     site: Site, chips: FakeChipStore
 ) -> None:
-    """A replica may have enrolled it there to the last, and the new one lacks it still."""
+    """A replica may have enrolled them there late, so that the new bundle lacks them."""
     enrol(site, chips, [1])
-    move(site, chips)
+    move_to_new_bundle(site, chips)
     late = enrol(site, chips, [2])
     archive = site.archive()
     Reembedding(archive, chips, embed, NEW, OLD).switch()
@@ -258,7 +262,7 @@ def test_moving_back_keeps_what_only_the_former_bundle_has(
     service.close()
 
 
-def test_only_what_is_tentative_is_dropped(site: Site) -> None:
+def test_only_tentative_sightings_are_dropped(site: Site) -> None:
     archive = site.archive()
     archive.prepare(OLD, WIDTH)
     first, second, third = (embedded(0.5) for _ in range(3))
@@ -282,7 +286,7 @@ def test_a_backup_is_restored_into_either_storage(
     into: str,
 ) -> None:
     vessel = enrol(site, chips, [1, 2], name="A", type="Tanker")
-    move(site, chips)
+    move_to_new_bundle(site, chips)
     open_audit_log(tmp_path / "audit", "one").close()
     source = stores(site, chips, tmp_path)
     counts = back_up(source, tmp_path / "backup", START)
@@ -299,7 +303,7 @@ def test_a_backup_is_restored_into_either_storage(
     assert restore(tmp_path / "backup", target) == counts
     assert target.archive.active() == NEW
     assert list(target.archive.vessels()) == [vessel]
-    assert other_chips.kept == chips.data
+    assert other_chips.data == chips.data
     assert verify_audit(tmp_path / "there" / "audit").findings == []
     target.archive.close()
     service = elsewhere.service(NEW, NEW_WIDTH)
@@ -307,7 +311,7 @@ def test_a_backup_is_restored_into_either_storage(
     service.close()
 
 
-def test_nothing_is_restored_over_something(
+def test_an_existing_gallery_or_backup_is_not_overwritten(
     site: Site, chips: FakeChipStore, tmp_path: Path
 ) -> None:
     enrol(site, chips, [1])
@@ -320,7 +324,7 @@ def test_nothing_is_restored_over_something(
     source.archive.close()
 
 
-def spoil_vectors(folder: Path) -> None:
+def change_a_vector(folder: Path) -> None:
     path = folder / "sightings" / f"{OLD}.f32"
     data = bytearray(path.read_bytes())
     data[3] ^= 1
@@ -339,40 +343,42 @@ def lose_the_manifest(folder: Path) -> None:
     (folder / "manifest.json").unlink()
 
 
-@pytest.mark.parametrize("harm", [spoil_vectors, lose_a_chip, add_a_file, lose_the_manifest])
-def test_a_damaged_backup_is_refused_before_anything_is_written(
-    harm: Callable[[Path], None], chips: FakeChipStore, tmp_path: Path
+@pytest.mark.parametrize("damage", [change_a_vector, lose_a_chip, add_a_file, lose_the_manifest])
+def test_a_damaged_backup_is_rejected_before_anything_is_written(
+    damage: Callable[[Path], None], chips: FakeChipStore, tmp_path: Path
 ) -> None:
-    site = Site("memory", tmp_path, StayingOpen(":memory:"))
+    site = Site("memory", tmp_path, UnclosableClient(":memory:"))
     enrol(site, chips, [1, 2])
     back_up(stores(site, chips, tmp_path), tmp_path / "backup", START)
-    harm(tmp_path / "backup")
-    target = stores(Site("memory", tmp_path, StayingOpen(":memory:")), FakeChipStore(), tmp_path)
+    damage(tmp_path / "backup")
+    target = stores(
+        Site("memory", tmp_path, UnclosableClient(":memory:")), FakeChipStore(), tmp_path
+    )
     with pytest.raises(StoreUnavailableError):
         restore(tmp_path / "backup", target)
     assert list(target.archive.vessels()) == []
 
 
-def test_a_vessel_registered_after_the_backup_began_is_left_out_whole(
+def test_a_vessel_registered_after_the_backup_began_is_left_out(
     site: Site, chips: FakeChipStore, tmp_path: Path
 ) -> None:
-    kept = enrol(site, chips, [1])
+    earlier = enrol(site, chips, [1])
     enrol(site, chips, [2], created_at=START + timedelta(seconds=1))
     source = stores(site, chips, tmp_path)
     counts = back_up(source, tmp_path / "backup", START)
     source.archive.close()
     assert (counts.vessels, counts.sightings) == (1, {OLD: 1})
-    assert str(kept.id) in (tmp_path / "backup" / "vessels.jsonl").read_text()
+    assert str(earlier.id) in (tmp_path / "backup" / "vessels.jsonl").read_text()
 
 
-def test_strangers_are_refused(site: Site) -> None:
+def test_sightings_of_other_bundles_or_unknown_vessels_are_rejected(site: Site) -> None:
     archive = site.archive()
     archive.prepare(NEW, NEW_WIDTH)
     vector = np.eye(NEW_WIDTH, dtype=np.float32)[0]
-    stranger = embedded(0.5, None)
+    foreign = embedded(0.5, None)
     with pytest.raises(ValueError, match="embeddings of bundle"):
-        archive.put_sightings(NEW, [EmbeddedSighting(stranger.sighting, vector)], {})
-    mine = stranger.sighting.model_copy(update={"bundle_id": NEW, "vessel_id": UUID(int=7)})
+        archive.put_sightings(NEW, [EmbeddedSighting(foreign.sighting, vector)], {})
+    orphan = foreign.sighting.model_copy(update={"bundle_id": NEW, "vessel_id": UUID(int=7)})
     with pytest.raises(ValueError, match="unknown"):
-        archive.put_sightings(NEW, [EmbeddedSighting(mine, vector)], {})
+        archive.put_sightings(NEW, [EmbeddedSighting(orphan, vector)], {})
     archive.close()

@@ -1,4 +1,4 @@
-"""A backup that is taken while the gallery moves to another bundle, restored and continued."""
+"""A backup that is made while the gallery is re-embedded can be restored and continued."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,18 +17,18 @@ from tests.support.stores import (
     OLD,
     KilledError,
     Site,
-    die_before_the_second_look,
     enrol,
-    move,
-    moving,
+    kill_after_first_write,
+    move_to_new_bundle,
+    prepare_reembedding,
     stores,
 )
 
 Fresh = Callable[[str], Site]
 
 
-def state(archive: GalleryArchive) -> dict[str, dict[UUID, UUID | None]]:
-    """Whose the sightings of each bundle are, tentative ones too."""
+def vessel_ids(archive: GalleryArchive) -> dict[str, dict[UUID, UUID | None]]:
+    """Return the vessel of each sighting of each bundle, tentative ones included."""
     return {
         bundle: {
             i: one.vessel_id
@@ -39,7 +39,7 @@ def state(archive: GalleryArchive) -> dict[str, dict[UUID, UUID | None]]:
 
 
 @pytest.mark.parametrize("into", ["edge", "memory"])
-def test_it_goes_on_as_if_it_had_not_been_interrupted(
+def test_a_restored_gallery_continues_as_the_original_does(
     site: Site,
     chips: FakeChipStore,
     fresh: Fresh,
@@ -47,50 +47,50 @@ def test_it_goes_on_as_if_it_had_not_been_interrupted(
     monkeypatch: pytest.MonkeyPatch,
     into: str,
 ) -> None:
-    """One sighting is deleted and one given to another vessel between copy and second look."""
+    """Between the copy and the second look, a sighting is deleted and another one is moved."""
     vessel, other = enrol(site, chips, [1, 2, 3]), enrol(site, chips, [4])
     archive = site.archive()
-    gone, moved, done = (x for x in archive.sightings(OLD) if x.sighting.vessel_id == vessel.id)
-    moving(archive, chips).embed([done.sighting.id])
+    deleted, moved, done = (x for x in archive.sightings(OLD) if x.sighting.vessel_id == vessel.id)
+    prepare_reembedding(archive, chips).embed([done.sighting.id])
 
     def change() -> None:
-        archive.delete_sightings(OLD, [gone.sighting.id])
-        theirs = moved.sighting.model_copy(update={"vessel_id": other.id})
-        write(OLD, [EmbeddedSighting(theirs, moved.vector)], {other.id: other})
+        archive.delete_sightings(OLD, [deleted.sighting.id])
+        reassigned = moved.sighting.model_copy(update={"vessel_id": other.id})
+        write(OLD, [EmbeddedSighting(reassigned, moved.vector)], {other.id: other})
 
     write = archive.put_sightings
-    with monkeypatch.context() as mortal:
-        die_before_the_second_look(archive, mortal, change)
+    with monkeypatch.context() as patch:
+        kill_after_first_write(archive, patch, change)
         with pytest.raises(KilledError):
-            moving(archive, chips).embed([gone.sighting.id, moved.sighting.id])
-    assert gone.sighting.id in archive.sighting_ids(NEW)
+            prepare_reembedding(archive, chips).embed([deleted.sighting.id, moved.sighting.id])
+    assert deleted.sighting.id in archive.sighting_ids(NEW)
     archive.close()
 
     source = stores(site, chips, tmp_path)
     counts = back_up(source, tmp_path / "backup", START)
-    assert counts.sightings == {OLD: 3, NEW: 1}, "what was not looked at again is left out"
-    elsewhere, kept = fresh(into), FakeChipStore()
-    target = stores(elsewhere, kept, tmp_path / "there")
+    assert counts.sightings == {OLD: 3, NEW: 1}, "tentative sightings are left out"
+    restored_chips = FakeChipStore()
+    target = stores(fresh(into), restored_chips, tmp_path / "there")
     restore(tmp_path / "backup", target)
-    for each, originals in ((source, chips), (target, kept)):
-        task = moving(each.archive, originals)
+    for each, originals in ((source, chips), (target, restored_chips)):
+        task = prepare_reembedding(each.archive, originals)
         task.redo_tentative()
         task.embed(task.missing())
         task.switch()
-    assert state(target.archive) == state(source.archive)
-    there = state(target.archive)[NEW]
-    assert gone.sighting.id not in there
-    assert there[moved.sighting.id] == other.id
-    assert kept.kept.keys() < chips.data.keys(), "nor is the chip of what was deleted"
+    assert vessel_ids(target.archive) == vessel_ids(source.archive)
+    restored = vessel_ids(target.archive)[NEW]
+    assert deleted.sighting.id not in restored
+    assert restored[moved.sighting.id] == other.id
+    assert restored_chips.data.keys() < chips.data.keys(), "a deleted chip is left out"
     for each in (source, target):
         each.archive.close()
 
 
-def test_what_is_deleted_between_two_bundles_is_in_neither(
+def test_a_sighting_deleted_between_reading_two_bundles_is_in_neither(
     site: Site, chips: FakeChipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrol(site, chips, [1, 2, 3])
-    move(site, chips)
+    move_to_new_bundle(site, chips)
     source = stores(site, chips, tmp_path)
     read = source.archive.sightings
 

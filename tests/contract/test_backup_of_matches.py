@@ -1,4 +1,4 @@
-"""Match records in a backup, and what becomes of those written or judged meanwhile."""
+"""Match records in a backup, also those written or judged meanwhile."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,33 +13,33 @@ from service.identity.records.sightings import Sighting
 from service.maintenance.backup import BackupStores, back_up
 from service.maintenance.restore import restore
 from tests.support.fakes.chips import FakeChipStore
-from tests.support.fakes.match_records import with_judgement, make_match_record
+from tests.support.fakes.match_records import make_match_record, with_judgement
 from tests.support.fakes.records import START, embedded
 from tests.support.stores import OLD, Site, enrol, stores
 
 LATER = START + timedelta(days=1)
-"""After the judgements that `judged` makes."""
+"""After the judgements that `with_judgement` makes."""
 
 
-def ask(site: Site, chips: FakeChipStore) -> Sighting:
-    """An open sighting, as a match leaves it."""
+def add_query(site: Site, chips: FakeChipStore) -> Sighting:
+    """Add a sighting without a vessel, as a match does."""
     gallery = site.service()
-    asked = embedded(0.5, chip_sha256=chips.put(str(len(chips.data)).encode()), modality="sar")
-    gallery.put_sightings([asked], None)
+    query = embedded(0.5, chip_sha256=chips.put(str(len(chips.data)).encode()), modality="sar")
+    gallery.put_sightings([query], None)
     gallery.close()
-    return asked.sighting
+    return query.sighting
 
 
-def keep(site: Site, *several: MatchRecord) -> None:
-    history = site.matches()
-    for kept in several:
-        history.put(kept)
-    history.close()
+def put_records(site: Site, *records: MatchRecord) -> None:
+    matches = site.matches()
+    for record in records:
+        matches.put(record)
+    matches.close()
 
 
-def restored(folder: Path, target: BackupStores) -> dict[object, MatchRecord]:
+def restore_records(folder: Path, target: BackupStores) -> dict[object, MatchRecord]:
     restore(folder, target)
-    return {kept.id: kept for kept in target.matches.all()}
+    return {record.id: record for record in target.matches.all()}
 
 
 @pytest.mark.parametrize("into", ["edge", "memory"])
@@ -47,66 +47,70 @@ def test_matches_are_restored_into_either_storage(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path, into: str
 ) -> None:
     vessel = enrol(site, chips, [1])
-    first = with_judgement(make_match_record([vessel], ask(site, chips)), Decision.CONFIRMED, vessel)
-    others = [make_match_record([vessel], ask(site, chips)) for _ in range(3)]
+    first = with_judgement(
+        make_match_record([vessel], add_query(site, chips)), Decision.CONFIRMED, vessel
+    )
+    others = [make_match_record([vessel], add_query(site, chips)) for _ in range(3)]
     of_a_deleted_chip = with_judgement(make_match_record(), Decision.REJECTED)
-    keep(site, first, *others, of_a_deleted_chip)
+    put_records(site, first, *others, of_a_deleted_chip)
     source = stores(site, chips, tmp_path)
     counts = back_up(source, tmp_path / "backup", LATER)
     source.close()
     assert counts.matches == 5
     target = stores(fresh(into), FakeChipStore(), tmp_path / "there")
-    found = restored(tmp_path / "backup", target)
+    found = restore_records(tmp_path / "backup", target)
     assert found == {one.id: one for one in (first, *others, of_a_deleted_chip)}
     target.close()
 
 
-def test_what_is_asked_meanwhile_is_left_out_with_its_sighting(
+def test_a_match_made_meanwhile_is_left_out_with_its_sighting(
     site: Site, chips: FakeChipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vessel = enrol(site, chips, [1])
-    early = make_match_record([vessel], ask(site, chips))
-    keep(site, early)
+    early = make_match_record([vessel], add_query(site, chips))
+    put_records(site, early)
     source = stores(site, chips, tmp_path)
     late = embedded(0.5)
     read = source.archive.vessels
 
-    def read_and_ask() -> Iterator[object]:
+    def read_and_match() -> Iterator[object]:
         source.archive.put_sightings(OLD, [late], {})
         source.matches.put(make_match_record([vessel], late.sighting))
         yield from read()
 
-    monkeypatch.setattr(source.archive, "vessels", read_and_ask)
+    monkeypatch.setattr(source.archive, "vessels", read_and_match)
     counts = back_up(source, tmp_path / "backup", LATER)
     assert (counts.matches, counts.sightings) == (1, {OLD: 2})
     assert str(early.id) in (tmp_path / "backup" / "matches.jsonl").read_text()
     source.close()
 
 
-def test_the_latest_judgement_made_meanwhile_is_to_be_settled(
+def test_the_latest_judgement_made_meanwhile_is_marked_unsettled(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
 ) -> None:
     vessel = enrol(site, chips, [1])
-    shared = ask(site, chips)
-    before = with_judgement(make_match_record(query=ask(site, chips)), Decision.REJECTED)
-    earlier = with_judgement(make_match_record(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel)
+    shared = add_query(site, chips)
+    before = with_judgement(make_match_record(query=add_query(site, chips)), Decision.REJECTED)
+    earlier = with_judgement(
+        make_match_record(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel
+    )
     latest = with_judgement(
         make_match_record(query=shared, asked_at=LATER + timedelta(hours=1)), Decision.REJECTED
     )
     untouched = make_match_record(query=shared)
-    keep(site, latest, before, earlier, untouched)
+    put_records(site, latest, before, earlier, untouched)
     source = stores(site, chips, tmp_path)
     back_up(source, tmp_path / "backup", LATER)
     source.close()
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
-    found = restored(tmp_path / "backup", target)
+    found = restore_records(tmp_path / "backup", target)
     assert len(found) == 4
     assert target.matches.unsettled() == [latest.model_copy(update={"unsettled": True})]
     assert found[earlier.id] == earlier
     target.close()
 
 
-def test_a_backup_of_before_matches_were_remembered_is_restored(
+def test_a_backup_of_format_1_is_restored(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
 ) -> None:
     enrol(site, chips, [1])
@@ -119,12 +123,12 @@ def test_a_backup_of_before_matches_were_remembered_is_restored(
     manifest["format"] = 1
     (tmp_path / "backup" / "manifest.json").write_text(json.dumps(manifest))
     target = stores(fresh("edge"), FakeChipStore(), tmp_path / "there")
-    assert restored(tmp_path / "backup", target) == {}
+    assert restore_records(tmp_path / "backup", target) == {}
     assert target.archive.active() == OLD
     target.close()
 
 
-def test_lost_matches_are_noticed_before_anything_is_restored(
+def test_missing_matches_are_reported_before_anything_is_restored(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
 ) -> None:
     enrol(site, chips, [1])
@@ -139,7 +143,7 @@ def test_lost_matches_are_noticed_before_anything_is_restored(
     target.close()
 
 
-def test_matches_are_not_restored_over_others(
+def test_matches_are_not_restored_over_existing_ones(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
 ) -> None:
     enrol(site, chips, [1])
@@ -153,7 +157,7 @@ def test_matches_are_not_restored_over_others(
     target.close()
 
 
-def test_a_match_that_comes_back_different_is_noticed(
+def test_a_match_that_is_read_back_different_is_reported(
     site: Site,
     chips: FakeChipStore,
     fresh: Callable[[str], Site],
@@ -161,17 +165,17 @@ def test_a_match_that_comes_back_different_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     enrol(site, chips, [1])
-    keep(site, make_match_record())
+    put_records(site, make_match_record())
     source = stores(site, chips, tmp_path)
     back_up(source, tmp_path / "backup", LATER)
     source.close()
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
     put = target.matches.put
 
-    def forget_who_asked(kept: MatchRecord) -> None:
-        put(kept.model_copy(update={"asked_by": "nobody"}))
+    def put_changed(record: MatchRecord) -> None:
+        put(record.model_copy(update={"asked_by": "another analyst"}))
 
-    monkeypatch.setattr(target.matches, "put", forget_who_asked)
+    monkeypatch.setattr(target.matches, "put", put_changed)
     with pytest.raises(StoreUnavailableError, match="not restored as it was"):
         restore(tmp_path / "backup", target)
     target.close()

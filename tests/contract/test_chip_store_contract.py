@@ -1,4 +1,4 @@
-"""What every `ChipStore` does, run on the fake, on the folder and on a bucket."""
+"""What every `ChipStore` does: the fake, the folder and the bucket."""
 
 import hashlib
 import threading
@@ -49,13 +49,13 @@ def chips(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=5000))
-def test_bytes_come_back_by_their_digest(chips: ChipStore, data: bytes) -> None:
+def test_bytes_are_read_back_by_their_digest(chips: ChipStore, data: bytes) -> None:
     digest = chips.put(data)
     assert digest == hashlib.sha256(data).hexdigest()
     assert chips.get(digest) == data
 
 
-def test_a_large_chip_comes_back(chips: ChipStore) -> None:
+def test_a_large_chip_is_read_back(chips: ChipStore) -> None:
     data = bytes(range(256)) * 40_000
     assert chips.get(chips.put(data)) == data
 
@@ -67,25 +67,25 @@ def test_repeating_a_put_changes_nothing(chips: ChipStore) -> None:
         chips.get(hashlib.sha256(b"chip").hexdigest())
 
 
-def test_unknown_chips_are_named(chips: ChipStore) -> None:
+def test_an_unknown_chip_is_reported_by_its_digest(chips: ChipStore) -> None:
     with pytest.raises(NotFoundError, match=UNKNOWN):
         chips.get(UNKNOWN)
     chips.delete(UNKNOWN)
 
 
 @pytest.mark.parametrize("digest", MALFORMED)
-def test_a_malformed_digest_names_no_chip(chips: ChipStore, digest: str) -> None:
+def test_a_malformed_digest_is_not_found(chips: ChipStore, digest: str) -> None:
     with pytest.raises(NotFoundError):
         chips.get(digest)
     with pytest.raises(NotFoundError):
         chips.delete(digest)
 
 
-def test_deleting_one_leaves_the_others(chips: ChipStore) -> None:
-    kept, gone = chips.put(b"kept"), chips.put(b"gone")
-    chips.delete(gone)
-    chips.delete(gone)
-    assert chips.get(kept) == b"kept"
+def test_deleting_a_chip_leaves_the_others(chips: ChipStore) -> None:
+    first, second = chips.put(b"first"), chips.put(b"second")
+    chips.delete(second)
+    chips.delete(second)
+    assert chips.get(first) == b"first"
 
 
 def test_many_threads_put_the_same_chips(chips: ChipStore) -> None:
@@ -103,17 +103,16 @@ def test_many_threads_put_the_same_chips(chips: ChipStore) -> None:
     assert sorted(chips.get(d) for d in set(digests)) == sorted(b"%d" % i for i in range(20))
 
 
-def test_all_that_is_kept_is_listed_once(chips: ChipStore) -> None:
+def test_every_stored_chip_is_listed_once(chips: ChipStore) -> None:
     sizes = {chips.put(b"x" * length): length for length in range(20)}
     chips.put(b"x" * 7)
-    gone = chips.put(b"gone")
-    chips.delete(gone)
+    chips.delete(chips.put(b"deleted"))
     listed = list(chips.stored())
     assert {one.sha256: one.size_bytes for one in listed} == sizes
     assert len(listed) == len(sizes)
 
 
-def test_times_are_those_of_the_last_put(chips: ChipStore) -> None:
+def test_the_time_of_a_chip_is_that_of_its_last_put(chips: ChipStore) -> None:
     began = datetime.now(UTC) - timedelta(seconds=1)
     digest = chips.put(b"chip")
     first = chips.stored_at(digest)
@@ -126,5 +125,5 @@ def test_times_are_those_of_the_last_put(chips: ChipStore) -> None:
         chips.stored_at(UNKNOWN)
 
 
-def test_ping(chips: ChipStore) -> None:
+def test_ping_reaches_the_store(chips: ChipStore) -> None:
     chips.ping()

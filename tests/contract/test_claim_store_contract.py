@@ -1,12 +1,13 @@
-"""What every `ClaimStore` does; the server's also over HTTP.
+"""What every `ClaimStore` does, the server adapter also over HTTP.
 
-Set CROSSFIX_TEST_QDRANT_URL to run it on a real Qdrant server as well; it creates a collection
-with a random prefix there and removes it.
+Set CROSSFIX_TEST_QDRANT_URL to run the suite on a real Qdrant server as well; it creates a
+collection with a random prefix there and removes it.
 """
 
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from uuid import uuid4
@@ -38,7 +39,7 @@ def claims(request: pytest.FixtureRequest) -> Iterator[ClaimStore]:
         assert SERVER_URL is not None
         prefix = f"crossfix-test-{uuid4().hex[:12]}"
         yield ServerClaimStore(QdrantClient(SERVER_URL), prefix=prefix)
-        with QdrantClient(SERVER_URL) as client:
+        with closing(QdrantClient(SERVER_URL)) as client:
             client.delete_collection(f"{prefix}-claims")
 
 
@@ -46,7 +47,7 @@ def make_claim() -> NameClaim:
     return NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=START)
 
 
-def test_a_claim_stands_until_it_is_given_up(claims: ClaimStore) -> None:
+def test_a_claim_stands_until_it_is_released(claims: ClaimStore) -> None:
     first, second = make_claim(), make_claim()
     assert claims.claim("9074729", first, None) == first
     assert claims.claim("9074729", second, None) == first
@@ -57,7 +58,7 @@ def test_a_claim_stands_until_it_is_given_up(claims: ClaimStore) -> None:
     assert claims.claim("9074729", second, None) == second
 
 
-def test_a_claim_is_replaced_only_by_who_saw_the_standing_one(claims: ClaimStore) -> None:
+def test_a_claim_is_replaced_only_by_naming_the_standing_claim(claims: ClaimStore) -> None:
     old, new, late = make_claim(), make_claim(), make_claim()
     claims.claim("9074729", old, None)
     assert claims.claim("9074729", new, instead_of=old) == new
@@ -66,8 +67,8 @@ def test_a_claim_is_replaced_only_by_who_saw_the_standing_one(claims: ClaimStore
 
 def test_a_claim_is_renewed_while_it_stands(claims: ClaimStore) -> None:
     first, second = make_claim(), make_claim()
-    assert not claims.renew("9074729", first), "it was never made"
-    assert claims.claim("9074729", second, None) == second, "and is not by that"
+    assert not claims.renew("9074729", first), "the claim was never made"
+    assert claims.claim("9074729", second, None) == second, "renewing does not make the claim"
     assert not claims.renew("9074729", first)
     later = second.model_copy(update={"made_at": START + timedelta(hours=1)})
     assert claims.renew("9074729", later)
@@ -76,13 +77,13 @@ def test_a_claim_is_renewed_while_it_stands(claims: ClaimStore) -> None:
     assert claims.claim("9074729", first, None) == first
 
 
-def test_one_of_many_claims_at_once_stands(claims: ClaimStore) -> None:
+def test_one_of_many_concurrent_claims_stands(claims: ClaimStore) -> None:
     for name in "abcde":
         several = [make_claim() for _ in range(8)]
         with ThreadPoolExecutor(len(several)) as pool:
-            standing = list(pool.map(partial(claim_it, claims, name), several))
+            standing = list(pool.map(partial(claim_name, claims, name), several))
         assert len({claim.token for claim in standing}) == 1
 
 
-def claim_it(claims: ClaimStore, name: str, claim: NameClaim) -> NameClaim:
+def claim_name(claims: ClaimStore, name: str, claim: NameClaim) -> NameClaim:
     return claims.claim(name, claim, None)

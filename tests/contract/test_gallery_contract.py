@@ -1,4 +1,4 @@
-"""What every `Gallery` does, run on the fake and on each adapter; the server's also over HTTP.
+"""What every `Gallery` does: the fake and each adapter, the server adapter also over HTTP.
 
 Set CROSSFIX_TEST_QDRANT_URL to run it on a real Qdrant server as well; it creates collections
 with a random prefix there and removes them.
@@ -82,7 +82,7 @@ def real_server() -> Iterator[Gallery]:
 
 
 def enrol(gallery: Gallery, *similarities: float, **fields: object) -> Vessel:
-    """A visible vessel with one optical sighting for each similarity to `query()`."""
+    """Enrol a visible vessel with one optical sighting for each similarity to `query()`."""
     vessel = make_vessel(**fields)
     gallery.put_vessel(vessel)
     gallery.put_sightings([embedded(s, vessel) for s in similarities], vessel)
@@ -94,7 +94,7 @@ def found(hits: list[VesselHit]) -> list[object]:
 
 
 class TestVessels:
-    def test_a_vessel_comes_back_as_it_was(self, gallery: Gallery) -> None:
+    def test_a_vessel_is_read_back_unchanged(self, gallery: Gallery) -> None:
         vessel = make_vessel(
             name="MV Ærø Queen",
             imo="9074729",
@@ -130,7 +130,7 @@ class TestVessels:
         assert {v.id for v in gallery.find_by_imo("9074729")} == {hidden.id, visible.id}
         assert gallery.find_by_imo("8814275") == []
 
-    def test_vessels_in_state(self, gallery: Gallery) -> None:
+    def test_vessels_are_found_by_state(self, gallery: Gallery) -> None:
         by_state = {state: make_vessel(state=state) for state in VesselState}
         for vessel in by_state.values():
             gallery.put_vessel(vessel)
@@ -139,7 +139,7 @@ class TestVessels:
         assert {v.id for v in got} == {by_state[state].id for state in wanted}
         assert gallery.vessels_in_state([]) == []
 
-    def test_delete_forgets_the_record_alone(self, gallery: Gallery) -> None:
+    def test_deleting_a_vessel_leaves_its_sightings(self, gallery: Gallery) -> None:
         vessel = enrol(gallery, 0.9)
         gallery.delete_vessel(vessel.id)
         gallery.delete_vessel(vessel.id)
@@ -175,7 +175,7 @@ class TestListing:
         assert len(second.vessels) == 2
         assert second.next_cursor is None
 
-    def test_pages_stay_put_while_vessels_come_and_go(self, gallery: Gallery) -> None:
+    def test_pages_are_stable_while_vessels_are_added_and_deleted(self, gallery: Gallery) -> None:
         ids = sorted(uuid4() for _ in range(6))
         for vessel_id in ids:
             gallery.put_vessel(make_vessel(id=vessel_id))
@@ -187,7 +187,7 @@ class TestListing:
         second = gallery.list_vessels(VesselFilter(), 10, first.next_cursor)
         assert [v.id for v in second.vessels] == [ids[3], late, ids[4], ids[5]]
 
-    def test_name_is_a_substring_in_any_case(self, gallery: Gallery) -> None:
+    def test_name_matches_a_substring_in_any_case(self, gallery: Gallery) -> None:
         for name in ("Ever Given", "EVERGREEN STAR", "Nevermore", "Queen 100%_a", None):
             gallery.put_vessel(make_vessel(name=name))
 
@@ -231,14 +231,14 @@ class TestListing:
         assert ids(imo="9074729", mmsi="244660001") == set()
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", "AAAA", "é", "../..", "A" * 23, "0" * 500])
-    def test_a_foreign_cursor_is_refused(self, gallery: Gallery, cursor: str) -> None:
+    def test_a_foreign_cursor_is_rejected(self, gallery: Gallery, cursor: str) -> None:
         gallery.put_vessel(make_vessel())
         with pytest.raises(InvalidRequestError):
             gallery.list_vessels(VesselFilter(), 5, cursor)
 
 
 class TestSightings:
-    def test_a_sighting_comes_back_as_it_was(self, gallery: Gallery) -> None:
+    def test_a_sighting_is_read_back_unchanged(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         sighting = make_sighting(
             vessel,
@@ -258,7 +258,7 @@ class TestSightings:
         assert gallery.get_sighting(uuid4()) is None
         assert gallery.sightings_of([vessel.id]) == [sighting]
 
-    def test_sightings_come_in_order_of_recording(self, gallery: Gallery) -> None:
+    def test_sightings_are_ordered_by_recording_time(self, gallery: Gallery) -> None:
         a, b = make_vessel(), make_vessel()
         late = embedded(0.5, a, recorded_at=START + timedelta(days=3))
         middle = embedded(0.5, b, recorded_at=START + timedelta(days=2))
@@ -270,7 +270,7 @@ class TestSightings:
         assert gallery.sightings_of([]) == []
         assert gallery.sightings_of([uuid4()]) == []
 
-    def test_all_sightings_of_a_vessel_are_given(self, gallery: Gallery) -> None:
+    def test_all_sightings_of_a_vessel_are_read(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         gallery.put_vessel(vessel)
         gallery.put_sightings([embedded(0.5, vessel) for _ in range(1200)], vessel)
@@ -285,15 +285,15 @@ class TestSightings:
         assert gallery.counts() == GalleryCounts(1, 1)
         assert gallery.sightings_of([vessel.id]) == [one.sighting]
 
-    def test_the_vessel_given_is_the_one_kept(self, gallery: Gallery) -> None:
+    def test_the_vessel_argument_replaces_that_of_the_sighting(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         one = embedded(0.9)
         gallery.put_sightings([one], vessel)
-        kept = gallery.get_sighting(one.sighting.id)
-        assert kept is not None
-        assert kept.vessel_id == vessel.id
+        stored = gallery.get_sighting(one.sighting.id)
+        assert stored is not None
+        assert stored.vessel_id == vessel.id
 
-    def test_an_open_sighting_is_kept_but_is_no_candidate(self, gallery: Gallery) -> None:
+    def test_an_open_sighting_is_stored_but_not_found_by_search(self, gallery: Gallery) -> None:
         one = embedded(0.99)
         gallery.put_sightings([one], None)
         assert gallery.get_sighting(one.sighting.id) == one.sighting
@@ -301,7 +301,7 @@ class TestSightings:
         assert gallery.search(query(), SightingFilter(), 5) == []
         assert gallery.counts() == GalleryCounts(0, 0)
 
-    def test_an_open_sighting_is_decided_by_moving_it(self, gallery: Gallery) -> None:
+    def test_moving_an_open_sighting_assigns_it(self, gallery: Gallery) -> None:
         vessel = enrol(gallery, type="Tanker")
         one = embedded(0.9)
         gallery.put_sightings([one], None)
@@ -312,26 +312,24 @@ class TestSightings:
         assert gallery.counts() == GalleryCounts(1, 1)
 
     def test_an_open_sighting_that_is_put_again_is_replaced(self, gallery: Gallery) -> None:
-        one = embedded(0.9, sensor="first said")
+        one = embedded(0.9, sensor="first")
         gallery.put_open_sightings([one])
-        said_again = one.sighting.model_copy(update={"sensor": "said again"})
-        gallery.put_open_sightings([EmbeddedSighting(said_again, one.vector)])
-        assert gallery.get_sighting(one.sighting.id) == said_again
+        changed = one.sighting.model_copy(update={"sensor": "second"})
+        gallery.put_open_sightings([EmbeddedSighting(changed, one.vector)])
+        assert gallery.get_sighting(one.sighting.id) == changed
 
-    def test_a_sighting_that_has_a_vessel_is_not_opened_by_being_put(
-        self, gallery: Gallery
-    ) -> None:
+    def test_putting_an_open_sighting_does_not_remove_its_vessel(self, gallery: Gallery) -> None:
         vessel = enrol(gallery)
         decided, fresh = embedded(0.9), embedded(0.8)
         gallery.put_open_sightings([decided])
         gallery.move_sightings([decided.sighting.id], vessel)
         gallery.put_open_sightings([decided, fresh])
-        [kept] = gallery.sightings_of([vessel.id])
-        assert kept.id == decided.sighting.id
+        [stored] = gallery.sightings_of([vessel.id])
+        assert stored.id == decided.sighting.id
         assert gallery.get_sighting(fresh.sighting.id) == fresh.sighting
         assert gallery.counts() == GalleryCounts(1, 1)
 
-    def test_a_sighting_is_opened_again_by_moving_it_to_nobody(self, gallery: Gallery) -> None:
+    def test_moving_a_sighting_to_no_vessel_makes_it_open(self, gallery: Gallery) -> None:
         vessel = enrol(gallery, type="Tanker", length_m=190)
         one = embedded(0.9)
         gallery.put_open_sightings([one])
@@ -344,7 +342,7 @@ class TestSightings:
         gallery.put_open_sightings([one])
         assert gallery.get_sighting(one.sighting.id) == one.sighting
 
-    def test_a_batch_with_a_bad_embedding_keeps_none(self, gallery: Gallery) -> None:
+    def test_a_batch_with_a_bad_embedding_stores_none(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         gallery.put_vessel(vessel)
         good = embedded(0.9, vessel)
@@ -355,12 +353,12 @@ class TestSightings:
         assert gallery.sightings_of([vessel.id]) == []
         assert gallery.counts() == GalleryCounts(1, 0)
 
-    def test_another_bundles_embedding_is_refused(self, gallery: Gallery) -> None:
+    def test_the_embedding_of_another_bundle_is_rejected(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         with pytest.raises(ValueError, match="bundle"):
             gallery.put_sightings([embedded(0.9, vessel, bundle_id="another")], vessel)
 
-    def test_an_empty_batch_is_fine(self, gallery: Gallery) -> None:
+    def test_an_empty_batch_changes_nothing(self, gallery: Gallery) -> None:
         gallery.put_sightings([], make_vessel())
         gallery.put_open_sightings([])
         gallery.move_sightings([], make_vessel())
@@ -379,7 +377,7 @@ class TestSightings:
         assert [h.similarity for h in hit.hits] == pytest.approx([0.9, 0.8, 0.1], abs=1e-5)
         assert gallery.counts() == GalleryCounts(2, 3)
 
-    def test_delete_and_chip_use(self, gallery: Gallery) -> None:
+    def test_a_chip_is_in_use_until_its_last_sighting_is_deleted(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         gallery.put_vessel(vessel)
         first = embedded(0.9, vessel)
@@ -407,13 +405,13 @@ class TestSearch:
         assert got[1] == pytest.approx([0.7, 0.69, 0.68], abs=1e-5)
         assert got[2] == pytest.approx([-0.5], abs=1e-5)
 
-    def test_at_most_as_many_as_asked_for(self, gallery: Gallery) -> None:
+    def test_results_are_limited_to_the_requested_numbers(self, gallery: Gallery) -> None:
         best = [enrol(gallery, s, s - 0.01) for s in (0.9, 0.8, 0.7, 0.6)]
         hits = gallery.search(query(), SightingFilter(), 2, sightings_per_vessel=1)
         assert found(hits) == [best[0].id, best[1].id]
         assert [len(hit.hits) for hit in hits] == [1, 1]
 
-    def test_one_vessel_with_many_sightings_hides_no_other(self, gallery: Gallery) -> None:
+    def test_a_vessel_with_many_sightings_does_not_displace_others(self, gallery: Gallery) -> None:
         crowd = make_vessel()
         gallery.put_vessel(crowd)
         many = [embedded(0.99 - i / 10_000, crowd) for i in range(400)]
@@ -424,7 +422,7 @@ class TestSearch:
             *(v.id for v in others),
         ]
 
-    def test_hidden_vessels_are_no_candidates_however_many(self, gallery: Gallery) -> None:
+    def test_hidden_vessels_are_not_found_however_many(self, gallery: Gallery) -> None:
         for i in range(40):
             enrol(gallery, 0.99 - i / 1000, state=HIDDEN[i % len(HIDDEN)])
         visible = [enrol(gallery, s) for s in (0.5, 0.4, 0.3)]
@@ -444,12 +442,12 @@ class TestSearch:
         assert gallery.search(query(), SightingFilter(), 3) == []
         assert gallery.counts() == GalleryCounts(0, 0)
 
-    def test_an_empty_gallery_knows_no_vessel(self, gallery: Gallery) -> None:
+    def test_an_empty_gallery_finds_no_vessel(self, gallery: Gallery) -> None:
         assert gallery.search(query(), SightingFilter(), 3) == []
         assert gallery.counts() == GalleryCounts(0, 0)
         gallery.ping()
 
-    def test_a_query_of_another_width_is_refused(self, gallery: Gallery) -> None:
+    def test_a_query_of_another_width_is_rejected(self, gallery: Gallery) -> None:
         with pytest.raises(ValueError, match=r"width|numbers"):
             gallery.search(query()[:-1], SightingFilter(), 3)
 
@@ -477,17 +475,17 @@ class TestFilters:
         return {hit.vessel.name for hit in hits}
 
     def put(self, gallery: Gallery, name: str, vessel: dict[str, object], **fields: Any) -> None:
-        kept = make_vessel(name=name, **vessel)
-        gallery.put_vessel(kept)
-        gallery.put_sightings([embedded(0.5, kept, **fields)], kept)
+        enrolled = make_vessel(name=name, **vessel)
+        gallery.put_vessel(enrolled)
+        gallery.put_sightings([embedded(0.5, enrolled, **fields)], enrolled)
 
-    def test_modality(self, gallery: Gallery) -> None:
+    def test_modality_is_filtered(self, gallery: Gallery) -> None:
         self.put(gallery, "seen", {}, modality="optical")
         self.put(gallery, "heard", {}, modality="sar")
         assert self.passing(gallery, modality="sar") == {"heard"}
         assert self.passing(gallery) == {"seen", "heard"}
 
-    def test_only_passing_sightings_of_a_vessel_are_shown(self, gallery: Gallery) -> None:
+    def test_only_matching_sightings_of_a_vessel_are_returned(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         gallery.put_vessel(vessel)
         optical, sar = embedded(0.9, vessel), embedded(0.3, vessel, modality="sar")
@@ -495,7 +493,7 @@ class TestFilters:
         [hit] = gallery.search(query(), SightingFilter(modality=Modality.SAR), 5)
         assert [h.sighting.id for h in hit.hits] == [sar.sighting.id]
 
-    def test_vessel_type_in_any_case(self, gallery: Gallery) -> None:
+    def test_vessel_type_ignores_case(self, gallery: Gallery) -> None:
         self.put(gallery, "cargo", {"type": "Cargo"})
         self.put(gallery, "tanker", {"type": "TANKER"})
         self.put(gallery, "untyped", {})
@@ -548,7 +546,7 @@ class TestFilters:
         got = self.passing(gallery, modality="sar", vessel_types=["cargo"])
         assert got == {"both"}
 
-    def test_sync_refreshes_what_sightings_know(self, gallery: Gallery) -> None:
+    def test_sync_copies_the_attributes_of_the_vessel(self, gallery: Gallery) -> None:
         vessel = enrol(gallery, 0.9, 0.8, name="x", type="Cargo", length_m=100)
         other = enrol(gallery, 0.7, name="other", type="Cargo", length_m=100)
         changed = vessel.model_copy(update={"type": "Tanker", "length_m": None})
@@ -562,8 +560,8 @@ class TestFilters:
 
 
 @pytest.mark.parametrize("gallery", [k for k in KINDS if k != "memory"], indirect=True)
-def test_many_threads_at_once(gallery: Gallery) -> None:
-    """Writers and readers together; each reader sees whole vessels only.
+def test_many_threads_can_read_and_write_at_once(gallery: Gallery) -> None:
+    """Writers and readers run together; readers see complete vessels only.
 
     Not run on qdrant-client's local mode, which unlike a server is not made for threads.
     """

@@ -22,7 +22,7 @@ from service.identity.records.matches import Verdict
 from service.storage.edge.matches import EdgeMatchStore
 from service.storage.server.matches import ServerMatchStore
 from tests.support.doubles.qdrant_http import running_qdrant
-from tests.support.fakes.match_records import with_judgement, make_match_record
+from tests.support.fakes.match_records import make_match_record, with_judgement
 from tests.support.fakes.matches import FakeMatchStore
 from tests.support.fakes.records import START, make_sighting, make_vessel
 
@@ -31,7 +31,7 @@ KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
 
 
 @pytest.fixture(params=KINDS)
-def history(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[MatchStore]:
+def matches(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[MatchStore]:
     if request.param == "fake":
         yield FakeMatchStore()
     elif request.param == "edge":
@@ -60,14 +60,14 @@ def real_server() -> Iterator[MatchStore]:
     client.close()
 
 
-def put_all(history: MatchStore, several: Sequence[MatchRecord]) -> None:
-    for record in several:
-        history.put(record)
+def put_all(matches: MatchStore, records: Sequence[MatchRecord]) -> None:
+    for record in records:
+        matches.put(record)
 
 
-def listed(history: MatchStore, **where: object) -> list[UUID]:
+def listed(matches: MatchStore, **where: object) -> list[UUID]:
     """Ids of the matches that pass, in the order of the list."""
-    page = history.page(MatchFilter.model_validate(where), 100, None)
+    page = matches.page(MatchFilter.model_validate(where), 100, None)
     assert page.next_cursor is None
     return [record.id for record in page.matches]
 
@@ -76,72 +76,77 @@ def ids(*several: MatchRecord) -> list[UUID]:
     return [record.id for record in several]
 
 
-class TestKeeping:
-    def test_a_match_comes_back_as_it_was(self, history: MatchStore) -> None:
+class TestRecords:
+    def test_a_record_is_read_back_unchanged(self, matches: MatchStore) -> None:
         vessels = [make_vessel(name="MV Ærø Queen", type="Cargo"), make_vessel(length_m=199.98)]
         record = with_judgement(
             make_match_record(vessels, options={"a": None, "b": [1, 0.1]}), Decision.REJECTED
         )
-        record = with_judgement(with_judgement(record, Decision.CONFIRMED, make_vessel()), Decision.WITHDRAWN)
+        record = with_judgement(
+            with_judgement(record, Decision.CONFIRMED, make_vessel()), Decision.WITHDRAWN
+        )
         record = record.model_copy(update={"unsettled": True})
-        history.put(record)
-        assert history.get(record.id) == record
-        assert list(history.all()) == [record]
-        assert history.page(MatchFilter(), 5, None).matches == [record]
+        matches.put(record)
+        assert matches.get(record.id) == record
+        assert list(matches.all()) == [record]
+        assert matches.page(MatchFilter(), 5, None).matches == [record]
 
-    def test_a_match_without_candidates_is_kept_too(self, history: MatchStore) -> None:
+    def test_a_match_without_candidates_is_stored(self, matches: MatchStore) -> None:
         record = make_match_record(verdict=Verdict.NO_MATCH)
-        history.put(record)
-        assert history.get(record.id) == record
+        matches.put(record)
+        assert matches.get(record.id) == record
 
-    def test_an_unknown_match_is_none(self, history: MatchStore) -> None:
-        history.put(make_match_record())
-        assert history.get(uuid4()) is None
-        assert history.get(UUID(int=0)) is None
+    def test_an_unknown_match_is_none(self, matches: MatchStore) -> None:
+        matches.put(make_match_record())
+        assert matches.get(uuid4()) is None
+        assert matches.get(UUID(int=0)) is None
 
-    def test_put_replaces_the_whole_record(self, history: MatchStore) -> None:
+    def test_put_replaces_the_whole_record(self, matches: MatchStore) -> None:
         vessel = make_vessel()
         record = make_match_record([make_vessel()])
         for newer in (record, with_judgement(record, Decision.CONFIRMED, vessel), record):
-            history.put(newer)
-            assert history.get(record.id) == newer
-        assert list(history.all()) == [record]
-        assert listed(history, vessel_id=vessel.id) == []
+            matches.put(newer)
+            assert matches.get(record.id) == newer
+        assert list(matches.all()) == [record]
+        assert listed(matches, vessel_id=vessel.id) == []
 
-    def test_what_is_unsettled_is_found(self, history: MatchStore) -> None:
-        calm, restless = make_match_record(), [make_match_record(unsettled=True) for _ in range(2)]
-        put_all(history, [calm, *restless])
-        assert {record.id for record in history.unsettled()} == {record.id for record in restless}
-        history.put(restless[0].model_copy(update={"unsettled": False}))
-        assert history.unsettled() == [restless[1]]
+    def test_unsettled_records_are_found(self, matches: MatchStore) -> None:
+        settled, unsettled = (
+            make_match_record(),
+            [make_match_record(unsettled=True) for _ in range(2)],
+        )
+        put_all(matches, [settled, *unsettled])
+        assert {record.id for record in matches.unsettled()} == {record.id for record in unsettled}
+        matches.put(unsettled[0].model_copy(update={"unsettled": False}))
+        assert matches.unsettled() == [unsettled[1]]
 
-    def test_all_are_given_however_many(self, history: MatchStore) -> None:
+    def test_all_records_are_read_however_many(self, matches: MatchStore) -> None:
         several = [make_match_record() for _ in range(600)]
-        put_all(history, several)
-        assert sorted(record.id for record in history.all()) == sorted(ids(*several))
+        put_all(matches, several)
+        assert sorted(record.id for record in matches.all()) == sorted(ids(*several))
 
-    def test_an_empty_history_answers(self, history: MatchStore) -> None:
-        assert listed(history) == []
-        assert history.unsettled() == []
-        assert list(history.all()) == []
-        history.ping()
+    def test_an_empty_store_answers(self, matches: MatchStore) -> None:
+        assert listed(matches) == []
+        assert matches.unsettled() == []
+        assert list(matches.all()) == []
+        matches.ping()
 
-    def test_many_threads_may_keep_matches_at_once(self, history: MatchStore) -> None:
+    def test_many_threads_can_write_at_once(self, matches: MatchStore) -> None:
         several = [make_match_record() for _ in range(40)]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(history.put, several))
-            found = list(pool.map(history.get, ids(*several)))
+            list(pool.map(matches.put, several))
+            found = list(pool.map(matches.get, ids(*several)))
         assert found == several
 
 
 class TestPages:
-    def test_pages_hold_every_match_once_newest_first(self, history: MatchStore) -> None:
+    def test_pages_hold_every_match_once_newest_first(self, matches: MatchStore) -> None:
         several = [make_match_record() for _ in range(11)]
-        put_all(history, several[::2])
-        put_all(history, several[1::2])
+        put_all(matches, several[::2])
+        put_all(matches, several[1::2])
         seen, cursor = [], None
         while True:
-            page = history.page(MatchFilter(), 4, cursor)
+            page = matches.page(MatchFilter(), 4, cursor)
             seen += ids(*page.matches)
             cursor = page.next_cursor
             if cursor is None:
@@ -149,31 +154,31 @@ class TestPages:
             assert len(page.matches) == 4
         assert seen == ids(*several)[::-1]
 
-    def test_a_full_last_page_has_no_successor(self, history: MatchStore) -> None:
-        put_all(history, [make_match_record() for _ in range(4)])
-        first = history.page(MatchFilter(), 2, None)
-        second = history.page(MatchFilter(), 2, first.next_cursor)
+    def test_a_full_last_page_has_no_successor(self, matches: MatchStore) -> None:
+        put_all(matches, [make_match_record() for _ in range(4)])
+        first = matches.page(MatchFilter(), 2, None)
+        second = matches.page(MatchFilter(), 2, first.next_cursor)
         assert len(second.matches) == 2
         assert second.next_cursor is None
 
-    def test_pages_stay_put_while_matches_come(self, history: MatchStore) -> None:
+    def test_pages_are_stable_while_matches_are_added(self, matches: MatchStore) -> None:
         several = [make_match_record() for _ in range(6)]
-        put_all(history, several)
-        first = history.page(MatchFilter(), 3, None)
-        history.put(make_match_record())
-        history.put(with_judgement(several[1], Decision.REJECTED))
-        second = history.page(MatchFilter(), 3, first.next_cursor)
+        put_all(matches, several)
+        first = matches.page(MatchFilter(), 3, None)
+        matches.put(make_match_record())
+        matches.put(with_judgement(several[1], Decision.REJECTED))
+        second = matches.page(MatchFilter(), 3, first.next_cursor)
         assert ids(*second.matches) == ids(*several[2::-1])
 
-    def test_pages_of_a_filtered_list_are_complete(self, history: MatchStore) -> None:
+    def test_pages_of_a_filtered_list_are_complete(self, matches: MatchStore) -> None:
         several = [
             make_match_record(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH)
             for n in range(20)
         ]
-        put_all(history, several)
+        put_all(matches, several)
         seen, cursor = [], None
         while True:
-            page = history.page(MatchFilter(verdict=Verdict.NO_MATCH), 3, cursor)
+            page = matches.page(MatchFilter(verdict=Verdict.NO_MATCH), 3, cursor)
             seen += ids(*page.matches)
             cursor = page.next_cursor
             if cursor is None:
@@ -181,24 +186,24 @@ class TestPages:
         assert seen == ids(*several[::3])[::-1]
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", "AAAA", "é", "../..", "A" * 23, "0" * 500])
-    def test_a_foreign_cursor_is_refused(self, history: MatchStore, cursor: str) -> None:
-        history.put(make_match_record())
+    def test_a_foreign_cursor_is_rejected(self, matches: MatchStore, cursor: str) -> None:
+        matches.put(make_match_record())
         with pytest.raises(InvalidRequestError):
-            history.page(MatchFilter(), 5, cursor)
+            matches.page(MatchFilter(), 5, cursor)
 
 
 class TestFilters:
-    def test_verdict_and_modality(self, history: MatchStore) -> None:
+    def test_verdict_and_modality(self, matches: MatchStore) -> None:
         sure = make_match_record(verdict=Verdict.CONFIDENT)
         seen = make_match_record(verdict=Verdict.CONFIDENT, query=make_sighting(modality="optical"))
         none = make_match_record(verdict=Verdict.NO_MATCH)
-        put_all(history, [sure, seen, none])
-        assert listed(history, verdict="confident") == ids(seen, sure)
-        assert listed(history, modality="sar") == ids(none, sure)
-        assert listed(history, verdict="confident", modality=Modality.OPTICAL) == ids(seen)
-        assert listed(history, verdict="ambiguous") == []
+        put_all(matches, [sure, seen, none])
+        assert listed(matches, verdict="confident") == ids(seen, sure)
+        assert listed(matches, modality="sar") == ids(none, sure)
+        assert listed(matches, verdict="confident", modality=Modality.OPTICAL) == ids(seen)
+        assert listed(matches, verdict="ambiguous") == []
 
-    def test_standing_follows_the_latest_judgement(self, history: MatchStore) -> None:
+    def test_standing_follows_the_latest_judgement(self, matches: MatchStore) -> None:
         vessel = make_vessel()
         fresh = make_match_record()
         confirmed = with_judgement(make_match_record(), Decision.CONFIRMED, vessel)
@@ -208,38 +213,38 @@ class TestFilters:
         withdrawn = with_judgement(
             with_judgement(make_match_record(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN
         )
-        put_all(history, [fresh, confirmed, rejected, withdrawn])
-        assert listed(history, standing=Standing.OPEN) == ids(withdrawn, fresh)
-        assert listed(history, standing=Standing.CONFIRMED) == ids(confirmed)
-        assert listed(history, standing=Standing.REJECTED) == ids(rejected)
-        history.put(with_judgement(confirmed, Decision.WITHDRAWN))
-        assert listed(history, standing=Standing.CONFIRMED) == []
+        put_all(matches, [fresh, confirmed, rejected, withdrawn])
+        assert listed(matches, standing=Standing.OPEN) == ids(withdrawn, fresh)
+        assert listed(matches, standing=Standing.CONFIRMED) == ids(confirmed)
+        assert listed(matches, standing=Standing.REJECTED) == ids(rejected)
+        matches.put(with_judgement(confirmed, Decision.WITHDRAWN))
+        assert listed(matches, standing=Standing.CONFIRMED) == []
 
-    def test_a_vessel_is_among_the_candidates_or_confirmed(self, history: MatchStore) -> None:
+    def test_a_vessel_is_among_the_candidates_or_confirmed(self, matches: MatchStore) -> None:
         ship, other = make_vessel(), make_vessel()
         second = make_match_record([other, ship])
         elsewhere = with_judgement(make_match_record([other]), Decision.CONFIRMED, ship)
         taken_back = with_judgement(
             with_judgement(make_match_record([other]), Decision.CONFIRMED, ship), Decision.WITHDRAWN
         )
-        put_all(history, [second, elsewhere, taken_back, make_match_record()])
-        assert listed(history, vessel_id=ship.id) == ids(elsewhere, second)
-        assert listed(history, vessel_id=other.id) == ids(taken_back, elsewhere, second)
-        assert listed(history, vessel_id=uuid4()) == []
+        put_all(matches, [second, elsewhere, taken_back, make_match_record()])
+        assert listed(matches, vessel_id=ship.id) == ids(elsewhere, second)
+        assert listed(matches, vessel_id=other.id) == ids(taken_back, elsewhere, second)
+        assert listed(matches, vessel_id=uuid4()) == []
 
-    def test_matches_of_one_chip_share_a_sighting(self, history: MatchStore) -> None:
+    def test_matches_of_one_chip_share_a_sighting(self, matches: MatchStore) -> None:
         query = make_sighting(modality="sar")
         first, again = make_match_record(query=query), make_match_record(query=query)
-        put_all(history, [first, again, make_match_record()])
-        assert listed(history, sighting_id=query.id) == ids(again, first)
+        put_all(matches, [first, again, make_match_record()])
+        assert listed(matches, sighting_id=query.id) == ids(again, first)
 
-    def test_a_span_of_time_holds_its_begin_and_not_its_end(self, history: MatchStore) -> None:
+    def test_a_time_range_includes_its_start_and_not_its_end(self, matches: MatchStore) -> None:
         step = timedelta(microseconds=1)
         early, at, late = (make_match_record(asked_at=START + n * step) for n in (-1, 0, 1))
-        put_all(history, [early, at, late])
+        put_all(matches, [early, at, late])
 
         def within(**bounds: datetime) -> set[UUID]:
-            return set(listed(history, **bounds))
+            return set(listed(matches, **bounds))
 
         assert within(since=START) == {at.id, late.id}
         assert within(until=START) == {early.id}
@@ -249,21 +254,25 @@ class TestFilters:
         assert within(since=elsewhere) == {at.id, late.id}
 
     @pytest.mark.parametrize("bounds", [{"until": datetime.min}, {"since": datetime.max}])
-    def test_the_ends_of_time_pass_nothing(
-        self, history: MatchStore, bounds: dict[str, datetime]
+    def test_the_limits_of_the_calendar_match_no_record(
+        self, matches: MatchStore, bounds: dict[str, datetime]
     ) -> None:
-        history.put(make_match_record())
-        assert listed(history, **bounds) == []
+        matches.put(make_match_record())
+        assert listed(matches, **bounds) == []
 
-    def test_filters_combine(self, history: MatchStore) -> None:
+    def test_filters_combine(self, matches: MatchStore) -> None:
         ship = make_vessel()
         wanted = with_judgement(make_match_record([ship]), Decision.CONFIRMED, ship)
         put_all(
-            history,
-            [wanted, make_match_record([ship]), with_judgement(make_match_record(), Decision.REJECTED)],
+            matches,
+            [
+                wanted,
+                make_match_record([ship]),
+                with_judgement(make_match_record(), Decision.REJECTED),
+            ],
         )
         found = listed(
-            history,
+            matches,
             verdict="ambiguous",
             standing="confirmed",
             modality="sar",

@@ -1,4 +1,4 @@
-"""A gallery that services and an archive open in turn, and its move from one bundle to another."""
+"""A gallery that services and an archive open in turn, and its re-embedding for another bundle."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ OLD, NEW, NEW_WIDTH = BUNDLE, "newb0ba0", 8
 
 @dataclass
 class Site:
-    """One gallery: opened by a service of some bundle, or as an archive, one after the other."""
+    """The place of one gallery, opened by a service of some bundle or as an archive in turn."""
 
     kind: str
     folder: Path
@@ -51,34 +51,34 @@ class Site:
         return ServerArchive(self.client)
 
     def matches(self) -> MatchStore:
-        """Opened while the archive or a service has the gallery open."""
+        """Open the match records, while the archive or a service has the gallery open."""
         if self.kind == "edge":
             return EdgeMatchStore(self.folder / "matches")
         return ServerMatchStore(self.client)
 
 
-class StayingOpen(QdrantClient):
-    """A server in this process that outlives its clients."""
+class UnclosableClient(QdrantClient):
+    """A client with an in-memory server that stays when a store closes the client."""
 
     def close(self, *_: object, **__: object) -> None:
         return
 
 
-def point(chip: Chip) -> NDArray[np.float32]:
-    """A unit vector of the new width that depends on the pixels."""
+def vector_of(chip: Chip) -> NDArray[np.float32]:
+    """Return a unit vector of the new width that depends on the pixels."""
     seed = int(chip.digest[:8], 16)
     vector = np.random.default_rng(seed).normal(size=NEW_WIDTH)
     return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
 
 
 def embed(several: Sequence[Chip]) -> list[NDArray[np.float32]]:
-    return [point(chip) for chip in several]
+    return [vector_of(chip) for chip in several]
 
 
-def enrol(site: Site, chips: FakeChipStore, seeds: Sequence[int], **said: object) -> Vessel:
-    """A vessel with a sighting of a real picture for each seed, by a service of the old bundle."""
+def enrol(site: Site, chips: FakeChipStore, seeds: Sequence[int], **attributes: object) -> Vessel:
+    """Enrol a vessel with one optical chip for each seed, by a service of the old bundle."""
     gallery = site.service()
-    vessel = make_vessel(**said)
+    vessel = make_vessel(**attributes)
     gallery.put_vessel(vessel)
     gallery.put_sightings(
         [
@@ -91,38 +91,39 @@ def enrol(site: Site, chips: FakeChipStore, seeds: Sequence[int], **said: object
     return vessel
 
 
-def moving(archive: GalleryArchive, chips: FakeChipStore) -> Reembedding:
+def prepare_reembedding(archive: GalleryArchive, chips: FakeChipStore) -> Reembedding:
     archive.prepare(NEW, NEW_WIDTH)
     return Reembedding(archive, chips, embed, OLD, NEW)
 
 
-def move(site: Site, chips: FakeChipStore) -> None:
+def move_to_new_bundle(site: Site, chips: FakeChipStore) -> None:
     archive = site.archive()
-    task = moving(archive, chips)
+    task = prepare_reembedding(archive, chips)
     task.embed(task.missing())
     task.switch()
     archive.close()
 
 
 class KilledError(RuntimeError):
-    """The run ends here."""
+    """The run was killed."""
 
 
-def die_before_the_second_look(
+def kill_after_first_write(
     archive: GalleryArchive, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]
 ) -> None:
+    """Raise KilledError after the first write of sightings; call `meanwhile` before it."""
     write = archive.put_sightings
 
-    def write_and_die(*args: Any, **named: Any) -> None:
+    def write_and_fail(*args: Any, **named: Any) -> None:
         meanwhile()
         write(*args, **named)
         raise KilledError
 
-    monkeypatch.setattr(archive, "put_sightings", write_and_die)
+    monkeypatch.setattr(archive, "put_sightings", write_and_fail)
 
 
 def stores(site: Site, chips: FakeChipStore, folder: Path) -> BackupStores:
-    shelf = FolderBundleStore(folder / "bundles")
+    bundles = FolderBundleStore(folder / "bundles")
     return BackupStores(
-        site.archive(), chips, FolderAuditArchive(folder / "audit"), shelf, site.matches()
+        site.archive(), chips, FolderAuditArchive(folder / "audit"), bundles, site.matches()
     )
