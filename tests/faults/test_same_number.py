@@ -1,4 +1,4 @@
-"""Two replicas on one Qdrant server register the same IMO number at the same instant."""
+"""Replicas on one Qdrant server register the same IMO number at the same time."""
 
 import threading
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ REPLICAS = 3
 
 
 def imo_number(serial: int) -> str:
-    """The valid IMO number whose first six digits are 100000 + `serial`."""
+    """Return the valid IMO number whose first six digits are 100000 + `serial`."""
     digits = f"{100_000 + serial:06d}"
     check = sum(int(digit) * (7 - i) for i, digit in enumerate(digits)) % 10
     return f"{digits}{check}"
 
 
 class Replica:
-    """The use cases of one process, with a lock and a client of its own."""
+    """The use cases of one process, with its own clients."""
 
     def __init__(self, server: QdrantDouble, chips: FakeChipStore) -> None:
         self.gallery: ServerGallery = ServerGallery(
@@ -50,7 +50,7 @@ class Replica:
         self.curation = Curation(context, recovery)
 
     def enrol(self, imo: str, seed: int) -> bool:
-        """Whether the number went to this one."""
+        """Enrol a vessel with this number; return whether the number was free."""
         chip = ChipUpload(optical_png(seed, height=12, width=8))
         try:
             self.enrolment.enrol(NewVessel(name=f"OF {uuid4()}", imo=imo), [chip])
@@ -59,7 +59,7 @@ class Replica:
         return True
 
     def correct(self, imo: str, seed: int) -> bool:
-        """The same by way of a correction."""
+        """Enrol a vessel, then set its number; return whether the number was free."""
         chip = ChipUpload(optical_png(seed, height=12, width=8))
         vessel = self.enrolment.enrol(NewVessel(name=f"OF {uuid4()}"), [chip]).vessel
         try:
@@ -80,15 +80,15 @@ def replicas() -> Iterator[list[Replica]]:
 
 
 @pytest.mark.timeout(600)
-def test_one_of_them_gets_it(scale: Scale, replicas: list[Replica]) -> None:
+def test_exactly_one_replica_gets_the_number(scale: Scale, replicas: list[Replica]) -> None:
     gallery = replicas[0].gallery
-    together = threading.Barrier(REPLICAS)
+    start = threading.Barrier(REPLICAS)
 
     def duel(number: int, place: int) -> bool:
         replica = replicas[place]
-        ask = replica.correct if (number + place) % 4 == 0 else replica.enrol
-        together.wait(30)
-        return ask(imo_number(number), number * REPLICAS + place)
+        register = replica.correct if (number + place) % 4 == 0 else replica.enrol
+        start.wait(30)
+        return register(imo_number(number), number * REPLICAS + place)
 
     with ThreadPoolExecutor(REPLICAS) as pool:
         for number in range(scale.duels):
@@ -96,7 +96,7 @@ def test_one_of_them_gets_it(scale: Scale, replicas: list[Replica]) -> None:
             carriers = [v for v in gallery.find_by_imo(imo_number(number)) if v.state.visible]
             assert len(carriers) == sum(won) == 1
             late = replicas[number % REPLICAS]
-            assert not late.enrol(imo_number(number), 10**6 + number), "and it stays taken"
+            assert not late.enrol(imo_number(number), 10**6 + number), "the number stays taken"
     listed = gallery.list_vessels(VesselFilter(), 10_000, None).vessels
     numbers = [vessel.imo for vessel in listed if vessel.imo]
     assert len(numbers) == len(set(numbers)) == scale.duels

@@ -1,4 +1,4 @@
-"""Replicas on one Qdrant server judge matches of one chip at the same instant, and ask about it."""
+"""Replicas on one Qdrant server judge matches of the same chip, and match it, at the same time."""
 
 import threading
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ JUDGES = 3
 
 
 class Replica:
-    """The use cases of one process, with a lock and clients of its own."""
+    """The use cases of one process, with its own clients."""
 
     def __init__(self, server: QdrantDouble, chips: FakeChipStore) -> None:
         self.gallery: ServerGallery = ServerGallery(
@@ -50,14 +50,14 @@ class Replica:
         chip = ChipUpload(optical_png(seed, height=12, width=8))
         return self.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [chip]).vessel.id
 
-    def ask(self, chip: ChipUpload) -> UUID:
+    def match(self, chip: ChipUpload) -> UUID:
         return self.matcher.match(chip, MatchOptions()).match.id
 
     def judge(self, match_id: UUID, vessel_id: UUID) -> bool:
-        """Whether it was judged; False when another replica was at it."""
-        said = NewJudgement(decision=Decision.CONFIRMED, vessel_id=vessel_id)
+        """Judge a match; return False if another replica was judging it."""
+        judgement = NewJudgement(decision=Decision.CONFIRMED, vessel_id=vessel_id)
         try:
-            self.review.judge(match_id, said)
+            self.review.judge(match_id, judgement)
         except ConflictError:
             return False
         return True
@@ -83,31 +83,31 @@ def latest(judged: list[Judgement]) -> Judgement:
 
 
 @pytest.mark.timeout(600)
-def test_matches_and_sighting_agree_in_the_end(scale: Scale, replicas: list[Replica]) -> None:
-    *judges, asking = replicas
-    vessels = [asking.enrol(seed) for seed in range(JUDGES)]
-    together = threading.Barrier(JUDGES + 1)
+def test_matches_and_sighting_agree_afterwards(scale: Scale, replicas: list[Replica]) -> None:
+    *judges, matching = replicas
+    vessels = [matching.enrol(seed) for seed in range(JUDGES)]
+    start = threading.Barrier(JUDGES + 1)
 
     def judge(place: int, match_id: UUID) -> bool:
-        together.wait(30)
+        start.wait(30)
         return judges[place].judge(match_id, vessels[place])
 
-    def ask_again(chip: ChipUpload) -> bool:
-        together.wait(30)
-        asking.ask(chip)
+    def match_again(chip: ChipUpload) -> bool:
+        start.wait(30)
+        matching.match(chip)
         return False
 
     with ThreadPoolExecutor(JUDGES + 1) as pool:
         for number in range(scale.duels):
             chip = ChipUpload(sar_tiff(number, height=12, width=8))
-            # Two of them judge one match, the third another match of the chip.
-            first, other = asking.ask(chip), asking.ask(chip)
-            asked = [first, first, *[other] * (JUDGES - 2)]
-            doing = [pool.submit(judge, place, one) for place, one in enumerate(asked)]
-            doing.append(pool.submit(ask_again, chip))
-            judged = sum(one.result(60) for one in doing)
+            # Two replicas judge one match, the third judges another match of the chip.
+            first, other = matching.match(chip), matching.match(chip)
+            judged_matches = [first, first, *[other] * (JUDGES - 2)]
+            tasks = [pool.submit(judge, place, one) for place, one in enumerate(judged_matches)]
+            tasks.append(pool.submit(match_again, chip))
+            judged = sum(one.result(60) for one in tasks)
             assert judged >= 1
-            shown = [asking.review.show(one) for one in (first, other)]
+            shown = [matching.review.show(one) for one in (first, other)]
             judgements = [j for one in shown for j in one.record.judgements]
             assert len(judgements) == judged
             for one in shown:
