@@ -59,6 +59,15 @@ class Settings(BaseSettings):
         "auto", description="where the models run; `auto`: on CUDA if `crossfix[gpu]` is installed"
     )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of a model; 0: all cores")
+    decode_workers: int = Field(
+        0, ge=0, le=64, description="processes that decode chips; 0: one for each core, at most 8"
+    )
+    decode_timeout_s: float = Field(
+        5.0,
+        ge=0.1,
+        le=60,
+        description="seconds that decoding one chip may take before it is rejected",
+    )
 
     host: str = Field("127.0.0.1", description="address to listen on")
     published_address: str | None = Field(

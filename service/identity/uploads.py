@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
-from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError
 from service.contract.utc_time import Clock, UtcTime
 from service.identity.ports.cache import EmbeddingCache
+from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.records.base import GeoPoint, Record
 from service.identity.records.sightings import EmbeddedSighting, Sighting
@@ -85,14 +85,14 @@ class UploadEmbedder:
         self,
         embedder: ChipEmbedder,
         cache: EmbeddingCache,
-        limits: ChipLimits,
+        decoder: ChipDecoder,
         now: Clock,
         measure: Measure = ignore_timings,
     ) -> None:
         """`measure` receives the milliseconds of each stage of every upload."""
         self._embedder = embedder
         self._cache = cache
-        self._limits = limits
+        self._decoder = decoder
         self._now = now
         self._measure = measure
 
@@ -105,12 +105,11 @@ class UploadEmbedder:
         """Decode a chip; raise ChipError when the bytes cannot be used."""
         metadata = upload.metadata
         try:
-            return decode_chip(
+            return self._decoder.decode(
                 upload.data,
                 modality=metadata.modality,
                 gsd_m=metadata.gsd_m,
                 band=metadata.band,
-                limits=self._limits,
             )
         except ChipError as error:
             if upload.name is None:

@@ -11,6 +11,7 @@ from service.contract.chip import Chip, Modality
 from service.contract.errors import CrossfixError, OverloadedError
 from service.identity.ports.audit import AuditLog
 from service.identity.ports.chips import ChipStore
+from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
@@ -34,7 +35,7 @@ class ReadinessCheck:
     The match records belong to `gallery`: both are in one folder or on one server. Results are
     reused for `max_age_s` seconds and returned within `limit_s`: a part that has not answered by
     then does not work. Inference that is busy works, until one computation takes longer than
-    `stall_s`.
+    `stall_s`; decoders that are busy work, until none has finished for `decode_stall_s`.
     """
 
     def __init__(
@@ -44,14 +45,18 @@ class ReadinessCheck:
         matches: MatchStore,
         chips: ChipStore,
         audit: AuditLog,
+        decoder: ChipDecoder,
         max_age_s: float = 1.0,
         limit_s: float = 5.0,
         stall_s: float = 30.0,
+        decode_stall_s: float = 10.0,
     ) -> None:
         self._embedder = embedder
         self._limit_s = limit_s
         self._stall_s = stall_s
+        self._decode_stall_s = decode_stall_s
         self._probes = {
+            "decoding": _Probe("decoding", lambda: self._decode(decoder), max_age_s, _no_answer),
             "inference": _Probe("inference", self._embed, max_age_s, lambda _: self._stalled()),
             "gallery": _Probe("gallery", lambda: _ping(gallery, matches), max_age_s, _no_answer),
             "chips": _Probe("chips", chips.ping, max_age_s, _no_answer),
@@ -64,6 +69,11 @@ class ReadinessCheck:
         for probe in self._probes.values():
             probe.start()
         return Readiness({name: probe.problem(deadline) for name, probe in self._probes.items()})
+
+    def _decode(self, decoder: ChipDecoder) -> None:
+        busy_s = decoder.all_busy_s()
+        if busy_s > self._decode_stall_s:
+            raise OverloadedError(f"no decoder has been free for {busy_s:.0f} s")
 
     def _embed(self) -> None:
         try:

@@ -24,9 +24,10 @@ from service.wiring.active_bundle import (
     ServedBundle,
 )
 from service.wiring.bundle_follower import BundleFollower
-from service.wiring.bundle_routes import open_bundle_resources, serve_bundle, utc_now
+from service.wiring.bundle_routes import ProcessParts, open_bundle_resources, serve_bundle, utc_now
 from service.wiring.bundles import bundle_to_serve
 from service.wiring.crash_cleanup import RunningMarker
+from service.wiring.decoders import open_decoders
 from service.wiring.middleware import middleware_options
 from service.wiring.stores import SharedStores, is_embedded, open_redis, open_shared_stores
 from service.wiring.tracing import open_tracing
@@ -38,11 +39,8 @@ log = logging.getLogger("crossfix")
 class Application:
     """The parts that the background threads of one process use."""
 
-    settings: Settings
-    telemetry: Telemetry
-    stores: SharedStores
+    parts: ProcessParts
     marker: RunningMarker
-    write_lock: threading.RLock
     active: ActiveBundle
 
 
@@ -58,8 +56,9 @@ def create_app(settings: Settings) -> FastAPI:
     """
     redis = open_redis(settings)
     options = middleware_options(settings, redis)
-    write_lock = threading.RLock()
     with ExitStack() as on_error:
+        decoders = open_decoders(settings)
+        on_error.callback(decoders.close)
         telemetry = Telemetry(open_tracing(settings))
         on_error.callback(telemetry.tracing.close)
         marker = RunningMarker(settings)
@@ -68,11 +67,12 @@ def create_app(settings: Settings) -> FastAPI:
         on_error.callback(resources.close)
         stores = open_shared_stores(settings, redis)
         on_error.callback(stores.close)
-        active = ActiveBundle(serve_bundle(settings, telemetry, stores, write_lock, resources))
+        parts = ProcessParts(settings, telemetry, stores, decoders, threading.RLock())
+        active = ActiveBundle(serve_bundle(parts, resources))
         facts = {"chips_cleared_up": marker.removed_chips}
         AuditTrail(stores.audit, utc_now, active.current.bundle_id).record("serve-bundle", facts)
         on_error.pop_all()
-    application = Application(settings, telemetry, stores, marker, write_lock, active)
+    application = Application(parts, marker, active)
     app = FastAPI(lifespan=_lifespan(application), openapi_url=None)
     app.add_middleware(ActiveBundleRoutes, active=active)
     install(app, options, telemetry)
@@ -102,7 +102,7 @@ def _lifespan(application: Application) -> Callable[[FastAPI], AbstractAsyncCont
 def _background_threads(
     application: Application, stopping: threading.Event
 ) -> list[threading.Thread]:
-    settings = application.settings
+    settings = application.parts.settings
     settle = partial(_settle_regularly, application.active, settings.recovery_interval_s, stopping)
     threads = [threading.Thread(target=settle, name="recovery")]
     if not is_embedded(settings):
@@ -110,7 +110,7 @@ def _background_threads(
             application.active,
             settings,
             partial(_serve, application),
-            application.stores.audit,
+            application.parts.stores.audit,
         )
         threads.append(threading.Thread(target=partial(follower.run, stopping), name="bundle"))
     return threads
@@ -118,12 +118,10 @@ def _background_threads(
 
 def _serve(application: Application, folder: Path) -> ServedBundle:
     """Open the bundle in a folder and build its routes; close it again when that fails."""
-    settings, telemetry = application.settings, application.telemetry
-    resources = open_bundle_resources(settings, telemetry, folder)
+    parts = application.parts
+    resources = open_bundle_resources(parts.settings, parts.telemetry, folder)
     try:
-        return serve_bundle(
-            settings, telemetry, application.stores, application.write_lock, resources
-        )
+        return serve_bundle(parts, resources)
     except BaseException:
         resources.close()
         raise
@@ -132,12 +130,13 @@ def _serve(application: Application, folder: Path) -> ServedBundle:
 def _close(application: Application) -> None:
     served = application.active.current
     # Match records first: the lock of the embedded gallery covers their folder.
-    application.stores.matches.close()
+    application.parts.stores.matches.close()
     served.resources.close()
-    application.stores.close()
+    application.parts.decoders.close()
+    application.parts.stores.close()
     if served.requests_under_way == 0:  # otherwise the next start cleans up after them
         application.marker.end()
-    application.telemetry.tracing.close()
+    application.parts.telemetry.tracing.close()
 
 
 def _settle_regularly(active: ActiveBundle, interval_s: float, stopping: threading.Event) -> None:

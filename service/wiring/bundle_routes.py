@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,8 +38,8 @@ from service.maintenance.readiness import ReadinessCheck
 from service.observability.metrics import Telemetry
 from service.settings import Settings
 from service.wiring.active_bundle import BundleResources, ServedBundle
-from service.wiring.maintenance import chip_limits
 from service.wiring.stores import SharedStores, longest_step, open_gallery
+from service.workers.decoder_pool import DecoderPool
 
 log = logging.getLogger("crossfix")
 
@@ -48,6 +49,25 @@ DESCRIPTION = "Which known vessel does this chip show? Identify ships across opt
 def utc_now() -> datetime:
     """Return the present time, UTC."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class ProcessParts:
+    """What one process has, whichever bundle it serves.
+
+    Attributes:
+        settings: as the operator set them.
+        telemetry: metrics and traces.
+        stores: the stores that do not depend on the bundle.
+        decoders: processes that decode chips.
+        write_lock: held while this process makes a change.
+    """
+
+    settings: Settings
+    telemetry: Telemetry
+    stores: SharedStores
+    decoders: DecoderPool
+    write_lock: threading.RLock
 
 
 def open_bundle_resources(
@@ -76,14 +96,9 @@ def open_bundle_resources(
     return BundleResources(bundle, batched, str(embedder.device), gallery)
 
 
-def serve_bundle(
-    settings: Settings,
-    telemetry: Telemetry,
-    stores: SharedStores,
-    write_lock: threading.RLock,
-    resources: BundleResources,
-) -> ServedBundle:
+def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundle:
     """Finish or undo interrupted changes, and build the routes that use these models."""
+    settings, telemetry, stores = parts.settings, parts.telemetry, parts.stores
     measure = telemetry.observe_stages
     context = Context(
         gallery=resources.gallery,
@@ -92,7 +107,7 @@ def serve_bundle(
         claims=stores.claims,
         trail=AuditTrail(stores.audit, utc_now, resources.bundle.bundle_id, measure),
         now=utc_now,
-        write_lock=write_lock,
+        write_lock=parts.write_lock,
         measure=measure,
     )
     recovery = Recovery(context, longest_step(settings))
@@ -114,7 +129,7 @@ def serve_bundle(
         responses=documented(401, 403, 429, 503),
     )
     errors.install(routes, telemetry)
-    _add_routes(routes, settings, resources, context, recovery, review, stores, telemetry)
+    _add_routes(routes, parts, resources, context, recovery, review)
     manifest = resources.bundle.manifest
     telemetry.bundle.info(
         {
@@ -129,18 +144,17 @@ def serve_bundle(
 
 def _add_routes(
     app: FastAPI,
-    settings: Settings,
+    parts: ProcessParts,
     resources: BundleResources,
     context: Context,
     recovery: Recovery,
     review: MatchReview,
-    stores: SharedStores,
-    telemetry: Telemetry,
 ) -> None:
+    stores, telemetry = parts.stores, parts.telemetry
     manifest = resources.bundle.manifest
     calibration, embedder = manifest.calibration, resources.embedder
     upload_embedder = UploadEmbedder(
-        embedder, stores.cache, chip_limits(settings), context.now, context.measure
+        embedder, stores.cache, parts.decoders, context.now, context.measure
     )
     model = AnsweringModel(
         bundle_id=resources.bundle.bundle_id,
@@ -153,12 +167,18 @@ def _add_routes(
     curation = Curation(context, recovery)
     pictures = Pictures(context, upload_embedder, embedder, manifest.preprocess)
     readiness = ReadinessCheck(
-        embedder, context.gallery, stores.matches, stores.chips, stores.audit
+        embedder,
+        context.gallery,
+        stores.matches,
+        stores.chips,
+        stores.audit,
+        parts.decoders,
+        decode_stall_s=2 * parts.settings.decode_timeout_s,
     )
     app.include_router(match_router(matcher, verifier, ModelOut.model_validate(model), telemetry))
     app.include_router(matches_router(stores.matches, review, telemetry))
     app.include_router(
-        gallery_router(context.gallery, enrolment, curation, settings.max_chips_per_request)
+        gallery_router(context.gallery, enrolment, curation, parts.settings.max_chips_per_request)
     )
     app.include_router(sightings_router(pictures))
     app.include_router(health_router(readiness, telemetry, _describe_bundle(resources)))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from service.access.caller import LOCAL, Caller, called_by
 from service.contract.chip import Chip
-from service.contract.decoding.decode import ChipLimits
 from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
 from service.inference.embedder import load_embedder
@@ -22,6 +21,7 @@ from service.maintenance.upgrade import UpgradeContext, UpgradeResult, upgrade
 from service.settings import Settings
 from service.storage.audit.log import open_audit_log
 from service.wiring.bundles import find_bundle
+from service.wiring.decoders import chip_limits
 from service.wiring.stores import audit_folder, open_archive, open_bundle_store, open_chips
 
 
@@ -69,13 +69,6 @@ def sweep_originals(
     """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`."""
     with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
         return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
-
-
-def chip_limits(settings: Settings) -> ChipLimits:
-    """Return the limits on chip files."""
-    return ChipLimits(
-        max_bytes=int(settings.max_chip_mb * 1_000_000), max_side_px=settings.max_chip_side_px
-    )
 
 
 @contextmanager

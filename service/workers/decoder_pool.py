@@ -54,7 +54,7 @@ class DecoderPool:
         limits: ChipLimits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the workers; they import what they need while the caller goes on.
+        """Start the workers in the background; chips wait until the first one runs.
 
         Args:
             pool: number of workers, and their limits.
@@ -70,8 +70,7 @@ class DecoderPool:
         self._lock = threading.Lock()
         self._all_busy_since: float | None = None
         self._closed = False
-        for _ in range(pool.workers):
-            self._idle.put(self._start())
+        threading.Thread(target=self._start_all, name="decoders", daemon=True).start()
 
     def decode(
         self,
@@ -142,6 +141,10 @@ class DecoderPool:
                 self._idle.put(worker)
                 return
         worker.end()
+
+    def _start_all(self) -> None:
+        for _ in range(self._pool.workers):
+            self._give_back(self._start())
 
     def _start(self) -> "_Worker":
         ours, theirs = self._context.Pipe()

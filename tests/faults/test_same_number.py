@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 
-from service.contract.decoding.decode import ChipLimits
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
@@ -21,6 +20,7 @@ from service.storage.server.gallery import ServerGallery
 from tests.support.chips import optical_png
 from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.faults.scale import Scale
 from tests.support.use_cases import make_context, utc_now
@@ -44,7 +44,7 @@ class Replica:
         )
         self.claims = ServerClaimStore(server.url, timeout_s=30)
         context = make_context(self.gallery, chips, claims=self.claims)
-        upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+        upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), LocalDecoder(), utc_now)
         recovery = Recovery(context, timedelta(minutes=1))
         self.enrolment = Enrolment(context, upload_embedder, recovery)
         self.curation = Curation(context, recovery)

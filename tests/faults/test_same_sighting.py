@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from service.contract.decoding.decode import ChipLimits
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
 from service.identity.match import Matcher, MatchOptions
@@ -23,6 +22,7 @@ from service.storage.server.matches import ServerMatchStore
 from tests.support.chips import optical_png, sar_tiff
 from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.faults.scale import Scale
 from tests.support.use_cases import CALIBRATION, MODEL, make_context, utc_now
@@ -40,7 +40,7 @@ class Replica:
         self.matches = ServerMatchStore(server.url, api_key=None, timeout_s=30)
         self.claims = ServerClaimStore(server.url, timeout_s=30)
         context = make_context(self.gallery, chips, matches=self.matches, claims=self.claims)
-        upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+        upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), LocalDecoder(), utc_now)
         recovery = Recovery(context, timedelta(minutes=1))
         self.enrolment = Enrolment(context, upload_embedder, recovery)
         self.review = MatchReview(context, recovery)

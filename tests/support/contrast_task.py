@@ -53,7 +53,7 @@ class ContrastTask:
         chips, ships = batch
         return pair_objective(model(chips), ships, self.config.objective)
 
-    def validate(self, model: nn.Module) -> dict[str, float]:  # noqa: ARG002
+    def validate(self, model: nn.Module) -> dict[str, float]:
         return {}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from qdrant_edge import UpdateOperation
 
-from service.contract.decoding.decode import ChipLimits
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.recovery import Recovery
@@ -19,6 +18,7 @@ from service.storage.edge.shard import Shard
 from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import FolderChipStore
 from tests.support.chips import optical_png
+from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.use_cases import make_context, utc_now
 
@@ -40,7 +40,7 @@ def open_home(folder: Path) -> Home:
     gallery = EdgeGallery(folder / "gallery", FakeEmbedder.bundle_id, WIDTH)
     chips = FolderChipStore(folder / "chips")
     context = make_context(gallery, chips)
-    upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), ChipLimits(), utc_now)
+    upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), LocalDecoder(), utc_now)
     recovery = Recovery(context, step=None)
     return Home(
         gallery,

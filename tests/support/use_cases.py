@@ -5,7 +5,6 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from service.contract.decoding.decode import ChipLimits
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, LogisticSpec
 from service.contract.utc_time import Clock
 from service.identity.audit_trail import AuditTrail
@@ -28,6 +27,7 @@ from tests.support.chips import optical_png, sar_tiff
 from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.cache import FakeCache
 from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
@@ -73,7 +73,7 @@ def make_context(
 
 
 def fake_upload_embedder(now: Clock = utc_now) -> UploadEmbedder:
-    return UploadEmbedder(FakeEmbedder(), FakeCache(), ChipLimits(), now)
+    return UploadEmbedder(FakeEmbedder(), FakeCache(), LocalDecoder(), now)
 
 
 @dataclass
@@ -112,7 +112,7 @@ def build_use_cases(
     matches = matches or FakeMatchStore()
     claims = claims or MemoryClaimStore()
     embedder = FakeEmbedder()
-    upload_embedder = UploadEmbedder(embedder, FakeCache(), ChipLimits(), now)
+    upload_embedder = UploadEmbedder(embedder, FakeCache(), LocalDecoder(), now)
     context = make_context(gallery, chips, matches=matches, claims=claims, audit=audit, now=now)
     recovery = Recovery(context, step=None)
     return UseCases(

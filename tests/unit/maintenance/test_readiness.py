@@ -12,6 +12,7 @@ from service.contract.errors import OverloadedError
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.maintenance.readiness import ReadinessCheck
 from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
@@ -69,7 +70,12 @@ def embedder() -> Crowded:
 
 
 @pytest.fixture
-def ready(embedder: Crowded, audit: Part) -> ReadinessCheck:
+def decoder() -> LocalDecoder:
+    return LocalDecoder()
+
+
+@pytest.fixture
+def ready(embedder: Crowded, audit: Part, decoder: LocalDecoder) -> ReadinessCheck:
     gallery = FakeGallery("fake-bundle", WIDTH)
     return ReadinessCheck(
         embedder,
@@ -77,10 +83,22 @@ def ready(embedder: Crowded, audit: Part) -> ReadinessCheck:
         FakeMatchStore(),
         FakeChipStore(),
         audit,
+        decoder,
         max_age_s=0.0,
         limit_s=0.3,
         stall_s=30.0,
     )
+
+
+def test_decoders_of_which_none_finishes_are_not_ready(
+    ready: ReadinessCheck, decoder: LocalDecoder
+) -> None:
+    decoder.busy_s = 9.0
+    assert ready().ready
+    decoder.busy_s = 11.0
+    assert "no decoder has been free for 11 s" in (ready().parts["decoding"] or "")
+    decoder.busy_s = 0.0
+    assert ready().ready
 
 
 @pytest.mark.parametrize(
@@ -134,7 +152,7 @@ def test_a_part_that_never_answered_is_not_ready(audit: Part) -> None:
     audit.may_answer.clear()
     gallery = FakeGallery("fake-bundle", WIDTH)
     check = ReadinessCheck(
-        Loading(), gallery, FakeMatchStore(), FakeChipStore(), Part(), limit_s=0.1
+        Loading(), gallery, FakeMatchStore(), FakeChipStore(), Part(), LocalDecoder(), limit_s=0.1
     )
     assert check().parts["inference"] == "it has not answered yet"
     audit.may_answer.set()
@@ -143,7 +161,7 @@ def test_a_part_that_never_answered_is_not_ready(audit: Part) -> None:
 def test_a_recent_result_is_reused(embedder: Crowded, audit: Part) -> None:
     gallery = FakeGallery("fake-bundle", WIDTH)
     check = ReadinessCheck(
-        embedder, gallery, FakeMatchStore(), FakeChipStore(), audit, max_age_s=60.0
+        embedder, gallery, FakeMatchStore(), FakeChipStore(), audit, LocalDecoder(), max_age_s=60.0
     )
     for _ in range(5):
         assert check().ready
@@ -157,5 +175,7 @@ class FullMatchStore(FakeMatchStore):
 
 def test_the_match_records_are_checked_as_part_of_the_gallery() -> None:
     gallery = FakeGallery("fake-bundle", WIDTH)
-    check = ReadinessCheck(FakeEmbedder(), gallery, FullMatchStore(), FakeChipStore(), Part())
+    check = ReadinessCheck(
+        FakeEmbedder(), gallery, FullMatchStore(), FakeChipStore(), Part(), LocalDecoder()
+    )
     assert "no space for another match" in (check().parts["gallery"] or "")

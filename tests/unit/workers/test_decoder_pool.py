@@ -54,17 +54,17 @@ def test_many_threads_share_the_workers(pool: DecoderPool) -> None:
 
 def test_a_worker_that_overruns_its_time_is_replaced() -> None:
     pool = DecoderPool(PoolLimits(workers=1, timeout_s=1e-6, wait_s=20), ChipLimits())
-    first = pool._idle.queue[0].process.pid
+    first = _idle(pool)[0].process.pid
     with pytest.raises(DecodeLimitError, match="more time or memory"):
         pool.decode(optical_png(1))
-    replacement = pool._idle.queue[0].process
+    replacement = _idle(pool)[0].process
     assert replacement.pid != first
     assert replacement.is_alive()
     pool.close()
 
 
 def test_a_worker_that_died_while_idle_is_replaced(pool: DecoderPool) -> None:
-    for worker in list(pool._idle.queue):
+    for worker in _idle(pool):
         worker.process.kill()
         worker.process.join()
     assert pool.decode(optical_png(1)).modality is Modality.OPTICAL
@@ -96,7 +96,7 @@ def test_a_chip_that_finds_no_free_worker_is_refused_and_the_pool_tells_for_how_
 
 def test_a_closed_pool_refuses_and_leaves_no_process() -> None:
     pool = DecoderPool(PoolLimits(workers=2, wait_s=0.01), ChipLimits())
-    processes = [worker.process for worker in pool._idle.queue]
+    processes = [worker.process for worker in _idle(pool)]
     pool.close()
     assert not any(process.is_alive() for process in processes)
     with pytest.raises(OverloadedError):
@@ -117,7 +117,7 @@ def test_a_busy_worker_ends_with_its_chip_when_the_pool_closes() -> None:
 
 def test_workers_end_when_the_parent_closes_the_connection() -> None:
     pool = DecoderPool(PoolLimits(workers=1), ChipLimits())
-    worker = pool._idle.get_nowait()
+    worker = _idle(pool)[0]
     worker.connection.close()
     deadline = time.monotonic() + 20
     while worker.process.is_alive():
@@ -128,3 +128,12 @@ def test_workers_end_when_the_parent_closes_the_connection() -> None:
 
 def test_the_preloaded_module_is_the_one_that_workers_run() -> None:
     assert [decoder_pool.serve_decoder.__module__] == decoder_pool.PRELOADED
+
+
+def _idle(pool: DecoderPool) -> list[decoder_pool._Worker]:
+    """The idle workers, once all of them run."""
+    deadline = time.monotonic() + 20
+    while len(pool._idle.queue) < pool._pool.workers:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return list(pool._idle.queue)

@@ -1,0 +1,24 @@
+"""Open the decoder processes that the settings choose."""
+
+import os
+
+from service.contract.decoding.decode import ChipLimits
+from service.settings import Settings
+from service.workers.decoder_pool import DecoderPool, PoolLimits
+
+MOST_WORKERS = 8
+"""Enough to keep the models busy; each worker takes memory of its own."""
+
+
+def open_decoders(settings: Settings) -> DecoderPool:
+    """Start the pool; by default one process for each core that this process may use."""
+    workers = settings.decode_workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    limits = PoolLimits(workers=workers, timeout_s=settings.decode_timeout_s)
+    return DecoderPool(limits, chip_limits(settings))
+
+
+def chip_limits(settings: Settings) -> ChipLimits:
+    """Return the limits on chip files."""
+    return ChipLimits(
+        max_bytes=int(settings.max_chip_mb * 1_000_000), max_side_px=settings.max_chip_side_px
+    )

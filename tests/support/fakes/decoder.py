@@ -1,0 +1,23 @@
+"""A chip decoder in this process."""
+
+from service.contract.chip import Chip, Modality
+from service.contract.decoding.decode import ChipLimits, decode_chip
+
+
+class LocalDecoder:
+    """Decode for real, without processes and their limits."""
+
+    busy_s = 0.0
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        modality: Modality | None = None,
+        gsd_m: float | None = None,
+        band: int | None = None,
+    ) -> Chip:
+        return decode_chip(data, modality=modality, gsd_m=gsd_m, band=band, limits=ChipLimits())
+
+    def all_busy_s(self) -> float:
+        return self.busy_s
