@@ -1,0 +1,129 @@
+"""Finding the ship in a chip: coarse on the whole, then finer around it where the chip is large."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.chip import Modality
+from service.contract.framing.candidates import Candidate, find_candidates
+from service.contract.framing.contrast import ContrastMap, contrast_map, reduction_factor
+from service.contract.framing.outline import Rectangle, fit_outline
+
+_FINE_ENOUGH_PX = 50
+"""Pixels along the hull in the reduced picture below which the surroundings are looked at again."""
+_SURROUNDINGS = 1.1
+"""Half side of the finer window over the ship's length."""
+_LEAST_LIKENESS = 0.04
+_STRONG = ((4.0, 11.0), (0.2, 1.0))
+_STRONG_SAR = ((3.0, 6.0), (0.2, 1.0))
+"""Median contrast of a region and the confidence that it gives."""
+_QUIET = 3.5
+"""Contrast below which a pixel is water."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The ship as found on a reduced picture of the chip or of a window of it.
+
+    Attributes:
+        found: the contrast of the (window of the) chip.
+        candidates: all regions, best first; the first is the ship.
+        map_outline: the ship's outline in pixels of the map.
+        outline: the same in pixels of the chip.
+        crowd: regions of the whole chip where `found` is of a window, else `candidates`.
+        confidence: that this is a ship on water, 0..1.
+        origin: row and column in the chip at which the map begins.
+    """
+
+    found: ContrastMap
+    candidates: list[Candidate]
+    map_outline: Rectangle
+    outline: Rectangle
+    crowd: list[Candidate]
+    confidence: float
+    origin: tuple[int, int]
+
+    @property
+    def ship(self) -> Candidate:
+        """The region that is taken for the ship."""
+        return self.candidates[0]
+
+
+def locate_ship(pixels: NDArray[Any], modality: Modality) -> tuple[Located | None, ContrastMap]:
+    """Find the ship nearest the middle of a chip.
+
+    Args:
+        pixels: float32 `[H, W]` amplitude or uint8 `[H, W, 3]`.
+        modality: the sensor.
+
+    Returns:
+        The ship, or None; and the contrast of the whole chip.
+    """
+    whole = contrast_map(pixels, modality, reduction_factor(pixels.shape))
+    located = _locate(whole, None, (0, 0))
+    if located is None or whole.factor == 1:
+        return located, whole
+    length = located.map_outline.length
+    if length >= _FINE_ENOUGH_PX or length * whole.factor < 8:
+        return located, whole
+    return _look_closer(pixels, modality, located) or located, whole
+
+
+def _look_closer(pixels: NDArray[Any], modality: Modality, coarse: Located) -> Located | None:
+    """Find the same ship again in a window around it, at a finer scale."""
+    outline = coarse.outline
+    reach = outline.length * _SURROUNDINGS + 8
+    top, left = max(int(outline.row - reach), 0), max(int(outline.column - reach), 0)
+    bottom, right = int(outline.row + reach) + 1, int(outline.column + reach) + 1
+    window = pixels[top:bottom, left:right]
+    factor = reduction_factor(window.shape)
+    if factor >= coarse.found.factor:
+        return None
+    return _locate(contrast_map(window, modality, factor), coarse.candidates, (top, left))
+
+
+def _locate(
+    found: ContrastMap, crowd: list[Candidate] | None, origin: tuple[int, int]
+) -> Located | None:
+    """Choose the best region and fit its outline."""
+    candidates = find_candidates(found)
+    if not candidates or candidates[0].likeness < _LEAST_LIKENESS:
+        return None
+    outline = fit_outline(found, candidates[0], candidates)
+    scaled = outline.scaled(found.factor)
+    return Located(
+        found,
+        candidates,
+        outline,
+        Rectangle(
+            scaled.row + origin[0],
+            scaled.column + origin[1],
+            scaled.length,
+            scaled.width,
+            scaled.axis_deg,
+        ),
+        candidates if crowd is None else crowd,
+        _confidence(found, candidates[0]),
+        origin,
+    )
+
+
+def _confidence(found: ContrastMap, ship: Candidate) -> float:
+    """How sure it is that a region is a ship on water, 0..1.
+
+    Its shape, its contrast (clouds, fields and wakes stand out less), and how much of the chip
+    beside it is water (among houses and woods little is).
+    """
+    contrast = float(np.median(found.contrast[ship.rows, ship.columns]))
+    quiet = int((found.contrast < _QUIET).sum())
+    beside = found.contrast.size - ship.rows.size
+    share = quiet / max(beside, 1)
+    strong = np.interp(contrast, *_STRONG_SAR) if found.speckled else np.interp(contrast, *_STRONG)
+    return float(ship.shape * strong * np.interp(share, (0.35, 0.7), (0.3, 1.0)))
+
+
+def lit_rows(found: ContrastMap, upright: bool, threshold: float) -> NDArray[np.float64]:
+    """Share of each row (column where not `upright`) that stands out from the water."""
+    return np.asarray((found.contrast > threshold).mean(axis=1 if upright else 0), np.float64)

@@ -1,0 +1,221 @@
+"""The ship's outline: heading axis and the rectangle around the hull."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from service.contract.framing.candidates import Candidate
+from service.contract.framing.contrast import ContrastMap
+
+FloatArray = NDArray[np.float64]
+
+_FITTED_POINTS = 1500
+_BIN_PX = 0.5
+_STRIP = 0.85
+"""Half width of the strip along the axis in which the hull is measured, over the ship's width."""
+_REACH = 0.75
+"""Half length of that strip over the ship's length."""
+_GAP = 0.12
+_EVEN = (0.3, 0.65)
+_SHARE = (0.12, 0.5)
+"""Share of the hull's own level at which its profile ends, for ships of such a mean brightness
+over their brightest: where the product clips, side lobes are as bright as decks elsewhere."""
+_OPTICAL_SHARES = (0.12, 0.4)
+"""The same for optical chips: the bow tapers, the sides do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """A rectangle in pixels: row and column of its centre, sides, and axis of the long side.
+
+    The axis is in degrees clockwise from the top, 0 to below 180.
+    """
+
+    row: float
+    column: float
+    length: float
+    width: float
+    axis_deg: float
+
+    def scaled(self, factor: float) -> "Rectangle":
+        """Return the rectangle in pixels that are `factor` times finer."""
+        return Rectangle(
+            (self.row + 0.5) * factor - 0.5,
+            (self.column + 0.5) * factor - 0.5,
+            self.length * factor,
+            self.width * factor,
+            self.axis_deg,
+        )
+
+    def corners(self) -> tuple[tuple[float, float], ...]:
+        """Return x (column) and y (row) of the four corners, in turn round the rectangle."""
+        along, across = _directions(np.array([self.axis_deg]))
+        half_along, half_across = along[:, 0] * self.length / 2, across[:, 0] * self.width / 2
+        centre = np.array([self.row, self.column])
+        signs = ((1, -1), (1, 1), (-1, 1), (-1, -1))
+        points = [centre + a * half_along + b * half_across for a, b in signs]
+        return tuple((float(column), float(row)) for row, column in points)
+
+
+def fit_outline(found: ContrastMap, ship: Candidate, others: Sequence[Candidate]) -> Rectangle:
+    """Fit the axis by the sharpest profile across the hull, then the hull's ends and sides.
+
+    Args:
+        found: the chip's contrast.
+        ship: the region that was chosen.
+        others: further regions, which the outline must not run into.
+
+    Returns:
+        The rectangle around the hull, in pixels of the map.
+    """
+    points, weights = _sample(found, ship)
+    axis = _sharpest_axis(points, weights, ship.axis_deg)
+    return _extent(found, ship, others, axis)
+
+
+def _sample(found: ContrastMap, ship: Candidate) -> tuple[FloatArray, FloatArray]:
+    """Places `[N, 2]` and weights `[N]` of the region's pixels, thinned evenly."""
+    step = max(1, ship.rows.size // _FITTED_POINTS)
+    rows, columns = ship.rows[::step], ship.columns[::step]
+    points = np.stack([rows - ship.centre[0], columns - ship.centre[1]], axis=1)
+    return points, found.strength[rows, columns].astype(np.float64)
+
+
+def _directions(axes_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Unit vectors (row, column) along and across each axis, `[2, A]` each."""
+    angle = np.radians(axes_deg)
+    return (
+        np.stack([-np.cos(angle), np.sin(angle)]),
+        np.stack([np.sin(angle), np.cos(angle)]),
+    )
+
+
+def _sharpest_axis(points: FloatArray, weights: FloatArray, start_deg: float) -> float:
+    """Axis along which the profile across is most concentrated (energy of the Radon transform).
+
+    The parallel sides of the hull decide; side lobes, wake and the tower's layover spread thinly
+    over the profile and hardly change its energy, while they turn a principal axis.
+    """
+    best = start_deg
+    for offsets in (np.arange(-24, 25, 4.0), np.arange(-3, 4, 1.0), np.arange(-3, 4) / 4):
+        axes = best + offsets
+        across = points @ _directions(axes)[1]  # [N, A]
+        profile = _profiles(across, weights)
+        energy = (ndimage.gaussian_filter1d(profile, 1.5, axis=1) ** 2).sum(axis=1)
+        best = float(axes[energy.argmax()])
+    return best % 180.0
+
+
+def _profiles(places: FloatArray, weights: FloatArray) -> FloatArray:
+    """Histogram of `places` `[N, A]` weighted by `weights` `[N]`, a row for each A."""
+    lowest = places.min()
+    bins = int((places.max() - lowest) / _BIN_PX) + 2
+    columns = places.shape[1]
+    index = ((places - lowest) / _BIN_PX).astype(np.intp) + np.arange(columns) * bins
+    repeated = np.broadcast_to(weights[:, None], places.shape)
+    counts = np.bincount(index.ravel(), repeated.ravel(), bins * columns)
+    return counts.reshape(columns, bins)
+
+
+def _extent(
+    found: ContrastMap, ship: Candidate, others: Sequence[Candidate], axis: float
+) -> Rectangle:
+    """Measure where the hull ends along and across `axis`, from profiles of the brightness."""
+    along, across = (vector[:, 0] for vector in _directions(np.array([axis])))
+    own_u = (ship.rows - ship.centre[0]) * along[0] + (ship.columns - ship.centre[1]) * along[1]
+    own_v = (ship.rows - ship.centre[0]) * across[0] + (ship.columns - ship.centre[1]) * across[1]
+    own = found.mass[ship.rows, ship.columns]
+    v0, v1 = _limits(own_v, own, 0.02)
+    u0, u1 = _limits(own_u, own, 0.006)
+    clear = _without(found.mass, ship, others, along, across, v1 - v0)
+    rows, columns, mass = _window(clear, ship, (u1 - u0) * 0.75 + 4)
+    u = (rows - ship.centre[0]) * along[0] + (columns - ship.centre[1]) * along[1]
+    v = (rows - ship.centre[0]) * across[0] + (columns - ship.centre[1]) * across[1]
+    slack = 1.0 + 0.1 * (v1 - v0)
+    strip = (v > v0 - slack) & (v < v1 + slack)
+    end_share, side_share = _shares(found, float(np.mean(own)))
+    u0, u1 = _ends(u[strip], mass[strip], (u0, u1), end_share)
+    hull = (u > u0) & (u < u1)
+    v0, v1 = _ends(v[hull], mass[hull], (v0, v1), side_share)
+    middle = np.array(ship.centre) + along * (u0 + u1) / 2 + across * (v0 + v1) / 2
+    return Rectangle(float(middle[0]), float(middle[1]), u1 - u0, v1 - v0, axis)
+
+def _shares(found: ContrastMap, evenness: float) -> tuple[float, float]:
+    """Shares of the hull's level at which its profiles along and across end."""
+    if not found.speckled:
+        return _OPTICAL_SHARES
+    share = float(np.interp(evenness, _EVEN, _SHARE))
+    return share, share
+
+
+def _without(
+    mass: NDArray[np.float32],
+    ship: Candidate,
+    others: Sequence[Candidate],
+    along: FloatArray,
+    across: FloatArray,
+    width: float,
+) -> NDArray[np.float32]:
+    """`mass` with neighbours, quay and land set to 0; fragments in line with the hull stay."""
+    clear = mass
+    for other in others:
+        if other.threshold != ship.threshold or other is ship:
+            continue
+        away = (other.centre[0] - ship.centre[0], other.centre[1] - ship.centre[1])
+        aside = abs(away[0] * across[0] + away[1] * across[1])
+        if aside < 0.5 * width and other.mass < 0.5 * ship.mass and other.width < 1.3 * width:
+            continue
+        if clear is mass:
+            clear = mass.copy()
+        clear[other.rows, other.columns] = 0.0
+    return clear
+
+
+def _window(
+    mass: NDArray[np.float32], ship: Candidate, reach: float
+) -> tuple[FloatArray, FloatArray, NDArray[np.float32]]:
+    """Rows, columns and mass of the map's pixels within `reach` of the ship's centre."""
+    height, width = mass.shape
+    r0, r1 = max(int(ship.centre[0] - reach), 0), min(int(ship.centre[0] + reach) + 2, height)
+    c0, c1 = max(int(ship.centre[1] - reach), 0), min(int(ship.centre[1] + reach) + 2, width)
+    rows, columns = np.mgrid[r0:r1, c0:c1]
+    near = mass[r0:r1, c0:c1]
+    lit = near > 0.02
+    return rows[lit].astype(np.float64), columns[lit].astype(np.float64), near[lit]
+
+
+def _ends(
+    places: FloatArray, mass: NDArray[np.float32], core: tuple[float, float], share: float
+) -> tuple[float, float]:
+    """Where the profile of `mass` over `places` falls below `share` of its level in the core.
+
+    Gaps of up to a part of the core's length belong to the ship.
+    """
+    reach = (core[1] - core[0]) * 0.5 + 3.0
+    low, high = core[0] - reach, core[1] + reach
+    bins = max(int((high - low) / 0.5), 4)
+    profile, edges = np.histogram(places, bins, (low, high), weights=mass)
+    step = float(edges[1] - edges[0])
+    profile = ndimage.uniform_filter1d(profile, 4)
+    middle = (edges[:-1] + edges[1:]) / 2
+    inside = (middle >= core[0]) & (middle <= core[1])
+    level = float(np.quantile(profile[inside], 0.75)) if inside.any() else 0.0
+    lit = np.flatnonzero(profile > share * level)
+    if level <= 0.0 or lit.size == 0:
+        return core[0] - 0.5, core[1] + 0.5
+    gap = max((core[1] - core[0]) * _GAP, 2.0) / step
+    runs = np.split(lit, np.flatnonzero(np.diff(lit) > gap) + 1)
+    mid = int(np.argmin(np.abs(middle - (core[0] + core[1]) / 2)))
+    best = max(runs, key=lambda run: float(profile[run[0] : run[-1] + 1].sum()) )
+    return float(edges[best[0]]), float(edges[best[-1] + 1])
+
+
+def _limits(places: FloatArray, weights: NDArray[np.floating], cut: float) -> tuple[float, float]:
+    """Quantiles `cut` and `1 - cut` of weighted places."""
+    order = np.argsort(places)
+    total = np.cumsum(weights[order])
+    first, last = np.searchsorted(total, [cut * total[-1], (1 - cut) * total[-1]])
+    return float(places[order[first]]), float(places[order[min(last, len(order) - 1)]])

@@ -1,0 +1,283 @@
+"""What is wrong with a chip, as a level, a number and a sentence for each kind."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from service.contract.chip import Modality
+from service.contract.framing.candidates import Candidate
+from service.contract.framing.contrast import ContrastMap
+from service.contract.framing.locate import Located
+from service.contract.framing.outline import Rectangle
+from service.contract.framing.records import Finding, Kind, Level
+
+_CENTRED = 0.25
+"""Distance of the ship from the chip's middle, over half the long side, up to which a touched
+border is taken for a close crop rather than a cut."""
+
+
+def judge_empty(whole: ContrastMap) -> tuple[Finding, ...]:
+    """Judge a chip in which no ship was found: every other kind is ok with the value 0."""
+    strongest = float(whole.contrast.max())
+    findings = [
+        Finding(
+            Kind.NO_SHIP,
+            Level.BAD,
+            0.0,
+            f"No ship was found: nothing in the chip has a ship's shape and stands out from the "
+            f"water (strongest contrast {strongest:.1f} times the water's spread).",
+        )
+    ]
+    for kind in list(Kind)[1:]:
+        findings.append(Finding(kind, Level.OK, 0.0, "Not judged, because no ship was found."))
+    return tuple(findings)
+
+
+def judge(
+    pixels: NDArray[Any],
+    modality: Modality,
+    gsd_m: float,
+    located: Located | None,
+    outline: Rectangle,
+    *,
+    tight: bool,
+) -> tuple[Finding, ...]:
+    """Judge a chip whose ship was found.
+
+    Args:
+        pixels: the whole chip.
+        modality: the sensor.
+        gsd_m: metres per pixel.
+        located: the ship; None only for a tight chip whose outline could not be measured.
+        outline: the outline in pixels of the chip.
+        tight: whether the chip passes unchanged.
+
+    Returns:
+        A finding for each `Kind`, in its order.
+    """
+    hull = hull_pixels(pixels, outline)
+    return (
+        _found(located, tight),
+        _several(located, tight),
+        _cut_off(located, tight),
+        _land(located, tight),
+        _smear(hull, modality),
+        _saturation(hull, modality),
+        _coarseness(outline),
+        _shape(outline, tight),
+        _size(outline, gsd_m),
+    )
+
+
+def _level(value: float, doubtful: float, bad: float) -> Level:
+    """Level of a value that is the worse the greater it is."""
+    if value >= bad:
+        return Level.BAD
+    return Level.DOUBTFUL if value >= doubtful else Level.OK
+
+
+def hull_pixels(pixels: NDArray[Any], outline: Rectangle) -> NDArray[Any]:
+    """Pixels along lines within the outline, upright: nearest neighbours, at most 128 x 32."""
+    rows = int(np.clip(outline.length, 4, 128))
+    columns = int(np.clip(outline.width, 3, 32))
+    along = (np.arange(rows) + 0.5) / rows - 0.5
+    across = (np.arange(columns) + 0.5) / columns - 0.5
+    angle = np.radians(outline.axis_deg)
+    u, v = along[:, None] * outline.length, across[None, :] * outline.width
+    row = np.rint(outline.row + u * np.cos(angle) + v * np.sin(angle)).astype(np.intp)
+    column = np.rint(outline.column - u * np.sin(angle) + v * np.cos(angle)).astype(np.intp)
+    return np.asarray(
+        pixels[np.clip(row, 0, pixels.shape[0] - 1), np.clip(column, 0, pixels.shape[1] - 1)]
+    )
+
+
+def _found(located: Located | None, tight: bool) -> Finding:
+    confidence = 1.0 if located is None or tight else located.confidence
+    level = Level.OK if confidence >= 0.6 else Level.DOUBTFUL
+    said = "A ship was found" if level is Level.OK else "Something was found that may be no ship"
+    return Finding(Kind.NO_SHIP, level, confidence, f"{said} (confidence {confidence:.2f} of 1).")
+
+
+def _several(located: Located | None, tight: bool) -> Finding:
+    others = [] if located is None or tight else other_ships(located)
+    if not others or located is None:
+        return Finding(Kind.SEVERAL_SHIPS, Level.OK, 0.0, "No other ship was seen in the chip.")
+    ship = located.crowd[0]
+    rival = max(other.score for other in others) / ship.score
+    level = Level.BAD if rival > 0.8 else Level.DOUBTFUL
+    choice = "it is unsure which is meant" if level is Level.BAD else "the one nearest the middle"
+    return Finding(
+        Kind.SEVERAL_SHIPS,
+        level,
+        float(len(others)),
+        f"{len(others)} more ship(s) may be in the chip; {choice}"
+        f"{'' if level is Level.BAD else ' was taken'}. Send a crop around one ship.",
+    )
+
+
+def other_ships(located: Located) -> list[Candidate]:
+    """Return further regions of the chip that look like ships of comparable size."""
+    ship = located.crowd[0]
+    taken = [ship]
+    for other in located.crowd[1:]:
+        looks = 2.0 <= other.length / other.width <= 12.0 and other.fill > 0.6
+        comparable = other.length > 0.35 * ship.length and other.mass > 0.12 * ship.mass
+        if not looks or not comparable or other.border > 0.4:
+            continue
+        if all(_apart(other, known) for known in taken):
+            taken.append(other)
+    return taken[1:]
+
+
+def _apart(one: Candidate, two: Candidate) -> bool:
+    """Whether two regions are different things: formed at two thresholds, one may hold another."""
+    away = np.hypot(one.centre[0] - two.centre[0], one.centre[1] - two.centre[1])
+    if away > 0.6 * (one.length + two.length) / 2:
+        return True
+    small, large = sorted((one, two), key=lambda region: region.rows.size)
+    width = int(max(large.columns.max(), small.columns.max())) + 1
+    shared = np.isin(small.rows * width + small.columns, large.rows * width + large.columns)
+    return bool(shared.mean() < 0.1)
+
+
+def _cut_off(located: Located | None, tight: bool) -> Finding:
+    share = 0.0 if located is None else border_share(located, ends_only=tight)
+    level = _level(share, 0.45, 0.75)
+    if level is Level.BAD and located is not None and located.ship.offset < _CENTRED:
+        level = Level.DOUBTFUL  # a ship that lies in the middle of its crop has lost little
+    if level is Level.OK:
+        sentence = "The ship lies within the chip."
+    else:
+        sentence = (
+            f"The chip's border cuts the ship over {share:.0%} of its width; its length is too "
+            f"short. Send a crop with sea on all sides."
+        )
+    return Finding(Kind.CUT_OFF, level, share, sentence)
+
+
+def border_share(located: Located, *, ends_only: bool) -> float:
+    """Return over how much of its width the ship touches the chip's border, the worst side.
+
+    Args:
+        located: the ship.
+        ends_only: whether only the short sides count, as in a tight chip.
+    """
+    ship, (height, width) = located.ship, located.found.contrast.shape
+    sides = [ship.rows <= 0, ship.rows >= height - 1]
+    across = [ship.columns <= 0, ship.columns >= width - 1]
+    if ends_only:
+        sides = sides if height >= width else across
+    else:
+        sides += across
+    touching = max(int(side.sum()) for side in sides)
+    return min(touching / max(located.map_outline.width, 2.0), 1.0)
+
+
+def _land(located: Located | None, tight: bool) -> Finding:
+    share = 0.0 if located is None or tight else surroundings_share(located)
+    level = _level(share, 0.2, 0.5)
+    if level is Level.OK:
+        sentence = "Open water surrounds the hull."
+    else:
+        sentence = (
+            f"{share:.0%} of the surroundings of the hull is no open water: land, a quay or "
+            f"another hull lies beside it, and the outline may take in a part of it."
+        )
+    return Finding(Kind.LAND_BESIDE, level, share, sentence)
+
+
+def surroundings_share(located: Located) -> float:
+    """Return the share of a frame around the outline, a ship's width wide, that stands out."""
+    outline, found = located.map_outline, located.found
+    rows, columns = np.indices(found.contrast.shape, np.float32)
+    angle = np.radians(outline.axis_deg)
+    away_r, away_c = rows - outline.row, columns - outline.column
+    u = np.abs(-away_r * np.cos(angle) + away_c * np.sin(angle))
+    v = np.abs(away_r * np.sin(angle) + away_c * np.cos(angle))
+    half_u, half_v = outline.length / 2, outline.width / 2
+    gap, reach = 2.0 + 0.35 * half_v, 3.0 + 2.4 * half_v
+    frame = (u < half_u + reach) & (v < half_v + reach) & ((u > half_u + gap) | (v > half_v + gap))
+    if not frame.any():
+        return 0.0
+    threshold = max(4.0, 0.25 * float(np.median(found.contrast[located.ship.rows, located.ship.columns])))
+    return float((found.contrast[frame] > threshold).mean())
+
+
+def _smear(hull: NDArray[Any], modality: Modality) -> Finding:
+    if modality is not Modality.SAR:
+        return Finding(Kind.SMEARED, Level.OK, 0.0, "Only radar chips smear along azimuth.")
+    streaks = streakiness(hull)
+    level = _level(streaks, 0.55, 0.75)
+    if level is Level.OK:
+        sentence = "The hull is in focus."
+    else:
+        sentence = (
+            f"The hull is smeared in one direction (streaks {streaks:.2f} of 1), as motion of the "
+            f"ship does; length and deck are unreliable."
+        )
+    return Finding(Kind.SMEARED, level, streaks, sentence)
+
+
+def streakiness(hull: NDArray[Any]) -> float:
+    """Coherence of the structure tensor of log amplitude within the hull, 0..1.
+
+    1 where all gradients point the same way, as in a picture of parallel streaks.
+    """
+    known = np.nan_to_num(hull.astype(np.float32))
+    log = np.log(known + np.float32(0.02) * max(float(known.max()), 1e-12))
+    smooth = ndimage.gaussian_filter(log, 0.7)
+    down, across = np.gradient(smooth)
+    rr, cc = float((down**2).mean()), float((across**2).mean())
+    rc = float((down * across).mean())
+    total = rr + cc
+    if total <= 1e-9:
+        return 0.0
+    return float(np.hypot(rr - cc, 2 * rc) / total)
+
+
+def _saturation(hull: NDArray[Any], modality: Modality) -> Finding:
+    values = hull if hull.ndim == 2 else hull.min(axis=2)
+    top = float(np.nanmax(values)) if modality is Modality.SAR else 255.0
+    limit = top * (1 - 1e-4) if modality is Modality.SAR else 254.0
+    share = float((values >= limit).mean()) if top > 0 else 0.0
+    level = _level(share, 0.15, 0.5)
+    if level is Level.OK:
+        sentence = "The hull's brightness is within the sensor's range."
+    else:
+        sentence = f"{share:.0%} of the hull is saturated; the deck's pattern is lost there."
+    return Finding(Kind.SATURATED, level, share, sentence)
+
+
+def _coarseness(outline: Rectangle) -> Finding:
+    along = outline.length
+    level = Level.BAD if along < 20 else Level.DOUBTFUL if along < 40 else Level.OK
+    sentence = (
+        f"The hull is {along:.0f} pixels long."
+        if level is Level.OK
+        else f"The hull is only {along:.0f} pixels long; at least 40 are needed, 20 at the least."
+    )
+    return Finding(Kind.TOO_COARSE, level, float(along), sentence)
+
+
+def _shape(outline: Rectangle, tight: bool) -> Finding:
+    ratio = outline.length / max(outline.width, 1e-6)
+    if not 2.0 <= ratio <= 12.0:
+        level = Level.BAD
+    else:
+        level = Level.OK if 2.4 <= ratio <= 10.5 or tight else Level.DOUBTFUL
+    sentence = f"The outline is {ratio:.1f} times as long as wide"
+    sentence += "." if level is Level.OK else "; ships are 2 to 12 times as long as wide."
+    return Finding(Kind.IMPLAUSIBLE_SHAPE, level, float(ratio), sentence)
+
+
+def _size(outline: Rectangle, gsd_m: float) -> Finding:
+    length_m, width_m = outline.length * gsd_m, outline.width * gsd_m
+    too_large = max(length_m / 460.0, width_m / 90.0)
+    too_small = 10.0 / max(length_m, 1e-6)
+    factor = max(too_large, too_small)
+    level = _level(factor, 0.88, 1.0)
+    size = f"At {gsd_m:g} m per pixel the ship would be {length_m:.0f} m x {width_m:.0f} m"
+    sentence = f"{size}." if level is Level.OK else f"{size}; check gsd_m."
+    return Finding(Kind.GSD_CONTRADICTS_SIZE, level, float(length_m), sentence)
