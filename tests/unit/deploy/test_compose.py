@@ -5,7 +5,8 @@ import re
 import pytest
 
 from service.settings import Settings
-from tests.support.compose_files import ROOT, compose_file
+from tests.support.compose_files import compose_file
+from tests.support.paths import ROOT
 
 SERVICES = compose_file("docker-compose.yml")["services"]
 each = pytest.mark.parametrize("name", sorted(SERVICES))

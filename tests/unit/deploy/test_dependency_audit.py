@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.compose_files import ROOT
 from tests.support.doubles.registry import RegistryDouble, registry_double
+from tests.support.paths import ROOT
 from tests.support.service_process import free_port
 
 HASH = "--hash=sha256:" + "0" * 64

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from service.observability.metrics import Telemetry
-from tests.support.compose_files import ROOT
+from tests.support.paths import ROOT
 
 FOLDER = ROOT / "deploy/kubernetes"
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
@@ -181,7 +181,11 @@ def check_changed(folder: Path, file: str, old: str, new: str) -> tuple[int, str
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
-    command = [sys.executable, ROOT / "scripts/check-manifests", folder / "deploy/kubernetes"]
+    command: list[str | Path] = [
+        sys.executable,
+        ROOT / "scripts/check-manifests",
+        folder / "deploy/kubernetes",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode, done.stderr
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.compose_files import ROOT
+from tests.support.paths import ROOT
 
 
 def pins(name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from service.contract.chip import Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError, DecodeLimitError, OverloadedError
-from service.workers import decoder_pool
+from service.workers import decoder, decoder_pool
 from service.workers.decoder import DecodeRequest
 from service.workers.decoder_pool import DecoderPool, PoolLimits
 from tests.support.chips import optical_png, sar_tiff
@@ -127,7 +127,7 @@ def test_workers_end_when_the_parent_closes_the_connection() -> None:
 
 
 def test_the_preloaded_module_is_the_one_that_workers_run() -> None:
-    assert [decoder_pool.serve_decoder.__module__] == decoder_pool.PRELOADED
+    assert [decoder.serve_decoder.__module__] == decoder_pool.PRELOADED
 
 
 def _idle(pool: DecoderPool) -> list[decoder_pool._Worker]:
