@@ -54,16 +54,12 @@ class IdempotencyStore(Protocol):
 
     def claim(self, key: str, fingerprint: str) -> IdempotencyClaim:
         """Claim the key for the request with this fingerprint, or return its state."""
-        ...
 
     def renew(self, key: str, fingerprint: str, ticket: str) -> None:
         """Extend the claim by its lifetime; do nothing when the ticket no longer holds the key."""
-        ...
 
     def finish(self, key: str, fingerprint: str, ticket: str, answer: StoredResponse) -> None:
         """Store the response to the request that claimed the key."""
-        ...
 
     def release(self, key: str, fingerprint: str, ticket: str) -> None:
         """Give up the claim, because the request failed and changed nothing."""
-        ...

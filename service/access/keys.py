@@ -91,4 +91,3 @@ class KeyStore(Protocol):
 
     def ring(self) -> KeyRing:
         """Return the current keys."""
-        ...

@@ -12,4 +12,3 @@ class RateLimiter(Protocol):
         Returns:
             0 when the request is granted, otherwise the seconds after which it would be.
         """
-        ...

@@ -30,7 +30,6 @@ class ChipUsage(Protocol):
 
     def uses_chip(self, chip_sha256: str) -> bool:
         """Return whether any sighting uses these bytes."""
-        ...
 
 
 def restore_missing_chip(chips: ChipStore, digest: str, data: bytes) -> None:

@@ -28,11 +28,9 @@ class BatchEmbedder(Protocol):
     @property
     def width(self) -> int:
         """D, the width of an embedding."""
-        ...
 
     def embed_many(self, chips: Sequence[Chip]) -> Sequence[EmbeddedChip]:
         """Embed several chips at once."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -45,6 +45,7 @@ from service.storage.redis.rate_limits import RedisRateLimiter
 
 if TYPE_CHECKING:
     from service.storage.s3.bucket import Bucket
+    from service.storage.server.connection import ServerConnection
 
 WHOLE_GALLERY_TIMEOUT_S = 60.0
 """The least timeout of requests to a Qdrant server that concern the whole gallery."""
@@ -113,7 +114,7 @@ def open_gallery(settings: Settings, bundle_id: str, width: int) -> Gallery:
         return EdgeGallery(settings.data_dir / "gallery", bundle_id, width)
     from service.storage.server.gallery import ServerGallery
 
-    return ServerGallery(**_server(settings), bundle_id=bundle_id, width=width)
+    return ServerGallery(_connect(settings), bundle_id, width)
 
 
 def open_archive(settings: Settings) -> GalleryArchive:
@@ -126,7 +127,7 @@ def open_archive(settings: Settings) -> GalleryArchive:
         return EdgeArchive(settings.data_dir / "gallery")
     from service.storage.server.archive import ServerArchive
 
-    return ServerArchive(**_server(settings, WHOLE_GALLERY_TIMEOUT_S))
+    return ServerArchive(_connect(settings, WHOLE_GALLERY_TIMEOUT_S))
 
 
 def active_bundle_id(settings: Settings) -> str | None:
@@ -162,7 +163,7 @@ def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore
         return EdgeMatchStore(settings.data_dir / "matches")
     from service.storage.server.matches import ServerMatchStore
 
-    return ServerMatchStore(**_server(settings, least_timeout_s))
+    return ServerMatchStore(_connect(settings, least_timeout_s))
 
 
 def _open_claims(settings: Settings) -> ClaimStore:
@@ -170,7 +171,7 @@ def _open_claims(settings: Settings) -> ClaimStore:
         return MemoryClaimStore()
     from service.storage.server.claims import ServerClaimStore
 
-    return ServerClaimStore(**_server(settings))
+    return ServerClaimStore(_connect(settings))
 
 
 def longest_step(settings: Settings) -> timedelta | None:
@@ -272,19 +273,15 @@ def open_idempotency_store(settings: Settings, redis: RedisLink | None) -> Idemp
     return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
 
 
-class _Server(TypedDict):
-    client_or_url: str
-    api_key: str | None
-    timeout_s: float
+def _connect(settings: Settings, least_timeout_s: float = 0.0) -> "ServerConnection":
+    """Return a connection to the Qdrant server, for one store."""
+    from service.storage.server.connection import ServerConnection
 
-
-def _server(settings: Settings, least_timeout_s: float = 0.0) -> _Server:
-    """Return the arguments that connect to the Qdrant server."""
     assert settings.qdrant_url is not None
-    return _Server(
-        client_or_url=settings.qdrant_url,
-        api_key=_revealed(settings.qdrant_api_key),
-        timeout_s=max(least_timeout_s, settings.qdrant_timeout_s),
+    return ServerConnection(
+        settings.qdrant_url,
+        _revealed(settings.qdrant_api_key),
+        max(least_timeout_s, settings.qdrant_timeout_s),
     )
 
 

@@ -7,9 +7,11 @@ from uuid import uuid4
 import pytest
 import redis
 
+from service.identity.ports.gallery import Gallery
 from service.storage.redis.link import RedisLink
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.chips import FakeChipStore
+from tests.support.galleries import GALLERY_KINDS, open_gallery
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.stores import Site, UnclosableClient
 
@@ -38,6 +40,12 @@ def site(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Site]:
     with running_qdrant() as double:
         client = UnclosableClient(url=double.url, check_compatibility=False)
         yield Site(request.param, quick_folder, client)
+
+
+@pytest.fixture(params=GALLERY_KINDS)
+def gallery(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Gallery]:
+    with open_gallery(request.param, quick_folder) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from service.identity.ports.claims import ClaimStore
 from service.identity.records.claims import NameClaim
 from service.storage.local.claims import MemoryClaimStore
 from service.storage.server.claims import ServerClaimStore
+from service.storage.server.connection import ServerConnection
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.records import START
 
@@ -32,13 +33,13 @@ def claims(request: pytest.FixtureRequest) -> Iterator[ClaimStore]:
         yield MemoryClaimStore()
     elif request.param == "http":
         with running_qdrant() as double:
-            remote = ServerClaimStore(double.url)
+            remote = ServerClaimStore(ServerConnection(double.url))
             yield remote
             remote.close()
     else:
         assert SERVER_URL is not None
         prefix = f"crossfix-test-{uuid4().hex[:12]}"
-        yield ServerClaimStore(QdrantClient(SERVER_URL), prefix=prefix)
+        yield ServerClaimStore(ServerConnection(QdrantClient(SERVER_URL)), prefix=prefix)
         with closing(QdrantClient(SERVER_URL)) as client:
             client.delete_collection(f"{prefix}-claims")
 

@@ -20,6 +20,7 @@ from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import Decision, MatchFilter, MatchRecord, Standing
 from service.identity.records.matches import Verdict
 from service.storage.edge.matches import EdgeMatchStore
+from service.storage.server.connection import ServerConnection
 from service.storage.server.matches import ServerMatchStore
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.match_records import make_match_record, with_judgement
@@ -39,12 +40,12 @@ def matches(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Matc
         yield edge
         edge.close()
     elif request.param == "memory":
-        local = ServerMatchStore(QdrantClient(":memory:"))
+        local = ServerMatchStore(ServerConnection(QdrantClient(":memory:")))
         yield local
         local.close()
     elif request.param == "http":
         with running_qdrant() as double:
-            remote = ServerMatchStore(double.url)
+            remote = ServerMatchStore(ServerConnection(double.url))
             yield remote
             remote.close()
     else:
@@ -55,7 +56,7 @@ def real_server() -> Iterator[MatchStore]:
     assert SERVER_URL is not None
     prefix = f"crossfix-test-{uuid4().hex[:12]}"
     client = QdrantClient(SERVER_URL)
-    yield ServerMatchStore(client, prefix=prefix)
+    yield ServerMatchStore(ServerConnection(client), prefix=prefix)
     client.delete_collection(f"{prefix}-matches")
     client.close()
 

@@ -19,15 +19,12 @@ class AuditLog(Protocol):
         Raises:
             StoreUnavailableError, StoreFullError: the entry was not written.
         """
-        ...
 
     def ping(self) -> None:
         """Raise what `append` would raise now, without writing an entry."""
-        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""
-        ...
 
 
 class AuditArchive(Protocol):
@@ -35,11 +32,9 @@ class AuditArchive(Protocol):
 
     def describe(self) -> str:
         """Return where the log is, for messages."""
-        ...
 
     def is_empty(self) -> bool:
         """Return whether the log has no entry yet."""
-        ...
 
     def copy_to(self, folder: Path) -> int:
         """Copy every chain into a folder, while services may write on; return their number.
@@ -47,7 +42,6 @@ class AuditArchive(Protocol):
         Raises:
             OSError: a file cannot be read or written.
         """
-        ...
 
     def copy_from(self, folder: Path) -> None:
         """Copy the chains of a backup here.
@@ -55,4 +49,3 @@ class AuditArchive(Protocol):
         Raises:
             OSError: a file cannot be read or written.
         """
-        ...

@@ -14,11 +14,9 @@ class BundleStore(Protocol):
 
     def ids(self) -> list[str]:
         """Return the ids of all installed bundles."""
-        ...
 
     def put(self, bundle: Bundle) -> None:
         """Install a bundle completely or not at all; an installed bundle stays as it is."""
-        ...
 
     def find(self, bundle_id: str) -> Path | None:
         """Return a local folder with the verified bundle; None when it is not installed.
@@ -26,8 +24,6 @@ class BundleStore(Protocol):
         Raises:
             BundleError: the installed bundle is damaged.
         """
-        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""
-        ...

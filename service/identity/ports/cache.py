@@ -11,8 +11,6 @@ class EmbeddingCache(Protocol):
 
     def get(self, key: str) -> NDArray[np.float32] | None:
         """Return the embedding, float32 `[D]`; None when it is not cached."""
-        ...
 
     def put(self, key: str, vector: NDArray[np.float32]) -> None:
         """Cache an embedding."""
-        ...

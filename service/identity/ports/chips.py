@@ -24,7 +24,6 @@ class ChipStore(Protocol):
 
     def put(self, data: bytes) -> str:
         """Store the bytes durably and return their SHA-256; a repeat only renews `stored_at`."""
-        ...
 
     def get(self, sha256: str) -> bytes:
         """Return the bytes.
@@ -33,24 +32,18 @@ class ChipStore(Protocol):
             NotFoundError: the chip is not stored.
             StoreUnavailableError: the chip is damaged or cannot be read.
         """
-        ...
 
     def delete(self, sha256: str) -> None:
         """Delete a chip; an absent one is ignored."""
-        ...
 
     def stored(self) -> Iterator[ChipEntry]:
         """Iterate over all chips, used by a sighting or not."""
-        ...
 
     def stored_at(self, sha256: str) -> datetime:
         """Return when the chip was last put, UTC; raise NotFoundError when it is not stored."""
-        ...
 
     def ping(self) -> None:
         """Reach the store quickly, or raise `StoreUnavailableError`."""
-        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""
-        ...

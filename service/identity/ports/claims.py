@@ -22,16 +22,12 @@ class ClaimStore(Protocol):
         Returns:
             the claim that stands now.
         """
-        ...
 
     def renew(self, name: str, claim: NameClaim) -> bool:
         """Write the new time of a claim if it still stands; return whether it does."""
-        ...
 
     def release(self, name: str, claim: NameClaim) -> None:
         """Remove a claim; a claim with another token stays."""
-        ...
 
     def close(self) -> None:
         """Close the connection to the store."""
-        ...

@@ -15,11 +15,9 @@ class ChipEmbedder(Protocol):
     @property
     def bundle_id(self) -> str:
         """The bundle of the models."""
-        ...
 
     def embed(self, chip: Chip) -> EmbeddedChip:
         """Embed a chip; raise OverloadedError when too many chips are waiting."""
-        ...
 
     def translate(self, chip: Chip) -> NDArray[np.uint8]:
         """Return pseudo-SAR images of an optical chip: uint8 `[K, h, w]`.
@@ -27,8 +25,6 @@ class ChipEmbedder(Protocol):
         Raises:
             TranslationError: the chip is SAR, or the bundle has no translator.
         """
-        ...
 
     def busy_s(self) -> float:
         """Return the age in seconds of the oldest computation under way; 0 when there is none."""
-        ...

@@ -27,19 +27,15 @@ class Gallery(Protocol):
 
     def put_vessel(self, vessel: Vessel) -> None:
         """Insert or replace a vessel."""
-        ...
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
         """Return the vessels that exist among `ids`, in any state."""
-        ...
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
         """Return the vessels in any state that carry this IMO number."""
-        ...
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
         """Return the vessels in one of these states."""
-        ...
 
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
         """List visible vessels in order of id.
@@ -47,46 +43,36 @@ class Gallery(Protocol):
         Raises:
             InvalidRequestError: no page returned this cursor.
         """
-        ...
 
     def delete_vessel(self, vessel_id: UUID) -> None:
         """Delete the vessel record only; an absent one is ignored."""
-        ...
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
         """Insert or replace sightings of `vessel` (None: of unknown identity), all or none."""
-        ...
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
         """Insert or replace sightings of unknown identity; one that has a vessel stays unchanged.
 
         If another writer assigned a vessel in the meantime, that assignment is kept.
         """
-        ...
 
     def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
         """Assign sightings to another vessel, or to none; ids and embeddings stay."""
-        ...
 
     def sync_vessel(self, vessel: Vessel) -> None:
         """Copy the vessel's type and registered length to its sightings."""
-        ...
 
     def get_sighting(self, sighting_id: UUID) -> Sighting | None:
         """Return a sighting; None when there is none with this id."""
-        ...
 
     def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
         """Return all sightings of these vessels, ordered by recording time."""
-        ...
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
         """Delete sightings; absent ids are ignored."""
-        ...
 
     def uses_chip(self, chip_sha256: str) -> bool:
         """Return whether any sighting uses these bytes."""
-        ...
 
     def search(
         self,
@@ -103,16 +89,12 @@ class Gallery(Protocol):
             vessels: the largest number of vessels to return.
             sightings_per_vessel: the largest number of hits for each vessel.
         """
-        ...
 
     def counts(self) -> GalleryCounts:
         """Count the visible vessels and their sightings."""
-        ...
 
     def ping(self) -> None:
         """Reach the store; raise `StoreUnavailableError`, or `StoreFullError` without space."""
-        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""
-        ...

@@ -17,11 +17,9 @@ class MatchStore(Protocol):
 
     def put(self, record: MatchRecord) -> None:
         """Insert or replace a record."""
-        ...
 
     def get(self, match_id: UUID) -> MatchRecord | None:
         """Return a record; None when there is none with this id."""
-        ...
 
     def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
         """List records, newest first, by the time in their id (see `new_match_id`).
@@ -29,20 +27,15 @@ class MatchStore(Protocol):
         Raises:
             InvalidRequestError: no page returned this cursor.
         """
-        ...
 
     def unsettled(self) -> list[MatchRecord]:
         """Return the records whose latest judgement is unsettled."""
-        ...
 
     def all(self) -> Iterator[MatchRecord]:
         """Iterate over all records, in any order."""
-        ...
 
     def ping(self) -> None:
         """Reach the store; raise `StoreUnavailableError`, or `StoreFullError` without space."""
-        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""
-        ...

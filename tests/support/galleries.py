@@ -1,0 +1,70 @@
+"""A gallery of every kind for the contract suites, the server adapter also over HTTP.
+
+Set CROSSFIX_TEST_QDRANT_URL to run the suites on a real Qdrant server as well; they create
+collections with a random prefix there and remove them.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from qdrant_client import QdrantClient
+
+from service.identity.ports.gallery import Gallery
+from service.identity.records.vessels import Vessel
+from service.storage.edge.gallery import EdgeGallery
+from service.storage.server.connection import ServerConnection
+from service.storage.server.gallery import ServerGallery
+from tests.support.doubles.qdrant_http import running_qdrant
+from tests.support.fakes.gallery import FakeGallery
+from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
+
+SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
+GALLERY_KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
+
+
+@contextmanager
+def open_gallery(kind: str, folder: Path) -> Iterator[Gallery]:
+    """Open an empty gallery of this kind."""
+    if kind == "fake":
+        yield FakeGallery(BUNDLE, WIDTH)
+    elif kind == "edge":
+        with closing(EdgeGallery(folder, BUNDLE, WIDTH)) as edge:
+            yield edge
+    elif kind == "memory":
+        client = QdrantClient(":memory:")
+        with closing(
+            ServerGallery(ServerConnection(client), bundle_id=BUNDLE, width=WIDTH)
+        ) as local:
+            yield local
+    elif kind == "http":
+        with (
+            running_qdrant() as double,
+            closing(
+                ServerGallery(ServerConnection(double.url), bundle_id=BUNDLE, width=WIDTH)
+            ) as remote,
+        ):
+            yield remote
+    else:
+        yield from _on_real_server()
+
+
+def _on_real_server() -> Iterator[Gallery]:
+    assert SERVER_URL is not None
+    prefix = f"crossfix-test-{uuid4().hex[:12]}"
+    client = QdrantClient(SERVER_URL)
+    yield ServerGallery(ServerConnection(client), bundle_id=BUNDLE, width=WIDTH, prefix=prefix)
+    for collection in client.get_collections().collections:
+        if collection.name.startswith(prefix):
+            client.delete_collection(collection.name)
+    client.close()
+
+
+def enrol(gallery: Gallery, *similarities: float, **fields: object) -> Vessel:
+    """Enrol a visible vessel with one optical sighting for each similarity to `query()`."""
+    vessel = make_vessel(**fields)
+    gallery.put_vessel(vessel)
+    gallery.put_sightings([embedded(s, vessel) for s in similarities], vessel)
+    return vessel
