@@ -1,1 +1,1 @@
-"""Trained models -> a bundle that the service can prove and run."""
+"""Make bundles of trained models, which the service verifies and runs."""

@@ -1,4 +1,4 @@
-"""Models and what is known of them -> a bundle that can prove itself."""
+"""Export models and write them, with their card and golden vectors, as a verified bundle."""
 
 import io
 import tempfile
@@ -47,17 +47,17 @@ GOLDEN_PER_MODALITY = 2
 # Smallest cosine to the full-precision module on real inputs.
 MIN_COSINE: dict[Precision, float] = {"float32": 0.99999, "float16": 0.9995, "int8": 0.99}
 
-_NO_CHOICE = ChoiceSpec(weights={}, none_bias=0.0, none_log_gallery=0.0)
+_EQUAL_CHOICE = ChoiceSpec(weights={}, none_bias=0.0, none_log_gallery=0.0)
 NO_CALIBRATION = CalibrationSpec(
-    match=_NO_CHOICE,
+    match=_EQUAL_CHOICE,
     verify=LogisticSpec(bias=0.0, weights={}),
-    match_same_sensor=_NO_CHOICE,
+    match_same_sensor=_EQUAL_CHOICE,
     verify_same_sensor=LogisticSpec(bias=0.0, weights={}),
     confident_from=1.0,
     no_match_below=0.0,
     fitted_on=UNCALIBRATED,
 )
-"""Where nothing is known, all vessels and none are equally probable, and verdicts ambiguous."""
+"""All vessels and "none of them" are equally probable, and every verdict is ambiguous."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class EncoderPart:
 
 @dataclass(frozen=True, slots=True)
 class TranslatorPart:
-    """A translator to export, and how it is sampled: `module` in eval mode on the CPU."""
+    """A translator to export and the steps of its sampler: `module` in eval mode on the CPU."""
 
     module: nn.Module
     height: int
@@ -86,7 +86,7 @@ class TranslatorPart:
 
 @dataclass(frozen=True, slots=True)
 class BundlePlan:
-    """Everything a bundle is made of.
+    """The parts of a bundle.
 
     Attributes:
         chips: at least eight chips, for parity; the first two of each modality become golden.
@@ -108,21 +108,21 @@ class BundlePlan:
 
 @dataclass(frozen=True, slots=True)
 class BuiltBundle:
-    """The bundle, and how true its graphs are to their modules, by file."""
+    """A written bundle, and the parity of its graphs with their modules, by file name."""
 
     bundle: Bundle
     parity: dict[str, Parity]
 
 
 def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False) -> BuiltBundle:
-    """Export, compare, embed the golden chips, write the card and the manifest.
+    """Export, compare, embed the golden chips, write card and manifest, and verify the bundle.
 
     Raises:
-        ParityError: a graph does not compute what its module does.
-        BundleError: the parts do not fit, or `out` is taken.
+        ParityError: a graph's output differs from its module's.
+        BundleError: the parts are inconsistent, or `out` exists already.
     """
     if plan.fusion.samples and plan.translator is None:
-        raise BundleError("fusion asks for pseudo-SAR pictures but there is no translator")
+        raise BundleError("fusion needs pseudo-SAR pictures, but there is no translator")
     with tempfile.TemporaryDirectory() as scratch:
         graphs = Path(scratch) / "graphs"
         graphs.mkdir()
@@ -131,7 +131,7 @@ def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False)
         translator = None
         if plan.translator:
             translator, parity[TRANSLATOR_FILE] = _export_translator(
-                plan.translator, _optical_ends(plan, plan.translator), graphs
+                plan.translator, _optical_conditions(plan, plan.translator), graphs
             )
         facts = CardFacts(
             name=plan.name,
@@ -147,22 +147,23 @@ def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False)
             notes=plan.notes,
         )
         golden = golden_chips(plan.chips)
-        draft = _draft(facts, golden)
+        fields = _manifest_fields(facts, golden)
         files: dict[str, bytes | Path] = {
             **{path.name: path for path in graphs.iterdir()},
             **{f"golden/{chip.name}": chip.data for chip in golden},
             CARD_FILE: model_card(facts).encode(),
             VECTORS_FILE: b"",
         }
-        unproven = write_bundle(Path(scratch) / "unproven", draft, files)
-        files[VECTORS_FILE] = _golden_vectors(unproven)
-        bundle = write_bundle(out, draft, files, replace=replace_existing)
+        # a bundle with an empty vector file serves to compute the vectors of the final bundle
+        without_vectors = write_bundle(Path(scratch) / "without-vectors", fields, files)
+        files[VECTORS_FILE] = _golden_vectors(without_vectors)
+        bundle = write_bundle(out, fields, files, replace=replace_existing)
     build_embedder(bundle, "cpu", threads=1).verify_golden()
     return BuiltBundle(bundle, parity)
 
 
 def golden_chips(chips: Sequence[SampleChip]) -> list[SampleChip]:
-    """The first two optical and the first two SAR chips."""
+    """Return the first two optical and the first two SAR chips."""
     return [
         chip
         for modality in Modality
@@ -170,8 +171,8 @@ def golden_chips(chips: Sequence[SampleChip]) -> list[SampleChip]:
     ]
 
 
-def _draft(facts: CardFacts, golden: Sequence[SampleChip]) -> dict[str, Any]:
-    """The manifest's fields but for the list of files."""
+def _manifest_fields(facts: CardFacts, golden: Sequence[SampleChip]) -> dict[str, Any]:
+    """Return the manifest's fields without the list of files."""
     return {
         "name": facts.name,
         "created_at": datetime.now(UTC).replace(microsecond=0),
@@ -209,16 +210,16 @@ def _export_encoder(plan: BundlePlan, folder: Path) -> tuple[EncoderSpec, Parity
 
 
 def _export_translator(
-    part: TranslatorPart, ends: NDArray[np.float32], folder: Path
+    part: TranslatorPart, conditions: NDArray[np.float32], folder: Path
 ) -> tuple[TranslatorSpec, Parity]:
     graph = translator_graph_spec(TRANSLATOR_FILE, part.height, part.width, part.channels)
-    y = bridge_start(ends, part.channels)
+    y = bridge_start(conditions, part.channels)
     rng = np.random.default_rng(0)
-    visited = [step.t for step in part.steps]
+    times = [step.t for step in part.steps]
     tensors: dict[str, NDArray[Any]] = {
         "x_t": y + rng.normal(0.0, 0.3, y.shape).astype(np.float32),
-        "condition": ends,
-        "t": np.resize(np.array(visited, np.int64), len(ends)),
+        "condition": conditions,
+        "t": np.resize(np.array(times, np.int64), len(conditions)),
     }
     graph, parity = _export_part(part.module, graph, tensors, part.precision, folder)
     spec = TranslatorSpec(
@@ -233,20 +234,21 @@ def _export_translator(
     return spec, parity
 
 
-def _optical_ends(plan: BundlePlan, part: TranslatorPart) -> NDArray[np.float32]:
-    """float32 `[8, 3, h, w]`: the optical chips as the bridge sees them, repeated as needed."""
+def _optical_conditions(plan: BundlePlan, part: TranslatorPart) -> NDArray[np.float32]:
+    """Return float32 `[8, 3, h, w]`: the optical chips prepared for the bridge, repeated."""
     chips = [chip.decode() for chip in plan.chips if chip.modality is Modality.OPTICAL]
     pictures = [
         bridge_picture(to_picture(chip, plan.encoder.preprocess), part.height, part.width)
         for chip in chips
     ]
+    # [chips, 3, h, w] -> [8, 3, h, w]; np.resize repeats whole pictures
     return np.resize(np.stack(pictures), (8, 3, part.height, part.width))
 
 
 def _export_part(
     module: nn.Module, spec: GraphSpec, tensors: Tensors, precision: Precision, folder: Path
 ) -> tuple[GraphSpec, Parity]:
-    """Export in full precision, round if asked, and hold each file to its parity."""
+    """Export in full precision, round if configured, and check the parity of each file."""
     path = folder / spec.file
     export_graph(module, spec, path)
     parity = check_parity(module, path, spec, tensors)

@@ -1,4 +1,4 @@
-"""What trained checkpoints say of themselves, as parts of a bundle."""
+"""Make the parts of a bundle from trained checkpoints and their metadata."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ SharedT = TypeVar("SharedT")
 
 
 def encoder_part(loaded: LoadedEncoders, precision: Precision = "float32") -> EncoderPart:
-    """One trained encoder, or several as one graph, ready to export."""
+    """Return one trained encoder, or several as one graph, ready to export."""
     return EncoderPart(
         module=loaded.module,
         preprocess=loaded.preprocess,
@@ -34,7 +34,7 @@ def encoder_part(loaded: LoadedEncoders, precision: Precision = "float32") -> En
 
 
 def official_encoder_part(encoder: ReferenceEncoder) -> EncoderPart:
-    """A published encoder with the published preprocessing."""
+    """Return a published encoder with the published preprocessing, ready to export."""
     config = encoder.config
     return EncoderPart(encoder, config.preprocess, config.embedding_width)
 
@@ -42,7 +42,7 @@ def official_encoder_part(encoder: ReferenceEncoder) -> EncoderPart:
 def translator_part(
     loaded: LoadedTranslator, steps: int | None = None, precision: Precision = "float32"
 ) -> TranslatorPart:
-    """A trained translator, ready to export.
+    """Return a trained translator, ready to export.
 
     Args:
         loaded: the checkpoint.
@@ -63,9 +63,9 @@ def translator_part(
 
 
 def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None) -> TrainingSpec:
-    """What the models were taught with, from their own checkpoints.
+    """Describe the training of the models from their checkpoints.
 
-    The domain names every kind of data that took part, earlier runs included, joined by `+`.
+    The domain names every kind of data of these and earlier runs, joined by `+`.
     """
     runs = [encoder_run(member) for member in encoders.members]
     sentences, kinds = [], []
@@ -73,9 +73,9 @@ def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None)
         sentences.append(f"The embedding is that of {len(runs)} encoders, averaged by cosine.")
     for member, run in zip(encoders.members, runs, strict=True):
         config = member.training
-        who = "The encoder" if len(runs) == 1 else f"Encoder `{run.run}`"
+        subject = "The encoder" if len(runs) == 1 else f"Encoder `{run.run}`"
         sentences.append(
-            f"{who}, `{config.encoder.kind}`, learnt from {describe_data(config.data)}, "
+            f"{subject}, `{config.encoder.kind}`, learnt from {describe_data(config.data)}, "
             f"{run.steps} steps, by {describe_objective(config.objective)}."
         )
         if config.initial:
@@ -83,11 +83,11 @@ def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None)
         kinds += [config.data.kind, *earlier_kinds(config.initial)]
     datasets, seeds = [run.dataset for run in runs], [run.seed for run in runs]
     if translator:
-        learnt, step = translator.config, translator.metadata["step"]
-        sentences.append(f"The translator learnt from {describe_data(learnt.data)}, {step} steps.")
-        datasets.append(dataset_name(learnt.data))
-        seeds.append(learnt.run.seed)
-        kinds += [learnt.data.kind, *earlier_kinds(learnt.initial)]
+        bridge, step = translator.config, translator.metadata["step"]
+        sentences.append(f"The translator learnt from {describe_data(bridge.data)}, {step} steps.")
+        datasets.append(dataset_name(bridge.data))
+        seeds.append(bridge.run.seed)
+        kinds += [bridge.data.kind, *earlier_kinds(bridge.initial)]
     return TrainingSpec(
         domain="+".join(dict.fromkeys(kinds)),
         description=" ".join(sentences),
@@ -100,7 +100,7 @@ def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None)
 
 
 def encoder_run(loaded: LoadedEncoder) -> EncoderRunSpec:
-    """The run behind one encoder; named by its folder, without the machine's path to it."""
+    """Describe the run of one encoder, named by its folder without the path."""
     config, checkpoint = loaded.training, loaded.checkpoint
     return EncoderRunSpec(
         run=config.run.out.name,
@@ -113,14 +113,14 @@ def encoder_run(loaded: LoadedEncoder) -> EncoderRunSpec:
 
 
 def _shared(values: Sequence[SharedT]) -> SharedT | None:
-    """The value that all have, or None."""
+    """Return the value that all entries have, or None if they differ."""
     return values[0] if len(set(values)) == 1 else None
 
 
 def earlier_kinds(initial: Path | None) -> list[str]:
-    """The kinds of data of the runs whose weights were taken over, latest first.
+    """Return the kinds of data of the runs from which the weights started, latest first.
 
-    A checkpoint that is no longer there counts as `unknown`.
+    A checkpoint that no longer exists counts as `unknown`.
     """
     if initial is None:
         return []
@@ -132,7 +132,7 @@ def earlier_kinds(initial: Path | None) -> list[str]:
 
 
 def official_training_spec(datasets: Sequence[str] = ("HOSS ReID",)) -> TrainingSpec:
-    """What is known of a published checkpoint."""
+    """Describe the training of a published checkpoint."""
     return TrainingSpec(
         domain="hoss",
         description="Weights published by the authors of MOS or TransOSS, trained by them.",
@@ -141,7 +141,7 @@ def official_training_spec(datasets: Sequence[str] = ("HOSS ReID",)) -> Training
 
 
 def dataset_name(data: SimulatedData | HossData | PairData) -> str:
-    """The data set as a manifest names it."""
+    """Return the data set's name in a manifest."""
     match data:
         case SimulatedData():
             return f"simulated fleet, seed {data.seed}"
@@ -152,7 +152,7 @@ def dataset_name(data: SimulatedData | HossData | PairData) -> str:
 
 
 def describe_data(data: SimulatedData | HossData | PairData) -> str:
-    """The data set in words."""
+    """Describe the data set in words."""
     match data:
         case SimulatedData():
             return (
@@ -169,7 +169,7 @@ def describe_data(data: SimulatedData | HossData | PairData) -> str:
 
 
 def describe_objective(objective: PairObjective | IdentityObjective) -> str:
-    """The losses of a run in words, those of weight 0 left out."""
+    """Describe the losses of a run in words, without those of weight 0."""
     if isinstance(objective, PairObjective):
         layout = f" and the deck layout (weight {objective.layout:g})" if objective.layout else ""
         return f"InfoNCE over optical-SAR pairs{layout}"
@@ -183,10 +183,14 @@ def describe_objective(objective: PairObjective | IdentityObjective) -> str:
 
 
 def require_file(path: Path, what: str) -> Path:
-    """The path, if a file is there.
+    """Return the path of an existing file.
+
+    Args:
+        path: the path.
+        what: what the file should be, for the error.
 
     Raises:
-        FileNotFoundError: there is none; says what was looked for.
+        FileNotFoundError: there is no such file.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no {what} at {path}")

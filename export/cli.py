@@ -1,4 +1,4 @@
-"""`crossfix-export`: checkpoints -> bundles, and bundles -> a verdict."""
+"""`crossfix-export`: make bundles from checkpoints, and verify bundles."""
 
 import json
 import sys
@@ -39,9 +39,16 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 
-EXPECTED = (CrossfixError, ParityError, CheckpointError, EncoderLoadError, OSError, ValueError)
+EXPECTED_ERRORS = (
+    CrossfixError,
+    ParityError,
+    CheckpointError,
+    EncoderLoadError,
+    OSError,
+    ValueError,
+)
 METHOD = "MOS (arXiv 2512.03404): one encoder for optical and SAR chips, compared by cosine."
-SIMULATED = "simulated"
+SIMULATED_DOMAIN = "simulated"
 OWN_LICENCE = "Apache-2.0, as this repository"
 GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
 ModelT = TypeVar("ModelT")
@@ -76,9 +83,7 @@ MetricsOption = Annotated[
     list[Path] | None,
     typer.Option("--metrics", help="JSON list of measured metrics; may be given several times."),
 ]
-ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="Take the place of an older bundle in --out.")
-]
+ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace an older bundle in --out.")]
 
 
 @app.command()
@@ -94,12 +99,12 @@ def bundle(
         bool,
         typer.Option(
             "--uncalibrated",
-            help="Go without calibration: equal probabilities, every verdict ambiguous.",
+            help="Make a bundle without calibration: equal probabilities, every verdict ambiguous.",
         ),
     ] = False,
     metrics: MetricsOption = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="Of the encoder's and translator's weights.")
+        Precision, typer.Option("--precision", help="Of encoder and translator weights.")
     ] = "float32",
     name: NameOption = "crossfix",
     note: Annotated[
@@ -109,7 +114,7 @@ def bundle(
         str | None,
         typer.Option(
             "--licence",
-            help="Of the weights; needed where they learnt from more than simulated ships.",
+            help="Licence of the weights; required if not only simulated ships trained them.",
         ),
     ] = None,
     replace: ReplaceOption = False,
@@ -117,10 +122,10 @@ def bundle(
     """Make a bundle from trained checkpoints."""
     if (calibration is None) != uncalibrated:
         _fail(
-            "a bundle needs --calibration JSON, from `crossfix-train calibrate`; or say "
-            "--uncalibrated, and it will find all vessels equally probable and be ambiguous"
+            "a bundle needs --calibration JSON, from `crossfix-train calibrate`; or give "
+            "--uncalibrated, then all vessels are equally probable and verdicts ambiguous"
         )
-    with _explained():
+    with _exit_on_error():
         loaded = _load_encoders(encoder)
         bridge = _load_translator(translator)
         training = training_spec(loaded, bridge)
@@ -158,9 +163,9 @@ def import_official(
 ) -> None:
     """Make a bundle from a published MOS or TransOSS checkpoint.
 
-    Without --calibration the bundle ranks vessels, but finds all equally probable.
+    Without --calibration the bundle ranks vessels, but all are equally probable.
     """
-    with _explained():
+    with _exit_on_error():
         module = load_official(require_file(encoder, "published checkpoint"))
         bridge = _load_translator(translator)
         plan = BundlePlan(
@@ -184,7 +189,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check a bundle's files, graphs and golden vectors, as the service does when it starts."""
-    with _explained():
+    with _exit_on_error():
         embedder = load_embedder(folder, "cpu")
         cosine = embedder.verify_golden()
     manifest = embedder.manifest
@@ -206,17 +211,17 @@ def verify(
 
 
 def main() -> None:
-    """Entry point of `crossfix-export`."""
+    """Run the console script."""
     app()
 
 
 def _build(plan: BundlePlan, out: Path, replace: bool) -> None:
     with console.status("exporting and comparing with the checkpoints"):
         built = build_bundle(plan, out, replace_existing=replace)
-    _report(built)
+    _print_report(built)
 
 
-def _report(built: BuiltBundle) -> None:
+def _print_report(built: BuiltBundle) -> None:
     manifest = built.bundle.manifest
     for file, parity in built.parity.items():
         print(
@@ -225,7 +230,7 @@ def _report(built: BuiltBundle) -> None:
         )
     if manifest.calibration.fitted_on == UNCALIBRATED:
         print("not calibrated: all vessels are equally probable and every verdict ambiguous")
-    print(f"bundle {built.bundle.bundle_id} stands in {built.bundle.path}")
+    print(f"wrote bundle {built.bundle.bundle_id} to {built.bundle.path}")
 
 
 def _load_encoders(paths: list[Path]) -> LoadedEncoders:
@@ -241,17 +246,17 @@ def _load_translator(path: Path | None) -> LoadedTranslator | None:
 
 
 def _weights_licence(domain: str, given: str | None) -> str:
-    """What was given, else this repository's where no foreign data took part.
+    """Return the given licence, else this repository's if all data were simulated.
 
     Raises:
-        ValueError: nothing was given for weights whose data are not this repository's own.
+        ValueError: no licence is given for weights that were trained on other data.
     """
     if given is not None and given.strip():
         return given.strip()
-    if domain != SIMULATED:
+    if domain != SIMULATED_DOMAIN:
         raise ValueError(
-            f"the weights learnt from {domain}, whose terms this repository cannot know: say under "
-            "which licence they may be used, --licence TEXT"
+            f"the weights learnt from {domain}, whose terms this repository cannot know: give the "
+            "licence under which they may be used, --licence TEXT"
         )
     return OWN_LICENCE
 
@@ -282,11 +287,11 @@ def _read_json(path: Path, adapter: TypeAdapter[ModelT]) -> ModelT:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turn expected errors into one line on standard error and exit status 2."""
+def _exit_on_error() -> Iterator[None]:
+    """Print an expected error as one line on standard error and exit with status 2."""
     try:
         yield
-    except EXPECTED as error:
+    except EXPECTED_ERRORS as error:
         _fail(str(error))
 
 

@@ -1,4 +1,4 @@
-"""The model card: what the manifest knows, in words for the person who relies on it."""
+"""Write the model card: the manifest's facts in words for users of the bundle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from service.contract.manifest import (
     TranslatorSpec,
 )
 
-UNCALIBRATED = "nothing"
+UNCALIBRATED = "nothing"  # `fitted_on` of a bundle without calibration
 
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """The fields of a manifest that its card speaks of, and remarks; see `Manifest`."""
+    """The fields of a manifest that its card describes, and remarks; see `Manifest`."""
 
     name: str
     method: str
@@ -36,7 +36,7 @@ class CardFacts:
 
 
 def model_card(facts: CardFacts) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     sections = [
         f"# {facts.name}",
         facts.method,
@@ -100,14 +100,14 @@ def _metrics(metrics: Sequence[Metric]) -> str:
 
 
 def _interval(metric: Metric, digits: int, unit: str = "") -> str:
-    """`low to high`, or a dash."""
+    """Return `low to high`, or a dash if there is no interval."""
     if metric.low is None or metric.high is None:
         return "-"
     return f"{metric.low:.{digits}f}{unit} to {metric.high:.{digits}f}{unit}"
 
 
 def _fusion_change(metrics: Sequence[Metric]) -> str:
-    """What fusion changed in mAP, and whether that is more than chance; empty where not measured.
+    """Describe the change of mAP by fusion and its significance; empty if it was not measured.
 
     The interval is that of mAP without fusion. That of the gain itself, over the same ships, is
     narrower: `crossfix-train fusion-study` measures it.
@@ -185,7 +185,7 @@ def _calibration(facts: CardFacts) -> str:
 
 
 def _open_set(facts: CardFacts) -> list[str]:
-    """What thresholds do on the ships that set them, and on others where these were measured."""
+    """Describe the rates on the ships that set the thresholds, and on others if measured."""
     fitted_on = facts.calibration.fitted_on
     rows = [
         "| vessels enrolled | false identification | identification | 95 % interval |",
@@ -216,7 +216,7 @@ PlacedMetrics = dict[tuple[str, int | None, str], Metric]
 
 
 def _achieved(calibration: CalibrationSpec, dataset: str, placed: PlacedMetrics) -> str:
-    """One data set's rates at the stored thresholds, a row for each operating point."""
+    """Format one data set's rates at the stored thresholds, a row per operating point."""
     rows = [
         "| vessels enrolled | false identification intended | found | 95 % interval "
         "| identification | 95 % interval |",
@@ -235,7 +235,7 @@ def _achieved(calibration: CalibrationSpec, dataset: str, placed: PlacedMetrics)
 
 
 def _open_set_metrics(facts: CardFacts) -> PlacedMetrics:
-    """The metrics that belong to an operating point, by data set, gallery size and name."""
+    """Return the metrics of operating points, by data set, gallery size and name."""
     points = {
         (p.gallery_vessels, name)
         for p in facts.calibration.operating_points
@@ -249,7 +249,7 @@ def _open_set_metrics(facts: CardFacts) -> PlacedMetrics:
 
 
 def _outside_open_set(facts: CardFacts) -> list[Metric]:
-    """The metrics that no table beside the operating points shows."""
+    """Return the metrics that are not shown with the operating points."""
     placed = list(_open_set_metrics(facts).values())
     return [metric for metric in facts.metrics if metric not in placed]
 

@@ -1,9 +1,9 @@
-"""A published MOS or TransOSS checkpoint -> our reference encoder.
+"""Convert a published MOS or TransOSS checkpoint into the reference encoder.
 
-Key names as in the authors' released code: `build_transformer` in `model/make_model.py` holds the
-backbone as `base`, `TransOSS` in `model/backbones/vit_transoss.py` names its parts (GitHub
-`yjzhao1019/MOS`, `Alioth2000/Hoss-ReID`). The checkpoint is a plain state dictionary, its keys
-prefixed with `module.` when it was saved by a distributed run.
+Key names are those of the authors' released code: `build_transformer` in `model/make_model.py`
+holds the backbone as `base`, `TransOSS` in `model/backbones/vit_transoss.py` names its parts
+(GitHub `yjzhao1019/MOS`, `Alioth2000/Hoss-ReID`). The checkpoint is a plain state dictionary, its
+keys prefixed with `module.` if it was saved by a distributed run.
 """
 
 import pickle
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model_training.encoder import ReferenceConfig, ReferenceEncoder
 
-HEAD_WIDTH = 64  # of ViT-B: 768 / 12; the tensors themselves do not tell the number of heads
+HEAD_WIDTH = 64  # of ViT-B: 768 / 12; the number of heads does not follow from the tensors
 PATCH = 16
 
 _RENAMED = {
@@ -24,7 +24,7 @@ _RENAMED = {
     "mie_embed": "modality_embed",
     "wh_embed.linear_layer.": "size_embed.",
 }
-# What serves training alone: the BN neck and the classifiers stand behind the embedding.
+# Used in training only: the BN neck and the classifiers come after the embedding.
 _UNUSED = re.compile(r"^(fc|classifier|bottleneck)\.|^logit_scale$")
 
 
@@ -33,10 +33,10 @@ class CheckpointError(Exception):
 
 
 def load_official(path: Path) -> ReferenceEncoder:
-    """Read a published checkpoint into our reference encoder, in eval mode on the CPU.
+    """Read a published checkpoint into the reference encoder, in eval mode on the CPU.
 
-    Width, depth and the presence of the size token (SSE) follow from the tensors; the modality
-    embedding (MIE) is weighed 3.0, as published.
+    Width, depth and the presence of the size token (SSE) follow from the tensors; the weight of the
+    modality embedding (MIE) is 3.0, as published.
 
     Raises:
         CheckpointError: the file cannot be read, a tensor is missing, unknown or misshapen.
@@ -62,15 +62,15 @@ def load_official(path: Path) -> ReferenceEncoder:
 
 
 def rename_official(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published key names -> ours; what serves training alone is left out."""
+    """Rename published keys to those of the reference encoder, dropping training-only tensors."""
     renamed = {}
     for published_name, tensor in published.items():
         name = published_name.removeprefix("module.").removeprefix("base.")
         if _UNUSED.search(name):
             continue
-        for theirs, ours in _RENAMED.items():
-            if name.startswith(theirs):
-                name = ours + name.removeprefix(theirs)
+        for published_prefix, prefix in _RENAMED.items():
+            if name.startswith(published_prefix):
+                name = prefix + name.removeprefix(published_prefix)
         renamed[name] = tensor
     return renamed
 

@@ -1,4 +1,4 @@
-"""Does the exported graph compute what the module computes? Measured, and refused if not."""
+"""Compare an exported graph with its module on real inputs, and refuse a graph that differs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 class ParityError(Exception):
-    """The graph does not compute what it was made from."""
+    """The graph's output differs from its module's."""
 
 
 class OutputShapeError(ParityError):
@@ -26,7 +26,7 @@ class OutputShapeError(ParityError):
 
 
 class NonFiniteOutputError(ParityError):
-    """The module or the graph yields NaN or infinity."""
+    """The module or the graph returns NaN or infinity."""
 
 
 class ToleranceError(ParityError):
@@ -35,12 +35,12 @@ class ToleranceError(ParityError):
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far a graph's output is from its reference, over all batches.
+    """Differences of a graph's outputs from its module's, over all batches.
 
     Attributes:
         largest_difference: the largest absolute difference of an output value.
-        relative_difference: the same over the largest absolute reference value.
-        smallest_cosine: between the outputs of one item.
+        relative_difference: that difference divided by the largest absolute reference value.
+        smallest_cosine: the smallest cosine between both outputs of one item.
     """
 
     largest_difference: float
@@ -57,20 +57,23 @@ def check_parity(
     max_relative_difference: float = 1e-4,
     min_cosine: float = 0.99999,
 ) -> Parity:
-    """Run module and graph on the same real inputs, one at a time and eight together.
+    """Run module and graph on the same real inputs, in batches of one and of eight.
 
-    A full-precision graph is held to both bounds. One with rounded weights is judged by cosine:
-    pass `max_relative_difference=inf`.
+    A full-precision graph must keep both bounds. For a graph with rounded weights only the cosine
+    is meaningful: pass `max_relative_difference=inf`.
 
     Args:
         module: in eval mode.
         graph: the ONNX file.
         spec: its tensors.
-        inputs: by name, `[M, ...]` with M >= 8; real ones, because random pixels hide
-            errors that only structure shows.
+        inputs: by name, `[M, ...]` with M >= 8; real inputs, because random pixels hide errors
+            that depend on structure.
+        max_relative_difference: bound of `Parity.relative_difference`.
+        min_cosine: bound of `Parity.smallest_cosine`.
 
     Raises:
-        ParityError: one of its kinds, with the measured difference.
+        ParityError: a subclass that names the kind of difference, with its measured size.
+        ValueError: there are fewer than eight inputs.
     """
     names = [tensor.name for tensor in spec.inputs]
     count = min(len(inputs[name]) for name in names)
@@ -112,6 +115,7 @@ def _compare(expected: NDArray[np.float32], found: NDArray[np.float32], spec: Gr
         if not np.isfinite(values).all():
             raise NonFiniteOutputError(f"{what} yields NaN or infinity on real inputs")
     difference = float(np.abs(expected - found).max())
+    # [N, ...] -> [N, values of one item]
     a, b = (v.reshape(len(v), -1).astype(np.float64) for v in (expected, found))
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosines = (a * b).sum(axis=1) / np.maximum(lengths, 1e-30)

@@ -1,4 +1,4 @@
-"""Smaller graphs: int8 matrix products, or weights stored as float16."""
+"""Shrink graphs: int8 matrix products, or weights stored as float16."""
 
 import logging
 from pathlib import Path
@@ -8,19 +8,19 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-MIN_VALUES = 1024  # smaller tensors weigh nothing and are often scales or norms
+MIN_VALUES = 1024  # smaller tensors save no space and are often scales or norms
 
 
 def quantise_int8(source: Path, target: Path) -> None:
-    """Dynamic int8: weights of matrix products per channel, activations at run time.
+    """Quantise dynamically to int8: weights of matrix products per channel, activations when run.
 
-    Weights keep to 7 bits: on CPUs without VNNI the 8-bit products saturate silently, and one
-    bundle would give other vectors on other machines. Convolutions stay in float32: ONNX Runtime
-    has no fast dynamic int8 convolution on the CPU.
+    Weights have 7 bits, because on CPUs without VNNI 8-bit products saturate silently, and a bundle
+    would give different vectors on different machines. Convolutions stay in float32, because ONNX
+    Runtime has no fast dynamic int8 convolution on the CPU.
     """
     logger = logging.getLogger()
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it advises a preprocessing step that changes nothing here
+    logger.setLevel(logging.ERROR)  # silences advice on preprocessing that has no effect here
     try:
         quantize_dynamic(
             source,
@@ -35,13 +35,13 @@ def quantise_int8(source: Path, target: Path) -> None:
 
 
 def store_weights_as_float16(source: Path, target: Path) -> None:
-    """Halve the file: each large float32 weight becomes float16 with a cast behind it.
+    """Store each large float32 weight as float16, followed by a cast to float32.
 
-    The runtime folds the casts when it opens the graph, so it computes in float32 at the speed
-    of the original; only the weights are rounded (relative error below 5e-4).
+    The file is about half as large. The runtime folds the casts when it opens the graph, so it
+    computes in float32 as fast as before; only the weights are rounded (relative error below 5e-4).
 
     Raises:
-        ValueError: a weight is beyond the range of float16.
+        ValueError: a weight exceeds the range of float16.
     """
     model = onnx.load(source)
     graph = model.graph

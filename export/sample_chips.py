@@ -1,4 +1,4 @@
-"""Simulated chips as files: small, free to ship, and read like any upload."""
+"""Make simulated chips as small files that may be shipped and are decoded like uploads."""
 
 import io
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from model_training.simulator.ships.vessel import sample_vessel
 from service.contract.chip import DEFAULT_GSD_M, Chip, Modality
 from service.contract.decoding.decode import decode_chip
 
-FLEET_SEED = 90210  # no training fleet uses it
-SISTER_BLOCK = 4  # the simulator makes sisters among vessels of one block
+FLEET_SEED = 90210  # of no training fleet
+SISTER_BLOCK = 4  # the simulator makes sister ships only within blocks of this many vessels
 
 _SUFFIX = {Modality.OPTICAL: "RGB", Modality.SAR: "SAR"}
 
@@ -28,17 +28,17 @@ class SampleChip:
     data: bytes
 
     def decode(self) -> Chip:
-        """As the service would read it."""
+        """Decode the file as the service does."""
         return decode_chip(self.data, modality=self.modality, gsd_m=self.gsd_m)
 
 
 def sample_chip(
     number: int, modality: Modality, pixels: NDArray[Any], gsd_m: float | None = None
 ) -> SampleChip:
-    """Write pixels as a deflated TIFF.
+    """Encode pixels as a deflated TIFF.
 
     Args:
-        number: tells the chips of a set apart.
+        number: number of the chip in its set.
         modality: decides the suffix.
         pixels: optical uint8 `[H, W, 3]`, or SAR amplitude float32 `[H, W]`.
         gsd_m: metres per pixel; None takes the modality's default.
@@ -50,7 +50,7 @@ def sample_chip(
 
 
 def simulated_chips(vessels: int = 4, seed: int = FLEET_SEED) -> list[SampleChip]:
-    """One optical and one SAR chip of each of some ships that are no sisters."""
+    """Render one optical and one SAR chip of each of several ships, none of them sisters."""
     config = SimulatorConfig()
     chips = []
     for number in range(vessels):

@@ -1,4 +1,4 @@
-"""Torch modules -> single-file ONNX graphs with the tensor names of the manifest."""
+"""Export torch modules as single-file ONNX graphs with the tensor names of the manifest."""
 
 import logging
 import warnings
@@ -20,7 +20,7 @@ _TORCH_TYPES = {"float32": torch.float32, "int64": torch.int64}
 
 
 def encoder_graph_spec(file: str, height: int, width: int, embedding_width: int) -> GraphSpec:
-    """The tensors of an encoder: pixels, modality, size -> embedding."""
+    """Return the tensors of an encoder: pixels, modality, size -> embedding."""
     return GraphSpec(
         file=file,
         inputs=(
@@ -33,26 +33,26 @@ def encoder_graph_spec(file: str, height: int, width: int, embedding_width: int)
 
 
 def translator_graph_spec(file: str, height: int, width: int, channels: Literal[1, 3]) -> GraphSpec:
-    """The tensors of a translator: x_t, condition, t -> grad."""
-    end: tuple[int | str, ...] = (BATCH, channels, height, width)
+    """Return the tensors of a translator: x_t, condition, t -> grad."""
+    state: tuple[int | str, ...] = (BATCH, channels, height, width)
     return GraphSpec(
         file=file,
         inputs=(
-            TensorSpec(name="x_t", dtype="float32", shape=end),
+            TensorSpec(name="x_t", dtype="float32", shape=state),
             TensorSpec(name="condition", dtype="float32", shape=(BATCH, 3, height, width)),
             TensorSpec(name="t", dtype="int64", shape=(BATCH,)),
         ),
-        outputs=(TensorSpec(name="grad", dtype="float32", shape=end),),
+        outputs=(TensorSpec(name="grad", dtype="float32", shape=state),),
     )
 
 
 def export_graph(module: nn.Module, spec: GraphSpec, path: Path) -> None:
-    """Write a module as one ONNX file with a free batch axis.
+    """Write a module as one ONNX file with a dynamic batch axis.
 
     Args:
         module: in eval mode, on the CPU; `forward` takes the tensors of `spec.inputs` in order.
         spec: names, dtypes and shapes.
-        path: where the file goes.
+        path: the file to write.
 
     Raises:
         ValueError: the module is in training mode.
@@ -67,18 +67,18 @@ def export_graph(module: nn.Module, spec: GraphSpec, path: Path) -> None:
         )
     assert program is not None  # with dynamo=True the exporter always returns a program
     _rename(program.model.graph, spec)
-    _forget_sources(program.model)
+    _remove_sources(program.model)
     program.save(path, external_data=False)
 
 
 def _example(spec: TensorSpec) -> Tensor:
-    """Two zeros of the shape: a batch of one would be taken for a fixed axis."""
+    """Return zeros of the shape with a batch of two; the exporter takes a batch of one as fixed."""
     shape = [2 if axis == BATCH else int(axis) for axis in spec.shape]
     return torch.zeros(shape, dtype=_TORCH_TYPES[spec.dtype])
 
 
 def _rename(graph: onnx_ir.Graph, spec: GraphSpec) -> None:
-    """Give inputs, outputs and the batch axis their names, and move others out of their way."""
+    """Name inputs, outputs and the batch axis, renaming inner values that have these names."""
     public = {tensor.name for tensor in (*spec.inputs, *spec.outputs)}
     for value in _values(graph):
         if value.name in public:
@@ -92,8 +92,8 @@ def _rename(graph: onnx_ir.Graph, spec: GraphSpec) -> None:
         value.shape = onnx_ir.Shape(tensor.shape)
 
 
-def _forget_sources(model: onnx_ir.Model) -> None:
-    """Drop notes on source files and stack traces: they tell of a machine, not of the model."""
+def _remove_sources(model: onnx_ir.Model) -> None:
+    """Remove source files and stack traces, which describe the exporting machine."""
     model.metadata_props.clear()
     model.graph.metadata_props.clear()
     for value in _values(model.graph):
@@ -112,7 +112,7 @@ def _values(graph: onnx_ir.Graph) -> Iterator[onnx_ir.Value]:
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Silence the exporter's remarks on its own internals; `parity` checks what it made."""
+    """Silence the exporter's warnings about its internals; `export.parity` checks its result."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""From modules to a folder that the service accepts."""
+"""Bundles built from modules: accepted by the service, rounded, refused."""
 
 import shutil
 from dataclasses import replace
@@ -32,8 +32,8 @@ from service.contract.fusion import l2_normalise
 from service.contract.manifest import FusionSpec, GraphSpec, Metric, PreprocessSpec, TrainingSpec
 from service.contract.preprocess import prepare
 from service.inference.embedder import load_embedder
+from tests.support.tiny_models import EMBEDDING_WIDTH, HEIGHT, WIDTH
 
-HEIGHT, WIDTH, D = 32, 16, 12
 METRIC = Metric(dataset="test", protocol="S2O", name="mAP", value=50.0, low=40.0, high=60.0)
 
 
@@ -42,7 +42,7 @@ def plan(encoder: nn.Module, translator: nn.Module, chips: list[SampleChip]) -> 
     return BundlePlan(
         name="tiny",
         method="random",
-        encoder=EncoderPart(encoder, PreprocessSpec(height=HEIGHT, width=WIDTH), D),
+        encoder=EncoderPart(encoder, PreprocessSpec(height=HEIGHT, width=WIDTH), EMBEDDING_WIDTH),
         training=TrainingSpec(domain="simulated", description="none", datasets=("none",)),
         licences={"weights": "none"},
         chips=chips,
@@ -60,7 +60,7 @@ def built(plan: BundlePlan, tmp_path_factory: pytest.TempPathFactory) -> BuiltBu
     return build_bundle(plan, tmp_path_factory.mktemp("built") / "bundle")
 
 
-def test_the_service_accepts_it(built: BuiltBundle) -> None:
+def test_the_service_accepts_the_bundle(built: BuiltBundle) -> None:
     embedder = load_embedder(built.bundle.path, "cpu", threads=1)
     assert embedder.bundle_id == built.bundle.bundle_id
     assert embedder.verify_golden() > 0.99999
@@ -68,7 +68,7 @@ def test_the_service_accepts_it(built: BuiltBundle) -> None:
     assert all(parity.smallest_cosine > 0.99999 for parity in built.parity.values())
 
 
-def test_the_manifest_carries_the_plan(built: BuiltBundle, plan: BundlePlan) -> None:
+def test_the_manifest_has_the_settings_of_the_plan(built: BuiltBundle, plan: BundlePlan) -> None:
     manifest = open_bundle(built.bundle.path).manifest
     assert manifest.preprocess == plan.encoder.preprocess
     assert manifest.fusion == plan.fusion
@@ -98,11 +98,11 @@ def test_sar_embeddings_are_those_of_the_module(
 
 
 @pytest.fixture
-def exported_already(exported: tuple[Path, GraphSpec], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exporting is slow and is the same for every precision: take the file that is there."""
+def reuse_exported_graph(exported: tuple[Path, GraphSpec], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy the exported graph instead of exporting again, which is slow and gives the same file."""
     monkeypatch.setattr(
         "export.build_bundle.export_graph",
-        lambda module, spec, path: shutil.copy(exported[0], path),
+        lambda _module, _spec, path: shutil.copy(exported[0], path),
     )
 
 
@@ -111,9 +111,9 @@ def rounded(plan: BundlePlan, precision: Precision) -> BundlePlan:
     return replace(plan, encoder=encoder, translator=None, fusion=FusionSpec())
 
 
-@pytest.mark.usefixtures("exported_already")
+@pytest.mark.usefixtures("reuse_exported_graph")
 @pytest.mark.parametrize("precision", ["float16", "int8"])
-def test_rounded_weights_are_named_in_the_manifest(
+def test_the_manifest_names_the_precision_of_rounded_weights(
     plan: BundlePlan, precision: Precision, tmp_path: Path
 ) -> None:
     built = build_bundle(rounded(plan, precision), tmp_path / "bundle")
@@ -123,8 +123,8 @@ def test_rounded_weights_are_named_in_the_manifest(
     load_embedder(built.bundle.path, "cpu", threads=1)
 
 
-@pytest.mark.usefixtures("exported_already")
-def test_weights_that_cannot_be_rounded_that_far_are_refused(
+@pytest.mark.usefixtures("reuse_exported_graph")
+def test_rounded_weights_below_the_cosine_bound_are_refused(
     plan: BundlePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MIN_COSINE, "int8", 0.9999999)
@@ -143,16 +143,16 @@ def test_golden_chips_are_two_of_each_sensor(chips: list[SampleChip]) -> None:
     assert names == ["0000_RGB.tif", "0001_RGB.tif", "0000_SAR.tif", "0001_SAR.tif"]
 
 
-def test_without_calibration_nothing_is_claimed() -> None:
-    sure = Evidence(similarity=1.0, length_ratio=1.0, width_ratio=1.0)
-    assert probability(sure, NO_CALIBRATION.verify) == 0.5
-    parts = contributions(sure, NO_CALIBRATION.match, gallery_vessels=100)
+def test_without_calibration_all_outcomes_are_equally_probable() -> None:
+    evidence = Evidence(similarity=1.0, length_ratio=1.0, width_ratio=1.0)
+    assert probability(evidence, NO_CALIBRATION.verify) == 0.5
+    parts = contributions(evidence, NO_CALIBRATION.match, gallery_vessels=100)
     choice = probabilities_from_log_odds([sum(parts.values()), 0.0])
     assert choice.none == choice.candidates[0] == choice.candidates[1]
     assert NO_CALIBRATION.no_match_below <= choice.none < NO_CALIBRATION.confident_from
 
 
-def test_the_card_tells_what_the_manifest_knows(built: BuiltBundle) -> None:
+def test_the_card_states_the_facts_of_the_manifest(built: BuiltBundle) -> None:
     card = built.bundle.file("MODEL_CARD.md").read_text()
     for fact in (
         "# tiny",

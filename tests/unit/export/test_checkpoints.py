@@ -1,4 +1,4 @@
-"""What a bundle says of its training is what its checkpoints say."""
+"""A bundle's training description follows from its checkpoints."""
 
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def test_every_member_of_an_ensemble_is_named_with_its_run(tmp_path: Path) -> No
     assert part.preprocess == together.members[1].config.preprocess
 
 
-def test_what_members_do_not_share_is_said_of_each_alone(tmp_path: Path) -> None:
+def test_commits_and_digests_that_differ_are_given_per_member_only(tmp_path: Path) -> None:
     paths = [encoder_checkpoint(tmp_path / name, FLEET) for name in ("a.pt", "b.pt")]
     changed = Checkpoint.load(paths[1])
     changed.data_digest, changed.commit = "e" * 64, None
@@ -140,7 +140,7 @@ def test_what_members_do_not_share_is_said_of_each_alone(tmp_path: Path) -> None
     assert [run.commit for run in spec.encoders] == ["c" * 40, None]
 
 
-def test_the_domain_does_not_hide_other_data(tmp_path: Path) -> None:
+def test_the_domain_names_the_data_of_all_runs(tmp_path: Path) -> None:
     first = tmp_path / "first.pt"
     encoder(first, HOSS)
     second = encoder(tmp_path / "second.pt", FLEET, initial=first)
@@ -152,7 +152,9 @@ def test_the_domain_does_not_hide_other_data(tmp_path: Path) -> None:
     assert earlier_kinds(tmp_path / "gone.pt") == ["unknown"]
 
 
-def test_a_translator_is_sampled_as_it_was_trained_or_as_told(tmp_path: Path) -> None:
+def test_a_translator_is_sampled_in_the_trained_or_in_the_given_number_of_steps(
+    tmp_path: Path,
+) -> None:
     loaded = translator(tmp_path / "t.pt", FLEET)
     schedule = BridgeSchedule(500, 1.0)
     assert list(translator_part(loaded).steps) == coefficient_table(schedule, 2, 0.5)

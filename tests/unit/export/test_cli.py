@@ -56,7 +56,7 @@ METRICS = [{"dataset": "test ships", "protocol": "S2O", "name": "mAP", "value": 
 
 
 def save(path: Path, seed: int = 0, data: dict[str, Any] | None = None, **preprocess: Any) -> Path:
-    """An untrained encoder as a run would leave it."""
+    """Save an untrained encoder as a run would."""
     torch.manual_seed(seed)
     config = EncoderTrainConfig.model_validate(
         CONFIG
@@ -85,8 +85,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def given_chips(chips: list[SampleChip], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise instead of the simulator, which has tests of its own."""
+def use_noise_chips(chips: list[SampleChip], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace simulated golden chips by noise; the simulator has its own tests."""
     monkeypatch.setattr(export.cli, "simulated_chips", lambda: chips)
 
 
@@ -96,14 +96,14 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def exported_once(graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All tests export one checkpoint: the second time, the first file is taken."""
+def export_each_graph_once(graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Export each graph once and copy the file afterwards."""
 
     def export_or_copy(module: nn.Module, spec: GraphSpec, path: Path) -> None:
-        kept = graphs / f"{spec.outputs[0].shape[1]}-{spec.file}"
-        if not kept.exists():
-            export_graph(module, spec, kept)
-        shutil.copy(kept, path)
+        cached = graphs / f"{spec.outputs[0].shape[1]}-{spec.file}"
+        if not cached.exists():
+            export_graph(module, spec, cached)
+        shutil.copy(cached, path)
 
     monkeypatch.setattr("export.build_bundle.export_graph", export_or_copy)
 
@@ -132,7 +132,7 @@ def test_a_checkpoint_becomes_a_bundle_that_verifies(checkpoint: Path, tmp_path:
     assert manifest.calibration.confident_from == 0.9
     assert manifest.metrics[0].value == 12.5
     assert "Made by a test." in (out / "MODEL_CARD.md").read_text()
-    assert f"bundle {open_bundle(out).bundle_id} stands in" in made.output
+    assert f"wrote bundle {open_bundle(out).bundle_id} to {out}" in made.output.replace("\n", "")
 
     verified = run("verify", out, "--json")
     assert verified.exit_code == 0, verified.output
@@ -176,7 +176,7 @@ def embed(model: Path | list[Path], chips: list[Chip]) -> NDArray[np.float32]:
     return open_model(*paths, threads=1)(chips).plain
 
 
-def test_probabilities_are_calibrated_or_renounced_in_so_many_words(
+def test_a_bundle_needs_a_calibration_or_the_option_uncalibrated(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "bundle"
@@ -194,7 +194,7 @@ def test_probabilities_are_calibrated_or_renounced_in_so_many_words(
     assert "exists already" in again.stderr
 
 
-def test_weights_of_foreign_data_need_a_licence_in_so_many_words(tmp_path: Path) -> None:
+def test_weights_of_data_other_than_simulated_need_a_licence(tmp_path: Path) -> None:
     hoss = {"kind": "hoss", "folder": "data/HOSS", "cache": "cache"}
     encoder = save(tmp_path / "run" / "checkpoint.pt", data=hoss)
     out = tmp_path / "bundle"
@@ -212,7 +212,7 @@ def test_weights_of_foreign_data_need_a_licence_in_so_many_words(tmp_path: Path)
     assert "- weights: for research, as HOSS ReID" in (out / "MODEL_CARD.md").read_text()
 
 
-def test_what_cannot_be_used_is_named(checkpoint: Path, tmp_path: Path) -> None:
+def test_unusable_input_is_named_in_one_line(checkpoint: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.json"
     text.write_text('{"match": 3}')
     out = ("--out", tmp_path / "bundle")

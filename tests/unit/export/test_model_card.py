@@ -1,4 +1,4 @@
-"""The card changes with the facts."""
+"""The model card follows from the facts of the manifest."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def facts() -> CardFacts:
     )
 
 
-def test_without_measurements_it_warns(facts: CardFacts) -> None:
+def test_a_card_without_measurements_warns(facts: CardFacts) -> None:
     card = model_card(facts)
     assert "Nothing was measured for this bundle" in card
     assert "equally probable" in card
@@ -77,7 +77,7 @@ def test_without_measurements_it_warns(facts: CardFacts) -> None:
     assert "## Remarks" not in card
 
 
-def test_a_calibration_is_stated_with_its_thresholds_and_rates(facts: CardFacts) -> None:
+def test_the_card_states_thresholds_and_rates_of_a_calibration(facts: CardFacts) -> None:
     card = model_card(replace(facts, calibration=CALIBRATED))
     assert "not calibrated" not in card
     assert "Fitted on: validation ships" in card
@@ -87,7 +87,9 @@ def test_a_calibration_is_stated_with_its_thresholds_and_rates(facts: CardFacts)
     assert "No other ships were measured" in card
 
 
-def test_other_ships_stand_beside_those_that_set_the_thresholds(facts: CardFacts) -> None:
+def test_the_card_shows_rates_on_other_ships_beside_those_that_set_the_thresholds(
+    facts: CardFacts,
+) -> None:
     found, false = open_set_names(0.01)
     values = {found: 31.0, false: 2.5}
     measured = [
@@ -108,7 +110,7 @@ def test_other_ships_stand_beside_those_that_set_the_thresholds(facts: CardFacts
     assert "| 9 | 50 |" in bare
 
 
-def test_a_translator_that_is_not_fused_is_said_to_be_for_looking(facts: CardFacts) -> None:
+def test_the_card_states_whether_pseudo_sar_is_fused(facts: CardFacts) -> None:
     idle = model_card(replace(facts, translator=TRANSLATOR))
     assert "128 x 32 pixels in 1 step." in idle
     assert "not fused into embeddings" in idle
@@ -136,7 +138,7 @@ def metric(name: str, value: float, protocol: str = "S2O") -> Metric:
     )
 
 
-def test_the_card_says_what_fusion_changed_and_whether_that_is_more_than_chance(
+def test_the_card_states_the_change_by_fusion_and_its_significance(
     facts: CardFacts,
 ) -> None:
     little = [metric("mAP", 40.5), metric("mAP without fusion", 40.9)]

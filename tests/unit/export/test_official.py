@@ -1,6 +1,6 @@
-"""A published checkpoint becomes a bundle whose embeddings are those of the published method.
+"""A bundle of a published checkpoint has the embeddings of the published method.
 
-The reading of the method below shares no code with the product: plain numpy in float64.
+The implementation of the method below shares no code with the product: plain numpy in float64.
 """
 
 import math
@@ -21,14 +21,14 @@ from export.sample_chips import SampleChip
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
 from service.inference.embedder import Embedder, load_embedder
-from tests.support.paths import HOSS_SAMPLE_CHIPS
+from tests.support.genuine import genuine_chips
 
 WIDTH, DEPTH, HEADS, PATCHES = 128, 2, 2, 128
 Array = NDArray[np.float64]
 
 
 def published_checkpoint(*, size_token: bool = True) -> dict[str, Tensor]:
-    """Random weights under the key names of the authors' `build_transformer` and `TransOSS`."""
+    """Draw random weights with the keys of the authors' `build_transformer` and `TransOSS`."""
     generator = torch.Generator().manual_seed(4)
 
     def draw(*shape: int, scale: float = 0.08) -> Tensor:
@@ -78,7 +78,7 @@ def saved(state: dict[str, Tensor], folder: Path) -> Path:
 
 
 class PublishedMethod:
-    """METHOD: denoise, resize, normalise, TransOSS, unit length; for one upright chip file."""
+    """The published method for one upright chip, from denoising to the unit embedding."""
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         self.w = {name: value.numpy().astype(np.float64) for name, value in state.items()}
@@ -97,10 +97,11 @@ class PublishedMethod:
             ]
         )
         embedding = self.transoss(pixels, 1 if sar else 0, size)
-        return embedding / math.sqrt((embedding**2).sum())
+        unit: Array = embedding / math.sqrt((embedding**2).sum())
+        return unit
 
     def read(self, path: Path) -> tuple[NDArray[np.uint8], float, float]:
-        """RGB picture, width and length in metres."""
+        """Read an RGB picture, width and length in metres."""
         with Image.open(path) as image:
             if not path.name.endswith("SAR.tif"):
                 picture = np.asarray(image.convert("RGB"))
@@ -109,11 +110,13 @@ class PublishedMethod:
         low, high = np.percentile(amplitude, 5), np.percentile(amplitude, 100)
         stretched = (amplitude - low) / (high - low + 1e-8) * 255.0
         grey = np.clip(stretched, 0, 255).astype(np.uint8)
+        # [H, W] -> [H, W, 3]
         return np.stack([grey] * 3, axis=-1), float(grey.shape[1]), float(grey.shape[0])
 
     def transoss(self, pixels: Array, camera: int, size: Array) -> Array:
         w = {name.removeprefix("base."): value for name, value in self.w.items()}
         embedding = "patch_embed_SAR" if camera else "patch_embed"
+        # [256, 128, 3] -> [rows, y, columns, x, 3] -> [rows, columns, 3, y, x] -> [patches, 768]
         patches = pixels.reshape(16, 16, 8, 16, 3).transpose(0, 2, 4, 1, 3).reshape(PATCHES, -1)
         tokens = patches @ w[f"{embedding}.proj.weight"].reshape(WIDTH, -1).T
         tokens = np.concatenate([w["cls_token"][0], tokens + w[f"{embedding}.proj.bias"]])
@@ -127,7 +130,8 @@ class PublishedMethod:
             hidden = self.linear(self.norm(tokens, p + "norm2"), p + "mlp.fc1")
             hidden = hidden * 0.5 * (1 + erf(hidden / math.sqrt(2)))
             tokens = tokens + self.linear(hidden, p + "mlp.fc2")
-        return self.norm(tokens, "norm")[0]
+        cls: Array = self.norm(tokens, "norm")[0]
+        return cls
 
     def attention(self, tokens: Array, p: str) -> Array:
         query, key, value = np.split(self.linear(tokens, p + "attn.qkv"), 3, axis=1)
@@ -151,7 +155,7 @@ class PublishedMethod:
 
 @pytest.fixture(scope="module")
 def served(chips: list[SampleChip], tmp_path_factory: pytest.TempPathFactory) -> Embedder:
-    """The published checkpoint, imported, exported, bundled and opened by the service."""
+    """Import, export and bundle the published checkpoint, and open the bundle as the service."""
     folder = tmp_path_factory.mktemp("official")
     path = saved({f"module.{k}": v for k, v in published_checkpoint().items()}, folder)
     plan = BundlePlan(
@@ -178,21 +182,17 @@ def assert_equal_to_the_method(served: Embedder, paths: list[Path]) -> None:
     for path, embedded in zip(paths, served.embed_many(decoded), strict=True):
         assert np.abs(embedded.vector - method.embed(path)).max() < 1e-4, path.name
     spread = np.stack([method.embed(path) for path in paths])
-    assert np.linalg.matrix_rank(spread - spread.mean(axis=0), tol=1e-2) >= 3  # not all alike
+    # the embeddings differ from each other in at least three directions
+    assert np.linalg.matrix_rank(spread - spread.mean(axis=0), tol=1e-2) >= 3
 
 
 def test_embeddings_equal_the_method_on_genuine_chips(served: Embedder) -> None:
-    if not HOSS_SAMPLE_CHIPS.is_dir():
-        pytest.skip("the genuine HOSS sample is not on this machine")
-    paths = (
-        sorted(HOSS_SAMPLE_CHIPS.glob("*_SAR.tif"))[:8]
-        + sorted(HOSS_SAMPLE_CHIPS.glob("*_RGB.tif"))[:8]
-    )
+    paths = genuine_chips("*_SAR.tif")[:8] + genuine_chips("*_RGB.tif")[:8]
     assert len(paths) == 16
     assert_equal_to_the_method(served, paths)
 
 
-def test_embeddings_equal_the_method_on_written_chips(
+def test_embeddings_equal_the_method_on_chips_of_noise(
     served: Embedder, chips: list[SampleChip], tmp_path: Path
 ) -> None:
     for chip in chips:
@@ -215,7 +215,7 @@ def test_a_wrapped_state_dictionary_is_read_too(tmp_path: Path) -> None:
     assert load_official(path).config.width == WIDTH
 
 
-def test_only_what_makes_the_embedding_is_kept() -> None:
+def test_tensors_used_in_training_only_are_dropped() -> None:
     names = rename_official(published_checkpoint()).keys()
     assert not [n for n in names if n.startswith(("fc", "classifier", "bottleneck", "logit"))]
     assert {"patch_embed_sar.proj.weight", "modality_embed", "size_embed.bias"} <= names

@@ -1,10 +1,12 @@
-"""Rounded graphs are smaller and stay close."""
+"""Rounded graphs are smaller and keep their cosine."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -13,7 +15,7 @@ from export.quantise import quantise_int8, store_weights_as_float16
 from service.contract.manifest import GraphSpec
 
 Exported = tuple[Path, GraphSpec]
-Inputs = dict[str, np.ndarray]
+Inputs = dict[str, NDArray[Any]]
 
 
 def test_float16_weights_halve_the_file_and_keep_the_cosine(
@@ -29,7 +31,7 @@ def test_float16_weights_halve_the_file_and_keep_the_cosine(
     assert parity.largest_difference > 0
 
 
-def test_int8_shrinks_the_matrices_and_is_held_to_its_cosine(
+def test_int8_quantises_matrix_products_and_keeps_its_own_cosine_bound_only(
     encoder: nn.Module, exported: Exported, encoder_inputs: Inputs, tmp_path: Path
 ) -> None:
     path, spec = exported

@@ -1,4 +1,4 @@
-"""Simulated chips as files."""
+"""Simulated chips as files that are decoded like uploads."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from export.sample_chips import simulated_chips
 from service.contract.chip import Modality
 
 
-def test_each_ship_is_seen_by_both_sensors_and_read_like_an_upload() -> None:
+def test_each_ship_has_a_chip_of_both_sensors_that_is_decoded_like_an_upload() -> None:
     chips = simulated_chips(vessels=2)
     assert [chip.name for chip in chips] == [
         "0000_RGB.tif",
@@ -25,6 +25,6 @@ def test_each_ship_is_seen_by_both_sensors_and_read_like_an_upload() -> None:
         assert len(chip.data) < 400_000
 
 
-def test_the_same_chips_come_out_each_time() -> None:
+def test_equal_seeds_give_equal_chips() -> None:
     assert simulated_chips(vessels=1) == simulated_chips(vessels=1)
     assert simulated_chips(vessels=1)[1].data != simulated_chips(vessels=1, seed=1)[1].data

@@ -1,10 +1,12 @@
-"""One file, the manifest's names, a free batch, and nothing about the machine."""
+"""Exported graphs: one file, the manifest's names, any batch size, no traces of the machine."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from torch import nn
 
 from export.to_onnx import OPSET, encoder_graph_spec, export_graph, translator_graph_spec
@@ -27,7 +29,7 @@ def test_the_graph_has_the_tensors_of_its_specification(exported: tuple[Path, Gr
         assert output.shape == (batch, 12)
 
 
-def test_it_is_one_file_of_the_pinned_opset_without_traces(
+def test_the_graph_is_one_file_of_the_pinned_opset_without_source_paths(
     exported: tuple[Path, GraphSpec],
 ) -> None:
     path, _ = exported
@@ -43,7 +45,7 @@ def test_a_translator_takes_two_pictures_and_a_time(translator: nn.Module, tmp_p
     spec = translator_graph_spec("translator.onnx", 16, 8, 1)
     export_graph(translator, spec, tmp_path / spec.file)
     session = open_session(tmp_path / spec.file, spec, "cpu", threads=1)
-    feeds = {
+    feeds: dict[str, NDArray[Any]] = {
         "x_t": np.zeros((5, 1, 16, 8), np.float32),
         "condition": np.zeros((5, 3, 16, 8), np.float32),
         "t": np.full(5, 999, np.int64),
