@@ -1,4 +1,4 @@
-"""Run every comparison and print one table; `--json FILE` keeps the numbers."""
+"""Run every comparison and print one table; `--json FILE` writes the numbers."""
 
 import argparse
 import json
@@ -15,6 +15,7 @@ from bench.models import compare_models
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -22,15 +23,15 @@ def main() -> None:
     console = Console(width=160)
     table = Table("what", "ours", "ms", "other", "ms", "times faster")
     rows = []
-    for each in (*compare_models(arguments.threads), *compare_galleries()):
-        rows.append(asdict(each) | {"ratio": each.ratio})
+    for comparison in (*compare_models(arguments.threads), *compare_galleries()):
+        rows.append(asdict(comparison) | {"ratio": comparison.ratio})
         table.add_row(
-            each.name,
-            each.ours,
-            f"{each.ours_ms:.2f}",
-            each.other,
-            f"{each.other_ms:.2f}",
-            f"{each.ratio:.1f}",
+            comparison.name,
+            comparison.ours,
+            f"{comparison.ours_ms:.2f}",
+            comparison.other,
+            f"{comparison.other_ms:.2f}",
+            f"{comparison.ratio:.1f}",
         )
     http = measure_http()
     console.print(table)

@@ -1,4 +1,4 @@
-"""The whole service over HTTP: latency of one client, throughput of many."""
+"""Measure the whole service over HTTP: latency of one client, throughput of many."""
 
 import tempfile
 import time
@@ -17,7 +17,7 @@ REQUESTS, CLIENTS = 200, 16
 
 @dataclass(frozen=True)
 class HttpFigures:
-    """`POST /match` against a started process; milliseconds and answers per second."""
+    """Figures of `POST /match` against a started process; milliseconds and responses per second."""
 
     ready_after_s: float
     resident_mb: float
@@ -28,40 +28,41 @@ class HttpFigures:
 
 
 def measure_http() -> HttpFigures:
-    """Serial requests, then the same from many clients; every chip is new to the cache."""
+    """Send requests one by one, then from many clients; no chip is in the cache."""
     with tempfile.TemporaryDirectory() as folder, running_service(Path(folder)) as service:
         chips = [sar_tiff(number, 200, 40) for number in range(2 * REQUESTS + 10)]
         with service.client() as client:
             for data in chips[-10:]:
-                _ask(client, data)
-            taken = []
+                _post_match(client, data)  # warms up
+            durations = []
             for data in chips[:REQUESTS]:
-                began = time.perf_counter()
-                _ask(client, data)
-                taken.append(time.perf_counter() - began)
-        together_s = _together(service, chips[REQUESTS : 2 * REQUESTS])
+                started = time.perf_counter()
+                _post_match(client, data)
+                durations.append(time.perf_counter() - started)
+        together_s = _measure_clients(service, chips[REQUESTS : 2 * REQUESTS])
         return HttpFigures(
             ready_after_s=service.ready_after_s,
             resident_mb=service.resident_mb(),
-            p50_ms=float(np.percentile(taken, 50)) * 1000,
-            p95_ms=float(np.percentile(taken, 95)) * 1000,
-            alone_per_s=REQUESTS / sum(taken),
+            p50_ms=float(np.percentile(durations, 50)) * 1000,
+            p95_ms=float(np.percentile(durations, 95)) * 1000,
+            alone_per_s=REQUESTS / sum(durations),
             together_per_s=REQUESTS / together_s,
         )
 
 
-def _together(service: ServiceProcess, chips: list[bytes]) -> float:
+def _measure_clients(service: ServiceProcess, chips: list[bytes]) -> float:
+    """Send all chips from `CLIENTS` clients at once; return the seconds until the last response."""
     clients = [service.client() for _ in range(CLIENTS)]
-    began = time.perf_counter()
+    started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(lambda job: _ask(clients[job[0] % CLIENTS], job[1]), enumerate(chips)))
-    taken = time.perf_counter() - began
+        list(pool.map(lambda job: _post_match(clients[job[0] % CLIENTS], job[1]), enumerate(chips)))
+    duration = time.perf_counter() - started
     for client in clients:
         client.close()
-    return taken
+    return duration
 
 
-def _ask(client: httpx.Client, data: bytes) -> None:
-    answer = client.post("/match", files={"chip": data}, data={"store": "false"})
-    if answer.status_code != 200:
-        raise RuntimeError(answer.text)
+def _post_match(client: httpx.Client, data: bytes) -> None:
+    response = client.post("/match", files={"chip": data}, data={"store": "false"})
+    if response.status_code != 200:
+        raise RuntimeError(response.text)

@@ -1,4 +1,4 @@
-"""The models: the shipped encoder beside the published one, batches, translation."""
+"""Compare models: the shipped encoder with the published one, batches, translation."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -25,12 +25,12 @@ from service.settings import SHIPPED_BUNDLE
 
 BATCH = 8
 PUBLISHED_SAMPLES = 5
-TAUGHT = Path(__file__).parents[1] / "model_training/configs/translator-simulation.yaml"
-"""The run of the shipped translator; a manifest does not say for how many steps it was taught."""
+TRANSLATOR_CONFIG = Path(__file__).parents[1] / "model_training/configs/translator-simulation.yaml"
+"""The run of the shipped translator; its training steps are not in the manifest."""
 
 
 def chips(modality: Modality, count: int) -> list[Chip]:
-    """Chips of noise, 200 x 40 pixels."""
+    """Draw chips of noise, 200 x 40 pixels."""
     rng = np.random.default_rng(0)
     shape = (200, 40) if modality is Modality.SAR else (200, 40, 3)
     kind = np.float32 if modality is Modality.SAR else np.uint8
@@ -48,7 +48,7 @@ def chips(modality: Modality, count: int) -> list[Chip]:
 
 
 def compare_models(threads: int) -> Iterator[Comparison]:
-    """Yield one comparison after the other."""
+    """Yield the comparisons of encoders, batches, translation and enrolment."""
     torch.set_num_threads(threads)
     embedder = load_embedder(SHIPPED_BUNDLE, "cpu", threads)
     sar, optical = chips(Modality.SAR, BATCH), chips(Modality.OPTICAL, 1)
@@ -57,12 +57,12 @@ def compare_models(threads: int) -> Iterator[Comparison]:
     spec = ReferenceConfig(kind="reference").preprocess
 
     def published() -> None:
-        one = prepare(sar[0], spec)
+        chip = prepare(sar[0], spec)
         with torch.inference_mode():
             reference(
-                torch.from_numpy(one.pixels[None]),
+                torch.from_numpy(chip.pixels[None]),
                 torch.tensor([1]),
-                torch.from_numpy(one.size_token[None]),
+                torch.from_numpy(chip.size_token[None]),
             )
 
     yield compare(
@@ -88,10 +88,10 @@ def compare_models(threads: int) -> Iterator[Comparison]:
 
 
 def compare_enrolment(shipped: Embedder, threads: int) -> Comparison:
-    """What enrolling one optical chip costs from its bytes to its vector, the gallery left out.
+    """Compare embedding an optical chip from its bytes with shipped and with published settings.
 
-    Beside the K and the steps of the shipped bundle stand the K that was published and the steps
-    that the translator was taught for, with the same graphs.
+    The published settings are the published K and the steps that the translator was trained for,
+    with the same graphs. The gallery is not included.
     """
     bundle = open_bundle(SHIPPED_BUNDLE)
     golden = bundle.manifest.golden
@@ -102,22 +102,22 @@ def compare_enrolment(shipped: Embedder, threads: int) -> Comparison:
         chip = decode_chip(data, modality=Modality.OPTICAL, gsd_m=golden.gsd_m[first])
         embedder.embed_many([chip])
 
-    bridge = load_config(TAUGHT, TranslatorConfig).bridge
-    taught = build_embedder(
-        sampled(bundle, PUBLISHED_SAMPLES, bridge.steps, bridge.eta), "cpu", threads
+    bridge = load_config(TRANSLATOR_CONFIG, TranslatorConfig).bridge
+    published = build_embedder(
+        with_sampler(bundle, PUBLISHED_SAMPLES, bridge.steps, bridge.eta), "cpu", threads
     )
     return compare(
         "embed one optical chip to enrol it",
         (f"as shipped: {_sampling(shipped)}", lambda: enrol(shipped)),
-        (f"published K, steps as taught: {_sampling(taught)}", lambda: enrol(taught)),
+        (f"published K, steps as trained: {_sampling(published)}", lambda: enrol(published)),
     )
 
 
-def sampled(bundle: Bundle, samples: int, steps: int, eta: float) -> Bundle:
-    """The bundle with another K and another number of steps; its embeddings are no longer its own.
+def with_sampler(bundle: Bundle, samples: int, steps: int, eta: float) -> Bundle:
+    """Return the bundle with another K and number of steps, which change its embeddings.
 
     Raises:
-        BundleError: it has no translator.
+        BundleError: the bundle has no translator.
         ValueError: steps or eta are out of range.
     """
     manifest = bundle.manifest
@@ -126,10 +126,10 @@ def sampled(bundle: Bundle, samples: int, steps: int, eta: float) -> Bundle:
         raise BundleError(f"bundle {manifest.name} has no translator")
     schedule = BridgeSchedule(translator.times, translator.max_variance)
     table = coefficient_table(schedule, steps, eta)
-    walked = tuple(BridgeStepSpec(**asdict(step)) for step in table)
+    step_specs = tuple(BridgeStepSpec(**asdict(step)) for step in table)
     fusion = FusionSpec(samples=samples, alpha=manifest.fusion.alpha or PUBLISHED_ALPHA)
     changed = {
-        "translator": translator.model_copy(update={"steps": walked}),
+        "translator": translator.model_copy(update={"steps": step_specs}),
         "fusion": fusion,
     }
     return replace(bundle, manifest=manifest.model_copy(update=changed))

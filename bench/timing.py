@@ -1,4 +1,4 @@
-"""Timing two ways of doing one thing, by turns, so that a noisy machine is noisy to both."""
+"""Time two ways of doing one task alternately, so that noise of the machine affects both."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Comparison:
-    """Milliseconds for one unit of work, median of the rounds, two ways."""
+    """Median milliseconds for one unit of work in each of two ways."""
 
     name: str
     ours: str
@@ -19,7 +19,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """How many times faster ours is."""
+        """Return how many times faster `ours` is than `other`."""
         return self.other_ms / self.ours_ms
 
 
@@ -30,14 +30,21 @@ def compare(
     units: int = 1,
     rounds: int = 7,
 ) -> Comparison:
-    """Run both by turns after one warm-up each; `units` of work are done by one call."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for turn in range(rounds + 1):
-        for place, (_, work) in enumerate((ours, other)):
-            began = time.perf_counter()
+    """Run both alternately for `rounds` rounds after one warm-up each.
+
+    Args:
+        name: of the task.
+        ours: label and function of one way.
+        other: label and function of the other way.
+        units: units of work that one call does.
+        rounds: timed calls of each.
+    """
+    durations_ms: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds + 1):
+        for way, (_, work) in enumerate((ours, other)):
+            started = time.perf_counter()
             work()
-            if turn:
-                taken[place].append((time.perf_counter() - began) * 1000.0 / units)
-    return Comparison(
-        name, ours[0], float(np.median(taken[0])), other[0], float(np.median(taken[1]))
-    )
+            if number:  # the first round is the warm-up
+                durations_ms[way].append((time.perf_counter() - started) * 1000.0 / units)
+    ours_ms, other_ms = (float(np.median(durations)) for durations in durations_ms)
+    return Comparison(name, ours[0], ours_ms, other[0], other_ms)

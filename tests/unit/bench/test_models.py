@@ -1,17 +1,19 @@
-"""The enrolment row of `make bench`: the shipped graphs with another K and more steps."""
+"""The enrolment row of `make bench`: the shipped graphs with other sampler settings."""
 
 import numpy as np
 import pytest
 
-from bench.models import PUBLISHED_SAMPLES, compare_enrolment, sampled
+from bench.models import PUBLISHED_SAMPLES, compare_enrolment, with_sampler
 from service.contract.bundle import open_bundle
 from service.contract.chip import Modality
 from service.inference.embedder import build_embedder, load_embedder
 from service.settings import SHIPPED_BUNDLE
 
 
-def test_another_k_and_more_steps_are_what_is_run() -> None:
-    embedder = build_embedder(sampled(open_bundle(SHIPPED_BUNDLE), 3, 4, 1.0), "cpu", threads=1)
+def test_a_changed_bundle_samples_with_its_new_k_and_steps() -> None:
+    embedder = build_embedder(
+        with_sampler(open_bundle(SHIPPED_BUNDLE), 3, 4, 1.0), "cpu", threads=1
+    )
     assert embedder.manifest.translator is not None
     assert len(embedder.manifest.translator.steps) == 4
     optical = [c for c in embedder.golden_chips() if c.modality is Modality.OPTICAL]
@@ -22,7 +24,7 @@ def test_another_k_and_more_steps_are_what_is_run() -> None:
     assert np.linalg.norm(embedded.vector) == pytest.approx(1)
 
 
-def test_the_row_says_k_and_steps_of_both() -> None:
+def test_the_row_names_k_and_steps_of_both_settings() -> None:
     row = compare_enrolment(load_embedder(SHIPPED_BUNDLE, "cpu", threads=1), threads=1)
     manifest = open_bundle(SHIPPED_BUNDLE).manifest
     assert manifest.translator is not None

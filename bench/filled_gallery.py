@@ -1,4 +1,4 @@
-"""Many vessels with random embeddings, for what is measured or held to a limit."""
+"""Fill a gallery with many vessels of random embeddings, to measure or test it at scale."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,11 +14,11 @@ from service.identity.records.vessels import Vessel
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def crowd(gallery: Gallery, bundle_id: str, width: int, vessels: int, each: int) -> None:
-    """Register vessels V00000 and so on, one in five a ferry and the others tankers.
+def fill_gallery(gallery: Gallery, bundle_id: str, width: int, vessels: int, each: int) -> None:
+    """Register vessels V00000 and so on; one in five is a ferry, the others are tankers.
 
-    Each has `each` optical sightings whose embeddings are random unit vectors, float32 `[width]`;
-    the same ones for the same numbers.
+    Each has `each` optical sightings whose embeddings are random unit vectors, float32 `[width]`,
+    from a fixed seed.
     """
     rng = np.random.default_rng(0)
     for number in range(vessels):
