@@ -63,7 +63,7 @@ def choose_point(
 ) -> OperatingPoint:
     """Choose the lowest threshold that keeps false identifications at or below `rate`.
 
-    The bootstrap draws identities and chooses the threshold anew in each draw.
+    The bootstrap draws identities and chooses the threshold again in each draw.
 
     Raises:
         ValueError: see `measure_point`.

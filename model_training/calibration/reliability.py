@@ -97,7 +97,7 @@ def draw_diagram(curves: dict[str, Reliability], path: Path) -> None:
             label=f"{name}: ECE {curve.ece.value:.3f}",
         )
     axes.set(
-        xlabel="probability said", ylabel="share that was right", xlim=(0, 1), ylim=(0, 1), aspect=1
+        xlabel="predicted probability", ylabel="share correct", xlim=(0, 1), ylim=(0, 1), aspect=1
     )
     axes.legend(loc="upper left", frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)

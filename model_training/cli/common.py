@@ -32,9 +32,10 @@ def exit_on_error(*expected: type[Exception]) -> Iterator[None]:
     Args:
         expected: errors to handle in addition to those that any command may meet.
     """
+    caught: tuple[type[Exception], ...] = (*_ALWAYS_EXPECTED, *expected)
     try:
         yield
-    except (*_ALWAYS_EXPECTED, *expected) as error:
+    except caught as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
 

@@ -125,7 +125,7 @@ def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:
     if misplaced and not distractors:
         raise DatasetError(
             f"{_names(misplaced)} in {folder} carry id -1: a distractor has no identity and may "
-            "stand in a gallery (bounding_box_test) only"
+            "occur in a gallery (bounding_box_test) only"
         )
     return found
 

@@ -59,7 +59,7 @@ class PairSampler:
         """
         fleet = len(self.by_length)
         if pairs > fleet:
-            raise ValueError(f"{pairs} pairs asked for, but only {fleet} ships have both sensors")
+            raise ValueError(f"{pairs} pairs requested, but only {fleet} ships have both sensors")
         chosen: dict[int, None] = {}
         groups = round(pairs * hard_share / self.stretch)
         for start in generator.integers(0, fleet - self.stretch + 1, size=groups):
@@ -102,7 +102,7 @@ class BalancedIdentitySampler:
         if identities > self.vessels or chips % 2:
             raise ValueError(
                 f"{identities} identities of {self.vessels} with {chips} chips each: "
-                "ask for no more ships than there are, and for an even number of chips"
+                "request at most as many ships as there are, and an even number of chips"
             )
         rows: list[int] = []
         for vessel in generator.choice(self.vessels, identities, replace=False):

@@ -31,7 +31,7 @@ class Embeddings:
             if rows is None:
                 continue
             if rows.ndim != 2 or rows.shape != self.plain.shape:
-                raise ValueError(f"embeddings must be [N, D] alike, got {rows.shape}")
+                raise ValueError(f"embeddings must have the same shape [N, D], got {rows.shape}")
             if not np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-3):
                 raise ValueError("embeddings must have unit length")
 

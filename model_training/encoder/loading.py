@@ -137,7 +137,7 @@ def load_encoder_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
         if name not in own or name not in stored or own[name].shape != stored[name].shape
     )
     if wrong:
-        raise EncoderLoadError(f"the checkpoint's encoder is another one: {wrong[:5]} differ")
+        raise EncoderLoadError(f"the checkpoint has a different encoder: {wrong[:5]} differ")
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(stored[name])

@@ -203,8 +203,7 @@ def _require_ships(key: str, wanted: int, ships: int, of_what: str) -> None:
     """Raise ConfigError if a batch requires more different ships than there are."""
     if wanted > ships:
         raise ConfigError(
-            f"objective.{key}: {wanted} asks for more than the {ships} {of_what}; "
-            f"lower it to {ships} or less"
+            f"objective.{key}: {wanted} exceeds the {ships} {of_what}; lower it to {ships} or less"
         )
 
 

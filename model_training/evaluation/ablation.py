@@ -171,7 +171,7 @@ def run_study(
         Rows by data set and protocol: the variants in the study's order, then the size-only floor.
 
     Raises:
-        AblationError: a variant asks for fusion and its model has none.
+        AblationError: a variant is fused and its model has no fusion.
         DatasetError: a data set cannot be read.
     """
     rows = []
@@ -195,7 +195,7 @@ def run_study(
 def _score(split: Split, table: ChipTable, variant: Variant) -> QueryScores:
     if variant.fusion and table.embeddings.fused is None:
         raise AblationError(
-            f"variant {variant.name!r} asks for fusion, but a model of it has no fusion; "
+            f"variant {variant.name!r} requires fusion, but one of its models has no fusion; "
             "give bundles that fuse, or leave fusion out"
         )
     vectors = table.embeddings.served if variant.fusion else table.embeddings.plain

@@ -149,7 +149,7 @@ def score_queries(distances: FloatMatrix, query_ids: Ids, gallery_ids: Ids) -> Q
     With r_1 < r_2 < … the ranks of a query's M true matches, `AP = 1/M sum_j j / r_j`.
 
     Args:
-        distances: `[Q, G]`, small means alike, no NaN.
+        distances: `[Q, G]`, smaller is more similar, no NaN.
         query_ids: int64 `[Q]`, vessel ids, no distractors.
         gallery_ids: int64 `[G]`, vessel ids; `DISTRACTOR_ID` matches nothing.
 

@@ -32,7 +32,7 @@ def join_workers(config: RunConfig) -> Iterator[Worker]:
         DeviceError: the config requires `cuda` and there is no CUDA device.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device: cuda was asked for, but torch finds no CUDA device; use cpu")
+        raise DeviceError("device: cuda is configured, but torch finds no CUDA device; use cpu")
     cuda = config.device != "cpu" and torch.cuda.is_available()
     if config.threads is not None:
         torch.set_num_threads(config.threads)

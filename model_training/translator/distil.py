@@ -152,7 +152,9 @@ def distil_translator(config: DistilConfig) -> Checkpoint:
 def _require_same_bridge(config: DistilConfig, teacher: LoadedTranslator) -> None:
     own, other = config.bridge, teacher.config.bridge
     if config.unet != teacher.config.unet:
-        raise ConfigError(f"{config.initial}: the teacher's network is another one; copy its unet")
+        raise ConfigError(
+            f"{config.initial}: the teacher's network differs from unet; copy its unet"
+        )
     if (own.times, own.max_variance) != (other.times, other.max_variance):
         raise ConfigError(
             f"{config.initial}: the teacher's bridge has times {other.times} and max_variance "

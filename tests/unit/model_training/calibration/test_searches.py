@@ -81,7 +81,7 @@ def test_probabilities_equal_those_of_the_service(ships: int) -> None:
     searches = run_searches(scores, [size], per_size=scores.query_ids.size, seed=3)
     ours = candidate_probabilities(searches, WEIGHTS)
     # the gallery of a search whose own vessel is not enrolled holds all other vessels
-    for i in np.flatnonzero(~searches.enrolled):
+    for i in np.flatnonzero(~searches.enrolled).tolist():
         name = int(searches.query_ids[i])
         others = [r for r, c in enumerate(table.chips) if c.vessel_id != name]
         part = table_of(table, [*others, query_row_of(table, scores, i)])

@@ -34,7 +34,7 @@ def run(*arguments: object) -> Result:
 def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Let every path be a model that embeds a chip by its length."""
 
-    def open_model(*_paths: Path, threads: int = 0) -> ChipEmbedder:  # noqa: ARG001
+    def open_model(*_paths: Path, threads: int = 0) -> ChipEmbedder:
         def embed(chips: Sequence[Chip]) -> Embeddings:
             rows = np.array([[chip.length_m / 100, 0.3] for chip in chips])
             return Embeddings(

@@ -135,8 +135,8 @@ def test_identity_training_lowers_its_loss(tmp_path: Path, stores: TrainingStore
 @pytest.mark.parametrize(
     ("objective", "reason"),
     [
-        ({**PAIRS, "pairs": 49}, "objective.pairs: 49 asks for more than the 48 training ships"),
-        ({**IDENTITIES, "identities": 49}, "objective.identities: 49 asks for more than the 48"),
+        ({**PAIRS, "pairs": 49}, "objective.pairs: 49 exceeds the 48 training ships"),
+        ({**IDENTITIES, "identities": 49}, "objective.identities: 49 exceeds the 48"),
     ],
     ids=["pairs", "identities"],
 )
@@ -188,7 +188,7 @@ def test_a_run_starts_from_the_encoder_of_its_initial_checkpoint(
     assert "encoder.size_embed.weight" in state
 
     other = config(tmp_path / "other", COMPACT, PAIRS).model_copy(update={"initial": path})
-    with pytest.raises(EncoderLoadError, match="another one"):
+    with pytest.raises(EncoderLoadError, match="a different encoder"):
         EncoderTask(other, stores)
 
 

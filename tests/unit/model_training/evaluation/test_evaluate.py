@@ -89,8 +89,8 @@ def test_chips_of_equal_content_are_embedded_once(tmp_path: Path) -> None:
     for part in ("query", "bounding_box_test"):
         target = tmp_path / "subset" / "S2O" / part
         target.mkdir(parents=True)
-        for chip in (tmp_path / part).iterdir():
-            shutil.copy(chip, target)
+        for path in (tmp_path / part).iterdir():
+            shutil.copy(path, target)
     splits = protocols_of(read_hoss(tmp_path))
     embed = CountingEmbedder()
     progress: list[int] = []
@@ -108,7 +108,7 @@ def test_served_and_plain_embeddings_and_sizes_are_scored_separately(tmp_path: P
     chips = read_hoss(tmp_path).loose
     table = ChipTable(
         chips,
-        # plain confuses the two ships, fusion puts each beside itself
+        # plain embeddings confuse the two ships, fused embeddings match each with itself
         Embeddings(plain=one_hot(0, 1, 1, 0), fused=one_hot(0, 0, 1, 1)),
         # by size, the nearest chip of every ship is the other ship's
         size_m=np.array([[100.0, 20], [200, 40], [200, 40], [100, 20]]),
@@ -155,7 +155,7 @@ def test_embeddings_and_tables_that_do_not_fit_are_refused(tmp_path: Path) -> No
     chips = read_hoss(tmp_path).loose
     with pytest.raises(ValueError, match="unit length"):
         Embeddings(np.ones((4, 2), np.float32))
-    with pytest.raises(ValueError, match="alike"):
+    with pytest.raises(ValueError, match="same shape"):
         Embeddings(one_hot(0, 1), one_hot(0))
     with pytest.raises(ValueError, match="4 chips, but 2"):
         ChipTable(chips, Embeddings(one_hot(0, 1)), np.ones((4, 2)))

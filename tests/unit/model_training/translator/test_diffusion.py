@@ -29,7 +29,7 @@ class PerfectUNet(BridgeUNet):
         super().__init__(SMALL)
         self.x0 = x0
 
-    def forward(self, x_t: Tensor, condition: Tensor, t: Tensor) -> Tensor:  # noqa: ARG002
+    def forward(self, x_t: Tensor, condition: Tensor, t: Tensor) -> Tensor:
         return x_t - self.x0.repeat_interleave(x_t.shape[0] // self.x0.shape[0], dim=0)
 
 

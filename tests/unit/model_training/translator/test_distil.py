@@ -201,7 +201,7 @@ def test_steps_and_noise_that_do_not_fit_the_teacher_are_refused(
 def test_another_network_or_bridge_or_no_teacher_is_refused(
     views: PairedViews, teacher: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="network is another one"):
+    with pytest.raises(ConfigError, match="network differs from unet"):
         task(config(tmp_path, teacher, unet={**UNET, "widths": [16, 16]}), views)
     with pytest.raises(ConfigError, match="bridge has times 1000"):
         task(config(tmp_path, teacher, bridge={"steps": 1, "eta": 0.0, "times": 500}), views)
