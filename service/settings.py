@@ -59,6 +59,10 @@ class Settings(BaseSettings):
         "auto", description="where the models run; `auto`: on CUDA if `crossfix[gpu]` is installed"
     )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of a model; 0: all cores")
+    confident_on_simulation: bool = Field(
+        False,
+        description="let a bundle that was calibrated on simulated ships alone answer `confident`",
+    )
     decode_workers: int = Field(
         0, ge=0, le=64, description="processes that decode chips; 0: one for each core, at most 8"
     )

@@ -6,9 +6,10 @@ query's vessel is not enrolled. Candidates compete with each other and with "non
 (`calibration.logistic`). Verdict thresholds follow from the first candidates of searches across
 sensors:
 
-* `confident_from` is the lowest probability, not below one half, at which at least 95 % of the
-  confident answers are right (confident: the first candidate reaches it); 1 when no probability
-  achieves that.
+* `confident` has, for each gallery size, the lowest probability, not below one half, at which the
+  answers that reach it are right in at least 95 % of cases by the lower end of the 95 % interval
+  over ships; a size for which no probability achieves that has none. `confident_from` is the
+  lowest of them, and 1 without any.
 * `no_match_below` is the highest probability, not above `confident_from`, that withholds at most
   5 % of the right first candidates (no match: the first candidate is below it, and below the
   probability of "none of them").
@@ -30,6 +31,7 @@ from model_training.calibration.searches import Searches
 from model_training.calibration.similarities import count_first
 from model_training.calibration.trials import (
     ACROSS,
+    FIT_SIZES,
     MIN_VESSELS,
     REPORTED_SIZES,
     Trials,
@@ -37,9 +39,11 @@ from model_training.calibration.trials import (
     replay,
 )
 from model_training.embedding.chip_table import ChipTable
+from model_training.evaluation.metrics import identity_weights
 from service.contract.manifest import (
     CalibrationSpec,
     ChoiceSpec,
+    ConfidentPoint,
     OpenSetPoint,
     SimilaritySpec,
 )
@@ -49,13 +53,20 @@ MIN_CONFIDENT_PRECISION = 0.95
 MAX_WITHHELD = 0.05
 _THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.001), 3)
 _MIN_ANSWERS = 20
+CONFIDENT_DRAWS = 500
 
 
 class CalibrationError(Exception):
     """The validation data do not suffice for a calibration; the message says what would."""
 
 
-def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) -> CalibrationSpec:
+def fit(
+    across: Trials,
+    within: Trials | None,
+    fitted_on: str,
+    seed: int = 0,
+    real_share: float = 0.0,
+) -> CalibrationSpec:
     """Fit the calibration of a bundle.
 
     Args:
@@ -63,6 +74,7 @@ def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) ->
         within: trials within each sensor; None if the service shall only compare across sensors.
         fitted_on: name of the validation data, e.g. `simulated validation ids`.
         seed: of the intervals.
+        real_share: share of genuine chips among the validation chips, 0 to 1.
 
     Raises:
         ValueError: the trials do not hold both right and wrong answers.
@@ -73,7 +85,8 @@ def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) ->
     if within and match_same_sensor:
         similarities += count_first(within.searches, match_same_sensor)
     answers = first_answers(across.searches, match)
-    confident_from = choose_confident_from(answers)
+    confident = choose_confident_points(across.searches, match, seed)
+    confident_from = min((point.threshold for point in confident), default=1.0)
     return CalibrationSpec(
         match=match,
         verify=fit_logistic(across.pairs.evidence, across.pairs.correct),
@@ -81,7 +94,9 @@ def fit(across: Trials, within: Trials | None, fitted_on: str, seed: int = 0) ->
         verify_same_sensor=(
             fit_logistic(within.pairs.evidence, within.pairs.correct) if within else None
         ),
+        confident=confident,
         confident_from=confident_from,
+        real_share=real_share,
         no_match_below=choose_no_match_below(answers, confident_from),
         fitted_on=fitted_on,
         operating_points=_operating_points(across.searches, match, seed),
@@ -104,15 +119,50 @@ def require_trials(table: ChipTable, per_size: int = 2000, seed: int = 0) -> Tri
     return trials
 
 
-def choose_confident_from(answers: FirstAnswers) -> float:
-    """Apply the rule of the module's docstring to thresholds that at least 20 answers reach."""
-    for threshold in _THRESHOLDS[_THRESHOLDS >= 0.5]:
-        confident = answers.probability >= threshold
-        if confident.sum() < _MIN_ANSWERS:
+def choose_confident_points(
+    searches: Searches, spec: ChoiceSpec, seed: int = 0
+) -> tuple[ConfidentPoint, ...]:
+    """Choose the threshold of each gallery size by the rule of the module's docstring.
+
+    The sizes form a chain from the smallest: the first size without a threshold ends it, so that
+    no large gallery is called easier than a smaller one.
+    """
+    points: list[ConfidentPoint] = []
+    for size in FIT_SIZES:
+        of_size = searches.of_size(size)
+        if not of_size.query_ids.size:
+            continue
+        point = _confident_point(first_answers(of_size, spec), size, seed)
+        if point is None:
             break
-        if answers.correct[confident].mean() >= MIN_CONFIDENT_PRECISION:
-            return float(threshold)
-    return 1.0
+        points.append(point)
+    return tuple(points)
+
+
+def _confident_point(answers: FirstAnswers, size: int, seed: int) -> ConfidentPoint | None:
+    """Find the lowest threshold whose lower end of the interval is precise enough."""
+    order = np.argsort(-answers.probability, kind="stable")
+    probability = answers.probability[order]  # [S], falling
+    correct = answers.correct[order].astype(np.float64)
+    weights = identity_weights(answers.query_ids[order], CONFIDENT_DRAWS, seed)  # [B, S]
+    total = np.cumsum(weights, axis=1)
+    right = np.cumsum(weights * correct, axis=1)
+    # A draw without any of the first answers says nothing of them.
+    precision = np.divide(right, total, out=np.ones_like(right), where=total > 0)
+    low = np.quantile(precision, 0.025, axis=0)  # [S]
+    for threshold in _THRESHOLDS[_THRESHOLDS >= 0.5]:
+        count = int(np.searchsorted(-probability, -threshold, side="right"))
+        if count < _MIN_ANSWERS:
+            return None
+        if low[count - 1] >= MIN_CONFIDENT_PRECISION:
+            return ConfidentPoint(
+                gallery_vessels=size,
+                threshold=float(threshold),
+                right=float(correct[:count].mean()),
+                right_low=float(low[count - 1]),
+                answers=count,
+            )
+    return None
 
 
 def choose_no_match_below(answers: FirstAnswers, confident_from: float) -> float:

@@ -10,6 +10,7 @@ from model_training.calibration.candidate_probabilities import candidate_probabi
 from model_training.calibration.logistic import pair_probabilities
 from model_training.calibration.open_set import FirstAnswers, OperatingPoint, measure_point
 from model_training.calibration.reliability import Reliability, measure_reliability
+from model_training.calibration.searches import Searches
 from model_training.calibration.trials import Trials, first_answers
 from model_training.evaluation.metrics import Estimate, bootstrap_mean
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, Metric
@@ -48,6 +49,7 @@ class CalibrationReport:
         candidates: the reliability of every weighed candidate's probability.
         pairs: the reliability of the probability of lone pairs.
         verdicts: how often each verdict is given, and how often it is right.
+        confident: how often `confident` answers are right, by the sizes of `spec.confident`.
         open_set: what the stored thresholds achieve, by (gallery size, intended rate).
     """
 
@@ -59,6 +61,7 @@ class CalibrationReport:
     candidates: Reliability
     pairs: Reliability
     verdicts: VerdictRates
+    confident: dict[int, VerdictRates]
     open_set: dict[tuple[int, float], OperatingPoint]
 
     def document(self) -> dict[str, Any]:
@@ -78,6 +81,11 @@ class CalibrationReport:
                 "no_match": verdicts.no_match,
                 "no_match_right": _document(verdicts.no_match_right),
             },
+            "confident_by_gallery": [
+                {"gallery_vessels": size, "share": rates.confident, "right": right.document()}
+                for size, rates in self.confident.items()
+                if (right := rates.confident_right) is not None
+            ],
             "open_set": [
                 {
                     "gallery_vessels": size,
@@ -118,7 +126,8 @@ def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> Calibration
             trials.pairs.query_ids,
             seed=seed,
         ),
-        verdicts=_verdict_rates(answers, spec, seed),
+        verdicts=_verdict_rates(answers, _thresholds(trials.searches, spec), spec, seed),
+        confident=_achieved_confidence(trials, spec, seed),
         open_set=_achieved_points(trials, spec, seed),
     )
 
@@ -140,6 +149,23 @@ def calibration_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric
             queries=report.searches,
         )
         for name, error in errors.items()
+    )
+
+
+def confident_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
+    """Return how often `confident` answers are right by gallery size, in per cent."""
+    return tuple(
+        Metric(
+            dataset=dataset,
+            protocol="verdicts",
+            name="confident answers that are right",
+            value=100.0 * right.value,
+            low=100.0 * right.ends[0],
+            high=100.0 * right.ends[1],
+            gallery=size,
+        )
+        for size, rates in report.confident.items()
+        if (right := rates.confident_right) is not None
     )
 
 
@@ -201,9 +227,12 @@ def _candidate_reliability(trials: Trials, spec: ChoiceSpec, seed: int) -> Relia
     )
 
 
-def _verdict_rates(answers: FirstAnswers, spec: CalibrationSpec, seed: int) -> VerdictRates:
+def _verdict_rates(
+    answers: FirstAnswers, thresholds: NDArray[np.float64], spec: CalibrationSpec, seed: int
+) -> VerdictRates:
+    """Rate the verdicts; `thresholds` [S] are those of each search's gallery size."""
     no_match = answers.probability < np.minimum(spec.no_match_below, answers.none)
-    confident = ~no_match & (answers.probability >= spec.confident_from)
+    confident = ~no_match & (answers.probability >= thresholds)
 
     def precision(given: NDArray[np.bool_], right: NDArray[np.bool_]) -> Estimate | None:
         if not given.any():
@@ -216,6 +245,29 @@ def _verdict_rates(answers: FirstAnswers, spec: CalibrationSpec, seed: int) -> V
         no_match=float(no_match.mean()),
         no_match_right=precision(no_match, ~answers.enrolled),
     )
+
+
+def _thresholds(searches: Searches, spec: CalibrationSpec) -> NDArray[np.float64]:
+    """Return the confident threshold of each search's gallery size, infinite where none is set."""
+    found = {
+        int(size): spec.confident_threshold(int(size))
+        for size in np.unique(searches.gallery_vessels)
+    }
+    return np.array([found[int(size)] or np.inf for size in searches.gallery_vessels])
+
+
+def _achieved_confidence(
+    trials: Trials, spec: CalibrationSpec, seed: int
+) -> dict[int, VerdictRates]:
+    """Rate the verdicts of each gallery size apart."""
+    achieved = {}
+    for point in spec.confident:
+        searches = trials.searches.of_size(point.gallery_vessels)
+        if searches.query_ids.size:
+            achieved[point.gallery_vessels] = _verdict_rates(
+                first_answers(searches, spec.match), _thresholds(searches, spec), spec, seed
+            )
+    return achieved
 
 
 def _achieved_points(

@@ -102,6 +102,9 @@ def calibrate(
     tested_on: Annotated[
         str | None, typer.Option(help="Name of the test data; default: the folder's.")
     ] = None,
+    real_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of genuine chips in the validation data.")
+    ] = 0.0,
     seed: SeedOption = 0,
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
@@ -123,7 +126,7 @@ def calibrate(
         table = _embed((*chips, *_background_chips(background)), [bundle], threads)
         across = calibration.require_trials(table, seed=seed)
         within = replay(table, WITHIN, seed=seed)
-        spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed)
+        spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed, real_share)
         reports = {"validation": calibration_report.measure(spec, across, seed)}
         names = {"validation": spec.fitted_on}
         if test is not None:
@@ -140,6 +143,7 @@ def calibrate(
         parts = [calibration_report.calibration_metrics(reports[p], names[p]) for p in names]
         if test is not None:
             parts.append(calibration_report.open_set_metrics(reports["test"], names["test"]))
+            parts.append(calibration_report.confident_metrics(reports["test"], names["test"]))
         write_json(metrics, [m.model_dump(mode="json") for part in parts for m in part])
     if diagram is not None:
         draw_diagram({part: value.first_candidate for part, value in reports.items()}, diagram)

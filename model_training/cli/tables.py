@@ -66,7 +66,12 @@ def print_calibration(spec: CalibrationSpec, reports: dict[str, CalibrationRepor
                 f"{point.false_identification.value:.1%} found: identification "
                 f"{point.identification.value:.1%} [{low:.1%}, {high:.1%}]"
             )
-    print(f"confident from {spec.confident_from:.3f}, no match below {spec.no_match_below:.3f}")
+    for confident in spec.confident:
+        print(
+            f"confident from {confident.threshold:.3f} up to {confident.gallery_vessels} vessels: "
+            f"{confident.right:.1%} right, at least {confident.right_low:.1%}"
+        )
+    print(f"no match below {spec.no_match_below:.3f}")
 
 
 def ablation_table(rows: Sequence[AblationRow]) -> Table:

@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.contract.bundle import Bundle
-from service.contract.manifest import Manifest, Metric
+from service.contract.manifest import CalibrationSpec, Manifest, Metric
 
 
 def show_bundle(on: Console, bundle: Bundle) -> None:
@@ -35,12 +35,22 @@ def _facts(bundle: Bundle) -> dict[str, str]:
         "embedding": f"{manifest.encoder.embedding_width} dimensions",
         "fusion": _fusion(manifest),
         "verdicts": (
-            f"confident from {calibration.confident_from:.0%}, no match below "
+            f"{_confident(calibration)}, no match below "
             f"{calibration.no_match_below:.0%}; fitted on {calibration.fitted_on}"
         ),
         "files": f"{len(manifest.files)}, {megabytes:.1f} MB, all hashes right",
         "licences": "; ".join(f"{what}: {text}" for what, text in manifest.licences.items()),
     }
+
+
+def _confident(calibration: CalibrationSpec) -> str:
+    if not calibration.confident:
+        return "never confident"
+    points = ", ".join(
+        f"{point.threshold:.0%} up to {point.gallery_vessels} vessels"
+        for point in calibration.confident
+    )
+    return f"confident from {points}"
 
 
 def _fusion(manifest: Manifest) -> str:

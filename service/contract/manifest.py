@@ -163,6 +163,24 @@ class OpenSetPoint(ManifestPart):
     threshold: float
 
 
+class ConfidentPoint(ManifestPart):
+    """From which probability on an answer is `confident`, for galleries up to a size.
+
+    Attributes:
+        gallery_vessels: the largest gallery that the threshold holds for.
+        threshold: of the first candidate's probability.
+        right: share of the answers above the threshold whose vessel was right, 0 to 1.
+        right_low: lower end of its 95 % interval over ships.
+        answers: number of answers above the threshold.
+    """
+
+    gallery_vessels: int = Field(ge=1)
+    threshold: float = Field(ge=0, le=1)
+    right: float = Field(ge=0, le=1)
+    right_low: float = Field(ge=0, le=1)
+    answers: int = Field(ge=1)
+
+
 class SimilarityCounts(ManifestPart):
     """Histograms of the first candidates' similarities in replayed searches.
 
@@ -207,16 +225,21 @@ class CalibrationSpec(ManifestPart):
 
     `match` weighs the candidates of a gallery search, `verify` a single pair of chips, both across
     sensors. The `_same_sensor` weights are for two chips of one sensor; a bundle without them
-    compares across sensors only. The verdict is `confident` if the top probability is at least
-    `confident_from`, and `no_match` if it is below both `no_match_below` and the probability of
-    "none". Without `similarities`, a drift of live similarities cannot be detected.
+    compares across sensors only. The verdict is `confident` if the top probability reaches the
+    threshold in `confident` for the size of the gallery, never where none is given for that size,
+    and `no_match` if it is below both `no_match_below` and the probability of "none";
+    `confident_from` is the lowest of the thresholds, 1 without any. `real_share` is the share of
+    genuine chips, 0 to 1, among those that all this was fitted on. Without `similarities`, a drift
+    of live similarities cannot be detected.
     """
 
     match: ChoiceSpec
     verify: LogisticSpec
     match_same_sensor: ChoiceSpec | None = None
     verify_same_sensor: LogisticSpec | None = None
+    confident: tuple[ConfidentPoint, ...] = ()
     confident_from: float = Field(ge=0, le=1)
+    real_share: float = Field(0.0, ge=0, le=1)
     no_match_below: float = Field(ge=0, le=1)
     fitted_on: str
     operating_points: tuple[OpenSetPoint, ...] = ()
@@ -226,7 +249,17 @@ class CalibrationSpec(ManifestPart):
     def _ordered(self) -> "CalibrationSpec":
         if self.no_match_below > self.confident_from:
             raise ValueError("no_match_below must not exceed confident_from")
+        sizes = [point.gallery_vessels for point in self.confident]
+        if sizes != sorted(set(sizes)):
+            raise ValueError(f"gallery sizes of the confident thresholds must ascend, got {sizes}")
         return self
+
+    def confident_threshold(self, gallery_vessels: int) -> float | None:
+        """Return the threshold for a gallery of this many vessels; None where none was measured."""
+        for point in self.confident:
+            if gallery_vessels <= point.gallery_vessels:
+                return point.threshold
+        return None
 
 
 class Metric(ManifestPart):

@@ -134,20 +134,25 @@ def rank(query: Sighting, scored: Sequence[Scored], limits: Limits, top_k: int) 
     return Ranking(candidates, probabilities.none)
 
 
-def decide(ranking: Ranking, calibration: CalibrationSpec) -> Verdict:
+def decide(
+    ranking: Ranking, calibration: CalibrationSpec, gallery_vessels: int, allow_confident: bool
+) -> Verdict:
     """Return the verdict of a ranking.
 
-    `confident`: the first vessel is probable enough, and could have sailed there; probabilities sum
-    to 1, so no second vessel is as probable. `no_match`: the first vessel is too improbable, and
-    less probable than "none" (look-alikes that share one ship's probability do not make the ship
-    unknown). `ambiguous`: everything else; an analyst has to decide.
+    `confident`: the first vessel is probable enough for a gallery of this size, and could have
+    sailed there; probabilities sum to 1, so no second vessel is as probable. `no_match`: the first
+    vessel is too improbable, and less probable than "none" (look-alikes that share one ship's
+    probability do not make the ship unknown). `ambiguous`: everything else; an analyst has to
+    decide.
     """
     if not ranking.candidates:
         return Verdict.NO_MATCH
     first = ranking.candidates[0]
     if first.probability < min(calibration.no_match_below, ranking.none_probability):
         return Verdict.NO_MATCH
-    if first.probability >= calibration.confident_from and _can_have_sailed(first.checks):
+    threshold = calibration.confident_threshold(gallery_vessels) if allow_confident else None
+    certain = threshold is not None and first.probability >= threshold
+    if certain and _can_have_sailed(first.checks):
         return Verdict.CONFIDENT
     return Verdict.AMBIGUOUS
 

@@ -73,6 +73,7 @@ class Matcher:
         uploads: UploadEmbedder,
         model: AnsweringModel,
         calibration: CalibrationSpec,
+        allow_confident: bool,
     ) -> None:
         """The stages `search`, `store` (chip and sighting) and `history` (the match record) are
         measured.
@@ -87,6 +88,7 @@ class Matcher:
         self._uploads = uploads
         self._model = model
         self._calibration = calibration
+        self._allow_confident = allow_confident
 
     def match(self, upload: ChipUpload, options: MatchOptions) -> MatchResult:
         """Rank the vessels that the chip may show; write the audit entry before returning.
@@ -116,7 +118,7 @@ class Matcher:
             self._store_query(upload, query)
         match = Match(
             id=new_match_id(asked_at),
-            verdict=decide(ranking, self._calibration),
+            verdict=decide(ranking, self._calibration, counts.vessels, self._allow_confident),
             candidates=ranking.candidates,
             none_probability=ranking.none_probability,
             query=query.sighting,

@@ -21,6 +21,7 @@ from service.api.routes.matches import matches_router
 from service.api.routes.sightings import sightings_router
 from service.api.schemas import BundleOut, ModelOut
 from service.contract.bundle import open_bundle
+from service.contract.manifest import Manifest
 from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
@@ -161,7 +162,9 @@ def _add_routes(
         name=manifest.name,
         training_domain=manifest.training.domain,
     )
-    matcher = Matcher(context, upload_embedder, model, calibration)
+    matcher = Matcher(
+        context, upload_embedder, model, calibration, _allows_confident(parts.settings, manifest)
+    )
     verifier = Verifier(upload_embedder, calibration)
     enrolment = Enrolment(context, upload_embedder, recovery)
     curation = Curation(context, recovery)
@@ -187,6 +190,11 @@ def _add_routes(
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:
         return RedirectResponse("/docs")
+
+
+def _allows_confident(settings: Settings, manifest: Manifest) -> bool:
+    """Return whether an answer may be `confident`: never on simulation alone, unless allowed."""
+    return manifest.calibration.real_share > 0 or settings.confident_on_simulation
 
 
 def _describe_bundle(resources: BundleResources) -> BundleOut:

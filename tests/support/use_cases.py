@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from service.contract.manifest import CalibrationSpec, ChoiceSpec, LogisticSpec
+from service.contract.manifest import CalibrationSpec, ChoiceSpec, ConfidentPoint, LogisticSpec
 from service.contract.utc_time import Clock
 from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
@@ -38,6 +38,11 @@ CALIBRATION = CalibrationSpec(
     ),
     verify=LogisticSpec(bias=0.0, weights={"similarity": 4.0}),
     match_same_sensor=ChoiceSpec(weights={"similarity": 12.0}, none_bias=4.0, none_log_gallery=0.5),
+    confident=(
+        ConfidentPoint(
+            gallery_vessels=1000, threshold=0.9, right=0.99, right_low=0.95, answers=100
+        ),
+    ),
     confident_from=0.9,
     no_match_below=0.5,
     fitted_on="invented for tests",
@@ -125,7 +130,7 @@ def build_use_cases(
         recovery=recovery,
         enrolment=Enrolment(context, upload_embedder, recovery),
         curation=Curation(context, recovery),
-        matcher=Matcher(context, upload_embedder, MODEL, CALIBRATION),
+        matcher=Matcher(context, upload_embedder, MODEL, CALIBRATION, allow_confident=True),
         review=MatchReview(context, recovery),
         verifier=Verifier(upload_embedder, CALIBRATION),
     )

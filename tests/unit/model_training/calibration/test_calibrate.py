@@ -9,7 +9,7 @@ import pytest
 from model_training.calibration import report as calibration_report
 from model_training.calibration.calibrate import (
     CalibrationError,
-    choose_confident_from,
+    _confident_point,
     choose_no_match_below,
     fit,
     require_trials,
@@ -151,13 +151,47 @@ def test_first_answer_is_the_most_probable_not_the_most_similar() -> None:
     np.testing.assert_allclose(first.probability, shares.max(axis=1) / (1 + shares.sum(axis=1)))
 
 
-def test_confident_from_is_the_lowest_probability_precise_enough() -> None:
-    # of 100 answers at 0.9, 96 are right; of 100 at 0.7, 80 are: only 0.9 is precise enough
-    case = answers([0.9] * 100 + [0.7] * 100, [1] * 96 + [0] * 4 + [1] * 80 + [0] * 20)
-    assert choose_confident_from(case) == pytest.approx(0.701)
-    assert choose_confident_from(answers([0.9] * 100, [1] * 94 + [0] * 6)) == 1.0
-    assert choose_confident_from(answers([0.9] * 19, [1] * 19)) == 1.0
-    assert choose_confident_from(answers([0.6] * 50, [1] * 50)) == 0.5
+def test_a_confident_threshold_is_the_lowest_whose_interval_is_precise_enough() -> None:
+    # All 200 answers at 0.9 are right, of 100 at 0.7 only 80 are.
+    case = answers([0.9] * 200 + [0.7] * 100, [1] * 200 + [1] * 80 + [0] * 20)
+    point = _confident_point(case, 50, seed=0)
+    assert point is not None
+    assert point.threshold == pytest.approx(0.701)
+    assert (point.right, point.answers, point.gallery_vessels) == (1.0, 200, 50)
+    assert point.right_low >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "right"),
+    [
+        # The share that is right suffices, the lower end of its interval does not.
+        ([0.9] * 100, [1] * 96 + [0] * 4),
+        # Too few answers to tell.
+        ([0.9] * 19, [1] * 19),
+        # Precise enough, but below one half.
+        ([0.4] * 200, [1] * 200),
+    ],
+)
+def test_without_enough_evidence_there_is_no_confident_threshold(
+    probabilities: list[float], right: list[int]
+) -> None:
+    assert _confident_point(answers(probabilities, right), 50, seed=0) is None
+
+
+def test_confident_thresholds_are_measured_for_each_gallery_size() -> None:
+    trials = require_trials(embedded_ships(120, noise=0.3), per_size=400)
+    spec = fit(trials, None, "invented")
+    assert spec.confident
+    sizes = [point.gallery_vessels for point in spec.confident]
+    assert sizes == sorted(sizes)
+    assert spec.confident_from == min(point.threshold for point in spec.confident)
+    assert spec.confident_threshold(sizes[0]) == spec.confident[0].threshold
+    assert spec.confident_threshold(10**6) is None
+    report = calibration_report.measure(spec, trials)
+    assert report.confident.keys() == set(sizes)
+    metrics = calibration_report.confident_metrics(report, "invented")
+    names = {(metric.name, metric.gallery) for metric in metrics}
+    assert names == {("confident answers that are right", size) for size in sizes}
 
 
 def test_no_match_below_withholds_few_right_answers() -> None:
