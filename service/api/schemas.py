@@ -209,6 +209,7 @@ class VerifyOut(ResponseBody):
     """The response of `POST /verify`."""
 
     probability: float
+    prior: float
     similarity: float
     length_ratio: float
     width_ratio: float
@@ -222,6 +223,7 @@ class VerifyOut(ResponseBody):
         """Build the response body of a comparison."""
         return cls(
             probability=compared.probability,
+            prior=compared.prior,
             similarity=compared.similarity,
             length_ratio=compared.length_ratio,
             width_ratio=compared.width_ratio,

@@ -49,10 +49,26 @@ def fisher_z(similarity: float) -> float:
     return math.atanh(min(max(similarity, -MAX_SIMILARITY), MAX_SIMILARITY))
 
 
-def probability(evidence: Evidence, spec: LogisticSpec) -> float:
-    """Return the calibrated probability, 0 to 1: `sigmoid(bias + sum(weight x term))`."""
+FITTED_PRIOR = 0.5
+"""Half of the pairs that the logistic is fitted on show one vessel."""
+
+
+def probability(evidence: Evidence, spec: LogisticSpec, prior: float = FITTED_PRIOR) -> float:
+    """Return the calibrated probability that a pair shows one vessel, 0 to 1.
+
+    It is `sigmoid(bias + sum(weight x term) + logit(prior))`: the logistic is fitted on as many
+    pairs of one vessel as of two, so its logit is the logarithm of the likelihood ratio, to which
+    another prior adds its own log-odds (Bayes' theorem).
+
+    Args:
+        evidence: of the pair.
+        spec: the fitted weights.
+        prior: probability that such a pair shows one vessel, before the chips are compared; above
+            0 and below 1.
+    """
     terms = evidence.terms()
     logit = spec.bias + sum(weight * terms[name] for name, weight in spec.weights.items())
+    logit += math.log(prior / (1.0 - prior))
     if logit >= 0:
         return 1.0 / (1.0 + math.exp(-logit))
     return math.exp(logit) / (1.0 + math.exp(logit))

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from service.contract.calibration import Evidence, probability
+from service.contract.calibration import FITTED_PRIOR, Evidence, probability
 from service.contract.manifest import CalibrationSpec
 from service.identity.errors import InvalidRequestError
 from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
@@ -18,12 +18,14 @@ class Comparison:
 
     Attributes:
         probability: calibrated, 0 to 1.
+        prior: the probability before the comparison, 0 to 1.
         similarity: cosine of the embeddings, -1 to 1.
         length_ratio: measured length of the first over the second.
         width_ratio: measured width of the first over the second.
     """
 
     probability: float
+    prior: float
     similarity: float
     length_ratio: float
     width_ratio: float
@@ -45,8 +47,9 @@ class Verifier:
         first: ChipUpload,
         second: ChipUpload,
         max_speed_kn: float = DEFAULT_MAX_SPEED_KN,
+        prior: float = FITTED_PRIOR,
     ) -> Comparison:
-        """Compare two chips.
+        """Compare two chips, of which one vessel is believed with the probability `prior`.
 
         Raises:
             ChipError: one of the chips cannot be used.
@@ -70,7 +73,8 @@ class Verifier:
             width_ratio=a.width_m / b.width_m,
         )
         return Comparison(
-            probability=probability(evidence, weights),
+            probability=probability(evidence, weights, prior),
+            prior=prior,
             similarity=evidence.similarity,
             length_ratio=evidence.length_ratio,
             width_ratio=evidence.width_ratio,

@@ -11,6 +11,7 @@ from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MatchOut, ModelOut, VerifyOut
 from service.api.uploads import parse_uploads
 from service.api.validation_messages import explain
+from service.contract.calibration import FITTED_PRIOR
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
 from service.identity.errors import InvalidRequestError
@@ -60,7 +61,11 @@ class MatchForm(BaseModel):
 MATCH_FORM = multipart_form(
     "chip", several=False, texts=[name for name in MatchForm.model_fields if name != "chip"]
 )
-VERIFY_FORM = multipart_form("chips", several=True, texts=["chip_metadata", "max_speed_kn"])
+VERIFY_FORM = multipart_form(
+    "chips", several=True, texts=["chip_metadata", "max_speed_kn", "prior"]
+)
+    "chips", several=True, texts=["chip_metadata", "max_speed_kn", "prior"]
+)
 
 
 def match_router(
@@ -99,12 +104,21 @@ def match_router(
             str | None, Form(description="JSON list of two objects, see `POST /gallery`")
         ] = None,
         max_speed_kn: Annotated[float, Form(gt=0, le=100)] = DEFAULT_MAX_SPEED_KN,
+        prior: Annotated[
+            float,
+            Form(gt=0, lt=1, description="how probable one vessel is before the chips are seen"),
+        ] = FITTED_PRIOR,
     ) -> VerifyOut:
-        """Estimate the probability that two chips show the same vessel; nothing is stored."""
+        """Estimate the probability that two chips show the same vessel; nothing is stored.
+
+        The probability follows from the chips and from the prior. The default of one half holds
+        for a pair that was as likely chosen to show one vessel as to show two; two chips drawn
+        from a port of a hundred ships have a prior of about 0.01.
+        """
         if len(chips) != 2:
             raise InvalidRequestError(f"{len(chips)} chips were sent; send exactly two")
         first, second = parse_uploads(chips, chip_metadata, limit=2)
-        compared = verifier.verify(first, second, max_speed_kn)
+        compared = verifier.verify(first, second, max_speed_kn, prior)
         return VerifyOut.of(compared, model)
 
     return router

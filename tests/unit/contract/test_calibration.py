@@ -12,6 +12,16 @@ from service.contract.manifest import LogisticSpec
 SPEC = LogisticSpec(bias=-2.0, weights={"similarity": 4.0, "length_log_ratio": -3.0})
 
 
+@pytest.mark.parametrize("prior", [0.001, 0.01, 0.5, 0.9])
+def test_a_prior_shifts_the_odds_by_its_own(prior: float) -> None:
+    evidence = Evidence(similarity=0.8, length_ratio=1.05, width_ratio=0.9)
+    spec = LogisticSpec(bias=-1.0, weights={"similarity": 5.0, "length_log_ratio": -3.0})
+    even = probability(evidence, spec)
+    shifted = probability(evidence, spec, prior)
+    ratio = even / (1 - even)
+    assert shifted / (1 - shifted) == pytest.approx(ratio * prior / (1 - prior))
+
+
 def test_probability_by_hand() -> None:
     evidence = Evidence(similarity=0.75, length_ratio=1.0, width_ratio=1.0)
     assert probability(evidence, SPEC) == pytest.approx(1 / (1 + math.exp(-1.0)))
