@@ -64,8 +64,6 @@ MATCH_FORM = multipart_form(
 VERIFY_FORM = multipart_form(
     "chips", several=True, texts=["chip_metadata", "max_speed_kn", "prior"]
 )
-    "chips", several=True, texts=["chip_metadata", "max_speed_kn", "prior"]
-)
 
 
 def match_router(
