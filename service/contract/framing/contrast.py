@@ -137,7 +137,9 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
         square += away * away
     contrast = np.where(valid, np.sqrt(square), np.float32(0))
     # A deck of another paint is no less ship: contrast counts up to a limit only.
-    strength = np.clip((contrast - 3.0) / np.float32(9.0), 0, 1)
+    top = float(np.quantile(contrast[contrast > _BRIGHT][::4], 0.9)) if (contrast > _BRIGHT).any() else 0
+    start, reach = max(3.0, 0.1 * top), max(9.0, 0.2 * top)
+    strength = np.clip((contrast - np.float32(start)) / np.float32(reach), 0, 1)
     return ContrastMap(contrast, strength, strength, factor, valid, False)
 
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from service.contract.chip import Modality
 from service.contract.framing.contrast import ContrastMap
-from service.contract.framing.locate import Located, lit_rows
+from service.contract.framing.locate import Located, row_contrast
 from service.contract.framing.outline import Rectangle
 
 TIGHT_LENGTH = {Modality.SAR: 1.16, Modality.OPTICAL: 1.15}
@@ -21,7 +21,9 @@ STRAIGHT_DEG = 1.5
 _TIGHT_ASPECT = (2.4, 12.0)
 _COVERED = 0.6
 """Share of a tight chip's rows in which something stands out."""
-_ROW_LIT = 0.12
+_COVERED_BY_FAINT = 0.45
+"""The same where no outline was found that could contradict."""
+_ROW_CONTRAST = 1.2
 _LEAST_SIDE_PX = 8
 
 
@@ -37,10 +39,11 @@ def is_tight(shape: tuple[int, ...], found: ContrastMap, located: Located | None
     if not _TIGHT_ASPECT[0] <= aspect <= _TIGHT_ASPECT[1]:
         return False
     upright = height >= width
-    if float((lit_rows(found, upright, 3.0) > _ROW_LIT).mean()) < _COVERED:
+    covered = float((row_contrast(found, upright) > _ROW_CONTRAST).mean())
+    if located is None or located.confidence < 0.5:
+        return covered >= _COVERED_BY_FAINT
+    if covered < _COVERED:
         return False
-    if located is None:
-        return True
     outline = located.outline
     if outline.length < _COVERED * max(height, width):
         return True

@@ -34,6 +34,7 @@ class Located:
         outline: the same in pixels of the chip.
         crowd: regions of the whole chip where `found` is of a window, else `candidates`.
         confidence: that this is a ship on water, 0..1.
+        crowding: share of the hull's surroundings that is no water, 0..1.
         origin: row and column in the chip at which the map begins.
     """
 
@@ -43,6 +44,7 @@ class Located:
     outline: Rectangle
     crowd: list[Candidate]
     confidence: float
+    crowding: float
     origin: tuple[int, int]
 
     @property
@@ -92,6 +94,7 @@ def _locate(
     if not candidates or candidates[0].likeness < _LEAST_LIKENESS:
         return None
     outline = fit_outline(found, candidates[0], candidates)
+    crowding = surroundings_share(found, candidates[0], outline)
     scaled = outline.scaled(found.factor)
     return Located(
         found,
@@ -105,12 +108,13 @@ def _locate(
             scaled.axis_deg,
         ),
         candidates if crowd is None else crowd,
-        _confidence(found, candidates[0]),
+        _confidence(found, candidates[0], crowding),
+        crowding,
         origin,
     )
 
 
-def _confidence(found: ContrastMap, ship: Candidate) -> float:
+def _confidence(found: ContrastMap, ship: Candidate, crowding: float) -> float:
     """How sure it is that a region is a ship on water, 0..1.
 
     Its shape, its contrast (clouds, fields and wakes stand out less), and how much of the chip
@@ -120,10 +124,40 @@ def _confidence(found: ContrastMap, ship: Candidate) -> float:
     quiet = int((found.contrast < _QUIET).sum())
     beside = found.contrast.size - ship.rows.size
     share = quiet / max(beside, 1)
-    strong = np.interp(contrast, *_STRONG_SAR) if found.speckled else np.interp(contrast, *_STRONG)
-    return float(ship.shape * strong * np.interp(share, (0.35, 0.7), (0.3, 1.0)))
+    water = np.interp(share, (0.35, 0.7), (0.3, 1.0))
+    if found.speckled:
+        return float(ship.shape * water * np.interp(contrast, *_STRONG_SAR))
+    # A hull seen optically is whole and has sharp sides; buildings and beaches are ragged.
+    whole = np.interp(ship.fill, (0.6, 0.85), (0.5, 1.0))
+    apart = np.interp(crowding, (0.1, 0.35), (1.0, 0.55))
+    return float(ship.shape * water * whole * apart * np.interp(contrast, *_STRONG))
 
 
-def lit_rows(found: ContrastMap, upright: bool, threshold: float) -> NDArray[np.float64]:
-    """Share of each row (column where not `upright`) that stands out from the water."""
-    return np.asarray((found.contrast > threshold).mean(axis=1 if upright else 0), np.float64)
+def surroundings_share(found: ContrastMap, ship: Candidate, outline: Rectangle) -> float:
+    """Return the share of a frame around the outline, a ship's width wide, that stands out.
+
+    Args:
+        found: the contrast.
+        ship: the ship's region; a quarter of its contrast is what counts as standing out.
+        outline: the ship's outline in pixels of the map.
+    """
+    half_u, half_v = outline.length / 2, outline.width / 2
+    gap, reach = 2.0 + 0.35 * half_v, 3.0 + 2.4 * half_v
+    limit = int(half_u + reach) + 2
+    top, left = max(int(outline.row) - limit, 0), max(int(outline.column) - limit, 0)
+    near = found.contrast[top : int(outline.row) + limit, left : int(outline.column) + limit]
+    away_r = (np.arange(near.shape[0], dtype=np.float32) + (top - outline.row))[:, None]
+    away_c = (np.arange(near.shape[1], dtype=np.float32) + (left - outline.column))[None, :]
+    angle = np.radians(outline.axis_deg)
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    u, v = np.abs(away_c * sin - away_r * cos), np.abs(away_r * sin + away_c * cos)
+    frame = (u < half_u + reach) & (v < half_v + reach) & ((u > half_u + gap) | (v > half_v + gap))
+    if not frame.any():
+        return 0.0
+    level = float(np.median(found.contrast[ship.rows, ship.columns]))
+    return float((near[frame] > max(4.0, 0.25 * level)).mean())
+
+
+def row_contrast(found: ContrastMap, upright: bool) -> NDArray[np.float64]:
+    """Mean contrast of each row (column where not `upright`), single pixels limited to 8."""
+    return np.asarray(np.minimum(found.contrast, 8.0).mean(axis=1 if upright else 0), np.float64)

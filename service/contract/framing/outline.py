@@ -71,17 +71,17 @@ def fit_outline(found: ContrastMap, ship: Candidate, others: Sequence[Candidate]
     Returns:
         The rectangle around the hull, in pixels of the map.
     """
-    points, weights = _sample(found, ship)
-    axis = _sharpest_axis(points, weights, ship.axis_deg)
+    points, mass = _sample(found, ship)
+    axis = _sharpest_axis(points, mass, ship.axis_deg)
     return _extent(found, ship, others, axis)
 
 
 def _sample(found: ContrastMap, ship: Candidate) -> tuple[FloatArray, FloatArray]:
-    """Places `[N, 2]` and weights `[N]` of the region's pixels, thinned evenly."""
+    """Places `[N, 2]` from the centre and brightness `[N]` of the region, thinned evenly."""
     step = max(1, ship.rows.size // _FITTED_POINTS)
     rows, columns = ship.rows[::step], ship.columns[::step]
     points = np.stack([rows - ship.centre[0], columns - ship.centre[1]], axis=1)
-    return points, found.strength[rows, columns].astype(np.float64)
+    return points, found.mass[rows, columns].astype(np.float64)
 
 
 def _directions(axes_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -93,19 +93,24 @@ def _directions(axes_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
     )
 
 
-def _sharpest_axis(points: FloatArray, weights: FloatArray, start_deg: float) -> float:
-    """Axis along which the profile across is most concentrated (energy of the Radon transform).
+def _sharpest_axis(points: FloatArray, mass: FloatArray, start_deg: float) -> float:
+    """Axis along which the profile across the hull has the sharpest edges.
 
-    The parallel sides of the hull decide; side lobes, wake and the tower's layover spread thinly
-    over the profile and hardly change its energy, while they turn a principal axis.
+    The parallel sides of the hull, and the bright lines along it, decide: their edges stand above
+    each other only along the true axis. Side lobes, wake and the layover of the tower, which turn
+    a principal axis, have no edges along it. Edges are those of the region itself (each pixel
+    counts alike) and of its brightness, as energy of the profile's derivative.
     """
-    best = start_deg
-    for offsets in (np.arange(-24, 25, 4.0), np.arange(-3, 4, 1.0), np.arange(-3, 4) / 4):
+    best, alike = start_deg, np.ones_like(mass)
+    for offsets in (np.arange(-24, 25, 3.0), np.arange(-2, 3, 1.0), np.arange(-3, 4) / 4):
         axes = best + offsets
         across = points @ _directions(axes)[1]  # [N, A]
-        profile = _profiles(across, weights)
-        energy = (ndimage.gaussian_filter1d(profile, 1.5, axis=1) ** 2).sum(axis=1)
-        best = float(axes[energy.argmax()])
+        sharpness = np.zeros(len(axes))
+        for weights, blur in ((alike, 2.5), (mass, 1.5)):
+            edges = ndimage.gaussian_filter1d(_profiles(across, weights), blur, axis=1, order=1)
+            energy = (edges**2).sum(axis=1)
+            sharpness += energy / max(float(energy.max()), 1e-12)
+        best = float(axes[sharpness.argmax()])
     return best % 180.0
 
 

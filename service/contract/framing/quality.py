@@ -13,6 +13,10 @@ from service.contract.framing.locate import Located
 from service.contract.framing.outline import Rectangle
 from service.contract.framing.records import Finding, Kind, Level
 
+_STUBBY = 3.2
+"""Length over width below which a ship that ends at the border is taken for the part of one."""
+_RUNS_THROUGH = 0.75
+"""Share of its width over which something touches two borders that runs on beyond both."""
 _CENTRED = 0.25
 """Distance of the ship from the chip's middle, over half the long side, up to which a touched
 border is taken for a close crop rather than a cut."""
@@ -143,10 +147,14 @@ def _apart(one: Candidate, two: Candidate) -> bool:
 
 
 def _cut_off(located: Located | None, tight: bool) -> Finding:
-    share = 0.0 if located is None else border_share(located, ends_only=tight)
+    shares = [0.0, 0.0] if located is None else border_shares(located, ends_only=tight)
+    share, second = shares[0], shares[1]
     level = _level(share, 0.45, 0.75)
-    if level is Level.BAD and located is not None and located.ship.offset < _CENTRED:
-        level = Level.DOUBTFUL  # a ship that lies in the middle of its crop has lost little
+    if level is Level.BAD and located is not None:
+        stubby = located.map_outline.length < _STUBBY * located.map_outline.width
+        close = tight or (located.ship.offset < _CENTRED and second < _RUNS_THROUGH)
+        if close and not (share >= 0.95 and stubby and second < 0.45):
+            level = Level.DOUBTFUL  # a close crop of a whole ship has lost little
     if level is Level.OK:
         sentence = "The ship lies within the chip."
     else:
@@ -157,26 +165,26 @@ def _cut_off(located: Located | None, tight: bool) -> Finding:
     return Finding(Kind.CUT_OFF, level, share, sentence)
 
 
-def border_share(located: Located, *, ends_only: bool) -> float:
-    """Return over how much of its width the ship touches the chip's border, the worst side.
+def border_shares(located: Located, *, ends_only: bool) -> list[float]:
+    """Return over how much of its width the ship touches each border of the chip, most first.
 
     Args:
         located: the ship.
         ends_only: whether only the short sides count, as in a tight chip.
     """
     ship, (height, width) = located.ship, located.found.contrast.shape
-    sides = [ship.rows <= 0, ship.rows >= height - 1]
-    across = [ship.columns <= 0, ship.columns >= width - 1]
+    ends = [ship.rows <= 0, ship.rows >= height - 1]
+    sides = [ship.columns <= 0, ship.columns >= width - 1]
     if ends_only:
-        sides = sides if height >= width else across
+        counted = ends if height >= width else sides
     else:
-        sides += across
-    touching = max(int(side.sum()) for side in sides)
-    return min(touching / max(located.map_outline.width, 2.0), 1.0)
+        counted = ends + sides
+    across = max(located.map_outline.width, 2.0)
+    return sorted((min(int(side.sum()) / across, 1.0) for side in counted), reverse=True)
 
 
 def _land(located: Located | None, tight: bool) -> Finding:
-    share = 0.0 if located is None or tight else surroundings_share(located)
+    share = 0.0 if located is None or tight else located.crowding
     level = _level(share, 0.2, 0.5)
     if level is Level.OK:
         sentence = "Open water surrounds the hull."
@@ -186,23 +194,6 @@ def _land(located: Located | None, tight: bool) -> Finding:
             f"another hull lies beside it, and the outline may take in a part of it."
         )
     return Finding(Kind.LAND_BESIDE, level, share, sentence)
-
-
-def surroundings_share(located: Located) -> float:
-    """Return the share of a frame around the outline, a ship's width wide, that stands out."""
-    outline, found = located.map_outline, located.found
-    rows, columns = np.indices(found.contrast.shape, np.float32)
-    angle = np.radians(outline.axis_deg)
-    away_r, away_c = rows - outline.row, columns - outline.column
-    u = np.abs(-away_r * np.cos(angle) + away_c * np.sin(angle))
-    v = np.abs(away_r * np.sin(angle) + away_c * np.cos(angle))
-    half_u, half_v = outline.length / 2, outline.width / 2
-    gap, reach = 2.0 + 0.35 * half_v, 3.0 + 2.4 * half_v
-    frame = (u < half_u + reach) & (v < half_v + reach) & ((u > half_u + gap) | (v > half_v + gap))
-    if not frame.any():
-        return 0.0
-    threshold = max(4.0, 0.25 * float(np.median(found.contrast[located.ship.rows, located.ship.columns])))
-    return float((found.contrast[frame] > threshold).mean())
 
 
 def _smear(hull: NDArray[Any], modality: Modality) -> Finding:
