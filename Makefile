@@ -68,7 +68,7 @@ format: $(DEV)/.ready ## format the code
 	$(DEV)/bin/ruff format .
 	$(DEV)/bin/ruff check --fix .
 
-settings-table: $(DEV)/.ready ## renew docs/settings.md from service/settings.py
+settings-table: $(DEV)/.ready ## renew docs/settings.md from service/settings/model.py
 	$(PY) -m service.cli.main settings > docs/settings.md
 
 operator-rules: ## renew the alert rules of deploy/kubernetes/monitoring from those of deploy/prometheus

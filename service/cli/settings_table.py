@@ -1,4 +1,4 @@
-"""Write the operator's table of settings from `service/settings.py`: `crossfix settings`."""
+"""Write the operator's table of settings from `service/settings/model.py`: `crossfix settings`."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from service.settings import CLIENT_KEY, PREFIX, SHIPPED_BUNDLE, Settings
 
 HEAD = f"""# Settings
 
-Made from `service/settings.py` by `crossfix settings` (`make settings-table`); do not edit.
+Made from `service/settings/model.py` by `crossfix settings` (`make settings-table`); do not edit.
 
 Each setting is an environment variable, read once at the start. A malformed value, or a variable
 with the prefix `{PREFIX}` that is not in this table, stops the start with a message that names it.

@@ -12,7 +12,7 @@ from service.access.caller import current_caller
 from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
 from service.identity.context import Context
-from service.identity.decision import Limits, Scored, best_first, decide, rank, score
+from service.identity.evidence.decision import Limits, Scored, best_first, decide, rank, score
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.records.base import Record
 from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id

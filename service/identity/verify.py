@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service.contract.calibration import FITTED_PRIOR, Evidence, probability
 from service.contract.manifest import CalibrationSpec
 from service.identity.errors import InvalidRequestError
-from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
+from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records.matches import KinematicsCheck
 from service.identity.records.sightings import Sighting
 from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder

@@ -15,7 +15,7 @@ from service.contract.calibration import FITTED_PRIOR
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
 from service.identity.errors import InvalidRequestError
-from service.identity.kinematics import DEFAULT_MAX_SPEED_KN
+from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.match import Matcher, MatchOptions
 from service.identity.uploads import ChipMetadata, ChipUpload
 from service.identity.verify import Verifier

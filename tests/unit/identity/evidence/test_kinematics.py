@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.identity.kinematics import check_kinematics, distance_nm
+from service.identity.evidence.kinematics import check_kinematics, distance_nm
 from service.identity.records.base import GeoPoint
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

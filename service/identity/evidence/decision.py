@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from service.contract.calibration import Evidence
 from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds
 from service.contract.manifest import CalibrationSpec, ChoiceSpec
-from service.identity.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
+from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records.matches import Candidate, Checks, LengthCheck, Verdict
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.identity.decision import Ranking, decide
+from service.identity.evidence.decision import Ranking, decide
 from service.identity.records.matches import (
     Candidate,
     Checks,

@@ -1,29 +1,22 @@
-"""The settings of the service, validated at the start.
+"""The settings: their names, defaults, bounds and meaning."""
 
-Each setting is an environment variable with the prefix `CROSSFIX_`; an unknown variable with that
-prefix is an error.
-"""
-
-import difflib
 import ipaddress
-import os
 import re
 import socket
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.errors import CrossfixError
+from service.settings.addresses import has_host, is_address
 
 PREFIX = "CROSSFIX_"
 TEST_PREFIX = "CROSSFIX_TEST_"
 CLIENT_KEY = "CROSSFIX_API_KEY"
 """The key that client commands send to a service; not a setting of the service."""
-SHIPPED_BUNDLE = (Path(__file__).parent / "shipped" / "bundle").resolve()
+SHIPPED_BUNDLE = (Path(__file__).parents[1] / "shipped" / "bundle").resolve()
 
 STOP_GRACE_S = 30
 
@@ -255,14 +248,14 @@ class Settings(BaseSettings):
     @classmethod
     def _check_host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            if not (HOST_NAME.fullmatch(name) or _is_address(name)):
+            if not (HOST_NAME.fullmatch(name) or is_address(name)):
                 raise ValueError(f"{name!r} is not a host name such as ships.example")
         return tuple(name.casefold() for name in value)
 
     @field_validator("qdrant_url")
     @classmethod
     def _check_qdrant_url(cls, value: str | None) -> str | None:
-        if value is not None and not (QDRANT_ADDRESS.fullmatch(value) and _has_host(value)):
+        if value is not None and not (QDRANT_ADDRESS.fullmatch(value) and has_host(value)):
             raise ValueError("expected an address such as http://127.0.0.1:6333")
         return value
 
@@ -273,7 +266,7 @@ class Settings(BaseSettings):
             return None
         if not value.startswith(REDIS_SCHEMES):
             raise ValueError(f"expected an address that begins with one of {REDIS_SCHEMES}")
-        if not value.startswith("unix:") and not _has_host(value):
+        if not value.startswith("unix:") and not has_host(value):
             raise ValueError("expected an address such as redis://:password@127.0.0.1:6379/0")
         return value
 
@@ -296,7 +289,7 @@ class Settings(BaseSettings):
     @field_validator("s3_endpoint_url", "tracing_endpoint")
     @classmethod
     def _check_endpoint(cls, value: str | None) -> str | None:
-        if value is not None and not (ENDPOINT.fullmatch(value) and _has_host(value)):
+        if value is not None and not (ENDPOINT.fullmatch(value) and has_host(value)):
             raise ValueError("expected an address alone, such as https://s3.ships.example:9000")
         return value
 
@@ -347,65 +340,3 @@ class Settings(BaseSettings):
     def max_upload_bytes(self) -> int:
         """Largest request body, bytes."""
         return int(self.max_upload_mb * 1_000_000)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _has_host(url: str) -> bool:
-    """Whether the address has a host, and its port, if any, is a number."""
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def load_settings(**overrides: object) -> Settings:
-    """Read the settings from the environment; overrides that are not None take precedence.
-
-    Raises:
-        SettingsError: a setting is unknown or malformed.
-    """
-    _refuse_unknown(os.environ)
-    try:
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise SettingsError("; ".join(_one_line(e) for e in error.errors())) from error
-
-
-def _refuse_unknown(names: Iterable[str]) -> None:
-    known = sorted(name.upper() for name in Settings.model_fields)
-    accepted = {CLIENT_KEY, *(PREFIX + name for name in known)}
-    for name in sorted(names):
-        # Compared without regard to case, since pydantic reads names in any case.
-        is_ours = name.upper().startswith(PREFIX) and not name.startswith(TEST_PREFIX)
-        if is_ours and name not in accepted:
-            close = difflib.get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
-            hint = (
-                f"did you mean {PREFIX}{close[0]}?"
-                if close
-                else f"the settings after {PREFIX} are {', '.join(known)}"
-            )
-            raise SettingsError(f"unknown setting {name}; {hint}")
-
-
-def _one_line(error: object) -> str:
-    if not isinstance(error, Mapping):
-        return str(error)
-    name = "_".join(str(part) for part in error["loc"])
-    message = str(error["msg"]).removeprefix("Value error, ")
-    value = repr(error["input"])
-    if name == "redis_url" or "@" in value:
-        value = "a value that is not shown, since it may hold a password"
-    return f"{PREFIX}{name.upper()}: {message} (got {value})" if name else message

@@ -1,0 +1,1 @@
+"""How candidates are weighed: their probabilities, checks, and the verdict."""
