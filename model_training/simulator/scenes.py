@@ -128,7 +128,8 @@ def synthesise_sea(chip: Pixels, shape: tuple[int, int], rng: np.random.Generato
     """Make sea with the distribution of the chip's border and a short correlation.
 
     The sea is taken from the four corners. Radar: their quantiles, the brightest third left out
-    (side lobes), through a Gaussian field blurred by 0.6 pixels. Optical: their median colour with noise as strong as their pixel-to-pixel differences.
+    (side lobes), through a Gaussian field blurred by 0.6 pixels. Optical: their median colour
+    with noise as strong as their pixel-to-pixel differences.
     """
     planes = chip[..., None] if chip.ndim == 2 else chip
     high, wide = max(round(0.08 * chip.shape[0]), 3), max(round(0.25 * chip.shape[1]), 3)

@@ -1,4 +1,4 @@
-"""What may be a ship in a contrast map: connected regions at several thresholds, scored by shape."""
+"""What may be a ship in a contrast map: connected regions at several thresholds, with scores."""
 
 from dataclasses import dataclass
 
@@ -82,9 +82,7 @@ def find_candidates(found: ContrastMap) -> list[Candidate]:
 def _consolidate(above: BoolMap) -> BoolMap:
     """Close gaps and drop thin lines (side lobes, ripples) by a majority of 5 x 5 pixels."""
     size = 5 if min(above.shape) >= 24 else 3
-    return np.asarray(
-        ndimage.uniform_filter(above.astype(np.float32), size, mode="nearest") > 0.5
-    )
+    return np.asarray(ndimage.uniform_filter(above.astype(np.float32), size, mode="nearest") > 0.5)
 
 
 def _regions(found: ContrastMap, mask: BoolMap, threshold: float) -> list[Candidate]:

@@ -93,9 +93,7 @@ def _sar_contrast(amplitude: NDArray[Any], factor: int) -> ContrastMap:
     return ContrastMap(contrast, strength, mass, factor, valid, True)
 
 
-def _reduce_amplitude(
-    amplitude: NDArray[Any], factor: int
-) -> tuple[FloatMap, NDArray[np.bool_]]:
+def _reduce_amplitude(amplitude: NDArray[Any], factor: int) -> tuple[FloatMap, NDArray[np.bool_]]:
     """Mean amplitude of blocks, and which blocks hold measurements; zeros and NaN hold none."""
     reduced = block_mean(amplitude, factor)
     if not np.isfinite(reduced.sum()):
@@ -137,7 +135,11 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
         square += away * away
     contrast = np.where(valid, np.sqrt(square), np.float32(0))
     # A deck of another paint is no less ship: contrast counts up to a limit only.
-    top = float(np.quantile(contrast[contrast > _BRIGHT][::4], 0.9)) if (contrast > _BRIGHT).any() else 0
+    top = (
+        float(np.quantile(contrast[contrast > _BRIGHT][::4], 0.9))
+        if (contrast > _BRIGHT).any()
+        else 0
+    )
     start, reach = max(3.0, 0.1 * top), max(9.0, 0.2 * top)
     strength = np.clip((contrast - np.float32(start)) / np.float32(reach), 0, 1)
     return ContrastMap(contrast, strength, strength, factor, valid, False)

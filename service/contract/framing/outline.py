@@ -14,11 +14,8 @@ FloatArray = NDArray[np.float64]
 
 _FITTED_POINTS = 1500
 _BIN_PX = 0.5
-_STRIP = 0.85
-"""Half width of the strip along the axis in which the hull is measured, over the ship's width."""
-_REACH = 0.75
-"""Half length of that strip over the ship's length."""
 _GAP = 0.12
+"""Dark stretch of the hull that does not end it, over the region's extent."""
 _EVEN = (0.3, 0.65)
 _SHARE = (0.12, 0.5)
 """Share of the hull's own level at which its profile ends, for ships of such a mean brightness
@@ -135,7 +132,7 @@ def _extent(
     own = found.mass[ship.rows, ship.columns]
     v0, v1 = _limits(own_v, own, 0.02)
     u0, u1 = _limits(own_u, own, 0.006)
-    clear = _without(found.mass, ship, others, along, across, v1 - v0)
+    clear = _without(found.mass, ship, others, across, v1 - v0)
     rows, columns, mass = _window(clear, ship, (u1 - u0) * 0.75 + 4)
     u = (rows - ship.centre[0]) * along[0] + (columns - ship.centre[1]) * along[1]
     v = (rows - ship.centre[0]) * across[0] + (columns - ship.centre[1]) * across[1]
@@ -147,6 +144,7 @@ def _extent(
     v0, v1 = _ends(v[hull], mass[hull], (v0, v1), side_share)
     middle = np.array(ship.centre) + along * (u0 + u1) / 2 + across * (v0 + v1) / 2
     return Rectangle(float(middle[0]), float(middle[1]), u1 - u0, v1 - v0, axis)
+
 
 def _shares(found: ContrastMap, evenness: float) -> tuple[float, float]:
     """Shares of the hull's level at which its profiles along and across end."""
@@ -160,7 +158,6 @@ def _without(
     mass: NDArray[np.float32],
     ship: Candidate,
     others: Sequence[Candidate],
-    along: FloatArray,
     across: FloatArray,
     width: float,
 ) -> NDArray[np.float32]:
@@ -213,8 +210,7 @@ def _ends(
         return core[0] - 0.5, core[1] + 0.5
     gap = max((core[1] - core[0]) * _GAP, 2.0) / step
     runs = np.split(lit, np.flatnonzero(np.diff(lit) > gap) + 1)
-    mid = int(np.argmin(np.abs(middle - (core[0] + core[1]) / 2)))
-    best = max(runs, key=lambda run: float(profile[run[0] : run[-1] + 1].sum()) )
+    best = max(runs, key=lambda run: float(profile[run[0] : run[-1] + 1].sum()))
     return float(edges[best[0]]), float(edges[best[-1] + 1])
 
 

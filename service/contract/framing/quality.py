@@ -25,18 +25,18 @@ border is taken for a close crop rather than a cut."""
 def judge_empty(whole: ContrastMap) -> tuple[Finding, ...]:
     """Judge a chip in which no ship was found: every other kind is ok with the value 0."""
     strongest = float(whole.contrast.max())
-    findings = [
-        Finding(
-            Kind.NO_SHIP,
-            Level.BAD,
-            0.0,
-            f"No ship was found: nothing in the chip has a ship's shape and stands out from the "
-            f"water (strongest contrast {strongest:.1f} times the water's spread).",
-        )
-    ]
-    for kind in list(Kind)[1:]:
-        findings.append(Finding(kind, Level.OK, 0.0, "Not judged, because no ship was found."))
-    return tuple(findings)
+    none = Finding(
+        Kind.NO_SHIP,
+        Level.BAD,
+        0.0,
+        f"No ship was found: nothing in the chip has a ship's shape and stands out from the water "
+        f"(strongest contrast {strongest:.1f} times the water's spread).",
+    )
+    others = (
+        Finding(kind, Level.OK, 0.0, "Not judged, because no ship was found.")
+        for kind in list(Kind)[1:]
+    )
+    return (none, *others)
 
 
 def judge(
@@ -175,10 +175,8 @@ def border_shares(located: Located, *, ends_only: bool) -> list[float]:
     ship, (height, width) = located.ship, located.found.contrast.shape
     ends = [ship.rows <= 0, ship.rows >= height - 1]
     sides = [ship.columns <= 0, ship.columns >= width - 1]
-    if ends_only:
-        counted = ends if height >= width else sides
-    else:
-        counted = ends + sides
+    short_sides = ends if height >= width else sides
+    counted = short_sides if ends_only else ends + sides
     across = max(located.map_outline.width, 2.0)
     return sorted((min(int(side.sum()) / across, 1.0) for side in counted), reverse=True)
 
