@@ -1,10 +1,10 @@
-"""Tests that build an image and run it; collected by `make test-container` only.
+"""Tests that build and run an image; only `make test-container` collects them.
 
 CROSSFIX_TEST_CONTAINERS is `cpu` for the CPU image and the stack, or `gpu` for the GPU image.
 """
 
 import os
 
-_LEFT_OUT = {"cpu": ["test_gpu_image.py"], "gpu": ["test_image.py", "test_compose.py"]}
+_IGNORED = {"cpu": ["test_gpu_image.py"], "gpu": ["test_image.py", "test_compose.py"]}
 
-collect_ignore_glob = _LEFT_OUT.get(os.environ.get("CROSSFIX_TEST_CONTAINERS", ""), ["test_*.py"])
+collect_ignore_glob = _IGNORED.get(os.environ.get("CROSSFIX_TEST_CONTAINERS", ""), ["test_*.py"])

@@ -1,4 +1,4 @@
-"""The team's stack, started for real on CPU.
+"""The compose stack of the service, started on the CPU.
 
 CROSSFIX_TEST_COMPOSE_FILES names further compose files, separated by colons, for a machine that
 cannot pull every image.
@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from tests.support.docker import (
-    ROOT,
     TEST_LIMIT_S,
     build,
     docker,
@@ -23,12 +22,15 @@ from tests.support.docker import (
     eventually,
     match,
 )
+from tests.support.paths import ROOT
 from tests.support.service_process import free_port
 
 pytestmark = pytest.mark.timeout(TEST_LIMIT_S)
 
 FILES = ["docker-compose.yml", "deploy/compose.cpu.yml"]
-OTHERS = [name for name in os.environ.get("CROSSFIX_TEST_COMPOSE_FILES", "").split(":") if name]
+EXTRA_FILES = [
+    name for name in os.environ.get("CROSSFIX_TEST_COMPOSE_FILES", "").split(":") if name
+]
 PROJECT = "crossfix-test"
 KILL_CHILDREN_OF_INIT = """
 import glob, os, signal
@@ -39,7 +41,7 @@ for stat in glob.glob("/proc/[0-9]*/stat"):
 
 
 class Stack:
-    """The compose project under its own name, with secrets and ports of its own."""
+    """The compose project under a name, secrets and ports of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.port, self.grafana_port = free_port(), free_port()
@@ -54,7 +56,7 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     def compose(self, *arguments: str, limit_s: float = 120) -> str:
-        files = [part for name in [*FILES, *OTHERS] for part in ("-f", name)]
+        files = [part for name in [*FILES, *EXTRA_FILES] for part in ("-f", name)]
         command = ["docker", "compose", "-p", PROJECT, "--env-file", str(self._settings), *files]
         done = subprocess.run(
             [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=limit_s
@@ -107,28 +109,26 @@ def test_the_stack_matches_and_caches_embeddings(stack: Stack) -> None:
     assert again["candidates"][0]["similarity"] == first["candidates"][0]["similarity"]
 
 
-def test_redis_wants_its_password(stack: Stack) -> None:
+def test_redis_requires_its_password(stack: Stack) -> None:
     answer = stack.compose("exec", "-T", "redis", "sh", "-c", "REDISCLI_AUTH= redis-cli ping; true")
     assert "NOAUTH" in answer
 
 
 def test_prometheus_reads_the_metrics(stack: Stack) -> None:
     def scraped() -> bool:
-        question = ("http://127.0.0.1:9090", 'up{job="crossfix"}')
-        answer = stack.compose(
-            "exec", "-T", "prometheus", "promtool", "query", "instant", *question
-        )
+        query = ("http://127.0.0.1:9090", 'up{job="crossfix"}')
+        answer = stack.compose("exec", "-T", "prometheus", "promtool", "query", "instant", *query)
         return "=> 1" in answer
 
     eventually(scraped, lambda: "Prometheus does not reach the service")
 
 
-def test_a_killed_service_comes_back_with_its_gallery(stack: Stack) -> None:
+def test_a_killed_service_restarts_with_its_gallery(stack: Stack) -> None:
     enrol_and_match(stack.url)
     name = stack.states()["service"]["Name"]
     docker("exec", name, "python3", "-c", KILL_CHILDREN_OF_INIT, check=False)
 
-    def back() -> bool:
+    def restarted() -> bool:
         if docker("inspect", name, "--format", "{{.RestartCount}}") != "1":
             return False
         try:
@@ -136,37 +136,35 @@ def test_a_killed_service_comes_back_with_its_gallery(stack: Stack) -> None:
         except httpx.TransportError:
             return False
 
-    eventually(back, lambda: stack.compose("logs", "--tail", "40", "service"))
+    eventually(restarted, lambda: stack.compose("logs", "--tail", "40", "service"))
     assert match(stack.url)["candidates"][0]["vessel"]["name"] == "CONTAINER TEST"
 
 
-def test_beyond_loopback_it_starts_with_a_key_only(stack: Stack) -> None:
+def test_a_public_address_requires_a_key(stack: Stack) -> None:
     once = ("run", "--rm", "--no-deps", "-T")
-    elsewhere = ("-e", "CROSSFIX_PUBLISHED_ADDRESS=0.0.0.0", "-e", "CROSSFIX_DATA_DIR=/tmp/data")
+    public = ("-e", "CROSSFIX_PUBLISHED_ADDRESS=0.0.0.0", "-e", "CROSSFIX_DATA_DIR=/tmp/data")
     with pytest.raises(AssertionError, match=r"PUBLISHED_ADDRESS: 0\.0\.0\.0 can be reached"):
-        stack.compose(*once, *elsewhere, "service")
-    made = stack.compose(*once, *elsewhere, "service", "keys", "create", "desk", "--role", "admin")
-    assert made.startswith("cfx_")
+        stack.compose(*once, *public, "service")
+    key = stack.compose(*once, *public, "service", "keys", "create", "desk", "--role", "admin")
+    assert key.startswith("cfx_")
 
 
-def test_a_backup_is_written_beside_the_stack_and_can_be_restored(
-    stack: Stack, tmp_path: Path
-) -> None:
+def test_a_backup_is_written_to_a_mounted_folder_and_restored(stack: Stack, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     enrol_and_match(stack.url)
     stack.compose("stop", "service")  # the gallery may be embedded where Qdrant cannot be pulled
     try:
         run = ("run", "--rm", "-T", "-v", f"{tmp_path}:/backups")
-        kept = stack.compose(*run, "service", "backup", "/backups/first", "--json")
-        assert json.loads(kept)["vessels"] >= 1
+        counts = stack.compose(*run, "service", "backup", "/backups/first", "--json")
+        assert json.loads(counts)["vessels"] >= 1
         empty = ("-e", "CROSSFIX_QDRANT_URL=", "-e", "CROSSFIX_DATA_DIR=/tmp/data")
-        back = stack.compose(*run, *empty, "service", "restore", "/backups/first", "--json")
-        assert json.loads(back) == json.loads(kept)
+        restored = stack.compose(*run, *empty, "service", "restore", "/backups/first", "--json")
+        assert json.loads(restored) == json.loads(counts)
     finally:
         stack.compose("up", "--wait", "--detach", "--no-build", limit_s=300)
 
 
-def test_without_redis_the_service_goes_on(stack: Stack) -> None:
+def test_the_service_works_without_redis(stack: Stack) -> None:
     stack.compose("stop", "redis")
     try:
         assert match(stack.url)["candidates"]

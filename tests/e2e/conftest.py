@@ -1,4 +1,4 @@
-"""One service for the read-mostly end-to-end tests; those that need their own start one."""
+"""One service that most end-to-end tests share."""
 
 from collections.abc import Iterator
 

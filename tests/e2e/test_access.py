@@ -1,4 +1,4 @@
-"""Keys, limits and repeated requests, through HTTP against started processes."""
+"""API keys, limits and idempotency keys, over HTTP with real processes."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.support.chips import optical_png, sar_tiff
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import ServiceProcess, running_service
 
-HEAD_LIMIT_S = 1.0
+HEADER_TIMEOUT_S = 1.0
 CHIP = sar_tiff(77)
 
 
@@ -39,8 +39,8 @@ def crossfix(*arguments: str, **settings: str) -> subprocess.CompletedProcess[st
 
 
 def match(client: httpx.Client, **headers: str) -> httpx.Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return client.post("/match", files={"chip": CHIP}, data={"store": "false"}, headers=named)
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post("/match", files={"chip": CHIP}, data={"store": "false"}, headers=sent)
 
 
 def kind(answer: httpx.Response) -> str:
@@ -49,8 +49,8 @@ def kind(answer: httpx.Response) -> str:
 
 
 @dataclass
-class Locked:
-    """A service that asks for keys, and the keys of a reader and a curator."""
+class Secured:
+    """A service that requires keys, and the keys of a reader and a curator."""
 
     service: ServiceProcess
     file: Path
@@ -59,18 +59,18 @@ class Locked:
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
-    folder = tmp_path_factory.mktemp("locked")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    folder = tmp_path_factory.mktemp("secured")
     file = folder / "keys.json"
     keys = []
     for role in ("reader", "curator"):
-        made = crossfix("keys", "create", role, "--role", role, CROSSFIX_KEYS_FILE=str(file))
-        assert made.returncode == 0, made.stderr
-        keys.append(made.stdout.strip())
+        created = crossfix("keys", "create", role, "--role", role, CROSSFIX_KEYS_FILE=str(file))
+        assert created.returncode == 0, created.stderr
+        keys.append(created.stdout.strip())
     settings = {
         "CROSSFIX_HOST": "0.0.0.0",
         "CROSSFIX_KEYS_FILE": str(file),
-        "CROSSFIX_HEADER_TIMEOUT_S": str(HEAD_LIMIT_S),
+        "CROSSFIX_HEADER_TIMEOUT_S": str(HEADER_TIMEOUT_S),
         "CROSSFIX_UPLOAD_TIMEOUT_S": "2",
         "CROSSFIX_RATE_LIMIT_PER_MINUTE": "30",
         "CROSSFIX_RATE_LIMIT_BURST": "30",
@@ -78,25 +78,25 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
         "CROSSFIX_METRICS_WITHOUT_KEY": "true",
     }
     with running_service(folder, settings=settings) as service:
-        yield Locked(service, file, *keys)
+        yield Secured(service, file, *keys)
 
 
 class TestKeys:
-    def test_roles_decide_and_strangers_change_nothing(self, locked: Locked) -> None:
+    def test_roles_permit_and_requests_without_a_key_are_refused(self, secured: Secured) -> None:
         form = {"vessel": json.dumps({"name": "LOCKED STAR"})}
         files = [("chips", ("a.png", optical_png(9)))]
         with (
-            locked.service.client() as nobody,
-            locked.service.client(key=locked.reader) as reader,
-            locked.service.client(key=locked.curator) as curator,
+            secured.service.client() as keyless,
+            secured.service.client(key=secured.reader) as reader,
+            secured.service.client(key=secured.curator) as curator,
         ):
             for path in ("/livez", "/readyz", "/metrics"):
-                assert nobody.get(path).status_code == 200
+                assert keyless.get(path).status_code == 200
             for path in ("/", "/docs", "/openapi.json", "/bundle", "/gallery", "/nowhere"):
-                answer = nobody.get(path)
+                answer = keyless.get(path)
                 assert (answer.status_code, kind(answer)) == (401, "unauthenticated")
                 assert answer.headers["www-authenticate"].startswith("Bearer")
-            assert match(nobody).status_code == 401
+            assert match(keyless).status_code == 401
             assert match(reader).status_code == 200
             refused = reader.post("/gallery", data=form, files=files)
             assert (refused.status_code, kind(refused)) == (403, "forbidden")
@@ -109,14 +109,14 @@ class TestKeys:
             schemes = reader.get("/openapi.json").json()["components"]["securitySchemes"]
             assert {one["type"] for one in schemes.values()} == {"http", "apiKey"}
 
-    def test_keys_come_and_go_while_it_runs(self, locked: Locked) -> None:
-        file = {"CROSSFIX_KEYS_FILE": str(locked.file)}
+    def test_keys_are_created_and_revoked_while_the_service_runs(self, secured: Secured) -> None:
+        file = {"CROSSFIX_KEYS_FILE": str(secured.file)}
         key = crossfix("keys", "create", "guest", **file).stdout.strip()
         listed = json.loads(crossfix("keys", "list", "--json", **file).stdout)
         (guest,) = [one for one in listed if one["name"] == "guest"]
         assert (guest["role"], guest["usable"]) == ("reader", True)
-        assert key not in locked.file.read_text()
-        with locked.service.client(key=key) as client:
+        assert key not in secured.file.read_text()
+        with secured.service.client(key=key) as client:
             self.wait_for(client, 200)
             assert crossfix("keys", "revoke", guest["id"], **file).returncode == 0
             self.wait_for(client, 401)
@@ -127,28 +127,28 @@ class TestKeys:
     @staticmethod
     def wait_for(client: httpx.Client, status: int) -> None:
         deadline = time.monotonic() + 10
-        while (got := client.get("/bundle").status_code) != status:
-            assert time.monotonic() < deadline, f"still {got}"
+        while (current := client.get("/bundle").status_code) != status:
+            assert time.monotonic() < deadline, f"still {current}"
             time.sleep(0.2)
 
-    def test_commands_show_the_key_of_their_environment(
-        self, locked: Locked, tmp_path: Path
+    def test_commands_send_the_key_of_their_environment(
+        self, secured: Secured, tmp_path: Path
     ) -> None:
         chip = tmp_path / "chip_SAR.tif"
         chip.write_bytes(CHIP)
-        ask = ("match", str(chip), "--url", locked.service.url, "--no-store", "--json")
-        with_key = crossfix(*ask, CROSSFIX_API_KEY=locked.reader)
+        command = ("match", str(chip), "--url", secured.service.url, "--no-store", "--json")
+        with_key = crossfix(*command, CROSSFIX_API_KEY=secured.reader)
         assert with_key.returncode == 0, with_key.stderr
-        without = crossfix(*ask)
+        without = crossfix(*command)
         assert without.returncode == 1
         assert "a key is needed" in without.stdout + without.stderr
 
 
 class TestLimits:
-    def test_a_key_beyond_its_rate_is_told_when_to_come_back(self, locked: Locked) -> None:
-        file = {"CROSSFIX_KEYS_FILE": str(locked.file)}
+    def test_a_key_beyond_its_rate_is_refused_with_retry_after(self, secured: Secured) -> None:
+        file = {"CROSSFIX_KEYS_FILE": str(secured.file)}
         key = crossfix("keys", "create", "eager", **file).stdout.strip()
-        with locked.service.client(key=key) as client:
+        with secured.service.client(key=key) as client:
             TestKeys.wait_for(client, 200)
             answers = [client.get("/bundle") for _ in range(40)]
             refused = [one for one in answers if one.status_code == 429]
@@ -159,29 +159,29 @@ class TestLimits:
             time.sleep(2.1)
             assert client.get("/bundle").status_code == 200
 
-    def test_a_head_that_does_not_come_is_dropped(self, locked: Locked) -> None:
+    def test_incomplete_headers_are_timed_out(self, secured: Secured) -> None:
         for start in (b"", b"GET /livez HTTP/1.1\r\nHost: a\r\n"):
-            assert self.seconds_until_closed(locked, start, drip=b"X: y\r\n") < 20
+            assert self.seconds_until_closed(secured, start, drip=b"X: y\r\n") < 20
 
-    def test_a_body_that_does_not_come_is_408(self, locked: Locked) -> None:
-        head = f"POST /match HTTP/1.1\r\nHost: a\r\nX-API-Key: {locked.reader}\r\n"
+    def test_an_incomplete_body_is_answered_with_408(self, secured: Secured) -> None:
+        head = f"POST /match HTTP/1.1\r\nHost: a\r\nX-API-Key: {secured.reader}\r\n"
         head += "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n"
-        with self.connected(locked) as line:
-            line.sendall(head.encode() + b"--b\r\n")
-            assert line.recv(4096).startswith(b"HTTP/1.1 408 ")
+        with self.connected(secured) as connection:
+            connection.sendall(head.encode() + b"--b\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
 
-    def test_what_a_stranger_goes_on_sending_is_dropped(self, locked: Locked) -> None:
+    def test_the_body_of_a_request_without_a_key_is_not_read(self, secured: Secured) -> None:
         head = b"POST /match HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
-        assert self.seconds_until_closed(locked, head, drip=b"x") < 20
+        assert self.seconds_until_closed(secured, head, drip=b"x") < 20
 
-    def seconds_until_closed(self, locked: Locked, start: bytes, drip: bytes) -> float:
+    def seconds_until_closed(self, secured: Secured, start: bytes, drip: bytes) -> float:
         began = time.monotonic()
-        with self.connected(locked) as line:
-            line.sendall(start)
-            line.settimeout(0.2)
+        with self.connected(secured) as connection:
+            connection.sendall(start)
+            connection.settimeout(0.2)
             while time.monotonic() - began < 30:
                 try:
-                    if line.recv(4096) == b"":
+                    if connection.recv(4096) == b"":
                         break
                     continue
                 except TimeoutError:
@@ -189,22 +189,22 @@ class TestLimits:
                 except ConnectionError:
                     break
                 try:
-                    line.sendall(drip if start else b"")
+                    connection.sendall(drip if start else b"")
                 except ConnectionError:
                     break
         waited = time.monotonic() - began
-        assert waited > HEAD_LIMIT_S / 2
+        assert waited > HEADER_TIMEOUT_S / 2
         return waited
 
     @staticmethod
-    def connected(locked: Locked) -> socket.socket:
-        url = httpx.URL(locked.service.url)
+    def connected(secured: Secured) -> socket.socket:
+        url = httpx.URL(secured.service.url)
         return socket.create_connection((url.host, url.port), timeout=20)
 
-    def test_a_named_proxy_tells_who_asks(self, locked: Locked) -> None:
-        with locked.service.client() as client:
+    def test_a_trusted_proxy_names_the_client(self, secured: Secured) -> None:
+        with secured.service.client() as client:
             client.get("/bundle", headers={"X-Forwarded-For": "192.0.2.9"})
-        lines = [json.loads(one) for one in locked.service.log.read_text().splitlines()]
+        lines = [json.loads(one) for one in secured.service.log.read_text().splitlines()]
         assert "192.0.2.9" in {
             one.get("client") for one in lines if one["logger"] == "crossfix.access"
         }
@@ -220,7 +220,7 @@ def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 def replicas(
     shared_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[httpx.Client]]:
-    """Two services with galleries of their own that share Redis and nothing else."""
+    """Two services with separate galleries that share Redis."""
     settings = {"CROSSFIX_REDIS_URL": shared_redis.url}
     with (
         running_service(tmp_path_factory.mktemp("one"), settings=settings) as one,
@@ -231,18 +231,18 @@ def replicas(
         yield [first, second]
 
 
-def test_repeats_are_answered_once_and_go_on_when_redis_is_gone(
+def test_repeated_requests_are_replayed_by_both_replicas_also_without_redis(
     replicas: list[httpx.Client], shared_redis: RedisServer
 ) -> None:
-    here, there = replicas
-    first = match(here, Idempotency_Key="k")
+    first_replica, second_replica = replicas
+    first = match(first_replica, Idempotency_Key="k")
     assert first.status_code == 200, first.text
-    for client in (there, here):
+    for client in (second_replica, first_replica):
         again = match(client, Idempotency_Key="k")
         assert again.headers["idempotency-replayed"] == "true"
         assert again.json() == first.json()
     other = {"chip": sar_tiff(78)}
-    reused = there.post("/match", files=other, headers={"Idempotency-Key": "k"})
+    reused = second_replica.post("/match", files=other, headers={"Idempotency-Key": "k"})
     assert (reused.status_code, kind(reused)) == (422, "idempotency-key-reused")
 
     shared_redis.kill()
@@ -250,13 +250,13 @@ def test_repeats_are_answered_once_and_go_on_when_redis_is_gone(
         fresh = match(client, Idempotency_Key="after")
         assert fresh.status_code == 200
         assert match(client, Idempotency_Key="after").json() == fresh.json()
-    assert match(here, Idempotency_Key="k").json() == first.json()
-    metrics = here.get("/metrics").text.splitlines()
+    assert match(first_replica, Idempotency_Key="k").json() == first.json()
+    metrics = first_replica.get("/metrics").text.splitlines()
     (failures,) = [line for line in metrics if line.startswith("crossfix_redis_failures ")]
     assert float(failures.split()[1]) >= 1
 
 
-def test_a_repeated_enrolment_answers_as_the_first(service: ServiceProcess) -> None:
+def test_a_repeated_enrolment_is_replayed(service: ServiceProcess) -> None:
     with service.client() as api:
         form = {"vessel": json.dumps({"name": "TWICE"})}
         answers = [
@@ -274,13 +274,13 @@ def test_a_repeated_enrolment_answers_as_the_first(service: ServiceProcess) -> N
         api.delete(f"/gallery/{answers[0].json()['id']}")
 
 
-def test_https_by_a_certificate_of_ones_own(tmp_path: Path) -> None:
+def test_https_with_a_self_signed_certificate(tmp_path: Path) -> None:
     openssl = shutil.which("openssl")
     assert openssl, "openssl is missing; install it with: apt-get install openssl"
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    make = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    make += ["-subj", "/CN=crossfix", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*make, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=crossfix", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
     settings = {"CROSSFIX_TLS_CERT": str(cert), "CROSSFIX_TLS_KEY": str(key)}
     trusted = ssl.create_default_context(cafile=str(cert))
     with running_service(tmp_path, settings=settings, trusted=trusted) as service:
@@ -304,8 +304,8 @@ def test_https_by_a_certificate_of_ones_own(tmp_path: Path) -> None:
 def test_an_unsafe_or_wrong_setting_stops_the_start(
     settings: dict[str, str], status: int, mention: str, tmp_path: Path
 ) -> None:
-    places = {"CROSSFIX_DATA_DIR": str(tmp_path / "data"), "CROSSFIX_PORT": "0"}
-    done = crossfix("serve", **places, **settings)
+    base = {"CROSSFIX_DATA_DIR": str(tmp_path / "data"), "CROSSFIX_PORT": "0"}
+    done = crossfix("serve", **base, **settings)
     assert done.returncode == status
     assert mention in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,52 +1,31 @@
-"""The product's main job over HTTP, route by route."""
+"""The API over HTTP, route by route."""
 
 import io
-import json
 import math
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 
+from tests.support.api_requests import enrol, problem
 from tests.support.chips import optical_png, sar_tiff
-
-OPTICAL_META = [{"modality": "optical", "gsd_m": 0.75, "captured_at": "2026-03-02T10:12:00Z"}]
-
-
-def enrol(
-    api: httpx.Client, seed: int, metadata: object = OPTICAL_META, **attributes: object
-) -> httpx.Response:
-    return api.post(
-        "/gallery",
-        data={"vessel": json.dumps(attributes), "chip_metadata": json.dumps(metadata)},
-        files=[("chips", (f"{seed}.png", optical_png(seed, height=120, width=30)))],
-    )
-
-
-def problem(response: httpx.Response, status: int) -> dict[str, object]:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    body: dict[str, object] = response.json()
-    assert body["status"] == status
-    assert str(body["type"]).startswith("urn:crossfix:problem:")
-    assert body["detail"]
-    return body
 
 
 @pytest.fixture
-def vessel(api: httpx.Client) -> Iterator[dict[str, object]]:
-    """A vessel of its own for a test."""
+def vessel(api: httpx.Client) -> Iterator[dict[str, Any]]:
+    """A new vessel, which is deleted after the test."""
     seed = uuid.uuid4().int % 2**32
     answer = enrol(api, seed, name=f"VESSEL {seed}", type="tanker", length_m=90)
     assert answer.status_code == 201, answer.text
-    body: dict[str, object] = answer.json()
+    body: dict[str, Any] = answer.json()
     yield body
     api.delete(f"/gallery/{body['id']}")
 
 
-def test_match_answers_as_designed(api: httpx.Client, vessel: dict[str, object]) -> None:
+def test_match_returns_candidates_with_evidence(api: httpx.Client, vessel: dict[str, Any]) -> None:
     answer = api.post(
         "/match",
         files={"chip": ("q.tif", sar_tiff(5, height=90, width=22))},
@@ -93,8 +72,8 @@ def test_a_stored_query_can_be_fetched_again(api: httpx.Client) -> None:
     assert again["query"]["sighting_id"] is None
 
 
-def test_pictures_of_an_optical_sighting(api: httpx.Client, vessel: dict[str, object]) -> None:
-    (sighting,) = vessel["sightings"]  # type: ignore[misc]
+def test_pictures_of_an_optical_sighting(api: httpx.Client, vessel: dict[str, Any]) -> None:
+    (sighting,) = vessel["sightings"]
     preview = Image.open(io.BytesIO(api.get(sighting["preview_url"]).content))
     assert preview.size == (30, 120)
     imagined = api.get(sighting["pseudo_sar_url"])
@@ -108,7 +87,7 @@ def test_a_sar_sighting_has_no_pseudo_sar_picture(api: httpx.Client) -> None:
     assert "optical" in str(body["detail"])
 
 
-def test_the_life_of_a_vessel(api: httpx.Client) -> None:
+def test_a_vessel_is_enrolled_changed_merged_split_and_deleted(api: httpx.Client) -> None:
     created = enrol(api, 101, name="LIFE ONE", imo="9074729", type="bulk carrier").json()
     url = f"/gallery/{created['id']}"
     assert enrol(api, 101, name="LIFE ONE", imo="9074729", type="bulk carrier").status_code == 200
@@ -148,16 +127,18 @@ def test_the_life_of_a_vessel(api: httpx.Client) -> None:
 
 def test_lists_are_paged(api: httpx.Client) -> None:
     made = {enrol(api, 200 + i, name=f"PAGED {i}").json()["id"] for i in range(5)}
-    seen: list[str] = []
+    listed: list[str] = []
     cursor = None
     while True:
-        params = {"name": "PAGED", "limit": 2} | ({"cursor": cursor} if cursor else {})
+        params: dict[str, str] = {"name": "PAGED", "limit": "2"} | (
+            {"cursor": cursor} if cursor else {}
+        )
         page = api.get("/gallery", params=params).json()
-        seen += [v["id"] for v in page["vessels"]]
+        listed += [v["id"] for v in page["vessels"]]
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    assert sorted(seen) == sorted(made)
+    assert sorted(listed) == sorted(made)
     for one in made:
         api.delete(f"/gallery/{one}")
 
@@ -187,7 +168,7 @@ def test_two_chips_are_compared(api: httpx.Client) -> None:
         ({"lenght_m": 190}, "lenght_m"),
     ],
 )
-def test_attributes_that_cannot_be_true_are_refused(
+def test_impossible_attributes_are_refused(
     api: httpx.Client, attributes: dict[str, object], mention: str
 ) -> None:
     before = api.get("/gallery", params={"limit": 500}).json()
@@ -223,7 +204,7 @@ def test_unknown_routes_ids_and_methods_are_problems(api: httpx.Client) -> None:
     assert problem(api.get("/gallery", params={"cursor": "nonsense"}), 422)
 
 
-def test_metrics_tell_what_happened(api: httpx.Client) -> None:
+def test_metrics_are_exposed(api: httpx.Client) -> None:
     api.post("/match", files={"chip": sar_tiff(1)})
     text = api.get("/metrics").text
     for name in (
@@ -254,7 +235,7 @@ def test_enrolment_is_measured_stage_by_stage(api: httpx.Client) -> None:
     assert grown == {"decode": 1, "encode": 1, "search": 0}
 
 
-def test_probes_and_papers(api: httpx.Client) -> None:
+def test_probes_bundle_and_documentation(api: httpx.Client) -> None:
     assert api.get("/livez").json() == {"status": "alive"}
     assert api.get("/readyz").json() == {
         "ready": True,
@@ -267,7 +248,7 @@ def test_probes_and_papers(api: httpx.Client) -> None:
     assert "/match" in api.get("/openapi.json").json()["paths"]
 
 
-def test_too_large_a_body_is_refused_announced_or_not(api: httpx.Client) -> None:
+def test_a_too_large_body_is_refused_with_and_without_content_length(api: httpx.Client) -> None:
     big = b"x" * 65_000_000
     assert problem(api.post("/match", files={"chip": big}), 413)
 

@@ -1,5 +1,7 @@
-"""Originals in a bucket, with real processes: what was acknowledged is there after kill -9, from
-any machine, in a backup, and when the bucket was away for a while.
+"""Chips in a bucket, with real processes.
+
+Acknowledged chips are stored after kill -9, on another machine, in a backup, and after an outage of
+the bucket.
 """
 
 import json
@@ -27,7 +29,7 @@ from tests.support.second_bundle import second_bundle
 from tests.support.service_process import running_service
 
 LIMIT_S = 60.0
-REFUSED = (
+STORE_FULL = (
     b"HTTP/1.1 507 Insufficient Storage\r\nContent-Type: application/xml\r\n"
     b"Content-Length: 55\r\nConnection: close\r\n\r\n"
     b"<Error><Code>XMinioStorageFull</Code><Message/></Error>"
@@ -65,47 +67,49 @@ def chips_in(store: BucketDouble, bucket: str, prefix: str = "") -> set[bytes]:
     return {data for key, data in objects.items() if key.startswith(f"{prefix}chips/")}
 
 
-def test_what_was_acknowledged_survives_kill_and_moves_into_another_bucket(
+def test_acknowledged_chips_survive_a_kill_and_are_restored_into_another_bucket(
     tmp_path: Path, store: BucketDouble, second: Bundle
 ) -> None:
-    """On the embedded gallery: kill -9, restart, backup, sweep, restoration."""
+    """With the embedded gallery: kill -9, restart, backup, sweep, restore."""
     bucket, other = store.new_bucket(), store.new_bucket()
-    here, there = store.settings(bucket, "one/"), store.settings(other)
+    source_settings, target_settings = store.settings(bucket, "one/"), store.settings(other)
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
-    with running_service(home, settings=here) as service:
+    with running_service(home, settings=source_settings) as service:
         with service.client() as api:
             enrolled = enrol(api, 1)
             before = match(api).json()
         service.process.kill()
         service.process.wait(10)
     install(second, store.place(bucket, prefix="one/"), tmp_path)
-    with running_service(home, settings=here) as service, service.client() as api:
-        kept = api.get(f"/sightings/{enrolled['sightings'][0]['id']}/chip")
-        assert kept.content == optical_png(1)
+    with running_service(home, settings=source_settings) as service, service.client() as api:
+        chip = api.get(f"/sightings/{enrolled['sightings'][0]['id']}/chip")
+        assert chip.content == optical_png(1)
         assert match(api).json()["candidates"] == before["candidates"]
     assert chips_in(store, bucket, "one/") == {optical_png(1), sar_tiff(1)}
     assert not (home / "data" / "chips").exists()
 
-    counts = crossfix(home / "data", "backup", str(tmp_path / "backup"), settings=here)
+    counts = crossfix(home / "data", "backup", str(tmp_path / "backup"), settings=source_settings)
     assert counts["chips"] == 2
-    swept = crossfix(home / "data", "sweep", "--remove", settings=here)
+    swept = crossfix(home / "data", "sweep", "--remove", settings=source_settings)
     assert swept == {"chips": 2, "unused": 0, "unused_bytes": 0, "removed": 0}
-    restored = crossfix(elsewhere / "data", "restore", str(tmp_path / "backup"), settings=there)
+    restored = crossfix(
+        elsewhere / "data", "restore", str(tmp_path / "backup"), settings=target_settings
+    )
     assert restored == counts
     source = {key.removeprefix("one/"): data for key, data in store.objects(bucket).items()}
     assert store.objects(other) == source, "chips and installed bundles alike"
 
 
 def install(bundle: Bundle, place: BucketPlace, folder: Path) -> None:
-    shelf = BucketBundleStore(Bucket(place), folder / "copies")
-    shelf.put(bundle)
-    shelf.close()
+    bundles = BucketBundleStore(Bucket(place), folder / "copies")
+    bundles.put(bundle)
+    bundles.close()
 
 
-def test_jobs_on_other_machines_reembed_with_qdrant_and_the_bucket_alone(
+def test_workers_without_data_folders_reembed_from_qdrant_and_the_bucket(
     tmp_path: Path, store: BucketDouble, second: Bundle
 ) -> None:
-    """Two workers with empty data folders; the service, with its own, follows."""
+    """Two workers with empty data folders; the service then serves the new bundle."""
     bucket = store.new_bucket()
     with running_qdrant() as qdrant:
         settings = store.settings(bucket) | {
@@ -140,11 +144,11 @@ def test_jobs_on_other_machines_reembed_with_qdrant_and_the_bucket_alone(
 def wait_for_bundle(api: httpx.Client, bundle_id: str) -> None:
     deadline = time.monotonic() + LIMIT_S
     while api.get("/bundle").json()["bundle_id"] != bundle_id:
-        assert time.monotonic() < deadline, "the service did not follow"
+        assert time.monotonic() < deadline, "the service does not serve the new bundle"
         time.sleep(0.1)
 
 
-def test_a_bucket_that_is_away_full_or_slow_is_told_and_comes_back(
+def test_an_outage_of_the_bucket_is_reported_and_the_service_recovers(
     tmp_path: Path, store: BucketDouble
 ) -> None:
     bucket = store.new_bucket()
@@ -153,7 +157,7 @@ def test_a_bucket_that_is_away_full_or_slow_is_told_and_comes_back(
         with running_service(tmp_path, settings=settings) as service, service.client() as api:
             enrol(api, 1)
             for fault in (Fault(refuse=True), Fault(silent=True)):
-                proxy.suffer(fault)
+                proxy.inject(fault)
                 refused = match(api, seed=7)
                 assert refused.status_code == 503, refused.text
                 assert refused.headers["Retry-After"]
@@ -163,7 +167,7 @@ def test_a_bucket_that_is_away_full_or_slow_is_told_and_comes_back(
                 assert api.get("/livez").status_code == 200
                 proxy.heal()
                 wait_until_ready(api)
-            proxy.suffer(Fault(answer=REFUSED))
+            proxy.inject(Fault(answer=STORE_FULL))
             full = match(api, seed=7)
             assert (full.status_code, full.json()["type"][-10:]) == (507, "store-full")
             proxy.heal()
@@ -172,10 +176,10 @@ def test_a_bucket_that_is_away_full_or_slow_is_told_and_comes_back(
 
 
 def wait_until_not_ready(api: httpx.Client) -> httpx.Response:
-    """What readiness found last holds for a second, so an outage shows a moment later."""
+    """Wait for 503: a readiness result is valid for a second, so an outage shows later."""
     deadline = time.monotonic() + LIMIT_S
     while (answer := api.get("/readyz")).status_code != 503:
-        assert time.monotonic() < deadline, "readiness did not notice the outage"
+        assert time.monotonic() < deadline, "readiness does not show the outage"
         time.sleep(0.1)
     return answer
 
@@ -183,5 +187,5 @@ def wait_until_not_ready(api: httpx.Client) -> httpx.Response:
 def wait_until_ready(api: httpx.Client) -> None:
     deadline = time.monotonic() + LIMIT_S
     while api.get("/readyz").status_code != 200:
-        assert time.monotonic() < deadline, "the service did not get ready again"
+        assert time.monotonic() < deadline, "the service does not become ready again"
         time.sleep(0.1)

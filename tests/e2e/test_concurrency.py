@@ -7,14 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.test_api import enrol
+from tests.support.api_requests import enrol
 from tests.support.chips import optical_png, sar_tiff
 from tests.support.service_process import ServiceProcess, running_service
 
 CHIPS, CLIENTS, VESSELS = 200, 32, 20
 
 
-def ask(client: httpx.Client, data: bytes) -> tuple[str, list[tuple[str, float]]]:
+def match(client: httpx.Client, data: bytes) -> tuple[str, list[tuple[str, float]]]:
     answer = client.post("/match", files={"chip": data}, data={"store": "false", "top_k": "5"})
     assert answer.status_code == 200, answer.text
     body = answer.json()
@@ -25,27 +25,29 @@ def ask(client: httpx.Client, data: bytes) -> tuple[str, list[tuple[str, float]]
 
 @pytest.fixture
 def uncached(tmp_path: Path) -> Iterator[ServiceProcess]:
-    """A service that computes every embedding anew."""
+    """A service without a cache of embeddings."""
     with running_service(tmp_path, settings={"CROSSFIX_CACHE_ENTRIES": "0"}) as process:
         yield process
 
 
-def test_200_chips_from_32_clients_get_their_serial_answers(uncached: ServiceProcess) -> None:
+def test_200_chips_from_32_clients_get_the_same_answers_as_in_sequence(
+    uncached: ServiceProcess,
+) -> None:
     service = uncached
     chips = [sar_tiff(1000 + i, height=60 + i % 90, width=16 + i % 20) for i in range(CHIPS - 40)]
     chips += [optical_png(2000 + i, height=60 + i % 90, width=16 + i % 20) for i in range(40)]
     with service.client() as client:
         for i in range(VESSELS):
             assert enrol(client, 5000 + i, name=f"CROWD {i}").status_code in (200, 201)
-        serial = [ask(client, data) for data in chips]
+        serial = [match(client, data) for data in chips]
     assert len({sha for sha, _ in serial}) == CHIPS
     clients = [service.client(120) for _ in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as pool:
-        together = list(
-            pool.map(lambda job: ask(clients[job[0] % CLIENTS], job[1]), enumerate(chips))
+        concurrent = list(
+            pool.map(lambda job: match(clients[job[0] % CLIENTS], job[1]), enumerate(chips))
         )
     for client in clients:
         client.close()
-    for (sha_a, alone), (sha_b, crowded) in zip(serial, together, strict=True):
-        assert sha_a == sha_b
-        assert dict(crowded) == pytest.approx(dict(alone), abs=1e-4)
+    for (serial_sha, expected), (sha, found) in zip(serial, concurrent, strict=True):
+        assert sha == serial_sha
+        assert dict(found) == pytest.approx(dict(expected), abs=1e-4)

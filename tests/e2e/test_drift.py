@@ -1,4 +1,4 @@
-"""A bundle that holds its calibration's similarities shows them beside the live ones."""
+"""Metrics of live similarities, and of those that a bundle expects from its calibration."""
 
 from pathlib import Path
 
@@ -40,9 +40,7 @@ def sample(api: httpx.Client, name: str) -> float | None:
     return float(lines[0].split()[-1]) if lines else None
 
 
-def test_live_similarities_stand_beside_those_of_the_calibration(
-    bundle: Path, tmp_path: Path
-) -> None:
+def test_live_and_expected_similarities_are_exposed(bundle: Path, tmp_path: Path) -> None:
     pair = 'gallery="optical"'
     live = f'crossfix_top_similarity_count{{{pair},query="sar"}}'
     expected = f'crossfix_expected_similarity{{enrolled="0.75",{pair},le="0.75",query="sar"}}'

@@ -1,4 +1,4 @@
-"""Genuine chips through the whole product. They are not part of the repository."""
+"""Genuine chips, which are not part of the repository, enrolled and matched over HTTP."""
 
 import json
 from pathlib import Path

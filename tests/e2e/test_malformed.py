@@ -1,4 +1,4 @@
-"""Every malformed upload gets the right problem and changes nothing."""
+"""Every malformed upload is refused with the right problem and changes nothing."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.support.chips import optical_png
 from tests.support.malformed import MALFORMED, MalformedCase
 
 
-def fingerprint(api: httpx.Client) -> tuple[object, str]:
+def gallery_state(api: httpx.Client) -> tuple[object, str]:
     listing = api.get("/gallery", params={"limit": 500}).json()
     metrics = api.get("/metrics").text.splitlines()
     gallery = [line for line in metrics if line.startswith("crossfix_gallery_")]
@@ -18,10 +18,10 @@ def fingerprint(api: httpx.Client) -> tuple[object, str]:
 
 
 def check(response: httpx.Response, case: MalformedCase) -> None:
-    """The status, kind and words of the decoder's error.
+    """Assert status, kind and text of the decoder's error.
 
-    A field that is wrong in itself (not a number, not finite, not positive) may be refused before
-    the chip is looked at.
+    A field that is invalid in itself (not a number, not finite, not positive) may be refused before
+    the chip is decoded.
     """
     body = response.json()
     assert response.headers["content-type"] == "application/problem+json"
@@ -36,20 +36,20 @@ def check(response: httpx.Response, case: MalformedCase) -> None:
     assert case.must_mention.casefold() in body["detail"].casefold()
 
 
-def test_the_table_is_long_enough() -> None:
+def test_the_table_has_at_least_sixty_cases() -> None:
     assert len({case.name for case in MALFORMED}) >= 60
 
 
 @pytest.mark.parametrize("case", MALFORMED, ids=lambda case: case.name)
 def test_match_refuses(api: httpx.Client, case: MalformedCase) -> None:
-    before = fingerprint(api)
+    before = gallery_state(api)
     check(api.post("/match", files={"chip": ("chip", case.data)}, data=case.form), case)
-    assert fingerprint(api) == before
+    assert gallery_state(api) == before
 
 
 @pytest.mark.parametrize("case", MALFORMED, ids=lambda case: case.name)
-def test_gallery_refuses_even_beside_a_good_chip(api: httpx.Client, case: MalformedCase) -> None:
-    before = fingerprint(api)
+def test_gallery_refuses_also_with_an_intact_chip(api: httpx.Client, case: MalformedCase) -> None:
+    before = gallery_state(api)
     response = api.post(
         "/gallery",
         data={
@@ -59,4 +59,4 @@ def test_gallery_refuses_even_beside_a_good_chip(api: httpx.Client, case: Malfor
         files=[("chips", ("good.png", optical_png(1))), ("chips", ("bad", case.data))],
     )
     check(response, case)
-    assert fingerprint(api) == before
+    assert gallery_state(api) == before

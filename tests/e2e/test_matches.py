@@ -1,4 +1,4 @@
-"""An analyst looks matches up and judges them, against a started service."""
+"""Reading and judging match records over HTTP."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from tests.support.paths import FLEET
 from tests.support.service_process import ServiceProcess, running_service
 
 QUERIES = FLEET / "query"
-NOBODY = str(uuid.UUID(int=7))
+UNKNOWN_VESSEL = str(uuid.UUID(int=7))
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def star(api: httpx.Client) -> str:
     return enrol(api, "HISTORY STAR", 901)
 
 
-def sar_look(ship: int, margin: int) -> bytes:
-    """One ship of the demo fleet, cut out with a narrower margin: another chip of it."""
+def sar_chip(ship: int, margin: int) -> bytes:
+    """Return a chip of a ship of the demo fleet, cropped by `margin` pixels on each side."""
     with Image.open(sorted(QUERIES.iterdir())[ship]) as picture:
         cut = picture.crop((margin, margin, picture.width - margin, picture.height - margin))
         buffer = io.BytesIO()
@@ -61,15 +61,15 @@ def sar_look(ship: int, margin: int) -> bytes:
     return buffer.getvalue()
 
 
-def ask(api: httpx.Client, chip: bytes, **form: str) -> dict[str, Any]:
+def match(api: httpx.Client, chip: bytes, **form: str) -> dict[str, Any]:
     answer = api.post("/match", files={"chip": ("q.tif", chip)}, data={"modality": "sar", **form})
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
 
 
-def judge(api: httpx.Client, match_id: str, decision: str, **said: str) -> httpx.Response:
-    return api.post(f"/matches/{match_id}/verdict", json={"decision": decision, **said})
+def judge(api: httpx.Client, match_id: str, decision: str, **fields: str) -> httpx.Response:
+    return api.post(f"/matches/{match_id}/verdict", json={"decision": decision, **fields})
 
 
 def listed(api: httpx.Client, **where: str | int) -> list[dict[str, Any]]:
@@ -79,44 +79,45 @@ def listed(api: httpx.Client, **where: str | int) -> list[dict[str, Any]]:
     return matches
 
 
-def evidence(api: httpx.Client, chip: bytes, vessel_id: str) -> str | None:
-    """The sighting by which a vessel is recognised on this chip."""
-    candidates = ask(api, chip, store="false", top_k="100")["candidates"]
+def evidence_sighting(api: httpx.Client, chip: bytes, vessel_id: str) -> str | None:
+    """Return the sighting that is the evidence for a vessel on this chip."""
+    candidates = match(api, chip, store="false", top_k="100")["candidates"]
     return next((c["sighting"]["id"] for c in candidates if c["vessel"]["id"] == vessel_id), None)
 
 
-def test_a_confirmed_chip_is_evidence_for_the_next_one_until_it_is_withdrawn(
+def test_a_confirmed_chip_is_evidence_until_the_judgement_is_withdrawn(
     api: httpx.Client, star: str
 ) -> None:
-    asked = ask(api, sar_look(0, 1))
-    sighting = asked["query"]["sighting_id"]
-    assert evidence(api, sar_look(0, 2), star) != sighting
-    judged = judge(api, asked["match_id"], "confirmed", vessel_id=star, note="same deck cranes")
+    answer = match(api, sar_chip(0, 1))
+    sighting = answer["query"]["sighting_id"]
+    assert evidence_sighting(api, sar_chip(0, 2), star) != sighting
+    judged = judge(api, answer["match_id"], "confirmed", vessel_id=star, note="same deck cranes")
     assert judged.status_code == 200, judged.text
     assert judged.json()["sighting"]["vessel_id"] == star
-    assert evidence(api, sar_look(0, 2), star) == sighting
+    assert evidence_sighting(api, sar_chip(0, 2), star) == sighting
     assert sighting in [s["id"] for s in api.get(f"/gallery/{star}").json()["sightings"]]
-    again = ask(api, sar_look(0, 1))
+    again = match(api, sar_chip(0, 1))
     assert api.get(f"/matches/{again['match_id']}").json()["sighting"]["vessel_id"] == star
-    assert judge(api, asked["match_id"], "withdrawn").json()["sighting"]["vessel_id"] is None
-    assert evidence(api, sar_look(0, 2), star) != sighting
+    assert judge(api, answer["match_id"], "withdrawn").json()["sighting"]["vessel_id"] is None
+    assert evidence_sighting(api, sar_chip(0, 2), star) != sighting
 
 
-def test_a_match_is_looked_up_as_it_was_answered(api: httpx.Client, star: str) -> None:
-    asked = ask(api, sar_look(1, 1), top_k="3", captured_at="2026-03-05T17:20:00Z")
-    kept = api.get(f"/matches/{asked['match_id']}").json()
-    assert asked["candidates"]
-    for name in asked.keys() - {"timings_ms"}:
-        assert kept[name] == asked[name], name
-    assert kept["asked_by"] == "local"
-    assert kept["options"] == {"top_k": 3, "store": True}
-    assert (kept["standing"], kept["judgements"]) == ("open", [])
-    assert kept["sighting"]["id"] == asked["query"]["sighting_id"]
-    assert kept["sighting"]["vessel_id"] is None
+@pytest.mark.usefixtures("star")
+def test_a_match_record_equals_the_response_to_the_match(api: httpx.Client) -> None:
+    answer = match(api, sar_chip(1, 1), top_k="3", captured_at="2026-03-05T17:20:00Z")
+    record = api.get(f"/matches/{answer['match_id']}").json()
+    assert answer["candidates"]
+    for name in answer.keys() - {"timings_ms"}:
+        assert record[name] == answer[name], name
+    assert record["asked_by"] == "local"
+    assert record["options"] == {"top_k": 3, "store": True}
+    assert (record["standing"], record["judgements"]) == ("open", [])
+    assert record["sighting"]["id"] == answer["query"]["sighting_id"]
+    assert record["sighting"]["vessel_id"] is None
 
 
-def test_what_is_not_stored_is_not_remembered(api: httpx.Client) -> None:
-    match_id = ask(api, sar_look(2, 1), store="false")["match_id"]
+def test_a_match_with_store_false_has_no_record(api: httpx.Client) -> None:
+    match_id = match(api, sar_chip(2, 1), store="false")["match_id"]
     for answer in (api.get(f"/matches/{match_id}"), judge(api, match_id, "rejected")):
         assert answer.status_code == 404
         assert "store=false" in answer.json()["detail"]
@@ -125,7 +126,7 @@ def test_what_is_not_stored_is_not_remembered(api: httpx.Client) -> None:
 
 def test_the_list_is_paged_newest_first_and_filtered(api: httpx.Client, star: str) -> None:
     before = [one["match_id"] for one in listed(api, limit=500)]
-    made = [ask(api, sar_look(3, margin)) for margin in range(4)]
+    made = [match(api, sar_chip(3, margin)) for margin in range(4)]
     ids = [one["match_id"] for one in reversed(made)]
     judge(api, ids[0], "rejected", note="too short")
     pages: list[str] = []
@@ -150,35 +151,35 @@ def test_the_list_is_paged_newest_first_and_filtered(api: httpx.Client, star: st
     assert found(standing="open", modality="sar") == set(ids[1:])
     assert found(sighting_id=made[0]["query"]["sighting_id"]) == {ids[-1]}
     assert found(vessel_id=star) == set(ids)
-    assert found(modality="optical") == found(vessel_id=NOBODY) == set()
+    assert found(modality="optical") == found(vessel_id=UNKNOWN_VESSEL) == set()
     assert found(verdict=made[0]["verdict"]) >= {ids[-1]}
     since = listed(api, sighting_id=made[2]["query"]["sighting_id"])[0]["asked_at"]
     assert found(since=since) == set(ids[:2])
     assert found(until=since) == set(ids[2:])
 
 
-def test_what_cannot_be_judged_is_told(api: httpx.Client, star: str) -> None:
+def test_an_impossible_judgement_is_refused(api: httpx.Client, star: str) -> None:
     other = enrol(api, "HISTORY OTHER", 902)
-    match_id = ask(api, sar_look(4, 1))["match_id"]
+    match_id = match(api, sar_chip(4, 1))["match_id"]
     sighting = api.get(f"/matches/{match_id}").json()["sighting"]["id"]
-    for decision, said, status, mention in (
+    for decision, fields, status, mention in (
         ("confirmed", {}, 422, "vessel_id is needed"),
         ("rejected", {"vessel_id": star}, 422, "vessel_id is needed"),
         ("maybe", {}, 422, "decision"),
         ("rejected", {"remark": "x"}, 422, "remark: there is no such field"),
         ("rejected", {"note": "n/a"}, 422, "placeholder"),
         ("rejected", {"note": "bell \x07"}, 422, "control characters"),
-        ("confirmed", {"vessel_id": NOBODY}, 404, "no vessel"),
+        ("confirmed", {"vessel_id": UNKNOWN_VESSEL}, 404, "no vessel"),
         ("withdrawn", {}, 409, "no judgement"),
     ):
-        answer = judge(api, match_id, decision, **said)
-        assert answer.status_code == status, (decision, said, answer.text)
+        answer = judge(api, match_id, decision, **fields)
+        assert answer.status_code == status, (decision, fields, answer.text)
         assert mention in answer.json()["detail"]
     assert api.get(f"/matches/{match_id}").json()["judgements"] == []
     assert judge(api, match_id, "confirmed", vessel_id=other).status_code == 200
     assert api.delete(f"/gallery/{other}").status_code == 204
-    kept = api.get(f"/matches/{match_id}").json()
-    assert (kept["standing"], kept["sighting"]) == ("confirmed", None)
+    record = api.get(f"/matches/{match_id}").json()
+    assert (record["standing"], record["sighting"]) == ("confirmed", None)
     answer = judge(api, match_id, "confirmed", vessel_id=star)
     assert answer.status_code == 409
     assert f"{sighting} of match {match_id} was deleted" in answer.json()["detail"]
@@ -195,14 +196,16 @@ def test_what_cannot_be_judged_is_told(api: httpx.Client, star: str) -> None:
         ("/matches/7", "ids are UUIDs"),
     ],
 )
-def test_what_is_wrong_is_told(api: httpx.Client, path: str, mention: str) -> None:
+def test_an_invalid_request_is_refused_with_a_reason(
+    api: httpx.Client, path: str, mention: str
+) -> None:
     answer = api.get(path)
     assert answer.status_code == 422
     assert mention in answer.json()["detail"]
 
 
 def test_a_repeated_judgement_is_made_once(api: httpx.Client) -> None:
-    match_id = ask(api, sar_look(5, 1))["match_id"]
+    match_id = match(api, sar_chip(5, 1))["match_id"]
     for _ in range(2):
         answer = api.post(
             f"/matches/{match_id}/verdict",
@@ -213,32 +216,32 @@ def test_a_repeated_judgement_is_made_once(api: httpx.Client) -> None:
     assert len(answer.json()["judgements"]) == 1
 
 
-def test_operators_and_auditors_see_judgements(api: httpx.Client, folder: Path, star: str) -> None:
-    asked = ask(api, sar_look(6, 1))
+def test_judgements_are_counted_and_audited(api: httpx.Client, folder: Path, star: str) -> None:
+    answer = match(api, sar_chip(6, 1))
     newer = enrol(api, "NEWER", 903)
-    first = asked["candidates"][0]["vessel"]["id"]
+    first = answer["candidates"][0]["vessel"]["id"]
 
-    def counted(decision: str, vessel: str) -> float:
-        labels = f'decision="{decision}",verdict="{asked["verdict"]}",vessel="{vessel}"'
+    def judgement_count(decision: str, vessel: str) -> float:
+        labels = f'decision="{decision}",verdict="{answer["verdict"]}",vessel="{vessel}"'
         series = f"crossfix_judgements_total{{{labels}}}"
         lines = api.get("/metrics").text.splitlines()
         return sum(float(one.split()[-1]) for one in lines if one.startswith(series))
 
-    for decision, vessel, said in (
+    for decision, vessel, fields in (
         ("confirmed", "first", {"vessel_id": first}),
         ("confirmed", "other", {"vessel_id": newer}),
         ("rejected", "none", {}),
         ("confirmed", "other" if star != first else "first", {"vessel_id": star}),
     ):
-        before = counted(decision, vessel)
-        judge(api, asked["match_id"], decision, note="same cranes", **said)
-        assert counted(decision, vessel) == before + 1
+        before = judgement_count(decision, vessel)
+        judge(api, answer["match_id"], decision, note="same cranes", **fields)
+        assert judgement_count(decision, vessel) == before + 1
     begun, done = [
         entry
         for _, entry in read_entries(folder / "data" / "audit")
         if entry["action"] == "verdict"
     ][-2:]
     assert (begun["phase"], done["phase"]) == ("begun", "done")
-    assert (begun["match_id"], begun["vessel_id"]) == (asked["match_id"], star)
-    assert begun["sighting_id"] == asked["query"]["sighting_id"]
+    assert (begun["match_id"], begun["vessel_id"]) == (answer["match_id"], star)
+    assert begun["sighting_id"] == answer["query"]["sighting_id"]
     assert (begun["decision"], begun["note"]) == ("confirmed", "same cranes")

@@ -1,4 +1,4 @@
-"""What a sender gets wrong is told in words that help, and nothing that is sent goes unheard."""
+"""Invalid requests are refused with helpful messages, and unknown fields with an error."""
 
 import uuid
 from collections.abc import Callable
@@ -11,30 +11,30 @@ from tests.support.chips import optical_png
 ANY_ID = uuid.UUID(int=7)
 OUTSIDE = ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]
 
-Ask = Callable[[httpx.Client], httpx.Response]
+Request = Callable[[httpx.Client], httpx.Response]
 
 
-def match(data: dict[str, str], chips: int = 1, **more: object) -> Ask:
+def match(data: dict[str, str], chips: int = 1, **more: object) -> Request:
     files = [("chip", (f"{i}.png", optical_png(i))) for i in range(chips)]
     return lambda api: api.post("/match", data=data, files=files, **more)  # type: ignore[arg-type]
 
 
-def enrol(vessel: str, data: dict[str, str] | None = None) -> Ask:
+def enrol(vessel: str, data: dict[str, str] | None = None) -> Request:
     files = [("chips", ("a.png", optical_png(1)))]
     return lambda api: api.post("/gallery", data={"vessel": vessel, **(data or {})}, files=files)
 
 
-def patch(content: str, media: str = "application/json") -> Ask:
+def patch(content: str, media: str = "application/json") -> Request:
     return lambda api: api.patch(
         f"/gallery/{ANY_ID}", content=content, headers={"content-type": media}
     )
 
 
-def get(path: str) -> Ask:
+def get(path: str) -> Request:
     return lambda api: api.get(path)
 
 
-CASES: dict[str, tuple[Ask, int, str]] = {
+CASES: dict[str, tuple[Request, int, str]] = {
     "match: two chips": (match({}, chips=2), 422, "chip: sent 2 times"),
     "match: unknown field": (match({"gsd": "1"}), 422, "the fields are: chip, modality, gsd_m"),
     "match: parameter in the query": (
@@ -102,10 +102,12 @@ CASES: dict[str, tuple[Ask, int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("ask", "status", "mention"), CASES.values(), ids=list(CASES))
-def test_what_is_wrong_is_told(api: httpx.Client, ask: Ask, status: int, mention: str) -> None:
+@pytest.mark.parametrize(("send", "status", "mention"), CASES.values(), ids=list(CASES))
+def test_an_invalid_request_is_refused_with_a_reason(
+    api: httpx.Client, send: Request, status: int, mention: str
+) -> None:
     before = api.get("/gallery", params={"limit": 500}).json()
-    response = ask(api)
+    response = send(api)
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     detail = response.json()["detail"]
@@ -115,7 +117,7 @@ def test_what_is_wrong_is_told(api: httpx.Client, ask: Ask, status: int, mention
     assert api.get("/gallery", params={"limit": 500}).json() == before
 
 
-def test_an_imo_number_is_found_however_it_is_written(api: httpx.Client) -> None:
+def test_an_imo_number_is_found_with_and_without_its_prefix(api: httpx.Client) -> None:
     vessel = enrol('{"imo": "9176187", "type": "Bulk Carrier"}')(api).json()
     try:
         for query in ({"imo": "IMO 9176187"}, {"imo": "9176187"}, {"type": "bulk carrier"}):
@@ -134,14 +136,14 @@ def test_an_imo_number_is_found_however_it_is_written(api: httpx.Client) -> None
         ("/livez", "GET, HEAD"),
     ],
 )
-def test_405_names_every_method_there_is(api: httpx.Client, path: str, allowed: str) -> None:
+def test_405_lists_every_allowed_method(api: httpx.Client, path: str, allowed: str) -> None:
     response = api.put(path)
     assert response.status_code == 405
     assert response.headers["allow"] == allowed
     assert allowed in response.json()["detail"]
 
 
-def test_invented_methods_make_no_series_of_metrics(api: httpx.Client) -> None:
+def test_unknown_methods_add_no_metric_series(api: httpx.Client) -> None:
     for i in range(5):
         assert api.request(f"INVENTED{i}", "/gallery").status_code == 405
     metrics = api.get("/metrics").text

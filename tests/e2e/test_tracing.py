@@ -1,4 +1,4 @@
-"""Traces of a real service, as a collector receives them, and as nobody does."""
+"""Traces of a real service, with a collector that receives them and with collectors that fail."""
 
 import itertools
 import json
@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from tests.support.chips import optical_png, sar_tiff
-from tests.support.doubles.otlp_collector import Collector, KeptSpan, running_collector
+from tests.support.doubles.otlp_collector import Collector, ReceivedSpan, running_collector
 from tests.support.service_process import ServiceProcess, free_port, running_service
 
 MATCH_STAGES = ["decode", "recall", "wait", "denoise", "encode", "remember", "search", "store"]
-SENDER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def api(traced: ServiceProcess) -> Iterator[httpx.Client]:
         yield client
 
 
-def request_span(collector: Collector, answer: httpx.Response) -> KeptSpan:
+def request_span(collector: Collector, answer: httpx.Response) -> ReceivedSpan:
     request_id = answer.headers["X-Request-ID"]
     (span,) = collector.wait_for(lambda s: s.attributes.get("crossfix.request_id") == request_id)
     return span
@@ -50,65 +50,65 @@ def request_span(collector: Collector, answer: httpx.Response) -> KeptSpan:
 
 def test_a_match_is_a_tree_of_its_stages(api: httpx.Client, collector: Collector) -> None:
     answer = api.post("/match", files={"chip": sar_tiff(1)}, headers={"X-Request-ID": "mine"})
-    whole = request_span(collector, answer)
-    assert whole.name == "POST /match"
-    assert whole.parent_id == ""
-    assert whole.attributes == {
+    root = request_span(collector, answer)
+    assert root.name == "POST /match"
+    assert root.parent_id == ""
+    assert root.attributes == {
         "http.request.method": "POST",
         "http.route": "/match",
         "http.response.status_code": 200,
         "crossfix.request_id": "mine",
     }
-    assert whole.resource["service.name"] == "crossfix"
-    assert whole.resource["service.instance.id"] == "replica-7"
-    stages = [s for s in collector.spans if s.trace_id == whole.trace_id and s != whole]
+    assert root.resource["service.name"] == "crossfix"
+    assert root.resource["service.instance.id"] == "replica-7"
+    stages = [s for s in collector.spans if s.trace_id == root.trace_id and s != root]
     stages.sort(key=lambda s: (s.begin_ns, s.end_ns))
     assert [s.name for s in stages] == [*MATCH_STAGES, "audit", "history"]
-    assert {s.parent_id for s in stages} == {whole.span_id}
-    assert whole.begin_ns <= stages[0].begin_ns
-    assert stages[-1].end_ns <= whole.end_ns
+    assert {s.parent_id for s in stages} == {root.span_id}
+    assert root.begin_ns <= stages[0].begin_ns
+    assert stages[-1].end_ns <= root.end_ns
     for earlier, later in itertools.pairwise(stages):
         assert earlier.end_ns <= later.begin_ns
-    told = answer.json()["timings_ms"]
+    timings_ms = answer.json()["timings_ms"]
     for name in ("decode", "encode", "search"):
         (stage,) = [s for s in stages if s.name == name]
-        assert (stage.end_ns - stage.begin_ns) / 1e6 == pytest.approx(told[name], abs=0.01)
+        assert (stage.end_ns - stage.begin_ns) / 1e6 == pytest.approx(timings_ms[name], abs=0.01)
 
 
 def test_enrolment_is_traced_with_its_writes(api: httpx.Client, collector: Collector) -> None:
     chips = [("chips", optical_png(1)), ("chips", optical_png(2))]
     answer = api.post("/gallery", data={"vessel": '{"name": "A"}'}, files=chips)
-    whole = request_span(collector, answer)
-    assert whole.name == "POST /gallery"
-    names = [s.name for s in collector.spans if s.parent_id == whole.span_id]
+    root = request_span(collector, answer)
+    assert root.name == "POST /gallery"
+    names = [s.name for s in collector.spans if s.parent_id == root.span_id]
     counts = {name: names.count(name) for name in ("decode", "fuse", "store", "audit")}
     assert counts == {"decode": 2, "fuse": 2, "store": 1, "audit": 2}
 
 
-def test_the_senders_trace_is_continued(api: httpx.Client, collector: Collector) -> None:
-    answer = api.get("/gallery", headers={"traceparent": SENDER, "tracestate": "a=b"})
+def test_the_trace_of_the_client_is_continued(api: httpx.Client, collector: Collector) -> None:
+    answer = api.get("/gallery", headers={"traceparent": TRACEPARENT, "tracestate": "a=b"})
     span = request_span(collector, answer)
-    assert (span.trace_id, span.parent_id) == (SENDER[3:35], SENDER[36:52])
+    assert (span.trace_id, span.parent_id) == (TRACEPARENT[3:35], TRACEPARENT[36:52])
 
 
 @pytest.mark.parametrize(
     "sent",
     [
         ["nonsense"],
-        [SENDER.replace("4bf9", "4BF9")],
+        [TRACEPARENT.replace("4bf9", "4BF9")],
         [f"00-{'0' * 32}-00f067aa0ba902b7-01"],
-        [SENDER + "-" + "x" * 4000],
-        [SENDER, SENDER],
+        [TRACEPARENT + "-" + "x" * 4000],
+        [TRACEPARENT, TRACEPARENT],
     ],
 )
-def test_what_is_no_traceparent_is_left_alone(
+def test_an_invalid_traceparent_is_ignored(
     api: httpx.Client, collector: Collector, sent: list[str]
 ) -> None:
     answer = api.get("/gallery", headers=[("traceparent", one) for one in sent])
     assert answer.status_code == 200
     span = request_span(collector, answer)
     assert span.parent_id == ""
-    assert span.trace_id != SENDER[3:35]
+    assert span.trace_id != TRACEPARENT[3:35]
 
 
 def test_refusals_are_traced_and_probes_are_not(api: httpx.Client, collector: Collector) -> None:
@@ -134,16 +134,16 @@ def test_log_lines_name_the_request_and_its_trace(
     assert line["trace_id"] == span.trace_id
 
 
-def test_a_sender_may_leave_its_requests_out(api: httpx.Client, collector: Collector) -> None:
-    left_out = api.get("/gallery", headers={"traceparent": SENDER[:-2] + "00"})
+def test_a_client_may_opt_out_of_tracing(api: httpx.Client, collector: Collector) -> None:
+    untraced = api.get("/gallery", headers={"traceparent": TRACEPARENT[:-2] + "00"})
     request_span(collector, api.get("/gallery"))
     ids = {span.attributes.get("crossfix.request_id") for span in collector.spans}
-    assert left_out.headers["X-Request-ID"] not in ids
+    assert untraced.headers["X-Request-ID"] not in ids
 
 
 @contextmanager
 def silent_listener() -> Iterator[str]:
-    """An address where somebody takes connections and says nothing."""
+    """Yield an address that accepts connections and never responds."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
@@ -151,7 +151,7 @@ def silent_listener() -> Iterator[str]:
 
 
 def timed_match(api: httpx.Client) -> tuple[float, list[dict[str, object]]]:
-    """Seconds that a match took, and what it found."""
+    """Return the latency of a match in seconds, and its candidates."""
     began = time.perf_counter()
     answer = api.post("/match", files={"chip": sar_tiff(1)}, data={"store": "false"})
     duration = time.perf_counter() - began
@@ -162,29 +162,28 @@ def timed_match(api: httpx.Client) -> tuple[float, list[dict[str, object]]]:
     ]
 
 
-def test_a_bad_collector_neither_slows_nor_changes_answers(tmp_path: Path) -> None:
-    durations: dict[str, list[float]] = {"gone": [], "silent": [], "none": []}
-    with ExitStack() as until_all_is_done:
+def test_a_failing_collector_neither_delays_nor_changes_answers(tmp_path: Path) -> None:
+    durations: dict[str, list[float]] = {"refusing": [], "silent": [], "none": []}
+    with ExitStack() as stack:
         collectors = {
-            "gone": f"http://127.0.0.1:{free_port()}",
-            "silent": until_all_is_done.enter_context(silent_listener()),
+            "refusing": f"http://127.0.0.1:{free_port()}",
+            "silent": stack.enter_context(silent_listener()),
             "none": "",
         }
         services = {
-            name: until_all_is_done.enter_context(
+            name: stack.enter_context(
                 running_service(tmp_path / name, settings={"CROSSFIX_TRACING_ENDPOINT": url})
             )
             for name, url in collectors.items()
         }
         clients = {
-            name: until_all_is_done.enter_context(service.client())
-            for name, service in services.items()
+            name: stack.enter_context(service.client()) for name, service in services.items()
         }
         for api in clients.values():
             api.post("/gallery", data={"vessel": '{"name": "A"}'}, files={"chips": optical_png(1)})
         for number in range(20):
             if number == 10:
-                time.sleep(1.5)  # the first batch of spans is being tried from now on
+                time.sleep(1.5)  # from now on, the first batch of spans is being exported
             answers = []
             for name, api in clients.items():
                 seconds, found = timed_match(api)
@@ -192,7 +191,7 @@ def test_a_bad_collector_neither_slows_nor_changes_answers(tmp_path: Path) -> No
                 answers.append(found)
             assert answers[0] == answers[1] == answers[2] != []
     medians = {name: statistics.median(seconds) for name, seconds in durations.items()}
-    for name in ("gone", "silent"):
+    for name in ("refusing", "silent"):
         # Waiting for the collector would take seconds each time.
         assert medians[name] < 2 * medians["none"] + 0.01
         assert services[name].process.returncode == 0

@@ -30,10 +30,10 @@ def match(api: httpx.Client) -> dict[str, Any]:
 
 
 def moves(data: Path) -> list[tuple[str, str]]:
-    """From which bundle to which the gallery was moved, by the audit log."""
-    told = [entry for _, entry in read_entries(data / "audit") if "former" in entry]
-    assert {(one["action"], one["who"]) for one in told} == {("switch-bundle", "local")}
-    return [(one["former"], one["bundle_id"]) for one in told]
+    """Return (former bundle, new bundle) of each move that the audit log holds."""
+    entries = [entry for _, entry in read_entries(data / "audit") if "former" in entry]
+    assert {(one["action"], one["who"]) for one in entries} == {("switch-bundle", "local")}
+    return [(one["former"], one["bundle_id"]) for one in entries]
 
 
 def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> No
     heads = tmp_path / "heads.json"
     heads.write_text(json.dumps(while_running))
 
-    kept = crossfix(data, "backup", str(tmp_path / "backup"))
-    assert (kept["vessels"], kept["chips"]) == (3, 4)
+    counts = crossfix(data, "backup", str(tmp_path / "backup"))
+    assert (counts["vessels"], counts["chips"]) == (3, 4)
     moved = crossfix(data, "reembed", "--to", str(second.path))
     assert (moved["embedded"], moved["left"], moved["serving"]) == (4, 0, True)
     assert moves(data) == [(first["model"]["bundle_id"], second.bundle_id)]
@@ -64,13 +64,13 @@ def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> No
     assert ids == [candidate["sighting"]["id"] for candidate in first["candidates"]]
 
     back = crossfix(data, "reembed", "--to", str(SHIPPED_BUNDLE))
-    assert back["embedded"] == 1, "only what came meanwhile"
-    over = crossfix(data, "restore", str(tmp_path / "backup"), status=1)
-    assert "empty stores" in over
+    assert back["embedded"] == 1, "only the sighting that was added in the meantime"
+    refused = crossfix(data, "restore", str(tmp_path / "backup"), status=1)
+    assert "empty stores" in refused
     assert crossfix(data, "audit", "verify", "--heads", str(heads))["sound"]
 
     elsewhere = tmp_path / "elsewhere"
-    assert crossfix(elsewhere / "data", "restore", str(tmp_path / "backup")) == kept
+    assert crossfix(elsewhere / "data", "restore", str(tmp_path / "backup")) == counts
     with running_service(elsewhere) as service, service.client() as api:
         again = match(api)
     assert again["candidates"] == first["candidates"]

@@ -1,4 +1,4 @@
-"""What the tests under faults share: how much is done, and a service that a module may maltreat."""
+"""Fixtures of the fault tests: their scale, and a service for each module."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,19 +17,19 @@ def scale() -> Scale:
 
 @pytest.fixture(scope="module")
 def service_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the module's `service` keeps `data/` and `service.log`."""
+    """The folder in which the module's `service` keeps `data/` and `service.log`."""
     return tmp_path_factory.mktemp("service")
 
 
 @pytest.fixture(scope="module")
 def service_settings() -> dict[str, str]:
-    """Settings of the module's `service`; a module with others overrides this fixture."""
+    """Settings of the module's `service`; a module may override this fixture."""
     return {}
 
 
 @pytest.fixture(scope="module")
 def service(service_folder: Path, service_settings: dict[str, str]) -> Iterator[ServiceProcess]:
-    """A real process on the embedded storage, one for each module."""
+    """A real process with embedded stores, one for each module."""
     with running_service(service_folder, settings=service_settings) as process:
         yield process
 

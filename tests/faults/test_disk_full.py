@@ -1,5 +1,6 @@
-"""The disk fills up under the running service: clear refusals, nothing damaged, and it goes on by
-itself when there is room again.
+"""The disk fills up under a running service.
+
+The service refuses with 507, damages nothing, and recovers by itself when there is space again.
 """
 
 import json
@@ -11,44 +12,44 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.faults.forked import start_service
+from tests.support.faults.forked_service import start_service
 from tests.support.faults.inspection import (
-    assert_audit_whole,
-    assert_nothing_half_there,
+    assert_consistent_on_disk,
     chips_of,
-    kept_chips,
     listed_vessels,
+    sound_audit_entries,
+    stored_chips,
 )
 from tests.support.faults.scale import Scale
 from tests.support.faults.ship_chips import cut_chip
 from tests.support.faults.small_disk import MIB, NoMountError, SmallDisk, small_disk
 
-ROOMY, NARROW = 420 * MIB, 3 * MIB
-TOO_LITTLE_TO_WRITE = 48 * MIB
+LARGE_DISK, SMALL_DISK = 420 * MIB, 3 * MIB
+TOO_LITTLE_FOR_GALLERY = 48 * MIB
 LIMIT_S = 60.0
-ENTRIES_A_PAGE = 20
+ENTRIES_PER_PAGE = 20
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    yield from mounted(tmp_path / "disk", ROOMY)
+    yield from mounted_disk(tmp_path / "disk", LARGE_DISK)
 
 
 @pytest.fixture
-def narrow(tmp_path: Path) -> Iterator[SmallDisk]:
-    yield from mounted(tmp_path / "narrow", NARROW)
+def audit_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    yield from mounted_disk(tmp_path / "small", SMALL_DISK)
 
 
-def mounted(folder: Path, size: int) -> Iterator[SmallDisk]:
+def mounted_disk(folder: Path, size: int) -> Iterator[SmallDisk]:
     try:
         with small_disk(folder, size) as disk:
             yield disk
-    except NoMountError as refused:
-        pytest.skip(f"this machine lets nobody mount a file system: {refused}")
+    except NoMountError as error:
+        pytest.skip(f"this machine does not permit mounting a file system: {error}")
 
 
-class Asking:
-    """Requests of an analyst, each with a chip that nobody sent before."""
+class Analyst:
+    """A client that sends a new chip with each request."""
 
     def __init__(self, api: httpx.Client) -> None:
         self.api = api
@@ -56,7 +57,7 @@ class Asking:
         self.chips: dict[str, bytes] = {}
 
     def enrol(self, name: str) -> httpx.Response:
-        """The same chip for the same name."""
+        """Enrol a vessel; the same name has the same chip."""
         chip = self.chips.setdefault(name, cut_chip(self.dice))
         files = [("chips", ("a.tif", chip))]
         return self.api.post("/gallery", data={"vessel": json.dumps({"name": name})}, files=files)
@@ -66,22 +67,22 @@ class Asking:
         return self.api.post("/match", files=files, data={"store": json.dumps(store)})
 
     def last_match(self) -> httpx.Response:
-        """On a full disk: the last page of the audit log still takes some entries."""
-        for _ in range(ENTRIES_A_PAGE):
+        """Match until the last page of the audit log, which is already on disk, is used up."""
+        for _ in range(ENTRIES_PER_PAGE):
             answer = self.match(store=False)
         return answer
 
-    def bad_parts(self) -> list[str]:
+    def failing_parts(self) -> list[str]:
         parts = self.api.get("/readyz").json()["parts"]
         return sorted(name for name, problem in parts.items() if problem)
 
-    def await_parts(self, *bad: str) -> None:
-        """Until exactly these parts do not work."""
+    def await_failing_parts(self, *expected: str) -> None:
+        """Wait until exactly these parts fail."""
         deadline = time.monotonic() + LIMIT_S
-        while self.bad_parts() != sorted(bad):
-            assert time.monotonic() < deadline, (self.bad_parts(), bad)
+        while self.failing_parts() != sorted(expected):
+            assert time.monotonic() < deadline, (self.failing_parts(), expected)
             time.sleep(0.1)
-        assert self.api.get("/readyz").status_code == (503 if bad else 200)
+        assert self.api.get("/readyz").status_code == (503 if expected else 200)
         assert self.api.get("/livez").status_code == 200
 
     def assert_readable(self, vessels: set[str]) -> None:
@@ -99,65 +100,66 @@ def assert_full(answer: httpx.Response) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_everything_on_a_disk_that_fills_up(scale: Scale, disk: SmallDisk, tmp_path: Path) -> None:
+def test_the_disk_of_all_stores_fills_up(scale: Scale, disk: SmallDisk, tmp_path: Path) -> None:
     data = disk.path / "data"
     service = start_service(data, tmp_path / "service.log")
     with service.client() as api:
-        asking = Asking(api)
-        vessels = {asking.enrol("FIRST").json()["id"]}
+        analyst = Analyst(api)
+        vessels = {analyst.enrol("FIRST").json()["id"]}
         for turn in range(scale.disk_fillings):
-            disk.leave(TOO_LITTLE_TO_WRITE)
-            chips = kept_chips(data)
-            assert_full(asking.enrol(f"SHIP {turn}"))
-            assert_full(asking.match(store=True))
-            assert asking.match(store=False).status_code == 200
-            asking.await_parts("gallery")
-            disk.leave(0)
-            asking.await_parts("audit", "chips", "gallery")
-            assert_full(asking.enrol(f"SHIP {turn}"))
-            assert_full(asking.match(store=True))
-            assert_full(asking.last_match())
-            asking.assert_readable(vessels)
-            assert kept_chips(data) == chips, "refusals fill no disk"
+            disk.fill(TOO_LITTLE_FOR_GALLERY)
+            chips = stored_chips(data)
+            assert_full(analyst.enrol(f"SHIP {turn}"))
+            assert_full(analyst.match(store=True))
+            assert analyst.match(store=False).status_code == 200
+            analyst.await_failing_parts("gallery")
+            disk.fill(0)
+            analyst.await_failing_parts("audit", "chips", "gallery")
+            assert_full(analyst.enrol(f"SHIP {turn}"))
+            assert_full(analyst.match(store=True))
+            assert_full(analyst.last_match())
+            analyst.assert_readable(vessels)
+            assert stored_chips(data) == chips, "refused requests store no chips"
             disk.empty()
-            asking.await_parts()
-            again = asking.enrol(f"SHIP {turn}")
-            assert again.status_code == 201, "the refused request had left nothing"
+            analyst.await_failing_parts()
+            again = analyst.enrol(f"SHIP {turn}")
+            assert again.status_code == 201, "the refused request left nothing behind"
             vessels.add(again.json()["id"])
-            assert asking.match(store=False).status_code == 200
-            asking.assert_readable(vessels)
-            assert_audit_whole(data)
+            assert analyst.match(store=False).status_code == 200
+            analyst.assert_readable(vessels)
+            sound_audit_entries(data)
     service.stop()
-    assert_nothing_half_there(data)
+    assert_consistent_on_disk(data)
 
 
 @pytest.mark.timeout(300)
-def test_the_audit_log_on_a_disk_of_its_own_that_fills_up(
-    scale: Scale, narrow: SmallDisk, tmp_path: Path
+def test_the_disk_of_the_audit_log_alone_fills_up(
+    scale: Scale, audit_disk: SmallDisk, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    (data / "audit").symlink_to(narrow.path, target_is_directory=True)
+    (data / "audit").symlink_to(audit_disk.path, target_is_directory=True)
     service = start_service(data, tmp_path / "service.log")
     with service.client() as api:
-        asking = Asking(api)
-        vessels = {asking.enrol("FIRST").json()["id"]}
+        analyst = Analyst(api)
+        vessels = {analyst.enrol("FIRST").json()["id"]}
         for turn in range(scale.disk_fillings):
-            narrow.leave(0)
-            asking.await_parts("audit")
-            assert_full(asking.last_match())
-            answer = asking.enrol(f"SHIP {turn}")
-            fitted = answer.status_code == 201  # its shorter entry may still find a place
-            if fitted:
+            audit_disk.fill(0)
+            analyst.await_failing_parts("audit")
+            assert_full(analyst.last_match())
+            answer = analyst.enrol(f"SHIP {turn}")
+            # The entry of an enrolment is shorter than that of a match and may still fit.
+            enrolled = answer.status_code == 201
+            if enrolled:
                 vessels.add(answer.json()["id"])
             else:
                 assert_full(answer)
-            asking.assert_readable(vessels)
-            narrow.empty()
-            asking.await_parts()
-            again = asking.enrol(f"SHIP {turn}")
-            assert again.status_code == (200 if fitted else 201), again.text
+            analyst.assert_readable(vessels)
+            audit_disk.empty()
+            analyst.await_failing_parts()
+            again = analyst.enrol(f"SHIP {turn}")
+            assert again.status_code == (200 if enrolled else 201), again.text
             vessels.add(again.json()["id"])
-            assert_audit_whole(data)
+            sound_audit_entries(data)
     service.stop()
-    assert_nothing_half_there(data)
+    assert_consistent_on_disk(data)

@@ -1,4 +1,4 @@
-"""The service is killed while vessels are deleted, merged and split: each change is made or not."""
+"""A kill during deletions, merges and splits leaves each change done or not done."""
 
 import random
 import threading
@@ -10,25 +10,29 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.faults.crowd import Order, some_chips
-from tests.support.faults.forked import start_service
-from tests.support.faults.inspection import assert_audit_whole, assert_nothing_half_there, chips_of
+from tests.support.faults.concurrent_clients import ClientRequest, random_chips
+from tests.support.faults.forked_service import start_service
+from tests.support.faults.inspection import assert_consistent_on_disk, chips_of, sound_audit_entries
 from tests.support.faults.inspection import listed_vessels as listed
 from tests.support.faults.scale import Scale
 
 CURATORS = 3
 VESSELS_EACH = 4
-MOST_CHANGES = 6
-LONGEST_S = 0.03
+MAX_CHANGES = 6
+MAX_DELAY_S = 0.03
 LIMIT_S = 60.0
 
 Fleet = frozenset[frozenset[str]]
-"""Which chips belong together, whatever the vessels are called."""
+"""The sets of chips of all vessels, without their ids."""
 
 
 @dataclass
 class Curator:
-    """Changes vessels of their own, one after the other; `fleets` are all that may be true now."""
+    """A client that changes its own vessels one at a time.
+
+    Attributes:
+        fleets: the possible states: two while a change is not acknowledged, else one.
+    """
 
     url: str
     dice: random.Random
@@ -39,9 +43,9 @@ class Curator:
     def enrol(self, api: httpx.Client) -> None:
         while len(self.vessels) < VESSELS_EACH:
             key = f"{self.dice.getrandbits(64):016x}"
-            order = Order("/gallery", some_chips(self.dice, 2), f"SHIP {key}", key)
-            assert order.send(api).status_code == 201
-            self.vessels[order.vessel_id] = set(order.chips)
+            request = ClientRequest("/gallery", random_chips(self.dice, 2), f"SHIP {key}", key)
+            assert request.send(api).status_code == 201
+            self.vessels[request.vessel_id] = set(request.chips)
         self.fleets = [fleet_of(self.vessels)]
 
     def change_until_killed(self) -> None:
@@ -53,7 +57,7 @@ class Curator:
                     return
 
     def change(self, api: httpx.Client) -> None:
-        """One change: before it is acknowledged the fleet may be as before or as after."""
+        """Make one change; until it is acknowledged, the state before or after it is possible."""
         kind, after, send = self.dice.choice([self.delete, self.merge, self.split])()
         self.fleets = [fleet_of(self.vessels), fleet_of(after)]
         answer = send(api)
@@ -88,12 +92,12 @@ class Curator:
 
         return "split", {**self.vessels, one: staying, "new": leaving}, send
 
-    def find(self, there: dict[str, set[str]]) -> None:
-        """See which of the fleets is true, and go on with it."""
-        every = set().union(*(chips for fleet in self.fleets for chips in fleet))
-        mine = {i: chips for i, chips in there.items() if chips & every}
-        assert fleet_of(mine) in self.fleets
-        self.vessels = mine
+    def adopt_state(self, found: dict[str, set[str]]) -> None:
+        """Assert that the found state is possible, and continue with it."""
+        all_chips = set().union(*(chips for fleet in self.fleets for chips in fleet))
+        own = {i: chips for i, chips in found.items() if chips & all_chips}
+        assert fleet_of(own) in self.fleets
+        self.vessels = own
 
 
 def fleet_of(vessels: dict[str, set[str]]) -> Fleet:
@@ -101,7 +105,7 @@ def fleet_of(vessels: dict[str, set[str]]) -> Fleet:
 
 
 @pytest.mark.timeout(900)
-def test_killed_during_changes(scale: Scale, tmp_path: Path) -> None:
+def test_a_kill_during_changes_leaves_each_done_or_not_done(scale: Scale, tmp_path: Path) -> None:
     data, log, dice = tmp_path / "data", tmp_path / "service.log", random.Random(9)
     curators = [Curator("", random.Random(i)) for i in range(CURATORS)]
     service = start_service(data, log)
@@ -113,25 +117,25 @@ def test_killed_during_changes(scale: Scale, tmp_path: Path) -> None:
         threads = [threading.Thread(target=one.change_until_killed) for one in curators]
         for thread in threads:
             thread.start()
-        await_changes(curators, dice.randint(1, MOST_CHANGES))
-        time.sleep(dice.uniform(0.0, LONGEST_S))
+        await_changes(curators, dice.randint(1, MAX_CHANGES))
+        time.sleep(dice.uniform(0.0, MAX_DELAY_S))
         service.kill()
         for thread in threads:
             thread.join()
         service = start_service(data, log)
         with service.client() as api:
-            there = {vessel_id: chips_of(api, vessel_id) for vessel_id in listed(api)}
+            found = {vessel_id: chips_of(api, vessel_id) for vessel_id in listed(api)}
         for curator in curators:
-            curator.find(there)
-        assert len(there) == sum(len(one.vessels) for one in curators), "nobody else's vessels"
-        assert_audit_whole(data)
+            curator.adopt_state(found)
+        assert len(found) == sum(len(one.vessels) for one in curators), "no other vessels"
+        sound_audit_entries(data)
     service.stop()
-    assert_nothing_half_there(data)
+    assert_consistent_on_disk(data)
     assert sum(one.changes for one in curators) >= scale.kills_of_changes
 
 
 def await_changes(curators: list[Curator], more: int) -> None:
-    """Until so many more were acknowledged, and the next ones are under way."""
+    """Wait until `more` changes were acknowledged; others are then in progress."""
     before = sum(one.changes for one in curators)
     deadline = time.monotonic() + LIMIT_S
     while sum(one.changes for one in curators) < before + more:

@@ -1,5 +1,7 @@
-"""The service is killed while several clients enrol: what was acknowledged is there, nothing is
-half there, and whoever asks again with the same key is answered without anything being done twice.
+"""A kill while several clients enrol loses nothing that was acknowledged.
+
+Unacknowledged enrolments are stored completely or not at all, and a repeated request with the same
+idempotency key is answered without a second enrolment.
 """
 
 import random
@@ -9,135 +11,141 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.faults.crowd import Crowd, Order
-from tests.support.faults.forked import Forked, start_service
+from tests.support.faults.concurrent_clients import ClientRequest, ConcurrentClients
+from tests.support.faults.forked_service import ForkedService, start_service
 from tests.support.faults.inspection import (
-    assert_accounted_for,
-    assert_audit_whole,
-    assert_nothing_half_there,
+    assert_audited,
+    assert_consistent_on_disk,
     chips_of,
-    kept_chips,
     listed_vessels,
+    sound_audit_entries,
+    stored_chips,
 )
 from tests.support.faults.scale import Scale
 
-LONGEST_S = 1.2
-EARLY = 0.1
+MAX_DELAY_S = 1.2
+KILLED_AT_START = 0.1
+"""Share of the rounds in which the next start is killed, too."""
 STARTING_S = 1.5
-ANSWERED_TO_REPEAT = 2
+REPEATED_ACKNOWLEDGED = 2
 
 
-class Book:
-    """What clients were told in all rounds so far: chips by vessel, and ids of matches."""
+class Acknowledged:
+    """What was acknowledged so far: chips by vessel, ids of matches, and chips of matches."""
 
     def __init__(self) -> None:
         self.chips: dict[str, set[str]] = {}
         self.matches: set[str] = set()
         self.open_chips: set[str] = set()
 
-    def note(self, orders: list[Order]) -> None:
-        for order in orders:
-            if order.answer is None:
+    def add(self, requests: list[ClientRequest]) -> None:
+        for request in requests:
+            if request.answer is None:
                 continue
-            if order.path == "/match":
-                self.matches.add(order.answer["match_id"])
-                self.open_chips |= order.chips.keys()
+            if request.path == "/match":
+                self.matches.add(request.answer["match_id"])
+                self.open_chips |= request.chips.keys()
             else:
-                self.chips.setdefault(order.vessel_id, set()).update(order.chips)
+                self.chips.setdefault(request.vessel_id, set()).update(request.chips)
 
 
 @pytest.mark.timeout(1100)
-def test_killed_during_concurrent_enrolment(scale: Scale, tmp_path: Path) -> None:
+def test_a_kill_during_concurrent_enrolment_loses_nothing_acknowledged(
+    scale: Scale, tmp_path: Path
+) -> None:
     data, log, dice = tmp_path / "data", tmp_path / "service.log", random.Random(4)
-    book, unanswered = Book(), 0
+    known, unanswered = Acknowledged(), 0
     service = start_service(data, log)
     for round_number in range(scale.kills):
-        crowd = kill_under(service, round_number, dice)
-        if dice.random() < EARLY:
+        clients = kill_under_load(service, round_number, dice)
+        if dice.random() < KILLED_AT_START:
             kill_while_starting(data, log, dice)
         service = start_service(data, log)
         with service.client() as api:
-            assert_as_told(api, data, book, crowd)
-            unanswered += len(crowd.unanswered())
-            ask_again(api, crowd)
-            book.note(crowd.orders)
+            assert_kept(api, data, known, clients)
+            unanswered += len(clients.unanswered())
+            repeat(api, clients)
+            known.add(clients.requests)
     service.stop()
-    assert_nothing_half_there(data)
-    assert_accounted_for(data, book.chips.keys(), book.matches)
-    assert len(book.chips) >= scale.kills / 2, "clients got somewhere before the kills"
-    assert unanswered >= scale.kills, "and were in the middle of something when they came"
+    assert_consistent_on_disk(data)
+    assert_audited(data, known.chips.keys(), known.matches)
+    assert len(known.chips) >= scale.kills / 2, "requests were acknowledged before the kills"
+    assert unanswered >= scale.kills, "and requests were in progress at the kills"
 
 
-def kill_under(service: Forked, seed: int, dice: random.Random) -> Crowd:
-    with Crowd(service.url, seed) as crowd:
-        time.sleep(dice.uniform(0.0, LONGEST_S))
+def kill_under_load(service: ForkedService, seed: int, dice: random.Random) -> ConcurrentClients:
+    with ConcurrentClients(service.url, seed) as clients:
+        time.sleep(dice.uniform(0.0, MAX_DELAY_S))
         service.kill()
-    assert crowd.refusals == []
-    return crowd
+    assert clients.refusals == []
+    return clients
 
 
 def kill_while_starting(data: Path, log: Path, dice: random.Random) -> None:
-    """What was interrupted is being settled while this one dies, too."""
+    """Kill a service while it recovers from an earlier kill."""
     starting = start_service(data, log, wait=False)
     time.sleep(dice.uniform(0.0, STARTING_S))
     starting.kill()
 
 
-def assert_as_told(api: httpx.Client, data: Path, book: Book, crowd: Crowd) -> None:
-    """Nothing acknowledged is lost; what nobody acknowledged is there wholly or not at all."""
-    there = listed_vessels(api)
-    assert book.chips.keys() <= there.keys()
-    told = Book()
-    told.note(crowd.acknowledged())
-    asked = Book()
-    asked.chips = {i: set(chips) for i, chips in told.chips.items()}
+def assert_kept(
+    api: httpx.Client, data: Path, known: Acknowledged, clients: ConcurrentClients
+) -> None:
+    """Assert that acknowledged requests are stored, and the others completely or not at all."""
+    listed = listed_vessels(api)
+    assert known.chips.keys() <= listed.keys()
+    latest = Acknowledged()
+    latest.add(clients.acknowledged())
     present: set[str] = set()
-    touched = told.chips.keys() | (there.keys() - book.chips.keys())
+    touched = latest.chips.keys() | (listed.keys() - known.chips.keys())
     for vessel_id in touched:
         present |= chips_of(api, vessel_id)
-    for order in crowd.orders:
-        assert_whole_or_absent(api, order, there, present)
-    enrolled = set().union(*book.chips.values(), present)
-    for order in crowd.orders:
-        if order.path == "/match" and answers(api, order):
-            enrolled |= order.chips.keys()
-    assert kept_chips(data) == enrolled | book.open_chips
-    assert_audit_whole(data)
+    for request in clients.requests:
+        assert_whole_or_absent(api, request, listed, present)
+    enrolled = set().union(*known.chips.values(), present)
+    for request in clients.requests:
+        if request.path == "/match" and has_sighting(api, request):
+            enrolled |= request.chips.keys()
+    assert stored_chips(data) == enrolled | known.open_chips
+    sound_audit_entries(data)
 
 
 def assert_whole_or_absent(
-    api: httpx.Client, order: Order, there: dict[str, dict[str, object]], present: set[str]
+    api: httpx.Client,
+    request: ClientRequest,
+    listed: dict[str, dict[str, object]],
+    present: set[str],
 ) -> None:
-    if order.path == "/match":
-        assert answers(api, order) or not order.acknowledged
+    if request.path == "/match":
+        assert has_sighting(api, request) or not request.acknowledged
         return
-    assert order.chips.keys() <= present or (
-        not order.acknowledged and not order.chips.keys() & present
-    ), f"{order.path} is half there"
-    if order.name:
-        named = [one for one in there.values() if one["name"] == order.name]
-        assert len(named) == bool(order.chips.keys() & present)
+    assert request.chips.keys() <= present or (
+        not request.acknowledged and not request.chips.keys() & present
+    ), f"{request.path} is stored in part"
+    if request.name:
+        named = [one for one in listed.values() if one["name"] == request.name]
+        assert len(named) == bool(request.chips.keys() & present)
 
 
-def answers(api: httpx.Client, order: Order) -> bool:
-    """Whether the sighting of a match is there, with its chip."""
-    (identity,) = order.open_sightings()
+def has_sighting(api: httpx.Client, request: ClientRequest) -> bool:
+    """Return whether the sighting of a match exists, with its chip."""
+    (identity,) = request.open_sightings()
     answer = api.get(f"/sightings/{identity}/chip")
     assert answer.status_code in (200, 404), answer.text
-    return answer.status_code == 200 and answer.content in order.chips.values()
+    return answer.status_code == 200 and answer.content in request.chips.values()
 
 
-def ask_again(api: httpx.Client, crowd: Crowd) -> None:
-    """Requests once more with their keys: the same vessels, the same chips, none twice."""
-    before = {one.vessel_id for one in crowd.acknowledged() if one.path != "/match"}
-    for order in [*crowd.unanswered(), *crowd.acknowledged()[-ANSWERED_TO_REPEAT:]]:
-        known = order.answer
-        answer = order.send(api)
+def repeat(api: httpx.Client, clients: ConcurrentClients) -> None:
+    """Repeat requests with their idempotency keys: same vessels, same chips, no duplicates."""
+    before = {one.vessel_id for one in clients.acknowledged() if one.path != "/match"}
+    for request in [*clients.unanswered(), *clients.acknowledged()[-REPEATED_ACKNOWLEDGED:]]:
+        earlier = request.answer
+        answer = request.send(api)
         assert answer.is_success, answer.text
-        if known is not None and order.path != "/match":
-            assert order.vessel_id == known["id"]
-        if order.path != "/match":
-            assert order.chips.keys() <= chips_of(api, order.vessel_id)
+        if earlier is not None and request.path != "/match":
+            assert request.vessel_id == earlier["id"]
+        if request.path != "/match":
+            assert request.chips.keys() <= chips_of(api, request.vessel_id)
     names = [one["name"] for one in listed_vessels(api).values()]
     assert len(names) == len(set(names))
     assert before <= listed_vessels(api).keys()

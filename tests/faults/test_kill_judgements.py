@@ -1,6 +1,6 @@
-"""The service is killed while analysts ask and judge: each judgement is made or not, never half.
+"""A kill while analysts match and judge leaves each judgement done or not done.
 
-Every match is there, and whatever is true afterwards, a match and its query sighting say the same.
+Every acknowledged match is stored, and a match agrees with its query sighting.
 """
 
 import random
@@ -16,52 +16,57 @@ import httpx
 import pytest
 
 from service.storage.edge.matches import EdgeMatchStore
-from tests.support.faults.crowd import Order, some_chips
-from tests.support.faults.forked import start_service
-from tests.support.faults.inspection import assert_audit_whole, assert_nothing_half_there
+from tests.support.faults.concurrent_clients import ClientRequest, random_chips
+from tests.support.faults.forked_service import start_service
+from tests.support.faults.inspection import assert_consistent_on_disk, sound_audit_entries
 from tests.support.faults.scale import Scale
 from tests.support.faults.ship_chips import cut_chip
 
 ANALYSTS = 3
 MATCHES_EACH = 3
 VESSELS_EACH = 2
-MOST_JUDGEMENTS = 8
-LONGEST_S = 0.03
+MAX_JUDGEMENTS = 8
+MAX_DELAY_S = 0.03
 LIMIT_S = 60.0
 
-Said = tuple[str, str | None]
+Verdict = tuple[str, str | None]
 """A decision, and the vessel that was confirmed."""
 
 
 @dataclass
 class Analyst:
-    """Asks and judges matches of their own; `under_way` may have been judged or not."""
+    """A client that requests and judges its own matches.
+
+    Attributes:
+        judged: acknowledged verdicts by match id.
+        under_way: a match and the verdict on it that is not acknowledged yet.
+    """
 
     dice: random.Random
     url: str = ""
     vessels: list[str] = field(default_factory=list)
-    judged: dict[str, list[Said]] = field(default_factory=dict)
-    under_way: tuple[str, Said] | None = None
+    judged: dict[str, list[Verdict]] = field(default_factory=dict)
+    under_way: tuple[str, Verdict] | None = None
     judgements: int = 0
 
-    def settle_in(self, api: httpx.Client) -> None:
+    def prepare(self, api: httpx.Client) -> None:
         while len(self.vessels) < VESSELS_EACH:
             key = f"{self.dice.getrandbits(64):016x}"
-            order = Order("/gallery", some_chips(self.dice, 1), f"SHIP {key}", key)
-            assert order.send(api).status_code == 201
-            self.vessels.append(order.vessel_id)
+            request = ClientRequest("/gallery", random_chips(self.dice, 1), f"SHIP {key}", key)
+            assert request.send(api).status_code == 201
+            self.vessels.append(request.vessel_id)
         while len(self.judged) < MATCHES_EACH:
-            self.ask(api)
+            self.match(api)
 
     def work_until_killed(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60.0) as api:
             while True:
                 try:
-                    self.ask(api) if self.dice.random() < 0.2 else self.judge(api)
+                    self.match(api) if self.dice.random() < 0.2 else self.judge(api)
                 except httpx.TransportError:
                     return
 
-    def ask(self, api: httpx.Client) -> None:
+    def match(self, api: httpx.Client) -> None:
         files = {"chip": ("q.tif", cut_chip(self.dice))}
         answer = api.post("/match", files=files, data={"modality": "sar"})
         assert answer.status_code == 200, answer.text
@@ -69,40 +74,42 @@ class Analyst:
 
     def judge(self, api: httpx.Client) -> None:
         match_id = self.dice.choice(list(self.judged))
-        said = self.choose(self.judged[match_id])
-        self.under_way = match_id, said
-        decision, vessel_id = said
+        verdict = self.choose(self.judged[match_id])
+        self.under_way = match_id, verdict
+        decision, vessel_id = verdict
         body = {"decision": decision, "vessel_id": vessel_id}
         answer = api.post(f"/matches/{match_id}/verdict", json=body)
         assert answer.status_code == 200, answer.text
         assert answer.json()["sighting"]["vessel_id"] == vessel_id
-        self.judged[match_id].append(said)
+        self.judged[match_id].append(verdict)
         self.under_way = None
         self.judgements += 1
 
-    def choose(self, before: Sequence[Said]) -> Said:
+    def choose(self, before: Sequence[Verdict]) -> Verdict:
         kinds = ["confirmed", "confirmed", "rejected"]
         if before and before[-1][0] != "withdrawn":
             kinds.append("withdrawn")
         kind = self.dice.choice(kinds)
         return kind, self.dice.choice(self.vessels) if kind == "confirmed" else None
 
-    def find(self, api: httpx.Client) -> None:
-        """Every match is there with what was acknowledged, and perhaps what was under way."""
-        for match_id, said in self.judged.items():
-            kept = api.get(f"/matches/{match_id}").raise_for_status().json()
-            found = [(one["decision"], one["vessel_id"]) for one in kept["judgements"]]
-            may_be = [said]
+    def adopt_state(self, api: httpx.Client) -> None:
+        """Assert that every match has the acknowledged verdicts; one under way may be added."""
+        for match_id, verdicts in self.judged.items():
+            record = api.get(f"/matches/{match_id}").raise_for_status().json()
+            found = [(one["decision"], one["vessel_id"]) for one in record["judgements"]]
+            possible = [verdicts]
             if self.under_way is not None and self.under_way[0] == match_id:
-                may_be.append([*said, self.under_way[1]])
-            assert found in may_be
-            assert kept["sighting"]["vessel_id"] == (found[-1][1] if found else None)
+                possible.append([*verdicts, self.under_way[1]])
+            assert found in possible
+            assert record["sighting"]["vessel_id"] == (found[-1][1] if found else None)
             self.judged[match_id] = found
         self.under_way = None
 
 
 @pytest.mark.timeout(900)
-def test_killed_during_judgements(scale: Scale, tmp_path: Path) -> None:
+def test_a_kill_during_judgements_leaves_each_done_or_not_done(
+    scale: Scale, tmp_path: Path
+) -> None:
     data, log, dice = tmp_path / "data", tmp_path / "service.log", random.Random(10)
     analysts = [Analyst(random.Random(100 + i)) for i in range(ANALYSTS)]
     service = start_service(data, log)
@@ -110,34 +117,34 @@ def test_killed_during_judgements(scale: Scale, tmp_path: Path) -> None:
         with service.client() as api:
             for one in analysts:
                 one.url = service.url
-                one.settle_in(api)
+                one.prepare(api)
         threads = [threading.Thread(target=one.work_until_killed) for one in analysts]
         for thread in threads:
             thread.start()
-        await_judgements(analysts, dice.randint(1, MOST_JUDGEMENTS))
-        time.sleep(dice.uniform(0.0, LONGEST_S))
+        await_judgements(analysts, dice.randint(1, MAX_JUDGEMENTS))
+        time.sleep(dice.uniform(0.0, MAX_DELAY_S))
         service.kill()
         for thread in threads:
             thread.join()
         service = start_service(data, log)
         with service.client() as api:
             for one in analysts:
-                one.find(api)
-        assert_accounted_for(data, analysts)
+                one.adopt_state(api)
+        assert_judgements_audited(data, analysts)
     service.stop()
-    assert_nothing_half_there(data)
+    assert_consistent_on_disk(data)
     assert sum(one.judgements for one in analysts) >= scale.kills_of_judgements
-    history = EdgeMatchStore(data / "matches")
-    assert history.unsettled() == []
-    remembered = {kept.id for kept in history.all()}
-    history.close()
-    assert {UUID(match_id) for one in analysts for match_id in one.judged} <= remembered
-    entries = assert_audit_whole(data)
-    assert remembered <= {UUID(e["match_id"]) for e in entries if e["action"] == "match"}
+    matches = EdgeMatchStore(data / "matches")
+    assert matches.unsettled() == []
+    stored = {record.id for record in matches.all()}
+    matches.close()
+    assert {UUID(match_id) for one in analysts for match_id in one.judged} <= stored
+    entries = sound_audit_entries(data)
+    assert stored <= {UUID(e["match_id"]) for e in entries if e["action"] == "match"}
 
 
 def await_judgements(analysts: list[Analyst], more: int) -> None:
-    """Until so many more were acknowledged, and the next ones are under way."""
+    """Wait until `more` judgements were acknowledged; others are then in progress."""
     before = sum(one.judgements for one in analysts)
     deadline = time.monotonic() + LIMIT_S
     while sum(one.judgements for one in analysts) < before + more:
@@ -145,15 +152,15 @@ def await_judgements(analysts: list[Analyst], more: int) -> None:
         time.sleep(0.001)
 
 
-def assert_accounted_for(data: Path, analysts: list[Analyst]) -> None:
-    """Nothing is judged without being told beforehand; what was acknowledged was done."""
-    entries = [entry for entry in assert_audit_whole(data) if entry["action"] == "verdict"]
+def assert_judgements_audited(data: Path, analysts: list[Analyst]) -> None:
+    """Assert that each judgement was logged as begun, and each acknowledged one as done."""
+    entries = [entry for entry in sound_audit_entries(data) if entry["action"] == "verdict"]
     done = [entry for entry in entries if entry["phase"] == "done"]
     assert len(done) >= sum(one.judgements for one in analysts)
-    told: dict[str, list[Said]] = defaultdict(list)
+    begun: dict[str, list[Verdict]] = defaultdict(list)
     for entry in entries:
         if entry["phase"] == "begun":
-            told[entry["match_id"]].append((entry["decision"], entry["vessel_id"]))
+            begun[entry["match_id"]].append((entry["decision"], entry["vessel_id"]))
     for one in analysts:
-        for match_id, said in one.judged.items():
-            assert Counter(said) <= Counter(told[match_id])
+        for match_id, verdicts in one.judged.items():
+            assert Counter(verdicts) <= Counter(begun[match_id])

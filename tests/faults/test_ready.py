@@ -1,6 +1,4 @@
-"""`/readyz` is red while a part does not work and green again by itself; `/livez` tells of the
-process alone.
-"""
+"""`/readyz` answers 503 while a part fails, and 200 when it works again; `/livez` ignores parts."""
 
 import os
 import signal
@@ -23,7 +21,7 @@ LIMIT_S = 60.0
 
 @contextmanager
 def moved_away(path: Path) -> Any:
-    """As if its volume were gone."""
+    """Move a folder away, as if its volume were missing."""
     aside = path.with_name(f"{path.name}-aside")
     path.rename(aside)
     try:
@@ -32,51 +30,49 @@ def moved_away(path: Path) -> Any:
         aside.rename(path)
 
 
-def red_parts(api: httpx.Client) -> list[str]:
+def failing_parts(api: httpx.Client) -> list[str]:
     answer = api.get("/readyz")
     parts = answer.json()["parts"]
-    bad = [name for name, problem in parts.items() if problem]
-    assert answer.status_code == (503 if bad else 200)
+    failing = [name for name, problem in parts.items() if problem]
+    assert answer.status_code == (503 if failing else 200)
     assert api.get("/livez").status_code == 200
-    return bad
+    return failing
 
 
-def assert_red_and_green_again(
+def assert_fails_and_recovers(
     api: httpx.Client, part: str, broken: AbstractContextManager[object]
 ) -> None:
-    wait_until(lambda: red_parts(api) == [], LIMIT_S, "being ready")
+    wait_until(lambda: failing_parts(api) == [], LIMIT_S, "being ready")
     with broken:
-        wait_until(lambda: red_parts(api) == [part], LIMIT_S, f"noticing that {part} fails")
-    wait_until(lambda: red_parts(api) == [], LIMIT_S, f"noticing that {part} works")
+        wait_until(lambda: failing_parts(api) == [part], LIMIT_S, f"noticing that {part} fails")
+    wait_until(lambda: failing_parts(api) == [], LIMIT_S, f"noticing that {part} works")
 
 
 @pytest.mark.parametrize(
     ("part", "folder"),
     [("chips", "chips/incoming"), ("gallery", "gallery"), ("audit", "audit")],
 )
-def test_a_store_that_is_gone(
+def test_a_missing_store_is_reported(
     service_folder: Path, api: httpx.Client, part: str, folder: str
 ) -> None:
     broken = moved_away(service_folder / "data" / folder)
-    assert_red_and_green_again(api, part, broken)
+    assert_fails_and_recovers(api, part, broken)
 
 
-def test_a_process_that_stands_still_is_not_alive(
-    service: ServiceProcess, api: httpx.Client
-) -> None:
+def test_a_stopped_process_is_not_alive(service: ServiceProcess, api: httpx.Client) -> None:
     os.kill(service.process.pid, signal.SIGSTOP)
     try:
-        with service.client(timeout_s=1.0) as impatient, pytest.raises(httpx.TimeoutException):
-            impatient.get("/livez")
+        with service.client(timeout_s=1.0) as client, pytest.raises(httpx.TimeoutException):
+            client.get("/livez")
     finally:
         os.kill(service.process.pid, signal.SIGCONT)
-    wait_until(lambda: red_parts(api) == [], LIMIT_S, "going on")
+    wait_until(lambda: failing_parts(api) == [], LIMIT_S, "continuing")
 
 
-def test_inference_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_inference_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(bundle=SHIPPED_BUNDLE, data_dir=tmp_path, device="cpu", threads=1)
     with serving(settings) as api:
-        assert_red_and_green_again(api, "inference", failing_inference(monkeypatch))
+        assert_fails_and_recovers(api, "inference", failing_inference(monkeypatch))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Redis slow, full, restarted, gone or lying: nobody who asks the service can tell.
+"""Redis slow, full, restarted, disconnected or wrong: clients of the service notice nothing.
 
-A real redis-server behind a proxy that maltreats the connection; first the three things that the
-service keeps in Redis, then a real service.
+A real redis-server behind a proxy with faults: first with the three stores that use Redis, then
+with a real service.
 """
 
 import json
@@ -39,9 +39,9 @@ AT_ONCE = 2
 VESSELS = 3
 FAILS, WORKS = "Redis fails, going on without it", "Redis works again"
 
-GONE = Fault("gone", refuse=True)
+DISCONNECTED = Fault("disconnected", refuse=True)
 FAULTS = [
-    GONE,
+    DISCONNECTED,
     Fault("silent", silent=True),
     Fault("slow", delay_s=10 * TIMEOUT_S),
     Fault("cut", cut_after=2),
@@ -89,50 +89,50 @@ def url(proxy: FaultyProxy) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_what_is_kept_in_redis_does_without(proxy: FaultyProxy, fault: Fault) -> None:
-    """Without the pause after a failure, so that each use meets the fault."""
+def test_the_stores_work_without_redis(proxy: FaultyProxy, fault: Fault) -> None:
+    """Without a pause after a failure, so that each request meets the fault."""
     proxy.heal()
     link = RedisLink(url(proxy), timeout_s=0.2, pause_s=0.0)
     rate = Rate(per_minute=60, burst=2)
     limiter = RedisRateLimiter(link, rate, MemoryRateLimiter(rate))
     lifetimes = Lifetimes(60, 60)
-    answers = RedisIdempotencyStore(link, lifetimes, MemoryIdempotencyStore(lifetimes))
+    store = RedisIdempotencyStore(link, lifetimes, MemoryIdempotencyStore(lifetimes))
     cache = RedisCache(link)
     vector = np.arange(4, dtype=np.float32)
     cache.put("known", vector)
-    proxy.suffer(fault)
+    proxy.inject(fault)
     began = time.monotonic()
     assert cache.get("known") is None
     cache.put("new", vector)
     assert [limiter.take("me") <= 0 for _ in range(4)] == [True, True, False, False]
-    mine = answers.claim("key", "print")
-    assert mine.state is IdempotencyState.CLAIMED
-    answers.finish("key", "print", mine.ticket, StoredResponse(200, (), b"done"))
-    assert answers.claim("key", "print").state is IdempotencyState.DONE
-    assert answers.claim("key", "other").state is IdempotencyState.DIFFERENT
+    claim = store.claim("key", "print")
+    assert claim.state is IdempotencyState.CLAIMED
+    store.finish("key", "print", claim.ticket, StoredResponse(200, (), b"done"))
+    assert store.claim("key", "print").state is IdempotencyState.DONE
+    assert store.claim("key", "other").state is IdempotencyState.DIFFERENT
     assert time.monotonic() - began < 10 * 2 * 0.2 + SLACK_S
     proxy.heal()
-    kept = cache.get("known")
-    assert kept is not None
-    np.testing.assert_array_equal(kept, vector)
+    cached = cache.get("known")
+    assert cached is not None
+    np.testing.assert_array_equal(cached, vector)
     link.close()
 
 
 @dataclass(frozen=True)
 class Site:
-    """A service that uses Redis, and a client that shows a key."""
+    """A service that uses Redis, a client with an API key, and the key file."""
 
     service: ServiceProcess
     api: httpx.Client
     keys: KeyFile
 
     def match(self, seed: int, **headers: str) -> httpx.Response:
-        """What is known of a chip, without keeping it."""
+        """Match a chip without storing it."""
         chip = {"chip": sar_tiff(seed)}
         return self.api.post("/match", files=chip, data={"store": "false"}, headers=headers)
 
     def ranking(self, seed: int) -> list[tuple[str, float]]:
-        """Vessels and similarities of an answer; fails where there is no answer."""
+        """Match a chip and return vessel ids and similarities."""
         answer = self.match(seed)
         assert answer.status_code == 200, answer.text
         found = answer.json()["candidates"]
@@ -168,14 +168,14 @@ def site(proxy: FaultyProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with running_service(folder, settings=settings) as service, service.client(key=key) as api:
         for number in range(VESSELS):
             files = [("chips", (f"{number}.png", optical_png(number)))]
-            said = {"vessel": json.dumps({"name": f"SHIP {number}"})}
-            assert api.post("/gallery", data=said, files=files).status_code == 201
+            fields = {"vessel": json.dumps({"name": f"SHIP {number}"})}
+            assert api.post("/gallery", data=fields, files=files).status_code == 201
         yield Site(service, api, keys)
 
 
 @contextmanager
-def ailing(site: Site, begin: Callable[[], object], end: Callable[[], object]) -> Iterator[None]:
-    """An outage of Redis that is logged once, counted, and over by itself."""
+def outage(site: Site, begin: Callable[[], object], end: Callable[[], object]) -> Iterator[None]:
+    """Run a block during an outage, which must be logged once, counted, and end by itself."""
     failed, recovered, failures = site.logged(FAILS), site.logged(WORKS), site.failures()
     began = time.monotonic()
     begin()
@@ -194,8 +194,10 @@ def ailing(site: Site, begin: Callable[[], object], end: Callable[[], object]) -
     )
 
 
-def answers_as_before(site: Site, before: Mapping[int, list[tuple[str, float]]], new: int) -> None:
-    """Chips seen before and chips never seen get their answers, at most a little later."""
+def assert_same_answers(
+    site: Site, before: Mapping[int, list[tuple[str, float]]], new: int
+) -> None:
+    """Assert that cached and new chips are answered as before, at most a little later."""
     usual = statistics.median(site.seconds(new + i) for i in range(5))
     took = []
     for seed, ranking in before.items():
@@ -205,41 +207,45 @@ def answers_as_before(site: Site, before: Mapping[int, list[tuple[str, float]]],
         assert [vessel for vessel, _ in again] == [vessel for vessel, _ in ranking]
         assert dict(again) == pytest.approx(dict(ranking), abs=1e-5)
     assert site.api.get("/readyz").status_code == 200
-    # One of them may have waited for Redis; the others are no slower than an uncached chip.
+    # One request may have waited for Redis; the others are no slower than an uncached chip.
     assert min(took) < usual + 2 * TIMEOUT_S
     assert sum(took) < len(took) * usual + 2 * AT_ONCE * TIMEOUT_S + SLACK_S
 
 
-def test_a_service_goes_on_when_redis_hangs_and_goes(site: Site, proxy: FaultyProxy) -> None:
+def test_a_service_works_while_redis_hangs_or_is_disconnected(
+    site: Site, proxy: FaultyProxy
+) -> None:
     before = {seed: site.ranking(seed) for seed in range(100, 105)}
     connections = proxy.accepted
 
     def hang() -> None:
-        proxy.suffer(Fault("silent", silent=True))
+        proxy.inject(Fault("silent", silent=True))
 
-    with ailing(site, hang, proxy.heal):
-        answers_as_before(site, before, 200)
-        proxy.suffer(GONE)
-        answers_as_before(site, before, 210)
-        repeated_requests_are_known(site)
-        rates_are_counted_alone(site)
+    with outage(site, hang, proxy.heal):
+        assert_same_answers(site, before, 200)
+        proxy.inject(DISCONNECTED)
+        assert_same_answers(site, before, 210)
+        assert_idempotency_keys_work(site)
+        assert_rate_limit_works(site)
         assert proxy.accepted - connections < 10
 
 
-def repeated_requests_are_known(site: Site) -> None:
-    """Those of this process at least."""
+def assert_idempotency_keys_work(site: Site) -> None:
+    """Assert that this process replays the response to a repeated request."""
     key = {"Idempotency-Key": "sent twice while Redis is away"}
     first, second = (site.match(300, **key) for _ in range(2))
     assert first.json() == second.json()
     assert second.headers["Idempotency-Replayed"] == "true"
 
 
-def rates_are_counted_alone(site: Site) -> None:
-    """This process grants a burst and then the rate, and says when to come again."""
+def assert_rate_limit_works(site: Site) -> None:
+    """Assert that this process grants the burst and then the rate, with Retry-After."""
     _, key = site.keys.create("hasty", Role.READER, datetime.now(UTC))
     headers = {"Authorization": f"Bearer {key}"}
     wait_until(
-        lambda: site.api.get("/bundle", headers=headers).is_success, SLACK_S, "knowing the new key"
+        lambda: site.api.get("/bundle", headers=headers).is_success,
+        SLACK_S,
+        "accepting the new key",
     )
     granted, began = 1, time.monotonic()
     while (answer := site.api.get("/bundle", headers=headers)).is_success:
@@ -250,7 +256,7 @@ def rates_are_counted_alone(site: Site) -> None:
     assert BURST <= granted <= BURST + (time.monotonic() - began + SLACK_S) * PER_MINUTE / 60
 
 
-def test_a_service_goes_on_when_redis_is_full(site: Site, server: RedisServer) -> None:
+def test_a_service_works_while_redis_is_full(site: Site, server: RedisServer) -> None:
     before = {seed: site.ranking(seed) for seed in range(400, 403)}
     with redis.Redis.from_url(server.url) as owner:
 
@@ -258,15 +264,15 @@ def test_a_service_goes_on_when_redis_is_full(site: Site, server: RedisServer) -
             owner.config_set("maxmemory-policy", "noeviction")
             owner.config_set("maxmemory", 1)
 
-        with ailing(site, fill, lambda: owner.config_set("maxmemory", 0)):
-            answers_as_before(site, before, 410)
+        with outage(site, fill, lambda: owner.config_set("maxmemory", 0)):
+            assert_same_answers(site, before, 410)
 
 
-def test_a_service_goes_on_when_redis_is_killed_and_started_again(
+def test_a_service_works_while_redis_is_restarted(
     site: Site, server: RedisServer, redis_folder: Path
 ) -> None:
     before = {seed: site.ranking(seed) for seed in range(500, 503)}
     with ExitStack() as another:
-        with ailing(site, server.kill, lambda: another.enter_context(running_redis(redis_folder))):
-            answers_as_before(site, before, 510)
-        answers_as_before(site, before, 520)
+        with outage(site, server.kill, lambda: another.enter_context(running_redis(redis_folder))):
+            assert_same_answers(site, before, 510)
+        assert_same_answers(site, before, 520)

@@ -17,6 +17,7 @@ from service.identity.review import MatchReview, NewJudgement
 from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.storage.local.cache import MemoryCache
 from service.storage.server.claims import ServerClaimStore
+from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from service.storage.server.matches import ServerMatchStore
 from tests.support.chips import optical_png, sar_tiff
@@ -35,16 +36,16 @@ class Replica:
 
     def __init__(self, server: QdrantDouble, chips: FakeChipStore) -> None:
         self.gallery: ServerGallery = ServerGallery(
-            server.url, bundle_id=FakeEmbedder.bundle_id, width=WIDTH, timeout_s=30
+            ServerConnection(server.url, timeout_s=30), FakeEmbedder.bundle_id, WIDTH
         )
-        self.matches = ServerMatchStore(server.url, api_key=None, timeout_s=30)
-        self.claims = ServerClaimStore(server.url, timeout_s=30)
+        self.matches = ServerMatchStore(ServerConnection(server.url, timeout_s=30))
+        self.claims = ServerClaimStore(ServerConnection(server.url, timeout_s=30))
         context = make_context(self.gallery, chips, matches=self.matches, claims=self.claims)
         upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), LocalDecoder(), utc_now)
         recovery = Recovery(context, timedelta(minutes=1))
         self.enrolment = Enrolment(context, upload_embedder, recovery)
         self.review = MatchReview(context, recovery)
-        self.matcher = Matcher(context, upload_embedder, MODEL, CALIBRATION)
+        self.matcher = Matcher(context, upload_embedder, MODEL, CALIBRATION, allow_confident=True)
 
     def enrol(self, seed: int) -> UUID:
         chip = ChipUpload(optical_png(seed, height=12, width=8))

@@ -1,4 +1,4 @@
-"""Requests made from the OpenAPI document, right and wrong ones: the service does as it says."""
+"""Valid and invalid requests generated from the OpenAPI document: the service conforms to it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ Site = tuple[ServiceProcess, str]
 Checks = list[Any]
 """schemathesis does not export the type of its checks."""
 
-OPEN_TO_ALL = frozenset({"GET /livez", "GET /readyz"})
-# What a file or a JSON document in a form must hold is said in words, which no schema can express.
+WITHOUT_KEY = frozenset({"GET /livez", "GET /readyz"})
+# The content of a file, or of a JSON document in a form, cannot be expressed by a schema.
 NEEDS_MORE_THAN_A_SCHEMA = "positive_data_acceptance"
 EVERY_CHECK: Checks = [
     check for check in CHECKS.get_all() if check.__name__ != NEEDS_MORE_THAN_A_SCHEMA
@@ -39,8 +39,8 @@ QUIET = settings(
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the service has: a request for it goes further than one for an invented id."""
+class StoredIds:
+    """Ids that the service has: requests for them reach further than those for random ids."""
 
     match_id: str
     vessel_id: str
@@ -53,25 +53,25 @@ class Known:
 
 
 @pytest.fixture(scope="module")
-def known(site: Site) -> Known:
+def known(site: Site) -> StoredIds:
     service, key = site
     with service.client(key=key) as api:
         chips = [("chips", ("a.png", optical_png(1)))]
         vessel = api.post("/gallery", data={"vessel": '{"name": "A"}'}, files=chips)
         match = api.post("/match", files={"chip": sar_tiff(2)})
-    return Known(match.json()["match_id"], vessel.json()["id"])
+    return StoredIds(match.json()["match_id"], vessel.json()["id"])
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A service that asks for keys, and a key that may change the gallery."""
+    """A service that requires keys, and the key of a curator."""
     folder: Path = tmp_path_factory.mktemp("schema")
     _, key = KeyFile(folder / "keys.json").create("fuzzer", Role.CURATOR, datetime.now(UTC))
-    limits = {
+    configured = {
         "CROSSFIX_KEYS_FILE": str(folder / "keys.json"),
         "CROSSFIX_RATE_LIMIT_PER_MINUTE": "0",
     }
-    with running_service(folder, settings=limits) as service:
+    with running_service(folder, settings=configured) as service:
         yield service, key
 
 
@@ -81,12 +81,12 @@ def document(service: ServiceProcess, key: str) -> schemathesis.BaseSchema:
 
 
 def checks_of(operation: str) -> Checks:
-    if operation not in OPEN_TO_ALL:
+    if operation not in WITHOUT_KEY:
         return EVERY_CHECK
     return [check for check in EVERY_CHECK if check.__name__ != "ignored_auth"]
 
 
-def test_the_service_does_as_its_document_says(site: Site, known: Known, scale: Scale) -> None:
+def test_the_service_conforms_to_its_document(site: Site, known: StoredIds, scale: Scale) -> None:
     service, key = site
     authorised = {"Authorization": f"Bearer {key}"}
     wrong: dict[str, str] = {}
@@ -103,7 +103,7 @@ def test_the_service_does_as_its_document_says(site: Site, known: Known, scale: 
             @seed(0)
             @settings(QUIET, max_examples=scale.schema_examples)
             @given(operation.as_strategy(generation_mode=mode))
-            def asked(case: schemathesis.Case[Any]) -> None:
+            def send(case: schemathesis.Case[Any]) -> None:
                 if mode is schemathesis.GenerationMode.POSITIVE:  # noqa: B023
                     known.put_into(case)
                 answer = case.call(headers=authorised, timeout=ANSWER_LIMIT_S)
@@ -113,10 +113,10 @@ def test_the_service_does_as_its_document_says(site: Site, known: Known, scale: 
                 try:
                     case.validate_response(answer, checks=checks, headers=authorised)  # noqa: B023
                 except Exception as failure:
-                    said = [str(one) for one in getattr(failure, "exceptions", [failure])]
-                    wrong.setdefault(f"{case.operation.label}: {said}", case.as_curl_command())
+                    reasons = [str(one) for one in getattr(failure, "exceptions", [failure])]
+                    wrong.setdefault(f"{case.operation.label}: {reasons}", case.as_curl_command())
 
-            asked()
+            send()
     print(f"\n{len(operations)} operations, answers {dict(sorted(statuses.items()))}")
     assert len(operations) >= 15
     assert wrong == {}

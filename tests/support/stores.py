@@ -23,6 +23,7 @@ from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.matches import EdgeMatchStore
 from service.storage.local.bundles import FolderBundleStore
 from service.storage.server.archive import ServerArchive
+from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from service.storage.server.matches import ServerMatchStore
 from tests.support.chips import optical_png
@@ -43,18 +44,18 @@ class Site:
     def service(self, bundle: str = OLD, width: int = WIDTH) -> Gallery:
         if self.kind == "edge":
             return EdgeGallery(self.folder, bundle, width)
-        return ServerGallery(self.client, bundle_id=bundle, width=width)
+        return ServerGallery(ServerConnection(self.client), bundle_id=bundle, width=width)
 
     def archive(self) -> GalleryArchive:
         if self.kind == "edge":
             return EdgeArchive(self.folder)
-        return ServerArchive(self.client)
+        return ServerArchive(ServerConnection(self.client))
 
     def matches(self) -> MatchStore:
         """Open the match records, while the archive or a service has the gallery open."""
         if self.kind == "edge":
             return EdgeMatchStore(self.folder / "matches")
-        return ServerMatchStore(self.client)
+        return ServerMatchStore(ServerConnection(self.client))
 
 
 class UnclosableClient(QdrantClient):

@@ -25,7 +25,7 @@ from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, V
 from service.storage.edge.counts import GalleryCounter
 from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import GalleryFolder
-from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, NO_VECTOR, Shard
+from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard, upsert
 from service.storage.points import payloads
 from service.storage.points.filters import (
     AnyOf,
@@ -80,15 +80,14 @@ class EdgeGallery:
             raise
 
     def put_vessel(self, vessel: Vessel) -> None:
-        point = edge.Point(vessel.id, NO_VECTOR, payloads.vessel_payload(vessel))
         with self._lock:
-            self._vessels.apply(edge.UpdateOperation.upsert_points([point]))
+            self._vessels.apply(upsert([payloads.vessel_point(vessel)]))
             self._counter.put_vessel(vessel.id, vessel.state)
         self._vessels.sync()
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
         with self._lock:
-            rows = self._vessels.retrieve(list(ids))
+            rows = self._vessels.retrieve(ids)
         return payloads.vessels_by_id(rows)
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
@@ -118,7 +117,7 @@ class EdgeGallery:
         if not points:
             return
         with self._lock:
-            self._sightings.apply(edge.UpdateOperation.upsert_points(edge_points(points)))
+            self._sightings.apply(upsert(points))
             ids = [one.sighting.id for one in sightings]
             self._counter.put_sightings(ids, vessel.id if vessel else None)
         self._sightings.sync()
@@ -267,8 +266,3 @@ class EdgeGallery:
             owner = row.get(payloads.VESSEL_ID)
             counter.put_sightings([sighting_id], UUID(owner) if owner else None)
         return counter
-
-
-def edge_points(points: Sequence[payloads.SightingPoint]) -> list[edge.Point]:
-    """Return sightings as points of Qdrant Edge."""
-    return [edge.Point(one.id, one.vector, one.payload) for one in points]

@@ -12,14 +12,14 @@ import qdrant_edge as edge
 
 from service.identity.records.match_records import MatchRecord
 from service.storage.edge.folder import KEYWORD
-from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, NO_VECTOR, Shard
+from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, NO_VECTOR, Shard, upsert
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import (
     ASKED_AT,
     KEYWORDS,
     PagedMatches,
     match_from,
-    match_payload,
+    match_point,
     point_id,
 )
 from service.storage.points.payloads import Payload
@@ -46,9 +46,8 @@ class EdgeMatchStore(PagedMatches):
         self._closed = False
 
     def put(self, record: MatchRecord) -> None:
-        point = edge.Point(point_id(record.id), NO_VECTOR, match_payload(record))
         with self._lock:
-            self._shard.apply(edge.UpdateOperation.upsert_points([point]))
+            self._shard.apply(upsert([match_point(record)]))
         self._shard.sync()
 
     def get(self, match_id: UUID) -> MatchRecord | None:

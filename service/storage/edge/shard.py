@@ -9,7 +9,7 @@ the process.
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from service.storage.edge.filters import as_filter
 from service.storage.edge.log_files import LogFiles
 from service.storage.local.disk_errors import disk_errors, is_disk_full
 from service.storage.points.filters import EVERYTHING, Condition
-from service.storage.points.payloads import Payload
+from service.storage.points.payloads import Payload, Point
 
 MARKER = "crossfix.json"
 SCROLL_BATCH = 1000
@@ -40,7 +40,7 @@ DEFAULT_MIN_FREE_BYTES = 128 * 2**20
 
 
 class Shard:
-    """A shard with its payload indexes. The owner serialises all calls but `sync`."""
+    """A `PointCollection` with payload indexes. The owner serialises all calls but `sync`."""
 
     def __init__(
         self,
@@ -101,8 +101,25 @@ class Shard:
         with _translated_errors(self._folder):
             self._log.sync()
 
-    def retrieve(self, ids: Sequence[UUID]) -> list[Payload]:
-        """Return the payloads of the points that exist among `ids`."""
+    def put(self, points: Sequence[Point]) -> None:
+        if points:
+            self.apply(upsert(points))
+            self.sync()
+
+    def set_fields(self, ids: Collection[UUID], fields: Payload) -> None:
+        if existing := self._existing(ids):
+            self.apply(edge.UpdateOperation.set_payload([*existing], fields))
+            self.sync()
+
+    def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
+        existing = self._existing(ids)
+        if where is not None:
+            existing &= {point_id for point_id, _ in self.scan(where)}
+        if existing:
+            self.apply(edge.UpdateOperation.delete_points([*existing]))
+            self.sync()
+
+    def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
         with _translated_errors(self._folder):
             records = self._shard.retrieve(list(ids), True, False)
         return [record.payload or {} for record in records]
@@ -115,12 +132,10 @@ class Shard:
     def scan(
         self, where: Condition = EVERYTHING, fields: list[str] | None = None
     ) -> Iterator[tuple[UUID, Payload]]:
-        """Yield id and payload (or only these fields) of all points that satisfy the condition."""
         for record in self._scan(where, fields, False):
             yield UUID(str(record.id)), record.payload or {}
 
     def scan_with_vectors(self, where: Condition) -> Iterator[tuple[NDArray[np.float32], Payload]]:
-        """Yield vector, float32 `[D]`, and payload of all points that satisfy the condition."""
         for record in self._scan(where, None, True):
             yield np.asarray(record.vector, dtype=np.float32), record.payload or {}
 
@@ -145,7 +160,6 @@ class Shard:
         return [[(point.score, point.payload or {}) for point in points] for points in answers]
 
     def count(self, where: Condition) -> int:
-        """Count the points that satisfy the condition, exactly."""
         with _translated_errors(self._folder):
             return self._shard.count(edge.CountRequest(exact=True, filter=as_filter(where)))
 
@@ -162,6 +176,11 @@ class Shard:
         # Counting would stop the process for longer, the more points there are.
         self.retrieve([UUID(int=0)])
         self.sync()
+
+    def _existing(self, ids: Collection[UUID]) -> set[UUID]:
+        with _translated_errors(self._folder):
+            records = self._shard.retrieve(list(ids), False, False)
+        return {UUID(str(record.id)) for record in records}
 
     def _scan(
         self, where: Condition, fields: list[str] | None, with_vectors: bool
@@ -200,6 +219,13 @@ class Shard:
                 f"the disk of {self._folder} has {free >> 20} MiB left and a write may need "
                 f"{self._min_free_bytes >> 20}; nothing was written"
             )
+
+
+def upsert(points: Sequence[Point]) -> edge.UpdateOperation:
+    """Return the operation that inserts or replaces points."""
+    return edge.UpdateOperation.upsert_points(
+        [edge.Point(one.id, one.vector or NO_VECTOR, one.payload) for one in points]
+    )
 
 
 def _load_or_create(folder: Path, width: int, config: edge.EdgeConfig) -> edge.EdgeShard:

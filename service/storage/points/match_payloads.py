@@ -20,7 +20,7 @@ from service.storage.points.filters import (
     During,
 )
 from service.storage.points.paging import cursor_after, next_id, resume_at
-from service.storage.points.payloads import RECORD, Payload, timestamp
+from service.storage.points.payloads import RECORD, Payload, Point, timestamp
 
 VERDICT, STANDING, MODALITY = "verdict", "standing", "modality"
 VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED = "vessel_ids", "sighting_id", "asked_at", "unsettled"
@@ -38,13 +38,13 @@ def point_id(match_id: UUID) -> UUID:
     return UUID(int=(1 << 128) - 1 - match_id.int)
 
 
-def match_payload(record: MatchRecord) -> Payload:
-    """Return the payload of a match record."""
+def match_point(record: MatchRecord) -> Point:
+    """Return a match record as a point."""
     match, judgement = record.match, record.judgement
     vessels = {str(candidate.vessel.id) for candidate in match.candidates}
     if judgement is not None and judgement.vessel_id is not None:
         vessels.add(str(judgement.vessel_id))
-    return {
+    payload = {
         RECORD: record.model_dump_json(),
         VERDICT: match.verdict.value,
         STANDING: record.standing.value,
@@ -54,6 +54,7 @@ def match_payload(record: MatchRecord) -> Payload:
         ASKED_AT: timestamp(record.asked_at),
         UNSETTLED: YES if record.unsettled else None,
     }
+    return Point(point_id(record.id), None, payload)
 
 
 def match_from(payload: Mapping[str, Any]) -> MatchRecord:

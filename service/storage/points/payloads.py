@@ -32,11 +32,11 @@ UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class SightingPoint:
-    """A sighting's id, its embedding as D floats of unit length, and its payload."""
+class Point:
+    """A point: its id, D floats of unit length (None: no vector), and its payload."""
 
     id: UUID
-    vector: list[float]
+    vector: list[float] | None
     payload: Payload
 
 
@@ -45,9 +45,9 @@ def timestamp(moment: datetime) -> str:
     return as_utc(moment).isoformat(timespec="microseconds")
 
 
-def vessel_payload(vessel: Vessel) -> Payload:
-    """Return the payload of a vessel."""
-    return {
+def vessel_point(vessel: Vessel) -> Point:
+    """Return a vessel as a point."""
+    payload = {
         RECORD: vessel.model_dump_json(),
         STATE: vessel.state.value,
         NAME: vessel.name,
@@ -55,6 +55,7 @@ def vessel_payload(vessel: Vessel) -> Payload:
         MMSI: vessel.mmsi,
         TYPE: vessel.type.casefold() if vessel.type else None,
     }
+    return Point(vessel.id, None, payload)
 
 
 def vessel_from(payload: Mapping[str, Any]) -> Vessel:
@@ -82,7 +83,7 @@ def sighting_points(
     width: int,
     vessel_of: Callable[[Sighting], Vessel | None],
     tentative: bool = False,
-) -> list[SightingPoint]:
+) -> list[Point]:
     """Return sightings as points.
 
     Args:
@@ -102,7 +103,7 @@ def sighting_points(
         )
     mark = {TENTATIVE: True} if tentative else {}
     return [
-        SightingPoint(
+        Point(
             one.sighting.id,
             check_vector(one.vector, width),
             _sighting_payload(one.sighting, vessel_of(one.sighting)) | mark,

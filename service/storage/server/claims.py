@@ -11,12 +11,11 @@ from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
 from service.identity.records.claims import NameClaim
-from service.storage.server.connection import (
-    DEFAULT_TIMEOUT_S,
-    ServerConnection,
-    ensure_collection,
-    with_ids,
-)
+from service.storage.points.filters import AnyOf, Condition
+from service.storage.points.payloads import Point
+from service.storage.server.collection import ServerCollection
+from service.storage.server.connection import ServerConnection, ensure_collection
+from service.storage.server.filters import as_filter
 from service.storage.server.layout import CLAIM_INDEXES, DEFAULT_PREFIX, TOKEN, Layout
 
 CLAIM_NAMESPACE = UUID("0d5e4a8e-93b1-5d0f-8a57-5b7c0c1f6d11")
@@ -27,16 +26,11 @@ TRIES = 20
 class ServerClaimStore:
     """A `ClaimStore` whose claims all replicas see."""
 
-    def __init__(
-        self,
-        client_or_url: QdrantClient | str,
-        api_key: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        prefix: str = DEFAULT_PREFIX,
-    ) -> None:
-        """Send nothing yet; see `ServerConnection` for the arguments, and `Layout` for `prefix`."""
-        self._collection = Layout(prefix).claims
-        self._connection = ServerConnection(client_or_url, api_key, timeout_s, self._prepare)
+    def __init__(self, connection: ServerConnection, prefix: str = DEFAULT_PREFIX) -> None:
+        """Use a connection, which `close` closes; send nothing yet."""
+        self._claims = ServerCollection(connection, Layout(prefix).claims)
+        self._connection = connection
+        connection.on_first_use(self._prepare)
 
     def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
         """Insert or replace a claim, and read which one stands; see `ClaimStore.claim`.
@@ -61,18 +55,18 @@ class ServerClaimStore:
         return standing is not None and standing.token == claim.token
 
     def release(self, name: str, claim: NameClaim) -> None:
-        self._connection.delete(self._collection, with_ids([_id(name)], _has_token(claim)))
+        self._claims.delete([_id(name)], _has_token(claim))
 
     def close(self) -> None:
         self._connection.close()
 
     def _prepare(self, client: QdrantClient) -> None:
-        ensure_collection(client, self._collection, None, CLAIM_INDEXES)
+        ensure_collection(client, self._claims.name, None, CLAIM_INDEXES)
 
     def _standing(self, name: str) -> NameClaim | None:
         majority = models.ReadConsistencyType.MAJORITY
         with self._connection.client() as client:
-            found = client.retrieve(self._collection, [str(_id(name))], consistency=majority)
+            found = client.retrieve(self._claims.name, [str(_id(name))], consistency=majority)
         if not found:
             return None
         return NameClaim.model_validate_json((found[0].payload or {})[RECORD])
@@ -80,17 +74,16 @@ class ServerClaimStore:
     def _write(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> None:
         """Insert the claim if the name has none, or replace the claim `instead_of`."""
         payload = {TOKEN: str(claim.token), RECORD: claim.model_dump_json()}
-        point = models.PointStruct(id=str(_id(name)), vector={}, payload=payload)
         if instead_of is None:
             mode, where = models.UpdateMode.INSERT_ONLY, None
         else:
-            mode = models.UpdateMode.UPDATE_ONLY
-            where = models.Filter(must=[_has_token(instead_of)])
-        self._connection.upsert(self._collection, [point], update_mode=mode, update_filter=where)
+            mode, where = models.UpdateMode.UPDATE_ONLY, as_filter(_has_token(instead_of))
+        point = Point(_id(name), None, payload)
+        self._claims.put([point], update_mode=mode, update_filter=where)
 
 
-def _has_token(claim: NameClaim) -> models.FieldCondition:
-    return models.FieldCondition(key=TOKEN, match=models.MatchValue(value=str(claim.token)))
+def _has_token(claim: NameClaim) -> Condition:
+    return Condition((AnyOf(TOKEN, [str(claim.token)]),))
 
 
 def _id(name: str) -> UUID:

@@ -1,27 +1,20 @@
 """The connection to a Qdrant server: prepared on first use, with its errors translated."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 from qdrant_client import QdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
-from service.storage.points.filters import EVERYTHING, Condition
-from service.storage.points.payloads import Payload
-from service.storage.server.filters import as_filter
 
-SCAN_BATCH = 512
 DEFAULT_TIMEOUT_S = 5.0
 CONFLICT = 409
 REFUSED = (401, 403)
 FULL_WORDS = (b"No space left", b"disk space", b"out of disk")
-
-PointId = UUID | str | int | None
 
 
 def connect(url: str, api_key: str | None, timeout_s: float) -> QdrantClient:
@@ -39,19 +32,13 @@ def connect(url: str, api_key: str | None, timeout_s: float) -> QdrantClient:
 
 
 class ServerConnection:
-    """A connection to a Qdrant server. Safe to call from many threads.
-
-    Writes return when they are applied, and are strongly ordered: every node of the server applies
-    them in the same order. All methods raise StoreUnavailableError when the server does not answer
-    or refuses, and StoreFullError when its disk is full.
-    """
+    """A connection to a Qdrant server, for one store. Safe to call from many threads."""
 
     def __init__(
         self,
         client_or_url: QdrantClient | str,
-        api_key: str | None,
-        timeout_s: float,
-        prepare: Callable[[QdrantClient], None],
+        api_key: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
         """Send nothing yet.
 
@@ -59,28 +46,38 @@ class ServerConnection:
             client_or_url: the server's address, or a client to use as it is.
             api_key: sent with every request.
             timeout_s: seconds after which a request counts as unanswered.
-            prepare: creates what is missing on the server; called before the first request, by
-                several threads and replicas at the same time.
         """
         if isinstance(client_or_url, str):
             self._client, self._address = connect(client_or_url, api_key, timeout_s), client_or_url
         else:
             self._client, self._address = client_or_url, "the given client"
-        self._prepare = prepare
+        self._prepare: Callable[[QdrantClient], None] | None = None
         self._preparing = threading.Lock()
-        self._prepared = False
         self._closed = False
+
+    def on_first_use(self, prepare: Callable[[QdrantClient], None]) -> None:
+        """Call `prepare`, which creates what is missing on the server, before the first request.
+
+        Several threads and replicas may call it at the same time; a failure is tried again.
+        """
+        self._prepare = prepare
 
     @contextmanager
     def client(self) -> Iterator[QdrantClient]:
-        """Yield the client with the server prepared; its errors are translated."""
+        """Yield the client with the server prepared; its errors are translated.
+
+        Raises:
+            StoreUnavailableError: the server does not answer or refuses, or this was closed.
+            StoreFullError: the disk of the server is full.
+        """
         if self._closed:
             raise StoreUnavailableError(f"the connection to {self._address} was closed")
         with _translated_errors(self._address):
-            if not self._prepared:
+            if self._prepare is not None:
                 with self._preparing:
-                    self._prepare(self._client)
-                    self._prepared = True
+                    if self._prepare is not None:
+                        self._prepare(self._client)
+                        self._prepare = None
             yield self._client
 
     def close(self) -> None:
@@ -88,97 +85,6 @@ class ServerConnection:
         if not self._closed:
             self._closed = True
             self._client.close()
-
-    def retrieve(self, collection: str, ids: Collection[UUID]) -> list[Payload]:
-        """Return the payloads of the points that exist among `ids`."""
-        if not ids:
-            return []
-        with self.client() as client:
-            records = client.retrieve(collection, [str(i) for i in ids], with_payload=True)
-        return [record.payload or {} for record in records]
-
-    def page(
-        self, collection: str, where: Condition, start: UUID | None, limit: int
-    ) -> list[Payload]:
-        """Return at most `limit` payloads in order of id, from `start` on."""
-        records, _ = self._scroll(collection, where, start, limit, True, False)
-        return [record.payload or {} for record in records]
-
-    def scan(
-        self,
-        collection: str,
-        where: Condition = EVERYTHING,
-        with_payload: bool | list[str] = True,
-        with_vectors: bool = False,
-    ) -> Iterator[models.Record]:
-        """Yield every point that satisfies the condition, with these fields of its payload."""
-        start: PointId = None
-        while True:
-            records, start = self._scroll(
-                collection, where, start, SCAN_BATCH, with_payload, with_vectors
-            )
-            yield from records
-            if start is None:
-                return
-
-    def count(self, collection: str, where: Condition) -> int:
-        """Count the points that satisfy the condition, exactly."""
-        with self.client() as client:
-            return client.count(collection, count_filter=as_filter(where), exact=True).count
-
-    def upsert(self, collection: str, points: list[models.PointStruct], **condition: Any) -> None:
-        """Insert or replace points; `condition` holds further arguments of the client."""
-        if points:
-            with self.client() as client:
-                client.upsert(
-                    collection, points, wait=True, ordering=models.WriteOrdering.STRONG, **condition
-                )
-
-    def set_payload(self, collection: str, fields: Payload, points: models.Filter) -> None:
-        """Set these fields of the payload of all points that pass the filter."""
-        with self.client() as client:
-            client.set_payload(
-                collection,
-                fields,
-                points=points,
-                wait=True,
-                ordering=models.WriteOrdering.STRONG,
-            )
-
-    def delete(self, collection: str, points: Collection[UUID] | models.Filter) -> None:
-        """Delete the points with these ids, or all that pass the filter."""
-        selector = (
-            models.FilterSelector(filter=points)
-            if isinstance(points, models.Filter)
-            else models.PointIdsList(points=[str(i) for i in points])
-        )
-        with self.client() as client:
-            client.delete(collection, selector, wait=True, ordering=models.WriteOrdering.STRONG)
-
-    def _scroll(
-        self,
-        collection: str,
-        where: Condition,
-        start: PointId,
-        limit: int,
-        with_payload: bool | list[str],
-        with_vectors: bool,
-    ) -> tuple[list[models.Record], PointId]:
-        """Return points in order of id from `start` on, and the id that starts the next page."""
-        with self.client() as client:
-            return client.scroll(
-                collection,
-                scroll_filter=as_filter(where),
-                limit=limit,
-                offset=None if start is None else str(start),
-                with_payload=with_payload,
-                with_vectors=with_vectors,
-            )
-
-
-def with_ids(ids: Collection[UUID], *others: models.Condition) -> models.Filter:
-    """Return the filter for the points with these ids that satisfy the other conditions, too."""
-    return models.Filter(must=[models.HasIdCondition(has_id=[str(i) for i in ids]), *others])
 
 
 def ensure_collection(

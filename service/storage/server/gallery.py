@@ -25,6 +25,7 @@ from service.identity.records.sightings import (
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points import payloads
 from service.storage.points.filters import (
+    EVERYTHING,
     AnyOf,
     Clause,
     Condition,
@@ -36,13 +37,8 @@ from service.storage.points.filters import (
     vessel_condition,
 )
 from service.storage.points.paging import vessel_page
-from service.storage.points.payloads import Payload
-from service.storage.server.connection import (
-    DEFAULT_TIMEOUT_S,
-    ServerConnection,
-    ensure_collection,
-    with_ids,
-)
+from service.storage.server.collection import ServerCollection
+from service.storage.server.connection import ServerConnection, ensure_collection
 from service.storage.server.filters import as_filter
 from service.storage.server.layout import (
     DEFAULT_PREFIX,
@@ -60,40 +56,36 @@ class ServerGallery:
 
     def __init__(
         self,
-        client_or_url: QdrantClient | str,
-        api_key: str | None = None,
-        *,
+        connection: ServerConnection,
         bundle_id: str,
         width: int,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
         prefix: str = DEFAULT_PREFIX,
     ) -> None:
         """Send nothing yet.
 
         Args:
-            client_or_url: the server's address, or a client to use as it is.
-            api_key: sent with every request.
+            connection: the server; `close` closes it.
             bundle_id: the bundle whose embeddings are stored and searched.
             width: D, the embedding width of that bundle.
-            timeout_s: seconds after which a request counts as unanswered.
             prefix: begins the names of the collections and of the alias.
         """
         self._bundle_id = bundle_id
         self._width = width
         self._layout = Layout(prefix)
-        self._vessels = self._layout.vessels
-        self._sightings = self._layout.sightings(bundle_id)
-        self._connection = ServerConnection(client_or_url, api_key, timeout_s, self._prepare)
+        self._vessels = ServerCollection(connection, self._layout.vessels)
+        self._sightings = ServerCollection(connection, self._layout.sightings(bundle_id))
+        self._connection = connection
+        connection.on_first_use(self._prepare)
         self._changes = itertools.count(1)
         self._last_change = 0
         self._counts: tuple[float, int, GalleryCounts] | None = None
 
     def put_vessel(self, vessel: Vessel) -> None:
         with self._change():
-            self._connection.upsert(self._vessels, [vessel_point(vessel)])
+            self._vessels.put([payloads.vessel_point(vessel)])
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
-        return payloads.vessels_by_id(self._connection.retrieve(self._vessels, ids))
+        return payloads.vessels_by_id(self._vessels.retrieve(ids))
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
         return self._vessels_where(Condition((AnyOf(payloads.IMO, [imo]),)))
@@ -104,7 +96,7 @@ class ServerGallery:
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
         condition = vessel_condition(where)
         return vessel_page(
-            lambda start, count: self._connection.page(self._vessels, condition, start, count),
+            lambda start, count: self._vessels.page(condition, start, count),
             where.name,
             limit,
             cursor,
@@ -112,11 +104,11 @@ class ServerGallery:
 
     def delete_vessel(self, vessel_id: UUID) -> None:
         """Delete the vessel's record; mark its sightings, so that `counts` can leave them out."""
-        orphans = as_filter(Condition((of_vessels([vessel_id]),)))
+        orphans = Condition((of_vessels([vessel_id]),))
         with self._change():
             for collection in self._sighting_collections():
-                self._connection.set_payload(collection, {ORPHANED: True}, orphans)
-            self._connection.delete(self._vessels, [vessel_id])
+                collection.set_fields(None, {ORPHANED: True}, orphans)
+            self._vessels.delete([vessel_id])
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
         self._upsert(sightings, vessel, replaceable=None)
@@ -127,31 +119,30 @@ class ServerGallery:
 
     def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
         if ids:
-            self._set_owner(with_ids(ids), vessel)
+            self._set_owner(ids, EVERYTHING, vessel)
 
     def sync_vessel(self, vessel: Vessel) -> None:
-        self._set_owner(as_filter(Condition((of_vessels([vessel.id]),))), vessel)
+        self._set_owner(None, Condition((of_vessels([vessel.id]),)), vessel)
 
     def get_sighting(self, sighting_id: UUID) -> Sighting | None:
-        rows = self._connection.retrieve(self._sightings, [sighting_id])
+        rows = self._sightings.retrieve([sighting_id])
         return payloads.sighting_from(rows[0]) if rows else None
 
     def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
         if not vessel_ids:
             return []
-        where = Condition((of_vessels(vessel_ids),))
-        return payloads.sightings_by_time(self._scan(self._sightings, where))
+        rows = self._sightings.scan(Condition((of_vessels(vessel_ids),)))
+        return payloads.sightings_by_time(row for _, row in rows)
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
         if ids:
             with self._change():
                 for collection in self._sighting_collections():
-                    self._connection.delete(collection, ids)
+                    collection.delete(ids)
 
     def uses_chip(self, chip_sha256: str) -> bool:
         where = shows_chip(chip_sha256)
-        collections = sorted(set(self._sighting_collections()))
-        return any(self._connection.count(collection, where) for collection in collections)
+        return any(one.count(where) for one in self._sighting_collections(rounds=1))
 
     def search(
         self,
@@ -194,23 +185,23 @@ class ServerGallery:
             left_out = (*left_out, of_vessels(hidden))
         owned = Condition((Known(payloads.VESSEL_ID),), left_out)
         counts = GalleryCounts(
-            self._connection.count(self._vessels, Condition((visible,))),
-            self._connection.count(self._sightings, owned),
+            self._vessels.count(Condition((visible,))),
+            self._sightings.count(owned),
         )
         self._counts = (counted_at, last_change, counts)
         return counts
 
     def ping(self) -> None:
         with self._connection.client() as client:
-            client.count(self._vessels, exact=False)
-            client.count(self._sightings, exact=False)
+            client.count(self._vessels.name, exact=False)
+            client.count(self._sightings.name, exact=False)
 
     def close(self) -> None:
         self._connection.close()
 
     def _prepare(self, client: QdrantClient) -> None:
-        ensure_collection(client, self._vessels, None, VESSEL_INDEXES)
-        ensure_collection(client, self._sightings, self._width, SIGHTING_INDEXES)
+        ensure_collection(client, self._vessels.name, None, VESSEL_INDEXES)
+        ensure_collection(client, self._sightings.name, self._width, SIGHTING_INDEXES)
         self._layout.activate(client, self._bundle_id, replace=False)
 
     @contextmanager
@@ -221,11 +212,8 @@ class ServerGallery:
         finally:
             self._last_change = next(self._changes)
 
-    def _scan(self, collection: str, where: Condition) -> list[Payload]:
-        return [record.payload or {} for record in self._connection.scan(collection, where)]
-
     def _vessels_where(self, where: Condition) -> list[Vessel]:
-        return [payloads.vessel_from(row) for row in self._scan(self._vessels, where)]
+        return [payloads.vessel_from(row) for _, row in self._vessels.scan(where)]
 
     def _upsert(
         self,
@@ -234,20 +222,20 @@ class ServerGallery:
         replaceable: models.Filter | None,
     ) -> None:
         """Insert the sightings; replace those that exist only if they pass the filter."""
-        points = sighting_structs(
-            payloads.sighting_points(sightings, self._bundle_id, self._width, lambda _: vessel)
-        )
+        points = payloads.sighting_points(sightings, self._bundle_id, self._width, lambda _: vessel)
         with self._change():
-            self._connection.upsert(self._sightings, points, update_filter=replaceable)
+            self._sightings.put(points, update_filter=replaceable)
 
-    def _set_owner(self, points: models.Filter, vessel: Vessel | None) -> None:
+    def _set_owner(
+        self, ids: Collection[UUID] | None, where: Condition, vessel: Vessel | None
+    ) -> None:
         owner = payloads.ownership_payload(vessel) | {ORPHANED: None}
         with self._change():
             for collection in self._sighting_collections():
-                self._connection.set_payload(collection, owner, points)
+                collection.set_fields(ids, owner, where)
 
-    def _sighting_collections(self) -> list[str]:
-        """List the sighting collections of all bundles, twice if there are several.
+    def _sighting_collections(self, rounds: int = 2) -> list[ServerCollection]:
+        """List the sighting collections of all bundles, `rounds` times if there are several.
 
         Re-embedding copies a sighting from one collection to another and then checks whether the
         first collection still holds it unchanged. With one change of each collection, in either
@@ -255,8 +243,9 @@ class ServerGallery:
         """
         with self._connection.client() as client:
             bundles = self._layout.bundles(client)
-        others = {self._layout.sightings(bundle) for bundle in bundles} - {self._sightings}
-        return [self._sightings, *sorted(others)] * 2 if others else [self._sightings]
+        names = sorted({self._layout.sightings(one) for one in bundles} - {self._sightings.name})
+        others = [ServerCollection(self._connection, name) for name in names]
+        return [self._sightings, *others] * rounds if others else [self._sightings]
 
     def _groups(
         self, query: list[float], where: Condition, limit: int, group_size: int
@@ -264,7 +253,7 @@ class ServerGallery:
         """Return vessel ids and their best sightings, best vessel first."""
         with self._connection.client() as client:
             groups = client.query_points_groups(
-                self._sightings,
+                self._sightings.name,
                 group_by=payloads.VESSEL_ID,
                 query=query,
                 query_filter=as_filter(where),
@@ -279,15 +268,3 @@ class ServerGallery:
             )
             for group in groups
         ]
-
-
-def vessel_point(vessel: Vessel) -> models.PointStruct:
-    """Return a vessel as a point of the client."""
-    return models.PointStruct(id=str(vessel.id), vector={}, payload=payloads.vessel_payload(vessel))
-
-
-def sighting_structs(points: Sequence[payloads.SightingPoint]) -> list[models.PointStruct]:
-    """Return sightings as points of the client."""
-    return [
-        models.PointStruct(id=str(one.id), vector=one.vector, payload=one.payload) for one in points
-    ]

@@ -1,4 +1,4 @@
-"""An S3-compatible store for tests: moto's server on loopback, its objects in memory."""
+"""An S3-compatible store for tests: the server of moto on loopback, with objects in memory."""
 
 import io
 import logging
@@ -19,7 +19,7 @@ _serial = count(1)
 
 @dataclass(frozen=True)
 class BucketDouble:
-    """A running store; `port` may be that of a proxy before it."""
+    """A running store; `port` may be the port of a proxy to it."""
 
     port: int
 
@@ -28,7 +28,7 @@ class BucketDouble:
         return f"http://127.0.0.1:{self.port}"
 
     def new_bucket(self) -> str:
-        """Make a bucket that no other test knows; its name."""
+        """Create a bucket that no other test uses; return its name."""
         name = f"ships-{next(_serial)}"
         client = self.client()
         client.create_bucket(Bucket=name)
@@ -36,7 +36,7 @@ class BucketDouble:
         return name
 
     def client(self) -> Any:
-        """A plain client, which looks behind the service's back; to be closed."""
+        """Return a client of the store; the caller closes it."""
         return boto3.session.Session().client(
             "s3",
             endpoint_url=self.url,
@@ -45,9 +45,9 @@ class BucketDouble:
             aws_secret_access_key=SECRET_KEY,
         )
 
-    def place(self, bucket: str, **others: Any) -> BucketPlace:
-        """How a `Bucket` asks for it; a short patience unless told otherwise."""
-        known: dict[str, Any] = {
+    def place(self, bucket: str, **changes: Any) -> BucketPlace:
+        """Return the place of a bucket, with a short time-out unless `changes` sets another."""
+        defaults: dict[str, Any] = {
             "name": bucket,
             "endpoint_url": self.url,
             "region": "us-east-1",
@@ -55,10 +55,10 @@ class BucketDouble:
             "secret_access_key": SECRET_KEY,
             "timeout_s": 2.0,
         }
-        return BucketPlace(**(known | others))
+        return BucketPlace(**(defaults | changes))
 
     def settings(self, bucket: str, prefix: str = "") -> dict[str, str]:
-        """The same, as settings of a service."""
+        """Return the settings of a service that uses a bucket."""
         return {
             "CROSSFIX_CHIP_STORE": "s3",
             "CROSSFIX_S3_BUCKET": bucket,
@@ -70,7 +70,7 @@ class BucketDouble:
         }
 
     def objects(self, bucket: str) -> dict[str, bytes]:
-        """Everything in a bucket."""
+        """Return the objects of a bucket by key."""
         client = self.client()
         try:
             listed = client.list_objects_v2(Bucket=bucket).get("Contents", ())
@@ -84,6 +84,7 @@ class BucketDouble:
 
 @contextmanager
 def running_bucket_store() -> Iterator[BucketDouble]:
+    """Run a store on a free port until the end of the block."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     with redirect_stdout(io.StringIO()):

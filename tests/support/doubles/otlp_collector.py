@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector that takes spans by OTLP over HTTP and keeps them."""
+"""An OpenTelemetry collector that receives spans by OTLP over HTTP and keeps them."""
 
 import gzip
 import threading
@@ -17,8 +17,8 @@ TRACES_PATH = "/v1/traces"
 
 
 @dataclass(frozen=True)
-class KeptSpan:
-    """A span as it was received; ids in hexadecimal, times in nanoseconds since 1970."""
+class ReceivedSpan:
+    """A received span: ids in hexadecimal, times in nanoseconds since 1970."""
 
     name: str
     trace_id: str
@@ -33,18 +33,18 @@ class KeptSpan:
 
 @dataclass
 class Collector:
-    """What was received until now."""
+    """The address of the collector and the spans received so far."""
 
     url: str
-    spans: list[KeptSpan] = field(default_factory=list)
+    spans: list[ReceivedSpan] = field(default_factory=list)
 
     def wait_for(
-        self, wanted: Callable[[KeptSpan], bool], count: int = 1, limit_s: float = 10.0
-    ) -> list[KeptSpan]:
-        """The spans that are wanted, as soon as there are so many.
+        self, wanted: Callable[[ReceivedSpan], bool], count: int = 1, limit_s: float = 10.0
+    ) -> list[ReceivedSpan]:
+        """Wait until `count` spans satisfy `wanted`; return them.
 
         Raises:
-            AssertionError: they did not come in time.
+            AssertionError: too few arrived in time.
         """
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
@@ -52,12 +52,14 @@ class Collector:
             if len(found) >= count:
                 return found
             time.sleep(0.02)
-        raise AssertionError(f"{[span.name for span in self.spans]} came, not what was wanted")
+        raise AssertionError(
+            f"{[span.name for span in self.spans]} arrived, too few of them wanted"
+        )
 
 
 @contextmanager
 def running_collector() -> Iterator[Collector]:
-    """A collector on a free port of this machine."""
+    """Run a collector on a free port until the end of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -67,7 +69,7 @@ def running_collector() -> Iterator[Collector]:
             if self.path != TRACES_PATH:
                 self.send_error(404)
                 return
-            collector.spans.extend(kept(ExportTraceServiceRequest.FromString(body)))
+            collector.spans.extend(received_spans(ExportTraceServiceRequest.FromString(body)))
             answer = ExportTraceServiceResponse().SerializeToString()
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")
@@ -89,27 +91,27 @@ def running_collector() -> Iterator[Collector]:
             thread.join()
 
 
-def kept(request: ExportTraceServiceRequest) -> Iterator[KeptSpan]:
-    """The spans of one message."""
-    for of_one in request.resource_spans:
-        resource = plain(of_one.resource.attributes)
-        for scope in of_one.scope_spans:
+def received_spans(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
+    """Yield the spans of a message."""
+    for group in request.resource_spans:
+        resource = _plain(group.resource.attributes)
+        for scope in group.scope_spans:
             for span in scope.spans:
-                yield KeptSpan(
+                yield ReceivedSpan(
                     name=span.name,
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
                     parent_id=span.parent_span_id.hex(),
                     begin_ns=span.start_time_unix_nano,
                     end_ns=span.end_time_unix_nano,
-                    attributes=plain(span.attributes),
+                    attributes=_plain(span.attributes),
                     failed=span.status.code == span.status.STATUS_CODE_ERROR,
                     resource=resource,
                 )
 
 
-def plain(attributes: object) -> dict[str, object]:
-    """Attributes of OTLP as Python has them."""
+def _plain(attributes: object) -> dict[str, object]:
+    """Return attributes of OTLP as Python values."""
     return {
         one.key: getattr(one.value, one.value.WhichOneof("value"))
         for one in attributes  # type: ignore[attr-defined]

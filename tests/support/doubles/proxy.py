@@ -1,4 +1,4 @@
-"""A TCP proxy that maltreats what passes: drops, delays, cuts, lies, and heals at a word."""
+"""A TCP proxy with faults that a test switches on and off."""
 
 import asyncio
 import socket
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Address = tuple[str, int] | Path
-PIECE_BYTES = 65_536
+BLOCK_BYTES = 65_536
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 QUIET_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to connections; without arguments, nothing.
+    """A fault of connections; without arguments there is none.
 
     Attributes:
-        name: for the names of tests.
-        refuse: new connections are reset at once, and so are old ones.
-        silent: what is sent is taken and nothing comes back.
-        delay_s: answers come this much later.
-        answer: sent instead of asking the server, and then the connection is closed.
-        again: not closed, but the same sent for whatever comes next.
-        cut_after: answers are cut off after so many bytes, by a reset.
+        name: a part of the names of tests.
+        refuse: new and open connections are reset.
+        silent: requests are read and never answered.
+        delay_s: responses arrive this many seconds later.
+        answer: sent instead of the response of the server; then the connection is closed.
+        again: the connection stays open, and `answer` is sent for every request.
+        cut_after: responses are cut off by a reset after this many bytes.
     """
 
-    name: str = "well"
+    name: str = "none"
     refuse: bool = False
     silent: bool = False
     delay_s: float = 0.0
@@ -38,35 +38,35 @@ class Fault:
     cut_after: int | None = None
 
 
-WELL = Fault()
+NO_FAULT = Fault()
 
 
 class FaultyProxy:
-    """Forwards connections to `target`, as far as the present fault lets it."""
+    """A proxy to `target` that forwards as far as the current fault permits."""
 
     def __init__(self, target: Address) -> None:
-        """Use `running_proxy`."""
+        """Use `running_proxy` instead."""
         self._target = target
-        self._fault = WELL
+        self._fault = NO_FAULT
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._connections: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self.port = int(self._listener.getsockname()[1])
         self.accepted = 0
 
-    def suffer(self, fault: Fault) -> None:
-        """Have this fault from now on, on connections that are open too."""
+    def inject(self, fault: Fault) -> None:
+        """Apply a fault from now on, to open connections too."""
         self._fault = fault
         if fault.refuse:
             asyncio.run_coroutine_threadsafe(self._drop_all(), self._loop).result(5)
 
     def heal(self) -> None:
-        """Pass everything on again; connections that suffered are closed, as after an outage."""
-        self._fault = WELL
+        """Forward everything again; open connections are closed, as after an outage."""
+        self._fault = NO_FAULT
         asyncio.run_coroutine_threadsafe(self._drop_all(), self._loop).result(5)
 
     def serve(self, ready: threading.Event, stop: threading.Event) -> None:
-        """Work until told to stop; for a thread of its own."""
+        """Run in a thread until `stop` is set."""
         self._loop.run_until_complete(self._serve(ready, stop))
         self._loop.close()
 
@@ -76,9 +76,9 @@ class FaultyProxy:
         while not stop.is_set():
             await asyncio.sleep(0.02)
         server.close()
-        await asyncio.sleep(QUIET_S)  # who was just accepted is known before all are dropped
+        await asyncio.sleep(QUIET_S)  # a connection just accepted is registered first
         await self._drop_all()
-        await asyncio.sleep(QUIET_S)  # closing takes a turn of the loop
+        await asyncio.sleep(QUIET_S)  # closing takes another iteration of the loop
 
     async def _drop_all(self) -> None:
         waiting = list(self._connections)
@@ -110,7 +110,7 @@ class FaultyProxy:
             await self._forward(reader, writer, far_reader, far_writer)
         finally:
             far_writer.close()
-        await _closed_politely(writer)
+        await _close_gracefully(writer)
 
     async def _forward(
         self,
@@ -119,23 +119,23 @@ class FaultyProxy:
         far_reader: asyncio.StreamReader,
         far_writer: asyncio.StreamWriter,
     ) -> None:
-        ways = {
+        directions = {
             asyncio.create_task(self._requests(reader, far_writer, writer)),
             asyncio.create_task(self._answers(far_reader, writer)),
         }
         try:
-            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-        for way in done:
-            way.result()
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
+        for direction in done:
+            direction.result()
 
     async def _requests(
-        self, reader: asyncio.StreamReader, there: asyncio.StreamWriter, back: asyncio.StreamWriter
+        self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, back: asyncio.StreamWriter
     ) -> None:
-        while piece := await reader.read(PIECE_BYTES):
+        while block := await reader.read(BLOCK_BYTES):
             fault = self._fault
             if fault.silent:
                 continue
@@ -147,37 +147,37 @@ class FaultyProxy:
                 if not fault.again:
                     return
                 continue
-            there.write(piece)
-            await there.drain()
+            server.write(block)
+            await server.drain()
 
     async def _answers(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         sent = 0
-        while piece := await reader.read(PIECE_BYTES):
+        while block := await reader.read(BLOCK_BYTES):
             fault = self._fault
             if fault.delay_s:
                 await asyncio.sleep(fault.delay_s)
             if fault.silent:
                 continue
             if fault.cut_after is not None:
-                back.write(piece[: max(0, fault.cut_after - sent)])
-                sent += len(piece)
+                back.write(block[: max(0, fault.cut_after - sent)])
+                sent += len(block)
                 if sent > fault.cut_after:
                     await back.drain()
                     raise ConnectionResetError("cut")
                 continue
-            back.write(piece)
+            back.write(block)
             await back.drain()
 
 
 async def _drained(reader: asyncio.StreamReader) -> None:
-    """Take the rest of a request, until nothing comes for a moment."""
+    """Read the rest of a request, until nothing arrives for `QUIET_S`."""
     with suppress(TimeoutError):
-        while await asyncio.wait_for(reader.read(PIECE_BYTES), QUIET_S):
+        while await asyncio.wait_for(reader.read(BLOCK_BYTES), QUIET_S):
             pass
 
 
-async def _closed_politely(writer: asyncio.StreamWriter) -> None:
-    """End the answer with FIN, and give the other side a moment to see it."""
+async def _close_gracefully(writer: asyncio.StreamWriter) -> None:
+    """End the response with FIN, and wait until the client has seen it."""
     with suppress(OSError):
         if writer.can_write_eof():
             writer.write_eof()
@@ -194,7 +194,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 @contextmanager
 def running_proxy(target: Address) -> Iterator[FaultyProxy]:
-    """A proxy on a free port of loopback before a TCP or Unix socket."""
+    """Run a proxy to a TCP or Unix socket on a free port until the end of the block."""
     proxy = FaultyProxy(target)
     ready, stop = threading.Event(), threading.Event()
     thread = threading.Thread(target=proxy.serve, args=(ready, stop), name="proxy")

@@ -1,7 +1,7 @@
 """A Qdrant server for tests: the part of its REST API that the service uses, over HTTP.
 
-Points, filters and searches are those of qdrant-client's local mode, so no semantics are invented
-here; only paths, envelopes and the list of payload indexes, which local mode does not keep, are.
+Points, filters and searches are those of the local mode of qdrant-client. Only paths, envelopes and
+the list of payload indexes, which local mode does not keep, are implemented here.
 """
 
 import json
@@ -16,14 +16,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from qdrant_client import QdrantClient, models
 
 Body = bytes
-Answer = Callable[["QdrantDouble", str, Body], object]
+Handler = Callable[["QdrantDouble", str, Body], object]
 
 SELECTOR: TypeAdapter[models.PointsSelector] = TypeAdapter(models.PointsSelector)
 DONE = models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
 
 
 class RefusedError(Exception):
-    """An answer that is no success."""
+    """A response other than a success."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -31,11 +31,11 @@ class RefusedError(Exception):
 
 
 class QdrantDouble(ThreadingHTTPServer):
-    """A server in this process; what it holds is lost with it.
+    """A server in this process, with its data in memory.
 
     Attributes:
-        before: called with the kind of each request, e.g. `PUT points`, before it is done; a test
-            may have it raise RefusedError.
+        before: called with the kind of each request, e.g. `PUT points`, before it is executed; it
+            may raise RefusedError.
     """
 
     daemon_threads = True
@@ -44,10 +44,10 @@ class QdrantDouble(ThreadingHTTPServer):
     def __init__(self, api_key: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.api_key = api_key
-        self.before: Callable[[str], None] = lambda asked: None
+        self.before: Callable[[str], None] = lambda _: None
         self.store = QdrantClient(":memory:")
         self.indexes: dict[str, dict[str, models.PayloadIndexInfo]] = defaultdict(dict)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def port(self) -> int:
@@ -58,19 +58,19 @@ class QdrantDouble(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.port}"
 
     def answer(self, method: str, path: str, body: Body) -> object:
-        """The result of one request; one at a time, since local mode is not made for threads.
+        """Execute one request and return its result; a lock protects local mode from threads.
 
         Raises:
-            RefusedError: anything but a success.
+            RefusedError: the request fails.
         """
         kind, collection = _route(path)
-        asked = f"{method} {kind}"
-        handler = ANSWERS.get(asked)
+        request = f"{method} {kind}"
+        handler = HANDLERS.get(request)
         if handler is None:
             raise RefusedError(404, f"the double does not know {method} {path}")
-        with self._turn:
-            self.before(asked)
-            if collection and asked not in MAY_BE_MISSING:
+        with self._lock:
+            self.before(request)
+            if collection and request not in MAY_BE_MISSING:
                 self.require(collection)
             try:
                 return handler(self, collection, body)
@@ -90,7 +90,7 @@ class QdrantDouble(ThreadingHTTPServer):
 
 @contextmanager
 def running_qdrant(api_key: str | None = None) -> Iterator[QdrantDouble]:
-    """A double that listens on a free port."""
+    """Run a double on a free port until the end of the block."""
     double = QdrantDouble(api_key)
     thread = threading.Thread(target=double.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -136,11 +136,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 def _route(path: str) -> tuple[str, str]:
-    """`/collections/ships/points/count` -> (`points/count`, `ships`)."""
+    """Split a path: `/collections/ships/points/count` -> (`points/count`, `ships`)."""
     parts = path.strip("/").split("/")
     if parts in (["aliases"], ["collections"], ["collections", "aliases"]):
         return "/".join(parts), ""
@@ -150,7 +150,7 @@ def _route(path: str) -> tuple[str, str]:
 
 
 def _plain(result: object) -> object:
-    """As JSON values, nothing left out: the client tells null from absent."""
+    """Return JSON values with every null: the client distinguishes null from absent."""
     if isinstance(result, BaseModel):
         return result.model_dump(mode="json")
     if isinstance(result, list):
@@ -158,15 +158,15 @@ def _plain(result: object) -> object:
     return result
 
 
-def _collections(double: QdrantDouble, collection: str, body: Body) -> object:
+def _collections(double: QdrantDouble, _collection: str, _body: Body) -> object:
     return double.store.get_collections()
 
 
-def _exists(double: QdrantDouble, collection: str, body: Body) -> object:
+def _exists(double: QdrantDouble, collection: str, _body: Body) -> object:
     return {"exists": double.store.collection_exists(collection)}
 
 
-def _info(double: QdrantDouble, collection: str, body: Body) -> object:
+def _info(double: QdrantDouble, collection: str, _body: Body) -> object:
     info = double.store.get_collection(collection)
     return info.model_copy(update={"payload_schema": dict(double.indexes[collection])})
 
@@ -178,63 +178,65 @@ def _create(double: QdrantDouble, collection: str, body: Body) -> object:
     return double.store.create_collection(collection, vectors_config=vectors)
 
 
-def _delete_collection(double: QdrantDouble, collection: str, body: Body) -> object:
+def _delete_collection(double: QdrantDouble, collection: str, _body: Body) -> object:
     double.indexes.pop(collection, None)
     return double.store.delete_collection(collection)
 
 
 def _index(double: QdrantDouble, collection: str, body: Body) -> object:
-    asked = models.CreateFieldIndex.model_validate_json(body)
-    kind = models.PayloadSchemaType(asked.field_schema)
-    double.indexes[collection][asked.field_name] = models.PayloadIndexInfo(data_type=kind, points=0)
+    request = models.CreateFieldIndex.model_validate_json(body)
+    kind = models.PayloadSchemaType(request.field_schema)
+    double.indexes[collection][request.field_name] = models.PayloadIndexInfo(
+        data_type=kind, points=0
+    )
     return DONE
 
 
-def _aliases(double: QdrantDouble, collection: str, body: Body) -> object:
+def _aliases(double: QdrantDouble, _collection: str, _body: Body) -> object:
     return double.store.get_aliases()
 
 
-def _change_aliases(double: QdrantDouble, collection: str, body: Body) -> object:
+def _change_aliases(double: QdrantDouble, _collection: str, body: Body) -> object:
     changes = models.ChangeAliasesOperation.model_validate_json(body)
     return double.store.update_collection_aliases(changes.actions)
 
 
 def _upsert(double: QdrantDouble, collection: str, body: Body) -> object:
-    asked = models.PointsList.model_validate_json(body)
+    request = models.PointsList.model_validate_json(body)
     return double.store.upsert(
         collection,
-        asked.points,
-        update_filter=asked.update_filter,
-        update_mode=asked.update_mode,
+        request.points,
+        update_filter=request.update_filter,
+        update_mode=request.update_mode,
     )
 
 
 def _retrieve(double: QdrantDouble, collection: str, body: Body) -> object:
-    asked = models.PointRequest.model_validate_json(body)
+    request = models.PointRequest.model_validate_json(body)
     return double.store.retrieve(
         collection,
-        asked.ids,
-        with_payload=True if asked.with_payload is None else asked.with_payload,
-        with_vectors=asked.with_vector or False,
+        request.ids,
+        with_payload=True if request.with_payload is None else request.with_payload,
+        with_vectors=request.with_vector or False,
     )
 
 
 def _scroll(double: QdrantDouble, collection: str, body: Body) -> object:
-    asked = models.ScrollRequest.model_validate_json(body)
-    points, following = double.store.scroll(
+    request = models.ScrollRequest.model_validate_json(body)
+    points, next_offset = double.store.scroll(
         collection,
-        scroll_filter=asked.filter,
-        limit=asked.limit or 10,
-        offset=asked.offset,
-        with_payload=True if asked.with_payload is None else asked.with_payload,
-        with_vectors=asked.with_vector or False,
+        scroll_filter=request.filter,
+        limit=request.limit or 10,
+        offset=request.offset,
+        with_payload=True if request.with_payload is None else request.with_payload,
+        with_vectors=request.with_vector or False,
     )
-    return models.ScrollResult(points=points, next_page_offset=following)
+    return models.ScrollResult(points=points, next_page_offset=next_offset)
 
 
 def _count(double: QdrantDouble, collection: str, body: Body) -> object:
-    asked = models.CountRequest.model_validate_json(body)
-    return double.store.count(collection, count_filter=asked.filter)
+    request = models.CountRequest.model_validate_json(body)
+    return double.store.count(collection, count_filter=request.filter)
 
 
 def _delete(double: QdrantDouble, collection: str, body: Body) -> object:
@@ -242,25 +244,25 @@ def _delete(double: QdrantDouble, collection: str, body: Body) -> object:
 
 
 def _set_payload(double: QdrantDouble, collection: str, body: Body) -> object:
-    asked = models.SetPayload.model_validate_json(body)
-    points: Any = asked.filter if asked.points is None else asked.points
-    return double.store.set_payload(collection, asked.payload, points=points)
+    request = models.SetPayload.model_validate_json(body)
+    points: Any = request.filter if request.points is None else request.points
+    return double.store.set_payload(collection, request.payload, points=points)
 
 
 def _groups(double: QdrantDouble, collection: str, body: Body) -> object:
-    asked = models.QueryGroupsRequest.model_validate_json(body)
+    request = models.QueryGroupsRequest.model_validate_json(body)
     return double.store.query_points_groups(
         collection,
-        group_by=asked.group_by,
-        query=asked.query,
-        query_filter=asked.filter,
-        limit=asked.limit or 10,
-        group_size=asked.group_size or 3,
-        with_payload=asked.with_payload or False,
+        group_by=request.group_by,
+        query=request.query,
+        query_filter=request.filter,
+        limit=request.limit or 10,
+        group_size=request.group_size or 3,
+        with_payload=request.with_payload or False,
     )
 
 
-ANSWERS: dict[str, Answer] = {
+HANDLERS: dict[str, Handler] = {
     "GET collections": _collections,
     "GET exists": _exists,
     "GET collection": _info,

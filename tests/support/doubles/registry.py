@@ -12,11 +12,11 @@ METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
 
 @dataclass
 class RegistryDouble:
-    """What the two services know; changed by a test at any time.
+    """The data of the two services, which a test may change at any time.
 
     Attributes:
         vulnerable: identifiers of vulnerabilities by the name of a package.
-        withdrawn: names of packages whose release 1.0 was yanked.
+        withdrawn: names of packages whose release 1.0 is yanked.
     """
 
     url: str = ""
@@ -32,7 +32,7 @@ class RegistryDouble:
         return f"{self.url}/simple"
 
     def vulnerabilities(self, name: str) -> dict[str, object]:
-        """An answer in OSV's schema 1, whose only range ends at release 2.0."""
+        """Return a response in schema 1 of OSV, whose only range ends at release 2.0."""
         if name not in self.vulnerable:
             return {}
         fixed = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.0"}]}
@@ -41,7 +41,7 @@ class RegistryDouble:
         return {"vulns": [{"id": self.vulnerable[name], "affected": affected}]}
 
     def page(self, path: str) -> str:
-        """A page of the simple index, PEP 503 and 592, or the metadata it links to, PEP 658."""
+        """Return a page of the simple index (PEP 503, 592), or linked metadata (PEP 658)."""
         name = path.strip("/").split("/")[1]
         if path.endswith(".metadata"):
             return METADATA.format(name=name)
@@ -61,8 +61,8 @@ def registry_double() -> Iterator[RegistryDouble]:
             self._answer(double.page(self.path), "text/html")
 
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            known = double.vulnerabilities(asked["package"]["name"])
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            known = double.vulnerabilities(query["package"]["name"])
             self._answer(json.dumps(known), "application/json")
 
         def _answer(self, text: str, kind: str) -> None:
@@ -73,7 +73,7 @@ def registry_double() -> Iterator[RegistryDouble]:
             self.wfile.write(text.encode())
 
         def log_message(self, *args: object) -> None:
-            """Nothing is logged."""
+            """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         double.url = f"http://127.0.0.1:{server.server_port}"

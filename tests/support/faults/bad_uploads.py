@@ -1,4 +1,4 @@
-"""Generated uploads that are broken somehow; the same number makes the same upload."""
+"""Generate malformed uploads; the same number makes the same upload."""
 
 import functools
 import io
@@ -23,11 +23,11 @@ class BadUpload:
     """A request whose chips, form or framing may be broken.
 
     Attributes:
-        about: which damage was done, for messages.
-        path: where it is posted.
-        body: the bytes of the request's body.
-        media: its Content-Type; None: none is sent.
-        announced: its Content-Length, if it is not told as it is.
+        about: the damage, for messages.
+        path: the path of the POST request.
+        body: the body of the request.
+        media: its Content-Type; None sends none.
+        announced: its Content-Length; None sends the length of the body.
     """
 
     about: str
@@ -38,12 +38,12 @@ class BadUpload:
 
 
 def bad_upload(number: int) -> BadUpload:
-    """The upload of this number."""
+    """Return the upload of this number."""
     rng = random.Random(number)
     about, chip = _chip(rng)
     path = rng.choice(("/match", "/match", "/match", "/gallery", "/verify"))
-    parts, told = _parts(rng, path, chip)
-    upload = BadUpload(f"{about}; {told}", path, multipart(parts), media_type(BOUNDARY))
+    parts, form = _parts(rng, path, chip)
+    upload = BadUpload(f"{about}; {form}", path, multipart(parts), media_type(BOUNDARY))
     return _framed(rng, upload) if rng.random() < 0.2 else upload
 
 
@@ -56,7 +56,7 @@ Part = tuple[str, str | None, bytes]
 
 
 def multipart(parts: Sequence[Part], boundary: str = BOUNDARY) -> bytes:
-    """A body as curl would send it."""
+    """Return a multipart body as curl would send it."""
     body = io.BytesIO()
     for name, file, content in parts:
         disposition = f'form-data; name="{name}"' + (f'; filename="{file}"' if file else "")
@@ -68,7 +68,7 @@ def multipart(parts: Sequence[Part], boundary: str = BOUNDARY) -> bytes:
 
 @functools.cache
 def good_files() -> tuple[tuple[str, bytes], ...]:
-    """What the damage is done to."""
+    """Return (kind, bytes) of intact chip files, which are then damaged."""
     numbers = io.BytesIO()
     np.save(numbers, sar_plane())
     colours = rgb_planes()
@@ -104,7 +104,7 @@ def _flipped(rng: random.Random, data: bytes) -> bytes:
 
 
 def _head_flipped(rng: random.Random, data: bytes) -> bytes:
-    """Where the numbers stand that decide how much is read."""
+    """Change bytes at the beginning, where sizes are stored."""
     damaged = bytearray(data)
     for _ in range(rng.choice((1, 2, 4))):
         damaged[rng.randrange(min(200, len(damaged)))] = rng.choice((0, 1, 0x7F, 0x80, 0xFE, 0xFF))
@@ -112,7 +112,7 @@ def _head_flipped(rng: random.Random, data: bytes) -> bytes:
 
 
 def _tail_flipped(rng: random.Random, data: bytes) -> bytes:
-    """GDAL and Pillow write the directory of a TIFF at its end."""
+    """Change bytes at the end, where GDAL and Pillow write the directory of a TIFF."""
     damaged = bytearray(data)
     for _ in range(rng.choice((1, 2, 4))):
         place = len(damaged) - 1 - rng.randrange(min(260, len(damaged)))
@@ -139,7 +139,7 @@ def _padded(rng: random.Random, data: bytes) -> bytes:
     return data + bytes(rng.choice((1, 5000, 300_000)))
 
 
-def _packed(rng: random.Random, data: bytes) -> bytes:
+def _packed(_: random.Random, data: bytes) -> bytes:
     return zlib.compress(data * 50)
 
 
@@ -275,7 +275,7 @@ RAW_JSON = (
 
 
 def _value(rng: random.Random) -> object:
-    """Any JSON value."""
+    """Return any JSON value."""
     return rng.choice(
         (
             None,
@@ -330,11 +330,11 @@ METADATA = (
 
 
 def _parts(rng: random.Random, path: str, chip: bytes) -> tuple[list[Part], str]:
-    """The parts of a form for this path, and what was said in it."""
-    said: dict[str, str] = {}
+    """Return the parts of a form for this path, and a summary of its fields."""
+    fields: dict[str, str] = {}
     if path == "/match":
         names = rng.sample(sorted(FORM), rng.choice((0, 0, 1, 2, 3)))
-        said = {name: rng.choice(FORM[name]) for name in names}
+        fields = {name: rng.choice(FORM[name]) for name in names}
         files: list[Part] = [("chip", _file_name(rng), chip)]
     else:
         files = [
@@ -342,14 +342,14 @@ def _parts(rng: random.Random, path: str, chip: bytes) -> tuple[list[Part], str]
             ("chips", "good.tif", sar_tiff(rng.randrange(50))),
         ]
         if path == "/gallery":
-            said["vessel"] = _document(rng, VESSEL)
+            fields["vessel"] = _document(rng, VESSEL)
         if rng.random() < 0.5:
             described = [_document(rng, METADATA) for _ in range(rng.choice((1, 2, 2, 3)))]
-            said["chip_metadata"] = "[" + ",".join(described) + "]"
-    parts: list[Part] = [(name, None, _bytes(text)) for name, text in said.items()]
+            fields["chip_metadata"] = "[" + ",".join(described) + "]"
+    parts: list[Part] = [(name, None, _bytes(text)) for name, text in fields.items()]
     if rng.random() < 0.1:
         parts.append((rng.choice(("", "chip", "chips", "colour", "\u2603")), None, b"?"))
-    return [*parts, *files], str({name: text[:60] for name, text in said.items()})
+    return [*parts, *files], str({name: text[:60] for name, text in fields.items()})
 
 
 def _bytes(text: str) -> bytes:
@@ -363,7 +363,7 @@ def _file_name(rng: random.Random) -> str | None:
 
 
 def _framed(rng: random.Random, upload: BadUpload) -> BadUpload:
-    """The same with something wrong around the parts."""
+    """Return the upload with a fault in its framing or headers."""
     body, end = upload.body, f"--{BOUNDARY}--\r\n".encode()
     variants: dict[str, tuple[bytes, str | None, str | None]] = {
         "no end": (body.removesuffix(end), upload.media, None),
@@ -393,6 +393,6 @@ def _framed(rng: random.Random, upload: BadUpload) -> BadUpload:
         "endless announced": (body, upload.media, str(10**12)),
         "odd announced": (body, upload.media, rng.choice(("-1", "abc", "1e3", "٣", "", "9" * 400))),
     }
-    how = rng.choice(sorted(variants))
-    body, media, announced = variants[how]
-    return BadUpload(f"{how}; {upload.about}", upload.path, body, media, announced)
+    fault = rng.choice(sorted(variants))
+    body, media, announced = variants[fault]
+    return BadUpload(f"{fault}; {upload.about}", upload.path, body, media, announced)

@@ -1,4 +1,4 @@
-"""What a store's neighbours see of its outages: faults of a connection, and problems of HTTP."""
+"""Wrong responses of a store, and the problem that the service reports for an outage."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from tests.support.doubles.proxy import Fault
 
 
 def http_answer(status: str, body: bytes, media: str = "application/json") -> bytes:
-    """A whole response, after which the connection is closed."""
+    """Return the bytes of a response after which the connection is closed."""
     head = f"HTTP/1.1 {status}\r\ncontent-type: {media}\r\ncontent-length: {len(body)}\r\n"
     return head.encode() + b"connection: close\r\n\r\n" + body
 
 
 def unavailable(response: httpx.Response) -> dict[str, object]:
-    """The problem of a 503 that says when to come again; fails for any other answer."""
+    """Assert that a response is a 503 with Retry-After; return its problem document."""
     assert response.status_code == 503, response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert int(response.headers["retry-after"]) >= 1
@@ -26,7 +26,7 @@ def unavailable(response: httpx.Response) -> dict[str, object]:
 
 
 def wait_until(done: Callable[[], bool], limit_s: float, what: str, every_s: float = 0.05) -> float:
-    """Seconds until it was so; it is looked at `every_s`."""
+    """Wait until `done()` is true, checking it `every_s`; return the seconds that it took."""
     began = time.monotonic()
     while not done():
         assert time.monotonic() - began < limit_s, f"{what} took more than {limit_s} s"
@@ -34,7 +34,7 @@ def wait_until(done: Callable[[], bool], limit_s: float, what: str, every_s: flo
     return time.monotonic() - began
 
 
-LIES = [
+WRONG_RESPONSES = [
     Fault(
         "error-500", answer=http_answer("500 Oops", b'{"status": {"error": "Service internal"}}')
     ),
@@ -52,4 +52,4 @@ LIES = [
     Fault("not-http", answer=b"SSH-2.0-OpenSSH_9.2p1\r\n"),
     Fault("nothing", answer=b""),
 ]
-"""What another program, a broken proxy or a failing server may answer to a request over HTTP."""
+"""Responses of another program, a broken proxy or a failing server to a request over HTTP."""

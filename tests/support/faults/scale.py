@@ -1,6 +1,6 @@
-"""How much of the same tests runs: a moment of each in the ordinary suite, all of it for proof.
+"""The scale of the fault tests: short in the ordinary suite, long as proof.
 
-`CROSSFIX_TEST_FAULTS=long` chooses the long form. It changes counts and durations only, never what
+`CROSSFIX_TEST_FAULTS=long` chooses the long scale. It changes counts and durations only, never what
 is asserted.
 """
 
@@ -13,22 +13,22 @@ SWITCH = "CROSSFIX_TEST_FAULTS"
 
 @dataclass(frozen=True)
 class Scale:
-    """Counts and durations of one form.
+    """Counts and durations of the fault tests.
 
     Attributes:
         kills: kills during concurrent enrolment.
         kills_of_changes: kills during deletions, merges and splits.
         kills_of_judgements: kills while analysts judge matches.
         kills_of_commands: kills of each command that works on the data folder.
-        disk_fillings: times that the disk fills up and is emptied again.
+        disk_fillings: how many times the disk is filled up and emptied again.
         stops: graceful stops under load.
-        duels: times that two replicas register the same ship at the same instant.
-        malformed_uploads: generated uploads that are sent.
-        schema_examples: requests per operation that are made from the OpenAPI document.
-        load_s: seconds of load beyond the capacity.
-        outage_s: seconds of a store that comes and goes.
-        breakdown_stride: of the steps of a change, a store breaks down at each so manieth.
-        slow_clients: senders that never finish, at once.
+        duels: how many times two replicas register the same ship at the same time.
+        malformed_uploads: the number of generated uploads.
+        schema_examples: requests per operation, generated from the OpenAPI document.
+        load_s: seconds of load beyond capacity.
+        outage_s: seconds in which a store repeatedly fails and recovers.
+        breakdown_stride: the store fails at every n-th step of a change.
+        slow_clients: simultaneous clients that never finish their request.
     """
 
     kills: int
@@ -79,10 +79,10 @@ LONG = Scale(
 
 
 def chosen_scale(environment: Mapping[str, str] = os.environ) -> Scale:
-    """The form that the environment asks for.
+    """Return the scale that the environment chooses.
 
     Raises:
-        ValueError: the switch has another value than `long`.
+        ValueError: the variable has another value than `long`.
     """
     wanted = environment.get(SWITCH, "")
     if wanted not in ("", "long"):

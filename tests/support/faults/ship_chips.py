@@ -1,4 +1,4 @@
-"""Chips for the tests under faults, every one different: cuttings of the demo fleet's."""
+"""Distinct chips for the fault tests, cropped from the demo fleet."""
 
 import io
 import random
@@ -10,21 +10,21 @@ from PIL import Image
 from tests.support.paths import FLEET
 
 SAR, OPTICAL = "query", "bounding_box_test"
-WIDEST_MARGIN = 6
+MAX_MARGIN_PX = 6
 
 
 def cut_chip(dice: random.Random, folder: str = SAR) -> bytes:
-    """One chip of the fleet without a few rows and columns; no two calls give the same bytes."""
+    """Return a chip of the fleet with cropped margins; each call returns different bytes."""
     picture = dice.choice(_pictures(folder))
-    left, top, right, bottom = (dice.randrange(WIDEST_MARGIN) for _ in range(4))
+    left, top, right, bottom = (dice.randrange(MAX_MARGIN_PX) for _ in range(4))
     cut = picture.crop((left, top, picture.width - right, picture.height - bottom))
     buffer = io.BytesIO()
-    cut.save(buffer, "TIFF" if folder == SAR else "PNG", **_drawn(dice, folder))
+    cut.save(buffer, "TIFF" if folder == SAR else "PNG", **_unique_tag(dice, folder))
     return buffer.getvalue()
 
 
-def _drawn(dice: random.Random, folder: str) -> dict[str, object]:
-    """Something that makes the bytes differ where two cuttings are alike."""
+def _unique_tag(dice: random.Random, folder: str) -> dict[str, object]:
+    """Return an option of `Image.save` that makes the bytes of equal crops differ."""
     mark = f"{dice.getrandbits(64):016x}"
     if folder == SAR:
         return {"description": mark}

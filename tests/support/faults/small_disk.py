@@ -1,4 +1,4 @@
-"""A real file system of a few megabytes, to be filled to its last byte."""
+"""A real file system of a few megabytes that a test can fill up."""
 
 import errno
 import os
@@ -13,12 +13,12 @@ MIB = 2**20
 
 
 class NoMountError(Exception):
-    """This machine lets nobody mount a file system of their own; the message is the kernel's."""
+    """This machine does not permit mounting a file system; the message is the kernel's."""
 
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """`path` is its top folder; `ballast` is the file that takes the room away."""
+    """A mounted file system: its top folder `path`, and a file `ballast` that fills it up."""
 
     path: Path
 
@@ -28,12 +28,12 @@ class SmallDisk:
 
     @property
     def free(self) -> int:
-        """Bytes."""
-        facts = os.statvfs(self.path)
-        return facts.f_bavail * facts.f_frsize
+        """Free space in bytes."""
+        status = os.statvfs(self.path)
+        return status.f_bavail * status.f_frsize
 
-    def leave(self, free: int) -> None:
-        """Take all room but so many bytes."""
+    def fill(self, free: int) -> None:
+        """Fill the disk until `free` bytes are left."""
         with self.ballast.open("ab") as file:
             try:
                 while (more := self.free - free) > 0:
@@ -44,16 +44,16 @@ class SmallDisk:
                     raise
 
     def empty(self) -> None:
-        """Give the room back."""
+        """Free the space again."""
         self.ballast.unlink()
 
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[SmallDisk]:
-    """A disk of so many bytes, until this is left.
+    """Mount a disk of `size` bytes until the end of the block.
 
     It is mounted over `folder` in a mount namespace of its own, which needs no privileges where
-    users may have namespaces, and is reached through the process that holds the namespace.
+    user namespaces are allowed, and is accessed through the process that holds the namespace.
 
     Raises:
         NoMountError: the system call is refused.

@@ -1,4 +1,4 @@
-"""The audit log on a disk that is full, or fills up: refusals are told and leave no trace."""
+"""The audit log on a full disk: entries are refused and leave no trace."""
 
 import errno
 import os
@@ -20,26 +20,26 @@ Write = Callable[[int, bytes], int]
 
 
 def refuse(*_: object) -> NoReturn:
-    """In place of any call that needs room."""
+    """Raise ENOSPC in place of a call that needs disk space."""
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def half_then_full(write: Write) -> Write:
-    """As `write` on a disk that takes the first ten bytes."""
+def partial_then_full(write: Write) -> Write:
+    """Wrap `write` as on a disk with space for ten bytes."""
     return lambda handle, data: write(handle, data[:10]) if len(data) > 10 else refuse()
 
 
-def full_while_there_is(reserve: Path, write: Write) -> Write:
-    """As `write` on a disk whose last room is what the reserve holds."""
+def full_while_exists(reserve: Path, write: Write) -> Write:
+    """Wrap `write` as on a disk whose last space is the reserve."""
     return lambda handle, data: refuse() if reserve.exists() else write(handle, data)
 
 
-def test_a_full_disk_is_told_and_leaves_no_trace(
+def test_an_entry_on_a_full_disk_is_refused_and_leaves_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = open_audit_log(tmp_path, "one")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", half_then_full(os.write))
+        patch.setattr(os, "write", partial_then_full(os.write))
         with pytest.raises(StoreFullError):
             log.append({"action": "match", "number": 1})
     log.append({"action": "match", "number": 2})
@@ -48,16 +48,16 @@ def test_a_full_disk_is_told_and_leaves_no_trace(
     assert verify_audit(tmp_path).findings == []
 
 
-def test_a_write_that_could_not_be_taken_back_is_taken_back_by_the_next(
+def test_a_partial_write_that_cannot_be_cut_off_is_cut_off_by_the_next_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = open_audit_log(tmp_path, "one")
 
-    def broken(handle: int, size: int) -> None:
+    def broken(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", half_then_full(os.write))
+        patch.setattr(os, "write", partial_then_full(os.write))
         patch.setattr(os, "ftruncate", broken)
         with pytest.raises(StoreFullError):
             log.append({"action": "match", "number": 1})
@@ -69,7 +69,7 @@ def test_a_write_that_could_not_be_taken_back_is_taken_back_by_the_next(
     assert verify_audit(tmp_path).findings == []
 
 
-def test_a_segment_that_cannot_be_begun_leaves_nothing_behind(
+def test_a_segment_that_cannot_be_created_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = open_audit_log(tmp_path, "one", segment_bytes=1)
@@ -84,7 +84,7 @@ def test_a_segment_that_cannot_be_begun_leaves_nothing_behind(
     assert verify_audit(tmp_path).findings == []
 
 
-def test_ping_raises_what_an_entry_would_and_makes_none(
+def test_ping_raises_the_error_of_an_entry_and_appends_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = open_audit_log(tmp_path, "one")
@@ -99,7 +99,7 @@ def test_ping_raises_what_an_entry_would_and_makes_none(
         log.ping()
 
 
-def test_a_disk_that_fills_up_during_a_change_keeps_its_end(
+def test_a_closing_entry_is_kept_when_the_disk_fills_up_during_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = open_audit_log(tmp_path, "one")
@@ -107,12 +107,12 @@ def test_a_disk_that_fills_up_during_a_change_keeps_its_end(
     reserve = tmp_path / "one" / RESERVE_NAME
     assert reserve.stat().st_blocks * 512 >= RESERVE_BYTES
 
-    def some(size: int) -> bytes:
+    def small_only(size: int) -> bytes:
         return bytes(size) if size < RESERVE_BYTES else refuse()
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full_while_there_is(reserve, os.write))
-        patch.setattr(os, "urandom", some)
+        patch.setattr(os, "write", full_while_exists(reserve, os.write))
+        patch.setattr(os, "urandom", small_only)
         with pytest.raises(StoreFullError):
             log.append({"action": "match", "number": 2})
         log.ping()
@@ -129,7 +129,7 @@ def test_a_disk_that_fills_up_during_a_change_keeps_its_end(
     assert verify_audit(tmp_path).findings == []
 
 
-def test_a_start_on_a_full_disk_leaves_the_chain_to_the_next_one(
+def test_after_a_start_on_a_full_disk_the_next_start_gets_the_chain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -142,20 +142,20 @@ def test_a_start_on_a_full_disk_leaves_the_chain_to_the_next_one(
     assert verify_audit(tmp_path).findings == []
 
 
-def test_what_waits_with_a_closing_entry_is_refused_where_it_is_kept(
+def test_entries_that_wait_with_a_closing_entry_are_refused_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = open_audit_log(tmp_path, "one")
     log.append({"action": "enrol", "number": 1})
     reserve = tmp_path / "one" / RESERVE_NAME
-    write, told = full_while_there_is(reserve, os.write), threading.Event()
-    unhindered = os.write
+    write, started = full_while_exists(reserve, os.write), threading.Event()
+    real_write = os.write
 
     def slow_then_full(handle: int, data: bytes) -> int:
-        if not told.is_set():
-            told.set()
+        if not started.is_set():
+            started.set()
             time.sleep(0.3)
-            return unhindered(handle, data)
+            return real_write(handle, data)
         return write(handle, data)
 
     refused: list[int] = []
@@ -170,7 +170,7 @@ def test_what_waits_with_a_closing_entry_is_refused_where_it_is_kept(
         patch.setattr(os, "write", slow_then_full)
         first = threading.Thread(target=append, args=(2, False))
         first.start()
-        assert told.wait(5)
+        assert started.wait(5)
         others = [threading.Thread(target=append, args=pair) for pair in ((3, True), (4, False))]
         for thread in others:
             thread.start()

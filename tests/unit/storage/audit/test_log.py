@@ -1,4 +1,4 @@
-"""The audit log: what was acknowledged stays, in order, through kills and torn writes."""
+"""The audit log keeps acknowledged entries in order through kills and torn writes."""
 
 import json
 import multiprocessing
@@ -30,7 +30,7 @@ def test_entries_come_back_in_order_over_several_segments(tmp_path: Path) -> Non
     assert len(segments(folder)) > 2
 
 
-def test_a_chain_goes_on_after_it_was_closed(tmp_path: Path) -> None:
+def test_a_chain_is_continued_after_it_was_closed(tmp_path: Path) -> None:
     filled(tmp_path)
     filled(tmp_path)
     report = verify_audit(tmp_path)
@@ -38,7 +38,7 @@ def test_a_chain_goes_on_after_it_was_closed(tmp_path: Path) -> None:
     assert report.entries == {"one": 20}
 
 
-def test_a_replica_of_the_same_name_gets_a_chain_of_its_own(tmp_path: Path) -> None:
+def test_a_second_replica_of_the_same_name_gets_another_chain(tmp_path: Path) -> None:
     first = open_audit_log(tmp_path, "one")
     second = open_audit_log(tmp_path, "one")
     second.append({"action": "match"})
@@ -76,7 +76,7 @@ def test_many_threads_share_the_chain(tmp_path: Path, monkeypatch: pytest.Monkey
     assert syncs <= 60, "entries that wait together are written together"
 
 
-def test_a_torn_end_is_cut_off_kept_aside_and_told(tmp_path: Path) -> None:
+def test_a_torn_end_is_cut_off_saved_and_reported(tmp_path: Path) -> None:
     folder = filled(tmp_path, entries=3, segment_bytes=10**6)
     with segments(folder)[-1].open("ab") as file:
         file.write(b'{"action":"match","num')
@@ -88,7 +88,7 @@ def test_a_torn_end_is_cut_off_kept_aside_and_told(tmp_path: Path) -> None:
 
 
 def test_an_entry_behind_a_lagging_head_is_kept(tmp_path: Path) -> None:
-    """As a power cut may leave it."""
+    """A power cut may leave the head behind the entries."""
     folder = filled(tmp_path, entries=3, segment_bytes=10**6)
     last = json.loads(segments(folder)[-1].read_bytes().splitlines()[-1])
     line, _ = seal({"action": "match", "number": 3}, Head(last["seq"], last["hash"]))
@@ -99,7 +99,7 @@ def test_an_entry_behind_a_lagging_head_is_kept(tmp_path: Path) -> None:
     assert verify_audit(tmp_path).findings == []
 
 
-def test_entries_cannot_take_the_names_of_the_chain() -> None:
+def test_entries_cannot_use_the_field_names_of_the_chain() -> None:
     with pytest.raises(ValueError, match="must not use"):
         seal({"seq": 3}, Head(0, "0" * 64))
     assert issubclass(BrokenLinkError, ValueError)
@@ -117,7 +117,7 @@ def write_until_killed(root: Path, done: Connection, first: int) -> None:
         threading.Thread(target=append, args=(offset,)).start()
 
 
-def test_killed_again_and_again_nothing_acknowledged_is_lost(quick_folder: Path) -> None:
+def test_repeated_kills_lose_nothing_acknowledged(quick_folder: Path) -> None:
     dice = random.Random(5)
     acknowledged: set[int] = set()
     for round_number in range(KILLS):
@@ -131,7 +131,7 @@ def test_killed_again_and_again_nothing_acknowledged_is_lost(quick_folder: Path)
         time.sleep(dice.uniform(0, 0.05))
         process.kill()
         process.join()
-        acknowledged |= last_words(reader)
+        acknowledged |= received_until_closed(reader)
         assert verify_audit(quick_folder).findings == []
     assert acknowledged <= set(numbers(quick_folder))
     report: AuditReport = verify_audit(quick_folder)
@@ -140,20 +140,20 @@ def test_killed_again_and_again_nothing_acknowledged_is_lost(quick_folder: Path)
     reopened.close()
 
 
-def last_words(reader: Connection) -> set[int]:
-    said: set[int] = set()
+def received_until_closed(reader: Connection) -> set[int]:
+    received: set[int] = set()
     while True:
         try:
-            said.add(reader.recv())
+            received.add(reader.recv())
         except (EOFError, OSError):
-            return said
+            return received
 
 
 def test_entries_are_not_written_to_a_file_that_was_removed(tmp_path: Path) -> None:
     log = open_audit_log(tmp_path, "one")
     [segment] = segments(tmp_path / "one")
     segment.unlink()
-    for refused in (log.ping, lambda: log.append({"action": "match"})):
+    for call in (log.ping, lambda: log.append({"action": "match"})):
         with pytest.raises(StoreUnavailableError, match="was removed"):
-            refused()
+            call()
     log.close()

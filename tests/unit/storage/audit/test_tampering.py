@@ -1,4 +1,4 @@
-"""Whoever changes the audit log is found, and its place told."""
+"""Changes of the audit log are detected and located."""
 
 import json
 from collections.abc import Callable
@@ -105,21 +105,21 @@ TAMPERINGS = [
 
 
 @pytest.mark.parametrize(
-    ("tamper", "said"), TAMPERINGS, ids=lambda one: getattr(one, "__name__", "")
+    ("tamper", "problem"), TAMPERINGS, ids=lambda one: getattr(one, "__name__", "")
 )
-def test_tampering_is_found_and_its_place_told(
-    tmp_path: Path, tamper: Callable[[Path], None], said: str
+def test_tampering_is_detected_and_located(
+    tmp_path: Path, tamper: Callable[[Path], None], problem: str
 ) -> None:
     folder = filled(tmp_path)
     filled(tmp_path, replica="two")
-    touched = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     tamper(folder)
     findings = verify_audit(tmp_path).findings
-    assert any(said in finding.problem for finding in findings), findings
+    assert any(problem in finding.problem for finding in findings), findings
     assert {finding.replica for finding in findings} == {"one"}
     changed = {
         name
-        for name, data in touched.items()
+        for name, data in before.items()
         if not (folder / name).exists() or (folder / name).read_bytes() != data
     }
     near = {finding.file for finding in findings} & (changed | {HEAD_NAME})
@@ -137,7 +137,7 @@ def test_a_chain_whose_end_was_changed_is_not_continued(
         open_audit_log(tmp_path, "one")
 
 
-def test_the_first_entry_after_the_head_that_was_edited_is_not_taken_for_torn(
+def test_an_edited_first_entry_is_not_mistaken_for_a_torn_write(
     tmp_path: Path,
 ) -> None:
     folder = filled(tmp_path, segment_bytes=10**6)
@@ -146,31 +146,31 @@ def test_the_first_entry_after_the_head_that_was_edited_is_not_taken_for_torn(
         open_audit_log(tmp_path, "one")
 
 
-def set_back(folder: Path, to: dict[str, bytes]) -> None:
+def restore_files(folder: Path, files: dict[str, bytes]) -> None:
     for path in folder.iterdir():
         path.unlink()
-    for name, data in to.items():
+    for name, data in files.items():
         (folder / name).write_bytes(data)
 
 
-def test_a_chain_that_was_set_back_as_a_whole_is_seen_by_the_others(tmp_path: Path) -> None:
+def test_a_chain_restored_to_an_earlier_state_is_detected_by_other_chains(tmp_path: Path) -> None:
     folder = filled(tmp_path, entries=2)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     filled(tmp_path, entries=2)
     filled(tmp_path, replica="witness")
-    set_back(folder, before)
+    restore_files(folder, before)
     problems = {(f.replica, f.problem.split(",")[0]) for f in verify_audit(tmp_path).findings}
     assert problems == {("one", "entry 6 is missing")}
 
 
-def test_a_chain_that_is_gone_or_rewritten_is_seen_by_heads_kept_elsewhere(tmp_path: Path) -> None:
+def test_a_removed_or_rewritten_chain_is_detected_by_heads_kept_elsewhere(tmp_path: Path) -> None:
     folder = filled(tmp_path)
     heads = verify_audit(tmp_path).heads
     assert verify_audit(tmp_path, heads).findings == []
-    set_back(folder, {})
+    restore_files(folder, {})
     assert verify_audit(tmp_path).findings == []
-    gone = verify_audit(tmp_path, heads)
-    assert "entry 10 is missing" in gone.findings[0].problem
+    removed = verify_audit(tmp_path, heads)
+    assert "entry 10 is missing" in removed.findings[0].problem
     folder.rename(tmp_path / "aside")
     filled(tmp_path, entries=12)
     rewritten = verify_audit(tmp_path, heads)

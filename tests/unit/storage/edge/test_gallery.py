@@ -1,9 +1,10 @@
-"""What only the gallery in a folder does: locking, surviving, naming damage."""
+"""The gallery in a folder: its lock, its durability, and reports of damage."""
 
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def folder(quick_folder: Path) -> Path:
 
 OPEN_AND_REPORT = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from service.storage.edge.gallery import EdgeGallery
 EdgeGallery(Path(sys.argv[1]), "b", 4)
@@ -35,7 +37,7 @@ def enrol(gallery: EdgeGallery, similarity: float, **fields: object) -> Vessel:
     return vessel
 
 
-def test_everything_is_there_after_reopening(folder: Path) -> None:
+def test_everything_is_stored_after_reopening(folder: Path) -> None:
     gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     vessel = enrol(gallery, 0.9, name="Kept", type="Cargo")
     hidden = enrol(gallery, 0.8, state=VesselState.ENROLLING)
@@ -49,33 +51,33 @@ def test_everything_is_there_after_reopening(folder: Path) -> None:
     gallery.close()
 
 
-def test_what_is_in_the_log_alone_survives(folder: Path) -> None:
+def test_changes_that_are_only_in_the_log_survive(folder: Path) -> None:
     """After a power cut the segments may be as they were at the last flush; the log is not."""
     live, old = folder / "live", folder / "old"
     gallery = EdgeGallery(live, BUNDLE, WIDTH)
     first = enrol(gallery, 0.3, type="Cargo")
-    gone = enrol(gallery, 0.2)
+    deleted = enrol(gallery, 0.2)
     gallery.close()
     shutil.copytree(live, old)
 
     gallery = EdgeGallery(live, BUNDLE, WIDTH)
     enrolled = [enrol(gallery, 0.5, name=f"Late {i}") for i in range(20)]
-    gallery.move_sightings([s.id for s in gallery.sightings_of([gone.id])], first)
-    gallery.delete_vessel(gone.id)
+    gallery.move_sightings([s.id for s in gallery.sightings_of([deleted.id])], first)
+    gallery.delete_vessel(deleted.id)
     gallery.sync_vessel(first.model_copy(update={"type": "Tanker"}))
     for shard in ("vessels", f"sightings-{BUNDLE}"):
         shutil.rmtree(old / shard / "wal")
         shutil.copytree(live / shard / "wal", old / shard / "wal")
     gallery.close()
 
-    cut = EdgeGallery(old, BUNDLE, WIDTH)
-    assert cut.counts() == GalleryCounts(21, 22)
-    assert len(cut.get_vessels([v.id for v in enrolled])) == 20
-    assert cut.get_vessels([gone.id]) == {}
-    [hit] = cut.search(query(), SightingFilter(vessel_types=("tanker",)), 30)
+    reopened = EdgeGallery(old, BUNDLE, WIDTH)
+    assert reopened.counts() == GalleryCounts(21, 22)
+    assert len(reopened.get_vessels([v.id for v in enrolled])) == 20
+    assert reopened.get_vessels([deleted.id]) == {}
+    [hit] = reopened.search(query(), SightingFilter(vessel_types=("tanker",)), 30)
     assert hit.vessel.id == first.id
     assert len(hit.hits) == 2
-    cut.close()
+    reopened.close()
 
 
 def test_the_log_survives_many_rotations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +91,7 @@ def test_the_log_survives_many_rotations(folder: Path, monkeypatch: pytest.Monke
     gallery.close()
 
 
-def test_a_second_process_is_told_where_and_what_to_do(folder: Path) -> None:
+def test_a_second_process_is_refused_with_advice(folder: Path) -> None:
     gallery = EdgeGallery(folder, "b", 4)
     second = subprocess.run(
         [sys.executable, "-c", OPEN_AND_REPORT, str(folder)], capture_output=True, text=True
@@ -146,12 +148,14 @@ def damage_marker(shard: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [damage_segments, lose_segments, damage_config, damage_log, damage_marker]
 )
-def test_a_damaged_folder_is_named_and_left_as_it_is(folder: Path, damage: object) -> None:
+def test_a_damaged_folder_is_reported_and_left_unchanged(
+    folder: Path, damage: Callable[[Path], None]
+) -> None:
     gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     enrol(gallery, 0.9)
     gallery.close()
     shard = folder / f"sightings-{BUNDLE}"
-    damage(shard)  # type: ignore[operator]
+    damage(shard)
     before = set(shard.glob("segments/*"))
     with pytest.raises(StoreUnavailableError, match=r"damaged.*restore the folder") as caught:
         EdgeGallery(folder, BUNDLE, WIDTH)
@@ -159,7 +163,7 @@ def test_a_damaged_folder_is_named_and_left_as_it_is(folder: Path, damage: objec
     assert set(shard.glob("segments/*")) == before
 
 
-def test_an_interrupted_creation_is_finished(folder: Path) -> None:
+def test_an_interrupted_creation_is_completed(folder: Path) -> None:
     EdgeGallery(folder, BUNDLE, WIDTH).close()
     (folder / "vessels" / "crossfix.json").unlink()
     (folder / f"sightings-{BUNDLE}" / "crossfix.json").unlink()
@@ -170,7 +174,7 @@ def test_an_interrupted_creation_is_finished(folder: Path) -> None:
     assert marker == {"width": WIDTH}
 
 
-def test_a_full_disk_refuses_the_write_and_changes_nothing(folder: Path) -> None:
+def test_a_write_on_a_full_disk_is_refused_and_changes_nothing(folder: Path) -> None:
     EdgeGallery(folder, BUNDLE, WIDTH).close()
     more_than_any_disk = 2**62
     with pytest.raises(StoreFullError, match="nothing was written"):
@@ -188,12 +192,12 @@ def test_a_full_disk_refuses_the_write_and_changes_nothing(folder: Path) -> None
     gallery.close()
 
 
-def test_a_disk_that_refuses_to_sync_acknowledges_nothing(
+def test_a_write_is_not_acknowledged_when_the_sync_fails(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery = EdgeGallery(folder, BUNDLE, WIDTH)
 
-    def refuse(handle: int) -> None:
+    def refuse(_: int) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
@@ -204,7 +208,7 @@ def test_a_disk_that_refuses_to_sync_acknowledges_nothing(
     gallery.close()
 
 
-def test_a_closed_gallery_says_so(folder: Path) -> None:
+def test_a_closed_gallery_refuses_calls(folder: Path) -> None:
     gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     gallery.close()
     gallery.close()
@@ -218,9 +222,9 @@ def test_a_closed_gallery_says_so(folder: Path) -> None:
             call()
 
 
-def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(folder: Path) -> None:
     folder.mkdir()
-    (folder / "file").write_text("in the way")
+    (folder / "file").write_text("a file")
     with pytest.raises(StoreUnavailableError, match="cannot use the folder"):
         EdgeGallery(folder / "file" / "gallery", BUNDLE, WIDTH)
 

@@ -1,5 +1,6 @@
-"""A process that enrols, extends and deletes vessels is killed again and again: what it
-acknowledged is there, and nothing is half there.
+"""Repeated kills of a process that enrols, extends and deletes vessels.
+
+Acknowledged changes are stored, and no change is stored in part.
 """
 
 import hashlib
@@ -17,57 +18,58 @@ from service.storage.points.filters import Condition
 from tests.support.enrolling import ADDED, AT_FIRST, Home, enrol_until_killed, open_home
 
 ROUNDS = 20
-MOST_WORDS = 8
-LONGEST_S = 0.03
+MAX_MESSAGES = 8
+MAX_DELAY_S = 0.03
 OPENING_S = 0.1
 FATAL_WRITES = 16
-WHOLE = (AT_FIRST, AT_FIRST + ADDED)
+COMPLETE = (AT_FIRST, AT_FIRST + ADDED)
 FORKS = multiprocessing.get_context("forkserver")
 
 
-def test_killed_at_random_moments(quick_folder: Path) -> None:
+def test_kills_at_random_times(quick_folder: Path) -> None:
     dice = random.Random(20240301)
     settled: dict[UUID, int] = {}
     for round_number in range(ROUNDS):
-        news = run_and_kill(quick_folder, 10_000 * round_number, dice)
-        check_and_recover(quick_folder, settled, news)
-    assert {0, *WHOLE} == set(settled.values())
+        acknowledged = run_and_kill(quick_folder, 10_000 * round_number, dice)
+        check_and_recover(quick_folder, settled, acknowledged)
+    assert {0, *COMPLETE} == set(settled.values())
 
 
-def test_killed_right_after_each_write(quick_folder: Path) -> None:
-    """Every step of enrolling, extending and deleting, one after the other."""
+def test_kills_right_after_each_write(quick_folder: Path) -> None:
+    """After every step of enrolling, extending and deleting."""
     settled: dict[UUID, int] = {}
     unsettled = 0
     for fatal_write in range(1, FATAL_WRITES + 1):
-        news = run_until_it_dies(quick_folder, 10_000 * fatal_write, fatal_write)
-        unsettled += check_and_recover(quick_folder, settled, news)
+        acknowledged = run_until_it_dies(quick_folder, 10_000 * fatal_write, fatal_write)
+        unsettled += check_and_recover(quick_folder, settled, acknowledged)
     assert unsettled > FATAL_WRITES // 3
 
 
 def run_and_kill(folder: Path, first_seed: int, dice: random.Random) -> list[tuple[UUID, int]]:
-    """What the process said was done before it was killed: while opening in one of four rounds,
-    otherwise after a few words and a moment.
+    """Kill a process and return what it acknowledged.
+
+    In one of four rounds it is killed while it opens the stores, else after a few messages.
     """
-    process, reader = started(folder, first_seed, None)
+    process, reader = start_process(folder, first_seed, None)
     if dice.randrange(4) == 0:
         time.sleep(dice.uniform(0, OPENING_S))
-        news = []
+        acknowledged = []
     else:
-        news = [reader.recv() for _ in range(dice.randint(0, MOST_WORDS))]
-        time.sleep(dice.uniform(0, LONGEST_S))
+        acknowledged = [reader.recv() for _ in range(dice.randint(0, MAX_MESSAGES))]
+        time.sleep(dice.uniform(0, MAX_DELAY_S))
     process.kill()
-    return news + last_words(process, reader)
+    return acknowledged + remaining_messages(process, reader)
 
 
 def run_until_it_dies(folder: Path, first_seed: int, fatal_write: int) -> list[tuple[UUID, int]]:
-    """What the process said was done before it killed itself after so many writes."""
-    process, reader = started(folder, first_seed, fatal_write)
+    """Run a process that kills itself after so many writes; return what it acknowledged."""
+    process, reader = start_process(folder, first_seed, fatal_write)
     process.join(timeout=60)
     assert process.exitcode == -signal.SIGKILL
-    return last_words(process, reader)
+    return remaining_messages(process, reader)
 
 
-def started(
+def start_process(
     folder: Path, first_seed: int, fatal_write: int | None
 ) -> tuple[BaseProcess, Connection]:
     FORKS.set_forkserver_preload([enrol_until_killed.__module__])
@@ -80,29 +82,31 @@ def started(
     return process, reader
 
 
-def last_words(process: BaseProcess, reader: Connection) -> list[tuple[UUID, int]]:
+def remaining_messages(process: BaseProcess, reader: Connection) -> list[tuple[UUID, int]]:
     process.join()
-    news = []
+    acknowledged = []
     try:
         while True:
-            news.append(reader.recv())
+            acknowledged.append(reader.recv())
     except (EOFError, OSError):
         reader.close()
-    return news
+    return acknowledged
 
 
-def check_and_recover(folder: Path, settled: dict[UUID, int], news: list[tuple[UUID, int]]) -> int:
-    """Check the folder that a killed process left; returns how many changes were interrupted.
+def check_and_recover(
+    folder: Path, settled: dict[UUID, int], acknowledged: list[tuple[UUID, int]]
+) -> int:
+    """Check the folder of a killed process; return the number of interrupted changes.
 
-    `settled` holds the number of sightings of each vessel, and is brought up to date.
+    `settled` holds the number of sightings of each vessel, and is updated.
     """
     home = open_home(folder)
-    last = news[-1][0] if news else None
-    settled.update({vessel_id: count for vessel_id, count in news if vessel_id != last})
+    last = acknowledged[-1][0] if acknowledged else None
+    settled.update({vessel_id: count for vessel_id, count in acknowledged if vessel_id != last})
     assert_as_acknowledged(home, settled)
     if last is not None:
-        settled[last] = assert_between(home, last, news[-1][1])
-    assert_whole(home)
+        settled[last] = assert_between(home, last, acknowledged[-1][1])
+    assert_complete(home)
     interrupted = home.recovery.run()
     assert_clean(home)
     home.gallery.close()
@@ -110,7 +114,7 @@ def check_and_recover(folder: Path, settled: dict[UUID, int], news: list[tuple[U
 
 
 def assert_as_acknowledged(home: Home, settled: dict[UUID, int]) -> None:
-    """Each vessel has the sightings that it had at its last acknowledged change."""
+    """Assert that each vessel has the sightings of its last acknowledged change."""
     visible = {v.id for v in home.gallery.get_vessels(list(settled)).values() if v.state.visible}
     for vessel_id, count in settled.items():
         assert (vessel_id in visible) == (count > 0)
@@ -119,7 +123,7 @@ def assert_as_acknowledged(home: Home, settled: dict[UUID, int]) -> None:
 
 
 def assert_between(home: Home, vessel_id: UUID, count: int) -> int:
-    """The vessel is as acknowledged, or as after the one change that was under way."""
+    """Assert that a vessel is as acknowledged, or as after the change that was in progress."""
     vessel = home.gallery.get_vessels([vessel_id]).get(vessel_id)
     if vessel is None or not vessel.state.visible:
         assert vessel is None or vessel.state is VesselState.DELETING
@@ -130,13 +134,13 @@ def assert_between(home: Home, vessel_id: UUID, count: int) -> int:
     return now
 
 
-def assert_whole(home: Home) -> None:
-    """Whatever is visible, acknowledged or not, is complete down to its chips' bytes."""
+def assert_complete(home: Home) -> None:
+    """Assert that every visible vessel is complete down to the bytes of its chips."""
     vessels = home.gallery.list_vessels(VesselFilter(), 100_000, None).vessels
     total = 0
     for vessel in vessels:
         sightings = home.gallery.sightings_of([vessel.id])
-        assert len(sightings) in WHOLE
+        assert len(sightings) in COMPLETE
         total += len(sightings)
         for sighting in sightings:
             data = home.chips.get(sighting.chip_sha256)
@@ -146,7 +150,7 @@ def assert_whole(home: Home) -> None:
 
 
 def assert_clean(home: Home) -> None:
-    """After recovery no change is under way, and no sighting is left without a vessel."""
+    """Assert that after recovery no change is in progress and no sighting lacks its vessel."""
     hidden = [state for state in VesselState if not state.visible]
     assert home.gallery.vessels_in_state([*hidden, VesselState.SYNCING]) == []
     assert home.gallery._sightings.count(Condition()) == home.gallery.counts().sightings

@@ -1,4 +1,4 @@
-"""Bringing a log that others write and rotate to disk."""
+"""Bringing a log to disk that Qdrant Edge writes and rotates."""
 
 import mmap
 import os
@@ -16,14 +16,14 @@ MEMORY_ONLY = ("tmpfs", "ramfs")
 
 
 def file_system(folder: Path) -> str:
-    """The kind of file system that holds the folder."""
+    """Return the type of the file system of a folder."""
     mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
     holding = [m for m in mounts if folder.is_relative_to(m[0])]
     return max(holding, key=lambda m: len(m[0]))[1]
 
 
 def unwritten_kib(path_part: str) -> int:
-    """Changes to memory-mapped files, made by this process, that the disk does not have yet."""
+    """Return the KiB of changes to memory-mapped files that are not on disk yet."""
     total, mapped = 0, ""
     for line in Path("/proc/self/smaps").read_text().splitlines():
         if match := re.match(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+\s*(.*)", line):
@@ -36,11 +36,11 @@ def unwritten_kib(path_part: str) -> int:
 @pytest.fixture
 def on_disk(tmp_path: Path) -> Path:
     if file_system(tmp_path) in MEMORY_ONLY:
-        pytest.skip(f"{tmp_path} is in memory, where nothing is ever written to a disk")
+        pytest.skip(f"{tmp_path} is in memory and never written to a disk")
     return tmp_path
 
 
-def test_what_was_changed_through_a_map_is_written(on_disk: Path) -> None:
+def test_changes_through_a_memory_map_are_written(on_disk: Path) -> None:
     path = on_disk / "log" / "open-1"
     path.parent.mkdir()
     path.write_bytes(bytes(1 << 16))
@@ -53,7 +53,7 @@ def test_what_was_changed_through_a_map_is_written(on_disk: Path) -> None:
     log.close()
 
 
-def test_every_acknowledged_write_of_the_gallery_has_left_the_maps(on_disk: Path) -> None:
+def test_every_acknowledged_write_of_the_gallery_is_on_disk(on_disk: Path) -> None:
     gallery = EdgeGallery(on_disk, BUNDLE, WIDTH)
     vessel, other = make_vessel(), make_vessel()
     one = embedded(0.5, vessel)
@@ -71,7 +71,7 @@ def test_every_acknowledged_write_of_the_gallery_has_left_the_maps(on_disk: Path
     gallery.close()
 
 
-def test_renamed_new_and_removed_files_are_followed(
+def test_renamed_new_and_removed_files_are_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: set[int] = set()

@@ -1,4 +1,4 @@
-"""What only the folder of chips does: surviving, noticing damage, a full disk."""
+"""The folder of chips: durability, damage, and a full disk."""
 
 import errno
 import os
@@ -18,27 +18,25 @@ def files(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file())
 
 
-def raiser(code: int) -> Callable[..., None]:
-    def fail(*args: object, **kwargs: object) -> None:
+def raising(code: int) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
     return fail
 
 
-def test_chips_lie_in_folders_by_digest(tmp_path: Path) -> None:
+def test_chips_are_in_folders_by_digest(tmp_path: Path) -> None:
     digest = FolderChipStore(tmp_path).put(DATA)
     assert files(tmp_path) == [tmp_path / digest[:2] / digest[2:4] / f"{digest}.chip"]
 
 
-def test_another_store_on_the_folder_finds_them(tmp_path: Path) -> None:
+def test_another_store_on_the_folder_finds_the_chip(tmp_path: Path) -> None:
     digest = FolderChipStore(tmp_path).put(DATA)
     assert FolderChipStore(tmp_path).get(digest) == DATA
 
 
 @pytest.mark.parametrize("damage", [b"", DATA[:-1], DATA + b"\0", b"x" * len(DATA)])
-def test_damaged_bytes_are_noticed_and_a_new_upload_heals_them(
-    tmp_path: Path, damage: bytes
-) -> None:
+def test_damage_is_detected_and_repaired_by_a_new_upload(tmp_path: Path, damage: bytes) -> None:
     chips = FolderChipStore(tmp_path)
     digest = chips.put(DATA)
     [path] = files(tmp_path)
@@ -90,20 +88,20 @@ def test_a_failed_write_leaves_no_trace(
     expected: type[Exception],
 ) -> None:
     chips = FolderChipStore(tmp_path)
-    kept = chips.put(b"earlier")
+    earlier = chips.put(b"earlier")
     with monkeypatch.context() as patch:
-        patch.setattr(f"service.storage.local.chips.{step}", raiser(code))
+        patch.setattr(f"service.storage.local.chips.{step}", raising(code))
         with pytest.raises(expected):
             chips.put(DATA)
-    assert [path.stem for path in files(tmp_path)] == [kept]
+    assert [path.stem for path in files(tmp_path)] == [earlier]
     with pytest.raises(NotFoundError):
         chips.get("f" * 64)
     assert chips.get(chips.put(DATA)) == DATA
 
 
-def test_a_full_disk_is_named_in_ping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ping_reports_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chips = FolderChipStore(tmp_path)
-    monkeypatch.setattr("service.storage.local.chips.os.fsync", raiser(errno.ENOSPC))
+    monkeypatch.setattr("service.storage.local.chips.os.fsync", raising(errno.ENOSPC))
     with pytest.raises(StoreFullError, match="disk is full"):
         chips.ping()
     assert list((tmp_path / "incoming").iterdir()) == []
@@ -119,18 +117,18 @@ def test_an_unreadable_chip_is_unavailable(tmp_path: Path) -> None:
         chips.get(digest)
 
 
-def test_old_remains_of_interrupted_writes_are_removed_and_fresh_ones_kept(tmp_path: Path) -> None:
+def test_old_files_of_interrupted_writes_are_removed_and_recent_ones_kept(tmp_path: Path) -> None:
     FolderChipStore(tmp_path)
-    old, fresh = tmp_path / "incoming" / "old", tmp_path / "incoming" / "fresh"
-    for path in (old, fresh):
+    old, recent = tmp_path / "incoming" / "old", tmp_path / "incoming" / "recent"
+    for path in (old, recent):
         path.write_bytes(b"half a ch")
     os.utime(old, (time.time() - 7200,) * 2)
     FolderChipStore(tmp_path)
     assert not old.exists()
-    assert fresh.exists()
+    assert recent.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
     with pytest.raises(StoreUnavailableError, match="open the chip store"):
         FolderChipStore(tmp_path / "file" / "chips")

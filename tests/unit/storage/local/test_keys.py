@@ -1,4 +1,4 @@
-"""The key file: changed by commands while services read it."""
+"""The key file, which commands change while services read it."""
 
 import logging
 import multiprocessing
@@ -31,11 +31,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "new folder" / "keys.json"
 
 
-def test_no_file_has_no_keys(path: Path) -> None:
+def test_a_missing_file_has_no_keys(path: Path) -> None:
     assert not KeyFile(path).ring().requires_key
 
 
-def test_a_running_service_takes_changes_up(path: Path) -> None:
+def test_a_running_service_reads_changes(path: Path) -> None:
     clock = Clock()
     running, command = KeyFile(path, clock), KeyFile(path)
     record, key = command.create("desk", Role.READER, NOW)
@@ -48,7 +48,7 @@ def test_a_running_service_takes_changes_up(path: Path) -> None:
     assert running.ring().requires_key
 
 
-def test_the_file_holds_no_key_and_is_its_owners_alone(path: Path) -> None:
+def test_the_file_holds_no_secrets_and_only_its_owner_reads_it(path: Path) -> None:
     _, key = KeyFile(path).create("desk", Role.READER, NOW)
     assert key.rpartition("_")[2] not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -65,7 +65,7 @@ def test_names_of_usable_keys_differ(path: Path) -> None:
     assert [one.role for one in KeyFile(path).ring().usable(NOW)] == [Role.ADMIN]
 
 
-def test_only_known_keys_are_revoked_and_twice_is_as_once(path: Path) -> None:
+def test_only_known_keys_are_revoked_and_a_second_revocation_changes_nothing(path: Path) -> None:
     keys = KeyFile(path)
     record, _ = keys.create("desk", Role.READER, NOW)
     first = keys.revoke(record.id, NOW)
@@ -84,52 +84,52 @@ def test_a_damaged_file_stops_the_start(path: Path, text: str) -> None:
         KeyFile(path)
 
 
-def test_a_file_that_vanishes_or_breaks_neither_opens_nor_locks(
+def test_after_a_file_is_removed_or_damaged_the_known_keys_stay_valid(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
     _, key = KeyFile(path).create("desk", Role.READER, NOW)
     running = KeyFile(path, clock)
-    good = path.read_text()
-    for harm in (path.unlink, lambda: path.write_text("{")):
+    intact = path.read_text()
+    for damage in (path.unlink, lambda: path.write_text("{")):
         caplog.clear()
-        harm()
+        damage()
         with caplog.at_level(logging.ERROR):
             for _ in range(3):
                 clock.wait()
                 assert running.ring().requires_key
                 assert running.ring().identify(key, NOW) is not None
         assert len(caplog.records) == 1
-    path.write_text(good)
+    path.write_text(intact)
     record, other = KeyFile(path).create("second desk", Role.READER, NOW)
     clock.wait()
     assert running.ring().identify(other, NOW) is not None
     assert record.name == "second desk"
 
 
-def test_a_swapped_link_is_taken_up(tmp_path: Path) -> None:
-    """Kubernetes replaces the folder that a mounted file is a link into."""
+def test_a_replaced_link_is_followed(tmp_path: Path) -> None:
+    """Kubernetes replaces the folder that the link of a mounted file points into."""
     clock = Clock()
     versions = [tmp_path / "v1", tmp_path / "v2"]
-    made = [KeyFile(one / "keys.json").create(one.name, Role.READER, NOW)[1] for one in versions]
+    created = [KeyFile(one / "keys.json").create(one.name, Role.READER, NOW)[1] for one in versions]
     (tmp_path / "data").symlink_to(versions[0])
     running = KeyFile(tmp_path / "data" / "keys.json", clock)
-    assert running.ring().identify(made[0], NOW) is not None
+    assert running.ring().identify(created[0], NOW) is not None
     (tmp_path / "next").symlink_to(versions[1])
     os.replace(tmp_path / "next", tmp_path / "data")
     clock.wait()
-    assert running.ring().identify(made[0], NOW) is None
-    assert running.ring().identify(made[1], NOW) is not None
+    assert running.ring().identify(created[0], NOW) is None
+    assert running.ring().identify(created[1], NOW) is not None
 
 
-def _create_some(path: Path, who: int) -> None:
+def _create_keys(path: Path, worker: int) -> None:
     for number in range(5):
-        KeyFile(path).create(f"{who}-{number}", Role.READER, NOW)
+        KeyFile(path).create(f"{worker}-{number}", Role.READER, NOW)
 
 
-def test_commands_at_once_lose_no_key(path: Path) -> None:
+def test_simultaneous_commands_lose_no_key(path: Path) -> None:
     fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=_create_some, args=(path, who)) for who in range(4)]
+    workers = [fork.Process(target=_create_keys, args=(path, number)) for number in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -137,7 +137,7 @@ def test_commands_at_once_lose_no_key(path: Path) -> None:
     assert len(KeyFile(path).ring().usable(NOW)) == 20
 
 
-def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(KeyFileError, match="cannot be"):
         KeyFile(tmp_path / "file" / "keys.json").create("desk", Role.READER, NOW)

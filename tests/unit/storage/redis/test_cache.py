@@ -1,4 +1,4 @@
-"""Embedding caches: in memory, and in a real Redis that is then slowed, stopped and lied to."""
+"""Embedding caches: in memory, and in a real Redis that is slow, stopped or holds wrong values."""
 
 import logging
 import socket
@@ -23,15 +23,15 @@ def vector(seed: int, width: int = 384) -> NDArray[np.float32]:
 
 
 class TestMemoryCache:
-    def test_what_was_put_comes_back(self) -> None:
+    def test_a_stored_embedding_is_returned(self) -> None:
         cache = MemoryCache(10)
         cache.put("a", vector(1))
-        kept = cache.get("a")
-        assert kept is not None
-        np.testing.assert_array_equal(kept, vector(1))
+        cached = cache.get("a")
+        assert cached is not None
+        np.testing.assert_array_equal(cached, vector(1))
         assert cache.get("b") is None
 
-    def test_the_least_recently_used_is_forgotten(self) -> None:
+    def test_the_least_recently_used_embedding_is_dropped(self) -> None:
         cache = MemoryCache(2)
         cache.put("a", vector(1))
         cache.put("b", vector(2))
@@ -41,18 +41,18 @@ class TestMemoryCache:
         assert cache.get("a") is not None
         assert cache.get("c") is not None
 
-    def test_nobody_can_change_what_is_kept(self) -> None:
+    def test_a_cached_embedding_cannot_be_changed(self) -> None:
         cache = MemoryCache(2)
-        mine = vector(1)
-        cache.put("a", mine)
-        mine[:] = 0
-        kept = cache.get("a")
-        assert kept is not None
-        np.testing.assert_array_equal(kept, vector(1))
+        original = vector(1)
+        cache.put("a", original)
+        original[:] = 0
+        cached = cache.get("a")
+        assert cached is not None
+        np.testing.assert_array_equal(cached, vector(1))
         with pytest.raises(ValueError, match="read-only"):
-            kept[0] = 1
+            cached[0] = 1
 
-    def test_of_no_entries_it_forgets_at_once(self) -> None:
+    def test_a_cache_of_no_entries_keeps_nothing(self) -> None:
         cache = MemoryCache(0)
         cache.put("a", vector(1))
         assert cache.get("a") is None
@@ -65,8 +65,8 @@ class TestMemoryCache:
             for i in range(300):
                 n = (i + offset) % 16
                 cache.put(str(n), np.full(4, n, np.float32))
-                kept = cache.get(str((n * 7) % 16))
-                if kept is not None and not (kept == (n * 7) % 16).all():
+                cached = cache.get(str((n * 7) % 16))
+                if cached is not None and not (cached == (n * 7) % 16).all():
                     wrong.append(n)
 
         threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
@@ -91,14 +91,14 @@ class Clock:
 
 
 class TestRedisCache:
-    def test_what_was_put_comes_back_to_every_replica(self, server: RedisServer) -> None:
+    def test_every_replica_gets_a_stored_embedding(self, server: RedisServer) -> None:
         links = [RedisLink(server.url, timeout_s=5) for _ in range(2)]
         one, two = (RedisCache(link) for link in links)
         one.put("b:sar:1.0:abc", vector(1))
-        kept = two.get("b:sar:1.0:abc")
-        assert kept is not None
-        assert kept.dtype == np.float32
-        np.testing.assert_array_equal(kept, vector(1))
+        cached = two.get("b:sar:1.0:abc")
+        assert cached is not None
+        assert cached.dtype == np.float32
+        np.testing.assert_array_equal(cached, vector(1))
         assert two.get("b:sar:1.0:abd") is None
         assert [link.failures for link in links] == [0, 0]
         for link in links:
@@ -130,7 +130,7 @@ class TestRedisCache:
         assert cache.get("a") is None
         link.close()
 
-    def test_a_dead_redis_costs_one_failure_and_one_line(
+    def test_a_stopped_redis_causes_one_failure_and_one_log_line(
         self, server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         clock = Clock()
@@ -151,7 +151,7 @@ class TestRedisCache:
         assert "going on without it" in caplog.text
         link.close()
 
-    def test_a_stalled_redis_is_given_up_soon_and_taken_up_again(
+    def test_a_hanging_redis_is_skipped_soon_and_used_again(
         self, server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         clock = Clock()
@@ -170,13 +170,13 @@ class TestRedisCache:
                 assert 0.15 < waited < 5
                 client.ping()
                 clock.now = 10.5
-                kept = cache.get("a")
-        assert kept is not None
-        np.testing.assert_array_equal(kept, vector(1))
+                cached = cache.get("a")
+        assert cached is not None
+        np.testing.assert_array_equal(cached, vector(1))
         assert [r.getMessage()[-11:] for r in caplog.records][1:] == ["works again"]
         link.close()
 
-    def test_an_address_where_nobody_answers(self) -> None:
+    def test_an_address_without_a_server(self) -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             link = RedisLink(f"redis://127.0.0.1:{unused.getsockname()[1]}/0")
@@ -186,6 +186,6 @@ class TestRedisCache:
             assert link.failures == 1
             link.close()
 
-    def test_an_address_that_is_none_is_refused(self) -> None:
+    def test_an_invalid_address_is_refused(self) -> None:
         with pytest.raises(ValueError, match="scheme"):
             RedisLink("localhost:6379")

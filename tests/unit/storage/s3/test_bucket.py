@@ -1,4 +1,4 @@
-"""What only a bucket does: damage, a store that fails in every way, and how that is named."""
+"""Chips in a bucket: damage, and every kind of failure of the store."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from tests.support.doubles.proxy import Fault, FaultyProxy, running_proxy
 from tests.support.service_process import free_port
 
 DATA = b"radar amplitudes" * 4096
-PATIENCE_S = 1.0
+TIMEOUT_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def name(store: BucketDouble) -> str:
 
 
 @pytest.fixture(scope="module")
-def opened(store: BucketDouble, proxy: FaultyProxy, name: str) -> Iterator[BucketChipStore]:
-    """Chips behind the proxy; each request is sent twice at most."""
-    place = BucketDouble(proxy.port).place(name, timeout_s=PATIENCE_S, tries=2)
+def opened(proxy: FaultyProxy, name: str) -> Iterator[BucketChipStore]:
+    """A chip store behind the proxy, which sends each request at most twice."""
+    place = BucketDouble(proxy.port).place(name, timeout_s=TIMEOUT_S, tries=2)
     chips = BucketChipStore(Bucket(place))
     yield chips
     chips.close()
@@ -51,8 +51,8 @@ def chips(opened: BucketChipStore, proxy: FaultyProxy) -> Iterator[BucketChipSto
     proxy.heal()
 
 
-def answer(status: int, code: str, message: str = "as a test wants it") -> Fault:
-    """What S3 says when it refuses."""
+def error_response(status: int, code: str, message: str = "set by the test") -> Fault:
+    """Return an error response of S3."""
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>'
         f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
@@ -61,49 +61,48 @@ def answer(status: int, code: str, message: str = "as a test wants it") -> Fault
     return Fault(code, answer=head.encode() + b"\r\nConnection: close\r\n\r\n" + body)
 
 
-ASKED: dict[str, Callable[[BucketChipStore, str], object]] = {
-    "put": lambda chips, digest: chips.put(DATA),
+CALLS: dict[str, Callable[[BucketChipStore, str], object]] = {
+    "put": lambda chips, _: chips.put(DATA),
     "get": lambda chips, digest: chips.get(digest),
-    "delete": lambda chips, digest: chips.delete("0" * 64),
-    "stored": lambda chips, digest: list(chips.stored()),
+    "delete": lambda chips, _: chips.delete("0" * 64),
+    "stored": lambda chips, _: list(chips.stored()),
     "stored_at": lambda chips, digest: chips.stored_at(digest),
-    "ping": lambda chips, digest: chips.ping(),
+    "ping": lambda chips, _: chips.ping(),
 }
-AWAY = [
-    Fault("gone", refuse=True),
+OUTAGES = [
+    Fault("refused", refuse=True),
     Fault("silent", silent=True),
-    answer(500, "InternalError"),
-    answer(503, "SlowDown"),
+    error_response(500, "InternalError"),
+    error_response(503, "SlowDown"),
     Fault("garbage", answer=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<nonsense"),
     Fault("no HTTP", answer=b"SSH-2.0-OpenSSH_9.6\r\n"),
-    answer(403, "AccessDenied"),
-    answer(403, "InvalidAccessKeyId"),
-    answer(400, "ExpiredToken"),
+    error_response(403, "AccessDenied"),
+    error_response(403, "InvalidAccessKeyId"),
+    error_response(400, "ExpiredToken"),
 ]
-ACCEPTED = Fault("accepted", answer=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+BARE_SUCCESS = Fault("bare success", answer=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-# A ping is a HEAD, whose answer has no body that could be nonsense; of what is read as a chip,
-# nonsense is a damaged one.
-UNTOLD = [("garbage", "ping"), ("garbage", "in_place"), ("garbage", "bring_back")]
+# A ping is a HEAD request, whose response has no body that could be garbage.
+UNDETECTED = [("garbage", "ping")]
 CASES = [
-    pytest.param(fault, asked, id=f"{fault.name}-{asked}")
-    for fault in AWAY
-    for asked in ASKED
-    if (fault.name, asked) not in UNTOLD
+    pytest.param(fault, call, id=f"{fault.name}-{call}")
+    for fault in OUTAGES
+    for call in CALLS
+    if (fault.name, call) not in UNDETECTED
 ]
 
 
-@pytest.mark.parametrize(("fault", "asked"), CASES)
-def test_whatever_the_store_does_it_is_unavailable_in_time_and_recovers(
-    chips: BucketChipStore, proxy: FaultyProxy, fault: Fault, asked: str
+@pytest.mark.parametrize(("fault", "call"), CASES)
+def test_an_outage_is_reported_in_time_and_the_store_recovers(
+    chips: BucketChipStore, proxy: FaultyProxy, fault: Fault, call: str
 ) -> None:
     digest = chips.put(DATA)
-    proxy.suffer(fault)
+    proxy.inject(fault)
     began = time.monotonic()
     with pytest.raises(StoreUnavailableError):
-        ASKED[asked](chips, digest)
-    assert time.monotonic() - began < 2 * (2 * PATIENCE_S) + 4
+        CALLS[call](chips, digest)
+    assert time.monotonic() - began < 2 * (2 * TIMEOUT_S) + 4
     proxy.heal()
     assert chips.get(chips.put(DATA)) == DATA
     chips.ping()
@@ -118,36 +117,36 @@ def test_whatever_the_store_does_it_is_unavailable_in_time_and_recovers(
         (403, "QuotaExceeded"),
     ],
 )
-def test_a_full_store_is_told_from_a_refusing_one(
+def test_a_full_store_is_distinguished_from_a_refusal(
     chips: BucketChipStore, proxy: FaultyProxy, status: int, code: str
 ) -> None:
-    proxy.suffer(answer(status, code))
+    proxy.inject(error_response(status, code))
     with pytest.raises(StoreFullError, match=f"full, it says {code}"):
         chips.put(DATA)
 
 
-def test_a_bare_success_is_not_believed(chips: BucketChipStore, proxy: FaultyProxy) -> None:
-    """As something that is no S3 store would give."""
-    proxy.suffer(ACCEPTED)
+def test_a_success_without_an_etag_is_an_error(chips: BucketChipStore, proxy: FaultyProxy) -> None:
+    """A server that is no S3 store may respond so."""
+    proxy.inject(BARE_SUCCESS)
     with pytest.raises(StoreUnavailableError, match="is this an S3 store"):
         chips.put(DATA)
 
 
-def test_a_refusal_names_what_to_check(chips: BucketChipStore, proxy: FaultyProxy) -> None:
-    proxy.suffer(answer(403, "SignatureDoesNotMatch"))
+def test_a_refusal_says_what_to_check(chips: BucketChipStore, proxy: FaultyProxy) -> None:
+    proxy.inject(error_response(403, "SignatureDoesNotMatch"))
     with pytest.raises(StoreUnavailableError, match=r"SignatureDoesNotMatch.*check the access key"):
         chips.put(DATA)
 
 
-def test_a_slow_answer_is_waited_for(chips: BucketChipStore, proxy: FaultyProxy) -> None:
+def test_a_slow_response_is_awaited(chips: BucketChipStore, proxy: FaultyProxy) -> None:
     digest = chips.put(DATA)
-    proxy.suffer(Fault(delay_s=0.3 * PATIENCE_S))
+    proxy.inject(Fault(delay_s=0.3 * TIMEOUT_S))
     assert chips.get(digest) == DATA
 
 
-def test_a_failure_of_a_moment_is_not_noticed(chips: BucketChipStore, proxy: FaultyProxy) -> None:
+def test_a_brief_failure_is_retried(chips: BucketChipStore, proxy: FaultyProxy) -> None:
     digest = chips.put(DATA)
-    proxy.suffer(answer(503, "SlowDown"))
+    proxy.inject(error_response(503, "SlowDown"))
     before = proxy.accepted
 
     def heal_after_the_first_try() -> None:
@@ -162,25 +161,23 @@ def test_a_failure_of_a_moment_is_not_noticed(chips: BucketChipStore, proxy: Fau
     healer.join()
 
 
-def test_an_answer_cut_short_is_no_chip(chips: BucketChipStore, proxy: FaultyProxy) -> None:
+def test_a_reset_response_is_an_error(chips: BucketChipStore, proxy: FaultyProxy) -> None:
     digest = chips.put(DATA)
-    proxy.suffer(Fault(cut_after=20_000))
+    proxy.inject(Fault(cut_after=20_000))
     with pytest.raises(StoreUnavailableError, match="read chips/"):
         chips.get(digest)
 
 
-def test_a_short_answer_that_ends_politely_is_no_chip(
-    chips: BucketChipStore, proxy: FaultyProxy
-) -> None:
+def test_a_truncated_response_is_an_error(chips: BucketChipStore, proxy: FaultyProxy) -> None:
     digest = chips.put(DATA)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\nConnection: close\r\n\r\n"
-    proxy.suffer(Fault(answer=head + DATA[:1000]))
+    proxy.inject(Fault(answer=head + DATA[:1000]))
     with pytest.raises(StoreUnavailableError):
         chips.get(digest)
 
 
 @pytest.mark.parametrize("damage", [b"", DATA[:-1], b"x" * len(DATA)])
-def test_damaged_bytes_are_noticed_and_a_new_upload_heals_them(
+def test_damage_is_detected_and_repaired_by_a_new_upload(
     chips: BucketChipStore, store: BucketDouble, name: str, damage: bytes
 ) -> None:
     digest = chips.put(DATA)
@@ -193,7 +190,7 @@ def test_damaged_bytes_are_noticed_and_a_new_upload_heals_them(
     assert chips.get(digest) == DATA
 
 
-def test_another_store_on_the_bucket_finds_them(
+def test_another_store_on_the_bucket_finds_the_chip(
     chips: BucketChipStore, store: BucketDouble, name: str
 ) -> None:
     digest = chips.put(b"a chip")
@@ -207,7 +204,9 @@ def test_another_store_on_the_bucket_finds_them(
     elsewhere.close()
 
 
-def test_long_lists_come_in_pages(chips: BucketChipStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_lists_are_read_in_pages(
+    chips: BucketChipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     digests = {chips.put(b"%d" % number) for number in range(7)}
     monkeypatch.setattr(s3_bucket, "PAGE_SIZE", 2)
     listed = [one.sha256 for one in chips.stored()]
@@ -215,20 +214,20 @@ def test_long_lists_come_in_pages(chips: BucketChipStore, monkeypatch: pytest.Mo
     assert len(listed) == len(set(listed))
 
 
-def unusable(store: BucketDouble) -> dict[str, BucketPlace]:
+def unusable_places(store: BucketDouble) -> dict[str, BucketPlace]:
     return {
         "no such bucket": store.place("nowhere-at-all"),
-        "nobody listens": store.place("ships", endpoint_url=f"http://127.0.0.1:{free_port()}"),
+        "no server": store.place("ships", endpoint_url=f"http://127.0.0.1:{free_port()}"),
         "no such host": store.place("ships", endpoint_url="http://store.invalid"),
     }
 
 
-@pytest.mark.parametrize("kind", ["no such bucket", "nobody listens", "no such host"])
-def test_a_wrong_place_is_named(store: BucketDouble, kind: str) -> None:
-    chips = BucketChipStore(Bucket(unusable(store)[kind]))
-    with pytest.raises(StoreUnavailableError, match=r"bucket (nowhere-at-all|ships)") as told:
+@pytest.mark.parametrize("kind", ["no such bucket", "no server", "no such host"])
+def test_an_unusable_place_is_reported(store: BucketDouble, kind: str) -> None:
+    chips = BucketChipStore(Bucket(unusable_places(store)[kind]))
+    with pytest.raises(StoreUnavailableError, match=r"bucket (nowhere-at-all|ships)") as caught:
         chips.ping()
-    assert (kind == "no such bucket") == ("check CROSSFIX_S3_BUCKET" in str(told.value))
+    assert (kind == "no such bucket") == ("check CROSSFIX_S3_BUCKET" in str(caught.value))
     chips.close()
 
 
@@ -236,7 +235,7 @@ def test_no_error_shows_the_secret(store: BucketDouble) -> None:
     place = store.place("nowhere-at-all")
     assert "a-secret-key" not in repr(place)
     chips = BucketChipStore(Bucket(place))
-    with pytest.raises(CrossfixError) as told:
+    with pytest.raises(CrossfixError) as caught:
         chips.put(DATA)
-    assert "a-secret-key" not in str(told.value)
+    assert "a-secret-key" not in str(caught.value)
     chips.close()

@@ -1,6 +1,6 @@
-"""What only the gallery on a server does: collections, alias, and naming a server's failures.
+"""The gallery on a server: its collections and alias, and reports of a server's failures.
 
-Collections are tried on qdrant-client's local mode, failures on a stub that answers over HTTP.
+Collections are tested on the local mode of qdrant-client, failures on a stub over HTTP.
 """
 
 import json
@@ -17,6 +17,7 @@ from qdrant_client import QdrantClient, models
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import VesselState
+from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 
@@ -29,7 +30,7 @@ def client() -> Iterator[QdrantClient]:
 
 
 def gallery_on(client: QdrantClient, bundle_id: str = BUNDLE, width: int = WIDTH) -> ServerGallery:
-    return ServerGallery(client, bundle_id=bundle_id, width=width)
+    return ServerGallery(ServerConnection(client), bundle_id=bundle_id, width=width)
 
 
 def names(client: QdrantClient) -> set[str]:
@@ -41,7 +42,7 @@ def aliases(client: QdrantClient) -> dict[str, str]:
 
 
 class TestCollections:
-    def test_they_are_made_on_first_use(self, client: QdrantClient) -> None:
+    def test_they_are_created_on_first_use(self, client: QdrantClient) -> None:
         gallery = gallery_on(client)
         assert names(client) == set()
         gallery.ping()
@@ -69,52 +70,52 @@ class TestCollections:
         with pytest.raises(StoreUnavailableError, match=r"holds vectors of 16 numbers.*makes 8"):
             gallery_on(client, width=8).ping()
 
-    def test_one_request_brings_all_sightings(
+    def test_one_request_writes_all_sightings(
         self, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        seen: list[dict[str, Any]] = []
+        calls: list[dict[str, Any]] = []
         real = client.upsert
 
-        def upsert(collection: str, points: list[models.PointStruct], **how: Any) -> object:
-            seen.append({"points": len(points), **how})
-            return real(collection, points, **how)
+        def upsert(collection: str, points: list[models.PointStruct], **options: Any) -> object:
+            calls.append({"points": len(points), **options})
+            return real(collection, points, **options)
 
         monkeypatch.setattr(client, "upsert", upsert)
         vessel = make_vessel()
         gallery_on(client).put_sightings([embedded(0.9, vessel) for _ in range(300)], vessel)
         strongly = {"wait": True, "ordering": models.WriteOrdering.STRONG, "update_filter": None}
-        assert seen == [{"points": 300, **strongly}]
+        assert calls == [{"points": 300, **strongly}]
 
-    def test_a_change_while_counting_is_seen_by_the_next_count(
+    def test_a_change_during_a_count_is_in_the_next_count(
         self, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         gallery = gallery_on(client)
-        counting, coming = client.count, [make_vessel()]
+        real_count, vessels = client.count, [make_vessel()]
 
         def count(*arguments: Any, **named: Any) -> Any:
-            answer = counting(*arguments, **named)
-            if coming:
-                gallery.put_vessel(coming.pop())
+            answer = real_count(*arguments, **named)
+            if vessels:
+                gallery.put_vessel(vessels.pop())
             return answer
 
         monkeypatch.setattr(client, "count", count)
         assert gallery.counts() == GalleryCounts(0, 0)
         assert gallery.counts() == GalleryCounts(1, 0)
 
-    def test_counts_of_another_replica_are_seen_soon(
+    def test_changes_of_another_replica_are_counted_soon(
         self, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = [100.0]
         monkeypatch.setattr("service.storage.server.gallery.time.monotonic", lambda: clock[0])
-        here, there = gallery_on(client), gallery_on(client)
-        assert here.counts() == GalleryCounts(0, 0)
-        there.put_vessel(make_vessel())
-        assert there.counts() == GalleryCounts(1, 0)
-        assert here.counts() == GalleryCounts(0, 0)
+        first, second = gallery_on(client), gallery_on(client)
+        assert first.counts() == GalleryCounts(0, 0)
+        second.put_vessel(make_vessel())
+        assert second.counts() == GalleryCounts(1, 0)
+        assert first.counts() == GalleryCounts(0, 0)
         clock[0] += 2.1
-        assert here.counts() == GalleryCounts(1, 0)
+        assert first.counts() == GalleryCounts(1, 0)
 
-    def test_a_closed_gallery_says_so(self, client: QdrantClient) -> None:
+    def test_a_closed_gallery_refuses_calls(self, client: QdrantClient) -> None:
         gallery = gallery_on(client)
         gallery.close()
         gallery.close()
@@ -123,7 +124,7 @@ class TestCollections:
 
 
 class Stub(ThreadingHTTPServer):
-    """Answers each request with what `answers` holds for "METHOD path", or with 404."""
+    """A server that responds with the entry of `answers` for "METHOD path", or with 404."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -141,10 +142,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("content-length") or 0))
-        asked = f"{self.command} {self.path.partition('?')[0]}"
-        self.server.requests.append((asked, {k.lower(): v for k, v in self.headers.items()}))
+        request = f"{self.command} {self.path.partition('?')[0]}"
+        self.server.requests.append((request, {k.lower(): v for k, v in self.headers.items()}))
         time.sleep(self.server.delay_s)
-        status, result = self.server.answers.get(asked, (404, None))
+        status, result = self.server.answers.get(request, (404, None))
         body = json.dumps({"time": 0.0, "status": "ok", "result": result}).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -155,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = answer  # noqa: N815
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def stub() -> Iterator[Stub]:
 
 
 def gallery_at(url: str, timeout_s: float = 5, api_key: str | None = None) -> ServerGallery:
-    return ServerGallery(url, api_key, bundle_id=BUNDLE, width=WIDTH, timeout_s=timeout_s)
+    return ServerGallery(ServerConnection(url, api_key, timeout_s), BUNDLE, WIDTH)
 
 
 def collection_info(width: int | None, indexes: dict[str, str]) -> dict[str, object]:
@@ -197,8 +198,8 @@ def collection_info(width: int | None, indexes: dict[str, str]) -> dict[str, obj
     }
 
 
-def pretend_prepared(stub: Stub) -> None:
-    """All collections are there but for their indexes; creating them is refused as a repeat."""
+def answer_as_prepared(stub: Stub) -> None:
+    """Answer as if another replica creates the collections at the same time."""
     sightings = f"crossfix-sightings-{BUNDLE}"
     for name, width in (("crossfix-vessels", None), (sightings, WIDTH)):
         stub.answers[f"GET /collections/{name}/exists"] = (200, {"exists": False})
@@ -213,52 +214,52 @@ def pretend_prepared(stub: Stub) -> None:
 
 
 class TestFailures:
-    def test_nobody_listens(self) -> None:
+    def test_no_server(self) -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             gallery = gallery_at(f"http://127.0.0.1:{unused.getsockname()[1]}")
             with pytest.raises(StoreUnavailableError, match="does not answer"):
                 gallery.ping()
 
-    def test_a_server_that_hangs_is_given_up(self, stub: Stub) -> None:
+    def test_a_hanging_server_is_timed_out(self, stub: Stub) -> None:
         stub.delay_s = 1.5
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="does not answer"):
             gallery_at(stub.url, timeout_s=1).ping()
         assert time.monotonic() - began < 10
 
-    def test_it_recovers_with_the_server(self, stub: Stub) -> None:
+    def test_the_gallery_recovers_with_the_server(self, stub: Stub) -> None:
         gallery = gallery_at(stub.url)
         with pytest.raises(StoreUnavailableError, match="404"):
             gallery.ping()
-        pretend_prepared(stub)
+        answer_as_prepared(stub)
         gallery.ping()
 
-    def test_losing_the_race_to_create_a_collection_is_fine(self, stub: Stub) -> None:
-        pretend_prepared(stub)
+    def test_a_collection_that_another_replica_creates_is_used(self, stub: Stub) -> None:
+        answer_as_prepared(stub)
         gallery_at(stub.url).put_vessel(make_vessel(state=VesselState.ENROLLING))
-        asked = [what for what, _ in stub.requests]
-        assert asked.count("PUT /collections/crossfix-vessels") == 1
-        assert asked.count("PUT /collections/crossfix-vessels/index") == 4
-        assert asked.count(f"PUT /collections/crossfix-sightings-{BUNDLE}/index") == 9
-        assert asked[-1] == "PUT /collections/crossfix-vessels/points"
+        requests = [request for request, _ in stub.requests]
+        assert requests.count("PUT /collections/crossfix-vessels") == 1
+        assert requests.count("PUT /collections/crossfix-vessels/index") == 4
+        assert requests.count(f"PUT /collections/crossfix-sightings-{BUNDLE}/index") == 9
+        assert requests[-1] == "PUT /collections/crossfix-vessels/points"
 
-    def test_the_key_is_sent_and_a_refused_one_is_named(self, stub: Stub) -> None:
+    def test_the_key_is_sent_and_a_refused_key_is_reported(self, stub: Stub) -> None:
         for name in ("crossfix-vessels", f"crossfix-sightings-{BUNDLE}"):
             stub.answers[f"GET /collections/{name}/exists"] = (401, None)
         with pytest.raises(StoreUnavailableError, match="CROSSFIX_QDRANT_API_KEY"):
             gallery_at(stub.url, api_key="s3cret").ping()
         assert stub.requests[0][1]["api-key"] == "s3cret"
 
-    def test_a_full_disk_is_named(self, stub: Stub) -> None:
-        pretend_prepared(stub)
+    def test_a_full_disk_is_reported(self, stub: Stub) -> None:
+        answer_as_prepared(stub)
         full = {"error": "Service internal error: No space left on device"}
         stub.answers["PUT /collections/crossfix-vessels/points"] = (500, full)
         with pytest.raises(StoreFullError, match="disk"):
             gallery_at(stub.url).put_vessel(make_vessel())
 
     def test_a_failed_write_is_not_acknowledged(self, stub: Stub) -> None:
-        pretend_prepared(stub)
+        answer_as_prepared(stub)
         stub.answers["PUT /collections/crossfix-vessels/points"] = (503, None)
         with pytest.raises(StoreUnavailableError, match="503"):
             gallery_at(stub.url).put_vessel(make_vessel())

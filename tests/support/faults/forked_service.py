@@ -1,5 +1,6 @@
-"""`crossfix …` in processes that are forked from one which has imported it: to be killed by the
-hundred, each start must not take seconds.
+"""Run `crossfix` in processes forked from a process that has imported it.
+
+Tests kill hundreds of processes, so a start must not take seconds.
 """
 
 import multiprocessing
@@ -21,8 +22,8 @@ START_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
-class Forked:
-    """A running service; `pid` may be sent any signal."""
+class ForkedService:
+    """A running service."""
 
     url: str
     process: BaseProcess
@@ -37,12 +38,12 @@ class Forked:
         return httpx.Client(base_url=self.url, timeout=timeout_s)
 
     def kill(self) -> None:
-        """SIGKILL; returns when the process is gone."""
+        """Send SIGKILL and wait until the process has ended."""
         self.process.kill()
         self.process.join()
 
     def stop(self, limit_s: float = 60.0) -> None:
-        """SIGTERM; the process must leave by itself and in order."""
+        """Send SIGTERM and assert that the process ends by itself with status 0."""
         self.process.terminate()
         self.process.join(limit_s)
         assert self.process.exitcode == 0, (self.process.exitcode, self.log.read_text()[-4000:])
@@ -51,7 +52,7 @@ class Forked:
 def run_command(
     *arguments: str, data: Path, log: Path, settings: Mapping[str, str] | None = None
 ) -> BaseProcess:
-    """Start `crossfix` with these arguments on a data folder; what it prints is added to `log`."""
+    """Start `crossfix` with these arguments on a data folder; append its output to `log`."""
     FORKS.set_forkserver_preload(
         ["service.server.run", "service.cli.main", "service.wiring.maintenance"]
     )
@@ -70,18 +71,18 @@ def run_command(
 
 def start_service(
     data: Path, log: Path, settings: Mapping[str, str] | None = None, wait: bool = True
-) -> Forked:
-    """`crossfix serve` on a data folder; with `wait`, ready when this returns."""
+) -> ForkedService:
+    """Start `crossfix serve` on a data folder; with `wait`, return when it is ready."""
     port = free_port()
-    named = {**(settings or {}), "CROSSFIX_PORT": str(port)}
-    process = run_command("serve", data=data, log=log, settings=named)
-    service = Forked(f"http://127.0.0.1:{port}", process, log)
+    settings = {**(settings or {}), "CROSSFIX_PORT": str(port)}
+    process = run_command("serve", data=data, log=log, settings=settings)
+    service = ForkedService(f"http://127.0.0.1:{port}", process, log)
     if wait:
         wait_until_ready(service)
     return service
 
 
-def wait_until_ready(service: Forked) -> None:
+def wait_until_ready(service: ForkedService) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     with service.client(10.0) as client:
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Clients that enrol at once until the service is gone, and remember what they were told."""
+"""Clients that enrol at the same time until the service ends, and keep its responses."""
 
 import hashlib
 import json
@@ -15,19 +15,19 @@ import httpx
 from service.identity.uploads import sighting_id
 from tests.support.faults.ship_chips import OPTICAL, SAR, cut_chip
 
-MOST_CHIPS = 3
+MAX_CHIPS = 3
 
 
 @dataclass
-class Order:
-    """One request of a client; `answer` is what it was told, None while nobody answered.
+class ClientRequest:
+    """A request of a client.
 
     Attributes:
         path: `/gallery`, `/gallery/<vessel>/chips` or `/match`.
         chips: the files by their SHA-256.
-        name: of the new vessel; empty where none is registered.
+        name: the name of the new vessel; empty if none is registered.
         key: the `Idempotency-Key`.
-        answer: the document of a success.
+        answer: the document of a successful response; None until there is one.
     """
 
     path: str
@@ -37,18 +37,18 @@ class Order:
     answer: dict[str, Any] | None = None
 
     def send(self, client: httpx.Client) -> httpx.Response:
-        """Ask, and note the answer when it is a success."""
+        """Send the request and keep the document of a success."""
         field_name = "chip" if self.path == "/match" else "chips"
         data = {"vessel": json.dumps({"name": self.name})} if self.name else {}
-        answer = client.post(
+        response = client.post(
             self.path,
             data=data,
             files=[(field_name, (f"{digest}", chip)) for digest, chip in self.chips.items()],
             headers={"Idempotency-Key": self.key},
         )
-        if answer.is_success:
-            self.answer = answer.json()
-        return answer
+        if response.is_success:
+            self.answer = response.json()
+        return response
 
     @property
     def acknowledged(self) -> bool:
@@ -56,29 +56,29 @@ class Order:
 
     @property
     def vessel_id(self) -> str:
-        """The vessel that the answer is about."""
+        """The id of the vessel in the answer."""
         assert self.answer is not None
         return str(self.answer["id"])
 
     def open_sightings(self) -> list[UUID]:
-        """Ids that the sightings of a match have."""
+        """Return the ids of the sightings of a match."""
         return [sighting_id(digest, None) for digest in self.chips]
 
 
 @dataclass
-class Crowd:
-    """A number of clients; use as a context, which waits until all of them are turned away."""
+class ConcurrentClients:
+    """Several clients; a context manager that waits at its end until all have stopped."""
 
     url: str
     seed: int
-    clients: int = 4
-    orders: list[Order] = field(default_factory=list)
+    count: int = 4
+    requests: list[ClientRequest] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
-    def __enter__(self) -> "Crowd":
+    def __enter__(self) -> "ConcurrentClients":
         self._threads = [
-            threading.Thread(target=self._ask_on, args=(random.Random(self.seed * 100 + i),))
-            for i in range(self.clients)
+            threading.Thread(target=self._send_requests, args=(random.Random(self.seed * 100 + i),))
+            for i in range(self.count)
         ]
         self.stopping = threading.Event()
         for thread in self._threads:
@@ -95,42 +95,42 @@ class Crowd:
         for thread in self._threads:
             thread.join()
 
-    def acknowledged(self) -> list[Order]:
-        return [one for one in self.orders if one.acknowledged]
+    def acknowledged(self) -> list[ClientRequest]:
+        return [one for one in self.requests if one.acknowledged]
 
-    def unanswered(self) -> list[Order]:
-        return [one for one in self.orders if not one.acknowledged]
+    def unanswered(self) -> list[ClientRequest]:
+        return [one for one in self.requests if not one.acknowledged]
 
-    def _ask_on(self, dice: random.Random) -> None:
-        mine: list[str] = []
+    def _send_requests(self, dice: random.Random) -> None:
+        own_vessels: list[str] = []
         with httpx.Client(base_url=self.url, timeout=60.0) as client:
             while not self.stopping.is_set():
-                order = self._next(dice, mine)
-                self.orders.append(order)
+                request = self._next(dice, own_vessels)
+                self.requests.append(request)
                 try:
-                    answer = order.send(client)
+                    response = request.send(client)
                 except httpx.TransportError:
                     return
-                if not answer.is_success:
-                    self.refusals.append(answer.text)
+                if not response.is_success:
+                    self.refusals.append(response.text)
                     return
-                if order.name:
-                    mine.append(order.vessel_id)
+                if request.name:
+                    own_vessels.append(request.vessel_id)
 
-    def _next(self, dice: random.Random, mine: Sequence[str]) -> Order:
+    def _next(self, dice: random.Random, own_vessels: Sequence[str]) -> ClientRequest:
         kind = dice.random()
         key = f"{dice.getrandbits(128):032x}"
         if kind < 0.25:
-            return Order("/match", some_chips(dice, 1), "", key)
-        if kind < 0.5 and mine:
-            path = f"/gallery/{dice.choice(mine)}/chips"
-            return Order(path, some_chips(dice, dice.randint(1, MOST_CHIPS)), "", key)
-        chips = some_chips(dice, dice.randint(1, MOST_CHIPS))
-        return Order("/gallery", chips, f"SHIP {key}", key)
+            return ClientRequest("/match", random_chips(dice, 1), "", key)
+        if kind < 0.5 and own_vessels:
+            path = f"/gallery/{dice.choice(own_vessels)}/chips"
+            return ClientRequest(path, random_chips(dice, dice.randint(1, MAX_CHIPS)), "", key)
+        chips = random_chips(dice, dice.randint(1, MAX_CHIPS))
+        return ClientRequest("/gallery", chips, f"SHIP {key}", key)
 
 
-def some_chips(dice: random.Random, count: int) -> dict[str, bytes]:
-    """Chips by their SHA-256, one in five optical."""
+def random_chips(dice: random.Random, count: int) -> dict[str, bytes]:
+    """Return random chips by their SHA-256, one in five optical."""
     folders = [OPTICAL if dice.random() < 0.2 else SAR for _ in range(count)]
     chips = [cut_chip(dice, folder) for folder in folders]
     return {hashlib.sha256(chip).hexdigest(): chip for chip in chips}
