@@ -20,6 +20,8 @@ _BLOCK_SAMPLES = 4
 _BRIGHT = 5.0
 """Contrast of pixels whose brightness counts as the ship's."""
 _SORTED_SAMPLE = 3000
+_SEA_SHARE = 0.25
+"""Share of a radar chip that is surely darker than the ship, even in a tight crop."""
 """Pixels that the water's statistics are estimated from."""
 _SAR_SPREAD_FLOOR = 0.12
 """Least spread of log amplitude: below it the sea is smooth and small blemishes would stand out."""
@@ -40,6 +42,7 @@ class ContrastMap:
             measured by, since faint side lobes weigh little in it.
         factor: pixels of the chip per pixel of the map.
         valid: bool `[h, w]`, False where the chip holds no measurement.
+        dynamic: range of the log amplitude of a radar chip, 5th to 98th percentile; 0 for optical.
         speckled: whether brightness varies within the hull as radar's does.
     """
 
@@ -49,6 +52,7 @@ class ContrastMap:
     factor: int
     valid: NDArray[np.bool_]
     speckled: bool
+    dynamic: float = 0.0
 
 
 def reduction_factor(shape: tuple[int, ...], side_px: int = WORKING_SIDE_PX) -> int:
@@ -82,7 +86,8 @@ def _sar_contrast(amplitude: NDArray[Any], factor: int) -> ContrastMap:
     above = np.where(valid, log - np.float32(level), np.float32(0))
     contrast = np.maximum(above / np.float32(spread), 0)
     thinned = max(1, above.size // _SORTED_SAMPLE)
-    reach = max(float(np.quantile(above.ravel()[::thinned], 0.99)), 0.7)
+    low, high, top_log = np.quantile(above.ravel()[::thinned], (0.05, 0.98, 0.99))
+    reach = max(float(top_log), 0.7)
     strength = np.clip(above / np.float32(reach), 0, 1)
     bright = reduced[contrast > _BRIGHT]
     bright = bright[:: max(1, bright.size // _SORTED_SAMPLE)]
@@ -90,7 +95,7 @@ def _sar_contrast(amplitude: NDArray[Any], factor: int) -> ContrastMap:
     # Speckle of the sea must not add up over a wide strip: what counts begins above it.
     sea = float(np.exp(level + 4.0 * spread))
     mass = np.clip((reduced - np.float32(sea)) / np.float32(max(cap - sea, 1e-3 * top)), 0, 1)
-    return ContrastMap(contrast, strength, mass, factor, valid, True)
+    return ContrastMap(contrast, strength, mass, factor, valid, True, float(high - low))
 
 
 def _reduce_amplitude(amplitude: NDArray[Any], factor: int) -> tuple[FloatMap, NDArray[np.bool_]]:
@@ -195,13 +200,13 @@ def _commonest(colours: NDArray[np.float32]) -> NDArray[np.float32]:
 def water_level(log: NDArray[np.float32]) -> tuple[float, float]:
     """Level and spread of the darkest population, by clipping what lies above it.
 
-    Starts from the lower half, where sea and shadow lie, and grows upwards as long as values
+    Starts from the darkest values, where sea and shadow lie, and grows upwards as long as values
     continue the same distribution; the spread is taken below the level, where no ship lies.
     """
     values = np.sort(log.ravel()[:: max(1, log.size // _SORTED_SAMPLE)])
-    count = max(len(values) // 2, 1)
+    count = max(int(len(values) * _SEA_SHARE), 1)
     level, spread = float(values[count // 2]), 0.0
-    for _ in range(4):
+    for _ in range(6):
         level = float(values[count // 2])
         below = max(level - float(values[int(count * 0.16)]), 1e-3)
         # Speckle has a long tail of dark values on a log scale: the spread downwards, in

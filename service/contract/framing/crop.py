@@ -18,11 +18,18 @@ TIGHT_WIDTH = {Modality.SAR: 1.22, Modality.OPTICAL: 1.27}
 """Width of a tight chip over the outline's width."""
 STRAIGHT_DEG = 1.5
 """Turn that is left alone: tight chips lie about 2 degrees off, and resampling costs detail."""
-_TIGHT_ASPECT = (2.4, 12.0)
+_TIGHT_ASPECT = (2.0, 12.0)
 _COVERED = 0.6
 """Share of a tight chip's rows in which something stands out."""
 _COVERED_BY_FAINT = 0.45
 """The same where no outline was found that could contradict."""
+_SURE = 0.75
+"""Confidence from which an outline may contradict that a slender chip is tight."""
+_SLENDER = 2.8
+_SHIP_DYNAMIC = 1.5
+"""Range of log amplitude that open sea does not have: for close crops that leave hardly any sea."""
+_LEAST_WIDTH = 0.3
+_UPRIGHT_DEG = 8.0
 _ROW_CONTRAST = 1.2
 _LEAST_SIDE_PX = 8
 
@@ -40,15 +47,16 @@ def is_tight(shape: tuple[int, ...], found: ContrastMap, located: Located | None
         return False
     upright = height >= width
     covered = float((row_contrast(found, upright) > _ROW_CONTRAST).mean())
-    if located is None or located.confidence < 0.5:
-        return covered >= _COVERED_BY_FAINT
-    if covered < _COVERED:
-        return False
+    if located is None or located.confidence < _SURE:
+        slender = aspect >= _SLENDER and found.dynamic > _SHIP_DYNAMIC
+        return slender or covered >= _COVERED_BY_FAINT
     outline = located.outline
+    if covered < _COVERED or outline.width < _LEAST_WIDTH * min(height, width):
+        return False
     if outline.length < _COVERED * max(height, width):
         return True
     off = outline.axis_deg if upright else outline.axis_deg + 90.0
-    return abs((off + 90.0) % 180.0 - 90.0) <= 8.0
+    return abs((off + 90.0) % 180.0 - 90.0) <= _UPRIGHT_DEG
 
 
 def upright_turn(axis_deg: float) -> float:

@@ -129,7 +129,7 @@ def _confidence(found: ContrastMap, ship: Candidate, crowding: float) -> float:
         return float(ship.shape * water * np.interp(contrast, *_STRONG_SAR))
     # A hull seen optically is whole and has sharp sides; buildings and beaches are ragged.
     whole = np.interp(ship.fill, (0.6, 0.85), (0.5, 1.0))
-    apart = np.interp(crowding, (0.1, 0.35), (1.0, 0.55))
+    apart = np.interp(crowding, (0.1, 0.45), (1.0, 0.65))
     return float(ship.shape * water * whole * apart * np.interp(contrast, *_STRONG))
 
 

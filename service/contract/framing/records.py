@@ -94,4 +94,4 @@ class Framed:
 
     def finding(self, kind: Kind) -> Finding:
         """Return the finding of one kind."""
-        return next(finding for finding in self.quality if finding.kind is kind)
+        return next(finding for finding in self.quality if finding.kind == kind)

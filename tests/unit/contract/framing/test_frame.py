@@ -1,0 +1,200 @@
+"""Framing of scenes with a known ship."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.contract.chip import Modality
+from service.contract.framing.frame import frame_chip
+from service.contract.framing.records import Kind, Level
+from tests.support.scenes import add_ship, empty_sea, hull_mask, ship_scene
+
+BOTH = pytest.mark.parametrize("modality", list(Modality))
+
+
+def axis_difference(one: float | None, two: float) -> float:
+    """Difference of two axes in degrees, 0 to 90."""
+    assert one is not None
+    return abs((one - two + 90.0) % 180.0 - 90.0)
+
+
+@BOTH
+@settings(max_examples=12, deadline=None)
+@given(axis=st.floats(0.0, 179.9))
+def test_axis_length_and_width_are_found_at_any_heading(modality: Modality, axis: float) -> None:
+    framed = frame_chip(ship_scene(modality, axis), modality, 2.0)
+    assert framed.found
+    assert axis_difference(framed.axis_deg, axis) <= 3.0
+    assert framed.length_m == pytest.approx(200.0, rel=0.08)
+    assert framed.width_m == pytest.approx(36.0, rel=0.3)
+    assert framed.worst is Level.OK
+
+
+@BOTH
+def test_framed_chip_is_upright_and_tight(modality: Modality) -> None:
+    framed = frame_chip(ship_scene(modality, 60.0), modality, 1.0)
+    height, width = framed.pixels.shape[:2]
+    assert framed.method == "rotated"
+    assert height == pytest.approx(115, abs=8)
+    assert width == pytest.approx(23, abs=6)
+    again = frame_chip(framed.pixels, modality, 1.0)
+    assert again.unchanged
+
+
+@BOTH
+def test_result_keeps_the_type_and_does_not_change_the_input(modality: Modality) -> None:
+    scene = ship_scene(modality, 30.0)
+    before = scene.copy()
+    framed = frame_chip(scene, modality, 1.0)
+    assert framed.pixels.dtype == scene.dtype
+    np.testing.assert_array_equal(scene, before)
+
+
+def test_rotation_keeps_the_amplitude_scale() -> None:
+    scene = ship_scene(Modality.SAR, 30.0) * np.float32(1e4)
+    framed = frame_chip(scene, Modality.SAR, 1.0)
+    inside = scene[hull_mask((200, 200), 30.0, 90.0, 14.0)].mean()
+    core = framed.pixels[20:-20, 6:-6].mean()
+    assert core == pytest.approx(inside, rel=0.1)
+
+
+@BOTH
+def test_scaling_brightness_does_not_move_the_outline(modality: Modality) -> None:
+    if modality is Modality.OPTICAL:
+        pytest.skip("an 8-bit picture cannot be scaled without loss")
+    scene = ship_scene(modality, 40.0)
+    one = frame_chip(scene, modality, 1.0)
+    two = frame_chip(scene * np.float32(37.0), modality, 1.0)
+    np.testing.assert_allclose(one.corners, two.corners, atol=0.5)
+
+
+@BOTH
+def test_tight_upright_chip_passes_unchanged(modality: Modality) -> None:
+    chip = add_ship(empty_sea(modality, (116, 24)), 0.0)
+    framed = frame_chip(chip, modality, 1.0)
+    assert framed.unchanged
+    assert framed.pixels is chip
+    assert framed.turned_deg == 0.0
+    assert framed.removed_share == 0.0
+
+
+@BOTH
+def test_lying_tight_chip_is_turned_without_resampling(modality: Modality) -> None:
+    chip = add_ship(empty_sea(modality, (24, 116)), 90.0)
+    framed = frame_chip(chip, modality, 1.0)
+    assert framed.method == "quarter_turn"
+    np.testing.assert_array_equal(framed.pixels, np.rot90(chip))
+
+
+@BOTH
+def test_upright_ship_in_a_loose_chip_is_cut_out_without_resampling(modality: Modality) -> None:
+    scene = ship_scene(modality, 0.0)
+    framed = frame_chip(scene, modality, 1.0)
+    assert framed.method == "cropped"
+    windows = np.lib.stride_tricks.sliding_window_view(
+        scene if scene.ndim == 2 else scene[..., 0], framed.pixels.shape[:2]
+    )
+    part = framed.pixels if scene.ndim == 2 else framed.pixels[..., 0]
+    assert (windows == part).all(axis=(2, 3)).any()
+
+
+@BOTH
+def test_outline_is_found_off_the_middle_of_a_large_chip(modality: Modality) -> None:
+    scene = add_ship(empty_sea(modality, (1200, 1100)), 25.0, 90.0, 16.0, (500.0, 640.0))
+    framed = frame_chip(scene, modality, 1.0)
+    centre = np.mean(framed.corners, axis=0)
+    np.testing.assert_allclose(centre, (640.0, 500.0), atol=5.0)
+    assert framed.length_m == pytest.approx(90.0, rel=0.08)
+    assert axis_difference(framed.axis_deg, 25.0) <= 3.0
+
+
+def test_missing_values_are_no_ship() -> None:
+    scene = ship_scene(Modality.SAR, 70.0)
+    scene[:, :30] = np.nan
+    scene[150:, 150:] = np.nan
+    framed = frame_chip(scene, Modality.SAR, 1.0)
+    assert axis_difference(framed.axis_deg, 70.0) <= 3.0
+    assert framed.length_m == pytest.approx(100.0, rel=0.08)
+
+
+def test_undeclared_zeros_are_no_water() -> None:
+    scene = ship_scene(Modality.SAR, 70.0)
+    scene[:, :40] = 0.0
+    framed = frame_chip(scene, Modality.SAR, 1.0)
+    assert axis_difference(framed.axis_deg, 70.0) <= 3.0
+
+
+def test_land_in_a_corner_is_not_taken_for_the_ship() -> None:
+    scene = ship_scene(Modality.SAR, 45.0)
+    land = np.add.outer(np.arange(200), np.arange(200)) < 120
+    scene[land] = np.random.default_rng(3).rayleigh(0.4, int(land.sum()))
+    framed = frame_chip(scene, Modality.SAR, 1.0)
+    assert axis_difference(framed.axis_deg, 45.0) <= 3.0
+    assert framed.length_m == pytest.approx(100.0, rel=0.08)
+
+
+def test_side_lobe_cross_does_not_turn_the_axis() -> None:
+    scene = ship_scene(Modality.SAR, 30.0)
+    scene[100, :] = np.maximum(scene[100, :], 0.4)
+    scene[:, 100] = np.maximum(scene[:, 100], 0.4)
+    framed = frame_chip(scene, Modality.SAR, 1.0)
+    assert axis_difference(framed.axis_deg, 30.0) <= 3.0
+    assert framed.length_m == pytest.approx(100.0, rel=0.1)
+
+
+@BOTH
+def test_empty_sea_holds_no_ship(modality: Modality) -> None:
+    sea = empty_sea(modality, seed=5)
+    framed = frame_chip(sea, modality, 1.0)
+    assert not framed.found
+    assert framed.pixels is sea
+    assert framed.finding(Kind.NO_SHIP).level is Level.BAD
+
+
+@BOTH
+@pytest.mark.parametrize("value", [0, 7, 255])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (8, 8), (9, 31), (64, 64)])
+def test_constant_chips_hold_no_ship(
+    modality: Modality, value: int, shape: tuple[int, int]
+) -> None:
+    size = shape if modality is Modality.SAR else (*shape, 3)
+    chip = np.full(size, value, np.float32 if modality is Modality.SAR else np.uint8)
+    framed = frame_chip(chip, modality, 1.0)
+    assert not framed.found
+    assert len(framed.quality) == len(Kind)
+
+
+@BOTH
+@settings(max_examples=25, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+    missing=st.booleans(),
+)
+def test_chips_of_any_size_and_content_are_judged(
+    modality: Modality, height: int, width: int, seed: int, missing: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    if modality is Modality.SAR:
+        chip = rng.lognormal(0.0, 2.0, (height, width)).astype(np.float32)
+        if missing:
+            chip[rng.random(chip.shape) < 0.5] = np.nan
+    else:
+        chip = rng.integers(0, 256, (height, width, 3), np.uint8)
+    framed = frame_chip(chip, modality, 1.0)
+    assert framed.pixels.size > 0
+    assert [finding.kind for finding in framed.quality] == list(Kind)
+    assert all(np.isfinite(finding.value) for finding in framed.quality)
+    assert np.isfinite(np.array(framed.corners)).all()
+
+
+def test_all_missing_chip_holds_no_ship() -> None:
+    framed = frame_chip(np.full((50, 60), np.nan, np.float32), Modality.SAR, 1.0)
+    assert not framed.found
+
+
+def test_wrong_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        frame_chip(np.zeros((5, 5), np.uint8), Modality.OPTICAL, 1.0)
