@@ -40,7 +40,7 @@ SHEET_NAME = "contact-sheet.png"
 TOP_K = 5
 WORKERS = 4
 SHOWN_VESSELS = 3
-WIDE, FIXED_COLUMNS, CANDIDATE_COLUMN = 100, 68, 24  # characters of the terminal
+WIDE, FIXED_COLUMNS, CANDIDATE_COLUMN = 105, 73, 24  # characters of the terminal
 SHEET_ROWS = 40
 _COLOURS = {"good": "green", "unsure": "yellow", "bad": "red"}
 
@@ -199,6 +199,7 @@ def _table(answers: Sequence[CheckedAnswer], fleet: Fleet, width: int) -> Table:
     table.add_column("SAR chip", no_wrap=True)
     for rank in range(1, shown + 1):
         table.add_column(f"{rank}.", no_wrap=True, overflow="ellipsis")
+    table.add_column("none", no_wrap=True, justify="right")
     table.add_column("verdict", no_wrap=True)
     table.add_column("against the truth", no_wrap=True)
     if width >= WIDE:
@@ -213,6 +214,7 @@ def _table(answers: Sequence[CheckedAnswer], fleet: Fleet, width: int) -> Table:
         table.add_row(
             escape(checked.chip.path.stem),
             *ranked,
+            f"{checked.answer.none_probability:.0%}",
             VERDICT_SHORT[checked.answer.verdict],
             f"[{colour}]{checked.outcome.text}[/]",
             *([escape(shows)] if width >= WIDE else []),

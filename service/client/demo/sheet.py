@@ -51,6 +51,7 @@ def _row(checked: CheckedAnswer, pictures: dict[str, bytes], columns: int) -> Sh
             f"SAR, {query.length_m:.0f} x {query.width_m:.0f} m",
         ),
         verdict=VERDICTS[checked.answer.verdict],
+        none=f"None of them: {checked.answer.none_probability:.1%}",
         outcome=checked.outcome.text,
         tone=checked.outcome.tone,
         candidates=[

@@ -21,7 +21,9 @@ def row(true_place: int | None, candidates: int = 3) -> SheetRow:
         Tile(png(180, 30), f"{i + 1}. SHIP", "90.0%", is_true=i == true_place)
         for i in range(candidates)
     ]
-    return SheetRow(Tile(png(9, 8), "query", "SAR"), "Confident", "right", "good", tiles)
+    return SheetRow(
+        Tile(png(9, 8), "query", "SAR"), "Confident", "None of them: 5.0%", "right", "good", tiles
+    )
 
 
 def green_columns(sheet: Image.Image, top: int) -> set[int]:
@@ -60,7 +62,8 @@ def test_every_chip_is_visible_inside_its_cell() -> None:
 
 def test_long_texts_stay_in_the_picture() -> None:
     tile = Tile(png(20, 10), "N" * 500, "D" * 500)
-    sheet = draw_sheet("T", "S" * 5000, [SheetRow(tile, "V" * 99, "word " * 99, "bad", [tile])], 1)
+    row_of_long_texts = SheetRow(tile, "V" * 99, "N" * 99, "word " * 99, "bad", [tile])
+    sheet = draw_sheet("T", "S" * 5000, [row_of_long_texts], 1)
     edge = np.asarray(sheet)[:, -sheets.MARGIN :]
     assert (edge == sheets.PAPER).all()
 
