@@ -81,7 +81,7 @@ def fit_choice(searches: Searches) -> ChoiceSpec:
 
 
 def candidate_probabilities(searches: Searches, spec: ChoiceSpec) -> Floats:
-    """Apply `service.contract.candidate_probabilities.choose` to many searches at once.
+    """Apply `probabilities_from_log_odds` of serving to many searches at once.
 
     Returns:
         float64 `[S, 1 + M]`, rows that sum to one: "none of them" first, then the candidates in
