@@ -83,7 +83,7 @@ def _sar_contrast(amplitude: NDArray[Any], factor: int) -> ContrastMap:
     log = np.log(smooth + np.float32(1e-3 * top))
     level, spread = water_level(log[valid])
     spread = max(spread, _SAR_SPREAD_FLOOR)
-    above = np.where(valid, log - np.float32(level), np.float32(0))
+    above = np.where(valid, log - np.float32(level), np.float32(0)).astype(np.float32)
     contrast = np.maximum(above / np.float32(spread), 0)
     thinned = max(1, above.size // _SORTED_SAMPLE)
     low, high, top_log = np.quantile(above.ravel()[::thinned], (0.05, 0.98, 0.99))

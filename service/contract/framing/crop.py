@@ -114,13 +114,12 @@ def _turned(
     middle = (np.array(shape) - 1) / 2
     offset = np.array([centre[0] - top, centre[1] - left]) - matrix @ middle
 
-    def resample(plane: NDArray[Any]) -> NDArray[Any]:
+    def resample(plane: NDArray[Any]) -> NDArray[np.float32]:
         values = plane.astype(np.float32)
-        return np.asarray(
-            ndimage.affine_transform(values, matrix, offset, shape, order=1, mode="reflect")
-        )
+        turned = ndimage.affine_transform(values, matrix, offset, shape, order=1, mode="reflect")
+        return np.asarray(turned, np.float32)
 
     if near.ndim == 2:
-        return resample(near).astype(pixels.dtype)
+        return np.asarray(resample(near), pixels.dtype)
     planes = np.stack([resample(near[..., band]) for band in range(near.shape[2])], axis=-1)
-    return np.clip(np.rint(planes), 0, 255).astype(pixels.dtype)
+    return np.asarray(np.clip(np.rint(planes), 0, 255), pixels.dtype)

@@ -16,7 +16,7 @@ from service.contract.framing.records import Framed, Method
 _RELATIVE_ERROR = 0.03
 """Standard error of length over length, measured on simulated scenes."""
 _TIGHT_MARGIN = 1.16
-_LEAST_CONFIDENCE = 0.45
+_LEAST_CONFIDENCE = {Modality.SAR: 0.28, Modality.OPTICAL: 0.45}
 """Below it what was found is no ship."""
 
 
@@ -42,7 +42,7 @@ def frame_chip(pixels: NDArray[Any], modality: Modality, gsd_m: float) -> Framed
     located, whole = locate_ship(pixels, modality)
     if is_tight(pixels.shape, whole, located):
         return _keep(pixels, modality, gsd_m, whole, located)
-    if located is None or located.confidence < _LEAST_CONFIDENCE:
+    if located is None or located.confidence < _LEAST_CONFIDENCE[modality]:
         return Framed(
             pixels, "none", None, 0.0, (), None, None, None, None, 0.0, judge_empty(whole)
         )

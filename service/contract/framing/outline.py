@@ -16,8 +16,8 @@ _FITTED_POINTS = 1500
 _BIN_PX = 0.5
 _GAP = 0.12
 """Dark stretch of the hull that does not end it, over the region's extent."""
-_EVEN = (0.3, 0.65)
-_SHARE = (0.12, 0.5)
+_EVEN = (0.45, 0.8)
+_SHARE = (0.12, 0.3)
 """Share of the hull's own level at which its profile ends, for ships of such a mean brightness
 over their brightest: where the product clips, side lobes are as bright as decks elsewhere."""
 _OPTICAL_SHARES = (0.12, 0.4)
@@ -119,7 +119,7 @@ def _profiles(places: FloatArray, weights: FloatArray) -> FloatArray:
     index = ((places - lowest) / _BIN_PX).astype(np.intp) + np.arange(columns) * bins
     repeated = np.broadcast_to(weights[:, None], places.shape)
     counts = np.bincount(index.ravel(), repeated.ravel(), bins * columns)
-    return counts.reshape(columns, bins)
+    return np.asarray(counts.reshape(columns, bins), np.float64)
 
 
 def _extent(
@@ -138,7 +138,7 @@ def _extent(
     v = (rows - ship.centre[0]) * across[0] + (columns - ship.centre[1]) * across[1]
     slack = 1.0 + 0.1 * (v1 - v0)
     strip = (v > v0 - slack) & (v < v1 + slack)
-    end_share, side_share = _shares(found, float(np.mean(own)))
+    end_share, side_share = _shares(found, float(np.quantile(own, 0.75)))
     u0, u1 = _ends(u[strip], mass[strip], (u0, u1), end_share)
     hull = (u > u0) & (u < u1)
     v0, v1 = _ends(v[hull], mass[hull], (v0, v1), side_share)
@@ -204,6 +204,7 @@ def _ends(
     profile = ndimage.uniform_filter1d(profile, 4)
     middle = (edges[:-1] + edges[1:]) / 2
     inside = (middle >= core[0]) & (middle <= core[1])
+    # The upper quartile: a faint tail may be longer than the hull, and its level is not the hull's.
     level = float(np.quantile(profile[inside], 0.75)) if inside.any() else 0.0
     lit = np.flatnonzero(profile > share * level)
     if level <= 0.0 or lit.size == 0:
