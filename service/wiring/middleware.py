@@ -5,7 +5,7 @@ from service.api.middleware.stack import MiddlewareOptions
 from service.settings import PREFIX, Settings, SettingsError, is_loopback
 from service.storage.local.keys import KeyFile
 from service.storage.redis.link import RedisLink
-from service.wiring.stores import open_idempotency_store, open_rate_limiter
+from service.wiring.stores import keys_made, open_idempotency_store, open_rate_limiter
 
 
 def middleware_options(settings: Settings, redis: RedisLink | None) -> MiddlewareOptions:
@@ -17,9 +17,10 @@ def middleware_options(settings: Settings, redis: RedisLink | None) -> Middlewar
 
     Raises:
         SettingsError: the address is public and no key is required.
-        StoreUnavailableError: the key file cannot be read.
+        StoreUnavailableError: the key file cannot be read, or is missing although keys were made.
     """
-    keys = KeyFile(settings.keys_path)
+    keys = KeyFile(settings.keys_path, made=keys_made(settings))
+    keys.require_kept()
     loopback = is_loopback(settings.reachable_address)
     if not (loopback or settings.allow_public_without_keys or keys.ring().requires_key):
         raise SettingsError(

@@ -9,6 +9,7 @@ take long to import, are imported where they are used.
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import ABANDONED_AFTER_S, FolderChipStore
 from service.storage.local.claims import MemoryClaimStore
 from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
+from service.storage.local.keys_made import KeysMade
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
 from service.storage.redis.cache import RedisCache
 from service.storage.redis.idempotency import RedisIdempotencyStore
@@ -172,6 +174,12 @@ def _open_claims(settings: Settings) -> ClaimStore:
     from service.storage.server.claims import ServerClaimStore
 
     return ServerClaimStore(_connect(settings))
+
+
+def keys_made(settings: Settings) -> KeysMade:
+    """Return the note of whether API keys were made, which replicas of a shared gallery share."""
+    shared = None if is_embedded(settings) else partial(_open_claims, settings)
+    return KeysMade(settings.data_dir, shared)
 
 
 def longest_step(settings: Settings) -> timedelta | None:

@@ -12,12 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.access.keys import KeyRecord, KeyRing, make_key
 from service.access.roles import Role
 from service.contract.durable_files import sync_folder, write_file
+from service.contract.errors import CrossfixError
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
+from service.storage.local.keys_made import KeysMade
 
 log = logging.getLogger("crossfix.keys")
 
@@ -34,32 +36,58 @@ class KeyFileError(StoreUnavailableError):
 class _KeyDocument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
-    keys: tuple[KeyRecord, ...] = ()
+    version: Literal[1]
+    keys: tuple[KeyRecord, ...] = Field(min_length=1)
+    """Revoked keys stay, so a file that was ever written has some."""
 
 
 class KeyFile:
     """A `KeyStore` in a file that may change while it is in use.
 
     Writers replace the file as a whole, so readers never see half of it. A missing file has no
-    keys.
+    keys; a file without keys is damaged.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        made: KeysMade | None = None,
+    ) -> None:
         """Read the file.
 
         Args:
             path: the file; it need not exist.
             clock: monotonic seconds.
+            made: notes that keys were made.
 
         Raises:
             KeyFileError: it exists and cannot be read.
         """
         self._path = path
         self._clock = clock
+        self._made = made
         self._signature = _signature(path)
         self._ring = KeyRing(_read(path))
         self._check_at = clock() + CHECK_EVERY_S
+
+    def require_kept(self) -> None:
+        """Check that the file was not lost since keys were made; note it if there are keys.
+
+        Raises:
+            KeyFileError: keys were made, and the file is missing.
+            StoreUnavailableError, StoreFullError: the note cannot be read or written.
+        """
+        if self._made is None:
+            return
+        if self._ring.requires_key:
+            self._made.note()
+        elif self._made.noted():
+            raise KeyFileError(
+                f"API keys were made for this service, but the key file {self._path} is missing; "
+                "restore it, correct CROSSFIX_KEYS_FILE, or make a new key with `crossfix keys "
+                "create`"
+            )
 
     def ring(self) -> KeyRing:
         """Return the keys of the file as it was at most `CHECK_EVERY_S` ago.
@@ -83,7 +111,7 @@ class KeyFile:
 
         Raises:
             ConflictError: a usable key has this name.
-            KeyFileError: the file cannot be read or written.
+            StoreUnavailableError, StoreFullError: the file or the note cannot be read or written.
         """
         with self._locked_records() as records:
             if any(one.name == name and one.usable(now) for one in records):
@@ -91,6 +119,8 @@ class KeyFile:
                     f"a key named {name!r} exists; revoke it first or choose another name"
                 )
             record, key = make_key(name, role, now, expires_at)
+            if self._made is not None:
+                self._made.note()
             self._write([*records, record])
         return record, key
 
@@ -123,10 +153,16 @@ class KeyFile:
             log.error("the key file %s is missing; the last known keys stay valid", self._path)
             return
         try:
-            self._ring = KeyRing(_read(self._path))
+            ring = KeyRing(_read(self._path))
         except KeyFileError as error:
             log.error("%s; the last known keys stay valid", error)
             return
+        first, self._ring = not self._ring.requires_key, ring
+        if first and self._made is not None:
+            try:
+                self._made.note()
+            except CrossfixError as error:
+                log.error("it could not be noted that keys were made: %s", error)
         log.info("read %d keys from %s", len(self._ring.records), self._path)
 
     @contextmanager
@@ -145,7 +181,7 @@ class KeyFile:
 
     def _write(self, records: Sequence[KeyRecord]) -> None:
         """Replace the file as a whole; only its owner can read it."""
-        text = _KeyDocument(keys=tuple(records)).model_dump_json(indent=2) + "\n"
+        text = _KeyDocument(version=1, keys=tuple(records)).model_dump_json(indent=2) + "\n"
         folder, name = self._path.parent, ""
         try:
             handle, name = tempfile.mkstemp(dir=folder, prefix=f".{self._path.name}.")

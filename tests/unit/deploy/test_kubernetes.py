@@ -84,6 +84,13 @@ def test_the_service_is_given_only_settings_that_exist() -> None:
         assert used - known == set()
 
 
+def test_no_replica_serves_the_public_without_a_key() -> None:
+    assert "CROSSFIX_ALLOW_PUBLIC_WITHOUT_KEYS" not in "".join(p.read_text() for p in MANIFESTS)
+    job, service = (pods()[name] for name in ("crossfix-keys", "crossfix"))
+    assert job["volumes"][0] == service["volumes"][0]
+    assert job["securityContext"] == service["securityContext"]
+
+
 def test_the_service_is_probed_and_may_finish_its_requests() -> None:
     pod = pods()["crossfix"]
     (container,) = pod["containers"]

@@ -1,10 +1,14 @@
 """Keys are required where the service can be reached from other machines."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from service.access.roles import Role
+from service.identity.errors import StoreUnavailableError
 from service.settings import Settings, SettingsError
+from service.storage.local.keys import KeyFile
 from service.wiring.middleware import middleware_options
 
 
@@ -32,3 +36,12 @@ def test_a_container_published_on_loopback_needs_no_keys(tmp_path: Path, publish
     options = middleware_options(settings, None)
     assert not options.allowed_origins.any_host
     assert not options.limit_by_address
+
+
+def test_a_service_that_had_keys_does_not_start_without_them(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, allow_public_without_keys=True)
+    KeyFile(settings.keys_path).create("desk", Role.READER, datetime.now(UTC))
+    assert middleware_options(settings, None).keys.ring().requires_key
+    settings.keys_path.unlink()
+    with pytest.raises(StoreUnavailableError, match="is missing"):
+        middleware_options(settings, None)
