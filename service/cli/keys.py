@@ -110,8 +110,9 @@ def _table(records: "Sequence[KeyRecord]", now: datetime) -> "Table":
 def _key_file(keys_file: Path | None, data_dir: Path | None) -> "KeyFile":
     from service.settings import load_settings
     from service.storage.local.keys import KeyFile
-    from service.storage.local.keys_made import KeysMade
+    from service.wiring.stores import keys_made
 
     settings = load_settings(keys_file=keys_file, data_dir=data_dir)
     # The service notes it in the shared gallery, which this command does not need.
-    return KeyFile(settings.keys_path, made=KeysMade(settings.data_dir))
+    made = keys_made(settings.model_copy(update={"qdrant_url": None}))
+    return KeyFile(settings.keys_path, made=made)

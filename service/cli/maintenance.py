@@ -2,7 +2,6 @@
 
 import json
 import sys
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,6 +150,9 @@ def reembed(
 
 def backup(
     to: Annotated[Path, typer.Argument(help="A folder that does not exist yet.", metavar="DIR")],
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Back up a gallery that holds nothing, too.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -158,13 +160,12 @@ def backup(
 
     With a Qdrant server, services may run meanwhile; an embedded gallery needs its service stopped.
     """
-    from service.maintenance.backup import back_up
     from service.settings import load_settings
-    from service.wiring.stores import open_backup_stores
+    from service.wiring.maintenance import back_up_gallery
 
     settings = load_settings(data_dir=data_dir)
-    with closing(open_backup_stores(settings)) as stores, progress("written") as (_, advance):
-        counts = back_up(stores, to, datetime.now(UTC), advance=advance)
+    with progress("written") as (_, advance):
+        counts = back_up_gallery(settings, to, allow_empty, advance)
     _print_counts(asdict(counts), f"backed up into {to}", as_json)
 
 
@@ -174,13 +175,12 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Restore a backup into empty stores, read it back and compare. Never overwrites anything."""
-    from service.maintenance.restore import restore as restore_backup
     from service.settings import load_settings
-    from service.wiring.stores import open_backup_stores
+    from service.wiring.maintenance import restore_gallery
 
     settings = load_settings(data_dir=data_dir)
-    with closing(open_backup_stores(settings)) as stores, progress("restored") as (_, advance):
-        counts = restore_backup(source, stores, advance=advance)
+    with progress("restored") as (_, advance):
+        counts = restore_gallery(settings, source, advance)
     _print_counts(asdict(counts), f"restored from {source}, read back and found equal", as_json)
 
 

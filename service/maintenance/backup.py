@@ -80,6 +80,15 @@ def back_up(
     return counts
 
 
+def holds_nothing(stores: BackupStores) -> bool:
+    """Return whether there is no vessel, no sighting and no match record."""
+    return (
+        next(stores.archive.vessels(), None) is None
+        and not any(stores.archive.sighting_ids(bundle) for bundle in stores.archive.bundles())
+        and next(stores.matches.all(), None) is None
+    )
+
+
 def _write(stores: BackupStores, folder: Path, now: datetime, advance: Progress) -> Counts:
     counts = Counts()
     for part in ("sightings", "chips", "audit", "bundles"):

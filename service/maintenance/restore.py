@@ -1,7 +1,7 @@
 """Restore a backup into empty stores, and read everything back."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -22,12 +22,30 @@ from service.maintenance.batches import Progress, ignore_progress, in_batches
 BATCH = 256
 
 
-def restore(source: Path, stores: BackupStores, advance: Progress = ignore_progress) -> Counts:
+class UnfinishedNote(Protocol):
+    """The note that a restore began and has not ended; it outlasts the process."""
+
+    def set(self) -> None:
+        """Set the note durably."""
+        ...
+
+    def clear(self) -> None:
+        """Remove the note."""
+        ...
+
+
+def restore(
+    source: Path,
+    stores: BackupStores,
+    unfinished: UnfinishedNote | None = None,
+    advance: Progress = ignore_progress,
+) -> Counts:
     """Restore a backup into empty stores, then read everything back and compare.
 
     Args:
         source: the folder of the backup.
         stores: where to restore it.
+        unfinished: set before the first write, and cleared after the last.
         advance: receives the number of chips, sightings and matches restored.
 
     Raises:
@@ -38,6 +56,8 @@ def restore(source: Path, stores: BackupStores, advance: Progress = ignore_progr
     """
     manifest = verify_backup(source)
     _require_empty(stores)
+    if unfinished is not None:
+        unfinished.set()
     for vessels in in_batches(read_vessels(source), BATCH):
         stores.archive.put_vessels(vessels)
     for path in sorted((source / "chips").iterdir()):
@@ -57,6 +77,8 @@ def restore(source: Path, stores: BackupStores, advance: Progress = ignore_progr
     _compare(source, stores, manifest)
     if manifest["active"] is not None:
         stores.archive.activate(manifest["active"])
+    if unfinished is not None:
+        unfinished.clear()
     return Counts(**manifest["counts"])
 
 

@@ -29,7 +29,13 @@ from service.wiring.bundles import bundle_to_serve
 from service.wiring.crash_cleanup import RunningMarker
 from service.wiring.decoders import open_decoders
 from service.wiring.middleware import middleware_options
-from service.wiring.stores import SharedStores, is_embedded, open_redis, open_shared_stores
+from service.wiring.stores import (
+    SharedStores,
+    is_embedded,
+    open_redis,
+    open_shared_stores,
+    require_complete,
+)
 from service.wiring.tracing import open_tracing
 
 log = logging.getLogger("crossfix")
@@ -52,8 +58,9 @@ def create_app(settings: Settings) -> FastAPI:
         DeviceError: the configured device is missing.
         SettingsError: the address is public and no key is required, or a package that a setting
             needs is not installed.
-        StoreUnavailableError: a store cannot be opened.
+        StoreUnavailableError: a store cannot be opened, or a restore was interrupted.
     """
+    require_complete(settings)
     redis = open_redis(settings)
     options = middleware_options(settings, redis)
     with ExitStack() as on_error:

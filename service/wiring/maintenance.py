@@ -12,17 +12,31 @@ from numpy.typing import NDArray
 from service.access.caller import LOCAL, Caller, called_by
 from service.contract.chip import Chip
 from service.identity.audit_trail import AuditTrail
+from service.identity.errors import ConflictError
 from service.identity.ports.archive import GalleryArchive
 from service.inference.embedder import load_embedder
+from service.maintenance.backup import back_up, holds_nothing
+from service.maintenance.backup_format import Counts
 from service.maintenance.batches import Progress, ignore_progress
 from service.maintenance.reembed import Reembedding, Share
+from service.maintenance.restore import restore
 from service.maintenance.sweep import SweepResult, sweep
 from service.maintenance.upgrade import UpgradeContext, UpgradeResult, upgrade
-from service.settings import Settings
+from service.settings import PREFIX, Settings
 from service.storage.audit.log import open_audit_log
 from service.wiring.bundles import find_bundle
 from service.wiring.decoders import chip_limits
-from service.wiring.stores import audit_folder, open_archive, open_bundle_store, open_chips
+from service.wiring.stores import (
+    active_bundle_id,
+    audit_folder,
+    open_archive,
+    open_backup_stores,
+    open_bundle_store,
+    open_chips,
+    place_of_gallery,
+    require_complete,
+    unfinished_restore,
+)
 
 
 def upgrade_gallery(
@@ -33,6 +47,7 @@ def upgrade_gallery(
     advance: Progress = ignore_progress,
 ) -> UpgradeResult:
     """Move the gallery to the bundle in `folder`; see `upgrade`."""
+    require_complete(settings)
     with ExitStack() as opened:
         context = UpgradeContext(
             archive=opened.enter_context(closing(open_archive(settings))),
@@ -67,8 +82,49 @@ def sweep_originals(
     advance: Progress = ignore_progress,
 ) -> SweepResult:
     """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`."""
+    require_complete(settings)
     with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
         return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
+
+
+def back_up_gallery(
+    settings: Settings, to: Path, allow_empty: bool = False, advance: Progress = ignore_progress
+) -> Counts:
+    """Write a backup into the folder `to`; see `back_up`.
+
+    Args:
+        settings: where the gallery is.
+        to: a folder that does not exist yet.
+        allow_empty: whether to back up a gallery that is not there or holds nothing.
+        advance: receives the number of records written.
+
+    Raises:
+        ConflictError: there is no gallery, or it holds nothing; nothing was created.
+    """
+    require_complete(settings)
+    if not allow_empty and active_bundle_id(settings) is None:
+        raise ConflictError(
+            f"there is no gallery in {place_of_gallery(settings)}, so there is nothing to back up; "
+            f"set --data-dir or {PREFIX}QDRANT_URL as your service does, or pass --allow-empty"
+        )
+    with closing(open_backup_stores(settings)) as stores:
+        if not allow_empty and holds_nothing(stores):
+            raise ConflictError(
+                f"the gallery in {place_of_gallery(settings)} holds nothing to back up; set "
+                f"--data-dir or {PREFIX}QDRANT_URL as your service does, or pass --allow-empty"
+            )
+        return back_up(stores, to, datetime.now(UTC), advance=advance)
+
+
+def restore_gallery(
+    settings: Settings, source: Path, advance: Progress = ignore_progress
+) -> Counts:
+    """Restore the backup in `source`; see `restore`.
+
+    A note says so until it is complete, and no service starts on what an interruption left.
+    """
+    with closing(open_backup_stores(settings)) as stores:
+        return restore(source, stores, unfinished_restore(settings), advance=advance)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from service.access.idempotency import CLAIM_LIFETIME_S, IdempotencyStore
 from service.access.rate_limits import RateLimiter
+from service.identity.errors import StoreUnavailableError
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.audit import AuditLog
 from service.identity.ports.bundles import BundleStore
@@ -38,7 +39,7 @@ from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import ABANDONED_AFTER_S, FolderChipStore
 from service.storage.local.claims import MemoryClaimStore
 from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
-from service.storage.local.keys_made import KeysMade
+from service.storage.local.lasting_note import LastingNote
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
 from service.storage.redis.cache import RedisCache
 from service.storage.redis.idempotency import RedisIdempotencyStore
@@ -135,16 +136,16 @@ def open_archive(settings: Settings) -> GalleryArchive:
 def active_bundle_id(settings: Settings) -> str | None:
     """Return the bundle whose sightings the gallery serves; None before it was first used.
 
+    Creates nothing.
+
     Raises:
         StoreUnavailableError: the gallery cannot be read.
     """
     if is_embedded(settings):
         return active_bundle(settings.data_dir / "gallery")
-    archive = open_archive(settings)
-    try:
-        return archive.active()
-    finally:
-        archive.close()
+    from service.storage.server.archive import active_bundle as active_on_server
+
+    return active_on_server(_connect(settings, WHOLE_GALLERY_TIMEOUT_S))
 
 
 def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore:
@@ -176,10 +177,39 @@ def _open_claims(settings: Settings) -> ClaimStore:
     return ServerClaimStore(_connect(settings))
 
 
-def keys_made(settings: Settings) -> KeysMade:
-    """Return the note of whether API keys were made, which replicas of a shared gallery share."""
+def keys_made(settings: Settings) -> LastingNote:
+    """Return the note that API keys were made, which is never removed by the service."""
+    text = "API keys were made: every request needs one"
+    return _note(settings, "keys-required", text)
+
+
+def unfinished_restore(settings: Settings) -> LastingNote:
+    """Return the note that a restore began and has not ended."""
+    text = "a restore began and has not ended: what is here is not complete"
+    return _note(settings, "restore-unfinished", text)
+
+
+def require_complete(settings: Settings) -> None:
+    """Check that the gallery is not what an interrupted restore left behind.
+
+    Raises:
+        StoreUnavailableError: it is, or that cannot be read.
+    """
+    if unfinished_restore(settings).is_set():
+        raise StoreUnavailableError(
+            "a restore into this gallery was interrupted, so vessels, sightings or chips are "
+            f"missing; empty {place_of_gallery(settings)} and run `crossfix restore` again"
+        )
+
+
+def place_of_gallery(settings: Settings) -> str:
+    """Return where the gallery is, for messages."""
+    return f"the folder {settings.data_dir}" if is_embedded(settings) else "the Qdrant server"
+
+
+def _note(settings: Settings, name: str, text: str) -> LastingNote:
     shared = None if is_embedded(settings) else partial(_open_claims, settings)
-    return KeysMade(settings.data_dir, shared)
+    return LastingNote(settings.data_dir / name, text, shared)
 
 
 def longest_step(settings: Settings) -> timedelta | None:

@@ -19,7 +19,7 @@ from service.access.roles import Role
 from service.contract.durable_files import sync_folder, write_file
 from service.contract.errors import CrossfixError
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.storage.local.keys_made import KeysMade
+from service.storage.local.lasting_note import LastingNote
 
 log = logging.getLogger("crossfix.keys")
 
@@ -52,14 +52,14 @@ class KeyFile:
         self,
         path: Path,
         clock: Callable[[], float] = time.monotonic,
-        made: KeysMade | None = None,
+        made: LastingNote | None = None,
     ) -> None:
         """Read the file.
 
         Args:
             path: the file; it need not exist.
             clock: monotonic seconds.
-            made: notes that keys were made.
+            made: the note that keys were made, outside the file.
 
         Raises:
             KeyFileError: it exists and cannot be read.
@@ -81,8 +81,8 @@ class KeyFile:
         if self._made is None:
             return
         if self._ring.requires_key:
-            self._made.note()
-        elif self._made.noted():
+            self._made.set()
+        elif self._made.is_set():
             raise KeyFileError(
                 f"API keys were made for this service, but the key file {self._path} is missing; "
                 "restore it, correct CROSSFIX_KEYS_FILE, or make a new key with `crossfix keys "
@@ -120,7 +120,7 @@ class KeyFile:
                 )
             record, key = make_key(name, role, now, expires_at)
             if self._made is not None:
-                self._made.note()
+                self._made.set()
             self._write([*records, record])
         return record, key
 
@@ -160,7 +160,7 @@ class KeyFile:
         first, self._ring = not self._ring.requires_key, ring
         if first and self._made is not None:
             try:
-                self._made.note()
+                self._made.set()
             except CrossfixError as error:
                 log.error("it could not be noted that keys were made: %s", error)
         log.info("read %d keys from %s", len(self._ring.records), self._path)

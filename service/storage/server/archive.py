@@ -3,6 +3,8 @@
 Services may use the gallery at the same time.
 """
 
+from contextlib import closing
+
 from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
@@ -10,6 +12,18 @@ from service.storage.points.archive import PointArchive
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection, ensure_collection
 from service.storage.server.layout import DEFAULT_PREFIX, SIGHTING_INDEXES, VESSEL_INDEXES, Layout
+
+
+def active_bundle(connection: ServerConnection, prefix: str = DEFAULT_PREFIX) -> str | None:
+    """Return the bundle that is served; None before the gallery was first used.
+
+    Creates nothing on the server, and closes the connection.
+
+    Raises:
+        StoreUnavailableError: the server does not answer.
+    """
+    with closing(connection), connection.client() as client:
+        return Layout(prefix).active(client)
 
 
 class ServerArchive(PointArchive):

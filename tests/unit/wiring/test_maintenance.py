@@ -1,0 +1,83 @@
+"""Backups of nothing are refused, and so is what an interrupted restore left behind."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.identity.errors import ConflictError, StoreUnavailableError
+from service.maintenance.backup_format import MANIFEST
+from service.settings import Settings
+from service.wiring.app import create_app
+from service.wiring.maintenance import (
+    back_up_gallery,
+    restore_gallery,
+    sweep_originals,
+    upgrade_gallery,
+)
+from service.wiring.stores import open_gallery, unfinished_restore
+from tests.support.fakes.records import BUNDLE, WIDTH, make_vessel
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data")
+
+
+def test_a_gallery_that_is_not_there_is_not_backed_up(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ConflictError, match="there is no gallery in the folder"):
+        back_up_gallery(settings, tmp_path / "backup")
+    assert list(tmp_path.iterdir()) == []
+    back_up_gallery(settings, tmp_path / "backup", allow_empty=True)
+    assert (tmp_path / "backup" / MANIFEST).exists()
+
+
+def test_a_gallery_that_holds_nothing_is_not_backed_up(settings: Settings, tmp_path: Path) -> None:
+    open_gallery(settings, BUNDLE, WIDTH).close()
+    with pytest.raises(ConflictError, match="holds nothing to back up"):
+        back_up_gallery(settings, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
+def backup_of_one_vessel(settings: Settings, folder: Path) -> Path:
+    gallery = open_gallery(settings, BUNDLE, WIDTH)
+    gallery.put_vessel(make_vessel())
+    gallery.close()
+    back_up_gallery(settings, folder)
+    return folder
+
+
+class KilledError(BaseException):
+    """The process was killed."""
+
+
+def test_what_an_interrupted_restore_left_is_refused(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = backup_of_one_vessel(settings, tmp_path / "backup")
+    target = Settings(data_dir=tmp_path / "target")
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.maintenance.restore.restore_matches", die)
+        with pytest.raises(KilledError):
+            restore_gallery(target, backup)
+    uses: list[Callable[[], object]] = [
+        lambda: create_app(target),
+        lambda: back_up_gallery(target, tmp_path / "second"),
+        lambda: sweep_originals(target, NOW - NOW, remove=True),
+        lambda: upgrade_gallery(target, target.bundle),
+    ]
+    for use in uses:
+        with pytest.raises(
+            StoreUnavailableError, match="a restore into this gallery was interrupt"
+        ):
+            use()
+    whole = Settings(data_dir=tmp_path / "whole")
+    assert restore_gallery(whole, backup).vessels == 1
+    assert not unfinished_restore(whole).is_set()
