@@ -14,6 +14,7 @@ from starlette.routing import Match
 from service.api.problems import problem
 from service.api.transport_errors import (
     BodyTooLargeError,
+    DisplacedUploadError,
     ForbiddenError,
     IdempotencyKeyReusedError,
     MediaTypeError,
@@ -94,6 +95,8 @@ def _headers(error: CrossfixError, status: int) -> dict[str, str]:
         return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
     if isinstance(error, UnauthenticatedError):
         return {"WWW-Authenticate": 'Bearer realm="crossfix"'}
+    if isinstance(error, DisplacedUploadError):
+        return {"Retry-After": "1", "Connection": "close"}
     if isinstance(error, BodyTooLargeError | SlowUploadError):
         return {"Connection": "close"}
     if isinstance(error, RequestInProgressError):

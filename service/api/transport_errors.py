@@ -1,6 +1,6 @@
 """Errors of the HTTP exchange itself: authentication, limits, media types, idempotency keys."""
 
-from service.contract.errors import CrossfixError
+from service.contract.errors import CrossfixError, OverloadedError
 
 
 class MediaTypeError(CrossfixError):
@@ -45,6 +45,10 @@ class SlowUploadError(CrossfixError):
     """The body of the request did not arrive in time; nothing was done."""
 
     kind = "upload-too-slow"
+
+
+class DisplacedUploadError(OverloadedError):
+    """The body of the request was still arriving and made way for another; nothing was done."""
 
 
 class RequestTimeoutError(CrossfixError):

@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 import h11
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = logging.getLogger("crossfix.connections")
@@ -50,6 +51,13 @@ class SlowClientProtocol(H11Protocol):
         self._stop_head_timer()
         self._stop_unread_timer()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Have the response under way say that the connection is closed after it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            # uvicorn repeats in the response what these headers say of the connection.
+            self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
+        super().shutdown()
 
     def pause_writing(self) -> None:
         """Start the unread timer: the write buffer is full."""

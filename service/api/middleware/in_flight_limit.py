@@ -6,6 +6,12 @@ import logging
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import error_response
+from service.api.middleware.arriving_bodies import (
+    ArrivingBodies,
+    ArrivingBody,
+    caller_of,
+    has_body,
+)
 from service.api.middleware.base import HttpMiddleware
 from service.api.transport_errors import RequestTimeoutError
 from service.contract.errors import CrossfixError, OverloadedError
@@ -17,9 +23,10 @@ log = logging.getLogger("crossfix.limits")
 class InFlightLimit(HttpMiddleware):
     """Rejects requests beyond the in-flight limit with 429, and ends late ones with 503.
 
-    Work in a thread cannot be interrupted: it continues after its 503 and counts as in flight
-    until it ends. A client that does not read the response within another `timeout_s` is
-    disconnected. Requests to the paths `exempt` (probes, metrics) are neither counted nor timed.
+    A request counts as in flight once its body has arrived, so that half-sent requests keep nobody
+    out; as many bodies may be arriving as requests may be in flight, see `ArrivingBodies`. Work in
+    a thread cannot be interrupted: it continues after its 503 and counts until it ends. A client
+    that does not read the response within another `timeout_s` is disconnected. Requests to the paths `exempt` (probes, metrics) are neither counted nor timed.
     """
 
     def __init__(
@@ -36,21 +43,17 @@ class InFlightLimit(HttpMiddleware):
         self._exempt = exempt
         self._telemetry = telemetry
         self._running: set[asyncio.Task[None]] = set()
+        self._arriving = ArrivingBodies(max_in_flight)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in self._exempt:
             await self._app(scope, receive, send)
             return
-        if len(self._running) >= self._max_in_flight:
-            error = OverloadedError(
-                f"{self._max_in_flight} requests are being answered; try again shortly"
-            )
-            await self._reject(error, scope, receive, send)
+        if (overload := self._overload()) is not None:
+            await self._reject(overload, scope, receive, send)
             return
         response = _ClosableSend(send)
-        task = asyncio.create_task(self._run(scope, receive, response))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task = self._start(scope, receive, response)
         try:
             if not await self._finished_in_time(task, response, scope):
                 response.closed = True
@@ -59,9 +62,45 @@ class InFlightLimit(HttpMiddleware):
                     "and asking again changes nothing that is done already"
                 )
                 await self._reject(late, scope, receive, send)
+            elif response.rejection is not None and not response.started:
+                await self._reject(response.rejection, scope, receive, send)
         except asyncio.CancelledError:
             task.cancel()
             raise
+
+    def _overload(self) -> OverloadedError | None:
+        """Return the error of one more request in flight; None while there is room."""
+        if len(self._running) < self._max_in_flight:
+            return None
+        return OverloadedError(
+            f"{self._max_in_flight} requests are being answered; try again shortly"
+        )
+
+    def _start(
+        self, scope: Scope, receive: Receive, response: "_ClosableSend"
+    ) -> "asyncio.Task[None]":
+        """Start to handle a request; it counts as in flight at once, or once its body arrived."""
+        if not has_body(scope):
+            task = asyncio.create_task(self._run(scope, receive, response))
+            self._count(task)
+            return task
+
+        def on_complete() -> CrossfixError | None:
+            self._arriving.discard(body)
+            if (overload := self._overload()) is None:
+                self._count(task)
+            return overload
+
+        body = response.body = ArrivingBody(receive, caller_of(scope), on_complete)
+        self._arriving.add(body)
+        task = asyncio.create_task(self._run(scope, body.receive, response))
+        task.add_done_callback(lambda _: self._arriving.discard(body))
+        return task
+
+    def _count(self, task: "asyncio.Task[None]") -> None:
+        """Count the request as in flight until it ends."""
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _reject(
         self, error: CrossfixError, scope: Scope, receive: Receive, send: Send
@@ -73,6 +112,8 @@ class InFlightLimit(HttpMiddleware):
         try:
             await self._app(scope, receive, response.send)
         except Exception:
+            if response.rejection is not None:
+                return  # the disconnection that a rejected body looks like
             if not response.closed:
                 raise
             log.exception("failed after its time was over", extra=_log_fields(scope))
@@ -95,15 +136,21 @@ class InFlightLimit(HttpMiddleware):
 
 
 class _ClosableSend:
-    """Sends a response until it is closed, then drops the rest."""
+    """Sends a response until it is closed, or the body of its request was rejected."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.started = False
         self.closed = False
+        self.body: ArrivingBody | None = None
+
+    @property
+    def rejection(self) -> CrossfixError | None:
+        """Why the body of the request was rejected; None when it was not."""
+        return None if self.body is None else self.body.rejection
 
     async def send(self, message: Message) -> None:
-        if self.closed:
+        if self.closed or (self.rejection is not None and not self.started):
             return
         self.started = True
         await self._send(message)
