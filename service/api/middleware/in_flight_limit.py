@@ -26,7 +26,8 @@ class InFlightLimit(HttpMiddleware):
     A request counts as in flight once its body has arrived, so that half-sent requests keep nobody
     out; as many bodies may be arriving as requests may be in flight, see `ArrivingBodies`. Work in
     a thread cannot be interrupted: it continues after its 503 and counts until it ends. A client
-    that does not read the response within another `timeout_s` is disconnected. Requests to the paths `exempt` (probes, metrics) are neither counted nor timed.
+    that does not read the response within another `timeout_s` is disconnected. Requests to the
+    paths `exempt` (probes, metrics) are neither counted nor timed.
     """
 
     def __init__(
