@@ -5,9 +5,12 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses: something was refused or broke, wrong options or settings, Ctrl-C."""
@@ -37,6 +40,16 @@ def fail(message: object, status: int = FAILED) -> NoReturn:
 def print_json(document: object) -> None:
     """Print an indented JSON document; values that JSON does not know are printed as text."""
     print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def protected_settings(**overrides: object) -> "Settings":
+    """Read the settings of a command that writes into the data folder; see `load_settings`."""
+    from service.settings import load_settings
+    from service.wiring.stores import protect_data_folder
+
+    settings = load_settings(**overrides)
+    protect_data_folder(settings)
+    return settings
 
 
 def progress(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.cli.common import AsJson, DataDir, print_json
+from service.cli.common import AsJson, DataDir, print_json, protected_settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,11 +108,10 @@ def _table(records: "Sequence[KeyRecord]", now: datetime) -> "Table":
 
 
 def _key_file(keys_file: Path | None, data_dir: Path | None) -> "KeyFile":
-    from service.settings import load_settings
     from service.storage.local.keys import KeyFile
     from service.wiring.stores import keys_made
 
-    settings = load_settings(keys_file=keys_file, data_dir=data_dir)
+    settings = protected_settings(keys_file=keys_file, data_dir=data_dir)
     # The service notes it in the shared gallery, which this command does not need.
     made = keys_made(settings.model_copy(update={"qdrant_url": None}))
     return KeyFile(settings.keys_path, made=made)

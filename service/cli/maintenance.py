@@ -18,6 +18,7 @@ from service.cli.common import (
     fail,
     print_json,
     progress,
+    protected_settings,
 )
 
 if TYPE_CHECKING:
@@ -133,10 +134,9 @@ def reembed(
     The same command with the former bundle moves back. An embedded gallery is moved while its
     service is stopped.
     """
-    from service.settings import load_settings
     from service.wiring.maintenance import upgrade_gallery
 
-    settings = load_settings(data_dir=data_dir, device=device)
+    settings = protected_settings(data_dir=data_dir, device=device)
     share = None if shard is None else _share(shard, settings)
     with progress("sightings") as (expect, advance):
         outcome = upgrade_gallery(settings, to, share, expect, advance)
@@ -160,10 +160,9 @@ def backup(
 
     With a Qdrant server, services may run meanwhile; an embedded gallery needs its service stopped.
     """
-    from service.settings import load_settings
     from service.wiring.maintenance import back_up_gallery
 
-    settings = load_settings(data_dir=data_dir)
+    settings = protected_settings(data_dir=data_dir)
     with progress("written") as (_, advance):
         counts = back_up_gallery(settings, to, allow_empty, advance)
     _print_counts(asdict(counts), f"backed up into {to}", as_json)
@@ -175,10 +174,9 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Restore a backup into empty stores, read it back and compare. Never overwrites anything."""
-    from service.settings import load_settings
     from service.wiring.maintenance import restore_gallery
 
-    settings = load_settings(data_dir=data_dir)
+    settings = protected_settings(data_dir=data_dir)
     with progress("restored") as (_, advance):
         counts = restore_gallery(settings, source, advance)
     _print_counts(asdict(counts), f"restored from {source}, read back and found equal", as_json)
@@ -198,10 +196,9 @@ def sweep(
 
     With a Qdrant server, services may run meanwhile; an embedded gallery needs its service stopped.
     """
-    from service.settings import load_settings
     from service.wiring.maintenance import sweep_originals
 
-    settings = load_settings(data_dir=data_dir)
+    settings = protected_settings(data_dir=data_dir)
     with progress("originals") as (_, advance):
         swept = sweep_originals(settings, timedelta(hours=older_than_h), remove, advance)
     _print_counts(asdict(swept), "removed" if remove else "looked, and removed nothing", as_json)

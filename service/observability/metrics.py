@@ -138,7 +138,21 @@ def _current_ids() -> dict[str, str]:
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Send every log line to standard error as JSON."""
+    """Send every log line to standard error as JSON; query strings are left out."""
+    logging.getLogger("uvicorn.access").addFilter(_without_query)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the address of each request
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Cut the query string off an access line of uvicorn: (client, method, path, version, status).
+
+    Names, numbers and positions are asked for in it.
+    """
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            value.partition("?")[0] if isinstance(value, str) else value for value in record.args
+        )
+    return True

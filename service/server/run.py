@@ -18,6 +18,7 @@ from service.observability.metrics import configure_logging
 from service.server.slow_clients import slow_client_protocol
 from service.settings import PREFIX, Settings, SettingsError
 from service.wiring.app import create_app
+from service.wiring.stores import protect_data_folder
 
 log = logging.getLogger("crossfix")
 
@@ -38,6 +39,7 @@ def run(settings: Settings) -> NoReturn:
     that prevents the start is logged; the exit status is 2 for a wrong setting, otherwise 1.
     """
     configure_logging()
+    protect_data_folder(settings)
     try:
         require_certificate(settings)
         listener = listen_on(settings.host, settings.port)

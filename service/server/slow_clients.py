@@ -16,6 +16,22 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 log = logging.getLogger("crossfix.connections")
 
 
+class StrictConnection(h11.Connection):
+    """Rejects requests that say twice how long they are, as request smuggling does.
+
+    h11 follows `Transfer-Encoding`, as RFC 9112 says; a proxy in front may follow the other.
+    """
+
+    def next_event(self) -> Any:
+        """Return the next event, or raise RemoteProtocolError, which is answered with 400."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = {name for name, _ in event.headers}
+            if {b"content-length", b"transfer-encoding"} <= names:
+                raise h11.RemoteProtocolError("Content-Length beside Transfer-Encoding")
+        return event
+
+
 class SlowClientProtocol(H11Protocol):
     """HTTP/1.1 with time limits for slow clients.
 
@@ -29,6 +45,7 @@ class SlowClientProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn = StrictConnection(h11.SERVER)
         self._head_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
 

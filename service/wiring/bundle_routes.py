@@ -124,7 +124,6 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
         title="Crossfix",
         description=DESCRIPTION,
         version="1",
-        dependencies=SECURITY,
         docs_url=None,
         redoc_url=None,
         responses=documented(401, 403, 429, 503),
@@ -178,12 +177,14 @@ def _add_routes(
         parts.decoders,
         decode_stall_s=2 * parts.settings.decode_timeout_s,
     )
-    app.include_router(match_router(matcher, verifier, ModelOut.model_validate(model), telemetry))
-    app.include_router(matches_router(stores.matches, review, telemetry))
-    app.include_router(
-        gallery_router(context.gallery, enrolment, curation, parts.settings.max_chips_per_request)
+    routers = (
+        match_router(matcher, verifier, ModelOut.model_validate(model), telemetry),
+        matches_router(stores.matches, review, telemetry),
+        gallery_router(context.gallery, enrolment, curation, parts.settings.max_chips_per_request),
+        sightings_router(pictures),
     )
-    app.include_router(sightings_router(pictures))
+    for router in routers:
+        app.include_router(router, dependencies=SECURITY)
     app.include_router(health_router(readiness, telemetry, _describe_bundle(resources)))
     app.include_router(docs_router())
 

@@ -6,7 +6,8 @@ bucket, and between the memory of this process and Redis. Clients that need not 
 take long to import, are imported where they are used.
 """
 
-from contextlib import ExitStack
+import os
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -83,6 +84,16 @@ class SharedStores:
 def is_embedded(settings: Settings) -> bool:
     """Return whether the gallery is in the data folder, where only this process can use it."""
     return settings.qdrant_url is None
+
+
+def protect_data_folder(settings: Settings) -> None:
+    """Let nobody but this user read the data folder, or any file that this process creates.
+
+    A folder of another user, such as a volume that replicas share, is left as it is.
+    """
+    os.umask(0o077)
+    with suppress(OSError):
+        settings.data_dir.chmod(0o700)
 
 
 def open_shared_stores(settings: Settings, redis: RedisLink | None) -> SharedStores:

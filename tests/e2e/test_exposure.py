@@ -1,0 +1,88 @@
+"""What the service shows to others: files, log lines, its API document, ambiguous requests."""
+
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.support.chips import optical_png
+from tests.support.service_process import ServiceProcess, running_service
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exposure")
+
+
+@pytest.fixture(scope="module")
+def started(folder: Path) -> Iterator[ServiceProcess]:
+    (folder / "data").mkdir(mode=0o755)
+    with running_service(folder) as process:
+        yield process
+
+
+@pytest.fixture
+def client(started: ServiceProcess) -> Iterator[httpx.Client]:
+    with started.client() as one:
+        yield one
+
+
+def test_only_the_owner_reads_the_data_folder(client: httpx.Client, folder: Path) -> None:
+    chips = [("chips", ("a.png", optical_png(1)))]
+    answer = client.post("/gallery", data={"vessel": '{"name": "A"}'}, files=chips)
+    assert answer.status_code in (200, 201), answer.text
+    files = [path for path in (folder / "data").rglob("*") if not path.is_symlink()]
+    assert len(files) > 10
+    open_to_others = [
+        (str(path), oct(path.stat().st_mode))
+        for path in [folder / "data", *files]
+        if stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
+    assert open_to_others == []
+
+
+def test_query_strings_are_not_logged(client: httpx.Client, started: ServiceProcess) -> None:
+    assert client.get("/gallery", params={"name": "TELLTALE"}).status_code == 200
+    client.get("/gallery", params={"nonsense": "TELLTALE"})
+    client.get("/nowhere", params={"name": "TELLTALE"})
+    log = started.log.read_text()
+    assert "GET /gallery" in log
+    assert "TELLTALE" not in log
+
+
+def test_the_api_document_says_what_is_public_and_binary(client: httpx.Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    public = {path for path, methods in paths.items() if not methods.get("get", {}).get("security")}
+    assert public - {path for path in paths if "get" not in paths[path]} == {"/livez", "/readyz"}
+    for path, methods in paths.items():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path":
+                    assert parameter["schema"]["format"] == "uuid", path
+    chip = paths["/sightings/{sighting_id}/chip"]["get"]["responses"]["200"]["content"]
+    assert chip["application/octet-stream"]["schema"]["format"] == "binary"
+    preview = paths["/sightings/{sighting_id}/preview.png"]["get"]["responses"]["200"]["content"]
+    assert preview["image/png"]["schema"]["format"] == "binary"
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    form = schemas["MatchForm"] if "MatchForm" in schemas else schemas["Body_match_match_post"]
+    assert form["properties"]["chip"]["format"] == "binary"
+
+
+def test_a_request_with_two_lengths_is_refused(started: ServiceProcess) -> None:
+    address = urlsplit(started.url)
+    smuggled = b"0\r\n\r\nGET /gallery HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+        connection.sendall(
+            b"POST /match HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(smuggled), smuggled)
+        )
+        answer = b""
+        while part := connection.recv(65_536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer.lower()
