@@ -1,4 +1,4 @@
-"""`crossfix audit | reembed | backup | restore | sweep`: maintain a service's data."""
+"""`crossfix audit | reembed | backup | restore | sweep | check`: maintain a service's data."""
 
 import json
 import sys
@@ -36,6 +36,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(backup)
     app.command()(restore)
     app.command()(sweep)
+    app.command()(check)
 
 
 @audit_app.command("verify")
@@ -202,6 +203,28 @@ def sweep(
     with progress("originals") as (_, advance):
         swept = sweep_originals(settings, timedelta(hours=older_than_h), remove, advance)
     _print_counts(asdict(swept), "removed" if remove else "looked, and removed nothing", as_json)
+
+
+def check(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Compare every stored record and chip with its digest; ends with status 1 if one is damaged.
+
+    With a Qdrant server, services may run meanwhile; an embedded gallery needs its service stopped.
+    """
+    from service.wiring.maintenance import check_gallery
+
+    settings = protected_settings(data_dir=data_dir)
+    with progress("checked") as (_, advance):
+        result = check_gallery(settings, advance)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        for kind, states in result.records.items():
+            print(f"{kind}: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+        print(f"chip: {result.chips} intact")
+        for line in result.damage:
+            print(f"DAMAGED {line}")
+    if result.damage:
+        raise typer.Exit(FAILED)
 
 
 def _print_counts(counts: dict[str, object], headline: str, as_json: bool) -> None:

@@ -37,6 +37,12 @@ class StoreUnavailableError(CrossfixError):
     kind = "store-unavailable"
 
 
+class StoreDamagedError(StoreUnavailableError):
+    """A stored record is not what was written; it is not used for any answer."""
+
+    kind = "store-damaged"
+
+
 class StoreFullError(CrossfixError):
     """The disk is full; nothing was changed."""
 

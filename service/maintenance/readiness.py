@@ -50,7 +50,9 @@ class ReadinessCheck:
         limit_s: float = 5.0,
         stall_s: float = 30.0,
         decode_stall_s: float = 10.0,
+        require_intact: Callable[[], None] = lambda: None,
     ) -> None:
+        """Check these parts; `require_intact` raises the error of damaged records."""
         self._embedder = embedder
         self._limit_s = limit_s
         self._stall_s = stall_s
@@ -59,6 +61,7 @@ class ReadinessCheck:
             "decoding": _Probe("decoding", lambda: self._decode(decoder), max_age_s, _no_answer),
             "inference": _Probe("inference", self._embed, max_age_s, lambda _: self._stalled()),
             "gallery": _Probe("gallery", lambda: _ping(gallery, matches), max_age_s, _no_answer),
+            "records": _Probe("records", require_intact, max_age_s, _no_answer),
             "chips": _Probe("chips", chips.ping, max_age_s, _no_answer),
             "audit": _Probe("audit", audit.ping, max_age_s, _no_answer),
         }

@@ -72,6 +72,9 @@ class Telemetry:
         self.redis_failures = gauge(
             "crossfix_redis_failures", "Requests to Redis that failed since the start"
         )
+        self.damaged_records = gauge(
+            "crossfix_damaged_records", "Stored records that the last check found damaged"
+        )
         self.bundle = Info("crossfix_bundle", "The models that answer", registry=self.registry)
         self._refresh: Callable[[], None] = lambda: None
         self._expected: tuple[ExpectedShare, ...] = ()

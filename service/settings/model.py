@@ -201,6 +201,12 @@ class Settings(BaseSettings):
     )
     queue_size: int = Field(256, ge=1, le=100_000, description="SAR chips that may wait")
     embed_timeout_s: float = Field(120.0, gt=0, le=3600, description="longest wait for a chip")
+    check_interval_h: float = Field(
+        24.0,
+        ge=0,
+        le=8760,
+        description="how often all stored records are compared with their digests, hours; 0: never",
+    )
     recovery_interval_s: float = Field(
         60.0, ge=1, le=86_400, description="how often interrupted changes are recovered"
     )

@@ -112,6 +112,9 @@ def _background_threads(
     settings = application.parts.settings
     settle = partial(_settle_regularly, application.active, settings.recovery_interval_s, stopping)
     threads = [threading.Thread(target=settle, name="recovery")]
+    if settings.check_interval_h:
+        check = partial(_check_regularly, application, settings.check_interval_h * 3600.0, stopping)
+        threads.append(threading.Thread(target=check, name="check"))
     if not is_embedded(settings):
         follower = BundleFollower(
             application.active,
@@ -153,6 +156,23 @@ def _settle_regularly(active: ActiveBundle, interval_s: float, stopping: threadi
                 served.settle()
         except Exception:
             log.exception("could not look for interrupted changes; trying again later")
+
+
+def _check_regularly(
+    application: Application, interval_s: float, stopping: threading.Event
+) -> None:
+    """Compare all records that the service uses with their digests, slowly and again and again."""
+    parts = application.parts
+    while not stopping.is_set():
+        try:
+            with application.active.in_use() as served:
+                gallery = served.resources.gallery
+                parts.record_health.check(gallery, parts.stores.matches, stopping.wait)
+            parts.record_health.require_intact()
+        except Exception as error:
+            log.error("the check of stored records: %s", error)
+        parts.telemetry.damaged_records.set(len(parts.record_health.damaged))
+        stopping.wait(interval_s)
 
 
 def _set_gauges(telemetry: Telemetry, resources: BundleResources, stores: SharedStores) -> None:

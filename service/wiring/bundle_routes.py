@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from service.identity.uploads import UploadEmbedder
 from service.identity.verify import Verifier
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import load_embedder
+from service.maintenance.check import RecordHealth
 from service.maintenance.readiness import ReadinessCheck
 from service.observability.metrics import Telemetry
 from service.settings import Settings
@@ -62,6 +63,7 @@ class ProcessParts:
         stores: the stores that do not depend on the bundle.
         decoders: processes that decode chips.
         write_lock: held while this process makes a change.
+        record_health: whether stored records were found damaged.
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class ProcessParts:
     stores: SharedStores
     decoders: DecoderPool
     write_lock: threading.RLock
+    record_health: RecordHealth = field(default_factory=RecordHealth)
 
 
 def open_bundle_resources(
@@ -176,6 +179,7 @@ def _add_routes(
         stores.audit,
         parts.decoders,
         decode_stall_s=2 * parts.settings.decode_timeout_s,
+        require_intact=parts.record_health.require_intact,
     )
     routers = (
         match_router(matcher, verifier, ModelOut.model_validate(model), telemetry),

@@ -18,6 +18,7 @@ from service.inference.embedder import load_embedder
 from service.maintenance.backup import back_up, holds_nothing
 from service.maintenance.backup_format import Counts
 from service.maintenance.batches import Progress, ignore_progress
+from service.maintenance.check import CheckResult, check_all
 from service.maintenance.reembed import Reembedding, Share
 from service.maintenance.restore import restore
 from service.maintenance.sweep import SweepResult, sweep
@@ -125,6 +126,18 @@ def restore_gallery(
     """
     with closing(open_backup_stores(settings)) as stores:
         return restore(source, stores, unfinished_restore(settings), advance=advance)
+
+
+def check_gallery(settings: Settings, advance: Progress = ignore_progress) -> CheckResult:
+    """Compare every record and chip with its digest; see `check_all`.
+
+    Raises:
+        ConflictError: there is no gallery; nothing was created.
+    """
+    if active_bundle_id(settings) is None:
+        raise ConflictError(f"there is no gallery in {place_of_gallery(settings)}")
+    with closing(open_backup_stores(settings)) as stores:
+        return check_all(stores.archive, stores.matches, stores.chips, advance)
 
 
 @contextmanager

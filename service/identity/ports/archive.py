@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
 
@@ -73,6 +74,10 @@ class GalleryArchive(Protocol):
 
     def delete_sightings(self, bundle_id: str, ids: Collection[UUID]) -> None:
         """Delete sightings from this bundle only; absent ids are ignored."""
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        """Compare vessels and sightings of all bundles with their digests, a few at a time."""
+        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""

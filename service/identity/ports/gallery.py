@@ -1,12 +1,13 @@
 """The port of the gallery: vessels, and the embedded sightings of one bundle."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -95,6 +96,10 @@ class Gallery(Protocol):
 
     def ping(self) -> None:
         """Reach the store; raise `StoreUnavailableError`, or `StoreFullError` without space."""
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        """Compare vessels and sightings of the bundle with their digests, a few at a time."""
+        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""

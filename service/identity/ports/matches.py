@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Protocol
 from uuid import UUID
 
+from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 
 
@@ -36,6 +37,10 @@ class MatchStore(Protocol):
 
     def ping(self) -> None:
         """Reach the store; raise `StoreUnavailableError`, or `StoreFullError` without space."""
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        """Compare all records with their digests, a few at a time."""
+        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""

@@ -3,11 +3,14 @@
 It holds the lock of the folder: no service can have the gallery open at the same time.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from service.identity.records.checks import RecordCheck
 from service.storage.edge.folder import GalleryFolder
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard
 from service.storage.points.archive import PointArchive
+from service.storage.points.checking import check_gallery
 
 
 class EdgeArchive(PointArchive):
@@ -34,6 +37,10 @@ class EdgeArchive(PointArchive):
 
     def activate(self, bundle_id: str) -> None:
         self._folder.activate(bundle_id)
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        bundles = [self._sightings(bundle) for bundle in self.bundles()]
+        return check_gallery(self._vessels, bundles)
 
     def close(self) -> None:
         self._folder.close()

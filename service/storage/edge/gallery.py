@@ -14,6 +14,7 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
+from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -27,6 +28,7 @@ from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import GalleryFolder
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard, upsert
 from service.storage.points import payloads
+from service.storage.points.checking import check_gallery
 from service.storage.points.filters import (
     AnyOf,
     Clause,
@@ -205,6 +207,9 @@ class EdgeGallery:
         with self._lock:
             for shard in (self._vessels, self._sightings):
                 shard.ping()
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        return check_gallery(self._vessels, [self._sightings], self._lock)
 
     def close(self) -> None:
         with self._lock:

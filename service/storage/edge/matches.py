@@ -5,14 +5,17 @@ lock) from before the match records are opened until after they are closed.
 """
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import qdrant_edge as edge
 
+from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchRecord
 from service.storage.edge.folder import KEYWORD
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, NO_VECTOR, Shard, upsert
+from service.storage.points.checking import check_matches
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import (
     ASKED_AT,
@@ -58,6 +61,9 @@ class EdgeMatchStore(PagedMatches):
     def ping(self) -> None:
         with self._lock:
             self._shard.ping()
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        return check_matches(self._shard, self._lock)
 
     def close(self) -> None:
         with self._lock:

@@ -135,9 +135,12 @@ class Shard:
         for record in self._scan(where, fields, False):
             yield UUID(str(record.id)), record.payload or {}
 
-    def scan_with_vectors(self, where: Condition) -> Iterator[tuple[NDArray[np.float32], Payload]]:
+    def scan_with_vectors(
+        self, where: Condition
+    ) -> Iterator[tuple[UUID, NDArray[np.float32], Payload]]:
         for record in self._scan(where, None, True):
-            yield np.asarray(record.vector, dtype=np.float32), record.payload or {}
+            vector = np.asarray(record.vector, dtype=np.float32)
+            yield UUID(str(record.id)), vector, record.payload or {}
 
     def nearest(
         self,

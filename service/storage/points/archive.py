@@ -19,6 +19,7 @@ from service.storage.points.filters import (
     shows_chip,
 )
 from service.storage.points.payloads import Payload, Point
+from service.storage.points.seals import require_intact_vector
 
 
 class PointCollection(Protocol):
@@ -34,8 +35,10 @@ class PointCollection(Protocol):
         """Yield id and payload (or only these fields) of all points that satisfy the condition."""
         ...
 
-    def scan_with_vectors(self, where: Condition) -> Iterator[tuple[NDArray[np.float32], Payload]]:
-        """Yield vector, float32 `[D]`, and payload of all points that satisfy the condition."""
+    def scan_with_vectors(
+        self, where: Condition
+    ) -> Iterator[tuple[UUID, NDArray[np.float32], Payload]]:
+        """Yield id, vector, float32 `[D]`, and payload of all points that satisfy the condition."""
         ...
 
     def count(self, where: Condition) -> int:
@@ -81,7 +84,8 @@ class PointArchive(ABC):
         return self._ids(bundle_id, EVERYTHING)
 
     def sightings(self, bundle_id: str) -> Iterator[EmbeddedSighting]:
-        for vector, row in self._sightings(bundle_id).scan_with_vectors(CONFIRMED_SIGHTINGS):
+        for _, vector, row in self._sightings(bundle_id).scan_with_vectors(CONFIRMED_SIGHTINGS):
+            require_intact_vector(vector, row)
             yield EmbeddedSighting(payloads.sighting_from(row), vector)
 
     def get_sightings(self, bundle_id: str, ids: Collection[UUID]) -> dict[UUID, Sighting]:

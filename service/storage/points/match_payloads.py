@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
+from service.storage.points import seals
 from service.storage.points.filters import (
     EVERYTHING,
     AnyOf,
@@ -28,6 +29,7 @@ VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED = "vessel_ids", "sighting_id", "ask
 KEYWORDS = (VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, UNSETTLED)
 """Fields that are looked up by whole words; `asked_at` is a time."""
 
+MATCH_FIELDS = (RECORD, VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED)
 YES = "yes"
 UNSETTLED_MATCHES = Condition((AnyOf(UNSETTLED, [YES]),))
 BATCH = 256
@@ -54,12 +56,12 @@ def match_point(record: MatchRecord) -> Point:
         ASKED_AT: timestamp(record.asked_at),
         UNSETTLED: YES if record.unsettled else None,
     }
-    return Point(point_id(record.id), None, payload)
+    return Point(point_id(record.id), None, seals.sealed(payload))
 
 
 def match_from(payload: Mapping[str, Any]) -> MatchRecord:
-    """Return the match record of a payload."""
-    return MatchRecord.from_record(payload[RECORD])
+    """Return the match record of a payload; raise StoreDamagedError if it is damaged."""
+    return seals.parse_intact(payload, MATCH_FIELDS, "match", MatchRecord.from_record)
 
 
 def match_condition(where: MatchFilter) -> Condition:

@@ -19,14 +19,19 @@ from numpy.typing import NDArray
 from service.contract.utc_time import as_utc
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingHit
 from service.identity.records.vessels import Vessel
-
-Payload = dict[str, Any]
+from service.storage.points import seals
+from service.storage.points.seals import Payload
 
 RECORD = "record"
 STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
 VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M = "vessel_id", "vessel_type", "vessel_length_m"
 CAPTURED_AT, LOCATION, MODALITY, CHIP = "captured_at", "location", "modality", "chip_sha256"
 TENTATIVE = "tentative"
+
+VESSEL_FIELDS = (RECORD, STATE, NAME, IMO, MMSI, TYPE)
+SIGHTING_FIELDS = (RECORD, CAPTURED_AT, LOCATION, MODALITY, CHIP)
+OWNER_FIELDS = (VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M)
+"""The fields that have a digest together; those of a sighting's vessel change by themselves."""
 
 UNIT_TOLERANCE = 1e-3
 
@@ -55,12 +60,12 @@ def vessel_point(vessel: Vessel) -> Point:
         MMSI: vessel.mmsi,
         TYPE: vessel.type.casefold() if vessel.type else None,
     }
-    return Point(vessel.id, None, payload)
+    return Point(vessel.id, None, seals.sealed(payload))
 
 
 def vessel_from(payload: Mapping[str, Any]) -> Vessel:
-    """Return the vessel of a payload."""
-    return Vessel.from_record(payload[RECORD])
+    """Return the vessel of a payload; raise StoreDamagedError if it is damaged."""
+    return seals.parse_intact(payload, VESSEL_FIELDS, "vessel", Vessel.from_record)
 
 
 def vessels_by_id(rows: Iterable[Payload]) -> dict[UUID, Vessel]:
@@ -70,11 +75,12 @@ def vessels_by_id(rows: Iterable[Payload]) -> dict[UUID, Vessel]:
 
 def ownership_payload(vessel: Vessel | None) -> Payload:
     """Return the fields of a sighting that depend on its vessel; null without one."""
-    return {
+    owner = {
         VESSEL_ID: str(vessel.id) if vessel else None,
         VESSEL_TYPE: vessel.type.casefold() if vessel and vessel.type else None,
         VESSEL_LENGTH_M: vessel.length_m if vessel else None,
     }
+    return seals.sealed(owner, under=seals.OWNER_DIGEST)
 
 
 def sighting_points(
@@ -106,7 +112,9 @@ def sighting_points(
         Point(
             one.sighting.id,
             check_vector(one.vector, width),
-            _sighting_payload(one.sighting, vessel_of(one.sighting)) | mark,
+            _sighting_payload(one.sighting, vessel_of(one.sighting))
+            | seals.sealed_vector(one.vector)
+            | mark,
         )
         for one in embedded
     ]
@@ -114,20 +122,23 @@ def sighting_points(
 
 def _sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
     at, where = sighting.captured_at, sighting.position
-    return {
+    fields = {
         RECORD: sighting.model_copy(update={"vessel_id": None}).model_dump_json(),
         CAPTURED_AT: timestamp(at) if at else None,
         LOCATION: {"lat": where.lat, "lon": where.lon} if where else None,
         MODALITY: sighting.modality.value,
         CHIP: sighting.chip_sha256,
-        **ownership_payload(vessel),
     }
+    return seals.sealed(fields) | ownership_payload(vessel)
 
 
 def sighting_from(payload: Mapping[str, Any]) -> Sighting:
-    """Return the sighting of a payload."""
+    """Return the sighting of a payload; raise StoreDamagedError if it is damaged."""
+    seals.require_intact(payload, OWNER_FIELDS, "sighting", under=seals.OWNER_DIGEST)
     vessel_id = payload.get(VESSEL_ID)
-    sighting = Sighting.model_validate_json(payload[RECORD])
+    sighting = seals.parse_intact(
+        payload, SIGHTING_FIELDS, "sighting", Sighting.model_validate_json
+    )
     return sighting.model_copy(update={"vessel_id": UUID(vessel_id)}) if vessel_id else sighting
 
 

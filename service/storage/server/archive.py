@@ -3,12 +3,15 @@
 Services may use the gallery at the same time.
 """
 
+from collections.abc import Iterator
 from contextlib import closing
 
 from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
+from service.identity.records.checks import RecordCheck
 from service.storage.points.archive import PointArchive
+from service.storage.points.checking import check_gallery
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection, ensure_collection
 from service.storage.server.layout import DEFAULT_PREFIX, SIGHTING_INDEXES, VESSEL_INDEXES, Layout
@@ -58,6 +61,10 @@ class ServerArchive(PointArchive):
     def activate(self, bundle_id: str) -> None:
         with self._connection.client() as client:
             self._layout.activate(client, bundle_id)
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        bundles = [self._sightings(bundle) for bundle in self.bundles()]
+        return check_gallery(self._vessels, bundles)
 
     def close(self) -> None:
         self._connection.close()

@@ -13,6 +13,7 @@ from service.identity.errors import StoreUnavailableError
 from service.identity.records.claims import NameClaim
 from service.storage.points.filters import AnyOf, Condition
 from service.storage.points.payloads import Point
+from service.storage.points.seals import parse_intact, sealed
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection, ensure_collection
 from service.storage.server.filters import as_filter
@@ -69,7 +70,8 @@ class ServerClaimStore:
             found = client.retrieve(self._claims.name, [str(_id(name))], consistency=majority)
         if not found:
             return None
-        return NameClaim.model_validate_json((found[0].payload or {})[RECORD])
+        payload = found[0].payload or {}
+        return parse_intact(payload, (RECORD, TOKEN), "claim", NameClaim.model_validate_json)
 
     def _write(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> None:
         """Insert the claim if the name has none, or replace the claim `instead_of`."""
@@ -78,7 +80,7 @@ class ServerClaimStore:
             mode, where = models.UpdateMode.INSERT_ONLY, None
         else:
             mode, where = models.UpdateMode.UPDATE_ONLY, as_filter(_has_token(instead_of))
-        point = Point(_id(name), None, payload)
+        point = Point(_id(name), None, sealed(payload))
         self._claims.put([point], update_mode=mode, update_filter=where)
 
 

@@ -48,10 +48,12 @@ class ServerCollection:
         for record in self._scan(where, fields, False):
             yield UUID(str(record.id)), record.payload or {}
 
-    def scan_with_vectors(self, where: Condition) -> Iterator[tuple[NDArray[np.float32], Payload]]:
+    def scan_with_vectors(
+        self, where: Condition
+    ) -> Iterator[tuple[UUID, NDArray[np.float32], Payload]]:
         for record in self._scan(where, None, True):
             vector: Any = record.vector
-            yield np.asarray(vector, dtype=np.float32), record.payload or {}
+            yield UUID(str(record.id)), np.asarray(vector, dtype=np.float32), record.payload or {}
 
     def count(self, where: Condition) -> int:
         with self._connection.client() as client:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
+from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -24,6 +25,7 @@ from service.identity.records.sightings import (
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points import payloads
+from service.storage.points.checking import check_gallery
 from service.storage.points.filters import (
     EVERYTHING,
     AnyOf,
@@ -195,6 +197,9 @@ class ServerGallery:
         with self._connection.client() as client:
             client.count(self._vessels.name, exact=False)
             client.count(self._sightings.name, exact=False)
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        return check_gallery(self._vessels, [self._sightings])
 
     def close(self) -> None:
         self._connection.close()

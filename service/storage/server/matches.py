@@ -1,10 +1,13 @@
 """Match records on a Qdrant server, shared by any number of replicas."""
 
+from collections.abc import Iterator
 from uuid import UUID
 
 from qdrant_client import QdrantClient
 
+from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchRecord
+from service.storage.points.checking import check_matches
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import PagedMatches, match_from, match_point, point_id
 from service.storage.points.payloads import Payload
@@ -32,6 +35,9 @@ class ServerMatchStore(PagedMatches):
     def ping(self) -> None:
         with self._connection.client() as client:
             client.count(self._matches.name, exact=False)
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        return check_matches(self._matches)
 
     def close(self) -> None:
         self._connection.close()

@@ -3,7 +3,7 @@
 import bisect
 import math
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from service.contract.utc_time import as_utc
 from service.identity.errors import InvalidRequestError
 from service.identity.records.base import GeoPoint
+from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
@@ -159,6 +160,9 @@ class FakeGallery:
 
     def ping(self) -> None:
         return
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        return iter(())
 
     def close(self) -> None:
         return

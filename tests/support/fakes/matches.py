@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from service.identity.errors import InvalidRequestError
+from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 
 
@@ -41,6 +42,9 @@ class FakeMatchStore:
 
     def ping(self) -> None:
         return
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        return iter(())
 
     def close(self) -> None:
         return

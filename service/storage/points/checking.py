@@ -1,0 +1,48 @@
+"""Compare all records of a store with their digests, a few at a time."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from typing import TypeVar
+
+from service.identity.records.checks import RecordCheck
+from service.storage.points.archive import PointCollection
+from service.storage.points.filters import EVERYTHING
+from service.storage.points.match_payloads import match_from
+from service.storage.points.payloads import sighting_from, vessel_from
+from service.storage.points.seals import check_rows
+
+BATCH = 100
+UNLOCKED: AbstractContextManager[object] = nullcontext()
+
+T = TypeVar("T")
+
+
+def check_gallery(
+    vessels: PointCollection,
+    sightings: Iterable[PointCollection],
+    lock: AbstractContextManager[object] = UNLOCKED,
+) -> Iterator[list[RecordCheck]]:
+    """Check vessels and sightings in batches; the lock is held while a batch is read."""
+    for batch in _batches(((i, None, row) for i, row in vessels.scan()), lock):
+        yield check_rows("vessel", batch, vessel_from)
+    for bundle in sightings:
+        for rows in _batches(bundle.scan_with_vectors(EVERYTHING), lock):
+            yield check_rows("sighting", rows, sighting_from)
+
+
+def check_matches(
+    matches: PointCollection, lock: AbstractContextManager[object] = UNLOCKED
+) -> Iterator[list[RecordCheck]]:
+    """Check match records in batches; see `check_gallery`."""
+    for batch in _batches(((i, None, row) for i, row in matches.scan()), lock):
+        yield check_rows("match", batch, match_from)
+
+
+def _batches(rows: Iterator[T], lock: AbstractContextManager[object]) -> Iterator[list[T]]:
+    while True:
+        with lock:
+            batch = list(islice(rows, BATCH))
+        if not batch:
+            return
+        yield batch

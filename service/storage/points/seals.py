@@ -1,0 +1,128 @@
+"""Digests beside records, by which damage to a stored record is detected.
+
+A point that was written before there were digests has none, and counts as unverified.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.identity.errors import StoreDamagedError
+from service.identity.records.checks import RecordCheck, RecordState
+
+DIGEST, OWNER_DIGEST, VECTOR_DIGEST = "digest", "owner_digest", "vector_digest"
+DIGEST_BYTES = 16
+
+Payload = dict[str, Any]
+CheckedRow = tuple[UUID, NDArray[np.float32] | None, Payload]
+T = TypeVar("T")
+
+
+def sealed(fields: Payload, under: str = DIGEST) -> Payload:
+    """Return the fields with their digest beside them."""
+    return {**fields, under: _digest(fields)}
+
+
+def sealed_vector(vector: NDArray[np.float32]) -> Payload:
+    """Return the digest of an embedding, float32 `[D]`, as a field."""
+    return {VECTOR_DIGEST: _hash(vector.astype("<f4").tobytes())}
+
+
+def require_intact(
+    payload: Mapping[str, Any], names: Sequence[str], kind: str, under: str = DIGEST
+) -> None:
+    """Check fields of a payload against their digest, if it has one.
+
+    Args:
+        payload: the whole payload of a point.
+        names: the fields that were sealed.
+        kind: what the record is, for the message.
+        under: the field of the digest.
+
+    Raises:
+        StoreDamagedError: the fields are not those that were written.
+    """
+    if payload.get(under) not in (None, _digest({name: payload.get(name) for name in names})):
+        raise StoreDamagedError(
+            f"a stored {kind} is not what was written; `crossfix check` lists damaged records, "
+            "restore them from a backup"
+        )
+
+
+def require_intact_vector(vector: NDArray[np.float32], payload: Mapping[str, Any]) -> None:
+    """Check an embedding against its digest, if there is one; see `require_intact`."""
+    if payload.get(VECTOR_DIGEST) not in (None, *sealed_vector(vector).values()):
+        raise StoreDamagedError(
+            "the embedding of a stored sighting is not what was written; `crossfix check` lists "
+            "damaged records, restore them from a backup"
+        )
+
+
+def parse_intact(
+    payload: Mapping[str, Any], names: Sequence[str], kind: str, parse: Callable[[Any], T]
+) -> T:
+    """Check a payload and parse its record.
+
+    Args:
+        payload: the whole payload of a point.
+        names: the fields that were sealed; the first of them is the record.
+        kind: what the record is, for messages.
+        parse: parses the record.
+
+    Raises:
+        StoreDamagedError: it is not what was written, or cannot be parsed.
+    """
+    require_intact(payload, names, kind)
+    try:
+        return parse(payload[names[0]])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreDamagedError(
+            f"a stored {kind} cannot be read; `crossfix check` lists damaged records, restore "
+            "them from a backup"
+        ) from error
+
+
+def check_rows(
+    kind: str, rows: Iterable[CheckedRow], parse: Callable[[Payload], object]
+) -> list[RecordCheck]:
+    """Check points one by one.
+
+    Args:
+        kind: what their records are.
+        rows: id, vector and payload of each point.
+        parse: parses a payload, or raises StoreDamagedError.
+    """
+    return [RecordCheck(kind, row[0], *_state(row, parse)) for row in rows]
+
+
+def _state(row: CheckedRow, parse: Callable[[Payload], object]) -> tuple[RecordState, str | None]:
+    _, vector, payload = row
+    try:
+        parse(payload)
+        if vector is not None:
+            require_intact_vector(vector, payload)
+    except StoreDamagedError as error:
+        return RecordState.DAMAGED, str(error)
+    has_digest = payload.get(DIGEST) is not None
+    return (RecordState.INTACT if has_digest else RecordState.UNVERIFIED), None
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    """Return the digest of the fields; stores may drop nulls, and reorder or retype numbers."""
+    known = {name: _plain(value) for name, value in fields.items() if value is not None}
+    return _hash(json.dumps(known, sort_keys=True).encode())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()

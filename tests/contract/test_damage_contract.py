@@ -1,0 +1,148 @@
+"""Damaged records are detected by both adapters, and records without a digest stay readable."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.api.errors import status_of
+from service.identity.errors import StoreDamagedError
+from service.identity.ports.archive import GalleryArchive
+from service.identity.records.checks import RecordState
+from service.identity.records.vessels import Vessel
+from service.maintenance.check import RecordHealth, check_all
+from service.storage.points.payloads import Point
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.match_records import make_match_record
+from tests.support.fakes.records import make_vessel
+from tests.support.stores import OLD, Site, enrol
+
+
+def states(site: Site) -> dict[str, set[RecordState]]:
+    archive, found = site.archive(), dict[str, set[RecordState]]()
+    for batch in archive.check_records():
+        for one in batch:
+            found.setdefault(one.kind, set()).add(one.state)
+    archive.close()
+    return found
+
+
+def overwrite(archive: Any, vessel: Vessel, kind: str, fields: dict[str, Any]) -> None:
+    """Change fields of the stored payload, and leave the digests as they are."""
+    if kind == "vessel":
+        archive._vessels.set_fields([vessel.id], fields)
+    else:
+        archive._sightings(OLD).set_fields(archive.sighting_ids(OLD), fields)
+
+
+def read(archive: GalleryArchive, vessel: Vessel, kind: str) -> object:
+    if kind == "vessel":
+        return archive.get_vessels([vessel.id])
+    return list(archive.sightings(OLD))
+
+
+def test_what_is_written_and_changed_in_order_is_intact(site: Site, chips: FakeChipStore) -> None:
+    vessel = enrol(site, chips, [1, 2], name="A", type="Tanker", length_m=180.0)
+    other = make_vessel(length_m=90, type="Tug")
+    gallery = site.service()
+    gallery.put_vessel(other)
+    sightings = gallery.sightings_of([vessel.id])
+    gallery.move_sightings([sightings[0].id], other)
+    gallery.move_sightings([sightings[1].id], None)
+    gallery.sync_vessel(other)
+    assert {one.state for batch in gallery.check_records() for one in batch} == {RecordState.INTACT}
+    gallery.close()
+    assert states(site) == {"vessel": {RecordState.INTACT}, "sighting": {RecordState.INTACT}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("vessel", {"name": "B"}),
+        ("vessel", {"imo": "9074729"}),
+        ("vessel", {"state": "deleting"}),
+        ("vessel", {"record": "{"}),
+        ("vessel", {"record": None}),
+        ("sighting", {"captured_at": "2026-03-02T00:00:00.000000+00:00"}),
+        ("sighting", {"location": {"lat": 1.0, "lon": 2.0}}),
+        ("sighting", {"chip_sha256": "0" * 64}),
+        ("sighting", {"vessel_id": "00000000-0000-4000-8000-000000000000"}),
+        ("sighting", {"vessel_length_m": 1.0}),
+        ("sighting", {"record": "{}"}),
+    ],
+)
+def test_a_damaged_record_is_not_used(
+    site: Site, chips: FakeChipStore, kind: str, fields: dict[str, Any]
+) -> None:
+    vessel = enrol(site, chips, [1], name="A", type="Tanker", length_m=180.0)
+    archive = site.archive()
+    overwrite(archive, vessel, kind, fields)
+    with pytest.raises(StoreDamagedError, match=f"a stored {kind}") as raised:
+        read(archive, vessel, kind)
+    assert status_of(raised.value) == 503
+    assert raised.value.kind == "store-damaged"
+    archive.close()
+    assert states(site)[kind] == {RecordState.DAMAGED}
+
+
+def test_a_damaged_embedding_is_found(site: Site, chips: FakeChipStore) -> None:
+    vessel = enrol(site, chips, [1], name="A")
+    archive: Any = site.archive()
+    (one,) = archive.sightings(OLD)
+    (row,) = archive._sightings(OLD).retrieve([one.sighting.id])
+    flipped = np.roll(one.vector, 1).astype(np.float64).tolist()
+    archive._sightings(OLD).put([Point(one.sighting.id, flipped, row)])
+    with pytest.raises(StoreDamagedError, match="embedding"):
+        read(archive, vessel, "sighting")
+    archive.close()
+    assert states(site) == {"vessel": {RecordState.INTACT}, "sighting": {RecordState.DAMAGED}}
+
+
+def test_records_of_an_earlier_version_are_unverified(site: Site, chips: FakeChipStore) -> None:
+    vessel = enrol(site, chips, [1], name="A")
+    archive = site.archive()
+    none = {"digest": None, "owner_digest": None, "vector_digest": None}
+    for kind in ("vessel", "sighting"):
+        overwrite(archive, vessel, kind, none)
+        assert read(archive, vessel, kind)
+    archive.close()
+    unverified = {RecordState.UNVERIFIED}
+    assert states(site) == {"vessel": unverified, "sighting": unverified}
+
+
+@pytest.mark.parametrize("fields", [{"verdict": "no_match"}, {"record": "{"}, {"vessel_ids": []}])
+def test_a_damaged_match_is_not_shown(site: Site, fields: dict[str, Any]) -> None:
+    gallery, matches = site.service(), site.matches()
+    record = make_match_record([make_vessel()])
+    matches.put(record)
+    assert matches.get(record.id) == record
+    store: Any = getattr(matches, "_shard", None) or matches._matches  # type: ignore[attr-defined]
+    ((point_id, _),) = store.scan()
+    store.set_fields([point_id], fields)
+    with pytest.raises(StoreDamagedError, match="a stored match"):
+        matches.get(record.id)
+    health = RecordHealth()
+    health.require_intact()
+    health.check(gallery, matches, lambda _: False)
+    with pytest.raises(StoreDamagedError, match="1 stored records are damaged"):
+        health.require_intact()
+    matches.close()
+    gallery.close()
+
+
+def test_the_check_names_damaged_records_and_lost_chips(site: Site, chips: FakeChipStore) -> None:
+    vessel = enrol(site, chips, [1, 2], name="A")
+    archive, matches = site.archive(), site.matches()
+    result = check_all(archive, matches, chips)
+    assert result.records == {"vessel": {"intact": 1}, "sighting": {"intact": 2}}
+    assert (result.chips, result.damage) == (2, [])
+    lost = sorted(archive.chips_shown())[0]
+    chips.delete(lost)
+    assert [line.split(":")[0] for line in check_all(archive, matches, chips).damage] == [
+        f"chip {lost}"
+    ]
+    overwrite(archive, vessel, "vessel", {"name": "B"})
+    (line,) = check_all(archive, matches, chips).damage
+    assert line.startswith(f"vessel {vessel.id}: ")
+    matches.close()
+    archive.close()
