@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,11 +162,12 @@ def backup(
 
     With a Qdrant server, services may run meanwhile; an embedded gallery needs its service stopped.
     """
-    from service.wiring.maintenance import back_up_gallery
+    from service.maintenance.backup import back_up
+    from service.wiring.maintenance import open_to_back_up
 
-    settings = protected_settings(data_dir=data_dir)
-    with progress("written") as (_, advance):
-        counts = back_up_gallery(settings, to, allow_empty, advance)
+    stores = open_to_back_up(protected_settings(data_dir=data_dir), allow_empty)
+    with closing(stores), progress("written") as (_, advance):
+        counts = back_up(stores, to, datetime.now(UTC), advance=advance)
     _print_counts(asdict(counts), f"backed up into {to}", as_json)
 
 
@@ -175,11 +177,13 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Restore a backup into empty stores, read it back and compare. Never overwrites anything."""
-    from service.wiring.maintenance import restore_gallery
+    from service.maintenance.restore import restore as restore_backup
+    from service.wiring.stores import open_backup_stores, unfinished_restore
 
     settings = protected_settings(data_dir=data_dir)
-    with progress("restored") as (_, advance):
-        counts = restore_gallery(settings, source, advance)
+    note = unfinished_restore(settings)
+    with closing(open_backup_stores(settings)) as stores, progress("restored") as (_, advance):
+        counts = restore_backup(source, stores, note, advance=advance)
     _print_counts(asdict(counts), f"restored from {source}, read back and found equal", as_json)
 
 

@@ -15,12 +15,10 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.errors import ConflictError
 from service.identity.ports.archive import GalleryArchive
 from service.inference.embedder import load_embedder
-from service.maintenance.backup import back_up, holds_nothing
-from service.maintenance.backup_format import Counts
+from service.maintenance.backup import BackupStores, holds_nothing
 from service.maintenance.batches import Progress, ignore_progress
 from service.maintenance.check import CheckResult, check_all
 from service.maintenance.reembed import Reembedding, Share
-from service.maintenance.restore import restore
 from service.maintenance.sweep import SweepResult, sweep
 from service.maintenance.upgrade import UpgradeContext, UpgradeResult, upgrade
 from service.settings import PREFIX, Settings
@@ -36,7 +34,6 @@ from service.wiring.stores import (
     open_chips,
     place_of_gallery,
     require_complete,
-    unfinished_restore,
 )
 
 
@@ -88,44 +85,28 @@ def sweep_originals(
         return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
 
 
-def back_up_gallery(
-    settings: Settings, to: Path, allow_empty: bool = False, advance: Progress = ignore_progress
-) -> Counts:
-    """Write a backup into the folder `to`; see `back_up`.
+def open_to_back_up(settings: Settings, allow_empty: bool = False) -> BackupStores:
+    """Open the stores of a gallery that there is to back up.
 
     Args:
         settings: where the gallery is.
-        to: a folder that does not exist yet.
-        allow_empty: whether to back up a gallery that is not there or holds nothing.
-        advance: receives the number of records written.
+        allow_empty: whether to open a gallery that is not there or holds nothing.
 
     Raises:
         ConflictError: there is no gallery, or it holds nothing; nothing was created.
     """
     require_complete(settings)
+    place = place_of_gallery(settings)
+    other = f"set --data-dir or {PREFIX}QDRANT_URL as your service does, or pass --allow-empty"
     if not allow_empty and active_bundle_id(settings) is None:
         raise ConflictError(
-            f"there is no gallery in {place_of_gallery(settings)}, so there is nothing to back up; "
-            f"set --data-dir or {PREFIX}QDRANT_URL as your service does, or pass --allow-empty"
+            f"there is no gallery in {place}, so there is nothing to back up; {other}"
         )
-    with closing(open_backup_stores(settings)) as stores:
-        if not allow_empty and holds_nothing(stores):
-            raise ConflictError(
-                f"the gallery in {place_of_gallery(settings)} holds nothing to back up; set "
-                f"--data-dir or {PREFIX}QDRANT_URL as your service does, or pass --allow-empty"
-            )
-        return back_up(stores, to, datetime.now(UTC), advance=advance)
-
-
-def restore_gallery(
-    settings: Settings, source: Path, advance: Progress = ignore_progress
-) -> Counts:
-    """Restore the backup in `source`; see `restore`.
-
-    A note says so until it is complete, and no service starts on what an interruption left.
-    """
-    with closing(open_backup_stores(settings)) as stores:
-        return restore(source, stores, unfinished_restore(settings), advance=advance)
+    stores = open_backup_stores(settings)
+    if not allow_empty and holds_nothing(stores):
+        stores.close()
+        raise ConflictError(f"the gallery in {place} holds nothing to back up; {other}")
+    return stores
 
 
 def check_gallery(settings: Settings, advance: Progress = ignore_progress) -> CheckResult:

@@ -239,7 +239,9 @@ def test_probes_bundle_and_documentation(api: httpx.Client) -> None:
     assert api.get("/livez").json() == {"status": "alive"}
     assert api.get("/readyz").json() == {
         "ready": True,
-        "parts": {"inference": None, "gallery": None, "chips": None, "audit": None},
+        "parts": dict.fromkeys(
+            ("decoding", "inference", "gallery", "records", "chips", "audit"), None
+        ),
     }
     card = api.get("/bundle").json()
     assert card["manifest"]["training"]["domain"] == "simulated"

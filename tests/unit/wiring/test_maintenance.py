@@ -1,22 +1,24 @@
 """Backups of nothing are refused, and so is what an interrupted restore left behind."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from service.identity.errors import ConflictError, StoreUnavailableError
+from service.maintenance.backup import back_up
 from service.maintenance.backup_format import MANIFEST
+from service.maintenance.restore import restore
 from service.settings import Settings
 from service.wiring.app import create_app
 from service.wiring.maintenance import (
-    back_up_gallery,
-    restore_gallery,
+    open_to_back_up,
     sweep_originals,
     upgrade_gallery,
 )
-from service.wiring.stores import open_gallery, unfinished_restore
+from service.wiring.stores import open_backup_stores, open_gallery, unfinished_restore
 from tests.support.fakes.records import BUNDLE, WIDTH, make_vessel
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -25,6 +27,16 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data")
+
+
+def back_up_gallery(settings: Settings, to: Path, allow_empty: bool = False) -> None:
+    with closing(open_to_back_up(settings, allow_empty)) as stores:
+        back_up(stores, to, datetime.now(UTC))
+
+
+def restore_gallery(settings: Settings, source: Path) -> int:
+    with closing(open_backup_stores(settings)) as stores:
+        return restore(source, stores, unfinished_restore(settings)).vessels
 
 
 def test_a_gallery_that_is_not_there_is_not_backed_up(settings: Settings, tmp_path: Path) -> None:
@@ -79,5 +91,5 @@ def test_what_an_interrupted_restore_left_is_refused(
         ):
             use()
     whole = Settings(data_dir=tmp_path / "whole")
-    assert restore_gallery(whole, backup).vessels == 1
+    assert restore_gallery(whole, backup) == 1
     assert not unfinished_restore(whole).is_set()

@@ -78,8 +78,8 @@ def test_the_error_names_the_package_to_install(
     for opener in (open_chips, open_bundle_store):
         with pytest.raises(SettingsError, match=r"pip install 'crossfix\[s3\]'"):
             opener(settings)
+    data = ["--data-dir", str(tmp_path / "data")]
     with pytest.raises(SystemExit) as ended:
-        data = ["--data-dir", str(tmp_path / "data")]
         main(["backup", str(tmp_path / "backup"), "--allow-empty", *data])
     assert ended.value.code == 2
     assert capsys.readouterr().err.strip().count("\n") == 0
