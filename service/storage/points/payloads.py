@@ -20,7 +20,8 @@ from service.contract.utc_time import as_utc
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingHit
 from service.identity.records.vessels import Vessel
 from service.storage.points import seals
-from service.storage.points.seals import Payload
+
+Payload = seals.Payload
 
 RECORD = "record"
 STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
