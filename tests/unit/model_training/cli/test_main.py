@@ -58,7 +58,14 @@ def fleet(tmp_path: Path) -> Path:
 def test_help_lists_the_commands() -> None:
     result = run("--help")
     training = ("encoder", "translator", "distil", "cost")
-    measuring = ("calibrate", "evaluate", "ablation", "fusion-study", "translator-report")
+    measuring = (
+        "calibrate",
+        "evaluate",
+        "ablation",
+        "fusion-study",
+        "translator-report",
+        "framing-report",
+    )
     for command in (*training, *measuring, "simulate", "simulator-report"):
         assert f" {command} " in result.stdout
 
