@@ -20,6 +20,7 @@ _BLOCK_SAMPLES = 4
 _BRIGHT = 5.0
 """Contrast of pixels whose brightness counts as the ship's."""
 _SORTED_SAMPLE = 3000
+_COLOUR_SAMPLE = 1200
 _SEA_SHARE = 0.25
 """Share of a radar chip that is surely darker than the ship, even in a tight crop."""
 """Pixels that the water's statistics are estimated from."""
@@ -125,11 +126,12 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
     Colours are brightness and two opponent differences, which wave texture and haze leave alike.
     """
     reduced = block_mean(rgb, factor)
-    reduced = ndimage.uniform_filter(reduced, (3, 3, 1), mode="nearest")
     valid = reduced.max(axis=2) > 0
     if not valid.any():
         return _flat(valid.shape, factor, np.ones(valid.shape, np.bool_))
     colour = _opponent_colours(reduced)
+    for plane in colour:
+        ndimage.uniform_filter(plane, 3, output=plane, mode="nearest")
     centre, spread = _water_colour(colour, valid)
     square = np.zeros(valid.shape, np.float32)
     for plane, middle, width in zip(colour, centre, spread, strict=True):
@@ -173,9 +175,9 @@ def _water_colour(
     every = colour[:, valid]
     ring = colour[:, border & valid]
     ring = ring if ring.shape[1] >= 8 else every
-    centre = _commonest(ring)
+    centre = _commonest(ring[:, :: max(1, ring.shape[1] // _COLOUR_SAMPLE)])
     spread = np.array(_OPTICAL_SPREAD_START, np.float32)
-    every = np.ascontiguousarray(every[:, :: max(1, every.shape[1] // _SORTED_SAMPLE)])
+    every = np.ascontiguousarray(every[:, :: max(1, every.shape[1] // _COLOUR_SAMPLE)])
     for _ in range(3):
         away = np.abs(every - centre[:, None])
         near = every[:, (away < 2.5 * spread[:, None]).all(axis=0)]

@@ -11,7 +11,7 @@ from service.contract.framing.contrast import ContrastMap
 from service.contract.framing.locate import Located, row_contrast
 from service.contract.framing.outline import Rectangle
 
-TIGHT_LENGTH = {Modality.SAR: 1.16, Modality.OPTICAL: 1.15}
+TIGHT_LENGTH = {Modality.SAR: 1.16, Modality.OPTICAL: 1.13}
 """Height of a tight chip over the outline's length, as in the chips that the encoder is taught
 with (13 to 17 % of sea along the hull)."""
 TIGHT_WIDTH = {Modality.SAR: 1.22, Modality.OPTICAL: 1.27}

@@ -16,7 +16,7 @@ from service.contract.framing.records import Framed, Method
 _RELATIVE_ERROR = 0.03
 """Standard error of length over length, measured on simulated scenes."""
 _TIGHT_MARGIN = 1.16
-_LEAST_CONFIDENCE = {Modality.SAR: 0.28, Modality.OPTICAL: 0.45}
+_LEAST_CONFIDENCE = {Modality.SAR: 0.28, Modality.OPTICAL: 0.4}
 """Below it what was found is no ship."""
 
 

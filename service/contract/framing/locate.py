@@ -16,7 +16,7 @@ _FINE_ENOUGH_PX = 50
 _SURROUNDINGS = 1.1
 """Half side of the finer window over the ship's length."""
 _LEAST_LIKENESS = 0.04
-_STRONG = ((4.0, 11.0), (0.2, 1.0))
+_STRONG = ((4.0, 12.5), (0.25, 1.0))
 _STRONG_SAR = ((3.0, 6.0), (0.2, 1.0))
 """Median contrast of a region and the confidence that it gives."""
 _QUIET = 3.5
@@ -128,8 +128,8 @@ def _confidence(found: ContrastMap, ship: Candidate, crowding: float) -> float:
     if found.speckled:
         return float(ship.shape * water * np.interp(contrast, *_STRONG_SAR))
     # A hull seen optically is whole and has sharp sides; buildings and beaches are ragged.
-    whole = np.interp(ship.fill, (0.6, 0.85), (0.5, 1.0))
-    apart = np.interp(crowding, (0.1, 0.45), (1.0, 0.65))
+    whole = np.interp(ship.fill, (0.62, 0.88), (0.5, 1.0))
+    apart = np.interp(crowding, (0.08, 0.35), (1.0, 0.65))
     return float(ship.shape * water * whole * apart * np.interp(contrast, *_STRONG))
 
 

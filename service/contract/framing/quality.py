@@ -15,7 +15,7 @@ from service.contract.framing.records import Finding, Kind, Level
 
 _STUBBY = 3.2
 """Length over width below which a ship that ends at the border is taken for the part of one."""
-_RUNS_THROUGH = 0.75
+_RUNS_THROUGH = 0.85
 """Share of its width over which something touches two borders that runs on beyond both."""
 _CENTRED = 0.25
 """Distance of the ship from the chip's middle, over half the long side, up to which a touched
@@ -63,7 +63,7 @@ def judge(
     """
     hull = hull_pixels(pixels, outline)
     return (
-        _found(located, tight),
+        _found(located, modality, tight),
         _several(located, tight),
         _cut_off(located, tight),
         _land(located, tight),
@@ -101,9 +101,9 @@ def hull_pixels(pixels: NDArray[Any], outline: Rectangle) -> NDArray[Any]:
     )
 
 
-def _found(located: Located | None, tight: bool) -> Finding:
+def _found(located: Located | None, modality: Modality, tight: bool) -> Finding:
     confidence = 1.0 if located is None or tight else located.confidence
-    level = Level.OK if confidence >= 0.6 else Level.DOUBTFUL
+    level = _level(1.0 - confidence, 0.35, 0.45 if modality is Modality.OPTICAL else 0.6)
     said = "A ship was found" if level is Level.OK else "Something was found that may be no ship"
     return Finding(Kind.NO_SHIP, level, confidence, f"{said} (confidence {confidence:.2f} of 1).")
 
