@@ -48,9 +48,9 @@ class FusedEmbedder:
         spec, translator = self._encoder.spec, self._translator
         condition = bridge_picture(to_picture(chip, spec), translator.height, translator.width)
         pictures = sample(
-            translator.module,
+            translator.network,
             torch.from_numpy(condition),
-            translator.config.bridge.table(),
+            translator.table(),
             int(chip.digest[:8], 16),
             self._fusion.samples,
         )

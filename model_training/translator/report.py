@@ -69,8 +69,7 @@ def sheet_of(
     """
     optical, sar = (pictures[:vessels] for pictures in one_view_each(views))
     conditions = torch.from_numpy(signed(optical))
-    table = translator.config.bridge.table()
-    pseudo = sample_many(translator.module, conditions, table, 0, samples)
+    pseudo = sample_many(translator.network, conditions, translator.table(), 0, samples)
     predicted = pixel_features(pseudo.mean(axis=1))  # [V, K, h, w] -> [V, h w]
     turned = half_turned(sar)
     upright_fit, turned_fit = (

@@ -17,10 +17,16 @@ from model_training.training.optimiser import OptimiserConfig
 from model_training.training.run import fit
 from model_training.training.seeds import step_generator, step_seed
 from model_training.translator.dataset import PairedViews, draw_batch, views_of_store
-from model_training.translator.diffusion import BridgeBatch, BridgeConfig, bridge_loss
+from model_training.translator.diffusion import (
+    BridgeBatch,
+    BridgeConfig,
+    ClippedBridge,
+    bridge_loss,
+    sampled_network,
+)
 from model_training.translator.study import study_sampler
 from model_training.translator.unet import BridgeUNet, UNetConfig
-from service.contract.bridge import step_times
+from service.contract.bridge import BridgeStep
 from service.contract.manifest import PreprocessSpec
 
 # The bridge's chips are denoised by the published percentile, regardless of the encoder's.
@@ -57,7 +63,7 @@ class DistilConfig(TranslatorConfig):
 
     @model_validator(mode="after")
     def _require_matching_steps(self) -> "DistilConfig":
-        times, steps = self.bridge.times, self.bridge.steps
+        steps = self.bridge.steps
         if self.bridge.eta != 0:
             raise ValueError(
                 f"a distilled student samples without noise: set bridge.eta to 0, not "
@@ -67,7 +73,8 @@ class DistilConfig(TranslatorConfig):
             raise ValueError(
                 f"a student of {steps} steps has nothing to learn from {self.teacher_steps}"
             )
-        extra = set(step_times(times, steps)) - set(step_times(times, self.teacher_steps))
+        own, teachers = self.bridge.step_times(), self.bridge.step_times(self.teacher_steps)
+        extra = set(own) - set(teachers)
         if extra:
             raise ValueError(
                 f"the student calls at times {sorted(extra)}, where the teacher does not; let "
@@ -126,9 +133,13 @@ class LoadedTranslator:
         return self.config.bridge.steps
 
     @property
-    def eta(self) -> float:
-        """Noise of the sampler, 0 to 1."""
-        return self.config.bridge.eta
+    def network(self) -> BridgeUNet | ClippedBridge:
+        """The network as the sampler calls it, with the limit of x0 if the bridge has one."""
+        return sampled_network(self.module, self.config.bridge)
+
+    def table(self, steps: int | None = None) -> list[BridgeStep]:
+        """Return the coefficients of the sampler; None takes the steps that it was trained for."""
+        return self.config.bridge.table(steps)
 
 
 def load_translator(path: Path) -> LoadedTranslator:

@@ -97,6 +97,11 @@ def coefficient_table(
     sigma_n^2 / sigma_t^2` and `k = sqrt((sigma_n^2 - s^2) / sigma_t^2)`:
     `a = (1-m_n) - k (1-m_t)`, `b = m_n - k m_t`, `c = k`.
 
+    With eta = 1 this is the released sampler. With eta < 1 it deviates from the released sampler,
+    which scales s by eta but keeps eta = 1 in k: its x_n then has the variance
+    `sigma_n^2 - (1 - eta^2) s_1^2` (s_1: the s of eta = 1), less than the forward bridge that the
+    network was trained on. Here x_n keeps the variance sigma_n^2 at every eta.
+
     Args:
         schedule: the forward bridge.
         steps: number of network calls.
