@@ -58,10 +58,19 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block (ViT), LayerNorm eps 1e-6."""
+    """Pre-norm transformer block (ViT), LayerNorm eps 1e-6.
 
-    def __init__(self, width: int, heads: int) -> None:
+    Args:
+        width: D.
+        heads: of the attention.
+        drop_path: chance that a branch is left out in training, drawn per row and branch
+            (stochastic depth, Huang et al., arXiv 1603.09382); kept branches are scaled up, so
+            that the expected sum is the one of evaluation.
+    """
+
+    def __init__(self, width: int, heads: int, drop_path: float = 0.0) -> None:
         super().__init__()
+        self.drop_path = drop_path
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
@@ -69,6 +78,12 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens `[N, T, D]` to `[N, T, D]`."""
-        tokens = tokens + self.attn(self.norm1(tokens))
-        mixed: Tensor = tokens + self.mlp(self.norm2(tokens))
-        return mixed
+        tokens = tokens + self._kept(self.attn(self.norm1(tokens)))
+        return tokens + self._kept(self.mlp(self.norm2(tokens)))
+
+    def _kept(self, branch: Tensor) -> Tensor:
+        """Leave out the branch of random rows in training."""
+        if not self.training or not self.drop_path:
+            return branch
+        keep = 1 - self.drop_path
+        return branch * branch.new_empty(len(branch), 1, 1).bernoulli_(keep) / keep

@@ -9,7 +9,11 @@ from service.contract.manifest import PreprocessSpec
 
 
 class ReferenceConfig(TypedConfig):
-    """The config of TransOSS, the encoder of MOS: ViT-B/16 with two patch embeddings, MIE, SSE."""
+    """The config of TransOSS, the encoder of MOS: ViT-B/16 with two patch embeddings, MIE, SSE.
+
+    In training, stochastic depth leaves out branches with a chance that rises linearly over the
+    blocks from 0 to `drop_path`; the released recipe has 0.1.
+    """
 
     kind: Literal["reference"]
     preprocess: PreprocessSpec = PreprocessSpec()
@@ -19,6 +23,7 @@ class ReferenceConfig(TypedConfig):
     heads: int = Field(12, ge=1)
     modality_scale: float = 3.0
     size_token: bool = True
+    drop_path: float = Field(0.0, ge=0, lt=1)
 
     @property
     def embedding_width(self) -> int:

@@ -46,7 +46,8 @@ class ReferenceEncoder(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.grid[0] * self.grid[1], width))
         self.modality_embed = nn.Parameter(torch.zeros(2, 1, width))
         self.size_embed = nn.Linear(3, width) if config.size_token else None
-        self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
+        drop_rates = torch.linspace(0, config.drop_path, config.depth, device="cpu").tolist()
+        self.blocks = nn.ModuleList(Block(width, config.heads, rate) for rate in drop_rates)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.apply(_initialise)
         for parameter in (self.cls_token, self.pos_embed, self.modality_embed):

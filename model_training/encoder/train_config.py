@@ -80,8 +80,10 @@ class IdentityObjective(TypedConfig):
 class EncoderTrainConfig(TypedConfig):
     """The config of an encoder run.
 
-    `initial` is a checkpoint whose averaged encoder weights are the start (pretraining); head and
-    classifier start from their usual initialisation.
+    `initial` is a file of encoder weights to start from: a checkpoint of an earlier run, whose
+    averaged weights are taken, or, for the reference encoder, published weights of TransOSS, MOS or
+    ImageNet (see `model_training.encoder.published`). Head and classifier start from their usual
+    initialisation.
     """
 
     run: RunConfig
