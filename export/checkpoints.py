@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from export.build_bundle import EncoderPart, Precision, TranslatorPart
+from export.official import METHOD_NAMES, PublishedMethod
 from model_training.encoder.loading import LoadedEncoder, LoadedEncoders
+from model_training.encoder.published import origin_of
 from model_training.encoder.reference import ReferenceEncoder
 from model_training.encoder.train_config import (
     HossData,
@@ -16,7 +18,6 @@ from model_training.encoder.train_config import (
 )
 from model_training.training.checkpoint import Checkpoint
 from model_training.translator.train import LoadedTranslator
-from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.manifest import EncoderRunSpec, TrainingSpec
 
 OFFICIAL_LICENCE = "as published by the authors of MOS and TransOSS; check before you pass it on"
@@ -49,15 +50,14 @@ def translator_part(
         steps: network calls per picture; None takes the number that it was trained for.
         precision: of the weights.
     """
-    schedule = BridgeSchedule(loaded.times, loaded.max_variance)
     return TranslatorPart(
-        module=loaded.module,
+        module=loaded.network,
         height=loaded.height,
         width=loaded.width,
         channels=_channels(loaded.channels),
         times=loaded.times,
         max_variance=loaded.max_variance,
-        steps=coefficient_table(schedule, steps or loaded.steps, loaded.eta),
+        steps=loaded.table(steps),
         precision=precision,
     )
 
@@ -79,7 +79,7 @@ def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None)
             f"{run.steps} steps, by {describe_objective(config.objective)}."
         )
         if config.initial:
-            sentences.append("It started from the weights of an earlier run.")
+            sentences.append(describe_initial(config.initial))
         kinds += [config.data.kind, *earlier_kinds(config.initial)]
     datasets, seeds = [run.dataset for run in runs], [run.seed for run in runs]
     if translator:
@@ -120,22 +120,37 @@ def _shared(values: Sequence[SharedT]) -> SharedT | None:
 def earlier_kinds(initial: Path | None) -> list[str]:
     """Return the kinds of data of the runs from which the weights started, latest first.
 
-    A checkpoint that no longer exists counts as `unknown`.
+    A checkpoint that no longer exists counts as `unknown`, published weights as `published` (of
+    TransOSS or MOS) or `imagenet`.
     """
     if initial is None:
         return []
     if not initial.is_file():
         return ["unknown"]
+    if (origin := origin_of(initial)) != "run":
+        return ["imagenet" if origin == "imagenet" else "published"]
     config = Checkpoint.load(initial).config
     before = config.get("initial")
     return [str(config["data"]["kind"]), *earlier_kinds(Path(before) if before else None)]
 
 
-def official_training_spec(datasets: Sequence[str] = ("HOSS ReID",)) -> TrainingSpec:
+def describe_initial(initial: Path) -> str:
+    """Say in a sentence what weights a run started from."""
+    origin = origin_of(initial) if initial.is_file() else "run"
+    if origin == "imagenet":
+        return "It started from ImageNet weights of a ViT."
+    if origin == "transoss":
+        return "It started from weights published by the authors of TransOSS or MOS."
+    return "It started from the weights of an earlier run."
+
+
+def official_training_spec(
+    datasets: Sequence[str] = ("HOSS ReID",), method: PublishedMethod = "mos"
+) -> TrainingSpec:
     """Describe the training of a published checkpoint."""
     return TrainingSpec(
         domain="hoss",
-        description="Weights published by the authors of MOS or TransOSS, trained by them.",
+        description=f"Weights published by the authors of {METHOD_NAMES[method]}, trained by them.",
         datasets=tuple(datasets),
     )
 

@@ -22,7 +22,7 @@ from export.checkpoints import (
     translator_part,
 )
 from export.model_card import UNCALIBRATED
-from export.official import CheckpointError, load_official
+from export.official import METHOD_NAMES, CheckpointError, PublishedMethod, load_official
 from export.parity import ParityError
 from export.sample_chips import SampleChip, simulated_chips
 from model_training.encoder.loading import EncoderLoadError, LoadedEncoders, load_encoders
@@ -48,6 +48,15 @@ EXPECTED_ERRORS = (
     ValueError,
 )
 METHOD = "MOS (arXiv 2512.03404): one encoder for optical and SAR chips, compared by cosine."
+PUBLISHED_METHODS: dict[PublishedMethod, str] = {
+    "mos": f"{METHOD} Encoder: TransOSS, published weights.",
+    "transoss": "TransOSS (arXiv 2506.22027), published weights: one encoder for optical and SAR "
+    "chips, compared by cosine.",
+}
+DENOISING: dict[PublishedMethod, str] = {
+    "mos": "the 5th percentile of a chip becomes 0, its maximum 255",
+    "transoss": "the maximum of a chip becomes 255, 0 stays 0",
+}
 SIMULATED_DOMAIN = "simulated"
 OWN_LICENCE = "Apache-2.0, as this repository"
 GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
@@ -158,21 +167,34 @@ def import_official(
     alpha: AlphaOption = 0.0,
     calibration: CalibrationOption = None,
     metrics: MetricsOption = None,
-    name: NameOption = "mos-official",
+    published_by: Annotated[
+        PublishedMethod,
+        typer.Option(
+            help="Whose code trained the checkpoint; the two denoise SAR differently, and a "
+            "checkpoint does not tell.",
+        ),
+    ] = "mos",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="What the bundle is called.", show_default="mos- or transoss-official"
+        ),
+    ] = None,
     replace: ReplaceOption = False,
 ) -> None:
     """Make a bundle from a published MOS or TransOSS checkpoint.
 
-    Without --calibration the bundle ranks vessels, but all are equally probable.
+    Chips are prepared as the authors' code of the method does. Without --calibration the bundle
+    ranks vessels, but all are equally probable.
     """
     with _exit_on_error():
-        module = load_official(require_file(encoder, "published checkpoint"))
+        module = load_official(require_file(encoder, "published checkpoint"), published_by)
         bridge = _load_translator(translator)
         plan = BundlePlan(
-            name=name,
-            method=f"{METHOD} Encoder: TransOSS, published weights.",
+            name=name or f"{published_by}-official",
+            method=PUBLISHED_METHODS[published_by],
             encoder=official_encoder_part(module),
-            training=official_training_spec(),
+            training=official_training_spec(method=published_by),
             licences={"weights": OFFICIAL_LICENCE, "golden chips": GOLDEN_LICENCE},
             chips=_chips(),
             translator=translator_part(bridge, steps) if bridge else None,
@@ -181,6 +203,7 @@ def import_official(
             metrics=_read_metrics(metrics or []),
         )
         _build(plan, out, replace)
+    print(f"SAR is denoised as by {METHOD_NAMES[published_by]}: {DENOISING[published_by]}")
 
 
 @app.command()

@@ -256,9 +256,10 @@ def _outside_open_set(facts: CardFacts) -> list[Metric]:
 
 def _pipeline(facts: CardFacts) -> str:
     spec, encoder = facts.preprocess, facts.encoder
+    percentile = spec.denoise_percentile
+    darkest = "0 stays 0" if percentile is None else f"the {percentile:g}th percentile becomes 0"
     lines = [
-        f"SAR: the {spec.denoise_percentile:g}th percentile of the chip becomes 0, the maximum "
-        f"255, raised to {spec.sar_exponent:g} after resizing.",
+        f"SAR: {darkest}, the chip's maximum 255, raised to {spec.sar_exponent:g} after resizing.",
         f"Every chip is resized to {spec.height} x {spec.width} pixels (rows x columns), "
         f"normalised {'per chip' if spec.normalisation == 'per_chip' else 'by fixed statistics'}, "
         f"and encoded together with its size in metres.",

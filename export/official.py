@@ -1,39 +1,43 @@
 """Convert a published MOS or TransOSS checkpoint into the reference encoder.
 
-Key names are those of the authors' released code: `build_transformer` in `model/make_model.py`
-holds the backbone as `base`, `TransOSS` in `model/backbones/vit_transoss.py` names its parts
-(GitHub `yjzhao1019/MOS`, `Alioth2000/Hoss-ReID`). The checkpoint is a plain state dictionary, its
-keys prefixed with `module.` if it was saved by a distributed run.
+Key names are those of the authors' released code, see `model_training.encoder.published`. The
+checkpoints of both methods have the same keys and shapes; which method trained one cannot be read
+from it.
 """
 
 import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from model_training.encoder import ReferenceConfig, ReferenceEncoder
+from model_training.encoder.published import rename_published
+from service.contract.manifest import PreprocessSpec
 
 HEAD_WIDTH = 64  # of ViT-B: 768 / 12; the number of heads does not follow from the tensors
 PATCH = 16
 
-_RENAMED = {
-    "patch_embed_SAR.": "patch_embed_sar.",
-    "mie_embed": "modality_embed",
-    "wh_embed.linear_layer.": "size_embed.",
+PublishedMethod = Literal["mos", "transoss"]
+METHOD_NAMES: dict[PublishedMethod, str] = {"mos": "MOS", "transoss": "TransOSS"}
+PREPROCESSING: dict[PublishedMethod, PreprocessSpec] = {
+    "mos": PreprocessSpec(),
+    "transoss": PreprocessSpec(denoise_percentile=None),
 }
-# Used in training only: the BN neck and the classifiers come after the embedding.
-_UNUSED = re.compile(r"^(fc|classifier|bottleneck)\.|^logit_scale$")
+"""How the authors' code of each method reads chips: they differ in the denoising of SAR only."""
 
 
 class CheckpointError(Exception):
     """The file is not a checkpoint of MOS or TransOSS."""
 
 
-def load_official(path: Path) -> ReferenceEncoder:
+def load_official(path: Path, method: PublishedMethod = "mos") -> ReferenceEncoder:
     """Read a published checkpoint into the reference encoder, in eval mode on the CPU.
+
+    The method that trained it decides how chips are prepared, see `PREPROCESSING`.
 
     Width, depth and the presence of the size token (SSE) follow from the tensors; the weight of the
     modality embedding (MIE) is 3.0, as published.
@@ -41,8 +45,8 @@ def load_official(path: Path) -> ReferenceEncoder:
     Raises:
         CheckpointError: the file cannot be read, a tensor is missing, unknown or misshapen.
     """
-    tensors = rename_official(_read(path))
-    config = _infer_config(tensors)
+    tensors = rename_published(_read(path))
+    config = _infer_config(tensors, PREPROCESSING[method])
     encoder = ReferenceEncoder(config)
     expected = encoder.state_dict()
     problems = [
@@ -61,20 +65,6 @@ def load_official(path: Path) -> ReferenceEncoder:
     return encoder.float().eval()
 
 
-def rename_official(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename published keys to those of the reference encoder, dropping training-only tensors."""
-    renamed = {}
-    for published_name, tensor in published.items():
-        name = published_name.removeprefix("module.").removeprefix("base.")
-        if _UNUSED.search(name):
-            continue
-        for published_prefix, prefix in _RENAMED.items():
-            if name.startswith(published_prefix):
-                name = prefix + name.removeprefix(published_prefix)
-        renamed[name] = tensor
-    return renamed
-
-
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -87,7 +77,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def _infer_config(tensors: Mapping[str, Tensor]) -> ReferenceConfig:
+def _infer_config(tensors: Mapping[str, Tensor], preprocess: PreprocessSpec) -> ReferenceConfig:
     if "cls_token" not in tensors:
         raise CheckpointError("there is no cls_token: this is not a checkpoint of MOS or TransOSS")
     width = tensors["cls_token"].shape[-1]
@@ -98,6 +88,7 @@ def _infer_config(tensors: Mapping[str, Tensor]) -> ReferenceConfig:
         )
     return ReferenceConfig(
         kind="reference",
+        preprocess=preprocess,
         patch=PATCH,
         width=width,
         depth=len(blocks),

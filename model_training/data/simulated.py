@@ -93,7 +93,7 @@ def _require_same_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> None:
     require_settings(fleet.folder / "fleet.json", settings)
 
 
-def _render_shard(fleet: FleetConfig, percentile: float, shard: tuple[str, int]) -> None:
+def _render_shard(fleet: FleetConfig, percentile: float | None, shard: tuple[str, int]) -> None:
     """Render all views of the ships of a shard (part, number) and write them."""
     part, number = shard
     training = part == "train"
@@ -113,7 +113,9 @@ def _views(vessel: VesselModel, fleet: FleetConfig, config: SimulatorConfig) -> 
     return optical + [render_view(vessel, "sar", view, config) for view in range(fleet.sar_views)]
 
 
-def _cached_chip(view: View, vessel: int, percentile: float, *, bow_down: bool) -> CachedChip:
+def _cached_chip(
+    view: View, vessel: int, percentile: float | None, *, bow_down: bool
+) -> CachedChip:
     modality = Modality(view.modality)
     pixels = view.pixels[::-1, ::-1] if view.bow_up and bow_down else view.pixels
     if modality is Modality.SAR:

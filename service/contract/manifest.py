@@ -39,13 +39,14 @@ class SizeTokenSpec(ManifestPart):
 class PreprocessSpec(ManifestPart):
     """Parameters of the preprocessing; the defaults are the published pipeline (MOS, TransOSS).
 
+    `denoise_percentile` of a SAR chip becomes 0; None keeps 0 at 0, as TransOSS reads SAR.
     `sar_exponent` is applied to resized SAR pictures in 0..1. The normalisation `fixed` uses `mean`
     and `std` per channel; `per_chip` uses the chip's own mean and standard deviation.
     """
 
     height: int = Field(256, ge=8, le=2048)
     width: int = Field(128, ge=8, le=2048)
-    denoise_percentile: float = Field(5.0, ge=0, lt=100)
+    denoise_percentile: float | None = Field(5.0, ge=0, lt=100)
     sar_exponent: float = Field(1.0, gt=0, le=4)
     normalisation: Literal["fixed", "per_chip"] = "fixed"
     mean: Triple = IMAGENET_MEAN

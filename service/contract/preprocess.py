@@ -31,19 +31,20 @@ class EncoderInput:
     size_token: NDArray[np.float32]
 
 
-def denoise_sar(amplitude: NDArray[np.float32], percentile: float = 5.0) -> Picture:
+def denoise_sar(amplitude: NDArray[np.float32], percentile: float | None = 5.0) -> Picture:
     """Suppress speckle and sea clutter, which sit in the low values (MOS, SAR denoise).
 
     `(x - p) / (max - p + 1e-8) * 255`, clipped to 0..255 and truncated.
 
     Args:
         amplitude: float32 `[H, W]`, finite.
-        percentile: the percentile of the chip that becomes 0.
+        percentile: the percentile of the chip that becomes 0 (MOS); None only divides by the
+            maximum, `x / max * 255` (TransOSS).
 
     Returns:
         uint8 `[H, W]`.
     """
-    low = np.percentile(amplitude, percentile)
+    low = np.float32(0) if percentile is None else np.percentile(amplitude, percentile)
     scaled = (amplitude - low) / (amplitude.max() - low + 1e-8) * 255
     return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
 

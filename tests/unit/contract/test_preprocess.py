@@ -97,6 +97,13 @@ def test_denoise_by_hand() -> None:
     assert grey.ravel()[:3].tolist() == [0, 0, 13]
 
 
+def test_without_a_percentile_sar_is_read_as_by_transoss() -> None:
+    plane = 0.5 + np.random.default_rng(3).gamma(1.0, 1.5, (60, 40)).astype(np.float32)
+    released = (plane / plane.max() * 255).astype(np.uint8)
+    assert np.array_equal(denoise_sar(plane, None), released)
+    assert released.min() > 0  # the minimum is not stretched to 0
+
+
 def test_denoise_is_independent_of_scale() -> None:
     plane = sar_plane()
     np.testing.assert_array_equal(denoise_sar(plane), denoise_sar(plane * np.float32(4)))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from export.checkpoints import (
     describe_objective,
@@ -76,12 +77,12 @@ def encoder(path: Path, data: dict[str, Any], initial: Path | None = None) -> Lo
     return load_encoders([encoder_checkpoint(path, data, initial)])
 
 
-def translator(path: Path, data: dict[str, Any]) -> LoadedTranslator:
+def translator(path: Path, data: dict[str, Any], **bridge: Any) -> LoadedTranslator:
     config = TranslatorConfig.model_validate(
         {
             "run": {"out": "runs/t", "steps": 7, "seed": 2},
             "unet": {"height": 32, "width": 16, "widths": [8, 16], "heads": 1},
-            "bridge": {"steps": 2, "eta": 0.5, "times": 500},
+            "bridge": {"steps": 2, "eta": 0.5, "times": 500, **bridge},
             "data": data,
         }
     )
@@ -152,6 +153,22 @@ def test_the_domain_names_the_data_of_all_runs(tmp_path: Path) -> None:
     assert earlier_kinds(tmp_path / "gone.pt") == ["unknown"]
 
 
+def test_a_start_from_published_weights_is_named(tmp_path: Path) -> None:
+    names = ("cls_token", "pos_embed", "patch_embed.proj.weight")
+    weights = {name: torch.zeros(1) for name in names}
+    torch.save(weights, tmp_path / "vit.pth")
+    torch.save(
+        {f"base.{name}": torch.zeros(1) for name in (*names, "patch_embed_SAR.proj.weight")},
+        tmp_path / "transoss.pth",
+    )
+    spec = training_spec(encoder(tmp_path / "a.pt", HOSS, initial=tmp_path / "vit.pth"), None)
+    assert spec.domain == "hoss+imagenet"
+    assert "It started from ImageNet weights" in spec.description
+    spec = training_spec(encoder(tmp_path / "b.pt", HOSS, initial=tmp_path / "transoss.pth"), None)
+    assert spec.domain == "hoss+published"
+    assert "weights published by the authors of TransOSS or MOS" in spec.description
+
+
 def test_a_translator_is_sampled_in_the_trained_or_in_the_given_number_of_steps(
     tmp_path: Path,
 ) -> None:
@@ -159,6 +176,18 @@ def test_a_translator_is_sampled_in_the_trained_or_in_the_given_number_of_steps(
     schedule = BridgeSchedule(500, 1.0)
     assert list(translator_part(loaded).steps) == coefficient_table(schedule, 2, 0.5)
     assert list(translator_part(loaded, steps=1).steps) == coefficient_table(schedule, 1, 0.5)
+
+
+def test_a_translator_is_exported_with_the_spacing_and_clipping_of_its_config(
+    tmp_path: Path,
+) -> None:
+    options = {"steps": 4, "spacing": "published", "clip_x0": True}
+    part = translator_part(translator(tmp_path / "t.pt", FLEET, **options))
+    assert [step.t for step in part.steps] == [499, 249, 1, 0]
+    x_t, condition = 5 * torch.ones(2, 1, 32, 16), torch.zeros(2, 3, 32, 16)
+    with torch.no_grad():  # the new network predicts grad 0: x0 is x_t, beyond the range
+        grad = part.module(x_t, condition, torch.tensor([9, 9]))
+    assert torch.equal(x_t - grad, torch.ones_like(x_t))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

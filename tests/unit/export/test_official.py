@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import erf
 from torch import Tensor
+from typer.testing import CliRunner
 
 from export.build_bundle import BundlePlan, build_bundle
 from export.checkpoints import official_encoder_part, official_training_spec
-from export.official import CheckpointError, load_official, rename_official
+from export.cli import app
+from export.official import CheckpointError, load_official
 from export.sample_chips import SampleChip
+from model_training.encoder.published import rename_published
+from service.contract.bundle import open_bundle
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
 from service.inference.embedder import Embedder, load_embedder
@@ -80,7 +84,8 @@ def saved(state: dict[str, Tensor], folder: Path) -> Path:
 class PublishedMethod:
     """The published method for one upright chip, from denoising to the unit embedding."""
 
-    def __init__(self, state: dict[str, Tensor]) -> None:
+    def __init__(self, state: dict[str, Tensor], denoise: str) -> None:
+        self.denoise = denoise
         self.w = {name: value.numpy().astype(np.float64) for name, value in state.items()}
 
     def embed(self, path: Path) -> Array:
@@ -107,9 +112,12 @@ class PublishedMethod:
                 picture = np.asarray(image.convert("RGB"))
                 return picture, picture.shape[1] * 0.75, picture.shape[0] * 0.75
             amplitude = np.asarray(image, dtype=np.float32)
-        low, high = np.percentile(amplitude, 5), np.percentile(amplitude, 100)
-        stretched = (amplitude - low) / (high - low + 1e-8) * 255.0
-        grey = np.clip(stretched, 0, 255).astype(np.uint8)
+        if self.denoise == "transoss":
+            grey = (amplitude / amplitude.max() * 255).astype(np.uint8)
+        else:
+            low, high = np.percentile(amplitude, 5), np.percentile(amplitude, 100)
+            stretched = (amplitude - low) / (high - low + 1e-8) * 255.0
+            grey = np.clip(stretched, 0, 255).astype(np.uint8)
         # [H, W] -> [H, W, 3]
         return np.stack([grey] * 3, axis=-1), float(grey.shape[1]), float(grey.shape[0])
 
@@ -153,16 +161,20 @@ class PublishedMethod:
         return result
 
 
-@pytest.fixture(scope="module")
-def served(chips: list[SampleChip], tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+@pytest.fixture(scope="module", params=["mos", "transoss"])
+def served(
+    request: pytest.FixtureRequest,
+    chips: list[SampleChip],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Embedder:
     """Import, export and bundle the published checkpoint, and open the bundle as the service."""
     folder = tmp_path_factory.mktemp("official")
     path = saved({f"module.{k}": v for k, v in published_checkpoint().items()}, folder)
     plan = BundlePlan(
-        name="official",
+        name=request.param,
         method="test",
-        encoder=official_encoder_part(load_official(path)),
-        training=official_training_spec(),
+        encoder=official_encoder_part(load_official(path, request.param)),
+        training=official_training_spec(method=request.param),
         licences={},
         chips=chips,
     )
@@ -171,7 +183,7 @@ def served(chips: list[SampleChip], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def assert_equal_to_the_method(served: Embedder, paths: list[Path]) -> None:
-    method = PublishedMethod(published_checkpoint())
+    method = PublishedMethod(published_checkpoint(), served.manifest.name)
     decoded = [
         decode_chip(
             path.read_bytes(),
@@ -200,6 +212,27 @@ def test_embeddings_equal_the_method_on_chips_of_noise(
     assert_equal_to_the_method(served, sorted(tmp_path.iterdir()))
 
 
+@pytest.mark.parametrize(
+    ("options", "name", "denoising"),
+    [
+        ((), "mos", "denoised as by MOS: the 5th percentile of a chip becomes 0"),
+        (("--published-by", "transoss"), "transoss", "denoised as by TransOSS: the maximum"),
+    ],
+)
+def test_the_import_says_how_sar_is_denoised(
+    options: tuple[str, ...], name: str, denoising: str, tmp_path: Path
+) -> None:
+    path, out = saved(published_checkpoint(), tmp_path), tmp_path / "bundle"
+    command = ["import-official", "--encoder", str(path), "--out", str(out), *options]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert denoising in result.stdout
+    manifest = open_bundle(out).manifest
+    assert manifest.name == f"{name}-official"
+    assert manifest.preprocess.denoise_percentile == (5.0 if name == "mos" else None)
+    assert ("0 stays 0" in (out / "MODEL_CARD.md").read_text()) == (name == "transoss")
+
+
 def test_shape_and_size_token_follow_from_the_tensors(tmp_path: Path) -> None:
     config = load_official(saved(published_checkpoint(), tmp_path)).config
     assert (config.width, config.depth, config.heads) == (WIDTH, DEPTH, HEADS)
@@ -216,7 +249,7 @@ def test_a_wrapped_state_dictionary_is_read_too(tmp_path: Path) -> None:
 
 
 def test_tensors_used_in_training_only_are_dropped() -> None:
-    names = rename_official(published_checkpoint()).keys()
+    names = rename_published(published_checkpoint()).keys()
     assert not [n for n in names if n.startswith(("fc", "classifier", "bottleneck", "logit"))]
     assert {"patch_embed_sar.proj.weight", "modality_embed", "size_embed.bias"} <= names
 
