@@ -16,6 +16,7 @@ from PIL import Image
 from pydantic import Field
 from scipy import ndimage
 
+from model_training.data.released_transforms import erase_with_noise, pad_and_crop
 from model_training.training.config import TypedConfig
 from service.contract.chip import Modality
 from service.contract.manifest import PreprocessSpec
@@ -33,6 +34,8 @@ class GeometryConfig(TypedConfig):
     `size_noise` is that of the logarithm of the measured size. `mirror` and `half_turn` are chances
     per ship; `turn_apart` is the chance per chip that the bow points the other way than in the
     ship's other chips. A mirrored ship is another ship, so both sensors are mirrored together.
+    `pad` moves the resized picture by up to so many pixels each way, drawn evenly, over black; the
+    size token does not follow.
     """
 
     crop_along: float = Field(0.02, ge=0, le=0.2)
@@ -42,14 +45,20 @@ class GeometryConfig(TypedConfig):
     mirror: float = Field(0.5, ge=0, le=1)
     half_turn: float = Field(0.5, ge=0, le=1)
     turn_apart: float = Field(0.1, ge=0, le=1)
+    pad: int = Field(0, ge=0, le=64)
 
 
 class AppearanceConfig(TypedConfig):
-    """Strengths of the variation of pixel values, 1 as designed, 0 off; `erase` is a chance."""
+    """Strengths of the variation of pixel values, 1 as designed, 0 off; `erase` is a chance.
+
+    What is erased is a grey bar across the ship, or, `erase_with: noise`, a rectangle of 2 to 33 %
+    of the picture full of noise, as in the released TransOSS and MOS.
+    """
 
     optical: float = Field(1.0, ge=0, le=3)
     sar: float = Field(1.0, ge=0, le=3)
     erase: float = Field(0.3, ge=0, le=1)
+    erase_with: Literal["grey", "noise"] = "grey"
 
 
 class AugmentConfig(TypedConfig):
@@ -137,11 +146,14 @@ def augmented_sample(
     left, right = generator.normal(0, geometry.crop_across, 2) * width
     box = (left, top, max(width - right, left + 2), max(height - bottom, top + 2))
     resized = _resize(picture, box, spec, _FILTERS[config.resize])
+    if geometry.pad:
+        resized = pad_and_crop(resized, geometry.pad, generator)
     if modality is Modality.SAR:
         unit = _vary_sar(resized, generator, config.appearance.sar)
     else:
         unit = _vary_optical(resized, generator, config.appearance.optical)
-    if generator.random() < config.appearance.erase:
+    erased = generator.random() < config.appearance.erase
+    if erased and config.appearance.erase_with == "grey":
         unit = _erase(unit, generator)
     final = np.asarray(np.clip(unit, 0, 1) * 255 + 0.5, np.uint8)
     length_noise, width_noise = np.exp(generator.normal(0, geometry.size_noise, 2))
@@ -150,7 +162,10 @@ def augmented_sample(
         float((box[2] - box[0]) * gsd_m * width_noise),
         spec.size_token,
     )
-    return Sample(normalise(final, modality, spec), size, turned, pose.mirrored)
+    pixels = normalise(final, modality, spec)
+    if erased and config.appearance.erase_with == "noise":
+        pixels = erase_with_noise(pixels, generator)
+    return Sample(pixels, size, turned, pose.mirrored)
 
 
 def _resize(

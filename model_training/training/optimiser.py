@@ -14,7 +14,9 @@ class OptimiserConfig(TypedConfig):
     """Optimiser and learning-rate schedule.
 
     `cosine` falls to `final_fraction` of `lr` over the run; `trapezoid` stays at `lr` and falls
-    linearly over the last `cooldown` share of the steps; `constant` stays. With `decay_vectors`,
+    linearly over the last `cooldown` share of the steps; `constant` stays. `epoch_cosine` changes
+    once in `epoch_steps`, as the released TransOSS and MOS do: the cosine runs from the start, not
+    from the end of the warm-up, and the warm-up rises from 1 % of `lr`. With `decay_vectors`,
     weight decay also acts on biases and norms. Gradients longer than `clip_norm` are scaled to it;
     null turns that off.
     """
@@ -27,7 +29,8 @@ class OptimiserConfig(TypedConfig):
     momentum: float = Field(0.9, ge=0, lt=1)
     bias_lr_factor: float = Field(1.0, gt=0)
     warmup_steps: int = Field(200, ge=0)
-    schedule: Literal["cosine", "trapezoid", "constant"] = "cosine"
+    schedule: Literal["cosine", "trapezoid", "constant", "epoch_cosine"] = "cosine"
+    epoch_steps: int = Field(1, ge=1)
     final_fraction: float = Field(0.02, ge=0, le=1)
     cooldown: float = Field(0.3, gt=0, le=1)
     clip_norm: float | None = Field(1.0, gt=0)
@@ -35,6 +38,8 @@ class OptimiserConfig(TypedConfig):
 
 def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
     """Return the learning rate of a step, 0 to `steps` - 1."""
+    if config.schedule == "epoch_cosine":
+        return _epoch_learning_rate(config, step, steps)
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
@@ -44,6 +49,19 @@ def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
         share = 0.5 * (1 + math.cos(math.pi * progress))
     else:
         share = min(1.0, (1 - progress) / config.cooldown)
+    return config.lr * (config.final_fraction + (1 - config.final_fraction) * share)
+
+
+def _epoch_learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
+    """Return the rate of a step's epoch; the first is epoch 1, the last ends at the floor.
+
+    Source: timm's `CosineLRScheduler` as the released code calls it, with `warmup_lr_init` of 1 %.
+    """
+    epoch = 1 + step // config.epoch_steps
+    warmup = config.warmup_steps / config.epoch_steps
+    if epoch < warmup:
+        return config.lr * (0.01 + 0.99 * epoch / warmup)
+    share = 0.5 * (1 + math.cos(math.pi * min(1.0, epoch * config.epoch_steps / steps)))
     return config.lr * (config.final_fraction + (1 - config.final_fraction) * share)
 
 

@@ -1,6 +1,7 @@
 """The training loop on a toy task: resuming, checkpoints, logs, schedules, config errors."""
 
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,21 @@ def test_unknown_config_keys_are_errors(tmp_path: Path) -> None:
         load_config(path, ToyConfig)
     with pytest.raises(ConfigError, match=r"missing\.yaml"):
         load_config(tmp_path / "missing.yaml", ToyConfig)
+
+
+def test_the_rate_by_epochs_is_that_of_the_released_schedule() -> None:
+    config = OptimiserConfig(
+        lr=1.0, warmup_steps=225, schedule="epoch_cosine", epoch_steps=45, final_fraction=0.002
+    )
+    rates = [learning_rate(config, step, 4500) for step in range(4500)]
+    assert all(len(set(rates[start : start + 45])) == 1 for start in range(0, 4500, 45))
+    by_epoch = rates[::45]  # epochs 1 to 100
+    assert by_epoch[:4] == pytest.approx([0.208, 0.406, 0.604, 0.802])
+    # the cosine began at epoch 0, so that epoch 5 is not at the full rate
+    expected = [0.002 + 0.998 * (1 + math.cos(math.pi * e / 100)) / 2 for e in range(5, 101)]
+    assert by_epoch[4:] == pytest.approx(expected)
+    assert by_epoch[-1] == pytest.approx(0.002)
+    assert max(by_epoch) == by_epoch[4] < 0.995
 
 
 def test_learning_rates_follow_warm_up_and_schedule() -> None:
