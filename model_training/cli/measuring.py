@@ -1,6 +1,7 @@
 """`crossfix-train evaluate`, `calibrate` and `ablation`: measure models on chips."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -131,7 +132,9 @@ def calibrate(
         names = {"validation": spec.fitted_on}
         if test is not None:
             names["test"] = tested_on or test.resolve().name
-            test_chips = (*all_chips(read_hoss(test)), *_background_chips(test_background))
+            of_test = all_chips(read_hoss(test))
+            _require_other_ships(chips, of_test)
+            test_chips = (*of_test, *_background_chips(test_background))
             test_table = _embed(test_chips, [bundle], threads)
             trials = calibration.require_trials(test_table, seed=seed + 1)
             reports["test"] = calibration_report.measure(spec, trials, seed)
@@ -190,13 +193,15 @@ def ablation(
 
 
 def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
-    """Return the training chips of the ships that an encoder run on this data set held out.
+    """Return the training chips of the held-out ships of an encoder run that are to calibrate.
+
+    Says on standard error which those are, and what else they served.
 
     Raises:
         CalibrationError: the config cannot be read or is of a run on other data, or there are too
             few ships.
     """
-    from model_training.data.holdout import HoldoutError, held_out_vessels
+    from model_training.data.holdout import HoldoutError, held_out_part, held_out_vessels
     from model_training.encoder.train_config import EncoderTrainConfig, HossData
     from model_training.training.config import ConfigError, load_config
 
@@ -211,7 +216,23 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
         held_out = held_out_vessels(views, data.validation_share, data.split_seed)
     except HoldoutError as error:
         raise CalibrationError(f"{dataset.root}: {error}") from error
-    return tuple(chip for chip in dataset.train if chip.vessel_id in held_out)
+    part = held_out_part(held_out, "calibration", data.split_seed)
+    print(part.note, file=sys.stderr)  # standard output is for the result
+    return tuple(chip for chip in dataset.train if chip.vessel_id in part.vessels)
+
+
+def _require_other_ships(fitted: Sequence[LabelledChip], test: Sequence[LabelledChip]) -> None:
+    """Refuse test chips that the calibration is fitted on.
+
+    Raises:
+        CalibrationError: a file is among both.
+    """
+    common = {chip.path.resolve() for chip in fitted} & {chip.path.resolve() for chip in test}
+    if common:
+        raise CalibrationError(
+            f"{len(common)} chips of --test are among those that calibrate, {min(common)} first: "
+            "give other ships with --test, or the run's config with --held-out-of"
+        )
 
 
 def _background_chips(folder: Path | None) -> tuple[LabelledChip, ...]:

@@ -1,11 +1,15 @@
 """`crossfix-train fusion-study` and `translator-report`: measure what a translator is worth."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from model_training.cli.common import TorchThreadsOption, exit_on_error, run_errors, write_json
+
+if TYPE_CHECKING:
+    from model_training.data.holdout import HeldOutPart
+    from model_training.encoder.train_config import EncoderTrainConfig
 
 
 def fusion_study(
@@ -38,7 +42,8 @@ def fusion_study(
 ) -> None:
     """Choose how strongly to fuse pseudo-SAR, or not at all, on validation ships.
 
-    The ships are those that the first encoder's run validated on. The other encoders and the
+    The ships are those that the first encoder's run held out, of HOSS a third of them where there
+    are enough, so that others choose the checkpoint and calibrate. The other encoders and the
     translator must be trained on the same data, so that they have not seen these ships either.
     """
     import torch
@@ -54,19 +59,36 @@ def fusion_study(
     with exit_on_error(ValueError, *run_errors()):
         require_sweep(alphas, sample_counts)
         encoders, bridge = load_encoders(encoder), load_translator(translator)
-        store = open_stores(encoders.members[0].training.data, encoders.preprocess).validation
+        training = encoders.members[0].training
+        store = open_stores(training.data, encoders.preprocess).validation
+        ships = _fusion_ships(training, store.vessels.tolist())
     print(
-        f"{store.vessels.size} validation ships, encoders: {len(encoders.members)}, "
-        f"translator steps: {steps or bridge.steps}\n",
+        f"{len(ships.vessels)} validation ships, encoders: {len(encoders.members)}, "
+        f"translator steps: {steps or bridge.steps}\n{ships.note}\n",
         flush=True,
     )
     features = validation_features(
-        encoders.module, encoders.preprocess, bridge, store, max(sample_counts), steps
+        *(encoders.module, encoders.preprocess, bridge, store, max(sample_counts), steps),
+        among=ships.vessels,
     )
     choice = choose_fusion(features, alphas, sample_counts)
     print(as_markdown(choice))
     if out is not None:
         write_json(out, choice.document())
+
+
+def _fusion_ships(training: "EncoderTrainConfig", validation: list[int]) -> "HeldOutPart":
+    """Choose the ships that select the fusion; of a fleet all validation ships."""
+    from model_training.data.holdout import HeldOutPart, held_out_part
+    from model_training.encoder.train_config import HossData
+
+    if isinstance(training.data, HossData):
+        return held_out_part(validation, "fusion", training.data.split_seed)
+    if training.run.select_by is None:
+        note = "the run chose no checkpoint on these ships"
+    else:
+        note = "the same ships chose the checkpoint (run.select_by)"
+    return HeldOutPart(frozenset(validation), note)
 
 
 def translator_report(

@@ -1,10 +1,30 @@
-"""Choose the ships that a run holds out for validation; training and calibration share it."""
+"""Choose the ships that a run holds out, and which of them serve which purpose."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from service.contract.chip import Modality
+
+MIN_PART = 20  # ships; calibration refuses fewer
+
+Purpose = Literal["choice", "fusion", "calibration"]
+# What each purpose is called in a sentence about ships that serve several.
+_DEEDS: dict[Purpose, str] = {
+    "choice": "choose the checkpoint",
+    "fusion": "select the fusion",
+    "calibration": "calibrate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutPart:
+    """The held-out ships that serve one purpose, and a sentence about the others' use of them."""
+
+    vessels: frozenset[int]
+    note: str
 
 
 class HoldoutError(Exception):
@@ -33,3 +53,34 @@ def held_out_vessels(
         raise HoldoutError(f"only {len(both)} ships have chips of both sensors; at least 4 needed")
     chosen = np.random.default_rng(seed).choice(both, count, replace=False)
     return frozenset(int(vessel) for vessel in chosen)
+
+
+def held_out_part(held_out: Iterable[int], purpose: Purpose, seed: int) -> HeldOutPart:
+    """Choose the ships that serve a purpose, different ones for each where there are enough.
+
+    From three times `MIN_PART` on, choice of the checkpoint, selection of fusion and calibration
+    have a third each; from twice `MIN_PART` on, calibration has half, and the other two share the
+    other half; below, all share all ships.
+
+    Args:
+        held_out: the ships that a run held out, see `held_out_vessels`.
+        purpose: what the ships are for.
+        seed: of the division (`split_seed`).
+    """
+    ships = np.random.default_rng([seed, 1]).permutation(sorted(held_out))
+    groups: list[tuple[Purpose, ...]] = [("choice", "fusion", "calibration")]
+    if len(ships) >= 3 * MIN_PART:
+        groups = [("choice",), ("fusion",), ("calibration",)]
+    elif len(ships) >= 2 * MIN_PART:
+        groups = [("choice", "fusion"), ("calibration",)]
+    number = next(i for i, group in enumerate(groups) if purpose in group)
+    part = frozenset(int(ship) for ship in np.array_split(ships, len(groups))[number])
+    others = [_DEEDS[other] for other in groups[number] if other != purpose]
+    note = f"{len(part)} of {len(ships)} held-out ships {_DEEDS[purpose]}"
+    if not others:
+        return HeldOutPart(part, f"{note}; they serve nothing else")
+    return HeldOutPart(
+        part,
+        f"{note}; the same ships {' and '.join(others)}, because there are too few for different "
+        f"ones: hold out at least {3 * MIN_PART} (data.validation_share)",
+    )

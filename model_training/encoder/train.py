@@ -1,5 +1,7 @@
 """Train an encoder: `crossfix-train encoder CONFIG`."""
 
+import sys
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_training.data.cache import PictureStore
+from model_training.data.holdout import held_out_part
 from model_training.data.samplers import BalancedIdentitySampler, PairSampler
 from model_training.encoder import CompactEncoder, build_encoder
 from model_training.encoder.batches import Batch, plain_batches, training_batch
 from model_training.encoder.gather import gather_rows
-from model_training.encoder.loading import load_encoder_weights
 from model_training.encoder.losses import (
     batch_hard_triplet,
     class_modality_alignment,
@@ -22,9 +24,11 @@ from model_training.encoder.losses import (
     pair_infonce,
     structure_consistency,
 )
+from model_training.encoder.published import load_initial_weights
 from model_training.encoder.stores import TrainingStores, open_stores
 from model_training.encoder.train_config import (
     EncoderTrainConfig,
+    HossData,
     IdentityObjective,
     PairObjective,
 )
@@ -132,18 +136,23 @@ class EncoderTask:
     Raises:
         ConfigError: a batch requires more ships than the training data have.
         StoreError: the training data have fewer than two ships that a batch can use.
-        EncoderLoadError: `initial` is not a checkpoint of the same kind of encoder.
+        EncoderLoadError: `initial` holds no weights that this encoder can start from.
     """
 
     def __init__(self, config: EncoderTrainConfig, stores: TrainingStores) -> None:
         self.config, self.stores = config, stores
         self.data_digest = stores.digest
+        self.choosing = (
+            held_out_part(stores.validation.vessels.tolist(), "choice", config.data.split_seed)
+            if isinstance(config.data, HossData)
+            else None
+        )
         torch.manual_seed(step_seed(config.run.seed, -1))
         self.model: nn.Module = TrainedModel(
             config, len(stores.train.vessels), stores.train.layouts
         )
         if config.initial is not None:
-            load_encoder_weights(self.model, Checkpoint.load(config.initial))
+            load_initial_weights(self.model, config.initial)
         if config.channels_last:
             _use_channels_last(self.model)
         objective = config.objective
@@ -192,11 +201,15 @@ class EncoderTask:
         return identity_objective(outputs, batch, self.config.objective)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return cross-modal retrieval scores on the validation ships, in per cent."""
+        """Return cross-modal retrieval scores on the validation ships, in per cent.
+
+        Of ships held out of HOSS, those that choose the checkpoint, see `held_out_part`.
+        """
         assert isinstance(model, TrainedModel)
         spec = self.config.encoder.preprocess
         vectors = embed_store(model.encoder, self.stores.validation, spec)
-        return cross_modal_scores(self.stores.validation, vectors)
+        among = None if self.choosing is None else self.choosing.vessels
+        return cross_modal_scores(self.stores.validation, vectors, among)
 
 
 def _require_ships(key: str, wanted: int, ships: int, of_what: str) -> None:
@@ -275,10 +288,18 @@ def embed_store(encoder: nn.Module, store: PictureStore, spec: PreprocessSpec) -
     return torch.cat(vectors).cpu().numpy()
 
 
-def cross_modal_scores(store: PictureStore, vectors: NDArray[Any]) -> dict[str, float]:
-    """Return mAP and R1 of `S2O` and `O2S` in per cent, and `mAP`, the mean of both directions."""
-    optical, sar = (np.flatnonzero(store.chips["modality"] == sensor) for sensor in (0, 1))
+def cross_modal_scores(
+    store: PictureStore, vectors: NDArray[Any], among: Collection[int] | None = None
+) -> dict[str, float]:
+    """Return mAP and R1 of `S2O` and `O2S` in per cent, and `mAP`, the mean of both directions.
+
+    Only the ships `among` take part, if given.
+    """
     ids = store.chips["vessel"]
+    taken = np.ones(len(ids), bool) if among is None else np.isin(ids, list(among))
+    optical, sar = (
+        np.flatnonzero(taken & (store.chips["modality"] == sensor)) for sensor in (0, 1)
+    )
     scores: dict[str, float] = {}
     for name, query, gallery in (("S2O", sar, optical), ("O2S", optical, sar)):
         distances = cosine_distances(vectors[query], vectors[gallery])
@@ -292,4 +313,6 @@ def cross_modal_scores(store: PictureStore, vectors: NDArray[Any]) -> dict[str, 
 def train_encoder(config: EncoderTrainConfig) -> Checkpoint:
     """Prepare the data, start or continue training, and return the last checkpoint."""
     task = EncoderTask(config, open_stores(config.data, config.encoder.preprocess))
+    if task.choosing is not None and config.run.select_by is not None:
+        print(task.choosing.note, file=sys.stderr)  # stdout is for a command's result
     return fit(task, config.run, config.optimiser, config)

@@ -1,5 +1,7 @@
 """Compute the features for a fusion study, and format its result: `crossfix-train fusion-study`."""
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ def validation_features(
     store: PictureStore,
     samples: int,
     steps: int | None = None,
+    among: Collection[int] | None = None,
 ) -> ValidationFeatures:
     """Encode every chip of a store, and K pseudo-SAR pictures of every optical chip.
 
@@ -37,10 +40,12 @@ def validation_features(
         store: chips of ships that neither was trained on.
         samples: K.
         steps: of the sampler; None takes the number that the translator was trained for.
+        among: the ships whose chips are encoded; None takes all.
     """
     vessels = store.vessels[store.vessel_row]
+    taken = np.ones(len(vessels), bool) if among is None else np.isin(vessels, list(among))
     optical, sar = (
-        np.flatnonzero(store.chips["modality"] == MODALITY_IDS[modality])
+        np.flatnonzero(taken & (store.chips["modality"] == MODALITY_IDS[modality]))
         for modality in (Modality.OPTICAL, Modality.SAR)
     )
     encoded: dict[Modality, list[Features]] = {modality: [] for modality in Modality}
@@ -81,9 +86,12 @@ def _pseudo_sar_pixels(
     """Return float32 `[N K, 3, H, W]`: each chip's K pseudo-SAR pictures as encoder input."""
     size = (translator.height, translator.width)
     conditions = np.stack([bridge_picture(store.picture(int(row)), *size) for row in rows])
-    table = translator.config.bridge.table(steps)
     pictures = sample_many(
-        translator.module, torch.from_numpy(conditions), table, int(rows[0]), samples
+        translator.network,
+        torch.from_numpy(conditions),
+        translator.table(steps),
+        int(rows[0]),
+        samples,
     )
     grey = np.repeat(pictures.reshape(-1, *size, 1), 3, axis=3)  # [N, K, h, w] -> [N K, h, w, 3]
     return np.stack([picture_to_pixels(picture, Modality.SAR, spec) for picture in grey])

@@ -55,6 +55,14 @@ def fleet(tmp_path: Path) -> Path:
     return tmp_path / "fleet"
 
 
+@pytest.fixture
+def others(tmp_path: Path) -> Path:
+    """Write 25 ships that are not of the fleet, with two chips of each sensor."""
+    names = [f"{i:04d}_v{v}_{s}.tif" for i in range(50, 75) for v in (0, 1) for s in SENSORS]
+    write_chips(tmp_path / "others", *names)
+    return tmp_path / "others"
+
+
 def test_help_lists_the_commands() -> None:
     result = run("--help")
     training = ("encoder", "translator", "distil", "cost")
@@ -123,12 +131,12 @@ def test_evaluate_on_unusable_data_is_refused(models: Path, tmp_path: Path) -> N
 
 
 def test_calibrate_writes_calibration_report_metrics_and_diagram(
-    models: Path, fleet: Path, tmp_path: Path
+    models: Path, fleet: Path, others: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
     out, report, diagram = folder / "c.json", folder / "r.json", folder / "d.png"
     result = run(
-        *("calibrate", "--bundle", models, "--data", fleet, "--test", fleet, "--out", out),
+        *("calibrate", "--bundle", models, "--data", fleet, "--test", others, "--out", out),
         *("--report", report, "--diagram", diagram, "--fitted-on", "noise"),
         *("--metrics", folder / "m.json"),
     )
@@ -148,11 +156,11 @@ def test_calibrate_writes_calibration_report_metrics_and_diagram(
 
 
 def test_background_ships_fill_galleries_and_are_never_queries(
-    models: Path, fleet: Path, tmp_path: Path
+    models: Path, fleet: Path, others: Path, tmp_path: Path
 ) -> None:
     background = tmp_path / "background"
     write_chips(background, *(f"{i:04d}_b_{s}.tif" for i in range(40) for s in SENSORS))
-    arguments = ("calibrate", "--bundle", models, "--data", fleet, "--test", fleet)
+    arguments = ("calibrate", "--bundle", models, "--data", fleet, "--test", others)
     backgrounds = ("--background", background, "--test-background", background)
     sizes: dict[tuple[str, str], set[int]] = {}
     ships: dict[tuple[str, str], int] = {}
@@ -209,6 +217,67 @@ def test_calibrate_uses_the_ships_that_a_run_held_out(
     )
     assert result.exit_code == 0, result.stderr
     assert json.loads(report.read_text())["validation"]["ships"] == 24
+
+
+def write_test_split(root: Path, ships: int) -> None:
+    """Write a test split of `ships` ships with ids from 1000 on, and two distractors."""
+    ids = range(1000, 1000 + ships)
+    write_chips(root / "query", *(f"{i:04d}_q_{s}.tif" for i in ids for s in SENSORS))
+    gallery = [f"{i:04d}_g_{s}.tif" for i in ids for s in SENSORS]
+    write_chips(root / "bounding_box_test", *gallery, "-1_x_RGB.tif", "-1_y_SAR.tif")
+
+
+def test_hoss_is_calibrated_on_held_out_ships_and_measured_on_the_test_ids_alone(
+    models: Path, hoss_run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    root, config = hoss_run
+    write_test_split(root, 21)
+    report, metrics = tmp_path / "r.json", tmp_path / "m.json"
+    result = run(
+        *("calibrate", "--bundle", models, "--data", root, "--held-out-of", config),
+        *("--test", root, "--tested-on", "HOSS test", "--fitted-on", "HOSS held out"),
+        *("--out", tmp_path / "c.json", "--report", report, "--metrics", metrics),
+    )
+    assert result.exit_code == 0, result.stderr
+    numbers = json.loads(report.read_text())
+    assert numbers["validation"]["ships"] == 24
+    assert numbers["test"]["ships"] == 21
+    rows = [Metric.model_validate(row) for row in json.loads(metrics.read_text())]
+    assert {row.dataset for row in rows} == {"HOSS held out", "HOSS test"}
+    too_few = "24 of 24 held-out ships calibrate; the same ships choose the checkpoint and select"
+    assert too_few in result.stderr
+    assert "hold out at least 60" in result.stderr
+
+
+def test_calibration_has_ships_of_its_own_where_enough_are_held_out(
+    models: Path, hoss_run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    root, config = hoss_run
+    more = (f"{i:04d}_a_{s}.tif" for i in range(40, 80) for s in SENSORS)
+    write_chips(root / "bounding_box_train", *more)
+    report = tmp_path / "r.json"
+    result = run(
+        *("calibrate", "--bundle", models, "--data", root, "--held-out-of", config),
+        *("--out", tmp_path / "c.json", "--report", report),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(report.read_text())["validation"]["ships"] == 24
+    assert "24 of 48 held-out ships calibrate; they serve nothing else" in result.stderr
+
+
+def test_test_chips_that_calibrate_are_refused(
+    models: Path, fleet: Path, hoss_run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    root, _ = hoss_run
+    write_test_split(root, 21)
+    for folder in (fleet, root):  # without --held-out-of, both are the chips of the test split
+        result = run(
+            *("calibrate", "--bundle", models, "--data", folder, "--test", folder),
+            *("--out", tmp_path / "c.json"),
+        )
+        assert result.exit_code == 2
+        assert "chips of --test are among those that calibrate" in result.stderr
+        assert not (tmp_path / "c.json").exists()
 
 
 def test_held_out_ships_are_those_that_training_validates_on(hoss_run: tuple[Path, Path]) -> None:

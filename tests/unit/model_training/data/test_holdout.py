@@ -1,8 +1,17 @@
 """Which ships are held out for validation."""
 
+from typing import get_args
+
 import pytest
 
-from model_training.data.holdout import HoldoutError, held_out_vessels
+from model_training.calibration.trials import MIN_VESSELS
+from model_training.data.holdout import (
+    MIN_PART,
+    HoldoutError,
+    Purpose,
+    held_out_part,
+    held_out_vessels,
+)
 from service.contract.chip import Modality
 
 
@@ -28,3 +37,34 @@ def test_at_least_two_ships_are_held_out_and_two_remain() -> None:
     assert len(held_out_vessels(chips_of(4), 0.01, seed=0)) == 2
     with pytest.raises(HoldoutError, match="only 3 ships"):
         held_out_vessels(chips_of(3, optical_only=10), 0.01, seed=0)
+
+
+def parts(ships: int) -> dict[Purpose, frozenset[int]]:
+    return {p: held_out_part(range(ships), p, seed=3).vessels for p in get_args(Purpose)}
+
+
+def test_from_60_held_out_ships_on_every_purpose_has_its_own() -> None:
+    of = parts(61)
+    assert sorted(map(len, of.values())) == [20, 20, 21]
+    assert frozenset().union(*of.values()) == frozenset(range(61))
+    note = held_out_part(range(61), "calibration", seed=3).note
+    assert note == "20 of 61 held-out ships calibrate; they serve nothing else"
+
+
+def test_from_40_on_calibration_has_its_own_and_below_all_share_and_the_note_says_so() -> None:
+    of = parts(59)
+    assert of["choice"] == of["fusion"]
+    assert not of["choice"] & of["calibration"]
+    assert of["choice"] | of["calibration"] == frozenset(range(59))
+    assert set(parts(39).values()) == {frozenset(range(39))}
+    note = held_out_part(range(39), "fusion", seed=3).note
+    assert note.startswith("39 of 39 held-out ships select the fusion; the same ships choose the ")
+    assert "checkpoint and calibrate, because there are too few" in note
+    assert "at least 60 (data.validation_share)" in note
+
+
+def test_a_part_suffices_for_calibration_and_depends_on_the_seed_only() -> None:
+    assert MIN_PART == MIN_VESSELS
+    part = held_out_part(reversed(range(60)), "choice", seed=3).vessels
+    assert part == parts(60)["choice"]
+    assert part != held_out_part(range(60), "choice", seed=4).vessels

@@ -13,7 +13,12 @@ from model_training.data.cache import CachedChip, PictureStore, write_shard
 from model_training.encoder import CompactEncoder, ReferenceEncoder
 from model_training.encoder.loading import EncoderLoadError, load_encoder
 from model_training.encoder.stores import TrainingStores
-from model_training.encoder.train import EncoderTask, cross_modal_scores, embed_store
+from model_training.encoder.train import (
+    EncoderTask,
+    TrainedModel,
+    cross_modal_scores,
+    embed_store,
+)
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError
@@ -165,6 +170,25 @@ def test_layouts_are_turned_with_the_chip(stores: TrainingStores, tmp_path: Path
     turned = ~(batch.layout.numpy() == own).all((1, 2))
     assert 0 < turned.sum() < len(rows)
     assert np.median(agreement) > 0.5
+
+
+def test_only_some_of_many_ships_held_out_of_hoss_choose_the_checkpoint(
+    tmp_path: Path, stores: TrainingStores
+) -> None:
+    many = toy_store(tmp_path, 200, 60)
+    settings = config(tmp_path, COMPACT, PAIRS)
+    task = EncoderTask(settings, TrainingStores(stores.train, many, "digest"))
+    assert task.choosing is not None
+    choosing = task.choosing.vessels
+    assert len(choosing) == 20
+    assert choosing < set(many.vessels.tolist())
+    model = task.model.eval()
+    assert isinstance(model, TrainedModel)
+    vectors = embed_store(model.encoder, many, settings.encoder.preprocess)
+    scores = task.validate(model)
+    assert scores != cross_modal_scores(many, vectors)
+    vectors[~np.isin(many.chips["vessel"], list(choosing))] = 0  # the others do not matter
+    assert scores == pytest.approx(cross_modal_scores(many, vectors, choosing))
 
 
 def test_a_run_starts_from_the_encoder_of_its_initial_checkpoint(

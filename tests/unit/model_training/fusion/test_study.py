@@ -83,6 +83,14 @@ def test_every_chip_is_encoded_once_with_its_vessel(store: PictureStore) -> None
     assert np.all(features.sar[:, 0] == 1)
 
 
+def test_only_the_chips_of_the_given_ships_are_encoded(store: PictureStore) -> None:
+    features = validation_features(Echo(), SPEC, translator(), store, samples=1, among={10, 12})
+    assert features.optical_ids.tolist() == [10, 12]
+    assert features.pseudo_sar.shape[0] == features.optical.shape[0] == 2
+    assert set(features.sar_ids.tolist()) <= {10, 12}
+    assert len(features.sar_ids) == len(features.sar) > 0
+
+
 def test_pseudo_sar_is_encoded_as_sar_of_the_optical_chips_size(store: PictureStore) -> None:
     features = validation_features(Echo(), SPEC, translator(), store, samples=2)
     assert np.all(features.pseudo_sar[..., 0] == 1)
