@@ -34,7 +34,8 @@ _RENAMED = {
     "wh_embed.linear_layer.": "size_embed.",
 }
 # Used in training only: the BN neck and the classifiers come after the embedding.
-_UNUSED = re.compile(r"^(fc|classifier|bottleneck|head|pre_logits)\.|^logit_scale$")
+_UNUSED = re.compile(r"^(fc|classifier|bottleneck)\.|^logit_scale$")
+_IMAGENET_HEAD = ("head.", "pre_logits.")
 # A file may lack these; the released `load_param` leaves them at their initial values, too.
 _OPTIONAL = ("size_embed.", "modality_embed")
 _WRAPPERS = ("model", "state_dict")
@@ -129,6 +130,7 @@ def _copy(encoder: ReferenceEncoder, stored: dict[str, Tensor], path: Path) -> N
     """Copy renamed tensors into an encoder, or raise EncoderLoadError without a change."""
     square = "patch_embed_sar.proj.weight" not in stored  # ImageNet's pictures are square
     if square:
+        stored = {k: v for k, v in stored.items() if not k.startswith(_IMAGENET_HEAD)}
         for part in ("weight", "bias"):
             if f"patch_embed.proj.{part}" in stored:
                 stored[f"patch_embed_sar.proj.{part}"] = stored[f"patch_embed.proj.{part}"]
