@@ -24,7 +24,7 @@ def test_padding_moves_the_picture_over_black_by_every_shift_up_to_the_padding()
     for _ in range(400):
         moved = pad_and_crop(picture, 2, rng)
         assert moved.shape == picture.shape
-        rows, columns = moved.any(axis=(1, 2)), moved.any(axis=(0, 2))
+        rows, columns = (np.asarray(moved.any(axis=axes)) for axes in ((1, 2), (0, 2)))
         top, left = int(np.argmax(rows)), int(np.argmax(columns))
         down = top if not rows[0] else rows.sum() - 12
         across = left if not columns[0] else columns.sum() - 8
