@@ -34,6 +34,9 @@ class SightingOut(ResponseBody):
     vessel_id: UUID | None
     modality: Modality
     captured_at: datetime | None
+    captured_until: datetime | None = Field(
+        description="set when only the day is known: its end, `captured_at` being its start"
+    )
     position: GeoPoint | None
     sensor: str | None
     gsd_m: float
@@ -137,6 +140,9 @@ class QueryOut(ResponseBody):
     width_m: float
     bit_depth: str
     captured_at: datetime | None
+    captured_until: datetime | None = Field(
+        description="set when only the day is known: its end, `captured_at` being its start"
+    )
     position: GeoPoint | None
     warnings: tuple[str, ...]
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 BODY = "body"
-EXPECTED_TIME = "expected a time, e.g. 2026-03-05T17:20:00Z"
 MESSAGES = {
     "dict_type": "expected a JSON object",
     "extra_forbidden": "there is no such field",
@@ -12,9 +11,6 @@ MESSAGES = {
     "missing": "is missing",
     "model_attributes_type": "expected a JSON object",
     "model_type": "expected a JSON object",
-    "datetime_from_date_parsing": EXPECTED_TIME,
-    "datetime_parsing": EXPECTED_TIME,
-    "datetime_type": EXPECTED_TIME,
 }
 
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
-from service.contract.utc_time import UtcTime
+from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids
 from service.identity.context import Context
 from service.identity.enrol import DEFAULT_SOURCE, EnrolledVessel, get_visible_vessel
@@ -24,7 +24,7 @@ class VesselPatch(VesselAttributes):
     """New values for some attributes; an explicit null makes an attribute unknown."""
 
     source: str | None = Field(None, max_length=500)
-    as_of: UtcTime | None = None
+    as_of: PastTime | None = None
 
     def changes(self) -> dict[str, object]:
         """Return the attributes that were sent, null included."""

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
-from service.contract.utc_time import UtcTime
+from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -45,7 +45,7 @@ class NewVessel(VesselAttributes):
 
     id: UUID | None = None
     source: str | None = Field(None, max_length=500)
-    as_of: UtcTime | None = None
+    as_of: PastTime | None = None
 
     def known_attributes(self) -> dict[str, object]:
         """Return the attributes that have a value, as JSON values."""

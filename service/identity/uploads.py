@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
 from service.contract.errors import ChipError
-from service.contract.utc_time import Clock, UtcTime
+from service.contract.utc_time import Clock, StatedTime, time_span, time_warnings
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
@@ -27,7 +27,7 @@ class ChipMetadata(Record):
     modality: Modality | None = None
     gsd_m: float | None = Field(None, description="metres per pixel")
     band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
-    captured_at: UtcTime | None = None
+    captured_at: StatedTime | None = None
     lat: float | None = Field(None, ge=-90, le=90, description="WGS 84, degrees")
     lon: float | None = Field(None, ge=-180, le=180, description="WGS 84, degrees")
     sensor: str | None = Field(None, max_length=200)
@@ -139,6 +139,8 @@ class UploadEmbedder:
     def sighting(self, embedded: EmbeddedUpload, vessel_id: UUID | None) -> EmbeddedSighting:
         """Return the sighting of this chip; its id is derived from the chip and the vessel."""
         chip, metadata = embedded.chip, embedded.upload.metadata
+        stated = metadata.captured_at
+        first, last = (None, None) if stated is None else time_span(stated)
         position = metadata.position
         if position is None and chip.position is not None:
             position = GeoPoint(lat=chip.position.lat, lon=chip.position.lon)
@@ -147,7 +149,8 @@ class UploadEmbedder:
                 id=sighting_id(chip.digest, vessel_id),
                 vessel_id=vessel_id,
                 modality=chip.modality,
-                captured_at=metadata.captured_at,
+                captured_at=first,
+                captured_until=last if last != first else None,
                 position=position,
                 sensor=metadata.sensor,
                 gsd_m=chip.gsd_m,
@@ -161,7 +164,7 @@ class UploadEmbedder:
                 chip_sha256=chip.digest,
                 bundle_id=self.bundle_id,
                 recorded_at=self._now(),
-                warnings=chip.warnings,
+                warnings=(*chip.warnings, *time_warnings("captured_at", stated)),
             ),
             embedded.vector,
         )

@@ -78,9 +78,7 @@ class Verifier:
             similarity=evidence.similarity,
             length_ratio=evidence.length_ratio,
             width_ratio=evidence.width_ratio,
-            kinematics=check_kinematics(
-                (a.position, a.captured_at), (b.position, b.captured_at), max_speed_kn
-            ),
+            kinematics=check_kinematics(a.fix, b.fix, max_speed_kn),
             first=a,
             second=b,
             timings_ms=_sum_of_timings(chips) | {"total": (time.perf_counter() - began) * 1000.0},

@@ -13,7 +13,7 @@ from service.api.uploads import BinaryFile, parse_uploads
 from service.api.validation_messages import explain
 from service.contract.calibration import FITTED_PRIOR
 from service.contract.chip import Modality
-from service.contract.utc_time import UtcTime
+from service.contract.utc_time import StatedTime
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.match import Matcher, MatchOptions
@@ -31,7 +31,11 @@ class MatchForm(BaseModel):
     modality: Modality | None = Field(None, description="required when the file does not tell")
     gsd_m: float | None = Field(None, description="metres per pixel", examples=[1.0])
     band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
-    captured_at: UtcTime | None = Field(None, examples=["2026-03-05T17:20:00Z"])
+    captured_at: StatedTime | None = Field(
+        None,
+        description="ISO 8601; a day without a time is taken as the whole day, UTC",
+        examples=["2026-03-05T17:20:00Z"],
+    )
     lat: float | None = Field(None, ge=-90, le=90, examples=[1.24])
     lon: float | None = Field(None, ge=-180, le=180, examples=[103.9])
     sensor: str | None = Field(None, max_length=200)

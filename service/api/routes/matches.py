@@ -11,7 +11,7 @@ from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.uploads import Id, parse_id
 from service.contract.chip import Modality
-from service.contract.utc_time import UtcTime
+from service.contract.utc_time import BoundTime
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchFilter, Standing
 from service.identity.records.matches import Match, Verdict
@@ -42,8 +42,8 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
             UUID | None, Query(description="a candidate, or the vessel that was confirmed")
         ] = None,
         sighting_id: Annotated[UUID | None, Query(description="the query sighting")] = None,
-        since: Annotated[UtcTime | None, Query(description="asked at this time or later")] = None,
-        until: Annotated[UtcTime | None, Query(description="asked before this time")] = None,
+        since: Annotated[BoundTime | None, Query(description="asked at this time or later")] = None,
+        until: Annotated[BoundTime | None, Query(description="asked before this time")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Annotated[
             str | None, Query(description="`next_cursor` of the previous page")

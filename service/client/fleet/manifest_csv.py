@@ -23,6 +23,7 @@ from service.client.fleet.vessels import (
 )
 from service.contract.chip import Modality
 from service.contract.hoss_names import read_hoss_name
+from service.contract.utc_time import parse_iso, require_past
 
 VESSEL_KEYS = ("id", "imo", "mmsi", "name")
 CHIP_TEXTS = ("modality", "captured_at", "sensor", "source", "licence")
@@ -85,6 +86,11 @@ def _chip(row: Row, folder: Path) -> ChipFile:
     if not path.is_file():
         raise SourceError(f"{row.location}: there is no chip {path}")
     metadata = row.fields(CHIP_TEXTS, CHIP_NUMBERS)
+    if "captured_at" in row.cells:
+        try:
+            require_past(parse_iso(row.cells["captured_at"]))
+        except ValueError as error:
+            raise SourceError(f"{row.location}: captured_at: {error}") from error
     if (band := row.number("band")) is not None:
         if not band.is_integer():
             raise SourceError(f"{row.location}: band is {band:g}; bands count 1, 2, 3 and so on")

@@ -72,11 +72,7 @@ def check(query: Sighting, vessel: Vessel, known: Sighting, limits: Limits) -> C
         )
     return Checks(
         length=length,
-        kinematics=check_kinematics(
-            (query.position, query.captured_at),
-            (known.position, known.captured_at),
-            limits.max_speed_kn,
-        ),
+        kinematics=check_kinematics(query.fix, known.fix, limits.max_speed_kn),
     )
 
 

@@ -1,10 +1,10 @@
 """Check whether a ship could have sailed from one sighting to the other in time."""
 
 import math
-from datetime import datetime
 
 from service.identity.records.base import GeoPoint
 from service.identity.records.matches import KinematicsCheck
+from service.identity.records.sightings import Fix
 
 EARTH_RADIUS_NM = 3440.065
 """Mean Earth radius of 6371.0 km."""
@@ -25,20 +25,19 @@ def distance_nm(a: GeoPoint, b: GeoPoint) -> float:
 
 
 def check_kinematics(
-    a: tuple[GeoPoint | None, datetime | None],
-    b: tuple[GeoPoint | None, datetime | None],
-    max_speed_kn: float = DEFAULT_MAX_SPEED_KN,
+    a: Fix, b: Fix, max_speed_kn: float = DEFAULT_MAX_SPEED_KN
 ) -> KinematicsCheck | None:
     """Return the speed needed between two sightings; None when a place or time is unknown.
 
-    The great circle is a lower bound of the way by sea, so "infeasible" is certain and "feasible"
-    is not.
+    Of times that are known to the day, the ends that leave most time count. The great circle is a
+    lower bound of the way by sea. So "infeasible" is certain and "feasible" is not.
     """
-    (place_a, time_a), (place_b, time_b) = a, b
-    if place_a is None or place_b is None or time_a is None or time_b is None:
+    if a.position is None or b.position is None:
         return None
-    distance = distance_nm(place_a, place_b)
-    hours = abs((time_b - time_a).total_seconds()) / 3600.0
+    if a.first is None or a.last is None or b.first is None or b.last is None:
+        return None
+    distance = distance_nm(a.position, b.position)
+    hours = max(b.last - a.first, a.last - b.first).total_seconds() / 3600.0
     needed = max(0.0, distance - POSITION_SLACK_NM)
     if hours > 0:
         required = needed / hours

@@ -18,14 +18,16 @@ from service.identity.records.vessels import Vessel
 class Sighting(Record):
     """One chip of one ship at one time; `vessel_id` is None while the ship is unknown.
 
-    `length_m` and `width_m` are measured on the chip. `bundle_id` names the models that made the
-    embedding, so that vectors of two bundles are never compared.
+    `captured_until` is set when only the day is known: its last moment, `captured_at` being its
+    first. `length_m` and `width_m` are measured on the chip. `bundle_id` names the models that made
+    the embedding, so that vectors of two bundles are never compared.
     """
 
     id: UUID
     vessel_id: UUID | None
     modality: Modality
     captured_at: UtcTime | None = None
+    captured_until: UtcTime | None = None
     position: GeoPoint | None = None
     sensor: str | None = Field(None, max_length=200)
     gsd_m: float = Field(gt=0)
@@ -40,6 +42,20 @@ class Sighting(Record):
     bundle_id: str
     recorded_at: UtcTime
     warnings: tuple[str, ...] = ()
+
+    @property
+    def fix(self) -> "Fix":
+        """Where and when the ship was."""
+        return Fix(self.position, self.captured_at, self.captured_until or self.captured_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A position, and the first and last moment at which the ship may have been there."""
+
+    position: GeoPoint | None
+    first: datetime | None
+    last: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from service.identity.evidence.kinematics import check_kinematics, distance_nm
 from service.identity.records.base import GeoPoint
+from service.identity.records.sightings import Fix
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SINGAPORE, HONG_KONG = GeoPoint(lat=1.2644, lon=103.8222), GeoPoint(lat=22.3193, lon=114.1694)
@@ -38,8 +39,12 @@ def test_distance_is_symmetric_and_at_most_half_the_globe(a: GeoPoint, b: GeoPoi
     assert 0 <= distance_nm(a, b) <= 10_808
 
 
+def at(place: GeoPoint | None, time: datetime | None, known_to: timedelta = timedelta(0)) -> Fix:
+    return Fix(place, time, None if time is None else time + known_to)
+
+
 def test_a_slow_passage_is_feasible() -> None:
-    found = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON + timedelta(hours=96)))
+    found = check_kinematics(at(SINGAPORE, NOON), at(HONG_KONG, NOON + timedelta(hours=96)))
     assert found is not None
     assert found.distance_nm == pytest.approx(angle_between(SINGAPORE, HONG_KONG) * 3440.065)
     assert found.required_kn == pytest.approx((found.distance_nm - 1) / 96)
@@ -47,15 +52,26 @@ def test_a_slow_passage_is_feasible() -> None:
 
 
 def test_a_passage_faster_than_a_ship_is_infeasible() -> None:
-    found = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON - timedelta(hours=19)))
+    found = check_kinematics(at(SINGAPORE, NOON), at(HONG_KONG, NOON - timedelta(hours=19)))
     assert found is not None
     assert found.required_kn == pytest.approx(73.4, abs=0.5)
     assert not found.feasible
 
 
+@pytest.mark.parametrize("hours", [-60, -19, 0, 19, 60])
+def test_of_a_day_the_end_that_leaves_most_time_counts(hours: int) -> None:
+    other = at(HONG_KONG, NOON + timedelta(hours=hours))
+    day = at(SINGAPORE, NOON, timedelta(hours=24))
+    most = max(abs(hours), abs(24 - hours))
+    for found in (check_kinematics(day, other), check_kinematics(other, day)):
+        assert found is not None
+        assert found.hours == most
+        assert found.required_kn == pytest.approx((found.distance_nm - 1) / most)
+
+
 def test_a_ship_cannot_be_at_two_places_at_the_same_time() -> None:
-    here = check_kinematics((SINGAPORE, NOON), (SINGAPORE, NOON))
-    there = check_kinematics((SINGAPORE, NOON), (HONG_KONG, NOON))
+    here = check_kinematics(at(SINGAPORE, NOON), at(SINGAPORE, NOON))
+    there = check_kinematics(at(SINGAPORE, NOON), at(HONG_KONG, NOON))
     assert here is not None
     assert there is not None
     assert here.feasible
@@ -67,4 +83,4 @@ def test_a_ship_cannot_be_at_two_places_at_the_same_time() -> None:
 def test_an_unknown_place_or_time_is_not_checked(
     unknown: tuple[GeoPoint | None, datetime | None],
 ) -> None:
-    assert check_kinematics((SINGAPORE, NOON), unknown) is None
+    assert check_kinematics(at(SINGAPORE, NOON), at(*unknown)) is None
