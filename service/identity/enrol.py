@@ -7,7 +7,7 @@ undoes an interrupted enrolment; a lease (`leases.py`) lets one replica at a tim
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID, uuid5
 
@@ -16,11 +16,12 @@ from pydantic import Field
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
+from service.identity.evidence.copies import Copies
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.leases import Lease, require_free_imo
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.gallery import Gallery
-from service.identity.records.sightings import Sighting
+from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
 from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
     Provenance,
@@ -34,6 +35,8 @@ from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
 DEFAULT_SOURCE = "api"
+COMPARED_VESSELS = 10
+"""How many of the most similar vessels are searched for copies of a chip that is enrolled."""
 
 
 class NewVessel(VesselAttributes):
@@ -188,9 +191,19 @@ class Enrolment:
             for one in new:
                 renew()
                 self._chips.put(one.upload.data)
-            sightings = [self._uploads.sighting(one, vessel.id) for one in new]
+            sightings = [self._described(one, vessel) for one in new]
             renew()
             self._gallery.put_sightings(sightings, vessel)
+
+    def _described(self, one: EmbeddedUpload, vessel: Vessel) -> EmbeddedSighting:
+        """Return the sighting of a chip, with a warning if it is enrolled for other vessels too."""
+        described = self._uploads.sighting(one, vessel.id)
+        copies = Copies()
+        where = SightingFilter(modality=described.sighting.modality)
+        copies.search(self._gallery, described, where, COMPARED_VESSELS)
+        copies.vessels.pop(vessel.id, None)
+        warnings = copies.warnings("one chip shows one ship, so one of the vessels is wrong")
+        return replace(described, sighting=described.sighting.with_warnings(warnings))
 
     def _find_unmerged(self, vessel_id: UUID) -> Vessel | None:
         """Return the vessel in any state but `merged`; raise ConflictError when it was merged."""

@@ -12,6 +12,7 @@ from service.access.caller import current_caller
 from service.contract.chip import Modality
 from service.contract.manifest import CalibrationSpec
 from service.identity.context import Context
+from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Limits, Scored, best_first, decide, rank, score
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.records.base import Record
@@ -94,8 +95,9 @@ class Matcher:
         """Rank the vessels that the chip may show; write the audit entry before returning.
 
         Sightings of the same and of the other sensor type are searched separately, because their
-        similarities cannot be compared. A vessel is ranked by the search in which its log odds are
-        higher; the probabilities of all vessels found and of "none" sum to 1.
+        similarities cannot be compared. Copies of the
+        chip itself are left out. A vessel is ranked by the search in which its log odds are higher;
+        the probabilities of all vessels found and of "none" sum to 1.
 
         Raises:
             ChipError: the bytes cannot be used.
@@ -109,7 +111,8 @@ class Matcher:
 
         with timed("search", timings):
             counts = self._gallery.counts()
-            found = self._search(query, options, counts.vessels)
+            copies = Copies()
+            found = self._search(query, options, counts.vessels, copies)
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits(), options.top_k)
         self._measure({"search": timings["search"]})
@@ -121,7 +124,7 @@ class Matcher:
             verdict=decide(ranking, self._calibration, counts.vessels, self._allow_confident),
             candidates=ranking.candidates,
             none_probability=ranking.none_probability,
-            query=query.sighting,
+            query=query.sighting.with_warnings(copies.warnings("it is no evidence for itself")),
             gallery=counts,
             stored=options.store,
         )
@@ -157,7 +160,7 @@ class Matcher:
             )
 
     def _search(
-        self, query: EmbeddedSighting, options: MatchOptions, vessels: int
+        self, query: EmbeddedSighting, options: MatchOptions, vessels: int, copies: Copies
     ) -> dict[Modality, list[Scored]]:
         """Return the vessels found, best first, by the sensor type of their sightings."""
         found: dict[Modality, list[Scored]] = {}
@@ -166,9 +169,8 @@ class Matcher:
             weights = self._calibration.match_same_sensor if same else self._calibration.match
             if weights is None:
                 continue
-            hits = self._gallery.search(
-                query.vector, self._filter(query.sighting, modality, options), RERANKED_VESSELS
-            )
+            where = self._filter(query.sighting, modality, options)
+            hits = copies.search(self._gallery, query, where, RERANKED_VESSELS)
             found[modality] = score(query.sighting, hits, weights, vessels)
         return found
 

@@ -135,6 +135,19 @@ class TestFilters:
         [hit] = gallery.search(query(), SightingFilter(modality=Modality.SAR), 5)
         assert [h.sighting.id for h in hit.hits] == [sar.sighting.id]
 
+    def test_other_chips_leaves_these_chips_out(self, gallery: Gallery) -> None:
+        vessel = make_vessel()
+        gallery.put_vessel(vessel)
+        own, copy, look = (embedded(cosine, vessel) for cosine in (0.9, 0.8, 0.3))
+        gallery.put_sightings([own, copy, look], vessel)
+        where = SightingFilter(other_chips=tuple(one.sighting.chip_sha256 for one in (own, copy)))
+        [hit] = gallery.search(query(), where, 5)
+        assert [h.sighting.id for h in hit.hits] == [look.sighting.id]
+        none = where.model_copy(
+            update={"other_chips": (*where.other_chips, look.sighting.chip_sha256)}
+        )
+        assert gallery.search(query(), none, 5) == []
+
     def test_vessel_type_ignores_case(self, gallery: Gallery) -> None:
         self.put(gallery, "cargo", {"type": "Cargo"})
         self.put(gallery, "tanker", {"type": "TANKER"})

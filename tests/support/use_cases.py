@@ -28,7 +28,7 @@ from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.cache import FakeCache
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.decoder import LocalDecoder
-from tests.support.fakes.embedder import FakeEmbedder
+from tests.support.fakes.embedder import ROWS, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
 
@@ -138,6 +138,16 @@ def build_use_cases(
 
 def optical(seed: int, **shape: int) -> ChipUpload:
     return ChipUpload(optical_png(seed, **shape))
+
+
+def optical_look(seed: int) -> ChipUpload:
+    """Another look at `optical(seed)`: a longer chip with the same embedding, so no copy of it."""
+    return optical(seed, height=ROWS + 1)
+
+
+def sar_look(seed: int) -> ChipUpload:
+    """Another look at `sar(seed)`."""
+    return sar(seed, height=ROWS + 1)
 
 
 def sar(seed: int, **shape: int) -> ChipUpload:

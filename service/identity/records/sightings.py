@@ -48,6 +48,10 @@ class Sighting(Record):
         """Where and when the ship was."""
         return Fix(self.position, self.captured_at, self.captured_until or self.captured_at)
 
+    def with_warnings(self, more: Sequence[str]) -> "Sighting":
+        """Return the sighting with more warnings."""
+        return self.model_copy(update={"warnings": (*self.warnings, *more)}) if more else self
+
 
 @dataclass(frozen=True, slots=True)
 class Fix:
@@ -78,6 +82,7 @@ class SightingFilter(Record):
 
     `vessel_types` and `vessel_length_m` filter by the vessel's registered attributes. A vessel
     whose registered length is unknown passes any length range: it cannot be ruled out.
+    `other_chips` are digests of chips that are left out.
     """
 
     modality: Modality | None = None
@@ -85,6 +90,7 @@ class SightingFilter(Record):
     vessel_length_m: tuple[float, float] | None = None
     captured_between: tuple[datetime | None, datetime | None] | None = None
     within: GeoRadius | None = None
+    other_chips: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _range_is_ordered(self) -> "SightingFilter":

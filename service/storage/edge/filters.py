@@ -13,6 +13,7 @@ from service.storage.points.filters import (
     During,
     Known,
     Near,
+    NoneOf,
 )
 from service.storage.points.payloads import timestamp
 
@@ -29,6 +30,9 @@ def _as_condition(clause: Clause) -> Any:
     match clause:
         case AnyOf(key, words):
             return edge.FieldCondition(key, match=edge.MatchAny(list(words)))
+        case NoneOf(key, words):
+            listed = edge.FieldCondition(key, match=edge.MatchAny(list(words)))
+            return edge.Filter(must_not=[listed])
         case BetweenOrUnknown(key, low, high):
             known = edge.FieldCondition(key, range=edge.RangeFloat(gte=low, lte=high))
             return edge.Filter(should=[known, edge.IsEmptyCondition(key)])

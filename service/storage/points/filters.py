@@ -20,6 +20,14 @@ class AnyOf:
 
 
 @dataclass(frozen=True, slots=True)
+class NoneOf:
+    """The field holds none of these words."""
+
+    key: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class BetweenOrUnknown:
     """The number lies in this closed range, or is unknown."""
 
@@ -62,7 +70,7 @@ class Known:
     key: str
 
 
-Clause = AnyOf | BetweenOrUnknown | During | Before | Near | Known
+Clause = AnyOf | NoneOf | BetweenOrUnknown | During | Before | Near | Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ def sighting_clauses(where: SightingFilter) -> tuple[Clause, ...]:
     if where.within is not None:
         at = where.within.centre
         clauses.append(Near(payloads.LOCATION, at.lat, at.lon, where.within.radius_m))
+    if where.other_chips:
+        clauses.append(NoneOf(payloads.CHIP, where.other_chips))
     return tuple(clauses)
 
 

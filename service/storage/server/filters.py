@@ -11,6 +11,7 @@ from service.storage.points.filters import (
     During,
     Known,
     Near,
+    NoneOf,
 )
 
 
@@ -26,6 +27,9 @@ def _as_condition(clause: Clause) -> models.Condition:
     match clause:
         case AnyOf(key, words):
             return models.FieldCondition(key=key, match=models.MatchAny(any=list(words)))
+        case NoneOf(key, words):
+            listed = models.FieldCondition(key=key, match=models.MatchAny(any=list(words)))
+            return models.Filter(must_not=[listed])
         case BetweenOrUnknown(key, low, high):
             known = models.FieldCondition(key=key, range=models.Range(gte=low, lte=high))
             return models.Filter(should=[known, _unknown(key)])

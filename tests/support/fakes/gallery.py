@@ -211,6 +211,7 @@ def _passes(row: Row, where: SightingFilter) -> bool:
     low, high = where.vessel_length_m or (0.0, math.inf)
     return (
         where.modality in (None, sighting.modality)
+        and sighting.chip_sha256 not in where.other_chips
         and (types is None or row.vessel_type in types)
         and (length is None or low <= length <= high)
         and _in_time(sighting, where.captured_between)

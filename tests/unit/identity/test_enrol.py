@@ -3,6 +3,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from service.contract.chip import Modality
 from service.contract.errors import ChipError
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
@@ -26,6 +27,17 @@ def test_a_vessel_is_registered_with_its_chips(use_cases: UseCases) -> None:
     assert all(s.vessel_id == done.vessel.id for s in done.sightings)
     assert done.vessel.provenance["imo"].source == "api"
     assert use_cases.gallery.counts().sightings == 2
+
+
+def test_a_chip_that_another_vessel_has_warns(use_cases: UseCases) -> None:
+    first = use_cases.enrolment.enrol(NewVessel(name="FIRST"), [optical(1), sar(2)])
+    assert all(s.warnings == () for s in first.sightings if s.modality is Modality.SAR)
+    second = use_cases.enrolment.enrol(NewVessel(name="SECOND"), [optical(1), optical(3)])
+    by_chip = {s.chip_sha256: s.warnings for s in second.sightings}
+    assert f"enrolled for vessel {first.vessel.id} (FIRST)" in by_chip[optical(1).digest][-1]
+    assert not any("enrolled for" in text for text in by_chip[optical(3).digest])
+    added = use_cases.enrolment.add_chips(second.vessel.id, [sar(2)])
+    assert "one of the vessels is wrong" in added.sightings[-1].warnings[-1]
 
 
 def test_a_repeated_request_changes_nothing(use_cases: UseCases) -> None:

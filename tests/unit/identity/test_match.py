@@ -1,18 +1,29 @@
+import io
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from service.contract.chip import Modality
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
 from service.identity.match import MatchOptions
+from service.identity.records.match_records import Decision
 from service.identity.records.matches import Verdict
+from service.identity.review import NewJudgement
 from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.chips import optical_png, sar_tiff
-from tests.support.use_cases import UseCases, optical, sar
+from tests.support.use_cases import UseCases, optical, optical_look, sar, sar_look
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def re_encoded(png: bytes) -> bytes:
+    """Return the same picture in another file."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).save(buffer, "TIFF")
+    return buffer.getvalue()
 
 
 def test_an_empty_gallery_gives_no_match(use_cases: UseCases) -> None:
@@ -22,11 +33,11 @@ def test_an_empty_gallery_gives_no_match(use_cases: UseCases) -> None:
     assert answer.match.none_probability == 1.0
 
 
-def test_an_enrolled_chip_is_its_own_first_candidate(use_cases: UseCases) -> None:
+def test_the_vessel_of_the_most_similar_sighting_comes_first(use_cases: UseCases) -> None:
     known = use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
     for seed in range(2, 9):
         use_cases.enrolment.enrol(NewVessel(name=f"OTHER {seed}"), [optical(seed)])
-    match = use_cases.matcher.match(optical(1), MatchOptions(top_k=3)).match
+    match = use_cases.matcher.match(optical_look(1), MatchOptions(top_k=3)).match
     first = match.candidates[0]
     assert first.vessel.id == known.vessel.id
     assert first.similarity == pytest.approx(1.0, abs=1e-5)
@@ -97,7 +108,7 @@ def test_an_infeasible_vessel_is_flagged_and_dropped_when_a_speed_is_sent(
     use_cases: UseCases,
 ) -> None:
     use_cases.enrolment.enrol(NewVessel(name="FAR"), [upload_at(optical_png(1), 0, 0.0)])
-    query = upload_at(optical_png(1), 1, 10.0)
+    query = upload_at(optical_png(1, height=41), 1, 10.0)
     flagged = use_cases.matcher.match(query, MatchOptions()).match
     kinematics = flagged.candidates[0].checks.kinematics
     assert kinematics is not None
@@ -114,7 +125,7 @@ def test_an_infeasible_vessel_is_flagged_and_dropped_when_a_speed_is_sent(
 def test_two_equal_candidates_are_ambiguous(use_cases: UseCases) -> None:
     use_cases.enrolment.enrol(NewVessel(name="A"), [optical(1)])
     use_cases.enrolment.enrol(NewVessel(name="B"), [optical(1)])
-    match = use_cases.matcher.match(optical(1), MatchOptions()).match
+    match = use_cases.matcher.match(optical_look(1), MatchOptions()).match
     assert match.candidates[0].probability == match.candidates[1].probability
     assert 0.45 < match.candidates[0].probability < 0.5
     assert match.verdict is Verdict.AMBIGUOUS
@@ -136,9 +147,9 @@ def test_probabilities_of_all_vessels_and_none_sum_to_one(use_cases: UseCases) -
 
 def test_a_similar_vessel_lowers_the_probability_of_the_first(use_cases: UseCases) -> None:
     use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
-    alone = use_cases.matcher.match(optical(1), MatchOptions()).match.candidates[0]
+    alone = use_cases.matcher.match(optical_look(1), MatchOptions()).match.candidates[0]
     use_cases.enrolment.enrol(NewVessel(name="TWIN"), [optical(1)])
-    beside = use_cases.matcher.match(optical(1), MatchOptions()).match.candidates[0]
+    beside = use_cases.matcher.match(optical_look(1), MatchOptions()).match.candidates[0]
     assert beside.probability < 0.55 < alone.probability
 
 
@@ -146,7 +157,7 @@ def test_a_vessel_with_sightings_of_both_sensors_is_one_candidate(
     use_cases: UseCases,
 ) -> None:
     known = use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1), sar(2)])
-    match = use_cases.matcher.match(sar(2), MatchOptions()).match
+    match = use_cases.matcher.match(sar_look(2), MatchOptions()).match
     (only,) = match.candidates
     assert only.vessel.id == known.vessel.id
     assert only.sighting.modality is Modality.SAR
@@ -179,7 +190,7 @@ def test_the_first_similarity_of_a_sensor_is_that_of_its_most_probable_vessel(
     for seed in (1, 2, 3):
         use_cases.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
     use_cases.enrolment.enrol(NewVessel(name="SEEN BY RADAR"), [sar(4)])
-    answer = use_cases.matcher.match(sar(4), MatchOptions())
+    answer = use_cases.matcher.match(sar_look(4), MatchOptions())
     assert answer.first_similarities.keys() == set(Modality)
     assert answer.first_similarities[Modality.SAR] == pytest.approx(1.0, abs=1e-5)
     across = [c for c in answer.match.candidates if c.sighting.modality is Modality.OPTICAL]
@@ -195,3 +206,36 @@ def test_a_filtered_search_has_no_first_similarities(use_cases: UseCases) -> Non
         use_cases.matcher.match(sar(2), MatchOptions(length_tolerance=0.5)).first_similarities == {}
     )
     assert use_cases.matcher.match(sar(2), MatchOptions()).first_similarities != {}
+
+
+@pytest.mark.parametrize("enrolled", [optical_png(1), re_encoded(optical_png(1))])
+def test_a_chip_and_its_copies_are_no_evidence_for_it(use_cases: UseCases, enrolled: bytes) -> None:
+    known = use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [ChipUpload(enrolled), sar(7)])
+    match = use_cases.matcher.match(optical(1), MatchOptions()).match
+    [only] = match.candidates
+    assert only.sighting.modality is Modality.SAR
+    assert only.probability < 0.9
+    assert match.verdict is not Verdict.CONFIDENT
+    [warning] = match.query.warnings[-1:]
+    assert f"enrolled for vessel {known.vessel.id} (KNOWN): it is no evidence" in warning
+    stored = use_cases.gallery.get_sighting(match.query.id)
+    assert stored is not None
+    assert warning not in stored.warnings
+
+
+def test_another_look_at_the_ship_of_a_copy_remains_evidence(use_cases: UseCases) -> None:
+    chips = [optical(1), ChipUpload(re_encoded(optical_png(1))), optical_look(1)]
+    use_cases.enrolment.enrol(NewVessel(name="KNOWN"), chips)
+    [only] = use_cases.matcher.match(optical(1), MatchOptions()).match.candidates
+    assert only.sighting.chip_sha256 == optical_look(1).digest
+
+
+def test_a_wrongly_confirmed_chip_does_not_answer_for_its_vessel(use_cases: UseCases) -> None:
+    wrong = use_cases.enrolment.enrol(NewVessel(name="WRONG"), [optical(1)]).vessel.id
+    asked = use_cases.matcher.match(sar(5), MatchOptions()).match
+    before = asked.candidates[0]
+    judgement = NewJudgement(decision=Decision.CONFIRMED, vessel_id=wrong)
+    use_cases.review.judge(asked.id, judgement)
+    again = use_cases.matcher.match(sar(5), MatchOptions()).match
+    assert again.candidates[0].probability == pytest.approx(before.probability)
+    assert "no evidence for itself" in again.query.warnings[-1]

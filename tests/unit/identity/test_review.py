@@ -13,7 +13,7 @@ from service.identity.match import MatchOptions
 from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import VesselState
 from service.identity.review import NewJudgement
-from tests.support.use_cases import UseCases, optical, sar
+from tests.support.use_cases import UseCases, optical, sar, sar_look
 
 REJECTED = NewJudgement(decision=Decision.REJECTED)
 WITHDRAWN = NewJudgement(decision=Decision.WITHDRAWN)
@@ -81,7 +81,8 @@ def test_confirming_assigns_the_sighting_to_the_vessel(use_cases: UseCases, star
         "same cranes",
     )
     first = make_match(use_cases).match.candidates[0]
-    assert (first.vessel.id, first.sighting.id) == (star, record.match.query.id)
+    look = use_cases.matcher.match(sar_look(5), MatchOptions()).match.candidates[0]
+    assert (look.vessel.id, look.sighting.id) == (star, record.match.query.id)
 
 
 def test_a_vessel_that_is_no_candidate_can_be_confirmed(use_cases: UseCases) -> None:

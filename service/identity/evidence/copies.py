@@ -1,0 +1,77 @@
+"""Find enrolled copies of a chip: a chip is no evidence for itself."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from service.identity.evidence.decision import length_ok
+from service.identity.ports.gallery import Gallery
+from service.identity.records.sightings import (
+    EmbeddedSighting,
+    Sighting,
+    SightingFilter,
+    SightingHit,
+    VesselHit,
+)
+from service.identity.records.vessels import Vessel
+
+COPY_SIMILARITY = 0.997
+"""The cosine from which chips of one size and sensor type count as copies.
+
+A JPEG of quality 50 of an optical chip of the demo embeds with 0.997 or more; two looks at one ship
+with 0.993 or less, and they differ in size.
+"""
+
+COPY_SIZE_TOLERANCE = 0.01
+NAMED_VESSELS = 3
+
+
+@dataclass(slots=True)
+class Copies:
+    """The vessels for which a chip, or a copy of it, is enrolled."""
+
+    vessels: dict[UUID, Vessel] = field(default_factory=dict)
+
+    def search(
+        self, gallery: Gallery, query: EmbeddedSighting, where: SightingFilter, vessels: int
+    ) -> list[VesselHit]:
+        """Search the gallery without the copies of the query, and remember whose they are."""
+        while True:
+            hits = gallery.search(query.vector, where, vessels)
+            copies = set()
+            for hit in hits:
+                if found := {
+                    o.sighting.chip_sha256 for o in hit.hits if is_copy(query.sighting, o)
+                }:
+                    self.vessels[hit.vessel.id] = hit.vessel
+                    copies |= found
+            if not copies:
+                return hits
+            where = where.model_copy(update={"other_chips": (*where.other_chips, *sorted(copies))})
+
+    def warnings(self, consequence: str) -> tuple[str, ...]:
+        """Return a warning that names the vessels; none without copies."""
+        if not self.vessels:
+            return ()
+        names = named(self.vessels.values())
+        return (f"this chip, or a copy of it, is enrolled for {names}: {consequence}",)
+
+
+def is_copy(query: Sighting, hit: SightingHit) -> bool:
+    """Return whether the hit is the chip of the query, or hardly differs from it."""
+    known = hit.sighting
+    if known.chip_sha256 == query.chip_sha256:
+        return True
+    return (
+        known.modality is query.modality
+        and hit.similarity >= COPY_SIMILARITY
+        and length_ok(query.length_m, known.length_m, COPY_SIZE_TOLERANCE)
+        and length_ok(query.width_m, known.width_m, COPY_SIZE_TOLERANCE)
+    )
+
+
+def named(vessels: Iterable[Vessel]) -> str:
+    """Return the names and ids of the first vessels, and the number of the others."""
+    listed = [f"vessel {one.id}" + (f" ({one.name})" if one.name else "") for one in vessels]
+    more = len(listed) - NAMED_VESSELS
+    return ", ".join(listed[:NAMED_VESSELS]) + (f" and {more} more" if more > 0 else "")
