@@ -70,6 +70,7 @@ STATUS: dict[type[CrossfixError], int] = {
     BundleError: 500,
 }
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+HTTP_KINDS = {404: "no-such-route", 405: "method-not-allowed", 422: InvalidRequestError.kind}
 RETRY_AFTER_S = {429: "1", 503: "5"}
 
 
@@ -147,7 +148,7 @@ def install(app: FastAPI, telemetry: Telemetry) -> None:
 
     @app.exception_handler(HTTPException)
     def on_http(request: Request, error: HTTPException) -> Response:
-        kind = {404: "no-such-route", 405: "method-not-allowed"}.get(error.status_code, "http")
+        kind = HTTP_KINDS.get(error.status_code, "http")
         telemetry.errors.labels(kind).inc()
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -1,4 +1,4 @@
-"""Reject unknown form fields and query parameters."""
+"""Reject unknown and repeated form fields and query parameters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -80,10 +80,12 @@ def multipart_form(file: str, *, several: bool, texts: Iterable[str]) -> Any:
 def _check_query(request: Request) -> None:
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     for name in request.query_params:
+        if (times := len(request.query_params.getlist(name))) > 1:
+            raise InvalidRequestError(f"{name[:80]}: sent {times} times; send it once")
         if name not in known:
             hint = f"the parameters are: {', '.join(known)}" if known else "this path takes none"
             raise InvalidRequestError(f"there is no query parameter {name[:80]!r}; {hint}")
 
 
 KNOWN_QUERY_ONLY = Depends(_check_query)
-"""Rejects query parameters that the route does not declare."""
+"""Rejects query parameters that the route does not declare, or that are sent twice."""

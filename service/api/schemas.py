@@ -89,18 +89,24 @@ class VesselDetail(VesselOut):
     """A vessel with its sightings."""
 
     sightings: tuple[SightingOut, ...]
+    warnings: tuple[str, ...] = Field(
+        (), description="what this request said in vain, and chips that other vessels have too"
+    )
 
     @classmethod
     def of_enrolled(cls, enrolled: EnrolledVessel) -> "VesselDetail":
         """Build the response body of an enrolled vessel."""
-        return cls.of(enrolled.vessel, enrolled.sightings)
+        return cls.of(enrolled.vessel, enrolled.sightings, enrolled.warnings)
 
     @classmethod
-    def of(cls, vessel: Vessel, sightings: Sequence[Sighting]) -> "VesselDetail":
+    def of(
+        cls, vessel: Vessel, sightings: Sequence[Sighting], warnings: tuple[str, ...] = ()
+    ) -> "VesselDetail":
         """Build the response body of a vessel and its sightings."""
         return cls(
             **VesselOut.model_validate(vessel).model_dump(),
             sightings=tuple(SightingOut.of(s) for s in sightings),
+            warnings=warnings,
         )
 
 

@@ -1,12 +1,13 @@
 """Parse the parts of multipart requests and the ids in paths."""
 
-import json
 from typing import Annotated, Any
+from unicodedata import normalize as normalise
 from uuid import UUID
 
 from fastapi import Path, UploadFile
 from pydantic import TypeAdapter, ValidationError, WithJsonSchema
 
+from service.api.strict_requests import parse_json
 from service.api.validation_messages import explain
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
@@ -49,7 +50,8 @@ def parse_uploads(chips: list[UploadFile], metadata: str | None, limit: int) -> 
         raise InvalidRequestError(
             f"{len(chips)} chips were sent; send at most {limit} in one request"
         )
-    parsed = _parse_metadata(metadata, [chip.filename or "" for chip in chips])
+    names = [normalise("NFC", chip.filename or "") for chip in chips]
+    parsed = _parse_metadata(metadata, names)
     return [ChipUpload(chip.file.read(), meta) for chip, meta in zip(chips, parsed, strict=True)]
 
 
@@ -73,7 +75,9 @@ def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
     value = _parse_json("chip_metadata", text)
     try:
         if isinstance(value, dict):
-            by_name = _METADATA_BY_NAME.validate_python(value)
+            by_name = _METADATA_BY_NAME.validate_python(
+                {normalise("NFC", name): entry for name, entry in value.items()}
+            )
             if unknown := sorted(by_name.keys() - set(names)):
                 raise InvalidRequestError(
                     f"chip_metadata: no chip is named {unknown[0]!r}; the chips are {names}"
@@ -91,6 +95,8 @@ def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
 
 def _parse_json(field: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"{field}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(f"{field}: not JSON: {error}") from error

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID, uuid4
 
-from pydantic import Field
-
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids
 from service.identity.context import Context
 from service.identity.enrol import DEFAULT_SOURCE, EnrolledVessel, get_visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
+from service.identity.records.base import Line
 from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
     Provenance,
@@ -23,7 +22,7 @@ from service.identity.recovery import Recovery
 class VesselPatch(VesselAttributes):
     """New values for some attributes; an explicit null makes an attribute unknown."""
 
-    source: str | None = Field(None, max_length=500)
+    source: Line | None = None
     as_of: PastTime | None = None
 
     def changes(self) -> dict[str, object]:

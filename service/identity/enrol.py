@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID, uuid5
 
-from pydantic import Field
-
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
@@ -21,6 +19,7 @@ from service.identity.errors import ConflictError, InvalidRequestError, NotFound
 from service.identity.leases import Lease, require_free_imo
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.gallery import Gallery
+from service.identity.records.base import Line
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
 from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
@@ -31,7 +30,12 @@ from service.identity.records.vessels import (
 )
 from service.identity.recovery import Recovery, no_renewal
 from service.identity.stage_timing import measured
-from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
+from service.identity.uploads import (
+    ChipUpload,
+    EmbeddedUpload,
+    UploadEmbedder,
+    facts_not_changed,
+)
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
 DEFAULT_SOURCE = "api"
@@ -47,7 +51,7 @@ class NewVessel(VesselAttributes):
     """
 
     id: UUID | None = None
-    source: str | None = Field(None, max_length=500)
+    source: Line | None = None
     as_of: PastTime | None = None
 
     def known_attributes(self) -> dict[str, object]:
@@ -57,11 +61,27 @@ class NewVessel(VesselAttributes):
 
 @dataclass(frozen=True, slots=True)
 class EnrolledVessel:
-    """A vessel with its sightings; `created` tells whether this request registered it."""
+    """A vessel with its sightings.
+
+    Attributes:
+        created: whether this request registered the vessel.
+        added: how many sightings this request added to a registered vessel.
+        warnings: what the request said in vain, and chips that other vessels have too.
+    """
 
     vessel: Vessel
     sightings: Sequence[Sighting]
     created: bool
+    added: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class StoredChips:
+    """What storing chips did, see `EnrolledVessel`."""
+
+    added: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 class Enrolment:
@@ -141,14 +161,20 @@ class Enrolment:
         return self._record_change("enrol", facts, registered.id, False, write)
 
     def _record_change(
-        self, action: str, facts: Facts, vessel_id: UUID, created: bool, write: Callable[[], None]
+        self,
+        action: str,
+        facts: Facts,
+        vessel_id: UUID,
+        created: bool,
+        write: Callable[[], StoredChips],
     ) -> EnrolledVessel:
         """Make a change with `write`, and record it in the audit log before and after."""
         with self._trail.change(action, **facts) as result:
             with measured("store", self._measure):
-                write()
+                stored = write()
             vessel = get_visible_vessel(self._gallery, vessel_id)
-            enrolled = EnrolledVessel(vessel, self._gallery.sightings_of([vessel_id]), created)
+            sightings = self._gallery.sightings_of([vessel_id])
+            enrolled = EnrolledVessel(vessel, sightings, created, stored.added, stored.warnings)
             if action == "enrol":
                 result["created"] = created
             result["sightings"] = chips_and_ids(enrolled.sightings)
@@ -156,7 +182,7 @@ class Enrolment:
 
     def _register(
         self, vessel: Vessel, chips: Sequence[EmbeddedUpload], lease: Lease, begun: bool
-    ) -> None:
+    ) -> StoredChips:
         """Write the vessel and its sightings.
 
         If an earlier request has `begun` and wrote the pending vessel, it is not written again:
@@ -164,46 +190,61 @@ class Enrolment:
         """
         if not begun:
             self._gallery.put_vessel(vessel.model_copy(update=_pending(chips)))
-        self._store_chips(vessel, chips, lease)
+        stored = self._store_chips(vessel, chips, lease)
         lease.confirm()
         self._gallery.put_vessel(vessel)
+        return stored
 
     def _store_chips(
         self, vessel: Vessel, chips: Sequence[EmbeddedUpload], lease: Lease | None = None
-    ) -> None:
+    ) -> StoredChips:
         """Store chips and sightings that are missing; check last that every chip is there.
 
         `original_chips.py` explains the order.
         """
         renew = no_renewal if lease is None else lease.renew
-        stored = {s.chip_sha256 for s in self._gallery.sightings_of([vessel.id])}
-        new = [one for one in chips if one.chip.digest not in stored]
+        known = {s.chip_sha256: s for s in self._gallery.sightings_of([vessel.id])}
+        new: list[tuple[ChipUpload, EmbeddedSighting]] = []
+        warnings: tuple[str, ...] = ()
+        for one in chips:
+            renew()
+            described = self._uploads.sighting(one, vessel.id)
+            kept = known.get(one.chip.digest)
+            if kept is None:
+                more = self._copies_elsewhere(described, vessel)
+                sighting = described.sighting.with_warnings(more)
+                new.append((one.upload, replace(described, sighting=sighting)))
+            else:
+                more = facts_not_changed(one.upload, described.sighting, kept)
+            warnings += more
         if new:
             self._store_new_chips(vessel, new, renew)
         for one in chips:
             renew()
             restore_missing_chip(self._chips, one.chip.digest, one.upload.data)
+        return StoredChips(len(new), warnings)
 
     def _store_new_chips(
-        self, vessel: Vessel, new: Sequence[EmbeddedUpload], renew: Callable[[], None]
+        self,
+        vessel: Vessel,
+        new: Sequence[tuple[ChipUpload, EmbeddedSighting]],
+        renew: Callable[[], None],
     ) -> None:
-        with delete_unused_when_full(self._gallery, self._chips, [one.chip.digest for one in new]):
-            for one in new:
+        digests = [one.sighting.chip_sha256 for _, one in new]
+        with delete_unused_when_full(self._gallery, self._chips, digests):
+            for upload, _ in new:
                 renew()
-                self._chips.put(one.upload.data)
-            sightings = [self._described(one, vessel) for one in new]
+                self._chips.put(upload.data)
             renew()
-            self._gallery.put_sightings(sightings, vessel)
+            self._gallery.put_sightings([one for _, one in new], vessel)
 
-    def _described(self, one: EmbeddedUpload, vessel: Vessel) -> EmbeddedSighting:
-        """Return the sighting of a chip, with a warning if it is enrolled for other vessels too."""
-        described = self._uploads.sighting(one, vessel.id)
+    def _copies_elsewhere(self, chip: EmbeddedSighting, vessel: Vessel) -> tuple[str, ...]:
+        """Return a warning if the chip, or a copy of it, is enrolled for other vessels too."""
         copies = Copies()
-        where = SightingFilter(modality=described.sighting.modality)
-        copies.search(self._gallery, described, where, COMPARED_VESSELS)
+        where = SightingFilter(modality=chip.sighting.modality)
+        copies.search(self._gallery, chip, where, COMPARED_VESSELS)
         copies.vessels.pop(vessel.id, None)
-        warnings = copies.warnings("one chip shows one ship, so one of the vessels is wrong")
-        return replace(described, sighting=described.sighting.with_warnings(warnings))
+        return copies.warnings("one chip shows one ship, so one of the vessels is wrong")
 
     def _find_unmerged(self, vessel_id: UUID) -> Vessel | None:
         """Return the vessel in any state but `merged`; raise ConflictError when it was merged."""

@@ -15,10 +15,11 @@ from service.identity.context import Context
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Limits, Scored, best_first, decide, rank, score
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
-from service.identity.records.base import Record
+from service.identity.records.base import Line, Record
 from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
 from service.identity.records.matches import Match
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
+from service.identity.records.vessels import VesselFilter
 from service.identity.stage_timing import measured, timed
 from service.identity.uploads import ChipUpload, UploadEmbedder
 
@@ -30,7 +31,7 @@ class MatchOptions(Record):
 
     top_k: int = Field(5, ge=1, le=100)
     max_speed_kn: float | None = Field(None, gt=0, le=100)
-    vessel_type: str | None = None
+    vessel_type: Line | None = None
     length_tolerance: float | None = Field(None, gt=0, lt=1)
     store: bool = True
 
@@ -115,6 +116,9 @@ class Matcher:
             found = self._search(query, options, counts.vessels, copies)
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits(), options.top_k)
+            warnings = copies.warnings("it is no evidence for itself")
+            if not ranking.candidates:
+                warnings += self._why_nobody(options, any(found.values()))
         self._measure({"search": timings["search"]})
 
         if options.store:
@@ -124,7 +128,7 @@ class Matcher:
             verdict=decide(ranking, self._calibration, counts.vessels, self._allow_confident),
             candidates=ranking.candidates,
             none_probability=ranking.none_probability,
-            query=query.sighting.with_warnings(copies.warnings("it is no evidence for itself")),
+            query=query.sighting.with_warnings(warnings),
             gallery=counts,
             stored=options.store,
         )
@@ -173,6 +177,18 @@ class Matcher:
             hits = copies.search(self._gallery, query, where, RERANKED_VESSELS)
             found[modality] = score(query.sighting, hits, weights, vessels)
         return found
+
+    def _why_nobody(self, options: MatchOptions, found: bool) -> tuple[str, ...]:
+        """Return a warning that names the options which left no vessel; none without options."""
+        kind = options.vessel_type
+        of_type = VesselFilter(type=kind)
+        if kind is not None and not self._gallery.list_vessels(of_type, 1, None).vessels:
+            return (f"vessel_type: no registered vessel is of the type {kind!r}",)
+        if found:
+            return ("max_speed_kn: every vessel found would have had to sail faster",)
+        narrowing = {"vessel_type": kind, "length_tolerance": options.length_tolerance}
+        named = [f"{name}={value}" for name, value in narrowing.items() if value is not None]
+        return (f"{' and '.join(named)} leave no vessel to compare with",) if named else ()
 
     def _filter(self, query: Sighting, modality: Modality, options: MatchOptions) -> SightingFilter:
         lengths = None

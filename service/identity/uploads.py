@@ -14,14 +14,15 @@ from service.contract.utc_time import Clock, StatedTime, time_span, time_warning
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
-from service.identity.records.base import GeoPoint, Record
+from service.identity.records.base import GeoPoint, Line, StatedFacts
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.stage_timing import Measure, ignore_timings, timed
 
+OTHER_FACTS = ("modality", "gsd_m", "band", "sensor", "source", "licence")
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 
 
-class ChipMetadata(Record):
+class ChipMetadata(StatedFacts):
     """What the client states about a chip; missing values are read from the file or assumed."""
 
     modality: Modality | None = None
@@ -30,9 +31,9 @@ class ChipMetadata(Record):
     captured_at: StatedTime | None = None
     lat: float | None = Field(None, ge=-90, le=90, description="WGS 84, degrees")
     lon: float | None = Field(None, ge=-180, le=180, description="WGS 84, degrees")
-    sensor: str | None = Field(None, max_length=200)
-    source: str | None = Field(None, max_length=500)
-    licence: str | None = Field(None, max_length=500)
+    sensor: Line | None = Field(None, max_length=200)
+    source: Line | None = None
+    licence: Line | None = None
 
     @model_validator(mode="after")
     def _lat_and_lon_belong_together(self) -> "ChipMetadata":
@@ -180,6 +181,30 @@ class UploadEmbedder:
 
     def _cache_key(self, chip: Chip, band: int | None) -> str:
         return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band or 0}:{chip.digest}"
+
+
+def facts_not_changed(upload: ChipUpload, sent: Sighting, kept: Sighting) -> tuple[str, ...]:
+    """Return a warning that names the stated facts which the sighting of a known chip keeps.
+
+    Args:
+        upload: the chip, as it was sent again.
+        sent: the sighting that it would make.
+        kept: the sighting that it made before.
+    """
+    facts = {"captured_at", "captured_until"} if upload.metadata.captured_at else set[str]()
+    facts |= {"position"} if upload.metadata.position else set()
+    facts |= {n for n in OTHER_FACTS if getattr(upload.metadata, n) is not None}
+    was, said = (one.model_dump(mode="json", include=facts) for one in (kept, sent))
+    changed = [
+        f"{name} stays {was[name]}, not {said[name]}" for name in was if was[name] != said[name]
+    ]
+    if not changed:
+        return ()
+    name = upload.name or f"chip {upload.digest[:12]}"
+    return (
+        f"{name} is enrolled already and was not changed: {'; '.join(changed)}; to change it, "
+        "delete the chip and add it again",
+    )
 
 
 def sighting_id(chip_sha256: str, vessel_id: UUID | None) -> UUID:

@@ -28,7 +28,7 @@ from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.cache import FakeCache
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.decoder import LocalDecoder
-from tests.support.fakes.embedder import ROWS, FakeEmbedder
+from tests.support.fakes.embedder import FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
 
@@ -142,12 +142,12 @@ def optical(seed: int, **shape: int) -> ChipUpload:
 
 def optical_look(seed: int) -> ChipUpload:
     """Another look at `optical(seed)`: a longer chip with the same embedding, so no copy of it."""
-    return optical(seed, height=ROWS + 1)
+    return optical(seed, height=41)
 
 
 def sar_look(seed: int) -> ChipUpload:
     """Another look at `sar(seed)`."""
-    return sar(seed, height=ROWS + 1)
+    return sar(seed, height=41)
 
 
 def sar(seed: int, **shape: int) -> ChipUpload:

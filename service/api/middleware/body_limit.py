@@ -1,4 +1,4 @@
-"""Reject request bodies that are too large, too slow or cut off."""
+"""Reject request bodies that are packed, too large, too slow or cut off."""
 
 import asyncio
 
@@ -8,14 +8,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.errors import error_response
 from service.api.middleware.base import HttpMiddleware
 from service.api.middleware.multipart_end import MultipartEnd
-from service.api.transport_errors import BodyTooLargeError, SlowUploadError
+from service.api.transport_errors import BodyTooLargeError, MediaTypeError, SlowUploadError
 from service.contract.errors import CrossfixError
 from service.identity.errors import InvalidRequestError
 from service.observability.metrics import Telemetry
 
 
 class BodyLimit(HttpMiddleware):
-    """Rejects bodies that are too large with 413, too slow with 408, cut off with 422."""
+    """Rejects bodies: packed with 415, too large with 413, too slow with 408, cut off with 422."""
 
     def __init__(
         self, app: ASGIApp, max_bytes: int, timeout_s: float, telemetry: Telemetry
@@ -39,8 +39,13 @@ class BodyLimit(HttpMiddleware):
             response_started = True
             await send(message)
 
+        encoding = headers.get("content-encoding", "identity")
         announced = headers.get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_bytes:
+        if encoding.strip().casefold() not in ("", "identity"):
+            body.rejection = MediaTypeError(
+                f"the body is sent with Content-Encoding: {encoding[:40]}; send it unpacked"
+            )
+        elif announced.isdigit() and int(announced) > self._max_bytes:
             body.rejection = body.too_large()
         else:
             try:

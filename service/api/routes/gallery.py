@@ -8,10 +8,12 @@ from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselListing, VesselOut
+from service.api.strict_requests import StrictRoute
 from service.api.uploads import BinaryFile, Id, parse_id, parse_uploads, parse_vessel
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, get_visible_vessel
 from service.identity.ports.gallery import Gallery
+from service.identity.records.base import Line
 from service.identity.records.vessels import Imo, Mmsi, VesselFilter
 
 VESSEL_EXAMPLE = (
@@ -40,7 +42,12 @@ def gallery_router(
     gallery: Gallery, enrolment: Enrolment, curation: Curation, max_chips: int
 ) -> APIRouter:
     """Return the routes that register, show, change and remove vessels."""
-    router = APIRouter(prefix="/gallery", tags=["gallery"], dependencies=[KNOWN_QUERY_ONLY])
+    router = APIRouter(
+        prefix="/gallery",
+        tags=["gallery"],
+        dependencies=[KNOWN_QUERY_ONLY],
+        route_class=StrictRoute,
+    )
 
     @router.post(
         "",
@@ -72,10 +79,10 @@ def gallery_router(
 
     @router.get("", responses=documented(422, 503))
     def list_vessels(
-        name: Annotated[str | None, Query(description="part of the name")] = None,
+        name: Annotated[Line | None, Query(description="part of the name")] = None,
         imo: Imo | None = None,
         mmsi: Mmsi | None = None,
-        type: Annotated[str | None, Query(description="registered type")] = None,  # noqa: A002
+        type: Annotated[Line | None, Query(description="registered type")] = None,  # noqa: A002
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Annotated[
             str | None, Query(description="`next_cursor` of the previous page")
@@ -113,10 +120,16 @@ def gallery_router(
         responses=ERRORS_OF_CHANGES,
         dependencies=[CHIPS_FORM, IDEMPOTENCY_HEADER],
     )
-    def add_chips(vessel_id: Id, chips: Chips, chip_metadata: Metadata = None) -> VesselDetail:
-        """Add sightings to a vessel, all or none; chips that it already has change nothing."""
+    def add_chips(
+        response: Response, vessel_id: Id, chips: Chips, chip_metadata: Metadata = None
+    ) -> VesselDetail:
+        """Add sightings to a vessel, all or none; chips that it already has change nothing.
+
+        Returns 200 when the vessel has all of the chips already.
+        """
         uploads = parse_uploads(chips, chip_metadata, max_chips)
         enrolled = enrolment.add_chips(parse_id("vessel", vessel_id), uploads)
+        response.status_code = 201 if enrolled.added else 200
         return VesselDetail.of_enrolled(enrolled)
 
     @router.delete(

@@ -9,6 +9,7 @@ from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MatchOut, ModelOut, VerifyOut
+from service.api.strict_requests import StrictRoute
 from service.api.uploads import BinaryFile, parse_uploads
 from service.api.validation_messages import explain
 from service.contract.calibration import FITTED_PRIOR
@@ -17,6 +18,7 @@ from service.contract.utc_time import StatedTime
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.match import Matcher, MatchOptions
+from service.identity.records.base import Line
 from service.identity.uploads import ChipMetadata, ChipUpload
 from service.identity.verify import Verifier
 from service.observability.metrics import Telemetry
@@ -38,12 +40,12 @@ class MatchForm(BaseModel):
     )
     lat: float | None = Field(None, ge=-90, le=90, examples=[1.24])
     lon: float | None = Field(None, ge=-180, le=180, examples=[103.9])
-    sensor: str | None = Field(None, max_length=200)
+    sensor: Line | None = Field(None, max_length=200)
     top_k: int = Field(5, ge=1, le=100, description="how many vessels to rank")
     max_speed_kn: float | None = Field(
         None, gt=0, le=100, description="exclude vessels that would have had to sail faster"
     )
-    vessel_type: str | None = Field(None, description="only vessels of this registered type")
+    vessel_type: Line | None = Field(None, description="only vessels of this registered type")
     length_tolerance: float | None = Field(
         None, gt=0, lt=1, description="only vessels whose registered length fits, e.g. 0.2"
     )
@@ -81,6 +83,7 @@ def match_router(
         tags=["identify"],
         responses=documented(*UPLOAD_STATUSES, 415, 422, 429, 503, 507),
         dependencies=[KNOWN_QUERY_ONLY],
+        route_class=StrictRoute,
     )
 
     @router.post("/match", dependencies=[MATCH_FORM, IDEMPOTENCY_HEADER])

@@ -9,6 +9,7 @@ from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.match_schemas import MatchListing, MatchRecordOut
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
+from service.api.strict_requests import StrictRoute
 from service.api.uploads import Id, parse_id
 from service.contract.chip import Modality
 from service.contract.utc_time import BoundTime
@@ -31,7 +32,12 @@ JUDGEMENT_EXAMPLES = [
 
 def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetry) -> APIRouter:
     """Return the routes that look matches up and record the judgements of analysts."""
-    router = APIRouter(prefix="/matches", tags=["history"], dependencies=[KNOWN_QUERY_ONLY])
+    router = APIRouter(
+        prefix="/matches",
+        tags=["history"],
+        dependencies=[KNOWN_QUERY_ONLY],
+        route_class=StrictRoute,
+    )
 
     @router.get("", responses=documented(422, 503))
     def list_matches(

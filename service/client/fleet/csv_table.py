@@ -1,6 +1,10 @@
 """Read CSV tables; every error names the file and the line."""
 
 import csv
+import io
+import math
+import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +19,13 @@ class Row:
 
     Attributes:
         location: file and line number, for messages.
-        cells: trimmed; empty cells are left out.
+        cells: trimmed, in Unicode NFC; empty cells are left out.
+        decimal_comma: whether numbers may be written as `190,5`.
     """
 
     location: str
     cells: Mapping[str, str]
+    decimal_comma: bool = False
 
     def number(self, column: str) -> float | None:
         """Parse a cell as a number, None when it is empty.
@@ -30,10 +36,18 @@ class Row:
         text = self.cells.get(column)
         if text is None:
             return None
+        if self.decimal_comma and "." not in text:
+            text = text.replace(",", ".")
         try:
-            return float(text)
-        except ValueError as error:
-            raise SourceError(f"{self.location}: {column} is {text!r}, not a number") from error
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise SourceError(
+                f"{self.location}: {column} is {self.cells[column]!r}, not a number; leave the "
+                "cell empty when it is unknown"
+            )
+        return number
 
     def fields(self, texts: Iterable[str], numbers: Iterable[str]) -> dict[str, object]:
         """Return the cells of these columns that are not empty, as texts and as numbers.
@@ -58,30 +72,42 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV file in UTF-8 with a header line.
+    """Read a CSV file in UTF-8 with a header line; commas, semicolons or tabs separate the cells.
 
     Raises:
-        SourceError: the file is unreadable or has no header, or a row is longer than the header.
+        SourceError: the file is unreadable or has no header, a column stands twice, or a row is
+            longer than the header.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            columns = tuple(cell.strip() for cell in next(reader, []))
-            rows = []
-            for values in reader:
-                location = f"{path}:{reader.line_num}"
-                if len(values) > len(columns):
-                    raise SourceError(
-                        f"{location}: {len(values)} cells under {len(columns)} columns"
-                    )
-                pairs = zip(columns, (value.strip() for value in values), strict=False)
-                if cells := {column: value for column, value in pairs if value}:
-                    rows.append(Row(location, cells))
+        text = path.read_text(encoding="utf-8-sig")
+        separator = _separator(text.partition("\n")[0])
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        columns = tuple(_cell(cell) for cell in next(reader, []))
+        rows = []
+        for values in reader:
+            location = f"{path}:{reader.line_num}"
+            if len(values) > len(columns):
+                raise SourceError(f"{location}: {len(values)} cells under {len(columns)} columns")
+            pairs = zip(columns, map(_cell, values), strict=False)
+            if cells := {column: value for column, value in pairs if value}:
+                rows.append(Row(location, cells, decimal_comma=separator == ";"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
     if not any(columns):
         raise SourceError(f"{path} has no header line")
+    if repeated := [name for name, times in Counter(columns).items() if name and times > 1]:
+        raise SourceError(f"{path}: the column {repeated[0]!r} stands twice; keep one of them")
     return Table(columns, tuple(rows))
+
+
+def _separator(header: str) -> str:
+    """Return what separates the cells: a comma, unless the header has none but another one."""
+    return max(",;\t", key=header.count) if "," not in header else ","
+
+
+def _cell(text: str) -> str:
+    """Trim a cell and compose its characters, so that equal texts compare as equal."""
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def vessel_attributes(row: Row) -> dict[str, object]:

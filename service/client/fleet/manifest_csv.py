@@ -8,6 +8,7 @@ Every row needs `chip` (a path relative to the manifest's folder) and one of `id
 on every row of a vessel, but its rows must not contradict each other.
 """
 
+import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
@@ -76,13 +77,16 @@ def _key(row: Row) -> str:
     column = next((name for name in VESSEL_KEYS if name in row.cells), None)
     if column is None:
         raise SourceError(f"{row.location}: no vessel; fill one of {', '.join(VESSEL_KEYS)}")
-    return row.cells[column] if column == "id" else f"{column} {row.cells[column]}"
+    key = " ".join(row.cells[column].split())
+    return key if column == "id" else f"{column} {key}"
 
 
 def _chip(row: Row, folder: Path) -> ChipFile:
     if "chip" not in row.cells:
         raise SourceError(f"{row.location}: the column chip is empty")
     path = folder / row.cells["chip"]
+    if not path.is_file():  # file systems may hold names with decomposed characters
+        path = folder / unicodedata.normalize("NFD", row.cells["chip"])
     if not path.is_file():
         raise SourceError(f"{row.location}: there is no chip {path}")
     metadata = row.fields(CHIP_TEXTS, CHIP_NUMBERS)
@@ -123,6 +127,7 @@ def _merge_attributes(attributes: dict[str, object], row: Row) -> None:
         SourceError: an earlier row has another value.
     """
     for name, value in vessel_attributes(row).items():
+        value = " ".join(value.split()) if isinstance(value, str) else value
         known = attributes.setdefault(name, value)
         if known != value:
             raise SourceError(

@@ -3,9 +3,16 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
-from service.identity.records.identifiers import normalise_text
+from service.identity.records.identifiers import normalise_line, normalise_text
 
 RECORDED = {"recorded": True}
 """Validation context for stored records: they stay readable when a rule becomes stricter."""
@@ -21,12 +28,27 @@ def only_when_new(check: Callable[[str], str]) -> Callable[[str, ValidationInfo]
 
 
 Text = Annotated[str, Field(max_length=200), AfterValidator(only_when_new(normalise_text))]
+"""A word or name that means something."""
+
+Line = Annotated[str, Field(max_length=500), AfterValidator(only_when_new(normalise_line))]
+"""A text in one line."""
 
 
 class Record(BaseModel):
     """An immutable record; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class StatedFacts(Record):
+    """A record of texts and numbers that a client states."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("expected a text or a number, got true or false")
+        return value
 
 
 class GeoPoint(Record):

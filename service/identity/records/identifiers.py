@@ -1,20 +1,26 @@
 """Checks of IMO and MMSI numbers and of texts; values that mean "unknown"."""
 
 import re
+import unicodedata
 
 PLACEHOLDERS = frozenset(
     {
         *("", "-", "--", "---", ".", "?", "0", "n/a", "na", "nil", "none", "null", "unknown"),
         *("unnamed", "no name", "not available", "undefined", "tbd", "tba", "xxx", "xxxx", "test"),
-        *("1234567", "123456789"),
+        *("nan", "-nan", "nat", "n.a.", "n.a", "not known", "unspecified", "not specified"),
+        *("undetermined", "missing", "no data", "1234567", "123456789"),
+        *("#n/a", "#n/a n/a", "#na", "#null!", "#value!", "#ref!", "#name?", "#num!", "#div/0!"),
     }
 )
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether a text means "unknown": a listed word, or one character repeated."""
-    bare = text.strip().casefold()
-    if bare in PLACEHOLDERS:
+    """Return whether a text means "unknown".
+
+    That is a listed word, also in brackets such as `<NA>`, or one character repeated.
+    """
+    bare = normalise_line(text).casefold()
+    if bare in PLACEHOLDERS or bare.strip("<>()[]{}") in PLACEHOLDERS:
         return True
     compact = re.sub(r"[\W_]+", "", bare)
     return not compact or (len(compact) >= 3 and len(set(compact)) == 1)
@@ -58,15 +64,25 @@ def normalise_mmsi(text: str) -> str:
     return digits
 
 
+def normalise_line(text: str) -> str:
+    """Trim a text, collapse inner white space, and compose its characters (Unicode NFC).
+
+    Raises:
+        ValueError: not printable.
+    """
+    trimmed = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not trimmed.isprintable():
+        raise ValueError("control characters are not allowed")
+    return trimmed
+
+
 def normalise_text(text: str) -> str:
-    """Trim a name, callsign, flag, type or note; collapse inner white space.
+    """Normalise a name, callsign, flag, type or note, see `normalise_line`.
 
     Raises:
         ValueError: a placeholder, or not printable.
     """
-    trimmed = " ".join(text.split())
-    if not trimmed.isprintable():
-        raise ValueError("control characters are not allowed")
+    trimmed = normalise_line(text)
     if is_placeholder(trimmed):
         raise ValueError(f"{text!r} is a placeholder; leave the field out when it is unknown")
     return trimmed

@@ -6,17 +6,30 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from service.contract.utc_time import UtcTime
-from service.identity.records.base import RECORDED, Record, Text, only_when_new
+from service.identity.records.base import (
+    RECORDED,
+    Line,
+    Record,
+    StatedFacts,
+    Text,
+    only_when_new,
+)
 from service.identity.records.identifiers import normalise_imo, normalise_mmsi
 
-Imo = Annotated[str, AfterValidator(only_when_new(normalise_imo))]
-Mmsi = Annotated[str, AfterValidator(only_when_new(normalise_mmsi))]
+
+def _written_out(value: object) -> object:
+    """Write a whole number as text; clients send IMO numbers as either."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class VesselAttributes(Record):
+Imo = Annotated[str, BeforeValidator(_written_out), AfterValidator(only_when_new(normalise_imo))]
+Mmsi = Annotated[str, BeforeValidator(_written_out), AfterValidator(only_when_new(normalise_mmsi))]
+
+
+class VesselAttributes(StatedFacts):
     """The attributes of a vessel; each may be unknown, none may be a placeholder."""
 
     name: Text | None = None
@@ -90,10 +103,10 @@ class Vessel(VesselAttributes):
 class VesselFilter(Record):
     """Which vessels to list: by part of the name, or equal values; case is ignored."""
 
-    name: str | None = None
+    name: Line | None = None
     imo: str | None = None
     mmsi: str | None = None
-    type: str | None = None
+    type: Line | None = None
 
 
 @dataclass(frozen=True, slots=True)

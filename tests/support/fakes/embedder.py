@@ -9,7 +9,7 @@ from service.contract.errors import TranslationError
 from service.contract.fusion import l2_normalise
 
 WIDTH = 8
-ROWS = 40
+ROWS = 30
 
 
 class FakeEmbedder:

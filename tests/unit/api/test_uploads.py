@@ -39,12 +39,51 @@ def test_metadata_by_file_name() -> None:
         ('"a"', "list"),
         ('[{}, {"gsd": 1}]', "gsd"),
         ('[{}, {"lat": 1}]', "lon"),
+        ('[{}, {"gsd_m": 1, "gsd_m": 2}]', "'gsd_m' stands twice"),
+        ('{"a": {}, "b": {}, "a": {}}', "'a' stands twice"),
+        ('[{}, {"gsd_m": true}]', "got true or false"),
+        ('[{}, {"band": false}]', "got true or false"),
+        ('[{}, {"gsd_m": NaN}]', "gsd_m"),
+        ('[{}, {"sensor": "S\\u0000"}]', "control characters"),
+        ('[{}, {"captured_at": 20260305}]', "may mean 2026-03-05"),
         ("[" * 100_000, "not JSON"),
     ],
 )
 def test_metadata_that_does_not_fit_is_refused(text: str, mention: str) -> None:
     with pytest.raises(InvalidRequestError, match=mention):
         parse_uploads(files("a", "b"), text, limit=5)
+
+
+def test_file_names_are_compared_in_one_unicode_form() -> None:
+    composed, decomposed = "\u00e9.png", "e\u0301.png"
+    for sent, keyed in ((composed, decomposed), (decomposed, composed)):
+        [one] = parse_uploads(files(sent), json.dumps({keyed: {"sensor": "S-1"}}), limit=5)
+        assert one.metadata.sensor == "S-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "mention"),
+    [
+        ('{"name": "A", "name": "B"}', "'name' stands twice"),
+        ('{"length_m": true}', "got true or false"),
+        ('{"imo": 9074720}', "check digit"),
+        ('{"name": "<NA>"}', "placeholder"),
+        ('{"flag": "NaT"}', "placeholder"),
+        ('{"type": "#N/A"}', "placeholder"),
+        ('{"type": "nan"}', "placeholder"),
+        ('{"name": "A\\u0000B"}', "control characters"),
+        ('{"source": "A\\u0000B"}', "control characters"),
+        ('{"as_of": 0}', "ISO 8601"),
+    ],
+)
+def test_a_vessel_that_says_nothing_sure_is_refused(text: str, mention: str) -> None:
+    with pytest.raises(InvalidRequestError, match=mention):
+        parse_vessel(text)
+
+
+def test_numbers_of_ships_may_be_integers_and_texts_are_normalised() -> None:
+    vessel = parse_vessel('{"imo": 9074729, "mmsi": 244660000, "name": " Re\u0301my \u00a0 II "}')
+    assert (vessel.imo, vessel.mmsi, vessel.name) == ("9074729", "244660000", "R\u00e9my II")
 
 
 def test_too_many_chips_are_refused() -> None:

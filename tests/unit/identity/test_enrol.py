@@ -3,14 +3,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service.contract.chip import Modality
 from service.contract.errors import ChipError
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.records.vessels import Vessel, VesselFilter, VesselState
-from service.identity.uploads import ChipUpload
+from service.identity.uploads import ChipMetadata, ChipUpload
+from tests.support.chips import optical_png
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
@@ -31,13 +31,29 @@ def test_a_vessel_is_registered_with_its_chips(use_cases: UseCases) -> None:
 
 def test_a_chip_that_another_vessel_has_warns(use_cases: UseCases) -> None:
     first = use_cases.enrolment.enrol(NewVessel(name="FIRST"), [optical(1), sar(2)])
-    assert all(s.warnings == () for s in first.sightings if s.modality is Modality.SAR)
+    assert not any("enrolled for" in text for s in first.sightings for text in s.warnings)
     second = use_cases.enrolment.enrol(NewVessel(name="SECOND"), [optical(1), optical(3)])
     by_chip = {s.chip_sha256: s.warnings for s in second.sightings}
     assert f"enrolled for vessel {first.vessel.id} (FIRST)" in by_chip[optical(1).digest][-1]
     assert not any("enrolled for" in text for text in by_chip[optical(3).digest])
     added = use_cases.enrolment.add_chips(second.vessel.id, [sar(2)])
     assert "one of the vessels is wrong" in added.sightings[-1].warnings[-1]
+
+
+def test_facts_that_a_known_chip_does_not_take_on_are_named(use_cases: UseCases) -> None:
+    first = ChipMetadata(sensor="S-1", lat=1.0, lon=2.0, captured_at="2026-03-05T10:00:00Z")  # type: ignore[arg-type]
+    vessel = use_cases.enrolment.enrol(STAR, [ChipUpload(optical_png(1), first)]).vessel
+    same = use_cases.enrolment.add_chips(vessel.id, [ChipUpload(optical_png(1), first)])
+    assert (same.added, same.warnings) == (0, ())
+    other = ChipMetadata(sensor="S-2", gsd_m=2.0, captured_at="2026-03-05")  # type: ignore[arg-type]
+    again = use_cases.enrolment.add_chips(vessel.id, [ChipUpload(optical_png(1), other), sar(2)])
+    assert again.added == 1
+    [warning] = again.warnings
+    assert "sensor stays S-1, not S-2" in warning
+    assert "gsd_m stays 0.75, not 2.0" in warning
+    assert "captured_at stays 2026-03-05T10:00:00Z, not 2026-03-05T00:00:00Z" in warning
+    assert "position" not in warning
+    assert again.sightings[0] == same.sightings[0]
 
 
 def test_a_repeated_request_changes_nothing(use_cases: UseCases) -> None:

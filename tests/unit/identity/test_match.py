@@ -19,6 +19,32 @@ from tests.support.use_cases import UseCases, optical, optical_look, sar, sar_lo
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (MatchOptions(vessel_type="submarine"), "no registered vessel is of the type 'submarine'"),
+        (MatchOptions(length_tolerance=0.1), "length_tolerance=0.1 leave no vessel"),
+        (
+            MatchOptions(vessel_type="tanker", length_tolerance=0.1),
+            "vessel_type=tanker and length_tolerance=0.1 leave no vessel",
+        ),
+        (MatchOptions(), None),
+    ],
+)
+def test_options_that_leave_no_vessel_are_named(
+    use_cases: UseCases, options: MatchOptions, said: str | None
+) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="LONG", type="Tanker", length_m=400), [optical(1)])
+    match = use_cases.matcher.match(sar(5), options).match
+    assert bool(match.candidates) is (said is None)
+    assert any(said in text for text in match.query.warnings) if said else True
+
+
+def test_an_empty_gallery_is_no_fault_of_the_options(use_cases: UseCases) -> None:
+    warnings = use_cases.matcher.match(sar(5), MatchOptions()).match.query.warnings
+    assert not any("vessel" in text for text in warnings)
+
+
 def re_encoded(png: bytes) -> bytes:
     """Return the same picture in another file."""
     buffer = io.BytesIO()
@@ -73,7 +99,6 @@ def test_a_different_size_lowers_the_probability(use_cases: UseCases) -> None:
     long = use_cases.matcher.match(sar(5, height=60), MatchOptions()).match.candidates[0]
     short = use_cases.matcher.match(sar(5, height=30), MatchOptions()).match.candidates[0]
     assert long.sighting.length_m == pytest.approx(60.0)
-    # The chips differ in their embeddings too, so compare the contribution of the size.
     assert long.evidence["length_log_ratio"] == pytest.approx(0.0, abs=1e-3)
     assert short.evidence["length_log_ratio"] == pytest.approx(-5 * np.log(2), abs=1e-3)
     assert long.probability - short.probability > 0
@@ -117,6 +142,7 @@ def test_an_infeasible_vessel_is_flagged_and_dropped_when_a_speed_is_sent(
     assert flagged.verdict is Verdict.AMBIGUOUS
     assert flagged.none_probability < 0.1
     dropped = use_cases.matcher.match(query, MatchOptions(max_speed_kn=40)).match
+    assert "max_speed_kn: every vessel found" in dropped.query.warnings[-1]
     assert dropped.candidates == ()
     assert dropped.none_probability == 1.0
     assert dropped.verdict is Verdict.NO_MATCH

@@ -80,7 +80,6 @@ def test_confirming_assigns_the_sighting_to_the_vessel(use_cases: UseCases, star
         star,
         "same cranes",
     )
-    first = make_match(use_cases).match.candidates[0]
     look = use_cases.matcher.match(sar_look(5), MatchOptions()).match.candidates[0]
     assert (look.vessel.id, look.sighting.id) == (star, record.match.query.id)
 

@@ -449,6 +449,19 @@ class TestIdempotency:
         run(test)
 
 
+def test_a_packed_body_is_refused() -> None:
+    async def test() -> None:
+        service = stub_service()
+        packed = {"Content-Encoding": "gzip"}
+        response = await service.client.post("/match", content=b"x", headers={**KEY_K, **packed})
+        assert (response.status_code, kind(response)) == (415, "media-type")
+        assert "Content-Encoding: gzip; send it unpacked" in response.text
+        plain = {"Content-Encoding": "identity"}
+        assert (await service.client.post("/match", headers={**KEY_K, **plain})).status_code == 201
+
+    run(test)
+
+
 class TestHeaders:
     def test_security_headers_are_set(self) -> None:
         async def test() -> None:

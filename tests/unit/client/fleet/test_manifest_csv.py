@@ -53,6 +53,29 @@ def test_rows_of_one_vessel_are_joined(folder: Path) -> None:
     assert len({v.id for v in fleet.vessels}) == 3
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "chip;name;length_m\nchips/a.png;SEMI;190,5\n",
+        "chip;name;length_m\nchips/a.png;SEMI;190.5\n",
+        "chip\tname\tlength_m\nchips/a.png\tSEMI\t190.5\n",
+        "\ufeffchip,name,length_m\r\nchips/a.png,SEMI,190.5\r\n",
+    ],
+)
+def test_semicolons_and_tabs_separate_too(folder: Path, text: str) -> None:
+    [vessel] = read_manifest(write(folder, text)).vessels
+    assert vessel.attributes == {"name": "SEMI", "length_m": 190.5}
+
+
+def test_names_of_one_vessel_are_compared_without_blanks_and_in_one_unicode_form(
+    folder: Path,
+) -> None:
+    rows = "chip,name\nchips/a.png,R\u00e9my  II\nchips/b.tif,Re\u0301my II \n"
+    [vessel] = read_manifest(write(folder, rows)).vessels
+    assert len(vessel.chips) == 2
+    assert vessel.attributes == {"name": "R\u00e9my II"}
+
+
 def test_a_key_that_is_a_uuid_is_the_id(folder: Path) -> None:
     own = "0b7b4ad2-6c0e-4d59-8a44-0d7a2d2b6a55"
     fleet = read_manifest(write(folder, f"chip,id\nchips/a.png,{own}\n"))
@@ -71,6 +94,11 @@ def test_chips_are_selected_by_modality(folder: Path) -> None:
     ("text", "message"),
     [
         ("id,name\n1,A\n", "no column chip"),
+        ("chip,name,name\nchips/a.png,ONE,TWO\n", "column 'name' stands twice"),
+        ("chip,id,captured_at\nchips/a.png,1,20260305\n", "may mean 2026-03-05"),
+        ("chip,id,captured_at\nchips/a.png,1,2612-01-01\n", "in the future"),
+        ("chip,id,length_m\nchips/a.png,1,nan\n", "length_m is 'nan', not a number"),
+        ("chip,id,length_m\nchips/a.png,1,inf\n", "length_m is 'inf', not a number"),
         ("chip,id,gsd\nchips/a.png,1,1\n", "unknown column 'gsd'"),
         ("chip,id\n,1\n", ":2: the column chip is empty"),
         ("chip,id\nchips/z.png,1\n", ":2: there is no chip .*z.png"),
