@@ -32,6 +32,9 @@ class SightingOut(ResponseBody):
 
     id: UUID
     vessel_id: UUID | None
+    origin_vessel_id: UUID | None = Field(
+        description="the vessel that had the sighting before merges and splits moved it"
+    )
     modality: Modality
     captured_at: datetime | None
     captured_until: datetime | None = Field(
@@ -46,6 +49,9 @@ class SightingOut(ResponseBody):
     bit_depth: str
     source: str | None
     licence: str | None
+    file_name: str | None
+    case: str | None
+    note: str | None
     sha256: str
     recorded_at: datetime
     warnings: tuple[str, ...]
@@ -150,6 +156,9 @@ class QueryOut(ResponseBody):
         description="set when only the day is known: its end, `captured_at` being its start"
     )
     position: GeoPoint | None
+    file_name: str | None
+    case: str | None
+    note: str | None
     warnings: tuple[str, ...]
 
     @classmethod

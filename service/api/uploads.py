@@ -11,6 +11,7 @@ from service.api.strict_requests import parse_json
 from service.api.validation_messages import explain
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
+from service.identity.records.identifiers import normalise_line
 from service.identity.uploads import ChipMetadata, ChipUpload
 
 Id = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
@@ -50,9 +51,24 @@ def parse_uploads(chips: list[UploadFile], metadata: str | None, limit: int) -> 
         raise InvalidRequestError(
             f"{len(chips)} chips were sent; send at most {limit} in one request"
         )
-    names = [normalise("NFC", chip.filename or "") for chip in chips]
-    parsed = _parse_metadata(metadata, names)
-    return [ChipUpload(chip.file.read(), meta) for chip, meta in zip(chips, parsed, strict=True)]
+    names = [file_name(chip) for chip in chips]
+    parsed = _parse_metadata(metadata, [name or "" for name in names])
+    return [
+        ChipUpload(chip.file.read(), meta, name)
+        for chip, meta, name in zip(chips, parsed, names, strict=True)
+    ]
+
+
+def file_name(chip: UploadFile) -> str | None:
+    """Return the name of an uploaded file, its last 255 characters; None when it has none.
+
+    Raises:
+        InvalidRequestError: it holds control characters.
+    """
+    try:
+        return normalise_line(chip.filename or "")[-255:] or None
+    except ValueError as error:
+        raise InvalidRequestError(f"the file name {chip.filename!r:.80}: {error}") from error
 
 
 def parse_id(kind: str, text: str) -> UUID:
@@ -76,7 +92,7 @@ def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
     try:
         if isinstance(value, dict):
             by_name = _METADATA_BY_NAME.validate_python(
-                {normalise("NFC", name): entry for name, entry in value.items()}
+                {" ".join(normalise("NFC", name).split()): entry for name, entry in value.items()}
             )
             if unknown := sorted(by_name.keys() - set(names)):
                 raise InvalidRequestError(

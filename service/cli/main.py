@@ -126,7 +126,7 @@ def enrol(
 
     A **manifest** has one row for each chip: `chip` (its path), one of `id`, `imo`, `mmsi`,
     `name`, the vessel's other attributes, and `modality`, `gsd_m`, `band`, `captured_at`, `lat`,
-    `lon`, `sensor`, `source`, `licence`.
+    `lon`, `sensor`, `source`, `licence`, `case`, `note`.
 
     It can be stopped with Ctrl-C and repeated: what is enrolled already is not enrolled twice.
     Ends with status 1 when something was refused.
@@ -164,6 +164,8 @@ def match(
     ] = None,
     lat: Annotated[float | None, typer.Option(help="Latitude of the ship, degrees north.")] = None,
     lon: Annotated[float | None, typer.Option(help="Longitude of the ship, degrees east.")] = None,
+    case: Annotated[str | None, typer.Option(help="The case that the chips belong to.")] = None,
+    note: Annotated[str | None, typer.Option(help="A remark, kept with each match.")] = None,
     max_speed_kn: Annotated[
         float | None, typer.Option(help="Leave out vessels that would have sailed faster.")
     ] = None,
@@ -186,7 +188,7 @@ def match(
     from service.client.tables import console, show_result
 
     metadata = {"modality": modality, "gsd_m": gsd_m, "band": band, "captured_at": captured_at}
-    metadata |= {"lat": lat, "lon": lon}
+    metadata |= {"lat": lat, "lon": lon, "case": case, "note": note}
     options = {"top_k": top_k, "max_speed_kn": max_speed_kn, "vessel_type": vessel_type}
     options |= {"length_tolerance": length_tolerance, "store": store}
     results = []

@@ -1,6 +1,10 @@
-"""Correct, remove, merge and split vessels. `recovery.py` finishes what a crash interrupts."""
+"""Correct, delete, restore, merge and split vessels.
+
+`recovery.py` finishes what a crash interrupts.
+"""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from service.contract.utc_time import PastTime
@@ -18,6 +22,8 @@ from service.identity.records.vessels import (
 )
 from service.identity.recovery import Recovery
 
+RESTORABLE_FOR = timedelta(days=30)
+
 
 class VesselPatch(VesselAttributes):
     """New values for some attributes; an explicit null makes an attribute unknown."""
@@ -32,15 +38,19 @@ class VesselPatch(VesselAttributes):
 
 
 class Curation:
-    """The use cases behind `PATCH`, `DELETE`, `merge` and `split` of the gallery."""
+    """The use cases behind `PATCH`, `DELETE`, `restore`, `merge` and `split` of the gallery."""
 
-    def __init__(self, context: Context, recovery: Recovery) -> None:
+    def __init__(
+        self, context: Context, recovery: Recovery, restorable_for: timedelta = RESTORABLE_FOR
+    ) -> None:
+        """A deletion can be undone for as long as `restorable_for`."""
         self._gallery = context.gallery
         self._now = context.now
         self._write_lock = context.write_lock
         self._trail = context.trail
         self._recovery = recovery
         self._leases = recovery.leases
+        self._restorable_for = restorable_for
 
     def update(self, vessel_id: UUID, patch: VesselPatch) -> Vessel:
         """Change attributes and record the source of the new values.
@@ -64,7 +74,7 @@ class Curation:
                 return self._recovery.finish_sync(changed)
 
     def delete(self, vessel_id: UUID) -> None:
-        """Remove a vessel, its sightings, and the chips that no other sighting uses.
+        """Delete a vessel; its sightings and chips stay, without a vessel.
 
         Raises:
             NotFoundError: no such vessel.
@@ -72,15 +82,42 @@ class Curation:
         with self._write_lock:
             known = get_visible_vessel(self._gallery, vessel_id)
             sightings = self._gallery.sightings_of([vessel_id])
-            deleting = self._in_state(
-                known,
-                VesselState.DELETING,
-                leaving_chips=_chips_to_delete(known, [s.chip_sha256 for s in sightings]),
-            )
+            deleting = self._in_state(known, VesselState.DELETING)
             facts: Facts = {"vessel_id": str(vessel_id), "sightings": chips_and_ids(sightings)}
             with self._trail.change("delete", **facts):
                 self._gallery.put_vessel(deleting)
                 self._recovery.finish_delete(deleting)
+
+    def restore(self, vessel_id: UUID) -> EnrolledVessel:
+        """Undo the deletion of a vessel: it gets back the sightings that are open still.
+
+        A sighting whose match was rejected or withdrawn in the meantime stays open. Restoring a
+        vessel that was not deleted changes nothing.
+
+        Raises:
+            NotFoundError: no such vessel.
+            ConflictError: it was deleted too long ago, or another vessel carries its IMO number.
+        """
+        with self._write_lock:
+            found = self._gallery.get_vessels([vessel_id]).get(vessel_id)
+            if found is None or found.state is not VesselState.DELETED:
+                known = get_visible_vessel(self._gallery, vessel_id)
+                return self._with_sightings(known, created=False)
+            if self._now() - found.updated_at > self._restorable_for:
+                raise ConflictError(
+                    f"vessel {vessel_id} was deleted on {found.updated_at:%Y-%m-%d}; a deletion "
+                    f"can be undone for {self._restorable_for / timedelta(days=1):g} days"
+                )
+            restoring = self._in_state(found, VesselState.SYNCING)
+            with (
+                self._leases.for_imo_change(restoring),
+                self._trail.change("restore", vessel_id=str(vessel_id)) as result,
+            ):
+                self._gallery.put_vessel(restoring)
+                active = self._recovery.finish_sync(restoring)
+                restored = self._with_sightings(active, created=False)
+                result["sightings"] = chips_and_ids(restored.sightings)
+            return restored
 
     def remove_chip(self, vessel_id: UUID, sighting_id: UUID) -> None:
         """Remove one sighting of a vessel.
@@ -151,7 +188,8 @@ class Curation:
         """
         with self._write_lock:
             known = get_visible_vessel(self._gallery, vessel_id)
-            own = {s.id for s in self._gallery.sightings_of([vessel_id])}
+            sightings = self._gallery.sightings_of([vessel_id])
+            own = {s.id for s in sightings}
             chosen = set(sighting_ids)
             if unknown := chosen - own:
                 raise NotFoundError(f"vessel {vessel_id} has no sighting {min(unknown)}")
@@ -167,7 +205,7 @@ class Curation:
             }
             with self._leases.for_imo_change(new), self._trail.change("split", **facts):
                 self._gallery.put_vessel(self._in_state(new, VesselState.ENROLLING))
-                self._gallery.move_sightings(sorted(chosen), new)
+                self._recovery.reassign([s for s in sightings if s.id in chosen], new, known)
                 active = self._in_state(new, VesselState.ACTIVE)
                 self._gallery.put_vessel(active)
                 return self._with_sightings(active, created=True)

@@ -14,8 +14,8 @@ from uuid import UUID, uuid5
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
-from service.identity.evidence.copies import Copies
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
+from service.identity.evidence.copies import Copies
 from service.identity.leases import Lease, require_free_imo
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.gallery import Gallery
@@ -247,8 +247,13 @@ class Enrolment:
         return copies.warnings("one chip shows one ship, so one of the vessels is wrong")
 
     def _find_unmerged(self, vessel_id: UUID) -> Vessel | None:
-        """Return the vessel in any state but `merged`; raise ConflictError when it was merged."""
+        """Return the vessel in any state but `merged`; raise ConflictError when it was merged.
+
+        A deleted vessel counts as absent: registering it again replaces its tombstone.
+        """
         found = self._gallery.get_vessels([vessel_id]).get(vessel_id)
+        if found is not None and found.state is VesselState.DELETED:
+            return None
         if found is not None and found.state is VesselState.MERGED:
             raise ConflictError(
                 f"vessel {found.id} was merged into {found.merged_into}; add chips there",
@@ -303,8 +308,11 @@ def get_visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
     """Return a visible vessel; raise NotFoundError, naming the survivor if it was merged."""
     vessel = gallery.get_vessels([vessel_id]).get(vessel_id)
     if vessel is None or not vessel.state.visible:
-        merged = vessel is not None and vessel.merged_into is not None
-        hint = f"; it was merged into {vessel.merged_into}" if vessel and merged else ""
+        hint = ""
+        if vessel is not None and vessel.merged_into is not None:
+            hint = f"; it was merged into {vessel.merged_into}"
+        elif vessel is not None and vessel.state is VesselState.DELETED:
+            hint = f"; it was deleted, and POST /gallery/{vessel_id}/restore may undo that"
         raise NotFoundError(f"no vessel {vessel_id} is registered{hint}")
     return vessel
 

@@ -5,15 +5,16 @@
 | enrolling | a new vessel was being written | its sightings and the vessel are removed |
 | enrolling, split_from | sightings were being split off | they go back to their former vessel |
 | syncing | attributes were being changed | the sightings are refreshed, the vessel is active |
-| deleting | the vessel was being removed | the removal is finished |
+| syncing, former_sightings | a deletion was being undone | its sightings come back too |
+| deleting | the vessel was being deleted | its sightings become open, a tombstone stays |
 | deleting, merged_into | the vessel was being merged | the merge is finished |
 
 If the other vessel of a merge or split was itself merged in the meantime, the vessel that it became
-part of takes its place. If it was deleted, a merge is undone, and a vessel being split off is
-removed.
+part of takes its place. If it was deleted, a merge is undone, and the sightings of a vessel being
+split off become open.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from uuid import UUID
@@ -22,6 +23,8 @@ from service.identity.context import Context
 from service.identity.errors import ConflictError
 from service.identity.leases import Leases, lease_lifetime
 from service.identity.original_chips import delete_unused_chip
+from service.identity.records.match_records import MatchFilter, Standing
+from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Vessel, VesselState
 
 SINGLE_WRITER_STEP = timedelta(days=1)
@@ -45,6 +48,7 @@ class Recovery:
     def __init__(self, context: Context, step: timedelta | None) -> None:
         """`step` is the longest time that a few store calls take; None for a single writer."""
         self._gallery = context.gallery
+        self._matches = context.matches
         self._chips = context.chips
         self._now = context.now
         self._write_lock = context.write_lock
@@ -102,8 +106,11 @@ class Recovery:
 
     def finish_sync(self, vessel: Vessel) -> Vessel:
         """Copy the vessel's attributes to its sightings, then make it active."""
-        settled = vessel.model_copy(update={"state": VesselState.ACTIVE, "leaving_chips": ()})
+        settled = vessel.model_copy(
+            update={"state": VesselState.ACTIVE, "leaving_chips": (), "former_sightings": ()}
+        )
         self._gallery.sync_vessel(settled)
+        self._take_back(vessel.former_sightings, settled)
         self._delete_chips(vessel.leaving_chips)
         self._gallery.put_vessel(settled)
         return settled
@@ -123,13 +130,34 @@ class Recovery:
         }
         self._gallery.put_vessel(vessel.model_copy(update=merged))
 
-    def finish_delete(self, vessel: Vessel, renew: Callable[[], None] = no_renewal) -> None:
-        """Remove the vessel's sightings, the chips that no sighting uses then, and the vessel."""
+    def finish_delete(self, vessel: Vessel) -> None:
+        """Make the vessel's sightings open, and leave a tombstone that names them."""
         sightings = self._gallery.sightings_of([vessel.id])
-        self._gallery.delete_sightings([s.id for s in sightings])
-        self._delete_chips({*vessel.leaving_chips, *(s.chip_sha256 for s in sightings)}, renew)
-        renew()
-        self._gallery.delete_vessel(vessel.id)
+        if sightings:
+            vessel = with_former_sightings(vessel, sightings)
+            self._gallery.put_vessel(vessel)
+            self.reassign(sightings, None)
+        self._delete_chips(vessel.leaving_chips)
+        deleted = {"state": VesselState.DELETED, "leaving_chips": ()}
+        self._gallery.put_vessel(vessel.model_copy(update=deleted))
+
+    def reassign(
+        self, sightings: Sequence[Sighting], vessel: Vessel | None, source: Vessel | None = None
+    ) -> None:
+        """Move sightings to another vessel, or to none; each keeps the vessel it first came from.
+
+        Args:
+            sightings: as they are now.
+            vessel: their new vessel.
+            source: the vessel that a merge or split takes them from.
+        """
+        groups: dict[UUID | None, list[UUID]] = {}
+        for one in sightings:
+            origin = one.origin_vessel_id or (source.id if source else None)
+            back = vessel is not None and origin == vessel.id
+            groups.setdefault(None if back else origin, []).append(one.id)
+        for origin, ids in groups.items():
+            self._gallery.move_sightings(ids, vessel, origin)
 
     def resolve_vessel(self, vessel_id: UUID | None) -> Vessel | None:
         """Return the visible vessel with this id or the one it was merged into; None if deleted."""
@@ -145,17 +173,54 @@ class Recovery:
             renew()
             delete_unused_chip(self._gallery, self._chips, digest)
 
+    def _take_back(self, ids: Iterable[UUID], vessel: Vessel) -> None:
+        """Move sightings back to a restored vessel, unless they were decided otherwise since."""
+        found = [self._gallery.get_sighting(one) for one in ids]
+        open_ones = [one for one in found if one is not None and one.vessel_id is None]
+        self.reassign([one for one in open_ones if self._is_evidence(one.id)], vessel)
+
+    def _is_evidence(self, sighting_id: UUID) -> bool:
+        """Whether a sighting was enrolled, or a match of it is confirmed."""
+        confirmed = MatchFilter(sighting_id=sighting_id, standing=Standing.CONFIRMED)
+        return self._is_enrolled(sighting_id) or bool(
+            self._matches.page(confirmed, 1, None).matches
+        )
+
     def _undo_enrolment(self, vessel: Vessel, renew: Callable[[], None]) -> None:
+        sightings = self._gallery.sightings_of([vessel.id])
         origin = self.resolve_vessel(vessel.split_from)
         if origin is not None:
             self._move_sightings(vessel, origin)
-        self.finish_delete(vessel, renew)
+        elif vessel.split_from is not None:
+            self._give_to_tombstone(vessel.split_from, sightings)
+        else:
+            self._gallery.delete_sightings([s.id for s in sightings])
+            added = (*vessel.leaving_chips, *(s.chip_sha256 for s in sightings))
+            self._delete_chips(dict.fromkeys(added), renew)
+        renew()
+        self._gallery.delete_vessel(vessel.id)
+
+    def _give_to_tombstone(self, vessel_id: UUID, sightings: Sequence[Sighting]) -> None:
+        """Make sightings open; restoring the deleted vessel that had them brings them back."""
+        tombstone = self._gallery.get_vessels([vessel_id]).get(vessel_id)
+        if tombstone is not None and tombstone.state is VesselState.DELETED:
+            self._gallery.put_vessel(with_former_sightings(tombstone, sightings))
+        self.reassign(sightings, None)
 
     def _move_sightings(self, source: Vessel, target: Vessel) -> None:
-        """Move all sightings; of a chip that both vessels have, the target's sighting stays."""
-        target_chips = {s.chip_sha256 for s in self._gallery.sightings_of([target.id])}
+        """Move all sightings; of a chip that both vessels enrolled, the target's sighting stays."""
+        enrolled = {s.chip_sha256 for s in self._gallery.sightings_of([target.id])}
         moved = self._gallery.sightings_of([source.id])
-        self._gallery.delete_sightings([s.id for s in moved if s.chip_sha256 in target_chips])
-        self._gallery.move_sightings(
-            [s.id for s in moved if s.chip_sha256 not in target_chips], target
-        )
+        twice = [s.id for s in moved if s.chip_sha256 in enrolled and self._is_enrolled(s.id)]
+        self._gallery.delete_sightings(twice)
+        self.reassign([s for s in moved if s.id not in set(twice)], target, source)
+
+    def _is_enrolled(self, sighting_id: UUID) -> bool:
+        """Whether no match asked about the sighting: evidence of a match is kept."""
+        return not self._matches.page(MatchFilter(sighting_id=sighting_id), 1, None).matches
+
+
+def with_former_sightings(vessel: Vessel, sightings: Iterable[Sighting]) -> Vessel:
+    """Return a deleted vessel that remembers these sightings too."""
+    former = sorted({*vessel.former_sightings, *(one.id for one in sightings)})
+    return vessel.model_copy(update={"former_sightings": tuple(former)})

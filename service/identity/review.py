@@ -1,8 +1,9 @@
 """Recording what an analyst decides about a match.
 
 Confirming a match assigns its query sighting to a vessel, so that the sighting is evidence from
-then on; rejecting the match or withdrawing a judgement leaves the sighting without a vessel.
-Matches of one chip share that sighting: the latest judgement of any of them decides.
+then on; rejecting the match or withdrawing the confirmation takes the vessel away again. Matches of
+one chip with the same stated facts share that sighting: the latest of their confirmations in force
+decides, so that rejecting one match leaves the evidence of another.
 
 Order of writes: the match record with the judgement as `unsettled`, the sighting, the record as
 settled. Recovery finishes an unsettled record; its judgement was never acknowledged. A lease on the
@@ -12,24 +13,29 @@ first and then looks for its sightings, so at least one of the two notices the o
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import model_validator
 
 from service.access.caller import current_caller
 from service.identity.audit_trail import Facts
 from service.identity.context import Context
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.leases import Lease
-from service.identity.records.base import Record, only_when_new
-from service.identity.records.identifiers import normalise_text
-from service.identity.records.match_records import Decision, Judgement, MatchFilter, MatchRecord
+from service.identity.records.base import Note, Record
+from service.identity.records.match_records import (
+    Decision,
+    Judgement,
+    MatchFilter,
+    MatchRecord,
+    Standing,
+)
 from service.identity.records.sightings import Sighting
+from service.identity.records.vessels import Vessel
 from service.identity.recovery import Recovery
 
 MATCHES_OF_ONE_CHIP = 500
-"""How many matches of a sighting, newest first, are read to find its judgement in force."""
+"""How many confirmed matches of a sighting, newest first, are read to find the one in force."""
 
 
 class NewJudgement(Record):
@@ -37,9 +43,7 @@ class NewJudgement(Record):
 
     decision: Decision
     vessel_id: UUID | None = None
-    note: (
-        Annotated[str, Field(max_length=2000), AfterValidator(only_when_new(normalise_text))] | None
-    ) = None
+    note: Note | None = None
 
     @model_validator(mode="after")
     def _vessel_belongs_to_confirmation(self) -> "NewJudgement":
@@ -163,52 +167,52 @@ class MatchReview:
             self._settle(record, lease)
 
     def _settle(self, record: MatchRecord, lease: Lease) -> MatchRecord:
-        """Move the sighting as the latest judgement says, then mark the record as settled.
+        """Move the sighting as the judgements say, then mark the record as settled.
 
-        If its vessel or the sighting was deleted in the meantime, that judgement is removed, and
-        the sighting goes back to where it was.
+        If the vessel or the sighting that the latest judgement confirms was deleted in the
+        meantime, that judgement is removed, and the sighting goes back to where it was.
         """
-        if not self._assign_sighting(record, record.judgement, lease):
-            record = record.model_copy(update={"judgements": record.judgements[:-1]})
-            if not self._assign_sighting(record, self._judgement_in_force(record), lease):
-                self._assign_sighting(record, None, lease)
+        if record.moves_sighting:
+            latest = record.judgements[-1]
+            in_force = self._assign_sighting(record, lease)
+            deleted = self._gallery.get_sighting(record.match.query.id) is None
+            if latest.vessel_id is not None and (deleted or in_force is not latest):
+                record = record.model_copy(update={"judgements": record.judgements[:-1]})
+                self._assign_sighting(record, lease)
         settled = record.model_copy(update={"unsettled": False})
         lease.renew()
         self._matches.put(settled)
         return settled
 
-    def _assign_sighting(
-        self, record: MatchRecord, judgement: Judgement | None, lease: Lease
-    ) -> bool:
+    def _assign_sighting(self, record: MatchRecord, lease: Lease) -> Judgement | None:
         """Assign the query sighting to the confirmed vessel, or to none.
 
         Returns:
-            False if the vessel or the sighting was deleted; the sighting may then still name the
-            deleted vessel.
+            The judgement that confirmed the vessel.
         """
-        sighting_id = record.match.query.id
-        if judgement is None or judgement.vessel_id is None:
+        while True:
+            judgement, vessel = self._confirmation_in_force(record)
             lease.renew()
-            self._gallery.move_sightings([sighting_id], None)
-            return True
-        vessel = self._recovery.resolve_vessel(judgement.vessel_id)
-        while vessel is not None:
-            lease.renew()
-            self._gallery.move_sightings([sighting_id], vessel)
-            if self._gallery.get_sighting(sighting_id) is None:
-                return False
-            assigned, vessel = vessel, self._recovery.resolve_vessel(vessel.id)
-            if vessel == assigned:
-                return True
-        return False
+            self._gallery.move_sightings([record.match.query.id], vessel)
+            if vessel is None or self._recovery.resolve_vessel(vessel.id) == vessel:
+                return judgement
 
-    def _judgement_in_force(self, record: MatchRecord) -> Judgement | None:
-        """Return the latest judgement of all matches of the sighting, this record as passed in."""
-        query = MatchFilter(sighting_id=record.match.query.id)
-        same_chip = self._matches.page(query, MATCHES_OF_ONE_CHIP, None).matches
-        judgements = [record.judgements, *(r.judgements for r in same_chip if r.id != record.id)]
-        latest = [history[-1] for history in judgements if history]
-        return max(latest, key=lambda judgement: judgement.at, default=None)
+    def _confirmation_in_force(self, record: MatchRecord) -> tuple[Judgement | None, Vessel | None]:
+        """Return the confirmation that decides about the sighting, and its vessel.
+
+        That is the record's own, else the latest of another match of the sighting, as long as the
+        vessel is registered.
+        """
+        query = MatchFilter(sighting_id=record.match.query.id, standing=Standing.CONFIRMED)
+        same_sighting = self._matches.page(query, MATCHES_OF_ONE_CHIP, None).matches
+        others = [one.judgement for one in same_sighting if one.id != record.id and one.judgement]
+        others.sort(key=lambda judgement: judgement.at, reverse=True)
+        for judgement in (record.judgement, *others):
+            if judgement is not None and judgement.vessel_id is not None:
+                vessel = self._recovery.resolve_vessel(judgement.vessel_id)
+                if vessel is not None:
+                    return judgement, vessel
+        return None, None
 
 
 def _sighting_deleted(record: MatchRecord) -> ConflictError:

@@ -1,6 +1,7 @@
 """Turn an uploaded chip into a sighting: decode, embed, describe. Used by every use case."""
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
@@ -14,11 +15,11 @@ from service.contract.utc_time import Clock, StatedTime, time_span, time_warning
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
-from service.identity.records.base import GeoPoint, Line, StatedFacts
+from service.identity.records.base import GeoPoint, Line, Note, StatedFacts, Text
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.stage_timing import Measure, ignore_timings, timed
 
-OTHER_FACTS = ("modality", "gsd_m", "band", "sensor", "source", "licence")
+OTHER_FACTS = ("modality", "gsd_m", "band", "sensor", "source", "licence", "case", "note")
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 
 
@@ -34,6 +35,8 @@ class ChipMetadata(StatedFacts):
     sensor: Line | None = Field(None, max_length=200)
     source: Line | None = None
     licence: Line | None = None
+    case: Text | None = Field(None, description="the case that the chip belongs to")
+    note: Note | None = None
 
     @model_validator(mode="after")
     def _lat_and_lon_belong_together(self) -> "ChipMetadata":
@@ -51,7 +54,7 @@ class ChipMetadata(StatedFacts):
 
 @dataclass(frozen=True, slots=True)
 class ChipUpload:
-    """A chip as it was uploaded; `name` is the file name, for error messages."""
+    """A chip as it was uploaded; `name` is the name of the file."""
 
     data: bytes
     metadata: ChipMetadata = field(default_factory=ChipMetadata)
@@ -61,6 +64,21 @@ class ChipUpload:
     def digest(self) -> str:
         """SHA-256 of the bytes, hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()
+
+    def sighting_id(self, vessel_id: UUID | None) -> UUID:
+        """Derive the id from the content, so that a repeated request changes nothing in any bundle.
+
+        The id of a query, which has no vessel, depends on the stated facts too: a question with
+        other facts does not change the sighting of an earlier one.
+        """
+        facts = self.metadata.model_dump(mode="json", exclude_none=True)
+        if self.name is not None:
+            facts["file_name"] = self.name
+        stated = f"/{json.dumps(facts, sort_keys=True)}" if facts else ""
+        return uuid5(
+            SIGHTING_NAMESPACE,
+            f"{self.digest}/open{stated}" if vessel_id is None else f"{self.digest}/{vessel_id}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +156,7 @@ class UploadEmbedder:
         return EmbeddedUpload(upload, chip, vector, timings)
 
     def sighting(self, embedded: EmbeddedUpload, vessel_id: UUID | None) -> EmbeddedSighting:
-        """Return the sighting of this chip; its id is derived from the chip and the vessel."""
+        """Return the sighting of this chip."""
         chip, metadata = embedded.chip, embedded.upload.metadata
         stated = metadata.captured_at
         first, last = (None, None) if stated is None else time_span(stated)
@@ -147,7 +165,7 @@ class UploadEmbedder:
             position = GeoPoint(lat=chip.position.lat, lon=chip.position.lon)
         return EmbeddedSighting(
             Sighting(
-                id=sighting_id(chip.digest, vessel_id),
+                id=embedded.upload.sighting_id(vessel_id),
                 vessel_id=vessel_id,
                 modality=chip.modality,
                 captured_at=first,
@@ -162,6 +180,9 @@ class UploadEmbedder:
                 band=metadata.band,
                 source=metadata.source,
                 licence=metadata.licence,
+                file_name=embedded.upload.name,
+                case=metadata.case,
+                note=metadata.note,
                 chip_sha256=chip.digest,
                 bundle_id=self.bundle_id,
                 recorded_at=self._now(),
@@ -205,8 +226,3 @@ def facts_not_changed(upload: ChipUpload, sent: Sighting, kept: Sighting) -> tup
         f"{name} is enrolled already and was not changed: {'; '.join(changed)}; to change it, "
         "delete the chip and add it again",
     )
-
-
-def sighting_id(chip_sha256: str, vessel_id: UUID | None) -> UUID:
-    """Derive the id from the content, so that a repeated request changes nothing in any bundle."""
-    return uuid5(SIGHTING_NAMESPACE, f"{chip_sha256}/{vessel_id or 'open'}")

@@ -78,11 +78,12 @@ def compare_matches(folder: Path, matches: MatchStore) -> None:
 
 
 def _mark_latest_unsettled(records: Collection[MatchRecord]) -> Iterator[MatchRecord]:
-    """Mark the record with the latest judgement of each sighting: only that one moves it."""
-    by_time = sorted(records, key=lambda record: record.judgements[-1].at)
+    """Mark the record that moved each sighting last."""
+    moving = [record for record in records if record.moves_sighting]
+    by_time = sorted(moving, key=lambda record: record.judgements[-1].at)
     latest = {record.match.query.id: record.id for record in by_time}
     for record in records:
-        is_latest = latest[record.match.query.id] == record.id
+        is_latest = latest.get(record.match.query.id) == record.id
         yield record.model_copy(update={"unsettled": True}) if is_latest else record
 
 

@@ -210,6 +210,9 @@ class Settings(BaseSettings):
     recovery_interval_s: float = Field(
         60.0, ge=1, le=86_400, description="how often interrupted changes are recovered"
     )
+    restore_days: float = Field(
+        30.0, ge=0, le=36_500, description="how long the deletion of a vessel can be undone"
+    )
 
     @field_validator("bundle", "data_dir", "host", mode="before")
     @classmethod

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -169,7 +169,7 @@ def _add_routes(
     )
     verifier = Verifier(upload_embedder, calibration)
     enrolment = Enrolment(context, upload_embedder, recovery)
-    curation = Curation(context, recovery)
+    curation = Curation(context, recovery, timedelta(days=parts.settings.restore_days))
     pictures = Pictures(context, upload_embedder, embedder, manifest.preprocess)
     readiness = ReadinessCheck(
         embedder,

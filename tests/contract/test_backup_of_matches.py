@@ -85,7 +85,7 @@ def test_a_match_made_meanwhile_is_left_out_with_its_sighting(
     source.close()
 
 
-def test_the_latest_judgement_made_meanwhile_is_marked_unsettled(
+def test_the_latest_confirmation_made_meanwhile_is_marked_unsettled(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
 ) -> None:
     vessel = enrol(site, chips, [1])
@@ -95,16 +95,21 @@ def test_the_latest_judgement_made_meanwhile_is_marked_unsettled(
         make_match_record(query=shared, asked_at=LATER), Decision.CONFIRMED, vessel
     )
     latest = with_judgement(
-        make_match_record(query=shared, asked_at=LATER + timedelta(hours=1)), Decision.REJECTED
+        make_match_record(query=shared, asked_at=LATER + timedelta(hours=1)),
+        Decision.CONFIRMED,
+        vessel,
+    )
+    rejected = with_judgement(
+        make_match_record(query=shared, asked_at=LATER + timedelta(hours=2)), Decision.REJECTED
     )
     untouched = make_match_record(query=shared)
-    put_records(site, latest, before, earlier, untouched)
+    put_records(site, latest, before, earlier, untouched, rejected)
     source = stores(site, chips, tmp_path)
     back_up(source, tmp_path / "backup", LATER)
     source.close()
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
     found = restore_records(tmp_path / "backup", target)
-    assert len(found) == 4
+    assert len(found) == 5
     assert target.matches.unsettled() == [latest.model_copy(update={"unsettled": True})]
     assert found[earlier.id] == earlier
     target.close()

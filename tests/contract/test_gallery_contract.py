@@ -314,6 +314,20 @@ class TestSightings:
         assert [h.similarity for h in hit.hits] == pytest.approx([0.9, 0.8, 0.1], abs=1e-5)
         assert gallery.counts() == GalleryCounts(2, 3)
 
+    def test_moving_records_the_origin_until_it_is_moved_again(self, gallery: Gallery) -> None:
+        a, b = enrol(gallery, 0.9), enrol(gallery, 0.1)
+        [one] = gallery.sightings_of([a.id])
+        assert one.origin_vessel_id is None
+        gallery.move_sightings([one.id], b, a.id)
+        moved = one.model_copy(update={"vessel_id": b.id, "origin_vessel_id": a.id})
+        assert gallery.get_sighting(one.id) == moved
+        gallery.sync_vessel(b)
+        assert gallery.get_sighting(one.id) == moved
+        gallery.move_sightings([one.id], None, a.id)
+        assert gallery.get_sighting(one.id) == moved.model_copy(update={"vessel_id": None})
+        gallery.move_sightings([one.id], a)
+        assert gallery.get_sighting(one.id) == one
+
     def test_a_chip_is_in_use_until_its_last_sighting_is_deleted(self, gallery: Gallery) -> None:
         vessel = make_vessel()
         gallery.put_vessel(vessel)

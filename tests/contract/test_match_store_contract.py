@@ -204,6 +204,24 @@ class TestFilters:
         assert listed(matches, verdict="confident", modality=Modality.OPTICAL) == ids(seen)
         assert listed(matches, verdict="ambiguous") == []
 
+    def test_case_file_name_and_note(self, matches: MatchStore) -> None:
+        harbour, sea, bare = (
+            make_match_record(query=make_sighting(**facts))
+            for facts in (
+                {"case": "Op. Ærø 7", "file_name": "S1_Harbour 0012.tif", "note": "two cranes aft"},
+                {"case": "Op. Ærø 70", "file_name": "s1_sea.tif", "note": "no cranes; smoke"},
+                {},
+            )
+        )
+        put_all(matches, [harbour, sea, bare])
+        assert listed(matches, case="op. ærø 7") == ids(harbour)
+        assert listed(matches, case="Op.") == []
+        assert listed(matches, file_name="HARBOUR 00") == ids(harbour)
+        assert listed(matches, file_name="s1_") == ids(sea, harbour)
+        assert listed(matches, note="Cranes") == ids(sea, harbour)
+        assert listed(matches, note="cranes aft", file_name=".tif") == ids(harbour)
+        assert listed(matches, note="cranes fore") == []
+
     def test_standing_follows_the_latest_judgement(self, matches: MatchStore) -> None:
         vessel = make_vessel()
         fresh = make_match_record()

@@ -102,6 +102,23 @@ def test_a_confirmed_chip_is_evidence_until_the_judgement_is_withdrawn(
     assert evidence_sighting(api, sar_chip(0, 2), star) != sighting
 
 
+def test_two_questions_about_one_chip_keep_their_own_facts(api: httpx.Client, star: str) -> None:
+    first = match(api, sar_chip(7, 1), gsd_m="1", lat="1.2", lon="103.9", case="C 7", note="dawn")
+    other = match(api, sar_chip(7, 1), gsd_m="2", captured_at="2026-03-05", case="C 8")
+    sighting = first["query"]["sighting_id"]
+    assert other["query"]["sighting_id"] != sighting
+    assert judge(api, first["match_id"], "confirmed", vessel_id=star).status_code == 200
+    assert judge(api, other["match_id"], "rejected").status_code == 200
+    sightings = api.get(f"/gallery/{star}").json()["sightings"]
+    [kept] = [one for one in sightings if one["id"] == sighting]
+    assert (kept["gsd_m"], kept["position"]) == (1.0, {"lat": 1.2, "lon": 103.9})
+    assert (kept["file_name"], kept["case"], kept["note"]) == ("q.tif", "C 7", "dawn")
+    assert [one["match_id"] for one in listed(api, case="c 7")] == [first["match_id"]]
+    found = listed(api, file_name="Q.TI", note="daw", limit=500)
+    assert [one["match_id"] for one in found] == [first["match_id"]]
+    assert judge(api, first["match_id"], "withdrawn").status_code == 200
+
+
 @pytest.mark.usefixtures("star")
 def test_a_match_record_equals_the_response_to_the_match(api: httpx.Client) -> None:
     answer = match(api, sar_chip(1, 1), top_k="3", captured_at="2026-03-05T17:20:00Z")
@@ -179,7 +196,10 @@ def test_an_impossible_judgement_is_refused(api: httpx.Client, star: str) -> Non
     assert judge(api, match_id, "confirmed", vessel_id=other).status_code == 200
     assert api.delete(f"/gallery/{other}").status_code == 204
     record = api.get(f"/matches/{match_id}").json()
-    assert (record["standing"], record["sighting"]) == ("confirmed", None)
+    assert (record["standing"], record["sighting"]["vessel_id"]) == ("confirmed", None)
+    restored = api.post(f"/gallery/{other}/restore").json()
+    assert sighting in [one["id"] for one in restored["sightings"]]
+    assert api.delete(f"/gallery/{other}/chips/{sighting}").status_code == 204
     answer = judge(api, match_id, "confirmed", vessel_id=star)
     assert answer.status_code == 409
     assert f"{sighting} of match {match_id} was deleted" in answer.json()["detail"]

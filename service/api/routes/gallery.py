@@ -27,7 +27,7 @@ Metadata = Annotated[
     Form(
         description=(
             "JSON: a list with one object for each chip, or an object keyed by file name. Fields: "
-            "modality, gsd_m, band, captured_at, lat, lon, sensor, source, licence"
+            "modality, gsd_m, band, captured_at, lat, lon, sensor, source, licence, case, note"
         ),
         examples=[METADATA_EXAMPLE],
     ),
@@ -36,6 +36,9 @@ ENROL_FORM = multipart_form("chips", several=True, texts=["vessel", "chip_metada
 CHIPS_FORM = multipart_form("chips", several=True, texts=["chip_metadata"])
 PATCH_EXAMPLES = [{"name": "EXAMPLE STAR", "flag": "PA", "source": "port call"}]
 ERRORS_OF_CHANGES = documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507)
+RESPONSES_OF_ENROLMENT = ERRORS_OF_CHANGES | {
+    200: {"model": VesselDetail, "description": "the vessel has these chips already"}
+}
 
 
 def gallery_router(
@@ -52,7 +55,7 @@ def gallery_router(
     @router.post(
         "",
         status_code=201,
-        responses=ERRORS_OF_CHANGES,
+        responses=RESPONSES_OF_ENROLMENT,
         dependencies=[ENROL_FORM, IDEMPOTENCY_HEADER],
     )
     def enrol(
@@ -111,13 +114,23 @@ def gallery_router(
 
     @router.delete("/{vessel_id}", status_code=204, responses=documented(404, 422, 503))
     def delete(vessel_id: Id) -> None:
-        """Remove a vessel, its sightings, and the chips that no other sighting refers to."""
+        """Delete a vessel; its sightings become open, and matches keep what was said of it."""
         curation.delete(parse_id("vessel", vessel_id))
+
+    @router.post(
+        "/{vessel_id}/restore", responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
+    )
+    def restore(vessel_id: Id) -> VesselDetail:
+        """Undo the deletion of a vessel, for as long as `CROSSFIX_RESTORE_DAYS` says.
+
+        It gets back its sightings, but for those whose match was decided otherwise since.
+        """
+        return VesselDetail.of_enrolled(curation.restore(parse_id("vessel", vessel_id)))
 
     @router.post(
         "/{vessel_id}/chips",
         status_code=201,
-        responses=ERRORS_OF_CHANGES,
+        responses=RESPONSES_OF_ENROLMENT,
         dependencies=[CHIPS_FORM, IDEMPOTENCY_HEADER],
     )
     def add_chips(

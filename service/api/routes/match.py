@@ -10,7 +10,7 @@ from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MatchOut, ModelOut, VerifyOut
 from service.api.strict_requests import StrictRoute
-from service.api.uploads import BinaryFile, parse_uploads
+from service.api.uploads import BinaryFile, file_name, parse_uploads
 from service.api.validation_messages import explain
 from service.contract.calibration import FITTED_PRIOR
 from service.contract.chip import Modality
@@ -18,7 +18,7 @@ from service.contract.utc_time import StatedTime
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.match import Matcher, MatchOptions
-from service.identity.records.base import Line
+from service.identity.records.base import Line, Note, Text
 from service.identity.uploads import ChipMetadata, ChipUpload
 from service.identity.verify import Verifier
 from service.observability.metrics import Telemetry
@@ -41,6 +41,8 @@ class MatchForm(BaseModel):
     lat: float | None = Field(None, ge=-90, le=90, examples=[1.24])
     lon: float | None = Field(None, ge=-180, le=180, examples=[103.9])
     sensor: Line | None = Field(None, max_length=200)
+    case: Text | None = Field(None, description="the case that the chip belongs to")
+    note: Note | None = Field(None, description="a remark, kept with the match")
     top_k: int = Field(5, ge=1, le=100, description="how many vessels to rank")
     max_speed_kn: float | None = Field(
         None, gt=0, le=100, description="exclude vessels that would have had to sail faster"
@@ -94,7 +96,7 @@ def match_router(
         (`confident`), an analyst must decide (`ambiguous`), or the ship is probably not registered
         (`no_match`).
         """
-        upload = ChipUpload(form.chip.file.read(), form.metadata())
+        upload = ChipUpload(form.chip.file.read(), form.metadata(), file_name(form.chip))
         result = matcher.match(upload, form.options())
         telemetry.verdicts.labels(result.match.verdict.value).inc()
         query = result.match.query.modality

@@ -14,6 +14,7 @@ from service.api.uploads import Id, parse_id
 from service.contract.chip import Modality
 from service.contract.utc_time import BoundTime
 from service.identity.ports.matches import MatchStore
+from service.identity.records.base import Line
 from service.identity.records.match_records import MatchFilter, Standing
 from service.identity.records.matches import Match, Verdict
 from service.identity.review import MatchReview, NewJudgement
@@ -48,6 +49,9 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
             UUID | None, Query(description="a candidate, or the vessel that was confirmed")
         ] = None,
         sighting_id: Annotated[UUID | None, Query(description="the query sighting")] = None,
+        case: Annotated[Line | None, Query(description="the case of the chip")] = None,
+        file_name: Annotated[Line | None, Query(description="part of the file name")] = None,
+        note: Annotated[Line | None, Query(description="part of the note on the chip")] = None,
         since: Annotated[BoundTime | None, Query(description="asked at this time or later")] = None,
         until: Annotated[BoundTime | None, Query(description="asked before this time")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -62,6 +66,9 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
             modality=modality,
             vessel_id=vessel_id,
             sighting_id=sighting_id,
+            case=case,
+            file_name=file_name,
+            note=note,
             since=since,
             until=until,
         )
@@ -83,9 +90,10 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         """Judge a match: `confirmed` with any registered vessel, `rejected`, or `withdrawn`.
 
         Confirming assigns the query sighting to the vessel, so that it is evidence in later
-        matches. Rejecting leaves the sighting without a vessel; withdrawing takes the vessel away
-        again. All judgements are stored and the latest is in force. Matches of the same chip share
-        its sighting, to which the latest judgement of any of these matches applies.
+        matches, with the facts that this match stated. Rejecting the match or withdrawing the
+        confirmation takes the vessel away again. All judgements of a match are stored and its
+        latest is in force. Matches of one chip with the same stated facts share a sighting, which
+        belongs to the vessel confirmed last of those that are confirmed.
         """
         detail = review.judge(parse_id("match", match_id), judgement)
         match = detail.record.match

@@ -57,8 +57,16 @@ class Gallery(Protocol):
         If another writer assigned a vessel in the meantime, that assignment is kept.
         """
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
-        """Assign sightings to another vessel, or to none; ids and embeddings stay."""
+    def move_sightings(
+        self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
+    ) -> None:
+        """Assign sightings to another vessel, or to none; ids and embeddings stay.
+
+        Args:
+            ids: the sightings; absent ids are ignored.
+            vessel: their new vessel.
+            origin: their `origin_vessel_id` from now on.
+        """
 
     def sync_vessel(self, vessel: Vessel) -> None:
         """Copy the vessel's type and registered length to its sightings."""

@@ -33,6 +33,9 @@ Text = Annotated[str, Field(max_length=200), AfterValidator(only_when_new(normal
 Line = Annotated[str, Field(max_length=500), AfterValidator(only_when_new(normalise_line))]
 """A text in one line."""
 
+Note = Annotated[str, Field(max_length=2000), AfterValidator(only_when_new(normalise_text))]
+"""What an analyst remarks."""
+
 
 class Record(BaseModel):
     """An immutable record; an unknown field is an error."""

@@ -68,11 +68,13 @@ def normalise_line(text: str) -> str:
     """Trim a text, collapse inner white space, and compose its characters (Unicode NFC).
 
     Raises:
-        ValueError: not printable.
+        ValueError: not printable, or made of invalid bytes.
     """
     trimmed = unicodedata.normalize("NFC", " ".join(text.split()))
     if not trimmed.isprintable():
         raise ValueError("control characters are not allowed")
+    if "\ufffd" in trimmed:  # what the framework makes of invalid bytes in a query string
+        raise ValueError("the text is not valid UTF-8")
     return trimmed
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
-from service.identity.records.base import RECORDED, Record
+from service.identity.records.base import RECORDED, Line, Record
 from service.identity.records.matches import Match, Verdict
 
 
@@ -79,6 +79,11 @@ class MatchRecord(Record):
         return None if latest and latest.decision is Decision.WITHDRAWN else latest
 
     @property
+    def moves_sighting(self) -> bool:
+        """Whether the latest judgement gives the query sighting a vessel, or takes it away."""
+        return any(one.decision is Decision.CONFIRMED for one in self.judgements[-2:])
+
+    @property
     def standing(self) -> "Standing":
         """Whether the match is confirmed, rejected or open."""
         judgement = self.judgement
@@ -101,7 +106,8 @@ class Standing(StrEnum):
 class MatchFilter(Record):
     """Which matches to list; None matches any value.
 
-    `vessel_id` is a candidate or the confirmed vessel; `since` (inclusive) and `until` (exclusive)
+    `vessel_id` is a candidate or the confirmed vessel; `case` is compared without case, and so are
+    `file_name` and `note`, of which a part is enough; `since` (inclusive) and `until` (exclusive)
     bound the time of the request.
     """
 
@@ -110,6 +116,9 @@ class MatchFilter(Record):
     modality: Modality | None = None
     vessel_id: UUID | None = None
     sighting_id: UUID | None = None
+    case: Line | None = None
+    file_name: Line | None = None
+    note: Line | None = None
     since: UtcTime | None = None
     until: UtcTime | None = None
 

@@ -18,13 +18,16 @@ from service.identity.records.vessels import Vessel
 class Sighting(Record):
     """One chip of one ship at one time; `vessel_id` is None while the ship is unknown.
 
+    `origin_vessel_id` is the vessel that had it before merges and splits moved it.
     `captured_until` is set when only the day is known: its last moment, `captured_at` being its
-    first. `length_m` and `width_m` are measured on the chip. `bundle_id` names the models that made
-    the embedding, so that vectors of two bundles are never compared.
+    first. `length_m` and `width_m` are measured on the chip. `file_name`, `case` and `note` are
+    those of the upload. `bundle_id` names the models that made the embedding, so that vectors of
+    two bundles are never compared.
     """
 
     id: UUID
     vessel_id: UUID | None
+    origin_vessel_id: UUID | None = None
     modality: Modality
     captured_at: UtcTime | None = None
     captured_until: UtcTime | None = None
@@ -38,6 +41,9 @@ class Sighting(Record):
     band: int | None = None
     source: str | None = Field(None, max_length=500)
     licence: str | None = Field(None, max_length=500)
+    file_name: str | None = None
+    case: str | None = None
+    note: str | None = None
     chip_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bundle_id: str
     recorded_at: UtcTime

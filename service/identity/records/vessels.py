@@ -56,14 +56,16 @@ class VesselState(StrEnum):
     """The state of a vessel during a change of several writes.
 
     Only `active` and `syncing` vessels are visible. `enrolling`, `syncing` and `deleting` are
-    changes under way; recovery finishes or undoes those that were interrupted. `merged` is the
-    tombstone of a vessel that became part of another.
+    changes under way; recovery finishes or undoes those that were interrupted. `deleted` is the
+    tombstone of a vessel that can be restored for some time, `merged` that of a vessel that became
+    part of another.
     """
 
     ENROLLING = "enrolling"
     ACTIVE = "active"
     SYNCING = "syncing"
     DELETING = "deleting"
+    DELETED = "deleted"
     MERGED = "merged"
 
     @property
@@ -78,6 +80,7 @@ class Vessel(VesselAttributes):
     `merged_into` names the vessel that took over this vessel's sightings, `split_from` the vessel
     whose sightings this vessel took over. `leaving_chips` are digests of chips that are deleted,
     unless another sighting uses them, when the change under way is finished or undone.
+    `former_sightings` are the ids of the sightings that a deleted vessel had.
     """
 
     id: UUID
@@ -88,6 +91,7 @@ class Vessel(VesselAttributes):
     merged_into: UUID | None = None
     split_from: UUID | None = None
     leaving_chips: tuple[str, ...] = ()
+    former_sightings: tuple[UUID, ...] = ()
 
     def attributes(self) -> VesselAttributes:
         """Return the attributes alone."""

@@ -131,11 +131,13 @@ class EdgeGallery:
             ]
             self.put_sightings(replaceable, None)
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
+    def move_sightings(
+        self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
+    ) -> None:
         with self._lock:
             existing = self._counter.existing_sightings(ids)
             if existing:
-                owner = payloads.ownership_payload(vessel)
+                owner = payloads.ownership_payload(vessel) | payloads.origin_payload(origin)
                 for shard, known in self._shards_with(existing):
                     shard.apply(edge.UpdateOperation.set_payload([*known], owner))
                 self._counter.put_sightings(existing, vessel.id if vessel else None)

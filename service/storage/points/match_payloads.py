@@ -7,6 +7,7 @@ holds the whole record as JSON, and beside it the fields that filters need.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,16 +21,21 @@ from service.storage.points.filters import (
     Condition,
     During,
 )
-from service.storage.points.paging import cursor_after, next_id, resume_at
+from service.storage.points.paging import PageReader, has_part, next_id
 from service.storage.points.payloads import RECORD, Payload, Point, timestamp
 
 VERDICT, STANDING, MODALITY = "verdict", "standing", "modality"
 VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED = "vessel_ids", "sighting_id", "asked_at", "unsettled"
 
-KEYWORDS = (VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, UNSETTLED)
+CASE, FILE_NAME, NOTE = "case", "file_name", "note"
+
+KEYWORDS = (VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, UNSETTLED, CASE)
 """Fields that are looked up by whole words; `asked_at` is a time."""
 
-MATCH_FIELDS = (RECORD, VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED)
+MATCH_FIELDS = (
+    *(RECORD, VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED),
+    *(CASE, FILE_NAME, NOTE),
+)
 YES = "yes"
 UNSETTLED_MATCHES = Condition((AnyOf(UNSETTLED, [YES]),))
 BATCH = 256
@@ -53,10 +59,18 @@ def match_point(record: MatchRecord) -> Point:
         MODALITY: match.query.modality.value,
         VESSEL_IDS: sorted(vessels),
         SIGHTING_ID: str(match.query.id),
+        CASE: _folded(match.query.case),
+        FILE_NAME: match.query.file_name,
+        NOTE: match.query.note,
         ASKED_AT: timestamp(record.asked_at),
         UNSETTLED: YES if record.unsettled else None,
     }
     return Point(point_id(record.id), None, seals.sealed(payload))
+
+
+def _folded(text: str | None) -> str | None:
+    """Return a text as it is compared."""
+    return None if text is None else text.casefold()
 
 
 def match_from(payload: Mapping[str, Any]) -> MatchRecord:
@@ -65,13 +79,14 @@ def match_from(payload: Mapping[str, Any]) -> MatchRecord:
 
 
 def match_condition(where: MatchFilter) -> Condition:
-    """Return the condition for matches that pass the filter."""
+    """Return the condition for matches that pass the filter; file name and note are ignored."""
     words = {
         VERDICT: where.verdict,
         STANDING: where.standing,
         MODALITY: where.modality,
         VESSEL_IDS: where.vessel_id,
         SIGHTING_ID: where.sighting_id,
+        CASE: _folded(where.case),
     }
     clauses: list[Clause] = [AnyOf(key, [str(w)]) for key, w in words.items() if w is not None]
     if where.since is not None:
@@ -85,10 +100,19 @@ class PagedMatches(ABC):
     """The methods of a `MatchStore` that need nothing but pages of matches in order of id."""
 
     def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
-        rows = self._fetch(match_condition(where), resume_at(cursor), limit + 1)
-        matches = [match_from(row) for row in rows[:limit]]
-        more = len(rows) > limit
-        return MatchPage(matches, cursor_after(point_id(matches[-1].id)) if more else None)
+        parts = {FILE_NAME: where.file_name, NOTE: where.note}
+        sought = [(key, part) for key, part in parts.items() if part is not None]
+
+        def passes(row: Payload) -> bool:
+            return all(has_part(row, key, part) for key, part in sought)
+
+        reader = PageReader(
+            partial(self._fetch, match_condition(where)),
+            match_from,
+            lambda record: point_id(record.id),
+            passes if sought else None,
+        )
+        return MatchPage(*reader.page(limit, cursor))
 
     def unsettled(self) -> list[MatchRecord]:
         return list(self._scan(UNSETTLED_MATCHES))

@@ -3,47 +3,82 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from service.identity.errors import InvalidRequestError
-from service.identity.records.vessels import Vessel, VesselPage
+from service.identity.records.vessels import VesselPage
 from service.storage.points import payloads
 from service.storage.points.payloads import Payload
 
 LAST_ID = (1 << 128) - 1
 SCAN_BATCH = 256
-"""Vessels read at a time while a name is searched for."""
+"""Points read at a time while a part of a text is searched for."""
 
 FetchPage = Callable[[UUID | None, int], Sequence[Payload]]
 """`(smallest id, limit)` -> payloads of the next points in order of id."""
 
 
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class PageReader(Generic[Record]):
+    """Collects pages of records, reading no more than each needs.
+
+    Attributes:
+        fetch: reads points.
+        read: makes a record of a payload.
+        id_of: returns the id of a record's point.
+        passes: filters payloads where no index does; all points are then read until the page is
+            full. None when the points that `fetch` returns need no filter.
+    """
+
+    fetch: FetchPage
+    read: Callable[[Payload], Record]
+    id_of: Callable[[Record], UUID]
+    passes: Callable[[Payload], bool] | None = None
+
+    def page(self, limit: int, cursor: str | None) -> tuple[list[Record], str | None]:
+        """Return the next `limit` records, and the cursor of the page that follows them.
+
+        Raises:
+            InvalidRequestError: the cursor does not come from an earlier page.
+        """
+        start = resume_at(cursor)
+        found: list[Record] = []
+        batch = limit + 1 if self.passes is None else max(SCAN_BATCH, limit + 1)
+        while True:
+            rows = self.fetch(start, batch)
+            for row in rows:
+                if self.passes is None or self.passes(row):
+                    if len(found) == limit:
+                        return found, cursor_after(self.id_of(found[-1]))
+                    found.append(self.read(row))
+            if len(rows) < batch:
+                return found, None
+            start = next_id(self.id_of(self.read(rows[-1])))
+
+
 def vessel_page(fetch: FetchPage, name: str | None, limit: int, cursor: str | None) -> VesselPage:
-    """Collect one page of vessels, reading no more than it needs.
+    """Collect one page of vessels; see `PageReader`.
 
     Args:
         fetch: reads vessels.
-        name: a part of the name, in any case; None for any vessel. Names have no index: all
-            vessels are read until the page is full.
+        name: a part of the name, in any case; None for any vessel.
         limit: the length of the page.
         cursor: the `next_cursor` of an earlier page; None for the first page.
-
-    Raises:
-        InvalidRequestError: the cursor does not come from an earlier page.
     """
-    start = resume_at(cursor)
-    found: list[Vessel] = []
-    batch = limit + 1 if name is None else max(SCAN_BATCH, limit + 1)
-    while True:
-        rows = fetch(start, batch)
-        for row in rows:
-            if _name_matches(row.get(payloads.NAME), name):
-                if len(found) == limit:
-                    return VesselPage(found, cursor_after(found[-1].id))
-                found.append(payloads.vessel_from(row))
-        if len(rows) < batch:
-            return VesselPage(found, None)
-        start = next_id(payloads.vessel_from(rows[-1]).id)
+    passes = None if name is None else partial(has_part, key=payloads.NAME, part=name)
+    reader = PageReader(fetch, payloads.vessel_from, lambda vessel: vessel.id, passes)
+    return VesselPage(*reader.page(limit, cursor))
+
+
+def has_part(row: Payload, key: str, part: str) -> bool:
+    """Return whether the text of a field has this part, in any case."""
+    return part.casefold() in (row.get(key) or "").casefold()
 
 
 def cursor_after(point_id: UUID) -> str:
@@ -71,7 +106,3 @@ def resume_at(cursor: str | None) -> UUID | None:
 def next_id(point_id: UUID) -> UUID:
     """Return the next greater id."""
     return UUID(int=min(point_id.int + 1, LAST_ID))
-
-
-def _name_matches(name: str | None, part: str | None) -> bool:
-    return part is None or (name is not None and part.casefold() in name.casefold())

@@ -1,8 +1,9 @@
 """Convert vessels and sightings to payloads of Qdrant points and back.
 
 The payload holds the whole record as JSON in `record`, and beside it the fields that filters need.
-The fields that depend on a sighting's vessel (`vessel_id`, `vessel_type`, `vessel_length_m`) stay
-out of `record`, so that moving sightings or correcting a vessel's type is one payload update.
+The fields that depend on a sighting's vessel (`vessel_id`, `vessel_type`, `vessel_length_m`,
+`origin_vessel_id`) stay out of `record`, so that moving sightings or correcting a vessel's type is
+one payload update.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
 VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M = "vessel_id", "vessel_type", "vessel_length_m"
 CAPTURED_AT, LOCATION, MODALITY, CHIP = "captured_at", "location", "modality", "chip_sha256"
 TENTATIVE = "tentative"
+ORIGIN, ORIGIN_DIGEST = "origin_vessel_id", "origin_digest"
 
 VESSEL_FIELDS = (RECORD, STATE, NAME, IMO, MMSI, TYPE)
 SIGHTING_FIELDS = (RECORD, CAPTURED_AT, LOCATION, MODALITY, CHIP)
@@ -84,6 +86,11 @@ def ownership_payload(vessel: Vessel | None) -> Payload:
     return seals.sealed(owner, under=seals.OWNER_DIGEST)
 
 
+def origin_payload(origin: UUID | None) -> Payload:
+    """Return the field of a sighting that names the vessel which had it before."""
+    return seals.sealed({ORIGIN: str(origin) if origin else None}, under=ORIGIN_DIGEST)
+
+
 def sighting_points(
     sightings: Iterable[EmbeddedSighting],
     bundle_id: str,
@@ -124,23 +131,28 @@ def sighting_points(
 def _sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
     at, where = sighting.captured_at, sighting.position
     fields = {
-        RECORD: sighting.model_copy(update={"vessel_id": None}).model_dump_json(),
+        RECORD: sighting.model_copy(update=dict.fromkeys((VESSEL_ID, ORIGIN))).model_dump_json(),
         CAPTURED_AT: timestamp(at) if at else None,
         LOCATION: {"lat": where.lat, "lon": where.lon} if where else None,
         MODALITY: sighting.modality.value,
         CHIP: sighting.chip_sha256,
     }
-    return seals.sealed(fields) | ownership_payload(vessel)
+    return (
+        seals.sealed(fields)
+        | ownership_payload(vessel)
+        | origin_payload(sighting.origin_vessel_id)
+    )
 
 
 def sighting_from(payload: Mapping[str, Any]) -> Sighting:
     """Return the sighting of a payload; raise StoreDamagedError if it is damaged."""
     seals.require_intact(payload, OWNER_FIELDS, "sighting", under=seals.OWNER_DIGEST)
-    vessel_id = payload.get(VESSEL_ID)
+    seals.require_intact(payload, (ORIGIN,), "sighting", under=ORIGIN_DIGEST)
     sighting = seals.parse_intact(
         payload, SIGHTING_FIELDS, "sighting", Sighting.model_validate_json
     )
-    return sighting.model_copy(update={"vessel_id": UUID(vessel_id)}) if vessel_id else sighting
+    named = {key: UUID(payload[key]) for key in (VESSEL_ID, ORIGIN) if payload.get(key)}
+    return sighting.model_copy(update=named) if named else sighting
 
 
 def sightings_by_id(rows: Iterable[Payload]) -> dict[UUID, Sighting]:

@@ -39,6 +39,7 @@ from service.storage.points.filters import (
     vessel_condition,
 )
 from service.storage.points.paging import vessel_page
+from service.storage.points.payloads import Payload
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection, ensure_collection
 from service.storage.server.filters import as_filter
@@ -119,9 +120,11 @@ class ServerGallery:
         without_vessel = as_filter(Condition((), (Known(payloads.VESSEL_ID),)))
         self._upsert(sightings, None, replaceable=without_vessel)
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
+    def move_sightings(
+        self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
+    ) -> None:
         if ids:
-            self._set_owner(ids, EVERYTHING, vessel)
+            self._set_owner(ids, EVERYTHING, vessel, payloads.origin_payload(origin))
 
     def sync_vessel(self, vessel: Vessel) -> None:
         self._set_owner(None, Condition((of_vessels([vessel.id]),)), vessel)
@@ -232,9 +235,13 @@ class ServerGallery:
             self._sightings.put(points, update_filter=replaceable)
 
     def _set_owner(
-        self, ids: Collection[UUID] | None, where: Condition, vessel: Vessel | None
+        self,
+        ids: Collection[UUID] | None,
+        where: Condition,
+        vessel: Vessel | None,
+        more: Payload | None = None,
     ) -> None:
-        owner = payloads.ownership_payload(vessel) | {ORPHANED: None}
+        owner = payloads.ownership_payload(vessel) | {ORPHANED: None} | (more or {})
         with self._change():
             for collection in self._sighting_collections():
                 collection.set_fields(ids, owner, where)

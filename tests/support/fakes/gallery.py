@@ -95,10 +95,14 @@ class FakeGallery:
             assigned = {i for i, row in self._rows.items() if row.sighting.vessel_id is not None}
             self.put_sightings([one for one in sightings if one.sighting.id not in assigned], None)
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
+    def move_sightings(
+        self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
+    ) -> None:
         with self._lock:
             for i in set(ids) & self._rows.keys():
-                self._rows[i] = _owned(self._rows[i], vessel)
+                row = _owned(self._rows[i], vessel)
+                moved = row.sighting.model_copy(update={"origin_vessel_id": origin})
+                self._rows[i] = replace(row, sighting=moved)
 
     def sync_vessel(self, vessel: Vessel) -> None:
         with self._lock:

@@ -59,9 +59,17 @@ def passes(record: MatchRecord, where: MatchFilter) -> bool:
         and where.modality in (None, match.query.modality)
         and (where.vessel_id is None or where.vessel_id in _vessels(record))
         and where.sighting_id in (None, match.query.id)
+        and (where.case is None or _has(match.query.case, where.case, whole=True))
+        and (where.file_name is None or _has(match.query.file_name, where.file_name))
+        and (where.note is None or _has(match.query.note, where.note))
         and (where.since is None or where.since <= record.asked_at)
         and (where.until is None or record.asked_at < where.until)
     )
+
+
+def _has(text: str | None, part: str, whole: bool = False) -> bool:
+    text, part = (text or "").casefold(), part.casefold()
+    return text == part if whole else part in text
 
 
 def _vessels(record: MatchRecord) -> set[UUID]:

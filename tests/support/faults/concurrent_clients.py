@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx
 
-from service.identity.uploads import sighting_id
+from service.identity.uploads import ChipUpload
 from tests.support.faults.ship_chips import OPTICAL, SAR, cut_chip
 
 MAX_CHIPS = 3
@@ -62,7 +62,7 @@ class ClientRequest:
 
     def open_sightings(self) -> list[UUID]:
         """Return the ids of the sightings of a match."""
-        return [sighting_id(digest, None) for digest in self.chips]
+        return [ChipUpload(one, name=name).sighting_id(None) for name, one in self.chips.items()]
 
 
 @dataclass

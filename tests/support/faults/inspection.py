@@ -9,6 +9,7 @@ import httpx
 
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Vessel
+from service.identity.recovery import INTERRUPTIBLE
 from service.storage.audit.check import read_entries, verify_audit
 from service.storage.edge.archive import EdgeArchive
 
@@ -62,7 +63,7 @@ def assert_consistent_on_disk(data: Path) -> None:
     owners = {one.vessel_id for one in sightings if one.vessel_id is not None}
     visible = {vessel.id for vessel in vessels if vessel.state.visible}
     assert owners == visible, "each sighting has a vessel, and each vessel a sighting"
-    under_way = [v.state for v in vessels if not v.state.visible and v.merged_into is None]
+    under_way = [v.state for v in vessels if v.state in INTERRUPTIBLE]
     assert under_way == [], "recovery leaves no change half done"
     assert {one.chip_sha256 for one in sightings} == stored_chips(data)
     assert all(not by_id[i].leaving_chips for i in visible)

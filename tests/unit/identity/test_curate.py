@@ -1,13 +1,22 @@
-from uuid import uuid4
+from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
 from service.identity.curate import VesselPatch
 from service.identity.enrol import EnrolledVessel, NewVessel, get_visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from tests.support.use_cases import UseCases, optical
+from service.identity.match import MatchOptions
+from service.identity.records.match_records import Decision, Standing
+from service.identity.records.sightings import GalleryCounts
+from service.identity.review import NewJudgement
+from tests.support.use_cases import UseCases, optical, sar
 
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729", type="bulk carrier", length_m=190)
+
+
+def confirm(vessel_id: UUID) -> NewJudgement:
+    return NewJudgement(decision=Decision.CONFIRMED, vessel_id=vessel_id)
 
 
 @pytest.fixture
@@ -38,14 +47,103 @@ def test_a_patch_cannot_take_another_vessels_imo(use_cases: UseCases, star: Enro
         use_cases.curation.update(other.vessel.id, VesselPatch(imo="9074729"))
 
 
-def test_deleting_a_vessel_deletes_its_chips_but_not_shared_ones(
+def test_deleting_a_vessel_opens_its_sightings_and_restoring_gives_them_back(
     use_cases: UseCases, star: EnrolledVessel
 ) -> None:
-    other = use_cases.enrolment.enrol(NewVessel(name="OTHER"), [optical(2)])
+    asked = use_cases.matcher.match(sar(5), MatchOptions()).match
+    use_cases.review.judge(asked.id, confirm(star.vessel.id))
+    before = use_cases.gallery.sightings_of([star.vessel.id])
     use_cases.curation.delete(star.vessel.id)
-    assert set(use_cases.chips.data) == {other.sightings[0].chip_sha256}
-    with pytest.raises(NotFoundError):
+    assert use_cases.gallery.counts() == GalleryCounts(0, 0)
+    for one in before:
+        opened = use_cases.gallery.get_sighting(one.id)
+        assert opened == one.model_copy(update={"vessel_id": None})
+        assert one.chip_sha256 in use_cases.chips.data
+    said = use_cases.review.show(asked.id).record
+    assert (said.standing, said.judgements[0].vessel_id) == (Standing.CONFIRMED, star.vessel.id)
+    with pytest.raises(NotFoundError, match="restore"):
         use_cases.curation.delete(star.vessel.id)
+    restored = use_cases.curation.restore(star.vessel.id)
+    assert restored.vessel.attributes() == star.vessel.attributes()
+    assert restored.vessel.former_sightings == ()
+    assert list(restored.sightings) == before
+    assert use_cases.curation.restore(star.vessel.id) == restored
+
+
+def test_a_sighting_that_was_decided_otherwise_stays_where_it_is(
+    use_cases: UseCases, star: EnrolledVessel
+) -> None:
+    other = use_cases.enrolment.enrol(NewVessel(name="OTHER"), [optical(9)]).vessel
+    asked = [use_cases.matcher.match(sar(seed), MatchOptions()).match for seed in (5, 6, 7)]
+    for match in asked:
+        use_cases.review.judge(match.id, confirm(star.vessel.id))
+    use_cases.curation.delete(star.vessel.id)
+    use_cases.review.judge(asked[0].id, NewJudgement(decision=Decision.WITHDRAWN))
+    use_cases.review.judge(asked[1].id, confirm(other.id))
+    restored = use_cases.curation.restore(star.vessel.id)
+    ids = {one.id for one in restored.sightings}
+    assert ids == {*(s.id for s in star.sightings), asked[2].query.id}
+    moved = use_cases.gallery.get_sighting(asked[1].query.id)
+    assert moved is not None
+    assert moved.vessel_id == other.id
+
+
+def test_a_deletion_can_be_undone_for_a_set_time(use_cases: UseCases, star: EnrolledVessel) -> None:
+    use_cases.curation.delete(star.vessel.id)
+    tombstone = use_cases.gallery.get_vessels([star.vessel.id])[star.vessel.id]
+    long_ago = tombstone.updated_at - timedelta(days=31)
+    use_cases.gallery.put_vessel(tombstone.model_copy(update={"updated_at": long_ago}))
+    with pytest.raises(ConflictError, match="can be undone for 30 days"):
+        use_cases.curation.restore(star.vessel.id)
+    with pytest.raises(NotFoundError):
+        use_cases.curation.restore(UUID(int=7))
+
+
+def test_a_vessel_whose_number_was_taken_since_is_not_restored(
+    use_cases: UseCases, star: EnrolledVessel
+) -> None:
+    use_cases.curation.delete(star.vessel.id)
+    use_cases.enrolment.enrol(NewVessel(name="OTHER", imo=star.vessel.imo), [optical(9)])
+    with pytest.raises(ConflictError, match="registered already"):
+        use_cases.curation.restore(star.vessel.id)
+
+
+def test_a_deleted_vessel_can_be_registered_again(
+    use_cases: UseCases, star: EnrolledVessel
+) -> None:
+    use_cases.curation.delete(star.vessel.id)
+    new = NewVessel(id=star.vessel.id, name="AGAIN")
+    again = use_cases.enrolment.enrol(new, [optical(1)])
+    assert again.created
+    assert [s.id for s in again.sightings] == [
+        s.id for s in star.sightings if s.chip_sha256 == optical(1).digest
+    ]
+
+
+def test_merges_and_splits_leave_the_origin_of_each_sighting(
+    use_cases: UseCases, star: EnrolledVessel
+) -> None:
+    other = use_cases.enrolment.enrol(NewVessel(name="OTHER"), [optical(9)])
+    merged = use_cases.curation.merge(star.vessel.id, other.vessel.id)
+    origins = {s.id: s.origin_vessel_id for s in merged.sightings}
+    assert origins[other.sightings[0].id] == other.vessel.id
+    assert all(origins[s.id] is None for s in star.sightings)
+    chosen = [star.sightings[0].id, other.sightings[0].id]
+    split = use_cases.curation.split(star.vessel.id, chosen, VesselPatch(name="SISTER"))
+    origins = {s.id: s.origin_vessel_id for s in split.sightings}
+    assert origins == dict(zip(chosen, [star.vessel.id, other.vessel.id], strict=True))
+    back = use_cases.curation.merge(star.vessel.id, split.vessel.id)
+    assert {s.id: s.origin_vessel_id for s in back.sightings}[chosen[0]] is None
+
+
+def test_a_merge_keeps_the_evidence_of_a_match_beside_the_same_chip(
+    use_cases: UseCases, star: EnrolledVessel
+) -> None:
+    other = use_cases.enrolment.enrol(NewVessel(name="OTHER"), [optical(9)]).vessel
+    asked = use_cases.matcher.match(optical(1), MatchOptions()).match
+    use_cases.review.judge(asked.id, confirm(other.id))
+    merged = use_cases.curation.merge(star.vessel.id, other.id)
+    assert asked.query.id in {s.id for s in merged.sightings}
 
 
 def test_removing_a_chip_deletes_its_sighting_and_bytes(

@@ -140,9 +140,11 @@ class CrashingGallery(FakeGallery):
         self._write()
         super().put_sightings(sightings, vessel)
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
+    def move_sightings(
+        self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
+    ) -> None:
         self._write()
-        super().move_sightings(ids, vessel)
+        super().move_sightings(ids, vessel, origin)
 
     def delete_sightings(self, ids: Sequence[UUID]) -> None:  # type: ignore[override]
         self._write()
@@ -208,17 +210,35 @@ def test_an_interrupted_split_loses_no_sighting(writes: int) -> None:
     assert sorted(visible(use_cases).values()) == ([1, 2] if writes == 3 else [3])
 
 
-@pytest.mark.parametrize("writes", range(4))
+@pytest.mark.parametrize("writes", range(6))
 def test_an_interrupted_deletion_is_finished_or_was_never_begun(writes: int) -> None:
     gallery = CrashingGallery(100)
     use_cases = build_use_cases(gallery, FakeChipStore())
-    vessel = use_cases.enrolment.enrol(STAR, [optical(1)]).vessel
+    done = use_cases.enrolment.enrol(STAR, [optical(1)])
     gallery.writes_left = writes
     try:
-        use_cases.curation.delete(vessel.id)
+        use_cases.curation.delete(done.vessel.id)
     except PowerCutError:
-        assert writes < 3
+        assert writes < 4
     gallery.writes_left = 100
     use_cases.recovery.run()
-    assert visible(use_cases) == ({vessel.id: 1} if writes == 0 else {})
-    assert len(use_cases.chips.data) == (1 if writes == 0 else 0)
+    assert visible(use_cases) == ({done.vessel.id: 1} if writes == 0 else {})
+    assert use_cases.curation.restore(done.vessel.id).sightings == done.sightings
+    assert len(use_cases.chips.data) == 1
+
+
+@pytest.mark.parametrize("writes", range(6))
+def test_an_interrupted_restoration_is_finished_or_was_never_begun(writes: int) -> None:
+    gallery = CrashingGallery(100)
+    use_cases = build_use_cases(gallery, FakeChipStore())
+    vessel = use_cases.enrolment.enrol(STAR, [optical(1)]).vessel
+    use_cases.curation.delete(vessel.id)
+    gallery.writes_left = writes
+    try:
+        use_cases.curation.restore(vessel.id)
+    except PowerCutError:
+        assert writes < 4
+    gallery.writes_left = 100
+    use_cases.recovery.run()
+    assert visible(use_cases) == ({} if writes == 0 else {vessel.id: 1})
+    assert use_cases.recovery.run() == 0

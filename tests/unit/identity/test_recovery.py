@@ -60,7 +60,7 @@ def test_a_merge_into_a_vessel_that_was_merged_goes_to_its_survivor(
     assert use_cases.gallery.get_vessels([twin.vessel.id])[twin.vessel.id].merged_into == third.id
 
 
-def test_a_split_from_a_vessel_that_was_deleted_is_removed(
+def test_a_split_from_a_vessel_that_was_deleted_is_undone_when_that_is_restored(
     use_cases: UseCases, star: EnrolledVessel
 ) -> None:
     new = begin_split(use_cases, star)
@@ -68,7 +68,9 @@ def test_a_split_from_a_vessel_that_was_deleted_is_removed(
     assert use_cases.recovery.run() == 1
     assert use_cases.gallery.get_vessels([new.id]) == {}
     assert use_cases.gallery.counts().sightings == 0
-    assert use_cases.chips.data == {}
+    restored = use_cases.curation.restore(star.vessel.id)
+    assert {s.id for s in restored.sightings} == {s.id for s in star.sightings}
+    assert all(s.origin_vessel_id is None for s in restored.sightings)
 
 
 def test_a_split_from_a_vessel_that_was_merged_goes_back_to_the_survivor(
@@ -100,9 +102,10 @@ def test_removing_another_chip_finishes_an_interrupted_removal(
 def test_deleting_the_vessel_finishes_an_interrupted_removal(
     use_cases: UseCases, star: EnrolledVessel
 ) -> None:
-    interrupted_removal(use_cases, star)
+    digest = interrupted_removal(use_cases, star)
     use_cases.curation.delete(star.vessel.id)
-    assert use_cases.chips.data == {}
+    assert digest not in use_cases.chips.data
+    assert star.sightings[1].chip_sha256 in use_cases.chips.data
 
 
 def test_merging_the_vessel_finishes_an_interrupted_removal(

@@ -13,6 +13,8 @@ from service.identity.match import MatchOptions
 from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import VesselState
 from service.identity.review import NewJudgement
+from service.identity.uploads import ChipMetadata, ChipUpload
+from tests.support.chips import sar_tiff
 from tests.support.use_cases import UseCases, optical, sar, sar_look
 
 REJECTED = NewJudgement(decision=Decision.REJECTED)
@@ -130,18 +132,57 @@ def test_withdrawing_without_a_judgement_is_rejected(use_cases: UseCases) -> Non
     assert use_cases.review.show(record.id).record == record
 
 
-def test_the_latest_judgement_of_any_match_moves_the_shared_sighting(
+def test_the_latest_confirmation_of_any_match_decides_about_a_shared_sighting(
     use_cases: UseCases, star: UUID, twin: UUID
 ) -> None:
-    first, second = make_match(use_cases), make_match(use_cases)
+    first, second, third = (make_match(use_cases) for _ in range(3))
     use_cases.review.judge(first.id, confirmed(star))
+    use_cases.review.judge(third.id, REJECTED)
+    assert owner_of(use_cases, first) == star
     use_cases.review.judge(second.id, confirmed(twin))
     shown = use_cases.review.show(first.id)
     assert shown.record.standing is Standing.CONFIRMED
     assert shown.sighting is not None
     assert shown.sighting.vessel_id == twin
+    use_cases.review.judge(second.id, WITHDRAWN)
+    assert owner_of(use_cases, first) == star
     use_cases.review.judge(first.id, REJECTED)
-    assert owner_of(use_cases, second) is None
+    assert owner_of(use_cases, first) is None
+
+
+def test_a_match_keeps_its_facts_when_the_chip_is_asked_about_again(
+    use_cases: UseCases, star: UUID
+) -> None:
+    def ask(name: str, **facts: object) -> MatchRecord:
+        metadata = ChipMetadata.model_validate(facts)
+        upload = ChipUpload(sar_tiff(5), metadata, name)
+        record = use_cases.matches.get(use_cases.matcher.match(upload, MatchOptions()).match.id)
+        assert record is not None
+        return record
+
+    time = "2026-03-05T10:00:00Z"
+    first = ask("a.tif", gsd_m=1.0, lat=1.0, lon=2.0, captured_at=time, case="C 1", note="at dawn")
+    other = ask("b.tif", gsd_m=2.0, lat=50.0, lon=60.0, captured_at="2026-04-01", sensor="S-2")
+    renamed = ask(
+        "c.tif", gsd_m=1.0, lat=1.0, lon=2.0, captured_at=time, case="C 1", note="at dawn"
+    )
+    assert len({one.match.query.id for one in (first, other, renamed)}) == 3
+    use_cases.review.judge(first.id, confirmed(star))
+    use_cases.review.judge(other.id, REJECTED)
+    [_, kept] = use_cases.gallery.sightings_of([star])
+    assert kept == first.match.query.model_copy(update={"vessel_id": star})
+    assert (kept.file_name, kept.case, kept.note) == ("a.tif", "C 1", "at dawn")
+    assert owner_of(use_cases, other) is None
+
+
+def test_a_sighting_that_was_split_off_stays_when_another_match_is_rejected(
+    use_cases: UseCases, star: UUID
+) -> None:
+    first, second = make_match(use_cases), make_match(use_cases)
+    use_cases.review.judge(first.id, confirmed(star))
+    sister = use_cases.curation.split(star, [first.match.query.id], VesselPatch(name="SISTER"))
+    use_cases.review.judge(second.id, REJECTED)
+    assert owner_of(use_cases, first) == sister.vessel.id
 
 
 def test_confirming_a_merged_vessel_confirms_its_survivor(

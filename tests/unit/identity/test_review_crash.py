@@ -54,9 +54,11 @@ class LimitedGallery(FakeGallery):
         super().__init__(FakeEmbedder.bundle_id, WIDTH)
         self.limit = limit
 
-    def move_sightings(self, ids: Sequence[UUID], vessel: Vessel | None) -> None:
+    def move_sightings(
+        self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
+    ) -> None:
         self.limit.write("sighting")
-        super().move_sightings(ids, vessel)
+        super().move_sightings(ids, vessel, origin)
 
 
 class LimitedClaimStore(MemoryClaimStore):

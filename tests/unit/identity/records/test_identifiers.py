@@ -82,3 +82,41 @@ def test_white_space_is_trimmed_and_collapsed(text: str, trimmed: str) -> None:
 def test_control_characters_are_rejected() -> None:
     with pytest.raises(ValueError, match="control"):
         normalise_text("EVER\x00GIVEN")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nan",
+        "NaN",
+        "<NA>",
+        "NaT",
+        "#N/A",
+        "none",
+        "(null)",
+        "unknown",
+        " - ",
+        "\u2013",
+        "#REF!",
+        "N.A.",
+    ],
+)
+def test_what_tables_write_for_nothing_is_a_placeholder(text: str) -> None:
+    assert is_placeholder(text)
+    with pytest.raises(ValueError, match="placeholder"):
+        normalise_text(text)
+
+
+@pytest.mark.parametrize("text", ["NATALIE", "UNKNOWN STAR", "NO NAME II", "INFINITY", "#1", "Ana"])
+def test_names_that_only_resemble_them_are_taken(text: str) -> None:
+    assert normalise_text(text) == text
+
+
+def test_texts_are_composed_and_their_blanks_collapsed() -> None:
+    assert normalise_text(" Re\u0301my\u00a0\t II ") == "R\u00e9my II"
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\ufffdb", "c\ud800d", "a\u202eb"])
+def test_texts_that_are_no_text_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"control characters|UTF-8"):
+        normalise_text(text)
