@@ -138,9 +138,7 @@ def _sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
         CHIP: sighting.chip_sha256,
     }
     return (
-        seals.sealed(fields)
-        | ownership_payload(vessel)
-        | origin_payload(sighting.origin_vessel_id)
+        seals.sealed(fields) | ownership_payload(vessel) | origin_payload(sighting.origin_vessel_id)
     )
 
 

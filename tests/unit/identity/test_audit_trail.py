@@ -159,7 +159,7 @@ def test_recovery_waits_while_the_audit_log_is_full(audited: AuditedUseCases) ->
     audited.log.room = 0
     with pytest.raises(StoreFullError):
         audited.recovery.run()
-    assert known.id in audited.gallery.get_vessels([known.id])
+    assert audited.gallery.get_vessels([known.id])[known.id].state is VesselState.DELETING
     audited.log.room = 10
     assert audited.recovery.run() == 1
-    assert known.id not in audited.gallery.get_vessels([known.id])
+    assert audited.gallery.get_vessels([known.id])[known.id].state is VesselState.DELETED
