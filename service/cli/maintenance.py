@@ -1,4 +1,4 @@
-"""`crossfix audit | reembed | backup | restore | sweep | check`: maintain a service's data."""
+"""`crossfix audit | reembed | backup | restore | sweep | check | retain`: maintain the data."""
 
 import json
 import sys
@@ -38,6 +38,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(restore)
     app.command()(sweep)
     app.command()(check)
+    app.command()(retain)
 
 
 @audit_app.command("verify")
@@ -229,6 +230,18 @@ def check(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             print(f"DAMAGED {line}")
     if result.damage:
         raise typer.Exit(FAILED)
+
+
+def retain(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Delete old unjudged matches and sightings without a vessel, as CROSSFIX_KEEP_... say.
+
+    A service does so every hour. With a Qdrant server, services may run meanwhile; an embedded
+    gallery needs its service stopped.
+    """
+    from service.wiring.maintenance import retain_in_gallery
+
+    removed = retain_in_gallery(protected_settings(data_dir=data_dir))
+    _print_counts(asdict(removed), "removed", as_json)
 
 
 def _print_counts(counts: dict[str, object], headline: str, as_json: bool) -> None:

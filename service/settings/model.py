@@ -207,6 +207,21 @@ class Settings(BaseSettings):
         le=8760,
         description="how often all stored records are compared with their digests, hours; 0: never",
     )
+    keep_matches_days: float = Field(
+        0.0, ge=0, le=36_500, description="days that unjudged matches are kept; 0: for ever"
+    )
+    keep_matches: int = Field(
+        0, ge=0, description="how many unjudged matches are kept, the newest; 0: all"
+    )
+    keep_open_sightings_days: float = Field(
+        0.0,
+        ge=0,
+        le=36_500,
+        description="days that sightings without a vessel and their chips are kept; 0: for ever",
+    )
+    keep_open_sightings: int = Field(
+        0, ge=0, description="how many sightings without a vessel are kept, the latest; 0: all"
+    )
     recovery_interval_s: float = Field(
         60.0, ge=1, le=86_400, description="how often interrupted changes are recovered"
     )

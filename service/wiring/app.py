@@ -14,6 +14,7 @@ from service.api import errors
 from service.api.middleware.stack import install
 from service.identity.audit_trail import AuditTrail
 from service.identity.errors import StoreUnavailableError
+from service.maintenance.retention import RetentionLimits, apply_retention
 from service.observability.drift import expected_shares
 from service.observability.metrics import Telemetry
 from service.settings import Settings
@@ -28,6 +29,7 @@ from service.wiring.bundle_routes import ProcessParts, open_bundle_resources, se
 from service.wiring.bundles import bundle_to_serve
 from service.wiring.crash_cleanup import RunningMarker
 from service.wiring.decoders import open_decoders
+from service.wiring.maintenance import retention_limits
 from service.wiring.middleware import middleware_options
 from service.wiring.stores import (
     SharedStores,
@@ -39,6 +41,8 @@ from service.wiring.stores import (
 from service.wiring.tracing import open_tracing
 
 log = logging.getLogger("crossfix")
+
+RETENTION_INTERVAL_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,10 @@ def _background_threads(
     settings = application.parts.settings
     settle = partial(_settle_regularly, application.active, settings.recovery_interval_s, stopping)
     threads = [threading.Thread(target=settle, name="recovery")]
+    limits = retention_limits(settings)
+    if limits.any:
+        retain = partial(_retain_regularly, application, limits, stopping)
+        threads.append(threading.Thread(target=retain, name="retention"))
     if settings.check_interval_h:
         check = partial(_check_regularly, application, settings.check_interval_h * 3600.0, stopping)
         threads.append(threading.Thread(target=check, name="check"))
@@ -173,6 +181,27 @@ def _check_regularly(
             log.error("the check of stored records: %s", error)
         parts.telemetry.damaged_records.set(len(parts.record_health.damaged))
         stopping.wait(interval_s)
+
+
+def _retain_regularly(
+    application: Application, limits: RetentionLimits, stopping: threading.Event
+) -> None:
+    """Delete old matches and open sightings every hour, one change at a time."""
+    parts = application.parts
+    stores = parts.stores
+    while not stopping.is_set():
+        try:
+            with application.active.in_use() as served, parts.write_lock:
+                gallery = served.resources.gallery
+                trail = AuditTrail(stores.audit, utc_now, served.bundle_id)
+                removed = apply_retention(
+                    gallery, stores.matches, stores.chips, trail, limits, utc_now()
+                )
+            if removed.matches or removed.sightings:
+                log.info("retention removed %s", removed)
+        except Exception:
+            log.exception("old records could not be removed; trying again later")
+        stopping.wait(RETENTION_INTERVAL_S)
 
 
 def _set_gauges(telemetry: Telemetry, resources: BundleResources, stores: SharedStores) -> None:

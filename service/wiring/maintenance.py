@@ -19,9 +19,10 @@ from service.maintenance.backup import BackupStores, holds_nothing
 from service.maintenance.batches import Progress, ignore_progress
 from service.maintenance.check import CheckResult, check_all
 from service.maintenance.reembed import Reembedding, Share
+from service.maintenance.retention import Retained, RetentionLimits, apply_retention
 from service.maintenance.sweep import SweepResult, sweep
 from service.maintenance.upgrade import UpgradeContext, UpgradeResult, upgrade
-from service.settings import PREFIX, Settings
+from service.settings import PREFIX, Settings, SettingsError
 from service.storage.audit.log import open_audit_log
 from service.wiring.bundles import find_bundle
 from service.wiring.decoders import chip_limits
@@ -32,6 +33,8 @@ from service.wiring.stores import (
     open_backup_stores,
     open_bundle_store,
     open_chips,
+    open_gallery,
+    open_matches,
     place_of_gallery,
     require_complete,
 )
@@ -119,6 +122,44 @@ def check_gallery(settings: Settings, advance: Progress = ignore_progress) -> Ch
         raise ConflictError(f"there is no gallery in {place_of_gallery(settings)}")
     with closing(open_backup_stores(settings)) as stores:
         return check_all(stores.archive, stores.matches, stores.chips, advance)
+
+
+def retention_limits(settings: Settings) -> RetentionLimits:
+    """Return what the settings keep of matches and open sightings."""
+    return RetentionLimits(
+        match_age=timedelta(days=settings.keep_matches_days) or None,
+        matches=settings.keep_matches or None,
+        sighting_age=timedelta(days=settings.keep_open_sightings_days) or None,
+        sightings=settings.keep_open_sightings or None,
+    )
+
+
+def retain_in_gallery(settings: Settings) -> Retained:
+    """Delete old matches and open sightings as the settings say; see `apply_retention`.
+
+    Raises:
+        SettingsError: no limit is set.
+        ConflictError: there is no gallery; nothing was created.
+    """
+    require_complete(settings)
+    limits = retention_limits(settings)
+    if not limits.any:
+        raise SettingsError(
+            f"no limit is set: set {PREFIX}KEEP_MATCHES_DAYS, {PREFIX}KEEP_MATCHES, "
+            f"{PREFIX}KEEP_OPEN_SIGHTINGS_DAYS or {PREFIX}KEEP_OPEN_SIGHTINGS"
+        )
+    active = active_bundle_id(settings)
+    if active is None:
+        raise ConflictError(f"there is no gallery in {place_of_gallery(settings)}")
+    with closing(open_archive(settings)) as archive:
+        width = archive.bundles()[active]
+    with (
+        closing(open_gallery(settings, active, width)) as gallery,
+        closing(open_matches(settings)) as matches,
+        closing(open_chips(settings)) as chips,
+        _local_trail(settings, active) as trail,
+    ):
+        return apply_retention(gallery, matches, chips, trail, limits, datetime.now(UTC))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The port of the gallery: vessels, and the embedded sightings of one bundle."""
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -104,6 +105,19 @@ class Gallery(Protocol):
 
     def ping(self) -> None:
         """Reach the store; raise `StoreUnavailableError`, or `StoreFullError` without space."""
+
+    def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
+        """Return id and chip digest of sightings without a vessel, the latest recorded first.
+
+        Args:
+            before: those recorded before this time; None for none of them.
+            beyond: besides, all but so many, the latest; None for none.
+        """
+        ...
+
+    def delete_open_sightings(self, ids: Collection[UUID]) -> None:
+        """Delete those of these sightings that have no vessel now."""
+        ...
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         """Compare vessels and sightings of the bundle with their digests, a few at a time."""

@@ -1,6 +1,7 @@
 """The port of the match store."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -37,6 +38,19 @@ class MatchStore(Protocol):
 
     def ping(self) -> None:
         """Reach the store; raise `StoreUnavailableError`, or `StoreFullError` without space."""
+
+    def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
+        """Return the ids of matches without a judgement in force, newest first.
+
+        Args:
+            before: those asked before this time; None for none of them.
+            beyond: besides, all but so many, the newest; None for none.
+        """
+        ...
+
+    def delete(self, ids: Collection[UUID]) -> None:
+        """Delete records; absent ids are ignored."""
+        ...
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         """Compare all records with their digests, a few at a time."""

@@ -7,6 +7,7 @@ embeddings that other bundles made of it.
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from service.storage.edge.folder import GalleryFolder
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard, upsert
 from service.storage.points import payloads
 from service.storage.points.checking import check_gallery
+from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
     AnyOf,
     Clause,
@@ -209,6 +211,13 @@ class EdgeGallery:
         with self._lock:
             for shard in (self._vessels, self._sightings):
                 shard.ping()
+
+    def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
+        return open_sightings(self._sightings, before, beyond, self._lock)
+
+    def delete_open_sightings(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            self.delete_sightings([i for i in ids if not self._counter.has_vessel(i)])
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_gallery(self._vessels, [self._sightings], self._lock)

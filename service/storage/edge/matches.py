@@ -5,7 +5,8 @@ lock) from before the match records are opened until after they are closed.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from service.identity.records.match_records import MatchRecord
 from service.storage.edge.folder import KEYWORD
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, NO_VECTOR, Shard, upsert
 from service.storage.points.checking import check_matches
+from service.storage.points.expiry import unjudged_matches
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import (
     ASKED_AT,
@@ -61,6 +63,13 @@ class EdgeMatchStore(PagedMatches):
     def ping(self) -> None:
         with self._lock:
             self._shard.ping()
+
+    def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
+        return unjudged_matches(self._shard, before, beyond, self._lock)
+
+    def delete(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            self._shard.delete([point_id(i) for i in ids])
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_matches(self._shard, self._lock)

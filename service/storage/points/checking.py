@@ -24,10 +24,10 @@ def check_gallery(
     lock: AbstractContextManager[object] = UNLOCKED,
 ) -> Iterator[list[RecordCheck]]:
     """Check vessels and sightings in batches; the lock is held while a batch is read."""
-    for batch in _batches(((i, None, row) for i, row in vessels.scan()), lock):
+    for batch in in_locked_batches(((i, None, row) for i, row in vessels.scan()), lock):
         yield check_rows("vessel", batch, vessel_from)
     for bundle in sightings:
-        for rows in _batches(bundle.scan_with_vectors(EVERYTHING), lock):
+        for rows in in_locked_batches(bundle.scan_with_vectors(EVERYTHING), lock):
             yield check_rows("sighting", rows, sighting_from)
 
 
@@ -35,11 +35,12 @@ def check_matches(
     matches: PointCollection, lock: AbstractContextManager[object] = UNLOCKED
 ) -> Iterator[list[RecordCheck]]:
     """Check match records in batches; see `check_gallery`."""
-    for batch in _batches(((i, None, row) for i, row in matches.scan()), lock):
+    for batch in in_locked_batches(((i, None, row) for i, row in matches.scan()), lock):
         yield check_rows("match", batch, match_from)
 
 
-def _batches(rows: Iterator[T], lock: AbstractContextManager[object]) -> Iterator[list[T]]:
+def in_locked_batches(rows: Iterator[T], lock: AbstractContextManager[object]) -> Iterator[list[T]]:
+    """Yield rows in lists; the lock is held while one is read."""
     while True:
         with lock:
             batch = list(islice(rows, BATCH))

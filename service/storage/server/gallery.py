@@ -8,6 +8,7 @@ import itertools
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID
 
 import numpy as np
@@ -26,6 +27,7 @@ from service.identity.records.sightings import (
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points import payloads
 from service.storage.points.checking import check_gallery
+from service.storage.points.expiry import OPEN_SIGHTINGS, open_sightings
 from service.storage.points.filters import (
     EVERYTHING,
     AnyOf,
@@ -200,6 +202,15 @@ class ServerGallery:
         with self._connection.client() as client:
             client.count(self._vessels.name, exact=False)
             client.count(self._sightings.name, exact=False)
+
+    def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
+        return open_sightings(self._sightings, before, beyond)
+
+    def delete_open_sightings(self, ids: Collection[UUID]) -> None:
+        if ids:
+            with self._change():
+                for collection in self._sighting_collections():
+                    collection.delete(ids, OPEN_SIGHTINGS)
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_gallery(self._vessels, [self._sightings])

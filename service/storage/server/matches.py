@@ -1,6 +1,7 @@
 """Match records on a Qdrant server, shared by any number of replicas."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from uuid import UUID
 
 from qdrant_client import QdrantClient
@@ -8,6 +9,7 @@ from qdrant_client import QdrantClient
 from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchRecord
 from service.storage.points.checking import check_matches
+from service.storage.points.expiry import unjudged_matches
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import PagedMatches, match_from, match_point, point_id
 from service.storage.points.payloads import Payload
@@ -35,6 +37,12 @@ class ServerMatchStore(PagedMatches):
     def ping(self) -> None:
         with self._connection.client() as client:
             client.count(self._matches.name, exact=False)
+
+    def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
+        return unjudged_matches(self._matches, before, beyond)
+
+    def delete(self, ids: Collection[UUID]) -> None:
+        self._matches.delete([point_id(i) for i in ids])
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_matches(self._matches)

@@ -165,6 +165,23 @@ class FakeGallery:
     def ping(self) -> None:
         return
 
+    def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
+        with self._lock:
+            open_ones = [r.sighting for r in self._rows.values() if r.sighting.vessel_id is None]
+        open_ones.sort(key=lambda one: (one.recorded_at, one.id), reverse=True)
+        return [
+            (one.id, one.chip_sha256)
+            for place, one in enumerate(open_ones)
+            if (before is not None and one.recorded_at < before)
+            or (beyond is not None and place >= beyond)
+        ]
+
+    def delete_open_sightings(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            for i in set(ids) & self._rows.keys():
+                if self._rows[i].sighting.vessel_id is None:
+                    del self._rows[i]
+
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return iter(())
 

@@ -1,12 +1,13 @@
 """A `MatchStore` in a dictionary, which the adapters must agree with."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from uuid import UUID
 
 from service.identity.errors import InvalidRequestError
 from service.identity.records.checks import RecordCheck
-from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord, Standing
 
 
 class FakeMatchStore:
@@ -42,6 +43,21 @@ class FakeMatchStore:
 
     def ping(self) -> None:
         return
+
+    def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
+        open_ones = [one for one in self.all() if one.standing is Standing.OPEN]
+        open_ones.sort(key=lambda one: one.id, reverse=True)
+        return [
+            one.id
+            for place, one in enumerate(open_ones)
+            if (before is not None and one.asked_at < before)
+            or (beyond is not None and place >= beyond)
+        ]
+
+    def delete(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            for match_id in ids:
+                self._records.pop(match_id, None)
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return iter(())

@@ -1,0 +1,57 @@
+"""Find records that may be deleted for their age or number."""
+
+from contextlib import AbstractContextManager
+from datetime import datetime
+from itertools import chain
+from uuid import UUID
+
+from service.identity.records.match_records import Standing
+from service.storage.points import payloads
+from service.storage.points.archive import PointCollection
+from service.storage.points.checking import UNLOCKED, in_locked_batches
+from service.storage.points.filters import AnyOf, Condition, Known
+from service.storage.points.match_payloads import ASKED_AT, STANDING, UNSETTLED, YES, point_id
+from service.storage.points.payloads import timestamp
+
+OPEN_SIGHTINGS = Condition((), (Known(payloads.VESSEL_ID),))
+UNJUDGED_MATCHES = Condition((AnyOf(STANDING, [Standing.OPEN.value]),), (AnyOf(UNSETTLED, [YES]),))
+
+
+def unjudged_matches(
+    matches: PointCollection,
+    before: datetime | None,
+    beyond: int | None,
+    lock: AbstractContextManager[object] = UNLOCKED,
+) -> list[UUID]:
+    """Return the ids of unjudged matches; see `MatchStore.unjudged`."""
+    limit = None if before is None else timestamp(before)
+    newest_first = chain.from_iterable(
+        in_locked_batches(matches.scan(UNJUDGED_MATCHES, [ASKED_AT]), lock)
+    )
+    return [
+        point_id(number)  # the complement of the complement: the id of the match
+        for place, (number, row) in enumerate(newest_first)
+        if (limit is not None and row[ASKED_AT] < limit) or (beyond is not None and place >= beyond)
+    ]
+
+
+def open_sightings(
+    sightings: PointCollection,
+    before: datetime | None,
+    beyond: int | None,
+    lock: AbstractContextManager[object] = UNLOCKED,
+) -> list[tuple[UUID, str]]:
+    """Return id and chip digest of open sightings; see `Gallery.open_sightings`."""
+    if before is None and beyond is None:
+        return []
+    rows = chain.from_iterable(in_locked_batches(sightings.scan(OPEN_SIGHTINGS), lock))
+    found = [
+        (one.recorded_at, one.id, one.chip_sha256)
+        for one in (payloads.sighting_from(row) for _, row in rows)
+    ]
+    found.sort(reverse=True)
+    return [
+        (sighting_id, chip)
+        for place, (recorded_at, sighting_id, chip) in enumerate(found)
+        if (before is not None and recorded_at < before) or (beyond is not None and place >= beyond)
+    ]
