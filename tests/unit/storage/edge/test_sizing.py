@@ -1,0 +1,54 @@
+"""The sizes in docs/operations.md are those that are measured."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.paths import ROOT
+
+TOLERANCE = 0.35
+ROW = re.compile(r"^\| one more (\w+)[^|]*\| ([\d.]+) kB \| ([\d.]+) kB \|$", re.MULTILINE)
+PAGE = (ROOT / "docs/operations.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def documented() -> dict[str, dict[str, float]]:
+    rows = {kind: (float(disk), float(memory)) for kind, disk, memory in ROW.findall(PAGE)}
+    return {kind: {"disk": 1e3 * d, "memory": 1e3 * m} for kind, (d, m) in rows.items()}
+
+
+def test_the_sizes_of_one_record_are_as_documented(
+    documented: dict[str, dict[str, float]],
+) -> None:
+    command = [sys.executable, "-m", "tests.support.sizing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    print(done.stdout)
+    measured = json.loads(done.stdout)
+    assert measured.keys() == documented.keys()
+    for kind, sizes in measured.items():
+        for where, size in sizes.items():
+            expected = documented[kind][where]
+            assert size == pytest.approx(expected, rel=TOLERANCE, abs=150), (kind, where)
+
+
+def test_the_sizes_of_a_year_follow_from_those_of_one_record(
+    documented: dict[str, dict[str, float]],
+) -> None:
+    total = {
+        where: sum(sizes[where] for sizes in documented.values()) for where in ("disk", "memory")
+    }
+    rows = re.findall(
+        r"^\| ([\d,]+) \| ([\d.]+) GB \| ([\d.]+) GB \| ([\d.]+) GB \| ([\d.]+) GB \|$",
+        PAGE,
+        re.MULTILINE,
+    )
+    assert [row[0] for row in rows] == ["1,000", "10,000", "100,000"]
+    for number, *sizes in rows:
+        a_day = float(number.replace(",", ""))
+        expected = [
+            a_day * days * total[where] / 1e9 for days in (365, 30) for where in ("disk", "memory")
+        ]
+        assert [float(size) for size in sizes] == pytest.approx(expected, rel=0.1)
