@@ -206,7 +206,7 @@ class TestFilters:
 
     def test_case_file_name_and_note(self, matches: MatchStore) -> None:
         harbour, sea, bare = (
-            make_match_record(query=make_sighting(**facts))
+            make_match_record(query=make_sighting(None, **facts))
             for facts in (
                 {"case": "Op. Ærø 7", "file_name": "S1_Harbour 0012.tif", "note": "two cranes aft"},
                 {"case": "Op. Ærø 70", "file_name": "s1_sea.tif", "note": "no cranes; smoke"},

@@ -41,11 +41,11 @@ def test_a_chip_that_another_vessel_has_warns(use_cases: UseCases) -> None:
 
 
 def test_facts_that_a_known_chip_does_not_take_on_are_named(use_cases: UseCases) -> None:
-    first = ChipMetadata(sensor="S-1", lat=1.0, lon=2.0, captured_at="2026-03-05T10:00:00Z")  # type: ignore[arg-type]
+    first = ChipMetadata(sensor="S-1", lat=1.0, lon=2.0, captured_at="2026-03-05T10:00:00Z")
     vessel = use_cases.enrolment.enrol(STAR, [ChipUpload(optical_png(1), first)]).vessel
     same = use_cases.enrolment.add_chips(vessel.id, [ChipUpload(optical_png(1), first)])
     assert (same.added, same.warnings) == (0, ())
-    other = ChipMetadata(sensor="S-2", gsd_m=2.0, captured_at="2026-03-05")  # type: ignore[arg-type]
+    other = ChipMetadata(sensor="S-2", gsd_m=2.0, captured_at="2026-03-05")
     again = use_cases.enrolment.add_chips(vessel.id, [ChipUpload(optical_png(1), other), sar(2)])
     assert again.added == 1
     [warning] = again.warnings
