@@ -7,7 +7,8 @@ import pytest
 
 from service.api.errors import status_of
 from tests.support.chips import optical_png
-from tests.support.malformed import MALFORMED, MalformedCase
+from tests.support.malformed import MALFORMED
+from tests.support.malformed_case import MalformedCase
 
 
 def gallery_state(api: httpx.Client) -> tuple[object, str]:

@@ -6,34 +6,33 @@ and expect the matching problem. Data are built on demand.
 
 import bz2
 import gzip
-import io
 import json
 import lzma
 import struct
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from affine import Affine
-from PIL import Image
 
-from service.contract.chip import Modality
 from service.contract.errors import (
-    ChipContentError,
-    ChipError,
     ChipSizeError,
     CorruptChipError,
     EmptyChipError,
-    GeometryError,
-    ModalityError,
-    PixelTypeError,
     UnsupportedFormatError,
 )
+from tests.support.chip_builders import (
+    animated_png,
+    broken_strip,
+    good_jpeg,
+    good_png,
+    good_rgb,
+    good_sar,
+    jpeg_with_size,
+    multi_page_tiff,
+    png_with_header,
+    tar_of,
+    text,
+    zip_of,
+)
 from tests.support.chip_files import (
-    image_bytes,
     page_entries,
     picture_bytes,
     raw_tiff,
@@ -41,127 +40,8 @@ from tests.support.chip_files import (
     sar_plane,
     tiff_bytes,
 )
-
-OPTICAL, SAR = Modality.OPTICAL, Modality.SAR
-
-
-@dataclass(frozen=True, slots=True)
-class MalformedCase:
-    """One bad upload.
-
-    Attributes:
-        name: unique, for test ids.
-        build: makes the bytes.
-        error: the exact class that decoding must raise.
-        must_mention: words that the message must hold.
-        modality: form parameter, as are `gsd_m` and `band`.
-    """
-
-    name: str
-    build: Callable[[], bytes]
-    error: type[ChipError]
-    must_mention: str
-    modality: Modality | None = None
-    gsd_m: float | None = None
-    band: int | None = None
-
-    @property
-    def data(self) -> bytes:
-        return self.build()
-
-    @property
-    def form(self) -> dict[str, str]:
-        """The parameters as form fields, absent ones left out."""
-        values = {"modality": self.modality, "gsd_m": self.gsd_m, "band": self.band}
-        return {name: str(value) for name, value in values.items() if value is not None}
-
-
-def good_sar() -> bytes:
-    return tiff_bytes(sar_plane())
-
-
-def good_rgb() -> bytes:
-    return tiff_bytes(rgb_planes(), compress="lzw")
-
-
-def good_png() -> bytes:
-    return picture_bytes(np.ascontiguousarray(rgb_planes().transpose(1, 2, 0)), "PNG")
-
-
-def good_jpeg() -> bytes:
-    return picture_bytes(np.ascontiguousarray(rgb_planes().transpose(1, 2, 0)), "JPEG")
-
-
-def zip_of(payload: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("chip.tif", payload)
-    return buffer.getvalue()
-
-
-def tar_of(payload: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        member = tarfile.TarInfo("chip.tif")
-        member.size = len(payload)
-        archive.addfile(member, io.BytesIO(payload))
-    return buffer.getvalue()
-
-
-def with_values(value: float, share: float = 1.0, *, nodata: float | None = None) -> bytes:
-    """A SAR chip whose first pixels, up to a share, hold one value."""
-    plane = sar_plane()
-    plane.reshape(-1)[: int(share * plane.size)] = value
-    return tiff_bytes(plane, nodata=nodata) if nodata is not None else tiff_bytes(plane)
-
-
-def png_with_header(width: int, height: int, bits: int = 8, colour: int = 2) -> bytes:
-    """A genuine PNG whose header was rewritten, with a right checksum."""
-    data = good_png()
-    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    return data[:12] + body + struct.pack(">I", zlib.crc32(body)) + data[33:]
-
-
-def jpeg_with_size(width: int, height: int) -> bytes:
-    """A genuine JPEG whose frame header was rewritten."""
-    data = bytearray(good_jpeg())
-    at = data.index(b"\xff\xc0") + 5
-    data[at : at + 4] = struct.pack(">HH", height, width)
-    return bytes(data)
-
-
-def animated_png() -> bytes:
-    frames = [
-        Image.fromarray(np.ascontiguousarray(rgb_planes(seed=seed).transpose(1, 2, 0)))
-        for seed in (1, 2)
-    ]
-    return image_bytes(frames[0], "PNG", save_all=True, append_images=frames[1:])
-
-
-def multi_page_tiff() -> bytes:
-    pages = [Image.fromarray(rgb_planes(seed=seed)[0]) for seed in (1, 2, 3)]
-    return image_bytes(pages[0], "TIFF", save_all=True, append_images=pages[1:])
-
-
-def georeferenced(pixel_m: float, down_m: float | None = None) -> bytes:
-    transform = Affine(pixel_m, 0, 500_000, 0, -(down_m or pixel_m), 5_000_000)
-    return tiff_bytes(sar_plane(), crs="EPSG:32631", transform=transform)
-
-
-def broken_strip() -> bytes:
-    data = bytearray(tiff_bytes(rgb_planes(), compress="deflate"))
-    at = data.index(b"\x78")
-    data[at : at + 200] = b"\xff" * 200
-    return bytes(data)
-
-
-def text(content: str) -> Callable[[], bytes]:
-    return lambda: content.encode()
-
-
-def constant(samples: np.ndarray, value: float) -> bytes:
-    return tiff_bytes(np.full_like(samples, value))
-
+from tests.support.malformed_case import OPTICAL, SAR, MalformedCase
+from tests.support.malformed_contents import CLAIMS, CONTENT, PARAMETERS, TYPES
 
 FORMATS = [
     MalformedCase("no-bytes", lambda: b"", EmptyChipError, "empty"),
@@ -229,6 +109,7 @@ FORMATS = [
         SAR,
     ),
 ]
+
 
 DAMAGE = [
     MalformedCase("tiff-magic-alone", lambda: b"II*\x00", CorruptChipError, "directory"),
@@ -318,6 +199,7 @@ DAMAGE = [
     MalformedCase("jpeg-without-scan", lambda: good_jpeg()[:200], CorruptChipError, "JPEG"),
 ]
 
+
 SIZES = [
     MalformedCase("sar-7-wide", lambda: tiff_bytes(sar_plane(60, 7)), ChipSizeError, "8 pixels"),
     MalformedCase("rgb-7-high", lambda: tiff_bytes(rgb_planes(7, 60)), ChipSizeError, "8 pixels"),
@@ -364,216 +246,6 @@ SIZES = [
     ),
 ]
 
-CONTENT = [
-    MalformedCase("sar-all-nan", lambda: with_values(np.nan), ChipContentError, "NaN"),
-    MalformedCase("sar-one-nan", lambda: with_values(np.nan, 0.001), ChipContentError, "NaN"),
-    MalformedCase("sar-one-inf", lambda: with_values(np.inf, 0.001), ChipContentError, "infinite"),
-    MalformedCase("sar-minus-inf", lambda: with_values(-np.inf, 0.1), ChipContentError, "infinite"),
-    MalformedCase("sar-constant", lambda: constant(sar_plane(), 3), ChipContentError, "same value"),
-    MalformedCase("sar-all-zero", lambda: constant(sar_plane(), 0), ChipContentError, "same value"),
-    MalformedCase(
-        "rgb-constant", lambda: constant(rgb_planes(), 9), ChipContentError, "same value", OPTICAL
-    ),
-    MalformedCase(
-        "rgb-one-colour",
-        lambda: tiff_bytes(
-            np.broadcast_to(np.array([200, 30, 40], np.uint8)[:, None, None], (3, 60, 20)).copy()
-        ),
-        ChipContentError,
-        "same value",
-    ),
-    MalformedCase(
-        "png-black",
-        lambda: picture_bytes(np.zeros((60, 20, 3), np.uint8), "PNG"),
-        ChipContentError,
-        "same value",
-        OPTICAL,
-    ),
-    MalformedCase(
-        "rgba-all-transparent",
-        lambda: tiff_bytes(
-            np.concatenate([rgb_planes(), np.zeros((1, 60, 20), np.uint8)]),
-            photometric="RGB",
-            alpha="YES",
-        ),
-        ChipContentError,
-        "no-data",
-    ),
-    MalformedCase(
-        "sar-mostly-declared-nodata",
-        lambda: with_values(-9999, 0.7, nodata=-9999),
-        ChipContentError,
-        "70% of the pixels are no-data",
-    ),
-    MalformedCase(
-        "sar-undeclared-nodata", lambda: with_values(-9999, 0.2), ChipContentError, "declare"
-    ),
-    MalformedCase(
-        "sar-standardised",
-        lambda: tiff_bytes((sar_plane() - 0.6) / np.float32(0.5)),
-        ChipContentError,
-        "negative",
-    ),
-    MalformedCase(
-        "sar-all-negative", lambda: tiff_bytes(-1000 * sar_plane() - 1), ChipContentError, "100%"
-    ),
-    MalformedCase(
-        "sar-overflows-float32",
-        lambda: tiff_bytes(sar_plane().astype(np.float64) * 1e200),
-        ChipContentError,
-        "scale",
-    ),
-    MalformedCase(
-        "sar-vanishing",
-        lambda: tiff_bytes(sar_plane() * np.float32(1e-12)),
-        ChipContentError,
-        "1e-06",
-    ),
-    MalformedCase(
-        "complex-nan",
-        lambda: tiff_bytes(np.where(sar_plane() > 1.2, np.nan, sar_plane()).astype(np.complex64)),
-        ChipContentError,
-        "NaN",
-    ),
-    MalformedCase(
-        "optical-negative",
-        lambda: tiff_bytes(rgb_planes().astype(np.int16) - 100),
-        ChipContentError,
-        "0 or more",
-        OPTICAL,
-    ),
-]
-
-TYPES = [
-    *(
-        MalformedCase(
-            f"sar-{kind}",
-            lambda kind=kind: tiff_bytes((sar_plane() * 50).astype(kind)),  # type: ignore[misc]
-            PixelTypeError,
-            kind,
-            SAR,
-        )
-        for kind in ("int8", "int32", "uint32", "int64", "uint64")
-    ),
-    MalformedCase(
-        "tiff-1-bit",
-        lambda: tiff_bytes((sar_plane() > 1).astype(np.uint8), nbits=1),
-        PixelTypeError,
-        "1-bit",
-        SAR,
-    ),
-    MalformedCase(
-        "png-1-bit",
-        lambda: image_bytes(Image.fromarray(sar_plane() > 1), "PNG"),
-        PixelTypeError,
-        "1-bit",
-    ),
-    MalformedCase(
-        "tiff-cmyk",
-        lambda: tiff_bytes(np.concatenate([rgb_planes(), rgb_planes()[:1]]), photometric="CMYK"),
-        PixelTypeError,
-        "colour space",
-        OPTICAL,
-    ),
-    MalformedCase(
-        "tiff-lab",
-        lambda: tiff_bytes(rgb_planes(), photometric="CIELAB"),
-        PixelTypeError,
-        "colour space",
-    ),
-    MalformedCase(
-        "optical-float-rgb",
-        lambda: tiff_bytes(rgb_planes().astype(np.float32) / 255),
-        PixelTypeError,
-        "uint8 or uint16",
-        OPTICAL,
-    ),
-    MalformedCase(
-        "optical-2-bands",
-        lambda: tiff_bytes(rgb_planes()[:2].astype(np.uint16)),
-        PixelTypeError,
-        "1, 3 or 4 bands",
-        OPTICAL,
-    ),
-    MalformedCase(
-        "optical-8-bands",
-        lambda: tiff_bytes(np.tile(rgb_planes().astype(np.uint16)[:2], (4, 1, 1))),
-        PixelTypeError,
-        "1, 3 or 4 bands",
-        OPTICAL,
-    ),
-]
-
-CLAIMS = [
-    MalformedCase("rgb-claimed-sar", good_rgb, ModalityError, "optical", SAR),
-    MalformedCase("png-colour-claimed-sar", good_png, ModalityError, "optical", SAR),
-    MalformedCase("jpeg-colour-claimed-sar", good_jpeg, ModalityError, "optical", SAR),
-    MalformedCase("float-claimed-optical", good_sar, PixelTypeError, "8 or 16 bits", OPTICAL),
-    MalformedCase(
-        "complex-claimed-optical",
-        lambda: tiff_bytes(sar_plane().astype(np.complex64)),
-        ModalityError,
-        "complex",
-        OPTICAL,
-    ),
-    MalformedCase(
-        "polarisation-claimed-optical",
-        lambda: tiff_bytes(
-            (sar_plane() * 99).astype(np.uint16), lambda f: f.set_band_description(1, "VV")
-        ),
-        ModalityError,
-        "named after a polarisation",
-        OPTICAL,
-    ),
-    *(
-        MalformedCase(
-            f"one-band-{kind}-unclaimed",
-            lambda kind=kind: tiff_bytes((sar_plane() * 50).astype(kind)),  # type: ignore[misc]
-            ModalityError,
-            "may be optical or SAR",
-        )
-        for kind in ("uint8", "uint16", "int16")
-    ),
-    MalformedCase(
-        "grey-png-unclaimed",
-        lambda: picture_bytes(rgb_planes()[0], "PNG"),
-        ModalityError,
-        "may be optical or SAR",
-    ),
-    MalformedCase(
-        "grey-jpeg-unclaimed",
-        lambda: picture_bytes(rgb_planes()[0], "JPEG"),
-        ModalityError,
-        "may be optical or SAR",
-    ),
-    MalformedCase(
-        "grey-rgb-png-unclaimed",
-        lambda: picture_bytes(np.repeat(rgb_planes()[0][..., None], 3, 2), "PNG"),
-        ModalityError,
-        "may be optical or SAR",
-    ),
-    MalformedCase(
-        "float-rgb-unclaimed",
-        lambda: tiff_bytes(rgb_planes().astype(np.float32) / 255),
-        ModalityError,
-        "modality",
-    ),
-]
-
-PARAMETERS = [
-    *(
-        MalformedCase(f"gsd-{gsd:g}", good_sar, GeometryError, "gsd_m", SAR, gsd_m=gsd)
-        for gsd in (0.0, -1.0, float("nan"), float("inf"), 0.01, 31.0, 1e9)
-    ),
-    *(
-        MalformedCase(f"band-{band}", good_sar, GeometryError, f"band {band}", SAR, band=band)
-        for band in (0, -1, 2, 10**6)
-    ),
-    MalformedCase("band-of-optical", good_rgb, GeometryError, "optical", OPTICAL, band=1),
-    MalformedCase("geotiff-1-km", lambda: georeferenced(1000.0), GeometryError, "in the GeoTIFF"),
-    MalformedCase("geotiff-1-mm", lambda: georeferenced(0.001), GeometryError, "in the GeoTIFF"),
-    MalformedCase("geotiff-20-to-1", lambda: georeferenced(1.0, 20.0), GeometryError, "square"),
-]
 
 MALFORMED: list[MalformedCase] = [
     *FORMATS,

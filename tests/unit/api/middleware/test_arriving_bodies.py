@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from tests.unit.api.middleware.test_stack import (
+from tests.support.stub_service import (
     CURATOR,
     KEYS_REQUIRED,
     READER,
