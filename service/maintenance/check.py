@@ -70,13 +70,13 @@ class RecordHealth:
 
     def check(
         self, gallery: Gallery, matches: MatchStore, stopped: Callable[[float], bool]
-    ) -> None:
-        """Check the records that a service uses, slowly.
+    ) -> bool:
+        """Check the records that a service uses, slowly; return False if it was stopped.
 
         Args:
             gallery: vessels, and the sightings of the served bundle.
             matches: match records.
-            stopped: waits for so many seconds; returns whether the service ends.
+            stopped: waits for so many seconds; returns whether to stop.
 
         Raises:
             StoreUnavailableError: a store cannot be read; what was known stays.
@@ -88,8 +88,9 @@ class RecordHealth:
         for batch in batches:
             damaged += [one for one in batch if one.state is RecordState.DAMAGED]
             if stopped(PAUSE_S):
-                return
+                return False
         self.damaged = tuple(damaged)
+        return True
 
     def require_intact(self) -> None:
         """Raise StoreDamagedError if the last check found damage."""

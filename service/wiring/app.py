@@ -173,14 +173,24 @@ def _check_regularly(
     parts = application.parts
     while not stopping.is_set():
         try:
-            with application.active.in_use() as served:
-                gallery = served.resources.gallery
-                parts.record_health.check(gallery, parts.stores.matches, stopping.wait)
+            if not _check_records(application, stopping):
+                continue
             parts.record_health.require_intact()
         except Exception as error:
             log.error("the check of stored records: %s", error)
         parts.telemetry.damaged_records.set(len(parts.record_health.damaged))
         stopping.wait(interval_s)
+
+
+def _check_records(application: Application, stopping: threading.Event) -> bool:
+    """Check all records once; return False if the service ends or moves to another bundle."""
+    with application.active.in_use() as served:
+
+        def stopped(seconds: float) -> bool:
+            return stopping.wait(seconds) or application.active.current is not served
+
+        health, matches = application.parts.record_health, application.parts.stores.matches
+        return health.check(served.resources.gallery, matches, stopped)
 
 
 def _retain_regularly(
