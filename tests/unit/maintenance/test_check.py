@@ -20,8 +20,8 @@ class DamagedGallery(FakeGallery):
 def test_a_check_that_is_stopped_changes_nothing() -> None:
     health, gallery, matches = RecordHealth(), DamagedGallery("b", 4), FakeMatchStore()
     assert not health.check(gallery, matches, lambda _: True)
-    assert health.damaged == ()
+    assert len(health.damaged) == 0
     assert health.check(gallery, matches, lambda _: False)
-    assert health.damaged == (DAMAGED,)
+    assert list(health.damaged) == [DAMAGED]
     assert health.check(FakeGallery("b", 4), matches, lambda _: False)
-    assert health.damaged == ()
+    assert len(health.damaged) == 0
