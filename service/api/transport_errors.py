@@ -50,6 +50,8 @@ class SlowUploadError(CrossfixError):
 class DisplacedUploadError(OverloadedError):
     """The body of the request was still arriving and made way for another; nothing was done."""
 
+    kind = "upload-displaced"
+
 
 class RequestTimeoutError(CrossfixError):
     """The response was not ready in time; the work may still be completed."""

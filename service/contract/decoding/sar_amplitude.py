@@ -19,13 +19,16 @@ from service.contract.errors import ChipContentError
 MAX_NEGATIVE_SHARE = 0.05
 DB_RANGE = (-100.0, 60.0)
 DB_MEDIAN_BELOW, DB_MINIMUM_BELOW = -2.0, -6.0
+DECIBEL_STEP = 0.01
+"""Decibels are rounded to this step, far below any radar's accuracy, so that a product is the same
+chip whether it stores them as floats or as scaled integers."""
 AMPLITUDE_RANGE = (1e-6, 1e30)
 
 
 def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32], list[str]]:
     """Return one polarisation as amplitude.
 
-    Scale and offset of the file are applied first. Complex samples become their magnitude. Real
+    The scale of the file is applied first. Complex samples become their magnitude. Real
     samples that lie in `DB_RANGE` and are mostly negative are decibels and become `10^(dB/20)`;
     minus infinity among them is amplitude 0. Few negative values, as noise subtraction leaves
     them, become 0. Declared no-data becomes 0.
@@ -79,13 +82,22 @@ def _choose(raster: Raster, band: int | None) -> tuple[int, list[str]]:
 
 
 def _scaled(values: NDArray[Any], scale: tuple[float, float]) -> tuple[NDArray[Any], list[str]]:
-    """Apply the scale and offset that the file declares for a band."""
+    """Apply the scale that the file declares for a band.
+
+    Raises:
+        ChipContentError: the file declares an offset, of which nothing says whether it shifts
+            decibels or amplitudes.
+    """
     factor, offset = scale
-    if (factor, offset) == (1.0, 0.0):
+    if offset != 0.0:
+        raise ChipContentError(
+            f"the file declares SCALE {factor:g} and OFFSET {offset:g}; a shifted SAR sample may "
+            "mean decibels or amplitude: send the values themselves, as `gdal_translate -unscale "
+            "-ot Float32` writes them"
+        )
+    if factor == 1.0:
         return values, []
-    return values * factor + offset, [
-        f"the file's scale {factor:g} and offset {offset:g} were applied"
-    ]
+    return values * factor, [f"the file's scale {factor:g} was applied"]
 
 
 def _as_amplitude(values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
@@ -110,7 +122,8 @@ def _as_amplitude(values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
         notes = [f"values from {low:.1f} to {high:.1f} are decibels: turned into amplitude"]
         if finite.size < values.size:
             notes.append(f"{values.size - finite.size} pixels of minus infinity dB are amplitude 0")
-        return np.power(10.0, values.astype(np.float64) / 20.0), notes
+        rounded = np.rint(values.astype(np.float64) / DECIBEL_STEP) * DECIBEL_STEP
+        return np.power(10.0, rounded / 20.0), notes
     _require_finite(values)
     share = float(np.mean(values < 0))
     if share <= MAX_NEGATIVE_SHARE:

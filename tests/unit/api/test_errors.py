@@ -30,6 +30,7 @@ def test_only_errors_of_the_service_are_5xx(kind: type[CrossfixError]) -> None:
     service_errors: dict[type[CrossfixError], int] = {
         BundleError: 500,
         identity_errors.StoreUnavailableError: 503,
+        identity_errors.StoreDamagedError: 503,
         identity_errors.StoreFullError: 507,
         transport_errors.RequestTimeoutError: 503,
     }

@@ -43,7 +43,7 @@ def test_half_sent_bodies_hold_no_place() -> None:
         await asyncio.wait(slow[:1], timeout=5)
         answer = slow[0].result()
         assert answer.status_code == 429
-        assert kind(answer) == "overloaded"
+        assert kind(answer) == "upload-displaced"
         assert answer.headers["connection"] == "close"
         assert answer.headers["retry-after"] == "1"
         slow[1].cancel()

