@@ -17,7 +17,6 @@ class CropRanges:
     """How crops differ beyond the settings; chosen by eye, sizes relative to the ship's."""
 
     bad_length: Range = (0.1, 0.2)  # a bad crop is this much too long or too short
-    width_deviation: float = 0.11
     width: Range = (0.92, 1.7)  # least and most
     centre_x_deviation: float = 0.012
     centre_y_deviation: float = 0.035
@@ -64,7 +63,7 @@ def draw_frame(
     margin = 1.0 + config.crop_margin + config.crop_sd * float(rng.standard_normal())
     if rng.random() < config.bad_crop_probability:
         margin += pick(rng, (-1.0, 1.0)) * uniform(rng, CROP.bad_length)
-    side = min(max(rng.normal(usual_width, CROP.width_deviation), CROP.width[0]), CROP.width[1])
+    side = min(max(rng.normal(usual_width, config.crop_width_sd), CROP.width[0]), CROP.width[1])
     return Frame(
         centre_x=(extent_x[0] + extent_x[1]) / 2 + rng.normal(0, CROP.centre_x_deviation) * length,
         centre_y=(extent_y[0] + extent_y[1]) / 2 + rng.normal(0, CROP.centre_y_deviation) * width,

@@ -28,7 +28,6 @@ from tqdm import tqdm
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.pool import render_many
 from model_training.simulator.ships.vessel import (
-    BLOCK_SIZE,
     VesselModel,
     generator,
     sample_fleet,
@@ -110,7 +109,8 @@ def plan_entries(config: SimulatorConfig) -> list[Entry]:
         All ships of the fleet, then the distractors of the validation and of the test split.
     """
     fleet = sample_fleet(config.vessels, config.seed, config)
-    blocks = [fleet[i : i + BLOCK_SIZE] for i in range(0, len(fleet), BLOCK_SIZE)]
+    size = config.sister_block
+    blocks = [fleet[i : i + size] for i in range(0, len(fleet), size)]
     order = generator(config.seed, _SPLIT_STREAM).permutation(len(blocks))
     target = {
         "test": round(config.test_fraction * len(fleet)),

@@ -10,7 +10,7 @@ from PIL import Image
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.report import SAR_DISPLAY_POWER, denoise
-from model_training.simulator.ships.vessel import BLOCK_SIZE, VesselModel, sample_fleet
+from model_training.simulator.ships.vessel import VesselModel, sample_fleet
 from model_training.simulator.views import View, render_view
 
 _GAP = 3
@@ -42,7 +42,7 @@ def write_sheet(
     Raises:
         ValueError: the suffix names no format that Pillow writes.
     """
-    vessels = sample_fleet(BLOCK_SIZE * ships, config.seed, config)[::BLOCK_SIZE]
+    vessels = sample_fleet(config.sister_block * ships, config.seed, config)[:: config.sister_block]
     rows = [_row(vessels[i : i + per_row], config, height) for i in range(0, len(vessels), per_row)]
     width = max(row.width for row in rows)
     sheet = Image.new("RGB", (width, (height + 2 * _GAP) * len(rows)), "white")

@@ -44,7 +44,7 @@ class EchoRanges:
     canvas_height_m: float = 22.0  # structure for whose layover the canvas has room
     canvas_height_of_l: float = 0.25
     most_layover_m: float = 30.0
-    crop_width: float = 1.22  # usual width of the crop over that of what shows
+    crop_width: float = 1.33  # usual width of the crop over that of what shows
     shown: float = 0.002  # power above which a pixel counts as ship
 
 
@@ -135,11 +135,28 @@ def render(
     intensity = canvas.splat(*project(echoes, structure, geometry))
     corners = canvas.cells(*project(points, structure, geometry))
 
-    frame = draw_frame(*canvas.extent(intensity), ECHO.crop_width, config, rng)
+    along, across = canvas.extent(intensity)
+    across = _crop_sides(across, width, config.sar_crop_by_hull)
+    frame = draw_frame(along, across, ECHO.crop_width, config, rng)
     amplitude = form_image(intensity, corners, geometry, gsd_m, rng)
     chip, mask = canvas.cut(amplitude, intensity > ECHO.shown, frame)
     chip = resample(chip, rng)
     return Sight(compress(chip, rng), mask, frame)
+
+
+def _crop_sides(across: tuple[float, float], beam_m: float, by_hull: float) -> tuple[float, float]:
+    """Move the sides of what shows towards the hull: people crop to the ship, not to its layover.
+
+    Args:
+        across: first and last y at which the ship shows, metres from the centre line.
+        beam_m: width of the hull.
+        by_hull: 0 keeps what shows, 1 takes the hull.
+    """
+    left, right = across
+    return (
+        (1 - by_hull) * left - by_hull * beam_m / 2,
+        (1 - by_hull) * right + by_hull * beam_m / 2,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +173,8 @@ class _Scene:
     cell_m: float
     freeboard_m: float
     mirror_lobe_rad: float
+    hull_lobe_rad: float
+    hull_gain: float
 
 
 def surface_and_wall_echoes(
@@ -189,7 +208,17 @@ def _light(structure: Structure, visit: Visit, geometry: SarGeometry, rng: Rng) 
     # Part of the glitter stays from visit to visit, part changes with the angle.
     lit *= structure.sparkle * rng.standard_exponential(height.shape, dtype=np.float32)
     lit *= _fading(height.shape[0], rng)[:, None]
-    return _Scene(height, inside, lit, look, cell, visit.freeboard_m, structure.mirror_lobe_rad)
+    return _Scene(
+        height,
+        inside,
+        lit,
+        look,
+        cell,
+        visit.freeboard_m,
+        structure.mirror_lobe_rad,
+        geometry.hull_lobe_rad,
+        geometry.hull_gain,
+    )
 
 
 def _add_walls(echoes: Echoes, scene: _Scene, normal: tuple[int, int], rng: Rng) -> None:
@@ -205,10 +234,13 @@ def _add_walls(echoes: Echoes, scene: _Scene, normal: tuple[int, int], rng: Rng)
     foot = front.ravel()[wall]
     rise = np.minimum(step.ravel()[wall], WALL.most_step_m)
     hull = foot < -scene.freeboard_m + WALL.hull_tolerance_m
-    off_square = np.arcsin(np.sqrt(max(1 - facing * facing, 0.0)))
+    off_square = float(np.arcsin(np.sqrt(max(1 - facing * facing, 0.0))))
     flash = float(np.exp(-((off_square / scene.mirror_lobe_rad) ** 2)))
     diffuse = np.where(hull, np.float32(WALL.hull_diffuse), np.float32(WALL.diffuse))
-    mirror = np.where(hull, np.float32(WALL.hull_mirror), np.float32(WALL.mirror)) * flash
+    hull_flash = scene.hull_gain * float(np.exp(-((off_square / scene.hull_lobe_rad) ** 2)))
+    mirror = np.where(
+        hull, np.float32(WALL.hull_mirror * hull_flash), np.float32(WALL.mirror * flash)
+    )
     power = (diffuse * facing + mirror) * np.minimum(rise, WALL.most_height_m)
     power = power * np.float32(scene.cell_m) * scene.lit.ravel()[wall]
     row, column = _places(wall, scene.height.shape[1])

@@ -10,8 +10,6 @@ from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.draws import Range, Rng, uniform
 from model_training.simulator.ships.catalogue import CATALOGUE, TYPE_NAMES, TYPE_WEIGHTS, VesselType
 
-BLOCK_SIZE = 4
-"""Vessels in a block; sister ships are vessels of one block."""
 _FLEET_STREAM, _BLOCK_STREAM, _TWIN_STREAM = 11, 12, 13
 """Keys that keep the random streams of this module apart."""
 _LAST_SEED = 2**31
@@ -53,9 +51,10 @@ class VesselModel:
 
 
 def sample_fleet(n: int, seed: int, config: SimulatorConfig) -> list[VesselModel]:
-    """Draw `n` vessels; vessel i depends only on (seed, i) and on its block of four.
+    """Draw `n` vessels; vessel i depends only on (seed, i) and on its block.
 
-    A share `config.sister_fraction` of the blocks holds two to four sister ships. A longer fleet
+    A share `config.sister_fraction` of the blocks of `config.sister_block` vessels holds two or
+    more sister ships. A longer fleet
     begins with the vessels of a shorter one of the same seed.
     """
     return [sample_vessel(i, seed, config) for i in range(n)]
@@ -63,11 +62,11 @@ def sample_fleet(n: int, seed: int, config: SimulatorConfig) -> list[VesselModel
 
 def sample_vessel(index: int, seed: int, config: SimulatorConfig) -> VesselModel:
     """Draw vessel number `index` of the fleet that belongs to `seed`."""
-    block, place = divmod(index, BLOCK_SIZE)
+    block, place = divmod(index, config.sister_block)
     block_rng = generator(seed, _BLOCK_STREAM, block)
-    sisters = int(block_rng.integers(2, BLOCK_SIZE + 1))
+    sisters = int(block_rng.integers(2, config.sister_block + 1))
     in_group = block_rng.random() < config.sister_fraction and place < sisters
-    founder = block * BLOCK_SIZE if in_group else index
+    founder = block * config.sister_block if in_group else index
 
     rng = generator(seed, _FLEET_STREAM, founder)
     name = TYPE_NAMES[int(rng.choice(len(TYPE_NAMES), p=TYPE_WEIGHTS))]
