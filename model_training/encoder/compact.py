@@ -6,13 +6,14 @@ contributes its own features at its own position. Size enters as a token and in 
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model_training.encoder.blocks import Block, select_by_modality
-from model_training.encoder.config import CompactConfig
+from model_training.encoder.config import CompactConfig, PlacedConfig
 from service.contract.manifest import SizeTokenSpec
 
 _SIZE_WAVES = (1.0, 2.0, 4.0)
@@ -43,7 +44,8 @@ class BySensor(nn.Module):
         return torch.cat(outputs)[torch.cat(places).argsort()]
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """3 x 3 convolution, batch norm, ReLU: `[N, C, h, w]` -> `[N, C', h / stride, w / stride]`."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
@@ -54,7 +56,7 @@ class Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = _convolution(width, width)
+        self.first = convolution(width, width)
         self.second = nn.Sequential(
             nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
         )
@@ -75,15 +77,15 @@ class Stem(nn.Module):
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         first, second = config.stem_widths
-        self.coarse = _convolution(3, first, 2)
-        self.body = nn.Sequential(_convolution(first, second, 2), Residual(second))
+        self.coarse = convolution(3, first, 2)
+        self.body = nn.Sequential(convolution(first, second, 2), Residual(second))
         self.full_height = config.preprocess.height
         self.fine: nn.Module | None = None
         if config.detail:
             last = nn.Conv2d(first, first, 3, 2, 1)
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias) if last.bias is not None else None
-            self.fine = nn.Sequential(_convolution(3, first, 2), last)
+            self.fine = nn.Sequential(convolution(3, first, 2), last)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map pixels."""
@@ -120,24 +122,47 @@ class SizeFeatures(nn.Module):
         return torch.cat([logs, aspect, phases.sin(), phases.cos()], 1)
 
 
-class CompactEncoder(nn.Module):
-    """The small encoder, see the module's docstring; `config` gives every width."""
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What turns a picture into a grid before there are tokens.
 
-    def __init__(self, config: CompactConfig) -> None:
+    Attributes:
+        stem: a stem per sensor, `[N, 3, H, W]` -> `[N, C, …]`.
+        shared: the grid of both sensors, `[N, C, …]` -> `[N, grid_width, H / r, W / r]`.
+        reduction: r.
+    """
+
+    stem: BySensor
+    shared: nn.Sequential
+    reduction: int
+
+
+def compact_eyes(config: CompactConfig) -> Eyes:
+    """The eyes of the compact encoder: small convolutions, learnt from nothing."""
+    shared = nn.Sequential(
+        convolution(config.stem_widths[1], config.grid_width, 2),
+        *(Residual(config.grid_width) for _ in range(config.grid_blocks)),
+    )
+    return Eyes(BySensor(Stem(config), Stem(config)), shared, 16 if config.detail else 8)
+
+
+class PlacedEncoder(nn.Module):
+    """Eyes, tokens, and the head that keeps places; `config` decides every width behind the eyes.
+
+    Raises:
+        ValueError: the eyes cannot divide a picture of the config's size.
+    """
+
+    def __init__(self, config: PlacedConfig, eyes: Eyes) -> None:
         super().__init__()
         self.config = config
-        spec, width = config.preprocess, config.width
-        reduction = 16 if config.detail else 8
+        self.stem, self.shared = eyes.stem, eyes.shared
+        spec, width, reduction = config.preprocess, config.width, eyes.reduction
         if spec.height % reduction or spec.width % reduction:
             raise ValueError(
                 f"a picture of {spec.height} x {spec.width} does not divide by {reduction}"
             )
         self.grid = (spec.height // reduction, spec.width // reduction)
-        self.stem = BySensor(Stem(config), Stem(config))
-        self.shared = nn.Sequential(
-            _convolution(config.stem_widths[1], config.grid_width, 2),
-            *(Residual(config.grid_width) for _ in range(config.grid_blocks)),
-        )
         self.to_tokens = nn.Linear(config.grid_width, width)
         self.size_features = SizeFeatures(spec.size_token)
         self.size_token = nn.Linear(_SIZE_FEATURES, width)
@@ -199,6 +224,13 @@ class CompactEncoder(nn.Module):
         """Return the grid tokens of `tokens()` as `[N, D, h, w]`."""
         # [N, T, D] -> [N, D, T] -> [N, D, h, w]
         return tokens[:, :-1].transpose(1, 2).reshape(-1, tokens.shape[2], *self.grid)
+
+
+class CompactEncoder(PlacedEncoder):
+    """The small encoder that learns from nothing, see the module's text."""
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__(config, compact_eyes(config))
 
 
 def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:

@@ -31,21 +31,16 @@ class ReferenceConfig(TypedConfig):
         return self.width
 
 
-class CompactConfig(TypedConfig):
-    """The config of the small encoder, see `model_training.encoder.compact`.
+class PlacedConfig(TypedConfig):
+    """The common config of the encoders whose head keeps positions.
 
-    `stem_widths` are the channels after each halving in a sensor's own stem, `grid_width` those of
-    the shared 1/8 grid. With `detail`, the encoder works on the half-size average of a picture and
-    adds features of the full size; it can then also be trained at half size. With
-    `mirror_average`, a trained encoder embeds each picture and its mirror image, and returns the
-    mean of both unit embeddings.
+    `grid_width` and `grid_blocks` are the channels and residual blocks of the grid that both
+    sensors share, `width`, `depth` and `heads` those of the transformer on its tokens, and
+    `token_features` is what each token passes to the head. With `mirror_average`, a trained encoder
+    embeds each picture and its mirror image, and returns the mean of both unit embeddings.
     """
 
-    kind: Literal["compact"]
-    preprocess: PreprocessSpec = PreprocessSpec(
-        height=128, width=32, sar_exponent=0.7, normalisation="per_chip"
-    )
-    stem_widths: tuple[int, int] = (24, 48)
+    preprocess: PreprocessSpec
     grid_width: int = Field(96, ge=8)
     grid_blocks: int = Field(2, ge=0)
     width: int = Field(128, ge=32)
@@ -53,9 +48,37 @@ class CompactConfig(TypedConfig):
     heads: int = Field(4, ge=1)
     token_features: int = Field(16, ge=1)
     embedding_width: int = Field(256, ge=8)
-    detail: bool = False
     mirror_average: bool = False
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
-EncoderConfig = Annotated[ReferenceConfig | CompactConfig, Field(discriminator="kind")]
+class CompactConfig(PlacedConfig):
+    """The config of the small encoder, see `model_training.encoder.compact`.
+
+    `stem_widths` are the channels after each halving in a sensor's own stem; the shared grid is at
+    1/8. With `detail`, the encoder works on the half-size average of a picture and adds features of
+    the full size; it can then also be trained at half size.
+    """
+
+    kind: Literal["compact"]
+    preprocess: PreprocessSpec = PreprocessSpec(
+        height=128, width=32, sar_exponent=0.7, normalisation="per_chip"
+    )
+    stem_widths: tuple[int, int] = (24, 48)
+    detail: bool = False
+
+
+class LiteConfig(PlacedConfig):
+    """The config of the encoder with EfficientNet-Lite0 stems, see `model_training.encoder.lite`.
+
+    With `pretrained`, a new run starts the stems from ImageNet weights.
+    """
+
+    kind: Literal["lite"]
+    preprocess: PreprocessSpec = PreprocessSpec(
+        height=256, width=64, sar_exponent=0.7, normalisation="per_chip"
+    )
+    pretrained: bool = True
+
+
+EncoderConfig = Annotated[ReferenceConfig | CompactConfig | LiteConfig, Field(discriminator="kind")]

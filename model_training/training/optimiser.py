@@ -17,7 +17,8 @@ class OptimiserConfig(TypedConfig):
     linearly over the last `cooldown` share of the steps; `constant` stays. `epoch_cosine` changes
     once in `epoch_steps`, as the released TransOSS and MOS do: the cosine runs from the start, not
     from the end of the warm-up, and the warm-up rises from 1 % of `lr`. With `decay_vectors`,
-    weight decay also acts on biases and norms. Gradients longer than `clip_norm` are scaled to it;
+    weight decay also acts on biases and norms. `stem_lr_factor` scales the rate of stems, for
+    stems that start from pretrained weights. Gradients longer than `clip_norm` are scaled to it;
     null turns that off.
     """
 
@@ -28,6 +29,7 @@ class OptimiserConfig(TypedConfig):
     beta2: float = Field(0.98, gt=0, lt=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     bias_lr_factor: float = Field(1.0, gt=0)
+    stem_lr_factor: float = Field(1.0, gt=0, le=1)
     warmup_steps: int = Field(200, ge=0)
     schedule: Literal["cosine", "trapezoid", "constant", "epoch_cosine"] = "cosine"
     epoch_steps: int = Field(1, ge=1)
@@ -66,20 +68,37 @@ def _epoch_learning_rate(config: OptimiserConfig, step: int, steps: int) -> floa
 
 
 def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Make AdamW or SGD; biases, norms and other vectors are decayed only with `decay_vectors`."""
-    matrices: list[nn.Parameter] = []
-    vectors: list[nn.Parameter] = []
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            (matrices if parameter.ndim > 1 else vectors).append(parameter)
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": config.weight_decay, "lr_factor": 1.0},
-        {
-            "params": vectors,
-            "weight_decay": config.weight_decay if config.decay_vectors else 0.0,
-            "lr_factor": config.bias_lr_factor,
-        },
-    ]
+    """Make AdamW or SGD; biases, norms and other vectors are decayed only with `decay_vectors`.
+
+    Parameters under a module named `stem` have groups of their own where their rate differs.
+    """
+    apart = config.stem_lr_factor != 1.0
+    groups: list[dict[str, Any]] = []
+    for in_stem, factor in ((False, 1.0), (True, config.stem_lr_factor))[: 1 + apart]:
+        parameters = [
+            parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and (not apart or ("stem" in name.split(".")) == in_stem)
+        ]
+        groups += _by_decay(parameters, config, factor)
     if config.kind == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2))
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+
+
+def _by_decay(
+    parameters: list[nn.Parameter], config: OptimiserConfig, factor: float
+) -> list[dict[str, Any]]:
+    """A group of matrices and one of vectors, whose rates are `factor` times the run's."""
+    return [
+        {
+            "params": [parameter for parameter in parameters if parameter.ndim > 1],
+            "weight_decay": config.weight_decay,
+            "lr_factor": factor,
+        },
+        {
+            "params": [parameter for parameter in parameters if parameter.ndim <= 1],
+            "weight_decay": config.weight_decay if config.decay_vectors else 0.0,
+            "lr_factor": factor * config.bias_lr_factor,
+        },
+    ]

@@ -7,6 +7,7 @@ from torch import Tensor
 from model_training.encoder import (
     CompactConfig,
     Encoder,
+    LiteConfig,
     ReferenceConfig,
     ReferenceEncoder,
     build_encoder,
@@ -15,7 +16,7 @@ from model_training.encoder.compact import sincos_positions
 from service.contract.manifest import PreprocessSpec
 
 SMALL = PreprocessSpec(height=64, width=32, sar_exponent=0.7, normalisation="per_chip")
-CONFIGS: dict[str, ReferenceConfig | CompactConfig] = {
+CONFIGS: dict[str, ReferenceConfig | CompactConfig | LiteConfig] = {
     "reference": ReferenceConfig(
         kind="reference", preprocess=SMALL, patch=16, width=32, depth=2, heads=4
     ),
@@ -31,6 +32,7 @@ CONFIGS: dict[str, ReferenceConfig | CompactConfig] = {
         heads=2,
         detail=True,
     ),
+    "lite": LiteConfig(kind="lite", preprocess=SMALL, grid_width=16, width=32, heads=2),
 }
 
 

@@ -36,6 +36,17 @@ COMPACT = {
     "heads": 2,
     "embedding_width": 32,
 }
+LITE = {
+    "kind": "lite",
+    "preprocess": {"height": 64, "width": 32, "normalisation": "per_chip"},
+    "grid_width": 16,
+    "grid_blocks": 0,
+    "width": 32,
+    "depth": 1,
+    "heads": 2,
+    "embedding_width": 32,
+    "pretrained": False,
+}
 REFERENCE = {
     "kind": "reference",
     "preprocess": {"height": 64, "width": 32},
@@ -96,9 +107,10 @@ def losses(out: Path) -> list[str]:
     [
         (COMPACT, PAIRS),
         ({**COMPACT, "detail": True}, {**PAIRS, "low_resolution_steps": 3}),
+        (LITE, PAIRS),
         (REFERENCE, IDENTITIES),
     ],
-    ids=["compact-pairs", "resolution-start", "reference-identities"],
+    ids=["compact-pairs", "resolution-start", "lite-pairs", "reference-identities"],
 )
 def test_a_killed_run_resumes_to_bit_equal_losses(
     tmp_path: Path, stores: TrainingStores, encoder: dict[str, Any], objective: dict[str, Any]

@@ -145,6 +145,18 @@ def test_vectors_are_decayed_only_with_decay_vectors() -> None:
         assert (matrices["lr_factor"], vectors["lr_factor"]) == (1.0, 2.0)
 
 
+def test_stems_learn_at_a_rate_of_their_own() -> None:
+    model = nn.ModuleDict({"stem": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
+    groups = build_optimiser(
+        model, OptimiserConfig(stem_lr_factor=0.25, bias_lr_factor=2)
+    ).param_groups
+    assert [group["lr_factor"] for group in groups] == [1.0, 2.0, 0.25, 0.5]
+    named = dict(model.named_parameters())
+    assert groups[2]["params"][0] is named["stem.weight"]
+    assert groups[3]["params"][0] is named["stem.bias"]
+    assert sum(len(group["params"]) for group in groups) == 4
+
+
 def test_selecting_by_an_unknown_metric_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="mAP is not among"):
         train(toy_config(tmp_path, select_by="mAP"))
