@@ -2,8 +2,9 @@
 
 A store is a folder of shards. Shard n is three files: `n.pictures.npy` (uint8, all pixels end to
 end), `n.chips.npy` (one `CHIP` record per chip) and, for simulated ships, `n.layouts.npy` (float16
-`[vessels, channels, positions]`, by ascending vessel id). `n.chips.npy` is written last and
-atomically: a shard without it is incomplete and is ignored.
+`[vessels, channels, positions]`, by ascending vessel id) and `n.kinds.npy` (int32 `[vessels, 2]`,
+likewise: type and family). `n.chips.npy` is written last and atomically: a shard without it is
+incomplete and is ignored.
 """
 
 import hashlib
@@ -95,11 +96,17 @@ def write_shard(
     number: int,
     chips: Sequence[CachedChip],
     layouts: NDArray[np.float16] | None = None,
+    kinds: NDArray[np.int32] | None = None,
 ) -> None:
     """Write one shard; SAR is stored as one channel.
 
+    Args:
+        layouts: float16 `[V, channels, positions]`, by ascending vessel id.
+        kinds: int32 `[V, 2]`, likewise: number of the ship type, and of the family of sisters, -1
+            where there are none.
+
     Raises:
-        ValueError: `layouts` does not have one row per vessel.
+        ValueError: `layouts` or `kinds` does not have one row per vessel.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records = np.zeros(len(chips), CHIP)
@@ -118,11 +125,14 @@ def write_shard(
         flat.append(pixels.ravel())
         offset += pixels.size
     vessels = len(np.unique(records["vessel"]))
-    if layouts is not None and len(layouts) != vessels:
-        raise ValueError(f"{len(layouts)} layouts for {vessels} vessels")
+    for name, known in (("layouts", layouts), ("kinds", kinds)):
+        if known is not None and len(known) != vessels:
+            raise ValueError(f"{len(known)} {name} for {vessels} vessels")
     np.save(folder / f"{number:05d}.pictures.npy", np.concatenate(flat))
     if layouts is not None:
         np.save(folder / f"{number:05d}.layouts.npy", layouts.astype(np.float16))
+    if kinds is not None:
+        np.save(folder / f"{number:05d}.kinds.npy", kinds.astype(np.int32))
     partial = folder / f"{number:05d}.partial"
     with partial.open("wb") as file:
         np.save(file, records)
@@ -143,6 +153,7 @@ class PictureStore:
         vessels: int64 `[V]`, ascending ids.
         vessel_row: int64 `[N]`, index of each chip's vessel in `vessels`.
         layouts: float16 `[V, channels, positions]`, or None.
+        kinds: int32 `[V, 2]`, type and family (-1: none), or None.
     """
 
     def __init__(self, folder: Path, shards: Sequence[int]) -> None:
@@ -151,7 +162,7 @@ class PictureStore:
             raise StoreError(
                 f"{folder} lacks shards {missing}" if missing else f"no shards of {folder} named"
             )
-        records, places, layouts, vessels = [], [], [], []
+        records, places, layouts, kinds, vessels = [], [], [], [], []
         self._pictures = []
         for place, number in enumerate(shards):
             part = np.load(folder / f"{number:05d}.chips.npy")
@@ -162,6 +173,9 @@ class PictureStore:
             layout = folder / f"{number:05d}.layouts.npy"
             if layout.exists():
                 layouts.append(np.load(layout))
+            kind = folder / f"{number:05d}.kinds.npy"
+            if kind.exists():
+                kinds.append(np.load(kind))
         self.chips: Records = np.concatenate(records)
         self.shard = np.concatenate(places)
         named = np.concatenate(vessels)
@@ -172,6 +186,9 @@ class PictureStore:
         self.vessel_row = np.searchsorted(self.vessels, self.chips["vessel"])
         self.layouts: NDArray[np.float16] | None = (
             np.concatenate(layouts)[order] if len(layouts) == len(shards) else None
+        )
+        self.kinds: NDArray[np.int32] | None = (
+            np.concatenate(kinds)[order] if len(kinds) == len(shards) else None
         )
 
     def __len__(self) -> int:

@@ -27,15 +27,16 @@ class PairDraw:
 
 
 class PairSampler:
-    """Draws optical–SAR pairs of different ships, a share of them of similar length.
+    """Draws optical–SAR pairs of different ships, a share of them look-alikes.
 
-    Ships that differ in size are easy negatives once size is learnt. A hard share of the batch is
-    therefore drawn from short stretches of the fleet ordered by length, so that ships of similar
-    length, and sister ships above all, are each other's negatives.
+    Ships that differ in type or size are easy negatives once these are learnt. A hard share of the
+    batch is therefore drawn from short stretches of the fleet ordered by type and length (by length
+    alone if types are unknown), and a share of sisters family by family, so that look-alikes are
+    each other's negatives.
 
     Args:
         store: the chips.
-        stretch: how many ships of similar length form one group of hard negatives.
+        stretch: how many ships of one type and similar length form one group of hard negatives.
 
     Raises:
         StoreError: fewer than two ships have chips of both sensors.
@@ -44,34 +45,55 @@ class PairSampler:
     def __init__(self, store: PictureStore, stretch: int = 8) -> None:
         self.optical = store.rows_by_vessel(Modality.OPTICAL)
         self.sar = store.rows_by_vessel(Modality.SAR)
-        both = [i for i, rows in enumerate(self.optical) if len(rows) and len(self.sar[i])]
-        if len(both) < 2:
+        seen = [i for i, rows in enumerate(self.optical) if len(rows) and len(self.sar[i])]
+        if len(seen) < 2:
             raise StoreError("pairs need at least two ships with chips of both sensors")
+        both = np.array(seen, np.int64)
         lengths = store.vessel_length_m()[both]
-        self.by_length: Rows = np.array(both, np.int64)[np.argsort(lengths, kind="stable")]
+        types = np.zeros(len(both)) if store.kinds is None else store.kinds[both, 0]
+        self.by_likeness: Rows = both[np.lexsort((lengths, types))]
         self.stretch = min(stretch, len(both))
+        self.families = _families(both, store)
 
-    def draw(self, generator: np.random.Generator, pairs: int, hard_share: float) -> PairDraw:
-        """Draw N pairs; about `hard_share` of them are from stretches of similar length.
+    def draw(
+        self, generator: np.random.Generator, pairs: int, hard_share: float, sister_share: float = 0
+    ) -> PairDraw:
+        """Draw N pairs: about `hard_share` of them look-alikes, about `sister_share` sisters.
 
         Raises:
             ValueError: `pairs` exceeds the number of ships with both sensors.
         """
-        fleet = len(self.by_length)
+        fleet = len(self.by_likeness)
         if pairs > fleet:
             raise ValueError(f"{pairs} pairs requested, but only {fleet} ships have both sensors")
         chosen: dict[int, None] = {}
+        while self.families and len(chosen) < round(pairs * sister_share):
+            family = self.families[int(generator.integers(len(self.families)))]
+            chosen |= dict.fromkeys(family.tolist())
         groups = round(pairs * hard_share / self.stretch)
         for start in generator.integers(0, fleet - self.stretch + 1, size=groups):
-            chosen |= dict.fromkeys(range(int(start), int(start) + self.stretch))
+            group = self.by_likeness[int(start) : int(start) + self.stretch]
+            chosen |= dict.fromkeys(group.tolist())
         while len(chosen) < pairs:
-            chosen |= dict.fromkeys(generator.integers(0, fleet, size=pairs - len(chosen)).tolist())
-        vessels = self.by_length[list(chosen)[:pairs]]
+            others = generator.integers(0, fleet, size=pairs - len(chosen))
+            chosen |= dict.fromkeys(self.by_likeness[others].tolist())
+        vessels = np.array(list(chosen)[:pairs], np.int64)
         return PairDraw(
             vessel_rows=vessels,
             optical=_one_each(generator, self.optical, vessels),
             sar=_one_each(generator, self.sar, vessels),
         )
+
+
+def _families(vessels: Rows, store: PictureStore) -> list[Rows]:
+    """Return the vessels of each family that has at least two of the given, ascending vessels."""
+    if store.kinds is None:
+        return []
+    family = store.kinds[vessels, 1]
+    sisters = vessels[family >= 0]
+    order = np.argsort(family[family >= 0], kind="stable")
+    starts = np.flatnonzero(np.diff(family[family >= 0][order])) + 1
+    return [part for part in np.split(sisters[order], starts) if len(part) > 1]
 
 
 class BalancedIdentitySampler:

@@ -17,6 +17,7 @@ from model_training.data.cache import (
     write_shard,
 )
 from model_training.simulator import SimulatorConfig, VesselModel, View, render_view
+from model_training.simulator.ships.catalogue import TYPE_NAMES
 from model_training.simulator.ships.vessel import sample_vessel
 from model_training.simulator.truth import layout_in_crop
 from model_training.training.config import TypedConfig
@@ -25,6 +26,16 @@ from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import denoise_sar
 
 SHARD_VESSELS = 100
+FLEET_FILE = "fleet.json"
+_NOT_OF_A_SHIP = {
+    "folder",
+    "vessels",
+    "validation_vessels",
+    "processes",
+    "initial_vessels",
+    "growth_steps",
+}
+"""Settings that change no ship's chips, so that a folder may serve runs that differ in them."""
 
 
 class FleetConfig(TypedConfig):
@@ -34,6 +45,10 @@ class FleetConfig(TypedConfig):
     fleet can grow, because ship i depends on its seed and number alone. `simulator` overrides
     settings of `SimulatorConfig`; `processes` is the number of rendering processes (default: one
     per core).
+
+    With `initial_vessels`, training begins when so many ships are rendered. The others are rendered
+    meanwhile by one process of low priority, and are added evenly over the first `growth_steps`
+    steps.
     """
 
     folder: Path
@@ -45,11 +60,15 @@ class FleetConfig(TypedConfig):
     sar_views: int = Field(2, ge=1)
     simulator: dict[str, Any] = Field(default_factory=dict)
     processes: int | None = Field(None, ge=1)
+    initial_vessels: int | None = Field(None, ge=SHARD_VESSELS, multiple_of=SHARD_VESSELS)
+    growth_steps: int = Field(1000, ge=1)
 
     @model_validator(mode="after")
     def _require_different_fleets(self) -> "FleetConfig":
         if self.seed == self.validation_seed:
             raise ValueError("validation_seed must differ from seed: no ship may be in both")
+        if self.initial_vessels is not None and self.initial_vessels > self.vessels:
+            raise ValueError("initial_vessels exceeds vessels: a fleet begins with a part of it")
         return self
 
 
@@ -58,14 +77,16 @@ def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStor
 
     Training chips are turned so that the bow points down, and layouts begin at the stern and have
     the margins of a usual crop; augmentation then turns ships at random. Validation chips stay as
-    they were rendered.
+    they were rendered. Of a fleet with `initial_vessels`, only these are opened as training ships;
+    `growing.FleetGrowth` opens the others.
 
     Raises:
         StoreError: the folder holds a fleet of other settings.
         ValueError: `simulator` names a setting that does not exist.
     """
     _require_same_fleet(fleet, spec)
-    parts = {"validation": fleet.validation_vessels, "train": fleet.vessels}
+    first = fleet.vessels if fleet.initial_vessels is None else fleet.initial_vessels
+    parts = {"validation": fleet.validation_vessels, "train": first}
     shards = {part: range(vessels // SHARD_VESSELS) for part, vessels in parts.items()}
     missing = [
         (part, number)
@@ -73,7 +94,7 @@ def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStor
         for number in sorted(set(shards[part]) - set(shard_numbers(fleet.folder / part)))
     ]
     if missing:
-        render = partial(_render_shard, fleet, spec.denoise_percentile)
+        render = partial(render_shard, fleet, spec.denoise_percentile)
         with multiprocessing.get_context("spawn").Pool(fleet.processes) as pool:
             done = pool.imap_unordered(render, missing)
             for _ in tqdm(done, total=len(missing), desc="simulate", unit="shard"):
@@ -86,26 +107,33 @@ def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStor
 
 def _require_same_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> None:
     """Record the settings of a new folder, or refuse a folder of a fleet with other settings."""
-    sizes = {"vessels", "validation_vessels"}  # excluded, because a fleet can grow
-    settings = fleet.model_dump(mode="json", exclude={"folder", "processes", *sizes})
+    settings = fleet.model_dump(mode="json", exclude=_NOT_OF_A_SHIP)
     settings["simulator"] = SimulatorConfig.from_dict(fleet.simulator).to_dict()
     settings["denoise_percentile"] = spec.denoise_percentile
-    require_settings(fleet.folder / "fleet.json", settings)
+    require_settings(fleet.folder / FLEET_FILE, settings)
 
 
-def _render_shard(fleet: FleetConfig, percentile: float | None, shard: tuple[str, int]) -> None:
+def render_shard(fleet: FleetConfig, percentile: float | None, shard: tuple[str, int]) -> None:
     """Render all views of the ships of a shard (part, number) and write them."""
     part, number = shard
     training = part == "train"
     config = SimulatorConfig.from_dict(fleet.simulator)
-    chips, layouts = [], []
+    chips, layouts, kinds = [], [], []
     for index in range(number * SHARD_VESSELS, (number + 1) * SHARD_VESSELS):
         vessel = sample_vessel(index, fleet.seed if training else fleet.validation_seed, config)
         views = _views(vessel, fleet, config)
         chips += [_cached_chip(view, index, percentile, bow_down=training) for view in views]
         layout = views[0].layout[::-1] if views[0].bow_up else views[0].layout
         layouts.append(layout_in_crop(layout, config.crop_margin).T)  # [channels, positions]
-    write_shard(fleet.folder / part, number, chips, np.stack(layouts).astype(np.float16))
+        family = -1 if vessel.sister_group is None else vessel.sister_group
+        kinds.append((TYPE_NAMES.index(vessel.vessel_type), family))
+    write_shard(
+        fleet.folder / part,
+        number,
+        chips,
+        np.stack(layouts).astype(np.float16),
+        np.array(kinds, np.int32),
+    )
 
 
 def _views(vessel: VesselModel, fleet: FleetConfig, config: SimulatorConfig) -> list[View]:

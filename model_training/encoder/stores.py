@@ -1,6 +1,7 @@
 """Prepare the training and validation stores of an encoder run on first use."""
 
 import fcntl
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from model_training.data.cache import (
     shard_numbers,
     write_shard,
 )
+from model_training.data.growing import FleetGrowth
 from model_training.data.holdout import HoldoutError, held_out_vessels
 from model_training.data.hoss import LabelledChip, read_hoss
 from model_training.data.pairs import read_pairs
-from model_training.data.simulated import prepare_fleet
+from model_training.data.simulated import FLEET_FILE, prepare_fleet
 from model_training.encoder.train_config import HossData, PairData, SimulatedData
 from service.contract.manifest import PreprocessSpec
 
@@ -31,14 +33,16 @@ class TrainingStores:
     """The training and validation chips of a run; no ship is in both.
 
     Attributes:
-        train: chips of training ships.
+        train: chips of training ships; of a growing fleet, those of the first step.
         validation: chips of validation ships.
-        digest: SHA-256 of the training chips.
+        digest: SHA-256 of the training chips; of a growing fleet, that of its settings.
+        growth: the growing fleet, or None.
     """
 
     train: PictureStore
     validation: PictureStore
     digest: str
+    growth: FleetGrowth | None = None
 
 
 def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec) -> TrainingStores:
@@ -55,7 +59,12 @@ def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec)
     with _locked(data.folder if isinstance(data, SimulatedData) else data.cache):
         if isinstance(data, SimulatedData):
             train, validation = prepare_fleet(data, spec)
-            return TrainingStores(train, validation, train.digest())
+            if data.initial_vessels is None:
+                return TrainingStores(train, validation, train.digest())
+            fleet = (data.folder / FLEET_FILE).read_bytes() + str(data.vessels).encode()
+            return TrainingStores(
+                train, validation, hashlib.sha256(fleet).hexdigest(), FleetGrowth(data)
+            )
         settings = data.model_dump(mode="json", exclude={"cache"})
         settings["denoise_percentile"] = spec.denoise_percentile
         require_settings(data.cache / "source.json", settings)

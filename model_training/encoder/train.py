@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_training.data.cache import PictureStore
+from model_training.data.growing import render_beside
 from model_training.data.holdout import held_out_part
 from model_training.data.samplers import BalancedIdentitySampler, PairSampler
-from model_training.encoder import CompactEncoder, build_encoder
+from model_training.encoder import LiteConfig, LiteEncoder, PlacedEncoder, build_encoder
 from model_training.encoder.batches import Batch, plain_batches, training_batch
 from model_training.encoder.gather import gather_rows
 from model_training.encoder.losses import (
@@ -78,7 +79,7 @@ class TrainedModel(nn.Module):
         `log_scale`, and `layout` with `layout_target`, both standardised.
         """
         tokens = self.encoder.tokens(pixels, modality, size)
-        if isinstance(self.encoder, CompactEncoder):
+        if isinstance(self.encoder, PlacedEncoder):
             embedding = self.encoder.embed_tokens(tokens, modality, size)
         else:
             embedding = tokens[:, 0]
@@ -148,19 +149,22 @@ class EncoderTask:
             else None
         )
         torch.manual_seed(step_seed(config.run.seed, -1))
-        self.model: nn.Module = TrainedModel(
-            config, len(stores.train.vessels), stores.train.layouts
-        )
+        model = TrainedModel(config, len(stores.train.vessels), stores.train.layouts)
+        self.model: nn.Module = model
         if config.initial is not None:
             load_initial_weights(self.model, config.initial)
+        elif isinstance(config.encoder, LiteConfig) and config.encoder.pretrained:
+            assert isinstance(model.encoder, LiteEncoder)
+            model.encoder.load_imagenet()
         if config.channels_last:
             _use_channels_last(self.model)
         objective = config.objective
+        self.train_store = stores.train
         self.pairs: PairSampler | None = None
         self.identities: BalancedIdentitySampler | None = None
         if isinstance(objective, PairObjective):
             self.pairs = PairSampler(stores.train, objective.hard_stretch)
-            ships = len(self.pairs.by_length)
+            ships = len(self.pairs.by_likeness)
             _require_ships("pairs", objective.pairs, ships, "training ships with both sensors")
         else:
             self.identities = BalancedIdentitySampler(stores.train)
@@ -171,15 +175,31 @@ class EncoderTask:
         """Draw the augmented chips of a step: N optical then N SAR, or P x K by identity."""
         generator = step_generator(self.config.run.seed, step, rank)
         objective = self.config.objective
+        self._grow(step)
         if isinstance(objective, PairObjective) and self.pairs is not None:
             ramp = min(1.0, step / max(1, objective.hard_ramp_steps))
-            draw = self.pairs.draw(generator, objective.pairs, objective.hard_share * ramp)
+            draw = self.pairs.draw(
+                generator,
+                objective.pairs,
+                objective.hard_share * ramp,
+                objective.sister_share * ramp,
+            )
             rows = np.concatenate([draw.optical, draw.sar])
         elif isinstance(objective, IdentityObjective) and self.identities is not None:
             rows = self.identities.draw(generator, objective.identities, objective.chips)
         return training_batch(
-            self.stores.train, rows.tolist(), self._spec(step), self.config.augment, generator
+            self.train_store, rows.tolist(), self._spec(step), self.config.augment, generator
         )
+
+    def _grow(self, step: int) -> None:
+        """Take the ships of a step into use, where the fleet grows."""
+        growth, objective = self.stores.growth, self.config.objective
+        if growth is None or not isinstance(objective, PairObjective):
+            return
+        store = growth.store(step)
+        if store is not self.train_store:
+            self.train_store = store
+            self.pairs = PairSampler(store, objective.hard_stretch)
 
     def _spec(self, step: int) -> PreprocessSpec:
         spec, objective = self.config.encoder.preprocess, self.config.objective
@@ -312,7 +332,10 @@ def cross_modal_scores(
 
 def train_encoder(config: EncoderTrainConfig) -> Checkpoint:
     """Prepare the data, start or continue training, and return the last checkpoint."""
-    task = EncoderTask(config, open_stores(config.data, config.encoder.preprocess))
+    spec = config.encoder.preprocess
+    task = EncoderTask(config, open_stores(config.data, spec))
     if task.choosing is not None and config.run.select_by is not None:
         print(task.choosing.note, file=sys.stderr)  # stdout is for a command's result
+    if task.stores.growth is not None:
+        render_beside(task.stores.growth.fleet, spec.denoise_percentile)
     return fit(task, config.run, config.optimiser, config)

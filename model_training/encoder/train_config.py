@@ -44,15 +44,17 @@ class PairData(TypedConfig):
 class PairObjective(TypedConfig):
     """InfoNCE over optical-SAR pairs, with the deck layout as auxiliary target.
 
-    The share `hard_share` of a batch, reached linearly after `hard_ramp_steps`, are groups of
-    `hard_stretch` ships of similar length. For `low_resolution_steps` an encoder with `detail`
-    trains at half size. `layout` is the weight of the auxiliary loss; it requires simulated data.
-    With several processes each draws `pairs`, and InfoNCE contrasts the pairs of all of them.
+    The share `hard_share` of a batch are groups of `hard_stretch` ships of one type and similar
+    length, the share `sister_share` are sisters; both are reached linearly after `hard_ramp_steps`.
+    For `low_resolution_steps` an encoder with `detail` trains at half size. `layout` is the weight
+    of the auxiliary loss; it requires simulated data. With several processes each draws `pairs`,
+    and InfoNCE contrasts the pairs of all of them.
     """
 
     kind: Literal["pairs"]
     pairs: int = Field(64, ge=2)
     hard_share: float = Field(0.5, ge=0, le=1)
+    sister_share: float = Field(0.0, ge=0, le=1)
     hard_ramp_steps: int = Field(1000, ge=0)
     hard_stretch: int = Field(8, ge=2)
     low_resolution_steps: int = Field(0, ge=0)

@@ -47,6 +47,47 @@ def test_hard_pairs_are_of_similar_length(store: PictureStore) -> None:
     assert mean_gap_m(0.0) > 3
 
 
+@pytest.fixture
+def typed_store(tmp_path: Path) -> PictureStore:
+    """Forty ships of two types that alternate in length; the first twelve are four families."""
+    chips, kinds = [], []
+    for vessel in range(40):
+        picture = np.zeros((20 + vessel, 8, 3), np.uint8)
+        chips += [CachedChip(picture, sensor, 1.0, vessel) for sensor in Modality]
+        kinds.append((vessel % 2, vessel // 3 if vessel < 12 else -1))
+    write_shard(tmp_path, 0, chips, kinds=np.array(kinds, np.int32))
+    return PictureStore(tmp_path, [0])
+
+
+def test_hard_pairs_are_of_one_type_where_types_are_known(typed_store: PictureStore) -> None:
+    sampler = PairSampler(typed_store, stretch=4)
+    ordered = sampler.by_likeness
+    assert (ordered % 2).tolist() == [0] * 20 + [1] * 20
+    assert (np.diff(ordered[:20]) == 2).all()
+    draw = sampler.draw(np.random.default_rng(0), 4, hard_share=1.0)
+    assert len(set((draw.vessel_rows % 2).tolist())) == 1
+
+
+def test_sisters_come_family_by_family(typed_store: PictureStore) -> None:
+    sampler = PairSampler(typed_store)
+    for seed in range(10):
+        draw = sampler.draw(np.random.default_rng(seed), 6, 0.0, sister_share=1.0)
+        families = draw.vessel_rows // 3
+        assert draw.vessel_rows.max() < 12
+        assert sorted(np.bincount(families).tolist())[-2:] == [3, 3]
+
+
+def test_without_sisters_the_sister_share_is_filled_with_others(store: PictureStore) -> None:
+    draw = PairSampler(store).draw(np.random.default_rng(0), 8, 0.0, sister_share=1.0)
+    assert len(set(draw.vessel_rows.tolist())) == 8
+
+
+def test_kinds_of_another_number_of_ships_are_refused(tmp_path: Path) -> None:
+    chips = [CachedChip(np.zeros((20, 8, 3), np.uint8), sensor, 1.0, 1) for sensor in Modality]
+    with pytest.raises(ValueError, match="2 kinds for 1 vessels"):
+        write_shard(tmp_path, 0, chips, kinds=np.zeros((2, 2), np.int32))
+
+
 def test_equal_generators_give_equal_draws(store: PictureStore) -> None:
     sampler = PairSampler(store)
     first, again, other = (
