@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that `crossfix-train --help`
 import typer
 
 from model_training.cli.framing import framing_report
+from model_training.cli.look_alikes import look_alikes
 from model_training.cli.measuring import ablation, calibrate, evaluate
 from model_training.cli.simulation import simulate, simulator_report
 from model_training.cli.studies import fusion_study, translator_report
@@ -21,7 +22,7 @@ app = typer.Typer(
 for _command in (
     *(simulate, simulator_report),
     *(encoder, translator, distil, cost),
-    *(evaluate, calibrate, ablation),
+    *(evaluate, look_alikes, calibrate, ablation),
     *(fusion_study, translator_report, framing_report),
 ):
     app.command()(_command)

@@ -63,7 +63,7 @@ def evaluate(
     with exit_on_error(ValueError):
         splits = evaluation.protocols_of(read_hoss(data))
         chips = evaluation.chips_of(splits)
-        table = _embed(chips, _model_paths(bundle, checkpoint), threads)
+        table = embed_for_measuring(chips, model_paths(bundle, checkpoint), threads)
         result = evaluation.evaluate(splits, table, draws, seed)
         if out is not None:
             metrics = evaluation.evaluation_metrics(result, name or data.resolve().name)
@@ -124,7 +124,7 @@ def calibrate(
     with exit_on_error(ValueError):
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
-        table = _embed((*chips, *_background_chips(background)), [bundle], threads)
+        table = embed_for_measuring((*chips, *_background_chips(background)), [bundle], threads)
         across = calibration.require_trials(table, seed=seed)
         within = replay(table, WITHIN, seed=seed)
         spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed, real_share)
@@ -135,7 +135,7 @@ def calibrate(
             of_test = all_chips(read_hoss(test))
             _require_other_ships(chips, of_test)
             test_chips = (*of_test, *_background_chips(test_background))
-            test_table = _embed(test_chips, [bundle], threads)
+            test_table = embed_for_measuring(test_chips, [bundle], threads)
             trials = calibration.require_trials(test_table, seed=seed + 1)
             reports["test"] = calibration_report.measure(spec, trials, seed)
     documents = {part: value.document() for part, value in reports.items()}
@@ -245,7 +245,7 @@ def _background_chips(folder: Path | None) -> tuple[LabelledChip, ...]:
     return tuple(replace(chip, vessel_id=DISTRACTOR_ID) for chip in chips)
 
 
-def _model_paths(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequence[Path]:
+def model_paths(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequence[Path]:
     """Return what `open_model` takes: the bundle, or the checkpoints.
 
     Raises:
@@ -256,7 +256,10 @@ def _model_paths(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Seq
     return checkpoints or [bundle or Path()]
 
 
-def _embed(chips: Sequence[LabelledChip], model: Sequence[Path], threads: int) -> ChipTable:
+def embed_for_measuring(
+    chips: Sequence[LabelledChip], model: Sequence[Path], threads: int
+) -> ChipTable:
+    """Embed chips with a bundle or checkpoints, with a progress bar on standard error."""
     from model_training.embedding.chip_table import embed_chips
 
     unique = len({chip.path for chip in chips})

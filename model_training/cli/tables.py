@@ -1,6 +1,6 @@
 """Format the results of `crossfix-train`: tables, lines and progress bars."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from model_training.calibration.report import CalibrationReport
 from model_training.evaluation.ablation import AblationRow
 from model_training.evaluation.evaluate import Evaluation, named_estimates
+from model_training.evaluation.look_alikes import LookAlikeProtocol, LookAlikeResult
 from service.contract.manifest import CalibrationSpec
 
 TABLE_WIDTH = 130
@@ -41,6 +42,22 @@ def evaluation_table(result: Evaluation, data: Path) -> Table:
         for name, part in variants.items():
             estimates = [str(value) for value in named_estimates(part).values()]
             table.add_row(protocol, name, *estimates, str(part.queries), str(part.gallery))
+        table.add_section()
+    return table
+
+
+def look_alike_table(
+    results: Mapping[str, Mapping[LookAlikeProtocol, LookAlikeResult]],
+) -> Table:
+    """Build one row per data set and protocol."""
+    table = Table(title="look-alikes: per cent [95 % interval over ships]")
+    for heading in ("data", "protocol", "mAP", "R1", "mAP by size only", "ships", "gallery"):
+        table.add_column(heading)
+    for data, protocols in results.items():
+        for protocol, result in protocols.items():
+            numbers = (result.mean_ap, result.first, result.size_only_ap)
+            counts = (str(result.ships), f"{result.gallery:.1f}")
+            table.add_row(data, protocol, *map(str, numbers), *counts)
         table.add_section()
     return table
 

@@ -69,6 +69,7 @@ def test_help_lists_the_commands() -> None:
     measuring = (
         "calibrate",
         "evaluate",
+        "look-alikes",
         "ablation",
         "fusion-study",
         "translator-report",
@@ -117,6 +118,27 @@ def test_evaluate_without_a_model_is_refused(
     assert result.exit_code == 2
     assert reason in result.stderr
     assert result.stdout == ""
+
+
+def test_look_alikes_measures_each_folder_and_writes_metrics(
+    models: Path, fleet: Path, tmp_path: Path
+) -> None:
+    common = ("look-alikes", "--bundle", models, "--data", fleet, "--galleries", 5, "--draws", 100)
+    out = tmp_path / "metrics.json"
+    result = run(*common, "--json", "--out", out, "--name", "toy")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert set(report["toy"]) == {"O2O", "S2O", "O2S"}
+    assert report["toy"]["S2O"]["gallery"] >= 5
+    written = [Metric.model_validate(entry) for entry in json.loads(out.read_text())]
+    assert len(written) == 9
+    assert run(*common).stdout.count("O2O") == 1
+
+
+def test_look_alikes_of_a_type_that_is_not_there_are_explained(models: Path, fleet: Path) -> None:
+    result = run("look-alikes", "--bundle", models, "--data", fleet, "--type", "tug")
+    assert result.exit_code == 2
+    assert "no 5 ships of one type" in result.stderr
 
 
 def test_evaluate_on_unusable_data_is_refused(models: Path, tmp_path: Path) -> None:
