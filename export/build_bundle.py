@@ -1,6 +1,7 @@
 """Export models and write them, with their card and golden vectors, as a verified bundle."""
 
 import io
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,14 @@ class TranslatorPart:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptTranslator:
+    """The translator of another bundle, taken over as it is: its size is not the encoder's."""
+
+    spec: TranslatorSpec
+    graph: Path
+
+
+@dataclass(frozen=True, slots=True)
 class BundlePlan:
     """The parts of a bundle.
 
@@ -99,7 +108,7 @@ class BundlePlan:
     training: TrainingSpec
     licences: dict[str, str]
     chips: Sequence[SampleChip]
-    translator: TranslatorPart | None = None
+    translator: TranslatorPart | KeptTranslator | None = None
     fusion: FusionSpec = field(default_factory=FusionSpec)
     calibration: CalibrationSpec = NO_CALIBRATION
     metrics: Sequence[Metric] = ()
@@ -129,7 +138,10 @@ def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False)
         encoder, encoder_parity = _export_encoder(plan, graphs)
         parity = {ENCODER_FILE: encoder_parity}
         translator = None
-        if plan.translator:
+        if isinstance(plan.translator, KeptTranslator):
+            translator = plan.translator.spec
+            shutil.copy(plan.translator.graph, graphs / translator.graph.file)
+        elif plan.translator:
             translator, parity[TRANSLATOR_FILE] = _export_translator(
                 plan.translator, _optical_conditions(plan, plan.translator), graphs
             )

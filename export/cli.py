@@ -15,11 +15,14 @@ from export.build_bundle import NO_CALIBRATION, BuiltBundle, BundlePlan, Precisi
 from export.checkpoints import (
     OFFICIAL_LICENCE,
     encoder_part,
+    kept_translator,
     official_encoder_part,
     official_training_spec,
+    pretrained_licences,
     require_file,
     training_spec,
     translator_part,
+    with_kept_translator,
 )
 from export.model_card import UNCALIBRATED
 from export.official import METHOD_NAMES, CheckpointError, PublishedMethod, load_official
@@ -27,6 +30,7 @@ from export.parity import ParityError
 from export.sample_chips import SampleChip, simulated_chips
 from model_training.encoder.loading import EncoderLoadError, LoadedEncoders, load_encoders
 from model_training.translator.train import LoadedTranslator, load_translator
+from service.contract.bundle import open_bundle
 from service.contract.errors import CrossfixError
 from service.contract.manifest import CalibrationSpec, FusionSpec, Metric
 from service.inference.embedder import load_embedder
@@ -75,6 +79,10 @@ NameOption = Annotated[str, typer.Option("--name", help="What the bundle is call
 TranslatorOption = Annotated[
     Path | None, typer.Option("--translator", help="Checkpoint of the translator.")
 ]
+TranslatorOfOption = Annotated[
+    Path | None,
+    typer.Option("--translator-of", help="Bundle whose translator is taken over as it is."),
+]
 StepsOption = Annotated[
     int | None,
     typer.Option("--steps", min=1, help="Translator calls per picture; default: as trained."),
@@ -100,6 +108,7 @@ def bundle(
     encoder: EncodersOption,
     out: OutOption,
     translator: TranslatorOption = None,
+    translator_of: TranslatorOfOption = None,
     steps: StepsOption = None,
     samples: SamplesOption = 0,
     alpha: AlphaOption = 0.0,
@@ -134,10 +143,16 @@ def bundle(
             "a bundle needs --calibration JSON, from `crossfix-train calibrate`; or give "
             "--uncalibrated, then all vessels are equally probable and verdicts ambiguous"
         )
+    if translator is not None and translator_of is not None:
+        _fail("give either --translator CHECKPOINT or --translator-of BUNDLE")
     with _exit_on_error():
         loaded = _load_encoders(encoder)
         bridge = _load_translator(translator)
-        training = training_spec(loaded, bridge)
+        training, kept = training_spec(loaded, bridge), None
+        if translator_of is not None:
+            older = open_bundle(translator_of)
+            kept = kept_translator(older)
+            training = with_kept_translator(training, older.manifest.training)
         plan = BundlePlan(
             name=name,
             method=METHOD,
@@ -146,9 +161,10 @@ def bundle(
             licences={
                 "weights": _weights_licence(training.domain, licence),
                 "golden chips": GOLDEN_LICENCE,
+                **pretrained_licences(loaded),
             },
             chips=_chips(),
-            translator=translator_part(bridge, steps, precision) if bridge else None,
+            translator=translator_part(bridge, steps, precision) if bridge else kept,
             fusion=FusionSpec(samples=samples, alpha=alpha),
             calibration=_read_calibration(calibration),
             metrics=_read_metrics(metrics or []),

@@ -20,6 +20,7 @@ from export.build_bundle import (
     build_bundle,
     golden_chips,
 )
+from export.checkpoints import kept_translator
 from export.parity import ToleranceError
 from export.sample_chips import SampleChip
 from service.contract.bridge import BridgeSchedule, coefficient_table
@@ -66,6 +67,17 @@ def test_the_service_accepts_the_bundle(built: BuiltBundle) -> None:
     assert embedder.verify_golden() > 0.99999
     assert set(built.parity) == {"encoder.onnx", "translator.onnx"}
     assert all(parity.smallest_cosine > 0.99999 for parity in built.parity.values())
+
+
+def test_a_translator_is_taken_over_from_another_bundle(
+    built: BuiltBundle, plan: BundlePlan, tmp_path: Path
+) -> None:
+    kept = kept_translator(built.bundle)
+    again = build_bundle(replace(plan, translator=kept), tmp_path / "bundle")
+    files = [bundle.bundle.manifest.files["translator.onnx"].sha256 for bundle in (built, again)]
+    assert files[0] == files[1]
+    assert again.bundle.manifest.translator == built.bundle.manifest.translator
+    assert set(again.parity) == {"encoder.onnx"}
 
 
 def test_the_manifest_has_the_settings_of_the_plan(built: BuiltBundle, plan: BundlePlan) -> None:

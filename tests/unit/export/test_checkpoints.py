@@ -10,9 +10,11 @@ from export.checkpoints import (
     describe_objective,
     earlier_kinds,
     encoder_part,
+    pretrained_licences,
     require_file,
     training_spec,
     translator_part,
+    with_kept_translator,
 )
 from model_training.encoder import build_encoder
 from model_training.encoder.loading import LoadedEncoders, load_encoders
@@ -56,13 +58,28 @@ def save(path: Path, config: Any, weights: dict[str, Any], step: int) -> Path:
     return path
 
 
+LITE = {
+    "kind": "lite",
+    "preprocess": {"height": 32, "width": 32},
+    "grid_width": 8,
+    "grid_blocks": 0,
+    "width": 32,
+    "depth": 0,
+    "embedding_width": 8,
+}
+
+
 def encoder_checkpoint(
-    path: Path, data: dict[str, Any], initial: Path | None = None, **run: Any
+    path: Path,
+    data: dict[str, Any],
+    initial: Path | None = None,
+    model: dict[str, Any] | None = None,
+    **run: Any,
 ) -> Path:
     config = EncoderTrainConfig.model_validate(
         {
             "run": {"out": "runs/e", "steps": 9, "seed": 1, **run},
-            "encoder": ENCODER,
+            "encoder": model or ENCODER,
             "data": data,
             "objective": {"kind": "pairs"},
             "initial": initial,
@@ -98,6 +115,25 @@ def test_both_models_are_named_with_their_data(tmp_path: Path) -> None:
     assert "The translator learnt from 300 simulated ships" in spec.description
     assert spec.seeds == (1, 2)
     assert (spec.commit, spec.data_digest) == ("c" * 40, "d" * 64)
+
+
+def test_weights_from_imagenet_are_named_with_their_licence(tmp_path: Path) -> None:
+    started = load_encoders([encoder_checkpoint(tmp_path / "e.pt", FLEET, model=LITE)])
+    assert "EfficientNet-Lite0 weights for ImageNet" in training_spec(started, None).description
+    assert [text.split(",")[0] for text in pretrained_licences(started).values()] == ["Apache-2.0"]
+    scratch = {**LITE, "pretrained": False}
+    fresh = load_encoders([encoder_checkpoint(tmp_path / "f.pt", FLEET, model=scratch)])
+    assert "ImageNet" not in training_spec(fresh, None).description
+    assert pretrained_licences(fresh) == {}
+
+
+def test_a_kept_translator_brings_what_was_said_of_its_training(tmp_path: Path) -> None:
+    loaded = encoder(tmp_path / "e.pt", FLEET)
+    older = training_spec(loaded, translator(tmp_path / "t.pt", HOSS))
+    kept = with_kept_translator(training_spec(loaded, None), older)
+    assert kept.description == older.description
+    assert kept.domain == "simulated+hoss"
+    assert kept.datasets == older.datasets
 
 
 def test_losses_are_named_with_their_weights() -> None:
