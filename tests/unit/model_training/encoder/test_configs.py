@@ -11,6 +11,7 @@ from tests.support.paths import TRAINING_CONFIGS
 
 NAMES = (
     "simulation-compact",
+    "simulation-lite",
     "hoss-pretrain-reference",
     "hoss-reference",
     "hoss-compact",
