@@ -71,7 +71,8 @@ class SameConv2d(nn.Conv2d):
                 padded.to(half), self.weight.to(half), self.stride[0], self.padding[0]
             )
             return filtered
-        return self._conv_forward(padded, self.weight, self.bias)
+        convolved: Tensor = self._conv_forward(padded, self.weight, self.bias)
+        return convolved
 
 
 class _HalfDepthwise(torch.autograd.Function):
