@@ -42,13 +42,14 @@ def test_model_card_and_manifest_agree(bundle: Bundle) -> None:
     card = bundle.file(bundle.manifest.model_card).read_text()
     assert f"Domain: **{bundle.manifest.training.domain}**" in card
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in card.splitlines()]
-    values = {tuple(row[:3]): row[3] for row in rows if len(row) > 3}
+    values = {(*row[:3], row[6]): row[3] for row in rows if len(row) > 6}
     vessel_values = {(row[0], cell) for row in rows for cell in row[1:]}
     for metric in bundle.manifest.metrics:
         if metric.protocol == "open set":
             assert (str(metric.gallery), f"{metric.value:.1f}%") in vessel_values
             continue
-        value = values[metric.dataset, metric.protocol, metric.name]
+        gallery = "-" if metric.gallery is None else str(metric.gallery)
+        value = values[metric.dataset, metric.protocol, metric.name, gallery]
         digits = len(value.partition(".")[2])
         assert digits >= 1
         assert value == f"{metric.value:.{digits}f}"
