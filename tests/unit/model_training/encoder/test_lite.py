@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from model_training.encoder.efficientnet_lite import (
+from model_training.encoder.lite import (
     EfficientNetLite0,
     ImageNetWeightsError,
     SameConv2d,
