@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from tests.support.chips import sar_tiff
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.inputs.chips import sar_tiff
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 REQUESTS, CLIENTS = 200, 16
 

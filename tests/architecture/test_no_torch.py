@@ -16,7 +16,7 @@ PROGRAM = """
     from fastapi.testclient import TestClient
     from service.wiring.app import create_app
     from service.settings import load_settings
-    from tests.support.chips import sar_tiff
+    from tests.support.inputs.chips import sar_tiff
 
     places = dict(data_dir=Path({data!r}), bundle=Path({bundle!r}))
     app = create_app(load_settings(**places, device="cpu"))

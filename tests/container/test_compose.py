@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.docker import (
+from tests.support.paths import ROOT
+from tests.support.processes.docker import (
     TEST_LIMIT_S,
     build,
     docker,
@@ -22,8 +23,7 @@ from tests.support.docker import (
     eventually,
     match,
 )
-from tests.support.paths import ROOT
-from tests.support.service_process import free_port
+from tests.support.processes.service_process import free_port
 
 pytestmark = pytest.mark.timeout(TEST_LIMIT_S)
 

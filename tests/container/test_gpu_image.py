@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.docker import TEST_LIMIT_S, build, docker, enrol_and_match, running
+from tests.support.processes.docker import TEST_LIMIT_S, build, docker, enrol_and_match, running
 
 pytestmark = pytest.mark.timeout(TEST_LIMIT_S)
 

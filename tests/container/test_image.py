@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.docker import (
+from tests.support.paths import ROOT
+from tests.support.processes.docker import (
     TEST_LIMIT_S,
     Container,
     build,
@@ -16,7 +17,6 @@ from tests.support.docker import (
     match,
     running,
 )
-from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.timeout(TEST_LIMIT_S)
 

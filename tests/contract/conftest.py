@@ -12,7 +12,7 @@ from service.storage.redis.link import RedisLink
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.galleries import GALLERY_KINDS, open_gallery
-from tests.support.redis_server import RedisServer, running_redis
+from tests.support.processes.redis_server import RedisServer, running_redis
 from tests.support.stores import Site, UnclosableClient
 
 

@@ -18,9 +18,9 @@ from service.maintenance.reembed import Reembedding, Share
 from service.maintenance.restore import restore
 from service.storage.audit.check import verify_audit
 from service.storage.audit.log import open_audit_log
-from tests.support.chips import optical_png
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import START, WIDTH, embedded, query
+from tests.support.inputs.chips import optical_png
 from tests.support.stores import (
     NEW,
     NEW_WIDTH,

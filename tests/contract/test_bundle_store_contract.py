@@ -15,7 +15,7 @@ from service.storage.local.bundles import FolderBundleStore
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.bundles import BucketBundleStore
 from tests.support.doubles.bucket import BucketDouble, running_bucket_store
-from tests.support.second_bundle import second_bundle
+from tests.support.training.second_bundle import second_bundle
 
 Open = Callable[[str], BundleStore]
 """Opens the same store from the machine of that name."""

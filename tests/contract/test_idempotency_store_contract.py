@@ -17,7 +17,7 @@ from service.access.idempotency import (
 from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
 from service.storage.redis.idempotency import KEY_PREFIX, RedisIdempotencyStore
 from service.storage.redis.link import RedisLink
-from tests.support.redis_server import RedisServer
+from tests.support.processes.redis_server import RedisServer
 
 LONG = Lifetimes(claim_s=1000, response_s=2000)
 ANSWER = StoredResponse(201, (("content-type", "application/json"),), b'{"id": "\xc3\xa9"}')

@@ -12,7 +12,7 @@ from service.access.rate_limits import RateLimiter
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
 from service.storage.redis.link import RedisLink
 from service.storage.redis.rate_limits import KEY_PREFIX, RedisRateLimiter
-from tests.support.redis_server import RedisServer
+from tests.support.processes.redis_server import RedisServer
 
 MakeLimiter = Callable[[Rate], RateLimiter]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 
 @pytest.fixture(scope="session")

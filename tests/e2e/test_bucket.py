@@ -20,13 +20,13 @@ from service.settings import load_settings
 from service.storage.s3.bucket import Bucket, BucketPlace
 from service.storage.s3.bundles import BucketBundleStore
 from service.wiring.bundles import bundle_to_serve
-from tests.support.chips import optical_png, sar_tiff
-from tests.support.command import crossfix
 from tests.support.doubles.bucket import BucketDouble, running_bucket_store
 from tests.support.doubles.proxy import Fault, running_proxy
 from tests.support.doubles.qdrant_http import running_qdrant
-from tests.support.second_bundle import second_bundle
-from tests.support.service_process import running_service
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.command import crossfix
+from tests.support.processes.service_process import running_service
+from tests.support.training.second_bundle import second_bundle
 
 LIMIT_S = 60.0
 STORE_FULL = (

@@ -20,10 +20,10 @@ from PIL import Image
 
 from service.cli.main import main
 from service.settings import SHIPPED_BUNDLE
-from tests.support.chips import optical_png, sar_tiff
-from tests.support.genuine import genuine_chips
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.inputs.genuine import genuine_chips
 from tests.support.paths import HOSS_SAMPLE
-from tests.support.service_process import ServiceProcess, free_port, running_service
+from tests.support.processes.service_process import ServiceProcess, free_port, running_service
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")} | {
     "COLUMNS": "160",

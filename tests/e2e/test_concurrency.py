@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.support.api_requests import enrol
-from tests.support.chips import optical_png, sar_tiff
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 CHIPS, CLIENTS, VESSELS = 200, 32, 20
 

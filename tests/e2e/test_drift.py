@@ -9,8 +9,8 @@ from service.contract.bundle import open_bundle, write_bundle
 from service.contract.manifest import SimilarityCounts, SimilaritySpec
 from service.contract.similarity import SIMILARITY_EDGES, count_similarities
 from service.settings import SHIPPED_BUNDLE
-from tests.support.chips import optical_png, sar_tiff
-from tests.support.service_process import running_service
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.service_process import running_service
 
 SIMILARITIES = SimilaritySpec(
     edges=SIMILARITY_EDGES,

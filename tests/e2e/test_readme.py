@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 README = (ROOT / "README.md").read_text("utf-8")
 CURL_BLOCKS = [block for block in re.findall(r"```sh\n(.*?)```", README, re.S) if "curl" in block]

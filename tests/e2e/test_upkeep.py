@@ -8,10 +8,10 @@ import httpx
 
 from service.settings import SHIPPED_BUNDLE
 from service.storage.audit.check import read_entries
-from tests.support.chips import optical_png, sar_tiff
-from tests.support.command import crossfix
-from tests.support.second_bundle import second_bundle
-from tests.support.service_process import running_service
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.command import crossfix
+from tests.support.processes.service_process import running_service
+from tests.support.training.second_bundle import second_bundle
 
 
 def enrol(api: httpx.Client, seed: int) -> None:

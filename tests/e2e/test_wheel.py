@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import FLEET, ROOT, SHIPPED_BUNDLE
-from tests.support.service_process import free_port, wait_until_ready
+from tests.support.processes.service_process import free_port, wait_until_ready
 
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "service", "model_training", "export")
 LINK_TARGETS = ("bundles", "demo")

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.faults.scale import Scale, chosen_scale
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 
 @pytest.fixture(scope="session")

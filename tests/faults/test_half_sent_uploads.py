@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.chips import sar_tiff
-from tests.support.service_process import ServiceProcess
+from tests.support.inputs.chips import sar_tiff
+from tests.support.processes.service_process import ServiceProcess
 
 IN_FLIGHT = 8
 HALF_SENT = 5 * IN_FLIGHT

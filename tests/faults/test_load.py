@@ -16,9 +16,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.support.chips import sar_tiff
 from tests.support.faults.scale import Scale
-from tests.support.service_process import ServiceProcess
+from tests.support.inputs.chips import sar_tiff
+from tests.support.processes.service_process import ServiceProcess
 
 IN_FLIGHT_LIMIT = 64
 MEASURING_CLIENTS = 8

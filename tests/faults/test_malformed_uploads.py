@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from tests.support.api_requests import enrol
-from tests.support.chips import sar_tiff
 from tests.support.faults.bad_uploads import BadUpload, bad_upload
 from tests.support.faults.scale import Scale
-from tests.support.service_process import ServiceProcess
+from tests.support.inputs.chips import sar_tiff
+from tests.support.processes.service_process import ServiceProcess
 
 SENDERS = 4
 WARM_UP = 60

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.support.chips import optical_png, sar_tiff
 from tests.support.doubles.proxy import Fault
 from tests.support.faults.outages import WRONG_RESPONSES, unavailable, wait_until
 from tests.support.faults.qdrant_site import (
@@ -30,6 +29,7 @@ from tests.support.faults.qdrant_site import (
     visible,
 )
 from tests.support.faults.scale import Scale
+from tests.support.inputs.chips import optical_png, sar_tiff
 
 ALL_REFUSED_S = 6 * TIMEOUT_S + SLACK_S
 

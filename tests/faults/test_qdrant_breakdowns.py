@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.support.chips import optical_png, sar_tiff
 from tests.support.doubles.qdrant_http import RefusedError
 from tests.support.faults.outages import unavailable
 from tests.support.faults.qdrant_site import (
@@ -17,6 +16,7 @@ from tests.support.faults.qdrant_site import (
     visible,
 )
 from tests.support.faults.scale import Scale
+from tests.support.inputs.chips import optical_png, sar_tiff
 
 
 class Breakdown:

@@ -13,7 +13,7 @@ import pytest
 from service.inference.encoder import Encoder
 from service.settings import SHIPPED_BUNDLE, Settings
 from tests.support.faults.outages import wait_until
-from tests.support.service_process import ServiceProcess
+from tests.support.processes.service_process import ServiceProcess
 from tests.unit.wiring.test_bundle_follower import serving
 
 LIMIT_S = 60.0

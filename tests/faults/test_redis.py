@@ -27,11 +27,11 @@ from service.storage.redis.cache import RedisCache
 from service.storage.redis.idempotency import RedisIdempotencyStore
 from service.storage.redis.link import PAUSE_S, TIMEOUT_S, RedisLink
 from service.storage.redis.rate_limits import RedisRateLimiter
-from tests.support.chips import optical_png, sar_tiff
 from tests.support.doubles.proxy import Fault, FaultyProxy, running_proxy
 from tests.support.faults.outages import wait_until
-from tests.support.redis_server import RedisServer, running_redis
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.redis_server import RedisServer, running_redis
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 SLACK_S = 15.0
 BURST, PER_MINUTE = 300, 60

@@ -18,12 +18,12 @@ from service.storage.local.cache import MemoryCache
 from service.storage.server.claims import ServerClaimStore
 from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
-from tests.support.chips import optical_png
 from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.faults.scale import Scale
+from tests.support.inputs.chips import optical_png
 from tests.support.use_cases import make_context, utc_now
 
 REPLICAS = 3

@@ -15,9 +15,9 @@ from schemathesis.checks import CHECKS
 
 from service.access.roles import Role
 from service.storage.local.keys import KeyFile
-from tests.support.chips import optical_png, sar_tiff
 from tests.support.faults.scale import Scale
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 Site = tuple[ServiceProcess, str]
 Checks = list[Any]

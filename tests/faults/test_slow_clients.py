@@ -14,12 +14,12 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.support.chip_files import tiff_bytes
-from tests.support.chips import sar_tiff
 from tests.support.faults.bad_uploads import media_type, multipart
 from tests.support.faults.outages import wait_until
 from tests.support.faults.scale import Scale
-from tests.support.service_process import ServiceProcess
+from tests.support.inputs.chip_files import tiff_bytes
+from tests.support.inputs.chips import sar_tiff
+from tests.support.processes.service_process import ServiceProcess
 
 HEADER_TIMEOUT_S, UPLOAD_TIMEOUT_S, REQUEST_TIMEOUT_S = 1.5, 2.0, 4.0
 SLACK_S = 15.0

@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-from tests.support.chips import optical_png
+from tests.support.inputs.chips import optical_png
 
 OPTICAL_METADATA = [{"modality": "optical", "gsd_m": 0.75, "captured_at": "2026-03-02T10:12:00Z"}]
 

@@ -17,9 +17,9 @@ from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.shard import Shard
 from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import FolderChipStore
-from tests.support.chips import optical_png
 from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.inputs.chips import optical_png
 from tests.support.use_cases import make_context, utc_now
 
 AT_FIRST, ADDED = 2, 3

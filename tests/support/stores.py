@@ -26,9 +26,9 @@ from service.storage.server.archive import ServerArchive
 from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from service.storage.server.matches import ServerMatchStore
-from tests.support.chips import optical_png
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
+from tests.support.inputs.chips import optical_png
 
 OLD, NEW, NEW_WIDTH = BUNDLE, "newb0ba0", 8
 

@@ -23,7 +23,6 @@ from service.identity.review import MatchReview
 from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.identity.verify import Verifier
 from service.storage.local.claims import MemoryClaimStore
-from tests.support.chips import optical_png, sar_tiff
 from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.cache import FakeCache
 from tests.support.fakes.chips import FakeChipStore
@@ -31,6 +30,7 @@ from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
+from tests.support.inputs.chips import optical_png, sar_tiff
 
 CALIBRATION = CalibrationSpec(
     match=ChoiceSpec(

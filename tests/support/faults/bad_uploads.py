@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.support.chip_builders import good_jpeg
-from tests.support.chip_files import rgb_planes, sar_plane, tiff_bytes
-from tests.support.chips import optical_png, sar_tiff
-from tests.support.malformed import MALFORMED
+from tests.support.inputs.chip_builders import good_jpeg
+from tests.support.inputs.chip_files import rgb_planes, sar_plane, tiff_bytes
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.inputs.malformed import MALFORMED
 
 BOUNDARY = "sea-and-sky"
 Damage = Callable[[random.Random, bytes], bytes]

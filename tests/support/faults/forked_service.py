@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from service.settings import SHIPPED_BUNDLE
-from tests.support.service_process import free_port
+from tests.support.processes.service_process import free_port
 
 FORKS = multiprocessing.get_context("forkserver")
 START_LIMIT_S = 60.0

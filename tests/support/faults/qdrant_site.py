@@ -8,11 +8,11 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.chips import optical_png, sar_tiff
 from tests.support.doubles.proxy import Fault, FaultyProxy, running_proxy
 from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.faults.outages import wait_until
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 KEY = "a key of the double"
 

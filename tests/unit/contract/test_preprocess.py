@@ -25,8 +25,8 @@ from service.contract.preprocess import (
     size_token,
     to_picture,
 )
-from tests.support.chip_files import rgb_planes, sar_plane
-from tests.support.genuine import genuine_chips
+from tests.support.inputs.chip_files import rgb_planes, sar_plane
+from tests.support.inputs.genuine import genuine_chips
 
 SPEC = PreprocessSpec()
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from service.settings import Settings
-from tests.support.compose_files import compose_file
 from tests.support.paths import ROOT
+from tests.support.processes.compose_files import compose_file
 
 SERVICES = compose_file("docker-compose.yml")["services"]
 each = pytest.mark.parametrize("name", sorted(SERVICES))

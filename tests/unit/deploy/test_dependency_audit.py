@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.doubles.registry import RegistryDouble, registry_double
 from tests.support.paths import ROOT
-from tests.support.service_process import free_port
+from tests.support.processes.service_process import free_port
 
 HASH = "--hash=sha256:" + "0" * 64
 ACCEPTED = 'spdx = ["MIT"]\nnamed = []\n'

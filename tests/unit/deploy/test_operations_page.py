@@ -5,8 +5,8 @@ import re
 from typer.testing import CliRunner
 
 from service.cli.main import app
-from tests.support.compose_files import compose_file
 from tests.support.paths import ROOT
+from tests.support.processes.compose_files import compose_file
 
 PAGE = (ROOT / "docs/operations.md").read_text()
 TYPED = "\n".join(re.findall(r"`((?:docker compose|kubectl) [^`]+)`", PAGE))

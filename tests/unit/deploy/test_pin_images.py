@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.compose_files import compose_file
 from tests.support.paths import ROOT
+from tests.support.processes.compose_files import compose_file
 
 PULLED = (
     '#!/bin/sh\nname=${5%%:*}\necho "$name@sha256:$(printf %s "$5" | sha256sum | cut -c1-64)"\n'

@@ -12,7 +12,13 @@ from export.sample_chips import SampleChip, sample_chip
 from export.to_onnx import encoder_graph_spec, export_graph
 from service.contract.chip import Modality
 from service.contract.manifest import GraphSpec
-from tests.support.tiny_models import EMBEDDING_WIDTH, HEIGHT, WIDTH, TinyEncoder, TinyTranslator
+from tests.support.training.tiny_models import (
+    EMBEDDING_WIDTH,
+    HEIGHT,
+    WIDTH,
+    TinyEncoder,
+    TinyTranslator,
+)
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ from service.contract.fusion import l2_normalise
 from service.contract.manifest import FusionSpec, GraphSpec, Metric, PreprocessSpec, TrainingSpec
 from service.contract.preprocess import prepare
 from service.inference.embedder import load_embedder
-from tests.support.tiny_models import EMBEDDING_WIDTH, HEIGHT, WIDTH
+from tests.support.training.tiny_models import EMBEDDING_WIDTH, HEIGHT, WIDTH
 
 METRIC = Metric(dataset="test", protocol="S2O", name="mAP", value=50.0, low=40.0, high=60.0)
 

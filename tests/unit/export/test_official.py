@@ -25,7 +25,7 @@ from service.contract.bundle import open_bundle
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
 from service.inference.embedder import Embedder, load_embedder
-from tests.support.genuine import genuine_chips
+from tests.support.inputs.genuine import genuine_chips
 
 WIDTH, DEPTH, HEADS, PATCHES = 128, 2, 2, 128
 Array = NDArray[np.float64]

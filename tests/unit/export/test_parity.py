@@ -13,7 +13,7 @@ from export.parity import NonFiniteOutputError, OutputShapeError, ToleranceError
 from export.to_onnx import encoder_graph_spec
 from service.contract.errors import BundleError
 from service.contract.manifest import GraphSpec
-from tests.support.tiny_models import TinyEncoder
+from tests.support.training.tiny_models import TinyEncoder
 
 Exported = tuple[Path, GraphSpec]
 Inputs = dict[str, NDArray[Any]]

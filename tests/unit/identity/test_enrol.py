@@ -10,10 +10,10 @@ from service.identity.errors import ConflictError, InvalidRequestError, NotFound
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.records.vessels import Vessel, VesselFilter, VesselState
 from service.identity.uploads import ChipMetadata, ChipUpload
-from tests.support.chips import optical_png
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
+from tests.support.inputs.chips import optical_png
 from tests.support.use_cases import UseCases, build_use_cases, optical, sar
 
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729", type="bulk carrier", length_m=190)

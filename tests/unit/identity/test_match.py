@@ -13,7 +13,7 @@ from service.identity.records.match_records import Decision
 from service.identity.records.matches import Verdict
 from service.identity.review import NewJudgement
 from service.identity.uploads import ChipMetadata, ChipUpload
-from tests.support.chips import optical_png, sar_tiff
+from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.use_cases import UseCases, optical, optical_look, sar, sar_look
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from service.identity.records.match_records import Decision, MatchRecord, Standi
 from service.identity.records.vessels import VesselState
 from service.identity.review import NewJudgement
 from service.identity.uploads import ChipMetadata, ChipUpload
-from tests.support.chips import sar_tiff
+from tests.support.inputs.chips import sar_tiff
 from tests.support.use_cases import UseCases, optical, sar, sar_look
 
 REJECTED = NewJudgement(decision=Decision.REJECTED)

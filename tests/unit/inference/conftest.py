@@ -1,11 +1,11 @@
-"""The tiny bundle of `tests.support.tiny_bundle` as a fixture."""
+"""The tiny bundle of `tests.support.training.tiny_bundle` as a fixture."""
 
 import functools
 from pathlib import Path
 
 import pytest
 
-from tests.support.tiny_bundle import MakeBundle, write_tiny_bundle
+from tests.support.training.tiny_bundle import MakeBundle, write_tiny_bundle
 
 
 @pytest.fixture

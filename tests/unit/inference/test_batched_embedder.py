@@ -13,7 +13,7 @@ from service.contract.embedding import EmbeddedChip
 from service.contract.errors import OverloadedError, TranslationError
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import Embedder, build_embedder
-from tests.support.tiny_bundle import MakeBundle, noise_chip
+from tests.support.training.tiny_bundle import MakeBundle, noise_chip
 
 
 def test_200_chips_from_32_threads_equal_their_serial_result(make_bundle: MakeBundle) -> None:

@@ -15,7 +15,7 @@ from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare
 from service.inference.embedder import build_embedder, load_embedder
 from service.inference.encoder import Encoder
 from service.inference.session import open_session
-from tests.support.tiny_bundle import MakeBundle, noise_chip
+from tests.support.training.tiny_bundle import MakeBundle, noise_chip
 
 
 def test_a_sar_chip_is_only_encoded(make_bundle: MakeBundle) -> None:

@@ -13,7 +13,7 @@ from model_training.embedding.bundle_embedder import BundleEmbedder
 from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.inference.embedder import build_embedder
-from tests.support.tiny_bundle import MakeBundle, noise_chip
+from tests.support.training.tiny_bundle import MakeBundle, noise_chip
 
 CHIPS = [noise_chip(modality, seed) for seed in range(4) for modality in Modality]
 

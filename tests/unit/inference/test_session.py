@@ -12,7 +12,7 @@ import pytest
 from service.contract.errors import BundleError
 from service.contract.manifest import GraphSpec
 from service.inference.session import DeviceChoice, DeviceError, choose_device, open_session
-from tests.support.tiny_bundle import MakeBundle
+from tests.support.training.tiny_bundle import MakeBundle
 
 HAS_CUDA = "CUDAExecutionProvider" in ort.get_available_providers()
 

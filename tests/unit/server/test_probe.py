@@ -10,7 +10,7 @@ import pytest
 
 from service.server.probe import probe
 from service.settings import Settings
-from tests.support.service_process import free_port
+from tests.support.processes.service_process import free_port
 
 
 class StubService(BaseHTTPRequestHandler):

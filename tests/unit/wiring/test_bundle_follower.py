@@ -26,10 +26,10 @@ from service.wiring.active_bundle import ActiveBundle, ServedBundle
 from service.wiring.app import create_app
 from service.wiring.bundles import bundle_to_serve
 from service.wiring.maintenance import upgrade_gallery
-from tests.support.chips import optical_png, sar_tiff
 from tests.support.fakes.audit import FakeAuditLog
-from tests.support.second_bundle import second_bundle
-from tests.support.service_process import free_port
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.service_process import free_port
+from tests.support.training.second_bundle import second_bundle
 
 LIMIT_S = 60.0
 

@@ -14,7 +14,7 @@ from service.contract.errors import ChipError, DecodeLimitError, OverloadedError
 from service.workers import decoder, decoder_pool
 from service.workers.decoder import DecodeRequest
 from service.workers.decoder_pool import DecoderPool, PoolLimits
-from tests.support.chips import optical_png, sar_tiff
+from tests.support.inputs.chips import optical_png, sar_tiff
 
 
 @pytest.fixture

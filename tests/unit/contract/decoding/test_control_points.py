@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from service.contract.decoding.control_points import local_transform
 from service.contract.decoding.decode import decode_chip
 from service.contract.errors import GeometryError
-from tests.support.chip_files import sar_plane, tiff_bytes
+from tests.support.inputs.chip_files import sar_plane, tiff_bytes
 
 WGS84 = CRS.from_epsg(4326)
 

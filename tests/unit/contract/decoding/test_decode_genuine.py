@@ -5,7 +5,7 @@ import rasterio
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
-from tests.support.genuine import genuine_chips
+from tests.support.inputs.genuine import genuine_chips
 
 
 def test_genuine_chips_decode_exactly() -> None:

@@ -9,7 +9,7 @@ from rasterio.control import GroundControlPoint
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
-from tests.support.chip_files import rgb_planes, sar_plane, tiff_bytes
+from tests.support.inputs.chip_files import rgb_planes, sar_plane, tiff_bytes
 
 EQUATOR_DEGREE_M = math.pi * 6_378_137.0 / 180.0
 

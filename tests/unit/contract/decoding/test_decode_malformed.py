@@ -6,9 +6,9 @@ import pytest
 
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipSizeError
-from tests.support.chip_builders import good_jpeg, good_png, good_rgb, good_sar
-from tests.support.malformed import MALFORMED
-from tests.support.malformed_case import MalformedCase
+from tests.support.inputs.chip_builders import good_jpeg, good_png, good_rgb, good_sar
+from tests.support.inputs.malformed import MALFORMED
+from tests.support.inputs.malformed_case import MalformedCase
 
 
 @pytest.mark.parametrize("case", MALFORMED, ids=lambda case: case.name)

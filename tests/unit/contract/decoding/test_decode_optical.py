@@ -17,8 +17,14 @@ from service.contract.decoding.decode import decode_chip
 from service.contract.decoding.optical_rgb import optical_rgb
 from service.contract.decoding.raster import Raster
 from service.contract.errors import PixelTypeError
-from tests.support.chip_builders import png_with_header
-from tests.support.chip_files import image_bytes, picture_bytes, rgb_planes, sar_plane, tiff_bytes
+from tests.support.inputs.chip_builders import png_with_header
+from tests.support.inputs.chip_files import (
+    image_bytes,
+    picture_bytes,
+    rgb_planes,
+    sar_plane,
+    tiff_bytes,
+)
 
 OPTICAL = Modality.OPTICAL
 

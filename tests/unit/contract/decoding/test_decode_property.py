@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipError
-from tests.support.chip_builders import georeferenced, good_jpeg, good_png, good_rgb, good_sar
-from tests.support.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
+from tests.support.inputs.chip_builders import (
+    georeferenced,
+    good_jpeg,
+    good_png,
+    good_rgb,
+    good_sar,
+)
+from tests.support.inputs.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
 
 SEEDS = {
     "sar": good_sar(),

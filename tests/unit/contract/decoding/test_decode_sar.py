@@ -9,7 +9,7 @@ from rasterio.io import DatasetWriter
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
-from tests.support.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
+from tests.support.inputs.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
 
 SAR = Modality.SAR
 DEFAULT_GSD = "no ground sampling distance was given"

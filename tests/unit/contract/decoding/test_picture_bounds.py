@@ -9,8 +9,8 @@ import pytest
 from service.contract.decoding.decode import decode_chip
 from service.contract.decoding.picture_bounds import MAX_CHUNKS, MAX_SCANS
 from service.contract.errors import CorruptChipError
-from tests.support.chip_builders import good_png
-from tests.support.chip_files import picture_bytes, rgb_planes
+from tests.support.inputs.chip_builders import good_png
+from tests.support.inputs.chip_files import picture_bytes, rgb_planes
 
 
 def progressive_jpeg(more_scans: int) -> bytes:

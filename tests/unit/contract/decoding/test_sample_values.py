@@ -13,7 +13,7 @@ from rasterio.io import DatasetWriter
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipContentError, ModalityError, PixelTypeError
-from tests.support.chip_files import rgb_planes, sar_plane, tiff_bytes
+from tests.support.inputs.chip_files import rgb_planes, sar_plane, tiff_bytes
 
 DECIBELS = (20 * np.log10(np.maximum(sar_plane(), 1e-3))).astype(np.float32)
 

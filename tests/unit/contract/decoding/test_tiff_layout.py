@@ -12,8 +12,8 @@ from service.contract.decoding import tiff
 from service.contract.decoding.decode import decode_chip
 from service.contract.decoding.tiff_layout import MAX_SEGMENTS, read_full_page
 from service.contract.errors import CorruptChipError, UnsupportedFormatError
-from tests.support.chip_files import raw_tiff, sar_plane, tiff_bytes
-from tests.support.tiff_writer import Page, write_tiff
+from tests.support.inputs.chip_files import raw_tiff, sar_plane, tiff_bytes
+from tests.support.inputs.tiff_writer import Page, write_tiff
 
 WRITERS = [
     pytest.param(order, big, id=f"{'big' if big else 'classic'}-{'II' if order == '<' else 'MM'}")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from service.contract.chip import Modality
 from service.contract.framing.frame import frame_chip
 from service.contract.framing.records import Kind, Level
-from tests.support.scenes import add_ship, empty_sea, hull_mask, ship_scene
+from tests.support.inputs.scenes import add_ship, empty_sea, hull_mask, ship_scene
 
 BOTH = pytest.mark.parametrize("modality", list(Modality))
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 from service.contract.chip import Modality
 from service.contract.framing.frame import frame_chip
 from service.contract.framing.records import Framed, Kind, Level
-from tests.support.scenes import add_ship, empty_sea, hull_mask, ship_scene
+from tests.support.inputs.scenes import add_ship, empty_sea, hull_mask, ship_scene
 
 BOTH = pytest.mark.parametrize("modality", list(Modality))
 

@@ -18,7 +18,7 @@ from model_training.calibration.open_set import FirstAnswers
 from model_training.calibration.report import CalibrationReport
 from model_training.calibration.trials import WITHIN, first_answers, replay
 from service.contract.manifest import CalibrationSpec, ChoiceSpec, EvidenceName
-from tests.support.training_data import embedded_ships
+from tests.support.training.training_data import embedded_ships
 
 
 def answers(

@@ -23,7 +23,7 @@ from service.contract.manifest import ChoiceSpec
 from service.identity.evidence.decision import Limits, rank, score
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
-from tests.support.training_data import embedded_ships
+from tests.support.training.training_data import embedded_ships
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 WEIGHTS = ChoiceSpec(

@@ -10,7 +10,7 @@ from model_training.calibration.trials import first_similarities
 from service.contract.chip import Modality
 from service.contract.manifest import ChoiceSpec
 from service.contract.similarity import SIMILARITY_EDGES
-from tests.support.training_data import embedded_ships
+from tests.support.training.training_data import embedded_ships
 
 BY_SIMILARITY = ChoiceSpec(weights={"similarity": 5.0}, none_bias=0.0, none_log_gallery=0.0)
 BY_LENGTH = ChoiceSpec(weights={"length_log_ratio": -5.0}, none_bias=0.0, none_log_gallery=0.0)

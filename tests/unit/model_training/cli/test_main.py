@@ -21,7 +21,7 @@ from model_training.training.config import load_config
 from service.contract.chip import Chip
 from service.contract.manifest import CalibrationSpec, Metric, PreprocessSpec
 from tests.support.paths import TRAINING_CONFIGS
-from tests.support.training_data import write_chips
+from tests.support.training.training_data import write_chips
 
 SENSORS = ("RGB", "SAR")
 

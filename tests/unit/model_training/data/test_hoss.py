@@ -7,7 +7,7 @@ import pytest
 from model_training.data.hoss import DatasetError, parse_chip_name, read_folder, read_hoss
 from service.contract.chip import Modality
 from tests.support.paths import HOSS_SAMPLE
-from tests.support.training_data import write_chips
+from tests.support.training.training_data import write_chips
 
 
 @pytest.mark.parametrize(

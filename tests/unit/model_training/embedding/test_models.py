@@ -15,7 +15,7 @@ from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.training.checkpoint import Checkpoint
 from service.contract.errors import BundleError
 from service.contract.preprocess import prepare
-from tests.support.training_data import write_chips
+from tests.support.training.training_data import write_chips
 
 CONFIG = EncoderTrainConfig.model_validate(
     {

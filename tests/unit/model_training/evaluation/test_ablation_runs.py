@@ -22,7 +22,7 @@ from model_training.training.config import ConfigError, load_config
 from model_training.training.run import fit
 from model_training.translator.train import TranslatorConfig
 from tests.support.paths import TRAINING_CONFIGS
-from tests.support.training_data import write_chips
+from tests.support.training.training_data import write_chips
 
 SENSORS = ("RGB", "SAR")
 RUN = {"steps": 2, "device": "cpu", "threads": 1, "checkpoint_every": 1, "validate_every": 2}

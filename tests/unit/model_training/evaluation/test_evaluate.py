@@ -18,7 +18,7 @@ from model_training.evaluation.evaluate import (
     protocols_of,
 )
 from service.contract.chip import Chip, Modality
-from tests.support.training_data import write_chips
+from tests.support.training.training_data import write_chips
 
 TRAIN = ("0001_s1c1_RGB.tif", "0001_s1c2_SAR.tif", "0002_s1c1_RGB.tif", "0002_s1c2_SAR.tif")
 

@@ -14,9 +14,9 @@ from model_training.encoder.losses import pair_infonce
 from model_training.simulator import SimulatorConfig, write_dataset
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.optimiser import build_optimiser, learning_rate
-from tests.support.contrast_task import ContrastTask, contrast_config
-from tests.support.linear_task import STEPS, LinearTask, linear_config
 from tests.support.paths import ROOT
+from tests.support.training.contrast_task import ContrastTask, contrast_config
+from tests.support.training.linear_task import STEPS, LinearTask, linear_config
 
 
 def torchrun(*arguments: str) -> None:
@@ -31,7 +31,7 @@ def rows(out: Path, name: str) -> list[float]:
 
 
 def test_two_processes_step_by_the_mean_of_their_gradients(tmp_path: Path) -> None:
-    module = "tests.support.linear_task"
+    module = "tests.support.training.linear_task"
     torchrun("-m", module, str(tmp_path), "2")
     torchrun("-m", module, str(tmp_path), str(STEPS))  # continues the stopped run
 
@@ -53,7 +53,7 @@ def test_two_processes_step_by_the_mean_of_their_gradients(tmp_path: Path) -> No
 
 
 def test_two_processes_contrast_the_pairs_of_both(tmp_path: Path) -> None:
-    torchrun("-m", "tests.support.contrast_task", str(tmp_path))
+    torchrun("-m", "tests.support.training.contrast_task", str(tmp_path))
 
     config = contrast_config(tmp_path)
     task = ContrastTask(config)
@@ -102,11 +102,11 @@ def test_two_processes_train_an_encoder_on_chips_that_one_of_them_decodes(tmp_pa
     }
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps(config))
-    torchrun("-m", "tests.support.train_encoder", str(path))
+    torchrun("-m", "tests.support.training.train_encoder", str(path))
 
     config["run"]["out"] = str(tmp_path / "alone")
     path.write_text(json.dumps(config))
-    command = [sys.executable, "-m", "tests.support.train_encoder", str(path)]
+    command = [sys.executable, "-m", "tests.support.training.train_encoder", str(path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     together, single = (rows(tmp_path / out, "loss") for out in ("both", "alone"))
     assert len(together) == len(single) == 3

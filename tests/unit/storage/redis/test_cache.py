@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.storage.local.cache import MemoryCache
 from service.storage.redis.cache import KEY_PREFIX, RedisCache
 from service.storage.redis.link import RedisLink
-from tests.support.redis_server import RedisServer, running_redis
+from tests.support.processes.redis_server import RedisServer, running_redis
 
 
 def vector(seed: int, width: int = 384) -> NDArray[np.float32]:

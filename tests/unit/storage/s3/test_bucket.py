@@ -13,7 +13,7 @@ from service.storage.s3.bucket import Bucket, BucketPlace
 from service.storage.s3.chips import BucketChipStore
 from tests.support.doubles.bucket import BucketDouble, running_bucket_store
 from tests.support.doubles.proxy import Fault, FaultyProxy, running_proxy
-from tests.support.service_process import free_port
+from tests.support.processes.service_process import free_port
 
 DATA = b"radar amplitudes" * 4096
 TIMEOUT_S = 1.0

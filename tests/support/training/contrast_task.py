@@ -1,4 +1,4 @@
-"""InfoNCE over few ships for torchrun: `-m tests.support.contrast_task OUT`."""
+"""InfoNCE over few ships for torchrun: `-m tests.support.training.contrast_task OUT`."""
 
 import sys
 from pathlib import Path

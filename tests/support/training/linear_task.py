@@ -1,4 +1,4 @@
-"""A linear regression for torchrun: `-m tests.support.linear_task OUT STEPS`."""
+"""A linear regression for torchrun: `-m tests.support.training.linear_task OUT STEPS`."""
 
 import sys
 from pathlib import Path

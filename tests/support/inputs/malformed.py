@@ -18,7 +18,7 @@ from service.contract.errors import (
     EmptyChipError,
     UnsupportedFormatError,
 )
-from tests.support.chip_builders import (
+from tests.support.inputs.chip_builders import (
     animated_png,
     broken_strip,
     good_jpeg,
@@ -32,7 +32,7 @@ from tests.support.chip_builders import (
     text,
     zip_of,
 )
-from tests.support.chip_files import (
+from tests.support.inputs.chip_files import (
     page_entries,
     picture_bytes,
     raw_tiff,
@@ -40,8 +40,8 @@ from tests.support.chip_files import (
     sar_plane,
     tiff_bytes,
 )
-from tests.support.malformed_case import OPTICAL, SAR, MalformedCase
-from tests.support.malformed_contents import CLAIMS, CONTENT, PARAMETERS, TYPES
+from tests.support.inputs.malformed_case import OPTICAL, SAR, MalformedCase
+from tests.support.inputs.malformed_contents import CLAIMS, CONTENT, PARAMETERS, TYPES
 
 FORMATS = [
     MalformedCase("no-bytes", lambda: b"", EmptyChipError, "empty"),

@@ -17,7 +17,7 @@ from tests.support.faults.inspection import (
     sound_audit_entries,
 )
 from tests.support.faults.scale import Scale
-from tests.support.second_bundle import second_bundle
+from tests.support.training.second_bundle import second_bundle
 
 MAX_DELAY_S = 2.5
 LIMIT_S = 200

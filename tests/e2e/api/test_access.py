@@ -18,9 +18,9 @@ import pytest
 
 from service.server.probe import probe
 from service.settings import Settings
-from tests.support.chips import optical_png, sar_tiff
-from tests.support.redis_server import RedisServer, running_redis
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.redis_server import RedisServer, running_redis
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 HEADER_TIMEOUT_S = 1.0
 CHIP = sar_tiff(77)

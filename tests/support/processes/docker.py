@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.chips import optical_png, sar_tiff
+from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.paths import ROOT
 
 BUILD_LIMIT_S = 1200

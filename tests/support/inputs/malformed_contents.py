@@ -9,7 +9,7 @@ from service.contract.errors import (
     ModalityError,
     PixelTypeError,
 )
-from tests.support.chip_builders import (
+from tests.support.inputs.chip_builders import (
     constant,
     georeferenced,
     good_jpeg,
@@ -18,14 +18,14 @@ from tests.support.chip_builders import (
     good_sar,
     with_values,
 )
-from tests.support.chip_files import (
+from tests.support.inputs.chip_files import (
     image_bytes,
     picture_bytes,
     rgb_planes,
     sar_plane,
     tiff_bytes,
 )
-from tests.support.malformed_case import OPTICAL, SAR, MalformedCase
+from tests.support.inputs.malformed_case import OPTICAL, SAR, MalformedCase
 
 CONTENT = [
     MalformedCase("sar-all-nan", lambda: with_values(np.nan), ChipContentError, "NaN"),

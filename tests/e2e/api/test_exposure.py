@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.chips import optical_png
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.inputs.chips import optical_png
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 
 @pytest.fixture(scope="module")

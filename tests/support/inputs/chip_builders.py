@@ -11,7 +11,7 @@ import numpy as np
 from affine import Affine
 from PIL import Image
 
-from tests.support.chip_files import (
+from tests.support.inputs.chip_files import (
     image_bytes,
     picture_bytes,
     rgb_planes,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.support.chips import optical_png
+from tests.support.inputs.chips import optical_png
 
 ANY_ID = uuid.UUID(int=7)
 OUTSIDE = ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]

@@ -6,8 +6,8 @@ from bench.filled_gallery import fill_gallery
 from service.contract.bundle import open_bundle
 from service.settings import SHIPPED_BUNDLE
 from service.storage.edge.gallery import EdgeGallery
-from tests.support.chips import sar_tiff
-from tests.support.service_process import running_service
+from tests.support.inputs.chips import sar_tiff
+from tests.support.processes.service_process import running_service
 
 VESSELS, SIGHTINGS_EACH = 2000, 5
 READY_LIMIT_S = 5.0

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from service.api.errors import status_of
-from tests.support.chips import optical_png
-from tests.support.malformed import MALFORMED
-from tests.support.malformed_case import MalformedCase
+from tests.support.inputs.chips import optical_png
+from tests.support.inputs.malformed import MALFORMED
+from tests.support.inputs.malformed_case import MalformedCase
 
 
 def gallery_state(api: httpx.Client) -> tuple[object, str]:

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from service.storage.audit.check import read_entries
-from tests.support.chips import optical_png
+from tests.support.inputs.chips import optical_png
 from tests.support.paths import FLEET
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.processes.service_process import ServiceProcess, running_service
 
 QUERIES = FLEET / "query"
 UNKNOWN_VESSEL = str(uuid.UUID(int=7))

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from tests.support.chips import optical_png
+from tests.support.inputs.chips import optical_png
 
 
 class PageResources(HTMLParser):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.support.api_requests import enrol, problem
-from tests.support.chips import optical_png, sar_tiff
+from tests.support.inputs.chips import optical_png, sar_tiff
 
 
 @pytest.fixture
