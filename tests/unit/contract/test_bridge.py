@@ -124,7 +124,7 @@ def test_each_step_keeps_the_forward_marginals(steps: int, eta: float) -> None:
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 def test_below_eta_1_samples_keep_the_variance_that_the_released_step_loses(eta: float) -> None:
     """Walk 20,000 samples of the forward bridge back by five steps of both samplers."""
-    schedule, x0, y = BridgeSchedule(), np.float64(0.8), np.float64(-0.4)
+    schedule, x0, y = BridgeSchedule(), np.array(0.8), np.array(-0.4)
     m, variance = schedule.m(), schedule.variance()
     rng = np.random.default_rng(0)
     first, *_ = table = coefficient_table(schedule, 5, eta)

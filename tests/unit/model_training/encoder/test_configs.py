@@ -65,7 +65,10 @@ def test_the_reference_configs_follow_the_released_recipe(
     assert (optimiser.final_fraction, optimiser.clip_norm) == (0.002, None)
     objective = config.objective
     paired = isinstance(objective, PairObjective)
-    assert chips == (2 * objective.pairs if paired else objective.identities * objective.chips)
+    if isinstance(objective, PairObjective):
+        assert chips == 2 * objective.pairs
+    else:
+        assert chips == objective.identities * objective.chips
     assert isinstance(config.encoder, ReferenceConfig)
     assert config.encoder.drop_path == 0.1
     assert config.encoder.size_token != paired

@@ -205,6 +205,6 @@ def test_stochastic_depth_rises_linearly_and_is_off_outside_training() -> None:
 def test_a_block_leaves_out_whole_branches_of_rows_and_keeps_the_expected_sum() -> None:
     block = Block(WIDTH, 2, drop_path=0.25)
     kept = block.train()._kept(torch.ones(20_000, 2, 3))
-    assert kept.unique().tolist() == pytest.approx([0.0, 1 / 0.75])
+    assert sorted(set(kept.flatten().tolist())) == pytest.approx([0.0, 1 / 0.75])
     assert torch.equal(kept, kept[:, :1, :1].expand_as(kept))
     assert float(kept.mean()) == pytest.approx(1, abs=0.02)

@@ -108,8 +108,8 @@ def test_clipping_limits_every_predicted_x0_and_only_those_beyond_the_range() ->
     x0 = x_t - clipped(x_t, drawn.condition, drawn.t)
     assert torch.allclose(x0, (2 * drawn.x0).clamp(-1, 1), atol=1e-6)
     table = BridgeConfig(steps=4, eta=0.0).table()
-    steps = [sample_many(net, drawn.condition, table, 0, 1) for net in (clipped, beyond)]
-    assert np.array_equal(*steps)  # the last step returns x0, which every picture limits
+    first, second = (sample_many(net, drawn.condition, table, 0, 1) for net in (clipped, beyond))
+    assert np.array_equal(first, second)  # the last step returns x0, which every picture limits
 
 
 def test_samples_depend_on_the_seed_and_differ_from_each_other() -> None:
