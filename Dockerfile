@@ -1,10 +1,10 @@
 # Images of the service: --target cpu (also the default) and --target gpu.
 #   docker build --target cpu -t crossfix:cpu .
-# No compiler and no torch inside; the build fails if one could be found.
+# The build fails if an image contains a compiler or torch.
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 ARG RUNTIME_IMAGE=${PYTHON_IMAGE}
 
-# What installs stays behind in this stage; only /opt/crossfix travels on.
+# The tools for installing stay in this stage; the images copy only /opt/crossfix from it.
 FROM ${PYTHON_IMAGE} AS installer
 RUN python3 -m venv /opt/installer \
     && python3 -m venv --without-pip /opt/crossfix
