@@ -37,8 +37,8 @@ def serve_decoder(connection: Connection, memory_bytes: int) -> None:
     while True:
         try:
             request: DecodeRequest = connection.recv()
-        except EOFError:
-            return
+        except (EOFError, MemoryError):
+            return  # the pool replaces a worker that cannot even read the file
         answer = _decode(request)
         connection.send(answer)
         size = len(request.data) + (answer.pixels.nbytes if isinstance(answer, Chip) else 0)

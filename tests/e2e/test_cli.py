@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -45,11 +46,16 @@ class CommandResult:
 
 
 def crossfix(*arguments: object, **settings: str) -> CommandResult:
-    """Run a command in this process, which saves the start of an interpreter."""
+    """Run a command in this process, which saves the start of an interpreter.
+
+    It has a data folder of its own, unless the settings name one.
+    """
     out, err = io.StringIO(), io.StringIO()
-    environment = mock.patch.dict(os.environ, ENVIRONMENT | settings, clear=True)
+    folder = tempfile.TemporaryDirectory()
+    place = {"CROSSFIX_DATA_DIR": folder.name}
+    environment = mock.patch.dict(os.environ, ENVIRONMENT | place | settings, clear=True)
     exits = pytest.raises(SystemExit)
-    with environment, redirect_stdout(out), redirect_stderr(err), exits as raised:
+    with folder, environment, redirect_stdout(out), redirect_stderr(err), exits as raised:
         main([str(argument) for argument in arguments])
     return CommandResult(int(raised.value.code or 0), out.getvalue(), err.getvalue())
 
@@ -223,7 +229,9 @@ def test_a_taken_port_and_a_missing_bundle_are_reported(
     assert taken.returncode == 1
     (line,) = taken.stderr.splitlines()
     assert f"127.0.0.1:{port} cannot be listened on" in json.loads(line)["message"]
-    missing = crossfix_process("serve", "--port", 0, "--bundle", tmp_path / "none")
+    missing = crossfix_process(
+        "serve", "--port", 0, "--bundle", tmp_path / "none", "--data-dir", tmp_path
+    )
     assert missing.returncode == 1
     assert "there is no bundle" in json.loads(missing.stderr.splitlines()[-1])["message"]
 

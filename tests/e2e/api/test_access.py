@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,15 +28,17 @@ CHIP = sar_tiff(77)
 
 
 def crossfix(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on a data folder of its own, unless the settings name one."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")}
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli.main", *arguments],
-        env=clean | settings,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(
+            [sys.executable, "-m", "service.cli.main", *arguments],
+            env=clean | {"CROSSFIX_DATA_DIR": folder} | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
 
 
 def match(client: httpx.Client, **headers: str) -> httpx.Response:

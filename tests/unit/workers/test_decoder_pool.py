@@ -83,6 +83,7 @@ def test_a_chip_that_finds_no_free_worker_is_refused_and_the_pool_tells_for_how_
     now = [100.0]
     limits = PoolLimits(workers=1, timeout_s=20, wait_s=0.01)
     pool = DecoderPool(limits, ChipLimits(), clock=lambda: now[0])
+    _idle(pool)
     worker = pool._take()
     now[0] += 7.0
     assert pool.all_busy_s() == 7.0
@@ -105,6 +106,7 @@ def test_a_closed_pool_refuses_and_leaves_no_process() -> None:
 
 def test_a_busy_worker_ends_with_its_chip_when_the_pool_closes() -> None:
     pool = DecoderPool(PoolLimits(workers=1), ChipLimits())
+    _idle(pool)
     worker = pool._take()
     closing = threading.Thread(target=pool.close)
     closing.start()
