@@ -90,7 +90,8 @@ def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, top:
     draw.text((left, top + 6), _clip(draw, row.verdict, 18, CAPTION_W - 2 * GAP), INK, _font(18))
     for number, line in enumerate(_wrap(draw, row.outcome, 14, CAPTION_W - 2 * GAP)[:3]):
         draw.text((left, top + 34 + 19 * number), line, TONES[row.tone], _font(14))
-    draw.text((left, top + 34 + 19 * 3), row.none, FAINT, _font(14))
+    none = _clip(draw, row.none, 14, CAPTION_W - 2 * GAP)
+    draw.text((left, top + 34 + 19 * 3), none, FAINT, _font(14))
     for number, tile in enumerate(row.candidates):
         x = MARGIN + QUERY_W + CAPTION_W + number * (CELL_W + GAP)
         _draw_tile(sheet, draw, tile, x, top, CELL_W)

@@ -86,6 +86,7 @@ class FaultyProxy:
             task.cancel()
         if waiting:
             await asyncio.wait(waiting)
+            await asyncio.sleep(QUIET_S)  # the loop closes an aborted connection in a later turn
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1

@@ -16,7 +16,7 @@ def test_the_cost_of_the_reference_encoder_is_that_of_its_layers() -> None:
     block = 2 * tokens * 12 * width**2 + 4 * tokens**2 * width
     embeddings = 2 * (2 * patches * 3 * 16 * 16 * width)  # of both sensors
     assert cost.forward_flop == pytest.approx(depth * block + embeddings, rel=1e-3)
-    assert cost.items == 3000 * 8 * 4
+    assert cost.items == 4500 * 8 * 4
     assert cost.workers == 8
     assert cost.prepare_s > 0
 
