@@ -5,39 +5,41 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import redis
 
 
-@dataclass
 class RedisServer:
-    """A running redis-server without persistence, on a Unix socket."""
+    """A redis-server without persistence, on a Unix socket in `folder`."""
 
-    url: str
-    process: subprocess.Popen[bytes]
+    def __init__(self, folder: Path) -> None:
+        """Start it."""
+        binary = shutil.which("redis-server")
+        assert binary, "redis-server is missing; install it with: apt-get install redis-server"
+        self._folder = folder
+        self._socket = folder / "redis.sock"
+        options = ["--port", "0", "--save", "", "--appendonly", "no"]
+        self._command = [binary, "--unixsocket", str(self._socket), *options]
+        self.url = f"unix://{self._socket}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, for the first time or after it was killed."""
+        self._process = subprocess.Popen(self._command, cwd=self._folder, stdout=subprocess.DEVNULL)
+        with redis.Redis(unix_socket_path=str(self._socket)) as client:
+            _wait_for(client)
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self._process.kill()
+        self._process.wait()
 
 
 @contextmanager
 def running_redis(folder: Path) -> Iterator[RedisServer]:
-    """Start one in this folder; after it was killed, another can be started at the same address."""
-    binary = shutil.which("redis-server")
-    assert binary, "redis-server is missing; install it with: apt-get install redis-server"
-    path = folder / "redis.sock"
-    process = subprocess.Popen(
-        [binary, "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
-    server = RedisServer(f"unix://{path}", process)
+    """Run a redis-server until the end of the block."""
+    server = RedisServer(folder)
     try:
-        with redis.Redis(unix_socket_path=str(path)) as client:
-            _wait_for(client)
         yield server
     finally:
         server.kill()
