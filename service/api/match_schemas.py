@@ -13,6 +13,7 @@ from service.api.schemas import (
     ResponseBody,
     SightingOut,
 )
+from service.identity.records.audit import AuditPosition
 from service.identity.records.match_records import Decision, MatchPage, MatchRecord, Standing
 from service.identity.records.matches import Verdict
 from service.identity.review import MatchDetail
@@ -78,6 +79,9 @@ class MatchRecordOut(BaseMatchOut):
     asked_by: str
     options: dict[str, JsonValue] = Field(description="the options of the request")
     standing: Standing
+    audit: AuditPosition | None = Field(
+        description="the entry of the match in the audit log; null in records of older versions"
+    )
     judgements: tuple[JudgementOut, ...] = Field(description="all judgements, the latest last")
     sighting: SightingOut | None = Field(
         description="the query sighting as it is now, with its vessel if it has one; null when "
@@ -95,6 +99,7 @@ class MatchRecordOut(BaseMatchOut):
             asked_by=record.asked_by,
             options=record.options,
             standing=record.standing,
+            audit=record.audit,
             judgements=tuple(JudgementOut.model_validate(j) for j in record.judgements),
             sighting=SightingOut.of(sighting) if sighting else None,
         )

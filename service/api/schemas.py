@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.api.exports.rows import track
 from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
@@ -121,6 +122,36 @@ class VesselListing(ResponseBody):
 
     vessels: tuple[VesselOut, ...]
     next_cursor: str | None
+
+
+class TrackPosition(ResponseBody):
+    """Where and when a vessel was, by one of its sightings."""
+
+    sighting_id: UUID
+    captured_at: datetime
+    captured_until: datetime | None = Field(
+        description="set when only the day is known: its end, `captured_at` being its start"
+    )
+    position: GeoPoint
+    modality: Modality
+    sensor: str | None
+    source: str | None
+
+
+class TrackOut(ResponseBody):
+    """The known positions of a vessel in order of time."""
+
+    vessel_id: UUID
+    positions: tuple[TrackPosition, ...]
+
+    @classmethod
+    def of(cls, vessel: Vessel, sightings: Sequence[Sighting]) -> "TrackOut":
+        """Build the response body of a vessel and all its sightings."""
+        positions = [
+            TrackPosition.model_validate(sighting.model_dump() | {"sighting_id": sighting.id})
+            for sighting in track(sightings)
+        ]
+        return cls(vessel_id=vessel.id, positions=tuple(positions))
 
 
 class CandidateOut(ResponseBody):

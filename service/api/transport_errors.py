@@ -9,6 +9,12 @@ class MediaTypeError(CrossfixError):
     kind = "media-type"
 
 
+class NotAcceptableError(CrossfixError):
+    """The client accepts none of the representations of the response."""
+
+    kind = "not-acceptable"
+
+
 class UnauthenticatedError(CrossfixError):
     """No valid key was sent."""
 

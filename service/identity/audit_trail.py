@@ -13,6 +13,7 @@ from service.access.caller import current_caller
 from service.contract.errors import CrossfixError
 from service.contract.utc_time import Clock
 from service.identity.ports.audit import AuditLog
+from service.identity.records.audit import AuditPosition
 from service.identity.records.matches import Match
 from service.identity.records.sightings import Sighting
 from service.identity.stage_timing import Measure, ignore_timings, measured
@@ -33,8 +34,10 @@ class AuditTrail:
         self._bundle_id = bundle_id
         self._measure = measure
 
-    def record(self, action: str, facts: Mapping[str, object], *, closing: bool = False) -> None:
-        """Write one entry; return when it would survive a crash.
+    def record(
+        self, action: str, facts: Mapping[str, object], *, closing: bool = False
+    ) -> AuditPosition:
+        """Write one entry; return its place in the log when it would survive a crash.
 
         Args:
             action: what was done, e.g. `match` or `verdict`.
@@ -54,11 +57,11 @@ class AuditTrail:
             **facts,
         }
         with measured("audit", self._measure):
-            self._log.append(entry, closing=closing)
+            return self._log.append(entry, closing=closing)
 
-    def record_match(self, match: Match, options: Mapping[str, object]) -> None:
+    def record_match(self, match: Match, options: Mapping[str, object]) -> AuditPosition:
         """Write a match: the chip, the options, the gallery's size and the ids returned."""
-        self.record(
+        return self.record(
             "match",
             {
                 "match_id": str(match.id),

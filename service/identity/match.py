@@ -15,6 +15,7 @@ from service.identity.context import Context
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Limits, Scored, best_first, decide, rank, score
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
+from service.identity.records.audit import AuditPosition
 from service.identity.records.base import Line, Record
 from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
 from service.identity.records.matches import Match
@@ -133,9 +134,9 @@ class Matcher:
             stored=options.store,
         )
         sent = options.model_dump(mode="json", exclude_none=True)
-        self._trail.record_match(match, sent)
+        audit = self._trail.record_match(match, sent)
         if options.store:
-            self._store_record(match, asked_at, sent)
+            self._store_record(match, asked_at, sent, audit)
         timings["total"] = (time.perf_counter() - began) * 1000.0
         return MatchResult(match, timings, {} if options.narrows else _first_similarities(found))
 
@@ -149,7 +150,11 @@ class Matcher:
             restore_missing_chip(self._chips, digest, upload.data)
 
     def _store_record(
-        self, match: Match, asked_at: datetime, options: dict[str, JsonValue]
+        self,
+        match: Match,
+        asked_at: datetime,
+        options: dict[str, JsonValue],
+        audit: AuditPosition,
     ) -> None:
         """Store the match record, last, so that every match with a record is in the audit log."""
         with measured("history", self._measure):
@@ -160,6 +165,7 @@ class Matcher:
                     asked_by=current_caller().name,
                     options=options,
                     model=self._model,
+                    audit=audit,
                 )
             )
 

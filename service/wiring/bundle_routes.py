@@ -18,6 +18,7 @@ from service.api.routes.gallery import gallery_router
 from service.api.routes.health import health_router
 from service.api.routes.match import match_router
 from service.api.routes.matches import matches_router
+from service.api.routes.report import report_router
 from service.api.routes.sightings import sightings_router
 from service.api.schemas import BundleOut, ModelOut
 from service.contract.bundle import open_bundle
@@ -184,6 +185,7 @@ def _add_routes(
     routers = (
         match_router(matcher, verifier, ModelOut.model_validate(model), telemetry),
         matches_router(stores.matches, review, telemetry),
+        report_router(review, pictures, context.now),
         gallery_router(context.gallery, enrolment, curation, parts.settings.max_chips_per_request),
         sightings_router(pictures),
     )

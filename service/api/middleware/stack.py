@@ -32,6 +32,7 @@ CORS_REQUEST_HEADERS = (
 CORS_RESPONSE_HEADERS = (
     "Content-Disposition",
     "Idempotency-Replayed",
+    "Link",
     "Location",
     "Retry-After",
     "X-Request-ID",

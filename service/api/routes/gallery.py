@@ -2,12 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, File, Form, Query, Response
+from fastapi import APIRouter, Body, File, Form, Query, Request, Response
 
+from service.api.exports.lists import exported_track, exported_vessels
+from service.api.exports.negotiation import JSON
+from service.api.exports.responses import (
+    DEFAULT_LIMIT,
+    LIMIT_HELP,
+    REPRESENTATIONS,
+    wanted_media,
+)
 from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
-from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselListing, VesselOut
+from service.api.schemas import MergeIn, SplitIn, TrackOut, VesselDetail, VesselListing, VesselOut
 from service.api.strict_requests import StrictRoute
 from service.api.uploads import BinaryFile, Id, parse_id, parse_uploads, parse_vessel
 from service.identity.curate import Curation, VesselPatch
@@ -80,20 +88,28 @@ def gallery_router(
         response.headers["Location"] = f"/gallery/{enrolled.vessel.id}"
         return VesselDetail.of_enrolled(enrolled)
 
-    @router.get("", responses=documented(422, 503))
+    @router.get("", response_model=VesselListing, responses=REPRESENTATIONS | documented(422, 503))
     def list_vessels(
+        request: Request,
+        response: Response,
         name: Annotated[Line | None, Query(description="part of the name")] = None,
         imo: Imo | None = None,
         mmsi: Mmsi | None = None,
         type: Annotated[Line | None, Query(description="registered type")] = None,  # noqa: A002
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        limit: Annotated[int | None, Query(ge=1, le=500, description=LIMIT_HELP)] = None,
         cursor: Annotated[
             str | None, Query(description="`next_cursor` of the previous page")
         ] = None,
-    ) -> VesselListing:
-        """List the registered vessels, page by page."""
+    ) -> VesselListing | Response:
+        """List the registered vessels, page by page, or export them as CSV or GeoJSON.
+
+        As GeoJSON, a vessel is at its last known position.
+        """
         where = VesselFilter(name=name, imo=imo, mmsi=mmsi, type=type)
-        page = gallery.list_vessels(where, limit, cursor)
+        media = wanted_media(request, response)
+        if media != JSON:
+            return exported_vessels(gallery, where).response(request, media, limit, cursor)
+        page = gallery.list_vessels(where, limit or DEFAULT_LIMIT, cursor)
         return VesselListing(
             vessels=tuple(VesselOut.model_validate(v) for v in page.vessels),
             next_cursor=page.next_cursor,
@@ -104,6 +120,23 @@ def gallery_router(
         """Show a vessel with its sightings."""
         vessel = get_visible_vessel(gallery, parse_id("vessel", vessel_id))
         return VesselDetail.of(vessel, gallery.sightings_of([vessel.id]))
+
+    @router.get(
+        "/{vessel_id}/track",
+        response_model=TrackOut,
+        responses=REPRESENTATIONS | documented(404, 422, 503),
+    )
+    def track(request: Request, response: Response, vessel_id: Id) -> TrackOut | Response:
+        """Show where and when a vessel was, in order of time, or export it as CSV or GeoJSON.
+
+        Sightings without a time or a position are left out.
+        """
+        media = wanted_media(request, response)
+        vessel = get_visible_vessel(gallery, parse_id("vessel", vessel_id))
+        sightings = gallery.sightings_of([vessel.id])
+        if media != JSON:
+            return exported_track(vessel, sightings).response(request, media, None, None)
+        return TrackOut.of(vessel, sightings)
 
     @router.patch("/{vessel_id}", responses=ERRORS_OF_CHANGES)
     def update(

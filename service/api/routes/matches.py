@@ -3,8 +3,16 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request, Response
 
+from service.api.exports.lists import exported_matches
+from service.api.exports.negotiation import JSON
+from service.api.exports.responses import (
+    DEFAULT_LIMIT,
+    LIMIT_HELP,
+    REPRESENTATIONS,
+    wanted_media,
+)
 from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.match_schemas import MatchListing, MatchRecordOut
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
@@ -40,8 +48,10 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         route_class=StrictRoute,
     )
 
-    @router.get("", responses=documented(422, 503))
+    @router.get("", response_model=MatchListing, responses=REPRESENTATIONS | documented(422, 503))
     def list_matches(
+        request: Request,
+        response: Response,
         verdict: Verdict | None = None,
         standing: Annotated[Standing | None, Query(description="what analysts decided")] = None,
         modality: Annotated[Modality | None, Query(description="of the query")] = None,
@@ -54,12 +64,15 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         note: Annotated[Line | None, Query(description="part of the note on the chip")] = None,
         since: Annotated[BoundTime | None, Query(description="asked at this time or later")] = None,
         until: Annotated[BoundTime | None, Query(description="asked before this time")] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        limit: Annotated[int | None, Query(ge=1, le=500, description=LIMIT_HELP)] = None,
         cursor: Annotated[
             str | None, Query(description="`next_cursor` of the previous page")
         ] = None,
-    ) -> MatchListing:
-        """List the stored matches, newest first, page by page."""
+    ) -> MatchListing | Response:
+        """List the stored matches, newest first, page by page, or export them.
+
+        As GeoJSON, a match is at the position of its query.
+        """
         where = MatchFilter(
             verdict=verdict,
             standing=standing,
@@ -72,7 +85,10 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
             since=since,
             until=until,
         )
-        return MatchListing.of(matches.page(where, limit, cursor))
+        media = wanted_media(request, response)
+        if media != JSON:
+            return exported_matches(matches, where).response(request, media, limit, cursor)
+        return MatchListing.of(matches.page(where, limit or DEFAULT_LIMIT, cursor))
 
     @router.get("/{match_id}", responses=documented(404, 422, 503))
     def show(match_id: Id) -> MatchRecordOut:

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from service.identity.records.audit import AuditPosition
+
 
 class AuditLog(Protocol):
     """The append-only log of matches and changes. Safe to call from many threads."""
 
-    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
-        """Write an entry so that it survives a crash.
+    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> AuditPosition:
+        """Write an entry so that it survives a crash; return its place in the log.
 
         Args:
             entry: JSON values by name.
@@ -19,6 +21,7 @@ class AuditLog(Protocol):
         Raises:
             StoreUnavailableError, StoreFullError: the entry was not written.
         """
+        ...
 
     def ping(self) -> None:
         """Raise what `append` would raise now, without writing an entry."""

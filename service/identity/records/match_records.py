@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
+from service.identity.records.audit import AuditPosition
 from service.identity.records.base import RECORDED, Line, Record
 from service.identity.records.matches import Match, Verdict
 
@@ -55,6 +56,7 @@ class AnsweringModel(Record):
 class MatchRecord(Record):
     """A match as it was answered, and all its judgements, the latest last.
 
+    `audit` is the place of the match in the audit log; None in records of older versions.
     `unsettled` means that the query sighting may not have been moved yet as the latest judgement
     says; recovery finishes that.
     """
@@ -64,6 +66,7 @@ class MatchRecord(Record):
     asked_by: str
     options: dict[str, JsonValue]
     model: AnsweringModel
+    audit: AuditPosition | None = None
     judgements: tuple[Judgement, ...] = ()
     unsettled: bool = False
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from service.contract.durable_files import sync_folder, write_file
 from service.identity.errors import StoreFullError, StoreUnavailableError
+from service.identity.records.audit import AuditPosition
 from service.storage.audit.chain import (
     EMPTY,
     HEAD_NAME,
@@ -126,7 +127,7 @@ class FolderAuditLog:
         """The folder of the chain."""
         return self._folder
 
-    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> None:
+    def append(self, entry: Mapping[str, object], *, closing: bool = False) -> AuditPosition:
         seal(entry, EMPTY)  # an entry that cannot be written fails here, not in a shared write
         own = _PendingEntry(entry, closing)
         with self._condition:
@@ -140,6 +141,7 @@ class FolderAuditLog:
             self._commit(batch)
         if own.error is not None:
             raise own.error
+        return AuditPosition(chain=self._folder.name, number=own.place.seq, sha256=own.place.hash)
 
     def ping(self) -> None:
         """Write and remove a file beside the log; a test entry would stay in the log for ever.
@@ -184,12 +186,12 @@ class FolderAuditLog:
         """Write all entries or none; return the error, or None when they are written."""
         try:
             prepare()
-            self._write([pending.entry for pending in batch])
+            self._write(batch)
         except Exception as error:
             return error
         return None
 
-    def _write(self, entries: list[Mapping[str, object]]) -> None:
+    def _write(self, batch: "list[_PendingEntry]") -> None:
         with disk_errors(f"write to the audit log in {self._folder}"):
             self._require_open()
             if not self._tail_is_clean:
@@ -197,8 +199,9 @@ class FolderAuditLog:
             if self._size >= self._segment_bytes:
                 self._begin_segment()
             head, sealed = self._head, bytearray()
-            for entry in entries:
-                line, head = seal(entry, head)
+            for pending in batch:
+                line, head = seal(pending.entry, head)
+                pending.place = head
                 sealed += line
             self._tail_is_clean = False
             try:
@@ -255,10 +258,11 @@ class FolderAuditLog:
 
 @dataclass(slots=True, eq=False)
 class _PendingEntry:
-    """An entry that is waiting to be written, and how that ended."""
+    """An entry that is waiting to be written, its place in the chain, and how that ended."""
 
     entry: Mapping[str, object]
     closing: bool
+    place: Head = EMPTY
     done: bool = False
     error: Exception | None = None
 

@@ -1,0 +1,1 @@
+"""The evidence report of a match: one page of HTML made for print."""
