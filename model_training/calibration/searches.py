@@ -1,8 +1,10 @@
 """Replay searches as the service runs them, on embedded chips with many random galleries.
 
 A search queries with one chip a gallery of G random vessels, which contains the query's own vessel
-with probability one half. The rules are the service's: a vessel counts with its most similar
-sighting, and the `RERANKED_VESSELS` most similar vessels are weighed.
+with probability one half. In half of the galleries the other vessels are as long as the query's
+own, as in an anchorage of bulk carriers: such look-alikes, not random ships, are what is taken for
+it. The rules are the service's: a vessel counts with its most similar sighting, and the
+`RERANKED_VESSELS` most similar vessels are weighed.
 
 Shapes: Q query chips, V vessels, S searches, M weighed candidates.
 """
@@ -23,6 +25,9 @@ from service.contract.manifest import EvidenceName
 EVIDENCE: tuple[EvidenceName, ...] = get_args(EvidenceName)
 RERANKED_VESSELS = 50
 ENROLLED_SHARE = 0.5
+LOOK_ALIKE_SHARE = 0.5
+LOOK_ALIKE_TOLERANCE = 0.10
+"""Largest relative difference in length of the ships that fill a gallery of look-alikes."""
 MAX_QUERIES = 2000
 _NEVER = -np.inf  # similarity to what must not be found
 
@@ -167,23 +172,46 @@ def run_searches(
     rng = np.random.default_rng(seed)
     queries = scores.query_ids.size
     plan = [(i % queries, size) for size in gallery_sizes for i in range(per_size)]
-    evidence = np.zeros((len(plan), RERANKED_VESSELS, len(EVIDENCE)))
-    present = np.zeros((len(plan), RERANKED_VESSELS), np.bool_)
-    correct = np.zeros((len(plan), RERANKED_VESSELS), np.bool_)
-    enrolled = np.zeros(len(plan), np.bool_)
-    for i, (row, size) in enumerate(plan):
-        columns, enrolled[i] = _draw_gallery(scores, row, size, rng)
+    galleries = [_draw_gallery(scores, row, size, rng) for row, size in plan]
+    sizes = np.array([size for _, size in plan], np.int64)
+    return _search(scores, [row for row, _ in plan], galleries, sizes)
+
+
+def ask_with_and_without(scores: VesselScores) -> Searches:
+    """Search every other vessel of the table with each query: with its own vessel, and without.
+
+    A query whose vessel has no other chip is asked once, without.
+    """
+    rows, galleries = [], []
+    for row, own in enumerate(scores.own):
+        found = np.flatnonzero(np.isfinite(scores.similarity[row]))
+        galleries.append(found[found != own])
+        rows.append(row)
+        if own >= 0:
+            galleries.append(found)
+            rows.append(row)
+    return _search(scores, rows, galleries, np.array([g.size for g in galleries], np.int64))
+
+
+def _search(
+    scores: VesselScores, rows: Sequence[int], galleries: Sequence[Ints], sizes: Ints
+) -> Searches:
+    """Search a gallery, the columns of its vessels, with each query row; `sizes` are G, `[S]`."""
+    evidence = np.zeros((len(rows), RERANKED_VESSELS, len(EVIDENCE)))
+    present = np.zeros((len(rows), RERANKED_VESSELS), np.bool_)
+    correct = np.zeros((len(rows), RERANKED_VESSELS), np.bool_)
+    enrolled = np.zeros(len(rows), np.bool_)
+    for i, (row, columns) in enumerate(zip(rows, galleries, strict=True)):
+        enrolled[i] = scores.own[row] in columns
         best = columns[np.argsort(-scores.similarity[row, columns], kind="stable")]
         best = best[:RERANKED_VESSELS]
         present[i, : best.size] = True
         correct[i, : best.size] = best == scores.own[row]
         evidence[i, : best.size] = weigh(scores, np.array(row), best)
-    rows = np.array([row for row, _ in plan], np.int64)
-    sizes = np.array([size for _, size in plan], np.int64)
     return Searches(
-        query_sensor=np.full(rows.size, scores.query_sensor.value),
-        gallery_sensor=np.full(rows.size, scores.gallery_sensor.value),
-        query_ids=scores.query_ids[rows],
+        query_sensor=np.full(len(rows), scores.query_sensor.value),
+        gallery_sensor=np.full(len(rows), scores.gallery_sensor.value),
+        query_ids=scores.query_ids[list(rows)],
         gallery_vessels=sizes,
         enrolled=enrolled,
         evidence=evidence,
@@ -192,18 +220,24 @@ def run_searches(
     )
 
 
-def _draw_gallery(
-    scores: VesselScores, row: int, size: int, rng: np.random.Generator
-) -> tuple[Ints, bool]:
-    """Return the columns of `size` random vessels, and whether the query's own is among them."""
+def _draw_gallery(scores: VesselScores, row: int, size: int, rng: np.random.Generator) -> Ints:
+    """Return the columns of `size` vessels, the query's own among them half of the time.
+
+    The others are random or, with probability `LOOK_ALIKE_SHARE`, drawn from the look-alikes, or
+    from as many of the nearest in length as the gallery needs.
+    """
     own = scores.own[row]
     strangers = np.isfinite(scores.similarity[row])
     if own >= 0:
         strangers[own] = False
     others = np.flatnonzero(strangers)
     enrolled = bool(own >= 0 and rng.random() < ENROLLED_SHARE)
+    if rng.random() < LOOK_ALIKE_SHARE:
+        by_length = others[np.argsort(scores.length_log_ratio[row, others], kind="stable")]
+        near = scores.length_log_ratio[row, others] <= np.log1p(LOOK_ALIKE_TOLERANCE)
+        others = by_length[: max(int(near.sum()), size)]
     drawn = rng.choice(others, size=min(size - enrolled, others.size), replace=False)
-    return (np.append(drawn, own) if enrolled else drawn), enrolled
+    return np.append(drawn, own) if enrolled else drawn
 
 
 def weigh(scores: VesselScores, rows: Ints, columns: Ints) -> Floats:

@@ -92,7 +92,7 @@ def replay(
         if possible_sizes(s, FIT_SIZES)
     ]
     pairs = [_draw_pairs(s, seed + i) for i, s in enumerate(scores)]
-    return Trials(_join_searches(searches), _join_pairs(pairs))
+    return Trials(join_searches(searches), _join_pairs(pairs))
 
 
 def first_answers(searches: Searches, spec: ChoiceSpec) -> FirstAnswers:
@@ -148,7 +148,8 @@ def _draw_pairs(scores: VesselScores, seed: int) -> Pairs:
     return Pairs(evidence, correct, scores.query_ids[queries])
 
 
-def _join_searches(parts: Sequence[Searches]) -> Searches:
+def join_searches(parts: Sequence[Searches]) -> Searches:
+    """Return the searches of all parts, one after another."""
     return Searches(
         **{
             part.name: np.concatenate([getattr(searches, part.name) for searches in parts])

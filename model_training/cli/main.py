@@ -8,6 +8,7 @@ import typer
 from model_training.cli.framing import framing_report
 from model_training.cli.look_alikes import look_alikes
 from model_training.cli.measuring import ablation, calibrate, evaluate
+from model_training.cli.reliability import reliability
 from model_training.cli.simulation import simulate, simulator_report
 from model_training.cli.studies import fusion_study, translator_report
 from model_training.cli.training import cost, distil, encoder, translator
@@ -22,7 +23,7 @@ app = typer.Typer(
 for _command in (
     *(simulate, simulator_report),
     *(encoder, translator, distil, cost),
-    *(evaluate, look_alikes, calibrate, ablation),
+    *(evaluate, look_alikes, calibrate, reliability, ablation),
     *(fusion_study, translator_report, framing_report),
 ):
     app.command()(_command)

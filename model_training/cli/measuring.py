@@ -106,6 +106,15 @@ def calibrate(
     real_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of genuine chips in the validation data.")
     ] = 0.0,
+    harder_share: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the chips of --data that are cropped worse, mis-measured, blurred and "
+            "made noisy, for simulated chips, which are easier than genuine ones.",
+        ),
+    ] = 0.0,
     seed: SeedOption = 0,
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
@@ -117,6 +126,7 @@ def calibrate(
     """
     from model_training.calibration import calibrate as calibration
     from model_training.calibration import report as calibration_report
+    from model_training.calibration.harder_chips import with_harder_chips
     from model_training.calibration.reliability import draw_diagram
     from model_training.calibration.trials import WITHIN, replay
     from model_training.data.hoss import all_chips, read_hoss
@@ -124,7 +134,8 @@ def calibrate(
     with exit_on_error(ValueError):
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
-        table = embed_for_measuring((*chips, *_background_chips(background)), [bundle], threads)
+        fitted = with_harder_chips((*chips, *_background_chips(background)), harder_share, seed)
+        table = embed_for_measuring(fitted, [bundle], threads)
         across = calibration.require_trials(table, seed=seed)
         within = replay(table, WITHIN, seed=seed)
         spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed, real_share)

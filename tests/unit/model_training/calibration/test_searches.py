@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from model_training.calibration.candidate_probabilities import candidate_probabilities
 from model_training.calibration.searches import (
     EVIDENCE,
+    LOOK_ALIKE_TOLERANCE,
     RERANKED_VESSELS,
     VesselScores,
     possible_sizes,
@@ -137,3 +138,14 @@ def test_distractors_are_separate_vessels_and_never_queries() -> None:
     assert possible_sizes(scores, [5, 16, 17]) == [5, 16]
     with pytest.raises(ValueError, match="gallery sizes"):
         run_searches(scores, [17], per_size=5, seed=0)
+
+
+def test_half_of_the_galleries_hold_ships_of_the_query_s_length() -> None:
+    scores = score_vessels(embedded_ships(300), Modality.SAR, Modality.OPTICAL)
+    searches = run_searches(scores, [10], per_size=600, seed=0)
+    ratio = searches.evidence[..., EVIDENCE.index("length_log_ratio")]
+    others = np.where(searches.present & ~searches.correct, ratio, np.nan)
+    longest = np.nanmax(others, axis=1)  # [S]
+    alike = (longest <= np.log1p(LOOK_ALIKE_TOLERANCE)).mean()
+    assert 0.3 < alike < 0.6
+    assert np.quantile(longest, 0.7) > 3 * LOOK_ALIKE_TOLERANCE

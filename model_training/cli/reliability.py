@@ -1,0 +1,66 @@
+"""`crossfix-train reliability`: measure a bundle's probabilities on a small set of chips."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_training.cli.common import (
+    JsonOption,
+    SeedOption,
+    ThreadsOption,
+    exit_on_error,
+    write_json,
+)
+from model_training.cli.measuring import embed_for_measuring
+
+
+def reliability(
+    bundle: Annotated[Path, typer.Option(help="Folder of a calibrated bundle.")],
+    data: Annotated[Path, typer.Option(help="Chips in HOSS layout, simulated or genuine.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the numbers as a bundle's metrics (JSON).")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data in --out; default: the folder's.")
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Use this calibration (JSON of `calibrate`) instead of the bundle's."),
+    ] = None,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask with every chip, with its vessel in the gallery and without; compare with the truth.
+
+    Prints ECE of the first candidate and of "none of them", and the highest probability of a wrong
+    answer. The gallery holds all other vessels of the data set.
+    """
+    from model_training.calibration.known_and_unknown import measure_known_and_unknown
+    from model_training.data.hoss import all_chips, read_hoss
+    from service.contract.bundle import open_bundle
+    from service.contract.manifest import CalibrationSpec
+
+    with exit_on_error(ValueError):
+        if calibration is None:
+            spec = open_bundle(bundle).manifest.calibration
+        else:
+            spec = CalibrationSpec.model_validate_json(calibration.read_text())
+        if spec is None:
+            raise ValueError(f"{bundle} is not calibrated; run `crossfix-train calibrate` first")
+        table = embed_for_measuring(all_chips(read_hoss(data)), [bundle], threads)
+        measured = measure_known_and_unknown(table, spec.match, seed)
+        if out is not None:
+            metrics = measured.metrics(name or data.resolve().name)
+            write_json(out, [metric.model_dump(mode="json") for metric in metrics])
+    if as_json:
+        print(json.dumps(measured.document(), indent=2))
+        return
+    print(f"{measured.searches} searches with the chips of {measured.ships} ships")
+    for label, error in (("first candidate", measured.first), ("none of them", measured.none)):
+        low, high = error.ends
+        print(f"  ECE {label}: {error.value:.3f} [{low:.3f}, {high:.3f}]")
+    print(f"  highest probability of a wrong answer: {measured.highest_wrong:.3f}")
+    print(f"  right first candidate where enrolled: {measured.first_right:.1%}")
