@@ -24,13 +24,10 @@ from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.contract.manifest import (
     BridgeStepSpec,
-    CalibrationSpec,
-    ChoiceSpec,
     EncoderSpec,
     FusionSpec,
     GoldenSpec,
     GraphSpec,
-    LogisticSpec,
     Metric,
     PreprocessSpec,
     TrainingSpec,
@@ -38,6 +35,7 @@ from service.contract.manifest import (
 )
 from service.contract.preprocess import prepare, to_picture
 from service.contract.translation import bridge_picture, bridge_start
+from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, LogisticSpec
 from service.inference.embedder import build_embedder
 
 Precision = Literal["float32", "float16", "int8"]
@@ -55,10 +53,9 @@ NO_CALIBRATION = CalibrationSpec(
     match_same_sensor=_EQUAL_CHOICE,
     verify_same_sensor=LogisticSpec(bias=0.0, weights={}),
     confident_from=1.0,
-    no_match_below=0.0,
     fitted_on=UNCALIBRATED,
 )
-"""All vessels and "none of them" are equally probable, and every verdict is ambiguous."""
+"""All vessels and "none of them" are equally probable, and verdicts mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ from model_training.encoder.loading import EncoderLoadError, LoadedEncoders, loa
 from model_training.translator.train import LoadedTranslator, load_translator
 from service.contract.bundle import open_bundle
 from service.contract.errors import CrossfixError
-from service.contract.manifest import CalibrationSpec, FusionSpec, Metric
+from service.contract.manifest import FusionSpec, Metric
+from service.contract.weighing.specs import CalibrationSpec
 from service.inference.embedder import load_embedder
 
 app = typer.Typer(
@@ -117,7 +118,7 @@ def bundle(
         bool,
         typer.Option(
             "--uncalibrated",
-            help="Make a bundle without calibration: equal probabilities, every verdict ambiguous.",
+            help="Make a bundle without calibration: equal probabilities, meaningless verdicts.",
         ),
     ] = False,
     metrics: MetricsOption = None,
@@ -141,7 +142,7 @@ def bundle(
     if (calibration is None) != uncalibrated:
         _fail(
             "a bundle needs --calibration JSON, from `crossfix-train calibrate`; or give "
-            "--uncalibrated, then all vessels are equally probable and verdicts ambiguous"
+            "--uncalibrated, then all vessels are equally probable and verdicts mean nothing"
         )
     if translator is not None and translator_of is not None:
         _fail("give either --translator CHECKPOINT or --translator-of BUNDLE")
@@ -268,7 +269,7 @@ def _print_report(built: BuiltBundle) -> None:
             f"module {parity.largest_difference:.2g}, smallest cosine {parity.smallest_cosine:.6f}"
         )
     if manifest.calibration.fitted_on == UNCALIBRATED:
-        print("not calibrated: all vessels are equally probable and every verdict ambiguous")
+        print("not calibrated: all vessels are equally probable and verdicts mean nothing")
     print(f"wrote bundle {built.bundle.bundle_id} to {built.bundle.path}")
 
 

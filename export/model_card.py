@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from model_training.calibration.report import OPEN_SET, open_set_names
 from service.contract.manifest import (
-    CalibrationSpec,
     EncoderRunSpec,
     EncoderSpec,
     FusionSpec,
@@ -14,6 +13,7 @@ from service.contract.manifest import (
     TrainingSpec,
     TranslatorSpec,
 )
+from service.contract.weighing.specs import CalibrationSpec
 
 UNCALIBRATED = "nothing"  # `fitted_on` of a bundle without calibration
 
@@ -170,18 +170,39 @@ def _calibration(facts: CardFacts) -> str:
     calibration = facts.calibration
     if _uncalibrated(calibration):
         return (
-            "This bundle is **not calibrated**. All vessels found are equally probable and every "
-            "verdict `ambiguous`, because nothing better is known; the order of candidates still "
+            "This bundle is **not calibrated**. All vessels found are equally probable, because "
+            "nothing better is known, and verdicts mean nothing; the order of candidates still "
             "holds."
         )
+    parts = [f"Fitted on: {calibration.fitted_on}.", *_verdicts(calibration)]
+    if calibration.operating_points:
+        parts += _open_set(facts)
+    return "\n\n".join(parts)
+
+
+def _verdicts(calibration: CalibrationSpec) -> list[str]:
+    """Describe the threshold and the measured rate of each verdict."""
+    if not calibration.verdicts:
+        return [
+            f"A top probability of at least {calibration.confident_from:.3f} is `confident`. The "
+            "thresholds of the other verdicts are those of the service, and their rates were not "
+            "measured."
+        ]
+    rows = ["| verdict | vessels enrolled | from | right | 95 % interval | answers | measured on |"]
+    rows += ["|---|---|---|---|---|---|---|"]
+    rows += [
+        f"| `{p.verdict}` | {p.gallery_vessels} | {p.threshold:.2f} | {p.right:.1%} "
+        f"| {p.right_low:.1%} to {p.right_high:.1%} | {p.answers} | {p.measured_on} |"
+        for p in calibration.verdicts
+    ]
     text = (
-        f"Fitted on: {calibration.fitted_on}. A top probability of at least "
-        f"{calibration.confident_from:.3f} is `confident`; below {calibration.no_match_below:.3f}, "
-        f"and below the probability of none of them, the answer is `no_match`."
+        "How often answers are right: the first vessel is the ship (`confident`, `likely`, "
+        "`unclear`), the ship is among those named (`ambiguous`), the ship is not enrolled "
+        "(`no_match`). Half of the ships asked for are enrolled. `confident` and `likely` are "
+        "probabilities of the first vessel, `no_match` that of none, `ambiguous` the sum of those "
+        "named."
     )
-    if not calibration.operating_points:
-        return text
-    return "\n\n".join([text, *_open_set(facts)])
+    return [text, "\n".join(rows)]
 
 
 def _open_set(facts: CardFacts) -> list[str]:

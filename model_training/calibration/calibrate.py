@@ -10,9 +10,7 @@ sensors:
   answers that reach it are right in at least 95 % of cases by the lower end of the 95 % interval
   over ships; a size for which no probability achieves that has none. `confident_from` is the
   lowest of them, and 1 without any.
-* `no_match_below` is the highest probability, not above `confident_from`, that withholds at most
-  5 % of the right first candidates (no match: the first candidate is below it, and below the
-  probability of "none of them").
+* `verdicts` are the thresholds and rates of all verdicts (`calibration.verdicts`).
 
 The similarities of first candidates are counted as well, so that a service can compare them with
 those of its live searches.
@@ -38,19 +36,19 @@ from model_training.calibration.trials import (
     first_answers,
     replay,
 )
+from model_training.calibration.verdicts import choose_points
 from model_training.embedding.chip_table import ChipTable
 from model_training.evaluation.metrics import identity_weights
-from service.contract.manifest import (
+from service.contract.similarity import SIMILARITY_EDGES
+from service.contract.weighing.specs import (
     CalibrationSpec,
     ChoiceSpec,
     ConfidentPoint,
     OpenSetPoint,
     SimilaritySpec,
 )
-from service.contract.similarity import SIMILARITY_EDGES
 
 MIN_CONFIDENT_PRECISION = 0.95
-MAX_WITHHELD = 0.05
 _THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.001), 3)
 _MIN_ANSWERS = 20
 CONFIDENT_DRAWS = 500
@@ -84,7 +82,6 @@ def fit(
     similarities = count_first(across.searches, match)
     if within and match_same_sensor:
         similarities += count_first(within.searches, match_same_sensor)
-    answers = first_answers(across.searches, match)
     confident = choose_confident_points(across.searches, match, seed)
     confident_from = min((point.threshold for point in confident), default=1.0)
     return CalibrationSpec(
@@ -97,7 +94,7 @@ def fit(
         confident=confident,
         confident_from=confident_from,
         real_share=real_share,
-        no_match_below=choose_no_match_below(answers, confident_from),
+        verdicts=choose_points(across.searches, match, confident, fitted_on, seed),
         fitted_on=fitted_on,
         operating_points=_operating_points(across.searches, match, seed),
         similarities=SimilaritySpec(edges=SIMILARITY_EDGES, searches=similarities),
@@ -163,19 +160,6 @@ def _confident_point(answers: FirstAnswers, size: int, seed: int) -> ConfidentPo
                 answers=count,
             )
     return None
-
-
-def choose_no_match_below(answers: FirstAnswers, confident_from: float) -> float:
-    """Apply the rule of the module's docstring."""
-    right = answers.probability[answers.correct]
-    none = answers.none[answers.correct]
-    if not right.size:
-        return confident_from
-    allowed = _THRESHOLDS[: 1 + int(np.searchsorted(_THRESHOLDS, confident_from))]
-    allowed = np.minimum(allowed, confident_from)
-    # [right answers, thresholds] -> [thresholds]
-    withheld = (right[:, None] < np.minimum(allowed, none[:, None])).mean(axis=0)
-    return float(allowed[withheld <= MAX_WITHHELD].max())
 
 
 def _operating_points(searches: Searches, spec: ChoiceSpec, seed: int) -> tuple[OpenSetPoint, ...]:

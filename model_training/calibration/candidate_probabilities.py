@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from model_training.calibration.logistic import DIRECTION
 from model_training.calibration.searches import EVIDENCE, Searches
-from service.contract.manifest import ChoiceSpec, EvidenceName
+from service.contract.weighing.specs import ChoiceSpec, EvidenceName
 
 # The evidence by which a candidate is weighed. The Fisher transform of the similarity stands in
 # for the cosine itself: in cross-validation over identities its likelihood and calibration are

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from model_training.calibration.searches import EVIDENCE
-from service.contract.manifest import EvidenceName, LogisticSpec
+from service.contract.weighing.specs import EvidenceName, LogisticSpec
 
 # The sign that each weight may have: more similar chips never get a lower probability.
 DIRECTION: Mapping[EvidenceName, int] = {

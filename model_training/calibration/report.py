@@ -4,36 +4,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_training.calibration.candidate_probabilities import candidate_probabilities
 from model_training.calibration.logistic import pair_probabilities
 from model_training.calibration.open_set import FirstAnswers, OperatingPoint, measure_point
 from model_training.calibration.reliability import Reliability, measure_reliability
-from model_training.calibration.searches import Searches
 from model_training.calibration.trials import Trials, first_answers
+from model_training.calibration.verdicts import Rated, answers_of, rate_verdicts
 from model_training.evaluation.metrics import Estimate, bootstrap_mean
-from service.contract.manifest import CalibrationSpec, ChoiceSpec, Metric
+from service.contract.manifest import Metric
+from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, VerdictName
+from service.contract.weighing.verdicts import thresholds_of
 
 OPEN_SET = "open set"
 """The protocol of metrics about searches whose ship may not be enrolled."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictRates:
-    """Shares of searches, 0 to 1; a precision is None when the verdict was never given.
-
-    Attributes:
-        confident: share of searches answered as confident.
-        confident_right: share of those whose vessel is right.
-        no_match: share of searches answered as no match.
-        no_match_right: share of those whose vessel was indeed not enrolled.
-    """
-
-    confident: float
-    confident_right: Estimate | None
-    no_match: float
-    no_match_right: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +32,8 @@ class CalibrationReport:
         log_loss: mean negative log likelihood of whether the first candidate is right, in nats.
         candidates: the reliability of every weighed candidate's probability.
         pairs: the reliability of the probability of lone pairs.
-        verdicts: how often each verdict is given, and how often it is right.
-        confident: how often `confident` answers are right, by the sizes of `spec.confident`.
+        verdicts: how often each verdict is given and right, by gallery size, if a bundle may be
+            `confident`.
         open_set: what the stored thresholds achieve, by (gallery size, intended rate).
     """
 
@@ -60,13 +44,11 @@ class CalibrationReport:
     log_loss: Estimate
     candidates: Reliability
     pairs: Reliability
-    verdicts: VerdictRates
-    confident: dict[int, VerdictRates]
+    verdicts: dict[int, dict[VerdictName, Rated]]
     open_set: dict[tuple[int, float], OperatingPoint]
 
     def document(self) -> dict[str, Any]:
         """Return the measurements for a JSON file."""
-        verdicts = self.verdicts
         return {
             "ships": self.ships,
             "searches": self.searches,
@@ -75,16 +57,16 @@ class CalibrationReport:
             "log_loss_first_candidate": self.log_loss.document(),
             "ece_candidates": self.candidates.ece.document(),
             "ece_pairs": self.pairs.ece.document(),
-            "verdicts": {
-                "confident": verdicts.confident,
-                "confident_right": _document(verdicts.confident_right),
-                "no_match": verdicts.no_match,
-                "no_match_right": _document(verdicts.no_match_right),
-            },
-            "confident_by_gallery": [
-                {"gallery_vessels": size, "share": rates.confident, "right": right.document()}
-                for size, rates in self.confident.items()
-                if (right := rates.confident_right) is not None
+            "verdicts": [
+                {
+                    "gallery_vessels": size,
+                    "verdict": verdict,
+                    "share": rated.share,
+                    "answers": rated.answers,
+                    "right": None if rated.right is None else rated.right.document(),
+                }
+                for size, verdicts in self.verdicts.items()
+                for verdict, rated in verdicts.items()
             ],
             "open_set": [
                 {
@@ -126,8 +108,14 @@ def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> Calibration
             trials.pairs.query_ids,
             seed=seed,
         ),
-        verdicts=_verdict_rates(answers, _thresholds(trials.searches, spec), spec, seed),
-        confident=_achieved_confidence(trials, spec, seed),
+        verdicts={
+            size: rate_verdicts(
+                answers_of(trials.searches.of_size(size), spec.match),
+                thresholds_of(spec, size, allow_confident=True),
+                seed,
+            )
+            for size in np.unique(trials.searches.gallery_vessels).tolist()
+        },
         open_set=_achieved_points(trials, spec, seed),
     )
 
@@ -149,23 +137,6 @@ def calibration_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric
             queries=report.searches,
         )
         for name, error in errors.items()
-    )
-
-
-def confident_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, ...]:
-    """Return how often `confident` answers are right by gallery size, in per cent."""
-    return tuple(
-        Metric(
-            dataset=dataset,
-            protocol="verdicts",
-            name="confident answers that are right",
-            value=100.0 * right.value,
-            low=100.0 * right.ends[0],
-            high=100.0 * right.ends[1],
-            gallery=size,
-        )
-        for size, rates in report.confident.items()
-        if (right := rates.confident_right) is not None
     )
 
 
@@ -227,49 +198,6 @@ def _candidate_reliability(trials: Trials, spec: ChoiceSpec, seed: int) -> Relia
     )
 
 
-def _verdict_rates(
-    answers: FirstAnswers, thresholds: NDArray[np.float64], spec: CalibrationSpec, seed: int
-) -> VerdictRates:
-    """Rate the verdicts; `thresholds` [S] are those of each search's gallery size."""
-    no_match = answers.probability < np.minimum(spec.no_match_below, answers.none)
-    confident = ~no_match & (answers.probability >= thresholds)
-
-    def precision(given: NDArray[np.bool_], right: NDArray[np.bool_]) -> Estimate | None:
-        if not given.any():
-            return None
-        return bootstrap_mean(right[given].astype(np.float64), answers.query_ids[given], 1000, seed)
-
-    return VerdictRates(
-        confident=float(confident.mean()),
-        confident_right=precision(confident, answers.correct),
-        no_match=float(no_match.mean()),
-        no_match_right=precision(no_match, ~answers.enrolled),
-    )
-
-
-def _thresholds(searches: Searches, spec: CalibrationSpec) -> NDArray[np.float64]:
-    """Return the confident threshold of each search's gallery size, infinite where none is set."""
-    found = {
-        int(size): spec.confident_threshold(int(size))
-        for size in np.unique(searches.gallery_vessels)
-    }
-    return np.array([found[int(size)] or np.inf for size in searches.gallery_vessels])
-
-
-def _achieved_confidence(
-    trials: Trials, spec: CalibrationSpec, seed: int
-) -> dict[int, VerdictRates]:
-    """Rate the verdicts of each gallery size apart."""
-    achieved = {}
-    for point in spec.confident:
-        searches = trials.searches.of_size(point.gallery_vessels)
-        if searches.query_ids.size:
-            achieved[point.gallery_vessels] = _verdict_rates(
-                first_answers(searches, spec.match), _thresholds(searches, spec), spec, seed
-            )
-    return achieved
-
-
 def _achieved_points(
     trials: Trials, spec: CalibrationSpec, seed: int
 ) -> dict[tuple[int, float], OperatingPoint]:
@@ -281,7 +209,3 @@ def _achieved_points(
                 first_answers(searches, spec.match), point.threshold, seed=seed
             )
     return achieved
-
-
-def _document(estimate: Estimate | None) -> dict[str, float | None] | None:
-    return None if estimate is None else estimate.document()

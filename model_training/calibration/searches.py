@@ -20,7 +20,7 @@ from model_training.embedding.chip_table import ChipTable
 from service.contract.calibration import MAX_SIMILARITY
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
-from service.contract.manifest import EvidenceName
+from service.contract.weighing.specs import EvidenceName
 
 EVIDENCE: tuple[EvidenceName, ...] = get_args(EvidenceName)
 RERANKED_VESSELS = 50

@@ -5,8 +5,8 @@ import numpy as np
 from model_training.calibration.searches import Searches
 from model_training.calibration.trials import first_similarities
 from service.contract.chip import Modality
-from service.contract.manifest import ChoiceSpec, SimilarityCounts
 from service.contract.similarity import count_similarities
+from service.contract.weighing.specs import ChoiceSpec, SimilarityCounts
 
 
 def count_first(searches: Searches, spec: ChoiceSpec) -> tuple[SimilarityCounts, ...]:

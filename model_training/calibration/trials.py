@@ -20,7 +20,7 @@ from model_training.calibration.searches import (
 from model_training.embedding.chip_table import ChipTable
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
-from service.contract.manifest import ChoiceSpec
+from service.contract.weighing.specs import ChoiceSpec
 
 Floats = NDArray[np.float64]
 

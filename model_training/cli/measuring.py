@@ -129,6 +129,7 @@ def calibrate(
     from model_training.calibration.harder_chips import with_harder_chips
     from model_training.calibration.reliability import draw_diagram
     from model_training.calibration.trials import WITHIN, replay
+    from model_training.calibration.verdicts import measure_points
     from model_training.data.hoss import all_chips, read_hoss
 
     with exit_on_error(ValueError):
@@ -149,6 +150,8 @@ def calibrate(
             test_table = embed_for_measuring(test_chips, [bundle], threads)
             trials = calibration.require_trials(test_table, seed=seed + 1)
             reports["test"] = calibration_report.measure(spec, trials, seed)
+            points = measure_points(trials.searches, spec, names["test"], seed)
+            spec = spec.model_copy(update={"verdicts": points})
     documents = {part: value.document() for part, value in reports.items()}
     write_json(out, spec.model_dump(mode="json"))
     if report is not None:
@@ -157,7 +160,6 @@ def calibrate(
         parts = [calibration_report.calibration_metrics(reports[p], names[p]) for p in names]
         if test is not None:
             parts.append(calibration_report.open_set_metrics(reports["test"], names["test"]))
-            parts.append(calibration_report.confident_metrics(reports["test"], names["test"]))
         write_json(metrics, [m.model_dump(mode="json") for part in parts for m in part])
     if diagram is not None:
         draw_diagram({part: value.first_candidate for part, value in reports.items()}, diagram)

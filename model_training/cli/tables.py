@@ -12,7 +12,7 @@ from model_training.calibration.report import CalibrationReport
 from model_training.evaluation.ablation import AblationRow
 from model_training.evaluation.evaluate import Evaluation, named_estimates
 from model_training.evaluation.look_alikes import LookAlikeProtocol, LookAlikeResult
-from service.contract.manifest import CalibrationSpec
+from service.contract.weighing.specs import CalibrationSpec
 
 TABLE_WIDTH = 130
 
@@ -88,7 +88,12 @@ def print_calibration(spec: CalibrationSpec, reports: dict[str, CalibrationRepor
             f"confident from {confident.threshold:.3f} up to {confident.gallery_vessels} vessels: "
             f"{confident.right:.1%} right, at least {confident.right_low:.1%}"
         )
-    print(f"no match below {spec.no_match_below:.3f}")
+    for rated in spec.verdicts:
+        print(
+            f"{rated.verdict} from {rated.threshold:.2f} in {rated.gallery_vessels} vessels: "
+            f"{rated.right:.1%} [{rated.right_low:.1%}, {rated.right_high:.1%}] of "
+            f"{rated.answers} right on {rated.measured_on}"
+        )
 
 
 def ablation_table(rows: Sequence[AblationRow]) -> Table:

@@ -14,7 +14,7 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import EnrolledVessel
 from service.identity.match import MatchResult
 from service.identity.records.base import GeoPoint
-from service.identity.records.matches import Checks, KinematicsCheck, Match, Verdict
+from service.identity.records.matches import Checks, Explanation, KinematicsCheck, Match, Verdict
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Provenance, Vessel
 from service.identity.verify import Comparison
@@ -224,8 +224,13 @@ class BaseMatchOut(ResponseBody):
     match_id: UUID = Field(description="if the match was stored, `GET /matches/{id}` returns it")
     verdict: Verdict
     candidates: tuple[CandidateOut, ...]
-    none_probability: float = Field(
-        description="probability, 0 to 1, that the ship is none of the vessels considered"
+    none_probability: float | None = Field(
+        description="probability, 0 to 1, that the ship is none of the vessels considered; null "
+        "when there was no vessel to compare with"
+    )
+    explanation: Explanation | None = Field(
+        description="what the verdict means in plain words, how often such answers are right, and "
+        "what separates the vessels of an ambiguous answer; null in older match records"
     )
     query: QueryOut
     model: ModelOut
@@ -239,6 +244,7 @@ class BaseMatchOut(ResponseBody):
             verdict=match.verdict,
             candidates=tuple(CandidateOut.model_validate(c) for c in match.candidates),
             none_probability=match.none_probability,
+            explanation=match.explanation,
             query=QueryOut.of(match.query, stored=match.stored),
             model=model,
             gallery=GalleryOut.model_validate(match.gallery),

@@ -182,7 +182,7 @@ def match(
     """Ask a running service which registered vessel a chip shows.
 
     Prints, for each chip, the ranked vessels with calibrated probability, similarity and checks,
-    and the verdict: confident, ambiguous or no match. Ends with status 1 when a chip was refused.
+    and the verdict with its explanation. Ends with status 1 when a chip was refused.
     """
     from service.client.match import expand_folders, match_file
     from service.client.tables import console, show_result

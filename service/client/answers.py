@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from service.client.errors import UnreachableError
 from service.client.http import Json
 
-Verdict = Literal["confident", "ambiguous", "no_match"]
+Verdict = Literal["confident", "likely", "ambiguous", "no_match", "unclear"]
 
 
 class Shown(BaseModel):
@@ -100,16 +100,29 @@ class ShownGallery(Shown):
     vessels: int
 
 
+class ShownExplanation(Shown):
+    """What the verdict means, in words."""
+
+    text: str
+    differences: tuple[str, ...] = ()
+
+
 class MatchAnswer(Shown):
     """Response of `POST /match`."""
 
     verdict: Verdict
     candidates: tuple[ShownCandidate, ...]
-    none_probability: float
+    none_probability: float | None
+    explanation: ShownExplanation | None = None
     query: ShownQuery
     model: ShownModel
     gallery: ShownGallery
     timings_ms: dict[str, float] = {}
+
+    @property
+    def none_percent(self) -> str:
+        """The probability of none of the vessels in per cent; a dash if nothing was compared."""
+        return "-" if self.none_probability is None else f"{self.none_probability:.1%}"
 
 
 def read_answer(body: Json) -> MatchAnswer:

@@ -5,7 +5,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.contract.bundle import Bundle
-from service.contract.manifest import CalibrationSpec, Manifest, Metric
+from service.contract.manifest import Manifest, Metric
+from service.contract.weighing.specs import CalibrationSpec
 
 
 def show_bundle(on: Console, bundle: Bundle) -> None:
@@ -35,8 +36,8 @@ def _facts(bundle: Bundle) -> dict[str, str]:
         "embedding": f"{manifest.encoder.embedding_width} dimensions",
         "fusion": _fusion(manifest),
         "verdicts": (
-            f"{_confident(calibration)}, no match below "
-            f"{calibration.no_match_below:.0%}; fitted on {calibration.fitted_on}"
+            f"{_confident(calibration)}, rates of {len(calibration.verdicts)} verdicts and gallery "
+            f"sizes; fitted on {calibration.fitted_on}"
         ),
         "files": f"{len(manifest.files)}, {megabytes:.1f} MB, all hashes right",
         "licences": "; ".join(f"{what}: {text}" for what, text in manifest.licences.items()),

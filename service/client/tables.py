@@ -18,13 +18,17 @@ from service.client.match import MatchResult
 WIDTH_WITHOUT_TERMINAL = 160
 VERDICT_WORDS = {
     "confident": "[bold green]confident[/]: the first vessel may be taken for granted",
-    "ambiguous": "[bold yellow]ambiguous[/]: an analyst must look",
+    "likely": "[bold green]likely[/]: look at the first vessel once",
+    "ambiguous": "[bold yellow]ambiguous[/]: compare the vessels that share the probability",
     "no_match": "[bold red]no match[/]: none of the registered vessels",
+    "unclear": "[bold yellow]unclear[/]: this chip cannot tell",
 }
 VERDICT_SHORT = {
     "confident": "[green]confident[/]",
+    "likely": "[green]likely[/]",
     "ambiguous": "[yellow]ambiguous[/]",
     "no_match": "[red]none I know[/]",
+    "unclear": "[yellow]unclear[/]",
 }
 
 
@@ -89,8 +93,12 @@ def show_result(on: Console, result: MatchResult) -> None:
     on.print(
         f"  {VERDICT_WORDS[answer.verdict]}  [dim](of {answer.gallery.vessels} vessels; models "
         f"{escape(answer.model.name)}, taught on {escape(answer.model.training_domain)} data; "
-        f"{answer.timings_ms.get('total', 0.0):.0f} ms)[/]\n"
+        f"{answer.timings_ms.get('total', 0.0):.0f} ms)[/]"
     )
+    if answer.explanation is not None:
+        for sentence in (answer.explanation.text, *answer.explanation.differences):
+            on.print(f"  {escape(sentence)}", soft_wrap=True)
+    on.print()
 
 
 def _ranking(answer: MatchAnswer) -> Table:
@@ -112,7 +120,7 @@ def _ranking(answer: MatchAnswer) -> Table:
             *_check_cells(candidate.checks),
         )
     if answer.candidates:
-        table.add_row("", f"{answer.none_probability:.1%}", "", "[dim]none that is enrolled[/]")
+        table.add_row("", answer.none_percent, "", "[dim]none that is enrolled[/]")
     return table
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from service.contract.manifest import EvidenceName, LogisticSpec
+from service.contract.weighing.specs import EvidenceName, LogisticSpec
 
 MAX_SIMILARITY = 0.995
 

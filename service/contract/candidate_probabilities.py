@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.contract.calibration import Evidence
-from service.contract.manifest import ChoiceSpec
+from service.contract.weighing.specs import ChoiceSpec
 
 
 @dataclass(frozen=True, slots=True)

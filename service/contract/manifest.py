@@ -4,7 +4,10 @@ import itertools
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from service.contract.weighing.base import ManifestPart
+from service.contract.weighing.specs import CalibrationSpec
 
 FORMAT_VERSION = 2
 
@@ -14,15 +17,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Triple = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-SensorName = Literal["optical", "sar"]
-EvidenceName = Literal["similarity", "similarity_z", "length_log_ratio", "width_log_ratio"]
-
-
-class ManifestPart(BaseModel):
-    """Base of the manifest's parts: immutable; unknown keys, NaN and infinity are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SizeTokenSpec(ManifestPart):
@@ -132,135 +126,6 @@ class FusionSpec(ManifestPart):
         if (self.samples == 0) != (self.alpha == 0):
             raise ValueError("fusion needs both samples and alpha above zero, or both zero")
         return self
-
-
-class LogisticSpec(ManifestPart):
-    """P = sigmoid(bias + sum of weight x evidence); see `service.contract.calibration`."""
-
-    bias: float
-    weights: dict[EvidenceName, float]
-
-
-class ChoiceSpec(ManifestPart):
-    """Weights of a gallery search; see `service.contract.candidate_probabilities`.
-
-    A candidate's score is the sum of weight x evidence; the score of "none" is
-    `none_bias + none_log_gallery x ln(vessels searched)`.
-    """
-
-    weights: dict[EvidenceName, float]
-    none_bias: float
-    none_log_gallery: float = Field(ge=0)
-
-
-class OpenSetPoint(ManifestPart):
-    """A measured identification rate at a false-identification rate, for one gallery size."""
-
-    gallery_vessels: int
-    false_identification_rate: float
-    identification_rate: float
-    identification_low: float
-    identification_high: float
-    threshold: float
-
-
-class ConfidentPoint(ManifestPart):
-    """From which probability on an answer is `confident`, for galleries up to a size.
-
-    Attributes:
-        gallery_vessels: the largest gallery that the threshold holds for.
-        threshold: of the first candidate's probability.
-        right: share of the answers above the threshold whose vessel was right, 0 to 1.
-        right_low: lower end of its 95 % interval over ships.
-        answers: number of answers above the threshold.
-    """
-
-    gallery_vessels: int = Field(ge=1)
-    threshold: float = Field(ge=0, le=1)
-    right: float = Field(ge=0, le=1)
-    right_low: float = Field(ge=0, le=1)
-    answers: int = Field(ge=1)
-
-
-class SimilarityCounts(ManifestPart):
-    """Histograms of the first candidates' similarities in replayed searches.
-
-    Attributes:
-        query: sensor of the query chips.
-        gallery: sensor of the searched chips.
-        gallery_vessels: vessels in the gallery.
-        enrolled: number of searches by class, for queries whose vessel is in the gallery.
-        not_enrolled: number of searches by class, for queries whose vessel is not.
-    """
-
-    query: SensorName
-    gallery: SensorName
-    gallery_vessels: int = Field(ge=1)
-    enrolled: tuple[Count, ...]
-    not_enrolled: tuple[Count, ...]
-
-
-class SimilaritySpec(ManifestPart):
-    """The similarities in the calibration, with which live similarities are compared.
-
-    `edges` are the inclusive upper ends of the classes, ascending; each histogram has one class
-    more, for values above the last edge.
-    """
-
-    edges: tuple[float, ...] = Field(min_length=1)
-    searches: tuple[SimilarityCounts, ...]
-
-    @model_validator(mode="after")
-    def _classes_fit(self) -> "SimilaritySpec":
-        if any(later <= earlier for earlier, later in itertools.pairwise(self.edges)):
-            raise ValueError(f"similarity edges must ascend, got {self.edges}")
-        classes = len(self.edges) + 1
-        for counts in self.searches:
-            if not len(counts.enrolled) == len(counts.not_enrolled) == classes:
-                raise ValueError(f"similarities must be counted in {classes} classes")
-        return self
-
-
-class CalibrationSpec(ManifestPart):
-    """The weights of the evidence, and the probabilities that separate the verdicts.
-
-    `match` weighs the candidates of a gallery search, `verify` a single pair of chips, both across
-    sensors. The `_same_sensor` weights are for two chips of one sensor; a bundle without them
-    compares across sensors only. The verdict is `confident` if the top probability reaches the
-    threshold in `confident` for the size of the gallery, never where none is given for that size,
-    and `no_match` if it is below both `no_match_below` and the probability of "none";
-    `confident_from` is the lowest of the thresholds, 1 without any. `real_share` is the share of
-    genuine chips, 0 to 1, among those that all this was fitted on. Without `similarities`, a drift
-    of live similarities cannot be detected.
-    """
-
-    match: ChoiceSpec
-    verify: LogisticSpec
-    match_same_sensor: ChoiceSpec | None = None
-    verify_same_sensor: LogisticSpec | None = None
-    confident: tuple[ConfidentPoint, ...] = ()
-    confident_from: float = Field(ge=0, le=1)
-    real_share: float = Field(0.0, ge=0, le=1)
-    no_match_below: float = Field(ge=0, le=1)
-    fitted_on: str
-    operating_points: tuple[OpenSetPoint, ...] = ()
-    similarities: SimilaritySpec | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "CalibrationSpec":
-        if self.no_match_below > self.confident_from:
-            raise ValueError("no_match_below must not exceed confident_from")
-        sizes = [point.gallery_vessels for point in self.confident]
-        if sizes != sorted(set(sizes)):
-            raise ValueError(f"gallery sizes of the confident thresholds must ascend, got {sizes}")
-        return self
-
-    def confident_threshold(self, gallery_vessels: int) -> float | None:
-        """Return the threshold for a gallery of this many vessels; None where none was measured."""
-        for point in self.confident:
-            if gallery_vessels <= point.gallery_vessels:
-                return point.threshold
-        return None
 
 
 class Metric(ManifestPart):

@@ -77,7 +77,9 @@ class AuditTrail:
                     }
                     for candidate in match.candidates
                 ],
-                "none_probability": round(match.none_probability, 6),
+                "none_probability": (
+                    None if match.none_probability is None else round(match.none_probability, 6)
+                ),
                 "gallery": {
                     "vessels": match.gallery.vessels,
                     "sightings": match.gallery.sightings,

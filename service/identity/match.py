@@ -10,10 +10,11 @@ from pydantic import Field, JsonValue
 
 from service.access.caller import current_caller
 from service.contract.chip import Modality
-from service.contract.manifest import CalibrationSpec
+from service.contract.weighing.specs import CalibrationSpec
 from service.identity.context import Context
 from service.identity.evidence.copies import Copies
-from service.identity.evidence.decision import Limits, Scored, best_first, decide, rank, score
+from service.identity.evidence.decision import Limits, Scored, best_first, judge, rank, score
+from service.identity.evidence.wording import nothing_compared
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.records.audit import AuditPosition
 from service.identity.records.base import Line, Record
@@ -47,7 +48,6 @@ class MatchOptions(Record):
         return Limits(
             max_speed_kn=self.max_speed_kn or defaults.max_speed_kn,
             length_tolerance=self.length_tolerance or defaults.length_tolerance,
-            drop_infeasible=self.max_speed_kn is not None,
         )
 
 
@@ -97,9 +97,9 @@ class Matcher:
         """Rank the vessels that the chip may show; write the audit entry before returning.
 
         Sightings of the same and of the other sensor type are searched separately, because their
-        similarities cannot be compared. Copies of the
-        chip itself are left out. A vessel is ranked by the search in which its log odds are higher;
-        the probabilities of all vessels found and of "none" sum to 1.
+        similarities cannot be compared. Copies of the chip itself are left out. A vessel is ranked
+        by the search in which its log odds are higher; the probabilities of all vessels found and
+        of "none" sum to 1.
 
         Raises:
             ChipError: the bytes cannot be used.
@@ -116,19 +116,24 @@ class Matcher:
             copies = Copies()
             found = self._search(query, options, counts.vessels, copies)
             scored = _best_of_each_vessel(found)
-            ranking = rank(query.sighting, scored, options.limits(), options.top_k)
+            ranking = rank(query.sighting, scored, options.limits())
+            verdict, explanation = judge(
+                ranking, self._calibration, counts.vessels, self._allow_confident
+            )
             warnings = copies.warnings("it is no evidence for itself")
-            if not ranking.candidates:
-                warnings += self._why_nobody(options, any(found.values()))
+            if not ranking.candidates and (reasons := self._why_nobody(options)):
+                warnings += reasons
+                explanation = nothing_compared(reasons[0])
         self._measure({"search": timings["search"]})
 
         if options.store:
             self._store_query(upload, query)
         match = Match(
             id=new_match_id(asked_at),
-            verdict=decide(ranking, self._calibration, counts.vessels, self._allow_confident),
-            candidates=ranking.candidates,
+            verdict=verdict,
+            candidates=ranking.candidates[: options.top_k],
             none_probability=ranking.none_probability,
+            explanation=explanation,
             query=query.sighting.with_warnings(warnings),
             gallery=counts,
             stored=options.store,
@@ -184,14 +189,12 @@ class Matcher:
             found[modality] = score(query.sighting, hits, weights, vessels)
         return found
 
-    def _why_nobody(self, options: MatchOptions, found: bool) -> tuple[str, ...]:
+    def _why_nobody(self, options: MatchOptions) -> tuple[str, ...]:
         """Return a warning that names the options which left no vessel; none without options."""
         kind = options.vessel_type
         of_type = VesselFilter(type=kind)
         if kind is not None and not self._gallery.list_vessels(of_type, 1, None).vessels:
             return (f"vessel_type: no registered vessel is of the type {kind!r}",)
-        if found:
-            return ("max_speed_kn: every vessel found would have had to sail faster",)
         narrowing = {"vessel_type": kind, "length_tolerance": options.length_tolerance}
         named = [f"{name}={value}" for name, value in narrowing.items() if value is not None]
         return (f"{' and '.join(named)} leave no vessel to compare with",) if named else ()

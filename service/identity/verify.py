@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from service.contract.calibration import FITTED_PRIOR, Evidence, probability
-from service.contract.manifest import CalibrationSpec
+from service.contract.weighing.specs import CalibrationSpec
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records.matches import KinematicsCheck

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.contract.manifest import SimilarityCounts, SimilaritySpec
 from service.contract.similarity import SIMILARITY_EDGES
+from service.contract.weighing.specs import SimilarityCounts, SimilaritySpec
 
 # The share of queries whose ship is enrolled is unknown, so the expectation is given for each.
 ENROLLED_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)

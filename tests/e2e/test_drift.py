@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from service.contract.bundle import open_bundle, write_bundle
-from service.contract.manifest import SimilarityCounts, SimilaritySpec
 from service.contract.similarity import SIMILARITY_EDGES, count_similarities
+from service.contract.weighing.specs import SimilarityCounts, SimilaritySpec
 from service.settings import SHIPPED_BUNDLE
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.processes.service_process import running_service

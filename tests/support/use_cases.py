@@ -5,8 +5,13 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from service.contract.manifest import CalibrationSpec, ChoiceSpec, ConfidentPoint, LogisticSpec
 from service.contract.utc_time import Clock
+from service.contract.weighing.specs import (
+    CalibrationSpec,
+    ChoiceSpec,
+    ConfidentPoint,
+    LogisticSpec,
+)
 from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
@@ -44,7 +49,6 @@ CALIBRATION = CalibrationSpec(
         ),
     ),
     confident_from=0.9,
-    no_match_below=0.5,
     fitted_on="invented for tests",
 )
 MODEL = AnsweringModel(

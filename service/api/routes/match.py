@@ -45,7 +45,10 @@ class MatchForm(BaseModel):
     note: Note | None = Field(None, description="a remark, kept with the match")
     top_k: int = Field(5, ge=1, le=100, description="how many vessels to rank")
     max_speed_kn: float | None = Field(
-        None, gt=0, le=100, description="exclude vessels that would have had to sail faster"
+        None,
+        gt=0,
+        le=100,
+        description="a vessel that would have had to sail faster comes last; default 30",
     )
     vessel_type: Line | None = Field(None, description="only vessels of this registered type")
     length_tolerance: float | None = Field(
@@ -92,9 +95,10 @@ def match_router(
     def match(form: Annotated[MatchForm, File()]) -> MatchOut:
         """Rank the registered vessels by the probability that the chip shows them.
 
-        Probabilities are calibrated. The verdict says whether the first vessel can be relied on
-        (`confident`), an analyst must decide (`ambiguous`), or the ship is probably not registered
-        (`no_match`).
+        Probabilities are calibrated. The verdict says what to do: rely on the first vessel
+        (`confident`), look once (`likely`), compare the few that are named (`ambiguous`), take the
+        ship as not registered (`no_match`), or get a better chip (`unclear`). `explanation` says
+        it in words, with the measured rate at which such answers are right.
         """
         upload = ChipUpload(form.chip.file.read(), form.metadata(), file_name(form.chip))
         result = matcher.match(upload, form.options())

@@ -214,7 +214,7 @@ def _table(answers: Sequence[CheckedAnswer], fleet: Fleet, width: int) -> Table:
         table.add_row(
             escape(checked.chip.path.stem),
             *ranked,
-            f"{checked.answer.none_probability:.0%}",
+            checked.answer.none_percent,
             VERDICT_SHORT[checked.answer.verdict],
             f"[{colour}]{checked.outcome.text}[/]",
             *([escape(shows)] if width >= WIDE else []),

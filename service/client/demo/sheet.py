@@ -10,7 +10,13 @@ from service.client.demo.truth import CheckedAnswer
 from service.client.http import CrossfixClient
 
 WORKERS = 4
-VERDICTS = {"confident": "Confident", "ambiguous": "Ambiguous", "no_match": "None that I know"}
+VERDICTS = {
+    "confident": "Confident",
+    "likely": "Likely",
+    "ambiguous": "Ambiguous",
+    "no_match": "None that I know",
+    "unclear": "Unclear",
+}
 
 
 def demo_sheet(
@@ -51,7 +57,7 @@ def _row(checked: CheckedAnswer, pictures: dict[str, bytes], columns: int) -> Sh
             f"SAR, {query.length_m:.0f} x {query.width_m:.0f} m",
         ),
         verdict=VERDICTS[checked.answer.verdict],
-        none=f"None of them: {checked.answer.none_probability:.1%}",
+        none=f"None of them: {checked.answer.none_percent}",
         outcome=checked.outcome.text,
         tone=checked.outcome.tone,
         candidates=[

@@ -47,9 +47,9 @@ def _outcome_not_enrolled(answer: MatchAnswer) -> tuple[str, Tone]:
     match answer.verdict:
         case "no_match":
             return "right, not enrolled", "good"
-        case "ambiguous":
+        case "ambiguous" | "unclear":
             return "unsure, not enrolled", "unsure"
-        case "confident":
+        case "confident" | "likely":
             return "wrong, not enrolled", "bad"
 
 
@@ -58,11 +58,11 @@ def _outcome_enrolled(answer: MatchAnswer, rank: int | None) -> tuple[str, Tone]
     match answer.verdict, rank:
         case "no_match", _:
             return f"missed, {position}", "bad"
-        case "confident", 1:
+        case "confident" | "likely", 1:
             return "right", "good"
-        case "ambiguous", 1:
+        case "ambiguous" | "unclear", 1:
             return "right, unsure", "good"
-        case "confident", _:
+        case "confident" | "likely", _:
             return f"wrong, {position}", "bad"
         case _:
             return f"unsure, {position}", "unsure"

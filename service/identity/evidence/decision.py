@@ -1,18 +1,31 @@
 """From search hits to ranked candidates and a verdict."""
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from service.contract.calibration import Evidence
 from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds
-from service.contract.manifest import CalibrationSpec, ChoiceSpec
+from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec
+from service.contract.weighing.verdicts import decide, measured_point, thresholds_of
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
-from service.identity.records.matches import Candidate, Checks, LengthCheck, Verdict
+from service.identity.evidence.wording import Judged, Ranking, explain, nothing_compared
+from service.identity.records.matches import (
+    Candidate,
+    Checks,
+    Explanation,
+    LengthCheck,
+    Verdict,
+    VerdictRate,
+)
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
 
 DEFAULT_LENGTH_TOLERANCE = 0.2
+
+IMPOSSIBLE = -30.0
+"""What an impossible voyage adds to the log odds: a factor of 1e-13."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +35,10 @@ class Limits:
     Attributes:
         max_speed_kn: a vessel that would need a higher speed is infeasible, in knots.
         length_tolerance: relative difference of measured and registered length, e.g. 0.2.
-        drop_infeasible: leave infeasible vessels out, rather than flag them.
     """
 
     max_speed_kn: float = DEFAULT_MAX_SPEED_KN
     length_tolerance: float = DEFAULT_LENGTH_TOLERANCE
-    drop_infeasible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +57,6 @@ class Scored:
     def log_odds(self) -> float:
         """The sum of the evidence: ln(probability of this vessel / probability of none)."""
         return sum(self.evidence.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """The most probable vessels, and the probability of none of the scored vessels."""
-
-    candidates: tuple[Candidate, ...]
-    none_probability: float
 
 
 def length_ok(query_m: float, vessel_m: float, tolerance: float) -> bool:
@@ -104,17 +107,21 @@ def best_first(scored: Iterable[Scored]) -> list[Scored]:
     return sorted(scored, key=lambda s: (-s.log_odds, -s.hit.similarity, s.vessel.id))
 
 
-def rank(query: Sighting, scored: Sequence[Scored], limits: Limits, top_k: int) -> Ranking:
-    """Return the `top_k` most probable vessels with their checks.
+def rank(query: Sighting, scored: Sequence[Scored], limits: Limits) -> Ranking:
+    """Return all scored vessels with their checks, the most probable first.
 
-    The probabilities of all scored vessels and of "none" sum to 1, not only those of the vessels
-    returned. A vessel dropped as infeasible is left out of the sum: it is known to be another ship.
+    The probabilities of all scored vessels and of "none" sum to 1. A vessel that cannot have
+    sailed to the query in time comes last, whatever else speaks for it.
     """
-    checked = [(item, check(query, item.vessel, item.hit.sighting, limits)) for item in scored]
-    if limits.drop_infeasible:
-        checked = [(item, checks) for item, checks in checked if _can_have_sailed(checks)]
+    checked = []
+    for item in scored:
+        checks = check(query, item.vessel, item.hit.sighting, limits)
+        evidence = dict(item.evidence)
+        if not _can_have_sailed(checks):
+            evidence["voyage"] = IMPOSSIBLE
+        checked.append((Scored(item.vessel, item.hit, evidence), checks))
+    checked.sort(key=lambda one: not _can_have_sailed(one[1]))  # stable: keeps the order otherwise
     probabilities = probabilities_from_log_odds([item.log_odds for item, _ in checked])
-    shown = zip(checked, probabilities.candidates, strict=True)
     candidates = tuple(
         Candidate(
             rank=place,
@@ -125,32 +132,71 @@ def rank(query: Sighting, scored: Sequence[Scored], limits: Limits, top_k: int) 
             sighting=item.hit.sighting,
             checks=checks,
         )
-        for place, ((item, checks), probability) in enumerate(itertools.islice(shown, top_k), 1)
+        for place, ((item, checks), probability) in enumerate(
+            zip(checked, probabilities.candidates, strict=True), 1
+        )
     )
-    return Ranking(candidates, probabilities.none)
+    return Ranking(candidates, probabilities.none if candidates else None)
 
 
-def decide(
+def judge(
     ranking: Ranking, calibration: CalibrationSpec, gallery_vessels: int, allow_confident: bool
-) -> Verdict:
-    """Return the verdict of a ranking.
+) -> tuple[Verdict, Explanation]:
+    """Return the verdict of a ranking and its explanation.
 
-    `confident`: the first vessel is probable enough for a gallery of this size, and could have
-    sailed there; probabilities sum to 1, so no second vessel is as probable. `no_match`: the first
-    vessel is too improbable, and less probable than "none" (look-alikes that share one ship's
-    probability do not make the ship unknown). `ambiguous`: everything else; an analyst has to
-    decide.
+    A ranking without candidates is `no_match` by name, and its explanation says that nothing was
+    compared. A first vessel that cannot have sailed to the query is never named.
     """
-    if not ranking.candidates:
-        return Verdict.NO_MATCH
-    first = ranking.candidates[0]
-    if first.probability < min(calibration.no_match_below, ranking.none_probability):
-        return Verdict.NO_MATCH
-    threshold = calibration.confident_threshold(gallery_vessels) if allow_confident else None
-    certain = threshold is not None and first.probability >= threshold
-    if certain and _can_have_sailed(first.checks):
-        return Verdict.CONFIDENT
-    return Verdict.AMBIGUOUS
+    if ranking.none_probability is None:
+        return Verdict.NO_MATCH, nothing_compared()
+    possible = [one for one in ranking.candidates if _can_have_sailed(one.checks)]
+    thresholds = thresholds_of(calibration, gallery_vessels, allow_confident)
+    row = np.array([[ranking.none_probability, *(c.probability for c in ranking.candidates)]])
+    decided = decide(row, thresholds)
+    verdict = Verdict(decided.verdicts[0])
+    outcomes = sorted(
+        [(ranking.none_probability, None), *((c.probability, c) for c in possible)],
+        key=lambda outcome: -outcome[0],
+    )
+    named = [candidate for _, candidate in outcomes[: int(decided.named[0])]]
+    among = [candidate for candidate in named if candidate is not None]
+    return verdict, explain(
+        Judged(
+            verdict=verdict,
+            ranking=ranking,
+            among=among,
+            none_among=None in named,
+            thresholds=thresholds,
+            rate=_rate(calibration, verdict, gallery_vessels),
+            withheld=_withheld(ranking, calibration, gallery_vessels, allow_confident),
+            gallery_vessels=gallery_vessels,
+        )
+    )
+
+
+def _rate(
+    calibration: CalibrationSpec, verdict: Verdict, gallery_vessels: int
+) -> VerdictRate | None:
+    """Return the measured rate of the verdict; None if the bundle has none for it."""
+    point = measured_point(calibration, verdict.value, gallery_vessels)
+    if point is not None:
+        return VerdictRate(**point.model_dump(exclude={"verdict", "threshold"}))
+    if verdict is not Verdict.CONFIDENT:
+        return None
+    sizes = [p for p in calibration.confident if gallery_vessels <= p.gallery_vessels]
+    return VerdictRate(
+        **sizes[0].model_dump(exclude={"threshold"}), measured_on=calibration.fitted_on
+    )
+
+
+def _withheld(
+    ranking: Ranking, calibration: CalibrationSpec, gallery_vessels: int, allow_confident: bool
+) -> bool:
+    """Return whether the answer would be `confident` if the bundle might be."""
+    threshold = calibration.confident_threshold(gallery_vessels)
+    if allow_confident or threshold is None:
+        return False
+    return ranking.candidates[0].probability >= threshold
 
 
 def _can_have_sailed(checks: Checks) -> bool:

@@ -4,12 +4,13 @@ import io
 import math
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 from PIL import Image
 
+from service.contract.weighing.specs import VerdictName
 from tests.support.api_requests import enrol, problem
 from tests.support.inputs.chips import optical_png, sar_tiff
 
@@ -38,12 +39,13 @@ def test_match_returns_candidates_with_evidence(api: httpx.Client, vessel: dict[
         "verdict",
         "candidates",
         "none_probability",
+        "explanation",
         "query",
         "model",
         "gallery",
         "timings_ms",
     }
-    assert body["verdict"] in ("confident", "ambiguous", "no_match")
+    assert body["verdict"] in get_args(VerdictName)
     assert body["query"]["modality"] == "sar"
     assert body["query"]["length_m"] == 90
     assert body["query"]["bit_depth"] == "float32"

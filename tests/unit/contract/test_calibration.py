@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.contract.calibration import Evidence, fisher_z, probability
-from service.contract.manifest import LogisticSpec
+from service.contract.weighing.specs import LogisticSpec
 
 SPEC = LogisticSpec(bias=-2.0, weights={"similarity": 4.0, "length_log_ratio": -3.0})
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.contract.calibration import Evidence
 from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds
-from service.contract.manifest import ChoiceSpec
+from service.contract.weighing.specs import ChoiceSpec
 
 SPEC = ChoiceSpec(
     weights={

@@ -7,16 +7,14 @@ from pydantic import ValidationError
 
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.manifest import (
-    CalibrationSpec,
-    ChoiceSpec,
     EncoderSpec,
     FusionSpec,
-    LogisticSpec,
     Manifest,
     PreprocessSpec,
     SizeTokenSpec,
     TranslatorSpec,
 )
+from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, LogisticSpec
 
 HASH = {"sha256": "a" * 64, "size_bytes": 1}
 GRAPH = {"file": "encoder.onnx", "inputs": [], "outputs": []}

@@ -10,16 +10,19 @@ from export.to_onnx import encoder_graph_spec, translator_graph_spec
 from model_training.calibration.report import OPEN_SET, open_set_names
 from service.contract.manifest import (
     BridgeStepSpec,
-    CalibrationSpec,
-    ChoiceSpec,
     EncoderSpec,
     FusionSpec,
-    LogisticSpec,
     Metric,
-    OpenSetPoint,
     PreprocessSpec,
     TrainingSpec,
     TranslatorSpec,
+)
+from service.contract.weighing.specs import (
+    CalibrationSpec,
+    ChoiceSpec,
+    LogisticSpec,
+    OpenSetPoint,
+    VerdictPoint,
 )
 
 TRANSLATOR = TranslatorSpec(
@@ -33,7 +36,18 @@ CALIBRATED = CalibrationSpec(
     match=ChoiceSpec(weights={"similarity": 5.0}, none_bias=1.0, none_log_gallery=0.5),
     verify=LogisticSpec(bias=-1.0, weights={"similarity": 5.0}),
     confident_from=0.9,
-    no_match_below=0.25,
+    verdicts=(
+        VerdictPoint(
+            verdict="likely",
+            gallery_vessels=50,
+            threshold=0.55,
+            right=0.76,
+            right_low=0.7,
+            right_high=0.82,
+            answers=120,
+            measured_on="test ships",
+        ),
+    ),
     fitted_on="validation ships",
     operating_points=(
         OpenSetPoint(
@@ -81,7 +95,13 @@ def test_the_card_states_thresholds_and_rates_of_a_calibration(facts: CardFacts)
     card = model_card(replace(facts, calibration=CALIBRATED))
     assert "not calibrated" not in card
     assert "Fitted on: validation ships" in card
-    assert "at least 0.900 is `confident`; below 0.250, and below the probability of none" in card
+    row = "| `likely` | 50 | 0.55 | 76.0% | 70.0% to 82.0% | 120 | test ships |"
+    assert row in card
+    older = CALIBRATED.model_copy(update={"verdicts": ()})
+    card = model_card(replace(facts, calibration=older))
+    assert "at least 0.900 is `confident`" in card
+    assert "rates were not measured" in card
+    assert row not in card
     assert "set on validation ships, and these rates measured on the same ships" in card
     assert "| 50 | 1.0% | 40.0% | 35.0% to 45.0% |" in card
     assert "No other ships were measured" in card

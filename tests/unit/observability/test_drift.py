@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from service.contract.manifest import SimilarityCounts, SimilaritySpec
 from service.contract.similarity import SIMILARITY_EDGES, count_similarities
+from service.contract.weighing.specs import SimilarityCounts, SimilaritySpec
 from service.observability.drift import ENROLLED_SHARES, expected_shares
 from service.observability.metrics import Telemetry
 

@@ -2,63 +2,127 @@
 
 import pytest
 
-from service.identity.evidence.decision import Ranking, decide
-from service.identity.records.matches import (
-    Candidate,
-    Checks,
-    KinematicsCheck,
-    LengthCheck,
-    Verdict,
-)
+from service.contract.weighing.specs import VerdictPoint
+from service.identity.evidence.decision import judge
+from service.identity.evidence.wording import Ranking
+from service.identity.records.matches import Candidate, Checks, KinematicsCheck, Verdict
 from tests.support.fakes.records import make_sighting, make_vessel
 from tests.support.use_cases import CALIBRATION
 
+MEASURED = CALIBRATION.model_copy(
+    update={
+        "verdicts": (
+            VerdictPoint(
+                verdict="likely",
+                gallery_vessels=1000,
+                threshold=0.55,
+                right=0.8,
+                right_low=0.75,
+                right_high=0.85,
+                answers=400,
+                measured_on="invented ships",
+            ),
+        )
+    }
+)
 
-def ranking(probability: float, none: float, feasible: bool | None = None) -> Ranking:
-    vessel = make_vessel()
+
+def candidate(
+    name: str, probability: float, feasible: bool | None = None, **evidence: float
+) -> Candidate:
+    vessel = make_vessel(name=name)
     voyage = None
     if feasible is not None:
         voyage = KinematicsCheck(distance_nm=100, hours=1, required_kn=100, feasible=feasible)
-    checks = Checks(length=LengthCheck(query_m=100, vessel_m=100, ok=True), kinematics=voyage)
-    candidate = Candidate(
+    return Candidate(
         rank=1,
         probability=probability,
         similarity=0.9,
-        evidence={},
+        evidence=evidence,
         vessel=vessel,
         sighting=make_sighting(vessel),
-        checks=checks,
+        checks=Checks(kinematics=voyage),
     )
-    return Ranking((candidate,), none)
+
+
+def ranking(none: float, *candidates: Candidate) -> Ranking:
+    return Ranking(candidates, none)
 
 
 @pytest.mark.parametrize(
     ("vessels", "probability", "expected"),
     [
         (1000, 0.9, Verdict.CONFIDENT),
-        (1000, 0.89, Verdict.AMBIGUOUS),
-        (1001, 0.99, Verdict.AMBIGUOUS),
+        (1000, 0.89, Verdict.LIKELY),
+        (1001, 0.99, Verdict.LIKELY),
         (10, 0.1, Verdict.NO_MATCH),
     ],
 )
 def test_the_threshold_is_that_of_the_gallery_size(
     vessels: int, probability: float, expected: Verdict
 ) -> None:
-    shown = ranking(probability, 1 - probability)
-    assert decide(shown, CALIBRATION, vessels, allow_confident=True) is expected
+    shown = ranking(1 - probability, candidate("A", probability))
+    verdict, explanation = judge(shown, CALIBRATION, vessels, allow_confident=True)
+    assert verdict is expected
+    assert explanation.compared == 1
+    assert explanation.text.startswith(("A, ", "Probably A", "Probably none"))
 
 
-def test_a_bundle_that_may_not_be_confident_is_ambiguous_instead() -> None:
-    assert decide(ranking(0.99, 0.01), CALIBRATION, 10, allow_confident=False) is Verdict.AMBIGUOUS
+def test_a_bundle_that_may_not_be_confident_says_so() -> None:
+    shown = ranking(0.01, candidate("A", 0.99))
+    verdict, explanation = judge(shown, CALIBRATION, 10, allow_confident=False)
+    assert verdict is Verdict.LIKELY
+    assert "calibrated on simulated ships alone" in explanation.text
+    _, allowed = judge(shown, CALIBRATION, 10, allow_confident=True)
+    assert "simulated" not in allowed.text
 
 
-def test_an_impossible_voyage_is_not_confident() -> None:
-    verdicts = [
-        decide(ranking(0.99, 0.01, feasible), CALIBRATION, 10, allow_confident=True)
-        for feasible in (True, False)
-    ]
-    assert verdicts == [Verdict.CONFIDENT, Verdict.AMBIGUOUS]
+def test_the_measured_rate_is_in_the_answer() -> None:
+    shown = ranking(0.4, candidate("A", 0.6))
+    _, explanation = judge(shown, MEASURED, 2000, allow_confident=True)
+    assert explanation.rate is not None
+    assert explanation.rate.right == 0.8
+    assert explanation.threshold == 0.55
+    assert "In 80 % of 400 such answers the vessel was right" in explanation.text
+    assert "1000 vessels, fewer than the 2000 here" in explanation.text
+    _, older = judge(shown, CALIBRATION, 2000, allow_confident=True)
+    assert older.rate is None
+    assert "was not measured for this bundle" in older.text
 
 
-def test_an_empty_ranking_is_no_match() -> None:
-    assert decide(Ranking((), 1.0), CALIBRATION, 0, allow_confident=True) is Verdict.NO_MATCH
+def test_an_ambiguous_answer_names_the_vessels_and_what_separates_them() -> None:
+    a = candidate("A", 0.45, similarity_z=12.0, length_log_ratio=-1.0, none=-9.0)
+    b = candidate("B", 0.40, similarity_z=11.0, length_log_ratio=-0.05, none=-9.0)
+    verdict, explanation = judge(
+        ranking(0.10, a, b, candidate("C", 0.05)), CALIBRATION, 10, allow_confident=True
+    )
+    assert verdict is Verdict.AMBIGUOUS
+    assert explanation.among == (a.vessel.id, b.vessel.id)
+    assert not explanation.none_among
+    assert explanation.differences == ("A or B: pixels ×2.7 for A, length ×2.6 for B",)
+    assert explanation.text.startswith("A (45 %) or B (40 %): compare these.")
+
+
+def test_none_of_them_is_named_among_the_possibilities() -> None:
+    verdict, explanation = judge(
+        ranking(0.5, candidate("A", 0.45), candidate("B", 0.05)), CALIBRATION, 10, True
+    )
+    assert verdict is Verdict.AMBIGUOUS
+    assert explanation.none_among
+    assert explanation.text.startswith("none of them (50 %) or A (45 %)")
+
+
+def test_probability_that_is_spread_thin_is_unclear() -> None:
+    many = [candidate(f"SHIP {n}", 0.09) for n in range(10)]
+    verdict, explanation = judge(ranking(0.1, *many), CALIBRATION, 10, allow_confident=True)
+    assert verdict is Verdict.UNCLEAR
+    assert explanation.text.startswith("The chip cannot tell")
+    assert explanation.threshold is None
+
+
+def test_an_empty_ranking_is_not_judged() -> None:
+    verdict, explanation = judge(Ranking((), None), CALIBRATION, 0, allow_confident=True)
+    assert verdict is Verdict.NO_MATCH
+    assert explanation.compared == 0
+    assert explanation.rate is None
+    assert explanation.text.startswith("Nothing was compared")

@@ -12,7 +12,7 @@ from model_training.calibration.candidate_probabilities import (
     fit_choice,
 )
 from model_training.calibration.searches import Searches
-from service.contract.manifest import ChoiceSpec, EvidenceName
+from service.contract.weighing.specs import ChoiceSpec, EvidenceName
 
 TRUTH = ChoiceSpec(
     weights={"similarity_z": 8.0, "length_log_ratio": -6.0, "width_log_ratio": -3.0},

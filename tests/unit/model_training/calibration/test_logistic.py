@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from model_training.calibration.logistic import PAIR_EVIDENCE, fit_logistic, pair_probabilities
 from model_training.calibration.searches import EVIDENCE
 from service.contract.calibration import Evidence, probability
-from service.contract.manifest import EvidenceName, LogisticSpec
+from service.contract.weighing.specs import EvidenceName, LogisticSpec
 
 PAIRS = [EVIDENCE.index(name) for name in PAIR_EVIDENCE]
 TRUTH: dict[EvidenceName, float] = {

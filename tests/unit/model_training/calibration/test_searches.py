@@ -20,7 +20,7 @@ from model_training.calibration.searches import (
 )
 from model_training.embedding.chip_table import ChipTable, Embeddings
 from service.contract.chip import Modality
-from service.contract.manifest import ChoiceSpec
+from service.contract.weighing.specs import ChoiceSpec
 from service.identity.evidence.decision import Limits, rank, score
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
@@ -70,7 +70,8 @@ def service_probabilities(table: ChipTable, query_row: int) -> list[float]:
     vessels.sort(key=lambda v: -v.hits[0].similarity)
     query = sighting(10_000, Modality.SAR, sizes[query_row])
     scored = score(query, vessels[:RERANKED_VESSELS], WEIGHTS, len(vessels))
-    ranking = rank(query, scored, Limits(), top_k=RERANKED_VESSELS)
+    ranking = rank(query, scored, Limits())
+    assert ranking.none_probability is not None
     return [ranking.none_probability, *(c.probability for c in ranking.candidates)]
 
 

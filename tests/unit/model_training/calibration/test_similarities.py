@@ -8,8 +8,8 @@ from model_training.calibration.searches import EVIDENCE, run_searches, score_ve
 from model_training.calibration.similarities import count_first
 from model_training.calibration.trials import first_similarities
 from service.contract.chip import Modality
-from service.contract.manifest import ChoiceSpec
 from service.contract.similarity import SIMILARITY_EDGES
+from service.contract.weighing.specs import ChoiceSpec
 from tests.support.training.training_data import embedded_ships
 
 BY_SIMILARITY = ChoiceSpec(weights={"similarity": 5.0}, none_bias=0.0, none_log_gallery=0.0)

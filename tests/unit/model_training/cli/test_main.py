@@ -19,7 +19,8 @@ from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import EncoderTrainConfig, HossData
 from model_training.training.config import load_config
 from service.contract.chip import Chip
-from service.contract.manifest import CalibrationSpec, Metric, PreprocessSpec
+from service.contract.manifest import Metric, PreprocessSpec
+from service.contract.weighing.specs import CalibrationSpec
 from tests.support.paths import TRAINING_CONFIGS
 from tests.support.training.training_data import write_chips
 

@@ -1,0 +1,1 @@
+"""Turn evidence into probabilities and verdicts: the manifest's parameters, and the rules."""
