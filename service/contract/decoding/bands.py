@@ -12,6 +12,7 @@ RGB: tuple[Colour, Colour, Colour] = ("red", "green", "blue")
 
 _POLARISATIONS = "HH|HV|VH|VV|RH|RV|LH|LV"
 _EXACTLY_A_POLARISATION = re.compile(_POLARISATIONS, re.IGNORECASE)
+_NO_AMPLITUDE = re.compile(r"angle|incidence|mask|phase|shadow|layover", re.IGNORECASE)
 _NAMES_A_POLARISATION = re.compile(rf"(?<![a-z])(?:{_POLARISATIONS})(?![a-z])", re.IGNORECASE)
 
 
@@ -52,8 +53,8 @@ def bands_to_read(
 ) -> tuple[int, ...]:
     """Return the indices of the bands that have to be decoded.
 
-    One band where the file can only be SAR, so that a product of many bands costs no more than a
-    chip of one; all bands where the pixels decide what they are.
+    One band and the alpha band where the file can only be SAR, so that a product of many bands
+    costs no more than a chip of one; all bands where the pixels decide what they are.
 
     Raises:
         GeometryError: there is no band of that number.
@@ -62,7 +63,8 @@ def bands_to_read(
     everything = tuple(range(len(layout.colours)))
     certainly_sar = layout.kinds in "fc" or layout.has_polarisations
     if (certainly_sar or modality is Modality.SAR) and not layout.is_rgb:
-        return (choose_sar_band(layout, band)[0],)
+        alpha = [i for i, colour in enumerate(layout.colours) if colour == "alpha"]
+        return (choose_sar_band(layout, band)[0], *alpha[:1])
     named = bands_by_name(layout)
     if named is not None:
         return named
@@ -81,8 +83,9 @@ def bands_to_read(
 def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str]]:
     """Return the index of the SAR band to use, and a note where the choice was a guess.
 
-    Without a number the first band whose name holds a polarisation is taken, and else the first:
-    products put incidence angles and masks before or after the radar bands.
+    Without a number the first band whose name is exactly a polarisation is taken, else the first
+    whose name holds one and no word such as angle, mask or phase, else the first: products put
+    incidence angles and masks before or after the radar bands.
 
     Raises:
         GeometryError: there is no band of that number.
@@ -97,8 +100,14 @@ def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str
         return bands[band - 1], []
     if len(bands) == 1:
         return bands[0], []
-    polarised = [i for i in bands if _NAMES_A_POLARISATION.search(layout.names[i])]
-    chosen = (polarised or list(bands))[0]
+    exact = [i for i in bands if _EXACTLY_A_POLARISATION.fullmatch(layout.names[i].strip())]
+    polarised = [
+        i
+        for i in bands
+        if _NAMES_A_POLARISATION.search(layout.names[i])
+        and not _NO_AMPLITUDE.search(layout.names[i])
+    ]
+    chosen = (exact or polarised or list(bands))[0]
     names = [layout.names[i] or f"band {n}" for n, i in enumerate(bands, start=1)]
     used = names[bands.index(chosen)]
     return chosen, [

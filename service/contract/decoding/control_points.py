@@ -8,14 +8,20 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.warp import transform as reproject
 
+POLAR_FROM_DEG = 80.0
+"""From this latitude on points are fitted on a polar map: around a pole, degrees bend."""
+NORTH_POLAR, SOUTH_POLAR = "EPSG:3995", "EPSG:3031"
+MAX_RESIDUAL_PIXELS = 3.0
+"""Points of a scene agree with their neighbours better than this; a wrong one does not."""
 NEIGHBOURS = 9
 """Points that a local fit uses: three by three of a grid, for the six terms of a quadratic."""
 
 
 def local_transform(
     points: Sequence[GroundControlPoint], crs: CRS, width: int, height: int
-) -> tuple[Affine | None, list[str]]:
+) -> tuple[Affine | None, CRS, list[str]]:
     """Fit an affine transform to the points around the chip's centre.
 
     A chip cut out of a scene may keep the control points of the whole scene, over which no affine
@@ -29,25 +35,28 @@ def local_transform(
         width, height: of the chip, in pixels.
 
     Returns:
-        pixel (column, row) -> map; None where the points lie on a line or are not finite; and
-        notes for the analyst.
+        pixel (column, row) -> map; None where the points lie on a line or are not finite; the
+        coordinate system of that map; and notes for the analyst.
     """
     pixel = np.array([(p.col, p.row) for p in points], dtype=float)
     ground = np.array([(p.x, p.y) for p in points], dtype=float)
     if not (np.isfinite(pixel).all() and np.isfinite(ground).all()):
-        return None, []
+        return None, crs, []
     centre = np.array([width / 2, height / 2])
     order = np.argsort(np.hypot(*(_spacing_units(pixel, centre)).T), kind="stable")
     pixel, ground = pixel[order] - centre, ground[order]
-    if crs.is_geographic:
+    if crs.is_geographic and POLAR_FROM_DEG <= abs(ground[0, 1]) <= 90:
+        polar = CRS.from_string(NORTH_POLAR if ground[0, 1] > 0 else SOUTH_POLAR)
+        ground, crs = np.array(reproject(crs, polar, *ground.T)).T, polar
+    elif crs.is_geographic:
         ground[:, 0] = _unwrapped(ground[:, 0])
     near = _nearest_that_span(pixel)
     if near is None:
-        return None, []
-    fit = _fit(pixel[:near], ground[:near])
+        return None, crs, []
+    fit, residuals = _fit(pixel[:near], ground[:near])
     (x, dx_col, dx_row), (y, dy_col, dy_row) = fit
     transform = Affine(dx_col, dx_row, x, dy_col, dy_row, y) @ Affine.translation(*-centre)
-    return transform, _residual_note(fit, pixel[:near], ground[:near], pixel)
+    return transform, crs, _notes(fit, residuals, pixel)
 
 
 def _spacing_units(pixel: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -77,35 +86,41 @@ def _nearest_that_span(pixel: NDArray[np.float64]) -> int | None:
     return None
 
 
-def _fit(pixel: NDArray[np.float64], ground: NDArray[np.float64]) -> NDArray[np.float64]:
+def _fit(
+    pixel: NDArray[np.float64], ground: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least squares of map coordinates around the centre: value and two slopes of x and y.
 
     With enough points a quadratic is fitted, of which value and slopes at the centre are kept.
+
+    Returns:
+        `[2, 3]`; and how far the fit misses each point, in map units, `[N, 2]`.
     """
     c, r = pixel.T
     scale = max(float(np.abs(pixel).max()), 1.0)
     terms = [np.ones_like(c), c / scale, r / scale]
     if len(pixel) >= NEIGHBOURS:
         terms += [(c / scale) ** 2, c * r / scale**2, (r / scale) ** 2]
-    solution, *_ = np.linalg.lstsq(np.stack(terms, axis=1), ground, rcond=None)
-    return np.asarray(solution[:3].T / np.array([1.0, scale, scale]))
+    equations = np.stack(terms, axis=1)
+    solution, *_ = np.linalg.lstsq(equations, ground, rcond=None)
+    return solution[:3].T / np.array([1.0, scale, scale]), equations @ solution - ground
 
 
-def _residual_note(
-    fit: NDArray[np.float64],
-    near: NDArray[np.float64],
-    ground: NDArray[np.float64],
-    pixel: NDArray[np.float64],
+def _notes(
+    fit: NDArray[np.float64], residuals: NDArray[np.float64], pixel: NDArray[np.float64]
 ) -> list[str]:
-    """Warn where the chip lies outside its control points: the fit then extrapolates."""
+    """Warn where the chip lies outside its control points, or where they contradict each other."""
+    pixel_size = math.sqrt(abs(float(np.linalg.det(fit[:, 1:])))) or 1.0
+    worst = float(np.abs(residuals).max()) / pixel_size
     inside = all(pixel[:, axis].min() <= 0.0 <= pixel[:, axis].max() for axis in (0, 1))
-    if inside:
-        return []
-    slopes = fit[:, 1:]
-    predicted = fit[:, 0] + near @ slopes.T
-    pixel_size = math.sqrt(abs(float(np.linalg.det(slopes)))) or 1.0
-    worst = float(np.abs(predicted - ground).max()) / pixel_size
-    return [
-        "the chip lies outside its ground control points, so its position and pixel size are "
-        f"extrapolated (the points themselves are met within {worst:.1f} pixels)"
-    ]
+    if not inside:
+        return [
+            "the chip lies outside its ground control points, so its position and pixel size are "
+            f"extrapolated (the points themselves are met within {worst:.1f} pixels)"
+        ]
+    if worst > MAX_RESIDUAL_PIXELS:
+        return [
+            f"the ground control points contradict each other by {worst:.1f} pixels, so the "
+            "position and the pixel size may be wrong; send gsd_m, lat and lon"
+        ]
+    return []

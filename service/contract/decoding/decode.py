@@ -23,6 +23,8 @@ __all__ = ["ChipLimits", "decode_chip"]
 SQUARE_TOLERANCE = 0.02
 MAX_PIXEL_ASPECT = 8.0
 GSD_DISAGREEMENT = 0.05
+MAX_SKEW_DEG = 10.0
+"""A ship that is skewed more is measured more than about 10 % wrong."""
 
 
 def decode_chip(
@@ -48,7 +50,7 @@ def decode_chip(
         limits: files beyond these limits are rejected before decoding.
 
     Returns:
-        The chip: SAR amplitude or RGB, see `service.contract.decoding.radiometry`.
+        The chip: SAR amplitude (`sar_amplitude`) or RGB (`optical_rgb`).
 
     Raises:
         ChipError: the file cannot be used; the message says why and what would be right.
@@ -67,6 +69,7 @@ def decode_chip(
     if raster.georeference is not None and ground is None:
         notes.append("the GeoTIFF's position and pixel size are unusable and were ignored")
     if ground is not None and _is_measured_gsd(gsd_m, ground):
+        _require_right_angles(ground)
         pixels, more = _square(pixels, ground, limits)
         notes += more
     distance, source, more = _sampling(resolved, gsd_m, ground)
@@ -131,6 +134,14 @@ def _is_measured_gsd(gsd_m: float | None, ground: PixelGround) -> bool:
     return False
 
 
+def _require_right_angles(ground: PixelGround) -> None:
+    if ground.skew_deg > MAX_SKEW_DEG:
+        raise GeometryError(
+            f"the GeoTIFF's rows and columns miss a right angle by {ground.skew_deg:.0f} degrees; "
+            "resample the chip, e.g. with gdalwarp, or send gsd_m"
+        )
+
+
 def _square(
     pixels: NDArray[Any], ground: PixelGround, limits: ChipLimits
 ) -> tuple[NDArray[Any], list[str]]:
@@ -161,12 +172,13 @@ def _sampling(
     """Return metres per pixel, their source, and warnings for the analyst."""
     measured = None if ground is None else min(ground.across_m, ground.down_m)
     if gsd_m is not None:
-        if measured is None or abs(measured - gsd_m) <= GSD_DISAGREEMENT * gsd_m:
+        if ground is None or _is_measured_gsd(gsd_m, ground):
             return float(gsd_m), "parameter", []
+        sides = dict.fromkeys(f"{side:.3g} m" for side in (ground.across_m, ground.down_m))
         return (
             float(gsd_m),
             "parameter",
-            [f"gsd_m {gsd_m:g} was used although the GeoTIFF says {measured:.3g} m"],
+            [f"gsd_m {gsd_m:g} was used although the GeoTIFF says {' x '.join(sides)}"],
         )
     if measured is not None:
         return check_gsd(measured, "in the GeoTIFF"), "geotiff", []

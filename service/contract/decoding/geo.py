@@ -16,6 +16,7 @@ from service.contract.errors import GeometryError
 GSD_RANGE_M = (0.05, 30.0)
 NOMINAL_TOLERANCE = 0.01
 _WGS84_A_M, _WGS84_E2 = 6_378_137.0, 0.00669437999014
+_Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class PixelGround:
         across_m: distance from one column to the next, in metres.
         down_m: distance from one row to the next, in metres.
         position: centre of the chip.
+        skew_deg: by how much rows and columns differ from a right angle.
     """
 
     across_m: float
     down_m: float
     position: Position
+    skew_deg: float = 0.0
 
 
 def check_gsd(gsd_m: float, source: str) -> float:
@@ -78,11 +81,22 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
     across, down = math.dist(centre, right), math.dist(centre, below)
     if not (across > 0 and down > 0):
         return None
+    skew = _skew_degrees(centre, right, below)
     if unit_m is not None:
         across = _nominal(across, math.hypot(t.a, t.d) * unit_m)
         down = _nominal(down, math.hypot(t.b, t.e) * unit_m)
     position = Position(lat=float(lats[0]), lon=(float(lons[0]) + 180.0) % 360.0 - 180.0)
-    return PixelGround(across, down, position)
+    return PixelGround(across, down, position, skew)
+
+
+def _skew_degrees(centre: _Point, right: _Point, below: _Point) -> float:
+    """Return the angle at the centre less a right angle, without its sign."""
+    across = [r - c for r, c in zip(right, centre, strict=True)]
+    down = [b - c for b, c in zip(below, centre, strict=True)]
+    cosine = sum(a * d for a, d in zip(across, down, strict=True)) / (
+        math.hypot(*across) * math.hypot(*down)
+    )
+    return abs(math.degrees(math.asin(max(-1.0, min(1.0, cosine)))))
 
 
 def _unit_m(georeference: Georeference) -> float | None:
@@ -97,7 +111,7 @@ def _nominal(measured_m: float, nominal_m: float) -> float:
     return nominal_m if close else measured_m
 
 
-def _earth_centred_m(lon: float, lat: float) -> tuple[float, float, float]:
+def _earth_centred_m(lon: float, lat: float) -> _Point:
     """Convert WGS 84 degrees into Earth-centred coordinates, which know no pole or antimeridian."""
     phi, lam = math.radians(lat), math.radians(lon)
     prime_vertical = _WGS84_A_M / math.sqrt(1.0 - _WGS84_E2 * math.sin(phi) ** 2)

@@ -18,13 +18,15 @@ MAX_GRADED_SHARE = 0.5
 
 
 def valid_pixels(
-    planes: NDArray[Any], raster: Raster
+    planes: NDArray[Any], raster: Raster, *, is_sar: bool = False
 ) -> tuple[NDArray[np.bool_] | None, list[str]]:
     """Return where the file has data, and a note where its declaration was stretched.
 
     Args:
         planes: `[B, H, W]` in the file's type, as stored.
         raster: declares a no-data value, a mask, or an alpha band.
+        is_sar: whether an alpha band that only flags pixels makes them no-data, too: in decibels
+            the value under a flag, often 0, is a strong echo.
 
     Returns:
         bool `[H, W]`, false where the file declares no data or is transparent; None if nowhere.
@@ -37,7 +39,7 @@ def valid_pixels(
     if raster.mask is not None:
         missing |= ~raster.mask
     alpha = alpha_band(raster)
-    if alpha is not None and not is_flag(alpha):
+    if alpha is not None and (is_sar or not is_flag(alpha)):
         missing |= alpha == 0
     return (~missing if missing.any() else None), notes
 
@@ -68,7 +70,8 @@ def alpha_band(raster: Raster) -> NDArray[Any] | None:
     colours = raster.layout.colours
     if "alpha" not in colours or colours.index("alpha") not in raster.read:
         return None
-    alpha = raster.band(colours.index("alpha"))
+    # Samples of float and complex files hold whole numbers here, and NaN outside the picture.
+    alpha = np.nan_to_num(raster.band(colours.index("alpha")).real)
     opaque = int(alpha.max())
     between = float(np.mean((alpha > 0) & (alpha < opaque)))
     return alpha if opaque in OPAQUE and between <= MAX_GRADED_SHARE else None

@@ -15,7 +15,8 @@ def resolve_modality(raster: Raster, claimed: Modality | None) -> tuple[Modality
     Hard facts decide, and may contradict the caller: complex samples, one or two bands of float,
     and band names that are exactly a polarisation are SAR; bands marked red, green and blue that
     differ from each other are optical. Without such facts the caller decides; without a caller,
-    three or four differing integer bands are optical, and else free text in the file suggests.
+    three or four differing integer bands are optical unless free text in the file suggests SAR, and
+    else the text suggests.
 
     Raises:
         ModalityError: nothing decides, or the caller contradicts the facts.
@@ -30,6 +31,11 @@ def resolve_modality(raster: Raster, claimed: Modality | None) -> tuple[Modality
         return certain, []
     integer = raster.layout.kinds in "ui"
     if integer and len(raster.picture_bands) in (3, 4) and not has_equal_bands(raster):
+        if raster.suggestion is Modality.SAR:
+            raise ModalityError(
+                f"{len(raster.picture_bands)} unmarked bands look optical, but the file's text "
+                f"speaks of SAR; {_ASK}"
+            )
         return Modality.OPTICAL, []
     if raster.suggestion is not None:
         return raster.suggestion, [

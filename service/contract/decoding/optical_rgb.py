@@ -45,7 +45,7 @@ def optical_rgb(raster: Raster) -> tuple[NDArray[np.uint8], list[str]]:
     notes += more
     known = planes if valid is None else planes[:, valid]
     require_known_share(known.size, planes.size)
-    known, more = _without_offset(known, [raster.scale(i) for i in chosen])
+    known, more = _rescaled(known, [raster.scale(i) for i in chosen])
     notes += more
     scaled, more = _to_8_bits(known)
     notes += more
@@ -88,21 +88,36 @@ def _left_out(raster: Raster, chosen: tuple[int, ...]) -> list[str]:
     return [f"band(s) {', '.join(map(str, rest))} beside red, green, blue left out"] if rest else []
 
 
-def _without_offset(
+def _rescaled(
     planes: NDArray[Any], scales: list[tuple[float, float]]
 ) -> tuple[NDArray[Any], list[str]]:
-    """Shift the samples `[B, …]` so that 0 is black, where the file declares an offset.
+    """Shift the samples `[B, …]` so that 0 is black, and weigh the bands as the file declares.
 
-    The scale itself is left out: every later step is the same for samples times a constant.
+    What scales all bands alike is left out: every later step is the same for samples times a
+    constant.
+
+    Raises:
+        ChipContentError: a scale is not positive, or not finite.
     """
-    shifts = [offset / scale if scale > 0 else 0.0 for scale, offset in scales]
-    if not any(shifts):
+    factors, offsets = np.array(scales).T
+    if not (np.isfinite(scales).all() and (factors > 0).all()):
+        raise ChipContentError(
+            f"the file declares scales of {', '.join(f'{f:g}' for f in factors)}; they must be "
+            "positive: send the values themselves, as `gdal_translate -unscale` writes them"
+        )
+    shifts, weights = offsets / factors, factors / factors.max()
+    if not shifts.any() and (weights == 1).all():
         return planes, []
-    shift = np.array(shifts).reshape(-1, *[1] * (planes.ndim - 1))
-    shifted = np.clip(np.rint(planes + shift), 0, np.iinfo(np.uint16).max)
-    return shifted.astype(np.uint16), [
-        f"the file's offset was applied: {', '.join(f'{s:+.0f}' for s in shifts)} counts"
-    ]
+    column = (-1, *[1] * (planes.ndim - 1))
+    counts = np.rint((planes + shifts.reshape(column)) * weights.reshape(column))
+    notes = []
+    if shifts.any():
+        notes.append(
+            f"the file's offset was applied: {', '.join(f'{s:+.0f}' for s in shifts)} counts"
+        )
+    if (weights != 1).any():
+        notes.append(f"the file's scales were applied: {', '.join(f'{f:g}' for f in factors)}")
+    return np.clip(counts, 0, np.iinfo(np.uint16).max).astype(np.uint16), notes
 
 
 def _to_8_bits(values: NDArray[Any]) -> tuple[NDArray[np.uint8], list[str]]:

@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from service.contract.decoding.bands import RGB, BandLayout, Colour
 from service.contract.decoding.orientation import TAG, upright
-from service.contract.decoding.picture_bounds import require_bounded_jpeg, require_bounded_png
+from service.contract.decoding.picture_bounds import jpeg_header, picture_of_jpeg, picture_of_png
 from service.contract.decoding.raster import ChipLimits, Raster
 from service.contract.errors import (
     ChipError,
@@ -53,6 +53,7 @@ _COLOURS: dict[str, tuple[Colour, ...]] = {
 }
 _PNG_HEADER = struct.Struct(">4sIIBB")
 _PNG_HEADER_AT = 12
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 def read_png(data: bytes, limits: ChipLimits) -> Raster:
@@ -73,7 +74,9 @@ def read_png(data: bytes, limits: ChipLimits) -> Raster:
     if name != b"IHDR":
         raise _corrupt("PNG", "it does not begin with an IHDR chunk")
     limits.check_picture(width, height, 8)
-    require_bounded_png(data)
+    data = picture_of_png(
+        data, height * (1 + width * _PNG_CHANNELS.get(colour_type, 4) * bits // 8)
+    )
     if bits < 8 and colour_type != 3:
         raise PixelTypeError(
             f"the PNG has {bits}-bit samples; a chip needs at least 8 bits per sample"
@@ -91,8 +94,9 @@ def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
         EmptyChipError, ChipSizeError: the header announces too few or too many pixels.
         CorruptChipError: damaged or truncated.
     """
-    require_bounded_jpeg(data)
-    return _read(data, "JPEG", JpegImageFile, limits, "uint8", ())
+    header = jpeg_header(data, 0, len(data))
+    limits.check_picture(header.width, header.height, 8)
+    return _read(picture_of_jpeg(data, header), "JPEG", JpegImageFile, limits, "uint8", ())
 
 
 def _read(
@@ -159,6 +163,8 @@ def _transparent_colour_mask(picture: ImageFile, samples: NDArray[Any]) -> NDArr
     colour = np.atleast_1d(np.asarray(transparent))
     if len(colour) != len(samples):
         return None
+    if colour.max() > np.iinfo(samples.dtype).max:
+        colour = colour >> 8  # Pillow kept the upper 8 bits of the samples, and all of the colour
     mask: NDArray[np.bool_] = (samples != colour[:, None, None]).any(axis=0)
     return mask
 

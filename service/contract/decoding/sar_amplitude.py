@@ -46,7 +46,7 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     """
     index, notes = _choose(raster, band)
     plane = raster.band(index)
-    valid, more = valid_pixels(plane[None], raster)
+    valid, more = valid_pixels(plane[None], raster, is_sar=True)
     known = plane.reshape(-1) if valid is None else plane[valid]
     require_known_share(known.size, plane.size)
     notes += more

@@ -13,7 +13,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.session import DummySession
@@ -24,6 +24,7 @@ from service.contract.decoding.control_points import local_transform
 from service.contract.decoding.orientation import upright
 from service.contract.decoding.raster import ChipLimits, Georeference, Raster
 from service.contract.decoding.tiff_layout import TiffPage, read_full_page
+from service.contract.decoding.tiff_segments import require_bounded_segments
 from service.contract.errors import (
     CorruptChipError,
     PixelTypeError,
@@ -68,10 +69,6 @@ _OPENED_AS = {
     "ZSTD": "zstd",
     "WebP": "webp",
 }
-_JPEG = 7
-_START_OF_SCAN = b"\xff\xda"
-MAX_SCANS_PER_SEGMENT = 16
-"""Scans of one JPEG strip or tile; progressive encoders write about ten."""
 _PALETTE = 3
 _PHOTOMETRIC = {0, 1, 2, _PALETTE, 6}
 _COLOURS: dict[ColorInterp, Colour] = {
@@ -108,7 +105,7 @@ def read_tiff(
         UnsupportedFormatError: several pages, or a compression that is not read.
         CorruptChipError: damaged or truncated, or not what its directory says.
     """
-    page = read_full_page(data)
+    page, mask = read_full_page(data)
     limits.check_bands(page.samples)
     limits.check_picture(page.width, page.height, page.bytes_per_pixel)
     _require_readable(data, page, limits)
@@ -120,7 +117,8 @@ def read_tiff(
             rasterio.open(f"GTIFF_DIR:{page.index + 1}:{memory.name}", driver="GTiff") as source,
         ):
             _require_checked_page(source, page)
-            return _to_raster(source, page, modality, band)
+            valid = None if mask is None else _read_mask(memory, data, mask, limits)
+            return _to_raster(source, page, valid, modality, band)
     except _FAILURES as error:
         raise CorruptChipError(
             f"the TIFF is truncated or damaged ({_plain_reason(error)}); send the complete file"
@@ -128,7 +126,7 @@ def read_tiff(
 
 
 def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
-    """Reject what the directory alone shows to be unfit."""
+    """Reject what can be seen to be unfit without decoding."""
     if page.compression not in _COMPRESSIONS:
         raise UnsupportedFormatError(
             f"the TIFF's compression (code {page.compression}) is not read; use none, "
@@ -143,18 +141,7 @@ def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
         raise PixelTypeError(
             f"the TIFF has {page.bits}-bit samples; a chip needs at least 8 bits per sample"
         )
-    if page.tile_pixels * page.bytes_per_pixel > limits.max_decoded_bytes:
-        raise CorruptChipError(
-            f"one tile of the TIFF claims {page.tile_pixels} pixels, more than the picture may "
-            f"have; write the file with tiles of 256 x 256 or with strips"
-        )
-    if page.compression == _JPEG:
-        scans = data.count(_START_OF_SCAN)
-        if scans > MAX_SCANS_PER_SEGMENT * page.segments:
-            raise CorruptChipError(
-                f"the TIFF's JPEG data has {scans} scans in {page.segments} strips or tiles; save "
-                "it anew with baseline JPEG or another compression"
-            )
+    require_bounded_segments(data, page, limits)
 
 
 def _require_checked_page(source: DatasetReader, page: TiffPage) -> None:
@@ -174,6 +161,11 @@ def _require_checked_page(source: DatasetReader, page: TiffPage) -> None:
     name = _COMPRESSIONS[page.compression]
     same = (
         (source.width, source.height, source.count) == (page.width, page.height, page.samples)
+        # GDAL may read a long strip in several blocks.
+        and all(
+            width == page.segment_width and height <= page.segment_height
+            for height, width in source.block_shapes
+        )
         and all(_SAMPLE_BYTES[kind] == page.bytes_per_sample for kind in source.dtypes)
         and (opened in ("none", "uncompressed") if name == "none" else _OPENED_AS[name] in opened)
     )
@@ -189,6 +181,7 @@ def _require_checked_page(source: DatasetReader, page: TiffPage) -> None:
 def _to_raster(
     source: DatasetReader,
     page: TiffPage,
+    mask: NDArray[np.bool_] | None,
     modality: Modality | None,
     band: int | None,
 ) -> Raster:
@@ -200,13 +193,16 @@ def _to_raster(
     samples: NDArray[Any] = source.read([i + 1 for i in read])
     nodata = None if source.nodata is None else float(source.nodata)
     scales = tuple((float(source.scales[i]), float(source.offsets[i])) for i in read)
-    mask = _dataset_mask(source)
     notes: list[str] = []
     if palette:
+        if nodata is not None:
+            mask = (samples[0] != nodata) & (True if mask is None else mask)
         samples = _expand_palette(source, samples)
         layout, read = BandLayout("u", layout.bit_depth, RGB, ("", "", "")), (0, 1, 2)
         nodata, scales = None, ()
-    elif page.photometric == 0 and samples.dtype.kind == "u":
+    elif page.photometric == 0 and samples.dtype.kind != "u":
+        notes.append(f"white as 0 means nothing for samples of {samples.dtype}: it was ignored")
+    elif page.photometric == 0:
         white = (1 << min(page.bits, 8 * samples.dtype.itemsize)) - 1
         samples = (white - samples).astype(samples.dtype)
         nodata = None if nodata is None else white - nodata
@@ -237,12 +233,14 @@ def _kind(source: DatasetReader) -> str:
     return next(kind for kind in "cfiu" if kind in kinds)
 
 
-def _dataset_mask(source: DatasetReader) -> NDArray[np.bool_] | None:
-    """Return the internal mask, where the file has one that is not an alpha band."""
-    flags = source.mask_flag_enums[0]
-    if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
-        return np.asarray(source.dataset_mask() != 0)
-    return None
+def _read_mask(
+    memory: MemoryFile, data: bytes, page: TiffPage, limits: ChipLimits
+) -> NDArray[np.bool_]:
+    """Return the mask page, bool `[H, W]`: true where the picture has data."""
+    require_bounded_segments(data, page, limits)
+    with rasterio.open(f"GTIFF_DIR:{page.index + 1}:{memory.name}", driver="GTiff") as source:
+        _require_checked_page(source, page)
+        return np.asarray(source.read(1) != 0)
 
 
 def _expand_palette(source: DatasetReader, indices: NDArray[Any]) -> NDArray[np.uint8]:
@@ -262,10 +260,8 @@ def _georeference(source: DatasetReader, page: TiffPage) -> tuple[Georeference |
     """Read the geotransform, else ground control points; None without a map system."""
     points, points_crs = source.gcps
     if source.transform.is_identity and len(points) >= 3 and points_crs:
-        transform, notes = local_transform(points, points_crs, page.width, page.height)
-        if transform is None:
-            return None, notes
-        return Georeference(transform, points_crs), notes
+        transform, crs, notes = local_transform(points, points_crs, page.width, page.height)
+        return None if transform is None else Georeference(transform, crs), notes
     if source.transform.is_identity or not source.crs:
         return None, []
     return Georeference(source.transform, source.crs), []

@@ -7,6 +7,9 @@ sample layout, compression and orientation. Source: TIFF 6.0, section 2, and the
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.contract.errors import CorruptChipError, UnsupportedFormatError
 
 MAX_PAGES = 32
@@ -15,28 +18,35 @@ MAX_SEGMENTS = 200_000
 """Most strips or tiles of a page; the largest legal chip in tiles of 16 x 16 has 16,384 a band."""
 MAX_TIE_POINTS = 20_000
 """Most ground control points; a Sentinel-1 scene has 210."""
+MAX_TEXT_BYTES = 2**18
+"""Most bytes of one text; GDAL takes seconds to parse megabytes of metadata."""
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT = 274, 277, 322, 323, 339
-_STRIP_OFFSETS, _TILE_OFFSETS, _TIE_POINTS = 273, 324, 33922
-_WANTED = frozenset(
-    {_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC}
-    | {_ORIENTATION, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT}
-)
-_SEGMENTS = -1
-"""Stands in `Tags` for the number of strips or tiles."""
+_STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES = 273, 324, 279, 325
+_ROWS_PER_STRIP, _PLANAR, _TIE_POINTS = 278, 284, 33922
+_WANTED = {
+    *(_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES),
+    *(_TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _ROWS_PER_STRIP, _PLANAR),
+    *(_STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES),
+}
 _COUNTED = {
     _STRIP_OFFSETS: ("strips", MAX_SEGMENTS),
     _TILE_OFFSETS: ("tiles", MAX_SEGMENTS),
+    _STRIP_BYTES: ("strips", MAX_SEGMENTS),
+    _TILE_BYTES: ("tiles", MAX_SEGMENTS),
     # Three pixel and three map coordinates for each point.
     _TIE_POINTS: ("tie point coordinates", 6 * MAX_TIE_POINTS),
 }
-_REDUCED_OR_MASK = 1 | 4
-_INTEGER_TYPES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}
+_REDUCED, _MASK = 1, 4
+_SEPARATE_PLANES = 2
+_ASCII = 2
+_INTEGER_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 16: "u8", 17: "i8"}
 _FLOAT = 3
-_IMPLIED = {_BITS: 1, _COMPRESSION: 1, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1}
+_IMPLIED = {_BITS: 1, _COMPRESSION: 1, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1, _PLANAR: 1}
 
-Tags = dict[int, int]
+Tags = dict[int, NDArray[np.int64]]
+"""The wanted tags of a directory, each with its integers `[N]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +63,10 @@ class TiffPage:
         compression: the code of the TIFF tag, e.g. 1 none, 5 LZW, 7 JPEG, 8 Deflate.
         photometric: 0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr, …
         orientation: 1 to 8, as in EXIF; 1 is upright.
-        tile_pixels: pixels of one tile, 0 for strips.
-        segments: number of strips or tiles.
+        segment_width, segment_height: of one strip or tile, in pixels.
+        separate: whether each band has strips or tiles of its own.
+        offsets: where each strip or tile starts, int64 `[N]`.
+        byte_counts: how long each is, int64 `[N]`; empty where the file does not say.
     """
 
     index: int
@@ -66,8 +78,11 @@ class TiffPage:
     compression: int
     photometric: int
     orientation: int
-    tile_pixels: int
-    segments: int
+    segment_width: int
+    segment_height: int
+    separate: bool
+    offsets: NDArray[np.int64]
+    byte_counts: NDArray[np.int64]
 
     @property
     def bytes_per_sample(self) -> int:
@@ -82,9 +97,16 @@ class TiffPage:
         """Bytes of one decoded pixel of all bands."""
         return self.samples * self.bytes_per_sample
 
+    @property
+    def segments(self) -> int:
+        """Number of strips or tiles that cover the page, in all bands."""
+        across = -(-self.width // self.segment_width)
+        down = -(-self.height // self.segment_height)
+        return across * down * (self.samples if self.separate else 1)
 
-def read_full_page(data: bytes) -> TiffPage:
-    """Return the one full-resolution page of a TIFF or BigTIFF, passing over overviews and masks.
+
+def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
+    """Return the one full-resolution page of a TIFF or BigTIFF, and its mask, if it has one.
 
     Raises:
         CorruptChipError: the header or a directory is damaged, ends early, runs in a circle,
@@ -93,11 +115,15 @@ def read_full_page(data: bytes) -> TiffPage:
     """
     try:
         directories = _walk(data)
-    except (struct.error, KeyError, OverflowError) as error:
+    except (struct.error, KeyError, OverflowError, ValueError) as error:
         raise CorruptChipError(
             "the TIFF's directory is damaged or ends early; send the complete file"
         ) from error
-    full = [i for i, tags in enumerate(directories) if not tags.get(_SUBFILE, 0) & _REDUCED_OR_MASK]
+    full = [
+        i
+        for i, tags in enumerate(directories)
+        if not _first(tags, _SUBFILE, 0) & (_REDUCED | _MASK)
+    ]
     if len(full) > 1:
         raise UnsupportedFormatError(
             f"the TIFF holds {len(full)} pages; send one file per chip with one page"
@@ -106,13 +132,33 @@ def read_full_page(data: bytes) -> TiffPage:
         raise CorruptChipError("the TIFF names no picture size; send the complete file")
     page = _page(full[0], directories[full[0]])
     _require_smaller_overviews(page, directories)
-    return page
+    return page, _mask_of(page, directories)
+
+
+def _mask_of(page: TiffPage, directories: list[Tags]) -> TiffPage | None:
+    """Return the mask of the full page; those of overviews are smaller."""
+    masks = [
+        _page(i, tags)
+        for i, tags in enumerate(directories)
+        if _first(tags, _SUBFILE, 0) & (_MASK | _REDUCED) == _MASK
+    ]
+    fitting = [mask for mask in masks if (mask.width, mask.height) == (page.width, page.height)]
+    if len(fitting) > 1 or any(mask.samples != 1 for mask in fitting):
+        raise CorruptChipError(
+            f"the TIFF has {len(fitting)} masks of the size of its picture, at most one of one "
+            "band is read; write the file anew"
+        )
+    return fitting[0] if fitting else None
+
+
+def _first(tags: Tags, tag: int, default: int) -> int:
+    return int(tags[tag][0]) if tag in tags else default
 
 
 def _require_smaller_overviews(page: TiffPage, directories: list[Tags]) -> None:
     """Reject an overview or mask that is larger than the picture: readers may open it instead."""
     for tags in directories:
-        width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
+        width, height = _first(tags, _WIDTH, 0), _first(tags, _HEIGHT, 0)
         if width > page.width or height > page.height:
             raise CorruptChipError(
                 f"the TIFF marks a page of {width} x {height} pixels as an overview or mask of a "
@@ -121,20 +167,29 @@ def _require_smaller_overviews(page: TiffPage, directories: list[Tags]) -> None:
 
 
 def _page(index: int, tags: Tags) -> TiffPage:
-    tags = _IMPLIED | tags
-    orientation = tags.get(_ORIENTATION, 1)
+    value = {tag: _first(tags, tag, 0) for tag in _WANTED} | {
+        tag: _first(tags, tag, implied) for tag, implied in _IMPLIED.items()
+    }
+    width, height = value[_WIDTH], value[_HEIGHT]
+    orientation = value[_ORIENTATION]
+    tiled = _TILE_WIDTH in tags or _TILE_HEIGHT in tags
+    rows = min(value[_ROWS_PER_STRIP] or height, height)
+    nothing = np.zeros(0, np.int64)
     return TiffPage(
         index=index,
-        width=tags[_WIDTH],
-        height=tags[_HEIGHT],
-        bits=tags[_BITS],
-        samples=tags[_SAMPLES],
-        sample_format=tags[_SAMPLE_FORMAT],
-        compression=tags[_COMPRESSION],
-        photometric=tags[_PHOTOMETRIC],
+        width=width,
+        height=height,
+        bits=value[_BITS],
+        samples=value[_SAMPLES],
+        sample_format=value[_SAMPLE_FORMAT],
+        compression=value[_COMPRESSION],
+        photometric=value[_PHOTOMETRIC],
         orientation=orientation if 1 <= orientation <= 8 else 1,
-        tile_pixels=tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0),
-        segments=max(1, tags.get(_SEGMENTS, 1)),
+        segment_width=max(1, value[_TILE_WIDTH] if tiled else width),
+        segment_height=max(1, value[_TILE_HEIGHT] if tiled else rows),
+        separate=value[_PLANAR] == _SEPARATE_PLANES,
+        offsets=tags.get(_TILE_OFFSETS if tiled else _STRIP_OFFSETS, nothing),
+        byte_counts=tags.get(_TILE_BYTES if tiled else _STRIP_BYTES, nothing),
     )
 
 
@@ -177,23 +232,43 @@ def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, i
         if tag in seen:
             raise CorruptChipError(f"a TIFF directory holds tag {tag} twice; write the file anew")
         seen.add(tag)
-        _check_count(tag, count)
-        if tag in (_STRIP_OFFSETS, _TILE_OFFSETS):
-            tags[_SEGMENTS] = count
+        _check_count(tag, kind, count)
         if tag in _WANTED and count and kind in _INTEGER_TYPES:
-            letter, size = _INTEGER_TYPES[kind]
-            value_at = at + 4 + struct.calcsize(order + word)
-            if count * size > struct.calcsize(order + word):
-                (value_at,) = struct.unpack_from(order + word, data, value_at)
-            (tags[tag],) = struct.unpack_from(order + letter, data, value_at)
+            tags[tag] = _integers(data, order, word, at + 4, kind, min(count, MAX_SEGMENTS))
     (following,) = struct.unpack_from(order + word, data, start + entries * entry_bytes)
     return tags, int(following)
 
 
-def _check_count(tag: int, count: int) -> None:
+def _integers(
+    data: bytes, order: str, word: str, at: int, kind: int, count: int
+) -> NDArray[np.int64]:
+    """Return the first values of an entry whose count stands at `at`.
+
+    Raises:
+        ValueError: they lie outside the file.
+        CorruptChipError: one is negative, or larger than any file.
+    """
+    kept = np.dtype(order + _INTEGER_TYPES[kind])
+    value_at = at + struct.calcsize(order + word)
+    if count * kept.itemsize > struct.calcsize(order + word):
+        (value_at,) = struct.unpack_from(order + word, data, value_at)
+    values = np.frombuffer(data, kept, count, value_at).astype(np.int64)
+    if values.min() < 0:
+        raise CorruptChipError(
+            "a TIFF directory holds a number that is negative or too large; write the file anew"
+        )
+    return values
+
+
+def _check_count(tag: int, kind: int, count: int) -> None:
     what, most = _COUNTED.get(tag, ("", count))
     if count > most:
         raise CorruptChipError(
             f"the TIFF has {count} {what}, at most {most} are read; write it anew with larger "
             f"strips or tiles, or with fewer ground control points"
+        )
+    if kind == _ASCII and count > MAX_TEXT_BYTES:
+        raise CorruptChipError(
+            f"the TIFF has a text of {count} bytes in tag {tag}, at most {MAX_TEXT_BYTES} are "
+            "read; write it anew without this metadata"
         )

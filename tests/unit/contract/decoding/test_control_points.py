@@ -7,6 +7,7 @@ import pytest
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.warp import transform as reproject
 
 from service.contract.decoding.control_points import local_transform
 from service.contract.decoding.decode import decode_chip
@@ -33,7 +34,7 @@ def grid(offset_column: float, offset_row: float) -> list[GroundControlPoint]:
 
 @pytest.mark.parametrize("corner", [(0, 0), (12_345, 6_789), (24_800, 15_900), (700, 15_000)])
 def test_a_chip_of_a_scene_lies_where_the_scene_puts_it(corner: tuple[int, int]) -> None:
-    transform, _ = local_transform(grid(*corner), WGS84, 100, 80)
+    transform, _, _ = local_transform(grid(*corner), WGS84, 100, 80)
     assert transform is not None
     lon, lat = transform @ (50.0, 40.0)
     true_lon, true_lat = scene(corner[0] + 50, corner[1] + 40)
@@ -49,7 +50,7 @@ def test_points_across_the_antimeridian_are_neighbours(wrap: float) -> None:
         for column in (0, 10, 20)
     ]
     points = [GroundControlPoint(p.row, p.col, p.x, p.y - p.row * 9e-6) for p in points]
-    transform, notes = local_transform(points, WGS84, 20, 200)
+    transform, _, notes = local_transform(points, WGS84, 20, 200)
     assert transform is not None
     assert notes == []
     lon, lat = transform @ (10.0, 100.0)
@@ -59,7 +60,7 @@ def test_points_across_the_antimeridian_are_neighbours(wrap: float) -> None:
 
 def test_points_on_a_line_are_no_georeference() -> None:
     points = [GroundControlPoint(0, column, 10 + column, 60) for column in range(5)]
-    assert local_transform(points, WGS84, 10, 10) == (None, [])
+    assert local_transform(points, WGS84, 10, 10) == (None, WGS84, [])
 
 
 def test_a_chip_outside_its_points_warns() -> None:
@@ -68,9 +69,43 @@ def test_a_chip_outside_its_points_warns() -> None:
         for row in (500, 600)
         for column in (500, 600)
     ]
-    transform, notes = local_transform(points, WGS84, 100, 100)
+    transform, _, notes = local_transform(points, WGS84, 100, 100)
     assert transform is not None
     assert any("outside its ground control points" in note for note in notes)
+
+
+def test_one_wrong_point_warns() -> None:
+    points = [
+        GroundControlPoint(row, column, 10 + column * 1e-4, 60 - row * 1e-4)
+        for row in (0, 50, 100)
+        for column in (0, 50, 100)
+    ]
+    assert local_transform(points, WGS84, 100, 100)[2] == []
+    points[4] = GroundControlPoint(50, 50, points[4].x + 0.01, points[4].y)
+    (note,) = local_transform(points, WGS84, 100, 100)[2]
+    assert "contradict each other" in note
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3413", "EPSG:3031"])
+@pytest.mark.parametrize("corner", [(-100.0, 300.0), (40_000.0, -20_000.0)])
+def test_points_in_degrees_around_a_pole_are_fitted_on_a_polar_map(
+    crs: str, corner: tuple[float, float]
+) -> None:
+    """The chip of the first corner has the pole at its centre."""
+    pixels = [(row, column) for row in (0, 20, 40, 60) for column in (0, 10, 20)]
+    xs, ys = zip(*((corner[0] + 10 * c, corner[1] - 10 * r) for r, c in pixels), strict=True)
+    lons, lats = reproject(crs, "EPSG:4326", xs, ys)
+    points = [
+        GroundControlPoint(*pixel, x, y) for pixel, x, y in zip(pixels, lons, lats, strict=True)
+    ]
+    by_points = decode_chip(tiff_bytes(sar_plane(), gcps=points, crs="EPSG:4326"))
+    transform = Affine(10.0, 0, corner[0], 0, -10.0, corner[1])
+    by_transform = decode_chip(tiff_bytes(sar_plane(), crs=crs, transform=transform))
+    assert by_points.pixels.shape == (60, 20)
+    assert by_points.gsd_m == pytest.approx(by_transform.gsd_m, rel=0.03)
+    assert by_points.position is not None
+    assert by_transform.position is not None
+    assert by_points.position.lat == pytest.approx(by_transform.position.lat, abs=1e-5)
 
 
 def test_a_chip_on_the_pole_keeps_its_pixel_size() -> None:
@@ -90,4 +125,14 @@ def test_the_gsd_of_the_longer_side_of_a_pixel_is_rejected() -> None:
     assert squares.pixels.shape == (120, 20)
     with pytest.raises(GeometryError, match="one side of pixels"):
         decode_chip(data, gsd_m=1.0)
-    assert decode_chip(data, gsd_m=3.0).pixels.shape == (60, 20)
+    other = decode_chip(data, gsd_m=3.0)
+    assert other.pixels.shape == (60, 20)
+    assert other.warnings == ("gsd_m 3 was used although the GeoTIFF says 0.5 m x 1 m",)
+
+
+def test_skewed_pixels_are_rejected_unless_gsd_m_is_sent() -> None:
+    transform = Affine(1.0, 1.0, 500_000, 0, -1.0, 5_000_000)
+    data = tiff_bytes(sar_plane(), crs="EPSG:32631", transform=transform)
+    with pytest.raises(GeometryError, match="right angle by 45 degrees"):
+        decode_chip(data)
+    assert decode_chip(data, gsd_m=3.0).gsd_m == 3.0

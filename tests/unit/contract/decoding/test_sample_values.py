@@ -1,6 +1,8 @@
 """Samples are read for what they mean: scale, decibels, no-data, transparency."""
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -47,6 +49,25 @@ def test_an_optical_offset_is_applied_and_a_scale_changes_nothing() -> None:
         gsd_m=0.75,
     )
     np.testing.assert_array_equal(shifted.pixels, plain.pixels)
+
+
+def test_optical_scales_that_differ_between_bands_weigh_them() -> None:
+    def weigh(target: DatasetWriter) -> None:
+        target.scales, target.offsets = (1e-4, 2e-4, 4e-4), (0.0, 0.0, 0.0)
+
+    counts = rgb_planes().astype(np.uint16) * 40
+    divided = counts // np.array([1, 2, 4], np.uint16)[:, None, None]
+    plain = decode_chip(tiff_bytes(counts, photometric="RGB"), gsd_m=0.75)
+    weighed = decode_chip(tiff_bytes(divided, weigh, photometric="RGB"), gsd_m=0.75)
+    np.testing.assert_array_equal(weighed.pixels, plain.pixels)
+    assert any("scales were applied" in warning for warning in weighed.warnings)
+
+
+@pytest.mark.parametrize("scale", [-1.0, 0.0, float("nan"), float("inf")])
+def test_an_optical_scale_that_is_not_positive_is_refused(scale: float) -> None:
+    data = tiff_bytes(rgb_planes(), scaled(scale, 0.0), photometric="RGB")
+    with pytest.raises(ChipContentError, match="must be positive"):
+        decode_chip(data, gsd_m=0.75)
 
 
 def test_minus_infinity_decibels_are_amplitude_zero() -> None:
@@ -111,6 +132,68 @@ def test_the_transparent_colour_of_a_png_is_no_data(mode: str) -> None:
     assert any("no-data" in warning for warning in chip.warnings)
 
 
+@pytest.mark.parametrize("opaque", [1, 255])
+@pytest.mark.parametrize("kind", ["float32", "uint16", "int16"])
+def test_the_alpha_band_of_a_radar_chip_marks_missing_pixels(kind: str, opaque: int) -> None:
+    plane = (sar_plane() * 100).astype(kind)
+    alpha = np.full((60, 20), opaque, kind)
+    alpha[:6] = 0
+    data = tiff_bytes(np.stack([plane, alpha]), alpha="YES")
+    chip = decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+    assert np.all(chip.pixels[:6] == 0)
+    np.testing.assert_array_equal(chip.pixels[6:], plane[6:])
+
+
+def test_the_transparent_colour_of_a_16_bit_png_is_no_data() -> None:
+    pixels = rgb_planes().transpose(1, 2, 0).astype(np.uint16) * 257
+    pixels[:6] = 65535
+    data = png16(pixels, struct.pack(">HHH", 65535, 65535, 65535))
+    assert np.all(decode_chip(data, gsd_m=0.75).pixels[:6] == 0)
+
+
+def png16(pixels: NDArray[np.uint16], transparent: bytes) -> bytes:
+    """A PNG of 16 bits per colour, which Pillow does not write."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+        + chunk(b"tRNS", transparent)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_the_no_data_index_of_a_palette_is_no_data() -> None:
+    def colour(target: DatasetWriter) -> None:
+        target.write_colormap(1, {i: (i, 255 - i, i // 2, 255) for i in range(256)})
+
+    indices = rgb_planes()[0]
+    indices[:6] = 0
+    data = tiff_bytes(indices, colour, nodata=0, photometric="PALETTE")
+    chip = decode_chip(data, modality=Modality.OPTICAL, gsd_m=0.75)
+    assert np.all(chip.pixels[:6] == 0)
+    assert np.any(chip.pixels[6] != 0)
+
+
+def test_text_that_speaks_of_sar_makes_unmarked_colours_a_question() -> None:
+    data = tiff_bytes(
+        rgb_planes(),
+        lambda f: f.update_tags(POLARISATION="HH,HV,VV"),
+        photometric="MINISBLACK",
+    )
+    with pytest.raises(ModalityError, match="speaks of SAR; say which"):
+        decode_chip(data, gsd_m=1.0)
+    assert decode_chip(data, modality=Modality.OPTICAL).modality is Modality.OPTICAL
+    assert decode_chip(data, modality=Modality.SAR).modality is Modality.SAR
+
+
 @pytest.mark.parametrize(
     "text", ["Optical reference for SAR chip 11", "over the Capella anchorage", "Sentinel-1 style"]
 )
@@ -147,6 +230,9 @@ def test_a_band_named_exactly_after_a_polarisation_is_sar(name: str) -> None:
     [
         (("angle", "VV", "VH"), 1),
         (("dataMask", "Sigma0_VH_db"), 1),
+        (("localIncidenceAngle_VV", "Sigma0_VV"), 1),
+        (("phase_VV", "amplitude_VV"), 1),
+        (("Gamma0_VV_mask", "ratio", "HV"), 2),
         (("", ""), 0),
     ],
 )

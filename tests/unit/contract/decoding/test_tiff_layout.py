@@ -27,7 +27,7 @@ THUMBNAIL = sar_plane(15, 10, seed=1)
 @pytest.mark.parametrize(("order", "big"), WRITERS)
 def test_a_thumbnail_before_the_picture_is_passed_over(order: Literal["<", ">"], big: bool) -> None:
     data = write_tiff([Page(THUMBNAIL, subfile=1), Page(FULL)], order=order, big=big)
-    assert read_full_page(data).index == 1
+    assert read_full_page(data)[0].index == 1
     np.testing.assert_array_equal(decode_chip(data, gsd_m=1.0).pixels, FULL)
 
 
@@ -48,10 +48,40 @@ def test_a_tag_that_stands_twice_is_rejected(order: Literal["<", ">"], big: bool
         decode_chip(data, gsd_m=1.0)
 
 
-def test_a_mask_of_the_same_size_is_no_second_picture() -> None:
+@pytest.mark.parametrize(("order", "big"), WRITERS)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_mask_says_where_the_picture_has_data(
+    order: Literal["<", ">"], big: bool, first: bool
+) -> None:
     mask = np.full(FULL.shape, 255, np.uint8)
-    data = write_tiff([Page(FULL), Page(mask, subfile=4)])
-    assert decode_chip(data, gsd_m=1.0).pixels.shape == FULL.shape
+    mask[:6] = 0
+    pages = [Page(mask, subfile=4), Page(FULL)] if first else [Page(FULL), Page(mask, subfile=4)]
+    chip = decode_chip(write_tiff(pages, order=order, big=big), gsd_m=1.0)
+    assert np.all(chip.pixels[:6] == 0)
+    np.testing.assert_array_equal(chip.pixels[6:], FULL[6:])
+    assert any("10.0% of the pixels are no-data" in warning for warning in chip.warnings)
+
+
+def test_two_masks_of_one_picture_are_rejected() -> None:
+    mask = np.full(FULL.shape, 255, np.uint8)
+    data = write_tiff([Page(FULL), Page(mask, subfile=4), Page(mask, subfile=4)])
+    with pytest.raises(CorruptChipError, match="2 masks"):
+        decode_chip(data, gsd_m=1.0)
+
+
+@pytest.mark.parametrize(("order", "big"), WRITERS)
+def test_signed_numbers_in_a_directory_are_read_as_what_they_are(
+    order: Literal["<", ">"], big: bool
+) -> None:
+    data = bytearray(write_tiff([Page(FULL)], order=order, big=big))
+    long, signed, word = (16, 17, "Q") if big else (4, 9, "I")
+    for tag in (256, 257):
+        at = data.index(struct.pack(order + "HH" + word, tag, long, 1))
+        struct.pack_into(order + "H", data, at + 2, signed)
+    assert (read_full_page(bytes(data))[0].width, read_full_page(bytes(data))[0].height) == (20, 60)
+    struct.pack_into(order + word.lower(), data, at + 4 + struct.calcsize(order + word), -60)
+    with pytest.raises(CorruptChipError, match="negative"):
+        decode_chip(bytes(data), gsd_m=1.0)
 
 
 def test_several_full_pages_are_rejected() -> None:
