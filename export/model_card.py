@@ -190,11 +190,7 @@ def _verdicts(calibration: CalibrationSpec) -> list[str]:
         ]
     rows = ["| verdict | vessels enrolled | from | right | 95 % interval | answers | measured on |"]
     rows += ["|---|---|---|---|---|---|---|"]
-    rows += [
-        f"| `{p.verdict}` | {p.gallery_vessels} | {p.threshold:.2f} | {p.right:.1%} "
-        f"| {p.right_low:.1%} to {p.right_high:.1%} | {p.answers} | {p.measured_on} |"
-        for p in calibration.verdicts
-    ]
+    rows += _verdict_rows(calibration)
     text = (
         "How often answers are right: the first vessel is the ship (`confident`, `likely`, "
         "`unclear`), the ship is among those named (`ambiguous`), the ship is not enrolled "
@@ -202,7 +198,23 @@ def _verdicts(calibration: CalibrationSpec) -> list[str]:
         "probabilities of the first vessel, `no_match` that of none, `ambiguous` the sum of those "
         "named."
     )
-    return [text, "\n".join(rows)]
+    parts = [text, "\n".join(rows)]
+    if calibration.both_ways is not None:
+        other = calibration.both_ways.calibration
+        parts += [
+            "For queries that are compared both ways round, because their bow may be at either "
+            f"end, `confident` begins at {other.confident_from:.3f} and the rates are:",
+            "\n".join([*rows[:2], *_verdict_rows(other)]),
+        ]
+    return parts
+
+
+def _verdict_rows(calibration: CalibrationSpec) -> list[str]:
+    return [
+        f"| `{p.verdict}` | {p.gallery_vessels} | {p.threshold:.2f} | {p.right:.1%} "
+        f"| {p.right_low:.1%} to {p.right_high:.1%} | {p.answers} | {p.measured_on} |"
+        for p in calibration.verdicts
+    ]
 
 
 def _open_set(facts: CardFacts) -> list[str]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from model_training.embedding.chip_table import ChipTable
 from service.contract.calibration import MAX_SIMILARITY
 from service.contract.chip import Modality
+from service.contract.framing.half_turn import better_way
 from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.weighing.specs import EvidenceName
 
@@ -94,7 +95,12 @@ class Searches:
 
 
 def score_vessels(
-    table: ChipTable, query_sensor: Modality, gallery_sensor: Modality, seed: int = 0
+    table: ChipTable,
+    query_sensor: Modality,
+    gallery_sensor: Modality,
+    seed: int = 0,
+    *,
+    both_ways: bool = False,
 ) -> VesselScores:
     """Compare labelled chips of one sensor with each vessel's chips of another, or the same.
 
@@ -106,6 +112,8 @@ def score_vessels(
         query_sensor: the sensor of the queries.
         gallery_sensor: the sensor of the gallery.
         seed: of the random subset.
+        both_ways: whether a query counts with the more similar of its two half turns; then chips
+            whose half turn is not embedded are not queries.
 
     Raises:
         ValueError: one of the two sensors has no chips.
@@ -113,6 +121,8 @@ def score_vessels(
     ids = table.vessel_ids
     query = table.rows_with(query_sensor)
     query = query[ids[query] != DISTRACTOR_ID]
+    if both_ways:
+        query = np.intersect1d(query, table.rows_with_half_turn)
     query = np.random.default_rng(seed).permutation(query)[:MAX_QUERIES]
     gallery = table.rows_with(gallery_sensor)
     if not query.size or not gallery.size:
@@ -121,6 +131,9 @@ def score_vessels(
         )
     vectors = table.embeddings.served.astype(np.float64)
     similarity = vectors[query] @ vectors[gallery].T  # [Q, gallery chips]
+    if both_ways and table.half_turned is not None:
+        turned = table.half_turned[query].astype(np.float64) @ vectors[gallery].T
+        similarity = better_way(similarity, turned, 0.0).similarity
     similarity[query[:, None] == gallery[None, :]] = _NEVER
 
     distractor = ids[gallery] == DISTRACTOR_ID

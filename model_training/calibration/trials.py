@@ -61,6 +61,8 @@ def replay(
     directions: Sequence[tuple[Modality, Modality]] = ACROSS,
     per_size: int = 2000,
     seed: int = 0,
+    *,
+    both_ways: bool = False,
 ) -> Trials | None:
     """Replay searches and draw pairs in the given directions; None when ships are too few.
 
@@ -72,11 +74,12 @@ def replay(
         per_size: searches per direction and gallery size; fewer when there are few chips, so that
             no chip is searched more than `MAX_REPEATS` times at a size.
         seed: of galleries and pairs.
+        both_ways: whether a query counts with the more similar of its two half turns.
     """
     scores = [
-        score_vessels(table, query_sensor, gallery_sensor, seed)
+        score_vessels(table, query_sensor, gallery_sensor, seed, both_ways=both_ways)
         for query_sensor, gallery_sensor in directions
-        if _has_queries(table, query_sensor) and table.rows_with(gallery_sensor).size
+        if _has_queries(table, query_sensor, both_ways) and table.rows_with(gallery_sensor).size
     ]
     findable = {int(i) for s in scores for i in s.query_ids[s.own >= 0]}
     if len(findable) < MIN_VESSELS:
@@ -122,8 +125,11 @@ def _ranked(searches: Searches, spec: ChoiceSpec) -> tuple[Floats, NDArray[np.in
     return probability, np.argsort(-candidates, axis=1, kind="stable")
 
 
-def _has_queries(table: ChipTable, modality: Modality) -> bool:
-    return bool((table.vessel_ids[table.rows_with(modality)] != DISTRACTOR_ID).any())
+def _has_queries(table: ChipTable, modality: Modality, both_ways: bool) -> bool:
+    rows = table.rows_with(modality)
+    if both_ways:
+        rows = np.intersect1d(rows, table.rows_with_half_turn)
+    return bool((table.vessel_ids[rows] != DISTRACTOR_ID).any())
 
 
 def _draw_pairs(scores: VesselScores, seed: int) -> Pairs:

@@ -23,6 +23,7 @@ from model_training.cli.common import (
 from model_training.cli.tables import (
     ablation_table,
     evaluation_table,
+    print_both_ways,
     print_calibration,
     print_table,
     progress,
@@ -121,38 +122,52 @@ def calibrate(
 ) -> None:
     """Fit probabilities and verdict thresholds on validation ships; measure them on others.
 
+    All is fitted twice: for queries as they are, and for queries that are compared both ways round
+    because their bow may be at either end.
+
     Galleries of thousands need thousands of ships. Background ships fill galleries and are never
     queries, so one chip of each sensor is enough; each background chip counts as its own ship.
     """
+    from model_training.calibration import both_ways as ways
     from model_training.calibration import calibrate as calibration
     from model_training.calibration import report as calibration_report
     from model_training.calibration.harder_chips import with_harder_chips
     from model_training.calibration.reliability import draw_diagram
     from model_training.calibration.trials import WITHIN, replay
     from model_training.calibration.verdicts import measure_points
+    from model_training.data.bow_truth import read_bow_up
     from model_training.data.hoss import all_chips, read_hoss
 
     with exit_on_error(ValueError):
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
         fitted = with_harder_chips((*chips, *_background_chips(background)), harder_share, seed)
-        table = embed_for_measuring(fitted, [bundle], threads)
+        table = _embed_both_ways(fitted, bundle, threads, seed)
         across = calibration.require_trials(table, seed=seed)
         within = replay(table, WITHIN, seed=seed)
-        spec = calibration.fit(across, within, fitted_on or data.resolve().name, seed, real_share)
+        name = fitted_on or data.resolve().name
+        spec = calibration.fit(across, within, name, seed, real_share)
+        turned = ways.fit_both_ways(table, read_bow_up(data), name, seed, real_share)
+        spec = spec.model_copy(update={"both_ways": turned})
         reports = {"validation": calibration_report.measure(spec, across, seed)}
+        turned_report = None
         names = {"validation": spec.fitted_on}
         if test is not None:
             names["test"] = tested_on or test.resolve().name
             of_test = all_chips(read_hoss(test))
             _require_other_ships(chips, of_test)
             test_chips = (*of_test, *_background_chips(test_background))
-            test_table = embed_for_measuring(test_chips, [bundle], threads)
+            test_table = _embed_both_ways(test_chips, bundle, threads, seed)
             trials = calibration.require_trials(test_table, seed=seed + 1)
             reports["test"] = calibration_report.measure(spec, trials, seed)
             points = measure_points(trials.searches, spec, names["test"], seed)
-            spec = spec.model_copy(update={"verdicts": points})
+            turned_report = ways.measure_both_ways(
+                turned, test_table, read_bow_up(test), names["test"], seed
+            )
+            spec = spec.model_copy(update={"verdicts": points, "both_ways": turned_report.spec})
     documents = {part: value.document() for part, value in reports.items()}
+    if turned_report is not None:
+        documents["test both ways"] = turned_report.document()
     write_json(out, spec.model_dump(mode="json"))
     if report is not None:
         write_json(report, documents)
@@ -160,6 +175,8 @@ def calibrate(
         parts = [calibration_report.calibration_metrics(reports[p], names[p]) for p in names]
         if test is not None:
             parts.append(calibration_report.open_set_metrics(reports["test"], names["test"]))
+        if turned_report is not None:
+            parts.append(ways.both_ways_metrics(turned_report, names["test"]))
         write_json(metrics, [m.model_dump(mode="json") for part in parts for m in part])
     if diagram is not None:
         draw_diagram({part: value.first_candidate for part, value in reports.items()}, diagram)
@@ -167,6 +184,8 @@ def calibrate(
         print(json.dumps({"calibration": spec.model_dump(mode="json"), **documents}, indent=2))
     else:
         print_calibration(spec, reports)
+        if turned_report is not None:
+            print_both_ways(turned_report)
         print(f"wrote {out}")
 
 
@@ -256,6 +275,20 @@ def _background_chips(folder: Path | None) -> tuple[LabelledChip, ...]:
         return ()
     chips = all_chips(read_hoss(folder))
     return tuple(replace(chip, vessel_id=DISTRACTOR_ID) for chip in chips)
+
+
+def _embed_both_ways(
+    chips: Sequence[LabelledChip], bundle: Path, threads: int, seed: int
+) -> ChipTable:
+    """Embed chips, and some of them turned by 180 degrees, with progress bars."""
+    from model_training.calibration.both_ways import QUERIES_PER_SENSOR
+    from model_training.embedding.chip_table import embed_chips, embed_half_turns
+
+    embed = open_model(bundle, threads=threads)
+    with progress(f"embedding with {bundle.name}", len({chip.path for chip in chips})) as advance:
+        table = embed_chips(chips, embed, advance)
+    with progress("embedding half turns", 2 * QUERIES_PER_SENSOR) as advance:
+        return embed_half_turns(table, embed, QUERIES_PER_SENSOR, seed, advance)
 
 
 def model_paths(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequence[Path]:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
+from model_training.calibration.both_ways import BothWaysReport
 from model_training.calibration.report import CalibrationReport
 from model_training.evaluation.ablation import AblationRow
 from model_training.evaluation.evaluate import Evaluation, named_estimates
@@ -94,6 +95,23 @@ def print_calibration(spec: CalibrationSpec, reports: dict[str, CalibrationRepor
             f"{rated.right:.1%} [{rated.right_low:.1%}, {rated.right_high:.1%}] of "
             f"{rated.answers} right on {rated.measured_on}"
         )
+
+
+def print_both_ways(report: BothWaysReport) -> None:
+    """Print how test ships are found when a query is compared both ways round."""
+    searches, right = report.searches, report.right_way
+    print(f"test, both ways: {searches.ships} ships, {searches.searches} searches")
+    for label, reliability in (
+        ("first candidate", searches.first_candidate),
+        ("pairs", searches.pairs),
+    ):
+        low, high = reliability.ece.ends
+        print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
+    low, high = right.ends
+    print(
+        f"  pairs of one ship more similar the right way round: {right.value:.1%} "
+        f"[{low:.1%}, {high:.1%}]"
+    )
 
 
 def ablation_table(rows: Sequence[AblationRow]) -> Table:

@@ -1,7 +1,7 @@
 """Hold the chips of a data set with their sizes and embeddings, one chip per row."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from model_training.data.hoss import LabelledChip
 from service.contract.chip import Chip, Modality
+from service.contract.framing.half_turn import half_turn
+from service.contract.hoss_names import DISTRACTOR_ID
 
 BATCH = 32
 
@@ -57,14 +59,21 @@ class ChipTable:
         chips: file, vessel id and modality.
         embeddings: see `Embeddings`.
         size_m: float64 `[N, 2]`, length and width in metres.
+        half_turned: float32 `[N, D]`, what the service would embed of the chips turned by 180
+            degrees; NaN in the rows that `embed_half_turns` left out, None before it is called.
     """
 
     chips: tuple[LabelledChip, ...]
     embeddings: Embeddings
     size_m: NDArray[np.float64]
+    half_turned: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.chips)
+        if self.half_turned is not None and self.half_turned.shape != self.embeddings.plain.shape:
+            raise ValueError(
+                f"half turns {self.half_turned.shape} do not fit {self.embeddings.plain.shape}"
+            )
         if self.embeddings.plain.shape[0] != rows or self.size_m.shape != (rows, 2):
             raise ValueError(
                 f"{rows} chips, but {self.embeddings.plain.shape[0]} embeddings "
@@ -88,6 +97,13 @@ class ChipTable:
     def rows_with(self, modality: Modality) -> NDArray[np.int64]:
         """Return int64 `[M]`: the rows of one sensor."""
         return np.flatnonzero([chip.modality is modality for chip in self.chips])
+
+    @property
+    def rows_with_half_turn(self) -> NDArray[np.int64]:
+        """Return int64 `[M]`: the rows whose half turn is embedded."""
+        if self.half_turned is None:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(np.isfinite(self.half_turned).all(axis=1))
 
 
 def embed_chips(
@@ -131,3 +147,37 @@ def embed_chips(
         ),
         size_m=np.array(sizes, np.float64),
     )
+
+
+def embed_half_turns(
+    table: ChipTable,
+    embed: ChipEmbedder,
+    per_sensor: int,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> ChipTable:
+    """Embed the half turns of up to `per_sensor` labelled chips of each sensor, drawn at random.
+
+    Args:
+        table: embedded chips.
+        embed: the model that embedded them.
+        per_sensor: a search needs the half turns of its query only, so not all are needed.
+        seed: of the draw.
+        progress: called with the number of chips of each batch.
+
+    Raises:
+        DatasetError: a file is not a usable chip.
+    """
+    rng = np.random.default_rng(seed)
+    labelled = table.vessel_ids != DISTRACTOR_ID
+    half_turned = np.full_like(table.embeddings.plain, np.nan)
+    for modality in Modality:
+        rows = table.rows_with(modality)
+        rows = rng.permutation(rows[labelled[rows]])[:per_sensor]
+        for start in range(0, rows.size, BATCH):
+            batch = rows[start : start + BATCH]
+            chips = [table.chips[row].read() for row in batch]
+            turned = [replace(chip, pixels=half_turn(chip.pixels)) for chip in chips]
+            half_turned[batch] = embed(turned).served
+            progress(batch.size)
+    return replace(table, half_turned=half_turned)

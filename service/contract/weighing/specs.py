@@ -139,7 +139,8 @@ class CalibrationSpec(ManifestPart):
     and rates of all verdicts by gallery size; `no_match_below` is the threshold of bundles without
     them (`service.contract.verdicts`). `real_share` is the share of genuine chips, 0 to 1, among
     those that all this was fitted on. Without `similarities`, a drift of live similarities cannot
-    be detected.
+    be detected. `both_ways` is for queries whose bow may be at either end; older bundles do not
+    have it.
     """
 
     match: ChoiceSpec
@@ -154,6 +155,7 @@ class CalibrationSpec(ManifestPart):
     fitted_on: str
     operating_points: tuple[OpenSetPoint, ...] = ()
     similarities: SimilaritySpec | None = None
+    both_ways: "BothWaysSpec | None" = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "CalibrationSpec":
@@ -173,3 +175,31 @@ class CalibrationSpec(ManifestPart):
             if gallery_vessels <= point.gallery_vessels:
                 return point.threshold
         return None
+
+    def for_query(self, *, both_ways: bool) -> "CalibrationSpec":
+        """Return the calibration of queries that are compared both ways, or as they are.
+
+        A bundle without one for both ways has only this one.
+        """
+        if both_ways and self.both_ways is not None:
+            return self.both_ways.calibration
+        return self
+
+
+class BothWaysSpec(ManifestPart):
+    """What comparing a query both ways round needs, see `service.contract.framing.half_turn`.
+
+    Attributes:
+        calibration: as the bundle's, fitted on searches whose query counts with the more similar
+            of its two ways; has no `both_ways` itself.
+        certainty_slope: by which the difference of the two similarities tells the right way.
+    """
+
+    calibration: CalibrationSpec
+    certainty_slope: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _not_nested(self) -> "BothWaysSpec":
+        if self.calibration.both_ways is not None:
+            raise ValueError("the calibration of both_ways must not have both_ways itself")
+        return self

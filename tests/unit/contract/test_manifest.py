@@ -172,3 +172,20 @@ def test_similarities_are_optional_and_all_counted_in_the_same_classes() -> None
             CalibrationSpec.model_validate(
                 CALIBRATION | {"similarities": SIMILARITIES | {"edges": wrong}}
             )
+
+
+def test_a_calibration_of_both_ways_is_optional_and_never_nested() -> None:
+    plain = CalibrationSpec.model_validate(CALIBRATION)
+    assert plain.for_query(both_ways=True) is plain
+    other = CALIBRATION | {"confident_from": 0.97}
+    both_ways = {"calibration": other, "certainty_slope": 6.0}
+    spec = CalibrationSpec.model_validate(CALIBRATION | {"both_ways": both_ways})
+    assert spec.for_query(both_ways=True).confident_from == 0.97
+    assert spec.for_query(both_ways=False).confident_from == 0.9
+    nested = {"calibration": other | {"both_ways": both_ways}, "certainty_slope": 6.0}
+    with pytest.raises(ValidationError, match="must not have both_ways itself"):
+        CalibrationSpec.model_validate(CALIBRATION | {"both_ways": nested})
+    with pytest.raises(ValidationError, match="certainty_slope"):
+        CalibrationSpec.model_validate(
+            CALIBRATION | {"both_ways": both_ways | {"certainty_slope": -1.0}}
+        )

@@ -18,6 +18,7 @@ from service.contract.manifest import (
     TranslatorSpec,
 )
 from service.contract.weighing.specs import (
+    BothWaysSpec,
     CalibrationSpec,
     ChoiceSpec,
     LogisticSpec,
@@ -78,6 +79,17 @@ def facts() -> CardFacts:
         metrics=(),
         licences={},
     )
+
+
+def test_the_card_gives_the_thresholds_of_queries_compared_both_ways(facts: CardFacts) -> None:
+    point = CALIBRATED.verdicts[0].model_copy(update={"threshold": 0.65, "right": 0.81})
+    other = CALIBRATED.model_copy(update={"confident_from": 0.95, "verdicts": (point,)})
+    both = BothWaysSpec(calibration=other, certainty_slope=8.0)
+    calibrated = CALIBRATED.model_copy(update={"both_ways": both})
+    card = model_card(replace(facts, calibration=calibrated))
+    assert "`confident` begins at 0.950" in card
+    assert "| `likely` | 50 | 0.65 | 81.0% | 70.0% to 82.0% | 120 | test ships |" in card
+    assert "both ways" not in model_card(replace(facts, calibration=CALIBRATED))
 
 
 def test_a_card_without_measurements_warns(facts: CardFacts) -> None:

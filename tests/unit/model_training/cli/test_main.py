@@ -170,10 +170,15 @@ def test_calibrate_writes_calibration_report_metrics_and_diagram(
     assert {(c.query, c.gallery) for c in spec.similarities.searches} == {
         *(("sar", "optical"), ("optical", "sar"), ("sar", "sar"), ("optical", "optical"))
     }
-    assert set(json.loads(report.read_text())) == {"validation", "test"}
+    assert spec.both_ways is not None
+    assert spec.both_ways.calibration.fitted_on == "noise"
+    assert set(json.loads(report.read_text())) == {"validation", "test", "test both ways"}
     metrics = [Metric.model_validate(row) for row in json.loads((folder / "m.json").read_text())]
-    assert len(metrics) == 4
-    assert all(0 <= metric.value <= 1 for metric in metrics)
+    protocols = [metric.protocol for metric in metrics]
+    assert protocols == ["calibration"] * 4 + ["calibration, both ways"] * 2 + ["bow"]
+    assert all(0 <= metric.value <= 1 for metric in metrics[:-1])
+    assert 0 <= metrics[-1].value <= 100
+    assert "test, both ways" in result.stdout
     assert diagram.read_bytes().startswith(b"\x89PNG")
     assert "ECE first candidate" in result.stdout
 
