@@ -12,7 +12,8 @@ from model_training.calibration.searches import ask_with_and_without, score_vess
 from model_training.calibration.trials import ACROSS, first_answers, join_searches
 from model_training.embedding.chip_table import ChipTable
 from model_training.evaluation.metrics import Estimate
-from service.contract.manifest import ChoiceSpec, Metric
+from service.contract.manifest import Metric
+from service.contract.weighing.specs import ChoiceSpec
 
 BINS = 5
 """Fewer than elsewhere, because ECE over bins of few answers measures chance."""

@@ -41,7 +41,7 @@ def reliability(
     from model_training.calibration.known_and_unknown import measure_known_and_unknown
     from model_training.data.hoss import all_chips, read_hoss
     from service.contract.bundle import open_bundle
-    from service.contract.manifest import CalibrationSpec
+    from service.contract.weighing.specs import CalibrationSpec
 
     with exit_on_error(ValueError):
         if calibration is None:
