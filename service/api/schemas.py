@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.api.exports.rows import track
+from service.api.framing_schemas import FramingOut, QualityOut, warnings_of
 from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
@@ -19,7 +20,8 @@ from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Provenance, Vessel
 from service.identity.verify import Comparison
 
-STAGES = ("decode", "denoise", "encode", "translate", "fuse", "search", "total")
+NOT_JUDGED = "null for chips that were sent before chips were judged"
+STAGES = ("decode", "frame", "denoise", "encode", "translate", "fuse", "search", "total")
 
 
 class ResponseBody(BaseModel):
@@ -48,6 +50,8 @@ class SightingOut(ResponseBody):
     length_m: float
     width_m: float
     bit_depth: str
+    framing: FramingOut
+    quality: QualityOut | None = Field(description=NOT_JUDGED)
     source: str | None
     licence: str | None
     file_name: str | None
@@ -66,8 +70,13 @@ class SightingOut(ResponseBody):
         base = f"/sightings/{sighting.id}"
         optical = sighting.modality is Modality.OPTICAL
         return cls(
-            **sighting.model_dump(exclude={"chip_sha256", "bundle_id", "band", "position"}),
+            **sighting.model_dump(
+                exclude={"chip_sha256", "bundle_id", "band", "position", "framing", "warnings"}
+            ),
             position=sighting.position,
+            framing=FramingOut.of(sighting),
+            quality=QualityOut.of(sighting),
+            warnings=warnings_of(sighting),
             sha256=sighting.chip_sha256,
             chip_url=f"{base}/chip",
             preview_url=f"{base}/preview.png",
@@ -182,6 +191,8 @@ class QueryOut(ResponseBody):
     length_m: float
     width_m: float
     bit_depth: str
+    framing: FramingOut
+    quality: QualityOut | None = Field(description=NOT_JUDGED)
     captured_at: datetime | None
     captured_until: datetime | None = Field(
         description="set when only the day is known: its end, `captured_at` being its start"
@@ -190,16 +201,26 @@ class QueryOut(ResponseBody):
     file_name: str | None
     case: str | None
     note: str | None
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = Field(
+        description="what is bad about the chip, then what was assumed or changed while reading it"
+    )
+    preview_url: str | None = Field(
+        description="picture of the chip; `?view=original`, `framed` or `denoised`"
+    )
 
     @classmethod
     def of(cls, sighting: Sighting, stored: bool) -> "QueryOut":
         """Build the response body of a query sighting."""
-        shared: dict[str, Any] = sighting.model_dump(
-            include=set(cls.model_fields) - {"sighting_id", "sha256"}
-        )
+        own = {"sighting_id", "sha256", "framing", "quality", "warnings", "preview_url"}
+        shared: dict[str, Any] = sighting.model_dump(include=set(cls.model_fields) - own)
         return cls(
-            **shared, sighting_id=sighting.id if stored else None, sha256=sighting.chip_sha256
+            **shared,
+            sighting_id=sighting.id if stored else None,
+            sha256=sighting.chip_sha256,
+            framing=FramingOut.of(sighting),
+            quality=QualityOut.of(sighting),
+            warnings=warnings_of(sighting),
+            preview_url=f"/sightings/{sighting.id}/preview.png" if stored else None,
         )
 
 

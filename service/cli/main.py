@@ -67,6 +67,14 @@ ModalityOption = Annotated[
     ),
 ]
 
+FramingOption = Annotated[
+    Literal["auto", "as_is"],
+    typer.Option(
+        "--framing",
+        help="`auto`: cut the ship out upright and tight; `as_is`: leave the pixels alone.",
+    ),
+]
+
 
 @app.command()
 def serve(
@@ -111,6 +119,12 @@ def enrol(
         typer.Option(help="Which chips.", show_default="optical from folders, all from manifests"),
     ] = None,
     gsd_m: GsdOption = None,
+    framing: Annotated[
+        Literal["auto", "as_is"] | None,
+        typer.Option(
+            help="Of the chips of a folder, as for `crossfix match`.", show_default="auto"
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(help="Name of the data set, part of every id.", show_default="its file name"),
@@ -125,8 +139,8 @@ def enrol(
     beside them describes the ids: `id,name,imo,mmsi,callsign,flag,type,length_m,beam_m`.
 
     A **manifest** has one row for each chip: `chip` (its path), one of `id`, `imo`, `mmsi`,
-    `name`, the vessel's other attributes, and `modality`, `gsd_m`, `band`, `captured_at`, `lat`,
-    `lon`, `sensor`, `source`, `licence`, `case`, `note`.
+    `name`, the vessel's other attributes, and `modality`, `gsd_m`, `band`, `framing`,
+    `captured_at`, `lat`, `lon`, `sensor`, `source`, `licence`, `case`, `note`.
 
     It can be stopped with Ctrl-C and repeated: what is enrolled already is not enrolled twice.
     Ends with status 1 when something was refused.
@@ -135,7 +149,7 @@ def enrol(
     from service.client.fleet.read import read_fleet
     from service.client.tables import console, show_report
 
-    fleet = read_fleet(source, modality, gsd_m, dataset)
+    fleet = read_fleet(source, modality, gsd_m, framing, dataset)
     for note in fleet.notes:
         console(sys.stderr).print(note, style="dim", markup=False)
     label = f"chips of {len(fleet.vessels)} vessels"
@@ -158,6 +172,7 @@ def match(
     top_k: Annotated[int, typer.Option(help="How many vessels to rank.", min=1, max=100)] = 5,
     modality: ModalityOption = None,
     gsd_m: GsdOption = None,
+    framing: FramingOption = "auto",
     band: Annotated[int | None, typer.Option(help="Band of a multi-polarisation chip.")] = None,
     captured_at: Annotated[
         str | None, typer.Option(help="Time of capture, e.g. 2026-03-05T17:20:00Z.")
@@ -187,8 +202,15 @@ def match(
     from service.client.match import expand_folders, match_file
     from service.client.tables import console, show_result
 
-    metadata = {"modality": modality, "gsd_m": gsd_m, "band": band, "captured_at": captured_at}
-    metadata |= {"lat": lat, "lon": lon, "case": case, "note": note}
+    metadata: dict[str, Any] = {"modality": modality, "gsd_m": gsd_m, "band": band}
+    metadata |= {
+        "framing": framing,
+        "captured_at": captured_at,
+        "lat": lat,
+        "lon": lon,
+        "case": case,
+        "note": note,
+    }
     options = {"top_k": top_k, "max_speed_kn": max_speed_kn, "vessel_type": vessel_type}
     options |= {"length_tolerance": length_tolerance, "store": store}
     results = []
@@ -210,6 +232,7 @@ def embed(
     bundle: BundleOption = None,
     modality: ModalityOption = None,
     gsd_m: GsdOption = None,
+    framing: FramingOption = "auto",
     device: DeviceOption = None,
 ) -> None:
     """Embed chips without a service, into arrays `names`, `embeddings` and `modalities`.
@@ -222,6 +245,7 @@ def embed(
     from service.client.match import expand_folders
     from service.client.tables import console
     from service.contract.chip import Modality
+    from service.contract.framing.apply import FramingMode
     from service.inference.embedder import load_embedder
     from service.settings import load_settings
 
@@ -234,6 +258,7 @@ def embed(
             paths,
             modality=None if modality is None else Modality(modality),
             gsd_m=gsd_m,
+            framing=FramingMode(framing),
             advance=advance,
         )
     for path, reason in embedded.refused:

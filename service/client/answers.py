@@ -76,6 +76,26 @@ class ShownCandidate(Shown):
     checks: Checks = Checks()
 
 
+class ShownFraming(Shown):
+    """How the chip was framed."""
+
+    method: str
+    turned_deg: float = 0.0
+
+
+class ShownFinding(Shown):
+    """One judgement of the chip."""
+
+    level: Literal["ok", "doubtful", "bad"]
+    sentence: str
+
+
+class ShownQuality(Shown):
+    """What was judged of the chip, the worst first."""
+
+    findings: tuple[ShownFinding, ...] = ()
+
+
 class ShownQuery(Shown):
     """Query chip as the service decoded it."""
 
@@ -84,7 +104,14 @@ class ShownQuery(Shown):
     gsd_m: float
     length_m: float
     width_m: float
+    framing: ShownFraming = ShownFraming(method="unchanged")
+    quality: ShownQuality | None = None
     warnings: tuple[str, ...] = ()
+
+    def complaints(self, level: Literal["doubtful", "bad"]) -> tuple[str, ...]:
+        """Return the sentences of the findings of a level."""
+        findings = () if self.quality is None else self.quality.findings
+        return tuple(finding.sentence for finding in findings if finding.level == level)
 
 
 class ShownModel(Shown):

@@ -14,6 +14,7 @@ from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import ChipError
+from service.contract.framing.apply import FramingMode, frame
 from service.contract.hoss_names import read_hoss_name
 
 BATCH_SIZE = 16
@@ -51,6 +52,7 @@ def embed_files(
     *,
     modality: Modality | None = None,
     gsd_m: float | None = None,
+    framing: FramingMode = FramingMode.AUTO,
     advance: Callable[[int], None] = lambda _: None,
 ) -> EmbeddedFiles:
     """Decode and embed chip files; list those that cannot be used in `refused`.
@@ -60,6 +62,7 @@ def embed_files(
         paths: files.
         modality: of all files; None: as in a HOSS file name, else in the file itself.
         gsd_m: metres per pixel of all files; None: the GeoTIFF's, else the modality's default.
+        framing: of all files, as in `POST /match`.
         advance: called with the number of files of each finished batch.
     """
     names: list[str] = []
@@ -71,7 +74,7 @@ def embed_files(
         files = paths[start : start + BATCH_SIZE]
         for path in files:
             try:
-                chip = _decode(path, modality, gsd_m)
+                chip = _decode(path, modality, gsd_m, framing)
             except (ChipError, OSError) as error:
                 refused.append((path, str(error)))
                 continue
@@ -110,8 +113,11 @@ def write_embeddings(embedded: EmbeddedFiles, out: Path) -> None:
         raise SourceError(f"{out} cannot be written: {error.strerror or error}") from error
 
 
-def _decode(path: Path, modality: Modality | None, gsd_m: float | None) -> Chip:
+def _decode(
+    path: Path, modality: Modality | None, gsd_m: float | None, framing: FramingMode
+) -> Chip:
     name = read_hoss_name(path.name)
     if modality is None and name is not None:
         modality = name.modality
-    return decode_chip(path.read_bytes(), modality=modality, gsd_m=gsd_m)
+    chip = decode_chip(path.read_bytes(), modality=modality, gsd_m=gsd_m)
+    return frame(chip, framing).chip

@@ -49,4 +49,4 @@ class RefusedError(ClientError):
     @property
     def is_about_a_chip(self) -> bool:
         """Whether the request might be accepted without one of its chips."""
-        return self.kind.startswith("chip") or self.kind == "body-too-large"
+        return self.kind.startswith("chip") or self.kind in ("no-ship", "body-too-large")

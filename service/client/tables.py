@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from service.client.answers import Checks, MatchAnswer, ShownCandidate
+from service.client.answers import Checks, MatchAnswer, ShownCandidate, ShownFraming
 from service.client.enrol import EnrolReport
 from service.client.match import MatchResult
 
@@ -85,9 +85,16 @@ def show_result(on: Console, result: MatchResult) -> None:
     query, answer = result.answer.query, result.answer
     on.print(
         f"[bold]{escape(result.path.name)}[/]  {query.modality}, {query.length_m:.0f} m x "
-        f"{query.width_m:.0f} m at {query.gsd_m:g} m/pixel"
+        f"{query.width_m:.0f} m at {query.gsd_m:g} m/pixel{_framing_words(query.framing)}"
     )
+    bad, doubtful = query.complaints("bad"), query.complaints("doubtful")
+    for complaint in bad:
+        on.print(f"  [bold red]bad chip[/] {escape(complaint)}", soft_wrap=True)
+    for complaint in doubtful:
+        on.print(f"  [yellow]doubtful[/] {escape(complaint)}", soft_wrap=True)
     for warning in query.warnings:
+        if warning in bad:
+            continue
         on.print(f"  [yellow]note[/] {escape(warning)}", soft_wrap=True)
     on.print(_ranking(answer))
     on.print(
@@ -99,6 +106,16 @@ def show_result(on: Console, result: MatchResult) -> None:
         for sentence in (answer.explanation.text, *answer.explanation.differences):
             on.print(f"  {escape(sentence)}", soft_wrap=True)
     on.print()
+
+
+def _framing_words(framing: ShownFraming) -> str:
+    """Say how the chip was framed, unless its pixels were used as they were sent."""
+    if framing.method == "unchanged":
+        return ""
+    if framing.method == "cropped":
+        return ", cut out"
+    side = "clockwise" if framing.turned_deg >= 0 else "counter-clockwise"
+    return f", turned by {abs(framing.turned_deg):.0f}° {side}"
 
 
 def _ranking(answer: MatchAnswer) -> Table:

@@ -71,6 +71,12 @@ class DecodeLimitError(ChipError):
     kind = "chip-decode-limit"
 
 
+class NoShipError(ChipError):
+    """No ship was found in the chip, and the client did not ask to use it as it is."""
+
+    kind = "no-ship"
+
+
 class BundleError(CrossfixError):
     """The bundle is incomplete, tampered with, or not usable by this version."""
 

@@ -117,8 +117,9 @@ class Matcher:
             found = self._search(query, options, counts.vessels, copies)
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits())
+            defects = query.sighting.defects
             verdict, explanation = judge(
-                ranking, self._calibration, counts.vessels, self._allow_confident
+                ranking, self._calibration, counts.vessels, self._allow_confident, defects
             )
             warnings = copies.warnings("it is no evidence for itself")
             if not ranking.candidates and (reasons := self._why_nobody(options)):

@@ -1,8 +1,9 @@
-"""Turn an uploaded chip into a sighting: decode, embed, describe. Used by every use case."""
+"""Turn an uploaded chip into a sighting: decode, frame, embed, describe."""
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
 from service.contract.errors import ChipError
+from service.contract.framing.apply import FramedChip, Framing, FramingMode
 from service.contract.utc_time import Clock, StatedTime, time_span, time_warnings
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder
@@ -29,6 +31,7 @@ class ChipMetadata(StatedFacts):
     modality: Modality | None = None
     gsd_m: float | None = Field(None, description="metres per pixel")
     band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
+    framing: FramingMode | None = Field(None, description="`auto` unless it is given")
     captured_at: StatedTime | None = None
     lat: float | None = Field(None, ge=-90, le=90, description="WGS 84, degrees")
     lon: float | None = Field(None, ge=-180, le=180, description="WGS 84, degrees")
@@ -65,6 +68,17 @@ class ChipUpload:
         """SHA-256 of the bytes, hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()
 
+    @property
+    def framing(self) -> FramingMode:
+        """How the chip is to be framed."""
+        return self.metadata.framing or FramingMode.AUTO
+
+    def with_framing(self, framing: FramingMode | None) -> "ChipUpload":
+        """Return the upload framed like this, unless its metadata says how."""
+        if framing is None or self.metadata.framing is not None:
+            return self
+        return replace(self, metadata=self.metadata.model_copy(update={"framing": framing}))
+
     def sighting_id(self, vessel_id: UUID | None) -> UUID:
         """Derive the id from the content, so that a repeated request changes nothing in any bundle.
 
@@ -72,6 +86,8 @@ class ChipUpload:
         other facts does not change the sighting of an earlier one.
         """
         facts = self.metadata.model_dump(mode="json", exclude_none=True)
+        if self.framing is FramingMode.AUTO:
+            facts.pop("framing", None)  # stated or not, it is the same
         if self.name is not None:
             facts["file_name"] = self.name
         stated = f"/{json.dumps(facts, sort_keys=True)}" if facts else ""
@@ -83,16 +99,20 @@ class ChipUpload:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedUpload:
-    """A decoded and embedded chip.
+    """A decoded, framed and embedded chip.
 
     Attributes:
+        chip: as the models see it.
+        framing: how it was framed.
         vector: float32 `[D]`, unit length.
-        timings_ms: milliseconds per stage in their order: `decode`, `recall` (the look-up in the
-            cache); if the cache missed also `wait`, the stages of embedding, and `remember`.
+        timings_ms: milliseconds per stage in their order: `decode`, `frame`, `recall` (the look-up
+            in the cache); if the cache missed also `wait`, the stages of embedding, and
+            `remember`.
     """
 
     upload: ChipUpload
     chip: Chip
+    framing: Framing | None
     vector: NDArray[np.float32]
     timings_ms: dict[str, float]
 
@@ -107,25 +127,51 @@ class UploadEmbedder:
         decoder: ChipDecoder,
         now: Clock,
         measure: Measure = ignore_timings,
+        count: Callable[[Framing], None] = lambda _: None,
     ) -> None:
-        """`measure` receives the milliseconds of each stage of every upload."""
+        """`measure` receives the milliseconds of each upload's stages, `count` its framing."""
         self._embedder = embedder
         self._cache = cache
         self._decoder = decoder
         self._now = now
         self._measure = measure
+        self._count = count
 
     @property
     def bundle_id(self) -> str:
         """The bundle whose models embed."""
         return self._embedder.bundle_id
 
-    def decode(self, upload: ChipUpload) -> Chip:
-        """Decode a chip; raise ChipError when the bytes cannot be used."""
+    def embed(self, upload: ChipUpload) -> EmbeddedUpload:
+        """Decode, frame and embed one chip.
+
+        Raises:
+            ChipError: the bytes cannot be used, or show no ship.
+            OverloadedError: too many chips are waiting.
+        """
+        timings: dict[str, float] = {}
+        with timed("decode", timings):
+            framed = self._frame(upload)
+        timings["decode"] -= framed.frame_ms
+        timings["frame"] = framed.frame_ms
+        chip = framed.chip
+        key = self._cache_key(chip, upload)
+        with timed("recall", timings):
+            vector = self._cache.get(key)
+        if vector is None:
+            vector = self._embed(chip, timings)
+            with timed("remember", timings):
+                self._cache.put(key, vector)
+        self._measure(timings)
+        return EmbeddedUpload(upload, chip, framed.framing, vector, timings)
+
+    def _frame(self, upload: ChipUpload) -> FramedChip:
+        """Decode and frame a chip; raise ChipError, with the file's name, when that fails."""
         metadata = upload.metadata
         try:
-            return self._decoder.decode(
+            framed = self._decoder.frame(
                 upload.data,
+                upload.framing,
                 modality=metadata.modality,
                 gsd_m=metadata.gsd_m,
                 band=metadata.band,
@@ -134,26 +180,9 @@ class UploadEmbedder:
             if upload.name is None:
                 raise
             raise type(error)(f"{upload.name}: {error}") from error
-
-    def embed(self, upload: ChipUpload) -> EmbeddedUpload:
-        """Decode and embed one chip.
-
-        Raises:
-            ChipError: the bytes cannot be used.
-            OverloadedError: too many chips are waiting.
-        """
-        timings: dict[str, float] = {}
-        with timed("decode", timings):
-            chip = self.decode(upload)
-        key = self._cache_key(chip, upload.metadata.band)
-        with timed("recall", timings):
-            vector = self._cache.get(key)
-        if vector is None:
-            vector = self._embed(chip, timings)
-            with timed("remember", timings):
-                self._cache.put(key, vector)
-        self._measure(timings)
-        return EmbeddedUpload(upload, chip, vector, timings)
+        if framed.framing is not None:
+            self._count(framed.framing)
+        return framed
 
     def sighting(self, embedded: EmbeddedUpload, vessel_id: UUID | None) -> EmbeddedSighting:
         """Return the sighting of this chip."""
@@ -177,6 +206,7 @@ class UploadEmbedder:
                 length_m=chip.length_m,
                 width_m=chip.width_m,
                 bit_depth=chip.bit_depth,
+                framing=embedded.framing,
                 band=metadata.band,
                 source=metadata.source,
                 licence=metadata.licence,
@@ -200,8 +230,9 @@ class UploadEmbedder:
         timings |= embedded.timings_ms
         return embedded.vector
 
-    def _cache_key(self, chip: Chip, band: int | None) -> str:
-        return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band or 0}:{chip.digest}"
+    def _cache_key(self, chip: Chip, upload: ChipUpload) -> str:
+        band, framing = upload.metadata.band or 0, upload.framing
+        return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band}:{framing}:{chip.digest}"
 
 
 def facts_not_changed(upload: ChipUpload, sent: Sighting, kept: Sighting) -> tuple[str, ...]:
@@ -219,6 +250,8 @@ def facts_not_changed(upload: ChipUpload, sent: Sighting, kept: Sighting) -> tup
     changed = [
         f"{name} stays {was[name]}, not {said[name]}" for name in was if was[name] != said[name]
     ]
+    if upload.metadata.framing is not None and upload.framing is not kept.framing_mode:
+        changed.append(f"framing stays {kept.framing_mode}, not {upload.framing}")
     if not changed:
         return ()
     name = upload.name or f"chip {upload.digest[:12]}"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from service.contract.chip import Chip
 from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.framing.apply import frame_again
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.chips import ChipStore
@@ -137,20 +138,24 @@ class Reembedding:
         ]
 
     def _chip(self, sighting: Sighting) -> Chip | None:
-        """Return the sighting's chip; None when the sighting was deleted in the meantime."""
+        """Return the sighting's chip, framed as it was when it was sent.
+
+        None when the sighting was deleted in the meantime.
+        """
         try:
             data = self._chips.get(sighting.chip_sha256)
         except NotFoundError:
             if self._archive.get_sightings(self._source, [sighting.id]):
                 raise
             return None
-        return decode_chip(
+        chip = decode_chip(
             data,
             modality=sighting.modality,
             gsd_m=sighting.gsd_m,
             band=sighting.band,
             limits=self._limits,
         )
+        return frame_again(chip, sighting.framing)
 
     def _write_until_stable(self, embedded: list[EmbeddedSighting]) -> int:
         """Write until the source is the same after writing as before; return the number written."""

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service.access.caller import current_caller
+from service.contract.framing.apply import Framing
 from service.contract.similarity import SIMILARITY_EDGES
 from service.observability.drift import ExpectedShare
 from service.observability.tracing import NoTracing, Tracing, current_trace_id
@@ -57,6 +58,10 @@ class Telemetry:
             "Judgements of analysts, by the verdict of the match and the vessel confirmed",
             ("verdict", "decision", "vessel"),
         )
+        self.framings = counter("crossfix_framings", "Chips by how they were framed", ("method",))
+        self.chip_quality = counter(
+            "crossfix_chip_quality", "Framed chips by what was judged, and how", ("kind", "level")
+        )
         self.similarity = histogram(
             "crossfix_top_similarity",
             "Cosine similarity of the first candidate of a search through the whole gallery",
@@ -84,6 +89,12 @@ class Telemetry:
         for stage, milliseconds in timings_ms.items():
             self.stages.labels(stage).observe(milliseconds / 1000.0)
         self.tracing.stages(timings_ms)
+
+    def count_framing(self, framing: Framing) -> None:
+        """Count a chip by how it was framed, and by the level of each finding."""
+        self.framings.labels(framing.method).inc()
+        for finding in framing.findings:
+            self.chip_quality.labels(finding.kind.value, finding.level.value).inc()
 
     def expect_similarities(self, shares: tuple[ExpectedShare, ...]) -> None:
         """Replace the shares that the calibration expects."""

@@ -158,7 +158,12 @@ def _add_routes(
     manifest = resources.bundle.manifest
     calibration, embedder = manifest.calibration, resources.embedder
     upload_embedder = UploadEmbedder(
-        embedder, stores.cache, parts.decoders, context.now, context.measure
+        embedder,
+        stores.cache,
+        parts.decoders,
+        context.now,
+        context.measure,
+        telemetry.count_framing,
     )
     model = AnsweringModel(
         bundle_id=resources.bundle.bundle_id,
@@ -171,7 +176,7 @@ def _add_routes(
     verifier = Verifier(upload_embedder, calibration)
     enrolment = Enrolment(context, upload_embedder, recovery)
     curation = Curation(context, recovery, timedelta(days=parts.settings.restore_days))
-    pictures = Pictures(context, upload_embedder, embedder, manifest.preprocess)
+    pictures = Pictures(context, parts.decoders, embedder, manifest.preprocess)
     readiness = ReadinessCheck(
         embedder,
         context.gallery,

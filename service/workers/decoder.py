@@ -1,14 +1,16 @@
-"""The loop of one decoder process: chip bytes in, decoded chip or error out."""
+"""The loop of one decoder process: chip bytes in, decoded and framed chip or error out."""
 
 import ctypes
 import resource
 import signal
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError, DecodeLimitError
+from service.contract.framing.apply import FramedChip, Framing, FramingMode, frame, frame_again
 
 TRIM_FROM_BYTES = 8 * 2**20
 """After a file or picture of this size, freed memory is given back to the system."""
@@ -16,20 +18,25 @@ TRIM_FROM_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class DecodeRequest:
-    """What `decode_chip` is called with."""
+    """What `decode_chip` is called with, and how the chip is framed.
+
+    `framing` is what the client wants, or what was recorded of the chip before; None leaves the
+    pixels as they are.
+    """
 
     data: bytes
     modality: Modality | None
     gsd_m: float | None
     band: int | None
     limits: ChipLimits
+    framing: FramingMode | Framing | None = None
 
 
 def serve_decoder(connection: Connection, memory_bytes: int) -> None:
     """Answer decode requests until the parent closes the connection.
 
     Args:
-        connection: receives `DecodeRequest`s, sends a `Chip` or a `ChipError` for each.
+        connection: receives `DecodeRequest`s, sends a `FramedChip` or a `ChipError` for each.
         memory_bytes: how much more memory than at its start this process may use.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which closes the pipe
@@ -41,21 +48,26 @@ def serve_decoder(connection: Connection, memory_bytes: int) -> None:
             return  # the pool replaces a worker that cannot even read the file
         answer = _decode(request)
         connection.send(answer)
-        size = len(request.data) + (answer.pixels.nbytes if isinstance(answer, Chip) else 0)
+        size = len(request.data)
+        if isinstance(answer, FramedChip):
+            size += answer.chip.pixels.nbytes
         del request, answer
         if size >= TRIM_FROM_BYTES:
             _trim()
 
 
-def _decode(request: DecodeRequest) -> Chip | ChipError:
+def _decode(request: DecodeRequest) -> FramedChip | ChipError:
     try:
-        return decode_chip(
+        chip = decode_chip(
             request.data,
             modality=request.modality,
             gsd_m=request.gsd_m,
             band=request.band,
             limits=request.limits,
         )
+        start = time.perf_counter()
+        framed = _framed(chip, request.framing)
+        return replace(framed, frame_ms=(time.perf_counter() - start) * 1000.0)
     except ChipError as error:
         return error
     except MemoryError:
@@ -63,6 +75,12 @@ def _decode(request: DecodeRequest) -> Chip | ChipError:
             "decoding the chip needs more memory than a chip may take; send it uncompressed or "
             "cut out more tightly"
         )
+
+
+def _framed(chip: Chip, framing: FramingMode | Framing | None) -> FramedChip:
+    if isinstance(framing, FramingMode):
+        return frame(chip, framing)
+    return FramedChip(frame_again(chip, framing), framing)
 
 
 def _limit_memory(more_bytes: int) -> None:

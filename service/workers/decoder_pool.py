@@ -1,4 +1,4 @@
-"""Decode chips in processes of their own, each with a time limit and a memory limit.
+"""Decode and frame chips in processes of their own, each with a time limit and a memory limit.
 
 A file can be small and legal in its header and still keep a decoder busy for minutes or take
 gigabytes. In a process of its own that costs one worker, which is killed and replaced, and not the
@@ -18,6 +18,7 @@ from multiprocessing.context import ForkServerProcess
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits
 from service.contract.errors import DecodeLimitError, OverloadedError
+from service.contract.framing.apply import FramedChip, Framing, FramingMode
 from service.workers.decoder import DecodeRequest, serve_decoder
 
 log = logging.getLogger("crossfix")
@@ -87,13 +88,39 @@ class DecoderPool:
                 time or memory than a chip may take.
             OverloadedError: no worker became free in time, or the pool was closed.
         """
+        return self._ask(DecodeRequest(data, modality, gsd_m, band, self._limits)).chip
+
+    def frame(
+        self,
+        data: bytes,
+        framing: FramingMode | Framing | None,
+        *,
+        modality: Modality | None = None,
+        gsd_m: float | None = None,
+        band: int | None = None,
+    ) -> FramedChip:
+        """Decode one chip and frame it.
+
+        Args:
+            data: a file.
+            framing: what the client wants, or what was recorded of this file before.
+            modality: see `decode_chip`.
+            gsd_m: likewise.
+            band: likewise.
+
+        Raises:
+            ChipError: as `decode`; NoShipError when `framing` is `auto` and no ship was found.
+            OverloadedError: as `decode`.
+        """
+        return self._ask(DecodeRequest(data, modality, gsd_m, band, self._limits, framing))
+
+    def _ask(self, request: DecodeRequest) -> FramedChip:
         worker = self._take()
-        request = DecodeRequest(data, modality, gsd_m, band, self._limits)
         try:
             answer = worker.ask(request, self._pool.timeout_s)
         except (_OverrunError, EOFError, OSError) as error:
             self._give_back(self._replace(worker))
-            log.warning("killed a decoder that overran its limits (%d bytes)", len(data))
+            log.warning("killed a decoder that overran its limits (%d bytes)", len(request.data))
             raise DecodeLimitError(
                 "decoding the chip takes more time or memory than a chip may take; save it anew "
                 "without progressive or unusual compression"
@@ -102,7 +129,7 @@ class DecoderPool:
             self._give_back(self._replace(worker))
             raise
         self._give_back(worker)
-        if isinstance(answer, Chip):
+        if isinstance(answer, FramedChip):
             return answer
         raise answer
 
@@ -172,11 +199,11 @@ class _Worker:
     process: ForkServerProcess
     connection: Connection
 
-    def ask(self, request: DecodeRequest, timeout_s: float) -> Chip | Exception:
+    def ask(self, request: DecodeRequest, timeout_s: float) -> FramedChip | Exception:
         self.connection.send(request)
         if not self.connection.poll(timeout_s):
             raise _OverrunError
-        answer: Chip | Exception = self.connection.recv()
+        answer: FramedChip | Exception = self.connection.recv()
         return answer
 
     def end(self) -> None:

@@ -16,7 +16,8 @@ from tests.support.doubles.otlp_collector import Collector, ReceivedSpan, runnin
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.processes.service_process import ServiceProcess, free_port, running_service
 
-MATCH_STAGES = ["decode", "recall", "wait", "denoise", "encode", "remember", "search", "store"]
+EMBED_STAGES = ["decode", "frame", "recall", "wait", "denoise", "encode", "remember"]
+MATCH_STAGES = [*EMBED_STAGES, "search", "store"]
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 

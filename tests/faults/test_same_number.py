@@ -52,7 +52,7 @@ class Replica:
 
     def enrol(self, imo: str, seed: int) -> bool:
         """Enrol a vessel with this number; return whether the number was free."""
-        chip = ChipUpload(optical_png(seed, height=12, width=8))
+        chip = ChipUpload(optical_png(seed, height=16, width=8))
         try:
             self.enrolment.enrol(NewVessel(name=f"OF {uuid4()}", imo=imo), [chip])
         except ConflictError:
@@ -61,7 +61,7 @@ class Replica:
 
     def correct(self, imo: str, seed: int) -> bool:
         """Enrol a vessel, then set its number; return whether the number was free."""
-        chip = ChipUpload(optical_png(seed, height=12, width=8))
+        chip = ChipUpload(optical_png(seed, height=16, width=8))
         vessel = self.enrolment.enrol(NewVessel(name=f"OF {uuid4()}"), [chip]).vessel
         try:
             self.curation.update(vessel.id, VesselPatch(imo=imo))

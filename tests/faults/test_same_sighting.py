@@ -48,7 +48,7 @@ class Replica:
         self.matcher = Matcher(context, upload_embedder, MODEL, CALIBRATION, allow_confident=True)
 
     def enrol(self, seed: int) -> UUID:
-        chip = ChipUpload(optical_png(seed, height=12, width=8))
+        chip = ChipUpload(optical_png(seed, height=16, width=8))
         return self.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [chip]).vessel.id
 
     def match(self, chip: ChipUpload) -> UUID:
@@ -100,7 +100,7 @@ def test_matches_and_sighting_agree_afterwards(scale: Scale, replicas: list[Repl
 
     with ThreadPoolExecutor(JUDGES + 1) as pool:
         for number in range(scale.duels):
-            chip = ChipUpload(sar_tiff(number, height=12, width=8))
+            chip = ChipUpload(sar_tiff(number))
             # Two replicas judge one match, the third judges another match of the chip.
             first, other = matching.match(chip), matching.match(chip)
             judged_matches = [first, first, *[other] * (JUDGES - 2)]

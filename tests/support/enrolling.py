@@ -79,7 +79,7 @@ def enrol_until_killed(
     def some(count: int) -> list[ChipUpload]:
         nonlocal seed
         seed += count
-        return [ChipUpload(optical_png(seed - i, height=12, width=8)) for i in range(count)]
+        return [ChipUpload(optical_png(seed - i, height=16, width=8)) for i in range(count)]
 
     for turn in itertools.count():
         vessel = home.enrolment.enrol(NewVessel(name=f"Hull {seed}"), some(AT_FIRST)).vessel

@@ -35,7 +35,8 @@ Metadata = Annotated[
     Form(
         description=(
             "JSON: a list with one object for each chip, or an object keyed by file name. Fields: "
-            "modality, gsd_m, band, captured_at, lat, lon, sensor, source, licence, case, note"
+            "modality, gsd_m, band, framing (auto or as_is), captured_at, lat, lon, sensor, "
+            "source, licence, case, note"
         ),
         examples=[METADATA_EXAMPLE],
     ),

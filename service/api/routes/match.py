@@ -14,6 +14,7 @@ from service.api.uploads import BinaryFile, file_name, parse_uploads
 from service.api.validation_messages import explain
 from service.contract.calibration import FITTED_PRIOR
 from service.contract.chip import Modality
+from service.contract.framing.apply import FramingMode
 from service.contract.utc_time import StatedTime
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
@@ -23,16 +24,22 @@ from service.identity.uploads import ChipMetadata, ChipUpload
 from service.identity.verify import Verifier
 from service.observability.metrics import Telemetry
 
+FRAMING = (
+    "`auto`: find the ship, and cut it out upright and tight unless the chip is so already; a chip "
+    "without a ship is refused (`no-ship`). `as_is`: judge the chip, but use its pixels as they are"
+)
+
 
 class MatchForm(BaseModel):
     """The form of `POST /match`; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    chip: BinaryFile = Field(description="TIFF, PNG or JPEG of one ship, cropped tight")
+    chip: BinaryFile = Field(description="TIFF, PNG or JPEG of one ship, at any heading")
     modality: Modality | None = Field(None, description="required when the file does not tell")
     gsd_m: float | None = Field(None, description="metres per pixel", examples=[1.0])
     band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
+    framing: FramingMode = Field(FramingMode.AUTO, description=FRAMING)
     captured_at: StatedTime | None = Field(
         None,
         description="ISO 8601; a day without a time is taken as the whole day, UTC",
@@ -73,7 +80,7 @@ MATCH_FORM = multipart_form(
     "chip", several=False, texts=[name for name in MatchForm.model_fields if name != "chip"]
 )
 VERIFY_FORM = multipart_form(
-    "chips", several=True, texts=["chip_metadata", "max_speed_kn", "prior"]
+    "chips", several=True, texts=["chip_metadata", "framing", "max_speed_kn", "prior"]
 )
 
 
@@ -114,6 +121,10 @@ def match_router(
         chip_metadata: Annotated[
             str | None, Form(description="JSON list of two objects, see `POST /gallery`")
         ] = None,
+        framing: Annotated[
+            FramingMode | None,
+            Form(description="of both chips, unless their `chip_metadata` says otherwise"),
+        ] = None,
         max_speed_kn: Annotated[float, Form(gt=0, le=100)] = DEFAULT_MAX_SPEED_KN,
         prior: Annotated[
             float,
@@ -128,7 +139,9 @@ def match_router(
         """
         if len(chips) != 2:
             raise InvalidRequestError(f"{len(chips)} chips were sent; send exactly two")
-        first, second = parse_uploads(chips, chip_metadata, limit=2)
+        first, second = (
+            upload.with_framing(framing) for upload in parse_uploads(chips, chip_metadata, limit=2)
+        )
         compared = verifier.verify(first, second, max_speed_kn, prior)
         return VerifyOut.of(compared, model)
 

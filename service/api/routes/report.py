@@ -14,7 +14,7 @@ from service.api.uploads import Id, parse_id
 from service.contract.errors import ChipError
 from service.contract.utc_time import Clock
 from service.identity.errors import NotFoundError
-from service.identity.pictures import Pictures
+from service.identity.pictures import Pictures, View
 from service.identity.records.sightings import Sighting
 from service.identity.review import MatchReview
 
@@ -55,7 +55,7 @@ def report_router(review: MatchReview, pictures: Pictures, now: Clock) -> APIRou
 def _figure(pictures: Pictures, sighting: Sighting, caption: str) -> ChipFigure:
     """Return the chip of a sighting, without its picture if it was deleted since."""
     try:
-        picture = pictures.preview(sighting.id)
+        picture = pictures.preview(sighting.id, View.DENOISED)
     except (NotFoundError, ChipError):
         picture = None
     return ChipFigure(caption, picture, sighting.gsd_m)

@@ -1,16 +1,17 @@
 """`/sightings/{id}/…`: the original chip file, its preview and its pseudo-SAR pictures."""
 
 from io import BytesIO
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.problems import documented
 from service.api.uploads import Id, parse_id
-from service.identity.pictures import Pictures
+from service.identity.pictures import Pictures, View
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -23,7 +24,7 @@ SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 def sightings_router(pictures: Pictures) -> APIRouter:
     """Return the routes that show the chip of a sighting."""
-    router = APIRouter(prefix="/sightings", tags=["sightings"])
+    router = APIRouter(prefix="/sightings", tags=["sightings"], dependencies=[KNOWN_QUERY_ONLY])
 
     @router.get(
         "/{sighting_id}/chip",
@@ -49,9 +50,18 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         response_class=Response,
         responses={**PNG, **documented(404, 422, 503)},
     )
-    def preview(sighting_id: Id) -> Response:
-        """Show the chip as the models see it: upright, SAR denoised."""
-        return _png(pictures.preview(parse_id("sighting", sighting_id)))
+    def preview(
+        sighting_id: Id,
+        view: Annotated[
+            View,
+            Query(
+                description="`original`: as it was sent, with the outline of the ship; `framed`: "
+                "upright and tight; `denoised`: as the models see it"
+            ),
+        ] = View.DENOISED,
+    ) -> Response:
+        """Show the chip: as it was sent, framed, or as the models see it."""
+        return _png(pictures.preview(parse_id("sighting", sighting_id), view))
 
     @router.get(
         "/{sighting_id}/pseudo-sar.png",

@@ -58,7 +58,12 @@ class HossFolder:
     attributes: dict[str, dict[str, object]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def fleet(self, modalities: Collection[Modality], gsd_m: float | None = None) -> Fleet:
+    def fleet(
+        self,
+        modalities: Collection[Modality],
+        gsd_m: float | None = None,
+        framing: str | None = None,
+    ) -> Fleet:
         """Return the vessels with their chips of these modalities, without distractors.
 
         A vessel that `vessels.csv` does not name is named after the data set and its number.
@@ -78,6 +83,8 @@ class HossFolder:
             metadata: dict[str, object] = {"modality": modality.value, "source": self.dataset}
             if gsd_m is not None:
                 metadata["gsd_m"] = gsd_m
+            if framing is not None:
+                metadata["framing"] = framing
             chips.setdefault(chip.key, []).append(ChipFile(chip.path, metadata))
         if not chips:
             names = " or ".join(sorted(modality.value for modality in modalities))

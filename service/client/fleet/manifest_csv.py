@@ -1,7 +1,7 @@
 """Read a fleet from a CSV manifest: one row for each chip, rows of one vessel share its id.
 
-    chip,id,name,imo,mmsi,callsign,flag,type,length_m,beam_m,modality,gsd_m,band,captured_at,lat,lon,
-    sensor,source,licence,case,note
+    chip,id,name,imo,mmsi,callsign,flag,type,length_m,beam_m,modality,gsd_m,band,framing,
+    captured_at,lat,lon,sensor,source,licence,case,note
 
 Every row needs `chip` (a path relative to the manifest's folder) and one of `id`, `imo`, `mmsi`,
 `name`: the first of these that is filled identifies the vessel. An attribute need not be repeated
@@ -27,7 +27,7 @@ from service.contract.hoss_names import read_hoss_name
 from service.contract.utc_time import parse_iso, require_past
 
 VESSEL_KEYS = ("id", "imo", "mmsi", "name")
-CHIP_TEXTS = ("modality", "captured_at", "sensor", "source", "licence", "case", "note")
+CHIP_TEXTS = ("modality", "framing", "captured_at", "sensor", "source", "licence", "case", "note")
 CHIP_NUMBERS = ("gsd_m", "lat", "lon")
 COLUMNS = ("chip", "id", *VESSEL_TEXTS, *VESSEL_NUMBERS, *CHIP_TEXTS, *CHIP_NUMBERS, "band")
 

@@ -10,7 +10,11 @@ from service.contract.chip import Modality
 
 
 def read_fleet(
-    source: Path, modality: str | None, gsd_m: float | None = None, dataset: str | None = None
+    source: Path,
+    modality: str | None,
+    gsd_m: float | None = None,
+    framing: str | None = None,
+    dataset: str | None = None,
 ) -> Fleet:
     """Read a folder in HOSS layout or a CSV manifest.
 
@@ -18,19 +22,24 @@ def read_fleet(
         source: the folder or file.
         modality: `optical`, `sar` or `all`; None: optical from folders, all from manifests.
         gsd_m: metres per pixel of all chips of a folder; not for a manifest, which has a column.
+        framing: `auto` or `as_is`, of all chips of a folder; None: what the service does. A
+            manifest has a column.
         dataset: name of the data set; None: the source's name.
 
     Raises:
         SourceError: the source cannot be used.
     """
     if source.is_dir():
-        return read_hoss_folder(source, dataset).fleet(_modalities(modality or "optical"), gsd_m)
+        folder = read_hoss_folder(source, dataset)
+        return folder.fleet(_modalities(modality or "optical"), gsd_m, framing)
     if not source.is_file():
         raise SourceError(f"{source} does not exist; give a folder of chips or a CSV manifest")
     if source.suffix.lower() != ".csv":
         raise SourceError(f"{source} is neither a folder nor a .csv manifest")
     if gsd_m is not None:
         raise SourceError("a manifest gives metres per pixel in its column gsd_m, not by option")
+    if framing is not None:
+        raise SourceError("a manifest says in its column framing how chips are framed")
     kept = None if modality in (None, "all") else _modalities(modality)
     return read_manifest(source, kept, dataset)
 

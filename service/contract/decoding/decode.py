@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.contract.chip import DEFAULT_GSD_M, Chip, GsdSource, Modality
+from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, GsdSource, Modality
 from service.contract.decoding.geo import PixelGround, check_gsd, pixel_ground
 from service.contract.decoding.modality import resolve_modality
 from service.contract.decoding.optical_rgb import optical_rgb
@@ -82,6 +82,7 @@ def decode_chip(
         digest=hashlib.sha256(data).hexdigest(),
         position=None if ground is None else ground.position,
         warnings=(*raster.warnings, *notes, *more),
+        ground=None if ground is None else _chip_ground(ground, raster.samples.shape, pixels.shape),
     )
 
 
@@ -113,6 +114,19 @@ def _ground(raster: Raster) -> PixelGround | None:
         return None
     _, height, width = raster.samples.shape
     return pixel_ground(raster.georeference, width=width, height=height)
+
+
+def _chip_ground(
+    ground: PixelGround, samples: tuple[int, ...], pixels: tuple[int, ...]
+) -> ChipGround:
+    """Return where the pixels lie, which may have been resampled to squares."""
+    across, down = samples[2] / pixels[1], samples[1] / pixels[0]
+    return ChipGround(
+        centre=ground.position,
+        middle=((pixels[1] - 1) / 2, (pixels[0] - 1) / 2),
+        column_step=(ground.across[0] * across, ground.across[1] * across),
+        row_step=(ground.down[0] * down, ground.down[1] * down),
+    )
 
 
 def _is_measured_gsd(gsd_m: float | None, ground: PixelGround) -> bool:

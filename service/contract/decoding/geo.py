@@ -26,12 +26,16 @@ class PixelGround:
     Attributes:
         across_m: distance from one column to the next, in metres.
         down_m: distance from one row to the next, in metres.
+        across: the same step as metres east and north.
+        down: the step to the next row as metres east and north.
         position: centre of the chip.
         skew_deg: by how much rows and columns differ from a right angle.
     """
 
     across_m: float
     down_m: float
+    across: tuple[float, float]
+    down: tuple[float, float]
     position: Position
     skew_deg: float = 0.0
 
@@ -78,7 +82,9 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
     if not all(map(math.isfinite, [*lons, *lats])) or not abs(lats[0]) <= 90:
         return None
     centre, right, below = (_earth_centred_m(*at) for at in zip(lons, lats, strict=True))
+    here = float(lons[0]), float(lats[0])
     across, down = math.dist(centre, right), math.dist(centre, below)
+    to_right, to_below = _step(here, centre, right), _step(here, centre, below)
     if not (across > 0 and down > 0):
         return None
     skew = _skew_degrees(centre, right, below)
@@ -86,7 +92,7 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
         across = _nominal(across, math.hypot(t.a, t.d) * unit_m)
         down = _nominal(down, math.hypot(t.b, t.e) * unit_m)
     position = Position(lat=float(lats[0]), lon=(float(lons[0]) + 180.0) % 360.0 - 180.0)
-    return PixelGround(across, down, position, skew)
+    return PixelGround(across, down, to_right, to_below, position, skew)
 
 
 def _skew_degrees(centre: _Point, right: _Point, below: _Point) -> float:
@@ -109,6 +115,21 @@ def _unit_m(georeference: Georeference) -> float | None:
 def _nominal(measured_m: float, nominal_m: float) -> float:
     close = abs(measured_m - nominal_m) <= NOMINAL_TOLERANCE * nominal_m
     return nominal_m if close else measured_m
+
+
+def _step(here: tuple[float, float], start: _Point, end: _Point) -> tuple[float, float]:
+    """Return a short way as metres east and north.
+
+    Args:
+        here: longitude and latitude of the start, degrees.
+        start: Earth-centred coordinates, metres.
+        end: likewise.
+    """
+    lam, phi = math.radians(here[0]), math.radians(here[1])
+    x, y, z = (b - a for a, b in zip(start, end, strict=True))
+    outward = x * math.cos(lam) + y * math.sin(lam)
+    east = y * math.cos(lam) - x * math.sin(lam)
+    return east, z * math.cos(phi) - outward * math.sin(phi)
 
 
 def _earth_centred_m(lon: float, lat: float) -> _Point:

@@ -9,7 +9,7 @@ from scipy import ndimage
 from service.contract.chip import Modality
 from service.contract.framing.contrast import ContrastMap
 from service.contract.framing.locate import Located, row_contrast
-from service.contract.framing.outline import Rectangle
+from service.contract.framing.rectangle import Rectangle
 
 TIGHT_LENGTH = {Modality.SAR: 1.16, Modality.OPTICAL: 1.13}
 """Height of a tight chip over the outline's length, as in the chips that the encoder is taught
@@ -28,6 +28,8 @@ _SURE = 0.75
 _SLENDER = 2.8
 _SHIP_DYNAMIC = 1.5
 """Range of log amplitude that open sea does not have: for close crops that leave hardly any sea."""
+_PLAIN_SHIP_DYNAMIC = 2.2
+"""The same for chips that are less slender, as sea and land are more often cut out."""
 _LEAST_WIDTH = 0.3
 _UPRIGHT_DEG = 8.0
 _ROW_CONTRAST = 1.2
@@ -48,8 +50,8 @@ def is_tight(shape: tuple[int, ...], found: ContrastMap, located: Located | None
     upright = height >= width
     covered = float((row_contrast(found, upright) > _ROW_CONTRAST).mean())
     if located is None or located.confidence < _SURE:
-        slender = aspect >= _SLENDER and found.dynamic > _SHIP_DYNAMIC
-        return slender or covered >= _COVERED_BY_FAINT
+        ship_like = found.dynamic > (_SHIP_DYNAMIC if aspect >= _SLENDER else _PLAIN_SHIP_DYNAMIC)
+        return ship_like or covered >= _COVERED_BY_FAINT
     outline = located.outline
     if covered < _COVERED or outline.width < _LEAST_WIDTH * min(height, width):
         return False

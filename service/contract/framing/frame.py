@@ -9,9 +9,9 @@ from service.contract.chip import Modality
 from service.contract.framing.contrast import ContrastMap
 from service.contract.framing.crop import cut_out, is_tight, quarter_turn, upright_turn
 from service.contract.framing.locate import Located, locate_ship
-from service.contract.framing.outline import Rectangle
 from service.contract.framing.quality import judge, judge_empty
 from service.contract.framing.records import Framed, Method
+from service.contract.framing.rectangle import Rectangle
 
 _RELATIVE_ERROR = 0.03
 """Standard error of length over length, measured on simulated scenes."""
@@ -43,9 +43,7 @@ def frame_chip(pixels: NDArray[Any], modality: Modality, gsd_m: float) -> Framed
     if is_tight(pixels.shape, whole, located):
         return _keep(pixels, modality, gsd_m, whole, located)
     if located is None or located.confidence < _LEAST_CONFIDENCE[modality]:
-        return Framed(
-            pixels, "none", None, 0.0, (), None, None, None, None, 0.0, judge_empty(whole)
-        )
+        return Framed(pixels, "none", None, 0.0, None, None, None, None, 0.0, judge_empty())
     return _cut(pixels, modality, gsd_m, located)
 
 
@@ -115,9 +113,8 @@ def _framed(
     return Framed(
         pixels=pixels,
         method=method,
-        axis_deg=outline.axis_deg,
+        outline=outline,
         turned_deg=turn,
-        corners=outline.corners(),
         length_m=length_m,
         width_m=width_m,
         length_error_m=float(np.hypot(_RELATIVE_ERROR * length_m, pixel_m)),

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from service.contract.chip import Modality
 from service.contract.framing.candidates import Candidate, find_candidates
 from service.contract.framing.contrast import ContrastMap, contrast_map, reduction_factor
-from service.contract.framing.outline import Rectangle, fit_outline
+from service.contract.framing.outline import fit_outline
+from service.contract.framing.rectangle import Rectangle
 
 _FINE_ENOUGH_PX = 50
 """Pixels along the hull in the reduced picture below which the surroundings are looked at again."""

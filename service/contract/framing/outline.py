@@ -1,7 +1,6 @@
 """The ship's outline: heading axis and the rectangle around the hull."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +8,7 @@ from scipy import ndimage
 
 from service.contract.framing.candidates import Candidate
 from service.contract.framing.contrast import ContrastMap
+from service.contract.framing.rectangle import Rectangle
 
 FloatArray = NDArray[np.float64]
 
@@ -22,39 +22,6 @@ _SHARE = (0.12, 0.3)
 over their brightest: where the product clips, side lobes are as bright as decks elsewhere."""
 _OPTICAL_SHARES = (0.12, 0.4)
 """The same for optical chips: the bow tapers, the sides do not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rectangle:
-    """A rectangle in pixels: row and column of its centre, sides, and axis of the long side.
-
-    The axis is in degrees clockwise from the top, 0 to below 180.
-    """
-
-    row: float
-    column: float
-    length: float
-    width: float
-    axis_deg: float
-
-    def scaled(self, factor: float) -> "Rectangle":
-        """Return the rectangle in pixels that are `factor` times finer."""
-        return Rectangle(
-            (self.row + 0.5) * factor - 0.5,
-            (self.column + 0.5) * factor - 0.5,
-            self.length * factor,
-            self.width * factor,
-            self.axis_deg,
-        )
-
-    def corners(self) -> tuple[tuple[float, float], ...]:
-        """Return x (column) and y (row) of the four corners, in turn round the rectangle."""
-        along, across = _directions(np.array([self.axis_deg]))
-        half_along, half_across = along[:, 0] * self.length / 2, across[:, 0] * self.width / 2
-        centre = np.array([self.row, self.column])
-        signs = ((1, -1), (1, 1), (-1, 1), (-1, -1))
-        points = [centre + a * half_along + b * half_across for a, b in signs]
-        return tuple((float(column), float(row)) for row, column in points)
 
 
 def fit_outline(found: ContrastMap, ship: Candidate, others: Sequence[Candidate]) -> Rectangle:

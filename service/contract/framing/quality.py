@@ -1,4 +1,4 @@
-"""What is wrong with a chip, as a level, a number and a sentence for each kind."""
+"""What is wrong with a chip, as a level and a number for each kind."""
 
 from typing import Any
 
@@ -8,35 +8,29 @@ from scipy import ndimage
 
 from service.contract.chip import Modality
 from service.contract.framing.candidates import Candidate
-from service.contract.framing.contrast import ContrastMap
 from service.contract.framing.locate import Located
-from service.contract.framing.outline import Rectangle
 from service.contract.framing.records import Finding, Kind, Level
+from service.contract.framing.rectangle import Rectangle
 
 _STUBBY = 3.2
 """Length over width below which a ship that ends at the border is taken for the part of one."""
 _RUNS_THROUGH = 0.85
 """Share of its width over which something touches two borders that runs on beyond both."""
+_MOST_OF_CHIP = 0.5
+"""Share of a tight chip's long side that an outline must have to be the hull's."""
+_SMEARED = (0.55, 0.85)
+"""Streaks from which a hull is doubtful and bad; of tight genuine chips the most is 0.6, rows of
+containers reach 0.8."""
 _CENTRED = 0.25
 """Distance of the ship from the chip's middle, over half the long side, up to which a touched
 border is taken for a close crop rather than a cut."""
 
 
-def judge_empty(whole: ContrastMap) -> tuple[Finding, ...]:
+def judge_empty() -> tuple[Finding, ...]:
     """Judge a chip in which no ship was found: every other kind is ok with the value 0."""
-    strongest = float(whole.contrast.max())
-    none = Finding(
-        Kind.NO_SHIP,
-        Level.BAD,
-        0.0,
-        f"No ship was found: nothing in the chip has a ship's shape and stands out from the water "
-        f"(strongest contrast {strongest:.1f} times the water's spread).",
+    return tuple(
+        Finding(kind, Level.BAD if kind is Kind.NO_SHIP else Level.OK, 0.0) for kind in Kind
     )
-    others = (
-        Finding(kind, Level.OK, 0.0, "Not judged, because no ship was found.")
-        for kind in list(Kind)[1:]
-    )
-    return (none, *others)
 
 
 def judge(
@@ -65,7 +59,7 @@ def judge(
     return (
         _found(located, modality, tight),
         _several(located, tight),
-        _cut_off(located, tight),
+        _cut_off(located, pixels.shape, tight),
         _land(located, tight),
         _smear(hull, modality),
         _saturation(hull, modality),
@@ -104,25 +98,17 @@ def hull_pixels(pixels: NDArray[Any], outline: Rectangle) -> NDArray[Any]:
 def _found(located: Located | None, modality: Modality, tight: bool) -> Finding:
     confidence = 1.0 if located is None or tight else located.confidence
     level = _level(1.0 - confidence, 0.35, 0.45 if modality is Modality.OPTICAL else 0.6)
-    said = "A ship was found" if level is Level.OK else "Something was found that may be no ship"
-    return Finding(Kind.NO_SHIP, level, confidence, f"{said} (confidence {confidence:.2f} of 1).")
+    return Finding(Kind.NO_SHIP, level, confidence)
 
 
 def _several(located: Located | None, tight: bool) -> Finding:
     others = [] if located is None or tight else other_ships(located)
     if not others or located is None:
-        return Finding(Kind.SEVERAL_SHIPS, Level.OK, 0.0, "No other ship was seen in the chip.")
+        return Finding(Kind.SEVERAL_SHIPS, Level.OK, 0.0)
     ship = located.crowd[0]
     rival = max(other.score for other in others) / ship.score
     level = Level.BAD if rival > 0.8 else Level.DOUBTFUL
-    choice = "it is unsure which is meant" if level is Level.BAD else "the one nearest the middle"
-    return Finding(
-        Kind.SEVERAL_SHIPS,
-        level,
-        float(len(others)),
-        f"{len(others)} more ship(s) may be in the chip; {choice}"
-        f"{'' if level is Level.BAD else ' was taken'}. Send a crop around one ship.",
-    )
+    return Finding(Kind.SEVERAL_SHIPS, level, float(len(others)))
 
 
 def other_ships(located: Located) -> list[Candidate]:
@@ -150,23 +136,18 @@ def _apart(one: Candidate, two: Candidate) -> bool:
     return bool(shared.mean() < 0.1)
 
 
-def _cut_off(located: Located | None, tight: bool) -> Finding:
+def _cut_off(located: Located | None, shape: tuple[int, ...], tight: bool) -> Finding:
     shares = [0.0, 0.0] if located is None else border_shares(located, ends_only=tight)
     share, second = shares[0], shares[1]
     level = _level(share, 0.45, 0.75)
     if level is Level.BAD and located is not None:
         stubby = located.map_outline.length < _STUBBY * located.map_outline.width
+        if tight and located.outline.length < _MOST_OF_CHIP * max(shape):
+            return Finding(Kind.CUT_OFF, Level.DOUBTFUL, share)  # a part of the deck, not the hull
         close = tight or (located.ship.offset < _CENTRED and second < _RUNS_THROUGH)
         if close and not (share >= 0.95 and stubby and second < 0.45):
             level = Level.DOUBTFUL  # a close crop of a whole ship has lost little
-    if level is Level.OK:
-        sentence = "The ship lies within the chip."
-    else:
-        sentence = (
-            f"The chip's border cuts the ship over {share:.0%} of its width; its length is too "
-            f"short. Send a crop with sea on all sides."
-        )
-    return Finding(Kind.CUT_OFF, level, share, sentence)
+    return Finding(Kind.CUT_OFF, level, share)
 
 
 def border_shares(located: Located, *, ends_only: bool) -> list[float]:
@@ -187,30 +168,13 @@ def border_shares(located: Located, *, ends_only: bool) -> list[float]:
 
 def _land(located: Located | None, tight: bool) -> Finding:
     share = 0.0 if located is None or tight else located.crowding
-    level = _level(share, 0.2, 0.5)
-    if level is Level.OK:
-        sentence = "Open water surrounds the hull."
-    else:
-        sentence = (
-            f"{share:.0%} of the surroundings of the hull is no open water: land, a quay or "
-            f"another hull lies beside it, and the outline may take in a part of it."
-        )
-    return Finding(Kind.LAND_BESIDE, level, share, sentence)
+    return Finding(Kind.LAND_BESIDE, _level(share, 0.2, 0.5), share)
 
 
 def _smear(hull: NDArray[Any], modality: Modality) -> Finding:
-    if modality is not Modality.SAR:
-        return Finding(Kind.SMEARED, Level.OK, 0.0, "Only radar chips smear along azimuth.")
-    streaks = streakiness(hull)
-    level = _level(streaks, 0.45, 0.65)
-    if level is Level.OK:
-        sentence = "The hull is in focus."
-    else:
-        sentence = (
-            f"The hull is smeared in one direction (streaks {streaks:.2f} of 1), as motion of the "
-            f"ship does; length and deck are unreliable."
-        )
-    return Finding(Kind.SMEARED, level, streaks, sentence)
+    """Judge azimuth smear, which only radar has; of an optical chip the value is 0."""
+    streaks = streakiness(hull) if modality is Modality.SAR else 0.0
+    return Finding(Kind.SMEARED, _level(streaks, *_SMEARED), streaks)
 
 
 def streakiness(hull: NDArray[Any]) -> float:
@@ -235,23 +199,13 @@ def _saturation(hull: NDArray[Any], modality: Modality) -> Finding:
     top = float(np.nanmax(values)) if modality is Modality.SAR else 255.0
     limit = top * (1 - 1e-4) if modality is Modality.SAR else 254.0
     share = float((values >= limit).mean()) if top > 0 else 0.0
-    level = _level(share, 0.15, 0.5)
-    if level is Level.OK:
-        sentence = "The hull's brightness is within the sensor's range."
-    else:
-        sentence = f"{share:.0%} of the hull is saturated; the deck's pattern is lost there."
-    return Finding(Kind.SATURATED, level, share, sentence)
+    return Finding(Kind.SATURATED, _level(share, 0.15, 0.5), share)
 
 
 def _coarseness(outline: Rectangle) -> Finding:
     along = outline.length
     level = Level.BAD if along < 20 else Level.DOUBTFUL if along < 40 else Level.OK
-    sentence = (
-        f"The hull is {along:.0f} pixels long."
-        if level is Level.OK
-        else f"The hull is only {along:.0f} pixels long; at least 40 are needed, 20 at the least."
-    )
-    return Finding(Kind.TOO_COARSE, level, float(along), sentence)
+    return Finding(Kind.TOO_COARSE, level, float(along))
 
 
 def _shape(outline: Rectangle, tight: bool) -> Finding:
@@ -260,17 +214,12 @@ def _shape(outline: Rectangle, tight: bool) -> Finding:
         level = Level.BAD
     else:
         level = Level.OK if 2.4 <= ratio <= 10.5 or tight else Level.DOUBTFUL
-    sentence = f"The outline is {ratio:.1f} times as long as wide"
-    sentence += "." if level is Level.OK else "; ships are 2 to 12 times as long as wide."
-    return Finding(Kind.IMPLAUSIBLE_SHAPE, level, float(ratio), sentence)
+    return Finding(Kind.IMPLAUSIBLE_SHAPE, level, float(ratio))
 
 
 def _size(outline: Rectangle, gsd_m: float) -> Finding:
     length_m, width_m = outline.length * gsd_m, outline.width * gsd_m
     too_large = max(length_m / 460.0, width_m / 90.0)
     too_small = 10.0 / max(length_m, 1e-6)
-    factor = max(too_large, too_small)
-    level = _level(factor, 0.88, 1.0)
-    size = f"At {gsd_m:g} m per pixel the ship would be {length_m:.0f} m x {width_m:.0f} m"
-    sentence = f"{size}." if level is Level.OK else f"{size}; check gsd_m."
-    return Finding(Kind.GSD_CONTRADICTS_SIZE, level, float(length_m), sentence)
+    level = _level(max(too_large, too_small), 0.88, 1.0)
+    return Finding(Kind.GSD_CONTRADICTS_SIZE, level, float(length_m))

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from service.contract.framing.rectangle import Rectangle
+
 Method = Literal["unchanged", "quarter_turn", "cropped", "rotated", "none"]
 """How the framed pixels came about: as they were, turned by 90 degrees, cut out, turned by any
 angle and cut out (the only one that resamples), or as they were because no ship was found."""
@@ -35,12 +37,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One judgement: its kind and level, the number behind it, and a sentence for the analyst."""
+    """One judgement: its kind and level, and the number behind it; `sentences.py` words it."""
 
     kind: Kind
     level: Level
     value: float
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,8 @@ class Framed:
         pixels: the upright tight chip, of the chip's own type; the chip's own array where it
             passed unchanged or no ship was found.
         method: how the pixels came about.
-        axis_deg: heading axis in the chip, clockwise from the top, 0 to below 180; None where no
-            ship was found.
+        outline: the rectangle around the hull in pixels of the chip; None where no ship was found.
         turned_deg: clockwise turn that set the ship upright, -90 to 90.
-        corners: x and y of the outline's corners in pixels of the chip, pixel centres at whole
-            numbers; empty where no ship was found.
         length_m: of the outline, metres; None where no ship was found.
         width_m: likewise.
         length_error_m: standard error of the length.
@@ -66,15 +64,24 @@ class Framed:
 
     pixels: NDArray[Any]
     method: Method
-    axis_deg: float | None
+    outline: Rectangle | None
     turned_deg: float
-    corners: tuple[tuple[float, float], ...]
     length_m: float | None
     width_m: float | None
     length_error_m: float | None
     width_error_m: float | None
     removed_share: float
     quality: tuple[Finding, ...]
+
+    @property
+    def axis_deg(self) -> float | None:
+        """Heading axis in the chip, clockwise from the top, 0 to below 180; None without ship."""
+        return None if self.outline is None else self.outline.axis_deg
+
+    @property
+    def corners(self) -> tuple[tuple[float, float], ...]:
+        """x and y of the outline's corners in pixels of the chip; empty without ship."""
+        return () if self.outline is None else self.outline.corners()
 
     @property
     def unchanged(self) -> bool:

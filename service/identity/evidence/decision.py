@@ -140,9 +140,15 @@ def rank(query: Sighting, scored: Sequence[Scored], limits: Limits) -> Ranking:
 
 
 def judge(
-    ranking: Ranking, calibration: CalibrationSpec, gallery_vessels: int, allow_confident: bool
+    ranking: Ranking,
+    calibration: CalibrationSpec,
+    gallery_vessels: int,
+    allow_confident: bool,
+    defects: Sequence[str] = (),
 ) -> tuple[Verdict, Explanation]:
     """Return the verdict of a ranking and its explanation.
+
+    With `defects`, sentences on what is bad about the query's chip, it is never `confident`.
 
     A ranking without candidates is `no_match` by name, and its explanation says that nothing was
     compared. A first vessel that cannot have sailed to the query is never named.
@@ -150,7 +156,7 @@ def judge(
     if ranking.none_probability is None:
         return Verdict.NO_MATCH, nothing_compared()
     possible = [one for one in ranking.candidates if _can_have_sailed(one.checks)]
-    thresholds = thresholds_of(calibration, gallery_vessels, allow_confident)
+    thresholds = thresholds_of(calibration, gallery_vessels, allow_confident and not defects)
     row = np.array([[ranking.none_probability, *(c.probability for c in ranking.candidates)]])
     decided = decide(row, thresholds)
     verdict = Verdict(decided.verdicts[0])
@@ -168,7 +174,8 @@ def judge(
             none_among=None in named,
             thresholds=thresholds,
             rate=_rate(calibration, verdict, gallery_vessels),
-            withheld=_withheld(ranking, calibration, gallery_vessels, allow_confident),
+            defects=defects,
+            withheld=_withheld(ranking, calibration, gallery_vessels, allow_confident, defects),
             gallery_vessels=gallery_vessels,
         )
     )
@@ -190,13 +197,19 @@ def _rate(
 
 
 def _withheld(
-    ranking: Ranking, calibration: CalibrationSpec, gallery_vessels: int, allow_confident: bool
-) -> bool:
-    """Return whether the answer would be `confident` if the bundle might be."""
+    ranking: Ranking,
+    calibration: CalibrationSpec,
+    gallery_vessels: int,
+    allow_confident: bool,
+    defects: Sequence[str],
+) -> str | None:
+    """Return why an answer that is probable enough is not `confident`; None where nothing is."""
     threshold = calibration.confident_threshold(gallery_vessels)
-    if allow_confident or threshold is None:
-        return False
-    return ranking.candidates[0].probability >= threshold
+    if threshold is None or ranking.candidates[0].probability < threshold:
+        return None
+    if not allow_confident:
+        return "this bundle was calibrated on simulated ships alone and may not say so"
+    return "the chip is bad" if defects else None
 
 
 def _can_have_sailed(checks: Checks) -> bool:

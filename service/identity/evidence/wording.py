@@ -36,7 +36,8 @@ class Judged:
     Attributes:
         among: the vessels that an ambiguous answer names.
         none_among: whether it names "none of them" as well.
-        withheld: whether it would be `confident` if the bundle were not of simulation alone.
+        defects: what is bad about the query's chip, in sentences.
+        withheld: why it is not `confident` although it is probable enough; None if it is not.
     """
 
     verdict: Verdict
@@ -45,7 +46,8 @@ class Judged:
     none_among: bool
     thresholds: Thresholds
     rate: VerdictRate | None
-    withheld: bool
+    defects: Sequence[str]
+    withheld: str | None
     gallery_vessels: int
 
 
@@ -68,7 +70,7 @@ def explain(judged: Judged) -> Explanation:
         Verdict.UNCLEAR: None,
     }[judged.verdict]
     differences = tuple(difference(judged.among[0], other) for other in judged.among[1:])
-    sentences = [_finding(judged), *_caveats(judged), _rate_words(judged)]
+    sentences = [*judged.defects, _finding(judged), *_caveats(judged), _rate_words(judged)]
     return Explanation(
         text=" ".join(sentences),
         compared=len(judged.ranking.candidates),
@@ -157,11 +159,8 @@ def _caveats(judged: Judged) -> list[str]:
             f"{vessel_name(best)} looks most like it, but cannot have sailed there: "
             f"{voyage_words(best)}. Check the times and places."
         )
-    if judged.withheld:
-        said.append(
-            "It would be `confident`, but this bundle was calibrated on simulated ships alone and "
-            "may not say so."
-        )
+    if judged.withheld is not None:
+        said.append(f"It would be `confident`, but {judged.withheld}.")
     return said
 
 

@@ -1,8 +1,9 @@
-"""The port of the chip decoder: bytes in, a decoded chip out."""
+"""The port of the chip decoder: bytes in, a decoded and framed chip out."""
 
 from typing import Protocol
 
 from service.contract.chip import Chip, Modality
+from service.contract.framing.apply import FramedChip, Framing, FramingMode
 
 
 class ChipDecoder(Protocol):
@@ -21,6 +22,31 @@ class ChipDecoder(Protocol):
         Raises:
             ChipError: the bytes cannot be used, or cost more than a chip may cost.
             OverloadedError: too many chips are waiting.
+        """
+        ...
+
+    def frame(
+        self,
+        data: bytes,
+        framing: FramingMode | Framing | None,
+        *,
+        modality: Modality | None = None,
+        gsd_m: float | None = None,
+        band: int | None = None,
+    ) -> FramedChip:
+        """Decode one chip and frame it; see `service.contract.framing.apply`.
+
+        Args:
+            data: a file.
+            framing: what the client wants, or what was recorded of this file before; None is the
+                record of sightings that were made before chips were framed.
+            modality: as in `decode`.
+            gsd_m: likewise.
+            band: likewise.
+
+        Raises:
+            ChipError: as `decode`; NoShipError when `framing` is `auto` and no ship was found.
+            OverloadedError: as `decode`.
         """
         ...
 

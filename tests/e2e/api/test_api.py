@@ -51,7 +51,7 @@ def test_match_returns_candidates_with_evidence(api: httpx.Client, vessel: dict[
     assert body["query"]["bit_depth"] == "float32"
     assert body["gallery"]["vessels"] >= 1
     assert body["model"]["training_domain"] == "simulated"
-    stages = ["decode", "denoise", "encode", "translate", "fuse", "search", "total"]
+    stages = ["decode", "frame", "denoise", "encode", "translate", "fuse", "search", "total"]
     assert list(body["timings_ms"]) == stages
     assert body["timings_ms"]["total"] >= body["timings_ms"]["encode"] > 0
     ranks = [c["rank"] for c in body["candidates"]]

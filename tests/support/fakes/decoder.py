@@ -2,6 +2,7 @@
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.framing.apply import FramedChip, Framing, FramingMode, frame, frame_again
 
 
 class LocalDecoder:
@@ -18,6 +19,20 @@ class LocalDecoder:
         band: int | None = None,
     ) -> Chip:
         return decode_chip(data, modality=modality, gsd_m=gsd_m, band=band, limits=ChipLimits())
+
+    def frame(
+        self,
+        data: bytes,
+        framing: FramingMode | Framing | None,
+        *,
+        modality: Modality | None = None,
+        gsd_m: float | None = None,
+        band: int | None = None,
+    ) -> FramedChip:
+        chip = self.decode(data, modality=modality, gsd_m=gsd_m, band=band)
+        if isinstance(framing, FramingMode):
+            return frame(chip, framing)
+        return FramedChip(frame_again(chip, framing), framing)
 
     def all_busy_s(self) -> float:
         return self.busy_s

@@ -13,8 +13,11 @@ def optical_png(seed: int, height: int = 40, width: int = 12) -> bytes:
 
 
 def sar_tiff(seed: int, height: int = 40, width: int = 12) -> bytes:
-    """A float32 TIFF of exponential speckle; every seed is another picture."""
+    """A float32 TIFF of exponential speckle, a hull on dark sea; every seed is another picture."""
     pixels = np.random.default_rng(seed).exponential(size=(height, width)).astype(np.float32)
+    sea = np.ones(pixels.shape, np.bool_)
+    sea[height // 10 : height - height // 10, width // 6 : width - width // 6] = False
+    pixels[sea] *= 0.05
     return _saved(Image.fromarray(pixels), "TIFF")
 
 

@@ -7,6 +7,7 @@ from scipy import ndimage
 from service.contract.chip import Modality
 from service.contract.framing.frame import frame_chip
 from service.contract.framing.records import Framed, Kind, Level
+from service.contract.framing.sentences import sentence
 from tests.support.inputs.scenes import add_ship, empty_sea, hull_mask, ship_scene
 
 BOTH = pytest.mark.parametrize("modality", list(Modality))
@@ -15,6 +16,11 @@ BOTH = pytest.mark.parametrize("modality", list(Modality))
 def level(framed: Framed, kind: Kind) -> Level:
     """Level of one kind."""
     return framed.finding(kind).level
+
+
+def said(framed: Framed, kind: Kind) -> str:
+    """Sentence of one kind."""
+    return sentence(framed.finding(kind), framed.length_m, framed.width_m)
 
 
 @BOTH
@@ -28,7 +34,7 @@ def test_a_good_chip_has_no_finding(modality: Modality) -> None:
 def test_empty_sea_is_no_ship(modality: Modality) -> None:
     framed = frame_chip(empty_sea(modality), modality, 1.0)
     assert level(framed, Kind.NO_SHIP) is Level.BAD
-    assert framed.finding(Kind.NO_SHIP).sentence.startswith("No ship was found")
+    assert said(framed, Kind.NO_SHIP).startswith("No ship was found")
 
 
 @BOTH
@@ -135,12 +141,14 @@ def test_gsd_that_makes_no_ship_is_told(modality: Modality, gsd_m: float) -> Non
     framed = frame_chip(ship_scene(modality, 35.0), modality, gsd_m)
     finding = framed.finding(Kind.GSD_CONTRADICTS_SIZE)
     assert finding.level is Level.BAD
-    assert "gsd_m" in finding.sentence
+    assert "gsd_m" in said(framed, Kind.GSD_CONTRADICTS_SIZE)
 
 
 @BOTH
 def test_every_sentence_is_a_sentence(modality: Modality) -> None:
     for chip in (ship_scene(modality, 35.0), empty_sea(modality)):
-        for finding in frame_chip(chip, modality, 1.0).quality:
-            assert finding.sentence[0].isupper() or finding.sentence[0].isdigit()
-            assert finding.sentence.endswith(".")
+        framed = frame_chip(chip, modality, 1.0)
+        for finding in framed.quality:
+            text = said(framed, finding.kind)
+            assert text[0].isupper() or text[0].isdigit()
+            assert text.endswith(".")

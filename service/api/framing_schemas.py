@@ -1,0 +1,126 @@
+"""Response bodies that say how a chip was framed, and how good it is."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.contract.framing.apply import Framing, FramingMode
+from service.contract.framing.records import Kind, Level, Method
+from service.identity.records.base import GeoPoint
+from service.identity.records.sightings import Sighting
+
+
+class _Body(BaseModel):
+    """Immutable part of a response body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class PixelOut(_Body):
+    """A place in the chip as it was sent; the middle of the first pixel is 0, 0."""
+
+    x: float = Field(description="column")
+    y: float = Field(description="row")
+
+
+class OutlineOut(_Body):
+    """The rectangle around the hull; its corners in turn."""
+
+    pixels: tuple[PixelOut, ...]
+    positions: tuple[GeoPoint, ...] | None = Field(
+        description="the corners on the ground; null when the file has no georeference"
+    )
+
+
+class FramingOut(_Body):
+    """How the chip was framed. Lengths are those of the outline; null when no ship was found."""
+
+    mode: FramingMode = Field(description="what was asked for; `as_is` leaves the pixels alone")
+    method: Method = Field(
+        description="`unchanged`: the pixels were used as they were sent, bit for bit; "
+        "`quarter_turn`: turned by 90 degrees; `cropped`: cut out; `rotated`: turned and cut out, "
+        "which resamples once"
+    )
+    turned_deg: float = Field(description="clockwise turn of the chip that set the ship upright")
+    axis_deg: float | None = Field(
+        description="axis of the ship in the chip, degrees clockwise from the top, 0 to 180; it "
+        "does not tell the bow from the stern"
+    )
+    heading_axis_deg: float | None = Field(
+        description="the same clockwise from true north; null when the file has no georeference"
+    )
+    outline: OutlineOut | None
+    length_m: float | None
+    length_error_m: float | None = Field(description="standard error")
+    width_m: float | None
+    width_error_m: float | None = Field(description="standard error")
+    removed_share: float = Field(description="share of the chip's area that was cut off, 0 to 1")
+
+    @classmethod
+    def of(cls, sighting: Sighting) -> "FramingOut":
+        """Describe the framing of a sighting."""
+        framing = sighting.framing or Framing(mode=FramingMode.AS_IS, method="unchanged")
+        outline = framing.outline
+        return cls(
+            mode=framing.mode,
+            method=framing.method,
+            turned_deg=framing.turned_deg,
+            axis_deg=None if outline is None else outline.axis_deg,
+            heading_axis_deg=framing.heading_axis_deg,
+            outline=_outline(framing),
+            length_m=framing.length_m,
+            length_error_m=framing.length_error_m,
+            width_m=framing.width_m,
+            width_error_m=framing.width_error_m,
+            removed_share=framing.removed_share,
+        )
+
+
+class FindingOut(_Body):
+    """One judgement of a chip: how bad it is, the number behind it, and what it means."""
+
+    kind: Kind
+    level: Level
+    value: float
+    sentence: str
+
+
+class QualityOut(_Body):
+    """What was judged of a chip, one finding of each kind, the worst first."""
+
+    level: Level = Field(description="the worst level; after `bad` no verdict is `confident`")
+    findings: tuple[FindingOut, ...]
+
+    @classmethod
+    def of(cls, sighting: Sighting) -> "QualityOut | None":
+        """Describe the quality of a chip; None when it was never judged."""
+        framing = sighting.framing
+        if framing is None:
+            return None
+        return cls(
+            level=framing.worst,
+            findings=tuple(
+                FindingOut(
+                    kind=one.kind,
+                    level=one.level,
+                    value=one.value,
+                    sentence=framing.sentence(one),
+                )
+                for one in framing.worst_first()
+            ),
+        )
+
+
+def warnings_of(sighting: Sighting) -> tuple[str, ...]:
+    """Return what is bad about the chip, then the warnings of the sighting."""
+    return (*sighting.defects, *sighting.warnings)
+
+
+def _outline(framing: Framing) -> OutlineOut | None:
+    if framing.outline is None:
+        return None
+    ground = framing.corners_on_ground
+    return OutlineOut(
+        pixels=tuple(PixelOut(x=x, y=y) for x, y in framing.outline.corners()),
+        positions=None
+        if ground is None
+        else tuple(GeoPoint(lat=corner.lat, lon=corner.lon) for corner in ground),
+    )
