@@ -7,11 +7,13 @@ from service.contract.framing.records import Kind, Level, Method
 from service.identity.records.base import GeoPoint
 from service.identity.records.sightings import Sighting
 
+ONE_WAY = "null when the chip was tight and upright as it was sent, and was compared like that"
+
 
 class _Body(BaseModel):
     """Immutable part of a response body."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class PixelOut(_Body):
@@ -72,6 +74,18 @@ class FramingOut(_Body):
             width_error_m=framing.width_error_m,
             removed_share=framing.removed_share,
         )
+
+
+class WayOut(_Body):
+    """The way round in which a framed chip is more similar: an axis does not tell the bow."""
+
+    half_turned: bool = Field(
+        description="whether the framed chip, turned by 180 degrees, is the more similar one"
+    )
+    certainty: float | None = Field(
+        description="probability, 0.5 to 1, that this way is right, if both chips show one ship; "
+        "null if the bundle does not measure it"
+    )
 
 
 class FindingOut(_Body):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.api.exports.rows import track
-from service.api.framing_schemas import FramingOut, QualityOut, warnings_of
+from service.api.framing_schemas import ONE_WAY, FramingOut, QualityOut, WayOut, warnings_of
 from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
@@ -172,6 +172,7 @@ class CandidateOut(ResponseBody):
         "considered and none_probability it sums to 1"
     )
     similarity: float = Field(description="cosine similarity, -1 to 1")
+    way: WayOut | None = Field(description=ONE_WAY)
     evidence: dict[str, float] = Field(
         description="what each kind of evidence adds to ln(probability / none_probability)"
     )
@@ -290,6 +291,7 @@ class VerifyOut(ResponseBody):
     probability: float
     prior: float
     similarity: float
+    way: WayOut | None = Field(description=ONE_WAY)
     length_ratio: float
     width_ratio: float
     kinematics: KinematicsCheck | None
@@ -304,6 +306,7 @@ class VerifyOut(ResponseBody):
             probability=compared.probability,
             prior=compared.prior,
             similarity=compared.similarity,
+            way=None if compared.way is None else WayOut.model_validate(compared.way),
             length_ratio=compared.length_ratio,
             width_ratio=compared.width_ratio,
             kinematics=compared.kinematics,

@@ -12,6 +12,7 @@ from service.access.caller import current_caller
 from service.contract.chip import Modality
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.context import Context
+from service.identity.evidence.both_ways import BothWays
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Limits, Scored, best_first, judge, rank, score
 from service.identity.evidence.wording import nothing_compared
@@ -59,7 +60,7 @@ class MatchResult:
         match: the answer.
         timings_ms: milliseconds spent in each stage.
         first_similarities: cosine of the most probable vessel, by the sensor type of its sighting;
-            empty when only a part of the gallery was searched.
+            empty when only a part of the gallery was searched, or both ways round.
     """
 
     match: Match
@@ -107,19 +108,21 @@ class Matcher:
             StoreUnavailableError, StoreFullError: a store failed; nothing was acknowledged.
         """
         began, asked_at = time.perf_counter(), self._now()
-        embedded = self._uploads.embed(upload)
+        embedded = self._uploads.embed(upload, both_ways=True)
         query = self._uploads.sighting(embedded, vessel_id=None)
         timings = dict(embedded.timings_ms)
 
         with timed("search", timings):
             counts = self._gallery.counts()
             copies = Copies()
-            found = self._search(query, options, counts.vessels, copies)
+            calibration = self._calibration.for_query(both_ways=embedded.half_turned is not None)
+            ways = BothWays(query, embedded.half_turned, self._calibration.certainty_slope)
+            found = self._search(ways, options, counts.vessels, copies, calibration)
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits())
             defects = query.sighting.defects
             verdict, explanation = judge(
-                ranking, self._calibration, counts.vessels, self._allow_confident, defects
+                ranking, calibration, counts.vessels, self._allow_confident, defects
             )
             warnings = copies.warnings("it is no evidence for itself")
             if not ranking.candidates and (reasons := self._why_nobody(options)):
@@ -144,7 +147,9 @@ class Matcher:
         if options.store:
             self._store_record(match, asked_at, sent, audit)
         timings["total"] = (time.perf_counter() - began) * 1000.0
-        return MatchResult(match, timings, {} if options.narrows else _first_similarities(found))
+        as_calibrated = embedded.half_turned is None and not options.narrows
+        first = _first_similarities(found) if as_calibrated else {}
+        return MatchResult(match, timings, first)
 
     def _store_query(self, upload: ChipUpload, query: EmbeddedSighting) -> None:
         """Store chip and sighting; `original_chips.py` explains the order."""
@@ -176,18 +181,24 @@ class Matcher:
             )
 
     def _search(
-        self, query: EmbeddedSighting, options: MatchOptions, vessels: int, copies: Copies
+        self,
+        ways: BothWays,
+        options: MatchOptions,
+        vessels: int,
+        copies: Copies,
+        calibration: CalibrationSpec,
     ) -> dict[Modality, list[Scored]]:
         """Return the vessels found, best first, by the sensor type of their sightings."""
         found: dict[Modality, list[Scored]] = {}
         for modality in Modality:
-            same = modality is query.sighting.modality
-            weights = self._calibration.match_same_sensor if same else self._calibration.match
+            query = ways.query.sighting
+            same = modality is query.modality
+            weights = calibration.match_same_sensor if same else calibration.match
             if weights is None:
                 continue
-            where = self._filter(query.sighting, modality, options)
-            hits = copies.search(self._gallery, query, where, RERANKED_VESSELS)
-            found[modality] = score(query.sighting, hits, weights, vessels)
+            where = self._filter(query, modality, options)
+            hits = ways.search(self._gallery, copies, where, RERANKED_VESSELS)
+            found[modality] = score(query, hits, weights, vessels)
         return found
 
     def _why_nobody(self, options: MatchOptions) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid5
 
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from service.contract.chip import Chip, Modality
 from service.contract.errors import ChipError
 from service.contract.framing.apply import FramedChip, Framing, FramingMode
+from service.contract.framing.half_turn import half_turn
 from service.contract.utc_time import Clock, StatedTime, time_span, time_warnings
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder
@@ -105,6 +106,8 @@ class EmbeddedUpload:
         chip: as the models see it.
         framing: how it was framed.
         vector: float32 `[D]`, unit length.
+        half_turned: embedding of the chip turned by 180 degrees; None unless it was asked for and
+            the bow may be at either end.
         timings_ms: milliseconds per stage in their order: `decode`, `frame`, `recall` (the look-up
             in the cache); if the cache missed also `wait`, the stages of embedding, and
             `remember`.
@@ -114,6 +117,7 @@ class EmbeddedUpload:
     chip: Chip
     framing: Framing | None
     vector: NDArray[np.float32]
+    half_turned: NDArray[np.float32] | None
     timings_ms: dict[str, float]
 
 
@@ -142,8 +146,12 @@ class UploadEmbedder:
         """The bundle whose models embed."""
         return self._embedder.bundle_id
 
-    def embed(self, upload: ChipUpload) -> EmbeddedUpload:
+    def embed(self, upload: ChipUpload, both_ways: bool = False) -> EmbeddedUpload:
         """Decode, frame and embed one chip.
+
+        Args:
+            upload: the chip.
+            both_ways: whether to embed its half turn too, if its bow may be at either end.
 
         Raises:
             ChipError: the bytes cannot be used, or show no ship.
@@ -154,16 +162,23 @@ class UploadEmbedder:
             framed = self._frame(upload)
         timings["decode"] -= framed.frame_ms
         timings["frame"] = framed.frame_ms
-        chip = framed.chip
-        key = self._cache_key(chip, upload)
+        chip, framing = framed.chip, framed.framing
+        ways = {self._cache_key(chip, upload): chip}
+        if both_ways and framing is not None and framing.bow_is_open:
+            turned = replace(chip, pixels=half_turn(chip.pixels))
+            ways[f"{self._cache_key(chip, upload)}:half-turn"] = turned
         with timed("recall", timings):
-            vector = self._cache.get(key)
-        if vector is None:
-            vector = self._embed(chip, timings)
+            found = {key: vector for key in ways if (vector := self._cache.get(key)) is not None}
+        if missing := [key for key in ways if key not in found]:
+            vectors = self._embed([ways[key] for key in missing], timings)
             with timed("remember", timings):
-                self._cache.put(key, vector)
+                for key, vector in zip(missing, vectors, strict=True):
+                    self._cache.put(key, vector)
+                    found[key] = vector
         self._measure(timings)
-        return EmbeddedUpload(upload, chip, framed.framing, vector, timings)
+        straight, *turned_by_half = (found[key] for key in ways)
+        back = turned_by_half[0] if turned_by_half else None
+        return EmbeddedUpload(upload, chip, framing, straight, back, timings)
 
     def _frame(self, upload: ChipUpload) -> FramedChip:
         """Decode and frame a chip; raise ChipError, with the file's name, when that fails."""
@@ -221,14 +236,15 @@ class UploadEmbedder:
             embedded.vector,
         )
 
-    def _embed(self, chip: Chip, timings: dict[str, float]) -> NDArray[np.float32]:
+    def _embed(self, chips: Sequence[Chip], timings: dict[str, float]) -> list[NDArray[np.float32]]:
         """Embed, and separate the time in the queue (`wait`) from the time of computing."""
         total: dict[str, float] = {}
         with timed("embed", total):
-            embedded = self._embedder.embed(chip)
-        timings["wait"] = max(0.0, total["embed"] - sum(embedded.timings_ms.values()))
-        timings |= embedded.timings_ms
-        return embedded.vector
+            embedded = self._embedder.embed_all(chips)
+        stages = embedded[0].timings_ms
+        timings["wait"] = max(0.0, total["embed"] - sum(stages.values()))
+        timings |= stages
+        return [one.vector for one in embedded]
 
     def _cache_key(self, chip: Chip, upload: ChipUpload) -> str:
         band, framing = upload.metadata.band or 0, upload.framing

@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass
 
 from service.contract.calibration import FITTED_PRIOR, Evidence, probability
+from service.contract.framing.half_turn import better_way
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records.matches import KinematicsCheck
-from service.identity.records.sightings import Sighting
+from service.identity.records.sightings import Sighting, WayRound
 from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
 
 
@@ -20,6 +21,7 @@ class Comparison:
         probability: calibrated, 0 to 1.
         prior: the probability before the comparison, 0 to 1.
         similarity: cosine of the embeddings, -1 to 1.
+        way: the way round in which they are more similar; None if both chips were used as sent.
         length_ratio: measured length of the first over the second.
         width_ratio: measured width of the first over the second.
     """
@@ -27,6 +29,7 @@ class Comparison:
     probability: float
     prior: float
     similarity: float
+    way: WayRound | None
     length_ratio: float
     width_ratio: float
     kinematics: KinematicsCheck | None
@@ -58,24 +61,27 @@ class Verifier:
             OverloadedError: too many chips are waiting.
         """
         began = time.perf_counter()
-        chips = [self._uploads.embed(upload) for upload in (first, second)]
+        chips = [self._uploads.embed(upload, both_ways=True) for upload in (first, second)]
         a, b = (self._uploads.sighting(chip, vessel_id=None).sighting for chip in chips)
+        similarity, way = _similarity(chips[0], chips[1], self._calibration.certainty_slope)
+        calibration = self._calibration.for_query(both_ways=way is not None)
         same_sensor = a.modality is b.modality
-        weights = self._calibration.verify_same_sensor if same_sensor else self._calibration.verify
+        weights = calibration.verify_same_sensor if same_sensor else calibration.verify
         if weights is None:
             raise InvalidRequestError(
                 f"both chips are {a.modality.value}, and this bundle is calibrated for one optical "
                 "and one SAR chip only"
             )
         evidence = Evidence(
-            similarity=float(chips[0].vector @ chips[1].vector),
+            similarity=similarity,
             length_ratio=a.length_m / b.length_m,
             width_ratio=a.width_m / b.width_m,
         )
         return Comparison(
             probability=probability(evidence, weights, prior),
             prior=prior,
-            similarity=evidence.similarity,
+            similarity=similarity,
+            way=way,
             length_ratio=evidence.length_ratio,
             width_ratio=evidence.width_ratio,
             kinematics=check_kinematics(a.fix, b.fix, max_speed_kn),
@@ -83,6 +89,23 @@ class Verifier:
             second=b,
             timings_ms=_sum_of_timings(chips) | {"total": (time.perf_counter() - began) * 1000.0},
         )
+
+
+def _similarity(
+    first: EmbeddedUpload, second: EmbeddedUpload, certainty_slope: float | None
+) -> tuple[float, WayRound | None]:
+    """Compare two chips, both ways round if the bow of either may be at either end."""
+    straight = float(first.vector @ second.vector)
+    if first.half_turned is not None:
+        back = float(first.half_turned @ second.vector)
+    elif second.half_turned is not None:
+        back = float(first.vector @ second.half_turned)
+    else:
+        return straight, None
+    better = better_way([straight], [back], certainty_slope or 0.0)
+    certainty = None if certainty_slope is None else float(better.certainty[0])
+    way = WayRound(half_turned=bool(better.turned[0]), certainty=certainty)
+    return float(better.similarity[0]), way
 
 
 def _sum_of_timings(chips: list[EmbeddedUpload]) -> dict[str, float]:

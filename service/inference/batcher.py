@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -263,6 +263,15 @@ class BatchedEmbedder:
             ValueError: the embedding is zero or not finite.
         """
         return self._await(self._lanes[chip.modality].submit(chip), timeout_s)
+
+    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+        """Embed chips in order; those of one sensor are queued together, and so mostly run so.
+
+        Raises:
+            OverloadedError, ValueError: see `embed`.
+        """
+        futures = [self._lanes[chip.modality].submit(chip) for chip in chips]
+        return [self._await(future, None) for future in futures]
 
     def translate(self, chip: Chip, timeout_s: float | None = None) -> NDArray[np.uint8]:
         """Return the pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.

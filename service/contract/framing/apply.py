@@ -62,6 +62,11 @@ class Framing(BaseModel):
     findings: tuple[Finding, ...] = ()
 
     @property
+    def bow_is_open(self) -> bool:
+        """Whether the bow may be at either end: the chip was turned or cut out by its axis."""
+        return self.method in ("quarter_turn", "cropped", "rotated")
+
+    @property
     def worst(self) -> Level:
         """The worst level of all findings."""
         return max((finding.level for finding in self.findings), key=_severity, default=Level.OK)

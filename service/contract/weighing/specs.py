@@ -176,6 +176,11 @@ class CalibrationSpec(ManifestPart):
                 return point.threshold
         return None
 
+    @property
+    def certainty_slope(self) -> float | None:
+        """How certain the better way of a query is, see `BothWaysSpec`; None without it."""
+        return None if self.both_ways is None else self.both_ways.certainty_slope
+
     def for_query(self, *, both_ways: bool) -> "CalibrationSpec":
         """Return the calibration of queries that are compared both ways, or as they are.
 

@@ -127,6 +127,7 @@ def rank(query: Sighting, scored: Sequence[Scored], limits: Limits) -> Ranking:
             rank=place,
             probability=probability,
             similarity=item.hit.similarity,
+            way=item.hit.way,
             evidence=dict(item.evidence),
             vessel=item.vessel,
             sighting=item.hit.sighting,

@@ -1,5 +1,6 @@
 """The port of the models that embed chips."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,9 @@ class ChipEmbedder(Protocol):
 
     def embed(self, chip: Chip) -> EmbeddedChip:
         """Embed a chip; raise OverloadedError when too many chips are waiting."""
+
+    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+        """Embed chips in order, in as few batches as may be; see `embed`."""
 
     def translate(self, chip: Chip) -> NDArray[np.uint8]:
         """Return pseudo-SAR images of an optical chip: uint8 `[K, h, w]`.

@@ -4,7 +4,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from service.identity.records.base import Record
-from service.identity.records.sightings import GalleryCounts, Sighting
+from service.identity.records.sightings import GalleryCounts, Sighting, WayRound
 from service.identity.records.vessels import Vessel
 
 
@@ -79,12 +79,13 @@ class Candidate(Record):
     """One vessel that the query may show.
 
     `evidence` adds up to ln(probability / none_probability), see
-    `contract.candidate_probabilities`.
+    `contract.candidate_probabilities`. `way` is set when the query was compared both ways round.
     """
 
     rank: int
     probability: float
     similarity: float
+    way: WayRound | None = None
     evidence: dict[str, float]
     vessel: Vessel
     sighting: Sighting

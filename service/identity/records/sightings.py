@@ -119,12 +119,28 @@ class SightingFilter(Record):
         return self
 
 
+class WayRound(Record):
+    """Which of a query's two ways round resembles a known chip more.
+
+    `half_turned` says that it is the query turned by 180 degrees. `certainty`, 0.5 to 1, is the
+    probability that this way is the right one, if both chips show one ship; None if the bundle
+    does not measure it.
+    """
+
+    half_turned: bool
+    certainty: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SightingHit:
-    """An enrolled sighting and its cosine similarity to the query, -1 to 1."""
+    """An enrolled sighting and its cosine similarity to the query, -1 to 1.
+
+    `way` is set when the query was compared both ways round.
+    """
 
     sighting: Sighting
     similarity: float
+    way: WayRound | None = None
 
 
 @dataclass(frozen=True, slots=True)

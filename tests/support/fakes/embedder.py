@@ -1,5 +1,7 @@
 """A `ChipEmbedder` without a model: the sum of the upper pixels seeds the vector."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,9 @@ class FakeEmbedder:
         seed = int(abs(float(np.sum(chip.pixels[:ROWS], dtype=np.float64))) * 1000) % 2**32
         vector = np.random.default_rng(seed).normal(size=WIDTH).astype(np.float32)
         return EmbeddedChip(l2_normalise(vector), {"encode": 1.0})
+
+    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+        return [self.embed(chip) for chip in chips]
 
     def busy_s(self) -> float:
         return 0.0

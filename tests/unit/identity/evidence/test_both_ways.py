@@ -1,0 +1,78 @@
+"""Queries whose bow may be at either end are compared both ways round."""
+
+import numpy as np
+import pytest
+
+from service.contract.chip import Modality
+from service.identity.enrol import NewVessel
+from service.identity.evidence.both_ways import BothWays
+from service.identity.evidence.copies import Copies
+from service.identity.match import MatchOptions
+from service.identity.records.sightings import EmbeddedSighting, SightingFilter
+from service.identity.uploads import ChipMetadata, ChipUpload
+from tests.support.inputs.scene_files import loose_file
+from tests.support.use_cases import UseCases, optical, sar
+
+ANY = SightingFilter()
+
+
+def loose() -> ChipUpload:
+    return ChipUpload(loose_file(Modality.SAR), ChipMetadata(modality=Modality.SAR))
+
+
+def test_a_framed_query_is_embedded_both_ways_and_a_tight_one_is_not(use_cases: UseCases) -> None:
+    framed = use_cases.upload_embedder.embed(loose(), both_ways=True)
+    assert framed.half_turned is not None
+    assert not np.allclose(framed.half_turned, framed.vector)
+    again = use_cases.upload_embedder.embed(loose(), both_ways=True)
+    np.testing.assert_array_equal(again.half_turned, framed.half_turned)
+    assert "wait" not in again.timings_ms  # both were cached
+    assert use_cases.upload_embedder.embed(loose()).half_turned is None
+    assert use_cases.upload_embedder.embed(sar(1), both_ways=True).half_turned is None
+
+
+@pytest.mark.parametrize("slope", [None, 10.0])
+def test_each_sighting_counts_by_its_better_way(use_cases: UseCases, slope: float | None) -> None:
+    embedded = use_cases.upload_embedder.embed(loose())
+    query = use_cases.upload_embedder.sighting(embedded, None)
+    by_name = {}
+    for seed, name in ((1, "STRAIGHT"), (2, "BACK")):
+        by_name[name] = use_cases.enrolment.enrol(NewVessel(name=name), [optical(seed)])
+    straight, back = (use_cases.upload_embedder.embed(optical(seed)).vector for seed in (1, 2))
+    ways = BothWays(EmbeddedSighting(query.sighting, straight), back, slope)
+    hits = ways.search(use_cases.gallery, Copies(), ANY, 10)
+    assert {hit.vessel.name for hit in hits} == set(by_name)
+    for hit in hits:
+        (only,) = hit.hits
+        assert only.similarity == pytest.approx(1.0, abs=1e-5)
+        assert only.way is not None
+        assert only.way.half_turned is (hit.vessel.name == "BACK")
+        assert (only.way.certainty is None) is (slope is None)
+        assert only.way.certainty is None or only.way.certainty > 0.5
+
+
+def test_the_answer_says_which_way_matched(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+    framed = use_cases.matcher.match(loose(), MatchOptions()).match
+    assert framed.candidates[0].way is not None
+    tight = use_cases.matcher.match(sar(1), MatchOptions()).match
+    assert tight.candidates[0].way is None
+
+
+def test_the_chip_itself_is_no_evidence_either_way_round(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="SELF"), [loose()])
+    answer = use_cases.matcher.match(loose(), MatchOptions()).match
+    assert answer.candidates == ()
+    assert any("is enrolled for" in warning for warning in answer.query.warnings)
+
+
+def test_verify_compares_both_ways(use_cases: UseCases) -> None:
+    compared = use_cases.verifier.verify(optical(1), loose())
+    assert compared.way is not None
+    first = use_cases.upload_embedder.embed(optical(1)).vector
+    second = use_cases.upload_embedder.embed(loose(), both_ways=True)
+    assert second.half_turned is not None
+    cosines = [float(first @ vector) for vector in (second.vector, second.half_turned)]
+    assert compared.similarity == pytest.approx(max(cosines))
+    assert compared.way.half_turned is (cosines[1] > cosines[0])
+    assert use_cases.verifier.verify(optical(1), sar(2)).way is None
