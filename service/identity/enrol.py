@@ -9,7 +9,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Self
 from uuid import UUID, uuid5
+
+from pydantic import model_validator
 
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
@@ -53,6 +56,15 @@ class NewVessel(VesselAttributes):
     id: UUID | None = None
     source: Line | None = None
     as_of: PastTime | None = None
+
+    @model_validator(mode="after")
+    def _is_longer_than_wide(self) -> Self:
+        if self.length_m is not None and self.beam_m is not None and self.beam_m > self.length_m:
+            raise ValueError(
+                f"beam_m {self.beam_m:g} is more than length_m {self.length_m:g}; the beam is the "
+                "width of the ship"
+            )
+        return self
 
     def known_attributes(self) -> dict[str, object]:
         """Return the attributes that have a value, as JSON values."""

@@ -27,6 +27,7 @@ from service.identity.stage_timing import measured, timed
 from service.identity.uploads import ChipUpload, UploadEmbedder
 
 RERANKED_VESSELS = 50
+NO_VOYAGE = "max_speed_kn had no effect: a voyage is checked if captured_at, lat and lon are known"
 
 
 class MatchOptions(Record):
@@ -105,6 +106,7 @@ class Matcher:
         Raises:
             ChipError: the bytes cannot be used.
             OverloadedError: too many chips are waiting.
+            StoreDamagedError: a vessel would be ranked by a record that is not what was written.
             StoreUnavailableError, StoreFullError: a store failed; nothing was acknowledged.
         """
         began, asked_at = time.perf_counter(), self._now()
@@ -121,10 +123,14 @@ class Matcher:
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits())
             defects = query.sighting.defects
+            shown = ranking.candidates[: options.top_k]
+            self._gallery.require_intact([one.sighting.id for one in shown])
             verdict, explanation = judge(
                 ranking, calibration, counts.vessels, self._allow_confident, defects
             )
             warnings = copies.warnings("it is no evidence for itself")
+            if options.max_speed_kn is not None and not query.sighting.fix.is_known:
+                warnings += (NO_VOYAGE,)
             if not ranking.candidates and (reasons := self._why_nobody(options)):
                 warnings += reasons
                 explanation = nothing_compared(reasons[0])
@@ -135,7 +141,7 @@ class Matcher:
         match = Match(
             id=new_match_id(asked_at),
             verdict=verdict,
-            candidates=ranking.candidates[: options.top_k],
+            candidates=shown,
             none_probability=ranking.none_probability,
             explanation=explanation,
             query=query.sighting.with_warnings(warnings),

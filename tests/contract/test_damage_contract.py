@@ -1,6 +1,8 @@
 """Damaged records are detected by both adapters, and records without a digest stay readable."""
 
+from contextlib import nullcontext
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -9,13 +11,18 @@ from service.api.errors import status_of
 from service.identity.errors import StoreDamagedError
 from service.identity.ports.archive import GalleryArchive
 from service.identity.records.checks import RecordState
+from service.identity.records.claims import NameClaim
+from service.identity.records.sightings import SightingFilter
 from service.identity.records.vessels import Vessel
 from service.maintenance.check import RecordHealth, check_all
 from service.storage.points.payloads import Point
+from service.storage.server.archive import ServerArchive
+from service.storage.server.claims import ServerClaimStore
+from service.storage.server.connection import ServerConnection
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.match_records import make_match_record
-from tests.support.fakes.records import make_vessel
-from tests.support.stores import OLD, Site, enrol
+from tests.support.fakes.records import START, make_vessel
+from tests.support.stores import OLD, Site, UnclosableClient, enrol
 
 
 def states(site: Site) -> dict[str, set[RecordState]]:
@@ -96,6 +103,41 @@ def test_a_damaged_embedding_is_found(site: Site, chips: FakeChipStore) -> None:
         read(archive, vessel, "sighting")
     archive.close()
     assert states(site) == {"vessel": {RecordState.INTACT}, "sighting": {RecordState.DAMAGED}}
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_no_match_rests_on_a_damaged_embedding(
+    site: Site, chips: FakeChipStore, damaged: bool
+) -> None:
+    vessel = enrol(site, chips, [1], name="A")
+    archive: Any = site.archive()
+    (one,) = archive.sightings(OLD)
+    (row,) = archive._sightings(OLD).retrieve([one.sighting.id])
+    vector = np.roll(one.vector, 1) if damaged else one.vector
+    archive._sightings(OLD).put([Point(one.sighting.id, vector.tolist(), row)])
+    archive.close()
+    gallery = site.service()
+    (hit,) = gallery.search(one.vector, SightingFilter(), vessels=1)
+    assert hit.vessel.id == vessel.id
+    ids = [found.sighting.id for found in hit.hits]
+    with pytest.raises(StoreDamagedError, match="embedding") if damaged else nullcontext():
+        gallery.require_intact(ids)
+    gallery.close()
+
+
+def test_a_damaged_claim_is_found() -> None:
+    client = UnclosableClient(":memory:")
+    claims: Any = ServerClaimStore(ServerConnection(client))
+    claim = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=START)
+    claims.claim("IMO 9176187", claim, None)
+    archive = ServerArchive(ServerConnection(client))
+    assert [one.state for (one,) in archive.check_records()] == [RecordState.INTACT]
+    ((point_id, _),) = claims._claims.scan()
+    claims._claims.set_fields([point_id], {"token": str(uuid4())})
+    ((found,),) = archive.check_records()
+    assert (found.kind, found.state) == ("claim", RecordState.DAMAGED)
+    claims.close()
+    archive.close()
 
 
 def test_records_of_an_earlier_version_are_unverified(site: Site, chips: FakeChipStore) -> None:

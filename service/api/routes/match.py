@@ -3,7 +3,7 @@
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, File, Form
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
@@ -19,7 +19,7 @@ from service.contract.utc_time import StatedTime
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.match import Matcher, MatchOptions
-from service.identity.records.base import Line, Note, Text
+from service.identity.records.base import Line, Note, Text, plain_number
 from service.identity.uploads import ChipMetadata, ChipUpload
 from service.identity.verify import Verifier
 from service.observability.metrics import Telemetry
@@ -66,6 +66,10 @@ class MatchForm(BaseModel):
         description="store the chip as a sighting without a vessel, and the match; with false, "
         "the match can be neither looked up nor judged later",
     )
+
+    _plain = field_validator(
+        *("gsd_m", "band", "lat", "lon", "top_k", "max_speed_kn", "length_tolerance"), mode="before"
+    )(plain_number)
 
     def metadata(self) -> ChipMetadata:
         """Return the metadata of the chip, or raise InvalidRequestError."""

@@ -21,6 +21,7 @@ from service.api.strict_requests import StrictRoute
 from service.api.uploads import Id, parse_id
 from service.contract.chip import Modality
 from service.contract.utc_time import BoundTime
+from service.identity.errors import InvalidRequestError
 from service.identity.ports.matches import MatchStore
 from service.identity.records.base import Line
 from service.identity.records.match_records import MatchFilter, Standing
@@ -85,6 +86,8 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
             since=since,
             until=until,
         )
+        if since is not None and until is not None and since > until:
+            raise InvalidRequestError("since is later than until; no match was asked in between")
         media = wanted_media(request, response)
         if media != JSON:
             return exported_matches(matches, where).response(request, media, limit, cursor)

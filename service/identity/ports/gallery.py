@@ -100,6 +100,13 @@ class Gallery(Protocol):
             sightings_per_vessel: the largest number of hits for each vessel.
         """
 
+    def require_intact(self, ids: Collection[UUID]) -> None:
+        """Compare the embeddings of sightings with their digests; absent ids are ignored.
+
+        Raises:
+            StoreDamagedError: one is not what was written.
+        """
+
     def counts(self) -> GalleryCounts:
         """Count the visible vessels and their sightings."""
 

@@ -54,6 +54,13 @@ class StatedFacts(Record):
         return value
 
 
+def plain_number(value: object) -> object:
+    """Refuse digits that underscores group, which Python reads and people may mean otherwise."""
+    if isinstance(value, str) and "_" in value:
+        raise ValueError("expected digits without underscores")
+    return value
+
+
 class GeoPoint(Record):
     """A position, WGS 84, in degrees."""
 

@@ -81,6 +81,11 @@ class Fix:
     first: datetime | None
     last: datetime | None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether both place and time are known."""
+        return self.position is not None and self.first is not None
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedSighting:

@@ -29,7 +29,7 @@ from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import GalleryFolder
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard, upsert
 from service.storage.points import payloads
-from service.storage.points.checking import check_gallery
+from service.storage.points.checking import check_gallery, require_intact_embeddings
 from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
     AnyOf,
@@ -202,6 +202,10 @@ class EdgeGallery:
             )
             for vessel_id, answer in zip(best, answers, strict=True)
         ]
+
+    def require_intact(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            require_intact_embeddings(self._sightings, ids)
 
     def counts(self) -> GalleryCounts:
         with self._lock:

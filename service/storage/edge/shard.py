@@ -124,6 +124,13 @@ class Shard:
             records = self._shard.retrieve(list(ids), True, False)
         return [record.payload or {} for record in records]
 
+    def retrieve_with_vectors(
+        self, ids: Collection[UUID]
+    ) -> list[tuple[NDArray[np.float32], Payload]]:
+        with _translated_errors(self._folder):
+            records = self._shard.retrieve(list(ids), True, True)
+        return [(np.asarray(one.vector, dtype=np.float32), one.payload or {}) for one in records]
+
     def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
         """Return at most `limit` payloads in order of id, from `start` on."""
         records, _ = self._scroll(where, start, limit)

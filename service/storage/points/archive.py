@@ -21,12 +21,18 @@ from service.storage.points.filters import (
 from service.storage.points.payloads import Payload, Point
 from service.storage.points.seals import require_intact_vector
 
+EmbeddedRow = tuple[NDArray[np.float32], Payload]
+
 
 class PointCollection(Protocol):
     """The points of a server's collection or of a shard; every write is durable on return."""
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
         """Return the payloads of the points that exist among `ids`."""
+        ...
+
+    def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
+        """Return vector, float32 `[D]`, and payload of the points that exist among `ids`."""
         ...
 
     def scan(

@@ -1,16 +1,17 @@
 """Compare all records of a store with their digests, a few at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TypeVar
+from uuid import UUID
 
 from service.identity.records.checks import RecordCheck
 from service.storage.points.archive import PointCollection
 from service.storage.points.filters import EVERYTHING
 from service.storage.points.match_payloads import match_from
-from service.storage.points.payloads import sighting_from, vessel_from
-from service.storage.points.seals import check_rows
+from service.storage.points.payloads import Payload, sighting_from, vessel_from
+from service.storage.points.seals import check_rows, require_intact_vector
 
 BATCH = 100
 UNLOCKED: AbstractContextManager[object] = nullcontext()
@@ -24,19 +25,34 @@ def check_gallery(
     lock: AbstractContextManager[object] = UNLOCKED,
 ) -> Iterator[list[RecordCheck]]:
     """Check vessels and sightings in batches; the lock is held while a batch is read."""
-    for batch in in_locked_batches(((i, None, row) for i, row in vessels.scan()), lock):
-        yield check_rows("vessel", batch, vessel_from)
+    yield from check_payloads("vessel", vessels, vessel_from, lock)
     for bundle in sightings:
         for rows in in_locked_batches(bundle.scan_with_vectors(EVERYTHING), lock):
             yield check_rows("sighting", rows, sighting_from)
+
+
+def require_intact_embeddings(sightings: PointCollection, ids: Collection[UUID]) -> None:
+    """Raise StoreDamagedError if an embedding of these sightings is not what was written."""
+    for vector, row in sightings.retrieve_with_vectors(ids):
+        require_intact_vector(vector, row)
 
 
 def check_matches(
     matches: PointCollection, lock: AbstractContextManager[object] = UNLOCKED
 ) -> Iterator[list[RecordCheck]]:
     """Check match records in batches; see `check_gallery`."""
-    for batch in in_locked_batches(((i, None, row) for i, row in matches.scan()), lock):
-        yield check_rows("match", batch, match_from)
+    return check_payloads("match", matches, match_from, lock)
+
+
+def check_payloads(
+    kind: str,
+    records: PointCollection,
+    parse: Callable[[Payload], object],
+    lock: AbstractContextManager[object] = UNLOCKED,
+) -> Iterator[list[RecordCheck]]:
+    """Check records without vectors in batches; the lock is held while a batch is read."""
+    for batch in in_locked_batches(((i, None, row) for i, row in records.scan()), lock):
+        yield check_rows(kind, batch, parse)
 
 
 def in_locked_batches(rows: Iterator[T], lock: AbstractContextManager[object]) -> Iterator[list[T]]:

@@ -11,7 +11,8 @@ from qdrant_client import QdrantClient, models
 from service.identity.errors import StoreUnavailableError
 from service.identity.records.checks import RecordCheck
 from service.storage.points.archive import PointArchive
-from service.storage.points.checking import check_gallery
+from service.storage.points.checking import check_gallery, check_payloads
+from service.storage.server.claims import claim_from
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection, ensure_collection
 from service.storage.server.layout import DEFAULT_PREFIX, SIGHTING_INDEXES, VESSEL_INDEXES, Layout
@@ -64,7 +65,12 @@ class ServerArchive(PointArchive):
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         bundles = [self._sightings(bundle) for bundle in self.bundles()]
-        return check_gallery(self._vessels, bundles)
+        yield from check_gallery(self._vessels, bundles)
+        with self._connection.client() as client:
+            claimed = client.collection_exists(self._layout.claims)
+        if claimed:
+            claims = ServerCollection(self._connection, self._layout.claims)
+            yield from check_payloads("claim", claims, claim_from)
 
     def close(self) -> None:
         self._connection.close()

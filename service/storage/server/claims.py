@@ -12,7 +12,7 @@ from qdrant_client import QdrantClient, models
 from service.identity.errors import StoreUnavailableError
 from service.identity.records.claims import NameClaim
 from service.storage.points.filters import AnyOf, Condition
-from service.storage.points.payloads import Point
+from service.storage.points.payloads import Payload, Point
 from service.storage.points.seals import parse_intact, sealed
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection, ensure_collection
@@ -70,8 +70,7 @@ class ServerClaimStore:
             found = client.retrieve(self._claims.name, [str(_id(name))], consistency=majority)
         if not found:
             return None
-        payload = found[0].payload or {}
-        return parse_intact(payload, (RECORD, TOKEN), "claim", NameClaim.model_validate_json)
+        return claim_from(found[0].payload or {})
 
     def _write(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> None:
         """Insert the claim if the name has none, or replace the claim `instead_of`."""
@@ -82,6 +81,11 @@ class ServerClaimStore:
             mode, where = models.UpdateMode.UPDATE_ONLY, as_filter(_has_token(instead_of))
         point = Point(_id(name), None, sealed(payload))
         self._claims.put([point], update_mode=mode, update_filter=where)
+
+
+def claim_from(payload: Payload) -> NameClaim:
+    """Return the claim of a payload; raise StoreDamagedError if it is damaged."""
+    return parse_intact(payload, (RECORD, TOKEN), "claim", NameClaim.model_validate_json)
 
 
 def _has_token(claim: NameClaim) -> Condition:

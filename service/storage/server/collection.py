@@ -37,6 +37,19 @@ class ServerCollection:
             records = client.retrieve(self.name, [str(i) for i in ids], with_payload=True)
         return [record.payload or {} for record in records]
 
+    def retrieve_with_vectors(
+        self, ids: Collection[UUID]
+    ) -> list[tuple[NDArray[np.float32], Payload]]:
+        if not ids:
+            return []
+        with self._connection.client() as client:
+            records = client.retrieve(self.name, [str(i) for i in ids], with_vectors=True)
+        vectors: list[Any] = [record.vector for record in records]
+        return [
+            (np.asarray(vector, dtype=np.float32), record.payload or {})
+            for vector, record in zip(vectors, records, strict=True)
+        ]
+
     def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
         """Return at most `limit` payloads in order of id, from `start` on."""
         records, _ = self._scroll(where, start, limit)

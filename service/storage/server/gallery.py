@@ -26,7 +26,7 @@ from service.identity.records.sightings import (
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points import payloads
-from service.storage.points.checking import check_gallery
+from service.storage.points.checking import check_gallery, require_intact_embeddings
 from service.storage.points.expiry import OPEN_SIGHTINGS, open_sightings
 from service.storage.points.filters import (
     EVERYTHING,
@@ -176,6 +176,9 @@ class ServerGallery:
             if len(groups) < limit:
                 break
         return found
+
+    def require_intact(self, ids: Collection[UUID]) -> None:
+        require_intact_embeddings(self._sightings, ids)
 
     def counts(self) -> GalleryCounts:
         """Return counts at most `COUNTS_MAX_AGE_S` old that include all changes by this object."""

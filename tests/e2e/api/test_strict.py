@@ -64,6 +64,17 @@ CASES: dict[str, tuple[Request, int, str]] = {
     ),
     "match: vague time": (match({"captured_at": "yesterday"}), 422, "2026-03-05T17:20:00Z"),
     **{f"match: {t}": (match({"captured_at": t}), 422, "outside the years") for t in OUTSIDE},
+    "match: grouped digits": (match({"gsd_m": "1_0"}), 422, "digits without underscores"),
+    "gallery: wider than long": (
+        enrol('{"length_m": 20, "beam_m": 30}'),
+        422,
+        "beam_m 30 is more than length_m 20",
+    ),
+    "matches: no time in between": (
+        get("/matches?since=2026-05-01&until=2026-01-01"),
+        422,
+        "since is later than until",
+    ),
     "gallery: a field of match": (enrol("{}", {"gsd_m": "1"}), 422, "vessel, chip_metadata"),
     "gallery: vessel as file": (
         lambda api: api.post(

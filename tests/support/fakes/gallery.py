@@ -182,6 +182,9 @@ class FakeGallery:
                 if self._rows[i].sighting.vessel_id is None:
                     del self._rows[i]
 
+    def require_intact(self, ids: Collection[UUID]) -> None:
+        """Raise nothing: nothing is damaged here."""
+
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return iter(())
 

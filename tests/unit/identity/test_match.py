@@ -1,5 +1,7 @@
 import io
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from PIL import Image
 
 from service.contract.chip import Modality
 from service.identity.enrol import NewVessel
-from service.identity.errors import InvalidRequestError
+from service.identity.errors import InvalidRequestError, StoreDamagedError
 from service.identity.match import MatchOptions
 from service.identity.records.match_records import Decision
 from service.identity.records.matches import Verdict
@@ -43,6 +45,38 @@ def test_options_that_leave_no_vessel_are_named(
 def test_an_empty_gallery_is_no_fault_of_the_options(use_cases: UseCases) -> None:
     warnings = use_cases.matcher.match(sar(5), MatchOptions()).match.query.warnings
     assert not any("vessel" in text for text in warnings)
+
+
+def test_a_speed_limit_without_place_or_time_is_named(use_cases: UseCases) -> None:
+    known = {"captured_at": NOON, "lat": 1.0, "lon": 2.0}
+    for left_out in (*known, None):
+        metadata = ChipMetadata.model_validate(
+            {name: value for name, value in known.items() if name not in (left_out, "lat", "lon")}
+            | ({} if left_out in ("lat", "lon") else {"lat": 1.0, "lon": 2.0})
+        )
+        upload = ChipUpload(sar_tiff(5), metadata)
+        warnings = use_cases.matcher.match(
+            upload, MatchOptions(max_speed_kn=20)
+        ).match.query.warnings
+        assert any("max_speed_kn had no effect" in w for w in warnings) is (left_out is not None)
+
+
+def test_a_match_checks_the_embeddings_that_it_shows(
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[UUID] = []
+
+    def damaged(ids: Collection[UUID]) -> None:
+        checked.extend(ids)
+        raise StoreDamagedError("not what was written")
+
+    for seed in (1, 2, 3):
+        use_cases.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
+    shown = use_cases.matcher.match(sar(5), MatchOptions(top_k=2)).match.candidates
+    monkeypatch.setattr(use_cases.gallery, "require_intact", damaged)
+    with pytest.raises(StoreDamagedError):
+        use_cases.matcher.match(sar(5), MatchOptions(top_k=2))
+    assert checked == [one.sighting.id for one in shown]
 
 
 def re_encoded(png: bytes) -> bytes:
