@@ -10,6 +10,8 @@ sensors:
   answers that reach it are right in at least 95 % of cases by the lower end of the 95 % interval
   over ships; a size for which no probability achieves that has none. `confident_from` is the
   lowest of them, and 1 without any.
+* `context` are the likelihood ratios of registers, types and voyages (`calibration.context`), and
+  `match_several` the weights of several chips of one ship (`calibration.several_chips`).
 * `verdicts` are the thresholds and rates of all verdicts (`calibration.verdicts`).
 
 The similarities of first candidates are counted as well, so that a service can compare them with
@@ -19,6 +21,7 @@ those of its live searches.
 import numpy as np
 
 from model_training.calibration.candidate_probabilities import fit_choice
+from model_training.calibration.context import fit_context
 from model_training.calibration.logistic import fit_logistic
 from model_training.calibration.open_set import (
     FALSE_IDENTIFICATION_RATES,
@@ -64,6 +67,7 @@ def fit(
     fitted_on: str,
     seed: int = 0,
     real_share: float = 0.0,
+    several: Searches | None = None,
 ) -> CalibrationSpec:
     """Fit the calibration of a bundle.
 
@@ -73,6 +77,7 @@ def fit(
         fitted_on: name of the validation data, e.g. `simulated validation ids`.
         seed: of the intervals.
         real_share: share of genuine chips among the validation chips, 0 to 1.
+        several: searches with several chips of one ship, see `several_chips.replay_several`.
 
     Raises:
         ValueError: the trials do not hold both right and wrong answers.
@@ -88,6 +93,8 @@ def fit(
         match=match,
         verify=fit_logistic(across.pairs.evidence, across.pairs.correct),
         match_same_sensor=match_same_sensor,
+        match_several=fit_choice(several) if several else None,
+        context=fit_context(across.searches, match, fitted_on, seed),
         verify_same_sensor=(
             fit_logistic(within.pairs.evidence, within.pairs.correct) if within else None
         ),

@@ -53,7 +53,7 @@ def fit_choice(searches: Searches) -> ChoiceSpec:
 
     def loss_and_gradient(theta: Floats) -> tuple[float, Floats]:
         scores = np.where(searches.present, evidence @ theta[:kinds], -np.inf)  # [S, M]
-        logs = _log_softmax(none @ theta[kinds:], scores)  # [S, 1 + M]
+        logs = log_softmax(none @ theta[kinds:], scores)  # [S, 1 + M]
         surplus = (np.exp(logs) - outcome) / sizes.size
         slopes = np.einsum("sm,smk->k", surplus[:, 1:], evidence, optimize=True)
         gradient = np.concatenate([slopes, surplus[:, 0] @ none])
@@ -90,10 +90,10 @@ def candidate_probabilities(searches: Searches, spec: ChoiceSpec) -> Floats:
     weights = np.array([spec.weights.get(name, 0.0) for name in EVIDENCE])
     scores = np.where(searches.present, searches.evidence @ weights, -np.inf)
     none = spec.none_bias + spec.none_log_gallery * np.log(searches.gallery_vessels)
-    return np.asarray(np.exp(_log_softmax(none, scores)))
+    return np.asarray(np.exp(log_softmax(none, scores)))
 
 
-def _log_softmax(none: Floats, scores: Floats) -> Floats:
+def log_softmax(none: Floats, scores: Floats) -> Floats:
     """Return log probabilities float64 `[S, 1 + M]` of none `[S]` and candidates `[S, M]`."""
     joined = np.concatenate([none[:, None], scores], axis=1)  # [S, 1 + M]
     shifted = joined - joined.max(axis=1, keepdims=True)  # so that exp cannot overflow

@@ -6,9 +6,14 @@ from typing import Any
 import numpy as np
 
 from model_training.calibration.candidate_probabilities import candidate_probabilities
+from model_training.calibration.context import (
+    CombinedReport,
+    measure_combined,
+)
 from model_training.calibration.logistic import pair_probabilities
 from model_training.calibration.open_set import FirstAnswers, OperatingPoint, measure_point
 from model_training.calibration.reliability import Reliability, measure_reliability
+from model_training.calibration.searches import Searches
 from model_training.calibration.trials import Trials, first_answers
 from model_training.calibration.verdicts import Rated, answers_of, rate_verdicts
 from model_training.evaluation.metrics import Estimate, bootstrap_mean
@@ -34,6 +39,9 @@ class CalibrationReport:
         pairs: the reliability of the probability of lone pairs.
         verdicts: how often each verdict is given and right, by gallery size, if a bundle may be
             `confident`.
+        combined: the calibration with simulated registers and voyages; None without `context`.
+        several: the reliability of the first candidate's probability for several chips of one
+            ship; None if they were not replayed.
         open_set: what the stored thresholds achieve, by (gallery size, intended rate).
     """
 
@@ -45,6 +53,8 @@ class CalibrationReport:
     candidates: Reliability
     pairs: Reliability
     verdicts: dict[int, dict[VerdictName, Rated]]
+    combined: CombinedReport | None
+    several: Reliability | None
     open_set: dict[tuple[int, float], OperatingPoint]
 
     def document(self) -> dict[str, Any]:
@@ -57,6 +67,10 @@ class CalibrationReport:
             "log_loss_first_candidate": self.log_loss.document(),
             "ece_candidates": self.candidates.ece.document(),
             "ece_pairs": self.pairs.ece.document(),
+            "combined_evidence": None
+            if self.combined is None
+            else {name: part.ece.document() for name, part in self.combined.parts().items()},
+            "ece_several_chips": None if self.several is None else self.several.ece.document(),
             "verdicts": [
                 {
                     "gallery_vessels": size,
@@ -81,7 +95,9 @@ class CalibrationReport:
         }
 
 
-def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> CalibrationReport:
+def measure(
+    spec: CalibrationSpec, trials: Trials, seed: int = 0, several: Searches | None = None
+) -> CalibrationReport:
     """Apply a fitted calibration to trials and measure it.
 
     Ships that had no part in the fit give an unbiased measurement.
@@ -90,6 +106,7 @@ def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> Calibration
         spec: the calibration.
         trials: searches and pairs across sensors, see `trials.replay`.
         seed: of the bootstrap.
+        several: searches with several chips of one ship.
     """
     answers = first_answers(trials.searches, spec.match)
     brier, log_loss = proper_scores(answers, seed)
@@ -116,6 +133,12 @@ def measure(spec: CalibrationSpec, trials: Trials, seed: int = 0) -> Calibration
             )
             for size in np.unique(trials.searches.gallery_vessels).tolist()
         },
+        combined=(
+            None
+            if spec.context is None
+            else measure_combined(trials.searches, spec.match, spec.context, seed + 1)
+        ),
+        several=_several(spec, several, seed),
         open_set=_achieved_points(trials, spec, seed),
     )
 
@@ -126,6 +149,8 @@ def calibration_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric
         "ECE first candidate (0 to 1)": report.first_candidate.ece,
         "ECE pairs (0 to 1)": report.pairs.ece,
     }
+    if report.several is not None:
+        errors["ECE first candidate, several chips (0 to 1)"] = report.several.ece
     return tuple(
         Metric(
             dataset=dataset,
@@ -196,6 +221,13 @@ def _candidate_reliability(trials: Trials, spec: ChoiceSpec, seed: int) -> Relia
         query_ids[searches.present],
         seed=seed,
     )
+
+
+def _several(spec: CalibrationSpec, searches: Searches | None, seed: int) -> Reliability | None:
+    if searches is None or spec.match_several is None:
+        return None
+    first = first_answers(searches, spec.match_several)
+    return measure_reliability(first.probability, first.correct, first.query_ids, seed=seed)
 
 
 def _achieved_points(

@@ -131,8 +131,10 @@ def calibrate(
     from model_training.calibration import both_ways as ways
     from model_training.calibration import calibrate as calibration
     from model_training.calibration import report as calibration_report
+    from model_training.calibration.context import combined_metrics
     from model_training.calibration.harder_chips import with_harder_chips
     from model_training.calibration.reliability import draw_diagram
+    from model_training.calibration.several_chips import replay_several
     from model_training.calibration.trials import WITHIN, replay
     from model_training.calibration.verdicts import measure_points
     from model_training.data.bow_truth import read_bow_up
@@ -146,10 +148,11 @@ def calibrate(
         across = calibration.require_trials(table, seed=seed)
         within = replay(table, WITHIN, seed=seed)
         name = fitted_on or data.resolve().name
-        spec = calibration.fit(across, within, name, seed, real_share)
+        several = replay_several(table, seed=seed)
+        spec = calibration.fit(across, within, name, seed, real_share, several)
         turned = ways.fit_both_ways(table, read_bow_up(data), name, seed, real_share)
         spec = spec.model_copy(update={"both_ways": turned})
-        reports = {"validation": calibration_report.measure(spec, across, seed)}
+        reports = {"validation": calibration_report.measure(spec, across, seed, several)}
         turned_report = None
         names = {"validation": spec.fitted_on}
         if test is not None:
@@ -159,7 +162,8 @@ def calibrate(
             test_chips = (*of_test, *_background_chips(test_background))
             test_table = _embed_both_ways(test_chips, bundle, threads, seed)
             trials = calibration.require_trials(test_table, seed=seed + 1)
-            reports["test"] = calibration_report.measure(spec, trials, seed)
+            several = replay_several(test_table, seed=seed + 1)
+            reports["test"] = calibration_report.measure(spec, trials, seed, several)
             points = measure_points(trials.searches, spec, names["test"], seed)
             turned_report = ways.measure_both_ways(
                 turned, test_table, read_bow_up(test), names["test"], seed
@@ -173,6 +177,7 @@ def calibrate(
         write_json(report, documents)
     if metrics is not None:
         parts = [calibration_report.calibration_metrics(reports[p], names[p]) for p in names]
+        parts += [combined_metrics(reports[part].combined, names[part]) for part in names]
         if test is not None:
             parts.append(calibration_report.open_set_metrics(reports["test"], names["test"]))
         if turned_report is not None:

@@ -9,6 +9,7 @@ from rich.progress import Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
 from model_training.calibration.both_ways import BothWaysReport
+from model_training.calibration.reliability import Reliability
 from model_training.calibration.report import CalibrationReport
 from model_training.evaluation.ablation import AblationRow
 from model_training.evaluation.evaluate import Evaluation, named_estimates
@@ -74,6 +75,9 @@ def print_calibration(spec: CalibrationSpec, reports: dict[str, CalibrationRepor
         ):
             low, high = reliability.ece.ends
             print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
+        for label, reliability in _further_errors(report).items():
+            low, high = reliability.ece.ends
+            print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
         for label, error in (("Brier score", report.brier), ("log loss", report.log_loss)):
             low, high = error.ends
             print(f"  {label} first candidate: {error.value:.3f} [{low:.3f}, {high:.3f}]")
@@ -112,6 +116,15 @@ def print_both_ways(report: BothWaysReport) -> None:
         f"  pairs of one ship more similar the right way round: {right.value:.1%} "
         f"[{low:.1%}, {high:.1%}]"
     )
+
+
+def _further_errors(report: CalibrationReport) -> dict[str, Reliability]:
+    """Return the reliability of several chips and of the combined evidence, where measured."""
+    errors = {} if report.several is None else {"several chips of one ship": report.several}
+    if report.combined is not None:
+        for name, part in report.combined.parts().items():
+            errors[f"{name}, with simulated registers and voyages"] = part
+    return errors
 
 
 def ablation_table(rows: Sequence[AblationRow]) -> Table:

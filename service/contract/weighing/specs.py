@@ -128,6 +128,57 @@ class SimilaritySpec(ManifestPart):
         return self
 
 
+class RatioTable(ManifestPart):
+    """The logarithm of a likelihood ratio by a measured value: linear between knots.
+
+    Attributes:
+        at: the values of the knots, ascending; beyond the ends the nearest knot holds.
+        log_ratio: ln of how much likelier the value is for the ship itself than for another one.
+    """
+
+    at: tuple[float, ...] = Field(min_length=1)
+    log_ratio: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _knots_fit(self) -> "RatioTable":
+        if any(later <= earlier for earlier, later in itertools.pairwise(self.at)):
+            raise ValueError(f"the knots of a ratio table must ascend, got {self.at}")
+        if len(self.at) != len(self.log_ratio):
+            raise ValueError(f"{len(self.at)} knots have {len(self.log_ratio)} log ratios")
+        return self
+
+
+class VoyageTable(ManifestPart):
+    """What the required speed says, for sightings up to so many hours apart.
+
+    `table` is over the required speed as a multiple of the usual speed of the vessel's type.
+    """
+
+    max_hours: float = Field(gt=0)
+    table: RatioTable
+
+
+class ContextSpec(ManifestPart):
+    """Evidence beside the pixels and the gallery's chips; see `weighing.context`.
+
+    Fitted and measured on simulated registers and voyages (`calibration.context`).
+
+    Attributes:
+        register_length: over |ln(measured length / registered length)|.
+        register_width: over |ln(measured width / registered beam)|.
+        type_agrees: ln likelihood ratio of a vessel of the type that the analyst sees.
+        type_differs: ln likelihood ratio of a vessel of another type.
+        voyage: by hours between the sightings, ascending; longer voyages say nothing.
+    """
+
+    register_length: RatioTable
+    register_width: RatioTable
+    type_agrees: float
+    type_differs: float
+    voyage: tuple[VoyageTable, ...]
+    fitted_on: str
+
+
 class CalibrationSpec(ManifestPart):
     """The weights of the evidence, and the probabilities that separate the verdicts.
 
@@ -139,13 +190,17 @@ class CalibrationSpec(ManifestPart):
     and rates of all verdicts by gallery size; `no_match_below` is the threshold of bundles without
     them (`service.contract.verdicts`). `real_share` is the share of genuine chips, 0 to 1, among
     those that all this was fitted on. Without `similarities`, a drift of live similarities cannot
-    be detected. `both_ways` is for queries whose bow may be at either end; older bundles do not
-    have it.
+    be detected. `match_several` weighs the mean embedding of several chips of one ship across
+    sensors; without it, the weights of one chip do. Without `context`, registered sizes, types and
+    possible voyages add nothing. `both_ways` is for queries whose bow may be at either end; older
+    bundles do not have it.
     """
 
     match: ChoiceSpec
     verify: LogisticSpec
     match_same_sensor: ChoiceSpec | None = None
+    match_several: ChoiceSpec | None = None
+    context: ContextSpec | None = None
     verify_same_sensor: LogisticSpec | None = None
     confident: tuple[ConfidentPoint, ...] = ()
     confident_from: float = Field(ge=0, le=1)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from model_training.calibration.context import PROTOCOL
 from model_training.cli import measuring
 from model_training.cli.main import app
 from model_training.data.holdout import held_out_vessels
@@ -175,7 +176,10 @@ def test_calibrate_writes_calibration_report_metrics_and_diagram(
     assert set(json.loads(report.read_text())) == {"validation", "test", "test both ways"}
     metrics = [Metric.model_validate(row) for row in json.loads((folder / "m.json").read_text())]
     protocols = [metric.protocol for metric in metrics]
-    assert protocols == ["calibration"] * 4 + ["calibration, both ways"] * 2 + ["bow"]
+    assert protocols == [
+        *(["calibration"] * 6 + [PROTOCOL] * 4),
+        *(["calibration, both ways"] * 2 + ["bow"]),
+    ]
     assert all(0 <= metric.value <= 1 for metric in metrics[:-1])
     assert 0 <= metrics[-1].value <= 100
     assert "test, both ways" in result.stdout

@@ -1,0 +1,116 @@
+"""Weigh what is known beside the pixels: registered size, vessel type, and the voyage.
+
+Each fact adds the logarithm of its own likelihood ratio to a candidate's log odds. The tables of
+`ContextSpec` are fitted so that they add up beside the evidence of the chips.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from service.contract.weighing.specs import ContextSpec, RatioTable
+
+IMPOSSIBLE = -30.0
+"""What an impossible voyage adds to the log odds: a factor of 1e-13."""
+
+MAX_SPEED_KN = 30.0
+"""The speed above which a voyage is impossible, unless the analyst gives another one."""
+
+USUAL_SPEED_KN = 13.0
+"""The usual speed of a vessel whose type is unknown."""
+
+USUAL_SPEEDS_KN: tuple[tuple[str, float], ...] = (
+    ("container", 17.0),
+    ("cruise", 19.0),
+    ("passenger", 18.0),
+    ("ferry", 18.0),
+    ("ro-ro", 16.0),
+    ("vehicle", 17.0),
+    ("gas", 16.0),
+    ("lng", 17.0),
+    ("tanker", 12.5),
+    ("bulk", 12.0),
+    ("self unloader", 12.0),
+    ("fishing", 9.0),
+    ("tug", 9.0),
+    ("barge", 7.0),
+    ("dredger", 9.0),
+    ("cargo", 12.0),
+)
+"""Usual service speeds by a word of the type, in knots; the first word that occurs counts.
+
+Rounded averages of ships under way: a voyage that needs twice as much is unusual, not impossible.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Voyage:
+    """The voyage from a vessel's sighting to the query.
+
+    Attributes:
+        required_kn: speed that it needs; infinite for two places at one time.
+        hours: the most time that it may have had.
+        usual_kn: usual speed of the vessel's type.
+        possible: whether the fastest allowed ship makes it.
+    """
+
+    required_kn: float
+    hours: float
+    usual_kn: float
+    possible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a candidate beside its chips; None for the unknown.
+
+    Attributes:
+        register_length_ratio: measured length of the query over the registered length.
+        register_width_ratio: measured width of the query over the registered beam.
+        type_agrees: whether the vessel is of the type that the analyst sees.
+    """
+
+    register_length_ratio: float | None = None
+    register_width_ratio: float | None = None
+    type_agrees: bool | None = None
+    voyage: Voyage | None = None
+
+
+def context_terms(facts: Facts, spec: ContextSpec | None) -> dict[str, float]:
+    """Return the ln likelihood ratio of each known fact.
+
+    An impossible voyage counts without a `spec` too; the other facts say nothing without one.
+    """
+    terms: dict[str, float] = {}
+    voyage = facts.voyage
+    if spec is not None:
+        ratios = (
+            ("register_length", facts.register_length_ratio, spec.register_length),
+            ("register_width", facts.register_width_ratio, spec.register_width),
+        )
+        for name, ratio, table in ratios:
+            if ratio is not None:
+                terms[name] = float(look_up(table, abs(math.log(ratio))))
+        if facts.type_agrees is not None:
+            terms["type"] = spec.type_agrees if facts.type_agrees else spec.type_differs
+        if voyage is not None and voyage.possible:
+            known = [part.table for part in spec.voyage if voyage.hours <= part.max_hours]
+            if known:
+                terms["voyage"] = float(look_up(known[0], voyage.required_kn / voyage.usual_kn))
+    if voyage is not None and not voyage.possible:
+        terms["voyage"] = IMPOSSIBLE
+    return terms
+
+
+def usual_speed_kn(vessel_type: str | None) -> float:
+    """Return the usual speed of a registered vessel type, in knots."""
+    words = (vessel_type or "").casefold()
+    return next((speed for word, speed in USUAL_SPEEDS_KN if word in words), USUAL_SPEED_KN)
+
+
+def look_up(table: RatioTable, values: ArrayLike) -> NDArray[np.float64]:
+    """Return ln likelihood ratios float64 of values of any shape."""
+    numbers = np.asarray(values, np.float64)
+    return np.asarray(np.interp(numbers, table.at, table.log_ratio), np.float64)
