@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_training.cli.common import JsonOption, SeedOption, ThreadsOption, exit_on_error
+from model_training.cli.common import JsonOption, SeedOption, exit_on_error
 from model_training.cli.tables import progress
 
 
@@ -17,29 +17,21 @@ def framing_report(
     shipsnet: Annotated[
         Path | None, typer.Option(help="Folder of shipsnet: optical chips with and without ship.")
     ] = None,
-    genuine: Annotated[
-        Path | None, typer.Option(help="Folder of tight genuine chips; measures retrieval.")
-    ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Bundle that embeds the genuine chips.")
-    ] = None,
     scenes: Annotated[int, typer.Option(help="Simulated scenes of each sensor.", min=1)] = 100,
     sheet: Annotated[
         Path | None, typer.Option(help="Where to draw contact sheets; a name is put before .png.")
     ] = None,
     seed: SeedOption = 0,
-    threads: ThreadsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure framing: finds, false finds, errors on simulated scenes, cost, and retrieval.
+    """Measure framing: finds, false finds, errors on simulated scenes, and cost.
 
-    The cost is processor time of one core; compare it only on an idle machine.
+    `crossfix-train evaluate --framing wild` measures what loose crops cost in retrieval. The cost
+    here is processor time of one core; compare it only on an idle machine.
     """
     from model_training.evaluation import framing_report as report
     from service.contract.chip import Modality
 
-    if (genuine is None) != (bundle is None):
-        raise typer.BadParameter("give --genuine and --bundle together, or neither")
     samples: dict[str, list[report.Sample]] = {}
     result: dict[str, Any] = {}
     with exit_on_error(ValueError, OSError):
@@ -59,8 +51,6 @@ def framing_report(
             errors = report.measure_scenes(rendered, samples.setdefault(name, []))
             cost = {f"{px}_px_ms": report.measure_cost(rendered[0], px) for px in (300, 2000)}
             result[name] = errors.document() | cost
-        if genuine is not None and bundle is not None:
-            result["retrieval"] = _retrieval(genuine, bundle, seed, threads)
         if sheet is not None:
             for name, drawn in samples.items():
                 path = sheet.with_name(f"{sheet.stem}-{name}{sheet.suffix}")
@@ -69,16 +59,6 @@ def framing_report(
         print(json.dumps(result, indent=2))
     else:
         _print_lines(result)
-
-
-def _retrieval(genuine: Path, bundle: Path, seed: int, threads: int) -> dict[str, Any]:
-    """Search the tight chips with tight, turned and loose ones."""
-    from model_training.data.hoss import all_chips, read_hoss
-    from model_training.embedding.models import open_model
-    from model_training.evaluation.framing_retrieval import measure_retrieval
-
-    chips = all_chips(read_hoss(genuine))
-    return dict(measure_retrieval(chips, open_model(bundle, threads=threads), seed))
 
 
 def _print_lines(result: dict[str, Any], prefix: str = "") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,6 +33,8 @@ from model_training.embedding.chip_table import ChipEmbedder, ChipTable
 from model_training.embedding.models import ModelError, open_model
 from service.contract.hoss_names import DISTRACTOR_ID
 
+Framing = Literal["as_is", "tight", "wild"]
+
 
 def evaluate(
     data: Annotated[Path, typer.Option(help="Chips in HOSS layout, or a plain folder of them.")],
@@ -49,6 +51,22 @@ def evaluate(
     name: Annotated[
         str | None, typer.Option(help="Name of the data in --out; default: the folder's.")
     ] = None,
+    framing: Annotated[
+        Framing,
+        typer.Option(
+            help="as_is: the protocols. tight: chips as they are, turned by 180 degrees, and "
+            "framed. wild: also loose crops of any heading, and simulated scenes."
+        ),
+    ] = "as_is",
+    gsd: Annotated[
+        bool, typer.Option("--gsd", help="Measure queries of 0.5 to 10 m per pixel instead.")
+    ] = False,
+    ships: Annotated[
+        int, typer.Option(help="For --framing and --gsd: at most so many ships of --data.", min=2)
+    ] = 200,
+    scenes: Annotated[
+        int, typer.Option(help="For wild and --gsd: simulated ships beside --data.", min=0)
+    ] = 200,
     draws: DrawsOption = 2000,
     seed: SeedOption = 0,
     threads: ThreadsOption = 0,
@@ -56,23 +74,76 @@ def evaluate(
 ) -> None:
     """Measure mAP, R1, R5, R10 across sensors: as served, without fusion, and by size alone.
 
-    Each number has a 95 % interval.
+    With --framing tight or wild, or with --gsd: mAP, R1 and MRR of such queries, as served. Each
+    number has a 95 % interval.
     """
     from model_training.data.hoss import read_hoss
     from model_training.evaluation import evaluate as evaluation
 
+    title = name or data.resolve().name
+    if gsd or framing != "as_is":
+        _evaluate_crops(
+            data,
+            title,
+            model_paths(bundle, checkpoint),
+            framing,
+            gsd,
+            ships,
+            scenes,
+            draws=draws,
+            seed=seed,
+            threads=threads,
+            out=out,
+            as_json=as_json,
+        )
+        return
     with exit_on_error(ValueError):
         splits = evaluation.protocols_of(read_hoss(data))
         chips = evaluation.chips_of(splits)
         table = embed_for_measuring(chips, model_paths(bundle, checkpoint), threads)
         result = evaluation.evaluate(splits, table, draws, seed)
         if out is not None:
-            metrics = evaluation.evaluation_metrics(result, name or data.resolve().name)
+            metrics = evaluation.evaluation_metrics(result, title)
             write_json(out, [metric.model_dump(mode="json") for metric in metrics])
     if as_json:
         print(json.dumps(result.document(), indent=2))
     else:
         print_table(evaluation_table(result, data))
+
+
+def _evaluate_crops(
+    data: Path,
+    name: str,
+    model: Sequence[Path],
+    framing: Framing,
+    gsd: bool,
+    ships: int,
+    scenes: int,
+    *,
+    draws: int,
+    seed: int,
+    threads: int,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure loose crops or coarse chips, and print or write the numbers."""
+    from model_training.cli.crops import measure_framing, measure_resolutions
+
+    with exit_on_error(ValueError):
+        if gsd and framing != "as_is":
+            raise ValueError("give either --gsd or --framing, not both")
+        embed = open_model(*model, threads=threads)
+        measured = (
+            measure_resolutions(data, name, embed, ships, scenes, draws, seed)
+            if gsd
+            else measure_framing(data, name, embed, framing, ships, scenes, draws, seed)
+        )
+        if out is not None:
+            write_json(out, [metric.model_dump(mode="json") for metric in measured.metrics()])
+    if as_json:
+        print(json.dumps(measured.document(), indent=2))
+    else:
+        measured.print()
 
 
 def calibrate(

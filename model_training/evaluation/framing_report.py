@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.scenes import Scene, render_scene
-from model_training.simulator.ships.vessel import sample_fleet
+from model_training.simulator.ships.vessel import VesselModel, sample_fleet
 from service.contract.chip import Modality
 from service.contract.framing.crop import TIGHT_LENGTH
 from service.contract.framing.frame import frame_chip
@@ -88,7 +88,10 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Errors on simulated scenes of one sensor; chips without a find count as misses."""
+    """Errors on simulated scenes of one sensor; chips without a find count as misses.
+
+    Lengths are compared with what a tight crop of the ship has, widths with the ship's beam.
+    """
 
     scenes: int
     axis_within_3_deg: float
@@ -96,6 +99,7 @@ class Errors:
     length_within_8_percent: float
     length_median_error: float
     length_bias: float
+    width_median_error: float
 
     def document(self) -> dict[str, float]:
         """Return all numbers for JSON."""
@@ -207,20 +211,29 @@ def measure_shipsnet(folder: Path, samples: list[Sample]) -> Presence:
     )
 
 
-def simulate_scenes(modality: Modality, count: int, seed: int) -> Iterator[Scene]:
-    """Render scenes of different vessels: one in four with a neighbour, one in seven at a quay."""
+def scene_fleet(count: int, seed: int) -> tuple[SimulatorConfig, list[list[VesselModel]]]:
+    """Return the conditions of `count` scenes, and the vessels of each: the ship, then neighbours.
+
+    The fleet does not depend on the sensor, so that both sensors see the same ships.
+    """
     config = SimulatorConfig(seed=seed)
     fleet = sample_fleet(4 * count, config.seed, config)
+    return config, [fleet[4 * number : 4 * number + 2] for number in range(count)]
+
+
+def simulate_scenes(modality: Modality, count: int, seed: int) -> Iterator[Scene]:
+    """Render scenes of different vessels: one in four with a neighbour, one in seven at a quay."""
+    config, vessels = scene_fleet(count, seed)
     rng = np.random.default_rng(seed)
-    for number in range(count):
+    for number, (ship, neighbour) in enumerate(vessels):
         chance = float(rng.random())
         yield render_scene(
-            fleet[4 * number],
+            ship,
             modality.value,
             number,
             config,
             rng,
-            neighbours=fleet[4 * number + 1 : 4 * number + 2] if chance < 0.25 else (),
+            neighbours=[neighbour] if chance < 0.25 else (),
             quay=0.25 <= chance < 0.4,
         )
 
@@ -233,16 +246,18 @@ def measure_scenes(scenes: Sequence[Scene], samples: list[Sample]) -> Errors:
     """
     if not scenes:
         raise ValueError("no scenes were given, so there is nothing to measure")
-    axis_errors, ratios = [], []
+    axis_errors, ratios, widths = [], [], []
     for scene in scenes:
         modality = Modality(scene.modality)
         framed = frame_chip(scene.pixels, modality, scene.gsd_m)
         if framed.axis_deg is None or framed.length_m is None:
             axis_errors.append(90.0)
             ratios.append(0.0)
+            widths.append(0.0)
         else:
             axis_errors.append(abs((framed.axis_deg - scene.axis_deg + 90.0) % 180.0 - 90.0))
             ratios.append(framed.length_m * TIGHT_LENGTH[modality] / scene.tight_length_m)
+            widths.append((framed.width_m or 0.0) / scene.beam_m)
         right = axis_errors[-1] <= 3.0 and abs(ratios[-1] - 1.0) <= 0.08
         samples.append(Sample(scene.pixels, framed, right))
     axis, ratio = np.array(axis_errors), np.array(ratios)
@@ -253,6 +268,7 @@ def measure_scenes(scenes: Sequence[Scene], samples: list[Sample]) -> Errors:
         length_within_8_percent=float((np.abs(ratio - 1.0) <= 0.08).mean()),
         length_median_error=float(np.median(np.abs(ratio - 1.0))),
         length_bias=float(np.median(ratio) - 1.0),
+        width_median_error=float(np.median(np.abs(np.array(widths) - 1.0))),
     )
 
 

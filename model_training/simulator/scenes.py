@@ -42,6 +42,8 @@ class Scene:
     """Heading axis, clockwise from the top of the picture, 0 to below 180."""
     tight_length_m: float
     """Height of a tight, upright crop of this ship with the usual margin, metres."""
+    beam_m: float
+    """Greatest width of the hull, metres."""
     neighbours: int
     quay: bool
 
@@ -97,6 +99,7 @@ def render_scene(
         centre=centre,
         axis_deg=axis,
         tight_length_m=shown_m * (1.0 + config.crop_margin),
+        beam_m=view.beam_m,
         neighbours=len(neighbours),
         quay=quay,
     )

@@ -154,6 +154,27 @@ def test_evaluate_on_unusable_data_is_refused(models: Path, tmp_path: Path) -> N
     assert "note.tif" in result.stderr
 
 
+def test_evaluate_measures_turned_and_coarse_chips(
+    models: Path, fleet: Path, tmp_path: Path
+) -> None:
+    arguments = ("evaluate", "--bundle", models, "--data", fleet, "--draws", 100, "--ships", 4)
+    out = tmp_path / "m.json"
+    result = run(*arguments, "--framing", "tight", "--name", "noise", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "both ways" in result.stdout
+    metrics = [Metric.model_validate(row) for row in json.loads(out.read_text())]
+    assert len(metrics) == 3 * 2 * 3
+    assert {metric.dataset for metric in metrics} == {"noise"}
+    result = run(*arguments, "--gsd", "--scenes", 0, "--json")
+    assert result.exit_code == 0, result.stderr
+    (by_gsd,) = json.loads(result.stdout).values()
+    assert set(by_gsd) == {"1", "2", "3", "5", "10"}
+    assert by_gsd["10"]["hull_pixels"]["sar"] < by_gsd["1"]["hull_pixels"]["sar"]
+    result = run(*arguments, "--gsd", "--framing", "wild")
+    assert result.exit_code == 2
+    assert "either --gsd or --framing" in result.stderr
+
+
 def test_calibrate_writes_calibration_report_metrics_and_diagram(
     models: Path, fleet: Path, others: Path, tmp_path: Path
 ) -> None:
