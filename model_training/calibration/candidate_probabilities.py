@@ -73,11 +73,31 @@ def fit_choice(searches: Searches) -> ChoiceSpec:
         options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-8},
     )
     weights, slope = optimum.x[:kinds] / scale, optimum.x[-1] / spread
+    bias = float(optimum.x[kinds] - slope * centre)
     return ChoiceSpec(
         weights=dict(zip(CANDIDATE_EVIDENCE, weights.tolist(), strict=True)),
-        none_bias=float(optimum.x[kinds] - slope * centre),
+        none_bias=bias,
         none_log_gallery=float(slope),
+        centres=_centres(raw[searches.present & ~searches.correct], weights, bias),
     )
+
+
+def _centres(others: Floats, weights: Floats, none_bias: float) -> dict[EvidenceName, float]:
+    """Divide `none_bias` among the evidence, see `ChoiceSpec`.
+
+    The likelihood ratio of a size has the mean 1 over other vessels, as every likelihood ratio
+    has; the pixels take the rest.
+
+    Args:
+        others: float64 `[N, K]`, evidence of candidates that are not the query's vessel.
+        weights: float64 `[K]`.
+        none_bias: the bias to divide.
+    """
+    centres: dict[EvidenceName, float] = {}
+    for column, name in enumerate(CANDIDATE_EVIDENCE):
+        if name != "similarity_z":
+            centres[name] = -float(np.log(np.exp(weights[column] * others[:, column]).mean()))
+    return {"similarity_z": -none_bias - sum(centres.values()), **centres}
 
 
 def candidate_probabilities(searches: Searches, spec: ChoiceSpec) -> Floats:

@@ -24,12 +24,15 @@ class ChoiceSpec(ManifestPart):
     """Weights of a gallery search; see `service.contract.candidate_probabilities`.
 
     A candidate's score is the sum of weight x evidence; the score of "none" is
-    `none_bias + none_log_gallery x ln(vessels searched)`.
+    `none_bias + none_log_gallery x ln(vessels searched)`. `centres` divide `none_bias` among the
+    evidence: weight x evidence + centre is the ln likelihood ratio of that evidence alone, so that
+    it can be told in words; probabilities do not depend on them. Older bundles have none.
     """
 
     weights: dict[EvidenceName, float]
     none_bias: float
     none_log_gallery: float = Field(ge=0)
+    centres: dict[EvidenceName, float] = {}
 
 
 class OpenSetPoint(ManifestPart):

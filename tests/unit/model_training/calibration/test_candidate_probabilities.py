@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
+from model_training.calibration.calibrate import require_trials
 from model_training.calibration.candidate_probabilities import (
     CANDIDATE_EVIDENCE,
     candidate_probabilities,
@@ -13,6 +14,7 @@ from model_training.calibration.candidate_probabilities import (
 )
 from model_training.calibration.searches import Searches
 from service.contract.weighing.specs import ChoiceSpec, EvidenceName
+from tests.support.training.training_data import embedded_ships
 
 TRUTH = ChoiceSpec(
     weights={"similarity_z": 8.0, "length_log_ratio": -6.0, "width_log_ratio": -3.0},
@@ -125,3 +127,12 @@ def test_searches_of_one_outcome_are_refused(place: int) -> None:
     same = searches_of(case.evidence, case.present, case.gallery_vessels, np.full(10, place))
     with pytest.raises(ValueError, match="find their vessel"):
         fit_choice(same)
+
+
+def test_centres_divide_the_bias_and_make_likelihood_ratios() -> None:
+    searches = require_trials(embedded_ships(60, noise=1.0), per_size=100).searches
+    spec = fit_choice(searches)
+    assert sum(spec.centres.values()) == pytest.approx(-spec.none_bias)
+    lengths = searches.evidence[searches.present & ~searches.correct][:, 2]
+    log_ratio = spec.weights["length_log_ratio"] * lengths + spec.centres["length_log_ratio"]
+    assert np.exp(log_ratio).mean() == pytest.approx(1.0)
