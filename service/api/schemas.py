@@ -15,7 +15,14 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import EnrolledVessel
 from service.identity.match import MatchResult
 from service.identity.records.base import GeoPoint
-from service.identity.records.matches import Checks, Explanation, KinematicsCheck, Match, Verdict
+from service.identity.records.matches import (
+    Checks,
+    EvidenceTerm,
+    Explanation,
+    KinematicsCheck,
+    Match,
+    Verdict,
+)
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Provenance, Vessel
 from service.identity.verify import Comparison
@@ -175,6 +182,10 @@ class CandidateOut(ResponseBody):
     way: WayOut | None = Field(description=ONE_WAY)
     evidence: dict[str, float] = Field(
         description="what each kind of evidence adds to ln(probability / none_probability)"
+    )
+    terms: tuple[EvidenceTerm, ...] = Field(
+        description="each kind of evidence with its own likelihood ratio and in plain words; the "
+        "factors multiply to probability / none_probability; empty in older match records"
     )
     vessel: VesselOut
     sighting: Annotated[SightingOut, BeforeValidator(SightingOut.of)]

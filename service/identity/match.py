@@ -13,8 +13,9 @@ from service.contract.chip import Modality
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.context import Context
 from service.identity.evidence.both_ways import BothWays
+from service.identity.evidence.checks import Limits
 from service.identity.evidence.copies import Copies
-from service.identity.evidence.decision import Limits, Scored, best_first, judge, rank, score
+from service.identity.evidence.decision import Scored, best_first, judge, rank, score
 from service.identity.evidence.wording import nothing_compared
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.records.audit import AuditPosition
@@ -36,6 +37,7 @@ class MatchOptions(Record):
     top_k: int = Field(5, ge=1, le=100)
     max_speed_kn: float | None = Field(None, gt=0, le=100)
     vessel_type: Line | None = None
+    looks_like: Line | None = None
     length_tolerance: float | None = Field(None, gt=0, lt=1)
     store: bool = True
 
@@ -50,6 +52,7 @@ class MatchOptions(Record):
         return Limits(
             max_speed_kn=self.max_speed_kn or defaults.max_speed_kn,
             length_tolerance=self.length_tolerance or defaults.length_tolerance,
+            looks_like=self.looks_like,
         )
 
 
@@ -121,7 +124,7 @@ class Matcher:
             ways = BothWays(query, embedded.half_turned, self._calibration.certainty_slope)
             found = self._search(ways, options, counts.vessels, copies, calibration)
             scored = _best_of_each_vessel(found)
-            ranking = rank(query.sighting, scored, options.limits())
+            ranking = rank(query.sighting, scored, options.limits(), calibration.context)
             defects = query.sighting.defects
             shown = ranking.candidates[: options.top_k]
             self._gallery.require_intact([one.sighting.id for one in shown])

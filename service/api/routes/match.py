@@ -58,6 +58,11 @@ class MatchForm(BaseModel):
         description="a vessel that would have had to sail faster comes last; default 30",
     )
     vessel_type: Line | None = Field(None, description="only vessels of this registered type")
+    looks_like: Line | None = Field(
+        None,
+        description="the vessel type that you see: counts as evidence, leaves no vessel out",
+        examples=["tanker"],
+    )
     length_tolerance: float | None = Field(
         None, gt=0, lt=1, description="only vessels whose registered length fits, e.g. 0.2"
     )

@@ -32,7 +32,7 @@ class ChoiceSpec(ManifestPart):
     weights: dict[EvidenceName, float]
     none_bias: float
     none_log_gallery: float = Field(ge=0)
-    centres: dict[EvidenceName, float] = {}
+    centres: dict[EvidenceName, float] = Field(default_factory=dict)
 
 
 class OpenSetPoint(ManifestPart):

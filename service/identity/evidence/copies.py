@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from service.identity.evidence.decision import length_ok
+from service.identity.evidence.checks import length_ok
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import (
     EmbeddedSighting,

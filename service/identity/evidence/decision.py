@@ -1,44 +1,27 @@
 """From search hits to ranked candidates and a verdict."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 import numpy as np
 
 from service.contract.calibration import Evidence
 from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds
-from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec
+from service.contract.weighing.context import context_terms
+from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, ContextSpec
 from service.contract.weighing.verdicts import decide, measured_point, thresholds_of
-from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
+from service.identity.evidence.checks import Limits, can_have_sailed, check, facts_of
+from service.identity.evidence.terms import centres_of, evidence_terms
 from service.identity.evidence.wording import Judged, Ranking, explain, nothing_compared
 from service.identity.records.matches import (
     Candidate,
-    Checks,
     Explanation,
-    LengthCheck,
     Verdict,
     VerdictRate,
 )
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
-
-DEFAULT_LENGTH_TOLERANCE = 0.2
-
-IMPOSSIBLE = -30.0
-"""What an impossible voyage adds to the log odds: a factor of 1e-13."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits that the analyst sets.
-
-    Attributes:
-        max_speed_kn: a vessel that would need a higher speed is infeasible, in knots.
-        length_tolerance: relative difference of measured and registered length, e.g. 0.2.
-    """
-
-    max_speed_kn: float = DEFAULT_MAX_SPEED_KN
-    length_tolerance: float = DEFAULT_LENGTH_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +29,25 @@ class Scored:
     """A vessel with its most similar sighting, before its probability is known.
 
     Attributes:
+        hits: its most similar sightings, most similar first.
         evidence: its contributions to the log odds against none, see `contributions`.
+        centres: see `terms.centres_of`.
     """
 
     vessel: Vessel
-    hit: SightingHit
+    hits: Sequence[SightingHit]
     evidence: Mapping[str, float]
+    centres: Mapping[str, float]
+
+    @property
+    def hit(self) -> SightingHit:
+        """Its most similar sighting."""
+        return self.hits[0]
 
     @property
     def log_odds(self) -> float:
         """The sum of the evidence: ln(probability of this vessel / probability of none)."""
         return sum(self.evidence.values())
-
-
-def length_ok(query_m: float, vessel_m: float, tolerance: float) -> bool:
-    """Return whether two lengths differ by at most `tolerance` times the longer one."""
-    return abs(query_m - vessel_m) <= tolerance * max(query_m, vessel_m)
-
-
-def check(query: Sighting, vessel: Vessel, known: Sighting, limits: Limits) -> Checks:
-    """Compare the query with a vessel's attributes and one of its known sightings."""
-    length = None
-    if vessel.length_m is not None:
-        length = LengthCheck(
-            query_m=query.length_m,
-            vessel_m=vessel.length_m,
-            ok=length_ok(query.length_m, vessel.length_m, limits.length_tolerance),
-        )
-    return Checks(
-        length=length,
-        kinematics=check_kinematics(query.fix, known.fix, limits.max_speed_kn),
-    )
 
 
 def score(
@@ -98,29 +69,43 @@ def score(
             length_ratio=query.length_m / top.sighting.length_m,
             width_ratio=query.width_m / top.sighting.width_m,
         )
-        scored.append(Scored(hit.vessel, top, contributions(evidence, weights, gallery_vessels)))
+        parts = contributions(evidence, weights, gallery_vessels)
+        scored.append(Scored(hit.vessel, hit.hits, parts, centres_of(weights)))
     return best_first(scored)
 
 
 def best_first(scored: Iterable[Scored]) -> list[Scored]:
     """Sort by log odds and similarity, both descending, then by id."""
-    return sorted(scored, key=lambda s: (-s.log_odds, -s.hit.similarity, s.vessel.id))
+    return sorted(scored, key=_best_first)
 
 
-def rank(query: Sighting, scored: Sequence[Scored], limits: Limits) -> Ranking:
+def _best_first(item: Scored) -> tuple[float, float, UUID]:
+    return -item.log_odds, -item.hit.similarity, item.vessel.id
+
+
+def rank(
+    query: Sighting,
+    scored: Sequence[Scored],
+    limits: Limits,
+    context: ContextSpec | None = None,
+) -> Ranking:
     """Return all scored vessels with their checks, the most probable first.
 
     The probabilities of all scored vessels and of "none" sum to 1. A vessel that cannot have
     sailed to the query in time comes last, whatever else speaks for it.
+
+    Args:
+        query: the query sighting.
+        scored: vessels weighed by their chips.
+        limits: what the analyst states.
+        context: how registered sizes, types and voyages are weighed; None if they are not.
     """
     checked = []
     for item in scored:
-        checks = check(query, item.vessel, item.hit.sighting, limits)
-        evidence = dict(item.evidence)
-        if not _can_have_sailed(checks):
-            evidence["voyage"] = IMPOSSIBLE
-        checked.append((Scored(item.vessel, item.hit, evidence), checks))
-    checked.sort(key=lambda one: not _can_have_sailed(one[1]))  # stable: keeps the order otherwise
+        checks = check(query, item.vessel, [hit.sighting for hit in item.hits], limits)
+        more = context_terms(facts_of(query, item.vessel, checks, limits), context)
+        checked.append((replace(item, evidence={**item.evidence, **more}), checks))
+    checked.sort(key=lambda one: (not can_have_sailed(one[1]), *_best_first(one[0])))
     probabilities = probabilities_from_log_odds([item.log_odds for item, _ in checked])
     candidates = tuple(
         Candidate(
@@ -129,6 +114,7 @@ def rank(query: Sighting, scored: Sequence[Scored], limits: Limits) -> Ranking:
             similarity=item.hit.similarity,
             way=item.hit.way,
             evidence=dict(item.evidence),
+            terms=evidence_terms(item.evidence, item.centres, checks),
             vessel=item.vessel,
             sighting=item.hit.sighting,
             checks=checks,
@@ -149,23 +135,27 @@ def judge(
 ) -> tuple[Verdict, Explanation]:
     """Return the verdict of a ranking and its explanation.
 
-    With `defects`, sentences on what is bad about the query's chip, it is never `confident`.
+    With `defects`, sentences on what is bad about the query's chip, it is never `confident`, and
+    `unclear` where it would be `ambiguous` or `no_match`: a bad chip rules nothing out.
 
     A ranking without candidates is `no_match` by name, and its explanation says that nothing was
     compared. A first vessel that cannot have sailed to the query is never named.
     """
     if ranking.none_probability is None:
         return Verdict.NO_MATCH, nothing_compared()
-    possible = [one for one in ranking.candidates if _can_have_sailed(one.checks)]
+    possible = [one for one in ranking.candidates if can_have_sailed(one.checks)]
     thresholds = thresholds_of(calibration, gallery_vessels, allow_confident and not defects)
     row = np.array([[ranking.none_probability, *(c.probability for c in ranking.candidates)]])
     decided = decide(row, thresholds)
     verdict = Verdict(decided.verdicts[0])
+    if defects and verdict is not Verdict.LIKELY:
+        verdict = Verdict.UNCLEAR
     outcomes = sorted(
         [(ranking.none_probability, None), *((c.probability, c) for c in possible)],
         key=lambda outcome: -outcome[0],
     )
-    named = [candidate for _, candidate in outcomes[: int(decided.named[0])]]
+    count = int(decided.named[0]) if verdict is Verdict.AMBIGUOUS else 0
+    named = [candidate for _, candidate in outcomes[:count]]
     among = [candidate for candidate in named if candidate is not None]
     return verdict, explain(
         Judged(
@@ -211,7 +201,3 @@ def _withheld(
     if not allow_confident:
         return "this bundle was calibrated on simulated ships alone and may not say so"
     return "the chip is bad" if defects else None
-
-
-def _can_have_sailed(checks: Checks) -> bool:
-    return checks.kinematics is None or checks.kinematics.feasible

@@ -2,6 +2,7 @@
 
 import math
 
+from service.contract.weighing.context import MAX_SPEED_KN
 from service.identity.records.base import GeoPoint
 from service.identity.records.matches import KinematicsCheck
 from service.identity.records.sightings import Fix
@@ -12,7 +13,7 @@ EARTH_RADIUS_NM = 3440.065
 POSITION_SLACK_NM = 1.0
 """Subtracted from the distance, for the error of both positions."""
 
-DEFAULT_MAX_SPEED_KN = 30.0
+DEFAULT_MAX_SPEED_KN = MAX_SPEED_KN
 
 
 def distance_nm(a: GeoPoint, b: GeoPoint) -> float:
@@ -46,7 +47,14 @@ def check_kinematics(
             hours=hours,
             required_kn=required,
             feasible=required <= max_speed_kn,
+            max_speed_kn=max_speed_kn,
+            slack_nm=POSITION_SLACK_NM,
         )
     return KinematicsCheck(
-        distance_nm=distance, hours=0.0, required_kn=None, feasible=needed == 0.0
+        distance_nm=distance,
+        hours=0.0,
+        required_kn=None,
+        feasible=needed == 0.0,
+        max_speed_kn=max_speed_kn,
+        slack_nm=POSITION_SLACK_NM,
     )

@@ -5,15 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.contract.weighing.verdicts import Thresholds
+from service.identity.evidence.terms import SUBJECTS, factor, voyage_words
 from service.identity.records.matches import Candidate, Explanation, Verdict, VerdictRate
 
-TERM_WORDS = {
-    "similarity": "pixels",
-    "similarity_z": "pixels",
-    "length_log_ratio": "length",
-    "width_log_ratio": "width",
-    "voyage": "voyage",
-}
 MIN_FACTOR = 1.2
 """Evidence that separates two vessels by less than this factor is not mentioned."""
 
@@ -87,21 +81,13 @@ def difference(first: Candidate, other: Candidate) -> str:
     names = sorted((first.evidence.keys() | other.evidence.keys()) - {"none"})
     gaps = [(first.evidence.get(n, 0.0) - other.evidence.get(n, 0.0), n) for n in names]
     telling = [
-        f"{TERM_WORDS.get(name, name)} ×{factor(abs(gap))} for "
+        f"{SUBJECTS.get(name, name)} ×{factor(abs(gap))} for "
         f"{vessel_name(first if gap > 0 else other)}"
         for gap, name in sorted(gaps, key=lambda one: -abs(one[0]))
         if abs(gap) >= math.log(MIN_FACTOR)
     ]
     pair = f"{vessel_name(first)} or {vessel_name(other)}"
     return f"{pair}: {', '.join(telling) or 'nothing measured separates them'}"
-
-
-def factor(log_ratio: float) -> str:
-    """Write e to the power of `log_ratio` with two significant digits, or `over 1000`."""
-    if log_ratio > math.log(1000):
-        return "over 1000"
-    value = math.exp(log_ratio)
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def vessel_name(candidate: Candidate) -> str:
@@ -154,23 +140,18 @@ def _caveats(judged: Judged) -> list[str]:
     alike = [c for c in judged.ranking.candidates if "voyage" in c.evidence]
     alike = [c for c in alike if c.checks.kinematics and not c.checks.kinematics.feasible]
     best = max(alike, key=_without_voyage, default=None)
-    if best is not None and _without_voyage(best) > _without_voyage(judged.ranking.candidates[0]):
+    if (
+        best is not None
+        and best.checks.kinematics
+        and _without_voyage(best) > _without_voyage(judged.ranking.candidates[0])
+    ):
         said.append(
             f"{vessel_name(best)} looks most like it, but cannot have sailed there: "
-            f"{voyage_words(best)}. Check the times and places."
+            f"{voyage_words(best.checks.kinematics)}. Check the times and places."
         )
     if judged.withheld is not None:
         said.append(f"It would be `confident`, but {judged.withheld}.")
     return said
-
-
-def voyage_words(candidate: Candidate) -> str:
-    """Say how far, how long and how fast the voyage to the query would have been."""
-    trip = candidate.checks.kinematics
-    if trip is None:
-        return "the times and places are not known"
-    words = f"{trip.distance_nm:.0f} nm in {trip.hours:.1f} h"
-    return words if trip.required_kn is None else f"{words} needs {trip.required_kn:.0f} kn"
 
 
 def _without_voyage(candidate: Candidate) -> float:

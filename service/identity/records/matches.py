@@ -52,27 +52,54 @@ class Explanation(Record):
 
 
 class LengthCheck(Record):
-    """The measured length compared with the registered length."""
+    """A measured length or width compared with the registered one.
+
+    `tolerance` is the relative difference that is allowed, of the longer one; None in matches
+    recorded by older versions.
+    """
 
     query_m: float
     vessel_m: float
     ok: bool
+    tolerance: float | None = None
 
 
 class KinematicsCheck(Record):
-    """Whether the vessel could have sailed from one sighting to the other in time."""
+    """Whether the vessel could have sailed from one sighting to the other in time.
+
+    `feasible` says that `required_kn` is at most `max_speed_kn`, with `slack_nm` less distance for
+    the error of the positions; `usual_kn` is the usual speed of the vessel's type.
+    """
 
     distance_nm: float
     hours: float
     required_kn: float | None
     feasible: bool
+    max_speed_kn: float | None = None
+    usual_kn: float | None = None
+    slack_nm: float | None = None
 
 
 class Checks(Record):
     """Checks against registered attributes; None where a needed value is unknown."""
 
     length: LengthCheck | None = None
+    width: LengthCheck | None = None
     kinematics: KinematicsCheck | None = None
+
+
+class EvidenceTerm(Record):
+    """One kind of evidence about a candidate.
+
+    `factor` is its likelihood ratio: how much likelier the evidence is if the candidate is the ship
+    than if another vessel is. The factors of a candidate multiply to probability /
+    none_probability; that of `none` is the odds before the chip was seen.
+    """
+
+    name: str
+    subject: str
+    factor: float
+    words: str
 
 
 class Candidate(Record):
@@ -87,6 +114,7 @@ class Candidate(Record):
     similarity: float
     way: WayRound | None = None
     evidence: dict[str, float]
+    terms: tuple[EvidenceTerm, ...] = ()
     vessel: Vessel
     sighting: Sighting
     checks: Checks

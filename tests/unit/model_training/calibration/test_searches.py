@@ -21,7 +21,8 @@ from model_training.calibration.searches import (
 from model_training.embedding.chip_table import ChipTable, Embeddings
 from service.contract.chip import Modality
 from service.contract.weighing.specs import ChoiceSpec
-from service.identity.evidence.decision import Limits, rank, score
+from service.identity.evidence.checks import Limits
+from service.identity.evidence.decision import rank, score
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
 from tests.support.training.training_data import embedded_ships

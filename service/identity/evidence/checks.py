@@ -1,0 +1,95 @@
+"""Compare a query with what is registered of a vessel, and with where it was seen."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.contract.weighing.context import Facts, Voyage, usual_speed_kn
+from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
+from service.identity.records.matches import Checks, KinematicsCheck, LengthCheck
+from service.identity.records.sightings import Sighting
+from service.identity.records.vessels import Vessel
+
+DEFAULT_LENGTH_TOLERANCE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits and beliefs that the analyst states.
+
+    Attributes:
+        max_speed_kn: a vessel that would need a higher speed is infeasible, in knots.
+        length_tolerance: relative difference of measured and registered length, e.g. 0.2.
+        looks_like: the vessel type that the analyst sees; None for no opinion.
+    """
+
+    max_speed_kn: float = DEFAULT_MAX_SPEED_KN
+    length_tolerance: float = DEFAULT_LENGTH_TOLERANCE
+    looks_like: str | None = None
+
+
+def length_ok(query_m: float, vessel_m: float, tolerance: float) -> bool:
+    """Return whether two lengths differ by at most `tolerance` times the longer one."""
+    return abs(query_m - vessel_m) <= tolerance * max(query_m, vessel_m)
+
+
+def check(query: Sighting, vessel: Vessel, known: Sequence[Sighting], limits: Limits) -> Checks:
+    """Compare the query with a vessel's attributes and with the voyages from its sightings.
+
+    Of several sightings, the one whose voyage needs the highest speed is shown.
+    """
+    voyages = [check_kinematics(query.fix, one.fix, limits.max_speed_kn) for one in known]
+    hardest = max((one for one in voyages if one is not None), key=_required_kn, default=None)
+    if hardest is not None:
+        hardest = hardest.model_copy(update={"usual_kn": usual_speed_kn(vessel.type)})
+    return Checks(
+        length=_size_check(query.length_m, vessel.length_m, limits.length_tolerance),
+        width=_size_check(query.width_m, vessel.beam_m, limits.length_tolerance),
+        kinematics=hardest,
+    )
+
+
+def facts_of(query: Sighting, vessel: Vessel, checks: Checks, limits: Limits) -> Facts:
+    """Return what is known of a vessel beside its chips."""
+    trip = checks.kinematics
+    voyage = None
+    if trip is not None:
+        usual = trip.usual_kn or usual_speed_kn(vessel.type)
+        voyage = Voyage(_required_kn(trip), trip.hours, usual, trip.feasible)
+    agrees = None
+    if limits.looks_like is not None and vessel.type is not None:
+        agrees = same_type(limits.looks_like, vessel.type)
+    return Facts(
+        register_length_ratio=query.length_m / vessel.length_m if vessel.length_m else None,
+        register_width_ratio=query.width_m / vessel.beam_m if vessel.beam_m else None,
+        type_agrees=agrees,
+        voyage=voyage,
+    )
+
+
+def same_type(seen: str, registered: str) -> bool:
+    """Return whether one of two types names the other: a product tanker is a tanker."""
+    a, b = seen.casefold(), registered.casefold()
+    return a in b or b in a
+
+
+def can_have_sailed(checks: Checks) -> bool:
+    """Return whether no voyage to the query is known to be impossible."""
+    return checks.kinematics is None or checks.kinematics.feasible
+
+
+def _required_kn(trip: KinematicsCheck) -> float:
+    if trip.required_kn is not None:
+        return trip.required_kn
+    return 0.0 if trip.feasible else math.inf
+
+
+def _size_check(query_m: float, vessel_m: float | None, tolerance: float) -> LengthCheck | None:
+    if vessel_m is None:
+        return None
+    return LengthCheck(
+        query_m=query_m,
+        vessel_m=vessel_m,
+        ok=length_ok(query_m, vessel_m, tolerance),
+        tolerance=tolerance,
+    )
