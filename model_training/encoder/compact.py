@@ -23,9 +23,9 @@ _SIZE_FEATURES = 3 + 4 * len(_SIZE_WAVES)
 class BySensor(nn.Module):
     """Two instances of a module, one per sensor; each row is mapped by its sensor's instance.
 
-    In training each instance gets its own rows only, so that batch statistics stay separate and
-    nothing is computed twice. Otherwise both compute all rows and the right one is selected, which
-    can be traced for export.
+    Each instance gets its own rows only, so that batch statistics stay separate and nothing is
+    computed twice. An exported graph cannot divide a batch: it maps all rows with both instances
+    and selects.
     """
 
     def __init__(self, optical: nn.Module, sar: nn.Module) -> None:
@@ -34,7 +34,7 @@ class BySensor(nn.Module):
 
     def forward(self, rows: Tensor, modality: Tensor) -> Tensor:
         """Map rows `[N, ...]` of sensors `[N]`, 0 optical, 1 SAR."""
-        if not self.training:
+        if torch.compiler.is_exporting():
             return select_by_modality(modality, self.parts[0](rows), self.parts[1](rows))
         places = [(modality == sensor).nonzero()[:, 0] for sensor in (0, 1)]
         outputs = [
@@ -212,8 +212,9 @@ class PlacedEncoder(nn.Module):
             float32 `[N, E]`, not normalised.
         """
         if self.config.mirror_average and not self.training:
-            views = [self.embed(view, modality, size) for view in (pixels, pixels.flip(3))]
-            return torch.stack([F.normalize(view, dim=1) for view in views]).mean(0)
+            views = torch.cat([pixels, pixels.flip(3)])  # [2 N, 3, H, W], mirror images second
+            rows = self.embed(views, torch.cat([modality, modality]), torch.cat([size, size]))
+            return torch.stack(F.normalize(rows, dim=1).chunk(2)).mean(0)  # [2 N, E] -> [N, E]
         return self.embed(pixels, modality, size)
 
     def embed(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ The embedding is the members' unit embeddings side by side, divided by the root 
 It has unit length, and the cosine of two of them is the mean of the members' cosines:
 e(x) . e(y) = (u_1(x) . u_1(y) + ... + u_n(x) . u_n(y)) / n. So a service that knows one embedding
 and one cosine serves an ensemble as it serves one encoder.
+
+Members may see the chip at different sizes: the picture comes at the largest, and is averaged down
+for the others.
 """
 
 import math
@@ -15,6 +18,34 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class Shrunk(nn.Module):
+    """An encoder of smaller pictures behind one of larger ones.
+
+    Averaging lowers the contrast of a picture, so a picture that was standardised per chip is
+    standardised again, as serving does after its resize (`service.contract.preprocess.normalise`).
+    """
+
+    def __init__(self, member: nn.Module, factors: tuple[int, int], *, per_chip: bool) -> None:
+        """Wrap an encoder.
+
+        Args:
+            member: takes pictures `[N, 3, H / factors[0], W / factors[1]]`.
+            factors: how many rows and columns are averaged into one.
+            per_chip: whether pictures are standardised per chip.
+        """
+        super().__init__()
+        self.member, self.factors, self.per_chip = member, factors, per_chip
+
+    def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
+        """Embed chips `[N, 3, H, W]`, see `Ensemble.forward`."""
+        small = F.avg_pool2d(pixels, self.factors)
+        if self.per_chip:
+            small = small - small.mean((1, 2, 3), keepdim=True)
+            small = small / small.square().mean((1, 2, 3), keepdim=True).add(1e-6).sqrt()
+        embedding: Tensor = self.member(small, modality, size)
+        return embedding
 
 
 class Ensemble(nn.Module):

@@ -10,7 +10,7 @@ from torch import nn
 
 from model_training.encoder import Encoder, build_encoder
 from model_training.encoder.config import EncoderConfig
-from model_training.encoder.ensemble import Ensemble
+from model_training.encoder.ensemble import Ensemble, Shrunk
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.training.checkpoint import Checkpoint
 from service.contract.manifest import PreprocessSpec
@@ -63,7 +63,7 @@ class LoadedEncoders:
     """One trained encoder, or an ensemble of several.
 
     Attributes:
-        members: at least one; all take the same input.
+        members: at least one; all take the same input, but for the size of the picture.
         module: the only member's module, or the ensemble; in eval mode, on the CPU.
     """
 
@@ -72,8 +72,8 @@ class LoadedEncoders:
 
     @property
     def preprocess(self) -> PreprocessSpec:
-        """Return the preprocessing of chips, which all members share."""
-        return self.members[0].config.preprocess
+        """Return the preprocessing of chips: that of the member with the largest picture."""
+        return _largest(self.members).config.preprocess
 
     @property
     def embedding_width(self) -> int:
@@ -86,7 +86,8 @@ def load_encoders(paths: Sequence[Path]) -> LoadedEncoders:
 
     Raises:
         EncoderLoadError: a file is not a checkpoint of an encoder run, is given twice, or its
-            encoder takes other input than the first encoder; names the difference.
+            encoder takes other input than the one with the largest picture, whose sides must be
+            multiples of the others'; names the difference.
         ValueError: there are no paths.
     """
     if not paths:
@@ -94,15 +95,31 @@ def load_encoders(paths: Sequence[Path]) -> LoadedEncoders:
     if len({path.resolve() for path in paths}) < len(paths):
         raise EncoderLoadError("a checkpoint is given twice; members of an ensemble must differ")
     members = tuple(load_encoder(path) for path in paths)
-    first = members[0].config.preprocess
-    for path, member in zip(paths[1:], members[1:], strict=True):
-        if differences := _differences(first, member.config.preprocess):
-            raise EncoderLoadError(
-                f"{paths[0]} and {path} cannot be served as one, their inputs differ: {differences}"
-            )
     if len(members) == 1:
         return LoadedEncoders(members, members[0].module)
-    return LoadedEncoders(members, Ensemble([member.module for member in members]).eval())
+    largest = _largest(members)
+    spec, named = largest.config.preprocess, paths[members.index(largest)]
+    modules = []
+    for path, member in zip(paths, members, strict=True):
+        own = member.config.preprocess
+        factors = (spec.height // own.height, spec.width // own.width)
+        if (own.height * factors[0], own.width * factors[1]) == (spec.height, spec.width):
+            own = own.model_copy(update={"height": spec.height, "width": spec.width})
+        if differences := _differences(spec, own):
+            raise EncoderLoadError(
+                f"{named} and {path} cannot be served as one, their inputs differ: {differences}"
+            )
+        per_chip = spec.normalisation == "per_chip"
+        smaller = factors != (1, 1)
+        modules.append(
+            Shrunk(member.module, factors, per_chip=per_chip) if smaller else member.module
+        )
+    return LoadedEncoders(members, Ensemble(modules).eval())
+
+
+def _largest(members: Sequence[LoadedEncoder]) -> LoadedEncoder:
+    """Return the first of the members with the most pixels."""
+    return max(members, key=lambda m: m.config.preprocess.height * m.config.preprocess.width)
 
 
 def _differences(first: PreprocessSpec, second: PreprocessSpec) -> str:

@@ -79,6 +79,38 @@ def test_the_cosine_is_the_mean_of_the_members_cosines(tmp_path: Path) -> None:
     assert np.abs(mean - apart[0] @ apart[0].T).max() > 1e-2
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_member_of_smaller_pictures_sees_the_large_one_averaged_and_standardised(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    spec = {"height": 32, "width": 16, "normalisation": "per_chip"}
+    large = {"height": 64, "width": 32, "normalisation": "per_chip"}
+    paths = [
+        save(tmp_path / "small.pt", {**COMPACT, "preprocess": spec}, 1),
+        save(tmp_path / "large.pt", {**COMPACT, "preprocess": large}, 2),
+    ]
+    loaded = load_encoders([paths[i] for i in order])
+    assert (loaded.preprocess.height, loaded.preprocess.width) == (64, 32)
+    _, modality, size = chips(4)
+    # each pixel of the small picture is four equal pixels of the large one
+    small = torch.randn(4, 3, 32, 16, generator=torch.Generator().manual_seed(5))
+    small = (small - small.mean((1, 2, 3), True)) / small.std((1, 2, 3), correction=0, keepdim=True)
+    pixels = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    inputs = {"small.pt": small, "large.pt": pixels}
+    with torch.inference_mode():
+        shown = 3 * pixels if order == (0, 1) else pixels
+        together = loaded.module(shown, modality, size).numpy()
+        if order == (0, 1):
+            inputs["large.pt"] = 3 * pixels  # the small picture is standardised again
+        apart = [
+            l2_normalise(
+                load_encoder(paths[i]).module(inputs[paths[i].name], modality, size).numpy()
+            )
+            for i in order
+        ]
+    assert together == pytest.approx(np.concatenate(apart, axis=1) / np.sqrt(2), abs=1e-4)
+
+
 def test_members_have_equal_weight_whatever_the_length_of_their_vectors() -> None:
     class Scaled(nn.Module):
         def __init__(self, scale: float) -> None:
@@ -104,11 +136,11 @@ def test_a_single_encoder_is_not_wrapped(tmp_path: Path) -> None:
 
 def test_members_with_other_input_are_refused_with_the_difference(tmp_path: Path) -> None:
     first = save(tmp_path / "a.pt", REFERENCE, 1)
-    preprocess = {"height": 64, "width": 16, "sar_exponent": 0.7}
+    preprocess = {"height": 48, "width": 16, "sar_exponent": 0.7}
     other = save(tmp_path / "b.pt", {**REFERENCE, "preprocess": preprocess}, 2)
-    with pytest.raises(EncoderLoadError, match=r"a\.pt and .*b\.pt cannot") as error:
+    with pytest.raises(EncoderLoadError, match=r"b\.pt and .*a\.pt cannot") as error:
         load_encoders([first, other])
-    assert str(error.value).endswith("inputs differ: height 32 and 64, sar_exponent 1.0 and 0.7")
+    assert str(error.value).endswith("inputs differ: height 48 and 32, sar_exponent 0.7 and 1.0")
     with pytest.raises(EncoderLoadError, match="given twice"):
         load_encoders([first, first])
     with pytest.raises(ValueError, match="at least one"):
