@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.framing import measure_framing
 from bench.gallery import compare_galleries
 from bench.http import measure_http
 from bench.models import compare_models
@@ -33,6 +34,7 @@ def main() -> None:
             f"{comparison.other_ms:.2f}",
             f"{comparison.ratio:.1f}",
         )
+    framing = measure_framing()
     http = measure_http()
     console.print(table)
     console.print(
@@ -40,11 +42,17 @@ def main() -> None:
         f"{http.together_per_s / http.alone_per_s:.2f} times as fast as one "
         f"({http.together_per_s:.0f} and {http.alone_per_s:.0f} a second)"
     )
+    for cost in framing:
+        console.print(
+            f"Framing a loose {cost.modality} chip of {cost.side_px} x {cost.side_px} pixels takes "
+            f"{cost.processor_ms:.1f} ms of one core"
+        )
     console.print(
         f"Ready {http.ready_after_s:.1f} s after the start; {http.resident_mb:.0f} MB resident"
     )
     if arguments.json is not None:
-        numbers = {"comparisons": rows, "http": asdict(http)}
+        costs = [asdict(cost) for cost in framing]
+        numbers = {"comparisons": rows, "framing": costs, "http": asdict(http)}
         arguments.json.write_text(json.dumps(numbers, indent=2) + "\n")
 
 

@@ -119,9 +119,9 @@ def _describe(
     row, column = float(rows.mean()), float(columns.mean())
     away_r, away_c = rows - row, columns - column
     # A pixel is a square, not a point: 1/12 of variance each way.
-    rr = float((away_r**2).mean()) + 1 / 12
-    cc = float((away_c**2).mean()) + 1 / 12
-    rc = float((away_r * away_c).mean())
+    rr = float(away_r @ away_r) / rows.size + 1 / 12
+    cc = float(away_c @ away_c) / rows.size + 1 / 12
+    rc = float(away_r @ away_c) / rows.size
     half_sum, root = (rr + cc) / 2, float(np.hypot((rr - cc) / 2, rc))
     length, width = np.sqrt(12 * (half_sum + root)), np.sqrt(12 * max(half_sum - root, 1 / 12))
     axis = float(np.degrees(0.5 * np.arctan2(-2 * rc, rr - cc))) % 180.0

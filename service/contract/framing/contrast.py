@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from service.contract.chip import Modality
+from service.contract.framing.order_statistics import medians, quantile
 
 FloatMap = NDArray[np.float32]
 
@@ -87,12 +88,13 @@ def _sar_contrast(amplitude: NDArray[Any], factor: int) -> ContrastMap:
     above = np.where(valid, log - np.float32(level), np.float32(0)).astype(np.float32)
     contrast = np.maximum(above / np.float32(spread), 0)
     thinned = max(1, above.size // _SORTED_SAMPLE)
-    low, high, top_log = np.quantile(above.ravel()[::thinned], (0.05, 0.98, 0.99))
-    reach = max(float(top_log), 0.7)
+    thin = above.ravel()[::thinned]
+    low, high, top_log = (quantile(thin, share) for share in (0.05, 0.98, 0.99))
+    reach = max(top_log, 0.7)
     strength = np.clip(above / np.float32(reach), 0, 1)
     bright = reduced[contrast > _BRIGHT]
     bright = bright[:: max(1, bright.size // _SORTED_SAMPLE)]
-    cap = float(np.quantile(bright, 0.97)) if bright.size else top
+    cap = quantile(bright, 0.97) if bright.size else top
     # Speckle of the sea must not add up over a wide strip: what counts begins above it.
     sea = float(np.exp(level + 4.0 * spread))
     mass = np.clip((reduced - np.float32(sea)) / np.float32(max(cap - sea, 1e-3 * top)), 0, 1)
@@ -126,7 +128,7 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
     Colours are brightness and two opponent differences, which wave texture and haze leave alike.
     """
     reduced = block_mean(rgb, factor)
-    valid = reduced.max(axis=2) > 0
+    valid = (reduced[..., 0] > 0) | (reduced[..., 1] > 0) | (reduced[..., 2] > 0)
     if not valid.any():
         return _flat(valid.shape, factor, np.ones(valid.shape, np.bool_))
     colour = _opponent_colours(reduced)
@@ -142,11 +144,8 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
         square += away * away
     contrast = np.where(valid, np.sqrt(square), np.float32(0))
     # A deck of another paint is no less ship: contrast counts up to a limit only.
-    top = (
-        float(np.quantile(contrast[contrast > _BRIGHT][::4], 0.9))
-        if (contrast > _BRIGHT).any()
-        else 0
-    )
+    bright = contrast[contrast > _BRIGHT][::4]
+    top = quantile(bright, 0.9) if bright.size else 0.0
     start, reach = max(3.0, 0.1 * top), max(9.0, 0.2 * top)
     strength = np.clip((contrast - np.float32(start)) / np.float32(reach), 0, 1)
     return ContrastMap(contrast, strength, strength, factor, valid, False)
@@ -172,8 +171,8 @@ def _water_colour(
     border = np.zeros(valid.shape, np.bool_)
     border[:edge] = border[-edge:] = True
     border[:, :edge] = border[:, -edge:] = True
-    every = colour[:, valid]
-    ring = colour[:, border & valid]
+    every = colour.reshape(3, -1) if valid.all() else colour[:, valid]
+    ring = colour.reshape(3, -1)[:, np.flatnonzero(border & valid)]
     ring = ring if ring.shape[1] >= 8 else every
     centre = _commonest(ring[:, :: max(1, ring.shape[1] // _COLOUR_SAMPLE)])
     spread = np.array(_OPTICAL_SPREAD_START, np.float32)
@@ -183,8 +182,8 @@ def _water_colour(
         near = every[:, (away < 2.5 * spread[:, None]).all(axis=0)]
         if near.shape[1] < 12:
             break
-        centre = np.median(near, axis=1)
-        deviation = np.median(np.abs(near - centre[:, None]), axis=1)
+        centre = medians(near)
+        deviation = medians(np.abs(near - centre[:, None]))
         # 1.4826 for a normal distribution, and a little for the clipping.
         # Never wider than before: a window that grows would swallow a dark ship.
         spread = np.clip(1.6 * deviation, _OPTICAL_SPREAD_FLOOR, spread).astype(np.float32)

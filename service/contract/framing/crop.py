@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from PIL import Image
 
 from service.contract.chip import Modality
 from service.contract.framing.contrast import ContrastMap
@@ -109,19 +109,23 @@ def _turned(
         centre: row and column in `pixels` of the result's middle.
         shape: rows and columns of the result.
     """
-    # Only what the result can reach is read: scipy copies its input per band.
-    reach = int(np.hypot(*shape) / 2) + 3
-    top, left = max(int(centre[0]) - reach, 0), max(int(centre[1]) - reach, 0)
-    near = pixels[top : int(centre[0]) + reach + 2, left : int(centre[1]) + reach + 2]
-    middle = (np.array(shape) - 1) / 2
-    offset = np.array([centre[0] - top, centre[1] - left]) - matrix @ middle
-
-    def resample(plane: NDArray[Any]) -> NDArray[np.float32]:
-        values = plane.astype(np.float32)
-        turned = ndimage.affine_transform(values, matrix, offset, shape, order=1, mode="reflect")
-        return np.asarray(turned, np.float32)
-
-    if near.ndim == 2:
-        return np.asarray(resample(near), pixels.dtype)
-    planes = np.stack([resample(near[..., band]) for band in range(near.shape[2])], axis=-1)
-    return np.asarray(np.clip(np.rint(planes), 0, 255), pixels.dtype)
+    reach = np.abs(matrix) @ (np.array(shape) / 2) + 2  # rows and columns that are read
+    low, high = np.array(centre) - reach, np.array(centre) + reach
+    first, last = np.floor(low).astype(int), np.ceil(high).astype(int) + 1
+    top, left = np.maximum(first, 0)
+    bottom, right = np.minimum(last, pixels.shape[:2])
+    near = pixels[top:bottom, left:right]
+    missing = [(top - first[0], last[0] - bottom), (left - first[1], last[1] - right)]
+    if np.any(missing):
+        near = np.pad(near, [*missing, *[(0, 0)] * (near.ndim - 2)], mode="symmetric")
+    # Pillow wants x before y, and places at the corners of pixels rather than in their middles.
+    into = matrix[::-1, ::-1]
+    place = np.array([centre[1] - first[1], centre[0] - first[0]]) + 0.5
+    offset = place - into @ (np.array(shape)[::-1] / 2)
+    picture = Image.fromarray(np.ascontiguousarray(near)).transform(
+        shape[::-1],
+        Image.Transform.AFFINE,
+        (*into[0], offset[0], *into[1], offset[1]),
+        Image.Resampling.BILINEAR,
+    )
+    return np.asarray(picture, pixels.dtype)

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from service.contract.framing.candidates import Candidate
 from service.contract.framing.contrast import ContrastMap
+from service.contract.framing.order_statistics import quantile
 from service.contract.framing.rectangle import Rectangle
 
 FloatArray = NDArray[np.float64]
@@ -22,6 +23,16 @@ _SHARE = (0.12, 0.3)
 over their brightest: where the product clips, side lobes are as bright as decks elsewhere."""
 _OPTICAL_SHARES = (0.12, 0.4)
 """The same for optical chips: the bow tapers, the sides do not."""
+
+
+def _edge_kernel(blur: float) -> FloatArray:
+    """Derivative of a normal distribution with this standard deviation, up to 4 of them."""
+    places = np.arange(-int(4 * blur + 0.5), int(4 * blur + 0.5) + 1, dtype=np.float64)
+    bell = np.exp(-0.5 * (places / blur) ** 2)
+    return np.asarray(places * bell / (bell.sum() * blur**2), np.float64)
+
+
+_WIDE_EDGE, _NARROW_EDGE = _edge_kernel(2.5), _edge_kernel(1.5)
 
 
 def fit_outline(found: ContrastMap, ship: Candidate, others: Sequence[Candidate]) -> Rectangle:
@@ -70,8 +81,8 @@ def _sharpest_axis(points: FloatArray, mass: FloatArray, start_deg: float) -> fl
         axes = best + offsets
         across = points @ _directions(axes)[1]  # [N, A]
         sharpness = np.zeros(len(axes))
-        for weights, blur in ((alike, 2.5), (mass, 1.5)):
-            edges = ndimage.gaussian_filter1d(_profiles(across, weights), blur, axis=1, order=1)
+        for weights, kernel in ((alike, _WIDE_EDGE), (mass, _NARROW_EDGE)):
+            edges = ndimage.correlate1d(_profiles(across, weights), kernel, axis=1)
             energy = (edges**2).sum(axis=1)
             sharpness += energy / max(float(energy.max()), 1e-12)
         best = float(axes[sharpness.argmax()])
@@ -105,7 +116,7 @@ def _extent(
     v = (rows - ship.centre[0]) * across[0] + (columns - ship.centre[1]) * across[1]
     slack = 1.0 + 0.1 * (v1 - v0)
     strip = (v > v0 - slack) & (v < v1 + slack)
-    end_share, side_share = _shares(found, float(np.quantile(own, 0.75)))
+    end_share, side_share = _shares(found, quantile(own, 0.75))
     u0, u1 = _ends(u[strip], mass[strip], (u0, u1), end_share)
     hull = (u > u0) & (u < u1)
     v0, v1 = _ends(v[hull], mass[hull], (v0, v1), side_share)
@@ -166,13 +177,15 @@ def _ends(
     reach = (core[1] - core[0]) * 0.5 + 3.0
     low, high = core[0] - reach, core[1] + reach
     bins = max(int((high - low) / 0.5), 4)
-    profile, edges = np.histogram(places, bins, (low, high), weights=mass)
-    step = float(edges[1] - edges[0])
-    profile = ndimage.uniform_filter1d(profile, 4)
-    middle = (edges[:-1] + edges[1:]) / 2
+    step = (high - low) / bins
+    near = (places >= low) & (places < high)
+    index = np.minimum(((places[near] - low) / step).astype(np.intp), bins - 1)
+    profile = ndimage.uniform_filter1d(np.bincount(index, mass[near], bins), 4)
+    edges = low + step * np.arange(bins + 1)
+    middle = edges[:-1] + step / 2
     inside = (middle >= core[0]) & (middle <= core[1])
     # The upper quartile: a faint tail may be longer than the hull, and its level is not the hull's.
-    level = float(np.quantile(profile[inside], 0.75)) if inside.any() else 0.0
+    level = quantile(profile[inside], 0.75) if inside.any() else 0.0
     lit = np.flatnonzero(profile > share * level)
     if level <= 0.0 or lit.size == 0:
         return core[0] - 0.5, core[1] + 0.5
