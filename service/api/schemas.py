@@ -21,6 +21,7 @@ from service.identity.records.matches import (
     Explanation,
     KinematicsCheck,
     Match,
+    SceneShare,
     Verdict,
 )
 from service.identity.records.sightings import Sighting
@@ -265,6 +266,10 @@ class BaseMatchOut(ResponseBody):
         description="what the verdict means in plain words, how often such answers are right, and "
         "what separates the vessels of an ambiguous answer; null in older match records"
     )
+    scene: SceneShare | None = Field(
+        description="how the answer differs from that of the chip alone; null unless the chip was "
+        "asked about with others of one image"
+    )
     query: QueryOut
     model: ModelOut
     gallery: GalleryOut
@@ -278,6 +283,7 @@ class BaseMatchOut(ResponseBody):
             candidates=tuple(CandidateOut.model_validate(c) for c in match.candidates),
             none_probability=match.none_probability,
             explanation=match.explanation,
+            scene=match.scene,
             query=QueryOut.of(match.query, stored=match.stored),
             model=model,
             gallery=GalleryOut.model_validate(match.gallery),
@@ -294,6 +300,20 @@ class MatchOut(BaseMatchOut):
         """Build the response body of a match."""
         shared = BaseMatchOut.of_match(result.match, model)
         return cls(**dict(shared), timings_ms=all_stages(result.timings_ms))
+
+
+class SceneOut(ResponseBody):
+    """The response of `POST /match/scene`: one match for each chip, in the order of the chips."""
+
+    scene_id: UUID
+    matches: tuple[MatchOut, ...]
+
+    @classmethod
+    def of(cls, results: Sequence[MatchResult], model: ModelOut) -> "SceneOut":
+        """Build the response body of the matches of one image."""
+        matches = tuple(MatchOut.of(result, model) for result in results)
+        scene = next(one.scene for one in matches if one.scene is not None)
+        return cls(scene_id=scene.scene_id, matches=matches)
 
 
 class VerifyOut(ResponseBody):

@@ -16,13 +16,18 @@ from service.identity.evidence.both_ways import BothWays
 from service.identity.evidence.checks import Limits
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Scored, best_first, judge, rank, score
-from service.identity.evidence.wording import nothing_compared
+from service.identity.evidence.wording import Ranking, nothing_compared
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.records.audit import AuditPosition
 from service.identity.records.base import Line, Record
 from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
-from service.identity.records.matches import Match
-from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
+from service.identity.records.matches import Explanation, Match, SceneShare, Verdict
+from service.identity.records.sightings import (
+    EmbeddedSighting,
+    GalleryCounts,
+    Sighting,
+    SightingFilter,
+)
 from service.identity.records.vessels import VesselFilter
 from service.identity.stage_timing import measured, timed
 from service.identity.uploads import ChipUpload, UploadEmbedder
@@ -72,6 +77,40 @@ class MatchResult:
     first_similarities: dict[Modality, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A chip with the vessels that it may show, before the verdict.
+
+    Attributes:
+        calibration: as this query is compared, both ways round or as it is.
+        why_nobody: which options left no vessel to compare with; None if they did not.
+        seconds: spent so far.
+        first_similarities: see `MatchResult`.
+    """
+
+    upload: ChipUpload
+    options: MatchOptions
+    asked_at: datetime
+    query: EmbeddedSighting
+    counts: GalleryCounts
+    calibration: CalibrationSpec
+    ranking: Ranking
+    warnings: tuple[str, ...]
+    why_nobody: str | None
+    timings_ms: dict[str, float]
+    seconds: float
+    first_similarities: dict[Modality, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A ranking with its verdict and explanation."""
+
+    ranking: Ranking
+    verdict: Verdict
+    explanation: Explanation
+
+
 class Matcher:
     """The use case behind `POST /match`."""
 
@@ -101,22 +140,27 @@ class Matcher:
     def match(self, upload: ChipUpload, options: MatchOptions) -> MatchResult:
         """Rank the vessels that the chip may show; write the audit entry before returning.
 
-        Sightings of the same and of the other sensor type are searched separately, because their
-        similarities cannot be compared. Copies of the chip itself are left out. A vessel is ranked
-        by the search in which its log odds are higher; the probabilities of all vessels found and
-        of "none" sum to 1.
-
         Raises:
             ChipError: the bytes cannot be used.
             OverloadedError: too many chips are waiting.
             StoreDamagedError: a vessel would be ranked by a record that is not what was written.
             StoreUnavailableError, StoreFullError: a store failed; nothing was acknowledged.
         """
+        asked = self.ask(upload, options)
+        return self.answer(asked, self.judge(asked, asked.ranking))
+
+    def ask(self, upload: ChipUpload, options: MatchOptions) -> Asked:
+        """Rank the vessels that the chip may show, without a verdict; nothing is stored.
+
+        Sightings of the same and of the other sensor type are searched separately, because their
+        similarities cannot be compared. Copies of the chip itself are left out. A vessel is ranked
+        by the search in which its log odds are higher; the probabilities of all vessels found and
+        of "none" sum to 1.
+        """
         began, asked_at = time.perf_counter(), self._now()
         embedded = self._uploads.embed(upload, both_ways=True)
         query = self._uploads.sighting(embedded, vessel_id=None)
         timings = dict(embedded.timings_ms)
-
         with timed("search", timings):
             counts = self._gallery.counts()
             copies = Copies()
@@ -125,40 +169,69 @@ class Matcher:
             found = self._search(ways, options, counts.vessels, copies, calibration)
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits(), calibration.context)
-            defects = query.sighting.defects
-            shown = ranking.candidates[: options.top_k]
-            self._gallery.require_intact([one.sighting.id for one in shown])
-            verdict, explanation = judge(
-                ranking, calibration, counts.vessels, self._allow_confident, defects
-            )
             warnings = copies.warnings("it is no evidence for itself")
             if options.max_speed_kn is not None and not query.sighting.fix.is_known:
                 warnings += (NO_VOYAGE,)
-            if not ranking.candidates and (reasons := self._why_nobody(options)):
-                warnings += reasons
-                explanation = nothing_compared(reasons[0])
+            reasons = () if ranking.candidates else self._why_nobody(options)
         self._measure({"search": timings["search"]})
+        as_calibrated = embedded.half_turned is None and not options.narrows
+        return Asked(
+            upload=upload,
+            options=options,
+            asked_at=asked_at,
+            query=query,
+            counts=counts,
+            calibration=calibration,
+            ranking=ranking,
+            warnings=warnings + reasons,
+            why_nobody=reasons[0] if reasons else None,
+            timings_ms=timings,
+            seconds=time.perf_counter() - began,
+            first_similarities=_first_similarities(found) if as_calibrated else {},
+        )
 
+    def judge(self, asked: Asked, ranking: Ranking) -> Judgement:
+        """Return the verdict on a ranking of the vessels, alone or of chips asked together."""
+        verdict, explanation = judge(
+            ranking,
+            asked.calibration,
+            asked.counts.vessels,
+            self._allow_confident,
+            asked.query.sighting.defects,
+        )
+        if asked.why_nobody is not None:
+            explanation = nothing_compared(asked.why_nobody)
+        return Judgement(ranking, verdict, explanation)
+
+    def answer(
+        self, asked: Asked, judgement: Judgement, scene: SceneShare | None = None
+    ) -> MatchResult:
+        """Check what is shown, store the chip and the match, and write the audit entry."""
+        began, options, ranking = time.perf_counter(), asked.options, judgement.ranking
+        shown = ranking.candidates[: options.top_k]
+        self._gallery.require_intact([one.sighting.id for one in shown])
         if options.store:
-            self._store_query(upload, query)
+            self._store_query(asked.upload, asked.query)
         match = Match(
-            id=new_match_id(asked_at),
-            verdict=verdict,
+            id=new_match_id(asked.asked_at),
+            verdict=judgement.verdict,
             candidates=shown,
             none_probability=ranking.none_probability,
-            explanation=explanation,
-            query=query.sighting.with_warnings(warnings),
-            gallery=counts,
+            explanation=judgement.explanation,
+            scene=scene,
+            query=asked.query.sighting.with_warnings(asked.warnings),
+            gallery=asked.counts,
             stored=options.store,
         )
         sent = options.model_dump(mode="json", exclude_none=True)
+        if scene is not None:
+            sent["scene_id"] = str(scene.scene_id)
         audit = self._trail.record_match(match, sent)
         if options.store:
-            self._store_record(match, asked_at, sent, audit)
-        timings["total"] = (time.perf_counter() - began) * 1000.0
-        as_calibrated = embedded.half_turned is None and not options.narrows
-        first = _first_similarities(found) if as_calibrated else {}
-        return MatchResult(match, timings, first)
+            self._store_record(match, asked.asked_at, sent, audit)
+        seconds = asked.seconds + time.perf_counter() - began
+        timings = asked.timings_ms | {"total": seconds * 1000.0}
+        return MatchResult(match, timings, asked.first_similarities)
 
     def _store_query(self, upload: ChipUpload, query: EmbeddedSighting) -> None:
         """Store chip and sighting; `original_chips.py` explains the order."""

@@ -32,6 +32,7 @@ from service.identity.pictures import Pictures
 from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
 from service.identity.review import MatchReview
+from service.identity.scene import SceneMatcher
 from service.identity.uploads import UploadEmbedder
 from service.identity.verify import Verifier
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
@@ -188,7 +189,13 @@ def _add_routes(
         require_intact=parts.record_health.require_intact,
     )
     routers = (
-        match_router(matcher, verifier, ModelOut.model_validate(model), telemetry),
+        match_router(
+            matcher,
+            SceneMatcher(matcher),
+            verifier,
+            ModelOut.model_validate(model),
+            telemetry,
+        ),
         matches_router(stores.matches, review, telemetry),
         report_router(review, pictures, context.now),
         gallery_router(context.gallery, enrolment, curation, parts.settings.max_chips_per_request),

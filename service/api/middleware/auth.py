@@ -23,7 +23,7 @@ from service.observability.metrics import Telemetry
 log = logging.getLogger("crossfix.access")
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-READ_ONLY_POSTS = frozenset({"/match", "/verify"})
+READ_ONLY_POSTS = frozenset({"/match", "/match/scene", "/verify"})
 
 # Only the OpenAPI document reads these; `Authentication` decides before routes are matched.
 SECURITY: list[Dependency] = [

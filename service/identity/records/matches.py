@@ -120,12 +120,34 @@ class Candidate(Record):
     checks: Checks
 
 
+class SceneShare(Record):
+    """What asking the chips of one image together changed for one of them.
+
+    Attributes:
+        scene_id: shared by the matches of one request.
+        chips: number of chips that were asked about together.
+        alone_verdict: the verdict of the chip alone.
+        alone_vessel_id: the vessel that was first alone; None without candidates.
+        alone_probability: its probability alone; None without candidates.
+        alone_none_probability: of none of the vessels, alone.
+        text: how the answer differs from the chip's alone, and why.
+    """
+
+    scene_id: UUID
+    chips: int
+    alone_verdict: Verdict
+    alone_vessel_id: UUID | None
+    alone_probability: float | None
+    alone_none_probability: float | None
+    text: str
+
+
 class Match(Record):
     """A query sighting, its ranked vessels and the verdict.
 
     `none_probability` is the probability of none of the scored vessels, which may be more than the
     candidates; None when there was no vessel to compare with. Matches recorded by older versions
-    have no `explanation`.
+    have no `explanation`. `scene` is set when the chip was asked about with others of one image.
     """
 
     id: UUID
@@ -133,6 +155,7 @@ class Match(Record):
     candidates: tuple[Candidate, ...]
     none_probability: float | None
     explanation: Explanation | None = None
+    scene: SceneShare | None = None
     query: Sighting
     gallery: GalleryCounts
     stored: bool

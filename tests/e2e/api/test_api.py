@@ -40,6 +40,7 @@ def test_match_returns_candidates_with_evidence(api: httpx.Client, vessel: dict[
         "candidates",
         "none_probability",
         "explanation",
+        "scene",
         "query",
         "model",
         "gallery",
@@ -267,3 +268,57 @@ def test_a_too_large_body_is_refused_with_and_without_content_length(api: httpx.
     except httpx.TransportError:
         return  # The service closed the connection while the body was still being sent.
     assert problem(refused, 413)
+
+
+def test_chips_of_one_image_are_answered_together(
+    api: httpx.Client, vessel: dict[str, Any]
+) -> None:
+    chips = [("chips", (f"{n}.tif", sar_tiff(200 + n, height=90, width=22))) for n in range(2)]
+    answer = api.post(
+        "/match/scene",
+        files=chips,
+        data={
+            "gsd_m": "1.0",
+            "captured_at": "2026-03-05T10:12:00Z",
+            "chip_metadata": '{"0.tif": {"lat": 1.2, "lon": 103.9}}',
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    first, second = body["matches"]
+    assert first["query"]["position"] == {"lat": 1.2, "lon": 103.9}
+    assert second["query"]["position"] is None
+    for match in (first, second):
+        assert match["query"]["captured_at"] == "2026-03-05T10:12:00Z"
+        assert match["scene"]["scene_id"] == body["scene_id"]
+        assert match["scene"]["chips"] == 2
+        shown = next(c for c in match["candidates"] if c["vessel"]["id"] == vessel["id"])
+        factors = math.prod(term["factor"] for term in shown["terms"])
+        assert factors == pytest.approx(math.exp(sum(shown["evidence"].values())))
+        stored = api.get(f"/matches/{match['match_id']}").json()
+        assert stored["scene"] == match["scene"]
+    probabilities = [
+        c["probability"]
+        for match in (first, second)
+        for c in match["candidates"]
+        if c["vessel"]["id"] == vessel["id"]
+    ]
+    assert sum(probabilities) <= 1.0 + 1e-9
+
+
+def test_a_scene_with_a_repeated_or_unusable_chip_is_refused(api: httpx.Client) -> None:
+    data = sar_tiff(300)
+    twice = api.post("/match/scene", files=[("chips", data), ("chips", data)])
+    assert twice.status_code == 422
+    assert "sent twice" in twice.json()["detail"]
+    before = api.get("/matches").json()["matches"]
+    bad = api.post("/match/scene", files=[("chips", sar_tiff(301)), ("chips", b"no picture")])
+    assert bad.status_code in (400, 415, 422)
+    assert api.get("/matches").json()["matches"] == before
+    named = api.post(
+        "/match/scene",
+        files=[("chips", ("a.tif", sar_tiff(302)))],
+        data={"chip_metadata": '{"b.tif": {}}'},
+    )
+    assert named.status_code == 422
+    assert "no chip is named 'b.tif'" in named.json()["detail"]

@@ -1,0 +1,151 @@
+"""Find the vessels that the chips of one image show, together: no vessel is there twice."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from uuid import UUID, uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.weighing.assignment import joint_probabilities
+from service.identity.errors import InvalidRequestError
+from service.identity.evidence.checks import can_have_sailed
+from service.identity.evidence.wording import Ranking, percent, vessel_name
+from service.identity.match import Asked, Judgement, Matcher, MatchOptions, MatchResult
+from service.identity.records.matches import Candidate, SceneShare
+from service.identity.uploads import ChipUpload
+
+WORKERS = 4
+CHANGED = 0.1
+"""A change of the first vessel's probability below this is not explained."""
+
+
+class SceneMatcher:
+    """The use case behind `POST /match/scene`."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+
+    def match(self, uploads: Sequence[ChipUpload], options: MatchOptions) -> list[MatchResult]:
+        """Rank the vessels of all chips together; return the answers in the order of the chips.
+
+        Every chip is asked about alone first. Then one joint model, in which no vessel is shown by
+        two chips and each chip may show none, gives each chip its probabilities. Matches are
+        stored one by one as `Matcher.match` stores them, after all chips were judged.
+
+        Raises:
+            InvalidRequestError: a file was sent twice: one ship is in an image once.
+            ChipError, OverloadedError, StoreDamagedError, StoreUnavailableError, StoreFullError:
+                see `Matcher.match`; a chip that cannot be used refuses the whole request.
+        """
+        digests = [upload.digest for upload in uploads]
+        if len(set(digests)) < len(digests):
+            raise InvalidRequestError("a chip was sent twice; send each chip of the image once")
+        with ThreadPoolExecutor(WORKERS) as pool:
+            tasks = [
+                pool.submit(copy_context().run, self._matcher.ask, upload, options)
+                for upload in uploads
+            ]
+            asked = [task.result() for task in tasks]
+        scene_id = uuid4()
+        rankings = joint_rankings([one.ranking for one in asked])
+        results = []
+        for one, ranking in zip(asked, rankings, strict=True):
+            alone = self._matcher.judge(one, one.ranking)
+            together = self._matcher.judge(one, ranking)
+            share = _share(scene_id, one, alone, together, asked, rankings)
+            results.append(self._matcher.answer(one, together, share))
+        return results
+
+
+def joint_rankings(alone: Sequence[Ranking]) -> list[Ranking]:
+    """Return the rankings of chips of one image with their joint probabilities.
+
+    A vessel that cannot have sailed to the image stays last.
+    """
+    columns: dict[UUID, int] = {}
+    for ranking in alone:
+        for candidate in ranking.candidates:
+            columns.setdefault(candidate.vessel.id, len(columns))
+    log_odds = np.full((len(alone), len(columns)), -np.inf)
+    for row, ranking in enumerate(alone):
+        for candidate in ranking.candidates:
+            log_odds[row, columns[candidate.vessel.id]] = sum(candidate.evidence.values())
+    joint = joint_probabilities(log_odds)
+    return [_with_probabilities(ranking, joint[row], columns) for row, ranking in enumerate(alone)]
+
+
+def _with_probabilities(
+    ranking: Ranking, joint: NDArray[np.float64], columns: dict[UUID, int]
+) -> Ranking:
+    if not ranking.candidates:
+        return ranking
+    changed = [
+        one.model_copy(update={"probability": float(joint[1 + columns[one.vessel.id]])})
+        for one in ranking.candidates
+    ]
+    changed.sort(key=lambda one: (not can_have_sailed(one.checks), -one.probability, one.rank))
+    ranked = tuple(one.model_copy(update={"rank": n}) for n, one in enumerate(changed, 1))
+    return Ranking(ranked, float(joint[0]))
+
+
+def _share(
+    scene_id: UUID,
+    asked: Asked,
+    alone: Judgement,
+    together: Judgement,
+    others: Sequence[Asked],
+    rankings: Sequence[Ranking],
+) -> SceneShare:
+    first = alone.ranking.candidates[0] if alone.ranking.candidates else None
+    return SceneShare(
+        scene_id=scene_id,
+        chips=len(others),
+        alone_verdict=alone.verdict,
+        alone_vessel_id=None if first is None else first.vessel.id,
+        alone_probability=None if first is None else first.probability,
+        alone_none_probability=alone.ranking.none_probability,
+        text=_difference(asked, alone.ranking, together.ranking, others, rankings),
+    )
+
+
+def _difference(
+    asked: Asked,
+    alone: Ranking,
+    together: Ranking,
+    others: Sequence[Asked],
+    rankings: Sequence[Ranking],
+) -> str:
+    """Say how the joint answer differs from the chip's alone, and which chip is the reason."""
+    if not alone.candidates:
+        return "The other chips of the image change nothing: there was no vessel to compare with."
+    before, after = alone.candidates[0], together.candidates[0]
+    same = before.vessel.id == after.vessel.id
+    if same and abs(after.probability - before.probability) < CHANGED:
+        return "The other chips of the image change little: the answer is that of the chip alone."
+    text = (
+        f"Alone, {vessel_name(before)} would be first with {percent(before.probability)}; together "
+        f"with the other chips of the image {vessel_name(after)} is, with "
+        f"{percent(after.probability)}."
+    )
+    rivals = [
+        (ranking.candidates[0], other)
+        for other, ranking in zip(others, rankings, strict=True)
+        if other is not asked and ranking.candidates
+    ]
+    taken = _taken(before if not same or after.probability < before.probability else None, rivals)
+    if taken is None:
+        taken = next((r for c in alone.candidates[1:] if (r := _taken(c, rivals))), None)
+    return text if taken is None else f"{text} No vessel is in one image twice, and {taken}."
+
+
+def _taken(candidate: Candidate | None, rivals: Sequence[tuple[Candidate, Asked]]) -> str | None:
+    """Say which other chip more probably shows a candidate's vessel; None if no chip does."""
+    if candidate is None:
+        return None
+    for first, other in rivals:
+        if first.vessel.id == candidate.vessel.id and first.probability >= 0.5:
+            chip = other.upload.name or f"chip {other.upload.digest[:12]}"
+            return f"{chip} shows {vessel_name(first)} with {percent(first.probability)}"
+    return None
