@@ -18,10 +18,12 @@ SOURCES = ("pyproject.toml", "README.md", "LICENSE", "service", "model_training"
 LINK_TARGETS = ("bundles", "demo")
 """Folders to which service/shipped/bundle and service/shipped/fleet link."""
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")} | {
-    "CROSSFIX_DEVICE": "cpu",
-    "CROSSFIX_THREADS": "1",
-}
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith("CROSSFIX_") and name != "PYTHONPATH"
+} | {"CROSSFIX_DEVICE": "cpu", "CROSSFIX_THREADS": "1"}
+"""Without a path to this checkout, which would be imported instead of the wheel."""
 
 pytestmark = pytest.mark.slow
 

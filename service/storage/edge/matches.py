@@ -21,6 +21,7 @@ from service.storage.points.expiry import unjudged_matches
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import (
     ASKED_AT,
+    IDS,
     KEYWORDS,
     PagedMatches,
     match_from,
@@ -29,7 +30,11 @@ from service.storage.points.match_payloads import (
 )
 from service.storage.points.payloads import Payload
 
-INDEXES = dict.fromkeys(KEYWORDS, KEYWORD) | {ASKED_AT: edge.PayloadSchemaType.Datetime}
+INDEXES = (
+    dict.fromkeys(KEYWORDS, KEYWORD)
+    | dict.fromkeys(IDS, edge.PayloadSchemaType.Uuid)
+    | {ASKED_AT: edge.PayloadSchemaType.Datetime}
+)
 
 
 class EdgeMatchStore(PagedMatches):

@@ -29,8 +29,11 @@ VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED = "vessel_ids", "sighting_id", "ask
 
 CASE, FILE_NAME, NOTE = "case", "file_name", "note"
 
-KEYWORDS = (VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, UNSETTLED, CASE)
+KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE)
 """Fields that are looked up by whole words; `asked_at` is a time."""
+
+IDS = (VESSEL_IDS, SIGHTING_ID)
+"""Fields of ids: their index takes less memory than that of words."""
 
 MATCH_FIELDS = (
     *(RECORD, VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED),

@@ -23,9 +23,11 @@ VESSEL_INDEXES = {
     payloads.TYPE: KEYWORD,
 }
 CLAIM_INDEXES = {TOKEN: KEYWORD}
-MATCH_INDEXES = dict.fromkeys(match_payloads.KEYWORDS, KEYWORD) | {
-    match_payloads.ASKED_AT: models.PayloadSchemaType.DATETIME
-}
+MATCH_INDEXES = (
+    dict.fromkeys(match_payloads.KEYWORDS, KEYWORD)
+    | dict.fromkeys(match_payloads.IDS, models.PayloadSchemaType.UUID)
+    | {match_payloads.ASKED_AT: models.PayloadSchemaType.DATETIME}
+)
 SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,
     payloads.VESSEL_TYPE: KEYWORD,

@@ -4,8 +4,6 @@ Every acknowledged match is stored, and a match agrees with its query sighting.
 """
 
 import random
-import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,8 +15,8 @@ import pytest
 
 from service.storage.edge.matches import EdgeMatchStore
 from tests.support.faults.concurrent_clients import ClientRequest, random_chips
-from tests.support.faults.forked_service import start_service
-from tests.support.faults.inspection import assert_consistent_on_disk, sound_audit_entries
+from tests.support.faults.inspection import sound_audit_entries
+from tests.support.faults.kill_rounds import ChangingClient, kill_rounds
 from tests.support.faults.scale import Scale
 from tests.support.faults.ship_chips import cut_chip
 
@@ -26,15 +24,13 @@ ANALYSTS = 3
 MATCHES_EACH = 3
 VESSELS_EACH = 2
 MAX_JUDGEMENTS = 8
-MAX_DELAY_S = 0.03
-LIMIT_S = 60.0
 
 Verdict = tuple[str, str | None]
 """A decision, and the vessel that was confirmed."""
 
 
 @dataclass
-class Analyst:
+class Analyst(ChangingClient):
     """A client that requests and judges its own matches.
 
     Attributes:
@@ -42,12 +38,9 @@ class Analyst:
         under_way: a match and the verdict on it that is not acknowledged yet.
     """
 
-    dice: random.Random
-    url: str = ""
     vessels: list[str] = field(default_factory=list)
     judged: dict[str, list[Verdict]] = field(default_factory=dict)
     under_way: tuple[str, Verdict] | None = None
-    judgements: int = 0
 
     def prepare(self, api: httpx.Client) -> None:
         while len(self.vessels) < VESSELS_EACH:
@@ -58,13 +51,12 @@ class Analyst:
         while len(self.judged) < MATCHES_EACH:
             self.match(api)
 
-    def work_until_killed(self) -> None:
-        with httpx.Client(base_url=self.url, timeout=60.0) as api:
-            while True:
-                try:
-                    self.match(api) if self.dice.random() < 0.2 else self.judge(api)
-                except httpx.TransportError:
-                    return
+    def change(self, api: httpx.Client) -> bool:
+        if self.dice.random() < 0.2:
+            self.match(api)
+        else:
+            self.judge(api)
+        return True
 
     def match(self, api: httpx.Client) -> None:
         files = {"chip": ("q.tif", cut_chip(self.dice))}
@@ -83,7 +75,7 @@ class Analyst:
         assert answer.json()["sighting"]["vessel_id"] == vessel_id
         self.judged[match_id].append(verdict)
         self.under_way = None
-        self.judgements += 1
+        self.changes += 1
 
     def choose(self, before: Sequence[Verdict]) -> Verdict:
         kinds = ["confirmed", "confirmed", "rejected"]
@@ -110,30 +102,19 @@ class Analyst:
 def test_a_kill_during_judgements_leaves_each_done_or_not_done(
     scale: Scale, tmp_path: Path
 ) -> None:
-    data, log, dice = tmp_path / "data", tmp_path / "service.log", random.Random(10)
+    data = tmp_path / "data"
     analysts = [Analyst(random.Random(100 + i)) for i in range(ANALYSTS)]
-    service = start_service(data, log)
-    for _ in range(scale.kills_of_judgements):
-        with service.client() as api:
-            for one in analysts:
-                one.url = service.url
-                one.prepare(api)
-        threads = [threading.Thread(target=one.work_until_killed) for one in analysts]
-        for thread in threads:
-            thread.start()
-        await_judgements(analysts, dice.randint(1, MAX_JUDGEMENTS))
-        time.sleep(dice.uniform(0.0, MAX_DELAY_S))
-        service.kill()
-        for thread in threads:
-            thread.join()
-        service = start_service(data, log)
-        with service.client() as api:
-            for one in analysts:
-                one.adopt_state(api)
+    restarts = kill_rounds(
+        analysts,
+        tmp_path,
+        rounds=scale.kills_of_judgements,
+        max_changes=MAX_JUDGEMENTS,
+        dice=random.Random(10),
+    )
+    for api in restarts:
+        for one in analysts:
+            one.adopt_state(api)
         assert_judgements_audited(data, analysts)
-    service.stop()
-    assert_consistent_on_disk(data)
-    assert sum(one.judgements for one in analysts) >= scale.kills_of_judgements
     matches = EdgeMatchStore(data / "matches")
     assert matches.unsettled() == []
     stored = {record.id for record in matches.all()}
@@ -143,20 +124,11 @@ def test_a_kill_during_judgements_leaves_each_done_or_not_done(
     assert stored <= {UUID(e["match_id"]) for e in entries if e["action"] == "match"}
 
 
-def await_judgements(analysts: list[Analyst], more: int) -> None:
-    """Wait until `more` judgements were acknowledged; others are then in progress."""
-    before = sum(one.judgements for one in analysts)
-    deadline = time.monotonic() + LIMIT_S
-    while sum(one.judgements for one in analysts) < before + more:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def assert_judgements_audited(data: Path, analysts: list[Analyst]) -> None:
     """Assert that each judgement was logged as begun, and each acknowledged one as done."""
     entries = [entry for entry in sound_audit_entries(data) if entry["action"] == "verdict"]
     done = [entry for entry in entries if entry["phase"] == "done"]
-    assert len(done) >= sum(one.judgements for one in analysts)
+    assert len(done) >= sum(one.changes for one in analysts)
     begun: dict[str, list[Verdict]] = defaultdict(list)
     for entry in entries:
         if entry["phase"] == "begun":

@@ -20,11 +20,21 @@ START_LIMIT_S = 60.0
 
 @dataclass(frozen=True)
 class ServiceProcess:
-    """A running service."""
+    """A running service.
+
+    Attributes:
+        url: where it answers.
+        process: its process.
+        ready_after_s: seconds from its start until it was ready.
+        hindered_s: seconds of these in which its main thread could run and had no processor.
+        log: its output.
+        trusted: which certificates a client believes; None without TLS.
+    """
 
     url: str
     process: subprocess.Popen[bytes]
     ready_after_s: float
+    hindered_s: float
     log: Path
     trusted: ssl.SSLContext | None = None
 
@@ -74,7 +84,8 @@ def running_service(
     try:
         url = f"{'https' if trusted else 'http'}://127.0.0.1:{port}"
         wait_until_ready(url, process, log, trusted)
-        yield ServiceProcess(url, process, time.monotonic() - began, log, trusted)
+        ready_after_s = time.monotonic() - began
+        yield ServiceProcess(url, process, ready_after_s, _hindered_s(process.pid), log, trusted)
     finally:
         process.terminate()
         try:
@@ -83,6 +94,11 @@ def running_service(
             process.kill()
             process.wait(5)
             raise
+
+
+def _hindered_s(pid: int) -> float:
+    """Return for how many seconds the main thread waited for a processor (Linux)."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def wait_until_ready(

@@ -10,6 +10,8 @@ import pytest
 from tests.support.paths import ROOT
 
 TOLERANCE = 0.35
+NOISE_BYTES = 300
+"""What the allocator adds or spares; a vector of a sighting takes 1,024, an audit entry 1,200."""
 ROW = re.compile(r"^\| one more (\w+)[^|]*\| ([\d.]+) kB \| ([\d.]+) kB \|$", re.MULTILINE)
 PAGE = (ROOT / "docs/operations.md").read_text()
 
@@ -31,7 +33,7 @@ def test_the_sizes_of_one_record_are_as_documented(
     for kind, sizes in measured.items():
         for where, size in sizes.items():
             expected = documented[kind][where]
-            assert size == pytest.approx(expected, rel=TOLERANCE, abs=250), (kind, where)
+            assert size == pytest.approx(expected, rel=TOLERANCE, abs=NOISE_BYTES), (kind, where)
 
 
 def test_the_sizes_of_a_year_follow_from_those_of_one_record(
