@@ -1,15 +1,17 @@
 """What several commands share: exit statuses, options, and ways to print and to fail."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    from service.client.remote.client import Client
     from service.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -27,6 +29,38 @@ DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda"] | None,
     typer.Option(
         help="Where the models run; `auto` takes CUDA if it is installed.", show_default="auto"
+    ),
+]
+
+Url = Annotated[
+    str,
+    typer.Option(
+        help="Address of the service; its API key is read from CROSSFIX_API_KEY.", metavar="URL"
+    ),
+]
+GsdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--gsd-m",
+        help="Metres per pixel.",
+        show_default="the GeoTIFF's, else 0.75 optical, 1.0 SAR",
+        min=0.01,
+    ),
+]
+ModalityOption = Annotated[
+    Literal["optical", "sar"] | None,
+    typer.Option(
+        "--modality",
+        help="The chips' sensor.",
+        show_default="by file name `…_RGB`/`…_SAR`, else by content",
+    ),
+]
+
+FramingOption = Annotated[
+    Literal["auto", "as_is"],
+    typer.Option(
+        "--framing",
+        help="`auto`: cut the ship out upright and tight; `as_is`: leave the pixels alone.",
     ),
 ]
 
@@ -59,3 +93,21 @@ def progress(
     from service.client.tables import console, progress_bar
 
     return progress_bar(console(sys.stderr), label, total)
+
+
+def open_client(url: str) -> "Client":
+    """Return a client of a service that answers.
+
+    Raises:
+        UnreachableError: no Crossfix service answers.
+    """
+    from service.client.remote.client import Client
+
+    client = Client(url, api_key=os.environ.get("CROSSFIX_API_KEY") or None)
+    client.require_alive()
+    return client
+
+
+def given(**options: object) -> dict[str, Any]:
+    """Return the options that were given: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -4,10 +4,9 @@ Each command imports what it needs when it runs, so that `crossfix --help` is qu
 that call a service load no models.
 """
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,16 +19,20 @@ from service.cli.common import (
     BundleOption,
     DataDir,
     DeviceOption,
+    FramingOption,
+    GsdOption,
+    ModalityOption,
+    Url,
     fail,
+    open_client,
     print_json,
     progress,
 )
+from service.cli.desk import add_desk_commands
 from service.cli.keys import keys_app
 from service.cli.maintenance import add_commands
+from service.cli.matching import match
 from service.client import DEFAULT_URL
-
-if TYPE_CHECKING:
-    from service.client.http import CrossfixClient
 
 app = typer.Typer(
     name="crossfix",
@@ -42,38 +45,6 @@ app = typer.Typer(
 bundle_app = typer.Typer(help="Inspect a model bundle.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(keys_app, name="keys")
-
-Url = Annotated[
-    str,
-    typer.Option(
-        help="Address of the service; its API key is read from CROSSFIX_API_KEY.", metavar="URL"
-    ),
-]
-GsdOption = Annotated[
-    float | None,
-    typer.Option(
-        "--gsd-m",
-        help="Metres per pixel.",
-        show_default="the GeoTIFF's, else 0.75 optical, 1.0 SAR",
-        min=0.01,
-    ),
-]
-ModalityOption = Annotated[
-    Literal["optical", "sar"] | None,
-    typer.Option(
-        "--modality",
-        help="The chips' sensor.",
-        show_default="by file name `…_RGB`/`…_SAR`, else by content",
-    ),
-]
-
-FramingOption = Annotated[
-    Literal["auto", "as_is"],
-    typer.Option(
-        "--framing",
-        help="`auto`: cut the ship out upright and tight; `as_is`: leave the pixels alone.",
-    ),
-]
 
 
 @app.command()
@@ -153,7 +124,7 @@ def enrol(
     for note in fleet.notes:
         console(sys.stderr).print(note, style="dim", markup=False)
     label = f"chips of {len(fleet.vessels)} vessels"
-    with _client(url) as client, progress(label, fleet.chips) as (_, advance):
+    with open_client(url) as client, progress(label, fleet.chips) as (_, advance):
         report = enrol_fleet(client, fleet, workers=workers, advance=advance)
     if as_json:
         print_json(report.document())
@@ -165,64 +136,8 @@ def enrol(
         raise typer.Exit(FAILED)
 
 
-@app.command()
-def match(
-    chips: Annotated[list[Path], typer.Argument(help="Chips, or folders of chips.")],
-    url: Url = DEFAULT_URL,
-    top_k: Annotated[int, typer.Option(help="How many vessels to rank.", min=1, max=100)] = 5,
-    modality: ModalityOption = None,
-    gsd_m: GsdOption = None,
-    framing: FramingOption = "auto",
-    band: Annotated[int | None, typer.Option(help="Band of a multi-polarisation chip.")] = None,
-    captured_at: Annotated[
-        str | None, typer.Option(help="Time of capture, e.g. 2026-03-05T17:20:00Z.")
-    ] = None,
-    lat: Annotated[float | None, typer.Option(help="Latitude of the ship, degrees north.")] = None,
-    lon: Annotated[float | None, typer.Option(help="Longitude of the ship, degrees east.")] = None,
-    case: Annotated[str | None, typer.Option(help="The case that the chips belong to.")] = None,
-    note: Annotated[str | None, typer.Option(help="A remark, kept with each match.")] = None,
-    max_speed_kn: Annotated[
-        float | None, typer.Option(help="Leave out vessels that would have sailed faster.")
-    ] = None,
-    vessel_type: Annotated[str | None, typer.Option(help="Only vessels of this type.")] = None,
-    length_tolerance: Annotated[
-        float | None,
-        typer.Option(help="Only vessels whose registered length fits within this share, e.g. 0.2."),
-    ] = None,
-    store: Annotated[
-        bool, typer.Option(help="Keep the chip as a sighting without a vessel, and the match.")
-    ] = True,
-    as_json: AsJson = False,
-) -> None:
-    """Ask a running service which registered vessel a chip shows.
-
-    Prints, for each chip, the ranked vessels with calibrated probability, similarity and checks,
-    and the verdict with its explanation. Ends with status 1 when a chip was refused.
-    """
-    from service.client.match import expand_folders, match_file
-    from service.client.tables import console, show_result
-
-    metadata: dict[str, Any] = {"modality": modality, "gsd_m": gsd_m, "band": band}
-    metadata |= {
-        "framing": framing,
-        "captured_at": captured_at,
-        "lat": lat,
-        "lon": lon,
-        "case": case,
-        "note": note,
-    }
-    options = {"top_k": top_k, "max_speed_kn": max_speed_kn, "vessel_type": vessel_type}
-    options |= {"length_tolerance": length_tolerance, "store": store}
-    results = []
-    with _client(url) as client:
-        for path in expand_folders(chips):
-            results.append(match_file(client, path, _set_only(options), _set_only(metadata)))
-            if not as_json:
-                show_result(console(), results[-1])
-    if as_json:
-        print_json([result.document() for result in results])
-    if any(result.problem for result in results):
-        raise typer.Exit(FAILED)
+app.command()(match)
+add_desk_commands(app)
 
 
 @app.command()
@@ -353,24 +268,6 @@ def main(arguments: list[str] | None = None) -> None:
         fail(error, USAGE if isinstance(error, SettingsError) else FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _client(url: str) -> "CrossfixClient":
-    """Return a client of a service that answers.
-
-    Raises:
-        UnreachableError: no Crossfix service answers.
-    """
-    from service.client.http import CrossfixClient
-
-    client = CrossfixClient(url, api_key=os.environ.get("CROSSFIX_API_KEY") or None)
-    client.require_alive()
-    return client
-
-
-def _set_only(options: dict[str, Any]) -> dict[str, Any]:
-    """Drop the options that were not given."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 if __name__ == "__main__":

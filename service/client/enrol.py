@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
 from service.client.errors import ClientError, RefusedError, SourceError, StoppedError
-from service.client.fleet.vessels import ChipFile, Fleet, FleetVessel
-from service.client.http import ChipPart, CrossfixClient, Json
+from service.client.fleet.vessels import Fleet, FleetVessel
+from service.client.remote.call import ChipPart
+from service.client.remote.client import Client
 
 CHIPS_PER_REQUEST = 16
 BYTES_PER_REQUEST = 24_000_000
@@ -54,13 +55,13 @@ class EnrolReport:
     stopped: bool = False
     seconds: float = 0.0
 
-    def document(self) -> Json:
+    def document(self) -> dict[str, object]:
         """Return the output of `--json`: everything but the ids."""
         return {name: value for name, value in asdict(self).items() if name != "enrolled"}
 
 
 def enrol_fleet(
-    client: CrossfixClient,
+    client: Client,
     fleet: Fleet,
     *,
     workers: int = 4,
@@ -121,9 +122,7 @@ class _VesselRun:
         finished: whether every chip was sent or refused.
     """
 
-    def __init__(
-        self, client: CrossfixClient, dataset: str, vessel: FleetVessel, advance: Advance
-    ) -> None:
+    def __init__(self, client: Client, dataset: str, vessel: FleetVessel, advance: Advance) -> None:
         self.vessel = vessel
         self.created: bool | None = None
         self.finished = False
@@ -146,7 +145,7 @@ class _VesselRun:
         """Send a batch in one request; if a chip of it is refused, send each chip alone."""
         try:
             if self.created is None:
-                self.created = self._client.enrol(self._document, batch)
+                self.created = self._client.enrol(self._document, batch).created
             else:
                 self._client.add_chips(self.vessel.id, batch)
         except RefusedError as error:
@@ -164,7 +163,7 @@ class _VesselRun:
         digests: set[bytes] = set()
         for chip in self.vessel.chips:
             try:
-                part = read_chip(chip)
+                part = ChipPart.read(chip.path, **chip.metadata)
             except SourceError as error:
                 self._refuse([chip.path.name], "file", error)
                 continue
@@ -178,18 +177,6 @@ class _VesselRun:
     def _refuse(self, files: Sequence[str], kind: str, error: ClientError) -> None:
         self.refused.append(Refusal(self.vessel.label, tuple(files), kind, str(error)))
         self._advance(len(files))
-
-
-def read_chip(chip: ChipFile) -> ChipPart:
-    """Read a chip file.
-
-    Raises:
-        SourceError: the file cannot be read.
-    """
-    try:
-        return ChipPart(chip.path.name, chip.path.read_bytes(), chip.metadata)
-    except OSError as error:
-        raise SourceError(f"{chip.path} cannot be read: {error.strerror or error}") from error
 
 
 def _batches(chips: Iterator[ChipPart]) -> Iterator[list[ChipPart]]:

@@ -1,16 +1,36 @@
 """Match chip files with a running service."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from service.client.answers import MatchAnswer, read_answer
-from service.client.enrol import read_chip
-from service.client.errors import RefusedError, SourceError
+from service.client.errors import ClientError, RefusedError, SourceError
 from service.client.fleet.hoss_folder import picture_files
-from service.client.fleet.vessels import ChipFile
-from service.client.http import CrossfixClient, Json
+from service.client.remote.call import ChipPart
+from service.client.remote.client import Client
+from service.client.remote.models import Match
 from service.contract.hoss_names import read_hoss_name
+
+WORKERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class QueryChip:
+    """A chip file to match, with the fields of `POST /match` that hold for it alone."""
+
+    path: Path
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    def read(self, fields: Mapping[str, object]) -> ChipPart:
+        """Read the chip; its own fields count more than `fields`, the file name counts least.
+
+        Raises:
+            SourceError: the file cannot be read.
+        """
+        name = read_hoss_name(self.path.name)
+        named = {} if name is None else {"modality": name.modality.value}
+        return ChipPart.read(self.path, **{**named, **fields, **self.fields})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,51 +39,55 @@ class MatchResult:
 
     Attributes:
         path: the chip.
-        body: the response body as received; None when there is a problem.
-        answer: the parts of the body that are shown.
+        answer: the response; None when there is a problem.
         problem: why the service or this client refused the chip.
     """
 
     path: Path
-    body: Json | None
-    answer: MatchAnswer | None
-    problem: RefusedError | SourceError | None
+    answer: Match | None
+    problem: ClientError | None
 
-    def document(self) -> Json:
+    def document(self) -> dict[str, Any]:
         """Return the output of `--json`: the file, and the response body or the problem."""
-        if self.body is not None:
-            return {"chip": str(self.path), **self.body}
-        problem: Json = {"kind": "file", "detail": str(self.problem)}
+        if self.answer is not None:
+            return {"chip": str(self.path), **self.answer.document()}
+        problem: dict[str, Any] = {"kind": "file", "detail": str(self.problem)}
         if isinstance(self.problem, RefusedError):
             problem |= {"kind": self.problem.kind, "status": self.problem.status}
         return {"chip": str(self.path), "problem": problem}
 
 
-def match_file(
-    client: CrossfixClient,
-    path: Path,
-    options: Mapping[str, object],
-    metadata: Mapping[str, object] | None = None,
-) -> MatchResult:
-    """Ask which vessel one chip shows.
+def match_files(
+    client: Client,
+    chips: Sequence[QueryChip],
+    fields: Mapping[str, object],
+    *,
+    workers: int = WORKERS,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Iterator[MatchResult]:
+    """Ask which vessel each chip shows; yield the results in the order of the chips.
 
     Args:
         client: the service.
-        path: the chip; its modality is read from a file name in HOSS style.
-        options: fields of `POST /match` about the search, e.g. `top_k`.
-        metadata: fields about the chip, e.g. `gsd_m`; they take precedence over the file name.
+        chips: the files; the modality is read from a file name in HOSS style.
+        fields: of `POST /match`, for all chips, e.g. `top_k` and `gsd_m`.
+        workers: how many chips are sent at once.
+        advance: called with 1 after each chip.
 
     Raises:
-        UnreachableError, StoppedError.
+        UnreachableError, StoppedError: the rest was not sent.
     """
-    name = read_hoss_name(path.name)
-    named = {} if name is None else {"modality": name.modality.value}
-    try:
-        part = read_chip(ChipFile(path, {**named, **(metadata or {})}))
-        body = client.match(part, options)
-    except (RefusedError, SourceError) as error:
-        return MatchResult(path, None, None, error)
-    return MatchResult(path, body, read_answer(body), None)
+
+    def sources() -> Iterator[ChipPart | Path]:
+        for chip in chips:
+            try:
+                yield chip.read(fields)
+            except SourceError:
+                yield chip.path  # which fails again, and becomes the problem of this chip
+
+    results = client.match_many(sources(), workers=workers, advance=advance)
+    for chip, result in zip(chips, results, strict=True):
+        yield MatchResult(chip.path, result.match, result.problem)
 
 
 def expand_folders(paths: Iterable[Path]) -> list[Path]:

@@ -5,15 +5,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
+from uuid import UUID
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from service.client.answers import Checks, MatchAnswer, ShownCandidate, ShownFraming
 from service.client.enrol import EnrolReport
 from service.client.match import MatchResult
+from service.client.remote.models import BaseMatch, Candidate, Checks, Framing, Match
 
 WIDTH_WITHOUT_TERMINAL = 160
 VERDICT_WORDS = {
@@ -82,10 +83,18 @@ def show_result(on: Console, result: MatchResult) -> None:
             soft_wrap=True,
         )
         return
-    query, answer = result.answer.query, result.answer
+    show_answer(on, result.path.name, result.answer)
+
+
+def show_answer(on: Console, name: str, answer: BaseMatch) -> None:
+    """Print the match id, the ranked vessels and the verdict under the name of the chip."""
+    query = answer.query
+    stored = "not stored" if query.sighting_id is None else f"match {answer.match_id}"
     on.print(
-        f"[bold]{escape(result.path.name)}[/]  {query.modality}, {query.length_m:.0f} m x "
-        f"{query.width_m:.0f} m at {query.gsd_m:g} m/pixel{_framing_words(query.framing)}"
+        f"[bold]{escape(name)}[/]  {query.modality}, {query.length_m:.0f} m x "
+        f"{query.width_m:.0f} m at {query.gsd_m:g} m/pixel{_framing_words(query.framing)}, "
+        f"{stored}",
+        soft_wrap=True,
     )
     bad, doubtful = query.complaints("bad"), query.complaints("doubtful")
     for complaint in bad:
@@ -97,10 +106,11 @@ def show_result(on: Console, result: MatchResult) -> None:
             continue
         on.print(f"  [yellow]note[/] {escape(warning)}", soft_wrap=True)
     on.print(_ranking(answer))
+    took = f"; {answer.timings_ms.get('total', 0.0):.0f} ms" if isinstance(answer, Match) else ""
     on.print(
         f"  {VERDICT_WORDS[answer.verdict]}  [dim](of {answer.gallery.vessels} vessels; models "
-        f"{escape(answer.model.name)}, taught on {escape(answer.model.training_domain)} data; "
-        f"{answer.timings_ms.get('total', 0.0):.0f} ms)[/]"
+        f"{escape(answer.model.name)}, taught on {escape(answer.model.training_domain)} data"
+        f"{took})[/]"
     )
     if answer.explanation is not None:
         for sentence in (answer.explanation.text, *answer.explanation.differences):
@@ -108,9 +118,9 @@ def show_result(on: Console, result: MatchResult) -> None:
     on.print()
 
 
-def _framing_words(framing: ShownFraming) -> str:
+def _framing_words(framing: Framing | None) -> str:
     """Say how the chip was framed, unless its pixels were used as they were sent."""
-    if framing.method == "unchanged":
+    if framing is None or framing.method == "unchanged":
         return ""
     if framing.method == "cropped":
         return ", cut out"
@@ -118,7 +128,7 @@ def _framing_words(framing: ShownFraming) -> str:
     return f", turned by {abs(framing.turned_deg):.0f}° {side}"
 
 
-def _ranking(answer: MatchAnswer) -> Table:
+def _ranking(answer: BaseMatch) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("rank", "probability", "similarity"):
         table.add_column(heading, justify="right")
@@ -155,7 +165,7 @@ def _check_cells(checks: Checks) -> tuple[str, str]:
     return length, voyage
 
 
-def candidate_cell(candidates: Sequence[ShownCandidate], index: int, true_id: str | None) -> str:
+def candidate_cell(candidates: Sequence[Candidate], index: int, true_id: UUID | None) -> str:
     """Format a candidate's probability and vessel for a narrow table; the true vessel is green."""
     if index >= len(candidates):
         return ""

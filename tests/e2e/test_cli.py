@@ -1,63 +1,25 @@
 """The command line against a real service process."""
 
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from service.cli.main import main
 from service.settings import SHIPPED_BUNDLE
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.inputs.genuine import genuine_chips
 from tests.support.paths import HOSS_SAMPLE
+from tests.support.processes.cli import ENVIRONMENT, command, crossfix
 from tests.support.processes.service_process import ServiceProcess, free_port, running_service
-
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("CROSSFIX_")} | {
-    "COLUMNS": "160",
-    "CROSSFIX_THREADS": "1",
-}
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "service.cli.main", *map(str, arguments)]
-
-
-@dataclass(frozen=True)
-class CommandResult:
-    """Exit status and output of a command."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def crossfix(*arguments: object, **settings: str) -> CommandResult:
-    """Run a command in this process, which saves the start of an interpreter.
-
-    It has a data folder of its own, unless the settings name one.
-    """
-    out, err = io.StringIO(), io.StringIO()
-    folder = tempfile.TemporaryDirectory()
-    place = {"CROSSFIX_DATA_DIR": folder.name}
-    environment = mock.patch.dict(os.environ, ENVIRONMENT | place | settings, clear=True)
-    exits = pytest.raises(SystemExit)
-    with folder, environment, redirect_stdout(out), redirect_stderr(err), exits as raised:
-        main([str(argument) for argument in arguments])
-    return CommandResult(int(raised.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def crossfix_process(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,15 @@ import pytest
 from tests.support.paths import FLEET, ROOT, SHIPPED_BUNDLE
 from tests.support.processes.service_process import free_port, wait_until_ready
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "service", "model_training", "export")
+SOURCES = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "crossfix",
+    "service",
+    "model_training",
+    "export",
+)
 LINK_TARGETS = ("bundles", "demo")
 """Folders to which service/shipped/bundle and service/shipped/fleet link."""
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
@@ -93,6 +101,20 @@ def test_the_installed_demo_runs_outside_the_checkout(installed: Path, tmp_path:
         installed.parent / "python", "-c", "import service; print(service.__file__)", cwd=tmp_path
     )
     assert Path(location.strip()).is_relative_to(installed.parent.parent)
+
+
+def test_the_client_is_imported_as_crossfix(installed: Path, tmp_path: Path) -> None:
+    program = (
+        "import crossfix, sys; "
+        "heavy = {'numpy', 'rasterio', 'onnxruntime', 'fastapi', 'qdrant_client'}; "
+        "print(crossfix.Client.__name__, crossfix.AsyncClient.__name__, heavy & sys.modules.keys(),"
+        " crossfix.__file__)"
+    )
+    clients = run(installed.parent / "python", "-c", program, cwd=tmp_path)
+    assert clients.startswith("Client AsyncClient set() ")
+    place = Path(clients.split()[-1])
+    assert place.is_relative_to(installed.parent.parent)
+    assert (place.parent / "py.typed").is_file()
 
 
 def test_the_installed_service_becomes_ready(installed: Path, tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def match_row(record: MatchRecord) -> Row:
         "first_name": first.vessel.name if first else None,
         "first_imo": first.vessel.imo if first else None,
         "first_mmsi": first.vessel.mmsi if first else None,
-        "first_probability": round(first.probability, 6) if first else None,
-        "none_probability": round(match.none_probability, 6),
+        "first_probability": _share(first.probability if first else None),
+        "none_probability": _share(match.none_probability),
         "confirmed_vessel_id": _text(judgement.vessel_id) if judgement else None,
         "judged_by": judgement.by if judgement else None,
         "judged_at": _time(judgement.at) if judgement else None,
@@ -137,6 +137,10 @@ def _position(position: GeoPoint | None) -> Row:
 
 def _time(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def _share(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 6)
 
 
 def _text(value: UUID | None) -> str | None:

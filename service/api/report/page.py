@@ -83,9 +83,15 @@ def _answer(record: MatchRecord) -> str:
         f"<p>Asked {_time(record.asked_at)} by {escape(record.asked_by)}. Answer: "
         f"<strong>{escape(verdict)}</strong>. Decision of the analysts: "
         f"<strong>{STANDINGS[record.standing.value]}</strong>.</p>"
-        f"<p>Compared with {match.gallery.vessels} registered vessels. Probability that the ship "
-        f"is none of the vessels compared: {percent(match.none_probability)}.</p>"
     )
+    if match.explanation is not None:
+        sentences = (match.explanation.text, *match.explanation.differences)
+        text += "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    if match.none_probability is not None:
+        text += (
+            f"<p>Of {match.gallery.vessels} registered vessels. Probability that the ship is none "
+            f"of the vessels compared: {percent(match.none_probability)}.</p>"
+        )
     if record.options:
         options = ", ".join(f"{name} {json.dumps(value)}" for name, value in record.options.items())
         text += f"<p>Options of the request: {escape(options)}.</p>"

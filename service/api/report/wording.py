@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from service.identity.evidence.wording import TERM_WORDS
+
 VERDICTS = {
     "confident": "confident, the first vessel may be taken for granted",
     "likely": "likely, one vessel holds most of the probability; an analyst looks once",
@@ -11,13 +13,7 @@ VERDICTS = {
     "unclear": "unclear, the chip does not tell",
 }
 STANDINGS = {"open": "none yet", "confirmed": "confirmed", "rejected": "rejected"}
-TERMS = {
-    "similarity": "pixels",
-    "similarity_z": "pixels",
-    "length_log_ratio": "length",
-    "width_log_ratio": "width",
-    "none": "starting odds",
-}
+TERMS = TERM_WORDS | {"none": "starting odds"}
 NO_EFFECT = 0.05
 """Terms of less than this, as a natural logarithm, change the odds by less than 5 %."""
 

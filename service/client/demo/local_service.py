@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from service.client.errors import LocalServiceError
-from service.client.http import CrossfixClient
+from service.client.remote.client import Client
 
 HOST = "127.0.0.1"
 INHERITED_SETTINGS = ("CROSSFIX_BUNDLE", "CROSSFIX_DEVICE", "CROSSFIX_THREADS")
@@ -78,7 +78,7 @@ class LocalService:
             self._process.kill()
             self._process.wait()
 
-    def wait_ready(self, client: CrossfixClient, limit_s: float = 120.0) -> float:
+    def wait_ready(self, client: Client, limit_s: float = 120.0) -> float:
         """Wait until the service is ready.
 
         Returns:

@@ -3,7 +3,6 @@
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ from service.client.enrol import EnrolReport, enrol_fleet
 from service.client.errors import LocalServiceError, SourceError, UnreachableError
 from service.client.fleet.hoss_folder import HossFolder, NamedChip, read_hoss_folder
 from service.client.fleet.vessels import Fleet, vessel_id
-from service.client.http import CrossfixClient
-from service.client.match import match_file
+from service.client.match import QueryChip, match_files
+from service.client.remote.client import Client
 from service.client.tables import (
     VERDICT_SHORT,
     candidate_cell,
@@ -79,7 +78,7 @@ def run_demo(options: DemoOptions) -> int:
         service = stack.enter_context(
             LocalService(data_dir, port=options.port, bundle=options.bundle, device=options.device)
         )
-        client = stack.enter_context(CrossfixClient(service.url))
+        client = stack.enter_context(Client(service.url))
         with _report_death(service):
             _wait_ready(on, service, client)
             report = _enrol(on, client, fleet)
@@ -124,19 +123,19 @@ def _introduce(
         on.print(note, style="dim", markup=False)
 
 
-def _wait_ready(on: Console, service: LocalService, client: CrossfixClient) -> None:
+def _wait_ready(on: Console, service: LocalService, client: Client) -> None:
     with on.status("starting the service"):
         seconds = service.wait_ready(client)
     card = client.bundle()
-    manifest = card["manifest"]
+    manifest = card.manifest
     on.print(
-        f"Service ready after {seconds:.1f} s on {escape(str(card['device']))}, models "
+        f"Service ready after {seconds:.1f} s on {escape(card.device)}, models "
         f"{escape(str(manifest['name']))}, taught on "
         f"{escape(str(manifest['training']['domain']))} data"
     )
 
 
-def _enrol(on: Console, client: CrossfixClient, fleet: Fleet) -> EnrolReport:
+def _enrol(on: Console, client: Client, fleet: Fleet) -> EnrolReport:
     with progress_bar(on, "enrolling", fleet.chips) as (_, advance):
         report = enrol_fleet(client, fleet, workers=WORKERS, advance=advance)
     if report.stopped:
@@ -147,31 +146,30 @@ def _enrol(on: Console, client: CrossfixClient, fleet: Fleet) -> EnrolReport:
 
 def _match(
     on: Console,
-    client: CrossfixClient,
+    client: Client,
     folder: HossFolder,
     queries: Sequence[NamedChip],
     report: EnrolReport,
 ) -> list[CheckedAnswer]:
     """Match every query; print those that are refused and leave them out."""
     answers = []
-    bar = progress_bar(on, "matching", len(queries))
-    with bar as (_, advance), ThreadPoolExecutor(WORKERS) as pool:
-        results = pool.map(lambda chip: match_file(client, chip.path, {"top_k": TOP_K}), queries)
+    with progress_bar(on, "matching", len(queries)) as (_, advance):
+        asked = [QueryChip(chip.path) for chip in queries]
+        results = match_files(client, asked, {"top_k": TOP_K}, workers=WORKERS, advance=advance)
         for chip, result in zip(queries, results, strict=True):
-            advance(1)
             if result.answer is None:
                 on.print(f"refused {chip.path.name}: {result.problem}", style="red", markup=False)
                 continue
             true_id = vessel_id(folder.dataset, chip.key)
             enrolled = true_id in report.enrolled and not chip.name.is_distractor
-            outcome = compare_with_truth(result.answer, str(true_id) if enrolled else None)
+            outcome = compare_with_truth(result.answer, true_id if enrolled else None)
             answers.append(CheckedAnswer(chip, result.answer, outcome))
     return answers
 
 
 def _show(
     on: Console,
-    client: CrossfixClient,
+    client: Client,
     options: DemoOptions,
     fleet: Fleet,
     answers: Sequence[CheckedAnswer],
@@ -194,7 +192,7 @@ def _show(
 def _table(answers: Sequence[CheckedAnswer], fleet: Fleet, width: int) -> Table:
     """Return the ranked vessels of each query, as many as fit into the terminal's width."""
     shown = max(1, min(SHOWN_VESSELS, (width - FIXED_COLUMNS) // CANDIDATE_COLUMN))
-    labels = {str(vessel.id): vessel.label for vessel in fleet.vessels}
+    labels = {vessel.id: vessel.label for vessel in fleet.vessels}
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("SAR chip", no_wrap=True)
     for rank in range(1, shown + 1):

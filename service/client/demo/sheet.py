@@ -7,7 +7,7 @@ from PIL import Image
 
 from service.client.demo.contact_sheet import SheetRow, Tile, draw_sheet
 from service.client.demo.truth import CheckedAnswer
-from service.client.http import CrossfixClient
+from service.client.remote.client import Client
 
 WORKERS = 4
 VERDICTS = {
@@ -20,7 +20,7 @@ VERDICTS = {
 
 
 def demo_sheet(
-    client: CrossfixClient,
+    client: Client,
     kind: str,
     answers: Sequence[CheckedAnswer],
     sentences: Sequence[str],

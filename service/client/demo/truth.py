@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
-from service.client.answers import MatchAnswer
 from service.client.demo.contact_sheet import Tone
 from service.client.fleet.hoss_folder import NamedChip
+from service.client.remote.models import Match
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Outcome:
         tone: good, unsure or bad.
     """
 
-    true_id: str | None
+    true_id: UUID | None
     true_rank: int | None
     text: str
     tone: Tone
@@ -30,11 +31,11 @@ class CheckedAnswer:
     """One query: its chip, the answer, and its comparison with the true vessel."""
 
     chip: NamedChip
-    answer: MatchAnswer
+    answer: Match
     outcome: Outcome
 
 
-def compare_with_truth(answer: MatchAnswer, true_id: str | None) -> Outcome:
+def compare_with_truth(answer: Match, true_id: UUID | None) -> Outcome:
     """Compare an answer with the vessel that the query shows; None when it is not enrolled."""
     if true_id is None:
         return Outcome(None, None, *_outcome_not_enrolled(answer))
@@ -43,7 +44,7 @@ def compare_with_truth(answer: MatchAnswer, true_id: str | None) -> Outcome:
     return Outcome(true_id, rank, *_outcome_enrolled(answer, rank))
 
 
-def _outcome_not_enrolled(answer: MatchAnswer) -> tuple[str, Tone]:
+def _outcome_not_enrolled(answer: Match) -> tuple[str, Tone]:
     match answer.verdict:
         case "no_match":
             return "right, not enrolled", "good"
@@ -53,7 +54,7 @@ def _outcome_not_enrolled(answer: MatchAnswer) -> tuple[str, Tone]:
             return "wrong, not enrolled", "bad"
 
 
-def _outcome_enrolled(answer: MatchAnswer, rank: int | None) -> tuple[str, Tone]:
+def _outcome_enrolled(answer: Match, rank: int | None) -> tuple[str, Tone]:
     position = "is not listed" if rank is None else f"is number {rank}"
     match answer.verdict, rank:
         case "no_match", _:
@@ -68,7 +69,7 @@ def _outcome_enrolled(answer: MatchAnswer, rank: int | None) -> tuple[str, Tone]
             return f"unsure, {position}", "unsure"
 
 
-def summary(compared: Sequence[tuple[MatchAnswer, Outcome]], top_k: int) -> list[str]:
+def summary(compared: Sequence[tuple[Match, Outcome]], top_k: int) -> list[str]:
     """Summarise compared answers in sentences; R1 counts every verdict, `top_k` were ranked."""
     enrolled = [(answer, outcome) for answer, outcome in compared if outcome.true_id is not None]
     not_enrolled = [answer for answer, outcome in compared if outcome.true_id is None]

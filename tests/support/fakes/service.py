@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+TIME = "2026-03-05T17:20:00Z"
 Part = tuple[str, str | None, bytes]
 
 
@@ -87,4 +88,5 @@ class FakeService:
             self.vessels[vessel_id] = attributes
         known = self.chips.setdefault(vessel_id, [])
         known += [str(file) for file, _ in files if file not in known]
-        return httpx.Response(201 if created else 200, json={"id": vessel_id})
+        document = {"id": vessel_id, "created_at": TIME, "updated_at": TIME, "sightings": []}
+        return httpx.Response(201 if created else 200, json=document)

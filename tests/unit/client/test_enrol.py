@@ -8,7 +8,7 @@ from service.client import enrol as enrolling
 from service.client.enrol import EnrolReport, enrol_fleet
 from service.client.errors import UnreachableError
 from service.client.fleet.vessels import ChipFile, Fleet, FleetVessel, vessel_id
-from service.client.http import CrossfixClient
+from service.client.remote.client import Client
 from tests.support.fakes.service import FakeService
 
 
@@ -27,7 +27,7 @@ def fleet_of(folder: Path, **chips: list[str]) -> Fleet:
 
 
 def enrol(service: FakeService, fleet: Fleet, **options: int) -> EnrolReport:
-    with CrossfixClient(transport=service.transport()) as client:
+    with Client(transport=service.transport()) as client:
         return enrol_fleet(client, fleet, **options)  # type: ignore[arg-type]
 
 
@@ -107,7 +107,7 @@ def test_identical_files_are_sent_once_and_missing_ones_are_refused(tmp_path: Pa
     fleet = fleet_of(tmp_path, a=["1", "1", "2"])
     (tmp_path / "a_2.tif").unlink()
     advances: list[int] = []
-    with CrossfixClient(transport=service.transport()) as client:
+    with Client(transport=service.transport()) as client:
         report = enrol_fleet(client, fleet, advance=advances.append)
     assert report.chips == 1
     (refusal,) = report.refused
@@ -125,7 +125,7 @@ def test_an_unreachable_service_ends_the_run(tmp_path: Path) -> None:
     def refuse_connection(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
-    client = CrossfixClient(transport=httpx.MockTransport(refuse_connection))
+    client = Client(transport=httpx.MockTransport(refuse_connection))
     with pytest.raises(UnreachableError):
         enrol_fleet(client, fleet_of(tmp_path, a=["1"], b=["2"], c=["3"]), workers=1)
 
@@ -146,7 +146,7 @@ def test_ctrl_c_finishes_the_requests_in_flight_and_skips_the_rest(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(enrolling, "_wait", interrupt)
-    client = CrossfixClient(transport=httpx.MockTransport(answer_slowly))
+    client = Client(transport=httpx.MockTransport(answer_slowly))
     fleet = fleet_of(tmp_path, a=["1"], b=["2"], c=["3"])
     report = enrol_fleet(client, fleet, workers=1)
     assert report.stopped

@@ -1,12 +1,12 @@
 import io
 from pathlib import Path
 
-from service.client.answers import read_answer
 from service.client.enrol import EnrolReport, Refusal
 from service.client.errors import RefusedError
 from service.client.match import MatchResult
+from service.client.remote.models import Match
 from service.client.tables import candidate_cell, console, show_report, show_result
-from tests.support.answers import answer, body
+from tests.support.answers import answer, body, ship_id
 
 
 def shown(result: MatchResult) -> str:
@@ -23,16 +23,23 @@ def test_a_result_shows_ranks_checks_and_verdict() -> None:
     }
     document["candidates"][0]["vessel"]["name"] = "STAR [bold]"
     document["query"]["warnings"] = ["no GSD [m] was given"]
-    text = shown(MatchResult(Path("0001_SAR.tif"), document, read_answer(document), None))
+    text = shown(MatchResult(Path("0001_SAR.tif"), Match.model_validate(document), None))
     for part in ("0001_SAR.tif", "183 m x 30 m", "90.0%", "0.800", "STAR [bold]", "SHIP b"):
         assert part in text
-    for part in ("190 m", "210 nm in 19.0 h at 11.1 kn", "ambiguous", "tiny [x]", "no GSD [m]"):
+    for part in (
+        "190 m",
+        "210 nm in 19.0 h at 11.1 kn",
+        "ambiguous",
+        "tiny [x]",
+        "no GSD [m]",
+        document["match_id"],
+    ):
         assert part in text
 
 
 def test_a_refused_chip_shows_the_reason() -> None:
     problem = RefusedError(422, "chip-size", "7 px is too small [at least 8]")
-    result = MatchResult(Path("a.tif"), None, None, problem)
+    result = MatchResult(Path("a.tif"), None, problem)
     assert "refused a.tif: 7 px is too small [at least 8]" in shown(result)
     assert result.document() == {
         "chip": "a.tif",
@@ -42,9 +49,9 @@ def test_a_refused_chip_shows_the_reason() -> None:
 
 def test_the_true_vessel_is_green() -> None:
     candidates = answer("confident", "a", "b").candidates
-    assert candidate_cell(candidates, 0, "a") == "[green] 90% SHIP a[/]"
-    assert candidate_cell(candidates, 1, "a") == " 80% SHIP b"
-    assert candidate_cell(candidates, 2, "a") == ""
+    assert candidate_cell(candidates, 0, ship_id("a")) == "[green] 90% SHIP a[/]"
+    assert candidate_cell(candidates, 1, ship_id("a")) == " 80% SHIP b"
+    assert candidate_cell(candidates, 2, ship_id("a")) == ""
 
 
 def test_a_report_shows_counts_and_refusals() -> None:

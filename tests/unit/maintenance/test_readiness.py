@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
@@ -33,7 +34,7 @@ class Part:
         if self.error is not None:
             raise self.error
 
-    def append(self, *_: object, **__: object) -> None:
+    def append(self, *_: object, **__: object) -> NoReturn:
         raise AssertionError("a readiness check writes no entry")
 
     def close(self) -> None:

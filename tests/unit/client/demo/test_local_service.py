@@ -6,7 +6,7 @@ import pytest
 
 from service.client.demo.local_service import HOST, LocalService, free_port
 from service.client.errors import LocalServiceError
-from service.client.http import CrossfixClient
+from service.client.remote.client import Client
 
 
 def test_a_taken_port_is_replaced_by_a_free_one() -> None:
@@ -30,7 +30,7 @@ def test_a_port_taken_by_another_program_is_refused(tmp_path: Path) -> None:
 def test_a_service_that_cannot_start_is_reported_with_its_last_log_lines(tmp_path: Path) -> None:
     with (
         LocalService(tmp_path, port=free_port(0), bundle=tmp_path / "none") as service,
-        CrossfixClient(service.url) as client,
+        Client(service.url) as client,
         pytest.raises(LocalServiceError, match="there is no bundle at"),
     ):
         service.wait_ready(client)

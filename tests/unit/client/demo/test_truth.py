@@ -1,9 +1,16 @@
+from uuid import UUID
+
 import pytest
 
-from service.client.answers import read_answer
 from service.client.demo.truth import compare_with_truth, summary
 from service.client.errors import UnreachableError
-from tests.support.answers import answer, body
+from service.client.remote.call import validated
+from service.client.remote.models import Match
+from tests.support.answers import answer, body, ship_id
+
+
+def _id(name: str | None) -> UUID | None:
+    return None if name is None else ship_id(name)
 
 
 @pytest.mark.parametrize(
@@ -11,6 +18,8 @@ from tests.support.answers import answer, body
     [
         ("confident", "a", 1, "right", "good"),
         ("ambiguous", "a", 1, "right, unsure", "good"),
+        ("likely", "a", 1, "right", "good"),
+        ("unclear", "b", 2, "unsure, is number 2", "unsure"),
         ("no_match", "a", 1, "missed, is number 1", "bad"),
         ("confident", "c", 3, "wrong, is number 3", "bad"),
         ("ambiguous", "b", 2, "unsure, is number 2", "unsure"),
@@ -18,13 +27,14 @@ from tests.support.answers import answer, body
         ("confident", "z", None, "wrong, is not listed", "bad"),
         ("no_match", None, None, "right, not enrolled", "good"),
         ("ambiguous", None, None, "unsure, not enrolled", "unsure"),
+        ("unclear", None, None, "unsure, not enrolled", "unsure"),
         ("confident", None, None, "wrong, not enrolled", "bad"),
     ],
 )
 def test_an_answer_is_compared_with_the_true_vessel(
     verdict: str, true_id: str | None, rank: int | None, text: str, tone: str
 ) -> None:
-    outcome = compare_with_truth(answer(verdict, "a", "b", "c"), true_id)
+    outcome = compare_with_truth(answer(verdict, "a", "b", "c"), _id(true_id))
     assert (outcome.true_rank, outcome.text, outcome.tone) == (rank, text, tone)
 
 
@@ -37,7 +47,10 @@ def test_the_summary_counts_ranks_and_verdicts() -> None:
         (answer("no_match", "a"), None),
         (answer("confident", "a"), None),
     ]
-    lines = summary([(item, compare_with_truth(item, true_id)) for item, true_id in answers], 5)
+    lines = summary(
+        [(item, compare_with_truth(item, _id(true_id))) for item, true_id in answers],
+        5,
+    )
     assert lines == [
         "Of 4 SAR chips of enrolled ships, 2 found their vessel first (R1 50%), 3 among the first "
         "5; 1 were wrongly answered 'none that I know'.",
@@ -53,4 +66,4 @@ def test_no_answers_cause_no_division_by_zero() -> None:
 
 def test_an_answer_of_another_version_is_reported() -> None:
     with pytest.raises(UnreachableError, match=r"verdict.*another version"):
-        read_answer(body("certain", "a"))
+        validated(Match, body("certain", "a"))

@@ -1,0 +1,348 @@
+"""`crossfix matches | judge | vessels | show | merge | split | export`: the analyst's commands."""
+
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from service.cli.common import USAGE as WRONG_OPTIONS
+from service.cli.common import AsJson, Url, fail, given, open_client, print_json
+from service.client import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from service.client.remote.call import Call
+    from service.client.remote.client import Client
+
+VesselArgument = Annotated[
+    str, typer.Argument(help="Id, IMO number, MMSI or name.", metavar="VESSEL")
+]
+Limit = Annotated[int, typer.Option(help="How many at most; 0: all.", min=0)]
+ExportFormat = Annotated[
+    Literal["csv", "geojson"], typer.Option("--format", help="CSV or GeoJSON.")
+]
+Out = Annotated[
+    Path | None, typer.Option(help="The file to write.", show_default="standard output")
+]
+Since = Annotated[str | None, typer.Option(help="Asked at this time or later, e.g. 2026-03-05.")]
+Until = Annotated[str | None, typer.Option(help="Asked before this time.")]
+Standing = Annotated[
+    Literal["open", "confirmed", "rejected"] | None, typer.Option(help="What analysts decided.")
+]
+Verdict = Annotated[
+    Literal["confident", "likely", "ambiguous", "no_match", "unclear"] | None,
+    typer.Option(help="What the service answered."),
+]
+Case = Annotated[str | None, typer.Option(help="The case of the chip.")]
+ChipName = Annotated[str | None, typer.Option(help="Part of the chip's file name.")]
+Remark = Annotated[str | None, typer.Option("--note", help="Part of the note on the chip.")]
+Name = Annotated[str | None, typer.Option(help="Name, or a part of it.")]
+Type = Annotated[str | None, typer.Option("--type", help="Registered type.")]
+
+export_app = typer.Typer(help="Save lists and reports as files.", no_args_is_help=True)
+
+
+def add_desk_commands(app: typer.Typer) -> None:
+    """Add these commands to `crossfix`."""
+    for command in (matches, judge, vessels, show, merge, split):
+        app.command()(command)
+    app.add_typer(export_app, name="export")
+
+
+def matches(
+    url: Url = DEFAULT_URL,
+    verdict: Verdict = None,
+    standing: Standing = None,
+    case: Case = None,
+    file_name: ChipName = None,
+    note: Remark = None,
+    vessel: Annotated[
+        str | None, typer.Option(help="A candidate or the confirmed vessel: id, IMO, MMSI, name.")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the stored matches, newest first."""
+    from service.client.desk_tables import show_matches
+    from service.client.tables import console
+
+    with open_client(url) as client:
+        where = given(
+            verdict=verdict,
+            standing=standing,
+            case=case,
+            file_name=file_name,
+            note=note,
+            vessel_id=None if vessel is None else find_vessel(client, vessel),
+            since=since,
+            until=until,
+        )
+        found = list(islice(client.matches(**where), limit or None))
+    if as_json:
+        print_json([one.document() for one in found])
+    else:
+        show_matches(console(), found)
+
+
+def judge(
+    match_id: Annotated[str, typer.Argument(help="Id of the match.", metavar="MATCH")],
+    confirm: Annotated[
+        str | None,
+        typer.Option(help="It shows this vessel: id, IMO, MMSI, name.", metavar="VESSEL"),
+    ] = None,
+    rank: Annotated[
+        int | None, typer.Option(help="It shows the candidate of this rank.", min=1)
+    ] = None,
+    reject: Annotated[bool, typer.Option("--reject", help="It shows no candidate.")] = False,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="The last judgement no longer applies.")
+    ] = False,
+    note: Annotated[str | None, typer.Option(help="Why.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Record what an analyst decides about a match: one of `--confirm`, `--rank`, `--reject`,
+    `--withdraw`.
+    """
+    from service.client.desk_tables import show_match
+    from service.client.tables import console
+
+    if sum([confirm is not None, rank is not None, reject, withdraw]) != 1:
+        fail("give one of --confirm, --rank, --reject and --withdraw", WRONG_OPTIONS)
+    with open_client(url) as client:
+        if reject or withdraw:
+            record = client.judge(match_id, "rejected" if reject else "withdrawn", note=note)
+        else:
+            if confirm is not None:
+                vessel_id = find_vessel(client, confirm)
+            else:
+                vessel_id = _candidate(client, match_id, rank or 1)
+            record = client.judge(match_id, "confirmed", vessel_id=vessel_id, note=note)
+    if as_json:
+        print_json(record.document())
+    else:
+        show_match(console(), record)
+
+
+def vessels(
+    url: Url = DEFAULT_URL,
+    name: Name = None,
+    imo: Annotated[str | None, typer.Option(help="IMO number.")] = None,
+    mmsi: Annotated[str | None, typer.Option(help="MMSI.")] = None,
+    type_: Type = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the registered vessels."""
+    from service.client.desk_tables import show_vessels
+    from service.client.tables import console
+
+    with open_client(url) as client:
+        where = given(name=name, imo=imo, mmsi=mmsi, type=type_)
+        found = list(islice(client.vessels(**where), limit or None))
+    if as_json:
+        print_json([one.document() for one in found])
+    else:
+        show_vessels(console(), found)
+
+
+def show(
+    what: Annotated[
+        str,
+        typer.Argument(help="Id of a match; or a vessel's id, IMO, MMSI or name.", metavar="ID"),
+    ],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show a match with its judgements, or a vessel with its sightings."""
+    from service.client.desk_tables import show_match, show_vessel
+    from service.client.errors import RefusedError
+    from service.client.tables import console
+
+    with open_client(url) as client:
+        if as_uuid(what) is not None:
+            try:
+                record = client.get_match(what)
+            except RefusedError as error:
+                if error.status != 404:
+                    raise
+            else:
+                if as_json:
+                    print_json(record.document())
+                else:
+                    show_match(console(), record)
+                return
+        vessel = client.get_vessel(find_vessel(client, what))
+    if as_json:
+        print_json(vessel.document())
+    else:
+        show_vessel(console(), vessel)
+
+
+def merge(
+    vessel: VesselArgument,
+    other: Annotated[
+        str, typer.Argument(help="The vessel that becomes part of it.", metavar="OTHER")
+    ],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Merge two records of one ship; the first vessel keeps its attributes."""
+    from service.client.desk_tables import show_vessel
+    from service.client.tables import console
+
+    with open_client(url) as client:
+        merged = client.merge(find_vessel(client, vessel), find_vessel(client, other))
+    if as_json:
+        print_json(merged.document())
+    else:
+        show_vessel(console(), merged)
+
+
+def split(
+    vessel: VesselArgument,
+    sightings: Annotated[
+        list[str], typer.Argument(help="Ids of the sightings to move.", metavar="SIGHTING…")
+    ],
+    name: Annotated[str | None, typer.Option(help="Name of the new vessel.")] = None,
+    imo: Annotated[str | None, typer.Option(help="IMO number of the new vessel.")] = None,
+    mmsi: Annotated[str | None, typer.Option(help="MMSI of the new vessel.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Type of the new vessel.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Move sightings that show another ship to a new vessel."""
+    from service.client.desk_tables import show_vessel
+    from service.client.tables import console
+
+    attributes = given(name=name, imo=imo, mmsi=mmsi, type=type_)
+    with open_client(url) as client:
+        made = client.split(find_vessel(client, vessel), sightings, attributes)
+    if as_json:
+        print_json(made.document())
+    else:
+        show_vessel(console(), made)
+
+
+@export_app.command("matches")
+def export_matches(
+    form: ExportFormat = "csv",
+    out: Out = None,
+    url: Url = DEFAULT_URL,
+    verdict: Verdict = None,
+    standing: Standing = None,
+    case: Case = None,
+    file_name: ChipName = None,
+    note: Remark = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Save all matches that pass the filters."""
+    from service.client.remote import calls
+
+    where = given(
+        verdict=verdict,
+        standing=standing,
+        case=case,
+        file_name=file_name,
+        note=note,
+        since=since,
+        until=until,
+    )
+    with open_client(url) as client:
+        _save(client, calls.export_matches(form, **where), out)
+
+
+@export_app.command("vessels")
+def export_vessels(
+    form: ExportFormat = "csv",
+    out: Out = None,
+    url: Url = DEFAULT_URL,
+    name: Name = None,
+    type_: Type = None,
+) -> None:
+    """Save all vessels that pass the filters, with their last known positions."""
+    from service.client.remote import calls
+
+    with open_client(url) as client:
+        _save(client, calls.export_vessels(form, **given(name=name, type=type_)), out)
+
+
+@export_app.command("track")
+def export_track(
+    vessel: VesselArgument, form: ExportFormat = "csv", out: Out = None, url: Url = DEFAULT_URL
+) -> None:
+    """Save where and when a vessel was."""
+    from service.client.remote import calls
+
+    with open_client(url) as client:
+        _save(client, calls.export_track(find_vessel(client, vessel), form), out)
+
+
+@export_app.command("report")
+def export_report(
+    match_id: Annotated[str, typer.Argument(help="Id of the match.", metavar="MATCH")],
+    out: Out = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Save the evidence report of a match: one page of HTML for print."""
+    from service.client.remote import calls
+
+    with open_client(url) as client:
+        _save(client, calls.report(match_id), out)
+
+
+def find_vessel(client: "Client", text: str) -> "UUID":
+    """Return the id of the vessel that is named by id, IMO number, MMSI, or part of its name.
+
+    Raises:
+        SourceError: none or several are named so.
+    """
+    from service.client.errors import SourceError
+
+    vessel_id = as_uuid(text)
+    if vessel_id is not None:
+        return vessel_id
+    keys = {7: "imo", 9: "mmsi"}
+    key = keys.get(len(text), "name") if text.isdecimal() else "name"
+    found = list(islice(client.vessels(**{key: text}), 10))  # type: ignore[arg-type]
+    exact = [one for one in found if one.name and one.name.casefold() == text.casefold()]
+    if len(exact or found) == 1:
+        return (exact or found)[0].id
+    if not found:
+        raise SourceError(f"no registered vessel has the {key} {text!r}")
+    named = ", ".join(f"{one.label} ({one.id})" for one in found[:5])
+    raise SourceError(f"{text!r} names several vessels; give one's id: {named}")
+
+
+def as_uuid(text: str) -> "UUID | None":
+    """Return the UUID that a text is; None for another text."""
+    from uuid import UUID
+
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _candidate(client: "Client", match_id: str, rank: int) -> "UUID":
+    from service.client.errors import SourceError
+
+    candidates = client.get_match(match_id).candidates
+    if rank > len(candidates):
+        raise SourceError(f"match {match_id} has {len(candidates)} candidates, none of rank {rank}")
+    return candidates[rank - 1].vessel.id
+
+
+def _save(client: "Client", call: "Call[bytes]", out: Path | None) -> None:
+    """Write a response to a file, or to standard output."""
+    if out is None:
+        sys.stdout.buffer.write(client.send(call))
+    else:
+        size = client.save(call, out)
+        print(f"{size} bytes in {out}")

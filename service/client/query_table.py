@@ -1,0 +1,59 @@
+"""Read the chips to match from files, folders and CSV tables: one row for each chip.
+
+    chip,modality,gsd_m,band,framing,captured_at,lat,lon,sensor,case,note
+
+Every row needs `chip`, a path relative to the table's folder.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from service.client.errors import SourceError
+from service.client.fleet.csv_table import Row, read_table
+from service.client.match import QueryChip, expand_folders
+
+TEXTS = ("modality", "framing", "captured_at", "sensor", "case", "note")
+NUMBERS = ("gsd_m", "lat", "lon")
+COLUMNS = ("chip", *TEXTS, *NUMBERS, "band")
+
+
+def read_queries(sources: Iterable[Path]) -> list[QueryChip]:
+    """Replace each folder by its chips and each CSV table by its rows.
+
+    Raises:
+        SourceError: a source does not exist or holds no chips, or a table cannot be used.
+    """
+    chips: list[QueryChip] = []
+    for source in sources:
+        if source.suffix.lower() == ".csv" and source.is_file():
+            chips += read_query_table(source)
+        else:
+            chips += [QueryChip(path) for path in expand_folders([source])]
+    return chips
+
+
+def read_query_table(path: Path) -> list[QueryChip]:
+    """Read a CSV table of chips.
+
+    Raises:
+        SourceError: a column is unknown, or a row is malformed; names the line.
+    """
+    table = read_table(path)
+    if "chip" not in table.columns:
+        raise SourceError(f"{path} has no column chip; known columns are {', '.join(COLUMNS)}")
+    if unknown := table.unknown_columns(COLUMNS):
+        raise SourceError(f"{path}: unknown column {unknown[0]!r}; known are {', '.join(COLUMNS)}")
+    if not table.rows:
+        raise SourceError(f"{path} lists no chips to match")
+    return [_chip(row, path.parent) for row in table.rows]
+
+
+def _chip(row: Row, folder: Path) -> QueryChip:
+    if "chip" not in row.cells:
+        raise SourceError(f"{row.location}: the column chip is empty")
+    fields = row.fields(TEXTS, NUMBERS)
+    if (band := row.number("band")) is not None:
+        if not band.is_integer():
+            raise SourceError(f"{row.location}: band is {band:g}; bands count 1, 2, 3 and so on")
+        fields["band"] = int(band)
+    return QueryChip(folder / row.cells["chip"], fields)

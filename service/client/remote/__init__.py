@@ -1,0 +1,1 @@
+"""The Python client of the HTTP API, which users import as `crossfix`."""

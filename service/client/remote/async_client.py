@@ -1,0 +1,188 @@
+"""The client for asyncio."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import httpx
+
+from service.client import DEFAULT_URL
+from service.client.errors import RefusedError, SourceError
+from service.client.remote import calls
+from service.client.remote.call import Call, ChipSource, Listing, Reply
+from service.client.remote.client import Matched
+from service.client.remote.retrying import (
+    PATIENCE_S,
+    Attempts,
+    checked_url,
+    connection_options,
+    require_crossfix,
+    unreachable,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Sends(Generic[P, T]):
+    """A coroutine that sends the call which a function describes."""
+
+    def __init__(self, describe: Callable[P, Call[T]]) -> None:
+        self._describe = describe
+
+    def __get__(
+        self, client: "AsyncClient", owner: object = None
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        @wraps(self._describe)
+        async def send(*args: P.args, **kwargs: P.kwargs) -> T:
+            return await client.send(self._describe(*args, **kwargs))
+
+        return send
+
+
+class _Iterates(Generic[P, T]):
+    """A method that iterates over the list which a function describes."""
+
+    def __init__(self, describe: Callable[P, Listing[T]]) -> None:
+        self._describe = describe
+
+    def __get__(self, client: "AsyncClient", owner: object = None) -> Callable[P, AsyncIterator[T]]:
+        @wraps(self._describe)
+        def iterate(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+            return client.items(self._describe(*args, **kwargs))
+
+        return iterate
+
+
+class AsyncClient:
+    """Client of one service for one event loop; see `Client`, whose methods it has as coroutines.
+
+    Attributes:
+        url: address of the service.
+    """
+
+    match = _Sends(calls.match)
+    verify = _Sends(calls.verify)
+    matches = _Iterates(calls.matches)
+    get_match = _Sends(calls.get_match)
+    judge = _Sends(calls.judge)
+    report = _Sends(calls.report)
+    vessels = _Iterates(calls.vessels)
+    get_vessel = _Sends(calls.get_vessel)
+    track = _Sends(calls.track)
+    enrol = _Sends(calls.enrol)
+    add_chips = _Sends(calls.add_chips)
+    remove_chip = _Sends(calls.remove_chip)
+    update_vessel = _Sends(calls.update_vessel)
+    delete_vessel = _Sends(calls.delete_vessel)
+    restore_vessel = _Sends(calls.restore_vessel)
+    merge = _Sends(calls.merge)
+    split = _Sends(calls.split)
+    export_matches = _Sends(calls.export_matches)
+    export_vessels = _Sends(calls.export_vessels)
+    export_track = _Sends(calls.export_track)
+    chip = _Sends(calls.chip)
+    preview = _Sends(calls.preview)
+    pseudo_sar = _Sends(calls.pseudo_sar)
+    picture = _Sends(calls.picture)
+    bundle = _Sends(calls.bundle)
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        patience_s: float = PATIENCE_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = checked_url(url)
+        self._patience_s = patience_s
+        options: dict[str, Any] = connection_options(self.url, api_key)
+        self._http = httpx.AsyncClient(**options, transport=transport)
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def require_alive(self) -> None:
+        """Check that a Crossfix service answers, see `Client.require_alive`."""
+        try:
+            response = await self._http.get("/livez")
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise unreachable(self.url, error) from error
+        require_crossfix(self.url, response.status_code, response.content)
+
+    async def is_ready(self) -> bool:
+        """Whether the service is ready; False while it does not answer."""
+        try:
+            return (await self._http.get("/readyz")).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a request; repeat it while the service is overloaded or the connection breaks."""
+        attempts, request = Attempts(self.url, self._patience_s), call.request()
+        while True:
+            try:
+                response = await self._http.request(**request)
+            except httpx.TransportError as error:
+                wait_s = attempts.wait_after_loss(error)
+            else:
+                if response.is_success:
+                    return call.read(Reply(response.status_code, response.content))
+                retry_after = response.headers.get("Retry-After")
+                wait_s = attempts.wait_after_refusal(
+                    response.status_code, retry_after, response.content
+                )
+            await asyncio.sleep(wait_s)
+
+    async def items(self, listing: Listing[T]) -> AsyncIterator[T]:
+        """Iterate over a list, reading a page at a time."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(listing.page(cursor))
+            for item in page.items:
+                yield item
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def match_many(
+        self,
+        chips: Iterable[ChipSource],
+        *,
+        workers: int = 4,
+        advance: Callable[[int], object] = lambda _: None,
+        **options: Any,
+    ) -> AsyncIterator[Matched]:
+        """Match chips, several at once, in their order; see `Client.match_many`."""
+        waiting: deque[asyncio.Task[Matched]] = deque()
+        try:
+            for chip in chips:
+                waiting.append(asyncio.create_task(self._matched(chip, options)))
+                if len(waiting) >= workers:
+                    yield await _finished(waiting.popleft(), advance)
+            while waiting:
+                yield await _finished(waiting.popleft(), advance)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def _matched(self, chip: ChipSource, options: dict[str, Any]) -> Matched:
+        try:
+            return Matched(chip, await self.match(chip, **options), None)
+        except (RefusedError, SourceError) as error:
+            return Matched(chip, None, error)
+
+
+async def _finished(task: "asyncio.Task[Matched]", advance: Callable[[int], object]) -> Matched:
+    result = await task
+    advance(1)
+    return result

@@ -1,0 +1,207 @@
+"""Requests described apart from how they are sent, so that both clients share them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from pydantic import BaseModel, ValidationError
+
+from service.client.errors import SourceError, UnreachableError
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ChipPart:
+    """A chip to send.
+
+    Attributes:
+        name: file name.
+        data: content of the file.
+        metadata: fields of `chip_metadata` in `POST /gallery`, or of `POST /match`.
+    """
+
+    name: str
+    data: bytes
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path | str, **metadata: object) -> "ChipPart":
+        """Read a chip file.
+
+        Raises:
+            SourceError: the file cannot be read.
+        """
+        path = Path(path)
+        try:
+            return cls(path.name, path.read_bytes(), metadata)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+ChipSource = ChipPart | Path | str
+"""A chip in memory, or the path of a chip file."""
+
+
+def as_part(chip: ChipSource) -> ChipPart:
+    """Return the chip in memory; raise SourceError if its file cannot be read."""
+    return chip if isinstance(chip, ChipPart) else ChipPart.read(chip)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful response."""
+
+    status: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request, and how its response is read.
+
+    Attributes:
+        method: of HTTP.
+        path: with a leading slash.
+        read: makes the result of the response; raises UnreachableError if it cannot.
+        query: parameters; those that are None are left out.
+        form: text fields of a multipart form.
+        files: name of the field and the chips of a multipart form.
+        body: the JSON body; None for none.
+        accept: the media type to ask for.
+        once: send an idempotency key, so that the service does a repeated request once.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Reply], T]
+    query: Mapping[str, object] = field(default_factory=dict)
+    form: Mapping[str, object] = field(default_factory=dict)
+    files: tuple[str, Sequence[ChipPart]] | None = None
+    body: Mapping[str, object] | None = None
+    accept: str = "application/json"
+    once: bool = False
+
+    def request(self) -> dict[str, Any]:
+        """Return the arguments of `httpx.Client.request`; the same for each attempt."""
+        headers = {"Accept": self.accept}
+        if self.once:
+            headers["Idempotency-Key"] = str(uuid4())
+        request: dict[str, Any] = {"method": self.method, "url": self.path, "headers": headers}
+        if query := _texts(self.query):
+            request["params"] = query
+        if self.files is not None:
+            name, chips = self.files
+            request["files"] = [(name, (chip.name, chip.data)) for chip in chips]
+            request["data"] = _texts(self.form)
+        if self.body is not None:
+            request["json"] = _plain(self.body)
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `next_cursor` is None on the last."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """A list that is read page by page."""
+
+    first: Call[Page[T]]
+
+    def page(self, cursor: str | None) -> Call[Page[T]]:
+        """Return the request of the page after `cursor`, or of the first page."""
+        if cursor is None:
+            return self.first
+        return replace(self.first, query={**self.first.query, "cursor": cursor})
+
+
+def reads(kind: type[M]) -> Callable[[Reply], M]:
+    """Return a reader of a JSON body of this kind."""
+    return lambda reply: parse(kind, reply.content)
+
+
+def reads_page(kind: type[M], name: str) -> Callable[[Reply], Page[M]]:
+    """Return a reader of a page whose items are listed under `name`."""
+
+    def read(reply: Reply) -> Page[M]:
+        document = decoded(reply.content)
+        if not isinstance(document, dict) or not isinstance(document.get(name), list):
+            raise _not_understood(name, "is missing")
+        items = tuple(validated(kind, item) for item in document[name])
+        return Page(items, document.get("next_cursor"))
+
+    return read
+
+
+def parse(kind: type[M], content: bytes) -> M:
+    """Read a JSON body.
+
+    Raises:
+        UnreachableError: it does not fit; another version of the service may answer.
+    """
+    return validated(kind, decoded(content))
+
+
+def validated(kind: type[M], document: object) -> M:
+    """Validate a decoded body; see `parse`."""
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _not_understood(".".join(map(str, first["loc"])), first["msg"]) from error
+
+
+def decoded(content: bytes) -> object:
+    """Return the decoded JSON, None when it is not JSON."""
+    try:
+        document: object = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return document
+
+
+def metadata_field(chips: Sequence[ChipPart]) -> str:
+    """Return the form field `chip_metadata` of some chips."""
+    return json_text([chip.metadata for chip in chips])
+
+
+def json_text(document: object) -> str:
+    """Return JSON of plain values, times and ids."""
+    return json.dumps(_plain(document))
+
+
+def _not_understood(name: str, problem: str) -> UnreachableError:
+    return UnreachableError(
+        f"the service's answer is not understood ({name or 'body'}: {problem}); "
+        "does the service have another version?"
+    )
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    """Return query parameters or form fields as texts, without those that are None."""
+    plain = {name: _plain(value) for name, value in values.items() if value is not None}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in plain.items()
+    }
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON knows it."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

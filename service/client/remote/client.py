@@ -1,0 +1,267 @@
+"""The client for threads."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import httpx
+
+from service.client import DEFAULT_URL
+from service.client.errors import ClientError, RefusedError, SourceError, StoppedError
+from service.client.remote import calls
+from service.client.remote.call import Call, ChipSource, Listing, Reply
+from service.client.remote.models import Match
+from service.client.remote.retrying import (
+    PATIENCE_S,
+    Attempts,
+    checked_url,
+    connection_options,
+    require_crossfix,
+    unreachable,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A chip of a batch with its match, or the reason why it has none."""
+
+    chip: ChipSource
+    match: Match | None
+    problem: ClientError | None
+
+
+class _Sends(Generic[P, T]):
+    """A method that sends the call which a function describes."""
+
+    def __init__(self, describe: Callable[P, Call[T]]) -> None:
+        self._describe = describe
+
+    def __get__(self, client: "Client", owner: object = None) -> Callable[P, T]:
+        @wraps(self._describe)
+        def send(*args: P.args, **kwargs: P.kwargs) -> T:
+            return client.send(self._describe(*args, **kwargs))
+
+        return send
+
+
+class _Iterates(Generic[P, T]):
+    """A method that iterates over the list which a function describes."""
+
+    def __init__(self, describe: Callable[P, Listing[T]]) -> None:
+        self._describe = describe
+
+    def __get__(self, client: "Client", owner: object = None) -> Callable[P, Iterator[T]]:
+        @wraps(self._describe)
+        def iterate(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+            return client.items(self._describe(*args, **kwargs))
+
+        return iterate
+
+
+class Client:
+    """Client of one service; may be shared by threads.
+
+    Requests that meet 429 or 503 are repeated after the time given in `Retry-After`, until
+    `patience_s` is spent; requests whose connection broke are repeated three times. Repeating is
+    safe: the service derives ids from content, and judgements, merges and splits carry an
+    idempotency key. Every request may raise RefusedError, UnreachableError or StoppedError, and
+    SourceError if a chip file cannot be read. Lists are iterators that read a page at a time.
+
+    Attributes:
+        url: address of the service.
+        stopping: when set, waiting ends with StoppedError.
+    """
+
+    match = _Sends(calls.match)
+    verify = _Sends(calls.verify)
+    matches = _Iterates(calls.matches)
+    get_match = _Sends(calls.get_match)
+    judge = _Sends(calls.judge)
+    report = _Sends(calls.report)
+    vessels = _Iterates(calls.vessels)
+    get_vessel = _Sends(calls.get_vessel)
+    track = _Sends(calls.track)
+    enrol = _Sends(calls.enrol)
+    add_chips = _Sends(calls.add_chips)
+    remove_chip = _Sends(calls.remove_chip)
+    update_vessel = _Sends(calls.update_vessel)
+    delete_vessel = _Sends(calls.delete_vessel)
+    restore_vessel = _Sends(calls.restore_vessel)
+    merge = _Sends(calls.merge)
+    split = _Sends(calls.split)
+    export_matches = _Sends(calls.export_matches)
+    export_vessels = _Sends(calls.export_vessels)
+    export_track = _Sends(calls.export_track)
+    chip = _Sends(calls.chip)
+    preview = _Sends(calls.preview)
+    pseudo_sar = _Sends(calls.pseudo_sar)
+    picture = _Sends(calls.picture)
+    bundle = _Sends(calls.bundle)
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        patience_s: float = PATIENCE_S,
+        stopping: threading.Event | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = checked_url(url)
+        self.stopping = stopping or threading.Event()
+        self._patience_s = patience_s
+        options: dict[str, Any] = connection_options(self.url, api_key)
+        self._http = httpx.Client(**options, transport=transport)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def require_alive(self) -> None:
+        """Check that a Crossfix service answers.
+
+        Raises:
+            UnreachableError: none does; without repeating.
+        """
+        try:
+            response = self._http.get("/livez")
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise unreachable(self.url, error) from error
+        require_crossfix(self.url, response.status_code, response.content)
+
+    def is_ready(self) -> bool:
+        """Whether the service is ready; False while it does not answer."""
+        try:
+            return self._http.get("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def send(self, call: Call[T]) -> T:
+        """Send a request; repeat it while the service is overloaded or the connection breaks."""
+        return self._send(call, self.stopping)
+
+    def _send(self, call: Call[T], ended: threading.Event) -> T:
+        """Send a request, see `send`; do not repeat it when `ended` is set."""
+        attempts, request = Attempts(self.url, self._patience_s), call.request()
+        while True:
+            if self.stopping.is_set() or ended.is_set():
+                raise StoppedError("stopped before the service had answered")
+            try:
+                response = self._http.request(**request)
+            except httpx.TransportError as error:
+                wait_s = attempts.wait_after_loss(error)
+            else:
+                if response.is_success:
+                    return call.read(Reply(response.status_code, response.content))
+                retry_after = response.headers.get("Retry-After")
+                wait_s = attempts.wait_after_refusal(
+                    response.status_code, retry_after, response.content
+                )
+            self.stopping.wait(wait_s)
+
+    def save(self, call: Call[bytes], path: Path) -> int:
+        """Stream a response into a file, which appears when it is complete; return its size.
+
+        Raises:
+            SourceError: the file cannot be written.
+        """
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                size = self._stream(call, temporary)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be written: {error.strerror or error}") from error
+        return size
+
+    def _stream(self, call: Call[bytes], path: Path) -> int:
+        """Write the body of a response into a file; see `send`."""
+        attempts, request = Attempts(self.url, self._patience_s), call.request()
+        while True:
+            if self.stopping.is_set():
+                raise StoppedError("stopped before the service had answered")
+            try:
+                with self._http.stream(**request) as response, path.open("wb") as file:
+                    if response.is_success:
+                        return sum(file.write(chunk) for chunk in response.iter_bytes())
+                    body = response.read()
+            except httpx.TransportError as error:
+                wait_s = attempts.wait_after_loss(error)
+            else:
+                retry_after = response.headers.get("Retry-After")
+                wait_s = attempts.wait_after_refusal(response.status_code, retry_after, body)
+            self.stopping.wait(wait_s)
+
+    def items(self, listing: Listing[T]) -> Iterator[T]:
+        """Iterate over a list, reading a page at a time."""
+        cursor: str | None = None
+        while True:
+            page = self.send(listing.page(cursor))
+            yield from page.items
+            if (cursor := page.next_cursor) is None:
+                return
+
+    def match_many(
+        self,
+        chips: Iterable[ChipSource],
+        *,
+        workers: int = 4,
+        advance: Callable[[int], object] = lambda _: None,
+        **options: Any,
+    ) -> Iterator[Matched]:
+        """Match chips, several at once; yield one result for each chip in their order.
+
+        Args:
+            chips: in memory, or paths.
+            workers: how many are sent at once.
+            advance: called with 1 after each chip, e.g. the `update` of a progress bar.
+            options: see `match`; they apply to every chip.
+
+        Raises:
+            UnreachableError, StoppedError: the rest was not sent.
+        """
+        waiting: deque[Future[Matched]] = deque()
+        ended = threading.Event()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="match")
+        try:
+            for chip in chips:
+                waiting.append(pool.submit(partial(self._matched, chip, options, ended)))
+                if len(waiting) >= 2 * workers:
+                    yield _finished(waiting.popleft(), advance)
+            while waiting:
+                yield _finished(waiting.popleft(), advance)
+        finally:
+            ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _matched(
+        self, chip: ChipSource, options: dict[str, Any], ended: threading.Event
+    ) -> Matched:
+        try:
+            return Matched(chip, self._send(calls.match(chip, **options), ended), None)
+        except (RefusedError, SourceError) as error:
+            return Matched(chip, None, error)
+
+
+def _finished(future: "Future[Matched]", advance: Callable[[int], object]) -> Matched:
+    result = future.result()
+    advance(1)
+    return result

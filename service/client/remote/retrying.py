@@ -1,0 +1,131 @@
+"""When a request is repeated, and when its error is final; knows nothing of sockets or waiting."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from ipaddress import ip_address
+
+import httpx
+
+from service.client import DEFAULT_URL
+from service.client.errors import RefusedError, UnreachableError
+from service.client.remote.call import decoded
+
+TIMEOUT_S = 180.0
+CONNECT_TIMEOUT_S = 5.0
+PATIENCE_S = 120.0
+MAX_LOST_CONNECTIONS = 3
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.25, 8.0
+
+_REPEATABLE_STATUSES = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_IN_PROGRESS = "idempotency-in-progress"
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The attempts of one request.
+
+    Attributes:
+        url: address of the service, for messages.
+        patience_s: no attempt begins later than so many seconds after the first.
+    """
+
+    url: str
+    patience_s: float
+    _backoff_s: float = FIRST_BACKOFF_S
+    _lost: int = 0
+    _began: float = field(default_factory=time.monotonic)
+
+    def wait_after_loss(self, error: httpx.TransportError) -> float:
+        """Return the seconds to wait after a lost connection.
+
+        Raises:
+            UnreachableError: it was lost too often.
+        """
+        self._lost += 1
+        if self._lost > MAX_LOST_CONNECTIONS:
+            raise unreachable(self.url, error) from error
+        return self._next_backoff()
+
+    def wait_after_refusal(self, status: int, retry_after: str | None, body: bytes) -> float:
+        """Return the seconds to wait after a response that is no success.
+
+        Raises:
+            RefusedError: repeating would not help, or would take too long.
+        """
+        refusal = RefusedError.of(status, decoded(body))
+        wait_s = retry_after_s(retry_after, self._next_backoff())
+        repeatable = status in _REPEATABLE_STATUSES or refusal.kind == _IN_PROGRESS
+        if not repeatable or time.monotonic() + wait_s > self._began + self.patience_s:
+            raise refusal
+        return wait_s
+
+    def _next_backoff(self) -> float:
+        wait_s = self._backoff_s
+        self._backoff_s = min(2 * wait_s, MAX_BACKOFF_S)
+        return wait_s
+
+
+def retry_after_s(header: str | None, default_s: float) -> float:
+    """Return the seconds in a `Retry-After` header: a number or a date (RFC 9110, 10.2.3)."""
+    if header is None:
+        return default_s
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        until = parsedate_to_datetime(header)
+    except ValueError:
+        return default_s
+    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def connection_options(url: str, api_key: str | None) -> dict[str, object]:
+    """Return the options of an httpx client of the service at `url`."""
+    return {
+        "base_url": url,
+        "timeout": httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        "headers": {} if api_key is None else {"Authorization": f"Bearer {api_key}"},
+        "trust_env": not _is_loopback(url),
+    }
+
+
+def checked_url(url: str) -> str:
+    """Return the address without a trailing slash.
+
+    Raises:
+        UnreachableError: the text is no http(s) address.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UnreachableError(f"{url!r} is not an address: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise UnreachableError(f"{url!r} is not an address; expected one such as {DEFAULT_URL}")
+    return url.rstrip("/")
+
+
+def require_crossfix(url: str, status: int, body: bytes) -> None:
+    """Check a response of `/livez`; raise UnreachableError if another program gave it."""
+    if status != HTTPStatus.OK or decoded(body) != {"status": "alive"}:
+        raise UnreachableError(
+            f"what answers at {url} is not a Crossfix service "
+            f"(/livez gave status {status}); check --url"
+        )
+
+
+def unreachable(url: str, error: Exception) -> UnreachableError:
+    """Return the error of a service that does not answer."""
+    return UnreachableError(
+        f"no answer from {url} ({error}); start the service with `crossfix serve`, "
+        "or give its address with --url"
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
