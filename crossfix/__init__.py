@@ -14,7 +14,7 @@ from service.client.errors import (
     StoppedError,
     UnreachableError,
 )
-from service.client.remote import models
+from service.client.remote import calls, models
 from service.client.remote.async_client import AsyncClient
 from service.client.remote.call import ChipPart
 from service.client.remote.client import Client, Matched
@@ -29,5 +29,6 @@ __all__ = [
     "SourceError",
     "StoppedError",
     "UnreachableError",
+    "calls",
     "models",
 ]

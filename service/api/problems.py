@@ -7,16 +7,20 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 PROBLEM_JSON = "application/problem+json"
+PROBLEM_SCHEMA_NAME = "Problem"
 PROBLEM_SCHEMA: dict[str, Any] = {
+    "title": PROBLEM_SCHEMA_NAME,
+    "description": "What was wrong and what would be right (RFC 9457); may have further members.",
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string", "examples": ["urn:crossfix:problem:chip-format"]},
+        "type": {"type": "string", "description": "e.g. `urn:crossfix:problem:chip-format`"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
     },
 }
+PROBLEM_REFERENCE = {"$ref": f"#/components/schemas/{PROBLEM_SCHEMA_NAME}"}
 UPLOAD_STATUSES = (400, 408, 413)
 """Errors of any request with a body: it cannot be read, arrives too slowly, or is too large."""
 
@@ -52,7 +56,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {PROBLEM_JSON: {"schema": PROBLEM_SCHEMA}},
+            "content": {PROBLEM_JSON: {"schema": PROBLEM_REFERENCE}},
         }
         for status in statuses
     }

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from service.api import errors
 from service.api.middleware.auth import SECURITY
+from service.api.openapi import improve_document, operation_id
 from service.api.problems import documented
 from service.api.routes.docs import docs_router
 from service.api.routes.gallery import gallery_router
@@ -132,7 +133,9 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
         docs_url=None,
         redoc_url=None,
         responses=documented(401, 403, 429, 503),
+        generate_unique_id_function=operation_id,
     )
+    improve_document(routes)
     errors.install(routes, telemetry)
     _add_routes(routes, parts, resources, context, recovery, review)
     manifest = resources.bundle.manifest

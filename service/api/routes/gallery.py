@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, File, Form, Query, Request, Response
+from fastapi.openapi.models import Example
 
 from service.api.exports.lists import exported_track, exported_vessels
 from service.api.exports.negotiation import JSON
@@ -43,7 +44,10 @@ Metadata = Annotated[
 ]
 ENROL_FORM = multipart_form("chips", several=True, texts=["vessel", "chip_metadata"])
 CHIPS_FORM = multipart_form("chips", several=True, texts=["chip_metadata"])
-PATCH_EXAMPLES = [{"name": "EXAMPLE STAR", "flag": "PA", "source": "port call"}]
+PATCH_EXAMPLES: dict[str, Example] = {
+    "correction": {"value": {"name": "EXAMPLE STAR", "flag": "PA", "source": "port call"}},
+    "flag unknown": {"value": {"flag": None}},
+}
 ERRORS_OF_CHANGES = documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507)
 RESPONSES_OF_ENROLMENT = ERRORS_OF_CHANGES | {
     200: {"model": VesselDetail, "description": "the vessel has these chips already"}
@@ -67,7 +71,7 @@ def gallery_router(
         responses=RESPONSES_OF_ENROLMENT,
         dependencies=[ENROL_FORM, IDEMPOTENCY_HEADER],
     )
-    def enrol(
+    def enrol_vessel(
         response: Response,
         vessel: Annotated[
             str,
@@ -117,7 +121,7 @@ def gallery_router(
         )
 
     @router.get("/{vessel_id}", responses=documented(404, 422, 503))
-    def show(vessel_id: Id) -> VesselDetail:
+    def show_vessel(vessel_id: Id) -> VesselDetail:
         """Show a vessel with its sightings."""
         vessel = get_visible_vessel(gallery, parse_id("vessel", vessel_id))
         return VesselDetail.of(vessel, gallery.sightings_of([vessel.id]))
@@ -127,7 +131,7 @@ def gallery_router(
         response_model=TrackOut,
         responses=REPRESENTATIONS | documented(404, 422, 503),
     )
-    def track(request: Request, response: Response, vessel_id: Id) -> TrackOut | Response:
+    def show_track(request: Request, response: Response, vessel_id: Id) -> TrackOut | Response:
         """Show where and when a vessel was, in order of time, or export it as CSV or GeoJSON.
 
         Sightings without a time or a position are left out.
@@ -140,21 +144,21 @@ def gallery_router(
         return TrackOut.of(vessel, sightings)
 
     @router.patch("/{vessel_id}", responses=ERRORS_OF_CHANGES)
-    def update(
-        vessel_id: Id, patch: Annotated[VesselPatch, Body(examples=PATCH_EXAMPLES)]
+    def update_vessel(
+        vessel_id: Id, patch: Annotated[VesselPatch, Body(openapi_examples=PATCH_EXAMPLES)]
     ) -> VesselOut:
         """Change attributes and record their source; null makes an attribute unknown."""
         return VesselOut.model_validate(curation.update(parse_id("vessel", vessel_id), patch))
 
     @router.delete("/{vessel_id}", status_code=204, responses=documented(404, 422, 503))
-    def delete(vessel_id: Id) -> None:
+    def delete_vessel(vessel_id: Id) -> None:
         """Delete a vessel; its sightings become open, and matches keep what was said of it."""
         curation.delete(parse_id("vessel", vessel_id))
 
     @router.post(
         "/{vessel_id}/restore", responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
     )
-    def restore(vessel_id: Id) -> VesselDetail:
+    def restore_vessel(vessel_id: Id) -> VesselDetail:
         """Undo the deletion of a vessel, for as long as `CROSSFIX_RESTORE_DAYS` says.
 
         It gets back its sightings, but for those whose match was decided otherwise since.
@@ -189,7 +193,7 @@ def gallery_router(
     @router.post(
         "/{vessel_id}/merge", responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
     )
-    def merge(vessel_id: Id, body: MergeIn) -> VesselDetail:
+    def merge_vessels(vessel_id: Id, body: MergeIn) -> VesselDetail:
         """Merge another vessel into this vessel, because both are the same ship."""
         return VesselDetail.of_enrolled(curation.merge(parse_id("vessel", vessel_id), body.other))
 
@@ -199,7 +203,7 @@ def gallery_router(
         responses=ERRORS_OF_CHANGES,
         dependencies=[IDEMPOTENCY_HEADER],
     )
-    def split(vessel_id: Id, body: SplitIn) -> VesselDetail:
+    def split_vessel(vessel_id: Id, body: SplitIn) -> VesselDetail:
         """Move sightings that show another ship to a new vessel."""
         return VesselDetail.of_enrolled(
             curation.split(parse_id("vessel", vessel_id), body.sightings, body.vessel)

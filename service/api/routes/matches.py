@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi.openapi.models import Example
 
 from service.api.exports.lists import exported_matches
 from service.api.exports.negotiation import JSON
@@ -29,15 +30,17 @@ from service.identity.records.matches import Match, Verdict
 from service.identity.review import MatchReview, NewJudgement
 from service.observability.metrics import Telemetry
 
-JUDGEMENT_EXAMPLES = [
-    {
-        "decision": "confirmed",
-        "vessel_id": "00000000-0000-4000-8000-000000000000",
-        "note": "same deck cranes",
+JUDGEMENT_EXAMPLES: dict[str, Example] = {
+    "rejected": {"value": {"decision": "rejected"}},
+    "confirmed": {
+        "value": {
+            "decision": "confirmed",
+            "vessel_id": "00000000-0000-4000-8000-000000000000",
+            "note": "same deck cranes",
+        }
     },
-    {"decision": "rejected"},
-    {"decision": "withdrawn"},
-]
+    "withdrawn": {"value": {"decision": "withdrawn"}},
+}
 
 
 def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetry) -> APIRouter:
@@ -94,7 +97,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         return MatchListing.of(matches.page(where, limit or DEFAULT_LIMIT, cursor))
 
     @router.get("/{match_id}", responses=documented(404, 422, 503))
-    def show(match_id: Id) -> MatchRecordOut:
+    def show_match(match_id: Id) -> MatchRecordOut:
         """Show a match as it was answered, with its judgements."""
         return MatchRecordOut.of(review.show(parse_id("match", match_id)))
 
@@ -103,8 +106,8 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         responses=documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507),
         dependencies=[IDEMPOTENCY_HEADER],
     )
-    def judge(
-        match_id: Id, judgement: Annotated[NewJudgement, Body(examples=JUDGEMENT_EXAMPLES)]
+    def judge_match(
+        match_id: Id, judgement: Annotated[NewJudgement, Body(openapi_examples=JUDGEMENT_EXAMPLES)]
     ) -> MatchRecordOut:
         """Judge a match: `confirmed` with any registered vessel, `rejected`, or `withdrawn`.
 

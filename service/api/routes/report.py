@@ -33,7 +33,7 @@ def report_router(review: MatchReview, pictures: Pictures, now: Clock) -> APIRou
         response_class=Response,
         responses={**HTML, **documented(404, 422, 503)},
     )
-    def report(match_id: Id) -> Response:
+    def show_report(match_id: Id) -> Response:
         """Show the evidence of a match on one page for print, without scripts.
 
         Holds the chips at one metre scale, probabilities, evidence, checks, judgements, versions,

@@ -31,7 +31,7 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         response_class=Response,
         responses={**BYTES, **documented(404, 422, 503)},
     )
-    def chip(sighting_id: Id) -> Response:
+    def download_chip(sighting_id: Id) -> Response:
         """Return the chip file as it was uploaded."""
         sighting, data = pictures.original(parse_id("sighting", sighting_id))
         media = media_type(data)
@@ -50,7 +50,7 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         response_class=Response,
         responses={**PNG, **documented(404, 422, 503)},
     )
-    def preview(
+    def show_preview(
         sighting_id: Id,
         view: Annotated[
             View,
@@ -68,7 +68,7 @@ def sightings_router(pictures: Pictures) -> APIRouter:
         response_class=Response,
         responses={**PNG, **documented(404, 422, 429, 503)},
     )
-    def pseudo_sar(sighting_id: Id) -> Response:
+    def show_pseudo_sar(sighting_id: Id) -> Response:
         """Show the pseudo-SAR pictures of an optical chip side by side; simulated, not measured."""
         return _png(side_by_side(pictures.pseudo_sar(parse_id("sighting", sighting_id))))
 
