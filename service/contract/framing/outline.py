@@ -21,6 +21,14 @@ _EVEN = (0.45, 0.8)
 _SHARE = (0.12, 0.3)
 """Share of the hull's own level at which its profile ends, for ships of such a mean brightness
 over their brightest: where the product clips, side lobes are as bright as decks elsewhere."""
+_FAINT_REACH = 0.5
+"""How far faint ends may reach beyond the bright hull, over its length."""
+_LEAST_FAINT = 0.07
+"""Shorter faint ends, over the length, are taken for blur."""
+_FAINT_CONTRAST = 5.5
+"""Contrast, in spreads of the sea, from which a pixel is part of a faint end."""
+_FAINT_FILL = 0.5
+"""Share of the hull's width that such pixels must fill."""
 _OPTICAL_SHARES = (0.12, 0.4)
 """The same for optical chips: the bow tapers, the sides do not."""
 
@@ -118,10 +126,44 @@ def _extent(
     strip = (v > v0 - slack) & (v < v1 + slack)
     end_share, side_share = _shares(found, quantile(own, 0.75))
     u0, u1 = _ends(u[strip], mass[strip], (u0, u1), end_share)
+    if found.speckled:
+        u0, u1 = _with_faint_ends(found, ship, others, axis, (u0, u1), (v0, v1))
     hull = (u > u0) & (u < u1)
     v0, v1 = _ends(v[hull], mass[hull], (v0, v1), side_share)
     middle = np.array(ship.centre) + along * (u0 + u1) / 2 + across * (v0 + v1) / 2
     return Rectangle(float(middle[0]), float(middle[1]), u1 - u0, v1 - v0, axis)
+
+
+def _with_faint_ends(
+    found: ContrastMap,
+    ship: Candidate,
+    others: Sequence[Candidate],
+    axis: float,
+    ends: tuple[float, float],
+    sides: tuple[float, float],
+) -> tuple[float, float]:
+    """Move the ends out over parts of a radar hull that are faint but fill its whole width.
+
+    A foredeck may return a hundredth of what the tower does, which no share of the brightness
+    finds; but it stands out from the sea from side to side, as no side lobe does.
+    """
+    along, across = (vector[:, 0] for vector in _directions(np.array([axis])))
+    contrast = _without(found.contrast, ship, others, across, sides[1] - sides[0])
+    reach = _FAINT_REACH * (ends[1] - ends[0])
+    u = np.arange(ends[0] - reach, ends[1] + reach, 1.0)
+    v = np.linspace(*sides, max(int(sides[1] - sides[0]) + 1, 3))
+    row = ship.centre[0] + u[:, None] * along[0] + v * across[0]  # [U, V]
+    column = ship.centre[1] + u[:, None] * along[1] + v * across[1]
+    seen = ndimage.map_coordinates(contrast, (row, column), order=0, mode="constant")
+    filled = ndimage.uniform_filter1d((seen > _FAINT_CONTRAST).mean(axis=1), 3) > _FAINT_FILL
+    inside = np.flatnonzero((u >= ends[0]) & (u <= ends[1]))
+    if inside.size == 0:
+        return ends
+    beyond = (~filled[: inside[0]][::-1], ~filled[inside[-1] + 1 :])
+    # What does not end within reach is land, a wake or a neighbour.
+    low, high = (float(part.argmax()) if part.any() else 0.0 for part in beyond)
+    least = _LEAST_FAINT * (ends[1] - ends[0])
+    return ends[0] - (low if low > least else 0.0), ends[1] + (high if high > least else 0.0)
 
 
 def _shares(found: ContrastMap, evenness: float) -> tuple[float, float]:

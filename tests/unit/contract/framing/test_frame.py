@@ -1,9 +1,12 @@
 """Framing of scenes with a known ship."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from service.contract.chip import Modality
 from service.contract.framing.frame import frame_chip
@@ -107,6 +110,21 @@ def test_outline_is_found_off_the_middle_of_a_large_chip(modality: Modality) -> 
     np.testing.assert_allclose(centre, (640.0, 500.0), atol=5.0)
     assert framed.length_m == pytest.approx(90.0, rel=0.08)
     assert axis_difference(framed.axis_deg, 25.0) <= 3.0
+
+
+def with_foredeck(level: float, width: float) -> NDArray[Any]:
+    """A radar scene of 9 looks: bright decks over 66 pixels, and 28 pixels of `level` ahead."""
+    speckle = np.sqrt(np.random.default_rng(5).gamma(9.0, 1 / 9, (200, 200)))
+    faint = hull_mask((200, 200), 0.0, 36.0, width, (72.0, 99.5))
+    scene = np.where(faint, level, 0.05) * speckle
+    return add_ship(scene.astype(np.float32), 0.0, 66.0, 18.0, (115.0, 99.5))
+
+
+def test_a_faint_foredeck_is_part_of_the_hull_and_a_side_lobe_is_not() -> None:
+    whole = frame_chip(with_foredeck(0.17, 17.0), Modality.SAR, 1.0)
+    assert whole.length_m == pytest.approx(94.0, rel=0.08)
+    lobe = frame_chip(with_foredeck(0.17, 3.0), Modality.SAR, 1.0)
+    assert lobe.length_m == pytest.approx(66.0, rel=0.08)
 
 
 def test_missing_values_are_no_ship() -> None:
