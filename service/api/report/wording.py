@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from service.identity.evidence.wording import TERM_WORDS
+from service.identity.evidence.terms import SUBJECTS
 
 VERDICTS = {
     "confident": "confident, the first vessel may be taken for granted",
@@ -13,7 +13,7 @@ VERDICTS = {
     "unclear": "unclear, the chip does not tell",
 }
 STANDINGS = {"open": "none yet", "confirmed": "confirmed", "rejected": "rejected"}
-TERMS = TERM_WORDS | {"none": "starting odds"}
+TERMS = SUBJECTS | {"none": "starting odds"}
 NO_EFFECT = 0.05
 """Terms of less than this, as a natural logarithm, change the odds by less than 5 %."""
 
