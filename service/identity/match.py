@@ -103,7 +103,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class JudgedRanking:
     """A ranking with its verdict and explanation."""
 
     ranking: Ranking
@@ -190,7 +190,7 @@ class Matcher:
             first_similarities=_first_similarities(found) if as_calibrated else {},
         )
 
-    def judge(self, asked: Asked, ranking: Ranking) -> Judgement:
+    def judge(self, asked: Asked, ranking: Ranking) -> JudgedRanking:
         """Return the verdict on a ranking of the vessels, alone or of chips asked together."""
         verdict, explanation = judge(
             ranking,
@@ -201,10 +201,10 @@ class Matcher:
         )
         if asked.why_nobody is not None:
             explanation = nothing_compared(asked.why_nobody)
-        return Judgement(ranking, verdict, explanation)
+        return JudgedRanking(ranking, verdict, explanation)
 
     def answer(
-        self, asked: Asked, judgement: Judgement, scene: SceneShare | None = None
+        self, asked: Asked, judgement: JudgedRanking, scene: SceneShare | None = None
     ) -> MatchResult:
         """Check what is shown, store the chip and the match, and write the audit entry."""
         began, options, ranking = time.perf_counter(), asked.options, judgement.ranking

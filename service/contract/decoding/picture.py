@@ -18,9 +18,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from service.contract.decoding.bands import RGB, BandLayout, Colour
-from service.contract.decoding.orientation import TAG, upright
 from service.contract.decoding.picture_bounds import jpeg_header, picture_of_jpeg, picture_of_png
-from service.contract.decoding.raster import ChipLimits, Raster
+from service.contract.decoding.raster import ORIENTATION_TAG, ChipLimits, Raster, upright
 from service.contract.errors import (
     ChipError,
     CorruptChipError,
@@ -125,7 +124,7 @@ def _read(
 def _to_raster(
     picture: ImageFile, container: str, bit_depth: str, notes: tuple[str, ...]
 ) -> Raster:
-    orientation = picture.getexif().get(TAG, 1)
+    orientation = picture.getexif().get(ORIENTATION_TAG, 1)
     image: Image.Image = picture
     if picture.mode == "P":
         transparent = "transparency" in picture.info

@@ -12,6 +12,9 @@ from service.contract.chip import Modality
 from service.contract.decoding.bands import BandLayout
 from service.contract.errors import ChipSizeError, EmptyChipError
 
+ORIENTATION_TAG = 274
+"""EXIF 2.3 and TIFF 6.0."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChipLimits:
@@ -136,3 +139,24 @@ class Raster:
     def picture_bands(self) -> tuple[int, ...]:
         """Indices in `layout` of the bands that were read and are not alpha."""
         return tuple(i for i in self.layout.picture_bands if i in self.read)
+
+
+def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn a picture upright.
+
+    Args:
+        samples: `[..., H, W]` as stored.
+        orientation: 1 upright, 2 mirrored, 3 upside down, 4 both; 5 to 8 are 1 to 4 transposed.
+
+    Returns:
+        `[..., H, W]`, or `[..., W, H]` for 5 to 8.
+    """
+    if orientation >= 5:
+        samples = np.swapaxes(samples, -1, -2)  # [..., H, W] -> [..., W, H]
+    flip_columns = orientation in {2, 3, 6, 7}
+    flip_rows = orientation in {3, 4, 7, 8}
+    if flip_columns:
+        samples = samples[..., ::-1]
+    if flip_rows:
+        samples = samples[..., ::-1, :]
+    return np.ascontiguousarray(samples)

@@ -21,8 +21,7 @@ from rasterio.session import DummySession
 from service.contract.chip import Modality
 from service.contract.decoding.bands import RGB, BandLayout, Colour, bands_to_read
 from service.contract.decoding.control_points import local_transform
-from service.contract.decoding.orientation import upright
-from service.contract.decoding.raster import ChipLimits, Georeference, Raster
+from service.contract.decoding.raster import ChipLimits, Georeference, Raster, upright
 from service.contract.decoding.tiff_layout import TiffPage, read_full_page
 from service.contract.decoding.tiff_segments import require_bounded_segments
 from service.contract.errors import (

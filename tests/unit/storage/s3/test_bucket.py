@@ -1,8 +1,11 @@
 """Chips in a bucket: damage, and every kind of failure of the store."""
 
+import base64
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -188,6 +191,27 @@ def test_damage_is_detected_and_repaired_by_a_new_upload(
         chips.get(digest)
     chips.put(DATA)
     assert chips.get(digest) == DATA
+
+
+def test_a_chip_is_sent_with_its_md5_and_readiness_only_reads(
+    store: BucketDouble, name: str
+) -> None:
+    bucket = Bucket(store.place(name))
+    sent: list[tuple[str, str]] = []
+
+    def note(request: Any, **_: object) -> None:
+        sent.append((request.method, str(request.headers.get("Content-MD5", b""), "ascii")))
+
+    for client in (bucket._client, bucket._prober):
+        client.meta.events.register("before-send.s3", note)
+    chips = BucketChipStore(bucket)
+    chips.put(DATA + b"sent with its MD5")
+    md5 = hashlib.md5(DATA + b"sent with its MD5", usedforsecurity=False).digest()
+    assert ("PUT", base64.b64encode(md5).decode()) in sent
+    sent.clear()
+    chips.ping()
+    assert sent == [("HEAD", "")]
+    chips.close()
 
 
 def test_another_store_on_the_bucket_finds_the_chip(
