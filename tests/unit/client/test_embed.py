@@ -9,7 +9,9 @@ from service.client.errors import SourceError
 from service.client.match import expand_folders
 from service.contract.chip import Chip, Modality
 from service.contract.embedding import EmbeddedChip
+from service.contract.framing.apply import FramingMode
 from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.inputs.scene_files import empty_file, loose_file
 
 
 class LengthEmbedder:
@@ -55,6 +57,18 @@ def test_given_modality_and_gsd_take_precedence(folder: Path) -> None:
     wrong = embed_files(LengthEmbedder(), [folder / "0001_s1c2_SAR.tif"], modality=Modality.OPTICAL)
     assert len(wrong.refused) == 1
     assert wrong.vectors.shape == (0, 4)
+
+
+def test_loose_chips_are_framed_unless_they_are_to_stay_as_they_are(tmp_path: Path) -> None:
+    loose, empty = tmp_path / "0001_s1c1_SAR.tif", tmp_path / "0002_s1c1_SAR.tif"
+    loose.write_bytes(loose_file(Modality.SAR))
+    empty.write_bytes(empty_file(Modality.SAR))
+    framed = embed_files(LengthEmbedder(), [loose, empty])
+    assert framed.vectors[0, 0] == pytest.approx(115, abs=8)
+    ((path, reason),) = framed.refused
+    assert (path, "no ship was found" in reason) == (empty, True)
+    as_is = embed_files(LengthEmbedder(), [loose, empty], framing=FramingMode.AS_IS)
+    assert as_is.vectors[:, 0].tolist() == [200.0, 200.0]
 
 
 def test_chips_are_embedded_in_batches(folder: Path) -> None:

@@ -10,11 +10,13 @@ import pytest
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
-from service.contract.errors import ChipError, DecodeLimitError, OverloadedError
+from service.contract.errors import ChipError, DecodeLimitError, NoShipError, OverloadedError
+from service.contract.framing.apply import FramingMode, frame
 from service.workers import decoder, decoder_pool
 from service.workers.decoder import DecodeRequest
 from service.workers.decoder_pool import DecoderPool, PoolLimits
 from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.inputs.scene_files import empty_file, loose_file
 
 
 @pytest.fixture
@@ -34,6 +36,23 @@ def test_a_chip_is_decoded_as_in_this_process(pool: DecoderPool) -> None:
             there.digest,
             there.warnings,
         )
+
+
+def test_a_chip_is_framed_as_in_this_process_and_again_from_its_record(pool: DecoderPool) -> None:
+    data = loose_file(Modality.SAR)
+    here = frame(decode_chip(data), FramingMode.AUTO)
+    there = pool.frame(data, FramingMode.AUTO)
+    np.testing.assert_array_equal(here.chip.pixels, there.chip.pixels)
+    assert there.framing == here.framing
+    assert there.frame_ms > 0
+    again = pool.frame(data, there.framing)
+    np.testing.assert_array_equal(again.chip.pixels, here.chip.pixels)
+    assert pool.frame(data, None).chip.pixels.shape == (200, 200)
+
+
+def test_a_chip_without_ship_is_an_error_with_its_class(pool: DecoderPool) -> None:
+    with pytest.raises(NoShipError, match="framing=as_is"):
+        pool.frame(empty_file(Modality.SAR), FramingMode.AUTO)
 
 
 def test_an_error_arrives_with_its_class_and_message(pool: DecoderPool) -> None:

@@ -127,3 +127,9 @@ def test_a_binary_file_is_refused(folder: Path) -> None:
     path.write_bytes(b"chip,id\n\xff\xfe\x00,1\n")
     with pytest.raises(SourceError, match="cannot be read as CSV in UTF-8"):
         read_manifest(path)
+
+
+def test_the_column_framing_is_sent_with_the_chip(folder: Path) -> None:
+    path = write(folder, "chip,name,framing\nchips/a.png,ALPHA,as_is\nchips/b.tif,BETA,\n")
+    metadata = [chip.metadata for v in read_manifest(path).vessels for chip in v.chips]
+    assert metadata == [{"framing": "as_is"}, {}]
