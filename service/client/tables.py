@@ -14,7 +14,7 @@ from rich.table import Table
 
 from service.client.enrol import EnrolReport
 from service.client.match import MatchResult
-from service.client.remote.models import BaseMatch, Candidate, Checks, Framing, Match
+from service.client.remote.models import BaseMatch, Candidate, Checks, Framing, Match, WayRound
 
 WIDTH_WITHOUT_TERMINAL = 160
 VERDICT_WORDS = {
@@ -106,6 +106,8 @@ def show_answer(on: Console, name: str, answer: BaseMatch) -> None:
             continue
         on.print(f"  [yellow]note[/] {escape(warning)}", soft_wrap=True)
     on.print(_ranking(answer))
+    if answer.candidates and (way := answer.candidates[0].way):
+        on.print(f"  [dim]{_way_words(way)}[/]")
     took = f"; {answer.timings_ms.get('total', 0.0):.0f} ms" if isinstance(answer, Match) else ""
     on.print(
         f"  {VERDICT_WORDS[answer.verdict]}  [dim](of {answer.gallery.vessels} vessels; models "
@@ -116,6 +118,13 @@ def show_answer(on: Console, name: str, answer: BaseMatch) -> None:
         for sentence in (answer.explanation.text, *answer.explanation.differences):
             on.print(f"  {escape(sentence)}", soft_wrap=True)
     on.print()
+
+
+def _way_words(way: WayRound) -> str:
+    """Say in which way round the first vessel matched."""
+    how = "turned by 180°" if way.half_turned else "as it was framed"
+    sure = "" if way.certainty is None else f", {way.certainty:.0%} sure"
+    return f"compared both ways round: the first vessel matches the chip {how}{sure}"
 
 
 def _framing_words(framing: Framing | None) -> str:

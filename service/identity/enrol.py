@@ -226,6 +226,7 @@ class Enrolment:
                 more = self._copies_elsewhere(described, vessel)
                 sighting = described.sighting.with_warnings(more)
                 new.append((one.upload, replace(described, sighting=sighting)))
+                more = (*_defects(one.upload, sighting), *more)
             else:
                 more = facts_not_changed(one.upload, described.sighting, kept)
             warnings += more
@@ -297,6 +298,12 @@ class Enrolment:
                 "updated_at": now,
             }
         )
+
+
+def _defects(upload: ChipUpload, sighting: Sighting) -> tuple[str, ...]:
+    """Return what is bad about a chip, with its name."""
+    name = upload.name or f"chip {upload.digest[:12]}"
+    return tuple(f"{name}: {defect}" for defect in sighting.defects)
 
 
 def _pending(chips: Sequence[EmbeddedUpload]) -> Facts:

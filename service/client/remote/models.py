@@ -32,23 +32,53 @@ class Position(Body):
     lon: float
 
 
-class Framing(Body):
-    """How the ship was cut out of the chip; `turned_deg` is the turn that made it upright."""
+class Pixel(Body):
+    """Column and row of a place in the chip as it was sent."""
 
+    x: float
+    y: float
+
+
+class Outline(Body):
+    """The corners of the rectangle around the hull; on the ground if the chip is georeferenced."""
+
+    pixels: tuple[Pixel, ...]
+    positions: tuple[Position, ...] | None = None
+
+
+class Framing(Body):
+    """How the ship was cut out of the chip; `turned_deg` is the turn that made it upright.
+
+    The axis is clockwise from the chip's top, its heading from true north; lengths are metres, with
+    their standard errors.
+    """
+
+    mode: Literal["auto", "as_is"] = "as_is"
     method: str
     turned_deg: float = 0.0
+    axis_deg: float | None = None
+    heading_axis_deg: float | None = None
+    outline: Outline | None = None
+    length_m: float | None = None
+    length_error_m: float | None = None
+    width_m: float | None = None
+    width_error_m: float | None = None
+    removed_share: float = 0.0
 
 
 class Finding(Body):
-    """One judgement of the quality of a chip."""
+    """One judgement of the quality of a chip, the number behind it, and what it means."""
 
+    kind: str
     level: Literal["ok", "doubtful", "bad"]
+    value: float
     sentence: str
 
 
 class Quality(Body):
-    """What was judged of a chip."""
+    """What was judged of a chip, the worst first."""
 
+    level: Literal["ok", "doubtful", "bad"]
     findings: tuple[Finding, ...] = ()
 
 

@@ -86,7 +86,9 @@ class BothWays:
             )
             for n, sighting in enumerate(sightings.values())
         ]
-        return VesselHit(pair.vessel.vessel, sorted(hits, key=lambda hit: -hit.similarity))
+        # As many as one search returns, so that no vessel is weighed by more chips than others.
+        most = max(len(hits) for hits in pair.hits)
+        return VesselHit(pair.vessel.vessel, sorted(hits, key=lambda hit: -hit.similarity)[:most])
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,26 @@ def test_a_result_shows_ranks_checks_and_verdict() -> None:
         assert part in text
 
 
+def test_a_framed_chip_and_what_is_bad_about_it_are_shown() -> None:
+    document = body("ambiguous", "a")
+    document["query"]["framing"] = {"method": "rotated", "turned_deg": -35.2}
+    findings = [
+        {"kind": "several_ships", "level": "bad", "value": 1.0, "sentence": "Two [x] ships."},
+        {"kind": "smeared", "level": "doubtful", "value": 0.6, "sentence": "Smeared."},
+        {"kind": "cut_off", "level": "ok", "value": 0.0, "sentence": "Whole."},
+    ]
+    document["query"]["quality"] = {"level": "bad", "findings": findings}
+    document["query"]["warnings"] = ["Two [x] ships.", "no GSD was given"]
+    document["candidates"][0]["way"] = {"half_turned": True, "certainty": 0.93}
+    text = shown(MatchResult(Path("a.tif"), Match.model_validate(document), None))
+    assert "turned by 35° counter-clockwise" in text
+    assert "bad chip Two [x] ships." in text
+    assert text.count("Two [x] ships.") == 1
+    assert text.index("bad chip") < text.index("doubtful Smeared.") < text.index("note no GSD")
+    assert "Whole." not in text
+    assert "matches the chip turned by 180°, 93% sure" in text
+
+
 def test_a_refused_chip_shows_the_reason() -> None:
     problem = RefusedError(422, "chip-size", "7 px is too small [at least 8]")
     result = MatchResult(Path("a.tif"), None, problem)

@@ -18,7 +18,7 @@ from tests.support.fakes.cache import FakeCache
 from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import FakeEmbedder
 from tests.support.inputs.chips import sar_tiff
-from tests.support.inputs.scene_files import MADRID, empty_file, loose_file
+from tests.support.inputs.scene_files import MADRID, empty_file, loose_file, two_ships_file
 from tests.support.use_cases import UseCases, fake_upload_embedder, sar, sar_look, utc_now
 
 BOTH = pytest.mark.parametrize("modality", list(Modality))
@@ -91,6 +91,12 @@ def test_a_bad_chip_gets_no_confident_verdict(use_cases: UseCases) -> None:
     assert bad.explanation.text.startswith(bad.query.defects[0])
     assert "but the chip is bad" in bad.explanation.text
     assert bad.verdict is not Verdict.CONFIDENT
+
+
+def test_enrolling_a_bad_chip_warns(use_cases: UseCases) -> None:
+    bad = upload(two_ships_file(Modality.SAR), Modality.SAR)
+    enrolled = use_cases.enrolment.enrol(NewVessel(name="TWO"), [bad])
+    assert enrolled.warnings[0].startswith("chip: 1 more ship(s) may be in the chip")
 
 
 def test_sending_a_chip_again_with_another_framing_warns(use_cases: UseCases) -> None:
