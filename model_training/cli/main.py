@@ -9,6 +9,7 @@ from model_training.cli.framing import framing_report
 from model_training.cli.look_alikes import look_alikes
 from model_training.cli.measuring import ablation, calibrate, evaluate
 from model_training.cli.reliability import reliability
+from model_training.cli.scenes import scenes
 from model_training.cli.simulation import simulate, simulator_report
 from model_training.cli.studies import fusion_study, translator_report
 from model_training.cli.training import cost, distil, encoder, translator
@@ -23,7 +24,7 @@ app = typer.Typer(
 for _command in (
     *(simulate, simulator_report),
     *(encoder, translator, distil, cost),
-    *(evaluate, look_alikes, calibrate, reliability, ablation),
+    *(evaluate, look_alikes, calibrate, reliability, scenes, ablation),
     *(fusion_study, translator_report, framing_report),
 ):
     app.command()(_command)

@@ -49,7 +49,7 @@ class SceneMatcher:
             ]
             asked = [task.result() for task in tasks]
         scene_id = uuid4()
-        rankings = joint_rankings([one.ranking for one in asked])
+        rankings = joint_rankings([one.ranking for one in asked], asked[0].counts.vessels)
         results = []
         for one, ranking in zip(asked, rankings, strict=True):
             alone = self._matcher.judge(one, one.ranking)
@@ -59,7 +59,7 @@ class SceneMatcher:
         return results
 
 
-def joint_rankings(alone: Sequence[Ranking]) -> list[Ranking]:
+def joint_rankings(alone: Sequence[Ranking], gallery_vessels: int) -> list[Ranking]:
     """Return the rankings of chips of one image with their joint probabilities.
 
     A vessel that cannot have sailed to the image stays last.
@@ -72,7 +72,7 @@ def joint_rankings(alone: Sequence[Ranking]) -> list[Ranking]:
     for row, ranking in enumerate(alone):
         for candidate in ranking.candidates:
             log_odds[row, columns[candidate.vessel.id]] = sum(candidate.evidence.values())
-    joint = joint_probabilities(log_odds)
+    joint = joint_probabilities(log_odds, gallery_vessels)
     return [_with_probabilities(ranking, joint[row], columns) for row, ranking in enumerate(alone)]
 
 

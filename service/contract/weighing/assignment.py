@@ -5,7 +5,14 @@ of them". Together, an assignment a of vessels or none to all chips has
 
     P(a)  proportional to  the product of w_i,a(i) over all chips with a vessel,
 
-where no vessel occurs twice. The marginals of this distribution are the probabilities of each chip.
+times c(k), where no vessel occurs twice and k chips have a vessel. The odds of a chip alone hold
+the prior 1/G of each of G vessels; k different vessels have the prior (G - k)! / G! instead of
+G^-k, so
+
+    c(k) = G / G x G / (G - 1) x ... x G / (G - k + 1).
+
+Without c, "none" would grow with the number of chips. The marginals are the probabilities of each
+chip.
 
 Up to `EXACT_CHIPS` chips they are computed exactly, by a sum over subsets of chips (a permanent
 with "none" as an alternative); beyond that by belief propagation, which converges for this model
@@ -19,31 +26,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXACT_CHIPS = 8
-MAX_ITERATIONS = 200
-TOLERANCE = 1e-6
+MAX_ITERATIONS = 100
+TOLERANCE = 1e-5
+PRIOR_ITERATIONS = 2
 MAX_LOG_ODDS = 30.0
 """Log odds beyond this are certain in any case; the cut keeps sums within float64."""
 
 Floats = NDArray[np.float64]
 
 
-def joint_probabilities(log_odds: Floats) -> Floats:
+def joint_probabilities(log_odds: Floats, gallery_vessels: int) -> Floats:
     """Return the joint marginals of all chips.
 
     Args:
         log_odds: float64 `[N, M]`, ln(P(chip i shows vessel v) / P(it shows none)) of each chip
             alone; -inf where a vessel is no candidate.
+        gallery_vessels: G, the number of vessels that were searched, at least M.
 
     Returns:
         float64 `[N, 1 + M]`, rows that sum to one: "none of them" first.
     """
     odds = np.exp(np.minimum(log_odds, MAX_LOG_ODDS))
+    vessels = max(gallery_vessels, odds.shape[1])
     if len(odds) <= EXACT_CHIPS:
-        return exact_marginals(odds)
-    return propagated_marginals(odds)
+        return exact_marginals(odds, vessels)
+    return propagated_marginals(odds, vessels)
 
 
-def exact_marginals(odds: Floats) -> Floats:
+def exact_marginals(odds: Floats, gallery_vessels: int) -> Floats:
     """Return the joint marginals float64 `[N, 1 + M]` of odds `[N, M]`, exactly.
 
     `before[k][S]` is the sum of all assignments of the first k vessels that give the chips of the
@@ -57,6 +67,9 @@ def exact_marginals(odds: Floats) -> Floats:
     outside = [sets[(sets >> i) & 1 == 0] for i in range(chips)]
     shown = (sets[:, None] >> np.arange(chips)) & 1  # [sets, chips]
     none = np.prod(np.where(shown == 1, 1.0, 1.0 / scale), axis=1)
+    counts = shown.sum(axis=1)
+    steps = gallery_vessels / np.maximum(gallery_vessels - np.arange(chips), 1.0)
+    none *= np.concatenate([[1.0], np.cumprod(steps)])[counts]  # c(k)
     before = np.zeros((vessels + 1, sets.size))
     before[0, 0] = 1.0
     for k in range(vessels):
@@ -79,8 +92,22 @@ def exact_marginals(odds: Floats) -> Floats:
     return marginals
 
 
-def propagated_marginals(odds: Floats) -> Floats:
-    """Return the joint marginals float64 `[N, 1 + M]` of odds `[N, M]`, by belief propagation."""
+def propagated_marginals(odds: Floats, gallery_vessels: int) -> Floats:
+    """Return the joint marginals float64 `[N, 1 + M]` of odds `[N, M]`, by belief propagation.
+
+    c(k) is replaced by a factor for each chip, G / (G - k'), with the expected number k' of other
+    chips that have a vessel.
+    """
+    factor = np.ones((len(odds), 1))
+    for _ in range(PRIOR_ITERATIONS):
+        marginals = _propagate(odds * factor)
+        having = 1.0 - marginals[:, :1]
+        others = np.minimum(having.sum() - having, gallery_vessels - 1.0)
+        factor = gallery_vessels / (gallery_vessels - others)
+    return _propagate(odds * factor)
+
+
+def _propagate(odds: Floats) -> Floats:
     free = np.ones_like(odds)  # message of vessel v to chip i: that no other chip shows it
     for _ in range(MAX_ITERATIONS):
         wanted = odds * free

@@ -44,7 +44,7 @@ def test_the_answer_says_which_chip_took_the_vessel(use_cases: UseCases) -> None
         use_cases.matcher.ask(chip, MatchOptions(store=False))
         for chip in (optical_look(1), optical(1, height=60))
     ]
-    rankings = joint_rankings([one.ranking for one in asked])
+    rankings = joint_rankings([one.ranking for one in asked], 2)
     assert rankings[0].candidates[0].vessel.name == "SHIP 1"
     assert [c.rank for c in rankings[1].candidates] == [1, 2]
     probabilities = [c.probability for c in rankings[1].candidates]

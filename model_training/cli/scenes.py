@@ -1,0 +1,62 @@
+"""`crossfix-train scenes`: measure what asking about the chips of one image together gains."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_training.cli.common import JsonOption, SeedOption, ThreadsOption, exit_on_error
+from model_training.cli.measuring import embed_for_measuring
+
+
+def scenes(
+    bundle: Annotated[Path, typer.Option(help="Folder of a calibrated bundle.")],
+    data: Annotated[Path, typer.Option(help="Chips in HOSS layout, simulated or genuine.")],
+    count: Annotated[int, typer.Option("--scenes", min=1, help="How many scenes to draw.")] = 100,
+    chips: Annotated[int, typer.Option(min=2, max=200, help="Ships in each scene.")] = 15,
+    gallery: Annotated[int, typer.Option(min=1, help="Vessels to search.")] = 500,
+    enrolled_share: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Probability that a ship is enrolled.")
+    ] = 0.5,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Use this calibration (JSON of `calibrate`) instead of the bundle's."),
+    ] = None,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer chips of one image alone and together; print R1, its gain, and calibration errors.
+
+    Each scene has SAR chips of different ships, some of which are enrolled; in half of the scenes
+    they are of about one length. A small data set, such as genuine chips of one acquisition, is
+    drawn again and again with other ships enrolled. Probabilities expect one half to be enrolled.
+    """
+    from model_training.data.hoss import all_chips, read_hoss
+    from model_training.evaluation.scenes import measure_scenes
+    from service.contract.bundle import open_bundle
+    from service.contract.weighing.specs import CalibrationSpec
+
+    with exit_on_error(ValueError):
+        if calibration is None:
+            spec = open_bundle(bundle).manifest.calibration
+        else:
+            spec = CalibrationSpec.model_validate_json(calibration.read_text())
+        table = embed_for_measuring(all_chips(read_hoss(data)), [bundle], threads)
+        report = measure_scenes(table, spec.match, count, chips, gallery, enrolled_share, seed=seed)
+    if as_json:
+        print(json.dumps(report.document(), indent=2))
+        return
+    print(
+        f"{report.scenes} scenes of {report.chips} chips in galleries of {report.gallery} vessels, "
+        f"{report.ships} ships"
+    )
+    for label, way in (("alone", report.alone), ("together", report.together)):
+        first, none = way.first_candidate.ece, way.none.ece
+        print(
+            f"  {label}: R1 {way.first} %, ECE first candidate {first.value:.3f} "
+            f"[{first.ends[0]:.3f}, {first.ends[1]:.3f}], ECE none {none.value:.3f} "
+            f"[{none.ends[0]:.3f}, {none.ends[1]:.3f}]"
+        )
+    print(f"  gain of R1: {report.gain} points")

@@ -1,0 +1,229 @@
+"""Measure what asking about the chips of one image together gains over asking one by one.
+
+A scene draws chips of different ships, at most one of each, and a gallery that holds each of these
+ships with a probability, filled up with other vessels. Every chip is asked alone, as
+`calibration.searches` replays it, and all together by the joint model of the service.
+
+Shapes: N chips of a scene, V vessels of the table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.calibration.reliability import Reliability, measure_reliability
+from model_training.calibration.searches import (
+    EVIDENCE,
+    LOOK_ALIKE_SHARE,
+    RERANKED_VESSELS,
+    VesselScores,
+    score_vessels,
+    weigh,
+)
+from model_training.embedding.chip_table import ChipTable
+from model_training.evaluation.metrics import Estimate, bootstrap_mean
+from service.contract.chip import Modality
+from service.contract.weighing.assignment import joint_probabilities
+from service.contract.weighing.specs import ChoiceSpec
+
+Floats = NDArray[np.float64]
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How well chips are answered in one way, alone or together.
+
+    Attributes:
+        first: share of the chips whose ship is enrolled and whose first vessel is right, per cent.
+        first_candidate: reliability of the first vessel's probability.
+        none: reliability of the probability of none.
+    """
+
+    first: Estimate
+    first_candidate: Reliability
+    none: Reliability
+
+    def document(self) -> dict[str, Any]:
+        """Return the measurements as JSON values."""
+        return {
+            "R1": self.first.document(),
+            "ece_first_candidate": self.first_candidate.ece.document(),
+            "ece_none": self.none.ece.document(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SceneReport:
+    """Scenes asked alone and together; `gain` is that of R1, in points, with paired intervals."""
+
+    scenes: int
+    chips: int
+    gallery: int
+    ships: int
+    alone: Way
+    together: Way
+    gain: Estimate
+
+    def document(self) -> dict[str, Any]:
+        """Return the measurements as JSON values."""
+        return {
+            "scenes": self.scenes,
+            "chips": self.chips,
+            "gallery_vessels": self.gallery,
+            "ships": self.ships,
+            "alone": self.alone.document(),
+            "together": self.together.document(),
+            "gain_R1": self.gain.document(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Answers about chips: first vessel's probability, that of none, and what is right."""
+
+    first: Floats
+    none: Floats
+    right: NDArray[np.bool_]
+
+
+def measure_scenes(
+    table: ChipTable,
+    match: ChoiceSpec,
+    scenes: int,
+    chips: int,
+    gallery: int,
+    enrolled_share: float = 0.5,
+    query_sensor: Modality = Modality.SAR,
+    seed: int = 0,
+) -> SceneReport:
+    """Draw scenes and answer their chips alone and together.
+
+    Args:
+        table: embedded chips of labelled ships.
+        match: how candidates are weighed.
+        scenes: number of scenes.
+        chips: ships in each, at least two; fewer if the table has fewer.
+        gallery: vessels to search; fewer if the table has fewer.
+        enrolled_share: probability that the ship of a chip is enrolled, above 0 to 1.
+        query_sensor: the sensor of the image; the gallery has the other one.
+        seed: of the scenes.
+
+    Raises:
+        ValueError: there are not two ships with chips of both sensors.
+    """
+    other = Modality.OPTICAL if query_sensor is Modality.SAR else Modality.SAR
+    scores = score_vessels(table, query_sensor, other, seed)
+    findable = np.unique(scores.query_ids[scores.own >= 0])
+    if findable.size < 2:
+        raise ValueError("scenes need at least two ships with chips of both sensors")
+    chips = min(chips, findable.size)
+    gallery = min(gallery, scores.similarity.shape[1])
+    rng = np.random.default_rng(seed)
+    ids, enrolled = [], []
+    parts: dict[str, list[_Answers]] = {"alone": [], "together": []}
+    for _ in range(scenes):
+        rows, columns, present = _draw(scores, findable, chips, gallery, enrolled_share, rng)
+        log_odds = _log_odds(scores, rows, columns, match)
+        alone = np.concatenate([np.zeros((chips, 1)), log_odds], axis=1)
+        alone = np.exp(alone - alone.max(axis=1, keepdims=True))
+        alone /= alone.sum(axis=1, keepdims=True)
+        own = columns[None, :] == scores.own[rows][:, None]
+        parts["alone"].append(_answers(alone, own))
+        parts["together"].append(_answers(joint_probabilities(log_odds, columns.size), own))
+        ids.append(scores.query_ids[rows])
+        enrolled.append(present)
+    ships, known = np.concatenate(ids), np.concatenate(enrolled)
+    joined = {name: _join(answers) for name, answers in parts.items()}
+    difference = joined["together"].right.astype(float) - joined["alone"].right
+    return SceneReport(
+        scenes=scenes,
+        chips=chips,
+        gallery=gallery,
+        ships=int(np.unique(ships).size),
+        alone=_way(joined["alone"], ships, known, seed),
+        together=_way(joined["together"], ships, known, seed),
+        gain=bootstrap_mean(100.0 * difference[known], ships[known], 1000, seed),
+    )
+
+
+def _draw(
+    scores: VesselScores,
+    findable: NDArray[np.int64],
+    chips: int,
+    gallery: int,
+    enrolled_share: float,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the query rows, the gallery's columns, and which ships are enrolled, bool `[N]`.
+
+    With probability `LOOK_ALIKE_SHARE` the ships and the other vessels of the gallery are those
+    nearest in length to one of them: an anchorage of ships of one size.
+    """
+    rows_of = {s: np.flatnonzero((scores.query_ids == s) & (scores.own >= 0)) for s in findable}
+    ships = rng.permutation(findable)
+    alike = rng.random() < LOOK_ALIKE_SHARE
+    anchor = int(rng.choice(rows_of[ships[0]]))
+    if alike:
+        own_of = np.array([scores.own[rows_of[ship][0]] for ship in ships])
+        ships = ships[np.argsort(scores.length_log_ratio[anchor, own_of], kind="stable")]
+    ships = rng.permutation(ships[:chips])
+    rows = np.array([rng.choice(rows_of[ship]) for ship in ships])
+    own = scores.own[rows]
+    others = np.setdiff1d(np.arange(scores.similarity.shape[1]), own)
+    enrolled = rng.random(chips) < enrolled_share
+    filling = min(max(gallery - int(enrolled.sum()), 1 - int(enrolled.any())), others.size)
+    if alike:
+        others = others[np.argsort(scores.length_log_ratio[anchor, others], kind="stable")]
+        others = others[:filling]
+    columns = np.concatenate([own[enrolled], rng.choice(others, filling, replace=False)])
+    return rows, columns, enrolled
+
+
+def _log_odds(
+    scores: VesselScores,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    match: ChoiceSpec,
+) -> Floats:
+    """Return `[N, V]` log odds against none; -inf for all but the most similar vessels."""
+    weights = np.array([match.weights.get(name, 0.0) for name in EVIDENCE])
+    none = match.none_bias + match.none_log_gallery * np.log(columns.size)
+    log_odds = np.full((rows.size, columns.size), -np.inf)
+    for i, row in enumerate(rows):
+        similarity = scores.similarity[row, columns]
+        best = np.argsort(-similarity, kind="stable")[:RERANKED_VESSELS]
+        best = best[np.isfinite(similarity[best])]
+        log_odds[i, best] = weigh(scores, np.array(row), columns[best]) @ weights - none
+    return log_odds
+
+
+def _answers(probability: Floats, own: NDArray[np.bool_]) -> _Answers:
+    first = probability[:, 1:].argmax(axis=1)
+    rows = np.arange(len(first))
+    return _Answers(probability[rows, 1 + first], probability[:, 0], own[rows, first])
+
+
+def _join(parts: Sequence[_Answers]) -> _Answers:
+    return _Answers(
+        np.concatenate([part.first for part in parts]),
+        np.concatenate([part.none for part in parts]),
+        np.concatenate([part.right for part in parts]),
+    )
+
+
+def _way(
+    answers: _Answers, ships: NDArray[np.int64], enrolled: NDArray[np.bool_], seed: int
+) -> Way:
+    return Way(
+        first=bootstrap_mean(
+            100.0 * answers.right[enrolled].astype(float), ships[enrolled], 1000, seed
+        ),
+        first_candidate=measure_reliability(
+            answers.first, answers.right, ships, bins=BINS, seed=seed
+        ),
+        none=measure_reliability(answers.none, ~enrolled, ships, bins=BINS, seed=seed),
+    )
