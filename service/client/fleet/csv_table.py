@@ -39,7 +39,7 @@ class Row:
         if self.decimal_comma and "." not in text:
             text = text.replace(",", ".")
         try:
-            number = float(text)
+            number = math.nan if "_" in text else float(text)  # Python reads 1_90 as 190
         except ValueError:
             number = math.nan
         if not math.isfinite(number):

@@ -99,6 +99,7 @@ def test_chips_are_selected_by_modality(folder: Path) -> None:
         ("chip,id,captured_at\nchips/a.png,1,2612-01-01\n", "in the future"),
         ("chip,id,length_m\nchips/a.png,1,nan\n", "length_m is 'nan', not a number"),
         ("chip,id,length_m\nchips/a.png,1,inf\n", "length_m is 'inf', not a number"),
+        ("chip,id,length_m\nchips/a.png,1,1_90\n", "length_m is '1_90', not a number"),
         ("chip,id,gsd\nchips/a.png,1,1\n", "unknown column 'gsd'"),
         ("chip,id\n,1\n", ":2: the column chip is empty"),
         ("chip,id\nchips/z.png,1\n", ":2: there is no chip .*z.png"),
