@@ -15,7 +15,8 @@ import httpx
 
 from service.settings import SHIPPED_BUNDLE
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 180.0
+"""A service starts in seconds, and in minutes while others need the processors."""
 
 
 @dataclass(frozen=True)
