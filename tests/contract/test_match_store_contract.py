@@ -17,9 +17,19 @@ from qdrant_client import QdrantClient
 from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.matches import MatchStore
-from service.identity.records.match_records import Decision, MatchFilter, MatchRecord, Standing
+from service.identity.records.base import GeoPoint
+from service.identity.records.match_records import (
+    Area,
+    Decision,
+    MatchFilter,
+    MatchRecord,
+    Standing,
+)
 from service.identity.records.matches import Verdict
 from service.storage.edge.matches import EdgeMatchStore
+from service.storage.edge.shard import Shard
+from service.storage.points.match_payloads import HAS_PLACE, PLACE, match_point
+from service.storage.points.payloads import Point
 from service.storage.server.connection import ServerConnection
 from service.storage.server.matches import ServerMatchStore
 from tests.support.doubles.qdrant_http import running_qdrant
@@ -279,6 +289,29 @@ class TestFilters:
         matches.put(make_match_record())
         assert listed(matches, **bounds) == []
 
+    @pytest.mark.parametrize(
+        ("area", "inside"),
+        [
+            ((103.0, 1.0, 105.0, 2.0), {"Singapore"}),
+            ((-180.0, -90.0, 180.0, 90.0), {"Singapore", "Fiji", "Samoa"}),
+            ((170.0, -20.0, -165.0, -10.0), {"Fiji", "Samoa"}),
+            ((170.0, -20.0, 179.0, -10.0), {"Fiji"}),
+            ((0.0, 0.0, 10.0, 10.0), set()),
+        ],
+    )
+    def test_an_area_holds_the_position_of_the_query(
+        self, matches: MatchStore, area: tuple[float, float, float, float], inside: set[str]
+    ) -> None:
+        places = {"Singapore": (1.25, 103.9), "Fiji": (-17.8, 178.4), "Samoa": (-13.8, -171.8)}
+        for name, (lat, lon) in places.items():
+            query = make_sighting(position=GeoPoint(lat=lat, lon=lon), file_name=name)
+            matches.put(make_match_record(query=query))
+        matches.put(make_match_record())
+        west, south, east, north = area
+        sought = MatchFilter(area=Area(west=west, south=south, east=east, north=north))
+        found = matches.page(sought, 10, None).matches
+        assert {one.match.query.file_name for one in found} == inside
+
     def test_filters_combine(self, matches: MatchStore) -> None:
         ship = make_vessel()
         wanted = with_judgement(make_match_record([ship]), Decision.CONFIRMED, ship)
@@ -301,3 +334,18 @@ class TestFilters:
             until=wanted.asked_at + timedelta(seconds=1),
         )
         assert found == ids(wanted)
+
+
+def test_matches_of_an_older_folder_are_found_by_area(tmp_path: Path) -> None:
+    query = make_sighting(position=GeoPoint(lat=1.25, lon=103.9))
+    record = make_match_record(query=query)
+    point = match_point(record)
+    payload = {k: v for k, v in point.payload.items() if k not in (PLACE, HAS_PLACE)}
+    shard = Shard(tmp_path, 1, {}, 0)
+    shard.put([Point(point.id, None, payload)])
+    shard.close()
+    store = EdgeMatchStore(tmp_path)
+    sought = MatchFilter(area=Area(west=103, south=1, east=105, north=2))
+    assert [one.id for one in store.page(sought, 10, None).matches] == [record.id]
+    assert store.get(record.id) == record
+    store.close()

@@ -97,6 +97,12 @@ def gallery_router(
     def list_vessels(
         request: Request,
         response: Response,
+        search: Annotated[
+            Line | None,
+            Query(
+                description="beginnings of words of the name, or of IMO number, MMSI or call sign"
+            ),
+        ] = None,
         name: Annotated[Line | None, Query(description="part of the name")] = None,
         imo: Imo | None = None,
         mmsi: Mmsi | None = None,
@@ -110,7 +116,7 @@ def gallery_router(
 
         As GeoJSON, a vessel is at its last known position.
         """
-        where = VesselFilter(name=name, imo=imo, mmsi=mmsi, type=type)
+        where = VesselFilter(search=search, name=name, imo=imo, mmsi=mmsi, type=type)
         media = wanted_media(request, response)
         if media != JSON:
             return exported_vessels(gallery, where).response(request, media, limit, cursor)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.openapi.models import Example
+from pydantic import ValidationError
 
 from service.api.exports.lists import exported_matches
 from service.api.exports.negotiation import JSON
@@ -20,12 +21,13 @@ from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.strict_requests import StrictRoute
 from service.api.uploads import Id, parse_id
+from service.api.validation_messages import explain
 from service.contract.chip import Modality
 from service.contract.utc_time import BoundTime
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.matches import MatchStore
 from service.identity.records.base import Line
-from service.identity.records.match_records import MatchFilter, Standing
+from service.identity.records.match_records import Area, MatchFilter, Standing
 from service.identity.records.matches import Match, Verdict
 from service.identity.review import MatchReview, NewJudgement
 from service.observability.metrics import Telemetry
@@ -68,6 +70,14 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         note: Annotated[Line | None, Query(description="part of the note on the chip")] = None,
         since: Annotated[BoundTime | None, Query(description="asked at this time or later")] = None,
         until: Annotated[BoundTime | None, Query(description="asked before this time")] = None,
+        area: Annotated[
+            str | None,
+            Query(
+                description="position of the query inside west,south,east,north in degrees; west "
+                "is greater than east across the antimeridian",
+                examples=["103.5,1.0,104.5,1.5"],
+            ),
+        ] = None,
         limit: Annotated[int | None, Query(ge=1, le=500, description=LIMIT_HELP)] = None,
         cursor: Annotated[
             str | None, Query(description="`next_cursor` of the previous page")
@@ -88,6 +98,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
             note=note,
             since=since,
             until=until,
+            area=None if area is None else parse_area(area),
         )
         if since is not None and until is not None and since > until:
             raise InvalidRequestError("since is later than until; no match was asked in between")
@@ -124,6 +135,23 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         return MatchRecordOut.of(detail)
 
     return router
+
+
+def parse_area(text: str) -> Area:
+    """Parse `west,south,east,north` in degrees.
+
+    Raises:
+        InvalidRequestError: not four numbers, or not the sides of a rectangle on the Earth.
+    """
+    sides = text.split(",")
+    if len(sides) != 4:
+        raise InvalidRequestError("area: expected four numbers: west,south,east,north in degrees")
+    try:
+        return Area(**dict(zip(("west", "south", "east", "north"), map(float, sides), strict=True)))
+    except ValidationError as error:
+        raise InvalidRequestError(f"area: {explain(error.errors())}") from error
+    except ValueError as error:
+        raise InvalidRequestError(f"area: {text!r} are not four numbers") from error
 
 
 def _confirmed_candidate(match: Match, vessel_id: UUID | None) -> str:

@@ -106,12 +106,27 @@ class Standing(StrEnum):
     REJECTED = "rejected"
 
 
+class Area(Record):
+    """A rectangle of degrees; `west` is greater than `east` if it crosses the antimeridian."""
+
+    west: float = Field(ge=-180, le=180)
+    south: float = Field(ge=-90, le=90)
+    east: float = Field(ge=-180, le=180)
+    north: float = Field(ge=-90, le=90)
+
+    @model_validator(mode="after")
+    def _south_is_below_north(self) -> "Area":
+        if self.south > self.north:
+            raise ValueError("south lies above north; give west, south, east, north")
+        return self
+
+
 class MatchFilter(Record):
     """Which matches to list; None matches any value.
 
     `vessel_id` is a candidate or the confirmed vessel; `case` is compared without case, and so are
     `file_name` and `note`, of which a part is enough; `since` (inclusive) and `until` (exclusive)
-    bound the time of the request.
+    bound the time of the request; `area` holds the position of the query.
     """
 
     verdict: Verdict | None = None
@@ -124,6 +139,7 @@ class MatchFilter(Record):
     note: Line | None = None
     since: UtcTime | None = None
     until: UtcTime | None = None
+    area: Area | None = None
 
 
 @dataclass(frozen=True, slots=True)

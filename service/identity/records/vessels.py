@@ -105,8 +105,12 @@ class Vessel(VesselAttributes):
 
 
 class VesselFilter(Record):
-    """Which vessels to list: by part of the name, or equal values; case is ignored."""
+    """Which vessels to list: by part of the name, or equal values; case is ignored.
 
+    `search` holds beginnings of words of the name, of the IMO number, MMSI or call sign.
+    """
+
+    search: Line | None = None
     name: Line | None = None
     imo: str | None = None
     mmsi: str | None = None

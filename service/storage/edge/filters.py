@@ -7,10 +7,12 @@ import qdrant_edge as edge
 from service.storage.points.filters import (
     AnyOf,
     Before,
+    BeginsWith,
     BetweenOrUnknown,
     Clause,
     Condition,
     During,
+    Inside,
     Known,
     Near,
     NoneOf,
@@ -33,6 +35,8 @@ def _as_condition(clause: Clause) -> Any:
         case NoneOf(key, words):
             listed = edge.FieldCondition(key, match=edge.MatchAny(list(words)))
             return edge.Filter(must_not=[listed])
+        case BeginsWith(key, word):
+            return edge.FieldCondition(key, match=edge.MatchPrefix(word))
         case BetweenOrUnknown(key, low, high):
             known = edge.FieldCondition(key, range=edge.RangeFloat(gte=low, lte=high))
             return edge.Filter(should=[known, edge.IsEmptyCondition(key)])
@@ -46,5 +50,15 @@ def _as_condition(clause: Clause) -> Any:
         case Near(key, lat, lon, radius_m):
             disc = edge.GeoRadius(edge.GeoPoint(lon=lon, lat=lat), radius_m)
             return edge.FieldCondition(key, geo_radius=disc)
+        case Inside():
+            return edge.Filter(should=[_box(one) for one in clause.boxes()])
         case Known(key):
             return edge.Filter(must_not=[edge.IsEmptyCondition(key)])
+
+
+def _box(area: Inside) -> edge.FieldCondition:
+    corners = edge.GeoBoundingBox(
+        top_left=edge.GeoPoint(lon=area.west, lat=area.north),
+        bottom_right=edge.GeoPoint(lon=area.east, lat=area.south),
+    )
+    return edge.FieldCondition(area.key, geo_bounding_box=corners)

@@ -13,16 +13,20 @@ import qdrant_edge as edge
 
 from service.contract.durable_files import replace_file
 from service.identity.errors import StoreUnavailableError
-from service.storage.edge.shard import MARKER, NO_VECTOR, Shard
+from service.storage.edge.shard import MARKER, NO_VECTOR, IndexSchema, Shard
 from service.storage.local.disk_errors import disk_errors
 from service.storage.points import payloads
+from service.storage.points.search_upgrade import make_vessels_searchable
+from service.storage.points.search_words import STARTS, WORDS
 
 KEYWORD = edge.PayloadSchemaType.Keyword
-VESSEL_INDEXES = {
+VESSEL_INDEXES: dict[str, IndexSchema] = {
     payloads.STATE: KEYWORD,
     payloads.IMO: KEYWORD,
     payloads.MMSI: KEYWORD,
     payloads.TYPE: KEYWORD,
+    WORDS: edge.KeywordIndexParams(prefix=True),
+    STARTS: KEYWORD,
 }
 SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,
@@ -53,6 +57,7 @@ class GalleryFolder:
         self._sightings: dict[str, Shard] = {}
         try:
             self.vessels = Shard(path / "vessels", len(NO_VECTOR), VESSEL_INDEXES, min_free_bytes)
+            make_vessels_searchable(self.vessels)
         except BaseException:
             self.unlock()
             raise

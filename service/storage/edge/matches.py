@@ -23,17 +23,19 @@ from service.storage.points.match_payloads import (
     ASKED_AT,
     IDS,
     KEYWORDS,
+    PLACE,
     PagedMatches,
     match_from,
     match_point,
     point_id,
 )
 from service.storage.points.payloads import Payload
+from service.storage.points.search_upgrade import make_matches_searchable
 
 INDEXES = (
     dict.fromkeys(KEYWORDS, KEYWORD)
     | dict.fromkeys(IDS, edge.PayloadSchemaType.Uuid)
-    | {ASKED_AT: edge.PayloadSchemaType.Datetime}
+    | {ASKED_AT: edge.PayloadSchemaType.Datetime, PLACE: edge.PayloadSchemaType.Geo}
 )
 
 
@@ -54,6 +56,7 @@ class EdgeMatchStore(PagedMatches):
         self._shard = Shard(folder, len(NO_VECTOR), INDEXES, min_free_bytes)
         self._lock = threading.Lock()
         self._closed = False
+        make_matches_searchable(self._shard)
 
     def put(self, record: MatchRecord) -> None:
         with self._lock:

@@ -27,6 +27,8 @@ from service.storage.local.disk_errors import disk_errors, is_disk_full
 from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.payloads import Payload, Point
 
+IndexSchema = edge.PayloadSchemaType | edge.KeywordIndexParams
+
 MARKER = "crossfix.json"
 SCROLL_BATCH = 1000
 NO_VECTOR = [0.0]
@@ -46,7 +48,7 @@ class Shard:
         self,
         folder: Path,
         width: int,
-        indexes: Mapping[str, edge.PayloadSchemaType],
+        indexes: Mapping[str, IndexSchema],
         min_free_bytes: int,
     ) -> None:
         """Open the shard, replaying its log, or create it.
@@ -110,6 +112,12 @@ class Shard:
         if existing := self._existing(ids):
             self.apply(edge.UpdateOperation.set_payload([*existing], fields))
             self.sync()
+
+    def set_fields_of_each(self, fields: Mapping[UUID, Payload]) -> None:
+        """Set fields of the payload of each of these points, which exist."""
+        for point_id, payload in fields.items():
+            self.apply(edge.UpdateOperation.set_payload([point_id], payload))
+        self.sync()
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
         existing = self._existing(ids)

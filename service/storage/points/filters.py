@@ -1,7 +1,7 @@
 """Filters as plain values, which each adapter translates into the types of its client."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from service.contract.utc_time import as_utc
 from service.identity.records.sightings import SightingFilter
 from service.identity.records.vessels import VesselFilter, VesselState
 from service.storage.points import payloads
+from service.storage.points.search_words import SHORT, STARTS, WORDS, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,14 @@ class NoneOf:
 
     key: str
     words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BeginsWith:
+    """One of the words in the field begins with this word."""
+
+    key: str
+    word: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +73,40 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """The position is known and lies in the rectangle, which may cross the antimeridian."""
+
+    key: str
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def boxes(self) -> list["Inside"]:
+        """Return rectangles that do not cross the antimeridian: this one, or its two parts.
+
+        Qdrant's geo index takes 180 degrees east for 180 degrees west, and finds nothing in a
+        rectangle that reaches a pole; therefore the sides stay `EDGE_DEG` away from both.
+        """
+        inner = replace(
+            self,
+            south=max(self.south, EDGE_DEG - 90.0),
+            east=min(self.east, 180.0 - EDGE_DEG),
+            north=min(self.north, 90.0 - EDGE_DEG),
+        )
+        if self.west <= self.east:
+            return [inner]
+        return [replace(inner, east=180.0 - EDGE_DEG), replace(inner, west=-180.0)]
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """The field exists and is not null."""
 
     key: str
 
 
-Clause = AnyOf | NoneOf | BetweenOrUnknown | During | Before | Near | Known
+Clause = AnyOf | NoneOf | BeginsWith | BetweenOrUnknown | During | Before | Near | Inside | Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +116,10 @@ class Condition:
     must: tuple[Clause, ...] = ()
     must_not: tuple[Clause, ...] = ()
 
+
+MAX_SEARCH_WORDS = 8
+EDGE_DEG = 1e-6
+"""A tenth of a metre."""
 
 EVERYTHING = Condition()
 TENTATIVE_SIGHTINGS = Condition((Known(payloads.TENTATIVE),))
@@ -119,7 +159,17 @@ def vessel_condition(where: VesselFilter) -> Condition:
     kind = None if where.type is None else where.type.casefold()
     exact = {payloads.IMO: where.imo, payloads.MMSI: where.mmsi, payloads.TYPE: kind}
     clauses += [AnyOf(key, [value]) for key, value in exact.items() if value is not None]
+    if where.search is not None:
+        clauses += search_clauses(where.search)
     return Condition(tuple(clauses))
+
+
+def search_clauses(text: str) -> list[Clause]:
+    """Return the clauses for vessels with words that begin with the words of the text."""
+    return [
+        AnyOf(STARTS, [word]) if len(word) <= SHORT else BeginsWith(WORDS, word)
+        for word in words_of(text)[:MAX_SEARCH_WORDS]
+    ]
 
 
 def in_state(states: Collection[VesselState]) -> AnyOf:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
+from service.identity.records.matches import Match
 from service.storage.points import seals
 from service.storage.points.filters import (
     EVERYTHING,
@@ -20,6 +21,7 @@ from service.storage.points.filters import (
     Clause,
     Condition,
     During,
+    Inside,
 )
 from service.storage.points.paging import PageReader, has_part, next_id
 from service.storage.points.payloads import RECORD, Payload, Point, timestamp
@@ -28,9 +30,10 @@ VERDICT, STANDING, MODALITY = "verdict", "standing", "modality"
 VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED = "vessel_ids", "sighting_id", "asked_at", "unsettled"
 
 CASE, FILE_NAME, NOTE = "case", "file_name", "note"
+PLACE, HAS_PLACE = "place", "has_place"
 
-KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE)
-"""Fields that are looked up by whole words; `asked_at` is a time."""
+KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, HAS_PLACE)
+"""Fields that are looked up by whole words; `asked_at` is a time, `place` a position."""
 
 IDS = (VESSEL_IDS, SIGHTING_ID)
 """Fields of ids: their index takes less memory than that of words."""
@@ -39,7 +42,7 @@ MATCH_FIELDS = (
     *(RECORD, VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED),
     *(CASE, FILE_NAME, NOTE),
 )
-YES = "yes"
+YES, NO = "yes", "no"
 UNSETTLED_MATCHES = Condition((AnyOf(UNSETTLED, [YES]),))
 BATCH = 256
 
@@ -68,7 +71,16 @@ def match_point(record: MatchRecord) -> Point:
         ASKED_AT: timestamp(record.asked_at),
         UNSETTLED: YES if record.unsettled else None,
     }
-    return Point(point_id(record.id), None, seals.sealed(payload))
+    return Point(point_id(record.id), None, seals.sealed(payload) | place_fields(match))
+
+
+def place_fields(match: Match) -> Payload:
+    """Return the fields by which an area finds a match; they are not part of its digest."""
+    at = match.query.position
+    return {
+        PLACE: None if at is None else {"lat": at.lat, "lon": at.lon},
+        HAS_PLACE: NO if at is None else YES,
+    }
 
 
 def _folded(text: str | None) -> str | None:
@@ -96,6 +108,8 @@ def match_condition(where: MatchFilter) -> Condition:
         clauses.append(During(ASKED_AT, where.since, None))
     if where.until is not None:
         clauses.append(Before(ASKED_AT, where.until))
+    if where.area is not None:
+        clauses.append(Inside(PLACE, **where.area.model_dump()))
     return Condition(tuple(clauses))
 
 

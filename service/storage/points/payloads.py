@@ -21,6 +21,7 @@ from service.contract.utc_time import as_utc
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingHit
 from service.identity.records.vessels import Vessel
 from service.storage.points import seals
+from service.storage.points.search_words import search_fields
 
 Payload = seals.Payload
 
@@ -63,7 +64,12 @@ def vessel_point(vessel: Vessel) -> Point:
         MMSI: vessel.mmsi,
         TYPE: vessel.type.casefold() if vessel.type else None,
     }
-    return Point(vessel.id, None, seals.sealed(payload))
+    return Point(vessel.id, None, {**seals.sealed(payload), **vessel_words(vessel)})
+
+
+def vessel_words(vessel: Vessel) -> Payload:
+    """Return the fields by which a vessel is searched for; see `search_words`."""
+    return {**search_fields(vessel.id, vessel.name, vessel.imo, vessel.mmsi, vessel.callsign)}
 
 
 def vessel_from(payload: Mapping[str, Any]) -> Vessel:

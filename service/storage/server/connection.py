@@ -91,7 +91,7 @@ def ensure_collection(
     client: QdrantClient,
     name: str,
     width: int | None,
-    indexes: Mapping[str, models.PayloadSchemaType],
+    indexes: Mapping[str, models.PayloadSchemaType | models.KeywordIndexParams],
 ) -> None:
     """Create the collection and the payload indexes that are missing; replicas may race.
 

@@ -5,10 +5,12 @@ from qdrant_client import models
 from service.storage.points.filters import (
     AnyOf,
     Before,
+    BeginsWith,
     BetweenOrUnknown,
     Clause,
     Condition,
     During,
+    Inside,
     Known,
     Near,
     NoneOf,
@@ -30,6 +32,8 @@ def _as_condition(clause: Clause) -> models.Condition:
         case NoneOf(key, words):
             listed = models.FieldCondition(key=key, match=models.MatchAny(any=list(words)))
             return models.Filter(must_not=[listed])
+        case BeginsWith(key, word):
+            return models.FieldCondition(key=key, match=models.MatchPrefix(prefix=word))
         case BetweenOrUnknown(key, low, high):
             known = models.FieldCondition(key=key, range=models.Range(gte=low, lte=high))
             return models.Filter(should=[known, _unknown(key)])
@@ -41,8 +45,18 @@ def _as_condition(clause: Clause) -> models.Condition:
         case Near(key, lat, lon, radius_m):
             disc = models.GeoRadius(center=models.GeoPoint(lat=lat, lon=lon), radius=radius_m)
             return models.FieldCondition(key=key, geo_radius=disc)
+        case Inside():
+            return models.Filter(should=[_box(one) for one in clause.boxes()])
         case Known(key):
             return models.Filter(must_not=[_unknown(key)])
+
+
+def _box(area: Inside) -> models.FieldCondition:
+    corners = models.GeoBoundingBox(
+        top_left=models.GeoPoint(lon=area.west, lat=area.north),
+        bottom_right=models.GeoPoint(lon=area.east, lat=area.south),
+    )
+    return models.FieldCondition(key=area.key, geo_bounding_box=corners)
 
 
 def _unknown(key: str) -> models.IsEmptyCondition:

@@ -42,6 +42,7 @@ from service.storage.points.filters import (
 )
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
+from service.storage.points.search_upgrade import make_vessels_searchable
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection, ensure_collection
 from service.storage.server.filters import as_filter
@@ -52,6 +53,7 @@ from service.storage.server.layout import (
     VESSEL_INDEXES,
     Layout,
 )
+from service.storage.server.searchable import PreparedPoints
 
 COUNTS_MAX_AGE_S = 2.0
 
@@ -225,6 +227,7 @@ class ServerGallery:
         ensure_collection(client, self._vessels.name, None, VESSEL_INDEXES)
         ensure_collection(client, self._sightings.name, self._width, SIGHTING_INDEXES)
         self._layout.activate(client, self._bundle_id, replace=False)
+        make_vessels_searchable(PreparedPoints(client, self._vessels.name))
 
     @contextmanager
     def _change(self) -> Iterator[None]:

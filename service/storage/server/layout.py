@@ -10,23 +10,29 @@ from dataclasses import dataclass
 from qdrant_client import QdrantClient, models
 
 from service.storage.points import match_payloads, payloads
+from service.storage.points.search_words import STARTS, WORDS
 
 DEFAULT_PREFIX = "crossfix"
 KEYWORD = models.PayloadSchemaType.KEYWORD
 ORPHANED = "orphaned"
 """Field of a sighting whose vessel was deleted."""
 TOKEN = "token"
-VESSEL_INDEXES = {
+VESSEL_INDEXES: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] = {
     payloads.STATE: KEYWORD,
     payloads.IMO: KEYWORD,
     payloads.MMSI: KEYWORD,
     payloads.TYPE: KEYWORD,
+    WORDS: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True),
+    STARTS: KEYWORD,
 }
 CLAIM_INDEXES = {TOKEN: KEYWORD}
 MATCH_INDEXES = (
     dict.fromkeys(match_payloads.KEYWORDS, KEYWORD)
     | dict.fromkeys(match_payloads.IDS, models.PayloadSchemaType.UUID)
-    | {match_payloads.ASKED_AT: models.PayloadSchemaType.DATETIME}
+    | {
+        match_payloads.ASKED_AT: models.PayloadSchemaType.DATETIME,
+        match_payloads.PLACE: models.PayloadSchemaType.GEO,
+    }
 )
 SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,

@@ -13,9 +13,11 @@ from service.storage.points.expiry import unjudged_matches
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import PagedMatches, match_from, match_point, point_id
 from service.storage.points.payloads import Payload
+from service.storage.points.search_upgrade import make_matches_searchable
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection, ensure_collection
 from service.storage.server.layout import DEFAULT_PREFIX, MATCH_INDEXES, Layout
+from service.storage.server.searchable import PreparedPoints
 
 
 class ServerMatchStore(PagedMatches):
@@ -52,6 +54,7 @@ class ServerMatchStore(PagedMatches):
 
     def _prepare(self, client: QdrantClient) -> None:
         ensure_collection(client, self._matches.name, None, MATCH_INDEXES)
+        make_matches_searchable(PreparedPoints(client, self._matches.name))
 
     def _fetch(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
         return self._matches.page(where, start, limit)

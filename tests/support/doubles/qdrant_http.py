@@ -185,7 +185,8 @@ def _delete_collection(double: QdrantDouble, collection: str, _body: Body) -> ob
 
 def _index(double: QdrantDouble, collection: str, body: Body) -> object:
     request = models.CreateFieldIndex.model_validate_json(body)
-    kind = models.PayloadSchemaType(request.field_schema)
+    schema = request.field_schema
+    kind = models.PayloadSchemaType(getattr(schema, "type", schema))
     double.indexes[collection][request.field_name] = models.PayloadIndexInfo(
         data_type=kind, points=0
     )

@@ -25,6 +25,8 @@ from service.identity.records.sightings import (
     VesselHit,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
+from service.storage.points.payloads import vessel_words
+from service.storage.points.search_words import WORDS, words_of
 
 EARTH_RADIUS_M = 6_371_008.8
 
@@ -226,7 +228,12 @@ def _listed(vessel: Vessel, where: VesselFilter) -> bool:
     name = where.name is None or where.name.casefold() in (vessel.name or "").casefold()
     exact = all(getattr(where, key) in (None, getattr(vessel, key)) for key in ("imo", "mmsi"))
     kind = where.type is None or where.type.casefold() == (vessel.type or "").casefold()
-    return vessel.state.visible and name and exact and kind
+    return vessel.state.visible and name and exact and kind and _found(vessel, where.search or "")
+
+
+def _found(vessel: Vessel, search: str) -> bool:
+    known = vessel_words(vessel)[WORDS]
+    return all(any(one.startswith(word) for one in known) for word in words_of(search))
 
 
 def _passes(row: Row, where: SightingFilter) -> bool:

@@ -6,8 +6,15 @@ from datetime import datetime
 from uuid import UUID
 
 from service.identity.errors import InvalidRequestError
+from service.identity.records.base import GeoPoint
 from service.identity.records.checks import RecordCheck
-from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord, Standing
+from service.identity.records.match_records import (
+    Area,
+    MatchFilter,
+    MatchPage,
+    MatchRecord,
+    Standing,
+)
 
 
 class FakeMatchStore:
@@ -80,7 +87,16 @@ def passes(record: MatchRecord, where: MatchFilter) -> bool:
         and (where.note is None or _has(match.query.note, where.note))
         and (where.since is None or where.since <= record.asked_at)
         and (where.until is None or record.asked_at < where.until)
+        and (where.area is None or _inside(match.query.position, where.area))
     )
+
+
+def _inside(at: GeoPoint | None, area: Area) -> bool:
+    if at is None or not area.south <= at.lat <= area.north:
+        return False
+    if area.west <= area.east:
+        return area.west <= at.lon <= area.east
+    return at.lon >= area.west or at.lon <= area.east
 
 
 def _has(text: str | None, part: str, whole: bool = False) -> bool:

@@ -1,0 +1,103 @@
+"""Search by beginnings of words, on every `Gallery`; old vessels become searchable."""
+
+from pathlib import Path
+
+import pytest
+from qdrant_client import QdrantClient, models
+
+from service.identity.ports.gallery import Gallery
+from service.identity.records.vessels import VesselFilter, VesselState
+from service.storage.edge.folder import GalleryFolder
+from service.storage.edge.shard import upsert
+from service.storage.points import payloads
+from service.storage.points.filters import Condition, Known
+from service.storage.points.payloads import Point
+from service.storage.points.search_upgrade import make_vessels_searchable
+from service.storage.points.search_words import STARTS, WORDS
+from service.storage.server.connection import ensure_collection
+from service.storage.server.layout import VESSEL_INDEXES
+from service.storage.server.searchable import PreparedPoints
+from tests.support.fakes.records import make_vessel
+
+UNSEARCHABLE = Condition((), (Known(WORDS),))
+LENA = make_vessel(name="Léna Ørsted", imo="9074729", mmsi="244660000", callsign="PB-1234")
+
+
+def found(gallery: Gallery, search: str) -> set[str | None]:
+    page = gallery.list_vessels(VesselFilter(search=search), 50, None)
+    return {vessel.name for vessel in page.vessels}
+
+
+@pytest.mark.parametrize(
+    "search",
+    ["l", "Le", "len", "LENA", "léna", "ørst", "lena ø", "ø lena", "9", "9074", "2446600",
+     "pb", "1234", "PB-1234", "9074729 lena", str(LENA.id)[:6], "lena-", "  lena  "],
+)  # fmt: skip
+def test_a_vessel_is_found_by_beginnings_of_its_words(gallery: Gallery, search: str) -> None:
+    gallery.put_vessel(LENA)
+    gallery.put_vessel(make_vessel(name="Zora Q"))
+    assert "Léna Ørsted" in found(gallery, search)
+
+
+@pytest.mark.parametrize("search", ["ena", "lenas", "rsted", "lena zora", "74729", "lena 9075"])
+def test_other_parts_of_words_do_not_find_it(gallery: Gallery, search: str) -> None:
+    gallery.put_vessel(LENA)
+    assert found(gallery, search) == set()
+
+
+def test_a_search_follows_changes_and_shows_visible_vessels_only(gallery: Gallery) -> None:
+    gallery.put_vessel(LENA)
+    gallery.put_vessel(LENA.model_copy(update={"name": "Renamed"}))
+    assert found(gallery, "lena") == set()
+    assert found(gallery, "rename") == {"Renamed"}
+    gallery.put_vessel(make_vessel(name="Renamed Too", state=VesselState.DELETED))
+    assert found(gallery, "rename") == {"Renamed"}
+
+
+def test_a_search_combines_with_other_filters_and_pages(gallery: Gallery) -> None:
+    for number in range(12):
+        kind = "Cargo" if number % 2 else "Tanker"
+        gallery.put_vessel(make_vessel(name=f"Twelve {number}", type=kind))
+    where = VesselFilter(search="twel", type="cargo")
+    first = gallery.list_vessels(where, 4, None)
+    second = gallery.list_vessels(where, 4, first.next_cursor)
+    assert (len(first.vessels), len(second.vessels), second.next_cursor) == (4, 2, None)
+
+
+def test_a_search_without_words_leaves_nothing_out(gallery: Gallery) -> None:
+    gallery.put_vessel(LENA)
+    assert found(gallery, "--") == {"Léna Ørsted"}
+
+
+def old_point() -> Point:
+    """LENA as versions without search words stored it."""
+    point = payloads.vessel_point(LENA)
+    payload = {k: v for k, v in point.payload.items() if k not in (WORDS, STARTS)}
+    return Point(point.id, None, payload)
+
+
+def test_vessels_of_an_older_folder_become_searchable(tmp_path: Path) -> None:
+    folder = GalleryFolder(tmp_path, 0)
+    folder.vessels.apply(upsert([old_point()]))
+    assert [one for one, _ in folder.vessels.scan(UNSEARCHABLE)] == [LENA.id]
+    folder.close()
+    reopened = GalleryFolder(tmp_path, 0)
+    assert not list(reopened.vessels.scan(UNSEARCHABLE))
+    [row] = reopened.vessels.retrieve([LENA.id])
+    assert "lena" in row[WORDS]
+    assert payloads.vessel_from(row) == LENA
+    reopened.close()
+
+
+def test_vessels_of_an_older_server_become_searchable() -> None:
+    client = QdrantClient(":memory:")
+    ensure_collection(client, "vessels", None, VESSEL_INDEXES)
+    point = old_point()
+    struct = models.PointStruct(id=str(point.id), vector={}, payload=point.payload)
+    client.upsert("vessels", [struct])
+    vessels = PreparedPoints(client, "vessels")
+    assert make_vessels_searchable(vessels) == 1
+    assert make_vessels_searchable(vessels) == 0
+    [row] = client.retrieve("vessels", [str(LENA.id)])
+    assert row.payload is not None
+    assert "lena" in row.payload[WORDS]
