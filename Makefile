@@ -13,7 +13,7 @@ ifndef SEED
 SEED := $(shell shuf -i 1-999999999 -n 1)
 endif
 
-.PHONY: help demo serve shell test test-each test-faults test-container check format bench bundle demo-fleet locks settings-table operator-rules
+.PHONY: help demo serve shell test test-each test-faults test-container check format bench bundle demo-fleet locks settings-table operator-rules vendor-desk screenshots
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,12 +39,14 @@ shell: $(SERVE)/.ready ## open a shell with `crossfix` on the PATH
 test: $(DEV)/.ready ## run every test, in random order (SEED=N repeats an order)
 	@scripts/need redis-server
 	@scripts/need curl
+	@scripts/need chromium
 	@echo "Order of the tests: SEED=$(SEED)"
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --randomly-seed=$(SEED) $(ARGS)
 
 test-each: $(DEV)/.ready ## run each test file in a process of its own, which takes about half an hour
 	@scripts/need redis-server
 	@scripts/need curl
+	@scripts/need chromium
 	@scripts/test-each $(ARGS)
 
 test-faults: $(DEV)/.ready ## kill, starve and overload the service for up to 20 minutes (`make test` does the same for moments)
@@ -61,6 +63,7 @@ check: $(DEV)/.ready ## lint, types, import rules, manifests, locked dependencie
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
 	scripts/operator-rules --check
+	scripts/vendor-desk --check
 	$(PY) scripts/check-manifests
 	$(PY) scripts/audit-dependencies
 
@@ -73,6 +76,14 @@ settings-table: $(DEV)/.ready ## renew docs/settings.md from service/settings/mo
 
 operator-rules: ## renew the alert rules of deploy/kubernetes/monitoring from those of deploy/prometheus
 	scripts/operator-rules
+
+vendor-desk: ## fetch the libraries of the analyst's desk that vendored.json names, with npm
+	@scripts/need npm
+	scripts/vendor-desk
+
+screenshots: $(DEV)/.ready ## renew the pictures of the desk in docs/, with the demo's chips
+	@scripts/need chromium
+	$(PY) scripts/screenshots
 
 bench: $(DEV)/.ready ## measure every speed in the README, as ratios from one run
 	$(PY) -m bench $(ARGS)

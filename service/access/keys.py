@@ -64,6 +64,10 @@ class KeyRing:
         """Whether requests need a key: once a key was made, even when all are revoked."""
         return bool(self.records)
 
+    def record(self, key_id: str) -> KeyRecord | None:
+        """Return the record of the key with this id, usable or not; None if there is none."""
+        return self._by_id.get(key_id)
+
     def usable(self, now: datetime) -> list[KeyRecord]:
         """Return the keys that are neither revoked nor expired."""
         return [record for record in self.records if record.usable(now)]

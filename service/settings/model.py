@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         None,
         description="file of API keys, see `crossfix keys`; unset: `keys.json` in the data folder",
     )
+    session_hours: float = Field(
+        12.0, ge=0.1, le=720, description="how long a sign-in at the desk lasts"
+    )
     allow_public_without_keys: bool = Field(
         False, description="listen on a public address although no key is required"
     )

@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         on_error.callback(resources.close)
         stores = open_shared_stores(settings, redis)
         on_error.callback(stores.close)
-        parts = ProcessParts(settings, telemetry, stores, decoders, threading.RLock())
+        parts = ProcessParts(settings, telemetry, stores, decoders, threading.RLock(), options.keys)
         active = ActiveBundle(serve_bundle(parts, resources))
         facts = {"chips_cleared_up": marker.removed_chips}
         AuditTrail(stores.audit, utc_now, active.current.bundle_id).record("serve-bundle", facts)

@@ -8,22 +8,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 
+from service.access.keys import KeyStore
 from service.api import errors
 from service.api.middleware.auth import SECURITY
 from service.api.openapi import improve_document, operation_id
 from service.api.problems import documented
+from service.api.routes.desk import desk_router
 from service.api.routes.docs import docs_router
 from service.api.routes.gallery import gallery_router
 from service.api.routes.health import health_router
 from service.api.routes.match import match_router
 from service.api.routes.matches import matches_router
 from service.api.routes.report import report_router
+from service.api.routes.session import session_router
 from service.api.routes.sightings import sightings_router
 from service.api.schemas import BundleOut, ModelOut
 from service.contract.bundle import open_bundle
 from service.contract.manifest import Manifest
+from service.desk import FILES
 from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
@@ -66,6 +69,7 @@ class ProcessParts:
         stores: the stores that do not depend on the bundle.
         decoders: processes that decode chips.
         write_lock: held while this process makes a change.
+        keys: the API keys.
         record_health: whether stored records were found damaged.
     """
 
@@ -74,6 +78,7 @@ class ProcessParts:
     stores: SharedStores
     decoders: DecoderPool
     write_lock: threading.RLock
+    keys: KeyStore
     record_health: RecordHealth = field(default_factory=RecordHealth)
 
 
@@ -207,11 +212,10 @@ def _add_routes(
     for router in routers:
         app.include_router(router, dependencies=SECURITY)
     app.include_router(health_router(readiness, telemetry, _describe_bundle(resources)))
+    lifetime = timedelta(hours=parts.settings.session_hours)
+    app.include_router(session_router(parts.keys, lifetime))
     app.include_router(docs_router())
-
-    @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("/docs")
+    app.include_router(desk_router(FILES))
 
 
 def _allows_confident(settings: Settings, manifest: Manifest) -> bool:

@@ -2,6 +2,9 @@
 
 from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.middleware.stack import MiddlewareOptions
+from service.api.routes.desk import desk_paths
+from service.api.routes.session import SESSION
+from service.desk import FILES
 from service.settings import PREFIX, Settings, SettingsError, is_loopback
 from service.storage.local.keys import KeyFile
 from service.storage.redis.link import RedisLink
@@ -31,6 +34,7 @@ def middleware_options(settings: Settings, redis: RedisLink | None) -> Middlewar
         )
     return MiddlewareOptions(
         keys=keys,
+        page_paths=desk_paths(FILES) | {SESSION},
         metrics_open=settings.metrics_without_key,
         allowed_origins=AllowedOrigins(
             origins=frozenset(settings.cors_origins),

@@ -1,4 +1,4 @@
-"""A wheel of this checkout runs elsewhere: it holds the shipped bundle and the demo's chips."""
+"""A wheel of this checkout runs elsewhere: it holds the bundle, the demo's chips and the desk."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from service.desk import FILES
 from tests.support.paths import FLEET, ROOT, SHIPPED_BUNDLE
 from tests.support.processes.service_process import free_port, wait_until_ready
 
@@ -90,6 +91,7 @@ def test_the_wheel_holds_the_bundle_and_the_demo_fleet(wheel: Path, tmp_path: Pa
         archive.extractall(tmp_path)
     assert contents(tmp_path / "service/shipped/bundle") == contents(SHIPPED_BUNDLE)
     assert contents(tmp_path / "service/shipped/fleet") == contents(FLEET)
+    assert contents(tmp_path / "service/desk/files") == contents(FILES)
     assert not list(tmp_path.rglob("tests"))
 
 

@@ -23,9 +23,9 @@ Site = tuple[ServiceProcess, str]
 Checks = list[Any]
 """schemathesis does not export the type of its checks."""
 
-WITHOUT_KEY = frozenset({"GET /livez", "GET /readyz"})
 # They take no parameters, no body and no key: no request for them is invalid.
-WITHOUT_INPUT = WITHOUT_KEY
+WITHOUT_INPUT = frozenset({"GET /livez", "GET /readyz", "GET /session", "DELETE /session"})
+WITHOUT_KEY = WITHOUT_INPUT | {"POST /session"}
 # The content of a file, or of a JSON document in a form, cannot be expressed by a schema.
 NEEDS_MORE_THAN_A_SCHEMA = "positive_data_acceptance"
 EVERY_CHECK: Checks = [

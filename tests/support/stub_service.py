@@ -96,6 +96,7 @@ class StubService:
 
 NO_KEYS = MiddlewareOptions(
     keys=StubKeyStore(),
+    page_paths=frozenset(),
     metrics_open=False,
     allowed_origins=AllowedOrigins(frozenset(), frozenset(), any_host=False),
     rate_limiter=None,

@@ -52,6 +52,27 @@ class AllowedOrigins:
             )
 
 
+def require_same_origin(headers: Headers) -> None:
+    """Reject a request that a page of another origin sent, or that does not tell its origin.
+
+    `Sec-Fetch-Site` decides where the browser sends it: proxies may change `Host`. Browsers send it
+    over https and to loopback addresses, and `Origin` with every request but GET and HEAD.
+
+    Raises:
+        ForbiddenError: the request does not come from a page of this service.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        own = site == "same-origin"
+    else:
+        own = origin is not None and _host_and_port(origin) == headers.get("host", "").casefold()
+    if not own:
+        raise ForbiddenError(
+            "a request with a session cookie may change something only if a page of this service "
+            "sends it; programs send Authorization: Bearer <key> instead"
+        )
+
+
 def host_name(host: str) -> str:
     """Return the host name in lower case, without its port; empty when malformed."""
     try:

@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 
 from fastapi import Depends
 from fastapi.params import Depends as Dependency
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.access.keys import KeyStore
+from service.access.keys import KeyRing, KeyStore
 from service.access.roles import ANONYMOUS, Principal, Role
+from service.access.sessions import identify_session
 from service.api.errors import error_response
-from service.api.middleware.allowed_origins import AllowedOrigins
+from service.api.middleware.allowed_origins import AllowedOrigins, require_same_origin
 from service.api.middleware.base import HttpMiddleware
 from service.api.transport_errors import ForbiddenError, UnauthenticatedError
 from service.contract.errors import CrossfixError
@@ -24,11 +25,13 @@ log = logging.getLogger("crossfix.access")
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READ_ONLY_POSTS = frozenset({"/match", "/match/scene", "/verify"})
+SESSION_COOKIE = "crossfix_session"
 
 # Only the OpenAPI document reads these; `Authentication` decides before routes are matched.
 SECURITY: list[Dependency] = [
     Depends(HTTPBearer(auto_error=False, description="a key made by `crossfix keys create`")),
     Depends(APIKeyHeader(name="X-API-Key", auto_error=False, description="the same key")),
+    Depends(APIKeyCookie(name=SESSION_COOKIE, auto_error=False, description="see `POST /session`")),
 ]
 
 
@@ -51,6 +54,29 @@ def sent_key(headers: Headers) -> str | None:
     if scheme.casefold() != "bearer":
         raise UnauthenticatedError("only keys are accepted: send Authorization: Bearer <key>")
     return key.strip()
+
+
+def identify_caller(request: Request, ring: KeyRing, now: datetime) -> Principal:
+    """Return the caller by the key or the session cookie that a request carries.
+
+    Raises:
+        UnauthenticatedError: a key is required and no valid key or session was sent.
+    """
+    if not ring.requires_key:
+        return ANONYMOUS
+    key = sent_key(request.headers)
+    if key is not None:
+        principal = ring.identify(key, now)
+        if principal is None:
+            raise UnauthenticatedError("the key is unknown, revoked or expired")
+        return principal
+    token = request.cookies.get(SESSION_COOKIE)
+    if token is None:
+        raise UnauthenticatedError("a key is needed: send Authorization: Bearer <key>")
+    principal = identify_session(ring, token, now)
+    if principal is None:
+        raise UnauthenticatedError("the session has ended, or its key was revoked; sign in again")
+    return principal
 
 
 class Authentication(HttpMiddleware):
@@ -101,20 +127,17 @@ class Authentication(HttpMiddleware):
         """Return the caller.
 
         Raises:
-            UnauthenticatedError: a key is required and no valid key was sent.
+            UnauthenticatedError: a key is required and no valid key or session was sent.
             ForbiddenError: the key's role does not allow the request, or a foreign web page sent
                 it.
         """
         ring = self._keys.ring()
+        principal = identify_caller(request, ring, self._now())
         if not ring.requires_key:
             self._allowed_origins.check(request.headers)
-            return ANONYMOUS
-        key = sent_key(request.headers)
-        if key is None:
-            raise UnauthenticatedError("a key is needed: send Authorization: Bearer <key>")
-        principal = ring.identify(key, self._now())
-        if principal is None:
-            raise UnauthenticatedError("the key is unknown, revoked or expired")
+            return principal
+        if sent_key(request.headers) is None and request.method not in READ_METHODS:
+            require_same_origin(request.headers)
         role = required_role(request.method, request.url.path)
         if not principal.role.covers(role):
             raise ForbiddenError(

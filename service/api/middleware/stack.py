@@ -45,6 +45,7 @@ class MiddlewareOptions:
 
     Attributes:
         keys: the API keys.
+        page_paths: paths of the desk, which need no key.
         metrics_open: whether `/metrics` requires no key.
         allowed_origins: web pages that may send requests.
         rate_limiter: the rate of each caller; None for no limit.
@@ -58,6 +59,7 @@ class MiddlewareOptions:
     """
 
     keys: KeyStore
+    page_paths: frozenset[str]
     metrics_open: bool
     allowed_origins: AllowedOrigins
     rate_limiter: RateLimiter | None
@@ -72,7 +74,9 @@ class MiddlewareOptions:
 
 def install(app: Starlette, options: MiddlewareOptions, telemetry: Telemetry) -> None:
     """Add all middleware to `app`; a request passes last what is added first."""
-    open_paths = PROBES | {METRICS} if options.metrics_open else PROBES
+    open_paths = PROBES | options.page_paths
+    if options.metrics_open:
+        open_paths |= {METRICS}
     origins = options.allowed_origins.origins
     app.add_middleware(HeadRequests)
     app.add_middleware(

@@ -223,8 +223,8 @@ def _table(answers: Sequence[CheckedAnswer], fleet: Fleet, width: int) -> Table:
 def _keep_running(on: Console, service: LocalService) -> None:
     """Wait until Ctrl-C, or until the service ends by itself."""
     on.print(
-        f"\nThe service runs at [bold]{service.url}[/], its API is described at "
-        f"[bold]{service.url}/docs[/]. Ctrl-C ends it."
+        f"\nThe API is described at [bold]{service.url}/docs[/]. Ctrl-C ends the service.\n"
+        f"Open the desk with these matches: [bold]{service.url}/[/]"
     )
     try:
         status = service.wait()

@@ -1,0 +1,85 @@
+"""Measure the desk with many vessels: searching while typing, and the first paint of the page.
+
+`python -m bench.desk` prints both for 50,000 vessels: milliseconds of `GET /gallery?search=` for
+beginnings of one to eight letters, and of the first paint in headless Chromium.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import numpy as np
+
+from bench.filled_gallery import NOW
+from service.contract.bundle import open_bundle
+from service.identity.records.vessels import Vessel
+from service.settings import SHIPPED_BUNDLE
+from service.storage.edge.folder import GalleryFolder
+from service.storage.edge.shard import upsert
+from service.storage.points.payloads import vessel_point
+from tests.support.browser.chromium import desk_page, running_chromium
+from tests.support.processes.service_process import running_service
+
+VESSELS = 50_000
+BATCH = 1000
+SYLLABLES = ("KA", "RO", "MI", "SE", "TA", "LU", "NO", "VE", "DA", "PI", "OR", "AN")
+TYPED = ("s", "se", "ser", "sero", "seromi", "sim k", "sim ka ro", "10000", "1000037", "k 1")
+ROUNDS = 5
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+
+
+def vessel(number: int, rng: np.random.Generator) -> Vessel:
+    """Return a vessel whose name has three words and whose MMSI is its number."""
+    words = ("".join(rng.choice(SYLLABLES, 3)) for _ in range(2))
+    return Vessel(
+        id=UUID(int=number + 1),
+        name=" ".join(("SIM", *words)),
+        mmsi=f"{100_000_000 + number}",
+        type="tanker",
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def fill(data: Path) -> None:
+    """Write the vessels into the folder of an embedded gallery that is not open."""
+    rng = np.random.default_rng(0)
+    bundle = open_bundle(SHIPPED_BUNDLE)
+    folder = GalleryFolder(data / "gallery", 0)
+    folder.sightings(bundle.bundle_id, bundle.manifest.encoder.embedding_width)
+    folder.activate(bundle.bundle_id)
+    for start in range(0, VESSELS, BATCH):
+        points = [vessel_point(vessel(start + one, rng)) for one in range(BATCH)]
+        folder.vessels.apply(upsert(points))
+    folder.close()
+
+
+def search_ms(client: httpx.Client, text: str) -> float:
+    """Return the median milliseconds of one search."""
+    durations = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        client.get("/gallery", params={"search": text, "limit": 30}).raise_for_status()
+        durations.append((time.perf_counter() - started) * 1000)
+    return float(np.median(durations))
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder) / "data")
+        with running_service(Path(folder)) as service, service.client() as client:
+            for text in TYPED:
+                print(f"search {text!r}: {search_ms(client, text):.1f} ms")
+            with running_chromium() as browser:
+                for _ in range(ROUNDS):
+                    with desk_page(browser, service.url) as desk:
+                        page = desk.open("#/gallery")
+                        page.wait_for_selector(".side .list .row")
+                        print(f"first paint: {page.evaluate(PAINT):.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+// The page: its head, its navigation, and which part is shown.
+import { html, render, useEffect, useState, useStore, place, addressOf, go, useKeys } from "./lib.js";
+import { session, loadSession, signOut } from "./api.js";
+import { Dialog, DomainNotice, Fault, Loading, Toasts } from "./ui.js";
+import { SignIn } from "./signin.js";
+import { MatchPage } from "./match.js";
+import { GalleryPage } from "./gallery.js";
+import { HistoryPage } from "./history.js";
+import { WaitingPage } from "./waiting.js";
+import { AboutPage } from "./about.js";
+import { T } from "./texts.js";
+
+const PAGES = {
+  match: MatchPage, gallery: GalleryPage, history: HistoryPage, waiting: WaitingPage,
+  about: AboutPage,
+};
+const THEMES = ["auto", "light", "dark"];
+
+function useTheme() {
+  const [theme, setTheme] = useState(() => localStorage.getItem("crossfix-theme") || "auto");
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem("crossfix-theme", theme);
+  }, [theme]);
+  return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
+}
+
+function Head({ page, who, onHelp }) {
+  const [theme, nextTheme] = useTheme();
+  return html`<header class="head">
+    <a class="skip" href="#main" onClick=${(event) => {
+      event.preventDefault();
+      document.getElementById("main").focus();
+    }}>${T.skip}</a>
+    <a class="brand" href=${addressOf("match")}>${T.brand}</a>
+    <nav aria-label=${T.navigation}>
+      ${Object.keys(PAGES).map((name) => html`<a key=${name} href=${addressOf(name)}
+        aria-current=${name === page ? "page" : undefined}>${T.pages[name]}</a>`)}
+    </nav>
+    <div class="head-tools">
+      ${who?.requires_key && who.name && html`<span class="who">${T.signedIn(who.name, who.role)}</span>
+        <button type="button" onClick=${signOut}>${T.signOut}</button>`}
+      <button type="button" class="plain" onClick=${nextTheme}>${T.themes[theme]}</button>
+      <button type="button" class="plain" onClick=${onHelp} aria-label=${T.help.open}>?</button>
+    </div>
+  </header>`;
+}
+
+function Help({ onClose }) {
+  return html`<${Dialog} title=${T.help.title} onClose=${onClose}>
+    <table class="keys"><tbody>
+      ${T.help.keys.map(([keys, text]) => html`<tr key=${keys}>
+        <th scope="row">${keys.split(" ").map((key) => html`<kbd>${key}</kbd> `)}</th><td>${text}</td>
+      </tr>`)}
+    </tbody></table>
+    <p class="quiet">${T.help.api} <a href="docs">${T.help.apiLink}</a></p>
+  <//>`;
+}
+
+function Desk() {
+  const { page, id, query } = useStore(place);
+  const who = useStore(session);
+  const [error, setError] = useState(null);
+  const [help, setHelp] = useState(false);
+  const load = () => loadSession().then(() => setError(null), setError);
+  useEffect(() => { load(); }, []);
+  useKeys((key) => key === "?" && (setHelp(true), true));
+  const Page = PAGES[page];
+  useEffect(() => {
+    if (!Page) go("match", null, null, { replace: true });
+    document.title = Page ? T.title(T.pages[page]) : T.brand;
+  }, [page]);
+  let content = html`<${Loading} />`;
+  if (error && !who) content = html`<${Fault} error=${error} retry=${load} />`;
+  else if (who && !who.name) content = html`<${SignIn} ended=${who.ended} />`;
+  else if (who && Page) content = html`<${Page} id=${id} query=${query} who=${who} />`;
+  return html`
+    <${Head} page=${page} who=${who} onHelp=${() => setHelp(true)} />
+    <${DomainNotice} />
+    <main id="main" tabindex="-1" class="page-${page}">${content}</main>
+    <${Toasts} />
+    ${help && html`<${Help} onClose=${() => setHelp(false)} />`}`;
+}
+
+render(html`<${Desk} />`, document.getElementById("desk"));

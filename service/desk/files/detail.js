@@ -1,0 +1,267 @@
+// One match: candidates with "none of them" among them, pictures, evidence, checks, judgement.
+import {
+  html, useEffect, useMemo, useRef, useState, useKeys, useLoaded, addressOf,
+} from "./lib.js";
+import { call, get, mayChange } from "./api.js";
+import { Bar, Fault, Loading, Standing, Thumb, VesselPicker, Verdict, tell } from "./ui.js";
+import { Compare } from "./compare.js";
+import { PlacesMap, knownPlaces } from "./map.js";
+import {
+  evidenceTerms, factor, metres, moment, percent, position, vesselKind, vesselName,
+} from "./format.js";
+import { T } from "./texts.js";
+
+const WIDEST = Math.log(1000);
+const USUAL_SPEED_KN = 30;
+
+/** The candidates and "none of them" in the order of their probability. */
+export function ranked(match) {
+  const vessels = match.candidates.map((one) => ({ key: String(one.rank), candidate: one, p: one.probability }));
+  if (match.none_probability === null) return vessels;
+  const none = { key: "0", candidate: null, p: match.none_probability };
+  const at = vessels.findIndex((one) => one.p < none.p);
+  return at < 0 ? [...vessels, none] : [...vessels.slice(0, at), none, ...vessels.slice(at)];
+}
+
+function Candidates({ rows, chosen, onChoose, match }) {
+  const rest = 1 - rows.reduce((sum, row) => sum + row.p, 0);
+  return html`<div class="candidates" role="radiogroup" aria-label=${T.match.candidates}>
+    ${rows.map((row) => html`<button type="button" role="radio" key=${row.key} class="row"
+        aria-checked=${String(row.key === chosen)} onClick=${() => onChoose(row.key)}>
+      <kbd aria-hidden="true">${row.key}</kbd>
+      ${row.candidate
+        ? html`<${Thumb} id=${row.candidate.sighting.id} />
+          <span class="who"><strong>${vesselName(row.candidate.vessel)}</strong>
+            <small>${vesselKind(row.candidate.vessel)}</small></span>`
+        : html`<span class="thumb none-mark" aria-hidden="true">∅</span>
+          <span class="who"><strong>${T.match.none}</strong>
+            <small>${T.match.noneLine(match.gallery.vessels)}</small></span>`}
+      <span class="share"><b>${percent(row.p)}</b><${Bar} share=${row.p} none=${!row.candidate} /></span>
+    </button>`)}
+    ${rest > 0.005 && html`<p class="quiet rest">${T.match.rest(percent(rest))}</p>`}
+  </div>`;
+}
+
+function Evidence({ candidate }) {
+  const terms = evidenceTerms(candidate);
+  const sum = terms.reduce((total, term) => total + term.value, 0);
+  return html`<section class="panel evidence"><h3>${T.evidence.title}</h3>
+    <table><tbody>
+      ${terms.map((term) => html`<tr>
+        <th scope="row">${term.label}</th>
+        <td class="axis" aria-hidden="true"><span class=${term.value < 0 ? "against" : "for"}
+          style=${`width:${(Math.min(Math.abs(term.value), WIDEST) / WIDEST) * 50}%`}></span></td>
+        <td>${term.words}</td>
+      </tr>
+      ${term.more && html`<tr class="more"><td colspan="3"><small>${term.more}</small></td></tr>`}`)}
+      <tr class="sum"><th scope="row">${T.evidence.sum}</th>
+        <td class="axis" aria-hidden="true"><span class=${sum < 0 ? "against" : "for"}
+          style=${`width:${(Math.min(Math.abs(sum), WIDEST) / WIDEST) * 50}%`}></span></td>
+        <td>${T.evidence.odds(factor(sum))}</td></tr>
+    </tbody></table>
+    <p class="quiet">${T.evidence.note}</p>
+  </section>`;
+}
+
+function Checks({ candidate }) {
+  const { length, width, kinematics } = candidate.checks;
+  const rows = [];
+  if (length) rows.push([length.ok, T.checks.length(metres(length.query_m), metres(length.vessel_m), length.ok, length)]);
+  else rows.push([null, T.checks.noLength]);
+  if (width) rows.push([width.ok, T.checks.width(metres(width.query_m), metres(width.vessel_m), width.ok, width)]);
+  if (kinematics) rows.push([kinematics.feasible, T.checks.voyage(kinematics)]);
+  else rows.push([null, T.checks.noVoyage]);
+  return html`<section class="panel"><h3>${T.checks.title}</h3>
+    <ul class="checks">${rows.map(([ok, text]) => html`<li key=${text}
+      class=${ok === null ? "unknown" : ok ? "ok" : "bad"}>
+      <span aria-hidden="true">${ok === null ? "?" : ok ? "✓" : "✗"}</span> ${text}</li>`)}</ul>
+  </section>`;
+}
+
+/** Where the vessel was known to be, and how far it can have come since the nearest time. */
+function Whereabouts({ match, candidate }) {
+  const vesselId = candidate?.vessel.id;
+  const { value } = useLoaded(
+    (signal) => (vesselId ? get(`gallery/${vesselId}`, null, signal).catch(() => null) : Promise.resolve(null)),
+    [vesselId]);
+  const query = match.query;
+  const { places, circles } = useMemo(() => {
+    const known = value ? knownPlaces(value.sightings) : [];
+    const asked = query.position
+      ? [{ ...query.position, kind: "query", text: T.map.query(moment(query.captured_at, query.captured_until)) }]
+      : [];
+    return { places: [...known, ...asked], circles: reach(value?.sightings || [], query, match.options) };
+  }, [value, match.match_id]);
+  return html`<section class="panel"><h3>${T.map.title}</h3>
+    ${places.length ? html`<${PlacesMap} places=${places} circles=${circles} label=${T.map.label} />`
+    : html`<p class="quiet">${T.map.nothing}</p>`}
+  </section>`;
+}
+
+function reach(sightings, query, options) {
+  if (!query.captured_at) return [];
+  const asked = Date.parse(query.captured_at);
+  const dated = sightings.filter((one) => one.position && one.captured_at);
+  if (!dated.length) return [];
+  const hours = (one) => Math.abs(asked - Date.parse(one.captured_at)) / 3600000;
+  const nearest = dated.reduce((best, one) => (hours(one) < hours(best) ? one : best));
+  const speed = options?.max_speed_kn || USUAL_SPEED_KN;
+  const radius = Math.min(hours(nearest) * speed, 5000);
+  if (radius < 1) return [];
+  return [{ ...nearest.position, radius_nm: radius, text: T.map.circle(speed, Math.round(hours(nearest))) }];
+}
+
+function Facts({ match }) {
+  const query = match.query;
+  const rows = [
+    [T.facts.captured, moment(query.captured_at, query.captured_until)],
+    [T.facts.position, position(query.position)],
+    [T.facts.gsd, T.facts.gsdOf(query.gsd_m, query.gsd_source)],
+    [T.facts.size, `${metres(query.length_m)} × ${metres(query.width_m)}`],
+    [T.facts.case, query.case], [T.facts.note, query.note],
+    [T.facts.asked, `${moment(match.asked_at)}, ${match.asked_by}`],
+    [T.facts.model, `${match.model.name} (${match.model.training_domain}), ${match.model.bundle_id.slice(0, 8)}`],
+    [T.facts.gallery, T.facts.galleryOf(match.gallery.vessels, match.gallery.sightings)],
+  ];
+  const quality = (query.quality?.findings || []).filter((one) => one.level !== "good");
+  const said = new Set(quality.map((one) => one.sentence));
+  return html`<section class="panel"><h3>${T.facts.title}</h3>
+    <dl class="facts">${rows.filter(([, text]) => text).map(([name, text]) => html`
+      <dt key=${name}>${name}</dt><dd>${text}</dd>`)}</dl>
+    <ul class="warnings">
+      ${quality.map((one) => html`<li key=${one.kind} class="level-${one.level}">${one.sentence}</li>`)}
+      ${query.warnings.filter((one) => !said.has(one)).map((text) => html`<li key=${text}>${text}</li>`)}
+    </ul>
+    ${query.sighting_id && html`<p><a href="sightings/${query.sighting_id}/chip">${T.facts.download}</a></p>`}
+  </section>`;
+}
+
+function Judging({ match, row, who, note, setNote, noteField, onJudge, onOther, busy }) {
+  const allowed = mayChange(who);
+  const open = match.standing === "open";
+  const latest = match.judgements.at(-1);
+  return html`<section class="judge" aria-label=${T.judge.title}>
+    ${!open && latest && html`<p><${Standing} standing=${match.standing} />
+      ${T.judge.by(latest.by, moment(latest.at))}${latest.note && html`: “${latest.note}”`}</p>`}
+    <label class="note"><span>${T.judge.note}</span>
+      <input ref=${noteField} value=${note} maxlength="2000" placeholder=${T.judge.noteHint}
+        disabled=${!allowed} onInput=${(event) => setNote(event.target.value)}
+        onKeyDown=${(event) => event.key === "Escape" && event.target.blur()} /></label>
+    <div class="judge-buttons">
+      ${row?.candidate
+        ? html`<button type="button" class="primary" disabled=${!allowed || busy}
+            onClick=${() => onJudge("confirmed", row.candidate.vessel)}>
+            ${T.judge.confirm(vesselName(row.candidate.vessel))} <kbd>⏎</kbd></button>`
+        : html`<button type="button" class="primary" disabled=${!allowed || busy}
+            onClick=${() => onJudge("rejected")}>${T.judge.reject} <kbd>⏎</kbd></button>`}
+      <button type="button" disabled=${!allowed || busy} onClick=${onOther}>${T.judge.other}</button>
+      ${row?.candidate && html`<button type="button" disabled=${!allowed || busy}
+        onClick=${() => onJudge("rejected")}>${T.judge.reject}</button>`}
+      <button type="button" disabled=${!allowed || busy || open}
+        onClick=${() => onJudge("withdrawn")}>${open ? T.judge.isOpen : T.judge.leaveOpen}</button>
+    </div>
+    ${!allowed && html`<p class="quiet">${T.judge.readOnly}</p>`}
+  </section>`;
+}
+
+function Explanation({ match }) {
+  const told = match.explanation;
+  return html`<div class="explanation">
+    <p>${told?.text || T.verdicts[match.verdict]?.text}</p>
+    ${match.scene && html`<p>${match.scene.text}</p>`}
+    ${told?.differences?.length > 0 && html`<ul>${told.differences.map((one) => html`<li key=${one}>${one}</li>`)}</ul>`}
+  </div>`;
+}
+
+/** A stored match, looked at and judged. `onJudged` is told when its standing changed. */
+export function MatchDetail({ id, who, onJudged }) {
+  const { value: loaded, error, reload } = useLoaded((signal) => get(`matches/${id}`, null, signal), [id]);
+  const [judged, setJudged] = useState(null);
+  const match = judged?.match_id === id ? judged : loaded?.match_id === id ? loaded : null;
+  const [chosen, setChosen] = useState("1");
+  const [note, setNote] = useState("");
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [picking, setPicking] = useState(false);
+  const noteField = useRef();
+  const rows = useMemo(() => (match ? ranked(match) : []), [match]);
+  useEffect(() => { setNote(""); setProblem(null); }, [id]);
+  useEffect(() => {
+    if (match) setChosen(firstChoice(match, rows));
+  }, [match?.match_id]);
+  const row = rows.find((one) => one.key === chosen) || rows[0];
+
+  const judge = async (decision, vessel) => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      const body = { decision, vessel_id: vessel?.id, note: note.trim() || undefined };
+      const answer = await call("POST", `matches/${id}/verdict`, { json: body });
+      setJudged(answer);
+      setNote("");
+      onJudged?.(answer);
+      const undo = decision === "withdrawn" ? undefined : async () => {
+        const open = await call("POST", `matches/${id}/verdict`, { json: { decision: "withdrawn" } });
+        setJudged(open);
+        onJudged?.(open);
+      };
+      tell(T.judge.done[decision](vessel && vesselName(vessel)), { undo });
+    } catch (failed) {
+      setProblem(failed);
+    }
+    setBusy(false);
+  };
+
+  useKeys((key, event) => {
+    if (!match) return false;
+    if (/^[0-9]$/.test(key) && rows.some((one) => one.key === key)) setChosen(key);
+    else if (key === "n") noteField.current?.focus();
+    else if (key === "Enter" && !event.target.closest?.("button:not([role=radio]), a, summary") && mayChange(who) && !busy && row) {
+      if (row.candidate) judge("confirmed", row.candidate.vessel);
+      else judge("rejected");
+    } else return false;
+    return true;
+  });
+
+  if (error && !match) return html`<${Fault} error=${error} retry=${reload} />`;
+  if (!match) return html`<${Loading} />`;
+  return html`<article class="detail" aria-label=${match.query.file_name || match.match_id}>
+    <header class="detail-head">
+      <h1>${match.query.file_name || T.match.unnamed}</h1>
+      <${Verdict} verdict=${match.verdict} /><${Standing} standing=${match.standing} />
+      <a class="report" href="matches/${id}/report" target="_blank" rel="noopener">${T.match.report}</a>
+      <${Explanation} match=${match} />
+    </header>
+    <div class="detail-grid">
+      <div class="column">
+        <${Compare} query=${match.query} candidate=${row?.candidate} />
+        ${row?.candidate && html`<p class="caption">
+          ${T.match.shownVessel} <a href=${addressOf("gallery", row.candidate.vessel.id)}>
+          ${vesselName(row.candidate.vessel)}</a></p>`}
+        <${Whereabouts} match=${match} candidate=${row?.candidate} />
+      </div>
+      <div class="column">
+        <${Candidates} rows=${rows} chosen=${row?.key} onChoose=${setChosen} match=${match} />
+        ${!rows.length && html`<p>${T.match.noCandidate}</p>`}
+        <${Fault} error=${problem} />
+        <${Judging} match=${match} row=${row} who=${who} note=${note} setNote=${setNote}
+          noteField=${noteField} busy=${busy} onJudge=${judge} onOther=${() => setPicking(true)} />
+        ${row?.candidate && html`<${Evidence} candidate=${row.candidate} />
+          <${Checks} candidate=${row.candidate} />`}
+        <${Facts} match=${match} />
+      </div>
+    </div>
+    ${picking && html`<${VesselPicker} title=${T.judge.pick} onClose=${() => setPicking(false)}
+      onPick=${(vessel) => { setPicking(false); judge("confirmed", vessel); }} />`}
+  </article>`;
+}
+
+/** Show the confirmed vessel of a judged match first, else the most probable outcome. */
+function firstChoice(match, rows) {
+  const latest = match.judgements.at(-1);
+  if (match.standing === "confirmed") {
+    const confirmed = rows.find((one) => one.candidate?.vessel.id === latest.vessel_id);
+    if (confirmed) return confirmed.key;
+  }
+  return match.candidates.length ? "1" : "0";
+}

@@ -1,0 +1,162 @@
+// Read files that were chosen or dropped as vessels with chips: a CSV manifest, or a folder of chips.
+import { T } from "./texts.js";
+
+const CHIP_NAME = /^(-1|[0-9]+)_(?:(?:.+)_)?(RGB|SAR)\.(?:tiff?|png|jpe?g)$/i;
+const PICTURE = /\.(tiff?|png|jpe?g)$/i;
+const VESSEL_TEXTS = ["name", "imo", "mmsi", "callsign", "flag", "type"];
+const VESSEL_NUMBERS = ["length_m", "beam_m"];
+const CHIP_TEXTS = ["modality", "captured_at", "sensor", "source", "licence", "case", "note"];
+const CHIP_NUMBERS = ["gsd_m", "lat", "lon", "band"];
+const NAMESPACE = "4b0a3d0e-51c7-5c46-9d3a-0c7b2f6f1e58"; // that of `crossfix enrol`: same ids
+
+const pathOf = (file) => (file.webkitRelativePath || file.relative || file.name).normalize("NFC");
+const folderOf = (path) => path.slice(0, path.lastIndexOf("/") + 1);
+
+/** Parse CSV with commas, semicolons or tabs; returns rows as objects by column, with their line. */
+export function parseCsv(text) {
+  const source = text.replace(/^\uFEFF/, "");
+  const head = source.split(/\r?\n/, 1)[0];
+  const separator = head.includes(",") ? "," : head.includes(";") ? ";" : head.includes("\t") ? "\t" : ",";
+  const lines = [];
+  let cells = [], cell = "", quoted = false, line = 1, began = 1;
+  const endCell = () => { cells.push(cell.trim().normalize("NFC")); cell = ""; };
+  const endLine = () => { endCell(); lines.push([began, cells]); cells = []; began = line; };
+  for (let at = 0; at < source.length; at++) {
+    const sign = source[at];
+    if (sign === "\n") line++;
+    if (quoted) {
+      if (sign === '"' && source[at + 1] === '"') { cell += '"'; at++; }
+      else if (sign === '"') quoted = false;
+      else cell += sign;
+    } else if (sign === '"' && !cell.trim()) { quoted = true; cell = ""; }
+    else if (sign === separator) endCell();
+    else if (sign === "\n") endLine();
+    else if (sign !== "\r") cell += sign;
+  }
+  if (cell || cells.length) endLine();
+  const columns = lines.shift()?.[1] || [];
+  return {
+    columns, comma: separator === ";",
+    rows: lines.filter(([, one]) => one.some(Boolean)).map(([number, one]) => ({
+      line: number, cells: Object.fromEntries(columns.map((name, at) => [name, one[at] || ""])),
+      tooLong: one.length > columns.length,
+    })),
+  };
+}
+
+function fieldsFrom(row, texts, numbers, comma) {
+  const found = {};
+  for (const name of texts) if (row.cells[name]) found[name] = row.cells[name];
+  for (const name of numbers) {
+    const text = row.cells[name];
+    if (!text) continue;
+    const value = Number(comma && !text.includes(".") ? text.replace(",", ".") : text);
+    if (!Number.isFinite(value)) throw new Error(T.importing.noNumber(row.line, name, text));
+    found[name] = value;
+  }
+  return found;
+}
+
+/**
+ * Sort files into vessels.
+ * Returns `{dataset, vessels: [{key, attributes, chips: [{file, metadata}]}], refused, notes}`;
+ * `refused` lists `{file, reason}` for what cannot be sent.
+ */
+export async function readFleet(files, { sar = false } = {}) {
+  const tables = files.filter((file) => /\.csv$/i.test(file.name));
+  const pictures = files.filter((file) => PICTURE.test(file.name) && !file.name.startsWith("."));
+  for (const file of tables) {
+    const table = parseCsv(await file.text());
+    if (table.columns.includes("chip")) return fromManifest(file, table, pictures);
+  }
+  const named = tables.find((file) => file.name === "vessels.csv");
+  return fromNames(pictures, named && parseCsv(await named.text()), sar);
+}
+
+function fromManifest(csv, table, pictures) {
+  const known = ["chip", "id", ...VESSEL_TEXTS, ...VESSEL_NUMBERS, ...CHIP_TEXTS, ...CHIP_NUMBERS];
+  const notes = table.columns.filter((name) => name && !known.includes(name)).map(T.importing.unknownColumn);
+  const byPath = new Map(pictures.map((file) => [pathOf(file), file]));
+  const byName = new Map(pictures.map((file) => [file.name.normalize("NFC"), file]));
+  const vessels = new Map();
+  const refused = [];
+  for (const row of table.rows) {
+    try {
+      if (row.tooLong) throw new Error(T.importing.tooManyCells(row.line));
+      const wanted = row.cells.chip;
+      if (!wanted) throw new Error(T.importing.noChip(row.line));
+      const file = byPath.get(folderOf(pathOf(csv)) + wanted) || byName.get(wanted.split("/").pop());
+      if (!file) throw new Error(T.importing.chipMissing(row.line, wanted));
+      const column = ["id", "imo", "mmsi", "name"].find((name) => row.cells[name]);
+      if (!column) throw new Error(T.importing.noVessel(row.line));
+      const text = row.cells[column].split(/\s+/).join(" ");
+      const key = column === "id" ? text : `${column} ${text}`;
+      const attributes = fieldsFrom(row, VESSEL_TEXTS, VESSEL_NUMBERS, table.comma);
+      const vessel = vessels.get(key) || { key, attributes: {}, chips: [] };
+      for (const [name, value] of Object.entries(attributes)) {
+        if (vessel.attributes[name] !== undefined && vessel.attributes[name] !== value) {
+          throw new Error(T.importing.contradiction(row.line, name, value, vessel.attributes[name]));
+        }
+      }
+      Object.assign(vessel.attributes, attributes);
+      const metadata = fieldsFrom(row, CHIP_TEXTS, CHIP_NUMBERS, table.comma);
+      metadata.modality ||= CHIP_NAME.exec(file.name) ? modalityOf(file.name) : undefined;
+      vessel.chips.push({ file, metadata });
+      vessels.set(key, vessel);
+    } catch (fault) {
+      refused.push({ file: row.cells.chip || csv.name, vessel: row.cells.name || "", reason: fault.message });
+    }
+  }
+  return { dataset: csv.name.replace(/\.csv$/i, ""), vessels: [...vessels.values()], refused, notes };
+}
+
+const modalityOf = (name) => (CHIP_NAME.exec(name)[2].toUpperCase() === "SAR" ? "sar" : "optical");
+
+function fromNames(pictures, table, sar) {
+  const attributes = new Map();
+  const refused = [];
+  for (const row of table?.rows || []) {
+    try {
+      attributes.set(String(Number(row.cells.id)), fieldsFrom(row, VESSEL_TEXTS, VESSEL_NUMBERS, table.comma));
+    } catch (fault) {
+      refused.push({ file: "vessels.csv", vessel: row.cells.name || "", reason: fault.message });
+    }
+  }
+  const first = pictures.map(pathOf).find((path) => path.includes("/"));
+  const dataset = first ? first.split("/")[0] : T.importing.dataset;
+  const vessels = new Map();
+  let other = 0;
+  for (const file of pictures) {
+    const name = CHIP_NAME.exec(file.name);
+    if (!name) {
+      refused.push({ file: pathOf(file), vessel: "", reason: T.importing.misnamed });
+    } else if (Number(name[1]) < 0) {
+      refused.push({ file: pathOf(file), vessel: "", reason: T.importing.distractor });
+    } else if (modalityOf(file.name) === "sar" && !sar) {
+      other++;
+    } else {
+      const key = String(Number(name[1]));
+      const vessel = vessels.get(key) || {
+        key, chips: [],
+        attributes: { name: `${dataset} ${key.padStart(4, "0")}`, ...attributes.get(key) },
+      };
+      vessel.chips.push({ file, metadata: { modality: modalityOf(file.name), source: dataset } });
+      vessels.set(key, vessel);
+    }
+  }
+  const notes = other ? [T.importing.sarLeftOut(other)] : [];
+  return { dataset, vessels: [...vessels.values()], refused, notes };
+}
+
+/** The id of a vessel (UUID version 5 of data set and key), so that importing again changes nothing. */
+export async function vesselId(dataset, key) {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(key)) return key.toLowerCase();
+  if (!crypto.subtle) return undefined; // over http from another machine
+  const space = NAMESPACE.replaceAll("-", "").match(/../g).map((one) => parseInt(one, 16));
+  const name = new TextEncoder().encode(`${dataset}/${key}`);
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-1", new Uint8Array([...space, ...name])));
+  hash[6] = (hash[6] & 0x0f) | 0x50;
+  hash[8] = (hash[8] & 0x3f) | 0x80;
+  const hex = [...hash.slice(0, 16)].map((one) => one.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

@@ -1,0 +1,49 @@
+// The Gallery page: find vessels as you type, look at one, register, import.
+import { html, useEffect, useState, go } from "./lib.js";
+import { mayChange } from "./api.js";
+import { Empty, Fault, useVesselSearch } from "./ui.js";
+import { VesselPage } from "./vessel.js";
+import { Register } from "./register.js";
+import { Import } from "./importing.js";
+import { vesselLine, vesselName } from "./format.js";
+import { T } from "./texts.js";
+
+export function GalleryPage({ id, query, who }) {
+  const [text, setText] = useState(query.get("search") || "");
+  const [type, setType] = useState("");
+  const [turn, setTurn] = useState(0);
+  const [dialog, setDialog] = useState(null);
+  const { value, error, loading, reload } = useVesselSearch(text, type.trim() ? { type: type.trim() } : {});
+  useEffect(() => { if (turn) reload(); }, [turn]);
+  const changed = () => setTurn((one) => one + 1);
+  const vessels = value?.vessels || [];
+  const allowed = mayChange(who);
+  return html`
+    <aside class="side" aria-label=${T.gallery.vessels}>
+      <input type="search" class="search" value=${text} aria-label=${T.gallery.search}
+        placeholder=${T.gallery.searchHint} onInput=${(event) => setText(event.target.value)} />
+      <input class="search" value=${type} aria-label=${T.gallery.type} placeholder=${T.gallery.type}
+        onInput=${(event) => setType(event.target.value)} />
+      <div class="side-buttons">
+        <button type="button" disabled=${!allowed} onClick=${() => setDialog("register")}>${T.gallery.register}</button>
+        <button type="button" disabled=${!allowed} onClick=${() => setDialog("import")}>${T.gallery.import}</button>
+      </div>
+      <${Fault} error=${error} retry=${reload} />
+      <ul class="list" data-searched=${loading ? "" : text}>
+        ${vessels.map((vessel) => html`<li key=${vessel.id}><button type="button" class="row"
+            aria-current=${vessel.id === id ? "true" : undefined} onClick=${() => go("gallery", vessel.id)}>
+          <span class="who"><strong>${vesselName(vessel)}</strong><small>${vesselLine(vessel)}</small></span>
+        </button></li>`)}
+      </ul>
+      ${value && !vessels.length && html`<p class="quiet">${text || type ? T.gallery.nothingFound : T.gallery.empty}</p>`}
+      ${value?.next_cursor && html`<p class="quiet">${T.gallery.more}</p>`}
+    </aside>
+    <section class="content">
+      ${id ? html`<${VesselPage} key=${id} id=${id} who=${who} onChanged=${changed} />`
+      : html`<${Empty}><h1>${T.gallery.title}</h1>
+        ${T.gallery.intro.map((one) => html`<p key=${one}>${one}</p>`)}<//>`}
+    </section>
+    ${dialog === "register" && html`<${Register} onClose=${() => setDialog(null)}
+      onDone=${(vessel) => { setDialog(null); changed(); go("gallery", vessel.id); }} />`}
+    ${dialog === "import" && html`<${Import} onClose=${() => { setDialog(null); changed(); }} />`}`;
+}

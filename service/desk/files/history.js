@@ -1,0 +1,98 @@
+// The History page: all stored matches, filtered by verdict, standing, time, place, vessel, file.
+import { html, useEffect, useState, useLoaded, useSettled, addressOf, go } from "./lib.js";
+import { get } from "./api.js";
+import { Fault, FirstCandidate, Loading, Standing, Thumb, VesselPicker, Verdict } from "./ui.js";
+import { AreaMap } from "./map.js";
+import { moment, vesselName } from "./format.js";
+import { T } from "./texts.js";
+
+const FILTERS = ["verdict", "standing", "modality", "vessel_id", "case", "file_name", "note", "since", "until", "area"];
+const PAGE = 50;
+
+function useMatches(filters) {
+  const settled = useSettled(JSON.stringify(filters), 150);
+  const first = useLoaded((signal) => get("matches", { ...JSON.parse(settled), limit: PAGE }, signal), [settled]);
+  const [more, setMore] = useState([]);
+  const [problem, setProblem] = useState(null);
+  useEffect(() => setMore([]), [first.value]);
+  const pages = first.value ? [first.value, ...more] : [];
+  const cursor = pages.at(-1)?.next_cursor;
+  const loadMore = () => get("matches", { ...JSON.parse(settled), limit: PAGE, cursor })
+    .then((page) => setMore((old) => [...old, page]), setProblem);
+  return { ...first, error: first.error || problem, matches: pages.flatMap((one) => one.matches), cursor, loadMore };
+}
+
+export function HistoryPage({ query }) {
+  const filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) || ""]));
+  const set = (changes) => go("history", null, { ...filters, ...changes }, { replace: true });
+  const [dialog, setDialog] = useState(filters.area ? "area" : null);
+  const { matches, error, loading, cursor, loadMore, value, reload } = useMatches(filters);
+  const vessel = useLoaded((signal) => (filters.vessel_id
+    ? get(`gallery/${filters.vessel_id}`, null, signal).catch(() => null) : Promise.resolve(null)), [filters.vessel_id]);
+  const select = (name, options) => html`<label>${T.history.filters[name]}
+    <select value=${filters[name]} onChange=${(event) => set({ [name]: event.target.value })}>
+      <option value="">${T.history.any}</option>
+      ${options.map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}
+    </select></label>`;
+  const text = (name, type = "search") => html`<label>${T.history.filters[name]}
+    <input type=${type} value=${filters[name]} onInput=${(event) => set({ [name]: event.target.value })} /></label>`;
+  const area = filters.area ? filters.area.split(",").map(Number) : null;
+  const set_filters = FILTERS.filter((name) => filters[name]).length;
+  return html`<section class="content wide-page">
+    <header class="page-head"><h1>${T.history.title}</h1>
+      <span class="tools"><${Exports} filters=${filters} /></span></header>
+    <form class="filters" onSubmit=${(event) => event.preventDefault()} role="search">
+      ${select("verdict", Object.entries(T.verdicts).map(([key, one]) => [key, one.short]))}
+      ${select("standing", Object.entries(T.standings))}
+      ${select("modality", Object.entries(T.modalities))}
+      ${text("file_name")}${text("case")}${text("note")}
+      ${text("since", "date")}${text("until", "date")}
+      <span class="filter-buttons">
+        <button type="button" aria-pressed=${String(Boolean(filters.vessel_id))} onClick=${() => setDialog("vessel")}>
+          ${filters.vessel_id ? T.history.ofVessel(vessel.value ? vesselName(vessel.value) : "…") : T.history.vessel}</button>
+        <button type="button" aria-pressed=${String(dialog === "area")} onClick=${() => setDialog(dialog === "area" ? null : "area")}>
+          ${area ? T.history.inArea : T.history.area}</button>
+        <button type="button" disabled=${!set_filters} onClick=${() => { setDialog(null); go("history", null, null, { replace: true }); }}>${T.history.clear}</button>
+      </span>
+    </form>
+    ${dialog === "area" && html`<div class="area-panel"><${AreaMap} area=${area} onArea=${(sides) => set({ area: sides.join(",") })} />
+      <button type="button" disabled=${!area} onClick=${() => set({ area: "" })}>${T.history.clearArea}</button></div>`}
+    <${Fault} error=${error} retry=${reload} />
+    ${!value && loading && html`<${Loading} />`}
+    ${value && (matches.length ? html`<${MatchTable} matches=${matches} />`
+      : html`<p class="empty">${set_filters ? T.history.nothing : T.history.empty}</p>`)}
+    ${cursor && html`<p><button type="button" onClick=${loadMore}>${T.history.more}</button></p>`}
+    ${dialog === "vessel" && html`<${VesselPicker} title=${T.history.pick} onClose=${() => setDialog(null)}
+      onPick=${(one) => { setDialog(null); set({ vessel_id: one.id }); }} />`}
+  </section>`;
+}
+
+export function MatchTable({ matches }) {
+  return html`<div class="table-frame"><table class="table matches">
+    <thead><tr>${T.history.columns.map((name) => html`<th key=${name}>${name}</th>`)}</tr></thead>
+    <tbody>${matches.map((one) => html`<tr key=${one.match_id}>
+      <td><${Thumb} id=${one.query.sighting_id} /></td>
+      <td><a href=${addressOf("match", one.match_id)}>${one.query.file_name || T.match.unnamed}</a>
+        ${one.query.case && html`<small>${T.history.caseOf(one.query.case)}</small>`}</td>
+      <td>${moment(one.asked_at)}<small>${one.asked_by}</small></td>
+      <td><${Verdict} verdict=${one.verdict} /></td>
+      <td><${FirstCandidate} first=${one.first} /></td>
+      <td><${Standing} standing=${one.standing} />
+        ${one.judgement && html`<small>${one.judgement.by}${one.judgement.note ? `: ${one.judgement.note}` : ""}</small>`}</td>
+    </tr>`)}</tbody></table></div>`;
+}
+
+/** Links that save the filtered matches in another format. */
+function Exports({ filters }) {
+  const save = async (media, suffix) => {
+    const search = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
+    const response = await fetch(`matches?${search}`, { headers: { Accept: media } });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = `matches.${suffix}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+  return html`<button type="button" onClick=${() => save("text/csv", "csv")}>CSV</button>
+    <button type="button" onClick=${() => save("application/geo+json", "geojson")}>GeoJSON</button>`;
+}

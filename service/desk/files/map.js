@@ -1,0 +1,143 @@
+// Maps: known positions, the circle that a ship could have reached, and an area to draw.
+import { html, useEffect, useRef, useState } from "./lib.js";
+import { fetchBlob } from "./api.js";
+import { moment, nmToMetres } from "./format.js";
+import { T } from "./texts.js";
+
+let loading = null;
+const WORLD = [[-60, -180], [75, 180]];
+
+/** Load Leaflet and the coastline of Natural Earth, once, when a map is first shown. */
+function loadMaps() {
+  loading ||= (async () => {
+    const [coast] = await Promise.all([
+      fetchBlob("desk/vendor/land-50m.json").then((blob) => blob.text()).then(JSON.parse),
+      import("./vendor/leaflet.js"),
+      import("./vendor/topojson.js"),
+      addStyle("desk/vendor/leaflet.css"),
+    ]);
+    const land = globalThis.topojson.feature(coast, coast.objects.land);
+    return { L: globalThis.L || globalThis.leaflet, land };
+  })();
+  loading.catch(() => { loading = null; });
+  return loading;
+}
+
+function addStyle(href) {
+  return new Promise((resolve, reject) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+    link.onload = resolve;
+    link.onerror = () => reject(new Error(T.map.failed));
+    document.head.prepend(link);
+  });
+}
+
+function makeMap(L, land, node, zoomControl) {
+  const map = L.map(node, {
+    attributionControl: false, zoomControl, minZoom: 1, maxZoom: 12, worldCopyJump: true,
+    preferCanvas: true, zoomSnap: 0.5,
+  });
+  map.createPane("land").style.zIndex = 200;
+  L.geoJSON(land, {
+    pane: "land", interactive: false, renderer: L.canvas({ pane: "land" }),
+    style: { className: "land", weight: 0.7, color: "#6f7d74", fillColor: "#8fa094", fillOpacity: 0.45 },
+  }).addTo(map);
+  map.fitBounds(WORLD);
+  return map;
+}
+
+/**
+ * A map of places. `places`: `[{lat, lon, text, kind}]` with kind `query` or `known`, joined in
+ * their order when `track`; `circles`: `[{lat, lon, radius_nm, text}]`.
+ */
+export function PlacesMap({ places, circles = [], track = false, label }) {
+  const node = useRef();
+  const [error, setError] = useState(null);
+  const drawn = JSON.stringify([places, circles, track]);
+  useEffect(() => {
+    let map = null;
+    let gone = false;
+    loadMaps().then(({ L, land }) => {
+      if (gone) return;
+      map = makeMap(L, land, node.current, true);
+      const all = [];
+      if (track && places.length > 1) {
+        L.polyline(places.map((one) => [one.lat, one.lon]), { color: "#17507d", weight: 1.5, dashArray: "4 4" }).addTo(map);
+      }
+      for (const one of circles) {
+        const circle = L.circle([one.lat, one.lon], {
+          radius: nmToMetres(one.radius_nm), color: "#17507d", weight: 1.5, fillOpacity: 0.06,
+        }).bindTooltip(one.text).addTo(map);
+        all.push(circle.getBounds());
+      }
+      for (const one of places) {
+        const colour = one.kind === "query" ? "#b4460f" : "#17507d";
+        L.circleMarker([one.lat, one.lon], {
+          radius: one.kind === "query" ? 7 : 5, color: "#fff", weight: 1.5, fillColor: colour,
+          fillOpacity: 1,
+        }).bindTooltip(one.text).addTo(map);
+        all.push(L.latLng(one.lat, one.lon).toBounds(20000));
+      }
+      if (all.length) map.fitBounds(all.reduce((sum, one) => sum.extend(one), L.latLngBounds(all[0])), { padding: [24, 24], maxZoom: 9 });
+    }, (failed) => !gone && setError(failed));
+    return () => { gone = true; map?.remove(); };
+  }, [drawn]);
+  if (error) return html`<p class="fault">${T.map.failed}</p>`;
+  return html`<div class="map-frame">
+    <div class="map" ref=${node} role="group" aria-label=${label}></div>
+    <small>${T.map.coast}</small>
+  </div>`;
+}
+
+/** A map on which an area is drawn by dragging. `area`: `[west, south, east, north]` or null. */
+export function AreaMap({ area, onArea }) {
+  const node = useRef();
+  const state = useRef({});
+  const [error, setError] = useState(null);
+  const choose = useRef(onArea);
+  choose.current = onArea;
+  useEffect(() => {
+    let gone = false;
+    loadMaps().then(({ L, land }) => {
+      if (gone) return;
+      const map = makeMap(L, land, node.current, true);
+      map.dragging.disable();
+      let start = null;
+      let box = null;
+      const show = (bounds) => {
+        box?.remove();
+        box = bounds && L.rectangle(bounds, { color: "#b4460f", weight: 2, fillOpacity: 0.1 }).addTo(map);
+      };
+      map.on("mousedown", (event) => { start = event.latlng; });
+      map.on("mousemove", (event) => { if (start) show(L.latLngBounds(start, event.latlng)); });
+      map.on("mouseup", (event) => {
+        if (!start) return;
+        const bounds = L.latLngBounds(start, event.latlng);
+        start = null;
+        const sides = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
+        if (sides[2] - sides[0] < 0.01 || sides[3] - sides[1] < 0.01) return;
+        const [west, east] = [Math.max(-180, sides[0]), Math.min(180, sides[2])];
+        choose.current([west, Math.max(-90, sides[1]), east, Math.min(90, sides[3])].map((one) => Number(one.toFixed(3))));
+      });
+      state.current = { map, show };
+      if (area) show([[area[1], area[0]], [area[3], area[2]]]);
+    }, (failed) => !gone && setError(failed));
+    return () => { gone = true; state.current.map?.remove(); };
+  }, []);
+  useEffect(() => {
+    state.current.show?.(area && [[area[1], area[0]], [area[3], area[2]]]);
+  }, [JSON.stringify(area)]);
+  if (error) return html`<p class="fault">${T.map.failed}</p>`;
+  return html`<div class="map-frame"><div class="map area" ref=${node} role="group"
+    aria-label=${T.map.drawLabel}></div><small>${T.map.draw}</small></div>`;
+}
+
+/** The sightings of a vessel that have a place, as places of a map, by time. */
+export function knownPlaces(sightings) {
+  return sightings
+    .filter((one) => one.position)
+    .sort((a, b) => String(a.captured_at).localeCompare(String(b.captured_at)))
+    .map((one) => ({
+      ...one.position, kind: "known", text: moment(one.captured_at, one.captured_until),
+    }));
+}

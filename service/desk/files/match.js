@@ -1,0 +1,179 @@
+// The Match page: drop chips, follow their progress, look at each answer.
+import {
+  html, useEffect, useRef, useState, useStore, createStore, useKeys, useLoaded, go,
+} from "./lib.js";
+import { call, formOf, get, inParallel } from "./api.js";
+import { DropZone, Fault, Field, FirstCandidate, Standing, Thumb, Verdict } from "./ui.js";
+import { MatchDetail } from "./detail.js";
+import { moment } from "./format.js";
+import { T } from "./texts.js";
+
+const WIDTH = 3;
+const EARLIER = 100;
+const TOP_K = 5;
+
+/** Chips that were dropped in this tab: `{key, name, state, problem, summary}`. */
+const dropped = createStore([]);
+const facts = createStore({ modality: "", gsd_m: "", captured_at: "", lat: "", lon: "", sensor: "",
+  case: "", note: "", looks_like: "", vessel_type: "", length_tolerance: "", max_speed_kn: "" });
+const fieldProblems = createStore({});
+const oneImage = createStore(false);
+let nextKey = 1;
+
+const change = (key, values) => dropped.set((old) => old.map((one) => (one.key === key ? { ...one, ...values } : one)));
+
+/** A match as the list shows it. */
+const summaryOf = (answer) => ({
+  match_id: answer.match_id, verdict: answer.verdict, standing: answer.standing || "open",
+  query: answer.query, first: answer.candidates?.[0] || null,
+});
+
+function formFields(values) {
+  const sent = { ...values, top_k: TOP_K };
+  if (sent.captured_at) sent.captured_at = `${sent.captured_at}:00Z`.replace(/(:\d\d):00:00Z$/, "$1:00Z");
+  return sent;
+}
+
+/** Ask about several chips of one image together; all are answered or none. */
+async function matchScene(rows) {
+  rows.forEach((row) => change(row.key, { state: "sending" }));
+  try {
+    const form = formOf(formFields(facts.get()), rows.map((row) => ["chips", row.file]));
+    const { matches } = await call("POST", "match/scene", { form });
+    rows.forEach((row, at) => change(row.key, { state: "done", summary: summaryOf(matches[at]), file: null }));
+    go("match", matches[0].match_id);
+  } catch (problem) {
+    rows.forEach((row) => change(row.key, { state: "refused", problem: problem.message }));
+    noteFieldProblem(problem);
+  }
+}
+
+async function matchFiles(files) {
+  if (!files.length) return;
+  const rows = files.map((file) => ({ key: nextKey++, name: file.name, file, state: "waiting" }));
+  dropped.set((old) => [...rows, ...old]);
+  fieldProblems.set({});
+  if (oneImage.get() && rows.length > 1) {
+    await matchScene(rows);
+    return;
+  }
+  const sent = formFields(facts.get());
+  let first = true;
+  await inParallel(rows, WIDTH, async (row) => {
+    change(row.key, { state: "sending" });
+    try {
+      const answer = await call("POST", "match", { form: formOf(sent, [["chip", row.file]]) });
+      change(row.key, { state: "done", summary: summaryOf(answer), file: null });
+      if (first) go("match", answer.match_id);
+      first = false;
+    } catch (problem) {
+      change(row.key, { state: "refused", problem: problem.message });
+      noteFieldProblem(problem);
+    }
+  });
+}
+
+/** Show a refusal at the field that it is about, too. */
+function noteFieldProblem(problem) {
+  const found = { ...problem.fields };
+  const named = /^([a-z_]+): (.+)$/s.exec(problem.message);
+  if (named && named[1] in facts.get()) found[named[1]] = named[2];
+  const known = Object.fromEntries(Object.entries(found)
+    .map(([name, text]) => [name.split(".").pop(), text]).filter(([name]) => name in facts.get()));
+  if (Object.keys(known).length) fieldProblems.set(known);
+}
+
+function FactsForm() {
+  const values = useStore(facts);
+  const problems = useStore(fieldProblems);
+  const set = (event) => facts.set((old) => ({ ...old, [event.target.name]: event.target.value }));
+  const filled = Object.values(values).filter(Boolean).length;
+  const open = Object.keys(problems).length > 0;
+  const field = (name, more = {}) => html`<${Field} key=${name} label=${T.match.facts[name]} name=${name}
+    value=${values[name]} error=${problems[name]} onInput=${set} ...${more} />`;
+  return html`<details class="facts-form" open=${open || undefined}>
+    <summary>${T.match.factsTitle(filled)}</summary>
+    <div class="fields">
+      <${Field} label=${T.match.facts.modality} name="modality" error=${problems.modality}>
+        ${(shared) => html`<select ...${shared} value=${values.modality} onChange=${set}>
+          <option value="">${T.match.asFileSays}</option>
+          ${Object.entries(T.modalities).map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}
+        </select>`}
+      <//>
+      ${field("gsd_m", { inputmode: "decimal" })}
+      ${field("captured_at", { type: "datetime-local" })}
+      ${field("lat", { inputmode: "decimal" })}${field("lon", { inputmode: "decimal" })}
+      ${field("sensor")}${field("case")}${field("note")}
+      ${field("looks_like")}${field("vessel_type")}${field("length_tolerance", { inputmode: "decimal" })}
+      ${field("max_speed_kn", { inputmode: "decimal" })}
+    </div>
+    <button type="button" onClick=${() => { facts.set((old) => Object.fromEntries(Object.keys(old).map((one) => [one, ""]))); fieldProblems.set({}); }}>
+      ${T.match.clearFacts}</button>
+  </details>`;
+}
+
+function Row({ row, current, onOpen }) {
+  const { summary } = row;
+  const said = { waiting: T.match.waiting, sending: T.match.sending }[row.state];
+  const node = useRef();
+  useEffect(() => { if (current) node.current?.scrollIntoView({ block: "nearest" }); }, [current]);
+  return html`<li><button type="button" ref=${node} class="row chip-row state-${row.state}"
+      aria-current=${current ? "true" : undefined} disabled=${!summary} onClick=${onOpen}>
+    <${Thumb} id=${summary?.query.sighting_id} />
+    <span class="who"><span class="name">${summary?.query.file_name || row.name || T.match.unnamed}</span>
+      ${summary ? html`<${FirstCandidate} first=${summary.first} />` : html`<small>${said}</small>`}
+      ${row.state === "refused" && html`<small class="error">${row.problem}</small>`}
+      ${summary && html`<span class="badges"><${Verdict} verdict=${summary.verdict} />
+        ${summary.standing !== "open" && html`<${Standing} standing=${summary.standing} />`}</span>`}
+    </span></button></li>`;
+}
+
+export function MatchPage({ id, who }) {
+  const mine = useStore(dropped);
+  const together = useStore(oneImage);
+  const earlier = useLoaded((signal) => get("matches", { limit: EARLIER }, signal), []);
+  const [judged, setJudged] = useState({});
+  const own = new Set(mine.map((one) => one.summary?.match_id));
+  const old = (earlier.value?.matches || []).filter((one) => !own.has(one.match_id))
+    .map((summary) => ({ key: summary.match_id, state: "done", summary }));
+  const rows = [...mine, ...old].map((row) => (judged[row.summary?.match_id]
+    ? { ...row, summary: { ...row.summary, standing: judged[row.summary.match_id] } } : row));
+  const open = rows.filter((one) => one.summary);
+  const at = open.findIndex((one) => one.summary.match_id === id);
+  useEffect(() => {
+    if (!id && open.length) go("match", open[0].summary.match_id, null, { replace: true });
+  }, [id, open.length]);
+  useKeys((key) => {
+    const step = { j: 1, k: -1 }[key];
+    if (!step) return false;
+    const next = open[Math.max(0, Math.min(open.length - 1, at + step))];
+    if (next) go("match", next.summary.match_id);
+    return true;
+  });
+  const busy = mine.filter((one) => one.state === "waiting" || one.state === "sending").length;
+  const done = mine.length - busy;
+  return html`
+    <aside class="side" aria-label=${T.match.chips}>
+      <${DropZone} label=${T.match.choose} hint=${T.match.dropHint} onFiles=${matchFiles} />
+      <label class="check"><input type="checkbox" checked=${together}
+        onChange=${(event) => oneImage.set(event.target.checked)} /> ${T.match.oneImage}</label>
+      <${FactsForm} />
+      ${mine.length > 0 && html`<p class="progress" role="status">
+        ${busy ? T.match.progress(done, mine.length) : T.match.allDone(mine.length)}
+        <progress max=${mine.length} value=${done} aria-label=${T.match.progress(done, mine.length)}></progress></p>`}
+      <${Fault} error=${earlier.error} retry=${earlier.reload} />
+      <ul class="list">
+        ${rows.map((row) => html`<${Row} key=${row.key} row=${row}
+          current=${row.summary && row.summary.match_id === id}
+          onOpen=${() => go("match", row.summary.match_id)} />`)}
+      </ul>
+      ${earlier.value?.next_cursor && html`<p class="quiet"><a href="#/history">${T.match.olderInHistory}</a></p>`}
+    </aside>
+    <section class="content">
+      ${id ? html`<${MatchDetail} key=${id} id=${id} who=${who}
+        onJudged=${(match) => setJudged((before) => ({ ...before, [match.match_id]: match.standing }))} />`
+      : !earlier.loading && html`<div class="empty"><h1>${T.match.emptyTitle}</h1>
+        ${T.match.emptyText.map((text) => html`<p key=${text}>${text}</p>`)}
+        <p><a href="#/gallery">${T.match.toGallery}</a></p></div>`}
+    </section>`;
+}

@@ -1,0 +1,132 @@
+// Forms for a vessel's attributes: register a new one with chips, or change some of a known one.
+import { html, useState } from "./lib.js";
+import { call, formOf } from "./api.js";
+import { Dialog, DropZone, Fault, Field, tell } from "./ui.js";
+import { vesselName } from "./format.js";
+import { T } from "./texts.js";
+
+export const ATTRIBUTES = ["name", "imo", "mmsi", "callsign", "flag", "type", "length_m", "beam_m"];
+const NUMBERS = ["length_m", "beam_m"];
+
+/** The value of a field as the API takes it; a number that is none is sent for the API to refuse. */
+function valueOf(name, text) {
+  const trimmed = text.trim();
+  if (!trimmed) return null;
+  return NUMBERS.includes(name) && Number.isFinite(Number(trimmed)) ? Number(trimmed) : trimmed;
+}
+
+/** The fields that a problem is about, by their own names. */
+export function fieldsOf(problem) {
+  const found = {};
+  for (const [path, text] of Object.entries(problem?.fields || {})) found[path.split(".").pop()] = text;
+  for (const part of (problem?.message || "").split("; ")) {
+    const named = /^(?:vessel: |vessel\.)?([a-z_]+): (.+)$/s.exec(part);
+    if (named) found[named[1]] ||= named[2];
+  }
+  return found;
+}
+
+function AttributeFields({ values, set, problem }) {
+  const errors = fieldsOf(problem);
+  return html`<div class="fields">
+    ${[...ATTRIBUTES, "source"].map((name) => html`<${Field} key=${name} name=${name}
+      label=${T.vessel.attributes[name]} value=${values[name] || ""} error=${errors[name]}
+      inputmode=${NUMBERS.includes(name) ? "decimal" : undefined}
+      onInput=${(event) => set({ ...values, [name]: event.target.value })} />`)}
+  </div>`;
+}
+
+const known = (problem) => ATTRIBUTES.concat("source").some((name) => name in fieldsOf(problem));
+
+export function Register({ onDone, onClose }) {
+  const [values, setValues] = useState({});
+  const [files, setFiles] = useState([]);
+  const [modality, setModality] = useState("optical");
+  const [gsd, setGsd] = useState("");
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem(null);
+    const vessel = Object.fromEntries(Object.entries(values)
+      .map(([name, text]) => [name, valueOf(name, text)]).filter(([, value]) => value !== null));
+    const about = chipMetadata(files, { modality, gsd_m: gsd });
+    try {
+      const form = formOf({ vessel: JSON.stringify(vessel), chip_metadata: JSON.stringify(about) },
+        files.map((file) => ["chips", file]));
+      const done = await call("POST", "gallery", { form });
+      tell(T.vessel.registered(vesselName(done)));
+      onDone(done);
+    } catch (failed) {
+      setProblem(failed);
+      setBusy(false);
+    }
+  };
+  return html`<${Dialog} title=${T.vessel.registerTitle} onClose=${onClose} wide>
+    <form onSubmit=${submit}>
+      <${AttributeFields} values=${values} set=${setValues} problem=${problem} />
+      <${ChipChoice} files=${files} setFiles=${setFiles} modality=${modality}
+        setModality=${setModality} gsd=${gsd} setGsd=${setGsd} problem=${problem} />
+      ${problem && !known(problem) && html`<${Fault} error=${problem} />`}
+      <p class="form-end"><button class="primary" disabled=${busy || !files.length}>${T.vessel.register}</button>
+        ${!files.length && html`<span class="quiet">${T.vessel.needsChip}</span>`}</p>
+    </form>
+  <//>`;
+}
+
+/** The `chip_metadata` of files: the same facts for each. */
+export function chipMetadata(files, facts) {
+  const said = Object.fromEntries(Object.entries(facts)
+    .filter(([, value]) => value !== "" && value !== null)
+    .map(([name, value]) => [name, name === "gsd_m" && Number.isFinite(Number(value)) ? Number(value) : value]));
+  return files.map(() => said);
+}
+
+export function ChipChoice({ files, setFiles, modality, setModality, gsd, setGsd, problem }) {
+  return html`<fieldset><legend>${T.vessel.chips}</legend>
+    <${DropZone} label=${T.vessel.chooseChips} hint=${T.vessel.chipsHint}
+      onFiles=${(more) => setFiles([...files, ...more])} />
+    ${files.length > 0 && html`<p>${T.vessel.chosen(files.length)}: ${files.map((one) => one.name).join(", ")}
+      <button type="button" onClick=${() => setFiles([])}>${T.vessel.clear}</button></p>`}
+    <div class="fields">
+      <${Field} label=${T.match.facts.modality} name="modality">
+        ${(shared) => html`<select ...${shared} value=${modality}
+          onChange=${(event) => setModality(event.target.value)}>
+          ${Object.entries(T.modalities).map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}
+        </select>`}<//>
+      <${Field} label=${T.match.facts.gsd_m} name="gsd_m" inputmode="decimal" value=${gsd}
+        error=${fieldsOf(problem).gsd_m} onInput=${(event) => setGsd(event.target.value)} />
+    </div></fieldset>`;
+}
+
+export function EditVessel({ vessel, onDone, onClose }) {
+  const before = Object.fromEntries(ATTRIBUTES.map((name) => [name, String(vessel[name] ?? "")]));
+  const [values, setValues] = useState(before);
+  const [problem, setProblem] = useState(null);
+  const submit = async (event) => {
+    event.preventDefault();
+    const changed = ATTRIBUTES.filter((name) => values[name].trim() !== before[name]);
+    if (!changed.length) { onClose(); return; }
+    const patch = Object.fromEntries(changed.map((name) => [name, valueOf(name, values[name])]));
+    if (values.source?.trim()) patch.source = values.source.trim();
+    try {
+      const done = await call("PATCH", `gallery/${vessel.id}`, { json: patch });
+      const undo = () => call("PATCH", `gallery/${vessel.id}`, {
+        json: { ...Object.fromEntries(changed.map((name) => [name, vessel[name]])), source: T.vessel.undoSource },
+      }).then(onDone);
+      tell(T.vessel.changed(changed.length), { undo });
+      onDone(done);
+    } catch (failed) {
+      setProblem(failed);
+    }
+  };
+  return html`<${Dialog} title=${T.vessel.editTitle(vesselName(vessel))} onClose=${onClose} wide>
+    <form onSubmit=${submit}>
+      <${AttributeFields} values=${values} set=${setValues} problem=${problem} />
+      ${problem && !known(problem) && html`<${Fault} error=${problem} />`}
+      <p class="form-end"><button class="primary">${T.vessel.save}</button>
+        <span class="quiet">${T.vessel.emptyIsUnknown}</span></p>
+    </form>
+  <//>`;
+}

@@ -1,0 +1,46 @@
+"""One browser and one filled service for all tests of the desk."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.support.browser.chromium import WatchedPage, desk_page, running_chromium
+from tests.support.browser.harbour import Harbour, fill
+from tests.support.processes.service_process import ServiceProcess, running_service
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with running_chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with running_service(tmp_path_factory.mktemp("desk")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def harbour(service: ServiceProcess) -> Harbour:
+    with service.client() as client:
+        return fill(client)
+
+
+@pytest.fixture
+def api(service: ServiceProcess) -> Iterator[httpx.Client]:
+    with service.client() as client:
+        yield client
+
+
+@pytest.fixture
+def desk(browser: Browser, service: ServiceProcess) -> Iterator[WatchedPage]:
+    with desk_page(browser, service.url) as watched:
+        yield watched
+
+
+@pytest.fixture
+def page(desk: WatchedPage) -> Page:
+    return desk.open()

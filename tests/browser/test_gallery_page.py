@@ -1,0 +1,168 @@
+"""The Gallery page: search, register, change, merge, split, delete, import, each with its undo."""
+
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.browser.chromium import WatchedPage
+from tests.support.browser.harbour import Harbour, chips_of
+
+
+def register(page: Page, name: str, chips: list[Path], **attributes: str) -> None:
+    """Register a vessel through the page's dialog."""
+    page.get_by_role("button", name="Add vessel").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill(name)
+    for label, value in attributes.items():
+        dialog.get_by_label(label.replace("_", " ")).fill(value)
+    dialog.locator("input[type=file]").set_input_files([str(path) for path in chips])
+    dialog.get_by_label("Metres per pixel").fill("0.75")
+    dialog.get_by_role("button", name="Add vessel").click()
+
+
+def chip_count(api: httpx.Client, vessel_id: str) -> int:
+    return len(api.get(f"/gallery/{vessel_id}").json()["sightings"])
+
+
+@pytest.fixture
+def vessel(api: httpx.Client) -> dict[str, str]:
+    """A vessel of its own with two chips."""
+    name = f"TEMPORARY {uuid.uuid4().hex[:6].upper()}"
+    answer = api.post(
+        "/gallery",
+        data={"vessel": f'{{"name": "{name}"}}'},
+        files=[("chips", (path.name, path.read_bytes())) for path in chips_of("0013")],
+    )
+    assert answer.status_code == 201, answer.text
+    return {"id": answer.json()["id"], "name": name}
+
+
+def test_vessels_are_found_while_typing(desk: WatchedPage, harbour: Harbour) -> None:
+    page = desk.open("#/gallery")
+    rows = page.locator(".side .list .row")
+    expect(rows.filter(has_text="HARBOUR 0001")).to_have_count(1)
+    page.get_by_role("searchbox").fill("harb 0003")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("HARBOUR 0003")
+    page.get_by_role("searchbox").fill("harb zzz")
+    expect(page.get_by_text("No vessel begins like this.")).to_be_visible()
+
+
+def test_a_vessel_is_registered_with_its_chips(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    page = desk.open("#/gallery")
+    name = f"ENROLLED {uuid.uuid4().hex[:6].upper()}"
+    register(page, name, chips_of("0015"), IMO_number="12345", Length="190")
+    expect(page.locator("#field-imo-error")).to_contain_text("IMO")
+    page.get_by_role("dialog").get_by_label("IMO number").fill("")
+    page.get_by_role("dialog").get_by_role("button", name="Add vessel").click()
+    expect(page.locator("h1")).to_have_text(name)
+    expect(page.locator(".chips .chip")).to_have_count(len(chips_of("0015")))
+    [found] = api.get("/gallery", params={"search": name}).json()["vessels"]
+    assert found["length_m"] == 190
+
+
+def test_a_vessel_page_shows_source_track_history_and_look_alikes(
+    desk: WatchedPage, harbour: Harbour
+) -> None:
+    page = desk.open(f"#/gallery/{harbour.vessels['0001']}")
+    expect(page.locator(".table").first).to_contain_text("made up")
+    expect(page.locator(".track li")).to_have_count(2)
+    expect(page.locator(".map canvas").first).to_be_visible()
+    expect(page.locator(".events")).to_contain_text("registered")
+    page.get_by_role("button", name="Find look-alikes").click()
+    expect(page.locator(".vessel .row").first).to_contain_text("HARBOUR")
+    expect(page.locator(".vessel .row").filter(has_text="HARBOUR 0001")).to_have_count(0)
+
+
+def test_an_attribute_is_changed_and_changed_back(
+    desk: WatchedPage, vessel: dict[str, str], api: httpx.Client
+) -> None:
+    page = desk.open(f"#/gallery/{vessel['id']}")
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("dialog").get_by_label("Flag").fill("PA")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".table").first).to_contain_text("PA")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert api.get(f"/gallery/{vessel['id']}").json()["flag"] is None
+
+
+def test_chips_are_split_off_and_merged_back(
+    desk: WatchedPage, vessel: dict[str, str], api: httpx.Client
+) -> None:
+    page = desk.open(f"#/gallery/{vessel['id']}")
+    page.locator(".chip input").first.check()
+    page.get_by_role("button", name="Split 1 chip off").click()
+    expect(page.get_by_text("1 chip is now a vessel of their own.")).to_be_visible()
+    assert chip_count(api, vessel["id"]) == 1
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert chip_count(api, vessel["id"]) == 2
+
+
+def test_a_vessel_is_merged_and_taken_apart_again(
+    desk: WatchedPage, harbour: Harbour, vessel: dict[str, str], api: httpx.Client
+) -> None:
+    survivor = harbour.vessels["0011"]
+    before = chip_count(api, survivor)
+    page = desk.open(f"#/gallery/{survivor}")
+    page.get_by_role("button", name="Merge").click()
+    page.get_by_role("dialog").get_by_role("searchbox").fill(vessel["name"])
+    page.get_by_role("dialog").get_by_role("button", name=vessel["name"]).click()
+    expect(page.locator(".chips .chip")).to_have_count(before + 2)
+    assert api.get(f"/gallery/{vessel['id']}").status_code == 404
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert chip_count(api, survivor) == before
+    [again] = api.get("/gallery", params={"search": vessel["name"]}).json()["vessels"]
+    assert chip_count(api, again["id"]) == 2
+
+
+def test_a_vessel_is_deleted_and_restored(
+    desk: WatchedPage, vessel: dict[str, str], api: httpx.Client
+) -> None:
+    page = desk.open(f"#/gallery/{vessel['id']}")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("was deleted.")).to_be_visible()
+    assert api.get(f"/gallery/{vessel['id']}").status_code == 404
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("h1")).to_have_text(vessel["name"])
+    assert chip_count(api, vessel["id"]) == 2
+
+
+def test_a_csv_is_imported_and_what_was_refused_is_listed(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client, tmp_path: Path
+) -> None:
+    [first, second] = chips_of("0017")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    table = tmp_path / "harbour.csv"
+    table.write_text(
+        "chip,name,length_m,modality\n"
+        f"{first.name},IMPORTED ONE,180,optical\n"
+        f'{second.name},"IMPORTED, TWO",abc,optical\n'
+        "missing.png,IMPORTED THREE,100,optical\n"
+        f"{broken.name},IMPORTED FOUR,100,optical\n"
+    )
+    page = desk.open("#/gallery")
+    page.get_by_role("button", name="Import").click()
+    dialog = page.get_by_role("dialog")
+    files = [str(path) for path in (table, first, second, broken)]
+    dialog.locator("input[type=file]").last.set_input_files(files)
+    expect(dialog).to_contain_text("Found 2 vessels with 2 chips.")
+    expect(dialog).to_contain_text("Line 3: length_m is “abc”, not a number")
+    expect(dialog).to_contain_text("Line 4: the file missing.png was not among the chosen files.")
+    dialog.get_by_role("button", name="Import", exact=True).click()
+    expect(dialog).to_contain_text("1 vessel with 1 chip imported, 3 refused.")
+    expect(dialog.locator("tbody tr").filter(has_text="broken.png")).to_contain_text("PNG")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Save this list as CSV").click()
+    assert Path(download.value.path()).read_text().count("\n") == 3
+    [found] = api.get("/gallery", params={"search": "imported one"}).json()["vessels"]
+    assert found["length_m"] == 180

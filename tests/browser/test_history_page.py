@@ -1,0 +1,87 @@
+"""History, Waiting and About: what was asked is found again, with filters and an area."""
+
+import httpx
+from playwright.sync_api import expect
+
+from tests.support.browser.chromium import WatchedPage
+from tests.support.browser.harbour import Harbour, ask
+
+
+def test_matches_are_found_by_file_name_and_standing(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match_id = ask(api, "0019", case="history")["match_id"]
+    judged = api.post(f"/matches/{match_id}/verdict", json={"decision": "rejected"})
+    assert judged.status_code == 200, judged.text
+    page = desk.open("#/history")
+    page.get_by_label("File name").fill("0019_s01")
+    rows = page.locator(".matches tbody tr")
+    expect(rows).to_have_count(1)
+    page.get_by_label("Standing").select_option("rejected")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Rejected")
+    rows.get_by_role("link").click()
+    page.wait_for_url(f"**{match_id}")
+    page.go_back()
+    expect(page.get_by_label("File name")).to_have_value("0019_s01")
+    page.get_by_label("Standing").select_option("confirmed")
+    expect(page.get_by_text("No match passes these filters.")).to_be_visible()
+
+
+def test_matches_are_found_by_vessel_and_case(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    ask(api, "0021", case="Operation Nine")
+    page = desk.open("#/history")
+    page.get_by_label("Case").fill("operation nine")
+    expect(page.locator(".matches tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Clear filters").click()
+    page.get_by_role("button", name="Vessel…").click()
+    page.get_by_role("dialog").get_by_role("searchbox").fill("harbour 0001")
+    page.get_by_role("dialog").get_by_role("button", name="HARBOUR 0001").click()
+    expect(page.get_by_role("button", name="Vessel: HARBOUR 0001")).to_be_visible()
+    assert harbour.vessels["0001"] in page.url
+
+
+def test_matches_are_found_in_an_area_drawn_on_the_map(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    ask(api, "0023", lat="64.1", lon="-22.0")
+    page = desk.open("#/history")
+    page.get_by_role("button", name="Draw an area").click()
+    frame = page.locator(".map.area")
+    expect(frame.locator("canvas").first).to_be_visible()
+    box = frame.bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2
+    page.mouse.move(middle - 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(middle - box["width"] / 2 + 5, box["y"] + box["height"] / 2 - 5, steps=5)
+    page.mouse.up()
+    expect(page.get_by_role("button", name="In an area")).to_be_visible()
+    expect(page.locator(".matches tbody tr")).to_have_count(1)
+    expect(page.locator(".matches tbody tr")).to_contain_text("0023_s01c3_SAR.tif")
+    page.get_by_role("button", name="Anywhere").click()
+    expect(page.locator(".matches tbody tr").nth(1)).to_be_visible()
+
+
+def test_lists_are_saved_as_csv(desk: WatchedPage, harbour: Harbour) -> None:
+    page = desk.open("#/history")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert "0001_s01c3_SAR.tif" in download.value.path().read_text()
+
+
+def test_open_matches_wait(desk: WatchedPage, harbour: Harbour) -> None:
+    page = desk.open("#/waiting")
+    expect(page.locator(".matches tbody tr").first).to_contain_text("Open")
+
+
+def test_about_says_what_a_probability_means_and_that_the_models_are_simulated(
+    desk: WatchedPage, harbour: Harbour
+) -> None:
+    page = desk.open("#/about")
+    expect(page.get_by_text("calibrated on simulated ships alone").last).to_be_visible()
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
+    expect(page.locator(".card table").first).to_be_visible()
+    expect(page.get_by_text("leaflet 1.9.4")).to_be_visible()

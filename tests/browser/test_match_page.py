@@ -1,0 +1,181 @@
+"""The Match page: drop chips, compare, judge, with the mouse and with the keyboard alone."""
+
+import json
+from io import BytesIO
+
+import httpx
+from PIL import Image
+from playwright.sync_api import FilePayload, Page, expect
+
+from tests.support.browser.chromium import WatchedPage
+from tests.support.browser.harbour import Harbour, ask, chips_of, query_chip
+
+
+def metre_scale(page: Page, index: int, metres: float) -> float:
+    box = page.locator(".stage canvas").nth(index).bounding_box()
+    assert box is not None
+    return box["width"] / metres
+
+
+def shown_picture(api: httpx.Client, url: str) -> int:
+    """Return the longer side of a picture of the API in pixels."""
+    return max(Image.open(BytesIO(api.get(url).content)).size)
+
+
+def test_dropped_chips_are_matched_one_by_one_and_a_bad_one_says_why(
+    desk: WatchedPage, harbour: Harbour
+) -> None:
+    page = desk.open("#/match")
+    bad = FilePayload(name="notes.tif", mimeType="image/tiff", buffer=b"no picture")
+    field = page.locator(".side input[type=file]")
+    field.set_input_files([str(query_chip("0007")), str(query_chip("0009"))])
+    expect(page.locator(".progress")).to_contain_text("2 chips matched or refused")
+    rows = page.locator(".chip-row.state-done")
+    expect(rows.filter(has_text="0007_s01c3_SAR.tif")).to_be_visible()
+    expect(rows.filter(has_text="0009_s01c3_SAR.tif")).to_be_visible()
+    expect(page.locator("h1")).to_contain_text("_s01c3_SAR.tif")
+    field.set_input_files([bad])
+    refused = page.locator(".chip-row.state-refused")
+    expect(refused).to_contain_text("notes.tif")
+    expect(refused.locator(".error")).to_contain_text("TIFF")
+
+
+def test_a_wrong_fact_is_explained_at_its_field(desk: WatchedPage, harbour: Harbour) -> None:
+    page = desk.open("#/match")
+    page.get_by_text("Facts for the next chips").click()
+    page.get_by_label("Latitude").fill("95")
+    page.get_by_label("Longitude").fill("103")
+    page.locator(".side input[type=file]").set_input_files(str(query_chip("0011")))
+    expect(page.locator("#field-lat-error")).to_contain_text("90")
+    expect(page.get_by_label("Latitude")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Latitude").fill("1.5")
+    page.locator(".side input[type=file]").set_input_files(str(query_chip("0011")))
+    expect(page.locator(".chip-row.state-done").filter(has_text="0011")).to_be_visible()
+
+
+def test_none_of_them_is_a_candidate_and_everything_sums_to_one(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match = api.get(f"/matches/{harbour.matches['0905']}").json()
+    page = desk.open(f"#/match/{match['match_id']}")
+    rows = page.get_by_role("radio")
+    expect(rows).to_have_count(len(match["candidates"]) + 1)
+    none = page.get_by_role("radio", name="None of them")
+    shown = f"{match['none_probability'] * 100:.0f} %"
+    expect(none).to_contain_text(shown if 0.01 <= match["none_probability"] <= 0.99 else "%")
+    order = [match["none_probability"], *(one["probability"] for one in match["candidates"])]
+    place = sorted(order, reverse=True).index(match["none_probability"])
+    expect(rows.nth(place)).to_contain_text("None of them")
+    expect(page.get_by_text("Simulated models.")).to_be_visible()
+
+
+def test_pictures_have_one_scale_and_can_be_laid_over_each_other(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match = api.get(f"/matches/{harbour.matches['0001']}").json()
+    first = match["candidates"][0]
+    page = desk.open(f"#/match/{match['match_id']}")
+    expect(page.locator(".stage canvas")).to_have_count(3)
+    query_px = shown_picture(api, match["query"]["preview_url"])
+    known_px = shown_picture(api, first["sighting"]["preview_url"])
+    query = metre_scale(page, 0, query_px * match["query"]["gsd_m"])
+    known = metre_scale(page, 1, known_px * first["sighting"]["gsd_m"])
+    assert abs(query / known - 1) < 0.02
+    expect(page.locator(".ruler span").first).to_have_text("0 m")
+    page.get_by_role("button", name="Swipe").click()
+    expect(page.locator(".overlay.swipe canvas")).to_have_count(2)
+    page.get_by_label("Where the candidate begins").fill("20")
+    clip = page.locator(".overlay .upper").evaluate("node => getComputedStyle(node).clipPath")
+    assert "20%" in clip
+    page.get_by_role("button", name="Blink").click()
+    expect(page.locator(".overlay.blink canvas")).to_have_count(2)
+    page.get_by_role("button", name="As sent").click()
+    expect(page.locator(".overlay.blink canvas")).to_have_count(2)
+
+
+def test_evidence_checks_and_map_are_shown(desk: WatchedPage, harbour: Harbour) -> None:
+    page = desk.open(f"#/match/{harbour.matches['0003']}")
+    evidence = page.locator(".evidence")
+    expect(evidence).to_contain_text("Pixels")
+    expect(evidence.locator("tbody tr").last).to_contain_text("against “none of them”")
+    expect(page.get_by_text("Length cannot be checked: none is registered.")).to_be_visible()
+    expect(page.get_by_text("Voyage possible")).to_be_visible()
+    expect(page.locator(".map canvas").first).to_be_visible()
+
+
+def test_a_judgement_is_made_with_a_note_and_undone(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match_id = ask(api, "0005", case="undo")["match_id"]
+    page = desk.open(f"#/match/{match_id}")
+    page.get_by_label("Note", exact=True).last.fill("same deck cranes")
+    page.get_by_role("button", name="Confirm HARBOUR").click()
+    expect(page.locator(".detail-head .badge").last).to_have_text("Confirmed")
+    record = api.get(f"/matches/{match_id}").json()
+    assert (record["standing"], record["judgements"][0]["note"]) == (
+        "confirmed",
+        "same deck cranes",
+    )
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".detail-head .badge").last).to_have_text("Open")
+    assert api.get(f"/matches/{match_id}").json()["standing"] == "open"
+
+
+def test_another_vessel_can_be_named(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match_id = ask(api, "0007", case="another")["match_id"]
+    page = desk.open(f"#/match/{match_id}")
+    page.get_by_role("button", name="Another vessel").click()
+    page.get_by_role("searchbox").fill("harbour 0011")
+    page.get_by_role("dialog").get_by_role("button", name="HARBOUR 0011").click()
+    expect(page.locator(".detail-head .badge").last).to_have_text("Confirmed")
+    latest = api.get(f"/matches/{match_id}").json()["judgements"][-1]
+    assert latest["vessel_id"] == harbour.vessels["0011"]
+
+
+def test_everything_is_done_with_the_keyboard_alone(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    older, newer = (ask(api, "0003", case=f"keys {n}")["match_id"] for n in range(2))
+    page = desk.open("#/match")
+    expect(page.get_by_role("radio").first).to_be_visible()
+    assert newer in page.url
+    page.keyboard.press("j")
+    page.wait_for_url(f"**{older}")
+    page.keyboard.press("k")
+    page.wait_for_url(f"**{newer}")
+    page.keyboard.press("j")
+    page.wait_for_url(f"**{older}")
+    expect(page.get_by_role("radio").first).to_be_visible()
+    page.keyboard.press("2")
+    expect(page.get_by_role("radio", checked=True).locator("kbd")).to_have_text("2")
+    page.keyboard.press("0")
+    expect(page.get_by_role("radio", checked=True)).to_contain_text("None of them")
+    page.keyboard.press("1")
+    page.keyboard.press("n")
+    page.keyboard.type("by keyboard, j and 2 are text here")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page.locator(".detail-head .badge").last).to_have_text("Confirmed")
+    record = api.get(f"/matches/{older}").json()
+    assert record["judgements"][0]["note"] == "by keyboard, j and 2 are text here"
+    assert record["judgements"][0]["vessel_id"] == record["candidates"][0]["vessel"]["id"]
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_chip_of_the_gallery_warns_that_it_is_known(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    path = chips_of("0001")[0]
+    answer = api.post(
+        "/match",
+        data={"modality": "optical", "gsd_m": "0.75"},
+        files={"chip": (path.name, path.read_bytes())},
+    ).json()
+    assert answer["query"]["warnings"], json.dumps(answer["query"])
+    page = desk.open(f"#/match/{answer['match_id']}")
+    expect(page.locator(".warnings")).to_contain_text("is enrolled for")
