@@ -47,7 +47,7 @@ def match(
     case: Annotated[str | None, typer.Option(help="The case that the chips belong to.")] = None,
     note: Annotated[str | None, typer.Option(help="A remark, kept with each match.")] = None,
     max_speed_kn: Annotated[
-        float | None, typer.Option(help="Leave out vessels that would have sailed faster.")
+        float | None, typer.Option(help="Vessels that would have sailed faster come last.")
     ] = None,
     vessel_type: Annotated[str | None, typer.Option(help="Only vessels of this type.")] = None,
     length_tolerance: Annotated[
@@ -57,6 +57,13 @@ def match(
     store: Annotated[
         bool, typer.Option(help="Keep the chip as a sighting without a vessel, and the match.")
     ] = True,
+    looks_like: Annotated[
+        str | None, typer.Option(help="The vessel type that you see; counts as evidence.")
+    ] = None,
+    scene: Annotated[
+        bool,
+        typer.Option("--scene", help="The chips are of one image: no vessel is in it twice."),
+    ] = False,
     results: Annotated[
         Path | None,
         typer.Option(help="Append each result to this file of JSON lines.", metavar="FILE"),
@@ -68,7 +75,7 @@ def match(
 
     Prints, for each chip, the id of the match, the ranked vessels with calibrated probability,
     similarity and checks, and the verdict with its explanation. Ends with status 1 when a chip was
-    refused.
+    refused. With `--scene`, the chips of one image are asked about together.
 
     A **CSV table** has one row for each chip: `chip` (its path), and `modality`, `gsd_m`, `band`,
     `framing`, `captured_at`, `lat`, `lon`, `sensor`, `case`, `note`, which count more than the
@@ -93,16 +100,37 @@ def match(
         top_k=top_k,
         max_speed_kn=max_speed_kn,
         vessel_type=vessel_type,
+        looks_like=looks_like,
         length_tolerance=length_tolerance,
         store=store,
     )
+    if scene and results is not None:
+        raise typer.BadParameter("--scene is one request; it cannot be continued from --results")
     with open_client(url) as client:
-        if results is None:
+        if scene:
+            refused = _print_scene(client, queries, fields, as_json)
+        elif results is None:
             refused = _print_each(client, queries, fields, workers, as_json)
         else:
             refused = _match_into(results, client, queries, fields, workers, as_json)
     if refused:
         raise typer.Exit(FAILED)
+
+
+def _print_scene(
+    client: "Client", queries: Sequence["QueryChip"], fields: dict[str, Any], as_json: bool
+) -> int:
+    """Match the chips of one image together and print the results; return how many were refused."""
+    from service.client.match import match_scene
+    from service.client.tables import console, show_result
+
+    found = match_scene(client, queries, fields)
+    if as_json:
+        print_json([result.document() for result in found])
+    else:
+        for result in found:
+            show_result(console(), result)
+    return sum(result.problem is not None for result in found)
 
 
 def _print_each(

@@ -90,6 +90,26 @@ def match_files(
         yield MatchResult(chip.path, result.match, result.problem)
 
 
+def match_scene(
+    client: Client, chips: Sequence[QueryChip], fields: Mapping[str, object]
+) -> list[MatchResult]:
+    """Ask about the chips of one image together; return the results in the order of the chips.
+
+    A chip that cannot be used refuses the whole image, and is the problem of every result.
+
+    Raises:
+        UnreachableError, StoppedError: nothing was answered.
+    """
+    try:
+        answer = client.match_scene([chip.read({}) for chip in chips], **fields)
+    except (RefusedError, SourceError) as error:
+        return [MatchResult(chip.path, None, error) for chip in chips]
+    return [
+        MatchResult(chip.path, match, None)
+        for chip, match in zip(chips, answer.matches, strict=True)
+    ]
+
+
 def expand_folders(paths: Iterable[Path]) -> list[Path]:
     """Replace each folder by the pictures in it and in its HOSS parts; keep files as they are.
 

@@ -117,6 +117,8 @@ def show_answer(on: Console, name: str, answer: BaseMatch) -> None:
     if answer.explanation is not None:
         for sentence in (answer.explanation.text, *answer.explanation.differences):
             on.print(f"  {escape(sentence)}", soft_wrap=True)
+    if answer.scene is not None:
+        on.print(f"  {escape(answer.scene.text)}", soft_wrap=True)
     on.print()
 
 

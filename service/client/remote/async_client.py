@@ -64,6 +64,7 @@ class AsyncClient:
     """
 
     match = _Sends(calls.match)
+    match_scene = _Sends(calls.match_scene)
     verify = _Sends(calls.verify)
     matches = _Iterates(calls.matches)
     get_match = _Sends(calls.get_match)

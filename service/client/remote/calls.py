@@ -29,6 +29,7 @@ from service.client.remote.models import (
     MatchRecord,
     MatchSummary,
     Modality,
+    Scene,
     Standing,
     Track,
     Verdict,
@@ -90,6 +91,17 @@ def match(
     }
     form = {**part.metadata, **{name: one for name, one in stated.items() if one is not None}}
     return Call("POST", "/match", reads(Match), form=form, files=("chip", [part]))
+
+
+def match_scene(chips: Sequence[ChipSource], **fields: object) -> Call[Scene]:
+    """Rank the registered vessels for the chips of one image together.
+
+    `fields` are those of `match`, for all chips; what a chip's own part says counts more.
+    """
+    parts = [as_part(chip) for chip in chips]
+    stated = {name: value for name, value in fields.items() if value is not None}
+    form = {**stated, "chip_metadata": metadata_field(parts)}
+    return Call("POST", "/match/scene", reads(Scene), form=form, files=("chips", parts))
 
 
 def verify(

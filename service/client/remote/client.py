@@ -82,6 +82,7 @@ class Client:
     """
 
     match = _Sends(calls.match)
+    match_scene = _Sends(calls.match_scene)
     verify = _Sends(calls.verify)
     matches = _Iterates(calls.matches)
     get_match = _Sends(calls.get_match)

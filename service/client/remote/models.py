@@ -280,6 +280,18 @@ class Explanation(Body):
     differences: tuple[str, ...] = ()
 
 
+class SceneShare(Body):
+    """How the answer about a chip of an image differs from that of the chip alone."""
+
+    scene_id: UUID
+    chips: int
+    alone_verdict: Verdict
+    alone_vessel_id: UUID | None = None
+    alone_probability: float | None = None
+    alone_none_probability: float | None = None
+    text: str
+
+
 class BaseMatch(Body):
     """What the response to a match and its stored record share."""
 
@@ -288,6 +300,7 @@ class BaseMatch(Body):
     candidates: tuple[Candidate, ...]
     none_probability: float | None
     explanation: Explanation | None = None
+    scene: SceneShare | None = None
     query: Query
     model: Model
     gallery: Gallery
@@ -302,6 +315,13 @@ class Match(BaseMatch):
     """The response to a match."""
 
     timings_ms: dict[str, float] = {}
+
+
+class Scene(Body):
+    """The response about the chips of one image: a match for each, in their order."""
+
+    scene_id: UUID
+    matches: tuple[Match, ...]
 
 
 class Judgement(Body):
