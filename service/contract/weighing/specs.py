@@ -194,7 +194,7 @@ class CalibrationSpec(ManifestPart):
     them (`service.contract.verdicts`). `real_share` is the share of genuine chips, 0 to 1, among
     those that all this was fitted on. Without `similarities`, a drift of live similarities cannot
     be detected. `match_several` weighs the mean embedding of several chips of one ship across
-    sensors; without it, the weights of one chip do. Without `context`, registered sizes, types and
+    sensors; no call asks with several chips yet. Without `context`, registered sizes, types and
     possible voyages add nothing. `both_ways` is for queries whose bow may be at either end; older
     bundles do not have it.
     """
