@@ -293,13 +293,18 @@ class BaseMatchOut(ResponseBody):
 class MatchOut(BaseMatchOut):
     """The response of `POST /match`."""
 
+    stored: bool = Field(
+        description="whether the match was stored; if it was to be stored and was not, a warning "
+        "of `query` says what becomes of it"
+    )
     timings_ms: dict[str, float]
 
     @classmethod
     def of(cls, result: MatchResult, model: ModelOut) -> "MatchOut":
         """Build the response body of a match."""
         shared = BaseMatchOut.of_match(result.match, model)
-        return cls(**dict(shared), timings_ms=all_stages(result.timings_ms))
+        stages = all_stages(result.timings_ms)
+        return cls(**dict(shared), stored=result.match.stored, timings_ms=stages)
 
 
 class SceneOut(ResponseBody):

@@ -109,7 +109,7 @@ def _table(records: "Sequence[KeyRecord]", now: datetime) -> "Table":
 
 def _key_file(keys_file: Path | None, data_dir: Path | None) -> "KeyFile":
     from service.storage.local.keys import KeyFile
-    from service.wiring.stores import keys_made
+    from service.wiring.lasting_notes import keys_made
 
     settings = protected_settings(keys_file=keys_file, data_dir=data_dir)
     # The service notes it in the shared gallery, which this command does not need.

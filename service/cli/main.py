@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from service.cli.collections import collections
 from service.cli.common import (
     FAILED,
     INTERRUPTED,
@@ -253,6 +254,7 @@ def verify_bundle_folder(folder: BundleFolder, device: DeviceOption = None) -> N
 
 
 add_commands(app)
+app.command()(collections)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -179,7 +179,8 @@ def restore(
 ) -> None:
     """Restore a backup into empty stores, read it back and compare. Never overwrites anything."""
     from service.maintenance.restore import restore as restore_backup
-    from service.wiring.stores import open_backup_stores, unfinished_restore
+    from service.wiring.lasting_notes import unfinished_restore
+    from service.wiring.stores import open_backup_stores
 
     settings = protected_settings(data_dir=data_dir)
     note = unfinished_restore(settings)

@@ -1,7 +1,11 @@
 """The stores and helpers that every use case shares."""
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from service.contract.utc_time import Clock
 from service.identity.audit_trail import AuditTrail
@@ -9,7 +13,32 @@ from service.identity.ports.chips import ChipStore
 from service.identity.ports.claims import ClaimStore
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
+from service.identity.ports.outbox import NoOutbox, Outbox
 from service.identity.stage_timing import Measure, ignore_timings
+
+
+class Together(Protocol):
+    """Makes writes to different stores, at the same time where that is quicker.
+
+    Raises the error of the first write that failed, when all have ended.
+    """
+
+    def __call__(self, *writes: Callable[[], None]) -> None:
+        """Make all writes."""
+
+
+def one_after_the_other(*writes: Callable[[], None]) -> None:
+    """Make the writes in order, until one fails: a `Together`."""
+    for write in writes:
+        write()
+
+
+def at_the_same_time(*writes: Callable[[], None]) -> None:
+    """Make each write in a thread of its own: a `Together` for stores that wait for a network."""
+    with ThreadPoolExecutor(len(writes)) as pool:
+        running = [pool.submit(copy_context().run, write) for write in writes]
+    for one in running:
+        one.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +54,8 @@ class Context:
         now: the present, UTC.
         write_lock: held while this process makes a change, so that changes happen one at a time.
         measure: receives the milliseconds of each stage.
+        outbox: keeps answered matches that the stores do not take now.
+        together: makes writes to different stores.
     """
 
     gallery: Gallery
@@ -35,3 +66,5 @@ class Context:
     now: Clock
     write_lock: threading.RLock
     measure: Measure = ignore_timings
+    outbox: Outbox = field(default_factory=NoOutbox)
+    together: Together = one_after_the_other

@@ -19,7 +19,7 @@ from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.evidence.copies import Copies
-from service.identity.leases import Lease, require_free_imo
+from service.identity.leases import Lease, require_free_imo, vessel_claim
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.gallery import Gallery
 from service.identity.records.base import Line
@@ -198,14 +198,28 @@ class Enrolment:
         """Write the vessel and its sightings.
 
         If an earlier request has `begun` and wrote the pending vessel, it is not written again:
-        that request may be making the vessel active right now.
+        that request may be making the vessel active right now. The last write takes effect only
+        while no other request has taken the pending vessel over.
         """
-        if not begun:
-            self._gallery.put_vessel(vessel.model_copy(update=_pending(chips)))
+        fence = lease.token(vessel_claim(vessel.id))
+        if begun:
+            self._gallery.take_over(vessel.id, fence)
+        else:
+            self._gallery.put_vessel(vessel.model_copy(update=_pending(chips)), fence)
         stored = self._store_chips(vessel, chips, lease)
         lease.confirm()
-        self._gallery.put_vessel(vessel)
+        self._gallery.put_fenced(vessel, fence)
+        self._require_registered(vessel)
         return stored
+
+    def _require_registered(self, vessel: Vessel) -> None:
+        """Raise ConflictError if a request that took the claim over registers the vessel."""
+        found = self._gallery.get_vessels([vessel.id]).get(vessel.id)
+        visible = found is not None and found.state.visible
+        if found is None or not visible or found.attributes() != vessel.attributes():
+            raise ConflictError(
+                f"vessel {vessel.id} is being registered by another request; try again shortly"
+            )
 
     def _store_chips(
         self, vessel: Vessel, chips: Sequence[EmbeddedUpload], lease: Lease | None = None

@@ -32,9 +32,14 @@ class InvalidRequestError(CrossfixError):
 
 
 class StoreUnavailableError(CrossfixError):
-    """A store does not answer; nothing was acknowledged."""
+    """A store does not answer; nothing was acknowledged.
+
+    Attributes:
+        may_pass: whether the store may answer later without anybody's help.
+    """
 
     kind = "store-unavailable"
+    may_pass = True
 
 
 class StoreDamagedError(StoreUnavailableError):

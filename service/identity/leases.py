@@ -28,6 +28,11 @@ NO_VESSEL = UUID(int=0)
 """The vessel id of a claim that registers no vessel: by recovery, or for a judgement."""
 
 
+def vessel_claim(vessel_id: UUID) -> str:
+    """Return the name of the claim on a vessel."""
+    return f"vessel {vessel_id}"
+
+
 def lease_lifetime(step: timedelta) -> timedelta:
     """Return after how long a lease that was not renewed lapses.
 
@@ -71,13 +76,13 @@ class Lease:
             ConflictError: another claim stands.
         """
         claim = NameClaim(token=uuid4(), vessel_id=vessel_id, made_at=self._now())
-        standing = self._claims.claim(name, claim, instead_of=None)
+        standing = self._claim(name, claim, None)
         if standing != claim:
             lapsed = claim.made_at - standing.made_at > lease_lifetime(self._step)
             unreleased = self._unreleased.get(name)
             own = unreleased is not None and unreleased.token == standing.token
             if lapsed or own or (resumes and standing.vessel_id == vessel_id):
-                standing = self._claims.claim(name, claim, instead_of=standing)
+                standing = self._claim(name, claim, standing)
         if standing != claim:
             other = None if standing.vessel_id in (vessel_id, NO_VESSEL) else standing.vessel_id
             other_vessel = "" if other is None else f", as vessel {other}"
@@ -85,6 +90,18 @@ class Lease:
                 f"{name} is being {self._action} right now{other_vessel}; try again shortly", other
             )
         self._held[name] = claim
+
+    def _claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
+        """Claim a name; remember a claim that may have been made although the store failed."""
+        try:
+            return self._claims.claim(name, claim, instead_of=instead_of)
+        except CrossfixError:
+            self._unreleased[name] = claim
+            raise
+
+    def token(self, name: str) -> UUID:
+        """Return the token of a claim that is held."""
+        return self._held[name].token
 
     def renew(self) -> None:
         """Renew the claims if one is half a step old; call it before a step.
@@ -173,7 +190,7 @@ class Leases:
             StoreUnavailableError, StoreFullError: the store failed; nothing was changed.
         """
         with self._lease() as lease:
-            lease.take(f"vessel {vessel.id}", vessel.id, resumes)
+            lease.take(vessel_claim(vessel.id), vessel.id, resumes)
             if vessel.imo is not None:
                 lease.take(f"IMO {vessel.imo}", vessel.id, resumes=True)
                 require_free_imo(self._gallery, vessel)
@@ -187,7 +204,7 @@ class Leases:
             ConflictError: another request registers or recovers the vessel.
         """
         with self._lease() as lease:
-            lease.take(f"vessel {vessel.id}", NO_VESSEL, resumes=False)
+            lease.take(vessel_claim(vessel.id), NO_VESSEL, resumes=False)
             yield lease
 
     @contextmanager

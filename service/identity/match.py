@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from service.access.caller import current_caller
 from service.contract.chip import Modality
@@ -17,8 +17,8 @@ from service.identity.evidence.checks import Limits
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Scored, best_first, judge, rank, score
 from service.identity.evidence.wording import Ranking, nothing_compared
-from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
-from service.identity.records.audit import AuditPosition
+from service.identity.keeping import WARNINGS, MatchKeeper, Unstored
+from service.identity.ports.outbox import AnsweredMatch
 from service.identity.records.base import Line, Record
 from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
 from service.identity.records.matches import Explanation, Match, SceneShare, Verdict
@@ -29,7 +29,7 @@ from service.identity.records.sightings import (
     SightingFilter,
 )
 from service.identity.records.vessels import VesselFilter
-from service.identity.stage_timing import measured, timed
+from service.identity.stage_timing import timed
 from service.identity.uploads import ChipUpload, UploadEmbedder
 
 RERANKED_VESSELS = 50
@@ -70,11 +70,13 @@ class MatchResult:
         timings_ms: milliseconds spent in each stage.
         first_similarities: cosine of the most probable vessel, by the sensor type of its sighting;
             empty when only a part of the gallery was searched, or both ways round.
+        unstored: what became of a match that was to be stored and could not; None otherwise.
     """
 
     match: Match
     timings_ms: dict[str, float]
     first_similarities: dict[Modality, float]
+    unstored: Unstored | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +124,10 @@ class Matcher:
         calibration: CalibrationSpec,
         allow_confident: bool,
     ) -> None:
-        """The stages `search`, `store` (chip and sighting) and `history` (the match record) are
-        measured.
-        """
+        """The stages `search` and `store` (chip, sighting and match record) are measured."""
         self._gallery = context.gallery
-        self._chips = context.chips
-        self._matches = context.matches
         self._now = context.now
-        self._write_lock = context.write_lock
+        self._keeper = MatchKeeper(context, uploads)
         self._trail = context.trail
         self._measure = context.measure
         self._uploads = uploads
@@ -144,7 +142,8 @@ class Matcher:
             ChipError: the bytes cannot be used.
             OverloadedError: too many chips are waiting.
             StoreDamagedError: a vessel would be ranked by a record that is not what was written.
-            StoreUnavailableError, StoreFullError: a store failed; nothing was acknowledged.
+            StoreUnavailableError, StoreFullError: the gallery or the audit log failed; nothing was
+                acknowledged. If only the storing of the match fails, it is answered.
         """
         asked = self.ask(upload, options)
         return self.answer(asked, self.judge(asked, asked.ranking))
@@ -206,12 +205,10 @@ class Matcher:
     def answer(
         self, asked: Asked, judgement: JudgedRanking, scene: SceneShare | None = None
     ) -> MatchResult:
-        """Check what is shown, store the chip and the match, and write the audit entry."""
+        """Check what is shown, write the audit entry, and store the chip and the match."""
         began, options, ranking = time.perf_counter(), asked.options, judgement.ranking
         shown = ranking.candidates[: options.top_k]
         self._gallery.require_intact([one.sighting.id for one in shown])
-        if options.store:
-            self._store_query(asked.upload, asked.query)
         match = Match(
             id=new_match_id(asked.asked_at),
             verdict=judgement.verdict,
@@ -227,40 +224,23 @@ class Matcher:
         if scene is not None:
             sent["scene_id"] = str(scene.scene_id)
         audit = self._trail.record_match(match, sent)
+        unstored = None
         if options.store:
-            self._store_record(match, asked.asked_at, sent, audit)
+            record = MatchRecord(
+                match=match,
+                asked_at=asked.asked_at,
+                asked_by=current_caller().name,
+                options=sent,
+                model=self._model,
+                audit=audit,
+            )
+            unstored = self._keeper.keep(AnsweredMatch(asked.upload.data, asked.query, record))
+        if unstored is not None:
+            told = match.query.with_warnings((WARNINGS[unstored],))
+            match = match.model_copy(update={"stored": False, "query": told})
         seconds = asked.seconds + time.perf_counter() - began
         timings = asked.timings_ms | {"total": seconds * 1000.0}
-        return MatchResult(match, timings, asked.first_similarities)
-
-    def _store_query(self, upload: ChipUpload, query: EmbeddedSighting) -> None:
-        """Store chip and sighting; `original_chips.py` explains the order."""
-        digest = query.sighting.chip_sha256
-        undo_when_full = delete_unused_when_full(self._gallery, self._chips, [digest])
-        with measured("store", self._measure), self._write_lock, undo_when_full:
-            self._chips.put(upload.data)
-            self._gallery.put_open_sightings([query])
-            restore_missing_chip(self._chips, digest, upload.data)
-
-    def _store_record(
-        self,
-        match: Match,
-        asked_at: datetime,
-        options: dict[str, JsonValue],
-        audit: AuditPosition,
-    ) -> None:
-        """Store the match record, last, so that every match with a record is in the audit log."""
-        with measured("history", self._measure):
-            self._matches.put(
-                MatchRecord(
-                    match=match,
-                    asked_at=asked_at,
-                    asked_by=current_caller().name,
-                    options=options,
-                    model=self._model,
-                    audit=audit,
-                )
-            )
+        return MatchResult(match, timings, asked.first_similarities, unstored)
 
     def _search(
         self,
@@ -271,17 +251,20 @@ class Matcher:
         calibration: CalibrationSpec,
     ) -> dict[Modality, list[Scored]]:
         """Return the vessels found, best first, by the sensor type of their sightings."""
-        found: dict[Modality, list[Scored]] = {}
-        for modality in Modality:
-            query = ways.query.sighting
-            same = modality is query.modality
-            weights = calibration.match_same_sensor if same else calibration.match
-            if weights is None:
-                continue
-            where = self._filter(query, modality, options)
-            hits = ways.search(self._gallery, copies, where, RERANKED_VESSELS)
-            found[modality] = score(query, hits, weights, vessels)
-        return found
+        query = ways.query.sighting
+        weights = {
+            modality: calibration.match_same_sensor
+            if modality is query.modality
+            else calibration.match
+            for modality in Modality
+        }
+        sought = {modality: one for modality, one in weights.items() if one is not None}
+        filters = [self._filter(query, modality, options) for modality in sought]
+        hits = ways.search_each(self._gallery, copies, filters, RERANKED_VESSELS)
+        return {
+            modality: score(query, found, one, vessels)
+            for (modality, one), found in zip(sought.items(), hits, strict=True)
+        }
 
     def _why_nobody(self, options: MatchOptions) -> tuple[str, ...]:
         """Return a warning that names the options which left no vessel; none without options."""

@@ -80,6 +80,15 @@ class Telemetry:
         self.damaged_records = gauge(
             "crossfix_damaged_records", "Stored records that the last check found damaged"
         )
+        self.store_retries = counter(
+            "crossfix_store_retries", "Calls to the shared gallery that were repeated"
+        )
+        self.unstored = counter(
+            "crossfix_unstored_matches",
+            "Matches that were answered and could not be stored: waiting or lost",
+            ("outcome",),
+        )
+        self.outbox = gauge("crossfix_outbox_matches", "Answered matches that wait to be stored")
         self.bundle = Info("crossfix_bundle", "The models that answer", registry=self.registry)
         self._refresh: Callable[[], None] = lambda: None
         self._expected: tuple[ExpectedShare, ...] = ()
@@ -154,7 +163,8 @@ def _current_ids() -> dict[str, str]:
 def configure_logging(level: int = logging.INFO) -> None:
     """Send every log line to standard error as JSON; query strings are left out."""
     logging.getLogger("uvicorn.access").addFilter(_without_query)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the address of each request
+    for name in ("httpx", "qdrant_client"):  # they log each request
+        logging.getLogger(name).setLevel(logging.WARNING)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -25,3 +25,8 @@ def has_host(url: str) -> bool:
         return bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def addresses_in(text: str) -> tuple[str, ...]:
+    """Return the addresses of a list that is separated by commas, at least one."""
+    return tuple(part.strip() for part in text.split(",") if part.strip()) or (text,)

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.errors import CrossfixError
-from service.settings.addresses import has_host, is_address
+from service.settings.addresses import addresses_in, has_host, is_address
 
 PREFIX = "CROSSFIX_"
 TEST_PREFIX = "CROSSFIX_TEST_"
@@ -22,7 +22,7 @@ STOP_GRACE_S = 30
 
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
-QDRANT_ADDRESS = re.compile(r"https?://[^/?#@\s]+(/[^?#@\s]*)?")
+QDRANT_ADDRESS = re.compile(r"https?://[^/?#@,\s]+(/[^?#@,\s]*)?")
 ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
 BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 KEY_PREFIX = re.compile(r"[A-Za-z0-9!_.'()-]+(/[A-Za-z0-9!_.'()-]+)*/?")
@@ -142,9 +142,30 @@ class Settings(BaseSettings):
         1000, ge=1, le=10_000, description="largest response that is stored for repetition, kB"
     )
 
-    qdrant_url: str | None = Field(None, description="Qdrant server; unset: embedded gallery")
+    qdrant_url: str | None = Field(
+        None,
+        description="Qdrant server, or the nodes of a cluster separated by commas; unset: embedded "
+        "gallery",
+    )
     qdrant_api_key: SecretStr | None = Field(None, description="key of the Qdrant server")
-    qdrant_timeout_s: float = Field(5.0, gt=0, le=300, description="timeout of one Qdrant call")
+    qdrant_timeout_s: float = Field(
+        5.0,
+        gt=0,
+        le=300,
+        description="timeout of one Qdrant call; calls are repeated for twice as long",
+    )
+    qdrant_grpc_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="gRPC port of Qdrant, for records, usually 6334; unset: HTTP for everything",
+    )
+    stores_wait_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="how long a start waits for a Qdrant server or bucket that does not answer yet",
+    )
     redis_url: str | None = Field(
         None,
         description="Redis, where replicas share embeddings, rate limits and idempotency keys; "
@@ -241,6 +262,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("qdrant_url", "redis_url", "qdrant_api_key", "tls_cert", "tls_key", "keys_file"),
+        "qdrant_grpc_port",
         *("s3_bucket", "s3_prefix", "s3_endpoint_url", "s3_region", "tracing_endpoint"),
         *("s3_access_key_id", "s3_secret_access_key", "published_address"),
         mode="before",
@@ -282,9 +304,13 @@ class Settings(BaseSettings):
     @field_validator("qdrant_url")
     @classmethod
     def _check_qdrant_url(cls, value: str | None) -> str | None:
-        if value is not None and not (QDRANT_ADDRESS.fullmatch(value) and has_host(value)):
-            raise ValueError("expected an address such as http://127.0.0.1:6333")
-        return value
+        if value is None:
+            return None
+        addresses = addresses_in(value)
+        for address in addresses:
+            if not (QDRANT_ADDRESS.fullmatch(address) and has_host(address)):
+                raise ValueError("expected an address such as http://127.0.0.1:6333")
+        return ",".join(addresses)
 
     @field_validator("redis_url")
     @classmethod
@@ -352,6 +378,11 @@ class Settings(BaseSettings):
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError(f"set {PREFIX}TLS_CERT and {PREFIX}TLS_KEY together, or neither")
         return self
+
+    @property
+    def qdrant_urls(self) -> tuple[str, ...]:
+        """Addresses of the Qdrant server's nodes; none for an embedded gallery."""
+        return () if self.qdrant_url is None else addresses_in(self.qdrant_url)
 
     @property
     def keys_path(self) -> Path:

@@ -29,6 +29,7 @@ from service.wiring.bundle_routes import ProcessParts, open_bundle_resources, se
 from service.wiring.bundles import bundle_to_serve
 from service.wiring.crash_cleanup import RunningMarker
 from service.wiring.decoders import open_decoders
+from service.wiring.lasting_notes import require_complete
 from service.wiring.maintenance import retention_limits
 from service.wiring.middleware import middleware_options
 from service.wiring.stores import (
@@ -36,9 +37,9 @@ from service.wiring.stores import (
     is_embedded,
     open_redis,
     open_shared_stores,
-    require_complete,
 )
 from service.wiring.tracing import open_tracing
+from service.wiring.waiting import wait_for_stores
 
 log = logging.getLogger("crossfix")
 
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
             needs is not installed.
         StoreUnavailableError: a store cannot be opened, or a restore was interrupted.
     """
+    wait_for_stores(settings)
     require_complete(settings)
     redis = open_redis(settings)
     options = middleware_options(settings, redis)
@@ -76,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         marker.begin()
         resources = open_bundle_resources(settings, telemetry, bundle_to_serve(settings))
         on_error.callback(resources.close)
-        stores = open_shared_stores(settings, redis)
+        stores = open_shared_stores(settings, redis, telemetry.store_retries.inc)
         on_error.callback(stores.close)
         parts = ProcessParts(settings, telemetry, stores, decoders, threading.RLock(), options.keys)
         active = ActiveBundle(serve_bundle(parts, resources))
@@ -220,6 +222,7 @@ def _set_gauges(telemetry: Telemetry, resources: BundleResources, stores: Shared
         telemetry.queue_depth.labels(lane).set(depth)
     if stores.redis is not None:
         telemetry.redis_failures.set(stores.redis.failures)
+    telemetry.outbox.set(len(stores.outbox.ids()))
     try:
         counts = resources.gallery.counts()
     except StoreUnavailableError as error:

@@ -31,6 +31,7 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
+from service.identity.keeping import MatchKeeper
 from service.identity.match import Matcher
 from service.identity.pictures import Pictures
 from service.identity.records.match_records import AnsweringModel
@@ -101,7 +102,9 @@ def open_bundle_resources(
     )
     batched = BatchedEmbedder(embedder, lanes, listener=_batch_listener(telemetry))
     try:
-        gallery = open_gallery(settings, embedder.bundle_id, embedder.width)
+        gallery = open_gallery(
+            settings, embedder.bundle_id, embedder.width, telemetry.store_retries.inc
+        )
     except BaseException:
         batched.close()
         raise
@@ -121,12 +124,24 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
         now=utc_now,
         write_lock=parts.write_lock,
         measure=measure,
+        outbox=stores.outbox,
+        together=stores.together,
     )
     recovery = Recovery(context, longest_step(settings))
     review = MatchReview(context, recovery)
 
+    upload_embedder = UploadEmbedder(
+        resources.embedder,
+        stores.cache,
+        parts.decoders,
+        context.now,
+        context.measure,
+        telemetry.count_framing,
+    )
+    keeper = MatchKeeper(context, upload_embedder)
+
     def settle() -> int:
-        return recovery.run() + review.settle_interrupted()
+        return recovery.run() + review.settle_interrupted() + keeper.deliver()
 
     settled = settle()
     if settled:
@@ -142,7 +157,7 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     )
     improve_document(routes)
     errors.install(routes, telemetry)
-    _add_routes(routes, parts, resources, context, recovery, review)
+    _add_routes(routes, parts, resources, context, upload_embedder, recovery, review)
     manifest = resources.bundle.manifest
     telemetry.bundle.info(
         {
@@ -160,20 +175,13 @@ def _add_routes(
     parts: ProcessParts,
     resources: BundleResources,
     context: Context,
+    upload_embedder: UploadEmbedder,
     recovery: Recovery,
     review: MatchReview,
 ) -> None:
     stores, telemetry = parts.stores, parts.telemetry
     manifest = resources.bundle.manifest
     calibration, embedder = manifest.calibration, resources.embedder
-    upload_embedder = UploadEmbedder(
-        embedder,
-        stores.cache,
-        parts.decoders,
-        context.now,
-        context.measure,
-        telemetry.count_framing,
-    )
     model = AnsweringModel(
         bundle_id=resources.bundle.bundle_id,
         name=manifest.name,

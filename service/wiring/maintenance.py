@@ -26,6 +26,7 @@ from service.settings import PREFIX, Settings, SettingsError
 from service.storage.audit.log import open_audit_log
 from service.wiring.bundles import find_bundle
 from service.wiring.decoders import chip_limits
+from service.wiring.lasting_notes import require_complete
 from service.wiring.stores import (
     active_bundle_id,
     audit_folder,
@@ -36,7 +37,6 @@ from service.wiring.stores import (
     open_gallery,
     open_matches,
     place_of_gallery,
-    require_complete,
 )
 
 

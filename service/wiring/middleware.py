@@ -8,7 +8,8 @@ from service.desk import FILES
 from service.settings import PREFIX, Settings, SettingsError, is_loopback
 from service.storage.local.keys import KeyFile
 from service.storage.redis.link import RedisLink
-from service.wiring.stores import keys_made, open_idempotency_store, open_rate_limiter
+from service.wiring.lasting_notes import keys_made
+from service.wiring.stores import open_idempotency_store, open_rate_limiter
 
 
 def middleware_options(settings: Settings, redis: RedisLink | None) -> MiddlewareOptions:

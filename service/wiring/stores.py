@@ -7,10 +7,10 @@ take long to import, are imported where they are used.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from service.access.idempotency import CLAIM_LIFETIME_S, IdempotencyStore
 from service.access.rate_limits import RateLimiter
-from service.identity.errors import StoreUnavailableError
+from service.identity.context import Together, at_the_same_time, one_after_the_other
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.audit import AuditLog
 from service.identity.ports.bundles import BundleStore
@@ -27,6 +27,7 @@ from service.identity.ports.chips import ChipStore
 from service.identity.ports.claims import ClaimStore
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
+from service.identity.ports.outbox import Outbox
 from service.maintenance.backup import BackupStores
 from service.settings import PREFIX, S3_TRIES, Settings, SettingsError
 from service.storage.audit.archive import FolderAuditArchive
@@ -40,7 +41,7 @@ from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import ABANDONED_AFTER_S, FolderChipStore
 from service.storage.local.claims import MemoryClaimStore
 from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
-from service.storage.local.lasting_note import LastingNote
+from service.storage.local.outbox import FolderOutbox
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
 from service.storage.redis.cache import RedisCache
 from service.storage.redis.idempotency import RedisIdempotencyStore
@@ -50,14 +51,22 @@ from service.storage.redis.rate_limits import RedisRateLimiter
 if TYPE_CHECKING:
     from service.storage.s3.bucket import Bucket
     from service.storage.server.connection import ServerConnection
+    from service.storage.server.keeper import ServerKeeper
 
 WHOLE_GALLERY_TIMEOUT_S = 60.0
 """The least timeout of requests to a Qdrant server that concern the whole gallery."""
+
+TIMEOUTS_PER_CALL = 3
+"""The most timeouts that a call to a Qdrant server takes, with its repetitions."""
 
 SHORTEST_STEP_S = 60.0
 CALLS_PER_STEP = 12
 BUCKET_CALLS_PER_STEP = 3
 """The most store calls that a change makes between two renewals of its lease."""
+
+
+def ignore_retry() -> None:
+    """Count no repeated request."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,8 @@ class SharedStores:
     cache: EmbeddingCache
     redis: RedisLink | None
     audit: AuditLog
+    outbox: Outbox
+    together: Together
 
     def close(self) -> None:
         """Close every store."""
@@ -96,7 +107,9 @@ def protect_data_folder(settings: Settings) -> None:
         settings.data_dir.chmod(0o700)
 
 
-def open_shared_stores(settings: Settings, redis: RedisLink | None) -> SharedStores:
+def open_shared_stores(
+    settings: Settings, redis: RedisLink | None, on_retry: Callable[[], None] = ignore_retry
+) -> SharedStores:
     """Open the stores that do not depend on the bundle, after the embedded gallery was opened.
 
     Raises:
@@ -107,17 +120,24 @@ def open_shared_stores(settings: Settings, redis: RedisLink | None) -> SharedSto
     with ExitStack() as on_error:
         chips = open_chips(settings)
         on_error.callback(chips.close)
-        matches = open_matches(settings)
+        matches = open_matches(settings, on_retry=on_retry)
         on_error.callback(matches.close)
-        claims = _open_claims(settings)
+        claims = open_claims(settings, on_retry)
         on_error.callback(claims.close)
         audit = open_audit_log(audit_folder(settings), settings.replica, lambda: datetime.now(UTC))
         on_error.pop_all()
     cache = MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis)
-    return SharedStores(chips, matches, claims, cache, redis, audit)
+    outbox = FolderOutbox(settings.data_dir / "outbox")
+    together = one_after_the_other if is_embedded(settings) else at_the_same_time
+    return SharedStores(chips, matches, claims, cache, redis, audit, outbox, together)
 
 
-def open_gallery(settings: Settings, bundle_id: str, width: int) -> Gallery:
+def open_gallery(
+    settings: Settings,
+    bundle_id: str,
+    width: int,
+    on_retry: Callable[[], None] = ignore_retry,
+) -> Gallery:
     """Open the gallery with the sightings of one bundle, whose embeddings are `width` wide.
 
     Raises:
@@ -128,7 +148,7 @@ def open_gallery(settings: Settings, bundle_id: str, width: int) -> Gallery:
         return EdgeGallery(settings.data_dir / "gallery", bundle_id, width)
     from service.storage.server.gallery import ServerGallery
 
-    return ServerGallery(_connect(settings), bundle_id, width)
+    return ServerGallery(_connect(settings, on_retry=on_retry), bundle_id, width)
 
 
 def open_archive(settings: Settings) -> GalleryArchive:
@@ -159,7 +179,11 @@ def active_bundle_id(settings: Settings) -> str | None:
     return active_on_server(_connect(settings, WHOLE_GALLERY_TIMEOUT_S))
 
 
-def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore:
+def open_matches(
+    settings: Settings,
+    least_timeout_s: float = 0.0,
+    on_retry: Callable[[], None] = ignore_retry,
+) -> MatchStore:
     """Open the match records.
 
     In the data folder, the lock of the gallery covers them too: open the gallery, or its archive,
@@ -168,6 +192,7 @@ def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore
     Args:
         settings: where the gallery is.
         least_timeout_s: the least timeout of requests to a Qdrant server.
+        on_retry: called before a request to it is repeated.
 
     Raises:
         StoreUnavailableError: the folder is damaged, or cannot be used.
@@ -177,40 +202,16 @@ def open_matches(settings: Settings, least_timeout_s: float = 0.0) -> MatchStore
         return EdgeMatchStore(settings.data_dir / "matches")
     from service.storage.server.matches import ServerMatchStore
 
-    return ServerMatchStore(_connect(settings, least_timeout_s))
+    return ServerMatchStore(_connect(settings, least_timeout_s, on_retry))
 
 
-def _open_claims(settings: Settings) -> ClaimStore:
+def open_claims(settings: Settings, on_retry: Callable[[], None] = ignore_retry) -> ClaimStore:
+    """Open the claims: on the Qdrant server, or in the memory of the only process."""
     if is_embedded(settings):
         return MemoryClaimStore()
     from service.storage.server.claims import ServerClaimStore
 
-    return ServerClaimStore(_connect(settings))
-
-
-def keys_made(settings: Settings) -> LastingNote:
-    """Return the note that API keys were made, which is never removed by the service."""
-    text = "API keys were made: every request needs one"
-    return _note(settings, "keys-required", text)
-
-
-def unfinished_restore(settings: Settings) -> LastingNote:
-    """Return the note that a restore began and has not ended."""
-    text = "a restore began and has not ended: what is here is not complete"
-    return _note(settings, "restore-unfinished", text)
-
-
-def require_complete(settings: Settings) -> None:
-    """Check that the gallery is not what an interrupted restore left behind.
-
-    Raises:
-        StoreUnavailableError: it is, or that cannot be read.
-    """
-    if unfinished_restore(settings).is_set():
-        raise StoreUnavailableError(
-            "a restore into this gallery was interrupted, so vessels, sightings or chips are "
-            f"missing; empty {place_of_gallery(settings)} and run `crossfix restore` again"
-        )
+    return ServerClaimStore(_connect(settings, on_retry=on_retry))
 
 
 def place_of_gallery(settings: Settings) -> str:
@@ -218,16 +219,11 @@ def place_of_gallery(settings: Settings) -> str:
     return f"the folder {settings.data_dir}" if is_embedded(settings) else "the Qdrant server"
 
 
-def _note(settings: Settings, name: str, text: str) -> LastingNote:
-    shared = None if is_embedded(settings) else partial(_open_claims, settings)
-    return LastingNote(settings.data_dir / name, text, shared)
-
-
 def longest_step(settings: Settings) -> timedelta | None:
     """Return how long a few store calls may take, see `Recovery`; None for a single writer."""
     if is_embedded(settings):
         return None
-    seconds = max(SHORTEST_STEP_S, CALLS_PER_STEP * settings.qdrant_timeout_s)
+    seconds = max(SHORTEST_STEP_S, CALLS_PER_STEP * TIMEOUTS_PER_CALL * settings.qdrant_timeout_s)
     if settings.chip_store == "s3":
         seconds = max(seconds, BUCKET_CALLS_PER_STEP * S3_TRIES * settings.s3_timeout_s)
     return timedelta(seconds=seconds)
@@ -322,15 +318,34 @@ def open_idempotency_store(settings: Settings, redis: RedisLink | None) -> Idemp
     return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
 
 
-def _connect(settings: Settings, least_timeout_s: float = 0.0) -> "ServerConnection":
-    """Return a connection to the Qdrant server, for one store."""
-    from service.storage.server.connection import ServerConnection
+def open_keeper(settings: Settings) -> "ServerKeeper":
+    """Open what shows and changes how the Qdrant server keeps the collections.
 
-    assert settings.qdrant_url is not None
+    Raises:
+        SettingsError: the gallery is embedded.
+    """
+    if is_embedded(settings):
+        raise SettingsError(
+            f"{PREFIX}QDRANT_URL is not set: an embedded gallery has no collections on a server"
+        )
+    from service.storage.server.keeper import ServerKeeper
+
+    return ServerKeeper(_connect(settings, WHOLE_GALLERY_TIMEOUT_S))
+
+
+def _connect(
+    settings: Settings,
+    least_timeout_s: float = 0.0,
+    on_retry: Callable[[], None] = ignore_retry,
+) -> "ServerConnection":
+    """Return a connection to the Qdrant server, for one store."""
+    from service.storage.server.connection import ServerConnection, Transport
+
+    timeout_s = max(least_timeout_s, settings.qdrant_timeout_s)
     return ServerConnection(
-        settings.qdrant_url,
+        settings.qdrant_urls,
         _revealed(settings.qdrant_api_key),
-        max(least_timeout_s, settings.qdrant_timeout_s),
+        Transport(timeout_s, settings.qdrant_grpc_port, on_retry),
     )
 
 

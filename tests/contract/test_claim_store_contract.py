@@ -1,30 +1,27 @@
-"""What every `ClaimStore` does, the server adapter also over HTTP.
+"""What every `ClaimStore` does, the server adapter also over HTTP and on a cluster.
 
-Set CROSSFIX_TEST_QDRANT_URL to run the suite on a real Qdrant server as well; it creates a
-collection with a random prefix there and removes it.
+`real_qdrant.py` adds a real Qdrant server, where the environment names one.
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
 import pytest
-from qdrant_client import QdrantClient
 
 from service.identity.ports.claims import ClaimStore
 from service.identity.records.claims import NameClaim
 from service.storage.local.claims import MemoryClaimStore
 from service.storage.server.claims import ServerClaimStore
 from service.storage.server.connection import ServerConnection
+from tests.support.doubles.qdrant_cluster import running_cluster
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.records import START
+from tests.support.real_qdrant import REAL_KINDS, real_server
 
-SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
-KINDS = ["process", "http", *(["server"] if SERVER_URL else [])]
+KINDS = ["process", "http", "cluster", *REAL_KINDS]
 
 
 @pytest.fixture(params=KINDS)
@@ -36,12 +33,16 @@ def claims(request: pytest.FixtureRequest) -> Iterator[ClaimStore]:
             remote = ServerClaimStore(ServerConnection(double.url))
             yield remote
             remote.close()
+    elif request.param == "cluster":
+        with running_cluster() as cluster:
+            several = ServerClaimStore(ServerConnection(cluster.urls))
+            yield several
+            several.close()
     else:
-        assert SERVER_URL is not None
-        prefix = f"crossfix-test-{uuid4().hex[:12]}"
-        yield ServerClaimStore(ServerConnection(QdrantClient(SERVER_URL)), prefix=prefix)
-        with closing(QdrantClient(SERVER_URL)) as client:
-            client.delete_collection(f"{prefix}-claims")
+        with real_server() as (connect, prefix):
+            real = ServerClaimStore(connect(), prefix=prefix)
+            yield real
+            real.close()
 
 
 def make_claim() -> NameClaim:

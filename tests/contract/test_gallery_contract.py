@@ -25,7 +25,10 @@ from tests.support.fakes.records import (
     query,
     uuid_between,
 )
-from tests.support.galleries import enrol
+from tests.support.galleries import GALLERY_KINDS, enrol
+
+SHARED_KINDS = [kind for kind in GALLERY_KINDS if kind != "edge"]
+"""Those that several processes may use; a single process does not lose its claims."""
 
 HIDDEN = [state for state in VesselState if not state.visible]
 
@@ -47,6 +50,27 @@ class TestVessels:
         )
         gallery.put_vessel(vessel)
         assert gallery.get_vessels([vessel.id, uuid4()]) == {vessel.id: vessel}
+
+    @pytest.mark.parametrize("gallery", SHARED_KINDS, indirect=True)
+    def test_a_fenced_vessel_is_replaced_by_the_holder_of_its_fence_alone(
+        self, gallery: Gallery
+    ) -> None:
+        first, second = uuid4(), uuid4()
+        pending = make_vessel(state=VesselState.ENROLLING)
+        active = pending.model_copy(update={"state": VesselState.ACTIVE})
+        gallery.put_fenced(active, first)
+        assert gallery.get_vessels([pending.id]) == {}
+        gallery.put_vessel(pending, first)
+        gallery.put_fenced(active, second)
+        assert gallery.get_vessels([pending.id]) == {pending.id: pending}
+        gallery.take_over(pending.id, second)
+        gallery.put_fenced(active, first)
+        assert gallery.get_vessels([pending.id]) == {pending.id: pending}
+        gallery.put_fenced(active, second)
+        assert gallery.get_vessels([pending.id]) == {pending.id: active}
+        gallery.take_over(pending.id, first)
+        gallery.put_fenced(pending, first)
+        assert gallery.get_vessels([pending.id]) == {pending.id: active}, "it is enrolled"
 
     def test_no_ids_give_no_vessels(self, gallery: Gallery) -> None:
         assert gallery.get_vessels([]) == {}

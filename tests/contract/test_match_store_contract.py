@@ -1,10 +1,8 @@
 """What every `MatchStore` does, run on the fake and on each adapter; the server's also over HTTP.
 
-Set CROSSFIX_TEST_QDRANT_URL to run it on a real Qdrant server as well; it creates a collection
-with a random prefix there and removes it.
+`real_qdrant.py` adds a real Qdrant server, where the environment names one.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -36,9 +34,9 @@ from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.match_records import make_match_record, with_judgement
 from tests.support.fakes.matches import FakeMatchStore
 from tests.support.fakes.records import START, make_sighting, make_vessel
+from tests.support.real_qdrant import REAL_KINDS, real_server
 
-SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
-KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
+KINDS = ["fake", "edge", "memory", "http", *REAL_KINDS]
 
 
 @pytest.fixture(params=KINDS)
@@ -59,16 +57,10 @@ def matches(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Matc
             yield remote
             remote.close()
     else:
-        yield from real_server()
-
-
-def real_server() -> Iterator[MatchStore]:
-    assert SERVER_URL is not None
-    prefix = f"crossfix-test-{uuid4().hex[:12]}"
-    client = QdrantClient(SERVER_URL)
-    yield ServerMatchStore(ServerConnection(client), prefix=prefix)
-    client.delete_collection(f"{prefix}-matches")
-    client.close()
+        with real_server() as (connect, prefix):
+            real = ServerMatchStore(connect(), prefix=prefix)
+            yield real
+            real.close()
 
 
 def put_all(matches: MatchStore, records: Sequence[MatchRecord]) -> None:

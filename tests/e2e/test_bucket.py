@@ -48,14 +48,18 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def enrol(api: httpx.Client, seed: int) -> dict[str, Any]:
-    answer = api.post(
+    answer = ask_to_enrol(api, seed)
+    assert answer.status_code == 201, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def ask_to_enrol(api: httpx.Client, seed: int) -> httpx.Response:
+    return api.post(
         "/gallery",
         data={"vessel": json.dumps({"name": f"VESSEL {seed}"})},
         files=[("chips", ("chip.png", optical_png(seed)))],
     )
-    assert answer.status_code == 201, answer.text
-    document: dict[str, Any] = answer.json()
-    return document
 
 
 def match(api: httpx.Client, seed: int = 1) -> httpx.Response:
@@ -153,12 +157,18 @@ def test_an_outage_of_the_bucket_is_reported_and_the_service_recovers(
 ) -> None:
     bucket = store.new_bucket()
     with running_proxy(("127.0.0.1", store.port)) as proxy:
-        settings = BucketDouble(proxy.port).settings(bucket) | {"CROSSFIX_S3_TIMEOUT_S": "1"}
+        settings = BucketDouble(proxy.port).settings(bucket) | {
+            "CROSSFIX_S3_TIMEOUT_S": "1",
+            "CROSSFIX_RECOVERY_INTERVAL_S": "1",
+        }
         with running_service(tmp_path, settings=settings) as service, service.client() as api:
             enrol(api, 1)
             for fault in (Fault(refuse=True), Fault(silent=True)):
                 proxy.inject(fault)
-                refused = match(api, seed=7)
+                answered = match(api, seed=7)
+                assert answered.status_code == 200, answered.text
+                assert answered.json()["stored"] is False
+                refused = ask_to_enrol(api, seed=8)
                 assert refused.status_code == 503, refused.text
                 assert refused.headers["Retry-After"]
                 assert refused.headers["Content-Type"].startswith("application/problem+json")
@@ -168,11 +178,20 @@ def test_an_outage_of_the_bucket_is_reported_and_the_service_recovers(
                 proxy.heal()
                 wait_until_ready(api)
             proxy.inject(Fault(answer=STORE_FULL))
-            full = match(api, seed=7)
+            full = ask_to_enrol(api, seed=8)
             assert (full.status_code, full.json()["type"][-10:]) == (507, "store-full")
+            waiting = match(api, seed=9).json()
+            assert waiting["stored"] is False
             proxy.heal()
-            assert match(api, seed=7).status_code == 200
-            assert sar_tiff(7) in chips_in(store, bucket)
+            wait_until_stored(api, waiting["match_id"])
+            assert {sar_tiff(7), sar_tiff(9)} <= set(chips_in(store, bucket))
+
+
+def wait_until_stored(api: httpx.Client, match_id: str) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while api.get(f"/matches/{match_id}").status_code != 200:
+        assert time.monotonic() < deadline, "a match that waits is not stored"
+        time.sleep(0.1)
 
 
 def wait_until_not_ready(api: httpx.Client) -> httpx.Response:

@@ -17,7 +17,7 @@ from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.processes.service_process import ServiceProcess, free_port, running_service
 
 EMBED_STAGES = ["decode", "frame", "recall", "wait", "denoise", "encode", "remember"]
-MATCH_STAGES = [*EMBED_STAGES, "search", "store"]
+MATCH_STAGES = [*EMBED_STAGES, "search"]
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -64,7 +64,7 @@ def test_a_match_is_a_tree_of_its_stages(api: httpx.Client, collector: Collector
     assert root.resource["service.instance.id"] == "replica-7"
     stages = [s for s in collector.spans if s.trace_id == root.trace_id and s != root]
     stages.sort(key=lambda s: (s.begin_ns, s.end_ns))
-    assert [s.name for s in stages] == [*MATCH_STAGES, "audit", "history"]
+    assert [s.name for s in stages] == [*MATCH_STAGES, "audit", "store"]
     assert {s.parent_id for s in stages} == {root.span_id}
     assert root.begin_ns <= stages[0].begin_ns
     assert stages[-1].end_ns <= root.end_ns

@@ -72,6 +72,13 @@ class Analyst:
             answer = self.match(store=False)
         return answer
 
+    def await_match(self, match_id: str) -> None:
+        """Wait until a match that was answered is stored."""
+        deadline = time.monotonic() + LIMIT_S
+        while self.api.get(f"/matches/{match_id}").status_code != 200:
+            assert time.monotonic() < deadline, "a match that waits is not stored"
+            time.sleep(0.1)
+
     def failing_parts(self) -> list[str]:
         parts = self.api.get("/readyz").json()["parts"]
         return sorted(name for name, problem in parts.items() if problem)
@@ -102,7 +109,8 @@ def assert_full(answer: httpx.Response) -> None:
 @pytest.mark.timeout(900)
 def test_the_disk_of_all_stores_fills_up(scale: Scale, disk: SmallDisk, tmp_path: Path) -> None:
     data = disk.path / "data"
-    service = start_service(data, tmp_path / "service.log")
+    often = {"CROSSFIX_RECOVERY_INTERVAL_S": "1"}
+    service = start_service(data, tmp_path / "service.log", often)
     with service.client() as api:
         analyst = Analyst(api)
         vessels = {analyst.enrol("FIRST").json()["id"]}
@@ -110,7 +118,9 @@ def test_the_disk_of_all_stores_fills_up(scale: Scale, disk: SmallDisk, tmp_path
             disk.fill(TOO_LITTLE_FOR_GALLERY)
             chips = stored_chips(data)
             assert_full(analyst.enrol(f"SHIP {turn}"))
-            assert_full(analyst.match(store=True))
+            waiting = analyst.match(store=True)
+            assert waiting.status_code == 200, waiting.text
+            assert waiting.json()["stored"] is False
             assert analyst.match(store=False).status_code == 200
             analyst.await_failing_parts("gallery")
             disk.fill(0)
@@ -122,6 +132,7 @@ def test_the_disk_of_all_stores_fills_up(scale: Scale, disk: SmallDisk, tmp_path
             assert stored_chips(data) == chips, "refused requests store no chips"
             disk.empty()
             analyst.await_failing_parts()
+            analyst.await_match(waiting.json()["match_id"])
             again = analyst.enrol(f"SHIP {turn}")
             assert again.status_code == 201, "the refused request left nothing behind"
             vessels.add(again.json()["id"])

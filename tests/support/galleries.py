@@ -1,14 +1,11 @@
 """A gallery of every kind for the contract suites, the server adapter also over HTTP.
 
-Set CROSSFIX_TEST_QDRANT_URL to run the suites on a real Qdrant server as well; they create
-collections with a random prefix there and remove them.
+`real_qdrant.py` adds a real Qdrant server, where the environment names one.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from qdrant_client import QdrantClient
 
@@ -20,9 +17,9 @@ from service.storage.server.gallery import ServerGallery
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
+from tests.support.real_qdrant import REAL_KINDS, real_server
 
-SERVER_URL = os.environ.get("CROSSFIX_TEST_QDRANT_URL")
-GALLERY_KINDS = ["fake", "edge", "memory", "http", *(["server"] if SERVER_URL else [])]
+GALLERY_KINDS = ["fake", "edge", "memory", "http", *REAL_KINDS]
 
 
 @contextmanager
@@ -48,18 +45,11 @@ def open_gallery(kind: str, folder: Path) -> Iterator[Gallery]:
         ):
             yield remote
     else:
-        yield from _on_real_server()
-
-
-def _on_real_server() -> Iterator[Gallery]:
-    assert SERVER_URL is not None
-    prefix = f"crossfix-test-{uuid4().hex[:12]}"
-    client = QdrantClient(SERVER_URL)
-    yield ServerGallery(ServerConnection(client), bundle_id=BUNDLE, width=WIDTH, prefix=prefix)
-    for collection in client.get_collections().collections:
-        if collection.name.startswith(prefix):
-            client.delete_collection(collection.name)
-    client.close()
+        with (
+            real_server() as (connect, prefix),
+            closing(ServerGallery(connect(), bundle_id=BUNDLE, width=WIDTH, prefix=prefix)) as real,
+        ):
+            yield real
 
 
 def enrol(gallery: Gallery, *similarities: float, **fields: object) -> Vessel:

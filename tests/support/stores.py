@@ -40,22 +40,27 @@ class Site:
     kind: str
     folder: Path
     client: QdrantClient
+    urls: tuple[str, ...] = ()
+    """Addresses of a cluster, which is used instead of the client."""
+
+    def connection(self) -> ServerConnection:
+        return ServerConnection(self.urls or self.client)
 
     def service(self, bundle: str = OLD, width: int = WIDTH) -> Gallery:
         if self.kind == "edge":
             return EdgeGallery(self.folder, bundle, width)
-        return ServerGallery(ServerConnection(self.client), bundle_id=bundle, width=width)
+        return ServerGallery(self.connection(), bundle_id=bundle, width=width)
 
     def archive(self) -> GalleryArchive:
         if self.kind == "edge":
             return EdgeArchive(self.folder)
-        return ServerArchive(ServerConnection(self.client))
+        return ServerArchive(self.connection())
 
     def matches(self) -> MatchStore:
         """Open the match records, while the archive or a service has the gallery open."""
         if self.kind == "edge":
             return EdgeMatchStore(self.folder / "matches")
-        return ServerMatchStore(ServerConnection(self.client))
+        return ServerMatchStore(self.connection())
 
 
 class UnclosableClient(QdrantClient):

@@ -109,6 +109,8 @@ def match_router(
 
 def _observe(result: MatchResult, telemetry: Telemetry) -> None:
     telemetry.verdicts.labels(result.match.verdict.value).inc()
+    if result.unstored is not None:
+        telemetry.unstored.labels(result.unstored.value).inc()
     query = result.match.query.modality
     for searched, similarity in result.first_similarities.items():
         telemetry.similarity.labels(query.value, searched.value).observe(similarity)

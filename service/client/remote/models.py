@@ -312,8 +312,9 @@ class BaseMatch(Body):
 
 
 class Match(BaseMatch):
-    """The response to a match."""
+    """The response to a match; `stored` tells whether it can be looked up and judged."""
 
+    stored: bool = True
     timings_ms: dict[str, float] = {}
 
 

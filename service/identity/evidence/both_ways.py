@@ -33,25 +33,38 @@ class BothWays:
     half_turned: NDArray[np.float32] | None
     certainty_slope: float | None
 
-    def search(
-        self, gallery: Gallery, copies: Copies, where: SightingFilter, vessels: int
-    ) -> list[VesselHit]:
+    def search_each(
+        self,
+        gallery: Gallery,
+        copies: Copies,
+        filters: Sequence[SightingFilter],
+        vessels: int,
+    ) -> list[list[VesselHit]]:
         """Search without copies of the query, each sighting by the way in which it is more similar.
 
         Args:
             gallery: what is searched.
             copies: remembers whose copies were left out.
-            where: which sightings are searched.
+            filters: which sightings each search is for.
             vessels: the largest number of vessels that a search returns.
 
         Returns:
-            The vessels, most similar first; up to twice `vessels`.
+            For each filter the vessels, most similar first; up to twice `vessels`.
         """
-        straight = copies.search(gallery, self.query, where, vessels)
+        sides = [self.query]
+        if self.half_turned is not None:
+            sides.append(replace(self.query, vector=self.half_turned))
+        searches = [(side, where) for side in sides for where in filters]
+        found = copies.search_each(gallery, searches, vessels)
+        straight, back = found[: len(filters)], found[len(filters) :]
         if self.half_turned is None:
             return straight
-        turned = replace(self.query, vector=self.half_turned)
-        back = copies.search(gallery, turned, where, vessels)
+        return [self._joined(copies, *ways) for ways in zip(straight, back, strict=True)]
+
+    def _joined(
+        self, copies: Copies, straight: Sequence[VesselHit], back: Sequence[VesselHit]
+    ) -> list[VesselHit]:
+        """Return the vessels of both searches, without sightings that are copies of the query."""
         merged = [self._merged(pair) for pair in _by_vessel(straight, back)]
         kept = []
         for vessel in merged:

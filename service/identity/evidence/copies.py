@@ -1,6 +1,6 @@
 """Find enrolled copies of a chip: a chip is no evidence for itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from service.identity.records.sightings import (
     SightingFilter,
     SightingHit,
     VesselHit,
+    VesselQuery,
 )
 from service.identity.records.vessels import Vessel
 
@@ -36,18 +37,38 @@ class Copies:
         self, gallery: Gallery, query: EmbeddedSighting, where: SightingFilter, vessels: int
     ) -> list[VesselHit]:
         """Search the gallery without the copies of the query, and remember whose they are."""
-        while True:
-            hits = gallery.search(query.vector, where, vessels)
-            copies = set()
-            for hit in hits:
-                if found := {
-                    o.sighting.chip_sha256 for o in hit.hits if is_copy(query.sighting, o)
-                }:
-                    self.vessels[hit.vessel.id] = hit.vessel
-                    copies |= found
-            if not copies:
-                return hits
-            where = where.model_copy(update={"other_chips": (*where.other_chips, *sorted(copies))})
+        [hits] = self.search_each(gallery, [(query, where)], vessels)
+        return hits
+
+    def search_each(
+        self,
+        gallery: Gallery,
+        searches: Sequence[tuple[EmbeddedSighting, SightingFilter]],
+        vessels: int,
+    ) -> list[list[VesselHit]]:
+        """Make several searches at once; see `search`."""
+        found: dict[int, list[VesselHit]] = {}
+        asking = dict(enumerate(searches))
+        while asking:
+            queries = [VesselQuery(query.vector, where) for query, where in asking.values()]
+            answers = gallery.search_each(queries, vessels)
+            again = {}
+            for (place, (query, where)), hits in zip(asking.items(), answers, strict=True):
+                found[place] = hits
+                if copies := self._copies_among(query.sighting, hits):
+                    others = (*where.other_chips, *sorted(copies))
+                    again[place] = (query, where.model_copy(update={"other_chips": others}))
+            asking = again
+        return [found[place] for place in range(len(searches))]
+
+    def _copies_among(self, query: Sighting, hits: Iterable[VesselHit]) -> set[str]:
+        """Return the digests of the hits that are copies, and remember their vessels."""
+        copies: set[str] = set()
+        for hit in hits:
+            if found := {o.sighting.chip_sha256 for o in hit.hits if is_copy(query, o)}:
+                self.vessels[hit.vessel.id] = hit.vessel
+                copies |= found
+        return copies
 
     def warnings(self, consequence: str) -> tuple[str, ...]:
         """Return a warning that names the vessels; none without copies."""

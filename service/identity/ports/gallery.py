@@ -15,6 +15,7 @@ from service.identity.records.sightings import (
     Sighting,
     SightingFilter,
     VesselHit,
+    VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 
@@ -27,8 +28,14 @@ class Gallery(Protocol):
     change is then not acknowledged.
     """
 
-    def put_vessel(self, vessel: Vessel) -> None:
-        """Insert or replace a vessel."""
+    def put_vessel(self, vessel: Vessel, fence: UUID | None = None) -> None:
+        """Insert or replace a vessel; `fence` is the token of the claim under which it is done."""
+
+    def take_over(self, vessel_id: UUID, fence: UUID) -> None:
+        """Replace the fence of a vessel that is being enrolled; another one stays unchanged."""
+
+    def put_fenced(self, vessel: Vessel, fence: UUID) -> None:
+        """Replace the stored vessel if it has this fence; otherwise change nothing."""
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
         """Return the vessels that exist among `ids`, in any state."""
@@ -97,7 +104,8 @@ class Gallery(Protocol):
             vector: float32 `[D]`, unit length.
             where: which enrolled sightings are searched.
             vessels: the largest number of vessels to return.
-            sightings_per_vessel: the largest number of hits for each vessel.
+            sightings_per_vessel: the largest number of hits for each vessel; an adapter may leave
+                out hits that are less similar than very many others.
         """
 
     def require_intact(self, ids: Collection[UUID]) -> None:
@@ -106,6 +114,11 @@ class Gallery(Protocol):
         Raises:
             StoreDamagedError: one is not what was written.
         """
+
+    def search_each(
+        self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
+    ) -> list[list[VesselHit]]:
+        """Answer several searches in as few steps as one search takes; see `search`."""
 
     def counts(self) -> GalleryCounts:
         """Count the visible vessels and their sightings."""

@@ -157,6 +157,14 @@ class VesselHit:
 
 
 @dataclass(frozen=True, slots=True)
+class VesselQuery:
+    """What one search looks for: near `vector`, float32 `[D]` of unit length, and where."""
+
+    vector: NDArray[np.float32]
+    where: SightingFilter
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryCounts:
     """The number of visible vessels, and of the sightings that belong to them."""
 

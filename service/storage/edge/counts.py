@@ -46,6 +46,10 @@ class GalleryCounter:
         """Return those of `ids` that exist, with or without a vessel."""
         return [i for i in ids if i in self._vessel_of]
 
+    def sightings_of(self, vessel_ids: Iterable[UUID]) -> int:
+        """Return how many sightings these vessels have."""
+        return sum(self._sightings_of[one] for one in vessel_ids)
+
     def is_visible(self, vessel_id: UUID) -> bool:
         state = self._states.get(vessel_id)
         return state is not None and state.visible

@@ -22,11 +22,13 @@ from service.identity.records.sightings import (
     Sighting,
     SightingFilter,
     VesselHit,
+    VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.edge.counts import GalleryCounter
 from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import GalleryFolder
+from service.storage.edge.searching import EdgeSearch
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard, upsert
 from service.storage.points import payloads
 from service.storage.points.checking import check_gallery, require_intact_embeddings
@@ -41,9 +43,8 @@ from service.storage.points.filters import (
     sighting_clauses,
     vessel_condition,
 )
+from service.storage.points.grouping import Near, NearestQuery
 from service.storage.points.paging import vessel_page
-
-SEARCH_BATCH = 64
 
 
 class EdgeGallery:
@@ -83,11 +84,18 @@ class EdgeGallery:
             self._folder.unlock()
             raise
 
-    def put_vessel(self, vessel: Vessel) -> None:
+    def put_vessel(self, vessel: Vessel, fence: UUID | None = None) -> None:
+        del fence  # Claims of a single process are not lost.
         with self._lock:
             self._vessels.apply(upsert([payloads.vessel_point(vessel)]))
             self._counter.put_vessel(vessel.id, vessel.state)
         self._vessels.sync()
+
+    def take_over(self, vessel_id: UUID, fence: UUID) -> None:
+        """Do nothing: a single process does not lose its claims."""
+
+    def put_fenced(self, vessel: Vessel, fence: UUID) -> None:
+        self.put_vessel(vessel, fence)
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
         with self._lock:
@@ -186,22 +194,35 @@ class EdgeGallery:
         vessels: int,
         sightings_per_vessel: int = 3,
     ) -> list[VesselHit]:
-        query = payloads.check_vector(vector, self._width)
-        clauses = sighting_clauses(where)
-        with self._lock:
-            best = self._best_vessels(query, clauses, vessels)
-            records = self.get_vessels(best)
-            answers = self._sightings.nearest(
-                query,
-                [(Condition((*clauses, of_vessels([v]))), sightings_per_vessel) for v in best],
+        [hits] = self.search_each([VesselQuery(vector, where)], vessels, sightings_per_vessel)
+        return hits
+
+    def search_each(
+        self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
+    ) -> list[list[VesselHit]]:
+        searches = [
+            EdgeSearch(
+                payloads.check_vector(one.vector, self._width),
+                sighting_clauses(one.where),
+                vessels,
+                sightings_per_vessel,
             )
-        return [
-            VesselHit(
-                records[vessel_id],
-                [payloads.hit_from(row, score) for score, row in answer],
-            )
-            for vessel_id, answer in zip(best, answers, strict=True)
+            for one in queries
         ]
+        with self._lock:
+            while asking := [one for one in searches if one.vessels is None]:
+                answers = self._nearest([one.first_query() for one in asking])
+                for one, answer in zip(asking, answers, strict=True):
+                    one.take(answer, self._counter.is_visible)
+            if asking := [one for one in searches if one.lacking()]:
+                owned = [self._counter.sightings_of(one.lacking()) for one in asking]
+                answers = self._nearest(list(map(EdgeSearch.further_query, asking, owned)))
+                for one, answer in zip(asking, answers, strict=True):
+                    one.complete(answer)
+            best = [pair for one in searches for pair in one.best()]
+            rows = self._sightings.fetch({n.sighting_id for _, nearest in best for n in nearest})
+            records = self.get_vessels({vessel_id for vessel_id, _ in best})
+        return [one.hits(records, rows) for one in searches]
 
     def require_intact(self, ids: Collection[UUID]) -> None:
         with self._lock:
@@ -250,28 +271,12 @@ class EdgeGallery:
         for shard in (self._sightings, *(self._other_shards or ())):
             shard.sync()
 
-    def _best_vessels(
-        self, query: list[float], clauses: tuple[Clause, ...], limit: int
-    ) -> list[UUID]:
-        """Return the visible vessels with the most similar sightings, best first.
-
-        Edge cannot group by vessel, so the search is repeated without the vessels found so far,
-        until there are enough or no sighting is left.
-        """
-        best: list[UUID] = []
-        found: set[UUID] = set()
-        while len(best) < limit:
-            where = Condition(clauses, (of_vessels(found),) if found else ())
-            batch = max(SEARCH_BATCH, 2 * limit)
-            [hits] = self._sightings.nearest(query, [(where, batch)], [payloads.VESSEL_ID])
-            for _, row in hits:
-                vessel_id = UUID(row[payloads.VESSEL_ID])
-                if vessel_id not in found and self._counter.is_visible(vessel_id):
-                    best.append(vessel_id)
-                found.add(vessel_id)
-            if len(hits) < batch:
-                break
-        return best[:limit]
+    def _nearest(self, queries: Sequence[NearestQuery]) -> list[list[Near]]:
+        answers = self._sightings.nearest(queries, [payloads.VESSEL_ID])
+        return [
+            [Near(i, UUID(row[payloads.VESSEL_ID]), score) for i, score, row in answer]
+            for answer in answers
+        ]
 
     def _all_vessels(self, clause: Clause) -> list[Vessel]:
         with self._lock:

@@ -25,6 +25,7 @@ from service.storage.edge.filters import as_filter
 from service.storage.edge.log_files import LogFiles
 from service.storage.local.disk_errors import disk_errors, is_disk_full
 from service.storage.points.filters import EVERYTHING, Condition
+from service.storage.points.grouping import NearestQuery
 from service.storage.points.payloads import Payload, Point
 
 IndexSchema = edge.PayloadSchemaType | edge.KeywordIndexParams
@@ -128,9 +129,13 @@ class Shard:
             self.sync()
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
+        return list(self.fetch(ids).values())
+
+    def fetch(self, ids: Collection[UUID]) -> dict[UUID, Payload]:
+        """Return the payloads of the points that exist among `ids`, by id."""
         with _translated_errors(self._folder):
             records = self._shard.retrieve(list(ids), True, False)
-        return [record.payload or {} for record in records]
+        return {UUID(str(record.id)): record.payload or {} for record in records}
 
     def retrieve_with_vectors(
         self, ids: Collection[UUID]
@@ -158,24 +163,24 @@ class Shard:
             yield UUID(str(record.id)), vector, record.payload or {}
 
     def nearest(
-        self,
-        vector: list[float],
-        queries: Sequence[tuple[Condition, int]],
-        fields: list[str] | None = None,
-    ) -> list[list[tuple[float, Payload]]]:
-        """Return for each (condition, limit) the best `(dot product, payload)`, best first."""
+        self, queries: Sequence[NearestQuery], fields: list[str] | None = None
+    ) -> list[list[tuple[UUID, float, Payload]]]:
+        """Return for each query the best `(id, dot product, payload)`, best first."""
         requests = [
             edge.QueryRequest(
-                limit=limit,
-                query=edge.Query.Nearest(vector),
-                filter=as_filter(where),
+                limit=one.limit,
+                query=edge.Query.Nearest(one.vector),
+                filter=as_filter(one.where),
                 with_payload=fields or True,
             )
-            for where, limit in queries
+            for one in queries
         ]
         with _translated_errors(self._folder):
             answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
-        return [[(point.score, point.payload or {}) for point in points] for points in answers]
+        return [
+            [(UUID(str(point.id)), point.score, point.payload or {}) for point in points]
+            for points in answers
+        ]
 
     def count(self, where: Condition) -> int:
         with _translated_errors(self._folder):

@@ -30,6 +30,9 @@ STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
 VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M = "vessel_id", "vessel_type", "vessel_length_m"
 CAPTURED_AT, LOCATION, MODALITY, CHIP = "captured_at", "location", "modality", "chip_sha256"
 TENTATIVE = "tentative"
+FENCE = "fence"
+"""Field of a vessel: the token of the claim under which it was written."""
+
 ORIGIN, ORIGIN_DIGEST = "origin_vessel_id", "origin_digest"
 
 VESSEL_FIELDS = (RECORD, STATE, NAME, IMO, MMSI, TYPE)
@@ -54,8 +57,8 @@ def timestamp(moment: datetime) -> str:
     return as_utc(moment).isoformat(timespec="microseconds")
 
 
-def vessel_point(vessel: Vessel) -> Point:
-    """Return a vessel as a point."""
+def vessel_point(vessel: Vessel, fence: UUID | None = None) -> Point:
+    """Return a vessel as a point; `fence` is the token of the claim under which it is written."""
     payload = {
         RECORD: vessel.model_dump_json(),
         STATE: vessel.state.value,
@@ -64,7 +67,8 @@ def vessel_point(vessel: Vessel) -> Point:
         MMSI: vessel.mmsi,
         TYPE: vessel.type.casefold() if vessel.type else None,
     }
-    return Point(vessel.id, None, {**seals.sealed(payload), **vessel_words(vessel)})
+    mark = {} if fence is None else {FENCE: str(fence)}
+    return Point(vessel.id, None, {**seals.sealed(payload), **vessel_words(vessel), **mark})
 
 
 def vessel_words(vessel: Vessel) -> Payload:

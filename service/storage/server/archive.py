@@ -14,8 +14,9 @@ from service.storage.points.archive import PointArchive
 from service.storage.points.checking import check_gallery, check_payloads
 from service.storage.server.claims import claim_from
 from service.storage.server.collection import ServerCollection
-from service.storage.server.connection import ServerConnection, ensure_collection
+from service.storage.server.connection import ServerConnection
 from service.storage.server.layout import DEFAULT_PREFIX, SIGHTING_INDEXES, VESSEL_INDEXES, Layout
+from service.storage.server.preparing import ensure_collection
 
 
 def active_bundle(connection: ServerConnection, prefix: str = DEFAULT_PREFIX) -> str | None:
@@ -26,8 +27,8 @@ def active_bundle(connection: ServerConnection, prefix: str = DEFAULT_PREFIX) ->
     Raises:
         StoreUnavailableError: the server does not answer.
     """
-    with closing(connection), connection.client() as client:
-        return Layout(prefix).active(client)
+    with closing(connection):
+        return connection.call(Layout(prefix).active)
 
 
 class ServerArchive(PointArchive):
@@ -43,32 +44,32 @@ class ServerArchive(PointArchive):
         self._vessels = ServerCollection(connection, self._layout.vessels)
         self._connection = connection
         connection.on_first_use(self._prepare)
-        with connection.client():
-            pass
+        connection.call(lambda _: None)
 
     def bundles(self) -> dict[str, int]:
-        with self._connection.client() as client:
+        def widths(client: QdrantClient) -> dict[str, int]:
             bundles = self._layout.bundles(client)
             return {bundle: _width(client, self._layout.sightings(bundle)) for bundle in bundles}
 
+        return self._connection.call(widths)
+
     def prepare(self, bundle_id: str, width: int) -> None:
-        with self._connection.client() as client:
-            ensure_collection(client, self._layout.sightings(bundle_id), width, SIGHTING_INDEXES)
+        name = self._layout.sightings(bundle_id)
+        self._connection.call(
+            lambda client: ensure_collection(client, name, width, SIGHTING_INDEXES)
+        )
 
     def active(self) -> str | None:
-        with self._connection.client() as client:
-            return self._layout.active(client)
+        return self._connection.call(self._layout.active)
 
     def activate(self, bundle_id: str) -> None:
-        with self._connection.client() as client:
-            self._layout.activate(client, bundle_id)
+        self._connection.call(lambda client: self._layout.activate(client, bundle_id))
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         bundles = [self._sightings(bundle) for bundle in self.bundles()]
         yield from check_gallery(self._vessels, bundles)
-        with self._connection.client() as client:
-            claimed = client.collection_exists(self._layout.claims)
-        if claimed:
+        name = self._layout.claims
+        if self._connection.call(lambda client: client.collection_exists(name)):
             claims = ServerCollection(self._connection, self._layout.claims)
             yield from check_payloads("claim", claims, claim_from)
 

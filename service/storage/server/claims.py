@@ -1,10 +1,14 @@
 """Claims on a Qdrant server, shared by any number of replicas.
 
 A claim is one point of a collection without vectors. It is inserted only if the name has none, or
-replaced only if the point is still the claim that was read before. Strongly ordered writes are
-decided in the same order on every node, so that exactly one of several claims stands.
+replaced only if the point is still the claim that was read before. A copy of the point holds one
+claim at a time, and a claim stands only if a majority of the copies was read and all of them held
+it: of two claims, at most one can have that. docs/shared-gallery.md shows it for a node that dies
+at any moment.
 """
 
+import random
+import time
 from uuid import UUID, uuid5
 
 from qdrant_client import QdrantClient, models
@@ -14,14 +18,19 @@ from service.identity.records.claims import NameClaim
 from service.storage.points.filters import AnyOf, Condition
 from service.storage.points.payloads import Payload, Point
 from service.storage.points.seals import parse_intact, sealed
-from service.storage.server.collection import ServerCollection
-from service.storage.server.connection import ServerConnection, ensure_collection
+from service.storage.server.collection import AGREED, Consistency, ServerCollection
+from service.storage.server.connection import ServerConnection
 from service.storage.server.filters import as_filter
 from service.storage.server.layout import CLAIM_INDEXES, DEFAULT_PREFIX, TOKEN, Layout
+from service.storage.server.preparing import ensure_collection
 
 CLAIM_NAMESPACE = UUID("0d5e4a8e-93b1-5d0f-8a57-5b7c0c1f6d11")
 RECORD = "record"
 TRIES = 20
+READINGS = 5
+"""How often a claim is read until most copies agree."""
+
+PAUSE_S = 0.05
 
 
 class ServerClaimStore:
@@ -36,16 +45,25 @@ class ServerClaimStore:
     def claim(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> NameClaim:
         """Insert or replace a claim, and read which one stands; see `ClaimStore.claim`.
 
+        If the copies do not agree on a claim, this one is withdrawn, and the other one returned:
+        it may stand, but this one does not.
+
         Raises:
-            StoreUnavailableError: no claim can be read after it was written: a node lags behind.
+            StoreUnavailableError: no claim can be read after it was written.
         """
-        self._write(name, claim, instead_of)
+        if instead_of is not None:
+            self._write(name, claim, instead_of)
         for _ in range(TRIES):
+            self._write(name, claim, None)
             standing = self._standing(name)
             if standing is not None:
                 return standing
-            # The standing claim was released between the write and the read.
-            self._write(name, claim, None)
+            other = self._other_claim(name, claim)
+            self.release(name, claim)
+            if other is not None:
+                return other
+            # Released between the write and the read, or two claims withdrew for each other.
+            time.sleep(random.uniform(0.0, PAUSE_S))
         raise StoreUnavailableError(
             f"{name} was claimed {TRIES} times and no claim can be read; ask again"
         )
@@ -65,12 +83,28 @@ class ServerClaimStore:
         ensure_collection(client, self._claims.name, None, CLAIM_INDEXES)
 
     def _standing(self, name: str) -> NameClaim | None:
-        majority = models.ReadConsistencyType.MAJORITY
-        with self._connection.client() as client:
-            found = client.retrieve(self._claims.name, [str(_id(name))], consistency=majority)
-        if not found:
-            return None
-        return claim_from(found[0].payload or {})
+        """Return the claim on which a majority of the copies agrees; None if there is none."""
+        for _ in range(READINGS):
+            standing = self._read(name, AGREED)
+            if standing is not None or self._read(name, None) is None:
+                return standing
+            time.sleep(random.uniform(0.0, PAUSE_S))
+        return None
+
+    def _other_claim(self, name: str, claim: NameClaim) -> NameClaim | None:
+        """Return a claim of another holder that some copy has."""
+        for _ in range(READINGS):
+            seen = self._read(name, None)
+            if seen is not None and seen.token != claim.token:
+                return seen
+        return None
+
+    def _read(self, name: str, consistency: Consistency) -> NameClaim | None:
+        wanted = [str(_id(name))]
+        found = self._connection.call(
+            lambda client: client.retrieve(self._claims.name, wanted, consistency=consistency)
+        )
+        return claim_from(found[0].payload or {}) if found else None
 
     def _write(self, name: str, claim: NameClaim, instead_of: NameClaim | None) -> None:
         """Insert the claim if the name has none, or replace the claim `instead_of`."""

@@ -1,34 +1,94 @@
-"""The connection to a Qdrant server: prepared on first use, with its errors translated."""
+"""The connection to a Qdrant server: prepared on first use, its calls repeated, errors translated.
 
+Every call that this package makes may be repeated: reads, inserts and deletions by id, changes of
+fields, and conditional writes whose effect is read back. A call that fails because a node is away
+is therefore made again, after a random pause and over another connection.
+"""
+
+import math
+import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from qdrant_client import QdrantClient, models
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+import httpx
+from qdrant_client import QdrantClient
 
-from service.identity.errors import StoreFullError, StoreUnavailableError
+from service.identity.errors import StoreUnavailableError
+from service.storage.server.failures import CLIENT_ERRORS, may_pass, translated
 
 DEFAULT_TIMEOUT_S = 5.0
-CONFLICT = 409
-REFUSED = (401, 403)
-FULL_WORDS = (b"No space left", b"disk space", b"out of disk")
+CONNECT_TIMEOUT_S = 2.0
+"""A machine that is off does not refuse a connection; a reachable one accepts it at once."""
+
+BUDGET_TIMEOUTS = 2.0
+"""For how many timeouts a failing call is repeated; the last attempt may take one more."""
+
+LINKS_TO_ONE_ADDRESS = 3
+"""Connections to a balancer, each of which stays with the node that it was given."""
+
+READS_AT_ONCE = 16
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+KEPT_CONNECTIONS = 32
+KEEP_S = 60.0
+
+T = TypeVar("T")
 
 
-def connect(url: str, api_key: str | None, timeout_s: float) -> QdrantClient:
+def ignore_retry() -> None:
+    """Count no repeated call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How a server is called.
+
+    Attributes:
+        timeout_s: seconds after which one attempt counts as unanswered.
+        grpc_port: the port at which reads and writes of points go by gRPC; None: by REST.
+        on_retry: called before a call is repeated.
+    """
+
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    grpc_port: int | None = None
+    on_retry: Callable[[], None] = ignore_retry
+
+
+def connect(
+    url: str, api_key: str | None, timeout_s: float, grpc_port: int | None = None
+) -> QdrantClient:
     """Return a client that has not sent a request yet.
 
     The key is passed as a header: for `api_key` the client would warn of `http`, which is the
     operator's choice, and `warnings.catch_warnings` is not safe between threads.
     """
+    limits = httpx.Limits(
+        max_connections=None,
+        max_keepalive_connections=KEPT_CONNECTIONS,
+        keepalive_expiry=KEEP_S,
+    )
+    more: dict[str, Any] = {} if grpc_port is None else {"grpc_port": grpc_port}
     return QdrantClient(
         url=url,
         headers={} if api_key is None else {"api-key": api_key},
         timeout=max(1, round(timeout_s)),
         check_compatibility=False,
+        prefer_grpc=grpc_port is not None,
+        limits=limits,
+        event_hooks={"request": [_connect_quickly]},
+        **more,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A client and the address that it calls."""
+
+    client: QdrantClient
+    address: str
 
 
 class ServerConnection:
@@ -36,21 +96,37 @@ class ServerConnection:
 
     def __init__(
         self,
-        client_or_url: QdrantClient | str,
+        server: QdrantClient | str | Sequence[str],
         api_key: str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        transport: Transport | None = None,
     ) -> None:
         """Send nothing yet.
 
         Args:
-            client_or_url: the server's address, or a client to use as it is.
+            server: the server's address or those of its nodes, or a client to use as it is.
             api_key: sent with every request.
-            timeout_s: seconds after which a request counts as unanswered.
+            transport: see `Transport`.
         """
-        if isinstance(client_or_url, str):
-            self._client, self._address = connect(client_or_url, api_key, timeout_s), client_or_url
+        self._transport = transport = transport or Transport()
+        self._pool: ThreadPoolExecutor | None = None
+        if isinstance(server, QdrantClient):
+            self._links = [Link(server, "the given client")]
+            first_choices = 1
         else:
-            self._client, self._address = client_or_url, "the given client"
+            self._pool = ThreadPoolExecutor(READS_AT_ONCE, "qdrant")
+            urls = [server] if isinstance(server, str) else list(server)
+            urls *= LINKS_TO_ONE_ADDRESS if len(urls) == 1 else 1
+            first_choices = len(urls)
+            # Calls that fail by gRPC at every address go on by HTTP.
+            ports = [None] if transport.grpc_port is None else [transport.grpc_port, None]
+            self._links = [
+                Link(connect(url, api_key, transport.timeout_s, port), url)
+                for port in ports
+                for url in urls
+            ]
+        self._current = random.randrange(first_choices)
+        self._failing_since: float | None = None
+        self._last_failure = -math.inf
         self._prepare: Callable[[QdrantClient], None] | None = None
         self._preparing = threading.Lock()
         self._closed = False
@@ -62,101 +138,79 @@ class ServerConnection:
         """
         self._prepare = prepare
 
-    @contextmanager
-    def client(self) -> Iterator[QdrantClient]:
-        """Yield the client with the server prepared; its errors are translated.
+    def call(self, operation: Callable[[QdrantClient], T]) -> T:
+        """Return what `operation` returns for a client, with the server prepared.
+
+        The operation is repeated while the failure may pass, within the budget. When all calls
+        have failed for longer than that, they are tried once only, so that requests fail quickly
+        while the whole server is down.
 
         Raises:
             StoreUnavailableError: the server does not answer or refuses, or this was closed.
             StoreFullError: the disk of the server is full.
         """
-        if self._closed:
-            raise StoreUnavailableError(f"the connection to {self._address} was closed")
-        with _translated_errors(self._address):
-            if self._prepare is not None:
-                with self._preparing:
-                    if self._prepare is not None:
-                        self._prepare(self._client)
-                        self._prepare = None
-            yield self._client
+        began = time.monotonic()
+        pause_s = FIRST_PAUSE_S
+        while True:
+            if self._closed:
+                raise StoreUnavailableError(
+                    f"the connection to {self._links[0].address} was closed"
+                )
+            place = self._current
+            link = self._links[place]
+            try:
+                self._ensure_prepared(link.client)
+                result = operation(link.client)
+            except CLIENT_ERRORS as error:
+                wait_s = random.uniform(0.0, pause_s)
+                if not (may_pass(error) and self._has_time(began, wait_s)):
+                    raise translated(error, link.address) from error
+            else:
+                self._failing_since = None
+                return result
+            if self._current == place:
+                self._current = (place + 1) % len(self._links)
+            self._transport.on_retry()
+            time.sleep(wait_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def gather(self, *reads: Callable[[], Any]) -> list[Any]:
+        """Return what each function returns, called at the same time if the client allows it."""
+        if self._pool is None:
+            return [read() for read in reads]
+        *others, first = reads
+        running = [self._pool.submit(read) for read in others]
+        last = first()
+        return [*(one.result() for one in running), last]
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
         if not self._closed:
             self._closed = True
-            self._client.close()
+            if self._pool is not None:
+                self._pool.shutdown()
+            for link in self._links:
+                link.client.close()
+
+    def _ensure_prepared(self, client: QdrantClient) -> None:
+        if self._prepare is not None:
+            with self._preparing:
+                if self._prepare is not None:
+                    self._prepare(client)
+                    self._prepare = None
+
+    def _has_time(self, began: float, wait_s: float) -> bool:
+        """Note a failure; return whether a call that began then may be repeated."""
+        now = time.monotonic()
+        budget_s = BUDGET_TIMEOUTS * self._transport.timeout_s
+        failing_since = self._failing_since
+        if failing_since is None or now - self._last_failure > budget_s:
+            failing_since = self._failing_since = now
+        self._last_failure = now
+        return now + wait_s < min(began, failing_since) + budget_s
 
 
-def ensure_collection(
-    client: QdrantClient,
-    name: str,
-    width: int | None,
-    indexes: Mapping[str, models.PayloadSchemaType | models.KeywordIndexParams],
-) -> None:
-    """Create the collection and the payload indexes that are missing; replicas may race.
-
-    Args:
-        client: the server.
-        name: the collection.
-        width: D of its vectors; None for a collection without vectors.
-        indexes: payload fields and how they are indexed.
-
-    Raises:
-        StoreUnavailableError: the collection exists with vectors of another width.
-    """
-    if not client.collection_exists(name):
-        _create(client, name, width)
-    info = client.get_collection(name)
-    if width is not None:
-        _require_width(name, info, width)
-    for field, schema in indexes.items():
-        if field not in info.payload_schema:
-            client.create_payload_index(name, field, field_schema=schema, wait=True)
-
-
-def _create(client: QdrantClient, name: str, width: int | None) -> None:
-    vectors: Any = {}
-    if width is not None:
-        vectors = models.VectorParams(size=width, distance=models.Distance.DOT)
-    try:
-        client.create_collection(name, vectors_config=vectors)
-    except UnexpectedResponse as error:
-        if error.status_code != CONFLICT:
-            raise
-
-
-def _require_width(name: str, info: models.CollectionInfo, width: int) -> None:
-    params = info.config.params.vectors
-    stored = params.size if isinstance(params, models.VectorParams) else None
-    if stored != width:
-        raise StoreUnavailableError(
-            f"collection {name} holds vectors of {stored} numbers, but the bundle makes {width}; "
-            "the collection belongs to another bundle"
-        )
-
-
-@contextmanager
-def _translated_errors(address: str) -> Iterator[None]:
-    """Raise StoreFullError or StoreUnavailableError for an error of the server or the network."""
-    try:
-        yield
-    except UnexpectedResponse as error:
-        if any(words in error.content for words in FULL_WORDS):
-            raise StoreFullError(f"the disk of the Qdrant server at {address} is full") from error
-        if error.status_code in REFUSED:
-            raise StoreUnavailableError(
-                f"the Qdrant server at {address} refuses the API key; check CROSSFIX_QDRANT_API_KEY"
-            ) from error
-        raise StoreUnavailableError(
-            f"the Qdrant server at {address} answered {error.status_code}: "
-            f"{error.content[:300].decode(errors='replace')}"
-        ) from error
-    except (ResponseHandlingException, ResourceExhaustedResponse, OSError) as error:
-        raise StoreUnavailableError(
-            f"the Qdrant server at {address} does not answer: {error}"
-        ) from error
-    except (ValueError, AssertionError, AttributeError) as error:
-        # The client raises these for a success without JSON, or without a result.
-        raise StoreUnavailableError(
-            f"what answers at {address} is no Qdrant server, or a broken one: {error}"
-        ) from error
+def _connect_quickly(request: httpx.Request) -> None:
+    timeouts = request.extensions.get("timeout")
+    if timeouts and (timeouts.get("connect") or CONNECT_TIMEOUT_S) > CONNECT_TIMEOUT_S:
+        request.extensions["timeout"] = {**timeouts, "connect": CONNECT_TIMEOUT_S}

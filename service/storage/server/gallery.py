@@ -4,8 +4,6 @@ Collections, indexes and alias are created on first use. A change of a sighting 
 embeddings that other bundles made of it.
 """
 
-import itertools
-import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,17 +19,16 @@ from service.identity.records.sightings import (
     GalleryCounts,
     Sighting,
     SightingFilter,
-    SightingHit,
     VesselHit,
+    VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points import payloads
-from service.storage.points.checking import check_gallery, require_intact_embeddings
+from service.storage.points.checking import check_gallery
 from service.storage.points.expiry import OPEN_SIGHTINGS, open_sightings
 from service.storage.points.filters import (
     EVERYTHING,
     AnyOf,
-    Clause,
     Condition,
     Known,
     in_state,
@@ -40,11 +37,14 @@ from service.storage.points.filters import (
     sighting_clauses,
     vessel_condition,
 )
+from service.storage.points.grouping import Near
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
 from service.storage.points.search_upgrade import make_vessels_searchable
 from service.storage.server.collection import ServerCollection
-from service.storage.server.connection import ServerConnection, ensure_collection
+from service.storage.server.connection import ServerConnection
+from service.storage.server.counts import KeptCounts
+from service.storage.server.embeddings import CheckedEmbeddings
 from service.storage.server.filters import as_filter
 from service.storage.server.layout import (
     DEFAULT_PREFIX,
@@ -53,13 +53,19 @@ from service.storage.server.layout import (
     VESSEL_INDEXES,
     Layout,
 )
+from service.storage.server.preparing import ensure_collection
 from service.storage.server.searchable import PreparedPoints
+from service.storage.server.searching import SearchRecords, Unread, VesselSearch, unread
 
-COUNTS_MAX_AGE_S = 2.0
+VISIBLE = in_state([state for state in VesselState if state.visible])
 
 
 class ServerGallery:
-    """A `Gallery`. Every call is one request or a few; this object keeps nothing but counts."""
+    """A `Gallery`. Every call is one request or a few; this object keeps nothing but counts.
+
+    A search takes two round trips and reads one copy; so do lists. Everything that a change
+    depends on is read from a majority of the copies.
+    """
 
     def __init__(
         self,
@@ -83,13 +89,25 @@ class ServerGallery:
         self._sightings = ServerCollection(connection, self._layout.sightings(bundle_id))
         self._connection = connection
         connection.on_first_use(self._prepare)
-        self._changes = itertools.count(1)
-        self._last_change = 0
-        self._counts: tuple[float, int, GalleryCounts] | None = None
+        self._counts = KeptCounts(self._count)
+        self._embeddings = CheckedEmbeddings(self._sightings)
 
-    def put_vessel(self, vessel: Vessel) -> None:
+    def put_vessel(self, vessel: Vessel, fence: UUID | None = None) -> None:
         with self._change():
-            self._vessels.put([payloads.vessel_point(vessel)])
+            self._vessels.put([payloads.vessel_point(vessel, fence)])
+
+    def take_over(self, vessel_id: UUID, fence: UUID) -> None:
+        enrolling = Condition((in_state([VesselState.ENROLLING]),))
+        self._vessels.set_fields([vessel_id], {payloads.FENCE: str(fence)}, enrolling)
+
+    def put_fenced(self, vessel: Vessel, fence: UUID) -> None:
+        fenced = Condition((AnyOf(payloads.FENCE, [str(fence)]),))
+        with self._change():
+            self._vessels.put(
+                [payloads.vessel_point(vessel, fence)],
+                update_mode=models.UpdateMode.UPDATE_ONLY,
+                update_filter=as_filter(fenced),
+            )
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
         return payloads.vessels_by_id(self._vessels.retrieve(ids))
@@ -118,11 +136,16 @@ class ServerGallery:
             self._vessels.delete([vessel_id])
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
-        self._upsert(sightings, vessel, replaceable=None)
+        """Insert or replace sightings, all in one write."""
+        points = payloads.sighting_points(sightings, self._bundle_id, self._width, lambda _: vessel)
+        with self._change():
+            self._sightings.put(points)
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
-        without_vessel = as_filter(Condition((), (Known(payloads.VESSEL_ID),)))
-        self._upsert(sightings, None, replaceable=without_vessel)
+        """Insert or replace open sightings, which no count includes."""
+        without_vessel = as_filter(OPEN_SIGHTINGS)
+        points = payloads.sighting_points(sightings, self._bundle_id, self._width, lambda _: None)
+        self._sightings.put(points, update_filter=without_vessel)
 
     def move_sightings(
         self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
@@ -140,8 +163,9 @@ class ServerGallery:
     def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
         if not vessel_ids:
             return []
-        rows = self._sightings.scan(Condition((of_vessels(vessel_ids),)))
-        return payloads.sightings_by_time(row for _, row in rows)
+        return payloads.sightings_by_time(
+            self._sightings.select(Condition((of_vessels(vessel_ids),)))
+        )
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
         if ids:
@@ -151,7 +175,7 @@ class ServerGallery:
 
     def uses_chip(self, chip_sha256: str) -> bool:
         where = shows_chip(chip_sha256)
-        return any(one.count(where) for one in self._sighting_collections(rounds=1))
+        return any(one.any_copy_has(where) for one in self._sighting_collections(rounds=1))
 
     def search(
         self,
@@ -160,67 +184,53 @@ class ServerGallery:
         vessels: int,
         sightings_per_vessel: int = 3,
     ) -> list[VesselHit]:
-        query = payloads.check_vector(vector, self._width)
-        clauses = sighting_clauses(where)
-        found: list[VesselHit] = []
-        excluded: set[UUID] = set()
-        while len(found) < vessels:
-            limit = vessels - len(found)
-            condition = Condition(clauses, (of_vessels(excluded),) if excluded else ())
-            groups = self._groups(query, condition, limit, sightings_per_vessel)
-            records = self.get_vessels([vessel_id for vessel_id, _ in groups])
-            found += [
-                VesselHit(records[vessel_id], hits)
-                for vessel_id, hits in groups
-                if vessel_id in records and records[vessel_id].state.visible
-            ]
-            excluded.update(vessel_id for vessel_id, _ in groups)
-            if len(groups) < limit:
-                break
-        return found
+        [hits] = self.search_each([VesselQuery(vector, where)], vessels, sightings_per_vessel)
+        return hits
+
+    def search_each(
+        self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
+    ) -> list[list[VesselHit]]:
+        searches = [
+            VesselSearch(
+                payloads.check_vector(one.vector, self._width),
+                Condition(sighting_clauses(one.where)),
+                vessels,
+                sightings_per_vessel,
+            )
+            for one in queries
+        ]
+        records = SearchRecords()
+        while asking := [one for one in searches if one.needs_sightings(records)]:
+            answers = self._sightings.nearest([one.query() for one in asking], [payloads.VESSEL_ID])
+            for one, points in zip(asking, answers, strict=True):
+                one.found.take(map(_near, points))
+            while wanted := unread(searches, records):
+                self._read(wanted, records)
+        return [one.hits(records) for one in searches]
 
     def require_intact(self, ids: Collection[UUID]) -> None:
-        require_intact_embeddings(self._sightings, ids)
+        self._embeddings.require_intact(ids)
 
     def counts(self) -> GalleryCounts:
-        """Return counts at most `COUNTS_MAX_AGE_S` old that include all changes by this object."""
-        cached, last_change = self._counts, self._last_change
-        if cached is not None and cached[1] == last_change:
-            counted_at, _, counts = cached
-            if time.monotonic() - counted_at < COUNTS_MAX_AGE_S:
-                return counts
-        counted_at = time.monotonic()
-        visible = in_state([state for state in VesselState if state.visible])
-        hidden = [vessel.id for vessel in self._vessels_where(Condition((), (visible,)))]
-        left_out: tuple[Clause, ...] = (Known(ORPHANED),)
-        if hidden:
-            left_out = (*left_out, of_vessels(hidden))
-        owned = Condition((Known(payloads.VESSEL_ID),), left_out)
-        counts = GalleryCounts(
-            self._vessels.count(Condition((visible,))),
-            self._sightings.count(owned),
-        )
-        self._counts = (counted_at, last_change, counts)
-        return counts
+        return self._counts.get()
 
     def ping(self) -> None:
-        with self._connection.client() as client:
-            client.count(self._vessels.name, exact=False)
-            client.count(self._sightings.name, exact=False)
+        self._vessels.count(EVERYTHING, exact=False)
+        self._sightings.count(EVERYTHING, exact=False)
 
     def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
         return open_sightings(self._sightings, before, beyond)
 
     def delete_open_sightings(self, ids: Collection[UUID]) -> None:
         if ids:
-            with self._change():
-                for collection in self._sighting_collections():
-                    collection.delete(ids, OPEN_SIGHTINGS)
+            for collection in self._sighting_collections():
+                collection.delete(ids, OPEN_SIGHTINGS)
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_gallery(self._vessels, [self._sightings])
 
     def close(self) -> None:
+        self._counts.close()
         self._connection.close()
 
     def _prepare(self, client: QdrantClient) -> None:
@@ -235,21 +245,10 @@ class ServerGallery:
         try:
             yield
         finally:
-            self._last_change = next(self._changes)
+            self._counts.outdate()
 
     def _vessels_where(self, where: Condition) -> list[Vessel]:
-        return [payloads.vessel_from(row) for _, row in self._vessels.scan(where)]
-
-    def _upsert(
-        self,
-        sightings: Sequence[EmbeddedSighting],
-        vessel: Vessel | None,
-        replaceable: models.Filter | None,
-    ) -> None:
-        """Insert the sightings; replace those that exist only if they pass the filter."""
-        points = payloads.sighting_points(sightings, self._bundle_id, self._width, lambda _: vessel)
-        with self._change():
-            self._sightings.put(points, update_filter=replaceable)
+        return [payloads.vessel_from(row) for row in self._vessels.select(where)]
 
     def _set_owner(
         self,
@@ -270,30 +269,37 @@ class ServerGallery:
         first collection still holds it unchanged. With one change of each collection, in either
         order, that check could come too early for one of them; the second round covers this case.
         """
-        with self._connection.client() as client:
-            bundles = self._layout.bundles(client)
+        bundles = self._connection.call(self._layout.bundles)
         names = sorted({self._layout.sightings(one) for one in bundles} - {self._sightings.name})
         others = [ServerCollection(self._connection, name) for name in names]
         return [self._sightings, *others] * rounds if others else [self._sightings]
 
-    def _groups(
-        self, query: list[float], where: Condition, limit: int, group_size: int
-    ) -> list[tuple[UUID, list[SightingHit]]]:
-        """Return vessel ids and their best sightings, best vessel first."""
-        with self._connection.client() as client:
-            groups = client.query_points_groups(
-                self._sightings.name,
-                group_by=payloads.VESSEL_ID,
-                query=query,
-                query_filter=as_filter(where),
-                limit=limit,
-                group_size=group_size,
-                with_payload=True,
-            ).groups
-        return [
-            (
-                UUID(str(group.id)),
-                [payloads.hit_from(point.payload or {}, point.score) for point in group.hits],
-            )
-            for group in groups
-        ]
+    def _read(self, wanted: Unread, records: SearchRecords) -> None:
+        """Read vessels and sightings at the same time, from one copy each.
+
+        The embeddings of the most similar ones are checked beside them, see `require_intact`.
+        """
+        vessels, sightings, _ = self._connection.gather(
+            lambda: self._vessels.fetch(wanted.vessels),
+            lambda: self._sightings.fetch(wanted.sightings),
+            lambda: self._embeddings.look(wanted.embeddings),
+        )
+        records.add(wanted, vessels, sightings)
+
+    def _count(self) -> GalleryCounts:
+        """Count visible vessels and their sightings, in one round trip if no vessel is hidden."""
+        owned = Condition((Known(payloads.VESSEL_ID),), (Known(ORPHANED),))
+        vessels, sightings, hidden = self._connection.gather(
+            lambda: self._vessels.count(Condition((VISIBLE,))),
+            lambda: self._sightings.count(owned),
+            lambda: [one for one, _ in self._vessels.scan(Condition((), (VISIBLE,)), [])],
+        )
+        if hidden:
+            of_hidden = Condition((*owned.must, of_vessels(hidden)), owned.must_not)
+            sightings -= self._sightings.count(of_hidden)
+        return GalleryCounts(vessels, sightings)
+
+
+def _near(point: models.ScoredPoint) -> Near:
+    payload = point.payload or {}
+    return Near(UUID(str(point.id)), UUID(payload[payloads.VESSEL_ID]), point.score)

@@ -24,6 +24,7 @@ VESSEL_INDEXES: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] 
     payloads.TYPE: KEYWORD,
     WORDS: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True),
     STARTS: KEYWORD,
+    payloads.FENCE: KEYWORD,
 }
 CLAIM_INDEXES = {TOKEN: KEYWORD}
 MATCH_INDEXES = (
@@ -71,6 +72,12 @@ class Layout:
 
     def sightings(self, bundle_id: str) -> str:
         return f"{self.alias}-{payloads.bundle_slug(bundle_id)}"
+
+    def collections(self, client: QdrantClient) -> list[str]:
+        """List the collections of this gallery that exist, by name."""
+        names = sorted(one.name for one in client.get_collections().collections)
+        own = (self.vessels, self.claims, self.matches)
+        return [name for name in names if name in own or name.startswith(f"{self.alias}-")]
 
     def bundles(self, client: QdrantClient) -> list[str]:
         """List the bundles that have a collection, by name."""

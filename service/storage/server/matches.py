@@ -10,13 +10,14 @@ from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchRecord
 from service.storage.points.checking import check_matches
 from service.storage.points.expiry import unjudged_matches
-from service.storage.points.filters import Condition
+from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.match_payloads import PagedMatches, match_from, match_point, point_id
 from service.storage.points.payloads import Payload
 from service.storage.points.search_upgrade import make_matches_searchable
 from service.storage.server.collection import ServerCollection
-from service.storage.server.connection import ServerConnection, ensure_collection
+from service.storage.server.connection import ServerConnection
 from service.storage.server.layout import DEFAULT_PREFIX, MATCH_INDEXES, Layout
+from service.storage.server.preparing import ensure_collection
 from service.storage.server.searchable import PreparedPoints
 
 
@@ -37,8 +38,7 @@ class ServerMatchStore(PagedMatches):
         return match_from(rows[0]) if rows else None
 
     def ping(self) -> None:
-        with self._connection.client() as client:
-            client.count(self._matches.name, exact=False)
+        self._matches.count(EVERYTHING, exact=False)
 
     def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
         return unjudged_matches(self._matches, before, beyond)

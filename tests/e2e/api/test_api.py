@@ -44,8 +44,10 @@ def test_match_returns_candidates_with_evidence(api: httpx.Client, vessel: dict[
         "query",
         "model",
         "gallery",
+        "stored",
         "timings_ms",
     }
+    assert body["stored"] is True
     assert body["verdict"] in get_args(VerdictName)
     assert body["query"]["modality"] == "sar"
     assert body["query"]["length_m"] == 90

@@ -9,13 +9,15 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from qdrant_client import QdrantClient, models
 
 Body = bytes
+Double = TypeVar("Double", bound="QdrantDouble")
 Handler = Callable[["QdrantDouble", str, Body], object]
 
 SELECTOR: TypeAdapter[models.PointsSelector] = TypeAdapter(models.PointsSelector)
@@ -28,6 +30,34 @@ class RefusedError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+@dataclass
+class StoredAs:
+    """Settings of a collection that local mode does not keep."""
+
+    on_disk_payload: bool = False
+    vectors_on_disk: bool = False
+    quantization: object = None
+    replication_factor: int = 1
+    write_consistency_factor: int = 1
+
+    def params(self) -> dict[str, object]:
+        """Return what differs from the parameters that local mode reports."""
+        return {
+            "on_disk_payload": self.on_disk_payload,
+            "replication_factor": self.replication_factor,
+            "write_consistency_factor": self.write_consistency_factor,
+        }
+
+    def update(self, request: models.UpdateCollection) -> None:
+        if request.params is not None:
+            for name, value in request.params.model_dump(exclude_none=True).items():
+                setattr(self, name, value)
+        for change in (request.vectors or {}).values():
+            self.vectors_on_disk = bool(change.on_disk)
+        if request.quantization_config is not None:
+            self.quantization = request.quantization_config
 
 
 class QdrantDouble(ThreadingHTTPServer):
@@ -46,6 +76,7 @@ class QdrantDouble(ThreadingHTTPServer):
         self.api_key = api_key
         self.before: Callable[[str], None] = lambda _: None
         self.store = QdrantClient(":memory:")
+        self.stored_as: dict[str, StoredAs] = defaultdict(StoredAs)
         self.indexes: dict[str, dict[str, models.PayloadIndexInfo]] = defaultdict(dict)
         self._lock = threading.Lock()
 
@@ -62,8 +93,9 @@ class QdrantDouble(ThreadingHTTPServer):
 
         Raises:
             RefusedError: the request fails.
+            ConnectionError: the connection is closed without an answer.
         """
-        kind, collection = _route(path)
+        kind, collection = route(path.partition("?")[0])
         request = f"{method} {kind}"
         handler = HANDLERS.get(request)
         if handler is None:
@@ -91,7 +123,13 @@ class QdrantDouble(ThreadingHTTPServer):
 @contextmanager
 def running_qdrant(api_key: str | None = None) -> Iterator[QdrantDouble]:
     """Run a double on a free port until the end of the block."""
-    double = QdrantDouble(api_key)
+    with serving(QdrantDouble(api_key)) as double:
+        yield double
+
+
+@contextmanager
+def serving(double: Double) -> Iterator[Double]:
+    """Serve requests to a double until the end of the block."""
     thread = threading.Thread(target=double.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -115,13 +153,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(401, {"status": {"error": "Must provide an API key"}, "time": 0.0})
             return
         try:
-            result = self.server.answer(self.command, self.path.partition("?")[0], body)
+            result = self.server.answer(self.command, self.path, body)
+        except ConnectionError:
+            self.close_connection = True
+            return
         except RefusedError as refusal:
             self._reply(refusal.status, {"status": {"error": str(refusal)}, "time": 0.0})
             return
         self._reply(200, {"result": _plain(result), "status": "ok", "time": 0.0})
 
-    do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
     def _reply(self, status: int, document: object) -> None:
         body = json.dumps(document).encode()
@@ -139,10 +180,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
-def _route(path: str) -> tuple[str, str]:
+def route(path: str) -> tuple[str, str]:
     """Split a path: `/collections/ships/points/count` -> (`points/count`, `ships`)."""
     parts = path.strip("/").split("/")
-    if parts in (["aliases"], ["collections"], ["collections", "aliases"]):
+    if parts in (["aliases"], ["cluster"], ["collections"], ["collections", "aliases"]):
         return "/".join(parts), ""
     if len(parts) < 2 or parts[0] != "collections":
         return path, ""
@@ -168,14 +209,37 @@ def _exists(double: QdrantDouble, collection: str, _body: Body) -> object:
 
 def _info(double: QdrantDouble, collection: str, _body: Body) -> object:
     info = double.store.get_collection(collection)
-    return info.model_copy(update={"payload_schema": dict(double.indexes[collection])})
+    kept = double.stored_as[collection]
+    params = info.config.params.model_copy(update=kept.params())
+    if isinstance(params.vectors, models.VectorParams):
+        vectors = params.vectors.model_copy(update={"on_disk": kept.vectors_on_disk})
+        params = params.model_copy(update={"vectors": vectors})
+    config = info.config.model_copy(
+        update={"params": params, "quantization_config": kept.quantization}
+    )
+    indexes = dict(double.indexes[collection])
+    return info.model_copy(update={"config": config, "payload_schema": indexes})
+
+
+def _update(double: QdrantDouble, collection: str, body: Body) -> object:
+    double.stored_as[collection].update(models.UpdateCollection.model_validate_json(body))
+    return True
+
+
+def _cluster(double: QdrantDouble, _collection: str, _body: Body) -> object:
+    return {"status": "disabled"}
 
 
 def _create(double: QdrantDouble, collection: str, body: Body) -> object:
     if double.store.collection_exists(collection):
         raise RefusedError(409, f"Wrong input: Collection `{collection}` already exists!")
-    vectors = models.CreateCollection.model_validate_json(body).vectors or {}
-    return double.store.create_collection(collection, vectors_config=vectors)
+    request = models.CreateCollection.model_validate_json(body)
+    double.stored_as[collection] = StoredAs(
+        on_disk_payload=bool(request.on_disk_payload),
+        vectors_on_disk=bool(getattr(request.vectors, "on_disk", False)),
+        quantization=request.quantization_config,
+    )
+    return double.store.create_collection(collection, vectors_config=request.vectors or {})
 
 
 def _delete_collection(double: QdrantDouble, collection: str, _body: Body) -> object:
@@ -250,24 +314,20 @@ def _set_payload(double: QdrantDouble, collection: str, body: Body) -> object:
     return double.store.set_payload(collection, request.payload, points=points)
 
 
-def _groups(double: QdrantDouble, collection: str, body: Body) -> object:
-    request = models.QueryGroupsRequest.model_validate_json(body)
-    return double.store.query_points_groups(
-        collection,
-        group_by=request.group_by,
-        query=request.query,
-        query_filter=request.filter,
-        limit=request.limit or 10,
-        group_size=request.group_size or 3,
-        with_payload=request.with_payload or False,
-    )
+def _query_batch(double: QdrantDouble, collection: str, body: Body) -> object:
+    requests = models.QueryRequestBatch.model_validate_json(body).searches
+    # Local mode compares all vectors exactly, and warns of parameters for an index.
+    exact = [one.model_copy(update={"params": None}) for one in requests]
+    return double.store.query_batch_points(collection, exact)
 
 
 HANDLERS: dict[str, Handler] = {
     "GET collections": _collections,
     "GET exists": _exists,
     "GET collection": _info,
+    "GET cluster": _cluster,
     "PUT collection": _create,
+    "PATCH collection": _update,
     "DELETE collection": _delete_collection,
     "PUT index": _index,
     "GET aliases": _aliases,
@@ -278,6 +338,6 @@ HANDLERS: dict[str, Handler] = {
     "POST points/count": _count,
     "POST points/delete": _delete,
     "POST points/payload": _set_payload,
-    "POST points/query/groups": _groups,
+    "POST points/query/batch": _query_batch,
 }
 MAY_BE_MISSING = frozenset({"GET exists", "PUT collection", "DELETE collection"})

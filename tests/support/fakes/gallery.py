@@ -23,6 +23,7 @@ from service.identity.records.sightings import (
     SightingFilter,
     SightingHit,
     VesselHit,
+    VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points.payloads import vessel_words
@@ -48,12 +49,25 @@ class FakeGallery:
         self._bundle_id = bundle_id
         self._width = width
         self._vessels: dict[UUID, Vessel] = {}
+        self._fences: dict[UUID, UUID | None] = {}
         self._rows: dict[UUID, Row] = {}
         self._lock = threading.RLock()
 
-    def put_vessel(self, vessel: Vessel) -> None:
+    def put_vessel(self, vessel: Vessel, fence: UUID | None = None) -> None:
         with self._lock:
             self._vessels[vessel.id] = vessel
+            self._fences[vessel.id] = fence
+
+    def take_over(self, vessel_id: UUID, fence: UUID) -> None:
+        with self._lock:
+            vessel = self._vessels.get(vessel_id)
+            if vessel is not None and vessel.state is VesselState.ENROLLING:
+                self._fences[vessel_id] = fence
+
+    def put_fenced(self, vessel: Vessel, fence: UUID) -> None:
+        with self._lock:
+            if vessel.id in self._vessels and self._fences[vessel.id] == fence:
+                self.put_vessel(vessel, fence)
 
     def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
         with self._lock:
@@ -155,6 +169,11 @@ class FakeGallery:
                 for owner_id, group in groups.items()
             ]
         return sorted(hits, key=lambda hit: -hit.hits[0].similarity)[:vessels]
+
+    def search_each(
+        self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
+    ) -> list[list[VesselHit]]:
+        return [self.search(q.vector, q.where, vessels, sightings_per_vessel) for q in queries]
 
     def counts(self) -> GalleryCounts:
         with self._lock:

@@ -22,6 +22,8 @@ class Scale:
         kills_of_commands: kills of each command that works on the data folder.
         disk_fillings: how many times the disk is filled up and emptied again.
         stops: graceful stops under load.
+        claim_rounds: how many names two replicas claim at the same time while nodes die.
+        node_losses: how many times each node of the cluster dies and returns.
         duels: how many times two replicas register the same ship at the same time.
         malformed_uploads: the number of generated uploads.
         schema_examples: requests per operation, generated from the OpenAPI document.
@@ -37,6 +39,8 @@ class Scale:
     kills_of_commands: int
     disk_fillings: int
     stops: int
+    claim_rounds: int
+    node_losses: int
     duels: int
     malformed_uploads: int
     schema_examples: int
@@ -53,6 +57,8 @@ SHORT = Scale(
     kills_of_commands=1,
     disk_fillings=1,
     stops=1,
+    claim_rounds=60,
+    node_losses=1,
     duels=10,
     malformed_uploads=150,
     schema_examples=3,
@@ -68,6 +74,8 @@ LONG = Scale(
     kills_of_commands=10,
     disk_fillings=10,
     stops=10,
+    claim_rounds=1000,
+    node_losses=10,
     duels=300,
     malformed_uploads=10_000,
     schema_examples=50,

@@ -132,9 +132,9 @@ class CrashingGallery(FakeGallery):
             raise PowerCutError
         self.writes_left -= 1
 
-    def put_vessel(self, vessel: Vessel) -> None:
+    def put_vessel(self, vessel: Vessel, fence: UUID | None = None) -> None:
         self._write()
-        super().put_vessel(vessel)
+        super().put_vessel(vessel, fence)
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
         self._write()

@@ -13,12 +13,13 @@ from service.maintenance.backup_format import MANIFEST
 from service.maintenance.restore import restore
 from service.settings import Settings
 from service.wiring.app import create_app
+from service.wiring.lasting_notes import unfinished_restore
 from service.wiring.maintenance import (
     open_to_back_up,
     sweep_originals,
     upgrade_gallery,
 )
-from service.wiring.stores import open_backup_stores, open_gallery, unfinished_restore
+from service.wiring.stores import open_backup_stores, open_gallery
 from tests.support.fakes.records import BUNDLE, WIDTH, make_vessel
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

@@ -40,7 +40,7 @@ def test_each_sighting_counts_by_its_better_way(use_cases: UseCases, slope: floa
         by_name[name] = use_cases.enrolment.enrol(NewVessel(name=name), [optical(seed)])
     straight, back = (use_cases.upload_embedder.embed(optical(seed)).vector for seed in (1, 2))
     ways = BothWays(EmbeddedSighting(query.sighting, straight), back, slope)
-    hits = ways.search(use_cases.gallery, Copies(), ANY, 10)
+    [hits] = ways.search_each(use_cases.gallery, Copies(), [ANY], 10)
     assert {hit.vessel.name for hit in hits} == set(by_name)
     for hit in hits:
         (only,) = hit.hits

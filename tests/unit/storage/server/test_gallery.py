@@ -17,7 +17,7 @@ from qdrant_client import QdrantClient, models
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import VesselState
-from service.storage.server.connection import ServerConnection
+from service.storage.server.connection import ServerConnection, Transport
 from service.storage.server.gallery import ServerGallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 
@@ -83,8 +83,8 @@ class TestCollections:
         monkeypatch.setattr(client, "upsert", upsert)
         vessel = make_vessel()
         gallery_on(client).put_sightings([embedded(0.9, vessel) for _ in range(300)], vessel)
-        strongly = {"wait": True, "ordering": models.WriteOrdering.STRONG, "update_filter": None}
-        assert calls == [{"points": 300, **strongly}]
+        ordered = {"wait": True, "ordering": models.WriteOrdering.MEDIUM}
+        assert calls == [{"points": 300, **ordered}]
 
     def test_a_change_during_a_count_is_in_the_next_count(
         self, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
@@ -106,7 +106,7 @@ class TestCollections:
         self, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = [100.0]
-        monkeypatch.setattr("service.storage.server.gallery.time.monotonic", lambda: clock[0])
+        monkeypatch.setattr("service.storage.server.counts.time.monotonic", lambda: clock[0])
         first, second = gallery_on(client), gallery_on(client)
         assert first.counts() == GalleryCounts(0, 0)
         second.put_vessel(make_vessel())
@@ -170,8 +170,8 @@ def stub() -> Iterator[Stub]:
     server.server_close()
 
 
-def gallery_at(url: str, timeout_s: float = 5, api_key: str | None = None) -> ServerGallery:
-    return ServerGallery(ServerConnection(url, api_key, timeout_s), BUNDLE, WIDTH)
+def gallery_at(url: str, timeout_s: float = 1, api_key: str | None = None) -> ServerGallery:
+    return ServerGallery(ServerConnection(url, api_key, Transport(timeout_s)), BUNDLE, WIDTH)
 
 
 def collection_info(width: int | None, indexes: dict[str, str]) -> dict[str, object]:
@@ -209,6 +209,7 @@ def answer_as_prepared(stub: Stub) -> None:
         stub.answers[f"PUT /collections/{name}/index"] = (200, updated)
         stub.answers[f"PUT /collections/{name}/points"] = (200, updated)
         stub.answers[f"POST /collections/{name}/points/count"] = (200, {"count": 0})
+        stub.answers[f"POST /collections/{name}/points/scroll"] = (200, {"points": []})
     stub.answers["GET /aliases"] = (200, {"aliases": []})
     stub.answers["POST /collections/aliases"] = (200, True)
 
@@ -240,7 +241,7 @@ class TestFailures:
         gallery_at(stub.url).put_vessel(make_vessel(state=VesselState.ENROLLING))
         requests = [request for request, _ in stub.requests]
         assert requests.count("PUT /collections/crossfix-vessels") == 1
-        assert requests.count("PUT /collections/crossfix-vessels/index") == 4
+        assert requests.count("PUT /collections/crossfix-vessels/index") == 7
         assert requests.count(f"PUT /collections/crossfix-sightings-{BUNDLE}/index") == 9
         assert requests[-1] == "PUT /collections/crossfix-vessels/points"
 

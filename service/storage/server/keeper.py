@@ -1,0 +1,187 @@
+"""How a Qdrant server keeps the collections: copies of each shard, and what is in memory.
+
+A collection keeps the settings that it was created with. This compares them with those that
+docs/shared-gallery.md asks for, and changes them while services use the collections.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from qdrant_client import QdrantClient, models
+
+from service.identity.errors import StoreUnavailableError
+from service.storage.server.connection import ServerConnection
+from service.storage.server.layout import DEFAULT_PREFIX, Layout
+from service.storage.server.preparing import QUANTIZATION
+
+DEFAULT_COPIES = 3
+COPIED_WITHIN_S = 3600.0
+LOOK_EVERY_S = 1.0
+ACTIVE = models.ReplicaState.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of a collection: what it does, and the function that does it."""
+
+    collection: str
+    does: str
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard and the nodes that hold a copy of it, by id."""
+
+    number: int
+    active: frozenset[int]
+    all: frozenset[int]
+
+
+class ServerKeeper:
+    """Finds and makes the changes that bring the collections to the settings asked for."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        prefix: str = DEFAULT_PREFIX,
+        copied_within_s: float = COPIED_WITHIN_S,
+    ) -> None:
+        """Use a connection, which `close` closes; one copy of a shard may take so long."""
+        self._connection = connection
+        self._layout = Layout(prefix)
+        self._copied_within_s = copied_within_s
+
+    def steps(self, copies: int = DEFAULT_COPIES) -> Iterator[Step]:
+        """Yield each change that is needed, in the order in which to run them.
+
+        Args:
+            copies: how many nodes hold each shard; at most all nodes of the cluster.
+
+        Raises:
+            StoreUnavailableError: the server does not answer or refuses.
+        """
+        nodes = self._connection.call(_nodes)
+        copies = max(1, min(copies, len(nodes)))
+        for name in self._connection.call(self._layout.collections):
+            yield from self._storage_steps(name)
+            if len(nodes) > 1:
+                yield from self._factor_steps(name, copies)
+                yield from self._copy_steps(name, copies, nodes)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _storage_steps(self, name: str) -> Iterator[Step]:
+        config = self._connection.call(lambda client: client.get_collection(name).config)
+        if not config.params.on_disk_payload:
+            params = models.CollectionParamsDiff(on_disk_payload=True)
+            yield self._update(
+                name, "moves the payload to disk; indexed fields stay in memory", params
+            )
+        vectors = config.params.vectors
+        if not isinstance(vectors, models.VectorParams):
+            return
+        if not vectors.on_disk:
+            yield self._update(
+                name,
+                "moves the exact vectors to disk",
+                vectors_config={"": models.VectorParamsDiff(on_disk=True)},
+            )
+        if config.quantization_config is None:
+            yield self._update(
+                name,
+                "keeps vectors of one byte a number in memory, to find candidates",
+                quantization_config=QUANTIZATION,
+            )
+
+    def _factor_steps(self, name: str, copies: int) -> Iterator[Step]:
+        params = self._connection.call(lambda client: client.get_collection(name).config.params)
+        majority = copies // 2 + 1
+        if (params.replication_factor, params.write_consistency_factor) != (copies, majority):
+            yield self._update(
+                name,
+                f"asks for {copies} copies of each shard, and acknowledges a write when "
+                f"{majority} have it",
+                models.CollectionParamsDiff(
+                    replication_factor=copies, write_consistency_factor=majority
+                ),
+            )
+
+    def _copy_steps(self, name: str, copies: int, nodes: list[int]) -> Iterator[Step]:
+        shards = self._connection.call(lambda client: _shards(client, name))
+        load = Counter(node for shard in shards for node in shard.all)
+        for shard in shards:
+            free = [node for node in nodes if node not in shard.all]
+            for _ in range(copies - len(shard.all)):
+                target = min(free, key=lambda node: (load[node], node))
+                free.remove(target)
+                load[target] += 1
+                yield self._copy(name, shard, target)
+
+    def _copy(self, name: str, shard: Shard, target: int) -> Step:
+        if not shard.active:
+            raise StoreUnavailableError(f"no copy of shard {shard.number} of {name} is active")
+        source = min(shard.active)
+        operation = models.ReplicateShardOperation(
+            replicate_shard=models.ReplicateShard(
+                shard_id=shard.number, from_peer_id=source, to_peer_id=target
+            )
+        )
+
+        def run() -> None:
+            self._connection.call(lambda client: client.cluster_collection_update(name, operation))
+            self._await_copy(name, shard.number, target)
+
+        return Step(name, f"copies shard {shard.number} from node {source} to node {target}", run)
+
+    def _await_copy(self, name: str, number: int, target: int) -> None:
+        deadline = time.monotonic() + self._copied_within_s
+        while time.monotonic() < deadline:
+            shards = self._connection.call(lambda client: _shards(client, name))
+            if any(shard.number == number and target in shard.active for shard in shards):
+                return
+            time.sleep(LOOK_EVERY_S)
+        raise StoreUnavailableError(
+            f"shard {number} of {name} was not copied to node {target} within "
+            f"{self._copied_within_s:.0f} s; run the command again"
+        )
+
+    def _update(
+        self,
+        name: str,
+        does: str,
+        params: models.CollectionParamsDiff | None = None,
+        **changes: Any,
+    ) -> Step:
+        def run() -> None:
+            self._connection.call(
+                lambda client: client.update_collection(name, collection_params=params, **changes)
+            )
+
+        return Step(name, does, run)
+
+
+def _nodes(client: QdrantClient) -> list[int]:
+    """Return the ids of the cluster's nodes; one id for a server that is no cluster."""
+    status = client.cluster_status()
+    peers = getattr(status, "peers", None)
+    return sorted(int(node) for node in peers) if peers else [0]
+
+
+def _shards(client: QdrantClient, name: str) -> list[Shard]:
+    info = client.collection_cluster_info(name)
+    copies = [(one.shard_id, info.peer_id, one.state) for one in info.local_shards]
+    copies += [(one.shard_id, one.peer_id, one.state) for one in info.remote_shards]
+    return [
+        Shard(
+            number,
+            frozenset(node for n, node, state in copies if n == number and state == ACTIVE),
+            frozenset(node for n, node, _ in copies if n == number),
+        )
+        for number in sorted({number for number, _, _ in copies})
+    ]

@@ -1,0 +1,160 @@
+"""A match that was found is answered: what becomes of it when it cannot be stored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from service.identity.errors import StoreFullError, StoreUnavailableError
+from service.identity.keeping import WARNINGS, MatchKeeper, Unstored
+from service.identity.match import Matcher, MatchOptions, MatchResult
+from service.identity.ports.outbox import NoOutbox, Outbox
+from service.identity.uploads import ChipUpload
+from service.storage.local.outbox import FolderOutbox
+from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.embedder import WIDTH, FakeEmbedder
+from tests.support.fakes.gallery import FakeGallery
+from tests.support.fakes.matches import FakeMatchStore
+from tests.support.use_cases import CALIBRATION, MODEL, fake_upload_embedder, make_context, sar
+
+
+@dataclass
+class Place:
+    """A process, its stores, and one method of a store that fails while `broken` is set."""
+
+    gallery: FakeGallery
+    chips: FakeChipStore
+    matches: FakeMatchStore
+    outbox: Outbox
+    matcher: Matcher
+    keeper: MatchKeeper
+
+    def match(self, upload: ChipUpload) -> MatchResult:
+        return self.matcher.match(upload, MatchOptions())
+
+    def is_stored(self, result: MatchResult) -> bool:
+        """Return whether chip, sighting and record of a match are all stored."""
+        record = self.matches.get(result.match.id)
+        sighting = self.gallery.get_sighting(result.match.query.id)
+        return (
+            record is not None
+            and record.match.stored
+            and sighting is not None
+            and bool(self.chips.get(sighting.chip_sha256))
+        )
+
+
+def make_place(outbox: Outbox) -> Place:
+    gallery, chips, matches = (
+        FakeGallery(FakeEmbedder.bundle_id, WIDTH),
+        FakeChipStore(),
+        FakeMatchStore(),
+    )
+    context = replace(make_context(gallery, chips, matches=matches), outbox=outbox)
+    uploads = fake_upload_embedder()
+    matcher = Matcher(context, uploads, MODEL, CALIBRATION, allow_confident=True)
+    return Place(gallery, chips, matches, outbox, matcher, MatchKeeper(context, uploads))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return make_place(FolderOutbox(tmp_path / "outbox"))
+
+
+def failing(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+STEPS = [("chips", "put"), ("gallery", "put_open_sightings"), ("matches", "put")]
+ERRORS = [StoreUnavailableError("away"), StoreFullError("full")]
+
+
+@pytest.mark.parametrize(("store", "method"), STEPS)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.kind)
+def test_a_match_that_cannot_be_stored_is_answered_and_stored_later(
+    place: Place, monkeypatch: pytest.MonkeyPatch, store: str, method: str, error: Exception
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(getattr(place, store), method, failing(error))
+        result = place.match(sar(1))
+        assert result.unstored is Unstored.WAITING
+        assert result.match.stored is False
+        assert WARNINGS[Unstored.WAITING] in result.match.query.warnings
+        assert list(place.outbox.ids()) == [result.match.id]
+        assert place.keeper.deliver() == 0
+        assert list(place.outbox.ids()) == [result.match.id]
+    assert place.keeper.deliver() == 1
+    assert place.is_stored(result)
+    assert list(place.outbox.ids()) == []
+    record = place.matches.get(result.match.id)
+    assert record is not None
+    assert not set(WARNINGS.values()) & set(record.match.query.warnings)
+
+
+def test_a_match_without_any_room_is_answered_and_said_to_be_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = make_place(NoOutbox())
+    monkeypatch.setattr(place.matches, "put", failing(StoreUnavailableError("away")))
+    result = place.match(sar(1))
+    assert result.unstored is Unstored.LOST
+    assert result.match.stored is False
+    assert WARNINGS[Unstored.LOST] in result.match.query.warnings
+
+
+def test_a_stored_match_has_no_warning(place: Place) -> None:
+    result = place.match(sar(1))
+    assert result.unstored is None
+    assert result.match.stored is True
+    assert place.is_stored(result)
+    assert list(place.outbox.ids()) == []
+
+
+def test_a_judged_record_is_not_written_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record was stored, the sighting was not, and an analyst judged the match meanwhile."""
+    with monkeypatch.context() as broken:
+        broken.setattr(place.chips, "get", failing(StoreUnavailableError("away")))
+        broken.setattr(place.chips, "put", lambda data: _put_once(place, data))
+        result = place.match(sar(1))
+    assert result.unstored is Unstored.WAITING
+    record = place.matches.get(result.match.id)
+    assert record is not None
+    judged = record.model_copy(update={"asked_by": "judged"})
+    place.matches.put(judged)
+    assert place.keeper.deliver() == 1
+    assert place.matches.get(result.match.id) == judged
+    assert place.is_stored(result)
+
+
+def _put_once(place: Place, data: bytes) -> str:
+    if place.matches.unjudged(None, 0):
+        raise StoreUnavailableError("away again")
+    return FakeChipStore.put(place.chips, data)
+
+
+def test_a_match_of_a_former_bundle_is_embedded_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(place.matches, "put", failing(StoreUnavailableError("away")))
+        result = place.match(sar(1))
+    [match_id] = place.outbox.ids()
+    waiting = place.outbox.get(match_id)
+    assert waiting is not None
+    former = waiting.sighting.sighting.model_copy(update={"bundle_id": "former"})
+    vector = waiting.sighting.vector[::-1].copy()
+    place.gallery.delete_sightings([result.match.query.id])
+    place.outbox.put(
+        replace(waiting, sighting=replace(waiting.sighting, sighting=former, vector=vector))
+    )
+    assert place.keeper.deliver() == 1
+    assert place.is_stored(result)
+    stored = place.gallery.get_sighting(result.match.query.id)
+    assert stored is not None
+    assert stored.bundle_id == FakeEmbedder.bundle_id
