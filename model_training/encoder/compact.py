@@ -214,7 +214,8 @@ class PlacedEncoder(nn.Module):
         if self.config.mirror_average and not self.training:
             views = torch.cat([pixels, pixels.flip(3)])  # [2 N, 3, H, W], mirror images second
             rows = self.embed(views, torch.cat([modality, modality]), torch.cat([size, size]))
-            return torch.stack(F.normalize(rows, dim=1).chunk(2)).mean(0)  # [2 N, E] -> [N, E]
+            # [2 N, E] -> [2, N, E] -> [N, E]
+            return F.normalize(rows, dim=1).unflatten(0, (2, -1)).mean(0)
         return self.embed(pixels, modality, size)
 
     def embed(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
