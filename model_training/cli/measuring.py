@@ -203,12 +203,12 @@ def calibrate(
     from model_training.calibration import calibrate as calibration
     from model_training.calibration import report as calibration_report
     from model_training.calibration.context import combined_metrics
-    from model_training.calibration.harder_chips import with_harder_chips
     from model_training.calibration.reliability import draw_diagram
     from model_training.calibration.several_chips import replay_several
     from model_training.calibration.trials import WITHIN, replay
     from model_training.calibration.verdicts import measure_points
     from model_training.data.bow_truth import read_bow_up
+    from model_training.data.harder_chips import with_harder_chips
     from model_training.data.hoss import all_chips, read_hoss
 
     with exit_on_error(ValueError):

@@ -215,7 +215,7 @@ class PlacedEncoder(nn.Module):
             views = torch.cat([pixels, pixels.flip(3)])  # [2 N, 3, H, W], mirror images second
             rows = self.embed(views, torch.cat([modality, modality]), torch.cat([size, size]))
             # [2 N, E] -> [2, N, E] -> [N, E]
-            return F.normalize(rows, dim=1).unflatten(0, (2, -1)).mean(0)
+            return F.normalize(rows, dim=1).reshape(2, -1, rows.shape[1]).mean(0)
         return self.embed(pixels, modality, size)
 
     def embed(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:

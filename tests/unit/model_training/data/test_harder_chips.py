@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_training.calibration.harder_chips import (
+from model_training.data.harder_chips import (
     CROP_ACROSS,
     SIZE_NOISE,
     HarderChip,
