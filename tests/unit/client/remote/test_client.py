@@ -61,10 +61,10 @@ def test_a_chip_may_be_a_path(tmp_path: Path) -> None:
 
 
 def test_fields_that_a_newer_service_sends_are_kept() -> None:
-    document = body("ambiguous", "a", scene={"id": 7})
+    document = body("ambiguous", "a", later={"id": 7})
     handler, _ = respond(httpx.Response(200, json=document))
     answer = client(handler).match(CHIP)
-    assert answer.document()["scene"] == {"id": 7}
+    assert answer.document()["later"] == {"id": 7}
     assert (
         answer.document()["candidates"][0]["vessel"] | document["candidates"][0]["vessel"]
         == (answer.document()["candidates"][0]["vessel"])
