@@ -25,7 +25,7 @@ from tests.support.processes.service_process import running_service
 VESSELS = 50_000
 BATCH = 1000
 SYLLABLES = ("KA", "RO", "MI", "SE", "TA", "LU", "NO", "VE", "DA", "PI", "OR", "AN")
-TYPED = ("s", "se", "ser", "sero", "seromi", "sim k", "sim ka ro", "10000", "1000037", "k 1")
+TYPED = ("s", "se", "ser", "sero", "seromi", "sim k", "sim ka ro", "20000", "200000037", "k 2")
 ROUNDS = 5
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
@@ -36,7 +36,7 @@ def vessel(number: int, rng: np.random.Generator) -> Vessel:
     return Vessel(
         id=UUID(int=number + 1),
         name=" ".join(("SIM", *words)),
-        mmsi=f"{100_000_000 + number}",
+        mmsi=f"{200_000_000 + number}",
         type="tanker",
         created_at=NOW,
         updated_at=NOW,
