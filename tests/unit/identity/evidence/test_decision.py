@@ -126,3 +126,23 @@ def test_an_empty_ranking_is_not_judged() -> None:
     assert explanation.compared == 0
     assert explanation.rate is None
     assert explanation.text.startswith("Nothing was compared")
+
+
+@pytest.mark.parametrize(
+    ("none", "probabilities", "expected"),
+    [
+        (0.1, [0.9], Verdict.LIKELY),
+        (0.1, [0.45, 0.45], Verdict.UNCLEAR),
+        (0.95, [0.05], Verdict.UNCLEAR),
+    ],
+)
+def test_a_bad_chip_rules_nothing_out(
+    none: float, probabilities: list[float], expected: Verdict
+) -> None:
+    shown = ranking(none, *(candidate(f"SHIP {p}", p) for p in probabilities))
+    verdict, explanation = judge(
+        shown, CALIBRATION, 10, allow_confident=True, defects=("The ship is cut off.",)
+    )
+    assert verdict is expected
+    assert explanation.among == ()
+    assert explanation.text.startswith("The ship is cut off.")
