@@ -14,9 +14,27 @@ from service.api.schemas import (
     SightingOut,
 )
 from service.identity.records.audit import AuditPosition
-from service.identity.records.match_records import Decision, MatchPage, MatchRecord, Standing
+from service.identity.records.match_records import (
+    Decision,
+    MatchPage,
+    MatchRecord,
+    MatchState,
+    Standing,
+)
 from service.identity.records.matches import Verdict
 from service.identity.review import MatchDetail
+
+STATE_HELP = (
+    "`asked` by a client; `new`: the service asked again because a vessel got a chip, and nobody "
+    "has decided about the sighting since; `settled`: somebody has"
+)
+
+
+class FindingOut(ResponseBody):
+    """The vessel and its new chip that made the service ask again about an open sighting."""
+
+    vessel_id: UUID
+    sighting_id: UUID
 
 
 class JudgementOut(ResponseBody):
@@ -37,6 +55,7 @@ class MatchSummary(ResponseBody):
     asked_by: str
     verdict: Verdict
     standing: Standing = Field(description="what analysts decided")
+    state: MatchState = Field(description=STATE_HELP)
     query: QueryOut
     first: CandidateOut | None = Field(description="the most probable vessel")
     judgement: JudgementOut | None = Field(description="the judgement in force")
@@ -51,6 +70,7 @@ class MatchSummary(ResponseBody):
             asked_by=record.asked_by,
             verdict=match.verdict,
             standing=record.standing,
+            state=record.state,
             query=QueryOut.of(match.query, stored=match.stored),
             first=CandidateOut.model_validate(match.candidates[0]) if match.candidates else None,
             judgement=JudgementOut.model_validate(record.judgement) if record.judgement else None,
@@ -79,6 +99,10 @@ class MatchRecordOut(BaseMatchOut):
     asked_by: str
     options: dict[str, JsonValue] = Field(description="the options of the request")
     standing: Standing
+    state: MatchState = Field(description=STATE_HELP)
+    found_by: FindingOut | None = Field(
+        description="set when the service asked again by itself: the vessel and its new chip"
+    )
     audit: AuditPosition | None = Field(
         description="the entry of the match in the audit log; null in records of older versions"
     )
@@ -99,6 +123,8 @@ class MatchRecordOut(BaseMatchOut):
             asked_by=record.asked_by,
             options=record.options,
             standing=record.standing,
+            state=record.state,
+            found_by=FindingOut.model_validate(record.found_by) if record.found_by else None,
             audit=record.audit,
             judgements=tuple(JudgementOut.model_validate(j) for j in record.judgements),
             sighting=SightingOut.of(sighting) if sighting else None,

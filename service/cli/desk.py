@@ -32,6 +32,10 @@ Until = Annotated[str | None, typer.Option(help="Asked before this time.")]
 Standing = Annotated[
     Literal["open", "confirmed", "rejected"] | None, typer.Option(help="What analysts decided.")
 ]
+State = Annotated[
+    Literal["asked", "new", "settled"] | None,
+    typer.Option(help="`new`: found by the service, and not decided yet."),
+]
 Verdict = Annotated[
     Literal["confident", "likely", "ambiguous", "no_match", "unclear"] | None,
     typer.Option(help="What the service answered."),
@@ -56,6 +60,7 @@ def matches(
     url: Url = DEFAULT_URL,
     verdict: Verdict = None,
     standing: Standing = None,
+    state: State = None,
     case: Case = None,
     file_name: ChipName = None,
     note: Remark = None,
@@ -75,6 +80,7 @@ def matches(
         where = given(
             verdict=verdict,
             standing=standing,
+            state=state,
             case=case,
             file_name=file_name,
             note=note,
@@ -236,6 +242,7 @@ def export_matches(
     url: Url = DEFAULT_URL,
     verdict: Verdict = None,
     standing: Standing = None,
+    state: State = None,
     case: Case = None,
     file_name: ChipName = None,
     note: Remark = None,
@@ -248,6 +255,7 @@ def export_matches(
     where = given(
         verdict=verdict,
         standing=standing,
+        state=state,
         case=case,
         file_name=file_name,
         note=note,

@@ -219,6 +219,17 @@ class Leases:
             yield lease
 
     @contextmanager
+    def for_asking_again(self) -> Iterator[Lease]:
+        """Hold the task of asking again about open sightings; the caller renews the lease.
+
+        Raises:
+            ConflictError: another replica does it.
+        """
+        with self._lease("compared") as lease:
+            lease.take("open sightings", NO_VESSEL, resumes=False)
+            yield lease
+
+    @contextmanager
     def _lease(self, action: str = "registered") -> Iterator[Lease]:
         lease = Lease(self._claims, self._now, self._step, self._unreleased, action)
         try:

@@ -20,7 +20,12 @@ from service.identity.evidence.wording import Ranking, nothing_compared
 from service.identity.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.ports.outbox import AnsweredMatch
 from service.identity.records.base import Line, Record
-from service.identity.records.match_records import AnsweringModel, MatchRecord, new_match_id
+from service.identity.records.match_records import (
+    AnsweringModel,
+    Finding,
+    MatchRecord,
+    new_match_id,
+)
 from service.identity.records.matches import Explanation, Match, SceneShare, Verdict
 from service.identity.records.sightings import (
     EmbeddedSighting,
@@ -128,6 +133,7 @@ class Matcher:
         self._gallery = context.gallery
         self._now = context.now
         self._keeper = MatchKeeper(context, uploads)
+        self._matches = context.matches
         self._trail = context.trail
         self._measure = context.measure
         self._uploads = uploads
@@ -148,8 +154,35 @@ class Matcher:
         asked = self.ask(upload, options)
         return self.answer(asked, self.judge(asked, asked.ranking))
 
-    def ask(self, upload: ChipUpload, options: MatchOptions) -> Asked:
+    def ask_again(
+        self, upload: ChipUpload, sighting: Sighting, options: MatchOptions, found_by: Finding
+    ) -> MatchResult | None:
+        """Match a stored open sighting anew; record the answer if it names the vessel.
+
+        Args:
+            upload: the original chip of the sighting.
+            sighting: as it is stored.
+            options: of the match by which the sighting was stored.
+            found_by: the vessel, and the chip that it got since.
+
+        Returns:
+            The answer; None if the vessel is not the first candidate or one of those that an
+            ambiguous answer names.
+
+        Raises: see `match`.
+        """
+        asked = self.ask(upload, options, sighting)
+        judgement = self.judge(asked, asked.ranking)
+        if not _names(judgement, found_by.vessel_id):
+            return None
+        return self.answer(asked, judgement, found_by=found_by)
+
+    def ask(
+        self, upload: ChipUpload, options: MatchOptions, stored: Sighting | None = None
+    ) -> Asked:
         """Rank the vessels that the chip may show, without a verdict; nothing is stored.
+
+        `stored` is the sighting of a chip that was sent before; None makes a new one.
 
         Sightings of the same and of the other sensor type are searched separately, because their
         similarities cannot be compared. Copies of the chip itself are left out. A vessel is ranked
@@ -158,7 +191,10 @@ class Matcher:
         """
         began, asked_at = time.perf_counter(), self._now()
         embedded = self._uploads.embed(upload, both_ways=True)
-        query = self._uploads.sighting(embedded, vessel_id=None)
+        if stored is None:
+            query = self._uploads.sighting(embedded, vessel_id=None)
+        else:
+            query = EmbeddedSighting(stored, embedded.vector)
         timings = dict(embedded.timings_ms)
         with timed("search", timings):
             counts = self._gallery.counts()
@@ -203,9 +239,16 @@ class Matcher:
         return JudgedRanking(ranking, verdict, explanation)
 
     def answer(
-        self, asked: Asked, judgement: JudgedRanking, scene: SceneShare | None = None
+        self,
+        asked: Asked,
+        judgement: JudgedRanking,
+        scene: SceneShare | None = None,
+        found_by: Finding | None = None,
     ) -> MatchResult:
-        """Check what is shown, write the audit entry, and store the chip and the match."""
+        """Check what is shown, write the audit entry, and store the chip and the match.
+
+        With `found_by`, the service asked by itself about a chip that is stored.
+        """
         began, options, ranking = time.perf_counter(), asked.options, judgement.ranking
         shown = ranking.candidates[: options.top_k]
         self._gallery.require_intact([one.sighting.id for one in shown])
@@ -233,8 +276,12 @@ class Matcher:
                 options=sent,
                 model=self._model,
                 audit=audit,
+                found_by=found_by,
             )
-            unstored = self._keeper.keep(AnsweredMatch(asked.upload.data, asked.query, record))
+            if found_by is not None:
+                self._matches.put(record)
+            else:
+                unstored = self._keeper.keep(AnsweredMatch(asked.upload.data, asked.query, record))
         if unstored is not None:
             told = match.query.with_warnings((WARNINGS[unstored],))
             match = match.model_copy(update={"stored": False, "query": told})
@@ -283,6 +330,14 @@ class Matcher:
             lengths = (query.length_m * ratio, query.length_m / ratio)
         types = None if options.vessel_type is None else (options.vessel_type,)
         return SightingFilter(modality=modality, vessel_types=types, vessel_length_m=lengths)
+
+
+def _names(judgement: JudgedRanking, vessel_id: UUID) -> bool:
+    """Return whether a judgement says that the ship may well be this vessel."""
+    candidates = judgement.ranking.candidates
+    if judgement.verdict in (Verdict.NO_MATCH, Verdict.UNCLEAR) or not candidates:
+        return False
+    return vessel_id == candidates[0].vessel.id or vessel_id in judgement.explanation.among
 
 
 def _best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Scored]:

@@ -251,6 +251,17 @@ class UploadEmbedder:
         return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band}:{framing}:{chip.digest}"
 
 
+def stored_upload(sighting: Sighting, data: bytes) -> ChipUpload:
+    """Return the upload that decodes and frames a stored chip as it was done for its sighting."""
+    metadata = ChipMetadata(
+        modality=sighting.modality,
+        gsd_m=sighting.gsd_m,
+        band=sighting.band,
+        framing=FramingMode.AS_IS if sighting.framing is None else sighting.framing.mode,
+    )
+    return ChipUpload(data, metadata, sighting.file_name)
+
+
 def facts_not_changed(upload: ChipUpload, sent: Sighting, kept: Sighting) -> tuple[str, ...]:
     """Return a warning that names the stated facts which the sighting of a known chip keeps.
 

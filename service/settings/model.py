@@ -249,6 +249,13 @@ class Settings(BaseSettings):
     recovery_interval_s: float = Field(
         60.0, ge=1, le=86_400, description="how often interrupted changes are recovered"
     )
+    ask_again_interval_s: float = Field(
+        2.0,
+        ge=0,
+        le=86_400,
+        description="how often open sightings are compared with the chips that vessels got since; "
+        "0: never",
+    )
     restore_days: float = Field(
         30.0, ge=0, le=36_500, description="how long the deletion of a vessel can be undone"
     )

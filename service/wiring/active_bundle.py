@@ -36,12 +36,15 @@ class ServedBundle:
         settle: finishes or undoes interrupted changes and judgements in this bundle's part of the
             gallery; returns their number.
         routes: answers requests with these models.
+        ask_again: compares open sightings with some of the chips that vessels got since, until its
+            argument says to stop; returns the number of these chips.
         requests_under_way: counted by `ActiveBundle`.
     """
 
     resources: BundleResources
     settle: Callable[[], int]
     routes: ASGIApp
+    ask_again: Callable[[Callable[[], bool]], int] = lambda _: 0
     requests_under_way: int = 0
 
     @property

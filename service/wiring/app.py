@@ -118,6 +118,11 @@ def _background_threads(
     settings = application.parts.settings
     settle = partial(_settle_regularly, application.active, settings.recovery_interval_s, stopping)
     threads = [threading.Thread(target=settle, name="recovery")]
+    if settings.ask_again_interval_s:
+        ask = partial(
+            _ask_again_regularly, application.active, settings.ask_again_interval_s, stopping
+        )
+        threads.append(threading.Thread(target=ask, name="ask-again"))
     limits = retention_limits(settings)
     if limits.any:
         retain = partial(_retain_regularly, application, limits, stopping)
@@ -166,6 +171,21 @@ def _settle_regularly(active: ActiveBundle, interval_s: float, stopping: threadi
                 served.settle()
         except Exception:
             log.exception("could not look for interrupted changes; trying again later")
+
+
+def _ask_again_regularly(
+    active: ActiveBundle, interval_s: float, stopping: threading.Event
+) -> None:
+    """Compare open sightings with the chips that vessels got since, as long as there are any."""
+    while not stopping.is_set():
+        done = 0
+        try:
+            with active.in_use() as served:
+                done = served.ask_again(stopping.is_set)
+        except Exception:
+            log.exception("open sightings could not be matched anew; trying again later")
+        if not done:
+            stopping.wait(interval_s)
 
 
 def _check_regularly(

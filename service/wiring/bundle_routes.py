@@ -40,6 +40,7 @@ from service.identity.review import MatchReview
 from service.identity.scene import SceneMatcher
 from service.identity.uploads import UploadEmbedder
 from service.identity.verify import Verifier
+from service.identity.waiting import OpenSightings
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import load_embedder
 from service.maintenance.check import RecordHealth
@@ -157,7 +158,9 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     )
     improve_document(routes)
     errors.install(routes, telemetry)
-    _add_routes(routes, parts, resources, context, upload_embedder, recovery, review)
+    matcher = _add_routes(routes, parts, resources, context, upload_embedder, recovery, review)
+    calibration = resources.bundle.manifest.calibration
+    open_sightings = OpenSightings(context, recovery.leases, matcher, calibration)
     manifest = resources.bundle.manifest
     telemetry.bundle.info(
         {
@@ -167,7 +170,7 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
             "device": resources.device,
         }
     )
-    return ServedBundle(resources, settle, routes)
+    return ServedBundle(resources, settle, routes, open_sightings.ask_again)
 
 
 def _add_routes(
@@ -178,7 +181,8 @@ def _add_routes(
     upload_embedder: UploadEmbedder,
     recovery: Recovery,
     review: MatchReview,
-) -> None:
+) -> Matcher:
+    """Add all routes; return the use case that matches chips."""
     stores, telemetry = parts.stores, parts.telemetry
     manifest = resources.bundle.manifest
     calibration, embedder = manifest.calibration, resources.embedder
@@ -224,6 +228,8 @@ def _add_routes(
     app.include_router(session_router(parts.keys, lifetime))
     app.include_router(docs_router())
     app.include_router(desk_router(FILES))
+
+    return matcher
 
 
 def _allows_confident(settings: Settings, manifest: Manifest) -> bool:

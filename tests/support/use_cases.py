@@ -89,6 +89,7 @@ def fake_upload_embedder(now: Clock = utc_now) -> UploadEmbedder:
 class UseCases:
     """The use cases of one process, and their stores."""
 
+    context: Context
     gallery: FakeGallery
     chips: FakeChipStore
     matches: FakeMatchStore
@@ -125,6 +126,7 @@ def build_use_cases(
     context = make_context(gallery, chips, matches=matches, claims=claims, audit=audit, now=now)
     recovery = Recovery(context, step=None)
     return UseCases(
+        context=context,
         gallery=gallery,
         chips=chips,
         matches=matches,

@@ -21,7 +21,7 @@ VESSEL_COLUMNS = (
     *("created_at", "updated_at", "sightings", "last_seen_at", "last_lat", "last_lon"),
 )
 MATCH_COLUMNS = (
-    *("match_id", "asked_at", "asked_by", "verdict", "standing"),
+    *("match_id", "asked_at", "asked_by", "verdict", "standing", "state"),
     *("first_vessel_id", "first_name", "first_imo", "first_mmsi", "first_probability"),
     *("none_probability", "confirmed_vessel_id", "judged_by", "judged_at", "judgement_note"),
     *("sighting_id", "modality", "captured_at", "captured_until", "lat", "lon", "gsd_m"),
@@ -66,6 +66,7 @@ def match_row(record: MatchRecord) -> Row:
         "asked_by": record.asked_by,
         "verdict": match.verdict.value,
         "standing": record.standing.value,
+        "state": record.state.value,
         "first_vessel_id": str(first.vessel.id) if first else None,
         "first_name": first.vessel.name if first else None,
         "first_imo": first.vessel.imo if first else None,

@@ -16,7 +16,7 @@ from service.api.exports.responses import (
     wanted_media,
 )
 from service.api.known_fields import KNOWN_QUERY_ONLY
-from service.api.match_schemas import MatchListing, MatchRecordOut
+from service.api.match_schemas import STATE_HELP, MatchListing, MatchRecordOut
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.strict_requests import StrictRoute
@@ -27,7 +27,7 @@ from service.contract.utc_time import BoundTime
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.matches import MatchStore
 from service.identity.records.base import Line
-from service.identity.records.match_records import Area, MatchFilter, Standing
+from service.identity.records.match_records import Area, MatchFilter, MatchState, Standing
 from service.identity.records.matches import Match, Verdict
 from service.identity.review import MatchReview, NewJudgement
 from service.observability.metrics import Telemetry
@@ -60,6 +60,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         response: Response,
         verdict: Verdict | None = None,
         standing: Annotated[Standing | None, Query(description="what analysts decided")] = None,
+        state: Annotated[MatchState | None, Query(description=STATE_HELP)] = None,
         modality: Annotated[Modality | None, Query(description="of the query")] = None,
         vessel_id: Annotated[
             UUID | None, Query(description="a candidate, or the vessel that was confirmed")
@@ -90,6 +91,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         where = MatchFilter(
             verdict=verdict,
             standing=standing,
+            state=state,
             modality=modality,
             vessel_id=vessel_id,
             sighting_id=sighting_id,

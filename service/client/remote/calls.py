@@ -31,6 +31,7 @@ from service.client.remote.models import (
     Modality,
     Scene,
     Standing,
+    State,
     Track,
     Verdict,
     Verification,
@@ -127,6 +128,7 @@ def matches(
     *,
     verdict: Verdict | None = None,
     standing: Standing | None = None,
+    state: State | None = None,
     modality: Modality | None = None,
     vessel_id: Id | None = None,
     sighting_id: Id | None = None,
@@ -141,6 +143,7 @@ def matches(
     where = {
         "verdict": verdict,
         "standing": standing,
+        "state": state,
         "modality": modality,
         "vessel_id": vessel_id,
         "sighting_id": sighting_id,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 Decision = Literal["confirmed", "rejected", "withdrawn"]
 Modality = Literal["optical", "sar"]
 Standing = Literal["open", "confirmed", "rejected"]
+State = Literal["asked", "new", "settled"]
 Verdict = Literal["confident", "likely", "ambiguous", "no_match", "unclear"]
 
 
@@ -343,6 +344,13 @@ class AuditPosition(Body):
     sha256: str
 
 
+class FoundBy(Body):
+    """The vessel and its new chip that made the service ask again about an open sighting."""
+
+    vessel_id: UUID
+    sighting_id: UUID
+
+
 class MatchRecord(BaseMatch):
     """A stored match and all its judgements, the latest last.
 
@@ -353,6 +361,8 @@ class MatchRecord(BaseMatch):
     asked_by: str
     options: dict[str, Any] = {}
     standing: Standing
+    state: State = "asked"
+    found_by: FoundBy | None = None
     audit: AuditPosition | None = None
     judgements: tuple[Judgement, ...] = ()
     sighting: Sighting | None = None
@@ -366,6 +376,7 @@ class MatchSummary(Body):
     asked_by: str
     verdict: Verdict
     standing: Standing
+    state: State = "asked"
     query: Query
     first: Candidate | None = None
     judgement: Judgement | None = None

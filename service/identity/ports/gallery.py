@@ -8,12 +8,14 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.chip import Modality
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
     Sighting,
     SightingFilter,
+    SightingHit,
     VesselHit,
     VesselQuery,
 )
@@ -119,6 +121,29 @@ class Gallery(Protocol):
         self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
     ) -> list[list[VesselHit]]:
         """Answer several searches in as few steps as one search takes; see `search`."""
+        ...
+
+    def search_open(
+        self, vector: NDArray[np.float32], modality: Modality, limit: int
+    ) -> list[SightingHit]:
+        """Return the most similar sightings of a sensor type without a vessel, best first.
+
+        Args:
+            vector: float32 `[D]`, unit length.
+            modality: the sensor type, because similarities of two types cannot be compared.
+            limit: the largest number to return.
+        """
+        ...
+
+    def uncompared(self, limit: int) -> list[EmbeddedSighting]:
+        """Return sightings that got a vessel and are not marked as compared with open ones.
+
+        The mark is made in the same write that gives a sighting its vessel.
+        """
+        ...
+
+    def mark_compared(self, ids: Collection[UUID]) -> None:
+        """Mark sightings as compared with the open ones; absent ids are ignored."""
 
     def counts(self) -> GalleryCounts:
         """Count the visible vessels and their sightings."""

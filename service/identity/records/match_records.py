@@ -53,8 +53,30 @@ class AnsweringModel(Record):
     training_domain: str
 
 
+class Finding(Record):
+    """What made the service ask again about an open sighting: a chip that a vessel got since."""
+
+    vessel_id: UUID
+    sighting_id: UUID
+
+
+class MatchState(StrEnum):
+    """How a match came about, and whether an analyst has dealt with it.
+
+    `asked`: a client asked. `new`: the service asked again, because a vessel got a chip, and nobody
+    has decided about the sighting since. `settled`: somebody has.
+    """
+
+    ASKED = "asked"
+    NEW = "new"
+    SETTLED = "settled"
+
+
 class MatchRecord(Record):
     """A match as it was answered, and all its judgements, the latest last.
+
+    `found_by` is set when the service asked again by itself, `overtaken` when the sighting got a
+    vessel by another match.
 
     `audit` is the place of the match in the audit log; None in records of older versions.
     `unsettled` means that the query sighting may not have been moved yet as the latest judgement
@@ -67,6 +89,8 @@ class MatchRecord(Record):
     options: dict[str, JsonValue]
     model: AnsweringModel
     audit: AuditPosition | None = None
+    found_by: Finding | None = None
+    overtaken: bool = False
     judgements: tuple[Judgement, ...] = ()
     unsettled: bool = False
 
@@ -91,6 +115,14 @@ class MatchRecord(Record):
         """Whether the match is confirmed, rejected or open."""
         judgement = self.judgement
         return Standing(judgement.decision.value) if judgement else Standing.OPEN
+
+    @property
+    def state(self) -> MatchState:
+        """Whether it was asked, is new, or is settled."""
+        if self.found_by is None:
+            return MatchState.ASKED
+        settled = self.overtaken or self.judgement is not None
+        return MatchState.SETTLED if settled else MatchState.NEW
 
     @classmethod
     def from_record(cls, text: str | bytes) -> "MatchRecord":
@@ -131,6 +163,7 @@ class MatchFilter(Record):
 
     verdict: Verdict | None = None
     standing: Standing | None = None
+    state: MatchState | None = None
     modality: Modality | None = None
     vessel_id: UUID | None = None
     sighting_id: UUID | None = None

@@ -36,6 +36,7 @@ SIGHTING_INDEXES = {
     payloads.LOCATION: edge.PayloadSchemaType.Geo,
     payloads.MODALITY: KEYWORD,
     payloads.CHIP: KEYWORD,
+    payloads.UNCOMPARED: KEYWORD,
 }
 SIGHTINGS = "sightings-"
 ACTIVE = "active.json"

@@ -8,6 +8,7 @@ embeddings that other bundles made of it.
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -15,12 +16,14 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
+from service.contract.chip import Modality
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
     Sighting,
     SightingFilter,
+    SightingHit,
     VesselHit,
     VesselQuery,
 )
@@ -34,11 +37,13 @@ from service.storage.points import payloads
 from service.storage.points.checking import check_gallery, require_intact_embeddings
 from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
+    UNCOMPARED_SIGHTINGS,
     AnyOf,
     Clause,
     Condition,
     in_state,
     of_vessels,
+    open_of,
     shows_chip,
     sighting_clauses,
     vessel_condition,
@@ -125,7 +130,9 @@ class EdgeGallery:
         self._vessels.sync()
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
-        points = payloads.sighting_points(sightings, self._bundle_id, self._width, lambda _: vessel)
+        points = payloads.sighting_points(
+            sightings, self._bundle_id, self._width, lambda _: vessel, uncompared=True
+        )
         if not points:
             return
         with self._lock:
@@ -148,6 +155,7 @@ class EdgeGallery:
             existing = self._counter.existing_sightings(ids)
             if existing:
                 owner = payloads.ownership_payload(vessel) | payloads.origin_payload(origin)
+                owner |= payloads.uncompared_payload(vessel)
                 for shard, known in self._shards_with(existing):
                     shard.apply(edge.UpdateOperation.set_payload([*known], owner))
                 self._counter.put_sightings(existing, vessel.id if vessel else None)
@@ -227,6 +235,23 @@ class EdgeGallery:
     def require_intact(self, ids: Collection[UUID]) -> None:
         with self._lock:
             require_intact_embeddings(self._sightings, ids)
+
+    def search_open(
+        self, vector: NDArray[np.float32], modality: Modality, limit: int
+    ) -> list[SightingHit]:
+        query = payloads.check_vector(vector, self._width)
+        with self._lock:
+            [found] = self._sightings.nearest(query, [(open_of(modality), limit)])
+        return [payloads.hit_from(row, score) for score, row in found]
+
+    def uncompared(self, limit: int) -> list[EmbeddedSighting]:
+        with self._lock:
+            rows = list(islice(self._sightings.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit))
+        return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]
+
+    def mark_compared(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            self._sightings.set_fields(ids, payloads.uncompared_payload(None))
 
     def counts(self) -> GalleryCounts:
         with self._lock:

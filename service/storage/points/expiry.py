@@ -9,11 +9,10 @@ from service.identity.records.match_records import Standing
 from service.storage.points import payloads
 from service.storage.points.archive import PointCollection
 from service.storage.points.checking import UNLOCKED, in_locked_batches
-from service.storage.points.filters import AnyOf, Condition, Known
+from service.storage.points.filters import OPEN_SIGHTINGS, AnyOf, Condition
 from service.storage.points.match_payloads import ASKED_AT, STANDING, UNSETTLED, YES, point_id
 from service.storage.points.payloads import timestamp
 
-OPEN_SIGHTINGS = Condition((), (Known(payloads.VESSEL_ID),))
 UNJUDGED_MATCHES = Condition((AnyOf(STANDING, [Standing.OPEN.value]),), (AnyOf(UNSETTLED, [YES]),))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from service.contract.chip import Modality
 from service.contract.utc_time import as_utc
 from service.identity.records.sightings import SightingFilter
 from service.identity.records.vessels import VesselFilter, VesselState
@@ -122,6 +123,8 @@ EDGE_DEG = 1e-6
 """A tenth of a metre."""
 
 EVERYTHING = Condition()
+OPEN_SIGHTINGS = Condition((), (Known(payloads.VESSEL_ID),))
+UNCOMPARED_SIGHTINGS = Condition((AnyOf(payloads.UNCOMPARED, [payloads.YES]),))
 TENTATIVE_SIGHTINGS = Condition((Known(payloads.TENTATIVE),))
 CONFIRMED_SIGHTINGS = Condition(must_not=(Known(payloads.TENTATIVE),))
 
@@ -180,6 +183,11 @@ def in_state(states: Collection[VesselState]) -> AnyOf:
 def of_vessels(ids: Collection[UUID]) -> AnyOf:
     """Return the clause for sightings of these vessels."""
     return AnyOf(payloads.VESSEL_ID, sorted(str(i) for i in ids))
+
+
+def open_of(modality: Modality) -> Condition:
+    """Return the condition for open sightings of a sensor type."""
+    return Condition((AnyOf(payloads.MODALITY, [modality.value]),), OPEN_SIGHTINGS.must_not)
 
 
 def shows_chip(sha256: str) -> Condition:

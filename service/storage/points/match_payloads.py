@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord, MatchState
 from service.identity.records.matches import Match
 from service.storage.points import seals
 from service.storage.points.filters import (
@@ -22,6 +22,7 @@ from service.storage.points.filters import (
     Condition,
     During,
     Inside,
+    Known,
 )
 from service.storage.points.paging import PageReader, has_part, next_id
 from service.storage.points.payloads import RECORD, Payload, Point, timestamp
@@ -31,8 +32,9 @@ VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED = "vessel_ids", "sighting_id", "ask
 
 CASE, FILE_NAME, NOTE = "case", "file_name", "note"
 PLACE, HAS_PLACE = "place", "has_place"
+STATE = "state"
 
-KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, HAS_PLACE)
+KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, HAS_PLACE, STATE)
 """Fields that are looked up by whole words; `asked_at` is a time, `place` a position."""
 
 IDS = (VESSEL_IDS, SIGHTING_ID)
@@ -71,7 +73,10 @@ def match_point(record: MatchRecord) -> Point:
         ASKED_AT: timestamp(record.asked_at),
         UNSETTLED: YES if record.unsettled else None,
     }
-    return Point(point_id(record.id), None, seals.sealed(payload) | place_fields(match))
+    # Not sealed: records of older versions have no state, which the filter takes for `asked`.
+    state = None if record.state is MatchState.ASKED else record.state.value
+    fields = place_fields(match) | {STATE: state}
+    return Point(point_id(record.id), None, seals.sealed(payload) | fields)
 
 
 def place_fields(match: Match) -> Payload:
@@ -104,13 +109,18 @@ def match_condition(where: MatchFilter) -> Condition:
         CASE: _folded(where.case),
     }
     clauses: list[Clause] = [AnyOf(key, [str(w)]) for key, w in words.items() if w is not None]
+    without: tuple[Clause, ...] = ()
+    if where.state is MatchState.ASKED:
+        without = (Known(STATE),)
+    elif where.state is not None:
+        clauses.append(AnyOf(STATE, [where.state.value]))
     if where.since is not None:
         clauses.append(During(ASKED_AT, where.since, None))
     if where.until is not None:
         clauses.append(Before(ASKED_AT, where.until))
     if where.area is not None:
         clauses.append(Inside(PLACE, **where.area.model_dump()))
-    return Condition(tuple(clauses))
+    return Condition(tuple(clauses), without)
 
 
 class PagedMatches(ABC):

@@ -30,6 +30,7 @@ STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
 VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M = "vessel_id", "vessel_type", "vessel_length_m"
 CAPTURED_AT, LOCATION, MODALITY, CHIP = "captured_at", "location", "modality", "chip_sha256"
 TENTATIVE = "tentative"
+UNCOMPARED, YES = "uncompared", "yes"
 FENCE = "fence"
 """Field of a vessel: the token of the claim under which it was written."""
 
@@ -96,6 +97,11 @@ def ownership_payload(vessel: Vessel | None) -> Payload:
     return seals.sealed(owner, under=seals.OWNER_DIGEST)
 
 
+def uncompared_payload(vessel: Vessel | None) -> Payload:
+    """Return the mark of a sighting that open sightings have not been compared with yet."""
+    return {UNCOMPARED: YES if vessel else None}
+
+
 def origin_payload(origin: UUID | None) -> Payload:
     """Return the field of a sighting that names the vessel which had it before."""
     return seals.sealed({ORIGIN: str(origin) if origin else None}, under=ORIGIN_DIGEST)
@@ -107,6 +113,7 @@ def sighting_points(
     width: int,
     vessel_of: Callable[[Sighting], Vessel | None],
     tentative: bool = False,
+    uncompared: bool = False,
 ) -> list[Point]:
     """Return sightings as points.
 
@@ -116,6 +123,7 @@ def sighting_points(
         width: D.
         vessel_of: returns the vessel of a sighting; None for an open identity.
         tentative: marks the sightings as not confirmed.
+        uncompared: marks those with a vessel, so that open sightings are compared with them.
 
     Raises:
         ValueError: an embedding comes from another bundle, or is no unit vector of D numbers.
@@ -132,6 +140,7 @@ def sighting_points(
             check_vector(one.vector, width),
             _sighting_payload(one.sighting, vessel_of(one.sighting))
             | seals.sealed_vector(one.vector)
+            | (uncompared_payload(vessel_of(one.sighting)) if uncompared else {})
             | mark,
         )
         for one in embedded

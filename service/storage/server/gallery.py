@@ -7,37 +7,43 @@ embeddings that other bundles made of it.
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
+from service.contract.chip import Modality
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
     Sighting,
     SightingFilter,
+    SightingHit,
     VesselHit,
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points import payloads
 from service.storage.points.checking import check_gallery
-from service.storage.points.expiry import OPEN_SIGHTINGS, open_sightings
+from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
     EVERYTHING,
+    OPEN_SIGHTINGS,
+    UNCOMPARED_SIGHTINGS,
     AnyOf,
     Condition,
     Known,
     in_state,
     of_vessels,
+    open_of,
     shows_chip,
     sighting_clauses,
     vessel_condition,
 )
-from service.storage.points.grouping import Near
+from service.storage.points.grouping import Near, NearestQuery
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
 from service.storage.points.search_upgrade import make_vessels_searchable
@@ -137,7 +143,9 @@ class ServerGallery:
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
         """Insert or replace sightings, all in one write."""
-        points = payloads.sighting_points(sightings, self._bundle_id, self._width, lambda _: vessel)
+        points = payloads.sighting_points(
+            sightings, self._bundle_id, self._width, lambda _: vessel, uncompared=True
+        )
         with self._change():
             self._sightings.put(points)
 
@@ -151,7 +159,8 @@ class ServerGallery:
         self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
     ) -> None:
         if ids:
-            self._set_owner(ids, EVERYTHING, vessel, payloads.origin_payload(origin))
+            more = payloads.origin_payload(origin) | payloads.uncompared_payload(vessel)
+            self._set_owner(ids, EVERYTHING, vessel, more)
 
     def sync_vessel(self, vessel: Vessel) -> None:
         self._set_owner(None, Condition((of_vessels([vessel.id]),)), vessel)
@@ -210,6 +219,28 @@ class ServerGallery:
 
     def require_intact(self, ids: Collection[UUID]) -> None:
         self._embeddings.require_intact(ids)
+
+    def search_open(
+        self, vector: NDArray[np.float32], modality: Modality, limit: int
+    ) -> list[SightingHit]:
+        query = NearestQuery(payloads.check_vector(vector, self._width), open_of(modality), limit)
+        [points] = self._sightings.nearest([query], [payloads.MODALITY])
+        rows = payloads.sightings_by_id(
+            self._sightings.retrieve([UUID(str(point.id)) for point in points])
+        )
+        return [
+            SightingHit(rows[found], max(-1.0, min(1.0, point.score)))
+            for point in points
+            if (found := UUID(str(point.id))) in rows
+        ]
+
+    def uncompared(self, limit: int) -> list[EmbeddedSighting]:
+        rows = islice(self._sightings.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit)
+        return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]
+
+    def mark_compared(self, ids: Collection[UUID]) -> None:
+        if ids:
+            self._sightings.set_fields(ids, payloads.uncompared_payload(None))
 
     def counts(self) -> GalleryCounts:
         return self._counts.get()

@@ -43,6 +43,7 @@ SIGHTING_INDEXES = {
     payloads.LOCATION: models.PayloadSchemaType.GEO,
     payloads.MODALITY: KEYWORD,
     payloads.CHIP: KEYWORD,
+    payloads.UNCOMPARED: KEYWORD,
     ORPHANED: models.PayloadSchemaType.BOOL,
     payloads.TENTATIVE: models.PayloadSchemaType.BOOL,
 }

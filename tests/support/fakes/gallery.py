@@ -3,7 +3,7 @@
 import bisect
 import math
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.chip import Modality
 from service.contract.utc_time import as_utc
 from service.identity.errors import InvalidRequestError
 from service.identity.records.base import GeoPoint
@@ -51,6 +52,7 @@ class FakeGallery:
         self._vessels: dict[UUID, Vessel] = {}
         self._fences: dict[UUID, UUID | None] = {}
         self._rows: dict[UUID, Row] = {}
+        self._uncompared: set[UUID] = set()
         self._lock = threading.RLock()
 
     def put_vessel(self, vessel: Vessel, fence: UUID | None = None) -> None:
@@ -105,6 +107,7 @@ class FakeGallery:
             rows[one.sighting.id] = _owned(Row(one.sighting, one.vector, None, None), vessel)
         with self._lock:
             self._rows.update(rows)
+            self._mark(rows, vessel)
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
         with self._lock:
@@ -119,6 +122,7 @@ class FakeGallery:
                 row = _owned(self._rows[i], vessel)
                 moved = row.sighting.model_copy(update={"origin_vessel_id": origin})
                 self._rows[i] = replace(row, sighting=moved)
+                self._mark([i], vessel)
 
     def sync_vessel(self, vessel: Vessel) -> None:
         with self._lock:
@@ -174,6 +178,32 @@ class FakeGallery:
         self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
     ) -> list[list[VesselHit]]:
         return [self.search(q.vector, q.where, vessels, sightings_per_vessel) for q in queries]
+
+    def search_open(
+        self, vector: NDArray[np.float32], modality: Modality, limit: int
+    ) -> list[SightingHit]:
+        with self._lock:
+            hits = [
+                SightingHit(row.sighting, float(np.clip(row.vector @ vector, -1, 1)))
+                for row in self._rows.values()
+                if row.sighting.vessel_id is None and row.sighting.modality is modality
+            ]
+        return sorted(hits, key=lambda hit: -hit.similarity)[:limit]
+
+    def uncompared(self, limit: int) -> list[EmbeddedSighting]:
+        with self._lock:
+            found = sorted(self._uncompared & self._rows.keys())[:limit]
+            return [EmbeddedSighting(self._rows[i].sighting, self._rows[i].vector) for i in found]
+
+    def mark_compared(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            self._uncompared -= set(ids)
+
+    def _mark(self, ids: Iterable[UUID], vessel: Vessel | None) -> None:
+        if vessel is None:
+            self._uncompared -= set(ids)
+        else:
+            self._uncompared |= set(ids)
 
     def counts(self) -> GalleryCounts:
         with self._lock:

@@ -79,6 +79,7 @@ def passes(record: MatchRecord, where: MatchFilter) -> bool:
     return (
         where.verdict in (None, match.verdict)
         and where.standing in (None, record.standing)
+        and where.state in (None, record.state)
         and where.modality in (None, match.query.modality)
         and (where.vessel_id is None or where.vessel_id in _vessels(record))
         and where.sighting_id in (None, match.query.id)

@@ -1,0 +1,160 @@
+"""Ask again about open sightings when a vessel gets a chip.
+
+Every write that gives a sighting its vessel (enrolment, confirmation, merge, split, restoration)
+marks it as uncompared in the same write, so that the marks are a durable queue which costs the
+writer nothing. In the background, the open sightings that are most similar to each marked sighting
+are found with one search for each sensor type; those that may show its vessel are matched anew, and
+an answer that names the vessel is recorded as new. A mark is removed when all that follows from it
+is recorded, so a crash repeats work and loses none. A lease lets one replica at a time do this.
+"""
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from service.contract.calibration import Evidence
+from service.contract.candidate_probabilities import contributions
+from service.contract.chip import Modality
+from service.contract.errors import ChipError
+from service.contract.weighing.specs import CalibrationSpec
+from service.identity.context import Context
+from service.identity.errors import ConflictError, NotFoundError, StoreDamagedError
+from service.identity.leases import Leases
+from service.identity.match import Matcher, MatchOptions
+from service.identity.records.match_records import (
+    Finding,
+    MatchFilter,
+    MatchRecord,
+    MatchState,
+    Standing,
+)
+from service.identity.records.matches import Verdict
+from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingHit
+from service.identity.uploads import stored_upload
+
+log = logging.getLogger("crossfix.waiting")
+
+BATCH = 32
+SIMILAR = 20
+"""How many open sightings of each sensor type are looked at for each chip."""
+
+WORTH_ASKING = -4.0
+"""The log odds against "none" from which a sighting is matched anew: a probability of 2 %. The
+match itself weighs more evidence, and a framed query both ways round."""
+
+RECORDS_OF_ONE_SIGHTING = 500
+
+
+class OpenSightings:
+    """Matches open sightings anew."""
+
+    def __init__(
+        self, context: Context, leases: Leases, matcher: Matcher, calibration: CalibrationSpec
+    ) -> None:
+        self._gallery = context.gallery
+        self._chips = context.chips
+        self._matches = context.matches
+        self._leases = leases
+        self._matcher = matcher
+        self._calibration = calibration
+
+    def ask_again(self, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Work on the sightings that got a vessel; return how many were done.
+
+        Args:
+            stopped: whether to end after the sighting at hand.
+
+        Raises:
+            OverloadedError, StoreUnavailableError, StoreFullError: the rest stays marked.
+        """
+        marked = self._gallery.uncompared(BATCH)
+        if not marked:
+            return 0
+        done = 0
+        try:
+            with self._leases.for_asking_again() as lease:
+                for one in marked:
+                    if stopped():
+                        break
+                    lease.renew()
+                    self._compare(one)
+                    self._gallery.mark_compared([one.sighting.id])
+                    done += 1
+        except ConflictError:
+            return 0  # another replica does it
+        return done
+
+    def _compare(self, known: EmbeddedSighting) -> None:
+        """Ask again about the open sightings that may show the vessel of a known sighting."""
+        self._overtake(known.sighting.id)
+        vessel_id = known.sighting.vessel_id
+        vessel = None if vessel_id is None else self._gallery.get_vessels([vessel_id])
+        if vessel_id is None or not vessel or not vessel[vessel_id].state.visible:
+            return
+        finding = Finding(vessel_id=vessel_id, sighting_id=known.sighting.id)
+        for modality in Modality:
+            for hit in self._gallery.search_open(known.vector, modality, SIMILAR):
+                if self._is_worth_asking(hit, known.sighting):
+                    self._ask(hit.sighting.id, finding)
+
+    def _is_worth_asking(self, hit: SightingHit, known: Sighting) -> bool:
+        query = hit.sighting
+        same = query.modality is known.modality
+        weights = self._calibration.match_same_sensor if same else self._calibration.match
+        if weights is None or query.chip_sha256 == known.chip_sha256:
+            return False
+        evidence = Evidence(
+            similarity=hit.similarity,
+            length_ratio=query.length_m / known.length_m,
+            width_ratio=query.width_m / known.width_m,
+        )
+        parts = contributions(evidence, weights, self._gallery.counts().vessels)
+        return sum(parts.values()) >= WORTH_ASKING
+
+    def _ask(self, sighting_id: UUID, finding: Finding) -> None:
+        """Match a sighting anew, unless an analyst judges it right now or has decided already."""
+        try:
+            with self._leases.for_judgement(sighting_id):
+                sighting = self._gallery.get_sighting(sighting_id)
+                if sighting is None or sighting.vessel_id is not None:
+                    return
+                records = self._records(MatchFilter(sighting_id=sighting_id))
+                if not records or any(_answers(one, finding.vessel_id) for one in records):
+                    return
+                upload = stored_upload(sighting, self._chips.get(sighting.chip_sha256))
+                options = _options(records[-1])
+                self._matcher.ask_again(upload, sighting, options, finding)
+        except (ChipError, NotFoundError, StoreDamagedError) as error:
+            log.warning("sighting %s could not be matched anew: %s", sighting_id, error)
+
+    def _overtake(self, sighting_id: UUID) -> None:
+        """Settle the new matches of a sighting that has a vessel now."""
+        where = MatchFilter(sighting_id=sighting_id, state=MatchState.NEW)
+        if not self._records(where):
+            return
+        with self._leases.for_judgement(sighting_id):
+            for record in self._records(where):
+                if not record.unsettled:
+                    self._matches.put(record.model_copy(update={"overtaken": True}))
+
+    def _records(self, where: MatchFilter) -> list[MatchRecord]:
+        return list(self._matches.page(where, RECORDS_OF_ONE_SIGHTING, None).matches)
+
+
+def _options(record: MatchRecord) -> MatchOptions:
+    """Return the options of a match; those of its scene do not apply to the chip alone."""
+    known = MatchOptions.model_fields
+    options = {name: value for name, value in record.options.items() if name in known}
+    return MatchOptions.model_validate(options)
+
+
+def _answers(record: MatchRecord, vessel_id: UUID) -> bool:
+    """Return whether a match has proposed the vessel already, or an analyst rejected it.
+
+    A match that an analyst rejected speaks of all its candidates.
+    """
+    if record.standing is Standing.REJECTED:
+        return any(one.vessel.id == vessel_id for one in record.match.candidates)
+    first = record.match.candidates[0].vessel.id if record.match.candidates else None
+    unnamed = record.match.verdict in (Verdict.NO_MATCH, Verdict.UNCLEAR)
+    return first == vessel_id and not unnamed

@@ -1,0 +1,174 @@
+from uuid import UUID
+
+import pytest
+
+from service.identity.enrol import NewVessel
+from service.identity.errors import StoreUnavailableError
+from service.identity.match import MatchOptions
+from service.identity.records.match_records import (
+    Decision,
+    MatchFilter,
+    MatchRecord,
+    MatchState,
+)
+from service.identity.review import NewJudgement
+from service.identity.uploads import ChipUpload
+from service.identity.waiting import OpenSightings
+from tests.support.use_cases import CALIBRATION, UseCases, optical, sar, sar_look
+
+NEW = MatchFilter(state=MatchState.NEW)
+
+
+@pytest.fixture
+def waiting(use_cases: UseCases) -> OpenSightings:
+    return OpenSightings(
+        use_cases.context, use_cases.recovery.leases, use_cases.matcher, CALIBRATION
+    )
+
+
+def new(use_cases: UseCases) -> list[MatchRecord]:
+    return list(use_cases.matches.page(NEW, 50, None).matches)
+
+
+def ask(use_cases: UseCases, chip: ChipUpload, **options: object) -> UUID:
+    """Ask about a chip; return the id of its match."""
+    answer = use_cases.matcher.match(chip, MatchOptions.model_validate(options))
+    return answer.match.id
+
+
+def enrol(use_cases: UseCases, name: str, chip: ChipUpload) -> UUID:
+    return use_cases.enrolment.enrol(NewVessel(name=name), [chip]).vessel.id
+
+
+def run(waiting: OpenSightings) -> int:
+    """Ask again until nothing is left; return the number of compared chips."""
+    total = 0
+    while done := waiting.ask_again():
+        total += done
+    return total
+
+
+def test_an_enrolment_finds_the_sighting_that_waited(
+    use_cases: UseCases, waiting: OpenSightings
+) -> None:
+    first = ask(use_cases, sar(7), top_k=3)
+    ask(use_cases, sar(8))
+    assert run(waiting) == 0
+    star = enrol(use_cases, "STAR", sar_look(7))
+    assert new(use_cases) == []
+    assert run(waiting) == 1
+    (found,) = new(use_cases)
+    asked = use_cases.matches.get(first)
+    assert asked is not None
+    assert found.match.query.id == asked.match.query.id
+    assert found.match.candidates[0].vessel.id == star
+    assert found.found_by is not None
+    assert found.found_by.vessel_id == star
+    assert (found.asked_by, found.options) == ("service", asked.options)
+    assert found.audit is not None
+    assert asked.state is MatchState.ASKED
+
+
+def test_the_same_vessel_is_proposed_once(use_cases: UseCases, waiting: OpenSightings) -> None:
+    ask(use_cases, sar(7))
+    star = enrol(use_cases, "STAR", sar_look(7))
+    run(waiting)
+    use_cases.enrolment.add_chips(star, [sar(7, height=43)])
+    assert run(waiting) == 1
+    assert len(new(use_cases)) == 1
+
+
+def test_an_answer_that_a_client_got_already_is_not_news(
+    use_cases: UseCases, waiting: OpenSightings
+) -> None:
+    enrol(use_cases, "STAR", sar_look(7))
+    ask(use_cases, sar(7))
+    assert run(waiting) == 1
+    assert new(use_cases) == []
+
+
+def test_other_ships_and_copies_are_not_proposed(
+    use_cases: UseCases, waiting: OpenSightings
+) -> None:
+    ask(use_cases, sar(7))
+    enrol(use_cases, "OTHER", sar(99))
+    enrol(use_cases, "COPY", sar(7))
+    assert run(waiting) == 2
+    assert new(use_cases) == []
+
+
+def test_a_vessel_that_was_rejected_is_not_proposed_again(
+    use_cases: UseCases, waiting: OpenSightings
+) -> None:
+    ask(use_cases, sar(7))
+    star = enrol(use_cases, "STAR", sar_look(7))
+    run(waiting)
+    use_cases.review.judge(new(use_cases)[0].id, NewJudgement(decision=Decision.REJECTED))
+    assert new(use_cases) == []
+    use_cases.enrolment.add_chips(star, [sar(7, height=43)])
+    run(waiting)
+    assert new(use_cases) == []
+
+
+def test_a_confirmed_sighting_is_evidence_for_those_that_wait(
+    use_cases: UseCases, waiting: OpenSightings
+) -> None:
+    first, second = ask(use_cases, sar(7)), ask(use_cases, sar_look(7))
+    star = enrol(use_cases, "STAR", optical(70))
+    run(waiting)
+    assert new(use_cases) == []
+    confirmed = NewJudgement(decision=Decision.CONFIRMED, vessel_id=star)
+    use_cases.review.judge(first, confirmed)
+    assert run(waiting) == 1
+    (found,) = new(use_cases)
+    other = use_cases.matches.get(second)
+    assert other is not None
+    assert found.match.query.id == other.match.query.id
+    use_cases.review.judge(second, confirmed)
+    run(waiting)
+    assert new(use_cases) == []
+    settled = use_cases.matches.get(found.id)
+    assert settled is not None
+    assert (settled.state, settled.overtaken) == (MatchState.SETTLED, True)
+
+
+def test_a_merge_asks_again(use_cases: UseCases, waiting: OpenSightings) -> None:
+    ask(use_cases, sar(7))
+    star, other = enrol(use_cases, "STAR", sar_look(7)), enrol(use_cases, "OTHER", optical(70))
+    run(waiting)
+    use_cases.curation.merge(other, star)
+    assert run(waiting) >= 1
+    proposed = {one.found_by.vessel_id for one in new(use_cases) if one.found_by}
+    assert proposed == {star, other}
+
+
+def test_a_failure_repeats_the_work(use_cases: UseCases, waiting: OpenSightings) -> None:
+    ask(use_cases, sar(7))
+    enrol(use_cases, "STAR", sar_look(7))
+
+    def fail(_: MatchRecord) -> None:
+        raise StoreUnavailableError("gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(use_cases.matches, "put", fail)
+        with pytest.raises(StoreUnavailableError):
+            waiting.ask_again()
+    assert run(waiting) == 1
+    assert len(new(use_cases)) == 1
+
+
+def test_one_replica_at_a_time_asks(use_cases: UseCases, waiting: OpenSightings) -> None:
+    ask(use_cases, sar(7))
+    enrol(use_cases, "STAR", sar_look(7))
+    with use_cases.recovery.leases.for_asking_again():
+        assert waiting.ask_again() == 0
+    assert waiting.ask_again(lambda: True) == 0
+    assert waiting.ask_again() == 1
+
+
+def test_a_deleted_chip_holds_nothing_up(use_cases: UseCases, waiting: OpenSightings) -> None:
+    ask(use_cases, sar(7))
+    use_cases.chips.data.clear()
+    enrol(use_cases, "STAR", sar_look(7))
+    assert run(waiting) == 1
+    assert new(use_cases) == []
