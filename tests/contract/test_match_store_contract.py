@@ -19,6 +19,7 @@ from service.identity.records.base import GeoPoint
 from service.identity.records.match_records import (
     Area,
     Decision,
+    Finding,
     MatchFilter,
     MatchRecord,
     Standing,
@@ -341,3 +342,22 @@ def test_matches_of_an_older_folder_are_found_by_area(tmp_path: Path) -> None:
     assert [one.id for one in store.page(sought, 10, None).matches] == [record.id]
     assert store.get(record.id) == record
     store.close()
+
+
+class TestStates:
+    def test_matches_are_listed_by_their_state(self, matches: MatchStore) -> None:
+        finding = Finding(vessel_id=uuid4(), sighting_id=uuid4())
+        asked = make_match_record()
+        new = make_match_record().model_copy(update={"found_by": finding})
+        judged = with_judgement(
+            make_match_record().model_copy(update={"found_by": finding}), Decision.REJECTED
+        )
+        overtaken = make_match_record().model_copy(update={"found_by": finding, "overtaken": True})
+        put_all(matches, [asked, new, judged, overtaken])
+        assert listed(matches, state="asked") == ids(asked)
+        assert listed(matches, state="new") == ids(new)
+        assert set(listed(matches, state="settled")) == set(ids(judged, overtaken))
+        assert matches.get(new.id) == new
+        reopened = with_judgement(judged, Decision.WITHDRAWN)
+        matches.put(reopened)
+        assert set(listed(matches, state="new")) == set(ids(new, reopened))

@@ -105,8 +105,8 @@ class ChipFacts(Body):
 
     def complaints(self, level: Literal["doubtful", "bad"]) -> tuple[str, ...]:
         """Return the sentences of the findings of a level."""
-        findings = () if self.quality is None else self.quality.findings
-        return tuple(finding.sentence for finding in findings if finding.level == level)
+        found = self.quality.findings if self.quality else ()
+        return tuple(finding.sentence for finding in found if finding.level == level)
 
 
 class Sighting(ChipFacts):
