@@ -241,8 +241,8 @@ class EdgeGallery:
     ) -> list[SightingHit]:
         query = payloads.check_vector(vector, self._width)
         with self._lock:
-            [found] = self._sightings.nearest(query, [(open_of(modality), limit)])
-        return [payloads.hit_from(row, score) for score, row in found]
+            [found] = self._sightings.nearest([NearestQuery(query, open_of(modality), limit)])
+        return [payloads.hit_from(row, score) for _, score, row in found]
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
         with self._lock:
