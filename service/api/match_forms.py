@@ -11,7 +11,7 @@ from service.contract.chip import Modality
 from service.contract.framing.apply import FramingMode
 from service.contract.utc_time import StatedTime
 from service.identity.errors import InvalidRequestError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.base import Line, Note, Text, plain_number
 from service.identity.uploads import ChipMetadata, ChipUpload
 

@@ -13,7 +13,8 @@ from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
 from service.identity.enrol import EnrolledVessel
-from service.identity.match import MatchResult
+from service.identity.matching.match import MatchResult
+from service.identity.matching.verify import Comparison
 from service.identity.records.base import GeoPoint
 from service.identity.records.matches import (
     Checks,
@@ -26,7 +27,6 @@ from service.identity.records.matches import (
 )
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Provenance, Vessel
-from service.identity.verify import Comparison
 
 NOT_JUDGED = "null for chips that were sent before chips were judged"
 STAGES = ("decode", "frame", "denoise", "encode", "translate", "fuse", "search", "total")

@@ -1,7 +1,16 @@
 """Check addresses that settings name."""
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
+
+ORIGIN = re.compile(r"https?://[^/?#@\s]+")
+HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+QDRANT_ADDRESS = re.compile(r"https?://[^/?#@,\s]+(/[^?#@,\s]*)?")
+ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
+BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
+KEY_PREFIX = re.compile(r"[A-Za-z0-9!_.'()-]+(/[A-Za-z0-9!_.'()-]+)*/?")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def is_loopback(host: str) -> bool:

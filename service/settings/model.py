@@ -1,7 +1,6 @@
 """The settings: their names, defaults, bounds and meaning."""
 
 import ipaddress
-import re
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.errors import CrossfixError
+from service.settings import addresses as forms
 from service.settings.addresses import addresses_in, has_host, is_address
 
 PREFIX = "CROSSFIX_"
@@ -20,15 +20,8 @@ SHIPPED_BUNDLE = (Path(__file__).parents[1] / "shipped" / "bundle").resolve()
 
 STOP_GRACE_S = 30
 
-ORIGIN = re.compile(r"https?://[^/?#@\s]+")
-HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
-QDRANT_ADDRESS = re.compile(r"https?://[^/?#@,\s]+(/[^?#@,\s]*)?")
-ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
-BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
-KEY_PREFIX = re.compile(r"[A-Za-z0-9!_.'()-]+(/[A-Za-z0-9!_.'()-]+)*/?")
 S3_TRIES = 3
 """How many times a request to the bucket is sent at most."""
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -296,7 +289,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            if origin != "*" and not ORIGIN.fullmatch(origin):
+            if origin != "*" and not forms.ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is not an origin such as https://ships.example")
         return value
 
@@ -304,7 +297,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            if not (HOST_NAME.fullmatch(name) or is_address(name)):
+            if not (forms.HOST_NAME.fullmatch(name) or is_address(name)):
                 raise ValueError(f"{name!r} is not a host name such as ships.example")
         return tuple(name.casefold() for name in value)
 
@@ -315,7 +308,7 @@ class Settings(BaseSettings):
             return None
         addresses = addresses_in(value)
         for address in addresses:
-            if not (QDRANT_ADDRESS.fullmatch(address) and has_host(address)):
+            if not (forms.QDRANT_ADDRESS.fullmatch(address) and has_host(address)):
                 raise ValueError("expected an address such as http://127.0.0.1:6333")
         return ",".join(addresses)
 
@@ -324,8 +317,8 @@ class Settings(BaseSettings):
     def _check_redis_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if not value.startswith(REDIS_SCHEMES):
-            raise ValueError(f"expected an address that begins with one of {REDIS_SCHEMES}")
+        if not value.startswith(forms.REDIS_SCHEMES):
+            raise ValueError(f"expected an address that begins with one of {forms.REDIS_SCHEMES}")
         if not value.startswith("unix:") and not has_host(value):
             raise ValueError("expected an address such as redis://:password@127.0.0.1:6379/0")
         return value
@@ -333,7 +326,7 @@ class Settings(BaseSettings):
     @field_validator("s3_bucket")
     @classmethod
     def _check_bucket_name(cls, value: str | None) -> str | None:
-        if value is not None and not BUCKET.fullmatch(value):
+        if value is not None and not forms.BUCKET.fullmatch(value):
             raise ValueError("expected the name of a bucket such as ship-chips")
         return value
 
@@ -342,14 +335,14 @@ class Settings(BaseSettings):
     def _with_slash(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if not KEY_PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
+        if not forms.KEY_PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
             raise ValueError("expected names joined by slashes such as crossfix/ or ships/crossfix")
         return value if value.endswith("/") else f"{value}/"
 
     @field_validator("s3_endpoint_url", "tracing_endpoint")
     @classmethod
     def _check_endpoint(cls, value: str | None) -> str | None:
-        if value is not None and not (ENDPOINT.fullmatch(value) and has_host(value)):
+        if value is not None and not (forms.ENDPOINT.fullmatch(value) and has_host(value)):
             raise ValueError("expected an address alone, such as https://s3.ships.example:9000")
         return value
 

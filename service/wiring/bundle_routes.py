@@ -31,16 +31,16 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
-from service.identity.keeping import MatchKeeper
-from service.identity.match import Matcher
+from service.identity.matching.keeping import MatchKeeper
+from service.identity.matching.match import Matcher
+from service.identity.matching.scene import SceneMatcher
+from service.identity.matching.verify import Verifier
+from service.identity.matching.waiting import OpenSightings
 from service.identity.pictures import Pictures
 from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
 from service.identity.review import MatchReview
-from service.identity.scene import SceneMatcher
 from service.identity.uploads import UploadEmbedder
-from service.identity.verify import Verifier
-from service.identity.waiting import OpenSightings
 from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
 from service.inference.embedder import load_embedder
 from service.maintenance.check import RecordHealth

@@ -20,7 +20,7 @@ from qdrant_client import QdrantClient
 
 from service.identity.context import at_the_same_time
 from service.identity.enrol import Enrolment, NewVessel
-from service.identity.match import Matcher, MatchOptions
+from service.identity.matching.match import Matcher, MatchOptions
 from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import VesselFilter
 from service.identity.recovery import Recovery

@@ -10,7 +10,7 @@ import pytest
 
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
-from service.identity.match import Matcher, MatchOptions
+from service.identity.matching.match import Matcher, MatchOptions
 from service.identity.records.match_records import Decision, Judgement
 from service.identity.recovery import Recovery
 from service.identity.review import MatchReview, NewJudgement

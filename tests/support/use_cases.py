@@ -16,7 +16,8 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
-from service.identity.match import Matcher
+from service.identity.matching.match import Matcher
+from service.identity.matching.verify import Verifier
 from service.identity.ports.audit import AuditLog
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.claims import ClaimStore
@@ -26,7 +27,6 @@ from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
 from service.identity.review import MatchReview
 from service.identity.uploads import ChipUpload, UploadEmbedder
-from service.identity.verify import Verifier
 from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.cache import FakeCache

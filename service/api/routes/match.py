@@ -15,10 +15,10 @@ from service.contract.calibration import FITTED_PRIOR
 from service.contract.framing.apply import FramingMode
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
-from service.identity.match import Matcher, MatchResult
-from service.identity.scene import SceneMatcher
+from service.identity.matching.match import Matcher, MatchResult
+from service.identity.matching.scene import SceneMatcher
+from service.identity.matching.verify import Verifier
 from service.identity.uploads import ChipUpload
-from service.identity.verify import Verifier
 from service.observability.metrics import Telemetry
 
 MATCH_FORM = multipart_form(

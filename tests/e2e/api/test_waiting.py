@@ -28,7 +28,7 @@ def test_a_new_vessel_makes_a_waiting_sighting_news(tmp_path: Path) -> None:
             files=[("chips", (one.name, one.read_bytes())) for one in optical],
         ).json()
         deadline = time.monotonic() + 60
-        news = []
+        news: list[dict[str, object]] = []
         while not news and time.monotonic() < deadline:
             time.sleep(0.1)
             news = api.get("/matches", params={"state": "new"}).json()["matches"]

@@ -8,7 +8,7 @@ from service.access.caller import Caller, called_by, current_caller
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, StoreFullError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.match_records import Decision
 from service.identity.records.vessels import VesselState
 from service.identity.review import NewJudgement

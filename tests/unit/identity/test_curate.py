@@ -6,7 +6,7 @@ import pytest
 from service.identity.curate import VesselPatch
 from service.identity.enrol import EnrolledVessel, NewVessel, get_visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.match_records import Decision, Standing
 from service.identity.records.sightings import GalleryCounts
 from service.identity.review import NewJudgement

@@ -10,7 +10,7 @@ from service.contract.chip import Modality
 from service.contract.errors import NoShipError
 from service.contract.framing.apply import Framing, FramingMode
 from service.identity.enrol import NewVessel
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.matches import Verdict
 from service.identity.records.sightings import Sighting
 from service.identity.uploads import ChipMetadata, ChipUpload, UploadEmbedder

@@ -7,7 +7,7 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import NotFoundError, StoreFullError, StoreUnavailableError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.original_chips import delete_unused_chip
 from service.identity.records.vessels import Vessel, VesselState
 from service.maintenance.sweep import SweepResult, sweep

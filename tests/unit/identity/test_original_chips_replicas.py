@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import StoreUnavailableError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.records.vessels import Vessel
 from service.storage.local.claims import MemoryClaimStore

@@ -9,7 +9,7 @@ from service.access.caller import Caller, called_by
 from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import VesselState
 from service.identity.review import NewJudgement

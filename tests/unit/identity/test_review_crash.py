@@ -9,7 +9,7 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.claims import NameClaim
 from service.identity.records.match_records import Decision, MatchRecord, Standing
 from service.identity.records.vessels import Vessel

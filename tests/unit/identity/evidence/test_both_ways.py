@@ -7,7 +7,7 @@ from service.contract.chip import Modality
 from service.identity.enrol import NewVessel
 from service.identity.evidence.both_ways import BothWays
 from service.identity.evidence.copies import Copies
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.sightings import EmbeddedSighting, SightingFilter
 from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.inputs.scene_files import loose_file

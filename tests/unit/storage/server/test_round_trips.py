@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from service.identity.context import at_the_same_time
-from service.identity.match import Matcher, MatchOptions
+from service.identity.matching.match import Matcher, MatchOptions
 from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from service.storage.server.matches import ServerMatchStore

@@ -17,7 +17,7 @@ from service.identity.evidence.checks import Limits
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Scored, best_first, judge, rank, score
 from service.identity.evidence.wording import Ranking, nothing_compared
-from service.identity.keeping import WARNINGS, MatchKeeper, Unstored
+from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.ports.outbox import AnsweredMatch
 from service.identity.records.base import Line, Record
 from service.identity.records.match_records import (

@@ -12,7 +12,7 @@ from service.contract.weighing.assignment import joint_probabilities
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.checks import can_have_sailed
 from service.identity.evidence.wording import Ranking, percent, vessel_name
-from service.identity.match import Asked, JudgedRanking, Matcher, MatchOptions, MatchResult
+from service.identity.matching.match import Asked, JudgedRanking, Matcher, MatchOptions, MatchResult
 from service.identity.records.matches import Candidate, SceneShare
 from service.identity.uploads import ChipUpload
 

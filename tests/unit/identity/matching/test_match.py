@@ -10,7 +10,7 @@ from PIL import Image
 from service.contract.chip import Modality
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError, StoreDamagedError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
 from service.identity.records.match_records import Decision
 from service.identity.records.matches import Verdict
 from service.identity.review import NewJudgement

@@ -20,7 +20,7 @@ from service.contract.weighing.specs import CalibrationSpec
 from service.identity.context import Context
 from service.identity.errors import ConflictError, NotFoundError, StoreDamagedError
 from service.identity.leases import Leases
-from service.identity.match import Matcher, MatchOptions
+from service.identity.matching.match import Matcher, MatchOptions
 from service.identity.records.match_records import (
     Finding,
     MatchFilter,

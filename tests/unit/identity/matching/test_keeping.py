@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
-from service.identity.keeping import WARNINGS, MatchKeeper, Unstored
-from service.identity.match import Matcher, MatchOptions, MatchResult
+from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
+from service.identity.matching.match import Matcher, MatchOptions, MatchResult
 from service.identity.ports.outbox import NoOutbox, Outbox
 from service.identity.uploads import ChipUpload
 from service.storage.local.outbox import FolderOutbox

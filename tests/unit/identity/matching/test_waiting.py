@@ -4,7 +4,8 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import StoreUnavailableError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
+from service.identity.matching.waiting import OpenSightings
 from service.identity.records.match_records import (
     Decision,
     MatchFilter,
@@ -13,7 +14,6 @@ from service.identity.records.match_records import (
 )
 from service.identity.review import NewJudgement
 from service.identity.uploads import ChipUpload
-from service.identity.waiting import OpenSightings
 from tests.support.use_cases import CALIBRATION, UseCases, optical, sar, sar_look
 
 NEW = MatchFilter(state=MatchState.NEW)

@@ -5,9 +5,9 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
-from service.identity.match import MatchOptions
+from service.identity.matching.match import MatchOptions
+from service.identity.matching.scene import SceneMatcher, joint_rankings
 from service.identity.records.matches import Verdict
-from service.identity.scene import SceneMatcher, joint_rankings
 from tests.support.use_cases import UseCases, optical, optical_look, sar
 
 
