@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.support.paths import FLEET
 from tests.support.processes.service_process import running_service
@@ -28,7 +29,7 @@ def test_a_new_vessel_makes_a_waiting_sighting_news(tmp_path: Path) -> None:
             files=[("chips", (one.name, one.read_bytes())) for one in optical],
         ).json()
         deadline = time.monotonic() + 60
-        news: list[dict[str, object]] = []
+        news: list[dict[str, Any]] = []
         while not news and time.monotonic() < deadline:
             time.sleep(0.1)
             news = api.get("/matches", params={"state": "new"}).json()["matches"]
