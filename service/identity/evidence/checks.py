@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.contract.weighing.context import Facts, Voyage, usual_speed_kn
+from service.contract.weighing.context import CHIP_OVER_SHIP, Facts, Voyage, usual_speed_kn
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records.matches import Checks, KinematicsCheck, LengthCheck
 from service.identity.records.sightings import Sighting
@@ -59,9 +59,11 @@ def facts_of(query: Sighting, vessel: Vessel, checks: Checks, limits: Limits) ->
     agrees = None
     if limits.looks_like is not None and vessel.type is not None:
         agrees = same_type(limits.looks_like, vessel.type)
+    over_length, over_beam = CHIP_OVER_SHIP[query.modality]
+    length, beam = vessel.length_m, vessel.beam_m
     return Facts(
-        register_length_ratio=query.length_m / vessel.length_m if vessel.length_m else None,
-        register_width_ratio=query.width_m / vessel.beam_m if vessel.beam_m else None,
+        register_length_ratio=query.length_m / (over_length * length) if length else None,
+        register_width_ratio=query.width_m / (over_beam * beam) if beam else None,
         type_agrees=agrees,
         voyage=voyage,
     )

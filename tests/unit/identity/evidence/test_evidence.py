@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.contract.weighing.context import CHIP_OVER_SHIP
 from service.contract.weighing.specs import (
     ChoiceSpec,
     ContextSpec,
@@ -67,14 +68,16 @@ def ranked(
 
 
 def test_registered_sizes_count_and_name_their_values() -> None:
-    right, wrong = make_vessel(length_m=180, beam_m=30), make_vessel(length_m=250, beam_m=30)
+    over_length, over_beam = CHIP_OVER_SHIP[query().modality]
+    right = make_vessel(length_m=180 / over_length, beam_m=30 / over_beam)
+    wrong = make_vessel(length_m=250, beam_m=30)
     first, second = ranked(seen(wrong), seen(right))
     assert first.vessel.id == right.id
     assert first.evidence["register_length"] == pytest.approx(0.5)
     assert second.evidence["register_length"] == pytest.approx(-2.0)
     words = {term.name: term.words for term in second.terms}
     assert words["register_length"] == (
-        "registered length (measured 180 m, registered 250 m) speaks against it ÷7.4"
+        "registered length (chip 180 m with its sea, registered 250 m) speaks against it ÷7.4"
     )
     assert second.checks.length is not None
     assert second.checks.length.tolerance == 0.2
