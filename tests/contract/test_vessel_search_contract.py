@@ -1,6 +1,7 @@
 """Search by beginnings of words, on every `Gallery`; old vessels become searchable."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from qdrant_client import QdrantClient, models
@@ -20,7 +21,13 @@ from service.storage.server.searchable import PreparedPoints
 from tests.support.fakes.records import make_vessel
 
 UNSEARCHABLE = Condition((), (Known(WORDS),))
-LENA = make_vessel(name="Léna Ørsted", imo="9074729", mmsi="244660000", callsign="PB-1234")
+LENA = make_vessel(
+    id=UUID("5eed0000-0000-4000-8000-00000000001e"),
+    name="Léna Ørsted",
+    imo="9074729",
+    mmsi="244660000",
+    callsign="PB-1234",
+)
 
 
 def found(gallery: Gallery, search: str) -> set[str | None]:
