@@ -24,8 +24,8 @@ class BySensor(nn.Module):
     """Two instances of a module, one per sensor; each row is mapped by its sensor's instance.
 
     Each instance gets its own rows only, so that batch statistics stay separate and nothing is
-    computed twice. An exported graph cannot divide a batch: it maps all rows with both instances
-    and selects.
+    computed twice. A graph that is exported or only counted cannot divide a batch: it maps all rows
+    with both instances and selects.
     """
 
     def __init__(self, optical: nn.Module, sar: nn.Module) -> None:
@@ -34,7 +34,7 @@ class BySensor(nn.Module):
 
     def forward(self, rows: Tensor, modality: Tensor) -> Tensor:
         """Map rows `[N, ...]` of sensors `[N]`, 0 optical, 1 SAR."""
-        if torch.compiler.is_exporting():
+        if torch.compiler.is_exporting() or rows.is_meta:
             return select_by_modality(modality, self.parts[0](rows), self.parts[1](rows))
         places = [(modality == sensor).nonzero()[:, 0] for sensor in (0, 1)]
         outputs = [

@@ -1,4 +1,8 @@
-"""One browser and one filled service for all tests of the desk."""
+"""One browser and one filled service for the tests of a file.
+
+The synchronous interface of playwright keeps an event loop running in the thread of the tests, so
+the browser is closed before the tests of another file start loops of their own.
+"""
 
 from collections.abc import Iterator
 
@@ -11,19 +15,19 @@ from tests.support.browser.harbour import Harbour, fill
 from tests.support.processes.service_process import ServiceProcess, running_service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with running_chromium() as one:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     with running_service(tmp_path_factory.mktemp("desk")) as process:
         yield process
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def harbour(service: ServiceProcess) -> Harbour:
     with service.client() as client:
         return fill(client)

@@ -22,6 +22,10 @@ def shown_picture(api: httpx.Client, url: str) -> int:
     return max(Image.open(BytesIO(api.get(url).content)).size)
 
 
+SETTLED_MS = 1000
+"""Time in which the page has drawn what it was asked for, in milliseconds."""
+
+
 def test_dropped_chips_are_matched_one_by_one_and_a_bad_one_says_why(
     desk: WatchedPage, harbour: Harbour
 ) -> None:
@@ -108,7 +112,7 @@ def test_a_judgement_is_made_with_a_note_and_undone(
 ) -> None:
     match_id = ask(api, "0005", case="undo")["match_id"]
     page = desk.open(f"#/match/{match_id}")
-    page.get_by_label("Note", exact=True).last.fill("same deck cranes")
+    page.locator("label.note input").fill("same deck cranes")
     page.get_by_role("button", name="Confirm HARBOUR").click()
     expect(page.locator(".detail-head .badge").last).to_have_text("Confirmed")
     record = api.get(f"/matches/{match_id}").json()
@@ -141,12 +145,11 @@ def test_everything_is_done_with_the_keyboard_alone(
     page = desk.open("#/match")
     expect(page.get_by_role("radio").first).to_be_visible()
     assert newer in page.url
-    page.keyboard.press("j")
-    page.wait_for_url(f"**{older}")
-    page.keyboard.press("k")
-    page.wait_for_url(f"**{newer}")
-    page.keyboard.press("j")
-    page.wait_for_url(f"**{older}")
+    for key, match_id in (("j", older), ("k", newer), ("j", older)):
+        page.wait_for_timeout(SETTLED_MS)
+        page.keyboard.press(key)
+        page.wait_for_url(f"**{match_id}")
+    page.wait_for_timeout(SETTLED_MS)
     expect(page.get_by_role("radio").first).to_be_visible()
     page.keyboard.press("2")
     expect(page.get_by_role("radio", checked=True).locator("kbd")).to_have_text("2")

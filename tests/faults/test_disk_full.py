@@ -64,7 +64,9 @@ class Analyst:
 
     def match(self, store: bool) -> httpx.Response:
         files = {"chip": cut_chip(self.dice)}
-        return self.api.post("/match", files=files, data={"store": json.dumps(store)})
+        return self.api.post(
+            "/match", files=files, data={"store": json.dumps(store), "framing": "as_is"}
+        )
 
     def last_match(self) -> httpx.Response:
         """Match until the last page of the audit log, which is already on disk, is used up."""
@@ -126,7 +128,9 @@ def test_the_disk_of_all_stores_fills_up(scale: Scale, disk: SmallDisk, tmp_path
             disk.fill(0)
             analyst.await_failing_parts("audit", "chips", "gallery")
             assert_full(analyst.enrol(f"SHIP {turn}"))
-            assert_full(analyst.match(store=True))
+            lost = analyst.match(store=True).json()
+            assert lost["stored"] is False
+            assert "is lost" in lost["query"]["warnings"][-1]
             assert_full(analyst.last_match())
             analyst.assert_readable(vessels)
             assert stored_chips(data) == chips, "refused requests store no chips"

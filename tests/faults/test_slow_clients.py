@@ -195,7 +195,9 @@ def large(service: ServiceProcess) -> str:
     """The path of a chip of several megabytes, more than sockets buffer."""
     speckle = np.random.default_rng(0).exponential(size=LARGE_PX).astype(np.float32)
     with service.client() as client:
-        answer = client.post("/match", files={"chip": tiff_bytes(speckle)})
+        answer = client.post(
+            "/match", files={"chip": tiff_bytes(speckle)}, data={"framing": "as_is"}
+        )
     assert answer.status_code == 200, answer.text
     return f"/sightings/{answer.json()['query']['sighting_id']}/chip"
 

@@ -124,7 +124,7 @@ def test_a_match_record_equals_the_response_to_the_match(api: httpx.Client) -> N
     answer = match(api, sar_chip(1, 1), top_k="3", captured_at="2026-03-05T17:20:00Z")
     record = api.get(f"/matches/{answer['match_id']}").json()
     assert answer["candidates"]
-    for name in answer.keys() - {"timings_ms"}:
+    for name in answer.keys() - {"timings_ms", "stored"}:
         assert record[name] == answer[name], name
     assert record["asked_by"] == "local"
     assert record["options"] == {"top_k": 3, "store": True}
@@ -208,7 +208,7 @@ def test_an_impossible_judgement_is_refused(api: httpx.Client, star: str) -> Non
 @pytest.mark.parametrize(
     ("path", "mention"),
     [
-        ("/matches?nmae=x", "verdict, standing, modality, vessel_id"),
+        ("/matches?nmae=x", "verdict, standing, state, modality, vessel_id"),
         ("/matches?cursor=nonsense", "cursor"),
         ("/matches?since=yesterday", "2026-03-05T17:20:00Z"),
         ("/matches?vessel_id=7", "vessel_id"),

@@ -98,7 +98,7 @@ CASES: dict[str, tuple[Request, int, str]] = {
             files=[("chips", (str(i), optical_png(i))) for i in range(2)],
         ),
         422,
-        "chips, chip_metadata, max_speed_kn",
+        "chips, chip_metadata, framing, max_speed_kn",
     ),
     "patch: not JSON": (patch('{"name": '), 422, "not JSON: Expecting value at character 9"),
     "patch: form": (patch("name=A", "text/plain"), 422, "Content-Type: application/json"),

@@ -216,9 +216,9 @@ def test_unusable_input_is_named_in_one_line(checkpoint: Path, tmp_path: Path) -
     text = tmp_path / "text.json"
     text.write_text('{"match": 3}')
     out = ("--out", tmp_path / "bundle")
-    tall = save(tmp_path / "tall.pt", height=64)
+    tall = save(tmp_path / "tall.pt", height=48)
     cases = {
-        "inputs differ: height 32 and 64": (
+        "inputs differ: height 48 and 32": (
             *("bundle", "--encoder", checkpoint, "--encoder", tall, "--uncalibrated"),
         ),
         "there is no checkpoint of an encoder at": (

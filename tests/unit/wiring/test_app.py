@@ -65,8 +65,8 @@ def test_the_longest_step_follows_from_the_timeouts_of_the_stores(
 ) -> None:
     assert longest_step(settings) is None, "this process is the only writer"
     shared = settings.model_copy(update={"qdrant_url": "http://qdrant.example:6333"})
-    assert longest_step(shared) == timedelta(minutes=1)
+    assert longest_step(shared) == timedelta(minutes=3)
     slow = shared.model_copy(update={"qdrant_timeout_s": 30.0})
-    assert longest_step(slow) == timedelta(minutes=6)
+    assert longest_step(slow) == timedelta(minutes=18)
     far = shared.model_copy(update={"chip_store": "s3", "s3_timeout_s": 20.0})
     assert longest_step(far) == timedelta(minutes=3)
