@@ -33,7 +33,9 @@ function addStyle(href) {
 }
 
 function makeMap(L, land, node, zoomControl) {
+  // without animation: a map that is removed while one runs throws errors
   const map = L.map(node, {
+    zoomAnimation: false,
     attributionControl: false, zoomControl, minZoom: 1, maxZoom: 12, worldCopyJump: true,
     preferCanvas: true, zoomSnap: 0.5,
   });
