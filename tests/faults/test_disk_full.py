@@ -64,9 +64,7 @@ class Analyst:
 
     def match(self, store: bool) -> httpx.Response:
         files = {"chip": cut_chip(self.dice)}
-        return self.api.post(
-            "/match", files=files, data={"store": json.dumps(store), "framing": "as_is"}
-        )
+        return self.api.post("/match", files=files, data={"store": json.dumps(store)})
 
     def last_match(self) -> httpx.Response:
         """Match until the last page of the audit log, which is already on disk, is used up."""

@@ -25,11 +25,8 @@ _COVERED_BY_FAINT = 0.45
 """The same where no outline was found that could contradict."""
 _SURE = 0.75
 """Confidence from which an outline may contradict that a slender chip is tight."""
-_SLENDER = 2.8
 _SHIP_DYNAMIC = 1.5
 """Range of log amplitude that open sea does not have: for close crops that leave hardly any sea."""
-_PLAIN_SHIP_DYNAMIC = 2.2
-"""The same for chips that are less slender, as sea and land are more often cut out."""
 _LEAST_WIDTH = 0.3
 _UPRIGHT_DEG = 8.0
 _ROW_CONTRAST = 1.2
@@ -50,8 +47,7 @@ def is_tight(shape: tuple[int, ...], found: ContrastMap, located: Located | None
     upright = height >= width
     covered = float((row_contrast(found, upright) > _ROW_CONTRAST).mean())
     if located is None or located.confidence < _SURE:
-        ship_like = found.dynamic > (_SHIP_DYNAMIC if aspect >= _SLENDER else _PLAIN_SHIP_DYNAMIC)
-        return ship_like or covered >= _COVERED_BY_FAINT
+        return found.dynamic > _SHIP_DYNAMIC or covered >= _COVERED_BY_FAINT
     outline = located.outline
     if covered < _COVERED or outline.width < _LEAST_WIDTH * min(height, width):
         return False

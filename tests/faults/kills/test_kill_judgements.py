@@ -60,7 +60,7 @@ class Analyst(ChangingClient):
 
     def match(self, api: httpx.Client) -> None:
         files = {"chip": ("q.tif", cut_chip(self.dice))}
-        answer = api.post("/match", files=files, data={"modality": "sar", "framing": "as_is"})
+        answer = api.post("/match", files=files, data={"modality": "sar"})
         assert answer.status_code == 200, answer.text
         self.judged[answer.json()["match_id"]] = []
 

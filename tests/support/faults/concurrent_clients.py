@@ -12,8 +12,7 @@ from uuid import UUID
 
 import httpx
 
-from service.contract.framing.apply import FramingMode
-from service.identity.uploads import ChipMetadata, ChipUpload
+from service.identity.uploads import ChipUpload
 from tests.support.faults.ship_chips import OPTICAL, SAR, cut_chip
 
 MAX_CHIPS = 3
@@ -40,14 +39,7 @@ class ClientRequest:
     def send(self, client: httpx.Client) -> httpx.Response:
         """Send the request and keep the document of a success."""
         field_name = "chip" if self.path == "/match" else "chips"
-        # cut closer than a chip should be, so that framing may find no ship
-        data = {"framing": "as_is"}
-        if self.name:
-            metadata = [{"framing": "as_is"}] * len(self.chips)
-            data = {
-                "vessel": json.dumps({"name": self.name}),
-                "chip_metadata": json.dumps(metadata),
-            }
+        data = {"vessel": json.dumps({"name": self.name})} if self.name else {}
         response = client.post(
             self.path,
             data=data,
@@ -70,10 +62,7 @@ class ClientRequest:
 
     def open_sightings(self) -> list[UUID]:
         """Return the ids of the sightings of a match."""
-        as_is = ChipMetadata(framing=FramingMode.AS_IS)
-        return [
-            ChipUpload(one, as_is, name=name).sighting_id(None) for name, one in self.chips.items()
-        ]
+        return [ChipUpload(one, name=name).sighting_id(None) for name, one in self.chips.items()]
 
 
 @dataclass

@@ -1,11 +1,14 @@
 """The demo's chips are tight and upright: framing leaves them alone and finds nothing bad."""
 
+import random
+
 import pytest
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.framing.frame import frame_chip
 from service.contract.framing.records import Level
+from tests.support.faults.ship_chips import OPTICAL, SAR, cut_chip
 from tests.support.paths import FLEET
 
 CHIPS = sorted(path for path in FLEET.rglob("*") if path.suffix in (".tif", ".jpg"))
@@ -27,3 +30,13 @@ def test_every_chip_passes_unchanged_and_is_not_bad(modality: Modality) -> None:
         assert framed.unchanged, path.name
         assert framed.pixels is chip.pixels, path.name
         assert framed.worst is not Level.BAD, path.name
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_chips_that_are_cut_closer_are_still_ships(modality: Modality) -> None:
+    dice = random.Random(1)
+    folder = SAR if modality is Modality.SAR else OPTICAL
+    for _ in range(150):
+        chip = decode_chip(cut_chip(dice, folder), modality=modality)
+        framed = frame_chip(chip.pixels, modality, chip.gsd_m)
+        assert framed.method != "none", chip.pixels.shape
