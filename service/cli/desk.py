@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from service.client.remote.call import Call
     from service.client.remote.client import Client
+    from service.client.remote.models import MatchRecord, VesselDetail
 
 VesselArgument = Annotated[
     str, typer.Argument(help="Id, IMO number, MMSI or name.", metavar="VESSEL")
@@ -115,8 +116,6 @@ def judge(
     """Record what an analyst decides about a match: one of `--confirm`, `--rank`, `--reject`,
     `--withdraw`.
     """
-    from service.client.desk_tables import show_match
-    from service.client.tables import console
 
     if sum([confirm is not None, rank is not None, reject, withdraw]) != 1:
         fail("give one of --confirm, --rank, --reject and --withdraw", WRONG_OPTIONS)
@@ -129,10 +128,7 @@ def judge(
             else:
                 vessel_id = _candidate(client, match_id, rank or 1)
             record = client.judge(match_id, "confirmed", vessel_id=vessel_id, note=note)
-    if as_json:
-        print_json(record.document())
-    else:
-        show_match(console(), record)
+    _print_match(record, as_json)
 
 
 def vessels(
@@ -166,9 +162,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a match with its judgements, or a vessel with its sightings."""
-    from service.client.desk_tables import show_match, show_vessel
     from service.client.errors import RefusedError
-    from service.client.tables import console
 
     with open_client(url) as client:
         if as_uuid(what) is not None:
@@ -178,16 +172,10 @@ def show(
                 if error.status != 404:
                     raise
             else:
-                if as_json:
-                    print_json(record.document())
-                else:
-                    show_match(console(), record)
+                _print_match(record, as_json)
                 return
         vessel = client.get_vessel(find_vessel(client, what))
-    if as_json:
-        print_json(vessel.document())
-    else:
-        show_vessel(console(), vessel)
+    _print_vessel(vessel, as_json)
 
 
 def merge(
@@ -199,15 +187,9 @@ def merge(
     as_json: AsJson = False,
 ) -> None:
     """Merge two records of one ship; the first vessel keeps its attributes."""
-    from service.client.desk_tables import show_vessel
-    from service.client.tables import console
-
     with open_client(url) as client:
         merged = client.merge(find_vessel(client, vessel), find_vessel(client, other))
-    if as_json:
-        print_json(merged.document())
-    else:
-        show_vessel(console(), merged)
+    _print_vessel(merged, as_json)
 
 
 def split(
@@ -223,16 +205,11 @@ def split(
     as_json: AsJson = False,
 ) -> None:
     """Move sightings that show another ship to a new vessel."""
-    from service.client.desk_tables import show_vessel
-    from service.client.tables import console
 
     attributes = given(name=name, imo=imo, mmsi=mmsi, type=type_)
     with open_client(url) as client:
         made = client.split(find_vessel(client, vessel), sightings, attributes)
-    if as_json:
-        print_json(made.document())
-    else:
-        show_vessel(console(), made)
+    _print_vessel(made, as_json)
 
 
 @export_app.command("matches")
@@ -354,3 +331,23 @@ def _save(client: "Client", call: "Call[bytes]", out: Path | None) -> None:
     else:
         size = client.save(call, out)
         print(f"{size} bytes in {out}")
+
+
+def _print_match(record: "MatchRecord", as_json: bool) -> None:
+    from service.client.desk_tables import show_match
+    from service.client.tables import console
+
+    if as_json:
+        print_json(record.document())
+    else:
+        show_match(console(), record)
+
+
+def _print_vessel(vessel: "VesselDetail", as_json: bool) -> None:
+    from service.client.desk_tables import show_vessel
+    from service.client.tables import console
+
+    if as_json:
+        print_json(vessel.document())
+    else:
+        show_vessel(console(), vessel)
