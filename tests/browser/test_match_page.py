@@ -35,8 +35,8 @@ def test_dropped_chips_are_matched_one_by_one_and_a_bad_one_says_why(
     field.set_input_files([str(query_chip("0007")), str(query_chip("0009"))])
     expect(page.locator(".progress")).to_contain_text("2 chips matched or refused")
     rows = page.locator(".chip-row.state-done")
-    expect(rows.filter(has_text="0007_s01c3_SAR.tif")).to_be_visible()
-    expect(rows.filter(has_text="0009_s01c3_SAR.tif")).to_be_visible()
+    expect(rows.filter(has_text="0007_s01c3_SAR.tif").first).to_be_visible()
+    expect(rows.filter(has_text="0009_s01c3_SAR.tif").first).to_be_visible()
     expect(page.locator("h1")).to_contain_text("_s01c3_SAR.tif")
     field.set_input_files([bad])
     refused = page.locator(".chip-row.state-refused")
@@ -54,7 +54,7 @@ def test_a_wrong_fact_is_explained_at_its_field(desk: WatchedPage, harbour: Harb
     expect(page.get_by_label("Latitude")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Latitude").fill("1.5")
     page.locator(".side input[type=file]").set_input_files(str(query_chip("0011")))
-    expect(page.locator(".chip-row.state-done").filter(has_text="0011")).to_be_visible()
+    expect(page.locator(".chip-row.state-done").filter(has_text="0011").first).to_be_visible()
 
 
 def test_none_of_them_is_a_candidate_and_everything_sums_to_one(

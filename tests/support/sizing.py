@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from service.contract.bundle import open_bundle
 from service.identity.audit_trail import AuditTrail
 from service.identity.records.sightings import EmbeddedSighting
+from service.settings import SHIPPED_BUNDLE
 from service.storage.audit.log import open_audit_log
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.matches import EdgeMatchStore
@@ -21,8 +23,7 @@ from service.storage.points.match_payloads import match_point
 from tests.support.fakes.match_records import make_match_record
 from tests.support.fakes.records import BUNDLE, START, make_sighting, make_vessel
 
-WIDTH = 256
-"""Of the shipped bundle."""
+WIDTH = open_bundle(SHIPPED_BUNDLE).manifest.encoder.embedding_width
 FIRST, SECOND, BATCH = 1000, 4000, 250
 
 

@@ -9,21 +9,22 @@ const TALLEST_PX = 170;
 const TICK_PX = 70;
 const PICTURE_GAP_PX = 2; // between several pseudo-SAR pictures of one chip
 
-/** Load a picture; returns `{bitmap, failed}`. */
+const NO_PICTURE = { bitmap: null, failed: null };
+
+/** Load a picture; returns `{bitmap, failed}`, both null until that of the present path is there. */
 function usePicture(path) {
-  const [state, setState] = useState({ bitmap: null, failed: null });
+  const [state, setState] = useState({ ...NO_PICTURE, path: null });
   useEffect(() => {
     let current = true;
-    setState({ bitmap: null, failed: null });
     if (path) {
       picture(path).then(
-        (bitmap) => current && setState({ bitmap, failed: null }),
-        (failed) => current && setState({ bitmap: null, failed }),
+        (bitmap) => current && setState({ path, bitmap, failed: null }),
+        (failed) => current && setState({ path, bitmap: null, failed }),
       );
     }
     return () => { current = false; };
   }, [path]);
-  return state;
+  return path && state.path === path ? state : NO_PICTURE;
 }
 
 /** Return the width of a node, in CSS pixels, as it changes. */

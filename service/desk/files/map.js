@@ -17,10 +17,18 @@ function loadMaps() {
       addStyle("desk/vendor/leaflet.css"),
     ]);
     const land = globalThis.topojson.feature(coast, coast.objects.land);
-    return { L: globalThis.L || globalThis.leaflet, land };
+    const L = globalThis.L || globalThis.leaflet;
+    ignoreLateFrames(L);
+    return { L, land };
   })();
   loading.catch(() => { loading = null; });
   return loading;
+}
+
+/** Leaflet 1.9 does not cancel every frame that a canvas asked for: one may come after its end. */
+function ignoreLateFrames(L) {
+  const redraw = L.Canvas.prototype._redraw;
+  L.Canvas.include({ _redraw() { if (this._ctx) redraw.call(this); } });
 }
 
 function addStyle(href) {

@@ -6,6 +6,10 @@ writer nothing. In the background, the open sightings that are most similar to e
 are found with one search for each sensor type; those that may show its vessel are matched anew, and
 an answer that names the vessel is recorded as new. A mark is removed when all that follows from it
 is recorded, so a crash repeats work and loses none. A lease lets one replica at a time do this.
+
+A sighting may be judged while it is matched anew, so that no analyst waits for this. If it is
+confirmed meanwhile, the confirmation marks it, and the answer that was recorded too late is settled
+with that mark.
 """
 
 import logging
@@ -54,6 +58,7 @@ class OpenSightings:
         self._gallery = context.gallery
         self._chips = context.chips
         self._matches = context.matches
+        self._write_lock = context.write_lock
         self._leases = leases
         self._matcher = matcher
         self._calibration = calibration
@@ -112,18 +117,16 @@ class OpenSightings:
         return sum(parts.values()) >= WORTH_ASKING
 
     def _ask(self, sighting_id: UUID, finding: Finding) -> None:
-        """Match a sighting anew, unless an analyst judges it right now or has decided already."""
+        """Match a sighting anew, unless it has a vessel or an analyst has decided already."""
         try:
-            with self._leases.for_judgement(sighting_id):
-                sighting = self._gallery.get_sighting(sighting_id)
-                if sighting is None or sighting.vessel_id is not None:
-                    return
-                records = self._records(MatchFilter(sighting_id=sighting_id))
-                if not records or any(_answers(one, finding.vessel_id) for one in records):
-                    return
-                upload = stored_upload(sighting, self._chips.get(sighting.chip_sha256))
-                options = _options(records[-1])
-                self._matcher.ask_again(upload, sighting, options, finding)
+            sighting = self._gallery.get_sighting(sighting_id)
+            if sighting is None or sighting.vessel_id is not None:
+                return
+            records = self._records(MatchFilter(sighting_id=sighting_id))
+            if not records or any(_answers(one, finding.vessel_id) for one in records):
+                return
+            upload = stored_upload(sighting, self._chips.get(sighting.chip_sha256))
+            self._matcher.ask_again(upload, sighting, _options(records[-1]), finding)
         except (ChipError, NotFoundError, StoreDamagedError) as error:
             log.warning("sighting %s could not be matched anew: %s", sighting_id, error)
 
@@ -132,7 +135,7 @@ class OpenSightings:
         where = MatchFilter(sighting_id=sighting_id, state=MatchState.NEW)
         if not self._records(where):
             return
-        with self._leases.for_judgement(sighting_id):
+        with self._write_lock, self._leases.for_judgement(sighting_id):
             for record in self._records(where):
                 if not record.unsettled:
                     self._matches.put(record.model_copy(update={"overtaken": True}))

@@ -96,14 +96,21 @@ class QdrantCluster:
     def restart(self, number: int) -> None:
         """Let a node return; copies that were deactivated are made anew from an active one."""
         node = self.nodes[number]
-        with self.deciding:
+        with self._without_writes():
             for collection, active in self.active.items():
                 if number in self.holders[collection] - active and active:
-                    source = self.nodes[max(active)]
-                    with source.leading:
-                        _copy(source, node, collection)
+                    _copy(self.nodes[max(active)], node, collection)
                     active.add(number)
             node.away = False
+
+    @contextmanager
+    def _without_writes(self) -> Iterator[None]:
+        """Let no write run; a write holds its leader before it decides, so leaders come first."""
+        with ExitStack() as held:
+            for node in self.nodes:
+                held.enter_context(node.leading)
+            held.enter_context(self.deciding)
+            yield
 
     def handle(
         self,
@@ -169,10 +176,9 @@ class QdrantCluster:
     def _replicate(self, body: Body, collection: str) -> object:
         """Copy the shard to another node, which takes no time here."""
         asked = models.ReplicateShardOperation.model_validate_json(body).replicate_shard
-        with self.deciding:
+        with self._without_writes():
             source, target = self.nodes[asked.from_peer_id], self.nodes[asked.to_peer_id]
-            with source.leading:
-                _copy(source, target, collection)
+            _copy(source, target, collection)
             self.holders[collection].add(target.number)
             self.active[collection].add(target.number)
         return True

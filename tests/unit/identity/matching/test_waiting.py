@@ -1,3 +1,4 @@
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from service.identity.records.match_records import (
     MatchFilter,
     MatchRecord,
     MatchState,
+    Standing,
 )
 from service.identity.review import NewJudgement
 from service.identity.uploads import ChipUpload
@@ -172,3 +174,28 @@ def test_a_deleted_chip_holds_nothing_up(use_cases: UseCases, waiting: OpenSight
     enrol(use_cases, "STAR", sar_look(7))
     assert run(waiting) == 1
     assert new(use_cases) == []
+
+
+@pytest.mark.parametrize("decision", [Decision.CONFIRMED, Decision.REJECTED])
+def test_a_sighting_can_be_judged_while_it_is_matched_anew(
+    use_cases: UseCases, waiting: OpenSightings, decision: Decision
+) -> None:
+    asked = ask(use_cases, sar(7))
+    star = enrol(use_cases, "STAR", sar_look(7))
+    matcher, states = use_cases.matcher, []
+
+    def judge_first(*arguments: Any) -> object:
+        vessel_id = star if decision is Decision.CONFIRMED else None
+        judged = use_cases.review.judge(asked, NewJudgement(decision=decision, vessel_id=vessel_id))
+        states.append(judged.record.standing)
+        return ask_again(*arguments)
+
+    ask_again = matcher.ask_again
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matcher, "ask_again", judge_first)
+        assert run(waiting) >= 1
+    assert states == [Standing(decision.value)]
+    kept = use_cases.matches.get(asked)
+    assert kept is not None
+    assert kept.standing is Standing(decision.value)
+    assert len(new(use_cases)) == (decision is Decision.REJECTED)
