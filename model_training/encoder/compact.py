@@ -24,8 +24,8 @@ class BySensor(nn.Module):
     """Two instances of a module, one per sensor; each row is mapped by its sensor's instance.
 
     Each instance gets its own rows only, so that batch statistics stay separate and nothing is
-    computed twice. A graph that is exported or only counted cannot divide a batch: it maps all rows
-    with both instances and selects.
+    computed twice. Code that only counts operations, on tensors without values, cannot divide a
+    batch: it maps all rows with both instances.
     """
 
     def __init__(self, optical: nn.Module, sar: nn.Module) -> None:
@@ -34,14 +34,28 @@ class BySensor(nn.Module):
 
     def forward(self, rows: Tensor, modality: Tensor) -> Tensor:
         """Map rows `[N, ...]` of sensors `[N]`, 0 optical, 1 SAR."""
-        if torch.compiler.is_exporting() or rows.is_meta:
+        if rows.is_meta:
             return select_by_modality(modality, self.parts[0](rows), self.parts[1](rows))
         places = [(modality == sensor).nonzero()[:, 0] for sensor in (0, 1)]
+        if torch.compiler.is_exporting():
+            return self._exported(rows, modality, places)
         outputs = [
             part(rows[place]) for part, place in zip(self.parts, places, strict=True) if len(place)
         ]
         # argsort inverts the permutation that put optical rows first
         return torch.cat(outputs)[torch.cat(places).argsort()]
+
+    def _exported(self, rows: Tensor, modality: Tensor, places: list[Tensor]) -> Tensor:
+        """Map rows in a graph whose number of rows of each sensor is unknown, and may be 0."""
+        outputs = []
+        for part, place in zip(self.parts, places, strict=True):
+            # The exporter refuses convolutions of an unknown number of rows that may be 0 or 1.
+            # The check is not part of the graph, and ONNX Runtime maps no rows to no rows.
+            torch._check(place.shape[0] >= 2)  # type: ignore[no-untyped-call]
+            outputs.append(part(rows.index_select(0, place)))
+        optical, sar = ((modality == sensor).long() for sensor in (0, 1))
+        ends = torch.where(sar == 1, optical.sum() + sar.cumsum(0), optical.cumsum(0))
+        return torch.cat(outputs).index_select(0, ends - 1)
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
