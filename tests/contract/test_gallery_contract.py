@@ -219,6 +219,17 @@ class TestSightings:
         assert gallery.get_sighting(uuid4()) is None
         assert gallery.sightings_of([vessel.id]) == [sighting]
 
+    def test_positions_and_lengths_of_many_digits_are_intact(self, gallery: Gallery) -> None:
+        """Qdrant parses some numbers of 17 digits as their neighbours; that is no damage."""
+        dice = np.random.default_rng(0)
+        vessel = make_vessel(length_m=1.2 + 0.3 * 599)
+        gallery.put_vessel(vessel)
+        places = [GeoPoint(lat=lat, lon=2 * lon) for lat, lon in dice.uniform(-90, 90, (200, 2))]
+        batch = [embedded(0.5, vessel, position=place) for place in places]
+        gallery.put_sightings(batch, vessel)
+        read = {one.id: one.position for one in gallery.sightings_of([vessel.id])}
+        assert read == {one.sighting.id: one.sighting.position for one in batch}
+
     def test_sightings_are_ordered_by_recording_time(self, gallery: Gallery) -> None:
         a, b = make_vessel(), make_vessel()
         late = embedded(0.5, a, recorded_at=START + timedelta(days=3))
