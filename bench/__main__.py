@@ -1,59 +1,73 @@
-"""Run every comparison and print one table; `--json FILE` writes the numbers."""
+"""Measure speeds; claims are ratios from one run, because machines differ."""
 
 import argparse
-import json
 import os
-from dataclasses import asdict
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.framing import measure_framing
-from bench.gallery import compare_galleries
+from bench.gallery import LARGE, SMALL, compare_galleries
 from bench.http import measure_http
-from bench.models import compare_models
+from bench.models import SINGLE_CHIP, compare_models
+from bench.results import (
+    README,
+    RESULTS,
+    Results,
+    describe_machine,
+    speed_section,
+    with_speed_section,
+)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and write if asked."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument(
+        "--write", action="store_true", help="renew bench/results.json and the README's figures"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out the large gallery; under two minutes"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
-    console = Console(width=160)
-    table = Table("what", "ours", "ms", "other", "ms", "times faster")
-    rows = []
-    for comparison in (*compare_models(arguments.threads), *compare_galleries()):
-        rows.append(asdict(comparison) | {"ratio": comparison.ratio})
+    if arguments.write and arguments.quick:
+        parser.error("the README shows whole runs: give --write without --quick")
+    models = tuple(compare_models(arguments.threads))
+    single = next(one for one in models if one.name == SINGLE_CHIP)
+    batched = min(one.ours_ms for one in models if one.name.startswith("embed 8"))
+    machine, avx512 = describe_machine()
+    results = Results(
+        machine=machine,
+        avx512=avx512,
+        comparisons=(
+            *models,
+            *compare_galleries(SMALL if arguments.quick else SMALL + LARGE),
+        ),
+        framing=tuple(measure_framing()),
+        http=measure_http(single.ours_ms, batched),
+    )
+    _print(results)
+    if arguments.write:
+        results.save(RESULTS)
+        README.write_text(with_speed_section(README.read_text(), results))
+
+
+def _print(results: Results) -> None:
+    table = Table("what", "ours", "ms", "compared with", "ms", "times faster", "rounds")
+    for one in results.comparisons:
         table.add_row(
-            comparison.name,
-            comparison.ours,
-            f"{comparison.ours_ms:.2f}",
-            comparison.other,
-            f"{comparison.other_ms:.2f}",
-            f"{comparison.ratio:.1f}",
+            one.name,
+            one.ours,
+            f"{one.ours_ms:.2f}",
+            one.reference,
+            f"{one.reference_ms:.2f}",
+            f"{one.ratio:.1f}",
+            f"{one.ratio_low:.1f} to {one.ratio_high:.1f}",
         )
-    framing = measure_framing()
-    http = measure_http()
+    console = Console(width=160)
     console.print(table)
-    console.print(
-        f"POST /match: p50 {http.p50_ms:.1f} ms, p95 {http.p95_ms:.1f} ms; 16 clients are answered "
-        f"{http.together_per_s / http.alone_per_s:.2f} times as fast as one "
-        f"({http.together_per_s:.0f} and {http.alone_per_s:.0f} a second)"
-    )
-    for cost in framing:
-        console.print(
-            f"Framing a loose {cost.modality} chip of {cost.side_px} x {cost.side_px} pixels takes "
-            f"{cost.processor_ms:.1f} ms of one core"
-        )
-    console.print(
-        f"Ready {http.ready_after_s:.1f} s after the start; {http.resident_mb:.0f} MB resident"
-    )
-    if arguments.json is not None:
-        costs = [asdict(cost) for cost in framing]
-        numbers = {"comparisons": rows, "framing": costs, "http": asdict(http)}
-        arguments.json.write_text(json.dumps(numbers, indent=2) + "\n")
+    console.print(speed_section(results), markup=False)
 
 
 if __name__ == "__main__":

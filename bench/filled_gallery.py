@@ -1,9 +1,11 @@
 """Fill a gallery with many vessels of random embeddings, to measure or test it at scale."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.contract.chip import Modality
 from service.contract.fusion import l2_normalise
@@ -20,8 +22,7 @@ def fill_gallery(gallery: Gallery, bundle_id: str, width: int, vessels: int, eac
     Each has `each` optical sightings whose embeddings are random unit vectors, float32 `[width]`,
     from a fixed seed.
     """
-    rng = np.random.default_rng(0)
-    for number in range(vessels):
+    for number, vectors in enumerate(vectors_of(vessels, each, width)):
         vessel = Vessel(
             id=UUID(int=number + 1),
             name=f"V{number:05}",
@@ -29,13 +30,19 @@ def fill_gallery(gallery: Gallery, bundle_id: str, width: int, vessels: int, eac
             created_at=NOW,
             updated_at=NOW,
         )
-        vectors = l2_normalise(rng.normal(size=(each, width)).astype(np.float32))
         gallery.put_vessel(vessel)
         rows = [
             EmbeddedSighting(_sighting(vessel.id, number * each + i, bundle_id), vector)
             for i, vector in enumerate(vectors)
         ]
         gallery.put_sightings(rows, vessel)
+
+
+def vectors_of(vessels: int, each: int, width: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the embeddings of each vessel of `fill_gallery`, float32 `[each, width]`."""
+    rng = np.random.default_rng(0)
+    for _ in range(vessels):
+        yield l2_normalise(rng.normal(size=(each, width)).astype(np.float32))
 
 
 def _sighting(vessel_id: UUID, number: int, bundle_id: str) -> Sighting:

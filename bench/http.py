@@ -1,10 +1,13 @@
-"""Measure the whole service over HTTP: latency of one client, throughput of many."""
+"""Measure the whole service over HTTP: latency and throughput of few and many clients."""
 
+import itertools
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -12,57 +15,91 @@ import numpy as np
 from tests.support.inputs.chips import sar_tiff
 from tests.support.processes.service_process import ServiceProcess, running_service
 
-REQUESTS, CLIENTS = 200, 16
+REQUESTS = 160
+"""Matches of each load; every one of another chip, so that none is in the cache."""
+CLIENTS = (1, 8, 32)
+HEIGHT_PX, WIDTH_PX = 200, 40
+
+
+@dataclass(frozen=True)
+class Load:
+    """`POST /match` from some clients that each wait for their response.
+
+    Attributes:
+        share_of_encoding: the throughput over that of encoding chips in batches without a service.
+    """
+
+    clients: int
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    share_of_encoding: float
 
 
 @dataclass(frozen=True)
 class HttpFigures:
-    """Figures of `POST /match` against a started process; milliseconds and responses per second."""
+    """Figures of a started process.
+
+    Attributes:
+        encode_ms: one bare call of the encoder with one chip.
+    """
 
     ready_after_s: float
     resident_mb: float
-    p50_ms: float
-    p95_ms: float
-    alone_per_s: float
-    together_per_s: float
+    encode_ms: float
+    loads: tuple[Load, ...]
+
+    @staticmethod
+    def of(known: Mapping[str, Any]) -> "HttpFigures":
+        """Make the figures from their JSON."""
+        loads = tuple(Load(**one) for one in known["loads"])
+        return HttpFigures(**{**known, "loads": loads})
 
 
-def measure_http() -> HttpFigures:
-    """Send requests one by one, then from many clients; no chip is in the cache."""
+def measure_http(encode_ms: float, encode_in_batch_ms: float) -> HttpFigures:
+    """Send matches that are not stored from each number of clients.
+
+    Args:
+        encode_ms: milliseconds of encoding one chip alone, without a service.
+        encode_in_batch_ms: milliseconds for each chip of a batch.
+    """
+    numbers = itertools.count()
     with tempfile.TemporaryDirectory() as folder, running_service(Path(folder)) as service:
-        chips = [sar_tiff(number, 200, 40) for number in range(2 * REQUESTS + 10)]
-        with service.client() as client:
-            for data in chips[-10:]:
-                _post_match(client, data)  # warms up
-            durations = []
-            for data in chips[:REQUESTS]:
-                started = time.perf_counter()
-                _post_match(client, data)
-                durations.append(time.perf_counter() - started)
-        together_s = _measure_clients(service, chips[REQUESTS : 2 * REQUESTS])
-        return HttpFigures(
-            ready_after_s=service.ready_after_s,
-            resident_mb=service.resident_mb(),
-            p50_ms=float(np.percentile(durations, 50)) * 1000,
-            p95_ms=float(np.percentile(durations, 95)) * 1000,
-            alone_per_s=REQUESTS / sum(durations),
-            together_per_s=REQUESTS / together_s,
+        _measure(service, numbers, 8, 64, encode_in_batch_ms)  # warms up
+        loads = tuple(
+            _measure(service, numbers, clients, REQUESTS, encode_in_batch_ms) for clients in CLIENTS
         )
+        return HttpFigures(service.ready_after_s, service.resident_mb(), encode_ms, loads)
 
 
-def _measure_clients(service: ServiceProcess, chips: list[bytes]) -> float:
-    """Send all chips from `CLIENTS` clients at once; return the seconds until the last response."""
-    clients = [service.client() for _ in range(CLIENTS)]
-    started = time.perf_counter()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(lambda job: _post_match(clients[job[0] % CLIENTS], job[1]), enumerate(chips)))
-    duration = time.perf_counter() - started
-    for client in clients:
+def _measure(
+    service: ServiceProcess,
+    numbers: "itertools.count[int]",
+    clients: int,
+    requests: int,
+    encode_in_batch_ms: float,
+) -> Load:
+    chips = [sar_tiff(next(numbers), HEIGHT_PX, WIDTH_PX) for _ in range(requests)]
+    opened = [service.client() for _ in range(clients)]
+    parts = [chips[first::clients] for first in range(clients)]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        took = list(itertools.chain(*pool.map(_match_all, opened, parts)))
+    lasted = time.perf_counter() - began
+    for client in opened:
         client.close()
-    return duration
+    p50, p99 = np.percentile(took, (50, 99)).tolist()
+    per_s = requests / lasted
+    return Load(clients, per_s, p50 * 1000, p99 * 1000, per_s * encode_in_batch_ms / 1000)
 
 
-def _post_match(client: httpx.Client, data: bytes) -> None:
-    response = client.post("/match", files={"chip": data}, data={"store": "false"})
-    if response.status_code != 200:
-        raise RuntimeError(response.text)
+def _match_all(client: httpx.Client, chips: list[bytes]) -> list[float]:
+    """Match one chip after the other; return the seconds of each."""
+    took = []
+    for data in chips:
+        began = time.perf_counter()
+        response = client.post("/match", files={"chip": data}, data={"store": "false"})
+        took.append(time.perf_counter() - began)
+        if response.status_code != 200:
+            raise RuntimeError(response.text)
+    return took

@@ -24,23 +24,22 @@ from service.inference.embedder import Embedder, build_embedder, load_embedder
 from service.settings import SHIPPED_BUNDLE
 
 BATCH = 8
+SINGLE_CHIP = "embed a SAR chip"
 PUBLISHED_SAMPLES = 5
 TRANSLATOR_CONFIG = Path(__file__).parents[1] / "model_training/configs/translator-simulation.yaml"
 """The run of the shipped translator; its training steps are not in the manifest."""
 
 
-def chips(modality: Modality, count: int) -> list[Chip]:
-    """Draw chips of noise, 200 x 40 pixels."""
+def chips(count: int) -> list[Chip]:
+    """Draw SAR chips of noise, 200 x 40 pixels."""
     rng = np.random.default_rng(0)
-    shape = (200, 40) if modality is Modality.SAR else (200, 40, 3)
-    kind = np.float32 if modality is Modality.SAR else np.uint8
     return [
         Chip(
-            (rng.exponential(size=shape) * 40).astype(kind),
-            modality,
+            (rng.exponential(size=(200, 40)) * 40).astype(np.float32),
+            Modality.SAR,
             1.0,
             "parameter",
-            np.dtype(kind).name,
+            "float32",
             f"{number:064x}",
         )
         for number in range(count)
@@ -51,7 +50,7 @@ def compare_models(threads: int) -> Iterator[Comparison]:
     """Yield the comparisons of encoders, batches, translation and enrolment."""
     torch.set_num_threads(threads)
     embedder = load_embedder(SHIPPED_BUNDLE, "cpu", threads)
-    sar, optical = chips(Modality.SAR, BATCH), chips(Modality.OPTICAL, 1)
+    sar = chips(BATCH)
 
     reference = build_encoder(ReferenceConfig(kind="reference")).eval()
     spec = ReferenceConfig(kind="reference").preprocess
@@ -66,7 +65,7 @@ def compare_models(threads: int) -> Iterator[Comparison]:
             )
 
     yield compare(
-        "embed a SAR chip",
+        SINGLE_CHIP,
         ("shipped bundle, ONNX Runtime", lambda: embedder.embed_many(sar[:1])),
         ("published encoder (ViT-B), PyTorch", published),
     )
@@ -75,14 +74,6 @@ def compare_models(threads: int) -> Iterator[Comparison]:
         ("one batch", lambda: embedder.embed_many(sar)),
         ("one by one", lambda: [embedder.embed_many([chip]) for chip in sar]),
         units=BATCH,
-    )
-    yield compare(
-        "embed a chip",
-        ("SAR", lambda: embedder.embed_many(sar[:1])),
-        (
-            "optical, translation and fusion as the bundle has them",
-            lambda: embedder.embed_many(optical),
-        ),
     )
     yield compare_enrolment(embedder, threads)
 

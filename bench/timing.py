@@ -6,45 +6,56 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ROUNDS = 7
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """Median milliseconds for one unit of work in each of two ways."""
+    """Median milliseconds for one unit of work in each of two ways.
+
+    Attributes:
+        name: of the task.
+        ours: how we do it.
+        reference: the other way.
+        ratio: how many times faster `ours` is: the median over the rounds.
+        ratio_low, ratio_high: the smallest and the largest ratio of one round.
+    """
 
     name: str
     ours: str
     ours_ms: float
-    other: str
-    other_ms: float
-
-    @property
-    def ratio(self) -> float:
-        """Return how many times faster `ours` is than `other`."""
-        return self.other_ms / self.ours_ms
+    reference: str
+    reference_ms: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
 
 
 def compare(
     name: str,
     ours: tuple[str, Callable[[], object]],
-    other: tuple[str, Callable[[], object]],
+    reference: tuple[str, Callable[[], object]],
     units: int = 1,
-    rounds: int = 7,
 ) -> Comparison:
-    """Run both alternately for `rounds` rounds after one warm-up each.
+    """Run both alternately for `ROUNDS` rounds after one warm-up each.
 
     Args:
         name: of the task.
         ours: label and function of one way.
-        other: label and function of the other way.
+        reference: label and function of the other way.
         units: units of work that one call does.
-        rounds: timed calls of each.
     """
-    durations_ms: tuple[list[float], list[float]] = ([], [])
-    for number in range(rounds + 1):
-        for way, (_, work) in enumerate((ours, other)):
-            started = time.perf_counter()
-            work()
-            if number:  # the first round is the warm-up
-                durations_ms[way].append((time.perf_counter() - started) * 1000.0 / units)
-    ours_ms, other_ms = (float(np.median(durations)) for durations in durations_ms)
-    return Comparison(name, ours[0], ours_ms, other[0], other_ms)
+    timed = [
+        [_milliseconds(work) / units for _, work in (ours, reference)] for _ in range(ROUNDS + 1)
+    ]
+    rounds = np.array(timed[1:])  # [ROUNDS, 2]; the first round is the warm-up
+    ours_ms, reference_ms = np.median(rounds, axis=0).tolist()
+    ratios = rounds[:, 1] / rounds[:, 0]
+    low, ratio, high = np.quantile(ratios, (0.0, 0.5, 1.0)).tolist()
+    return Comparison(name, ours[0], ours_ms, reference[0], reference_ms, ratio, low, high)
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1000.0

@@ -1,0 +1,121 @@
+"""What a run of the benchmark measured, as a file and as the README's section on speed."""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.framing import FramingCost
+from bench.http import HttpFigures
+from bench.timing import ROUNDS, Comparison
+
+RESULTS = Path(__file__).with_name("results.json")
+README = Path(__file__).parents[1] / "README.md"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The figures of one run.
+
+    Attributes:
+        machine: the processor's name, and its number of cores.
+        avx512: whether the processor has AVX-512.
+    """
+
+    machine: str
+    avx512: bool
+    comparisons: tuple[Comparison, ...]
+    framing: tuple[FramingCost, ...]
+    http: HttpFigures
+
+    def save(self, path: Path) -> None:
+        """Write the figures as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @staticmethod
+    def load(path: Path) -> "Results":
+        """Read what `save` wrote."""
+        known = json.loads(path.read_text())
+        return Results(
+            machine=known["machine"],
+            avx512=known["avx512"],
+            comparisons=tuple(Comparison(**one) for one in known["comparisons"]),
+            framing=tuple(FramingCost(**one) for one in known["framing"]),
+            http=HttpFigures.of(known["http"]),
+        )
+
+
+def describe_machine() -> tuple[str, bool]:
+    """Return the processor's name with its number of cores, and whether it has AVX-512."""
+    about = Path("/proc/cpuinfo")
+    text = about.read_text() if about.is_file() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    processor = name[1] if name else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores", "avx512f" in text
+
+
+def speed_section(results: Results) -> str:
+    """Return the README's section on speed in Markdown, without its heading."""
+    http = results.http
+    alone = http.loads[0]
+    rows = [
+        f"| {one.name}: {one.ours} ({one.ours_ms:.1f} ms) | {one.reference} | {_ratio(one)} |"
+        for one in results.comparisons
+    ]
+    loads = [
+        f"| {load.clients} | {load.per_s:.0f} | {load.p50_ms:.0f} ms | {load.p99_ms:.0f} ms "
+        f"| {load.share_of_encoding:.0%} |"
+        for load in http.loads
+    ]
+    framing = _framing(results.framing)
+    lines = [
+        f"Measured by `make bench` on {results.machine}, {'with' if results.avx512 else 'without'} "
+        "AVX-512, without a GPU.",
+        "Only the ratios hold on other machines; in brackets the smallest and the largest of "
+        f"{ROUNDS} rounds.",
+        "",
+        "| what | compared with | times faster |",
+        "|---|---|---|",
+        *rows,
+        "",
+        "`POST /match` of chips that are not in the cache, beside encoding in batches without a",
+        "service:",
+        "",
+        "| clients | matches a second | median | 99th percentile | share of bare encoding |",
+        "|---|---|---|---|---|",
+        *loads,
+        "",
+        f"One client waits {alone.p50_ms:.1f} ms; one bare call of the encoder takes "
+        f"{http.encode_ms:.1f} ms.",
+        *framing,
+        f"The service is ready {http.ready_after_s:.1f} s after its start and takes "
+        f"{http.resident_mb:.0f} MB.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _ratio(one: Comparison) -> str:
+    return f"{one.ratio:.1f} ({one.ratio_low:.1f} to {one.ratio_high:.1f})"
+
+
+def _framing(costs: Sequence[FramingCost]) -> list[str]:
+    shown = "; ".join(
+        f"{cost.modality} {cost.side_px} x {cost.side_px} pixels {cost.processor_ms:.1f} ms"
+        for cost in costs
+    )
+    return [f"Framing a loose chip takes of one core: {shown}."]
+
+
+def with_speed_section(readme: str, results: Results) -> str:
+    """Return the README with its section on speed replaced.
+
+    Raises:
+        ValueError: the README has no such section.
+    """
+    section = re.compile(r"(^## Speed\n\n).*?(?=^## )", re.M | re.S)
+    if not section.search(readme):
+        raise ValueError("the README has no section 'Speed' with another behind it")
+    return section.sub(lambda found: found[1] + speed_section(results) + "\n", readme)
