@@ -56,6 +56,7 @@ class Context:
         measure: receives the milliseconds of each stage.
         outbox: keeps answered matches that the stores do not take now.
         together: makes writes to different stores.
+        announces: whether matches that the service finds by itself are sent to a webhook.
     """
 
     gallery: Gallery
@@ -68,3 +69,4 @@ class Context:
     measure: Measure = ignore_timings
     outbox: Outbox = field(default_factory=NoOutbox)
     together: Together = one_after_the_other
+    announces: bool = False

@@ -230,6 +230,17 @@ class Leases:
             yield lease
 
     @contextmanager
+    def for_announcing(self) -> Iterator[Lease]:
+        """Hold the task of sending new matches to a webhook; the caller renews the lease.
+
+        Raises:
+            ConflictError: another replica does it.
+        """
+        with self._lease("sent") as lease:
+            lease.take("new matches", NO_VESSEL, resumes=False)
+            yield lease
+
+    @contextmanager
     def _lease(self, action: str = "registered") -> Iterator[Lease]:
         lease = Lease(self._claims, self._now, self._step, self._unreleased, action)
         try:

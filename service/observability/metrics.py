@@ -89,6 +89,11 @@ class Telemetry:
             ("outcome",),
         )
         self.outbox = gauge("crossfix_outbox_matches", "Answered matches that wait to be stored")
+        self.webhook = counter(
+            "crossfix_webhook_attempts",
+            "Attempts to send a new match to the webhook: delivered, failed or given_up",
+            ("outcome",),
+        )
         self.bundle = Info("crossfix_bundle", "The models that answer", registry=self.registry)
         self._refresh: Callable[[], None] = lambda: None
         self._expected: tuple[ExpectedShare, ...] = ()

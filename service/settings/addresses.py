@@ -1,5 +1,7 @@
-"""Check addresses that settings name."""
+"""Check addresses, names and keys in settings: each function returns the value that is used."""
 
+import base64
+import binascii
 import ipaddress
 import re
 from urllib.parse import urlsplit
@@ -10,6 +12,10 @@ QDRANT_ADDRESS = re.compile(r"https?://[^/?#@,\s]+(/[^?#@,\s]*)?")
 ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
 BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 KEY_PREFIX = re.compile(r"[A-Za-z0-9!_.'()-]+(/[A-Za-z0-9!_.'()-]+)*/?")
+WEBHOOK = re.compile(r"https?://[^/?#@\s]+([/?][^#\s]*)?")
+SECRET_PREFIX = "whsec_"
+SECRET_BYTES = range(24, 65)
+"""Standard Webhooks 1.0.0, "Signature scheme": 192 to 512 bits."""
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -36,6 +42,101 @@ def has_host(url: str) -> bool:
         return False
 
 
-def addresses_in(text: str) -> tuple[str, ...]:
-    """Return the addresses of a list that is separated by commas, at least one."""
+def parts_of(text: str) -> tuple[str, ...]:
+    """Return the parts of a list that is separated by commas, at least one."""
     return tuple(part.strip() for part in text.split(",") if part.strip()) or (text,)
+
+
+def networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check addresses or networks."""
+    for network in value:
+        ipaddress.ip_network(network)
+    return value
+
+
+def origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check origins of web pages, or `*`."""
+    for origin in value:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is not an origin such as https://ships.example")
+    return value
+
+
+def host_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check host names or addresses; return them in lower case."""
+    for name in value:
+        if not (HOST_NAME.fullmatch(name) or is_address(name)):
+            raise ValueError(f"{name!r} is not a host name such as ships.example")
+    return tuple(name.casefold() for name in value)
+
+
+def qdrant_url(value: str | None) -> str | None:
+    """Check the addresses of a Qdrant server's nodes."""
+    if value is None:
+        return None
+    addresses = parts_of(value)
+    for address in addresses:
+        if not (QDRANT_ADDRESS.fullmatch(address) and has_host(address)):
+            raise ValueError("expected an address such as http://127.0.0.1:6333")
+    return ",".join(addresses)
+
+
+def redis_url(value: str | None) -> str | None:
+    """Check the address of a Redis."""
+    if value is None:
+        return None
+    if not value.startswith(REDIS_SCHEMES):
+        raise ValueError(f"expected an address that begins with one of {REDIS_SCHEMES}")
+    if not value.startswith("unix:") and not has_host(value):
+        raise ValueError("expected an address such as redis://:password@127.0.0.1:6379/0")
+    return value
+
+
+def bucket(value: str | None) -> str | None:
+    """Check the name of a bucket."""
+    if value is not None and not BUCKET.fullmatch(value):
+        raise ValueError("expected the name of a bucket such as ship-chips")
+    return value
+
+
+def key_prefix(value: str | None) -> str | None:
+    """Check the prefix of keys in a bucket; return it with a slash at its end."""
+    if value is None:
+        return None
+    if not KEY_PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
+        raise ValueError("expected names joined by slashes such as crossfix/ or ships/crossfix")
+    return value if value.endswith("/") else f"{value}/"
+
+
+def endpoint(value: str | None) -> str | None:
+    """Check an address without path."""
+    if value is not None and not (ENDPOINT.fullmatch(value) and has_host(value)):
+        raise ValueError("expected an address alone, such as https://s3.ships.example:9000")
+    return value
+
+
+def webhook_url(value: str | None) -> str | None:
+    """Check the address of a webhook: https, unless only this machine can reach it."""
+    if value is None:
+        return None
+    if not (WEBHOOK.fullmatch(value) and has_host(value)):
+        raise ValueError("expected an address such as https://ships.example/new-matches")
+    parts = urlsplit(value)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ValueError("expected an address that begins with https://, or a loopback address")
+    return value
+
+
+def signing_keys(text: str) -> tuple[bytes, ...]:
+    """Return the keys that a webhook's secrets stand for; the message does not show them."""
+    return tuple(_signing_key(one) for one in parts_of(text))
+
+
+def _signing_key(secret: str) -> bytes:
+    try:
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) not in SECRET_BYTES:
+        raise ValueError("expected whsec_ and the base64 of 24 to 64 random bytes")
+    return key

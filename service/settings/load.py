@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from service.settings.model import CLIENT_KEY, PREFIX, TEST_PREFIX, Settings, SettingsError
 
+MAY_HOLD_SECRETS = ("redis_url", "webhook_url", "webhook_secret")
+
 
 def load_settings(**overrides: object) -> Settings:
     """Read the settings from the environment; overrides that are not None take precedence.
@@ -44,6 +46,6 @@ def _one_line(error: object) -> str:
     name = "_".join(str(part) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     value = repr(error["input"])
-    if name == "redis_url" or "@" in value:
+    if name in MAY_HOLD_SECRETS or "@" in value:
         value = "a value that is not shown, since it may hold a password"
     return f"{PREFIX}{name.upper()}: {message} (got {value})" if name else message

@@ -1,6 +1,5 @@
 """The settings: their names, defaults, bounds and meaning."""
 
-import ipaddress
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +9,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.errors import CrossfixError
 from service.settings import addresses as forms
-from service.settings.addresses import addresses_in, has_host, is_address
 
 PREFIX = "CROSSFIX_"
 TEST_PREFIX = "CROSSFIX_TEST_"
@@ -249,6 +247,16 @@ class Settings(BaseSettings):
         description="how often open sightings are compared with the chips that vessels got since; "
         "0: never",
     )
+    webhook_url: str | None = Field(
+        None,
+        description="where new matches of open sightings are sent; https, or http on loopback; "
+        "unset: nowhere",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="key that signs what is sent: base64 of 24 to 64 random bytes after `whsec_`; "
+        "separated by commas, each signs, so that a receiver can change over",
+    )
     restore_days: float = Field(
         30.0, ge=0, le=36_500, description="how long the deletion of a vessel can be undone"
     )
@@ -265,6 +273,7 @@ class Settings(BaseSettings):
         "qdrant_grpc_port",
         *("s3_bucket", "s3_prefix", "s3_endpoint_url", "s3_region", "tracing_endpoint"),
         *("s3_access_key_id", "s3_secret_access_key", "published_address"),
+        *("webhook_url", "webhook_secret"),
         mode="before",
     )
     @classmethod
@@ -278,72 +287,21 @@ class Settings(BaseSettings):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ipaddress.ip_network(network)
-        return value
+    _check_networks = field_validator("trusted_proxies")(forms.networks)
+    _check_origins = field_validator("cors_origins")(forms.origins)
+    _check_host_names = field_validator("allowed_hosts")(forms.host_names)
+    _check_qdrant = field_validator("qdrant_url")(forms.qdrant_url)
+    _check_redis = field_validator("redis_url")(forms.redis_url)
+    _check_bucket = field_validator("s3_bucket")(forms.bucket)
+    _check_prefix = field_validator("s3_prefix")(forms.key_prefix)
+    _check_endpoint = field_validator("s3_endpoint_url", "tracing_endpoint")(forms.endpoint)
+    _check_webhook = field_validator("webhook_url")(forms.webhook_url)
 
-    @field_validator("cors_origins")
+    @field_validator("webhook_secret")
     @classmethod
-    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if origin != "*" and not forms.ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is not an origin such as https://ships.example")
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _check_host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not (forms.HOST_NAME.fullmatch(name) or is_address(name)):
-                raise ValueError(f"{name!r} is not a host name such as ships.example")
-        return tuple(name.casefold() for name in value)
-
-    @field_validator("qdrant_url")
-    @classmethod
-    def _check_qdrant_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        addresses = addresses_in(value)
-        for address in addresses:
-            if not (forms.QDRANT_ADDRESS.fullmatch(address) and has_host(address)):
-                raise ValueError("expected an address such as http://127.0.0.1:6333")
-        return ",".join(addresses)
-
-    @field_validator("redis_url")
-    @classmethod
-    def _check_redis_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not value.startswith(forms.REDIS_SCHEMES):
-            raise ValueError(f"expected an address that begins with one of {forms.REDIS_SCHEMES}")
-        if not value.startswith("unix:") and not has_host(value):
-            raise ValueError("expected an address such as redis://:password@127.0.0.1:6379/0")
-        return value
-
-    @field_validator("s3_bucket")
-    @classmethod
-    def _check_bucket_name(cls, value: str | None) -> str | None:
-        if value is not None and not forms.BUCKET.fullmatch(value):
-            raise ValueError("expected the name of a bucket such as ship-chips")
-        return value
-
-    @field_validator("s3_prefix")
-    @classmethod
-    def _with_slash(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not forms.KEY_PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
-            raise ValueError("expected names joined by slashes such as crossfix/ or ships/crossfix")
-        return value if value.endswith("/") else f"{value}/"
-
-    @field_validator("s3_endpoint_url", "tracing_endpoint")
-    @classmethod
-    def _check_endpoint(cls, value: str | None) -> str | None:
-        if value is not None and not (forms.ENDPOINT.fullmatch(value) and has_host(value)):
-            raise ValueError("expected an address alone, such as https://s3.ships.example:9000")
+    def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            forms.signing_keys(value.get_secret_value())
         return value
 
     @model_validator(mode="after")
@@ -374,15 +332,25 @@ class Settings(BaseSettings):
                 )
 
     @model_validator(mode="after")
-    def _check_certificate_and_key(self) -> "Settings":
+    def _check_pairs(self) -> "Settings":
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError(f"set {PREFIX}TLS_CERT and {PREFIX}TLS_KEY together, or neither")
+        if (self.webhook_url is None) != (self.webhook_secret is None):
+            raise ValueError(
+                f"set {PREFIX}WEBHOOK_URL and {PREFIX}WEBHOOK_SECRET together, or neither"
+            )
         return self
 
     @property
     def qdrant_urls(self) -> tuple[str, ...]:
         """Addresses of the Qdrant server's nodes; none for an embedded gallery."""
-        return () if self.qdrant_url is None else addresses_in(self.qdrant_url)
+        return () if self.qdrant_url is None else forms.parts_of(self.qdrant_url)
+
+    @property
+    def signing_keys(self) -> tuple[bytes, ...]:
+        """Keys that sign what is sent to the webhook; none without a webhook."""
+        secret = self.webhook_secret
+        return () if secret is None else forms.signing_keys(secret.get_secret_value())
 
     @property
     def keys_path(self) -> Path:

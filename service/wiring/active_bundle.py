@@ -38,6 +38,8 @@ class ServedBundle:
         routes: answers requests with these models.
         ask_again: compares open sightings with some of the chips that vessels got since, until its
             argument says to stop; returns the number of these chips.
+        announce: sends new matches to the webhook, until its argument says to stop; None without
+            a webhook.
         requests_under_way: counted by `ActiveBundle`.
     """
 
@@ -45,6 +47,7 @@ class ServedBundle:
     settle: Callable[[], int]
     routes: ASGIApp
     ask_again: Callable[[Callable[[], bool]], int] = lambda _: 0
+    announce: Callable[[Callable[[], bool]], None] | None = None
     requests_under_way: int = 0
 
     @property

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -17,7 +18,8 @@ from service.identity.errors import StoreUnavailableError
 from service.maintenance.retention import RetentionLimits, apply_retention
 from service.observability.drift import expected_shares
 from service.observability.metrics import Telemetry
-from service.settings import Settings
+from service.observability.webhook import Webhook
+from service.settings import Settings, is_loopback
 from service.wiring.active_bundle import (
     ActiveBundle,
     ActiveBundleRoutes,
@@ -44,6 +46,7 @@ from service.wiring.waiting import wait_for_stores
 log = logging.getLogger("crossfix")
 
 RETENTION_INTERVAL_S = 3600.0
+ANNOUNCE_INTERVAL_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,15 @@ def create_app(settings: Settings) -> FastAPI:
         on_error.callback(resources.close)
         stores = open_shared_stores(settings, redis, telemetry.store_retries.inc)
         on_error.callback(stores.close)
-        parts = ProcessParts(settings, telemetry, stores, decoders, threading.RLock(), options.keys)
+        parts = ProcessParts(
+            settings,
+            telemetry,
+            stores,
+            decoders,
+            threading.RLock(),
+            options.keys,
+            _webhook(settings),
+        )
         active = ActiveBundle(serve_bundle(parts, resources))
         facts = {"chips_cleared_up": marker.removed_chips}
         AuditTrail(stores.audit, utc_now, active.current.bundle_id).record("serve-bundle", facts)
@@ -92,6 +103,13 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app, telemetry)
     telemetry.on_scrape(lambda: _set_gauges(telemetry, active.current.resources, stores))
     return app
+
+
+def _webhook(settings: Settings) -> Webhook | None:
+    if settings.webhook_url is None:
+        return None
+    local = is_loopback(urlsplit(settings.webhook_url).hostname or "")
+    return Webhook(settings.webhook_url, settings.signing_keys, trust_env=not local)
 
 
 def _lifespan(application: Application) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -118,6 +136,9 @@ def _background_threads(
     settings = application.parts.settings
     settle = partial(_settle_regularly, application.active, settings.recovery_interval_s, stopping)
     threads = [threading.Thread(target=settle, name="recovery")]
+    if application.parts.webhook is not None:
+        announce = partial(_announce_regularly, application.active, stopping)
+        threads.append(threading.Thread(target=announce, name="webhook"))
     if settings.ask_again_interval_s:
         ask = partial(
             _ask_again_regularly, application.active, settings.ask_again_interval_s, stopping
@@ -186,6 +207,16 @@ def _ask_again_regularly(
             log.exception("open sightings could not be matched anew; trying again later")
         if not done:
             stopping.wait(interval_s)
+
+
+def _announce_regularly(active: ActiveBundle, stopping: threading.Event) -> None:
+    while not stopping.wait(ANNOUNCE_INTERVAL_S):
+        try:
+            with active.in_use() as served:
+                if served.announce is not None:
+                    served.announce(stopping.is_set)
+        except Exception:
+            log.exception("new matches could not be sent to the webhook; trying again later")
 
 
 def _check_regularly(

@@ -31,6 +31,7 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
+from service.identity.matching.announcing import Announcements
 from service.identity.matching.keeping import MatchKeeper
 from service.identity.matching.match import Matcher
 from service.identity.matching.scene import SceneMatcher
@@ -46,6 +47,7 @@ from service.inference.embedder import load_embedder
 from service.maintenance.check import RecordHealth
 from service.maintenance.readiness import ReadinessCheck
 from service.observability.metrics import Telemetry
+from service.observability.webhook import Webhook
 from service.settings import Settings
 from service.wiring.active_bundle import BundleResources, ServedBundle
 from service.wiring.stores import SharedStores, longest_step, open_gallery
@@ -72,6 +74,7 @@ class ProcessParts:
         decoders: processes that decode chips.
         write_lock: held while this process makes a change.
         keys: the API keys.
+        webhook: receives new matches; None without one.
         record_health: whether stored records were found damaged.
     """
 
@@ -81,6 +84,7 @@ class ProcessParts:
     decoders: DecoderPool
     write_lock: threading.RLock
     keys: KeyStore
+    webhook: Webhook | None = None
     record_health: RecordHealth = field(default_factory=RecordHealth)
 
 
@@ -127,6 +131,7 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
         measure=measure,
         outbox=stores.outbox,
         together=stores.together,
+        announces=parts.webhook is not None,
     )
     recovery = Recovery(context, longest_step(settings))
     review = MatchReview(context, recovery)
@@ -170,7 +175,15 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
             "device": resources.device,
         }
     )
-    return ServedBundle(resources, settle, routes, open_sightings.ask_again)
+    announce = None
+    if parts.webhook is not None:
+        announce = Announcements(
+            context,
+            recovery.leases,
+            parts.webhook.send,
+            lambda outcome: telemetry.webhook.labels(outcome).inc(),
+        ).run
+    return ServedBundle(resources, settle, routes, open_sightings.ask_again, announce)
 
 
 def _add_routes(

@@ -124,6 +124,17 @@ class TestRecords:
         matches.put(unsettled[0].model_copy(update={"unsettled": False}))
         assert matches.unsettled() == [unsettled[1]]
 
+    def test_matches_that_wait_to_be_sent_are_listed_oldest_first(
+        self, matches: MatchStore
+    ) -> None:
+        waiting = [make_match_record(unannounced=True) for _ in range(150)]
+        put_all(matches, [make_match_record(), *waiting[::-1]])
+        assert matches.unannounced() == ids(*waiting)
+        assert matches.get(waiting[0].id) == waiting[0]
+        matches.put(with_judgement(waiting[0], Decision.REJECTED))
+        matches.put(waiting[1].model_copy(update={"unannounced": False}))
+        assert matches.unannounced() == ids(waiting[0], *waiting[2:])
+
     def test_all_records_are_read_however_many(self, matches: MatchStore) -> None:
         several = [make_match_record() for _ in range(600)]
         put_all(matches, several)
@@ -132,6 +143,7 @@ class TestRecords:
     def test_an_empty_store_answers(self, matches: MatchStore) -> None:
         assert listed(matches) == []
         assert matches.unsettled() == []
+        assert matches.unannounced() == []
         assert list(matches.all()) == []
         matches.ping()
 

@@ -148,6 +148,53 @@ def test_a_certificate_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
+SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
+WEBHOOK = {"WEBHOOK_URL": "https://ships.example/new?a=1", "WEBHOOK_SECRET": SECRET}
+
+
+def test_secrets_of_the_webhook_are_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = f"{SECRET}, {SECRET.removeprefix('whsec_')}"
+    set_all(monkeypatch, WEBHOOK | {"WEBHOOK_SECRET": both})
+    settings = load_settings()
+    assert settings.webhook_url == WEBHOOK["WEBHOOK_URL"]
+    assert settings.signing_keys == (bytes(range(24)),) * 2
+    assert "AAEC" not in repr(settings)
+    set_all(monkeypatch, {"WEBHOOK_URL": "", "WEBHOOK_SECRET": ""})
+    assert load_settings().signing_keys == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"WEBHOOK_SECRET": ""}, "CROSSFIX_WEBHOOK_URL and CROSSFIX_WEBHOOK_SECRET together"),
+        ({"WEBHOOK_URL": ""}, "CROSSFIX_WEBHOOK_URL and CROSSFIX_WEBHOOK_SECRET together"),
+        ({"WEBHOOK_URL": "http://ships.example/tok3n"}, "WEBHOOK_URL: expected .* https://"),
+        ({"WEBHOOK_URL": "http://10.0.0.7/tok3n"}, "WEBHOOK_URL: expected .* https://"),
+        ({"WEBHOOK_URL": "ships.example/tok3n"}, "WEBHOOK_URL: expected an address"),
+        ({"WEBHOOK_URL": "https://me:tok3n@ships.example"}, "WEBHOOK_URL: expected an address"),
+        ({"WEBHOOK_URL": "https://ships.example:tok3n"}, "WEBHOOK_URL: expected an address"),
+        ({"WEBHOOK_SECRET": "whsec_tok3ntok3ntok3ntok3n"}, "WEBHOOK_SECRET: expected whsec_"),
+        ({"WEBHOOK_SECRET": "whsec_!tok3n" + "A" * 32}, "WEBHOOK_SECRET: expected whsec_"),
+        ({"WEBHOOK_SECRET": f"{SECRET},tok3"}, "WEBHOOK_SECRET: expected whsec_"),
+        ({"WEBHOOK_SECRET": ","}, "WEBHOOK_SECRET: expected whsec_"),
+    ],
+)
+def test_unusable_settings_of_the_webhook_are_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], named: str
+) -> None:
+    set_all(monkeypatch, WEBHOOK | settings)
+    with pytest.raises(SettingsError, match=named) as refused:
+        load_settings()
+    assert "tok3" not in str(refused.value)
+    assert "AAEC" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:9/new", "http://127.0.0.1", "http://[::1]:9/"])
+def test_a_webhook_on_loopback_needs_no_https(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    set_all(monkeypatch, WEBHOOK | {"WEBHOOK_URL": url})
+    assert load_settings().webhook_url == url
+
+
 BUCKET = {"CHIP_STORE": "s3", "S3_BUCKET": "ships"}
 
 

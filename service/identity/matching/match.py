@@ -132,6 +132,7 @@ class Matcher:
         """The stages `search` and `store` (chip, sighting and match record) are measured."""
         self._gallery = context.gallery
         self._now = context.now
+        self._announces = context.announces
         self._keeper = MatchKeeper(context, uploads)
         self._matches = context.matches
         self._trail = context.trail
@@ -277,6 +278,7 @@ class Matcher:
                 model=self._model,
                 audit=audit,
                 found_by=found_by,
+                unannounced=found_by is not None and self._announces,
             )
             if found_by is not None:
                 self._matches.put(record)

@@ -33,6 +33,10 @@ class MatchStore(Protocol):
     def unsettled(self) -> list[MatchRecord]:
         """Return the records whose latest judgement is unsettled."""
 
+    def unannounced(self) -> list[UUID]:
+        """Return the ids of the matches that are to be sent to a webhook, the oldest first."""
+        ...
+
     def all(self) -> Iterator[MatchRecord]:
         """Iterate over all records, in any order."""
 

@@ -76,7 +76,7 @@ class MatchRecord(Record):
     """A match as it was answered, and all its judgements, the latest last.
 
     `found_by` is set when the service asked again by itself, `overtaken` when the sighting got a
-    vessel by another match.
+    vessel by another match, `unannounced` while the match is to be sent to a webhook.
 
     `audit` is the place of the match in the audit log; None in records of older versions.
     `unsettled` means that the query sighting may not have been moved yet as the latest judgement
@@ -91,6 +91,7 @@ class MatchRecord(Record):
     audit: AuditPosition | None = None
     found_by: Finding | None = None
     overtaken: bool = False
+    unannounced: bool = False
     judgements: tuple[Judgement, ...] = ()
     unsettled: bool = False
 

@@ -17,7 +17,7 @@ from service.identity.records.match_records import MatchRecord
 from service.storage.edge.folder import KEYWORD
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, NO_VECTOR, Shard, upsert
 from service.storage.points.checking import check_matches
-from service.storage.points.expiry import unjudged_matches
+from service.storage.points.expiry import unannounced_matches, unjudged_matches
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import (
     ASKED_AT,
@@ -71,6 +71,9 @@ class EdgeMatchStore(PagedMatches):
     def ping(self) -> None:
         with self._lock:
             self._shard.ping()
+
+    def unannounced(self) -> list[UUID]:
+        return unannounced_matches(self._shard, self._lock)
 
     def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
         return unjudged_matches(self._shard, before, beyond, self._lock)

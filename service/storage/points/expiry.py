@@ -1,4 +1,4 @@
-"""Find records that may be deleted for their age or number."""
+"""Find records that may be deleted for their age or number, and those that wait to be sent."""
 
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -10,10 +10,27 @@ from service.storage.points import payloads
 from service.storage.points.archive import PointCollection
 from service.storage.points.checking import UNLOCKED, in_locked_batches
 from service.storage.points.filters import OPEN_SIGHTINGS, AnyOf, Condition
-from service.storage.points.match_payloads import ASKED_AT, STANDING, UNSETTLED, YES, point_id
+from service.storage.points.match_payloads import (
+    ASKED_AT,
+    STANDING,
+    UNANNOUNCED,
+    UNSETTLED,
+    YES,
+    point_id,
+)
 from service.storage.points.payloads import timestamp
 
 UNJUDGED_MATCHES = Condition((AnyOf(STANDING, [Standing.OPEN.value]),), (AnyOf(UNSETTLED, [YES]),))
+UNANNOUNCED_MATCHES = Condition((AnyOf(UNANNOUNCED, [YES]),))
+
+
+def unannounced_matches(
+    matches: PointCollection, lock: AbstractContextManager[object] = UNLOCKED
+) -> list[UUID]:
+    """Return the ids of matches that wait to be sent; see `MatchStore.unannounced`."""
+    rows = in_locked_batches(matches.scan(UNANNOUNCED_MATCHES, [UNANNOUNCED]), lock)
+    newest_first = [point_id(number) for number, _ in chain.from_iterable(rows)]
+    return newest_first[::-1]
 
 
 def unjudged_matches(

@@ -32,9 +32,9 @@ VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED = "vessel_ids", "sighting_id", "ask
 
 CASE, FILE_NAME, NOTE = "case", "file_name", "note"
 PLACE, HAS_PLACE = "place", "has_place"
-STATE = "state"
+STATE, UNANNOUNCED = "state", "unannounced"
 
-KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, HAS_PLACE, STATE)
+KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, HAS_PLACE, STATE, UNANNOUNCED)
 """Fields that are looked up by whole words; `asked_at` is a time, `place` a position."""
 
 IDS = (VESSEL_IDS, SIGHTING_ID)
@@ -75,7 +75,8 @@ def match_point(record: MatchRecord) -> Point:
     }
     # Not sealed: records of older versions have no state, which the filter takes for `asked`.
     state = None if record.state is MatchState.ASKED else record.state.value
-    fields = place_fields(match) | {STATE: state}
+    mark = YES if record.unannounced else None
+    fields = place_fields(match) | {STATE: state, UNANNOUNCED: mark}
     return Point(point_id(record.id), None, seals.sealed(payload) | fields)
 
 

@@ -9,7 +9,7 @@ from qdrant_client import QdrantClient
 from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchRecord
 from service.storage.points.checking import check_matches
-from service.storage.points.expiry import unjudged_matches
+from service.storage.points.expiry import unannounced_matches, unjudged_matches
 from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.match_payloads import PagedMatches, match_from, match_point, point_id
 from service.storage.points.payloads import Payload
@@ -39,6 +39,9 @@ class ServerMatchStore(PagedMatches):
 
     def ping(self) -> None:
         self._matches.count(EVERYTHING, exact=False)
+
+    def unannounced(self) -> list[UUID]:
+        return unannounced_matches(self._matches)
 
     def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
         return unjudged_matches(self._matches, before, beyond)

@@ -43,6 +43,9 @@ class FakeMatchStore:
     def unsettled(self) -> list[MatchRecord]:
         return [one for one in self.all() if one.unsettled]
 
+    def unannounced(self) -> list[UUID]:
+        return sorted(one.id for one in self.all() if one.unannounced)
+
     def all(self) -> Iterator[MatchRecord]:
         with self._lock:
             records = list(self._records.values())
