@@ -12,7 +12,7 @@ from service.contract.framing.apply import FramingMode
 from service.contract.utc_time import StatedTime
 from service.identity.errors import InvalidRequestError
 from service.identity.matching.match import MatchOptions
-from service.identity.records.base import Line, Note, Text, plain_number
+from service.identity.records.base import Fact, Line, Note, Text, plain_number
 from service.identity.uploads import ChipMetadata, ChipUpload
 
 MAX_SCENE_CHIPS = 200
@@ -40,8 +40,8 @@ class AskingForm(BaseModel):
     )
     lat: float | None = Field(None, ge=-90, le=90, examples=[1.24])
     lon: float | None = Field(None, ge=-180, le=180, examples=[103.9])
-    sensor: Line | None = Field(None, max_length=200)
-    case: Text | None = Field(None, description="the case that the chip belongs to")
+    sensor: Fact | None = Field(None, max_length=200)
+    case: Fact | None = Field(None, max_length=200, description="the case that the chip belongs to")
     note: Note | None = Field(None, description="a remark, kept with the match")
     top_k: int = Field(5, ge=1, le=100, description="how many vessels to rank")
     max_speed_kn: float | None = Field(
@@ -51,7 +51,7 @@ class AskingForm(BaseModel):
         description="a vessel that would have had to sail faster comes last; default 30",
     )
     vessel_type: Line | None = Field(None, description="only vessels of this registered type")
-    looks_like: Line | None = Field(
+    looks_like: Text | None = Field(
         None,
         description="the vessel type that you see: counts as evidence, leaves no vessel out",
         examples=["tanker"],

@@ -12,7 +12,7 @@ from service.identity.audit_trail import Facts, chips_and_ids
 from service.identity.context import Context
 from service.identity.enrol import DEFAULT_SOURCE, EnrolledVessel, get_visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.identity.records.base import Line
+from service.identity.records.base import Fact
 from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
     Provenance,
@@ -28,7 +28,7 @@ RESTORABLE_FOR = timedelta(days=30)
 class VesselPatch(VesselAttributes):
     """New values for some attributes; an explicit null makes an attribute unknown."""
 
-    source: Line | None = None
+    source: Fact | None = None
     as_of: PastTime | None = None
 
     def changes(self) -> dict[str, object]:

@@ -22,7 +22,7 @@ from service.identity.evidence.copies import Copies
 from service.identity.leases import Lease, require_free_imo, vessel_claim
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.gallery import Gallery
-from service.identity.records.base import Line
+from service.identity.records.base import Fact
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
 from service.identity.records.vessels import (
     ATTRIBUTE_NAMES,
@@ -54,7 +54,7 @@ class NewVessel(VesselAttributes):
     """
 
     id: UUID | None = None
-    source: Line | None = None
+    source: Fact | None = None
     as_of: PastTime | None = None
 
     @model_validator(mode="after")

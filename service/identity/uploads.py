@@ -18,7 +18,7 @@ from service.contract.utc_time import Clock, StatedTime, time_span, time_warning
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
-from service.identity.records.base import GeoPoint, Line, Note, StatedFacts, Text
+from service.identity.records.base import Fact, GeoPoint, Note, StatedFacts
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.stage_timing import Measure, ignore_timings, timed
 
@@ -36,10 +36,10 @@ class ChipMetadata(StatedFacts):
     captured_at: StatedTime | None = None
     lat: float | None = Field(None, ge=-90, le=90, description="WGS 84, degrees")
     lon: float | None = Field(None, ge=-180, le=180, description="WGS 84, degrees")
-    sensor: Line | None = Field(None, max_length=200)
-    source: Line | None = None
-    licence: Line | None = None
-    case: Text | None = Field(None, description="the case that the chip belongs to")
+    sensor: Fact | None = Field(None, max_length=200)
+    source: Fact | None = None
+    licence: Fact | None = None
+    case: Fact | None = Field(None, max_length=200, description="the case that the chip belongs to")
     note: Note | None = None
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from service.client.fleet.vessels import (
 from service.contract.chip import Modality
 from service.contract.hoss_names import read_hoss_name
 from service.contract.utc_time import parse_iso, require_past
+from service.identity.records.identifiers import means_unknown
 
 VESSEL_KEYS = ("id", "imo", "mmsi", "name")
 CHIP_TEXTS = ("modality", "framing", "captured_at", "sensor", "source", "licence", "case", "note")
@@ -78,6 +79,11 @@ def _key(row: Row) -> str:
     if column is None:
         raise SourceError(f"{row.location}: no vessel; fill one of {', '.join(VESSEL_KEYS)}")
     key = " ".join(row.cells[column].split())
+    if means_unknown(key):  # as a key, it would make one vessel of all that are unknown
+        raise SourceError(
+            f"{row.location}: {column} is {key!r}, which names no vessel; leave the cell empty "
+            "when it is unknown"
+        )
     return key if column == "id" else f"{column} {key}"
 
 

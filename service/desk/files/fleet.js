@@ -6,6 +6,7 @@ const PICTURE = /\.(tiff?|png|jpe?g)$/i;
 const VESSEL_TEXTS = ["name", "imo", "mmsi", "callsign", "flag", "type"];
 const VESSEL_NUMBERS = ["length_m", "beam_m"];
 const CHIP_TEXTS = ["modality", "captured_at", "sensor", "source", "licence", "case", "note"];
+const UNKNOWN = /^[<([{]*(-?nan|n\.?\/?a\.?|nat|nil|none|null|unknown|not known|#n\/a)?[>)\]}]*$/i;
 const CHIP_NUMBERS = ["gsd_m", "lat", "lon", "band"];
 const NAMESPACE = "4b0a3d0e-51c7-5c46-9d3a-0c7b2f6f1e58"; // that of `crossfix enrol`: same ids
 
@@ -90,6 +91,10 @@ function fromManifest(csv, table, pictures) {
       const column = ["id", "imo", "mmsi", "name"].find((name) => row.cells[name]);
       if (!column) throw new Error(T.importing.noVessel(row.line));
       const text = row.cells[column].split(/\s+/).join(" ");
+      // As a key, a word for "unknown" would make one vessel of all that are unknown.
+      if (UNKNOWN.test(text) || !/[\p{L}\p{N}]/u.test(text)) {
+        throw new Error(T.importing.keyUnknown(row.line, column, text));
+      }
       const key = column === "id" ? text : `${column} ${text}`;
       const attributes = fieldsFrom(row, VESSEL_TEXTS, VESSEL_NUMBERS, table.comma);
       const vessel = vessels.get(key) || { key, attributes: {}, chips: [] };

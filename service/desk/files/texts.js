@@ -272,6 +272,7 @@ export const T = {
     noChip: (line) => `Line ${line}: the column chip is empty.`,
     chipMissing: (line, name) => `Line ${line}: the file ${name} was not among the chosen files.`,
     noVessel: (line) => `Line ${line}: no vessel; fill one of id, imo, mmsi, name.`,
+    keyUnknown: (line, name, text) => `Line ${line}: ${name} is “${text}”, which names no vessel; leave the cell empty when it is unknown.`,
     contradiction: (line, name, value, before) => `Line ${line}: ${name} is “${value}”, but an earlier row of this vessel says “${before}”.`,
     unknownColumn: (name) => `The column ${name} is not known and is not sent.`,
     misnamed: "Not named as a chip: expected <number>_<anything>_RGB or _SAR with .tif, .png or .jpg.",

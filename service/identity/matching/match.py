@@ -19,7 +19,7 @@ from service.identity.evidence.decision import Scored, best_first, judge, rank, 
 from service.identity.evidence.wording import Ranking, nothing_compared
 from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.ports.outbox import AnsweredMatch
-from service.identity.records.base import Line, Record
+from service.identity.records.base import Line, Record, Text
 from service.identity.records.match_records import (
     AnsweringModel,
     Finding,
@@ -47,7 +47,7 @@ class MatchOptions(Record):
     top_k: int = Field(5, ge=1, le=100)
     max_speed_kn: float | None = Field(None, gt=0, le=100)
     vessel_type: Line | None = None
-    looks_like: Line | None = None
+    looks_like: Text | None = None
     length_tolerance: float | None = Field(None, gt=0, lt=1)
     store: bool = True
 

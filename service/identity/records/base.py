@@ -12,7 +12,12 @@ from pydantic import (
     field_validator,
 )
 
-from service.identity.records.identifiers import normalise_line, normalise_text
+from service.identity.records.identifiers import (
+    normalise_fact,
+    normalise_line,
+    normalise_note,
+    normalise_text,
+)
 
 RECORDED = {"recorded": True}
 """Validation context for stored records: they stay readable when a rule becomes stricter."""
@@ -30,10 +35,13 @@ def only_when_new(check: Callable[[str], str]) -> Callable[[str, ValidationInfo]
 Text = Annotated[str, Field(max_length=200), AfterValidator(only_when_new(normalise_text))]
 """A word or name that means something."""
 
+Fact = Annotated[str, Field(max_length=500), AfterValidator(only_when_new(normalise_fact))]
+"""What a client states about a chip or a vessel; it means something."""
+
 Line = Annotated[str, Field(max_length=500), AfterValidator(only_when_new(normalise_line))]
 """A text in one line."""
 
-Note = Annotated[str, Field(max_length=2000), AfterValidator(only_when_new(normalise_text))]
+Note = Annotated[str, Field(max_length=2000), AfterValidator(only_when_new(normalise_note))]
 """What an analyst remarks."""
 
 

@@ -2,28 +2,47 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 
-PLACEHOLDERS = frozenset(
+WORDS_FOR_UNKNOWN = frozenset(
     {
-        *("", "-", "--", "---", ".", "?", "0", "n/a", "na", "nil", "none", "null", "unknown"),
-        *("unnamed", "no name", "not available", "undefined", "tbd", "tba", "xxx", "xxxx", "test"),
-        *("nan", "-nan", "nat", "n.a.", "n.a", "not known", "unspecified", "not specified"),
-        *("undetermined", "missing", "no data", "1234567", "123456789"),
+        *("na", "nil", "none", "null", "unknown", "not known", "not available", "undefined"),
+        *("n/a", "n.a.", "n.a", "nan", "-nan", "nat", "tbd", "tba", "unspecified", "not specified"),
+        *("undetermined", "missing", "no data"),
         *("#n/a", "#n/a n/a", "#na", "#null!", "#value!", "#ref!", "#name?", "#num!", "#div/0!"),
     }
 )
+"""What people and programs write where they know nothing."""
+
+FILLERS = frozenset(
+    {"0", "unnamed", "no name", "xxx", "xxxx", "test", "1234567", "123456789"},
+)
+"""What is entered as a name or number because a form insists on one."""
+
+
+def means_unknown(text: str) -> bool:
+    """Return whether a text says nothing: a word for "unknown", also in brackets such as `<NA>`.
+
+    A text without any letter or digit, such as `-`, says nothing either.
+    """
+    bare = normalise_line(text).casefold()
+    if bare in WORDS_FOR_UNKNOWN or bare.strip("<>()[]{}") in WORDS_FOR_UNKNOWN:
+        return True
+    return not re.sub(r"[\W_]+", "", bare)
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether a text means "unknown".
+    """Return whether a text stands for a name or number that is not known.
 
-    That is a listed word, also in brackets such as `<NA>`, or one character repeated.
+    That is one that `means_unknown`, a filler such as `test`, or one character repeated.
     """
     bare = normalise_line(text).casefold()
-    if bare in PLACEHOLDERS or bare.strip("<>()[]{}") in PLACEHOLDERS:
-        return True
     compact = re.sub(r"[\W_]+", "", bare)
-    return not compact or (len(compact) >= 3 and len(set(compact)) == 1)
+    return (
+        means_unknown(text)
+        or bare.strip("<>()[]{}") in FILLERS
+        or (len(compact) >= 3 and len(set(compact)) == 1)
+    )
 
 
 def normalise_imo(text: str) -> str:
@@ -79,12 +98,37 @@ def normalise_line(text: str) -> str:
 
 
 def normalise_text(text: str) -> str:
-    """Normalise a name, callsign, flag, type or note, see `normalise_line`.
+    """Normalise a name, callsign, flag or type, see `normalise_line`.
 
     Raises:
         ValueError: a placeholder, or not printable.
     """
+    return _without(is_placeholder, text)
+
+
+def normalise_fact(text: str) -> str:
+    """Normalise a sensor, source, licence or case, see `normalise_line`; it may be any number.
+
+    Raises:
+        ValueError: a text that means "unknown", or not printable.
+    """
+    return _without(means_unknown, text)
+
+
+def normalise_note(text: str) -> str:
+    """Normalise a remark, see `normalise_line`; it may say anything.
+
+    Raises:
+        ValueError: empty, or not printable.
+    """
     trimmed = normalise_line(text)
-    if is_placeholder(trimmed):
+    if not trimmed:
+        raise ValueError("the text is empty; leave the field out")
+    return trimmed
+
+
+def _without(refused: Callable[[str], bool], text: str) -> str:
+    trimmed = normalise_line(text)
+    if refused(trimmed):
         raise ValueError(f"{text!r} is a placeholder; leave the field out when it is unknown")
     return trimmed

@@ -184,7 +184,7 @@ def test_an_impossible_judgement_is_refused(api: httpx.Client, star: str) -> Non
         ("rejected", {"vessel_id": star}, 422, "vessel_id is needed"),
         ("maybe", {}, 422, "decision"),
         ("rejected", {"remark": "x"}, 422, "remark: there is no such field"),
-        ("rejected", {"note": "n/a"}, 422, "placeholder"),
+        ("rejected", {"note": " "}, 422, "empty"),
         ("rejected", {"note": "bell \x07"}, 422, "control characters"),
         ("confirmed", {"vessel_id": UNKNOWN_VESSEL}, 404, "no vessel"),
         ("withdrawn", {}, 409, "no judgement"),

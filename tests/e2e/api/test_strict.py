@@ -47,6 +47,9 @@ CASES: dict[str, tuple[Request, int, str]] = {
         422,
         "-F chip=@FILE",
     ),
+    "match: a sensor that is none": (match({"sensor": "nan"}), 422, "sensor: "),
+    "match: a case that is none": (match({"case": "<NA>"}), 422, "placeholder"),
+    "match: a type that is none": (match({"looks_like": "unknown"}), 422, "placeholder"),
     "match: bare picture": (
         lambda api: api.post(
             "/match", content=optical_png(1), headers={"content-type": "image/png"}

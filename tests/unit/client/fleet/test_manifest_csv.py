@@ -104,6 +104,9 @@ def test_chips_are_selected_by_modality(folder: Path) -> None:
         ("chip,id\n,1\n", ":2: the column chip is empty"),
         ("chip,id\nchips/z.png,1\n", ":2: there is no chip .*z.png"),
         ("chip,id\nchips/a.png,\n", ":2: no vessel; fill one of id, imo, mmsi, name"),
+        ("chip,id\nchips/a.png,nan\nchips/b.tif,nan\n", ":2: id is 'nan', which names no vessel"),
+        ("chip,id,name\nchips/a.png,<NA>,A\n", ":2: id is '<NA>', which names no vessel"),
+        ("chip,name\nchips/a.png,-\n", ":2: name is '-', which names no vessel"),
         ("chip,id,gsd_m\nchips/a.png,1,fine\n", ":2: gsd_m is 'fine', not a number"),
         (
             "chip,id,name\nchips/a.png,1,A\nchips/b.tif,1,B\n",

@@ -4,8 +4,11 @@ from hypothesis import strategies as st
 
 from service.identity.records.identifiers import (
     is_placeholder,
+    means_unknown,
+    normalise_fact,
     normalise_imo,
     normalise_mmsi,
+    normalise_note,
     normalise_text,
 )
 
@@ -103,8 +106,26 @@ def test_control_characters_are_rejected() -> None:
 )
 def test_what_tables_write_for_nothing_is_a_placeholder(text: str) -> None:
     assert is_placeholder(text)
-    with pytest.raises(ValueError, match="placeholder"):
-        normalise_text(text)
+    assert means_unknown(text)
+    for normalise in (normalise_text, normalise_fact):
+        with pytest.raises(ValueError, match="placeholder"):
+            normalise(text)
+
+
+@pytest.mark.parametrize("text", ["111", "test", "0", "1234567", "S-1"])
+def test_a_fact_may_be_any_number_or_word_that_says_something(text: str) -> None:
+    assert normalise_fact(f" {text} ") == text
+
+
+@pytest.mark.parametrize("text", ["n/a", "?", "test", "none of the cranes is there"])
+def test_a_note_may_say_anything(text: str) -> None:
+    assert normalise_note(f" {text} ") == text
+
+
+@pytest.mark.parametrize("text", ["", " \t "])
+def test_an_empty_note_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        normalise_note(text)
 
 
 @pytest.mark.parametrize("text", ["NATALIE", "UNKNOWN STAR", "NO NAME II", "INFINITY", "#1", "Ana"])
