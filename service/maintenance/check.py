@@ -1,6 +1,5 @@
 """Compare stored records and chips with their digests."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -27,7 +26,7 @@ class CheckResult:
         damage: one line for each damaged record, and each lost or damaged chip.
     """
 
-    records: dict[str, Counter[str]] = field(default_factory=dict)
+    records: dict[str, dict[str, int]] = field(default_factory=dict)
     chips: int = 0
     damage: list[str] = field(default_factory=list)
 
@@ -46,7 +45,8 @@ def check_all(
     result = CheckResult()
     for batch in chain(archive.check_records(), matches.check_records()):
         for one in batch:
-            result.records.setdefault(one.kind, Counter())[one.state.value] += 1
+            states, state = result.records.setdefault(one.kind, {}), one.state.value
+            states[state] = states.get(state, 0) + 1
             if one.state is RecordState.DAMAGED:
                 result.damage.append(f"{one.kind} {one.id}: {one.problem}")
         advance(len(batch))

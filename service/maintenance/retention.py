@@ -1,6 +1,8 @@
 """Delete old matches that nobody judged, and old sightings without a vessel."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,7 +14,17 @@ from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
 from service.maintenance.batches import in_batches
 
-BATCH = 256
+MATCHES_AT_ONCE, SIGHTINGS_AT_ONCE = 256, 32
+"""How many are deleted before others may write: a fraction of a second of work."""
+PAUSE_S = 0.01
+
+UNLOCKED: AbstractContextManager[object] = nullcontext()
+
+
+def never_stopped(seconds: float) -> bool:
+    """Go on at once."""
+    del seconds
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +65,22 @@ def apply_retention(
     trail: AuditTrail,
     limits: RetentionLimits,
     now: datetime,
+    write_lock: AbstractContextManager[object] = UNLOCKED,
+    stopped: Callable[[float], bool] = never_stopped,
 ) -> Retained:
-    """Delete what the limits do not keep; services may run meanwhile.
+    """Delete what the limits do not keep, a few records at a time; services may run meanwhile.
 
-    A match that was judged stays, and so does a sighting that has a vessel by the time of its
-    deletion.
+    A match with a judgement and a sighting with a vessel stay, also if they got it meanwhile.
+
+    Args:
+        gallery: sightings of the served bundle.
+        matches: match records.
+        chips: the original chips.
+        trail: gets an entry before and one after, if anything is to be deleted.
+        limits: what is kept.
+        now: the present, UTC.
+        write_lock: held while a few records are deleted, and not in between.
+        stopped: waits for so many seconds, so that others get the lock; returns whether to stop.
 
     Raises:
         StoreUnavailableError, StoreFullError: what was deleted so far stays deleted.
@@ -67,22 +90,28 @@ def apply_retention(
     if not (old_matches or old_sightings):
         return Retained(0, 0, 0)
     found = {"matches": len(old_matches), "sightings": len(old_sightings)}
+    done = Counter[str]()
     with trail.change("retain", **found) as result:
-        for ids in in_batches(old_matches, BATCH):
-            matches.delete(ids)
-        removed = _delete_chips(gallery, chips, old_sightings)
-        result["chips"] = removed
-    return Retained(len(old_matches), len(old_sightings), removed)
+        for ids in in_batches(old_matches, MATCHES_AT_ONCE):
+            if stopped(PAUSE_S):
+                break
+            with write_lock:
+                done["matches"] += matches.delete_unjudged(ids)
+        for batch in in_batches(old_sightings, SIGHTINGS_AT_ONCE):
+            if stopped(PAUSE_S):
+                break
+            with write_lock:
+                done["chips"] += _delete_chips(gallery, chips, batch)
+            done["sightings"] += len(batch)
+        result["chips"] = done["chips"]
+    return Retained(done["matches"], done["sightings"], done["chips"])
 
 
-def _delete_chips(gallery: Gallery, chips: ChipStore, open_ones: Iterable[tuple[UUID, str]]) -> int:
+def _delete_chips(gallery: Gallery, chips: ChipStore, open_ones: Sequence[tuple[UUID, str]]) -> int:
     """Delete sightings that are still open, and then their chips; return the number of chips."""
-    removed = 0
-    for batch in in_batches(open_ones, BATCH):
-        gallery.delete_open_sightings([sighting_id for sighting_id, _ in batch])
-        for digest in {chip for _, chip in batch}:
-            removed += delete_unused_chip(gallery, chips, digest)
-    return removed
+    gallery.delete_open_sightings([sighting_id for sighting_id, _ in open_ones])
+    digests = {chip for _, chip in open_ones}
+    return sum(delete_unused_chip(gallery, chips, digest) for digest in digests)
 
 
 def _before(age: timedelta | None, now: datetime) -> datetime | None:

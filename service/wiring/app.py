@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from service.api import errors
 from service.api.middleware.stack import install
+from service.contract.errors import CrossfixError
 from service.identity.audit_trail import AuditTrail
 from service.identity.errors import StoreUnavailableError
 from service.maintenance.retention import RetentionLimits, apply_retention
@@ -47,6 +48,8 @@ log = logging.getLogger("crossfix")
 
 RETENTION_INTERVAL_S = 3600.0
 ANNOUNCE_INTERVAL_S = 2.0
+PAUSE_AFTER_FAILURE_S = 30.0
+"""Before open sightings are asked about again."""
 
 
 @dataclass(frozen=True)
@@ -190,8 +193,8 @@ def _settle_regularly(active: ActiveBundle, interval_s: float, stopping: threadi
         try:
             with active.in_use() as served:
                 served.settle()
-        except Exception:
-            log.exception("could not look for interrupted changes; trying again later")
+        except Exception as error:
+            _log_failure("could not look for interrupted changes; trying again later", error)
 
 
 def _ask_again_regularly(
@@ -199,14 +202,15 @@ def _ask_again_regularly(
 ) -> None:
     """Compare open sightings with the chips that vessels got since, as long as there are any."""
     while not stopping.is_set():
-        done = 0
+        done, pause_s = 0, interval_s
         try:
             with active.in_use() as served:
                 done = served.ask_again(stopping.is_set)
-        except Exception:
-            log.exception("open sightings could not be matched anew; trying again later")
+        except Exception as error:
+            _log_failure("open sightings could not be matched anew; trying again later", error)
+            pause_s = max(interval_s, PAUSE_AFTER_FAILURE_S)
         if not done:
-            stopping.wait(interval_s)
+            stopping.wait(pause_s)
 
 
 def _announce_regularly(active: ActiveBundle, stopping: threading.Event) -> None:
@@ -249,22 +253,35 @@ def _check_records(application: Application, stopping: threading.Event) -> bool:
 def _retain_regularly(
     application: Application, limits: RetentionLimits, stopping: threading.Event
 ) -> None:
-    """Delete old matches and open sightings every hour, one change at a time."""
+    """Delete old matches and open sightings every hour; changes go on meanwhile."""
     parts = application.parts
     stores = parts.stores
     while not stopping.is_set():
         try:
-            with application.active.in_use() as served, parts.write_lock:
-                gallery = served.resources.gallery
-                trail = AuditTrail(stores.audit, utc_now, served.bundle_id)
+            with application.active.in_use() as served:
                 removed = apply_retention(
-                    gallery, stores.matches, stores.chips, trail, limits, utc_now()
+                    served.resources.gallery,
+                    stores.matches,
+                    stores.chips,
+                    AuditTrail(stores.audit, utc_now, served.bundle_id),
+                    limits,
+                    utc_now(),
+                    parts.write_lock,
+                    stopping.wait,
                 )
             if removed.matches or removed.sightings:
                 log.info("retention removed %s", removed)
-        except Exception:
-            log.exception("old records could not be removed; trying again later")
+        except Exception as error:
+            _log_failure("old records could not be removed; trying again later", error)
         stopping.wait(RETENTION_INTERVAL_S)
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    """Log a failure of a background thread: in one line, unless it is a defect."""
+    if isinstance(error, CrossfixError):
+        log.error("%s: %s", what, error)
+    else:
+        log.exception(what)
 
 
 def _set_gauges(telemetry: Telemetry, resources: BundleResources, stores: SharedStores) -> None:

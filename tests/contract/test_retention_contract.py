@@ -1,5 +1,7 @@
 """Old unjudged matches and open sightings are deleted; what was judged or assigned stays."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +9,12 @@ import pytest
 
 from service.identity.audit_trail import AuditTrail
 from service.identity.records.match_records import Decision
-from service.maintenance.retention import Retained, RetentionLimits, apply_retention
+from service.maintenance.retention import (
+    SIGHTINGS_AT_ONCE,
+    Retained,
+    RetentionLimits,
+    apply_retention,
+)
 from service.storage.audit.check import read_entries
 from service.storage.audit.log import open_audit_log
 from tests.support.fakes.chips import FakeChipStore
@@ -87,6 +94,51 @@ def test_open_sightings_are_deleted_with_their_chips(
     assert there == kept
     assert [n for n, one in enumerate(open_ones) if one.sighting.chip_sha256 in chips.data] == kept
     assert len(gallery.sightings_of([vessel.id])) == 1
+    log.close()
+    matches.close()
+    gallery.close()
+
+
+def test_a_match_that_was_judged_meanwhile_stays(site: Site) -> None:
+    gallery, matches = site.service(), site.matches()
+    records = [make_match_record() for _ in range(3)]
+    for record in records:
+        matches.put(record)
+    old = matches.unjudged(None, 0)
+    judged = with_judgement(records[1], Decision.REJECTED)
+    matches.put(judged)
+    assert matches.delete_unjudged([*old, make_match_record().id]) == 3
+    assert list(matches.all()) == [judged]
+    assert matches.delete_unjudged(old) == 2
+    matches.close()
+    gallery.close()
+
+
+def test_others_may_write_while_much_is_deleted(
+    site: Site, chips: FakeChipStore, tmp_path: Path
+) -> None:
+    """The lock is held for some records at a time, and a stop is heeded in between."""
+    gallery, matches = site.service(), site.matches()
+    log = open_audit_log(tmp_path / "audit", "one")
+    count = 3 * SIGHTINGS_AT_ONCE
+    shared = chips.put(b"chip")
+    gallery.put_sightings([embedded(0.5, chip_sha256=shared) for _ in range(count)], None)
+    matches.put(make_match_record())
+    lock, free = threading.RLock(), list[int]()
+
+    def stopped(_: float) -> bool:
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(lock.acquire, timeout=1).result()
+            other.submit(lock.release).result()
+        free.append(len(gallery.open_sightings(None, 0)))
+        return len(free) == 4
+
+    trail = AuditTrail(log, lambda: START, OLD)
+    limits = RetentionLimits(matches=1, sightings=1)
+    matches.put(make_match_record())
+    removed = apply_retention(gallery, matches, chips, trail, limits, START, lock, stopped)
+    assert free == [count, count, count - SIGHTINGS_AT_ONCE, count - 2 * SIGHTINGS_AT_ONCE]
+    assert removed == Retained(1, 2 * SIGHTINGS_AT_ONCE, 0)
     log.close()
     matches.close()
     gallery.close()

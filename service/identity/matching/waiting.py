@@ -25,6 +25,7 @@ from service.identity.context import Context
 from service.identity.errors import ConflictError, NotFoundError, StoreDamagedError
 from service.identity.leases import Leases
 from service.identity.matching.match import Matcher, MatchOptions
+from service.identity.records.base import RECORDED
 from service.identity.records.match_records import (
     Finding,
     MatchFilter,
@@ -93,14 +94,22 @@ class OpenSightings:
         """Ask again about the open sightings that may show the vessel of a known sighting."""
         self._overtake(known.sighting.id)
         vessel_id = known.sighting.vessel_id
-        vessel = None if vessel_id is None else self._gallery.get_vessels([vessel_id])
-        if vessel_id is None or not vessel or not vessel[vessel_id].state.visible:
+        if vessel_id is None or not self._is_visible(vessel_id):
             return
         finding = Finding(vessel_id=vessel_id, sighting_id=known.sighting.id)
         for modality in Modality:
             for hit in self._gallery.search_open(known.vector, modality, SIMILAR):
                 if self._is_worth_asking(hit, known.sighting):
                     self._ask(hit.sighting.id, finding)
+
+    def _is_visible(self, vessel_id: UUID) -> bool:
+        """Return whether a vessel is shown; a damaged one, which no match ranks, is not."""
+        try:
+            found = self._gallery.get_vessels([vessel_id]).get(vessel_id)
+        except StoreDamagedError as error:
+            log.warning("nobody is asked about vessel %s again: %s", vessel_id, error)
+            return False
+        return found is not None and found.state.visible
 
     def _is_worth_asking(self, hit: SightingHit, known: Sighting) -> bool:
         query = hit.sighting
@@ -148,7 +157,7 @@ def _options(record: MatchRecord) -> MatchOptions:
     """Return the options of a match; those of its scene do not apply to the chip alone."""
     known = MatchOptions.model_fields
     options = {name: value for name, value in record.options.items() if name in known}
-    return MatchOptions.model_validate(options)
+    return MatchOptions.model_validate(options, context=RECORDED)
 
 
 def _answers(record: MatchRecord, vessel_id: UUID) -> bool:

@@ -52,8 +52,12 @@ class MatchStore(Protocol):
         """
         ...
 
-    def delete(self, ids: Collection[UUID]) -> None:
-        """Delete records; absent ids are ignored."""
+    def delete_unjudged(self, ids: Collection[UUID]) -> int:
+        """Delete those of these records that have no judgement in force by now.
+
+        Returns:
+            how many records of `ids` there are no more.
+        """
         ...
 
     def check_records(self) -> Iterator[list[RecordCheck]]:

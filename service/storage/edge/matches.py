@@ -17,7 +17,7 @@ from service.identity.records.match_records import MatchRecord
 from service.storage.edge.folder import KEYWORD
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, NO_VECTOR, Shard, upsert
 from service.storage.points.checking import check_matches
-from service.storage.points.expiry import unannounced_matches, unjudged_matches
+from service.storage.points.expiry import is_unjudged, unannounced_matches, unjudged_matches
 from service.storage.points.filters import Condition
 from service.storage.points.match_payloads import (
     ASKED_AT,
@@ -78,9 +78,12 @@ class EdgeMatchStore(PagedMatches):
     def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
         return unjudged_matches(self._shard, before, beyond, self._lock)
 
-    def delete(self, ids: Collection[UUID]) -> None:
+    def delete_unjudged(self, ids: Collection[UUID]) -> int:
         with self._lock:
-            self._shard.delete([point_id(i) for i in ids])
+            found = self._shard.fetch([point_id(i) for i in ids])
+            unjudged = [number for number, row in found.items() if is_unjudged(row)]
+            self._shard.delete(unjudged)
+        return len(ids) - len(found) + len(unjudged)
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_matches(self._shard, self._lock)

@@ -18,7 +18,7 @@ from service.storage.points.match_payloads import (
     YES,
     point_id,
 )
-from service.storage.points.payloads import timestamp
+from service.storage.points.payloads import Payload, timestamp
 
 UNJUDGED_MATCHES = Condition((AnyOf(STANDING, [Standing.OPEN.value]),), (AnyOf(UNSETTLED, [YES]),))
 UNANNOUNCED_MATCHES = Condition((AnyOf(UNANNOUNCED, [YES]),))
@@ -31,6 +31,11 @@ def unannounced_matches(
     rows = in_locked_batches(matches.scan(UNANNOUNCED_MATCHES, [UNANNOUNCED]), lock)
     newest_first = [point_id(number) for number, _ in chain.from_iterable(rows)]
     return newest_first[::-1]
+
+
+def is_unjudged(row: Payload) -> bool:
+    """Return whether `UNJUDGED_MATCHES` holds for the payload of a match."""
+    return bool(row[STANDING] == Standing.OPEN.value and row[UNSETTLED] != YES)
 
 
 def unjudged_matches(

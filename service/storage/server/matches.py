@@ -9,7 +9,11 @@ from qdrant_client import QdrantClient
 from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchRecord
 from service.storage.points.checking import check_matches
-from service.storage.points.expiry import unannounced_matches, unjudged_matches
+from service.storage.points.expiry import (
+    UNJUDGED_MATCHES,
+    unannounced_matches,
+    unjudged_matches,
+)
 from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.match_payloads import PagedMatches, match_from, match_point, point_id
 from service.storage.points.payloads import Payload
@@ -46,8 +50,10 @@ class ServerMatchStore(PagedMatches):
     def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
         return unjudged_matches(self._matches, before, beyond)
 
-    def delete(self, ids: Collection[UUID]) -> None:
-        self._matches.delete([point_id(i) for i in ids])
+    def delete_unjudged(self, ids: Collection[UUID]) -> int:
+        points = [point_id(i) for i in ids]
+        self._matches.delete(points, UNJUDGED_MATCHES)
+        return len(points) - len(self._matches.retrieve(points))
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_matches(self._matches)

@@ -64,10 +64,13 @@ class FakeMatchStore:
             or (beyond is not None and place >= beyond)
         ]
 
-    def delete(self, ids: Collection[UUID]) -> None:
+    def delete_unjudged(self, ids: Collection[UUID]) -> int:
         with self._lock:
             for match_id in ids:
-                self._records.pop(match_id, None)
+                record = self._records.get(match_id)
+                if record is not None and record.standing is Standing.OPEN:
+                    del self._records[match_id]
+            return sum(match_id not in self._records for match_id in ids)
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return iter(())

@@ -48,9 +48,11 @@ class ServiceProcess:
 
     def resident_mb(self) -> float:
         """Resident memory of the process, MB (Linux)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(one for one in status.splitlines() if one.startswith("VmRSS:"))
-        return int(line.split()[1]) / 1000.0
+        return _resident_mb(self.process.pid)
+
+    def resident_mb_of_all(self) -> float:
+        """Sum of the resident memory of the process and of those that it started, MB (Linux)."""
+        return sum(map(_resident_mb, _with_descendants(self.process.pid)))
 
 
 @contextmanager
@@ -59,10 +61,12 @@ def running_service(
     bundle: Path = SHIPPED_BUNDLE,
     settings: Mapping[str, str] | None = None,
     trusted: ssl.SSLContext | None = None,
+    awaited: str = "/readyz",
 ) -> Iterator[ServiceProcess]:
     """Start the service on a free port with its data under `folder`; stop it at the end.
 
-    With `trusted`, which certificates are believed, it is spoken to by https.
+    With `trusted`, which certificates are believed, it is spoken to by https. The block begins when
+    the path `awaited` is answered with 200.
     """
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +88,7 @@ def running_service(
         )
     try:
         url = f"{'https' if trusted else 'http'}://127.0.0.1:{port}"
-        wait_until_ready(url, process, log, trusted)
+        wait_until_ready(url, process, log, trusted, awaited)
         ready_after_s = time.monotonic() - began
         yield ServiceProcess(url, process, ready_after_s, _hindered_s(process.pid), log, trusted)
     finally:
@@ -97,20 +101,46 @@ def running_service(
             raise
 
 
+def _resident_mb(pid: int) -> float:
+    """Return the resident memory of a process in MB; 0 for one that has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    kilobytes = [one.split()[1] for one in status.splitlines() if one.startswith("VmRSS:")]
+    return sum(map(int, kilobytes)) / 1000.0
+
+
+def _with_descendants(pid: int) -> list[int]:
+    """Return a process and those that it and its children started."""
+    found = [pid]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            started = children.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        found += [one for child in started for one in _with_descendants(int(child))]
+    return found
+
+
 def _hindered_s(pid: int) -> float:
     """Return for how many seconds the main thread waited for a processor (Linux)."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def wait_until_ready(
-    url: str, process: subprocess.Popen[bytes], log: Path, trusted: ssl.SSLContext | None = None
+    url: str,
+    process: subprocess.Popen[bytes],
+    log: Path,
+    trusted: ssl.SSLContext | None = None,
+    path: str = "/readyz",
 ) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the service stopped at its start:\n{log.read_text()[-4000:]}")
         try:
-            if httpx.get(f"{url}/readyz", timeout=10, verify=trusted or True).status_code == 200:
+            if httpx.get(f"{url}{path}", timeout=10, verify=trusted or True).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -1,10 +1,11 @@
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from service.identity.enrol import NewVessel
-from service.identity.errors import StoreUnavailableError
+from service.identity.errors import StoreDamagedError, StoreUnavailableError
 from service.identity.matching.match import MatchOptions
 from service.identity.matching.waiting import OpenSightings
 from service.identity.records.match_records import (
@@ -14,6 +15,7 @@ from service.identity.records.match_records import (
     MatchState,
     Standing,
 )
+from service.identity.records.vessels import Vessel
 from service.identity.review import NewJudgement
 from service.identity.uploads import ChipUpload
 from tests.support.use_cases import CALIBRATION, UseCases, optical, sar, sar_look
@@ -69,6 +71,26 @@ def test_an_enrolment_finds_the_sighting_that_waited(
     assert (found.asked_by, found.options) == ("service", asked.options)
     assert found.audit is not None
     assert asked.state is MatchState.ASKED
+
+
+def test_a_damaged_vessel_keeps_no_other_from_being_found(
+    use_cases: UseCases, waiting: OpenSightings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(use_cases, sar(7))
+    star = enrol(use_cases, "STAR", sar_look(7))
+    hurt = enrol(use_cases, "HURT", sar_look(9))
+    whole = use_cases.gallery.get_vessels
+
+    def get_vessels(ids: Collection[UUID]) -> dict[UUID, Vessel]:
+        if hurt in ids:
+            raise StoreDamagedError("a stored vessel is not what was written")
+        return whole(ids)
+
+    monkeypatch.setattr(use_cases.gallery, "get_vessels", get_vessels)
+    assert run(waiting) == 2
+    (found,) = new(use_cases)
+    assert found.found_by is not None
+    assert found.found_by.vessel_id == star
 
 
 def test_the_same_vessel_is_proposed_once(use_cases: UseCases, waiting: OpenSightings) -> None:
