@@ -1,7 +1,6 @@
 """Twice the requests that the service can answer: it refuses with 429 and answers the rest quickly.
 
-The clients use HTTP over plain sockets with one connection for each request: a client library costs
-so much more time than a refusal that the clients would be overloaded, not the service.
+The clients use HTTP over plain sockets, see `raw_http`.
 """
 
 import asyncio
@@ -10,12 +9,12 @@ import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
 
+from tests.support.faults.raw_http import raw_request, send_raw
 from tests.support.faults.scale import Scale
 from tests.support.inputs.chips import sar_tiff
 from tests.support.processes.service_process import ServiceProcess
@@ -28,7 +27,6 @@ WARM_UP_S = 1.0
 OVERLOAD = 2.0
 CHIPS = [sar_tiff(seed) for seed in range(64)]
 MAX_LAG_S = 1.0
-ANSWER_LIMIT_S = 120.0
 GROWTH_LIMIT_MB = 25.0
 SLACK_S = 0.5
 MAX_STAYS = 3.0
@@ -89,41 +87,12 @@ class LoadClients:
         return len(self.seconds)
 
 
-def raw_request(request: httpx.Request) -> bytes:
-    """Return the bytes of a request that closes its connection."""
-    head = [f"{request.method} {request.url.raw_path.decode()} HTTP/1.1", "Connection: close"]
-    head += [f"{name}: {value}" for name, value in request.headers.items()]
-    return "\r\n".join([*head, "", ""]).encode() + request.read()
-
-
 def match_requests(service: ServiceProcess) -> list[bytes]:
     """Return `POST /match` with each of the chips."""
     url, fields = f"{service.url}/match", {"store": "false"}
     return [
         raw_request(httpx.Request("POST", url, files={"chip": chip}, data=fields)) for chip in CHIPS
     ]
-
-
-async def send_raw(service: ServiceProcess, request: bytes) -> tuple[int, int]:
-    """Return the status of the response and its `Retry-After` in s, 0 without one.
-
-    Raises:
-        TimeoutError: there is no response in time.
-        OSError: the connection is refused or reset.
-    """
-    place = urlsplit(service.url)
-    async with asyncio.timeout(ANSWER_LIMIT_S):
-        reader, writer = await asyncio.open_connection(place.hostname, place.port)
-        try:
-            writer.write(request)
-            await writer.drain()
-            head, _, _ = (await reader.read()).partition(b"\r\n\r\n")
-        finally:
-            writer.close()
-            await writer.wait_closed()
-    status, *lines = head.decode("latin-1").lower().split("\r\n")
-    retry_after = [line.partition(":")[2] for line in lines if line.startswith("retry-after:")]
-    return int(status.split()[1]), int(retry_after[0]) if retry_after else 0
 
 
 async def capacity(service: ServiceProcess) -> float:

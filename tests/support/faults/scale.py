@@ -25,6 +25,7 @@ class Scale:
         claim_rounds: how many names two replicas claim at the same time while nodes die.
         node_losses: how many times each node of the cluster dies and returns.
         duels: how many times two replicas register the same ship at the same time.
+        bombs: how many small files that are costly to decode arrive at once.
         malformed_uploads: the number of generated uploads.
         schema_examples: requests per operation, generated from the OpenAPI document.
         load_s: seconds of load beyond capacity.
@@ -42,6 +43,7 @@ class Scale:
     claim_rounds: int
     node_losses: int
     duels: int
+    bombs: int
     malformed_uploads: int
     schema_examples: int
     load_s: float
@@ -60,6 +62,7 @@ SHORT = Scale(
     claim_rounds=60,
     node_losses=1,
     duels=10,
+    bombs=40,
     malformed_uploads=150,
     schema_examples=3,
     load_s=3.0,
@@ -77,6 +80,7 @@ LONG = Scale(
     claim_rounds=1000,
     node_losses=10,
     duels=300,
+    bombs=200,
     malformed_uploads=10_000,
     schema_examples=50,
     load_s=150.0,

@@ -180,6 +180,40 @@ def tiff_of_metadata(times: int) -> bytes:
     return strips_tiff(64, 64, 1, samples, extra=[(42112, ASCII, len(xml), xml)])
 
 
+def tiff_of_a_larger_overview(side: int) -> bytes:
+    """A picture of 64 x 64 pixels; what is marked as its overview has `side` x `side`."""
+    data = _flat_tiff(side, (254, LONG, 1, struct.pack("<I", 1)))
+    (directory_at,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, directory_at)
+    picture = bytes(range(64)) * 64
+    tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 273: len(data), 277: 1, 278: 64, 279: 4096}
+    directory = struct.pack("<H", len(tags)) + b"".join(
+        struct.pack("<HHII", tag, LONG, 1, value) for tag, value in tags.items()
+    )
+    link_at = directory_at + 2 + 12 * entries
+    next_at = struct.pack("<I", len(data) + len(picture))
+    return data[:link_at] + next_at + data[link_at + 4 :] + picture + directory + bytes(4)
+
+
+def tiff_of_two_sizes(side: int) -> bytes:
+    """One directory that announces both 64 x 64 and `side` x `side` pixels."""
+    small = struct.pack("<I", 64)
+    return _flat_tiff(side, (256, LONG, 1, small), (257, LONG, 1, small))
+
+
+def _flat_tiff(side: int, *extra: tuple[int, int, int, bytes]) -> bytes:
+    """Gigabytes of one grey, in a few kilobytes: all strips share their bytes."""
+    strip = zlib.compress(b"\5" * side * 256, 9)
+    return strips_tiff(side, side, DEFLATE, strip, strips=-(-side // 256), extra=extra)
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "jpeg-scans": lambda: jpeg_of_scans(3000, 2048, 2048),
+    "tiff-larger-overview": lambda: tiff_of_a_larger_overview(40_960),
+    "tiff-two-sizes": lambda: tiff_of_two_sizes(40_960),
+}
+"""Files of at most 100 kB that take seconds or gigabytes where nothing bounds them."""
+
 COSTLY: dict[str, tuple[Callable[[int], bytes], int]] = {
     "png-profiles": (png_of_profiles, 5000),
     "png-texts": (png_of_texts, 5000),
