@@ -17,7 +17,7 @@ from service.identity.original_chips import delete_unused_when_full, restore_mis
 from service.identity.ports.outbox import AnsweredMatch
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.stage_timing import measured
-from service.identity.uploads import ChipMetadata, ChipUpload, UploadEmbedder
+from service.identity.uploads import UploadEmbedder, stored_upload
 
 log = logging.getLogger("crossfix")
 
@@ -109,7 +109,6 @@ class MatchKeeper:
         known = match.sighting.sighting
         if known.bundle_id == self._uploads.bundle_id:
             return match.sighting
-        facts = ChipMetadata(modality=known.modality, gsd_m=known.gsd_m, band=known.band)
-        embedded = self._uploads.embed(ChipUpload(match.chip, facts, known.file_name))
+        embedded = self._uploads.embed(stored_upload(known, match.chip))
         sighting = known.model_copy(update={"bundle_id": self._uploads.bundle_id})
         return EmbeddedSighting(sighting, embedded.vector)

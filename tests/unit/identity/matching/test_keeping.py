@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from service.contract.chip import Modality
+from service.contract.framing.apply import FramingMode
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.matching.match import Matcher, MatchOptions, MatchResult
 from service.identity.ports.outbox import NoOutbox, Outbox
-from service.identity.uploads import ChipUpload
+from service.identity.uploads import ChipMetadata, ChipUpload
 from service.storage.local.outbox import FolderOutbox
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
+from tests.support.inputs.scene_files import empty_file
 from tests.support.use_cases import CALIBRATION, MODEL, fake_upload_embedder, make_context, sar
 
 
@@ -138,12 +141,16 @@ def _put_once(place: Place, data: bytes) -> str:
     return FakeChipStore.put(place.chips, data)
 
 
+SHIPLESS = ChipUpload(empty_file(Modality.SAR), ChipMetadata(framing=FramingMode.AS_IS))
+
+
+@pytest.mark.parametrize("upload", [sar(1), SHIPLESS], ids=["framed", "as-is"])
 def test_a_match_of_a_former_bundle_is_embedded_again(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch, upload: ChipUpload
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(place.matches, "put", failing(StoreUnavailableError("away")))
-        result = place.match(sar(1))
+        result = place.match(upload)
     [match_id] = place.outbox.ids()
     waiting = place.outbox.get(match_id)
     assert waiting is not None
