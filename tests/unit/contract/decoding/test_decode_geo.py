@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from affine import Affine
 from rasterio.control import GroundControlPoint
+from rasterio.io import DatasetWriter
+from rasterio.rpc import RPC
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
@@ -26,6 +28,34 @@ def test_utm_metres_and_centre() -> None:
     assert chip.position.lat == pytest.approx(0, abs=1e-9)
     assert chip.position.lon == pytest.approx(3, abs=1e-9)
     assert (chip.length_m, chip.width_m) == (30.0, 10.0)
+
+
+def test_rational_polynomials_are_not_read() -> None:
+    """The position and the pixel size of a chip with nothing else must be sent."""
+    terms = [0.0] * 20
+    camera = RPC(
+        height_off=0.0,
+        height_scale=500.0,
+        lat_off=1.2,
+        lat_scale=0.1,
+        line_den_coeff=[1.0, *terms[1:]],
+        line_num_coeff=[0.0, 0.0, -1.0, *terms[3:]],
+        line_off=30.0,
+        line_scale=30.0,
+        long_off=103.9,
+        long_scale=0.1,
+        samp_den_coeff=[1.0, *terms[1:]],
+        samp_num_coeff=[0.0, 1.0, *terms[2:]],
+        samp_off=10.0,
+        samp_scale=10.0,
+    )
+
+    def add(file: DatasetWriter) -> None:
+        file.rpcs = camera
+
+    chip = decode_chip(tiff_bytes(sar_plane(), add))
+    assert chip.position is None
+    assert chip.gsd_source == "default"
 
 
 def test_us_survey_feet() -> None:

@@ -2,7 +2,7 @@
 
 import struct
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from service.contract.decoding import tiff
 from service.contract.decoding.decode import decode_chip
 from service.contract.decoding.tiff_layout import MAX_SEGMENTS, read_full_page
 from service.contract.errors import CorruptChipError, UnsupportedFormatError
-from tests.support.inputs.chip_files import raw_tiff, sar_plane, tiff_bytes
+from tests.support.inputs.chip_files import raw_tiff, rgb_planes, sar_plane, tiff_bytes
 from tests.support.inputs.tiff_writer import Page, write_tiff
 
 WRITERS = [
@@ -119,6 +119,18 @@ def test_a_compression_that_is_not_read_is_named_beside_those_that_are() -> None
 def test_each_advertised_compression_is_read(compress: str) -> None:
     chip = decode_chip(tiff_bytes(FULL, compress=compress), gsd_m=1.0)
     np.testing.assert_allclose(chip.pixels, FULL)
+
+
+@pytest.mark.parametrize("compress", ["jpeg", "webp"])
+@pytest.mark.parametrize("tiling", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}])
+def test_each_advertised_lossy_compression_is_read(compress: str, tiling: dict[str, Any]) -> None:
+    picture = np.repeat(np.repeat(rgb_planes(12, 6), 16, axis=1), 16, axis=2)
+    data = tiff_bytes(picture, compress=compress, photometric="rgb", interleave="pixel", **tiling)
+    assert len(data) < picture.size
+    chip = decode_chip(data, gsd_m=1.0)
+    assert chip.modality is Modality.OPTICAL
+    difference = np.abs(chip.pixels.astype(int) - picture.transpose(1, 2, 0))
+    assert difference.mean() < 5
 
 
 def test_one_band_of_many_is_decoded_alone() -> None:
