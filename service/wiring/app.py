@@ -219,8 +219,8 @@ def _announce_regularly(active: ActiveBundle, stopping: threading.Event) -> None
             with active.in_use() as served:
                 if served.announce is not None:
                     served.announce(stopping.is_set)
-        except Exception:
-            log.exception("new matches could not be sent to the webhook; trying again later")
+        except Exception as error:
+            _log_failure("new matches could not be sent to the webhook; trying again later", error)
 
 
 def _check_regularly(

@@ -254,7 +254,7 @@ def test_a_match_that_was_deleted_is_not_sent(
     use_cases: UseCases, webhook: Webhook, announcements: Announcements
 ) -> None:
     first, second = put(use_cases, 2)
-    webhook.on_send = lambda: use_cases.matches.delete([first.id, second.id])
+    webhook.on_send = lambda: use_cases.matches.delete_unjudged([first.id, second.id])
     announcements.run()
     assert len(webhook.sent) == 1
     assert list(use_cases.matches.all()) == []
