@@ -1,4 +1,7 @@
-"""Counts of the gallery, kept in memory by the only process that has the gallery open."""
+"""Counts of the gallery, kept in memory by the only process that has the gallery open.
+
+Nothing is kept of sightings without a vessel, which grow in number with each stored match.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,11 +12,11 @@ from service.identity.records.vessels import VesselState
 
 
 class GalleryCounter:
-    """The state of each vessel and the vessel of each sighting. For one thread at a time."""
+    """The state of each vessel, and which sightings it has. For one thread at a time."""
 
     def __init__(self) -> None:
         self._states: dict[UUID, VesselState] = {}
-        self._vessel_of: dict[UUID, UUID | None] = {}
+        self._vessel_of: dict[UUID, UUID] = {}
         self._sightings_of: Counter[UUID] = Counter()
         self._counts: GalleryCounts | None = None
 
@@ -28,8 +31,8 @@ class GalleryCounter:
     def put_sightings(self, ids: Iterable[UUID], vessel_id: UUID | None) -> None:
         for sighting_id in ids:
             self._forget(sighting_id)
-            self._vessel_of[sighting_id] = vessel_id
             if vessel_id is not None:
+                self._vessel_of[sighting_id] = vessel_id
                 self._sightings_of[vessel_id] += 1
         self._counts = None
 
@@ -40,11 +43,7 @@ class GalleryCounter:
 
     def has_vessel(self, sighting_id: UUID) -> bool:
         """Return whether the sighting exists and has a vessel."""
-        return self._vessel_of.get(sighting_id) is not None
-
-    def existing_sightings(self, ids: Iterable[UUID]) -> list[UUID]:
-        """Return those of `ids` that exist, with or without a vessel."""
-        return [i for i in ids if i in self._vessel_of]
+        return sighting_id in self._vessel_of
 
     def sightings_of(self, vessel_ids: Iterable[UUID]) -> int:
         """Return how many sightings these vessels have."""

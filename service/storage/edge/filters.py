@@ -56,9 +56,12 @@ def _as_condition(clause: Clause) -> Any:
             return edge.Filter(must_not=[edge.IsEmptyCondition(key)])
 
 
-def _box(area: Inside) -> edge.FieldCondition:
-    corners = edge.GeoBoundingBox(
-        top_left=edge.GeoPoint(lon=area.west, lat=area.north),
-        bottom_right=edge.GeoPoint(lon=area.east, lat=area.south),
+def _box(area: Inside) -> edge.Filter:
+    lat = edge.RangeFloat(gte=area.south, lte=area.north)
+    lon = edge.RangeFloat(gte=area.west, lte=area.east)
+    return edge.Filter(
+        must=[
+            edge.FieldCondition(area.lat_key, range=lat),
+            edge.FieldCondition(area.lon_key, range=lon),
+        ]
     )
-    return edge.FieldCondition(area.key, geo_bounding_box=corners)

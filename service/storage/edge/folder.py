@@ -32,8 +32,6 @@ SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,
     payloads.VESSEL_TYPE: KEYWORD,
     payloads.VESSEL_LENGTH_M: edge.PayloadSchemaType.Float,
-    payloads.CAPTURED_AT: edge.PayloadSchemaType.Datetime,
-    payloads.LOCATION: edge.PayloadSchemaType.Geo,
     payloads.MODALITY: KEYWORD,
     payloads.CHIP: KEYWORD,
     payloads.UNCOMPARED: KEYWORD,

@@ -152,7 +152,7 @@ class EdgeGallery:
         self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
     ) -> None:
         with self._lock:
-            existing = self._counter.existing_sightings(ids)
+            existing = self._sightings.existing(ids)
             if existing:
                 owner = payloads.ownership_payload(vessel) | payloads.origin_payload(origin)
                 owner |= payloads.uncompared_payload(vessel)
@@ -183,7 +183,7 @@ class EdgeGallery:
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
         with self._lock:
-            existing = self._counter.existing_sightings(ids)
+            existing = self._sightings.existing(ids)
             if existing:
                 for shard, known in self._shards_with(existing):
                     shard.apply(edge.UpdateOperation.delete_points([*known]))
@@ -284,12 +284,11 @@ class EdgeGallery:
             self._other_shards = [self._folder.sightings(bundle) for bundle in others]
         return self._other_shards
 
-    def _shards_with(self, ids: Sequence[UUID]) -> Iterator[tuple[Shard, list[UUID]]]:
+    def _shards_with(self, ids: Collection[UUID]) -> Iterator[tuple[Shard, Collection[UUID]]]:
         """Yield each shard with those of these sightings that it holds; this bundle holds all."""
-        yield self._sightings, list(ids)
+        yield self._sightings, ids
         for shard in self._others():
-            known = [payloads.sighting_from(row).id for row in shard.retrieve(ids)]
-            if known:
+            if known := shard.existing(ids):
                 yield shard, known
 
     def _sync_sightings(self) -> None:

@@ -23,7 +23,7 @@ from service.storage.points.match_payloads import (
     ASKED_AT,
     IDS,
     KEYWORDS,
-    PLACE,
+    NUMBERS,
     PagedMatches,
     match_from,
     match_point,
@@ -35,7 +35,8 @@ from service.storage.points.search_upgrade import make_matches_searchable
 INDEXES = (
     dict.fromkeys(KEYWORDS, KEYWORD)
     | dict.fromkeys(IDS, edge.PayloadSchemaType.Uuid)
-    | {ASKED_AT: edge.PayloadSchemaType.Datetime, PLACE: edge.PayloadSchemaType.Geo}
+    | dict.fromkeys(NUMBERS, edge.PayloadSchemaType.Float)
+    | {ASKED_AT: edge.PayloadSchemaType.Datetime}
 )
 
 

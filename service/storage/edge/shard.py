@@ -80,6 +80,8 @@ class Shard:
             for field, schema in indexes.items():
                 if field not in indexed:
                     self._shard.update(edge.UpdateOperation.create_field_index(field, schema))
+            for field in set(indexed) - indexes.keys():  # indexes are in memory
+                self._shard.update(edge.UpdateOperation.delete_field_index(field))
             self._shard.flush()
             _write_marker(folder, width)
             self._log = LogFiles(folder / "wal")
@@ -110,7 +112,7 @@ class Shard:
             self.sync()
 
     def set_fields(self, ids: Collection[UUID], fields: Payload) -> None:
-        if existing := self._existing(ids):
+        if existing := self.existing(ids):
             self.apply(edge.UpdateOperation.set_payload([*existing], fields))
             self.sync()
 
@@ -121,7 +123,7 @@ class Shard:
         self.sync()
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
-        existing = self._existing(ids)
+        existing = self.existing(ids)
         if where is not None:
             existing &= {point_id for point_id, _ in self.scan(where)}
         if existing:
@@ -200,7 +202,8 @@ class Shard:
         self.retrieve([UUID(int=0)])
         self.sync()
 
-    def _existing(self, ids: Collection[UUID]) -> set[UUID]:
+    def existing(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return those of `ids` that exist."""
         with _translated_errors(self._folder):
             records = self._shard.retrieve(list(ids), False, False)
         return {UUID(str(record.id)) for record in records}

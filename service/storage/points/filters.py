@@ -84,20 +84,30 @@ class Inside:
     north: float
 
     def boxes(self) -> list["Inside"]:
-        """Return rectangles that do not cross the antimeridian: this one, or its two parts.
-
-        Qdrant's geo index takes 180 degrees east for 180 degrees west, and finds nothing in a
-        rectangle that reaches a pole; therefore the sides stay `EDGE_DEG` away from both.
-        """
-        inner = replace(
-            self,
-            south=max(self.south, EDGE_DEG - 90.0),
-            east=min(self.east, 180.0 - EDGE_DEG),
-            north=min(self.north, 90.0 - EDGE_DEG),
-        )
+        """Return rectangles that do not cross the antimeridian: this one, or its two parts."""
         if self.west <= self.east:
-            return [inner]
-        return [replace(inner, east=180.0 - EDGE_DEG), replace(inner, west=-180.0)]
+            return [self]
+        return [replace(self, east=180.0), replace(self, west=-180.0)]
+
+    @property
+    def lat_key(self) -> str:
+        """The field of the latitude; as a number it has an index that takes little memory."""
+        return lat_key(self.key)
+
+    @property
+    def lon_key(self) -> str:
+        """The field of the longitude."""
+        return lon_key(self.key)
+
+
+def lat_key(key: str) -> str:
+    """Return the field of the latitude of a position."""
+    return f"{key}.lat"
+
+
+def lon_key(key: str) -> str:
+    """Return the field of the longitude of a position."""
+    return f"{key}.lon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +129,6 @@ class Condition:
 
 
 MAX_SEARCH_WORDS = 8
-EDGE_DEG = 1e-6
-"""A tenth of a metre."""
 
 EVERYTHING = Condition()
 OPEN_SIGHTINGS = Condition((), (Known(payloads.VESSEL_ID),))

@@ -23,6 +23,8 @@ from service.storage.points.filters import (
     During,
     Inside,
     Known,
+    lat_key,
+    lon_key,
 )
 from service.storage.points.paging import PageReader, has_part, next_id
 from service.storage.points.payloads import RECORD, Payload, Point, timestamp
@@ -35,7 +37,9 @@ PLACE, HAS_PLACE = "place", "has_place"
 STATE, UNANNOUNCED = "state", "unannounced"
 
 KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, HAS_PLACE, STATE, UNANNOUNCED)
-"""Fields that are looked up by whole words; `asked_at` is a time, `place` a position."""
+"""Fields that are looked up by whole words; `asked_at` is a time."""
+
+NUMBERS = (lat_key(PLACE), lon_key(PLACE))
 
 IDS = (VESSEL_IDS, SIGHTING_ID)
 """Fields of ids: their index takes less memory than that of words."""

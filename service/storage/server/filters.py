@@ -51,12 +51,15 @@ def _as_condition(clause: Clause) -> models.Condition:
             return models.Filter(must_not=[_unknown(key)])
 
 
-def _box(area: Inside) -> models.FieldCondition:
-    corners = models.GeoBoundingBox(
-        top_left=models.GeoPoint(lon=area.west, lat=area.north),
-        bottom_right=models.GeoPoint(lon=area.east, lat=area.south),
+def _box(area: Inside) -> models.Filter:
+    lat = models.Range(gte=area.south, lte=area.north)
+    lon = models.Range(gte=area.west, lte=area.east)
+    return models.Filter(
+        must=[
+            models.FieldCondition(key=area.lat_key, range=lat),
+            models.FieldCondition(key=area.lon_key, range=lon),
+        ]
     )
-    return models.FieldCondition(key=area.key, geo_bounding_box=corners)
 
 
 def _unknown(key: str) -> models.IsEmptyCondition:

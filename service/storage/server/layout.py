@@ -30,17 +30,13 @@ CLAIM_INDEXES = {TOKEN: KEYWORD}
 MATCH_INDEXES = (
     dict.fromkeys(match_payloads.KEYWORDS, KEYWORD)
     | dict.fromkeys(match_payloads.IDS, models.PayloadSchemaType.UUID)
-    | {
-        match_payloads.ASKED_AT: models.PayloadSchemaType.DATETIME,
-        match_payloads.PLACE: models.PayloadSchemaType.GEO,
-    }
+    | dict.fromkeys(match_payloads.NUMBERS, models.PayloadSchemaType.FLOAT)
+    | {match_payloads.ASKED_AT: models.PayloadSchemaType.DATETIME}
 )
 SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,
     payloads.VESSEL_TYPE: KEYWORD,
     payloads.VESSEL_LENGTH_M: models.PayloadSchemaType.FLOAT,
-    payloads.CAPTURED_AT: models.PayloadSchemaType.DATETIME,
-    payloads.LOCATION: models.PayloadSchemaType.GEO,
     payloads.MODALITY: KEYWORD,
     payloads.CHIP: KEYWORD,
     payloads.UNCOMPARED: KEYWORD,

@@ -6,13 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+import qdrant_edge as edge
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import Vessel, VesselState
+from service.storage.edge.counts import GalleryCounter
 from service.storage.edge.gallery import EdgeGallery
+from service.storage.edge.shard import Shard
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 
 
@@ -242,3 +246,23 @@ def test_deleted_sightings_are_dropped_from_disk_on_opening(folder: Path) -> Non
     assert len(gallery.sightings_of([vessel.id])) == 500
     assert gallery._sightings._shard.info().points_count == 500
     gallery.close()
+
+
+def test_indexes_that_are_used_no_more_are_removed(tmp_path: Path) -> None:
+    word, place = edge.PayloadSchemaType.Keyword, edge.PayloadSchemaType.Geo
+    former = Shard(tmp_path, WIDTH, {"word": word, "place": place}, 0)
+    former.close()
+    shard = Shard(tmp_path, WIDTH, {"word": word}, 0)
+    assert set(shard._shard.info().payload_schema) == {"word"}
+    shard.close()
+
+
+def test_nothing_is_counted_of_sightings_without_a_vessel() -> None:
+    counter, vessel, sighting = GalleryCounter(), uuid4(), uuid4()
+    counter.put_vessel(vessel, VesselState.ACTIVE)
+    counter.put_sightings([uuid4() for _ in range(1000)], None)
+    counter.put_sightings([sighting], vessel)
+    assert counter.counts().sightings == 1
+    counter.put_sightings([sighting], None)
+    assert counter.counts().sightings == 0
+    assert counter._vessel_of == {}
