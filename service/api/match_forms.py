@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from service.api.uploads import BinaryFile, parse_uploads
+from service.api.uploads import BinaryFile, file_name, parse_uploads
 from service.api.validation_messages import explain
 from service.contract.chip import Modality
 from service.contract.framing.apply import FramingMode
@@ -81,7 +81,19 @@ class AskingForm(BaseModel):
 class MatchForm(AskingForm):
     """The form of `POST /match`."""
 
-    chip: BinaryFile = Field(description="TIFF, PNG or JPEG of one ship, at any heading")
+    chip: list[BinaryFile] = Field(
+        description="TIFF, PNG or JPEG of one ship, at any heading; several chips of the same "
+        "ship, of one sensor type, get one answer"
+    )
+
+    def uploads(self) -> list[ChipUpload]:
+        """Return the chips, for each of which the other fields hold.
+
+        Raises:
+            InvalidRequestError: a field or a file name is wrong.
+        """
+        stated = self.metadata()
+        return [ChipUpload(one.file.read(), stated, file_name(one)) for one in self.chip]
 
 
 class SceneForm(AskingForm):

@@ -271,6 +271,9 @@ class BaseMatchOut(ResponseBody):
         "asked about with others of one image"
     )
     query: QueryOut
+    queries: tuple[QueryOut, ...] = Field(
+        description="all chips that were sent; the first one is `query`"
+    )
     model: ModelOut
     gallery: GalleryOut
 
@@ -285,6 +288,7 @@ class BaseMatchOut(ResponseBody):
             explanation=match.explanation,
             scene=match.scene,
             query=QueryOut.of(match.query, stored=match.stored),
+            queries=tuple(QueryOut.of(one, stored=match.stored) for one in match.queries),
             model=model,
             gallery=GalleryOut.model_validate(match.gallery),
         )

@@ -64,6 +64,9 @@ def match(
         bool,
         typer.Option("--scene", help="The chips are of one image: no vessel is in it twice."),
     ] = False,
+    one_ship: Annotated[
+        bool, typer.Option("--one-ship", help="The chips show one ship and get one answer.")
+    ] = False,
     results: Annotated[
         Path | None,
         typer.Option(help="Append each result to this file of JSON lines.", metavar="FILE"),
@@ -75,7 +78,8 @@ def match(
 
     Prints, for each chip, the id of the match, the ranked vessels with calibrated probability,
     similarity and checks, and the verdict with its explanation. Ends with status 1 when a chip was
-    refused. With `--scene`, the chips of one image are asked about together.
+    refused. With `--scene`, the chips of one image are asked about together; with `--one-ship`,
+    chips of one ship get one answer.
 
     A **CSV table** has one row for each chip: `chip` (its path), and `modality`, `gsd_m`, `band`,
     `framing`, `captured_at`, `lat`, `lon`, `sensor`, `case`, `note`, which count more than the
@@ -104,11 +108,11 @@ def match(
         length_tolerance=length_tolerance,
         store=store,
     )
-    if scene and results is not None:
-        raise typer.BadParameter("--scene is one request; it cannot be continued from --results")
+    if scene + one_ship + (results is not None) > 1:
+        raise typer.BadParameter("give one of --scene, --one-ship and --results")
     with open_client(url) as client:
-        if scene:
-            refused = _print_scene(client, queries, fields, as_json)
+        if scene or one_ship:
+            refused = _print_together(client, queries, fields, as_json, one_ship)
         elif results is None:
             refused = _print_each(client, queries, fields, workers, as_json)
         else:
@@ -117,14 +121,21 @@ def match(
         raise typer.Exit(FAILED)
 
 
-def _print_scene(
-    client: "Client", queries: Sequence["QueryChip"], fields: dict[str, Any], as_json: bool
+def _print_together(
+    client: "Client",
+    queries: Sequence["QueryChip"],
+    fields: dict[str, Any],
+    as_json: bool,
+    one_ship: bool,
 ) -> int:
-    """Match the chips of one image together and print the results; return how many were refused."""
-    from service.client.match import match_scene
+    """Match the chips of one image or ship and print the results; return how many were refused."""
+    from service.client.match import match_one_ship, match_scene
     from service.client.tables import console, show_result
 
-    found = match_scene(client, queries, fields)
+    if one_ship:
+        found = [match_one_ship(client, queries, fields)]
+    else:
+        found = match_scene(client, queries, fields)
     if as_json:
         print_json([result.document() for result in found])
     else:

@@ -110,6 +110,21 @@ def match_scene(
     ]
 
 
+def match_one_ship(
+    client: Client, chips: Sequence[QueryChip], fields: Mapping[str, object]
+) -> MatchResult:
+    """Ask about several chips of one ship; return the one result, under the first file.
+
+    Raises:
+        UnreachableError, StoppedError: nothing was answered.
+    """
+    try:
+        first, *more = [chip.read(fields) for chip in chips]
+        return MatchResult(chips[0].path, client.match(first, more_chips=more), None)
+    except (RefusedError, SourceError) as error:
+        return MatchResult(chips[0].path, None, error)
+
+
 def expand_folders(paths: Iterable[Path]) -> list[Path]:
     """Replace each folder by the pictures in it and in its HOSS parts; keep files as they are.
 

@@ -67,6 +67,7 @@ class AuditTrail:
                 "match_id": str(match.id),
                 "chip_sha256": match.query.chip_sha256,
                 "sighting_id": str(match.query.id),
+                **({"more_chips": chips_and_ids(match.more_queries)} if match.more_queries else {}),
                 "options": options,
                 "verdict": match.verdict.value,
                 "candidates": [

@@ -208,14 +208,15 @@ class Leases:
             yield lease
 
     @contextmanager
-    def for_judgement(self, sighting_id: UUID) -> Iterator[Lease]:
-        """Hold a query sighting while a match of it is judged; the caller renews the lease.
+    def for_judgement(self, *sighting_ids: UUID) -> Iterator[Lease]:
+        """Hold query sightings while a match of them is judged; the caller renews the lease.
 
         Raises:
-            ConflictError: another request judges a match of this sighting.
+            ConflictError: another request judges a match of one of these sightings.
         """
         with self._lease("judged") as lease:
-            lease.take(f"sighting {sighting_id}", NO_VESSEL, resumes=False)
+            for sighting_id in sorted(sighting_ids):
+                lease.take(f"sighting {sighting_id}", NO_VESSEL, resumes=False)
             yield lease
 
     @contextmanager

@@ -12,6 +12,7 @@ for the vessel before and after it moves the sighting, and a merge or deletion h
 first and then looks for its sightings, so at least one of the two notices the other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -87,14 +88,14 @@ class MatchReview:
             StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
         with self._write_lock:
-            sighting_id = self._record(match_id).match.query.id
-            with self._leases.for_judgement(sighting_id) as lease:
-                self._finish_interrupted(sighting_id, lease)
+            match = self._record(match_id).match
+            with self._leases.for_judgement(*match.sighting_ids) as lease:
+                self._finish_interrupted(match.sighting_ids, lease)
                 record = self._record(match_id)
                 judgement = self._judgement(record, new)
                 with self._trail.change("verdict", **_facts(record, judgement)):
                     settled = self._add_judgement(record, judgement, lease)
-        return MatchDetail(settled, self._gallery.get_sighting(sighting_id))
+        return MatchDetail(settled, self._gallery.get_sighting(match.query.id))
 
     def settle_interrupted(self) -> int:
         """Finish every judgement that a crash interrupted; return their number."""
@@ -143,16 +144,16 @@ class MatchReview:
             raise NotFoundError(f"vessel {judgement.vessel_id} was deleted just now")
         return settled
 
-    def _finish_interrupted(self, sighting_id: UUID, lease: Lease) -> None:
-        """Finish interrupted judgements first, so that they do not move the sighting later."""
+    def _finish_interrupted(self, sighting_ids: Sequence[UUID], lease: Lease) -> None:
+        """Finish interrupted judgements first, so that they do not move the sightings later."""
         for record in self._matches.unsettled():
-            if record.match.query.id == sighting_id:
+            if not set(sighting_ids).isdisjoint(record.match.sighting_ids):
                 self._finish(record, lease)
 
     def _settle_if_unsettled(self, record: MatchRecord) -> bool:
         """Finish the judgement, unless another request judges the sighting or has settled it."""
         try:
-            with self._leases.for_judgement(record.match.query.id) as lease:
+            with self._leases.for_judgement(*record.match.sighting_ids) as lease:
                 found = self._matches.get(record.id)
                 if found is None or not found.unsettled:
                     return False
@@ -174,36 +175,42 @@ class MatchReview:
         """
         if record.moves_sighting:
             latest = record.judgements[-1]
-            in_force = self._assign_sighting(record, lease)
+            in_force = self._assign_sightings(record, lease)
             deleted = self._gallery.get_sighting(record.match.query.id) is None
             if latest.vessel_id is not None and (deleted or in_force is not latest):
                 record = record.model_copy(update={"judgements": record.judgements[:-1]})
-                self._assign_sighting(record, lease)
+                self._assign_sightings(record, lease)
         settled = record.model_copy(update={"unsettled": False})
         lease.renew()
         self._matches.put(settled)
         return settled
 
-    def _assign_sighting(self, record: MatchRecord, lease: Lease) -> Judgement | None:
-        """Assign the query sighting to the confirmed vessel, or to none.
+    def _assign_sightings(self, record: MatchRecord, lease: Lease) -> Judgement | None:
+        """Assign the query sightings to the confirmed vessel, or to none.
 
         Returns:
-            The judgement that confirmed the vessel.
+            The judgement that confirmed the vessel of the first one.
         """
+        first, *_ = [self._assign(record, one, lease) for one in record.match.sighting_ids]
+        return first
+
+    def _assign(self, record: MatchRecord, sighting_id: UUID, lease: Lease) -> Judgement | None:
         while True:
-            judgement, vessel = self._confirmation_in_force(record)
+            judgement, vessel = self._confirmation_in_force(record, sighting_id)
             lease.renew()
-            self._gallery.move_sightings([record.match.query.id], vessel)
+            self._gallery.move_sightings([sighting_id], vessel)
             if vessel is None or self._recovery.resolve_vessel(vessel.id) == vessel:
                 return judgement
 
-    def _confirmation_in_force(self, record: MatchRecord) -> tuple[Judgement | None, Vessel | None]:
-        """Return the confirmation that decides about the sighting, and its vessel.
+    def _confirmation_in_force(
+        self, record: MatchRecord, sighting_id: UUID
+    ) -> tuple[Judgement | None, Vessel | None]:
+        """Return the confirmation that decides about a sighting of the match, and its vessel.
 
         That is the record's own, else the latest of another match of the sighting, as long as the
         vessel is registered.
         """
-        query = MatchFilter(sighting_id=record.match.query.id, standing=Standing.CONFIRMED)
+        query = MatchFilter(sighting_id=sighting_id, standing=Standing.CONFIRMED)
         same_sighting = self._matches.page(query, MATCHES_OF_ONE_CHIP, None).matches
         others = [one.judgement for one in same_sighting if one.id != record.id and one.judgement]
         others.sort(key=lambda judgement: judgement.at, reverse=True)

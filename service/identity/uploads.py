@@ -251,6 +251,12 @@ class UploadEmbedder:
         return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band}:{framing}:{chip.digest}"
 
 
+def sum_of_timings(chips: Sequence[EmbeddedUpload]) -> dict[str, float]:
+    """Return the milliseconds of each stage of several chips, in the order of the stages."""
+    stages = dict.fromkeys(stage for chip in chips for stage in chip.timings_ms)
+    return {stage: sum(chip.timings_ms.get(stage, 0.0) for chip in chips) for stage in stages}
+
+
 def stored_upload(sighting: Sighting, data: bytes) -> ChipUpload:
     """Return the upload that decodes and frames a stored chip as it was done for its sighting."""
     metadata = ChipMetadata(

@@ -46,8 +46,7 @@ def write_matches(
 
     with (folder / MATCHES).open("w") as file:
         for record in matches.all():
-            query_id = record.match.query.id
-            if query_id not in sightings and exists(query_id):
+            if any(one not in sightings and exists(one) for one in record.match.sighting_ids):
                 continue
             count += 1
             if record.judgements and record.judgements[-1].at >= now:
@@ -81,9 +80,9 @@ def _mark_latest_unsettled(records: Collection[MatchRecord]) -> Iterator[MatchRe
     """Mark the record that moved each sighting last."""
     moving = [record for record in records if record.moves_sighting]
     by_time = sorted(moving, key=lambda record: record.judgements[-1].at)
-    latest = {record.match.query.id: record.id for record in by_time}
+    latest = {one: record.id for record in by_time for one in record.match.sighting_ids}
     for record in records:
-        is_latest = latest.get(record.match.query.id) == record.id
+        is_latest = any(latest.get(one) == record.id for one in record.match.sighting_ids)
         yield record.model_copy(update={"unsettled": True}) if is_latest else record
 
 

@@ -272,6 +272,17 @@ class TestFilters:
         put_all(matches, [first, again, make_match_record()])
         assert listed(matches, sighting_id=query.id) == ids(again, first)
 
+    def test_a_match_of_several_chips_is_found_by_each(self, matches: MatchStore) -> None:
+        record = make_match_record()
+        more = (make_sighting(modality="sar"), make_sighting(modality="sar"))
+        several = record.model_copy(
+            update={"match": record.match.model_copy(update={"more_queries": more})}
+        )
+        put_all(matches, [several, make_match_record()])
+        assert matches.get(several.id) == several
+        for query in several.match.queries:
+            assert listed(matches, sighting_id=query.id) == [several.id]
+
     def test_a_time_range_includes_its_start_and_not_its_end(self, matches: MatchStore) -> None:
         step = timedelta(microseconds=1)
         early, at, late = (make_match_record(asked_at=START + n * step) for n in (-1, 0, 1))

@@ -10,7 +10,7 @@ from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MatchOut, ModelOut, SceneOut, VerifyOut
 from service.api.strict_requests import StrictRoute
-from service.api.uploads import BinaryFile, file_name, parse_uploads
+from service.api.uploads import BinaryFile, parse_uploads
 from service.contract.calibration import FITTED_PRIOR
 from service.contract.framing.apply import FramingMode
 from service.identity.errors import InvalidRequestError
@@ -18,11 +18,10 @@ from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.matching.match import Matcher, MatchResult
 from service.identity.matching.scene import SceneMatcher
 from service.identity.matching.verify import Verifier
-from service.identity.uploads import ChipUpload
 from service.observability.metrics import Telemetry
 
 MATCH_FORM = multipart_form(
-    "chip", several=False, texts=[name for name in MatchForm.model_fields if name != "chip"]
+    "chip", several=True, texts=[name for name in MatchForm.model_fields if name != "chip"]
 )
 SCENE_FORM = multipart_form(
     "chips", several=True, texts=[name for name in SceneForm.model_fields if name != "chips"]
@@ -55,9 +54,12 @@ def match_router(
         (`confident`), look once (`likely`), compare the few that are named (`ambiguous`), take the
         ship as not registered (`no_match`), or get a better chip (`unclear`). `explanation` says
         it in words, with the measured rate at which such answers are right.
+
+        Several `chip` parts are chips of one ship and get one answer: a judgement of it holds for
+        all of them.
         """
-        upload = ChipUpload(form.chip.file.read(), form.metadata(), file_name(form.chip))
-        result = matcher.match(upload, form.options())
+        first, *more = form.uploads()
+        result = matcher.match(first, form.options(), more)
         _observe(result, telemetry)
         return MatchOut.of(result, model)
 

@@ -50,6 +50,7 @@ PAGE_LENGTH = 100
 def match(
     chip: ChipSource,
     *,
+    more_chips: Sequence[ChipSource] = (),
     modality: Modality | None = None,
     gsd_m: float | None = None,
     band: int | None = None,
@@ -69,7 +70,9 @@ def match(
 ) -> Call[Match]:
     """Rank the registered vessels by the probability that a chip shows them.
 
-    Arguments that are None are not sent. `more` holds fields that this version does not name.
+    `more_chips` are other chips of the same ship, which get one answer together; what is stated
+    holds for all. Arguments that are None are not sent. `more` holds fields that this version does
+    not name.
     """
     part = as_part(chip)
     stated = {
@@ -91,7 +94,8 @@ def match(
         **more,
     }
     form = {**part.metadata, **{name: one for name, one in stated.items() if one is not None}}
-    return Call("POST", "/match", reads(Match), form=form, files=("chip", [part]))
+    parts = [part, *(as_part(one) for one in more_chips)]
+    return Call("POST", "/match", reads(Match), form=form, files=("chip", parts))
 
 
 def match_scene(chips: Sequence[ChipSource], **fields: object) -> Call[Scene]:

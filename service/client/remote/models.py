@@ -221,6 +221,7 @@ class BaseMatch(Body):
     explanation: Explanation | None = None
     scene: SceneShare | None = None
     query: Query
+    queries: tuple[Query, ...] = ()
     model: Model
     gallery: Gallery
 

@@ -194,7 +194,7 @@ class CalibrationSpec(ManifestPart):
     them (`service.contract.verdicts`). `real_share` is the share of genuine chips, 0 to 1, among
     those that all this was fitted on. Without `similarities`, a drift of live similarities cannot
     be detected. `match_several` weighs the mean embedding of several chips of one ship across
-    sensors; no call asks with several chips yet. Without `context`, registered sizes, types and
+    sensors, of which it is fitted on two. Without `context`, registered sizes, types and
     possible voyages add nothing. `both_ways` is for queries whose bow may be at either end; older
     bundles do not have it.
     """
@@ -239,14 +239,18 @@ class CalibrationSpec(ManifestPart):
         """How certain the better way of a query is, see `BothWaysSpec`; None without it."""
         return None if self.both_ways is None else self.both_ways.certainty_slope
 
-    def for_query(self, *, both_ways: bool) -> "CalibrationSpec":
+    def for_query(self, *, both_ways: bool, several: bool = False) -> "CalibrationSpec":
         """Return the calibration of queries that are compared both ways, or as they are.
 
-        A bundle without one for both ways has only this one.
+        A bundle without one for both ways has only this one. `several` chips of one ship are
+        weighed as one chip where nothing was fitted for them.
         """
+        chosen = self
         if both_ways and self.both_ways is not None:
-            return self.both_ways.calibration
-        return self
+            chosen = self.both_ways.calibration
+        if several and chosen.match_several is not None:
+            chosen = chosen.model_copy(update={"match": chosen.match_several})
+        return chosen
 
 
 class BothWaysSpec(ManifestPart):

@@ -29,9 +29,10 @@ NAMED_VESSELS = 3
 
 @dataclass(slots=True)
 class Copies:
-    """The vessels for which a chip, or a copy of it, is enrolled."""
+    """The vessels for which a chip, or a copy of it, is enrolled, and the digests of the copies."""
 
     vessels: dict[UUID, Vessel] = field(default_factory=dict)
+    chips: set[str] = field(default_factory=set)
 
     def search(
         self, gallery: Gallery, query: EmbeddedSighting, where: SightingFilter, vessels: int
@@ -68,6 +69,7 @@ class Copies:
             if found := {o.sighting.chip_sha256 for o in hit.hits if is_copy(query, o)}:
                 self.vessels[hit.vessel.id] = hit.vessel
                 copies |= found
+        self.chips |= copies
         return copies
 
     def warnings(self, consequence: str) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ class Announcements:
         )
 
     def _unmark(self, record: MatchRecord) -> None:
-        with self._write_lock, self._leases.for_judgement(record.match.query.id):
+        with self._write_lock, self._leases.for_judgement(*record.match.sighting_ids):
             now = self._matches.get(record.id)
             if now is not None:
                 self._matches.put(now.model_copy(update={"unannounced": False}))

@@ -76,15 +76,18 @@ class MatchKeeper:
         return stored
 
     def _store(self, match: AnsweredMatch) -> None:
-        digest = match.sighting.sighting.chip_sha256
-        undo_when_full = delete_unused_when_full(self._gallery, self._chips, [digest])
+        sightings = [one for _, one in match.chips]
+        digests = [one.sighting.chip_sha256 for one in sightings]
+        undo_when_full = delete_unused_when_full(self._gallery, self._chips, digests)
         with self._write_lock, undo_when_full:
-            self._chips.put(match.chip)
+            for chip, _ in match.chips:
+                self._chips.put(chip)
             self._together(
-                lambda: self._gallery.put_open_sightings([match.sighting]),
+                lambda: self._gallery.put_open_sightings(sightings),
                 lambda: self._matches.put(match.record),
             )
-            restore_missing_chip(self._chips, digest, match.chip)
+            for digest, (chip, _) in zip(digests, match.chips, strict=True):
+                restore_missing_chip(self._chips, digest, chip)
 
     def _put_off(self, match: AnsweredMatch, reason: CrossfixError) -> Unstored:
         try:
@@ -96,19 +99,21 @@ class MatchKeeper:
         return Unstored.WAITING
 
     def _deliver_one(self, match: AnsweredMatch) -> None:
+        chips = [(chip, self._of_this_bundle(chip, one)) for chip, one in match.chips]
         if self._matches.get(match.record.id) is None:
-            self._store(replace(match, sighting=self._of_this_bundle(match)))
+            self._store(replace(match, chips=chips))
             return
         # The record was written at once, and may have been judged since.
         with self._write_lock:
-            self._chips.put(match.chip)
-            self._gallery.put_open_sightings([self._of_this_bundle(match)])
+            for chip, _ in chips:
+                self._chips.put(chip)
+            self._gallery.put_open_sightings([one for _, one in chips])
 
-    def _of_this_bundle(self, match: AnsweredMatch) -> EmbeddedSighting:
+    def _of_this_bundle(self, chip: bytes, sighting: EmbeddedSighting) -> EmbeddedSighting:
         """Return the sighting, embedded again if the service has moved to another bundle."""
-        known = match.sighting.sighting
+        known = sighting.sighting
         if known.bundle_id == self._uploads.bundle_id:
-            return match.sighting
-        embedded = self._uploads.embed(stored_upload(known, match.chip))
-        sighting = known.model_copy(update={"bundle_id": self._uploads.bundle_id})
-        return EmbeddedSighting(sighting, embedded.vector)
+            return sighting
+        embedded = self._uploads.embed(stored_upload(known, chip))
+        moved = known.model_copy(update={"bundle_id": self._uploads.bundle_id})
+        return EmbeddedSighting(moved, embedded.vector)

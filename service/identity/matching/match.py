@@ -16,6 +16,7 @@ from service.identity.evidence.both_ways import BothWays
 from service.identity.evidence.checks import Limits
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Scored, best_first, judge, rank, score
+from service.identity.evidence.several_chips import join, require_different
 from service.identity.evidence.wording import Ranking, nothing_compared
 from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.ports.outbox import AnsweredMatch
@@ -35,9 +36,10 @@ from service.identity.records.sightings import (
 )
 from service.identity.records.vessels import VesselFilter
 from service.identity.stage_timing import timed
-from service.identity.uploads import ChipUpload, UploadEmbedder
+from service.identity.uploads import ChipUpload, UploadEmbedder, sum_of_timings
 
 RERANKED_VESSELS = 50
+SEVERAL = "All {} chips were compared as one, by the mean of their embeddings."
 NO_VOYAGE = "max_speed_kn had no effect: a voyage is checked if captured_at, lat and lon are known"
 
 
@@ -89,16 +91,17 @@ class Asked:
     """A chip with the vessels that it may show, before the verdict.
 
     Attributes:
+        queries: the chips of the ship with their bytes, at least one.
         calibration: as this query is compared, both ways round or as it is.
         why_nobody: which options left no vessel to compare with; None if they did not.
         seconds: spent so far.
         first_similarities: see `MatchResult`.
     """
 
-    upload: ChipUpload
+    uploads: Sequence[ChipUpload]
     options: MatchOptions
     asked_at: datetime
-    query: EmbeddedSighting
+    queries: Sequence[EmbeddedSighting]
     counts: GalleryCounts
     calibration: CalibrationSpec
     ranking: Ranking
@@ -142,17 +145,25 @@ class Matcher:
         self._calibration = calibration
         self._allow_confident = allow_confident
 
-    def match(self, upload: ChipUpload, options: MatchOptions) -> MatchResult:
+    def match(
+        self, upload: ChipUpload, options: MatchOptions, more: Sequence[ChipUpload] = ()
+    ) -> MatchResult:
         """Rank the vessels that the chip may show; write the audit entry before returning.
+
+        Args:
+            upload: the chip.
+            options: how to ask.
+            more: other chips of the same ship, see `several_chips.join`.
 
         Raises:
             ChipError: the bytes cannot be used.
+            InvalidRequestError: several chips do not fit together.
             OverloadedError: too many chips are waiting.
             StoreDamagedError: a vessel would be ranked by a record that is not what was written.
             StoreUnavailableError, StoreFullError: the gallery or the audit log failed; nothing was
                 acknowledged. If only the storing of the match fails, it is answered.
         """
-        asked = self.ask(upload, options)
+        asked = self.ask(upload, options, more=more)
         return self.answer(asked, self.judge(asked, asked.ranking))
 
     def ask_again(
@@ -179,7 +190,11 @@ class Matcher:
         return self.answer(asked, judgement, found_by=found_by)
 
     def ask(
-        self, upload: ChipUpload, options: MatchOptions, stored: Sighting | None = None
+        self,
+        upload: ChipUpload,
+        options: MatchOptions,
+        stored: Sighting | None = None,
+        more: Sequence[ChipUpload] = (),
     ) -> Asked:
         """Rank the vessels that the chip may show, without a verdict; nothing is stored.
 
@@ -191,17 +206,27 @@ class Matcher:
         of "none" sum to 1.
         """
         began, asked_at = time.perf_counter(), self._now()
-        embedded = self._uploads.embed(upload, both_ways=True)
-        if stored is None:
-            query = self._uploads.sighting(embedded, vessel_id=None)
-        else:
-            query = EmbeddedSighting(stored, embedded.vector)
-        timings = dict(embedded.timings_ms)
+        uploads = (upload, *more)
+        require_different([one.digest for one in uploads])
+        embedded = [self._uploads.embed(one, both_ways=True) for one in uploads]
+        queries = [
+            self._uploads.sighting(one, vessel_id=None)
+            if stored is None
+            else EmbeddedSighting(stored, one.vector)
+            for one in embedded
+        ]
+        query, half_turned = join(queries, [one.half_turned for one in embedded])
+        timings = sum_of_timings(embedded)
         with timed("search", timings):
             counts = self._gallery.counts()
             copies = Copies()
-            calibration = self._calibration.for_query(both_ways=embedded.half_turned is not None)
-            ways = BothWays(query, embedded.half_turned, self._calibration.certainty_slope)
+            if more:
+                own = self._filter(query.sighting, query.sighting.modality, options)
+                copies.search_each(self._gallery, [(one, own) for one in queries], RERANKED_VESSELS)
+            calibration = self._calibration.for_query(
+                both_ways=half_turned is not None, several=bool(more)
+            )
+            ways = BothWays(query, half_turned, self._calibration.certainty_slope)
             found = self._search(ways, options, counts.vessels, copies, calibration)
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits(), calibration.context)
@@ -210,12 +235,12 @@ class Matcher:
                 warnings += (NO_VOYAGE,)
             reasons = () if ranking.candidates else self._why_nobody(options)
         self._measure({"search": timings["search"]})
-        as_calibrated = embedded.half_turned is None and not options.narrows
+        as_calibrated = half_turned is None and not options.narrows and not more
         return Asked(
-            upload=upload,
+            uploads=uploads,
             options=options,
             asked_at=asked_at,
-            query=query,
+            queries=queries,
             counts=counts,
             calibration=calibration,
             ranking=ranking,
@@ -233,10 +258,13 @@ class Matcher:
             asked.calibration,
             asked.counts.vessels,
             self._allow_confident,
-            asked.query.sighting.defects,
+            [defect for query in asked.queries for defect in query.sighting.defects],
         )
         if asked.why_nobody is not None:
             explanation = nothing_compared(asked.why_nobody)
+        elif len(asked.queries) > 1 and explanation.compared:
+            text = f"{explanation.text} {SEVERAL.format(len(asked.queries))}"
+            explanation = explanation.model_copy(update={"text": text})
         return JudgedRanking(ranking, verdict, explanation)
 
     def answer(
@@ -260,7 +288,8 @@ class Matcher:
             none_probability=ranking.none_probability,
             explanation=judgement.explanation,
             scene=scene,
-            query=asked.query.sighting.with_warnings(asked.warnings),
+            query=asked.queries[0].sighting.with_warnings(asked.warnings),
+            more_queries=tuple(one.sighting for one in asked.queries[1:]),
             gallery=asked.counts,
             stored=options.store,
         )
@@ -283,7 +312,9 @@ class Matcher:
             if found_by is not None:
                 self._matches.put(record)
             else:
-                unstored = self._keeper.keep(AnsweredMatch(asked.upload.data, asked.query, record))
+                files = [one.data for one in asked.uploads]
+                chips = list(zip(files, asked.queries, strict=True))
+                unstored = self._keeper.keep(AnsweredMatch(chips, record))
         if unstored is not None:
             told = match.query.with_warnings((WARNINGS[unstored],))
             match = match.model_copy(update={"stored": False, "query": told})
@@ -308,7 +339,12 @@ class Matcher:
             for modality in Modality
         }
         sought = {modality: one for modality, one in weights.items() if one is not None}
-        filters = [self._filter(query, modality, options) for modality in sought]
+        filters = [
+            self._filter(query, modality, options).model_copy(
+                update={"other_chips": tuple(sorted(copies.chips))}
+            )
+            for modality in sought
+        ]
         hits = ways.search_each(self._gallery, copies, filters, RERANKED_VESSELS)
         return {
             modality: score(query, found, one, vessels)

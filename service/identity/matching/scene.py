@@ -146,6 +146,7 @@ def _taken(candidate: Candidate | None, rivals: Sequence[tuple[Candidate, Asked]
         return None
     for first, other in rivals:
         if first.vessel.id == candidate.vessel.id and first.probability >= 0.5:
-            chip = other.upload.name or f"chip {other.upload.digest[:12]}"
+            upload = other.uploads[0]
+            chip = upload.name or f"chip {upload.digest[:12]}"
             return f"{chip} shows {vessel_name(first)} with {percent(first.probability)}"
     return None

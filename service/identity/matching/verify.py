@@ -10,7 +10,7 @@ from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records.matches import KinematicsCheck
 from service.identity.records.sightings import Sighting, WayRound
-from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
+from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder, sum_of_timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Verifier:
             kinematics=check_kinematics(a.fix, b.fix, max_speed_kn),
             first=a,
             second=b,
-            timings_ms=_sum_of_timings(chips) | {"total": (time.perf_counter() - began) * 1000.0},
+            timings_ms=sum_of_timings(chips) | {"total": (time.perf_counter() - began) * 1000.0},
         )
 
 
@@ -106,8 +106,3 @@ def _similarity(
     certainty = None if certainty_slope is None else float(better.certainty[0])
     way = WayRound(half_turned=bool(better.turned[0]), certainty=certainty)
     return float(better.similarity[0]), way
-
-
-def _sum_of_timings(chips: list[EmbeddedUpload]) -> dict[str, float]:
-    stages = sorted({stage for chip in chips for stage in chip.timings_ms})
-    return {stage: sum(chip.timings_ms.get(stage, 0.0) for chip in chips) for stage in stages}

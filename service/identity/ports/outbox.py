@@ -12,10 +12,9 @@ from service.identity.records.sightings import EmbeddedSighting
 
 @dataclass(frozen=True, slots=True)
 class AnsweredMatch:
-    """What is stored of a match: its chip, its open sighting and its record."""
+    """What is stored of a match: its chips with their open sightings, and its record."""
 
-    chip: bytes
-    sighting: EmbeddedSighting
+    chips: Sequence[tuple[bytes, EmbeddedSighting]]
     record: MatchRecord
 
 

@@ -148,6 +148,7 @@ class Match(Record):
     `none_probability` is the probability of none of the scored vessels, which may be more than the
     candidates; None when there was no vessel to compare with. Matches recorded by older versions
     have no `explanation`. `scene` is set when the chip was asked about with others of one image.
+    `more_queries` are the other chips of the ship, if several were sent.
     """
 
     id: UUID
@@ -157,5 +158,16 @@ class Match(Record):
     explanation: Explanation | None = None
     scene: SceneShare | None = None
     query: Sighting
+    more_queries: tuple[Sighting, ...] = ()
     gallery: GalleryCounts
     stored: bool
+
+    @property
+    def queries(self) -> tuple[Sighting, ...]:
+        """All chips that were sent, the first one first."""
+        return (self.query, *self.more_queries)
+
+    @property
+    def sighting_ids(self) -> tuple[UUID, ...]:
+        """The ids of the sightings of `queries`."""
+        return tuple(one.id for one in self.queries)

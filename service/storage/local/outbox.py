@@ -1,6 +1,7 @@
 """The outbox in the data folder: one file for each match that waits to be stored.
 
-A file is a line of JSON, the embedding as little-endian float32, and the chip. Replicas that share
+A file is a line of JSON, and of each chip the embedding as little-endian float32 and the bytes. A
+file of an older version has one chip, and gives its sighting in another form. Replicas that share
 the folder deliver each other's matches; storing one twice changes nothing.
 """
 
@@ -91,12 +92,12 @@ class FolderOutbox:
 
 
 def _encoded(match: AnsweredMatch) -> bytes:
-    vector = match.sighting.vector.astype("<f4").tobytes()
-    rest = vector + match.chip
+    parts = [(one.vector.astype("<f4").tobytes(), chip) for chip, one in match.chips]
+    rest = b"".join(vector + chip for vector, chip in parts)
     head = {
         "record": match.record.model_dump_json(),
-        "sighting": match.sighting.sighting.model_dump_json(),
-        "vector_bytes": len(vector),
+        "sightings": [one.sighting.model_dump_json() for _, one in match.chips],
+        "sizes": [(len(vector), len(chip)) for vector, chip in parts],
         "sha256": hashlib.sha256(rest).hexdigest(),
     }
     return json.dumps(head).encode() + b"\n" + rest
@@ -108,7 +109,12 @@ def _decoded(data: bytes) -> AnsweredMatch:
     head = json.loads(line)
     if hashlib.sha256(rest).hexdigest() != head["sha256"]:
         raise ValueError("its content is not what was written")
-    size = int(head["vector_bytes"])
-    vector = np.frombuffer(rest[:size], dtype="<f4").astype(np.float32)
-    sighting = EmbeddedSighting(Sighting.model_validate_json(head["sighting"]), vector)
-    return AnsweredMatch(rest[size:], sighting, MatchRecord.from_record(head["record"]))
+    if "sighting" in head:
+        size = int(head["vector_bytes"])
+        head |= {"sightings": [head["sighting"]], "sizes": [(size, len(rest) - size)]}
+    chips = []
+    for text, (vector_bytes, chip_bytes) in zip(head["sightings"], head["sizes"], strict=True):
+        vector = np.frombuffer(rest[:vector_bytes], dtype="<f4").astype(np.float32)
+        chip, rest = rest[vector_bytes:][:chip_bytes], rest[vector_bytes + chip_bytes :]
+        chips.append((chip, EmbeddedSighting(Sighting.model_validate_json(text), vector)))
+    return AnsweredMatch(chips, MatchRecord.from_record(head["record"]))

@@ -70,7 +70,7 @@ def match_point(record: MatchRecord) -> Point:
         STANDING: record.standing.value,
         MODALITY: match.query.modality.value,
         VESSEL_IDS: sorted(vessels),
-        SIGHTING_ID: str(match.query.id),
+        SIGHTING_ID: _one_or_more([str(one) for one in match.sighting_ids]),
         CASE: _folded(match.query.case),
         FILE_NAME: match.query.file_name,
         NOTE: match.query.note,
@@ -91,6 +91,11 @@ def place_fields(match: Match) -> Payload:
         PLACE: None if at is None else {"lat": at.lat, "lon": at.lon},
         HAS_PLACE: NO if at is None else YES,
     }
+
+
+def _one_or_more(ids: list[str]) -> str | list[str]:
+    """Return an id as older versions stored it, or several."""
+    return ids[0] if len(ids) == 1 else ids
 
 
 def _folded(text: str | None) -> str | None:

@@ -42,6 +42,7 @@ def test_match_returns_candidates_with_evidence(api: httpx.Client, vessel: dict[
         "explanation",
         "scene",
         "query",
+        "queries",
         "model",
         "gallery",
         "stored",
@@ -49,6 +50,7 @@ def test_match_returns_candidates_with_evidence(api: httpx.Client, vessel: dict[
     }
     assert body["stored"] is True
     assert body["verdict"] in get_args(VerdictName)
+    assert body["queries"] == [body["query"]]
     assert body["query"]["modality"] == "sar"
     assert body["query"]["length_m"] == 90
     assert body["query"]["bit_depth"] == "float32"
@@ -270,6 +272,34 @@ def test_a_too_large_body_is_refused_with_and_without_content_length(api: httpx.
     except httpx.TransportError:
         return  # The service closed the connection while the body was still being sent.
     assert problem(refused, 413)
+
+
+def test_chips_of_one_ship_get_one_answer(api: httpx.Client, vessel: dict[str, Any]) -> None:
+    chips = [("chip", (f"{n}.tif", sar_tiff(210 + n, height=90, width=22))) for n in range(3)]
+    answer = api.post("/match", files=chips, data={"gsd_m": "1.0", "case": "one ship"})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["query"] == body["queries"][0]
+    assert [one["file_name"] for one in body["queries"]] == ["0.tif", "1.tif", "2.tif"]
+    assert {one["case"] for one in body["queries"]} == {"one ship"}
+    assert "All 3 chips were compared as one" in body["explanation"]["text"]
+    sightings = [one["sighting_id"] for one in body["queries"]]
+    for sighting_id, chip in zip(sightings, chips, strict=True):
+        assert api.get(f"/sightings/{sighting_id}/chip").content == chip[1][1]
+        listed = api.get("/matches", params={"sighting_id": sighting_id}).json()["matches"]
+        assert [one["match_id"] for one in listed] == [body["match_id"]]
+    record = api.get(f"/matches/{body['match_id']}").json()
+    assert record["queries"] == body["queries"]
+    judged = api.post(
+        f"/matches/{body['match_id']}/verdict",
+        json={"decision": "confirmed", "vessel_id": vessel["id"]},
+    )
+    assert judged.status_code == 200, judged.text
+    shown = api.get(f"/gallery/{vessel['id']}").json()["sightings"]
+    assert {one["id"] for one in shown} >= set(sightings)
+    refused = api.post("/match", files=[chips[0], chips[0]])
+    assert "a chip was sent twice" in str(problem(refused, 422)["detail"])
+    assert api.post("/match", files=[chips[0], ("chip", ("x", b"none"))]).status_code >= 400
 
 
 def test_chips_of_one_image_are_answered_together(

@@ -35,7 +35,7 @@ def get(path: str) -> Request:
 
 
 CASES: dict[str, tuple[Request, int, str]] = {
-    "match: two chips": (match({}, chips=2), 422, "chip: sent 2 times"),
+    "match: eleven chips": (match({}, chips=11), 422, "11 chips were sent; send at most 10"),
     "match: unknown field": (match({"gsd": "1"}), 422, "the fields are: chip, modality, gsd_m"),
     "match: parameter in the query": (
         match({}, params={"top_k": "3"}),

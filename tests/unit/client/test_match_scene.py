@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from service.cli.main import app
 from service.client.errors import RefusedError
-from service.client.match import QueryChip, match_scene
+from service.client.match import QueryChip, match_one_ship, match_scene
 from service.client.remote.client import Client
 from service.client.tables import console, show_result
 from tests.support.answers import body, ship_id
@@ -75,9 +75,31 @@ def test_a_refused_image_is_the_problem_of_each_chip(chips: list[QueryChip]) -> 
         assert isinstance(one.problem, RefusedError)
 
 
+def test_chips_of_one_ship_are_sent_in_one_request(chips: list[QueryChip]) -> None:
+    handler, requests = respond(httpx.Response(200, json=body("likely", "a")))
+    client = Client(transport=httpx.MockTransport(handler))
+    found = match_one_ship(client, chips, {"gsd_m": 1.0, "top_k": 3})
+    assert found.path == chips[0].path
+    assert found.answer is not None
+    [request] = requests
+    assert request.url.path == "/match"
+    parts = multipart(request)
+    sent = {name: content for name, file, content in parts if file is None}
+    assert sent == {"modality": b"sar", "gsd_m": b"1.0", "top_k": b"3"}
+    assert [file for name, file, _ in parts if name == "chip"] == ["0001_s1c1_SAR.tif", "other.tif"]
+
+
+def test_refused_chips_of_one_ship_are_one_problem(chips: list[QueryChip]) -> None:
+    handler, _ = respond(problem(422, "invalid-request", "a chip was sent twice"))
+    client = Client(transport=httpx.MockTransport(handler))
+    found = match_one_ship(client, chips, {})
+    assert found.answer is None
+    assert isinstance(found.problem, RefusedError)
+
+
 def test_a_scene_cannot_be_continued(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"x")
     arguments = ["match", str(tmp_path / "a.tif"), "--scene", "--results", str(tmp_path / "r")]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
-    assert "--scene is one request" in result.output
+    assert "one of --scene, --one-ship and --results" in result.output

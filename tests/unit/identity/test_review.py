@@ -245,3 +245,47 @@ def test_a_vessel_is_named_exactly_when_the_decision_is_confirmed() -> None:
         NewJudgement(decision=Decision.CONFIRMED)
     with pytest.raises(ValidationError, match="vessel_id"):
         NewJudgement(decision=Decision.REJECTED, vessel_id=uuid4())
+
+
+def owners_of(use_cases: UseCases, record: MatchRecord) -> list[UUID | None]:
+    sightings = [use_cases.gallery.get_sighting(one) for one in record.match.sighting_ids]
+    return [one.vessel_id for one in sightings if one is not None]
+
+
+def make_match_of_three(use_cases: UseCases) -> MatchRecord:
+    match = use_cases.matcher.match(sar(5), MatchOptions(), [sar(6), sar(7)]).match
+    record = use_cases.matches.get(match.id)
+    assert record is not None
+    return record
+
+
+def test_a_judgement_holds_for_all_chips_of_the_ship(use_cases: UseCases, star: UUID) -> None:
+    record = make_match_of_three(use_cases)
+    assert owners_of(use_cases, record) == [None] * 3
+    use_cases.review.judge(record.id, confirmed(star))
+    assert owners_of(use_cases, record) == [star] * 3
+    use_cases.review.judge(record.id, WITHDRAWN)
+    assert owners_of(use_cases, record) == [None] * 3
+
+
+def test_a_chip_of_several_keeps_the_vessel_of_its_own_match(
+    use_cases: UseCases, star: UUID, twin: UUID
+) -> None:
+    record, alone = make_match_of_three(use_cases), make_match(use_cases, seed=6)
+    assert alone.match.query.id == record.match.sighting_ids[1]
+    use_cases.review.judge(alone.id, confirmed(twin))
+    use_cases.review.judge(record.id, confirmed(star))
+    assert owners_of(use_cases, record) == [star] * 3
+    use_cases.review.judge(record.id, REJECTED)
+    assert owners_of(use_cases, record) == [None, twin, None]
+
+
+def test_no_chip_of_several_is_judged_twice_at_once(use_cases: UseCases, star: UUID) -> None:
+    record = make_match_of_three(use_cases)
+    for sighting_id in record.match.sighting_ids:
+        with (
+            use_cases.recovery.leases.for_judgement(sighting_id),
+            pytest.raises(ConflictError, match="judged"),
+        ):
+            use_cases.review.judge(record.id, confirmed(star))
+    assert owners_of(use_cases, record) == [None] * 3

@@ -98,6 +98,20 @@ def test_a_match_that_cannot_be_stored_is_answered_and_stored_later(
     assert not set(WARNINGS.values()) & set(record.match.query.warnings)
 
 
+def test_all_chips_of_one_ship_are_stored_later(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(place.chips, "put", failing(StoreUnavailableError("away")))
+        match = place.matcher.match(sar(1), MatchOptions(), [sar(2), sar(3)]).match
+    assert not match.stored
+    assert place.keeper.deliver() == 1
+    assert len(set(match.sighting_ids)) == 3
+    for query in match.queries:
+        assert place.gallery.get_sighting(query.id) is not None
+        assert place.chips.get(query.chip_sha256)
+
+
 def test_a_match_without_any_room_is_answered_and_said_to_be_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -154,12 +168,11 @@ def test_a_match_of_a_former_bundle_is_embedded_again(
     [match_id] = place.outbox.ids()
     waiting = place.outbox.get(match_id)
     assert waiting is not None
-    former = waiting.sighting.sighting.model_copy(update={"bundle_id": "former"})
-    vector = waiting.sighting.vector[::-1].copy()
+    [(chip, known)] = waiting.chips
+    former = known.sighting.model_copy(update={"bundle_id": "former"})
+    turned = replace(known, sighting=former, vector=known.vector[::-1].copy())
     place.gallery.delete_sightings([result.match.query.id])
-    place.outbox.put(
-        replace(waiting, sighting=replace(waiting.sighting, sighting=former, vector=vector))
-    )
+    place.outbox.put(replace(waiting, chips=[(chip, turned)]))
     assert place.keeper.deliver() == 1
     assert place.is_stored(result)
     stored = place.gallery.get_sighting(result.match.query.id)

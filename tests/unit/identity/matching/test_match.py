@@ -8,15 +8,25 @@ import pytest
 from PIL import Image
 
 from service.contract.chip import Modality
+from service.contract.errors import ChipError
+from service.contract.weighing.specs import ChoiceSpec
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError, StoreDamagedError
-from service.identity.matching.match import MatchOptions
+from service.identity.matching.match import Matcher, MatchOptions
 from service.identity.records.match_records import Decision
 from service.identity.records.matches import Verdict
 from service.identity.review import NewJudgement
 from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.inputs.chips import optical_png, sar_tiff
-from tests.support.use_cases import UseCases, optical, optical_look, sar, sar_look
+from tests.support.use_cases import (
+    CALIBRATION,
+    MODEL,
+    UseCases,
+    optical,
+    optical_look,
+    sar,
+    sar_look,
+)
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -123,6 +133,56 @@ def test_a_stored_query_is_a_sighting_without_a_vessel(use_cases: UseCases) -> N
     again = use_cases.matcher.match(sar(1), MatchOptions()).match
     assert again.query.id == match.query.id
     assert again.candidates == ()
+
+
+def test_several_chips_of_one_ship_get_one_answer(use_cases: UseCases) -> None:
+    for seed in range(1, 9):
+        use_cases.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [sar_look(seed)])
+    one, other = (use_cases.matcher.match(sar(seed), MatchOptions()).match for seed in (1, 2))
+    match = use_cases.matcher.match(sar(1), MatchOptions(), [sar(2)]).match
+    assert match.queries == (match.query, *match.more_queries)
+    assert match.sighting_ids == (one.query.id, other.query.id)
+    assert {c.vessel.name for c in match.candidates[:2]} == {"SHIP 1", "SHIP 2"}
+    # The mean of two embeddings with cosine c is as similar to each as sqrt((1 + c) / 2).
+    cosine = next(c.similarity for c in one.candidates if c.vessel.name == "SHIP 2")
+    expected = np.sqrt((1 + cosine) / 2)
+    assert [c.similarity for c in match.candidates[:2]] == pytest.approx([expected] * 2, abs=1e-5)
+    assert match.explanation is not None
+    assert match.explanation.text.endswith(
+        "All 2 chips were compared as one, by the mean of their embeddings."
+    )
+    record = use_cases.matches.get(match.id)
+    assert record is not None
+    assert record.match == match
+    assert set(use_cases.chips.data) >= {one.chip_sha256 for one in match.queries}
+
+
+def test_several_chips_across_sensors_have_weights_of_their_own(use_cases: UseCases) -> None:
+    several = ChoiceSpec(weights={"similarity": 3.0}, none_bias=1.0, none_log_gallery=0.0)
+    calibration = CALIBRATION.model_copy(update={"match_several": several})
+    matcher = Matcher(
+        use_cases.context, use_cases.upload_embedder, MODEL, calibration, allow_confident=True
+    )
+    use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+    alone = matcher.match(sar(5), MatchOptions()).match.candidates[0]
+    assert alone.evidence["similarity"] == pytest.approx(12.0 * alone.similarity)
+    joined = matcher.match(sar(5), MatchOptions(), [sar(6)]).match.candidates[0]
+    assert joined.evidence == pytest.approx({"similarity": 3.0 * joined.similarity, "none": -1.0})
+
+
+def test_no_chip_of_several_is_evidence_for_itself(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="COPY"), [sar(2), sar(9)])
+    match = use_cases.matcher.match(sar(1), MatchOptions(), [sar(2)]).match
+    assert match.candidates[0].sighting.chip_sha256 == sar(9).digest
+    assert any("COPY" in text and "enrolled" in text for text in match.query.warnings)
+
+
+def test_a_bad_chip_among_several_refuses_the_request(use_cases: UseCases) -> None:
+    for more in ([sar(1)], [optical(2)], [ChipUpload(b"no picture")]):
+        with pytest.raises((InvalidRequestError, ChipError)):
+            use_cases.matcher.match(sar(1), MatchOptions(), more)
+    assert list(use_cases.matches.all()) == []
+    assert use_cases.chips.data == {}
 
 
 def test_a_query_with_store_false_leaves_no_chip_or_sighting(use_cases: UseCases) -> None:

@@ -1,5 +1,7 @@
 """Matches that wait in a folder: kept durably and within limits, damaged ones put aside."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,15 @@ from service.storage.local.outbox import FolderOutbox
 from tests.support.fakes.match_records import make_match_record
 from tests.support.fakes.records import embedded
 
+CHIP = b"II*\0 a chip\nwith a line break"
 
-def make_answered(chip: bytes = b"II*\0 a chip\nwith a line break") -> AnsweredMatch:
-    return AnsweredMatch(chip, embedded(0.5), make_match_record([]))
+
+def make_answered(*chips: bytes) -> AnsweredMatch:
+    return AnsweredMatch([(one, embedded(0.5)) for one in chips or (CHIP,)], make_match_record([]))
 
 
 def test_a_match_is_read_back_as_it_was_put(tmp_path: Path) -> None:
-    first, second = make_answered(), make_answered(b"")
+    first, second = make_answered(), make_answered(b"", CHIP, b"\n\n")
     for one in (first, second):
         FolderOutbox(tmp_path / "outbox").put(one)
     reopened = FolderOutbox(tmp_path / "outbox")
@@ -25,16 +29,33 @@ def test_a_match_is_read_back_as_it_was_put(tmp_path: Path) -> None:
     for one in (first, second):
         got = reopened.get(one.record.id)
         assert got is not None
-        assert (got.chip, got.record, got.sighting.sighting) == (
-            one.chip,
-            one.record,
-            one.sighting.sighting,
-        )
-        np.testing.assert_array_equal(got.sighting.vector, one.sighting.vector)
+        assert got.record == one.record
+        for (chip, sighting), (put, known) in zip(got.chips, one.chips, strict=True):
+            assert (chip, sighting.sighting) == (put, known.sighting)
+            np.testing.assert_array_equal(sighting.vector, known.vector)
     reopened.remove(first.record.id)
     reopened.remove(first.record.id)
     assert list(reopened.ids()) == [second.record.id]
     assert reopened.get(first.record.id) is None
+
+
+def test_a_match_that_an_older_version_kept_is_read(tmp_path: Path) -> None:
+    one = make_answered()
+    [(chip, sighting)] = one.chips
+    vector = sighting.vector.astype("<f4").tobytes()
+    head = {
+        "record": one.record.model_dump_json(),
+        "sighting": sighting.sighting.model_dump_json(),
+        "vector_bytes": len(vector),
+        "sha256": hashlib.sha256(vector + chip).hexdigest(),
+    }
+    path = tmp_path / f"{one.record.id}.match"
+    path.write_bytes(json.dumps(head).encode() + b"\n" + vector + chip)
+    got = FolderOutbox(tmp_path).get(one.record.id)
+    assert got is not None
+    [(read, known)] = got.chips
+    assert (read, known.sighting, got.record) == (chip, sighting.sighting, one.record)
+    np.testing.assert_array_equal(known.vector, sighting.vector)
 
 
 def test_an_outbox_that_was_never_used_is_empty(tmp_path: Path) -> None:
