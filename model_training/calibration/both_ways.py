@@ -1,7 +1,9 @@
 """Fit and measure the comparison of queries both ways round, see `framing.half_turn`.
 
 A query counts with the more similar of its two half turns, which makes wrong candidates more
-similar, too; so these searches have probabilities and thresholds of their own.
+similar, too; so these searches have probabilities and thresholds of their own. Queries that were
+tight already keep those of searches one way: their half turn counts only where it is more similar
+by a preference, which is chosen so that chips which all show their bows at one end lose nothing.
 """
 
 from collections.abc import Mapping
@@ -14,17 +16,21 @@ from scipy.optimize import minimize_scalar
 
 from model_training.calibration.calibrate import fit, require_trials
 from model_training.calibration.report import CalibrationReport, calibration_metrics, measure
-from model_training.calibration.trials import WITHIN, replay
+from model_training.calibration.searches import score_vessels
+from model_training.calibration.trials import ACROSS, WITHIN, replay
 from model_training.calibration.verdicts import measure_points
 from model_training.embedding.chip_table import ChipTable
 from model_training.evaluation.metrics import Estimate, bootstrap_mean
 from service.contract.chip import Modality
 from service.contract.manifest import Metric
-from service.contract.weighing.specs import BothWaysSpec
+from service.contract.weighing.specs import BothWaysSpec, CalibrationSpec
 
 QUERIES_PER_SENSOR = 600
 """Half turns that are embedded of each sensor's chips."""
 SUFFIX = ", both ways"
+TIGHT_SUFFIX = ", tight chips, their half turns counted"
+PREFERENCES = (0.03, 0.05, 0.07, 0.1, 0.15, 0.2)
+"""The values of `BothWaysSpec.bow_preference` to choose from."""
 _STEEPEST = 1000.0
 
 
@@ -51,15 +57,19 @@ class BothWaysReport:
         spec: the fitted one, with the verdicts' rates as measured on these ships.
         searches: as of searches one way.
         right_way: share of pairs of one ship, 0 to 1, whose more similar way is the right one.
+        tight: searches with the chosen preference and the calibration one way; None without it.
     """
 
     spec: BothWaysSpec
     searches: CalibrationReport
     right_way: Estimate
+    tight: CalibrationReport | None
 
     def document(self) -> dict[str, object]:
         """Return the measurements for a JSON file."""
-        return {**self.searches.document(), "right_way": self.right_way.document()}
+        tight = None if self.tight is None else self.tight.document()
+        right = self.right_way.document()
+        return {**self.searches.document(), "right_way": right, "tight": tight}
 
 
 def fit_both_ways(
@@ -86,17 +96,51 @@ def fit_both_ways(
     return BothWaysSpec(
         calibration=fit(across, within, fitted_on, seed, real_share),
         certainty_slope=fit_certainty_slope(compare_ways(table, bow_up)),
+        bow_preference=choose_preference(table, seed),
     )
+
+
+def choose_preference(table: ChipTable, seed: int = 0) -> float | None:
+    """Return the smallest preference with which chips of one bow direction lose nothing.
+
+    That is measured by the mean reciprocal rank, as the mean of both directions between sensors;
+    None if all of `PREFERENCES` lose.
+    """
+    as_given = _mean_reciprocal_rank(table, np.inf, seed)
+    enough = (one for one in PREFERENCES if _mean_reciprocal_rank(table, one, seed) >= as_given)
+    return next(enough, None)
+
+
+def _mean_reciprocal_rank(table: ChipTable, preference: float, seed: int) -> float:
+    means = []
+    for query_sensor, gallery_sensor in ACROSS:
+        scores = score_vessels(
+            table, query_sensor, gallery_sensor, seed, both_ways=True, preference=preference
+        )
+        found = scores.own >= 0
+        own = scores.similarity[found, scores.own[found]]
+        ranks = 1 + (scores.similarity[found] > own[:, None]).sum(axis=1)
+        means.append(float((1.0 / ranks).mean()))
+    return float(np.mean(means))
 
 
 def measure_both_ways(
     spec: BothWaysSpec,
+    one_way: CalibrationSpec,
     table: ChipTable,
     bow_up: Mapping[Path, bool],
     measured_on: str,
     seed: int = 0,
 ) -> BothWaysReport:
     """Measure searches both ways; ships that had no part in the fit give an unbiased result.
+
+    Args:
+        spec: see `fit_both_ways`.
+        one_way: the calibration of searches one way.
+        table: chips of test ships with half turns.
+        bow_up: see `compare_ways`.
+        measured_on: name of the test data.
+        seed: of the searches and intervals.
 
     Raises:
         CalibrationError: there are too few ships with half turns.
@@ -105,20 +149,33 @@ def measure_both_ways(
     right = ((ways.difference >= 0) == ways.same_way).astype(np.float64)
     trials = require_trials(table, seed=seed + 1, both_ways=True)
     points = measure_points(trials.searches, spec.calibration, measured_on, seed)
+    preference = spec.bow_preference
+    tight = (
+        None
+        if preference is None
+        else require_trials(table, seed=seed + 1, both_ways=True, preference=preference)
+    )
     calibration = spec.calibration.model_copy(update={"verdicts": points})
     return BothWaysReport(
         spec.model_copy(update={"calibration": calibration}),
         measure(spec.calibration, trials, seed),
         bootstrap_mean(right, ways.vessel_ids, 1000, seed),
+        None if tight is None else measure(one_way, tight, seed),
     )
 
 
 def both_ways_metrics(report: BothWaysReport, dataset: str) -> tuple[Metric, ...]:
-    """Return the measurements for a bundle's manifest; protocols end in `SUFFIX`."""
-    searches = calibration_metrics(report.searches, dataset)
+    """Return the measurements for a bundle's manifest; protocols end in one of the suffixes."""
+    searches = [(SUFFIX, report.searches)]
+    if report.tight is not None:
+        searches.append((TIGHT_SUFFIX, report.tight))
     right = report.right_way
     return (
-        *(m.model_copy(update={"protocol": m.protocol + SUFFIX}) for m in searches),
+        *(
+            metric.model_copy(update={"protocol": metric.protocol + suffix})
+            for suffix, measured in searches
+            for metric in calibration_metrics(measured, dataset)
+        ),
         Metric(
             dataset=dataset,
             protocol="bow",

@@ -109,14 +109,19 @@ def fit(
 
 
 def require_trials(
-    table: ChipTable, per_size: int = 2000, seed: int = 0, *, both_ways: bool = False
+    table: ChipTable,
+    per_size: int = 2000,
+    seed: int = 0,
+    *,
+    both_ways: bool = False,
+    preference: float = 0.0,
 ) -> Trials:
     """Replay trials across sensors, see `trials.replay`.
 
     Raises:
         CalibrationError: there are fewer than `MIN_VESSELS` ships with chips of both sensors.
     """
-    trials = replay(table, ACROSS, per_size, seed, both_ways=both_ways)
+    trials = replay(table, ACROSS, per_size, seed, both_ways=both_ways, preference=preference)
     if trials is None:
         raise CalibrationError(
             f"calibration needs at least {MIN_VESSELS} ships with both optical and SAR chips; "

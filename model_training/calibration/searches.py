@@ -101,6 +101,7 @@ def score_vessels(
     seed: int = 0,
     *,
     both_ways: bool = False,
+    preference: float = 0.0,
 ) -> VesselScores:
     """Compare labelled chips of one sensor with each vessel's chips of another, or the same.
 
@@ -114,6 +115,7 @@ def score_vessels(
         seed: of the random subset.
         both_ways: whether a query counts with the more similar of its two half turns; then chips
             whose half turn is not embedded are not queries.
+        preference: what a half turn loses in similarity; infinite: the query counts as it is.
 
     Raises:
         ValueError: one of the two sensors has no chips.
@@ -133,7 +135,7 @@ def score_vessels(
     similarity = vectors[query] @ vectors[gallery].T  # [Q, gallery chips]
     if both_ways and table.half_turned is not None:
         turned = table.half_turned[query].astype(np.float64) @ vectors[gallery].T
-        similarity = better_way(similarity, turned, 0.0).similarity
+        similarity = better_way(similarity, turned, 0.0, preference).similarity
     similarity[query[:, None] == gallery[None, :]] = _NEVER
 
     distractor = ids[gallery] == DISTRACTOR_ID

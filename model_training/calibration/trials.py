@@ -63,6 +63,7 @@ def replay(
     seed: int = 0,
     *,
     both_ways: bool = False,
+    preference: float = 0.0,
 ) -> Trials | None:
     """Replay searches and draw pairs in the given directions; None when ships are too few.
 
@@ -75,9 +76,12 @@ def replay(
             no chip is searched more than `MAX_REPEATS` times at a size.
         seed: of galleries and pairs.
         both_ways: whether a query counts with the more similar of its two half turns.
+        preference: what a half turn loses in similarity.
     """
     scores = [
-        score_vessels(table, query_sensor, gallery_sensor, seed, both_ways=both_ways)
+        score_vessels(
+            table, query_sensor, gallery_sensor, seed, both_ways=both_ways, preference=preference
+        )
         for query_sensor, gallery_sensor in directions
         if _has_queries(table, query_sensor, both_ways) and table.rows_with(gallery_sensor).size
     ]

@@ -95,6 +95,7 @@ def measure_framing(
     scenes: int,
     draws: int,
     seed: int,
+    bow_preference: float | None,
 ) -> Measured:
     """Measure tight and turned chips of a folder and, for `wild`, loose ones and scenes."""
     from model_training.data.hoss import all_chips, read_hoss
@@ -104,7 +105,7 @@ def measure_framing(
     chips = choose_ships(all_chips(read_hoss(data)), ships, seed)
     with progress(f"embedding crops of {name}", None) as advance:
         of_data = set_loose(chips, seed) if framing == "wild" else tight_only(chips)
-        results[name] = measure_crops(of_data, embed, draws, seed, advance)
+        results[name] = measure_crops(of_data, embed, draws, seed, advance, bow_preference)
     if framing == "wild" and scenes:
         with progress("rendering scenes", 2 * scenes) as advance:
             rendered = {}
@@ -114,7 +115,9 @@ def measure_framing(
         errors = {modality: measure_scenes(of, []) for modality, of in rendered.items()}
         with progress("embedding scenes", None) as advance:
             of_scenes = rendered_ships(rendered, seed)
-            results[SIMULATED] = measure_crops(of_scenes, embed, draws, seed, advance)
+            results[SIMULATED] = measure_crops(
+                of_scenes, embed, draws, seed, advance, bow_preference
+            )
     return Measured(results, errors)
 
 

@@ -31,7 +31,9 @@ from model_training.cli.tables import (
 from model_training.data.hoss import HossDataset, LabelledChip
 from model_training.embedding.chip_table import ChipEmbedder, ChipTable
 from model_training.embedding.models import ModelError, open_model
+from service.contract.bundle import open_bundle
 from service.contract.hoss_names import DISTRACTOR_ID
+from service.contract.weighing.specs import CalibrationSpec
 
 Framing = Literal["as_is", "tight", "wild"]
 
@@ -61,6 +63,10 @@ def evaluate(
     gsd: Annotated[
         bool, typer.Option("--gsd", help="Measure queries of 0.5 to 10 m per pixel instead.")
     ] = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="For --framing: what `calibrate` wrote; default: the bundle's own."),
+    ] = None,
     ships: Annotated[
         int, typer.Option(help="For --framing and --gsd: at most so many ships of --data.", min=2)
     ] = 200,
@@ -85,7 +91,9 @@ def evaluate(
         _evaluate_crops(
             data,
             title,
-            model_paths(bundle, checkpoint),
+            bundle,
+            checkpoint,
+            calibration,
             framing,
             gsd,
             ships,
@@ -111,10 +119,25 @@ def evaluate(
         print_table(evaluation_table(result, data))
 
 
+def _bow_preference(bundle: Path | None, calibration: Path | None) -> float | None:
+    """Return the preference of a calibration file, else of the bundle; None without it.
+
+    Raises:
+        ValueError: the file is no calibration.
+        BundleError: the bundle cannot be opened.
+    """
+    if calibration is not None:
+        return CalibrationSpec.model_validate_json(calibration.read_bytes()).bow_preference
+    known = None if bundle is None else open_bundle(bundle).manifest.calibration
+    return None if known is None else known.bow_preference
+
+
 def _evaluate_crops(
     data: Path,
     name: str,
-    model: Sequence[Path],
+    bundle: Path | None,
+    checkpoint: list[Path] | None,
+    calibration: Path | None,
     framing: Framing,
     gsd: bool,
     ships: int,
@@ -132,11 +155,14 @@ def _evaluate_crops(
     with exit_on_error(ValueError):
         if gsd and framing != "as_is":
             raise ValueError("give either --gsd or --framing, not both")
-        embed = open_model(*model, threads=threads)
+        embed = open_model(*model_paths(bundle, checkpoint), threads=threads)
         measured = (
             measure_resolutions(data, name, embed, ships, scenes, draws, seed)
             if gsd
-            else measure_framing(data, name, embed, framing, ships, scenes, draws, seed)
+            else measure_framing(
+                *(data, name, embed, framing, ships, scenes, draws, seed),
+                bow_preference=_bow_preference(bundle, calibration),
+            )
         )
         if out is not None:
             write_json(out, [metric.model_dump(mode="json") for metric in measured.metrics()])
@@ -237,7 +263,7 @@ def calibrate(
             reports["test"] = calibration_report.measure(spec, trials, seed, several)
             points = measure_points(trials.searches, spec, names["test"], seed)
             turned_report = ways.measure_both_ways(
-                turned, test_table, read_bow_up(test), names["test"], seed
+                turned, spec, test_table, read_bow_up(test), names["test"], seed
             )
             spec = spec.model_copy(update={"verdicts": points, "both_ways": turned_report.spec})
     documents = {part: value.document() for part, value in reports.items()}

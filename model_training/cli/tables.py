@@ -108,6 +108,11 @@ def print_both_ways(report: BothWaysReport) -> None:
     for label, reliability in (
         ("first candidate", searches.first_candidate),
         ("pairs", searches.pairs),
+        *(
+            []
+            if report.tight is None
+            else [("first candidate, tight", report.tight.first_candidate)]
+        ),
     ):
         low, high = reliability.ece.ends
         print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")

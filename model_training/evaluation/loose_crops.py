@@ -36,6 +36,8 @@ from service.contract.manifest import Metric
 Condition = Literal[
     "tight, as given",
     "turned by 180 degrees, as given",
+    "tight, as served",
+    "turned by 180 degrees, as served",
     "tight, framed, both ways",
     "loose, as given",
     "loose, framed, one way",
@@ -158,8 +160,30 @@ def rendered_ships(scenes: Mapping[Modality, Sequence[Scene]], seed: int) -> Shi
     return Ships(np.array(ids, np.int64), tight, loose)
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Embeddings of N chips, float32 `[N, D]` each, of which some are queries.
+
+    Attributes:
+        queries: of the chips as queries.
+        half_turns: of the same turned by 180 degrees; None for searches one way.
+        gallery: of the chips as known ones.
+        preference: float64 `[N, N]`, what a half turn loses in similarity to each known chip.
+    """
+
+    queries: Vectors
+    half_turns: Vectors | None
+    gallery: Vectors
+    preference: NDArray[np.float64] | None = None
+
+
 def measure_crops(
-    ships: Ships, embed: ChipEmbedder, draws: int, seed: int, advance: Advance = lambda _: None
+    ships: Ships,
+    embed: ChipEmbedder,
+    draws: int,
+    seed: int,
+    advance: Advance = lambda _: None,
+    bow_preference: float | None = None,
 ) -> Results:
     """Search tight chips of one sensor with tight, turned and loose chips of the other.
 
@@ -172,6 +196,8 @@ def measure_crops(
         draws: bootstrap samples behind each interval.
         seed: of the bootstrap.
         advance: called with the number of chips of each batch.
+        bow_preference: of the bundle, see `BothWaysSpec`; with it, tight and turned chips are also
+            measured as the service compares them.
 
     Raises:
         ValueError: no query has a true match in the gallery.
@@ -183,48 +209,55 @@ def measure_crops(
     if changed:
         straight[changed] = embed_all([framed[row] for row in changed], embed, advance)
     turned = embed_all([turned_chip(chip) for chip in framed], embed, advance)
-    searches: dict[Condition, tuple[Vectors, Vectors | None, Vectors]] = {
-        "tight, as given": (given, None, given),
-        "turned by 180 degrees, as given": (turned, None, given),
-        "tight, framed, both ways": (straight, turned, straight),
+    searches: dict[Condition, Search] = {
+        "tight, as given": Search(given, None, given),
+        "turned by 180 degrees, as given": Search(turned, None, given),
+        "tight, framed, both ways": Search(straight, turned, straight),
     }
+    if bow_preference is not None:
+        unchanged = np.ones(len(framed), np.float64)
+        unchanged[changed] = 0.0
+        preference = bow_preference * np.outer(unchanged, unchanged)  # [N, N]
+        searches |= {
+            "tight, as served": Search(straight, turned, straight, preference),
+            "turned by 180 degrees, as served": Search(turned, straight, straight, preference),
+        }
     if ships.loose:
         cut = [framed_chip(chip) for chip in ships.loose]
         one_way = embed_all(cut, embed, advance)
         other_way = embed_all([turned_chip(chip) for chip in cut], embed, advance)
         searches |= {
-            "loose, as given": (embed_all(ships.loose, embed, advance), None, given),
-            "loose, framed, one way": (one_way, None, straight),
-            "loose, framed, both ways": (one_way, other_way, straight),
+            "loose, as given": Search(embed_all(ships.loose, embed, advance), None, given),
+            "loose, framed, one way": Search(one_way, None, straight),
+            "loose, framed, both ways": Search(one_way, other_way, straight),
         }
     sar = np.array([chip.modality is Modality.SAR for chip in ships.tight])
     asking: dict[Direction, NDArray[np.bool_]] = {"S2O": sar, "O2S": ~sar}
     return {
         condition: {
-            direction: summarise_scores(search(vectors, rows, ships.vessel_ids), draws, seed)
+            direction: summarise_scores(search(one, rows, ships.vessel_ids), draws, seed)
             for direction, rows in asking.items()
         }
-        for condition, vectors in searches.items()
+        for condition, one in searches.items()
     }
 
 
 def search(
-    vectors: tuple[Vectors, Vectors | None, Vectors],
-    asking: NDArray[np.bool_],
-    vessel_ids: NDArray[np.int64],
+    vectors: Search, asking: NDArray[np.bool_], vessel_ids: NDArray[np.int64]
 ) -> QueryScores:
     """Search the other sensor's chips.
 
     Args:
-        vectors: float32 `[N, D]` each: queries, their half turns or None, and gallery.
+        vectors: of N chips.
         asking: bool `[N]`, which rows are queries; the others are the gallery.
         vessel_ids: int64 `[N]`.
     """
-    queries, turned, gallery = vectors
-    distances = cosine_distances(queries[asking], gallery[~asking])
-    if turned is not None:
-        other_way = cosine_distances(turned[asking], gallery[~asking])
-        distances = 1.0 - better_way(1.0 - distances, 1.0 - other_way, 0.0).similarity
+    distances = cosine_distances(vectors.queries[asking], vectors.gallery[~asking])
+    if vectors.half_turns is not None:
+        other_way = cosine_distances(vectors.half_turns[asking], vectors.gallery[~asking])
+        preference = 0.0 if vectors.preference is None else vectors.preference[asking][:, ~asking]
+        better = better_way(1.0 - distances, 1.0 - other_way, 0.0, preference)
+        distances = 1.0 - better.similarity
     return score_queries(distances, vessel_ids[asking], vessel_ids[~asking])
 
 

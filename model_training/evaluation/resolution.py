@@ -17,6 +17,7 @@ from model_training.evaluation.loose_crops import (
     Advance,
     Direction,
     Retrieval,
+    Search,
     chip_of,
     embed_all,
     search,
@@ -141,7 +142,7 @@ def measure_gsds(
         results[gsd_m] = AtGsd(
             retrieval={
                 direction: summarise_scores(
-                    search((vectors, None, known), rows, vessel_ids), draws, seed
+                    search(Search(vectors, None, known), rows, vessel_ids), draws, seed
                 )
                 for direction, rows in asking.items()
             },

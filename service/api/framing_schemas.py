@@ -77,10 +77,10 @@ class FramingOut(_Body):
 
 
 class WayOut(_Body):
-    """The way round in which a framed chip is more similar: an axis does not tell the bow."""
+    """The way round in which the query is more similar: its bow may be at either end."""
 
     half_turned: bool = Field(
-        description="whether the framed chip, turned by 180 degrees, is the more similar one"
+        description="whether the query, turned by 180 degrees, is the more similar one"
     )
     certainty: float | None = Field(
         description="probability, 0.5 to 1, that this way is right, if both chips show one ship; "

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -98,6 +99,26 @@ class ChipUpload:
         )
 
 
+class HalfTurns(Enum):
+    """Which chips are embedded turned by 180 degrees, too.
+
+    `OPEN`: those whose bow may be at either end, because framing has turned or cut them out.
+    `FRAMED`: all that framing was asked for, tight ones among them.
+    """
+
+    NONE = "none"
+    OPEN = "open"
+    FRAMED = "framed"
+
+    def include(self, framing: Framing | None) -> bool:
+        """Return whether a chip that was framed so is embedded turned, too."""
+        if framing is None or self is HalfTurns.NONE:
+            return False
+        return framing.bow_is_open or (
+            self is HalfTurns.FRAMED and framing.mode is FramingMode.AUTO
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedUpload:
     """A decoded, framed and embedded chip.
@@ -106,8 +127,7 @@ class EmbeddedUpload:
         chip: as the models see it.
         framing: how it was framed.
         vector: float32 `[D]`, unit length.
-        half_turned: embedding of the chip turned by 180 degrees; None unless it was asked for and
-            the bow may be at either end.
+        half_turned: embedding of the chip turned by 180 degrees; None unless it was asked for.
         timings_ms: milliseconds per stage in their order: `decode`, `frame`, `recall` (the look-up
             in the cache); if the cache missed also `wait`, the stages of embedding, and
             `remember`.
@@ -119,6 +139,11 @@ class EmbeddedUpload:
     vector: NDArray[np.float32]
     half_turned: NDArray[np.float32] | None
     timings_ms: dict[str, float]
+
+    @property
+    def bow_is_open(self) -> bool:
+        """Whether the bow may be at either end, see `Framing.bow_is_open`."""
+        return self.framing is not None and self.framing.bow_is_open
 
 
 class UploadEmbedder:
@@ -146,12 +171,12 @@ class UploadEmbedder:
         """The bundle whose models embed."""
         return self._embedder.bundle_id
 
-    def embed(self, upload: ChipUpload, both_ways: bool = False) -> EmbeddedUpload:
+    def embed(self, upload: ChipUpload, half_turns: HalfTurns = HalfTurns.NONE) -> EmbeddedUpload:
         """Decode, frame and embed one chip.
 
         Args:
             upload: the chip.
-            both_ways: whether to embed its half turn too, if its bow may be at either end.
+            half_turns: whether to embed its half turn, too.
 
         Raises:
             ChipError: the bytes cannot be used, or show no ship.
@@ -164,7 +189,7 @@ class UploadEmbedder:
         timings["frame"] = framed.frame_ms
         chip, framing = framed.chip, framed.framing
         ways = {self._cache_key(chip, upload): chip}
-        if both_ways and framing is not None and framing.bow_is_open:
+        if half_turns.include(framing):
             turned = replace(chip, pixels=half_turn(chip.pixels))
             ways[f"{self._cache_key(chip, upload)}:half-turn"] = turned
         with timed("recall", timings):

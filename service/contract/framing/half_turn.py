@@ -31,16 +31,23 @@ def half_turn(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(pixels[::-1, ::-1])
 
 
-def better_way(as_framed: ArrayLike, turned: ArrayLike, certainty_slope: float) -> BetterWay:
+def better_way(
+    as_framed: ArrayLike,
+    turned: ArrayLike,
+    certainty_slope: float,
+    preference: ArrayLike = 0.0,
+) -> BetterWay:
     """Choose for each known chip the way round in which the query resembles it more.
 
-    The certainty is `sigmoid(slope x |difference of the cosines|)`. On a tie the chip counts as it
-    was framed.
+    A half turn counts with its cosine less the preference. The certainty is
+    `sigmoid(slope x |difference of what counts|)`. On a tie the chip counts as it was framed.
 
     Args:
         as_framed: float `[N]`, cosines of the query's embedding with those of the known chips.
         turned: float `[N]`, the same for the query's half turn.
         certainty_slope: `BothWaysSpec.certainty_slope` of the bundle, 0 or more.
+        preference: float, one for all or `[N]`, 0 or more: what speaks for the query as it was
+            framed, before the chips are compared.
 
     Raises:
         ValueError: the two differ in shape.
@@ -50,5 +57,6 @@ def better_way(as_framed: ArrayLike, turned: ArrayLike, certainty_slope: float) 
         raise ValueError(
             f"each known chip needs a cosine both ways, got {straight.shape} and {back.shape}"
         )
+    back = np.maximum(back - np.asarray(preference, np.float64), -1.0)
     certainty = 1.0 / (1.0 + np.exp(-certainty_slope * np.abs(straight - back)))
     return BetterWay(np.maximum(straight, back), back > straight, np.asarray(certainty))

@@ -239,6 +239,11 @@ class CalibrationSpec(ManifestPart):
         """How certain the better way of a query is, see `BothWaysSpec`; None without it."""
         return None if self.both_ways is None else self.both_ways.certainty_slope
 
+    @property
+    def bow_preference(self) -> float | None:
+        """See `BothWaysSpec`; None without it."""
+        return None if self.both_ways is None else self.both_ways.bow_preference
+
     def for_query(self, *, both_ways: bool, several: bool = False) -> "CalibrationSpec":
         """Return the calibration of queries that are compared both ways, or as they are.
 
@@ -260,10 +265,14 @@ class BothWaysSpec(ManifestPart):
         calibration: as the bundle's, fitted on searches whose query counts with the more similar
             of its two ways; has no `both_ways` itself.
         certainty_slope: by which the difference of the two similarities tells the right way.
+        bow_preference: what the half turn of a chip loses in similarity to a chip if framing has
+            turned or cut out neither, 0 to 2: such chips mostly show their bows at the same end.
+            None: these are compared one way.
     """
 
     calibration: CalibrationSpec
     certainty_slope: float = Field(ge=0)
+    bow_preference: float | None = Field(default=None, ge=0, le=2)
 
     @model_validator(mode="after")
     def _not_nested(self) -> "BothWaysSpec":

@@ -1,4 +1,9 @@
-"""Search with a chip both ways round, when nothing tells at which end its bow is."""
+"""Search with a chip both ways round, because its bow may be at either end.
+
+Chips that framing has turned or cut out show the bow at one end as often as at the other. Those
+that were tight already mostly show it at the end at which the gallery's tight chips show it, so
+that a half turn must be more similar by the bundle's `bow_preference`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.framing.half_turn import better_way
+from service.contract.weighing.specs import CalibrationSpec
 from service.identity.evidence.copies import Copies, is_copy
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import (
     EmbeddedSighting,
+    Sighting,
     SightingFilter,
     SightingHit,
     VesselHit,
     WayRound,
 )
+from service.identity.uploads import HalfTurns
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +34,12 @@ class BothWays:
     Attributes:
         query: as it was framed.
         half_turned: its half turn, float32 `[D]`, unit length; None when it is compared as it is.
-        certainty_slope: see `better_way`; None if the bundle does not measure it.
+        calibration: the bundle's.
     """
 
     query: EmbeddedSighting
     half_turned: NDArray[np.float32] | None
-    certainty_slope: float | None
+    calibration: CalibrationSpec
 
     def search_each(
         self,
@@ -61,6 +69,16 @@ class BothWays:
             return straight
         return [self._joined(copies, *ways) for ways in zip(straight, back, strict=True)]
 
+    def bows_are_open(self, found: Sequence[Sequence[VesselHit]]) -> bool:
+        """Return whether most pairs of the query and a vessel found may differ by a half turn."""
+        if self.half_turned is None:
+            return False
+        pairs = [self._is_open(vessel.hits[0].sighting) for hits in found for vessel in hits]
+        return 2 * sum(pairs) > len(pairs) or _bow_is_open(self.query.sighting)
+
+    def _is_open(self, known: Sighting) -> bool:
+        return _bow_is_open(self.query.sighting) or _bow_is_open(known)
+
     def _joined(
         self, copies: Copies, straight: Sequence[VesselHit], back: Sequence[VesselHit]
     ) -> list[VesselHit]:
@@ -86,8 +104,10 @@ class BothWays:
                 for hits, floor in zip(pair.hits, pair.floors, strict=True)
             )
         ]
-        way = better_way(cosines[0], cosines[1], self.certainty_slope or 0.0)
-        known = self.certainty_slope is not None
+        slope, preference = self.calibration.certainty_slope, self.calibration.bow_preference or 0.0
+        preferences = [0.0 if self._is_open(one) else preference for one in sightings.values()]
+        way = better_way(cosines[0], cosines[1], slope or 0.0, preferences)
+        known = slope is not None
         hits = [
             SightingHit(
                 sighting,
@@ -102,6 +122,15 @@ class BothWays:
         # As many as one search returns, so that no vessel is weighed by more chips than others.
         most = max(len(hits) for hits in pair.hits)
         return VesselHit(pair.vessel.vessel, sorted(hits, key=lambda hit: -hit.similarity)[:most])
+
+
+def half_turns_for(calibration: CalibrationSpec) -> HalfTurns:
+    """Return which queries a bundle compares both ways round."""
+    return HalfTurns.OPEN if calibration.bow_preference is None else HalfTurns.FRAMED
+
+
+def _bow_is_open(sighting: Sighting) -> bool:
+    return sighting.framing is not None and sighting.framing.bow_is_open
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from service.access.caller import current_caller
 from service.contract.chip import Modality
-from service.contract.weighing.specs import CalibrationSpec
+from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec
 from service.identity.context import Context
-from service.identity.evidence.both_ways import BothWays
+from service.identity.evidence.both_ways import BothWays, half_turns_for
 from service.identity.evidence.checks import Limits
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Scored, best_first, judge, rank, score
@@ -36,7 +36,7 @@ from service.identity.records.sightings import (
 )
 from service.identity.records.vessels import VesselFilter
 from service.identity.stage_timing import timed
-from service.identity.uploads import ChipUpload, UploadEmbedder, sum_of_timings
+from service.identity.uploads import ChipUpload, HalfTurns, UploadEmbedder, sum_of_timings
 
 RERANKED_VESSELS = 50
 SEVERAL = "All {} chips were compared as one, by the mean of their embeddings."
@@ -143,6 +143,7 @@ class Matcher:
         self._uploads = uploads
         self._model = model
         self._calibration = calibration
+        self._half_turns = half_turns_for(calibration)
         self._allow_confident = allow_confident
 
     def match(
@@ -208,7 +209,8 @@ class Matcher:
         began, asked_at = time.perf_counter(), self._now()
         uploads = (upload, *more)
         require_different([one.digest for one in uploads])
-        embedded = [self._uploads.embed(one, both_ways=True) for one in uploads]
+        half_turns = HalfTurns.OPEN if more else self._half_turns
+        embedded = [self._uploads.embed(one, half_turns) for one in uploads]
         queries = [
             self._uploads.sighting(one, vessel_id=None)
             if stored is None
@@ -223,11 +225,8 @@ class Matcher:
             if more:
                 own = self._filter(query.sighting, query.sighting.modality, options)
                 copies.search_each(self._gallery, [(one, own) for one in queries], RERANKED_VESSELS)
-            calibration = self._calibration.for_query(
-                both_ways=half_turned is not None, several=bool(more)
-            )
-            ways = BothWays(query, half_turned, self._calibration.certainty_slope)
-            found = self._search(ways, options, counts.vessels, copies, calibration)
+            ways = BothWays(query, half_turned, self._calibration)
+            found, calibration = self._search(ways, options, counts.vessels, copies, bool(more))
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits(), calibration.context)
             warnings = copies.warnings("it is no evidence for itself")
@@ -235,7 +234,7 @@ class Matcher:
                 warnings += (NO_VOYAGE,)
             reasons = () if ranking.candidates else self._why_nobody(options)
         self._measure({"search": timings["search"]})
-        as_calibrated = half_turned is None and not options.narrows and not more
+        as_calibrated = calibration is self._calibration and not options.narrows and not more
         return Asked(
             uploads=uploads,
             options=options,
@@ -323,22 +322,14 @@ class Matcher:
         return MatchResult(match, timings, asked.first_similarities, unstored)
 
     def _search(
-        self,
-        ways: BothWays,
-        options: MatchOptions,
-        vessels: int,
-        copies: Copies,
-        calibration: CalibrationSpec,
-    ) -> dict[Modality, list[Scored]]:
-        """Return the vessels found, best first, by the sensor type of their sightings."""
+        self, ways: BothWays, options: MatchOptions, vessels: int, copies: Copies, several: bool
+    ) -> tuple[dict[Modality, list[Scored]], CalibrationSpec]:
+        """Return the vessels found, best first, by the sensor type of their sightings.
+
+        Also return the calibration of such searches.
+        """
         query = ways.query.sighting
-        weights = {
-            modality: calibration.match_same_sensor
-            if modality is query.modality
-            else calibration.match
-            for modality in Modality
-        }
-        sought = {modality: one for modality, one in weights.items() if one is not None}
+        sought = [m for m in Modality if _weights(self._calibration, query, m) is not None]
         filters = [
             self._filter(query, modality, options).model_copy(
                 update={"other_chips": tuple(sorted(copies.chips))}
@@ -346,10 +337,15 @@ class Matcher:
             for modality in sought
         ]
         hits = ways.search_each(self._gallery, copies, filters, RERANKED_VESSELS)
-        return {
-            modality: score(query, found, one, vessels)
-            for (modality, one), found in zip(sought.items(), hits, strict=True)
-        }
+        calibration = self._calibration.for_query(
+            both_ways=ways.bows_are_open(hits), several=several
+        )
+        scored = {}
+        for modality, found in zip(sought, hits, strict=True):
+            weights = _weights(calibration, query, modality)
+            if weights is not None:
+                scored[modality] = score(query, found, weights, vessels)
+        return scored, calibration
 
     def _why_nobody(self, options: MatchOptions) -> tuple[str, ...]:
         """Return a warning that names the options which left no vessel; none without options."""
@@ -368,6 +364,14 @@ class Matcher:
             lengths = (query.length_m * ratio, query.length_m / ratio)
         types = None if options.vessel_type is None else (options.vessel_type,)
         return SightingFilter(modality=modality, vessel_types=types, vessel_length_m=lengths)
+
+
+def _weights(
+    calibration: CalibrationSpec, query: Sighting, modality: Modality
+) -> ChoiceSpec | None:
+    """Return the weights of evidence from sightings of a sensor type; None without them."""
+    same = modality is query.modality
+    return calibration.match_same_sensor if same else calibration.match
 
 
 def _names(judgement: JudgedRanking, vessel_id: UUID) -> bool:

@@ -7,6 +7,7 @@ from service.contract.calibration import FITTED_PRIOR, Evidence, probability
 from service.contract.framing.half_turn import better_way
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.errors import InvalidRequestError
+from service.identity.evidence.both_ways import half_turns_for
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.records.matches import KinematicsCheck
 from service.identity.records.sightings import Sighting, WayRound
@@ -44,6 +45,7 @@ class Verifier:
     def __init__(self, uploads: UploadEmbedder, calibration: CalibrationSpec) -> None:
         self._uploads = uploads
         self._calibration = calibration
+        self._half_turns = half_turns_for(calibration)
 
     def verify(
         self,
@@ -61,10 +63,11 @@ class Verifier:
             OverloadedError: too many chips are waiting.
         """
         began = time.perf_counter()
-        chips = [self._uploads.embed(upload, both_ways=True) for upload in (first, second)]
+        chips = [self._uploads.embed(upload, self._half_turns) for upload in (first, second)]
         a, b = (self._uploads.sighting(chip, vessel_id=None).sighting for chip in chips)
-        similarity, way = _similarity(chips[0], chips[1], self._calibration.certainty_slope)
-        calibration = self._calibration.for_query(both_ways=way is not None)
+        similarity, way = _similarity(chips[0], chips[1], self._calibration)
+        is_open = any(chip.bow_is_open for chip in chips)
+        calibration = self._calibration.for_query(both_ways=is_open)
         same_sensor = a.modality is b.modality
         weights = calibration.verify_same_sensor if same_sensor else calibration.verify
         if weights is None:
@@ -92,9 +95,9 @@ class Verifier:
 
 
 def _similarity(
-    first: EmbeddedUpload, second: EmbeddedUpload, certainty_slope: float | None
+    first: EmbeddedUpload, second: EmbeddedUpload, calibration: CalibrationSpec
 ) -> tuple[float, WayRound | None]:
-    """Compare two chips, both ways round if the bow of either may be at either end."""
+    """Compare two chips, both ways round if one of them was embedded so."""
     straight = float(first.vector @ second.vector)
     if first.half_turned is not None:
         back = float(first.half_turned @ second.vector)
@@ -102,7 +105,10 @@ def _similarity(
         back = float(first.vector @ second.half_turned)
     else:
         return straight, None
-    better = better_way([straight], [back], certainty_slope or 0.0)
-    certainty = None if certainty_slope is None else float(better.certainty[0])
+    is_open = first.bow_is_open or second.bow_is_open
+    preference = 0.0 if is_open else calibration.bow_preference or 0.0
+    slope = calibration.certainty_slope
+    better = better_way([straight], [back], slope or 0.0, preference)
+    certainty = None if slope is None else float(better.certainty[0])
     way = WayRound(half_turned=bool(better.turned[0]), certainty=certainty)
     return float(better.similarity[0]), way

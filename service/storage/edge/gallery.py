@@ -230,7 +230,8 @@ class EdgeGallery:
             best = [pair for one in searches for pair in one.best()]
             rows = self._sightings.fetch({n.sighting_id for _, nearest in best for n in nearest})
             records = self.get_vessels({vessel_id for vessel_id, _ in best})
-        return [one.hits(records, rows) for one in searches]
+        sightings = {i: payloads.sighting_from(row) for i, row in rows.items()}
+        return [one.hits(records, sightings) for one in searches]
 
     def require_intact(self, ids: Collection[UUID]) -> None:
         with self._lock:

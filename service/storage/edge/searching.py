@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from service.identity.records.sightings import VesselHit
+from service.identity.records.sightings import Sighting, VesselHit
 from service.identity.records.vessels import Vessel
 from service.storage.points import payloads
 from service.storage.points.filters import Clause, Condition, of_vessels
 from service.storage.points.grouping import Found, Near, NearestQuery, first_limit
-from service.storage.points.payloads import Payload
 
 
 @dataclass(slots=True)
@@ -69,12 +68,14 @@ class EdgeSearch:
         best = self.found.by_vessel
         return [(one, best[one][: self.per_vessel]) for one in self.vessels or ()]
 
-    def hits(self, records: Mapping[UUID, Vessel], rows: Mapping[UUID, Payload]) -> list[VesselHit]:
+    def hits(
+        self, vessels: Mapping[UUID, Vessel], sightings: Mapping[UUID, Sighting]
+    ) -> list[VesselHit]:
         """Return the vessels found, best first, with the records of their best sightings."""
         return [
             VesselHit(
-                records[vessel_id],
-                [payloads.hit_from(rows[one.sighting_id], one.similarity) for one in nearest],
+                vessels[vessel_id],
+                [payloads.hit_of(sightings[one.sighting_id], one.similarity) for one in nearest],
             )
             for vessel_id, nearest in self.best()
         ]

@@ -183,8 +183,13 @@ def sightings_by_time(rows: Iterable[Payload]) -> list[Sighting]:
 
 
 def hit_from(payload: Mapping[str, Any], score: float) -> SightingHit:
+    """Return the search hit of a payload; see `hit_of`."""
+    return hit_of(sighting_from(payload), score)
+
+
+def hit_of(sighting: Sighting, score: float) -> SightingHit:
     """Return a search hit; rounding may have carried `score` beyond -1..1."""
-    return SightingHit(sighting_from(payload), max(-1.0, min(1.0, score)))
+    return SightingHit(sighting, max(-1.0, min(1.0, score)))
 
 
 def check_vector(vector: NDArray[np.float32], width: int) -> list[float]:

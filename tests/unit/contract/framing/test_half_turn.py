@@ -24,6 +24,13 @@ def test_the_more_similar_way_counts_and_is_the_more_certain_the_larger_the_diff
     assert found.certainty == pytest.approx([1 / (1 + np.exp(-3)), 1 / (1 + np.exp(-2)), 0.5])
 
 
+def test_a_half_turn_counts_less_by_the_preference() -> None:
+    found = better_way([0.5, 0.5, 0.5], [0.6, 0.6, 0.9], 5.0, [0.2, 0.0, 0.2])
+    assert found.similarity == pytest.approx([0.5, 0.6, 0.7])
+    assert found.turned.tolist() == [False, True, True]
+    assert better_way([-1.0], [-0.9], 5.0, 0.5).similarity.tolist() == [-1.0]
+
+
 def test_without_a_slope_no_way_is_more_certain() -> None:
     assert better_way([0.9], [-0.9], certainty_slope=0.0).certainty.tolist() == [0.5]
 

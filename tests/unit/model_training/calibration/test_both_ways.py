@@ -8,9 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from model_training.calibration.both_ways import (
+    PREFERENCES,
     SUFFIX,
+    TIGHT_SUFFIX,
     Ways,
     both_ways_metrics,
+    choose_preference,
     compare_ways,
     fit_both_ways,
     fit_certainty_slope,
@@ -73,18 +76,34 @@ def test_both_ways_has_its_own_calibration_and_is_well_calibrated_on_other_ships
     one_way = fit(require_trials(table), None, "drawn ships")
     assert spec.calibration.match != one_way.match
     other = with_half_turns(embedded_ships(80, noise=0.9, seed=2), seed=1)
-    report = measure_both_ways(spec, other, {}, "other ships")
+    assert spec.bow_preference is None
+    assert measure_both_ways(spec, one_way, other, {}, "other ships").tight is None
+    spec = spec.model_copy(update={"bow_preference": 0.2})
+    report = measure_both_ways(spec, one_way, other, {}, "other ships")
     assert report.searches.first_candidate.ece.value < 0.06
     assert report.right_way.value > 0.8
     assert {p.measured_on for p in report.spec.calibration.verdicts} == {"other ships"}
     metrics = both_ways_metrics(report, "drawn")
-    assert all(m.protocol.endswith(SUFFIX) for m in metrics[:-1])
+    assert report.tight is not None
+    assert report.tight.first_candidate.ece.value < 0.06
+    for suffix in (SUFFIX, TIGHT_SUFFIX):
+        assert any(m.protocol.endswith(suffix) for m in metrics)
     assert metrics[-1].value == pytest.approx(100 * report.right_way.value)
     served = one_way.model_copy(update={"both_ways": spec})
     assert served.for_query(both_ways=True) == spec.calibration
     assert served.for_query(both_ways=False) == served
     assert one_way.for_query(both_ways=True) == one_way
     assert CalibrationSpec.model_validate_json(served.model_dump_json()) == served
+
+
+def test_the_preference_is_the_smallest_with_which_tight_chips_lose_nothing() -> None:
+    table = with_half_turns(embedded_ships(80, noise=0.9, seed=1))
+    assert choose_preference(table) is None  # half turns resemble ships too often here
+    alike = replace(table, half_turned=table.embeddings.plain.copy())
+    assert choose_preference(alike) == PREFERENCES[0]
+    sar = table.rows_with(Modality.SAR)
+    helped = lying_the_other_way(table, sar[: len(sar) // 2])
+    assert choose_preference(helped) == PREFERENCES[0]
 
 
 def test_the_truth_says_which_pairs_lie_the_same_way() -> None:

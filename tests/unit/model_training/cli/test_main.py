@@ -21,9 +21,10 @@ from model_training.encoder.train_config import EncoderTrainConfig, HossData
 from model_training.training.config import load_config
 from service.contract.chip import Chip
 from service.contract.manifest import Metric, PreprocessSpec
-from service.contract.weighing.specs import CalibrationSpec
+from service.contract.weighing.specs import BothWaysSpec, CalibrationSpec
 from tests.support.paths import TRAINING_CONFIGS
 from tests.support.training.training_data import write_chips
+from tests.support.use_cases import CALIBRATION
 
 SENSORS = ("RGB", "SAR")
 
@@ -158,12 +159,16 @@ def test_evaluate_measures_turned_and_coarse_chips(
     models: Path, fleet: Path, tmp_path: Path
 ) -> None:
     arguments = ("evaluate", "--bundle", models, "--data", fleet, "--draws", 100, "--ships", 4)
-    out = tmp_path / "m.json"
-    result = run(*arguments, "--framing", "tight", "--name", "noise", "--out", out)
+    out, calibration = tmp_path / "m.json", tmp_path / "c.json"
+    both = BothWaysSpec(calibration=CALIBRATION, certainty_slope=1.0, bow_preference=0.1)
+    served = CALIBRATION.model_copy(update={"both_ways": both})
+    calibration.write_text(served.model_dump_json())
+    named = ("--name", "noise", "--out", out, "--calibration", calibration)
+    result = run(*arguments, "--framing", "tight", *named)
     assert result.exit_code == 0, result.stderr
     assert "both ways" in result.stdout
     metrics = [Metric.model_validate(row) for row in json.loads(out.read_text())]
-    assert len(metrics) == 3 * 2 * 3
+    assert len(metrics) == 5 * 2 * 3
     assert {metric.dataset for metric in metrics} == {"noise"}
     result = run(*arguments, "--gsd", "--scenes", 0, "--json")
     assert result.exit_code == 0, result.stderr
@@ -194,12 +199,14 @@ def test_calibrate_writes_calibration_report_metrics_and_diagram(
     }
     assert spec.both_ways is not None
     assert spec.both_ways.calibration.fitted_on == "noise"
+    assert spec.both_ways.bow_preference is not None
     assert set(json.loads(report.read_text())) == {"validation", "test", "test both ways"}
     metrics = [Metric.model_validate(row) for row in json.loads((folder / "m.json").read_text())]
     protocols = [metric.protocol for metric in metrics]
     assert protocols == [
         *(["calibration"] * 6 + [PROTOCOL] * 4),
-        *(["calibration, both ways"] * 2 + ["bow"]),
+        *(["calibration, both ways"] * 2),
+        *(["calibration, tight chips, their half turns counted"] * 2 + ["bow"]),
     ]
     assert all(0 <= metric.value <= 1 for metric in metrics[:-1])
     assert 0 <= metrics[-1].value <= 100

@@ -76,6 +76,20 @@ def test_both_ways_mend_turned_chips_and_framing_mends_loose_ones(folder: Path) 
     assert "S2O, loose, framed, both ways" in {m.protocol for m in metrics}
 
 
+def test_the_bow_preference_keeps_tight_chips_and_mends_turned_ones(folder: Path) -> None:
+    ships = tight_only(all_chips(read_hoss(folder)))
+    results = measure_crops(ships, deck_profile, draws=100, seed=0, bow_preference=0.05)
+    for direction in ("S2O", "O2S"):
+        found = {condition: by[direction].first.value for condition, by in results.items()}
+        assert found["tight, as served"] == 100.0
+        assert found["turned by 180 degrees, as served"] > 80.0
+    strict = measure_crops(ships, deck_profile, draws=100, seed=0, bow_preference=2.0)
+    assert (
+        strict["turned by 180 degrees, as served"]["S2O"].first
+        == strict["turned by 180 degrees, as given"]["S2O"].first
+    )
+
+
 def test_both_ways_give_the_same_for_chips_and_their_half_turns(folder: Path) -> None:
     ships = tight_only(all_chips(read_hoss(folder)))
     turned = replace(ships, tight=[turned_chip(chip) for chip in ships.tight])
