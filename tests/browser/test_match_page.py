@@ -182,3 +182,21 @@ def test_a_chip_of_the_gallery_warns_that_it_is_known(
     assert answer["query"]["warnings"], json.dumps(answer["query"])
     page = desk.open(f"#/match/{answer['match_id']}")
     expect(page.locator(".warnings")).to_contain_text("is enrolled for")
+
+
+def test_each_chip_of_one_ship_can_be_compared(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    chips = [("chip", (path.name, path.read_bytes())) for path in map(query_chip, ("0013", "0015"))]
+    match = api.post("/match", data={"gsd_m": "1.0"}, files=chips).json()
+    page = desk.open(f"#/match/{match['match_id']}")
+    group = page.get_by_role("group", name="2 chips of one ship")
+    buttons = group.get_by_role("button")
+    expect(buttons).to_have_count(2)
+    expect(buttons.first).to_have_attribute("aria-pressed", "true")
+    lengths = [f"{one['length_m']:.0f} m" for one in match["queries"]]
+    assert len(set(lengths)) == 2
+    expect(page.locator(".compare")).to_contain_text(lengths[0])
+    buttons.nth(1).click()
+    expect(buttons.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".compare")).to_contain_text(lengths[1])

@@ -10,7 +10,7 @@ from html import escape
 from service.api.report.figures import ChipFigure, chip_row
 from service.api.report.wording import STANDINGS, VERDICTS, evidence_words, percent
 from service.identity.records.match_records import MatchRecord
-from service.identity.records.matches import Candidate
+from service.identity.records.matches import Candidate, Match
 from service.identity.records.sightings import Sighting
 
 SIMULATED = "simulated"
@@ -44,7 +44,7 @@ def report_page(
 
     Args:
         record: the match as it was answered, and its judgements.
-        figures: the query chip and those of the first candidates, see `SHOWN_CANDIDATES`.
+        figures: the query chips and those of the first candidates, see `SHOWN_CANDIDATES`.
         version: of the service that makes the report.
         made_at: the present, UTC.
     """
@@ -56,10 +56,17 @@ def report_page(
         f"<h2>Chips at one scale</h2>{chip_row(figures)}"
         f"<h2>Ranked vessels</h2>{_candidates(record)}"
         f"<h2>Judgements</h2>{_judgements(record)}"
-        f'<div class="sides"><div><h2>Query</h2>{_facts(_query_facts(record.match.query))}</div>'
+        f'<div class="sides"><div>{_queries(record)}</div>'
         f"<div><h2>Origin of this answer</h2>{_facts(_origin_facts(record))}</div></div>"
         f"<p>Made {_time(made_at)} by Crossfix {escape(version)}.</p></body></html>\n"
     )
+
+
+def numbered_queries(match: Match) -> list[tuple[str, Sighting]]:
+    """Return each query chip with its name on the page: the number is told if there are several."""
+    if not match.more_queries:
+        return [("query", match.query)]
+    return [(f"query {n}", one) for n, one in enumerate(match.queries, 1)]
 
 
 def candidate_caption(candidate: Candidate) -> str:
@@ -153,6 +160,13 @@ def _judgements(record: MatchRecord) -> str:
         words = f"{_time(one.at)}: {one.decision.value}{vessel} by {one.by}{note}"
         lines.append(f"<p>{escape(words)}</p>")
     return "".join(lines)
+
+
+def _queries(record: MatchRecord) -> str:
+    return "".join(
+        f"<h2>{name.capitalize()}</h2>{_facts(_query_facts(one))}"
+        for name, one in numbered_queries(record.match)
+    )
 
 
 def _query_facts(query: Sighting) -> dict[str, str | None]:

@@ -9,7 +9,13 @@ from fastapi.responses import HTMLResponse
 from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.problems import documented
 from service.api.report.figures import ChipFigure
-from service.api.report.page import POLICY, SHOWN_CANDIDATES, candidate_caption, report_page
+from service.api.report.page import (
+    POLICY,
+    SHOWN_CANDIDATES,
+    candidate_caption,
+    numbered_queries,
+    report_page,
+)
 from service.api.uploads import Id, parse_id
 from service.contract.errors import ChipError
 from service.contract.utc_time import Clock
@@ -42,7 +48,10 @@ def report_router(review: MatchReview, pictures: Pictures, now: Clock) -> APIRou
         record = review.show(parse_id("match", match_id)).record
         candidates = record.match.candidates[:SHOWN_CANDIDATES]
         figures = [
-            _figure(pictures, record.match.query, f"query, {record.match.query.modality.value}"),
+            *(
+                _figure(pictures, one, f"{name}, {one.modality.value}")
+                for name, one in numbered_queries(record.match)
+            ),
             *(_figure(pictures, one.sighting, candidate_caption(one)) for one in candidates),
         ]
         page = report_page(record, figures, made_by, now())

@@ -173,6 +173,17 @@ function Explanation({ match }) {
   </div>`;
 }
 
+/** The chips that a match was asked with, if there are several, and which of them is compared. */
+function Queries({ queries, at, onChoose }) {
+  if (queries.length < 2) return null;
+  const label = T.match.queries(queries.length);
+  return html`<div class="queries" role="group" aria-label=${label}>
+    ${queries.map((one, n) => html`<button type="button" key=${one.sha256} aria-pressed=${String(n === at)}
+      onClick=${() => onChoose(n)}><${Thumb} id=${one.sighting_id} alt=${one.file_name || T.match.unnamed} /></button>`)}
+    <p class="quiet">${label}</p>
+  </div>`;
+}
+
 /** A stored match, looked at and judged. `onJudged` is told when its standing changed. */
 export function MatchDetail({ id, who, onJudged }) {
   const { value: loaded, error, reload } = useLoaded((signal) => get(`matches/${id}`, null, signal), [id]);
@@ -183,9 +194,10 @@ export function MatchDetail({ id, who, onJudged }) {
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
   const [picking, setPicking] = useState(false);
+  const [at, setAt] = useState(0);
   const noteField = useRef();
   const rows = useMemo(() => (match ? ranked(match) : []), [match]);
-  useEffect(() => { setNote(""); setProblem(null); }, [id]);
+  useEffect(() => { setNote(""); setProblem(null); setAt(0); }, [id]);
   useEffect(() => {
     if (match) setChosen(firstChoice(match, rows));
   }, [match?.match_id]);
@@ -234,7 +246,8 @@ export function MatchDetail({ id, who, onJudged }) {
     </header>
     <div class="detail-grid">
       <div class="column">
-        <${Compare} query=${match.query} candidate=${row?.candidate} />
+        <${Queries} queries=${match.queries} at=${at} onChoose=${setAt} />
+        <${Compare} query=${match.queries[at] || match.query} candidate=${row?.candidate} />
         ${row?.candidate && html`<p class="caption">
           ${T.match.shownVessel} <a href=${addressOf("gallery", row.candidate.vessel.id)}>
           ${vesselName(row.candidate.vessel)}</a></p>`}

@@ -80,6 +80,7 @@ export const T = {
     allDone: (all) => `${some(all, "chip", "chips")} matched or refused`,
     olderInHistory: "Older matches are in the history",
     unnamed: "Chip without a file name",
+    queries: (all) => `${all} chips of one ship, compared as one: your decision holds for all of them`,
     candidates: "Candidates, most probable first",
     none: "None of them",
     noneLine: (vessels) => `not among the ${some(vessels, "registered vessel", "registered vessels")}`,

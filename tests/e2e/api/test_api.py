@@ -290,6 +290,9 @@ def test_chips_of_one_ship_get_one_answer(api: httpx.Client, vessel: dict[str, A
         assert [one["match_id"] for one in listed] == [body["match_id"]]
     record = api.get(f"/matches/{body['match_id']}").json()
     assert record["queries"] == body["queries"]
+    report = api.get(f"/matches/{body['match_id']}/report").text
+    assert all(f"query {n}, sar" in report and f"<h2>Query {n}</h2>" in report for n in (1, 2, 3))
+    assert all(one["sha256"] in report for one in body["queries"])
     judged = api.post(
         f"/matches/{body['match_id']}/verdict",
         json={"decision": "confirmed", "vessel_id": vessel["id"]},
