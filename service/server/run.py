@@ -1,5 +1,6 @@
 """Run the service as a process until it receives a signal."""
 
+import ctypes
 import logging
 import os
 import signal
@@ -25,6 +26,10 @@ log = logging.getLogger("crossfix")
 FAILED, USAGE = 1, 2
 CLOSING_S = 8.0
 """Seconds that closing the stores may take after the last request."""
+M_MMAP_THRESHOLD = -3
+"""The option of `mallopt`, from glibc's malloc.h."""
+LARGE_BLOCK_BYTES = 4 * 2**20
+"""Only the pixels of large chips are as large."""
 
 
 def run(settings: Settings) -> NoReturn:
@@ -39,6 +44,7 @@ def run(settings: Settings) -> NoReturn:
     that prevents the start is logged; the exit status is 2 for a wrong setting, otherwise 1.
     """
     configure_logging()
+    _return_large_blocks()
     protect_data_folder(settings)
     try:
         require_certificate(settings)
@@ -62,6 +68,17 @@ def run(settings: Settings) -> NoReturn:
     server = DeadlineServer(config, settings.stop_grace_s + CLOSING_S)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else FAILED)
+
+
+def _return_large_blocks() -> None:
+    """Have freed blocks of `LARGE_BLOCK_BYTES` and more given back to the system at once.
+
+    Otherwise glibc learns from the first large chips to keep such blocks, in an arena of each
+    thread, and dozens of chips at once cost hundreds of megabytes for good.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 class DeadlineServer(uvicorn.Server):
