@@ -11,6 +11,7 @@ from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Vessel
 
 DEFAULT_LENGTH_TOLERANCE = 0.2
+NAMED_TYPES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,18 @@ def same_type(seen: str, registered: str) -> bool:
     """Return whether one of two types names the other: a product tanker is a tanker."""
     a, b = seen.casefold(), registered.casefold()
     return a in b or b in a
+
+
+def type_warnings(seen: str | None, vessels: Sequence[Vessel]) -> tuple[str, ...]:
+    """Return a warning if the type that the analyst sees is that of none of the vessels."""
+    types = {vessel.type for vessel in vessels if vessel.type is not None}
+    if seen is None or not types or any(same_type(seen, one) for one in types):
+        return ()
+    named = ", ".join(sorted(types)[:NAMED_TYPES]) + (", …" if len(types) > NAMED_TYPES else "")
+    return (
+        f"looks_like: no vessel compared is of a type like {seen!r}, so it counts against all "
+        f"whose type is known: {named}",
+    )
 
 
 def can_have_sailed(checks: Checks) -> bool:

@@ -13,7 +13,7 @@ from service.contract.chip import Modality
 from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec
 from service.identity.context import Context
 from service.identity.evidence.both_ways import BothWays, half_turns_for
-from service.identity.evidence.checks import Limits
+from service.identity.evidence.checks import Limits, type_warnings
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import Scored, best_first, judge, rank, score
 from service.identity.evidence.several_chips import join, require_different
@@ -230,6 +230,7 @@ class Matcher:
             scored = _best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits(), calibration.context)
             warnings = copies.warnings("it is no evidence for itself")
+            warnings += type_warnings(options.looks_like, [c.vessel for c in ranking.candidates])
             if options.max_speed_kn is not None and not query.sighting.fix.is_known:
                 warnings += (NO_VOYAGE,)
             reasons = () if ranking.candidates else self._why_nobody(options)

@@ -71,6 +71,19 @@ def test_a_speed_limit_without_place_or_time_is_named(use_cases: UseCases) -> No
         assert any("max_speed_kn had no effect" in w for w in warnings) is (left_out is not None)
 
 
+def test_a_type_that_no_vessel_has_is_named(use_cases: UseCases) -> None:
+    def warned(looks_like: str) -> bool:
+        options = MatchOptions(looks_like=looks_like)
+        warnings = use_cases.matcher.match(sar(5), options).match.query.warnings
+        return any("no vessel compared is of a type like" in w for w in warnings)
+
+    use_cases.enrolment.enrol(NewVessel(name="UNTYPED"), [optical(1)])
+    assert not warned("tnaker")
+    use_cases.enrolment.enrol(NewVessel(name="TYPED", type="Product tanker"), [optical(2)])
+    assert warned("tnaker")
+    assert not warned("Tanker")
+
+
 def test_a_match_checks_the_embeddings_that_it_shows(
     use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
