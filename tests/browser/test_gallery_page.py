@@ -149,6 +149,7 @@ def test_a_csv_is_imported_and_what_was_refused_is_listed(
         f'{second.name},"IMPORTED, TWO",abc,optical\n'
         "missing.png,IMPORTED THREE,100,optical\n"
         f"{broken.name},IMPORTED FOUR,100,optical\n"
+        f"{second.name},<NA>,100,optical\n"
     )
     page = desk.open("#/gallery")
     page.get_by_role("button", name="Import").click()
@@ -158,11 +159,12 @@ def test_a_csv_is_imported_and_what_was_refused_is_listed(
     expect(dialog).to_contain_text("Found 2 vessels with 2 chips.")
     expect(dialog).to_contain_text("Line 3: length_m is “abc”, not a number")
     expect(dialog).to_contain_text("Line 4: the file missing.png was not among the chosen files.")
+    expect(dialog).to_contain_text("Line 6: name is “<NA>”, which names no vessel")
     dialog.get_by_role("button", name="Import", exact=True).click()
-    expect(dialog).to_contain_text("1 vessel with 1 chip imported, 3 refused.")
+    expect(dialog).to_contain_text("1 vessel with 1 chip imported, 4 refused.")
     expect(dialog.locator("tbody tr").filter(has_text="broken.png")).to_contain_text("PNG")
     with page.expect_download() as download:
         dialog.get_by_role("button", name="Save this list as CSV").click()
-    assert Path(download.value.path()).read_text().count("\n") == 3
+    assert Path(download.value.path()).read_text().count("\n") == 4
     [found] = api.get("/gallery", params={"search": "imported one"}).json()["vessels"]
     assert found["length_m"] == 180
