@@ -1,5 +1,6 @@
 """`crossfix-train evaluate --framing` and `--gsd`: loose crops and coarse chips."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +8,11 @@ from typing import Any, Literal
 
 from rich.table import Table
 
+from model_training.cli.common import exit_on_error, write_json
+from model_training.cli.measuring import Framing, model_paths
 from model_training.cli.tables import print_table, progress
 from model_training.embedding.chip_table import ChipEmbedder
+from model_training.embedding.models import open_model
 from model_training.evaluation.framing_report import Errors, measure_scenes, simulate_scenes
 from model_training.evaluation.loose_crops import (
     Results,
@@ -29,8 +33,10 @@ from model_training.evaluation.resolution import (
     read_chips,
     rendered_at,
 )
+from service.contract.bundle import open_bundle
 from service.contract.chip import Modality
 from service.contract.manifest import Metric
+from service.contract.weighing.specs import CalibrationSpec
 
 SIMULATED = "simulated scenes"
 
@@ -192,3 +198,54 @@ def _cells(found: Retrieval) -> tuple[str, ...]:
     if rank.low is not None:
         shown += f" [{rank.low:.2f}, {rank.high:.2f}]"
     return str(found.mean_ap), str(found.first), shown, str(found.queries), str(found.gallery)
+
+
+def _bow_preference(bundle: Path | None, calibration: Path | None) -> float | None:
+    """Return the preference of a calibration file, else of the bundle; None without it.
+
+    Raises:
+        ValueError: the file is no calibration.
+        BundleError: the bundle cannot be opened.
+    """
+    if calibration is not None:
+        return CalibrationSpec.model_validate_json(calibration.read_bytes()).bow_preference
+    known = None if bundle is None else open_bundle(bundle).manifest.calibration
+    return None if known is None else known.bow_preference
+
+
+def evaluate_crops(
+    data: Path,
+    name: str,
+    bundle: Path | None,
+    checkpoint: list[Path] | None,
+    calibration: Path | None,
+    framing: Framing,
+    gsd: bool,
+    ships: int,
+    scenes: int,
+    *,
+    draws: int,
+    seed: int,
+    threads: int,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure loose crops or coarse chips, and print or write the numbers."""
+    with exit_on_error(ValueError):
+        if gsd and framing != "as_is":
+            raise ValueError("give either --gsd or --framing, not both")
+        embed = open_model(*model_paths(bundle, checkpoint), threads=threads)
+        measured = (
+            measure_resolutions(data, name, embed, ships, scenes, draws, seed)
+            if gsd
+            else measure_framing(
+                *(data, name, embed, framing, ships, scenes, draws, seed),
+                bow_preference=_bow_preference(bundle, calibration),
+            )
+        )
+        if out is not None:
+            write_json(out, [metric.model_dump(mode="json") for metric in measured.metrics()])
+    if as_json:
+        print(json.dumps(measured.document(), indent=2))
+    else:
+        measured.print()

@@ -31,9 +31,7 @@ from model_training.cli.tables import (
 from model_training.data.hoss import HossDataset, LabelledChip
 from model_training.embedding.chip_table import ChipEmbedder, ChipTable
 from model_training.embedding.models import ModelError, open_model
-from service.contract.bundle import open_bundle
 from service.contract.hoss_names import DISTRACTOR_ID
-from service.contract.weighing.specs import CalibrationSpec
 
 Framing = Literal["as_is", "tight", "wild"]
 
@@ -88,7 +86,9 @@ def evaluate(
 
     title = name or data.resolve().name
     if gsd or framing != "as_is":
-        _evaluate_crops(
+        from model_training.cli.crops import evaluate_crops
+
+        evaluate_crops(
             data,
             title,
             bundle,
@@ -117,59 +117,6 @@ def evaluate(
         print(json.dumps(result.document(), indent=2))
     else:
         print_table(evaluation_table(result, data))
-
-
-def _bow_preference(bundle: Path | None, calibration: Path | None) -> float | None:
-    """Return the preference of a calibration file, else of the bundle; None without it.
-
-    Raises:
-        ValueError: the file is no calibration.
-        BundleError: the bundle cannot be opened.
-    """
-    if calibration is not None:
-        return CalibrationSpec.model_validate_json(calibration.read_bytes()).bow_preference
-    known = None if bundle is None else open_bundle(bundle).manifest.calibration
-    return None if known is None else known.bow_preference
-
-
-def _evaluate_crops(
-    data: Path,
-    name: str,
-    bundle: Path | None,
-    checkpoint: list[Path] | None,
-    calibration: Path | None,
-    framing: Framing,
-    gsd: bool,
-    ships: int,
-    scenes: int,
-    *,
-    draws: int,
-    seed: int,
-    threads: int,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Measure loose crops or coarse chips, and print or write the numbers."""
-    from model_training.cli.crops import measure_framing, measure_resolutions
-
-    with exit_on_error(ValueError):
-        if gsd and framing != "as_is":
-            raise ValueError("give either --gsd or --framing, not both")
-        embed = open_model(*model_paths(bundle, checkpoint), threads=threads)
-        measured = (
-            measure_resolutions(data, name, embed, ships, scenes, draws, seed)
-            if gsd
-            else measure_framing(
-                *(data, name, embed, framing, ships, scenes, draws, seed),
-                bow_preference=_bow_preference(bundle, calibration),
-            )
-        )
-        if out is not None:
-            write_json(out, [metric.model_dump(mode="json") for metric in measured.metrics()])
-    if as_json:
-        print(json.dumps(measured.document(), indent=2))
-    else:
-        measured.print()
 
 
 def calibrate(
