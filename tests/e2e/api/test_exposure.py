@@ -70,7 +70,7 @@ def test_the_api_document_says_what_is_public_and_binary(client: httpx.Client) -
     assert preview["image/png"]["schema"]["format"] == "binary"
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     form = schemas["MatchForm"] if "MatchForm" in schemas else schemas["Body_match_match_post"]
-    assert form["properties"]["chip"]["format"] == "binary"
+    assert form["properties"]["chip"]["items"]["format"] == "binary"
 
 
 def test_a_request_with_two_lengths_is_refused(started: ServiceProcess) -> None:
