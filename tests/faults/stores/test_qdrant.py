@@ -44,6 +44,8 @@ NOT_READY_S = 3 * TIMEOUT_S + SLACK_S
 
 
 WRITERS = 4
+REPEATED = 200
+"""How many of the refused enrolments are repeated at the end."""
 
 
 FAULTS = [
@@ -190,8 +192,8 @@ def test_repeated_outages_lose_nothing(site: Site, api: httpx.Client, scale: Sca
     found = visible(api)
     assert found == others | dict.fromkeys(found.keys() - others.keys(), 2)
     assert acknowledged.keys() <= found.keys()
-    for again in refused:
+    repeated = random.Random(1).sample(refused, min(len(refused), REPEATED))
+    for again in repeated:
         assert again.enrol(api).status_code in (200, 201)
-    all_names = acknowledged.keys() | {one.name for one in refused}
-    assert visible(api) == others | dict.fromkeys(all_names, 2)
-    print(f"\n{len(acknowledged)} ships acknowledged, {len(refused)} refused and repeated")
+    assert visible(api) == found | {one.name: 2 for one in repeated}
+    print(f"\n{len(acknowledged)} ships acknowledged, {len(refused)} refused, {len(repeated)} repeated")

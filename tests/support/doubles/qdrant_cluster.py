@@ -208,8 +208,9 @@ class QdrantCluster:
     ) -> object:
         leader = self._leader(node, ordering, collection)
         if leader.away:
-            if ordering == "medium":
-                self._deactivate(collection, {leader.number})
+            with self.deciding:  # unless it has returned in the meantime
+                if ordering == "medium" and leader.away:
+                    self._deactivate(collection, {leader.number})
             raise RefusedError(
                 500,
                 f"Service internal error: Failed to apply update with {ordering} ordering via "
