@@ -148,7 +148,7 @@ def measure_both_ways(
     ways = compare_ways(table, bow_up)
     right = ((ways.difference >= 0) == ways.same_way).astype(np.float64)
     trials = require_trials(table, seed=seed + 1, both_ways=True)
-    points = measure_points(trials.searches, spec.calibration, measured_on, seed)
+    points = measure_points(trials.searches, spec.calibration, measured_on)
     preference = spec.bow_preference
     tight = (
         None

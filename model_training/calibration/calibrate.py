@@ -8,8 +8,8 @@ sensors:
 
 * `confident` has, for each gallery size, the lowest probability, not below one half, at which the
   answers that reach it are right in at least 95 % of cases by the lower end of the 95 % interval
-  over ships; a size for which no probability achieves that has none. `confident_from` is the
-  lowest of them, and 1 without any.
+  over ships (`metrics.share_of_right`); a size for which no probability achieves that has none.
+  `confident_from` is the lowest of them, and 1 without any.
 * `context` are the likelihood ratios of registers, types and voyages (`calibration.context`), and
   `match_several` the weights of several chips of one ship (`calibration.several_chips`).
 * `verdicts` are the thresholds and rates of all verdicts (`calibration.verdicts`).
@@ -41,7 +41,7 @@ from model_training.calibration.trials import (
 )
 from model_training.calibration.verdicts import choose_points
 from model_training.embedding.chip_table import ChipTable
-from model_training.evaluation.metrics import identity_weights
+from model_training.evaluation.metrics import share_of_right
 from service.contract.similarity import SIMILARITY_EDGES
 from service.contract.weighing.specs import (
     CalibrationSpec,
@@ -52,9 +52,8 @@ from service.contract.weighing.specs import (
 )
 
 MIN_CONFIDENT_PRECISION = 0.95
-_THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.001), 3)
+_THRESHOLDS = np.round(np.arange(0.5, 1.0, 0.001), 3)
 _MIN_ANSWERS = 20
-CONFIDENT_DRAWS = 500
 
 
 class CalibrationError(Exception):
@@ -87,7 +86,7 @@ def fit(
     similarities = count_first(across.searches, match)
     if within and match_same_sensor:
         similarities += count_first(within.searches, match_same_sensor)
-    confident = choose_confident_points(across.searches, match, seed)
+    confident = choose_confident_points(across.searches, match)
     confident_from = min((point.threshold for point in confident), default=1.0)
     return CalibrationSpec(
         match=match,
@@ -101,7 +100,7 @@ def fit(
         confident=confident,
         confident_from=confident_from,
         real_share=real_share,
-        verdicts=choose_points(across.searches, match, confident, fitted_on, seed),
+        verdicts=choose_points(across.searches, match, confident, fitted_on),
         fitted_on=fitted_on,
         operating_points=_operating_points(across.searches, match, seed),
         similarities=SimilaritySpec(edges=SIMILARITY_EDGES, searches=similarities),
@@ -130,9 +129,7 @@ def require_trials(
     return trials
 
 
-def choose_confident_points(
-    searches: Searches, spec: ChoiceSpec, seed: int = 0
-) -> tuple[ConfidentPoint, ...]:
+def choose_confident_points(searches: Searches, spec: ChoiceSpec) -> tuple[ConfidentPoint, ...]:
     """Choose the threshold of each gallery size by the rule of the module's docstring.
 
     The sizes form a chain from the smallest: the first size without a threshold ends it, so that
@@ -143,35 +140,27 @@ def choose_confident_points(
         of_size = searches.of_size(size)
         if not of_size.query_ids.size:
             continue
-        point = _confident_point(first_answers(of_size, spec), size, seed)
+        point = _confident_point(first_answers(of_size, spec), size)
         if point is None:
             break
         points.append(point)
     return tuple(points)
 
 
-def _confident_point(answers: FirstAnswers, size: int, seed: int) -> ConfidentPoint | None:
+def _confident_point(answers: FirstAnswers, size: int) -> ConfidentPoint | None:
     """Find the lowest threshold whose lower end of the interval is precise enough."""
-    order = np.argsort(-answers.probability, kind="stable")
-    probability = answers.probability[order]  # [S], falling
-    correct = answers.correct[order].astype(np.float64)
-    weights = identity_weights(answers.query_ids[order], CONFIDENT_DRAWS, seed)  # [B, S]
-    total = np.cumsum(weights, axis=1)
-    right = np.cumsum(weights * correct, axis=1)
-    # A draw without any of the first answers says nothing of them.
-    precision = np.divide(right, total, out=np.ones_like(right), where=total > 0)
-    low = np.quantile(precision, 0.025, axis=0)  # [S]
-    for threshold in _THRESHOLDS[_THRESHOLDS >= 0.5]:
-        count = int(np.searchsorted(-probability, -threshold, side="right"))
-        if count < _MIN_ANSWERS:
+    for threshold in _THRESHOLDS:
+        reached = answers.probability >= threshold
+        if reached.sum() < _MIN_ANSWERS:
             return None
-        if low[count - 1] >= MIN_CONFIDENT_PRECISION:
+        right = share_of_right(answers.correct[reached], answers.query_ids[reached])
+        if right.low is not None and right.low >= MIN_CONFIDENT_PRECISION:
             return ConfidentPoint(
                 gallery_vessels=size,
                 threshold=float(threshold),
-                right=float(correct[:count].mean()),
-                right_low=float(low[count - 1]),
-                answers=count,
+                right=right.value,
+                right_low=right.low,
+                answers=int(reached.sum()),
             )
     return None
 

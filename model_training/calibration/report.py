@@ -129,7 +129,6 @@ def measure(
             size: rate_verdicts(
                 answers_of(trials.searches.of_size(size), spec.match),
                 thresholds_of(spec, size, allow_confident=True),
-                seed,
             )
             for size in np.unique(trials.searches.gallery_vessels).tolist()
         },

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from model_training.calibration.candidate_probabilities import candidate_probabilities
 from model_training.calibration.searches import Searches
-from model_training.evaluation.metrics import Estimate, bootstrap_mean
+from model_training.evaluation.metrics import Estimate, share_of_right
 from service.contract.weighing.specs import (
     CalibrationSpec,
     ChoiceSpec,
@@ -92,9 +92,7 @@ def given(answers: Answers, thresholds: Thresholds) -> tuple[NDArray[np.str_], B
     return verdicts, np.where(verdicts == "ambiguous", among, right)
 
 
-def rate_verdicts(
-    answers: Answers, thresholds: Thresholds, seed: int = 0
-) -> dict[VerdictName, Rated]:
+def rate_verdicts(answers: Answers, thresholds: Thresholds) -> dict[VerdictName, Rated]:
     """Measure how often each verdict is given and right."""
     verdicts, right = given(answers, thresholds)
     rated: dict[VerdictName, Rated] = {}
@@ -103,8 +101,7 @@ def rate_verdicts(
         count = int(of_verdict.sum())
         estimate = None
         if count:
-            hits = right[of_verdict].astype(np.float64)
-            estimate = bootstrap_mean(hits, answers.query_ids[of_verdict], 1000, seed)
+            estimate = share_of_right(right[of_verdict], answers.query_ids[of_verdict])
         rated[verdict] = Rated(float(of_verdict.mean()), count, estimate)
     return rated
 
@@ -114,7 +111,6 @@ def choose_points(
     spec: ChoiceSpec,
     confident: Sequence[ConfidentPoint],
     measured_on: str,
-    seed: int = 0,
 ) -> tuple[VerdictPoint, ...]:
     """Choose and rate the thresholds of each gallery size by the rules of the docstring above.
 
@@ -123,7 +119,6 @@ def choose_points(
         spec: how the candidates are weighed.
         confident: the thresholds of `confident`.
         measured_on: the name of the ships.
-        seed: of the intervals.
     """
     confident_from = {point.gallery_vessels: point.threshold for point in confident}
     points: list[VerdictPoint] = []
@@ -133,12 +128,12 @@ def choose_points(
         for verdict in MIN_RIGHT:
             threshold = _lowest(answers, thresholds, verdict)
             thresholds = _with(thresholds, verdict, threshold)
-        points += _points(answers, thresholds, size, measured_on, seed)
+        points += _points(answers, thresholds, size, measured_on)
     return tuple(points)
 
 
 def measure_points(
-    searches: Searches, calibration: CalibrationSpec, measured_on: str, seed: int = 0
+    searches: Searches, calibration: CalibrationSpec, measured_on: str
 ) -> tuple[VerdictPoint, ...]:
     """Rate the thresholds of a calibration on other ships.
 
@@ -151,7 +146,7 @@ def measure_points(
         if size in sizes:
             answers = answers_of(searches.of_size(size), calibration.match)
             thresholds = thresholds_of(calibration, size, allow_confident=True)
-            for point in _points(answers, thresholds, size, measured_on, seed):
+            for point in _points(answers, thresholds, size, measured_on):
                 if (point.verdict, size) in points:
                     points[point.verdict, size] = point
     return tuple(points.values())
@@ -182,7 +177,7 @@ def _with(thresholds: Thresholds, verdict: VerdictName, threshold: float | None)
 
 
 def _points(
-    answers: Answers, thresholds: Thresholds, size: int, measured_on: str, seed: int
+    answers: Answers, thresholds: Thresholds, size: int, measured_on: str
 ) -> list[VerdictPoint]:
     """Rate each verdict that the answers about at least two ships get."""
     chosen: dict[VerdictName, float | None] = {
@@ -193,7 +188,7 @@ def _points(
         "unclear": 0.0,
     }
     points = []
-    for verdict, rated in rate_verdicts(answers, thresholds, seed).items():
+    for verdict, rated in rate_verdicts(answers, thresholds).items():
         threshold = chosen[verdict]
         if threshold is not None and rated.right is not None and rated.right.low is not None:
             low, high = rated.right.ends
@@ -203,8 +198,8 @@ def _points(
                     gallery_vessels=size,
                     threshold=threshold,
                     right=rated.right.value,
-                    right_low=max(0.0, low),
-                    right_high=min(1.0, high),
+                    right_low=low,
+                    right_high=high,
                     answers=rated.answers,
                     measured_on=measured_on,
                 )

@@ -208,7 +208,7 @@ def calibrate(
             trials = calibration.require_trials(test_table, seed=seed + 1)
             several = replay_several(test_table, seed=seed + 1)
             reports["test"] = calibration_report.measure(spec, trials, seed, several)
-            points = measure_points(trials.searches, spec, names["test"], seed)
+            points = measure_points(trials.searches, spec, names["test"])
             turned_report = ways.measure_both_ways(
                 turned, spec, test_table, read_bow_up(test), names["test"], seed
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta
 from scipy.stats import norm as normal
 from scipy.stats import t as student_t
 
@@ -257,6 +258,41 @@ def bootstrap_mean(
     weights = draw_identities(names.size, draws, seed)  # [B, I]
     means = (weights @ np.bincount(index, values)) / (weights @ np.bincount(index))
     return Estimate(mean, *interval_95(means, names.size))
+
+
+def share_of_right(right: NDArray[np.bool_], identities: Ids) -> Estimate:
+    """Return the share of answers that are right and its 95 % interval over identities.
+
+    Answers about one ship resemble each other. The exact binomial interval (Clopper and Pearson)
+    is computed for the number of independent answers that would vary as much between samples of
+    ships, at least one per ship and at most all answers (Korn and Graubard 1998, "Confidence
+    intervals for proportions with small expected number of positive counts estimated from survey
+    data"). Unlike that of a bootstrap it has a width where all answers are right.
+
+    Args:
+        right: bool `[N]`.
+        identities: int64 `[N]`, the vessel of each answer.
+
+    Raises:
+        ValueError: there are no answers.
+    """
+    if right.size == 0:
+        raise ValueError("the share of no answers is not defined")
+    share = float(right.mean())
+    names, index = np.unique(identities, return_inverse=True)
+    ships = names.size
+    if ships < 2:
+        return Estimate(share, None, None)
+    surplus = np.bincount(index, right - share)  # [I], right answers of a ship beyond its share
+    variance = ships / (ships - 1) * float(surplus @ surplus) / right.size**2
+    independent = share * (1 - share) / variance if variance else ships
+    # The variance itself is estimated, from few ships: widen as Student's t does.
+    narrow, wide = student_t.ppf(0.975, right.size - 1), student_t.ppf(0.975, ships - 1)
+    trials = float(np.clip(independent * (narrow / wide) ** 2, ships, right.size))
+    hits = share * trials
+    low = beta.ppf(0.025, hits, trials - hits + 1) if hits else 0.0
+    high = beta.ppf(0.975, hits + 1, trials - hits) if hits < trials else 1.0
+    return Estimate(share, float(low), float(high))
 
 
 def summarise(scores: QueryScores, draws: int = 2000, seed: int = 0) -> RetrievalResult:
