@@ -27,6 +27,7 @@ from export.checkpoints import (
 from export.model_card import UNCALIBRATED
 from export.official import METHOD_NAMES, CheckpointError, PublishedMethod, load_official
 from export.parity import ParityError
+from export.recalibrate import recalibrate_bundle
 from export.sample_chips import SampleChip, simulated_chips
 from model_training.encoder.loading import EncoderLoadError, LoadedEncoders, load_encoders
 from model_training.translator.train import LoadedTranslator, load_translator
@@ -101,6 +102,10 @@ MetricsOption = Annotated[
     list[Path] | None,
     typer.Option("--metrics", help="JSON list of measured metrics; may be given several times."),
 ]
+BundleArgument = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
+NoteOption = Annotated[
+    list[str] | None, typer.Option("--note", help="A remark for the model card; repeatable.")
+]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace an older bundle in --out.")]
 
 
@@ -126,9 +131,7 @@ def bundle(
         Precision, typer.Option("--precision", help="Of encoder and translator weights.")
     ] = "float32",
     name: NameOption = "crossfix",
-    note: Annotated[
-        list[str] | None, typer.Option("--note", help="A remark for the model card; repeatable.")
-    ] = None,
+    note: NoteOption = None,
     licence: Annotated[
         str | None,
         typer.Option(
@@ -172,6 +175,33 @@ def bundle(
             notes=tuple(note or ()),
         )
         _build(plan, out, replace)
+
+
+@app.command()
+def recalibrate(
+    folder: BundleArgument,
+    calibration: Annotated[
+        Path, typer.Option("--calibration", help="JSON of `crossfix-train calibrate`.")
+    ],
+    out: OutOption,
+    metrics: MetricsOption = None,
+    note: NoteOption = None,
+    replace: ReplaceOption = False,
+) -> None:
+    """Give a bundle another calibration and other metrics; its models stay as they are.
+
+    Metrics of the same data set and protocol are replaced, the others stay.
+    """
+    with _exit_on_error():
+        renewed = recalibrate_bundle(
+            open_bundle(folder),
+            _read_json(calibration, TypeAdapter(CalibrationSpec)),
+            _read_metrics(metrics or []),
+            out,
+            notes=tuple(note or ()),
+            replace_existing=replace,
+        )
+    print(f"wrote bundle {renewed.bundle_id} to {renewed.path}")
 
 
 @app.command("import-official")
@@ -225,7 +255,7 @@ def import_official(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    folder: BundleArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check a bundle's files, graphs and golden vectors, as the service does when it starts."""
