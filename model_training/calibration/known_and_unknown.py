@@ -7,13 +7,15 @@ suits small sets of genuine chips, which `calibrate --test` has too few ships fo
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from model_training.calibration.reliability import measure_reliability
 from model_training.calibration.searches import ask_with_and_without, score_vessels
 from model_training.calibration.trials import ACROSS, first_answers, join_searches
 from model_training.embedding.chip_table import ChipTable
 from model_training.evaluation.metrics import Estimate
 from service.contract.manifest import Metric
-from service.contract.weighing.specs import ChoiceSpec
+from service.contract.weighing.specs import CalibrationSpec
 
 BINS = 5
 """Fewer than elsewhere, because ECE over bins of few answers measures chance."""
@@ -73,20 +75,32 @@ class KnownAndUnknown:
         )
 
 
-def measure_known_and_unknown(table: ChipTable, spec: ChoiceSpec, seed: int = 0) -> KnownAndUnknown:
+def measure_known_and_unknown(
+    table: ChipTable, spec: CalibrationSpec, seed: int = 0
+) -> KnownAndUnknown:
     """Ask with every chip across sensors, with its vessel in the gallery and without.
 
+    As the service does with tight chips, the half turn of a query counts where it is more similar
+    by the bundle's `bow_preference`; without one, queries are compared as they are.
+
     Args:
-        table: embedded chips of one data set.
-        spec: the bundle's weights.
+        table: embedded chips of one data set, with half turns if the bundle has a preference.
+        spec: the bundle's calibration.
         seed: of the intervals.
 
     Raises:
         ValueError: one of the two sensors has no chips.
     """
-    parts = [ask_with_and_without(score_vessels(table, *pair)) for pair in ACROSS]
+    preference = np.inf if spec.bow_preference is None else spec.bow_preference
+    both_ways = spec.bow_preference is not None
+    parts = [
+        ask_with_and_without(
+            score_vessels(table, *pair, both_ways=both_ways, preference=preference)
+        )
+        for pair in ACROSS
+    ]
     searches = join_searches(parts)
-    answers = first_answers(searches, spec)
+    answers = first_answers(searches, spec.match)
     ids = answers.query_ids
     wrong = answers.probability[~answers.correct]
     return KnownAndUnknown(

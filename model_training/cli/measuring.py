@@ -188,7 +188,7 @@ def calibrate(
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
         fitted = with_harder_chips((*chips, *_background_chips(background)), harder_share, seed)
-        table = _embed_both_ways(fitted, bundle, threads, seed)
+        table = embed_both_ways(fitted, bundle, threads, seed)
         across = calibration.require_trials(table, seed=seed)
         within = replay(table, WITHIN, seed=seed)
         name = fitted_on or data.resolve().name
@@ -204,7 +204,7 @@ def calibrate(
             of_test = all_chips(read_hoss(test))
             _require_other_ships(chips, of_test)
             test_chips = (*of_test, *_background_chips(test_background))
-            test_table = _embed_both_ways(test_chips, bundle, threads, seed)
+            test_table = embed_both_ways(test_chips, bundle, threads, seed)
             trials = calibration.require_trials(test_table, seed=seed + 1)
             several = replay_several(test_table, seed=seed + 1)
             reports["test"] = calibration_report.measure(spec, trials, seed, several)
@@ -326,7 +326,7 @@ def _background_chips(folder: Path | None) -> tuple[LabelledChip, ...]:
     return tuple(replace(chip, vessel_id=DISTRACTOR_ID) for chip in chips)
 
 
-def _embed_both_ways(
+def embed_both_ways(
     chips: Sequence[LabelledChip], bundle: Path, threads: int, seed: int
 ) -> ChipTable:
     """Embed chips, and some of them turned by 180 degrees, with progress bars."""

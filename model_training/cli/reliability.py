@@ -13,7 +13,7 @@ from model_training.cli.common import (
     exit_on_error,
     write_json,
 )
-from model_training.cli.measuring import embed_for_measuring
+from model_training.cli.measuring import embed_both_ways
 
 
 def reliability(
@@ -35,6 +35,7 @@ def reliability(
 ) -> None:
     """Ask with every chip, with its vessel in the gallery and without; compare with the truth.
 
+    As the service does, tight chips are compared both ways round with the `bow_preference`.
     Prints ECE of the first candidate and of "none of them", and the highest probability of a wrong
     answer. The gallery holds all other vessels of the data set.
     """
@@ -50,8 +51,8 @@ def reliability(
             spec = CalibrationSpec.model_validate_json(calibration.read_text())
         if spec is None:
             raise ValueError(f"{bundle} is not calibrated; run `crossfix-train calibrate` first")
-        table = embed_for_measuring(all_chips(read_hoss(data)), [bundle], threads)
-        measured = measure_known_and_unknown(table, spec.match, seed)
+        table = embed_both_ways(all_chips(read_hoss(data)), bundle, threads, seed)
+        measured = measure_known_and_unknown(table, spec, seed)
         if out is not None:
             metrics = measured.metrics(name or data.resolve().name)
             write_json(out, [metric.model_dump(mode="json") for metric in metrics])
