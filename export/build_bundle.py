@@ -180,6 +180,16 @@ def golden_chips(chips: Sequence[SampleChip]) -> list[SampleChip]:
     ]
 
 
+def encoder_inputs(chips: Sequence[SampleChip], spec: PreprocessSpec) -> Tensors:
+    """Prepare chips as the tensors of an encoder, by name, see `encoder_graph_spec`."""
+    inputs = [prepare(chip.decode(), spec) for chip in chips]
+    return {
+        "pixels": np.stack([item.pixels for item in inputs]),
+        "modality": np.array([item.modality is Modality.SAR for item in inputs], np.int64),
+        "size": np.stack([item.size_token for item in inputs]),
+    }
+
+
 def _manifest_fields(facts: CardFacts, golden: Sequence[SampleChip]) -> dict[str, Any]:
     """Return the manifest's fields without the list of files."""
     return {
@@ -208,12 +218,7 @@ def _export_encoder(plan: BundlePlan, folder: Path) -> tuple[EncoderSpec, Parity
     part = plan.encoder
     spec = part.preprocess
     graph = encoder_graph_spec(ENCODER_FILE, spec.height, spec.width, part.embedding_width)
-    inputs = [prepare(chip.decode(), spec) for chip in plan.chips]
-    tensors: dict[str, NDArray[Any]] = {
-        "pixels": np.stack([item.pixels for item in inputs]),
-        "modality": np.array([item.modality is Modality.SAR for item in inputs], np.int64),
-        "size": np.stack([item.size_token for item in inputs]),
-    }
+    tensors = encoder_inputs(plan.chips, spec)
     graph, parity = _export_part(part.module, graph, tensors, part.precision, folder)
     return EncoderSpec(graph=graph, embedding_width=part.embedding_width), parity
 

@@ -1,8 +1,8 @@
 """Make the parts of a bundle from trained checkpoints and their metadata."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from export.build_bundle import EncoderPart, KeptTranslator, Precision, TranslatorPart
 from export.official import METHOD_NAMES, PublishedMethod
@@ -11,6 +11,8 @@ from model_training.encoder.loading import LoadedEncoder, LoadedEncoders
 from model_training.encoder.published import origin_of
 from model_training.encoder.reference import ReferenceEncoder
 from model_training.encoder.train_config import (
+    BundleData,
+    EncoderData,
     HossData,
     IdentityObjective,
     PairData,
@@ -114,15 +116,15 @@ def training_spec(encoders: LoadedEncoders, translator: LoadedTranslator | None)
     for member, run in zip(encoders.members, runs, strict=True):
         config = member.training
         subject = "The encoder" if len(runs) == 1 else f"Encoder `{run.run}`"
-        sentences.append(
-            f"{subject}, `{config.encoder.kind}`, learnt from {describe_data(config.data)}, "
-            f"{run.steps} steps, by {describe_objective(config.objective)}."
-        )
+        learnt = f"{describe_data(config.data)}, {run.steps} steps"
+        if not isinstance(config.data, BundleData):  # which does not say by what objective
+            learnt += f", by {describe_objective(config.objective)}"
+        sentences.append(f"{subject}, `{config.encoder.kind}`, learnt from {learnt}.")
         if config.initial:
             sentences.append(describe_initial(config.initial))
         elif _starts_from_imagenet(config.encoder):
             sentences.append("Its stems started from EfficientNet-Lite0 weights for ImageNet.")
-        kinds += [config.data.kind, *earlier_kinds(config.initial)]
+        kinds += [*_kinds(config.data.model_dump()), *earlier_kinds(config.initial)]
     datasets, seeds = [run.dataset for run in runs], [run.seed for run in runs]
     if translator:
         bridge, step = translator.config, translator.metadata["step"]
@@ -173,7 +175,12 @@ def earlier_kinds(initial: Path | None) -> list[str]:
         return ["imagenet" if origin == "imagenet" else "published"]
     config = Checkpoint.load(initial).config
     before = config.get("initial")
-    return [str(config["data"]["kind"]), *earlier_kinds(Path(before) if before else None)]
+    return [*_kinds(config["data"]), *earlier_kinds(Path(before) if before else None)]
+
+
+def _kinds(data: Mapping[str, Any]) -> list[str]:
+    """Return the kinds of data that a run's `data` stand for; a bundle's domain names several."""
+    return str(data["domain"]).split("+") if data["kind"] == "bundle" else [str(data["kind"])]
 
 
 def describe_initial(initial: Path) -> str:
@@ -183,6 +190,8 @@ def describe_initial(initial: Path) -> str:
         return "It started from ImageNet weights of a ViT."
     if origin == "transoss":
         return "It started from weights published by the authors of TransOSS or MOS."
+    if initial.is_file() and (data := Checkpoint.load(initial).config["data"])["kind"] == "bundle":
+        return f"It started from an encoder of bundle {data['bundle_id']} ({data['dataset']})."
     return "It started from the weights of an earlier run."
 
 
@@ -197,7 +206,7 @@ def official_training_spec(
     )
 
 
-def dataset_name(data: SimulatedData | HossData | PairData) -> str:
+def dataset_name(data: EncoderData) -> str:
     """Return the data set's name in a manifest."""
     match data:
         case SimulatedData():
@@ -206,9 +215,11 @@ def dataset_name(data: SimulatedData | HossData | PairData) -> str:
             return "HOSS ReID layout"
         case PairData():
             return "optical-SAR pairs"
+        case BundleData():
+            return data.dataset
 
 
-def describe_data(data: SimulatedData | HossData | PairData) -> str:
+def describe_data(data: EncoderData) -> str:
     """Describe the data set in words."""
     match data:
         case SimulatedData():
@@ -223,6 +234,8 @@ def describe_data(data: SimulatedData | HossData | PairData) -> str:
             )
         case PairData():
             return "co-registered optical-SAR pairs"
+        case BundleData():
+            return f"{data.dataset} as a member of bundle {data.bundle_id}"
 
 
 def describe_objective(objective: PairObjective | IdentityObjective) -> str:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from export.build_bundle import NO_CALIBRATION, BuiltBundle, BundlePlan, Precision, build_bundle
+from export.bundle_weights import BundleWeightsError, read_encoders
 from export.checkpoints import (
     OFFICIAL_LICENCE,
     encoder_part,
@@ -49,6 +50,7 @@ EXPECTED_ERRORS = (
     CrossfixError,
     ParityError,
     CheckpointError,
+    BundleWeightsError,
     EncoderLoadError,
     OSError,
     ValueError,
@@ -66,6 +68,7 @@ DENOISING: dict[PublishedMethod, str] = {
 SIMULATED_DOMAIN = "simulated"
 OWN_LICENCE = "Apache-2.0, as this repository"
 GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
+SETTLING_SHIPS = 16
 ModelT = TypeVar("ModelT")
 
 EncoderOption = Annotated[Path, typer.Option("--encoder", help="Checkpoint of the encoder.")]
@@ -278,6 +281,24 @@ def verify(
     print(f"{folder} is sound")
     for key, value in facts.items():
         print(f"  {key.replace('_', ' ')}: {value}")
+
+
+@app.command()
+def weights(
+    folder: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the checkpoints.")],
+) -> None:
+    """Read the encoders of a bundle back as checkpoints, so that training can start from them.
+
+    For compact and lite encoders in full precision. Writes one checkpoint for each encoder, named
+    after its run; it serves as `initial` of a training config, and as --encoder of `bundle`.
+    """
+    with _exit_on_error():
+        read = read_encoders(open_bundle(folder), simulated_chips(SETTLING_SHIPS))
+        paths = read.save(out)
+    for path, member in zip(paths, read.encoders.members, strict=True):
+        print(f"{path}: {member.config.kind}, {member.checkpoint.step} steps")
+    print(f"largest difference to the bundle's graph {read.parity.largest_difference:.2g}")
 
 
 def main() -> None:

@@ -94,20 +94,33 @@ def load_encoders(paths: Sequence[Path]) -> LoadedEncoders:
         raise ValueError("give at least one checkpoint of an encoder")
     if len({path.resolve() for path in paths}) < len(paths):
         raise EncoderLoadError("a checkpoint is given twice; members of an ensemble must differ")
-    members = tuple(load_encoder(path) for path in paths)
+    return join_encoders([load_encoder(path) for path in paths], list(map(str, paths)))
+
+
+def join_encoders(encoders: Sequence[LoadedEncoder], names: Sequence[str]) -> LoadedEncoders:
+    """Combine encoders as an ensemble; a single one stays as it is.
+
+    Args:
+        encoders: at least one.
+        names: of each encoder, for the error.
+
+    Raises:
+        EncoderLoadError: an encoder takes other input, see `load_encoders`.
+    """
+    members = tuple(encoders)
     if len(members) == 1:
         return LoadedEncoders(members, members[0].module)
     largest = _largest(members)
-    spec, named = largest.config.preprocess, paths[members.index(largest)]
+    spec, named = largest.config.preprocess, names[members.index(largest)]
     modules = []
-    for path, member in zip(paths, members, strict=True):
+    for name, member in zip(names, members, strict=True):
         own = member.config.preprocess
         factors = (spec.height // own.height, spec.width // own.width)
         if (own.height * factors[0], own.width * factors[1]) == (spec.height, spec.width):
             own = own.model_copy(update={"height": spec.height, "width": spec.width})
         if differences := _differences(spec, own):
             raise EncoderLoadError(
-                f"{named} and {path} cannot be served as one, their inputs differ: {differences}"
+                f"{named} and {name} cannot be served as one, their inputs differ: {differences}"
             )
         per_chip = spec.normalisation == "per_chip"
         smaller = factors != (1, 1)

@@ -22,7 +22,12 @@ from model_training.data.holdout import HoldoutError, held_out_vessels
 from model_training.data.hoss import LabelledChip, read_hoss
 from model_training.data.pairs import read_pairs
 from model_training.data.simulated import FLEET_FILE, prepare_fleet
-from model_training.encoder.train_config import HossData, PairData, SimulatedData
+from model_training.encoder.train_config import (
+    BundleData,
+    EncoderData,
+    HossData,
+    SimulatedData,
+)
 from service.contract.manifest import PreprocessSpec
 
 _TRAIN, _VALIDATION = 0, 1
@@ -45,17 +50,22 @@ class TrainingStores:
     growth: FleetGrowth | None = None
 
 
-def open_stores(data: SimulatedData | HossData | PairData, spec: PreprocessSpec) -> TrainingStores:
+def open_stores(data: EncoderData, spec: PreprocessSpec) -> TrainingStores:
     """Decode or simulate the chips that the cache lacks, and open it.
 
     If several processes call this at once, one fills the cache and the others wait. A cache that
     was interrupted while it was filled is filled again.
 
     Raises:
-        StoreError: the cache was filled from another folder or with another split, or there are
-            too few ships.
+        StoreError: the cache was filled from another folder or with another split, there are too
+            few ships, or the data are those of a bundle.
         DatasetError: a source folder cannot be used.
     """
+    if isinstance(data, BundleData):
+        raise StoreError(
+            "the data of a bundle's encoder are not at hand; name its checkpoint as `initial`, and "
+            "other `data`"
+        )
     with _locked(data.folder if isinstance(data, SimulatedData) else data.cache):
         if isinstance(data, SimulatedData):
             train, validation = prepare_fleet(data, spec)

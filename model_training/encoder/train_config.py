@@ -41,6 +41,19 @@ class PairData(TypedConfig):
     split_seed: int = Field(0, ge=0)
 
 
+class BundleData(TypedConfig):
+    """What a bundle says of the data of an encoder that was read out of it.
+
+    The chips themselves are not at hand: such a checkpoint is a start for other runs (`initial`).
+    `domain` and `dataset` are those of the bundle's manifest.
+    """
+
+    kind: Literal["bundle"]
+    bundle_id: str
+    domain: str
+    dataset: str
+
+
 class PairObjective(TypedConfig):
     """InfoNCE over optical-SAR pairs, with the deck layout as auxiliary target.
 
@@ -79,6 +92,11 @@ class IdentityObjective(TypedConfig):
     structure: float = Field(0.0, ge=0)
 
 
+EncoderData = Annotated[
+    SimulatedData | HossData | PairData | BundleData, Field(discriminator="kind")
+]
+
+
 class EncoderTrainConfig(TypedConfig):
     """The config of an encoder run.
 
@@ -91,7 +109,7 @@ class EncoderTrainConfig(TypedConfig):
     run: RunConfig
     optimiser: OptimiserConfig = OptimiserConfig()
     encoder: EncoderConfig
-    data: Annotated[SimulatedData | HossData | PairData, Field(discriminator="kind")]
+    data: EncoderData
     objective: Annotated[PairObjective | IdentityObjective, Field(discriminator="kind")]
     augment: AugmentConfig = AugmentConfig()
     initial: Path | None = None

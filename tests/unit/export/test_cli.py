@@ -24,6 +24,7 @@ from service.contract.bundle import open_bundle
 from service.contract.chip import Chip
 from service.contract.manifest import GraphSpec
 from service.inference.embedder import load_embedder
+from service.settings import SHIPPED_BUNDLE
 
 PREPROCESS = {"height": 32, "width": 16}
 CONFIG: dict[str, Any] = {
@@ -87,7 +88,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def use_noise_chips(chips: list[SampleChip], monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace simulated golden chips by noise; the simulator has its own tests."""
-    monkeypatch.setattr(export.cli, "simulated_chips", lambda: chips)
+    monkeypatch.setattr(export.cli, "simulated_chips", lambda *_: chips)
 
 
 @pytest.fixture(scope="module")
@@ -237,3 +238,14 @@ def test_unusable_input_is_named_in_one_line(checkpoint: Path, tmp_path: Path) -
         assert reason in result.stderr
         assert result.stderr.count("\n") == 1, result.stderr
     assert not (tmp_path / "bundle").exists()
+
+
+def test_weights_writes_a_checkpoint_for_each_encoder(tmp_path: Path) -> None:
+    made = run("weights", SHIPPED_BUNDLE, "--out", tmp_path)
+    assert made.exit_code == 0, made.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "simulation-compact.pt",
+        "simulation-lite.pt",
+    ]
+    assert "simulation-lite.pt: lite, 2400 steps" in made.stdout.replace("\n", "")
+    assert "largest difference to the bundle's graph" in made.stdout
