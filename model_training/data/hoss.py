@@ -7,13 +7,14 @@
 
 Files are named `<id>_<anything>_{RGB,SAR}.tif` (`service.contract.hoss_names`). Id -1 is a
 distractor, a ship without identity, and may occur in a gallery only. A folder that holds such
-chips directly is read as well.
+chips directly is read as well. `provenance.csv` beside them, which `crossfix export-dataset`
+writes, may state the metres per pixel of each file; without it, they are the sensor's usual ones.
 
 Source: HOSS ReID (arXiv 2506.22027) and the dataset readers of TransOSS and MOS.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from service.contract.chip import Chip
@@ -25,7 +26,9 @@ from service.contract.hoss_names import (
     QUERY_FOLDER,
     TRAIN_FOLDER,
     HossName,
+    ProvenanceError,
     read_hoss_name,
+    stated_gsd,
 )
 
 SUBSETS = ("O2S", "S2O")
@@ -40,9 +43,13 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledChip(HossName):
-    """A chip file with the vessel, sensor and view that its name gives."""
+    """A chip file with the vessel, sensor and view that its name gives.
+
+    `gsd_m` is what the folder's table states; None: the file's own, or the sensor's usual one.
+    """
 
     path: Path
+    gsd_m: float | None = None
 
     def read(self) -> Chip:
         """Decode the file.
@@ -51,7 +58,7 @@ class LabelledChip(HossName):
             DatasetError: the file is not a usable chip; names the file.
         """
         try:
-            return decode_chip(self.path.read_bytes(), modality=self.modality)
+            return decode_chip(self.path.read_bytes(), modality=self.modality, gsd_m=self.gsd_m)
         except (ChipError, OSError) as error:
             raise DatasetError(f"{self.path}: {error}") from error
 
@@ -91,7 +98,9 @@ def parse_chip_name(path: Path) -> LabelledChip | None:
     return LabelledChip(**asdict(name), path=path)
 
 
-def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:
+def read_folder(
+    folder: Path, *, distractors: bool, gsd_m: Mapping[str, float] | None = None
+) -> tuple[LabelledChip, ...]:
     """Return all chips directly in a folder, ordered by file name.
 
     Hidden files and notes (`.md`, `.txt`, `.json`, no suffix, …) are ignored.
@@ -99,6 +108,7 @@ def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:
     Args:
         folder: an existing folder.
         distractors: whether id -1 is allowed.
+        gsd_m: metres per pixel by file name, where they are stated.
 
     Raises:
         DatasetError: the folder is missing or holds no chips, or files are not named as chips are.
@@ -118,7 +128,12 @@ def read_folder(folder: Path, *, distractors: bool) -> tuple[LabelledChip, ...]:
         raise DatasetError(
             f"{_names(misnamed)} in {folder} not named as chips are; expected {NAMING_RULE}"
         )
-    found = tuple(chip for chip in chips.values() if chip is not None)
+    stated = gsd_m or {}
+    found = tuple(
+        replace(chip, gsd_m=stated.get(path.name))
+        for path, chip in chips.items()
+        if chip is not None
+    )
     if not found:
         raise DatasetError(f"{folder} holds no chips (<id>_<anything>_RGB.tif or …_SAR.tif)")
     misplaced = [chip.path for chip in found if chip.is_distractor]
@@ -139,18 +154,22 @@ def read_hoss(root: Path) -> HossDataset:
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; give the folder that holds the data set")
+    try:
+        gsd_m = stated_gsd(root)
+    except (ProvenanceError, OSError) as error:
+        raise DatasetError(str(error)) from error
     train = root / TRAIN_FOLDER
     subsets: dict[str, Split] = {}
     for name in SUBSETS:
-        split = _read_split(root / "subset" / name)
+        split = _read_split(root / "subset" / name, gsd_m)
         if split is not None:
             subsets[name] = split
     dataset = HossDataset(
         root=root,
-        train=read_folder(train, distractors=False) if train.is_dir() else (),
-        test=_read_split(root),
+        train=read_folder(train, distractors=False, gsd_m=gsd_m) if train.is_dir() else (),
+        test=_read_split(root, gsd_m),
         subsets=subsets,
-        loose=read_folder(root, distractors=True) if _holds_chips(root) else (),
+        loose=read_folder(root, distractors=True, gsd_m=gsd_m) if _holds_chips(root) else (),
     )
     if not (dataset.train or dataset.test or dataset.subsets or dataset.loose):
         raise DatasetError(
@@ -173,14 +192,14 @@ def all_chips(dataset: HossDataset) -> tuple[LabelledChip, ...]:
     return dataset.train + dataset.loose
 
 
-def _read_split(folder: Path) -> Split | None:
+def _read_split(folder: Path, gsd_m: Mapping[str, float]) -> Split | None:
     """Read `query/` and `bounding_box_test/` of a folder; return None if it has neither."""
     query, gallery = folder / QUERY_FOLDER, folder / GALLERY_FOLDER
     if not query.is_dir() and not gallery.is_dir():
         return None
     return Split(
-        query=read_folder(query, distractors=False),
-        gallery=read_folder(gallery, distractors=True),
+        query=read_folder(query, distractors=False, gsd_m=gsd_m),
+        gallery=read_folder(gallery, distractors=True, gsd_m=gsd_m),
     )
 
 

@@ -29,6 +29,7 @@ from service.cli.common import (
     print_json,
     progress,
 )
+from service.cli.dataset import export_dataset
 from service.cli.desk import add_desk_commands
 from service.cli.keys import keys_app
 from service.cli.maintenance import add_commands
@@ -139,6 +140,7 @@ def enrol(
 
 app.command()(match)
 add_desk_commands(app)
+app.command()(export_dataset)
 
 
 @app.command()

@@ -4,16 +4,22 @@ A file is named `<id>_<anything>_{RGB,SAR}.tif`, e.g. `0001_s05c1_RGB.tif` (sequ
 `0001_c1s5_000151_00_SAR.tif` (camera 1, sequence 5). PNG and JPEG are named alike. Id -1 is a
 distractor, a ship of unknown identity.
 
+A folder may say of each file how many metres its pixels measure (`stated_gsd`).
+
 Source: HOSS ReID (arXiv 2506.22027) and the dataset readers of TransOSS and MOS.
 """
 
+import csv
+import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from service.contract.chip import Modality
 
 DISTRACTOR_ID = -1
 TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER = "bounding_box_train", "query", "bounding_box_test"
+PROVENANCE_FILE = "provenance.csv"
 NAMING_RULE = "<id>_<anything>_RGB.tif or <id>_<anything>_SAR.tif with a whole number as id"
 
 _SUFFIX_MODALITY = {"RGB": Modality.OPTICAL, "SAR": Modality.SAR}
@@ -26,6 +32,10 @@ _CAMERA = re.compile(r"c([0-9]+)", re.IGNORECASE)
 
 class HossNameError(ValueError):
     """A file is not named as HOSS chips are; the message names it."""
+
+
+class ProvenanceError(ValueError):
+    """The table beside the chips cannot be used; the message names file and line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +85,34 @@ def require_hoss_name(name: str) -> HossName:
     if parsed is None:
         raise HossNameError(f"{name} is not named as HOSS chips are; expected {NAMING_RULE}")
     return parsed
+
+
+def stated_gsd(root: Path) -> dict[str, float]:
+    """Return metres per pixel by file name, as the columns `file` and `gsd_m` of a folder's table.
+
+    Args:
+        root: the folder; without `provenance.csv`, or without these columns, nothing is stated.
+
+    Raises:
+        ProvenanceError: a line states no positive number.
+        OSError: the table cannot be read.
+    """
+    path = root / PROVENANCE_FILE
+    if not path.is_file():
+        return {}
+    stated = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        if not {"file", "gsd_m"} <= set(table.fieldnames or ()):
+            return {}
+        for row in table:
+            try:
+                gsd_m = float(row["gsd_m"])
+            except (TypeError, ValueError):
+                gsd_m = math.nan
+            if not (math.isfinite(gsd_m) and gsd_m > 0):
+                raise ProvenanceError(
+                    f"{path}:{table.line_num}: gsd_m is {row['gsd_m']!r}, not metres per pixel"
+                )
+            stated[row["file"]] = gsd_m
+    return stated

@@ -1,6 +1,7 @@
 """Read a folder in HOSS layout: a fleet to enrol and chips to match."""
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from service.contract.hoss_names import (
     QUERY_FOLDER,
     TRAIN_FOLDER,
     HossName,
+    ProvenanceError,
     read_hoss_name,
+    stated_gsd,
 )
 
 PARTS = (TRAIN_FOLDER, GALLERY_FOLDER, QUERY_FOLDER)
@@ -51,12 +54,16 @@ class HossFolder:
         chips: in order of part and file name.
         attributes: the vessels' attributes in `vessels.csv`, by vessel key.
         notes: what was skipped and why.
+        source: the chips' source: the data set, and that it is simulated if the folder says so.
+        gsd_m: metres per pixel by file name, where `provenance.csv` states them.
     """
 
     dataset: str
     chips: tuple[NamedChip, ...]
     attributes: dict[str, dict[str, object]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    source: str = ""
+    gsd_m: Mapping[str, float] = field(default_factory=dict)
 
     def fleet(
         self,
@@ -80,9 +87,10 @@ class HossFolder:
             if chip.name.is_distractor:
                 distractors += 1
                 continue
-            metadata: dict[str, object] = {"modality": modality.value, "source": self.dataset}
-            if gsd_m is not None:
-                metadata["gsd_m"] = gsd_m
+            metadata: dict[str, object] = {"modality": modality.value, "source": self.source}
+            stated = self.gsd_m.get(chip.path.name) if gsd_m is None else gsd_m
+            if stated is not None:
+                metadata["gsd_m"] = stated
             if framing is not None:
                 metadata["framing"] = framing
             chips.setdefault(chip.key, []).append(ChipFile(chip.path, metadata))
@@ -135,7 +143,22 @@ def read_hoss_folder(folder: Path, dataset: str | None = None) -> HossFolder:
     if (root / VESSELS_CSV).is_file():
         attributes, csv_notes = _read_vessels(root / VESSELS_CSV)
         notes += csv_notes
-    return HossFolder(dataset or root.name, tuple(chips), attributes, tuple(notes))
+    title = dataset or root.name
+    try:
+        gsd_m = stated_gsd(root)
+    except (ProvenanceError, OSError) as error:
+        raise SourceError(str(error)) from error
+    source = f"{title}, simulated" if _is_simulated(root) and "simulated" not in title else title
+    return HossFolder(title, tuple(chips), attributes, tuple(notes), source, gsd_m)
+
+
+def _is_simulated(root: Path) -> bool:
+    """Whether the folder's `dataset.json` says that its chips are simulated."""
+    try:
+        about = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and "simulated" in str(about.get("domain"))
 
 
 def picture_files(folder: Path) -> Iterator[Path]:

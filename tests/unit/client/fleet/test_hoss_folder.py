@@ -115,3 +115,15 @@ def test_a_source_that_is_neither_folder_nor_csv_is_refused(tmp_path: Path) -> N
     (tmp_path / "m.csv").write_text("chip,id\n")
     with pytest.raises(SourceError, match="column gsd_m"):
         read_fleet(tmp_path / "m.csv", None, gsd_m=1.0)
+
+
+def test_stated_pixel_sizes_and_simulation_are_passed_on(data: Path) -> None:
+    (data / "provenance.csv").write_text("file,gsd_m\n0001_s1c1_RGB.tif,0.5\n")
+    (data / "dataset.json").write_text('{"domain": "simulated"}')
+    first, second = read_fleet(data, None).vessels[0].chips
+    assert first.metadata["gsd_m"] == 0.5
+    assert "gsd_m" not in second.metadata
+    assert first.metadata["source"] == "harbour, simulated"
+    (data / "provenance.csv").write_text("file,gsd_m\n0001_s1c1_RGB.tif,half\n")
+    with pytest.raises(SourceError, match=r"provenance.csv:2: gsd_m is 'half'"):
+        read_fleet(data, None)
