@@ -2,17 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from functools import wraps
-from typing import Any, Generic, ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, TypeVar
 
 import httpx
 
 from service.client import DEFAULT_URL
 from service.client.errors import RefusedError, SourceError
-from service.client.remote import calls
 from service.client.remote.call import Call, ChipSource, Listing, Reply
 from service.client.remote.client import Matched
+from service.client.remote.methods import Methods
 from service.client.remote.retrying import (
     PATIENCE_S,
     Attempts,
@@ -22,73 +21,15 @@ from service.client.remote.retrying import (
     unreachable,
 )
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Sends(Generic[P, T]):
-    """A coroutine that sends the call which a function describes."""
-
-    def __init__(self, describe: Callable[P, Call[T]]) -> None:
-        self._describe = describe
-
-    def __get__(
-        self, client: "AsyncClient", owner: object = None
-    ) -> Callable[P, Coroutine[Any, Any, T]]:
-        @wraps(self._describe)
-        async def send(*args: P.args, **kwargs: P.kwargs) -> T:
-            return await client.send(self._describe(*args, **kwargs))
-
-        return send
-
-
-class _Iterates(Generic[P, T]):
-    """A method that iterates over the list which a function describes."""
-
-    def __init__(self, describe: Callable[P, Listing[T]]) -> None:
-        self._describe = describe
-
-    def __get__(self, client: "AsyncClient", owner: object = None) -> Callable[P, AsyncIterator[T]]:
-        @wraps(self._describe)
-        def iterate(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-            return client.items(self._describe(*args, **kwargs))
-
-        return iterate
-
-
-class AsyncClient:
+class AsyncClient(Methods):
     """Client of one service for one event loop; see `Client`, whose methods it has as coroutines.
 
     Attributes:
         url: address of the service.
     """
-
-    match = _Sends(calls.match)
-    match_scene = _Sends(calls.match_scene)
-    verify = _Sends(calls.verify)
-    matches = _Iterates(calls.matches)
-    get_match = _Sends(calls.get_match)
-    judge = _Sends(calls.judge)
-    report = _Sends(calls.report)
-    vessels = _Iterates(calls.vessels)
-    get_vessel = _Sends(calls.get_vessel)
-    track = _Sends(calls.track)
-    enrol = _Sends(calls.enrol)
-    add_chips = _Sends(calls.add_chips)
-    remove_chip = _Sends(calls.remove_chip)
-    update_vessel = _Sends(calls.update_vessel)
-    delete_vessel = _Sends(calls.delete_vessel)
-    restore_vessel = _Sends(calls.restore_vessel)
-    merge = _Sends(calls.merge)
-    split = _Sends(calls.split)
-    export_matches = _Sends(calls.export_matches)
-    export_vessels = _Sends(calls.export_vessels)
-    export_track = _Sends(calls.export_track)
-    chip = _Sends(calls.chip)
-    preview = _Sends(calls.preview)
-    pseudo_sar = _Sends(calls.pseudo_sar)
-    picture = _Sends(calls.picture)
-    bundle = _Sends(calls.bundle)
 
     def __init__(
         self,
@@ -119,7 +60,7 @@ class AsyncClient:
             response = await self._http.get("/livez")
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise unreachable(self.url, error) from error
-        require_crossfix(self.url, response.status_code, response.content)
+        require_crossfix(self.url, response)
 
     async def is_ready(self) -> bool:
         """Whether the service is ready; False while it does not answer."""
@@ -139,11 +80,12 @@ class AsyncClient:
             else:
                 if response.is_success:
                     return call.read(Reply(response.status_code, response.content))
-                retry_after = response.headers.get("Retry-After")
-                wait_s = attempts.wait_after_refusal(
-                    response.status_code, retry_after, response.content
-                )
+                wait_s = attempts.wait_after_refusal(response)
             await asyncio.sleep(wait_s)
+
+    async def send_described(self, describe: Callable[[], Call[T]]) -> T:
+        """Send the request that a function describes."""
+        return await self.send(describe())
 
     async def items(self, listing: Listing[T]) -> AsyncIterator[T]:
         """Iterate over a list, reading a page at a time."""

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -16,6 +16,7 @@ from service.client import DEFAULT_URL
 from service.client.errors import ClientError, RefusedError, SourceError, StoppedError
 from service.client.remote import calls
 from service.client.remote.call import Call, ChipSource, Listing, Reply
+from service.client.remote.methods import Methods
 from service.client.remote.models import Match
 from service.client.remote.retrying import (
     PATIENCE_S,
@@ -26,7 +27,6 @@ from service.client.remote.retrying import (
     unreachable,
 )
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -39,35 +39,7 @@ class Matched:
     problem: ClientError | None
 
 
-class _Sends(Generic[P, T]):
-    """A method that sends the call which a function describes."""
-
-    def __init__(self, describe: Callable[P, Call[T]]) -> None:
-        self._describe = describe
-
-    def __get__(self, client: "Client", owner: object = None) -> Callable[P, T]:
-        @wraps(self._describe)
-        def send(*args: P.args, **kwargs: P.kwargs) -> T:
-            return client.send(self._describe(*args, **kwargs))
-
-        return send
-
-
-class _Iterates(Generic[P, T]):
-    """A method that iterates over the list which a function describes."""
-
-    def __init__(self, describe: Callable[P, Listing[T]]) -> None:
-        self._describe = describe
-
-    def __get__(self, client: "Client", owner: object = None) -> Callable[P, Iterator[T]]:
-        @wraps(self._describe)
-        def iterate(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-            return client.items(self._describe(*args, **kwargs))
-
-        return iterate
-
-
-class Client:
+class Client(Methods):
     """Client of one service; may be shared by threads.
 
     Requests that meet 429 or 503 are repeated after the time given in `Retry-After`, until
@@ -80,33 +52,6 @@ class Client:
         url: address of the service.
         stopping: when set, waiting ends with StoppedError.
     """
-
-    match = _Sends(calls.match)
-    match_scene = _Sends(calls.match_scene)
-    verify = _Sends(calls.verify)
-    matches = _Iterates(calls.matches)
-    get_match = _Sends(calls.get_match)
-    judge = _Sends(calls.judge)
-    report = _Sends(calls.report)
-    vessels = _Iterates(calls.vessels)
-    get_vessel = _Sends(calls.get_vessel)
-    track = _Sends(calls.track)
-    enrol = _Sends(calls.enrol)
-    add_chips = _Sends(calls.add_chips)
-    remove_chip = _Sends(calls.remove_chip)
-    update_vessel = _Sends(calls.update_vessel)
-    delete_vessel = _Sends(calls.delete_vessel)
-    restore_vessel = _Sends(calls.restore_vessel)
-    merge = _Sends(calls.merge)
-    split = _Sends(calls.split)
-    export_matches = _Sends(calls.export_matches)
-    export_vessels = _Sends(calls.export_vessels)
-    export_track = _Sends(calls.export_track)
-    chip = _Sends(calls.chip)
-    preview = _Sends(calls.preview)
-    pseudo_sar = _Sends(calls.pseudo_sar)
-    picture = _Sends(calls.picture)
-    bundle = _Sends(calls.bundle)
 
     def __init__(
         self,
@@ -143,7 +88,7 @@ class Client:
             response = self._http.get("/livez")
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise unreachable(self.url, error) from error
-        require_crossfix(self.url, response.status_code, response.content)
+        require_crossfix(self.url, response)
 
     def is_ready(self) -> bool:
         """Whether the service is ready; False while it does not answer."""
@@ -155,6 +100,10 @@ class Client:
     def send(self, call: Call[T]) -> T:
         """Send a request; repeat it while the service is overloaded or the connection breaks."""
         return self._send(call, self.stopping)
+
+    def send_described(self, describe: Callable[[], Call[T]]) -> T:
+        """Send the request that a function describes."""
+        return self.send(describe())
 
     def _send(self, call: Call[T], ended: threading.Event) -> T:
         """Send a request, see `send`; do not repeat it when `ended` is set."""
@@ -169,10 +118,7 @@ class Client:
             else:
                 if response.is_success:
                     return call.read(Reply(response.status_code, response.content))
-                retry_after = response.headers.get("Retry-After")
-                wait_s = attempts.wait_after_refusal(
-                    response.status_code, retry_after, response.content
-                )
+                wait_s = attempts.wait_after_refusal(response)
             self.stopping.wait(wait_s)
 
     def save(self, call: Call[bytes], path: Path) -> int:
@@ -203,12 +149,11 @@ class Client:
                 with self._http.stream(**request) as response, path.open("wb") as file:
                     if response.is_success:
                         return sum(file.write(chunk) for chunk in response.iter_bytes())
-                    body = response.read()
+                    response.read()
             except httpx.TransportError as error:
                 wait_s = attempts.wait_after_loss(error)
             else:
-                retry_after = response.headers.get("Retry-After")
-                wait_s = attempts.wait_after_refusal(response.status_code, retry_after, body)
+                wait_s = attempts.wait_after_refusal(response)
             self.stopping.wait(wait_s)
 
     def items(self, listing: Listing[T]) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""When a request is repeated, and when its error is final; knows nothing of sockets or waiting."""
+"""Decide whether a request is repeated, and after how many seconds; sends and waits nothing."""
 
 import time
 from dataclasses import dataclass, field
@@ -49,14 +49,15 @@ class Attempts:
             raise unreachable(self.url, error) from error
         return self._next_backoff()
 
-    def wait_after_refusal(self, status: int, retry_after: str | None, body: bytes) -> float:
-        """Return the seconds to wait after a response that is no success.
+    def wait_after_refusal(self, response: httpx.Response) -> float:
+        """Return the seconds to wait after a response, read whole, that is no success.
 
         Raises:
             RefusedError: repeating would not help, or would take too long.
         """
-        refusal = RefusedError.of(status, decoded(body))
-        wait_s = retry_after_s(retry_after, self._next_backoff())
+        status = response.status_code
+        refusal = RefusedError.of(status, decoded(response.content))
+        wait_s = retry_after_s(response.headers.get("Retry-After"), self._next_backoff())
         repeatable = status in _REPEATABLE_STATUSES or refusal.kind == _IN_PROGRESS
         if not repeatable or time.monotonic() + wait_s > self._began + self.patience_s:
             raise refusal
@@ -106,9 +107,10 @@ def checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def require_crossfix(url: str, status: int, body: bytes) -> None:
+def require_crossfix(url: str, response: httpx.Response) -> None:
     """Check a response of `/livez`; raise UnreachableError if another program gave it."""
-    if status != HTTPStatus.OK or decoded(body) != {"status": "alive"}:
+    status = response.status_code
+    if status != HTTPStatus.OK or decoded(response.content) != {"status": "alive"}:
         raise UnreachableError(
             f"what answers at {url} is not a Crossfix service "
             f"(/livez gave status {status}); check --url"
