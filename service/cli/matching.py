@@ -174,16 +174,19 @@ def _match_into(
     as_json: bool,
 ) -> int:
     """Match into a result file and print counts; return how many chips were refused."""
-    from service.client.batch import match_batch
+    from service.client.match import match_files
     from service.client.result_file import ResultFile
     from service.client.tables import console
 
     verdicts: Counter[str] = Counter()
     refused, stopped = 0, False
     with ResultFile(path) as file, progress("chips", len(queries)) as (_, advance):
-        batch = match_batch(client, queries, fields, file, workers=workers, advance=advance)
+        found = match_files(
+            client, queries, fields, workers=workers, advance=advance, done=file.done
+        )
         try:
-            for result in batch:
+            for result in found:
+                file.add(result)
                 if result.answer is None:
                     refused += 1
                 else:

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from service.client.tables import plain_table, right
 from service.contract.bundle import Bundle
 from service.contract.manifest import Manifest, Metric
 from service.contract.weighing.specs import CalibrationSpec
@@ -12,7 +13,7 @@ from service.contract.weighing.specs import CalibrationSpec
 def show_bundle(on: Console, bundle: Bundle) -> None:
     """Print models, training, licences and measured metrics."""
     manifest = bundle.manifest
-    facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    facts = plain_table(show_header=False)
     for name, value in _facts(bundle).items():
         facts.add_row(f"[dim]{name}[/]", escape(value))
     on.print(f"[bold]{escape(manifest.name)}[/]")
@@ -64,11 +65,8 @@ def _fusion(manifest: Manifest) -> str:
 
 
 def _metrics(metrics: tuple[Metric, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("data", "protocol", "metric"):
-        table.add_column(heading)
-    for heading in ("value", "95 % interval", "queries", "gallery"):
-        table.add_column(heading, justify="right")
+    numbers = (right(heading) for heading in ("value", "95 % interval", "queries", "gallery"))
+    table = plain_table("data", "protocol", "metric", *numbers)
     for metric in metrics:
         known = metric.low is not None and metric.high is not None
         interval = f"{metric.low:.3g} to {metric.high:.3g}" if known else ""

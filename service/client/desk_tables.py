@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from service.client.remote.models import MatchRecord, MatchSummary, Vessel, VesselDetail
-from service.client.tables import VERDICT_SHORT, show_answer
+from service.client.tables import VERDICT_SHORT, plain_table, show_answer
 
 
 def show_matches(on: Console, matches: Iterable[MatchSummary]) -> None:
@@ -76,7 +76,4 @@ def show_vessel(on: Console, vessel: VesselDetail) -> None:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, no_wrap=True)
-    return table
+    return plain_table(*(Column(heading, no_wrap=True) for heading in headings))

@@ -1,6 +1,5 @@
 """Embed chip files without a service, into the vectors that a service would compare."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.client.errors import SourceError
+from service.client.files import written_whole
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.embedding import EmbeddedChip
@@ -95,22 +95,13 @@ def write_embeddings(embedded: EmbeddedFiles, out: Path) -> None:
     """
     if not embedded.names:
         raise SourceError(f"no chip could be used, {out} was not written")
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as stream:
-                np.savez(
-                    stream,
-                    names=np.array(embedded.names, dtype=np.str_),
-                    embeddings=embedded.vectors,
-                    modalities=np.array([m.value for m in embedded.modalities], dtype=np.str_),
-                )
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise SourceError(f"{out} cannot be written: {error.strerror or error}") from error
+    with written_whole(out) as temporary, temporary.open("wb") as stream:
+        np.savez(
+            stream,
+            names=np.array(embedded.names, dtype=np.str_),
+            embeddings=embedded.vectors,
+            modalities=np.array([m.value for m in embedded.modalities], dtype=np.str_),
+        )
 
 
 def _decode(

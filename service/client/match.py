@@ -1,18 +1,22 @@
 """Match chip files with a running service."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from service.client.errors import ClientError, RefusedError, SourceError
 from service.client.fleet.hoss_folder import picture_files
-from service.client.remote.call import ChipPart
+from service.client.remote.call import ChipPart, json_text
 from service.client.remote.client import Client
 from service.client.remote.models import Match
 from service.contract.hoss_names import read_hoss_name
 
 WORKERS = 4
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +38,20 @@ class QueryChip:
 
 
 @dataclass(frozen=True, slots=True)
-class MatchResult:
+class ChipResult:
     """A chip file and its answer, or the problem with it.
 
     Attributes:
         path: the chip.
         answer: the response; None when there is a problem.
         problem: why the service or this client refused the chip.
+        key: see `result_key`; empty for chips that were asked about together.
     """
 
     path: Path
     answer: Match | None
     problem: ClientError | None
+    key: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the output of `--json`: the file, and the response body or the problem."""
@@ -64,7 +70,8 @@ def match_files(
     *,
     workers: int = WORKERS,
     advance: Callable[[int], None] = lambda _: None,
-) -> Iterator[MatchResult]:
+    done: Container[str] = (),
+) -> Iterator[ChipResult]:
     """Ask which vessel each chip shows; yield the results in the order of the chips.
 
     Args:
@@ -73,26 +80,36 @@ def match_files(
         fields: of `POST /match`, for all chips, e.g. `top_k` and `gsd_m`.
         workers: how many chips are sent at once.
         advance: called with 1 after each chip.
+        done: keys of results; chips with such a key are skipped.
 
     Raises:
         UnreachableError, StoppedError: the rest was not sent.
     """
+    sent: deque[tuple[Path, str]] = deque()
 
     def sources() -> Iterator[ChipPart | Path]:
         for chip in chips:
             try:
-                yield chip.read(fields)
+                part = chip.read(fields)
             except SourceError:
+                sent.append((chip.path, UNREADABLE))
                 yield chip.path  # which fails again, and becomes the problem of this chip
+                continue
+            key = result_key(chip.path, part)
+            if key in done:
+                advance(1)
+                continue
+            sent.append((chip.path, key))
+            yield part
 
-    results = client.match_many(sources(), workers=workers, advance=advance)
-    for chip, result in zip(chips, results, strict=True):
-        yield MatchResult(chip.path, result.match, result.problem)
+    for matched in client.match_many(sources(), workers=workers, advance=advance):
+        path, key = sent.popleft()
+        yield ChipResult(path, matched.match, matched.problem, key)
 
 
 def match_scene(
     client: Client, chips: Sequence[QueryChip], fields: Mapping[str, object]
-) -> list[MatchResult]:
+) -> list[ChipResult]:
     """Ask about the chips of one image together; return the results in the order of the chips.
 
     A chip that cannot be used refuses the whole image, and is the problem of every result.
@@ -103,16 +120,16 @@ def match_scene(
     try:
         answer = client.match_scene([chip.read({}) for chip in chips], **fields)
     except (RefusedError, SourceError) as error:
-        return [MatchResult(chip.path, None, error) for chip in chips]
+        return [ChipResult(chip.path, None, error) for chip in chips]
     return [
-        MatchResult(chip.path, match, None)
+        ChipResult(chip.path, match, None)
         for chip, match in zip(chips, answer.matches, strict=True)
     ]
 
 
 def match_one_ship(
     client: Client, chips: Sequence[QueryChip], fields: Mapping[str, object]
-) -> MatchResult:
+) -> ChipResult:
     """Ask about several chips of one ship; return the one result, under the first file.
 
     Raises:
@@ -120,9 +137,16 @@ def match_one_ship(
     """
     try:
         first, *more = [chip.read(fields) for chip in chips]
-        return MatchResult(chips[0].path, client.match(first, more_chips=more), None)
+        return ChipResult(chips[0].path, client.match(first, more_chips=more), None)
     except (RefusedError, SourceError) as error:
-        return MatchResult(chips[0].path, None, error)
+        return ChipResult(chips[0].path, None, error)
+
+
+def result_key(path: Path, part: ChipPart) -> str:
+    """Return the key of a chip, which depends on path, content and everything that is asked."""
+    digest = hashlib.sha256(part.data).hexdigest()
+    asked = json.dumps(json.loads(json_text(part.metadata)), sort_keys=True)
+    return hashlib.sha256(f"{path}\n{digest}\n{asked}".encode()).hexdigest()[:32]
 
 
 def expand_folders(paths: Iterable[Path]) -> list[Path]:

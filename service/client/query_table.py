@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from service.client.errors import SourceError
-from service.client.fleet.csv_table import Row, read_table
+from service.client.fleet.csv_table import chip_fields, read_chip_table
 from service.client.match import QueryChip, expand_folders
 
 TEXTS = ("modality", "framing", "captured_at", "sensor", "case", "note")
@@ -38,22 +38,10 @@ def read_query_table(path: Path) -> list[QueryChip]:
     Raises:
         SourceError: a column is unknown, or a row is malformed; names the line.
     """
-    table = read_table(path)
-    if "chip" not in table.columns:
-        raise SourceError(f"{path} has no column chip; known columns are {', '.join(COLUMNS)}")
-    if unknown := table.unknown_columns(COLUMNS):
-        raise SourceError(f"{path}: unknown column {unknown[0]!r}; known are {', '.join(COLUMNS)}")
+    table = read_chip_table(path, COLUMNS)
     if not table.rows:
         raise SourceError(f"{path} lists no chips to match")
-    return [_chip(row, path.parent) for row in table.rows]
-
-
-def _chip(row: Row, folder: Path) -> QueryChip:
-    if "chip" not in row.cells:
-        raise SourceError(f"{row.location}: the column chip is empty")
-    fields = row.fields(TEXTS, NUMBERS)
-    if (band := row.number("band")) is not None:
-        if not band.is_integer():
-            raise SourceError(f"{row.location}: band is {band:g}; bands count 1, 2, 3 and so on")
-        fields["band"] = int(band)
-    return QueryChip(folder / row.cells["chip"], fields)
+    return [
+        QueryChip(path.parent / row.required("chip"), chip_fields(row, TEXTS, NUMBERS))
+        for row in table.rows
+    ]

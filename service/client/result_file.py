@@ -1,15 +1,12 @@
 """The results of a batch of matches, one JSON line for each chip; a batch can be continued."""
 
 import fcntl
-import hashlib
 import json
 import os
 from pathlib import Path
-from types import TracebackType
 
 from service.client.errors import SourceError
-from service.client.match import MatchResult
-from service.client.remote.call import ChipPart, json_text
+from service.client.match import ChipResult
 
 KEY = "key"
 FILE_PROBLEM = "file"
@@ -19,7 +16,7 @@ _BEGINNING = b'{"key": '
 class ResultFile:
     """An open result file, locked against a second batch.
 
-    A line holds the document of a result (see `MatchResult.document`) and the key of its chip. The
+    A line holds the document of a result (see `ChipResult.document`) and the key of its chip. The
     chip of a line is done, unless its file could not be read.
 
     Attributes:
@@ -48,29 +45,26 @@ class ResultFile:
     def __enter__(self) -> "ResultFile":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._file.close()
 
-    def add(self, key: str, result: MatchResult) -> None:
+    def add(self, result: ChipResult) -> None:
         """Append a result; it is on disk when this returns.
 
         Raises:
             SourceError: the disk is full, or the file cannot be written.
         """
-        line = json.dumps({KEY: key, **result.document()}, ensure_ascii=False).encode() + b"\n"
+        line = (
+            json.dumps({KEY: result.key, **result.document()}, ensure_ascii=False).encode() + b"\n"
+        )
         try:
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise SourceError(f"{self._path} cannot be written: {error}") from error
-        if result.problem is None or not isinstance(result.problem, SourceError):
-            self.done.add(key)
+        if not isinstance(result.problem, SourceError):
+            self.done.add(result.key)
 
     def _lock(self) -> None:
         try:
@@ -96,10 +90,3 @@ class ResultFile:
                 done.add(key)
         self._file.truncate(sound)
         return done
-
-
-def result_key(path: Path, part: ChipPart) -> str:
-    """Return the key of a chip, which depends on path, content and everything that is asked."""
-    digest = hashlib.sha256(part.data).hexdigest()
-    asked = json.dumps(json.loads(json_text(part.metadata)), sort_keys=True)
-    return hashlib.sha256(f"{path}\n{digest}\n{asked}".encode()).hexdigest()[:32]

@@ -10,10 +10,10 @@ from uuid import UUID
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from service.client.enrol import EnrolReport
-from service.client.match import MatchResult
+from service.client.match import ChipResult
 from service.client.remote.models import BaseMatch, Candidate, Checks, Framing, Match, WayRound
 
 WIDTH_WITHOUT_TERMINAL = 160
@@ -39,6 +39,16 @@ def console(stream: TextIO | None = None) -> Console:
     fixed_width = not target.isatty() and "COLUMNS" not in os.environ
     width = WIDTH_WITHOUT_TERMINAL if fixed_width else None
     return Console(file=target, width=width, highlight=False)
+
+
+def plain_table(*headings: str | Column, show_header: bool = True) -> Table:
+    """Return a table without lines."""
+    return Table(*headings, box=None, show_header=show_header, pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def right(heading: str) -> Column:
+    """Return a column of numbers."""
+    return Column(heading, justify="right")
 
 
 @contextmanager
@@ -75,7 +85,7 @@ def show_report(on: Console, report: EnrolReport) -> None:
         on.print("[yellow]stopped[/] before all was sent; run the same command again to continue")
 
 
-def show_result(on: Console, result: MatchResult) -> None:
+def show_result(on: Console, result: ChipResult) -> None:
     """Print a chip's ranked vessels and verdict, or why the chip was refused."""
     if result.answer is None:
         on.print(
@@ -140,11 +150,8 @@ def _framing_words(framing: Framing | None) -> str:
 
 
 def _ranking(answer: BaseMatch) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("rank", "probability", "similarity"):
-        table.add_column(heading, justify="right")
-    for heading in ("vessel", "IMO", "MMSI", "type", "length", "voyage"):
-        table.add_column(heading)
+    numbers = (right(heading) for heading in ("rank", "probability", "similarity"))
+    table = plain_table(*numbers, "vessel", "IMO", "MMSI", "type", "length", "voyage")
     for candidate in answer.candidates:
         vessel = candidate.vessel
         table.add_row(

@@ -11,7 +11,7 @@ from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-from service.client.errors import SourceError
+from service.client.files import written_whole
 
 Tone = Literal["good", "unsure", "bad"]
 Colour = tuple[int, int, int]
@@ -77,11 +77,8 @@ def write_sheet(sheet: Image.Image, path: Path) -> None:
     Raises:
         SourceError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, "PNG")
-    except OSError as error:
-        raise SourceError(f"{path} cannot be written: {error.strerror or error}") from error
+    with written_whole(path) as temporary:
+        sheet.save(temporary, "PNG")
 
 
 def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, top: int) -> None:

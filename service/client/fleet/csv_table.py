@@ -49,6 +49,12 @@ class Row:
             )
         return number
 
+    def required(self, column: str) -> str:
+        """Return the cell of a column; raise SourceError when it is empty."""
+        if column not in self.cells:
+            raise SourceError(f"{self.location}: the column {column} is empty")
+        return self.cells[column]
+
     def fields(self, texts: Iterable[str], numbers: Iterable[str]) -> dict[str, object]:
         """Return the cells of these columns that are not empty, as texts and as numbers.
 
@@ -98,6 +104,34 @@ def read_table(path: Path) -> Table:
     if repeated := [name for name, times in Counter(columns).items() if name and times > 1]:
         raise SourceError(f"{path}: the column {repeated[0]!r} stands twice; keep one of them")
     return Table(columns, tuple(rows))
+
+
+def read_chip_table(path: Path, columns: Collection[str]) -> Table:
+    """Read a CSV table of chips, which has a column `chip` and none but these columns.
+
+    Raises:
+        SourceError: see `read_table`, or the columns are others.
+    """
+    table = read_table(path)
+    if "chip" not in table.columns:
+        raise SourceError(f"{path} has no column chip; known columns are {', '.join(columns)}")
+    if unknown := table.unknown_columns(columns):
+        raise SourceError(f"{path}: unknown column {unknown[0]!r}; known are {', '.join(columns)}")
+    return table
+
+
+def chip_fields(row: Row, texts: Iterable[str], numbers: Iterable[str]) -> dict[str, object]:
+    """Return what a row says of its chip: the cells of these columns, and the band.
+
+    Raises:
+        SourceError: a number is malformed.
+    """
+    fields = row.fields(texts, numbers)
+    if (band := row.number("band")) is not None:
+        if not band.is_integer():
+            raise SourceError(f"{row.location}: band is {band:g}; bands count 1, 2, 3 and so on")
+        fields["band"] = int(band)
+    return fields
 
 
 def _separator(header: str) -> str:

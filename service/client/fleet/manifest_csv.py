@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from service.client.errors import SourceError
-from service.client.fleet.csv_table import Row, read_table, vessel_attributes
+from service.client.fleet.csv_table import Row, chip_fields, read_chip_table, vessel_attributes
 from service.client.fleet.vessels import (
     VESSEL_NUMBERS,
     VESSEL_TEXTS,
@@ -47,11 +47,7 @@ def read_manifest(
         SourceError: a column is unknown, a row is malformed or contradicts another, or a chip
             is missing; names the line.
     """
-    table = read_table(path)
-    if "chip" not in table.columns:
-        raise SourceError(f"{path} has no column chip; known columns are {', '.join(COLUMNS)}")
-    if unknown := table.unknown_columns(COLUMNS):
-        raise SourceError(f"{path}: unknown column {unknown[0]!r}; known are {', '.join(COLUMNS)}")
+    table = read_chip_table(path, COLUMNS)
     attributes: dict[str, dict[str, object]] = {}
     chips: dict[str, list[ChipFile]] = {}
     skipped = 0
@@ -88,23 +84,17 @@ def _key(row: Row) -> str:
 
 
 def _chip(row: Row, folder: Path) -> ChipFile:
-    if "chip" not in row.cells:
-        raise SourceError(f"{row.location}: the column chip is empty")
-    path = folder / row.cells["chip"]
+    path = folder / row.required("chip")
     if not path.is_file():  # file systems may hold names with decomposed characters
         path = folder / unicodedata.normalize("NFD", row.cells["chip"])
     if not path.is_file():
         raise SourceError(f"{row.location}: there is no chip {path}")
-    metadata = row.fields(CHIP_TEXTS, CHIP_NUMBERS)
+    metadata = chip_fields(row, CHIP_TEXTS, CHIP_NUMBERS)
     if "captured_at" in row.cells:
         try:
             require_past(parse_iso(row.cells["captured_at"]))
         except ValueError as error:
             raise SourceError(f"{row.location}: captured_at: {error}") from error
-    if (band := row.number("band")) is not None:
-        if not band.is_integer():
-            raise SourceError(f"{row.location}: band is {band:g}; bands count 1, 2, 3 and so on")
-        metadata["band"] = int(band)
     name = read_hoss_name(path.name)
     if "modality" not in metadata and name is not None:
         metadata["modality"] = name.modality.value

@@ -1,6 +1,5 @@
 """The client for threads."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,7 @@ import httpx
 
 from service.client import DEFAULT_URL
 from service.client.errors import ClientError, RefusedError, SourceError, StoppedError
+from service.client.files import written_whole
 from service.client.remote import calls
 from service.client.remote.call import Call, ChipSource, Listing, Reply
 from service.client.remote.methods import Methods
@@ -127,17 +127,8 @@ class Client(Methods):
         Raises:
             SourceError: the file cannot be written.
         """
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                size = self._stream(call, temporary)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise SourceError(f"{path} cannot be written: {error.strerror or error}") from error
-        return size
+        with written_whole(path) as temporary:
+            return self._stream(call, temporary)
 
     def _stream(self, call: Call[bytes], path: Path) -> int:
         """Write the body of a response into a file; see `send`."""

@@ -3,13 +3,13 @@ from pathlib import Path
 
 from service.client.enrol import EnrolReport, Refusal
 from service.client.errors import RefusedError
-from service.client.match import MatchResult
+from service.client.match import ChipResult
 from service.client.remote.models import Match
 from service.client.tables import candidate_cell, console, show_report, show_result
 from tests.support.answers import answer, body, ship_id
 
 
-def shown(result: MatchResult) -> str:
+def shown(result: ChipResult) -> str:
     stream = io.StringIO()
     show_result(console(stream), result)
     return stream.getvalue()
@@ -23,7 +23,7 @@ def test_a_result_shows_ranks_checks_and_verdict() -> None:
     }
     document["candidates"][0]["vessel"]["name"] = "STAR [bold]"
     document["query"]["warnings"] = ["no GSD [m] was given"]
-    text = shown(MatchResult(Path("0001_SAR.tif"), Match.model_validate(document), None))
+    text = shown(ChipResult(Path("0001_SAR.tif"), Match.model_validate(document), None))
     for part in ("0001_SAR.tif", "183 m x 30 m", "90.0%", "0.800", "STAR [bold]", "SHIP b"):
         assert part in text
     for part in (
@@ -48,7 +48,7 @@ def test_a_framed_chip_and_what_is_bad_about_it_are_shown() -> None:
     document["query"]["quality"] = {"level": "bad", "findings": findings}
     document["query"]["warnings"] = ["Two [x] ships.", "no GSD was given"]
     document["candidates"][0]["way"] = {"half_turned": True, "certainty": 0.93}
-    text = shown(MatchResult(Path("a.tif"), Match.model_validate(document), None))
+    text = shown(ChipResult(Path("a.tif"), Match.model_validate(document), None))
     assert "turned by 35° counter-clockwise" in text
     assert "bad chip Two [x] ships." in text
     assert text.count("Two [x] ships.") == 1
@@ -59,7 +59,7 @@ def test_a_framed_chip_and_what_is_bad_about_it_are_shown() -> None:
 
 def test_a_refused_chip_shows_the_reason() -> None:
     problem = RefusedError(422, "chip-size", "7 px is too small [at least 8]")
-    result = MatchResult(Path("a.tif"), None, problem)
+    result = ChipResult(Path("a.tif"), None, problem)
     assert "refused a.tif: 7 px is too small [at least 8]" in shown(result)
     assert result.document() == {
         "chip": "a.tif",

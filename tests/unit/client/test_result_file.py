@@ -5,9 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.client.batch import match_batch
 from service.client.errors import SourceError, UnreachableError
-from service.client.match import MatchResult, QueryChip
+from service.client.match import ChipResult, QueryChip, match_files
 from service.client.remote.client import Client
 from service.client.result_file import ResultFile
 from tests.support.answers import body
@@ -43,10 +42,15 @@ def chips(folder: Path, count: int) -> list[QueryChip]:
 
 def run(
     service: MatchService, queries: Sequence[QueryChip], out: Path, **fields: object
-) -> list[MatchResult]:
+) -> list[ChipResult]:
     advances: list[int] = []
     with service.client() as client, ResultFile(out) as file:
-        found = list(match_batch(client, queries, fields, file, workers=1, advance=advances.append))
+        found = []
+        for result in match_files(
+            client, queries, fields, workers=1, advance=advances.append, done=file.done
+        ):
+            file.add(result)
+            found.append(result)
     assert sum(advances) == len(queries)
     return found
 
