@@ -172,9 +172,11 @@ def calibrate(
     Galleries of thousands need thousands of ships. Background ships fill galleries and are never
     queries, so one chip of each sensor is enough; each background chip counts as its own ship.
     """
-    from model_training.calibration import both_ways as ways
-    from model_training.calibration import calibrate as calibration
-    from model_training.calibration import report as calibration_report
+    from model_training.calibration import (
+        both_ways as ways,
+        calibrate as calibration,
+        report as calibration_report,
+    )
     from model_training.calibration.context import combined_metrics
     from model_training.calibration.reliability import draw_diagram
     from model_training.calibration.several_chips import replay_several

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
-from scipy.stats import norm as normal
-from scipy.stats import t as student_t
+from scipy.stats import beta, norm as normal, t as student_t
 
 from service.contract.hoss_names import DISTRACTOR_ID
 

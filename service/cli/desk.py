@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.cli.common import USAGE as WRONG_OPTIONS
-from service.cli.common import AsJson, Url, fail, given, open_client, print_json
+from service.cli.common import (
+    USAGE,
+    AsJson,
+    Url,
+    fail,
+    given,
+    open_client,
+    print_json,
+)
 from service.client import DEFAULT_URL
 
 if TYPE_CHECKING:
@@ -118,7 +125,7 @@ def judge(
     """
 
     if sum([confirm is not None, rank is not None, reject, withdraw]) != 1:
-        fail("give one of --confirm, --rank, --reject and --withdraw", WRONG_OPTIONS)
+        fail("give one of --confirm, --rank, --reject and --withdraw", USAGE)
     with open_client(url) as client:
         if reject or withdraw:
             record = client.judge(match_id, "rejected" if reject else "withdrawn", note=note)

@@ -11,35 +11,15 @@ from pydantic import Field
 
 from service.client.remote.chip_models import (
     Body as Body,
-)
-from service.client.remote.chip_models import (
     ChipFacts as ChipFacts,
-)
-from service.client.remote.chip_models import (
     Finding as Finding,
-)
-from service.client.remote.chip_models import (
     Framing as Framing,
-)
-from service.client.remote.chip_models import (
     Modality as Modality,
-)
-from service.client.remote.chip_models import (
     Outline as Outline,
-)
-from service.client.remote.chip_models import (
     Pixel as Pixel,
-)
-from service.client.remote.chip_models import (
     Position as Position,
-)
-from service.client.remote.chip_models import (
     Quality as Quality,
-)
-from service.client.remote.chip_models import (
     Query as Query,
-)
-from service.client.remote.chip_models import (
     Sighting as Sighting,
 )
 

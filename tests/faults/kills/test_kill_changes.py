@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from tests.support.faults.concurrent_clients import ClientRequest, random_chips
-from tests.support.faults.inspection import chips_of, sound_audit_entries
-from tests.support.faults.inspection import listed_vessels as listed
+from tests.support.faults.inspection import chips_of, listed_vessels as listed, sound_audit_entries
 from tests.support.faults.kill_rounds import ChangingClient, kill_rounds
 from tests.support.faults.scale import Scale
 

@@ -5,8 +5,7 @@ import json
 
 import pytest
 from fastapi import UploadFile
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from service.api.uploads import parse_uploads, parse_vessel
 from service.contract.chip import Modality

@@ -3,8 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from service.contract.calibration import Evidence, fisher_z, probability
 from service.contract.weighing.specs import LogisticSpec

@@ -4,8 +4,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from service.contract.calibration import Evidence
 from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds

@@ -1,8 +1,7 @@
 """Similarities are counted in classes."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from service.contract.similarity import SIMILARITY_EDGES, count_similarities
 

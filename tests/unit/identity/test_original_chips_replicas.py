@@ -9,8 +9,7 @@ from functools import partial
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import StoreUnavailableError

@@ -2,8 +2,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from service.api.exports.geojson import line, point
 from service.identity.records.base import GeoPoint

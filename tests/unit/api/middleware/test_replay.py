@@ -1,8 +1,7 @@
 """The digest by which two requests are the same."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from starlette.requests import Request
 
 from service.api.middleware.replay import RequestDigest

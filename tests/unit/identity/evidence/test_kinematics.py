@@ -2,8 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from service.identity.evidence.kinematics import check_kinematics, distance_nm
 from service.identity.records.base import GeoPoint

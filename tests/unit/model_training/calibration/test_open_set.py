@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import ArrayLike
 
 from model_training.calibration.open_set import FirstAnswers, choose_point, measure_point
