@@ -25,7 +25,7 @@ from service.storage.local.keys import CHECK_EVERY_S
 from service.storage.local.outbox import MOST_BYTES, MOST_MATCHES
 from service.storage.s3.bucket import PROBE_TIMEOUT_S
 from service.storage.server.connection import KEPT_CONNECTIONS
-from service.wiring.app import RETENTION_INTERVAL_S
+from service.wiring.background import RETENTION_INTERVAL_S
 from service.wiring.stores import longest_step
 from service.workers.decoder_pool import MEMORY_BYTES
 from tests.support.paths import ROOT
