@@ -20,11 +20,10 @@ WORKING_SIDE_PX = 160
 _BLOCK_SAMPLES = 4
 _BRIGHT = 5.0
 """Contrast of pixels whose brightness counts as the ship's."""
-_SORTED_SAMPLE = 3000
-_COLOUR_SAMPLE = 1200
+_SORTED_SAMPLE, _COLOUR_SAMPLE = 3000, 1200
+"""Pixels that the water's statistics are estimated from, radar and optical."""
 _SEA_SHARE = 0.25
 """Share of a radar chip that is surely darker than the ship, even in a tight crop."""
-"""Pixels that the water's statistics are estimated from."""
 _SAR_SPREAD_FLOOR = 0.12
 """Least spread of log amplitude: below it the sea is smooth and small blemishes would stand out."""
 _OPTICAL_SPREAD_START = (8.0, 5.0, 4.0)

@@ -18,8 +18,9 @@ _SURROUNDINGS = 1.1
 """Half side of the finer window over the ship's length."""
 _LEAST_LIKENESS = 0.04
 _STRONG = ((4.0, 12.5), (0.25, 1.0))
+"""Median contrasts of an optical region, and the confidences that they give."""
 _STRONG_SAR = ((3.0, 6.0), (0.2, 1.0))
-"""Median contrast of a region and the confidence that it gives."""
+"""Median contrasts of a radar region, and the confidences that they give."""
 _QUIET = 3.5
 """Contrast below which a pixel is water."""
 

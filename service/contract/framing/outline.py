@@ -17,10 +17,10 @@ _FITTED_POINTS = 1500
 _BIN_PX = 0.5
 _GAP = 0.12
 """Dark stretch of the hull that does not end it, over the region's extent."""
-_EVEN = (0.45, 0.8)
-_SHARE = (0.12, 0.3)
-"""Share of the hull's own level at which its profile ends, for ships of such a mean brightness
-over their brightest: where the product clips, side lobes are as bright as decks elsewhere."""
+_EVEN, _SHARE = (0.45, 0.8), (0.12, 0.3)
+"""A radar hull ends where its profile falls below a share of its own level: 0.12 of it where the
+upper quartile of the brightness is 0.45 or less, 0.3 from 0.8 on. In such even hulls the product
+has clipped the brightest parts, and side lobes are as bright as decks elsewhere."""
 _FAINT_REACH = 0.5
 """How far faint ends may reach beyond the bright hull, over its length."""
 _LEAST_FAINT = 0.07
@@ -30,7 +30,8 @@ _FAINT_CONTRAST = 5.5
 _FAINT_FILL = 0.5
 """Share of the hull's width that such pixels must fill."""
 _OPTICAL_SHARES = (0.12, 0.4)
-"""The same for optical chips: the bow tapers, the sides do not."""
+"""Shares of the level at which optical hulls end, along and across: the bow tapers, the sides do
+not."""
 
 
 def _edge_kernel(blur: float) -> FloatArray:

@@ -45,7 +45,6 @@ USUAL_SPEEDS_KN: tuple[tuple[str, float], ...] = (
 Rounded averages of ships under way: a voyage that needs twice as much is unusual, not impossible.
 """
 
-
 CHIP_OVER_SHIP = {Modality.OPTICAL: (1.17, 1.45), Modality.SAR: (1.17, 1.6)}
 """Sides of a tight chip over the ship's length and beam: it holds sea, shadow and layover.
 

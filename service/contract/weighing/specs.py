@@ -74,7 +74,7 @@ class VerdictPoint(ManifestPart):
     Attributes:
         verdict: the verdict.
         gallery_vessels: the largest gallery that the point is for.
-        threshold: see `service.contract.verdicts.Thresholds`; 0 for `unclear`.
+        threshold: see `service.contract.weighing.verdicts.Thresholds`; 0 for `unclear`.
         right: share of such answers that are right, 0 to 1.
         right_low: lower end of its 95 % interval over ships.
         right_high: upper end.
@@ -164,14 +164,14 @@ class VoyageTable(ManifestPart):
 class ContextSpec(ManifestPart):
     """Evidence beside the pixels and the gallery's chips; see `weighing.context`.
 
-    Fitted and measured on simulated registers and voyages (`calibration.context`).
+    Fitted and measured on simulated registers and voyages (`model_training.calibration.context`).
 
     Attributes:
         register_length: over |ln(measured length / registered length)|.
         register_width: over |ln(measured width / registered beam)|.
         type_agrees: ln likelihood ratio of a vessel of the type that the analyst sees.
         type_differs: ln likelihood ratio of a vessel of another type.
-        voyage: by hours between the sightings, ascending; longer voyages say nothing.
+        voyage: tables by hours between the sightings, ascending; longer voyages say nothing.
     """
 
     register_length: RatioTable
@@ -185,18 +185,24 @@ class ContextSpec(ManifestPart):
 class CalibrationSpec(ManifestPart):
     """The weights of the evidence, and the probabilities that separate the verdicts.
 
-    `match` weighs the candidates of a gallery search, `verify` a single pair of chips, both across
-    sensors. The `_same_sensor` weights are for two chips of one sensor; a bundle without them
-    compares across sensors only. The verdict is `confident` if the top probability reaches the
-    threshold in `confident` for the size of the gallery, never where none is given for that size;
-    `confident_from` is the lowest of the thresholds, 1 without any. `verdicts` are the thresholds
-    and rates of all verdicts by gallery size; `no_match_below` is the threshold of bundles without
-    them (`service.contract.verdicts`). `real_share` is the share of genuine chips, 0 to 1, among
-    those that all this was fitted on. Without `similarities`, a drift of live similarities cannot
-    be detected. `match_several` weighs the mean embedding of several chips of one ship across
-    sensors, of which it is fitted on two. Without `context`, registered sizes, types and
-    possible voyages add nothing. `both_ways` is for queries whose bow may be at either end; older
-    bundles do not have it.
+    Attributes:
+        match: weighs the candidates of a gallery search across sensors.
+        verify: weighs a single pair of chips across sensors.
+        match_same_sensor: weighs a search for chips of the query's own sensor; None: these are not
+            compared.
+        match_several: weighs the mean embedding of several chips of one ship, as fitted on two.
+        context: None: registered sizes, types and possible voyages add nothing.
+        verify_same_sensor: weighs a pair of chips of one sensor; None: these are not compared.
+        confident: the thresholds of `confident` by gallery size; it is not given in a gallery
+            larger than these.
+        confident_from: the lowest of these thresholds, 1 without any.
+        real_share: share of genuine chips, 0 to 1, among those that all this was fitted on.
+        no_match_below: the threshold of bundles without `verdicts`, see `weighing.verdicts`.
+        verdicts: the thresholds and rates of all verdicts by gallery size.
+        fitted_on: the chips that all this was fitted on, in words.
+        operating_points: measured identification rates, for the model card.
+        similarities: None: a drift of live similarities cannot be detected.
+        both_ways: for queries whose bow may be at either end; None in older bundles.
     """
 
     match: ChoiceSpec
