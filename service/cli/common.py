@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Protocol, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from service.client.remote.client import Client
     from service.settings import Settings
 
@@ -65,6 +67,16 @@ FramingOption = Annotated[
 ]
 
 
+class HasDocument(Protocol):
+    """A result that can be printed as JSON."""
+
+    def document(self) -> dict[str, Any]:
+        """Return JSON values."""
+
+
+Documented = TypeVar("Documented", bound="HasDocument | list[Any]")
+
+
 def fail(message: object, status: int = FAILED) -> NoReturn:
     """Print a message on standard error and end the process with a status."""
     print(f"crossfix: {message}", file=sys.stderr)
@@ -74,6 +86,20 @@ def fail(message: object, status: int = FAILED) -> NoReturn:
 def print_json(document: object) -> None:
     """Print an indented JSON document; values that JSON does not know are printed as text."""
     print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def print_result(
+    result: Documented, as_json: bool, show: "Callable[[Console, Documented], None]"
+) -> None:
+    """Print a result by `show`, or as JSON: the document of it, or of each in a list."""
+    from service.client.tables import console
+
+    if not as_json:
+        show(console(), result)
+    elif isinstance(result, list):
+        print_json([one.document() for one in result])
+    else:
+        print_json(result.document())
 
 
 def protected_settings(**overrides: object) -> "Settings":

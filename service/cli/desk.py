@@ -14,7 +14,7 @@ from service.cli.common import (
     fail,
     given,
     open_client,
-    print_json,
+    print_result,
 )
 from service.client import DEFAULT_URL
 
@@ -82,7 +82,6 @@ def matches(
 ) -> None:
     """List the stored matches, newest first."""
     from service.client.desk_tables import show_matches
-    from service.client.tables import console
 
     with open_client(url) as client:
         where = given(
@@ -97,10 +96,7 @@ def matches(
             until=until,
         )
         found = list(islice(client.matches(**where), limit or None))
-    if as_json:
-        print_json([one.document() for one in found])
-    else:
-        show_matches(console(), found)
+    print_result(found, as_json, show_matches)
 
 
 def judge(
@@ -123,7 +119,6 @@ def judge(
     """Record what an analyst decides about a match: one of `--confirm`, `--rank`, `--reject`,
     `--withdraw`.
     """
-
     if sum([confirm is not None, rank is not None, reject, withdraw]) != 1:
         fail("give one of --confirm, --rank, --reject and --withdraw", USAGE)
     with open_client(url) as client:
@@ -149,15 +144,11 @@ def vessels(
 ) -> None:
     """List the registered vessels."""
     from service.client.desk_tables import show_vessels
-    from service.client.tables import console
 
     with open_client(url) as client:
         where = given(name=name, imo=imo, mmsi=mmsi, type=type_)
         found = list(islice(client.vessels(**where), limit or None))
-    if as_json:
-        print_json([one.document() for one in found])
-    else:
-        show_vessels(console(), found)
+    print_result(found, as_json, show_vessels)
 
 
 def show(
@@ -212,7 +203,6 @@ def split(
     as_json: AsJson = False,
 ) -> None:
     """Move sightings that show another ship to a new vessel."""
-
     attributes = given(name=name, imo=imo, mmsi=mmsi, type=type_)
     with open_client(url) as client:
         made = client.split(find_vessel(client, vessel), sightings, attributes)
@@ -342,19 +332,11 @@ def _save(client: "Client", call: "Call[bytes]", out: Path | None) -> None:
 
 def _print_match(record: "MatchRecord", as_json: bool) -> None:
     from service.client.desk_tables import show_match
-    from service.client.tables import console
 
-    if as_json:
-        print_json(record.document())
-    else:
-        show_match(console(), record)
+    print_result(record, as_json, show_match)
 
 
 def _print_vessel(vessel: "VesselDetail", as_json: bool) -> None:
     from service.client.desk_tables import show_vessel
-    from service.client.tables import console
 
-    if as_json:
-        print_json(vessel.document())
-    else:
-        show_vessel(console(), vessel)
+    print_result(vessel, as_json, show_vessel)

@@ -27,6 +27,7 @@ from service.cli.common import (
     fail,
     open_client,
     print_json,
+    print_result,
     progress,
 )
 from service.cli.dataset import export_dataset
@@ -128,10 +129,7 @@ def enrol(
     label = f"chips of {len(fleet.vessels)} vessels"
     with open_client(url) as client, progress(label, fleet.chips) as (_, advance):
         report = enrol_fleet(client, fleet, workers=workers, advance=advance)
-    if as_json:
-        print_json(report.document())
-    else:
-        show_report(console(), report)
+    print_result(report, as_json, show_report)
     if report.stopped:
         raise typer.Exit(INTERRUPTED)
     if report.refused:

@@ -19,6 +19,7 @@ from service.cli.common import (
     given,
     open_client,
     print_json,
+    print_result,
     progress,
 )
 from service.client import DEFAULT_URL
@@ -130,17 +131,13 @@ def _print_together(
 ) -> int:
     """Match the chips of one image or ship and print the results; return how many were refused."""
     from service.client.match import match_one_ship, match_scene
-    from service.client.tables import console, show_result
+    from service.client.tables import show_results
 
     if one_ship:
         found = [match_one_ship(client, queries, fields)]
     else:
         found = match_scene(client, queries, fields)
-    if as_json:
-        print_json([result.document() for result in found])
-    else:
-        for result in found:
-            show_result(console(), result)
+    print_result(found, as_json, show_results)
     return sum(result.problem is not None for result in found)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 from uuid import UUID
@@ -83,6 +83,12 @@ def show_report(on: Console, report: EnrolReport) -> None:
     )
     if report.stopped:
         on.print("[yellow]stopped[/] before all was sent; run the same command again to continue")
+
+
+def show_results(on: Console, results: Iterable[ChipResult]) -> None:
+    """Print several results, see `show_result`."""
+    for result in results:
+        show_result(on, result)
 
 
 def show_result(on: Console, result: ChipResult) -> None:
