@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model_training.evaluation.metrics import Estimate, draw_identities, interval_95
 
+DRAWS = 500  # of the bootstrap
 FALSE_IDENTIFICATION_RATES = (0.01, 0.05)
 
 Floats = NDArray[np.float64]
@@ -59,7 +60,7 @@ class OperatingPoint:
 
 
 def choose_point(
-    answers: FirstAnswers, rate: float, draws: int = 500, seed: int = 0
+    answers: FirstAnswers, rate: float, draws: int = DRAWS, seed: int = 0
 ) -> OperatingPoint:
     """Choose the lowest threshold that keeps false identifications at or below `rate`.
 
@@ -77,16 +78,14 @@ def choose_point(
     return _point(answers, _threshold(answers, ones, rate), rates)
 
 
-def measure_point(
-    answers: FirstAnswers, threshold: float, draws: int = 500, seed: int = 0
-) -> OperatingPoint:
+def measure_point(answers: FirstAnswers, threshold: float, seed: int = 0) -> OperatingPoint:
     """Measure what a threshold that was chosen on other searches achieves on these.
 
     Raises:
         ValueError: there are no enrolled or no unenrolled queries, or only one identity.
     """
     _require_both(answers)
-    rates = [_rates(answers, weights, threshold) for weights in _usable_draws(answers, draws, seed)]
+    rates = [_rates(answers, weights, threshold) for weights in _usable_draws(answers, DRAWS, seed)]
     return _point(answers, threshold, rates)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model_training.evaluation.metrics import Estimate, draw_identities, interval_95
 
-BINS = 15
+BINS, DRAWS = 15, 1000  # of probabilities, and of the bootstrap
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,6 @@ def measure_reliability(
     correct: NDArray[np.bool_],
     identities: NDArray[np.int64],
     bins: int = BINS,
-    draws: int = 1000,
     seed: int = 0,
 ) -> Reliability:
     """Bin predictions by probability and compare them with outcomes.
@@ -53,7 +52,6 @@ def measure_reliability(
         correct: bool `[N]`.
         identities: int64 `[N]`, the vessel of the query behind each prediction.
         bins: the largest number of bins.
-        draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
@@ -72,7 +70,7 @@ def measure_reliability(
         return Reliability(predicted, observed, counts, Estimate(value, None, None))
     cell = index * starts.size + place
     gaps = np.bincount(cell, probability - correct, names.size * starts.size)
-    weights = draw_identities(names.size, draws, seed)  # [draws, identities]
+    weights = draw_identities(names.size, DRAWS, seed)  # [draws, identities]
     # [draws, identities] @ [identities, bins] -> [draws]
     drawn_gaps = np.abs(weights @ gaps.reshape(names.size, starts.size)).sum(axis=1)
     low, high = interval_95(drawn_gaps / (weights @ np.bincount(index)), names.size)

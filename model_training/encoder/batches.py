@@ -17,6 +17,8 @@ from model_training.data.transforms import (
 )
 from service.contract.manifest import PreprocessSpec
 
+PLAIN_BATCH = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -75,12 +77,10 @@ def training_batch(
     return _collate(store, rows, samples)
 
 
-def plain_batches(
-    store: PictureStore, spec: PreprocessSpec, size: int = 128
-) -> Iterator[tuple[range, Batch]]:
+def plain_batches(store: PictureStore, spec: PreprocessSpec) -> Iterator[tuple[range, Batch]]:
     """Yield all chips of a store as serving prepares them, with their rows."""
-    for start in range(0, len(store), size):
-        rows = range(start, min(start + size, len(store)))
+    for start in range(0, len(store), PLAIN_BATCH):
+        rows = range(start, min(start + PLAIN_BATCH, len(store)))
         samples = [
             plain_sample(
                 store.picture(row), store.modality(row), float(store.chips["gsd_m"][row]), spec

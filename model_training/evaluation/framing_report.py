@@ -272,13 +272,12 @@ def measure_scenes(scenes: Sequence[Scene], samples: list[Sample]) -> Errors:
     )
 
 
-def measure_cost(scene: Scene, side_px: int, repeats: int = 15) -> float:
-    """Return the least processor time of framing in milliseconds.
+def measure_cost(scene: Scene, side_px: int) -> float:
+    """Return the least processor time of framing, of 15 runs, in milliseconds.
 
     Args:
         scene: what to frame; repeated or cut to the wanted size.
         side_px: height and width of the chip.
-        repeats: runs of which the fastest counts.
     """
     pixels = scene.pixels
     times = [-(-side_px // size) for size in pixels.shape[:2]]
@@ -288,23 +287,22 @@ def measure_cost(scene: Scene, side_px: int, repeats: int = 15) -> float:
     wide[: pixels.shape[0], : pixels.shape[1]] = pixels
     chip = np.ascontiguousarray(wide[:side_px, :side_px].astype(pixels.dtype))
     fastest = float("inf")
-    for _ in range(repeats):
+    for _ in range(15):
         start = time.process_time()
         frame_chip(chip, Modality(scene.modality), scene.gsd_m)
         fastest = min(fastest, time.process_time() - start)
     return fastest * 1e3
 
 
-def write_contact_sheet(path: Path, samples: Sequence[Sample], side_px: int = 180) -> None:
+def write_contact_sheet(path: Path, samples: Sequence[Sample]) -> None:
     """Draw chips with outline (red) and label (green), wrong ones first and marked in yellow.
 
     Args:
         path: a picture of any format that Pillow writes, by its suffix.
         samples: at most the first 96 are drawn.
-        side_px: side of each chip in the sheet.
     """
     shown = sorted(samples, key=lambda sample: sample.right)[:96]
-    per_row = 12
+    per_row, side_px = 12, 180
     rows = -(-max(len(shown), 1) // per_row)
     sheet = Image.new("RGB", (per_row * (side_px + 4), rows * (side_px + 4)), "white")
     for number, sample in enumerate(shown):

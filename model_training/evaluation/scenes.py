@@ -97,10 +97,9 @@ def measure_scenes(
     chips: int,
     gallery: int,
     enrolled_share: float = 0.5,
-    query_sensor: Modality = Modality.SAR,
     seed: int = 0,
 ) -> SceneReport:
-    """Draw scenes and answer their chips alone and together.
+    """Draw SAR scenes, and answer their chips alone and together in an optical gallery.
 
     Args:
         table: embedded chips of labelled ships.
@@ -109,14 +108,12 @@ def measure_scenes(
         chips: ships in each, at least two; fewer if the table has fewer.
         gallery: vessels to search; fewer if the table has fewer.
         enrolled_share: probability that the ship of a chip is enrolled, above 0 to 1.
-        query_sensor: the sensor of the image; the gallery has the other one.
         seed: of the scenes.
 
     Raises:
         ValueError: there are not two ships with chips of both sensors.
     """
-    other = Modality.OPTICAL if query_sensor is Modality.SAR else Modality.SAR
-    scores = score_vessels(table, query_sensor, other, seed)
+    scores = score_vessels(table, Modality.SAR, Modality.OPTICAL, seed)
     findable = np.unique(scores.query_ids[scores.own >= 0])
     if findable.size < 2:
         raise ValueError("scenes need at least two ships with chips of both sensors")

@@ -26,6 +26,7 @@ _STRANGER_EVERY = 3  # strangers are size twins of every third enrolled ship
 _TWIN_EVERY = 11  # enrolled ships that are size twins of the ship before them
 _LENGTH_M = (60.0, 260.0)  # longer ships would make the files large
 _CANDIDATES = 4  # ships drawn for each one wanted, as some are outside those lengths
+_SEED = 90
 _NAME_STREAM = 51
 """Key that keeps the random stream of the IMO numbers apart from those of the ships."""
 _FREE_STEMS = (200001, 499999)
@@ -33,9 +34,7 @@ _FREE_STEMS = (200001, 499999)
 yachts and new ships below 2000000."""
 
 
-def write_demo_fleet(
-    out_dir: Path, seed: int = 90, vessels: int = 44, strangers: int = 8
-) -> dict[str, int]:
+def write_demo_fleet(out_dir: Path, vessels: int = 44, strangers: int = 8) -> dict[str, int]:
     """Write the demo fleet; the default one has at most 3 MB.
 
     `bounding_box_test/` holds two optical chips of each enrolled ship (JPEG), `query/` one SAR
@@ -45,7 +44,6 @@ def write_demo_fleet(
 
     Args:
         out_dir: a new or empty folder.
-        seed: seed of the fleet.
         vessels: how many ships to enrol.
         strangers: how many ships that are not enrolled.
 
@@ -59,8 +57,8 @@ def write_demo_fleet(
         raise FileExistsError(f"{out_dir} is not empty; the fleet is written to a new folder")
     # Many sisters and few poor views: the demo shows what the match tells apart.
     config = SimulatorConfig(sister_fraction=0.5, cloud_probability=0.0, bad_crop_probability=0.02)
-    fleet = _fleet(vessels, seed, config)
-    unknown = [size_twin(fleet[_STRANGER_EVERY * i], i, seed) for i in range(strangers)]
+    fleet = _fleet(vessels, config)
+    unknown = [size_twin(fleet[_STRANGER_EVERY * i], i, _SEED) for i in range(strangers)]
     chips = 0
     for number, vessel in enumerate(fleet, start=1):
         for view in (0, 1):
@@ -75,10 +73,10 @@ def write_demo_fleet(
         sight = render_view(vessel, "sar", 0, config)
         _tiff(out_dir / "query" / f"{_FIRST_STRANGER_ID + i:04d}_s01c3_SAR.tif", sight)
         chips += 1
-    _vessels_csv(out_dir / "vessels.csv", fleet, unknown, seed)
+    _vessels_csv(out_dir / "vessels.csv", fleet, unknown)
     about = {
         "domain": "simulated",
-        "seed": seed,
+        "seed": _SEED,
         "config": config.to_dict(),
         "note": "No satellite took these chips; no such ships exist.",
     }
@@ -87,16 +85,16 @@ def write_demo_fleet(
     return {"vessels": len(fleet), "strangers": len(unknown), "chips": chips, "bytes": size}
 
 
-def _fleet(vessels: int, seed: int, config: SimulatorConfig) -> list[VesselModel]:
+def _fleet(vessels: int, config: SimulatorConfig) -> list[VesselModel]:
     """Draw the ships to enrol, of 60 to 260 m; every eleventh is a size twin of its predecessor."""
     shortest, longest = _LENGTH_M
-    candidates = sample_fleet(vessels * _CANDIDATES, seed, config)
+    candidates = sample_fleet(vessels * _CANDIDATES, _SEED, config)
     pool = (v for v in candidates if shortest < v.length_m < longest)
     fleet: list[VesselModel] = []
     for vessel in pool:
         fleet.append(vessel)
         if len(fleet) % _TWIN_EVERY == 0:
-            fleet[-1] = size_twin(fleet[-2], len(fleet), seed)
+            fleet[-1] = size_twin(fleet[-2], len(fleet), _SEED)
         if len(fleet) == vessels:
             break
     return [replace(vessel, index=i) for i, vessel in enumerate(fleet)]
@@ -129,10 +127,8 @@ def imo_number(stem: int) -> str:
     return f"{digits}{check}"
 
 
-def _vessels_csv(
-    path: Path, fleet: list[VesselModel], unknown: list[VesselModel], seed: int
-) -> None:
-    numbers = generator(seed, _NAME_STREAM)
+def _vessels_csv(path: Path, fleet: list[VesselModel], unknown: list[VesselModel]) -> None:
+    numbers = generator(_SEED, _NAME_STREAM)
     stems = numbers.choice(np.arange(*_FREE_STEMS), len(fleet), replace=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:

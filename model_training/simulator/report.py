@@ -19,6 +19,7 @@ from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.pool import render_many
 from model_training.simulator.ships.vessel import sample_fleet
 from model_training.simulator.views import render_view
+from service.contract.chip import DEFAULT_GSD_M, Modality
 
 SAR_DISPLAY_POWER = 0.7
 """Exponent of denoised SAR values where they are shown or averaged, as in METHOD's training."""
@@ -53,30 +54,19 @@ class MeasuredChip:
     gsd_m: float
 
 
-def read_folder(
-    folder: Path, optical_gsd_m: float = 0.75, sar_gsd_m: float = 1.0
-) -> list[MeasuredChip]:
-    """Read all chips `<id>_<...>_{RGB,SAR}.tif` of a folder.
-
-    Args:
-        folder: where the chips are.
-        optical_gsd_m: metres per pixel of the optical chips.
-        sar_gsd_m: metres per pixel of the SAR chips.
+def read_folder(folder: Path) -> list[MeasuredChip]:
+    """Read all chips `<id>_<...>_{RGB,SAR}.tif` of a folder, at 0.75 m and 1 m per pixel.
 
     Raises:
         FileNotFoundError: the folder holds no such chips.
     """
     chips = []
     for path in sorted(folder.glob("*_*.tif")):
-        sar = path.stem.endswith("SAR")
+        modality = Modality.SAR if path.stem.endswith("SAR") else Modality.OPTICAL
         with Image.open(path) as image:
             pixels = np.asarray(image, np.float64)
         identity = int(path.stem.split("_")[0])
-        chips.append(
-            MeasuredChip(
-                identity, "sar" if sar else "optical", pixels, sar_gsd_m if sar else optical_gsd_m
-            )
-        )
+        chips.append(MeasuredChip(identity, modality.value, pixels, DEFAULT_GSD_M[modality]))
     if not chips:
         raise FileNotFoundError(f"{folder} holds no chips named <id>_<...>_RGB.tif or _SAR.tif")
     return chips
@@ -179,15 +169,15 @@ def report(
     return "\n".join(lines)
 
 
-def views_per_second(config: SimulatorConfig, ships: int = 40, rounds: int = 5) -> float:
+def views_per_second(config: SimulatorConfig) -> float:
     """Measure the views per second of CPU time: two optical and three SAR views of each ship.
 
     CPU time leaves out waiting, but not the cache misses and the lower clock that other processes
-    on a busy machine cause; the median of `rounds` over the same ships reduces their effect.
+    on a busy machine cause; the median of five rounds over the same ships reduces their effect.
     """
-    optical_seeds, sar_seeds = range(2), range(3)
+    ships, optical_seeds, sar_seeds = 40, range(2), range(3)
     speeds = []
-    for _ in range(rounds):
+    for _ in range(5):
         started = process_time()
         for vessel in sample_fleet(ships, config.seed + 1, config):
             for seed in optical_seeds:

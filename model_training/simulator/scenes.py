@@ -21,6 +21,7 @@ from model_training.simulator.views import SensorName, render_view
 
 Pixels = npt.NDArray[Any]
 
+_LEAST_SIDE_PX = 300  # of the sea around a chip
 _SEA_AROUND = 0.06
 """Sea along the hull in a rendered view, both ends together, over the ship's length: little, as
 beyond the canvas of the SAR sensor the ship's other end would come in."""
@@ -55,10 +56,8 @@ def render_scene(
     config: SimulatorConfig,
     rng: np.random.Generator,
     *,
-    neighbours: Sequence[VesselModel] = (),
-    quay: bool = False,
-    side_px: int | None = None,
-    gsd_m: float | None = None,
+    neighbours: Sequence[VesselModel],
+    quay: bool,
 ) -> Scene:
     """Render a ship at a random heading in the sea of its own acquisition.
 
@@ -70,15 +69,13 @@ def render_scene(
         rng: draws heading, place, and what lies around.
         neighbours: further ships, each placed clear of the first.
         quay: whether a quay fills one edge of the scene.
-        side_px: height and width of the scene, by default 1.2 to 2 times the ship's diagonal.
-        gsd_m: metres per pixel, by default the sensor's own from `config`.
     """
     exact = replace(
         config, crop_margin=_SEA_AROUND, crop_sd=0.0, bad_crop_probability=0.0, rotation_sd_deg=0.0
     )
-    view = render_view(vessel, modality, view_seed, exact, gsd_m)
+    view = render_view(vessel, modality, view_seed, exact)
     shown_m = view.geometry["crop_height_m"] / (1.0 + _SEA_AROUND)
-    side = side_px or max(round(view.pixels.shape[0] * float(rng.uniform(1.2, 2.0))), 48)
+    side = max(round(view.pixels.shape[0] * float(rng.uniform(1.2, 2.0))), 48)
     axis = float(rng.uniform(0.0, 180.0))
     offset = rng.uniform(-0.08, 0.08, 2) * side
     centre = (side / 2 + float(offset[0]), side / 2 + float(offset[1]))
@@ -86,7 +83,7 @@ def render_scene(
     if quay:
         _build_quay(pixels, view.pixels, axis, centre, rng)
     for neighbour in neighbours:
-        other = render_view(neighbour, modality, view_seed, exact, gsd_m).pixels
+        other = render_view(neighbour, modality, view_seed, exact).pixels
         clear = (view.pixels.shape[0] + max(other.shape[:2])) * 0.55
         towards = float(rng.uniform(0.0, 2 * np.pi))
         place = (centre[0] + clear * np.sin(towards), centre[1] + clear * np.cos(towards))
@@ -105,21 +102,18 @@ def render_scene(
     )
 
 
-def set_in_sea(
-    chip: Pixels, axis_deg: float, rng: np.random.Generator, side_px: int = 300
-) -> Pixels:
+def set_in_sea(chip: Pixels, axis_deg: float, rng: np.random.Generator) -> Pixels:
     """Turn an upright chip and set it into a square of sea that looks like its own border.
 
     Args:
         chip: uint8 ``[h, w, 3]`` or float32 ``[h, w]``, the ship upright.
         axis_deg: turn, clockwise; above 90 and below 270 the bow points the other way.
         rng: draws the sea and the place.
-        side_px: wanted side; grows where the turned chip would not fit.
 
     Returns:
         The scene, of the chip's type.
     """
-    side = max(side_px, int(np.hypot(*chip.shape[:2])) + 8)
+    side = max(_LEAST_SIDE_PX, int(np.hypot(*chip.shape[:2])) + 8)
     room = (side - np.hypot(*chip.shape[:2])) / 2
     shift = rng.uniform(-1, 1, 2) * min(room, 0.05 * side)
     pixels = synthesise_sea(chip, (side, side), rng)

@@ -19,6 +19,7 @@ from model_training.translator.study import (
 )
 from model_training.translator.train import LoadedTranslator
 
+SHEET_SCALE = 2  # screen pixels per picture pixel
 GAP, CAPTION = 8, 14  # pixels between groups, and for a line of text
 SHEET_QUALITY = 85  # JPEG quality
 
@@ -28,7 +29,6 @@ def picture_sheet(
     pseudo_sar: NDArray[np.uint8],
     sar: NDArray[np.uint8],
     per_row: int = 4,
-    scale: int = 2,
 ) -> Image.Image:
     """Draw optical | K pseudo-SAR samples | true SAR, one group per vessel.
 
@@ -37,11 +37,10 @@ def picture_sheet(
         pseudo_sar: uint8 `[V, K, h, w]`.
         sar: uint8 `[V, h, w]`.
         per_row: vessels per row of the sheet.
-        scale: screen pixels per picture pixel.
     """
     count, samples, height, width = pseudo_sar.shape
-    group = (samples + 2) * (width * scale + 2) + GAP
-    row_height = height * scale + CAPTION + GAP
+    group = (samples + 2) * (width * SHEET_SCALE + 2) + GAP
+    row_height = height * SHEET_SCALE + CAPTION + GAP
     rows = -(-count // per_row)
     sheet = Image.new("RGB", (group * min(per_row, count) + GAP, row_height * rows + GAP), "white")
     pen = ImageDraw.Draw(sheet)
@@ -51,10 +50,10 @@ def picture_sheet(
         pictures = [optical[vessel], *pseudo_sar[vessel], sar[vessel]]
         captions = ["optical", "pseudo-SAR", *[""] * (samples - 1), "true SAR"]
         for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-            x = left + place * (width * scale + 2)
+            x = left + place * (width * SHEET_SCALE + 2)
             pen.text((x, top), caption, fill="black")
             image = Image.fromarray(picture).convert("RGB")
-            size = (width * scale, height * scale)
+            size = (width * SHEET_SCALE, height * SHEET_SCALE)
             sheet.paste(image.resize(size, Image.Resampling.NEAREST), (x, top + CAPTION))
     return sheet
 

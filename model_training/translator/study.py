@@ -76,9 +76,7 @@ def one_view_each(views: PairedViews) -> tuple[NDArray[np.uint8], NDArray[np.uin
     return views.optical[optical], views.sar[sar][..., 0]
 
 
-def reference_auc(
-    views: PairedViews, describe: Describe = pixel_features
-) -> tuple[float, float | None]:
+def reference_auc(views: PairedViews) -> tuple[float, float | None]:
     """Return the `pair_auc` of two references that need no translator.
 
     Returns:
@@ -86,10 +84,10 @@ def reference_auc(
         SAR view of each vessel, an upper bound, None if a vessel has only one.
     """
     optical, sar = one_view_each(views)
-    targets = [describe(sar), describe(half_turned(sar))]
+    targets = [pixel_features(sar), pixel_features(half_turned(sar))]
 
     def auc(pictures: NDArray[np.uint8]) -> float:
-        features = describe(pictures)
+        features = pixel_features(pictures)
         return pair_auc(np.maximum(features @ targets[0].T, features @ targets[1].T))
 
     luminance = np.stack([np.asarray(Image.fromarray(view).convert("L")) for view in optical])

@@ -15,7 +15,6 @@ from service.client.remote.client import Client
 from service.client.remote.models import Match
 from service.contract.hoss_names import read_hoss_name
 
-WORKERS = 4
 UNREADABLE = "unreadable"
 
 
@@ -68,7 +67,7 @@ def match_files(
     chips: Sequence[QueryChip],
     fields: Mapping[str, object],
     *,
-    workers: int = WORKERS,
+    workers: int,
     advance: Callable[[int], None] = lambda _: None,
     done: Container[str] = (),
 ) -> Iterator[ChipResult]:

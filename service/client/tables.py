@@ -53,7 +53,7 @@ def right(heading: str) -> Column:
 
 @contextmanager
 def progress_bar(
-    on: Console, label: str, total: int | None = None
+    on: Console, label: str, total: int | None
 ) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
     """Show a progress bar with counts and the remaining time.
 

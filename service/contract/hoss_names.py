@@ -30,10 +30,6 @@ _SEQUENCE = re.compile(r"s([0-9]+)", re.IGNORECASE)
 _CAMERA = re.compile(r"c([0-9]+)", re.IGNORECASE)
 
 
-class HossNameError(ValueError):
-    """A file is not named as HOSS chips are; the message names it."""
-
-
 class ProvenanceError(ValueError):
     """The table beside the chips cannot be used; the message names file and line."""
 
@@ -73,18 +69,6 @@ def read_hoss_name(name: str) -> HossName | None:
         sequence=int(sequence[1]) if sequence else None,
         camera=int(camera[1]) if camera else None,
     )
-
-
-def require_hoss_name(name: str) -> HossName:
-    """Parse a file name without its folder.
-
-    Raises:
-        HossNameError: it is not the name of a chip.
-    """
-    parsed = read_hoss_name(name)
-    if parsed is None:
-        raise HossNameError(f"{name} is not named as HOSS chips are; expected {NAMING_RULE}")
-    return parsed
 
 
 def stated_gsd(root: Path) -> dict[str, float]:

@@ -1,7 +1,5 @@
 """The classes of the histograms of first candidates' similarities, in calibration and live."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -12,17 +10,7 @@ SIMILARITY_EDGES = (
 )
 
 
-def count_similarities(
-    values: ArrayLike, edges: Sequence[float] = SIMILARITY_EDGES
-) -> tuple[int, ...]:
-    """Count the values in each class.
-
-    Args:
-        values: cosine similarities, float `[N]`.
-        edges: ascending inclusive upper ends.
-
-    Returns:
-        `len(edges) + 1` counts; the last one is of the values above all edges.
-    """
-    place = np.searchsorted(np.asarray(edges), np.asarray(values, np.float64), side="left")
-    return tuple(int(n) for n in np.bincount(place, minlength=len(edges) + 1))
+def count_similarities(values: ArrayLike) -> tuple[int, ...]:
+    """Count cosine similarities `[N]` in each class; the last class is above all edges."""
+    place = np.searchsorted(np.asarray(SIMILARITY_EDGES), np.asarray(values, np.float64))
+    return tuple(int(n) for n in np.bincount(place, minlength=len(SIMILARITY_EDGES) + 1))

@@ -165,20 +165,20 @@ def _current_ids() -> dict[str, str]:
     return {name: value for name, value in ids.items() if value is not None}
 
 
-def configure_logging(level: int = logging.INFO) -> None:
+def configure_logging() -> None:
     """Send every log line to standard error as JSON; query strings are left out."""
     logging.getLogger("uvicorn.access").addFilter(_without_query)
     for name in ("httpx", "qdrant_client"):  # they log each request
         logging.getLogger(name).setLevel(logging.WARNING)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def _without_query(record: logging.LogRecord) -> bool:
-    """Cut the query string off an access line of uvicorn: (client, method, path, version, status).
+    """Cut the query string off an access line of uvicorn, because it may hold names and positions.
 
-    Names, numbers and positions are asked for in it.
+    The arguments of the line are client, method, path, version and status.
     """
     if isinstance(record.args, tuple):
         record.args = tuple(

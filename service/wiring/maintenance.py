@@ -112,7 +112,7 @@ def open_to_back_up(settings: Settings, allow_empty: bool = False) -> BackupStor
     return stores
 
 
-def check_gallery(settings: Settings, advance: Progress = ignore_progress) -> CheckResult:
+def check_gallery(settings: Settings, advance: Progress) -> CheckResult:
     """Compare every record and chip with its digest; see `check_all`.
 
     Raises:

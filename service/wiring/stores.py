@@ -108,7 +108,7 @@ def protect_data_folder(settings: Settings) -> None:
 
 
 def open_shared_stores(
-    settings: Settings, redis: RedisLink | None, on_retry: Callable[[], None] = ignore_retry
+    settings: Settings, redis: RedisLink | None, on_retry: Callable[[], None]
 ) -> SharedStores:
     """Open the stores that do not depend on the bundle, after the embedded gallery was opened.
 

@@ -45,10 +45,6 @@ class VesselModel:
     sister_group: int | None = None
     """Number that the vessels of one class share; None where no sister is in the fleet."""
 
-    def sister_of(self, other: VesselModel) -> bool:
-        """Return True for two different ships of one class."""
-        return self.class_seed == other.class_seed and self.detail_seed != other.detail_seed
-
 
 def sample_fleet(n: int, seed: int, config: SimulatorConfig) -> list[VesselModel]:
     """Draw `n` vessels; vessel i depends only on (seed, i) and on its block.

@@ -14,6 +14,7 @@ HOST = "127.0.0.1"
 INHERITED_SETTINGS = ("CROSSFIX_BUNDLE", "CROSSFIX_DEVICE", "CROSSFIX_THREADS")
 _POLL_S = 0.05
 _STOP_S = 15.0
+_READY_WITHIN_S = 120.0
 _SHOWN_LOG_LINES = 12
 
 
@@ -78,7 +79,7 @@ class LocalService:
             self._process.kill()
             self._process.wait()
 
-    def wait_ready(self, client: Client, limit_s: float = 120.0) -> float:
+    def wait_ready(self, client: Client) -> float:
         """Wait until the service is ready.
 
         Returns:
@@ -91,9 +92,9 @@ class LocalService:
         while not client.is_ready():
             if self.has_ended:
                 raise LocalServiceError(f"the service did not start:\n{self.last_lines()}")
-            if time.monotonic() - started > limit_s:
+            if time.monotonic() - started > _READY_WITHIN_S:
                 raise LocalServiceError(
-                    f"the service was not ready after {limit_s:.0f} s:\n{self.last_lines()}"
+                    f"the service was not ready after {_READY_WITHIN_S:.0f} s:\n{self.last_lines()}"
                 )
             time.sleep(_POLL_S)
         return time.monotonic() - started

@@ -56,9 +56,9 @@ class ContrastMap:
     dynamic: float = 0.0
 
 
-def reduction_factor(shape: tuple[int, ...], side_px: int = WORKING_SIDE_PX) -> int:
-    """Return by how much a chip is reduced so that its long side has at most `side_px` pixels."""
-    return max(1, -(-max(shape[:2]) // side_px))
+def reduction_factor(shape: tuple[int, ...]) -> int:
+    """Return by how much a chip is reduced, to at most `WORKING_SIDE_PX` along its long side."""
+    return max(1, -(-max(shape[:2]) // WORKING_SIDE_PX))
 
 
 def contrast_map(pixels: NDArray[Any], modality: Modality, factor: int) -> ContrastMap:

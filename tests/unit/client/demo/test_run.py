@@ -8,7 +8,8 @@ from service.client.demo.run import _table
 from service.client.demo.truth import CheckedAnswer, compare_with_truth
 from service.client.fleet.hoss_folder import NamedChip
 from service.client.fleet.vessels import Fleet
-from service.contract.hoss_names import require_hoss_name
+from service.contract.chip import Modality
+from service.contract.hoss_names import HossName
 from tests.support.answers import answer
 
 
@@ -16,7 +17,7 @@ def test_none_of_them_stands_beside_the_candidates() -> None:
     path = Path("0009_s01c1_SAR.tif")
     given = answer("ambiguous", "a", "b")
     checked = CheckedAnswer(
-        NamedChip(path, require_hoss_name(path.name)), given, compare_with_truth(given, None)
+        NamedChip(path, HossName(9, Modality.SAR)), given, compare_with_truth(given, None)
     )
     console = Console(width=140, record=True)
     console.print(_table([checked], Fleet("made up", ()), 140))
