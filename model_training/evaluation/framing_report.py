@@ -17,8 +17,9 @@ from model_training.simulator.scenes import Scene, render_scene
 from model_training.simulator.ships.vessel import VesselModel, sample_fleet
 from service.contract.chip import Modality
 from service.contract.framing.crop import TIGHT_LENGTH
+from service.contract.framing.findings import Level
 from service.contract.framing.frame import frame_chip
-from service.contract.framing.records import Framed, Level
+from service.contract.framing.rectangle import Rectangle
 
 SSDD_CROP_PX = 300
 SSDD_LEAST_PX = 64
@@ -36,7 +37,7 @@ class Sample:
     """A framed chip as the contact sheet shows it."""
 
     pixels: NDArray[Any]
-    framed: Framed
+    outline: Rectangle | None
     right: bool
     label: Box | None = None
 
@@ -122,12 +123,12 @@ def measure_ssdd(folder: Path, seed: int, samples: list[Sample]) -> SceneHits:
     """
     crops = hits = crops_on_water = hits_on_water = 0
     for pixels, label, labels in _ssdd_crops(folder, np.random.default_rng(seed)):
-        framed = frame_chip(pixels, Modality.SAR, 1.0)
-        hit = bool(framed.corners) and box_iou(_upright_box(framed), label) >= SSDD_IOU
+        outline = frame_chip(pixels, Modality.SAR, 1.0).framing.outline
+        hit = outline is not None and box_iou(_upright_box(outline), label) >= SSDD_IOU
         water = _bright_share(pixels, labels) < _ON_WATER
         crops, hits = crops + 1, hits + hit
         crops_on_water, hits_on_water = crops_on_water + water, hits_on_water + (water and hit)
-        samples.append(Sample(pixels, framed, hit, label))
+        samples.append(Sample(pixels, outline, hit, label))
     return SceneHits(crops, hits, crops_on_water, hits_on_water)
 
 
@@ -171,9 +172,9 @@ def _bright_share(pixels: NDArray[np.float32], labels: Sequence[Box]) -> float:
     return float((sea > limit).mean())
 
 
-def _upright_box(framed: Framed) -> Box:
+def _upright_box(outline: Rectangle) -> Box:
     """The upright box around an outline."""
-    corners = np.array(framed.corners)
+    corners = np.array(outline.corners())
     low, high = corners.min(axis=0), corners.max(axis=0)
     middle, size = (low + high) / 2, high - low
     return float(middle[0]), float(middle[1]), float(size[0]), float(size[1])
@@ -200,10 +201,11 @@ def measure_shipsnet(folder: Path, samples: list[Sample]) -> Presence:
         for path in sorted(folder.glob(f"{kind}__*.png")):
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
-            framed = frame_chip(pixels, Modality.OPTICAL, _SHIPSNET_GSD_M)
-            passes = framed.found and framed.worst is not Level.BAD
-            total, found, passed = total + 1, found + framed.found, passed + passes
-            samples.append(Sample(pixels, framed, passes == (kind == "1")))
+            framing = frame_chip(pixels, Modality.OPTICAL, _SHIPSNET_GSD_M).framing
+            is_found = framing.outline is not None
+            passes = is_found and framing.worst is not Level.BAD
+            total, found, passed = total + 1, found + is_found, passed + passes
+            samples.append(Sample(pixels, framing.outline, passes == (kind == "1")))
         counts[kind] = [total, found, passed]
     ships, empty = counts["1"], counts["0"]
     return Presence(
@@ -249,17 +251,18 @@ def measure_scenes(scenes: Sequence[Scene], samples: list[Sample]) -> Errors:
     axis_errors, ratios, widths = [], [], []
     for scene in scenes:
         modality = Modality(scene.modality)
-        framed = frame_chip(scene.pixels, modality, scene.gsd_m)
-        if framed.axis_deg is None or framed.length_m is None:
+        outline = frame_chip(scene.pixels, modality, scene.gsd_m).framing.outline
+        if outline is None:
             axis_errors.append(90.0)
             ratios.append(0.0)
             widths.append(0.0)
         else:
-            axis_errors.append(abs((framed.axis_deg - scene.axis_deg + 90.0) % 180.0 - 90.0))
-            ratios.append(framed.length_m * TIGHT_LENGTH[modality] / scene.tight_length_m)
-            widths.append((framed.width_m or 0.0) / scene.beam_m)
+            axis_errors.append(abs((outline.axis_deg - scene.axis_deg + 90.0) % 180.0 - 90.0))
+            length_m, width_m = outline.length * scene.gsd_m, outline.width * scene.gsd_m
+            ratios.append(length_m * TIGHT_LENGTH[modality] / scene.tight_length_m)
+            widths.append(width_m / scene.beam_m)
         right = axis_errors[-1] <= 3.0 and abs(ratios[-1] - 1.0) <= 0.08
-        samples.append(Sample(scene.pixels, framed, right))
+        samples.append(Sample(scene.pixels, outline, right))
     axis, ratio = np.array(axis_errors), np.array(ratios)
     return Errors(
         scenes=len(axis),
@@ -327,8 +330,9 @@ def _picture(sample: Sample, side_px: int) -> Image.Image:
         draw.rectangle(
             (x - width / 2, y - height / 2, x + width / 2, y + height / 2), outline="lime"
         )
-    if sample.framed.corners:
-        draw.polygon([(x * scale, y * scale) for x, y in sample.framed.corners], outline="red")
+    if sample.outline is not None:
+        corners = sample.outline.corners()
+        draw.polygon([(x * scale, y * scale) for x, y in corners], outline="red")
     if not sample.right:
         draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline="yellow", width=2)
     return image

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.contract.framing.apply import Framing, FramingMode
-from service.contract.framing.records import Kind, Level, Method
+from service.contract.framing.findings import Kind, Level
+from service.contract.framing.records import Framing, FramingMode, Method
 from service.identity.records.base import GeoPoint
 from service.identity.records.sightings import Sighting
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from service.api.uploads import BinaryFile, file_name, parse_uploads
 from service.api.validation_messages import explain
 from service.contract.chip import Modality
-from service.contract.framing.apply import FramingMode
+from service.contract.framing.records import FramingMode
 from service.contract.utc_time import StatedTime
 from service.identity.errors import InvalidRequestError
 from service.identity.matching.match import MatchOptions

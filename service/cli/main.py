@@ -161,7 +161,7 @@ def embed(
     from service.client.match import expand_folders
     from service.client.tables import console
     from service.contract.chip import Modality
-    from service.contract.framing.apply import FramingMode
+    from service.contract.framing.records import FramingMode
     from service.inference.embedder import load_embedder
     from service.settings import load_settings
 

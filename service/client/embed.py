@@ -14,7 +14,8 @@ from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import ChipError
-from service.contract.framing.apply import FramingMode, frame
+from service.contract.framing.apply import frame
+from service.contract.framing.records import FramingMode
 from service.contract.hoss_names import read_hoss_name
 
 BATCH_SIZE = 16

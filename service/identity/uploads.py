@@ -13,8 +13,9 @@ from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
 from service.contract.errors import ChipError
-from service.contract.framing.apply import FramedChip, Framing, FramingMode
+from service.contract.framing.apply import FramedChip
 from service.contract.framing.half_turn import half_turn
+from service.contract.framing.records import Framing, FramingMode
 from service.contract.utc_time import Clock, StatedTime, time_span, time_warnings
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder

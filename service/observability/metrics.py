@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service.access.caller import current_caller
-from service.contract.framing.apply import Framing
+from service.contract.framing.records import Framing
 from service.contract.similarity import SIMILARITY_EDGES
 from service.observability.drift import ExpectedShare
 from service.observability.tracing import NoTracing, Tracing, current_trace_id

@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError, DecodeLimitError
-from service.contract.framing.apply import FramedChip, Framing, FramingMode, frame, frame_again
+from service.contract.framing.apply import FramedChip, frame, frame_again
+from service.contract.framing.records import Framing, FramingMode
 
 TRIM_FROM_BYTES = 8 * 2**20
 """After a file or picture of this size, freed memory is given back to the system."""

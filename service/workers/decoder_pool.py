@@ -18,7 +18,8 @@ from multiprocessing.context import ForkServerProcess
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits
 from service.contract.errors import DecodeLimitError, OverloadedError
-from service.contract.framing.apply import FramedChip, Framing, FramingMode
+from service.contract.framing.apply import FramedChip
+from service.contract.framing.records import Framing, FramingMode
 from service.workers.decoder import DecodeRequest, serve_decoder
 
 log = logging.getLogger("crossfix")

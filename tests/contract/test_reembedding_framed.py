@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
-from service.contract.framing.apply import FramingMode, frame
+from service.contract.framing.apply import frame
+from service.contract.framing.records import FramingMode
 from service.maintenance.reembed import Reembedding
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import embedded, make_vessel

@@ -11,7 +11,8 @@ from PIL import Image
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
-from service.contract.framing.apply import FramingMode, frame
+from service.contract.framing.apply import frame
+from service.contract.framing.records import FramingMode
 from service.identity.evidence.copies import COPY_SIMILARITY
 from service.inference.embedder import Embedder, load_embedder
 from service.settings import SHIPPED_BUNDLE

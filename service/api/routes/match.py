@@ -12,7 +12,7 @@ from service.api.schemas import MatchOut, ModelOut, SceneOut, VerifyOut
 from service.api.strict_requests import StrictRoute
 from service.api.uploads import BinaryFile, parse_uploads
 from service.contract.calibration import FITTED_PRIOR
-from service.contract.framing.apply import FramingMode
+from service.contract.framing.records import FramingMode
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.matching.match import Matcher, MatchResult

@@ -31,7 +31,8 @@ from service.client.remote.models import Sighting
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipError
-from service.contract.framing.apply import FramingMode, frame
+from service.contract.framing.apply import frame
+from service.contract.framing.records import FramingMode
 from service.contract.hoss_names import PROVENANCE_FILE, TRAIN_FOLDER
 
 FORMAT_VERSION = 1

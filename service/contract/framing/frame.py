@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from service.contract.chip import Modality
 from service.contract.framing.contrast import ContrastMap
 from service.contract.framing.crop import cut_out, is_tight, quarter_turn, upright_turn
+from service.contract.framing.findings import Finding
 from service.contract.framing.locate import Located, locate_ship
 from service.contract.framing.quality import judge, judge_empty
-from service.contract.framing.records import Framed, Method
+from service.contract.framing.records import FramedPixels, Framing, FramingMode, Method
 from service.contract.framing.rectangle import Rectangle
 
 _RELATIVE_ERROR = 0.03
@@ -20,7 +21,7 @@ _LEAST_CONFIDENCE = {Modality.SAR: 0.28, Modality.OPTICAL: 0.4}
 """Below it what was found is no ship."""
 
 
-def frame_chip(pixels: NDArray[Any], modality: Modality, gsd_m: float) -> Framed:
+def frame_chip(pixels: NDArray[Any], modality: Modality, gsd_m: float) -> FramedPixels:
     """Find the ship in a decoded chip, measure it, and cut it out upright and tight.
 
     A chip that is tight and upright already passes unchanged, bit for bit.
@@ -43,14 +44,15 @@ def frame_chip(pixels: NDArray[Any], modality: Modality, gsd_m: float) -> Framed
     if is_tight(pixels.shape, whole, located):
         return _keep(pixels, modality, gsd_m, whole, located)
     if located is None or located.confidence < _LEAST_CONFIDENCE[modality]:
-        return Framed(pixels, "none", None, 0.0, None, None, None, None, 0.0, judge_empty())
+        framing = Framing(mode=FramingMode.AUTO, method="none", findings=judge_empty())
+        return FramedPixels(pixels, framing)
     return _cut(pixels, modality, gsd_m, located)
 
 
-def _cut(pixels: NDArray[Any], modality: Modality, gsd_m: float, located: Located) -> Framed:
+def _cut(pixels: NDArray[Any], modality: Modality, gsd_m: float, located: Located) -> FramedPixels:
     """Frame a loose chip."""
     framed, turn, resampled = cut_out(pixels, located.outline, modality)
-    quality = judge(pixels, modality, gsd_m, located, located.outline, tight=False)
+    findings = judge(pixels, modality, gsd_m, located, located.outline, tight=False)
     return _framed(
         framed,
         "rotated" if resampled else "cropped",
@@ -59,7 +61,7 @@ def _cut(pixels: NDArray[Any], modality: Modality, gsd_m: float, located: Locate
         gsd_m,
         located.found.factor,
         1.0 - min(framed.shape[0] * framed.shape[1] / (pixels.shape[0] * pixels.shape[1]), 1.0),
-        quality,
+        findings,
     )
 
 
@@ -69,7 +71,7 @@ def _keep(
     gsd_m: float,
     whole: ContrastMap,
     located: Located | None,
-) -> Framed:
+) -> FramedPixels:
     """Pass a tight chip as it is, or turned by 90 degrees when it lies.
 
     Its outline is the chip less the usual margin: on so little sea the crop, which a person made,
@@ -84,7 +86,7 @@ def _keep(
         min(height, width) / 1.25,
         90.0 if lies else 0.0,
     )
-    quality = judge(pixels, modality, gsd_m, located, outline, tight=True)
+    findings = judge(pixels, modality, gsd_m, located, outline, tight=True)
     return _framed(
         quarter_turn(pixels) if lies else pixels,
         "quarter_turn" if lies else "unchanged",
@@ -93,7 +95,7 @@ def _keep(
         gsd_m,
         whole.factor,
         0.0,
-        quality,
+        findings,
     )
 
 
@@ -105,13 +107,13 @@ def _framed(
     gsd_m: float,
     factor: int,
     removed: float,
-    quality: tuple[Any, ...],
-) -> Framed:
+    findings: tuple[Finding, ...],
+) -> FramedPixels:
     """Put the record together, in metres."""
     length_m, width_m = outline.length * gsd_m, outline.width * gsd_m
     pixel_m = factor * gsd_m
-    return Framed(
-        pixels=pixels,
+    framing = Framing(
+        mode=FramingMode.AUTO,
         method=method,
         outline=outline,
         turned_deg=turn,
@@ -120,5 +122,6 @@ def _framed(
         length_error_m=float(np.hypot(_RELATIVE_ERROR * length_m, pixel_m)),
         width_error_m=float(np.hypot(3 * _RELATIVE_ERROR * width_m, pixel_m)),
         removed_share=removed,
-        quality=quality,
+        findings=findings,
     )
+    return FramedPixels(pixels, framing)

@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from service.contract.chip import Modality
 from service.contract.framing.candidates import Candidate
+from service.contract.framing.findings import Finding, Kind, Level
 from service.contract.framing.locate import Located
-from service.contract.framing.records import Finding, Kind, Level
 from service.contract.framing.rectangle import Rectangle
 
 _STUBBY = 3.2

@@ -1,11 +1,14 @@
-"""What framing tells of a chip: the ship's outline, the upright crop, and the chip's quality."""
+"""How a chip was framed: the record that is kept with its sighting."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
+from service.contract.chip import Position
+from service.contract.framing.findings import Finding, Level, sentence
 from service.contract.framing.rectangle import Rectangle
 
 Method = Literal["unchanged", "quarter_turn", "cropped", "rotated", "none"]
@@ -13,92 +16,87 @@ Method = Literal["unchanged", "quarter_turn", "cropped", "rotated", "none"]
 angle and cut out (the only one that resamples), or as they were because no ship was found."""
 
 
-class Level(StrEnum):
-    """How far a finding impairs the use of the chip."""
+class FramingMode(StrEnum):
+    """What the client wants done with a chip before the models see it.
 
-    OK = "ok"
-    DOUBTFUL = "doubtful"
-    BAD = "bad"
+    `auto`: find the ship, and cut it out upright and tight unless the chip is so already.
+    `as_is`: judge the chip, but leave its pixels alone.
+    """
 
-
-class Kind(StrEnum):
-    """What is judged of a chip."""
-
-    NO_SHIP = "no_ship"
-    SEVERAL_SHIPS = "several_ships"
-    CUT_OFF = "cut_off"
-    LAND_BESIDE = "land_beside"
-    SMEARED = "smeared"
-    SATURATED = "saturated"
-    TOO_COARSE = "too_coarse"
-    IMPLAUSIBLE_SHAPE = "implausible_shape"
-    GSD_CONTRADICTS_SIZE = "gsd_contradicts_size"
+    AUTO = "auto"
+    AS_IS = "as_is"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One judgement: its kind and level, and the number behind it; `sentences.py` words it."""
-
-    kind: Kind
-    level: Level
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Framed:
-    """A chip after framing.
+class Framing(BaseModel):
+    """How a chip was framed: enough to do it again on the same file, and what was found.
 
     Attributes:
-        pixels: the upright tight chip, of the chip's own type; the chip's own array where it
-            passed unchanged or no ship was found.
-        method: how the pixels came about.
+        mode: what was asked for.
+        method: how the pixels that the models see came about.
+        turned_deg: clockwise turn of the chip that set the ship upright, -90 to 90.
         outline: the rectangle around the hull in pixels of the chip; None where no ship was found.
-        turned_deg: clockwise turn that set the ship upright, -90 to 90.
-        length_m: of the outline, metres; None where no ship was found.
+        heading_axis_deg: true heading of the ship's axis, degrees clockwise from north, 0 to below
+            180; None where the file has no georeference.
+        corners_on_ground: the corners of the outline; None likewise.
+        length_m: of the outline; None where no ship was found.
         width_m: likewise.
         length_error_m: standard error of the length.
         width_error_m: standard error of the width.
-        removed_share: share of the chip's area that the tight crop leaves out, 0..1.
-        quality: a finding for each kind, in the order of `Kind`.
+        removed_share: share of the chip's area that the models do not see, 0..1.
+        findings: the chip's quality, a finding of each kind.
     """
 
-    pixels: NDArray[Any]
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    mode: FramingMode
     method: Method
-    outline: Rectangle | None
-    turned_deg: float
-    length_m: float | None
-    width_m: float | None
-    length_error_m: float | None
-    width_error_m: float | None
-    removed_share: float
-    quality: tuple[Finding, ...]
+    turned_deg: float = 0.0
+    outline: Rectangle | None = None
+    heading_axis_deg: float | None = None
+    corners_on_ground: tuple[Position, ...] | None = None
+    length_m: float | None = None
+    width_m: float | None = None
+    length_error_m: float | None = None
+    width_error_m: float | None = None
+    removed_share: float = 0.0
+    findings: tuple[Finding, ...] = ()
 
     @property
-    def axis_deg(self) -> float | None:
-        """Heading axis in the chip, clockwise from the top, 0 to below 180; None without ship."""
-        return None if self.outline is None else self.outline.axis_deg
-
-    @property
-    def corners(self) -> tuple[tuple[float, float], ...]:
-        """x and y of the outline's corners in pixels of the chip; empty without ship."""
-        return () if self.outline is None else self.outline.corners()
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether the chip was tight and upright already and passed bit for bit."""
-        return self.method == "unchanged"
-
-    @property
-    def found(self) -> bool:
-        """Whether a ship was found."""
-        return self.method != "none"
+    def bow_is_open(self) -> bool:
+        """Whether the bow may be at either end: the chip was turned or cut out by its axis."""
+        return self.method in ("quarter_turn", "cropped", "rotated")
 
     @property
     def worst(self) -> Level:
         """The worst level of all findings."""
-        levels = {finding.level for finding in self.quality}
-        return next((level for level in (Level.BAD, Level.DOUBTFUL) if level in levels), Level.OK)
+        return max((finding.level for finding in self.findings), key=_severity, default=Level.OK)
 
-    def finding(self, kind: Kind) -> Finding:
-        """Return the finding of one kind."""
-        return next(finding for finding in self.quality if finding.kind == kind)
+    def worst_first(self) -> tuple[Finding, ...]:
+        """Return the findings, bad ones first, then doubtful ones."""
+        return tuple(sorted(self.findings, key=lambda finding: -_severity(finding.level)))
+
+    def sentence(self, finding: Finding) -> str:
+        """Return what a finding says to the analyst."""
+        return sentence(finding, self.length_m, self.width_m)
+
+    def complaints(self, level: Level) -> tuple[str, ...]:
+        """Return the sentences of the findings of one level."""
+        return tuple(self.sentence(one) for one in self.findings if one.level is level)
+
+
+@dataclass(frozen=True, slots=True)
+class FramedPixels:
+    """The pixels that framing made, and how: in the mode `auto`, without places on the ground.
+
+    Attributes:
+        pixels: the upright tight chip, of the chip's own type; the chip's own array where it
+            passed unchanged or no ship was found.
+        framing: how they came about.
+    """
+
+    pixels: NDArray[Any]
+    framing: Framing
+
+
+def _severity(level: Level) -> int:
+    return list(Level).index(level)

@@ -3,7 +3,8 @@
 from typing import Protocol
 
 from service.contract.chip import Chip, Modality
-from service.contract.framing.apply import FramedChip, Framing, FramingMode
+from service.contract.framing.apply import FramedChip
+from service.contract.framing.records import Framing, FramingMode
 
 
 class ChipDecoder(Protocol):

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from service.contract.chip import GsdSource, Modality
-from service.contract.framing.apply import Framing, FramingMode
-from service.contract.framing.records import Level
+from service.contract.framing.findings import Level
+from service.contract.framing.records import Framing, FramingMode
 from service.contract.utc_time import UtcTime
 from service.identity.records.base import GeoPoint, Record
 from service.identity.records.vessels import Vessel

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from service.contract.chip import Modality
-from service.contract.framing.records import Kind
+from service.contract.framing.findings import Kind
 from tests.support.api_requests import problem
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.inputs.scene_files import MADRID, empty_file, loose_file, two_ships_file

@@ -2,7 +2,8 @@
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
-from service.contract.framing.apply import FramedChip, Framing, FramingMode, frame, frame_again
+from service.contract.framing.apply import FramedChip, frame, frame_again
+from service.contract.framing.records import Framing, FramingMode
 
 
 class LocalDecoder:

@@ -9,7 +9,7 @@ from service.client.errors import SourceError
 from service.client.match import expand_folders
 from service.contract.chip import Chip, Modality
 from service.contract.embedding import EmbeddedChip
-from service.contract.framing.apply import FramingMode
+from service.contract.framing.records import FramingMode
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.inputs.scene_files import empty_file, loose_file
 

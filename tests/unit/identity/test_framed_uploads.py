@@ -8,7 +8,7 @@ import pytest
 
 from service.contract.chip import Modality
 from service.contract.errors import NoShipError
-from service.contract.framing.apply import Framing, FramingMode
+from service.contract.framing.records import Framing, FramingMode
 from service.identity.enrol import NewVessel
 from service.identity.matching.match import MatchOptions
 from service.identity.records.matches import Verdict

@@ -15,7 +15,7 @@ from service.wiring.background import RepeatedTask
 def test_a_task_that_fails_is_done_again(
     caplog: pytest.LogCaptureFixture, error: Exception, trace: bool
 ) -> None:
-    stopping, runs = threading.Event(), []
+    stopping, runs = threading.Event(), list[int]()
 
     def work() -> bool:
         runs.append(len(runs))
@@ -34,7 +34,7 @@ def test_a_task_that_fails_is_done_again(
 
 
 def test_a_task_that_waits_first_is_not_begun_in_a_process_that_ends() -> None:
-    stopping, runs = threading.Event(), []
+    stopping, runs = threading.Event(), list[int]()
 
     def work() -> bool:
         runs.append(1)

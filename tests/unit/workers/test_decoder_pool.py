@@ -11,7 +11,8 @@ import pytest
 from service.contract.chip import Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError, DecodeLimitError, NoShipError, OverloadedError
-from service.contract.framing.apply import FramingMode, frame
+from service.contract.framing.apply import frame
+from service.contract.framing.records import FramingMode
 from service.workers import decoder, decoder_pool
 from service.workers.decoder import DecodeRequest
 from service.workers.decoder_pool import DecoderPool, PoolLimits

@@ -9,8 +9,9 @@ from rasterio.warp import transform as reproject
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.errors import NoShipError
-from service.contract.framing.apply import Framing, FramingMode, frame, frame_again
-from service.contract.framing.records import Kind, Level
+from service.contract.framing.apply import frame, frame_again
+from service.contract.framing.findings import Kind, Level
+from service.contract.framing.records import Framing, FramingMode
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.inputs.scene_files import MADRID, empty_file, loose_file, two_ships_file
 

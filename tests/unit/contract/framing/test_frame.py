@@ -8,17 +8,24 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
+from service.contract.framing.findings import Kind, Level
 from service.contract.framing.frame import frame_chip
-from service.contract.framing.records import Kind, Level
+from service.contract.framing.records import FramedPixels
 from tests.support.inputs.scenes import add_ship, empty_sea, hull_mask, ship_scene
 
 BOTH = pytest.mark.parametrize("modality", list(Modality))
 
 
-def axis_difference(one: float | None, two: float) -> float:
-    """Difference of two axes in degrees, 0 to 90."""
-    assert one is not None
-    return abs((one - two + 90.0) % 180.0 - 90.0)
+def axis_difference(framed: FramedPixels, axis: float) -> float:
+    """Difference of the ship's axis from another in degrees, 0 to 90."""
+    assert framed.framing.outline is not None
+    return abs((framed.framing.outline.axis_deg - axis + 90.0) % 180.0 - 90.0)
+
+
+def corners(framed: FramedPixels) -> tuple[tuple[float, float], ...]:
+    """Corners of the outline; none without a ship."""
+    outline = framed.framing.outline
+    return () if outline is None else outline.corners()
 
 
 @BOTH
@@ -26,22 +33,22 @@ def axis_difference(one: float | None, two: float) -> float:
 @given(axis=st.floats(0.0, 179.9))
 def test_axis_length_and_width_are_found_at_any_heading(modality: Modality, axis: float) -> None:
     framed = frame_chip(ship_scene(modality, axis), modality, 2.0)
-    assert framed.found
-    assert axis_difference(framed.axis_deg, axis) <= 3.0
-    assert framed.length_m == pytest.approx(200.0, rel=0.08)
-    assert framed.width_m == pytest.approx(36.0, rel=0.3)
-    assert framed.worst is Level.OK
+    assert framed.framing.method != "none"
+    assert axis_difference(framed, axis) <= 3.0
+    assert framed.framing.length_m == pytest.approx(200.0, rel=0.08)
+    assert framed.framing.width_m == pytest.approx(36.0, rel=0.3)
+    assert framed.framing.worst is Level.OK
 
 
 @BOTH
 def test_framed_chip_is_upright_and_tight(modality: Modality) -> None:
     framed = frame_chip(ship_scene(modality, 60.0), modality, 1.0)
     height, width = framed.pixels.shape[:2]
-    assert framed.method == "rotated"
+    assert framed.framing.method == "rotated"
     assert height == pytest.approx(115, abs=8)
     assert width == pytest.approx(23, abs=6)
     again = frame_chip(framed.pixels, modality, 1.0)
-    assert again.unchanged
+    assert again.framing.method == "unchanged"
 
 
 @BOTH
@@ -68,24 +75,24 @@ def test_scaling_brightness_does_not_move_the_outline(modality: Modality) -> Non
     scene = ship_scene(modality, 40.0)
     one = frame_chip(scene, modality, 1.0)
     two = frame_chip(scene * np.float32(37.0), modality, 1.0)
-    np.testing.assert_allclose(one.corners, two.corners, atol=0.5)
+    np.testing.assert_allclose(corners(one), corners(two), atol=0.5)
 
 
 @BOTH
 def test_tight_upright_chip_passes_unchanged(modality: Modality) -> None:
     chip = add_ship(empty_sea(modality, (116, 24)), 0.0)
     framed = frame_chip(chip, modality, 1.0)
-    assert framed.unchanged
+    assert framed.framing.method == "unchanged"
     assert framed.pixels is chip
-    assert framed.turned_deg == 0.0
-    assert framed.removed_share == 0.0
+    assert framed.framing.turned_deg == 0.0
+    assert framed.framing.removed_share == 0.0
 
 
 @BOTH
 def test_lying_tight_chip_is_turned_without_resampling(modality: Modality) -> None:
     chip = add_ship(empty_sea(modality, (24, 116)), 90.0)
     framed = frame_chip(chip, modality, 1.0)
-    assert framed.method == "quarter_turn"
+    assert framed.framing.method == "quarter_turn"
     np.testing.assert_array_equal(framed.pixels, np.rot90(chip))
 
 
@@ -93,7 +100,7 @@ def test_lying_tight_chip_is_turned_without_resampling(modality: Modality) -> No
 def test_upright_ship_in_a_loose_chip_is_cut_out_without_resampling(modality: Modality) -> None:
     scene = ship_scene(modality, 0.0)
     framed = frame_chip(scene, modality, 1.0)
-    assert framed.method == "cropped"
+    assert framed.framing.method == "cropped"
     windows = np.lib.stride_tricks.sliding_window_view(
         scene if scene.ndim == 2 else scene[..., 0], framed.pixels.shape[:2]
     )
@@ -105,10 +112,10 @@ def test_upright_ship_in_a_loose_chip_is_cut_out_without_resampling(modality: Mo
 def test_outline_is_found_off_the_middle_of_a_large_chip(modality: Modality) -> None:
     scene = add_ship(empty_sea(modality, (1200, 1100)), 25.0, 90.0, 16.0, (500.0, 640.0))
     framed = frame_chip(scene, modality, 1.0)
-    centre = np.mean(framed.corners, axis=0)
+    centre = np.mean(corners(framed), axis=0)
     np.testing.assert_allclose(centre, (640.0, 500.0), atol=5.0)
-    assert framed.length_m == pytest.approx(90.0, rel=0.08)
-    assert axis_difference(framed.axis_deg, 25.0) <= 3.0
+    assert framed.framing.length_m == pytest.approx(90.0, rel=0.08)
+    assert axis_difference(framed, 25.0) <= 3.0
 
 
 def with_foredeck(level: float, width: float) -> NDArray[Any]:
@@ -121,9 +128,9 @@ def with_foredeck(level: float, width: float) -> NDArray[Any]:
 
 def test_a_faint_foredeck_is_part_of_the_hull_and_a_side_lobe_is_not() -> None:
     whole = frame_chip(with_foredeck(0.17, 17.0), Modality.SAR, 1.0)
-    assert whole.length_m == pytest.approx(94.0, rel=0.08)
+    assert whole.framing.length_m == pytest.approx(94.0, rel=0.08)
     lobe = frame_chip(with_foredeck(0.17, 3.0), Modality.SAR, 1.0)
-    assert lobe.length_m == pytest.approx(66.0, rel=0.08)
+    assert lobe.framing.length_m == pytest.approx(66.0, rel=0.08)
 
 
 def test_missing_values_are_no_ship() -> None:
@@ -131,15 +138,15 @@ def test_missing_values_are_no_ship() -> None:
     scene[:, :30] = np.nan
     scene[150:, 150:] = np.nan
     framed = frame_chip(scene, Modality.SAR, 1.0)
-    assert axis_difference(framed.axis_deg, 70.0) <= 3.0
-    assert framed.length_m == pytest.approx(100.0, rel=0.08)
+    assert axis_difference(framed, 70.0) <= 3.0
+    assert framed.framing.length_m == pytest.approx(100.0, rel=0.08)
 
 
 def test_undeclared_zeros_are_no_water() -> None:
     scene = ship_scene(Modality.SAR, 70.0)
     scene[:, :40] = 0.0
     framed = frame_chip(scene, Modality.SAR, 1.0)
-    assert axis_difference(framed.axis_deg, 70.0) <= 3.0
+    assert axis_difference(framed, 70.0) <= 3.0
 
 
 def test_land_in_a_corner_is_not_taken_for_the_ship() -> None:
@@ -147,8 +154,8 @@ def test_land_in_a_corner_is_not_taken_for_the_ship() -> None:
     land = np.add.outer(np.arange(200), np.arange(200)) < 120
     scene[land] = np.random.default_rng(3).rayleigh(0.4, int(land.sum()))
     framed = frame_chip(scene, Modality.SAR, 1.0)
-    assert axis_difference(framed.axis_deg, 45.0) <= 3.0
-    assert framed.length_m == pytest.approx(100.0, rel=0.08)
+    assert axis_difference(framed, 45.0) <= 3.0
+    assert framed.framing.length_m == pytest.approx(100.0, rel=0.08)
 
 
 def test_side_lobe_cross_does_not_turn_the_axis() -> None:
@@ -156,17 +163,17 @@ def test_side_lobe_cross_does_not_turn_the_axis() -> None:
     scene[100, :] = np.maximum(scene[100, :], 0.4)
     scene[:, 100] = np.maximum(scene[:, 100], 0.4)
     framed = frame_chip(scene, Modality.SAR, 1.0)
-    assert axis_difference(framed.axis_deg, 30.0) <= 3.0
-    assert framed.length_m == pytest.approx(100.0, rel=0.1)
+    assert axis_difference(framed, 30.0) <= 3.0
+    assert framed.framing.length_m == pytest.approx(100.0, rel=0.1)
 
 
 @BOTH
 def test_empty_sea_holds_no_ship(modality: Modality) -> None:
     sea = empty_sea(modality, seed=5)
     framed = frame_chip(sea, modality, 1.0)
-    assert not framed.found
+    assert framed.framing.method == "none"
     assert framed.pixels is sea
-    assert framed.finding(Kind.NO_SHIP).level is Level.BAD
+    assert framed.framing.worst is Level.BAD
 
 
 @BOTH
@@ -178,8 +185,8 @@ def test_constant_chips_hold_no_ship(
     size = shape if modality is Modality.SAR else (*shape, 3)
     chip = np.full(size, value, np.float32 if modality is Modality.SAR else np.uint8)
     framed = frame_chip(chip, modality, 1.0)
-    assert not framed.found
-    assert len(framed.quality) == len(Kind)
+    assert framed.framing.method == "none"
+    assert len(framed.framing.findings) == len(Kind)
 
 
 @BOTH
@@ -202,14 +209,14 @@ def test_chips_of_any_size_and_content_are_judged(
         chip = rng.integers(0, 256, (height, width, 3), np.uint8)
     framed = frame_chip(chip, modality, 1.0)
     assert framed.pixels.size > 0
-    assert [finding.kind for finding in framed.quality] == list(Kind)
-    assert all(np.isfinite(finding.value) for finding in framed.quality)
-    assert np.isfinite(np.array(framed.corners)).all()
+    assert [finding.kind for finding in framed.framing.findings] == list(Kind)
+    assert all(np.isfinite(finding.value) for finding in framed.framing.findings)
+    assert np.isfinite(np.array(corners(framed))).all()
 
 
 def test_all_missing_chip_holds_no_ship() -> None:
     framed = frame_chip(np.full((50, 60), np.nan, np.float32), Modality.SAR, 1.0)
-    assert not framed.found
+    assert framed.framing.method == "none"
 
 
 def test_wrong_shape_is_refused() -> None:

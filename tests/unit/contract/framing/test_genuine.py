@@ -9,8 +9,8 @@ from model_training.evaluation.framing_report import measure_shipsnet, measure_s
 from model_training.simulator.scenes import set_in_sea
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
+from service.contract.framing.findings import Level
 from service.contract.framing.frame import frame_chip
-from service.contract.framing.records import Level
 from tests.support.paths import HOSS_SAMPLE_CHIPS, SHARED
 
 HOSS_RADAR, SSDD, SHIPSNET = (SHARED / "data" / name for name in ("hoss-radar", "ssdd", "shipsnet"))
@@ -28,9 +28,9 @@ def test_every_tight_upright_chip_passes_unchanged() -> None:
     for path in CHIPS:
         chip = decode_chip(path.read_bytes(), modality=sensor(path))
         framed = frame_chip(chip.pixels, chip.modality, chip.gsd_m)
-        if framed.pixels is not chip.pixels or not framed.unchanged:
+        if framed.pixels is not chip.pixels or framed.framing.method != "unchanged":
             changed.append(path.name)
-        assert framed.worst is not Level.BAD, path.name
+        assert framed.framing.worst is not Level.BAD, path.name
     assert changed == []
 
 
@@ -42,8 +42,8 @@ def test_turned_chips_in_sea_are_set_upright() -> None:
         chip = decode_chip(path.read_bytes(), modality=sensor(path))
         axis = float(rng.uniform(0, 180))
         framed = frame_chip(set_in_sea(chip.pixels, axis, rng), chip.modality, chip.gsd_m)
-        assert framed.axis_deg is not None
-        off = abs((framed.axis_deg - axis + 90) % 180 - 90)
+        assert framed.framing.outline is not None
+        off = abs((framed.framing.outline.axis_deg - axis + 90) % 180 - 90)
         ratio = framed.pixels.shape[0] / chip.pixels.shape[0]
         right.append(off <= 3.0 and abs(ratio - 1.0) <= 0.16)
     assert np.mean(right) >= 0.9

@@ -5,29 +5,34 @@ import pytest
 from scipy import ndimage
 
 from service.contract.chip import Modality
+from service.contract.framing.findings import Finding, Kind, Level
 from service.contract.framing.frame import frame_chip
-from service.contract.framing.records import Framed, Kind, Level
-from service.contract.framing.sentences import sentence
+from service.contract.framing.records import FramedPixels
 from tests.support.inputs.scenes import add_ship, empty_sea, hull_mask, ship_scene
 
 BOTH = pytest.mark.parametrize("modality", list(Modality))
 
 
-def level(framed: Framed, kind: Kind) -> Level:
+def finding(framed: FramedPixels, kind: Kind) -> Finding:
+    """The finding of one kind."""
+    return next(one for one in framed.framing.findings if one.kind is kind)
+
+
+def level(framed: FramedPixels, kind: Kind) -> Level:
     """Level of one kind."""
-    return framed.finding(kind).level
+    return finding(framed, kind).level
 
 
-def said(framed: Framed, kind: Kind) -> str:
+def said(framed: FramedPixels, kind: Kind) -> str:
     """Sentence of one kind."""
-    return sentence(framed.finding(kind), framed.length_m, framed.width_m)
+    return framed.framing.sentence(finding(framed, kind))
 
 
 @BOTH
 def test_a_good_chip_has_no_finding(modality: Modality) -> None:
     framed = frame_chip(ship_scene(modality, 35.0), modality, 1.5)
-    assert framed.worst is Level.OK
-    assert [finding.kind for finding in framed.quality] == list(Kind)
+    assert framed.framing.worst is Level.OK
+    assert [finding.kind for finding in framed.framing.findings] == list(Kind)
 
 
 @BOTH
@@ -49,7 +54,7 @@ def test_land_alone_is_no_ship(modality: Modality) -> None:
         grain = 120 + 30 * patches[..., None] + rng.normal(0, 15, (120, 120, 3))
         chip = np.clip(grain, 0, 255).astype(np.uint8)
     framed = frame_chip(chip, modality, 3.0)
-    assert framed.worst is Level.BAD
+    assert framed.framing.worst is Level.BAD
 
 
 @BOTH
@@ -58,7 +63,7 @@ def test_two_equal_ships_are_told(modality: Modality) -> None:
     scene = add_ship(scene, 20.0, 80.0, 15.0, (100.0, 140.0), seed=7)
     framed = frame_chip(scene, modality, 1.0)
     assert level(framed, Kind.SEVERAL_SHIPS) is Level.BAD
-    assert framed.finding(Kind.SEVERAL_SHIPS).value == 1.0
+    assert finding(framed, Kind.SEVERAL_SHIPS).value == 1.0
 
 
 @BOTH
@@ -66,7 +71,7 @@ def test_a_smaller_neighbour_is_doubtful_and_the_middle_ship_is_taken(modality: 
     scene = add_ship(ship_scene(modality, 20.0), 110.0, 50.0, 11.0, (165.0, 160.0))
     framed = frame_chip(scene, modality, 1.0)
     assert level(framed, Kind.SEVERAL_SHIPS) is Level.DOUBTFUL
-    assert framed.length_m == pytest.approx(100.0, rel=0.08)
+    assert framed.framing.length_m == pytest.approx(100.0, rel=0.08)
 
 
 @BOTH
@@ -93,7 +98,7 @@ def test_quay_beside_the_hull_is_told(modality: Modality) -> None:
         scene[:, 120:] = np.clip(rng.normal(130, 12, scene[:, 120:].shape), 0, 255)
     framed = frame_chip(scene, modality, 1.0)
     assert level(framed, Kind.LAND_BESIDE) is not Level.OK
-    assert framed.length_m == pytest.approx(100.0, rel=0.1)
+    assert framed.framing.length_m == pytest.approx(100.0, rel=0.1)
 
 
 def test_smeared_radar_ship_is_told() -> None:
@@ -125,22 +130,21 @@ def test_too_few_pixels_along_the_hull_are_told(
     scene = add_ship(empty_sea(modality, (60, 60)), 0.0, length, length / 4)
     framed = frame_chip(scene, modality, 5.0)
     assert level(framed, Kind.TOO_COARSE) is expected
-    assert framed.finding(Kind.TOO_COARSE).value == pytest.approx(length, rel=0.2)
+    assert finding(framed, Kind.TOO_COARSE).value == pytest.approx(length, rel=0.2)
 
 
 @BOTH
 def test_a_shape_as_wide_as_long_is_implausible(modality: Modality) -> None:
     scene = add_ship(empty_sea(modality), 0.0, 70.0, 50.0)
     framed = frame_chip(scene, modality, 1.0)
-    assert level(framed, Kind.IMPLAUSIBLE_SHAPE) is Level.BAD or not framed.found
+    assert level(framed, Kind.IMPLAUSIBLE_SHAPE) is Level.BAD or framed.framing.method == "none"
 
 
 @BOTH
 @pytest.mark.parametrize("gsd_m", [0.05, 10.0])
 def test_gsd_that_makes_no_ship_is_told(modality: Modality, gsd_m: float) -> None:
     framed = frame_chip(ship_scene(modality, 35.0), modality, gsd_m)
-    finding = framed.finding(Kind.GSD_CONTRADICTS_SIZE)
-    assert finding.level is Level.BAD
+    assert level(framed, Kind.GSD_CONTRADICTS_SIZE) is Level.BAD
     assert "gsd_m" in said(framed, Kind.GSD_CONTRADICTS_SIZE)
 
 
@@ -148,7 +152,7 @@ def test_gsd_that_makes_no_ship_is_told(modality: Modality, gsd_m: float) -> Non
 def test_every_sentence_is_a_sentence(modality: Modality) -> None:
     for chip in (ship_scene(modality, 35.0), empty_sea(modality)):
         framed = frame_chip(chip, modality, 1.0)
-        for finding in framed.quality:
-            text = said(framed, finding.kind)
+        for one in framed.framing.findings:
+            text = said(framed, one.kind)
             assert text[0].isupper() or text[0].isdigit()
             assert text.endswith(".")

@@ -6,8 +6,8 @@ import pytest
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
+from service.contract.framing.findings import Level
 from service.contract.framing.frame import frame_chip
-from service.contract.framing.records import Level
 from tests.support.faults.ship_chips import OPTICAL, SAR, cut_chip
 from tests.support.paths import FLEET
 
@@ -27,9 +27,9 @@ def test_every_chip_passes_unchanged_and_is_not_bad(modality: Modality) -> None:
             continue
         chip = decode_chip(path.read_bytes(), modality=modality)
         framed = frame_chip(chip.pixels, modality, chip.gsd_m)
-        assert framed.unchanged, path.name
+        assert framed.framing.method == "unchanged", path.name
         assert framed.pixels is chip.pixels, path.name
-        assert framed.worst is not Level.BAD, path.name
+        assert framed.framing.worst is not Level.BAD, path.name
 
 
 @pytest.mark.parametrize("modality", list(Modality))
@@ -39,4 +39,4 @@ def test_chips_that_are_cut_closer_are_still_ships(modality: Modality) -> None:
     for _ in range(150):
         chip = decode_chip(cut_chip(dice, folder), modality=modality)
         framed = frame_chip(chip.pixels, modality, chip.gsd_m)
-        assert framed.method != "none", chip.pixels.shape
+        assert framed.framing.method != "none", chip.pixels.shape

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.contract.chip import Modality
-from service.contract.framing.apply import FramingMode
+from service.contract.framing.records import FramingMode
 from service.contract.weighing.specs import BothWaysSpec, CalibrationSpec
 from service.identity.enrol import NewVessel
 from service.identity.evidence.both_ways import BothWays

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.contract.chip import Modality
-from service.contract.framing.apply import FramingMode
+from service.contract.framing.records import FramingMode
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.matching.match import Matcher, MatchOptions, MatchResult

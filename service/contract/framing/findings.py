@@ -1,6 +1,39 @@
-"""What a finding says to the analyst."""
+"""What is judged of a chip, and what each finding says to the analyst."""
 
-from service.contract.framing.records import Finding, Kind, Level
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How far a finding impairs the use of the chip."""
+
+    OK = "ok"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+
+class Kind(StrEnum):
+    """What is judged of a chip."""
+
+    NO_SHIP = "no_ship"
+    SEVERAL_SHIPS = "several_ships"
+    CUT_OFF = "cut_off"
+    LAND_BESIDE = "land_beside"
+    SMEARED = "smeared"
+    SATURATED = "saturated"
+    TOO_COARSE = "too_coarse"
+    IMPLAUSIBLE_SHAPE = "implausible_shape"
+    GSD_CONTRADICTS_SIZE = "gsd_contradicts_size"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judgement: its kind and level, and the number behind it; `sentences.py` words it."""
+
+    kind: Kind
+    level: Level
+    value: float
+
 
 _OK = {
     Kind.NO_SHIP: "A ship was found (confidence {value:.2f} of 1).",
