@@ -113,6 +113,8 @@ class Gallery(Protocol):
     def require_intact(self, ids: Collection[UUID]) -> None:
         """Compare the embeddings of sightings with their digests; absent ids are ignored.
 
+        An adapter that keeps records in memory compares the stored records, too.
+
         Raises:
             StoreDamagedError: one is not what was written.
         """

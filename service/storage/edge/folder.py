@@ -104,6 +104,11 @@ class GalleryFolder:
         with disk_errors(f"write {path}"):
             replace_file(path, json.dumps({"bundle_id": payloads.bundle_slug(bundle_id)}))
 
+    def require_open(self) -> None:
+        """Raise StoreUnavailableError if the folder was closed."""
+        if self._lock is None:
+            raise StoreUnavailableError(f"the gallery in {self._path} is closed")
+
     def close(self) -> None:
         """Close all shards and give the lock up; a second call does nothing."""
         if self._lock is not None:

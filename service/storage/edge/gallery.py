@@ -2,7 +2,8 @@
 
 One process at a time. Vessels are in one shard, the sightings of each bundle in another. Every
 writing method returns when the shard's log is on disk. A change of a sighting also changes the
-embeddings that other bundles made of it.
+embeddings that other bundles made of it. Searches for vessels use a table in memory and then read
+the records of what they found.
 """
 
 import threading
@@ -28,15 +29,16 @@ from service.identity.records.sightings import (
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
-from service.storage.edge.counts import GalleryCounter
 from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import GalleryFolder
-from service.storage.edge.searching import EdgeSearch
+from service.storage.edge.record_cache import RecordCache, vessel_hits
 from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard, upsert
+from service.storage.edge.sighting_table import FIELDS, Mask, SightingTable
 from service.storage.points import payloads
-from service.storage.points.checking import check_gallery, require_intact_embeddings
+from service.storage.points.checking import check_gallery, require_intact_sightings
 from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
+    SIGHTINGS_OF_VESSELS,
     UNCOMPARED_SIGHTINGS,
     AnyOf,
     Clause,
@@ -48,8 +50,11 @@ from service.storage.points.filters import (
     sighting_clauses,
     vessel_condition,
 )
-from service.storage.points.grouping import Near, NearestQuery
+from service.storage.points.grouping import NearestQuery
 from service.storage.points.paging import vessel_page
+
+LOADED_AT_ONCE = 1000
+"""Sightings whose embeddings are read together when the gallery is opened."""
 
 
 class EdgeGallery:
@@ -82,7 +87,9 @@ class EdgeGallery:
             self._vessels = self._folder.vessels
             self._sightings = self._folder.sightings(bundle_id, width)
             self._other_shards: list[Shard] | None = None
-            self._counter = self._count_contents()
+            self._table = self._load_table()
+            self._known_vessels = RecordCache(self._vessels, payloads.vessel_from)
+            self._known_sightings = RecordCache(self._sightings, payloads.sighting_from)
             if self._folder.active() is None:
                 self._folder.activate(bundle_id)
         except BaseException:
@@ -93,7 +100,8 @@ class EdgeGallery:
         del fence  # Claims of a single process are not lost.
         with self._lock:
             self._vessels.apply(upsert([payloads.vessel_point(vessel)]))
-            self._counter.put_vessel(vessel.id, vessel.state)
+            self._known_vessels.drop([vessel.id])
+            self._table.put_vessel(vessel.id, vessel.state)
         self._vessels.sync()
 
     def take_over(self, vessel_id: UUID, fence: UUID) -> None:
@@ -126,7 +134,8 @@ class EdgeGallery:
     def delete_vessel(self, vessel_id: UUID) -> None:
         with self._lock:
             self._vessels.apply(edge.UpdateOperation.delete_points([vessel_id]))
-            self._counter.delete_vessel(vessel_id)
+            self._known_vessels.drop([vessel_id])
+            self._table.delete_vessel(vessel_id)
         self._vessels.sync()
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
@@ -137,15 +146,13 @@ class EdgeGallery:
             return
         with self._lock:
             self._sightings.apply(upsert(points))
-            ids = [one.sighting.id for one in sightings]
-            self._counter.put_sightings(ids, vessel.id if vessel else None)
+            self._known_sightings.drop(one.id for one in points)
+            self._table.put_sightings([(one.id, one.vector or [], one.payload) for one in points])
         self._sightings.sync()
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
         with self._lock:
-            replaceable = [
-                one for one in sightings if not self._counter.has_vessel(one.sighting.id)
-            ]
+            replaceable = [one for one in sightings if not self._table.has_vessel(one.sighting.id)]
             self.put_sightings(replaceable, None)
 
     def move_sightings(
@@ -158,7 +165,8 @@ class EdgeGallery:
                 owner |= payloads.uncompared_payload(vessel)
                 for shard, known in self._shards_with(existing):
                     shard.apply(edge.UpdateOperation.set_payload([*known], owner))
-                self._counter.put_sightings(existing, vessel.id if vessel else None)
+                self._known_sightings.drop(existing)
+                self._table.put_sightings(self._sightings.fetch_with_vectors(existing))
         self._sync_sightings()
 
     def sync_vessel(self, vessel: Vessel) -> None:
@@ -167,6 +175,7 @@ class EdgeGallery:
         with self._lock:
             for shard in (self._sightings, *self._others()):
                 shard.apply(edge.UpdateOperation.set_payload_by_filter(of_vessel, owner))
+            self._table.describe_vessel(vessel.id, owner)
         self._sync_sightings()
 
     def get_sighting(self, sighting_id: UUID) -> Sighting | None:
@@ -187,7 +196,8 @@ class EdgeGallery:
             if existing:
                 for shard, known in self._shards_with(existing):
                     shard.apply(edge.UpdateOperation.delete_points([*known]))
-                self._counter.delete_sightings(existing)
+                self._known_sightings.drop(existing)
+                self._table.delete_sightings(existing)
         self._sync_sightings()
 
     def uses_chip(self, chip_sha256: str) -> bool:
@@ -208,34 +218,25 @@ class EdgeGallery:
     def search_each(
         self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
     ) -> list[list[VesselHit]]:
-        searches = [
-            EdgeSearch(
-                payloads.check_vector(one.vector, self._width),
-                sighting_clauses(one.where),
+        for one in queries:
+            payloads.check_vector(one.vector, self._width)
+        with self._lock:
+            self._folder.require_open()
+            passing = {where: self._passing(where) for where in {one.where for one in queries}}
+            found = self._table.nearest(
+                np.stack([one.vector for one in queries]),
+                [passing[one.where] for one in queries],
                 vessels,
                 sightings_per_vessel,
             )
-            for one in queries
-        ]
-        with self._lock:
-            while asking := [one for one in searches if one.vessels is None]:
-                answers = self._nearest([one.first_query() for one in asking])
-                for one, answer in zip(asking, answers, strict=True):
-                    one.take(answer, self._counter.is_visible)
-            if asking := [one for one in searches if one.lacking()]:
-                owned = [self._counter.sightings_of(one.lacking()) for one in asking]
-                answers = self._nearest(list(map(EdgeSearch.further_query, asking, owned)))
-                for one, answer in zip(asking, answers, strict=True):
-                    one.complete(answer)
-            best = [pair for one in searches for pair in one.best()]
-            rows = self._sightings.fetch({n.sighting_id for _, nearest in best for n in nearest})
-            records = self.get_vessels({vessel_id for vessel_id, _ in best})
-        sightings = {i: payloads.sighting_from(row) for i, row in rows.items()}
-        return [one.hits(records, sightings) for one in searches]
+            near = [one for answer in found for one in answer]
+            sightings = self._known_sightings.get({i for one in near for i, _ in one.sightings})
+            records = self._known_vessels.get({one.vessel for one in near})
+        return [vessel_hits(answer, records, sightings) for answer in found]
 
     def require_intact(self, ids: Collection[UUID]) -> None:
         with self._lock:
-            require_intact_embeddings(self._sightings, ids)
+            require_intact_sightings(self._sightings, ids)
 
     def search_open(
         self, vector: NDArray[np.float32], modality: Modality, limit: int
@@ -256,7 +257,7 @@ class EdgeGallery:
 
     def counts(self) -> GalleryCounts:
         with self._lock:
-            return self._counter.counts()
+            return self._table.counts()
 
     def ping(self) -> None:
         with self._lock:
@@ -268,7 +269,7 @@ class EdgeGallery:
 
     def delete_open_sightings(self, ids: Collection[UUID]) -> None:
         with self._lock:
-            self.delete_sightings([i for i in ids if not self._counter.has_vessel(i)])
+            self.delete_sightings([i for i in ids if not self._table.has_vessel(i)])
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_gallery(self._vessels, [self._sightings], self._lock)
@@ -296,23 +297,25 @@ class EdgeGallery:
         for shard in (self._sightings, *(self._other_shards or ())):
             shard.sync()
 
-    def _nearest(self, queries: Sequence[NearestQuery]) -> list[list[Near]]:
-        answers = self._sightings.nearest(queries, [payloads.VESSEL_ID])
-        return [
-            [Near(i, UUID(row[payloads.VESSEL_ID]), score) for i, score, row in answer]
-            for answer in answers
-        ]
+    def _passing(self, where: SightingFilter) -> Mask:
+        """Return which sightings of the table pass a filter; the shard knows what it does not."""
+        clauses = sighting_clauses(where)
+        mask = self._table.passing(one for one in clauses if one.key in FIELDS)
+        if further := tuple(one for one in clauses if one.key not in FIELDS):
+            rows = self._sightings.scan(Condition(further), [payloads.VESSEL_ID])
+            mask &= self._table.among(sighting_id for sighting_id, _ in rows)
+        return mask
 
     def _all_vessels(self, clause: Clause) -> list[Vessel]:
         with self._lock:
             rows = list(self._vessels.scan(Condition((clause,))))
         return [payloads.vessel_from(row) for _, row in rows]
 
-    def _count_contents(self) -> GalleryCounter:
-        counter = GalleryCounter()
+    def _load_table(self) -> SightingTable:
+        table = SightingTable(self._width)
         for vessel_id, row in self._vessels.scan(fields=[payloads.STATE]):
-            counter.put_vessel(vessel_id, VesselState(row[payloads.STATE]))
-        for sighting_id, row in self._sightings.scan(fields=[payloads.VESSEL_ID]):
-            owner = row.get(payloads.VESSEL_ID)
-            counter.put_sightings([sighting_id], UUID(owner) if owner else None)
-        return counter
+            table.put_vessel(vessel_id, VesselState(row[payloads.STATE]))
+        rows = self._sightings.scan_with_vectors(SIGHTINGS_OF_VESSELS, FIELDS)
+        while batch := list(islice(rows, LOADED_AT_ONCE)):
+            table.put_sightings(batch)
+        return table

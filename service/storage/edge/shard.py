@@ -28,6 +28,7 @@ from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.grouping import NearestQuery
 from service.storage.points.payloads import Payload, Point
 
+EmbeddedRow = tuple[UUID, NDArray[np.float32], Payload]
 IndexSchema = edge.PayloadSchemaType | edge.KeywordIndexParams
 
 MARKER = "crossfix.json"
@@ -142,9 +143,13 @@ class Shard:
     def retrieve_with_vectors(
         self, ids: Collection[UUID]
     ) -> list[tuple[NDArray[np.float32], Payload]]:
+        return [(vector, row) for _, vector, row in self.fetch_with_vectors(ids)]
+
+    def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
+        """Return id, vector, float32 `[D]`, and payload of the points that exist among `ids`."""
         with _translated_errors(self._folder):
             records = self._shard.retrieve(list(ids), True, True)
-        return [(np.asarray(one.vector, dtype=np.float32), one.payload or {}) for one in records]
+        return [_with_vector(record) for record in records]
 
     def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
         """Return at most `limit` payloads in order of id, from `start` on."""
@@ -158,11 +163,10 @@ class Shard:
             yield UUID(str(record.id)), record.payload or {}
 
     def scan_with_vectors(
-        self, where: Condition
-    ) -> Iterator[tuple[UUID, NDArray[np.float32], Payload]]:
-        for record in self._scan(where, None, True):
-            vector = np.asarray(record.vector, dtype=np.float32)
-            yield UUID(str(record.id)), vector, record.payload or {}
+        self, where: Condition, fields: list[str] | None = None
+    ) -> Iterator[EmbeddedRow]:
+        for record in self._scan(where, fields, True):
+            yield _with_vector(record)
 
     def nearest(
         self, queries: Sequence[NearestQuery], fields: list[str] | None = None
@@ -252,6 +256,10 @@ def upsert(points: Sequence[Point]) -> edge.UpdateOperation:
     return edge.UpdateOperation.upsert_points(
         [edge.Point(one.id, one.vector or NO_VECTOR, one.payload) for one in points]
     )
+
+
+def _with_vector(record: edge.Record) -> EmbeddedRow:
+    return UUID(str(record.id)), np.asarray(record.vector, np.float32), record.payload or {}
 
 
 def _load_or_create(folder: Path, width: int, config: edge.EdgeConfig) -> edge.EdgeShard:

@@ -31,9 +31,10 @@ def check_gallery(
             yield check_rows("sighting", rows, sighting_from)
 
 
-def require_intact_embeddings(sightings: PointCollection, ids: Collection[UUID]) -> None:
-    """Raise StoreDamagedError if an embedding of these sightings is not what was written."""
+def require_intact_sightings(sightings: PointCollection, ids: Collection[UUID]) -> None:
+    """Raise StoreDamagedError if one of these sightings, or its embedding, is damaged."""
     for vector, row in sightings.retrieve_with_vectors(ids):
+        sighting_from(row)
         require_intact_vector(vector, row)
 
 

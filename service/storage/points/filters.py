@@ -131,6 +131,7 @@ class Condition:
 MAX_SEARCH_WORDS = 8
 
 EVERYTHING = Condition()
+SIGHTINGS_OF_VESSELS = Condition((Known(payloads.VESSEL_ID),))
 OPEN_SIGHTINGS = Condition((), (Known(payloads.VESSEL_ID),))
 UNCOMPARED_SIGHTINGS = Condition((AnyOf(payloads.UNCOMPARED, [payloads.YES]),))
 TENTATIVE_SIGHTINGS = Condition((Known(payloads.TENTATIVE),))

@@ -25,6 +25,8 @@ Payload = dict[str, Any]
 CheckedRow = tuple[UUID, NDArray[np.float32] | None, Payload]
 T = TypeVar("T")
 
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
+
 
 def sealed(fields: Payload, under: str = DIGEST) -> Payload:
     """Return the fields, their numbers rounded, with their digest beside them."""
@@ -119,10 +121,12 @@ def _state(row: CheckedRow, parse: Callable[[Payload], object]) -> tuple[RecordS
 def _digest(fields: Mapping[str, Any]) -> str:
     """Return the digest of the fields; stores may drop nulls, and reorder or retype numbers."""
     known = {name: _plain(value) for name, value in fields.items() if value is not None}
-    return _hash(json.dumps(known, sort_keys=True).encode())
+    return _hash(_sorted_json(known).encode())
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

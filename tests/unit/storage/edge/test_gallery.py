@@ -14,9 +14,10 @@ import qdrant_edge as edge
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import Vessel, VesselState
-from service.storage.edge.counts import GalleryCounter
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.shard import Shard
+from service.storage.edge.sighting_table import SightingTable
+from service.storage.points.payloads import ownership_payload
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 
 
@@ -257,12 +258,13 @@ def test_indexes_that_are_used_no_more_are_removed(tmp_path: Path) -> None:
     shard.close()
 
 
-def test_nothing_is_counted_of_sightings_without_a_vessel() -> None:
-    counter, vessel, sighting = GalleryCounter(), uuid4(), uuid4()
-    counter.put_vessel(vessel, VesselState.ACTIVE)
-    counter.put_sightings([uuid4() for _ in range(1000)], None)
-    counter.put_sightings([sighting], vessel)
-    assert counter.counts().sightings == 1
-    counter.put_sightings([sighting], None)
-    assert counter.counts().sightings == 0
-    assert counter._vessel_of == {}
+def test_nothing_is_kept_of_sightings_without_a_vessel() -> None:
+    table, vessel, sighting = SightingTable(WIDTH), make_vessel(), uuid4()
+    table.put_vessel(vessel.id, VesselState.ACTIVE)
+    vector, nobody, owner = [1.0] * WIDTH, ownership_payload(None), ownership_payload(vessel)
+    table.put_sightings([(uuid4(), vector, nobody) for _ in range(1000)])
+    table.put_sightings([(sighting, vector, owner)])
+    assert table.counts().sightings == 1
+    table.put_sightings([(sighting, vector, nobody)])
+    assert table.counts().sightings == 0
+    assert table._row_of == {}

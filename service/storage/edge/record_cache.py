@@ -1,0 +1,87 @@
+"""Records that searches read and found intact, kept as long as nobody writes them."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from service.identity.records.sightings import Sighting, VesselHit
+from service.identity.records.vessels import Vessel
+from service.storage.edge.shard import Shard
+from service.storage.edge.sighting_table import NearVessel
+from service.storage.points import payloads
+
+T = TypeVar("T")
+
+MOST_CHARACTERS = 12 * 2**20
+"""Of stored JSON in all. A record takes four times as much memory as its JSON has characters."""
+
+
+class RecordCache(Generic[T]):
+    """The records that were used last. For one thread at a time.
+
+    A writer drops the records that it changes, in the same step. Damage to a stored record is found
+    when it is read first; later, by the check in the background and before it is shown.
+    """
+
+    def __init__(
+        self,
+        shard: Shard,
+        parse: Callable[[payloads.Payload], T],
+        most_characters: int = MOST_CHARACTERS,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            shard: where records are read that are not kept.
+            parse: checks and parses a payload, or raises StoreDamagedError.
+            most_characters: of the JSON of all records that are kept.
+        """
+        self._shard = shard
+        self._parse = parse
+        self._most = most_characters
+        self._kept: OrderedDict[bytes, tuple[T, int]] = OrderedDict()
+        self._characters = 0
+
+    def get(self, ids: Iterable[bytes]) -> dict[bytes, T]:
+        """Return the records that exist among `ids`, each the 16 bytes of a UUID.
+
+        Raises:
+            StoreDamagedError: a record that was read is not what was written.
+        """
+        found, missing = dict[bytes, T](), list[UUID]()
+        for one in ids:
+            if one in self._kept:
+                self._kept.move_to_end(one)
+                found[one] = self._kept[one][0]
+            else:
+                missing.append(UUID(bytes=one))
+        if missing:
+            for record_id, row in self._shard.fetch(missing).items():
+                record, size = self._parse(row), len(row[payloads.RECORD])
+                found[record_id.bytes] = record
+                self._kept[record_id.bytes] = record, size
+                self._characters += size
+        while self._characters > self._most:
+            self._characters -= self._kept.popitem(last=False)[1][1]
+        return found
+
+    def drop(self, ids: Iterable[UUID]) -> None:
+        """Forget records that are written."""
+        for one in ids:
+            self._characters -= self._kept.pop(one.bytes, (None, 0))[1]
+
+
+def vessel_hits(
+    found: Sequence[NearVessel],
+    vessels: Mapping[bytes, Vessel],
+    sightings: Mapping[bytes, Sighting],
+) -> list[VesselHit]:
+    """Return the vessels that were found with their records and those of their sightings."""
+    return [
+        VesselHit(
+            vessels[one.vessel],
+            [payloads.hit_of(sightings[i], similarity) for i, similarity in one.sightings],
+        )
+        for one in found
+    ]

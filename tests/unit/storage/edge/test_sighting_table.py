@@ -1,0 +1,85 @@
+"""The table of sightings in memory agrees with the sightings that it was given."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.identity.records.sightings import GalleryCounts
+from service.identity.records.vessels import VesselState
+from service.storage.edge.fixed_point import BLOCK_ROWS, FIXED_POINT_FROM, FixedPointMatrix
+from service.storage.edge.sighting_table import SightingTable
+from service.storage.points import payloads
+from service.storage.points.filters import AnyOf, Clause, NoneOf
+
+WIDTH = 512
+
+
+def unit_vectors(count: int, width: int = WIDTH, seed: int = 0) -> NDArray[np.float32]:
+    vectors = np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("width", [16, FIXED_POINT_FROM, WIDTH])
+def test_products_are_those_of_the_vectors(width: int) -> None:
+    vectors, queries = unit_vectors(2 * BLOCK_ROWS + 3, width), unit_vectors(5, width, seed=1)
+    matrix = FixedPointMatrix(width)
+    matrix.put(range(10), vectors[:10])
+    matrix.put(range(10, len(vectors)), vectors[10:])
+    products = matrix.products(queries, len(vectors))
+    assert np.abs(products - queries @ vectors.T).max() < 1e-5
+    matrix.move(len(vectors) - 1, 0)
+    expected = queries @ vectors[-1]
+    assert matrix.products(queries, 1)[:, 0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_after_any_changes_searches_are_those_of_a_list() -> None:
+    """Insert, replace, move and delete at random, and compare with a search of a plain list."""
+    dice = np.random.default_rng(3)
+    vessels = [uuid4() for _ in range(30)]
+    table, kept = SightingTable(WIDTH), dict[UUID, tuple[NDArray[np.float32], dict[str, Any]]]()
+    hidden = set(vessels[::5])
+    for vessel in vessels:
+        state = VesselState.DELETED if vessel in hidden else VesselState.ACTIVE
+        table.put_vessel(vessel, state)
+    known = [uuid4() for _ in range(1500)]
+    for vector in unit_vectors(3000):
+        sighting = known[dice.integers(len(known))]
+        if dice.random() < 0.3:
+            table.delete_sightings([sighting])
+            kept.pop(sighting, None)
+            continue
+        owner = None if dice.random() < 0.2 else vessels[dice.integers(len(vessels))]
+        row = {
+            payloads.VESSEL_ID: None if owner is None else str(owner),
+            payloads.MODALITY: ("sar", "optical")[dice.integers(2)],
+            payloads.CHIP: sighting.hex * 2,
+        }
+        table.put_sightings([(sighting, vector, row)])
+        kept.pop(sighting, None)
+        if owner is not None:
+            kept[sighting] = vector, row
+    assert 0 < len(kept) < len(known)
+    shown = {i: one for i, one in kept.items() if UUID(one[1][payloads.VESSEL_ID]) not in hidden}
+    assert table.counts() == GalleryCounts(len(vessels) - len(hidden), len(shown))
+    left_out = next(iter(shown))
+    clauses: list[Clause] = [
+        AnyOf(payloads.MODALITY, ["sar"]),
+        NoneOf(payloads.CHIP, [left_out.hex * 2]),
+    ]
+    [query] = unit_vectors(1, seed=9)
+    expected: dict[bytes, list[tuple[float, bytes]]] = {}
+    for sighting, (vector, row) in shown.items():
+        if row[payloads.MODALITY] == "sar" and sighting != left_out:
+            owned = expected.setdefault(UUID(row[payloads.VESSEL_ID]).bytes, [])
+            owned.append((float(vector @ query), sighting.bytes))
+    ranked = sorted(expected.items(), key=lambda one: -max(one[1])[0])[:10]
+    [found] = table.nearest(query[None], [table.passing(clauses)], 10, 3)
+    assert [one.vessel for one in found] == [vessel for vessel, _ in ranked]
+    for one, (_, owned) in zip(found, ranked, strict=True):
+        best = sorted(owned, reverse=True)[:3]
+        assert [sighting for sighting, _ in one.sightings] == [sighting for _, sighting in best]
+        similarities = [similarity for _, similarity in one.sightings]
+        assert similarities == pytest.approx([similarity for similarity, _ in best], abs=1e-5)
