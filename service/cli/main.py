@@ -35,6 +35,7 @@ from service.cli.desk import add_desk_commands
 from service.cli.keys import keys_app
 from service.cli.maintenance import add_commands
 from service.cli.matching import match
+from service.cli.open_sightings import add_open_sighting_commands
 from service.client import DEFAULT_URL
 
 app = typer.Typer(
@@ -139,6 +140,7 @@ def enrol(
 app.command()(match)
 add_desk_commands(app)
 app.command()(export_dataset)
+add_open_sighting_commands(app)
 
 
 @app.command()

@@ -6,7 +6,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from service.client.remote.models import MatchRecord, MatchSummary, Vessel, VesselDetail
+from service.client.remote.models import (
+    MatchRecord,
+    MatchSummary,
+    SightingGroup,
+    Vessel,
+    VesselDetail,
+)
 from service.client.tables import VERDICT_SHORT, plain_table, show_answer
 
 
@@ -73,6 +79,25 @@ def show_vessel(on: Console, vessel: VesselDetail) -> None:
             escape(one.file_name or ""),
         )
     on.print(table, soft_wrap=True)
+
+
+def show_groups(on: Console, groups: Iterable[SightingGroup]) -> None:
+    """Print the sightings of each group, and how probable it is that they show one ship."""
+    table = _table("sighting", "match", "probability", "sensor", "captured", "file")
+    for group in groups:
+        said = "sent as one ship" if group.probability is None else f"{group.probability:.0%}"
+        table.add_row(f"[bold]{group.chips} chips that may show one ship[/]", "", said)
+        for one in group.sightings:
+            shown = one.sighting
+            table.add_row(
+                f"  {shown.id}",
+                str(one.match_id),
+                "" if one.probability is None else f"{one.probability:.0%}",
+                shown.modality,
+                f"{shown.captured_at:%Y-%m-%d %H:%M}" if shown.captured_at else "",
+                escape(shown.file_name or ""),
+            )
+    on.print(table if table.row_count else "no chips look like one ship", soft_wrap=True)
 
 
 def _table(*headings: str) -> Table:

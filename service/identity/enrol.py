@@ -8,6 +8,7 @@ undoes an interrupted enrolment; a lease (`leases.py`) lets one replica at a tim
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Self
 from uuid import UUID, uuid5
@@ -121,7 +122,7 @@ class Enrolment:
             OverloadedError, StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
         require_distinct_chips(uploads)
-        vessel = self._vessel(new, uploads)
+        vessel = described_vessel(new, digests(uploads), self._now())
         require_free_imo(self._gallery, vessel)
         chips = [self._uploads.embed(upload) for upload in uploads]
         facts: Facts = {
@@ -298,20 +299,27 @@ class Enrolment:
         self._recovery.settle(found, lease.renew)
         return self._recover_other_change(vessel, chips, lease)
 
-    def _vessel(self, new: NewVessel, uploads: Sequence[ChipUpload]) -> Vessel:
-        now = self._now()
-        known = new.known_attributes()
-        origin = Provenance(source=new.source or DEFAULT_SOURCE, as_of=new.as_of or now)
-        content = json.dumps([known, sorted(upload.digest for upload in uploads)], sort_keys=True)
-        return Vessel.model_validate(
-            known
-            | {
-                "id": new.id or uuid5(VESSEL_NAMESPACE, content),
-                "provenance": dict.fromkeys(known, origin),
-                "created_at": now,
-                "updated_at": now,
-            }
-        )
+
+def described_vessel(new: NewVessel, content: Sequence[str], now: datetime) -> Vessel:
+    """Return the vessel to register; its id follows from attributes and content, unless chosen.
+
+    Args:
+        new: what the client says of it.
+        content: names its chips or sightings, in any order.
+        now: the present, UTC.
+    """
+    known = new.known_attributes()
+    origin = Provenance(source=new.source or DEFAULT_SOURCE, as_of=new.as_of or now)
+    named = json.dumps([known, sorted(content)], sort_keys=True)
+    return Vessel.model_validate(
+        known
+        | {
+            "id": new.id or uuid5(VESSEL_NAMESPACE, named),
+            "provenance": dict.fromkeys(known, origin),
+            "created_at": now,
+            "updated_at": now,
+        }
+    )
 
 
 def _defects(upload: ChipUpload, sighting: Sighting) -> tuple[str, ...]:

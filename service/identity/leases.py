@@ -231,6 +231,17 @@ class Leases:
             yield lease
 
     @contextmanager
+    def for_grouping(self) -> Iterator[Lease]:
+        """Hold the task of putting open sightings into groups; the caller renews the lease.
+
+        Raises:
+            ConflictError: another replica does it.
+        """
+        with self._lease("compared") as lease:
+            lease.take("groups of open sightings", NO_VESSEL, resumes=False)
+            yield lease
+
+    @contextmanager
     def for_announcing(self) -> Iterator[Lease]:
         """Hold the task of sending new matches to a webhook; the caller renews the lease.
 

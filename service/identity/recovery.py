@@ -3,6 +3,7 @@
 | state found | interrupted change | recovery |
 |---|---|---|
 | enrolling | a new vessel was being written | its sightings and the vessel are removed |
+| enrolling, former_sightings | open sightings were being given to it | they become open again |
 | enrolling, split_from | sightings were being split off | they go back to their former vessel |
 | syncing | attributes were being changed | the sightings are refreshed, the vessel is active |
 | syncing, former_sightings | a deletion was being undone | its sightings come back too |
@@ -193,6 +194,8 @@ class Recovery:
             self._move_sightings(vessel, origin)
         elif vessel.split_from is not None:
             self._give_to_tombstone(vessel.split_from, sightings)
+        elif vessel.former_sightings:
+            self.reassign(sightings, None)
         else:
             self._gallery.delete_sightings([s.id for s in sightings])
             added = (*vessel.leaving_chips, *(s.chip_sha256 for s in sightings))

@@ -90,12 +90,35 @@ class MatchReview:
         with self._write_lock:
             match = self._record(match_id).match
             with self._leases.for_judgement(*match.sighting_ids) as lease:
-                self._finish_interrupted(match.sighting_ids, lease)
+                self.finish_interrupted(match.sighting_ids, lease)
                 record = self._record(match_id)
                 judgement = self._judgement(record, new)
                 with self._trail.change("verdict", **_facts(record, judgement)):
                     settled = self._add_judgement(record, judgement, lease)
         return MatchDetail(settled, self._gallery.get_sighting(match.query.id))
+
+    def begin_confirmations(
+        self, records: Sequence[MatchRecord], vessel_id: UUID, lease: Lease
+    ) -> list[MatchRecord]:
+        """Confirm matches with a vessel that is being registered, as unsettled.
+
+        Args:
+            records: the matches.
+            vessel_id: the vessel; if it is never registered, recovery removes the confirmations.
+            lease: of `for_judgement` on their sightings.
+        """
+        judgement = Judgement(
+            decision=Decision.CONFIRMED,
+            vessel_id=vessel_id,
+            by=current_caller().name,
+            at=self._now(),
+        )
+        return [self._begin(record, judgement, lease) for record in records]
+
+    def finish_confirmations(self, begun: Sequence[MatchRecord], lease: Lease) -> None:
+        """Settle matches of `begin_confirmations`, when their vessel is registered."""
+        for record in begun:
+            self._settle(record, lease)
 
     def settle_interrupted(self) -> int:
         """Finish every judgement that a crash interrupted; return their number."""
@@ -132,11 +155,7 @@ class MatchReview:
     def _add_judgement(
         self, record: MatchRecord, judgement: Judgement, lease: Lease
     ) -> MatchRecord:
-        begun = record.model_copy(
-            update={"judgements": (*record.judgements, judgement), "unsettled": True}
-        )
-        lease.renew()
-        self._matches.put(begun)
+        begun = self._begin(record, judgement, lease)
         settled = self._settle(begun, lease)
         if settled.judgements != begun.judgements:
             if self._gallery.get_sighting(record.match.query.id) is None:
@@ -144,7 +163,15 @@ class MatchReview:
             raise NotFoundError(f"vessel {judgement.vessel_id} was deleted just now")
         return settled
 
-    def _finish_interrupted(self, sighting_ids: Sequence[UUID], lease: Lease) -> None:
+    def _begin(self, record: MatchRecord, judgement: Judgement, lease: Lease) -> MatchRecord:
+        begun = record.model_copy(
+            update={"judgements": (*record.judgements, judgement), "unsettled": True}
+        )
+        lease.renew()
+        self._matches.put(begun)
+        return begun
+
+    def finish_interrupted(self, sighting_ids: Sequence[UUID], lease: Lease) -> None:
         """Finish interrupted judgements first, so that they do not move the sightings later."""
         for record in self._matches.unsettled():
             if not set(sighting_ids).isdisjoint(record.match.sighting_ids):

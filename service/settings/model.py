@@ -244,8 +244,8 @@ class Settings(BaseSettings):
         2.0,
         ge=0,
         le=86_400,
-        description="how often open sightings are compared with the chips that vessels got since; "
-        "0: never",
+        description="how often open sightings are compared with the chips that vessels got since, "
+        "and with each other; 0: never",
     )
     webhook_url: str | None = Field(
         None,

@@ -20,6 +20,7 @@ from service.api.routes.gallery import gallery_router
 from service.api.routes.health import health_router
 from service.api.routes.match import match_router
 from service.api.routes.matches import matches_router
+from service.api.routes.open_sightings import open_sightings_router
 from service.api.routes.report import report_router
 from service.api.routes.session import session_router
 from service.api.routes.sightings import sightings_router
@@ -32,6 +33,8 @@ from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
 from service.identity.matching.announcing import Announcements
+from service.identity.matching.grouping import Grouping
+from service.identity.matching.groups import SightingGroups
 from service.identity.matching.keeping import MatchKeeper
 from service.identity.matching.match import Matcher
 from service.identity.matching.scene import SceneMatcher
@@ -165,7 +168,12 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     errors.install(routes, telemetry)
     matcher = _add_routes(routes, parts, resources, context, upload_embedder, recovery, review)
     calibration = resources.bundle.manifest.calibration
+    grouping = Grouping(context, recovery.leases, upload_embedder, calibration)
     open_sightings = OpenSightings(context, recovery.leases, matcher, calibration)
+
+    def ask_again(stopped: Callable[[], bool]) -> int:
+        return open_sightings.ask_again(stopped) or grouping.run(stopped)
+
     manifest = resources.bundle.manifest
     telemetry.bundle.info(
         {
@@ -183,7 +191,7 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
             parts.webhook.send,
             lambda outcome: telemetry.webhook.labels(outcome).inc(),
         ).run
-    return ServedBundle(resources, settle, routes, open_sightings.ask_again, announce)
+    return ServedBundle(resources, settle, routes, ask_again, announce)
 
 
 def _add_routes(
@@ -232,6 +240,9 @@ def _add_routes(
         matches_router(stores.matches, review, telemetry),
         report_router(review, pictures, context.now),
         gallery_router(context.gallery, enrolment, curation, parts.settings.max_chips_per_request),
+        open_sightings_router(
+            SightingGroups(context, recovery, review), ModelOut.model_validate(model)
+        ),
         sightings_router(pictures),
     )
     for router in routers:

@@ -16,6 +16,8 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
+from service.identity.matching.grouping import Grouping
+from service.identity.matching.groups import SightingGroups
 from service.identity.matching.match import Matcher
 from service.identity.matching.verify import Verifier
 from service.identity.ports.audit import AuditLog
@@ -51,6 +53,7 @@ CALIBRATION = CalibrationSpec(
     confident_from=0.9,
     fitted_on="invented for tests",
 )
+GROUPING = CALIBRATION.model_copy(update={"verify_same_sensor": CALIBRATION.verify})
 MODEL = AnsweringModel(
     bundle_id=FakeEmbedder.bundle_id, name="fake", training_domain="invented for tests"
 )
@@ -102,6 +105,8 @@ class UseCases:
     matcher: Matcher
     review: MatchReview
     verifier: Verifier
+    grouping: Grouping
+    groups: SightingGroups
 
 
 def build_use_cases(
@@ -139,6 +144,8 @@ def build_use_cases(
         matcher=Matcher(context, upload_embedder, MODEL, CALIBRATION, allow_confident=True),
         review=MatchReview(context, recovery),
         verifier=Verifier(upload_embedder, CALIBRATION),
+        grouping=Grouping(context, recovery.leases, upload_embedder, GROUPING),
+        groups=SightingGroups(context, recovery, MatchReview(context, recovery)),
     )
 
 

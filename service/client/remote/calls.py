@@ -30,6 +30,7 @@ from service.client.remote.models import (
     MatchSummary,
     Modality,
     Scene,
+    SightingGroup,
     Standing,
     State,
     Track,
@@ -45,6 +46,7 @@ ExportFormat = Literal["csv", "geojson"]
 Framing = Literal["auto", "as_is"]
 MEDIA = {"csv": "text/csv", "geojson": "application/geo+json"}
 PAGE_LENGTH = 100
+GROUPS_PAGE_LENGTH = 50
 
 
 def match(
@@ -178,6 +180,34 @@ def judge(
 def report(match_id: Id) -> Call[bytes]:
     """Return the evidence report of a match, HTML in UTF-8."""
     return Call("GET", f"/matches/{match_id}/report", _content, accept="text/html")
+
+
+def groups(*, page_length: int = GROUPS_PAGE_LENGTH) -> Listing[SightingGroup]:
+    """List groups of open sightings that may show one unknown ship, the largest first."""
+    read = reads_page(SightingGroup, "groups")
+    return Listing(Call("GET", "/sightings/open/groups", read, query={"limit": page_length}))
+
+
+def enrol_sightings(
+    sightings: Sequence[Id], vessel: Mapping[str, object] | None = None
+) -> Call[EnrolledVessel]:
+    """Register a new vessel with open sightings as its chips, and confirm their matches."""
+    body = {"sightings": list(sightings), "vessel": dict(vessel or {})}
+    return Call("POST", "/sightings/open/enrol", _enrolled, body=body, once=True)
+
+
+def part_sightings(
+    sightings: Sequence[Id], *, others: Sequence[Id] = (), different: bool = True
+) -> Call[None]:
+    """Record that each of these open sightings shows another ship than all others named.
+
+    Args:
+        sightings: the sightings.
+        others: sightings that may show one ship among themselves.
+        different: False withdraws what was said before.
+    """
+    body = {"sightings": list(sightings), "others": list(others), "different": different}
+    return Call("POST", "/sightings/open/part", _nothing, body=body, once=True)
 
 
 def vessels(

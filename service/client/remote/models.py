@@ -281,6 +281,23 @@ class MatchSummary(Body):
     judgement: Judgement | None = None
 
 
+class GroupMember(Body):
+    """An open sighting in a group, its newest match, and how probably it shows the group's ship."""
+
+    match_id: UUID
+    probability: float | None
+    sighting: Sighting
+
+
+class SightingGroup(Body):
+    """Open sightings that may show one unknown ship."""
+
+    group_id: UUID
+    chips: int
+    probability: float | None
+    sightings: tuple[GroupMember, ...]
+
+
 class Verification(Body):
     """The comparison of two chips."""
 

@@ -74,10 +74,10 @@ class BothWays:
         if self.half_turned is None:
             return False
         pairs = [self._is_open(vessel.hits[0].sighting) for hits in found for vessel in hits]
-        return 2 * sum(pairs) > len(pairs) or _bow_is_open(self.query.sighting)
+        return 2 * sum(pairs) > len(pairs) or bow_is_open(self.query.sighting)
 
     def _is_open(self, known: Sighting) -> bool:
-        return _bow_is_open(self.query.sighting) or _bow_is_open(known)
+        return bow_is_open(self.query.sighting) or bow_is_open(known)
 
     def _joined(
         self, copies: Copies, straight: Sequence[VesselHit], back: Sequence[VesselHit]
@@ -129,7 +129,8 @@ def half_turns_for(calibration: CalibrationSpec) -> HalfTurns:
     return HalfTurns.OPEN if calibration.bow_preference is None else HalfTurns.FRAMED
 
 
-def _bow_is_open(sighting: Sighting) -> bool:
+def bow_is_open(sighting: Sighting) -> bool:
+    """Return whether the bow of a chip may be at either end, see `Framing.bow_is_open`."""
     return sighting.framing is not None and sighting.framing.bow_is_open
 
 

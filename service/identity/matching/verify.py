@@ -3,12 +3,12 @@
 import time
 from dataclasses import dataclass
 
-from service.contract.calibration import FITTED_PRIOR, Evidence, probability
-from service.contract.framing.half_turn import better_way
+from service.contract.calibration import FITTED_PRIOR
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.both_ways import half_turns_for
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
+from service.identity.evidence.pairs import pair_probability, pair_similarity
 from service.identity.records.matches import KinematicsCheck
 from service.identity.records.sightings import Sighting, WayRound
 from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder, sum_of_timings
@@ -65,28 +65,21 @@ class Verifier:
         began = time.perf_counter()
         chips = [self._uploads.embed(upload, self._half_turns) for upload in (first, second)]
         a, b = (self._uploads.sighting(chip, vessel_id=None).sighting for chip in chips)
-        similarity, way = _similarity(chips[0], chips[1], self._calibration)
-        is_open = any(chip.bow_is_open for chip in chips)
-        calibration = self._calibration.for_query(both_ways=is_open)
-        same_sensor = a.modality is b.modality
-        weights = calibration.verify_same_sensor if same_sensor else calibration.verify
-        if weights is None:
+        straight, back = _cosines(chips[0], chips[1])
+        similarity, way = pair_similarity(a, b, straight, back, self._calibration)
+        found = pair_probability(a, b, similarity, prior, self._calibration)
+        if found is None:
             raise InvalidRequestError(
                 f"both chips are {a.modality.value}, and this bundle is calibrated for one optical "
                 "and one SAR chip only"
             )
-        evidence = Evidence(
-            similarity=similarity,
-            length_ratio=a.length_m / b.length_m,
-            width_ratio=a.width_m / b.width_m,
-        )
         return Comparison(
-            probability=probability(evidence, weights, prior),
+            probability=found,
             prior=prior,
             similarity=similarity,
             way=way,
-            length_ratio=evidence.length_ratio,
-            width_ratio=evidence.width_ratio,
+            length_ratio=a.length_m / b.length_m,
+            width_ratio=a.width_m / b.width_m,
             kinematics=check_kinematics(a.fix, b.fix, max_speed_kn),
             first=a,
             second=b,
@@ -94,21 +87,11 @@ class Verifier:
         )
 
 
-def _similarity(
-    first: EmbeddedUpload, second: EmbeddedUpload, calibration: CalibrationSpec
-) -> tuple[float, WayRound | None]:
+def _cosines(first: EmbeddedUpload, second: EmbeddedUpload) -> tuple[float, float | None]:
     """Compare two chips, both ways round if one of them was embedded so."""
     straight = float(first.vector @ second.vector)
     if first.half_turned is not None:
-        back = float(first.half_turned @ second.vector)
-    elif second.half_turned is not None:
-        back = float(first.vector @ second.half_turned)
-    else:
-        return straight, None
-    is_open = first.bow_is_open or second.bow_is_open
-    preference = 0.0 if is_open else calibration.bow_preference or 0.0
-    slope = calibration.certainty_slope
-    better = better_way([straight], [back], slope or 0.0, preference)
-    certainty = None if slope is None else float(better.certainty[0])
-    way = WayRound(half_turned=bool(better.turned[0]), certainty=certainty)
-    return float(better.similarity[0]), way
+        return straight, float(first.half_turned @ second.vector)
+    if second.half_turned is not None:
+        return straight, float(first.vector @ second.half_turned)
+    return straight, None

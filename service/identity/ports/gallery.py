@@ -1,6 +1,6 @@
 """The port of the gallery: vessels, and the embedded sightings of one bundle."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -13,6 +13,8 @@ from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
+    GroupedSighting,
+    GroupPlace,
     Sighting,
     SightingFilter,
     SightingHit,
@@ -126,7 +128,11 @@ class Gallery(Protocol):
         ...
 
     def search_open(
-        self, vector: NDArray[np.float32], modality: Modality, limit: int
+        self,
+        vector: NDArray[np.float32],
+        modality: Modality,
+        limit: int,
+        compared: bool = False,
     ) -> list[SightingHit]:
         """Return the most similar sightings of a sensor type without a vessel, best first.
 
@@ -134,6 +140,7 @@ class Gallery(Protocol):
             vector: float32 `[D]`, unit length.
             modality: the sensor type, because similarities of two types cannot be compared.
             limit: the largest number to return.
+            compared: leave out those that have not been compared with the others.
         """
         ...
 
@@ -142,6 +149,34 @@ class Gallery(Protocol):
 
         The mark is made in the same write that gives a sighting its vessel.
         """
+        ...
+
+    def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
+        """Return open sightings that have not been compared with the others.
+
+        The mark is made in the same write that stores the sighting or takes its vessel away.
+        """
+        ...
+
+    def open_count(self) -> int:
+        """Count the open sightings, perhaps roughly."""
+        ...
+
+    def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
+        """Give open sightings their place in a group, or none; they are compared now.
+
+        Sightings that are absent, or have a vessel by now, are ignored.
+        """
+
+    def compare_anew(self, ids: Collection[UUID]) -> None:
+        """Take open sightings out of their groups, and mark them as not compared."""
+
+    def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
+        """Return the open sightings in these groups, in order of recording."""
+        ...
+
+    def group_sizes(self) -> dict[UUID, int]:
+        """Return the number of different chips in each group of open sightings."""
         ...
 
     def mark_compared(self, ids: Collection[UUID]) -> None:

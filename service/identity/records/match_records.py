@@ -76,7 +76,8 @@ class MatchRecord(Record):
     """A match as it was answered, and all its judgements, the latest last.
 
     `found_by` is set when the service asked again by itself, `overtaken` when the sighting got a
-    vessel by another match, `unannounced` while the match is to be sent to a webhook.
+    vessel by another match, `unannounced` while the match is to be sent to a webhook. `apart` are
+    open sightings of which an analyst said that they show other ships than the query.
 
     `audit` is the place of the match in the audit log; None in records of older versions.
     `unsettled` means that the query sighting may not have been moved yet as the latest judgement
@@ -92,6 +93,7 @@ class MatchRecord(Record):
     found_by: Finding | None = None
     overtaken: bool = False
     unannounced: bool = False
+    apart: tuple[UUID, ...] = ()
     judgements: tuple[Judgement, ...] = ()
     unsettled: bool = False
 

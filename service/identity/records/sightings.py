@@ -137,15 +137,39 @@ class WayRound(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class SightingHit:
-    """An enrolled sighting and its cosine similarity to the query, -1 to 1.
+class GroupPlace:
+    """The place of an open sighting in a group of sightings that may show one ship.
 
-    `way` is set when the query was compared both ways round.
+    Attributes:
+        group_id: the group.
+        probability: that the sighting shows the ship of the group, as it was when the sighting
+            joined it, see `matching.grouping`; None if it was sent with the others as one ship.
+    """
+
+    group_id: UUID
+    probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedSighting:
+    """An open sighting with its place in a group."""
+
+    sighting: Sighting
+    place: GroupPlace
+
+
+@dataclass(frozen=True, slots=True)
+class SightingHit:
+    """A sighting and its cosine similarity to the query, -1 to 1.
+
+    `way` is set when the query was compared both ways round, `place` for an open sighting in a
+    group.
     """
 
     sighting: Sighting
     similarity: float
     way: WayRound | None = None
+    place: GroupPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)

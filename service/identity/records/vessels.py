@@ -80,7 +80,8 @@ class Vessel(VesselAttributes):
     `merged_into` names the vessel that took over this vessel's sightings, `split_from` the vessel
     whose sightings this vessel took over. `leaving_chips` are digests of chips that are deleted,
     unless another sighting uses them, when the change under way is finished or undone.
-    `former_sightings` are the ids of the sightings that a deleted vessel had.
+    `former_sightings` are the ids of the sightings that a deleted vessel had, or that an enrolling
+    one takes.
     """
 
     id: UUID

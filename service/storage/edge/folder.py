@@ -35,6 +35,7 @@ SIGHTING_INDEXES = {
     payloads.MODALITY: KEYWORD,
     payloads.CHIP: KEYWORD,
     payloads.UNCOMPARED: KEYWORD,
+    payloads.GROUP: KEYWORD,
 }
 SIGHTINGS = "sightings-"
 ACTIVE = "active.json"

@@ -7,7 +7,7 @@ the records of what they found.
 """
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,8 @@ from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
+    GroupedSighting,
+    GroupPlace,
     Sighting,
     SightingFilter,
     SightingHit,
@@ -38,11 +40,14 @@ from service.storage.points import payloads
 from service.storage.points.checking import check_gallery, require_intact_sightings
 from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
+    EVERYTHING,
     SIGHTINGS_OF_VESSELS,
     UNCOMPARED_SIGHTINGS,
+    UNGROUPED_SIGHTINGS,
     AnyOf,
     Clause,
     Condition,
+    in_groups,
     in_state,
     of_vessels,
     open_of,
@@ -51,6 +56,7 @@ from service.storage.points.filters import (
     vessel_condition,
 )
 from service.storage.points.grouping import NearestQuery
+from service.storage.points.open_groups import group_sizes, members_from
 from service.storage.points.paging import vessel_page
 
 LOADED_AT_ONCE = 1000
@@ -239,11 +245,17 @@ class EdgeGallery:
             require_intact_sightings(self._sightings, ids)
 
     def search_open(
-        self, vector: NDArray[np.float32], modality: Modality, limit: int
+        self,
+        vector: NDArray[np.float32],
+        modality: Modality,
+        limit: int,
+        compared: bool = False,
     ) -> list[SightingHit]:
         query = payloads.check_vector(vector, self._width)
         with self._lock:
-            [found] = self._sightings.nearest([NearestQuery(query, open_of(modality), limit)])
+            [found] = self._sightings.nearest(
+                [NearestQuery(query, open_of(modality, compared), limit)]
+            )
         return [payloads.hit_from(row, score) for _, score, row in found]
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
@@ -253,7 +265,41 @@ class EdgeGallery:
 
     def mark_compared(self, ids: Collection[UUID]) -> None:
         with self._lock:
-            self._sightings.set_fields(ids, payloads.uncompared_payload(None))
+            self._sightings.set_fields(ids, payloads.compared_payload())
+
+    def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
+        with self._lock:
+            rows = list(islice(self._sightings.scan_with_vectors(UNGROUPED_SIGHTINGS), limit))
+        return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]
+
+    def open_count(self) -> int:
+        with self._lock:
+            return self._sightings.count(EVERYTHING) - len(self._table)
+
+    def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
+        with self._lock:
+            self._sightings.set_fields_of_each(
+                {
+                    i: payloads.group_payload(places[i])
+                    for i in self._sightings.existing(places)
+                    if not self._table.has_vessel(i)
+                }
+            )
+
+    def compare_anew(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            without_vessel = [i for i in ids if not self._table.has_vessel(i)]
+            self._sightings.set_fields(without_vessel, payloads.uncompared_payload(None))
+
+    def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
+        if not groups:
+            return []
+        with self._lock:
+            rows = list(self._sightings.scan(in_groups(groups)))
+        return members_from(row for _, row in rows)
+
+    def group_sizes(self) -> dict[UUID, int]:
+        return group_sizes(self._sightings, self._lock)
 
     def counts(self) -> GalleryCounts:
         with self._lock:

@@ -146,6 +146,10 @@ class SightingTable:
                 self._row_of[self._columns.ids[row].tobytes()] = row
         self._counts = None
 
+    def __len__(self) -> int:
+        """Return how many sightings have a vessel."""
+        return len(self._row_of)
+
     def has_vessel(self, sighting_id: UUID) -> bool:
         """Return whether the sighting exists and has a vessel."""
         return sighting_id.bytes in self._row_of

@@ -134,6 +134,8 @@ EVERYTHING = Condition()
 SIGHTINGS_OF_VESSELS = Condition((Known(payloads.VESSEL_ID),))
 OPEN_SIGHTINGS = Condition((), (Known(payloads.VESSEL_ID),))
 UNCOMPARED_SIGHTINGS = Condition((AnyOf(payloads.UNCOMPARED, [payloads.YES]),))
+UNGROUPED_SIGHTINGS = Condition((AnyOf(payloads.UNCOMPARED, [payloads.OPEN]),))
+GROUPED_SIGHTINGS = Condition((Known(payloads.GROUP),), (Known(payloads.VESSEL_ID),))
 TENTATIVE_SIGHTINGS = Condition((Known(payloads.TENTATIVE),))
 CONFIRMED_SIGHTINGS = Condition(must_not=(Known(payloads.TENTATIVE),))
 
@@ -194,9 +196,16 @@ def of_vessels(ids: Collection[UUID]) -> AnyOf:
     return AnyOf(payloads.VESSEL_ID, sorted(str(i) for i in ids))
 
 
-def open_of(modality: Modality) -> Condition:
-    """Return the condition for open sightings of a sensor type."""
-    return Condition((AnyOf(payloads.MODALITY, [modality.value]),), OPEN_SIGHTINGS.must_not)
+def open_of(modality: Modality, compared: bool = False) -> Condition:
+    """Return the condition for open sightings of a sensor type, perhaps only compared ones."""
+    without = OPEN_SIGHTINGS.must_not + (UNGROUPED_SIGHTINGS.must if compared else ())
+    return Condition((AnyOf(payloads.MODALITY, [modality.value]),), without)
+
+
+def in_groups(groups: Collection[UUID]) -> Condition:
+    """Return the condition for open sightings in these groups."""
+    members = AnyOf(payloads.GROUP, sorted(str(one) for one in groups))
+    return Condition((members,), OPEN_SIGHTINGS.must_not)
 
 
 def shows_chip(sha256: str) -> Condition:

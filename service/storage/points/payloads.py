@@ -18,7 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.utc_time import as_utc
-from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingHit
+from service.identity.records.sightings import (
+    EmbeddedSighting,
+    GroupedSighting,
+    GroupPlace,
+    Sighting,
+    SightingHit,
+)
 from service.identity.records.vessels import Vessel
 from service.storage.points import seals
 from service.storage.points.search_words import search_fields
@@ -30,7 +36,12 @@ STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
 VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M = "vessel_id", "vessel_type", "vessel_length_m"
 CAPTURED_AT, LOCATION, MODALITY, CHIP = "captured_at", "location", "modality", "chip_sha256"
 TENTATIVE = "tentative"
-UNCOMPARED, YES = "uncompared", "yes"
+UNCOMPARED, YES, OPEN = "uncompared", "yes", "open"
+"""The mark of a sighting that is to be compared with open ones: `open` if it is open itself."""
+
+GROUP, GROUP_PROBABILITY = "group", "group_probability"
+"""Fields of an open sighting that looks like others; not sealed, because they are derived."""
+
 FENCE = "fence"
 """Field of a vessel: the token of the claim under which it was written."""
 
@@ -98,8 +109,33 @@ def ownership_payload(vessel: Vessel | None) -> Payload:
 
 
 def uncompared_payload(vessel: Vessel | None) -> Payload:
-    """Return the mark of a sighting that open sightings have not been compared with yet."""
-    return {UNCOMPARED: YES if vessel else None}
+    """Return the mark of a sighting that has not been compared with open ones; it has no group."""
+    return {UNCOMPARED: YES if vessel else OPEN, GROUP: None, GROUP_PROBABILITY: None}
+
+
+def compared_payload() -> Payload:
+    """Return the mark of a sighting that has been compared with open ones."""
+    return {UNCOMPARED: None}
+
+
+def group_payload(place: GroupPlace | None) -> Payload:
+    """Return the fields of an open sighting that has been compared with the others."""
+    return compared_payload() | {
+        GROUP: None if place is None else str(place.group_id),
+        GROUP_PROBABILITY: None if place is None else place.probability,
+    }
+
+
+def place_from(payload: Mapping[str, Any]) -> GroupPlace | None:
+    """Return the place of an open sighting in a group; None without one."""
+    group = payload.get(GROUP)
+    return None if group is None else GroupPlace(UUID(group), payload.get(GROUP_PROBABILITY))
+
+
+def grouped_from(payload: Mapping[str, Any]) -> GroupedSighting | None:
+    """Return an open sighting with its place in a group; None without one."""
+    place = place_from(payload)
+    return None if place is None else GroupedSighting(sighting_from(payload), place)
 
 
 def origin_payload(origin: UUID | None) -> Payload:
@@ -123,7 +159,8 @@ def sighting_points(
         width: D.
         vessel_of: returns the vessel of a sighting; None for an open identity.
         tentative: marks the sightings as not confirmed.
-        uncompared: marks those with a vessel, so that open sightings are compared with them.
+        uncompared: marks those with a vessel, so that open sightings are compared with them;
+            open ones always get a mark.
 
     Raises:
         ValueError: an embedding comes from another bundle, or is no unit vector of D numbers.
@@ -140,11 +177,15 @@ def sighting_points(
             check_vector(one.vector, width),
             _sighting_payload(one.sighting, vessel_of(one.sighting))
             | seals.sealed_vector(one.vector)
-            | (uncompared_payload(vessel_of(one.sighting)) if uncompared else {})
+            | _mark(vessel_of(one.sighting), uncompared)
             | mark,
         )
         for one in embedded
     ]
+
+
+def _mark(vessel: Vessel | None, uncompared: bool) -> Payload:
+    return uncompared_payload(vessel) if uncompared or vessel is None else {}
 
 
 def _sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
@@ -184,12 +225,12 @@ def sightings_by_time(rows: Iterable[Payload]) -> list[Sighting]:
 
 def hit_from(payload: Mapping[str, Any], score: float) -> SightingHit:
     """Return the search hit of a payload; see `hit_of`."""
-    return hit_of(sighting_from(payload), score)
+    return hit_of(sighting_from(payload), score, place_from(payload))
 
 
-def hit_of(sighting: Sighting, score: float) -> SightingHit:
+def hit_of(sighting: Sighting, score: float, place: GroupPlace | None = None) -> SightingHit:
     """Return a search hit; rounding may have carried `score` beyond -1..1."""
-    return SightingHit(sighting, max(-1.0, min(1.0, score)))
+    return SightingHit(sighting, max(-1.0, min(1.0, score)), place=place)
 
 
 def check_vector(vector: NDArray[np.float32], width: int) -> list[float]:

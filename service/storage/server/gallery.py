@@ -4,7 +4,7 @@ Collections, indexes and alias are created on first use. A change of a sighting 
 embeddings that other bundles made of it.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -19,6 +19,8 @@ from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
+    GroupedSighting,
+    GroupPlace,
     Sighting,
     SightingFilter,
     SightingHit,
@@ -33,9 +35,11 @@ from service.storage.points.filters import (
     EVERYTHING,
     OPEN_SIGHTINGS,
     UNCOMPARED_SIGHTINGS,
+    UNGROUPED_SIGHTINGS,
     AnyOf,
     Condition,
     Known,
+    in_groups,
     in_state,
     of_vessels,
     open_of,
@@ -44,6 +48,7 @@ from service.storage.points.filters import (
     vessel_condition,
 )
 from service.storage.points.grouping import Near, NearestQuery
+from service.storage.points.open_groups import group_sizes, members_from
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
 from service.storage.points.search_upgrade import make_vessels_searchable
@@ -221,15 +226,20 @@ class ServerGallery:
         self._embeddings.require_intact(ids)
 
     def search_open(
-        self, vector: NDArray[np.float32], modality: Modality, limit: int
+        self,
+        vector: NDArray[np.float32],
+        modality: Modality,
+        limit: int,
+        compared: bool = False,
     ) -> list[SightingHit]:
-        query = NearestQuery(payloads.check_vector(vector, self._width), open_of(modality), limit)
-        [points] = self._sightings.nearest([query], [payloads.MODALITY])
+        where = open_of(modality, compared)
+        query = NearestQuery(payloads.check_vector(vector, self._width), where, limit)
+        [points] = self._sightings.nearest([query], [payloads.GROUP, payloads.GROUP_PROBABILITY])
         rows = payloads.sightings_by_id(
             self._sightings.retrieve([UUID(str(point.id)) for point in points])
         )
         return [
-            SightingHit(rows[found], max(-1.0, min(1.0, point.score)))
+            payloads.hit_of(rows[found], point.score, payloads.place_from(point.payload or {}))
             for point in points
             if (found := UUID(str(point.id))) in rows
         ]
@@ -240,7 +250,31 @@ class ServerGallery:
 
     def mark_compared(self, ids: Collection[UUID]) -> None:
         if ids:
-            self._sightings.set_fields(ids, payloads.uncompared_payload(None))
+            self._sightings.set_fields(ids, payloads.compared_payload())
+
+    def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
+        rows = islice(self._sightings.scan_with_vectors(UNGROUPED_SIGHTINGS), limit)
+        return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]
+
+    def open_count(self) -> int:
+        return self._sightings.count(OPEN_SIGHTINGS, exact=False)
+
+    def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
+        for sighting_id, place in places.items():
+            fields = payloads.group_payload(place)
+            self._sightings.set_fields([sighting_id], fields, OPEN_SIGHTINGS)
+
+    def compare_anew(self, ids: Collection[UUID]) -> None:
+        if ids:
+            self._sightings.set_fields(ids, payloads.uncompared_payload(None), OPEN_SIGHTINGS)
+
+    def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
+        if not groups:
+            return []
+        return members_from(row for _, row in self._sightings.scan(in_groups(groups)))
+
+    def group_sizes(self) -> dict[UUID, int]:
+        return group_sizes(self._sightings)
 
     def counts(self) -> GalleryCounts:
         return self._counts.get()

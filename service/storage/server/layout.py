@@ -40,6 +40,7 @@ SIGHTING_INDEXES = {
     payloads.MODALITY: KEYWORD,
     payloads.CHIP: KEYWORD,
     payloads.UNCOMPARED: KEYWORD,
+    payloads.GROUP: KEYWORD,
     ORPHANED: models.PayloadSchemaType.BOOL,
     payloads.TENTATIVE: models.PayloadSchemaType.BOOL,
 }

@@ -3,7 +3,7 @@
 import bisect
 import math
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -20,6 +20,8 @@ from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
     GeoRadius,
+    GroupedSighting,
+    GroupPlace,
     Sighting,
     SightingFilter,
     SightingHit,
@@ -53,6 +55,8 @@ class FakeGallery:
         self._fences: dict[UUID, UUID | None] = {}
         self._rows: dict[UUID, Row] = {}
         self._uncompared: set[UUID] = set()
+        self._ungrouped: set[UUID] = set()
+        self._places: dict[UUID, GroupPlace] = {}
         self._lock = threading.RLock()
 
     def put_vessel(self, vessel: Vessel, fence: UUID | None = None) -> None:
@@ -180,13 +184,22 @@ class FakeGallery:
         return [self.search(q.vector, q.where, vessels, sightings_per_vessel) for q in queries]
 
     def search_open(
-        self, vector: NDArray[np.float32], modality: Modality, limit: int
+        self,
+        vector: NDArray[np.float32],
+        modality: Modality,
+        limit: int,
+        compared: bool = False,
     ) -> list[SightingHit]:
         with self._lock:
             hits = [
-                SightingHit(row.sighting, float(np.clip(row.vector @ vector, -1, 1)))
+                SightingHit(
+                    row.sighting,
+                    float(np.clip(row.vector @ vector, -1, 1)),
+                    place=self._places.get(row.sighting.id),
+                )
                 for row in self._rows.values()
                 if row.sighting.vessel_id is None and row.sighting.modality is modality
+                if not (compared and row.sighting.id in self._ungrouped)
             ]
         return sorted(hits, key=lambda hit: -hit.similarity)[:limit]
 
@@ -199,11 +212,60 @@ class FakeGallery:
         with self._lock:
             self._uncompared -= set(ids)
 
+    def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
+        with self._lock:
+            found = sorted(self._ungrouped & self._rows.keys())[:limit]
+            return [EmbeddedSighting(self._rows[i].sighting, self._rows[i].vector) for i in found]
+
+    def open_count(self) -> int:
+        with self._lock:
+            return sum(map(self._is_open, self._rows))
+
+    def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
+        with self._lock:
+            for i, place in places.items():
+                if i in self._rows and self._rows[i].sighting.vessel_id is None:
+                    self._ungrouped.discard(i)
+                    self._places.pop(i, None)
+                    if place is not None:
+                        self._places[i] = place
+
+    def compare_anew(self, ids: Collection[UUID]) -> None:
+        with self._lock:
+            self._mark([i for i in ids if self._is_open(i)], None)
+
+    def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
+        with self._lock:
+            found = [
+                GroupedSighting(self._rows[i].sighting, place)
+                for i, place in self._places.items()
+                if self._is_open(i) and place.group_id in groups
+            ]
+        return sorted(found, key=lambda one: (one.sighting.recorded_at, one.sighting.id))
+
+    def group_sizes(self) -> dict[UUID, int]:
+        with self._lock:
+            chips: dict[UUID, set[str]] = {}
+            for i, place in self._places.items():
+                if self._is_open(i):
+                    shown = chips.setdefault(place.group_id, set())
+                    shown.add(self._rows[i].sighting.chip_sha256)
+        return {group: len(shown) for group, shown in chips.items()}
+
+    def _is_open(self, sighting_id: UUID) -> bool:
+        row = self._rows.get(sighting_id)
+        return row is not None and row.sighting.vessel_id is None
+
     def _mark(self, ids: Iterable[UUID], vessel: Vessel | None) -> None:
+        marked = set(ids)
+        for one in marked:
+            self._places.pop(one, None)
         if vessel is None:
-            self._uncompared -= set(ids)
+            self._uncompared -= marked
+            self._ungrouped |= marked
         else:
-            self._uncompared |= set(ids)
+            self._uncompared |= marked
+            self._ungrouped -= marked
 
     def counts(self) -> GalleryCounts:
         with self._lock:

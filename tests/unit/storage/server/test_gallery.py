@@ -242,7 +242,7 @@ class TestFailures:
         requests = [request for request, _ in stub.requests]
         assert requests.count("PUT /collections/crossfix-vessels") == 1
         assert requests.count("PUT /collections/crossfix-vessels/index") == 7
-        assert requests.count(f"PUT /collections/crossfix-sightings-{BUNDLE}/index") == 8
+        assert requests.count(f"PUT /collections/crossfix-sightings-{BUNDLE}/index") == 9
         assert requests[-1] == "PUT /collections/crossfix-vessels/points"
 
     def test_the_key_is_sent_and_a_refused_key_is_reported(self, stub: Stub) -> None:

@@ -1,0 +1,65 @@
+"""`crossfix groups | enrol-sightings | part`: sightings whose ship is unknown."""
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from service.cli.common import AsJson, Url, given, open_client, print_result
+from service.client import DEFAULT_URL
+
+Sightings = Annotated[list[str], typer.Argument(help="Ids of open sightings.", metavar="SIGHTING…")]
+
+
+def add_open_sighting_commands(app: typer.Typer) -> None:
+    """Add these commands to `crossfix`."""
+    app.command()(groups)
+    app.command("enrol-sightings")(enrol_sightings)
+    app.command()(part)
+
+
+def groups(
+    url: Url = DEFAULT_URL,
+    limit: Annotated[int, typer.Option(help="How many at most; 0: all.", min=0)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List groups of open sightings that may show one unknown ship, the largest first."""
+    from service.client.desk_tables import show_groups
+
+    with open_client(url) as client:
+        found = list(islice(client.groups(), limit or None))
+    print_result(found, as_json, show_groups)
+
+
+def enrol_sightings(
+    sightings: Sightings,
+    name: Annotated[str | None, typer.Option(help="Name of the new vessel.")] = None,
+    imo: Annotated[str | None, typer.Option(help="IMO number of the new vessel.")] = None,
+    mmsi: Annotated[str | None, typer.Option(help="MMSI of the new vessel.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Type of the new vessel.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Register a new vessel with open sightings as its chips, and confirm their matches."""
+    from service.client.desk_tables import show_vessel
+
+    attributes = given(name=name, imo=imo, mmsi=mmsi, type=type_)
+    with open_client(url) as client:
+        made = client.enrol_sightings(sightings, attributes)
+    print_result(made, as_json, show_vessel)
+
+
+def part(
+    sightings: Sightings,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(help="A sighting of another ship; those named so may show one ship."),
+    ] = None,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Withdraw what was said before.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Record that each of these open sightings shows another ship than all others named."""
+    with open_client(url) as client:
+        client.part_sightings(sightings, others=other or (), different=not withdraw)
