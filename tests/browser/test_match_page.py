@@ -200,3 +200,25 @@ def test_each_chip_of_one_ship_can_be_compared(
     buttons.nth(1).click()
     expect(buttons.nth(1)).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".compare")).to_contain_text(lengths[1])
+
+
+def test_chips_are_sent_as_chips_of_one_ship_or_image(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    page = desk.open("#/match")
+    page.get_by_text("Facts for the next chips").click()
+    page.get_by_label("Case").fill("together")
+    field = page.locator(".side input[type=file]")
+    chips = [str(query_chip("0017")), str(query_chip("0019"))]
+    page.get_by_label("Several chips at once").select_option("All of one ship")
+    expect(page.get_by_text("Up to 10 chips get one answer")).to_be_visible()
+    field.set_input_files(chips)
+    expect(page.locator(".chip-row", has_text="2 chips of one ship")).to_have_count(1)
+    expect(page.get_by_role("group", name="2 chips of one ship")).to_be_visible()
+    page.get_by_label("Several chips at once").select_option("From one image")
+    field.set_input_files(chips)
+    expect(page.locator(".progress")).to_contain_text("3 chips matched or refused")
+    asked = api.get("/matches", params={"case": "together"}).json()["matches"]
+    answers = [api.get(f"/matches/{one['match_id']}").json() for one in asked]
+    assert sorted(len(one["queries"]) for one in answers) == [1, 1, 2]
+    assert sorted(one["scene"] is None for one in answers) == [False, False, True]

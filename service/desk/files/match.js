@@ -17,7 +17,8 @@ const dropped = createStore([]);
 const facts = createStore({ modality: "", gsd_m: "", captured_at: "", lat: "", lon: "", sensor: "",
   case: "", note: "", looks_like: "", vessel_type: "", length_tolerance: "", max_speed_kn: "" });
 const fieldProblems = createStore({});
-const oneImage = createStore(false);
+/** How several chips that are dropped together are asked about: `each`, `ship` or `image`. */
+const together = createStore("each");
 let nextKey = 1;
 
 const change = (key, values) => dropped.set((old) => old.map((one) => (one.key === key ? { ...one, ...values } : one)));
@@ -25,7 +26,7 @@ const change = (key, values) => dropped.set((old) => old.map((one) => (one.key =
 /** A match as the list shows it. */
 const summaryOf = (answer) => ({
   match_id: answer.match_id, verdict: answer.verdict, standing: answer.standing || "open",
-  query: answer.query, first: answer.candidates?.[0] || null,
+  query: answer.query, first: answer.candidates?.[0] || null, chips: answer.queries.length,
 });
 
 function formFields(values) {
@@ -34,13 +35,17 @@ function formFields(values) {
   return sent;
 }
 
-/** Ask about several chips of one image together; all are answered or none. */
-async function matchScene(rows) {
+/** Ask about several chips of one ship or image together; all are answered or none. */
+async function matchTogether(rows, ofShip) {
   rows.forEach((row) => change(row.key, { state: "sending" }));
   try {
-    const form = formOf(formFields(facts.get()), rows.map((row) => ["chips", row.file]));
-    const { matches } = await call("POST", "match/scene", { form });
-    rows.forEach((row, at) => change(row.key, { state: "done", summary: summaryOf(matches[at]), file: null }));
+    const part = ofShip ? "chip" : "chips";
+    const form = formOf(formFields(facts.get()), rows.map((row) => [part, row.file]));
+    const answer = await call("POST", ofShip ? "match" : "match/scene", { form });
+    const matches = ofShip ? [answer] : answer.matches;
+    const rest = rows.slice(matches.length); // the chips of one ship are one row from now on
+    dropped.set((old) => old.filter((one) => !rest.some((row) => row.key === one.key)));
+    matches.forEach((match, at) => change(rows[at].key, { state: "done", summary: summaryOf(match), file: null }));
     go("match", matches[0].match_id);
   } catch (problem) {
     rows.forEach((row) => change(row.key, { state: "refused", problem: problem.message }));
@@ -53,8 +58,8 @@ async function matchFiles(files) {
   const rows = files.map((file) => ({ key: nextKey++, name: file.name, file, state: "waiting" }));
   dropped.set((old) => [...rows, ...old]);
   fieldProblems.set({});
-  if (oneImage.get() && rows.length > 1) {
-    await matchScene(rows);
+  if (together.get() !== "each" && rows.length > 1) {
+    await matchTogether(rows, together.get() === "ship");
     return;
   }
   const sent = formFields(facts.get());
@@ -121,6 +126,7 @@ function Row({ row, current, onOpen }) {
       aria-current=${current ? "true" : undefined} disabled=${!summary} onClick=${onOpen}>
     <${Thumb} id=${summary?.query.sighting_id} />
     <span class="who"><span class="name">${summary?.query.file_name || row.name || T.match.unnamed}</span>
+      ${summary?.chips > 1 && html`<small>${T.match.ofOneShip(summary.chips)}</small>`}
       ${summary ? html`<${FirstCandidate} first=${summary.first} />` : html`<small>${said}</small>`}
       ${row.state === "refused" && html`<small class="error">${row.problem}</small>`}
       ${summary && html`<span class="badges"><${Verdict} verdict=${summary.verdict} />
@@ -130,7 +136,7 @@ function Row({ row, current, onOpen }) {
 
 export function MatchPage({ id, who }) {
   const mine = useStore(dropped);
-  const together = useStore(oneImage);
+  const how = useStore(together);
   const earlier = useLoaded((signal) => get("matches", { limit: EARLIER }, signal), []);
   const [judged, setJudged] = useState({});
   const own = new Set(mine.map((one) => one.summary?.match_id));
@@ -155,8 +161,11 @@ export function MatchPage({ id, who }) {
   return html`
     <aside class="side" aria-label=${T.match.chips}>
       <${DropZone} label=${T.match.choose} hint=${T.match.dropHint} onFiles=${matchFiles} />
-      <label class="check"><input type="checkbox" checked=${together}
-        onChange=${(event) => oneImage.set(event.target.checked)} /> ${T.match.oneImage}</label>
+      <${Field} label=${T.match.several} name="together" hint=${T.match.togetherHint[how]}>
+        ${(shared) => html`<select ...${shared} value=${how} onChange=${(event) => together.set(event.target.value)}>
+          ${Object.entries(T.match.together).map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}
+        </select>`}
+      <//>
       <${FactsForm} />
       ${mine.length > 0 && html`<p class="progress" role="status">
         ${busy ? T.match.progress(done, mine.length) : T.match.allDone(mine.length)}

@@ -26,7 +26,11 @@ export function fieldsOf(problem) {
   return found;
 }
 
-function AttributeFields({ values, set, problem }) {
+/** The vessel that filled fields describe. */
+export const vesselOf = (values) => Object.fromEntries(Object.entries(values)
+  .map(([name, text]) => [name, valueOf(name, text)]).filter(([, value]) => value !== null));
+
+export function AttributeFields({ values, set, problem }) {
   const errors = fieldsOf(problem);
   return html`<div class="fields">
     ${[...ATTRIBUTES, "source"].map((name) => html`<${Field} key=${name} name=${name}
@@ -36,7 +40,8 @@ function AttributeFields({ values, set, problem }) {
   </div>`;
 }
 
-const known = (problem) => ATTRIBUTES.concat("source").some((name) => name in fieldsOf(problem));
+/** Whether a problem is shown at one of the fields. */
+export const knownField = (problem) => ATTRIBUTES.concat("source").some((name) => name in fieldsOf(problem));
 
 export function Register({ onDone, onClose }) {
   const [values, setValues] = useState({});
@@ -49,8 +54,7 @@ export function Register({ onDone, onClose }) {
     event.preventDefault();
     setBusy(true);
     setProblem(null);
-    const vessel = Object.fromEntries(Object.entries(values)
-      .map(([name, text]) => [name, valueOf(name, text)]).filter(([, value]) => value !== null));
+    const vessel = vesselOf(values);
     const about = chipMetadata(files, { modality, gsd_m: gsd });
     try {
       const form = formOf({ vessel: JSON.stringify(vessel), chip_metadata: JSON.stringify(about) },
@@ -68,7 +72,7 @@ export function Register({ onDone, onClose }) {
       <${AttributeFields} values=${values} set=${setValues} problem=${problem} />
       <${ChipChoice} files=${files} setFiles=${setFiles} modality=${modality}
         setModality=${setModality} gsd=${gsd} setGsd=${setGsd} problem=${problem} />
-      ${problem && !known(problem) && html`<${Fault} error=${problem} />`}
+      ${problem && !knownField(problem) && html`<${Fault} error=${problem} />`}
       <p class="form-end"><button class="primary" disabled=${busy || !files.length}>${T.vessel.register}</button>
         ${!files.length && html`<span class="quiet">${T.vessel.needsChip}</span>`}</p>
     </form>
@@ -124,7 +128,7 @@ export function EditVessel({ vessel, onDone, onClose }) {
   return html`<${Dialog} title=${T.vessel.editTitle(vesselName(vessel))} onClose=${onClose} wide>
     <form onSubmit=${submit}>
       <${AttributeFields} values=${values} set=${setValues} problem=${problem} />
-      ${problem && !known(problem) && html`<${Fault} error=${problem} />`}
+      ${problem && !knownField(problem) && html`<${Fault} error=${problem} />`}
       <p class="form-end"><button class="primary">${T.vessel.save}</button>
         <span class="quiet">${T.vessel.emptyIsUnknown}</span></p>
     </form>
