@@ -18,6 +18,7 @@ from service.client.demo.contact_sheet import write_sheet
 from service.client.demo.local_service import LocalService
 from service.client.demo.sheet import demo_sheet
 from service.client.demo.truth import CheckedAnswer, compare_with_truth, summary
+from service.client.demo.voyages import invent_voyages, invented_facts
 from service.client.enrol import EnrolReport, enrol_fleet
 from service.client.errors import LocalServiceError, SourceError, UnreachableError
 from service.client.fleet.hoss_folder import HossFolder, NamedChip, read_hoss_folder
@@ -82,7 +83,8 @@ def run_demo(options: DemoOptions) -> int:
         with _report_death(service):
             _wait_ready(on, service, client)
             report = _enrol(on, client, fleet)
-            answers = _match(on, client, folder, queries, report)
+            invented = options.chips is None
+            answers = _match(on, client, folder, queries, report, invented)
             _show(on, client, options, fleet, answers)
         refused = len(report.refused) + len(queries) - len(answers)
         if not options.once:
@@ -102,7 +104,8 @@ def _read(options: DemoOptions) -> tuple[HossFolder, Fleet, list[NamedChip]]:
     queries = [chip for chip in folder.chips if chip.name.modality is Modality.SAR]
     if not queries:
         raise SourceError(f"{options.chips} holds no SAR chips to identify (named …_SAR.tif)")
-    return folder, folder.fleet({Modality.OPTICAL}), queries
+    fleet = folder.fleet({Modality.OPTICAL})
+    return folder, invent_voyages(fleet) if options.chips is None else fleet, queries
 
 
 def _introduce(
@@ -111,7 +114,8 @@ def _introduce(
     on.rule("[bold]Crossfix: which known vessel does this SAR chip show?[/]")
     if options.chips is None:
         on.print(
-            "The demo's chips are [bold]SIMULATED[/]: no satellite took them, no such ship exists."
+            "The demo's chips are [bold]SIMULATED[/]: no satellite took them, no such ship exists; "
+            "places and times are invented."
         )
     else:
         on.print(f"Chips: {escape(str(options.chips))}")
@@ -150,11 +154,17 @@ def _match(
     folder: HossFolder,
     queries: Sequence[NamedChip],
     report: EnrolReport,
+    invented: bool,
 ) -> list[CheckedAnswer]:
-    """Match every query; print those that are refused and leave them out."""
+    """Match every query; print those that are refused and leave them out.
+
+    Queries of the shipped fleet are sent with `invented` places and times.
+    """
     answers = []
     with progress_bar(on, "matching", len(queries)) as (_, advance):
-        asked = [QueryChip(chip.path) for chip in queries]
+        asked = [
+            QueryChip(chip.path, invented_facts(chip.key) if invented else {}) for chip in queries
+        ]
         results = match_files(client, asked, {"top_k": TOP_K}, workers=WORKERS, advance=advance)
         for chip, result in zip(queries, results, strict=True):
             if result.answer is None:
