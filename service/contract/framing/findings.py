@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One judgement: its kind and level, and the number behind it; `sentences.py` words it."""
+    """One judgement: its kind and level, and the number behind it; `sentence` puts it in words."""
 
     kind: Kind
     level: Level

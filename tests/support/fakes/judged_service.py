@@ -42,7 +42,12 @@ class JudgedService:
     def judge(self, ship: str | None, sighting: dict[str, Any], **more: Any) -> str:
         """Confirm a match as this ship, or reject one of the ships A and B; return its id."""
         match_id = str(uuid5(NAMESPACE_OID, f"match of {sighting['id']}"))
-        judgement = {"decision": "rejected", "by": "ada", "at": TIME, "note": "no cranes"}
+        judgement: dict[str, str | None] = {
+            "decision": "rejected",
+            "by": "ada",
+            "at": TIME,
+            "note": "no cranes",
+        }
         if ship is not None:
             judgement |= {"decision": "confirmed", "vessel_id": str(ship_id(ship)), "note": None}
         query = {"sighting_id": sighting["id"], "sha256": sighting["sha256"]}

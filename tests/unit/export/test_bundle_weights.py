@@ -129,10 +129,13 @@ def test_the_members_of_an_ensemble_come_back_one_by_one(
     both = Ensemble([Shrunk(small, (2, 2), per_chip=True), large]).eval()
     read = read_encoders(bundle_of(both, LITE, 24, chips, tmp_path / "bundle"), chips)
     assert [member.config for member in read.encoders.members] == [HALF, LITE]
-    for member, module in zip(read.encoders.members, (small, large), strict=True):
-        again = embedded(member.module, member.config, chips)
+    expected = ((small, HALF), (large, LITE))
+    for member, (module, config) in zip(read.encoders.members, expected, strict=True):
         torch.testing.assert_close(
-            again, embedded(module, member.config, chips), rtol=1e-4, atol=1e-5
+            embedded(member.module, config, chips),
+            embedded(module, config, chips),
+            rtol=1e-4,
+            atol=1e-5,
         )
     joined = embedded(read.encoders.module, LITE, chips)
     torch.testing.assert_close(joined, embedded(both, LITE, chips), rtol=1e-4, atol=1e-5)

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def judged_service() -> JudgedService:
     return service
 
 
-def written(service: JudgedService, out: Path, **options: bool) -> DatasetReport:
+def written(service: JudgedService, out: Path, **options: Any) -> DatasetReport:
     with service.client() as client:
         return write_dataset(client, read_archive(client), out, **options)
 
