@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +13,29 @@ from model_training.calibration.calibrate import CalibrationError
 from model_training.data.hoss import DatasetError
 from model_training.embedding.models import ModelError
 from model_training.evaluation.ablation import AblationError
+from service.contract.bundle import open_bundle
 from service.contract.errors import CrossfixError
+from service.contract.manifest import Metric
+from service.contract.weighing.specs import CalibrationSpec
 
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML config of the run.")]
+BundleOption = Annotated[Path | None, typer.Option(help="Folder of the bundle.")]
+CheckpointsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoint", help="Encoder checkpoint, instead of a bundle; several are used as one."
+    ),
+]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(help="Use this calibration (JSON of `calibrate`) instead of the bundle's."),
+]
+MetricsOption = Annotated[
+    Path | None, typer.Option(help="Write the numbers as a bundle's metrics (JSON).")
+]
+DataNameOption = Annotated[
+    str | None, typer.Option(help="Name of the data in --out; default: the folder's.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 ThreadsOption = Annotated[int, typer.Option(help="CPU threads; 0 takes all cores.", min=0)]
 TorchThreadsOption = Annotated[int, typer.Option(help="CPU threads.", min=1)]
@@ -50,6 +70,18 @@ def run_errors() -> tuple[type[Exception], ...]:
 
     known = (ConfigError, DeviceError, ResumeError, EncoderLoadError, StoreError)
     return (*known, FloatingPointError, OSError)
+
+
+def open_calibration(bundle: Path, calibration: Path | None) -> CalibrationSpec:
+    """Read a calibration that `calibrate` wrote, or else that of a bundle."""
+    if calibration is None:
+        return open_bundle(bundle).manifest.calibration
+    return CalibrationSpec.model_validate_json(calibration.read_text())
+
+
+def write_metrics(path: Path, metrics: Iterable[Metric]) -> None:
+    """Write metrics as `crossfix-export` reads them."""
+    write_json(path, [metric.model_dump(mode="json") for metric in metrics])
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from model_training.cli.common import exit_on_error, write_json
+from model_training.cli.common import exit_on_error, write_metrics
 from model_training.cli.measuring import Framing, model_paths
 from model_training.cli.tables import print_table, progress
 from model_training.embedding.chip_table import ChipEmbedder
@@ -244,7 +244,7 @@ def evaluate_crops(
             )
         )
         if out is not None:
-            write_json(out, [metric.model_dump(mode="json") for metric in measured.metrics()])
+            write_metrics(out, measured.metrics())
     if as_json:
         print(json.dumps(measured.document(), indent=2))
     else:

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from model_training.cli.common import (
+    BundleOption,
+    CheckpointsOption,
     DrawsOption,
     JsonOption,
+    MetricsOption,
     SeedOption,
     ThreadsOption,
     exit_on_error,
-    write_json,
+    write_metrics,
 )
 from model_training.cli.measuring import embed_for_measuring, model_paths
 from model_training.cli.tables import look_alike_table, print_table
@@ -24,21 +27,14 @@ def look_alikes(
         list[Path],
         typer.Option(help="Chips in HOSS layout, simulated or genuine; may be repeated."),
     ],
-    bundle: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
-    checkpoint: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--checkpoint", help="Encoder checkpoint, instead of a bundle; several are used as one."
-        ),
-    ] = None,
+    bundle: BundleOption = None,
+    checkpoint: CheckpointsOption = None,
     vessel_type: Annotated[
         list[str] | None,
         typer.Option("--type", help="Only ships of this type; may be repeated."),
     ] = None,
     galleries: Annotated[int, typer.Option(help="Galleries drawn per protocol.", min=1)] = 400,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the numbers as a bundle's metrics (JSON).")
-    ] = None,
+    out: MetricsOption = None,
     name: Annotated[
         list[str] | None,
         typer.Option(help="Name of each --data in --out; default: the folders'."),
@@ -76,7 +72,7 @@ def look_alikes(
             results[title] = measured
             metrics += yardstick.look_alike_metrics(measured, title)
         if out is not None:
-            write_json(out, [metric.model_dump(mode="json") for metric in metrics])
+            write_metrics(out, metrics)
     if as_json:
         documents = {
             title: {protocol: result.document() for protocol, result in measured.items()}

@@ -1,5 +1,6 @@
 """`crossfix-train evaluate`, `calibrate` and `ablation`: measure models on chips."""
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -12,13 +13,18 @@ import typer
 
 from model_training.calibration.calibrate import CalibrationError
 from model_training.cli.common import (
+    BundleOption,
+    CheckpointsOption,
+    DataNameOption,
     DrawsOption,
     JsonOption,
+    MetricsOption,
     SeedOption,
     ThreadsOption,
     exit_on_error,
     run_errors,
     write_json,
+    write_metrics,
 )
 from model_training.cli.tables import (
     ablation_table,
@@ -38,19 +44,10 @@ Framing = Literal["as_is", "tight", "wild"]
 
 def evaluate(
     data: Annotated[Path, typer.Option(help="Chips in HOSS layout, or a plain folder of them.")],
-    bundle: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
-    checkpoint: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--checkpoint", help="Encoder checkpoint, instead of a bundle; several are used as one."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the numbers as a bundle's metrics (JSON).")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the data in --out; default: the folder's.")
-    ] = None,
+    bundle: BundleOption = None,
+    checkpoint: CheckpointsOption = None,
+    out: MetricsOption = None,
+    name: DataNameOption = None,
     framing: Annotated[
         Framing,
         typer.Option(
@@ -111,8 +108,7 @@ def evaluate(
         table = embed_for_measuring(chips, model_paths(bundle, checkpoint), threads)
         result = evaluation.evaluate(splits, table, draws, seed)
         if out is not None:
-            metrics = evaluation.evaluation_metrics(result, title)
-            write_json(out, [metric.model_dump(mode="json") for metric in metrics])
+            write_metrics(out, evaluation.evaluation_metrics(result, title))
     if as_json:
         print(json.dumps(result.document(), indent=2))
     else:
@@ -228,7 +224,7 @@ def calibrate(
             parts.append(calibration_report.open_set_metrics(reports["test"], names["test"]))
         if turned_report is not None:
             parts.append(ways.both_ways_metrics(turned_report, names["test"]))
-        write_json(metrics, [m.model_dump(mode="json") for part in parts for m in part])
+        write_metrics(metrics, itertools.chain(*parts))
     if diagram is not None:
         draw_diagram({part: value.first_candidate for part, value in reports.items()}, diagram)
     if as_json:

@@ -7,11 +7,15 @@ from typing import Annotated
 import typer
 
 from model_training.cli.common import (
+    CalibrationOption,
+    DataNameOption,
     JsonOption,
+    MetricsOption,
     SeedOption,
     ThreadsOption,
     exit_on_error,
-    write_json,
+    open_calibration,
+    write_metrics,
 )
 from model_training.cli.measuring import embed_both_ways
 
@@ -19,16 +23,9 @@ from model_training.cli.measuring import embed_both_ways
 def reliability(
     bundle: Annotated[Path, typer.Option(help="Folder of a calibrated bundle.")],
     data: Annotated[Path, typer.Option(help="Chips in HOSS layout, simulated or genuine.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Write the numbers as a bundle's metrics (JSON).")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the data in --out; default: the folder's.")
-    ] = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(help="Use this calibration (JSON of `calibrate`) instead of the bundle's."),
-    ] = None,
+    out: MetricsOption = None,
+    name: DataNameOption = None,
+    calibration: CalibrationOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
@@ -41,21 +38,13 @@ def reliability(
     """
     from model_training.calibration.known_and_unknown import measure_known_and_unknown
     from model_training.data.hoss import all_chips, read_hoss
-    from service.contract.bundle import open_bundle
-    from service.contract.weighing.specs import CalibrationSpec
 
     with exit_on_error(ValueError):
-        if calibration is None:
-            spec = open_bundle(bundle).manifest.calibration
-        else:
-            spec = CalibrationSpec.model_validate_json(calibration.read_text())
-        if spec is None:
-            raise ValueError(f"{bundle} is not calibrated; run `crossfix-train calibrate` first")
+        spec = open_calibration(bundle, calibration)
         table = embed_both_ways(all_chips(read_hoss(data)), bundle, threads, seed)
         measured = measure_known_and_unknown(table, spec, seed)
         if out is not None:
-            metrics = measured.metrics(name or data.resolve().name)
-            write_json(out, [metric.model_dump(mode="json") for metric in metrics])
+            write_metrics(out, measured.metrics(name or data.resolve().name))
     if as_json:
         print(json.dumps(measured.document(), indent=2))
         return

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from model_training.cli.common import JsonOption, SeedOption, ThreadsOption, exit_on_error
+from model_training.cli.common import (
+    CalibrationOption,
+    JsonOption,
+    SeedOption,
+    ThreadsOption,
+    exit_on_error,
+    open_calibration,
+)
 from model_training.cli.measuring import embed_for_measuring
 
 
@@ -19,10 +26,7 @@ def scenes(
     enrolled_share: Annotated[
         float, typer.Option(min=0.01, max=1, help="Probability that a ship is enrolled.")
     ] = 0.5,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(help="Use this calibration (JSON of `calibrate`) instead of the bundle's."),
-    ] = None,
+    calibration: CalibrationOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
@@ -35,14 +39,9 @@ def scenes(
     """
     from model_training.data.hoss import all_chips, read_hoss
     from model_training.evaluation.scenes import measure_scenes
-    from service.contract.bundle import open_bundle
-    from service.contract.weighing.specs import CalibrationSpec
 
     with exit_on_error(ValueError):
-        if calibration is None:
-            spec = open_bundle(bundle).manifest.calibration
-        else:
-            spec = CalibrationSpec.model_validate_json(calibration.read_text())
+        spec = open_calibration(bundle, calibration)
         table = embed_for_measuring(all_chips(read_hoss(data)), [bundle], threads)
         report = measure_scenes(table, spec.match, count, chips, gallery, enrolled_share, seed=seed)
     if as_json:
