@@ -109,9 +109,9 @@ def _table(records: "Sequence[KeyRecord]", now: datetime) -> "Table":
 
 def _key_file(keys_file: Path | None, data_dir: Path | None) -> "KeyFile":
     from service.storage.local.keys import KeyFile
-    from service.wiring.lasting_notes import keys_made
+    from service.wiring.gallery_markers import keys_made
 
     settings = protected_settings(keys_file=keys_file, data_dir=data_dir)
-    # The service notes it in the shared gallery, which this command does not need.
+    # The service sets the marker of the shared gallery: this command works without that server.
     made = keys_made(settings.model_copy(update={"qdrant_url": None}))
     return KeyFile(settings.keys_path, made=made)

@@ -179,13 +179,13 @@ def restore(
 ) -> None:
     """Restore a backup into empty stores, read it back and compare. Never overwrites anything."""
     from service.maintenance.restore import restore as restore_backup
-    from service.wiring.lasting_notes import unfinished_restore
+    from service.wiring.gallery_markers import unfinished_restore
     from service.wiring.stores import open_backup_stores
 
     settings = protected_settings(data_dir=data_dir)
-    note = unfinished_restore(settings)
+    marker = unfinished_restore(settings)
     with closing(open_backup_stores(settings)) as stores, progress("restored") as (_, advance):
-        counts = restore_backup(source, stores, note, advance=advance)
+        counts = restore_backup(source, stores, marker, advance=advance)
     _print_counts(asdict(counts), f"restored from {source}, read back and found equal", as_json)
 
 

@@ -22,22 +22,22 @@ from service.maintenance.batches import Progress, ignore_progress, in_batches
 BATCH = 256
 
 
-class UnfinishedNote(Protocol):
-    """The note that a restore began and has not ended; it outlasts the process."""
+class UnfinishedMarker(Protocol):
+    """The marker that a restore began and has not ended; it outlasts the process."""
 
     def set(self) -> None:
-        """Set the note durably."""
+        """Set the marker durably."""
         ...
 
     def clear(self) -> None:
-        """Remove the note."""
+        """Remove the marker."""
         ...
 
 
 def restore(
     source: Path,
     stores: BackupStores,
-    unfinished: UnfinishedNote | None = None,
+    unfinished: UnfinishedMarker | None = None,
     advance: Progress = ignore_progress,
 ) -> Counts:
     """Restore a backup into empty stores, then read everything back and compare.

@@ -30,7 +30,7 @@ from service.wiring.bundle_routes import ProcessParts, open_bundle_resources, se
 from service.wiring.bundles import bundle_to_serve
 from service.wiring.crash_cleanup import RunningMarker
 from service.wiring.decoders import open_decoders
-from service.wiring.lasting_notes import require_complete
+from service.wiring.gallery_markers import require_complete
 from service.wiring.middleware import middleware_options
 from service.wiring.stores import (
     SharedStores,

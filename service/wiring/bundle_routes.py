@@ -68,7 +68,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class ProcessParts:
-    """What one process has, whichever bundle it serves.
+    """What one process has that does not depend on the bundle.
 
     Attributes:
         settings: as the operator set them.

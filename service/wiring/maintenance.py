@@ -26,7 +26,7 @@ from service.settings import PREFIX, Settings, SettingsError
 from service.storage.audit.log import open_audit_log
 from service.wiring.bundles import find_bundle
 from service.wiring.decoders import chip_limits
-from service.wiring.lasting_notes import require_complete
+from service.wiring.gallery_markers import require_complete
 from service.wiring.stores import (
     active_bundle_id,
     audit_folder,

@@ -8,7 +8,7 @@ from service.desk import FILES
 from service.settings import PREFIX, Settings, SettingsError, is_loopback
 from service.storage.local.keys import KeyFile
 from service.storage.redis.link import RedisLink
-from service.wiring.lasting_notes import keys_made
+from service.wiring.gallery_markers import keys_made
 from service.wiring.stores import open_idempotency_store, open_rate_limiter
 
 

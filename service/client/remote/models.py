@@ -70,7 +70,7 @@ class Vessel(Body):
 
 
 class VesselDetail(Vessel):
-    """A vessel with its sightings; `warnings` say what the request said in vain."""
+    """A vessel with its sightings; `warnings` say which facts of the request were not used."""
 
     sightings: tuple[Sighting, ...]
     warnings: tuple[str, ...] = ()

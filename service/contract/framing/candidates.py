@@ -33,8 +33,8 @@ class Candidate:
         rows: int `[N]`, rows of its pixels.
         columns: int `[N]`, their columns.
         centre: row and column of its centre of mass, map pixels.
-        length: of the rectangle with the same second moments, map pixels.
-        width: likewise.
+        length: long side of the rectangle with the same second moments, map pixels.
+        width: short side of that rectangle.
         axis_deg: principal axis, clockwise from the top, 0 to below 180.
         fill: share of that rectangle that the region fills, about 1 for a hull.
         border: share of its outline that lies on the picture's border.

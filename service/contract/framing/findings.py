@@ -87,7 +87,7 @@ def sentence(finding: Finding, length_m: float | None, width_m: float | None) ->
     Args:
         finding: the finding.
         length_m: of the outline; None where no ship was found.
-        width_m: likewise.
+        width_m: of the outline; None where no ship was found.
     """
     if length_m is None or width_m is None:
         return _NONE_FOUND if finding.kind is Kind.NO_SHIP else _NOT_JUDGED

@@ -37,9 +37,9 @@ class Framing(BaseModel):
         outline: the rectangle around the hull in pixels of the chip; None where no ship was found.
         heading_axis_deg: true heading of the ship's axis, degrees clockwise from north, 0 to below
             180; None where the file has no georeference.
-        corners_on_ground: the corners of the outline; None likewise.
+        corners_on_ground: the corners of the outline; None where the file has no georeference.
         length_m: of the outline; None where no ship was found.
-        width_m: likewise.
+        width_m: of the outline; None where no ship was found.
         length_error_m: standard error of the length.
         width_error_m: standard error of the width.
         removed_share: share of the chip's area that the models do not see, 0..1.

@@ -19,7 +19,7 @@ from service.access.roles import Role
 from service.contract.durable_files import sync_folder, write_file
 from service.contract.errors import CrossfixError
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
-from service.storage.local.lasting_note import LastingNote
+from service.storage.local.gallery_marker import GalleryMarker
 
 log = logging.getLogger("crossfix.keys")
 
@@ -52,14 +52,14 @@ class KeyFile:
         self,
         path: Path,
         clock: Callable[[], float] = time.monotonic,
-        made: LastingNote | None = None,
+        made: GalleryMarker | None = None,
     ) -> None:
         """Read the file.
 
         Args:
             path: the file; it need not exist.
             clock: monotonic seconds.
-            made: the note that keys were made, outside the file.
+            made: the marker that keys were made, outside the file.
 
         Raises:
             KeyFileError: it exists and cannot be read.
@@ -72,11 +72,11 @@ class KeyFile:
         self._check_at = clock() + CHECK_EVERY_S
 
     def require_kept(self) -> None:
-        """Check that the file was not lost since keys were made; note it if there are keys.
+        """Check that the file was not lost since keys were made; set the marker if there are keys.
 
         Raises:
             KeyFileError: keys were made, and the file is missing.
-            StoreUnavailableError, StoreFullError: the note cannot be read or written.
+            StoreUnavailableError, StoreFullError: the marker cannot be read or written.
         """
         if self._made is None:
             return
@@ -111,7 +111,7 @@ class KeyFile:
 
         Raises:
             ConflictError: a usable key has this name.
-            StoreUnavailableError, StoreFullError: the file or the note cannot be read or written.
+            StoreUnavailableError, StoreFullError: the file or the marker cannot be read or written.
         """
         with self._locked_records() as records:
             if any(one.name == name and one.usable(now) for one in records):

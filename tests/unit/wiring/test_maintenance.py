@@ -13,7 +13,7 @@ from service.maintenance.backup_format import MANIFEST
 from service.maintenance.restore import restore
 from service.settings import Settings
 from service.wiring.app import create_app
-from service.wiring.lasting_notes import unfinished_restore
+from service.wiring.gallery_markers import unfinished_restore
 from service.wiring.maintenance import (
     open_to_back_up,
     sweep_originals,

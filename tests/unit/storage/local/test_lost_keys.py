@@ -8,8 +8,8 @@ import pytest
 
 from service.access.roles import Role
 from service.storage.local.claims import MemoryClaimStore
+from service.storage.local.gallery_marker import GalleryMarker
 from service.storage.local.keys import CHECK_EVERY_S, KeyFile, KeyFileError
-from service.storage.local.lasting_note import LastingNote
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 WITHOUT_KEYS = ["{}", '{"keys": []}', '{"version": 1}', '{"version": 1, "keys": []}']
@@ -31,8 +31,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> LastingNote:
-    return LastingNote(tmp_path / "data" / "keys-required", "keys were made")
+def made(tmp_path: Path) -> GalleryMarker:
+    return GalleryMarker(tmp_path / "data" / "keys-required", "keys were made")
 
 
 @pytest.mark.parametrize("text", WITHOUT_KEYS)
@@ -53,7 +53,7 @@ def test_a_running_service_keeps_the_keys_of_an_emptied_file(path: Path, text: s
     assert running.ring().identify(key, NOW) is not None
 
 
-def test_a_lost_file_stops_the_next_start(path: Path, made: LastingNote) -> None:
+def test_a_lost_file_stops_the_next_start(path: Path, made: GalleryMarker) -> None:
     KeyFile(path, made=made).require_kept()
     KeyFile(path, made=made).create("desk", Role.READER, NOW)
     KeyFile(path, made=made).require_kept()
@@ -64,7 +64,7 @@ def test_a_lost_file_stops_the_next_start(path: Path, made: LastingNote) -> None
     KeyFile(path, made=made).require_kept()
 
 
-def test_keys_of_an_earlier_version_are_noted_at_the_start(path: Path, made: LastingNote) -> None:
+def test_keys_of_an_earlier_version_are_noted_at_the_start(path: Path, made: GalleryMarker) -> None:
     KeyFile(path).create("desk", Role.READER, NOW)
     KeyFile(path, made=made).require_kept()
     os.unlink(path)
@@ -72,7 +72,7 @@ def test_keys_of_an_earlier_version_are_noted_at_the_start(path: Path, made: Las
         KeyFile(path, made=made).require_kept()
 
 
-def test_a_running_service_notes_the_first_keys(path: Path, made: LastingNote) -> None:
+def test_a_running_service_notes_the_first_keys(path: Path, made: GalleryMarker) -> None:
     clock = Clock()
     running = KeyFile(path, clock, made)
     KeyFile(path).create("desk", Role.READER, NOW)
@@ -83,7 +83,7 @@ def test_a_running_service_notes_the_first_keys(path: Path, made: LastingNote) -
 
 def test_replicas_with_folders_of_their_own_share_a_note(tmp_path: Path) -> None:
     shared = MemoryClaimStore()
-    first, second = (LastingNote(tmp_path / name / "n", "made", lambda: shared) for name in "ab")
+    first, second = (GalleryMarker(tmp_path / name / "n", "made", lambda: shared) for name in "ab")
     assert not second.is_set()
     first.set()
     first.set()

@@ -1,23 +1,23 @@
-"""The notes about a whole gallery that every replica sees, and the checks that need them."""
+"""The markers of a whole gallery that every replica sees, and the check that needs one."""
 
 from functools import partial
 
 from service.identity.errors import StoreUnavailableError
 from service.settings import Settings
-from service.storage.local.lasting_note import LastingNote
+from service.storage.local.gallery_marker import GalleryMarker
 from service.wiring.stores import is_embedded, open_claims, place_of_gallery
 
 
-def keys_made(settings: Settings) -> LastingNote:
-    """Return the note that API keys were made, which is never removed by the service."""
+def keys_made(settings: Settings) -> GalleryMarker:
+    """Return the marker that API keys were made, which the service never removes."""
     text = "API keys were made: every request needs one"
-    return _note(settings, "keys-required", text)
+    return _marker(settings, "keys-required", text)
 
 
-def unfinished_restore(settings: Settings) -> LastingNote:
-    """Return the note that a restore began and has not ended."""
+def unfinished_restore(settings: Settings) -> GalleryMarker:
+    """Return the marker that a restore began and has not ended."""
     text = "a restore began and has not ended: what is here is not complete"
-    return _note(settings, "restore-unfinished", text)
+    return _marker(settings, "restore-unfinished", text)
 
 
 def require_complete(settings: Settings) -> None:
@@ -33,6 +33,6 @@ def require_complete(settings: Settings) -> None:
         )
 
 
-def _note(settings: Settings, name: str, text: str) -> LastingNote:
+def _marker(settings: Settings, name: str, text: str) -> GalleryMarker:
     shared = None if is_embedded(settings) else partial(open_claims, settings)
-    return LastingNote(settings.data_dir / name, text, shared)
+    return GalleryMarker(settings.data_dir / name, text, shared)

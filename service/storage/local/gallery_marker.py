@@ -1,7 +1,7 @@
-"""Notes about a whole gallery that outlast the process, for every replica to see.
+"""Markers of a whole gallery, which every replica sees and which outlast the process.
 
-A note is a file in the data folder, and a claim where replicas share a gallery, so that a replica
-with a fresh data folder knows it too.
+A marker is a file in the data folder, and also a claim where replicas share a gallery, so that a
+replica with a fresh data folder sees it too.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from service.identity.records.claims import NameClaim
 from service.storage.local.disk_errors import disk_errors
 
 TOKEN = UUID("6f1d7c1e-52a0-4a0e-8f5e-0b6f5f1f9a42")
-"""One token for all replicas, which all note the same fact; the claim is on behalf of no vessel."""
+"""The token of each replica's claim, because all state the same fact; no vessel is claimed."""
 
 
-class LastingNote:
-    """A note that something was done, or is under way."""
+class GalleryMarker:
+    """A marker that something was done, or is under way."""
 
     def __init__(
         self, path: Path, text: str, open_claims: Callable[[], ClaimStore] | None = None
@@ -37,7 +37,7 @@ class LastingNote:
         self._open_claims = open_claims
 
     def is_set(self) -> bool:
-        """Return whether the note was set; raise StoreUnavailableError if that is unknown."""
+        """Return whether the marker is set; raise StoreUnavailableError if that is unknown."""
         if self._path.exists():
             return True
         if self._open_claims is None:
@@ -46,7 +46,7 @@ class LastingNote:
             return claims.renew(self._path.name, _claim())
 
     def set(self) -> None:
-        """Set the note; a repeat changes nothing.
+        """Set the marker; a repeat changes nothing.
 
         Raises:
             StoreUnavailableError, StoreFullError: it cannot be written.
@@ -60,7 +60,7 @@ class LastingNote:
                 claims.claim(self._path.name, _claim(), None)
 
     def clear(self) -> None:
-        """Remove the note.
+        """Remove the marker.
 
         Raises:
             StoreUnavailableError: it cannot be removed.
