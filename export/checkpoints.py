@@ -11,6 +11,7 @@ from model_training.encoder.loading import LoadedEncoder, LoadedEncoders
 from model_training.encoder.published import origin_of
 from model_training.encoder.reference import ReferenceEncoder
 from model_training.encoder.train_config import (
+    ArchiveData,
     BundleData,
     EncoderData,
     HossData,
@@ -180,6 +181,8 @@ def earlier_kinds(initial: Path | None) -> list[str]:
 
 def _kinds(data: Mapping[str, Any]) -> list[str]:
     """Return the kinds of data that a run's `data` stand for; a bundle's domain names several."""
+    if data["kind"] == "archive":
+        return ["archive", "simulated"]
     return str(data["domain"]).split("+") if data["kind"] == "bundle" else [str(data["kind"])]
 
 
@@ -215,6 +218,8 @@ def dataset_name(data: EncoderData) -> str:
             return "HOSS ReID layout"
         case PairData():
             return "optical-SAR pairs"
+        case ArchiveData():
+            return "judgements of a service, with simulated replay"
         case BundleData():
             return data.dataset
 
@@ -234,6 +239,11 @@ def describe_data(data: EncoderData) -> str:
             )
         case PairData():
             return "co-registered optical-SAR pairs"
+        case ArchiveData():
+            return (
+                f"ships that analysts confirmed, {data.validation_share:.0%} of them held out, and "
+                f"{data.replay.vessels} simulated ships"
+            )
         case BundleData():
             return f"{data.dataset} as a member of bundle {data.bundle_id}"
 

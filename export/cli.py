@@ -1,18 +1,14 @@
 """`crossfix-export`: make bundles from checkpoints, and verify bundles."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
+from pydantic import TypeAdapter
 
-from export.build_bundle import NO_CALIBRATION, BuiltBundle, BundlePlan, Precision, build_bundle
-from export.bundle_weights import BundleWeightsError, read_encoders
+from export.build_bundle import BuiltBundle, BundlePlan, Precision, build_bundle
+from export.bundle_weights import read_encoders
 from export.checkpoints import (
     OFFICIAL_LICENCE,
     encoder_part,
@@ -25,16 +21,23 @@ from export.checkpoints import (
     translator_part,
     with_kept_translator,
 )
+from export.cli_common import (
+    console,
+    exit_on_error,
+    fail,
+    read_calibration,
+    read_json,
+    read_metrics,
+)
 from export.model_card import UNCALIBRATED
-from export.official import METHOD_NAMES, CheckpointError, PublishedMethod, load_official
-from export.parity import ParityError
+from export.official import METHOD_NAMES, PublishedMethod, load_official
 from export.recalibrate import recalibrate_bundle
 from export.sample_chips import SampleChip, simulated_chips
-from model_training.encoder.loading import EncoderLoadError, LoadedEncoders, load_encoders
+from model_training.encoder.loading import LoadedEncoders, load_encoders
+from model_training.evaluation.comparison import compare_on_held_out
 from model_training.translator.train import LoadedTranslator, load_translator
 from service.contract.bundle import open_bundle
-from service.contract.errors import CrossfixError
-from service.contract.manifest import FusionSpec, Metric
+from service.contract.manifest import FusionSpec
 from service.contract.weighing.specs import CalibrationSpec
 from service.inference.embedder import load_embedder
 
@@ -43,17 +46,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Make and verify model bundles.",
-)
-console = Console(stderr=True)
-
-EXPECTED_ERRORS = (
-    CrossfixError,
-    ParityError,
-    CheckpointError,
-    BundleWeightsError,
-    EncoderLoadError,
-    OSError,
-    ValueError,
 )
 METHOD = "MOS (arXiv 2512.03404): one encoder for optical and SAR chips, compared by cosine."
 PUBLISHED_METHODS: dict[PublishedMethod, str] = {
@@ -69,7 +61,8 @@ SIMULATED_DOMAIN = "simulated"
 OWN_LICENCE = "Apache-2.0, as this repository"
 GOLDEN_LICENCE = f"{OWN_LICENCE}; simulated, no satellite has taken them"
 SETTLING_SHIPS = 16
-ModelT = TypeVar("ModelT")
+NOT_BETTER = 3
+"""Exit status of `bundle --better-than` when no bundle was written because it is no better."""
 
 EncoderOption = Annotated[Path, typer.Option("--encoder", help="Checkpoint of the encoder.")]
 EncodersOption = Annotated[
@@ -142,18 +135,28 @@ def bundle(
             help="Licence of the weights; required if not only simulated ships trained them.",
         ),
     ] = None,
+    better_than: Annotated[
+        Path | None,
+        typer.Option(
+            "--better-than",
+            help="For encoders that learnt from an archive: write the bundle only if its mAP on "
+            "the held-out ships is above that of this bundle; else end with status 3.",
+        ),
+    ] = None,
     replace: ReplaceOption = False,
 ) -> None:
     """Make a bundle from trained checkpoints."""
     if (calibration is None) != uncalibrated:
-        _fail(
+        fail(
             "a bundle needs --calibration JSON, from `crossfix-train calibrate`; or give "
             "--uncalibrated, then all vessels are equally probable and verdicts mean nothing"
         )
     if translator is not None and translator_of is not None:
-        _fail("give either --translator CHECKPOINT or --translator-of BUNDLE")
-    with _exit_on_error():
-        loaded = _load_encoders(encoder)
+        fail("give either --translator CHECKPOINT or --translator-of BUNDLE")
+    with exit_on_error():
+        loaded, notes = _load_encoders(encoder), list(note or ())
+        if better_than is not None:
+            notes.append(_require_better(encoder, better_than))
         bridge = _load_translator(translator)
         training, kept = training_spec(loaded, bridge), None
         if translator_of is not None:
@@ -173,9 +176,9 @@ def bundle(
             chips=_chips(),
             translator=translator_part(bridge, steps, precision) if bridge else kept,
             fusion=FusionSpec(samples=samples, alpha=alpha),
-            calibration=_read_calibration(calibration),
-            metrics=_read_metrics(metrics or []),
-            notes=tuple(note or ()),
+            calibration=read_calibration(calibration),
+            metrics=read_metrics(metrics or []),
+            notes=tuple(notes),
         )
         _build(plan, out, replace)
 
@@ -195,11 +198,11 @@ def recalibrate(
 
     Metrics of the same data set and protocol are replaced, the others stay.
     """
-    with _exit_on_error():
+    with exit_on_error():
         renewed = recalibrate_bundle(
             open_bundle(folder),
-            _read_json(calibration, TypeAdapter(CalibrationSpec)),
-            _read_metrics(metrics or []),
+            read_json(calibration, TypeAdapter(CalibrationSpec)),
+            read_metrics(metrics or []),
             out,
             notes=tuple(note or ()),
             replace_existing=replace,
@@ -237,7 +240,7 @@ def import_official(
     Chips are prepared as the authors' code of the method does. Without --calibration the bundle
     ranks vessels, but all are equally probable.
     """
-    with _exit_on_error():
+    with exit_on_error():
         module = load_official(require_file(encoder, "published checkpoint"), published_by)
         bridge = _load_translator(translator)
         plan = BundlePlan(
@@ -249,8 +252,8 @@ def import_official(
             chips=_chips(),
             translator=translator_part(bridge, steps) if bridge else None,
             fusion=FusionSpec(samples=samples, alpha=alpha),
-            calibration=_read_calibration(calibration),
-            metrics=_read_metrics(metrics or []),
+            calibration=read_calibration(calibration),
+            metrics=read_metrics(metrics or []),
         )
         _build(plan, out, replace)
     print(f"SAR is denoised as by {METHOD_NAMES[published_by]}: {DENOISING[published_by]}")
@@ -262,7 +265,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check a bundle's files, graphs and golden vectors, as the service does when it starts."""
-    with _exit_on_error():
+    with exit_on_error():
         embedder = load_embedder(folder, "cpu")
         cosine = embedder.verify_golden()
     manifest = embedder.manifest
@@ -293,7 +296,7 @@ def weights(
     For compact and lite encoders in full precision. Writes one checkpoint for each encoder, named
     after its run; it serves as `initial` of a training config, and as --encoder of `bundle`.
     """
-    with _exit_on_error():
+    with exit_on_error():
         read = read_encoders(open_bundle(folder), simulated_chips(SETTLING_SHIPS))
         paths = read.save(out)
     for path, member in zip(paths, read.encoders.members, strict=True):
@@ -330,6 +333,19 @@ def _load_encoders(paths: list[Path]) -> LoadedEncoders:
     return load_encoders(paths)
 
 
+def _require_better(paths: list[Path], older: Path) -> str:
+    """Compare encoders with a bundle on held-out ships; return the result, or end the command."""
+    with console.status("embedding the held-out ships with both"):
+        comparison = compare_on_held_out(paths, [older])
+    print(comparison)
+    if not comparison.is_better:
+        print("the older bundle stays: the new encoder is no better on the held-out ships")
+        raise typer.Exit(NOT_BETTER)
+    if not comparison.is_certain:
+        print("so few ships do not tell for certain: the interval of the gain includes 0")
+    return f"Compared with bundle {open_bundle(older).bundle_id}: {comparison}."
+
+
 def _load_translator(path: Path | None) -> LoadedTranslator | None:
     if path is None:
         return None
@@ -355,37 +371,3 @@ def _weights_licence(domain: str, given: str | None) -> str:
 def _chips() -> list[SampleChip]:
     with console.status("simulating golden chips"):
         return simulated_chips()
-
-
-def _read_calibration(path: Path | None) -> CalibrationSpec:
-    if path is None:
-        return NO_CALIBRATION
-    return _read_json(path, TypeAdapter(CalibrationSpec))
-
-
-def _read_metrics(paths: list[Path]) -> list[Metric]:
-    adapter = TypeAdapter(list[Metric])
-    return [metric for path in paths for metric in _read_json(path, adapter)]
-
-
-def _read_json(path: Path, adapter: TypeAdapter[ModelT]) -> ModelT:
-    try:
-        return adapter.validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ValueError(f"{path}: {place}: {first['msg']}") from error
-
-
-@contextmanager
-def _exit_on_error() -> Iterator[None]:
-    """Print an expected error as one line on standard error and exit with status 2."""
-    try:
-        yield
-    except EXPECTED_ERRORS as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(2)

@@ -80,9 +80,9 @@ def fusion_study(
 def _fusion_ships(training: "EncoderTrainConfig", validation: list[int]) -> "HeldOutPart":
     """Choose the ships that select the fusion; of a fleet all validation ships."""
     from model_training.data.holdout import HeldOutPart, held_out_part
-    from model_training.encoder.train_config import HossData
+    from model_training.encoder.train_config import ArchiveData, HossData
 
-    if isinstance(training.data, HossData):
+    if isinstance(training.data, HossData | ArchiveData):
         return held_out_part(validation, "fusion", training.data.split_seed)
     if training.run.select_by is None:
         note = "the run chose no checkpoint on these ships"

@@ -1,5 +1,6 @@
 """Choose the ships that a run holds out, and which of them serve which purpose."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -44,6 +45,34 @@ def held_out_vessels(
     Raises:
         HoldoutError: fewer than two such ships would remain for training.
     """
+    both, count = _with_both_sensors(chips, share)
+    chosen = np.random.default_rng(seed).choice(both, count, replace=False)
+    return frozenset(int(vessel) for vessel in chosen)
+
+
+def lasting_held_out(
+    chips: Iterable[tuple[int, Modality]], share: float, seed: int
+) -> frozenset[int]:
+    """Choose ships as `held_out_vessels` does, but by a hash of each ship's own id.
+
+    Whether a ship is held out hardly depends on the others, so that an archive that grows keeps
+    its held-out ships.
+
+    Raises:
+        HoldoutError: see `held_out_vessels`.
+    """
+    both, count = _with_both_sensors(chips, share)
+
+    def place(vessel: int) -> bytes:
+        return hashlib.sha256(f"{seed} {vessel}".encode()).digest()
+
+    return frozenset(sorted(both, key=place)[:count])
+
+
+def _with_both_sensors(
+    chips: Iterable[tuple[int, Modality]], share: float
+) -> tuple[list[int], int]:
+    """Return the ships with chips of both sensors, ascending, and how many are held out."""
     sensors: dict[int, set[Modality]] = {}
     for vessel, modality in chips:
         sensors.setdefault(vessel, set()).add(modality)
@@ -51,8 +80,7 @@ def held_out_vessels(
     count = max(2, round(share * len(both)))
     if len(both) < count + 2:
         raise HoldoutError(f"only {len(both)} ships have chips of both sensors; at least 4 needed")
-    chosen = np.random.default_rng(seed).choice(both, count, replace=False)
-    return frozenset(int(vessel) for vessel in chosen)
+    return both, count
 
 
 def held_out_part(held_out: Iterable[int], purpose: Purpose, seed: int) -> HeldOutPart:

@@ -49,6 +49,31 @@ class Batch:
         )
 
 
+def join_pairs(first: Batch, second: Batch) -> Batch:
+    """Join two batches of pairs, N optical then N SAR rows each, into one of the same order.
+
+    Ships of the second are numbered after those of the first; layouts are dropped.
+    """
+    halves = [half for parts in zip(_halves(first), _halves(second), strict=True) for half in parts]
+    after = int(first.vessel.max()) + 1
+    vessels = [first.vessel.chunk(2), (second.vessel + after).chunk(2)]
+    return Batch(
+        pixels=torch.cat([half.pixels for half in halves]),
+        modality=torch.cat([half.modality for half in halves]),
+        size=torch.cat([half.size for half in halves]),
+        vessel=torch.cat([part for parts in zip(*vessels, strict=True) for part in parts]),
+    )
+
+
+def _halves(batch: Batch) -> tuple[Batch, Batch]:
+    parts = zip(
+        *(tensor.chunk(2) for tensor in (batch.pixels, batch.modality, batch.size, batch.vessel)),
+        strict=True,
+    )
+    optical, sar = (Batch(*tensors) for tensors in parts)
+    return optical, sar
+
+
 def training_batch(
     store: PictureStore,
     rows: Sequence[int],

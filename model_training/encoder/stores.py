@@ -2,7 +2,7 @@
 
 import fcntl
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +18,30 @@ from model_training.data.cache import (
     write_shard,
 )
 from model_training.data.growing import FleetGrowth
-from model_training.data.holdout import HoldoutError, held_out_vessels
+from model_training.data.holdout import HoldoutError, held_out_vessels, lasting_held_out
 from model_training.data.hoss import LabelledChip, read_hoss
 from model_training.data.pairs import read_pairs
 from model_training.data.simulated import FLEET_FILE, prepare_fleet
 from model_training.encoder.train_config import (
+    ArchiveData,
     BundleData,
     EncoderData,
-    HossData,
+    PairData,
     SimulatedData,
 )
+from service.contract.chip import Modality
 from service.contract.manifest import PreprocessSpec
 
 _TRAIN, _VALIDATION = 0, 1
+ChooseHeldOut = Callable[[Iterable[tuple[int, Modality]], float, int], frozenset[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Simulated ships that are mixed into the batches of an archive."""
+
+    train: PictureStore
+    validation: PictureStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +53,14 @@ class TrainingStores:
         validation: chips of validation ships.
         digest: SHA-256 of the training chips; of a growing fleet, that of its settings.
         growth: the growing fleet, or None.
+        replay: the simulated ships beside an archive, or None.
     """
 
     train: PictureStore
     validation: PictureStore
     digest: str
     growth: FleetGrowth | None = None
+    replay: Replay | None = None
 
 
 def open_stores(data: EncoderData, spec: PreprocessSpec) -> TrainingStores:
@@ -75,15 +88,25 @@ def open_stores(data: EncoderData, spec: PreprocessSpec) -> TrainingStores:
             return TrainingStores(
                 train, validation, hashlib.sha256(fleet).hexdigest(), FleetGrowth(data)
             )
-        settings = data.model_dump(mode="json", exclude={"cache"})
+        settings = data.model_dump(mode="json", exclude={"cache", "replay", "archive_share"})
         settings["denoise_percentile"] = spec.denoise_percentile
+        if isinstance(
+            data, ArchiveData
+        ):  # an archive grows; other folders are published as they are
+            settings["chips"] = _list_digest(data.folder)
         require_settings(data.cache / "source.json", settings)
         if shard_numbers(data.cache) != [_TRAIN, _VALIDATION]:
-            source = _hoss_chips if isinstance(data, HossData) else _pair_chips
+            source = _pair_chips if isinstance(data, PairData) else _hoss_chips
+            choose = lasting_held_out if isinstance(data, ArchiveData) else held_out_vessels
             chips = source(data.folder, spec)
-            _write_split(data.cache, chips, data.validation_share, data.split_seed)
-    train = PictureStore(data.cache, [_TRAIN])
-    return TrainingStores(train, PictureStore(data.cache, [_VALIDATION]), train.digest())
+            _write_split(data.cache, chips, data.validation_share, data.split_seed, choose)
+    train, validation = (PictureStore(data.cache, [part]) for part in (_TRAIN, _VALIDATION))
+    if not isinstance(data, ArchiveData):
+        return TrainingStores(train, validation, train.digest())
+    with _locked(data.replay.folder):
+        replay = Replay(*prepare_fleet(data.replay, spec))
+    both = f"{train.digest()} {replay.train.digest()}".encode()
+    return TrainingStores(train, validation, hashlib.sha256(both).hexdigest(), replay=replay)
 
 
 @contextmanager
@@ -93,6 +116,12 @@ def _locked(folder: Path) -> Iterator[None]:
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _list_digest(folder: Path) -> str:
+    """Return a hash of the names and sizes of a folder's training chips."""
+    chips = [(chip.path.name, chip.path.stat().st_size) for chip in read_hoss(folder).train]
+    return hashlib.sha256(repr(chips).encode()).hexdigest()
 
 
 def _hoss_chips(folder: Path, spec: PreprocessSpec) -> list[CachedChip]:
@@ -117,10 +146,12 @@ def _pair_chips(folder: Path, spec: PreprocessSpec) -> list[CachedChip]:
     return list(stored.values())
 
 
-def _write_split(folder: Path, chips: Sequence[CachedChip], share: float, seed: int) -> None:
+def _write_split(
+    folder: Path, chips: Sequence[CachedChip], share: float, seed: int, choose: ChooseHeldOut
+) -> None:
     """Write two shards: training ships, and a share of the ships of both sensors for validation."""
     try:
-        held_out = held_out_vessels(((chip.vessel, chip.modality) for chip in chips), share, seed)
+        held_out = choose(((chip.vessel, chip.modality) for chip in chips), share, seed)
     except HoldoutError as error:
         raise StoreError(str(error)) from error
     write_shard(folder, _TRAIN, [chip for chip in chips if chip.vessel not in held_out])

@@ -1,7 +1,7 @@
 """Train an encoder: `crossfix-train encoder CONFIG`."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model_training.data.cache import PictureStore
+from model_training.data.cache import PictureStore, Records
 from model_training.data.growing import render_beside
 from model_training.data.holdout import held_out_part
 from model_training.data.samplers import BalancedIdentitySampler, PairSampler
 from model_training.encoder import LiteConfig, LiteEncoder, PlacedEncoder, build_encoder
-from model_training.encoder.batches import Batch, plain_batches, training_batch
+from model_training.encoder.batches import Batch, join_pairs, plain_batches, training_batch
 from model_training.encoder.gather import gather_rows
 from model_training.encoder.losses import (
     batch_hard_triplet,
@@ -28,6 +28,7 @@ from model_training.encoder.losses import (
 from model_training.encoder.published import load_initial_weights
 from model_training.encoder.stores import TrainingStores, open_stores
 from model_training.encoder.train_config import (
+    ArchiveData,
     EncoderTrainConfig,
     HossData,
     IdentityObjective,
@@ -145,7 +146,7 @@ class EncoderTask:
         self.data_digest = stores.digest
         self.choosing = (
             held_out_part(stores.validation.vessels.tolist(), "choice", config.data.split_seed)
-            if isinstance(config.data, HossData)
+            if isinstance(config.data, HossData | ArchiveData)
             else None
         )
         torch.manual_seed(step_seed(config.run.seed, -1))
@@ -161,11 +162,17 @@ class EncoderTask:
         objective = config.objective
         self.train_store = stores.train
         self.pairs: PairSampler | None = None
+        self.replay: PairSampler | None = None
         self.identities: BalancedIdentitySampler | None = None
         if isinstance(objective, PairObjective):
             self.pairs = PairSampler(stores.train, objective.hard_stretch)
             ships = len(self.pairs.by_likeness)
+            if stores.replay is not None:
+                self.replay = PairSampler(stores.replay.train, objective.hard_stretch)
+                ships += len(self.replay.by_likeness)
             _require_ships("pairs", objective.pairs, ships, "training ships with both sensors")
+        elif stores.replay is not None:
+            raise ConfigError("objective: an archive is learnt from with `kind: pairs`")
         else:
             self.identities = BalancedIdentitySampler(stores.train)
             ships = self.identities.vessels
@@ -177,19 +184,39 @@ class EncoderTask:
         objective = self.config.objective
         self._grow(step)
         if isinstance(objective, PairObjective) and self.pairs is not None:
-            ramp = min(1.0, step / max(1, objective.hard_ramp_steps))
-            draw = self.pairs.draw(
-                generator,
-                objective.pairs,
-                objective.hard_share * ramp,
-                objective.sister_share * ramp,
+            if self.replay is None or self.stores.replay is None:
+                return self._pairs(self.pairs, self.train_store, objective.pairs, step, generator)
+            assert isinstance(self.config.data, ArchiveData)
+            wanted = round(self.config.data.archive_share * objective.pairs)
+            own = max(1, min(wanted, len(self.pairs.by_likeness)))
+            rest = objective.pairs - own
+            return join_pairs(
+                self._pairs(self.pairs, self.train_store, own, step, generator),
+                self._pairs(self.replay, self.stores.replay.train, rest, step, generator),
             )
-            rows = np.concatenate([draw.optical, draw.sar])
-        elif isinstance(objective, IdentityObjective) and self.identities is not None:
-            rows = self.identities.draw(generator, objective.identities, objective.chips)
+        assert isinstance(objective, IdentityObjective)
+        assert self.identities is not None
+        rows = self.identities.draw(generator, objective.identities, objective.chips)
         return training_batch(
             self.train_store, rows.tolist(), self._spec(step), self.config.augment, generator
         )
+
+    def _pairs(
+        self,
+        sampler: PairSampler,
+        store: PictureStore,
+        count: int,
+        step: int,
+        generator: np.random.Generator,
+    ) -> Batch:
+        """Draw the augmented chips of so many ships of a store, optical then SAR."""
+        objective = self.config.objective
+        assert isinstance(objective, PairObjective)
+        ramp = min(1.0, step / max(1, objective.hard_ramp_steps))
+        shares = objective.hard_share * ramp, objective.sister_share * ramp
+        draw = sampler.draw(generator, count, *shares)
+        rows = np.concatenate([draw.optical, draw.sar]).tolist()
+        return training_batch(store, rows, self._spec(step), self.config.augment, generator)
 
     def _grow(self, step: int) -> None:
         """Take the ships of a step into use, where the fleet grows."""
@@ -223,13 +250,22 @@ class EncoderTask:
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Return cross-modal retrieval scores on the validation ships, in per cent.
 
-        Of ships held out of HOSS, those that choose the checkpoint, see `held_out_part`.
+        Of ships held out of HOSS or of an archive, those that choose the checkpoint, see
+        `held_out_part`. They are few in an archive, so they are searched among all of its ships.
+        Beside an archive, `replay_mAP` is that of the simulated validation ships.
         """
         assert isinstance(model, TrainedModel)
         spec = self.config.encoder.preprocess
         vectors = embed_store(model.encoder, self.stores.validation, spec)
         among = None if self.choosing is None else self.choosing.vessels
-        return cross_modal_scores(self.stores.validation, vectors, among)
+        if self.stores.replay is None:
+            return cross_modal_scores(self.stores.validation, vectors, among)
+        both = [self.stores.validation, self.stores.train]
+        vectors = np.concatenate([vectors, embed_store(model.encoder, self.stores.train, spec)])
+        scores = archive_scores(both, vectors, among or ())
+        simulated = self.stores.replay.validation
+        vectors = embed_store(model.encoder, simulated, spec)
+        return {**scores, "replay_mAP": cross_modal_scores(simulated, vectors)["mAP"]}
 
 
 def _require_ships(key: str, wanted: int, ships: int, of_what: str) -> None:
@@ -317,11 +353,32 @@ def cross_modal_scores(
     """
     ids = store.chips["vessel"]
     taken = np.ones(len(ids), bool) if among is None else np.isin(ids, list(among))
-    optical, sar = (
-        np.flatnonzero(taken & (store.chips["modality"] == sensor)) for sensor in (0, 1)
-    )
+    return _scores(store.chips, vectors, taken, taken)
+
+
+def archive_scores(
+    stores: Sequence[PictureStore], vectors: NDArray[Any], asked: Collection[int]
+) -> dict[str, float]:
+    """Return the scores of `cross_modal_scores` for some ships among those of several stores.
+
+    Args:
+        stores: no ship is in two of them.
+        vectors: float32 `[N, D]`, the unit embeddings of their chips, store after store.
+        asked: the ships whose chips are queries.
+    """
+    chips = np.concatenate([store.chips for store in stores])
+    return _scores(chips, vectors, np.isin(chips["vessel"], list(asked)), np.ones(len(chips), bool))
+
+
+def _scores(
+    chips: Records, vectors: NDArray[Any], asked: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Search the chips that are asked among the known ones of the other sensor."""
+    ids = chips["vessel"]
     scores: dict[str, float] = {}
-    for name, query, gallery in (("S2O", sar, optical), ("O2S", optical, sar)):
+    for name, sensor in (("S2O", 1), ("O2S", 0)):
+        query = np.flatnonzero(asked & (chips["modality"] == sensor))
+        gallery = np.flatnonzero(known & (chips["modality"] != sensor))
         distances = cosine_distances(vectors[query], vectors[gallery])
         result = score_queries(distances, ids[query], ids[gallery])
         scores[f"{name}_mAP"] = 100 * float(result.average_precision.mean())

@@ -41,6 +41,25 @@ class PairData(TypedConfig):
     split_seed: int = Field(0, ge=0)
 
 
+class ArchiveData(TypedConfig):
+    """Confirmed ships, mixed with simulated ones so that what was learnt before stays.
+
+    `folder` is in HOSS layout, as `crossfix export-dataset` writes it; its decoded chips are kept
+    in `cache`. The share `archive_share` of the pairs of a batch are ships of the archive, as far
+    as there are so many; the others are ships of `replay`. The share `validation_share` of the
+    archive's ships with chips of both sensors is held out: those with the lowest hash of their id
+    and `split_seed`, so that nearly the same ships are held out when the archive has grown.
+    """
+
+    kind: Literal["archive"]
+    folder: Path
+    cache: Path
+    replay: FleetConfig
+    archive_share: float = Field(0.5, gt=0, lt=1)
+    validation_share: float = Field(0.25, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0)
+
+
 class BundleData(TypedConfig):
     """What a bundle says of the data of an encoder that was read out of it.
 
@@ -93,7 +112,7 @@ class IdentityObjective(TypedConfig):
 
 
 EncoderData = Annotated[
-    SimulatedData | HossData | PairData | BundleData, Field(discriminator="kind")
+    SimulatedData | HossData | PairData | ArchiveData | BundleData, Field(discriminator="kind")
 ]
 
 

@@ -26,6 +26,7 @@ class Checkpoint:
         step: steps done.
         metrics: the latest validation metrics.
         best: the metrics of the best validation so far.
+        best_step: the step of that validation.
         model, ema, optimiser: state dictionaries; `ema` has the keys of `model`.
     """
 
@@ -35,6 +36,7 @@ class Checkpoint:
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     best: dict[str, float] = field(default_factory=dict)
+    best_step: int = 0
     model: dict[str, Tensor] = field(default_factory=dict)
     ema: dict[str, Tensor] = field(default_factory=dict)
     optimiser: dict[str, Any] = field(default_factory=dict)
@@ -151,3 +153,13 @@ class MetricLog:
         """Close both logs."""
         self.file.close()
         self.board.close()
+
+
+def read_metric(out: Path, split: str, name: str) -> dict[int, float]:
+    """Return a metric of a run directory by step, as `metrics.csv` holds it."""
+    with (out / "metrics.csv").open(newline="") as file:
+        return {
+            int(row["step"]): float(row["value"])
+            for row in csv.DictReader(file)
+            if (row["split"], row["name"]) == (split, name)
+        }

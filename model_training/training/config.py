@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
 class TypedConfig(BaseModel):
@@ -24,7 +24,9 @@ class RunConfig(TypedConfig):
     """Length, precision, device and outputs of a run.
 
     `select_by` names the validation metric (higher is better) that decides which checkpoint
-    becomes `best.pt`; without it only the latest checkpoint is written.
+    becomes `best.pt`; without it only the latest checkpoint is written. With `patience`, the
+    initial weights are validated as well, and the run ends when `select_by` was not improved in so
+    many validations.
     """
 
     out: Path
@@ -40,6 +42,13 @@ class RunConfig(TypedConfig):
     checkpoint_every: int = Field(200, ge=1)
     validate_every: int = Field(1000, ge=1)
     select_by: str | None = None
+    patience: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _require_a_criterion(self) -> "RunConfig":
+        if self.patience is not None and self.select_by is None:
+            raise ValueError("patience needs select_by: the metric that is to improve")
+        return self
 
 
 def load_config(path: Path, schema: type[ConfigT]) -> ConfigT:

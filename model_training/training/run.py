@@ -114,6 +114,8 @@ class _Trainer(Generic[BatchT]):
         worker: Worker,
     ) -> None:
         self.task, self.run, self.schedule, self.worker = task, run, optimiser_config, worker
+        if run.patience is not None and worker.world > 1:
+            raise ConfigError("patience: only the first of several processes validates; use one")
         task.model.to(worker.device)
         self.optimiser = build_optimiser(task.model, optimiser_config)
         self.ema = Ema(task.model, run.ema_decay)
@@ -148,6 +150,10 @@ class _Trainer(Generic[BatchT]):
     def train(self, stop: int) -> None:
         """Train up to step `stop`, with checkpoints and validation at their intervals."""
         start = self.checkpoint.step
+        if start == 0 and self.run.patience is not None:
+            self._validate(0)
+        if self._out_of_patience(start):
+            return
         batches = DataLoader(
             _Steps(self.task, start, stop, self.worker.rank),
             batch_size=None,
@@ -165,9 +171,19 @@ class _Trainer(Generic[BatchT]):
                 self.log.write(done, "train", values)
             if done % self.run.validate_every == 0 or done == self.run.steps:
                 self._validate(done)
-            if done % self.run.checkpoint_every == 0 or done in (stop, self.run.steps):
+            ended = self._out_of_patience(done)
+            if ended or done % self.run.checkpoint_every == 0 or done in (stop, self.run.steps):
                 self._save(done)
+            if ended:
+                break
         bar.close()
+
+    def _out_of_patience(self, done: int) -> bool:
+        """Whether the criterion was not improved for as many validations as `patience` allows."""
+        patience = self.run.patience
+        if patience is None:
+            return False
+        return done - self.checkpoint.best_step >= patience * self.run.validate_every
 
     def _step(self, step: int, batch: BatchT) -> dict[str, Tensor]:
         torch.manual_seed(step_seed(self.run.seed, step, self.worker.rank))
@@ -203,7 +219,7 @@ class _Trainer(Generic[BatchT]):
             if criterion not in metrics:
                 raise ConfigError(f"select_by: {criterion} is not among {sorted(metrics)}")
             if metrics[criterion] > self.checkpoint.best.get(criterion, -math.inf):
-                self.checkpoint.best = metrics
+                self.checkpoint.best, self.checkpoint.best_step = metrics, done
                 self._snapshot(done, metrics).save(self.run.out / "best.pt")
         self.checkpoint.metrics = metrics
 
@@ -220,6 +236,7 @@ class _Trainer(Generic[BatchT]):
             step=done,
             metrics=metrics,
             best=self.checkpoint.best,
+            best_step=self.checkpoint.best_step,
             model=self.task.model.state_dict(),
             ema=self.ema.state_dict(),
             optimiser=self.optimiser.state_dict(),

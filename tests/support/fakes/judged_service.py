@@ -42,7 +42,7 @@ class JudgedService:
     def judge(self, ship: str | None, sighting: dict[str, Any], **more: Any) -> str:
         """Confirm a match as this ship, or reject one of the ships A and B; return its id."""
         match_id = str(uuid5(NAMESPACE_OID, f"match of {sighting['id']}"))
-        judgement: dict[str, str | None] = {
+        judgement: dict[str, Any] = {
             "decision": "rejected",
             "by": "ada",
             "at": TIME,

@@ -15,12 +15,15 @@ from export.checkpoints import earlier_kinds, pretrained_licences, training_spec
 from export.sample_chips import SampleChip, simulated_chips
 from model_training.encoder import CompactConfig, LiteConfig, build_encoder
 from model_training.encoder.ensemble import Ensemble, Shrunk
-from model_training.encoder.loading import load_encoders
+from model_training.encoder.loading import load_encoder, load_encoders
 from model_training.encoder.published import load_initial_weights
+from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.training.config import load_config
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.manifest import PreprocessSpec, TrainingSpec
 from service.inference.session import open_session
 from service.settings import SHIPPED_BUNDLE
+from tests.support.paths import TRAINING_CONFIGS
 from tests.support.training.tiny_bundle import write_tiny_bundle
 
 SMALL: dict[str, Any] = {
@@ -129,14 +132,10 @@ def test_the_members_of_an_ensemble_come_back_one_by_one(
     both = Ensemble([Shrunk(small, (2, 2), per_chip=True), large]).eval()
     read = read_encoders(bundle_of(both, LITE, 24, chips, tmp_path / "bundle"), chips)
     assert [member.config for member in read.encoders.members] == [HALF, LITE]
-    expected = ((small, HALF), (large, LITE))
-    for member, (module, config) in zip(read.encoders.members, expected, strict=True):
-        torch.testing.assert_close(
-            embedded(member.module, config, chips),
-            embedded(module, config, chips),
-            rtol=1e-4,
-            atol=1e-5,
-        )
+    configs: list[Config] = [HALF, LITE]
+    for member, module, config in zip(read.encoders.members, (small, large), configs, strict=True):
+        again, before = (embedded(one, config, chips) for one in (member.module, module))
+        torch.testing.assert_close(again, before, rtol=1e-4, atol=1e-5)
     joined = embedded(read.encoders.module, LITE, chips)
     torch.testing.assert_close(joined, embedded(both, LITE, chips), rtol=1e-4, atol=1e-5)
 
@@ -175,6 +174,11 @@ def test_the_shipped_bundle_becomes_checkpoints_of_its_runs(tmp_path: Path) -> N
         what for what in bundle.manifest.licences if "ImageNet" in what
     ]
     assert earlier_kinds(paths[0]) == ["simulated"]
+
+    adapt = load_config(TRAINING_CONFIGS / "adapt.yaml", EncoderTrainConfig)
+    assert adapt.initial is not None
+    started_from = load_encoder(tmp_path / adapt.initial.name)
+    assert adapt.encoder == started_from.config
 
 
 def test_a_run_starts_from_what_was_read(

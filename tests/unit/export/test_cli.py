@@ -19,6 +19,8 @@ from export.to_onnx import export_graph
 from model_training.embedding.models import open_model
 from model_training.encoder import build_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.evaluation.comparison import Comparison
+from model_training.evaluation.metrics import Estimate
 from model_training.training.checkpoint import Checkpoint
 from service.contract.bundle import open_bundle
 from service.contract.chip import Chip
@@ -249,3 +251,53 @@ def test_weights_writes_a_checkpoint_for_each_encoder(tmp_path: Path) -> None:
     ]
     assert "simulation-lite.pt: lite, 2400 steps" in made.stdout.replace("\n", "")
     assert "largest difference to the bundle's graph" in made.stdout
+
+
+def compared(gain: float, low: float) -> Comparison:
+    return Comparison(
+        older=Estimate(40.0, 30.0, 50.0),
+        newer=Estimate(40.0 + gain, 30.0, 60.0),
+        gain=Estimate(gain, low, 12.0),
+        by_direction={"S2O": (40.0, 41.0), "O2S": (40.0, 41.0)},
+        ships=9,
+    )
+
+
+@pytest.mark.parametrize(("gain", "low", "doubt"), [(4.0, 1.0, False), (4.0, -1.0, True)])
+def test_a_bundle_that_is_better_than_the_older_is_written(
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gain: float,
+    low: float,
+    doubt: bool,
+) -> None:
+    monkeypatch.setattr(export.cli, "compare_on_held_out", lambda *_: compared(gain, low))
+    out = tmp_path / "new"
+    arguments = ("bundle", "--encoder", checkpoint, "--uncalibrated", "--out", out)
+    made = run(*arguments, "--better-than", SHIPPED_BUNDLE)
+    assert made.exit_code == 0, made.output
+    assert "gain +4.0" in made.stdout
+    assert ("includes 0" in made.stdout) is doubt
+    assert "mAP on 9 ships" in (out / "MODEL_CARD.md").read_text()
+
+
+def test_a_bundle_that_is_no_better_is_not_written(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export.cli, "compare_on_held_out", lambda *_: compared(0.0, -2.0))
+    out = tmp_path / "new"
+    arguments = ("bundle", "--encoder", checkpoint, "--uncalibrated", "--out", out)
+    made = run(*arguments, "--better-than", SHIPPED_BUNDLE)
+    assert made.exit_code == 3
+    assert "the older bundle stays" in made.stdout
+    assert not out.exists()
+
+
+def test_comparing_needs_an_encoder_that_learnt_from_an_archive(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    arguments = ("bundle", "--encoder", checkpoint, "--uncalibrated", "--out", tmp_path / "new")
+    made = run(*arguments, "--better-than", SHIPPED_BUNDLE)
+    assert made.exit_code == 2
+    assert "none of them learnt from one" in made.stderr

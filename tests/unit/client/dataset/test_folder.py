@@ -3,7 +3,6 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -39,9 +38,12 @@ def judged_service() -> JudgedService:
     return service
 
 
-def written(service: JudgedService, out: Path, **options: Any) -> DatasetReport:
+def written(
+    service: JudgedService, out: Path, *, stated_gsd_only: bool = False, replace: bool = False
+) -> DatasetReport:
     with service.client() as client:
-        return write_dataset(client, read_archive(client), out, **options)
+        archive = read_archive(client)
+        return write_dataset(client, archive, out, stated_gsd_only=stated_gsd_only, replace=replace)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from model_training.data.holdout import (
     Purpose,
     held_out_part,
     held_out_vessels,
+    lasting_held_out,
 )
 from service.contract.chip import Modality
 
@@ -24,6 +25,14 @@ def test_a_share_of_the_ships_with_chips_of_both_sensors_is_held_out() -> None:
     held_out = held_out_vessels(chips_of(20, optical_only=30), 0.25, seed=0)
     assert len(held_out) == 5
     assert held_out < set(range(20))
+
+
+def test_ships_stay_held_out_when_others_come() -> None:
+    before = lasting_held_out(chips_of(40), 0.25, seed=0)
+    after = lasting_held_out(chips_of(80), 0.25, seed=0)
+    assert (len(before), len(after)) == (10, 20)
+    assert len(before & after) >= 8
+    assert lasting_held_out(chips_of(40), 0.25, seed=1) != before
 
 
 def test_the_order_of_the_chips_does_not_matter_and_the_seed_does() -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from model_training.data.cache import StoreError
 from model_training.encoder.stores import open_stores
-from model_training.encoder.train_config import HossData
+from model_training.encoder.train_config import BundleData, HossData
 from model_training.simulator import SimulatorConfig, write_dataset
 from service.contract.manifest import PreprocessSpec
+from tests.support.training.archives import archive_config, write_archive
 
 SPEC = PreprocessSpec()
 
@@ -61,3 +62,27 @@ def test_an_interrupted_cache_is_filled_again(folder: Path, tmp_path: Path) -> N
     again = open_stores(data(folder, tmp_path / "cache"), SPEC)
     assert again.digest == first.digest
     assert (again.validation.vessels == first.validation.vessels).all()
+
+
+def test_an_archive_comes_with_its_replay(tmp_path: Path) -> None:
+    config = archive_config(tmp_path, write_archive(tmp_path / "archive", 8))
+    stores = open_stores(config.data, SPEC)
+    assert (len(stores.train.vessels), len(stores.validation.vessels)) == (6, 2)
+    assert stores.replay is not None
+    assert (len(stores.replay.train.vessels), len(stores.replay.validation.vessels)) == (100, 100)
+    assert stores.digest != stores.train.digest()
+
+
+def test_an_archive_that_has_changed_needs_another_cache(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", 8)
+    config = archive_config(tmp_path, archive)
+    open_stores(config.data, SPEC)
+    write_archive(archive, 1, first=9)
+    with pytest.raises(StoreError, match=r"other settings \(chips differ"):
+        open_stores(config.data, SPEC)
+
+
+def test_weights_of_a_bundle_bring_no_chips() -> None:
+    data = BundleData(kind="bundle", bundle_id="b", domain="simulated", dataset="fleet")
+    with pytest.raises(StoreError, match="name its checkpoint as `initial`"):
+        open_stores(data, SPEC)

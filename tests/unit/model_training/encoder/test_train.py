@@ -12,18 +12,19 @@ from pydantic import ValidationError
 from model_training.data.cache import CachedChip, PictureStore, write_shard
 from model_training.encoder import CompactEncoder, ReferenceEncoder
 from model_training.encoder.loading import EncoderLoadError, load_encoder
-from model_training.encoder.stores import TrainingStores
+from model_training.encoder.stores import TrainingStores, open_stores
 from model_training.encoder.train import (
     EncoderTask,
     TrainedModel,
     cross_modal_scores,
     embed_store,
 )
-from model_training.encoder.train_config import EncoderTrainConfig
+from model_training.encoder.train_config import EncoderTrainConfig, IdentityObjective
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError
 from model_training.training.run import fit
 from service.contract.chip import Modality
+from tests.support.training.archives import archive_config, write_archive
 
 COMPACT = {
     "kind": "compact",
@@ -233,3 +234,27 @@ def test_a_file_that_is_no_encoder_checkpoint_is_refused(tmp_path: Path) -> None
     Checkpoint(config={"run": 1}, data_digest="", commit=None).save(path)
     with pytest.raises(EncoderLoadError, match="not a checkpoint of an encoder run"):
         load_encoder(path)
+
+
+@pytest.mark.parametrize(("ships", "own"), [(12, 6), (4, 2)])
+def test_a_batch_mixes_confirmed_ships_with_simulated_ones(
+    tmp_path: Path, ships: int, own: int
+) -> None:
+    mixed = archive_config(tmp_path, write_archive(tmp_path / "archive", ships))
+    stores = open_stores(mixed.data, mixed.encoder.preprocess)
+    task = EncoderTask(mixed, stores)
+    batch = task.batch(0, 0)
+    optical, sar = batch.vessel.chunk(2)
+    assert optical.tolist() == sar.tolist()
+    assert len(set(optical.tolist())) == 12
+    assert len(optical[optical < optical[:own].max() + 1]) == own
+    assert batch.modality.tolist() == [0] * 12 + [1] * 12
+    assert set(task.validate(task.model.eval())) >= {"mAP", "replay_mAP"}
+
+
+def test_an_archive_is_not_learnt_from_by_identities(tmp_path: Path) -> None:
+    mixed = archive_config(tmp_path, write_archive(tmp_path / "archive", 8))
+    objective = IdentityObjective(kind="identities", identities=2, chips=2)
+    wrong = mixed.model_copy(update={"objective": objective})
+    with pytest.raises(ConfigError, match="kind: pairs"):
+        EncoderTask(wrong, open_stores(wrong.data, wrong.encoder.preprocess))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from model_training.training.checkpoint import Checkpoint, Ema
+from model_training.training.checkpoint import Checkpoint, Ema, read_metric
 from model_training.training.config import ConfigError, RunConfig, TypedConfig, load_config
 from model_training.training.optimiser import OptimiserConfig, build_optimiser, learning_rate
 from model_training.training.run import ResumeError, fit
@@ -107,6 +108,41 @@ def test_a_checkpoint_records_config_data_and_best_metrics(tmp_path: Path) -> No
     assert stored.best["score"] == best.metrics["score"] >= stored.metrics["score"]
     assert not list(tmp_path.glob("*.partial"))
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+class ScoredTask(ToyTask):
+    """A task with prepared validation scores."""
+
+    def __init__(self, scores: list[float]) -> None:
+        super().__init__(0)
+        self.scores = scores
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        return {"score": self.scores.pop(0)}
+
+
+@pytest.mark.parametrize(
+    ("scores", "ends", "best"),
+    [([5.0, 4.0, 3.0], 6, 0), ([1.0, 5.0, 4.0, 3.0], 9, 3), ([1.0, 2.0, 3.0, 4.0, 5.0], 12, 12)],
+)
+def test_a_run_ends_when_its_patience_does(
+    tmp_path: Path, scores: list[float], ends: int, best: int
+) -> None:
+    config = toy_config(tmp_path, select_by="score", patience=2)
+    stored = fit(ScoredTask(list(scores)), config.run, config.optimiser, config)
+    assert (stored.step, stored.best_step) == (ends, best)
+    assert Checkpoint.load(tmp_path / "best.pt").step == best
+    assert Checkpoint.load(tmp_path / "checkpoint.pt").step == ends
+    again = fit(ScoredTask([]), config.run, config.optimiser, config)
+    assert again.step == ends
+    assert read_metric(tmp_path, "validation", "score") == {
+        3 * number: score for number, score in enumerate(scores)
+    }
+
+
+def test_patience_without_a_criterion_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="patience needs select_by"):
+        toy_config(tmp_path, patience=2)
 
 
 def test_a_directory_of_another_run_is_refused(tmp_path: Path) -> None:
