@@ -39,7 +39,7 @@ from service.wiring.stores import (
     open_shared_stores,
 )
 from service.wiring.tracing import open_tracing
-from service.wiring.waiting import wait_for_stores
+from service.wiring.wait_for_stores import wait_for_stores
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from service.identity.errors import StoreUnavailableError
 from service.settings import Settings
-from service.wiring.waiting import wait_for_stores
+from service.wiring.wait_for_stores import wait_for_stores
 from tests.support.doubles.qdrant_http import running_qdrant
 
 
