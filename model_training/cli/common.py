@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -41,6 +41,7 @@ ThreadsOption = Annotated[int, typer.Option(help="CPU threads; 0 takes all cores
 TorchThreadsOption = Annotated[int, typer.Option(help="CPU threads.", min=1)]
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random here.")]
 DrawsOption = Annotated[int, typer.Option(help="Bootstrap samples behind each interval.", min=100)]
+Framing = Literal["as_is", "tight", "wild"]
 
 _ALWAYS_EXPECTED = (DatasetError, CrossfixError, CalibrationError, AblationError, ModelError)
 
@@ -70,6 +71,17 @@ def run_errors() -> tuple[type[Exception], ...]:
 
     known = (ConfigError, DeviceError, ResumeError, EncoderLoadError, StoreError)
     return (*known, FloatingPointError, OSError)
+
+
+def model_paths(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequence[Path]:
+    """Return what `open_model` takes: the bundle, or the checkpoints.
+
+    Raises:
+        ModelError: neither or both were named.
+    """
+    if (bundle is None) == (not checkpoints):
+        raise ModelError("give either --bundle FOLDER or --checkpoint FILE")
+    return checkpoints or [bundle or Path()]
 
 
 def open_calibration(bundle: Path, calibration: Path | None) -> CalibrationSpec:

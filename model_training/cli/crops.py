@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from model_training.cli.common import exit_on_error, write_metrics
-from model_training.cli.measuring import Framing, model_paths
+from model_training.cli.common import Framing, exit_on_error, model_paths, write_metrics
 from model_training.cli.tables import print_table, progress
 from model_training.embedding.chip_table import ChipEmbedder
 from model_training.embedding.models import open_model

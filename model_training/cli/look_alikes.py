@@ -15,9 +15,10 @@ from model_training.cli.common import (
     SeedOption,
     ThreadsOption,
     exit_on_error,
+    model_paths,
     write_metrics,
 )
-from model_training.cli.measuring import embed_for_measuring, model_paths
+from model_training.cli.measuring import embed_for_measuring
 from model_training.cli.tables import look_alike_table, print_table
 from service.contract.manifest import Metric
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -17,11 +17,13 @@ from model_training.cli.common import (
     CheckpointsOption,
     DataNameOption,
     DrawsOption,
+    Framing,
     JsonOption,
     MetricsOption,
     SeedOption,
     ThreadsOption,
     exit_on_error,
+    model_paths,
     run_errors,
     write_json,
     write_metrics,
@@ -36,10 +38,8 @@ from model_training.cli.tables import (
 )
 from model_training.data.hoss import HossDataset, LabelledChip
 from model_training.embedding.chip_table import ChipEmbedder, ChipTable
-from model_training.embedding.models import ModelError, open_model
+from model_training.embedding.models import open_model
 from service.contract.hoss_names import DISTRACTOR_ID
-
-Framing = Literal["as_is", "tight", "wild"]
 
 
 def evaluate(
@@ -336,17 +336,6 @@ def embed_both_ways(
         table = embed_chips(chips, embed, advance)
     with progress("embedding half turns", 2 * QUERIES_PER_SENSOR) as advance:
         return embed_half_turns(table, embed, QUERIES_PER_SENSOR, seed, advance)
-
-
-def model_paths(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequence[Path]:
-    """Return what `open_model` takes: the bundle, or the checkpoints.
-
-    Raises:
-        ModelError: neither or both were named.
-    """
-    if (bundle is None) == (not checkpoints):
-        raise ModelError("give either --bundle FOLDER or --checkpoint FILE")
-    return checkpoints or [bundle or Path()]
 
 
 def embed_for_measuring(

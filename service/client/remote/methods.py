@@ -2,17 +2,25 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from service.client.remote import calls
 from service.client.remote.call import Call, Listing
 
-if TYPE_CHECKING:
-    from service.client.remote.async_client import AsyncClient
-    from service.client.remote.client import Client
-
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class _Waits(Protocol):
+    """A client whose methods return results."""
+
+    def items(self, listing: Listing[T]) -> Iterator[T]: ...
+
+
+class _Awaits(Protocol):
+    """A client whose methods return coroutines."""
+
+    def items(self, listing: Listing[T]) -> AsyncIterator[T]: ...
 
 
 class _Sends(Generic[P, T]):
@@ -22,11 +30,11 @@ class _Sends(Generic[P, T]):
         self._describe = describe
 
     @overload
-    def __get__(self, client: "Client", owner: object = None) -> Callable[P, T]: ...
+    def __get__(self, client: _Waits, owner: object = None) -> Callable[P, T]: ...
 
     @overload
     def __get__(
-        self, client: "AsyncClient", owner: object = None
+        self, client: _Awaits, owner: object = None
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
 
     def __get__(self, client: Any, owner: object = None) -> Callable[P, Any]:
@@ -44,12 +52,10 @@ class _Iterates(Generic[P, T]):
         self._describe = describe
 
     @overload
-    def __get__(self, client: "Client", owner: object = None) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, client: _Waits, owner: object = None) -> Callable[P, Iterator[T]]: ...
 
     @overload
-    def __get__(
-        self, client: "AsyncClient", owner: object = None
-    ) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, client: _Awaits, owner: object = None) -> Callable[P, AsyncIterator[T]]: ...
 
     def __get__(self, client: Any, owner: object = None) -> Callable[P, Any]:
         @wraps(self._describe)
