@@ -143,13 +143,8 @@ class Settings(BaseSettings):
         5.0,
         gt=0,
         le=300,
-        description="timeout of one Qdrant call; calls are repeated for twice as long",
-    )
-    qdrant_grpc_port: int | None = Field(
-        None,
-        ge=1,
-        le=65535,
-        description="gRPC port of Qdrant, for records, usually 6334; unset: HTTP for everything",
+        description="timeout of one Qdrant call; failing calls of a request are repeated for twice "
+        "as long, all together",
     )
     stores_wait_s: float = Field(
         30.0,
@@ -270,7 +265,6 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("qdrant_url", "redis_url", "qdrant_api_key", "tls_cert", "tls_key", "keys_file"),
-        "qdrant_grpc_port",
         *("s3_bucket", "s3_prefix", "s3_endpoint_url", "s3_region", "tracing_endpoint"),
         *("s3_access_key_id", "s3_secret_access_key", "published_address"),
         *("webhook_url", "webhook_secret"),

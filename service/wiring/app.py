@@ -18,6 +18,7 @@ from service.observability.drift import expected_shares
 from service.observability.metrics import Telemetry
 from service.observability.webhook import Webhook
 from service.settings import Settings, is_loopback
+from service.storage.server.repeating import CallWatch
 from service.wiring.active_bundle import (
     ActiveBundle,
     ActiveBundleRoutes,
@@ -72,9 +73,10 @@ def create_app(settings: Settings) -> FastAPI:
         on_error.callback(telemetry.tracing.close)
         marker = RunningMarker(settings)
         marker.begin()
-        resources = open_bundle_resources(settings, telemetry, bundle_to_serve(settings))
+        qdrant = CallWatch(telemetry.store_retries.inc)
+        resources = open_bundle_resources(settings, telemetry, bundle_to_serve(settings), qdrant)
         on_error.callback(resources.close)
-        stores = open_shared_stores(settings, redis, telemetry.store_retries.inc)
+        stores = open_shared_stores(settings, redis, qdrant)
         on_error.callback(stores.close)
         parts = ProcessParts(
             settings,
@@ -83,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
             decoders,
             threading.RLock(),
             options.keys,
+            qdrant,
             _webhook(settings),
         )
         active = ActiveBundle(serve_bundle(parts, resources))
@@ -136,7 +139,7 @@ def _background_threads(
 
 def _serve(parts: ProcessParts, folder: Path) -> ServedBundle:
     """Open the bundle in a folder and build its routes; close it again when that fails."""
-    resources = open_bundle_resources(parts.settings, parts.telemetry, folder)
+    resources = open_bundle_resources(parts.settings, parts.telemetry, folder, parts.qdrant)
     try:
         return serve_bundle(parts, resources)
     except BaseException:

@@ -52,6 +52,7 @@ from service.maintenance.readiness import ReadinessCheck
 from service.observability.metrics import Telemetry
 from service.observability.webhook import Webhook
 from service.settings import Settings
+from service.storage.server.repeating import CallWatch
 from service.wiring.active_bundle import BundleResources, ServedBundle
 from service.wiring.stores import SharedStores, longest_step, open_gallery
 from service.workers.decoder_pool import DecoderPool
@@ -77,6 +78,7 @@ class ProcessParts:
         decoders: processes that decode chips.
         write_lock: held while this process makes a change.
         keys: the API keys.
+        qdrant: the watch of the calls to the Qdrant server.
         webhook: receives new matches; None without one.
         record_health: whether stored records were found damaged.
     """
@@ -87,14 +89,15 @@ class ProcessParts:
     decoders: DecoderPool
     write_lock: threading.RLock
     keys: KeyStore
+    qdrant: CallWatch
     webhook: Webhook | None = None
     record_health: RecordHealth = field(default_factory=RecordHealth)
 
 
 def open_bundle_resources(
-    settings: Settings, telemetry: Telemetry, folder: Path
+    settings: Settings, telemetry: Telemetry, folder: Path, qdrant: CallWatch
 ) -> BundleResources:
-    """Open the bundle in `folder` and its part of the gallery.
+    """Open the bundle in `folder` and its part of the gallery, whose calls `qdrant` watches.
 
     Raises:
         BundleError: the bundle is missing or damaged.
@@ -110,9 +113,7 @@ def open_bundle_resources(
     )
     batched = BatchedEmbedder(embedder, lanes, listener=_batch_listener(telemetry))
     try:
-        gallery = open_gallery(
-            settings, embedder.bundle_id, embedder.width, telemetry.store_retries.inc
-        )
+        gallery = open_gallery(settings, embedder.bundle_id, embedder.width, qdrant)
     except BaseException:
         batched.close()
         raise

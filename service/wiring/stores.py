@@ -7,7 +7,6 @@ take long to import, are imported where they are used.
 """
 
 import os
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,6 +46,7 @@ from service.storage.redis.cache import RedisCache
 from service.storage.redis.idempotency import RedisIdempotencyStore
 from service.storage.redis.link import RedisLink
 from service.storage.redis.rate_limits import RedisRateLimiter
+from service.storage.server.repeating import CallWatch
 
 if TYPE_CHECKING:
     from service.storage.s3.bucket import Bucket
@@ -63,10 +63,6 @@ SHORTEST_STEP_S = 60.0
 CALLS_PER_STEP = 12
 BUCKET_CALLS_PER_STEP = 3
 """The most store calls that a change makes between two renewals of its lease."""
-
-
-def ignore_retry() -> None:
-    """Count no repeated request."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def protect_data_folder(settings: Settings) -> None:
 
 
 def open_shared_stores(
-    settings: Settings, redis: RedisLink | None, on_retry: Callable[[], None]
+    settings: Settings, redis: RedisLink | None, watch: CallWatch
 ) -> SharedStores:
     """Open the stores that do not depend on the bundle, after the embedded gallery was opened.
 
@@ -120,9 +116,9 @@ def open_shared_stores(
     with ExitStack() as on_error:
         chips = open_chips(settings)
         on_error.callback(chips.close)
-        matches = open_matches(settings, on_retry=on_retry)
+        matches = open_matches(settings, watch=watch)
         on_error.callback(matches.close)
-        claims = open_claims(settings, on_retry)
+        claims = open_claims(settings, watch)
         on_error.callback(claims.close)
         audit = open_audit_log(audit_folder(settings), settings.replica, lambda: datetime.now(UTC))
         on_error.pop_all()
@@ -136,7 +132,7 @@ def open_gallery(
     settings: Settings,
     bundle_id: str,
     width: int,
-    on_retry: Callable[[], None] = ignore_retry,
+    watch: CallWatch | None = None,
 ) -> Gallery:
     """Open the gallery with the sightings of one bundle, whose embeddings are `width` wide.
 
@@ -148,7 +144,7 @@ def open_gallery(
         return EdgeGallery(settings.data_dir / "gallery", bundle_id, width)
     from service.storage.server.gallery import ServerGallery
 
-    return ServerGallery(_connect(settings, on_retry=on_retry), bundle_id, width)
+    return ServerGallery(_connect(settings, watch=watch), bundle_id, width)
 
 
 def open_archive(settings: Settings) -> GalleryArchive:
@@ -182,7 +178,7 @@ def active_bundle_id(settings: Settings) -> str | None:
 def open_matches(
     settings: Settings,
     least_timeout_s: float = 0.0,
-    on_retry: Callable[[], None] = ignore_retry,
+    watch: CallWatch | None = None,
 ) -> MatchStore:
     """Open the match records.
 
@@ -192,7 +188,7 @@ def open_matches(
     Args:
         settings: where the gallery is.
         least_timeout_s: the least timeout of requests to a Qdrant server.
-        on_retry: called before a request to it is repeated.
+        watch: of the calls of this process to it; None: of these calls alone.
 
     Raises:
         StoreUnavailableError: the folder is damaged, or cannot be used.
@@ -202,16 +198,16 @@ def open_matches(
         return EdgeMatchStore(settings.data_dir / "matches")
     from service.storage.server.matches import ServerMatchStore
 
-    return ServerMatchStore(_connect(settings, least_timeout_s, on_retry))
+    return ServerMatchStore(_connect(settings, least_timeout_s, watch))
 
 
-def open_claims(settings: Settings, on_retry: Callable[[], None] = ignore_retry) -> ClaimStore:
+def open_claims(settings: Settings, watch: CallWatch | None = None) -> ClaimStore:
     """Open the claims: on the Qdrant server, or in the memory of the only process."""
     if is_embedded(settings):
         return MemoryClaimStore()
     from service.storage.server.claims import ServerClaimStore
 
-    return ServerClaimStore(_connect(settings, on_retry=on_retry))
+    return ServerClaimStore(_connect(settings, watch=watch))
 
 
 def place_of_gallery(settings: Settings) -> str:
@@ -336,7 +332,7 @@ def open_keeper(settings: Settings) -> "ServerKeeper":
 def _connect(
     settings: Settings,
     least_timeout_s: float = 0.0,
-    on_retry: Callable[[], None] = ignore_retry,
+    watch: CallWatch | None = None,
 ) -> "ServerConnection":
     """Return a connection to the Qdrant server, for one store."""
     from service.storage.server.connection import ServerConnection, Transport
@@ -345,7 +341,7 @@ def _connect(
     return ServerConnection(
         settings.qdrant_urls,
         _revealed(settings.qdrant_api_key),
-        Transport(timeout_s, settings.qdrant_grpc_port, on_retry),
+        Transport(timeout_s, watch or CallWatch()),
     )
 
 

@@ -1,4 +1,4 @@
-"""Give each request an id, measure its duration and trace it."""
+"""Give each request an id and a retry budget, measure its duration and trace it."""
 
 import time
 import uuid
@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.access.caller import LOCAL, Caller, called_by
 from service.api.errors import METHODS
 from service.api.middleware.base import HttpMiddleware
+from service.identity.retry_budget import one_retry_budget
 from service.observability.metrics import Telemetry
 from service.observability.tracing import NoTracing, Tracing
 
@@ -44,6 +45,7 @@ class RequestTelemetry(HttpMiddleware):
         method = scope["method"] if scope["method"] in METHODS else "other"
         with (
             called_by(lambda: _caller(scope)),
+            one_retry_budget(),
             self._tracing(scope).request(method, request_id, _traceparent(request)) as trace,
         ):
             try:

@@ -102,7 +102,8 @@ class ServerClaimStore:
     def _read(self, name: str, consistency: Consistency) -> NameClaim | None:
         wanted = [str(_id(name))]
         found = self._connection.call(
-            lambda client: client.retrieve(self._claims.name, wanted, consistency=consistency)
+            lambda client: client.retrieve(self._claims.name, wanted, consistency=consistency),
+            needs_most=consistency is not None,
         )
         return claim_from(found[0].payload or {}) if found else None
 

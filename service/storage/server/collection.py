@@ -150,7 +150,7 @@ class ServerCollection:
             for one in points
         ]
         if structs:
-            self._call(
+            self._write(
                 lambda client: client.upsert(
                     self.name, structs, wait=True, ordering=ORDERED, **condition
                 )
@@ -162,7 +162,7 @@ class ServerCollection:
         """Set fields of the payload of `ids`, or of all points, that satisfy the condition."""
         if ids is None or ids:
             points = _filter(ids, where)
-            self._call(
+            self._write(
                 lambda client: client.set_payload(
                     self.name, fields, points=points, wait=True, ordering=ORDERED
                 )
@@ -175,19 +175,23 @@ class ServerCollection:
                 if where is None
                 else models.FilterSelector(filter=_filter(ids, where))
             )
-            self._call(
+            self._write(
                 lambda client: client.delete(self.name, selector, wait=True, ordering=ORDERED)
             )
 
-    def _call(self, operation: Callable[[QdrantClient], T]) -> T:
-        return self._connection.call(operation)
+    def _call(self, operation: Callable[[QdrantClient], T], needs_most: bool = False) -> T:
+        return self._connection.call(operation, needs_most)
+
+    def _write(self, operation: Callable[[QdrantClient], object]) -> None:
+        self._call(operation, needs_most=True)
 
     def _retrieve(self, ids: Collection[UUID], consistency: Consistency) -> dict[UUID, Payload]:
         wanted = [str(i) for i in ids]
         records = self._call(
             lambda client: client.retrieve(
                 self.name, wanted, with_payload=True, consistency=consistency
-            )
+            ),
+            needs_most=consistency is not None,
         )
         return {UUID(str(record.id)): record.payload or {} for record in records}
 
@@ -227,7 +231,8 @@ class ServerCollection:
                 with_payload=True if fields is None else fields or False,
                 with_vectors=with_vectors,
                 consistency=consistency,
-            )
+            ),
+            needs_most=consistency is not None,
         )
         return found
 

@@ -5,13 +5,12 @@ fields, and conditional writes whose effect is read back. A call that fails beca
 is therefore made again, after a random pause and over another connection.
 """
 
-import math
 import random
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import httpx
@@ -19,27 +18,20 @@ from qdrant_client import QdrantClient
 
 from service.identity.errors import StoreUnavailableError
 from service.storage.server.failures import CLIENT_ERRORS, may_pass, translated
+from service.storage.server.repeating import Attempts, CallWatch
 
 DEFAULT_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
 """A machine that is off does not refuse a connection; a reachable one accepts it at once."""
 
-BUDGET_TIMEOUTS = 2.0
-"""For how many timeouts a failing call is repeated; the last attempt may take one more."""
-
 LINKS_TO_ONE_ADDRESS = 3
 """Connections to a balancer, each of which stays with the node that it was given."""
 
 READS_AT_ONCE = 16
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 KEPT_CONNECTIONS = 32
 KEEP_S = 60.0
 
 T = TypeVar("T")
-
-
-def ignore_retry() -> None:
-    """Count no repeated call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +40,14 @@ class Transport:
 
     Attributes:
         timeout_s: seconds after which one attempt counts as unanswered.
-        grpc_port: the port at which reads and writes of points go by gRPC; None: by REST.
-        on_retry: called before a call is repeated.
+        watch: that of all stores of the process.
     """
 
     timeout_s: float = DEFAULT_TIMEOUT_S
-    grpc_port: int | None = None
-    on_retry: Callable[[], None] = ignore_retry
+    watch: CallWatch = field(default_factory=CallWatch)
 
 
-def connect(
-    url: str, api_key: str | None, timeout_s: float, grpc_port: int | None = None
-) -> QdrantClient:
+def connect(url: str, api_key: str | None, timeout_s: float) -> QdrantClient:
     """Return a client that has not sent a request yet.
 
     The key is passed as a header: for `api_key` the client would warn of `http`, which is the
@@ -70,16 +58,13 @@ def connect(
         max_keepalive_connections=KEPT_CONNECTIONS,
         keepalive_expiry=KEEP_S,
     )
-    more: dict[str, Any] = {} if grpc_port is None else {"grpc_port": grpc_port}
     return QdrantClient(
         url=url,
         headers={} if api_key is None else {"api-key": api_key},
         timeout=max(1, round(timeout_s)),
         check_compatibility=False,
-        prefer_grpc=grpc_port is not None,
         limits=limits,
         event_hooks={"request": [_connect_quickly]},
-        **more,
     )
 
 
@@ -111,22 +96,12 @@ class ServerConnection:
         self._pool: ThreadPoolExecutor | None = None
         if isinstance(server, QdrantClient):
             self._links = [Link(server, "the given client")]
-            first_choices = 1
         else:
             self._pool = ThreadPoolExecutor(READS_AT_ONCE, "qdrant")
             urls = [server] if isinstance(server, str) else list(server)
             urls *= LINKS_TO_ONE_ADDRESS if len(urls) == 1 else 1
-            first_choices = len(urls)
-            # Calls that fail by gRPC at every address go on by HTTP.
-            ports = [None] if transport.grpc_port is None else [transport.grpc_port, None]
-            self._links = [
-                Link(connect(url, api_key, transport.timeout_s, port), url)
-                for port in ports
-                for url in urls
-            ]
-        self._current = random.randrange(first_choices)
-        self._failing_since: float | None = None
-        self._last_failure = -math.inf
+            self._links = [Link(connect(url, api_key, transport.timeout_s), url) for url in urls]
+        self._current = random.randrange(len(self._links))
         self._prepare: Callable[[QdrantClient], None] | None = None
         self._preparing = threading.Lock()
         self._closed = False
@@ -138,19 +113,21 @@ class ServerConnection:
         """
         self._prepare = prepare
 
-    def call(self, operation: Callable[[QdrantClient], T]) -> T:
+    def call(self, operation: Callable[[QdrantClient], T], needs_most: bool = False) -> T:
         """Return what `operation` returns for a client, with the server prepared.
 
-        The operation is repeated while the failure may pass, within the budget. When all calls
-        have failed for longer than that, they are tried once only, so that requests fail quickly
-        while the whole server is down.
+        The operation is repeated while the failure may pass, see `Attempts.failed`.
+
+        Args:
+            operation: makes one call.
+            needs_most: whether most copies of a shard must take part.
 
         Raises:
             StoreUnavailableError: the server does not answer or refuses, or this was closed.
             StoreFullError: the disk of the server is full.
         """
-        began = time.monotonic()
-        pause_s = FIRST_PAUSE_S
+        watch, timeout_s = self._transport.watch, self._transport.timeout_s
+        attempts = Attempts(watch, needs_most, timeout_s, len(self._links))
         while True:
             if self._closed:
                 raise StoreUnavailableError(
@@ -162,24 +139,22 @@ class ServerConnection:
                 self._ensure_prepared(link.client)
                 result = operation(link.client)
             except CLIENT_ERRORS as error:
-                wait_s = random.uniform(0.0, pause_s)
-                if not (may_pass(error) and self._has_time(began, wait_s)):
+                pause_s = attempts.failed() if may_pass(error) else None
+                if pause_s is None:
                     raise translated(error, link.address) from error
             else:
-                self._failing_since = None
+                attempts.succeeded()
                 return result
             if self._current == place:
                 self._current = (place + 1) % len(self._links)
-            self._transport.on_retry()
-            time.sleep(wait_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            attempts.pause(pause_s)
 
     def gather(self, *reads: Callable[[], Any]) -> list[Any]:
         """Return what each function returns, called at the same time if the client allows it."""
         if self._pool is None:
             return [read() for read in reads]
         *others, first = reads
-        running = [self._pool.submit(read) for read in others]
+        running = [self._pool.submit(copy_context().run, read) for read in others]
         last = first()
         return [*(one.result() for one in running), last]
 
@@ -198,16 +173,6 @@ class ServerConnection:
                 if self._prepare is not None:
                     self._prepare(client)
                     self._prepare = None
-
-    def _has_time(self, began: float, wait_s: float) -> bool:
-        """Note a failure; return whether a call that began then may be repeated."""
-        now = time.monotonic()
-        budget_s = BUDGET_TIMEOUTS * self._transport.timeout_s
-        failing_since = self._failing_since
-        if failing_since is None or now - self._last_failure > budget_s:
-            failing_since = self._failing_since = now
-        self._last_failure = now
-        return now + wait_s < min(began, failing_since) + budget_s
 
 
 def _connect_quickly(request: httpx.Request) -> None:

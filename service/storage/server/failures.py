@@ -1,6 +1,5 @@
 """Failures of a Qdrant server: which error they are, and whether a repeated call may succeed."""
 
-from grpc import RpcError, StatusCode
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
@@ -33,16 +32,8 @@ PASSING_WORDS = (
 NO_COLLECTION = "doesn't exist"
 """A node says so, with 404, until it has learnt of a collection that another node created."""
 
-PASSING_CODES = (
-    StatusCode.UNAVAILABLE,
-    StatusCode.DEADLINE_EXCEEDED,
-    StatusCode.CANCELLED,
-    StatusCode.ABORTED,
-)
-REFUSED_CODES = (StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED)
-
 CLIENT_ERRORS = (
-    *(UnexpectedResponse, ResponseHandlingException, ResourceExhaustedResponse, RpcError),
+    *(UnexpectedResponse, ResponseHandlingException, ResourceExhaustedResponse),
     *(OSError, ValueError, AssertionError, AttributeError),
 )
 """What the client raises. The last three stand for a success without JSON, or without a result."""
@@ -65,12 +56,6 @@ def may_pass(error: Exception) -> bool:
         if error.status_code == 404:
             return "Collection" in text and NO_COLLECTION in text
         return error.status_code == 500 and any(words in text for words in PASSING_WORDS)
-    if isinstance(error, RpcError):
-        code, text = _code(error), _details(error)
-        if code is StatusCode.NOT_FOUND:
-            return NO_COLLECTION in text
-        passing = code in PASSING_CODES or any(words in text for words in PASSING_WORDS)
-        return passing and not _says_full(text)
     return isinstance(error, (ResponseHandlingException, OSError))
 
 
@@ -84,14 +69,6 @@ def translated(error: Exception, address: str) -> CrossfixError:
             return _refused(address)
         return StoreUnavailableError(
             f"the Qdrant server at {address} answered {error.status_code}: {text}"
-        )
-    if isinstance(error, RpcError):
-        if _says_full(_details(error)):
-            return StoreFullError(f"the disk of the Qdrant server at {address} is full")
-        if _code(error) in REFUSED_CODES:
-            return _refused(address)
-        return StoreUnavailableError(
-            f"the Qdrant server at {address} does not answer: {_details(error)[:300]}"
         )
     if isinstance(error, (ResponseHandlingException, ResourceExhaustedResponse, OSError)):
         return StoreUnavailableError(f"the Qdrant server at {address} does not answer: {error}")
@@ -108,12 +85,3 @@ def _refused(address: str) -> KeyRefusedError:
 
 def _says_full(text: str) -> bool:
     return any(words in text for words in FULL_WORDS)
-
-
-def _code(error: RpcError) -> StatusCode | None:
-    code: StatusCode | None = error.code() if hasattr(error, "code") else None
-    return code
-
-
-def _details(error: RpcError) -> str:
-    return str(error.details() if hasattr(error, "details") else error)

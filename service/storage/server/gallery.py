@@ -64,8 +64,7 @@ from service.storage.server.layout import (
     VESSEL_INDEXES,
     Layout,
 )
-from service.storage.server.preparing import ensure_collection
-from service.storage.server.searchable import PreparedPoints
+from service.storage.server.preparing import PreparedPoints, ensure_collection
 from service.storage.server.searching import SearchRecords, Unread, VesselSearch, unread
 
 VISIBLE = in_state([state for state in VesselState if state.visible])

@@ -21,8 +21,7 @@ from service.storage.points.search_upgrade import make_matches_searchable
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection
 from service.storage.server.layout import DEFAULT_PREFIX, MATCH_INDEXES, Layout
-from service.storage.server.preparing import ensure_collection
-from service.storage.server.searchable import PreparedPoints
+from service.storage.server.preparing import PreparedPoints, ensure_collection
 
 
 class ServerMatchStore(PagedMatches):

@@ -16,8 +16,7 @@ from service.storage.points.payloads import Point
 from service.storage.points.search_upgrade import make_vessels_searchable
 from service.storage.points.search_words import STARTS, WORDS
 from service.storage.server.layout import VESSEL_INDEXES
-from service.storage.server.preparing import ensure_collection
-from service.storage.server.searchable import PreparedPoints
+from service.storage.server.preparing import PreparedPoints, ensure_collection
 from tests.support.fakes.records import make_vessel
 
 UNSEARCHABLE = Condition((), (Known(WORDS),))

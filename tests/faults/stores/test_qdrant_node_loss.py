@@ -24,12 +24,14 @@ from service.identity.matching.match import Matcher, MatchOptions
 from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import VesselFilter
 from service.identity.recovery import Recovery
+from service.identity.retry_budget import one_retry_budget
 from service.maintenance.backup import back_up
 from service.maintenance.restore import restore
 from service.storage.server.claims import ServerClaimStore
 from service.storage.server.connection import ServerConnection, Transport
 from service.storage.server.gallery import ServerGallery
 from service.storage.server.matches import ServerMatchStore
+from service.storage.server.repeating import BUDGET_TIMEOUTS, CallWatch
 from tests.support.doubles.qdrant_cluster import QdrantCluster, running_cluster
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
@@ -45,6 +47,8 @@ from tests.support.use_cases import (
     sar,
 )
 
+TIMEOUT_S = 5.0
+BUDGET_S = BUDGET_TIMEOUTS * TIMEOUT_S
 AWAY_S = 0.5
 SLOW_MACHINE_S = 60.0
 
@@ -52,11 +56,19 @@ SLOW_MACHINE_S = 60.0
 class Replica:
     """The use cases of one process on a cluster."""
 
-    def __init__(self, cluster: QdrantCluster, chips: FakeChipStore, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        cluster: QdrantCluster,
+        chips: FakeChipStore,
+        stack: ExitStack,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self.retries = 0
+        self.longest_retries_s = 0.0
+        watch = CallWatch(self._count)
 
         def connection() -> ServerConnection:
-            return ServerConnection(cluster.urls, transport=Transport(5.0, on_retry=self._count))
+            return ServerConnection(cluster.urls, transport=Transport(timeout_s, watch))
 
         self.gallery = stack.enter_context(
             closing(ServerGallery(connection(), FakeEmbedder.bundle_id, WIDTH))
@@ -78,14 +90,23 @@ class Replica:
     def enrol(self, number: int) -> UUID:
         """Register a vessel with a chip and a number of its own."""
         new = NewVessel.model_validate({"name": f"SHIP {number:06}"})
-        result = self.enrolment.enrol(new, [optical(number)])
+        with self._request():
+            result = self.enrolment.enrol(new, [optical(number)])
         assert result.created
         return result.vessel.id
 
     def match(self, number: int) -> UUID:
-        result = self.matcher.match(sar(number), MatchOptions())
+        with self._request():
+            result = self.matcher.match(sar(number), MatchOptions())
         assert result.match.stored, result.match.query.warnings
         return result.match.id
+
+    @contextmanager
+    def _request(self) -> Iterator[None]:
+        """Give the calls in the block one budget, as the API does."""
+        with one_retry_budget() as budget:
+            yield
+        self.longest_retries_s = max(self.longest_retries_s, budget.spent_s)
 
     def vessels(self) -> dict[UUID, int]:
         """Return the listed vessels and the number of sightings of each."""
@@ -141,7 +162,47 @@ def test_matches_and_enrolments_go_on_while_any_node_is_away(scale: Scale) -> No
             assert replicas[1].gallery.get_sighting(stored.match.query.id) is not None
         retries = sum(replica.retries for replica in replicas)
         assert retries > 0
+        assert max(replica.longest_retries_s for replica in replicas) <= BUDGET_S == 10.0
     print(f"\n{len(done.matched)} matches, {len(done.enrolled)} enrolments, {retries} repetitions")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_requests_outlast_the_time_in_which_a_cluster_does_not_write(
+    scale: Scale, number: int
+) -> None:
+    """Requests at the moment of a death are answered with at most ten seconds of repetitions."""
+    with running_cluster() as cluster, ExitStack() as stack, ThreadPoolExecutor(4) as pool:
+        chips = FakeChipStore()
+        replicas = [Replica(cluster, chips, stack) for _ in range(2)]
+        enrolled = [replica.enrol(place) for place, replica in enumerate(replicas)]
+        cluster.notices_after_s = scale.noticed_after_s
+        cluster.kill(number)
+        enrolling = [pool.submit(one.enrol, 10 + place) for place, one in enumerate(replicas)]
+        matching = [pool.submit(one.match, 20 + place) for place, one in enumerate(replicas)]
+        enrolled += [one.result() for one in enrolling]
+        assert all(replicas[0].matches.get(one.result()) is not None for one in matching)
+        spent_s = max(replica.longest_retries_s for replica in replicas)
+        assert scale.noticed_after_s / 2 < spent_s <= BUDGET_S
+        cluster.restart(number)
+        assert replicas[0].vessels() == dict.fromkeys(enrolled, 1)
+
+
+def test_a_match_is_answered_quickly_while_two_nodes_are_away() -> None:
+    """Reads still succeed; the first writes wait for the cluster, the others do not."""
+    with running_cluster() as cluster, ExitStack() as stack:
+        replica = Replica(cluster, FakeChipStore(), stack, timeout_s=0.5)
+        replica.enrol(1)
+        cluster.kill(1)
+        cluster.kill(2)
+        replica.matcher.match(sar(2), MatchOptions())
+        before = replica.retries
+        for number in range(3, 8):
+            result = replica.matcher.match(sar(number), MatchOptions())
+            assert [one.vessel.name for one in result.match.candidates] == ["SHIP 000001"]
+            assert not result.match.stored
+        assert replica.retries - before <= 5 * 2 * len(cluster.nodes), "no write is waited for"
+        cluster.restart(1)
+        assert replica.match(9)
 
 
 def _await_progress(work: list[Future[None]], before: tuple[int, int], done: Done) -> None:

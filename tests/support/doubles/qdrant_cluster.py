@@ -4,12 +4,14 @@ Each node has a copy of every collection and answers over HTTP. What a node does
 is away follows the source of Qdrant 1.18 (`replica_set/update.rs`, `execute_read_operation.rs`):
 which node leads a write, how many copies must take it, which copies a read asks, when a copy is
 deactivated, and the words of the refusals. Simplified: one shard for each collection, and every
-node learns at once what the cluster has decided.
+node learns at once what the cluster has decided. A real cluster of three nodes took up to eight
+seconds to write again after a death, for which `notices_after_s` stands.
 """
 
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -37,6 +39,7 @@ READS = frozenset(
     {"POST points", "POST points/scroll", "POST points/count", "POST points/query/batch"}
 )
 UNREACHABLE = "Service internal error: Tonic status error: transport error"
+UNCERTAIN = "Service internal error: Consistency of this update is not guaranteed. Please retry."
 
 
 class ClusterNode(QdrantDouble):
@@ -47,6 +50,8 @@ class ClusterNode(QdrantDouble):
         self.cluster = cluster
         self.number = number
         self.away = False
+        self.missed_at: float | None = None
+        """When a write first met its death."""
         self.leading = threading.Lock()
 
     def answer(self, method: str, path: str, body: Body) -> object:
@@ -74,6 +79,8 @@ class QdrantCluster:
         before: called with the number of the node and the kind of each request that a client
             sends, before it is executed.
         before_copy: called with the number of each node before it applies a write.
+        notices_after_s: how long no copy of a dead node can be deactivated, from the first write
+            that meets its death.
     """
 
     def __init__(self, nodes: int = 3, write_consistency_factor: int = 2) -> None:
@@ -83,6 +90,7 @@ class QdrantCluster:
         self.active: dict[str, set[int]] = {}
         self.before: Callable[[int, str], None] = lambda *_: None
         self.before_copy: Callable[[int], None] = lambda _: None
+        self.notices_after_s = 0.0
         self.deciding = threading.RLock()
 
     @property
@@ -91,6 +99,7 @@ class QdrantCluster:
 
     def kill(self, number: int) -> None:
         """Let a node answer nobody any more, in the middle of whatever it does."""
+        self.nodes[number].missed_at = None
         self.nodes[number].away = True
 
     def restart(self, number: int) -> None:
@@ -233,7 +242,8 @@ class QdrantCluster:
                 )
             if len(done) < min(self.write_consistency_factor, len(self.holders[collection])):
                 raise RefusedError(500, UNREACHABLE)
-            self._deactivate(collection, failed)
+            if not self._deactivate(collection, failed):
+                raise RefusedError(500, UNCERTAIN)
         return done[0]
 
     def _leader(self, node: ClusterNode, ordering: str | None, collection: str) -> ClusterNode:
@@ -246,10 +256,17 @@ class QdrantCluster:
             return self.nodes[max(active)]
         return node
 
-    def _deactivate(self, collection: str, numbers: set[int]) -> None:
+    def _deactivate(self, collection: str, numbers: set[int]) -> bool:
+        """Let copies take part no more; return False while the nodes cannot decide that."""
         with self.deciding:
+            now = time.monotonic()
+            for node in (self.nodes[number] for number in numbers):
+                node.missed_at = node.missed_at or now
+                if node.away and now - node.missed_at < self.notices_after_s:
+                    return False
             if self.active[collection] - numbers:
                 self.active[collection] = self.active[collection] - numbers
+        return True
 
     def _read(
         self,

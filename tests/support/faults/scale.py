@@ -24,6 +24,7 @@ class Scale:
         stops: graceful stops under load.
         claim_rounds: how many names two replicas claim at the same time while nodes die.
         node_losses: how many times each node of the cluster dies and returns.
+        noticed_after_s: how long a cluster writes nothing after the death of a node.
         duels: how many times two replicas register the same ship at the same time.
         bombs: how many small files that are costly to decode arrive at once.
         malformed_uploads: the number of generated uploads.
@@ -42,6 +43,7 @@ class Scale:
     stops: int
     claim_rounds: int
     node_losses: int
+    noticed_after_s: float
     duels: int
     bombs: int
     malformed_uploads: int
@@ -61,6 +63,7 @@ SHORT = Scale(
     stops=1,
     claim_rounds=60,
     node_losses=1,
+    noticed_after_s=1.5,
     duels=10,
     bombs=40,
     malformed_uploads=150,
@@ -79,6 +82,7 @@ LONG = Scale(
     stops=10,
     claim_rounds=1000,
     node_losses=10,
+    noticed_after_s=8.0,
     duels=300,
     bombs=200,
     malformed_uploads=10_000,

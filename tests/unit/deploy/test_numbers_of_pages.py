@@ -25,13 +25,15 @@ from service.storage.local.keys import CHECK_EVERY_S
 from service.storage.local.outbox import MOST_BYTES, MOST_MATCHES
 from service.storage.s3.bucket import PROBE_TIMEOUT_S
 from service.storage.server.connection import KEPT_CONNECTIONS
+from service.storage.server.repeating import BUDGET_TIMEOUTS, QUICK_S
 from service.wiring.background import RETENTION_INTERVAL_S
 from service.wiring.stores import longest_step
 from service.workers.decoder_pool import MEMORY_BYTES
 from tests.support.paths import ROOT
 
 SETTINGS, CHIP = Settings(), ChipLimits()
-WORDS = {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven"}
+BUDGET_S = BUDGET_TIMEOUTS * SETTINGS.qdrant_timeout_s
+WORDS = {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten"}
 OPTICAL_M, SAR_M = DEFAULT_GSD_M[Modality.OPTICAL], DEFAULT_GSD_M[Modality.SAR]
 
 
@@ -75,6 +77,11 @@ SAYINGS = {
         f"at most {MOST_MATCHES} matches or {MOST_BYTES >> 20} MiB",
         f"while less than {DEFAULT_MIN_FREE_BYTES >> 20} MiB are free",
         "beyond the limits every hour" if RETENTION_INTERVAL_S == 3600.0 else "?",
+    ],
+    "shared-gallery": [
+        f"A request has {WORDS[int(BUDGET_S)]} seconds for this",
+        f"no call has succeeded for {WORDS[int(BUDGET_S)]} seconds",
+        "after an attempt of a second or more" if QUICK_S == 1.0 else "?",
     ],
     "upkeep": [
         f"reserves {RESERVE_BYTES >> 10} KiB",

@@ -2,15 +2,23 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 import pytest
 from qdrant_client import QdrantClient
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
-from service.storage.server.connection import ServerConnection, Transport
+from service.identity.retry_budget import one_retry_budget
+from service.storage.server.connection import (
+    LINKS_TO_ONE_ADDRESS,
+    ServerConnection,
+    Transport,
+)
+from service.storage.server.repeating import CallWatch
 from tests.support.doubles.qdrant_http import QdrantDouble, RefusedError, running_qdrant
+
+SLOW_MACHINE_S = 30.0
 
 
 @pytest.fixture
@@ -73,7 +81,7 @@ def test_a_call_that_may_succeed_later_is_repeated_and_counted(
 ) -> None:
     doubles[0].before = calls = Calls(2, failure)
     retries: list[None] = []
-    transport = Transport(on_retry=lambda: retries.append(None))
+    transport = Transport(watch=CallWatch(lambda: retries.append(None)))
     with closing(ServerConnection(doubles[0].url, transport=transport)) as connection:
         assert connection.call(collections) == 0
     assert calls.made == 3
@@ -139,12 +147,75 @@ def test_an_outage_is_reported_within_the_budget_and_then_at_once(
             with pytest.raises(StoreUnavailableError):
                 connection.call(collections)
             tried = calls.made - before
-        assert tried == 1, "after the budget, an outage is not waited for"
+        assert tried <= LINKS_TO_ONE_ADDRESS, "after the budget, an outage is not waited for"
         doubles[0].before = lambda _: None
         assert connection.call(collections) == 0
         doubles[0].before = again = Calls(1, disconnect)
         assert connection.call(collections) == 0
         assert again.made == 2, "calls are repeated again once one has succeeded"
+
+
+def test_the_calls_of_a_request_share_its_budget(doubles: list[QdrantDouble]) -> None:
+    """Every second call fails: each would have a budget of its own, the request has one."""
+    limit_s = 2 * 0.2
+    transport = Transport(timeout_s=0.2)
+    failing = False
+
+    def fail_slowly_in_turn(_: str) -> None:
+        nonlocal failing
+        failing = not failing
+        if failing:
+            time.sleep(0.05)
+            disconnect()
+
+    doubles[0].before = fail_slowly_in_turn
+    with closing(ServerConnection(doubles[0].url, transport=transport)) as connection:
+        with one_retry_budget() as budget, suppress(StoreUnavailableError):
+            for _ in range(100):
+                connection.call(collections)
+            raise AssertionError("the budget has no end")
+        assert limit_s / 2 < budget.spent_s < SLOW_MACHINE_S
+        failing = False
+        for _ in range(10):
+            connection.call(collections)
+
+
+def test_calls_at_the_same_time_spend_the_budget_once() -> None:
+    with one_retry_budget() as budget:
+        assert budget.spend(1.0, 3.0) == 2.0
+        assert budget.spend(2.0, 3.5) == 2.5
+        assert budget.spend(1.5, 3.0) == 2.5
+        assert budget.spend(9.0, 9.5) == 3.0
+
+
+def test_an_outage_is_known_to_all_stores_of_a_process(doubles: list[QdrantDouble]) -> None:
+    doubles[0].before = Calls(10**9, disconnect)
+    transport = Transport(1.0, CallWatch())
+    with (
+        closing(ServerConnection(doubles[0].url, transport=transport)) as one,
+        closing(ServerConnection(doubles[0].url, transport=transport)) as other,
+    ):
+        deadline = time.monotonic() + 2.5
+        while time.monotonic() < deadline:
+            with pytest.raises(StoreUnavailableError):
+                one.call(collections)
+        doubles[0].before = calls = Calls(10**9, disconnect)
+        with pytest.raises(StoreUnavailableError):
+            other.call(collections, needs_most=True)
+        assert calls.made <= LINKS_TO_ONE_ADDRESS
+
+
+def test_failing_writes_are_not_hidden_by_reads_that_succeed() -> None:
+    watch = CallWatch()
+    assert watch.failed(True, 9.0) < 1.0
+    time.sleep(0.1)
+    watch.succeeded(False)
+    assert watch.failed(False, 9.0) < 0.1, "reads have succeeded in between"
+    assert watch.failed(True, 9.0) >= 0.1
+    watch.succeeded(True)
+    assert watch.failed(True, 9.0) < 0.1
+    time.sleep(0.05)
+    assert watch.failed(True, 0.01) < 0.05, "the last failure is too long ago"
 
 
 def test_connections_are_kept(doubles: list[QdrantDouble]) -> None:
