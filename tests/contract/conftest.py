@@ -9,11 +9,13 @@ import redis
 
 from service.identity.ports.gallery import Gallery
 from service.storage.redis.link import RedisLink
+from service.storage.server.connection import ServerConnection
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.galleries import GALLERY_KINDS, open_gallery
 from tests.support.processes.redis_server import RedisServer, running_redis
-from tests.support.stores import Site, UnclosableClient
+from tests.support.real_qdrant import REAL_KINDS, real_server
+from tests.support.stores import Site
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +34,16 @@ def link(server: RedisServer) -> Iterator[RedisLink]:
     one.close()
 
 
-@pytest.fixture(params=["edge", "memory", "http"])
+@pytest.fixture(params=["edge", "memory", "http", *REAL_KINDS])
 def site(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Site]:
-    if request.param != "http":
-        yield Site(request.param, quick_folder, UnclosableClient(":memory:"))
-        return
-    with running_qdrant() as double:
-        client = UnclosableClient(url=double.url, check_compatibility=False)
-        yield Site(request.param, quick_folder, client)
+    if request.param == "http":
+        with running_qdrant() as double:
+            yield Site(request.param, quick_folder, lambda: ServerConnection(double.url))
+    elif request.param in REAL_KINDS:
+        with real_server() as (connect, prefix):
+            yield Site(request.param, quick_folder, connect, prefix)
+    else:
+        yield Site(request.param, quick_folder)
 
 
 @pytest.fixture(params=GALLERY_KINDS)
@@ -58,6 +62,6 @@ def fresh(tmp_path: Path) -> Callable[[str], Site]:
     """Makes an empty place of the given kind."""
 
     def make(kind: str) -> Site:
-        return Site(kind, tmp_path / uuid4().hex, UnclosableClient(":memory:"))
+        return Site(kind, tmp_path / uuid4().hex)
 
     return make

@@ -1,7 +1,7 @@
 """A gallery that services and an archive open in turn, and its re-embedding for another bundle."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,42 +25,14 @@ from service.storage.local.bundles import FolderBundleStore
 from service.storage.server.archive import ServerArchive
 from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
+from service.storage.server.layout import DEFAULT_PREFIX
 from service.storage.server.matches import ServerMatchStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
 from tests.support.inputs.chips import optical_png
+from tests.support.real_qdrant import Connect
 
 OLD, NEW, NEW_WIDTH = BUNDLE, "newb0ba0", 8
-
-
-@dataclass
-class Site:
-    """The place of one gallery, opened by a service of some bundle or as an archive in turn."""
-
-    kind: str
-    folder: Path
-    client: QdrantClient
-    urls: tuple[str, ...] = ()
-    """Addresses of a cluster, which is used instead of the client."""
-
-    def connection(self) -> ServerConnection:
-        return ServerConnection(self.urls or self.client)
-
-    def service(self, bundle: str = OLD, width: int = WIDTH) -> Gallery:
-        if self.kind == "edge":
-            return EdgeGallery(self.folder, bundle, width)
-        return ServerGallery(self.connection(), bundle_id=bundle, width=width)
-
-    def archive(self) -> GalleryArchive:
-        if self.kind == "edge":
-            return EdgeArchive(self.folder)
-        return ServerArchive(self.connection())
-
-    def matches(self) -> MatchStore:
-        """Open the match records, while the archive or a service has the gallery open."""
-        if self.kind == "edge":
-            return EdgeMatchStore(self.folder / "matches")
-        return ServerMatchStore(self.connection())
 
 
 class UnclosableClient(QdrantClient):
@@ -68,6 +40,43 @@ class UnclosableClient(QdrantClient):
 
     def close(self, *_: object, **__: object) -> None:
         return
+
+
+def in_memory() -> Connect:
+    """Return how to connect to a new server in memory."""
+    client = UnclosableClient(":memory:")
+    return lambda: ServerConnection(client)
+
+
+@dataclass
+class Site:
+    """The place of one gallery, opened by a service of some bundle or as an archive in turn.
+
+    Attributes:
+        kind: `edge` is in the folder, others on a server.
+        connect: connects to the server, where collections begin with `prefix`.
+    """
+
+    kind: str
+    folder: Path
+    connect: Connect = field(default_factory=in_memory)
+    prefix: str = DEFAULT_PREFIX
+
+    def service(self, bundle: str = OLD, width: int = WIDTH) -> Gallery:
+        if self.kind == "edge":
+            return EdgeGallery(self.folder, bundle, width)
+        return ServerGallery(self.connect(), bundle, width, self.prefix)
+
+    def archive(self) -> GalleryArchive:
+        if self.kind == "edge":
+            return EdgeArchive(self.folder)
+        return ServerArchive(self.connect(), self.prefix)
+
+    def matches(self) -> MatchStore:
+        """Open the match records, while the archive or a service has the gallery open."""
+        if self.kind == "edge":
+            return EdgeMatchStore(self.folder / "matches")
+        return ServerMatchStore(self.connect(), self.prefix)
 
 
 def vector_of(chip: Chip) -> NDArray[np.float32]:

@@ -27,7 +27,6 @@ from tests.support.stores import (
     OLD,
     KilledError,
     Site,
-    UnclosableClient,
     embed,
     enrol,
     kill_after_first_write,
@@ -201,7 +200,7 @@ def test_the_chips_of_every_bundle_are_listed(site: Site, chips: FakeChipStore) 
 
 def test_changes_during_the_copy_are_applied(chips: FakeChipStore, quick_folder: Path) -> None:
     """With the server storage, services run while sightings are copied."""
-    site = Site("memory", quick_folder, UnclosableClient(":memory:"))
+    site = Site("memory", quick_folder)
     vessel = enrol(site, chips, [1, 2, 3])
     other = enrol(site, chips, [4])
     archive, service = site.archive(), site.service()
@@ -347,13 +346,11 @@ def lose_the_manifest(folder: Path) -> None:
 def test_a_damaged_backup_is_rejected_before_anything_is_written(
     damage: Callable[[Path], None], chips: FakeChipStore, tmp_path: Path
 ) -> None:
-    site = Site("memory", tmp_path, UnclosableClient(":memory:"))
+    site = Site("memory", tmp_path)
     enrol(site, chips, [1, 2])
     back_up(stores(site, chips, tmp_path), tmp_path / "backup", START)
     damage(tmp_path / "backup")
-    target = stores(
-        Site("memory", tmp_path, UnclosableClient(":memory:")), FakeChipStore(), tmp_path
-    )
+    target = stores(Site("memory", tmp_path), FakeChipStore(), tmp_path)
     with pytest.raises(StoreUnavailableError):
         restore(tmp_path / "backup", target)
     assert list(target.archive.vessels()) == []

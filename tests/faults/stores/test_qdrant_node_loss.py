@@ -16,7 +16,6 @@ from threading import Event, Thread
 from uuid import UUID, uuid4
 
 import pytest
-from qdrant_client import QdrantClient
 
 from service.identity.context import at_the_same_time
 from service.identity.enrol import Enrolment, NewVessel
@@ -308,8 +307,11 @@ def dying_nodes(cluster: QdrantCluster, seed: int = 5) -> Iterator[None]:
 
 
 def test_reembedding_and_backup_go_on_while_nodes_die(tmp_path: Path) -> None:
-    with running_cluster() as cluster, closing(QdrantClient(":memory:")) as unused:
-        site, chips = Site("cluster", tmp_path, unused, cluster.urls), FakeChipStore()
+    with running_cluster() as cluster:
+        site, chips = (
+            Site("cluster", tmp_path, lambda: ServerConnection(cluster.urls)),
+            FakeChipStore(),
+        )
         vessels = [enrol(site, chips, [2 * number, 2 * number + 1]) for number in range(5)]
         with dying_nodes(cluster):
             archive = site.archive()
@@ -321,7 +323,7 @@ def test_reembedding_and_backup_go_on_while_nodes_die(tmp_path: Path) -> None:
             archive.close()
             with closing(stores(site, chips, tmp_path / "from")) as source:
                 back_up(source, tmp_path / "backup", START)
-    place = Site("edge", tmp_path / "restored", unused)
+    place = Site("edge", tmp_path / "restored")
     with closing(stores(place, FakeChipStore(), tmp_path / "to")) as target:
         counts = restore(tmp_path / "backup", target)
     assert counts.vessels == len(vessels)
