@@ -6,7 +6,7 @@ tight already keep those of searches one way: their half turn counts only where 
 by a preference, which is chosen so that chips which all show their bows at one end lose nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from model_training.calibration.calibrate import fit, require_trials
+from model_training.calibration.coarse_queries import fit_coarse
 from model_training.calibration.report import CalibrationReport, calibration_metrics, measure
-from model_training.calibration.searches import score_vessels
+from model_training.calibration.searches import CoarseQueries, score_vessels
 from model_training.calibration.trials import ACROSS, WITHIN, replay
 from model_training.calibration.verdicts import measure_points
 from model_training.embedding.chip_table import ChipTable
@@ -78,6 +79,7 @@ def fit_both_ways(
     fitted_on: str,
     seed: int = 0,
     real_share: float = 0.0,
+    coarse: Sequence[CoarseQueries] = (),
 ) -> BothWaysSpec:
     """Fit the calibration of searches both ways, and how certain the choice of a way is.
 
@@ -87,14 +89,17 @@ def fit_both_ways(
         fitted_on: name of the validation data.
         seed: of the searches and intervals.
         real_share: share of genuine chips among the validation chips, 0 to 1.
+        coarse: the same chips as coarser queries, see `embed_coarse`.
 
     Raises:
         CalibrationError: there are too few ships with half turns.
     """
     across = require_trials(table, seed=seed, both_ways=True)
     within = replay(table, WITHIN, seed=seed, both_ways=True)
+    fitted = fit(across, within, fitted_on, seed, real_share)
+    weights = fit_coarse(table, coarse, seed, both_ways=True)
     return BothWaysSpec(
-        calibration=fit(across, within, fitted_on, seed, real_share),
+        calibration=fitted.model_copy(update={"coarse": weights}),
         certainty_slope=fit_certainty_slope(compare_ways(table, bow_up)),
         bow_preference=choose_preference(table, seed),
     )

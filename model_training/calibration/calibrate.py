@@ -29,13 +29,13 @@ from model_training.calibration.open_set import (
     choose_point,
 )
 from model_training.calibration.searches import Searches
-from model_training.calibration.similarities import count_first
 from model_training.calibration.trials import (
     ACROSS,
     FIT_SIZES,
     MIN_VESSELS,
     REPORTED_SIZES,
     Trials,
+    count_first,
     first_answers,
     replay,
 )

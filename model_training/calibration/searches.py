@@ -39,6 +39,28 @@ Sensors = NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
+class CoarseQueries:
+    """Chips of a table as queries of a coarse GSD; row i is chip i of the table.
+
+    Attributes:
+        gsd_m: metres per pixel.
+        vectors: float32 `[N, D]`, unit rows; NaN in the rows that are no queries.
+        half_turned: float32 `[N, D]`, of the same chips turned by 180 degrees.
+        size_m: float64 `[N, 2]`, length and width in metres.
+    """
+
+    gsd_m: float
+    vectors: NDArray[np.float32]
+    half_turned: NDArray[np.float32]
+    size_m: Floats
+
+    @property
+    def rows(self) -> Ints:
+        """Return int64 `[Q]`: the rows that are queries."""
+        return np.flatnonzero(np.isfinite(self.vectors).all(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
 class VesselScores:
     """Every query compared with every vessel of the table, before a gallery is drawn.
 
@@ -102,6 +124,7 @@ def score_vessels(
     *,
     both_ways: bool = False,
     preference: float = 0.0,
+    coarse: CoarseQueries | None = None,
 ) -> VesselScores:
     """Compare labelled chips of one sensor with each vessel's chips of another, or the same.
 
@@ -116,6 +139,7 @@ def score_vessels(
         both_ways: whether a query counts with the more similar of its two half turns; then chips
             whose half turn is not embedded are not queries.
         preference: what a half turn loses in similarity; infinite: the query counts as it is.
+        coarse: the queries; None: the chips of the table as they are.
 
     Raises:
         ValueError: one of the two sensors has no chips.
@@ -123,7 +147,9 @@ def score_vessels(
     ids = table.vessel_ids
     query = table.rows_with(query_sensor)
     query = query[ids[query] != DISTRACTOR_ID]
-    if both_ways:
+    if coarse is not None:
+        query = np.intersect1d(query, coarse.rows)
+    elif both_ways:
         query = np.intersect1d(query, table.rows_with_half_turn)
     query = np.random.default_rng(seed).permutation(query)[:MAX_QUERIES]
     gallery = table.rows_with(gallery_sensor)
@@ -131,10 +157,16 @@ def score_vessels(
         raise ValueError(
             f"no {query_sensor.value} chips as queries or no {gallery_sensor.value} chips to search"
         )
-    vectors = table.embeddings.served.astype(np.float64)
-    similarity = vectors[query] @ vectors[gallery].T  # [Q, gallery chips]
-    if both_ways and table.half_turned is not None:
-        turned = table.half_turned[query].astype(np.float64) @ vectors[gallery].T
+    served = table.embeddings.served
+    asked, half_turned, asked_size_m = (
+        (served, table.half_turned, table.size_m)
+        if coarse is None
+        else (coarse.vectors, coarse.half_turned, coarse.size_m)
+    )
+    known = served[gallery].astype(np.float64)
+    similarity = asked[query].astype(np.float64) @ known.T  # [Q, gallery chips]
+    if both_ways and half_turned is not None:
+        turned = half_turned[query].astype(np.float64) @ known.T
         similarity = better_way(similarity, turned, 0.0, preference).similarity
     similarity[query[:, None] == gallery[None, :]] = _NEVER
 
@@ -147,8 +179,8 @@ def score_vessels(
         best[:, column] = members[similarity[:, members].argmax(axis=1)]
     rows = np.arange(query.size)
     top = similarity[rows[:, None], best]  # [Q, V]
-    log_size = np.log(table.size_m)
-    ratio = np.abs(log_size[query][:, None, :] - log_size[gallery][best])  # [Q, V, 2]
+    log_query, log_known = np.log(asked_size_m[query]), np.log(table.size_m[gallery])
+    ratio = np.abs(log_query[:, None, :] - log_known[best])  # [Q, V, 2]
     column_of = {int(vessel): column for column, vessel in enumerate(vessels)}
     own = np.array([column_of.get(int(identity), -1) for identity in ids[query]], np.int64)
     own[(own >= 0) & ~np.isfinite(top[rows, own])] = -1

@@ -1,5 +1,6 @@
 """Replay searches and draw lone pairs on one set of ships, to fit or measure a calibration."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -10,6 +11,7 @@ from model_training.calibration.candidate_probabilities import candidate_probabi
 from model_training.calibration.open_set import FirstAnswers
 from model_training.calibration.searches import (
     EVIDENCE,
+    CoarseQueries,
     Searches,
     VesselScores,
     possible_sizes,
@@ -20,7 +22,8 @@ from model_training.calibration.searches import (
 from model_training.embedding.chip_table import ChipTable
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
-from service.contract.weighing.specs import ChoiceSpec
+from service.contract.similarity import count_similarities
+from service.contract.weighing.specs import ChoiceSpec, SimilarityCounts
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +67,7 @@ def replay(
     *,
     both_ways: bool = False,
     preference: float = 0.0,
+    coarse: CoarseQueries | None = None,
 ) -> Trials | None:
     """Replay searches and draw pairs in the given directions; None when ships are too few.
 
@@ -77,13 +81,18 @@ def replay(
         seed: of galleries and pairs.
         both_ways: whether a query counts with the more similar of its two half turns.
         preference: what a half turn loses in similarity.
+        coarse: the queries; None: the chips of the table as they are.
     """
     scores = [
         score_vessels(
-            table, query_sensor, gallery_sensor, seed, both_ways=both_ways, preference=preference
+            *(table, query_sensor, gallery_sensor, seed),
+            both_ways=both_ways,
+            preference=preference,
+            coarse=coarse,
         )
         for query_sensor, gallery_sensor in directions
-        if _has_queries(table, query_sensor, both_ways) and table.rows_with(gallery_sensor).size
+        if _has_queries(table, query_sensor, both_ways, coarse)
+        and table.rows_with(gallery_sensor).size
     ]
     findable = {int(i) for s in scores for i in s.query_ids[s.own >= 0]}
     if len(findable) < MIN_VESSELS:
@@ -129,9 +138,43 @@ def _ranked(searches: Searches, spec: ChoiceSpec) -> tuple[Floats, NDArray[np.in
     return probability, np.argsort(-candidates, axis=1, kind="stable")
 
 
-def _has_queries(table: ChipTable, modality: Modality, both_ways: bool) -> bool:
+def count_first(searches: Searches, spec: ChoiceSpec) -> tuple[SimilarityCounts, ...]:
+    """Count similarities of the most probable candidates by sensors and gallery size.
+
+    A larger gallery holds a more similar vessel by chance alone, so each size is counted
+    separately, and so are searches whose vessel is enrolled and those whose vessel is not.
+
+    Args:
+        searches: see `calibration.searches`.
+        spec: how the candidates are weighed.
+    """
+    similarity = first_similarities(searches, spec)
+    counts = []
+    for query_sensor, gallery_sensor in itertools.product(Modality, Modality):
+        pair = (searches.query_sensor == query_sensor.value) & (
+            searches.gallery_sensor == gallery_sensor.value
+        )
+        for size in np.unique(searches.gallery_vessels[pair]):
+            of_size = pair & (searches.gallery_vessels == size)
+            counts.append(
+                SimilarityCounts(
+                    query=query_sensor.value,
+                    gallery=gallery_sensor.value,
+                    gallery_vessels=int(size),
+                    enrolled=count_similarities(similarity[of_size & searches.enrolled]),
+                    not_enrolled=count_similarities(similarity[of_size & ~searches.enrolled]),
+                )
+            )
+    return tuple(counts)
+
+
+def _has_queries(
+    table: ChipTable, modality: Modality, both_ways: bool, coarse: CoarseQueries | None
+) -> bool:
     rows = table.rows_with(modality)
-    if both_ways:
+    if coarse is not None:
+        rows = np.intersect1d(rows, coarse.rows)
+    elif both_ways:
         rows = np.intersect1d(rows, table.rows_with_half_turn)
     return bool((table.vessel_ids[rows] != DISTRACTOR_ID).any())
 

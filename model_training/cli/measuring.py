@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from model_training.calibration.calibrate import CalibrationError
+from model_training.calibration.searches import CoarseQueries
 from model_training.cli.common import (
     BundleOption,
     CheckpointsOption,
@@ -32,6 +33,7 @@ from model_training.cli.tables import (
     ablation_table,
     evaluation_table,
     print_both_ways,
+    print_by_gsd,
     print_calibration,
     print_table,
     progress,
@@ -163,7 +165,7 @@ def calibrate(
     """Fit probabilities and verdict thresholds on validation ships; measure them on others.
 
     All is fitted twice: for queries as they are, and for queries that are compared both ways round
-    because their bow may be at either end.
+    because their bow may be at either end. The weights are fitted for queries of 2 to 10 m, too.
 
     Galleries of thousands need thousands of ships. Background ships fill galleries and are never
     queries, so one chip of each sensor is enough; each background chip counts as its own ship.
@@ -171,6 +173,7 @@ def calibrate(
     from model_training.calibration import (
         both_ways as ways,
         calibrate as calibration,
+        coarse_queries as coarse,
         report as calibration_report,
     )
     from model_training.calibration.context import combined_metrics
@@ -192,10 +195,12 @@ def calibrate(
         name = fitted_on or data.resolve().name
         several = replay_several(table, seed=seed)
         spec = calibration.fit(across, within, name, seed, real_share, several)
-        turned = ways.fit_both_ways(table, read_bow_up(data), name, seed, real_share)
-        spec = spec.model_copy(update={"both_ways": turned})
+        asked = _embed_coarse(table, bundle, threads, seed)
+        turned = ways.fit_both_ways(table, read_bow_up(data), name, seed, real_share, asked)
+        weights = coarse.fit_coarse(table, asked, seed)
+        spec = spec.model_copy(update={"both_ways": turned, "coarse": weights})
         reports = {"validation": calibration_report.measure(spec, across, seed, several)}
-        turned_report = None
+        turned_report, by_gsd = None, {}
         names = {"validation": spec.fitted_on}
         if test is not None:
             names["test"] = tested_on or test.resolve().name
@@ -210,10 +215,14 @@ def calibrate(
             turned_report = ways.measure_both_ways(
                 turned, spec, test_table, read_bow_up(test), names["test"], seed
             )
+            asked = _embed_coarse(test_table, bundle, threads, seed)
+            by_gsd = coarse.measure_coarse(spec, test_table, asked, seed + 1)
             spec = spec.model_copy(update={"verdicts": points, "both_ways": turned_report.spec})
     documents = {part: value.document() for part, value in reports.items()}
     if turned_report is not None:
         documents["test both ways"] = turned_report.document()
+    if by_gsd:
+        documents["test by GSD"] = {f"{at:g}": one.document() for at, one in by_gsd.items()}
     write_json(out, spec.model_dump(mode="json"))
     if report is not None:
         write_json(report, documents)
@@ -224,6 +233,7 @@ def calibrate(
             parts.append(calibration_report.open_set_metrics(reports["test"], names["test"]))
         if turned_report is not None:
             parts.append(ways.both_ways_metrics(turned_report, names["test"]))
+            parts.append(coarse.coarse_metrics(by_gsd, names["test"]))
         write_metrics(metrics, itertools.chain(*parts))
     if diagram is not None:
         draw_diagram({part: value.first_candidate for part, value in reports.items()}, diagram)
@@ -233,6 +243,7 @@ def calibrate(
         print_calibration(spec, reports)
         if turned_report is not None:
             print_both_ways(turned_report)
+            print_by_gsd(by_gsd)
         print(f"wrote {out}")
 
 
@@ -336,6 +347,18 @@ def embed_both_ways(
         table = embed_chips(chips, embed, advance)
     with progress("embedding half turns", 2 * QUERIES_PER_SENSOR) as advance:
         return embed_half_turns(table, embed, QUERIES_PER_SENSOR, seed, advance)
+
+
+def _embed_coarse(
+    table: ChipTable, bundle: Path, threads: int, seed: int
+) -> Sequence[CoarseQueries]:
+    """Embed some of the table's chips as coarser queries, with a progress bar."""
+    from model_training.calibration.both_ways import QUERIES_PER_SENSOR
+    from model_training.calibration.coarse_queries import embed_coarse
+
+    embed = open_model(bundle, threads=threads)
+    with progress("embedding coarse queries", 2 * QUERIES_PER_SENSOR) as advance:
+        return embed_coarse(table, embed, QUERIES_PER_SENSOR, seed, advance)
 
 
 def embed_for_measuring(

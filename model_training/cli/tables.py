@@ -9,6 +9,7 @@ from rich.progress import Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
 from model_training.calibration.both_ways import BothWaysReport
+from model_training.calibration.coarse_queries import AtGsd
 from model_training.calibration.reliability import Reliability
 from model_training.calibration.report import CalibrationReport
 from model_training.evaluation.ablation import AblationRow
@@ -121,6 +122,16 @@ def print_both_ways(report: BothWaysReport) -> None:
         f"  pairs of one ship more similar the right way round: {right.value:.1%} "
         f"[{low:.1%}, {high:.1%}]"
     )
+
+
+def print_by_gsd(results: Mapping[float, AtGsd]) -> None:
+    """Print the calibration errors of coarse queries on test ships."""
+    for gsd_m, result in results.items():
+        print(
+            f"queries at {gsd_m:g} m: ECE first candidate {result.first.value:.3f}, "
+            f"none {result.none.value:.3f}; by the weights of fine queries "
+            f"{result.first_as_fine.value:.3f}, none {result.none_as_fine.value:.3f}"
+        )
 
 
 def _further_errors(report: CalibrationReport) -> dict[str, Reliability]:

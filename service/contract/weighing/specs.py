@@ -1,6 +1,7 @@
 """The parameters of a calibration, as a bundle's manifest holds them."""
 
 import itertools
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,9 @@ Count = Annotated[int, Field(ge=0)]
 SensorName = Literal["optical", "sar"]
 EvidenceName = Literal["similarity", "similarity_z", "length_log_ratio", "width_log_ratio"]
 VerdictName = Literal["confident", "likely", "ambiguous", "no_match", "unclear"]
+
+FINE_GSD_M = 1.0
+"""Up to this GSD queries count as fine: a calibration is fitted on chips of 0.75 and 1 m."""
 
 
 class LogisticSpec(ManifestPart):
@@ -33,6 +37,20 @@ class ChoiceSpec(ManifestPart):
     none_bias: float
     none_log_gallery: float = Field(ge=0)
     centres: dict[EvidenceName, float] = Field(default_factory=dict)
+
+
+class CoarseSpec(ManifestPart):
+    """Weights of searches whose query has a coarse GSD, see `CalibrationSpec.for_query`.
+
+    Attributes:
+        gsd_m: of the queries that they were fitted on, metres per pixel; the gallery is fine.
+        match: see `CalibrationSpec`.
+        match_same_sensor: see `CalibrationSpec`.
+    """
+
+    gsd_m: float = Field(gt=FINE_GSD_M)
+    match: ChoiceSpec
+    match_same_sensor: ChoiceSpec | None = None
 
 
 class OpenSetPoint(ManifestPart):
@@ -191,6 +209,7 @@ class CalibrationSpec(ManifestPart):
         match_same_sensor: weighs a search for chips of the query's own sensor; None: these are not
             compared.
         match_several: weighs the mean embedding of several chips of one ship, as fitted on two.
+        coarse: the weights of coarser queries, by ascending GSD; empty in older bundles.
         context: None: registered sizes, types and possible voyages add nothing.
         verify_same_sensor: weighs a pair of chips of one sensor; None: these are not compared.
         confident: the thresholds of `confident` by gallery size; it is not given in a gallery
@@ -209,6 +228,7 @@ class CalibrationSpec(ManifestPart):
     verify: LogisticSpec
     match_same_sensor: ChoiceSpec | None = None
     match_several: ChoiceSpec | None = None
+    coarse: tuple[CoarseSpec, ...] = ()
     context: ContextSpec | None = None
     verify_same_sensor: LogisticSpec | None = None
     confident: tuple[ConfidentPoint, ...] = ()
@@ -228,6 +248,9 @@ class CalibrationSpec(ManifestPart):
         sizes = [point.gallery_vessels for point in self.confident]
         if sizes != sorted(set(sizes)):
             raise ValueError(f"gallery sizes of the confident thresholds must ascend, got {sizes}")
+        gsds = [one.gsd_m for one in self.coarse]
+        if gsds != sorted(set(gsds)):
+            raise ValueError(f"the GSDs of coarse queries must ascend, got {gsds}")
         places = [(point.verdict, point.gallery_vessels) for point in self.verdicts]
         if len(places) != len(set(places)):
             raise ValueError(f"each verdict has one point for a gallery size, got {places}")
@@ -250,18 +273,67 @@ class CalibrationSpec(ManifestPart):
         """See `BothWaysSpec`; None without it."""
         return None if self.both_ways is None else self.both_ways.bow_preference
 
-    def for_query(self, *, both_ways: bool, several: bool = False) -> "CalibrationSpec":
-        """Return the calibration of queries that are compared both ways, or as they are.
+    def for_query(
+        self, *, both_ways: bool, gsd_m: float = FINE_GSD_M, several: bool = False
+    ) -> "CalibrationSpec":
+        """Return the calibration of a query.
 
-        A bundle without one for both ways has only this one. `several` chips of one ship are
-        weighed as one chip where nothing was fitted for them.
+        Between two GSDs with weights of their own, weights are interpolated over the logarithm of
+        the GSD; beyond the coarsest, its weights hold.
+
+        Args:
+            both_ways: whether the query is compared both ways round. A bundle without a calibration
+                for that has only this one.
+            gsd_m: of the query, metres per pixel.
+            several: whether the query is several chips of one ship. These are weighed as one chip
+                where nothing was fitted for them, and by the same weights at any GSD.
         """
         chosen = self
         if both_ways and self.both_ways is not None:
             chosen = self.both_ways.calibration
         if several and chosen.match_several is not None:
-            chosen = chosen.model_copy(update={"match": chosen.match_several})
-        return chosen
+            return chosen.model_copy(update={"match": chosen.match_several})
+        return chosen._at(gsd_m)
+
+    def _at(self, gsd_m: float) -> "CalibrationSpec":
+        """Return the calibration with the weights of queries of a GSD."""
+        if gsd_m <= FINE_GSD_M or not self.coarse:
+            return self
+        fine = CoarseSpec.model_construct(
+            gsd_m=FINE_GSD_M, match=self.match, match_same_sensor=self.match_same_sensor
+        )
+        for finer, coarser in itertools.pairwise((fine, *self.coarse)):
+            if gsd_m < coarser.gsd_m:
+                share = math.log(gsd_m / finer.gsd_m) / math.log(coarser.gsd_m / finer.gsd_m)
+                break
+        else:
+            share = 1.0
+        same, other = finer.match_same_sensor, coarser.match_same_sensor
+        return self.model_copy(
+            update={
+                "match": _between(finer.match, coarser.match, share),
+                "match_same_sensor": same and other and _between(same, other, share),
+            }
+        )
+
+
+def _between(first: ChoiceSpec, second: ChoiceSpec, share: float) -> ChoiceSpec:
+    """Interpolate linearly: the first at a share of 0, the second at 1."""
+
+    def mix(one: float, other: float) -> float:
+        return (1.0 - share) * one + share * other
+
+    def mix_all(
+        one: dict[EvidenceName, float], other: dict[EvidenceName, float]
+    ) -> dict[EvidenceName, float]:
+        return {name: mix(one.get(name, 0.0), other.get(name, 0.0)) for name in one | other}
+
+    return ChoiceSpec(
+        weights=mix_all(first.weights, second.weights),
+        none_bias=mix(first.none_bias, second.none_bias),
+        none_log_gallery=mix(first.none_log_gallery, second.none_log_gallery),
+        centres=mix_all(first.centres, second.centres),
+    )
 
 
 class BothWaysSpec(ManifestPart):

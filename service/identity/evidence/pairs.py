@@ -93,7 +93,11 @@ def pair_log_odds(
 
 
 def _for_pair(first: Sighting, second: Sighting, calibration: CalibrationSpec) -> CalibrationSpec:
-    return calibration.for_query(both_ways=bow_is_open(first) or bow_is_open(second))
+    """Return the calibration of a pair; its coarser chip counts as the query."""
+    return calibration.for_query(
+        both_ways=bow_is_open(first) or bow_is_open(second),
+        gsd_m=max(first.gsd_m, second.gsd_m),
+    )
 
 
 def _evidence(first: Sighting, second: Sighting, similarity: float) -> Evidence:

@@ -339,7 +339,7 @@ class Matcher:
         ]
         hits = ways.search_each(self._gallery, copies, filters, RERANKED_VESSELS)
         calibration = self._calibration.for_query(
-            both_ways=ways.bows_are_open(hits), several=several
+            both_ways=ways.bows_are_open(hits), gsd_m=query.gsd_m, several=several
         )
         scored = {}
         for modality, found in zip(sought, hits, strict=True):

@@ -14,7 +14,7 @@ from service.contract.manifest import (
     SizeTokenSpec,
     TranslatorSpec,
 )
-from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, LogisticSpec
+from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, CoarseSpec, LogisticSpec
 
 HASH = {"sha256": "a" * 64, "size_bytes": 1}
 GRAPH = {"file": "encoder.onnx", "inputs": [], "outputs": []}
@@ -172,6 +172,39 @@ def test_similarities_are_optional_and_all_counted_in_the_same_classes() -> None
             CalibrationSpec.model_validate(
                 CALIBRATION | {"similarities": SIMILARITIES | {"edges": wrong}}
             )
+
+
+def test_weights_of_coarse_queries_are_interpolated_over_the_logarithm_of_the_gsd() -> None:
+    def weights(none_bias: float, slope: float) -> ChoiceSpec:
+        return ChoiceSpec(
+            weights={"similarity_z": slope}, none_bias=none_bias, none_log_gallery=0.5
+        )
+
+    spec = CalibrationSpec.model_validate(
+        CALIBRATION
+        | {
+            "match": weights(8.0, 4.0),
+            "coarse": (
+                CoarseSpec(gsd_m=2.0, match=weights(6.0, 3.0)),
+                CoarseSpec(gsd_m=8.0, match=weights(2.0, 1.0)),
+            ),
+        }
+    )
+    assert spec.for_query(both_ways=False, gsd_m=0.5) is spec
+    at = [
+        spec.for_query(both_ways=False, gsd_m=gsd_m).match
+        for gsd_m in (2.0**0.5, 2.0, 4.0, 8.0, 30.0)
+    ]
+    assert [one.none_bias for one in at] == pytest.approx([7.0, 6.0, 4.0, 2.0, 2.0])
+    slopes = [one.weights["similarity_z"] for one in at]
+    assert slopes == pytest.approx([3.5, 3.0, 2.0, 1.0, 1.0])
+    assert spec.for_query(both_ways=False, gsd_m=4.0).match_same_sensor is None
+
+
+def test_gsds_of_coarse_queries_ascend() -> None:
+    twice = ({"gsd_m": 3.0, "match": CHOICE},) * 2
+    with pytest.raises(ValidationError, match="GSDs of coarse queries must ascend"):
+        CalibrationSpec.model_validate(CALIBRATION | {"coarse": twice})
 
 
 def test_a_calibration_of_both_ways_is_optional_and_never_nested() -> None:

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from service.contract.chip import Modality
 from service.contract.errors import ChipError
-from service.contract.weighing.specs import ChoiceSpec
+from service.contract.weighing.specs import ChoiceSpec, CoarseSpec
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError, StoreDamagedError
 from service.identity.matching.match import Matcher, MatchOptions
@@ -181,6 +182,23 @@ def test_several_chips_across_sensors_have_weights_of_their_own(use_cases: UseCa
     assert alone.evidence["similarity"] == pytest.approx(12.0 * alone.similarity)
     joined = matcher.match(sar(5), MatchOptions(), [sar(6)]).match.candidates[0]
     assert joined.evidence == pytest.approx({"similarity": 3.0 * joined.similarity, "none": -1.0})
+
+
+def test_coarse_queries_are_weighed_by_weights_of_their_gsd(use_cases: UseCases) -> None:
+    weights = ChoiceSpec(weights={"similarity": 3.0}, none_bias=1.0, none_log_gallery=0.0)
+    coarse = CoarseSpec(gsd_m=4.0, match=weights)
+    matcher = Matcher(
+        *(use_cases.context, use_cases.upload_embedder, MODEL),
+        CALIBRATION.model_copy(update={"coarse": (coarse,)}),
+        allow_confident=True,
+    )
+    use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1)])
+    slopes = {}
+    for gsd_m in (1.0, 2.0, 4.0):
+        upload = replace(sar(5), metadata=ChipMetadata(gsd_m=gsd_m))
+        found = matcher.match(upload, MatchOptions()).match.candidates[0]
+        slopes[gsd_m] = found.evidence["similarity"] / found.similarity
+    assert slopes == pytest.approx({1.0: 12.0, 2.0: 7.5, 4.0: 3.0})
 
 
 def test_no_chip_of_several_is_evidence_for_itself(use_cases: UseCases) -> None:

@@ -35,17 +35,23 @@ def test_calibrate_writes_calibration_report_metrics_and_diagram(
     assert spec.both_ways is not None
     assert spec.both_ways.calibration.fitted_on == "noise"
     assert spec.both_ways.bow_preference is not None
-    assert set(json.loads(report.read_text())) == {"validation", "test", "test both ways"}
+    assert [one.gsd_m for one in spec.coarse] == [2.0, 3.0, 5.0, 10.0]
+    assert len(spec.both_ways.calibration.coarse) == 4
+    parts = json.loads(report.read_text())
+    assert set(parts) == {"validation", "test", "test both ways", "test by GSD"}
+    assert set(parts["test by GSD"]) == {"2", "3", "5", "10"}
     metrics = [Metric.model_validate(row) for row in json.loads((folder / "m.json").read_text())]
     protocols = [metric.protocol for metric in metrics]
     assert protocols == [
         *(["calibration"] * 6 + [PROTOCOL] * 4),
         *(["calibration, both ways"] * 2),
         *(["calibration, tight chips, their half turns counted"] * 2 + ["bow"]),
+        *(f"calibration, queries at {gsd_m} m" for gsd_m in (2, 3, 5, 10) for _ in range(2)),
     ]
-    assert all(0 <= metric.value <= 1 for metric in metrics[:-1])
-    assert 0 <= metrics[-1].value <= 100
+    for metric in metrics:
+        assert 0 <= metric.value <= (100 if metric.protocol == "bow" else 1)
     assert "test, both ways" in result.stdout
+    assert "queries at 5 m" in result.stdout
     assert diagram.read_bytes().startswith(b"\x89PNG")
     assert "ECE first candidate" in result.stdout
 
@@ -66,6 +72,8 @@ def test_background_ships_fill_galleries_and_are_never_queries(
         result = run(*arguments, *extra, *files, "--fitted-on", "val", "--tested-on", "test")
         assert result.exit_code == 0, result.stderr
         for part, numbers in json.loads(report.read_text()).items():
+            if part == "test by GSD":
+                continue
             sizes[name, part] = {point["gallery_vessels"] for point in numbers["open_set"]}
             ships[name, part] = numbers["ships"]
             assert 0 <= numbers["brier_first_candidate"]["value"] <= 1

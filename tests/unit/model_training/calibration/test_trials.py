@@ -5,8 +5,7 @@ import pytest
 
 from model_training.calibration.calibrate import require_trials
 from model_training.calibration.searches import EVIDENCE, run_searches, score_vessels
-from model_training.calibration.similarities import count_first
-from model_training.calibration.trials import first_similarities
+from model_training.calibration.trials import count_first, first_similarities
 from service.contract.chip import Modality
 from service.contract.similarity import SIMILARITY_EDGES
 from service.contract.weighing.specs import ChoiceSpec

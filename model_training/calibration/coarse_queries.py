@@ -1,0 +1,174 @@
+"""Fit and measure the weights of queries that are coarser than the gallery.
+
+A coarse chip resembles its own ship less, so that the weights of fine queries give "none of them"
+too high a probability. Queries are coarsened as in `model_training.evaluation.resolution`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from model_training.calibration.candidate_probabilities import fit_choice
+from model_training.calibration.reliability import measure_reliability
+from model_training.calibration.searches import CoarseQueries
+from model_training.calibration.trials import ACROSS, WITHIN, first_answers, replay
+from model_training.embedding.chip_table import BATCH, ChipEmbedder, ChipTable
+from model_training.evaluation.metrics import Estimate
+from model_training.evaluation.resolution import coarsen
+from service.contract.chip import Modality
+from service.contract.framing.half_turn import half_turn
+from service.contract.hoss_names import DISTRACTOR_ID
+from service.contract.manifest import Metric
+from service.contract.weighing.specs import CalibrationSpec, CoarseSpec
+
+GSDS_M = (2.0, 3.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AtGsd:
+    """Calibration errors, 0 to 1, of searches with queries of one GSD.
+
+    Attributes:
+        searches: how many were run.
+        first: ECE of the first candidate's probability.
+        none: ECE of the probability of "none of them".
+        first_as_fine: ECE of the first candidate by the weights of fine queries.
+        none_as_fine: ECE of "none of them" by the weights of fine queries.
+    """
+
+    searches: int
+    first: Estimate
+    none: Estimate
+    first_as_fine: Estimate
+    none_as_fine: Estimate
+
+    def document(self) -> dict[str, Any]:
+        """Return the numbers for JSON."""
+        errors = ("first", "none", "first_as_fine", "none_as_fine")
+        return {
+            "searches": self.searches,
+            **{name: getattr(self, name).document() for name in errors},
+        }
+
+
+def embed_coarse(
+    table: ChipTable,
+    embed: ChipEmbedder,
+    per_sensor: int,
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda _: None,
+) -> list[CoarseQueries]:
+    """Coarsen up to `per_sensor` labelled chips of each sensor to each of `GSDS_M`; embed them.
+
+    Args:
+        table: embedded chips.
+        embed: the model that embedded them.
+        per_sensor: number of chips, drawn at random.
+        seed: of the draw.
+        advance: called with the number of chips of each batch.
+
+    Raises:
+        DatasetError: a file is not a usable chip.
+    """
+    rng = np.random.default_rng(seed)
+    labelled = table.vessel_ids != DISTRACTOR_ID
+    drawn = []
+    for modality in Modality:
+        rows = table.rows_with(modality)
+        drawn.append(rng.permutation(rows[labelled[rows]])[:per_sensor])
+    rows = np.concatenate(drawn)
+    shape = table.embeddings.plain.shape
+    queries = [
+        CoarseQueries(
+            gsd_m=gsd_m,
+            vectors=np.full(shape, np.nan, np.float32),
+            half_turned=np.full(shape, np.nan, np.float32),
+            size_m=np.full((shape[0], 2), np.nan),
+        )
+        for gsd_m in GSDS_M
+    ]
+    for start in range(0, rows.size, BATCH):
+        batch = rows[start : start + BATCH]
+        chips = [table.chips[row].read() for row in batch]
+        for asked in queries:
+            coarse = [coarsen(chip, asked.gsd_m) for chip in chips]
+            turned = [replace(chip, pixels=half_turn(chip.pixels)) for chip in coarse]
+            asked.vectors[batch] = embed(coarse).served
+            asked.half_turned[batch] = embed(turned).served
+            asked.size_m[batch] = [(chip.length_m, chip.width_m) for chip in coarse]
+        advance(batch.size)
+    return queries
+
+
+def fit_coarse(
+    table: ChipTable, queries: Sequence[CoarseQueries], seed: int = 0, *, both_ways: bool = False
+) -> tuple[CoarseSpec, ...]:
+    """Fit the weights of coarse queries.
+
+    Args:
+        table: chips of validation ships, in the gallery as they are.
+        queries: see `embed_coarse`, by ascending GSD.
+        seed: of the galleries.
+        both_ways: whether a query counts with the more similar of its two half turns.
+
+    Returns:
+        None of the GSDs for which there are too few ships.
+    """
+    specs = []
+    for asked in queries:
+        across = replay(table, ACROSS, seed=seed, both_ways=both_ways, coarse=asked)
+        within = replay(table, WITHIN, seed=seed, both_ways=both_ways, coarse=asked)
+        if across is not None:
+            specs.append(
+                CoarseSpec(
+                    gsd_m=asked.gsd_m,
+                    match=fit_choice(across.searches),
+                    match_same_sensor=fit_choice(within.searches) if within else None,
+                )
+            )
+    return tuple(specs)
+
+
+def measure_coarse(
+    spec: CalibrationSpec, table: ChipTable, queries: Sequence[CoarseQueries], seed: int = 0
+) -> dict[float, AtGsd]:
+    """Measure the probabilities of coarse queries, by GSD, on ships that had no part in the fit."""
+    results = {}
+    for asked in queries:
+        trials = replay(table, ACROSS, seed=seed, coarse=asked)
+        if trials is None:
+            continue
+        searches = trials.searches
+        errors = []
+        for gsd_m in (asked.gsd_m, 0.0):
+            weights = spec.for_query(both_ways=False, gsd_m=gsd_m).match
+            answers = first_answers(searches, weights)
+            outcomes = (
+                (answers.probability, answers.correct),
+                (answers.none, ~searches.enrolled),
+            )
+            errors += [
+                measure_reliability(probability, right, answers.query_ids, seed=seed).ece
+                for probability, right in outcomes
+            ]
+        results[asked.gsd_m] = AtGsd(searches.query_ids.size, *errors)
+    return results
+
+
+def coarse_metrics(results: Mapping[float, AtGsd], dataset: str) -> tuple[Metric, ...]:
+    """Return the calibration errors for a bundle's manifest, 0 to 1."""
+    return tuple(
+        Metric(
+            dataset=dataset,
+            protocol=f"calibration, queries at {gsd_m:g} m",
+            name=f"ECE {subject} (0 to 1)",
+            value=error.value,
+            low=error.low,
+            high=error.high,
+            queries=result.searches,
+        )
+        for gsd_m, result in results.items()
+        for subject, error in (("first candidate", result.first), ("none", result.none))
+    )
