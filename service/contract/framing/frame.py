@@ -1,5 +1,6 @@
 """Any crop -> the ship upright and tight, with its outline and the chip's quality."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from service.contract.chip import Modality
 from service.contract.framing.contrast import ContrastMap
 from service.contract.framing.crop import cut_out, is_tight, quarter_turn, upright_turn
-from service.contract.framing.findings import Finding
 from service.contract.framing.locate import Located, locate_ship
 from service.contract.framing.quality import judge, judge_empty
 from service.contract.framing.records import FramedPixels, Framing, FramingMode, Method
@@ -41,37 +41,59 @@ def frame_chip(pixels: NDArray[Any], modality: Modality, gsd_m: float) -> Framed
             f"[H, W, 3] for optical"
         )
     located, whole = locate_ship(pixels, modality)
-    if is_tight(pixels.shape, whole, located):
-        return _keep(pixels, modality, gsd_m, whole, located)
-    if located is None or located.confidence < _LEAST_CONFIDENCE[modality]:
+    tight = is_tight(pixels.shape, whole, located)
+    if tight:
+        cut = _keep(pixels, whole)
+    elif located is None or located.confidence < _LEAST_CONFIDENCE[modality]:
         framing = Framing(mode=FramingMode.AUTO, method="none", findings=judge_empty())
         return FramedPixels(pixels, framing)
-    return _cut(pixels, modality, gsd_m, located)
-
-
-def _cut(pixels: NDArray[Any], modality: Modality, gsd_m: float, located: Located) -> FramedPixels:
-    """Frame a loose chip."""
-    framed, turn, resampled = cut_out(pixels, located.outline, modality)
-    findings = judge(pixels, modality, gsd_m, located, located.outline, tight=False)
-    return _framed(
-        framed,
-        "rotated" if resampled else "cropped",
-        turn,
-        located.outline,
-        gsd_m,
-        located.found.factor,
-        1.0 - min(framed.shape[0] * framed.shape[1] / (pixels.shape[0] * pixels.shape[1]), 1.0),
-        findings,
+    else:
+        cut = _cut(pixels, modality, located)
+    length_m, width_m = cut.outline.length * gsd_m, cut.outline.width * gsd_m
+    pixel_m = cut.factor * gsd_m
+    kept = cut.pixels.shape[0] * cut.pixels.shape[1] / (pixels.shape[0] * pixels.shape[1])
+    framing = Framing(
+        mode=FramingMode.AUTO,
+        method=cut.method,
+        outline=cut.outline,
+        turned_deg=cut.turned_deg,
+        length_m=length_m,
+        width_m=width_m,
+        length_error_m=float(np.hypot(_RELATIVE_ERROR * length_m, pixel_m)),
+        width_error_m=float(np.hypot(3 * _RELATIVE_ERROR * width_m, pixel_m)),
+        removed_share=1.0 - min(kept, 1.0),
+        findings=judge(pixels, modality, gsd_m, located, cut.outline, tight=tight),
     )
+    return FramedPixels(cut.pixels, framing)
 
 
-def _keep(
-    pixels: NDArray[Any],
-    modality: Modality,
-    gsd_m: float,
-    whole: ContrastMap,
-    located: Located | None,
-) -> FramedPixels:
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The pixels that the models see, and where the ship is in the chip.
+
+    Attributes:
+        pixels: upright and tight.
+        method: how they came about.
+        turned_deg: clockwise turn that set the ship upright.
+        outline: the rectangle around the hull in pixels of the chip.
+        factor: pixels of the chip per pixel of the map in which the outline was measured.
+    """
+
+    pixels: NDArray[Any]
+    method: Method
+    turned_deg: float
+    outline: Rectangle
+    factor: int
+
+
+def _cut(pixels: NDArray[Any], modality: Modality, located: Located) -> _Cut:
+    """Cut the ship out of a loose chip."""
+    framed, turn, resampled = cut_out(pixels, located.outline, modality)
+    method: Method = "rotated" if resampled else "cropped"
+    return _Cut(framed, method, turn, located.outline, located.found.factor)
+
+
+def _keep(pixels: NDArray[Any], whole: ContrastMap) -> _Cut:
     """Pass a tight chip as it is, or turned by 90 degrees when it lies.
 
     Its outline is the chip less the usual margin: on so little sea the crop, which a person made,
@@ -86,42 +108,6 @@ def _keep(
         min(height, width) / 1.25,
         90.0 if lies else 0.0,
     )
-    findings = judge(pixels, modality, gsd_m, located, outline, tight=True)
-    return _framed(
-        quarter_turn(pixels) if lies else pixels,
-        "quarter_turn" if lies else "unchanged",
-        upright_turn(90.0) if lies else 0.0,
-        outline,
-        gsd_m,
-        whole.factor,
-        0.0,
-        findings,
-    )
-
-
-def _framed(
-    pixels: NDArray[Any],
-    method: Method,
-    turn: float,
-    outline: Rectangle,
-    gsd_m: float,
-    factor: int,
-    removed: float,
-    findings: tuple[Finding, ...],
-) -> FramedPixels:
-    """Put the record together, in metres."""
-    length_m, width_m = outline.length * gsd_m, outline.width * gsd_m
-    pixel_m = factor * gsd_m
-    framing = Framing(
-        mode=FramingMode.AUTO,
-        method=method,
-        outline=outline,
-        turned_deg=turn,
-        length_m=length_m,
-        width_m=width_m,
-        length_error_m=float(np.hypot(_RELATIVE_ERROR * length_m, pixel_m)),
-        width_error_m=float(np.hypot(3 * _RELATIVE_ERROR * width_m, pixel_m)),
-        removed_share=removed,
-        findings=findings,
-    )
-    return FramedPixels(pixels, framing)
+    if lies:
+        return _Cut(quarter_turn(pixels), "quarter_turn", upright_turn(90.0), outline, whole.factor)
+    return _Cut(pixels, "unchanged", 0.0, outline, whole.factor)
