@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from service.access.keys import KeyStore
 from service.api import errors
@@ -26,7 +26,6 @@ from service.api.routes.session import session_router
 from service.api.routes.sightings import sightings_router
 from service.api.schemas import BundleOut, ModelOut
 from service.contract.bundle import open_bundle
-from service.contract.manifest import Manifest
 from service.desk import FILES
 from service.identity.audit_trail import AuditTrail
 from service.identity.context import Context
@@ -45,7 +44,7 @@ from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
 from service.identity.review import MatchReview
 from service.identity.uploads import UploadEmbedder
-from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
+from service.inference.batcher import BatchedEmbedder, LaneSettings
 from service.inference.embedder import load_embedder
 from service.maintenance.check import RecordHealth
 from service.maintenance.readiness import ReadinessCheck
@@ -111,7 +110,11 @@ def open_bundle_resources(
         sar_queue=settings.queue_size,
         timeout_s=settings.embed_timeout_s,
     )
-    batched = BatchedEmbedder(embedder, lanes, listener=_batch_listener(telemetry))
+    batched = BatchedEmbedder(
+        embedder,
+        lanes,
+        listener=lambda batch: telemetry.batches.labels(batch.lane).observe(batch.batch_size),
+    )
     try:
         gallery = open_gallery(settings, embedder.bundle_id, embedder.width, qdrant)
     except BaseException:
@@ -123,13 +126,14 @@ def open_bundle_resources(
 def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundle:
     """Finish or undo interrupted changes, and build the routes that use these models."""
     settings, telemetry, stores = parts.settings, parts.telemetry, parts.stores
-    measure = telemetry.observe_stages
+    manifest, bundle_id = resources.bundle.manifest, resources.bundle.bundle_id
+    calibration, measure = manifest.calibration, telemetry.observe_stages
     context = Context(
         gallery=resources.gallery,
         chips=stores.chips,
         matches=stores.matches,
         claims=stores.claims,
-        trail=AuditTrail(stores.audit, utc_now, resources.bundle.bundle_id, measure),
+        trail=AuditTrail(stores.audit, utc_now, bundle_id, measure),
         now=utc_now,
         write_lock=parts.write_lock,
         measure=measure,
@@ -139,13 +143,12 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     )
     recovery = Recovery(context, longest_step(settings))
     review = MatchReview(context, recovery)
-
     upload_embedder = UploadEmbedder(
         resources.embedder,
         stores.cache,
         parts.decoders,
-        context.now,
-        context.measure,
+        utc_now,
+        measure,
         telemetry.count_framing,
     )
     keeper = MatchKeeper(context, upload_embedder)
@@ -156,34 +159,38 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     settled = settle()
     if settled:
         log.warning("settled %d interrupted changes", settled)
-    routes = FastAPI(
-        title="Crossfix",
-        description=DESCRIPTION,
-        version="1",
-        docs_url=None,
-        redoc_url=None,
-        responses=documented(401, 403, 429, 503),
-        generate_unique_id_function=operation_id,
+    domain = manifest.training.domain
+    model = AnsweringModel(bundle_id=bundle_id, name=manifest.name, training_domain=domain)
+    # Never on simulation alone, unless the operator allows it.
+    allow_confident = calibration.real_share > 0 or settings.confident_on_simulation
+    matcher = Matcher(context, upload_embedder, model, calibration, allow_confident)
+    enrolment = Enrolment(context, upload_embedder, recovery)
+    curation = Curation(context, recovery, timedelta(days=settings.restore_days))
+    pictures = Pictures(context, parts.decoders, resources.embedder, manifest.preprocess)
+    verifier, groups = (
+        Verifier(upload_embedder, calibration),
+        SightingGroups(context, recovery, review),
     )
-    improve_document(routes)
-    errors.install(routes, telemetry)
-    matcher = _add_routes(routes, parts, resources, context, upload_embedder, recovery, review)
-    calibration = resources.bundle.manifest.calibration
+    model_out = ModelOut.model_validate(model)
+    routes = _routes(
+        parts,
+        resources,
+        (
+            match_router(matcher, SceneMatcher(matcher), verifier, model_out, telemetry),
+            matches_router(stores.matches, review, telemetry),
+            report_router(review, pictures, utc_now),
+            gallery_router(context.gallery, enrolment, curation, settings.max_chips_per_request),
+            open_sightings_router(groups, model_out),
+            sightings_router(pictures),
+        ),
+    )
     grouping = Grouping(context, recovery.leases, upload_embedder, calibration)
     open_sightings = OpenSightings(context, recovery.leases, matcher, calibration)
 
     def ask_again(stopped: Callable[[], bool]) -> int:
         return open_sightings.ask_again(stopped) or grouping.run(stopped)
 
-    manifest = resources.bundle.manifest
-    telemetry.bundle.info(
-        {
-            "bundle_id": resources.bundle.bundle_id,
-            "name": manifest.name,
-            "training_domain": manifest.training.domain,
-            "device": resources.device,
-        }
-    )
+    telemetry.bundle.info(model.model_dump() | {"device": resources.device})
     announce = None
     if parts.webhook is not None:
         announce = Announcements(
@@ -195,71 +202,39 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     return ServedBundle(resources, settle, routes, ask_again, announce)
 
 
-def _add_routes(
-    app: FastAPI,
-    parts: ProcessParts,
-    resources: BundleResources,
-    context: Context,
-    upload_embedder: UploadEmbedder,
-    recovery: Recovery,
-    review: MatchReview,
-) -> Matcher:
-    """Add all routes; return the use case that matches chips."""
-    stores, telemetry = parts.stores, parts.telemetry
-    manifest = resources.bundle.manifest
-    calibration, embedder = manifest.calibration, resources.embedder
-    model = AnsweringModel(
-        bundle_id=resources.bundle.bundle_id,
-        name=manifest.name,
-        training_domain=manifest.training.domain,
+def _routes(
+    parts: ProcessParts, resources: BundleResources, with_key: Sequence[APIRouter]
+) -> FastAPI:
+    """Build the API from the routers whose requests need a key, and the open ones."""
+    settings, stores = parts.settings, parts.stores
+    routes = FastAPI(
+        title="Crossfix",
+        description=DESCRIPTION,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        responses=documented(401, 403, 429, 503),
+        generate_unique_id_function=operation_id,
     )
-    matcher = Matcher(
-        context, upload_embedder, model, calibration, _allows_confident(parts.settings, manifest)
-    )
-    verifier = Verifier(upload_embedder, calibration)
-    enrolment = Enrolment(context, upload_embedder, recovery)
-    curation = Curation(context, recovery, timedelta(days=parts.settings.restore_days))
-    pictures = Pictures(context, parts.decoders, embedder, manifest.preprocess)
+    improve_document(routes)
+    errors.install(routes, parts.telemetry)
+    for router in with_key:
+        routes.include_router(router, dependencies=SECURITY)
     readiness = ReadinessCheck(
-        embedder,
-        context.gallery,
+        resources.embedder,
+        resources.gallery,
         stores.matches,
         stores.chips,
         stores.audit,
         parts.decoders,
-        decode_stall_s=2 * parts.settings.decode_timeout_s,
+        decode_stall_s=2 * settings.decode_timeout_s,
         require_intact=parts.record_health.require_intact,
     )
-    routers = (
-        match_router(
-            matcher,
-            SceneMatcher(matcher),
-            verifier,
-            ModelOut.model_validate(model),
-            telemetry,
-        ),
-        matches_router(stores.matches, review, telemetry),
-        report_router(review, pictures, context.now),
-        gallery_router(context.gallery, enrolment, curation, parts.settings.max_chips_per_request),
-        open_sightings_router(
-            SightingGroups(context, recovery, review), ModelOut.model_validate(model)
-        ),
-        sightings_router(pictures),
-    )
-    for router in routers:
-        app.include_router(router, dependencies=SECURITY)
-    app.include_router(health_router(readiness, telemetry, _describe_bundle(resources)))
-    lifetime = timedelta(hours=parts.settings.session_hours)
-    app.include_router(session_router(parts.keys, lifetime))
-    app.include_router(docs_router())
-    app.include_router(desk_router(FILES))
-
-    return matcher
-
-
-def _allows_confident(settings: Settings, manifest: Manifest) -> bool:
-    """Return whether an answer may be `confident`: never on simulation alone, unless allowed."""
-    return manifest.calibration.real_share > 0 or settings.confident_on_simulation
+    routes.include_router(health_router(readiness, parts.telemetry, _describe_bundle(resources)))
+    routes.include_router(session_router(parts.keys, timedelta(hours=settings.session_hours)))
+    routes.include_router(docs_router())
+    routes.include_router(desk_router(FILES))
+    return routes
 
 
 def _describe_bundle(resources: BundleResources) -> BundleOut:
@@ -270,10 +245,3 @@ def _describe_bundle(resources: BundleResources) -> BundleOut:
         manifest=bundle.manifest,
         model_card=bundle.file(bundle.manifest.model_card).read_text("utf-8"),
     )
-
-
-def _batch_listener(telemetry: Telemetry) -> Callable[[BatchStats], None]:
-    def listen(stats: BatchStats) -> None:
-        telemetry.batches.labels(stats.lane).observe(stats.batch_size)
-
-    return listen
