@@ -7,6 +7,7 @@ that a half turn must be more similar by the bundle's `bow_preference`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from uuid import UUID
 
 import numpy as np
@@ -83,45 +84,44 @@ class BothWays:
         self, copies: Copies, straight: Sequence[VesselHit], back: Sequence[VesselHit]
     ) -> list[VesselHit]:
         """Return the vessels of both searches, without sightings that are copies of the query."""
-        merged = [self._merged(pair) for pair in _by_vessel(straight, back)]
+        pairs = _by_vessel(straight, back)
+        compared = [pair.compared() for pair in pairs]
+        hits = iter(self._by_better_way(list(chain.from_iterable(compared))))
         kept = []
-        for vessel in merged:
-            hits = [hit for hit in vessel.hits if not is_copy(self.query.sighting, hit)]
-            if len(hits) < len(vessel.hits):
-                copies.vessels[vessel.vessel.id] = vessel.vessel
-            if hits:
-                kept.append(VesselHit(vessel.vessel, hits))
+        for pair, sightings in zip(pairs, compared, strict=True):
+            # As many as one search returns, so that no vessel is weighed by more than others.
+            most = max(len(found) for found in pair.hits)
+            own = sorted(islice(hits, len(sightings)), key=lambda hit: -hit.similarity)
+            others = [hit for hit in own[:most] if not is_copy(self.query.sighting, hit)]
+            if len(others) < most:
+                copies.vessels[pair.vessel.vessel.id] = pair.vessel.vessel
+            if others:
+                kept.append(VesselHit(pair.vessel.vessel, others))
         return sorted(kept, key=lambda one: -one.hits[0].similarity)
 
-    def _merged(self, pair: "_Pair") -> VesselHit:
-        """Return the hits of one vessel, each by its better way, most similar first."""
-        sightings = {hit.sighting.id: hit.sighting for hits in pair.hits for hit in hits}
-        cosines = [
-            # A sighting that a search left out is at most as similar as the last that it returned.
-            [similar.get(i, floor) for i in sightings]
-            for similar, floor in (
-                ({hit.sighting.id: hit.similarity for hit in hits}, floor)
-                for hits, floor in zip(pair.hits, pair.floors, strict=True)
-            )
-        ]
+    def _by_better_way(
+        self, compared: Sequence[tuple[Sighting, float, float]]
+    ) -> list[SightingHit]:
+        """Return sightings as hits, each by its better way.
+
+        Args:
+            compared: each sighting with the similarities of the query and of its half turn.
+        """
+        if not compared:
+            return []
+        sightings, as_framed, turned = zip(*compared, strict=True)
         slope, preference = self.calibration.certainty_slope, self.calibration.bow_preference or 0.0
-        preferences = [0.0 if self._is_open(one) else preference for one in sightings.values()]
-        way = better_way(cosines[0], cosines[1], slope or 0.0, preferences)
-        known = slope is not None
-        hits = [
+        preferences = [0.0 if self._is_open(one) else preference for one in sightings]
+        way = better_way(as_framed, turned, slope or 0.0, preferences)
+        ways = (way.similarity.tolist(), way.turned.tolist(), way.certainty.tolist())
+        return [
             SightingHit(
                 sighting,
-                float(way.similarity[n]),
-                WayRound(
-                    half_turned=bool(way.turned[n]),
-                    certainty=float(way.certainty[n]) if known else None,
-                ),
+                similarity,
+                WayRound(half_turned=turned, certainty=None if slope is None else certainty),
             )
-            for n, sighting in enumerate(sightings.values())
+            for sighting, similarity, turned, certainty in zip(sightings, *ways, strict=True)
         ]
-        # As many as one search returns, so that no vessel is weighed by more chips than others.
-        most = max(len(hits) for hits in pair.hits)
-        return VesselHit(pair.vessel.vessel, sorted(hits, key=lambda hit: -hit.similarity)[:most])
 
 
 def half_turns_for(calibration: CalibrationSpec) -> HalfTurns:
@@ -147,6 +147,16 @@ class _Pair:
     vessel: VesselHit
     hits: tuple[Sequence[SightingHit], Sequence[SightingHit]]
     floors: tuple[float, float]
+
+    def compared(self) -> list[tuple[Sighting, float, float]]:
+        """Return its sightings with their similarities in both searches.
+
+        A sighting that a search left out is at most as similar as the last that it returned.
+        """
+        sightings = {hit.sighting.id: hit.sighting for hits in self.hits for hit in hits}
+        straight, back = ({hit.sighting.id: hit.similarity for hit in hits} for hits in self.hits)
+        low, lowest = self.floors
+        return [(one, straight.get(i, low), back.get(i, lowest)) for i, one in sightings.items()]
 
 
 def _by_vessel(straight: Sequence[VesselHit], back: Sequence[VesselHit]) -> list[_Pair]:

@@ -8,11 +8,12 @@ import numpy as np
 
 from service.contract.calibration import Evidence
 from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds
+from service.contract.chip import Modality
 from service.contract.weighing.context import context_terms
 from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, ContextSpec
 from service.contract.weighing.verdicts import decide, measured_point, thresholds_of
 from service.identity.evidence.checks import Limits, can_have_sailed, check, facts_of
-from service.identity.evidence.terms import centres_of, evidence_terms
+from service.identity.evidence.terms import evidence_terms
 from service.identity.evidence.wording import Judged, Ranking, explain, nothing_compared
 from service.identity.records.matches import (
     Candidate,
@@ -31,13 +32,11 @@ class Scored:
     Attributes:
         hits: its most similar sightings, most similar first.
         evidence: its contributions to the log odds against none, see `contributions`.
-        centres: see `terms.centres_of`.
     """
 
     vessel: Vessel
     hits: Sequence[SightingHit]
     evidence: Mapping[str, float]
-    centres: Mapping[str, float]
 
     @property
     def hit(self) -> SightingHit:
@@ -48,6 +47,14 @@ class Scored:
     def log_odds(self) -> float:
         """The sum of the evidence: ln(probability of this vessel / probability of none)."""
         return sum(self.evidence.values())
+
+
+def weights_for(
+    calibration: CalibrationSpec, query: Sighting, modality: Modality
+) -> ChoiceSpec | None:
+    """Return the weights of evidence from sightings of a sensor type; None without them."""
+    same = modality is query.modality
+    return calibration.match_same_sensor if same else calibration.match
 
 
 def score(
@@ -70,7 +77,7 @@ def score(
             width_ratio=query.width_m / top.sighting.width_m,
         )
         parts = contributions(evidence, weights, gallery_vessels)
-        scored.append(Scored(hit.vessel, hit.hits, parts, centres_of(weights)))
+        scored.append(Scored(hit.vessel, hit.hits, parts))
     return best_first(scored)
 
 
@@ -89,7 +96,7 @@ def rank(
     limits: Limits,
     context: ContextSpec | None = None,
 ) -> Ranking:
-    """Return all scored vessels with their checks, the most probable first.
+    """Return all scored vessels with their checks, without terms, the most probable first.
 
     The probabilities of all scored vessels and of "none" sum to 1. A vessel that cannot have
     sailed to the query in time comes last, whatever else speaks for it.
@@ -114,7 +121,6 @@ def rank(
             similarity=item.hit.similarity,
             way=item.hit.way,
             evidence=dict(item.evidence),
-            terms=evidence_terms(item.evidence, item.centres, checks),
             vessel=item.vessel,
             sighting=item.hit.sighting,
             checks=checks,
@@ -124,6 +130,18 @@ def rank(
         )
     )
     return Ranking(candidates, probabilities.none if candidates else None)
+
+
+def explained(
+    candidates: Sequence[Candidate], query: Sighting, calibration: CalibrationSpec
+) -> tuple[Candidate, ...]:
+    """Return candidates that are shown with their evidence in words; see `evidence_terms`."""
+    shown = []
+    for one in candidates:
+        weights = weights_for(calibration, query, one.sighting.modality)
+        terms = evidence_terms(one.evidence, weights or calibration.match, one.checks)
+        shown.append(one.model_copy(update={"terms": terms}))
+    return tuple(shown)
 
 
 def judge(

@@ -24,7 +24,7 @@ LARGEST = 1000.0
 """Factors above this are written as `over 1000`."""
 
 
-def centres_of(weights: ChoiceSpec) -> dict[str, float]:
+def _centres_of(weights: ChoiceSpec) -> dict[str, float]:
     """Return what makes each kind of evidence a likelihood ratio of its own.
 
     A bundle without centres gives the whole of its bias to the pixels.
@@ -36,15 +36,16 @@ def centres_of(weights: ChoiceSpec) -> dict[str, float]:
 
 
 def evidence_terms(
-    evidence: Mapping[str, float], centres: Mapping[str, float], checks: Checks
+    evidence: Mapping[str, float], weights: ChoiceSpec, checks: Checks
 ) -> tuple[EvidenceTerm, ...]:
     """Return each term with its likelihood ratio; the ratios multiply to the odds against none.
 
     Args:
         evidence: what each term adds to ln(probability / none_probability).
-        centres: see `centres_of`.
+        weights: by which the evidence was weighed.
         checks: what the words quote.
     """
+    centres = _centres_of(weights)
     rest = sum(centre for name, centre in centres.items() if name in evidence)
     terms = []
     for name, value in evidence.items():

@@ -10,12 +10,20 @@ from pydantic import Field
 
 from service.access.caller import current_caller
 from service.contract.chip import Modality
-from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec
+from service.contract.weighing.specs import CalibrationSpec
 from service.identity.context import Context
 from service.identity.evidence.both_ways import BothWays, half_turns_for
 from service.identity.evidence.checks import Limits, type_warnings
 from service.identity.evidence.copies import Copies
-from service.identity.evidence.decision import Scored, best_first, judge, rank, score
+from service.identity.evidence.decision import (
+    Scored,
+    best_first,
+    explained,
+    judge,
+    rank,
+    score,
+    weights_for,
+)
 from service.identity.evidence.several_chips import join, require_different
 from service.identity.evidence.wording import Ranking, nothing_compared
 from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
@@ -279,7 +287,9 @@ class Matcher:
         With `found_by`, the service asked by itself about a chip that is stored.
         """
         began, options, ranking = time.perf_counter(), asked.options, judgement.ranking
-        shown = ranking.candidates[: options.top_k]
+        shown = explained(
+            ranking.candidates[: options.top_k], asked.queries[0].sighting, asked.calibration
+        )
         self._gallery.require_intact([one.sighting.id for one in shown])
         match = Match(
             id=new_match_id(asked.asked_at),
@@ -330,7 +340,7 @@ class Matcher:
         Also return the calibration of such searches.
         """
         query = ways.query.sighting
-        sought = [m for m in Modality if _weights(self._calibration, query, m) is not None]
+        sought = [m for m in Modality if weights_for(self._calibration, query, m) is not None]
         filters = [
             self._filter(query, modality, options).model_copy(
                 update={"other_chips": tuple(sorted(copies.chips))}
@@ -343,7 +353,7 @@ class Matcher:
         )
         scored = {}
         for modality, found in zip(sought, hits, strict=True):
-            weights = _weights(calibration, query, modality)
+            weights = weights_for(calibration, query, modality)
             if weights is not None:
                 scored[modality] = score(query, found, weights, vessels)
         return scored, calibration
@@ -365,14 +375,6 @@ class Matcher:
             lengths = (query.length_m * ratio, query.length_m / ratio)
         types = None if options.vessel_type is None else (options.vessel_type,)
         return SightingFilter(modality=modality, vessel_types=types, vessel_length_m=lengths)
-
-
-def _weights(
-    calibration: CalibrationSpec, query: Sighting, modality: Modality
-) -> ChoiceSpec | None:
-    """Return the weights of evidence from sightings of a sensor type; None without them."""
-    same = modality is query.modality
-    return calibration.match_same_sensor if same else calibration.match
 
 
 def _names(judgement: JudgedRanking, vessel_id: UUID) -> bool:

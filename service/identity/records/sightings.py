@@ -124,7 +124,8 @@ class SightingFilter(Record):
         return self
 
 
-class WayRound(Record):
+@dataclass(frozen=True, slots=True)
+class WayRound:
     """Which of a query's two ways round resembles a known chip more.
 
     `half_turned` says that it is the query turned by 180 degrees. `certainty`, 0.5 to 1, is the

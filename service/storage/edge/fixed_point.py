@@ -54,7 +54,15 @@ class FixedPointMatrix:
         self._scales[target] = self._scales[source]
 
     def products(self, queries: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
-        """Return the products of queries, float32 `[Q, D]`, with the first rows: `[Q, rows]`."""
+        """Return the products of queries with the first rows, at most 1 and at least -1.
+
+        Args:
+            queries: float32 `[Q, D]`, unit length.
+            rows: how many rows.
+
+        Returns:
+            float32 `[Q, rows]`.
+        """
         products = np.empty((rows, len(queries)), np.float32)
         for block, first in zip(self._blocks, range(0, rows, BLOCK_ROWS), strict=False):
             count = min(BLOCK_ROWS, rows - first)
@@ -62,4 +70,4 @@ class FixedPointMatrix:
             np.copyto(converted, block[:count])
             np.matmul(converted, queries.T, out=products[first : first + count])
         products *= self._scales[:rows, None]
-        return np.ascontiguousarray(products.T)
+        return np.ascontiguousarray(products.clip(-1.0, 1.0).T)

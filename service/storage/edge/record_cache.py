@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from service.identity.records.sightings import Sighting, VesselHit
+from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
 from service.storage.edge.shard import Shard
 from service.storage.edge.sighting_table import NearVessel
@@ -81,7 +81,7 @@ def vessel_hits(
     return [
         VesselHit(
             vessels[one.vessel],
-            [payloads.hit_of(sightings[i], similarity) for i, similarity in one.sightings],
+            [SightingHit(sightings[i], similarity) for i, similarity in one.sightings],
         )
         for one in found
     ]

@@ -7,6 +7,7 @@ import pytest
 
 from service.contract.weighing.context import CHIP_OVER_SHIP
 from service.contract.weighing.specs import (
+    CalibrationSpec,
     ChoiceSpec,
     ContextSpec,
     EvidenceName,
@@ -14,12 +15,13 @@ from service.contract.weighing.specs import (
     VoyageTable,
 )
 from service.identity.evidence.checks import Limits, check, same_type
-from service.identity.evidence.decision import rank, score
+from service.identity.evidence.decision import explained, rank, score
 from service.identity.records.base import GeoPoint
 from service.identity.records.matches import Candidate
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
 from tests.support.fakes.records import make_sighting, make_vessel
+from tests.support.use_cases import CALIBRATION
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SIZE = RatioTable(at=(0.0, 0.1, 0.3), log_ratio=(0.5, 0.0, -2.0))
@@ -39,6 +41,12 @@ WEIGHTS = ChoiceSpec(
     centres=CENTRES,
 )
 VESSELS = 20
+
+
+def calibration(weights: ChoiceSpec) -> CalibrationSpec:
+    """Return a calibration that weighs chips of either sensor alike."""
+    changed = {"match": weights, "match_same_sensor": weights}
+    return CALIBRATION.model_copy(update=changed)
 
 
 def query() -> Sighting:
@@ -64,7 +72,8 @@ def ranked(
 ) -> list[Candidate]:
     asked = query()
     scored = score(asked, hits, WEIGHTS, VESSELS)
-    return list(rank(asked, scored, limits or Limits(), context).candidates)
+    found = rank(asked, scored, limits or Limits(), context).candidates
+    return list(explained(found, asked, calibration(WEIGHTS)))
 
 
 def test_registered_sizes_count_and_name_their_values() -> None:
@@ -140,6 +149,7 @@ def test_factors_are_likelihood_ratios_that_multiply_to_the_odds() -> None:
     )
     [only] = ranking.candidates
     assert ranking.none_probability is not None
+    [only] = explained([only], asked, calibration(WEIGHTS))
     product = math.prod(term.factor for term in only.terms)
     assert product == pytest.approx(only.probability / ranking.none_probability)
     by_name = {term.name: term for term in only.terms}
@@ -152,7 +162,8 @@ def test_factors_are_likelihood_ratios_that_multiply_to_the_odds() -> None:
 def test_without_centres_the_pixels_bear_the_bias() -> None:
     asked = query()
     older = WEIGHTS.model_copy(update={"centres": {}})
-    [only] = rank(asked, score(asked, [seen(make_vessel())], older, VESSELS), Limits()).candidates
+    ranking = rank(asked, score(asked, [seen(make_vessel())], older, VESSELS), Limits())
+    [only] = explained(ranking.candidates, asked, calibration(older))
     by_name = {term.name: term.factor for term in only.terms}
     assert by_name["none"] == pytest.approx(1 / VESSELS)
     assert by_name["length_log_ratio"] == 1.0
