@@ -142,6 +142,8 @@ def test_an_outage_is_logged_and_counted(site: Site, api: httpx.Client) -> None:
     last = next(entry for entry in reversed(entries) if entry.get("kind") == "store-unavailable")
     assert "Qdrant" in last["message"]
     assert KEY not in site.service.log.read_text()
+    of_clients = [e for e in entries if e.get("logger", "").startswith(("httpx", "qdrant_client"))]
+    assert [entry for entry in of_clients if entry["level"] not in ("warning", "error")] == []
 
 
 def test_repeated_outages_lose_nothing(site: Site, api: httpx.Client, scale: Scale) -> None:

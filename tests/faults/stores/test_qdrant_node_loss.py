@@ -29,6 +29,12 @@ from service.maintenance.restore import restore
 from service.storage.server.claims import ServerClaimStore
 from service.storage.server.connection import ServerConnection, Transport
 from service.storage.server.gallery import ServerGallery
+from service.storage.server.layout import (
+    CLAIM_INDEXES,
+    MATCH_INDEXES,
+    SIGHTING_INDEXES,
+    VESSEL_INDEXES,
+)
 from service.storage.server.matches import ServerMatchStore
 from service.storage.server.repeating import BUDGET_TIMEOUTS, CallWatch
 from tests.support.doubles.qdrant_cluster import QdrantCluster, running_cluster
@@ -184,6 +190,26 @@ def test_requests_outlast_the_time_in_which_a_cluster_does_not_write(
         assert scale.noticed_after_s / 2 < spent_s <= BUDGET_S
         cluster.restart(number)
         assert replicas[0].vessels() == dict.fromkeys(enrolled, 1)
+
+
+def test_two_replicas_start_at_once_on_a_fresh_cluster() -> None:
+    """Until a collection is everywhere, nodes answer 404 or that no copy can be read."""
+    with running_cluster() as cluster, ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+        cluster.creates_for_s = 0.7
+        chips = FakeChipStore()
+        replicas = [Replica(cluster, chips, stack) for _ in range(2)]
+        enrolling = [pool.submit(one.enrol, place) for place, one in enumerate(replicas)]
+        enrolled = [one.result() for one in enrolling]
+        for replica in replicas:
+            assert replica.vessels() == dict.fromkeys(enrolled, 1)
+            assert replica.match(5)
+        for node in cluster.nodes:
+            assert {one: len(node.indexes[one]) for one in node.indexes} == {
+                "crossfix-vessels": len(VESSEL_INDEXES),
+                f"crossfix-sightings-{FakeEmbedder.bundle_id}": len(SIGHTING_INDEXES),
+                "crossfix-matches": len(MATCH_INDEXES),
+                "crossfix-claims": len(CLAIM_INDEXES),
+            }
 
 
 def test_a_match_is_answered_quickly_while_two_nodes_are_away() -> None:

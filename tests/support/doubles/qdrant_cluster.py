@@ -9,6 +9,7 @@ seconds to write again after a death, for which `notices_after_s` stands.
 """
 
 import json
+import math
 import random
 import threading
 import time
@@ -79,6 +80,8 @@ class QdrantCluster:
         before: called with the number of the node and the kind of each request that a client
             sends, before it is executed.
         before_copy: called with the number of each node before it applies a write.
+        creates_for_s: how long a new collection does not exist yet for the other nodes, and has no
+            copy that answers.
         notices_after_s: how long no copy of a dead node can be deactivated, from the first write
             that meets its death.
     """
@@ -90,7 +93,9 @@ class QdrantCluster:
         self.active: dict[str, set[int]] = {}
         self.before: Callable[[int, str], None] = lambda *_: None
         self.before_copy: Callable[[int], None] = lambda _: None
+        self.creates_for_s = 0.0
         self.notices_after_s = 0.0
+        self._created: dict[str, tuple[int, float]] = {}
         self.deciding = threading.RLock()
 
     @property
@@ -132,10 +137,14 @@ class QdrantCluster:
     ) -> object:
         """Execute a request that a client sent to a node."""
         self.before(node.number, request)
+        if self._is_being_created(node, request, collection):
+            if request == "GET exists":
+                return {"exists": False}
+            raise RefusedError(404, f"Not found: Collection `{collection}` doesn't exist!")
         if request == "GET cluster":
             return self._copies(node, collection) if collection else self._status(node)
         if request in DECIDED_BY_ALL:
-            return self._decide(request, path, body, collection)
+            return self._decide(node, request, path, body, collection)
         if request == "POST cluster":
             return self._replicate(body, collection)
         if request in READS or request in WRITES:
@@ -192,13 +201,25 @@ class QdrantCluster:
             self.active[collection].add(target.number)
         return True
 
-    def _decide(self, request: str, path: str, body: Body, collection: str) -> object:
+    def _is_being_created(self, node: ClusterNode, request: str, collection: str) -> bool:
+        """Whether a node must say that a collection does not exist or has no copy yet."""
+        creator, at = self._created.get(collection, (node.number, -math.inf))
+        if time.monotonic() - at >= self.creates_for_s or request == "PUT collection":
+            return False
+        if creator == node.number and request in READS | WRITES:
+            raise RefusedError(500, "Service internal error: 0 of 0 read operations failed")
+        return creator != node.number
+
+    def _decide(
+        self, node: ClusterNode, request: str, path: str, body: Body, collection: str
+    ) -> object:
         """Change what all nodes agree on; nodes that are away learn of it before they return."""
         with self.deciding:
             if 2 * sum(not node.away for node in self.nodes) <= len(self.nodes):
                 raise RefusedError(500, "Service internal error: Waiting for consensus timed out")
-            results = [node.execute(request, path, body) for node in self.nodes]
+            results = [one.execute(request, path, body) for one in self.nodes]
             if request == "PUT collection":
+                self._created[collection] = (node.number, time.monotonic())
                 everywhere = {node.number for node in self.nodes}
                 self.holders[collection], self.active[collection] = everywhere, set(everywhere)
             elif request == "DELETE collection":
