@@ -1,4 +1,9 @@
-"""Counts of the gallery, kept for a moment: counting a million sightings takes a quarter second."""
+"""Counts of the gallery, kept for a moment: counting a million sightings takes a quarter second.
+
+A small gallery is counted anew after each change of this process, which takes milliseconds. The
+counts of a large one are renewed beside the requests: a few vessels more or less do not change the
+prior of an answer.
+"""
 
 import threading
 import time
@@ -10,12 +15,17 @@ from service.identity.records.sightings import GalleryCounts
 
 COUNTS_MAX_AGE_S = 2.0
 RENEW_AFTER_S = 1.0
+LARGE = 10_000
+"""From so many sightings on, no request waits for a count that is under `LARGE_MAX_AGE_S` old."""
+
+LARGE_MAX_AGE_S = 60.0
 
 
 class KeptCounts:
-    """Counts that are at most `COUNTS_MAX_AGE_S` old and include all changes by this process.
+    """Counts that are at most `COUNTS_MAX_AGE_S` old while they are asked for all the time.
 
-    Counts that are asked for all the time are renewed beside the requests, so that none waits.
+    They are then renewed beside the requests, so that none waits. Those of a small gallery include
+    all changes by this process.
     """
 
     def __init__(self, count: Callable[[], GalleryCounts]) -> None:
@@ -36,10 +46,11 @@ class KeptCounts:
         """Return the counts; raise the errors of counting."""
         with self._lock:
             kept, changes = self._kept, self._changes
-        if kept is not None and kept[1] == changes:
-            age_s = time.monotonic() - kept[0]
-            if age_s < COUNTS_MAX_AGE_S:
-                if age_s >= RENEW_AFTER_S:
+        if kept is not None:
+            age_s, unchanged = time.monotonic() - kept[0], kept[1] == changes
+            large = kept[2].sightings >= LARGE
+            if age_s < (LARGE_MAX_AGE_S if large else COUNTS_MAX_AGE_S) and (unchanged or large):
+                if age_s >= RENEW_AFTER_S or not unchanged:
                     self._renew_beside()
                 return kept[2]
         return self._renew()

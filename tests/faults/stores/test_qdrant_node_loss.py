@@ -19,6 +19,7 @@ import pytest
 
 from service.identity.context import at_the_same_time
 from service.identity.enrol import Enrolment, NewVessel
+from service.identity.errors import StoreUnavailableError
 from service.identity.matching.match import Matcher, MatchOptions
 from service.identity.records.claims import NameClaim
 from service.identity.records.vessels import VesselFilter
@@ -225,7 +226,9 @@ def test_a_match_is_answered_quickly_while_two_nodes_are_away() -> None:
             result = replica.matcher.match(sar(number), MatchOptions())
             assert [one.vessel.name for one in result.match.candidates] == ["SHIP 000001"]
             assert not result.match.stored
-        assert replica.retries - before <= 5 * 2 * len(cluster.nodes), "no write is waited for"
+        with pytest.raises(StoreUnavailableError):
+            replica.enrol(8)
+        assert replica.retries - before <= 6 * 2 * len(cluster.nodes), "no write is waited for"
         cluster.restart(1)
         assert replica.match(9)
 

@@ -25,6 +25,7 @@ from service.storage.local.keys import CHECK_EVERY_S
 from service.storage.local.outbox import MOST_BYTES, MOST_MATCHES
 from service.storage.s3.bucket import PROBE_TIMEOUT_S
 from service.storage.server.connection import KEPT_CONNECTIONS
+from service.storage.server.counts import COUNTS_MAX_AGE_S, LARGE, LARGE_MAX_AGE_S
 from service.storage.server.repeating import BUDGET_TIMEOUTS, QUICK_S
 from service.wiring.background import RETENTION_INTERVAL_S
 from service.wiring.stores import longest_step
@@ -82,6 +83,9 @@ SAYINGS = {
         f"A request has {WORDS[int(BUDGET_S)]} seconds for this",
         f"no call has succeeded for {WORDS[int(BUDGET_S)]} seconds",
         "after an attempt of a second or more" if QUICK_S == 1.0 else "?",
+        f"With fewer than {LARGE:,} sightings the changes",
+        f"at most {WORDS[int(COUNTS_MAX_AGE_S)]} seconds old while there are requests",
+        "one of up to a minute ago" if LARGE_MAX_AGE_S == 60.0 else "?",
     ],
     "upkeep": [
         f"reserves {RESERVE_BYTES >> 10} KiB",
