@@ -62,11 +62,35 @@ def lasting_held_out(
         HoldoutError: see `held_out_vessels`.
     """
     both, count = _with_both_sensors(chips, share)
+    return frozenset(_by_hash(both, seed)[:count])
 
-    def place(vessel: int) -> bytes:
-        return hashlib.sha256(f"{seed} {vessel}".encode()).digest()
 
-    return frozenset(sorted(both, key=place)[:count])
+def archive_part(
+    held_out: Iterable[int], purpose: Literal["choice", "comparison"], seed: int
+) -> HeldOutPart:
+    """Choose the held-out ships of an archive that choose the checkpoint, or the other half.
+
+    The checkpoint that some ships chose looks better on them than it is, so that others have to
+    say whether it is better than the older encoder, however few they are.
+
+    Args:
+        held_out: the ships that a run held out, see `lasting_held_out`; at least two.
+        purpose: what the ships are for.
+        seed: of the order (`split_seed`).
+    """
+    ships = _by_hash(held_out, seed)
+    halves = {"choice": ships[0::2], "comparison": ships[1::2]}
+    part = frozenset(halves[purpose])
+    note = (
+        f"{len(halves['choice'])} of {len(ships)} held-out ships choose the checkpoint, "
+        f"{len(halves['comparison'])} compare it with the older encoder"
+    )
+    return HeldOutPart(part, note)
+
+
+def _by_hash(ships: Iterable[int], seed: int) -> list[int]:
+    """Return ships in an order that each ship's own hash determines."""
+    return sorted(ships, key=lambda ship: hashlib.sha256(f"{seed} {ship}".encode()).digest())
 
 
 def _with_both_sensors(

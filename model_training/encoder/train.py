@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from model_training.data.cache import PictureStore, Records
 from model_training.data.growing import render_beside
-from model_training.data.holdout import held_out_part
+from model_training.data.holdout import HeldOutPart, archive_part, held_out_part
 from model_training.data.samplers import BalancedIdentitySampler, PairSampler
 from model_training.encoder import LiteConfig, LiteEncoder, PlacedEncoder, build_encoder
 from model_training.encoder.batches import Batch, join_pairs, plain_batches, training_batch
@@ -144,11 +144,12 @@ class EncoderTask:
     def __init__(self, config: EncoderTrainConfig, stores: TrainingStores) -> None:
         self.config, self.stores = config, stores
         self.data_digest = stores.digest
-        self.choosing = (
-            held_out_part(stores.validation.vessels.tolist(), "choice", config.data.split_seed)
-            if isinstance(config.data, HossData | ArchiveData)
-            else None
-        )
+        data, held_out = config.data, stores.validation.vessels.tolist()
+        self.choosing: HeldOutPart | None = None
+        if isinstance(data, HossData):
+            self.choosing = held_out_part(held_out, "choice", data.split_seed)
+        elif isinstance(data, ArchiveData):
+            self.choosing = archive_part(held_out, "choice", data.split_seed)
         torch.manual_seed(step_seed(config.run.seed, -1))
         model = TrainedModel(config, len(stores.train.vessels), stores.train.layouts)
         self.model: nn.Module = model
@@ -250,9 +251,9 @@ class EncoderTask:
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Return cross-modal retrieval scores on the validation ships, in per cent.
 
-        Of ships held out of HOSS or of an archive, those that choose the checkpoint, see
-        `held_out_part`. They are few in an archive, so they are searched among all of its ships.
-        Beside an archive, `replay_mAP` is that of the simulated validation ships.
+        Of ships held out of HOSS or of an archive, those that choose the checkpoint. They are few
+        in an archive, so they are searched among all of its ships; `replay_mAP` is that of the
+        simulated validation ships beside it.
         """
         assert isinstance(model, TrainedModel)
         spec = self.config.encoder.preprocess

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.data.holdout import held_out_part
+from model_training.data.holdout import archive_part
 from model_training.data.hoss import read_hoss
 from model_training.embedding.chip_table import ChipTable, embed_chips
 from model_training.embedding.models import open_model
@@ -127,8 +127,8 @@ def compared(
 def compare_on_held_out(paths: Sequence[Path], older: Sequence[Path]) -> Comparison:
     """Compare encoders that learnt from an archive with others, on ships of the archive.
 
-    These are ships that the runs held out: other ones than chose the checkpoint, if there are
-    enough for that, see `held_out_part`. They are searched among all ships of the archive.
+    These are ships that the runs held out, other ones than chose the checkpoint (`archive_part`).
+    They are searched among all ships of the archive.
 
     Args:
         paths: checkpoints that are used as one; at least one of them learnt from an archive.
@@ -152,7 +152,7 @@ def compare_on_held_out(paths: Sequence[Path], older: Sequence[Path]) -> Compari
         raise ValueError("the encoders held out different ships; train them on one archive")
     data = adapted[0].training.data
     assert isinstance(data, ArchiveData)
-    part = held_out_part(held_out[0], "calibration", data.split_seed)
+    part = archive_part(held_out[0], "comparison", data.split_seed)
     chips = read_hoss(data.folder).train
     before, after = (embed_chips(chips, open_model(*models)) for models in (older, paths))
     return compare(before, after, part.vessels)

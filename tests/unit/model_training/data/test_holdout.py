@@ -9,6 +9,7 @@ from model_training.data.holdout import (
     MIN_PART,
     HoldoutError,
     Purpose,
+    archive_part,
     held_out_part,
     held_out_vessels,
     lasting_held_out,
@@ -33,6 +34,17 @@ def test_ships_stay_held_out_when_others_come() -> None:
     assert (len(before), len(after)) == (10, 20)
     assert len(before & after) >= 8
     assert lasting_held_out(chips_of(40), 0.25, seed=1) != before
+
+
+def test_other_ships_compare_than_choose_however_few_there_are() -> None:
+    for ships in (2, 5, 40):
+        choice, comparison = (
+            archive_part(range(ships), purpose, seed=0) for purpose in ("choice", "comparison")
+        )
+        assert not choice.vessels & comparison.vessels
+        assert choice.vessels | comparison.vessels == set(range(ships))
+        assert len(choice.vessels) - len(comparison.vessels) in (0, 1)
+        assert f"{len(comparison.vessels)} compare it" in choice.note
 
 
 def test_the_order_of_the_chips_does_not_matter_and_the_seed_does() -> None:
