@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.support.doubles.proxy import Fault
+from tests.support.doubles.qdrant_http import RefusedError
 from tests.support.faults.outages import WRONG_RESPONSES, unavailable, wait_until
 from tests.support.faults.qdrant_site import (
     DISCONNECTED,
@@ -127,17 +128,45 @@ def test_wrong_responses_are_answered_with_503(site: Site, api: httpx.Client) ->
     assert visible(api) == before
 
 
-def test_an_outage_is_logged_and_counted(site: Site, api: httpx.Client) -> None:
-    def error_count() -> float:
-        lines = api.get("/metrics").text.splitlines()
-        name = 'crossfix_errors_total{kind="store-unavailable"} '
-        return next((float(one.removeprefix(name)) for one in lines if one.startswith(name)), 0.0)
+def metric(api: httpx.Client, name: str) -> float:
+    """Return the value of a metric, with its labels; 0 before it was first set."""
+    lines = [line.rpartition(" ") for line in api.get("/metrics").text.splitlines()]
+    return next((float(value) for found, _, value in lines if found == name), 0.0)
 
-    before = error_count()
+
+def test_a_match_that_cannot_be_stored_is_answered_and_counted(
+    site: Site, api: httpx.Client
+) -> None:
+    known = ship(9020)
+    assert known.enrol(api).status_code == 201
+    unstored, repeated = (
+        'crossfix_unstored_matches_total{outcome="waiting"}',
+        "crossfix_store_retries_total",
+    )
+    before = metric(api, unstored), metric(api, repeated)
+
+    def refuse_writes(request: str) -> None:
+        if request == "PUT points":
+            raise RefusedError(503, "the node is away")
+
+    site.double.before = refuse_writes
+    answer = api.post("/match", files={"chip": sar_tiff(9)})
+    site.double.before = lambda _: None
+    assert answer.status_code == 200, answer.text
+    assert not answer.json()["stored"]
+    assert any(text.startswith("stored:") for text in answer.json()["query"]["warnings"])
+    assert metric(api, unstored) == before[0] + 1
+    assert metric(api, repeated) > before[1]
+    assert metric(api, "crossfix_outbox_matches") == 1
+
+
+def test_an_outage_is_logged_and_counted(site: Site, api: httpx.Client) -> None:
+    name = 'crossfix_errors_total{kind="store-unavailable"}'
+    before = metric(api, name)
     site.proxy.inject(DISCONNECTED)
     unavailable(api.get("/gallery"))
     site.heal(api)
-    assert error_count() > before
+    assert metric(api, name) > before
     entries = [json.loads(line) for line in site.service.log.read_text().splitlines()]
     last = next(entry for entry in reversed(entries) if entry.get("kind") == "store-unavailable")
     assert "Qdrant" in last["message"]
