@@ -50,7 +50,8 @@ def _ignore(_stats: BatchStats) -> None:
 class Batcher(Generic[T, R]):
     """A thread that runs waiting items in batches.
 
-    When a batch fails, its items run one by one, so that only the faulty item fails.
+    An idle thread waits for nobody: batches fill up while the one before them runs. When a batch
+    fails, its items run one by one, so that only the faulty item fails.
     """
 
     def __init__(
@@ -58,7 +59,6 @@ class Batcher(Generic[T, R]):
         run: Callable[[list[T]], list[R]],
         *,
         max_batch: int,
-        max_wait_ms: float,
         max_queue: int,
         lane: str = "batcher",
         listener: BatchListener = _ignore,
@@ -68,19 +68,17 @@ class Batcher(Generic[T, R]):
         Args:
             run: computes the results of a batch, in order; called by this thread only.
             max_batch: number of items that run together at most.
-            max_wait_ms: how long the first item of a batch waits for others.
             max_queue: number of items that wait at most.
             lane: name of the thread, also in its statistics.
             listener: called by the thread after each batch; must return quickly.
         """
-        if max_batch < 1 or max_queue < 1 or max_wait_ms < 0:
+        if max_batch < 1 or max_queue < 1:
             raise ValueError(
-                f"a batcher needs max_batch and max_queue of at least 1 and no negative wait, "
-                f"got {max_batch}, {max_queue} and {max_wait_ms}"
+                f"a batcher needs max_batch and max_queue of at least 1, "
+                f"got {max_batch} and {max_queue}"
             )
         self._run = run
         self._max_batch = max_batch
-        self._max_wait_s = max_wait_ms / 1000
         self._max_queue = max_queue
         self._lane = lane
         self._listener = listener
@@ -103,7 +101,11 @@ class Batcher(Generic[T, R]):
         return 0.0 if started is None else time.perf_counter() - started
 
     def submit(self, item: T) -> Future[R]:
-        """Queue an item.
+        """Queue an item; see `submit_all`."""
+        return self.submit_all([item])[0]
+
+    def submit_all(self, items: Sequence[T]) -> list[Future[R]]:
+        """Queue items next to each other, all or none; an empty queue takes any number.
 
         Raises:
             OverloadedError: the queue is full, or the batcher is closing.
@@ -111,15 +113,15 @@ class Batcher(Generic[T, R]):
         with self._changed:
             if self._closing:
                 raise OverloadedError(f"the {self._lane} queue is closing and takes no more work")
-            if len(self._waiting) >= self._max_queue:
+            if self._waiting and len(self._waiting) + len(items) > self._max_queue:
                 raise OverloadedError(
                     f"{len(self._waiting)} chips wait in the {self._lane} queue already; "
                     f"try again later"
                 )
-            future: Future[R] = Future()
-            self._waiting.append((item, future))
+            futures: list[Future[R]] = [Future() for _ in items]
+            self._waiting.extend(zip(items, futures, strict=True))
             self._changed.notify_all()
-            return future
+            return futures
 
     def close(self) -> None:
         """Reject new items, finish the accepted ones and stop the thread; may be called again."""
@@ -151,10 +153,6 @@ class Batcher(Generic[T, R]):
         """Wait for a batch; return an empty one once the batcher is closed and drained."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
-            self._changed.wait_for(
-                lambda: len(self._waiting) >= self._max_batch or self._closing,
-                timeout=self._max_wait_s,
-            )
             size = min(len(self._waiting), self._max_batch)
             return [self._waiting.popleft() for _ in range(size)]
 
@@ -182,7 +180,6 @@ class LaneSettings:
     An optical chip may need K translations, hence the smaller batches and queue.
     """
 
-    max_wait_ms: float = 2.0
     sar_batch: int = 8
     sar_queue: int = 256
     optical_batch: int = 4
@@ -215,7 +212,6 @@ class BatchedEmbedder:
             modality: Batcher(
                 embedder.embed_many,
                 max_batch=max_batch,
-                max_wait_ms=settings.max_wait_ms,
                 max_queue=max_queue,
                 lane=modality.value,
                 listener=listener,
@@ -225,7 +221,6 @@ class BatchedEmbedder:
         self._pictures: Batcher[Chip, NDArray[np.uint8]] = Batcher(
             lambda chips: [embedder.translate(chip) for chip in chips],
             max_batch=1,
-            max_wait_ms=0,
             max_queue=settings.picture_queue,
             lane="pictures",
             listener=listener,
@@ -264,13 +259,17 @@ class BatchedEmbedder:
         return self._await(self._lanes[chip.modality].submit(chip), timeout_s)
 
     def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
-        """Embed chips in order; those of one sensor are queued together, and so mostly run so.
+        """Embed chips in order; those of one sensor are queued together.
 
         Raises:
             OverloadedError, ValueError: see `embed`.
         """
-        futures = [self._lanes[chip.modality].submit(chip) for chip in chips]
-        return [self._await(future, None) for future in futures]
+        futures: dict[int, Future[EmbeddedChip]] = {}
+        for modality, lane in self._lanes.items():
+            places = [place for place, chip in enumerate(chips) if chip.modality is modality]
+            queued = lane.submit_all([chips[place] for place in places])
+            futures |= zip(places, queued, strict=True)
+        return [self._await(futures[place], None) for place in range(len(chips))]
 
     def translate(self, chip: Chip, timeout_s: float | None = None) -> NDArray[np.uint8]:
         """Return the pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.

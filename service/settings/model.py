@@ -206,9 +206,6 @@ class Settings(BaseSettings):
     max_chip_side_px: int = Field(4096, ge=8, le=65536, description="longest side of a chip")
     max_chips_per_request: int = Field(64, ge=1, le=1000, description="chips in one request")
 
-    batch_wait_ms: float = Field(
-        2.0, ge=0, le=1000, description="how long a chip waits for other chips of its batch"
-    )
     queue_size: int = Field(256, ge=1, le=100_000, description="SAR chips that may wait")
     embed_timeout_s: float = Field(120.0, gt=0, le=3600, description="longest wait for a chip")
     check_interval_h: float = Field(

@@ -106,7 +106,6 @@ def open_bundle_resources(
     bundle = open_bundle(folder)
     embedder = load_embedder(folder, settings.device, settings.threads)
     lanes = LaneSettings(
-        max_wait_ms=settings.batch_wait_ms,
         sar_queue=settings.queue_size,
         timeout_s=settings.embed_timeout_s,
     )

@@ -34,10 +34,8 @@ def gate() -> Iterator[Gate]:
     gate.opened.set()
 
 
-def batcher(
-    gate: Gate, max_batch: int = 4, max_wait_ms: float = 0, max_queue: int = 100
-) -> Batcher[int, int]:
-    return Batcher(gate.run, max_batch=max_batch, max_wait_ms=max_wait_ms, max_queue=max_queue)
+def batcher(gate: Gate, max_batch: int = 4, max_queue: int = 100) -> Batcher[int, int]:
+    return Batcher(gate.run, max_batch=max_batch, max_queue=max_queue)
 
 
 def test_waiting_items_run_together_up_to_the_limit(gate: Gate) -> None:
@@ -53,12 +51,27 @@ def test_waiting_items_run_together_up_to_the_limit(gate: Gate) -> None:
     queue.close()
 
 
-def test_a_batch_waits_for_further_items(gate: Gate) -> None:
+def test_items_that_are_queued_together_run_together(gate: Gate) -> None:
     gate.opened.set()
-    queue = batcher(gate, max_batch=3, max_wait_ms=5000)
-    futures = [queue.submit(i) for i in range(3)]
-    assert [future.result(3) for future in futures] == [0, 2, 4]
-    assert gate.batches == [[0, 1, 2]]
+    queue = batcher(gate)
+    for first in range(0, 200, 4):
+        futures = queue.submit_all(range(first, first + 4))
+        assert [future.result(10) for future in futures] == [2 * (first + i) for i in range(4)]
+    assert gate.batches == [[first + i for i in range(4)] for first in range(0, 200, 4)]
+    queue.close()
+
+
+def test_items_are_queued_all_or_none(gate: Gate) -> None:
+    queue = batcher(gate, max_queue=3)
+    running = queue.submit(0)
+    assert gate.entered.wait(10)
+    accepted = queue.submit_all([1, 2])
+    with pytest.raises(OverloadedError, match="2 chips wait in the batcher queue already"):
+        queue.submit_all([3, 4])
+    assert queue.queue_depth == 2
+    gate.opened.set()
+    assert [future.result(10) for future in (running, *accepted)] == [0, 2, 4]
+    assert [future.result(10) for future in queue.submit_all(range(9))] == list(range(0, 18, 2))
     queue.close()
 
 
@@ -90,7 +103,7 @@ def test_a_bad_item_fails_alone(gate: Gate) -> None:
 
 
 def test_missing_results_are_an_error() -> None:
-    queue: Batcher[int, int] = Batcher(lambda _: [], max_batch=2, max_wait_ms=0, max_queue=2)
+    queue: Batcher[int, int] = Batcher(lambda _: [], max_batch=2, max_queue=2)
     with pytest.raises(RuntimeError, match="1 items ran, 0 results came back"):
         queue.submit(1).result(10)
     queue.close()
@@ -131,7 +144,7 @@ def test_listener_is_called_after_every_batch_and_cannot_stop_the_thread(gate: G
         raise RuntimeError("broken listener")
 
     queue: Batcher[int, int] = Batcher(
-        gate.run, max_batch=2, max_wait_ms=0, max_queue=9, lane="sar", listener=listener
+        gate.run, max_batch=2, max_queue=9, lane="sar", listener=listener
     )
     first = queue.submit(0)
     assert gate.entered.wait(10)
@@ -150,7 +163,7 @@ def test_listener_is_called_after_every_batch_and_cannot_stop_the_thread(gate: G
 
 def test_results_do_not_mix_under_load() -> None:
     queue: Batcher[int, int] = Batcher(
-        lambda items: [item * item for item in items], max_batch=7, max_wait_ms=1, max_queue=500
+        lambda items: [item * item for item in items], max_batch=7, max_queue=500
     )
     with ThreadPoolExecutor(32) as pool:
         results = list(pool.map(lambda i: queue.submit(i).result(10), range(500)))
