@@ -64,12 +64,24 @@ def measure(folder: Path) -> dict[str, dict[str, int]]:
     vessels = [make_vessel(name=f"SHIP {n}", type="Tanker", length_m=180.0) for n in range(200)]
     dice = np.random.default_rng(0)
     minutes = (timedelta(minutes=number) for number in itertools.count())
-    gallery = EdgeGallery(folder / "gallery", BUNDLE, WIDTH)
-    matches = EdgeMatchStore(folder / "matches")
 
     def query() -> Sighting:
         at = GeoPoint(lat=float(dice.uniform(-60, 60)), lon=float(dice.uniform(-180, 180)))
         return make_sighting(modality="sar", position=at, captured_at=START + next(minutes))
+
+    log = open_audit_log(folder / "audit", "one")
+    trail = AuditTrail(log, lambda: START, BUNDLE)
+
+    def add_entries() -> None:
+        for _ in range(BATCH):
+            record = make_match_record(vessels[:5], query())
+            trail.record_match(record.match, record.options)
+
+    # First, because a closed gallery gives its memory back while the next records are written.
+    audit = cost_of_one(folder / "audit", add_entries, BATCH, AUDIT_ENTRIES)
+    log.close()
+    gallery = EdgeGallery(folder / "gallery", BUNDLE, WIDTH)
+    matches = EdgeMatchStore(folder / "matches")
 
     def add_matches() -> None:
         chosen = [[vessels[i] for i in dice.choice(200, 5, replace=False)] for _ in range(BATCH)]
@@ -81,21 +93,12 @@ def measure(folder: Path) -> dict[str, dict[str, int]]:
         gallery.put_sightings([EmbeddedSighting(query(), one) for one in vectors], None)
 
     result = {
+        "audit": audit,
         "match": cost_of_one(folder / "matches", add_matches),
         "sighting": cost_of_one(folder / "gallery", add_sightings),
     }
     matches.close()
     gallery.close()
-    log = open_audit_log(folder / "audit", "one")
-    trail = AuditTrail(log, lambda: START, BUNDLE)
-
-    def add_entries() -> None:
-        for _ in range(BATCH):
-            record = make_match_record(vessels[:5], query())
-            trail.record_match(record.match, record.options)
-
-    result["audit"] = cost_of_one(folder / "audit", add_entries, BATCH, AUDIT_ENTRIES)
-    log.close()
     return result
 
 
