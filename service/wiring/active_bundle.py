@@ -1,12 +1,15 @@
 """Pass requests to the bundle that is served; no request is dropped when the bundle changes."""
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api.middleware.auth import READ_METHODS
 from service.contract.bundle import Bundle
 from service.identity.ports.gallery import Gallery
 from service.inference.batcher import BatchedEmbedder
@@ -62,6 +65,8 @@ class ActiveBundle:
     def __init__(self, first: ServedBundle) -> None:
         self._current = first
         self._changed = threading.Condition()
+        self._last_post = -math.inf
+        self._posts = 0
 
     @property
     def current(self) -> ServedBundle:
@@ -80,6 +85,23 @@ class ActiveBundle:
             with self._changed:
                 served.requests_under_way -= 1
                 self._changed.notify_all()
+
+    @contextmanager
+    def posting(self) -> Iterator[None]:
+        """Count a request that does more than read, within the block."""
+        with self._changed:
+            self._posts += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._posts -= 1
+                self._last_post = time.monotonic()
+
+    def quiet_s(self) -> float:
+        """Return for how long there was no request but those that read; infinite if never."""
+        with self._changed:
+            return 0.0 if self._posts else time.monotonic() - self._last_post
 
     def switch_to(self, new: ServedBundle) -> ServedBundle:
         """Serve `new` from now on; return the former bundle when no request uses it any more."""
@@ -101,5 +123,6 @@ class ActiveBundleRoutes:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with self._active.in_use() as served:
+        reads = scope["method"] in READ_METHODS
+        with self._active.in_use() as served, nullcontext() if reads else self._active.posting():
             await served.routes(scope, receive, send)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,9 @@ log = logging.getLogger("crossfix")
 RETENTION_INTERVAL_S = 3600.0
 ANNOUNCE_INTERVAL_S = 2.0
 ASK_AGAIN_AFTER_FAILURE_S = 30.0
+QUIET_S = 0.5
+LONGEST_POSTPONEMENT_S = 60.0
+WORK_WITHOUT_QUIET_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def repeated_tasks(
     if settings.ask_again_interval_s:
         yield RepeatedTask(
             "ask-again",
-            partial(_ask_again, active, stopping),
+            partial(ask_again_when_quiet, active, stopping),
             settings.ask_again_interval_s,
             "open sightings could not be matched anew; trying again later",
             failure_pause_s=ASK_AGAIN_AFTER_FAILURE_S,
@@ -111,10 +115,28 @@ def _announce(active: ActiveBundle, stopping: threading.Event) -> bool:
     return False
 
 
-def _ask_again(active: ActiveBundle, stopping: threading.Event) -> bool:
-    """Compare open sightings with some of the chips that vessels got since."""
+def ask_again_when_quiet(
+    active: ActiveBundle,
+    stopping: threading.Event,
+    quiet_s: float = QUIET_S,
+    longest_postponement_s: float = LONGEST_POSTPONEMENT_S,
+) -> bool:
+    """Compare open sightings with some of the chips that vessels got since, or with each other.
+
+    A search among very many of them would delay a request, so this waits until nobody has enrolled,
+    matched or judged for a moment; where somebody always does, it works for a moment in between.
+    """
+    began = time.monotonic()
+    while active.quiet_s() < quiet_s and time.monotonic() - began < longest_postponement_s:
+        if stopping.wait(quiet_s / 5):
+            return False
+    until = time.monotonic() + (0.0 if active.quiet_s() >= quiet_s else WORK_WITHOUT_QUIET_S)
+
+    def stopped() -> bool:
+        return stopping.is_set() or (active.quiet_s() < quiet_s and time.monotonic() >= until)
+
     with active.in_use() as served:
-        return bool(served.ask_again(stopping.is_set))
+        return bool(served.ask_again(stopped))
 
 
 def _retain(parts: ProcessParts, active: ActiveBundle, stopping: threading.Event) -> bool:

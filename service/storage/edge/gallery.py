@@ -40,7 +40,6 @@ from service.storage.points import payloads
 from service.storage.points.checking import check_gallery, require_intact_sightings
 from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
-    EVERYTHING,
     SIGHTINGS_OF_VESSELS,
     UNCOMPARED_SIGHTINGS,
     UNGROUPED_SIGHTINGS,
@@ -274,7 +273,7 @@ class EdgeGallery:
 
     def open_count(self) -> int:
         with self._lock:
-            return self._sightings.count(EVERYTHING) - len(self._table)
+            return self._sightings.points() - len(self._table)
 
     def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
         with self._lock:

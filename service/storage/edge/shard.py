@@ -188,6 +188,11 @@ class Shard:
             for points in answers
         ]
 
+    def points(self) -> int:
+        """Return the number of points, at once, and perhaps with deleted ones."""
+        with _translated_errors(self._folder):
+            return self._shard.info().points_count
+
     def count(self, where: Condition) -> int:
         with _translated_errors(self._folder):
             return self._shard.count(edge.CountRequest(exact=True, filter=as_filter(where)))

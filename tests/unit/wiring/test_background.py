@@ -2,11 +2,17 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from service.identity.errors import StoreUnavailableError
-from service.wiring.background import RepeatedTask
+from service.wiring.active_bundle import ActiveBundle, ServedBundle
+from service.wiring.background import RepeatedTask, ask_again_when_quiet
 
 
 @pytest.mark.parametrize(
@@ -43,3 +49,56 @@ def test_a_task_that_waits_first_is_not_begun_in_a_process_that_ends() -> None:
     stopping.set()
     RepeatedTask("a", work, 60.0, "it failed", waits_first=True).run(stopping)
     assert not runs
+
+
+@dataclass
+class Comparing:
+    """A bundle whose work is to ask whether it is to stop."""
+
+    asked: list[bool] = field(default_factory=list)
+
+    def active(self) -> ActiveBundle:
+        resources: Any = SimpleNamespace(close=lambda: None)
+        routes: Any = None
+        return ActiveBundle(ServedBundle(resources, lambda: 0, routes, self.ask_again))
+
+    def ask_again(self, stopped: Callable[[], bool]) -> int:
+        self.asked.append(stopped())
+        return 1
+
+
+def test_open_sightings_are_compared_when_nobody_changes_anything() -> None:
+    comparing = Comparing()
+    active, stopping = comparing.active(), threading.Event()
+    assert ask_again_when_quiet(active, stopping)
+    with active.posting():
+        asking = threading.Thread(target=ask_again_when_quiet, args=(active, stopping, 0.2))
+        asking.start()
+        asking.join(0.5)
+        assert asking.is_alive()
+        assert comparing.asked == [False]
+    ended = time.monotonic()
+    asking.join(60)
+    assert time.monotonic() - ended >= 0.2
+    assert comparing.asked == [False, False]
+
+
+def test_open_sightings_are_compared_although_somebody_always_changes_something() -> None:
+    comparing = Comparing()
+    active = comparing.active()
+    with active.posting():
+        assert ask_again_when_quiet(active, threading.Event(), 0.1, longest_postponement_s=0.2)
+    assert comparing.asked == [False]
+
+
+def test_comparing_stops_when_somebody_changes_something() -> None:
+    comparing = Comparing()
+    active = comparing.active()
+
+    def ask_again(stopped: Callable[[], bool]) -> int:
+        with active.posting():
+            return comparing.ask_again(stopped)
+
+    active.current.ask_again = ask_again
+    ask_again_when_quiet(active, threading.Event())
+    assert comparing.asked == [True]
