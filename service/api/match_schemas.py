@@ -30,7 +30,7 @@ STATE_HELP = (
 )
 
 
-class FindingOut(ResponseBody):
+class FoundByOut(ResponseBody):
     """The vessel and its new chip that made the service ask again about an open sighting."""
 
     vessel_id: UUID
@@ -100,7 +100,7 @@ class MatchRecordOut(BaseMatchOut):
     options: dict[str, JsonValue] = Field(description="the options of the request")
     standing: Standing
     state: MatchState = Field(description=STATE_HELP)
-    found_by: FindingOut | None = Field(
+    found_by: FoundByOut | None = Field(
         description="set when the service asked again by itself: the vessel and its new chip"
     )
     audit: AuditPosition | None = Field(
@@ -124,7 +124,7 @@ class MatchRecordOut(BaseMatchOut):
             options=record.options,
             standing=record.standing,
             state=record.state,
-            found_by=FindingOut.model_validate(record.found_by) if record.found_by else None,
+            found_by=FoundByOut.model_validate(record.found_by) if record.found_by else None,
             audit=record.audit,
             judgements=tuple(JudgementOut.model_validate(j) for j in record.judgements),
             sighting=SightingOut.of(sighting) if sighting else None,

@@ -52,6 +52,11 @@ def forms(document: Document) -> Iterator[tuple[str, Document]]:
             yield name, schema["properties"]
 
 
+def test_names_of_schemas_are_unique(document: Document) -> None:
+    """FastAPI puts the module before a name that two schemas have; generators then lose one."""
+    assert [name for name in document["components"]["schemas"] if "__" in name] == []
+
+
 def test_operation_ids_are_unique_words(document: Document) -> None:
     ids = [operation["operationId"] for _, operation in operations(document)]
     assert len(set(ids)) == len(ids) >= 20
