@@ -1,7 +1,7 @@
 """Choose the bands of a file that make the picture."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from service.contract.chip import Modality
@@ -12,8 +12,12 @@ RGB: tuple[Colour, Colour, Colour] = ("red", "green", "blue")
 
 _POLARISATIONS = "HH|HV|VH|VV|RH|RV|LH|LV"
 _EXACTLY_A_POLARISATION = re.compile(_POLARISATIONS, re.IGNORECASE)
-_NO_AMPLITUDE = re.compile(r"angle|incidence|mask|phase|shadow|layover", re.IGNORECASE)
+_NO_AMPLITUDE = re.compile(
+    r"angle|incidence|mask|phase|shadow|layover|ratio|coherence|elevation", re.IGNORECASE
+)
 _NAMES_A_POLARISATION = re.compile(rf"(?<![a-z])(?:{_POLARISATIONS})(?![a-z])", re.IGNORECASE)
+_POWER = re.compile(r"intensity|power|sigma|gamma|beta", re.IGNORECASE)
+_DECIBELS = re.compile(r"(?<![a-z])db(?![a-z])|decibel", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class BandLayout:
 
     @property
     def is_rgb(self) -> bool:
-        """Whether the file itself marks three bands as red, green and blue."""
+        """Whether the file itself marks or describes three bands as red, green and blue."""
         return set(RGB) <= set(self.colours)
 
     @property
@@ -65,9 +69,6 @@ def bands_to_read(
     if (certainly_sar or modality is Modality.SAR) and not layout.is_rgb:
         alpha = [i for i, colour in enumerate(layout.colours) if colour == "alpha"]
         return (choose_sar_band(layout, band)[0], *alpha[:1])
-    named = bands_by_name(layout)
-    if named is not None:
-        return named
     if len(everything) <= len(RGB) + 1:
         return everything
     if layout.is_rgb:
@@ -97,26 +98,56 @@ def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str
                 f"band {band} was asked for, but the file has {len(bands)} band(s); "
                 f"send band 1 to {len(bands)}"
             )
-        return bands[band - 1], []
+        return bands[band - 1], _doubts(layout.names[bands[band - 1]])
     if len(bands) == 1:
-        return bands[0], []
+        return bands[0], _doubts(layout.names[bands[0]])
     exact = [i for i in bands if _EXACTLY_A_POLARISATION.fullmatch(layout.names[i].strip())]
     polarised = [
         i
         for i in bands
-        if _NAMES_A_POLARISATION.search(layout.names[i])
+        if len(_NAMES_A_POLARISATION.findall(layout.names[i])) == 1
         and not _NO_AMPLITUDE.search(layout.names[i])
     ]
     chosen = (exact or polarised or list(bands))[0]
     names = [layout.names[i] or f"band {n}" for n, i in enumerate(bands, start=1)]
     used = names[bands.index(chosen)]
     return chosen, [
-        f"{len(bands)} bands ({', '.join(names)}): {used} was used; choose another with band"
+        f"{len(bands)} bands ({', '.join(names)}): {used} was used; choose another with band",
+        *_doubts(layout.names[chosen]),
     ]
 
 
-def bands_by_name(layout: BandLayout) -> tuple[int, ...] | None:
-    """Return the indices of the bands described as red, green and blue; None without them."""
+def is_named_decibels(name: str) -> bool:
+    """Return whether the description of a band says that its samples are decibels."""
+    return _DECIBELS.search(name) is not None
+
+
+def _doubts(name: str) -> list[str]:
+    """Warn where the description of a band says that it holds something else than amplitude."""
+    if _NO_AMPLITUDE.search(name) or len(_NAMES_A_POLARISATION.findall(name)) > 1:
+        return [f"the band's name {name!r} speaks of no amplitude; it was used as amplitude"]
+    if _POWER.search(name) and not is_named_decibels(name):
+        return [
+            f"the band's name {name!r} speaks of power; it was used as amplitude: send its square "
+            "root if it is power"
+        ]
+    return []
+
+
+def marked_as_named(layout: BandLayout) -> BandLayout:
+    """Mark the bands that are described as red, green and blue as such.
+
+    Descriptions say more than marks: writers mark three bands as red, green and blue, and a fourth
+    as alpha, unasked.
+    """
     names = [name.strip().lower() for name in layout.names]
-    wanted: tuple[Colour, ...] = RGB
-    return tuple(names.index(c) for c in wanted) if set(wanted) <= set(names) else None
+    for words in (RGB, ("r", "g", "b")):
+        if set(words) <= set(names):
+            colours: list[Colour] = [
+                colour if colour == "alpha" and name in ("", "a", "alpha", "mask") else "unknown"
+                for colour, name in zip(layout.colours, names, strict=True)
+            ]
+            for colour, word in zip(RGB, words, strict=True):
+                colours[names.index(word)] = colour
+            return replace(layout, colours=tuple(colours))
+    return layout

@@ -41,7 +41,7 @@ def local_transform(
     pixel = np.array([(p.col, p.row) for p in points], dtype=float)
     ground = np.array([(p.x, p.y) for p in points], dtype=float)
     if not (np.isfinite(pixel).all() and np.isfinite(ground).all()):
-        return None, crs, []
+        return None, crs, [_ignored("are not finite")]
     centre = np.array([width / 2, height / 2])
     order = np.argsort(np.hypot(*(_spacing_units(pixel, centre)).T), kind="stable")
     pixel, ground = pixel[order] - centre, ground[order]
@@ -52,11 +52,24 @@ def local_transform(
         ground[:, 0] = _unwrapped(ground[:, 0])
     near = _nearest_that_span(pixel)
     if near is None:
-        return None, crs, []
+        return None, crs, [_ignored("lie on a line")]
     fit, residuals = _fit(pixel[:near], ground[:near])
+    worst = _worst_pixels(fit, residuals)
+    if worst > max(width, height):
+        return None, crs, [_ignored(f"contradict each other by {worst:.0f} pixels")]
     (x, dx_col, dx_row), (y, dy_col, dy_row) = fit
     transform = Affine(dx_col, dx_row, x, dy_col, dy_row, y) @ Affine.translation(*-centre)
-    return transform, crs, _notes(fit, residuals, pixel)
+    return transform, crs, _notes(worst, pixel)
+
+
+def _ignored(reason: str) -> str:
+    return f"the ground control points {reason} and were ignored; send gsd_m, lat and lon"
+
+
+def _worst_pixels(fit: NDArray[np.float64], residuals: NDArray[np.float64]) -> float:
+    """Return by how many pixels the fit misses the point that it misses most."""
+    pixel_size = math.sqrt(abs(float(np.linalg.det(fit[:, 1:])))) or 1.0
+    return float(np.abs(residuals).max()) / pixel_size
 
 
 def _spacing_units(pixel: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,12 +119,8 @@ def _fit(
     return solution[:3].T / np.array([1.0, scale, scale]), equations @ solution - ground
 
 
-def _notes(
-    fit: NDArray[np.float64], residuals: NDArray[np.float64], pixel: NDArray[np.float64]
-) -> list[str]:
+def _notes(worst: float, pixel: NDArray[np.float64]) -> list[str]:
     """Warn where the chip lies outside its control points, or where they contradict each other."""
-    pixel_size = math.sqrt(abs(float(np.linalg.det(fit[:, 1:])))) or 1.0
-    worst = float(np.abs(residuals).max()) / pixel_size
     inside = all(pixel[:, axis].min() <= 0.0 <= pixel[:, axis].max() for axis in (0, 1))
     if not inside:
         return [

@@ -68,6 +68,9 @@ def decode_chip(
     ground = _ground(raster)
     if raster.georeference is not None and ground is None:
         notes.append("the GeoTIFF's position and pixel size are unusable and were ignored")
+    if ground is not None and ground.is_mirrored:
+        pixels, ground = np.ascontiguousarray(pixels[::-1]), ground.upside_down()
+        notes.append("the GeoTIFF shows the ground mirrored: its rows were reversed")
     if ground is not None and _is_measured_gsd(gsd_m, ground):
         _require_right_angles(ground)
         pixels, more = _square(pixels, ground, limits)

@@ -1,7 +1,7 @@
 """Measure the position of a chip and the size of its pixels on the ground."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import rasterio
 from rasterio._err import CPLE_BaseError
@@ -39,6 +39,15 @@ class PixelGround:
     position: Position
     skew_deg: float = 0.0
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the picture shows the ground from below, as where rows run to the north."""
+        return self.across[0] * self.down[1] - self.across[1] * self.down[0] > 0.0
+
+    def upside_down(self) -> "PixelGround":
+        """Return the ground of the picture with its rows in reverse order."""
+        return replace(self, down=(-self.down[0], -self.down[1]))
+
 
 def check_gsd(gsd_m: float, source: str) -> float:
     """Return a ground sampling distance that lies within `GSD_RANGE_M`.
@@ -64,10 +73,13 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
     pixel size, the projected size is returned.
 
     Returns:
-        None if the georeference is unusable: singular, not finite, or outside its map.
+        None if the georeference is unusable: singular, not finite, outside its map, or in a
+        coordinate system that is no map.
     """
-    t = georeference.transform
+    t, crs = georeference.transform, georeference.crs
     if not all(map(math.isfinite, t[:6])) or t.determinant == 0:
+        return None
+    if not (crs.is_geographic or crs.is_projected):
         return None
     column, row = width / 2, height / 2
     corners = ((column, row), (column + 1, row), (column, row + 1))
@@ -75,7 +87,7 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
     ys = [t.d * c + t.e * r + t.f for c, r in corners]
     try:
         with rasterio.Env(session=DummySession()):
-            lons, lats = reproject(georeference.crs, "EPSG:4326", xs, ys)
+            lons, lats = reproject(crs, "EPSG:4326", xs, ys)
             unit_m = _unit_m(georeference)
     except (RasterioError, CPLE_BaseError, CRSError, ValueError):
         return None

@@ -1,5 +1,6 @@
 """Find the pixels that carry no data, and reject pictures that carry too few."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,42 @@ HUGE_TOLERANCE = 1e-2
 OPAQUE = {0, 1, *(2**bits - 1 for bits in range(8, 17))}
 """Maxima of a band that tells how opaque pixels are: nowhere, a flag, the full scale of a type."""
 MAX_GRADED_SHARE = 0.5
+
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=$|[\s,;])", re.IGNORECASE)
+_NAN = re.compile(r"[+-]?(?:nan(?:\(\w*\))?|1\.#(?:qnan|snan|ind)\w*)", re.IGNORECASE)
+_INFINITY = re.compile(r"[+-]?(?:inf(?:inity)?|1\.#inf\w*)", re.IGNORECASE)
+
+
+def declared_no_data(text: str, dtype: np.dtype[Any]) -> tuple[float | None, list[str]]:
+    """Read the no-data value that a file declares, and note a declaration that means no sample.
+
+    GDAL reads a text that is no number as 0, and not every spelling of NaN.
+
+    Args:
+        text: as it stands in the file; empty without a declaration.
+        dtype: of the samples.
+    """
+    text = text.strip()
+    number = _NUMBER.match(text)
+    if not text:
+        return None, []
+    if _NAN.fullmatch(text):
+        value = np.nan
+    elif _INFINITY.fullmatch(text):
+        value = -np.inf if text.startswith("-") else np.inf
+    elif number is not None:
+        value = float(number.group())
+    else:
+        return None, [f"the declared no-data value {text[:40]!r} is no number and was ignored"]
+    if dtype.kind in "ui":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if not (low <= value <= high and value == round(value)):
+            return None, [
+                f"no sample of {dtype} can be the declared no-data value {value:g}, so all pixels "
+                f"count as data; declare a value from {low} to {high} if that is wrong"
+            ]
+    return value, []
 
 
 def valid_pixels(
@@ -95,8 +132,8 @@ def require_known_share(known: int, total: int) -> None:
     """Raise ChipContentError where most pixels carry no data."""
     if known < (1.0 - MAX_NODATA_SHARE) * total:
         raise ChipContentError(
-            f"{1 - known / total:.0%} of the pixels are no-data, at most {MAX_NODATA_SHARE:.0%} "
-            f"are accepted; send a chip that lies within the scene"
+            f"{1 - known / total:.0%} of the pixels are no-data or transparent, at most "
+            f"{MAX_NODATA_SHARE:.0%} are accepted; send a chip that lies within the scene"
         )
 
 

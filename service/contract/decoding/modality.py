@@ -43,7 +43,7 @@ def resolve_modality(raster: Raster, claimed: Modality | None) -> tuple[Modality
             "if that is wrong"
         ]
     raise ModalityError(
-        f"{len(raster.picture_bands)} band(s) of {raster.layout.bit_depth} in a "
+        f"{len(raster.layout.picture_bands)} band(s) of {raster.layout.bit_depth} in a "
         f"{raster.container} may be optical or SAR; {_ASK}"
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.contract.decoding.bands import RGB, bands_by_name
+from service.contract.decoding.bands import RGB
 from service.contract.decoding.missing_data import (
     alpha_band,
     is_flag,
@@ -69,13 +69,11 @@ def _choose_colours(raster: Raster) -> tuple[tuple[int, ...], list[str]]:
     if layout.is_rgb:
         chosen = tuple(layout.colours.index(colour) for colour in RGB)
         return chosen, _left_out(raster, chosen)
-    named = bands_by_name(layout)
-    if named is not None:
-        return named, _left_out(raster, named)
     if len(bands) == 1:
         return bands, []
     if len(bands) in (3, 4):
-        order = ["the bands are not marked: taken as red, green, blue"]
+        names = ", ".join(layout.names[i] or str(i + 1) for i in bands[:3])
+        order = [f"the bands are not marked: {names} were taken as red, green, blue"]
         return bands[:3], order + _left_out(raster, bands[:3])
     raise PixelTypeError(
         f"an optical chip has 1, 3 or 4 bands, this one has {len(bands)}; send red, green and "
@@ -100,12 +98,16 @@ def _rescaled(
         ChipContentError: a scale is not positive, or not finite.
     """
     factors, offsets = np.array(scales).T
-    if not (np.isfinite(scales).all() and (factors > 0).all()):
+    with np.errstate(all="ignore"):
+        shifts, weights = offsets / factors, factors / factors.max()
+    sound = np.isfinite(scales).all() and (factors > 0).all()
+    if not (sound and (np.abs(shifts) <= np.iinfo(np.uint16).max).all()):
+        declared = ", ".join(f"{f:g} and {o:g}" for f, o in scales)
         raise ChipContentError(
-            f"the file declares scales of {', '.join(f'{f:g}' for f in factors)}; they must be "
-            "positive: send the values themselves, as `gdal_translate -unscale` writes them"
+            f"the file declares scales and offsets of {declared}; scales must be positive, and "
+            "offsets lie within the range of the samples: send the values themselves, as "
+            "`gdal_translate -unscale` writes them"
         )
-    shifts, weights = offsets / factors, factors / factors.max()
     if not shifts.any() and (weights == 1).all():
         return planes, []
     column = (-1, *[1] * (planes.ndim - 1))
@@ -158,6 +160,8 @@ def _composite(planes: NDArray[np.uint8], raster: Raster) -> tuple[NDArray[np.ui
             f"the alpha band flags {float(np.mean(alpha == 0)):.1%} of the pixels as invalid; "
             "their values were kept"
         ]
+    if raster.premultiplied:
+        return planes, ["half-transparent pixels lie over black in the file already"]
     opaque = int(alpha.max())
     partly = float(np.mean((alpha > 0) & (alpha < opaque)))
     if partly == 0:

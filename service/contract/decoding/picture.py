@@ -1,7 +1,7 @@
-"""Read PNG and JPEG files with Pillow's plugins for these two formats.
+"""Read PNG and JPEG files with Pillow's plugins and GDAL's drivers for these two formats.
 
-The plugins are called directly, so that Pillow tries no other format. The size in the header is
-checked against the limits before the pixels are decoded.
+They are called directly, so that no other format is tried. The size in the header is checked
+against the limits before the pixels are decoded.
 """
 
 import io
@@ -11,15 +11,27 @@ import zlib
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
+from rasterio.session import DummySession
 
 from service.contract.decoding.bands import RGB, BandLayout, Colour
 from service.contract.decoding.picture_bounds import jpeg_header, picture_of_jpeg, picture_of_png
-from service.contract.decoding.raster import ORIENTATION_TAG, ChipLimits, Raster, upright
+from service.contract.decoding.raster import (
+    ORIENTATION_TAG,
+    ChipLimits,
+    Raster,
+    plain_reason,
+    silence_missing_georeference,
+    upright,
+)
 from service.contract.errors import (
     ChipError,
     CorruptChipError,
@@ -43,6 +55,11 @@ _FAILURES = (
     zlib.error,
     Image.DecompressionBombError,
 )
+_GDAL_OPTIONS = {
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # it does not notice missing rows
+}
 _COLOURS: dict[str, tuple[Colour, ...]] = {
     "L": ("grey",),
     "I;16": ("grey",),
@@ -50,6 +67,7 @@ _COLOURS: dict[str, tuple[Colour, ...]] = {
     "RGB": RGB,
     "RGBA": (*RGB, "alpha"),
 }
+_COLOURS_OF_COUNT = {len(colours): colours for colours in _COLOURS.values()}
 _PNG_HEADER = struct.Struct(">4sIIBB")
 _PNG_HEADER_AT = 12
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -57,8 +75,6 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 def read_png(data: bytes, limits: ChipLimits) -> Raster:
     """Decode a PNG of 8 or 16 bits: grey, RGB, with alpha or palette.
-
-    Pillow keeps the upper 8 bits of 16-bit colour; 16-bit grey stays 16-bit.
 
     Raises:
         EmptyChipError, ChipSizeError: the header announces too few or too many pixels.
@@ -80,10 +96,7 @@ def read_png(data: bytes, limits: ChipLimits) -> Raster:
         raise PixelTypeError(
             f"the PNG has {bits}-bit samples; a chip needs at least 8 bits per sample"
         )
-    notes: tuple[str, ...] = ()
-    if bits == 16 and colour_type != 0:
-        notes = ("the PNG has 16 bits per colour; the upper 8 were used",)
-    return _read(data, "PNG", PngImageFile, limits, f"uint{max(bits, 8)}", notes)
+    return _read(data, "PNG", PngImageFile, limits, f"uint{max(bits, 8)}")
 
 
 def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
@@ -95,7 +108,7 @@ def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
     """
     header = jpeg_header(data, 0, len(data))
     limits.check_picture(header.width, header.height, 8)
-    return _read(picture_of_jpeg(data, header), "JPEG", JpegImageFile, limits, "uint8", ())
+    return _read(picture_of_jpeg(data, header), "JPEG", JpegImageFile, limits, "uint8")
 
 
 def _read(
@@ -104,9 +117,9 @@ def _read(
     plugin: type[ImageFile],
     limits: ChipLimits,
     bit_depth: str,
-    notes: tuple[str, ...],
 ) -> Raster:
     _silence_exif()
+    silence_missing_georeference()
     try:
         with plugin(io.BytesIO(data)) as picture:
             limits.check_picture(picture.width, picture.height, 8)
@@ -114,24 +127,44 @@ def _read(
                 raise UnsupportedFormatError(
                     f"the {container} is an animation; send one still picture"
                 )
-            return _to_raster(picture, container, bit_depth, notes)
+            return _to_raster(picture, container, bit_depth, _decoded_whole(data, container))
     except ChipError:
         raise
     except _FAILURES as error:
         raise _corrupt(container, str(error)) from error
 
 
-def _to_raster(
-    picture: ImageFile, container: str, bit_depth: str, notes: tuple[str, ...]
-) -> Raster:
+def _decoded_whole(data: bytes, driver: str) -> NDArray[Any]:
+    """Return what GDAL decodes, `[bands, H, W]`.
+
+    Pillow fills rows that are missing or damaged in silence, and keeps 8 of 16 bits of colour.
+
+    Raises:
+        CorruptChipError: the data do not suffice for the picture, or are damaged.
+    """
+    try:
+        with (
+            rasterio.Env(session=DummySession(), **_GDAL_OPTIONS),
+            MemoryFile(data) as memory,
+            memory.open(driver=driver) as source,
+        ):
+            samples: NDArray[Any] = source.read()
+            return samples
+    except (RasterioError, CPLE_BaseError) as error:
+        raise _corrupt(driver, plain_reason(error)) from error
+
+
+def _to_raster(picture: ImageFile, container: str, bit_depth: str, decoded: NDArray[Any]) -> Raster:
+    notes: tuple[str, ...] = ()
     orientation = picture.getexif().get(ORIENTATION_TAG, 1)
     image: Image.Image = picture
     if picture.mode == "P":
+        _require_whole_palette(picture)
         transparent = "transparency" in picture.info
         image = picture.convert("RGBA" if transparent else "RGB")
     elif picture.mode == "CMYK":
         image = picture.convert("RGB")
-        notes = (*notes, "the JPEG is CMYK; it was turned into RGB without its colour profile")
+        notes = ("the JPEG is CMYK; it was turned into RGB without its colour profile",)
     if image.mode not in _COLOURS:
         raise PixelTypeError(
             f"the {container} has pixels of mode {image.mode}; expected grey, RGB or RGBA"
@@ -139,10 +172,12 @@ def _to_raster(
     values = np.asarray(image)
     # [H, W] or [H, W, bands] -> [bands, H, W]
     samples = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
-    if orientation in range(2, 9):
-        samples = upright(samples, orientation)
-        notes = (*notes, f"turned upright as the EXIF orientation {orientation} says")
     colours = _COLOURS[image.mode]
+    if decoded.dtype == np.uint16:
+        samples, colours = decoded, _COLOURS_OF_COUNT[len(decoded)]
+    if orientation in range(2, 9):
+        samples = upright(samples, int(orientation))
+        notes = (*notes, f"turned upright as the EXIF orientation {int(orientation)} says")
     samples = np.ascontiguousarray(samples)
     return Raster(
         container=container,
@@ -162,10 +197,17 @@ def _transparent_colour_mask(picture: ImageFile, samples: NDArray[Any]) -> NDArr
     colour = np.atleast_1d(np.asarray(transparent))
     if len(colour) != len(samples):
         return None
-    if colour.max() > np.iinfo(samples.dtype).max:
-        colour = colour >> 8  # Pillow kept the upper 8 bits of the samples, and all of the colour
+    colour = colour & np.iinfo(samples.dtype).max  # PNG specification, 11.3.2.1
     mask: NDArray[np.bool_] = (samples != colour[:, None, None]).any(axis=0)
     return mask
+
+
+def _require_whole_palette(picture: ImageFile) -> None:
+    """Reject a picture with pixels of no colour, for which Pillow makes some up."""
+    colours = 0 if picture.palette is None else len(picture.palette.palette) // 3
+    most = int(np.asarray(picture).max())
+    if most >= colours:
+        raise _corrupt("PNG", f"its palette has {colours} colours, a pixel has colour {most}")
 
 
 def _silence_exif() -> None:

@@ -8,7 +8,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from service.contract.errors import CorruptChipError
+from service.contract.errors import CorruptChipError, UnsupportedFormatError
 
 MAX_CHUNKS = 20_000
 """Chunks of a PNG; a picture of 32 MB in the usual chunks of 8 kB has 4,000."""
@@ -29,13 +29,15 @@ _PNG_SIGNATURE_BYTES = 8
 _CHUNK = struct.Struct(">I4s")
 _CHECKSUM_BYTES = 4
 _PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL"}
-_ONCE = {b"IHDR", b"tRNS", b"eXIf", b"acTL"}
+_ONCE = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL"}
 
 _FILL = re.compile(rb"\xff*")
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 _SCAN, _COMMENT, _EXIF, _ADOBE = 0xDA, 0xFE, 0xE1, 0xEE
 _STANDALONE = {0x01, *range(0xD0, 0xDA)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_DECODED_FRAMES = {0xC0, 0xC1, 0xC2}
+"""Baseline, extended and progressive; not lossless, hierarchical or with arithmetic coding."""
 _DROPPED = {_COMMENT, *range(0xE1, 0xF0)} - {_ADOBE}
 """Comments and application data, but for Adobe's, which names the colour space."""
 
@@ -45,7 +47,7 @@ class JpegHeader:
     """What stands before the first scan of a JPEG.
 
     Attributes:
-        width, height: of its frame, in pixels; 0 where there is no frame.
+        width, height: of its frame, in pixels.
         kept: the segments that the picture needs.
         scan_at: where the first scan starts.
     """
@@ -144,7 +146,8 @@ def jpeg_header(data: bytes, start: int, stop: int) -> JpegHeader:
     """Read the segments of a JPEG in `data[start:stop]` up to its first scan.
 
     Raises:
-        CorruptChipError: there are too many, two frames, or no scan.
+        CorruptChipError: there are too many, two frames or none, or no scan.
+        UnsupportedFormatError: the frame is of a kind that is not decoded.
     """
     at = start + 2
     kept: list[bytes] = []
@@ -159,8 +162,10 @@ def jpeg_header(data: bytes, start: int, stop: int) -> JpegHeader:
             )
         at = filled.end()
         marker = data[at]
+        if marker == _SCAN and frame is not None:
+            return JpegHeader(*frame, b"".join(kept), at - 1)
         if marker == _SCAN:
-            return JpegHeader(*(frame or (0, 0)), b"".join(kept), at - 1)
+            raise CorruptChipError("the JPEG has no frame; save it anew as a baseline JPEG")
         if marker == 0 or marker in _STANDALONE:
             at += 1
             continue
@@ -169,6 +174,11 @@ def jpeg_header(data: bytes, start: int, stop: int) -> JpegHeader:
         if marker in _FRAMES:
             if frame is not None:
                 raise CorruptChipError("the JPEG has two frames; save it anew as a baseline JPEG")
+            if marker not in _DECODED_FRAMES or body[2:3] != b"\x08":
+                raise UnsupportedFormatError(
+                    f"the JPEG is of an unusual kind (frame {marker - 0xC0}, "
+                    f"{int.from_bytes(body[2:3])} bits); save it as a baseline JPEG of 8 bits"
+                )
             frame = int.from_bytes(body[5:7]), int.from_bytes(body[3:5])
         is_exif = marker == _EXIF and body[2:6] == b"Exif"
         if marker not in _DROPPED or (is_exif and not exif_seen):

@@ -1,12 +1,16 @@
 """What a file reader hands over before anyone asks what the samples mean."""
 
+import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning
 
 from service.contract.chip import Modality
 from service.contract.decoding.bands import BandLayout
@@ -110,6 +114,7 @@ class Raster:
         nodata: the value declared to mean "no data"; NaN is a value here.
         scales: scale and offset of each band in `samples`: the value is `sample * scale + offset`.
         mask: bool `[H, W]`, true where the file's own mask says that there are data.
+        premultiplied: whether the colours were multiplied by the alpha band already.
         suggestion: the modality that free text in the file suggests; it decides nothing.
         georeference: where the file has one.
         warnings: what was changed while reading.
@@ -122,6 +127,7 @@ class Raster:
     nodata: float | None = None
     scales: tuple[tuple[float, float], ...] = ()
     mask: NDArray[np.bool_] | None = None
+    premultiplied: bool = False
     suggestion: Modality | None = None
     georeference: Georeference | None = None
     warnings: tuple[str, ...] = ()
@@ -160,3 +166,24 @@ def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     if flip_rows:
         samples = samples[..., ::-1, :]
     return np.ascontiguousarray(samples)
+
+
+def plain_reason(error: BaseException) -> str:
+    """Return GDAL's own words without the name of the file in memory, printable and short."""
+    cause = error.__cause__ if isinstance(error.__cause__, CPLE_BaseError) else error
+    text = getattr(cause, "errmsg", None) or str(cause) or type(cause).__name__
+    text = re.sub(r"(?:/vsimem/)?[0-9a-f-]{36}(?:/[0-9a-f-]{36})?(?:\.\w+)?[:,]?\s*", "", text)
+    return "".join(c if c.isprintable() else "?" for c in text)[:200].strip()
+
+
+def silence_missing_georeference() -> None:
+    """Chips need no georeference, so rasterio's warning about its absence is noise.
+
+    The filter is added once and stays: `warnings.catch_warnings` is not safe between threads.
+    """
+    known = any(
+        action == "ignore" and category is NotGeoreferencedWarning
+        for action, _, category, _, _ in warnings.filters
+    )
+    if not known:
+        warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.contract.decoding.bands import choose_sar_band
+from service.contract.decoding.bands import choose_sar_band, is_named_decibels
 from service.contract.decoding.missing_data import (
     nodata_note,
     require_known_share,
@@ -22,6 +22,8 @@ DB_MEDIAN_BELOW, DB_MINIMUM_BELOW = -2.0, -6.0
 DECIBEL_STEP = 0.01
 """Decibels are rounded to this step, far below any radar's accuracy, so that a product is the same
 chip whether it stores them as floats or as scaled integers."""
+MAX_ZERO_DB_SHARE = 0.01
+"""Measured decibels are seldom exactly 0; tools fill with it."""
 AMPLITUDE_RANGE = (1e-6, 1e30)
 
 
@@ -57,7 +59,7 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
         known = np.abs(known)
         notes.append("complex samples: the magnitude was used")
     elif known.dtype.kind in "fi":
-        known, more = _as_amplitude(known)
+        known, more = _as_amplitude(known, is_named_decibels(raster.layout.names[index]))
         notes += more
     amplitude = _to_float32(known)
     require_picture(amplitude[None])
@@ -86,9 +88,14 @@ def _scaled(values: NDArray[Any], scale: tuple[float, float]) -> tuple[NDArray[A
 
     Raises:
         ChipContentError: the file declares an offset, of which nothing says whether it shifts
-            decibels or amplitudes.
+            decibels or amplitudes, or a scale that is not positive.
     """
     factor, offset = scale
+    if not (np.isfinite(factor) and factor > 0.0):
+        raise ChipContentError(
+            f"the file declares SCALE {factor:g}; a scale must be positive: send the values "
+            "themselves, as `gdal_translate -unscale -ot Float32` writes them"
+        )
     if offset != 0.0:
         raise ChipContentError(
             f"the file declares SCALE {factor:g} and OFFSET {offset:g}; a shifted SAR sample may "
@@ -97,13 +104,18 @@ def _scaled(values: NDArray[Any], scale: tuple[float, float]) -> tuple[NDArray[A
         )
     if factor == 1.0:
         return values, []
-    return values * factor, [f"the file's scale {factor:g} was applied"]
+    with np.errstate(over="ignore"):  # an infinite amplitude is rejected later
+        return values * np.float64(factor), [f"the file's scale {factor:g} was applied"]
 
 
-def _as_amplitude(values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
+def _as_amplitude(values: NDArray[Any], named_db: bool) -> tuple[NDArray[Any], list[str]]:
     """Convert real signed samples into values that are not negative.
 
     Decibels are converted, few negative values are set to 0.
+
+    Args:
+        values: the samples, scaled.
+        named_db: whether the description of the band says that they are decibels.
     """
     finite = values[~np.isneginf(values)] if values.dtype.kind == "f" else values
     if not finite.size:
@@ -112,7 +124,9 @@ def _as_amplitude(values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
     low, high = float(finite.min()), float(finite.max())
     if low >= 0:
         _require_finite(values)
-        return values, []
+        if not named_db:
+            return values, []
+        return values, ["the band is named decibels, but no value is negative: used as amplitude"]
     decibels = (
         DB_RANGE[0] <= low < DB_MINIMUM_BELOW
         and high <= DB_RANGE[1]
@@ -122,11 +136,17 @@ def _as_amplitude(values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
         notes = [f"values from {low:.1f} to {high:.1f} are decibels: turned into amplitude"]
         if finite.size < values.size:
             notes.append(f"{values.size - finite.size} pixels of minus infinity dB are amplitude 0")
+        filled = float(np.mean(finite == 0.0)) if values.dtype.kind == "f" else 0.0
+        if filled > MAX_ZERO_DB_SHARE:
+            notes.append(
+                f"{filled:.1%} of the pixels are exactly 0 dB, a bright echo; if they hold no "
+                "data, declare 0 as the no-data value"
+            )
         rounded = np.rint(values.astype(np.float64) / DECIBEL_STEP) * DECIBEL_STEP
         return np.power(10.0, rounded / 20.0), notes
-    _require_finite(values)
     share = float(np.mean(values < 0))
     if share <= MAX_NEGATIVE_SHARE:
+        _require_finite(values)
         return np.maximum(values, 0), [f"{share:.1%} negative values were set to 0"]
     raise ChipContentError(
         f"{share:.0%} of the SAR values are negative (from {low:g} to {high:g}): neither "

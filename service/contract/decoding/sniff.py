@@ -24,6 +24,8 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "gzip data", _UNPACK),
     (b"BZh", "bzip2 data", _UNPACK),
     (b"\xfd7zXZ\x00", "xz data", _UNPACK),
+    (b"\x1f\x9d", "data of compress", _UNPACK),
+    (b"\x04\x22\x4d\x18", "LZ4 data", _UNPACK),
     (b"(\xb5/\xfd", "Zstandard data", _UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (b"Rar!", "a RAR archive", _UNPACK),
@@ -35,14 +37,22 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture", _CONVERT),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture", _CONVERT),
     (b"NITF", "a NITF file", _CONVERT),
+    (b"NSIF", "an NSIF file", _CONVERT),
+    (b"\xff\x0a", "a JPEG XL picture", _CONVERT),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture", _CONVERT),
+    (b"\x89PNG", "a PNG that was damaged on its way", "send it again as binary data"),
+    (b"\xef\xbf\xbdPNG", "a PNG that was turned into text", "send it again as binary data"),
     (b"\x89HDF", "an HDF5 file", _CONVERT),
     (b"CDF\x01", "a NetCDF file", _CONVERT),
     (b"CDF\x02", "a NetCDF file", _CONVERT),
+    (b"CDF\x05", "a NetCDF file", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", _CONVERT),
     (b"\x7fELF", "a program", "send a TIFF, PNG or JPEG chip"),
     (b"MZ", "a program", "send a TIFF, PNG or JPEG chip"),
 )
-_MARKUP = re.compile(rb"\A\s*<(?:!doctype html|html|\?xml|svg|VRTDataset)", re.IGNORECASE)
+_MARKUP = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|\?xml|svg|VRTDataset)", re.IGNORECASE
+)
 
 
 def container_of(data: bytes) -> Container:
@@ -78,7 +88,9 @@ def _recognise(data: bytes) -> tuple[str, str]:
         return "an HTML or XML document", "send the picture itself, not a page or its description"
     if not data.strip(b"\x00"):
         return "nothing but zero bytes", "send the file again"
-    if _is_text(data[:512]):
+    if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_text(
+        data[:512]
+    ):
         return "text", "send the picture itself"
     return "of no known format", "send a TIFF, PNG or JPEG"
 

@@ -6,7 +6,6 @@ checked page, and what it opened is compared with what was checked before a pixe
 """
 
 import re
-import warnings
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,28 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.session import DummySession
 
 from service.contract.chip import Modality
-from service.contract.decoding.bands import RGB, BandLayout, Colour, bands_to_read
+from service.contract.decoding.bands import (
+    RGB,
+    BandLayout,
+    Colour,
+    bands_to_read,
+    marked_as_named,
+)
 from service.contract.decoding.control_points import local_transform
-from service.contract.decoding.raster import ChipLimits, Georeference, Raster, upright
+from service.contract.decoding.missing_data import declared_no_data
+from service.contract.decoding.raster import (
+    ChipLimits,
+    Georeference,
+    Raster,
+    plain_reason,
+    silence_missing_georeference,
+    upright,
+)
 from service.contract.decoding.tiff_layout import TiffPage, read_full_page
 from service.contract.decoding.tiff_segments import require_bounded_segments
 from service.contract.errors import (
@@ -82,6 +95,7 @@ _SAR_WORDS = re.compile(
     r"|Gaofen-?3|\bGF-?3|ALOS-?2|\bPALSAR|\bNISAR",
     re.IGNORECASE,
 )
+_SCALE_WORDS = re.compile(r"(?:scale|offset|scale_factor|add_offset)", re.IGNORECASE)
 _FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, TypeError)
 
 
@@ -108,7 +122,7 @@ def read_tiff(
     limits.check_bands(page.samples)
     limits.check_picture(page.width, page.height, page.bytes_per_pixel)
     _require_readable(data, page, limits)
-    _silence_missing_georeference()
+    silence_missing_georeference()
     try:
         with (
             rasterio.Env(session=DummySession(), **_GDAL_OPTIONS),
@@ -120,7 +134,7 @@ def read_tiff(
             return _to_raster(source, page, valid, modality, band)
     except _FAILURES as error:
         raise CorruptChipError(
-            f"the TIFF is truncated or damaged ({_plain_reason(error)}); send the complete file"
+            f"the TIFF is truncated or damaged ({plain_reason(error)}); send the complete file"
         ) from error
 
 
@@ -186,13 +200,13 @@ def _to_raster(
 ) -> Raster:
     colours = tuple(_COLOURS.get(colour, "unknown") for colour in source.colorinterp)
     names = tuple(name or "" for name in source.descriptions)
-    layout = BandLayout(_kind(source), str(source.dtypes[0]), colours, names)
+    layout = marked_as_named(BandLayout(_kind(source), str(source.dtypes[0]), colours, names))
     palette = page.photometric == _PALETTE
     read = (0,) if palette else bands_to_read(layout, modality, band)
     samples: NDArray[Any] = source.read([i + 1 for i in read])
-    nodata = None if source.nodata is None else float(source.nodata)
+    nodata, notes = declared_no_data(page.no_data, samples.dtype)
     scales = tuple((float(source.scales[i]), float(source.offsets[i])) for i in read)
-    notes: list[str] = []
+    notes += _absences(page) + _ignored_scales(source, read)
     if palette:
         if nodata is not None:
             mask = (samples[0] != nodata) & (True if mask is None else mask)
@@ -220,10 +234,32 @@ def _to_raster(
         nodata=nodata,
         scales=scales,
         mask=mask,
+        premultiplied=page.premultiplied,
         suggestion=_suggested_modality(source),
         georeference=georeference,
         warnings=tuple(notes),
     )
+
+
+def _absences(page: TiffPage) -> list[str]:
+    """Say how many strips or tiles were left out, whose pixels are read as 0 or as no-data."""
+    if not page.absent_segments:
+        return []
+    return [f"{page.absent_segments} of {page.segments} strips or tiles are absent from the TIFF"]
+
+
+def _ignored_scales(source: DatasetReader, read: tuple[int, ...]) -> list[str]:
+    """Say which texts of the file speak of a scale that the bands do not declare as such."""
+    if any(source.scales[i] != 1.0 or source.offsets[i] != 0.0 for i in read):
+        return []
+    tags = source.tags() | {k: v for i in read for k, v in source.tags(i + 1).items()}
+    found = [f"{key}={value:.20}" for key, value in tags.items() if _SCALE_WORDS.fullmatch(key)]
+    if not found:
+        return []
+    return [
+        f"the file's text says {', '.join(found)}, but no band declares a scale: the samples were "
+        "used as they are"
+    ]
 
 
 def _kind(source: DatasetReader) -> str:
@@ -256,14 +292,29 @@ def _expand_palette(source: DatasetReader, indices: NDArray[Any]) -> NDArray[np.
 
 
 def _georeference(source: DatasetReader, page: TiffPage) -> tuple[Georeference | None, list[str]]:
-    """Read the geotransform, else ground control points; None without a map system."""
+    """Read the geotransform, else ground control points; None without a map system.
+
+    Returns:
+        the georeference; and notes, also on a georeference that is not read.
+    """
+    if not source.transform.is_identity and source.crs:
+        return Georeference(source.transform, source.crs), []
     points, points_crs = source.gcps
-    if source.transform.is_identity and len(points) >= 3 and points_crs:
+    if len(points) >= 3 and points_crs:
         transform, crs, notes = local_transform(points, points_crs, page.width, page.height)
         return None if transform is None else Georeference(transform, crs), notes
-    if source.transform.is_identity or not source.crs:
-        return None, []
-    return Georeference(source.transform, source.crs), []
+    unread = {
+        f"{len(points)} ground control point(s), of which three with a map system are needed": bool(
+            points
+        ),
+        "a transform without a map system": not source.transform.is_identity,
+        "rational polynomial coefficients (RPC)": source.rpcs is not None,
+    }
+    return None, [
+        f"the file's georeference was not read, because it has {what}; send gsd_m, lat and lon"
+        for what, found in unread.items()
+        if found
+    ]
 
 
 def _suggested_modality(source: DatasetReader) -> Modality | None:
@@ -277,24 +328,3 @@ def _suggested_modality(source: DatasetReader) -> Modality | None:
     if _SAR_WORDS.search(tags.get("TIFFTAG_IMAGEDESCRIPTION", "")):
         return Modality.SAR
     return None
-
-
-def _silence_missing_georeference() -> None:
-    """Chips need no georeference, so rasterio's warning about its absence is noise.
-
-    The filter is added once and stays: `warnings.catch_warnings` is not safe between threads.
-    """
-    known = any(
-        action == "ignore" and category is NotGeoreferencedWarning
-        for action, _, category, _, _ in warnings.filters
-    )
-    if not known:
-        warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
-
-
-def _plain_reason(error: BaseException) -> str:
-    """Return GDAL's own words without the name of the file in memory, printable and short."""
-    cause = error.__cause__ if isinstance(error.__cause__, CPLE_BaseError) else error
-    text = getattr(cause, "errmsg", None) or str(cause) or type(cause).__name__
-    text = re.sub(r"(?:/vsimem/)?[0-9a-f-]{36}(?:/[0-9a-f-]{36})?(?:\.\w+)?[:,]?\s*", "", text)
-    return "".join(c if c.isprintable() else "?" for c in text)[:200].strip()

@@ -24,10 +24,11 @@ MAX_TEXT_BYTES = 2**18
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT = 274, 277, 322, 323, 339
 _STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES = 273, 324, 279, 325
-_ROWS_PER_STRIP, _PLANAR, _TIE_POINTS = 278, 284, 33922
+_ROWS_PER_STRIP, _PLANAR, _TIE_POINTS, _NO_DATA = 278, 284, 33922, 42113
+_EXTRA_SAMPLES, _ASSOCIATED_ALPHA = 338, 1
 _WANTED = {
     *(_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES),
-    *(_TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _ROWS_PER_STRIP, _PLANAR),
+    *(_TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _ROWS_PER_STRIP, _PLANAR, _EXTRA_SAMPLES),
     *(_STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES),
 }
 _COUNTED = {
@@ -40,7 +41,7 @@ _COUNTED = {
 }
 _REDUCED, _MASK = 1, 4
 _SEPARATE_PLANES = 2
-_ASCII = 2
+_BYTE, _ASCII = 1, 2
 _INTEGER_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 16: "u8", 17: "i8"}
 _FLOAT = 3
 _IMPLIED = {_BITS: 1, _COMPRESSION: 1, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1, _PLANAR: 1}
@@ -67,6 +68,8 @@ class TiffPage:
         separate: whether each band has strips or tiles of its own.
         offsets: where each strip or tile starts, int64 `[N]`.
         byte_counts: how long each is, int64 `[N]`; empty where the file does not say.
+        premultiplied: whether the colours were multiplied by the alpha band already.
+        no_data: GDAL's text of the value that means "no data"; empty without one.
     """
 
     index: int
@@ -83,6 +86,8 @@ class TiffPage:
     separate: bool
     offsets: NDArray[np.int64]
     byte_counts: NDArray[np.int64]
+    premultiplied: bool
+    no_data: str
 
     @property
     def bytes_per_sample(self) -> int:
@@ -103,6 +108,12 @@ class TiffPage:
         across = -(-self.width // self.segment_width)
         down = -(-self.height // self.segment_height)
         return across * down * (self.samples if self.separate else 1)
+
+    @property
+    def absent_segments(self) -> int:
+        """Number of strips or tiles that were left out, as sparse files do."""
+        counts = self.byte_counts[: self.segments]
+        return int(np.count_nonzero((counts == 0) & (self.offsets[: len(counts)] == 0)))
 
 
 def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
@@ -127,6 +138,10 @@ def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
     if len(full) > 1:
         raise UnsupportedFormatError(
             f"the TIFF holds {len(full)} pages; send one file per chip with one page"
+        )
+    if directories and not full:
+        raise CorruptChipError(
+            "the TIFF marks every page as an overview or a mask; send the picture itself"
         )
     if not full or _WIDTH not in directories[full[0]] or _HEIGHT not in directories[full[0]]:
         raise CorruptChipError("the TIFF names no picture size; send the complete file")
@@ -190,6 +205,8 @@ def _page(index: int, tags: Tags) -> TiffPage:
         separate=value[_PLANAR] == _SEPARATE_PLANES,
         offsets=tags.get(_TILE_OFFSETS if tiled else _STRIP_OFFSETS, nothing),
         byte_counts=tags.get(_TILE_BYTES if tiled else _STRIP_BYTES, nothing),
+        premultiplied=_ASSOCIATED_ALPHA in tags.get(_EXTRA_SAMPLES, nothing),
+        no_data=bytes(tags.get(_NO_DATA, nothing).tolist()).partition(b"\0")[0].decode("latin-1"),
     )
 
 
@@ -235,6 +252,8 @@ def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, i
         _check_count(tag, kind, count)
         if tag in _WANTED and count and kind in _INTEGER_TYPES:
             tags[tag] = _integers(data, order, word, at + 4, kind, min(count, MAX_SEGMENTS))
+        elif tag == _NO_DATA and count and kind == _ASCII:
+            tags[tag] = _integers(data, order, word, at + 4, _BYTE, count)
     (following,) = struct.unpack_from(order + word, data, start + entries * entry_bytes)
     return tags, int(following)
 

@@ -32,13 +32,16 @@ def require_bounded_segments(data: bytes, page: TiffPage, limits: ChipLimits) ->
             f"one tile of the TIFF claims {area} pixels, more than the picture may have; write the "
             "file with tiles of 256 x 256 or with strips"
         )
-    if page.compression == UNCOMPRESSED:
-        return
-    if len(page.byte_counts) < page.segments or len(page.offsets) < page.segments:
+    uncounted = page.compression == UNCOMPRESSED and not len(page.byte_counts)
+    if len(page.offsets) < page.segments or not (
+        uncounted or len(page.byte_counts) >= page.segments
+    ):
         raise CorruptChipError(
             f"the TIFF lacks the place or length of some of its {page.segments} strips or tiles; "
             "write the file anew"
         )
+    if page.compression == UNCOMPRESSED:
+        return
     counts = page.byte_counts[: page.segments]
     decoded = page.segments * area * page.bytes_per_sample * (1 if page.separate else page.samples)
     longest = MAX_COMPRESSED_SHARE * decoded + SPARE_SEGMENT_BYTES * page.segments + SPARE_BYTES

@@ -60,7 +60,25 @@ def test_points_across_the_antimeridian_are_neighbours(wrap: float) -> None:
 
 def test_points_on_a_line_are_no_georeference() -> None:
     points = [GroundControlPoint(0, column, 10 + column, 60) for column in range(5)]
-    assert local_transform(points, WGS84, 10, 10) == (None, WGS84, [])
+    transform, _, (note,) = local_transform(points, WGS84, 10, 10)
+    assert transform is None
+    assert "lie on a line" in note
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0.0), (math.nan, 0.0), (math.inf, 0.0)])
+def test_points_that_contradict_each_other_by_more_than_the_chip_are_ignored(
+    wrong: tuple[float, float],
+) -> None:
+    """Resampling by them, as a warning about skewed pixels advised, would be wrong as well."""
+    points = [
+        GroundControlPoint(row, column, 10 + column * 1e-4, 60 - row * 1e-4)
+        for row in (0, 50, 100)
+        for column in (0, 50, 100)
+    ]
+    points[-1] = GroundControlPoint(100, 100, points[-1].x + wrong[0], points[-1].y + wrong[1])
+    transform, _, (note,) = local_transform(points, WGS84, 100, 100)
+    assert transform is None
+    assert "were ignored; send gsd_m, lat and lon" in note
 
 
 def test_a_chip_outside_its_points_warns() -> None:

@@ -56,6 +56,38 @@ def test_rational_polynomials_are_not_read() -> None:
     chip = decode_chip(tiff_bytes(sar_plane(), add))
     assert chip.position is None
     assert chip.gsd_source == "default"
+    assert any("(RPC); send gsd_m, lat and lon" in warning for warning in chip.warnings)
+
+
+@pytest.mark.parametrize(
+    "transform", [Affine(2, 0, 5e5, 0, 2, 5e6), Affine(-2, 0, 5e5, 0, -2, 5e6)]
+)
+def test_a_mirrored_picture_is_shown_as_from_above(transform: Affine) -> None:
+    """A mirrored ship is another ship: its superstructure changes sides."""
+    chip = georeferenced_chip("EPSG:32631", transform)
+    np.testing.assert_array_equal(chip.pixels, sar_plane()[::-1])
+    assert any("mirrored" in warning for warning in chip.warnings)
+    assert chip.ground is not None
+    # A step to the right and a step down are those of a picture that is seen from above.
+    (east, north), (to_east, to_north) = chip.ground.column_step, chip.ground.row_step
+    assert east * to_north - north * to_east == pytest.approx(-4, rel=1e-3)
+    stored = Affine.translation(0, 60) @ Affine.scale(1, -1)
+    same = georeferenced_chip("EPSG:32631", transform @ stored)
+    assert chip.position == same.position
+
+
+def test_a_coordinate_system_that_is_no_map_is_ignored_with_a_warning() -> None:
+    chip = georeferenced_chip("EPSG:4978", Affine(1, 0, 4e6, 0, -1, 3e6))
+    assert chip.position is None
+    assert any("unusable" in warning for warning in chip.warnings)
+
+
+def test_too_few_control_points_are_named() -> None:
+    points = [GroundControlPoint(0, 0, 10.0, 60.0), GroundControlPoint(60, 20, 10.1, 59.9)]
+    chip = decode_chip(tiff_bytes(sar_plane(), gcps=points, crs="EPSG:4326"), gsd_m=1.0)
+    assert chip.position is None
+    (warning,) = chip.warnings
+    assert "2 ground control point(s), of which three" in warning
 
 
 def test_us_survey_feet() -> None:
@@ -164,6 +196,7 @@ def test_an_unusable_georeference_is_ignored_with_a_warning(crs: str, transform:
 def test_a_pixel_size_without_a_map_system_is_ignored() -> None:
     chip = decode_chip(tiff_bytes(sar_plane(), transform=Affine(7, 0, 0, 0, -7, 0)))
     assert (chip.gsd_m, chip.gsd_source) == (1.0, "default")
+    assert any("a transform without a map system" in warning for warning in chip.warnings)
 
 
 @pytest.mark.parametrize(("modality", "default"), [(Modality.SAR, 1.0), (Modality.OPTICAL, 0.75)])

@@ -16,8 +16,8 @@ from service.contract.decoding.bands import BandLayout
 from service.contract.decoding.decode import decode_chip
 from service.contract.decoding.optical_rgb import optical_rgb
 from service.contract.decoding.raster import Raster
-from service.contract.errors import PixelTypeError
-from tests.support.inputs.chip_builders import png_with_header
+from service.contract.errors import CorruptChipError, PixelTypeError, UnsupportedFormatError
+from tests.support.inputs.chip_builders import good_jpeg, png_with_header
 from tests.support.inputs.chip_files import (
     image_bytes,
     picture_bytes,
@@ -175,15 +175,84 @@ def png_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum)
 
 
-def test_16_bit_colour_png_keeps_the_upper_8_bits() -> None:
-    planes = rgb_picture()
-    rows = b"".join(
-        b"\0" + (row.astype(np.uint16) * 256 + 77).astype(">u2").tobytes() for row in planes
-    )
+def png_of(samples: np.ndarray, bits: int, colour: int) -> bytes:
+    rows = b"".join(b"\0" + row.astype(f">u{bits // 8}").tobytes() for row in samples)
     body = png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
-    chip = decode_chip(png_with_header(20, 60, bits=16)[:33] + body, gsd_m=1)
-    np.testing.assert_array_equal(chip.pixels, planes)
-    assert (chip.bit_depth, len(chip.warnings)) == ("uint16", 1)
+    return png_with_header(20, 60, bits, colour)[:33] + body
+
+
+@pytest.mark.parametrize(("colour", "bands"), [(2, 3), (4, 2), (6, 4)])
+def test_a_16_bit_png_is_the_same_chip_as_a_16_bit_tiff(colour: int, bands: int) -> None:
+    """Sensors give 11 bits: the upper 8 of 16 bits hold three of them."""
+    samples = np.concatenate([rgb_picture().astype(np.uint16) * 8] * 2, axis=2)[..., :bands]
+    if colour in (4, 6):
+        samples[..., -1] = 65535
+    png = decode_chip(png_of(samples, 16, colour), modality=Modality.OPTICAL, gsd_m=1)
+    tiff = decode_chip(
+        tiff_bytes(
+            samples.transpose(2, 0, 1),
+            photometric="RGB" if bands > 2 else "MINISBLACK",
+            **({"alpha": "yes"} if colour in (4, 6) else {}),
+        ),
+        modality=Modality.OPTICAL,
+        gsd_m=1,
+    )
+    np.testing.assert_array_equal(png.pixels, tiff.pixels)
+    assert (png.bit_depth, png.warnings) == ("uint16", tiff.warnings)
+
+
+def test_a_png_without_its_last_rows_is_rejected() -> None:
+    with pytest.raises(CorruptChipError, match="row 40"):
+        decode_chip(png_of(rgb_picture()[:40], 8, 2), gsd_m=1)
+
+
+@pytest.mark.parametrize("entries", [0, 10])
+def test_a_pixel_of_a_colour_that_the_palette_lacks_is_rejected(entries: int) -> None:
+    indices = np.arange(1200).reshape(60, 20) % 16
+    data = png_of(indices, 8, 3)
+    palette = png_chunk(b"PLTE", bytes(range(3 * entries))) if entries else b""
+    with pytest.raises(CorruptChipError, match=r"palette|PLTE"):
+        decode_chip(data[:33] + palette + data[33:], gsd_m=1)
+
+
+def test_a_jpeg_whose_middle_is_lost_is_rejected() -> None:
+    """Decoders fill what is lost with grey in silence."""
+    data = good_jpeg()
+    for damaged in (data[: len(data) // 2] + data[-2:], data[: len(data) // 2]):
+        with pytest.raises(CorruptChipError, match="JPEG is truncated or damaged"):
+            decode_chip(damaged, gsd_m=1)
+
+
+@pytest.mark.parametrize(("frame", "bits"), [(0xC0, 12), (0xC3, 8), (0xC9, 8)])
+def test_a_jpeg_of_a_kind_that_is_not_decoded_is_named(frame: int, bits: int) -> None:
+    data = bytearray(good_jpeg())
+    at = data.index(b"\xff\xc0")
+    data[at + 1], data[at + 4] = frame, bits
+    with pytest.raises(UnsupportedFormatError, match="save it as a baseline JPEG"):
+        decode_chip(bytes(data), gsd_m=1)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Blue", "Green", "Red"),
+        ("b", "g", "r"),
+        ("nir", "red", "green", "blue"),
+        ("blue", "green", "red", "nir"),
+    ],
+)
+def test_the_names_of_the_bands_outweigh_the_marks_of_the_writer(names: tuple[str, ...]) -> None:
+    """Writers mark three bands of 8 bits as red, green and blue, and a fourth as alpha, unasked."""
+    planes = rgb_planes()
+    of = {"r": planes[0], "g": planes[1], "b": planes[2], "n": planes[0] // 2}
+
+    def describe(target: DatasetWriter) -> None:
+        for number, name in enumerate(names, start=1):
+            target.set_band_description(number, name)
+
+    stacked = np.stack([of[name[0].lower()] for name in names])
+    chip = decode_chip(tiff_bytes(stacked, describe, photometric="RGB"), gsd_m=1)
+    np.testing.assert_array_equal(chip.pixels, rgb_picture())
 
 
 @pytest.mark.parametrize("container", ["PNG", "JPEG"])

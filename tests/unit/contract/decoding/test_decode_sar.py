@@ -118,13 +118,16 @@ def test_the_first_polarisation_is_the_default_with_a_warning() -> None:
     np.testing.assert_array_equal(chip.pixels, sar_plane(seed=1))
     assert chip.warnings == (
         "2 bands (Sigma0_VV, Sigma0_VH): Sigma0_VV was used; choose another with band",
+        "the band's name 'Sigma0_VV' speaks of power; it was used as amplitude: send its square "
+        "root if it is power",
     )
 
 
 def test_a_polarisation_can_be_chosen() -> None:
     chip = decode_chip(dual_polarisation(), gsd_m=1.0, band=2)
     np.testing.assert_array_equal(chip.pixels, sar_plane(seed=2))
-    assert chip.warnings == ()
+    (warning,) = chip.warnings
+    assert "'Sigma0_VH' speaks of power" in warning
 
 
 def test_band_names_and_tags_determine_that_integers_are_sar() -> None:

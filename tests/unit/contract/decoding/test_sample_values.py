@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -259,3 +260,116 @@ def test_a_false_colour_composite_is_told_to_send_one_polarisation() -> None:
     data = tiff_bytes(rgb_planes(), photometric="RGB")
     with pytest.raises(ModalityError, match="false-colour composite"):
         decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+
+
+def declaring(text: bytes, samples: NDArray[Any]) -> bytes:
+    """A TIFF whose no-data value is declared by a text, as writers other than GDAL do."""
+    data = tiff_bytes(samples, nodata=1.0)
+    at = data.rindex(struct.pack("<HH", 42113, 2))
+    body = text + b"\0"
+    if len(body) > 4:
+        place, data = len(data), data + body
+        value = struct.pack("<I", place)
+    else:
+        value = body.ljust(4, b"\0")
+    return data[: at + 4] + struct.pack("<I", len(body)) + value + data[at + 12 :]
+
+
+@pytest.mark.parametrize(
+    "text", [b"nan", b"NaN", b"NAN", b"-nan", b"-nan(ind)", b"1.#QNAN", b" nan "]
+)
+def test_every_spelling_of_nan_declares_it(text: bytes) -> None:
+    plane = sar_plane()
+    plane[:10] = np.nan
+    chip = decode_chip(declaring(text, plane), gsd_m=1.0)
+    assert (chip.pixels[:10] == 0).all()
+    np.testing.assert_array_equal(chip.pixels[10:], plane[10:])
+
+
+@pytest.mark.parametrize("text", [b"65535", b"65535.0", b"6.5535e4", b"+65535", b"65535 65535"])
+def test_every_spelling_of_a_number_declares_it(text: bytes) -> None:
+    plane = (sar_plane() * 900).astype(np.uint16)
+    plane[:10] = 65535
+    chip = decode_chip(declaring(text, plane), modality=Modality.SAR, gsd_m=1.0)
+    assert (chip.pixels[:10] == 0).all()
+    assert chip.pixels.max() < 65535
+
+
+@pytest.mark.parametrize("text", [b"-1", b"65536", b"nan", b"65535.4", b"-inf", b"none", b"0xFFFF"])
+def test_a_no_data_value_that_no_sample_can_have_is_named(text: bytes) -> None:
+    """Pixels that were meant by it count as data, and that must not stay unsaid."""
+    plane = (sar_plane() * 900).astype(np.uint16)
+    plane[:10] = 65535
+    chip = decode_chip(declaring(text, plane), modality=Modality.SAR, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, plane)
+    (warning,) = chip.warnings
+    assert f"the declared no-data value {text.decode()}" in warning.replace("'", "")
+
+
+def test_a_text_that_is_no_number_declares_nothing() -> None:
+    """GDAL reads it as 0, and 0 dB is a bright echo."""
+    decibels = DECIBELS.copy()
+    decibels[30, 10] = 0.0
+    chip = decode_chip(declaring(b"none", decibels), gsd_m=1.0)
+    assert chip.pixels[30, 10] == 1.0
+
+
+def test_many_pixels_of_exactly_0_decibels_warn() -> None:
+    decibels = DECIBELS - np.float32(20)
+    decibels[:10] = 0.0
+    chip = decode_chip(tiff_bytes(decibels), gsd_m=1.0)
+    assert any("exactly 0 dB" in warning for warning in chip.warnings)
+    declared = decode_chip(tiff_bytes(decibels, nodata=0.0), gsd_m=1.0)
+    assert (declared.pixels[:10] == 0).all()
+    assert not any("exactly 0 dB" in warning for warning in declared.warnings)
+
+
+@pytest.mark.parametrize("scale", [-0.01, 0.0, float("nan")])
+def test_a_scale_of_sar_samples_that_is_not_positive_is_refused(scale: float) -> None:
+    with pytest.raises(ChipContentError, match="a scale must be positive"):
+        decode_chip(tiff_bytes(sar_plane(), scaled(scale, 0.0)), gsd_m=1.0)
+
+
+def test_a_scale_beyond_all_proportion_is_refused() -> None:
+    with pytest.raises(ChipContentError, match="largest SAR amplitude"):
+        decode_chip(tiff_bytes(sar_plane(), scaled(1e300, 0.0)), gsd_m=1.0)
+
+
+@pytest.mark.parametrize("offset", [1e300, -1e300])
+def test_an_optical_offset_beyond_the_samples_is_refused(offset: float) -> None:
+    with pytest.raises(ChipContentError, match="offsets lie within the range"):
+        decode_chip(tiff_bytes(rgb_planes(), scaled(1.0, offset), photometric="RGB"), gsd_m=1.0)
+
+
+def test_a_scale_that_stands_in_a_text_only_is_named() -> None:
+    def tag(target: DatasetWriter) -> None:
+        target.update_tags(1, scale_factor="0.01")
+
+    (warning,) = decode_chip(tiff_bytes(sar_plane(), tag), gsd_m=1.0).warnings
+    assert "scale_factor=0.01" in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "doubt"),
+    [
+        ("Intensity_VV", "speaks of power"),
+        ("VV/VH", "speaks of no amplitude"),
+        ("incidence_angle", "speaks of no amplitude"),
+        ("VV_db", "named decibels"),
+    ],
+)
+def test_a_band_whose_name_speaks_of_something_else_warns(name: str, doubt: str) -> None:
+    chip = decode_chip(
+        tiff_bytes(sar_plane(), lambda target: target.set_band_description(1, name)), gsd_m=1.0
+    )
+    (warning,) = chip.warnings
+    assert doubt in warning
+
+
+def test_colours_that_were_multiplied_by_alpha_are_not_multiplied_again() -> None:
+    planes = np.concatenate([rgb_planes(), np.full((1, 60, 20), 255, np.uint8)])
+    planes[3, :10] = 128
+    plain = decode_chip(tiff_bytes(planes, photometric="RGB", alpha="non-premultiplied"), gsd_m=1)
+    assert (plain.pixels[:10] < rgb_planes().transpose(1, 2, 0)[:10]).all()
+    done = decode_chip(tiff_bytes(planes, photometric="RGB", alpha="premultiplied"), gsd_m=1)
+    np.testing.assert_array_equal(done.pixels, rgb_planes().transpose(1, 2, 0))

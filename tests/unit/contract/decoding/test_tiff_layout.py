@@ -141,3 +141,26 @@ def test_one_band_of_many_is_decoded_alone() -> None:
     chip = decode_chip(data, modality=Modality.SAR, gsd_m=1.0, band=7)
     assert time.perf_counter() - began < 5
     np.testing.assert_array_equal(chip.pixels, stack[6])
+
+
+def test_a_file_of_nothing_but_overviews_is_named() -> None:
+    with pytest.raises(CorruptChipError, match="every page as an overview"):
+        decode_chip(write_tiff([Page(FULL, subfile=1)]), gsd_m=1.0)
+
+
+def test_a_file_that_lists_fewer_strips_than_it_needs_is_rejected() -> None:
+    """Readers fill what is not listed with 0 in silence."""
+    data = write_tiff([Page(FULL)]).replace(
+        struct.pack("<HHII", 278, 4, 1, 60), struct.pack("<HHII", 278, 4, 1, 7)
+    )
+    with pytest.raises(CorruptChipError, match="some of its 9 strips"):
+        decode_chip(data, gsd_m=1.0)
+
+
+def test_strips_that_were_left_out_are_named() -> None:
+    planes = np.tile(sar_plane(), (4, 4))
+    planes[:64] = 0
+    data = tiff_bytes(planes, tiled=True, blockxsize=16, blockysize=64, sparse_ok="true")
+    chip = decode_chip(data, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, planes)
+    assert chip.warnings == ("5 of 20 strips or tiles are absent from the TIFF",)
