@@ -11,7 +11,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.roles import Principal, Role
-from service.contract.utc_time import UtcTime
+from service.contract.utc_time import BoundTime
 
 ID_BYTES, SECRET_BYTES = 6, 32
 KEY_FORM = re.compile(rf"cfx_([0-9a-f]{{{2 * ID_BYTES}}})_[0-9a-f]{{{2 * SECRET_BYTES}}}")
@@ -26,9 +26,9 @@ class KeyRecord(BaseModel):
     name: str = Field(min_length=1, max_length=100)
     role: Role
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", repr=False)
-    created_at: UtcTime
-    expires_at: UtcTime | None = None
-    revoked_at: UtcTime | None = None
+    created_at: BoundTime
+    expires_at: BoundTime | None = None
+    revoked_at: BoundTime | None = None
 
     def usable(self, now: datetime) -> bool:
         """Return whether the key is neither revoked nor expired at `now`."""

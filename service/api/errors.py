@@ -72,7 +72,12 @@ STATUS: dict[type[CrossfixError], int] = {
     BundleError: 500,
 }
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-HTTP_KINDS = {404: "no-such-route", 405: "method-not-allowed", 422: InvalidRequestError.kind}
+HTTP_KINDS = {
+    404: "no-such-route",
+    405: "method-not-allowed",
+    415: MediaTypeError.kind,
+    422: InvalidRequestError.kind,
+}
 RETRY_AFTER_S = {429: "1", 503: "5"}
 
 

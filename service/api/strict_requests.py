@@ -1,60 +1,85 @@
 """Refuse bodies that the framework would repair in silence."""
 
-import json
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
+from json import JSONDecodeError
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service.identity.errors import InvalidRequestError
+from service.access.strict_json import parse_json
 
-
-def parse_json(text: str | bytes) -> Any:
-    """Parse JSON whose objects hold each key once.
-
-    Raises:
-        InvalidRequestError: a key stands twice.
-        ValueError, RecursionError: not JSON in UTF-8.
-    """
-    return json.loads(text, object_pairs_hook=_unique_keys)
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise InvalidRequestError(f"the key {key[:80]!r} stands twice in one JSON object")
-        found[key] = value
-    return found
+UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+FORM_HELP = (
+    "Expected multipart/form-data as curl -F sends it: from the first boundary on, parts with "
+    "headers of at most 8 kB and lines that end with CR LF"
+)
 
 
 class StrictParser(MultiPartParser):
     """A parser of forms that refuses texts which are not valid, instead of guessing."""
 
+    def on_part_begin(self) -> None:
+        """Refuse a form whose texts are not in UTF-8, and begin a part."""
+        if self._charset not in UTF_8:
+            raise HTTPException(
+                415, f"the form names the character set {self._charset}; send it in UTF-8"
+            )
+        self._charset = "utf-8"
+        super().on_part_begin()
+
     def on_headers_finished(self) -> None:
         """Check the names of a field and its file before they are decoded."""
-        self._require_text(self._current_part.content_disposition or b"", "the name of a part")
+        disposition = self._current_part.content_disposition or b""
+        _require_text(disposition, "the name of a part")
         super().on_headers_finished()
+        name = self._current_part.field_name
+        headers = [header for header, _ in self._current_part.item_headers]
+        if headers.count(b"content-disposition") > 1:
+            raise HTTPException(422, f"{name}: the part has two Content-Disposition; send one")
+        if self._current_part.file is None:
+            _require_plain(name, dict(self._current_part.item_headers))
+            if b"filename*" in disposition:
+                raise HTTPException(
+                    422,
+                    f'{name}: a form names a file by filename="…" in UTF-8 (RFC 7578), not by '
+                    "filename*",
+                )
 
     def on_part_end(self) -> None:
         """Check the text of a field before it is decoded."""
         if self._current_part.file is None:
-            self._require_text(self._current_part.data, self._current_part.field_name)
+            _require_text(self._current_part.data, self._current_part.field_name)
         super().on_part_end()
 
-    def _require_text(self, data: bytes | bytearray, name: str) -> None:
-        if b"\0" in data:
-            raise HTTPException(422, f"{name}: holds a NUL character; remove it")
-        try:
-            data.decode(self._charset)
-        except UnicodeDecodeError as error:
+
+def _require_text(data: bytes | bytearray, name: str) -> None:
+    if b"\0" in data:
+        raise HTTPException(
+            422, f"{name}: holds a NUL character; remove it, or send a file with a file name"
+        )
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise HTTPException(422, f"{name}: not text in UTF-8; send it in UTF-8") from error
+
+
+def _require_plain(name: str, headers: dict[bytes, bytes]) -> None:
+    """Refuse the text of a part that is encoded in a way which the parser would ignore."""
+    _, options = parse_options_header(headers.get(b"content-type", b""))
+    charset = options.get(b"charset", b"utf-8").decode("latin-1").casefold()
+    if charset not in UTF_8:
+        raise HTTPException(422, f"{name}: sent in {charset[:40]}; send it in UTF-8")
+    for header in (b"content-transfer-encoding", b"content-encoding"):
+        encoding = headers.get(header, b"binary").decode("latin-1").strip()
+        if encoding.casefold() not in ("7bit", "8bit", "binary", "identity"):
             raise HTTPException(
-                422, f"{name}: not text in {self._charset.upper()}; send it in UTF-8"
-            ) from error
+                422, f"{name}: sent with {header.decode()} {encoding[:40]}; send it as it is"
+            )
 
 
 class StrictRequest(Request):
@@ -64,7 +89,11 @@ class StrictRequest(Request):
         """Parse the body; as the framework expects, refuse it with an HTTPException."""
         try:
             return parse_json(await self.body())
-        except InvalidRequestError as error:
+        except UnicodeDecodeError as error:
+            raise HTTPException(400, "the JSON is not text in UTF-8") from error
+        except JSONDecodeError:
+            raise
+        except ValueError as error:
             raise HTTPException(422, str(error)) from error
 
     async def _get_form(self, **limits: Any) -> FormData:
@@ -74,7 +103,7 @@ class StrictRequest(Request):
                 try:
                     self._form = await StrictParser(self.headers, stream, **limits).parse()
                 except MultiPartException as error:
-                    raise HTTPException(400, error.message) from error
+                    raise HTTPException(400, f"{error.message} {FORM_HELP}") from error
         return await super()._get_form(**limits)
 
 

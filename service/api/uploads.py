@@ -1,5 +1,7 @@
 """Parse the parts of multipart requests and the ids in paths."""
 
+from collections import Counter
+from json import JSONDecodeError
 from typing import Annotated, Any
 from unicodedata import normalize as normalise
 from uuid import UUID
@@ -7,7 +9,7 @@ from uuid import UUID
 from fastapi import Path, UploadFile
 from pydantic import TypeAdapter, ValidationError, WithJsonSchema
 
-from service.api.strict_requests import parse_json
+from service.access.strict_json import parse_json
 from service.api.validation_messages import explain
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
@@ -91,8 +93,15 @@ def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
     value = _parse_json("chip_metadata", text)
     try:
         if isinstance(value, dict):
+            keys = [" ".join(normalise("NFC", name).split()) for name in value]
+            for what, given in (("chips are", names), ("keys are", keys)):
+                if twice := [name for name, times in Counter(given).items() if times > 1]:
+                    raise InvalidRequestError(
+                        f"chip_metadata: two {what} named {twice[0]!r}; send a list with one "
+                        "object for each chip"
+                    )
             by_name = _METADATA_BY_NAME.validate_python(
-                {" ".join(normalise("NFC", name).split()): entry for name, entry in value.items()}
+                dict(zip(keys, value.values(), strict=True))
             )
             if unknown := sorted(by_name.keys() - set(names)):
                 raise InvalidRequestError(
@@ -112,7 +121,7 @@ def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
 def _parse_json(field: str, text: str) -> Any:
     try:
         return parse_json(text)
-    except InvalidRequestError as error:
-        raise InvalidRequestError(f"{field}: {error}") from error
-    except (ValueError, RecursionError) as error:
+    except JSONDecodeError as error:
         raise InvalidRequestError(f"{field}: not JSON: {error}") from error
+    except ValueError as error:
+        raise InvalidRequestError(f"{field}: {error}") from error

@@ -13,6 +13,23 @@ MESSAGES = {
     "model_type": "expected a JSON object",
 }
 
+EXPECTED = {
+    "bool_parsing": "true or false",
+    "finite_number": "a finite number",
+    "float_parsing": "a number with a decimal point, e.g. 0.75",
+    "float_type": "a number, e.g. 0.75",
+    "int_from_float": "a whole number, e.g. 2",
+    "int_parsing": "a whole number, e.g. 2",
+    "int_parsing_size": "a whole number of fewer digits",
+    "int_type": "a whole number, e.g. 2",
+    "string_type": "a text",
+    "uuid_parsing": "an id, which is a UUID",
+    "uuid_type": "an id, which is a UUID",
+}
+"""What would be right, by the type of the error; the message adds what was sent."""
+
+TOO_LONG = {"string_too_long", "too_long"}
+
 
 def explain(errors: Sequence[Mapping[str, Any]]) -> str:
     """Describe the errors of a `pydantic.ValidationError` in one line."""
@@ -30,6 +47,11 @@ def field_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 def message(error: Mapping[str, Any]) -> str:
     """Return the message of one error, in terms of JSON instead of Python."""
+    sent = f"{error.get('input')!r:.60}"
+    if error["type"] in EXPECTED:
+        return f"expected {EXPECTED[error['type']]}; got {sent}"
+    if error["type"] in TOO_LONG:
+        return f"holds more than {error['ctx']['max_length']} characters; send it shorter"
     text: str = MESSAGES.get(error["type"], error["msg"])
     return text.removeprefix("Value error, ")
 
@@ -44,6 +66,6 @@ def _request_message(error: Mapping[str, Any]) -> str:
     if error["type"] == "json_invalid":
         return f"not JSON: {error['ctx']['error']} at character {error['loc'][-1]}"
     text = message(error)
-    if tuple(error["loc"]) == (BODY,):
+    if tuple(error["loc"]) == (BODY,) and error["type"] in MESSAGES:
         return f"{text}, sent with Content-Type: application/json"
     return text

@@ -34,9 +34,17 @@ KeysFile = Annotated[
 ]
 
 
+def _printable(name: str) -> str:
+    if not (len(name.strip()) > 0 and len(name) <= 100 and name.isprintable()):
+        raise typer.BadParameter("expected 1 to 100 printable characters")
+    return name
+
+
 @keys_app.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(help="Holder of the key, e.g. `harbour-desk`.")],
+    name: Annotated[
+        str, typer.Argument(help="Holder of the key, e.g. `harbour-desk`.", callback=_printable)
+    ],
     role: Annotated[
         Literal["reader", "curator", "admin"],
         typer.Option(
@@ -45,7 +53,7 @@ def create_key(
     ] = "reader",
     expires_days: Annotated[
         int | None,
-        typer.Option(help="Days until the key expires.", show_default="never", min=1),
+        typer.Option(help="Days until the key expires.", show_default="never", min=1, max=36_500),
     ] = None,
     keys_file: KeysFile = None,
     data_dir: DataDir = None,

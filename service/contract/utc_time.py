@@ -14,9 +14,13 @@ EXPECTED_TIME = "expected a time in ISO 8601, e.g. 2026-03-05T17:20:00Z, or a da
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 ISO_TIME = re.compile(
     ISO_DAY.pattern
-    + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?",
+    + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?))?",
     re.IGNORECASE,
 )
+"""No place on Earth is more than 14 hours ahead of UTC."""
+FIRST_PICTURES = datetime(1960, 1, 1, tzinfo=UTC)
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""What programs write where they know no time: 0 seconds since 1970."""
 
 
 def as_utc(moment: datetime) -> datetime:
@@ -60,7 +64,9 @@ def parse_iso(value: object) -> date:
 
 
 def _meant(text: str) -> str:
-    """Return what eight digits are likely to mean as a date, for messages."""
+    """Return what a refused text is likely to mean, for messages."""
+    if re.search(r"T[0-9:.]+ [0-9]{2}:?[0-9]{2}$", text):
+        return ", which has lost the + of its offset: write it as %2B in an address"
     try:
         day = datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).date()
     except ValueError:
@@ -106,8 +112,27 @@ def _first_moment(value: object) -> datetime:
     return time_span(parse_iso(value))[0]
 
 
-StatedTime = Annotated[datetime | date, BeforeValidator(parse_iso), AfterValidator(require_past)]
-"""A moment of the past or a day, as a client states it."""
+def require_time_of_picture(stated: date) -> date:
+    """Return the time unchanged.
+
+    Raises:
+        ValueError: it lies in the future, before the first pictures from space, or is the time
+            that means "unknown".
+    """
+    require_past(stated)
+    if time_span(stated)[0] == NO_TIME:
+        raise ValueError(
+            f"{stated.isoformat()} is what programs write where the time is unknown; leave it out"
+        )
+    if time_span(stated)[1] < FIRST_PICTURES:
+        raise ValueError(f"{stated.isoformat()} lies before the first pictures from space, of 1960")
+    return stated
+
+
+StatedTime = Annotated[
+    datetime | date, BeforeValidator(parse_iso), AfterValidator(require_time_of_picture)
+]
+"""When a picture was taken, as a client states it: a moment of the past or a day."""
 
 BoundTime = Annotated[datetime, BeforeValidator(_first_moment)]
 """An end of a range of time, UTC; a day means its first moment."""

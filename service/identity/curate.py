@@ -19,6 +19,7 @@ from service.identity.records.vessels import (
     Vessel,
     VesselAttributes,
     VesselState,
+    require_longer_than_wide,
 )
 from service.identity.recovery import Recovery
 
@@ -219,7 +220,7 @@ class Curation:
             name: origin if name in changes else old
             for name, old in (vessel.provenance | dict.fromkeys(changes, origin)).items()
         }
-        return vessel.model_copy(
+        changed = vessel.model_copy(
             update={
                 **changes,
                 "provenance": provenance,
@@ -227,6 +228,11 @@ class Curation:
                 "state": VesselState.SYNCING,
             }
         )
+        try:
+            require_longer_than_wide(changed)
+        except ValueError as error:
+            raise InvalidRequestError(str(error)) from error
+        return changed
 
     def _complete(self, survivor: Vessel, other: Vessel) -> Vessel:
         missing = {

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Self
 from uuid import UUID, uuid5
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
@@ -31,6 +31,7 @@ from service.identity.records.vessels import (
     Vessel,
     VesselAttributes,
     VesselState,
+    require_longer_than_wide,
 )
 from service.identity.recovery import Recovery, no_renewal
 from service.identity.stage_timing import measured
@@ -58,13 +59,16 @@ class NewVessel(VesselAttributes):
     source: Fact | None = None
     as_of: PastTime | None = None
 
+    @field_validator("id")
+    @classmethod
+    def _names_a_vessel(cls, vessel_id: UUID | None) -> UUID | None:
+        if vessel_id is not None and vessel_id.int in (0, 2**128 - 1):
+            raise ValueError(f"{vessel_id} is a placeholder; leave the field out")
+        return vessel_id
+
     @model_validator(mode="after")
     def _is_longer_than_wide(self) -> Self:
-        if self.length_m is not None and self.beam_m is not None and self.beam_m > self.length_m:
-            raise ValueError(
-                f"beam_m {self.beam_m:g} is more than length_m {self.length_m:g}; the beam is the "
-                "width of the ship"
-            )
+        require_longer_than_wide(self)
         return self
 
     def known_attributes(self) -> dict[str, object]:

@@ -22,7 +22,7 @@ from service.api.uploads import BinaryFile, Id, parse_id, parse_uploads, parse_v
 from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, get_visible_vessel
 from service.identity.ports.gallery import Gallery
-from service.identity.records.base import Line
+from service.identity.records.base import PLAIN_NUMBER, Line
 from service.identity.records.vessels import Imo, Mmsi, VesselFilter
 
 VESSEL_EXAMPLE = (
@@ -107,7 +107,9 @@ def gallery_router(
         imo: Imo | None = None,
         mmsi: Mmsi | None = None,
         type: Annotated[Line | None, Query(description="registered type")] = None,  # noqa: A002
-        limit: Annotated[int | None, Query(ge=1, le=500, description=LIMIT_HELP)] = None,
+        limit: Annotated[
+            int | None, PLAIN_NUMBER, Query(ge=1, le=500, description=LIMIT_HELP)
+        ] = None,
         cursor: Annotated[
             str | None, Query(description="`next_cursor` of the previous page")
         ] = None,

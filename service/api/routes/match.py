@@ -18,6 +18,7 @@ from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN
 from service.identity.matching.match import Matcher, MatchResult
 from service.identity.matching.scene import SceneMatcher
 from service.identity.matching.verify import Verifier
+from service.identity.records.base import PLAIN_NUMBER
 from service.observability.metrics import Telemetry
 
 MATCH_FORM = multipart_form(
@@ -86,9 +87,10 @@ def match_router(
             FramingMode | None,
             Form(description="of both chips, unless their `chip_metadata` says otherwise"),
         ] = None,
-        max_speed_kn: Annotated[float, Form(gt=0, le=100)] = DEFAULT_MAX_SPEED_KN,
+        max_speed_kn: Annotated[float, PLAIN_NUMBER, Form(gt=0, le=100)] = DEFAULT_MAX_SPEED_KN,
         prior: Annotated[
             float,
+            PLAIN_NUMBER,
             Form(gt=0, lt=1, description="how probable one vessel is before the chips are seen"),
         ] = FITTED_PRIOR,
     ) -> VerifyOut:

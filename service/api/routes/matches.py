@@ -26,7 +26,7 @@ from service.contract.chip import Modality
 from service.contract.utc_time import BoundTime
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.matches import MatchStore
-from service.identity.records.base import Line
+from service.identity.records.base import PLAIN_NUMBER, Line, plain_number
 from service.identity.records.match_records import Area, MatchFilter, MatchState, Standing
 from service.identity.records.matches import Match, Verdict
 from service.identity.review import MatchReview, NewJudgement
@@ -79,7 +79,9 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
                 examples=["103.5,1.0,104.5,1.5"],
             ),
         ] = None,
-        limit: Annotated[int | None, Query(ge=1, le=500, description=LIMIT_HELP)] = None,
+        limit: Annotated[
+            int | None, PLAIN_NUMBER, Query(ge=1, le=500, description=LIMIT_HELP)
+        ] = None,
         cursor: Annotated[
             str | None, Query(description="`next_cursor` of the previous page")
         ] = None,
@@ -148,12 +150,13 @@ def parse_area(text: str) -> Area:
     sides = text.split(",")
     if len(sides) != 4:
         raise InvalidRequestError("area: expected four numbers: west,south,east,north in degrees")
+    names = ("west", "south", "east", "north")
     try:
-        return Area(**dict(zip(("west", "south", "east", "north"), map(float, sides), strict=True)))
+        return Area.model_validate(dict(zip(names, map(plain_number, sides), strict=True)))
     except ValidationError as error:
         raise InvalidRequestError(f"area: {explain(error.errors())}") from error
     except ValueError as error:
-        raise InvalidRequestError(f"area: {text!r} are not four numbers") from error
+        raise InvalidRequestError(f"area: {error}") from error
 
 
 def _confirmed_candidate(match: Match, vessel_id: UUID | None) -> str:

@@ -24,7 +24,7 @@ from service.client.fleet.vessels import (
 )
 from service.contract.chip import Modality
 from service.contract.hoss_names import read_hoss_name
-from service.contract.utc_time import parse_iso, require_past
+from service.contract.utc_time import parse_iso, require_time_of_picture
 from service.identity.records.identifiers import means_unknown
 
 VESSEL_KEYS = ("id", "imo", "mmsi", "name")
@@ -92,7 +92,7 @@ def _chip(row: Row, folder: Path) -> ChipFile:
     metadata = chip_fields(row, CHIP_TEXTS, CHIP_NUMBERS)
     if "captured_at" in row.cells:
         try:
-            require_past(parse_iso(row.cells["captured_at"]))
+            require_time_of_picture(parse_iso(row.cells["captured_at"]))
         except ValueError as error:
             raise SourceError(f"{row.location}: captured_at: {error}") from error
     name = read_hoss_name(path.name)

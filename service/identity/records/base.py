@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -56,10 +57,11 @@ class StatedFacts(Record):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_boolean(cls, value: object) -> object:
+    def _plain(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, bool):
             raise ValueError("expected a text or a number, got true or false")
-        return value
+        is_number = cls.model_fields[str(info.field_name)].annotation in (float | None, int | None)
+        return plain_number(value) if is_number else value
 
 
 def plain_number(value: object) -> object:
@@ -67,6 +69,9 @@ def plain_number(value: object) -> object:
     if isinstance(value, str) and "_" in value:
         raise ValueError("expected digits without underscores")
     return value
+
+
+PLAIN_NUMBER = BeforeValidator(plain_number)
 
 
 class GeoPoint(Record):

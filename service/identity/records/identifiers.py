@@ -21,12 +21,12 @@ FILLERS = frozenset(
 
 
 def means_unknown(text: str) -> bool:
-    """Return whether a text says nothing: a word for "unknown", also in brackets such as `<NA>`.
+    """Return whether a text says nothing: a word for "unknown", also in brackets or quotes.
 
     A text without any letter or digit, such as `-`, says nothing either.
     """
-    bare = normalise_line(text).casefold()
-    if bare in WORDS_FOR_UNKNOWN or bare.strip("<>()[]{}") in WORDS_FOR_UNKNOWN:
+    bare = unicodedata.normalize("NFKC", normalise_line(text)).casefold()
+    if bare in WORDS_FOR_UNKNOWN or bare.strip("<>()[]{}\"'`.,;:!? ") in WORDS_FOR_UNKNOWN:
         return True
     return not re.sub(r"[\W_]+", "", bare)
 

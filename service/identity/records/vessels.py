@@ -21,8 +21,8 @@ from service.identity.records.identifiers import normalise_imo, normalise_mmsi
 
 
 def _written_out(value: object) -> object:
-    """Write a whole number as text; clients send IMO numbers as either."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """Write a number as text; clients send IMO numbers as either."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 Imo = Annotated[str, BeforeValidator(_written_out), AfterValidator(only_when_new(normalise_imo))]
@@ -40,6 +40,15 @@ class VesselAttributes(StatedFacts):
     type: Text | None = None
     length_m: float | None = Field(None, gt=1, le=500)
     beam_m: float | None = Field(None, gt=0.5, le=100)
+
+
+def require_longer_than_wide(ship: VesselAttributes) -> None:
+    """Raise ValueError if the beam, which is the width of a ship, is more than its length."""
+    if ship.length_m is not None and ship.beam_m is not None and ship.beam_m > ship.length_m:
+        raise ValueError(
+            f"beam_m {ship.beam_m:g} is more than length_m {ship.length_m:g}; the beam is the "
+            "width of the ship"
+        )
 
 
 ATTRIBUTE_NAMES = tuple(VesselAttributes.model_fields)

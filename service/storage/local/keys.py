@@ -1,7 +1,6 @@
 """API keys in a JSON file, written by `crossfix keys` and read by every replica."""
 
 import fcntl
-import json
 import logging
 import os
 import tempfile
@@ -12,10 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.access.keys import KeyRecord, KeyRing, make_key
 from service.access.roles import Role
+from service.access.strict_json import parse_json
 from service.contract.durable_files import sync_folder, write_file
 from service.contract.errors import CrossfixError
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
@@ -39,6 +39,13 @@ class _KeyDocument(BaseModel):
     version: Literal[1]
     keys: tuple[KeyRecord, ...] = Field(min_length=1)
     """Revoked keys stay, so a file that was ever written has some."""
+
+    @field_validator("keys")
+    @classmethod
+    def _ids_differ(cls, keys: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
+        if len({record.id for record in keys}) < len(keys):
+            raise ValueError("two keys have one id, so that it is open which role holds")
+        return keys
 
 
 class KeyFile:
@@ -212,8 +219,8 @@ def _read(path: Path) -> tuple[KeyRecord, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise KeyFileError(f"the key file {path} cannot be read: {error}") from error
     try:
-        return _KeyDocument.model_validate(json.loads(text)).keys
-    except (ValidationError, ValueError, RecursionError) as error:
+        return _KeyDocument.model_validate(parse_json(text)).keys
+    except ValueError as error:
         raise KeyFileError(
             f"the key file {path} is damaged; restore it from a backup, or remove it and make "
             f"new keys: {_first_line(error)}"

@@ -83,3 +83,66 @@ def test_a_json_key_that_stands_twice_is_refused(client: Client) -> None:
     assert client.post("/json", content='{"a": {"b": 1}, "b": 2}').status_code == 200
     assert client.post("/json", content=b"{").status_code == 422
     assert client.post("/json", content=b'{"a": "\xff"}').status_code == 400
+    assert "nested" in client.post("/json", content='{"a":' * 50_000).json()["detail"]
+    assert "5000 digits" in client.post("/json", content='{"a":%s}' % ("9" * 5000)).json()["detail"]
+
+
+TEXT = b'--x\r\nContent-Disposition: form-data; name="text"'
+CHIP = b'--x\r\nContent-Disposition: form-data; name="chip"; filename="a"\r\n\r\n\xff\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("headers", "mention"),
+    [
+        (b"Content-Type: text/plain; charset=utf-7", "text: sent in utf-7; send it in UTF-8"),
+        (b"Content-Type: text/plain; charset=utf-16", "text: sent in utf-16"),
+        (b"Content-Transfer-Encoding: base64", "text: sent with content-transfer-encoding base64"),
+        (b"Content-Encoding: gzip", "text: sent with content-encoding gzip"),
+        (b'Content-Disposition: form-data; name="text"', "two Content-Disposition"),
+    ],
+)
+def test_a_text_in_an_encoding_that_would_be_ignored_is_refused(
+    client: Client, headers: bytes, mention: str
+) -> None:
+    body = b"".join([TEXT, b"\r\n", headers, b"\r\n\r\nYWJj\r\n", CHIP])
+    answer = client.post("/form", body, "multipart/form-data; boundary=x")
+    assert answer.status_code == 422
+    assert mention in answer.json()["detail"]
+    plain = b"".join([TEXT, b"\r\nContent-Type: text/plain; charset=UTF-8\r\n\r\nYWJj\r\n", CHIP])
+    answer = client.post("/form", plain, "multipart/form-data; boundary=x")
+    assert answer.json()["text"] == "YWJj"
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "bogus"])
+def test_a_form_in_another_character_set_is_refused(client: Client, charset: str) -> None:
+    """The parser reads unknown ones as Latin-1, which makes two characters of an umlaut."""
+    body = b"".join([TEXT, b"\r\n\r\n\xc3\xa9\r\n", CHIP])
+    answer = client.post("/form", body, f"multipart/form-data; boundary=x; charset={charset}")
+    assert answer.status_code == 415
+    assert "send it in UTF-8" in answer.json()["detail"]
+    for same in ("utf-8", "US-ASCII"):
+        media = f"multipart/form-data; boundary=x; charset={same}"
+        assert client.post("/form", body, media).json()["text"] == "\u00e9"
+
+
+def test_a_file_that_is_named_by_an_extended_parameter_is_told_how_to_name_it(
+    client: Client,
+) -> None:
+    body = b"".join(
+        [
+            TEXT,
+            b'\r\n\r\na\r\n--x\r\nContent-Disposition: form-data; name="chip"; ',
+            b"filename*=UTF-8''%e2%82%ac.tif\r\n\r\n\x00\xff\r\n--x--\r\n",
+        ]
+    )
+    answer = client.post("/form", body, "multipart/form-data; boundary=x")
+    assert answer.status_code == 422
+    assert "filename*" in answer.json()["detail"]
+
+
+def test_a_form_that_cannot_be_read_is_told_what_a_form_is(client: Client) -> None:
+    long = TEXT.replace(b'"text"', b'"' + b"t" * 20_000 + b'"')
+    for body in (long + b"\r\n\r\na\r\n" + CHIP, b"hello\r\n" + TEXT + b"\r\n\r\na\r\n" + CHIP):
+        answer = client.post("/form", body, "multipart/form-data; boundary=x")
+        assert answer.status_code == 400
+        assert "as curl -F sends it" in answer.json()["detail"]

@@ -50,12 +50,23 @@ def test_metadata_by_file_name() -> None:
         ('[{}, {"case": "-"}]', "case: .*placeholder"),
         ('[{}, {"note": ""}]', "note: .*empty"),
         ('[{}, {"captured_at": 20260305}]', "may mean 2026-03-05"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('[{}, {"gsd_m": %s}]' % ("9" * 5000), "5000 digits"),
+        ('[{}, {"gsd_m": "1_0"}]', "without underscores"),
+        ('[{}, {"gsd_m": "1,5"}]', "a number with a decimal point, e.g. 0.75; got '1,5'"),
+        ('[{}, {"band": 1.5}]', "a whole number"),
+        ('{"a\u0301": {}, "\u00e1": {}}', "two keys are named"),
     ],
 )
 def test_metadata_that_does_not_fit_is_refused(text: str, mention: str) -> None:
     with pytest.raises(InvalidRequestError, match=mention):
         parse_uploads(files("a", "b"), text, limit=5)
+
+
+def test_metadata_by_name_is_refused_where_two_chips_have_one_name() -> None:
+    with pytest.raises(InvalidRequestError, match="two chips are named 'a'; send a list"):
+        parse_uploads(files("a", "a"), '{"a": {"gsd_m": 1}}', limit=5)
+    assert len(parse_uploads(files("a", "a"), '[{"gsd_m": 1}, {"gsd_m": 2}]', limit=5)) == 2
 
 
 def test_file_names_are_compared_in_one_unicode_form() -> None:
@@ -79,6 +90,11 @@ def test_file_names_are_compared_in_one_unicode_form() -> None:
         ('{"name": "A\\u0000B"}', "control characters"),
         ('{"source": "A\\u0000B"}', "control characters"),
         ('{"as_of": 0}', "ISO 8601"),
+        ('{"length_m": "1_90"}', "without underscores"),
+        ('{"length_m": "190,5"}', "decimal point"),
+        ('{"imo": 9074729.0}', "an IMO number has seven digits"),
+        ('{"id": "00000000-0000-0000-0000-000000000000"}', "placeholder"),
+        ('{"name": "%s"}' % ("n" * 201), "more than 200 characters"),
     ],
 )
 def test_a_vessel_that_says_nothing_sure_is_refused(text: str, mention: str) -> None:

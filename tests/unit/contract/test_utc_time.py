@@ -80,6 +80,36 @@ def test_the_future_is_refused_but_for_the_skew_of_clocks() -> None:
     assert BOUND.validate_python(far.isoformat()) == far
 
 
+@pytest.mark.parametrize(
+    "text", ["1970-01-01T00:00:00Z", "1970-01-01T01:00:00+01:00", "1970-01-01"]
+)
+def test_the_time_that_programs_write_for_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="where the time is unknown"):
+        STATED.validate_python(text)
+    assert PAST.validate_python(text) == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_no_picture_was_taken_before_there_were_satellites() -> None:
+    for text in ("0001-01-01", "1900-01-01T00:00:00Z", "1959-12-31"):
+        with pytest.raises(ValidationError, match="first pictures from space"):
+            STATED.validate_python(text)
+    assert STATED.validate_python("1960-08-18") == date(1960, 8, 18)
+    assert PAST.validate_python("1950-01-01") == datetime(1950, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("offset", ["+24:00", "+15:00", "-18", "+08:60"])
+def test_no_place_has_such_an_offset(offset: str) -> None:
+    with pytest.raises(ValidationError, match="expected a time in ISO 8601"):
+        STATED.validate_python(f"2026-03-05T17:20:00{offset}")
+    stated = STATED.validate_python("2026-03-06T07:20:00+14:00")
+    assert time_span(stated) == (TIME, TIME)
+
+
+def test_an_offset_that_lost_its_plus_in_an_address_is_explained() -> None:
+    with pytest.raises(ValidationError, match="write it as %2B"):
+        BOUND.validate_python("2026-03-05T17:20:00 08:00")
+
+
 def test_the_last_day_of_the_calendar_has_an_end() -> None:
     assert time_span(date.max)[1] == datetime.max.replace(tzinfo=UTC)
 

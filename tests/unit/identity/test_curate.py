@@ -41,6 +41,15 @@ def test_an_empty_patch_is_rejected(use_cases: UseCases, star: EnrolledVessel) -
         use_cases.curation.update(star.vessel.id, VesselPatch())
 
 
+def test_a_patch_cannot_make_a_ship_wider_than_long(
+    use_cases: UseCases, star: EnrolledVessel
+) -> None:
+    for patch in (VesselPatch(length_m=20, beam_m=60), VesselPatch(length_m=10)):
+        use_cases.curation.update(star.vessel.id, VesselPatch(beam_m=32))
+        with pytest.raises(InvalidRequestError, match="the beam is the width"):
+            use_cases.curation.update(star.vessel.id, patch)
+
+
 def test_a_patch_cannot_take_another_vessels_imo(use_cases: UseCases, star: EnrolledVessel) -> None:
     other = use_cases.enrolment.enrol(NewVessel(name="OTHER"), [optical(9)])
     with pytest.raises(ConflictError, match=str(star.vessel.id)):

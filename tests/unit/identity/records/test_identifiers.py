@@ -101,6 +101,10 @@ def test_control_characters_are_rejected() -> None:
         "\u2013",
         "#REF!",
         "N.A.",
+        "'none'",
+        '"None"',
+        "none.",
+        "\uff2e\uff21",
     ],
 )
 def test_what_tables_write_for_nothing_is_a_placeholder(text: str) -> None:

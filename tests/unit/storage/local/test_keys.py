@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,6 +82,37 @@ def test_a_damaged_file_stops_the_start(path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(KeyFileError, match=r"keys\.json is damaged"):
+        KeyFile(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (
+            lambda text: text.replace('"role": "reader"', '"role": "reader", "role": "admin"'),
+            "twice",
+        ),
+        (lambda text: text.replace('"expires_at": null', '"expires_at": 20270101'), "ISO 8601"),
+        (lambda text: text.replace('"revoked_at": null', '"revoked_at": 0'), "ISO 8601"),
+    ],
+)
+def test_a_file_that_says_two_things_is_damaged(
+    path: Path, damage: Callable[[str], str], reason: str
+) -> None:
+    """A reader would become an admin, and a key would expire in 1970."""
+    KeyFile(path).create("desk", Role.READER, NOW)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(KeyFileError, match=reason):
+        KeyFile(path)
+
+
+def test_two_keys_of_one_id_are_damage(path: Path) -> None:
+    keys = KeyFile(path)
+    keys.create("desk", Role.READER, NOW)
+    other, _ = keys.create("boss", Role.ADMIN, NOW)
+    first = next(one for one in KeyFile(path).ring().records if one.id != other.id)
+    path.write_text(path.read_text().replace(other.id, first.id))
+    with pytest.raises(KeyFileError, match="one id"):
         KeyFile(path)
 
 

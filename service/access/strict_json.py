@@ -1,0 +1,36 @@
+"""JSON whose meaning does not depend on its reader."""
+
+import json
+from typing import Any
+
+MAX_DIGITS = 300
+"""Longer integers are no float; Python takes ever longer to read them."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON whose objects hold each key once.
+
+    Raises:
+        JSONDecodeError: not JSON.
+        ValueError: a key stands twice, a number is too long, objects are nested too deeply, or the
+            text is not UTF-8.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_int=_short_integer)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply; send a flat object") from None
+
+
+def _short_integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits; send at most {MAX_DIGITS}, or a text")
+    return int(digits)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:80]!r} stands twice in one JSON object")
+        found[key] = value
+    return found
