@@ -1,16 +1,21 @@
 """Read CSV tables; every error names the file and the line."""
 
+import codecs
 import csv
 import io
 import math
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.client.errors import SourceError
 from service.client.fleet.vessels import VESSEL_NUMBERS, VESSEL_TEXTS
+
+_WITH_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Row:
     Attributes:
         location: file and line number, for messages.
         cells: trimmed, in Unicode NFC; empty cells are left out.
-        decimal_comma: whether numbers may be written as `190,5`.
+        decimal_comma: whether numbers are written as `190,5`.
     """
 
     location: str
@@ -36,12 +41,17 @@ class Row:
         text = self.cells.get(column)
         if text is None:
             return None
-        if self.decimal_comma and "." not in text:
-            text = text.replace(",", ".")
-        try:
-            number = math.nan if "_" in text else float(text)  # Python reads 1_90 as 190
-        except ValueError:
-            number = math.nan
+        if self.decimal_comma and "." in text:
+            raise SourceError(
+                f"{self.location}: {column} is {text!r}, but other numbers of this table have a "
+                "decimal comma; write all of them in one way"
+            )
+        number = math.nan
+        if (
+            text.isascii() and "_" not in text
+        ):  # Python reads 1_90 as 190, and digits of all scripts
+            with suppress(ValueError):
+                number = float(text.replace(",", ".") if self.decimal_comma else text)
         if not math.isfinite(number):
             raise SourceError(
                 f"{self.location}: {column} is {self.cells[column]!r}, not a number; leave the "
@@ -78,32 +88,56 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV file in UTF-8 with a header line; commas, semicolons or tabs separate the cells.
+    """Read a CSV file with a header line; commas, semicolons or tabs separate the cells.
+
+    Args:
+        path: the file, in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
-        SourceError: the file is unreadable or has no header, a column stands twice, or a row is
-            longer than the header.
+        SourceError: the file is unreadable or has no header, a column stands twice, a row is longer
+            than the header, or a cell holds control characters.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = data.decode("utf-16" if wide else "utf-8-sig")
         separator = _separator(text.partition("\n")[0])
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        columns = tuple(_cell(cell) for cell in next(reader, []))
+        reader = csv.reader(
+            io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+        )
+        columns = tuple(_cell(cell, f"{path}:1") for cell in next(reader, []))
+        if not any(columns):
+            raise SourceError(f"{path} has no header line")
         rows = []
         for values in reader:
             location = f"{path}:{reader.line_num}"
-            if len(values) > len(columns):
-                raise SourceError(f"{location}: {len(values)} cells under {len(columns)} columns")
-            pairs = zip(columns, map(_cell, values), strict=False)
-            if cells := {column: value for column, value in pairs if value}:
-                rows.append(Row(location, cells, decimal_comma=separator == ";"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
-    if not any(columns):
-        raise SourceError(f"{path} has no header line")
+            if cells := _cells(columns, [_cell(value, location) for value in values], location):
+                rows.append(Row(location, cells))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"{path} cannot be read as CSV in UTF-8: {error}; save it as CSV UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise SourceError(
+            f"{path}:{reader.line_num}: {error}; close each quote, and double quotes inside a cell"
+        ) from error
     if repeated := [name for name, times in Counter(columns).items() if name and times > 1]:
         raise SourceError(f"{path}: the column {repeated[0]!r} stands twice; keep one of them")
-    return Table(columns, tuple(rows))
+    if separator != "," and any(_WITH_COMMA.fullmatch(c) for r in rows for c in r.cells.values()):
+        rows = [replace(row, decimal_comma=True) for row in rows]
+    return Table(tuple(filter(None, columns)), tuple(rows))
+
+
+def _cells(columns: Sequence[str], values: Sequence[str], location: str) -> dict[str, str]:
+    """Return the cells of a row that are not empty, by column."""
+    named = [*columns, *[""] * (len(values) - len(columns))]
+    found = {column: value for column, value in zip(named, values, strict=False) if value}
+    if "" in found:
+        raise SourceError(
+            f"{location}: the cell {found['']!r} stands under no column; the columns are "
+            f"{', '.join(filter(None, columns))}"
+        )
+    return found
 
 
 def read_chip_table(path: Path, columns: Collection[str]) -> Table:
@@ -114,7 +148,10 @@ def read_chip_table(path: Path, columns: Collection[str]) -> Table:
     """
     table = read_table(path)
     if "chip" not in table.columns:
-        raise SourceError(f"{path} has no column chip; known columns are {', '.join(columns)}")
+        raise SourceError(
+            f"{path} has no column chip; its first line names {', '.join(table.columns)[:80]!r}, "
+            f"known columns are {', '.join(columns)}"
+        )
     if unknown := table.unknown_columns(columns):
         raise SourceError(f"{path}: unknown column {unknown[0]!r}; known are {', '.join(columns)}")
     return table
@@ -139,8 +176,13 @@ def _separator(header: str) -> str:
     return max(",;\t", key=header.count) if "," not in header else ","
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, location: str) -> str:
     """Trim a cell and compose its characters, so that equal texts compare as equal."""
+    if not "".join(text.split()).isprintable():
+        raise SourceError(
+            f"{location}: {text[:40]!r} holds control characters; remove them, and save the table "
+            "as CSV UTF-8"
+        )
     return unicodedata.normalize("NFC", text.strip())
 
 

@@ -10,6 +10,7 @@ on every row of a vessel, but its rows must not contradict each other.
 
 import unicodedata
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from service.client.errors import SourceError
@@ -25,9 +26,10 @@ from service.client.fleet.vessels import (
 from service.contract.chip import Modality
 from service.contract.hoss_names import read_hoss_name
 from service.contract.utc_time import parse_iso, require_time_of_picture
-from service.identity.records.identifiers import means_unknown
+from service.identity.records.identifiers import means_unknown, normalise_imo, normalise_mmsi
 
 VESSEL_KEYS = ("id", "imo", "mmsi", "name")
+NORMALISED = {"imo": normalise_imo, "mmsi": normalise_mmsi}
 CHIP_TEXTS = ("modality", "framing", "captured_at", "sensor", "source", "licence", "case", "note")
 CHIP_NUMBERS = ("gsd_m", "lat", "lon")
 COLUMNS = ("chip", "id", *VESSEL_TEXTS, *VESSEL_NUMBERS, *CHIP_TEXTS, *CHIP_NUMBERS, "band")
@@ -51,7 +53,7 @@ def read_manifest(
     attributes: dict[str, dict[str, object]] = {}
     chips: dict[str, list[ChipFile]] = {}
     skipped = 0
-    for row in table.rows:
+    for row in map(_in_one_form, table.rows):
         chip = _chip(row, path.parent)
         if modalities is not None and _modality(row, chip) not in modalities:
             skipped += 1
@@ -67,6 +69,18 @@ def read_manifest(
     )
     notes = (f"{skipped} chips of the other modality are not enrolled",) if skipped else ()
     return Fleet(name, vessels, notes)
+
+
+def _in_one_form(row: Row) -> Row:
+    """Write the numbers of the vessel in one form, so that equal ones compare as equal."""
+    cells = dict(row.cells)
+    for column, normalise in NORMALISED.items():
+        if column in cells and not means_unknown(cells[column]):
+            try:
+                cells[column] = normalise(cells[column])
+            except ValueError as error:
+                raise SourceError(f"{row.location}: {error}") from error
+    return replace(row, cells=cells)
 
 
 def _key(row: Row) -> str:

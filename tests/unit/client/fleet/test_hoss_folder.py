@@ -86,7 +86,7 @@ def test_vessels_csv_adds_attributes(data: Path, where: str) -> None:
         ("id,name\none,A\n", "vessels.csv:2: id is 'one'"),
         ("id,name\n1,A\n0001,B\n", "vessels.csv:3: vessel 0001 is described twice"),
         ("id,length_m\n1,long\n", "vessels.csv:2: length_m is 'long', not a number"),
-        ("id,name\n1,A,B\n", "vessels.csv:2: 3 cells under 2 columns"),
+        ("id,name\n1,A,B\n", "vessels.csv:2: the cell .B. stands under no column"),
     ],
 )
 def test_a_wrong_vessels_csv_names_the_line(data: Path, text: str, message: str) -> None:

@@ -59,12 +59,34 @@ def test_rows_of_one_vessel_are_joined(folder: Path) -> None:
         "chip;name;length_m\nchips/a.png;SEMI;190,5\n",
         "chip;name;length_m\nchips/a.png;SEMI;190.5\n",
         "chip\tname\tlength_m\nchips/a.png\tSEMI\t190.5\n",
+        "chip\tname\tlength_m\nchips/a.png\tSEMI\t190,5\n",
         "\ufeffchip,name,length_m\r\nchips/a.png,SEMI,190.5\r\n",
+        "chip,name,length_m,,\n\nchips/a.png,SEMI,190.5,,\n,,,,,,\n",
+        '"chip", "name", "length_m"\n"chips/a.png", "SEMI", "190.5"\n',
     ],
 )
 def test_semicolons_and_tabs_separate_too(folder: Path, text: str) -> None:
     [vessel] = read_manifest(write(folder, text)).vessels
     assert vessel.attributes == {"name": "SEMI", "length_m": 190.5}
+
+
+@pytest.mark.parametrize("order", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_table_in_utf_16_is_read_if_it_says_so(folder: Path, order: str) -> None:
+    path = folder / "ships.csv"
+    text = "chip\tname\nchips/a.png\tR\u00e9my\n"
+    path.write_bytes((text if order == "utf-16" else "\ufeff" + text).encode(order))
+    [vessel] = read_manifest(path).vessels
+    assert vessel.attributes == {"name": "R\u00e9my"}
+    path.write_bytes(text.encode("utf-16-le"))
+    with pytest.raises(SourceError, match="as CSV UTF-8"):
+        read_manifest(path)
+
+
+def test_numbers_of_one_vessel_are_compared_in_one_form(folder: Path) -> None:
+    [vessel] = read_manifest(
+        write(folder, "chip,imo\nchips/a.png,IMO 9074729\nchips/b.tif,9074729\n")
+    ).vessels
+    assert (vessel.key, vessel.attributes) == ("imo 9074729", {"imo": "9074729"})
 
 
 def test_names_of_one_vessel_are_compared_without_blanks_and_in_one_unicode_form(
@@ -100,6 +122,15 @@ def test_chips_are_selected_by_modality(folder: Path) -> None:
         ("chip,id,length_m\nchips/a.png,1,nan\n", "length_m is 'nan', not a number"),
         ("chip,id,length_m\nchips/a.png,1,inf\n", "length_m is 'inf', not a number"),
         ("chip,id,length_m\nchips/a.png,1,1_90\n", "length_m is '1_90', not a number"),
+        ("chip,id,length_m\nchips/a.png,1,\u0661\u0669\u0660\n", "not a number"),
+        ("chip;id;length_m\nchips/a.png;1;190,5\nchips/b.tif;2;1.190\n", ":3: .* decimal comma"),
+        ("chip,imo\nchips/a.png,9074729.0\n", ":2: an IMO number has seven digits"),
+        ("chip,name\nchips/a.png,A\x00B\n", ":2: .*control characters"),
+        ("chip,name\nchips/a.png,A\u200bB\n", ":2: .*control characters"),
+        ('chip,name\n"chips/a.png,ALPHA\nchips/b.tif,BETA\n', ":3: .*close each quote"),
+        ('chip,name\n"chips/a.png"x,ALPHA\n', ":2: .*close each quote"),
+        ("chip,name,\nchips/a.png,ALPHA,190\n", ":2: the cell '190' stands under no column"),
+        ("\nchip,name\nchips/a.png,ALPHA\n", "no header line"),
         ("chip,id,gsd\nchips/a.png,1,1\n", "unknown column 'gsd'"),
         ("chip,id\n,1\n", ":2: the column chip is empty"),
         ("chip,id\nchips/z.png,1\n", ":2: there is no chip .*z.png"),
