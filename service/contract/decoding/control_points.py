@@ -15,6 +15,8 @@ POLAR_FROM_DEG = 80.0
 NORTH_POLAR, SOUTH_POLAR = "EPSG:3995", "EPSG:3031"
 MAX_RESIDUAL_PIXELS = 3.0
 """Points of a scene agree with their neighbours better than this; a wrong one does not."""
+MIN_FLATNESS = 1e-6
+"""Spread of points across a line, as a share of their spread along it, that is no line."""
 NEIGHBOURS = 9
 """Points that a local fit uses: three by three of a grid, for the six terms of a quadratic."""
 
@@ -92,11 +94,16 @@ def _unwrapped(longitudes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _nearest_that_span(pixel: NDArray[np.float64]) -> int | None:
     """Return how many of the nearest points to fit, so that they do not lie on a line."""
-    for count in range(min(NEIGHBOURS, len(pixel)), len(pixel) + 1):
-        spread = np.linalg.svd(pixel[:count] - pixel[:count].mean(axis=0), compute_uv=False)
-        if spread[1] > 1e-6 * spread[0]:
-            return count
-    return None
+    number = np.arange(1, len(pixel) + 1)
+    x, y = (pixel - pixel[0]).T
+    mean_x, mean_y = np.cumsum(x) / number, np.cumsum(y) / number
+    xx = np.cumsum(x * x) / number - mean_x**2
+    yy = np.cumsum(y * y) / number - mean_y**2
+    xy = np.cumsum(x * y) / number - mean_x * mean_y
+    # The determinant and the trace of each covariance are its eigenvalues' product and sum.
+    spanning = xx * yy - xy**2 > MIN_FLATNESS**2 * (xx + yy) ** 2
+    found = np.flatnonzero(spanning & (number >= min(NEIGHBOURS, len(pixel))))
+    return int(number[found[0]]) if found.size else None
 
 
 def _fit(

@@ -16,8 +16,8 @@ MAX_PAGES = 32
 MAX_ENTRIES = 4096
 MAX_SEGMENTS = 200_000
 """Most strips or tiles of a page; the largest legal chip in tiles of 16 x 16 has 16,384 a band."""
-MAX_TIE_POINTS = 20_000
-"""Most ground control points; a Sentinel-1 scene has 210."""
+MAX_TIE_POINTS = 10_000
+"""Most ground control points, of which libtiff reads 10,922; a Sentinel-1 scene has 210."""
 MAX_TEXT_BYTES = 2**18
 """Most bytes of one text; GDAL takes seconds to parse megabytes of metadata."""
 

@@ -1,6 +1,7 @@
 """Ground control points are fitted around the chip, across the antimeridian, on the pole."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -63,6 +64,14 @@ def test_points_on_a_line_are_no_georeference() -> None:
     transform, _, (note,) = local_transform(points, WGS84, 10, 10)
     assert transform is None
     assert "lie on a line" in note
+
+
+def test_many_points_on_a_line_cost_little() -> None:
+    """Processor time, to be compared with hours of a cost that grows with the square."""
+    points = [GroundControlPoint(n, n, 10 + n * 1e-4, 60 - n * 1e-4) for n in range(10_000)]
+    began = time.process_time()
+    assert local_transform(points, WGS84, 10, 10)[0] is None
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize("wrong", [(0.5, 0.0), (math.nan, 0.0), (math.inf, 0.0)])

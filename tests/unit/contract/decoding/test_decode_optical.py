@@ -192,7 +192,7 @@ def test_a_16_bit_png_is_the_same_chip_as_a_16_bit_tiff(colour: int, bands: int)
         tiff_bytes(
             samples.transpose(2, 0, 1),
             photometric="RGB" if bands > 2 else "MINISBLACK",
-            **({"alpha": "yes"} if colour in (4, 6) else {}),
+            alpha="yes" if colour in (4, 6) else "no",
         ),
         modality=Modality.OPTICAL,
         gsd_m=1,
