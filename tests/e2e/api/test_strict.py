@@ -9,7 +9,7 @@ import pytest
 from tests.support.inputs.chips import optical_png
 
 ANY_ID = uuid.UUID(int=7)
-OUTSIDE = ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]
+OUTSIDE = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
 
 Request = Callable[[httpx.Client], httpx.Response]
 
