@@ -111,8 +111,8 @@ def main() -> None:
         fill(full / "data", bundle)
         with running_service(empty) as without, running_service(full) as with_waiting:
             found = measure([without, with_waiting])
-    for place, name in enumerate(("nobody waits", f"{WAITING:,} wait")):
-        print(f"enrolment, {name}: {told(found[:, place])}")
+    for column, name in enumerate(("nobody waits", f"{WAITING:,} wait")):
+        print(f"enrolment, {name}: {told(found[:, column])}")
     print(f"longer by {told(found[:, 1] - found[:, 0])}")
 
 
