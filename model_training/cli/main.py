@@ -5,6 +5,7 @@ Each command imports what it needs when it runs, so that `crossfix-train --help`
 
 import typer
 
+from model_training.cli.adaptation import adaptation
 from model_training.cli.framing import framing_report
 from model_training.cli.look_alikes import look_alikes
 from model_training.cli.measuring import ablation, calibrate, evaluate
@@ -25,7 +26,7 @@ for _command in (
     *(simulate, simulator_report),
     *(encoder, translator, distil, cost),
     *(evaluate, look_alikes, calibrate, reliability, scenes, ablation),
-    *(fusion_study, translator_report, framing_report),
+    *(adaptation, fusion_study, translator_report, framing_report),
 ):
     app.command()(_command)
 

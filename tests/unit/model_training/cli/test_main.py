@@ -25,6 +25,7 @@ def test_help_lists_the_commands() -> None:
         "evaluate",
         "look-alikes",
         "ablation",
+        "adaptation",
         "fusion-study",
         "translator-report",
         "framing-report",
