@@ -47,9 +47,10 @@ def sent_key(headers: Headers) -> str | None:
     Raises:
         UnauthenticatedError: the scheme is not Bearer.
     """
-    authorization = headers.get("authorization")
-    if authorization is None:
-        return headers.get("x-api-key")
+    # A header that stands twice is joined (RFC 9110, 5.3), and thus never a key.
+    authorization = ", ".join(headers.getlist("authorization"))
+    if not authorization:
+        return ", ".join(headers.getlist("x-api-key")) or None
     scheme, _, key = authorization.partition(" ")
     if scheme.casefold() != "bearer":
         raise UnauthenticatedError("only keys are accepted: send Authorization: Bearer <key>")

@@ -82,10 +82,11 @@ class Idempotency(HttpMiddleware):
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
-        sent_key = request.headers.get("idempotency-key") if scope["method"] == "POST" else None
-        if sent_key is None:
+        sent_keys = request.headers.getlist("idempotency-key")
+        if scope["method"] != "POST" or not sent_keys:
             await self._app(scope, receive, send)
             return
+        sent_key = ", ".join(sent_keys)  # a header that stands twice means this (RFC 9110, 5.3)
         with tempfile.SpooledTemporaryFile(max_size=BLOCKING_BYTES) as file:
             body = RecordedBody(request, file)
             try:

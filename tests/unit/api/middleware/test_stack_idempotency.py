@@ -43,6 +43,18 @@ class TestIdempotency:
 
         run(test)
 
+    def test_a_key_beside_another_is_not_the_key_alone(self) -> None:
+        async def test() -> None:
+            service = stub_service()
+            (name, value), *_ = KEY_K.items()
+            await service.post(headers=KEY_K)
+            both = [(name, value), (name, "another")]
+            answer = await service.client.post("/match", content=b"x", headers=both)
+            assert "idempotency-replayed" not in answer.headers
+            assert len(service.routes.bodies) == 2
+
+        run(test)
+
     def test_route_gets_the_body_as_it_was_sent(self) -> None:
         async def test() -> None:
             for size in (0, 1, 65_536, 65_537, 1_500_000):
