@@ -33,8 +33,8 @@ from service.storage.audit.archive import FolderAuditArchive
 from service.storage.audit.log import open_audit_log
 from service.storage.edge.archive import EdgeArchive
 from service.storage.edge.folder import active_bundle
+from service.storage.edge.former_matches import open_match_file
 from service.storage.edge.gallery import EdgeGallery
-from service.storage.edge.matches import EdgeMatchStore
 from service.storage.local.bundles import FolderBundleStore
 from service.storage.local.cache import MemoryCache
 from service.storage.local.chips import ABANDONED_AFTER_S, FolderChipStore
@@ -195,7 +195,7 @@ def open_matches(
         StoreFullError: the disk is full.
     """
     if is_embedded(settings):
-        return EdgeMatchStore(settings.data_dir / "matches")
+        return open_match_file(settings.data_dir / "matches.sqlite", settings.data_dir / "matches")
     from service.storage.server.matches import ServerMatchStore
 
     return ServerMatchStore(_connect(settings, least_timeout_s, watch))

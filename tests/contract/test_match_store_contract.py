@@ -25,12 +25,13 @@ from service.identity.records.match_records import (
     Standing,
 )
 from service.identity.records.matches import Verdict
-from service.storage.edge.matches import EdgeMatchStore
+from service.storage.edge.former_matches import open_match_file
 from service.storage.edge.shard import Shard
 from service.storage.points.match_payloads import HAS_PLACE, PLACE, match_point
 from service.storage.points.payloads import Point
 from service.storage.server.connection import ServerConnection
 from service.storage.server.matches import ServerMatchStore
+from service.storage.sqlite.matches import SqliteMatchStore
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.match_records import make_match_record, with_judgement
 from tests.support.fakes.matches import FakeMatchStore
@@ -45,7 +46,7 @@ def matches(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Matc
     if request.param == "fake":
         yield FakeMatchStore()
     elif request.param == "edge":
-        edge = EdgeMatchStore(quick_folder)
+        edge = SqliteMatchStore(quick_folder)
         yield edge
         edge.close()
     elif request.param == "memory":
@@ -357,10 +358,11 @@ def test_matches_of_an_older_folder_are_found_by_area(tmp_path: Path) -> None:
     record = make_match_record(query=query)
     point = match_point(record)
     payload = {k: v for k, v in point.payload.items() if k not in (PLACE, HAS_PLACE)}
-    shard = Shard(tmp_path, 1, {}, 0)
+    former = tmp_path / "matches"
+    shard = Shard(former, 1, {}, 0)
     shard.put([Point(point.id, None, payload)])
     shard.close()
-    store = EdgeMatchStore(tmp_path)
+    store = open_match_file(tmp_path / "matches.sqlite", former)
     sought = MatchFilter(area=Area(west=103, south=1, east=105, north=2))
     assert [one.id for one in store.page(sought, 10, None).matches] == [record.id]
     assert store.get(record.id) == record

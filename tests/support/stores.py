@@ -20,13 +20,13 @@ from service.maintenance.reembed import Reembedding
 from service.storage.audit.archive import FolderAuditArchive
 from service.storage.edge.archive import EdgeArchive
 from service.storage.edge.gallery import EdgeGallery
-from service.storage.edge.matches import EdgeMatchStore
 from service.storage.local.bundles import FolderBundleStore
 from service.storage.server.archive import ServerArchive
 from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from service.storage.server.layout import DEFAULT_PREFIX
 from service.storage.server.matches import ServerMatchStore
+from service.storage.sqlite.matches import SqliteMatchStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
 from tests.support.inputs.chips import optical_png
@@ -75,7 +75,7 @@ class Site:
     def matches(self) -> MatchStore:
         """Open the match records, while the archive or a service has the gallery open."""
         if self.kind == "edge":
-            return EdgeMatchStore(self.folder / "matches")
+            return SqliteMatchStore(self.folder / "matches.sqlite")
         return ServerMatchStore(self.connect(), self.prefix)
 
 

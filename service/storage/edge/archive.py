@@ -8,7 +8,8 @@ from pathlib import Path
 
 from service.identity.records.checks import RecordCheck
 from service.storage.edge.folder import GalleryFolder
-from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard
+from service.storage.edge.shard import Shard
+from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points.archive import PointArchive
 from service.storage.points.checking import check_gallery
 

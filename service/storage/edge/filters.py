@@ -6,13 +6,11 @@ import qdrant_edge as edge
 
 from service.storage.points.filters import (
     AnyOf,
-    Before,
     BeginsWith,
     BetweenOrUnknown,
     Clause,
     Condition,
     During,
-    Inside,
     Known,
     Near,
     NoneOf,
@@ -45,23 +43,10 @@ def _as_condition(clause: Clause) -> Any:
                 gte=timestamp(start) if start else None, lte=timestamp(end) if end else None
             )
             return edge.FieldCondition(key, range=span)
-        case Before(key, end):
-            return edge.FieldCondition(key, range=edge.RangeDateTime(lt=timestamp(end)))
         case Near(key, lat, lon, radius_m):
             disc = edge.GeoRadius(edge.GeoPoint(lon=lon, lat=lat), radius_m)
             return edge.FieldCondition(key, geo_radius=disc)
-        case Inside():
-            return edge.Filter(should=[_box(one) for one in clause.boxes()])
         case Known(key):
             return edge.Filter(must_not=[edge.IsEmptyCondition(key)])
-
-
-def _box(area: Inside) -> edge.Filter:
-    lat = edge.RangeFloat(gte=area.south, lte=area.north)
-    lon = edge.RangeFloat(gte=area.west, lte=area.east)
-    return edge.Filter(
-        must=[
-            edge.FieldCondition(area.lat_key, range=lat),
-            edge.FieldCondition(area.lon_key, range=lon),
-        ]
-    )
+        case _:
+            raise TypeError(f"no shard is searched by {clause}")

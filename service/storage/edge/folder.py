@@ -28,15 +28,12 @@ VESSEL_INDEXES: dict[str, IndexSchema] = {
     WORDS: edge.KeywordIndexParams(prefix=True),
     STARTS: KEYWORD,
 }
-SIGHTING_INDEXES = {
-    payloads.VESSEL_ID: KEYWORD,
-    payloads.VESSEL_TYPE: KEYWORD,
-    payloads.VESSEL_LENGTH_M: edge.PayloadSchemaType.Float,
-    payloads.MODALITY: KEYWORD,
-    payloads.CHIP: KEYWORD,
-    payloads.UNCOMPARED: KEYWORD,
-    payloads.GROUP: KEYWORD,
-}
+SIGHTING_INDEXES = dict.fromkeys(
+    (payloads.VESSEL_ID, payloads.MODALITY, payloads.CHIP, payloads.UNCOMPARED, payloads.GROUP),
+    KEYWORD,
+)
+"""Of the fields that a shard is searched by; `SightingTable` has types and lengths of vessels."""
+
 SIGHTINGS = "sightings-"
 ACTIVE = "active.json"
 

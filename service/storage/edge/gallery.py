@@ -34,8 +34,9 @@ from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, V
 from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import GalleryFolder
 from service.storage.edge.record_cache import RecordCache, vessel_hits
-from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES, Shard, upsert
+from service.storage.edge.shard import Shard, upsert
 from service.storage.edge.sighting_table import FIELDS, Mask, SightingTable
+from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points import payloads
 from service.storage.points.checking import check_gallery, require_intact_sightings
 from service.storage.points.expiry import open_sightings

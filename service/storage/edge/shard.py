@@ -8,7 +8,6 @@ the process.
 """
 
 import json
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,8 @@ from service.contract.durable_files import replace_file
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.storage.edge.filters import as_filter
 from service.storage.edge.log_files import LogFiles
-from service.storage.local.disk_errors import disk_errors, is_disk_full
+from service.storage.local.disk_errors import is_disk_full
+from service.storage.local.disk_space import require_room
 from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.grouping import NearestQuery
 from service.storage.points.payloads import Payload, Point
@@ -38,9 +38,6 @@ NO_VECTOR = [0.0]
 
 FLUSH_EVERY = 1000
 """Operations between flushes: bounds the log, and the time that a replay takes."""
-
-DEFAULT_MIN_FREE_BYTES = 128 * 2**20
-"""Room that a write may need at once: two log segments of 32 MiB and two chunks of vectors."""
 
 
 class Shard:
@@ -74,7 +71,7 @@ class Shard:
         )
         with _damage_reported(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._require_room()
+            require_room(self._folder, self._min_free_bytes)
             self._shard = _load_or_create(folder, width, config)
             self._shard.optimize()
             indexed = self._shard.info().payload_schema
@@ -90,7 +87,7 @@ class Shard:
 
     def apply(self, operation: edge.UpdateOperation) -> None:
         """Log and apply one operation, all or none. It is durable once `sync` returned."""
-        self._require_room()
+        require_room(self._folder, self._min_free_bytes)
         with _translated_errors(self._folder):
             self._shard.update(operation)
             self._unflushed += 1
@@ -206,7 +203,7 @@ class Shard:
 
     def ping(self) -> None:
         """Raise the error that a change would raise now."""
-        self._require_room()
+        require_room(self._folder, self._min_free_bytes)
         # Counting would stop the process for longer, the more points there are.
         self.retrieve([UUID(int=0)])
         self.sync()
@@ -245,15 +242,6 @@ class Shard:
         )
         with _translated_errors(self._folder):
             return self._shard.scroll(request)
-
-    def _require_room(self) -> None:
-        with disk_errors(f"reach the store in {self._folder}"):
-            free = shutil.disk_usage(self._folder).free
-        if free < self._min_free_bytes:
-            raise StoreFullError(
-                f"the disk of {self._folder} has {free >> 20} MiB left and a write may need "
-                f"{self._min_free_bytes >> 20}; nothing was written"
-            )
 
 
 def upsert(points: Sequence[Point]) -> edge.UpdateOperation:

@@ -24,21 +24,33 @@ from service.storage.points.seals import require_intact_vector
 EmbeddedRow = tuple[NDArray[np.float32], Payload]
 
 
-class PointCollection(Protocol):
-    """The points of a server's collection or of a shard; every write is durable on return."""
+class RecordCollection(Protocol):
+    """The payloads of points on a server, in a shard or in a file; writes are durable on return."""
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
         """Return the payloads of the points that exist among `ids`."""
-        ...
-
-    def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
-        """Return vector, float32 `[D]`, and payload of the points that exist among `ids`."""
         ...
 
     def scan(
         self, where: Condition = EVERYTHING, fields: list[str] | None = None
     ) -> Iterator[tuple[UUID, Payload]]:
         """Yield id and payload (or only these fields) of all points that satisfy the condition."""
+        ...
+
+    def put(self, points: Sequence[Point]) -> None:
+        """Insert or replace points."""
+        ...
+
+    def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
+        """Delete those of `ids` that exist and satisfy the condition."""
+        ...
+
+
+class PointCollection(RecordCollection, Protocol):
+    """The points of a server's collection or of a shard."""
+
+    def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
+        """Return vector, float32 `[D]`, and payload of the points that exist among `ids`."""
         ...
 
     def scan_with_vectors(
@@ -51,16 +63,8 @@ class PointCollection(Protocol):
         """Count the points that satisfy the condition, exactly."""
         ...
 
-    def put(self, points: Sequence[Point]) -> None:
-        """Insert or replace points."""
-        ...
-
     def set_fields(self, ids: Collection[UUID], fields: Payload) -> None:
         """Set fields of the payload of those of `ids` that exist."""
-        ...
-
-    def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
-        """Delete those of `ids` that exist and satisfy the condition."""
         ...
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from service.identity.records.checks import RecordCheck
-from service.storage.points.archive import PointCollection
+from service.storage.points.archive import PointCollection, RecordCollection
 from service.storage.points.filters import EVERYTHING
 from service.storage.points.match_payloads import match_from
 from service.storage.points.payloads import Payload, sighting_from, vessel_from
@@ -38,16 +38,14 @@ def require_intact_sightings(sightings: PointCollection, ids: Collection[UUID]) 
         require_intact_vector(vector, row)
 
 
-def check_matches(
-    matches: PointCollection, lock: AbstractContextManager[object] = UNLOCKED
-) -> Iterator[list[RecordCheck]]:
+def check_matches(matches: RecordCollection) -> Iterator[list[RecordCheck]]:
     """Check match records in batches; see `check_gallery`."""
-    return check_payloads("match", matches, match_from, lock)
+    return check_payloads("match", matches, match_from)
 
 
 def check_payloads(
     kind: str,
-    records: PointCollection,
+    records: RecordCollection,
     parse: Callable[[Payload], object],
     lock: AbstractContextManager[object] = UNLOCKED,
 ) -> Iterator[list[RecordCheck]]:

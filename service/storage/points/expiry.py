@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service.identity.records.match_records import Standing
 from service.storage.points import payloads
-from service.storage.points.archive import PointCollection
+from service.storage.points.archive import RecordCollection
 from service.storage.points.checking import UNLOCKED, in_locked_batches
 from service.storage.points.filters import OPEN_SIGHTINGS, AnyOf, Condition
 from service.storage.points.match_payloads import (
@@ -18,37 +18,27 @@ from service.storage.points.match_payloads import (
     YES,
     point_id,
 )
-from service.storage.points.payloads import Payload, timestamp
+from service.storage.points.payloads import timestamp
 
 UNJUDGED_MATCHES = Condition((AnyOf(STANDING, [Standing.OPEN.value]),), (AnyOf(UNSETTLED, [YES]),))
 UNANNOUNCED_MATCHES = Condition((AnyOf(UNANNOUNCED, [YES]),))
 
 
-def unannounced_matches(
-    matches: PointCollection, lock: AbstractContextManager[object] = UNLOCKED
-) -> list[UUID]:
+def unannounced_matches(matches: RecordCollection) -> list[UUID]:
     """Return the ids of matches that wait to be sent; see `MatchStore.unannounced`."""
-    rows = in_locked_batches(matches.scan(UNANNOUNCED_MATCHES, [UNANNOUNCED]), lock)
-    newest_first = [point_id(number) for number, _ in chain.from_iterable(rows)]
+    rows = matches.scan(UNANNOUNCED_MATCHES, [UNANNOUNCED])
+    newest_first = [point_id(number) for number, _ in rows]
     return newest_first[::-1]
 
 
-def is_unjudged(row: Payload) -> bool:
-    """Return whether `UNJUDGED_MATCHES` holds for the payload of a match."""
-    return bool(row[STANDING] == Standing.OPEN.value and row[UNSETTLED] != YES)
-
-
 def unjudged_matches(
-    matches: PointCollection,
-    before: datetime | None,
-    beyond: int | None,
-    lock: AbstractContextManager[object] = UNLOCKED,
+    matches: RecordCollection, before: datetime | None, beyond: int | None
 ) -> list[UUID]:
     """Return the ids of unjudged matches; see `MatchStore.unjudged`."""
+    if before is None and beyond is None:
+        return []
     limit = None if before is None else timestamp(before)
-    newest_first = chain.from_iterable(
-        in_locked_batches(matches.scan(UNJUDGED_MATCHES, [ASKED_AT]), lock)
-    )
+    newest_first = matches.scan(UNJUDGED_MATCHES, [ASKED_AT])
     return [
         point_id(number)  # the complement of the complement: the id of the match
         for place, (number, row) in enumerate(newest_first)
@@ -57,7 +47,7 @@ def unjudged_matches(
 
 
 def open_sightings(
-    sightings: PointCollection,
+    sightings: RecordCollection,
     before: datetime | None,
     beyond: int | None,
     lock: AbstractContextManager[object] = UNLOCKED,

@@ -1,21 +1,18 @@
-"""Convert match records to payloads of Qdrant points and back, and page through them.
+"""Convert match records to payloads of points and back.
 
 A match is stored under the complement of its id: points are paged in order of id, and later matches
 have greater ids (see `new_match_id`), so that the newest comes first without sorting. The payload
 holds the whole record as JSON, and beside it the fields that filters need.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord, MatchState
+from service.identity.records.match_records import MatchFilter, MatchRecord, MatchState
 from service.identity.records.matches import Match
 from service.storage.points import seals
 from service.storage.points.filters import (
-    EVERYTHING,
     AnyOf,
     Before,
     Clause,
@@ -26,7 +23,6 @@ from service.storage.points.filters import (
     lat_key,
     lon_key,
 )
-from service.storage.points.paging import PageReader, has_part, next_id
 from service.storage.points.payloads import RECORD, Payload, Point, timestamp
 
 VERDICT, STANDING, MODALITY = "verdict", "standing", "modality"
@@ -50,7 +46,6 @@ MATCH_FIELDS = (
 )
 YES, NO = "yes", "no"
 UNSETTLED_MATCHES = Condition((AnyOf(UNSETTLED, [YES]),))
-BATCH = 256
 
 
 def point_id(match_id: UUID) -> UUID:
@@ -131,41 +126,3 @@ def match_condition(where: MatchFilter) -> Condition:
     if where.area is not None:
         clauses.append(Inside(PLACE, **where.area.model_dump()))
     return Condition(tuple(clauses), without)
-
-
-class PagedMatches(ABC):
-    """The methods of a `MatchStore` that need nothing but pages of matches in order of id."""
-
-    def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
-        parts = {FILE_NAME: where.file_name, NOTE: where.note}
-        sought = [(key, part) for key, part in parts.items() if part is not None]
-
-        def passes(row: Payload) -> bool:
-            return all(has_part(row, key, part) for key, part in sought)
-
-        reader = PageReader(
-            partial(self._fetch, match_condition(where)),
-            match_from,
-            lambda record: point_id(record.id),
-            passes if sought else None,
-        )
-        return MatchPage(*reader.page(limit, cursor))
-
-    def unsettled(self) -> list[MatchRecord]:
-        return list(self._scan(UNSETTLED_MATCHES))
-
-    def all(self) -> Iterator[MatchRecord]:
-        return self._scan(EVERYTHING)
-
-    @abstractmethod
-    def _fetch(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
-        """Return the payloads of the next matches, in order of point id from `start` on."""
-
-    def _scan(self, where: Condition) -> Iterator[MatchRecord]:
-        start: UUID | None = None
-        while rows := self._fetch(where, start, BATCH):
-            matches = [match_from(row) for row in rows]
-            yield from matches
-            if len(rows) < BATCH:
-                return
-            start = next_id(point_id(matches[-1].id))

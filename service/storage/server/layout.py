@@ -17,7 +17,14 @@ KEYWORD = models.PayloadSchemaType.KEYWORD
 ORPHANED = "orphaned"
 """Field of a sighting whose vessel was deleted."""
 TOKEN = "token"
-VESSEL_INDEXES: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] = {
+IndexSchema = (
+    models.PayloadSchemaType
+    | models.KeywordIndexParams
+    | models.UuidIndexParams
+    | models.FloatIndexParams
+    | models.DatetimeIndexParams
+)
+VESSEL_INDEXES: dict[str, IndexSchema] = {
     payloads.STATE: KEYWORD,
     payloads.IMO: KEYWORD,
     payloads.MMSI: KEYWORD,
@@ -27,12 +34,25 @@ VESSEL_INDEXES: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] 
     payloads.FENCE: KEYWORD,
 }
 CLAIM_INDEXES = {TOKEN: KEYWORD}
-MATCH_INDEXES = (
-    dict.fromkeys(match_payloads.KEYWORDS, KEYWORD)
-    | dict.fromkeys(match_payloads.IDS, models.PayloadSchemaType.UUID)
-    | dict.fromkeys(match_payloads.NUMBERS, models.PayloadSchemaType.FLOAT)
-    | {match_payloads.ASKED_AT: models.PayloadSchemaType.DATETIME}
-)
+MATCH_INDEXES: dict[str, IndexSchema] = {
+    **dict.fromkeys(
+        match_payloads.KEYWORDS,
+        models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, on_disk=True),
+    ),
+    **dict.fromkeys(
+        match_payloads.IDS,
+        models.UuidIndexParams(type=models.UuidIndexType.UUID, on_disk=True),
+    ),
+    **dict.fromkeys(
+        match_payloads.NUMBERS,
+        models.FloatIndexParams(type=models.FloatIndexType.FLOAT, on_disk=True),
+    ),
+    match_payloads.ASKED_AT: models.DatetimeIndexParams(
+        type=models.DatetimeIndexType.DATETIME, on_disk=True
+    ),
+}
+"""On disk, because they grow with each stored match and are read when matches are listed alone."""
+
 SIGHTING_INDEXES = {
     payloads.VESSEL_ID: KEYWORD,
     payloads.VESSEL_TYPE: KEYWORD,

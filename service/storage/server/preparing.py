@@ -17,6 +17,7 @@ from service.storage.points.filters import Condition
 from service.storage.points.payloads import Payload
 from service.storage.server.failures import may_pass
 from service.storage.server.filters import as_filter
+from service.storage.server.layout import IndexSchema
 
 CONFLICT = 409
 USABLE_WITHIN_S = 30.0
@@ -40,7 +41,7 @@ def ensure_collection(
     client: QdrantClient,
     name: str,
     width: int | None,
-    indexes: Mapping[str, models.PayloadSchemaType | models.KeywordIndexParams],
+    indexes: Mapping[str, IndexSchema],
 ) -> None:
     """Create the collection and the payload indexes that are missing, and wait for both.
 

@@ -158,7 +158,7 @@ def test_a_damaged_match_is_not_shown(site: Site, fields: dict[str, Any]) -> Non
     record = make_match_record([make_vessel()])
     matches.put(record)
     assert matches.get(record.id) == record
-    store: Any = getattr(matches, "_shard", None) or matches._matches  # type: ignore[attr-defined]
+    store: Any = matches._matches  # type: ignore[attr-defined]
     ((point_id, _),) = store.scan()
     store.set_fields([point_id], fields)
     with pytest.raises(StoreDamagedError, match="a stored match"):

@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from service.storage.edge.matches import EdgeMatchStore
+from service.storage.sqlite.matches import SqliteMatchStore
 from tests.support.faults.concurrent_clients import ClientRequest, random_chips
 from tests.support.faults.inspection import sound_audit_entries
 from tests.support.faults.kill_rounds import ChangingClient, kill_rounds
@@ -115,7 +115,7 @@ def test_a_kill_during_judgements_leaves_each_done_or_not_done(
         for one in analysts:
             one.adopt_state(api)
         assert_judgements_audited(data, analysts)
-    matches = EdgeMatchStore(data / "matches")
+    matches = SqliteMatchStore(data / "matches.sqlite")
     assert matches.unsettled() == []
     stored = {record.id for record in matches.all()}
     matches.close()

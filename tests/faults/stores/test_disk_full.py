@@ -110,7 +110,9 @@ def assert_full(answer: httpx.Response) -> None:
 def test_the_disk_of_all_stores_fills_up(scale: Scale, disk: SmallDisk, tmp_path: Path) -> None:
     data = disk.path / "data"
     often = {"CROSSFIX_RECOVERY_INTERVAL_S": "1"}
-    service = start_service(data, tmp_path / "service.log", often)
+    service = start_service(
+        disk.mounted_at / "data", tmp_path / "service.log", often, namespace_of=disk.holder
+    )
     with service.client() as api:
         analyst = Analyst(api)
         vessels = {analyst.enrol("FIRST").json()["id"]}

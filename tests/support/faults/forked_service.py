@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from service.settings import SHIPPED_BUNDLE
+from tests.support.faults.small_disk import enter_namespace
 from tests.support.processes.service_process import free_port
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -50,9 +51,21 @@ class ForkedService:
 
 
 def run_command(
-    *arguments: str, data: Path, log: Path, settings: Mapping[str, str] | None = None
+    *arguments: str,
+    data: Path,
+    log: Path,
+    settings: Mapping[str, str] | None = None,
+    namespace_of: int | None = None,
 ) -> BaseProcess:
-    """Start `crossfix` with these arguments on a data folder; append its output to `log`."""
+    """Start `crossfix` with these arguments on a data folder; append its output to `log`.
+
+    Args:
+        arguments: of the command.
+        data: the folder, as the command sees it.
+        log: a file.
+        settings: further environment variables.
+        namespace_of: a process whose mount namespace the command enters.
+    """
     FORKS.set_forkserver_preload(
         ["service.server.run", "service.cli.main", "service.wiring.maintenance"]
     )
@@ -64,18 +77,22 @@ def run_command(
         "CROSSFIX_RATE_LIMIT_PER_MINUTE": "0",
         **(settings or {}),
     }
-    process = FORKS.Process(target=_run, args=(arguments, environment, log))
+    process = FORKS.Process(target=_run, args=(arguments, environment, log, namespace_of))
     process.start()
     return process
 
 
 def start_service(
-    data: Path, log: Path, settings: Mapping[str, str] | None = None, wait: bool = True
+    data: Path,
+    log: Path,
+    settings: Mapping[str, str] | None = None,
+    wait: bool = True,
+    namespace_of: int | None = None,
 ) -> ForkedService:
     """Start `crossfix serve` on a data folder; with `wait`, return when it is ready."""
     port = free_port()
     settings = {**(settings or {}), "CROSSFIX_PORT": str(port)}
-    process = run_command("serve", data=data, log=log, settings=settings)
+    process = run_command("serve", data=data, log=log, settings=settings, namespace_of=namespace_of)
     service = ForkedService(f"http://127.0.0.1:{port}", process, log)
     if wait:
         wait_until_ready(service)
@@ -96,7 +113,14 @@ def wait_until_ready(service: ForkedService) -> None:
     raise AssertionError(f"not ready in time:\n{service.log.read_text()[-4000:]}")
 
 
-def _run(arguments: tuple[str, ...], environment: Mapping[str, str], log: Path) -> None:
+def _run(
+    arguments: tuple[str, ...],
+    environment: Mapping[str, str],
+    log: Path,
+    namespace_of: int | None,
+) -> None:
+    if namespace_of is not None:
+        enter_namespace(namespace_of)
     for name in [name for name in os.environ if name.startswith("CROSSFIX_")]:
         del os.environ[name]
     os.environ.update(environment)

@@ -1,5 +1,6 @@
 """A real file system of a few megabytes that a test can fill up."""
 
+import ctypes
 import errno
 import os
 import subprocess
@@ -18,9 +19,18 @@ class NoMountError(Exception):
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A mounted file system: its top folder `path`, and a file `ballast` that fills it up."""
+    """A mounted file system, and a file `ballast` that fills it up.
+
+    Attributes:
+        path: its top folder, for processes outside of its mount namespace. SQLite does not open
+            files there, because it resolves links.
+        mounted_at: its top folder for processes in the namespace.
+        holder: the process that holds the namespace.
+    """
 
     path: Path
+    mounted_at: Path
+    holder: int
 
     @property
     def ballast(self) -> Path:
@@ -48,6 +58,17 @@ class SmallDisk:
         self.ballast.unlink()
 
 
+def enter_namespace(holder: int) -> None:
+    """Move this process, which has one thread, to the user and mount namespace of another."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Both are opened first: the user namespace may not show the files of this one.
+    spaces = [os.open(f"/proc/{holder}/ns/{kind}", os.O_RDONLY) for kind in ("user", "mnt")]
+    for space in spaces:
+        if libc.setns(space, 0):
+            raise OSError(ctypes.get_errno(), "setns is refused")
+        os.close(space)
+
+
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[SmallDisk]:
     """Mount a disk of `size` bytes until the end of the block.
@@ -72,6 +93,6 @@ def small_disk(folder: Path, size: int) -> Iterator[SmallDisk]:
         if holder.stdout.readline() != b"mounted\n":
             raise NoMountError(holder.stderr.read().decode().strip())
         try:
-            yield SmallDisk(Path(f"/proc/{holder.pid}/root{folder}"))
+            yield SmallDisk(Path(f"/proc/{holder.pid}/root{folder}"), folder, holder.pid)
         finally:
             holder.stdin.close()

@@ -19,7 +19,7 @@ from service.observability.otlp import CLOSING_TIMEOUT_S, MAX_QUEUED_SPANS
 from service.server.run import CLOSING_S
 from service.settings import S3_TRIES, Settings
 from service.storage.audit.log import RESERVE_BYTES
-from service.storage.edge.shard import DEFAULT_MIN_FREE_BYTES
+from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.local.idempotency import MAX_BYTES
 from service.storage.local.keys import CHECK_EVERY_S
 from service.storage.local.outbox import MOST_BYTES, MOST_MATCHES

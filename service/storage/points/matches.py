@@ -1,0 +1,96 @@
+"""Match records in points: what the stores of both adapters have in common."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+from uuid import UUID
+
+from service.identity.records.checks import RecordCheck
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
+from service.storage.points.archive import RecordCollection
+from service.storage.points.checking import check_matches
+from service.storage.points.expiry import (
+    UNJUDGED_MATCHES,
+    unannounced_matches,
+    unjudged_matches,
+)
+from service.storage.points.filters import EVERYTHING, Condition
+from service.storage.points.match_payloads import (
+    FILE_NAME,
+    NOTE,
+    UNSETTLED_MATCHES,
+    match_condition,
+    match_from,
+    match_point,
+    point_id,
+)
+from service.storage.points.paging import PageReader, has_part, next_id
+from service.storage.points.payloads import Payload
+
+BATCH = 256
+
+
+class MatchPoints(RecordCollection, Protocol):
+    """The points of match records. Safe to call from many threads."""
+
+    def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
+        """Return at most `limit` payloads in order of id, from `start` on."""
+        ...
+
+
+class PointMatches:
+    """The methods of a `MatchStore` that only read and write points."""
+
+    _matches: MatchPoints
+
+    def put(self, record: MatchRecord) -> None:
+        self._matches.put([match_point(record)])
+
+    def get(self, match_id: UUID) -> MatchRecord | None:
+        rows = self._matches.retrieve([point_id(match_id)])
+        return match_from(rows[0]) if rows else None
+
+    def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
+        parts = {FILE_NAME: where.file_name, NOTE: where.note}
+        sought = [(key, part) for key, part in parts.items() if part is not None]
+
+        def passes(row: Payload) -> bool:
+            return all(has_part(row, key, part) for key, part in sought)
+
+        reader = PageReader(
+            partial(self._matches.page, match_condition(where)),
+            match_from,
+            lambda record: point_id(record.id),
+            passes if sought else None,
+        )
+        return MatchPage(*reader.page(limit, cursor))
+
+    def unsettled(self) -> list[MatchRecord]:
+        return list(self._scan(UNSETTLED_MATCHES))
+
+    def unannounced(self) -> list[UUID]:
+        return unannounced_matches(self._matches)
+
+    def all(self) -> Iterator[MatchRecord]:
+        return self._scan(EVERYTHING)
+
+    def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
+        return unjudged_matches(self._matches, before, beyond)
+
+    def delete_unjudged(self, ids: Collection[UUID]) -> int:
+        points = [point_id(i) for i in ids]
+        self._matches.delete(points, UNJUDGED_MATCHES)
+        return len(points) - len(self._matches.retrieve(points))
+
+    def check_records(self) -> Iterator[list[RecordCheck]]:
+        return check_matches(self._matches)
+
+    def _scan(self, where: Condition) -> Iterator[MatchRecord]:
+        start: UUID | None = None
+        while rows := self._matches.page(where, start, BATCH):
+            matches = [match_from(row) for row in rows]
+            yield from matches
+            if len(rows) < BATCH:
+                return
+            start = next_id(point_id(matches[-1].id))

@@ -1,0 +1,1 @@
+"""Records without vectors in SQLite files: their number takes disk, and no memory."""

@@ -1,0 +1,51 @@
+"""Match records in an SQLite file.
+
+The file has no lock of its own: the gallery beside it must be open (`GalleryFolder` holds its lock)
+from before the match records are opened until after they are closed.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
+from service.storage.points import match_payloads as fields
+from service.storage.points.matches import PointMatches
+from service.storage.points.payloads import Point
+from service.storage.sqlite.table import Fields, PointTable
+
+RARE = (fields.CASE, fields.STATE, fields.UNSETTLED, fields.UNANNOUNCED)
+FIELDS = Fields(
+    words=(fields.VERDICT, fields.STANDING, fields.MODALITY, fields.ASKED_AT, *RARE),
+    indexed=RARE,
+    lists=fields.IDS,
+    positions=(fields.PLACE,),
+)
+
+
+class SqliteMatchStore(PointMatches):
+    """A `MatchStore` in a file."""
+
+    _matches: PointTable
+
+    def __init__(self, path: Path, min_free_bytes: int = DEFAULT_MIN_FREE_BYTES) -> None:
+        """Open the file or create it.
+
+        Args:
+            path: the file; the caller has the gallery beside it open.
+            min_free_bytes: writes are refused with less disk space than this.
+
+        Raises:
+            StoreUnavailableError: the file is damaged, or cannot be used.
+            StoreFullError: the disk is full.
+        """
+        self._matches = PointTable(path, FIELDS, min_free_bytes)
+
+    def put_points(self, points: Sequence[Point]) -> None:
+        """Insert or replace records as another store kept them."""
+        self._matches.put(points)
+
+    def ping(self) -> None:
+        self._matches.ping()
+
+    def close(self) -> None:
+        self._matches.close()
