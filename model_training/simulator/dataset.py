@@ -5,6 +5,7 @@
     subset/{O2S,S2O}/{query,bounding_box_test}/   one direction; files are links to those above
     val/                                     the same for validation ids
     dataset.json  vessels.csv  truth/layout.npz
+    provenance.csv                           if pixels have other sizes than those of HOSS
     truth/masks/<chip>.png  truth/geometry.jsonl  on demand, see `_TruthFiles`
 
 Distractors (id -1) are in the galleries only; half of them match the size of a test ship.
@@ -35,6 +36,8 @@ from model_training.simulator.ships.vessel import (
 )
 from model_training.simulator.truth import LAYOUT_CHANNELS
 from model_training.simulator.views import SensorName, View
+from service.contract.chip import DEFAULT_GSD_M, Modality
+from service.contract.hoss_names import PROVENANCE_FILE
 
 FORMAT_VERSION = 1
 DISTRACTOR_ID = -1
@@ -94,6 +97,7 @@ def write_dataset(
         _write_entry(out_dir, entry, index, views, recorded)
     recorded.write(out_dir / "truth" / "layout.npz")
     _write_vessels(out_dir / "vessels.csv", entries)
+    _write_pixel_sizes(out_dir, recorded.names, config)
     about = _about(config, entries, recorded)
     (out_dir / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
     return about
@@ -253,6 +257,22 @@ def write_chip(path: Path, view: View) -> None:
     """Write a chip as HOSS does: RGB uint8 or float32 in one band, deflated TIFF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(view.pixels).save(path, format="TIFF", compression="tiff_adobe_deflate")
+
+
+def _write_pixel_sizes(root: Path, names: Sequence[str], config: SimulatorConfig) -> None:
+    """State metres per pixel of each chip, which the layout cannot, unless they are the usual."""
+    gsd_m = {"RGB": config.optical_gsd_m, "SAR": config.sar_gsd_m}
+    usual = {"RGB": DEFAULT_GSD_M[Modality.OPTICAL], "SAR": DEFAULT_GSD_M[Modality.SAR]}
+    if gsd_m == usual:
+        return
+    for base in ("", "val"):
+        files = [Path(n).name for n in names if n.startswith("val/") == (base == "val")]
+        if not files:
+            continue
+        with (root / base / PROVENANCE_FILE).open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["file", "gsd_m"])
+            table.writerows([name, gsd_m[name[-7:-4]]] for name in files)
 
 
 def _write_vessels(path: Path, entries: list[Entry]) -> None:

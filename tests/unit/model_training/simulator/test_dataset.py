@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_training.data.hoss import read_hoss
 from model_training.simulator import (
     SimulatorConfig,
     write_dataset,
@@ -68,6 +69,25 @@ def test_chips_have_the_pixel_formats_of_hoss(folder: Path) -> None:
     with Image.open(next((folder / "query").glob("*_SAR.tif"))) as sar:
         assert sar.mode == "F"
         assert 1.0 < np.asarray(sar).max() < 2.6
+
+
+def test_other_pixel_sizes_than_those_of_hoss_are_read_back(folder: Path, tmp_path: Path) -> None:
+    ships = SimulatorConfig(
+        vessels=8,
+        optical_views=1,
+        sar_views=1,
+        sar_gsd_m=2.0,
+        test_fraction=0.0,
+        validation_fraction=0.5,
+    )
+    write_dataset(ships, tmp_path / "coarse", workers=1, progress=False)
+    chips = read_hoss(tmp_path / "coarse").train
+    assert {chip.modality.value: chip.read().gsd_m for chip in chips} == {
+        "optical": 0.75,
+        "sar": 2.0,
+    }
+    assert (tmp_path / "coarse" / "val" / "provenance.csv").is_file()
+    assert not (folder / "provenance.csv").exists()
 
 
 def test_dataset_json_describes_the_data_set(folder: Path) -> None:
