@@ -39,6 +39,7 @@ class Database:
         """
         self.path = path
         self._min_free_bytes = min_free_bytes
+        self._damage: str | None = None
         self._writing, self._reading = threading.Lock(), threading.Lock()
         created = path.with_name(f"{path.name}.created")
         with disk_errors(f"use {path}"):
@@ -81,7 +82,9 @@ class Database:
             return self._reader.execute(statement, values).fetchall()
 
     def ping(self) -> None:
-        """Raise the error that a change would raise now."""
+        """Raise the error that a change would raise now, or that of a page found damaged before."""
+        if self._damage is not None:
+            raise StoreDamagedError(self._damage)
         with self.writing():
             pass
 
@@ -104,7 +107,8 @@ class Database:
             if code == sqlite3.SQLITE_FULL:
                 raise StoreFullError(f"the disk of {self.path} is full") from error
             if code in DAMAGED:
-                raise StoreDamagedError(
+                self._damage = (
                     f"{self.path} is damaged and was left as it is ({error}); restore a backup"
-                ) from error
+                )
+                raise StoreDamagedError(self._damage) from error
             raise StoreUnavailableError(f"{self.path} does not answer: {error}") from error

@@ -109,8 +109,10 @@ def test_a_damaged_file_is_reported_and_left_as_it_is(path: Path) -> None:
     assert path.read_bytes() == damaged
     path.write_bytes(content[:4096] + b"\xff" * 4096 + content[8192:])
     database = open_database(path)
-    with pytest.raises(StoreDamagedError, match="malformed"):
-        texts(database)
+    database.ping()
+    for read in (texts, Database.ping, Database.ping):
+        with pytest.raises(StoreDamagedError, match="malformed"):
+            read(database)
     database.close()
 
 
