@@ -13,6 +13,7 @@ from service.maintenance.retention import apply_retention
 from service.wiring.active_bundle import ActiveBundle
 from service.wiring.bundle_routes import ProcessParts, utc_now
 from service.wiring.maintenance import retention_limits
+from service.wiring.stores import is_embedded
 
 log = logging.getLogger("crossfix")
 
@@ -81,7 +82,9 @@ def repeated_tasks(
     if settings.ask_again_interval_s:
         yield RepeatedTask(
             "ask-again",
-            partial(ask_again_when_quiet, active, stopping),
+            partial(
+                ask_again_when_quiet, active, stopping, QUIET_S if is_embedded(settings) else 0.0
+            ),
             settings.ask_again_interval_s,
             "open sightings could not be matched anew; trying again later",
             failure_pause_s=ASK_AGAIN_AFTER_FAILURE_S,
@@ -118,13 +121,14 @@ def _announce(active: ActiveBundle, stopping: threading.Event) -> bool:
 def ask_again_when_quiet(
     active: ActiveBundle,
     stopping: threading.Event,
-    quiet_s: float = QUIET_S,
+    quiet_s: float,
     longest_postponement_s: float = LONGEST_POSTPONEMENT_S,
 ) -> bool:
     """Compare open sightings with some of the chips that vessels got since, or with each other.
 
-    A search among very many of them would delay a request, so this waits until nobody has enrolled,
-    matched or judged for a moment; where somebody always does, it works for a moment in between.
+    A search of an embedded gallery among very many of them would delay a request, so this waits
+    until nobody has enrolled, matched or judged for `quiet_s`; where somebody always does, it works
+    for a moment in between.
     """
     began = time.monotonic()
     while active.quiet_s() < quiet_s and time.monotonic() - began < longest_postponement_s:

@@ -70,7 +70,7 @@ class Comparing:
 def test_open_sightings_are_compared_when_nobody_changes_anything() -> None:
     comparing = Comparing()
     active, stopping = comparing.active(), threading.Event()
-    assert ask_again_when_quiet(active, stopping)
+    assert ask_again_when_quiet(active, stopping, 0.2)
     with active.posting():
         asking = threading.Thread(target=ask_again_when_quiet, args=(active, stopping, 0.2))
         asking.start()
@@ -100,5 +100,5 @@ def test_comparing_stops_when_somebody_changes_something() -> None:
             return comparing.ask_again(stopped)
 
     active.current.ask_again = ask_again
-    ask_again_when_quiet(active, threading.Event())
+    ask_again_when_quiet(active, threading.Event(), 0.2)
     assert comparing.asked == [True]
