@@ -379,3 +379,17 @@ def test_sightings_of_other_bundles_or_unknown_vessels_are_rejected(site: Site) 
     with pytest.raises(ValueError, match="unknown"):
         archive.put_sightings(NEW, [EmbeddedSighting(orphan, vector)], {})
     archive.close()
+
+
+def test_open_sightings_that_an_archive_writes_are_grouped_anew(site: Site) -> None:
+    gallery = site.service()
+    open_one = embedded(0.25)
+    gallery.put_sightings([open_one], None)
+    gallery.place_in_group({open_one.sighting.id: None})
+    gallery.close()
+    archive = site.archive()
+    archive.put_sightings(OLD, [open_one], {})
+    archive.close()
+    gallery = site.service()
+    assert [one.sighting.id for one in gallery.ungrouped(5)] == [open_one.sighting.id]
+    gallery.close()
