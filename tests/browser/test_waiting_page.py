@@ -1,6 +1,5 @@
 """The Waiting page: chips that may show one unknown ship become a vessel, or are parted."""
 
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -9,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.test_quality_of_page import violations
 from tests.support.browser.chromium import WatchedPage, desk_page
-from tests.support.browser.harbour import chips_of
+from tests.support.browser.harbour import ask_about_looks, wait_for_group
 from tests.support.processes.service_process import ServiceProcess, running_service
 
 
@@ -20,35 +19,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
         yield process
 
 
-def ask_about_looks(api: httpx.Client, number: str) -> None:
-    """Ask about both optical chips of a ship, and wait until they are a group."""
-    for path in chips_of(number):
-        facts = {"modality": "optical", "gsd_m": "0.75"}
-        chip = {"chip": (path.name, path.read_bytes())}
-        assert api.post("/match", data=facts, files=chip).status_code == 200
-    wait_for_group(api, number)
-
-
-def wait_for_group(api: httpx.Client, number: str) -> None:
-    """Wait until the optical chips of a ship are a group."""
-    names = {path.name for path in chips_of(number)}
-    deadline = time.monotonic() + 60
-    while True:
-        groups = api.get("/sightings/open/groups").json()["groups"]
-        if names in [{one["sighting"]["file_name"] for one in g["sightings"]} for g in groups]:
-            return
-        assert time.monotonic() < deadline, groups
-        time.sleep(0.1)
-
-
 def group_with(page: Page, number: str) -> Locator:
     return page.locator(".group").filter(has_text=f"{number}_s01c1_RGB.jpg")
 
 
 def test_a_group_becomes_a_vessel_and_that_is_undone(desk: WatchedPage, api: httpx.Client) -> None:
-    ask_about_looks(api, "0001")
+    ask_about_looks(api, "0003")
     page = desk.open("#/waiting")
-    group = group_with(page, "0001")
+    group = group_with(page, "0003")
     expect(group).to_contain_text("Perhaps one ship, seen on 2 chips")
     expect(group.locator(".badge")).to_contain_text("%")
     expect(page.get_by_text("Simulated models.")).to_be_visible()
@@ -67,19 +45,19 @@ def test_a_group_becomes_a_vessel_and_that_is_undone(desk: WatchedPage, api: htt
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone.")).to_be_visible()
     assert api.get("/gallery").json()["vessels"] == []
-    wait_for_group(api, "0001")
+    wait_for_group(api, "0003")
 
 
 def test_chips_are_parted_and_that_is_undone(desk: WatchedPage, api: httpx.Client) -> None:
-    ask_about_looks(api, "0007")
+    ask_about_looks(api, "0017")
     page = desk.open("#/waiting")
-    group = group_with(page, "0007")
+    group = group_with(page, "0017")
     group.get_by_role("button", name="These are not one ship").click()
     expect(page.get_by_text("Recorded: these chips show different ships.")).to_be_visible()
     expect(group).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone.")).to_be_visible()
-    wait_for_group(api, "0007")
+    wait_for_group(api, "0017")
     desk.page.reload()
     expect(group).to_have_count(1)
 

@@ -315,7 +315,7 @@ export const T = {
   },
   groups: {
     heading: "May be one unknown ship",
-    intro: (threshold) => `Open chips that look like one ship. A chip joins a group from ${threshold} on, for as many ships as chips wait; ships of one design look alike, so compare the chips before you decide.`,
+    intro: (threshold) => `Open chips that look like one ship, each with a calibrated probability of ${threshold} or more among all chips that waited. Ships of one design look alike: compare the chips before you decide.`,
     none: "No open chips look like one ship.",
     more: (total) => `There are ${total} groups; the largest are shown.`,
     title: (chips) => `Perhaps one ship, seen on ${some(chips, "chip", "chips")}`,

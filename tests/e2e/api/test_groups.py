@@ -32,7 +32,17 @@ def client(service: ServiceProcess) -> Iterator[Client]:
 def ask(client: Client, number: str) -> list[str]:
     """Ask about both optical chips of a ship; return the ids of the sightings."""
     chips = sorted((FLEET / "bounding_box_test").glob(f"{number}_*_RGB.jpg"))
-    answers = [client.match(chip, modality="optical", gsd_m=0.75) for chip in chips]
+    answers = [
+        client.match(
+            chip,
+            modality="optical",
+            gsd_m=0.75,
+            captured_at="2026-03-04T08:00:00Z",
+            lat=int(number) * 5.0,  # no ship was at two of these places
+            lon=0.0,
+        )
+        for chip in chips
+    ]
     return sorted(str(one.query.sighting_id) for one in answers)
 
 
@@ -55,7 +65,7 @@ def wait_for(client: Client, sightings: list[str], there: bool = True) -> None:
 def test_two_looks_at_an_unknown_ship_become_a_vessel(
     client: Client, api: httpx.Client, service: ServiceProcess
 ) -> None:
-    sightings = ask(client, "0001")
+    sightings = ask(client, "0003")
     wait_for(client, sightings)
     body = api.get("/sightings/open/groups").json()
     (group,) = [one for one in body["groups"] if shown_in(one) == sightings]
@@ -82,7 +92,7 @@ def test_two_looks_at_an_unknown_ship_become_a_vessel(
 def test_what_is_parted_leaves_the_group_and_comes_back(
     client: Client, service: ServiceProcess
 ) -> None:
-    sightings = ask(client, "0007")
+    sightings = ask(client, "0011")
     wait_for(client, sightings)
     crossfix("part", *sightings, "--url", service.url)
     wait_for(client, sightings, there=False)

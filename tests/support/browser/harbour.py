@@ -1,6 +1,7 @@
 """A service with a few vessels of the demo's fleet, their positions made up, and some matches."""
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,33 @@ def ask(client: httpx.Client, number: str, **facts: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+def ask_about_looks(client: httpx.Client, number: str) -> None:
+    """Ask about both optical chips of a ship, and wait until they are a group.
+
+    Different ships are at different ends of the world at one time, and so in different groups.
+    """
+    at = {
+        "captured_at": "2026-03-04T08:00:00Z",
+        "lat": str(int(number) * 13 % 120 - 60),
+        "lon": "0",
+    }
+    for path in chips_of(number):
+        facts = {"modality": "optical", "gsd_m": "0.75", **at}
+        chip = {"chip": (path.name, path.read_bytes())}
+        answer = client.post("/match", data=facts, files=chip)
+        assert answer.status_code == 200, answer.text
+    wait_for_group(client, number)
+
+
+def wait_for_group(client: httpx.Client, number: str) -> None:
+    """Wait until the optical chips of a ship are a group."""
+    names = {path.name for path in chips_of(number)}
+    deadline = time.monotonic() + 60
+    while True:
+        groups = client.get("/sightings/open/groups").json()["groups"]
+        if names in [{one["sighting"]["file_name"] for one in g["sightings"]} for g in groups]:
+            return
+        assert time.monotonic() < deadline, groups
+        time.sleep(0.1)
