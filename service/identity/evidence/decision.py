@@ -86,6 +86,17 @@ def best_first(scored: Iterable[Scored]) -> list[Scored]:
     return sorted(scored, key=_best_first)
 
 
+def best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Scored]:
+    """Return each vessel once, with its higher log odds; best first."""
+    best: dict[UUID, Scored] = {}
+    for scored in found.values():
+        for item in scored:
+            known = best.get(item.vessel.id)
+            if known is None or item.log_odds > known.log_odds:
+                best[item.vessel.id] = item
+    return best_first(best.values())
+
+
 def _best_first(item: Scored) -> tuple[float, float, UUID]:
     return -item.log_odds, -item.hit.similarity, item.vessel.id
 

@@ -60,7 +60,7 @@ RECORDS_OF_ONE_SIGHTING = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedFacts:
     """What the match records say of an open sighting.
 
     Attributes:
@@ -76,14 +76,14 @@ class Asked:
     apart: frozenset[UUID]
 
 
-def asked(matches: MatchStore, sighting_id: UUID) -> Asked | None:
+def recorded_facts(matches: MatchStore, sighting_id: UUID) -> RecordedFacts | None:
     """Return what the match records say of a sighting; None if there are none."""
     where = MatchFilter(sighting_id=sighting_id)
     records = tuple(matches.page(where, RECORDS_OF_ONE_SIGHTING, None).matches)
     if not records:
         return None
     scenes = (one.options.get("scene_id") for one in records)
-    return Asked(
+    return RecordedFacts(
         records,
         frozenset(str(one) for one in scenes if one is not None),
         frozenset(i for one in records for i in one.match.sighting_ids) - {sighting_id},
@@ -179,7 +179,7 @@ class Grouping:
         """Put a sighting into a group or none, unless an analyst decides about it right now."""
         sighting = one.sighting
         try:
-            facts = asked(self._matches, sighting.id)
+            facts = recorded_facts(self._matches, sighting.id)
             found = {} if facts is None else self._resembling(one, waiting)
             if facts is None or not (found or facts.one_ship):
                 self._gallery.place_in_group({sighting.id: None})
@@ -289,11 +289,11 @@ class _Known:
 
     def __init__(self, matches: MatchStore) -> None:
         self._matches = matches
-        self._facts: dict[UUID, Asked | None] = {}
+        self._facts: dict[UUID, RecordedFacts | None] = {}
 
-    def facts(self, sighting_id: UUID) -> Asked | None:
+    def facts(self, sighting_id: UUID) -> RecordedFacts | None:
         if sighting_id not in self._facts:
-            self._facts[sighting_id] = asked(self._matches, sighting_id)
+            self._facts[sighting_id] = recorded_facts(self._matches, sighting_id)
         return self._facts[sighting_id]
 
     def said_apart(self, a: Sighting, b: Sighting) -> bool:

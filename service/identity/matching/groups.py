@@ -15,7 +15,7 @@ from service.identity.context import Context
 from service.identity.enrol import EnrolledVessel, NewVessel, described_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.leases import Lease, vessel_claim
-from service.identity.matching.grouping import Asked, asked
+from service.identity.matching.grouping import RecordedFacts, recorded_facts
 from service.identity.records.match_records import MatchRecord, Standing
 from service.identity.records.sightings import GroupedSighting, GroupPlace, Sighting
 from service.identity.records.vessels import Vessel, VesselState
@@ -216,10 +216,10 @@ class SightingGroups:
                     every.add(other)
         return every
 
-    def _open(self, sighting_id: UUID) -> tuple[Sighting, Asked]:
+    def _open(self, sighting_id: UUID) -> tuple[Sighting, RecordedFacts]:
         """Return an open sighting and what was asked about it."""
         sighting = self._gallery.get_sighting(sighting_id)
-        facts = asked(self._matches, sighting_id)
+        facts = recorded_facts(self._matches, sighting_id)
         if sighting is None or facts is None:
             raise NotFoundError(f"no sighting {sighting_id} waits for its vessel")
         if sighting.vessel_id is not None:
@@ -229,7 +229,7 @@ class SightingGroups:
             )
         return sighting, facts
 
-    def _write_apart(self, facts: Asked, others: Collection[UUID], different: bool) -> None:
+    def _write_apart(self, facts: RecordedFacts, others: Collection[UUID], different: bool) -> None:
         """Note in the newest match of a sighting that others differ, or take it from all."""
         for record in facts.records[:1] if different else facts.records:
             apart = {*record.apart, *others} if different else {*record.apart} - {*others}
@@ -240,14 +240,14 @@ class SightingGroups:
         members = [
             GroupMember(one.sighting, facts.records[0].id, one.place)
             for one in found
-            if (facts := asked(self._matches, one.sighting.id)) is not None
+            if (facts := recorded_facts(self._matches, one.sighting.id)) is not None
         ]
         known = [one.place.probability for one in members if one.place.probability is not None]
         chips = {one.sighting.chip_sha256 for one in members}
         return SightingGroup(group_id, members, min(known, default=None), len(chips))
 
 
-def _to_confirm(asked_about: Sequence[Asked]) -> list[MatchRecord]:
+def _to_confirm(asked_about: Sequence[RecordedFacts]) -> list[MatchRecord]:
     """Return the undecided matches of each sighting; without any, its newest match."""
     chosen: dict[UUID, MatchRecord] = {}
     for facts in asked_about:

@@ -17,7 +17,7 @@ from service.identity.evidence.checks import Limits, type_warnings
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import (
     Scored,
-    best_first,
+    best_of_each_vessel,
     explained,
     judge,
     rank,
@@ -95,7 +95,7 @@ class MatchResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RankedQuery:
     """A chip with the vessels that it may show, before the verdict.
 
     Attributes:
@@ -204,7 +204,7 @@ class Matcher:
         options: MatchOptions,
         stored: Sighting | None = None,
         more: Sequence[ChipUpload] = (),
-    ) -> Asked:
+    ) -> RankedQuery:
         """Rank the vessels that the chip may show, without a verdict; nothing is stored.
 
         `stored` is the sighting of a chip that was sent before; None makes a new one.
@@ -235,7 +235,7 @@ class Matcher:
                 copies.search_each(self._gallery, [(one, own) for one in queries], RERANKED_VESSELS)
             ways = BothWays(query, half_turned, self._calibration)
             found, calibration = self._search(ways, options, counts.vessels, copies, bool(more))
-            scored = _best_of_each_vessel(found)
+            scored = best_of_each_vessel(found)
             ranking = rank(query.sighting, scored, options.limits(), calibration.context)
             warnings = copies.warnings("it is no evidence for itself")
             warnings += type_warnings(options.looks_like, [c.vessel for c in ranking.candidates])
@@ -244,7 +244,7 @@ class Matcher:
             reasons = () if ranking.candidates else self._why_nobody(options)
         self._measure({"search": timings["search"]})
         as_calibrated = calibration is self._calibration and not options.narrows and not more
-        return Asked(
+        return RankedQuery(
             uploads=uploads,
             options=options,
             asked_at=asked_at,
@@ -259,7 +259,7 @@ class Matcher:
             first_similarities=_first_similarities(found) if as_calibrated else {},
         )
 
-    def judge(self, asked: Asked, ranking: Ranking) -> JudgedRanking:
+    def judge(self, asked: RankedQuery, ranking: Ranking) -> JudgedRanking:
         """Return the verdict on a ranking of the vessels, alone or of chips asked together."""
         verdict, explanation = judge(
             ranking,
@@ -277,7 +277,7 @@ class Matcher:
 
     def answer(
         self,
-        asked: Asked,
+        asked: RankedQuery,
         judgement: JudgedRanking,
         scene: SceneShare | None = None,
         found_by: Finding | None = None,
@@ -383,17 +383,6 @@ def _names(judgement: JudgedRanking, vessel_id: UUID) -> bool:
     if judgement.verdict in (Verdict.NO_MATCH, Verdict.UNCLEAR) or not candidates:
         return False
     return vessel_id == candidates[0].vessel.id or vessel_id in judgement.explanation.among
-
-
-def _best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Scored]:
-    """Return each vessel once, with its higher log odds; best first."""
-    best: dict[UUID, Scored] = {}
-    for scored in found.values():
-        for item in scored:
-            known = best.get(item.vessel.id)
-            if known is None or item.log_odds > known.log_odds:
-                best[item.vessel.id] = item
-    return best_first(best.values())
 
 
 def _first_similarities(found: Mapping[Modality, Sequence[Scored]]) -> dict[Modality, float]:

@@ -12,7 +12,13 @@ from service.contract.weighing.assignment import joint_probabilities
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.checks import can_have_sailed
 from service.identity.evidence.wording import Ranking, percent, vessel_name
-from service.identity.matching.match import Asked, JudgedRanking, Matcher, MatchOptions, MatchResult
+from service.identity.matching.match import (
+    JudgedRanking,
+    Matcher,
+    MatchOptions,
+    MatchResult,
+    RankedQuery,
+)
 from service.identity.records.matches import Candidate, SceneShare
 from service.identity.uploads import ChipUpload
 
@@ -92,10 +98,10 @@ def _with_probabilities(
 
 def _share(
     scene_id: UUID,
-    asked: Asked,
+    asked: RankedQuery,
     alone: JudgedRanking,
     together: JudgedRanking,
-    others: Sequence[Asked],
+    others: Sequence[RankedQuery],
     rankings: Sequence[Ranking],
 ) -> SceneShare:
     first = alone.ranking.candidates[0] if alone.ranking.candidates else None
@@ -111,10 +117,10 @@ def _share(
 
 
 def _difference(
-    asked: Asked,
+    asked: RankedQuery,
     alone: Ranking,
     together: Ranking,
-    others: Sequence[Asked],
+    others: Sequence[RankedQuery],
     rankings: Sequence[Ranking],
 ) -> str:
     """Say how the joint answer differs from the chip's alone, and which chip is the reason."""
@@ -140,7 +146,9 @@ def _difference(
     return text if taken is None else f"{text} No vessel is in one image twice, and {taken}."
 
 
-def _taken(candidate: Candidate | None, rivals: Sequence[tuple[Candidate, Asked]]) -> str | None:
+def _taken(
+    candidate: Candidate | None, rivals: Sequence[tuple[Candidate, RankedQuery]]
+) -> str | None:
     """Say which other chip more probably shows a candidate's vessel; None if no chip does."""
     if candidate is None:
         return None
