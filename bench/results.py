@@ -81,8 +81,9 @@ def speed_section(results: Results) -> str:
         "|---|---|---|",
         *rows,
         "",
-        "`POST /match` of chips that are not in the cache, beside encoding in batches without a",
-        "service:",
+        f"`POST /match` of chips that are not in the cache against {http.vessels:,} vessels,",
+        f"beside encoding {'both views' if http.views == 2 else 'one view'} of each chip in "
+        "batches without a service:",
         "",
         "| clients | matches a second | median | 99th percentile | share of bare encoding |",
         "|---|---|---|---|---|",
