@@ -1,5 +1,7 @@
 """A pool of decoders: the same chips as in this process, and nothing that one file can hold up."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -73,8 +75,10 @@ def test_many_threads_share_the_workers(pool: DecoderPool) -> None:
 
 
 def test_a_worker_that_overruns_its_time_is_replaced() -> None:
-    pool = DecoderPool(PoolLimits(workers=1, timeout_s=1e-6, wait_s=20), ChipLimits())
+    pool = DecoderPool(PoolLimits(workers=1, timeout_s=0.05, wait_s=20), ChipLimits())
     first = _idle(pool)[0].process.pid
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
     with pytest.raises(DecodeLimitError, match="more time or memory"):
         pool.decode(optical_png(1))
     replacement = _idle(pool)[0].process
