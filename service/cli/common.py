@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses: something was refused or broke, wrong options or settings, Ctrl-C."""
 
+NewName = Annotated[str | None, typer.Option("--name", help="Name of the new vessel.")]
+NewImo = Annotated[str | None, typer.Option("--imo", help="IMO number of the new vessel.")]
+NewMmsi = Annotated[str | None, typer.Option("--mmsi", help="MMSI of the new vessel.")]
+NewType = Annotated[str | None, typer.Option("--type", help="Type of the new vessel.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DataDir = Annotated[
     Path | None, typer.Option(help="The service's data folder.", show_default="data")

@@ -10,6 +10,10 @@ import typer
 from service.cli.common import (
     USAGE,
     AsJson,
+    NewImo,
+    NewMmsi,
+    NewName,
+    NewType,
     Url,
     fail,
     given,
@@ -195,10 +199,10 @@ def split(
     sightings: Annotated[
         list[str], typer.Argument(help="Ids of the sightings to move.", metavar="SIGHTING…")
     ],
-    name: Annotated[str | None, typer.Option(help="Name of the new vessel.")] = None,
-    imo: Annotated[str | None, typer.Option(help="IMO number of the new vessel.")] = None,
-    mmsi: Annotated[str | None, typer.Option(help="MMSI of the new vessel.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="Type of the new vessel.")] = None,
+    name: NewName = None,
+    imo: NewImo = None,
+    mmsi: NewMmsi = None,
+    type_: NewType = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:

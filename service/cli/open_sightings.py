@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from service.cli.common import AsJson, Url, given, open_client, print_result
+from service.cli.common import (
+    AsJson,
+    NewImo,
+    NewMmsi,
+    NewName,
+    NewType,
+    Url,
+    given,
+    open_client,
+    print_result,
+)
 from service.client import DEFAULT_URL
 
 Sightings = Annotated[list[str], typer.Argument(help="Ids of open sightings.", metavar="SIGHTING…")]
@@ -33,10 +43,10 @@ def groups(
 
 def enrol_sightings(
     sightings: Sightings,
-    name: Annotated[str | None, typer.Option(help="Name of the new vessel.")] = None,
-    imo: Annotated[str | None, typer.Option(help="IMO number of the new vessel.")] = None,
-    mmsi: Annotated[str | None, typer.Option(help="MMSI of the new vessel.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="Type of the new vessel.")] = None,
+    name: NewName = None,
+    imo: NewImo = None,
+    mmsi: NewMmsi = None,
+    type_: NewType = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
