@@ -46,16 +46,23 @@ def simulator_report(
     genuine: Annotated[
         Path | None, typer.Option(help="Folder of genuine chips to compare with.")
     ] = None,
+    more_sar: Annotated[
+        Path | None,
+        typer.Option(help="Folder of further genuine SAR chips, for the two-sample test alone."),
+    ] = None,
     ships: Annotated[int, typer.Option(help="Simulated ships to measure.", min=1)] = 200,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
     sheet: Annotated[
         Path | None, typer.Option(help="Where to draw twelve ships in both sensors (JPEG or PNG).")
     ] = None,
 ) -> None:
-    """Compare simulated with genuine chip statistics; print rendered views per second and core."""
+    """Compare simulated with genuine chips: statistics, and how well a classifier tells them apart.
+
+    Prints the rendered views per second and core, too.
+    """
     from model_training.simulator import SimulatorConfig, report, write_sheet
 
     with exit_on_error(ValueError, OSError):
-        print(report(genuine, SimulatorConfig(), ships, workers))
+        print(report(genuine, SimulatorConfig(), ships, workers, more_sar))
         if sheet is not None:
             write_sheet(sheet, SimulatorConfig())

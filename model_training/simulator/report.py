@@ -18,6 +18,7 @@ from scipy import ndimage
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.pool import render_many
 from model_training.simulator.ships.vessel import sample_fleet
+from model_training.simulator.two_sample import two_sample_test
 from model_training.simulator.views import render_view
 from service.contract.chip import DEFAULT_GSD_M, Modality
 
@@ -146,7 +147,11 @@ def measure(chips: Sequence[MeasuredChip]) -> dict[str, float]:
 
 
 def report(
-    genuine: Path | None, config: SimulatorConfig, ships: int = 200, workers: int = 1
+    genuine: Path | None,
+    config: SimulatorConfig,
+    ships: int = 200,
+    workers: int = 1,
+    more_sar: Path | None = None,
 ) -> str:
     """Return the statistics of simulated chips, beside those of genuine ones, and the speed.
 
@@ -155,18 +160,59 @@ def report(
         config: conditions of the simulated chips.
         ships: how many ships to simulate.
         workers: processes.
+        more_sar: folder of genuine SAR chips, TIFF, that only the two-sample test uses.
 
     Returns:
-        A Markdown table and a line with the views per second.
+        A Markdown table, the two-sample test if there are genuine chips, and a line with the views
+        per second.
+
+    Raises:
+        FileNotFoundError: a folder holds no chips.
+        ValueError: too few SAR chips are large enough for the two-sample test.
     """
-    simulated = measure(simulate_chips(ships, config, workers))
-    measured = measure(read_folder(genuine)) if genuine is not None else {}
+    simulated_chips = simulate_chips(ships, config, workers)
+    simulated = measure(simulated_chips)
+    genuine_chips = read_folder(genuine) if genuine is not None else []
+    measured = measure(genuine_chips) if genuine_chips else {}
     lines = ["| statistic | genuine | simulated |", "|---|---|---|"]
     for name, value in simulated.items():
         shown = f"{measured[name]:.3g}" if name in measured else "-"
         lines.append(f"| {name} | {shown} | {value:.3g} |")
+    radar = [chip.pixels for chip in genuine_chips if chip.modality == "sar"]
+    if more_sar is not None:
+        radar += _read_sar(more_sar)
+    if radar:
+        lines += ["", _two_sample_line(radar, simulated_chips)]
     lines += ["", f"{views_per_second(config):.0f} views per second and core (CPU time)"]
     return "\n".join(lines)
+
+
+def _read_sar(folder: Path) -> list[npt.NDArray[np.float64]]:
+    chips = []
+    for path in sorted(folder.glob("*.tif")):
+        with Image.open(path) as image:
+            chips.append(np.asarray(image, np.float64))
+    if not chips:
+        raise FileNotFoundError(f"{folder} holds no SAR chips (*.tif)")
+    return chips
+
+
+def _two_sample_line(
+    genuine: Sequence[npt.NDArray[np.float64]], simulated: Sequence[MeasuredChip]
+) -> str:
+    """Say how well SAR chips are told apart, those of ships that are as long as genuine ones."""
+    shortest, longest = (pick(chip.shape[0] for chip in genuine) for pick in (min, max))
+    alike = [
+        chip.pixels
+        for chip in simulated
+        if chip.modality == "sar" and shortest <= chip.pixels.shape[0] <= longest
+    ]
+    test = two_sample_test([denoise(chip) for chip in genuine], [denoise(chip) for chip in alike])
+    return (
+        f"Simulated SAR chips ({test.simulated}) are told from genuine ones ({test.genuine}) with "
+        f"an AUC of {test.patch_auc:.2f} by patch and {test.ship_auc:.2f} by ship "
+        f"(95 % interval {test.interval[0]:.2f} to {test.interval[1]:.2f}; 0.5: not at all)"
+    )
 
 
 def views_per_second(config: SimulatorConfig) -> float:
