@@ -78,7 +78,9 @@ def two_sample_test(
     from sklearn.preprocessing import StandardScaler
 
     rng = np.random.default_rng(seed)
-    features, chip, counts = [], [], []
+    features: list[list[float]] = []
+    chip: list[int] = []
+    counts: list[bool] = []
     for chips in (simulated, genuine):
         large = [pixels for pixels in chips if min(pixels.shape) >= PATCH_PX]
         if len(large) < _FOLDS:
