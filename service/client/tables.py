@@ -18,17 +18,17 @@ from service.client.remote.models import BaseMatch, Candidate, Checks, Framing, 
 
 WIDTH_WITHOUT_TERMINAL = 160
 VERDICT_WORDS = {
-    "confident": "[bold green]confident[/]: the first vessel may be taken for granted",
+    "confident": "[bold green]confident[/]: rely on the first vessel",
     "likely": "[bold green]likely[/]: look at the first vessel once",
     "ambiguous": "[bold yellow]ambiguous[/]: compare the vessels that share the probability",
-    "no_match": "[bold red]no match[/]: none of the registered vessels",
-    "unclear": "[bold yellow]unclear[/]: this chip cannot tell",
+    "no_match": "[bold red]no match[/]: take the ship as not registered",
+    "unclear": "[bold yellow]unclear[/]: get a better chip",
 }
 VERDICT_SHORT = {
     "confident": "[green]confident[/]",
     "likely": "[green]likely[/]",
     "ambiguous": "[yellow]ambiguous[/]",
-    "no_match": "[red]none I know[/]",
+    "no_match": "[red]no match[/]",
     "unclear": "[yellow]unclear[/]",
 }
 

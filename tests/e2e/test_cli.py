@@ -244,8 +244,8 @@ def test_the_demo_ends_after_the_table_with_once(tmp_path: Path) -> None:
     assert "SIMULATED" not in done.stdout
     assert "4 vessels registered" in done.stdout
     assert done.stdout.count("_s1c2_SAR") == 5
-    assert "Of 4 SAR chips of enrolled ships," in done.stdout
-    assert "Of 1 SAR chips of ships that are not enrolled," in done.stdout
+    assert "SAR chips of enrolled ships: 4. Their vessel came first for " in done.stdout
+    assert "SAR chips of ships that are not enrolled: 1." in done.stdout
     picture = out / "contact-sheet.png"
     assert str(picture) in done.stdout
     with Image.open(picture) as sheet:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from service.identity.evidence.terms import SUBJECTS
 
 VERDICTS = {
-    "confident": "confident, the first vessel may be taken for granted",
+    "confident": "confident, rely on the first vessel",
     "likely": "likely, one vessel holds most of the probability; an analyst looks once",
     "ambiguous": "ambiguous, an analyst must decide",
     "no_match": "no match, probably none of the registered vessels",

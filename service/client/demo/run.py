@@ -209,9 +209,9 @@ def _table(answers: Sequence[CheckedAnswer], fleet: Fleet, width: int) -> Table:
         table.add_column(f"{rank}.", no_wrap=True, overflow="ellipsis")
     table.add_column("none", no_wrap=True, justify="right")
     table.add_column("verdict", no_wrap=True)
-    table.add_column("against the truth", no_wrap=True)
+    table.add_column("result", no_wrap=True)
     if width >= WIDE:
-        table.add_column("shows", no_wrap=True, overflow="ellipsis")
+        table.add_column("true vessel", no_wrap=True, overflow="ellipsis")
     for checked in answers:
         true_id = checked.outcome.true_id
         shows = "a ship not enrolled" if true_id is None else labels[true_id]

@@ -62,7 +62,7 @@ def _outcome_enrolled(answer: Match, rank: int | None) -> tuple[str, Tone]:
         case "confident" | "likely", 1:
             return "right", "good"
         case "ambiguous" | "unclear", 1:
-            return "right, unsure", "good"
+            return "right, but unsure", "good"
         case "confident" | "likely", _:
             return f"wrong, {position}", "bad"
         case _:
@@ -70,7 +70,7 @@ def _outcome_enrolled(answer: Match, rank: int | None) -> tuple[str, Tone]:
 
 
 def summary(compared: Sequence[tuple[Match, Outcome]], top_k: int) -> list[str]:
-    """Summarise compared answers in sentences; R1 counts every verdict, `top_k` were ranked."""
+    """Summarise compared answers in sentences; ranks count whatever the verdict."""
     enrolled = [(answer, outcome) for answer, outcome in compared if outcome.true_id is not None]
     not_enrolled = [answer for answer, outcome in compared if outcome.true_id is None]
     confident = [outcome for answer, outcome in compared if answer.verdict == "confident"]
@@ -80,16 +80,16 @@ def summary(compared: Sequence[tuple[Match, Outcome]], top_k: int) -> list[str]:
         listed = sum(outcome.true_rank is not None for _, outcome in enrolled)
         missed = sum(answer.verdict == "no_match" for answer, _ in enrolled)
         lines.append(
-            f"Of {len(enrolled)} SAR chips of enrolled ships, {first} found their vessel "
-            f"first (R1 {first / len(enrolled):.0%}), {listed} among the first "
-            f"{top_k}; {missed} were wrongly answered 'none that I know'."
+            f"SAR chips of enrolled ships: {len(enrolled)}. Their vessel came first for {first} "
+            f"({first / len(enrolled):.0%}), among the first {top_k} for {listed}. Wrongly "
+            f"answered 'no match': {missed}."
         )
     if not_enrolled:
         rejected = sum(answer.verdict == "no_match" for answer in not_enrolled)
         lines.append(
-            f"Of {len(not_enrolled)} SAR chips of ships that are not enrolled, {rejected} "
-            "were rightly answered 'none that I know'."
+            f"SAR chips of ships that are not enrolled: {len(not_enrolled)}. Rightly answered "
+            f"'no match': {rejected}."
         )
     right = sum(outcome.true_rank == 1 for outcome in confident)
-    lines.append(f"Of {len(confident)} confident answers, {right} were right.")
+    lines.append(f"Answers that are 'confident': {len(confident)}. Right: {right}.")
     return lines

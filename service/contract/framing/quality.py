@@ -18,7 +18,21 @@ _RUNS_THROUGH = 0.85
 """Share of its width over which something touches two borders that runs on beyond both."""
 _MOST_OF_CHIP = 0.5
 """Share of a tight chip's long side that an outline must have to be the hull's."""
-_SMEARED = (0.55, 0.85)
+NO_SHIP_FROM = {Modality.OPTICAL: (0.65, 0.55), Modality.SAR: (0.65, 0.4)}
+"""Confidence at and below which a ship is doubtful, and at and below which none was found."""
+CUT_OFF_FROM = (0.45, 0.75)
+LAND_FROM = (0.2, 0.5)
+SATURATED_FROM = (0.15, 0.5)
+"""Shares from which a chip is doubtful and bad."""
+COARSE_BELOW_PX = (40, 20)
+"""Pixels along the hull below which a chip is doubtful and bad."""
+SHAPES = ((2.4, 10.5), (2.0, 12.0))
+"""Length over width outside which a chip is doubtful and bad."""
+SHORTEST_M, LONGEST_M, WIDEST_M = 10.0, 460.0, 90.0
+"""Sizes that no ship exceeds, with a margin."""
+NEAR_LIMIT = 0.12
+"""Share of a size limit within which a chip is doubtful."""
+SMEARED_FROM = (0.55, 0.85)
 """Streaks from which a hull is doubtful and bad; of tight genuine chips the most is 0.6, rows of
 containers reach 0.8."""
 _CENTRED = 0.25
@@ -97,7 +111,8 @@ def hull_pixels(pixels: NDArray[Any], outline: Rectangle) -> NDArray[Any]:
 
 def _found(located: Located | None, modality: Modality, tight: bool) -> Finding:
     confidence = 1.0 if located is None or tight else located.confidence
-    level = _level(1.0 - confidence, 0.35, 0.45 if modality is Modality.OPTICAL else 0.6)
+    doubtful, bad = NO_SHIP_FROM[modality]
+    level = _level(-confidence, -doubtful, -bad)
     return Finding(Kind.NO_SHIP, level, confidence)
 
 
@@ -139,7 +154,7 @@ def _apart(one: Candidate, two: Candidate) -> bool:
 def _cut_off(located: Located | None, shape: tuple[int, ...], tight: bool) -> Finding:
     shares = [0.0, 0.0] if located is None else border_shares(located, ends_only=tight)
     share, second = shares[0], shares[1]
-    level = _level(share, 0.45, 0.75)
+    level = _level(share, *CUT_OFF_FROM)
     if level is Level.BAD and located is not None:
         stubby = located.map_outline.length < _STUBBY * located.map_outline.width
         if tight and located.outline.length < _MOST_OF_CHIP * max(shape):
@@ -168,13 +183,13 @@ def border_shares(located: Located, *, ends_only: bool) -> list[float]:
 
 def _land(located: Located | None, tight: bool) -> Finding:
     share = 0.0 if located is None or tight else located.crowding
-    return Finding(Kind.LAND_BESIDE, _level(share, 0.2, 0.5), share)
+    return Finding(Kind.LAND_BESIDE, _level(share, *LAND_FROM), share)
 
 
 def _smear(hull: NDArray[Any], modality: Modality) -> Finding:
     """Judge azimuth smear, which only radar has; of an optical chip the value is 0."""
     streaks = streakiness(hull) if modality is Modality.SAR else 0.0
-    return Finding(Kind.SMEARED, _level(streaks, *_SMEARED), streaks)
+    return Finding(Kind.SMEARED, _level(streaks, *SMEARED_FROM), streaks)
 
 
 def streakiness(hull: NDArray[Any]) -> float:
@@ -199,27 +214,29 @@ def _saturation(hull: NDArray[Any], modality: Modality) -> Finding:
     top = float(np.nanmax(values)) if modality is Modality.SAR else 255.0
     limit = top * (1 - 1e-4) if modality is Modality.SAR else 254.0
     share = float((values >= limit).mean()) if top > 0 else 0.0
-    return Finding(Kind.SATURATED, _level(share, 0.15, 0.5), share)
+    return Finding(Kind.SATURATED, _level(share, *SATURATED_FROM), share)
 
 
 def _coarseness(outline: Rectangle) -> Finding:
     along = outline.length
-    level = Level.BAD if along < 20 else Level.DOUBTFUL if along < 40 else Level.OK
+    doubtful, bad = COARSE_BELOW_PX
+    level = Level.BAD if along < bad else Level.DOUBTFUL if along < doubtful else Level.OK
     return Finding(Kind.TOO_COARSE, level, float(along))
 
 
 def _shape(outline: Rectangle, tight: bool) -> Finding:
     ratio = outline.length / max(outline.width, 1e-6)
-    if not 2.0 <= ratio <= 12.0:
+    (usual_low, usual_high), (low, high) = SHAPES
+    if not low <= ratio <= high:
         level = Level.BAD
     else:
-        level = Level.OK if 2.4 <= ratio <= 10.5 or tight else Level.DOUBTFUL
+        level = Level.OK if usual_low <= ratio <= usual_high or tight else Level.DOUBTFUL
     return Finding(Kind.IMPLAUSIBLE_SHAPE, level, float(ratio))
 
 
 def _size(outline: Rectangle, gsd_m: float) -> Finding:
     length_m, width_m = outline.length * gsd_m, outline.width * gsd_m
-    too_large = max(length_m / 460.0, width_m / 90.0)
-    too_small = 10.0 / max(length_m, 1e-6)
-    level = _level(max(too_large, too_small), 0.88, 1.0)
+    too_large = max(length_m / LONGEST_M, width_m / WIDEST_M)
+    too_small = SHORTEST_M / max(length_m, 1e-6)
+    level = _level(max(too_large, too_small), 1.0 - NEAR_LIMIT, 1.0)
     return Finding(Kind.GSD_CONTRADICTS_SIZE, level, float(length_m))

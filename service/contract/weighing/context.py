@@ -14,7 +14,7 @@ from service.contract.chip import Modality
 from service.contract.weighing.specs import ContextSpec, RatioTable
 
 IMPOSSIBLE = -30.0
-"""What an impossible voyage adds to the log odds: a factor of 1e-13."""
+"""What an impossible voyage adds to the log odds: a factor of 9e-14."""
 
 MAX_SPEED_KN = 30.0
 """The speed above which a voyage is impossible, unless the analyst gives another one."""

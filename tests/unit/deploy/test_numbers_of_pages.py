@@ -1,24 +1,42 @@
 """The limits that the pages name are those of the code."""
 
+import math
 from datetime import timedelta
 
 import pytest
 
+from model_training.calibration.both_ways import QUERIES_PER_SENSOR
+from model_training.calibration.verdicts import MIN_RIGHT
 from service.access.idempotency import CLAIM_LIFETIME_S
 from service.access.keys import SECRET_BYTES
+from service.api.match_forms import MAX_SCENE_CHIPS
+from service.api.middleware.idempotency import MAX_KEY_LENGTH
+from service.api.report.page import SHOWN_CANDIDATES
 from service.contract.chip import DEFAULT_GSD_M, Modality
 from service.contract.decoding.control_points import MAX_RESIDUAL_PIXELS
 from service.contract.decoding.decode import MAX_SKEW_DEG
 from service.contract.decoding.optical_rgb import STRETCH_PERCENTILE
 from service.contract.decoding.raster import ChipLimits
 from service.contract.decoding.sar_amplitude import DB_RANGE, DECIBEL_STEP
+from service.contract.framing import quality
 from service.contract.utc_time import MAX_CLIENT_SKEW
+from service.contract.weighing.context import CHIP_OVER_SHIP, IMPOSSIBLE, MAX_SPEED_KN
+from service.contract.weighing.verdicts import (
+    AMBIGUOUS_FROM,
+    LIKELY_FROM,
+    MAX_NAMED,
+    NO_MATCH_FROM,
+)
 from service.identity.evidence.copies import COPY_SIMILARITY
+from service.identity.evidence.several_chips import MAX_CHIPS
 from service.identity.leases import MAX_CLOCK_SKEW, lease_lifetime
+from service.identity.matching import announcing, grouping, waiting
 from service.observability.otlp import CLOSING_TIMEOUT_S, MAX_QUEUED_SPANS
+from service.observability.webhook import TIMEOUT_S as WEBHOOK_TIMEOUT_S
 from service.server.run import CLOSING_S
 from service.settings import S3_TRIES, Settings
 from service.storage.audit.log import RESERVE_BYTES
+from service.storage.edge.record_cache import MOST_CHARACTERS
 from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.local.idempotency import MAX_BYTES
 from service.storage.local.keys import CHECK_EVERY_S
@@ -27,14 +45,20 @@ from service.storage.s3.bucket import PROBE_TIMEOUT_S
 from service.storage.server.connection import KEPT_CONNECTIONS
 from service.storage.server.counts import COUNTS_MAX_AGE_S, LARGE, LARGE_MAX_AGE_S
 from service.storage.server.repeating import BUDGET_TIMEOUTS, QUICK_S
-from service.wiring.background import RETENTION_INTERVAL_S
+from service.wiring.background import (
+    LONGEST_POSTPONEMENT_S,
+    QUIET_S,
+    RETENTION_INTERVAL_S,
+    WORK_WITHOUT_QUIET_S,
+)
 from service.wiring.stores import longest_step
 from service.workers.decoder_pool import MEMORY_BYTES
+from tests.support.faults.scale import LONG
 from tests.support.paths import ROOT
 
 SETTINGS, CHIP = Settings(), ChipLimits()
 BUDGET_S = BUDGET_TIMEOUTS * SETTINGS.qdrant_timeout_s
-WORDS = {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten"}
+WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 7: "seven", 10: "ten"}
 OPTICAL_M, SAR_M = DEFAULT_GSD_M[Modality.OPTICAL], DEFAULT_GSD_M[Modality.SAR]
 
 
@@ -44,8 +68,34 @@ def lease_minutes() -> int:
     return int(lease_lifetime(step) / timedelta(minutes=1))
 
 
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def worked_without_quiet() -> str:
+    quiet, longest, work = QUIET_S, LONGEST_POSTPONEMENT_S, WORK_WITHOUT_QUIET_S
+    return "half a second; if there is always one, then for a second of every minute" * (
+        (quiet, longest, work) == (0.5, 60.0, 1.0)
+    )
+
+
+NO_SHIP_OPTICAL, NO_SHIP_SAR = (quality.NO_SHIP_FROM[one] for one in Modality)
+COARSE_PX = quality.COARSE_BELOW_PX
+(USUAL_LOW, USUAL_HIGH), (LOWEST, HIGHEST) = quality.SHAPES
+(LENGTH_RATIO, OPTICAL_WIDTH), (_, SAR_WIDTH) = (CHIP_OVER_SHIP[one] for one in Modality)
+
 SAYINGS = {
     "chips": [
+        f"| {NO_SHIP_SAR[0]:g} and below | {NO_SHIP_OPTICAL[1]:g} (optical), {NO_SHIP_SAR[1]:g} "
+        "(SAR) and below |",
+        f"| {quality.CUT_OFF_FROM[0]:g} | {quality.CUT_OFF_FROM[1]:g}, unless",
+        f"no water | {quality.LAND_FROM[0]:g} | {quality.LAND_FROM[1]:g} |",
+        f"one way, 0 to 1 | {quality.SMEARED_FROM[0]:g} | {quality.SMEARED_FROM[1]:g} |",
+        f"share of the hull | {quality.SATURATED_FROM[0]:g} | {quality.SATURATED_FROM[1]:g} |",
+        f"along the hull | below {COARSE_PX[0]} | below {COARSE_PX[1]} |",
+        f"outside {USUAL_LOW:g} to {USUAL_HIGH:g} | outside {LOWEST:g} to {HIGHEST:g} |",
+        f"within {percent(quality.NEAR_LIMIT)} of the limits | below {quality.SHORTEST_M:g} m, "
+        f"above {quality.LONGEST_M:g} m, or wider than {quality.WIDEST_M:g} m |",
         f"sides under {CHIP.min_side_px} or over {CHIP.max_side_px} pixels",
         f"within {SETTINGS.decode_timeout_s:g} s (`CROSSFIX_DECODE_TIMEOUT_S`) and "
         f"{MEMORY_BYTES >> 20} MiB",
@@ -59,12 +109,43 @@ SAYINGS = {
         f"a cosine of {COPY_SIMILARITY:g} or more",
     ],
     "access": [
+        f"(1 to {MAX_KEY_LENGTH} printable characters",
         f"with {8 * SECRET_BYTES} random bits",
         "reads the new file within a second" if CHECK_EVERY_S == 1.0 else "?",
         f"up to {MAX_BYTES // 10**6} MB; the oldest are removed first",
         "used again after a minute" if CLAIM_LIFETIME_S == 60.0 else "?",
     ],
+    "bundle": [
+        f"from which {percent(MIN_RIGHT['likely'])} (`likely`), {percent(MIN_RIGHT['no_match'])} "
+        f"(`no_match`) or {percent(MIN_RIGHT['ambiguous'])} (`ambiguous`)",
+        f"at most {WORDS[MAX_NAMED]} outcomes",
+        f"`likely` from {LIKELY_FROM:g}, `no_match` from {NO_MATCH_FROM:g}",
+        f"`ambiguous` from {AMBIGUOUS_FROM:g}, and",
+        f"({LENGTH_RATIO:g} of the length; {OPTICAL_WIDTH:g} of the beam in optical and "
+        f"{SAR_WIDTH:g} in SAR chips;",
+        f"multiplies the odds by {math.exp(IMPOSSIBLE):.0e}",
+    ],
+    "training": [f"turns of {QUERIES_PER_SENSOR} chips of each sensor"],
+    "exports": [f"of the first {WORDS[SHOWN_CANDIDATES]} candidates"],
+    "desk": [
+        f"up to {MAX_CHIPS} chips with one answer",
+        f"`CROSSFIX_SESSION_HOURS` ({SETTINGS.session_hours:g} by default)",
+    ],
+    "waiting": [
+        f"among the {waiting.SIMILAR} most similar of its sensor type",
+        f"a probability of {percent(math.exp(waiting.WORTH_ASKING))} against",
+        worked_without_quiet() or "?",
+        f"a probability of {percent(grouping.THRESHOLD)} or more (`threshold`)",
+        f"(at {MAX_SPEED_KN:g} kn, see `checks`)",
+        f"one search of the {grouping.SIMILAR} most similar sightings",
+        f"200 to 299 within {WEBHOOK_TIMEOUT_S:g} s",
+        f"after about {announcing.FIRST_PAUSE_S:g} s, 10 s, 20 s and so on up to "
+        f"{announcing.LONGEST_PAUSE_S / 3600:g} h",
+        f"more than {announcing.GIVE_UP_AFTER.days} days old or the answer is 410",
+    ],
     "operations": [
+        f"during concurrent enrolment, {LONG.kills} times",
+        f"at most {MOST_CHARACTERS >> 20} MiB of JSON",
         f"At most {MAX_QUEUED_SPANS} spans wait in memory",
         f"for up to {WORDS[int(CLOSING_TIMEOUT_S)]} seconds",
         f"up to {KEPT_CONNECTIONS} to each Qdrant address",
@@ -98,3 +179,10 @@ SAYINGS = {
 def test_a_page_names_the_limits_of_the_code(page: str) -> None:
     text = " ".join((ROOT / f"docs/{page}.md").read_text().split())
     assert [said for said in SAYINGS[page] if said not in text] == []
+
+
+def test_the_readme_names_the_limits_of_the_code() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert f"up to {WORDS[MAX_CHIPS]} chips of one ship" in text
+    assert f"up to {MAX_SCENE_CHIPS} chips of one image" in text
+    assert f"undoes the deletion for {SETTINGS.restore_days:g} days" in text

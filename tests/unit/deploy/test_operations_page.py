@@ -1,4 +1,4 @@
-"""What docs/operations.md tells an operator to type exists."""
+"""The commands in containers and the volumes that docs/operations.md names exist."""
 
 import re
 
@@ -19,12 +19,6 @@ def test_each_command_of_the_service_is_one() -> None:
     for command in COMMANDS:
         done = CliRunner().invoke(app, [*command.split(), "--help"])
         assert done.exit_code == 0, command
-
-
-def test_each_file_that_is_named_is_there() -> None:
-    named = set(re.findall(r"`((?:deploy|scripts)/[\w./-]+)`", PAGE))
-    assert len(named) > 3
-    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
 def test_volumes_of_the_table_are_those_of_compose() -> None:

@@ -1,5 +1,7 @@
 """The settings choose the stores; errors say what to change."""
 
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from service.cli.main import main
 from service.identity.errors import StoreUnavailableError
 from service.settings import Settings, SettingsError, load_settings
 from service.storage.local.chips import FolderChipStore
-from service.wiring.stores import open_bundle_store, open_chips
+from service.wiring.stores import open_bundle_store, open_chips, protect_data_folder
 from tests.support.doubles.bucket import BucketDouble, running_bucket_store
 
 
@@ -35,6 +37,28 @@ def test_chips_are_in_the_data_folder_by_default(
     assert isinstance(chips, FolderChipStore)
     chips.put(b"chip")
     assert list(tmp_path.glob("chips/??/??/*.chip"))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_new_files_are_closed_to_others_and_only_an_own_folder_is_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: bool
+) -> None:
+    tmp_path.chmod(0o755)
+    if not own:
+        monkeypatch.setattr(Path, "chmod", refuse)
+    before = os.umask(0o022)
+    try:
+        protect_data_folder(load_settings(data_dir=tmp_path))
+        (tmp_path / "new").touch()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == (0o700 if own else 0o755)
+
+
+def refuse(path: Path, mode: int) -> None:
+    """Change no folder of another user."""
+    raise PermissionError(f"{path} belongs to another user")
 
 
 def test_credentials_are_read_from_the_environment_of_aws(

@@ -17,7 +17,7 @@ def _id(name: str | None) -> UUID | None:
     ("verdict", "true_id", "rank", "text", "tone"),
     [
         ("confident", "a", 1, "right", "good"),
-        ("ambiguous", "a", 1, "right, unsure", "good"),
+        ("ambiguous", "a", 1, "right, but unsure", "good"),
         ("likely", "a", 1, "right", "good"),
         ("unclear", "b", 2, "unsure, is number 2", "unsure"),
         ("no_match", "a", 1, "missed, is number 1", "bad"),
@@ -52,16 +52,15 @@ def test_the_summary_counts_ranks_and_verdicts() -> None:
         5,
     )
     assert lines == [
-        "Of 4 SAR chips of enrolled ships, 2 found their vessel first (R1 50%), 3 among the first "
-        "5; 1 were wrongly answered 'none that I know'.",
-        "Of 2 SAR chips of ships that are not enrolled, 1 were rightly answered "
-        "'none that I know'.",
-        "Of 3 confident answers, 1 were right.",
+        "SAR chips of enrolled ships: 4. Their vessel came first for 2 (50%), among the first 5 "
+        "for 3. Wrongly answered 'no match': 1.",
+        "SAR chips of ships that are not enrolled: 2. Rightly answered 'no match': 1.",
+        "Answers that are 'confident': 3. Right: 1.",
     ]
 
 
 def test_no_answers_cause_no_division_by_zero() -> None:
-    assert summary([], 5) == ["Of 0 confident answers, 0 were right."]
+    assert summary([], 5) == ["Answers that are 'confident': 0. Right: 0."]
 
 
 def test_an_answer_of_another_version_is_reported() -> None:
