@@ -1,4 +1,4 @@
-"""How well framing finds, sets upright and measures ships, on genuine and on simulated scenes."""
+"""Measure how well framing finds, turns and measures ships, on genuine and simulated scenes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retrieval with chips as detectors crop them, beside the same chips cut tight.
+"""Measure retrieval with chips as detectors crop them, beside the same chips cut tight.
 
 A loose chip is an acquisition at any heading with sea around it: of rendered ships a whole scene
 with neighbours, quays and wakes, of other chips the chip itself, turned and set into sea that looks

@@ -1,4 +1,4 @@
-"""Retrieval with queries of coarser ground sampling distances, against a gallery as it is."""
+"""Measure retrieval with coarser queries against a gallery as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes as a detector crops them: a ship at any heading in sea, with neighbours and a quay.
+"""Render scenes as a detector crops them: a ship at any heading, with neighbours and a quay.
 
 A chip is turned and set into sea that has the statistics of its own border. That serves rendered
 ships, whose truth is known, and genuine chips, which have no sea of their own around them.

@@ -26,11 +26,11 @@ def collections(
     stopped and repeated.
     """
     from service.settings import load_settings
-    from service.wiring.stores import open_keeper
+    from service.wiring.stores import open_collection_upgrade
 
     done = []
-    with closing(open_keeper(load_settings())) as keeper:
-        for step in keeper.steps(copies):
+    with closing(open_collection_upgrade(load_settings())) as upgrade:
+        for step in upgrade.steps(copies):
             if apply:
                 step.run()
             done.append({"collection": step.collection, "does": step.does})

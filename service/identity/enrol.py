@@ -1,4 +1,4 @@
-"""Registering vessels and their chips, so that a crash at any point leaves no visible half.
+"""Register vessels and their chips, so that a crash at any point leaves no visible half.
 
 Order of writes for a new vessel: the vessel as `enrolling` (invisible), chips, sightings, the
 vessel as `active`. Sightings added to a registered vessel are one atomic write. `recovery.py`

@@ -1,4 +1,4 @@
-"""Storing and deleting original chips, so that every sighting has its chip.
+"""Store and delete original chips, so that every sighting has its chip.
 
 A chip is stored before its sighting is written, so a failure in between leaves bytes that no
 sighting uses; `crossfix sweep` deletes them. Storing a chip again renews its time, and chips that

@@ -1,4 +1,4 @@
-"""Finishing or undoing changes that a crash interrupted. None of them was acknowledged.
+"""Finish or undo changes that a crash interrupted. None of them was acknowledged.
 
 | state found | interrupted change | recovery |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""How long the calls to the stores that one request makes may fail, all together.
+"""Limit how long the store calls of one request may fail, all together.
 
 A store repeats a call that fails for a moment. The time of failed attempts and of the pauses after
 them is taken from one budget for the whole request, so that a request with many calls does not wait

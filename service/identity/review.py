@@ -1,4 +1,4 @@
-"""Recording what an analyst decides about a match.
+"""Record what an analyst decides about a match.
 
 Confirming a match assigns its query sighting to a vessel, so that the sighting is evidence from
 then on; rejecting the match or withdrawing the confirmation takes the vessel away again. Matches of

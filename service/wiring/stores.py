@@ -50,8 +50,8 @@ from service.storage.server.repeating import CallWatch
 
 if TYPE_CHECKING:
     from service.storage.s3.bucket import Bucket
+    from service.storage.server.collection_upgrade import CollectionUpgrade
     from service.storage.server.connection import ServerConnection
-    from service.storage.server.keeper import ServerKeeper
 
 WHOLE_GALLERY_TIMEOUT_S = 60.0
 """The least timeout of requests to a Qdrant server that concern the whole gallery."""
@@ -314,8 +314,8 @@ def open_idempotency_store(settings: Settings, redis: RedisLink | None) -> Idemp
     return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
 
 
-def open_keeper(settings: Settings) -> "ServerKeeper":
-    """Open what shows and changes how the Qdrant server keeps the collections.
+def open_collection_upgrade(settings: Settings) -> "CollectionUpgrade":
+    """Open the upgrade of the collections on the Qdrant server.
 
     Raises:
         SettingsError: the gallery is embedded.
@@ -324,9 +324,9 @@ def open_keeper(settings: Settings) -> "ServerKeeper":
         raise SettingsError(
             f"{PREFIX}QDRANT_URL is not set: an embedded gallery has no collections on a server"
         )
-    from service.storage.server.keeper import ServerKeeper
+    from service.storage.server.collection_upgrade import CollectionUpgrade
 
-    return ServerKeeper(_connect(settings, WHOLE_GALLERY_TIMEOUT_S))
+    return CollectionUpgrade(_connect(settings, WHOLE_GALLERY_TIMEOUT_S))
 
 
 def _connect(

@@ -1,4 +1,4 @@
-"""What a file reader hands over before anyone asks what the samples mean."""
+"""The result of a file reader: samples whose meaning is not decided yet."""
 
 import re
 import warnings

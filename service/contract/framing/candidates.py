@@ -1,4 +1,4 @@
-"""What may be a ship in a contrast map: connected regions at several thresholds, with scores."""
+"""Find the regions of a contrast map that may be ships, at several thresholds, and score them."""
 
 from dataclasses import dataclass
 

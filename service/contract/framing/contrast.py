@@ -1,4 +1,4 @@
-"""How far each pixel stands out from the water, on a reduced picture of the chip.
+"""Measure how far each pixel stands out from the water, on a reduced picture of the chip.
 
 Both sensors end in one `ContrastMap`, so that everything after it is the same for both.
 """

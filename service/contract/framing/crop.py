@@ -1,4 +1,4 @@
-"""Whether a chip is tight and upright already, and cutting it out so that it is."""
+"""Decide whether a chip is tight and upright, and cut out the ship of one that is not."""
 
 from typing import Any
 

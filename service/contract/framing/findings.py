@@ -1,4 +1,4 @@
-"""What is judged of a chip, and what each finding says to the analyst."""
+"""The kinds of faults of a chip, and what each says to the analyst."""
 
 from dataclasses import dataclass
 from enum import StrEnum

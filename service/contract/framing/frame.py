@@ -1,4 +1,4 @@
-"""Any crop -> the ship upright and tight, with its outline and the chip's quality."""
+"""Frame a chip: find its ship, turn it upright, cut it out, and judge the quality."""
 
 from dataclasses import dataclass
 from typing import Any

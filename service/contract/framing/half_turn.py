@@ -1,4 +1,4 @@
-"""Comparing a chip both ways round: an axis does not tell at which end of it the bow is.
+"""Compare a chip both ways round: an axis does not tell at which end of it the bow is.
 
 A chip and its half turn are both embedded, and the chip counts with the more similar of the two.
 """

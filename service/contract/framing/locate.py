@@ -1,4 +1,4 @@
-"""Finding the ship in a chip: coarse on the whole, then finer around it where the chip is large."""
+"""Find the ship in a chip: on a coarse map first, then finer around it in a large chip."""
 
 from dataclasses import dataclass
 from typing import Any

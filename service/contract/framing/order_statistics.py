@@ -1,4 +1,4 @@
-"""Quantiles of small arrays, several times as quick as NumPy's general ones."""
+"""Compute quantiles of small arrays, several times faster than NumPy does."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is wrong with a chip, as a level and a number for each kind."""
+"""Judge the quality of a chip: a level and a number for each kind of fault."""
 
 from typing import Any
 

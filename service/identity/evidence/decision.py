@@ -1,4 +1,4 @@
-"""From search hits to ranked candidates and a verdict."""
+"""Rank the candidates of a search, and decide the verdict."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Tell each term of a candidate's evidence as a likelihood ratio and in plain words."""
+"""State each term of a candidate's evidence as a likelihood ratio and in plain words."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Keeping a match that was answered: in the stores, or for the time being in the outbox.
+"""Store an answered match, or put it into the outbox until it can be stored.
 
 A match that was found is answered, even if it cannot be stored now. Order of writes: the audit
 entry (by the caller), the chip, then sighting and match record, so that every match with a record

@@ -1,4 +1,4 @@
-"""Whether stored records are what was written."""
+"""The result of comparing a stored record with its digest."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Bring the write-ahead log of a shard to disk."""
+"""Flush the write-ahead log of a shard to disk."""
 
 import os
 import threading

@@ -19,7 +19,7 @@ from service.storage.points.filters import (
     shows_chip,
 )
 from service.storage.points.payloads import Payload, Point
-from service.storage.points.seals import require_intact_vector
+from service.storage.points.record_digests import require_intact_vector
 
 EmbeddedRow = tuple[NDArray[np.float32], Payload]
 

@@ -11,7 +11,7 @@ from service.storage.points.archive import PointCollection, RecordCollection
 from service.storage.points.filters import EVERYTHING
 from service.storage.points.match_payloads import match_from
 from service.storage.points.payloads import Payload, sighting_from, vessel_from
-from service.storage.points.seals import check_rows, require_intact_vector
+from service.storage.points.record_digests import check_rows, require_intact_vector
 
 BATCH = 100
 UNLOCKED: AbstractContextManager[object] = nullcontext()

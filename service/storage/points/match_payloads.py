@@ -11,7 +11,7 @@ from uuid import UUID
 
 from service.identity.records.match_records import MatchFilter, MatchRecord, MatchState
 from service.identity.records.matches import Match
-from service.storage.points import seals
+from service.storage.points import record_digests
 from service.storage.points.filters import (
     AnyOf,
     Before,
@@ -72,11 +72,11 @@ def match_point(record: MatchRecord) -> Point:
         ASKED_AT: timestamp(record.asked_at),
         UNSETTLED: YES if record.unsettled else None,
     }
-    # Not sealed: records of older versions have no state, which the filter takes for `asked`.
+    # Without a digest: records of older versions have no state, which the filter takes for `asked`.
     state = None if record.state is MatchState.ASKED else record.state.value
     mark = YES if record.unannounced else None
     fields = place_fields(match) | {STATE: state, UNANNOUNCED: mark}
-    return Point(point_id(record.id), None, seals.sealed(payload) | fields)
+    return Point(point_id(record.id), None, record_digests.with_digest(payload) | fields)
 
 
 def place_fields(match: Match) -> Payload:
@@ -100,7 +100,7 @@ def _folded(text: str | None) -> str | None:
 
 def match_from(payload: Mapping[str, Any]) -> MatchRecord:
     """Return the match record of a payload; raise StoreDamagedError if it is damaged."""
-    return seals.parse_intact(payload, MATCH_FIELDS, "match", MatchRecord.from_record)
+    return record_digests.parse_intact(payload, MATCH_FIELDS, "match", MatchRecord.from_record)
 
 
 def match_condition(where: MatchFilter) -> Condition:

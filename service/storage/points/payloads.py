@@ -26,10 +26,10 @@ from service.identity.records.sightings import (
     SightingHit,
 )
 from service.identity.records.vessels import Vessel
-from service.storage.points import seals
+from service.storage.points import record_digests
 from service.storage.points.search_words import search_fields
 
-Payload = seals.Payload
+Payload = record_digests.Payload
 
 RECORD = "record"
 STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
@@ -40,7 +40,7 @@ UNCOMPARED, YES, OPEN = "uncompared", "yes", "open"
 """The mark of a sighting that is to be compared with open ones: `open` if it is open itself."""
 
 GROUP, GROUP_PROBABILITY = "group", "group_probability"
-"""Fields of an open sighting that looks like others; not sealed, because they are derived."""
+"""Fields of an open sighting that looks like others; without a digest, because they are derived."""
 
 FENCE = "fence"
 """Field of a vessel: the token of the claim under which it was written."""
@@ -80,7 +80,9 @@ def vessel_point(vessel: Vessel, fence: UUID | None = None) -> Point:
         TYPE: vessel.type.casefold() if vessel.type else None,
     }
     mark = {} if fence is None else {FENCE: str(fence)}
-    return Point(vessel.id, None, {**seals.sealed(payload), **vessel_words(vessel), **mark})
+    return Point(
+        vessel.id, None, {**record_digests.with_digest(payload), **vessel_words(vessel), **mark}
+    )
 
 
 def vessel_words(vessel: Vessel) -> Payload:
@@ -90,7 +92,7 @@ def vessel_words(vessel: Vessel) -> Payload:
 
 def vessel_from(payload: Mapping[str, Any]) -> Vessel:
     """Return the vessel of a payload; raise StoreDamagedError if it is damaged."""
-    return seals.parse_intact(payload, VESSEL_FIELDS, "vessel", Vessel.from_record)
+    return record_digests.parse_intact(payload, VESSEL_FIELDS, "vessel", Vessel.from_record)
 
 
 def vessels_by_id(rows: Iterable[Payload]) -> dict[UUID, Vessel]:
@@ -105,7 +107,7 @@ def ownership_payload(vessel: Vessel | None) -> Payload:
         VESSEL_TYPE: vessel.type.casefold() if vessel and vessel.type else None,
         VESSEL_LENGTH_M: vessel.length_m if vessel else None,
     }
-    return seals.sealed(owner, under=seals.OWNER_DIGEST)
+    return record_digests.with_digest(owner, under=record_digests.OWNER_DIGEST)
 
 
 def uncompared_payload(vessel: Vessel | None) -> Payload:
@@ -140,7 +142,9 @@ def grouped_from(payload: Mapping[str, Any]) -> GroupedSighting | None:
 
 def origin_payload(origin: UUID | None) -> Payload:
     """Return the field of a sighting that names the vessel which had it before."""
-    return seals.sealed({ORIGIN: str(origin) if origin else None}, under=ORIGIN_DIGEST)
+    return record_digests.with_digest(
+        {ORIGIN: str(origin) if origin else None}, under=ORIGIN_DIGEST
+    )
 
 
 def sighting_points(
@@ -176,7 +180,7 @@ def sighting_points(
             one.sighting.id,
             check_vector(one.vector, width),
             _sighting_payload(one.sighting, vessel_of(one.sighting))
-            | seals.sealed_vector(one.vector)
+            | record_digests.vector_digest(one.vector)
             | _mark(vessel_of(one.sighting), uncompared)
             | mark,
         )
@@ -198,15 +202,19 @@ def _sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
         CHIP: sighting.chip_sha256,
     }
     return (
-        seals.sealed(fields) | ownership_payload(vessel) | origin_payload(sighting.origin_vessel_id)
+        record_digests.with_digest(fields)
+        | ownership_payload(vessel)
+        | origin_payload(sighting.origin_vessel_id)
     )
 
 
 def sighting_from(payload: Mapping[str, Any]) -> Sighting:
     """Return the sighting of a payload; raise StoreDamagedError if it is damaged."""
-    seals.require_intact(payload, OWNER_FIELDS, "sighting", under=seals.OWNER_DIGEST)
-    seals.require_intact(payload, (ORIGIN,), "sighting", under=ORIGIN_DIGEST)
-    sighting = seals.parse_intact(
+    record_digests.require_intact(
+        payload, OWNER_FIELDS, "sighting", under=record_digests.OWNER_DIGEST
+    )
+    record_digests.require_intact(payload, (ORIGIN,), "sighting", under=ORIGIN_DIGEST)
+    sighting = record_digests.parse_intact(
         payload, SIGHTING_FIELDS, "sighting", Sighting.model_validate_json
     )
     named = {key: UUID(payload[key]) for key in (VESSEL_ID, ORIGIN) if payload.get(key)}

@@ -17,7 +17,7 @@ from service.identity.errors import StoreUnavailableError
 from service.identity.records.claims import NameClaim
 from service.storage.points.filters import AnyOf, Condition
 from service.storage.points.payloads import Payload, Point
-from service.storage.points.seals import parse_intact, sealed
+from service.storage.points.record_digests import parse_intact, with_digest
 from service.storage.server.collection import AGREED, Consistency, ServerCollection
 from service.storage.server.connection import ServerConnection
 from service.storage.server.filters import as_filter
@@ -114,7 +114,7 @@ class ServerClaimStore:
             mode, where = models.UpdateMode.INSERT_ONLY, None
         else:
             mode, where = models.UpdateMode.UPDATE_ONLY, as_filter(_has_token(instead_of))
-        point = Point(_id(name), None, sealed(payload))
+        point = Point(_id(name), None, with_digest(payload))
         self._claims.put([point], update_mode=mode, update_filter=where)
 
 

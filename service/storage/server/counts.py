@@ -1,4 +1,4 @@
-"""Counts of the gallery, kept for a moment: counting a million sightings takes a quarter second.
+"""Keep the counts of the gallery for a moment, because counting a large one takes long.
 
 A small gallery is counted anew after each change of this process, which takes milliseconds. The
 counts of a large one are renewed beside the requests: a few vessels more or less do not change the

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from service.identity.errors import StoreDamagedError
-from service.storage.points.seals import VECTOR_DIGEST, require_intact_vector
+from service.storage.points.record_digests import VECTOR_DIGEST, require_intact_vector
 from service.storage.server.collection import ServerCollection
 
 INTACT_FOR_S = 5.0

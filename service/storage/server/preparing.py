@@ -1,4 +1,4 @@
-"""Creating the collections and payload indexes that are missing, while other replicas do the same.
+"""Create the collections and payload indexes that are missing, while other replicas do the same.
 
 A cluster takes a moment to create a collection on all nodes. Until then its nodes answer that it
 does not exist, or that no copy can be read; that is waited for.

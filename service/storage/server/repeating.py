@@ -1,4 +1,4 @@
-"""When a call to a Qdrant server that failed is made again, and how long it is waited for.
+"""Decide when a failed call to a Qdrant server is repeated, and how long it may take.
 
 All stores of a process share one `CallWatch`, so that an outage is known to all of them.
 """

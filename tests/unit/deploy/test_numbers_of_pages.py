@@ -58,7 +58,7 @@ from tests.support.paths import ROOT
 
 SETTINGS, CHIP = Settings(), ChipLimits()
 BUDGET_S = BUDGET_TIMEOUTS * SETTINGS.qdrant_timeout_s
-WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 7: "seven", 10: "ten"}
+WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 7: "seven", 8: "eight", 10: "ten"}
 OPTICAL_M, SAR_M = DEFAULT_GSD_M[Modality.OPTICAL], DEFAULT_GSD_M[Modality.SAR]
 
 
@@ -162,6 +162,7 @@ SAYINGS = {
     ],
     "shared-gallery": [
         f"A request has {WORDS[int(BUDGET_S)]} seconds for this",
+        f"A cluster takes up to {WORDS[int(LONG.noticed_after_s)]} seconds until it writes again",
         f"no call has succeeded for {WORDS[int(BUDGET_S)]} seconds",
         "after an attempt of a second or more" if QUICK_S == 1.0 else "?",
         f"With fewer than {LARGE:,} sightings the changes",

@@ -1,7 +1,8 @@
-"""How a Qdrant server keeps the collections: copies of each shard, and what is in memory.
+"""Bring older collections on a Qdrant server to the settings of new ones.
 
-A collection keeps the settings that it was created with. This compares them with those that
-docs/shared-gallery.md asks for, and changes them while services use the collections.
+A collection keeps the settings that it was created with: copies of each shard, and what is in
+memory. They are compared with those that docs/shared-gallery.md states, and changed while services
+use the collections.
 """
 
 import time
@@ -41,7 +42,7 @@ class Shard:
     all: frozenset[int]
 
 
-class ServerKeeper:
+class CollectionUpgrade:
     """Finds and makes the changes that bring the collections to the settings asked for."""
 
     def __init__(

@@ -7,9 +7,9 @@ import pytest
 from qdrant_client import models
 
 from service.storage.server.claims import ServerClaimStore
+from service.storage.server.collection_upgrade import CollectionUpgrade
 from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
-from service.storage.server.keeper import ServerKeeper
 from tests.support.doubles.qdrant_cluster import QdrantCluster, running_cluster
 from tests.support.doubles.qdrant_http import running_qdrant
 from tests.support.fakes.records import BUNDLE, WIDTH, make_vessel
@@ -43,8 +43,8 @@ def test_collections_of_two_copies_get_a_third_one_and_move_to_disk(
     cluster: QdrantCluster,
 ) -> None:
     create_as_before(cluster)
-    with closing(ServerKeeper(ServerConnection(cluster.urls))) as keeper:
-        listed = [(step.collection, step.does) for step in keeper.steps()]
+    with closing(CollectionUpgrade(ServerConnection(cluster.urls))) as upgrade:
+        listed = [(step.collection, step.does) for step in upgrade.steps()]
         assert cluster.active["crossfix-vessels"] == {1, 2}, "listing changes nothing"
         told = [
             "moves the payload to disk; indexed fields stay in memory",
@@ -58,9 +58,9 @@ def test_collections_of_two_copies_get_a_third_one_and_move_to_disk(
             "keeps vectors of one byte a number in memory, to find candidates",
             *told[1:],
         ]
-        for step in keeper.steps():
+        for step in upgrade.steps():
             step.run()
-        assert list(keeper.steps()) == []
+        assert list(upgrade.steps()) == []
     assert cluster.active["crossfix-vessels"] == {0, 1, 2}
     copied, _ = cluster.nodes[0].store.scroll("crossfix-vessels")
     assert len(copied) == 1
@@ -78,7 +78,7 @@ def test_what_the_service_creates_today_needs_no_change() -> None:
             with closing(store):
                 store._connection.call(lambda _: None)
         double.store.create_collection("another-service", vectors_config={})
-        with closing(ServerKeeper(ServerConnection(double.url))) as keeper:
-            assert list(keeper.steps()) == []
+        with closing(CollectionUpgrade(ServerConnection(double.url))) as upgrade:
+            assert list(upgrade.steps()) == []
         assert double.stored_as[SIGHTINGS].vectors_on_disk
         assert not double.stored_as["another-service"].on_disk_payload

@@ -1,4 +1,4 @@
-"""Digests beside records, by which damage to a stored record is detected.
+"""Store digests beside records, and find records that do not match theirs.
 
 A point that was written before there were digests has none, and counts as unverified.
 """
@@ -28,13 +28,13 @@ T = TypeVar("T")
 _sorted_json = json.JSONEncoder(sort_keys=True).encode
 
 
-def sealed(fields: Payload, under: str = DIGEST) -> Payload:
+def with_digest(fields: Payload, under: str = DIGEST) -> Payload:
     """Return the fields, their numbers rounded, with their digest beside them."""
     stored = {name: _rounded(value) for name, value in fields.items()}
     return {**stored, under: _digest(stored)}
 
 
-def sealed_vector(vector: NDArray[np.float32]) -> Payload:
+def vector_digest(vector: NDArray[np.float32]) -> Payload:
     """Return the digest of an embedding, float32 `[D]`, as a field."""
     return {VECTOR_DIGEST: _hash(vector.astype("<f4").tobytes())}
 
@@ -46,7 +46,7 @@ def require_intact(
 
     Args:
         payload: the whole payload of a point.
-        names: the fields that were sealed.
+        names: the fields that the digest covers.
         kind: what the record is, for the message.
         under: the field of the digest.
 
@@ -62,7 +62,7 @@ def require_intact(
 
 def require_intact_vector(vector: NDArray[np.float32], payload: Mapping[str, Any]) -> None:
     """Check an embedding against its digest, if there is one; see `require_intact`."""
-    if payload.get(VECTOR_DIGEST) not in (None, *sealed_vector(vector).values()):
+    if payload.get(VECTOR_DIGEST) not in (None, *vector_digest(vector).values()):
         raise StoreDamagedError(
             "the embedding of a stored sighting is not what was written; `crossfix check` lists "
             "damaged records, restore them from a backup"
@@ -76,7 +76,7 @@ def parse_intact(
 
     Args:
         payload: the whole payload of a point.
-        names: the fields that were sealed; the first of them is the record.
+        names: the fields that the digest covers; the first of them is the record.
         kind: what the record is, for messages.
         parse: parses the record.
 
