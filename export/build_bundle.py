@@ -15,7 +15,13 @@ from torch import nn
 
 from export.model_card import UNCALIBRATED, CardFacts, model_card
 from export.parity import Parity, Tensors, check_parity
-from export.quantise import quantise_int8, store_weights_as_float16
+from export.rounded_graphs import (
+    FullGraph,
+    RoundedGraphs,
+    ValidationShips,
+    encoder_tensors,
+    round_graphs,
+)
 from export.sample_chips import SampleChip
 from export.to_onnx import encoder_graph_spec, export_graph, translator_graph_spec
 from service.contract.bridge import BridgeStep
@@ -33,18 +39,14 @@ from service.contract.manifest import (
     TrainingSpec,
     TranslatorSpec,
 )
-from service.contract.preprocess import prepare, to_picture
+from service.contract.preprocess import to_picture
 from service.contract.translation import bridge_picture, bridge_start
 from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, LogisticSpec
 from service.inference.embedder import build_embedder
 
-Precision = Literal["float32", "float16", "int8"]
-
 ENCODER_FILE, TRANSLATOR_FILE = "encoder.onnx", "translator.onnx"
 CARD_FILE, VECTORS_FILE = "MODEL_CARD.md", "golden/embeddings.npy"
 GOLDEN_PER_MODALITY = 2
-# Smallest cosine to the full-precision module on real inputs.
-MIN_COSINE: dict[Precision, float] = {"float32": 0.99999, "float16": 0.9995, "int8": 0.99}
 
 _EQUAL_CHOICE = ChoiceSpec(weights={}, none_bias=0.0, none_log_gallery=0.0)
 NO_CALIBRATION = CalibrationSpec(
@@ -65,7 +67,6 @@ class EncoderPart:
     module: nn.Module
     preprocess: PreprocessSpec
     embedding_width: int
-    precision: Precision = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,6 @@ class TranslatorPart:
     times: int
     max_variance: float
     steps: Sequence[BridgeStep]
-    precision: Precision = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class BundlePlan:
     Attributes:
         chips: at least eight chips, for parity; the first two of each modality become golden.
         notes: remarks for the model card.
+        validation: ships on which rounded graphs of the encoder are tried; None: none is tried.
     """
 
     name: str
@@ -110,14 +111,22 @@ class BundlePlan:
     calibration: CalibrationSpec = NO_CALIBRATION
     metrics: Sequence[Metric] = ()
     notes: Sequence[str] = ()
+    validation: ValidationShips | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltBundle:
-    """A written bundle, and the parity of its graphs with their modules, by file name."""
+    """A written bundle.
+
+    Attributes:
+        bundle: verified.
+        parity: of its graphs with their modules, by file name.
+        tried: a sentence about each rounded graph of the encoder that was tried.
+    """
 
     bundle: Bundle
     parity: dict[str, Parity]
+    tried: tuple[str, ...] = ()
 
 
 def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False) -> BuiltBundle:
@@ -132,8 +141,12 @@ def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False)
     with tempfile.TemporaryDirectory() as scratch:
         graphs = Path(scratch) / "graphs"
         graphs.mkdir()
-        encoder, encoder_parity = _export_encoder(plan, graphs)
-        parity = {ENCODER_FILE: encoder_parity}
+        full, parity = _export_encoder(plan, graphs)
+        rounded = RoundedGraphs((), {}, ())
+        if plan.validation is not None:
+            rounded = round_graphs(full, plan.validation)
+        encoder = full.spec.model_copy(update={"rounded": rounded.specs})
+        parity |= rounded.parity
         translator = None
         if isinstance(plan.translator, KeptTranslator):
             translator = plan.translator.spec
@@ -164,11 +177,13 @@ def build_bundle(plan: BundlePlan, out: Path, *, replace_existing: bool = False)
             VECTORS_FILE: b"",
         }
         # a bundle with an empty vector file serves to compute the vectors of the final bundle
-        without_vectors = write_bundle(Path(scratch) / "without-vectors", fields, files)
+        without_vectors = write_bundle(
+            Path(scratch) / "without-vectors", fields | {"encoder": full.spec}, files
+        )
         files[VECTORS_FILE] = _golden_vectors(without_vectors)
         bundle = write_bundle(out, fields, files, replace=replace_existing)
     build_embedder(bundle, "cpu", threads=1).verify_golden()
-    return BuiltBundle(bundle, parity)
+    return BuiltBundle(bundle, parity, rounded.sentences)
 
 
 def golden_chips(chips: Sequence[SampleChip]) -> list[SampleChip]:
@@ -181,13 +196,8 @@ def golden_chips(chips: Sequence[SampleChip]) -> list[SampleChip]:
 
 
 def encoder_inputs(chips: Sequence[SampleChip], spec: PreprocessSpec) -> Tensors:
-    """Prepare chips as the tensors of an encoder, by name, see `encoder_graph_spec`."""
-    inputs = [prepare(chip.decode(), spec) for chip in chips]
-    return {
-        "pixels": np.stack([item.pixels for item in inputs]),
-        "modality": np.array([item.modality is Modality.SAR for item in inputs], np.int64),
-        "size": np.stack([item.size_token for item in inputs]),
-    }
+    """Prepare chips as the tensors of an encoder, see `encoder_tensors`."""
+    return encoder_tensors([chip.decode() for chip in chips], spec)
 
 
 def _manifest_fields(facts: CardFacts, golden: Sequence[SampleChip]) -> dict[str, Any]:
@@ -214,13 +224,15 @@ def _manifest_fields(facts: CardFacts, golden: Sequence[SampleChip]) -> dict[str
     }
 
 
-def _export_encoder(plan: BundlePlan, folder: Path) -> tuple[EncoderSpec, Parity]:
+def _export_encoder(plan: BundlePlan, folder: Path) -> tuple[FullGraph, dict[str, Parity]]:
     part = plan.encoder
     spec = part.preprocess
     graph = encoder_graph_spec(ENCODER_FILE, spec.height, spec.width, part.embedding_width)
     tensors = encoder_inputs(plan.chips, spec)
-    graph, parity = _export_part(part.module, graph, tensors, part.precision, folder)
-    return EncoderSpec(graph=graph, embedding_width=part.embedding_width), parity
+    parity = _export_part(part.module, graph, tensors, folder)
+    encoder = EncoderSpec(graph=graph, embedding_width=part.embedding_width)
+    full = FullGraph(part.module, folder / graph.file, encoder, spec, tensors)
+    return full, {graph.file: parity}
 
 
 def _export_translator(
@@ -235,7 +247,7 @@ def _export_translator(
         "condition": conditions,
         "t": np.resize(np.array(times, np.int64), len(conditions)),
     }
-    graph, parity = _export_part(part.module, graph, tensors, part.precision, folder)
+    parity = _export_part(part.module, graph, tensors, folder)
     spec = TranslatorSpec(
         graph=graph,
         height=part.height,
@@ -259,27 +271,10 @@ def _optical_conditions(plan: BundlePlan, part: TranslatorPart) -> NDArray[np.fl
     return np.resize(np.stack(pictures), (8, 3, part.height, part.width))
 
 
-def _export_part(
-    module: nn.Module, spec: GraphSpec, tensors: Tensors, precision: Precision, folder: Path
-) -> tuple[GraphSpec, Parity]:
-    """Export in full precision, round if configured, and check the parity of each file."""
-    path = folder / spec.file
-    export_graph(module, spec, path)
-    parity = check_parity(module, path, spec, tensors)
-    if precision == "float32":
-        return spec, parity
-    full = path.rename(folder / "full.onnx")
-    (quantise_int8 if precision == "int8" else store_weights_as_float16)(full, path)
-    full.unlink()
-    parity = check_parity(
-        module,
-        path,
-        spec,
-        tensors,
-        max_relative_difference=float("inf"),
-        min_cosine=MIN_COSINE[precision],
-    )
-    return spec.model_copy(update={"precision": precision}), parity
+def _export_part(module: nn.Module, spec: GraphSpec, tensors: Tensors, folder: Path) -> Parity:
+    """Export in full precision and check the parity of the file."""
+    export_graph(module, spec, folder / spec.file)
+    return check_parity(module, folder / spec.file, spec, tensors)
 
 
 def _golden_vectors(bundle: Bundle) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from export.build_bundle import EncoderPart, KeptTranslator, Precision, TranslatorPart
+from export.build_bundle import EncoderPart, KeptTranslator, TranslatorPart
 from export.official import METHOD_NAMES, PublishedMethod
 from model_training.encoder.config import EncoderConfig, LiteConfig
 from model_training.encoder.loading import LoadedEncoder, LoadedEncoders
@@ -31,13 +31,12 @@ OFFICIAL_LICENCE = "as published by the authors of MOS and TransOSS; check befor
 SharedT = TypeVar("SharedT")
 
 
-def encoder_part(loaded: LoadedEncoders, precision: Precision = "float32") -> EncoderPart:
+def encoder_part(loaded: LoadedEncoders) -> EncoderPart:
     """Return one trained encoder, or several as one graph, ready to export."""
     return EncoderPart(
         module=loaded.module,
         preprocess=loaded.preprocess,
         embedding_width=loaded.embedding_width,
-        precision=precision,
     )
 
 
@@ -47,15 +46,12 @@ def official_encoder_part(encoder: ReferenceEncoder) -> EncoderPart:
     return EncoderPart(encoder, config.preprocess, config.embedding_width)
 
 
-def translator_part(
-    loaded: LoadedTranslator, steps: int | None = None, precision: Precision = "float32"
-) -> TranslatorPart:
+def translator_part(loaded: LoadedTranslator, steps: int | None = None) -> TranslatorPart:
     """Return a trained translator, ready to export.
 
     Args:
         loaded: the checkpoint.
         steps: network calls per picture; None takes the number that it was trained for.
-        precision: of the weights.
     """
     return TranslatorPart(
         module=loaded.network,
@@ -65,7 +61,6 @@ def translator_part(
         times=loaded.times,
         max_variance=loaded.max_variance,
         steps=loaded.table(steps),
-        precision=precision,
     )
 
 

@@ -14,6 +14,7 @@ from export.build_bundle import NO_CALIBRATION
 from export.bundle_weights import BundleWeightsError
 from export.official import CheckpointError
 from export.parity import ParityError
+from export.rounded_graphs import ValidationShips
 from model_training.data.cache import StoreError
 from model_training.data.hoss import DatasetError
 from model_training.embedding.models import ModelError
@@ -49,6 +50,21 @@ def read_metrics(paths: list[Path]) -> list[Metric]:
     """Read the metrics of several files."""
     adapter = TypeAdapter(list[Metric])
     return [metric for path in paths for metric in read_json(path, adapter)]
+
+
+def read_validation(precision: str, folder: Path | None) -> ValidationShips | None:
+    """Read the ships on which rounded graphs are tried; None: only the full graph is made.
+
+    Raises:
+        ValueError: the precision is `auto` without ships, or there are ships without `auto`.
+        DatasetError: the folder holds no data set.
+    """
+    if (precision == "auto") != (folder is not None):
+        raise ValueError(
+            "--precision auto and --validation DIR go together: the change of mAP on validation "
+            "ships decides which graphs are shipped"
+        )
+    return None if folder is None else ValidationShips.read(folder)
 
 
 def read_json(path: Path, adapter: TypeAdapter[ModelT]) -> ModelT:

@@ -297,6 +297,13 @@ def _pipeline(facts: CardFacts) -> str:
         f"normalised {'per chip' if spec.normalisation == 'per_chip' else 'by fixed statistics'}, "
         f"and encoded together with its size in metres.",
         f"Embedding: {encoder.embedding_width} numbers, weights as {encoder.graph.precision}.",
+        *(
+            f"On {rounded.device} the encoder computes in {rounded.precision}, "
+            f"{rounded.times_faster:g} times faster; mAP changes by "
+            + ", ".join(f"{gain:+.2f} ({name})" for name, gain in rounded.map_change.items())
+            + f" points on {rounded.measured_on}."
+            for rounded in encoder.rounded
+        ),
     ]
     if (members := len(facts.training.encoders)) > 1:
         lines.append(

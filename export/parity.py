@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from service.contract.manifest import GraphSpec
-from service.inference.session import open_session
+from service.inference.session import DeviceChoice, open_session
 
 BATCHES = (1, 8)
 Tensors = Mapping[str, NDArray[Any]]
@@ -54,12 +54,13 @@ def check_parity(
     spec: GraphSpec,
     inputs: Tensors,
     *,
+    device: DeviceChoice = "cpu",
     max_relative_difference: float = 1e-4,
     min_cosine: float = 0.99999,
 ) -> Parity:
     """Run module and graph on the same real inputs, in batches of one and of eight.
 
-    A full-precision graph must keep both bounds. For a graph with rounded weights only the cosine
+    A full-precision graph must keep both bounds. For a graph with rounded numbers only the cosine
     is meaningful: pass `max_relative_difference=inf`.
 
     Args:
@@ -68,6 +69,7 @@ def check_parity(
         spec: its tensors.
         inputs: by name, `[M, ...]` with M >= 8; real inputs, because random pixels hide errors
             that depend on structure.
+        device: runs the graph.
         max_relative_difference: bound of `Parity.relative_difference`.
         min_cosine: bound of `Parity.smallest_cosine`.
 
@@ -79,7 +81,7 @@ def check_parity(
     count = min(len(inputs[name]) for name in names)
     if count < max(BATCHES):
         raise ValueError(f"parity needs at least {max(BATCHES)} inputs, got {count}")
-    session = open_session(graph, spec, "cpu", threads=1)
+    session = open_session(graph, spec, device, threads=1)
     measured = []
     for batch in BATCHES:
         for start in range(0, count - batch + 1, batch):

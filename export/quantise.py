@@ -1,62 +1,82 @@
-"""Shrink graphs: int8 matrix products, or weights stored as float16."""
+"""Round the numbers of a graph: integer products for CPUs, half precision for CUDA."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
-MIN_VALUES = 1024  # smaller tensors save no space and are often scales or norms
+from export.parity import Tensors
+
+RANGE_BATCH = 8
 
 
-def quantise_int8(source: Path, target: Path) -> None:
-    """Quantise dynamically to int8: weights of matrix products per channel, activations when run.
+def quantise_to_int8(source: Path, target: Path, inputs: Tensors) -> None:
+    """Let convolutions and linear layers multiply integers: weights of 7 bits, activations of 8.
 
-    Weights have 7 bits, because on CPUs without VNNI 8-bit products saturate silently, and a bundle
-    would give different vectors on different machines. Convolutions stay in float32, because ONNX
-    Runtime has no fast dynamic int8 convolution on the CPU.
+    Weights are rounded per channel. Attention, norms, sums and all else stay in float32.
+
+    The ranges of the activations are fixed to those that `inputs` cause. Ranges that are found
+    while the graph runs would span the whole batch, so that a chip's embedding would depend on the
+    chips beside it. Weights have 7 bits, because on CPUs without VNNI products of 8 bits saturate
+    silently, and a bundle would give different embeddings on different machines.
+
+    Args:
+        source: a graph in full precision.
+        target: the file to write.
+        inputs: by name, `[M, ...]`, real inputs.
     """
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # silences advice on preprocessing that has no effect here
-    try:
-        quantize_dynamic(
+    with _quiet():
+        quantize_static(
             source,
             target,
-            op_types_to_quantize=["MatMul", "Gemm"],
+            _Batches(inputs),
+            op_types_to_quantize=["Conv", "MatMul", "Relu", "Clip"],
+            extra_options={
+                "MatMulConstBOnly": True,
+                "OpTypesToExcludeOutputQuantization": ["MatMul"],
+            },
             per_channel=True,
             reduce_range=True,
+            activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+
+
+def convert_to_float16(source: Path, target: Path) -> None:
+    """Let a graph compute in float16; its inputs and outputs stay float32."""
+    with _quiet():
+        model = convert_float_to_float16(onnx.load(source), keep_io_types=True)
+    onnx.save(model, target)
+
+
+class _Batches(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no types
+    """Feeds inputs in batches of `RANGE_BATCH`."""
+
+    def __init__(self, inputs: Tensors) -> None:
+        count = min(len(values) for values in inputs.values())
+        self._batches: Iterator[dict[str, NDArray[Any]]] = (
+            {name: values[start : start + RANGE_BATCH] for name, values in inputs.items()}
+            for start in range(0, count, RANGE_BATCH)
+        )
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        """Return the next batch, None after the last."""
+        return next(self._batches, None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence advice on preprocessing that has no effect here."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
     finally:
         logger.setLevel(level)
-
-
-def store_weights_as_float16(source: Path, target: Path) -> None:
-    """Store each large float32 weight as float16, followed by a cast to float32.
-
-    The file is about half as large. The runtime folds the casts when it opens the graph, so it
-    computes in float32 as fast as before; only the weights are rounded (relative error below 5e-4).
-
-    Raises:
-        ValueError: a weight exceeds the range of float16.
-    """
-    model = onnx.load(source)
-    graph = model.graph
-    casts = []
-    for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < MIN_VALUES:
-            continue
-        values = numpy_helper.to_array(tensor)
-        if np.abs(values).max() > np.finfo(np.float16).max:
-            raise ValueError(f"weight {tensor.name} is beyond the range of float16")
-        name = tensor.name
-        half = numpy_helper.from_array(values.astype(np.float16), f"{name}_float16")
-        tensor.CopyFrom(half)
-        casts.append(helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
-    for cast in reversed(casts):
-        graph.node.insert(0, cast)
-    onnx.checker.check_model(model)
-    onnx.save(model, target)

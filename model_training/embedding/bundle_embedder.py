@@ -46,7 +46,7 @@ class BundleEmbedder:
         """
         self.bundle: Bundle = open_bundle(path)
         self._manifest = self.bundle.manifest
-        self._encoder = self._open(self._manifest.encoder.graph, threads)
+        self._encoder = self._open(self._manifest.encoder.graph_for("cpu"), threads)
         translator = self._manifest.translator
         self._translator = self._open(translator.graph, threads) if translator else None
 

@@ -377,10 +377,11 @@ class SplitIn(BaseModel):
 
 
 class BundleOut(ResponseBody):
-    """The manifest and the model card of the bundle."""
+    """The manifest and the model card of the bundle, and which graph of the encoder runs where."""
 
     bundle_id: str
     device: str
+    precision: str
     manifest: Manifest
     model_card: str
 

@@ -249,9 +249,10 @@ def verify_bundle_folder(folder: BundleFolder, device: DeviceOption = None) -> N
     cosine = embedder.verify_golden()
     golden = embedder.manifest.golden
     print(
-        f"bundle {embedder.bundle_id} ({embedder.manifest.name}) is sound on {embedder.device}: "
+        f"bundle {embedder.bundle_id} ({embedder.manifest.name}) is sound on {embedder.device} "
+        f"({embedder.precision}): "
         f"{len(golden.chips)} golden chips embed with cosine {cosine:.6f} or more "
-        f"(at least {golden.min_cosine} is needed)"
+        f"(at least {embedder.min_golden_cosine} is needed)"
     )
 
 

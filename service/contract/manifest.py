@@ -65,13 +65,55 @@ class GraphSpec(ManifestPart):
     precision: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
 
 
+class RoundedGraphSpec(ManifestPart):
+    """A graph of the encoder with rounded numbers, which one device runs instead of the full one.
+
+    Its tensors are those of the full graph.
+
+    Attributes:
+        device: runs this graph.
+        min_cosine: of its golden embeddings to those of the full graph; below it, the bundle is
+            refused.
+        map_change: by direction, how many points of mAP it gains on `measured_on`.
+        measured_on: the validation ships.
+        times_faster: than the full graph on this device.
+    """
+
+    device: Literal["cpu", "cuda"]
+    file: str
+    precision: Literal["float16", "int8"]
+    min_cosine: float = Field(gt=0, le=1)
+    map_change: dict[Literal["S2O", "O2S"], float]
+    measured_on: str
+    times_faster: Positive
+
+
 class EncoderSpec(ManifestPart):
     """The encoder: pixels `[N,3,H,W]`, modality `[N]`, size `[N,3]` -> embedding `[N,D]`."""
 
     graph: GraphSpec
+    rounded: tuple[RoundedGraphSpec, ...] = ()
     embedding_width: int = Field(ge=1)
     optical_id: int = 0
     sar_id: int = 1
+
+    def rounded_for(self, device: str) -> RoundedGraphSpec | None:
+        """Return the rounded graph that a device runs; None: it runs the full graph."""
+        return next((rounded for rounded in self.rounded if rounded.device == device), None)
+
+    def graph_for(self, device: str) -> GraphSpec:
+        """Return the graph that a device runs."""
+        rounded = self.rounded_for(device)
+        if rounded is None:
+            return self.graph
+        return self.graph.model_copy(update=rounded.model_dump(include={"file", "precision"}))
+
+    @model_validator(mode="after")
+    def _one_rounded_graph_a_device(self) -> "EncoderSpec":
+        devices = [rounded.device for rounded in self.rounded]
+        if len(devices) != len(set(devices)):
+            raise ValueError(f"there may be one rounded graph for each device, got {devices}")
+        return self
 
     @model_validator(mode="after")
     def _modalities_differ(self) -> "EncoderSpec":
@@ -222,7 +264,7 @@ class Manifest(ManifestPart):
         if self.fusion.samples and self.translator is None:
             raise ValueError("fusion needs pseudo-SAR pictures but there is no translator")
         named = {self.encoder.graph.file, self.golden.embeddings, self.model_card}
-        named |= set(self.golden.chips)
+        named |= {*self.golden.chips, *(rounded.file for rounded in self.encoder.rounded)}
         if self.translator is not None:
             named.add(self.translator.graph.file)
         missing = sorted(named - self.files.keys())

@@ -17,7 +17,7 @@ from service.contract.fusion import fuse
 from service.contract.manifest import Manifest
 from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare, to_picture
 from service.inference.encoder import Encoder, require_encoder_tensors
-from service.inference.session import Device, DeviceChoice, open_session
+from service.inference.session import DeviceChoice, Session, choose_device, open_session
 from service.inference.translator import Translator, require_translator_tensors
 
 
@@ -29,15 +29,21 @@ class Embedder:
         manifest: the bundle's manifest.
         width: D, the number of dimensions.
         device: the device of the encoder.
+        precision: of the encoder's graph on this device.
+        min_golden_cosine: of its golden embeddings, which are those of the full graph.
     """
 
     def __init__(
-        self, bundle: Bundle, encoder: Encoder, translator: Translator | None, device: Device
+        self, bundle: Bundle, encoder: Encoder, translator: Translator | None, session: Session
     ) -> None:
         self.bundle_id = bundle.bundle_id
         self.manifest: Manifest = bundle.manifest
         self.width = encoder.width
-        self.device = device
+        self.device = session.device
+        spec = self.manifest.encoder
+        rounded = spec.rounded_for(self.device)
+        self.precision = spec.graph_for(self.device).precision
+        self.min_golden_cosine = (rounded or self.manifest.golden).min_cosine
         self._bundle = bundle
         self._encoder = encoder
         self._translator = translator
@@ -111,10 +117,10 @@ class Embedder:
         found = np.stack([embedded.vector for embedded in self.embed_many(chips)])
         cosines = (found * expected).sum(axis=1)
         worst = int(cosines.argmin())
-        if not cosines[worst] >= golden.min_cosine:
+        if not cosines[worst] >= self.min_golden_cosine:
             raise BundleError(
                 f"golden chip {golden.chips[worst]} embeds with cosine {cosines[worst]:.5f} to "
-                f"its known vector; at least {golden.min_cosine} is expected"
+                f"its known vector; at least {self.min_golden_cosine} is expected"
             )
         return float(cosines[worst])
 
@@ -162,10 +168,13 @@ def load_embedder(path: Path, device: DeviceChoice = "auto", threads: int = 0) -
 
 
 def build_embedder(bundle: Bundle, device: DeviceChoice = "auto", threads: int = 0) -> Embedder:
-    """Open the graphs of a verified bundle without running them; see `load_embedder`."""
+    """Open the graphs of a verified bundle without running them; see `load_embedder`.
+
+    Of the encoder's graphs the one for the device is opened.
+    """
     manifest = bundle.manifest
     require_encoder_tensors(manifest.encoder, manifest.preprocess)
-    graph = manifest.encoder.graph
+    graph = manifest.encoder.graph_for(choose_device(device))
     session = open_session(bundle.file(graph.file), graph, device, threads)
     translator = None
     if spec := manifest.translator:
@@ -173,7 +182,7 @@ def build_embedder(bundle: Bundle, device: DeviceChoice = "auto", threads: int =
         runner = open_session(bundle.file(spec.graph.file), spec.graph, device, threads)
         weights_id = manifest.files[spec.graph.file].sha256
         translator = Translator(runner, spec, max(manifest.fusion.samples, 1), weights_id)
-    return Embedder(bundle, Encoder(session, manifest.encoder), translator, session.device)
+    return Embedder(bundle, Encoder(session, manifest.encoder), translator, session)
 
 
 def _load_vectors(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:

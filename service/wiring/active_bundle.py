@@ -22,6 +22,7 @@ class BundleResources:
     bundle: Bundle
     embedder: BatchedEmbedder
     device: str
+    precision: str
     gallery: Gallery
 
     def close(self) -> None:

@@ -119,7 +119,7 @@ def open_bundle_resources(
     except BaseException:
         batched.close()
         raise
-    return BundleResources(bundle, batched, str(embedder.device), gallery)
+    return BundleResources(bundle, batched, embedder.device, embedder.precision, gallery)
 
 
 def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundle:
@@ -189,7 +189,9 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     def ask_again(stopped: Callable[[], bool]) -> int:
         return open_sightings.ask_again(stopped) or grouping.run(stopped)
 
-    telemetry.bundle.info(model.model_dump() | {"device": resources.device})
+    telemetry.bundle.info(
+        model.model_dump() | {"device": resources.device, "precision": resources.precision}
+    )
     announce = None
     if parts.webhook is not None:
         announce = Announcements(
@@ -241,6 +243,7 @@ def _describe_bundle(resources: BundleResources) -> BundleOut:
     return BundleOut(
         bundle_id=bundle.bundle_id,
         device=resources.device,
+        precision=resources.precision,
         manifest=bundle.manifest,
         model_card=bundle.file(bundle.manifest.model_card).read_text("utf-8"),
     )

@@ -318,5 +318,6 @@ class Bundle(Body):
 
     bundle_id: str
     device: str
+    precision: str | None = None
     manifest: dict[str, Any]
     model_card: str

@@ -18,6 +18,15 @@ from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, CoarseS
 
 HASH = {"sha256": "a" * 64, "size_bytes": 1}
 GRAPH = {"file": "encoder.onnx", "inputs": [], "outputs": []}
+ROUNDED = {
+    "device": "cpu",
+    "file": "encoder-int8.onnx",
+    "precision": "int8",
+    "min_cosine": 0.99,
+    "map_change": {"S2O": -0.1, "O2S": 0.2},
+    "measured_on": "ships",
+    "times_faster": 1.5,
+}
 STEPS = [
     {"t": step.t, "a": step.a, "b": step.b, "c": step.c, "s": step.s}
     for step in coefficient_table(BridgeSchedule(times=100), steps=3)
@@ -94,6 +103,10 @@ def test_defaults_are_the_published_constants() -> None:
         ({"files": {"encoder.onnx": HASH | {"sha256": "xyz"}}}, "sha256"),
         ({"fusion": {"samples": 5, "alpha": 0.02}}, "no translator"),
         ({"translator": TRANSLATOR}, "translator.onnx"),
+        (
+            {"encoder": {"graph": GRAPH, "embedding_width": 8, "rounded": [ROUNDED]}},
+            "encoder-int8.onnx",
+        ),
         ({"golden": document()["golden"] | {"gsd_m": [1.0, 2.0]}}, "differ in number"),
     ],
 )
@@ -127,6 +140,18 @@ def test_the_same_id_for_both_modalities_is_rejected() -> None:
         EncoderSpec.model_validate(
             {"graph": GRAPH, "embedding_width": 8, "optical_id": 1, "sar_id": 1}
         )
+
+
+def test_there_is_one_rounded_graph_for_a_device() -> None:
+    encoder = {"graph": GRAPH, "embedding_width": 8, "rounded": [ROUNDED]}
+    spec = EncoderSpec.model_validate(encoder)
+    assert spec.graph_for("cpu").model_dump() == spec.graph.model_dump() | {
+        "file": "encoder-int8.onnx",
+        "precision": "int8",
+    }
+    assert spec.graph_for("cuda") == spec.graph
+    with pytest.raises(ValidationError, match="one rounded graph for each device"):
+        EncoderSpec.model_validate(encoder | {"rounded": [ROUNDED, ROUNDED]})
 
 
 def test_bridge_steps_descend_within_the_times() -> None:

@@ -22,7 +22,7 @@ SUFFIXES = {
     "gauge": ("",),
     "info": ("_info",),
 }
-INFO_LABELS = {"bundle_id", "name", "training_domain", "device"}
+INFO_LABELS = {"bundle_id", "name", "training_domain", "device", "precision"}
 
 
 def exposed() -> dict[str, set[str]]:

@@ -10,18 +10,16 @@ import torch
 from torch import nn
 
 from export.build_bundle import (
-    MIN_COSINE,
     NO_CALIBRATION,
     BuiltBundle,
     BundlePlan,
     EncoderPart,
-    Precision,
     TranslatorPart,
     build_bundle,
     golden_chips,
 )
 from export.checkpoints import kept_translator
-from export.parity import ToleranceError
+from export.rounded_graphs import ValidationShips
 from export.sample_chips import SampleChip
 from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.bundle import open_bundle
@@ -118,31 +116,33 @@ def reuse_exported_graph(exported: tuple[Path, GraphSpec], monkeypatch: pytest.M
     )
 
 
-def rounded(plan: BundlePlan, precision: Precision) -> BundlePlan:
-    encoder = replace(plan.encoder, precision=precision)
-    return replace(plan, encoder=encoder, translator=None, fusion=FusionSpec())
-
-
 @pytest.mark.usefixtures("reuse_exported_graph")
-@pytest.mark.parametrize("precision", ["float16", "int8"])
-def test_the_manifest_names_the_precision_of_rounded_weights(
-    plan: BundlePlan, precision: Precision, tmp_path: Path
+def test_a_rounded_graph_that_passes_runs_on_its_device_beside_the_full_one(
+    plan: BundlePlan, chips: list[SampleChip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = build_bundle(rounded(plan, precision), tmp_path / "bundle")
-    assert built.bundle.manifest.encoder.graph.precision == precision
-    assert built.parity["encoder.onnx"].largest_difference > 1e-5
-    assert built.parity["encoder.onnx"].smallest_cosine > MIN_COSINE[precision]
-    load_embedder(built.bundle.path, "cpu", threads=1)
-
-
-@pytest.mark.usefixtures("reuse_exported_graph")
-def test_rounded_weights_below_the_cosine_bound_are_refused(
-    plan: BundlePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(MIN_COSINE, "int8", 0.9999999)
-    with pytest.raises(ToleranceError, match="smallest cosine"):
-        build_bundle(rounded(plan, "int8"), tmp_path / "bundle")
-    assert not (tmp_path / "bundle").exists()
+    monkeypatch.setattr("export.rounded_graphs.times_faster", lambda *_: 2.0)
+    monkeypatch.setattr("export.rounded_graphs.map_change", lambda *_: {"S2O": 0.0, "O2S": 0.0})
+    (tmp_path / "ships").mkdir()
+    for chip in chips:
+        (tmp_path / "ships" / chip.name).write_bytes(chip.data)
+    ships = ValidationShips.read(tmp_path / "ships")
+    plain = replace(plan, translator=None, fusion=FusionSpec())
+    built = build_bundle(replace(plain, validation=ships), tmp_path / "bundle")
+    encoder = built.bundle.manifest.encoder
+    assert (encoder.graph.file, encoder.graph.precision) == ("encoder.onnx", "float32")
+    assert encoder.graph_for("cpu").file == "encoder-int8.onnx"
+    assert encoder.graph_for("tpu") == encoder.graph
+    assert set(built.parity) == {"encoder.onnx", "encoder-int8.onnx"}
+    assert "int8 for cpu is shipped" in built.tried[0]
+    assert "On cpu the encoder computes in int8, 2 times faster" in (
+        built.bundle.file("MODEL_CARD.md").read_text()
+    )
+    embedder = load_embedder(built.bundle.path, "cpu", threads=1)
+    assert embedder.precision == "int8"
+    assert embedder.min_golden_cosine <= embedder.verify_golden() < 0.9999999
+    full = build_bundle(plain, tmp_path / "full").bundle
+    vectors = [b.file("golden/embeddings.npy").read_bytes() for b in (built.bundle, full)]
+    assert vectors[0] == vectors[1]
 
 
 def test_fusion_without_a_translator_is_refused(plan: BundlePlan, tmp_path: Path) -> None:

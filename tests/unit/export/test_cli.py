@@ -155,7 +155,7 @@ def test_several_checkpoints_become_one_bundle(checkpoint: Path, tmp_path: Path)
     second = save(tmp_path / "second" / "checkpoint.pt", seed=1)
     out = tmp_path / "bundle"
     both = ("--encoder", checkpoint, "--encoder", second)
-    made = run("bundle", *both, "--uncalibrated", "--precision", "float16", "--out", out)
+    made = run("bundle", *both, "--uncalibrated", "--out", out)
     assert made.exit_code == 0, made.output
     manifest = open_bundle(out).manifest
     assert [path.name for path in out.glob("*.onnx")] == ["encoder.onnx"]
@@ -172,6 +172,21 @@ def test_several_checkpoints_become_one_bundle(checkpoint: Path, tmp_path: Path)
     apart = [embed(path, chips) for path in (checkpoint, second)]
     assert served @ served.T == pytest.approx(np.mean([v @ v.T for v in apart], 0), abs=1e-3)
     assert served == pytest.approx(embed([checkpoint, second], chips), abs=1e-3)
+
+
+def test_auto_says_of_each_rounded_graph_whether_it_is_shipped(
+    checkpoint: Path, chips: list[SampleChip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.rounded_graphs.times_faster", lambda *_: 1.0)
+    (ships := tmp_path / "ships").mkdir()
+    for chip in chips:
+        (ships / chip.name).write_bytes(chip.data)
+    auto = ("--precision", "auto", "--validation", ships)
+    out = tmp_path / "bundle"
+    made = run("bundle", "--encoder", checkpoint, "--uncalibrated", *auto, "--out", out)
+    assert made.exit_code == 0, made.output
+    assert "int8 for cpu is not shipped: it is 1.00 times as fast" in made.stdout
+    assert [path.name for path in out.glob("*.onnx")] == ["encoder.onnx"]
 
 
 def embed(model: Path | list[Path], chips: list[Chip]) -> NDArray[np.float32]:
@@ -220,6 +235,7 @@ def test_unusable_input_is_named_in_one_line(checkpoint: Path, tmp_path: Path) -
     text.write_text('{"match": 3}')
     out = ("--out", tmp_path / "bundle")
     tall = save(tmp_path / "tall.pt", height=48)
+    (empty := tmp_path / "empty").mkdir()
     cases = {
         "inputs differ: height 48 and 32": (
             *("bundle", "--encoder", checkpoint, "--encoder", tall, "--uncalibrated"),
@@ -232,6 +248,13 @@ def test_unusable_input_is_named_in_one_line(checkpoint: Path, tmp_path: Path) -
             *("bundle", "--encoder", checkpoint, "--translator", text, "--uncalibrated"),
         ),
         f"{text}: match": ("bundle", "--encoder", checkpoint, "--calibration", text),
+        "--precision auto and --validation DIR go together": (
+            *("bundle", "--encoder", checkpoint, "--uncalibrated", "--precision", "auto"),
+        ),
+        "holds no data set": (
+            *("bundle", "--encoder", checkpoint, "--uncalibrated", "--precision", "auto"),
+            *("--validation", empty),
+        ),
         "is not a PyTorch checkpoint": ("import-official", "--encoder", text),
     }
     for reason, arguments in cases.items():

@@ -12,10 +12,15 @@ from service.contract.chip import Modality
 from service.contract.errors import BundleError, TranslationError
 from service.contract.fusion import fuse
 from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare
-from service.inference.embedder import build_embedder, load_embedder
+from service.inference.embedder import Embedder, build_embedder, load_embedder
 from service.inference.encoder import Encoder
 from service.inference.session import open_session
-from tests.support.training.tiny_bundle import MakeBundle, noise_chip
+from tests.support.training.tiny_bundle import (
+    ENCODER_SPEC,
+    MakeBundle,
+    encoder_graph,
+    noise_chip,
+)
 
 
 def test_a_sar_chip_is_only_encoded(make_bundle: MakeBundle) -> None:
@@ -91,6 +96,42 @@ def test_a_valid_bundle_is_loaded(make_bundle: MakeBundle, translator: bool) -> 
     assert embedder.width == 6
     assert embedder.device == "cpu"
     assert embedder.verify_golden() > 0.9999
+
+
+def test_the_rounded_graph_of_the_device_runs_within_its_own_tolerance(
+    make_bundle: MakeBundle,
+) -> None:
+    full = make_bundle(translator=False)
+    golden = full.file("golden/embeddings.npy").read_bytes()
+
+    def with_rounded(device: str, min_cosine: float, seed: int) -> Embedder:
+        rounded = {
+            "device": device,
+            "file": "encoder-int8.onnx",
+            "precision": "int8",
+            "min_cosine": min_cosine,
+            "map_change": {"S2O": 0.0, "O2S": 0.0},
+            "measured_on": "noise",
+            "times_faster": 2.0,
+        }
+        bundle = make_bundle(
+            translator=False,
+            changes={"encoder": ENCODER_SPEC | {"rounded": [rounded]}},
+            files={
+                "encoder-int8.onnx": encoder_graph(seed),
+                "golden/embeddings.npy": golden,
+            },
+        )
+        return build_embedder(bundle, "cpu", 1)
+
+    elsewhere = with_rounded("cuda", 1e-6, seed=1)
+    assert (elsewhere.precision, elsewhere.min_golden_cosine) == ("float32", 0.999)
+    assert elsewhere.verify_golden() > 0.9999
+    same = with_rounded("cpu", 0.99, seed=0)
+    assert (same.precision, same.min_golden_cosine) == ("int8", 0.99)
+    assert same.verify_golden() > 0.9999
+    with pytest.raises(BundleError, match=r"at least 0\.99 is expected"):
+        with_rounded("cpu", 0.99, seed=1).verify_golden()
 
 
 def vectors(array: NDArray[Any]) -> dict[str, bytes]:
