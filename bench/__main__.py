@@ -9,7 +9,7 @@ from rich.table import Table
 from bench.framing import measure_framing
 from bench.gallery import LARGE, SMALL, compare_galleries
 from bench.http import measure_http
-from bench.models import SINGLE_CHIP, compare_models
+from bench.models import SINGLE_CHIP, compare_models, compare_published
 from bench.results import (
     README,
     RESULTS,
@@ -27,7 +27,7 @@ def main() -> None:
         "--write", action="store_true", help="renew bench/results.json and the README's figures"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="leave out the large gallery; under two minutes"
+        "--quick", action="store_true", help="leave out the large gallery and ViT-B's graphs"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
@@ -42,6 +42,7 @@ def main() -> None:
         avx512=avx512,
         comparisons=(
             *models,
+            *(() if arguments.quick else compare_published(arguments.threads)),
             *compare_galleries(SMALL if arguments.quick else SMALL + LARGE),
         ),
         framing=tuple(measure_framing()),

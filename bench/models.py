@@ -1,13 +1,18 @@
-"""Compare models: the shipped encoder with the published one, batches, translation."""
+"""Compare models: the shipped encoder with the published one, precisions, batches, translation."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
 from bench.timing import Comparison, compare
+from export.quantise import quantise_to_int8
+from export.rounded_graphs import encoder_tensors
+from export.to_onnx import encoder_graph_spec, export_graph
 from model_training.encoder import build_encoder
 from model_training.encoder.config import ReferenceConfig
 from model_training.fusion.selection import PUBLISHED_ALPHA
@@ -21,6 +26,7 @@ from service.contract.errors import BundleError
 from service.contract.manifest import BridgeStepSpec, FusionSpec
 from service.contract.preprocess import prepare
 from service.inference.embedder import Embedder, build_embedder, load_embedder
+from service.inference.session import open_session
 from service.settings import SHIPPED_BUNDLE
 
 BATCH = 8
@@ -76,6 +82,40 @@ def compare_models(threads: int) -> Iterator[Comparison]:
         units=BATCH,
     )
     yield compare_enrolment(embedder, threads)
+
+
+def compare_published(threads: int, config: ReferenceConfig | None = None) -> Iterator[Comparison]:
+    """Yield graphs of the published encoder (ViT-B) beside PyTorch, in batches of 1 and `BATCH`.
+
+    The weights are random: they have the shapes of the published ones, and speed does not depend
+    on their values.
+    """
+    config = config or ReferenceConfig(kind="reference")
+    torch.set_num_threads(threads)
+    module = build_encoder(config).eval()
+    inputs = encoder_tensors(chips(BATCH), config.preprocess)
+    size = (config.preprocess.height, config.preprocess.width)
+    spec = encoder_graph_spec("float32.onnx", *size, config.embedding_width)
+    with TemporaryDirectory() as folder:
+        full, rounded = Path(folder) / spec.file, Path(folder) / "int8.onnx"
+        export_graph(module, spec, full)
+        quantise_to_int8(full, rounded, inputs)
+        sessions = {p.stem: open_session(p, spec, "cpu", threads) for p in (full, rounded)}
+    for batch in (1, BATCH):
+        part = {name: values[:batch] for name, values in inputs.items()}
+        tensors = [torch.from_numpy(part[tensor.name]) for tensor in spec.inputs]
+
+        def eager(tensors: list[torch.Tensor] = tensors) -> None:
+            with torch.inference_mode():
+                module(*tensors)
+
+        for precision, session in sessions.items():
+            yield compare(
+                f"encode {batch} with the published encoder (ViT-B), each",
+                (f"ONNX Runtime, {precision}", partial(session.run, part)),
+                ("PyTorch, float32", eager),
+                units=batch,
+            )
 
 
 def compare_enrolment(shipped: Embedder, threads: int) -> Comparison:

@@ -1,11 +1,19 @@
-"""The enrolment row of `make bench`: the shipped graphs with other sampler settings."""
+"""Rows of `make bench`: the shipped graphs with other sampler settings, ViT's precisions."""
 
 import numpy as np
 import pytest
 
-from bench.models import PUBLISHED_SAMPLES, compare_enrolment, with_sampler
+from bench.models import (
+    BATCH,
+    PUBLISHED_SAMPLES,
+    compare_enrolment,
+    compare_published,
+    with_sampler,
+)
+from model_training.encoder.config import ReferenceConfig
 from service.contract.bundle import open_bundle
 from service.contract.chip import Modality
+from service.contract.manifest import PreprocessSpec
 from service.inference.embedder import build_embedder, load_embedder
 from service.settings import SHIPPED_BUNDLE
 
@@ -32,3 +40,21 @@ def test_the_row_names_k_and_steps_of_both_settings() -> None:
     assert row.ours.endswith(shipped)
     assert f"K = {PUBLISHED_SAMPLES}, steps: 4" in row.reference
     assert row.reference_ms > row.ours_ms > 0
+
+
+def test_the_rows_of_the_published_encoder_name_batch_and_precision() -> None:
+    small = ReferenceConfig(
+        kind="reference",
+        preprocess=PreprocessSpec(height=32, width=16),
+        width=16,
+        depth=1,
+        heads=2,
+    )
+    rows = list(compare_published(1, small))
+    assert [(row.name.split()[1], row.ours.split()[-1]) for row in rows] == [
+        ("1", "float32"),
+        ("1", "int8"),
+        (str(BATCH), "float32"),
+        (str(BATCH), "int8"),
+    ]
+    assert all(row.reference == "PyTorch, float32" and row.ours_ms > 0 for row in rows)
