@@ -14,7 +14,7 @@ VERDICTS = {
     "confident": "Confident",
     "likely": "Likely",
     "ambiguous": "Ambiguous",
-    "no_match": "None that I know",
+    "no_match": "No match",
     "unclear": "Unclear",
 }
 
