@@ -1,7 +1,11 @@
 """The result of a file reader: samples whose meaning is not decided yet."""
 
+import logging
 import re
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,9 +175,44 @@ def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
 def plain_reason(error: BaseException) -> str:
     """Return GDAL's own words without the name of the file in memory, printable and short."""
     cause = error.__cause__ if isinstance(error.__cause__, CPLE_BaseError) else error
-    text = getattr(cause, "errmsg", None) or str(cause) or type(cause).__name__
+    return _printable(getattr(cause, "errmsg", None) or str(cause) or type(cause).__name__)
+
+
+def _printable(text: str) -> str:
     text = re.sub(r"(?:/vsimem/)?[0-9a-f-]{36}(?:/[0-9a-f-]{36})?(?:\.\w+)?[:,]?\s*", "", text)
     return "".join(c if c.isprintable() else "?" for c in text)[:200].strip()
+
+
+@contextmanager
+def gdal_warnings(logger: str) -> Iterator[list[str]]:
+    """Collect what GDAL and its libraries warn of, which rasterio only logs.
+
+    Args:
+        logger: `rasterio._err` hears the decoders, `rasterio._env` what reads the directory.
+
+    Returns:
+        a list that grows with each warning of this thread.
+    """
+    found = _Warnings()
+    log = logging.getLogger(logger)
+    log.addHandler(found)
+    try:
+        yield found.texts
+    finally:
+        log.removeHandler(found)
+
+
+class _Warnings(logging.Handler):
+    """Keeps the warnings of the thread that made it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.texts.append(_printable(record.getMessage().partition(":")[2]))
 
 
 def silence_missing_georeference() -> None:

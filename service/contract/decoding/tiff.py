@@ -6,6 +6,7 @@ checked page, and what it opened is compared with what was checked before a pixe
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from service.contract.decoding.raster import (
     ChipLimits,
     Georeference,
     Raster,
+    gdal_warnings,
     plain_reason,
     silence_missing_georeference,
     upright,
@@ -95,6 +97,7 @@ _SAR_WORDS = re.compile(
     r"|Gaofen-?3|\bGF-?3|ALOS-?2|\bPALSAR|\bNISAR",
     re.IGNORECASE,
 )
+MAX_GDAL_NOTES = 3
 _SCALE_WORDS = re.compile(r"(?:scale|offset|scale_factor|add_offset)", re.IGNORECASE)
 _FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, TypeError)
 
@@ -125,17 +128,20 @@ def read_tiff(
     silence_missing_georeference()
     try:
         with (
+            gdal_warnings("rasterio._env") as heard,
             rasterio.Env(session=DummySession(), **_GDAL_OPTIONS),
             MemoryFile(data) as memory,
             rasterio.open(f"GTIFF_DIR:{page.index + 1}:{memory.name}", driver="GTiff") as source,
         ):
             _require_checked_page(source, page)
             valid = None if mask is None else _read_mask(memory, data, mask, limits)
-            return _to_raster(source, page, valid, modality, band)
+            raster = _to_raster(source, page, valid, modality, band)
     except _FAILURES as error:
         raise CorruptChipError(
             f"the TIFF is truncated or damaged ({plain_reason(error)}); send the complete file"
         ) from error
+    notes = [f"GDAL warns of the TIFF: {text}" for text in dict.fromkeys(heard) if text]
+    return replace(raster, warnings=(*raster.warnings, *notes[:MAX_GDAL_NOTES]))
 
 
 def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
@@ -203,7 +209,7 @@ def _to_raster(
     layout = marked_as_named(BandLayout(_kind(source), str(source.dtypes[0]), colours, names))
     palette = page.photometric == _PALETTE
     read = (0,) if palette else bands_to_read(layout, modality, band)
-    samples: NDArray[Any] = source.read([i + 1 for i in read])
+    samples: NDArray[Any] = _read_whole(source, [i + 1 for i in read])
     nodata, notes = declared_no_data(page.no_data, samples.dtype)
     scales = tuple((float(source.scales[i]), float(source.offsets[i])) for i in read)
     notes += _absences(page) + _ignored_scales(source, read)
@@ -217,12 +223,15 @@ def _to_raster(
         notes.append(f"white as 0 means nothing for samples of {samples.dtype}: it was ignored")
     elif page.photometric == 0:
         white = (1 << min(page.bits, 8 * samples.dtype.itemsize)) - 1
-        samples = (white - samples).astype(samples.dtype)
+        shown = [n for n, i in enumerate(read) if layout.colours[i] != "alpha"]
+        samples[shown] = white - samples[shown]
         nodata = None if nodata is None else white - nodata
         notes.append("the TIFF stores white as 0; its values were inverted")
     georeference, more = _georeference(source, page)
     notes += more
-    if georeference is None and page.orientation != 1:
+    if georeference is not None and page.orientation != 1:
+        notes.append(f"the orientation {page.orientation} of a GeoTIFF means nothing: ignored")
+    elif page.orientation != 1:
         samples = upright(samples, page.orientation)
         mask = None if mask is None else upright(mask, page.orientation)
         notes.append(f"turned upright as the TIFF's orientation {page.orientation} says")
@@ -275,7 +284,22 @@ def _read_mask(
     require_bounded_segments(data, page, limits)
     with rasterio.open(f"GTIFF_DIR:{page.index + 1}:{memory.name}", driver="GTiff") as source:
         _require_checked_page(source, page)
-        return np.asarray(source.read(1) != 0)
+        return np.asarray(_read_whole(source, [1])[0] != 0)
+
+
+def _read_whole(source: DatasetReader, bands: list[int]) -> NDArray[Any]:
+    """Return bands `[B, H, W]`, unless a decoder warns: it fills what is damaged with something.
+
+    Raises:
+        CorruptChipError: a decoder warned while it read.
+    """
+    with gdal_warnings("rasterio._err") as heard:
+        samples: NDArray[Any] = source.read(bands)
+    if heard:
+        raise CorruptChipError(
+            f"the TIFF is truncated or damaged ({heard[0]}); send the complete file"
+        )
+    return samples
 
 
 def _expand_palette(source: DatasetReader, indices: NDArray[Any]) -> NDArray[np.uint8]:
@@ -297,6 +321,11 @@ def _georeference(source: DatasetReader, page: TiffPage) -> tuple[Georeference |
     Returns:
         the georeference; and notes, also on a georeference that is not read.
     """
+    if page.georeference_fault:
+        return None, [
+            f"the file's georeference was not read, because {page.georeference_fault}; send "
+            "gsd_m, lat and lon"
+        ]
     if not source.transform.is_identity and source.crs:
         return Georeference(source.transform, source.crs), []
     points, points_crs = source.gcps

@@ -24,7 +24,8 @@ MAX_TEXT_BYTES = 2**18
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT = 274, 277, 322, 323, 339
 _STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES = 273, 324, 279, 325
-_ROWS_PER_STRIP, _PLANAR, _TIE_POINTS, _NO_DATA = 278, 284, 33922, 42113
+_ROWS_PER_STRIP, _PLANAR, _NO_DATA = 278, 284, 42113
+_PIXEL_SCALE, _TIE_POINTS, _MODEL_MATRIX, _TIE_POINT_NUMBERS = 33550, 33922, 34264, 6
 _EXTRA_SAMPLES, _ASSOCIATED_ALPHA = 338, 1
 _WANTED = {
     *(_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES),
@@ -42,12 +43,13 @@ _COUNTED = {
 _REDUCED, _MASK = 1, 4
 _SEPARATE_PLANES = 2
 _BYTE, _ASCII = 1, 2
+_TEXT_TYPES = {_BYTE, _ASCII, 6, 7}
 _INTEGER_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 16: "u8", 17: "i8"}
-_FLOAT = 3
+_FLOAT, _DOUBLE = 3, 12
 _IMPLIED = {_BITS: 1, _COMPRESSION: 1, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1, _PLANAR: 1}
 
 Tags = dict[int, NDArray[np.int64]]
-"""The wanted tags of a directory, each with its integers `[N]`."""
+"""The wanted tags of a directory, each with its integers `[N]`, or the count of its doubles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class TiffPage:
         byte_counts: how long each is, int64 `[N]`; empty where the file does not say.
         premultiplied: whether the colours were multiplied by the alpha band already.
         no_data: GDAL's text of the value that means "no data"; empty without one.
+        georeference_fault: why its georeference means nothing; empty where it may mean something.
     """
 
     index: int
@@ -88,6 +91,7 @@ class TiffPage:
     byte_counts: NDArray[np.int64]
     premultiplied: bool
     no_data: str
+    georeference_fault: str
 
     @property
     def bytes_per_sample(self) -> int:
@@ -101,6 +105,14 @@ class TiffPage:
     def bytes_per_pixel(self) -> int:
         """Bytes of one decoded pixel of all bands."""
         return self.samples * self.bytes_per_sample
+
+    @property
+    def stored_bytes(self) -> tuple[int, int]:
+        """Bytes of the samples of one strip or tile; and of a last strip, which may be shorter."""
+        samples = self.segment_width * (1 if self.separate else self.samples)
+        row = (samples * self.bits + 7) // 8
+        last = self.height % self.segment_height or self.segment_height
+        return row * self.segment_height, row * last
 
     @property
     def segments(self) -> int:
@@ -207,7 +219,19 @@ def _page(index: int, tags: Tags) -> TiffPage:
         byte_counts=tags.get(_TILE_BYTES if tiled else _STRIP_BYTES, nothing),
         premultiplied=_ASSOCIATED_ALPHA in tags.get(_EXTRA_SAMPLES, nothing),
         no_data=bytes(tags.get(_NO_DATA, nothing).tolist()).partition(b"\0")[0].decode("latin-1"),
+        georeference_fault=_georeference_fault(tags),
     )
+
+
+def _georeference_fault(tags: Tags) -> str:
+    """Return what GDAL passes over in silence (OGC 19-008r4, 7.5: the tags of a georeference)."""
+    if _PIXEL_SCALE not in tags:
+        return ""
+    if _MODEL_MATRIX in tags:
+        return "it has both a matrix and a pixel size"
+    if _first(tags, _TIE_POINTS, 0) < _TIE_POINT_NUMBERS:
+        return "it ties no pixel to a place"
+    return ""
 
 
 def _walk(data: bytes) -> list[Tags]:
@@ -252,8 +276,10 @@ def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, i
         _check_count(tag, kind, count)
         if tag in _WANTED and count and kind in _INTEGER_TYPES:
             tags[tag] = _integers(data, order, word, at + 4, kind, min(count, MAX_SEGMENTS))
-        elif tag == _NO_DATA and count and kind == _ASCII:
-            tags[tag] = _integers(data, order, word, at + 4, _BYTE, count)
+        elif tag == _NO_DATA and count and kind in _TEXT_TYPES:
+            tags[tag] = _integers(data, order, word, at + 4, _BYTE, min(count, MAX_TEXT_BYTES))
+        elif tag in (_PIXEL_SCALE, _TIE_POINTS, _MODEL_MATRIX) and kind == _DOUBLE:
+            tags[tag] = np.array([count])  # GDAL reads the values
     (following,) = struct.unpack_from(order + word, data, start + entries * entry_bytes)
     return tags, int(following)
 
