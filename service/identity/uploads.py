@@ -17,6 +17,7 @@ from service.contract.framing.apply import FramedChip
 from service.contract.framing.half_turn import half_turn
 from service.contract.framing.records import Framing, FramingMode
 from service.contract.utc_time import Clock, StatedTime, time_span, time_warnings
+from service.identity.evidence.kinematics import distance_nm
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
@@ -25,6 +26,8 @@ from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.stage_timing import Measure, ignore_timings, timed
 
 OTHER_FACTS = ("modality", "gsd_m", "band", "sensor", "source", "licence", "case", "note")
+POSITION_DISAGREEMENT_NM = 5.0
+"""Azimuth shifts and old AIS positions are nearer than this; swapped coordinates are not."""
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 
 
@@ -48,6 +51,10 @@ class ChipMetadata(StatedFacts):
     def _lat_and_lon_belong_together(self) -> "ChipMetadata":
         if (self.lat is None) != (self.lon is None):
             raise ValueError("lat and lon belong together: give both or neither")
+        if self.lat == 0 and self.lon == 0:
+            raise ValueError(
+                "lat 0, lon 0 is what programs write where the position is unknown; leave both out"
+            )
         return self
 
     @property
@@ -230,9 +237,10 @@ class UploadEmbedder:
         chip, metadata = embedded.chip, embedded.upload.metadata
         stated = metadata.captured_at
         first, last = (None, None) if stated is None else time_span(stated)
-        position = metadata.position
-        if position is None and chip.position is not None:
-            position = GeoPoint(lat=chip.position.lat, lon=chip.position.lon)
+        read = None
+        if chip.position is not None:
+            read = GeoPoint(lat=chip.position.lat, lon=chip.position.lon)
+        position = metadata.position or read
         return EmbeddedSighting(
             Sighting(
                 id=embedded.upload.sighting_id(vessel_id),
@@ -257,7 +265,11 @@ class UploadEmbedder:
                 chip_sha256=chip.digest,
                 bundle_id=self.bundle_id,
                 recorded_at=self._now(),
-                warnings=(*chip.warnings, *time_warnings("captured_at", stated)),
+                warnings=(
+                    *chip.warnings,
+                    *_position_warnings(metadata.position, read),
+                    *time_warnings("captured_at", stated),
+                ),
             ),
             embedded.vector,
         )
@@ -275,6 +287,19 @@ class UploadEmbedder:
     def _cache_key(self, chip: Chip, upload: ChipUpload) -> str:
         band, framing = upload.metadata.band or 0, upload.framing
         return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band}:{framing}:{chip.digest}"
+
+
+def _position_warnings(stated: GeoPoint | None, read: GeoPoint | None) -> tuple[str, ...]:
+    """Return a warning if a stated position is far from where the file says that the chip lies."""
+    if stated is None or read is None:
+        return ()
+    apart = distance_nm(stated, read)
+    if apart <= POSITION_DISAGREEMENT_NM:
+        return ()
+    return (
+        f"lat {stated.lat:g}, lon {stated.lon:g} was used although the GeoTIFF says lat "
+        f"{read.lat:.4f}, lon {read.lon:.4f}, {apart:.0f} nautical miles away",
+    )
 
 
 def sum_of_timings(chips: Sequence[EmbeddedUpload]) -> dict[str, float]:

@@ -253,7 +253,7 @@ def test_the_vessel_type_filter_ignores_case(use_cases: UseCases) -> None:
 
 def upload_at(data: bytes, hours: float, lat: float) -> ChipUpload:
     return ChipUpload(
-        data, ChipMetadata(captured_at=NOON + timedelta(hours=hours), lat=lat, lon=0.0)
+        data, ChipMetadata(captured_at=NOON + timedelta(hours=hours), lat=lat, lon=1.0)
     )
 
 
