@@ -206,8 +206,12 @@ class Settings(BaseSettings):
     max_chip_side_px: int = Field(4096, ge=8, le=65536, description="longest side of a chip")
     max_chips_per_request: int = Field(64, ge=1, le=1000, description="chips in one request")
 
-    queue_size: int = Field(256, ge=1, le=100_000, description="SAR chips that may wait")
-    embed_timeout_s: float = Field(120.0, gt=0, le=3600, description="longest wait for a chip")
+    queue_size: int = Field(
+        256, ge=1, le=100_000, description="SAR chips that may wait for the models; more get 429"
+    )
+    embed_timeout_s: float = Field(
+        120.0, gt=0, le=3600, description="longest wait of a chip for its embedding"
+    )
     check_interval_h: float = Field(
         24.0,
         ge=0,

@@ -89,9 +89,11 @@ def test_each_file_and_link_is_there(page: str) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The fragments by which GitHub links to the headings of a page."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
-    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+    """The fragments by which GitHub links into a page: its headings, and the ids in its HTML."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    named = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+    return named | set(re.findall(r'<a id="([\w-]+)">', text))
 
 
 @pytest.mark.parametrize("page", PAGES)
