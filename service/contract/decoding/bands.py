@@ -13,8 +13,12 @@ RGB: tuple[Colour, Colour, Colour] = ("red", "green", "blue")
 _POLARISATIONS = "HH|HV|VH|VV|RH|RV|LH|LV"
 _EXACTLY_A_POLARISATION = re.compile(_POLARISATIONS, re.IGNORECASE)
 _NO_AMPLITUDE = re.compile(
-    r"angle|incidence|mask|phase|shadow|layover|ratio|coherence|elevation", re.IGNORECASE
+    r"angle|incidence|mask|phase|shadow|layover|ratio|coherence|elevation"
+    # Also the two halves of complex samples, as SNAP names them.
+    r"|(?<![a-z])(?:i|q|real|imag|imaginary|coh|degrees?|deg|rad|radians?)(?![a-z])",
+    re.IGNORECASE,
 )
+_COLOUR_WORD = re.compile(r"(?<![a-z])(red|green|blue)(?![a-z])(?!\W*edge)", re.IGNORECASE)
 _NAMES_A_POLARISATION = re.compile(rf"(?<![a-z])(?:{_POLARISATIONS})(?![a-z])", re.IGNORECASE)
 _POWER = re.compile(r"intensity|power|sigma|gamma|beta", re.IGNORECASE)
 _DECIBELS = re.compile(r"(?<![a-z])db(?![a-z])|decibel", re.IGNORECASE)
@@ -29,12 +33,19 @@ class BandLayout:
         bit_depth: the sample type of the first band, e.g. `uint16`.
         colours: the colour interpretation of each band.
         names: the description of each band, empty where there is none.
+        units: of the samples of each band, empty where the file does not say; or of none.
     """
 
     kinds: str
     bit_depth: str
     colours: tuple[Colour, ...]
     names: tuple[str, ...]
+    units: tuple[str, ...] = ()
+
+    def described(self, index: int) -> str:
+        """Return the name of a band with its unit: `VV [dB]`."""
+        unit = self.units[index] if self.units else ""
+        return f"{self.names[index]} [{unit}]".strip() if unit else self.names[index]
 
     @property
     def picture_bands(self) -> tuple[int, ...]:
@@ -98,9 +109,9 @@ def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str
                 f"band {band} was asked for, but the file has {len(bands)} band(s); "
                 f"send band 1 to {len(bands)}"
             )
-        return bands[band - 1], _doubts(layout.names[bands[band - 1]])
+        return bands[band - 1], _doubts(layout.described(bands[band - 1]))
     if len(bands) == 1:
-        return bands[0], _doubts(layout.names[bands[0]])
+        return bands[0], _doubts(layout.described(bands[0]))
     exact = [i for i in bands if _EXACTLY_A_POLARISATION.fullmatch(layout.names[i].strip())]
     polarised = [
         i
@@ -113,7 +124,7 @@ def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str
     used = names[bands.index(chosen)]
     return chosen, [
         f"{len(bands)} bands ({', '.join(names)}): {used} was used; choose another with band",
-        *_doubts(layout.names[chosen]),
+        *_doubts(layout.described(chosen)),
     ]
 
 
@@ -141,8 +152,8 @@ def marked_as_named(layout: BandLayout) -> BandLayout:
     as alpha, unasked.
     """
     names = [name.strip().lower() for name in layout.names]
-    for words in (RGB, ("r", "g", "b")):
-        if set(words) <= set(names):
+    for words in (RGB, ("r", "g", "b"), tuple(_named_colours(names))):
+        if len(words) == len(RGB) and set(words) <= set(names):
             colours: list[Colour] = [
                 colour if colour == "alpha" and name in ("", "a", "alpha", "mask") else "unknown"
                 for colour, name in zip(layout.colours, names, strict=True)
@@ -151,3 +162,9 @@ def marked_as_named(layout: BandLayout) -> BandLayout:
                 colours[names.index(word)] = colour
             return replace(layout, colours=tuple(colours))
     return layout
+
+
+def _named_colours(names: list[str]) -> list[str]:
+    """Return the names that hold the word red, green and blue, such as `b4 (red)`."""
+    words = [_COLOUR_WORD.findall(name) for name in names]
+    return [names[words.index([colour])] for colour in RGB if words.count([colour]) == 1]

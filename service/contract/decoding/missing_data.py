@@ -16,6 +16,9 @@ HUGE_TOLERANCE = 1e-2
 OPAQUE = {0, 1, *(2**bits - 1 for bits in range(8, 17))}
 """Maxima of a band that tells how opaque pixels are: nowhere, a flag, the full scale of a type."""
 MAX_GRADED_SHARE = 0.5
+MAX_FILLED_SHARE = 0.01
+FILLED_GAP = 2.0
+"""Saturated pixels have neighbours of nearly their value; a filling stands alone."""
 
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=$|[\s,;])", re.IGNORECASE)
@@ -121,6 +124,22 @@ def is_flag(alpha: NDArray[Any]) -> bool:
     """
     opaque = int(alpha.max())
     return opaque not in (0, 255, 65535) and bool(((alpha == 0) | (alpha == opaque)).all())
+
+
+def suspected_filling(values: NDArray[Any]) -> list[str]:
+    """Warn where many pixels have one largest value, far above all others, as undeclared no-data.
+
+    Args:
+        values: `[...]`, finite and not negative.
+    """
+    top = values.max()
+    filled = float(np.mean(values == top))
+    if not MAX_FILLED_SHARE < filled < 1.0 or float(values[values < top].max()) * FILLED_GAP > top:
+        return []
+    return [
+        f"{filled:.1%} of the pixels are exactly {float(top):g}, far above all others; if they "
+        "hold no data, declare it as the no-data value"
+    ]
 
 
 def nodata_note(missing: int, total: int) -> str:

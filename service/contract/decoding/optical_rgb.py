@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.contract.decoding.bands import RGB
+from service.contract.decoding.bands import RGB, BandLayout, marked_as_named
 from service.contract.decoding.missing_data import (
     alpha_band,
     is_flag,
     nodata_note,
     require_known_share,
     require_picture,
+    suspected_filling,
     valid_pixels,
 )
 from service.contract.decoding.raster import Raster
@@ -45,6 +46,7 @@ def optical_rgb(raster: Raster) -> tuple[NDArray[np.uint8], list[str]]:
     notes += more
     known = planes if valid is None else planes[:, valid]
     require_known_share(known.size, planes.size)
+    notes += suspected_filling(known)
     known, more = _rescaled(known, [raster.scale(i) for i in chosen])
     notes += more
     scaled, more = _to_8_bits(known)
@@ -68,7 +70,7 @@ def _choose_colours(raster: Raster) -> tuple[tuple[int, ...], list[str]]:
     layout, bands = raster.layout, raster.picture_bands
     if layout.is_rgb:
         chosen = tuple(layout.colours.index(colour) for colour in RGB)
-        return chosen, _left_out(raster, chosen)
+        return chosen, _other_names(layout, chosen) + _left_out(raster, chosen)
     if len(bands) == 1:
         return bands, []
     if len(bands) in (3, 4):
@@ -79,6 +81,17 @@ def _choose_colours(raster: Raster) -> tuple[tuple[int, ...], list[str]]:
         f"an optical chip has 1, 3 or 4 bands, this one has {len(bands)}; send red, green and "
         f"blue, or mark them as such"
     )
+
+
+def _other_names(layout: BandLayout, chosen: tuple[int, ...]) -> list[str]:
+    """Warn of bands whose marks say red, green and blue, and whose names say something else."""
+    names = [layout.names[i] for i in chosen]
+    if not all(names) or marked_as_named(layout) is not layout:
+        return []
+    return [
+        f"the bands named {', '.join(names)} were taken as red, green, blue, as the file marks "
+        "them; name them so, or change their order, if that is wrong"
+    ]
 
 
 def _left_out(raster: Raster, chosen: tuple[int, ...]) -> list[str]:

@@ -10,6 +10,7 @@ from service.contract.decoding.missing_data import (
     nodata_note,
     require_known_share,
     require_picture,
+    suspected_filling,
     valid_pixels,
 )
 from service.contract.decoding.modality import has_equal_bands
@@ -58,9 +59,10 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
         _require_finite(known)
         known = np.abs(known)
         notes.append("complex samples: the magnitude was used")
-    elif known.dtype.kind in "fi":
-        known, more = _as_amplitude(known, is_named_decibels(raster.layout.names[index]))
+    else:
+        known, more = _as_amplitude(known, is_named_decibels(raster.layout.described(index)))
         notes += more
+    notes += suspected_filling(known)
     amplitude = _to_float32(known)
     require_picture(amplitude[None])
     if valid is not None:
@@ -109,7 +111,7 @@ def _scaled(values: NDArray[Any], scale: tuple[float, float]) -> tuple[NDArray[A
 
 
 def _as_amplitude(values: NDArray[Any], named_db: bool) -> tuple[NDArray[Any], list[str]]:
-    """Convert real signed samples into values that are not negative.
+    """Convert real samples into values that are not negative.
 
     Decibels are converted, few negative values are set to 0.
 

@@ -206,7 +206,10 @@ def _to_raster(
 ) -> Raster:
     colours = tuple(_COLOURS.get(colour, "unknown") for colour in source.colorinterp)
     names = tuple(name or "" for name in source.descriptions)
-    layout = marked_as_named(BandLayout(_kind(source), str(source.dtypes[0]), colours, names))
+    units = tuple(unit or "" for unit in source.units)
+    layout = marked_as_named(
+        BandLayout(_kind(source), str(source.dtypes[0]), colours, names, units)
+    )
     palette = page.photometric == _PALETTE
     read = (0,) if palette else bands_to_read(layout, modality, band)
     samples: NDArray[Any] = _read_whole(source, [i + 1 for i in read])

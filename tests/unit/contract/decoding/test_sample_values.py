@@ -302,8 +302,9 @@ def test_a_no_data_value_that_no_sample_can_have_is_named(text: bytes) -> None:
     plane[:10] = 65535
     chip = decode_chip(declaring(text, plane), modality=Modality.SAR, gsd_m=1.0)
     np.testing.assert_array_equal(chip.pixels, plane)
-    (warning,) = chip.warnings
-    assert f"the declared no-data value {text.decode()}" in warning.replace("'", "")
+    declared, filling = chip.warnings
+    assert f"the declared no-data value {text.decode()}" in declared.replace("'", "")
+    assert "exactly 65535" in filling
 
 
 def test_a_text_that_is_no_number_declares_nothing() -> None:

@@ -1,0 +1,83 @@
+"""What names, units and fillings say of the samples is used, or said."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from rasterio.io import DatasetWriter
+
+from service.contract.chip import Chip, Modality
+from service.contract.decoding.decode import decode_chip
+from tests.support.inputs.chip_files import rgb_planes, sar_plane, tiff_bytes
+
+
+def named(*names: str) -> Callable[[DatasetWriter], None]:
+    def finish(target: DatasetWriter) -> None:
+        for number, name in enumerate(names, start=1):
+            target.set_band_description(number, name)
+
+    return finish
+
+
+def in_unit(unit: str) -> Callable[[DatasetWriter], None]:
+    return lambda target: target.set_band_unit(1, unit)
+
+
+def warned(chip: Chip, text: str) -> bool:
+    return any(text in warning for warning in chip.warnings)
+
+
+@pytest.mark.parametrize("names", [("i_VV", "q_VV"), ("VV_real", "VV_imag"), ("I", "Q")])
+def test_halves_of_complex_samples_are_no_amplitude(names: tuple[str, str]) -> None:
+    chip = decode_chip(tiff_bytes(np.stack([sar_plane()] * 2), named(*names)), gsd_m=1.0)
+    assert warned(chip, "speaks of no amplitude")
+
+
+def test_the_intensity_beside_them_is_taken() -> None:
+    planes = np.stack([sar_plane(seed=1), sar_plane(seed=2), sar_plane(seed=3)])
+    data = tiff_bytes(planes, named("i_VV", "q_VV", "Amplitude_VV"))
+    chip = decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, planes[2])
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"), [("dB", "no value is negative"), ("degree", "speaks of no amplitude")]
+)
+def test_the_unit_of_a_band_is_compared_with_its_samples(unit: str, text: str) -> None:
+    assert not warned(decode_chip(tiff_bytes(sar_plane()), gsd_m=1.0), text)
+    assert warned(decode_chip(tiff_bytes(sar_plane(), in_unit(unit)), gsd_m=1.0), text)
+
+
+def test_decibels_of_8_bits_are_named() -> None:
+    counts = (sar_plane() * 20).astype(np.uint8)
+    chip = decode_chip(tiff_bytes(counts, named("VV_dB")), modality=Modality.SAR, gsd_m=1.0)
+    assert warned(chip, "no value is negative")
+
+
+@pytest.mark.parametrize("names", [("B2 (Blue)", "B3 (Green)", "B4 (Red)"), ("b", "g", "r")])
+def test_colours_are_found_in_longer_names(names: tuple[str, str, str]) -> None:
+    planes = rgb_planes()
+    chip = decode_chip(tiff_bytes(planes[::-1], named(*names), photometric="RGB"), gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, planes.transpose(1, 2, 0))
+    assert not warned(chip, "as the file marks them")
+
+
+def test_names_that_do_not_confirm_the_marks_warn() -> None:
+    data = tiff_bytes(rgb_planes(), named("B02", "B03", "B04"), photometric="RGB")
+    assert warned(decode_chip(data, gsd_m=1.0), "B02, B03, B04 were taken as red, green, blue")
+
+
+def test_a_red_edge_is_not_red() -> None:
+    data = tiff_bytes(rgb_planes(), named("Red Edge", "Green", "Blue"), photometric="RGB")
+    assert warned(decode_chip(data, gsd_m=1.0), "Red Edge, Green, Blue were taken")
+
+
+@pytest.mark.parametrize("fill", [65535, 40000])
+@pytest.mark.parametrize("modality", list(Modality))
+def test_a_filling_that_is_not_declared_warns(modality: Modality, fill: int) -> None:
+    planes = rgb_planes().astype(np.uint16) * 9
+    planes = planes if modality is Modality.OPTICAL else planes[:1]
+    assert not warned(decode_chip(tiff_bytes(planes), modality=modality, gsd_m=1.0), "exactly")
+    planes[:, :, :2] = fill
+    chip = decode_chip(tiff_bytes(planes), modality=modality, gsd_m=1.0)
+    assert warned(chip, f"10.0% of the pixels are exactly {fill}")
