@@ -26,7 +26,6 @@ from service.contract.chip import Modality
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.settings import SHIPPED_BUNDLE
 from service.storage.edge.folder import GalleryFolder
-from service.storage.edge.shard import upsert
 from service.storage.points.payloads import compared_payload, sighting_points
 from tests.support.paths import FLEET
 from tests.support.processes.service_process import ServiceProcess, running_service
@@ -41,7 +40,7 @@ def fill(data: Path, bundle: Bundle) -> None:
     """Write open sightings of random embeddings into the folder of a gallery that is not open."""
     width = bundle.manifest.encoder.embedding_width
     folder = GalleryFolder(data / "gallery", 0)
-    shard = folder.sightings(bundle.bundle_id, width)
+    sightings = folder.sightings(bundle.bundle_id, width)
     folder.activate(bundle.bundle_id)
     numbers = itertools.count()
     for vectors in vectors_of(WAITING // BATCH, BATCH, width):
@@ -49,7 +48,7 @@ def fill(data: Path, bundle: Bundle) -> None:
         points = sighting_points(rows, bundle.bundle_id, width, lambda _: None)
         for point in points:
             point.payload.update(compared_payload())
-        shard.apply(upsert(points))
+        sightings.put(points)
     folder.close()
 
 

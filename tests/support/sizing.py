@@ -49,7 +49,11 @@ def anonymous_bytes() -> int:
 
 
 def disk_bytes(folder: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+    """Return the bytes of all files in a folder, also of those that have no name any more."""
+    handles = (path for path in Path("/proc/self/fd").iterdir() if path.exists())
+    unnamed = (path for path in handles if str(path.readlink()).startswith(str(folder)))
+    files = [path.stat() for path in (*folder.rglob("*"), *unnamed) if path.is_file()]
+    return sum({one.st_ino: one.st_blocks * 512 for one in files}.values())
 
 
 def cost_of_one(

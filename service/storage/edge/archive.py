@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.identity.records.checks import RecordCheck
 from service.storage.edge.folder import GalleryFolder
-from service.storage.edge.shard import Shard
+from service.storage.edge.sightings import BundleSightings
 from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points.archive import PointArchive
 from service.storage.points.checking import check_gallery
@@ -46,5 +46,5 @@ class EdgeArchive(PointArchive):
     def close(self) -> None:
         self._folder.close()
 
-    def _sightings(self, bundle_id: str) -> Shard:
+    def _sightings(self, bundle_id: str) -> BundleSightings:
         return self._folder.sightings(bundle_id)

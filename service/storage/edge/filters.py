@@ -7,13 +7,11 @@ import qdrant_edge as edge
 from service.storage.points.filters import (
     AnyOf,
     BeginsWith,
-    BetweenOrUnknown,
     Clause,
     Condition,
     During,
     Known,
     Near,
-    NoneOf,
 )
 from service.storage.points.payloads import timestamp
 
@@ -30,14 +28,8 @@ def _as_condition(clause: Clause) -> Any:
     match clause:
         case AnyOf(key, words):
             return edge.FieldCondition(key, match=edge.MatchAny(list(words)))
-        case NoneOf(key, words):
-            listed = edge.FieldCondition(key, match=edge.MatchAny(list(words)))
-            return edge.Filter(must_not=[listed])
         case BeginsWith(key, word):
             return edge.FieldCondition(key, match=edge.MatchPrefix(word))
-        case BetweenOrUnknown(key, low, high):
-            known = edge.FieldCondition(key, range=edge.RangeFloat(gte=low, lte=high))
-            return edge.Filter(should=[known, edge.IsEmptyCondition(key)])
         case During(key, start, end):
             span = edge.RangeDateTime(
                 gte=timestamp(start) if start else None, lte=timestamp(end) if end else None

@@ -1,12 +1,14 @@
 """The folder of an embedded gallery: its lock, its shards, and the name of the active bundle.
 
-`vessels` is one shard, `sightings-<bundle>` another for each bundle, and `active.json` names the
-bundle that is served. A sighting has the same id in every bundle.
+`vessels` is one shard. Each bundle has another, `sightings-<bundle>`, and a file for its open
+sightings, `open-<bundle>.sqlite`. `active.json` names the bundle that is served. A sighting has the
+same id in every bundle.
 """
 
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import qdrant_edge as edge
@@ -14,6 +16,7 @@ import qdrant_edge as edge
 from service.contract.durable_files import replace_file
 from service.identity.errors import StoreUnavailableError
 from service.storage.edge.shard import MARKER, NO_VECTOR, IndexSchema, Shard
+from service.storage.edge.sightings import BundleSightings
 from service.storage.local.disk_errors import disk_errors
 from service.storage.points import payloads
 from service.storage.points.search_upgrade import make_vessels_searchable
@@ -28,13 +31,13 @@ VESSEL_INDEXES: dict[str, IndexSchema] = {
     WORDS: edge.KeywordIndexParams(prefix=True),
     STARTS: KEYWORD,
 }
-SIGHTING_INDEXES = dict.fromkeys(
-    (payloads.VESSEL_ID, payloads.MODALITY, payloads.CHIP, payloads.UNCOMPARED, payloads.GROUP),
-    KEYWORD,
-)
-"""Of the fields that a shard is searched by; `SightingTable` has types and lengths of vessels."""
+SEARCHED_INDEXES = dict.fromkeys((payloads.VESSEL_ID, payloads.UNCOMPARED), KEYWORD)
+"""Of sightings that `SightingTable` has, too, with their chips and facts of their vessels."""
+
+SIGHTING_INDEXES = SEARCHED_INDEXES | {payloads.CHIP: KEYWORD}
 
 SIGHTINGS = "sightings-"
+OPEN = "open-"
 ACTIVE = "active.json"
 
 
@@ -48,10 +51,10 @@ class GalleryFolder:
             StoreUnavailableError: another process has it open, or it is damaged.
             StoreFullError: the disk is full.
         """
-        self._path = path
+        self.path = path
         self._min_free_bytes = min_free_bytes
         self._lock: int | None = _lock_folder(path)
-        self._sightings: dict[str, Shard] = {}
+        self._sightings: dict[str, BundleSightings] = {}
         try:
             self.vessels = Shard(path / "vessels", len(NO_VECTOR), VESSEL_INDEXES, min_free_bytes)
             make_vessels_searchable(self.vessels)
@@ -59,38 +62,43 @@ class GalleryFolder:
             self.unlock()
             raise
 
-    def sightings(self, bundle_id: str, width: int | None = None) -> Shard:
+    def sightings(
+        self,
+        bundle_id: str,
+        width: int | None = None,
+        indexes: Mapping[str, IndexSchema] = SIGHTING_INDEXES,
+    ) -> BundleSightings:
         """Return the sightings of one bundle, opened when they are first needed.
 
         Args:
             bundle_id: the bundle.
             width: D of a bundle that may have no sightings yet.
+            indexes: of those with a vessel; one of chips takes 0.7 kB of memory a sighting.
 
         Raises:
             KeyError: the bundle has no sightings, and no width was passed.
-            StoreUnavailableError: the shard is damaged, or holds vectors of another width.
+            StoreUnavailableError: they are damaged, or have vectors of another width.
             StoreFullError: the disk is full.
         """
         slug = payloads.bundle_slug(bundle_id)
         if slug not in self._sightings:
-            self._sightings[slug] = Shard(
-                self._path / f"{SIGHTINGS}{slug}",
-                self.bundles()[slug] if width is None else width,
-                SIGHTING_INDEXES,
-                self._min_free_bytes,
-            )
+            width = self.bundles()[slug] if width is None else width
+            free = self._min_free_bytes
+            shard = Shard(self.path / f"{SIGHTINGS}{slug}", width, indexes, free)
+            path = self.path / f"{OPEN}{slug}.sqlite"
+            self._sightings[slug] = BundleSightings(shard, path, free)
         return self._sightings[slug]
 
     def bundles(self) -> dict[str, int]:
         """Return the bundles that have a complete shard, and D, the width of their embeddings."""
         return {
             marker.parent.name.removeprefix(SIGHTINGS): int(json.loads(marker.read_text())["width"])
-            for marker in sorted(self._path.glob(f"{SIGHTINGS}*/{MARKER}"))
+            for marker in sorted(self.path.glob(f"{SIGHTINGS}*/{MARKER}"))
         }
 
     def active(self) -> str | None:
         """Return the bundle that is served; see `active_bundle`."""
-        return active_bundle(self._path)
+        return active_bundle(self.path)
 
     def activate(self, bundle_id: str) -> None:
         """Note which bundle is served, in one step.
@@ -98,20 +106,21 @@ class GalleryFolder:
         Raises:
             StoreUnavailableError, StoreFullError: it cannot be written.
         """
-        path = self._path / ACTIVE
+        path = self.path / ACTIVE
         with disk_errors(f"write {path}"):
             replace_file(path, json.dumps({"bundle_id": payloads.bundle_slug(bundle_id)}))
 
     def require_open(self) -> None:
         """Raise StoreUnavailableError if the folder was closed."""
         if self._lock is None:
-            raise StoreUnavailableError(f"the gallery in {self._path} is closed")
+            raise StoreUnavailableError(f"the gallery in {self.path} is closed")
 
     def close(self) -> None:
         """Close all shards and give the lock up; a second call does nothing."""
         if self._lock is not None:
-            for shard in (self.vessels, *self._sightings.values()):
-                shard.close()
+            for sightings in self._sightings.values():
+                sightings.close()
+            self.vessels.close()
             self.unlock()
 
     def unlock(self) -> None:

@@ -1,13 +1,13 @@
 """The gallery in a folder, through Qdrant Edge in this process: nothing to install or run.
 
-One process at a time. Vessels are in one shard, the sightings of each bundle in another. Every
-writing method returns when the shard's log is on disk. A change of a sighting also changes the
-embeddings that other bundles made of it. Searches for vessels use a table in memory and then read
-the records of what they found.
+One process at a time. Vessels are in one shard, their sightings of each bundle in another, and open
+sightings in an SQLite file. Every writing method returns when its change is on disk. A change of a
+sighting also changes the embeddings that other bundles made of it. Searches use tables and then
+read the records of what they found.
 """
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -32,16 +32,18 @@ from service.identity.records.sightings import (
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.edge.filters import as_filter
-from service.storage.edge.folder import GalleryFolder
+from service.storage.edge.folder import SEARCHED_INDEXES, GalleryFolder
 from service.storage.edge.record_cache import RecordCache, vessel_hits
-from service.storage.edge.shard import Shard, upsert
-from service.storage.edge.sighting_table import FIELDS, Mask, SightingTable
+from service.storage.edge.search_tables import SearchTables
+from service.storage.edge.shard import upsert
+from service.storage.edge.sighting_table import FIELDS, Mask
+from service.storage.edge.sightings import BundleSightings, Unwatched
 from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points import payloads
+from service.storage.points.archive import EmbeddedPoint
 from service.storage.points.checking import check_gallery, require_intact_sightings
 from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
-    SIGHTINGS_OF_VESSELS,
     UNCOMPARED_SIGHTINGS,
     UNGROUPED_SIGHTINGS,
     AnyOf,
@@ -50,21 +52,21 @@ from service.storage.points.filters import (
     in_groups,
     in_state,
     of_vessels,
-    open_of,
     shows_chip,
     sighting_clauses,
     vessel_condition,
 )
-from service.storage.points.grouping import NearestQuery
 from service.storage.points.open_groups import group_sizes, members_from
 from service.storage.points.paging import vessel_page
-
-LOADED_AT_ONCE = 1000
-"""Sightings whose embeddings are read together when the gallery is opened."""
+from service.storage.points.payloads import Payload
 
 
 class EdgeGallery:
-    """A `Gallery`; a lock serialises the calls of several threads."""
+    """A `Gallery` for several threads.
+
+    A lock serialises all steps on shards and tables. Writers of sightings hold another one from
+    beginning to end, so that searches go on while a change is brought to disk.
+    """
 
     def __init__(
         self,
@@ -87,15 +89,15 @@ class EdgeGallery:
         """
         self._bundle_id = bundle_id
         self._width = width
-        self._lock = threading.RLock()
+        self._lock, self._writing = threading.RLock(), threading.RLock()
         self._folder = GalleryFolder(folder, min_free_bytes)
         try:
             self._vessels = self._folder.vessels
-            self._sightings = self._folder.sightings(bundle_id, width)
-            self._other_shards: list[Shard] | None = None
-            self._table = self._load_table()
+            self._sightings = self._folder.sightings(bundle_id, width, SEARCHED_INDEXES)
+            self._other_bundles: list[BundleSightings] | None = None
+            self._tables = SearchTables(folder, width, self._vessels, self._sightings)
+            self._sightings.watch(self._lock, self._tables)
             self._known_vessels = RecordCache(self._vessels, payloads.vessel_from)
-            self._known_sightings = RecordCache(self._sightings, payloads.sighting_from)
             if self._folder.active() is None:
                 self._folder.activate(bundle_id)
         except BaseException:
@@ -107,7 +109,7 @@ class EdgeGallery:
         with self._lock:
             self._vessels.apply(upsert([payloads.vessel_point(vessel)]))
             self._known_vessels.drop([vessel.id])
-            self._table.put_vessel(vessel.id, vessel.state)
+            self._tables.enrolled.put_vessel(vessel.id, vessel.state)
         self._vessels.sync()
 
     def take_over(self, vessel_id: UUID, fence: UUID) -> None:
@@ -141,48 +143,42 @@ class EdgeGallery:
         with self._lock:
             self._vessels.apply(edge.UpdateOperation.delete_points([vessel_id]))
             self._known_vessels.drop([vessel_id])
-            self._table.delete_vessel(vessel_id)
+            self._tables.enrolled.delete_vessel(vessel_id)
         self._vessels.sync()
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
         points = payloads.sighting_points(
             sightings, self._bundle_id, self._width, lambda _: vessel, uncompared=True
         )
-        if not points:
-            return
-        with self._lock:
-            self._sightings.apply(upsert(points))
-            self._known_sightings.drop(one.id for one in points)
-            self._table.put_sightings([(one.id, one.vector or [], one.payload) for one in points])
-        self._sightings.sync()
+        if points:
+            with self._writing:
+                self._sightings.put(points)
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
-        with self._lock:
-            replaceable = [one for one in sightings if not self._table.has_vessel(one.sighting.id)]
+        with self._writing:
+            without_vessel = self._without_vessel([one.sighting.id for one in sightings])
+            replaceable = [one for one in sightings if one.sighting.id in without_vessel]
             self.put_sightings(replaceable, None)
 
     def move_sightings(
         self, ids: Sequence[UUID], vessel: Vessel | None, origin: UUID | None = None
     ) -> None:
-        with self._lock:
-            existing = self._sightings.existing(ids)
-            if existing:
-                owner = payloads.ownership_payload(vessel) | payloads.origin_payload(origin)
-                owner |= payloads.uncompared_payload(vessel)
-                for shard, known in self._shards_with(existing):
-                    shard.apply(edge.UpdateOperation.set_payload([*known], owner))
-                self._known_sightings.drop(existing)
-                self._table.put_sightings(self._sightings.fetch_with_vectors(existing))
-        self._sync_sightings()
+        owner = payloads.ownership_payload(vessel) | payloads.origin_payload(origin)
+        owner |= payloads.uncompared_payload(vessel)
+        with self._writing:
+            for sightings in (self._sightings, *self._others()):
+                sightings.give(ids, owner)
 
     def sync_vessel(self, vessel: Vessel) -> None:
-        of_vessel = as_filter(Condition((of_vessels([vessel.id]),)))
         owner = payloads.ownership_payload(vessel)
-        with self._lock:
-            for shard in (self._sightings, *self._others()):
-                shard.apply(edge.UpdateOperation.set_payload_by_filter(of_vessel, owner))
-            self._table.describe_vessel(vessel.id, owner)
-        self._sync_sightings()
+        shards = [one.shard for one in (self._sightings, *self._others())]
+        with self._writing:
+            with self._lock:
+                for shard in shards:
+                    shard.apply(_of_vessel(vessel.id, owner))
+                self._tables.enrolled.describe_vessel(vessel.id, owner)
+            for shard in shards:
+                shard.sync()
 
     def get_sighting(self, sighting_id: UUID) -> Sighting | None:
         with self._lock:
@@ -193,23 +189,22 @@ class EdgeGallery:
         if not vessel_ids:
             return []
         with self._lock:
-            rows = list(self._sightings.scan(Condition((of_vessels(vessel_ids),))))
+            rows = list(self._sightings.shard.scan(Condition((of_vessels(vessel_ids),))))
         return payloads.sightings_by_time(row for _, row in rows)
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
-        with self._lock:
-            existing = self._sightings.existing(ids)
-            if existing:
-                for shard, known in self._shards_with(existing):
-                    shard.apply(edge.UpdateOperation.delete_points([*known]))
-                self._known_sightings.drop(existing)
-                self._table.delete_sightings(existing)
-        self._sync_sightings()
+        with self._writing:
+            for sightings in (self._sightings, *self._others()):
+                sightings.delete(ids)
 
     def uses_chip(self, chip_sha256: str) -> bool:
         where = shows_chip(chip_sha256)
         with self._lock:
-            return any(shard.count(where) for shard in (self._sightings, *self._others()))
+            return (
+                self._tables.enrolled.shows_chip(chip_sha256)
+                or self._sightings.waiting.count(where) > 0
+                or any(one.count(where) for one in self._others())
+            )
 
     def search(
         self,
@@ -229,14 +224,14 @@ class EdgeGallery:
         with self._lock:
             self._folder.require_open()
             passing = {where: self._passing(where) for where in {one.where for one in queries}}
-            found = self._table.nearest(
-                np.stack([one.vector for one in queries]),
+            found = self._tables.enrolled.nearest(
+                [one.vector for one in queries],
                 [passing[one.where] for one in queries],
                 vessels,
                 sightings_per_vessel,
             )
             near = [one for answer in found for one in answer]
-            sightings = self._known_sightings.get({i for one in near for i, _ in one.sightings})
+            sightings = self._tables.records.get({i for one in near for i, _ in one.sightings})
             records = self._known_vessels.get({one.vessel for one in near})
         return [vessel_hits(answer, records, sightings) for answer in found]
 
@@ -251,105 +246,98 @@ class EdgeGallery:
         limit: int,
         compared: bool = False,
     ) -> list[SightingHit]:
-        query = payloads.check_vector(vector, self._width)
+        payloads.check_vector(vector, self._width)
         with self._lock:
-            [found] = self._sightings.nearest(
-                [NearestQuery(query, open_of(modality, compared), limit)]
-            )
-        return [payloads.hit_from(row, score) for _, score, row in found]
+            self._folder.require_open()
+            found = self._tables.open.nearest(vector, modality, limit, compared)
+        rows = self._sightings.waiting.fetch(found)
+        return [payloads.hit_from(rows[i], score) for i, score in found.items() if i in rows]
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
         with self._lock:
-            rows = list(islice(self._sightings.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit))
-        return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]
+            shard = self._sightings.shard
+            rows = list(islice(shard.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit))
+        return _embedded(rows)
 
     def mark_compared(self, ids: Collection[UUID]) -> None:
-        with self._lock:
-            self._sightings.set_fields(ids, payloads.compared_payload())
+        with self._writing, self._lock:
+            self._sightings.shard.set_fields(ids, payloads.compared_payload())
 
     def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
-        with self._lock:
-            rows = list(islice(self._sightings.scan_with_vectors(UNGROUPED_SIGHTINGS), limit))
-        return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]
+        rows = self._sightings.waiting.scan_with_vectors(UNGROUPED_SIGHTINGS)
+        return _embedded(islice(rows, limit))
 
     def open_count(self) -> int:
         with self._lock:
-            return self._sightings.points() - len(self._table)
+            return len(self._tables.open)
 
     def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
-        with self._lock:
-            self._sightings.set_fields_of_each(
-                {
-                    i: payloads.group_payload(places[i])
-                    for i in self._sightings.existing(places)
-                    if not self._table.has_vessel(i)
-                }
+        with self._writing:
+            self._sightings.waiting.set_fields_of_each(
+                {i: payloads.group_payload(place) for i, place in places.items()}
             )
+            with self._lock:
+                self._tables.open.mark_compared(places, True)
 
     def compare_anew(self, ids: Collection[UUID]) -> None:
-        with self._lock:
-            without_vessel = [i for i in ids if not self._table.has_vessel(i)]
-            self._sightings.set_fields(without_vessel, payloads.uncompared_payload(None))
+        with self._writing:
+            self._sightings.waiting.set_fields(ids, payloads.uncompared_payload(None))
+            with self._lock:
+                self._tables.open.mark_compared(ids, False)
 
     def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
-        if not groups:
-            return []
-        with self._lock:
-            rows = list(self._sightings.scan(in_groups(groups)))
+        rows = self._sightings.waiting.scan(in_groups(groups)) if groups else ()
         return members_from(row for _, row in rows)
 
     def group_sizes(self) -> dict[UUID, int]:
-        return group_sizes(self._sightings, self._lock)
+        return group_sizes(self._sightings.waiting)
 
     def counts(self) -> GalleryCounts:
         with self._lock:
-            return self._table.counts()
+            return self._tables.enrolled.counts()
 
     def ping(self) -> None:
         with self._lock:
-            for shard in (self._vessels, self._sightings):
-                shard.ping()
+            self._vessels.ping()
+        self._sightings.ping()
 
     def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
-        return open_sightings(self._sightings, before, beyond, self._lock)
+        return open_sightings(self._sightings.waiting, before, beyond)
 
     def delete_open_sightings(self, ids: Collection[UUID]) -> None:
-        with self._lock:
-            self.delete_sightings([i for i in ids if not self._table.has_vessel(i)])
+        with self._writing:
+            self.delete_sightings(self._without_vessel(ids))
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_gallery(self._vessels, [self._sightings], self._lock)
 
     def close(self) -> None:
-        with self._lock:
+        with self._writing, self._lock:
             self._folder.close()
 
-    def _others(self) -> list[Shard]:
+    def _others(self) -> list[BundleSightings]:
         """Return the sightings of other bundles, opened when they are first needed."""
-        if self._other_shards is None:
-            own = payloads.bundle_slug(self._bundle_id)
-            others = [bundle for bundle in self._folder.bundles() if bundle != own]
-            self._other_shards = [self._folder.sightings(bundle) for bundle in others]
-        return self._other_shards
+        with self._lock:
+            if self._other_bundles is None:
+                own = payloads.bundle_slug(self._bundle_id)
+                others = [bundle for bundle in self._folder.bundles() if bundle != own]
+                self._other_bundles = [self._folder.sightings(bundle) for bundle in others]
+                for one in self._other_bundles:
+                    one.watch(self._lock, Unwatched())
+            return self._other_bundles
 
-    def _shards_with(self, ids: Collection[UUID]) -> Iterator[tuple[Shard, Collection[UUID]]]:
-        """Yield each shard with those of these sightings that it holds; this bundle holds all."""
-        yield self._sightings, ids
-        for shard in self._others():
-            if known := shard.existing(ids):
-                yield shard, known
-
-    def _sync_sightings(self) -> None:
-        for shard in (self._sightings, *(self._other_shards or ())):
-            shard.sync()
+    def _without_vessel(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return those of these sightings that are open or absent."""
+        with self._lock:
+            return {*ids} - self._tables.enrolled.having_vessel(ids)
 
     def _passing(self, where: SightingFilter) -> Mask:
         """Return which sightings of the table pass a filter; the shard knows what it does not."""
         clauses = sighting_clauses(where)
-        mask = self._table.passing(one for one in clauses if one.key in FIELDS)
+        mask = self._tables.enrolled.passing(one for one in clauses if one.key in FIELDS)
         if further := tuple(one for one in clauses if one.key not in FIELDS):
-            rows = self._sightings.scan(Condition(further), [payloads.VESSEL_ID])
-            mask &= self._table.among(sighting_id for sighting_id, _ in rows)
+            rows = self._sightings.shard.scan(Condition(further), [payloads.VESSEL_ID])
+            mask &= self._tables.enrolled.among([sighting_id for sighting_id, _ in rows])
         return mask
 
     def _all_vessels(self, clause: Clause) -> list[Vessel]:
@@ -357,11 +345,12 @@ class EdgeGallery:
             rows = list(self._vessels.scan(Condition((clause,))))
         return [payloads.vessel_from(row) for _, row in rows]
 
-    def _load_table(self) -> SightingTable:
-        table = SightingTable(self._width)
-        for vessel_id, row in self._vessels.scan(fields=[payloads.STATE]):
-            table.put_vessel(vessel_id, VesselState(row[payloads.STATE]))
-        rows = self._sightings.scan_with_vectors(SIGHTINGS_OF_VESSELS, FIELDS)
-        while batch := list(islice(rows, LOADED_AT_ONCE)):
-            table.put_sightings(batch)
-        return table
+
+def _of_vessel(vessel_id: UUID, owner: Payload) -> edge.UpdateOperation:
+    """Return the operation that sets fields of all sightings of a vessel."""
+    where = as_filter(Condition((of_vessels([vessel_id]),)))
+    return edge.UpdateOperation.set_payload_by_filter(where, owner)
+
+
+def _embedded(rows: Iterable[EmbeddedPoint]) -> list[EmbeddedSighting]:
+    return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]

@@ -16,7 +16,6 @@ from uuid import UUID
 
 import numpy as np
 import qdrant_edge as edge
-from numpy.typing import NDArray
 
 from service.contract.durable_files import replace_file
 from service.identity.errors import StoreFullError, StoreUnavailableError
@@ -24,11 +23,10 @@ from service.storage.edge.filters import as_filter
 from service.storage.edge.log_files import LogFiles
 from service.storage.local.disk_errors import is_disk_full
 from service.storage.local.disk_space import require_room
+from service.storage.points.archive import EmbeddedPoint, EmbeddedRow
 from service.storage.points.filters import EVERYTHING, Condition
-from service.storage.points.grouping import NearestQuery
 from service.storage.points.payloads import Payload, Point
 
-EmbeddedRow = tuple[UUID, NDArray[np.float32], Payload]
 IndexSchema = edge.PayloadSchemaType | edge.KeywordIndexParams
 
 MARKER = "crossfix.json"
@@ -121,12 +119,17 @@ class Shard:
         self.sync()
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
+        if self.discard(ids, where):
+            self.sync()
+
+    def discard(self, ids: Collection[UUID], where: Condition | None = None) -> bool:
+        """Delete points without `sync`; return whether there were any."""
         existing = self.existing(ids)
         if where is not None:
             existing &= {point_id for point_id, _ in self.scan(where)}
         if existing:
             self.apply(edge.UpdateOperation.delete_points([*existing]))
-            self.sync()
+        return bool(existing)
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
         return list(self.fetch(ids).values())
@@ -137,12 +140,10 @@ class Shard:
             records = self._shard.retrieve(list(ids), True, False)
         return {UUID(str(record.id)): record.payload or {} for record in records}
 
-    def retrieve_with_vectors(
-        self, ids: Collection[UUID]
-    ) -> list[tuple[NDArray[np.float32], Payload]]:
+    def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
         return [(vector, row) for _, vector, row in self.fetch_with_vectors(ids)]
 
-    def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
+    def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedPoint]:
         """Return id, vector, float32 `[D]`, and payload of the points that exist among `ids`."""
         with _translated_errors(self._folder):
             records = self._shard.retrieve(list(ids), True, True)
@@ -161,34 +162,9 @@ class Shard:
 
     def scan_with_vectors(
         self, where: Condition, fields: list[str] | None = None
-    ) -> Iterator[EmbeddedRow]:
+    ) -> Iterator[EmbeddedPoint]:
         for record in self._scan(where, fields, True):
             yield _with_vector(record)
-
-    def nearest(
-        self, queries: Sequence[NearestQuery], fields: list[str] | None = None
-    ) -> list[list[tuple[UUID, float, Payload]]]:
-        """Return for each query the best `(id, dot product, payload)`, best first."""
-        requests = [
-            edge.QueryRequest(
-                limit=one.limit,
-                query=edge.Query.Nearest(one.vector),
-                filter=as_filter(one.where),
-                with_payload=fields or True,
-            )
-            for one in queries
-        ]
-        with _translated_errors(self._folder):
-            answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
-        return [
-            [(UUID(str(point.id)), point.score, point.payload or {}) for point in points]
-            for points in answers
-        ]
-
-    def points(self) -> int:
-        """Return the number of points, at once, and perhaps with deleted ones."""
-        with _translated_errors(self._folder):
-            return self._shard.info().points_count
 
     def count(self, where: Condition) -> int:
         with _translated_errors(self._folder):
@@ -251,7 +227,7 @@ def upsert(points: Sequence[Point]) -> edge.UpdateOperation:
     )
 
 
-def _with_vector(record: edge.Record) -> EmbeddedRow:
+def _with_vector(record: edge.Record) -> EmbeddedPoint:
     return UUID(str(record.id)), np.asarray(record.vector, np.float32), record.payload or {}
 
 

@@ -22,6 +22,7 @@ from service.storage.points.payloads import Payload, Point
 from service.storage.points.record_digests import require_intact_vector
 
 EmbeddedRow = tuple[NDArray[np.float32], Payload]
+EmbeddedPoint = tuple[UUID, NDArray[np.float32], Payload]
 
 
 class RecordCollection(Protocol):
@@ -53,9 +54,7 @@ class PointCollection(RecordCollection, Protocol):
         """Return vector, float32 `[D]`, and payload of the points that exist among `ids`."""
         ...
 
-    def scan_with_vectors(
-        self, where: Condition
-    ) -> Iterator[tuple[UUID, NDArray[np.float32], Payload]]:
+    def scan_with_vectors(self, where: Condition) -> Iterator[EmbeddedPoint]:
         """Yield id, vector, float32 `[D]`, and payload of all points that satisfy the condition."""
         ...
 

@@ -1,14 +1,11 @@
 """Find records that may be deleted for their age or number, and those that wait to be sent."""
 
-from contextlib import AbstractContextManager
 from datetime import datetime
-from itertools import chain
 from uuid import UUID
 
 from service.identity.records.match_records import Standing
 from service.storage.points import payloads
 from service.storage.points.archive import RecordCollection
-from service.storage.points.checking import UNLOCKED, in_locked_batches
 from service.storage.points.filters import OPEN_SIGHTINGS, AnyOf, Condition
 from service.storage.points.match_payloads import (
     ASKED_AT,
@@ -47,15 +44,12 @@ def unjudged_matches(
 
 
 def open_sightings(
-    sightings: RecordCollection,
-    before: datetime | None,
-    beyond: int | None,
-    lock: AbstractContextManager[object] = UNLOCKED,
+    sightings: RecordCollection, before: datetime | None, beyond: int | None
 ) -> list[tuple[UUID, str]]:
     """Return id and chip digest of open sightings; see `Gallery.open_sightings`."""
     if before is None and beyond is None:
         return []
-    rows = chain.from_iterable(in_locked_batches(sightings.scan(OPEN_SIGHTINGS), lock))
+    rows = sightings.scan(OPEN_SIGHTINGS)
     found = [
         (one.recorded_at, one.id, one.chip_sha256)
         for one in (payloads.sighting_from(row) for _, row in rows)

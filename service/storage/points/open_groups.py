@@ -2,25 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from itertools import chain
 from uuid import UUID
 
 from service.identity.records.sightings import GroupedSighting
 from service.storage.points import payloads
-from service.storage.points.archive import PointCollection
-from service.storage.points.checking import UNLOCKED, in_locked_batches
+from service.storage.points.archive import RecordCollection
 from service.storage.points.filters import GROUPED_SIGHTINGS
 from service.storage.points.payloads import Payload
 
 
-def group_sizes(
-    sightings: PointCollection, lock: AbstractContextManager[object] = UNLOCKED
-) -> dict[UUID, int]:
+def group_sizes(sightings: RecordCollection) -> dict[UUID, int]:
     """Return the number of different chips in each group; see `Gallery.group_sizes`."""
     chips: dict[UUID, set[str]] = defaultdict(set)
-    rows = sightings.scan(GROUPED_SIGHTINGS, [payloads.GROUP, payloads.CHIP])
-    for _, row in chain.from_iterable(in_locked_batches(rows, lock)):
+    for _, row in sightings.scan(GROUPED_SIGHTINGS, [payloads.GROUP, payloads.CHIP]):
         chips[UUID(row[payloads.GROUP])].add(row[payloads.CHIP])
     return {group: len(shown) for group, shown in chips.items()}
 

@@ -1,8 +1,9 @@
-"""Points without vectors in an SQLite file: `point` has the columns of filters, `content` payloads.
+"""Points in an SQLite file: `point` has the columns of filters, `content` the payloads.
 
 Both are apart, so that a filter reads narrow rows only. Words that a filter looks for are in a
 column of `point` and nowhere else, so that the digest of a record covers them; all other fields are
 in `content`, as compressed JSON. The table `word` finds points by fields that hold several words.
+The vectors of points that have one are in the table `vector`; a change of fields leaves it alone.
 """
 
 import json
@@ -15,7 +16,11 @@ from sqlite3 import Connection
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
+from service.storage.points.archive import EmbeddedPoint
 from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.paging import next_id
 from service.storage.points.payloads import Payload, Point
@@ -63,6 +68,7 @@ class Fields:
             "CREATE TABLE IF NOT EXISTS content (id BLOB NOT NULL UNIQUE, payload BLOB)",
             "CREATE TABLE IF NOT EXISTS word (field TEXT, word TEXT, id BLOB, "
             "PRIMARY KEY (field, word, id)) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS vector (id BLOB NOT NULL UNIQUE, numbers BLOB)",
             "CREATE INDEX IF NOT EXISTS words_of ON word (id)",
             *(
                 f'CREATE INDEX IF NOT EXISTS "of {name}" ON point ({on}) WHERE "{name}" IS NOT NULL'
@@ -92,9 +98,13 @@ class PointTable:
                 self._put(writer, points)
 
     def set_fields(self, ids: Collection[UUID], fields: Payload) -> None:
+        self.set_fields_of_each(dict.fromkeys(ids, fields))
+
+    def set_fields_of_each(self, fields: Mapping[UUID, Payload]) -> None:
+        """Set fields of the payload of those of these points that exist, all or none."""
         with self._database.writing() as writer:
-            rows = [row for some in _groups(ids) for row in self._select(writer, some)]
-            self._put(writer, [Point(i, None, row | fields) for i, row in rows])
+            rows = [row for some in _groups(fields) for row in self._select(writer, some)]
+            self._put(writer, [Point(i, None, row | fields[i]) for i, row in rows])
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
         text, values = as_expression(where or EVERYTHING, self._fields.lists)
@@ -104,11 +114,19 @@ class PointTable:
                     f"DELETE FROM point WHERE id IN ({_marks(some)}) AND {text} RETURNING id",
                     [*(i.bytes for i in some), *values],
                 ).fetchall()
-                writer.executemany("DELETE FROM content WHERE id = ?", gone)
-                writer.executemany("DELETE FROM word WHERE id = ?", gone)
+                for table in ("content", "word", "vector"):
+                    writer.executemany(f"DELETE FROM {table} WHERE id = ?", gone)
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
-        return [row for some in _groups(ids) for _, row in self._select(self._database, some)]
+        return list(self.fetch(ids).values())
+
+    def fetch(self, ids: Collection[UUID]) -> dict[UUID, Payload]:
+        """Return the payloads of the points that exist among `ids`, by id."""
+        return dict(row for some in _groups(ids) for row in self._select(self._database, some))
+
+    def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedPoint]:
+        """Return id, vector, float32 `[D]`, and payload of the points that exist among `ids`."""
+        return self._with_vectors([*self.fetch(ids).items()])
 
     def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
         """Return at most `limit` payloads in order of id, from `start` on."""
@@ -117,16 +135,15 @@ class PointTable:
     def scan(
         self, where: Condition = EVERYTHING, fields: list[str] | None = None
     ) -> Iterator[tuple[UUID, Payload]]:
-        read = self._page
-        if fields is not None and set(fields) <= {*self._fields.words}:
-            read = partial(self._narrow_page, fields)
-        start: UUID | None = None
-        while True:
-            rows = read(where, start, SCAN_BATCH)
+        for rows in self._batches(where, fields):
             yield from rows
-            if len(rows) < SCAN_BATCH:
-                return
-            start = next_id(rows[-1][0])
+
+    def scan_with_vectors(
+        self, where: Condition = EVERYTHING, fields: list[str] | None = None
+    ) -> Iterator[EmbeddedPoint]:
+        """Yield id, vector, float32 `[D]`, and payload (or only these fields) of points."""
+        for rows in self._batches(where, fields):
+            yield from self._with_vectors(rows)
 
     def count(self, where: Condition) -> int:
         text, values = as_expression(where, self._fields.lists)
@@ -141,19 +158,34 @@ class PointTable:
         """Close the file; a second call does nothing."""
         self._database.close()
 
+    def _batches(self, where: Condition, fields: list[str] | None) -> Iterator[list[Row]]:
+        read = self._page
+        if fields is not None and set(fields) <= {*self._fields.words}:
+            read = partial(self._narrow_page, fields)
+        start: UUID | None = None
+        while True:
+            rows = read(where, start, SCAN_BATCH)
+            yield rows
+            if len(rows) < SCAN_BATCH:
+                return
+            start = next_id(rows[-1][0])
+
     def _put(self, writer: Connection, points: Sequence[Point]) -> None:
-        contents, words = [], []
+        contents, words, vectors = [], [], []
         for one in points:
             rest = {k: v for k, v in one.payload.items() if k not in self._fields.words}
             packed = zlib.compress(json.dumps(rest).encode(), COMPRESSION)
             contents.append((one.id.bytes, packed))
             for key in self._fields.lists:
                 words += [(key, word, one.id.bytes) for word in _several(rest.get(key))]
+            if one.vector is not None:
+                vectors.append((one.id.bytes, np.array(one.vector, "<f4").tobytes()))
         writer.executemany(
             f"INSERT OR REPLACE INTO point VALUES (?, {_marks(self._columns)})",
             [(one.id.bytes, *self._values(one.payload)) for one in points],
         )
         writer.executemany("INSERT OR REPLACE INTO content (id, payload) VALUES (?, ?)", contents)
+        writer.executemany("INSERT OR REPLACE INTO vector (id, numbers) VALUES (?, ?)", vectors)
         if self._fields.lists:
             writer.executemany("DELETE FROM word WHERE id = ?", [row[:1] for row in contents])
             writer.executemany("INSERT OR IGNORE INTO word VALUES (?, ?, ?)", words)
@@ -183,6 +215,21 @@ class PointTable:
             [*values, (start or UUID(int=0)).bytes, limit],
         )
         return [(UUID(bytes=i), dict(zip(fields, words, strict=True))) for i, *words in rows]
+
+    def _with_vectors(self, rows: Sequence[Row]) -> list[EmbeddedPoint]:
+        """Add vectors to rows; leave out points that were deleted in the meantime.
+
+        A vector that is missing or too short by damage does not match its digest.
+        """
+        found: dict[bytes, NDArray[np.float32]] = {}
+        for some in _groups([i for i, _ in rows]):
+            statement = (
+                "SELECT id, numbers FROM point LEFT JOIN vector USING (id) "
+                f"WHERE id IN ({_marks(some)})"
+            )
+            for point_id, numbers in self._database.read(statement, [i.bytes for i in some]):
+                found[point_id] = np.frombuffer(numbers or b"", "<f4", len(numbers or b"") // 4)
+        return [(i, found[i.bytes], row) for i, row in rows if i.bytes in found]
 
     def _select(self, source: Connection | Database, ids: Sequence[UUID]) -> list[Row]:
         statement = self._whole(f"SELECT id FROM point WHERE id IN ({_marks(ids)})")

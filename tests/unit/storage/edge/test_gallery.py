@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import qdrant_edge as edge
@@ -16,8 +15,6 @@ from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import Vessel, VesselState
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.shard import Shard
-from service.storage.edge.sighting_table import SightingTable
-from service.storage.points.payloads import ownership_payload
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 
 
@@ -186,7 +183,7 @@ def test_a_write_on_a_full_disk_is_refused_and_changes_nothing(folder: Path) -> 
         EdgeGallery(folder, BUNDLE, WIDTH, min_free_bytes=more_than_any_disk)
     gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     vessel = enrol(gallery, 0.9)
-    for shard in (gallery._vessels, gallery._sightings):
+    for shard in (gallery._vessels, gallery._sightings.shard):
         shard._min_free_bytes = more_than_any_disk
     with pytest.raises(StoreFullError):
         gallery.put_vessel(make_vessel())
@@ -245,7 +242,7 @@ def test_deleted_sightings_are_dropped_from_disk_on_opening(folder: Path) -> Non
     gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     assert gallery.counts() == GalleryCounts(1, 500)
     assert len(gallery.sightings_of([vessel.id])) == 500
-    assert gallery._sightings._shard.info().points_count == 500
+    assert gallery._sightings.shard._shard.info().points_count == 500
     gallery.close()
 
 
@@ -256,15 +253,3 @@ def test_indexes_that_are_used_no_more_are_removed(tmp_path: Path) -> None:
     shard = Shard(tmp_path, WIDTH, {"word": word}, 0)
     assert set(shard._shard.info().payload_schema) == {"word"}
     shard.close()
-
-
-def test_nothing_is_kept_of_sightings_without_a_vessel() -> None:
-    table, vessel, sighting = SightingTable(WIDTH), make_vessel(), uuid4()
-    table.put_vessel(vessel.id, VesselState.ACTIVE)
-    vector, nobody, owner = [1.0] * WIDTH, ownership_payload(None), ownership_payload(vessel)
-    table.put_sightings([(uuid4(), vector, nobody) for _ in range(1000)])
-    table.put_sightings([(sighting, vector, owner)])
-    assert table.counts().sightings == 1
-    table.put_sightings([(sighting, vector, nobody)])
-    assert table.counts().sightings == 0
-    assert table._row_of == {}

@@ -1,5 +1,6 @@
 """The table of sightings in memory agrees with the sightings that it was given."""
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 
 from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
-from service.storage.edge.fixed_point import BLOCK_ROWS, FIXED_POINT_FROM, FixedPointMatrix
 from service.storage.edge.sighting_table import SightingTable
 from service.storage.points import payloads
 from service.storage.points.filters import AnyOf, Clause, NoneOf
@@ -22,24 +22,14 @@ def unit_vectors(count: int, width: int = WIDTH, seed: int = 0) -> NDArray[np.fl
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-@pytest.mark.parametrize("width", [16, FIXED_POINT_FROM, WIDTH])
-def test_products_are_those_of_the_vectors(width: int) -> None:
-    vectors, queries = unit_vectors(2 * BLOCK_ROWS + 3, width), unit_vectors(5, width, seed=1)
-    matrix = FixedPointMatrix(width)
-    matrix.put(range(10), vectors[:10])
-    matrix.put(range(10, len(vectors)), vectors[10:])
-    products = matrix.products(queries, len(vectors))
-    assert np.abs(products - queries @ vectors.T).max() < 1e-5
-    matrix.move(len(vectors) - 1, 0)
-    expected = queries @ vectors[-1]
-    assert matrix.products(queries, 1)[:, 0] == pytest.approx(expected, abs=1e-5)
-
-
-def test_after_any_changes_searches_are_those_of_a_list() -> None:
+def test_after_any_changes_searches_are_those_of_a_list(tmp_path: Path) -> None:
     """Insert, replace, move and delete at random, and compare with a search of a plain list."""
     dice = np.random.default_rng(3)
     vessels = [uuid4() for _ in range(30)]
-    table, kept = SightingTable(WIDTH), dict[UUID, tuple[NDArray[np.float32], dict[str, Any]]]()
+    table, kept = (
+        SightingTable(tmp_path, WIDTH),
+        dict[UUID, tuple[NDArray[np.float32], dict[str, Any]]](),
+    )
     hidden = set(vessels[::5])
     for vessel in vessels:
         state = VesselState.DELETED if vessel in hidden else VesselState.ACTIVE
@@ -76,7 +66,7 @@ def test_after_any_changes_searches_are_those_of_a_list() -> None:
             owned = expected.setdefault(UUID(row[payloads.VESSEL_ID]).bytes, [])
             owned.append((float(vector @ query), sighting.bytes))
     ranked = sorted(expected.items(), key=lambda one: -max(one[1])[0])[:10]
-    [found] = table.nearest(query[None], [table.passing(clauses)], 10, 3)
+    [found] = table.nearest([query], [table.passing(clauses)], 10, 3)
     assert [one.vessel for one in found] == [vessel for vessel, _ in ranked]
     for one, (_, owned) in zip(found, ranked, strict=True):
         best = sorted(owned, reverse=True)[:3]

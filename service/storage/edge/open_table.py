@@ -1,0 +1,85 @@
+"""The open sightings as a table, for searches: 17 bytes of memory and an embedding on disk each."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.chip import Modality
+from service.storage.edge.rows import EmbeddedFacts, Rows, largest
+from service.storage.points import payloads
+
+FIELDS = [payloads.MODALITY, payloads.UNCOMPARED]
+"""The fields of a payload that are kept."""
+
+KINDS = "kinds"
+MODALITIES = [one.value for one in Modality]
+COMPARED = 128
+"""Added to the number of the modality in the column `kinds`."""
+
+
+class OpenTable:
+    """The sightings without a vessel. For one thread at a time."""
+
+    def __init__(self, folder: Path, width: int) -> None:
+        """Start empty; see `Rows`."""
+        self._rows = Rows(folder, width, kinds="u1")
+
+    def put(self, sightings: Sequence[EmbeddedFacts], new: bool = False) -> None:
+        """Insert or replace open sightings, and drop those that have a vessel.
+
+        Args:
+            sightings: id, D numbers, and a payload with at least `FIELDS`.
+            new: none of them is in the table, and none is there twice.
+        """
+        if not new:
+            self.delete([i for i, _, row in sightings if row.get(payloads.VESSEL_ID)])
+        waiting = [one for one in sightings if not one[2].get(payloads.VESSEL_ID)]
+        if waiting:
+            ids, vectors, rows = zip(*waiting, strict=True)
+            self._rows.put(ids, vectors, {KINDS: [_kind(row) for row in rows]}, new)
+
+    def mark_compared(self, ids: Collection[UUID], compared: bool) -> None:
+        """Note whether sightings were compared with the others; absent ids are ignored."""
+        rows = [*self._rows.find(ids).values()]
+        kinds = self._rows[KINDS]
+        kinds[rows] = kinds[rows] % COMPARED + COMPARED * compared
+
+    def delete(self, ids: Collection[UUID]) -> None:
+        """Delete sightings; absent ids are ignored."""
+        self._rows.delete(ids)
+
+    def make_room(self, more: int) -> None:
+        """Make room for more sightings, so that no later `put` of them fails."""
+        self._rows.make_room(more)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._rows)
+
+    def nearest(
+        self, query: NDArray[np.float32], modality: Modality, limit: int, compared: bool
+    ) -> dict[UUID, float]:
+        """Return the most similar sightings of a sensor type, best first, with similarities.
+
+        Args:
+            query: float32 `[D]`, unit length.
+            modality: the sensor type.
+            limit: the largest number to return.
+            compared: leave out those that have not been compared with the others.
+        """
+        [similarities] = self._rows.products(query[None])
+        kinds = self._rows[KINDS]
+        other = kinds % COMPARED != MODALITIES.index(modality.value)
+        similarities[other | (kinds < COMPARED) if compared else other] = -np.inf
+        best = largest(similarities, limit)
+        ids = (UUID(bytes=one) for one in self._rows.ids(best))
+        return dict(zip(ids, similarities[best].tolist(), strict=True))
+
+
+def _kind(row: Mapping[str, Any]) -> int:
+    modality = MODALITIES.index(row[payloads.MODALITY])
+    return modality + COMPARED * (row.get(payloads.UNCOMPARED) != payloads.OPEN)

@@ -1,0 +1,140 @@
+"""Rows of sightings for searches: an id, an embedding and some facts of each, without gaps."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from service.storage.edge.vector_file import VectorFile
+
+ID = 16
+"""Bytes of an id. Ids are bytes here, because Python compares UUIDs by functions of their own."""
+
+EmbeddedFacts = tuple[UUID, ArrayLike, Mapping[str, Any]]
+"""The id of a sighting, D numbers, and a payload."""
+
+IDS = "ids"
+FIRST_ROWS = 1024
+
+
+class Rows:
+    """A table in columns. Facts are in memory, embeddings in a file. For one thread at a time.
+
+    Ids are found by going through their column: an index would take more memory than all facts.
+    """
+
+    def __init__(self, folder: Path, width: int, **facts: DTypeLike) -> None:
+        """Start empty.
+
+        Args:
+            folder: where embeddings are stored; see `VectorFile`.
+            width: D, the numbers of an embedding.
+            facts: the numpy types of the columns.
+
+        Raises:
+            StoreFullError, StoreUnavailableError: the folder cannot be used.
+        """
+        self._vectors = VectorFile(folder, width)
+        self._width = width
+        self._columns: dict[str, NDArray[Any]] = {
+            name: np.zeros(FIRST_ROWS, kind) for name, kind in {IDS: "2u8", **facts}.items()
+        }
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return a column, `[rows, …]`, which may be changed."""
+        return self._columns[name][: self._count]
+
+    def ids(self, rows: NDArray[np.intp]) -> list[bytes]:
+        """Return the ids of rows."""
+        joined = self[IDS][rows].tobytes()
+        return [joined[at : at + ID] for at in range(0, len(joined), ID)]
+
+    def find(self, ids: Collection[UUID]) -> dict[bytes, int]:
+        """Return the rows of those of `ids` that exist."""
+        if not ids:
+            return {}
+        sought = np.frombuffer(b"".join(one.bytes for one in ids), np.uint64)[::2]
+        rows = np.flatnonzero(np.isin(self[IDS][:, 0], sought))
+        found = dict(zip(self.ids(rows), rows.tolist(), strict=True))
+        return {key: found[key] for one in ids if (key := one.bytes) in found}
+
+    def make_room(self, more: int) -> None:
+        """Make room for more rows, so that no later `put` of them fails.
+
+        Raises:
+            StoreFullError, StoreUnavailableError: nothing was changed.
+        """
+        needed = self._count + more
+        self._vectors.make_room(needed)
+        while needed > len(self._columns[IDS]):
+            for name, column in self._columns.items():
+                room = np.zeros((len(column) // 2, *column.shape[1:]), column.dtype)
+                self._columns[name] = np.concatenate([column, room])
+
+    def put(
+        self,
+        ids: Sequence[UUID],
+        vectors: Sequence[ArrayLike],
+        facts: Mapping[str, ArrayLike],
+        new: bool = False,
+    ) -> None:
+        """Insert or replace rows.
+
+        Args:
+            ids: K ids.
+            vectors: K embeddings of D numbers.
+            facts: K values for each column.
+            new: no row has one of these ids, and none is there twice.
+        """
+        self.make_room(len(ids))
+        places = {} if new else self.find(ids)
+        count = self._count
+        for one in ids:
+            if one.bytes not in places:
+                places[one.bytes] = count
+                count += 1
+        rows = [places[one.bytes] for one in ids]
+        self._vectors.put(rows, np.array(vectors, np.float32).reshape(len(ids), self._width))
+        keys = np.frombuffer(b"".join(one.bytes for one in ids), np.uint64).reshape(-1, 2)
+        for name, values in {IDS: keys, **facts}.items():
+            self._columns[name][rows] = values
+        self._count = count
+
+    def delete(self, ids: Collection[UUID]) -> None:
+        """Delete rows; absent ids are ignored. The last rows take their places."""
+        for row in sorted(self.find(ids).values(), reverse=True):
+            self._count -= 1
+            if row != self._count:
+                self._vectors.move(self._count, row)
+                for column in self._columns.values():
+                    column[row] = column[self._count]
+
+    def products(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the products of queries with all rows; see `VectorFile.products`."""
+        return self._vectors.products(queries, self._count)
+
+
+def largest(values: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
+    """Return where the largest values are, the largest first, and no infinite ones.
+
+    Args:
+        values: float32 `[K]`.
+        limit: how many.
+
+    Returns:
+        intp `[limit]`, or fewer; of equal values the first one comes first.
+    """
+    places = np.flatnonzero(values > -np.inf)
+    if limit < len(places):
+        least = np.partition(values[places], -limit)[-limit] if limit else np.inf
+        places = places[values[places] >= least]
+    order = np.argsort(-values[places], kind="stable")[:limit]
+    found: NDArray[np.intp] = places[order]
+    return found

@@ -1,0 +1,187 @@
+"""The sightings of one bundle: those of vessels in a shard, open ones in an SQLite file.
+
+Open sightings grow in number with each stored match; in the file they take no memory. A sighting
+that gets a vessel or loses it is written to its new place first and then deleted from the other
+one. If a crash leaves it in both, the one in the shard counts, and the one in the file is deleted:
+the interrupted change, which was not acknowledged, either gave it the vessel or took it away.
+"""
+
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from service.storage.edge.shard import Shard, upsert
+from service.storage.points import payloads
+from service.storage.points.archive import EmbeddedPoint, EmbeddedRow
+from service.storage.points.checking import UNLOCKED
+from service.storage.points.filters import EVERYTHING, OPEN_SIGHTINGS, Condition
+from service.storage.points.payloads import Payload, Point
+from service.storage.sqlite.table import Fields, PointTable
+
+FIELDS = Fields(
+    words=(
+        payloads.VESSEL_ID,
+        payloads.MODALITY,
+        payloads.CHIP,
+        payloads.UNCOMPARED,
+        payloads.GROUP,
+        payloads.TENTATIVE,
+    ),
+    indexed=(payloads.CHIP, payloads.UNCOMPARED, payloads.GROUP, payloads.TENTATIVE),
+)
+BATCH = 1000
+
+log = logging.getLogger("crossfix")
+
+
+class Watcher(Protocol):
+    """Follows changes of sightings; called in the step that makes them visible."""
+
+    def make_room(self, more: int) -> None:
+        """Prepare for more sightings; raise what prevents it."""
+
+    def put(self, points: Sequence[Point]) -> None:
+        """Follow the insertion or replacement of sightings."""
+
+    def delete(self, ids: Collection[UUID]) -> None:
+        """Follow the deletion of sightings, some of which may be absent."""
+
+
+class Unwatched:
+    """A watcher for sightings that nobody searches."""
+
+    def make_room(self, more: int) -> None:
+        """Do nothing."""
+
+    def put(self, points: Sequence[Point]) -> None:
+        """Do nothing."""
+
+    def delete(self, ids: Collection[UUID]) -> None:
+        """Do nothing."""
+
+
+class BundleSightings:
+    """A `PointCollection` in two places. The owner serialises all writing methods.
+
+    Attributes:
+        shard: the sightings of vessels. Its calls need the lock that was passed to `watch`.
+        waiting: the open sightings.
+    """
+
+    def __init__(self, shard: Shard, path: Path, min_free_bytes: int) -> None:
+        """Open the file and move the open sightings of earlier versions there.
+
+        Args:
+            shard: the sightings of vessels; closed with this.
+            path: the file.
+            min_free_bytes: writes are refused with less disk space than this.
+
+        Raises:
+            StoreUnavailableError: the file is damaged, or cannot be used.
+            StoreFullError: the disk is full.
+        """
+        self.shard = shard
+        self.waiting = PointTable(path, FIELDS, min_free_bytes)
+        self._lock = UNLOCKED
+        self._watcher: Watcher = Unwatched()
+        try:
+            self._move_from_shard()
+            self._drop_copies()
+        except BaseException:
+            self.waiting.close()
+            raise
+
+    def watch(self, lock: AbstractContextManager[object], watcher: Watcher) -> None:
+        """Hold a lock in each step that readers see, and report changes."""
+        self._lock, self._watcher = lock, watcher
+
+    def put(self, points: Sequence[Point]) -> None:
+        """Insert or replace sightings; those that all have a vessel, or none, all or none."""
+        owned = [one for one in points if one.payload.get(payloads.VESSEL_ID)]
+        waiting = [one for one in points if not one.payload.get(payloads.VESSEL_ID)]
+        self._watcher.make_room(len(points))
+        self.waiting.put(waiting)
+        with self._lock:
+            if owned:
+                self.shard.apply(upsert(owned))
+            left = self.shard.discard([one.id for one in waiting])
+            self._watcher.put(points)
+        if owned or left:
+            self.shard.sync()
+        self.waiting.delete([one.id for one in owned])
+
+    def give(self, ids: Collection[UUID], owner: Payload) -> None:
+        """Set the fields of the owner of those of these sightings that exist."""
+        with self._lock:
+            rows = self.fetch_with_vectors(ids)
+        self.put([Point(i, vector.tolist(), row | owner) for i, vector, row in rows])
+
+    def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
+        self.waiting.delete(ids, where)
+        with self._lock:
+            gone = self.shard.discard(ids, where)
+            self._watcher.delete(ids)
+        if gone:
+            self.shard.sync()
+
+    def set_fields(self, ids: Collection[UUID], fields: Payload) -> None:
+        """Set fields other than that of the vessel."""
+        with self._lock:
+            self.shard.set_fields(ids, fields)
+        self.waiting.set_fields(ids, fields)
+
+    def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
+        return list((self.waiting.fetch(ids) | self.shard.fetch(ids)).values())
+
+    def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
+        return [(vector, row) for _, vector, row in self.fetch_with_vectors(ids)]
+
+    def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedPoint]:
+        """Return id, vector, float32 `[D]`, and payload of the points that exist among `ids`."""
+        owned = self.shard.fetch_with_vectors(ids)
+        others = {*ids} - {i for i, _, _ in owned}
+        return [*owned, *self.waiting.fetch_with_vectors(others)]
+
+    def scan(
+        self, where: Condition = EVERYTHING, fields: list[str] | None = None
+    ) -> Iterator[tuple[UUID, Payload]]:
+        yield from self.shard.scan(where, fields)
+        yield from self.waiting.scan(where, fields)
+
+    def scan_with_vectors(self, where: Condition) -> Iterator[EmbeddedPoint]:
+        yield from self.shard.scan_with_vectors(where)
+        yield from self.waiting.scan_with_vectors(where)
+
+    def existing(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return those of `ids` that exist."""
+        return self.shard.existing(ids) | self.waiting.fetch(ids).keys()
+
+    def count(self, where: Condition) -> int:
+        return self.shard.count(where) + self.waiting.count(where)
+
+    def ping(self) -> None:
+        """Raise the error that a change would raise now."""
+        with self._lock:
+            self.shard.ping()
+        self.waiting.ping()
+
+    def close(self) -> None:
+        """Close both."""
+        self.waiting.close()
+        self.shard.close()
+
+    def _move_from_shard(self) -> None:
+        rows = self.shard.scan_with_vectors(OPEN_SIGHTINGS)
+        while some := list(islice(rows, BATCH)):
+            self.waiting.put([Point(i, vector.tolist(), row) for i, vector, row in some])
+            self.shard.delete([i for i, _, _ in some])
+            log.info("%d open sightings moved to SQLite", len(some))
+
+    def _drop_copies(self) -> None:
+        ids = (i for i, _ in self.waiting.scan(fields=[payloads.MODALITY]))
+        while some := list(islice(ids, BATCH)):
+            self.waiting.delete(self.shard.existing(some))

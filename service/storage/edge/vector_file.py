@@ -1,0 +1,99 @@
+"""Unit vectors in a memory-mapped file, and their products with queries.
+
+The file has no name and ends with the process: what it holds is derived from the records, and is
+written anew when a gallery is opened. The system may take its pages out of memory at any time.
+"""
+
+import mmap
+import os
+import tempfile
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.storage.local.disk_errors import disk_errors
+
+FIRST_ROWS = 256
+GROWTH = 1.5
+BLOCK_ROWS = 512
+"""Rows that are multiplied with all queries at a time, so that they stay in the cache of the
+processor."""
+
+
+class VectorFile:
+    """Rows of D float32. numpy computes products without the interpreter lock.
+
+    For one thread at a time.
+    """
+
+    def __init__(self, folder: Path, width: int) -> None:
+        """Start without rows.
+
+        Args:
+            folder: where the disk space is taken.
+            width: D.
+
+        Raises:
+            StoreFullError, StoreUnavailableError: the file cannot be created.
+        """
+        self._folder = folder
+        self._width = width
+        with disk_errors(f"use {folder}"), tempfile.TemporaryFile(dir=folder) as file:
+            self._file = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self._file)
+        self._vectors = np.empty((0, width), np.float32)
+
+    def make_room(self, rows: int) -> None:
+        """Take disk space for so many rows, so that no later `put` of them fails.
+
+        Raises:
+            StoreFullError, StoreUnavailableError: nothing was changed.
+        """
+        if rows > len(self._vectors):
+            room = max(rows, FIRST_ROWS, int(GROWTH * len(self._vectors)))
+            size = 4 * self._width * room
+            with disk_errors(f"use {self._folder}"):
+                os.posix_fallocate(self._file, 0, size)
+                pages = mmap.mmap(self._file, size, prot=mmap.PROT_READ)
+            self._vectors = np.frombuffer(pages, np.float32).reshape(room, self._width)
+
+    def put(self, rows: Sequence[int], vectors: NDArray[np.float32]) -> None:
+        """Set rows, appending those beyond the last one.
+
+        Args:
+            rows: K numbers of rows, at least one.
+            vectors: float32 `[K, D]`.
+        """
+        self.make_room(max(rows) + 1)
+        # Neighbours together: they then get neighbouring pages, which are read faster.
+        starts = np.flatnonzero(np.diff(rows) != 1) + 1
+        places = np.split(np.asarray(rows), starts)
+        with disk_errors(f"use {self._folder}"):
+            for run, several in zip(places, np.split(vectors, starts), strict=True):
+                os.pwrite(self._file, several.tobytes(), 4 * self._width * int(run[0]))
+
+    def move(self, source: int, target: int) -> None:
+        """Copy a row to the place of another."""
+        self.put([target], self._vectors[source : source + 1])
+
+    def products(self, queries: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
+        """Return the products of queries with the first rows, at most 1 and at least -1.
+
+        Args:
+            queries: float32 `[Q, D]`, unit length.
+            rows: how many rows.
+
+        Returns:
+            float32 `[Q, rows]`.
+        """
+        products = np.empty((len(queries), rows), np.float32)
+        for first in range(0, rows, BLOCK_ROWS):
+            end = min(first + BLOCK_ROWS, rows)
+            block = self._vectors[first:end]
+            # One by one: BLAS takes longer for a few queries together than for each alone.
+            for query, result in zip(queries, products, strict=True):
+                np.dot(block, query, out=result[first:end])
+        return products.clip(-1.0, 1.0, out=products)
