@@ -20,6 +20,10 @@ _CLEAR = 0.8
 _OFFSET_SCALE = 0.45
 """Distance from the picture's middle, over half its long side, at which a region counts half: the
 ship that a detector meant lies near the middle."""
+_LAND = ((0.4, 0.6), (1.0, 2.0))
+"""Shares of a region's outline on the picture's border, and how many times its offset counts: land
+fills the picture from its border, and however much of it there is, it is not the ship. A ship that
+the border cuts lies on it with less."""
 _LEAST_PIXELS = 6
 _CONSIDERED = 5
 """Regions that are looked at closely at each threshold: the heaviest."""
@@ -96,7 +100,7 @@ def _regions(found: ContrastMap, mask: BoolMap, threshold: float) -> list[Candid
     heaviest = np.argsort(mass)[::-1][:_CONSIDERED]
     regions = []
     for label in heaviest:
-        if label == 0 or mass[label] <= 0.03 * mass[heaviest[0]]:
+        if label == 0 or mass[label] <= 0.02 * mass[heaviest[0]]:
             continue
         region = _describe(found, labels, int(label), boxes[label - 1], threshold)
         if region is not None:
@@ -133,7 +137,8 @@ def _describe(
     mass = float(found.strength[rows, columns].sum())
     fill = rows.size / (length * width)
     shape = _shape(length / width, fill, border)
-    likeness = shape / (1.0 + (offset / _OFFSET_SCALE) ** 2)
+    away = offset * float(np.interp(border, *_LAND))
+    likeness = shape / (1.0 + (away / _OFFSET_SCALE) ** 2)
     score = likeness * mass**0.6 * (0.6 if threshold == _FAINT else 1.0)
     return Candidate(
         rows=rows,

@@ -24,6 +24,11 @@ _SORTED_SAMPLE, _COLOUR_SAMPLE = 3000, 1200
 """Pixels that the water's statistics are estimated from, radar and optical."""
 _SEA_SHARE = 0.25
 """Share of a radar chip that is surely darker than the ship, even in a tight crop."""
+_LEAST_ZEROS, _MOST_ZEROS = 0.02, 0.7
+"""Share of zeros between which they are declared no-data. Fewer are chance; more are the sea, as no
+picture lies so small in its own margin."""
+_BLACK = 2.0
+"""Brightness in 8-bit counts below which water may be 0 in all bands."""
 _SAR_SPREAD_FLOOR = 0.12
 """Least spread of log amplitude: below it the sea is smooth and small blemishes would stand out."""
 _OPTICAL_SPREAD_START = (8.0, 5.0, 4.0)
@@ -112,7 +117,7 @@ def _reduce_amplitude(amplitude: NDArray[Any], factor: int) -> tuple[FloatMap, N
     else:
         valid = np.ones(reduced.shape, np.bool_)
     zero = reduced <= 0
-    if zero.mean() > 0.02:  # declared no-data has become 0
+    if _LEAST_ZEROS < zero.mean() < _MOST_ZEROS:  # declared no-data has become 0
         valid &= ~zero
     if not valid.any():
         return np.zeros(reduced.shape, np.float32), np.ones(reduced.shape, np.bool_)
@@ -127,9 +132,12 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
     Colours are brightness and two opponent differences, which wave texture and haze leave alike.
     """
     reduced = block_mean(rgb, factor)
-    valid = (reduced[..., 0] > 0) | (reduced[..., 1] > 0) | (reduced[..., 2] > 0)
+    brightest = np.maximum(np.maximum(reduced[..., 0], reduced[..., 1]), reduced[..., 2])
+    valid = brightest > 0
     if not valid.any():
         return _flat(valid.shape, factor, np.ones(valid.shape, np.bool_))
+    if valid.mean() <= 1 - _MOST_ZEROS or np.median(brightest[valid]) < _BLACK:
+        valid = np.ones(valid.shape, np.bool_)
     colour = _opponent_colours(reduced)
     for plane in colour:
         ndimage.uniform_filter(plane, 3, output=plane, mode="nearest")

@@ -11,10 +11,10 @@ from service.contract.framing.contrast import ContrastMap
 from service.contract.framing.locate import Located, row_contrast
 from service.contract.framing.rectangle import Rectangle
 
-TIGHT_LENGTH = {Modality.SAR: 1.16, Modality.OPTICAL: 1.13}
+TIGHT_LENGTH = {Modality.SAR: 1.16, Modality.OPTICAL: 1.15}
 """Height of a tight chip over the outline's length, as in the chips that the encoder is taught
 with (13 to 17 % of sea along the hull)."""
-TIGHT_WIDTH = {Modality.SAR: 1.22, Modality.OPTICAL: 1.27}
+TIGHT_WIDTH = {Modality.SAR: 1.22, Modality.OPTICAL: 1.33}
 """Width of a tight chip over the outline's width."""
 STRAIGHT_DEG = 1.5
 """Turn that is left alone: tight chips lie about 2 degrees off, and resampling costs detail."""

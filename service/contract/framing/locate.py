@@ -21,6 +21,11 @@ _STRONG = ((4.0, 12.5), (0.25, 1.0))
 """Median contrasts of an optical region, and the confidences that they give."""
 _STRONG_SAR = ((3.0, 6.0), (0.2, 1.0))
 """Median contrasts of a radar region, and the confidences that they give."""
+_BLUR_PX = {True: 0.0, False: 0.85}
+"""How far a hull stands out beyond its sides in a map, by whether it is speckled. Averaging over
+3 x 3 pixels spreads an optical hull, which stands out long before half of its contrast is reached:
+by the same on simulated hulls of 8 and of 25 pixels of width. A radar hull ends at a share of its
+brightness, so that this does not show."""
 _QUIET = 3.5
 """Contrast below which a pixel is water."""
 
@@ -32,8 +37,8 @@ class Located:
     Attributes:
         found: the contrast of the (window of the) chip.
         candidates: all regions, best first; the first is the ship.
-        map_outline: the ship's outline in pixels of the map.
-        outline: the same in pixels of the chip.
+        map_outline: the rectangle around what stands out, in pixels of the map.
+        outline: the ship's outline in pixels of the chip: the same without the map's blur.
         crowd: regions of the whole chip where `found` is of a window, else `candidates`.
         confidence: that this is a ship on water, 0..1.
         crowding: share of the hull's surroundings that is no water, 0..1.
@@ -97,7 +102,7 @@ def _locate(
         return None
     outline = fit_outline(found, candidates[0], candidates)
     crowding = surroundings_share(found, candidates[0], outline)
-    scaled = outline.scaled(found.factor)
+    scaled = outline.shrunk(_BLUR_PX[found.speckled]).scaled(found.factor)
     return Located(
         found,
         candidates,

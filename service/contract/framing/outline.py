@@ -90,23 +90,34 @@ def _sharpest_axis(points: FloatArray, mass: FloatArray, start_deg: float) -> fl
         axes = best + offsets
         across = points @ _directions(axes)[1]  # [N, A]
         sharpness = np.zeros(len(axes))
-        for weights, kernel in ((alike, _WIDE_EDGE), (mass, _NARROW_EDGE)):
-            edges = ndimage.correlate1d(_profiles(across, weights), kernel, axis=1)
+        profiles = _profiles(across, (alike, mass))
+        for profile, kernel in zip(profiles, (_WIDE_EDGE, _NARROW_EDGE), strict=True):
+            edges = ndimage.correlate1d(profile, kernel, axis=1)
             energy = (edges**2).sum(axis=1)
             sharpness += energy / max(float(energy.max()), 1e-12)
         best = float(axes[sharpness.argmax()])
     return best % 180.0
 
 
-def _profiles(places: FloatArray, weights: FloatArray) -> FloatArray:
-    """Histogram of `places` `[N, A]` weighted by `weights` `[N]`, a row for each A."""
-    lowest = places.min()
-    bins = int((places.max() - lowest) / _BIN_PX) + 2
+def _profiles(places: FloatArray, weightings: Sequence[FloatArray]) -> list[FloatArray]:
+    """Histograms of `places` `[N, A]`, one for each of the weights `[N]`, a row for each A.
+
+    Each place counts in the two nearest bins, by its distance from their middles: pixels lie in
+    rows, which along some axes fall into every second bin and would look like edges.
+    """
+    exact = (places - places.min()) / _BIN_PX
+    bins = int(exact.max()) + 2
     columns = places.shape[1]
-    index = ((places - lowest) / _BIN_PX).astype(np.intp) + np.arange(columns) * bins
-    repeated = np.broadcast_to(weights[:, None], places.shape)
-    counts = np.bincount(index.ravel(), repeated.ravel(), bins * columns)
-    return np.asarray(counts.reshape(columns, bins), np.float64)
+    below = exact.astype(np.intp)
+    share = exact - below
+    index = (below + np.arange(columns) * bins).ravel()
+    profiles = []
+    for weights in weightings:
+        upper = share * weights[:, None]
+        counts = np.bincount(index, (weights[:, None] - upper).ravel(), bins * columns)
+        counts += np.bincount(index + 1, upper.ravel(), bins * columns)
+        profiles.append(np.asarray(counts.reshape(columns, bins), np.float64))
+    return profiles
 
 
 def _extent(

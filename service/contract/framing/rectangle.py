@@ -28,6 +28,17 @@ class Rectangle:
             self.axis_deg,
         )
 
+    def shrunk(self, margin: float) -> "Rectangle":
+        """Return the rectangle less `margin` pixels on all sides, but at least half as wide."""
+        margin = min(margin, 0.25 * self.width)
+        return Rectangle(
+            self.row,
+            self.column,
+            self.length - 2 * margin,
+            self.width - 2 * margin,
+            self.axis_deg,
+        )
+
     def corners(self) -> tuple[tuple[float, float], ...]:
         """Return x (column) and y (row) of the four corners, in turn round the rectangle."""
         angle = math.radians(self.axis_deg)
