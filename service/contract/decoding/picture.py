@@ -30,6 +30,7 @@ from service.contract.decoding.raster import (
     Raster,
     plain_reason,
     silence_missing_georeference,
+    uneven_pixels,
     upright,
 )
 from service.contract.errors import (
@@ -179,6 +180,8 @@ def _to_raster(picture: ImageFile, container: str, bit_depth: str, decoded: NDAr
         samples = upright(samples, int(orientation))
         notes = (*notes, f"turned upright as the EXIF orientation {int(orientation)} says")
     samples = np.ascontiguousarray(samples)
+    density = next(filter(None, map(picture.info.get, ("aspect", "jfif_density", "dpi"))), (1, 1))
+    notes += uneven_pixels(float(density[0]), float(density[1]))
     return Raster(
         container=container,
         samples=samples,

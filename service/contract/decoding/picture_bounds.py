@@ -28,8 +28,8 @@ MAX_JPEG_BYTES_PER_PIXEL = 8
 _PNG_SIGNATURE_BYTES = 8
 _CHUNK = struct.Struct(">I4s")
 _CHECKSUM_BYTES = 4
-_PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL"}
-_ONCE = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL"}
+_PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b"pHYs"}
+_ONCE = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"pHYs"}
 
 _FILL = re.compile(rb"\xff*")
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"

@@ -22,6 +22,7 @@ from service.contract.errors import ChipSizeError, EmptyChipError
 
 ORIENTATION_TAG = 274
 """EXIF 2.3 and TIFF 6.0."""
+UNEVEN_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,21 @@ def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     if flip_rows:
         samples = samples[..., ::-1, :]
     return np.ascontiguousarray(samples)
+
+
+def uneven_pixels(across: float, down: float) -> tuple[str, ...]:
+    """Warn where a file without georeference says that its pixels are not square.
+
+    Args:
+        across: pixels per unit of length, from column to column.
+        down: likewise from row to row.
+    """
+    if not (across > 0 and down > 0) or abs(across / down - 1.0) <= UNEVEN_TOLERANCE:
+        return ()
+    return (
+        f"the file says that its pixels are not square ({across:g} : {down:g} pixels per unit), "
+        "but they were taken as squares; resample the chip if lengths are wrong",
+    )
 
 
 def plain_reason(error: BaseException) -> str:

@@ -6,6 +6,7 @@ checked page, and what it opened is compared with what was checked before a pixe
 """
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,7 @@ from service.contract.decoding.raster import (
     gdal_warnings,
     plain_reason,
     silence_missing_georeference,
+    uneven_pixels,
     upright,
 )
 from service.contract.decoding.tiff_layout import TiffPage, read_full_page
@@ -232,6 +234,8 @@ def _to_raster(
         notes.append("the TIFF stores white as 0; its values were inverted")
     georeference, more = _georeference(source, page)
     notes += more
+    if georeference is None:
+        notes += _uneven(source)
     if georeference is not None and page.orientation != 1:
         notes.append(f"the orientation {page.orientation} of a GeoTIFF means nothing: ignored")
     elif page.orientation != 1:
@@ -272,6 +276,13 @@ def _ignored_scales(source: DatasetReader, read: tuple[int, ...]) -> list[str]:
         f"the file's text says {', '.join(found)}, but no band declares a scale: the samples were "
         "used as they are"
     ]
+
+
+def _uneven(source: DatasetReader) -> tuple[str, ...]:
+    tags = source.tags()
+    with suppress(KeyError, ValueError):
+        return uneven_pixels(*(float(tags[f"TIFFTAG_{axis}RESOLUTION"]) for axis in "XY"))
+    return ()
 
 
 def _kind(source: DatasetReader) -> str:

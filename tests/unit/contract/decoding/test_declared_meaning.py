@@ -8,7 +8,7 @@ from rasterio.io import DatasetWriter
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
-from tests.support.inputs.chip_files import rgb_planes, sar_plane, tiff_bytes
+from tests.support.inputs.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
 
 
 def named(*names: str) -> Callable[[DatasetWriter], None]:
@@ -81,3 +81,23 @@ def test_a_filling_that_is_not_declared_warns(modality: Modality, fill: int) -> 
     planes[:, :, :2] = fill
     chip = decode_chip(tiff_bytes(planes), modality=modality, gsd_m=1.0)
     assert warned(chip, f"10.0% of the pixels are exactly {fill}")
+
+
+def set_dots_per_inch(target: DatasetWriter) -> None:
+    target.update_tags(TIFFTAG_XRESOLUTION=72, TIFFTAG_YRESOLUTION=36, TIFFTAG_RESOLUTIONUNIT=2)
+
+
+PICTURE = rgb_planes().transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize("container", ["PNG", "JPEG"])
+def test_pixels_of_a_picture_that_are_not_square_warn(container: str) -> None:
+    even = decode_chip(picture_bytes(PICTURE, container, dpi=(72, 72)), gsd_m=1.0)
+    assert not warned(even, "not square")
+    uneven = decode_chip(picture_bytes(PICTURE, container, dpi=(72, 36)), gsd_m=1.0)
+    assert warned(uneven, "not square")
+
+
+def test_pixels_of_a_tiff_that_are_not_square_warn() -> None:
+    data = tiff_bytes(rgb_planes(), set_dots_per_inch, photometric="RGB")
+    assert warned(decode_chip(data, gsd_m=1.0), "(72 : 36 pixels per unit)")
