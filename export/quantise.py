@@ -31,16 +31,18 @@ def quantise_to_int8(source: Path, target: Path, inputs: Tensors) -> None:
         target: the file to write.
         inputs: by name, `[M, ...]`, real inputs.
     """
+    graph = onnx.load(source).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    # excluded by name, because the option MatMulConstBOnly is ignored for static ranges
+    attention = [n.name for n in graph.node if n.op_type == "MatMul" and not weights & {*n.input}]
     with _quiet():
         quantize_static(
             source,
             target,
             _Batches(inputs),
             op_types_to_quantize=["Conv", "MatMul", "Relu", "Clip"],
-            extra_options={
-                "MatMulConstBOnly": True,
-                "OpTypesToExcludeOutputQuantization": ["MatMul"],
-            },
+            nodes_to_exclude=attention,
+            extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul"]},
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from export.parity import ToleranceError, check_parity
@@ -62,3 +62,26 @@ def test_an_int8_embedding_does_not_depend_on_the_other_chips_of_its_batch(
     loud["pixels"][1:] *= 100
     alone = session.run({name: values[:1] for name, values in encoder_inputs.items()})
     np.testing.assert_allclose(session.run(loud)[:1], alone, rtol=0, atol=1e-5)
+
+
+def test_products_of_activations_stay_in_float32(tmp_path: Path) -> None:
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4, 4]) for name in ("x", "y")
+    )
+    nodes = [
+        helper.make_node("MatMul", ["x", "weight"], ["h"], "linear"),
+        helper.make_node("MatMul", ["h", "h"], ["y"], "attention"),
+    ]
+    weight = numpy_helper.from_array(np.eye(4, dtype=np.float32), "weight")
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], [weight]),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    onnx.save(model, tmp_path / "full.onnx")
+    inputs = {"x": np.random.default_rng(0).normal(size=(8, 4, 4)).astype(np.float32)}
+    quantise_to_int8(tmp_path / "full.onnx", tmp_path / "int8.onnx", inputs)
+    rounded = onnx.load(tmp_path / "int8.onnx").graph
+    products = {node.name: node for node in rounded.node if node.op_type == "MatMul"}
+    assert list(products["attention"].input) == ["h", "h"]
+    assert "x" not in products["linear"].input
