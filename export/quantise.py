@@ -14,12 +14,14 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from export.parity import Tensors
 
 RANGE_BATCH = 8
+COLOURS = 3
 
 
 def quantise_to_int8(source: Path, target: Path, inputs: Tensors) -> None:
     """Let convolutions and linear layers multiply integers: weights of 7 bits, activations of 8.
 
-    Weights are rounded per channel. Attention, norms, sums and all else stay in float32.
+    Weights are rounded per channel. Convolutions that read the picture, which are few and where
+    rounding costs the most, attention, norms, sums and all else stay in float32.
 
     The ranges of the activations are fixed to those that `inputs` cause. Ranges that are found
     while the graph runs would span the whole batch, so that a chip's embedding would depend on the
@@ -31,17 +33,13 @@ def quantise_to_int8(source: Path, target: Path, inputs: Tensors) -> None:
         target: the file to write.
         inputs: by name, `[M, ...]`, real inputs.
     """
-    graph = onnx.load(source).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    # excluded by name, because the option MatMulConstBOnly is ignored for static ranges
-    attention = [n.name for n in graph.node if n.op_type == "MatMul" and not weights & {*n.input}]
     with _quiet():
         quantize_static(
             source,
             target,
             _Batches(inputs),
             op_types_to_quantize=["Conv", "MatMul", "Relu", "Clip"],
-            nodes_to_exclude=attention,
+            nodes_to_exclude=_exact_nodes(onnx.load(source).graph),
             extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul"]},
             per_channel=True,
             reduce_range=True,
@@ -55,6 +53,20 @@ def convert_to_float16(source: Path, target: Path) -> None:
     with _quiet():
         model = convert_float_to_float16(onnx.load(source), keep_io_types=True)
     onnx.save(model, target)
+
+
+def _exact_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Name the products that stay in float32: of the picture, and of activations (attention).
+
+    The latter are named one by one, because static ranges ignore the option MatMulConstBOnly.
+    """
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    return [
+        node.name
+        for node in graph.node
+        if (node.op_type == "Conv" and shapes[node.input[1]][1] == COLOURS)
+        or (node.op_type == "MatMul" and not shapes.keys() & {*node.input})
+    ]
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no types
