@@ -18,6 +18,8 @@ TIGHT_WIDTH = {Modality.SAR: 1.22, Modality.OPTICAL: 1.33}
 """Width of a tight chip over the outline's width."""
 STRAIGHT_DEG = 1.5
 """Turn that is left alone: tight chips lie about 2 degrees off, and resampling costs detail."""
+QUARTER_TURN_DEG = -90.0
+"""The clockwise turn that `quarter_turn` makes: the right side of the chip becomes its top."""
 _TIGHT_ASPECT = (2.0, 12.0)
 _COVERED = 0.6
 """Share of a tight chip's rows in which something stands out."""

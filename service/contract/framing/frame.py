@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from service.contract.chip import Modality
 from service.contract.framing.contrast import ContrastMap
-from service.contract.framing.crop import cut_out, is_tight, quarter_turn, upright_turn
+from service.contract.framing.crop import (
+    QUARTER_TURN_DEG,
+    cut_out,
+    is_tight,
+    quarter_turn,
+)
 from service.contract.framing.locate import Located, locate_ship
 from service.contract.framing.quality import judge, judge_empty
 from service.contract.framing.records import FramedPixels, Framing, FramingMode, Method
@@ -111,5 +116,5 @@ def _keep(pixels: NDArray[Any], whole: ContrastMap) -> _Cut:
         90.0 if lies else 0.0,
     )
     if lies:
-        return _Cut(quarter_turn(pixels), "quarter_turn", upright_turn(90.0), outline, whole.factor)
+        return _Cut(quarter_turn(pixels), "quarter_turn", QUARTER_TURN_DEG, outline, whole.factor)
     return _Cut(pixels, "unchanged", 0.0, outline, whole.factor)

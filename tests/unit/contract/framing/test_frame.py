@@ -96,6 +96,7 @@ def test_lying_tight_chip_is_turned_without_resampling(modality: Modality) -> No
     chip = add_ship(empty_sea(modality, (24, 116)), 90.0)
     framed = frame_chip(chip, modality, 1.0)
     assert framed.framing.method == "quarter_turn"
+    assert framed.framing.turned_deg == -90.0  # the right side of the chip is now its top
     np.testing.assert_array_equal(framed.pixels, np.rot90(chip))
 
 
