@@ -42,6 +42,7 @@ Condition = Literal[
     "loose, as given",
     "loose, framed, one way",
     "loose, framed, both ways",
+    "loose, framed, bow known",
 ]
 Direction = Literal["S2O", "O2S"]
 Vectors = NDArray[np.float32]
@@ -56,11 +57,13 @@ class Ships:
         vessel_ids: int64 `[N]`.
         tight: the acquisitions cut out tight and upright.
         loose: the same with sea around them; empty where only tight chips are measured.
+        tops_deg: where in each loose chip the top of the tight one lies, clockwise from the top.
     """
 
     vessel_ids: NDArray[np.int64]
     tight: Sequence[Chip]
     loose: Sequence[Chip] = ()
+    tops_deg: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +130,11 @@ def set_loose(chips: Sequence[LabelledChip], seed: int) -> Ships:
     """
     rng = np.random.default_rng(seed)
     ships = tight_only(chips)
-    loose = [
-        _changed(chip, set_in_sea(chip.pixels, float(rng.uniform(0, 360)), rng))
-        for chip in ships.tight
-    ]
-    return replace(ships, loose=loose)
+    loose, tops = [], []
+    for chip in ships.tight:
+        tops.append(float(rng.uniform(0, 360)))
+        loose.append(_changed(chip, set_in_sea(chip.pixels, tops[-1], rng)))
+    return replace(ships, loose=loose, tops_deg=tops)
 
 
 def choose_ships(chips: Sequence[LabelledChip], most: int, seed: int) -> tuple[LabelledChip, ...]:
@@ -149,7 +152,7 @@ def rendered_ships(scenes: Mapping[Modality, Sequence[Scene]], seed: int) -> Shi
         seed: of the fleet.
     """
     ids: list[int] = []
-    tight, loose = [], []
+    tight, loose, tops = [], [], []
     for modality, of_sensor in scenes.items():
         config, vessels = scene_fleet(len(of_sensor), seed)
         for number, scene in enumerate(of_sensor):
@@ -157,7 +160,8 @@ def rendered_ships(scenes: Mapping[Modality, Sequence[Scene]], seed: int) -> Shi
             ids.append(number)
             tight.append(chip_of(view.pixels, modality, view.gsd_m))
             loose.append(chip_of(scene.pixels, modality, scene.gsd_m))
-    return Ships(np.array(ids, np.int64), tight, loose)
+            tops.append(scene.axis_deg)
+    return Ships(np.array(ids, np.int64), tight, loose, tops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,8 @@ def measure_crops(
     """Search tight chips of one sensor with tight, turned and loose chips of the other.
 
     As given, query and gallery are embedded as they are. Framed, both pass through framing, and the
-    query is compared one way or both ways.
+    query is compared one way, both ways, or the right way round, which shows what framing costs
+    without the bow.
 
     Args:
         ships: see `Ships`; without loose chips only tight and turned ones are measured.
@@ -223,13 +228,21 @@ def measure_crops(
             "turned by 180 degrees, as served": Search(turned, straight, straight, preference),
         }
     if ships.loose:
-        cut = [framed_chip(chip) for chip in ships.loose]
+        framings = [frame_chip(one.pixels, one.modality, one.gsd_m) for one in ships.loose]
+        cut = [
+            _changed(chip, found.pixels) for chip, found in zip(ships.loose, framings, strict=True)
+        ]
         one_way = embed_all(cut, embed, advance)
         other_way = embed_all([turned_chip(chip) for chip in cut], embed, advance)
+        turns = np.array([found.framing.turned_deg for found in framings]) + ships.tops_deg
+        upright = np.cos(np.radians(turns)) > 0.0
         searches |= {
             "loose, as given": Search(embed_all(ships.loose, embed, advance), None, given),
             "loose, framed, one way": Search(one_way, None, straight),
             "loose, framed, both ways": Search(one_way, other_way, straight),
+            "loose, framed, bow known": Search(
+                np.where(upright[:, None], one_way, other_way), None, straight
+            ),
         }
     sar = np.array([chip.modality is Modality.SAR for chip in ships.tight])
     asking: dict[Direction, NDArray[np.bool_]] = {"S2O": sar, "O2S": ~sar}

@@ -70,8 +70,10 @@ def test_both_ways_mend_turned_chips_and_framing_mends_loose_ones(folder: Path) 
         assert found["turned by 180 degrees, as given"] < 50.0
         assert found["loose, framed, both ways"] > found["loose, as given"]
         assert found["loose, framed, both ways"] >= 80.0
+        assert found["loose, framed, bow known"] >= 80.0
+        assert found["loose, framed, bow known"] > found["loose, framed, one way"]
     metrics = crop_metrics(results, "decks")
-    assert len(metrics) == 6 * 2 * 3
+    assert len(metrics) == 7 * 2 * 3
     assert {m.name for m in metrics} == {"mAP", "R1", "MRR (0 to 1)"}
     assert "S2O, loose, framed, both ways" in {m.protocol for m in metrics}
 
