@@ -24,7 +24,7 @@ from service.contract.errors import CrossfixError
 from service.contract.manifest import EncoderSpec, PreprocessSpec, RoundedGraphSpec
 from service.contract.preprocess import prepare
 from service.inference.encoder import Encoder
-from service.inference.session import Device, Session, choose_device, open_session
+from service.inference.session import Device, DeviceError, Session, choose_device, open_session
 
 RoundedPrecision = Literal["float16", "int8"]
 
@@ -124,7 +124,10 @@ def _try(
     full: FullGraph, ships: ValidationShips, device: Device, file: str
 ) -> tuple[RoundedGraphSpec, Parity]:
     precision = PRECISION_OF[device]
-    choose_device(device)
+    try:
+        choose_device(device)
+    except DeviceError as error:
+        raise _NotKeptError(f"there is no {device} here to measure it on") from error
     path = full.path.parent / file
     if precision == "int8":
         quantise_to_int8(full.path, path, encoder_tensors(ships.for_ranges(), full.preprocess))
