@@ -10,6 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from service.contract.manifest import EncoderSpec
 from service.contract.weighing.specs import VerdictName
 from tests.support.api_requests import enrol, problem
 from tests.support.inputs.chips import optical_png, sar_tiff
@@ -86,6 +87,13 @@ def test_pictures_of_an_optical_sighting(api: httpx.Client, vessel: dict[str, An
     imagined = api.get(sighting["pseudo_sar_url"])
     has_translator = api.get("/bundle").json()["manifest"]["translator"] is not None
     assert imagined.status_code == (200 if has_translator else 422)
+
+
+def test_the_service_says_which_graph_of_the_encoder_runs(api: httpx.Client) -> None:
+    bundle = api.get("/bundle").json()
+    encoder = EncoderSpec.model_validate(bundle["manifest"]["encoder"])
+    assert bundle["precision"] == encoder.graph_for(bundle["device"]).precision
+    assert f'precision="{bundle["precision"]}"' in api.get("/metrics").text
 
 
 def test_a_sar_sighting_has_no_pseudo_sar_picture(api: httpx.Client) -> None:
