@@ -4,14 +4,15 @@ import logging
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from service.api.problems import problem
+from service.api.problems import PROBLEM_JSON, problem, problem_fields
 from service.api.transport_errors import (
     BodyTooLargeError,
     DisplacedUploadError,
@@ -78,6 +79,7 @@ HTTP_KINDS = {
     415: MediaTypeError.kind,
     422: InvalidRequestError.kind,
 }
+UNEXPECTED = "the service failed to answer; the error was logged"
 RETRY_AFTER_S = {429: "1", 503: "5"}
 
 
@@ -88,6 +90,17 @@ def status_of(error: CrossfixError) -> int:
 
 def error_response(error: CrossfixError, telemetry: Telemetry, path: str) -> Response:
     """Return an error as a problem response; count it by kind, and log it if it is a 5xx."""
+    fields = error_fields(error, telemetry, path)
+    status = fields["status"]
+    return JSONResponse(fields, status, _headers(error, status), media_type=PROBLEM_JSON)
+
+
+def error_fields(error: Exception, telemetry: Telemetry, path: str) -> dict[str, Any]:
+    """Return the members of an error's problem; count it by kind, and log it if it is a 5xx."""
+    if not isinstance(error, CrossfixError):
+        telemetry.errors.labels("internal").inc()
+        log.error("unexpected error", exc_info=error)
+        return problem_fields(500, "internal", UNEXPECTED)
     status = status_of(error)
     telemetry.errors.labels(error.kind).inc()
     if status >= 500:
@@ -95,7 +108,7 @@ def error_response(error: CrossfixError, telemetry: Telemetry, path: str) -> Res
     extensions: dict[str, str] = {}
     if isinstance(error, ConflictError) and error.vessel_id is not None:
         extensions["vessel_id"] = str(error.vessel_id)
-    return problem(status, error.kind, str(error), _headers(error, status), **extensions)
+    return problem_fields(status, error.kind, str(error), **extensions)
 
 
 def _headers(error: CrossfixError, status: int) -> dict[str, str]:
@@ -164,7 +177,6 @@ def install(app: FastAPI, telemetry: Telemetry) -> None:
         return problem(error.status_code, kind, detail, headers)
 
     @app.exception_handler(Exception)
-    def on_unexpected(_request: Request, error: Exception) -> Response:
-        telemetry.errors.labels("internal").inc()
-        log.exception("unexpected error", exc_info=error)
-        return problem(500, "internal", "the service failed to answer; the error was logged")
+    def on_unexpected(request: Request, error: Exception) -> Response:
+        fields = error_fields(error, telemetry, request.url.path)
+        return JSONResponse(fields, fields["status"], media_type=PROBLEM_JSON)

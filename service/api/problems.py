@@ -25,6 +25,24 @@ UPLOAD_STATUSES = (400, 408, 413)
 """Errors of any request with a body: it cannot be read, arrives too slowly, or is too large."""
 
 
+def problem_fields(status: int, kind: str, detail: str, **extensions: Any) -> dict[str, Any]:
+    """Return the members of a problem.
+
+    Args:
+        status: HTTP status.
+        kind: stable name, becomes `type: urn:crossfix:problem:<kind>`.
+        detail: what was wrong and what would be right.
+        extensions: extension members, e.g. `vessel_id`.
+    """
+    return {
+        "type": f"urn:crossfix:problem:{kind}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **extensions,
+    }
+
+
 def problem(
     status: int,
     kind: str,
@@ -32,22 +50,8 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **extensions: Any,
 ) -> JSONResponse:
-    """Return a problem response.
-
-    Args:
-        status: HTTP status.
-        kind: stable name, becomes `type: urn:crossfix:problem:<kind>`.
-        detail: what was wrong and what would be right.
-        headers: further response headers.
-        extensions: extension members, e.g. `vessel_id`.
-    """
-    body = {
-        "type": f"urn:crossfix:problem:{kind}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        **extensions,
-    }
+    """Return a problem response with these headers; see `problem_fields`."""
+    body = problem_fields(status, kind, detail, **extensions)
     return JSONResponse(body, status, dict(headers or {}), media_type=PROBLEM_JSON)
 
 

@@ -31,8 +31,17 @@ def parse_vessel(text: str) -> NewVessel:
     Raises:
         InvalidRequestError: not JSON, or a field is wrong; the message names the field.
     """
+    return vessel_from(json_value("vessel", text))
+
+
+def vessel_from(value: object) -> NewVessel:
+    """Return the vessel that a JSON object describes.
+
+    Raises:
+        InvalidRequestError: a field is wrong; the message names it.
+    """
     try:
-        return NewVessel.model_validate(_parse_json("vessel", text))
+        return NewVessel.model_validate(value)
     except ValidationError as error:
         raise InvalidRequestError(f"vessel: {explain(error.errors())}") from error
 
@@ -90,10 +99,10 @@ def parse_id(kind: str, text: str) -> UUID:
 def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
     if text is None:
         return [ChipMetadata() for _ in names]
-    value = _parse_json("chip_metadata", text)
+    value = json_value("chip_metadata", text)
     try:
         if isinstance(value, dict):
-            keys = [" ".join(normalise("NFC", name).split()) for name in value]
+            keys = [plain_name(name) for name in value]
             for what, given in (("chips are", names), ("keys are", keys)):
                 if twice := [name for name, times in Counter(given).items() if times > 1]:
                     raise InvalidRequestError(
@@ -118,7 +127,17 @@ def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
     return listed
 
 
-def _parse_json(field: str, text: str) -> Any:
+def plain_name(name: str) -> str:
+    """Return how a file name is written when names are compared."""
+    return " ".join(normalise("NFC", name).split())
+
+
+def json_value(field: str, text: str) -> Any:
+    """Parse the JSON of a field.
+
+    Raises:
+        InvalidRequestError: not JSON, or ambiguous; the message names the field.
+    """
     try:
         return parse_json(text)
     except JSONDecodeError as error:

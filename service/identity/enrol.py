@@ -6,8 +6,8 @@ undoes an interrupted enrolment; a lease (`leases.py`) lets one replica at a tim
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Self
@@ -18,7 +18,7 @@ from pydantic import field_validator, model_validator
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
-from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
+from service.identity.errors import ConflictError, NotFoundError
 from service.identity.evidence.copies import Copies
 from service.identity.leases import Lease, require_free_imo, vessel_claim
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
@@ -26,7 +26,6 @@ from service.identity.ports.gallery import Gallery
 from service.identity.records.base import Fact
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
 from service.identity.records.vessels import (
-    ATTRIBUTE_NAMES,
     Provenance,
     Vessel,
     VesselAttributes,
@@ -40,6 +39,7 @@ from service.identity.uploads import (
     EmbeddedUpload,
     UploadEmbedder,
     facts_not_changed,
+    require_distinct_chips,
 )
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
@@ -71,9 +71,19 @@ class NewVessel(VesselAttributes):
         require_longer_than_wide(self)
         return self
 
-    def known_attributes(self) -> dict[str, object]:
-        """Return the attributes that have a value, as JSON values."""
-        return self.model_dump(mode="json", include=set(ATTRIBUTE_NAMES), exclude_none=True)
+
+@dataclass(frozen=True, slots=True)
+class StoredChips:
+    """What storing chips did.
+
+    Attributes:
+        added: digests of the chips that the vessel did not have.
+        warnings: by digest: what the request said in vain, what is bad about the chip, and other
+            vessels that have it too.
+    """
+
+    added: frozenset[str] = frozenset()
+    warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +92,18 @@ class EnrolledVessel:
 
     Attributes:
         created: whether this request registered the vessel.
-        added: how many sightings this request added to a registered vessel.
-        warnings: what the request said in vain, and chips that other vessels have too.
+        stored: what it stored of its chips.
     """
 
     vessel: Vessel
     sightings: Sequence[Sighting]
     created: bool
-    added: int = 0
-    warnings: tuple[str, ...] = ()
+    stored: StoredChips = field(default_factory=StoredChips)
 
-
-@dataclass(slots=True)
-class StoredChips:
-    """What storing chips did, see `EnrolledVessel`."""
-
-    added: int = 0
-    warnings: tuple[str, ...] = ()
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is said about the chips of the request, in their order."""
+        return tuple(text for texts in self.stored.warnings.values() for text in texts)
 
 
 class Enrolment:
@@ -126,19 +131,44 @@ class Enrolment:
             OverloadedError, StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
         require_distinct_chips(uploads)
-        vessel = described_vessel(new, digests(uploads), self._now())
-        require_free_imo(self._gallery, vessel)
+        vessel = self.describe(new, digests(uploads))
         chips = [self._uploads.embed(upload) for upload in uploads]
+        return self.register(vessel, chips, derived=new.id is None)
+
+    def describe(self, new: NewVessel, chips: Sequence[str]) -> Vessel:
+        """Return the vessel to register with chips of these digests.
+
+        Raises:
+            ConflictError: another vessel carries this IMO number.
+        """
+        vessel = described_vessel(new, chips, self._now())
+        require_free_imo(self._gallery, vessel)
+        return vessel
+
+    def register(
+        self, vessel: Vessel, chips: Sequence[EmbeddedUpload], *, derived: bool
+    ) -> EnrolledVessel:
+        """Register a vessel with embedded chips, or add them to it if it is registered already.
+
+        Args:
+            vessel: see `describe`.
+            chips: different chips, at least one.
+            derived: whether the vessel's id follows from attributes and chips, so that another
+                request which registers it right now does the same.
+
+        Raises:
+            ConflictError, StoreUnavailableError, StoreFullError: see `enrol`.
+        """
         facts: Facts = {
             "vessel_id": str(vessel.id),
-            "said": new.known_attributes(),
-            "chips": digests(uploads),
+            "said": vessel.known_attributes(),
+            "chips": [one.chip.digest for one in chips],
         }
         with self._write_lock:
             found = self._find_unmerged(vessel.id)
             if found is not None and found.state.visible:
                 return self._add_to_registered(found, vessel, chips, facts)
-            same = new.id is None or (found is not None and _same_enrolment(found, vessel, chips))
+            same = derived or (found is not None and _same_enrolment(found, vessel, chips))
             with self._leases.for_registration(vessel, resumes=same) as lease:
                 found = self._recover_other_change(vessel, chips, lease)
                 if found is not None and found.state.visible:
@@ -153,14 +183,18 @@ class Enrolment:
             NotFoundError: no such vessel.
             InvalidRequestError: no chip, or the same chip twice.
             ChipError: a chip cannot be used; no chip of the request is stored.
-            OverloadedError, StoreUnavailableError, StoreFullError: nothing was acknowledged.
+            OverloadedError, StoreUnavailableError, StoreFullError: see `enrol`.
         """
         require_distinct_chips(uploads)
         get_visible_vessel(self._gallery, vessel_id)
-        chips = [self._uploads.embed(upload) for upload in uploads]
+        return self.add_embedded(vessel_id, [self._uploads.embed(upload) for upload in uploads])
+
+    def add_embedded(self, vessel_id: UUID, chips: Sequence[EmbeddedUpload]) -> EnrolledVessel:
+        """Add embedded chips, which differ from each other; see `add_chips`."""
         with self._write_lock:
             vessel = get_visible_vessel(self._gallery, vessel_id)
-            facts: Facts = {"vessel_id": str(vessel_id), "chips": digests(uploads)}
+            chips_sent = [one.chip.digest for one in chips]
+            facts: Facts = {"vessel_id": str(vessel_id), "chips": chips_sent}
             write = partial(self._store_chips, vessel, chips)
             return self._record_change("add-chips", facts, vessel_id, False, write)
 
@@ -191,7 +225,7 @@ class Enrolment:
                 stored = write()
             vessel = get_visible_vessel(self._gallery, vessel_id)
             sightings = self._gallery.sightings_of([vessel_id])
-            enrolled = EnrolledVessel(vessel, sightings, created, stored.added, stored.warnings)
+            enrolled = EnrolledVessel(vessel, sightings, created, stored)
             if action == "enrol":
                 result["created"] = created
             result["sightings"] = chips_and_ids(enrolled.sightings)
@@ -236,7 +270,7 @@ class Enrolment:
         renew = no_renewal if lease is None else lease.renew
         known = {s.chip_sha256: s for s in self._gallery.sightings_of([vessel.id])}
         new: list[tuple[ChipUpload, EmbeddedSighting]] = []
-        warnings: tuple[str, ...] = ()
+        warnings: dict[str, tuple[str, ...]] = {}
         for one in chips:
             renew()
             described = self._uploads.sighting(one, vessel.id)
@@ -248,13 +282,14 @@ class Enrolment:
                 more = (*_defects(one.upload, sighting), *more)
             else:
                 more = facts_not_changed(one.upload, described.sighting, kept)
-            warnings += more
+            warnings[one.chip.digest] = more
         if new:
             self._store_new_chips(vessel, new, renew)
         for one in chips:
             renew()
             restore_missing_chip(self._chips, one.chip.digest, one.upload.data)
-        return StoredChips(len(new), warnings)
+        added = frozenset(one.sighting.chip_sha256 for _, one in new)
+        return StoredChips(added, warnings)
 
     def _store_new_chips(
         self,
@@ -360,11 +395,3 @@ def get_visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
             hint = f"; it was deleted, and POST /gallery/{vessel_id}/restore may undo that"
         raise NotFoundError(f"no vessel {vessel_id} is registered{hint}")
     return vessel
-
-
-def require_distinct_chips(uploads: Sequence[ChipUpload]) -> None:
-    """Raise InvalidRequestError when there is no chip, or the same chip twice."""
-    if not uploads:
-        raise InvalidRequestError("at least one chip is needed")
-    if len({upload.digest for upload in uploads}) < len(uploads):
-        raise InvalidRequestError("the same chip was sent twice in one request")

@@ -17,6 +17,7 @@ from service.contract.framing.apply import FramedChip
 from service.contract.framing.half_turn import half_turn
 from service.contract.framing.records import Framing, FramingMode
 from service.contract.utc_time import Clock, StatedTime, time_span, time_warnings
+from service.identity.errors import InvalidRequestError
 from service.identity.evidence.kinematics import distance_nm
 from service.identity.ports.cache import EmbeddingCache
 from service.identity.ports.decoder import ChipDecoder
@@ -343,3 +344,11 @@ def facts_not_changed(upload: ChipUpload, sent: Sighting, kept: Sighting) -> tup
         f"{name} is enrolled already and was not changed: {'; '.join(changed)}; to change it, "
         "delete the chip and add it again",
     )
+
+
+def require_distinct_chips(uploads: Sequence[ChipUpload]) -> None:
+    """Raise InvalidRequestError when there is no chip, or the same chip twice."""
+    if not uploads:
+        raise InvalidRequestError("at least one chip is needed")
+    if len({upload.digest for upload in uploads}) < len(uploads):
+        raise InvalidRequestError("the same chip was sent twice in one request")

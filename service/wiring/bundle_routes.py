@@ -14,6 +14,7 @@ from service.api import errors
 from service.api.middleware.auth import SECURITY
 from service.api.openapi import improve_document, operation_id
 from service.api.problems import documented
+from service.api.routes.bulk import bulk_router
 from service.api.routes.desk import desk_router
 from service.api.routes.docs import docs_router
 from service.api.routes.gallery import gallery_router
@@ -28,6 +29,7 @@ from service.api.schemas import BundleOut, ModelOut
 from service.contract.bundle import open_bundle
 from service.desk import FILES
 from service.identity.audit_trail import AuditTrail
+from service.identity.bulk import BulkEnrolment
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
@@ -179,6 +181,7 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
             matches_router(stores.matches, review, telemetry),
             report_router(review, pictures, utc_now),
             gallery_router(context.gallery, enrolment, curation, settings.max_chips_per_request),
+            bulk_router(BulkEnrolment(context, enrolment, upload_embedder), telemetry),
             open_sightings_router(groups, model_out),
             sightings_router(pictures),
         ),

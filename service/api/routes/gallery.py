@@ -188,7 +188,7 @@ def gallery_router(
         """
         uploads = parse_uploads(chips, chip_metadata, max_chips)
         enrolled = enrolment.add_chips(parse_id("vessel", vessel_id), uploads)
-        response.status_code = 201 if enrolled.added else 200
+        response.status_code = 201 if enrolled.stored.added else 200
         return VesselDetail.of_enrolled(enrolled)
 
     @router.delete(

@@ -41,6 +41,10 @@ class VesselAttributes(StatedFacts):
     length_m: float | None = Field(None, gt=1, le=500)
     beam_m: float | None = Field(None, gt=0.5, le=100)
 
+    def known_attributes(self) -> dict[str, object]:
+        """Return the attributes that have a value, as JSON values."""
+        return self.model_dump(mode="json", include=set(ATTRIBUTE_NAMES), exclude_none=True)
+
 
 def require_longer_than_wide(ship: VesselAttributes) -> None:
     """Raise ValueError if the beam, which is the width of a ship, is more than its length."""

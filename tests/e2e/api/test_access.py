@@ -103,6 +103,8 @@ class TestKeys:
             assert match(reader).status_code == 200
             refused = reader.post("/gallery", data=form, files=files)
             assert (refused.status_code, kind(refused)) == (403, "forbidden")
+            refused = reader.post("/gallery/bulk", data=form, files=files)
+            assert (refused.status_code, kind(refused)) == (403, "forbidden")
             assert reader.get("/gallery").json()["vessels"] == []
             assert reader.get("/matches").json()["matches"] == []
             verdict = f"/matches/{uuid.uuid4()}/verdict"

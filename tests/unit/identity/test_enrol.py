@@ -44,10 +44,10 @@ def test_facts_that_a_known_chip_does_not_take_on_are_named(use_cases: UseCases)
     first = ChipMetadata(sensor="S-1", lat=1.0, lon=2.0, captured_at="2026-03-05T10:00:00Z")
     vessel = use_cases.enrolment.enrol(STAR, [ChipUpload(optical_png(1), first)]).vessel
     same = use_cases.enrolment.add_chips(vessel.id, [ChipUpload(optical_png(1), first)])
-    assert (same.added, same.warnings) == (0, ())
+    assert (same.stored.added, same.warnings) == (frozenset(), ())
     other = ChipMetadata(sensor="S-2", gsd_m=2.0, captured_at="2026-03-05")
     again = use_cases.enrolment.add_chips(vessel.id, [ChipUpload(optical_png(1), other), sar(2)])
-    assert again.added == 1
+    assert again.stored.added == {sar(2).digest}
     [warning] = again.warnings
     assert "sensor stays S-1, not S-2" in warning
     assert "gsd_m stays 0.75, not 2.0" in warning
