@@ -59,6 +59,22 @@ export async function call(method, path, { query, json, form, signal } = {}) {
   return response.status === 204 ? null : response.json();
 }
 
+/** Send a form; call `onLine` with each line of JSON of the answer as it comes. Throws Problem. */
+export async function feed(path, form, onLine, signal) {
+  const response = await send(path, { method: "POST", body: form, signal });
+  if (!response.ok) throw await problemOf(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const next = () => reader.read().catch((error) => {
+    throw error.name === "AbortError" ? error : new Problem(0, { detail: T.errors.unreachable });
+  });
+  let rest = "";
+  for (let part = await next(); !part.done; part = await next()) {
+    const lines = (rest + part.value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) onLine(JSON.parse(line));
+  }
+}
+
 export const get = (path, query, signal) => call("GET", path, { query, signal });
 
 /** Fetch a file as a Blob. Throws Problem. */

@@ -1,40 +1,69 @@
 // Import a folder of chips or a CSV, with progress and a report of what was refused and why.
 import { html, useRef, useState } from "./lib.js";
-import { call, formOf, inParallel } from "./api.js";
+import { feed, formOf } from "./api.js";
 import { Dialog, DropZone, Fault } from "./ui.js";
 import { readFleet, vesselId } from "./fleet.js";
 import { T } from "./texts.js";
 
-const CHIPS_PER_REQUEST = 16;
-const WIDTH = 2;
+const CHIPS_PER_REQUEST = 500;
+const BYTES_PER_REQUEST = 24e6;
+const MANIFEST_LENGTH = 5e5;
+const SPOILT_BY_ONE = [400, 413, 422];
 
-/** Send one vessel in batches; a batch that is refused is sent chip by chip. */
-async function sendVessel(dataset, vessel, report) {
-  const document = { source: dataset, ...vessel.attributes, id: await vesselId(dataset, vessel.key) };
-  let id = null;
-  const send = async (chips) => {
-    try {
-      const parts = chips.map((one) => ["chips", one.file]);
-      const about = JSON.stringify(chips.map((one) => one.metadata));
-      const done = id
-        ? await call("POST", `gallery/${id}/chips`, { form: formOf({ chip_metadata: about }, parts) })
-        : await call("POST", "gallery", { form: formOf({ vessel: JSON.stringify(document), chip_metadata: about }, parts) });
-      id = done.id;
-      report.chips += chips.length;
-    } catch (problem) {
-      if (chips.length > 1 && problem.status >= 400 && problem.status < 500) {
-        for (const one of chips) await send([one]);
-        return;
-      }
-      for (const one of chips) {
-        report.refused.push({ file: one.file.name, vessel: vessel.attributes.name || vessel.key, reason: problem.message });
-      }
+/** The chips of a fleet as `{name, file, vessel, line}`: the name in the form, and the line of the manifest. */
+async function chipsOf(fleet) {
+  const found = [];
+  for (const vessel of fleet.vessels) {
+    const about = { source: fleet.dataset, ...vessel.attributes, id: await vesselId(fleet.dataset, vessel.key) };
+    for (const { file, metadata } of vessel.chips) {
+      const name = file.name.normalize("NFC").split(/\s+/).join(" ").replaceAll('"', "%22").slice(-255);
+      const line = JSON.stringify({ ...metadata, vessel: about, chip: name });
+      found.push({ name, file, vessel: vessel.attributes.name || vessel.key, line });
     }
-  };
-  for (let at = 0; at < vessel.chips.length; at += CHIPS_PER_REQUEST) {
-    await send(vessel.chips.slice(at, at + CHIPS_PER_REQUEST));
   }
-  if (id) report.vessels += 1;
+  return found;
+}
+
+/** Group chips by what one request may carry; no two of a batch have one name. */
+function batchesOf(chips) {
+  const batches = [];
+  let names, bytes, length;
+  for (const one of chips) {
+    if (!batches.length || names.size === CHIPS_PER_REQUEST || names.has(one.name)
+        || bytes + one.file.size > BYTES_PER_REQUEST || length + one.line.length > MANIFEST_LENGTH) {
+      batches.push([]);
+      [names, bytes, length] = [new Set(), 0, 0];
+    }
+    batches.at(-1).push(one);
+    names.add(one.name);
+    bytes += one.file.size;
+    length += one.line.length;
+  }
+  return batches;
+}
+
+/** Send chips; call `tell` with each chip and what became of it, also with those without an answer. */
+async function sendBatch(chips, tell, signal) {
+  const left = new Map(chips.map((one) => [one.name, one]));
+  let reason = T.errors.unreachable;
+  const form = formOf({ manifest: chips.map((one) => one.line).join("\n") }, chips.map((one) => ["chips", one.file]));
+  try {
+    await feed("gallery/bulk", form, (line) => {
+      if (line.totals) return;
+      tell(left.get(line.chip), line);
+      left.delete(line.chip);
+    }, signal);
+  } catch (problem) {
+    if (problem.name === "AbortError") return;
+    if (SPOILT_BY_ONE.includes(problem.status) && chips.length > 1) {
+      const middle = chips.length >> 1;
+      await sendBatch(chips.slice(0, middle), tell, signal);
+      await sendBatch(chips.slice(middle), tell, signal);
+      return;
+    }
+    reason = problem.message;
+  }
+  for (const one of left.values()) tell(one, { problem: { detail: reason } });
 }
 
 /** The refusals as CSV; a cell that a spreadsheet would take for a formula begins with a quote. */
@@ -48,7 +77,7 @@ export function Import({ onClose }) {
   const [sar, setSar] = useState(false);
   const [report, setReport] = useState(null);
   const [problem, setProblem] = useState(null);
-  const stopped = useRef(false);
+  const stopping = useRef(new AbortController());
   const files = useRef([]);
   const read = async (more, withSar = sar) => {
     files.current = more;
@@ -58,17 +87,25 @@ export function Import({ onClose }) {
     } catch (failed) { setProblem(failed); }
   };
   const run = async () => {
-    const live = { done: 0, total: fleet.vessels.length, vessels: 0, chips: 0, refused: [...fleet.refused], running: true };
-    setReport({ ...live });
-    await inParallel(fleet.vessels, WIDTH, async (vessel) => {
-      if (stopped.current) return;
-      await sendVessel(fleet.dataset, vessel, live);
+    const all = await chipsOf(fleet);
+    const live = { done: 0, total: all.length, vessels: new Set(), chips: 0, refused: [...fleet.refused], running: true };
+    const tell = (chip, said) => {
       live.done += 1;
+      if (said.problem) {
+        live.refused.push({ file: chip.file.name, vessel: chip.vessel, reason: said.problem.detail });
+      } else {
+        live.chips += 1;
+        live.vessels.add(said.vessel_id);
+      }
       setReport({ ...live });
-    });
-    setReport({ ...live, running: false, stopped: stopped.current });
+    };
+    setReport({ ...live });
+    for (const batch of batchesOf(all)) {
+      if (!stopping.current.signal.aborted) await sendBatch(batch, tell, stopping.current.signal);
+    }
+    setReport({ ...live, running: false });
   };
-  const close = () => { stopped.current = true; onClose(); };
+  const close = () => { stopping.current.abort(); onClose(); };
   const chips = fleet?.vessels.reduce((sum, one) => sum + one.chips.length, 0);
   return html`<${Dialog} title=${T.importing.title} onClose=${close} wide>
     ${!report && html`
@@ -90,7 +127,7 @@ export function Import({ onClose }) {
           ${T.importing.start}</button></p>`}`}
     ${report && html`
       <p role="status"><strong>${report.running ? T.importing.running(report.done, report.total)
-        : T.importing.done(report.vessels, report.chips, report.refused.length)}</strong></p>
+        : T.importing.done(report.vessels.size, report.chips, report.refused.length)}</strong></p>
       <progress max=${report.total || 1} value=${report.done} aria-label=${T.importing.title}></progress>
       <${Refusals} refused=${report.refused} />
       <p class="form-end"><button type="button" class=${report.running ? "" : "primary"} onClick=${close}>

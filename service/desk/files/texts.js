@@ -269,7 +269,7 @@ export const T = {
     unusable: (count) => `${some(count, "file or row", "files or rows")} cannot be used:`,
     start: "Import",
     stop: "Stop",
-    running: (done, all) => `Importing: ${done} of ${some(all, "vessel", "vessels")}`,
+    running: (done, all) => `Importing: ${done} of ${some(all, "chip", "chips")}`,
     done: (vessels, chips, refused) => `${some(vessels, "vessel", "vessels")} with ${some(chips, "chip", "chips")} imported, ${refused} refused.`,
     refused: "Refused, and why",
     file: "File", vessel: "Vessel", reason: "Reason",
