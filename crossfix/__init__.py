@@ -18,12 +18,15 @@ from service.client.remote import calls, models
 from service.client.remote.async_client import AsyncClient
 from service.client.remote.call import ChipPart
 from service.client.remote.client import Client, Matched
+from service.client.remote.enrolling import ChipToEnrol, Enrolled
 
 __all__ = [
     "AsyncClient",
     "ChipPart",
+    "ChipToEnrol",
     "Client",
     "ClientError",
+    "Enrolled",
     "Matched",
     "RefusedError",
     "SourceError",

@@ -104,7 +104,6 @@ def enrol(
         str | None,
         typer.Option(help="Name of the data set, part of every id.", show_default="its file name"),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Vessels sent at once.", min=1, max=64)] = 4,
     as_json: AsJson = False,
 ) -> None:
     """Register vessels with their chips in the gallery of a running service.
@@ -129,7 +128,7 @@ def enrol(
         console(sys.stderr).print(note, style="dim", markup=False)
     label = f"chips of {len(fleet.vessels)} vessels"
     with open_client(url) as client, progress(label, fleet.chips) as (_, advance):
-        report = enrol_fleet(client, fleet, workers=workers, advance=advance)
+        report = enrol_fleet(client, fleet, advance=advance)
     print_result(report, as_json, show_report)
     if report.stopped:
         raise typer.Exit(INTERRUPTED)

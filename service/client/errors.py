@@ -45,8 +45,3 @@ class RefusedError(ClientError):
         problem: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
         kind = str(problem.get("type", "")).rpartition(":")[2] or f"http-{status}"
         return cls(status, kind, str(problem.get("detail") or f"the service answered {status}"))
-
-    @property
-    def is_about_a_chip(self) -> bool:
-        """Whether the request might be accepted without one of its chips."""
-        return self.kind.startswith("chip") or self.kind in ("no-ship", "body-too-large")

@@ -130,7 +130,7 @@ def test_an_enrolment_stopped_by_ctrl_c_can_be_continued(
     local: ServiceProcess, tmp_path: Path
 ) -> None:
     folder = make_fleet(tmp_path / "channel", vessels=40, first_seed=1000)
-    arguments = ("enrol", folder, "--url", local.url, "--workers", 1)
+    arguments = ("enrol", folder, "--url", local.url)
     running = subprocess.Popen(
         command(*arguments, "--json"),
         env=ENVIRONMENT,

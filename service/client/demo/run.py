@@ -141,7 +141,7 @@ def _wait_ready(on: Console, service: LocalService, client: Client) -> None:
 
 def _enrol(on: Console, client: Client, fleet: Fleet) -> EnrolReport:
     with progress_bar(on, "enrolling", fleet.chips) as (_, advance):
-        report = enrol_fleet(client, fleet, workers=WORKERS, advance=advance)
+        report = enrol_fleet(client, fleet, advance=advance)
     if report.stopped:
         raise KeyboardInterrupt
     show_report(on, report)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import httpx
@@ -11,6 +11,7 @@ from service.client import DEFAULT_URL
 from service.client.errors import RefusedError, SourceError
 from service.client.remote.call import Call, ChipSource, Listing, Reply
 from service.client.remote.client import Matched
+from service.client.remote.enrolling import BatchAttempts, ChipToEnrol, Enrolled, batches
 from service.client.remote.methods import Methods
 from service.client.remote.retrying import (
     PATIENCE_S,
@@ -117,6 +118,37 @@ class AsyncClient(Methods):
         finally:
             for task in waiting:
                 task.cancel()
+
+    async def enrol_many(self, chips: Iterable[ChipToEnrol]) -> AsyncIterator[Enrolled]:
+        """Enrol chips of any number of vessels; see `Client.enrol_many`."""
+        for batch in batches(chips):
+            async for result in self._enrol_batch(batch):
+                yield result
+
+    async def _enrol_batch(self, chips: Sequence[ChipToEnrol]) -> AsyncIterator[Enrolled]:
+        batch = BatchAttempts(chips, self.url, self._patience_s)
+        while batch.left:
+            try:
+                async with self._http.stream(**batch.request()) as response:
+                    if response.is_success:
+                        async for line in response.aiter_lines():
+                            for result in batch.read(line):
+                                yield result
+                        wait_s = batch.wait_after_feed()
+                    else:
+                        await response.aread()
+                        wait_s = batch.wait_after_refusal(response)
+            except httpx.TransportError as error:
+                wait_s = batch.wait_after_loss(error)
+            except RefusedError as error:
+                if not (halves := batch.halves(error)):
+                    for one in batch.left.values():
+                        yield Enrolled(one, None, error)
+                for half in halves:
+                    async for result in self._enrol_batch(half):
+                        yield result
+                return
+            await asyncio.sleep(wait_s)
 
     async def _matched(self, chip: ChipSource, options: dict[str, Any]) -> Matched:
         try:

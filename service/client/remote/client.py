@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,12 @@ from service.client.errors import ClientError, RefusedError, SourceError, Stoppe
 from service.client.files import written_whole
 from service.client.remote import calls
 from service.client.remote.call import Call, ChipSource, Listing, Reply
+from service.client.remote.enrolling import (
+    BatchAttempts,
+    ChipToEnrol,
+    Enrolled,
+    batches,
+)
 from service.client.remote.methods import Methods
 from service.client.remote.models import Match
 from service.client.remote.retrying import (
@@ -188,6 +194,43 @@ class Client(Methods):
         finally:
             ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def enrol_many(self, chips: Iterable[ChipToEnrol]) -> Iterator[Enrolled]:
+        """Enrol chips of any number of vessels; yield what became of each as it is stored.
+
+        They are sent in requests of many chips. Chips that the service has no time for are sent
+        again, as is what a broken response did not acknowledge.
+
+        Raises:
+            RefusedError: the service takes none of them, e.g. because the key is no curator's.
+            UnreachableError, StoppedError: what was yielded is enrolled, the rest may be.
+        """
+        for batch in batches(chips):
+            yield from self._enrol_batch(batch)
+
+    def _enrol_batch(self, chips: Sequence[ChipToEnrol]) -> Iterator[Enrolled]:
+        batch = BatchAttempts(chips, self.url, self._patience_s)
+        while batch.left:
+            if self.stopping.is_set():
+                raise StoppedError("stopped before the service had answered")
+            try:
+                with self._http.stream(**batch.request()) as response:
+                    if response.is_success:
+                        for line in response.iter_lines():
+                            yield from batch.read(line)
+                        wait_s = batch.wait_after_feed()
+                    else:
+                        response.read()
+                        wait_s = batch.wait_after_refusal(response)
+            except httpx.TransportError as error:
+                wait_s = batch.wait_after_loss(error)
+            except RefusedError as error:
+                if not (halves := batch.halves(error)):
+                    yield from (Enrolled(one, None, error) for one in batch.left.values())
+                for half in halves:
+                    yield from self._enrol_batch(half)
+                return
+            self.stopping.wait(wait_s)
 
     def _matched(
         self, chip: ChipSource, options: dict[str, Any], ended: threading.Event

@@ -23,6 +23,7 @@ from service.client.remote.chip_models import (
     Sighting as Sighting,
 )
 
+Outcome = Literal["enrolled", "unchanged", "refused"]
 Decision = Literal["confirmed", "rejected", "withdrawn"]
 Standing = Literal["open", "confirmed", "rejected"]
 State = Literal["asked", "new", "settled"]
@@ -80,6 +81,29 @@ class EnrolledVessel(VesselDetail):
     """A vessel after a registration; `created` tells whether this request registered it."""
 
     created: bool
+
+
+class Problem(Body):
+    """Why something was refused (RFC 9457)."""
+
+    type: str
+    status: int
+    detail: str
+
+
+class EnrolledChip(Body):
+    """What became of a chip of a bulk enrolment; `created` tells whether it registered the vessel.
+
+    A chip that was refused has a `problem` and no sighting.
+    """
+
+    chip: str
+    outcome: Outcome
+    created: bool = False
+    vessel_id: UUID | None = None
+    sighting_id: UUID | None = None
+    warnings: tuple[str, ...] = ()
+    problem: Problem | None = None
 
 
 class TrackPosition(Body):

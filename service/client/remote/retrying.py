@@ -55,11 +55,13 @@ class Attempts:
         Raises:
             RefusedError: repeating would not help, or would take too long.
         """
-        status = response.status_code
-        refusal = RefusedError.of(status, decoded(response.content))
-        wait_s = retry_after_s(response.headers.get("Retry-After"), self._next_backoff())
-        repeatable = status in _REPEATABLE_STATUSES or refusal.kind == _IN_PROGRESS
-        if not repeatable or time.monotonic() + wait_s > self._began + self.patience_s:
+        refusal = RefusedError.of(response.status_code, decoded(response.content))
+        return self.wait_after(refusal, response.headers.get("Retry-After"))
+
+    def wait_after(self, refusal: RefusedError, retry_after: str | None = None) -> float:
+        """Return the seconds to wait after a refusal; see `wait_after_refusal`."""
+        wait_s = retry_after_s(retry_after, self._next_backoff())
+        if not is_repeatable(refusal) or time.monotonic() + wait_s > self._began + self.patience_s:
             raise refusal
         return wait_s
 
@@ -67,6 +69,11 @@ class Attempts:
         wait_s = self._backoff_s
         self._backoff_s = min(2 * wait_s, MAX_BACKOFF_S)
         return wait_s
+
+
+def is_repeatable(refusal: RefusedError) -> bool:
+    """Return whether the same request may be accepted later."""
+    return refusal.status in _REPEATABLE_STATUSES or refusal.kind == _IN_PROGRESS
 
 
 def retry_after_s(header: str | None, default_s: float) -> float:

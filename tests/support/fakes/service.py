@@ -33,13 +33,16 @@ def problem(status: int, kind: str, detail: str, **headers: str) -> httpx.Respon
 
 @dataclass
 class FakeService:
-    """Answers `/livez`, `POST /gallery` and `POST /gallery/{id}/chips` as the API does.
+    """Answers `/livez` and `POST /gallery/bulk` as the API does.
 
     Attributes:
         vessels: attributes by id.
         chips: file names by vessel id.
         bad: contents that are refused as chips.
+        too_large: contents with which a whole request is refused.
         overloaded: how many requests are turned away with 429 first.
+        busy: how many chips are turned away with 429 first.
+        breaks_off_after: how many lines the next response has, which then breaks off.
         requests: method and path of each request.
         metadata: chip metadata as sent, by file name.
     """
@@ -47,7 +50,10 @@ class FakeService:
     vessels: dict[str, dict[str, Any]] = field(default_factory=dict)
     chips: dict[str, list[str]] = field(default_factory=dict)
     bad: set[bytes] = field(default_factory=set)
+    too_large: set[bytes] = field(default_factory=set)
     overloaded: int = 0
+    busy: int = 0
+    breaks_off_after: int | None = None
     requests: list[tuple[str, str]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -67,26 +73,39 @@ class FakeService:
 
     def _enrol(self, request: httpx.Request) -> httpx.Response:
         parts = multipart(request)
-        form = {name: content for name, file, content in parts if file is None}
-        files = [(file, content) for name, file, content in parts if file and name == "chips"]
-        if any(content in self.bad for _, content in files):
-            return problem(422, "chip-corrupt", "the chip is damaged")
-        metadata = json.loads(form["chip_metadata"])
-        pairs = zip(files, metadata, strict=True)
-        self.metadata |= {str(file): fields for (file, _), fields in pairs}
-        path = request.url.path.split("/")
-        if len(path) == 4:
-            vessel_id, created = path[2], False
-            if vessel_id not in self.vessels:
-                return problem(404, "not-found", "no such vessel")
+        (manifest,) = [content for name, _, content in parts if name == "manifest"]
+        files = {str(file): content for name, file, content in parts if name == "chips"}
+        lines = [json.loads(line) for line in manifest.splitlines()]
+        if any(content in self.too_large for content in files.values()):
+            return problem(413, "body-too-large", "the request is too large")
+        feed = [self._enrol_chip(line, files[line["chip"]]) for line in lines]
+        broken = self.breaks_off_after
+        if broken is not None:
+            self.breaks_off_after = None
+            feed = feed[:broken]
         else:
-            attributes = json.loads(form["vessel"])
-            vessel_id = attributes["id"]
-            created = vessel_id not in self.vessels
-            if not created and self.vessels[vessel_id] != attributes:
-                return problem(409, "conflict", "registered with other attributes")
-            self.vessels[vessel_id] = attributes
-        known = self.chips.setdefault(vessel_id, [])
-        known += [str(file) for file, _ in files if file not in known]
-        document = {"id": vessel_id, "created_at": TIME, "updated_at": TIME, "sightings": []}
-        return httpx.Response(201 if created else 200, json=document)
+            feed.append({"totals": {}})
+        text = "".join(json.dumps(one) + "\n" for one in feed)
+        return httpx.Response(200, text=text, headers={"Content-Type": "application/x-ndjson"})
+
+    def _enrol_chip(self, line: dict[str, Any], content: bytes) -> dict[str, Any]:
+        chip, attributes = line.pop("chip"), line.pop("vessel")
+        if content in self.bad:
+            return refused(chip, 422, "chip-corrupt", "the chip is damaged")
+        if self.busy:
+            self.busy -= 1
+            return refused(chip, 429, "overloaded", "too many wait")
+        created = attributes["id"] not in self.vessels
+        if self.vessels.setdefault(attributes["id"], attributes) != attributes:
+            return refused(chip, 409, "conflict", "registered with other attributes")
+        self.metadata[chip] = line
+        known = self.chips.setdefault(attributes["id"], [])
+        outcome = "unchanged" if chip in known else "enrolled"
+        known += [chip] if outcome == "enrolled" else []
+        about = {"vessel_id": attributes["id"], "sighting_id": attributes["id"]}
+        return {"chip": chip, "outcome": outcome, "created": created, **about}
+
+
+def refused(chip: str, status: int, kind: str, detail: str) -> dict[str, Any]:
+    said = problem(status, kind, detail).json()
+    return {"chip": chip, "outcome": "refused", "problem": said}

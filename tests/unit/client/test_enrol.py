@@ -1,15 +1,14 @@
-import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
-from service.client import enrol as enrolling
 from service.client.enrol import EnrolReport, enrol_fleet
-from service.client.errors import UnreachableError
+from service.client.errors import RefusedError, UnreachableError
 from service.client.fleet.vessels import ChipFile, Fleet, FleetVessel, vessel_id
+from service.client.remote import enrolling, retrying
 from service.client.remote.client import Client
-from tests.support.fakes.service import FakeService
+from tests.support.fakes.service import FakeService, problem
 
 
 def fleet_of(folder: Path, **chips: list[str]) -> Fleet:
@@ -26,18 +25,18 @@ def fleet_of(folder: Path, **chips: list[str]) -> Fleet:
     return Fleet("test", tuple(vessels))
 
 
-def enrol(service: FakeService, fleet: Fleet, **options: int) -> EnrolReport:
+def enrol(service: FakeService, fleet: Fleet) -> EnrolReport:
     with Client(transport=service.transport()) as client:
-        return enrol_fleet(client, fleet, **options)  # type: ignore[arg-type]
+        return enrol_fleet(client, fleet)
 
 
-def test_each_vessel_is_sent_in_one_request(tmp_path: Path) -> None:
+def test_all_chips_go_in_one_request(tmp_path: Path) -> None:
     service = FakeService()
     fleet = fleet_of(tmp_path, a=["1", "2"], b=["3"], c=["4"])
-    report = enrol(service, fleet, workers=3)
+    report = enrol(service, fleet)
     assert (report.created, report.known, report.chips, report.refused) == (3, 0, 4, [])
     assert report.enrolled == {vessel.id for vessel in fleet.vessels}
-    assert len(service.requests) == 3
+    assert service.requests == [("POST", "/gallery/bulk")]
     a = service.vessels[str(vessel_id("test", "a"))]
     assert a == {"id": str(vessel_id("test", "a")), "name": "SHIP a", "source": "test"}
     assert service.chips[a["id"]] == ["a_0.tif", "a_1.tif"]
@@ -54,21 +53,29 @@ def test_repeating_changes_nothing_and_counts_known_vessels(tmp_path: Path) -> N
     assert service.chips == before
 
 
-def test_many_chips_go_in_several_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enrolling, "CHIPS_PER_REQUEST", 2)
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("CHIPS_PER_REQUEST", 2), ("BYTES_PER_REQUEST", 13), ("MANIFEST_BYTES", 300)],
+)
+def test_requests_carry_limited_numbers_and_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(enrolling, limit, value)
     service = FakeService()
-    report = enrol(service, fleet_of(tmp_path, a=["1", "2", "3", "4", "5"]))
-    assert (report.created, report.chips) == (1, 5)
-    gallery, chips = "/gallery", f"/gallery/{vessel_id('test', 'a')}/chips"
-    assert [path for _, path in service.requests] == [gallery, chips, chips]
-
-
-def test_requests_carry_limited_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enrolling, "BYTES_PER_REQUEST", 10)
-    service = FakeService()
-    report = enrol(service, fleet_of(tmp_path, a=["x" * 6, "y" * 6, "z" * 20]))
-    assert report.chips == 3
+    report = enrol(service, fleet_of(tmp_path, a=["x" * 6, "y" * 6, "z" * 20, "1", "2"]))
+    assert (report.created, report.known, report.chips) == (1, 0, 5)
     assert len(service.requests) == 3
+
+
+def test_files_of_one_name_go_in_different_requests(tmp_path: Path) -> None:
+    service, vessels = FakeService(), []
+    for folder in ("port", "sea"):
+        path = tmp_path / folder / 'a "b".tif'
+        path.parent.mkdir()
+        path.write_text(folder)
+        vessels.append(FleetVessel(folder, vessel_id("test", folder), {}, (ChipFile(path),)))
+    report = enrol(service, Fleet("test", tuple(vessels)))
+    assert (report.chips, len(service.requests)) == (2, 2)
 
 
 def test_a_refused_chip_does_not_exclude_the_others(tmp_path: Path) -> None:
@@ -85,7 +92,8 @@ def test_a_vessel_whose_chips_are_all_bad_is_not_registered(tmp_path: Path) -> N
     service = FakeService(bad={b"bad", b"worse"})
     report = enrol(service, fleet_of(tmp_path, a=["bad", "worse"]))
     assert (report.created, report.known, report.chips) == (0, 0, 0)
-    assert len(report.refused) == 2
+    (refusal,) = report.refused
+    assert refusal.files == ("a_0.tif", "a_1.tif")
     assert not service.vessels
     assert not report.enrolled
 
@@ -99,7 +107,6 @@ def test_a_vessel_with_other_attributes_is_refused_as_a_whole(tmp_path: Path) ->
     report = enrol(service, Fleet("test", (other,)))
     (refusal,) = report.refused
     assert (refusal.kind, refusal.files) == ("conflict", ("a_0.tif", "a_1.tif"))
-    assert len(service.requests) == 2
 
 
 def test_identical_files_are_sent_once_and_missing_ones_are_refused(tmp_path: Path) -> None:
@@ -115,10 +122,37 @@ def test_identical_files_are_sent_once_and_missing_ones_are_refused(tmp_path: Pa
     assert sum(advances) == 3
 
 
-def test_requests_refused_by_overload_are_repeated(tmp_path: Path) -> None:
-    service = FakeService(overloaded=3)
-    report = enrol(service, fleet_of(tmp_path, a=["1"], b=["2"]), workers=2)
+def test_requests_and_chips_refused_by_overload_are_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "FIRST_BACKOFF_S", 0.0)
+    service = FakeService(overloaded=2, busy=1)
+    report = enrol(service, fleet_of(tmp_path, a=["1"], b=["2"]))
     assert (report.created, report.refused) == (2, [])
+    assert len(service.requests) == 4
+
+
+def test_what_a_broken_response_did_not_acknowledge_is_sent_again(tmp_path: Path) -> None:
+    service = FakeService(breaks_off_after=1)
+    advances: list[int] = []
+    with Client(transport=service.transport()) as client:
+        fleet = fleet_of(tmp_path, a=["1", "2", "3"])
+        report = enrol_fleet(client, fleet, advance=advances.append)
+    assert (report.created, report.chips, sum(advances)) == (1, 3, 3)
+    assert len(service.requests) == 2
+
+
+def test_a_chip_with_which_the_service_takes_no_request_is_found(tmp_path: Path) -> None:
+    service = FakeService(too_large={b"large"})
+    report = enrol(service, fleet_of(tmp_path, a=["1", "2", "large", "4"]))
+    (refusal,) = report.refused
+    assert (refusal.kind, refusal.files, report.chips) == ("body-too-large", ("a_2.tif",), 3)
+
+
+def test_a_caller_whom_the_service_refuses_ends_the_run(tmp_path: Path) -> None:
+    transport = httpx.MockTransport(lambda _: problem(403, "forbidden", "a reader's key"))
+    with pytest.raises(RefusedError, match="a reader's key"):
+        enrol_fleet(Client(transport=transport), fleet_of(tmp_path, a=["1"], b=["2"]))
 
 
 def test_an_unreachable_service_ends_the_run(tmp_path: Path) -> None:
@@ -127,31 +161,21 @@ def test_an_unreachable_service_ends_the_run(tmp_path: Path) -> None:
 
     client = Client(transport=httpx.MockTransport(refuse_connection))
     with pytest.raises(UnreachableError):
-        enrol_fleet(client, fleet_of(tmp_path, a=["1"], b=["2"], c=["3"]), workers=1)
+        enrol_fleet(client, fleet_of(tmp_path, a=["1"], b=["2"], c=["3"]))
 
 
-def test_ctrl_c_finishes_the_requests_in_flight_and_skips_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service, arrived, proceed = FakeService(), threading.Event(), threading.Event()
+def test_ctrl_c_counts_what_was_acknowledged(tmp_path: Path) -> None:
+    service = FakeService()
 
-    def answer_slowly(request: httpx.Request) -> httpx.Response:
-        arrived.set()
-        assert proceed.wait(10)
-        return service.answer(request)
-
-    def interrupt(_: object) -> None:
-        assert arrived.wait(10)
-        threading.Timer(0.2, proceed.set).start()
+    def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(enrolling, "_wait", interrupt)
-    client = Client(transport=httpx.MockTransport(answer_slowly))
-    fleet = fleet_of(tmp_path, a=["1"], b=["2"], c=["3"])
-    report = enrol_fleet(client, fleet, workers=1)
+    with Client(transport=service.transport()) as client:
+        fleet = fleet_of(tmp_path, a=["1"], b=["2"], c=["3"])
+        report = enrol_fleet(client, fleet, advance=interrupt)
     assert report.stopped
     assert (report.created, report.chips, report.refused) == (1, 1, [])
-    assert list(service.vessels) == [str(fleet.vessels[0].id)]
+    assert report.enrolled == {fleet.vessels[0].id}
 
 
 def test_the_json_report_lists_refused_chips(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from service.client.errors import RefusedError, UnreachableError
 from service.client.remote.async_client import AsyncClient
 from service.client.remote.call import ChipPart
 from service.client.remote.client import Client
+from service.client.remote.enrolling import ChipToEnrol
 from tests.support.answers import body, vessel_body
-from tests.support.fakes.service import multipart, problem
+from tests.support.fakes.service import FakeService, multipart, problem
 from tests.support.transports import BUNDLE, Handler, record_body, respond
 
 SYNC_ONLY = {"save", "stopping"}
@@ -105,6 +106,29 @@ def test_many_chips_are_matched_in_their_order() -> None:
         assert most == 2
 
     run(test())
+
+
+def test_many_chips_are_enrolled_and_sent_again_where_needed() -> None:
+    service = FakeService(bad={b"bad"}, too_large={b"large"}, breaks_off_after=1, busy=1)
+
+    async def test() -> list[str]:
+        async with AsyncClient(transport=service.transport()) as crossfix:
+            contents = [b"1", b"2", b"bad", b"4", b"5", b"6", b"large"]
+            chips = [
+                ChipToEnrol(ChipPart(f"{number}.tif", content), {"id": str(UUID(int=number // 4))})
+                for number, content in enumerate(contents)
+            ]
+            found = [one async for one in crossfix.enrol_many(chips)]
+        assert {one.chip.name for one in found} == {one.name for one in chips}
+        return [one.problem.kind if one.problem else "" for one in found]
+
+    outcomes = asyncio.run(asyncio.wait_for(test(), 25))
+    assert sorted(outcomes) == ["", "", "", "", "", "body-too-large", "chip-corrupt"]
+    stored = {number: set(names) for number, names in service.chips.items()}
+    assert stored == {
+        str(UUID(int=0)): {"0.tif", "1.tif", "3.tif"},
+        str(UUID(int=1)): {"4.tif", "5.tif"},
+    }
 
 
 def test_an_unreachable_service_is_reported() -> None:
