@@ -42,7 +42,7 @@ Condition = Literal[
     "loose, as given",
     "loose, framed, one way",
     "loose, framed, both ways",
-    "loose, framed, bow known",
+    "loose, framed, turned as the tight chip",
 ]
 Direction = Literal["S2O", "O2S"]
 Vectors = NDArray[np.float32]
@@ -192,8 +192,8 @@ def measure_crops(
     """Search tight chips of one sensor with tight, turned and loose chips of the other.
 
     As given, query and gallery are embedded as they are. Framed, both pass through framing, and the
-    query is compared one way, both ways, or the right way round, which shows what framing costs
-    without the bow.
+    query is compared one way, both ways, or with the same end up as the tight chip, which shows what
+    framing costs apart from the end that it cannot tell.
 
     Args:
         ships: see `Ships`; without loose chips only tight and turned ones are measured.
@@ -240,7 +240,7 @@ def measure_crops(
             "loose, as given": Search(embed_all(ships.loose, embed, advance), None, given),
             "loose, framed, one way": Search(one_way, None, straight),
             "loose, framed, both ways": Search(one_way, other_way, straight),
-            "loose, framed, bow known": Search(
+            "loose, framed, turned as the tight chip": Search(
                 np.where(upright[:, None], one_way, other_way), None, straight
             ),
         }

@@ -70,8 +70,8 @@ def test_both_ways_mend_turned_chips_and_framing_mends_loose_ones(folder: Path) 
         assert found["turned by 180 degrees, as given"] < 50.0
         assert found["loose, framed, both ways"] > found["loose, as given"]
         assert found["loose, framed, both ways"] >= 80.0
-        assert found["loose, framed, bow known"] >= 80.0
-        assert found["loose, framed, bow known"] > found["loose, framed, one way"]
+        assert found["loose, framed, turned as the tight chip"] >= 80.0
+        assert found["loose, framed, turned as the tight chip"] > found["loose, framed, one way"]
     metrics = crop_metrics(results, "decks")
     assert len(metrics) == 7 * 2 * 3
     assert {m.name for m in metrics} == {"mAP", "R1", "MRR (0 to 1)"}
