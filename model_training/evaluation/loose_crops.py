@@ -192,8 +192,8 @@ def measure_crops(
     """Search tight chips of one sensor with tight, turned and loose chips of the other.
 
     As given, query and gallery are embedded as they are. Framed, both pass through framing, and the
-    query is compared one way, both ways, or with the same end up as the tight chip, which shows what
-    framing costs apart from the end that it cannot tell.
+    query is compared one way, both ways, or with the same end up as the tight chip, which shows
+    what framing costs apart from the end that it cannot tell.
 
     Args:
         ships: see `Ships`; without loose chips only tight and turned ones are measured.
