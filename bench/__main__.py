@@ -6,6 +6,7 @@ import os
 from rich.console import Console
 from rich.table import Table
 
+from bench.bulk import compare_bulk_enrolment
 from bench.framing import measure_framing
 from bench.gallery import LARGE, SMALL, compare_galleries
 from bench.http import measure_http
@@ -42,6 +43,7 @@ def main() -> None:
         avx512=avx512,
         comparisons=(
             *models,
+            compare_bulk_enrolment(arguments.threads),
             *(() if arguments.quick else compare_published(arguments.threads)),
             *compare_galleries(SMALL if arguments.quick else SMALL + LARGE),
         ),
