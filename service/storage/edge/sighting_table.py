@@ -181,11 +181,14 @@ class SightingTable:
             vessels: the largest number of vessels.
             sightings_per_vessel: the largest number of sightings of each.
         """
-        different, which = np.unique(np.stack(queries), axis=0, return_inverse=True)
+        # np.unique would make a type of D fields, which takes longer than a small product.
+        places: dict[bytes, int] = {}
+        which = [places.setdefault(one.tobytes(), len(places)) for one in queries]
+        different = np.stack([np.frombuffer(one, np.float32) for one in places])  # [<= Q, D]
         products = self._rows.products(different)
         return [
             self._grouped(np.flatnonzero(mask), products[number], vessels, sightings_per_vessel)
-            for mask, number in zip(masks, which.ravel(), strict=True)
+            for mask, number in zip(masks, which, strict=True)
         ]
 
     def _grouped(
