@@ -183,7 +183,8 @@ class SightingTable:
         """
         # np.unique would make a type of D fields, which takes longer than a small product.
         places: dict[bytes, int] = {}
-        which = [places.setdefault(one.tobytes(), len(places)) for one in queries]
+        rows = [np.asarray(one, np.float32).tobytes() for one in queries]
+        which = [places.setdefault(one, len(places)) for one in rows]
         different = np.stack([np.frombuffer(one, np.float32) for one in places])  # [<= Q, D]
         products = self._rows.products(different)
         return [
