@@ -89,7 +89,7 @@ def _require_whole_samples(page: TiffPage) -> None:
     if page.photometric == YCBCR:
         return
     for size in np.unique(page.byte_counts[page.byte_counts > 0]).tolist():
-        _require_length(page, size, range(size - MAX_PADDING_BYTES, size + 1))
+        _require_length(page, size, MAX_PADDING_BYTES)
 
 
 def _require_intact_streams(data: bytes, page: TiffPage) -> None:
@@ -101,7 +101,11 @@ def _require_intact_streams(data: bytes, page: TiffPage) -> None:
     for start, size in zip(page.offsets.tolist(), page.byte_counts.tolist(), strict=True):
         if not size:
             continue
-        stream = zlib.decompressobj() if page.compression in DEFLATE else _xz()
+        stream = (
+            zlib.decompressobj()
+            if page.compression in DEFLATE
+            else lzma.LZMADecompressor(memlimit=MAX_LZMA_BYTES)
+        )
         try:
             length = len(stream.decompress(data[start : start + size], most))
         except (zlib.error, lzma.LZMAError) as error:
@@ -109,15 +113,12 @@ def _require_intact_streams(data: bytes, page: TiffPage) -> None:
                 f"a strip or tile of the TIFF is damaged ({error}); send the complete file"
             ) from error
         if page.photometric != YCBCR:
-            _require_length(page, length, range(length, length + 1))
+            _require_length(page, length)
 
 
-def _xz() -> lzma.LZMADecompressor:
-    return lzma.LZMADecompressor(memlimit=MAX_LZMA_BYTES)
-
-
-def _require_length(page: TiffPage, length: int, accepted: range) -> None:
-    if not any(stored in accepted for stored in page.stored_bytes):
+def _require_length(page: TiffPage, length: int, padding: int = 0) -> None:
+    """Reject a strip or tile that is not as long as its samples and at most `padding` bytes."""
+    if not any(0 <= length - stored <= padding for stored in page.stored_bytes):
         raise CorruptChipError(
             f"a strip or tile of the TIFF holds {length} bytes of samples, and its directory "
             f"announces {page.stored_bytes[0]}; send the complete file, or write it anew"
