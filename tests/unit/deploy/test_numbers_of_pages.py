@@ -72,13 +72,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def worked_without_quiet() -> str:
-    quiet, longest, work = QUIET_S, LONGEST_POSTPONEMENT_S, WORK_WITHOUT_QUIET_S
-    return "half a second; if there is always one, then for a second of every minute" * (
-        (quiet, longest, work) == (0.5, 60.0, 1.0)
-    )
-
-
 NO_SHIP_OPTICAL, NO_SHIP_SAR = (quality.NO_SHIP_FROM[one] for one in Modality)
 COARSE_PX = quality.COARSE_BELOW_PX
 (USUAL_LOW, USUAL_HIGH), (LOWEST, HIGHEST) = quality.SHAPES
@@ -134,7 +127,9 @@ SAYINGS = {
     "waiting": [
         f"among the {waiting.SIMILAR} most similar of its sensor type",
         f"a probability of {percent(math.exp(waiting.WORTH_ASKING))} against",
-        worked_without_quiet() or "?",
+        "half a second; if there is always one, then for a second of every minute"
+        if (QUIET_S, WORK_WITHOUT_QUIET_S, LONGEST_POSTPONEMENT_S) == (0.5, 1.0, 60.0)
+        else "?",
         f"a probability of {percent(grouping.THRESHOLD)} or more (`threshold`)",
         f"(at {MAX_SPEED_KN:g} kn, see `checks`)",
         f"one search of the {grouping.SIMILAR} most similar sightings",
