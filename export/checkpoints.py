@@ -193,14 +193,12 @@ def describe_initial(initial: Path) -> str:
     return "It started from the weights of an earlier run."
 
 
-def official_training_spec(
-    datasets: Sequence[str] = ("HOSS ReID",), method: PublishedMethod = "mos"
-) -> TrainingSpec:
+def official_training_spec(method: PublishedMethod) -> TrainingSpec:
     """Describe the training of a published checkpoint."""
     return TrainingSpec(
         domain="hoss",
         description=f"Weights published by the authors of {METHOD_NAMES[method]}, trained by them.",
-        datasets=tuple(datasets),
+        datasets=("HOSS ReID",),
     )
 
 

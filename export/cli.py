@@ -262,7 +262,7 @@ def import_official(
             name=name or f"{published_by}-official",
             method=PUBLISHED_METHODS[published_by],
             encoder=official_encoder_part(module),
-            training=official_training_spec(method=published_by),
+            training=official_training_spec(published_by),
             licences={"weights": OFFICIAL_LICENCE, "golden chips": GOLDEN_LICENCE},
             chips=_chips(),
             translator=translator_part(bridge, steps) if bridge else None,

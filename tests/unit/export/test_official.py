@@ -174,7 +174,7 @@ def served(
         name=request.param,
         method="test",
         encoder=official_encoder_part(load_official(path, request.param)),
-        training=official_training_spec(method=request.param),
+        training=official_training_spec(request.param),
         licences={},
         chips=chips,
     )
