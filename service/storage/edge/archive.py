@@ -17,14 +17,14 @@ from service.storage.points.checking import check_gallery
 class EdgeArchive(PointArchive):
     """A `GalleryArchive`; for one thread."""
 
-    def __init__(self, folder: Path, min_free_bytes: int = DEFAULT_MIN_FREE_BYTES) -> None:
+    def __init__(self, folder: Path) -> None:
         """Lock and open the folder, creating it where needed.
 
         Raises:
             StoreUnavailableError: another process has it open, or it is damaged.
             StoreFullError: the disk is full.
         """
-        self._folder = GalleryFolder(folder, min_free_bytes)
+        self._folder = GalleryFolder(folder, DEFAULT_MIN_FREE_BYTES)
         self._vessels = self._folder.vessels
 
     def bundles(self) -> dict[str, int]:

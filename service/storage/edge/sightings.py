@@ -156,10 +156,6 @@ class BundleSightings:
         yield from self.shard.scan_with_vectors(where)
         yield from self.waiting.scan_with_vectors(where)
 
-    def existing(self, ids: Collection[UUID]) -> set[UUID]:
-        """Return those of `ids` that exist."""
-        return self.shard.existing(ids) | self.waiting.fetch(ids).keys()
-
     def count(self, where: Condition) -> int:
         return self.shard.count(where) + self.waiting.count(where)
 
