@@ -15,7 +15,7 @@ from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
 from service.storage.server.connection import ServerConnection
-from service.storage.server.layout import DEFAULT_PREFIX, Layout
+from service.storage.server.layout import Layout
 from service.storage.server.preparing import QUANTIZATION
 
 DEFAULT_COPIES = 3
@@ -45,16 +45,10 @@ class Shard:
 class CollectionUpgrade:
     """Finds and makes the changes that bring the collections to the settings asked for."""
 
-    def __init__(
-        self,
-        connection: ServerConnection,
-        prefix: str = DEFAULT_PREFIX,
-        copied_within_s: float = COPIED_WITHIN_S,
-    ) -> None:
-        """Use a connection, which `close` closes; one copy of a shard may take so long."""
+    def __init__(self, connection: ServerConnection) -> None:
+        """Use a connection, which `close` closes."""
         self._connection = connection
-        self._layout = Layout(prefix)
-        self._copied_within_s = copied_within_s
+        self._layout = Layout()
 
     def steps(self, copies: int = DEFAULT_COPIES) -> Iterator[Step]:
         """Yield each change that is needed, in the order in which to run them.
@@ -141,7 +135,7 @@ class CollectionUpgrade:
         return Step(name, f"copies shard {shard.number} from node {source} to node {target}", run)
 
     def _await_copy(self, name: str, number: int, target: int) -> None:
-        deadline = time.monotonic() + self._copied_within_s
+        deadline = time.monotonic() + COPIED_WITHIN_S
         while time.monotonic() < deadline:
             shards = self._connection.call(lambda client: _shards(client, name))
             if any(shard.number == number and target in shard.active for shard in shards):
@@ -149,7 +143,7 @@ class CollectionUpgrade:
             time.sleep(LOOK_EVERY_S)
         raise StoreUnavailableError(
             f"shard {number} of {name} was not copied to node {target} within "
-            f"{self._copied_within_s:.0f} s; run the command again"
+            f"{COPIED_WITHIN_S:.0f} s; run the command again"
         )
 
     def _update(
