@@ -95,8 +95,6 @@ def pair_infonce(
     logit_scale: Tensor | float,
     *,
     ships: Tensor | None = None,
-    optical_negatives: Tensor | None = None,
-    sar_negatives: Tensor | None = None,
 ) -> Tensor:
     """Return symmetric InfoNCE: row i of both sensors is one ship, other rows are negatives.
 
@@ -110,25 +108,14 @@ def pair_infonce(
         logit_scale: s, positive.
         ships: int64 `[N]`, given if a ship may have several rows, which are then left out of each
             other's negatives.
-        optical_negatives: `[M, D]`, additional negatives of the SAR rows.
-        sar_negatives: `[M, D]`, additional negatives of the optical rows.
     """
     optical, sar = F.normalize(optical.float(), dim=1), F.normalize(sar.float(), dim=1)
-    same_ship: Tensor | None = None
+    logits = logit_scale * optical @ sar.T  # [N, N]
     if ships is not None:
-        same_ship = (ships[:, None] == ships[None, :]).fill_diagonal_(False)  # [N, N]
-
-    def one_way(queries: Tensor, gallery: Tensor, negatives: Tensor | None) -> Tensor:
-        if negatives is not None:
-            gallery = torch.cat([gallery, F.normalize(negatives.float(), dim=1)])
-        targets = torch.arange(len(queries), device=queries.device)
-        logits = logit_scale * queries @ gallery.T  # [N, N + M]
-        if same_ship is not None:
-            masked = F.pad(same_ship, (0, len(gallery) - len(same_ship)))  # [N, N] -> [N, N + M]
-            logits = logits.masked_fill(masked, -torch.inf)
-        return F.cross_entropy(logits, targets)
-
-    return (one_way(optical, sar, sar_negatives) + one_way(sar, optical, optical_negatives)) / 2
+        same_ship = (ships[:, None] == ships[None, :]).fill_diagonal_(False)
+        logits = logits.masked_fill(same_ship, -torch.inf)
+    targets = torch.arange(len(optical), device=optical.device)
+    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
 
 
 def layout_regression(predicted: Tensor, layout: Tensor) -> Tensor:
