@@ -2,12 +2,12 @@
 
 The criterion is not whether they look real but whether they distinguish ships: `pair_auc` is the
 chance that a vessel's pseudo-SAR resembles its own SAR view more than another vessel's. Pictures
-are compared by correlation of pixels, or by an encoder's embeddings. A SAR view counts in the
-orientation that agrees better, because the data do not record where the bow points.
+are compared by correlation of pixels. A SAR view counts in the orientation that agrees better,
+because the data do not record where the bow points.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from model_training.translator.diffusion import BridgeConfig, sample_many, sampl
 from model_training.translator.unet import BridgeUNet
 from service.contract.fusion import l2_normalise
 
-Describe = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+BATCH = 8
+"""Optical pictures that are translated together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,6 @@ def study_sampler(
     views: PairedViews,
     steps: Sequence[int],
     samples: Sequence[int],
-    describe: Describe = pixel_features,
-    batch: int = 8,
 ) -> list[SamplerQuality]:
     """Measure every combination of steps and K on one optical and one SAR view per vessel.
 
@@ -114,12 +113,10 @@ def study_sampler(
         views: vessels that were not trained on, at least two.
         steps: numbers of network calls.
         samples: values of K.
-        describe: pictures to unit vectors; an encoder, or pixels.
-        batch: optical pictures translated together.
     """
     optical, sar = one_view_each(views)
     turned = half_turned(sar)
-    targets = [describe(sar), describe(turned)]
+    targets = [pixel_features(sar), pixel_features(turned)]
     largest = max(samples)
     device = next(unet.parameters()).device
     network = sampled_network(unet, bridge)
@@ -128,20 +125,21 @@ def study_sampler(
         table = bridge.table(count)
         elapsed_s = 0.0
         parts = []
-        for start in range(0, len(optical), batch):
-            conditions = torch.from_numpy(signed(optical[start : start + batch])).to(device)
+        for start in range(0, len(optical), BATCH):
+            conditions = torch.from_numpy(signed(optical[start : start + BATCH])).to(device)
             started = time.perf_counter()
             parts.append(sample_many(network, conditions, table, start, largest))
             elapsed_s += time.perf_counter() - started
         pictures = np.concatenate(parts)
         # [V, K, h, w] -> [V K, h, w] -> [V K, D] -> [V, K, D]
-        described = describe(pictures.reshape(-1, *sar.shape[1:])).reshape(len(sar), largest, -1)
+        features = pixel_features(pictures.reshape(-1, *sar.shape[1:]))
+        features = features.reshape(len(sar), largest, -1)
         for k in samples:
             gaps = [  # each [V, K]
                 np.abs(pictures[:, :k].astype(np.float32) - true[:, None]).mean(axis=(2, 3))
                 for true in (sar, turned)
             ]
-            means = l2_normalise(described[:, :k].mean(axis=1))
+            means = l2_normalise(features[:, :k].mean(axis=1))
             similarity = np.maximum(means @ targets[0].T, means @ targets[1].T)
             rows.append(
                 SamplerQuality(
