@@ -88,7 +88,7 @@ def status_of(error: CrossfixError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def error_response(error: CrossfixError, telemetry: Telemetry, path: str) -> Response:
+def error_response(error: Exception, telemetry: Telemetry, path: str) -> Response:
     """Return an error as a problem response; count it by kind, and log it if it is a 5xx."""
     fields = error_fields(error, telemetry, path)
     status = fields["status"]
@@ -111,7 +111,7 @@ def error_fields(error: Exception, telemetry: Telemetry, path: str) -> dict[str,
     return problem_fields(status, error.kind, str(error), **extensions)
 
 
-def _headers(error: CrossfixError, status: int) -> dict[str, str]:
+def _headers(error: Exception, status: int) -> dict[str, str]:
     if isinstance(error, RateLimitedError):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
     if isinstance(error, UnauthenticatedError):
@@ -178,5 +178,4 @@ def install(app: FastAPI, telemetry: Telemetry) -> None:
 
     @app.exception_handler(Exception)
     def on_unexpected(request: Request, error: Exception) -> Response:
-        fields = error_fields(error, telemetry, request.url.path)
-        return JSONResponse(fields, fields["status"], media_type=PROBLEM_JSON)
+        return error_response(error, telemetry, request.url.path)
