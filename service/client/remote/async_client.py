@@ -137,9 +137,9 @@ class AsyncClient(Methods):
                         wait_s = batch.wait_after_feed()
                     else:
                         await response.aread()
-                        wait_s = batch.wait_after_refusal(response)
+                        wait_s = batch.attempts.wait_after_refusal(response)
             except httpx.TransportError as error:
-                wait_s = batch.wait_after_loss(error)
+                wait_s = batch.attempts.wait_after_loss(error)
             except RefusedError as error:
                 if not (halves := batch.halves(error)):
                     for one in batch.left.values():

@@ -221,9 +221,9 @@ class Client(Methods):
                         wait_s = batch.wait_after_feed()
                     else:
                         response.read()
-                        wait_s = batch.wait_after_refusal(response)
+                        wait_s = batch.attempts.wait_after_refusal(response)
             except httpx.TransportError as error:
-                wait_s = batch.wait_after_loss(error)
+                wait_s = batch.attempts.wait_after_loss(error)
             except RefusedError as error:
                 if not (halves := batch.halves(error)):
                     yield from (Enrolled(one, None, error) for one in batch.left.values())

@@ -1,4 +1,4 @@
-"""Enrolling many chips: how they are put into requests, and how the responses are read."""
+"""Put many chips that are to be enrolled into requests, and read the responses."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,13 +93,14 @@ class BatchAttempts:
 
     Attributes:
         left: the chips whose outcome is not known, by name.
+        attempts: those since the last outcome.
     """
 
     def __init__(self, chips: Sequence[ChipToEnrol], url: str, patience_s: float) -> None:
         """See `Attempts` for the address and the patience, which begins anew with each outcome."""
         self.left = {one.name: one for one in chips}
         self._new_attempts = partial(Attempts, url, patience_s)
-        self._attempts = self._new_attempts()
+        self.attempts = self._new_attempts()
         self._busy: RefusedError | None = None
         self._complete = False
 
@@ -130,7 +131,7 @@ class BatchAttempts:
             if is_repeatable(problem):
                 self._busy = problem
                 return
-        self._attempts = self._new_attempts()
+        self.attempts = self._new_attempts()
         yield Enrolled(self.left.pop(said.chip), said, problem)
 
     def wait_after_feed(self) -> float:
@@ -142,15 +143,7 @@ class BatchAttempts:
         """
         if not self._complete:
             raise httpx.RemoteProtocolError("the response broke off before its last line")
-        return 0.0 if self._busy is None else self._attempts.wait_after(self._busy)
-
-    def wait_after_loss(self, error: httpx.TransportError) -> float:
-        """See `Attempts`."""
-        return self._attempts.wait_after_loss(error)
-
-    def wait_after_refusal(self, response: httpx.Response) -> float:
-        """See `Attempts`."""
-        return self._attempts.wait_after_refusal(response)
+        return 0.0 if self._busy is None else self.attempts.wait_after(self._busy)
 
     def halves(self, error: RefusedError) -> list[list[ChipToEnrol]]:
         """Return the halves of what is left, which one chip may have spoilt.
