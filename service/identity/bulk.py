@@ -1,4 +1,4 @@
-"""Enrolling the chips of many vessels in one request.
+"""Enrol the chips of many vessels in one request.
 
 Chips are decoded and embedded at the same time, so that batches fill, and stored vessel by vessel.
 A chip that cannot be used, or a vessel that cannot be registered, does not keep the others out.
