@@ -1,6 +1,7 @@
 """Requests to a running service, and the check of its problem documents."""
 
 import json
+from typing import Any
 
 import httpx
 
@@ -18,6 +19,14 @@ def enrol(
         data={"vessel": json.dumps(attributes), "chip_metadata": json.dumps(metadata)},
         files=[("chips", (f"{seed}.png", optical_png(seed, height=120, width=30)))],
     )
+
+
+def bulk_form(lines: list[dict[str, Any]], chips: dict[str, bytes]) -> dict[str, Any]:
+    """Return the arguments of `POST /gallery/bulk` with this manifest and these files."""
+    return {
+        "data": {"manifest": "\n".join(map(json.dumps, lines))},
+        "files": [("chips", (name, data)) for name, data in chips.items()],
+    }
 
 
 def problem(response: httpx.Response, status: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ import httpx
 
 from crossfix import ChipPart, ChipToEnrol, Client
 from service.api.bulk_manifest import MOST_CHIPS
-from tests.support.api_requests import problem
+from tests.support.api_requests import bulk_form, problem
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.paths import ROOT
 from tests.support.processes.service_process import ServiceProcess
@@ -19,21 +19,13 @@ from tests.support.processes.service_process import ServiceProcess
 Line = dict[str, Any]
 
 
-def seeds() -> int:
+def new_seed() -> int:
     return uuid.uuid4().int % 2**31
-
-
-def form(lines: list[Line], chips: dict[str, bytes]) -> dict[str, Any]:
-    """Return the arguments of a request with this manifest and these files."""
-    return {
-        "data": {"manifest": "\n".join(map(json.dumps, lines))},
-        "files": [("chips", (name, data)) for name, data in chips.items()],
-    }
 
 
 def enrol(api: httpx.Client, lines: list[Line], chips: dict[str, bytes]) -> list[Line]:
     """Send a manifest with files; return the lines of the response without the totals."""
-    response = api.post("/gallery/bulk", **form(lines, chips))
+    response = api.post("/gallery/bulk", **bulk_form(lines, chips))
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/x-ndjson"
     *feed, last = map(json.loads, response.text.splitlines())
@@ -45,7 +37,7 @@ def enrol(api: httpx.Client, lines: list[Line], chips: dict[str, bytes]) -> list
 
 
 def test_chips_of_two_vessels_are_enrolled_as_by_single_requests(api: httpx.Client) -> None:
-    seed = seeds()
+    seed = new_seed()
     star = {"name": f"BULK {seed}", "type": "tanker", "length_m": 90}
     twin = {"name": f"BULK {seed + 1}", "id": str(uuid.uuid4())}
     chips = {"a.png": optical_png(seed), "b.tif": sar_tiff(seed), "c.png": optical_png(seed + 1)}
@@ -83,7 +75,7 @@ def test_chips_of_two_vessels_are_enrolled_as_by_single_requests(api: httpx.Clie
 
 
 def test_a_refused_chip_has_the_problem_of_a_single_request(api: httpx.Client) -> None:
-    seed = seeds()
+    seed = new_seed()
     vessel = {"name": f"BULK {seed}"}
     chips = {
         "a.png": optical_png(seed),
@@ -107,7 +99,7 @@ def test_a_refused_chip_has_the_problem_of_a_single_request(api: httpx.Client) -
 
 
 def test_a_taken_imo_number_names_the_vessel_that_has_it(api: httpx.Client) -> None:
-    seed = seeds()
+    seed = new_seed()
     known = {"name": f"BULK {seed}", "imo": "9176187"}
     (first,) = enrol(api, [{"chip": "a", "vessel": known}], {"a": optical_png(seed)})
     other = {"name": f"BULK {seed + 1}", "imo": "9176187"}
@@ -121,14 +113,14 @@ def test_a_taken_imo_number_names_the_vessel_that_has_it(api: httpx.Client) -> N
 
 
 def test_a_manifest_that_does_not_fit_its_files_does_nothing(api: httpx.Client) -> None:
-    seed = seeds()
+    seed = new_seed()
     line = {"chip": "a.png", "vessel": {"name": f"BULK {seed}"}}
     files = {"a.png": optical_png(seed), "b.png": optical_png(seed + 1)}
-    response = api.post("/gallery/bulk", **form([line], files))
+    response = api.post("/gallery/bulk", **bulk_form([line], files))
     assert "no line of the manifest is about the file 'b.png'" in str(problem(response, 422))
     many = {f"{number}.png": b"x" for number in range(MOST_CHIPS + 1)}
     lines = [{"chip": name, "vessel": {"name": f"BULK {seed}"}} for name in many]
-    response = api.post("/gallery/bulk", **form(lines, many))
+    response = api.post("/gallery/bulk", **bulk_form(lines, many))
     assert f"at most {MOST_CHIPS}" in str(problem(response, 422))
     assert api.get("/gallery", params={"name": f"BULK {seed}"}).json()["vessels"] == []
 
@@ -161,13 +153,13 @@ def test_the_commands_of_the_manual_work(service: ServiceProcess, tmp_path: Path
 def test_what_a_vanished_client_was_told_is_stored(
     service: ServiceProcess, api: httpx.Client
 ) -> None:
-    seed = seeds()
+    seed = new_seed()
     chips = {f"{number}.png": optical_png(seed + number) for number in range(150)}
     lines = [{"chip": name, "vessel": {"name": f"GONE {seed} {name}"}} for name in chips]
     told = []
     with (
         service.client() as leaving,
-        leaving.stream("POST", "/gallery/bulk", **form(lines, chips)) as response,
+        leaving.stream("POST", "/gallery/bulk", **bulk_form(lines, chips)) as response,
     ):
         for line in response.iter_lines():
             told.append(json.loads(line))
@@ -182,7 +174,7 @@ def test_what_a_vanished_client_was_told_is_stored(
 
 
 def test_the_python_client_enrols_many_chips(service: ServiceProcess, tmp_path: Path) -> None:
-    seed = seeds()
+    seed = new_seed()
     vessel = {"id": str(uuid.uuid4()), "name": f"BULK {seed}"}
     with Client(service.url) as crossfix:
         chips = [

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.api_requests import bulk_form
 from tests.support.faults.forked_service import ForkedService, start_service
 from tests.support.faults.inspection import (
     assert_audited,
@@ -53,18 +54,11 @@ def test_a_kill_during_bulk_enrolment_loses_nothing_acknowledged(
     assert_audited(data, known, ())
 
 
-def form(lines: list[dict[str, Any]], chips: dict[str, bytes]) -> dict[str, Any]:
-    return {
-        "data": {"manifest": "\n".join(map(json.dumps, lines))},
-        "files": [("chips", (name, data)) for name, data in chips.items()],
-    }
-
-
 def enrol(
     api: httpx.Client, lines: list[dict[str, Any]], chips: dict[str, bytes]
 ) -> list[dict[str, Any]]:
     """Send all; return what became of each chip."""
-    response = api.post("/gallery/bulk", **form(lines, chips)).raise_for_status()
+    response = api.post("/gallery/bulk", **bulk_form(lines, chips)).raise_for_status()
     return [json.loads(line) for line in response.text.splitlines()][:-1]
 
 
@@ -75,7 +69,7 @@ def enrol_until_killed(
     told = []
     with service.client() as api:
         try:
-            with api.stream("POST", "/gallery/bulk", **form(lines, chips)) as response:
+            with api.stream("POST", "/gallery/bulk", **bulk_form(lines, chips)) as response:
                 for line in response.iter_lines():
                     told.append(json.loads(line))
                     if len(told) > most:
