@@ -34,7 +34,7 @@ def third_look(seed: int) -> ChipUpload:
 
 
 def at(chip: ChipUpload, lat: float, hour: int) -> ChipUpload:
-    stated = {"lat": lat, "lon": 0, "captured_at": f"2025-12-01T{hour:02}:00:00Z"}
+    stated = {"lat": lat, "lon": 1, "captured_at": f"2025-12-01T{hour:02}:00:00Z"}
     return replace(chip, metadata=ChipMetadata.model_validate(stated))
 
 
