@@ -1,4 +1,4 @@
-"""Leases on IMO numbers, vessels and query sightings: one change at a time works on each.
+"""Leases on IMO numbers, vessels, query sightings and tasks: one change at a time has each.
 
 Looking for a vessel and writing a new one are two steps; in between, another replica could write
 the same vessel. So the change first claims the IMO number and the id, which a store grants to one
@@ -11,6 +11,7 @@ be taken over at once by the same process.
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from enum import StrEnum
 from uuid import UUID, uuid4
 
 from service.contract.errors import CrossfixError
@@ -25,7 +26,15 @@ MAX_CLOCK_SKEW = timedelta(minutes=1)
 """The most that the clocks of two replicas may differ."""
 
 NO_VESSEL = UUID(int=0)
-"""The vessel id of a claim that registers no vessel: by recovery, or for a judgement."""
+"""The vessel id of a claim that registers no vessel: for recovery, a judgement or a task."""
+
+
+class Task(StrEnum):
+    """What one replica at a time does beside the requests; the values name the claims."""
+
+    ASKING_AGAIN = "open sightings"
+    GROUPING = "groups of open sightings"
+    ANNOUNCING = "new matches"
 
 
 def vessel_claim(vessel_id: UUID) -> str:
@@ -220,36 +229,14 @@ class Leases:
             yield lease
 
     @contextmanager
-    def for_asking_again(self) -> Iterator[Lease]:
-        """Hold the task of asking again about open sightings; the caller renews the lease.
+    def for_task(self, task: Task) -> Iterator[Lease]:
+        """Hold a task; the caller renews the lease.
 
         Raises:
             ConflictError: another replica does it.
         """
-        with self._lease("compared") as lease:
-            lease.take("open sightings", NO_VESSEL, resumes=False)
-            yield lease
-
-    @contextmanager
-    def for_grouping(self) -> Iterator[Lease]:
-        """Hold the task of putting open sightings into groups; the caller renews the lease.
-
-        Raises:
-            ConflictError: another replica does it.
-        """
-        with self._lease("compared") as lease:
-            lease.take("groups of open sightings", NO_VESSEL, resumes=False)
-            yield lease
-
-    @contextmanager
-    def for_announcing(self) -> Iterator[Lease]:
-        """Hold the task of sending new matches to a webhook; the caller renews the lease.
-
-        Raises:
-            ConflictError: another replica does it.
-        """
-        with self._lease("sent") as lease:
-            lease.take("new matches", NO_VESSEL, resumes=False)
+        with self._lease("worked on") as lease:
+            lease.take(task.value, NO_VESSEL, resumes=False)
             yield lease
 
     @contextmanager

@@ -19,7 +19,7 @@ from uuid import UUID
 from service.contract.utc_time import Clock
 from service.identity.context import Context
 from service.identity.errors import ConflictError, StoreDamagedError
-from service.identity.leases import Leases
+from service.identity.leases import Leases, Task
 from service.identity.records.match_records import MatchRecord
 
 log = logging.getLogger("crossfix.webhook")
@@ -102,7 +102,7 @@ class Announcements:
         if not due:
             return
         try:
-            with self._leases.for_announcing() as lease:
+            with self._leases.for_task(Task.ANNOUNCING) as lease:
                 for match_id in due:
                     lease.renew()
                     if stopped() or not self._announce(match_id, stopped):

@@ -33,7 +33,7 @@ from service.identity.errors import ConflictError, NotFoundError, StoreDamagedEr
 from service.identity.evidence.both_ways import half_turns_for
 from service.identity.evidence.kinematics import check_kinematics
 from service.identity.evidence.pairs import pair_log_odds, pair_probability, pair_similarity
-from service.identity.leases import Leases
+from service.identity.leases import Leases, Task
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchFilter, MatchRecord
 from service.identity.records.sightings import (
@@ -165,7 +165,7 @@ class Grouping:
         waiting = self._gallery.open_count()
         done = 0
         try:
-            with self._leases.for_grouping() as lease:
+            with self._leases.for_task(Task.GROUPING) as lease:
                 for one in marked:
                     if stopped():
                         break

@@ -23,7 +23,7 @@ from service.contract.errors import ChipError
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.context import Context
 from service.identity.errors import ConflictError, NotFoundError, StoreDamagedError
-from service.identity.leases import Leases
+from service.identity.leases import Leases, Task
 from service.identity.matching.match import Matcher, MatchOptions
 from service.identity.records.base import RECORDED
 from service.identity.records.match_records import (
@@ -78,7 +78,7 @@ class OpenSightings:
             return 0
         done = 0
         try:
-            with self._leases.for_asking_again() as lease:
+            with self._leases.for_task(Task.ASKING_AGAIN) as lease:
                 for one in marked:
                     if stopped():
                         break

@@ -9,6 +9,7 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import StoreUnavailableError
+from service.identity.leases import Task
 from service.identity.matching.announcing import (
     GIVE_UP_AFTER,
     Announcements,
@@ -230,7 +231,7 @@ def test_one_replica_at_a_time_sends(
     use_cases: UseCases, webhook: Webhook, announcements: Announcements
 ) -> None:
     put(use_cases)
-    with use_cases.recovery.leases.for_announcing():
+    with use_cases.recovery.leases.for_task(Task.ANNOUNCING):
         announcements.run()
     assert webhook.sent == []
     webhook.on_send = make(use_cases, webhook).run

@@ -6,6 +6,7 @@ import pytest
 
 from service.identity.enrol import NewVessel
 from service.identity.errors import StoreDamagedError, StoreUnavailableError
+from service.identity.leases import Task
 from service.identity.matching.match import MatchOptions
 from service.identity.matching.waiting import OpenSightings
 from service.identity.records.match_records import (
@@ -184,7 +185,7 @@ def test_a_failure_repeats_the_work(use_cases: UseCases, waiting: OpenSightings)
 def test_one_replica_at_a_time_asks(use_cases: UseCases, waiting: OpenSightings) -> None:
     ask(use_cases, sar(7))
     enrol(use_cases, "STAR", sar_look(7))
-    with use_cases.recovery.leases.for_asking_again():
+    with use_cases.recovery.leases.for_task(Task.ASKING_AGAIN):
         assert waiting.ask_again() == 0
     assert waiting.ask_again(lambda: True) == 0
     assert waiting.ask_again() == 1
