@@ -235,7 +235,9 @@ def _routes(
         require_intact=parts.record_health.require_intact,
     )
     routes.include_router(health_router(readiness, parts.telemetry, _describe_bundle(resources)))
-    routes.include_router(session_router(parts.keys, timedelta(hours=settings.session_hours)))
+    routes.include_router(
+        session_router(parts.keys, timedelta(hours=settings.session_hours), utc_now)
+    )
     routes.include_router(docs_router())
     routes.include_router(desk_router(FILES))
     return routes

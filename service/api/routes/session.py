@@ -1,6 +1,6 @@
 """`/session`: sign in to the desk with an API key, which becomes a session cookie."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -37,9 +37,7 @@ class SessionOut(ResponseBody):
     expires_at: datetime | None = Field(description="when the new session ends; null otherwise")
 
 
-def session_router(
-    keys: KeyStore, lifetime: timedelta, now: Clock = lambda: datetime.now(UTC)
-) -> APIRouter:
+def session_router(keys: KeyStore, lifetime: timedelta, now: Clock) -> APIRouter:
     """Return the routes that sign in, sign out, and tell who is signed in.
 
     Args:
