@@ -4,7 +4,6 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.access.idempotency import IdempotencyClaim, IdempotencyState, StoredResponse
@@ -49,15 +48,9 @@ class Entry:
 class MemoryIdempotencyStore:
     """An `IdempotencyStore` of this process; beyond `max_bytes` it drops the oldest responses."""
 
-    def __init__(
-        self,
-        lifetimes: Lifetimes,
-        max_bytes: int = MAX_BYTES,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, lifetimes: Lifetimes, max_bytes: int = MAX_BYTES) -> None:
         self._lifetimes = lifetimes
         self._max_bytes = max_bytes
-        self._clock = clock
         self._lock = threading.Lock()
         self._pending: dict[str, Entry] = {}
         self._answered: OrderedDict[str, Entry] = OrderedDict()
@@ -65,7 +58,7 @@ class MemoryIdempotencyStore:
 
     def claim(self, key: str, fingerprint: str) -> IdempotencyClaim:
         with self._lock:
-            now = self._clock()
+            now = time.monotonic()
             self._expire(now)
             entry = self._pending.get(key) or self._answered.get(key)
             if entry is not None and entry.expires_at > now:
@@ -78,7 +71,7 @@ class MemoryIdempotencyStore:
         with self._lock:
             entry = self._pending.get(key)
             if entry is not None and entry.ticket == ticket:
-                expires_at = self._clock() + self._lifetimes.claim_s
+                expires_at = time.monotonic() + self._lifetimes.claim_s
                 self._pending[key] = replace(entry, expires_at=expires_at)
 
     def finish(self, key: str, fingerprint: str, ticket: str, response: StoredResponse) -> None:
@@ -87,7 +80,7 @@ class MemoryIdempotencyStore:
             if key in self._answered or (claim is not None and claim.ticket != ticket):
                 return
             self._pending.pop(key, None)
-            expires_at = self._clock() + self._lifetimes.response_s
+            expires_at = time.monotonic() + self._lifetimes.response_s
             entry = Entry(fingerprint, ticket, response, expires_at)
             self._answered[key] = entry
             self._bytes += entry.size_bytes
