@@ -62,7 +62,7 @@ class GraphSpec(ManifestPart):
     file: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    precision: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
+    precision: Literal["float32", "float16", "int8"] = "float32"
 
 
 class RoundedGraphSpec(ManifestPart):
