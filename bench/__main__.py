@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.bulk import compare_bulk_enrolment
+from bench.capacity import HEADING, PAGE, capacity_section
 from bench.framing import measure_framing
 from bench.gallery import LARGE, SMALL, compare_galleries
 from bench.http import measure_http
@@ -14,10 +15,11 @@ from bench.models import SINGLE_CHIP, compare_models, compare_published
 from bench.results import (
     README,
     RESULTS,
+    SPEED,
     Results,
     describe_machine,
     speed_section,
-    with_speed_section,
+    with_section,
 )
 
 
@@ -25,7 +27,9 @@ def main() -> None:
     """Measure, print, and write if asked."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--write", action="store_true", help="renew bench/results.json and the README's figures"
+        "--write",
+        action="store_true",
+        help="renew bench/results.json and the figures of README and docs/capacity.md",
     )
     parser.add_argument(
         "--quick", action="store_true", help="leave out the large gallery and ViT-B's graphs"
@@ -40,6 +44,7 @@ def main() -> None:
     machine, avx512 = describe_machine()
     results = Results(
         machine=machine,
+        cores=os.cpu_count() or 1,
         avx512=avx512,
         comparisons=(
             *models,
@@ -53,7 +58,8 @@ def main() -> None:
     _print(results)
     if arguments.write:
         results.save(RESULTS)
-        README.write_text(with_speed_section(README.read_text(), results))
+        README.write_text(with_section(README.read_text(), SPEED, speed_section(results)))
+        PAGE.write_text(with_section(PAGE.read_text(), HEADING, capacity_section(results)))
 
 
 def _print(results: Results) -> None:

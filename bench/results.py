@@ -14,6 +14,8 @@ from bench.timing import ROUNDS, Comparison
 
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).parents[1] / "README.md"
+SPEED = "Speed"
+"""Heading of the README's section."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,12 @@ class Results:
 
     Attributes:
         machine: the processor's name, and its number of cores.
+        cores: that number.
         avx512: whether the processor has AVX-512.
     """
 
     machine: str
+    cores: int
     avx512: bool
     comparisons: tuple[Comparison, ...]
     framing: tuple[FramingCost, ...]
@@ -41,6 +45,7 @@ class Results:
         known = json.loads(path.read_text())
         return Results(
             machine=known["machine"],
+            cores=known["cores"],
             avx512=known["avx512"],
             comparisons=tuple(Comparison(**one) for one in known["comparisons"]),
             framing=tuple(FramingCost(**one) for one in known["framing"]),
@@ -110,13 +115,18 @@ def _framing(costs: Sequence[FramingCost]) -> list[str]:
     return [f"Framing a loose chip takes of one core: {shown}."]
 
 
-def with_speed_section(readme: str, results: Results) -> str:
-    """Return the README with its section on speed replaced.
+def with_section(page: str, heading: str, text: str) -> str:
+    """Return a page with the text of one of its sections replaced.
+
+    Args:
+        page: Markdown.
+        heading: of the section, which is of the second level and not the last.
+        text: Markdown that ends with a line break.
 
     Raises:
-        ValueError: the README has no such section.
+        ValueError: the page has no such section.
     """
-    section = re.compile(r"(^## Speed\n\n).*?(?=^## )", re.M | re.S)
-    if not section.search(readme):
-        raise ValueError("the README has no section 'Speed' with another behind it")
-    return section.sub(lambda found: found[1] + speed_section(results) + "\n", readme)
+    section = re.compile(rf"(^## {re.escape(heading)}\n\n).*?(?=^## )", re.M | re.S)
+    if not section.search(page):
+        raise ValueError(f"the page has no section '{heading}' with another behind it")
+    return section.sub(lambda found: found[1] + text + "\n", page)

@@ -1,16 +1,28 @@
-"""The README shows the figures of one run of the benchmark, which is kept beside the code."""
+"""README and docs/capacity.md show the figures of one run of the benchmark, which is kept."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.results import README, RESULTS, Results, speed_section, with_speed_section
+from bench.capacity import PAGE, capacity_section, cores_needed
+from bench.results import README, RESULTS, SPEED, Results, speed_section, with_section
 from bench.timing import compare
 
 
 def test_the_readme_shows_the_kept_results() -> None:
     assert speed_section(Results.load(RESULTS)) in README.read_text()
+
+
+def test_the_page_on_capacity_shows_the_kept_results() -> None:
+    assert capacity_section(Results.load(RESULTS)) in PAGE.read_text()
+
+
+def test_cores_are_those_of_the_busiest_hour() -> None:
+    """36,000 matches a day are one a second in an hour with a tenth of them."""
+    assert cores_needed(36_000, per_core_s=2.0) == 1
+    assert cores_needed(360_000, per_core_s=2.0) == 8
+    assert cores_needed(1, per_core_s=2.0) == 1
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -22,11 +34,11 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_a_new_run_replaces_the_section_alone() -> None:
     known = Results.load(RESULTS)
     other = replace(known, machine="another machine, 64 cores")
-    readme = with_speed_section(README.read_text(), other)
+    readme = with_section(README.read_text(), SPEED, speed_section(other))
     assert "another machine, 64 cores" in readme
-    assert with_speed_section(readme, known) == README.read_text()
-    with pytest.raises(ValueError, match="Speed"):
-        with_speed_section("# Nothing", known)
+    assert with_section(readme, SPEED, speed_section(known)) == README.read_text()
+    with pytest.raises(ValueError, match="no section 'Speed'"):
+        with_section("# Nothing", SPEED, speed_section(known))
 
 
 def test_the_ratio_is_that_of_rounds_in_pairs() -> None:

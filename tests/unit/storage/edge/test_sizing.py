@@ -1,4 +1,4 @@
-"""The sizes in docs/operations.md are those that are measured."""
+"""The sizes in docs/capacity.md are those that are measured."""
 
 import json
 import re
@@ -17,7 +17,7 @@ STORED = ("match", "open", "audit")
 """What a stored match takes together."""
 
 ROW = re.compile(r"^\| one more (\w+)[^|]*\| ([\d.]+) kB \| ([\d.]+) kB \|$", re.MULTILINE)
-PAGE = (ROOT / "docs/operations.md").read_text()
+PAGE = (ROOT / "docs/capacity.md").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The sizes on a Qdrant cluster in docs/operations.md are those that are measured."""
+"""The sizes on a Qdrant cluster in docs/capacity.md are those that are measured."""
 
 import json
 import re
@@ -13,7 +13,7 @@ TOLERANCE = 0.3
 NOISE_BYTES = 200
 """What the allocator adds or spares; a sighting must take at most 1,500 bytes of memory."""
 
-PAGE = (ROOT / "docs/operations.md").read_text()
+PAGE = (ROOT / "docs/capacity.md").read_text()
 [DISK_KB, MEMORY_KB] = map(
     float, re.findall(r"^\| one more \| ([\d.]+) kB \| ([\d.]+) kB \|$", PAGE, re.MULTILINE)[0]
 )
