@@ -43,7 +43,8 @@ def capacity_section(results: Results) -> str:
     ]
     http = results.http
     lines = [
-        f"`make bench` measured {busiest.per_s:.0f} matches a second from {busiest.clients} clients",
+        f"`make bench` measured {busiest.per_s:.0f} matches a second from "
+        f"{busiest.clients} clients",
         f"on {results.machine}, the clients on the same cores: {per_core:.0f} for each core.",
         f"Each chip was new, was compared with {http.vessels:,} vessels, and was not stored.",
         f"The table expects {100 * BUSIEST_HOUR:.0f} % of a day's matches in its busiest hour,",
