@@ -45,6 +45,9 @@ def match(
     ] = None,
     lat: Annotated[float | None, typer.Option(help="Latitude of the ship, degrees north.")] = None,
     lon: Annotated[float | None, typer.Option(help="Longitude of the ship, degrees east.")] = None,
+    sensor: Annotated[
+        str | None, typer.Option(help="The satellite or sensor, e.g. Sentinel-1.")
+    ] = None,
     case: Annotated[str | None, typer.Option(help="The case that the chips belong to.")] = None,
     note: Annotated[str | None, typer.Option(help="A remark, kept with each match.")] = None,
     max_speed_kn: Annotated[
@@ -100,6 +103,7 @@ def match(
         captured_at=captured_at,
         lat=lat,
         lon=lon,
+        sensor=sensor,
         case=case,
         note=note,
         top_k=top_k,

@@ -65,10 +65,13 @@ def test_matching_prints_the_id_under_which_the_match_is_found(
     assert ships
     chip = tmp_path / "found_SAR.tif"
     chip.write_bytes(sar_tiff(41, 90, 20))
-    shown = ok(desk, "match", chip, "--case", "C 9").stdout
+    shown = ok(desk, "match", chip, "--case", "C 9", "--sensor", "ICEYE X6").stdout
     (listed,) = document(desk, "matches", "--case", "c 9", "--state", "asked")
     assert f"match {listed['match_id']}" in shown
     assert listed["query"]["file_name"] == "found_SAR.tif"
+    with desk.client() as client:
+        kept = client.get(f"/matches/{listed['match_id']}").json()
+    assert kept["sighting"]["sensor"] == "ICEYE X6"
     table = ok(desk, "matches", "--file-name", "FOUND", "--standing", "open").stdout
     assert listed["match_id"] in table
     assert ok(desk, "matches", "--case", "other").stdout.strip() == "no such match"
