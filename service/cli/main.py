@@ -5,6 +5,7 @@ that call a service load no models.
 """
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -260,16 +261,23 @@ app.command()(collections)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; print an expected error as one line and end with its exit status."""
+    """Run a command; print an expected error as one line and end with its exit status.
+
+    A character that the terminal's encoding lacks is printed as its escape sequence.
+    """
     from service.client.errors import ClientError
     from service.contract.errors import CrossfixError
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments)
     except (ClientError, CrossfixError) as error:
         from service.settings import SettingsError
 
         fail(error, USAGE if isinstance(error, SettingsError) else FAILED)
+    except OSError as error:
+        fail(error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from uuid import UUID
 
 from service.client.errors import ClientError, RefusedError, SourceError
@@ -37,6 +37,7 @@ class EnrolReport:
         known: vessels that were registered before; missing chips were added.
         chips: chips that are enrolled after the run, sent by this or an earlier run.
         refused: chips that were not enrolled.
+        warnings: what the service says of chips that it enrolled, after the vessel and the file.
         stopped: whether the run was interrupted before everything was sent.
         seconds: duration.
     """
@@ -48,6 +49,7 @@ class EnrolReport:
     known: int = 0
     chips: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     stopped: bool = False
     seconds: float = 0.0
 
@@ -89,6 +91,8 @@ def enrol_fleet(client: Client, fleet: Fleet, *, advance: Advance = lambda _: No
                 refuse(result.chip.vessel_id, result.chip.chip.name, result.problem)
             elif said is not None and said.vessel_id is not None:
                 report.chips += 1
+                of = f"{labels[str(result.chip.vessel_id)]} ({result.chip.chip.name})"
+                report.warnings += [f"{of}: {warning}" for warning in said.warnings]
                 report.enrolled.add(said.vessel_id)
                 created |= {said.vessel_id} if said.created else set()
                 advance(1)
@@ -106,10 +110,13 @@ def enrol_fleet(client: Client, fleet: Fleet, *, advance: Advance = lambda _: No
 def _chips(
     fleet: Fleet, refuse: Callable[[UUID, str, ClientError], None], advance: Advance
 ) -> Iterator[ChipToEnrol]:
-    """Yield chips with their bytes; refuse unreadable files and skip identical ones of a vessel."""
+    """Yield chips with their bytes; refuse unreadable files and skip identical ones of a vessel.
+
+    A chip that is listed twice with different facts is refused the second time.
+    """
     for vessel in fleet.vessels:
         described = {"id": str(vessel.id), "source": fleet.dataset, **vessel.attributes}
-        digests: set[bytes] = set()
+        known: dict[bytes, ChipPart] = {}
         for chip in vessel.chips:
             try:
                 part = ChipPart.read(chip.path, **chip.metadata)
@@ -117,8 +124,12 @@ def _chips(
                 refuse(vessel.id, chip.path.name, error)
                 continue
             digest = hashlib.sha256(part.data).digest()
-            if digest in digests:
+            first = known.get(digest)
+            if first is None:
+                known[digest] = replace(part, data=b"")
+                yield ChipToEnrol(part, described)
+            elif first.metadata == part.metadata:
                 advance(1)
-                continue
-            digests.add(digest)
-            yield ChipToEnrol(part, described)
+            else:
+                twice = f"it is the same chip as {first.name}, with other facts; keep one of them"
+                refuse(vessel.id, part.name, SourceError(twice))

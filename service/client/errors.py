@@ -9,7 +9,7 @@ class ClientError(Exception):
 
 
 class SourceError(ClientError):
-    """A folder, manifest or chip on this machine cannot be used."""
+    """A folder, manifest, chip or API key on this machine cannot be used."""
 
 
 class UnreachableError(ClientError):

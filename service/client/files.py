@@ -8,6 +8,16 @@ from pathlib import Path
 from service.client.errors import SourceError
 
 
+def require_text_name(path: Path) -> Path:
+    """Return the path; raise SourceError if its name is not UTF-8, which no message can carry."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = ascii(str(path))
+        raise SourceError(f"the file name {shown} is not UTF-8; rename the file") from error
+    return path
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write, which becomes `path` when the block ends without an error.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.client.errors import ClientError, RefusedError, SourceError
+from service.client.files import require_text_name
 from service.client.fleet.hoss_folder import picture_files
 from service.client.remote.call import ChipPart, json_text
 from service.client.remote.client import Client
@@ -152,7 +153,7 @@ def expand_folders(paths: Iterable[Path]) -> list[Path]:
     """Replace each folder by the pictures in it and in its HOSS parts; keep files as they are.
 
     Raises:
-        SourceError: a path does not exist, or a folder holds no pictures.
+        SourceError: a path does not exist, or a folder holds no pictures, or a name is not UTF-8.
     """
     files: list[Path] = []
     for path in paths:
@@ -162,7 +163,7 @@ def expand_folders(paths: Iterable[Path]) -> list[Path]:
                 raise SourceError(f"{path} holds no TIFF, PNG or JPEG files")
             files += found
         elif path.exists():
-            files.append(path)
+            files.append(require_text_name(path))
         else:
             raise SourceError(f"{path} does not exist")
     return files

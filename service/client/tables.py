@@ -76,6 +76,8 @@ def show_report(on: Console, report: EnrolReport) -> None:
         files = ", ".join(refusal.files)
         on.print(f"[red]refused[/] {escape(refusal.vessel)} ({escape(files)}): ", end="")
         on.print(escape(refusal.reason), soft_wrap=True)
+    for warning in report.warnings:
+        on.print(f"[yellow]warning[/] {escape(warning)}", soft_wrap=True)
     chips = sum(len(refusal.files) for refusal in report.refused)
     on.print(
         f"{report.created} vessels registered, {report.known} known before, "

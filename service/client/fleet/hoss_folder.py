@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.client.errors import SourceError
+from service.client.files import require_text_name
 from service.client.fleet.csv_table import read_table, vessel_attributes
 from service.client.fleet.vessels import (
     VESSEL_NUMBERS,
@@ -162,13 +163,17 @@ def _is_simulated(root: Path) -> bool:
 
 
 def picture_files(folder: Path) -> Iterator[Path]:
-    """Yield the pictures in a folder and in its parts in HOSS layout, by part and name."""
+    """Yield the pictures in a folder and in its parts in HOSS layout, by part and name.
+
+    Raises:
+        SourceError: a name is not UTF-8.
+    """
     for part in (folder, *(folder / name for name in PARTS)):
         if part.is_dir():
             for path in sorted(part.iterdir()):
                 hidden = path.name.startswith(".")
                 if path.suffix.lower() in PICTURE_SUFFIXES and not hidden and path.is_file():
-                    yield path
+                    yield require_text_name(path)
 
 
 def _read_vessels(path: Path) -> tuple[dict[str, dict[str, object]], list[str]]:

@@ -98,11 +98,14 @@ def _key(row: Row) -> str:
 
 
 def _chip(row: Row, folder: Path) -> ChipFile:
-    path = folder / row.required("chip")
-    if not path.is_file():  # file systems may hold names with decomposed characters
-        path = folder / unicodedata.normalize("NFD", row.cells["chip"])
-    if not path.is_file():
-        raise SourceError(f"{row.location}: there is no chip {path}")
+    named = row.required("chip")
+    names = (named, unicodedata.normalize("NFD", named))  # file systems may hold either form
+    try:
+        path = next((folder / name for name in names if (folder / name).is_file()), None)
+    except OSError as error:
+        raise SourceError(f"{row.location}: the chip cannot be read: {error}") from error
+    if path is None:
+        raise SourceError(f"{row.location}: there is no chip {folder / named}")
     metadata = chip_fields(row, CHIP_TEXTS, CHIP_NUMBERS)
     if "captured_at" in row.cells:
         try:

@@ -59,7 +59,7 @@ class AsyncClient(Methods):
         """Check that a Crossfix service answers, see `Client.require_alive`."""
         try:
             response = await self._http.get("/livez")
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise unreachable(self.url, error) from error
         require_crossfix(self.url, response)
 
@@ -67,7 +67,7 @@ class AsyncClient(Methods):
         """Whether the service is ready; False while it does not answer."""
         try:
             return (await self._http.get("/readyz")).status_code == httpx.codes.OK
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     async def send(self, call: Call[T]) -> T:
@@ -76,7 +76,7 @@ class AsyncClient(Methods):
         while True:
             try:
                 response = await self._http.request(**request)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 wait_s = attempts.wait_after_loss(error)
             else:
                 if response.is_success:
@@ -138,7 +138,7 @@ class AsyncClient(Methods):
                     else:
                         await response.aread()
                         wait_s = batch.attempts.wait_after_refusal(response)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 wait_s = batch.attempts.wait_after_loss(error)
             except RefusedError as error:
                 if not (halves := batch.halves(error)):

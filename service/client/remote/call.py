@@ -11,6 +11,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ValidationError
 
 from service.client.errors import SourceError, UnreachableError
+from service.client.files import require_text_name
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -35,9 +36,9 @@ class ChipPart:
         """Read a chip file.
 
         Raises:
-            SourceError: the file cannot be read.
+            SourceError: the file cannot be read, or its name is not UTF-8.
         """
-        path = Path(path)
+        path = require_text_name(Path(path))
         try:
             return cls(path.name, path.read_bytes(), metadata)
         except OSError as error:
@@ -136,7 +137,7 @@ def reads_page(kind: type[M], name: str) -> Callable[[Reply], Page[M]]:
     def read(reply: Reply) -> Page[M]:
         document = decoded(reply.content)
         if not isinstance(document, dict) or not isinstance(document.get(name), list):
-            raise _not_understood(name, "is missing")
+            raise not_understood(name, "is missing")
         items = tuple(validated(kind, item) for item in document[name])
         return Page(items, document.get("next_cursor"))
 
@@ -158,7 +159,7 @@ def validated(kind: type[M], document: object) -> M:
         return kind.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        raise _not_understood(".".join(map(str, first["loc"])), first["msg"]) from error
+        raise not_understood(".".join(map(str, first["loc"])), first["msg"]) from error
 
 
 def decoded(content: bytes) -> object:
@@ -180,7 +181,8 @@ def json_text(document: object) -> str:
     return json.dumps(_plain(document))
 
 
-def _not_understood(name: str, problem: str) -> UnreachableError:
+def not_understood(name: str, problem: str) -> UnreachableError:
+    """Return the error of a field of a response that has no meaning for this client."""
     return UnreachableError(
         f"the service's answer is not understood ({name or 'body'}: {problem}); "
         "does the service have another version?"

@@ -92,7 +92,7 @@ class Client(Methods):
         """
         try:
             response = self._http.get("/livez")
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise unreachable(self.url, error) from error
         require_crossfix(self.url, response)
 
@@ -100,7 +100,7 @@ class Client(Methods):
         """Whether the service is ready; False while it does not answer."""
         try:
             return self._http.get("/readyz").status_code == httpx.codes.OK
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     def send(self, call: Call[T]) -> T:
@@ -119,7 +119,7 @@ class Client(Methods):
                 raise StoppedError("stopped before the service had answered")
             try:
                 response = self._http.request(**request)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 wait_s = attempts.wait_after_loss(error)
             else:
                 if response.is_success:
@@ -147,7 +147,7 @@ class Client(Methods):
                     if response.is_success:
                         return sum(file.write(chunk) for chunk in response.iter_bytes())
                     response.read()
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 wait_s = attempts.wait_after_loss(error)
             else:
                 wait_s = attempts.wait_after_refusal(response)
@@ -222,7 +222,7 @@ class Client(Methods):
                     else:
                         response.read()
                         wait_s = batch.attempts.wait_after_refusal(response)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 wait_s = batch.attempts.wait_after_loss(error)
             except RefusedError as error:
                 if not (halves := batch.halves(error)):

@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 
 from service.client.errors import RefusedError
-from service.client.remote.call import ChipPart, decoded, json_text, validated
+from service.client.remote.call import ChipPart, decoded, json_text, not_understood, validated
 from service.client.remote.models import EnrolledChip
 from service.client.remote.retrying import Attempts, is_repeatable
 
@@ -125,6 +125,8 @@ class BatchAttempts:
             self._complete = True
             return
         said = validated(EnrolledChip, document)
+        if said.chip not in self.left:
+            raise not_understood("chip", f"{said.chip!r} was not sent, or is answered twice")
         problem = None
         if said.problem is not None:
             problem = RefusedError.of(said.problem.status, said.problem.document())

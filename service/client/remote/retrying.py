@@ -1,5 +1,6 @@
 """Decide whether a request is repeated, and after how many seconds; sends and waits nothing."""
 
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from ipaddress import ip_address
 import httpx
 
 from service.client import DEFAULT_URL
-from service.client.errors import RefusedError, UnreachableError
+from service.client.errors import RefusedError, SourceError, UnreachableError
 from service.client.remote.call import decoded
 
 TIMEOUT_S = 180.0
@@ -38,8 +39,8 @@ class Attempts:
     _lost: int = 0
     _began: float = field(default_factory=time.monotonic)
 
-    def wait_after_loss(self, error: httpx.TransportError) -> float:
-        """Return the seconds to wait after a lost connection.
+    def wait_after_loss(self, error: httpx.RequestError) -> float:
+        """Return the seconds to wait after a lost connection or an unreadable response.
 
         Raises:
             UnreachableError: it was lost too often.
@@ -83,14 +84,23 @@ def retry_after_s(header: str | None, default_s: float) -> float:
     if header.strip().isdecimal():
         return float(header)
     try:
-        until = parsedate_to_datetime(header)
-    except ValueError:
+        until = parsedate_to_datetime(header).astimezone(UTC)
+    except (ValueError, OverflowError):
         return default_s
-    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
 def connection_options(url: str, api_key: str | None) -> dict[str, object]:
-    """Return the options of an httpx client of the service at `url`."""
+    """Return the options of an httpx client of the service at `url`.
+
+    Raises:
+        SourceError: the API key holds characters that no key has.
+    """
+    if api_key is not None and not re.fullmatch(r"[!-~]+", api_key):
+        raise SourceError(
+            "the API key is empty, or holds blanks, line breaks or letters outside ASCII; give it "
+            "as `crossfix keys create` printed it"
+        )
     return {
         "base_url": url,
         "timeout": httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
@@ -107,7 +117,8 @@ def checked_url(url: str) -> str:
     """
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        parsed.raw_host.decode("ascii").encode("idna")  # as the name lookup does
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise UnreachableError(f"{url!r} is not an address: {error}") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise UnreachableError(f"{url!r} is not an address; expected one such as {DEFAULT_URL}")

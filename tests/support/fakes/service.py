@@ -42,6 +42,7 @@ class FakeService:
         too_large: contents with which a whole request is refused.
         overloaded: how many requests are turned away with 429 first.
         busy: how many chips are turned away with 429 first.
+        warnings: of each chip that is enrolled.
         breaks_off_after: how many lines the next response has, which then breaks off.
         requests: method and path of each request.
         metadata: chip metadata as sent, by file name.
@@ -53,6 +54,7 @@ class FakeService:
     too_large: set[bytes] = field(default_factory=set)
     overloaded: int = 0
     busy: int = 0
+    warnings: list[str] = field(default_factory=list)
     breaks_off_after: int | None = None
     requests: list[tuple[str, str]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -103,7 +105,13 @@ class FakeService:
         outcome = "unchanged" if chip in known else "enrolled"
         known += [chip] if outcome == "enrolled" else []
         about = {"vessel_id": attributes["id"], "sighting_id": attributes["id"]}
-        return {"chip": chip, "outcome": outcome, "created": created, **about}
+        return {
+            "chip": chip,
+            "outcome": outcome,
+            "created": created,
+            **about,
+            "warnings": self.warnings,
+        }
 
 
 def refused(chip: str, status: int, kind: str, detail: str) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -76,6 +77,25 @@ def test_files_of_one_name_go_in_different_requests(tmp_path: Path) -> None:
         vessels.append(FleetVessel(folder, vessel_id("test", folder), {}, (ChipFile(path),)))
     report = enrol(service, Fleet("test", tuple(vessels)))
     assert (report.chips, len(service.requests)) == (2, 2)
+
+
+def test_a_chip_that_stands_twice_with_other_facts_is_refused_once(tmp_path: Path) -> None:
+    [vessel] = fleet_of(tmp_path, a=["1", "1", "1"]).vessels
+    first, same, other = vessel.chips
+    other = replace(other, metadata={"modality": "sar", "captured_at": "2025-01-01T00:00:00Z"})
+    vessel = replace(vessel, chips=(first, same, other))
+    report = enrol(FakeService(), Fleet("test", (vessel,)))
+    [refusal] = report.refused
+    assert refusal.files == ("a_2.tif",)
+    assert "same chip as a_0.tif, with other facts" in refusal.reason
+    assert report.chips == 1
+
+
+def test_warnings_of_the_service_name_the_vessel_and_the_file(tmp_path: Path) -> None:
+    service = FakeService(warnings=["one of the vessels is wrong"])
+    report = enrol(service, fleet_of(tmp_path, a=["1"]))
+    assert report.warnings == ["SHIP a (a_0.tif): one of the vessels is wrong"]
+    assert report.document()["warnings"] == report.warnings
 
 
 def test_a_refused_chip_does_not_exclude_the_others(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from service.client.errors import SourceError
 from service.client.fleet.hoss_folder import read_hoss_folder
 from service.client.fleet.read import read_fleet
 from service.client.fleet.vessels import vessel_id
+from service.client.match import expand_folders
 from service.contract.chip import Modality
 
 
@@ -104,6 +106,13 @@ def test_a_folder_without_chips_is_refused(tmp_path: Path, data: Path) -> None:
         read_hoss_folder(tmp_path / "photos")
     with pytest.raises(SourceError, match="no optical chips"):
         read_hoss_folder(data / "query").fleet({Modality.OPTICAL})
+
+
+def test_a_file_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/0001_s1c1_\xff_RGB.png")).write_bytes(b"x")
+    for read in (read_hoss_folder, lambda folder: expand_folders([folder])):
+        with pytest.raises(SourceError, match=r"udcff_RGB\.png' is not UTF-8; rename the file"):
+            read(tmp_path)
 
 
 def test_a_source_that_is_neither_folder_nor_csv_is_refused(tmp_path: Path) -> None:

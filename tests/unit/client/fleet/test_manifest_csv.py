@@ -134,6 +134,7 @@ def test_chips_are_selected_by_modality(folder: Path) -> None:
         ("chip,id,gsd\nchips/a.png,1,1\n", "unknown column 'gsd'"),
         ("chip,id\n,1\n", ":2: the column chip is empty"),
         ("chip,id\nchips/z.png,1\n", ":2: there is no chip .*z.png"),
+        (f"chip,id\n{256 * 'z'}.png,1\n", ":2: the chip cannot be read: .*too long"),
         ("chip,id\nchips/a.png,\n", ":2: no vessel; fill one of id, imo, mmsi, name"),
         ("chip,id\nchips/a.png,nan\nchips/b.tif,nan\n", ":2: id is 'nan', which names no vessel"),
         ("chip,id,name\nchips/a.png,<NA>,A\n", ":2: id is '<NA>', which names no vessel"),

@@ -202,7 +202,23 @@ def test_require_alive_accepts_only_a_crossfix_service() -> None:
     assert len(requests) == 1
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://host", "http://", "http://[::1"])
+def test_a_response_that_cannot_be_unpacked_is_reported() -> None:
+    handler, requests = respond(*(httpx.DecodingError("incorrect header") for _ in range(4)))
+    with pytest.raises(UnreachableError, match="no answer"):
+        client(handler).bundle()
+    assert len(requests) == 4
+
+
+@pytest.mark.parametrize("key", ["", "cf_a b", "cf_a\n", "cf_\u00e9", "cf_\0"])
+def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
+    with pytest.raises(SourceError, match="API key"):
+        Client(api_key=key)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost:8080", "ftp://host", "http://", "http://[::1", f"http://{64 * 'a'}.net"],
+)
 def test_a_malformed_address_is_refused(url: str) -> None:
     with pytest.raises(UnreachableError, match="is not an address"):
         Client(url)
@@ -215,6 +231,7 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     assert 25 < retry_after_s(date, 0.5) <= 30
     assert retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT", 0.5) == 0.0
+    assert retry_after_s("Fri, 31 Dec 9999 23:59:59 -1200", 0.5) == 0.5
 
 
 def test_many_chips_are_matched_in_their_order_and_refused_ones_are_named(tmp_path: Path) -> None:

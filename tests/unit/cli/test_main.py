@@ -1,0 +1,26 @@
+import io
+import sys
+
+import pytest
+
+from service.cli.main import main
+
+
+def test_a_character_that_the_terminal_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+
+    def show(args: object) -> None:
+        print("R\u00e9my")
+        sys.stdout.flush()
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(main.__module__ + ".app", show)
+    main([])
+    assert written.getvalue() == b"R\\xe9my\n"
+
+
+def test_a_path_that_the_system_refuses_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["enrol", 300 * "z" + ".csv"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("crossfix: [Errno 36] File name too long")
