@@ -180,11 +180,11 @@ def restore(
     """Restore a backup into empty stores, read it back and compare. Never overwrites anything."""
     from service.maintenance.restore import restore as restore_backup
     from service.wiring.gallery_markers import unfinished_restore
-    from service.wiring.stores import open_backup_stores
+    from service.wiring.maintenance import open_to_restore
 
     settings = protected_settings(data_dir=data_dir)
     marker = unfinished_restore(settings)
-    with closing(open_backup_stores(settings)) as stores, progress("restored") as (_, advance):
+    with closing(open_to_restore(settings, source)) as stores, progress("restored") as (_, advance):
         counts = restore_backup(source, stores, marker, advance=advance)
     _print_counts(asdict(counts), f"restored from {source}, read back and found equal", as_json)
 

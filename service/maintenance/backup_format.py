@@ -44,16 +44,29 @@ class Counts:
     audit_chains: int = 0
 
 
+def read_backup_manifest(source: Path) -> dict[str, Any]:
+    """Return the manifest of a backup, whose files are not checked.
+
+    Raises:
+        StoreUnavailableError: the folder is no backup, or one of another version.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
+        if manifest["format"] not in READABLE:
+            raise StoreUnavailableError(f"{source} is a backup of another version of Crossfix")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreUnavailableError(f"{source} is not a complete backup: {error}") from error
+    return manifest
+
+
 def verify_backup(source: Path) -> dict[str, Any]:
     """Check the hash of every file of a backup, and return its manifest.
 
     Raises:
         StoreUnavailableError: the folder is no backup, or the backup is incomplete or damaged.
     """
+    manifest = read_backup_manifest(source)
     try:
-        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
-        if manifest["format"] not in READABLE:
-            raise StoreUnavailableError(f"{source} is a backup of another version of Crossfix")
         present = set(list_files(source)) - {MANIFEST}
         for name in sorted(manifest["files"].keys() | present):
             expected = manifest["files"].get(name)

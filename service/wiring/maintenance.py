@@ -16,6 +16,7 @@ from service.identity.errors import ConflictError
 from service.identity.ports.archive import GalleryArchive
 from service.inference.embedder import load_embedder
 from service.maintenance.backup import BackupStores, holds_nothing
+from service.maintenance.backup_format import read_backup_manifest
 from service.maintenance.batches import Progress, ignore_progress
 from service.maintenance.check import CheckResult, check_all
 from service.maintenance.reembed import Reembedding, Share
@@ -39,6 +40,8 @@ from service.wiring.stores import (
     place_of_gallery,
 )
 
+_OTHER_GALLERY = f"set --data-dir or {PREFIX}QDRANT_URL as your service does"
+
 
 def upgrade_gallery(
     settings: Settings,
@@ -47,8 +50,8 @@ def upgrade_gallery(
     found: Progress = ignore_progress,
     advance: Progress = ignore_progress,
 ) -> UpgradeResult:
-    """Move the gallery to the bundle in `folder`; see `upgrade`."""
-    require_complete(settings)
+    """Move the gallery to the bundle in `folder`; see `upgrade` and `require_gallery`."""
+    require_gallery(settings)
     with ExitStack() as opened:
         context = UpgradeContext(
             archive=opened.enter_context(closing(open_archive(settings))),
@@ -82,10 +85,30 @@ def sweep_originals(
     remove: bool,
     advance: Progress = ignore_progress,
 ) -> SweepResult:
-    """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`."""
-    require_complete(settings)
+    """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`.
+
+    Raises:
+        ConflictError: there is no gallery, so that every chip would seem unused; nothing was done.
+    """
+    require_gallery(settings)
     with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
         return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
+
+
+def require_gallery(settings: Settings) -> str:
+    """Return the active bundle of a gallery that is there and complete; create nothing.
+
+    Raises:
+        ConflictError: there is no gallery.
+        StoreUnavailableError: an interrupted restore left it behind, or it cannot be read.
+    """
+    require_complete(settings)
+    active = active_bundle_id(settings)
+    if active is None:
+        raise ConflictError(
+            f"there is no gallery in {place_of_gallery(settings)}; {_OTHER_GALLERY}"
+        )
+    return active
 
 
 def open_to_back_up(settings: Settings, allow_empty: bool = False) -> BackupStores:
@@ -99,17 +122,32 @@ def open_to_back_up(settings: Settings, allow_empty: bool = False) -> BackupStor
         ConflictError: there is no gallery, or it holds nothing; nothing was created.
     """
     require_complete(settings)
-    place = place_of_gallery(settings)
-    other = f"set --data-dir or {PREFIX}QDRANT_URL as your service does, or pass --allow-empty"
-    if not allow_empty and active_bundle_id(settings) is None:
-        raise ConflictError(
-            f"there is no gallery in {place}, so there is nothing to back up; {other}"
-        )
+    if not allow_empty:
+        require_gallery(settings)
     stores = open_backup_stores(settings)
     if not allow_empty and holds_nothing(stores):
         stores.close()
-        raise ConflictError(f"the gallery in {place} holds nothing to back up; {other}")
+        raise ConflictError(
+            f"the gallery in {place_of_gallery(settings)} holds nothing to back up; "
+            f"{_OTHER_GALLERY}, or pass --allow-empty"
+        )
     return stores
+
+
+def open_to_restore(settings: Settings, source: Path) -> BackupStores:
+    """Open the stores to restore the backup in `source` into.
+
+    Raises:
+        ConflictError: the data folder is in the backup; nothing was created.
+        StoreUnavailableError: `source` is no backup; nothing was created.
+    """
+    read_backup_manifest(source)
+    if settings.data_dir.resolve().is_relative_to(source.resolve()):
+        raise ConflictError(
+            f"the data folder {settings.data_dir} is in the backup {source}; set --data-dir to "
+            "another folder"
+        )
+    return open_backup_stores(settings)
 
 
 def check_gallery(settings: Settings, advance: Progress) -> CheckResult:
@@ -118,8 +156,7 @@ def check_gallery(settings: Settings, advance: Progress) -> CheckResult:
     Raises:
         ConflictError: there is no gallery; nothing was created.
     """
-    if active_bundle_id(settings) is None:
-        raise ConflictError(f"there is no gallery in {place_of_gallery(settings)}")
+    require_gallery(settings)
     with closing(open_backup_stores(settings)) as stores:
         return check_all(stores.archive, stores.matches, stores.chips, advance)
 
@@ -141,16 +178,13 @@ def retain_in_gallery(settings: Settings) -> Retained:
         SettingsError: no limit is set.
         ConflictError: there is no gallery; nothing was created.
     """
-    require_complete(settings)
     limits = retention_limits(settings)
     if not limits.any:
         raise SettingsError(
             f"no limit is set: set {PREFIX}KEEP_MATCHES_DAYS, {PREFIX}KEEP_MATCHES, "
             f"{PREFIX}KEEP_OPEN_SIGHTINGS_DAYS or {PREFIX}KEEP_OPEN_SIGHTINGS"
         )
-    active = active_bundle_id(settings)
-    if active is None:
-        raise ConflictError(f"there is no gallery in {place_of_gallery(settings)}")
+    active = require_gallery(settings)
     with closing(open_archive(settings)) as archive:
         width = archive.bundles()[active]
     with (

@@ -96,11 +96,14 @@ def is_embedded(settings: Settings) -> bool:
 def protect_data_folder(settings: Settings) -> None:
     """Let nobody but this user read the data folder, or any file that this process creates.
 
-    A folder of another user, such as a volume that replicas share, is left as it is.
+    A folder of another user, such as a volume that replicas share, is left as it is, and so is one
+    that holds other files alone: it may have been named by mistake.
     """
     os.umask(0o077)
     with suppress(OSError):
-        settings.data_dir.chmod(0o700)
+        names = {path.name for path in settings.data_dir.iterdir()}
+        if not names or names & {"gallery", "audit", "keys.json"}:
+            settings.data_dir.chmod(0o700)
 
 
 def open_shared_stores(

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from service.identity.errors import ConflictError, StoreUnavailableError
 from service.maintenance.backup import back_up
-from service.maintenance.backup_format import MANIFEST
+from service.maintenance.backup_format import MANIFEST, verify_backup
 from service.maintenance.restore import restore
 from service.settings import Settings
+from service.storage.local.chips import FolderChipStore
 from service.wiring.app import create_app
 from service.wiring.gallery_markers import unfinished_restore
 from service.wiring.maintenance import (
+    check_gallery,
     open_to_back_up,
+    open_to_restore,
+    retain_in_gallery,
     sweep_originals,
     upgrade_gallery,
 )
@@ -53,6 +57,37 @@ def test_a_gallery_that_holds_nothing_is_not_backed_up(settings: Settings, tmp_p
     with pytest.raises(ConflictError, match="holds nothing to back up"):
         back_up_gallery(settings, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
+
+
+@pytest.mark.parametrize("command", ["sweep", "check", "reembed", "retain"])
+def test_a_command_refuses_a_folder_without_a_gallery(tmp_path: Path, command: str) -> None:
+    settings = Settings(data_dir=tmp_path / "data", keep_matches=1)
+    chips = FolderChipStore(settings.data_dir / "chips")
+    digest = chips.put(b"chip of a gallery on a server")
+    uses: dict[str, Callable[[], object]] = {
+        "sweep": lambda: sweep_originals(settings, timedelta(hours=-1), remove=True),
+        "check": lambda: check_gallery(settings, lambda _: None),
+        "reembed": lambda: upgrade_gallery(settings, settings.bundle),
+        "retain": lambda: retain_in_gallery(settings),
+    }
+    with pytest.raises(ConflictError, match=r"there is no gallery in the folder .* set --data-dir"):
+        uses[command]()
+    assert chips.get(digest)
+    assert [path.name for path in settings.data_dir.iterdir()] == ["chips"]
+
+
+def test_a_restore_of_what_is_no_backup_creates_nothing(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailableError, match="is not a complete backup"):
+        open_to_restore(settings, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_is_not_restored_into_itself(settings: Settings, tmp_path: Path) -> None:
+    backup = backup_of_one_vessel(settings, tmp_path / "backup")
+    for folder in (backup, backup / "data"):
+        with pytest.raises(ConflictError, match="is in the backup"):
+            open_to_restore(Settings(data_dir=folder), backup)
+    verify_backup(backup)
 
 
 def backup_of_one_vessel(settings: Settings, folder: Path) -> Path:

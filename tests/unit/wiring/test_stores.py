@@ -56,6 +56,22 @@ def test_new_files_are_closed_to_others_and_only_an_own_folder_is_changed(
     assert stat.S_IMODE(tmp_path.stat().st_mode) == (0o700 if own else 0o755)
 
 
+def test_a_folder_of_other_files_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "letter.txt").touch()
+    tmp_path.chmod(0o1777)
+    before = os.umask(0o022)
+    try:
+        protect_data_folder(load_settings(data_dir=tmp_path))
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+        (tmp_path / "gallery").mkdir()
+        protect_data_folder(load_settings(data_dir=tmp_path))
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+
+
 def refuse(path: Path, mode: int) -> None:
     """Change no folder of another user."""
     raise PermissionError(f"{path} belongs to another user")
