@@ -175,9 +175,10 @@ class KeyFile:
     @contextmanager
     def _locked_records(self) -> Iterator[tuple[KeyRecord, ...]]:
         """Yield the records, while no other process can change them."""
+        path = self._path.resolve()  # a symbolic link stays, and its target changes for all readers
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self._path.with_name(f"{self._path.name}.lock"), LOCK_FLAGS, 0o600)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(path.with_name(f"{path.name}.lock"), LOCK_FLAGS, 0o600)
         except OSError as error:
             raise KeyFileError(f"the key file {self._path} cannot be changed: {error}") from error
         try:
@@ -189,12 +190,13 @@ class KeyFile:
     def _write(self, records: Sequence[KeyRecord]) -> None:
         """Replace the file as a whole; only its owner can read it."""
         text = _KeyDocument(version=1, keys=tuple(records)).model_dump_json(indent=2) + "\n"
-        folder, name = self._path.parent, ""
+        path, name = self._path.resolve(), ""
+        folder = path.parent
         try:
-            handle, name = tempfile.mkstemp(dir=folder, prefix=f".{self._path.name}.")
+            handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
             os.close(handle)
             write_file(Path(name), text.encode())
-            os.replace(name, self._path)
+            os.replace(name, path)
             sync_folder(folder)
         except OSError as error:
             with suppress(OSError):

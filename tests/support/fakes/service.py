@@ -104,7 +104,7 @@ class FakeService:
         known = self.chips.setdefault(attributes["id"], [])
         outcome = "unchanged" if chip in known else "enrolled"
         known += [chip] if outcome == "enrolled" else []
-        about = {"vessel_id": attributes["id"], "sighting_id": attributes["id"]}
+        about: dict[str, Any] = {"vessel_id": attributes["id"], "sighting_id": attributes["id"]}
         return {
             "chip": chip,
             "outcome": outcome,

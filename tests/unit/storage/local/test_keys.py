@@ -159,6 +159,15 @@ def _create_keys(path: Path, worker: int) -> None:
         KeyFile(path).create(f"{worker}-{number}", Role.READER, NOW)
 
 
+def test_a_command_changes_the_file_that_a_link_names(tmp_path: Path) -> None:
+    file, link = tmp_path / "shared" / "keys.json", tmp_path / "keys.json"
+    record, _ = KeyFile(file).create("desk", Role.READER, NOW)
+    link.symlink_to(file)
+    KeyFile(link).revoke(record.id, NOW)
+    assert link.is_symlink()
+    assert KeyFile(file).ring().records[0].revoked_at == NOW
+
+
 def test_simultaneous_commands_lose_no_key(path: Path) -> None:
     fork = multiprocessing.get_context("fork")
     workers = [fork.Process(target=_create_keys, args=(path, number)) for number in range(4)]
