@@ -47,7 +47,6 @@ class ContrastMap:
         mass: float32 `[h, w]`, excess of brightness over the water, 0..1: what the hull's ends are
             measured by, since faint side lobes weigh little in it.
         factor: pixels of the chip per pixel of the map.
-        valid: bool `[h, w]`, False where the chip holds no measurement.
         dynamic: range of the log amplitude of a radar chip, 5th to 98th percentile; 0 for optical.
         speckled: whether brightness varies within the hull as radar's does.
     """
@@ -56,7 +55,6 @@ class ContrastMap:
     strength: FloatMap
     mass: FloatMap
     factor: int
-    valid: NDArray[np.bool_]
     speckled: bool
     dynamic: float = 0.0
 
@@ -85,7 +83,7 @@ def _sar_contrast(amplitude: NDArray[Any], factor: int) -> ContrastMap:
     smooth = ndimage.uniform_filter(reduced, 3, mode="nearest")
     top = float(smooth.max())
     if top <= 0.0:
-        return _flat(smooth.shape, factor, valid)
+        return _flat(smooth.shape, factor)
     log = np.log(smooth + np.float32(1e-3 * top))
     level, spread = water_level(log[valid])
     spread = max(spread, _SAR_SPREAD_FLOOR)
@@ -102,7 +100,7 @@ def _sar_contrast(amplitude: NDArray[Any], factor: int) -> ContrastMap:
     # Speckle of the sea must not add up over a wide strip: what counts begins above it.
     sea = float(np.exp(level + 4.0 * spread))
     mass = np.clip((reduced - np.float32(sea)) / np.float32(max(cap - sea, 1e-3 * top)), 0, 1)
-    return ContrastMap(contrast, strength, mass, factor, valid, True, float(high - low))
+    return ContrastMap(contrast, strength, mass, factor, True, float(high - low))
 
 
 def _reduce_amplitude(amplitude: NDArray[Any], factor: int) -> tuple[FloatMap, NDArray[np.bool_]]:
@@ -135,7 +133,7 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
     brightest = np.maximum(np.maximum(reduced[..., 0], reduced[..., 1]), reduced[..., 2])
     valid = brightest > 0
     if not valid.any():
-        return _flat(valid.shape, factor, np.ones(valid.shape, np.bool_))
+        return _flat(valid.shape, factor)
     if valid.mean() <= 1 - _MOST_ZEROS or np.median(brightest[valid]) < _BLACK:
         valid = np.ones(valid.shape, np.bool_)
     colour = _opponent_colours(reduced)
@@ -155,7 +153,7 @@ def _optical_contrast(rgb: NDArray[Any], factor: int) -> ContrastMap:
     top = quantile(bright, 0.9) if bright.size else 0.0
     start, reach = max(3.0, 0.1 * top), max(9.0, 0.2 * top)
     strength = np.clip((contrast - np.float32(start)) / np.float32(reach), 0, 1)
-    return ContrastMap(contrast, strength, strength, factor, valid, False)
+    return ContrastMap(contrast, strength, strength, factor, False)
 
 
 def _opponent_colours(rgb: FloatMap) -> FloatMap:
@@ -244,7 +242,7 @@ def block_mean(values: NDArray[Any], factor: int) -> FloatMap:
     return np.asarray(total / np.float32(len(picks) ** 2), np.float32)
 
 
-def _flat(shape: tuple[int, ...], factor: int, valid: NDArray[np.bool_]) -> ContrastMap:
-    """The map of a chip in which nothing stands out."""
-    nothing = np.zeros(shape[:2], np.float32)
-    return ContrastMap(nothing, nothing, nothing, factor, valid, False)
+def _flat(shape: tuple[int, ...], factor: int) -> ContrastMap:
+    """Return the map of a chip in which nothing stands out."""
+    nothing = np.zeros(shape, np.float32)
+    return ContrastMap(nothing, nothing, nothing, factor, False)
