@@ -45,8 +45,6 @@ class Scene:
     """Height of a tight, upright crop of this ship with the usual margin, metres."""
     beam_m: float
     """Greatest width of the hull, metres."""
-    neighbours: int
-    quay: bool
 
 
 def render_scene(
@@ -97,8 +95,6 @@ def render_scene(
         axis_deg=axis,
         tight_length_m=shown_m * (1.0 + config.crop_margin),
         beam_m=view.beam_m,
-        neighbours=len(neighbours),
-        quay=quay,
     )
 
 
