@@ -43,7 +43,7 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledChip(HossName):
-    """A chip file with the vessel, sensor and view that its name gives.
+    """A chip file with the vessel and the sensor that its name gives.
 
     `gsd_m` is what the folder's table states; None: the file's own, or the sensor's usual one.
     """

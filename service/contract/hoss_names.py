@@ -1,8 +1,7 @@
 """The file names of HOSS ReID, which contain the ship's number and the sensor.
 
-A file is named `<id>_<anything>_{RGB,SAR}.tif`, e.g. `0001_s05c1_RGB.tif` (sequence 5, camera 1) or
-`0001_c1s5_000151_00_SAR.tif` (camera 1, sequence 5). PNG and JPEG are named alike. Id -1 is a
-distractor, a ship of unknown identity.
+A file is named `<id>_<anything>_{RGB,SAR}.tif`, e.g. `0001_s05c1_RGB.tif`. PNG and JPEG are named
+alike. Id -1 is a distractor, a ship of unknown identity.
 
 A folder may say of each file how many metres its pixels measure (`stated_gsd`).
 
@@ -23,11 +22,7 @@ PROVENANCE_FILE = "provenance.csv"
 NAMING_RULE = "<id>_<anything>_RGB.tif or <id>_<anything>_SAR.tif with a whole number as id"
 
 _SUFFIX_MODALITY = {"RGB": Modality.OPTICAL, "SAR": Modality.SAR}
-_CHIP_NAME = re.compile(
-    r"(?P<id>-1|[0-9]+)_(?:(?P<view>.+)_)?(?P<sensor>RGB|SAR)\.(?i:tiff?|png|jpe?g)"
-)
-_SEQUENCE = re.compile(r"s([0-9]+)", re.IGNORECASE)
-_CAMERA = re.compile(r"c([0-9]+)", re.IGNORECASE)
+_CHIP_NAME = re.compile(r"(?P<id>-1|[0-9]+)_(?:.+_)?(?P<sensor>RGB|SAR)\.(?i:tiff?|png|jpe?g)")
 
 
 class ProvenanceError(ValueError):
@@ -41,14 +36,10 @@ class HossName:
     Attributes:
         vessel_id: the ship's number in the data set, or `DISTRACTOR_ID`.
         modality: the kind of sensor.
-        sequence: number of the sequence; None if the name does not contain it.
-        camera: number of the camera; None if the name does not contain it.
     """
 
     vessel_id: int
     modality: Modality
-    sequence: int | None = None
-    camera: int | None = None
 
     @property
     def is_distractor(self) -> bool:
@@ -61,14 +52,7 @@ def read_hoss_name(name: str) -> HossName | None:
     match = _CHIP_NAME.fullmatch(name)
     if match is None:
         return None
-    view = match["view"] or ""
-    sequence, camera = _SEQUENCE.search(view), _CAMERA.search(view)
-    return HossName(
-        vessel_id=int(match["id"]),
-        modality=_SUFFIX_MODALITY[match["sensor"]],
-        sequence=int(sequence[1]) if sequence else None,
-        camera=int(camera[1]) if camera else None,
-    )
+    return HossName(int(match["id"]), _SUFFIX_MODALITY[match["sensor"]])
 
 
 def stated_gsd(root: Path) -> dict[str, float]:

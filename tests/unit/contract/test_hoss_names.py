@@ -12,9 +12,9 @@ from service.contract.hoss_names import (
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("0001_s05c1_RGB.tif", HossName(1, Modality.OPTICAL, 5, 1)),
-        ("0001_c1s5_000151_00_SAR.tif", HossName(1, Modality.SAR, 5, 1)),
-        ("-1_s02c3_SAR.tif", HossName(-1, Modality.SAR, 2, 3)),
+        ("0001_s05c1_RGB.tif", HossName(1, Modality.OPTICAL)),
+        ("0001_c1s5_000151_00_SAR.tif", HossName(1, Modality.SAR)),
+        ("-1_s02c3_SAR.tif", HossName(-1, Modality.SAR)),
         ("0449_RGB.TIFF", HossName(449, Modality.OPTICAL)),
         ("12_anything_SAR.png", HossName(12, Modality.SAR)),
         ("7_x_RGB.jpeg", HossName(7, Modality.OPTICAL)),

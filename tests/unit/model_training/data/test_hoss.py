@@ -11,22 +11,19 @@ from tests.support.training.training_data import write_chips
 
 
 @pytest.mark.parametrize(
-    ("name", "vessel", "modality", "sequence", "camera"),
+    ("name", "vessel", "modality"),
     [
-        ("0001_s05c1_RGB.tif", 1, Modality.OPTICAL, 5, 1),
-        ("0001_c1s5_000151_00_SAR.tif", 1, Modality.SAR, 5, 1),
-        ("-1_s02c3_SAR.tif", -1, Modality.SAR, 2, 3),
-        ("0449_RGB.tif", 449, Modality.OPTICAL, None, None),
-        ("12_anything_SAR.tiff", 12, Modality.SAR, None, None),
+        ("0001_s05c1_RGB.tif", 1, Modality.OPTICAL),
+        ("0001_c1s5_000151_00_SAR.tif", 1, Modality.SAR),
+        ("-1_s02c3_SAR.tif", -1, Modality.SAR),
+        ("0449_RGB.tif", 449, Modality.OPTICAL),
+        ("12_anything_SAR.tiff", 12, Modality.SAR),
     ],
 )
-def test_a_chip_name_gives_vessel_sensor_sequence_and_camera(
-    name: str, vessel: int, modality: Modality, sequence: int | None, camera: int | None
-) -> None:
+def test_a_chip_name_gives_vessel_and_sensor(name: str, vessel: int, modality: Modality) -> None:
     chip = parse_chip_name(Path(name))
     assert chip is not None
     assert (chip.vessel_id, chip.modality) == (vessel, modality)
-    assert (chip.sequence, chip.camera) == (sequence, camera)
     assert chip.is_distractor is (vessel == -1)
 
 
