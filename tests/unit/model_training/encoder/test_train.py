@@ -24,19 +24,8 @@ from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError
 from model_training.training.run import fit
 from service.contract.chip import Modality
-from tests.support.training.archives import archive_config, write_archive
+from tests.support.training.archives import ENCODER, archive_config, write_archive
 
-COMPACT = {
-    "kind": "compact",
-    "preprocess": {"height": 64, "width": 16, "normalisation": "per_chip"},
-    "stem_widths": [8, 8],
-    "grid_width": 16,
-    "grid_blocks": 1,
-    "width": 32,
-    "depth": 1,
-    "heads": 2,
-    "embedding_width": 32,
-}
 LITE = {
     "kind": "lite",
     "preprocess": {"height": 64, "width": 32, "normalisation": "per_chip"},
@@ -106,8 +95,8 @@ def losses(out: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("encoder", "objective"),
     [
-        (COMPACT, PAIRS),
-        ({**COMPACT, "detail": True}, {**PAIRS, "low_resolution_steps": 3}),
+        (ENCODER, PAIRS),
+        ({**ENCODER, "detail": True}, {**PAIRS, "low_resolution_steps": 3}),
         (LITE, PAIRS),
         (REFERENCE, IDENTITIES),
     ],
@@ -129,7 +118,7 @@ def test_a_killed_run_resumes_to_bit_equal_losses(
 def test_the_compact_encoder_learns_to_distinguish_validation_ships(
     tmp_path: Path, stores: TrainingStores
 ) -> None:
-    settings = config(tmp_path, COMPACT, {**PAIRS, "pairs": 24}, steps=60, validate_every=60)
+    settings = config(tmp_path, ENCODER, {**PAIRS, "pairs": 24}, steps=60, validate_every=60)
     checkpoint = fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
     chance = 100 * (2 + 1 / 3) / 32  # two true matches among thirty-two chips, roughly
     assert checkpoint.metrics["S2O_mAP"] > 4 * chance
@@ -162,17 +151,17 @@ def test_a_batch_of_more_ships_than_the_data_have_is_refused(
     tmp_path: Path, stores: TrainingStores, objective: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ConfigError, match=reason) as raised:
-        EncoderTask(config(tmp_path, COMPACT, objective), stores)
+        EncoderTask(config(tmp_path, ENCODER, objective), stores)
     assert "\n" not in str(raised.value)
 
 
 def test_identity_batches_of_an_odd_number_of_chips_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="multiple of 2"):
-        config(tmp_path, COMPACT, {**IDENTITIES, "chips": 3})
+        config(tmp_path, ENCODER, {**IDENTITIES, "chips": 3})
 
 
 def test_layouts_are_turned_with_the_chip(stores: TrainingStores, tmp_path: Path) -> None:
-    settings = config(tmp_path, COMPACT, PAIRS)
+    settings = config(tmp_path, ENCODER, PAIRS)
     batch = EncoderTask(settings, stores).batch(0, 0)
     assert batch.layout is not None
     assert stores.train.layouts is not None
@@ -189,7 +178,7 @@ def test_only_some_of_many_ships_held_out_of_hoss_choose_the_checkpoint(
     tmp_path: Path, stores: TrainingStores
 ) -> None:
     many = toy_store(tmp_path, 200, 60)
-    settings = config(tmp_path, COMPACT, PAIRS)
+    settings = config(tmp_path, ENCODER, PAIRS)
     task = EncoderTask(settings, TrainingStores(stores.train, many, "digest"))
     assert task.choosing is not None
     choosing = task.choosing.vessels
@@ -224,7 +213,7 @@ def test_a_run_starts_from_the_encoder_of_its_initial_checkpoint(
     assert torch.equal(state["encoder.pos_embed"], trained.ema["encoder.pos_embed"])
     assert "encoder.size_embed.weight" in state
 
-    other = config(tmp_path / "other", COMPACT, PAIRS).model_copy(update={"initial": path})
+    other = config(tmp_path / "other", ENCODER, PAIRS).model_copy(update={"initial": path})
     with pytest.raises(EncoderLoadError, match="a different encoder"):
         EncoderTask(other, stores)
 

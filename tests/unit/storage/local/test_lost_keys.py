@@ -9,20 +9,11 @@ import pytest
 from service.access.roles import Role
 from service.storage.local.claims import MemoryClaimStore
 from service.storage.local.gallery_marker import GalleryMarker
-from service.storage.local.keys import CHECK_EVERY_S, KeyFile, KeyFileError
+from service.storage.local.keys import KeyFile, KeyFileError
+from tests.unit.storage.local.test_keys import Clock
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 WITHOUT_KEYS = ["{}", '{"keys": []}', '{"version": 1}', '{"version": 1, "keys": []}']
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def wait(self) -> None:
-        self.now += CHECK_EVERY_S
 
 
 @pytest.fixture
