@@ -80,6 +80,7 @@ class AsyncClient(Methods):
                 wait_s = attempts.wait_after_loss(error)
             else:
                 if response.is_success:
+                    call.require_media(response.headers.get("Content-Type"))
                     return call.read(Reply(response.status_code, response.content))
                 wait_s = attempts.wait_after_refusal(response)
             await asyncio.sleep(wait_s)

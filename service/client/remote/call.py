@@ -104,6 +104,17 @@ class Call(Generic[T]):
             request["json"] = _plain(self.body)
         return request
 
+    def require_media(self, media: str | None) -> None:
+        """Check the media type of a response that holds a file: a sign-in page is none.
+
+        Raises:
+            UnreachableError: it is not the type that was asked for.
+        """
+        if self.accept in ("application/json", "*/*"):
+            return
+        if (media or "").partition(";")[0].strip().lower() != self.accept:
+            raise not_understood("Content-Type", f"is {media}, not {self.accept}")
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):

@@ -123,6 +123,7 @@ class Client(Methods):
                 wait_s = attempts.wait_after_loss(error)
             else:
                 if response.is_success:
+                    call.require_media(response.headers.get("Content-Type"))
                     return call.read(Reply(response.status_code, response.content))
                 wait_s = attempts.wait_after_refusal(response)
             self.stopping.wait(wait_s)
@@ -145,6 +146,7 @@ class Client(Methods):
             try:
                 with self._http.stream(**request) as response, path.open("wb") as file:
                     if response.is_success:
+                        call.require_media(response.headers.get("Content-Type"))
                         return sum(file.write(chunk) for chunk in response.iter_bytes())
                     response.read()
             except httpx.RequestError as error:

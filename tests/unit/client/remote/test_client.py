@@ -265,9 +265,24 @@ def test_a_batch_ends_when_the_service_is_gone() -> None:
     assert len(requests) <= 12
 
 
+def csv_response() -> httpx.Response:
+    media = "text/csv; charset=utf-8; header=present"
+    return httpx.Response(200, content=b"id\r\n1\r\n", headers={"Content-Type": media})
+
+
+def test_a_page_in_place_of_an_export_is_reported(tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    handler, _ = respond(*(httpx.Response(200, html="<p>sign in") for _ in range(2)))
+    with pytest.raises(UnreachableError, match="is text/html; charset=utf-8, not text/csv"):
+        client(handler).save(calls.export_vessels(), out)
+    with pytest.raises(UnreachableError, match="is text/html; charset=utf-8, not text/csv"):
+        client(handler).export_vessels()
+    assert not out.exists()
+
+
 def test_an_export_is_streamed_into_a_file(tmp_path: Path) -> None:
     later = problem(429, "overloaded", "later", **{"Retry-After": "0"})
-    handler, requests = respond(later, httpx.Response(200, content=b"id\r\n1\r\n"))
+    handler, requests = respond(later, csv_response())
     out = tmp_path / "new" / "x.csv"
     assert client(handler).save(calls.export_matches(standing="open"), out) == 7
     assert out.read_bytes() == b"id\r\n1\r\n"
