@@ -121,8 +121,9 @@ def open_to_back_up(settings: Settings, allow_empty: bool = False) -> BackupStor
     Raises:
         ConflictError: there is no gallery, or it holds nothing; nothing was created.
     """
-    require_complete(settings)
-    if not allow_empty:
+    if allow_empty:
+        require_complete(settings)
+    else:
         require_gallery(settings)
     stores = open_backup_stores(settings)
     if not allow_empty and holds_nothing(stores):
