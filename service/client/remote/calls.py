@@ -182,10 +182,10 @@ def report(match_id: Id) -> Call[bytes]:
     return Call("GET", f"/matches/{match_id}/report", _content, accept="text/html")
 
 
-def groups() -> Listing[SightingGroup]:
+def groups(*, page_length: int = GROUPS_PAGE_LENGTH) -> Listing[SightingGroup]:
     """List groups of open sightings that may show one unknown ship, the largest first."""
     read = reads_page(SightingGroup, "groups")
-    return Listing(Call("GET", "/sightings/open/groups", read, query={"limit": GROUPS_PAGE_LENGTH}))
+    return Listing(Call("GET", "/sightings/open/groups", read, query={"limit": page_length}))
 
 
 def enrol_sightings(
