@@ -25,6 +25,10 @@ BATCH = 256
 class UnfinishedMarker(Protocol):
     """The marker that a restore began and has not ended; it outlasts the process."""
 
+    def is_set(self) -> bool:
+        """Return whether an earlier restore has not ended."""
+        ...
+
     def set(self) -> None:
         """Set the marker durably."""
         ...
@@ -55,7 +59,12 @@ def restore(
         StoreFullError: there is no space.
     """
     manifest = verify_backup(source)
-    _require_empty(stores)
+    try:
+        _require_empty(stores)
+    except ConflictError as error:
+        if unfinished is not None and unfinished.is_set():
+            raise ConflictError(f"{error}; a restore that was interrupted left it") from error
+        raise
     if unfinished is not None:
         unfinished.set()
     for vessels in in_batches(read_vessels(source), BATCH):

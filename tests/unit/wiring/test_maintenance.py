@@ -126,6 +126,8 @@ def test_what_an_interrupted_restore_left_is_refused(
             StoreUnavailableError, match="a restore into this gallery was interrupt"
         ):
             use()
+    with pytest.raises(ConflictError, match="a restore that was interrupted left it"):
+        restore_gallery(target, backup)
     whole = Settings(data_dir=tmp_path / "whole")
     assert restore_gallery(whole, backup) == 1
     assert not unfinished_restore(whole).is_set()
