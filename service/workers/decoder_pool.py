@@ -72,7 +72,8 @@ class DecoderPool:
         self._lock = threading.Lock()
         self._all_busy_since: float | None = None
         self._closed = False
-        threading.Thread(target=self._start_all, name="decoders", daemon=True).start()
+        self._starter = threading.Thread(target=self._start_all, name="decoders", daemon=True)
+        self._starter.start()
 
     def decode(
         self,
@@ -140,9 +141,14 @@ class DecoderPool:
         return 0.0 if since is None else self._clock() - since
 
     def close(self) -> None:
-        """End idle workers; busy ones end with their chip."""
+        """End idle workers; busy ones end with their chip.
+
+        A worker that is being started is waited for: it would complain on standard error if this
+        process ended before it had been told what to do.
+        """
         with self._lock:
             self._closed = True
+        self._starter.join()
         while True:
             try:
                 self._idle.get_nowait().end()
@@ -172,7 +178,8 @@ class DecoderPool:
 
     def _start_all(self) -> None:
         for _ in range(self._pool.workers):
-            self._give_back(self._start())
+            if not self._closed:
+                self._give_back(self._start())
 
     def _start(self) -> "_Worker":
         ours, theirs = self._context.Pipe()

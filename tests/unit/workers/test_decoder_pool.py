@@ -128,6 +128,13 @@ def test_a_closed_pool_refuses_and_leaves_no_process() -> None:
         pool.decode(optical_png(1))
 
 
+def test_a_pool_that_is_closed_at_once_starts_no_worker_afterwards() -> None:
+    before = set(threading.enumerate())
+    pool = DecoderPool(PoolLimits(workers=2), ChipLimits())
+    pool.close()
+    assert set(threading.enumerate()) <= before
+
+
 def test_a_busy_worker_ends_with_its_chip_when_the_pool_closes() -> None:
     pool = DecoderPool(PoolLimits(workers=1), ChipLimits())
     _idle(pool)
