@@ -68,7 +68,7 @@ export function PlacesMap({ places, circles = [], track = false, label }) {
     let map = null;
     let gone = false;
     loadMaps().then(({ L, land }) => {
-      if (gone) return;
+      if (gone || !node.current) return; // the page went on while the maps were loading
       map = makeMap(L, land, node.current, true);
       const all = [];
       if (track && places.length > 1) {
@@ -109,7 +109,7 @@ export function AreaMap({ area, onArea }) {
   useEffect(() => {
     let gone = false;
     loadMaps().then(({ L, land }) => {
-      if (gone) return;
+      if (gone || !node.current) return; // the page went on while the maps were loading
       const map = makeMap(L, land, node.current, true);
       map.dragging.disable();
       let start = null;
