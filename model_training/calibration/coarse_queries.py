@@ -19,7 +19,6 @@ from model_training.evaluation.metrics import Estimate
 from model_training.evaluation.resolution import coarsen
 from service.contract.chip import Modality
 from service.contract.framing.half_turn import half_turn
-from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.manifest import Metric
 from service.contract.weighing.specs import CalibrationSpec, CoarseSpec
 
@@ -73,11 +72,7 @@ def embed_coarse(
         DatasetError: a file is not a usable chip.
     """
     rng = np.random.default_rng(seed)
-    labelled = table.vessel_ids != DISTRACTOR_ID
-    drawn = []
-    for modality in Modality:
-        rows = table.rows_with(modality)
-        drawn.append(rng.permutation(rows[labelled[rows]])[:per_sensor])
+    drawn = [table.draw_rows(modality, per_sensor, rng) for modality in Modality]
     rows = np.concatenate(drawn)
     shape = table.embeddings.plain.shape
     queries = [

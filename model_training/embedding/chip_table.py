@@ -98,6 +98,13 @@ class ChipTable:
         """Return int64 `[M]`: the rows of one sensor."""
         return np.flatnonzero([chip.modality is modality for chip in self.chips])
 
+    def draw_rows(
+        self, modality: Modality, most: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Draw up to `most` rows of labelled chips of one sensor, int64 `[M]`, in random order."""
+        rows = self.rows_with(modality)
+        return rng.permutation(rows[self.vessel_ids[rows] != DISTRACTOR_ID])[:most]
+
     @property
     def rows_with_half_turn(self) -> NDArray[np.int64]:
         """Return int64 `[M]`: the rows whose half turn is embedded."""
@@ -169,11 +176,9 @@ def embed_half_turns(
         DatasetError: a file is not a usable chip.
     """
     rng = np.random.default_rng(seed)
-    labelled = table.vessel_ids != DISTRACTOR_ID
     half_turned = np.full_like(table.embeddings.plain, np.nan)
     for modality in Modality:
-        rows = table.rows_with(modality)
-        rows = rng.permutation(rows[labelled[rows]])[:per_sensor]
+        rows = table.draw_rows(modality, per_sensor, rng)
         for start in range(0, rows.size, BATCH):
             batch = rows[start : start + BATCH]
             chips = [table.chips[row].read() for row in batch]
