@@ -46,5 +46,6 @@ def join_workers(config: RunConfig) -> Iterator[Worker]:
         if cuda:
             torch.cuda.set_device(device)
         yield Worker(distributed.get_rank(), distributed.get_world_size(), device)
+        distributed.barrier()  # the others may still wait for what this process sends
     finally:
         distributed.destroy_process_group()
