@@ -108,7 +108,7 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="auto: also try int8 for the CPU and float16 for CUDA, and ship those that are "
-        "faster and lose at most 0.3 points of mAP on the ships of --validation.",
+        "faster and lose at most 0.3 points of mAP on the ships of --validation, which is needed.",
     ),
 ]
 ValidationOption = Annotated[

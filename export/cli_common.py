@@ -61,8 +61,8 @@ def read_validation(precision: str, folder: Path | None) -> ValidationShips | No
     """
     if (precision == "auto") != (folder is not None):
         raise ValueError(
-            "--precision auto and --validation DIR go together: the change of mAP on validation "
-            "ships decides which graphs are shipped"
+            "--precision auto needs --validation DIR, and --validation is for --precision auto "
+            "alone: the change of mAP on these ships decides which rounded graphs are shipped"
         )
     return None if folder is None else ValidationShips.read(folder)
 

@@ -8,6 +8,7 @@ Every row needs `chip` (a path relative to the manifest's folder) and one of `id
 on every row of a vessel, but its rows must not contradict each other.
 """
 
+import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import replace
@@ -67,8 +68,23 @@ def read_manifest(
     vessels = tuple(
         FleetVessel(key, vessel_id(name, key), attributes[key], tuple(chips[key])) for key in chips
     )
-    notes = (f"{skipped} chips of the other modality are not enrolled",) if skipped else ()
-    return Fleet(name, vessels, notes)
+    notes = _ids_alike(chips)
+    if skipped:
+        notes.append(f"{skipped} chips of the other modality are not enrolled")
+    return Fleet(name, vessels, tuple(notes))
+
+
+def _ids_alike(keys: Collection[str]) -> list[str]:
+    """Return a note for each id that is also written as a spreadsheet writes a number: 7 and 7.0.
+
+    Both stay ids of their own, so that a manifest which was enrolled before keeps its vessels.
+    """
+    alike = [(short, key) for key in keys if (short := re.sub(r"\.0+$", "", key)) != key]
+    return [
+        f"the ids {short} and {key} are two vessels; write one of them if they mean one ship"
+        for short, key in alike
+        if short in keys
+    ]
 
 
 def _in_one_form(row: Row) -> Row:

@@ -19,7 +19,9 @@ from service.client.remote.retrying import (
     checked_url,
     connection_options,
     require_crossfix,
+    says_ready,
     unreachable,
+    without_password,
 )
 
 T = TypeVar("T")
@@ -29,7 +31,7 @@ class AsyncClient(Methods):
     """Client of one service for one event loop; see `Client`, whose methods it has as coroutines.
 
     Attributes:
-        url: address of the service.
+        url: address of the service, without a password.
     """
 
     def __init__(
@@ -40,9 +42,10 @@ class AsyncClient(Methods):
         patience_s: float = PATIENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.url = checked_url(url)
+        url = checked_url(url)
+        self.url = without_password(url)
         self._patience_s = patience_s
-        options: dict[str, Any] = connection_options(self.url, api_key)
+        options: dict[str, Any] = connection_options(url, api_key)
         self._http = httpx.AsyncClient(**options, transport=transport)
 
     async def __aenter__(self) -> "AsyncClient":
@@ -64,9 +67,9 @@ class AsyncClient(Methods):
         require_crossfix(self.url, response)
 
     async def is_ready(self) -> bool:
-        """Whether the service is ready; False while it does not answer."""
+        """Whether the service is ready; False while it does not answer, or another program does."""
         try:
-            return (await self._http.get("/readyz")).status_code == httpx.codes.OK
+            return says_ready(await self._http.get("/readyz"))
         except httpx.RequestError:
             return False
 

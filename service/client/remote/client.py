@@ -30,7 +30,9 @@ from service.client.remote.retrying import (
     checked_url,
     connection_options,
     require_crossfix,
+    says_ready,
     unreachable,
+    without_password,
 )
 
 T = TypeVar("T")
@@ -55,7 +57,7 @@ class Client(Methods):
     SourceError if a chip file cannot be read. Lists are iterators that read a page at a time.
 
     Attributes:
-        url: address of the service.
+        url: address of the service, without a password.
         stopping: when set, waiting ends with StoppedError.
     """
 
@@ -68,10 +70,11 @@ class Client(Methods):
         stopping: threading.Event | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.url = checked_url(url)
+        url = checked_url(url)
+        self.url = without_password(url)
         self.stopping = stopping or threading.Event()
         self._patience_s = patience_s
-        options: dict[str, Any] = connection_options(self.url, api_key)
+        options: dict[str, Any] = connection_options(url, api_key)
         self._http = httpx.Client(**options, transport=transport)
 
     def __enter__(self) -> "Client":
@@ -97,9 +100,9 @@ class Client(Methods):
         require_crossfix(self.url, response)
 
     def is_ready(self) -> bool:
-        """Whether the service is ready; False while it does not answer."""
+        """Whether the service is ready; False while it does not answer, or another program does."""
         try:
-            return self._http.get("/readyz").status_code == httpx.codes.OK
+            return says_ready(self._http.get("/readyz"))
         except httpx.RequestError:
             return False
 

@@ -29,7 +29,7 @@ class Attempts:
     """The attempts of one request.
 
     Attributes:
-        url: address of the service, for messages.
+        url: address of the service for messages, without a password.
         patience_s: no attempt begins later than so many seconds after the first.
     """
 
@@ -115,14 +115,28 @@ def checked_url(url: str) -> str:
     Raises:
         UnreachableError: the text is no http(s) address.
     """
+    shown = without_password(url)
     try:
         parsed = httpx.URL(url)
         parsed.raw_host.decode("ascii").encode("idna")  # as the name lookup does
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise UnreachableError(f"{url!r} is not an address: {error}") from error
+        # The reason may quote a part of a password.
+        reason = f": {error}" if shown == url else "; percent-encode the password"
+        raise UnreachableError(f"{shown!r} is not an address{reason}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise UnreachableError(f"{url!r} is not an address; expected one such as {DEFAULT_URL}")
+        raise UnreachableError(f"{shown!r} is not an address; expected one such as {DEFAULT_URL}")
     return url.rstrip("/")
+
+
+def without_password(url: str) -> str:
+    """Return an address, also a malformed one, for messages: without user name and password."""
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", url, flags=re.DOTALL)
+
+
+def says_ready(response: httpx.Response) -> bool:
+    """Return whether a response of `/readyz` is that of a Crossfix service which is ready."""
+    document = decoded(response.content)
+    return response.is_success and isinstance(document, dict) and document.get("ready") is True
 
 
 def require_crossfix(url: str, response: httpx.Response) -> None:

@@ -248,7 +248,7 @@ def test_unusable_input_is_named_in_one_line(checkpoint: Path, tmp_path: Path) -
             *("bundle", "--encoder", checkpoint, "--translator", text, "--uncalibrated"),
         ),
         f"{text}: match": ("bundle", "--encoder", checkpoint, "--calibration", text),
-        "--precision auto and --validation DIR go together": (
+        "--precision auto needs --validation DIR": (
             *("bundle", "--encoder", checkpoint, "--uncalibrated", "--precision", "auto"),
         ),
         "holds no data set": (

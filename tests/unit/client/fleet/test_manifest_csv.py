@@ -104,6 +104,15 @@ def test_a_key_that_is_a_uuid_is_the_id(folder: Path) -> None:
     assert str(fleet.vessels[0].id) == own
 
 
+def test_ids_that_differ_as_numbers_are_written_are_pointed_out(folder: Path) -> None:
+    rows = ("chips/a.png,1", "chips/b.tif,1.0", "chips/c.tif,1.1", "chips/0001_s1c1_SAR.tif,2.0")
+    fleet = read_manifest(write(folder, "\n".join(("chip,id", *rows)) + "\n"))
+    assert [vessel.key for vessel in fleet.vessels] == ["1", "1.0", "1.1", "2.0"]
+    assert fleet.notes == (
+        "the ids 1 and 1.0 are two vessels; write one of them if they mean one ship",
+    )
+
+
 def test_chips_are_selected_by_modality(folder: Path) -> None:
     path = write(folder, "chip,id,modality\nchips/a.png,1,optical\nchips/0001_s1c1_SAR.tif,1,\n")
     assert read_manifest(path).chips == 2

@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -202,6 +203,16 @@ def test_require_alive_accepts_only_a_crossfix_service() -> None:
     assert len(requests) == 1
 
 
+def test_only_a_crossfix_service_is_ready() -> None:
+    answers = {
+        True: httpx.Response(200, json={"ready": True, "parts": {}}),
+        False: httpx.Response(503, json={"ready": False, "parts": {"gallery": "away"}}),
+    }
+    assert [client(respond(answer)[0]).is_ready() for answer in answers.values()] == [True, False]
+    for other in (httpx.Response(200, text="<html>"), httpx.Response(200, json=[])):
+        assert not client(respond(other)[0]).is_ready()
+
+
 def test_a_response_that_cannot_be_unpacked_is_reported() -> None:
     handler, requests = respond(*(httpx.DecodingError("incorrect header") for _ in range(4)))
     with pytest.raises(UnreachableError, match="no answer"):
@@ -222,6 +233,30 @@ def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
 def test_a_malformed_address_is_refused(url: str) -> None:
     with pytest.raises(UnreachableError, match="is not an address"):
         Client(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ann:se%20cret@127.0.0.1:9",
+        "http://ann:se/cret@127.0.0.1:9",
+        "http://ann:secret\n@host",
+        "ann:secret@host",
+        "ftp://ann:se@cret@host",
+    ],
+)
+def test_no_message_quotes_a_password(url: str) -> None:
+    with pytest.raises(UnreachableError) as error:
+        Client(url).require_alive()
+    assert not {"ann", "se", "cret", "secret"} & set(re.findall(r"\w+", str(error.value)))
+
+
+def test_a_password_of_the_address_is_sent() -> None:
+    handler, requests = respond(httpx.Response(200, json=BUNDLE))
+    crossfix = client(handler, url="http://ann:secret@host")
+    crossfix.bundle()
+    assert requests[0].headers["authorization"] == "Basic YW5uOnNlY3JldA=="
+    assert crossfix.url == "http://***@host"
 
 
 def test_retry_after_is_a_number_or_a_date() -> None:
