@@ -95,13 +95,6 @@ class EmbeddedSighting:
     vector: NDArray[np.float32]
 
 
-class GeoRadius(Record):
-    """A circle on the Earth."""
-
-    centre: GeoPoint
-    radius_m: float = Field(gt=0)
-
-
 class SightingFilter(Record):
     """Which enrolled sightings a search may return; None matches any value.
 
@@ -113,8 +106,6 @@ class SightingFilter(Record):
     modality: Modality | None = None
     vessel_types: tuple[str, ...] | None = None
     vessel_length_m: tuple[float, float] | None = None
-    captured_between: tuple[datetime | None, datetime | None] | None = None
-    within: GeoRadius | None = None
     other_chips: tuple[str, ...] = ()
 
     @model_validator(mode="after")

@@ -9,11 +9,8 @@ from service.storage.points.filters import (
     BeginsWith,
     Clause,
     Condition,
-    During,
     Known,
-    Near,
 )
-from service.storage.points.payloads import timestamp
 
 
 def as_filter(where: Condition) -> edge.Filter:
@@ -30,14 +27,6 @@ def _as_condition(clause: Clause) -> Any:
             return edge.FieldCondition(key, match=edge.MatchAny(list(words)))
         case BeginsWith(key, word):
             return edge.FieldCondition(key, match=edge.MatchPrefix(word))
-        case During(key, start, end):
-            span = edge.RangeDateTime(
-                gte=timestamp(start) if start else None, lte=timestamp(end) if end else None
-            )
-            return edge.FieldCondition(key, range=span)
-        case Near(key, lat, lon, radius_m):
-            disc = edge.GeoRadius(edge.GeoPoint(lon=lon, lat=lat), radius_m)
-            return edge.FieldCondition(key, geo_radius=disc)
         case Known(key):
             return edge.Filter(must_not=[edge.IsEmptyCondition(key)])
         case _:

@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from service.contract.chip import Modality
-from service.contract.utc_time import as_utc
 from service.identity.records.sightings import SightingFilter
 from service.identity.records.vessels import VesselFilter, VesselState
 from service.storage.points import payloads
@@ -47,12 +46,11 @@ class BetweenOrUnknown:
 
 
 @dataclass(frozen=True, slots=True)
-class During:
-    """The time is known and lies in this closed range; None leaves an end open."""
+class Since:
+    """The time is known and is `start` or later."""
 
     key: str
-    start: datetime | None
-    end: datetime | None
+    start: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +59,6 @@ class Before:
 
     key: str
     end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """The position is known and lies within `radius_m` metres on the sphere."""
-
-    key: str
-    lat: float
-    lon: float
-    radius_m: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +105,7 @@ class Known:
     key: str
 
 
-Clause = AnyOf | NoneOf | BeginsWith | BetweenOrUnknown | During | Before | Near | Inside | Known
+Clause = AnyOf | NoneOf | BeginsWith | BetweenOrUnknown | Since | Before | Inside | Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +129,7 @@ CONFIRMED_SIGHTINGS = Condition(must_not=(Known(payloads.TENTATIVE),))
 
 
 def sighting_clauses(where: SightingFilter) -> tuple[Clause, ...]:
-    """Return the clauses for sightings with a vessel that pass the filter.
-
-    A sighting of unknown time or position does not pass a filter on it.
-    """
+    """Return the clauses for sightings with a vessel that pass the filter."""
     clauses: list[Clause] = [Known(payloads.VESSEL_ID)]
     if where.modality is not None:
         clauses.append(AnyOf(payloads.MODALITY, [where.modality.value]))
@@ -152,16 +137,6 @@ def sighting_clauses(where: SightingFilter) -> tuple[Clause, ...]:
         clauses.append(AnyOf(payloads.VESSEL_TYPE, [t.casefold() for t in where.vessel_types]))
     if where.vessel_length_m is not None:
         clauses.append(BetweenOrUnknown(payloads.VESSEL_LENGTH_M, *where.vessel_length_m))
-    if where.captured_between is not None and any(where.captured_between):
-        start, end = where.captured_between
-        clauses.append(
-            During(
-                payloads.CAPTURED_AT, as_utc(start) if start else None, as_utc(end) if end else None
-            )
-        )
-    if where.within is not None:
-        at = where.within.centre
-        clauses.append(Near(payloads.LOCATION, at.lat, at.lon, where.within.radius_m))
     if where.other_chips:
         clauses.append(NoneOf(payloads.CHIP, where.other_chips))
     return tuple(clauses)

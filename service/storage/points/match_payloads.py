@@ -17,9 +17,9 @@ from service.storage.points.filters import (
     Before,
     Clause,
     Condition,
-    During,
     Inside,
     Known,
+    Since,
     lat_key,
     lon_key,
 )
@@ -120,7 +120,7 @@ def match_condition(where: MatchFilter) -> Condition:
     elif where.state is not None:
         clauses.append(AnyOf(STATE, [where.state.value]))
     if where.since is not None:
-        clauses.append(During(ASKED_AT, where.since, None))
+        clauses.append(Since(ASKED_AT, where.since))
     if where.until is not None:
         clauses.append(Before(ASKED_AT, where.until))
     if where.area is not None:

@@ -9,11 +9,10 @@ from service.storage.points.filters import (
     BetweenOrUnknown,
     Clause,
     Condition,
-    During,
     Inside,
     Known,
-    Near,
     NoneOf,
+    Since,
 )
 
 
@@ -37,14 +36,10 @@ def _as_condition(clause: Clause) -> models.Condition:
         case BetweenOrUnknown(key, low, high):
             known = models.FieldCondition(key=key, range=models.Range(gte=low, lte=high))
             return models.Filter(should=[known, _unknown(key)])
-        case During(key, start, end):
-            span = models.DatetimeRange(gte=start, lte=end)
-            return models.FieldCondition(key=key, range=span)
+        case Since(key, start):
+            return models.FieldCondition(key=key, range=models.DatetimeRange(gte=start))
         case Before(key, end):
             return models.FieldCondition(key=key, range=models.DatetimeRange(lt=end))
-        case Near(key, lat, lon, radius_m):
-            disc = models.GeoRadius(center=models.GeoPoint(lat=lat, lon=lon), radius=radius_m)
-            return models.FieldCondition(key=key, geo_radius=disc)
         case Inside():
             return models.Filter(should=[_box(one) for one in clause.boxes()])
         case Known(key):

@@ -8,9 +8,9 @@ from service.storage.points.filters import (
     Before,
     Clause,
     Condition,
-    During,
     Inside,
     Known,
+    Since,
 )
 from service.storage.points.payloads import timestamp
 
@@ -40,10 +40,8 @@ def _as_expression(clause: Clause, lists: Collection[str]) -> Sql:
             return f"point.id IN (SELECT id FROM word WHERE field = ? AND {among})", [key, *words]
         case AnyOf(key, words):
             return f"{column(key)} IN ({_marks(words)})", [*words]
-        case During(key, start, end):
-            bounds = ((">=", start), ("<=", end))
-            known = [(f"{column(key)} {sign} ?", [timestamp(at)]) for sign, at in bounds if at]
-            return _joined([(f"{column(key)} IS NOT NULL", []), *known], " AND ")
+        case Since(key, start):
+            return f"{column(key)} >= ?", [timestamp(start)]
         case Before(key, end):
             return f"{column(key)} < ?", [timestamp(end)]
         case Inside():

@@ -1,7 +1,6 @@
 """What every `Gallery` finds by search: the fake and each adapter."""
 
 import threading
-from datetime import timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -9,16 +8,13 @@ import pytest
 
 from service.contract.chip import Modality
 from service.identity.ports.gallery import Gallery
-from service.identity.records.base import GeoPoint
 from service.identity.records.sightings import (
     GalleryCounts,
-    GeoRadius,
     SightingFilter,
     VesselHit,
 )
 from service.identity.records.vessels import VesselState
 from tests.support.fakes.records import (
-    START,
     WIDTH,
     embedded,
     make_vessel,
@@ -162,37 +158,6 @@ class TestFilters:
         self.put(gallery, "unmeasured", {})
         got = self.passing(gallery, vessel_length_m=(100, 200))
         assert got == {"100", "150", "200", "unmeasured"}
-
-    def test_time_range_is_closed_and_unknown_fails(self, gallery: Gallery) -> None:
-        noon = START.replace(microsecond=500_001)
-        tick = timedelta(microseconds=1)
-        self.put(gallery, "before", {}, captured_at=noon - tick)
-        self.put(gallery, "noon", {}, captured_at=noon)
-        self.put(gallery, "after", {}, captured_at=noon + tick)
-        self.put(gallery, "timeless", {})
-        assert self.passing(gallery, captured_between=(noon, noon)) == {"noon"}
-        assert self.passing(gallery, captured_between=(noon, None)) == {"noon", "after"}
-        assert self.passing(gallery, captured_between=(None, noon)) == {"noon", "before"}
-        everything = {"before", "noon", "after", "timeless"}
-        assert self.passing(gallery, captured_between=(None, None)) == everything
-
-    def test_times_of_other_zones_are_the_same_moments(self, gallery: Gallery) -> None:
-        tokyo = START.astimezone(timezone(timedelta(hours=9)))
-        self.put(gallery, "noon", {}, captured_at=tokyo)
-        assert self.passing(gallery, captured_between=(START, START)) == {"noon"}
-        assert self.passing(gallery, captured_between=(tokyo, tokyo)) == {"noon"}
-
-    def test_radius_on_the_sphere_and_unknown_fails(self, gallery: Gallery) -> None:
-        self.put(gallery, "here", {}, position=GeoPoint(lat=52.0, lon=4.0))
-        self.put(gallery, "10 km", {}, position=GeoPoint(lat=52.09, lon=4.0))
-        self.put(gallery, "antimeridian", {}, position=GeoPoint(lat=0.0, lon=-179.95))
-        self.put(gallery, "nowhere", {})
-        near = GeoRadius(centre=GeoPoint(lat=52.0, lon=4.0), radius_m=5_000)
-        assert self.passing(gallery, within=near) == {"here"}
-        wider = near.model_copy(update={"radius_m": 11_000})
-        assert self.passing(gallery, within=wider) == {"here", "10 km"}
-        across = GeoRadius(centre=GeoPoint(lat=0.0, lon=179.95), radius_m=12_000)
-        assert self.passing(gallery, within=across) == {"antimeridian"}
 
     def test_filters_combine(self, gallery: Gallery) -> None:
         self.put(gallery, "both", {"type": "Cargo"}, modality="sar")

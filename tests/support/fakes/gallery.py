@@ -12,14 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
-from service.contract.utc_time import as_utc
 from service.identity.errors import InvalidRequestError
-from service.identity.records.base import GeoPoint
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
-    GeoRadius,
     GroupedSighting,
     GroupPlace,
     Sighting,
@@ -31,8 +28,6 @@ from service.identity.records.sightings import (
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points.payloads import vessel_words
 from service.storage.points.search_words import WORDS, words_of
-
-EARTH_RADIUS_M = 6_371_008.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,16 +300,6 @@ class FakeGallery:
         return
 
 
-def great_circle_m(a: GeoPoint, b: GeoPoint) -> float:
-    """Return the haversine distance on a sphere of the mean Earth radius, metres."""
-    lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
-    h = (
-        math.sin((lat_b - lat_a) / 2) ** 2
-        + math.cos(lat_a) * math.cos(lat_b) * math.sin(math.radians(b.lon - a.lon) / 2) ** 2
-    )
-    return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(h))
-
-
 def _id(vessel: Vessel) -> UUID:
     return vessel.id
 
@@ -356,25 +341,4 @@ def _passes(row: Row, where: SightingFilter) -> bool:
         and sighting.chip_sha256 not in where.other_chips
         and (types is None or row.vessel_type in types)
         and (length is None or low <= length <= high)
-        and _in_time(sighting, where.captured_between)
-        and _in_place(sighting, where.within)
     )
-
-
-def _in_time(sighting: Sighting, between: tuple[datetime | None, datetime | None] | None) -> bool:
-    start, end = between or (None, None)
-    if start is None and end is None:
-        return True
-    at = sighting.captured_at
-    return (
-        at is not None
-        and (start is None or at >= as_utc(start))
-        and (end is None or at <= as_utc(end))
-    )
-
-
-def _in_place(sighting: Sighting, within: GeoRadius | None) -> bool:
-    if within is None:
-        return True
-    at = sighting.position
-    return at is not None and great_circle_m(at, within.centre) <= within.radius_m

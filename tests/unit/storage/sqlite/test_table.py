@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service.storage.points.filters import AnyOf, Condition, Known, Near
+from service.storage.points.filters import AnyOf, Condition, Known, NoneOf
 from service.storage.points.payloads import Point, timestamp
 from service.storage.sqlite.table import Fields, PointTable
 from tests.support.fakes.records import START
@@ -78,8 +78,8 @@ def test_all_points_are_scanned_in_order_of_id(table: PointTable) -> None:
 
 
 def test_a_filter_that_no_table_has_is_refused(table: PointTable) -> None:
-    with pytest.raises(TypeError, match="Near"):
-        table.count(Condition((Near("place", 1.0, 2.0, 3.0),)))
+    with pytest.raises(TypeError, match="NoneOf"):
+        table.count(Condition((NoneOf("kind", ["sar"]),)))
 
 
 def test_damaged_content_has_no_fields_but_words(table: PointTable) -> None:
