@@ -23,35 +23,19 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStats:
-    """The report of a batcher after each batch.
-
-    Attributes:
-        lane: name of the batcher.
-        batch_size: number of items that ran together.
-        queue_depth: number of items that wait.
-        seconds: how long the batch ran.
-    """
-
-    lane: str
-    batch_size: int
-    queue_depth: int
-    seconds: float
+BatchListener = Callable[[str, int], None]
+"""Called after each batch with the name of its lane and the number of items that ran together."""
 
 
-BatchListener = Callable[[BatchStats], None]
-
-
-def _ignore(_stats: BatchStats) -> None:
-    """Do nothing with the statistics (the default listener)."""
+def _ignore(_lane: str, _size: int) -> None:
+    """Do nothing (the default listener)."""
 
 
 class Batcher(Generic[T, R]):
     """A thread that runs waiting items in batches.
 
-    An idle thread waits for nobody: batches fill up while the one before them runs. When a batch
-    fails, its items run one by one, so that only the faulty item fails.
+    An idle thread runs at once what waits, so that batches fill up while the one before them runs.
+    When a batch fails, its items run one by one, so that only the faulty item fails.
     """
 
     def __init__(
@@ -69,7 +53,7 @@ class Batcher(Generic[T, R]):
             run: computes the results of a batch, in order; called by this thread only.
             max_batch: number of items that run together at most.
             max_queue: number of items that wait at most.
-            lane: name of the thread, also in its statistics.
+            lane: name of the thread, for errors and the listener.
             listener: called by the thread after each batch; must return quickly.
         """
         if max_batch < 1 or max_queue < 1:
@@ -136,16 +120,15 @@ class Batcher(Generic[T, R]):
                 (item, future) for item, future in batch if future.set_running_or_notify_cancel()
             ]
             if running:
-                self._batch_started = start = time.perf_counter()
+                self._batch_started = time.perf_counter()
                 self._run_batch(running)
                 self._batch_started = None
-                seconds = time.perf_counter() - start
-                self._report(BatchStats(self._lane, len(running), self.queue_depth, seconds))
+                self._report(len(running))
 
-    def _report(self, stats: BatchStats) -> None:
+    def _report(self, size: int) -> None:
         """Call the listener; its errors are logged and do not stop the thread."""
         try:
-            self._listener(stats)
+            self._listener(self._lane, size)
         except Exception:
             logger.exception("the listener of the %s queue failed", self._lane)
 
@@ -245,18 +228,14 @@ class BatchedEmbedder:
         """Return the seconds that the oldest current batch has been running; 0 if there is none."""
         return max(*(lane.busy_s for lane in self._lanes.values()), self._pictures.busy_s)
 
-    def embed(self, chip: Chip, timeout_s: float | None = None) -> EmbeddedChip:
+    def embed(self, chip: Chip) -> EmbeddedChip:
         """Embed one chip, in a batch with others that arrive at the same time.
-
-        Args:
-            chip: the chip.
-            timeout_s: how long to wait at most; None uses the settings.
 
         Raises:
             OverloadedError: the queue is full or closing, or the time is over.
             ValueError: the embedding is zero or not finite.
         """
-        return self._await(self._lanes[chip.modality].submit(chip), timeout_s)
+        return self._await(self._lanes[chip.modality].submit(chip))
 
     def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
         """Embed chips in order; those of one sensor are queued together.
@@ -269,16 +248,16 @@ class BatchedEmbedder:
             places = [place for place, chip in enumerate(chips) if chip.modality is modality]
             queued = lane.submit_all([chips[place] for place in places])
             futures |= zip(places, queued, strict=True)
-        return [self._await(futures[place], None) for place in range(len(chips))]
+        return [self._await(futures[place]) for place in range(len(chips))]
 
-    def translate(self, chip: Chip, timeout_s: float | None = None) -> NDArray[np.uint8]:
+    def translate(self, chip: Chip) -> NDArray[np.uint8]:
         """Return the pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
 
         Raises:
             TranslationError: the chip is SAR, or the bundle has no translator.
             OverloadedError: see `embed`.
         """
-        return self._await(self._pictures.submit(chip), timeout_s)
+        return self._await(self._pictures.submit(chip))
 
     def close(self) -> None:
         """Reject new chips and finish the accepted ones."""
@@ -286,13 +265,12 @@ class BatchedEmbedder:
             lane.close()
         self._pictures.close()
 
-    def _await(self, future: "Future[R]", timeout_s: float | None) -> R:
-        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+    def _await(self, future: "Future[R]") -> R:
         try:
-            return future.result(timeout_s)
+            return future.result(self._timeout_s)
         except FutureTimeoutError as error:
             if not future.cancel() and future.done():
                 return future.result()
             raise OverloadedError(
-                f"the chip was not embedded within {timeout_s:g} s; try again later"
+                f"the chip was not embedded within {self._timeout_s:g} s; try again later"
             ) from error

@@ -32,26 +32,21 @@ class DeviceError(CrossfixError):
 class Runner(Protocol):
     """A graph that is ready to run; safe to call from many threads."""
 
-    @property
-    def device(self) -> Device:
-        """The device that runs the graph."""
-
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Run the graph on inputs by name and return its first output."""
 
 
 class Session:
-    """A `Runner` on ONNX Runtime."""
+    """A `Runner` on ONNX Runtime.
+
+    Attributes:
+        device: the device that runs the graph.
+    """
 
     def __init__(self, session: ort.InferenceSession, spec: GraphSpec, device: Device) -> None:
         self._session = session
         self._outputs = [spec.outputs[0].name]
-        self._device = device
-
-    @property
-    def device(self) -> Device:
-        """See `Runner`."""
-        return self._device
+        self.device = device
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """See `Runner`."""

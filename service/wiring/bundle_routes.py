@@ -114,7 +114,7 @@ def open_bundle_resources(
     batched = BatchedEmbedder(
         embedder,
         lanes,
-        listener=lambda batch: telemetry.batches.labels(batch.lane).observe(batch.batch_size),
+        listener=lambda lane, size: telemetry.batches.labels(lane).observe(size),
     )
     try:
         gallery = open_gallery(settings, embedder.bundle_id, embedder.width, qdrant)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.contract.chip import Chip, Modality
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import OverloadedError, TranslationError
-from service.inference.batcher import BatchedEmbedder, BatchStats, LaneSettings
+from service.inference.batcher import BatchedEmbedder, LaneSettings
 from service.inference.embedder import Embedder, build_embedder
 from tests.support.training.tiny_bundle import MakeBundle, noise_chip
 
@@ -20,16 +20,16 @@ def test_200_chips_from_32_threads_equal_their_serial_result(make_bundle: MakeBu
     embedder = build_embedder(make_bundle(), "cpu", 1)
     chips = [noise_chip(Modality.SAR if i % 2 else Modality.OPTICAL, i) for i in range(200)]
     serial = [embedder.embed_many([chip])[0].vector for chip in chips]
-    reports: list[BatchStats] = []
-    batched = BatchedEmbedder(embedder, listener=reports.append)
+    reports: list[tuple[str, int]] = []
+    batched = BatchedEmbedder(embedder, listener=lambda *report: reports.append(report))
     with ThreadPoolExecutor(32) as pool:
         parallel = list(pool.map(batched.embed, chips))
     batched.close()
     for expected, embedded in zip(serial, parallel, strict=True):
         assert np.allclose(embedded.vector, expected, atol=1e-4)
-    assert {stats.lane for stats in reports} == {"sar", "optical"}
-    assert sum(stats.batch_size for stats in reports) == 200
-    assert max(stats.batch_size for stats in reports) > 1
+    assert {lane for lane, _ in reports} == {"sar", "optical"}
+    assert sum(size for _, size in reports) == 200
+    assert max(size for _, size in reports) > 1
 
 
 def test_bundle_id_width_and_translation_are_those_of_the_embedder(make_bundle: MakeBundle) -> None:
@@ -70,12 +70,12 @@ def slow() -> Iterator[SlowOptical]:
 
 
 def test_a_slow_translation_does_not_block_a_sar_query(slow: SlowOptical) -> None:
-    batched = BatchedEmbedder(slow)
+    batched = BatchedEmbedder(slow, LaneSettings(timeout_s=5))
     optical, sar = noise_chip(Modality.OPTICAL, 1), noise_chip(Modality.SAR, 2)
     with ThreadPoolExecutor(2) as pool:
         embedding = pool.submit(batched.embed, optical)
         translation = pool.submit(batched.translate, optical)
-        assert batched.embed(sar, timeout_s=5).vector.shape == (2,)
+        assert batched.embed(sar).vector.shape == (2,)
         assert not embedding.done()
         assert not translation.done()
         slow.released.set()
@@ -85,19 +85,24 @@ def test_a_slow_translation_does_not_block_a_sar_query(slow: SlowOptical) -> Non
 
 
 def test_waiting_is_bounded_in_time_and_number(slow: SlowOptical) -> None:
-    settings = LaneSettings(optical_batch=1, optical_queue=1, timeout_s=0.05)
-    batched = BatchedEmbedder(slow, settings)
     optical = noise_chip(Modality.OPTICAL, 1)
+    impatient = BatchedEmbedder(slow, LaneSettings(timeout_s=0.05))
     with pytest.raises(OverloadedError, match=r"not embedded within 0.05 s"):
-        batched.embed(optical)
-    with ThreadPoolExecutor(1) as pool:
-        queued = pool.submit(batched.embed, optical, 10)
+        impatient.embed(optical)
+    batched = BatchedEmbedder(slow, LaneSettings(optical_batch=1, optical_queue=1, timeout_s=10))
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(batched.embed, optical)
+        while not batched.busy_s():
+            pass
+        queued = pool.submit(batched.embed, optical)
         while batched.queue_depths()["optical"] == 0:
             pass
         with pytest.raises(OverloadedError, match="1 chips wait in the optical queue"):
             batched.embed(optical)
         slow.released.set()
+        running.result(10)
         queued.result(10)
+    impatient.close()
     batched.close()
     with pytest.raises(OverloadedError, match="closing"):
         batched.embed(optical)

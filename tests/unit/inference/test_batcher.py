@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.contract.errors import OverloadedError
-from service.inference.batcher import Batcher, BatchStats
+from service.inference.batcher import Batcher
 
 
 class Gate:
@@ -137,10 +137,10 @@ def test_cancelled_items_are_not_run(gate: Gate) -> None:
 
 
 def test_listener_is_called_after_every_batch_and_cannot_stop_the_thread(gate: Gate) -> None:
-    reports: list[BatchStats] = []
+    reports: list[tuple[str, int]] = []
 
-    def listener(stats: BatchStats) -> None:
-        reports.append(stats)
+    def listener(lane: str, size: int) -> None:
+        reports.append((lane, size))
         raise RuntimeError("broken listener")
 
     queue: Batcher[int, int] = Batcher(
@@ -153,12 +153,7 @@ def test_listener_is_called_after_every_batch_and_cannot_stop_the_thread(gate: G
     for future in (first, *others):
         future.result(10)
     queue.close()
-    assert [(s.lane, s.batch_size, s.queue_depth) for s in reports] == [
-        ("sar", 1, 3),
-        ("sar", 2, 1),
-        ("sar", 1, 0),
-    ]
-    assert all(stats.seconds >= 0 for stats in reports)
+    assert reports == [("sar", 1), ("sar", 2), ("sar", 1)]
 
 
 def test_results_do_not_mix_under_load() -> None:
