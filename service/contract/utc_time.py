@@ -40,6 +40,12 @@ def as_utc(moment: datetime) -> datetime:
 Clock = Callable[[], datetime]
 """Return the present time, UTC."""
 
+
+def utc_now() -> datetime:
+    """Return the present time by the clock of this machine, UTC: a `Clock`."""
+    return datetime.now(UTC)
+
+
 UtcTime = Annotated[datetime, AfterValidator(as_utc)]
 
 
@@ -100,7 +106,7 @@ def require_past(stated: date) -> date:
     Raises:
         ValueError: it lies in the future, further than clocks differ.
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     if time_span(stated)[0] > now + MAX_CLIENT_SKEW:
         raise ValueError(
             f"{stated.isoformat()} lies in the future; it is {now:%Y-%m-%dT%H:%M:%SZ} now"

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from service.api import errors
 from service.api.middleware.stack import install
+from service.contract.utc_time import utc_now
 from service.identity.audit_trail import AuditTrail
 from service.identity.errors import StoreUnavailableError
 from service.observability.drift import expected_shares
@@ -27,7 +28,7 @@ from service.wiring.active_bundle import (
 )
 from service.wiring.background import repeated_tasks
 from service.wiring.bundle_follower import BundleFollower
-from service.wiring.bundle_routes import ProcessParts, open_bundle_resources, serve_bundle, utc_now
+from service.wiring.bundle_routes import ProcessParts, open_bundle_resources, serve_bundle
 from service.wiring.bundles import bundle_to_serve
 from service.wiring.crash_cleanup import RunningMarker
 from service.wiring.decoders import open_decoders

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from service.contract.errors import CrossfixError
+from service.contract.utc_time import utc_now
 from service.identity.audit_trail import AuditTrail
 from service.maintenance.retention import apply_retention
 from service.wiring.active_bundle import ActiveBundle
-from service.wiring.bundle_routes import ProcessParts, utc_now
+from service.wiring.bundle_routes import ProcessParts
 from service.wiring.maintenance import retention_limits
 from service.wiring.stores import is_embedded
 
@@ -127,8 +128,8 @@ def ask_again_when_quiet(
     """Compare open sightings with some of the chips that vessels got since, or with each other.
 
     A search of an embedded gallery among very many of them would delay a request, so this waits
-    until nobody has enrolled, matched or judged for `quiet_s`; where somebody always does, it works
-    for a moment in between.
+    until no request has enrolled, matched or judged for `quiet_s`. If requests never pause for so
+    long, it works for a moment in between.
     """
     began = time.monotonic()
     while active.quiet_s() < quiet_s and time.monotonic() - began < longest_postponement_s:

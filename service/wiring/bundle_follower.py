@@ -4,10 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from service.contract.errors import CrossfixError
+from service.contract.utc_time import utc_now
 from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.audit import AuditLog
@@ -80,7 +80,7 @@ class BundleFollower:
 
     def _move_to(self, bundle_id: str) -> None:
         new = self._serve(find_bundle(self._settings, bundle_id))
-        trail = AuditTrail(self._audit, lambda: datetime.now(UTC), new.bundle_id)
+        trail = AuditTrail(self._audit, utc_now, new.bundle_id)
         with trail.change("follow-bundle", former=self._active.current.bundle_id):
             former = self._active.switch_to(new)
         log.warning("moved from bundle %s to %s", former.bundle_id, bundle_id)

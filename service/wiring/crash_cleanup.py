@@ -8,10 +8,10 @@ deletes old unused chips.
 
 import logging
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 from service.contract.durable_files import replace_file
+from service.contract.utc_time import utc_now
 from service.maintenance.sweep import sweep
 from service.settings import Settings
 from service.storage.local.disk_errors import disk_errors
@@ -60,4 +60,4 @@ class RunningMarker:
     def _remove_unused_chips(self) -> int:
         archive = open_archive(self._settings)
         with closing(archive), closing(open_chips(self._settings, abandoned_after_s=0.0)) as chips:
-            return sweep(archive, chips, datetime.now(UTC), remove=True).removed
+            return sweep(archive, chips, utc_now(), remove=True).removed

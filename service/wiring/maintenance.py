@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.access.caller import LOCAL, Caller, called_by
 from service.contract.chip import Chip
+from service.contract.utc_time import utc_now
 from service.identity.audit_trail import AuditTrail
 from service.identity.errors import ConflictError
 from service.identity.ports.archive import GalleryArchive
@@ -92,7 +93,7 @@ def sweep_originals(
     """
     require_gallery(settings)
     with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
-        return sweep(archive, chips, datetime.now(UTC) - older_than, remove, advance)
+        return sweep(archive, chips, utc_now() - older_than, remove, advance)
 
 
 def require_gallery(settings: Settings) -> str:
@@ -194,7 +195,7 @@ def retain_in_gallery(settings: Settings) -> Retained:
         closing(open_chips(settings)) as chips,
         _local_trail(settings, active) as trail,
     ):
-        return apply_retention(gallery, matches, chips, trail, limits, datetime.now(UTC))
+        return apply_retention(gallery, matches, chips, trail, limits, utc_now())
 
 
 @contextmanager
@@ -202,4 +203,4 @@ def _local_trail(settings: Settings, bundle_id: str) -> Iterator[AuditTrail]:
     """Yield the audit trail of a command that a person runs on this machine."""
     log = open_audit_log(audit_folder(settings), settings.replica)
     with closing(log), called_by(lambda: Caller(LOCAL)):
-        yield AuditTrail(log, lambda: datetime.now(UTC), bundle_id)
+        yield AuditTrail(log, utc_now, bundle_id)

@@ -1,8 +1,7 @@
 """Authenticate requests by API key and check the role that each request requires."""
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from fastapi import Depends
 from fastapi.params import Depends as Dependency
@@ -19,6 +18,7 @@ from service.api.middleware.allowed_origins import AllowedOrigins, require_same_
 from service.api.middleware.base import HttpMiddleware
 from service.api.transport_errors import ForbiddenError, UnauthenticatedError
 from service.contract.errors import CrossfixError
+from service.contract.utc_time import utc_now
 from service.observability.metrics import Telemetry
 
 log = logging.getLogger("crossfix.access")
@@ -94,7 +94,6 @@ class Authentication(HttpMiddleware):
         open_paths: frozenset[str],
         allowed_origins: AllowedOrigins,
         telemetry: Telemetry,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Wrap `app`.
 
@@ -104,14 +103,12 @@ class Authentication(HttpMiddleware):
             open_paths: paths that never require a key, for probes.
             allowed_origins: web pages that may send requests while no key is required.
             telemetry: counts the rejected requests.
-            now: returns the current time, UTC.
         """
         super().__init__(app)
         self._keys = keys
         self._open_paths = open_paths
         self._allowed_origins = allowed_origins
         self._telemetry = telemetry
-        self._now = now
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in self._open_paths:
@@ -133,7 +130,7 @@ class Authentication(HttpMiddleware):
                 it.
         """
         ring = self._keys.ring()
-        principal = identify_caller(request, ring, self._now())
+        principal = identify_caller(request, ring, utc_now())
         if not ring.requires_key:
             self._allowed_origins.check(request.headers)
             return principal

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from service.contract.durable_files import sync_folder, write_file
+from service.contract.utc_time import Clock, utc_now
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.audit import AuditPosition
 from service.storage.audit.chain import (
@@ -53,7 +53,7 @@ MAX_PROCESSES = 256
 def open_audit_log(
     root: Path,
     replica: str,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Clock = utc_now,
     segment_bytes: int = SEGMENT_BYTES,
 ) -> "FolderAuditLog":
     """Open this replica's chain, cut off an interrupted write, and append an entry on the opening.

@@ -6,11 +6,11 @@ replica with a fresh data folder sees it too.
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 from service.contract.durable_files import replace_file, sync_folder
+from service.contract.utc_time import utc_now
 from service.identity.ports.claims import ClaimStore
 from service.identity.records.claims import NameClaim
 from service.storage.local.disk_errors import disk_errors
@@ -74,4 +74,4 @@ class GalleryMarker:
 
 
 def _claim() -> NameClaim:
-    return NameClaim(token=TOKEN, vessel_id=TOKEN, made_at=datetime.now(UTC))
+    return NameClaim(token=TOKEN, vessel_id=TOKEN, made_at=utc_now())
