@@ -1,7 +1,7 @@
 """Enrol the chips of many vessels in one request.
 
 Chips are decoded and embedded at the same time, so that batches fill, and stored vessel by vessel.
-A chip that cannot be used, or a vessel that cannot be registered, does not keep the others out.
+A chip that cannot be used, or a vessel that cannot be registered, does not stop the others.
 """
 
 from collections import deque
@@ -53,8 +53,8 @@ class BulkOutcome:
         sighting: the sighting that the vessel has of it; None when it was refused.
         added: whether this request stored it.
         created: whether this request registered the vessel.
-        warnings: what the request said in vain, what is bad about the chip, and other vessels that
-            have it too.
+        warnings: stated facts that were not used, what is bad about the chip, and other vessels
+            that have it too.
         problem: why it was refused.
     """
 

@@ -17,8 +17,8 @@ from service.identity.ports.outbox import NoOutbox, Outbox
 from service.identity.stage_timing import Measure, ignore_timings
 
 
-class Together(Protocol):
-    """Makes writes to different stores, at the same time where that is quicker.
+class WriteAll(Protocol):
+    """Makes writes to different stores, in parallel where that is quicker.
 
     Raises the error of the first write that failed, when all have ended.
     """
@@ -27,14 +27,14 @@ class Together(Protocol):
         """Make all writes."""
 
 
-def one_after_the_other(*writes: Callable[[], None]) -> None:
-    """Make the writes in order, until one fails: a `Together`."""
+def in_sequence(*writes: Callable[[], None]) -> None:
+    """Make the writes in order, until one fails: a `WriteAll`."""
     for write in writes:
         write()
 
 
-def at_the_same_time(*writes: Callable[[], None]) -> None:
-    """Make each write in a thread of its own: a `Together` for stores that wait for a network."""
+def in_parallel(*writes: Callable[[], None]) -> None:
+    """Make each write in a thread of its own: a `WriteAll` for stores that wait for a network."""
     with ThreadPoolExecutor(len(writes)) as pool:
         running = [pool.submit(copy_context().run, write) for write in writes]
     for one in running:
@@ -55,7 +55,7 @@ class Context:
         write_lock: held while this process makes a change, so that changes happen one at a time.
         measure: receives the milliseconds of each stage.
         outbox: keeps answered matches that the stores do not take now.
-        together: makes writes to different stores.
+        write_all: makes writes to different stores.
         announces: whether matches that the service finds by itself are sent to a webhook.
     """
 
@@ -68,5 +68,5 @@ class Context:
     write_lock: threading.RLock
     measure: Measure = ignore_timings
     outbox: Outbox = field(default_factory=NoOutbox)
-    together: Together = one_after_the_other
+    write_all: WriteAll = in_sequence
     announces: bool = False

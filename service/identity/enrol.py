@@ -78,7 +78,7 @@ class StoredChips:
 
     Attributes:
         added: digests of the chips that the vessel did not have.
-        warnings: by digest: what the request said in vain, what is bad about the chip, and other
+        warnings: by digest: stated facts that were not used, what is bad about the chip, and other
             vessels that have it too.
     """
 

@@ -35,7 +35,7 @@ class StoreUnavailableError(CrossfixError):
     """A store does not answer; nothing was acknowledged.
 
     Attributes:
-        may_pass: whether the store may answer later without anybody's help.
+        may_pass: whether the store may answer later by itself.
     """
 
     kind = "store-unavailable"

@@ -60,7 +60,7 @@ class Lease:
         now: Clock,
         step: timedelta,
         unreleased: dict[str, NameClaim],
-        action: str = "registered",
+        action: str,
     ) -> None:
         """Start without any claim.
 

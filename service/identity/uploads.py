@@ -149,11 +149,6 @@ class EmbeddedUpload:
     half_turned: NDArray[np.float32] | None
     timings_ms: dict[str, float]
 
-    @property
-    def bow_is_open(self) -> bool:
-        """Whether the bow may be at either end, see `Framing.bow_is_open`."""
-        return self.framing is not None and self.framing.bow_is_open
-
 
 class UploadEmbedder:
     """Decodes and embeds uploaded chips, and describes them as sightings."""

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
@@ -27,12 +27,14 @@ from service.api.routes.session import session_router
 from service.api.routes.sightings import sightings_router
 from service.api.schemas import BundleOut, ModelOut
 from service.contract.bundle import open_bundle
+from service.contract.utc_time import utc_now
 from service.desk import FILES
 from service.identity.audit_trail import AuditTrail
 from service.identity.bulk import BulkEnrolment
 from service.identity.context import Context
 from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
+from service.identity.leases import Leases
 from service.identity.matching.announcing import Announcements
 from service.identity.matching.grouping import Grouping
 from service.identity.matching.groups import SightingGroups
@@ -61,11 +63,6 @@ from service.workers.decoder_pool import DecoderPool
 log = logging.getLogger("crossfix")
 
 DESCRIPTION = "Which known vessel does this chip show? Identify ships across optical and SAR."
-
-
-def utc_now() -> datetime:
-    """Return the present time, UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -127,21 +124,8 @@ def open_bundle_resources(
 def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundle:
     """Finish or undo interrupted changes, and build the routes that use these models."""
     settings, telemetry, stores = parts.settings, parts.telemetry, parts.stores
-    manifest, bundle_id = resources.bundle.manifest, resources.bundle.bundle_id
-    calibration, measure = manifest.calibration, telemetry.observe_stages
-    context = Context(
-        gallery=resources.gallery,
-        chips=stores.chips,
-        matches=stores.matches,
-        claims=stores.claims,
-        trail=AuditTrail(stores.audit, utc_now, bundle_id, measure),
-        now=utc_now,
-        write_lock=parts.write_lock,
-        measure=measure,
-        outbox=stores.outbox,
-        together=stores.together,
-        announces=parts.webhook is not None,
-    )
+    manifest, calibration = resources.bundle.manifest, resources.bundle.manifest.calibration
+    context = _context(parts, resources)
     recovery = Recovery(context, longest_step(settings))
     review = MatchReview(context, recovery)
     upload_embedder = UploadEmbedder(
@@ -149,7 +133,7 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
         stores.cache,
         parts.decoders,
         utc_now,
-        measure,
+        context.measure,
         telemetry.count_framing,
     )
     keeper = MatchKeeper(context, upload_embedder)
@@ -160,18 +144,19 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     settled = settle()
     if settled:
         log.warning("settled %d interrupted changes", settled)
-    domain = manifest.training.domain
-    model = AnsweringModel(bundle_id=bundle_id, name=manifest.name, training_domain=domain)
+    model = AnsweringModel(
+        bundle_id=resources.bundle.bundle_id,
+        name=manifest.name,
+        training_domain=manifest.training.domain,
+    )
     # Never on simulation alone, unless the operator allows it.
     allow_confident = calibration.real_share > 0 or settings.confident_on_simulation
     matcher = Matcher(context, upload_embedder, model, calibration, allow_confident)
     enrolment = Enrolment(context, upload_embedder, recovery)
     curation = Curation(context, recovery, timedelta(days=settings.restore_days))
     pictures = Pictures(context, parts.decoders, resources.embedder, manifest.preprocess)
-    verifier, groups = (
-        Verifier(upload_embedder, calibration),
-        SightingGroups(context, recovery, review),
-    )
+    verifier = Verifier(upload_embedder, calibration)
+    groups = SightingGroups(context, recovery, review)
     model_out = ModelOut.model_validate(model)
     routes = _routes(
         parts,
@@ -195,15 +180,38 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     telemetry.bundle.info(
         model.model_dump() | {"device": resources.device, "precision": resources.precision}
     )
-    announce = None
-    if parts.webhook is not None:
-        announce = Announcements(
-            context,
-            recovery.leases,
-            parts.webhook.send,
-            lambda outcome: telemetry.webhook.labels(outcome).inc(),
-        ).run
+    announce = _announcements(parts, context, recovery.leases)
     return ServedBundle(resources, settle, routes, ask_again, announce)
+
+
+def _context(parts: ProcessParts, resources: BundleResources) -> Context:
+    """Return what the use cases of this bundle share."""
+    stores, measure = parts.stores, parts.telemetry.observe_stages
+    return Context(
+        gallery=resources.gallery,
+        chips=stores.chips,
+        matches=stores.matches,
+        claims=stores.claims,
+        trail=AuditTrail(stores.audit, utc_now, resources.bundle.bundle_id, measure),
+        now=utc_now,
+        write_lock=parts.write_lock,
+        measure=measure,
+        outbox=stores.outbox,
+        write_all=stores.write_all,
+        announces=parts.webhook is not None,
+    )
+
+
+def _announcements(
+    parts: ProcessParts, context: Context, leases: Leases
+) -> Callable[[Callable[[], bool]], None] | None:
+    """Return what sends new matches to the webhook; None without one."""
+    if parts.webhook is None:
+        return None
+    webhook = parts.telemetry.webhook
+    return Announcements(
+        context, leases, parts.webhook.send, lambda outcome: webhook.labels(outcome).inc()
+    ).run
 
 
 def _routes(

@@ -9,7 +9,7 @@ take long to import, are imported where they are used.
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from service.access.idempotency import CLAIM_LIFETIME_S, IdempotencyStore
 from service.access.rate_limits import RateLimiter
-from service.identity.context import Together, at_the_same_time, one_after_the_other
+from service.identity.context import WriteAll, in_parallel, in_sequence
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.audit import AuditLog
 from service.identity.ports.bundles import BundleStore
@@ -76,7 +76,7 @@ class SharedStores:
     redis: RedisLink | None
     audit: AuditLog
     outbox: Outbox
-    together: Together
+    write_all: WriteAll
 
     def close(self) -> None:
         """Close every store."""
@@ -123,12 +123,12 @@ def open_shared_stores(
         on_error.callback(matches.close)
         claims = open_claims(settings, watch)
         on_error.callback(claims.close)
-        audit = open_audit_log(audit_folder(settings), settings.replica, lambda: datetime.now(UTC))
+        audit = open_audit_log(audit_folder(settings), settings.replica)
         on_error.pop_all()
     cache = MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis)
     outbox = FolderOutbox(settings.data_dir / "outbox")
-    together = one_after_the_other if is_embedded(settings) else at_the_same_time
-    return SharedStores(chips, matches, claims, cache, redis, audit, outbox, together)
+    write_all = in_sequence if is_embedded(settings) else in_parallel
+    return SharedStores(chips, matches, claims, cache, redis, audit, outbox, write_all)
 
 
 def open_gallery(

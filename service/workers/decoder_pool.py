@@ -17,7 +17,7 @@ from multiprocessing.context import ForkServerProcess
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits
-from service.contract.errors import DecodeLimitError, OverloadedError
+from service.contract.errors import ChipError, DecodeLimitError, OverloadedError
 from service.contract.framing.apply import FramedChip
 from service.contract.framing.records import Framing, FramingMode
 from service.workers.decoder import DecodeRequest, serve_decoder
@@ -143,8 +143,8 @@ class DecoderPool:
     def close(self) -> None:
         """End idle workers; busy ones end with their chip.
 
-        A worker that is being started is waited for: it would complain on standard error if this
-        process ended before it had been told what to do.
+        A worker that is being started is waited for: it would print a traceback if this process
+        ended before the worker had received its arguments.
         """
         with self._lock:
             self._closed = True
@@ -207,11 +207,11 @@ class _Worker:
     process: ForkServerProcess
     connection: Connection
 
-    def ask(self, request: DecodeRequest, timeout_s: float) -> FramedChip | Exception:
+    def ask(self, request: DecodeRequest, timeout_s: float) -> FramedChip | ChipError:
         self.connection.send(request)
         if not self.connection.poll(timeout_s):
             raise _OverrunError
-        answer: FramedChip | Exception = self.connection.recv()
+        answer: FramedChip | ChipError = self.connection.recv()
         return answer
 
     def end(self) -> None:

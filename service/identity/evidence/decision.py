@@ -6,13 +6,13 @@ from uuid import UUID
 
 import numpy as np
 
-from service.contract.calibration import Evidence
 from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds
 from service.contract.chip import Modality
 from service.contract.weighing.context import context_terms
 from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, ContextSpec
 from service.contract.weighing.verdicts import decide, measured_point, thresholds_of
 from service.identity.evidence.checks import Limits, can_have_sailed, check, facts_of
+from service.identity.evidence.pairs import evidence_of
 from service.identity.evidence.terms import evidence_terms
 from service.identity.evidence.wording import Judged, Ranking, explain, nothing_compared
 from service.identity.records.matches import (
@@ -71,11 +71,7 @@ def score(
     scored = []
     for hit in hits:
         top = hit.hits[0]
-        evidence = Evidence(
-            similarity=top.similarity,
-            length_ratio=query.length_m / top.sighting.length_m,
-            width_ratio=query.width_m / top.sighting.width_m,
-        )
+        evidence = evidence_of(query, top.sighting, top.similarity)
         parts = contributions(evidence, weights, gallery_vessels)
         scored.append(Scored(hit.vessel, hit.hits, parts))
     return best_first(scored)
@@ -110,7 +106,7 @@ def rank(
     """Return all scored vessels with their checks, without terms, the most probable first.
 
     The probabilities of all scored vessels and of "none" sum to 1. A vessel that cannot have
-    sailed to the query in time comes last, whatever else speaks for it.
+    sailed to the query in time comes last, whatever its other evidence.
 
     Args:
         query: the query sighting.

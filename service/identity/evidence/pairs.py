@@ -1,4 +1,4 @@
-"""The probability that two chips show one vessel, each weighed as it was framed."""
+"""The evidence that two chips show one vessel, and its probability."""
 
 from service.contract.calibration import Evidence, probability
 from service.contract.candidate_probabilities import contributions
@@ -58,11 +58,9 @@ def pair_probability(
     calibration = _for_pair(first, second, calibration)
     same_sensor = first.modality is second.modality
     weights = calibration.verify_same_sensor if same_sensor else calibration.verify
-    return (
-        None
-        if weights is None
-        else probability(_evidence(first, second, similarity), weights, prior)
-    )
+    if weights is None:
+        return None
+    return probability(evidence_of(first, second, similarity), weights, prior)
 
 
 def pair_log_odds(
@@ -89,7 +87,7 @@ def pair_log_odds(
     weights = calibration.match_same_sensor if same_sensor else calibration.match
     if weights is None:
         return None
-    return sum(contributions(_evidence(first, second, similarity), weights, ships).values())
+    return sum(contributions(evidence_of(first, second, similarity), weights, ships).values())
 
 
 def _for_pair(first: Sighting, second: Sighting, calibration: CalibrationSpec) -> CalibrationSpec:
@@ -100,7 +98,8 @@ def _for_pair(first: Sighting, second: Sighting, calibration: CalibrationSpec) -
     )
 
 
-def _evidence(first: Sighting, second: Sighting, similarity: float) -> Evidence:
+def evidence_of(first: Sighting, second: Sighting, similarity: float) -> Evidence:
+    """Return the cosine of two chips, and the sizes of the first over those of the second."""
     return Evidence(
         similarity=similarity,
         length_ratio=first.length_m / second.length_m,

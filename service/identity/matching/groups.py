@@ -101,7 +101,7 @@ class SightingGroups:
             different: whether it is so; False withdraws it.
 
         Raises:
-            NotFoundError: a sighting is not open, or nobody asked about it.
+            NotFoundError: a sighting is not open, or has no match.
             InvalidRequestError: fewer than two sightings, or too many.
             ConflictError: another request decides about one of the sightings.
             StoreUnavailableError, StoreFullError: nothing was acknowledged.
@@ -132,7 +132,7 @@ class SightingGroups:
         changes nothing.
 
         Raises:
-            NotFoundError: a sighting is not open, or nobody asked about it.
+            NotFoundError: a sighting is not open, or has no match.
             InvalidRequestError: no sighting, or too many.
             ConflictError: a sighting has a vessel, another vessel carries the IMO number, or
                 another request works on one of the sightings.

@@ -46,7 +46,7 @@ class MatchKeeper:
         self._chips = context.chips
         self._matches = context.matches
         self._outbox = context.outbox
-        self._together = context.together
+        self._write_all = context.write_all
         self._write_lock = context.write_lock
         self._measure = context.measure
         self._uploads = uploads
@@ -82,7 +82,7 @@ class MatchKeeper:
         with self._write_lock, undo_when_full:
             for chip, _ in match.chips:
                 self._chips.put(chip)
-            self._together(
+            self._write_all(
                 lambda: self._gallery.put_open_sightings(sightings),
                 lambda: self._matches.put(match.record),
             )

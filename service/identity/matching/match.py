@@ -101,7 +101,7 @@ class RankedQuery:
     Attributes:
         queries: the chips of the ship with their bytes, at least one.
         calibration: as this query is compared, both ways round or as it is.
-        why_nobody: which options left no vessel to compare with; None if they did not.
+        why_none_compared: which options left no vessel to compare with; None if they did not.
         seconds: spent so far.
         first_similarities: see `MatchResult`.
     """
@@ -114,7 +114,7 @@ class RankedQuery:
     calibration: CalibrationSpec
     ranking: Ranking
     warnings: tuple[str, ...]
-    why_nobody: str | None
+    why_none_compared: str | None
     timings_ms: dict[str, float]
     seconds: float
     first_similarities: dict[Modality, float]
@@ -241,7 +241,7 @@ class Matcher:
             warnings += type_warnings(options.looks_like, [c.vessel for c in ranking.candidates])
             if options.max_speed_kn is not None and not query.sighting.fix.is_known:
                 warnings += (NO_VOYAGE,)
-            reasons = () if ranking.candidates else self._why_nobody(options)
+            reasons = () if ranking.candidates else self._why_none_compared(options)
         self._measure({"search": timings["search"]})
         as_calibrated = calibration is self._calibration and not options.narrows and not more
         return RankedQuery(
@@ -253,7 +253,7 @@ class Matcher:
             calibration=calibration,
             ranking=ranking,
             warnings=warnings + reasons,
-            why_nobody=reasons[0] if reasons else None,
+            why_none_compared=reasons[0] if reasons else None,
             timings_ms=timings,
             seconds=time.perf_counter() - began,
             first_similarities=_first_similarities(found) if as_calibrated else {},
@@ -268,8 +268,8 @@ class Matcher:
             self._allow_confident,
             [defect for query in asked.queries for defect in query.sighting.defects],
         )
-        if asked.why_nobody is not None:
-            explanation = nothing_compared(asked.why_nobody)
+        if asked.why_none_compared is not None:
+            explanation = nothing_compared(asked.why_none_compared)
         elif len(asked.queries) > 1 and explanation.compared:
             text = f"{explanation.text} {SEVERAL.format(len(asked.queries))}"
             explanation = explanation.model_copy(update={"text": text})
@@ -326,8 +326,8 @@ class Matcher:
                 chips = list(zip(files, asked.queries, strict=True))
                 unstored = self._keeper.keep(AnsweredMatch(chips, record))
         if unstored is not None:
-            told = match.query.with_warnings((WARNINGS[unstored],))
-            match = match.model_copy(update={"stored": False, "query": told})
+            query = match.query.with_warnings((WARNINGS[unstored],))
+            match = match.model_copy(update={"stored": False, "query": query})
         seconds = asked.seconds + time.perf_counter() - began
         timings = asked.timings_ms | {"total": seconds * 1000.0}
         return MatchResult(match, timings, asked.first_similarities, unstored)
@@ -358,7 +358,7 @@ class Matcher:
                 scored[modality] = score(query, found, weights, vessels)
         return scored, calibration
 
-    def _why_nobody(self, options: MatchOptions) -> tuple[str, ...]:
+    def _why_none_compared(self, options: MatchOptions) -> tuple[str, ...]:
         """Return a warning that names the options which left no vessel; none without options."""
         kind = options.vessel_type
         of_type = VesselFilter(type=kind)

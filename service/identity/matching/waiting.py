@@ -16,14 +16,16 @@ import logging
 from collections.abc import Callable
 from uuid import UUID
 
-from service.contract.calibration import Evidence
 from service.contract.candidate_probabilities import contributions
 from service.contract.chip import Modality
 from service.contract.errors import ChipError
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.context import Context
 from service.identity.errors import ConflictError, NotFoundError, StoreDamagedError
+from service.identity.evidence.decision import weights_for
+from service.identity.evidence.pairs import evidence_of
 from service.identity.leases import Leases, Task
+from service.identity.matching.grouping import RECORDS_OF_ONE_SIGHTING
 from service.identity.matching.match import Matcher, MatchOptions
 from service.identity.records.base import RECORDED
 from service.identity.records.match_records import (
@@ -43,11 +45,9 @@ BATCH = 32
 SIMILAR = 20
 """How many open sightings of each sensor type are looked at for each chip."""
 
-WORTH_ASKING = -4.0
+MIN_LOG_ODDS = -4.0
 """The log odds against "none" from which a sighting is matched anew: a probability of 2 %. The
 match itself weighs more evidence, and a framed query both ways round."""
-
-RECORDS_OF_ONE_SIGHTING = 500
 
 
 class OpenSightings:
@@ -107,23 +107,18 @@ class OpenSightings:
         try:
             found = self._gallery.get_vessels([vessel_id]).get(vessel_id)
         except StoreDamagedError as error:
-            log.warning("nobody is asked about vessel %s again: %s", vessel_id, error)
+            log.warning("no open sighting is matched with vessel %s: %s", vessel_id, error)
             return False
         return found is not None and found.state.visible
 
     def _is_worth_asking(self, hit: SightingHit, known: Sighting) -> bool:
         query = hit.sighting
-        same = query.modality is known.modality
-        weights = self._calibration.match_same_sensor if same else self._calibration.match
+        weights = weights_for(self._calibration, query, known.modality)
         if weights is None or query.chip_sha256 == known.chip_sha256:
             return False
-        evidence = Evidence(
-            similarity=hit.similarity,
-            length_ratio=query.length_m / known.length_m,
-            width_ratio=query.width_m / known.width_m,
-        )
+        evidence = evidence_of(query, known, hit.similarity)
         parts = contributions(evidence, weights, self._gallery.counts().vessels)
-        return sum(parts.values()) >= WORTH_ASKING
+        return sum(parts.values()) >= MIN_LOG_ODDS
 
     def _ask(self, sighting_id: UUID, finding: Finding) -> None:
         """Match a sighting anew, unless it has a vessel or an analyst has decided already."""
@@ -163,7 +158,7 @@ def _options(record: MatchRecord) -> MatchOptions:
 def _answers(record: MatchRecord, vessel_id: UUID) -> bool:
     """Return whether a match has proposed the vessel already, or an analyst rejected it.
 
-    A match that an analyst rejected speaks of all its candidates.
+    A rejected match rules out all its candidates.
     """
     if record.standing is Standing.REJECTED:
         return any(one.vessel.id == vessel_id for one in record.match.candidates)

@@ -63,8 +63,8 @@ class Finding(Record):
 class MatchState(StrEnum):
     """How a match came about, and whether an analyst has dealt with it.
 
-    `asked`: a client asked. `new`: the service asked again, because a vessel got a chip, and nobody
-    has decided about the sighting since. `settled`: somebody has.
+    `asked`: a client asked. `new`: the service asked again, because a vessel got a chip, and no
+    analyst has decided about the sighting since. `settled`: an analyst has.
     """
 
     ASKED = "asked"

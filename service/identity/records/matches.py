@@ -105,8 +105,9 @@ class EvidenceTerm(Record):
 class Candidate(Record):
     """One vessel that the query may show.
 
-    `evidence` adds up to ln(probability / none_probability), see
-    `contract.candidate_probabilities`. `way` is set when the query was compared both ways round.
+    `rank` counts from 1, `probability` is 0 to 1, `similarity` a cosine, -1 to 1. `evidence` adds
+    up to ln(probability / none_probability), see `contract.candidate_probabilities`. `way` is set
+    when the query was compared both ways round.
     """
 
     rank: int

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service.identity.context import at_the_same_time
+from service.identity.context import in_parallel
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import StoreUnavailableError
 from service.identity.matching.match import Matcher, MatchOptions
@@ -83,7 +83,7 @@ class Replica:
         claims = stack.enter_context(closing(ServerClaimStore(connection())))
         context = replace(
             make_context(self.gallery, chips, matches=self.matches, claims=claims),
-            together=at_the_same_time,
+            write_all=in_parallel,
         )
         uploads = fake_upload_embedder()
         recovery = Recovery(context, step=timedelta(minutes=1))

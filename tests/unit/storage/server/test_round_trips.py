@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from service.identity.context import at_the_same_time
+from service.identity.context import in_parallel
 from service.identity.matching.match import Matcher, MatchOptions
 from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
@@ -82,7 +82,7 @@ def place() -> Iterator[Place]:
             vector = one.vector[:WIDTH] / float((one.vector[:WIDTH] ** 2).sum() ** 0.5)
             gallery.put_sightings([replace(one, vector=vector)], vessel)
         context = replace(
-            make_context(gallery, FakeChipStore(), matches=matches), together=at_the_same_time
+            make_context(gallery, FakeChipStore(), matches=matches), write_all=in_parallel
         )
         matcher = Matcher(context, fake_upload_embedder(), MODEL, CALIBRATION, allow_confident=True)
         matcher.match(sar(1), MatchOptions())
