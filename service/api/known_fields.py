@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import Depends, Request
+from fastapi.params import Depends as Dependency
 from starlette.datastructures import FormData, UploadFile
 
 from service.api.transport_errors import MediaTypeError
@@ -18,13 +18,11 @@ class FormFields:
     """The fields of a form.
 
     Attributes:
-        file: name of the field that holds the chips.
-        several: whether that field may occur more than once.
+        file: name of the field that holds the chips, and may occur more than once.
         texts: names of the other fields, each of which may occur once.
     """
 
     file: str
-    several: bool
     texts: tuple[str, ...]
 
     def check(self, form: FormData) -> None:
@@ -43,7 +41,7 @@ class FormFields:
 
     def _check_values(self, name: str, values: list[UploadFile | str]) -> None:
         is_file = name == self.file
-        if len(values) > 1 and not (is_file and self.several):
+        if len(values) > 1 and not is_file:
             raise InvalidRequestError(f"{name}: sent {len(values)} times; send it once")
         for value in values:
             if is_file and isinstance(value, str):
@@ -56,14 +54,14 @@ class FormFields:
                 )
 
 
-def multipart_form(file: str, *, several: bool, texts: Iterable[str]) -> Any:
+def multipart_form(file: str, texts: Iterable[str]) -> Dependency:
     """Return a dependency that accepts a multipart form of these fields only; see `FormFields`.
 
     Raises (for a request):
         MediaTypeError: the body is not `multipart/form-data`.
         InvalidRequestError: a field is unknown, repeated or of the wrong kind.
     """
-    fields = FormFields(file, several, tuple(texts))
+    fields = FormFields(file, tuple(texts))
 
     async def check(request: Request) -> None:
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
@@ -74,7 +72,8 @@ def multipart_form(file: str, *, several: bool, texts: Iterable[str]) -> Any:
             )
         fields.check(await request.form())
 
-    return Depends(check)
+    dependency: Dependency = Depends(check)
+    return dependency
 
 
 def _check_query(request: Request) -> None:

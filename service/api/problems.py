@@ -64,3 +64,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+ERRORS_OF_CHANGES = documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507)
+"""The problem responses of a route that changes vessels, sightings or judgements."""

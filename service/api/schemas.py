@@ -114,7 +114,8 @@ class VesselDetail(VesselOut):
 
     sightings: tuple[SightingOut, ...]
     warnings: tuple[str, ...] = Field(
-        (), description="what this request said in vain, and chips that other vessels have too"
+        (),
+        description="stated facts that were not used, and chips that other vessels have too",
     )
 
     @classmethod

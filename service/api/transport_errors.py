@@ -36,7 +36,7 @@ class RateLimitedError(CrossfixError):
 
     kind = "rate-limited"
 
-    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+    def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
 

@@ -15,6 +15,7 @@ from service.api.middleware.auth import SECURITY
 from service.api.openapi import improve_document, operation_id
 from service.api.problems import documented
 from service.api.routes.bulk import bulk_router
+from service.api.routes.curation import curation_router
 from service.api.routes.desk import desk_router
 from service.api.routes.docs import docs_router
 from service.api.routes.gallery import gallery_router
@@ -165,7 +166,8 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
             match_router(matcher, SceneMatcher(matcher), verifier, model_out, telemetry),
             matches_router(stores.matches, review, telemetry),
             report_router(review, pictures, utc_now),
-            gallery_router(context.gallery, enrolment, curation, settings.max_chips_per_request),
+            gallery_router(context.gallery, enrolment, settings.max_chips_per_request),
+            curation_router(curation),
             bulk_router(BulkEnrolment(context, enrolment, upload_embedder), telemetry),
             open_sightings_router(groups, model_out),
             sightings_router(pictures),

@@ -3,25 +3,34 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.exports.csv_text import csv_lines
 from service.api.exports.geojson import Json
 from service.api.exports.negotiation import CSV, GEOJSON, JSON, choose_media
-from service.api.exports.rows import Row, cells
+from service.api.exports.rows import Row
 from service.api.problems import documented
+from service.identity.records.base import PLAIN_NUMBER
 
 DEFAULT_LIMIT = 50
 EXPORT_PAGE = 500
 MEDIA = (JSON, GEOJSON, CSV)
 
-LIMIT_HELP = (
-    "length of the page; without it, JSON has pages of 50, and CSV and GeoJSON hold the whole list"
-)
+Limit = Annotated[
+    int | None,
+    PLAIN_NUMBER,
+    Query(
+        ge=1,
+        le=500,
+        description=f"length of the page; without it, JSON has pages of {DEFAULT_LIMIT}, and CSV "
+        "and GeoJSON hold the whole list",
+    ),
+]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the previous page")]
 REPRESENTATIONS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -91,7 +100,7 @@ class Exported:
     def _csv(self, pages: Iterator[ExportPage]) -> Iterator[str]:
         yield csv_lines([self.columns])
         for page in pages:
-            yield csv_lines(cells(row, self.columns) for row in page.rows)
+            yield csv_lines([row[name] for name in self.columns] for row in page.rows)
 
     def _geojson(self, pages: Iterator[ExportPage]) -> Iterator[str]:
         yield '{"type":"FeatureCollection","features":['

@@ -4,7 +4,7 @@ A row is a line of CSV and the properties of a GeoJSON feature. The columns of a
 `vessels.csv`, see `docs/chips.md`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -122,11 +122,6 @@ def last_position(sightings: Sequence[Sighting]) -> Sighting | None:
     """Return the latest sighting whose time and position are known."""
     known = track(sightings)
     return known[-1] if known else None
-
-
-def cells(row: Mapping[str, Value], columns: Sequence[str]) -> list[Value]:
-    """Return the values of a row in the order of the columns."""
-    return [row[column] for column in columns]
 
 
 def _position(position: GeoPoint | None) -> Row:

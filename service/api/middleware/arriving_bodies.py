@@ -7,7 +7,6 @@ from collections.abc import Callable
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
-from service.access.roles import Principal
 from service.api.transport_errors import DisplacedUploadError
 from service.contract.errors import CrossfixError
 
@@ -95,11 +94,3 @@ def has_body(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     sent = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     return sent and scope["method"] in METHODS_WITH_BODY
-
-
-def caller_of(scope: Scope) -> str:
-    """Return the key of the caller; without one its address."""
-    principal: Principal | None = scope.get("state", {}).get("principal")
-    if principal is not None and principal.key_id is not None:
-        return f"key:{principal.key_id}"
-    return f"address:{scope['client'][0]}" if scope.get("client") else "address:unknown"

@@ -1,8 +1,10 @@
-"""The part that all middleware shares."""
+"""The base of all middleware, and what it knows of a request."""
 
 from abc import ABC, abstractmethod
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.access.roles import Principal
 
 
 class HttpMiddleware(ABC):
@@ -21,3 +23,17 @@ class HttpMiddleware(ABC):
     @abstractmethod
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an HTTP request."""
+
+
+def principal_of(scope: Scope) -> Principal | None:
+    """Return the caller that `Authentication` accepted; None on the open paths."""
+    principal: Principal | None = scope.get("state", {}).get("principal")
+    return principal
+
+
+def caller_of(scope: Scope) -> str:
+    """Return the key of the caller; without one its address."""
+    principal = principal_of(scope)
+    if principal is not None and principal.key_id is not None:
+        return f"key:{principal.key_id}"
+    return f"address:{scope['client'][0]}" if scope.get("client") else "address:unknown"

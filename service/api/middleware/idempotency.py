@@ -20,9 +20,8 @@ from service.access.idempotency import (
     IdempotencyStore,
     StoredResponse,
 )
-from service.access.roles import Principal
 from service.api.errors import error_response
-from service.api.middleware.base import HttpMiddleware
+from service.api.middleware.base import HttpMiddleware, principal_of
 from service.api.middleware.replay import (
     BLOCKING_BYTES,
     RecordedBody,
@@ -143,7 +142,7 @@ def _key_of_caller(key: str, scope: Scope) -> str:
             f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} printable ASCII characters, such as "
             "a UUID that is drawn anew for each request"
         )
-    principal: Principal | None = scope.get("state", {}).get("principal")
+    principal = principal_of(scope)
     owner = "" if principal is None else principal.key_id or ""
     return f"{owner}:{key}"
 

@@ -6,13 +6,8 @@ import logging
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import error_response
-from service.api.middleware.arriving_bodies import (
-    ArrivingBodies,
-    ArrivingBody,
-    caller_of,
-    has_body,
-)
-from service.api.middleware.base import HttpMiddleware
+from service.api.middleware.arriving_bodies import ArrivingBodies, ArrivingBody, has_body
+from service.api.middleware.base import HttpMiddleware, caller_of
 from service.api.transport_errors import RequestTimeoutError
 from service.contract.errors import CrossfixError, OverloadedError
 from service.observability.metrics import Telemetry
@@ -23,9 +18,9 @@ log = logging.getLogger("crossfix.limits")
 class InFlightLimit(HttpMiddleware):
     """Rejects requests beyond the in-flight limit with 429, and ends late ones with 503.
 
-    A request counts as in flight once its body has arrived, so that half-sent requests keep nobody
-    out; as many bodies may be arriving as requests may be in flight, see `ArrivingBodies`. Work in
-    a thread cannot be interrupted: it continues after its 503 and counts until it ends. A client
+    A request counts as in flight once its body has arrived, so that half-sent requests block
+    nobody; as many bodies may be arriving as requests may be in flight, see `ArrivingBodies`. Work
+    in a thread cannot be interrupted: it continues after its 503 and counts until it ends. A client
     that does not read the response within another `timeout_s` is disconnected. Requests to the
     paths `exempt` (probes, metrics) are neither counted nor timed.
     """

@@ -5,9 +5,8 @@ import asyncio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access.rate_limits import RateLimiter
-from service.access.roles import Principal
 from service.api.errors import error_response
-from service.api.middleware.base import HttpMiddleware
+from service.api.middleware.base import HttpMiddleware, caller_of, principal_of
 from service.api.transport_errors import RateLimitedError
 from service.observability.metrics import Telemetry
 
@@ -43,11 +42,8 @@ class RateLimit(HttpMiddleware):
 
     def _caller(self, scope: Scope) -> str | None:
         """Return the caller that the request counts for; None for requests without a limit."""
-        principal: Principal | None = scope.get("state", {}).get("principal")
+        principal = principal_of(scope)
         if principal is None:
             return None
-        if principal.key_id is not None:
-            return f"key:{principal.key_id}"
-        if self._by_address and scope.get("client"):
-            return f"address:{scope['client'][0]}"
-        return None
+        by_address = self._by_address and scope.get("client")
+        return caller_of(scope) if principal.key_id is not None or by_address else None

@@ -9,6 +9,7 @@ from html import escape
 
 from service.api.report.figures import ChipFigure, chip_row
 from service.api.report.wording import STANDINGS, VERDICTS, evidence_words, percent
+from service.identity.evidence.wording import vessel_name
 from service.identity.records.match_records import MatchRecord
 from service.identity.records.matches import Candidate, Match
 from service.identity.records.sightings import Sighting
@@ -63,7 +64,7 @@ def report_page(
 
 
 def numbered_queries(match: Match) -> list[tuple[str, Sighting]]:
-    """Return each query chip with its name on the page: the number is told if there are several."""
+    """Return each query chip with its name on the page, numbered if there are several."""
     if not match.more_queries:
         return [("query", match.query)]
     return [(f"query {n}", one) for n, one in enumerate(match.queries, 1)]
@@ -71,7 +72,7 @@ def numbered_queries(match: Match) -> list[tuple[str, Sighting]]:
 
 def candidate_caption(candidate: Candidate) -> str:
     """Return the caption of a candidate's chip."""
-    return f"{candidate.rank}. {_label(candidate)}, {candidate.sighting.modality.value}"
+    return f"{candidate.rank}. {vessel_name(candidate)}, {candidate.sighting.modality.value}"
 
 
 def _simulation(record: MatchRecord) -> str:
@@ -128,7 +129,7 @@ def _candidate(candidate: Candidate) -> str:
     evidence = "<br>".join(escape(words) for words in evidence_words(candidate.evidence))
     checks = "<br>".join(escape(words) for words in _checks(candidate)) or "none possible"
     return (
-        f"<tr><td>{candidate.rank}</td><td><strong>{escape(_label(candidate))}</strong><br>"
+        f"<tr><td>{candidate.rank}</td><td><strong>{escape(vessel_name(candidate))}</strong><br>"
         f'{escape(", ".join(facts))}<br><span class="digest">{vessel.id}</span></td>'
         f'<td class="number">{percent(candidate.probability)}</td>'
         f'<td class="number">{candidate.similarity:.3f}</td>'
@@ -216,11 +217,6 @@ def _facts(facts: Mapping[str, str | None]) -> str:
             digest = ' class="digest"' if name.startswith("SHA-256") or name == "bundle" else ""
             rows.append(f"<tr><th>{escape(name)}</th><td{digest}>{escape(value)}</td></tr>")
     return f'<table class="facts"><tbody>{"".join(rows)}</tbody></table>'
-
-
-def _label(candidate: Candidate) -> str:
-    vessel = candidate.vessel
-    return vessel.name or (f"IMO {vessel.imo}" if vessel.imo else str(vessel.id))
 
 
 def _time(moment: datetime) -> str:

@@ -34,7 +34,7 @@ FEED_EXAMPLE = """\
 {"totals": {"enrolled": 1, "unchanged": 0, "refused": 1}}
 """
 ENROLLED, UNCHANGED, REFUSED = "enrolled", "unchanged", "refused"
-BULK_FORM = multipart_form("chips", several=True, texts=["manifest"])
+BULK_FORM = multipart_form("chips", ["manifest"])
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "a line of JSON for each chip, as soon as it is stored, and one of totals",
@@ -87,9 +87,10 @@ def bulk_router(bulk: BulkEnrolment, telemetry: Telemetry) -> APIRouter:
 
         `outcome` is `enrolled`, `unchanged` (the vessel has the chip already) or `refused`, with
         the `problem` of a single enrolment; `created` tells whether this request registered the
-        vessel. A chip that is refused keeps no other out. Lines that describe a vessel in the same
-        words are about one vessel: give it an `id` to send more of its chips later. The last line
-        has the totals; if it is missing, send the request again: what was enrolled is unchanged.
+        vessel. A chip that is refused does not stop the others. Lines that describe a vessel in the
+        same words are about one vessel: give it an `id` to send more of its chips later. The last
+        line has the totals; if it is missing, send the request again: what was enrolled is
+        unchanged.
         """
         lines = {line.number: line for line in parse_manifest(manifest, chips)}
         usable: list[BulkChip] = []

@@ -1,28 +1,27 @@
-"""`/gallery` and its sub-routes: register vessels and manage them."""
+"""`/gallery`: register vessels with their chips, list and show them."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, File, Form, Query, Request, Response
-from fastapi.openapi.models import Example
+from fastapi import APIRouter, File, Form, Query, Request, Response
 
 from service.api.exports.lists import exported_track, exported_vessels
 from service.api.exports.negotiation import JSON
 from service.api.exports.responses import (
     DEFAULT_LIMIT,
-    LIMIT_HELP,
     REPRESENTATIONS,
+    Cursor,
+    Limit,
     wanted_media,
 )
 from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
-from service.api.problems import UPLOAD_STATUSES, documented
-from service.api.schemas import MergeIn, SplitIn, TrackOut, VesselDetail, VesselListing, VesselOut
+from service.api.problems import ERRORS_OF_CHANGES, documented
+from service.api.schemas import TrackOut, VesselDetail, VesselListing, VesselOut
 from service.api.strict_requests import StrictRoute
 from service.api.uploads import BinaryFile, Id, parse_id, parse_uploads, parse_vessel
-from service.identity.curate import Curation, VesselPatch
 from service.identity.enrol import Enrolment, get_visible_vessel
 from service.identity.ports.gallery import Gallery
-from service.identity.records.base import PLAIN_NUMBER, Line
+from service.identity.records.base import Line
 from service.identity.records.vessels import Imo, Mmsi, VesselFilter
 
 VESSEL_EXAMPLE = (
@@ -42,22 +41,15 @@ Metadata = Annotated[
         examples=[METADATA_EXAMPLE],
     ),
 ]
-ENROL_FORM = multipart_form("chips", several=True, texts=["vessel", "chip_metadata"])
-CHIPS_FORM = multipart_form("chips", several=True, texts=["chip_metadata"])
-PATCH_EXAMPLES: dict[str, Example] = {
-    "correction": {"value": {"name": "EXAMPLE STAR", "flag": "PA", "source": "port call"}},
-    "flag unknown": {"value": {"flag": None}},
-}
-ERRORS_OF_CHANGES = documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507)
+ENROL_FORM = multipart_form("chips", ["vessel", "chip_metadata"])
+CHIPS_FORM = multipart_form("chips", ["chip_metadata"])
 RESPONSES_OF_ENROLMENT = ERRORS_OF_CHANGES | {
     200: {"model": VesselDetail, "description": "the vessel has these chips already"}
 }
 
 
-def gallery_router(
-    gallery: Gallery, enrolment: Enrolment, curation: Curation, max_chips: int
-) -> APIRouter:
-    """Return the routes that register, show, change and remove vessels."""
+def gallery_router(gallery: Gallery, enrolment: Enrolment, max_chips: int) -> APIRouter:
+    """Return the routes that register vessels, add chips, and show vessels."""
     router = APIRouter(
         prefix="/gallery",
         tags=["gallery"],
@@ -107,12 +99,8 @@ def gallery_router(
         imo: Imo | None = None,
         mmsi: Mmsi | None = None,
         type: Annotated[Line | None, Query(description="registered type")] = None,  # noqa: A002
-        limit: Annotated[
-            int | None, PLAIN_NUMBER, Query(ge=1, le=500, description=LIMIT_HELP)
-        ] = None,
-        cursor: Annotated[
-            str | None, Query(description="`next_cursor` of the previous page")
-        ] = None,
+        limit: Limit = None,
+        cursor: Cursor = None,
     ) -> VesselListing | Response:
         """List the registered vessels, page by page, or export them as CSV or GeoJSON.
 
@@ -151,28 +139,6 @@ def gallery_router(
             return exported_track(vessel, sightings).response(request, media, None, None)
         return TrackOut.of(vessel, sightings)
 
-    @router.patch("/{vessel_id}", responses=ERRORS_OF_CHANGES)
-    def update_vessel(
-        vessel_id: Id, patch: Annotated[VesselPatch, Body(openapi_examples=PATCH_EXAMPLES)]
-    ) -> VesselOut:
-        """Change attributes and record their source; null makes an attribute unknown."""
-        return VesselOut.model_validate(curation.update(parse_id("vessel", vessel_id), patch))
-
-    @router.delete("/{vessel_id}", status_code=204, responses=documented(404, 422, 503))
-    def delete_vessel(vessel_id: Id) -> None:
-        """Delete a vessel; its sightings become open, and matches keep what was said of it."""
-        curation.delete(parse_id("vessel", vessel_id))
-
-    @router.post(
-        "/{vessel_id}/restore", responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
-    )
-    def restore_vessel(vessel_id: Id) -> VesselDetail:
-        """Undo the deletion of a vessel, for as long as `CROSSFIX_RESTORE_DAYS` says.
-
-        It gets back its sightings, but for those whose match was decided otherwise since.
-        """
-        return VesselDetail.of_enrolled(curation.restore(parse_id("vessel", vessel_id)))
-
     @router.post(
         "/{vessel_id}/chips",
         status_code=201,
@@ -190,31 +156,5 @@ def gallery_router(
         enrolled = enrolment.add_chips(parse_id("vessel", vessel_id), uploads)
         response.status_code = 201 if enrolled.stored.added else 200
         return VesselDetail.of_enrolled(enrolled)
-
-    @router.delete(
-        "/{vessel_id}/chips/{sighting_id}", status_code=204, responses=documented(404, 422, 503)
-    )
-    def remove_chip(vessel_id: Id, sighting_id: Id) -> None:
-        """Remove a sighting of a vessel."""
-        curation.remove_chip(parse_id("vessel", vessel_id), parse_id("sighting", sighting_id))
-
-    @router.post(
-        "/{vessel_id}/merge", responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
-    )
-    def merge_vessels(vessel_id: Id, body: MergeIn) -> VesselDetail:
-        """Merge another vessel into this vessel, because both are the same ship."""
-        return VesselDetail.of_enrolled(curation.merge(parse_id("vessel", vessel_id), body.other))
-
-    @router.post(
-        "/{vessel_id}/split",
-        status_code=201,
-        responses=ERRORS_OF_CHANGES,
-        dependencies=[IDEMPOTENCY_HEADER],
-    )
-    def split_vessel(vessel_id: Id, body: SplitIn) -> VesselDetail:
-        """Move sightings that show another ship to a new vessel."""
-        return VesselDetail.of_enrolled(
-            curation.split(parse_id("vessel", vessel_id), body.sightings, body.vessel)
-        )
 
     return router

@@ -21,15 +21,9 @@ from service.identity.matching.verify import Verifier
 from service.identity.records.base import PLAIN_NUMBER
 from service.observability.metrics import Telemetry
 
-MATCH_FORM = multipart_form(
-    "chip", several=True, texts=[name for name in MatchForm.model_fields if name != "chip"]
-)
-SCENE_FORM = multipart_form(
-    "chips", several=True, texts=[name for name in SceneForm.model_fields if name != "chips"]
-)
-VERIFY_FORM = multipart_form(
-    "chips", several=True, texts=["chip_metadata", "framing", "max_speed_kn", "prior"]
-)
+MATCH_FORM = multipart_form("chip", [name for name in MatchForm.model_fields if name != "chip"])
+SCENE_FORM = multipart_form("chips", [name for name in SceneForm.model_fields if name != "chips"])
+VERIFY_FORM = multipart_form("chips", ["chip_metadata", "framing", "max_speed_kn", "prior"])
 
 
 def match_router(

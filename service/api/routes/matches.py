@@ -11,14 +11,15 @@ from service.api.exports.lists import exported_matches
 from service.api.exports.negotiation import JSON
 from service.api.exports.responses import (
     DEFAULT_LIMIT,
-    LIMIT_HELP,
     REPRESENTATIONS,
+    Cursor,
+    Limit,
     wanted_media,
 )
 from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.match_schemas import STATE_HELP, MatchListing, MatchRecordOut
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
-from service.api.problems import UPLOAD_STATUSES, documented
+from service.api.problems import ERRORS_OF_CHANGES, documented
 from service.api.strict_requests import StrictRoute
 from service.api.uploads import Id, parse_id
 from service.api.validation_messages import explain
@@ -26,7 +27,7 @@ from service.contract.chip import Modality
 from service.contract.utc_time import BoundTime
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.matches import MatchStore
-from service.identity.records.base import PLAIN_NUMBER, Line, plain_number
+from service.identity.records.base import Line, plain_number
 from service.identity.records.match_records import Area, MatchFilter, MatchState, Standing
 from service.identity.records.matches import Match, Verdict
 from service.identity.review import MatchReview, NewJudgement
@@ -79,12 +80,8 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
                 examples=["103.5,1.0,104.5,1.5"],
             ),
         ] = None,
-        limit: Annotated[
-            int | None, PLAIN_NUMBER, Query(ge=1, le=500, description=LIMIT_HELP)
-        ] = None,
-        cursor: Annotated[
-            str | None, Query(description="`next_cursor` of the previous page")
-        ] = None,
+        limit: Limit = None,
+        cursor: Cursor = None,
     ) -> MatchListing | Response:
         """List the stored matches, newest first, page by page, or export them.
 
@@ -118,7 +115,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
 
     @router.post(
         "/{match_id}/verdict",
-        responses=documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507),
+        responses=ERRORS_OF_CHANGES,
         dependencies=[IDEMPOTENCY_HEADER],
     )
     def judge_match(

@@ -5,17 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response
 from fastapi.openapi.models import Example
 
+from service.api.exports.responses import Cursor
 from service.api.group_schemas import EnrolSightingsIn, GroupListing, PartSightingsIn
 from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
-from service.api.problems import UPLOAD_STATUSES, documented
+from service.api.problems import ERRORS_OF_CHANGES, documented
 from service.api.schemas import ModelOut, VesselDetail
 from service.api.strict_requests import StrictRoute
 from service.identity.matching.grouping import THRESHOLD
 from service.identity.matching.groups import SightingGroups
 
 MAX_GROUPS = 50
-CHANGES = documented(*UPLOAD_STATUSES, 404, 409, 415, 422, 429, 503, 507)
 EXAMPLE_IDS = [f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2)]
 ENROL_EXAMPLES: dict[str, Example] = {
     "two sightings": {"value": {"sightings": EXAMPLE_IDS, "vessel": {"name": "UNKNOWN 7"}}}
@@ -38,9 +38,7 @@ def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
     @router.get("/groups", responses=documented(422, 503))
     def list_groups(
         limit: Annotated[int, Query(ge=1, le=MAX_GROUPS)] = 20,
-        cursor: Annotated[
-            str | None, Query(description="`next_cursor` of the previous page")
-        ] = None,
+        cursor: Cursor = None,
     ) -> GroupListing:
         """List groups of open sightings that may show one unknown ship, the largest first.
 
@@ -53,7 +51,7 @@ def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
     @router.post(
         "/enrol",
         status_code=201,
-        responses=CHANGES
+        responses=ERRORS_OF_CHANGES
         | {200: {"model": VesselDetail, "description": "the vessel has these sightings already"}},
         dependencies=[IDEMPOTENCY_HEADER],
     )
@@ -71,7 +69,9 @@ def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
         response.headers["Location"] = f"/gallery/{enrolled.vessel.id}"
         return VesselDetail.of_enrolled(enrolled)
 
-    @router.post("/part", status_code=204, responses=CHANGES, dependencies=[IDEMPOTENCY_HEADER])
+    @router.post(
+        "/part", status_code=204, responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
+    )
     def part_sightings(
         body: Annotated[PartSightingsIn, Body(openapi_examples=PART_EXAMPLES)],
     ) -> None:
