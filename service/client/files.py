@@ -1,4 +1,4 @@
-"""Write files on this machine."""
+"""Check the names of files on this machine, and write files whole."""
 
 import os
 from collections.abc import Iterator

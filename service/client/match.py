@@ -17,6 +17,8 @@ from service.client.remote.models import Match
 from service.contract.hoss_names import read_hoss_name
 
 UNREADABLE = "unreadable"
+FILE_PROBLEM = "file"
+"""The kind of a problem with a file of this machine, in the output of `--json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class ChipResult:
         """Return the output of `--json`: the file, and the response body or the problem."""
         if self.answer is not None:
             return {"chip": str(self.path), **self.answer.document()}
-        problem: dict[str, Any] = {"kind": "file", "detail": str(self.problem)}
+        problem: dict[str, Any] = {"kind": FILE_PROBLEM, "detail": str(self.problem)}
         if isinstance(self.problem, RefusedError):
             problem |= {"kind": self.problem.kind, "status": self.problem.status}
         return {"chip": str(self.path), "problem": problem}

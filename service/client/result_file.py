@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from service.client.errors import SourceError
-from service.client.match import ChipResult
+from service.client.match import FILE_PROBLEM, ChipResult
 
 KEY = "key"
-FILE_PROBLEM = "file"
 _BEGINNING = b'{"key": '
 
 

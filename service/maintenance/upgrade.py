@@ -16,7 +16,7 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.bundles import BundleStore
 from service.identity.ports.chips import ChipStore
-from service.maintenance.batches import Progress, ignore_progress
+from service.maintenance.batches import Progress
 from service.maintenance.reembed import Reembedding, Share
 
 log = logging.getLogger("crossfix")
@@ -78,17 +78,17 @@ class UpgradeResult:
 def upgrade(
     context: UpgradeContext,
     folder: Path,
-    share: Share | None = None,
-    found: Progress = ignore_progress,
-    advance: Progress = ignore_progress,
+    share: Share | None,
+    found: Progress,
+    advance: Progress,
 ) -> UpgradeResult:
     """Embed the sightings that the bundle in `folder` lacks; serve it once none is missing.
 
     Args:
         context: the stores and the models.
         folder: the bundle to move to.
-        share: the part of the sightings to embed, besides those enrolled in the meantime; all by
-            default.
+        share: the part of the sightings to embed, besides those enrolled in the meantime; None
+            for all.
         found: receives the number of missing sightings, each time they are looked for.
         advance: receives the number of sightings embedded, after each batch.
 

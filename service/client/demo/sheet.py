@@ -10,13 +10,6 @@ from service.client.demo.truth import CheckedAnswer
 from service.client.remote.client import Client
 
 WORKERS = 4
-VERDICTS = {
-    "confident": "Confident",
-    "likely": "Likely",
-    "ambiguous": "Ambiguous",
-    "no_match": "No match",
-    "unclear": "Unclear",
-}
 
 
 def demo_sheet(
@@ -56,7 +49,7 @@ def _row(checked: CheckedAnswer, pictures: dict[str, bytes], columns: int) -> Sh
             checked.chip.path.stem,
             f"SAR, {query.length_m:.0f} x {query.width_m:.0f} m",
         ),
-        verdict=VERDICTS[checked.answer.verdict],
+        verdict=checked.answer.verdict.replace("_", " ").capitalize(),
         none=f"None of them: {checked.answer.none_percent}",
         outcome=checked.outcome.text,
         tone=checked.outcome.tone,

@@ -45,8 +45,7 @@ class AsyncClient(Methods):
         url = checked_url(url)
         self.url = without_password(url)
         self._patience_s = patience_s
-        options: dict[str, Any] = connection_options(url, api_key)
-        self._http = httpx.AsyncClient(**options, transport=transport)
+        self._http = httpx.AsyncClient(**connection_options(url, api_key), transport=transport)
 
     async def __aenter__(self) -> "AsyncClient":
         return self

@@ -138,8 +138,8 @@ class Listing(Generic[T]):
 
 
 def reads(kind: type[M]) -> Callable[[Reply], M]:
-    """Return a reader of a JSON body of this kind."""
-    return lambda reply: parse(kind, reply.content)
+    """Return a reader of a JSON body of this kind; see `validated`."""
+    return lambda reply: validated(kind, decoded(reply.content))
 
 
 def reads_page(kind: type[M], name: str) -> Callable[[Reply], Page[M]]:
@@ -155,17 +155,12 @@ def reads_page(kind: type[M], name: str) -> Callable[[Reply], Page[M]]:
     return read
 
 
-def parse(kind: type[M], content: bytes) -> M:
-    """Read a JSON body.
+def validated(kind: type[M], document: object) -> M:
+    """Validate a decoded body.
 
     Raises:
         UnreachableError: it does not fit; another version of the service may answer.
     """
-    return validated(kind, decoded(content))
-
-
-def validated(kind: type[M], document: object) -> M:
-    """Validate a decoded body; see `parse`."""
     try:
         return kind.model_validate(document)
     except ValidationError as error:

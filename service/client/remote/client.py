@@ -74,8 +74,7 @@ class Client(Methods):
         self.url = without_password(url)
         self.stopping = stopping or threading.Event()
         self._patience_s = patience_s
-        options: dict[str, Any] = connection_options(url, api_key)
-        self._http = httpx.Client(**options, transport=transport)
+        self._http = httpx.Client(**connection_options(url, api_key), transport=transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -203,8 +202,8 @@ class Client(Methods):
     def enrol_many(self, chips: Iterable[ChipToEnrol]) -> Iterator[Enrolled]:
         """Enrol chips of any number of vessels; yield what became of each as it is stored.
 
-        They are sent in requests of many chips. Chips that the service has no time for are sent
-        again, as is what a broken response did not acknowledge.
+        They are sent in requests of many chips. Chips that an overloaded service refused are sent
+        again, as are those that a response which broke off did not name.
 
         Raises:
             RefusedError: the service takes none of them, e.g. because the key is no curator's.

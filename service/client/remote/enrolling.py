@@ -148,7 +148,7 @@ class BatchAttempts:
         return 0.0 if self._busy is None else self.attempts.wait_after(self._busy)
 
     def halves(self, error: RefusedError) -> list[list[ChipToEnrol]]:
-        """Return the halves of what is left, which one chip may have spoilt.
+        """Return the halves of what is left: one of its chips may be why the request was refused.
 
         Nothing when each chip is refused for this reason; raise an error that is about the caller.
         """

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from ipaddress import ip_address
+from typing import Any
 
 import httpx
 
@@ -90,7 +91,7 @@ def retry_after_s(header: str | None, default_s: float) -> float:
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
-def connection_options(url: str, api_key: str | None) -> dict[str, object]:
+def connection_options(url: str, api_key: str | None) -> dict[str, Any]:
     """Return the options of an httpx client of the service at `url`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Read all audit chains and verify that nobody changed them.
+"""Read all audit chains and detect changes of their entries.
 
 Detected are entries that were edited, removed, added or reordered, an end that was cut off, missing
 segments, and a chain that was removed or restored to an earlier state although another chain, or a

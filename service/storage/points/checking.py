@@ -9,7 +9,6 @@ from uuid import UUID
 from service.identity.records.checks import RecordCheck
 from service.storage.points.archive import PointCollection, RecordCollection
 from service.storage.points.filters import EVERYTHING
-from service.storage.points.match_payloads import match_from
 from service.storage.points.payloads import Payload, sighting_from, vessel_from
 from service.storage.points.record_digests import check_rows, require_intact_vector
 
@@ -36,11 +35,6 @@ def require_intact_sightings(sightings: PointCollection, ids: Collection[UUID]) 
     for vector, row in sightings.retrieve_with_vectors(ids):
         sighting_from(row)
         require_intact_vector(vector, row)
-
-
-def check_matches(matches: RecordCollection) -> Iterator[list[RecordCheck]]:
-    """Check match records in batches; see `check_gallery`."""
-    return check_payloads("match", matches, match_from)
 
 
 def check_payloads(

@@ -171,7 +171,7 @@ def of_vessels(ids: Collection[UUID]) -> AnyOf:
     return AnyOf(payloads.VESSEL_ID, sorted(str(i) for i in ids))
 
 
-def open_of(modality: Modality, compared: bool = False) -> Condition:
+def open_of(modality: Modality, compared: bool) -> Condition:
     """Return the condition for open sightings of a sensor type, perhaps only compared ones."""
     without = OPEN_SIGHTINGS.must_not + (UNGROUPED_SIGHTINGS.must if compared else ())
     return Condition((AnyOf(payloads.MODALITY, [modality.value]),), without)

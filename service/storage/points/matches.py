@@ -9,7 +9,7 @@ from uuid import UUID
 from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
 from service.storage.points.archive import RecordCollection
-from service.storage.points.checking import check_matches
+from service.storage.points.checking import check_payloads
 from service.storage.points.expiry import (
     UNJUDGED_MATCHES,
     unannounced_matches,
@@ -84,7 +84,7 @@ class PointMatches:
         return len(points) - len(self._matches.retrieve(points))
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
-        return check_matches(self._matches)
+        return check_payloads("match", self._matches, match_from)
 
     def _scan(self, where: Condition) -> Iterator[MatchRecord]:
         start: UUID | None = None

@@ -50,7 +50,7 @@ ORIGIN, ORIGIN_DIGEST = "origin_vessel_id", "origin_digest"
 VESSEL_FIELDS = (RECORD, STATE, NAME, IMO, MMSI, TYPE)
 SIGHTING_FIELDS = (RECORD, CAPTURED_AT, LOCATION, MODALITY, CHIP)
 OWNER_FIELDS = (VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M)
-"""The fields that have a digest together; those of a sighting's vessel change by themselves."""
+"""The fields that have a digest together; those of a sighting's vessel change alone."""
 
 UNIT_TOLERANCE = 1e-3
 

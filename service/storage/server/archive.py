@@ -19,7 +19,7 @@ from service.storage.server.layout import DEFAULT_PREFIX, SIGHTING_INDEXES, VESS
 from service.storage.server.preparing import ensure_collection
 
 
-def active_bundle(connection: ServerConnection, prefix: str = DEFAULT_PREFIX) -> str | None:
+def active_bundle(connection: ServerConnection) -> str | None:
     """Return the bundle that is served; None before the gallery was first used.
 
     Creates nothing on the server, and closes the connection.
@@ -28,7 +28,7 @@ def active_bundle(connection: ServerConnection, prefix: str = DEFAULT_PREFIX) ->
         StoreUnavailableError: the server does not answer.
     """
     with closing(connection):
-        return connection.call(Layout(prefix).active)
+        return connection.call(Layout().active)
 
 
 class ServerArchive(PointArchive):

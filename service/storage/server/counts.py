@@ -1,7 +1,7 @@
 """Keep the counts of the gallery for a moment, because counting a large one takes long.
 
 A small gallery is counted anew after each change of this process, which takes milliseconds. The
-counts of a large one are renewed beside the requests: a few vessels more or less do not change the
+counts of a large one are renewed in the background: a few vessels more or less do not change the
 prior of an answer.
 """
 
@@ -24,8 +24,8 @@ LARGE_MAX_AGE_S = 60.0
 class KeptCounts:
     """Counts that are at most `COUNTS_MAX_AGE_S` old while they are asked for all the time.
 
-    They are then renewed beside the requests, so that none waits. Those of a small gallery include
-    all changes by this process.
+    They are then renewed in the background, so that no request waits. Those of a small gallery
+    include all changes by this process.
     """
 
     def __init__(self, count: Callable[[], GalleryCounts]) -> None:
@@ -51,7 +51,7 @@ class KeptCounts:
             large = kept[2].sightings >= LARGE
             if age_s < (LARGE_MAX_AGE_S if large else COUNTS_MAX_AGE_S) and (unchanged or large):
                 if age_s >= RENEW_AFTER_S or not unchanged:
-                    self._renew_beside()
+                    self._renew_in_background()
                 return kept[2]
         return self._renew()
 
@@ -73,7 +73,7 @@ class KeptCounts:
                 self._kept = (counted_at, changes, counts)
         return counts
 
-    def _renew_beside(self) -> None:
+    def _renew_in_background(self) -> None:
         with self._lock:
             if self._closed or self._renewing is not None:
                 return

@@ -1,7 +1,8 @@
 """Embeddings of a server that were compared with their digests a moment ago.
 
 An answer shows no vessel on the evidence of a damaged embedding. The embeddings that it will
-probably show are read beside the records of a search, so that the answer need not wait for them.
+probably show are read together with the records of a search, so that the answer need not wait for
+them.
 """
 
 import math
@@ -26,8 +27,8 @@ class CheckedEmbeddings:
         self._lock = threading.Lock()
         self._intact_at: dict[UUID, float] = {}
 
-    def look(self, ids: Collection[UUID]) -> None:
-        """Read the embeddings of sightings and note those that are intact; raise nothing else."""
+    def prefetch(self, ids: Collection[UUID]) -> None:
+        """Compare embeddings with their digests and note the intact ones; report no damage yet."""
         for sighting_id, error in self._compare(ids).items():
             if error is None:
                 self._note(sighting_id)

@@ -341,12 +341,12 @@ class ServerGallery:
     def _read(self, wanted: Unread, records: SearchRecords) -> None:
         """Read vessels and sightings at the same time, from one copy each.
 
-        The embeddings of the most similar ones are checked beside them, see `require_intact`.
+        The embeddings of the most similar ones are checked at the same time, see `require_intact`.
         """
         vessels, sightings, _ = self._connection.gather(
             lambda: self._vessels.fetch(wanted.vessels),
             lambda: self._sightings.fetch(wanted.sightings),
-            lambda: self._embeddings.look(wanted.embeddings),
+            lambda: self._embeddings.prefetch(wanted.embeddings),
         )
         records.add(wanted, vessels, sightings)
 

@@ -19,7 +19,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points.archive import EmbeddedPoint
 from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.paging import next_id
@@ -84,7 +83,7 @@ class PointTable:
         self,
         path: Path,
         fields: Fields,
-        min_free_bytes: int = DEFAULT_MIN_FREE_BYTES,
+        min_free_bytes: int,
     ) -> None:
         """Open the file or create it; see `Database`."""
         self._fields = fields
@@ -110,12 +109,12 @@ class PointTable:
         text, values = as_expression(where or EVERYTHING, self._fields.lists)
         with self._database.writing() as writer:
             for some in _groups(ids):
-                gone = writer.execute(
+                deleted = writer.execute(
                     f"DELETE FROM point WHERE id IN ({_marks(some)}) AND {text} RETURNING id",
                     [*(i.bytes for i in some), *values],
                 ).fetchall()
                 for table in ("content", "word", "vector"):
-                    writer.executemany(f"DELETE FROM {table} WHERE id = ?", gone)
+                    writer.executemany(f"DELETE FROM {table} WHERE id = ?", deleted)
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
         return list(self.fetch(ids).values())
