@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from service.contract.utc_time import Clock
@@ -13,7 +13,7 @@ from service.identity.ports.chips import ChipStore
 from service.identity.ports.claims import ClaimStore
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
-from service.identity.ports.outbox import NoOutbox, Outbox
+from service.identity.ports.outbox import Outbox
 from service.identity.stage_timing import Measure, ignore_timings
 
 
@@ -53,8 +53,8 @@ class Context:
         trail: writes the audit log.
         now: the present, UTC.
         write_lock: held while this process makes a change, so that changes happen one at a time.
-        measure: receives the milliseconds of each stage.
         outbox: keeps answered matches that the stores do not take now.
+        measure: receives the milliseconds of each stage.
         write_all: makes writes to different stores.
         announces: whether matches that the service finds by itself are sent to a webhook.
     """
@@ -66,7 +66,7 @@ class Context:
     trail: AuditTrail
     now: Clock
     write_lock: threading.RLock
+    outbox: Outbox
     measure: Measure = ignore_timings
-    outbox: Outbox = field(default_factory=NoOutbox)
     write_all: WriteAll = in_sequence
     announces: bool = False

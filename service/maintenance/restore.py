@@ -27,15 +27,12 @@ class UnfinishedMarker(Protocol):
 
     def is_set(self) -> bool:
         """Return whether an earlier restore has not ended."""
-        ...
 
     def set(self) -> None:
         """Set the marker durably."""
-        ...
 
     def clear(self) -> None:
         """Remove the marker."""
-        ...
 
 
 def restore(

@@ -37,6 +37,7 @@ from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
+from tests.support.fakes.outbox import NoOutbox
 from tests.support.inputs.chips import optical_png, sar_tiff
 
 CALIBRATION = CalibrationSpec(
@@ -81,6 +82,7 @@ def make_context(
         trail=AuditTrail(audit or FakeAuditLog(), now, FakeEmbedder.bundle_id),
         now=now,
         write_lock=threading.RLock(),
+        outbox=NoOutbox(),
     )
 
 

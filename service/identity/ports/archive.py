@@ -77,7 +77,6 @@ class GalleryArchive(Protocol):
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         """Compare vessels and sightings of all bundles with their digests, a few at a time."""
-        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""

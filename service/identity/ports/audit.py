@@ -21,7 +21,6 @@ class AuditLog(Protocol):
         Raises:
             StoreUnavailableError, StoreFullError: the entry was not written.
         """
-        ...
 
     def ping(self) -> None:
         """Raise what `append` would raise now, without writing an entry."""

@@ -24,7 +24,6 @@ class ChipDecoder(Protocol):
             ChipError: the bytes cannot be used, or cost more than a chip may cost.
             OverloadedError: too many chips are waiting.
         """
-        ...
 
     def frame(
         self,
@@ -49,8 +48,6 @@ class ChipDecoder(Protocol):
             ChipError: as `decode`; NoShipError when `framing` is `auto` and no ship was found.
             OverloadedError: as `decode`.
         """
-        ...
 
     def all_busy_s(self) -> float:
         """Return for how many seconds no decoder has been free; 0 when one is."""
-        ...

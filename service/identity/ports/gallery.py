@@ -125,7 +125,6 @@ class Gallery(Protocol):
         self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
     ) -> list[list[VesselHit]]:
         """Answer several searches in as few steps as one search takes; see `search`."""
-        ...
 
     def search_open(
         self,
@@ -142,25 +141,21 @@ class Gallery(Protocol):
             limit: the largest number to return.
             compared: leave out those that have not been compared with the others.
         """
-        ...
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
         """Return sightings that got a vessel and are not marked as compared with open ones.
 
         The mark is made in the same write that gives a sighting its vessel.
         """
-        ...
 
     def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
         """Return open sightings that have not been compared with the others.
 
         The mark is made in the same write that stores the sighting or takes its vessel away.
         """
-        ...
 
     def open_count(self) -> int:
         """Count the open sightings, perhaps roughly."""
-        ...
 
     def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
         """Give open sightings their place in a group, or none; they are compared now.
@@ -173,11 +168,9 @@ class Gallery(Protocol):
 
     def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
         """Return the open sightings in these groups, in order of recording."""
-        ...
 
     def group_sizes(self) -> dict[UUID, int]:
         """Return the number of different chips in each group of open sightings."""
-        ...
 
     def mark_compared(self, ids: Collection[UUID]) -> None:
         """Mark sightings as compared with the open ones; absent ids are ignored."""
@@ -195,15 +188,12 @@ class Gallery(Protocol):
             before: those recorded before this time; None for none of them.
             beyond: besides, all but so many, the latest; None for none.
         """
-        ...
 
     def delete_open_sightings(self, ids: Collection[UUID]) -> None:
         """Delete those of these sightings that have no vessel now."""
-        ...
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         """Compare vessels and sightings of the bundle with their digests, a few at a time."""
-        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""

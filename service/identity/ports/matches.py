@@ -35,7 +35,6 @@ class MatchStore(Protocol):
 
     def unannounced(self) -> list[UUID]:
         """Return the ids of the matches that are to be sent to a webhook, the oldest first."""
-        ...
 
     def all(self) -> Iterator[MatchRecord]:
         """Iterate over all records, in any order."""
@@ -50,7 +49,6 @@ class MatchStore(Protocol):
             before: those asked before this time; None for none of them.
             beyond: besides, all but so many, the newest; None for none.
         """
-        ...
 
     def delete_unjudged(self, ids: Collection[UUID]) -> int:
         """Delete those of these records that have no judgement in force by now.
@@ -58,11 +56,9 @@ class MatchStore(Protocol):
         Returns:
             how many records of `ids` there are no more.
         """
-        ...
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         """Compare all records with their digests, a few at a time."""
-        ...
 
     def close(self) -> None:
         """Close the connection or files of the store."""

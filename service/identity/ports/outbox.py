@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from service.identity.errors import StoreFullError
 from service.identity.records.match_records import MatchRecord
 from service.identity.records.sightings import EmbeddedSighting
 
@@ -30,32 +29,9 @@ class Outbox(Protocol):
 
     def ids(self) -> Sequence[UUID]:
         """Return the ids of the matches that wait, the oldest first."""
-        ...
 
     def get(self, match_id: UUID) -> AnsweredMatch | None:
         """Return a match; None if it was removed, or is damaged and was put aside."""
-        ...
 
     def remove(self, match_id: UUID) -> None:
         """Remove a match that is stored now; an absent one is ignored."""
-
-
-class NoOutbox:
-    """An `Outbox` without room."""
-
-    def put(self, match: AnsweredMatch) -> None:
-        """Refuse the match."""
-        raise StoreFullError(f"match {match.record.id} cannot be kept: there is no outbox")
-
-    def ids(self) -> Sequence[UUID]:
-        """Return no ids."""
-        return ()
-
-    def get(self, match_id: UUID) -> AnsweredMatch | None:
-        """Return None."""
-        del match_id
-        return None
-
-    def remove(self, match_id: UUID) -> None:
-        """Do nothing."""
-        del match_id

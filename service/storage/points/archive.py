@@ -30,21 +30,17 @@ class RecordCollection(Protocol):
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
         """Return the payloads of the points that exist among `ids`."""
-        ...
 
     def scan(
         self, where: Condition = EVERYTHING, fields: list[str] | None = None
     ) -> Iterator[tuple[UUID, Payload]]:
         """Yield id and payload (or only these fields) of all points that satisfy the condition."""
-        ...
 
     def put(self, points: Sequence[Point]) -> None:
         """Insert or replace points."""
-        ...
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
         """Delete those of `ids` that exist and satisfy the condition."""
-        ...
 
 
 class PointCollection(RecordCollection, Protocol):
@@ -52,19 +48,15 @@ class PointCollection(RecordCollection, Protocol):
 
     def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
         """Return vector, float32 `[D]`, and payload of the points that exist among `ids`."""
-        ...
 
     def scan_with_vectors(self, where: Condition) -> Iterator[EmbeddedPoint]:
         """Yield id, vector, float32 `[D]`, and payload of all points that satisfy the condition."""
-        ...
 
     def count(self, where: Condition) -> int:
         """Count the points that satisfy the condition, exactly."""
-        ...
 
     def set_fields(self, ids: Collection[UUID], fields: Payload) -> None:
         """Set fields of the payload of those of `ids` that exist."""
-        ...
 
 
 class PointArchive(ABC):

@@ -36,7 +36,6 @@ class MatchPoints(RecordCollection, Protocol):
 
     def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
         """Return at most `limit` payloads in order of id, from `start` on."""
-        ...
 
 
 class PointMatches:

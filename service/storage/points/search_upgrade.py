@@ -19,11 +19,9 @@ class UpgradedPoints(Protocol):
 
     def scan(self, where: Condition) -> Iterator[tuple[UUID, Payload]]:
         """Yield id and payload of the points that satisfy the condition."""
-        ...
 
     def set_fields_of_each(self, fields: Mapping[UUID, Payload]) -> None:
         """Set fields of the payload of each of these points."""
-        ...
 
 
 def make_vessels_searchable(vessels: UpgradedPoints) -> int:

@@ -11,13 +11,14 @@ from service.contract.framing.records import FramingMode
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.matching.match import Matcher, MatchOptions, MatchResult
-from service.identity.ports.outbox import NoOutbox, Outbox
+from service.identity.ports.outbox import Outbox
 from service.identity.uploads import ChipMetadata, ChipUpload
 from service.storage.local.outbox import FolderOutbox
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
+from tests.support.fakes.outbox import NoOutbox
 from tests.support.inputs.scene_files import empty_file
 from tests.support.use_cases import CALIBRATION, MODEL, fake_upload_embedder, make_context, sar
 
