@@ -1,6 +1,7 @@
 """Join the processes of a run that torchrun started, and choose the device."""
 
 import contextlib
+import importlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ def join_workers(config: RunConfig) -> Iterator[Worker]:
     if "RANK" not in os.environ:
         yield Worker(0, 1, torch.device("cuda" if cuda else "cpu"))
         return
+    # DDP imports this module, whose functions keep the group of that moment as a default argument.
+    # Such a group and its threads would outlive `destroy_process_group`: import it before there is
+    # one.
+    importlib.import_module("torch.distributed.nn.functional")
     distributed.init_process_group("nccl" if cuda else "gloo")
     try:
         local = int(os.environ["LOCAL_RANK"])

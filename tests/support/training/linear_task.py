@@ -49,5 +49,12 @@ def run(out: Path, stop_at: int) -> Checkpoint:
     return fit(LinearTask(), config.run, config.optimiser, config, stop_at=stop_at)
 
 
+def gloo_threads() -> list[str]:
+    """Return the names of this process's native threads that serve a process group."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if "gloo" in name]
+
+
 if __name__ == "__main__":
     run(Path(sys.argv[1]), int(sys.argv[2]))
+    assert not gloo_threads(), f"the process group outlives the run: {gloo_threads()}"
