@@ -34,7 +34,7 @@ from model_training.encoder.train_config import (
     IdentityObjective,
     PairObjective,
 )
-from model_training.evaluation.metrics import cosine_distances, score_queries
+from model_training.ranking import cosine_distances, score_queries
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError
 from model_training.training.run import fit

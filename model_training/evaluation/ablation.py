@@ -38,12 +38,11 @@ from model_training.evaluation.evaluate import (
 from model_training.evaluation.metrics import (
     CMC_RANKS,
     Estimate,
-    FloatMatrix,
-    QueryScores,
     RetrievalResult,
     bootstrap_mean,
     summarise,
 )
+from model_training.ranking import FloatMatrix, QueryScores
 
 SIZE_ONLY = "size only"
 

@@ -28,7 +28,7 @@ from model_training.evaluation.comparison import (
     compared,
     scores_by_direction,
 )
-from model_training.evaluation.metrics import QueryScores
+from model_training.ranking import QueryScores
 from model_training.simulator import SimulatorConfig, write_dataset
 from model_training.training.checkpoint import Checkpoint, read_metric
 from model_training.training.config import ConfigError, TypedConfig, load_config

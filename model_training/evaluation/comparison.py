@@ -15,15 +15,8 @@ from model_training.embedding.models import open_model
 from model_training.encoder.loading import LoadedEncoder, load_encoders
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import ArchiveData
-from model_training.evaluation.metrics import (
-    Estimate,
-    FloatMatrix,
-    QueryScores,
-    cosine_distances,
-    identity_weights,
-    interval_95,
-    score_queries,
-)
+from model_training.evaluation.metrics import Estimate, identity_weights, interval_95
+from model_training.ranking import FloatMatrix, QueryScores, cosine_distances, score_queries
 from service.contract.chip import Modality
 
 DIRECTIONS = {

@@ -15,16 +15,8 @@ from numpy.typing import NDArray
 
 from model_training.data.hoss import HossDataset, LabelledChip, Split
 from model_training.embedding.chip_table import ChipTable
-from model_training.evaluation.metrics import (
-    CMC_RANKS,
-    Estimate,
-    QueryScores,
-    RetrievalResult,
-    cosine_distances,
-    score_queries,
-    size_distances,
-    summarise,
-)
+from model_training.evaluation.metrics import CMC_RANKS, Estimate, RetrievalResult, summarise
+from model_training.ranking import QueryScores, cosine_distances, score_queries, size_distances
 from service.contract.chip import Modality
 from service.contract.manifest import Metric
 
@@ -186,7 +178,7 @@ def score_split(split: Split, table: ChipTable, vectors: NDArray[np.float32]) ->
 
 
 def score_by_size(split: Split, table: ChipTable) -> QueryScores:
-    """Rank a split by length and width alone, see `metrics.size_distances`.
+    """Rank a split by length and width alone, see `ranking.size_distances`.
 
     Args:
         split: queries and gallery; all its chips are in the table.

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.embedding.chip_table import ChipTable
-from model_training.evaluation.metrics import Estimate, bootstrap_mean, size_distances
+from model_training.evaluation.metrics import Estimate, bootstrap_mean
+from model_training.ranking import size_distances
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.manifest import Metric

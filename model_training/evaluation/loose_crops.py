@@ -19,13 +19,8 @@ from numpy.typing import NDArray
 from model_training.data.hoss import LabelledChip
 from model_training.embedding.chip_table import BATCH, ChipEmbedder
 from model_training.evaluation.framing_report import Errors, scene_fleet
-from model_training.evaluation.metrics import (
-    Estimate,
-    QueryScores,
-    bootstrap_mean,
-    cosine_distances,
-    score_queries,
-)
+from model_training.evaluation.metrics import Estimate, bootstrap_mean
+from model_training.ranking import QueryScores, cosine_distances, score_queries
 from model_training.simulator.scenes import Scene, set_in_sea
 from model_training.simulator.views import render_view
 from service.contract.chip import Chip, Modality

@@ -14,16 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.evaluation.metrics import (
-    Estimate,
-    FloatMatrix,
-    Ids,
-    QueryScores,
-    cosine_distances,
-    identity_weights,
-    score_queries,
-    summarise,
-)
+from model_training.evaluation.metrics import Estimate, identity_weights, summarise
+from model_training.ranking import FloatMatrix, Ids, QueryScores, cosine_distances, score_queries
 from service.contract.fusion import fuse, l2_normalise
 from service.contract.manifest import FusionSpec
 

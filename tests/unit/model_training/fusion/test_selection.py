@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model_training.evaluation.metrics import cosine_distances, score_queries
 from model_training.fusion.selection import (
     PUBLISHED_ALPHA,
     FusionChoice,
     ValidationFeatures,
     choose_fusion,
 )
+from model_training.ranking import cosine_distances, score_queries
 from service.contract.fusion import fuse, l2_normalise
 from service.contract.manifest import FusionSpec
 
