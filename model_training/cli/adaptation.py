@@ -13,7 +13,7 @@ from model_training.cli.tables import print_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from model_training.evaluation.adaptation import GrowthPoint
+    from model_training.studies.adaptation import GrowthPoint
 
 
 def adaptation(
@@ -32,7 +32,7 @@ def adaptation(
     Trains on archives of each size that the study names; stopped runs are continued and finished
     ones are not repeated. Genuine ships are queried with an encoder that was not taught with them.
     """
-    from model_training.evaluation import adaptation as studies
+    from model_training.studies import adaptation as studies
     from model_training.training.config import load_config
 
     def say(sentence: str) -> None:

@@ -12,7 +12,7 @@ import typer
 from model_training.calibration.calibrate import CalibrationError
 from model_training.data.hoss import DatasetError
 from model_training.embedding.models import ModelError
-from model_training.evaluation.ablation import AblationError
+from model_training.studies.ablation import AblationError
 from service.contract.bundle import open_bundle
 from service.contract.errors import CrossfixError
 from service.contract.manifest import Metric

@@ -263,8 +263,8 @@ def ablation(
     Each number has a 95 % interval. When the study names an encoder config, missing data are
     rendered and missing models are trained first.
     """
-    from model_training.evaluation import ablation as ablations
-    from model_training.evaluation.ablation_runs import TrainedStudy, prepare_study, requires_runs
+    from model_training.studies import ablation as ablations
+    from model_training.studies.ablation_runs import TrainedStudy, prepare_study, requires_runs
     from model_training.training.config import load_config
 
     with exit_on_error(ValueError, *run_errors()):

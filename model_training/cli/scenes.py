@@ -38,7 +38,7 @@ def scenes(
     drawn again and again with other ships enrolled. Probabilities expect one half to be enrolled.
     """
     from model_training.data.hoss import all_chips, read_hoss
-    from model_training.evaluation.scenes import measure_scenes
+    from model_training.studies.scenes import measure_scenes
 
     with exit_on_error(ValueError):
         spec = open_calibration(bundle, calibration)

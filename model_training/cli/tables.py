@@ -12,9 +12,9 @@ from model_training.calibration.both_ways import BothWaysReport
 from model_training.calibration.coarse_queries import AtGsd
 from model_training.calibration.reliability import Reliability
 from model_training.calibration.report import CalibrationReport
-from model_training.evaluation.ablation import AblationRow
 from model_training.evaluation.evaluate import Evaluation, named_estimates
 from model_training.evaluation.look_alikes import LookAlikeProtocol, LookAlikeResult
+from model_training.studies.ablation import AblationRow
 from service.contract.weighing.specs import CalibrationSpec
 
 TABLE_WIDTH = 130

@@ -1,1 +1,1 @@
-"""Measure models: retrieval metrics, evaluation, ablation, cost of runs."""
+"""Measure models: retrieval metrics, evaluation, loose and coarse chips, cost of runs."""

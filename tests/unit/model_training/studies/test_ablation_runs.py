@@ -14,9 +14,9 @@ from model_training.cli.main import app
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train import EncoderTask
 from model_training.encoder.train_config import EncoderTrainConfig, IdentityObjective
-from model_training.evaluation import ablation_runs
-from model_training.evaluation.ablation import AblationError
-from model_training.evaluation.ablation_runs import TrainedStudy, prepare_study
+from model_training.studies import ablation_runs
+from model_training.studies.ablation import AblationError
+from model_training.studies.ablation_runs import TrainedStudy, prepare_study
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError, load_config
 from model_training.training.run import fit

@@ -5,7 +5,7 @@ import pytest
 
 from model_training.calibration.calibrate import require_trials
 from model_training.calibration.candidate_probabilities import fit_choice
-from model_training.evaluation.scenes import SceneReport, measure_scenes
+from model_training.studies.scenes import SceneReport, measure_scenes
 from service.contract.weighing.specs import ChoiceSpec
 from tests.support.training.training_data import embedded_ships
 

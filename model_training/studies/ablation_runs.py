@@ -33,14 +33,14 @@ from model_training.embedding.chip_table import ChipEmbedder
 from model_training.embedding.fused_embedder import FusedEmbedder
 from model_training.encoder.train import train_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
-from model_training.evaluation.ablation import (
+from model_training.simulator import SimulatorConfig, write_dataset
+from model_training.studies.ablation import (
     AblationError,
     DataEntry,
     Study,
     Variant,
     with_genuine,
 )
-from model_training.simulator import SimulatorConfig, write_dataset
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigT, TypedConfig, is_config_of, load_config
 from model_training.translator.train import TranslatorConfig, load_translator, train_translator
@@ -89,7 +89,7 @@ class TrainedStudy(TypedConfig):
 
 @dataclass(frozen=True, slots=True)
 class PreparedStudy:
-    """A study that can be measured by `model_training.evaluation.ablation.run_study`.
+    """A study that can be measured by `model_training.studies.ablation.run_study`.
 
     Attributes:
         study: existing data, and each variant's checkpoints by seed.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from model_training.evaluation.adaptation import folds
+from model_training.studies.adaptation import folds
 from tests.support.training.archives import archive_config, write_archive
 from tests.support.training.commands import run
 from tests.support.training.training_data import embedded_ships

@@ -12,9 +12,9 @@ from PIL import Image
 from model_training.cli.tables import ablation_table
 from model_training.data.hoss import read_hoss
 from model_training.embedding.chip_table import ChipEmbedder, Embeddings, embed_chips
-from model_training.evaluation.ablation import AblationError, read_study, run_study
 from model_training.evaluation.evaluate import chips_of, evaluate, protocols_of
 from model_training.evaluation.metrics import Estimate
+from model_training.studies.ablation import AblationError, read_study, run_study
 from service.contract.chip import Chip
 
 STUDY = """

@@ -1,0 +1,1 @@
+"""Experiments on several models, runs or scenes, above training, evaluation and calibration."""
