@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from model_training.data.transforms import Pose, augmented_sample
 from model_training.encoder import build_encoder
-from model_training.encoder.config import CompactConfig
+from model_training.encoder.config import PlacedConfig
 from model_training.encoder.train_config import EncoderTrainConfig, PairObjective
 from model_training.training.config import ConfigError, load_config
 from model_training.translator.dataset import PairedViews, draw_batch
@@ -81,7 +81,7 @@ def _chips_per_step(config: EncoderTrainConfig) -> int:
 def _encoder_flop(config: EncoderTrainConfig) -> int:
     """Count one chip as served (both sensors' stems), without the pass over its mirror image."""
     encoder, spec = config.encoder, config.encoder.preprocess
-    if isinstance(encoder, CompactConfig):
+    if isinstance(encoder, PlacedConfig):
         encoder = encoder.model_copy(update={"mirror_average": False})
     with torch.device("meta"):
         pixels = torch.empty(1, 3, spec.height, spec.width)

@@ -27,8 +27,9 @@ def test_a_translator_is_counted_in_pairs() -> None:
     assert cost.forward_flop > 1e8
 
 
-def test_the_mirror_image_is_not_counted_in_training() -> None:
-    config = read_config(TRAINING_CONFIGS / "simulation-compact.yaml")
+@pytest.mark.parametrize("name", ["simulation-compact", "simulation-lite"])
+def test_the_mirror_image_is_not_counted_in_training(name: str) -> None:
+    config = read_config(TRAINING_CONFIGS / f"{name}.yaml")
     assert isinstance(config, EncoderTrainConfig)
     plain = config.encoder.model_copy(update={"mirror_average": False})
     once = config.model_copy(update={"encoder": plain})
