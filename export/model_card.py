@@ -12,6 +12,7 @@ from service.contract.manifest import (
     PreprocessSpec,
     TrainingSpec,
     TranslatorSpec,
+    learnt_from_simulation_alone,
 )
 from service.contract.weighing.specs import CalibrationSpec
 
@@ -156,7 +157,7 @@ def _not_good_for(facts: CardFacts) -> str:
         "Chips with several ships, parts of a ship, or no ship: it answers for any picture.",
         "Telling sister ships apart where nothing on deck differs.",
     ]
-    if facts.training.domain == "simulated":
+    if learnt_from_simulation_alone(facts.training.domain):
         lines.append(
             "Accuracy on genuine chips beyond what the table shows for genuine data: it has "
             "learnt from simulated ships alone."

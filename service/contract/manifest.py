@@ -203,6 +203,11 @@ class EncoderRunSpec(ManifestPart):
     commit: str | None = None
 
 
+def learnt_from_simulation_alone(domain: str) -> bool:
+    """Whether all ships of a training domain are simulated; ImageNet, of a start, has no ships."""
+    return set(domain.split("+")) <= {"simulated", "imagenet"}
+
+
 class TrainingSpec(ManifestPart):
     """The training of the models; `domain` is part of every response.
 

@@ -9,12 +9,12 @@ from html import escape
 
 from service.api.report.figures import ChipFigure, chip_row
 from service.api.report.wording import STANDINGS, VERDICTS, evidence_words, percent
+from service.contract.manifest import learnt_from_simulation_alone
 from service.identity.evidence.wording import vessel_name
 from service.identity.records.match_records import MatchRecord
 from service.identity.records.matches import Candidate, Match
 from service.identity.records.sightings import Sighting
 
-SIMULATED = "simulated"
 SHOWN_CANDIDATES = 4
 
 STYLE = """
@@ -76,7 +76,7 @@ def candidate_caption(candidate: Candidate) -> str:
 
 
 def _simulation(record: MatchRecord) -> str:
-    if record.model.training_domain != SIMULATED:
+    if not learnt_from_simulation_alone(record.model.training_domain):
         return ""
     return (
         '<p class="simulated">The models that answered were taught on simulated ships alone. '

@@ -13,6 +13,7 @@ from service.contract.manifest import (
     PreprocessSpec,
     SizeTokenSpec,
     TranslatorSpec,
+    learnt_from_simulation_alone,
 )
 from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, CoarseSpec, LogisticSpec
 
@@ -247,3 +248,18 @@ def test_a_calibration_of_both_ways_is_optional_and_never_nested() -> None:
         CalibrationSpec.model_validate(
             CALIBRATION | {"both_ways": both_ways | {"certainty_slope": -1.0}}
         )
+
+
+@pytest.mark.parametrize(
+    ("domain", "alone"),
+    [
+        ("simulated", True),
+        ("simulated+imagenet", True),
+        ("simulated+hoss", False),
+        ("hoss+imagenet", False),
+        ("simulated+published", False),
+        ("unknown", False),
+    ],
+)
+def test_only_simulated_ships_make_a_domain_of_simulation_alone(domain: str, alone: bool) -> None:
+    assert learnt_from_simulation_alone(domain) == alone

@@ -1,5 +1,7 @@
 """The shipped encoder configs are valid and build their encoders."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,9 +11,11 @@ from model_training.encoder.train_config import EncoderTrainConfig, PairObjectiv
 from model_training.training.config import load_config
 from tests.support.paths import TRAINING_CONFIGS
 
+PUBLISHED = Path("data/vit_base_patch16_224.pth")
 NAMES = (
     "simulation-compact",
     "simulation-lite",
+    "simulation-vit",
     "hoss-pretrain-reference",
     "hoss-reference",
     "hoss-compact",
@@ -33,8 +37,8 @@ def test_the_initial_checkpoint_of_a_shipped_config_is_that_of_another_shipped_c
     outs = {config.run.out: config for config in configs.values()}
     followers = [
         config
-        for name, config in configs.items()
-        if config.initial is not None and name != "hoss-pretrain-reference"
+        for config in configs.values()
+        if config.initial is not None and config.initial != PUBLISHED
     ]
     assert len(followers) == 2
     for config in followers:

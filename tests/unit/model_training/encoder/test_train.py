@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from model_training.data.cache import CachedChip, PictureStore, write_shard
-from model_training.encoder import CompactEncoder, ReferenceEncoder
+from model_training.encoder import CompactEncoder, ReferenceConfig, ReferenceEncoder
 from model_training.encoder.loading import EncoderLoadError, load_encoder
 from model_training.encoder.stores import TrainingStores, open_stores
 from model_training.encoder.train import (
@@ -21,9 +21,10 @@ from model_training.encoder.train import (
 )
 from model_training.encoder.train_config import EncoderTrainConfig, IdentityObjective
 from model_training.training.checkpoint import Checkpoint
-from model_training.training.config import ConfigError
+from model_training.training.config import ConfigError, load_config
 from model_training.training.run import fit
 from service.contract.chip import Modality
+from tests.support.paths import TRAINING_CONFIGS
 from tests.support.training.archives import ENCODER, archive_config, write_archive
 
 LITE = {
@@ -87,9 +88,13 @@ def config(
     return EncoderTrainConfig.model_validate(entries)
 
 
-def losses(out: Path) -> list[str]:
+def logged(out: Path) -> list[dict[str, str]]:
     with (out / "metrics.csv").open() as file:
-        return [row["value"] for row in csv.DictReader(file) if row["name"] == "loss"]
+        return list(csv.DictReader(file))
+
+
+def losses(out: Path) -> list[str]:
+    return [row["value"] for row in logged(out) if row["name"] == "loss"]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +221,35 @@ def test_a_run_starts_from_the_encoder_of_its_initial_checkpoint(
     other = config(tmp_path / "other", ENCODER, PAIRS).model_copy(update={"initial": path})
     with pytest.raises(EncoderLoadError, match="a different encoder"):
         EncoderTask(other, stores)
+
+
+def test_the_config_of_a_published_vit_trains_on_simulated_ships(
+    tmp_path: Path, stores: TrainingStores
+) -> None:
+    shipped = load_config(TRAINING_CONFIGS / "simulation-vit.yaml", EncoderTrainConfig)
+    small = config(tmp_path, REFERENCE, PAIRS, steps=2, validate_every=2)
+    encoder = ReferenceConfig.model_validate({**REFERENCE, "drop_path": 0.1})
+    path, width = tmp_path / "vit.pth", encoder.width
+    published = {
+        "pos_embed": torch.randn(1, 1 + 9, width),  # of 3 x 3 patches
+        "head.weight": torch.randn(10, width),
+        **{
+            name: torch.randn_like(value)
+            for name, value in ReferenceEncoder(encoder).state_dict().items()
+            if not name.startswith(("pos_embed", "patch_embed_sar", "size_embed", "modality"))
+        },
+    }
+    torch.save(published, path)
+    objective = shipped.objective.model_copy(update={"pairs": 8})
+    changes = {"run": small.run, "encoder": encoder, "objective": objective, "initial": path}
+    settings = shipped.model_copy(update=changes)
+    trained = fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
+    assert {"infonce", "layout"} <= {row["name"] for row in logged(tmp_path)}
+    for name in ("cls_token", "patch_embed.proj.weight", "blocks.0.mlp.fc2.weight"):
+        moved = (trained.model[f"encoder.{name}"] - published[name]).abs().max()
+        assert 0 < moved < 0.01, name
+    sar = trained.model["encoder.patch_embed_sar.proj.weight"]
+    assert torch.allclose(sar, published["patch_embed.proj.weight"], atol=0.01)
 
 
 def test_a_file_that_is_no_encoder_checkpoint_is_refused(tmp_path: Path) -> None:
