@@ -1,4 +1,4 @@
-"""Fit and apply the conditional logit of `service.contract.candidate_probabilities`.
+"""Fit and apply the nested logit of `service.contract.candidate_probabilities`.
 
 Shapes: S searches, M weighed candidates, K kinds of evidence.
 """
@@ -19,6 +19,8 @@ CANDIDATE_EVIDENCE: tuple[EvidenceName, ...] = (
     "length_log_ratio",
     "width_log_ratio",
 )
+MAX_LOG_SUM = 0.9
+"""Largest `none_log_sum`: 1 would mean that the candidates say nothing about "none"."""
 _RIDGE = 1e-6
 
 Floats = NDArray[np.float64]
@@ -31,8 +33,8 @@ def fit_choice(searches: Searches) -> ChoiceSpec:
     the ship is not enrolled, or not among the `RERANKED_VESSELS` that are weighed. Every search
     has the same weight, so a gallery size counts by its number of searches. Evidence is divided by
     its standard deviation for the optimiser, and the ridge (1e-6 of the mean loss) keeps weights
-    finite when data are separable. The likelihood is concave (McFadden 1974), so the optimum is
-    unique.
+    finite when data are separable. The search begins with a `none_log_sum` of 0, for which the
+    likelihood is concave (McFadden 1974).
 
     Raises:
         ValueError: there are not both searches that find their vessel and searches that do not.
@@ -53,31 +55,36 @@ def fit_choice(searches: Searches) -> ChoiceSpec:
 
     def loss_and_gradient(theta: Floats) -> tuple[float, Floats]:
         scores = np.where(searches.present, evidence @ theta[:kinds], -np.inf)  # [S, M]
-        logs = log_softmax(none @ theta[kinds:], scores)  # [S, 1 + M]
+        total = log_sum(scores)
+        logs = log_softmax(none @ theta[kinds:-1] + theta[-1] * total, scores)  # [S, 1 + M]
         surplus = (np.exp(logs) - outcome) / sizes.size
-        slopes = np.einsum("sm,smk->k", surplus[:, 1:], evidence, optimize=True)
-        gradient = np.concatenate([slopes, surplus[:, 0] @ none])
+        # a score counts for its candidate, and for "none" by its share of the sum
+        towards = surplus[:, 1:] + theta[-1] * surplus[:, :1] * np.exp(scores - total[:, None])
+        slopes = np.einsum("sm,smk->k", towards, evidence, optimize=True)
+        gradient = np.concatenate([slopes, surplus[:, 0] @ none, [surplus[:, 0] @ total]])
         loss = _RIDGE * theta @ theta - logs[outcome].mean()
         return float(loss), gradient + 2 * _RIDGE * theta
 
     optimum = minimize(
         loss_and_gradient,
-        np.zeros(kinds + 2),
+        np.zeros(kinds + 3),
         jac=True,
         method="L-BFGS-B",
         bounds=[
             *((0, None) if DIRECTION[name] > 0 else (None, 0) for name in CANDIDATE_EVIDENCE),
             (None, None),
             (0, None),
+            (0, MAX_LOG_SUM),
         ],
         options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-8},
     )
-    weights, slope = optimum.x[:kinds] / scale, optimum.x[-1] / spread
+    weights, slope = optimum.x[:kinds] / scale, optimum.x[kinds + 1] / spread
     bias = float(optimum.x[kinds] - slope * centre)
     return ChoiceSpec(
         weights=dict(zip(CANDIDATE_EVIDENCE, weights.tolist(), strict=True)),
         none_bias=bias,
         none_log_gallery=float(slope),
+        none_log_sum=float(optimum.x[-1]),
         centres=_centres(raw[searches.present & ~searches.correct], weights, bias),
     )
 
@@ -101,16 +108,27 @@ def _centres(others: Floats, weights: Floats, none_bias: float) -> dict[Evidence
 
 
 def candidate_probabilities(searches: Searches, spec: ChoiceSpec) -> Floats:
-    """Apply `probabilities_from_log_odds` of serving to many searches at once.
+    """Apply `contributions` and `probabilities_from_log_odds` of serving to many searches at once.
 
     Returns:
         float64 `[S, 1 + M]`, rows that sum to one: "none of them" first, then the candidates in
         their order, 0 where a search has fewer than M candidates.
     """
+    return np.asarray(np.exp(log_softmax(*scores_of(searches, spec))))
+
+
+def scores_of(searches: Searches, spec: ChoiceSpec) -> tuple[Floats, Floats]:
+    """Return the scores of "none" float64 `[S]` and of candidates `[S, M]`, -inf where absent."""
     weights = np.array([spec.weights.get(name, 0.0) for name in EVIDENCE])
     scores = np.where(searches.present, searches.evidence @ weights, -np.inf)
     none = spec.none_bias + spec.none_log_gallery * np.log(searches.gallery_vessels)
-    return np.asarray(np.exp(log_softmax(none, scores)))
+    return none + spec.none_log_sum * log_sum(scores), scores
+
+
+def log_sum(scores: Floats) -> Floats:
+    """Return ln(sum of exp(score)) float64 `[S]` of candidates `[S, M]`; 0 where all are absent."""
+    total = np.logaddexp.reduce(scores, axis=1)
+    return np.where(np.isneginf(total), 0.0, total)
 
 
 def log_softmax(none: Floats, scores: Floats) -> Floats:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from model_training.calibration.candidate_probabilities import log_softmax
+from model_training.calibration.candidate_probabilities import log_softmax, scores_of
 from model_training.calibration.reliability import Reliability, measure_reliability
-from model_training.calibration.searches import EVIDENCE, Searches
+from model_training.calibration.searches import Searches
 from model_training.calibration.simulated_context import Context, draw_context
 from service.contract.manifest import Metric
 from service.contract.weighing.context import IMPOSSIBLE, look_up
@@ -67,7 +67,7 @@ def fit_context(
     context = draw_context(_some(searches, seed), seed)
     unweighted = _tables(context, fitted_on)
     terms = log_ratios(context, unweighted)
-    base, none = _base_scores(context.searches, match)
+    none, base = scores_of(context.searches, match)
     outcome = _outcome(context.searches)
     known = [(terms[name] != 0.0).astype(np.float64) for name in TERMS]
     stacked = np.stack([*(terms[name] for name in TERMS), *known])  # [2 T, S, M]
@@ -117,7 +117,7 @@ def combined_probabilities(
 ) -> tuple[Floats, Context]:
     """Return the probabilities `[S, 1 + M]` of searches with simulated registers and voyages."""
     context = draw_context(_some(searches, seed), seed)
-    base, none = _base_scores(context.searches, match)
+    none, base = scores_of(context.searches, match)
     total = base + np.where(context.impossible, IMPOSSIBLE, 0.0)
     total += np.sum(list(log_ratios(context, spec).values()), axis=0)
     scores = np.where(context.searches.present, total, -np.inf)
@@ -254,13 +254,6 @@ def _weighted(
         ),
         fitted_on=spec.fitted_on,
     )
-
-
-def _base_scores(searches: Searches, match: ChoiceSpec) -> tuple[Floats, Floats]:
-    """Return the scores of the chips' evidence `[S, M]` and of none `[S]`."""
-    weights = np.array([match.weights.get(name, 0.0) for name in EVIDENCE])
-    none = match.none_bias + match.none_log_gallery * np.log(searches.gallery_vessels)
-    return searches.evidence @ weights, none
 
 
 def _outcome(searches: Searches) -> NDArray[np.bool_]:

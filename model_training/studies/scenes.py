@@ -194,7 +194,8 @@ def _log_odds(
         similarity = scores.similarity[row, columns]
         best = np.argsort(-similarity, kind="stable")[:RERANKED_VESSELS]
         best = best[np.isfinite(similarity[best])]
-        log_odds[i, best] = weigh(scores, np.array(row), columns[best]) @ weights - none
+        score = weigh(scores, np.array(row), columns[best]) @ weights
+        log_odds[i, best] = score - none - match.none_log_sum * np.logaddexp.reduce(score)
     return log_odds
 
 

@@ -1,14 +1,20 @@
 """The probability of each candidate vessel, and that the ship is none of them.
 
-A conditional (multinomial) logit with an outside option, "none": a second similar candidate lowers
-the probability of the first.
+A nested logit of all candidates against "none": a second similar candidate lowers the probability
+of the first.
 
     P(candidate i) = exp(s_i) / (exp(s_0) + sum_j exp(s_j)),    s_i = sum of weight x evidence_i,
-    P(none)        = exp(s_0) / (exp(s_0) + sum_j exp(s_j)),    s_0 = bias + slope x ln(vessels).
+    P(none)        = exp(s_0) / (exp(s_0) + sum_j exp(s_j)),    s_0 = bias + slope x ln(vessels)
+                                                                      + c x ln(sum_j exp(s_j)).
 
-Source: D. McFadden, "Conditional logit analysis of qualitative choice behavior", in Frontiers in
-Econometrics (1974), equation 12. If s_i is the logarithm of the likelihood ratio of "same vessel"
-to "another vessel", this is Bayes' rule for a ship that is one of G vessels or none, with slope 1.
+If s_i is the logarithm of the likelihood ratio of "same vessel" to "another vessel", this is with
+slope 1 and c = 0 Bayes' rule for a ship that is one of G vessels or none. But what makes one vessel
+of a gallery similar to a chip (ships of one class, a blurred chip) makes the others similar, too:
+the candidates together say less about whether the ship is among them than about which one it is.
+c, from 0 to below 1, is by how much less.
+
+Source: D. McFadden, "Modelling the choice of residential location" (1978), where 1 - c is the
+coefficient of the inclusive value; c = 0 is his conditional logit (1974), equation 12.
 """
 
 import math
@@ -16,7 +22,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.contract.calibration import Evidence
-from service.contract.weighing.specs import ChoiceSpec
+from service.contract.weighing.specs import ChoiceSpec, EvidenceName
+
+PIXELS: tuple[EvidenceName, ...] = ("similarity_z", "similarity")
+"""The kinds of evidence that the pixels give; a bundle weighs one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +41,39 @@ class CandidateProbabilities:
     none: float
 
 
-def contributions(evidence: Evidence, spec: ChoiceSpec, gallery_vessels: int) -> dict[str, float]:
-    """Return what each kind of evidence adds to a candidate's log odds against "none".
+def contributions(
+    candidates: Sequence[Evidence], spec: ChoiceSpec, gallery_vessels: int
+) -> list[dict[str, float]]:
+    """Return what each kind of evidence adds to each candidate's log odds against "none".
 
-    The parts sum to `s_i - s_0`, which is ln(P(candidate i) / P(none)) for any other candidates.
+    The parts of candidate i sum to `s_i - s_0`, which is ln(P(candidate i) / P(none)).
 
     Args:
-        evidence: what is known of the candidate.
+        candidates: what is known of each candidate. A lone one is weighed as if it were the only
+            vessel that is at all similar, so that other candidates can only lower its log odds.
         spec: the weights.
         gallery_vessels: how many vessels were searched, at least 1.
 
     Returns:
-        weight x evidence by name, and -s_0 as `none`.
+        weight x evidence by name, and `none`: -s_0, without the logarithm of the sum. That is
+        subtracted from the pixels' part, which then says how similar a candidate is beside all.
     """
-    terms = evidence.terms()
     none = spec.none_bias + spec.none_log_gallery * math.log(max(gallery_vessels, 1))
-    parts: dict[str, float] = {name: w * terms[name] for name, w in spec.weights.items()}
-    return parts | {"none": -none}
+    parts: list[dict[str, float]] = []
+    for evidence in candidates:
+        terms = evidence.terms()
+        parts.append({name: weight * terms[name] for name, weight in spec.weights.items()})
+    alike = spec.none_log_sum * _log_sum([sum(part.values()) for part in parts])
+    for part in parts:
+        part["none"] = -none
+        part[next((name for name in PIXELS if name in part), "none")] -= alike
+    return parts
+
+
+def _log_sum(scores: Sequence[float]) -> float:
+    """Return ln(sum of exp(score)); 0 without scores."""
+    highest = max(scores, default=0.0)
+    return highest + math.log(math.fsum(math.exp(score - highest) for score in scores) or 1.0)
 
 
 def probabilities_from_log_odds(log_odds: Sequence[float]) -> CandidateProbabilities:

@@ -28,14 +28,16 @@ class ChoiceSpec(ManifestPart):
     """Weights of a gallery search; see `service.contract.candidate_probabilities`.
 
     A candidate's score is the sum of weight x evidence; the score of "none" is
-    `none_bias + none_log_gallery x ln(vessels searched)`. `centres` divide `none_bias` among the
-    evidence: weight x evidence + centre is the ln likelihood ratio of that evidence alone, so that
-    it can be told in words; probabilities do not depend on them. Older bundles have none.
+    `none_bias + none_log_gallery x ln(vessels searched) + none_log_sum x ln(sum of exp(score) of
+    all candidates)`. `centres` divide `none_bias` among the evidence: weight x evidence + centre is
+    the ln likelihood ratio of that evidence alone, so that it can be told in words; probabilities
+    do not depend on them. Older bundles have no centres, and a `none_log_sum` of 0.
     """
 
     weights: dict[EvidenceName, float]
     none_bias: float
     none_log_gallery: float = Field(ge=0)
+    none_log_sum: float = Field(default=0.0, ge=0, lt=1)
     centres: dict[EvidenceName, float] = Field(default_factory=dict)
 
 
@@ -332,6 +334,7 @@ def _between(first: ChoiceSpec, second: ChoiceSpec, share: float) -> ChoiceSpec:
         weights=mix_all(first.weights, second.weights),
         none_bias=mix(first.none_bias, second.none_bias),
         none_log_gallery=mix(first.none_log_gallery, second.none_log_gallery),
+        none_log_sum=mix(first.none_log_sum, second.none_log_sum),
         centres=mix_all(first.centres, second.centres),
     )
 

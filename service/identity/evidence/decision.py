@@ -68,13 +68,11 @@ def score(
         weights: the calibrated weights of the evidence.
         gallery_vessels: the number of vessels that were searched.
     """
-    scored = []
-    for hit in hits:
-        top = hit.hits[0]
-        evidence = evidence_of(query, top.sighting, top.similarity)
-        parts = contributions(evidence, weights, gallery_vessels)
-        scored.append(Scored(hit.vessel, hit.hits, parts))
-    return best_first(scored)
+    evidence = [evidence_of(query, hit.hits[0].sighting, hit.hits[0].similarity) for hit in hits]
+    parts = contributions(evidence, weights, gallery_vessels)
+    return best_first(
+        Scored(hit.vessel, hit.hits, part) for hit, part in zip(hits, parts, strict=True)
+    )
 
 
 def best_first(scored: Iterable[Scored]) -> list[Scored]:

@@ -87,7 +87,8 @@ def pair_log_odds(
     weights = calibration.match_same_sensor if same_sensor else calibration.match
     if weights is None:
         return None
-    return sum(contributions(evidence_of(first, second, similarity), weights, ships).values())
+    (parts,) = contributions([evidence_of(first, second, similarity)], weights, ships)
+    return sum(parts.values())
 
 
 def _for_pair(first: Sighting, second: Sighting, calibration: CalibrationSpec) -> CalibrationSpec:

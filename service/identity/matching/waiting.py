@@ -117,7 +117,7 @@ class OpenSightings:
         if weights is None or query.chip_sha256 == known.chip_sha256:
             return False
         evidence = evidence_of(query, known, hit.similarity)
-        parts = contributions(evidence, weights, self._gallery.counts().vessels)
+        (parts,) = contributions([evidence], weights, self._gallery.counts().vessels)
         return sum(parts.values()) >= MIN_LOG_ODDS
 
     def _ask(self, sighting_id: UUID, finding: Finding) -> None:

@@ -1,4 +1,4 @@
-"""The conditional logit of candidates and "none", against values by hand and its properties."""
+"""The nested logit of candidates and "none", against values by hand and its properties."""
 
 import math
 from random import Random
@@ -20,6 +20,8 @@ SPEC = ChoiceSpec(
     none_bias=1.0,
     none_log_gallery=0.5,
 )
+NESTED = SPEC.model_copy(update={"none_log_sum": 0.4})
+PAIRS = (Evidence(0.9, 1.1, 0.9), Evidence(0.8, 1.0, 1.0), Evidence(-0.2, 3.0, 2.0))
 LOG_ODDS = st.lists(st.floats(-30, 30), min_size=1, max_size=20)
 
 
@@ -30,7 +32,7 @@ def test_three_alternatives_by_hand() -> None:
 
 
 def test_contributions_by_hand() -> None:
-    parts = contributions(Evidence(0.5, 0.5, math.e), SPEC, gallery_vessels=100)
+    (parts,) = contributions([Evidence(0.5, 0.5, math.e)], SPEC, gallery_vessels=100)
     assert parts == pytest.approx(
         {
             "similarity": 1.0,
@@ -43,11 +45,36 @@ def test_contributions_by_hand() -> None:
 
 
 def test_contributions_sum_to_the_log_odds_against_none() -> None:
-    pairs = (Evidence(0.9, 1.1, 0.9), Evidence(0.8, 1.0, 1.0), Evidence(-0.2, 3.0, 2.0))
-    parts = [contributions(pair, SPEC, 500) for pair in pairs]
+    parts = contributions(PAIRS, NESTED, 500)
     probabilities = probabilities_from_log_odds([sum(part.values()) for part in parts])
     for part, probability in zip(parts, probabilities.candidates, strict=True):
         assert sum(part.values()) == pytest.approx(math.log(probability / probabilities.none))
+
+
+def test_the_candidates_together_count_less_against_none() -> None:
+    plain, nested = (contributions(PAIRS, spec, 500) for spec in (SPEC, NESTED))
+    none = SPEC.none_bias + SPEC.none_log_gallery * math.log(500)
+    sums = [sum(part.values()) + none for part in plain]
+    log_sum = math.log(math.fsum(math.exp(score) for score in sums))
+    for before, after in zip(plain, nested, strict=True):
+        assert before.pop("similarity_z") - after.pop("similarity_z") == pytest.approx(
+            0.4 * log_sum
+        )
+        assert before == after
+    found = probabilities_from_log_odds(
+        [sum(p.values()) for p in contributions(PAIRS, NESTED, 500)]
+    )
+    expected = math.exp((1 - 0.4) * log_sum - none)
+    assert (1 - found.none) / found.none == pytest.approx(expected)
+
+
+def test_other_candidates_only_lower_the_log_odds_of_one() -> None:
+    (alone,) = contributions(PAIRS[:1], NESTED, 500)
+    assert sum(alone.values()) > sum(contributions(PAIRS, NESTED, 500)[0].values())
+
+
+def test_no_candidates_have_no_contributions() -> None:
+    assert contributions([], NESTED, 500) == []
 
 
 def test_without_candidates_the_probability_of_none_is_one() -> None:
@@ -91,7 +118,7 @@ def test_another_candidate_lowers_the_first_probability(
 def test_more_similar_is_never_less_probable(a: float, b: float, rest: list[float]) -> None:
     low, high = (
         probabilities_from_log_odds(
-            [sum(contributions(Evidence(value, 1, 1), SPEC, 10).values()), *rest]
+            [sum(contributions([Evidence(value, 1, 1)], NESTED, 10)[0].values()), *rest]
         )
         for value in sorted((a, b))
     )
@@ -101,10 +128,12 @@ def test_more_similar_is_never_less_probable(a: float, b: float, rest: list[floa
 
 @given(st.floats(0.05, 20))
 def test_a_ratio_and_its_inverse_give_the_same_contributions(ratio: float) -> None:
-    longer = contributions(Evidence(0.5, ratio, 1.0), SPEC, 10)
-    assert longer == pytest.approx(contributions(Evidence(0.5, 1 / ratio, 1.0), SPEC, 10))
+    (longer,) = contributions([Evidence(0.5, ratio, 1.0)], SPEC, 10)
+    (shorter,) = contributions([Evidence(0.5, 1 / ratio, 1.0)], SPEC, 10)
+    assert longer == pytest.approx(shorter)
 
 
 def test_log_odds_fall_with_the_number_of_vessels() -> None:
-    odds = [sum(contributions(Evidence(0.5, 1, 1), SPEC, n).values()) for n in (1, 10, 1000)]
+    one = [Evidence(0.5, 1, 1)]
+    odds = [sum(contributions(one, SPEC, n)[0].values()) for n in (1, 10, 1000)]
     assert odds == sorted(odds, reverse=True)

@@ -203,7 +203,10 @@ def test_similarities_are_optional_and_all_counted_in_the_same_classes() -> None
 def test_weights_of_coarse_queries_are_interpolated_over_the_logarithm_of_the_gsd() -> None:
     def weights(none_bias: float, slope: float) -> ChoiceSpec:
         return ChoiceSpec(
-            weights={"similarity_z": slope}, none_bias=none_bias, none_log_gallery=0.5
+            weights={"similarity_z": slope},
+            none_bias=none_bias,
+            none_log_gallery=0.5,
+            none_log_sum=none_bias / 10.0,
         )
 
     spec = CalibrationSpec.model_validate(
@@ -222,6 +225,7 @@ def test_weights_of_coarse_queries_are_interpolated_over_the_logarithm_of_the_gs
         for gsd_m in (2.0**0.5, 2.0, 4.0, 8.0, 30.0)
     ]
     assert [one.none_bias for one in at] == pytest.approx([7.0, 6.0, 4.0, 2.0, 2.0])
+    assert [one.none_log_sum for one in at] == pytest.approx([0.7, 0.6, 0.4, 0.2, 0.2])
     slopes = [one.weights["similarity_z"] for one in at]
     assert slopes == pytest.approx([3.5, 3.0, 2.0, 1.0, 1.0])
     assert spec.for_query(both_ways=False, gsd_m=4.0).match_same_sensor is None

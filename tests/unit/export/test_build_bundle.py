@@ -158,7 +158,7 @@ def test_golden_chips_are_two_of_each_sensor(chips: list[SampleChip]) -> None:
 def test_without_calibration_all_outcomes_are_equally_probable() -> None:
     evidence = Evidence(similarity=1.0, length_ratio=1.0, width_ratio=1.0)
     assert probability(evidence, NO_CALIBRATION.verify) == 0.5
-    parts = contributions(evidence, NO_CALIBRATION.match, gallery_vessels=100)
+    (parts,) = contributions([evidence], NO_CALIBRATION.match, gallery_vessels=100)
     choice = probabilities_from_log_odds([sum(parts.values()), 0.0])
     assert choice.none == choice.candidates[0] == choice.candidates[1]
     assert choice.none < NO_CALIBRATION.confident_from

@@ -1,4 +1,4 @@
-"""The conditional logit of candidates: by hand, against its generator, and its optimum."""
+"""The nested logit of candidates: by hand, against its generator, and its optimum."""
 
 import math
 
@@ -11,6 +11,8 @@ from model_training.calibration.candidate_probabilities import (
     CANDIDATE_EVIDENCE,
     candidate_probabilities,
     fit_choice,
+    log_sum,
+    scores_of,
 )
 from model_training.calibration.searches import Searches
 from service.contract.weighing.specs import ChoiceSpec, EvidenceName
@@ -20,6 +22,7 @@ TRUTH = ChoiceSpec(
     weights={"similarity_z": 8.0, "length_log_ratio": -6.0, "width_log_ratio": -3.0},
     none_bias=2.0,
     none_log_gallery=0.7,
+    none_log_sum=0.3,
 )
 
 
@@ -64,7 +67,8 @@ def test_probabilities_by_hand() -> None:
     present = np.array([[True, True, False]])
     case = searches_of(evidence, present, [math.e], [0])
     shares = candidate_probabilities(case, TRUTH)
-    powers = np.exp([2.7, 4.0, 2.0 - 3.0])
+    log_sum = math.log(math.exp(4.0) + math.exp(-1.0))
+    powers = np.exp([2.7 + 0.3 * log_sum, 4.0, 2.0 - 3.0])
     np.testing.assert_allclose(shares, [[*powers / powers.sum(), 0.0]])
 
 
@@ -74,17 +78,44 @@ def test_the_weights_that_generated_the_data_are_recovered() -> None:
         assert spec.weights[name] == pytest.approx(TRUTH.weights[name], rel=0.06)
     assert spec.none_bias == pytest.approx(2.0, abs=0.15)
     assert spec.none_log_gallery == pytest.approx(0.7, abs=0.05)
+    assert spec.none_log_sum == pytest.approx(0.3, abs=0.03)
 
 
 def test_at_the_optimum_expected_and_observed_evidence_agree() -> None:
-    # The score equations of the conditional logit (McFadden 1974, equation 15).
+    # The derivatives of the likelihood are zero: by the score of "none", by its coefficients, and
+    # by each weight, which counts in the own candidate's score and in the sum of all scores.
     case = drawn(3000)
-    shares = candidate_probabilities(case, fit_choice(case))
-    own = case.correct
+    spec = fit_choice(case)
+    shares = candidate_probabilities(case, spec)
+    own, found = case.correct, case.correct.any(axis=1)
+    assert shares[:, 0].sum() == pytest.approx((~found).sum(), rel=1e-3)
+    _, scores = scores_of(case, spec)
+    total = log_sum(scores)
+    assert (shares[:, 0] * total).sum() == pytest.approx(total[~found].sum(), rel=1e-3)
+    within = np.exp(scores - total[:, None])
+    surplus = spec.none_log_sum * (shares[:, 0] - ~found)
     for kind in (1, 2, 3):
         values = np.where(case.present, case.evidence[..., kind], 0.0)
-        assert (shares[:, 1:] * values).sum() == pytest.approx(values[own].sum(), rel=1e-3)
-    assert shares[:, 0].sum() == pytest.approx((~own.any(axis=1)).sum(), rel=1e-3)
+        expected = ((shares[:, 1:] + surplus[:, None] * within) * values).sum()
+        assert expected == pytest.approx(values[own].sum(), rel=1e-3)
+
+
+def test_galleries_that_are_alike_as_a_whole_do_not_spoil_the_probability_of_none() -> None:
+    # In half of the searches all candidates, the own one or not, are more similar by one amount.
+    case = drawn(6000)
+    alike = np.random.default_rng(1).random(6000) < 0.5
+    case.evidence[..., 1] += np.where(alike, 0.4, 0.0)[:, None]
+    none = np.asarray(~case.correct.any(axis=1))
+    spec = fit_choice(case)
+    assert spec.none_log_sum > 0.5
+    shares = candidate_probabilities(case, spec)[:, 0]
+    for group in (alike, ~alike):  # off by 0.15 with a none_log_sum of 0
+        assert shares[group].mean() == pytest.approx(none[group].mean(), abs=0.1)
+
+
+def test_a_search_without_candidates_is_none() -> None:
+    nobody = searches_of(np.zeros((1, 2, 4)), np.zeros((1, 2), np.bool_), [1], [-1])
+    np.testing.assert_array_equal(candidate_probabilities(nobody, TRUTH), [[1.0, 0.0, 0.0]])
 
 
 def test_the_order_of_candidates_does_not_matter() -> None:

@@ -32,6 +32,7 @@ WEIGHTS = ChoiceSpec(
     weights={"similarity_z": 4.0, "length_log_ratio": -9.0, "width_log_ratio": -2.0},
     none_bias=1.0,
     none_log_gallery=0.8,
+    none_log_sum=0.3,
 )
 
 
