@@ -33,7 +33,11 @@ class Runner(Protocol):
     """A graph that is ready to run; safe to call from many threads."""
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Run the graph on inputs by name and return its first output."""
+        """Run the graph; return its first output.
+
+        Args:
+            feeds: arrays by the names, of the types and shapes that the manifest states.
+        """
 
 
 class Session:

@@ -73,7 +73,18 @@ def embed_late_sightings(
     source: str,
     target: str,
 ) -> int:
-    """Embed for `target` the sightings that were enrolled in `source` before it was left."""
+    """Embed for `target` the sightings that were enrolled in `source` before it was left.
+
+    Args:
+        archive: the whole gallery.
+        settings: where the chips are.
+        embed: embeds chips with the models of `target`: float32 `[D]` each, unit length.
+        source: the bundle that was served before.
+        target: the bundle that is served now.
+
+    Returns:
+        The number of sightings that were embedded.
+    """
     with closing(open_chips(settings)) as chips:
         reembedding = Reembedding(archive, chips, embed, source, target, chip_limits(settings))
         reembedding.redo_tentative()

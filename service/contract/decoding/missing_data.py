@@ -102,7 +102,7 @@ def _equals(planes: NDArray[Any], nodata: float) -> tuple[NDArray[np.bool_], lis
 
 
 def alpha_band(raster: Raster) -> NDArray[Any] | None:
-    """Return the band that says how opaque a pixel is; None without one.
+    """Return the band that says how opaque a pixel is, `[H, W]`; None without one.
 
     A band tagged as alpha is a picture, such as a near-infrared band with the default tag of its
     writer, where its maximum is no value that means opaque, or where most pixels lie in between.
@@ -118,7 +118,7 @@ def alpha_band(raster: Raster) -> NDArray[Any] | None:
 
 
 def is_flag(alpha: NDArray[Any]) -> bool:
-    """Return whether an alpha band flags valid pixels, and its own scale says nothing of opacity.
+    """Return whether an alpha band, `[H, W]`, only flags valid pixels, by a scale of its own.
 
     Tools that write 0 and 1 (or 2047 in a picture of 11 bits) keep the picture under the flag.
     """

@@ -13,4 +13,4 @@ class EmbeddingCache(Protocol):
         """Return the embedding, float32 `[D]`; None when it is not cached."""
 
     def put(self, key: str, vector: NDArray[np.float32]) -> None:
-        """Cache an embedding."""
+        """Cache an embedding, float32 `[D]`."""

@@ -61,7 +61,7 @@ def require_intact(
 
 
 def require_intact_vector(vector: NDArray[np.float32], payload: Mapping[str, Any]) -> None:
-    """Check an embedding against its digest, if there is one; see `require_intact`."""
+    """Check an embedding, float32 `[D]`, against its digest, if any; see `require_intact`."""
     if payload.get(VECTOR_DIGEST) not in (None, *vector_digest(vector).values()):
         raise StoreDamagedError(
             "the embedding of a stored sighting is not what was written; `crossfix check` lists "

@@ -68,7 +68,7 @@ class ServerCollection:
     def fetch_with_vectors(
         self, ids: Collection[UUID], fields: list[str] | None = None
     ) -> dict[UUID, tuple[NDArray[np.float32], Payload]]:
-        """Return vector and payload, or only these fields of it, as one copy holds them."""
+        """Return vectors, float32 `[D]`, and payloads, or these fields, as one copy holds them."""
         if not ids:
             return {}
         wanted = [str(i) for i in ids]

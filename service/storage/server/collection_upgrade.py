@@ -18,7 +18,6 @@ from service.storage.server.connection import ServerConnection
 from service.storage.server.layout import Layout
 from service.storage.server.preparing import QUANTIZATION
 
-DEFAULT_COPIES = 3
 COPIED_WITHIN_S = 3600.0
 LOOK_EVERY_S = 1.0
 ACTIVE = models.ReplicaState.ACTIVE
@@ -50,7 +49,7 @@ class CollectionUpgrade:
         self._connection = connection
         self._layout = Layout()
 
-    def steps(self, copies: int = DEFAULT_COPIES) -> Iterator[Step]:
+    def steps(self, copies: int) -> Iterator[Step]:
         """Yield each change that is needed, in the order in which to run them.
 
         Args:

@@ -44,7 +44,7 @@ def test_collections_of_two_copies_get_a_third_one_and_move_to_disk(
 ) -> None:
     create_as_before(cluster)
     with closing(CollectionUpgrade(ServerConnection(cluster.urls))) as upgrade:
-        listed = [(step.collection, step.does) for step in upgrade.steps()]
+        listed = [(step.collection, step.does) for step in upgrade.steps(3)]
         assert cluster.active["crossfix-vessels"] == {1, 2}, "listing changes nothing"
         told = [
             "moves the payload to disk; indexed fields stay in memory",
@@ -58,9 +58,9 @@ def test_collections_of_two_copies_get_a_third_one_and_move_to_disk(
             "keeps vectors of one byte a number in memory, to find candidates",
             *told[1:],
         ]
-        for step in upgrade.steps():
+        for step in upgrade.steps(3):
             step.run()
-        assert list(upgrade.steps()) == []
+        assert list(upgrade.steps(3)) == []
     assert cluster.active["crossfix-vessels"] == {0, 1, 2}
     copied, _ = cluster.nodes[0].store.scroll("crossfix-vessels")
     assert len(copied) == 1
@@ -79,6 +79,6 @@ def test_what_the_service_creates_today_needs_no_change() -> None:
                 store._connection.call(lambda _: None)
         double.store.create_collection("another-service", vectors_config={})
         with closing(CollectionUpgrade(ServerConnection(double.url))) as upgrade:
-            assert list(upgrade.steps()) == []
+            assert list(upgrade.steps(3)) == []
         assert double.stored_as[SIGHTINGS].vectors_on_disk
         assert not double.stored_as["another-service"].on_disk_payload
