@@ -54,11 +54,14 @@ class PairSampler:
         self.by_likeness: Rows = both[np.lexsort((lengths, types))]
         self.stretch = min(stretch, len(both))
         self.families = _families(both, store)
+        self.sisters = sum(len(family) for family in self.families)
 
     def draw(
         self, generator: np.random.Generator, pairs: int, hard_share: float, sister_share: float = 0
     ) -> PairDraw:
         """Draw N pairs: about `hard_share` of them look-alikes, about `sister_share` sisters.
+
+        A fleet with fewer sisters than that gives all that it has.
 
         Raises:
             ValueError: `pairs` exceeds the number of ships with both sensors.
@@ -67,7 +70,8 @@ class PairSampler:
         if pairs > fleet:
             raise ValueError(f"{pairs} pairs requested, but only {fleet} ships have both sensors")
         chosen: dict[int, None] = {}
-        while self.families and len(chosen) < round(pairs * sister_share):
+        sisters = min(round(pairs * sister_share), self.sisters)
+        while len(chosen) < sisters:
             family = self.families[int(generator.integers(len(self.families)))]
             chosen |= dict.fromkeys(family.tolist())
         groups = round(pairs * hard_share / self.stretch)

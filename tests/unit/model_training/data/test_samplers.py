@@ -77,6 +77,12 @@ def test_sisters_come_family_by_family(typed_store: PictureStore) -> None:
         assert sorted(np.bincount(families).tolist())[-2:] == [3, 3]
 
 
+def test_a_fleet_with_too_few_sisters_gives_all_that_it_has(typed_store: PictureStore) -> None:
+    draw = PairSampler(typed_store).draw(np.random.default_rng(0), 16, 0.0, sister_share=1.0)
+    assert sum(draw.vessel_rows < 12) == 12
+    assert len(set(draw.vessel_rows.tolist())) == 16
+
+
 def test_without_sisters_the_sister_share_is_filled_with_others(store: PictureStore) -> None:
     draw = PairSampler(store).draw(np.random.default_rng(0), 8, 0.0, sister_share=1.0)
     assert len(set(draw.vessel_rows.tolist())) == 8
