@@ -19,6 +19,7 @@ from export.quantise import convert_to_float16, quantise_to_int8
 from model_training.data.hoss import DatasetError, LabelledChip, all_chips, read_hoss
 from model_training.embedding.chip_table import ChipTable, Embeddings, embed_chips
 from model_training.evaluation.comparison import compare
+from model_training.ranking import Direction
 from service.contract.chip import Chip, Modality
 from service.contract.errors import CrossfixError
 from service.contract.manifest import EncoderSpec, PreprocessSpec, RoundedGraphSpec
@@ -169,11 +170,11 @@ def _try(
     return spec, parity
 
 
-def map_change(before: ChipTable, after: ChipTable) -> dict[Literal["S2O", "O2S"], float]:
+def map_change(before: ChipTable, after: ChipTable) -> dict[Direction, float]:
     """Return by direction how many points of mAP `after` gains; distractors do not search."""
     ships = {chip.vessel_id for chip in before.chips if not chip.is_distractor}
     pairs = compare(before, after, ships, draws=1).by_direction
-    return {name: round(pairs[name][1] - pairs[name][0], 3) for name in ("S2O", "O2S")}
+    return {name: round(newer - older, 3) for name, (older, newer) in pairs.items()}
 
 
 def times_faster(full: Session, rounded: Session, inputs: Tensors) -> float:

@@ -7,6 +7,7 @@ sorts ties in no defined order; a stable sort is one of the orders it may return
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from service.contract.hoss_names import DISTRACTOR_ID
 
 FloatMatrix = NDArray[np.float64]
 Ids = NDArray[np.int64]
+Direction = Literal["S2O", "O2S"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+"""SAR queries in an optical gallery, and optical queries in a SAR gallery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +125,29 @@ def score_queries(distances: FloatMatrix, query_ids: Ids, gallery_ids: Ids) -> Q
         gallery=gallery_ids.size,
         skipped=query_ids.size - len(identities),
     )
+
+
+def score_across_sensors(
+    vectors: NDArray[np.float32],
+    ids: Ids,
+    is_sar: NDArray[np.bool_],
+    asked: NDArray[np.bool_] | None = None,
+) -> dict[Direction, QueryScores]:
+    """Search every chip of one sensor among those of the other, in both directions.
+
+    Args:
+        vectors: `[N, D]`, unit rows.
+        ids: int64 `[N]`, vessel ids.
+        is_sar: bool `[N]`; the other chips are optical.
+        asked: bool `[N]`, the chips that are queries; all of them if None.
+
+    Raises:
+        ValueError: a query is a distractor, or no query of a direction has a true match.
+    """
+    scores: dict[Direction, QueryScores] = {}
+    for name in DIRECTIONS:
+        of_query = is_sar if name == "S2O" else ~is_sar
+        query = of_query if asked is None else of_query & asked
+        distances = cosine_distances(vectors[query], vectors[~of_query])
+        scores[name] = score_queries(distances, ids[query], ids[~of_query])
+    return scores

@@ -34,7 +34,7 @@ from model_training.encoder.train_config import (
     IdentityObjective,
     PairObjective,
 )
-from model_training.ranking import cosine_distances, score_queries
+from model_training.ranking import score_across_sensors
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError
 from model_training.training.run import fit
@@ -352,9 +352,11 @@ def cross_modal_scores(
 
     Only the ships `among` take part, if given.
     """
-    ids = store.chips["vessel"]
-    taken = np.ones(len(ids), bool) if among is None else np.isin(ids, list(among))
-    return _scores(store.chips, vectors, taken, taken)
+    chips = store.chips
+    if among is not None:
+        part = np.isin(chips["vessel"], list(among))
+        chips, vectors = chips[part], vectors[part]
+    return _scores(chips, vectors)
 
 
 def archive_scores(
@@ -368,20 +370,16 @@ def archive_scores(
         asked: the ships whose chips are queries.
     """
     chips = np.concatenate([store.chips for store in stores])
-    return _scores(chips, vectors, np.isin(chips["vessel"], list(asked)), np.ones(len(chips), bool))
+    return _scores(chips, vectors, np.isin(chips["vessel"], list(asked)))
 
 
 def _scores(
-    chips: Records, vectors: NDArray[Any], asked: NDArray[np.bool_], known: NDArray[np.bool_]
+    chips: Records, vectors: NDArray[Any], asked: NDArray[np.bool_] | None = None
 ) -> dict[str, float]:
-    """Search the chips that are asked among the known ones of the other sensor."""
-    ids = chips["vessel"]
+    """Search the chips that are asked, all if None, among those of the other sensor."""
+    searches = score_across_sensors(vectors, chips["vessel"], chips["modality"] == 1, asked)
     scores: dict[str, float] = {}
-    for name, sensor in (("S2O", 1), ("O2S", 0)):
-        query = np.flatnonzero(asked & (chips["modality"] == sensor))
-        gallery = np.flatnonzero(known & (chips["modality"] != sensor))
-        distances = cosine_distances(vectors[query], vectors[gallery])
-        result = score_queries(distances, ids[query], ids[gallery])
+    for name, result in searches.items():
         scores[f"{name}_mAP"] = 100 * float(result.average_precision.mean())
         scores[f"{name}_R1"] = 100 * float((result.first_match_rank == 1).mean())
     scores["mAP"] = (scores["S2O_mAP"] + scores["O2S_mAP"]) / 2

@@ -16,14 +16,14 @@ from model_training.encoder.loading import LoadedEncoder, load_encoders
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import ArchiveData
 from model_training.evaluation.metrics import Estimate, identity_weights, interval_95
-from model_training.ranking import FloatMatrix, QueryScores, cosine_distances, score_queries
+from model_training.ranking import (
+    DIRECTIONS,
+    Direction,
+    FloatMatrix,
+    QueryScores,
+    score_across_sensors,
+)
 from service.contract.chip import Modality
-
-DIRECTIONS = {
-    "S2O": (Modality.SAR, Modality.OPTICAL),
-    "O2S": (Modality.OPTICAL, Modality.SAR),
-}
-"""Sensors of query and gallery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Comparison:
     older: Estimate
     newer: Estimate
     gain: Estimate
-    by_direction: dict[str, tuple[float, float]]
+    by_direction: dict[Direction, tuple[float, float]]
     ships: int
 
     @property
@@ -102,8 +102,8 @@ def compare(
 
 
 def compared(
-    before: Mapping[str, QueryScores],
-    after: Mapping[str, QueryScores],
+    before: Mapping[Direction, QueryScores],
+    after: Mapping[Direction, QueryScores],
     draws: int = 2000,
     seed: int = 0,
 ) -> Comparison:
@@ -162,21 +162,16 @@ def _held_out(member: LoadedEncoder) -> frozenset[int]:
 
 def scores_by_direction(
     table: ChipTable, vectors: NDArray[np.float32], among: Collection[int] | None = None
-) -> dict[str, QueryScores]:
-    """Search every chip of one sensor among those of the other, in both directions."""
+) -> dict[Direction, QueryScores]:
+    """Search every chip of one sensor among those of the other; queries of the ships `among`."""
     ids = table.vessel_ids
-    scores = {}
-    for name, (asked, known) in DIRECTIONS.items():
-        query, gallery = table.rows_with(asked), table.rows_with(known)
-        if among is not None:
-            query = query[np.isin(ids[query], list(among))]
-        distances = cosine_distances(vectors[query], vectors[gallery])
-        scores[name] = score_queries(distances, ids[query], ids[gallery])
-    return scores
+    is_sar = np.array([chip.modality is Modality.SAR for chip in table.chips])
+    asked = None if among is None else np.isin(ids, list(among))
+    return score_across_sensors(vectors, ids, is_sar, asked)
 
 
 def mean_of_directions(
-    runs: Sequence[Mapping[str, QueryScores]], draws: int = 2000, seed: int = 0
+    runs: Sequence[Mapping[Direction, QueryScores]], draws: int = 2000, seed: int = 0
 ) -> Estimate:
     """Return the mean mAP of both directions of one run, or by how much it exceeds another's.
 

@@ -20,7 +20,7 @@ from model_training.data.hoss import LabelledChip
 from model_training.embedding.chip_table import BATCH, ChipEmbedder
 from model_training.evaluation.framing_report import Errors, scene_fleet
 from model_training.evaluation.metrics import Estimate, bootstrap_mean
-from model_training.ranking import QueryScores, cosine_distances, score_queries
+from model_training.ranking import Direction, QueryScores, cosine_distances, score_queries
 from model_training.simulator.scenes import Scene, set_in_sea
 from model_training.simulator.views import render_view
 from service.contract.chip import Chip, Modality
@@ -39,7 +39,6 @@ Condition = Literal[
     "loose, framed, both ways",
     "loose, framed, turned as the tight chip",
 ]
-Direction = Literal["S2O", "O2S"]
 Vectors = NDArray[np.float32]
 Advance = Callable[[int], None]
 

@@ -15,7 +15,6 @@ from model_training.embedding.chip_table import ChipEmbedder
 from model_training.evaluation.framing_report import scene_fleet
 from model_training.evaluation.loose_crops import (
     Advance,
-    Direction,
     Retrieval,
     Search,
     chip_of,
@@ -23,6 +22,7 @@ from model_training.evaluation.loose_crops import (
     search,
     summarise_scores,
 )
+from model_training.ranking import Direction
 from model_training.simulator.views import render_view
 from service.contract.chip import Chip, Modality
 from service.contract.manifest import Metric

@@ -21,14 +21,13 @@ from model_training.embedding.models import open_model
 from model_training.encoder.train import train_encoder
 from model_training.encoder.train_config import ArchiveData, EncoderTrainConfig
 from model_training.evaluation.comparison import (
-    DIRECTIONS,
     Comparison,
     compare,
     compare_on_held_out,
     compared,
     scores_by_direction,
 )
-from model_training.ranking import QueryScores
+from model_training.ranking import DIRECTIONS, Direction, QueryScores
 from model_training.simulator import SimulatorConfig, write_dataset
 from model_training.training.checkpoint import Checkpoint, read_metric
 from model_training.training.config import ConfigError, TypedConfig, load_config
@@ -166,8 +165,8 @@ def leave_out(
     assert config.initial is not None
     chips = all_chips(read_hoss(genuine))
     before = embed_chips(chips, open_model(config.initial))
-    older: list[dict[str, QueryScores]] = []
-    newer: tuple[list[dict[str, QueryScores]], ...] = ([], [])
+    older: list[dict[Direction, QueryScores]] = []
+    newer: tuple[list[dict[Direction, QueryScores]], ...] = ([], [])
     for number, fold in enumerate(folds(chips, study.folds)):
         progress(f"fold {number + 1} of {study.folds}: {len(fold)} ships are left out")
         rest = [chip for chip in chips if chip.vessel_id not in fold and not chip.is_distractor]
@@ -191,7 +190,7 @@ def folds(chips: Sequence[LabelledChip], count: int) -> Iterator[frozenset[int]]
         yield frozenset(both[number::count])
 
 
-def _pooled(runs: Sequence[Mapping[str, QueryScores]]) -> dict[str, QueryScores]:
+def _pooled(runs: Sequence[Mapping[Direction, QueryScores]]) -> dict[Direction, QueryScores]:
     """Join the scores of different queries in galleries of one size."""
     return {
         name: QueryScores(
