@@ -11,13 +11,15 @@ from pydantic import ValidationError
 
 from model_training.data.cache import CachedChip, PictureStore, write_shard
 from model_training.encoder import CompactEncoder, ReferenceConfig, ReferenceEncoder
+from model_training.encoder.heads import TrainedModel
 from model_training.encoder.loading import EncoderLoadError, load_encoder
 from model_training.encoder.stores import TrainingStores, open_stores
 from model_training.encoder.train import (
     EncoderTask,
-    TrainedModel,
     cross_modal_scores,
     embed_store,
+    identity_objective,
+    pair_objective,
 )
 from model_training.encoder.train_config import EncoderTrainConfig, IdentityObjective
 from model_training.training.checkpoint import Checkpoint
@@ -221,6 +223,23 @@ def test_a_run_starts_from_the_encoder_of_its_initial_checkpoint(
     other = config(tmp_path / "other", ENCODER, PAIRS).model_copy(update={"initial": path})
     with pytest.raises(EncoderLoadError, match="a different encoder"):
         EncoderTask(other, stores)
+
+
+@pytest.mark.parametrize("objective", [PAIRS, IDENTITIES], ids=["pairs", "identities"])
+def test_losses_are_computed_at_full_precision(
+    tmp_path: Path, stores: TrainingStores, objective: dict[str, Any]
+) -> None:
+    task = EncoderTask(config(tmp_path, REFERENCE, objective), stores)
+    batch = task.batch(0, 0)
+    seen: list[dict[str, torch.Tensor]] = []
+    task.model.register_forward_hook(lambda _model, _inputs, outputs: seen.append(outputs))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = task.loss(task.model, batch)["loss"]
+    if isinstance(task.config.objective, IdentityObjective):
+        expected = identity_objective(seen[0], batch, task.config.objective)
+    else:
+        expected = pair_objective(seen[0], batch.vessel, task.config.objective)
+    assert torch.equal(loss, expected["loss"])
 
 
 def test_the_config_of_a_published_vit_trains_on_simulated_ships(
