@@ -34,8 +34,6 @@ ENVIRONMENT = {
 } | {"CROSSFIX_DEVICE": "cpu", "CROSSFIX_THREADS": "1"}
 """Without a path to this checkout, which would be imported instead of the wheel."""
 
-pytestmark = pytest.mark.slow
-
 
 def run(*command: object, cwd: Path) -> str:
     """Run a command, which must succeed, and return its standard output."""
