@@ -126,7 +126,10 @@ def _finding(judged: Judged) -> str:
                 options.append((none, "none of them"))
             options.sort(key=lambda option: -option[0])
             listed = [f"{name} ({percent(probability)})" for probability, name in options]
-            return f"{' or '.join([', '.join(listed[:-1]), listed[-1]])}: compare these."
+            if len(listed) == 1:
+                return f"Most probably {listed[0]}, but not surely: compare the pictures."
+            text = f"{', '.join(listed[:-1])} or {listed[-1]}: compare these."
+            return text[0].upper() + text[1:]
         case Verdict.UNCLEAR:
             return (
                 f"The chip cannot tell: the most probable vessel, {vessel_name(first)}, has only "

@@ -109,7 +109,21 @@ def test_none_of_them_is_named_among_the_possibilities() -> None:
     )
     assert verdict is Verdict.AMBIGUOUS
     assert explanation.none_among
-    assert explanation.text.startswith("none of them (50 %) or A (45 %)")
+    assert explanation.text.startswith("None of them (50 %) or A (45 %)")
+
+
+def test_a_single_possibility_that_is_not_sure_is_named_alone() -> None:
+    (likely,) = MEASURED.verdicts
+    points = [
+        likely.model_copy(update={"verdict": verdict, "threshold": threshold})
+        for verdict, threshold in (("likely", 0.5), ("ambiguous", 0.7), ("no_match", 0.85))
+    ]
+    calibration = CALIBRATION.model_copy(update={"verdicts": tuple(points)})
+    few = [candidate(f"SHIP {n}", 0.04) for n in range(5)]
+    verdict, explanation = judge(ranking(0.8, *few), calibration, 10, allow_confident=True)
+    assert verdict is Verdict.AMBIGUOUS
+    assert (explanation.among, explanation.none_among) == ((), True)
+    assert explanation.text.startswith("Most probably none of them (80 %), but not surely:")
 
 
 def test_probability_that_is_spread_thin_is_unclear() -> None:
