@@ -58,6 +58,9 @@ class MatchSummary(ResponseBody):
     state: MatchState = Field(description=STATE_HELP)
     query: QueryOut
     first: CandidateOut | None = Field(description="the most probable vessel")
+    none_probability: float | None = Field(
+        description="that the ship is none of the vessels compared; null when none was compared"
+    )
     judgement: JudgementOut | None = Field(description="the judgement in force")
 
     @classmethod
@@ -73,6 +76,7 @@ class MatchSummary(ResponseBody):
             state=record.state,
             query=QueryOut.of(match.query, stored=match.stored),
             first=CandidateOut.model_validate(match.candidates[0]) if match.candidates else None,
+            none_probability=match.none_probability,
             judgement=JudgementOut.model_validate(record.judgement) if record.judgement else None,
         )
 

@@ -28,6 +28,14 @@ EXPECTED = {
 }
 """What would be right, by the type of the error; the message adds what was sent."""
 
+BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+"""How a bound is said, and its name in the error's context, by the type of the error."""
+
 TOO_LONG = {"string_too_long", "too_long"}
 
 
@@ -50,6 +58,10 @@ def message(error: Mapping[str, Any]) -> str:
     sent = f"{error.get('input')!r:.60}"
     if error["type"] in EXPECTED:
         return f"expected {EXPECTED[error['type']]}; got {sent}"
+    if error["type"] in BOUNDS:
+        words, name = BOUNDS[error["type"]]
+        bound = str(error["ctx"][name]).removesuffix(".0")
+        return f"must be {words} {bound}; got {sent}"
     if error["type"] in TOO_LONG:
         return f"holds more than {error['ctx']['max_length']} characters; send it shorter"
     text: str = MESSAGES.get(error["type"], error["msg"])

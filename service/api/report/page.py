@@ -126,7 +126,8 @@ def _candidate(candidate: Candidate) -> str:
     facts = [f"{name} {value}" for name, value in known.items() if value]
     if vessel.length_m is not None:
         facts.append(f"length {vessel.length_m:g} m")
-    evidence = "<br>".join(escape(words) for words in evidence_words(candidate.evidence))
+    terms = [one.words for one in candidate.terms] or evidence_words(candidate.evidence)
+    evidence = "<br>".join(escape(words) for words in terms)
     checks = "<br>".join(escape(words) for words in _checks(candidate)) or "none possible"
     return (
         f"<tr><td>{candidate.rank}</td><td><strong>{escape(vessel_name(candidate))}</strong><br>"
@@ -142,7 +143,7 @@ def _checks(candidate: Candidate) -> list[str]:
     if (length := candidate.checks.length) is not None:
         fits = "fits" if length.ok else "does not fit"
         words.append(
-            f"length: {length.query_m:.0f} m measured {fits} {length.vessel_m:.0f} m registered"
+            f"length: {length.query_m:.0f} m of the chip {fits} {length.vessel_m:.0f} m registered"
         )
     if (trip := candidate.checks.kinematics) is not None:
         possible = "possible" if trip.feasible else "impossible"

@@ -19,7 +19,7 @@ NO_EFFECT = 0.05
 
 
 def evidence_words(evidence: Mapping[str, float]) -> list[str]:
-    """Return each term of a candidate's evidence in words, e.g. `pixels: speak for it, ×12`.
+    """Return the evidence of a record without terms in words, e.g. `pixels: for it, ×12`.
 
     Args:
         evidence: what each term adds to ln(probability / none_probability).

@@ -302,6 +302,7 @@ class MatchSummary(Body):
     state: State = "asked"
     query: Query
     first: Candidate | None = None
+    none_probability: float | None = None
     judgement: Judgement | None = None
 
 
