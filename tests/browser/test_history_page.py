@@ -65,6 +65,20 @@ def test_matches_are_found_in_an_area_drawn_on_the_map(
     expect(page.locator(".matches tbody tr").nth(1)).to_be_visible()
 
 
+def test_an_area_is_typed(desk: WatchedPage, harbour: Harbour, api: httpx.Client) -> None:
+    ask(api, "0025", lat="-50.5", lon="-20")
+    page = desk.open("#/history")
+    page.get_by_role("button", name="Draw an area").click()
+    sides = page.get_by_label("or type west, south, east, north")
+    sides.fill("-21, -51, -19")
+    sides.press("Enter")
+    expect(page.locator("#field-area-error")).to_contain_text("Expected four numbers")
+    sides.fill("-21, -51, -19, -50")
+    sides.press("Enter")
+    expect(page.locator(".matches tbody tr")).to_have_count(1)
+    expect(page.locator(".matches tbody tr")).to_contain_text("0025_s01c3_SAR.tif")
+
+
 def test_lists_are_saved_as_csv(desk: WatchedPage, harbour: Harbour) -> None:
     page = desk.open("#/history")
     with page.expect_download() as download:

@@ -33,15 +33,33 @@ def test_dropped_chips_are_matched_one_by_one_and_a_bad_one_says_why(
     bad = FilePayload(name="notes.tif", mimeType="image/tiff", buffer=b"no picture")
     field = page.locator(".side input[type=file]")
     field.set_input_files([str(query_chip("0007")), str(query_chip("0009"))])
-    expect(page.locator(".progress")).to_contain_text("2 chips matched or refused")
+    expect(page.locator(".progress")).to_contain_text("2 chips answered")
     rows = page.locator(".chip-row.state-done")
     expect(rows.filter(has_text="0007_s01c3_SAR.tif").first).to_be_visible()
     expect(rows.filter(has_text="0009_s01c3_SAR.tif").first).to_be_visible()
-    expect(page.locator("h1")).to_contain_text("_s01c3_SAR.tif")
+    expect(page.locator(".detail-head .file")).to_contain_text("_s01c3_SAR.tif")
     field.set_input_files([bad])
     refused = page.locator(".chip-row.state-refused")
     expect(refused).to_contain_text("notes.tif")
     expect(refused.locator(".error")).to_contain_text("TIFF")
+    expect(page.locator(".progress")).to_contain_text("2 chips answered, 1 refused")
+    refused.get_by_role("button", name="Remove").click()
+    expect(refused).to_have_count(0)
+
+
+def test_a_chip_of_unknown_sensor_is_asked_about_again(desk: WatchedPage, harbour: Harbour) -> None:
+    grey = BytesIO()
+    Image.open(chips_of("0011")[0]).convert("L").save(grey, "PNG")
+    page = desk.open("#/match")
+    chip = FilePayload(name="grey.png", mimeType="image/png", buffer=grey.getvalue())
+    page.locator(".side input[type=file]").set_input_files([chip])
+    row = page.locator(".chip-row", has_text="grey.png").first
+    expect(row.locator(".error")).to_contain_text("Sensor type")
+    expect(page.locator("#field-modality-error")).to_contain_text("Choose SAR or optical")
+    page.get_by_label("Sensor type").select_option("optical")
+    row.get_by_role("button", name="Try again").click()
+    expect(page.locator(".chip-row.state-done", has_text="grey.png").first).to_be_visible()
+    expect(page.locator("#field-modality-error")).to_have_count(0)
 
 
 def test_a_wrong_fact_is_explained_at_its_field(desk: WatchedPage, harbour: Harbour) -> None:
@@ -73,6 +91,36 @@ def test_none_of_them_is_a_candidate_and_everything_sums_to_one(
     expect(page.get_by_text("Simulated models.")).to_be_visible()
 
 
+def test_the_most_probable_outcome_is_the_headline_and_is_chosen(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    likely = api.get(f"/matches/{harbour.matches['0003']}").json()
+    unknown = ask(api, "0901", case="headline")
+    assert likely["verdict"] == "likely"
+    assert unknown["none_probability"] > unknown["candidates"][0]["probability"]
+    first = likely["candidates"][0]
+    page = desk.open(f"#/match/{likely['match_id']}")
+    expect(page.locator("h1")).to_contain_text(f"Probably {first['vessel']['name']}")
+    expect(page.locator("h1")).to_contain_text(f"{first['probability'] * 100:.0f} %")
+    expect(page.get_by_role("radio", checked=True)).to_contain_text(first["vessel"]["name"])
+    page = desk.open(f"#/match/{unknown['match_id']}")
+    expect(page.locator("h1")).to_contain_text("none of", ignore_case=True)
+    expect(page.get_by_role("radio", checked=True)).to_contain_text("None of them")
+    expect(page.locator(".judge .primary")).to_contain_text("None of them")
+    expect(page.locator(".chip-row[aria-current]")).to_contain_text("None of them")
+    expect(page.locator(".stage canvas").nth(1)).to_be_visible()
+
+
+def test_nothing_compared_gives_no_probability(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match_id = ask(api, "0011", vessel_type="submarine")["match_id"]
+    page = desk.open(f"#/match/{match_id}")
+    expect(page.locator("h1")).to_have_text("Nothing was compared")
+    expect(page.locator(".detail")).not_to_contain_text("%")
+    expect(page.locator(".chip-row[aria-current]")).to_contain_text("Nothing was compared")
+
+
 def test_pictures_have_one_scale_and_can_be_laid_over_each_other(
     desk: WatchedPage, harbour: Harbour, api: httpx.Client
 ) -> None:
@@ -102,9 +150,18 @@ def test_evidence_checks_and_map_are_shown(desk: WatchedPage, harbour: Harbour) 
     evidence = page.locator(".evidence")
     expect(evidence).to_contain_text("Pixels")
     expect(evidence.locator("tbody tr").last).to_contain_text("against “none of them”")
+    wider = "node => node.scrollWidth - node.parentElement.clientWidth"
+    assert evidence.locator("table").evaluate(wider) <= 0
+    bar = evidence.locator("tr", has_text="Pixels").locator(".axis span").bounding_box()
+    assert bar is not None
+    assert bar["width"] > 10
+    expect(page.get_by_text("Ship in it")).to_be_visible()
+    expect(page.locator(".warnings")).not_to_contain_text("A ship was found")
     expect(page.get_by_text("Length cannot be checked: none is registered.")).to_be_visible()
     expect(page.get_by_text("Voyage possible")).to_be_visible()
     expect(page.locator(".map canvas").first).to_be_visible()
+    expect(page.locator(".legend")).to_contain_text("seen before")
+    expect(page.locator(".legend")).to_contain_text("reach at 30 kn")
 
 
 def test_a_judgement_is_made_with_a_note_and_undone(
@@ -112,6 +169,7 @@ def test_a_judgement_is_made_with_a_note_and_undone(
 ) -> None:
     match_id = ask(api, "0005", case="undo")["match_id"]
     page = desk.open(f"#/match/{match_id}")
+    page.get_by_role("radio", name="HARBOUR").first.click()
     page.locator("label.note input").fill("same deck cranes")
     page.get_by_role("button", name="Confirm HARBOUR").click()
     expect(page.locator(".detail-head .badge").last).to_have_text("Confirmed")
@@ -217,7 +275,7 @@ def test_chips_are_sent_as_chips_of_one_ship_or_image(
     expect(page.get_by_role("group", name="2 chips of one ship")).to_be_visible()
     page.get_by_label("Several chips at once").select_option("From one image")
     field.set_input_files(chips)
-    expect(page.locator(".progress")).to_contain_text("3 chips matched or refused")
+    expect(page.locator(".progress")).to_contain_text("3 chips answered")
     asked = api.get("/matches", params={"case": "together"}).json()["matches"]
     answers = [api.get(f"/matches/{one['match_id']}").json() for one in asked]
     assert sorted(len(one["queries"]) for one in answers) == [1, 1, 2]

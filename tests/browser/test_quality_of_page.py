@@ -67,7 +67,8 @@ def test_a_small_window_shows_the_judgement_without_scrolling(
 ) -> None:
     with desk_page(browser, service.url) as desk:
         page = desk.open(f"#/match/{harbour.matches['0001']}")
-        expect(page.get_by_role("button", name="Confirm")).to_be_in_viewport()
+        expect(page.locator(".judge .primary")).to_be_in_viewport()
+        expect(page.locator("h1")).to_be_in_viewport()
         expect(page.get_by_role("radio").first).to_be_in_viewport()
 
 
@@ -81,6 +82,18 @@ def test_pages_fit_at_200_percent(
         page.wait_for_selector(content, state="attached")
         wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wider <= 0
+
+
+def test_no_list_scrolls_sideways(
+    browser: Browser, service: ServiceProcess, harbour: Harbour
+) -> None:
+    with desk_page(browser, service.url) as desk:
+        page = desk.open(f"#/match/{harbour.matches['0001']}")
+        expect(page.locator(".chip-row[aria-current]")).to_be_in_viewport()
+        expect(page.get_by_role("button", name="Choose chips")).to_be_in_viewport()
+        for place in (".side", ".side .list", ".content"):
+            wider = "node => node.scrollWidth - node.clientWidth"
+            assert page.locator(place).evaluate(wider) <= 0, place
 
 
 def test_the_policy_allows_no_inline_script_and_no_other_host(api: httpx.Client) -> None:

@@ -1,17 +1,17 @@
-// One match: candidates with "none of them" among them, pictures, evidence, checks, judgement.
+// One match: the answer, candidates with "none of them" among them, pictures, evidence, judgement.
 import {
   html, useEffect, useMemo, useRef, useState, useKeys, useLoaded, addressOf,
 } from "./lib.js";
 import { call, get, mayChange } from "./api.js";
 import { Bar, Fault, Loading, Standing, Thumb, VesselPicker, Verdict, tell } from "./ui.js";
 import { Compare } from "./compare.js";
+import { Checks, Evidence } from "./evidence.js";
 import { PlacesMap, knownPlaces } from "./map.js";
 import {
-  evidenceTerms, factor, metres, moment, percent, position, vesselKind, vesselName,
+  capital, metres, moment, outline, percent, position, vesselKind, vesselName,
 } from "./format.js";
 import { T } from "./texts.js";
 
-const WIDEST = Math.log(1000);
 const USUAL_SPEED_KN = 30;
 
 /** The candidates and "none of them" in the order of their probability. */
@@ -24,6 +24,7 @@ export function ranked(match) {
 }
 
 function Candidates({ rows, chosen, onChoose, match }) {
+  if (!rows.length) return html`<p class="panel">${T.match.noProbability}</p>`;
   const rest = 1 - rows.reduce((sum, row) => sum + row.p, 0);
   return html`<div class="candidates" role="radiogroup" aria-label=${T.match.candidates}>
     ${rows.map((row) => html`<button type="button" role="radio" key=${row.key} class="row"
@@ -42,42 +43,6 @@ function Candidates({ rows, chosen, onChoose, match }) {
   </div>`;
 }
 
-function Evidence({ candidate }) {
-  const terms = evidenceTerms(candidate);
-  const sum = terms.reduce((total, term) => total + term.value, 0);
-  return html`<section class="panel evidence"><h3>${T.evidence.title}</h3>
-    <table><tbody>
-      ${terms.map((term) => html`<tr>
-        <th scope="row">${term.label}</th>
-        <td class="axis" aria-hidden="true"><span class=${term.value < 0 ? "against" : "for"}
-          style=${`width:${(Math.min(Math.abs(term.value), WIDEST) / WIDEST) * 50}%`}></span></td>
-        <td>${term.words}</td>
-      </tr>
-      ${term.more && html`<tr class="more"><td colspan="3"><small>${term.more}</small></td></tr>`}`)}
-      <tr class="sum"><th scope="row">${T.evidence.sum}</th>
-        <td class="axis" aria-hidden="true"><span class=${sum < 0 ? "against" : "for"}
-          style=${`width:${(Math.min(Math.abs(sum), WIDEST) / WIDEST) * 50}%`}></span></td>
-        <td>${T.evidence.odds(factor(sum))}</td></tr>
-    </tbody></table>
-    <p class="quiet">${T.evidence.note}</p>
-  </section>`;
-}
-
-function Checks({ candidate }) {
-  const { length, width, kinematics } = candidate.checks;
-  const rows = [];
-  if (length) rows.push([length.ok, T.checks.length(metres(length.query_m), metres(length.vessel_m), length.ok, length)]);
-  else rows.push([null, T.checks.noLength]);
-  if (width) rows.push([width.ok, T.checks.width(metres(width.query_m), metres(width.vessel_m), width.ok, width)]);
-  if (kinematics) rows.push([kinematics.feasible, T.checks.voyage(kinematics)]);
-  else rows.push([null, T.checks.noVoyage]);
-  return html`<section class="panel"><h3>${T.checks.title}</h3>
-    <ul class="checks">${rows.map(([ok, text]) => html`<li key=${text}
-      class=${ok === null ? "unknown" : ok ? "ok" : "bad"}>
-      <span aria-hidden="true">${ok === null ? "?" : ok ? "✓" : "✗"}</span> ${text}</li>`)}</ul>
-  </section>`;
-}
-
 /** Where the vessel was known to be, and how far it can have come since the nearest time. */
 function Whereabouts({ match, candidate }) {
   const vesselId = candidate?.vessel.id;
@@ -92,7 +57,7 @@ function Whereabouts({ match, candidate }) {
       : [];
     return { places: [...known, ...asked], circles: reach(value?.sightings || [], query, match.options) };
   }, [value, match.match_id]);
-  return html`<section class="panel"><h3>${T.map.title}</h3>
+  return html`<section class="panel"><h3>${T.map.title(candidate && vesselName(candidate.vessel))}</h3>
     ${places.length ? html`<${PlacesMap} places=${places} circles=${circles} label=${T.map.label} />`
     : html`<p class="quiet">${T.map.nothing}</p>`}
   </section>`;
@@ -113,17 +78,19 @@ function reach(sightings, query, options) {
 
 function Facts({ match }) {
   const query = match.query;
+  const ship = outline(query.framing);
   const rows = [
     [T.facts.captured, moment(query.captured_at, query.captured_until)],
     [T.facts.position, position(query.position)],
     [T.facts.gsd, T.facts.gsdOf(query.gsd_m, query.gsd_source)],
     [T.facts.size, `${metres(query.length_m)} × ${metres(query.width_m)}`],
+    [T.facts.ship, ship && `${ship.length} × ${ship.width}`],
     [T.facts.case, query.case], [T.facts.note, query.note],
     [T.facts.asked, `${moment(match.asked_at)}, ${match.asked_by}`],
     [T.facts.model, `${match.model.name} (${match.model.training_domain}), ${match.model.bundle_id.slice(0, 8)}`],
     [T.facts.gallery, T.facts.galleryOf(match.gallery.vessels, match.gallery.sightings)],
   ];
-  const quality = (query.quality?.findings || []).filter((one) => one.level !== "good");
+  const quality = (query.quality?.findings || []).filter((one) => one.level !== "ok");
   const said = new Set(quality.map((one) => one.sentence));
   return html`<section class="panel"><h3>${T.facts.title}</h3>
     <dl class="facts">${rows.filter(([, text]) => text).map(([name, text]) => html`
@@ -152,16 +119,40 @@ function Judging({ match, row, who, note, setNote, noteField, onJudge, onOther, 
         ? html`<button type="button" class="primary" disabled=${!allowed || busy}
             onClick=${() => onJudge("confirmed", row.candidate.vessel)}>
             ${T.judge.confirm(vesselName(row.candidate.vessel))} <kbd>⏎</kbd></button>`
-        : html`<button type="button" class="primary" disabled=${!allowed || busy}
+        : row && html`<button type="button" class="primary" disabled=${!allowed || busy}
             onClick=${() => onJudge("rejected")}>${T.judge.reject} <kbd>⏎</kbd></button>`}
       <button type="button" disabled=${!allowed || busy} onClick=${onOther}>${T.judge.other}</button>
       ${row?.candidate && html`<button type="button" disabled=${!allowed || busy}
         onClick=${() => onJudge("rejected")}>${T.judge.reject}</button>`}
-      <button type="button" disabled=${!allowed || busy || open}
-        onClick=${() => onJudge("withdrawn")}>${open ? T.judge.isOpen : T.judge.leaveOpen}</button>
+      ${!open && html`<button type="button" disabled=${!allowed || busy}
+        onClick=${() => onJudge("withdrawn")}>${T.judge.leaveOpen}</button>`}
     </div>
     ${!allowed && html`<p class="quiet">${T.judge.readOnly}</p>`}
   </section>`;
+}
+
+/** The answer in a few words, and the probability behind it if it is of one outcome. */
+function headline(match, rows) {
+  const T_ = T.match.headlines;
+  const [first] = match.candidates;
+  if (!first || match.none_probability === null) return [T.match.notCompared, null];
+  const { among = [], none_among: noneAmong = false } = match.explanation || {};
+  const named = rows.filter((row) => (row.candidate ? among.includes(row.candidate.vessel.id) : noneAmong));
+  const names = named.map((row) => (row.candidate ? vesselName(row.candidate.vessel) : T.match.none.toLowerCase()));
+  switch (match.verdict) {
+    case "confident": return [vesselName(first.vessel), first.probability];
+    case "likely": return [T_.likely(vesselName(first.vessel)), first.probability];
+    case "no_match": return [T_.noMatch, match.none_probability];
+    case "ambiguous":
+      if (names.length === 1) return [T_.single(names[0]), named[0].p];
+      return [names.length ? capital(T_.several(names)) : T_.undecided, null];
+    default: return [T_.unclear, null];
+  }
+}
+
+function Answer({ match, rows }) {
+  const [text, share] = headline(match, rows);
+  return html`<h1 class="answer">${text}${share !== null && html` <b>${percent(share)}</b>`}</h1>`;
 }
 
 function Explanation({ match }) {
@@ -202,6 +193,7 @@ export function MatchDetail({ id, who, onJudged }) {
     if (match) setChosen(firstChoice(match, rows));
   }, [match?.match_id]);
   const row = rows.find((one) => one.key === chosen) || rows[0];
+  const seen = row?.candidate || match?.candidates[0]; // beside the query, also for "none of them"
 
   const judge = async (decision, vessel) => {
     setBusy(true);
@@ -239,28 +231,30 @@ export function MatchDetail({ id, who, onJudged }) {
   if (!match) return html`<${Loading} />`;
   return html`<article class="detail" aria-label=${match.query.file_name || match.match_id}>
     <header class="detail-head">
-      <h1>${match.query.file_name || T.match.unnamed}</h1>
-      <${Verdict} verdict=${match.verdict} /><${Standing} standing=${match.standing} />
+      <span class="file">${match.query.file_name || T.match.unnamed}</span>
+      <${Verdict} verdict=${match.verdict} compared=${rows.length > 0} /><${Standing} standing=${match.standing} />
       <a class="report" href="matches/${id}/report" target="_blank" rel="noopener">${T.match.report}</a>
+      <${Answer} match=${match} rows=${rows} />
       <${Explanation} match=${match} />
     </header>
     <div class="detail-grid">
       <div class="column">
-        <${Queries} queries=${match.queries} at=${at} onChoose=${setAt} />
-        <${Compare} query=${match.queries[at] || match.query} candidate=${row?.candidate} />
-        ${row?.candidate && html`<p class="caption">
-          ${T.match.shownVessel} <a href=${addressOf("gallery", row.candidate.vessel.id)}>
-          ${vesselName(row.candidate.vessel)}</a></p>`}
-        <${Whereabouts} match=${match} candidate=${row?.candidate} />
-      </div>
-      <div class="column">
         <${Candidates} rows=${rows} chosen=${row?.key} onChoose=${setChosen} match=${match} />
-        ${!rows.length && html`<p>${T.match.noCandidate}</p>`}
         <${Fault} error=${problem} />
         <${Judging} match=${match} row=${row} who=${who} note=${note} setNote=${setNote}
           noteField=${noteField} busy=${busy} onJudge=${judge} onOther=${() => setPicking(true)} />
-        ${row?.candidate && html`<${Evidence} candidate=${row.candidate} />
-          <${Checks} candidate=${row.candidate} />`}
+      </div>
+      <div class="column pictures">
+        <${Queries} queries=${match.queries} at=${at} onChoose=${setAt} />
+        <${Compare} query=${match.queries[at] || match.query} candidate=${seen} />
+        ${seen && html`<p class="caption">
+          ${row.candidate ? T.match.shownVessel : T.match.shownNearest}${" "}
+          <a href=${addressOf("gallery", seen.vessel.id)}>${vesselName(seen.vessel)}</a></p>`}
+        <${Whereabouts} match=${match} candidate=${seen} />
+      </div>
+      <div class="column">
+        ${seen && html`<${Evidence} candidate=${seen} />
+          <${Checks} candidate=${seen} query=${match.query} />`}
         <${Facts} match=${match} />
       </div>
     </div>
@@ -276,5 +270,5 @@ function firstChoice(match, rows) {
     const confirmed = rows.find((one) => one.candidate?.vessel.id === latest.vessel_id);
     if (confirmed) return confirmed.key;
   }
-  return match.candidates.length ? "1" : "0";
+  return match.standing === "rejected" ? "0" : rows[0]?.key;
 }

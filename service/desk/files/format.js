@@ -59,23 +59,42 @@ function groupOf(name) {
   return name;
 }
 
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
+export const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** Lengths with their uncertainty, e.g. `{length: "162 ± 7 m"}`, of the ship that was found in a chip. */
+export function outline(framing) {
+  if (!framing?.length_m || !framing.width_m) return null;
+  const size = (value, error) => (error >= 0.5 ? `${Math.round(value)} ± ${Math.round(error)} m` : metres(value));
+  return {
+    length: size(framing.length_m, framing.length_error_m), width: size(framing.width_m, framing.width_error_m),
+  };
+}
 
 /**
- * The evidence for a candidate against "none of them", as `[{name, label, value, words, more}]`.
- * Values are natural logarithms of likelihood ratios; `more` tells the numbers behind a term.
+ * The evidence for a candidate against "none of them", as `[{name, label, value, words, more, silent}]`,
+ * the start and the pixels first, then the strongest. Values are natural logarithms of likelihood
+ * ratios; `more` tells the numbers behind a term; a `silent` one changes next to nothing.
  */
 export function evidenceTerms(candidate) {
   if (!candidate.terms?.length) return termsOfOldRecords(candidate);
-  const first = (name) => (name === "none" ? 0 : 1);
-  return [...candidate.terms].sort((a, b) => first(a.name) - first(b.name)).map((one) => {
+  const place = (one) => ["none", "pixels"].indexOf(one.name === "none" ? "none" : groupOf(one.name));
+  const rank = (one) => (place(one) < 0 ? 2 : place(one));
+  return candidate.terms.map((one) => {
     const value = Math.log(one.factor);
     return {
       name: one.name, value, label: capital(one.subject), words: words(one.name, value),
-      more: /\d (m|kn|h|nm)\b/.test(one.words) ? one.words : null,
+      more: numbersOf(one.words), silent: isSilent(one.name, value),
     };
-  });
+  }).sort((a, b) => rank(a) - rank(b) || Math.abs(b.value) - Math.abs(a.value));
 }
+
+/** The numbers that the words of a term quote: what stands in brackets, or behind a colon. */
+function numbersOf(text) {
+  const quoted = /\(([^)]*)\)/.exec(text) || /: (.*)$/.exec(text);
+  return quoted && /\d (m|kn|h|nm)\b/.test(quoted[1]) ? quoted[1] : null;
+}
+
+const isSilent = (name, value) => name !== "none" && Math.abs(value) < Math.log(1.05);
 
 /**
  * Match records of older versions have sums of logarithms only. The terms of similarity are put
@@ -93,14 +112,13 @@ function termsOfOldRecords(candidate) {
     .map(([name, value]) => ({
       name, value,
       label: T.evidence.labels[name] || name.replaceAll("_", " "),
-      words: words(name, value),
+      words: words(name, value), silent: isSilent(name, value),
     }));
 }
 
 function words(name, value) {
   if (name === "voyage" && value < -20) return T.evidence.impossible;
   if (name === "none") return factor(value);
-  if (Math.abs(value) < Math.log(1.05)) return T.evidence.silent;
   return value > 0 ? T.evidence.speaksFor(factor(value)) : T.evidence.speaksAgainst(factor(value));
 }
 

@@ -1,7 +1,7 @@
 // The History page: all stored matches, filtered by verdict, standing, time, place, vessel, file.
 import { html, useEffect, useState, useLoaded, useSettled, addressOf, go } from "./lib.js";
 import { get } from "./api.js";
-import { Fault, FirstCandidate, Loading, Standing, Thumb, VesselPicker, Verdict } from "./ui.js";
+import { Fault, Loading, Outcome, Standing, Thumb, VesselPicker, Verdict } from "./ui.js";
 import { AreaMap } from "./map.js";
 import { moment, vesselName } from "./format.js";
 import { T } from "./texts.js";
@@ -75,8 +75,8 @@ export function MatchTable({ matches }) {
       <td><a href=${addressOf("match", one.match_id)}>${one.query.file_name || T.match.unnamed}</a>
         ${one.query.case && html`<small>${T.history.caseOf(one.query.case)}</small>`}</td>
       <td>${moment(one.asked_at)}<small>${one.asked_by}</small></td>
-      <td><${Verdict} verdict=${one.verdict} /></td>
-      <td><${FirstCandidate} first=${one.first} /></td>
+      <td><${Verdict} verdict=${one.verdict} compared=${Boolean(one.first)} /></td>
+      <td><${Outcome} match=${one} /></td>
       <td><${Standing} standing=${one.standing} />
         ${one.judgement && html`<small>${one.judgement.by}${one.judgement.note ? `: ${one.judgement.note}` : ""}</small>`}</td>
     </tr>`)}</tbody></table></div>`;

@@ -1,6 +1,7 @@
 // Maps: known positions, the circle that a ship could have reached, and an area to draw.
 import { html, useEffect, useRef, useState } from "./lib.js";
 import { fetchBlob } from "./api.js";
+import { Field } from "./ui.js";
 import { moment, nmToMetres } from "./format.js";
 import { T } from "./texts.js";
 
@@ -16,13 +17,40 @@ function loadMaps() {
       import("./vendor/topojson.js"),
       addStyle("desk/vendor/leaflet.css"),
     ]);
-    const land = globalThis.topojson.feature(coast, coast.objects.land);
+    const land = acrossDateLine(globalThis.topojson.feature(coast, coast.objects.land));
     const L = globalThis.L || globalThis.leaflet;
     ignoreLateFrames(L);
     return { L, land };
   })();
   loading.catch(() => { loading = null; });
   return loading;
+}
+
+/** Cut polygons that cross the antimeridian in two: else a line would be drawn around the world. */
+function acrossDateLine(land) {
+  const continued = (ring) => {
+    let by = 0;
+    return ring.map(([lon, lat], at) => {
+      if (at && Math.abs(lon - ring[at - 1][0]) > 180) by += lon < ring[at - 1][0] ? 360 : -360;
+      return [lon + by, lat];
+    });
+  };
+  const cut = (ring, side) => ring.flatMap(([lon, lat], at) => {
+    const [before, latBefore] = ring.at(at - 1);
+    const [was, is] = [before * side <= 180, lon * side <= 180];
+    const edge = was !== is && [180 * side, latBefore + ((lat - latBefore) * (180 * side - before)) / (lon - before)];
+    return [edge, is && [lon, lat]].filter(Boolean);
+  });
+  const parts = (polygon) => {
+    const outer = continued(polygon[0]);
+    const around = outer[0][0] !== outer.at(-1)[0]; // Antarctica; its line is south of what maps show
+    if (around || outer.every(([lon], at) => lon === polygon[0][at][0])) return [polygon];
+    return [-360, 0, 360].map((by) => [cut(cut(outer.map(([lon, lat]) => [lon + by, lat]), 1), -1), ...polygon.slice(1)])
+      .filter(([ring]) => ring.length);
+  };
+  const polygons = land.features.flatMap(({ geometry }) => (
+    geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates));
+  return { type: "Feature", geometry: { type: "MultiPolygon", coordinates: polygons.flatMap(parts) } };
 }
 
 /** Leaflet 1.9 does not cancel every frame that a canvas asked for: one may come after its end. */
@@ -70,7 +98,7 @@ export function PlacesMap({ places, circles = [], track = false, label }) {
     loadMaps().then(({ L, land }) => {
       if (gone || !node.current) return; // the page went on while the maps were loading
       map = makeMap(L, land, node.current, true);
-      const all = [];
+      const all = []; // what the map is fitted to: a wide circle would put all places on one spot
       if (track && places.length > 1) {
         L.polyline(places.map((one) => [one.lat, one.lon]), { color: "#17507d", weight: 1.5, dashArray: "4 4" }).addTo(map);
       }
@@ -78,7 +106,7 @@ export function PlacesMap({ places, circles = [], track = false, label }) {
         const circle = L.circle([one.lat, one.lon], {
           radius: nmToMetres(one.radius_nm), color: "#17507d", weight: 1.5, fillOpacity: 0.06,
         }).bindTooltip(one.text).addTo(map);
-        all.push(circle.getBounds());
+        if (places.length < 2) all.push(circle.getBounds());
       }
       for (const one of places) {
         const colour = one.kind === "query" ? "#b4460f" : "#17507d";
@@ -95,6 +123,11 @@ export function PlacesMap({ places, circles = [], track = false, label }) {
   if (error) return html`<p class="fault">${T.map.failed}</p>`;
   return html`<div class="map-frame">
     <div class="map" ref=${node} role="group" aria-label=${label}></div>
+    <ul class="legend">
+      ${["query", "known"].filter((kind) => places.some((one) => one.kind === kind)).map((kind) => html`
+        <li key=${kind}><span class="dot ${kind}" aria-hidden="true"></span>${T.map.kinds[kind]}</li>`)}
+      ${circles.map((one) => html`<li key=${one.text}><span class="dot reach" aria-hidden="true"></span>${one.text}</li>`)}
+    </ul>
     <small>${T.map.coast}</small>
   </div>`;
 }
@@ -137,9 +170,28 @@ export function AreaMap({ area, onArea }) {
   useEffect(() => {
     state.current.show?.(area && [[area[1], area[0]], [area[3], area[2]]]);
   }, [JSON.stringify(area)]);
-  if (error) return html`<p class="fault">${T.map.failed}</p>`;
-  return html`<div class="map-frame"><div class="map area" ref=${node} role="group"
-    aria-label=${T.map.drawLabel}></div><small>${T.map.draw}</small></div>`;
+  return html`<div class="map-frame">
+    ${error ? html`<p class="fault">${T.map.failed}</p>` : html`<div class="map area" ref=${node} role="group"
+      aria-label=${T.map.drawLabel}></div><small>${T.map.draw}</small>`}
+    <${AreaSides} area=${area} onArea=${onArea} /></div>`;
+}
+
+/** The sides of an area as text, for those who cannot draw or know them exactly. */
+function AreaSides({ area, onArea }) {
+  const [text, setText] = useState("");
+  const [wrong, setWrong] = useState(false);
+  useEffect(() => { setText(area ? area.join(", ") : ""); setWrong(false); }, [JSON.stringify(area)]);
+  const take = () => {
+    const sides = text.split(/[,;\s]+/).filter(Boolean).map(Number);
+    const [west, south, east, north] = sides;
+    const right = sides.length === 4 && sides.every(Number.isFinite) && south < north
+      && Math.max(Math.abs(west), Math.abs(east)) <= 180 && Math.max(Math.abs(south), Math.abs(north)) <= 90;
+    setWrong(!right && text.trim() !== "");
+    if (right) onArea(sides);
+  };
+  return html`<${Field} label=${T.map.sides} name="area" hint=${T.map.sidesHint} error=${wrong && T.map.sidesWrong}
+    value=${text} onInput=${(event) => setText(event.target.value)} onChange=${take}
+    onKeyDown=${(event) => event.key === "Enter" && take()} />`;
 }
 
 /** The sightings of a vessel that have a place, as places of a map, by time. */

@@ -3,16 +3,15 @@ import {
   html, useEffect, useRef, useState, useStore, createStore, useKeys, useLoaded, go,
 } from "./lib.js";
 import { call, formOf, get, inParallel } from "./api.js";
-import { DropZone, Fault, Field, FirstCandidate, Standing, Thumb, Verdict } from "./ui.js";
+import { DropZone, Fault, Field, Outcome, Standing, Thumb, Verdict } from "./ui.js";
 import { MatchDetail } from "./detail.js";
-import { moment } from "./format.js";
 import { T } from "./texts.js";
 
 const WIDTH = 3;
 const EARLIER = 100;
 const TOP_K = 5;
 
-/** Chips that were dropped in this tab: `{key, name, state, problem, summary}`. */
+/** Chips that were dropped in this tab: `{key, name, file, state, problem, summary, how, batch}`. */
 const dropped = createStore([]);
 const facts = createStore({ modality: "", gsd_m: "", captured_at: "", lat: "", lon: "", sensor: "",
   case: "", note: "", looks_like: "", vessel_type: "", length_tolerance: "", max_speed_kn: "" });
@@ -26,7 +25,8 @@ const change = (key, values) => dropped.set((old) => old.map((one) => (one.key =
 /** A match as the list shows it. */
 const summaryOf = (answer) => ({
   match_id: answer.match_id, verdict: answer.verdict, standing: answer.standing || "open",
-  query: answer.query, first: answer.candidates?.[0] || null, chips: answer.queries.length,
+  query: answer.query, first: answer.candidates[0] || null, none_probability: answer.none_probability,
+  chips: answer.queries.length,
 });
 
 function formFields(values) {
@@ -37,10 +37,9 @@ function formFields(values) {
 
 /** Ask about several chips of one ship or image together; all are answered or none. */
 async function matchTogether(rows, ofShip) {
-  rows.forEach((row) => change(row.key, { state: "sending" }));
+  const part = ofShip ? "chip" : "chips";
+  const form = formOf(formFields(facts.get()), rows.map((row) => [part, row.file]));
   try {
-    const part = ofShip ? "chip" : "chips";
-    const form = formOf(formFields(facts.get()), rows.map((row) => [part, row.file]));
     const answer = await call("POST", ofShip ? "match" : "match/scene", { form });
     const matches = ofShip ? [answer] : answer.matches;
     const rest = rows.slice(matches.length); // the chips of one ship are one row from now on
@@ -48,18 +47,18 @@ async function matchTogether(rows, ofShip) {
     matches.forEach((match, at) => change(rows[at].key, { state: "done", summary: summaryOf(match), file: null }));
     go("match", matches[0].match_id);
   } catch (problem) {
-    rows.forEach((row) => change(row.key, { state: "refused", problem: problem.message }));
-    noteFieldProblem(problem);
+    const said = refusal(problem);
+    rows.forEach((row) => change(row.key, { state: "refused", problem: said }));
   }
 }
 
-async function matchFiles(files) {
-  if (!files.length) return;
-  const rows = files.map((file) => ({ key: nextKey++, name: file.name, file, state: "waiting" }));
-  dropped.set((old) => [...rows, ...old]);
+/** Ask about rows by the facts that the form holds now; the first answer is shown. */
+async function ask(rows) {
+  const { how } = rows[0];
   fieldProblems.set({});
-  if (together.get() !== "each" && rows.length > 1) {
-    await matchTogether(rows, together.get() === "ship");
+  rows.forEach((row) => change(row.key, { state: how === "each" ? "waiting" : "sending", problem: null }));
+  if (how !== "each") {
+    await matchTogether(rows, how === "ship");
     return;
   }
   const sent = formFields(facts.get());
@@ -72,20 +71,35 @@ async function matchFiles(files) {
       if (first) go("match", answer.match_id);
       first = false;
     } catch (problem) {
-      change(row.key, { state: "refused", problem: problem.message });
-      noteFieldProblem(problem);
+      change(row.key, { state: "refused", problem: refusal(problem, row.name) });
     }
   });
 }
 
-/** Show a refusal at the field that it is about, too. */
-function noteFieldProblem(problem) {
+async function matchFiles(files) {
+  if (!files.length) return;
+  const how = files.length > 1 ? together.get() : "each";
+  const batch = nextKey;
+  const rows = files.map((file) => ({ key: nextKey++, name: file.name, file, state: "waiting", how, batch }));
+  dropped.set((old) => [...rows, ...old]);
+  await ask(rows);
+}
+
+/** Ask again about a refused chip, with those that it was sent together with. */
+const askAgain = (row) => ask(row.how === "each" ? [row] : dropped.get().filter((one) => one.batch === row.batch));
+const dismiss = (row) => dropped.set((old) => old.filter((one) => one.key !== row.key));
+
+/** Show a refusal at the field that it is about, too; return what the row says. */
+function refusal(problem, name) {
   const found = { ...problem.fields };
   const named = /^([a-z_]+): (.+)$/s.exec(problem.message);
   if (named && named[1] in facts.get()) found[named[1]] = named[2];
+  if (problem.kind === "chip-modality") found.modality = T.match.whichSensor;
   const known = Object.fromEntries(Object.entries(found)
-    .map(([name, text]) => [name.split(".").pop(), text]).filter(([name]) => name in facts.get()));
-  if (Object.keys(known).length) fieldProblems.set(known);
+    .map(([field, text]) => [field.split(".").pop(), text]).filter(([field]) => field in facts.get()));
+  if (!Object.keys(known).length) return problem.message.replace(`${name}: `, "");
+  fieldProblems.set(known);
+  return Object.entries(known).map(([field, text]) => `${T.match.facts[field]}: ${text}`).join("; ");
 }
 
 function FactsForm() {
@@ -117,19 +131,31 @@ function FactsForm() {
   </details>`;
 }
 
+/** Scroll the list, and nothing else, so far that a row of it is seen. */
+function showInList(row) {
+  const list = row.closest(".list");
+  const [inner, outer] = [row.getBoundingClientRect(), list.getBoundingClientRect()];
+  list.scrollTop += Math.min(0, inner.top - outer.top) || Math.max(0, inner.bottom - outer.bottom);
+}
+
 function Row({ row, current, onOpen }) {
   const { summary } = row;
   const said = { waiting: T.match.waiting, sending: T.match.sending }[row.state];
   const node = useRef();
-  useEffect(() => { if (current) node.current?.scrollIntoView({ block: "nearest" }); }, [current]);
+  useEffect(() => { if (current) showInList(node.current); }, [current]);
+  if (row.state === "refused") {
+    return html`<li class="row chip-row state-refused"><span class="who"><span class="name">${row.name}</span>
+      <small class="error">${row.problem}</small>
+      <span class="badges"><button type="button" onClick=${() => askAgain(row)}>${T.retry}</button>
+        <button type="button" onClick=${() => dismiss(row)}>${T.match.dismiss}</button></span></span></li>`;
+  }
   return html`<li><button type="button" ref=${node} class="row chip-row state-${row.state}"
       aria-current=${current ? "true" : undefined} disabled=${!summary} onClick=${onOpen}>
     <${Thumb} id=${summary?.query.sighting_id} />
     <span class="who"><span class="name">${summary?.query.file_name || row.name || T.match.unnamed}</span>
       ${summary?.chips > 1 && html`<small>${T.match.ofOneShip(summary.chips)}</small>`}
-      ${summary ? html`<${FirstCandidate} first=${summary.first} />` : html`<small>${said}</small>`}
-      ${row.state === "refused" && html`<small class="error">${row.problem}</small>`}
-      ${summary && html`<span class="badges"><${Verdict} verdict=${summary.verdict} />
+      ${summary ? html`<${Outcome} match=${summary} />` : html`<small>${said}</small>`}
+      ${summary && html`<span class="badges"><${Verdict} verdict=${summary.verdict} compared=${Boolean(summary.first)} />
         ${summary.standing !== "open" && html`<${Standing} standing=${summary.standing} />`}</span>`}
     </span></button></li>`;
 }
@@ -158,6 +184,7 @@ export function MatchPage({ id, who }) {
   });
   const busy = mine.filter((one) => one.state === "waiting" || one.state === "sending").length;
   const done = mine.length - busy;
+  const refused = mine.filter((one) => one.state === "refused").length;
   return html`
     <aside class="side" aria-label=${T.match.chips}>
       <${DropZone} label=${T.match.choose} hint=${T.match.dropHint} onFiles=${matchFiles} />
@@ -168,7 +195,7 @@ export function MatchPage({ id, who }) {
       <//>
       <${FactsForm} />
       ${mine.length > 0 && html`<p class="progress" role="status">
-        ${busy ? T.match.progress(done, mine.length) : T.match.allDone(mine.length)}
+        ${busy ? T.match.progress(done, mine.length) : T.match.allDone(mine.length - refused, refused)}
         <progress max=${mine.length} value=${done} aria-label=${T.match.progress(done, mine.length)}></progress></p>`}
       <${Fault} error=${earlier.error} retry=${earlier.reload} />
       <ul class="list">

@@ -1,7 +1,8 @@
 // Every English text of the page.
 const some = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
-const tolerated = (one) => (one.tolerance ? `, ±${Math.round(one.tolerance * 100)} % allowed` : "");
+/** A number for reading: one decimal below 10, none above. */
+const whole = (value) => (value < 10 ? String(Number(value.toFixed(1))) : Math.round(value).toLocaleString("en"));
 
 export const T = {
   brand: "Crossfix",
@@ -42,7 +43,7 @@ export const T = {
     title: "Keyboard shortcuts",
     keys: [
       ["j k", "next, previous chip"],
-      ["1 2 3 4 5", "look at this candidate"],
+      ["1–5", "look at this candidate"],
       ["0", "look at “none of them”"],
       ["Enter", "confirm the chosen candidate, or “none of them”"],
       ["n", "write a note; Esc leaves it"],
@@ -84,7 +85,9 @@ export const T = {
     waiting: "waiting",
     sending: "matching…",
     progress: (done, all) => `${done} of ${all} done`,
-    allDone: (all) => `${some(all, "chip", "chips")} matched or refused`,
+    allDone: (answered, refused) => `${some(answered, "chip", "chips")} answered${refused ? `, ${refused} refused` : ""}`,
+    dismiss: "Remove",
+    whichSensor: "Not clear from the file. Choose SAR or optical, then try again.",
     olderInHistory: "Older matches are in the history",
     unnamed: "Chip without a file name",
     queries: (all) => `${all} chips of one ship, compared as one: your decision holds for all of them`,
@@ -92,8 +95,19 @@ export const T = {
     none: "None of them",
     noneLine: (vessels) => `not among the ${some(vessels, "registered vessel", "registered vessels")}`,
     noCandidate: "no vessel was compared",
+    notCompared: "Nothing was compared",
+    noProbability: "No vessel was compared, so there is no probability, not even of “none of them”.",
+    headlines: {
+      likely: (name) => `Probably ${name}`,
+      single: (name) => `Most probably ${name}`,
+      several: (names) => `${names.slice(0, -1).join(", ")} or ${names.at(-1)}?`,
+      undecided: "Compare the candidates",
+      noMatch: "Probably none of the vessels compared",
+      unclear: "This chip cannot tell",
+    },
     rest: (share) => `All other vessels together: ${share}`,
     shownVessel: "Shown beside the query:",
+    shownNearest: "“None of them” is chosen. The nearest vessel is shown to compare with:",
     report: "Evidence report",
     emptyTitle: "Which known vessel does a chip show?",
     emptyText: [
@@ -105,58 +119,65 @@ export const T = {
   compare: {
     title: "Pictures at the same scale",
     mode: "Arrangement",
-    modes: { side: "One below the other", swipe: "Swipe", blink: "Blink" },
+    modes: { side: "Apart", swipe: "Swipe", blink: "Blink" },
     view: "Query as",
     views: { denoised: "Denoised", framed: "Framed", original: "As sent" },
     over: "Laid over the query",
-    overs: { best: "Chip", imagined: "Pseudo-SAR" },
-    turn: "Turn candidate 180°",
+    overs: { best: "Its chip", imagined: "Its pseudo-SAR (simulated)" },
+    turn: "Turn by 180°",
     query: (kind, length) => `Query, ${kind}, ${length} long`,
     best: (kind, length) => `Most similar chip of the candidate, ${kind}, ${length} long`,
-    imagined: "Pseudo-SAR of that chip: predicted by the model, not measured",
+    imagined: "Pseudo-SAR: simulated, the radar view to expect, not a measurement",
     hints: { swipe: "Left: query. Right:", blink: "Query alternating with:" },
     swipe: "Where the candidate begins",
     notStored: "The query was not stored, so there is no picture of it.",
   },
   evidence: {
-    title: "What speaks for and against this vessel",
+    title: (name) => `What speaks for and against ${name}`,
     labels: {
       pixels: "Pixels", length: "Length", width: "Width", type: "Vessel type", voyage: "Voyage",
       scene: "Others in the scene",
     },
     speaksFor: (factor) => `for it ${factor}`,
     speaksAgainst: (factor) => `against it ${factor}`,
-    silent: "says nothing",
+    silent: (labels) => `Says nothing here: ${labels.join(", ").toLowerCase()}`,
     even: "×1",
-    more: (sign) => `${sign} more than 1000`,
+    more: (sign) => `${sign}1000+`,
     impossible: "impossible",
     sum: "Together",
-    odds: (factor) => `${factor} against “none of them”`,
-    note: "Each bar says how many times more (×) or less (÷) probable this vessel is than “none of them” because of it.",
+    odds: "against “none of them”",
+    note: "Each factor says how many times more (×) or less (÷) probable it makes this vessel, against “none of them”.",
   },
   checks: {
     title: "Checks",
-    length: (query, vessel, ok, one) => `Length ${ok ? "fits" : "differs"}: ${query} measured, ${vessel} registered${tolerated(one)}.`,
-    width: (query, vessel, ok, one) => `Beam ${ok ? "fits" : "differs"}: ${query} measured, ${vessel} registered${tolerated(one)}.`,
+    size: (side, ok, chip, ship, vessel, tolerance) => {
+      const limit = tolerance ? ` ${ok ? "within" : "by more than"} ${Math.round(tolerance * 100)} %` : "";
+      const found = `${{ length: "Length", width: "Beam" }[side]} ${ok ? "fits" : "differs"}${limit}`;
+      return `${found}: chip ${chip}, registered ${vessel}.${ship ? ` The ship in the chip is about ${ship}.` : ""}`;
+    },
     noLength: "Length cannot be checked: none is registered.",
     voyage: (one) => {
-      const way = `${Math.round(one.distance_nm)} nm in ${one.hours.toFixed(1)} h`;
+      const way = `${whole(one.distance_nm)} nm in ${whole(one.hours)} h`;
       if (one.required_kn === null) return one.feasible ? "Both sightings are at one place and time." : `Voyage impossible: ${way}.`;
-      const most = one.max_speed_kn ? `, at most ${Math.round(one.max_speed_kn)} kn are allowed` : "";
-      const speed = `needs ${one.required_kn.toFixed(1)} kn at least${most}`;
+      const most = one.max_speed_kn ? `; up to ${whole(one.max_speed_kn)} kn is taken as possible` : "";
+      const speed = `needs ${whole(one.required_kn)} kn or more${most}`;
       return one.feasible ? `Voyage possible: ${way} ${speed}.` : `Voyage impossible: ${way} ${speed}.`;
     },
     noVoyage: "Voyage cannot be checked: a time or a position is unknown.",
   },
   map: {
-    title: "Where it was",
+    title: (name) => (name ? `Where ${name} was seen` : "Where the chip was taken"),
     label: "Map of the query and of the known positions of this vessel",
+    kinds: { query: "query", known: "seen before" },
     coast: "Coastline: Natural Earth, 1:50 million. Great circles; land is not considered.",
     query: (when) => `Query, ${when}`,
-    circle: (speed, hours) => `Reach at ${speed} kn within ${hours} h of the nearest sighting`,
+    circle: (speed, hours) => `reach at ${speed} kn within ${hours} h of the sighting nearest in time`,
     nothing: "No position is known of the query or of this vessel.",
     failed: "The map could not be loaded.",
     draw: "Drag to draw an area. Matches whose chip has a position inside it are listed.",
+    sides: "or type west, south, east, north in degrees",
+    sidesHint: "e.g. 103.5, 1, 105, 2.5; west and south are negative",
+    sidesWrong: "Expected four numbers: west and east within ±180, south below north within ±90.",
     drawLabel: "Map on which an area can be drawn",
   },
   judge: {
@@ -167,7 +188,6 @@ export const T = {
     other: "Another vessel…",
     reject: "None of them",
     leaveOpen: "Leave open",
-    isOpen: "Open",
     pick: "Which vessel does the chip show?",
     readOnly: "Your key may look but not judge; that needs a key with the role curator.",
     by: (who, when) => `by ${who}, ${when}`,
@@ -179,9 +199,10 @@ export const T = {
   },
   facts: {
     title: "The chip and the answer",
-    captured: "Captured", position: "Position", gsd: "Metres per pixel", size: "Chip shows",
+    captured: "Captured", position: "Position", gsd: "Metres per pixel", size: "Chip covers",
+    ship: "Ship in it",
     case: "Case", note: "Note", asked: "Asked", model: "Models", gallery: "Gallery",
-    gsdOf: (gsd, source) => `${gsd} (${{ default: "assumed", client: "stated", request: "stated", stated: "stated", file: "from the file" }[source] || source})`,
+    gsdOf: (gsd, source) => `${gsd} (${{ default: "assumed", parameter: "as stated", file: "from the file" }[source] || source})`,
     galleryOf: (vessels, sightings) => `${some(vessels, "vessel", "vessels")}, ${some(sightings, "chip", "chips")}`,
     download: "Download the original file",
   },
@@ -224,7 +245,7 @@ export const T = {
     history: "History of its identity",
     events: {
       created: "registered",
-      said: (source, names) => `${names.join(", ")} according to ${source}`,
+      said: (source, names) => `${names.map((name) => name.replace(", m", "")).join(", ")} according to ${source}`,
       moved: (count, origin) => `${some(count, "chip", "chips")} taken over from vessel ${origin}`,
       confirmed: (file, by) => `${file} confirmed by ${by}`,
     },
@@ -301,7 +322,7 @@ export const T = {
     empty: "Nothing was asked yet.",
     more: "Show more",
     pick: "Matches of which vessel?",
-    columns: ["Chip", "File", "Asked", "Verdict", "First candidate", "Standing"],
+    columns: ["Chip", "File", "Asked", "Verdict", "Most probable", "Standing"],
     caseOf: (text) => `case ${text}`,
   },
   waiting: {
@@ -319,7 +340,7 @@ export const T = {
     none: "No open chips look like one ship.",
     more: (total) => `There are ${total} groups; the largest are shown.`,
     title: (chips) => `Perhaps one ship, seen on ${some(chips, "chip", "chips")}`,
-    probability: (share) => `each chip ≥ ${share}`,
+    probability: (share) => `each chip ${share.startsWith(">") ? share : `≥ ${share}`}`,
     member: (share) => `${share} when it joined`,
     sentTogether: "sent as one ship",
     enrol: (count) => (count ? `Enrol ${some(count, "chip", "chips")} as a new vessel…` : "Enrol as a new vessel…"),

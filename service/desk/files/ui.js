@@ -6,8 +6,10 @@ import { get, bundle } from "./api.js";
 import { percent, vesselName, vesselLine, previewUrl } from "./format.js";
 import { T } from "./texts.js";
 
-export const Verdict = ({ verdict }) => html`
-  <span class="badge verdict-${verdict}">${T.verdicts[verdict]?.short || verdict}</span>`;
+/** The verdict of a match; `compared` is false if there was no vessel to compare with. */
+export const Verdict = ({ verdict, compared = true }) => (compared
+  ? html`<span class="badge verdict-${verdict}">${T.verdicts[verdict]?.short || verdict}</span>`
+  : html`<span class="badge">${T.match.notCompared}</span>`);
 
 export const Standing = ({ standing }) => html`
   <span class="badge standing-${standing}">${T.standings[standing] || standing}</span>`;
@@ -206,7 +208,10 @@ async function droppedFiles(transfer) {
   return files;
 }
 
-/** The first candidate of a match in one line. */
-export const FirstCandidate = ({ first }) => (first
-  ? html`<span class="first">${vesselName(first.vessel)} <b>${percent(first.probability)}</b></span>`
-  : html`<span class="first quiet">${T.match.noCandidate}</span>`);
+/** The most probable outcome of a match in one line: a vessel, or none of them. */
+export function Outcome({ match: { first, none_probability: none } }) {
+  if (!first) return html`<span class="first quiet">${T.match.noCandidate}</span>`;
+  const isNone = none > first.probability;
+  return html`<span class="first"><span>${isNone ? T.match.none : vesselName(first.vessel)}</span>${" "}
+    <b>${percent(isNone ? none : first.probability)}</b></span>`;
+}

@@ -2,7 +2,7 @@
 import { html, useRef, useState, useLoaded, addressOf, go } from "./lib.js";
 import { call, fetchBlob, formOf, get, mayChange } from "./api.js";
 import {
-  Bar, Dialog, DropZone, Fault, FirstCandidate, Loading, Standing, Thumb, VesselPicker, tell,
+  Bar, Dialog, DropZone, Fault, Loading, Outcome, Standing, Thumb, VesselPicker, tell,
 } from "./ui.js";
 import { PlacesMap, knownPlaces } from "./map.js";
 import { ATTRIBUTES, EditVessel, chipMetadata } from "./register.js";
@@ -138,7 +138,7 @@ function IdentityHistory({ vessel }) {
     ${matches.length > 0 && html`<h3>${T.vessel.matches}</h3>
       <ul class="list plain">${matches.slice(0, 8).map((one) => html`<li key=${one.match_id}>
         <a href=${addressOf("match", one.match_id)}>${one.query.file_name || moment(one.asked_at)}</a>
-        ${" "}<${Standing} standing=${one.standing} /> <${FirstCandidate} first=${one.first} /></li>`)}</ul>
+        ${" "}<${Standing} standing=${one.standing} /> <${Outcome} match=${one} /></li>`)}</ul>
       <p><a href=${addressOf("history", null, { vessel_id: vessel.id })}>${T.vessel.allMatches}</a></p>`}
   </section>`;
 }
