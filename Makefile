@@ -86,6 +86,7 @@ screenshots: $(DEV)/.ready ## renew the pictures of the desk in docs/, with the 
 	$(PY) scripts/screenshots
 
 bench: $(DEV)/.ready ## measure every speed in the README, as ratios from one run
+	@scripts/need redis-server
 	$(PY) -m bench $(ARGS)
 
 bundle: $(DEV)/.ready ## train and build the bundle that ships, from nothing (hours on two cores; GENUINE=DIR also measures on genuine chips)

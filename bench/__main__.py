@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.bulk import compare_bulk_enrolment
-from bench.capacity import HEADING, PAGE, capacity_section
+from bench.capacity import PAGE, with_computed_sections
 from bench.framing import measure_framing
 from bench.gallery import LARGE, SMALL, compare_galleries
 from bench.http import measure_http
 from bench.models import SINGLE_CHIP, compare_models, compare_published
+from bench.replicas import measure_replicas
 from bench.results import (
     README,
     RESULTS,
@@ -54,12 +55,13 @@ def main() -> None:
         ),
         framing=tuple(measure_framing()),
         http=measure_http(single.ours_ms, batched),
+        replicas=measure_replicas(rounds=1) if arguments.quick else measure_replicas(),
     )
     _print(results)
     if arguments.write:
         results.save(RESULTS)
         README.write_text(with_section(README.read_text(), SPEED, speed_section(results)))
-        PAGE.write_text(with_section(PAGE.read_text(), HEADING, capacity_section(results)))
+        PAGE.write_text(with_computed_sections(PAGE.read_text(), results))
 
 
 def _print(results: Results) -> None:

@@ -1,15 +1,17 @@
-"""What a number of matches a day takes of processor cores, from the measured throughput.
+"""What a number of matches a day takes of processor cores, and how replicas share a gallery.
 
-`python -m bench.capacity` prints the section of docs/capacity.md.
+`python -m bench.capacity` prints docs/capacity.md with its computed sections.
 """
 
 import math
 from pathlib import Path
 
-from bench.results import RESULTS, Results
+from bench.replicas import CLIENTS_EACH, ROUNDS, VESSELS
+from bench.results import RESULTS, Results, with_section
 
 PAGE = Path(__file__).parents[1] / "docs/capacity.md"
 HEADING = "What a day of matches needs"
+REPLICAS_HEADING = "How throughput grows with replicas"
 MATCHES_A_DAY = (1_000, 10_000, 100_000, 1_000_000)
 BUSIEST_HOUR = 0.1
 """Share of a day's matches that come in its busiest hour: two and a half times the mean."""
@@ -58,5 +60,54 @@ def capacity_section(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def replicas_section(results: Results) -> str:
+    """Return the section on replicas in Markdown, without its heading."""
+    loads = results.replicas
+    alone = loads[0]
+    shared = (("stand-in", alone.stand_in_ms), ("Redis", alone.redis_ms))
+    all_ms = alone.replica_ms + alone.stand_in_ms + alone.redis_ms + alone.clients_ms
+    lines = [
+        f"`make bench` started {loads[-1].replicas} replicas of one thread, in turn on each core",
+        f"of {results.machine}. They share a data folder, Redis, and a process that stands in",
+        f"for a Qdrant server. {CLIENTS_EACH} clients for each replica ask the replicas in turn.",
+        f"Each chip was new, was compared with {VESSELS} vessels, and was not stored. These are",
+        f"medians of {ROUNDS} rounds; times are processor time for a match. Where other programs",
+        "took cores, matches a second are too few; the times change little:",
+        "",
+        "| replicas asked | matches a second | replicas | stand-in | Redis | clients "
+        "| cores that other programs took |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {one.replicas} | {one.per_s:.1f} | {one.replica_ms:.1f} ms "
+            f"| {one.stand_in_ms:.1f} ms | {one.redis_ms:.2f} ms | {one.clients_ms:.1f} ms "
+            f"| {one.other_cores:.1f} |"
+            for one in loads
+        ),
+        "",
+        f"A match takes {all_ms:.0f} ms of a replica and of the others together, so these",
+        f"{results.cores} cores answer at most {1000 * results.cores / all_ms:.0f} a second with",
+        "any number of replicas: the table does not show what more machines do. There the shared",
+        "processes are the limit, each of which uses one core. By the times with one replica:",
+        "",
+        "| shared | matches a second that it serves | replicas, with a core each, that it feeds |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {1000 / each_ms:,.0f} | {alone.replica_ms / each_ms:.1f} |"
+            for name, each_ms in shared
+        ),
+        "",
+        "The stand-in is no Qdrant server: it is written in Python, answers one request at a time",
+        "and compares a query with every sighting, so its row is not the limit of a Qdrant server,",
+        "which was not measured. A replica sends a Qdrant server the same requests.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def with_computed_sections(page: str, results: Results) -> str:
+    """Return the page on capacity with the sections that the results determine."""
+    page = with_section(page, HEADING, capacity_section(results))
+    return with_section(page, REPLICAS_HEADING, replicas_section(results))
+
+
 if __name__ == "__main__":
-    print(capacity_section(Results.load(RESULTS)))
+    print(with_computed_sections(PAGE.read_text(), Results.load(RESULTS)))

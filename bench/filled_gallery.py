@@ -38,6 +38,12 @@ def fill_gallery(gallery: Gallery, bundle_id: str, width: int, vessels: int, eac
         gallery.put_sightings(rows, vessel)
 
 
+def mark_all_compared(gallery: Gallery) -> None:
+    """Mark all sightings as compared with the open ones, so that no service compares them."""
+    while found := gallery.uncompared(1000):
+        gallery.mark_compared([one.sighting.id for one in found])
+
+
 def vectors_of(vessels: int, each: int, width: int) -> Iterator[NDArray[np.float32]]:
     """Yield the embeddings of each vessel of `fill_gallery`, float32 `[each, width]`."""
     rng = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from bench.filled_gallery import fill_gallery
+from bench.filled_gallery import fill_gallery, mark_all_compared
 from service.contract.bundle import Bundle, open_bundle
 from service.identity.evidence.both_ways import half_turns_for
 from service.identity.uploads import HalfTurns
@@ -98,12 +98,10 @@ def measure_http(encode_ms: float, encode_in_batch_ms: float) -> HttpFigures:
 
 
 def _fill(folder: Path, bundle: Bundle) -> None:
-    """Register vessels, and mark their sightings as compared, so that no thread compares them."""
     width = bundle.manifest.encoder.embedding_width
     gallery = EdgeGallery(folder, bundle.bundle_id, width)
     fill_gallery(gallery, bundle.bundle_id, width, VESSELS, EACH)
-    while found := gallery.uncompared(VESSELS):
-        gallery.mark_compared([one.sighting.id for one in found])
+    mark_all_compared(gallery)
     gallery.close()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.framing import FramingCost
 from bench.http import HttpFigures
+from bench.replicas import ReplicaLoad
 from bench.timing import ROUNDS, Comparison
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -34,6 +35,7 @@ class Results:
     comparisons: tuple[Comparison, ...]
     framing: tuple[FramingCost, ...]
     http: HttpFigures
+    replicas: tuple[ReplicaLoad, ...]
 
     def save(self, path: Path) -> None:
         """Write the figures as JSON."""
@@ -50,6 +52,7 @@ class Results:
             comparisons=tuple(Comparison(**one) for one in known["comparisons"]),
             framing=tuple(FramingCost(**one) for one in known["framing"]),
             http=HttpFigures.of(known["http"]),
+            replicas=tuple(ReplicaLoad(**one) for one in known["replicas"]),
         )
 
 

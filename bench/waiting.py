@@ -78,15 +78,10 @@ def enrol(service: ServiceProcess, client: httpx.Client, number: int) -> tuple[f
         "chip_metadata": json.dumps([{"modality": "optical", "gsd_m": 0.75}]),
     }
     files = {"chips": (chip.name, chip.read_bytes())}
-    started, used = time.perf_counter(), processor_ms(service)
+    started, used = time.perf_counter(), service.processor_s_of_all()
     client.post("/gallery", data=form, files=files).raise_for_status()
-    return (time.perf_counter() - started) * 1000.0, processor_ms(service) - used
-
-
-def processor_ms(service: ServiceProcess) -> float:
-    """Return the processor time that the threads of a service have used (Linux)."""
-    threads = Path(f"/proc/{service.process.pid}/task").glob("*/schedstat")
-    return sum(int(one.read_text().split()[0]) for one in threads) / 1e6
+    lasted = time.perf_counter() - started
+    return lasted * 1000.0, (service.processor_s_of_all() - used) * 1000.0
 
 
 def measure(services: Sequence[ServiceProcess]) -> NDArray[np.float64]:

@@ -2,9 +2,11 @@
 
 Points, filters and searches are those of the local mode of qdrant-client. Only paths, envelopes and
 the list of payload indexes, which local mode does not keep, are implemented here.
+`python -m tests.support.doubles.qdrant_http` prints its address and runs until its input ends.
 """
 
 import json
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -341,3 +343,9 @@ HANDLERS: dict[str, Handler] = {
     "POST points/query/batch": _query_batch,
 }
 MAY_BE_MISSING = frozenset({"GET exists", "PUT collection", "DELETE collection"})
+
+
+if __name__ == "__main__":
+    with running_qdrant() as running:
+        print(running.url, flush=True)
+        sys.stdin.read()

@@ -30,6 +30,10 @@ class RedisServer:
         with redis.Redis(unix_socket_path=str(self._socket)) as client:
             _wait_for(client)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
