@@ -33,7 +33,7 @@ BATCH = 8
 SINGLE_CHIP = "embed a SAR chip"
 PUBLISHED_SAMPLES = 5
 TRANSLATOR_CONFIG = Path(__file__).parents[1] / "model_training/configs/translator-simulation.yaml"
-"""The run of the shipped translator; its training steps are not in the manifest."""
+"""The run that the shipped translator goes on from, which samples in several steps."""
 
 
 def chips(count: int) -> list[Chip]:

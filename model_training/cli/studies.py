@@ -94,10 +94,10 @@ def _fusion_ships(training: "EncoderTrainConfig", validation: list[int]) -> "Hel
 def translator_report(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of the translator.")],
     out: Annotated[Path, typer.Option(help="Picture sheet to write (.jpg or .png).")],
-    store: Annotated[
+    data: Annotated[
         Path | None,
         typer.Option(
-            help="Chip store of ships that were not trained on.",
+            help="Folder in HOSS layout, of ships that were not trained on.",
             show_default="the run's validation ships",
         ),
     ] = None,
@@ -126,19 +126,17 @@ def translator_report(
     """Draw pseudo-SAR beside true SAR, and print quality and time by steps and K."""
     import torch
 
-    from model_training.data.cache import PictureStore, shard_numbers
-    from model_training.translator.dataset import views_of_store
+    from model_training.translator.dataset import views_of_folder
     from model_training.translator.report import SHEET_QUALITY, quality_report, sheet_of
-    from model_training.translator.train import load_translator, validation_views
+    from model_training.translator.train import SPEC, load_translator, validation_views
 
     torch.set_num_threads(threads)
     with exit_on_error(ValueError, *run_errors()):
         translator = load_translator(checkpoint)
-        if store is None:
+        if data is None:
             views = validation_views(translator.config)
         else:
-            chips = PictureStore(store, shard_numbers(store))
-            views = views_of_store(chips, translator.height, translator.width)
-        sheet_of(translator, views, vessels, samples=3).save(out, quality=SHEET_QUALITY)
+            views = views_of_folder(data, SPEC, translator.height, translator.width)
+        sheet_of(translator, views, vessels).save(out, quality=SHEET_QUALITY)
         views = views.only(views.vessels[:measured])
         print(quality_report(translator, views, steps or (1, 2, 4, 8), samples or (1, 5), eta))

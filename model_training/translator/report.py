@@ -58,16 +58,17 @@ def picture_sheet(
     return sheet
 
 
-def sheet_of(
-    translator: LoadedTranslator, views: PairedViews, vessels: int, samples: int
-) -> Image.Image:
+def sheet_of(translator: LoadedTranslator, views: PairedViews, vessels: int) -> Image.Image:
     """Draw the first vessels of some views, sampled as the translator was trained.
+
+    Each has three samples, or one if the sampler takes one step: samples of one step are equal.
 
     A SAR view is turned by 180 degrees if it then agrees better with the pseudo-SAR, because the
     two sensors may have seen the ship with its bow on different sides.
     """
     optical, sar = (pictures[:vessels] for pictures in one_view_each(views))
     conditions = torch.from_numpy(signed(optical))
+    samples = 1 if translator.steps == 1 else 3
     pseudo = sample_many(translator.network, conditions, translator.table(), 0, samples)
     predicted = pixel_features(pseudo.mean(axis=1))  # [V, K, h, w] -> [V, h w]
     turned = half_turned(sar)

@@ -37,7 +37,7 @@ def test_help_lists_the_commands() -> None:
 def test_cost_prints_a_row_per_run_and_explains_what_is_no_run(tmp_path: Path) -> None:
     result = run("cost", TRAINING_CONFIGS / "translator-simulation.yaml", "--tflops", 50)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.splitlines()[2].startswith("| translator-simulation | 24,000 |")
+    assert result.stdout.splitlines()[2].startswith("| translator-simulation | 96,000 |")
     (tmp_path / "run.yaml").write_text("seed: 3\n")
     result = run("cost", tmp_path / "run.yaml")
     assert result.exit_code == 2

@@ -23,7 +23,7 @@ def test_the_cost_of_the_reference_encoder_is_that_of_its_layers() -> None:
 
 def test_a_translator_is_counted_in_pairs() -> None:
     cost = cost_of(read_config(TRAINING_CONFIGS / "translator-simulation.yaml"))
-    assert cost.items == 1500 * 16
+    assert cost.items == 6000 * 16
     assert cost.forward_flop > 1e8
 
 

@@ -11,11 +11,16 @@ from model_training.translator.dataset import (
     PairedViews,
     draw_batch,
     signed,
+    views_of_folder,
     views_of_store,
 )
 from model_training.translator.diffusion import BridgeConfig
 from service.contract.chip import Modality
+from service.contract.decoding.decode import decode_chip
+from service.contract.manifest import PreprocessSpec
+from service.contract.preprocess import to_picture
 from service.contract.translation import bridge_picture, bridge_start
+from tests.support.training.training_data import write_chips
 
 
 def test_only_selects_the_views_of_the_named_vessels(views: PairedViews) -> None:
@@ -86,3 +91,14 @@ def test_vessels_of_a_store_with_both_sensors_become_views(tmp_path: Path) -> No
     alone = PictureStore(tmp_path / "optical", [0])
     with pytest.raises(ValueError, match="no vessel is seen by both sensors"):
         views_of_store(alone, 32, 16)
+
+
+def test_a_folder_in_hoss_layout_becomes_views_as_the_contract_prepares_them(
+    tmp_path: Path,
+) -> None:
+    write_chips(tmp_path, "0003_a_RGB.tif", "0003_b_SAR.tif", "0005_a_RGB.tif")
+    views = views_of_folder(tmp_path, PreprocessSpec(), 32, 16)
+    assert np.array_equal(views.vessels, [3])
+    (file,) = tmp_path.rglob("0003_b_SAR.tif")
+    picture = to_picture(decode_chip(file.read_bytes(), modality=Modality.SAR), PreprocessSpec())
+    assert np.array_equal(signed(views.sar)[0], bridge_picture(picture, 32, 16))

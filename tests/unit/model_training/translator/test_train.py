@@ -127,5 +127,13 @@ def test_the_shipped_student_fits_its_teacher() -> None:
     assert student.data == teacher.data
 
 
+def test_the_translator_that_draws_pictures_goes_on_from_the_one_that_samples() -> None:
+    pictures = load_config(TRAINING_CONFIGS / "translator-picture.yaml", TranslatorConfig)
+    samples = load_config(TRAINING_CONFIGS / "translator-simulation.yaml", TranslatorConfig)
+    assert pictures.initial == samples.run.out / "checkpoint.pt"
+    assert pictures.unet == samples.unet
+    assert pictures.bridge.steps == 1
+
+
 def test_translator_configs_are_shipped() -> None:
     assert list(TRAINING_CONFIGS.glob("translator*.yaml"))
