@@ -57,7 +57,7 @@ class SimulatorConfig:
     """Sea along the hull at both ends together, over the length of what shows of the ship."""
     crop_sd: float = 0.032
     """Deviation of the crop's length over the ship's, which gives the ratio between the sensors a
-    deviation of about 7 %."""
+    deviation of about 7 %. Three eighths of it is the deviation of the crop's centre."""
     crop_width_sd: float = 0.08
     """Spread of the crop's width over the width of what it shows."""
     sar_crop_by_hull: float = 0.6

@@ -18,8 +18,8 @@ class CropRanges:
 
     bad_length: Range = (0.1, 0.2)  # a bad crop is this much too long or too short
     width: Range = (0.92, 1.7)  # least and most
-    centre_x_deviation: float = 0.012
-    centre_y_deviation: float = 0.035
+    centre_x: float = 0.375  # deviation of the centre, of the deviation of the crop's length
+    centre_y: float = 0.4375  # the same across, of the deviation of the crop's width
     least_height_m: float = 6.0
     least_width_m: float = 4.0
 
@@ -64,9 +64,11 @@ def draw_frame(
     if rng.random() < config.bad_crop_probability:
         margin += pick(rng, (-1.0, 1.0)) * uniform(rng, CROP.bad_length)
     side = min(max(rng.normal(usual_width, config.crop_width_sd), CROP.width[0]), CROP.width[1])
+    centre_sd_x = CROP.centre_x * config.crop_sd
+    centre_sd_y = CROP.centre_y * config.crop_width_sd
     return Frame(
-        centre_x=(extent_x[0] + extent_x[1]) / 2 + rng.normal(0, CROP.centre_x_deviation) * length,
-        centre_y=(extent_y[0] + extent_y[1]) / 2 + rng.normal(0, CROP.centre_y_deviation) * width,
+        centre_x=(extent_x[0] + extent_x[1]) / 2 + rng.normal(0, centre_sd_x) * length,
+        centre_y=(extent_y[0] + extent_y[1]) / 2 + rng.normal(0, centre_sd_y) * width,
         height_m=max(length * margin, CROP.least_height_m),
         width_m=max(width * side, CROP.least_width_m),
         rotation_rad=float(np.deg2rad(config.rotation_sd_deg)) * float(rng.standard_normal()),

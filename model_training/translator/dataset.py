@@ -21,6 +21,9 @@ from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import Picture
 from service.contract.translation import bridge_picture, bridge_start
 
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairedViews:
@@ -111,16 +114,28 @@ def views_of_folder(folder: Path, spec: PreprocessSpec, height: int, width: int)
         return views_of_store(PictureStore(Path(store), [0]), height, width)
 
 
-def resized(picture: Picture, height: int, width: int) -> Picture:
-    """Resize a picture for the bridge: uint8 `[height, width, 3]`, not yet scaled to -1..1."""
+def resized(picture: Picture, height: int, width: int, box: Box | None = None) -> Picture:
+    """Resize a picture, or a box of it, for the bridge: uint8 `[height, width, 3]`."""
     image = Image.fromarray(picture)
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box))
+
+
+def _random_box(height: int, width: int, zoom: float, rng: np.random.Generator) -> Box:
+    """Draw a box whose sides are up to `zoom` shorter than those of a picture, anywhere in it."""
+    (top, left), (rows, columns) = rng.random(2), 1.0 - zoom * rng.random(2)
+    top, left = top * (1.0 - rows) * height, left * (1.0 - columns) * width
+    return left, top, left + columns * width, top + rows * height
 
 
 def draw_batch(
-    views: PairedViews, bridge: BridgeConfig, channels: int, count: int, rng: np.random.Generator
+    views: PairedViews,
+    bridge: BridgeConfig,
+    channels: int,
+    count: int,
+    rng: np.random.Generator,
+    zoom: float = 0.0,
 ) -> BridgeBatch:
-    """Draw pairs of random vessels, turning and mirroring both pictures of a pair alike.
+    """Draw pairs of random vessels, turning, mirroring and cutting both pictures of a pair alike.
 
     Args:
         views: the views to draw from.
@@ -128,6 +143,7 @@ def draw_batch(
         channels: C, channels of the bridge, 1 or 3.
         count: N, number of pairs.
         rng: source of every random number.
+        zoom: largest share of each side that is cut off; what remains is stretched.
     """
     chosen = rng.choice(views.vessels, count)
     optical = np.stack([views.optical[_one_of(views.optical_vessel, v, rng)] for v in chosen])
@@ -136,6 +152,12 @@ def draw_batch(
         flipped = rng.random(count) < 0.5
         optical[flipped] = np.flip(optical[flipped], axis)
         sar[flipped] = np.flip(sar[flipped], axis)
+    if zoom:
+        boxes = [_random_box(*optical.shape[1:3], zoom, rng) for _ in chosen]
+        optical, sar = (
+            np.stack([resized(p, *p.shape[:2], box) for p, box in zip(part, boxes, strict=True)])
+            for part in (optical, sar)
+        )
     condition, target = signed(optical), signed(sar)
     x0 = target[:, :1] if channels == 1 else target  # [N, C, h, w]
     noise = rng.standard_normal(x0.shape, np.float32)

@@ -47,6 +47,7 @@ class TranslatorConfig(TypedConfig):
     bridge: BridgeConfig = BridgeConfig()
     data: Annotated[SimulatedData | HossData | PairData, Field(discriminator="kind")]
     batch: int = Field(32, ge=1)
+    zoom: float = Field(0.0, ge=0, lt=1, description="largest share of a side that pairs lose")
     validation_vessels: int = Field(64, ge=2, description="vessels used for validation")
     initial: Path | None = None
 
@@ -191,8 +192,11 @@ class TranslatorTask:
     def batch(self, step: int, rank: int) -> BridgeBatch:
         """Draw the batch of a step."""
         rng = step_generator(self.config.run.seed, step, rank)
-        channels = self.config.unet.channels
-        return draw_batch(self.training, self.config.bridge, channels, self.config.batch, rng)
+        config = self.config
+        channels = config.unet.channels
+        return draw_batch(
+            self.training, config.bridge, channels, config.batch, rng, zoom=config.zoom
+        )
 
     def loss(self, model: nn.Module, batch: BridgeBatch) -> dict[str, Tensor]:
         """Return the bridge's loss as `loss`."""

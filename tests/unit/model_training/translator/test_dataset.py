@@ -1,6 +1,6 @@
 """Paired views: reading from a store, selecting vessels, drawing batches."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,20 @@ def test_equal_generators_draw_equal_batches_of_whole_views(views: PairedViews) 
         allowed |= {np.ascontiguousarray(picture).tobytes() for picture in turned}
     assert drawn <= allowed
     assert len(drawn) > 100  # 36 SAR views, four orientations, 200 draws
+
+
+def test_zoom_cuts_and_stretches_both_pictures_of_a_pair_alike(views: PairedViews) -> None:
+    """The pictures of a pair are equal here, so they must stay equal."""
+    equal = replace(views, optical=views.sar, optical_vessel=views.sar_vessel)
+    one_each = equal.only(np.array([2]))
+    one_each = PairedViews(*(part[:1] for part in astuple(one_each)))
+    zoomed, plain = (
+        draw_batch(one_each, BridgeConfig(), 3, 20, np.random.default_rng(0), zoom=zoom)
+        for zoom in (0.3, 0.0)
+    )
+    assert np.array_equal(zoomed.condition.numpy(), zoomed.x0.numpy())
+    changed = (zoomed.x0 != plain.x0).flatten(1).any(dim=1)
+    assert changed.float().mean() > 0.8
 
 
 def test_vessels_of_a_store_with_both_sensors_become_views(tmp_path: Path) -> None:
