@@ -18,6 +18,8 @@ from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.records.sightings import Sighting
 
+WHITE_PERCENTILE = 99.7
+"""Radar pixels from this percentile on are shown in white."""
 OUTLINE_COLOUR = (255, 80, 0)
 OUTLINE_PART = 250
 """The outline is as thick as this part of the picture's long side."""
@@ -77,14 +79,19 @@ class Pictures:
         return quick_look(chip) if view is View.FRAMED else to_picture(chip, self._preprocess)
 
     def pseudo_sar(self, sighting_id: UUID) -> NDArray[np.uint8]:
-        """Return the `K` pseudo-SAR images of an optical chip: uint8 `[K, h, w]`.
+        """Return the `K` pseudo-SAR images of an optical chip for the eye: uint8 `[K, h, w]`.
+
+        The brightest 0.3 % are white: an expected radar picture is nowhere as bright as a radar
+        picture, whose bright points lie at other places in each.
 
         Raises:
             NotFoundError: no such sighting.
             TranslationError: the sighting is SAR, or the bundle has no translator.
             OverloadedError: too many chips are waiting.
         """
-        return self._embedder.translate(self._framed(*self.original(sighting_id)))
+        pictures = self._embedder.translate(self._framed(*self.original(sighting_id)))
+        white = max(float(np.percentile(pictures, WHITE_PERCENTILE)), 1.0)
+        return np.clip(pictures * (255.0 / white), 0, 255).astype(np.uint8)
 
     def _framed(self, sighting: Sighting, data: bytes) -> Chip:
         """Return the chip as it was framed when it was sent."""
@@ -100,7 +107,8 @@ def quick_look(chip: Chip) -> NDArray[np.uint8]:
     if chip.modality is Modality.OPTICAL:
         return np.asarray(chip.pixels, np.uint8)
     amplitude = np.maximum(chip.pixels, 0)
-    white = max(float(np.percentile(amplitude, 99.7)), float(amplitude.max()) * 1e-3)
+    brightest = float(np.percentile(amplitude, WHITE_PERCENTILE))
+    white = max(brightest, float(amplitude.max()) * 1e-3)
     grey = np.sqrt(np.clip(amplitude / (white or 1.0), 0, 1)) * 255
     return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -87,6 +88,8 @@ def test_pictures_of_an_optical_sighting(api: httpx.Client, vessel: dict[str, An
     imagined = api.get(sighting["pseudo_sar_url"])
     has_translator = api.get("/bundle").json()["manifest"]["translator"] is not None
     assert imagined.status_code == (200 if has_translator else 422)
+    if has_translator:
+        assert np.asarray(Image.open(io.BytesIO(imagined.content))).max() == 255
 
 
 def test_the_service_says_which_graph_of_the_encoder_runs(api: httpx.Client) -> None:
