@@ -1,5 +1,6 @@
 """`crossfix-train fusion-study` and `translator-report`: measure what a translator is worth."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,13 @@ def fusion_study(
         int | None,
         typer.Option(help="Translator calls per picture.", min=1, show_default="as trained"),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in HOSS layout, of ships that no run was trained on.",
+            show_default="ships that the first encoder's run held out",
+        ),
+    ] = None,
     threads: TorchThreadsOption = 2,
     out: Annotated[
         Path | None, typer.Option(help="Write the sweep and the choice there too (JSON).")
@@ -42,12 +50,14 @@ def fusion_study(
 ) -> None:
     """Choose how strongly to fuse pseudo-SAR, or not at all, on validation ships.
 
-    The ships are those that the first encoder's run held out, of HOSS a third of them where there
-    are enough, so that others choose the checkpoint and calibrate. The other encoders and the
-    translator must be trained on the same data, so that they have not seen these ships either.
+    Of HOSS a third of the held-out ships is used where there are enough, so that others choose the
+    checkpoint and calibrate. The other encoders and the translator must be trained on the same
+    data, so that they have not seen these ships either.
     """
     import torch
 
+    from model_training.data.folder_store import folder_store
+    from model_training.data.holdout import HeldOutPart
     from model_training.encoder.loading import load_encoders
     from model_training.encoder.stores import open_stores
     from model_training.fusion.selection import ALPHAS, choose_fusion, require_sweep
@@ -56,21 +66,26 @@ def fusion_study(
 
     alphas, sample_counts = alpha or ALPHAS, samples or (1, 5)
     torch.set_num_threads(threads)
-    with exit_on_error(ValueError, *run_errors()):
-        require_sweep(alphas, sample_counts)
-        encoders, bridge = load_encoders(encoder), load_translator(translator)
-        training = encoders.members[0].training
-        store = open_stores(training.data, encoders.preprocess).validation
-        ships = _fusion_ships(training, store.vessels.tolist())
-    print(
-        f"{len(ships.vessels)} validation ships, encoders: {len(encoders.members)}, "
-        f"translator steps: {steps or bridge.steps}\n{ships.note}\n",
-        flush=True,
-    )
-    features = validation_features(
-        *(encoders.module, encoders.preprocess, bridge, store, max(sample_counts), steps),
-        among=ships.vessels,
-    )
+    with ExitStack() as opened:
+        with exit_on_error(ValueError, *run_errors()):
+            require_sweep(alphas, sample_counts)
+            encoders, bridge = load_encoders(encoder), load_translator(translator)
+            if data is not None:
+                store = opened.enter_context(folder_store(data, encoders.preprocess))
+                ships = HeldOutPart(frozenset(store.vessels.tolist()), f"the ships of {data}")
+            else:
+                training = encoders.members[0].training
+                store = open_stores(training.data, encoders.preprocess).validation
+                ships = _fusion_ships(training, store.vessels.tolist())
+        print(
+            f"{len(ships.vessels)} validation ships, encoders: {len(encoders.members)}, "
+            f"translator steps: {steps or bridge.steps}\n{ships.note}\n",
+            flush=True,
+        )
+        features = validation_features(
+            *(encoders.module, encoders.preprocess, bridge, store, max(sample_counts), steps),
+            among=ships.vessels,
+        )
     choice = choose_fusion(features, alphas, sample_counts)
     print(as_markdown(choice))
     if out is not None:

@@ -4,7 +4,6 @@ Pictures are prepared as in the service: denoised and upright from the store, th
 bridge. A batch is a pure function of the generator, so a resumed run gets the same batches.
 """
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_training.data.cache import MODALITY_IDS, CachedChip, PictureStore, write_shard
-from model_training.data.hoss import all_chips, read_hoss
+from model_training.data.cache import MODALITY_IDS, PictureStore
+from model_training.data.folder_store import folder_store
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, draw_times
 from service.contract.chip import Modality
 from service.contract.manifest import PreprocessSpec
@@ -102,16 +101,9 @@ def views_of_store(store: PictureStore, height: int, width: int) -> PairedViews:
 
 
 def views_of_folder(folder: Path, spec: PreprocessSpec, height: int, width: int) -> PairedViews:
-    """Decode all chips of a folder in HOSS layout, and resize them as `views_of_store` does.
-
-    Raises:
-        DatasetError: the folder is not in HOSS layout.
-        ValueError: no vessel is seen by both sensors.
-    """
-    chips = [CachedChip.of(one.read(), one.vessel_id, spec) for one in all_chips(read_hoss(folder))]
-    with tempfile.TemporaryDirectory() as store:
-        write_shard(Path(store), 0, chips)
-        return views_of_store(PictureStore(Path(store), [0]), height, width)
+    """Decode the chips of a folder in HOSS layout, and resize them as `views_of_store` does."""
+    with folder_store(folder, spec) as store:
+        return views_of_store(store, height, width)
 
 
 def resized(picture: Picture, height: int, width: int, box: Box | None = None) -> Picture:
