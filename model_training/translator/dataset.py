@@ -145,9 +145,10 @@ def draw_batch(
         optical[flipped] = np.flip(optical[flipped], axis)
         sar[flipped] = np.flip(sar[flipped], axis)
     if zoom:
-        boxes = [_random_box(*optical.shape[1:3], zoom, rng) for _ in chosen]
+        height, width = optical.shape[1:3]
+        boxes = [_random_box(height, width, zoom, rng) for _ in chosen]
         optical, sar = (
-            np.stack([resized(p, *p.shape[:2], box) for p, box in zip(part, boxes, strict=True)])
+            np.stack([resized(p, height, width, box) for p, box in zip(part, boxes, strict=True)])
             for part in (optical, sar)
         )
     condition, target = signed(optical), signed(sar)

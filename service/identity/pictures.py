@@ -91,7 +91,7 @@ class Pictures:
         """
         pictures = self._embedder.translate(self._framed(*self.original(sighting_id)))
         white = max(float(np.percentile(pictures, WHITE_PERCENTILE)), 1.0)
-        return np.clip(pictures * (255.0 / white), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(pictures * (255.0 / white), 0, 255), np.uint8)
 
     def _framed(self, sighting: Sighting, data: bytes) -> Chip:
         """Return the chip as it was framed when it was sent."""
