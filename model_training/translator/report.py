@@ -18,6 +18,7 @@ from model_training.translator.study import (
     study_sampler,
 )
 from model_training.translator.train import LoadedTranslator
+from service.contract.translation import brightened
 
 SHEET_SCALE = 2  # screen pixels per picture pixel
 GAP, CAPTION = 8, 14  # pixels between groups, and for a line of text
@@ -76,7 +77,7 @@ def sheet_of(translator: LoadedTranslator, views: PairedViews, vessels: int) -> 
         (predicted * pixel_features(true)).sum(axis=1) for true in (sar, turned)
     )
     better = np.where((turned_fit > upright_fit)[:, None, None], turned, sar)
-    return picture_sheet(optical, pseudo, better)
+    return picture_sheet(optical, np.stack([brightened(one) for one in pseudo]), better)
 
 
 def quality_table(rows: Sequence[SamplerQuality]) -> str:

@@ -71,3 +71,19 @@ def pseudo_sar_picture(x0: NDArray[np.float32]) -> Picture:
     """
     grey = x0.mean(axis=-3)
     return np.asarray(np.rint(np.clip((grey + 1.0) * 127.5, 0, 255)), dtype=np.uint8)
+
+
+def brightened(pictures: Picture) -> Picture:
+    """Scale the pseudo-SAR pictures of a chip for the eye; the brightest 0.3 % become white.
+
+    An expected radar picture is nowhere as bright as a radar picture, whose bright points lie at
+    another place in each.
+
+    Args:
+        pictures: uint8 `[K, h, w]`.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    white = max(float(np.percentile(pictures, 99.7)), 1.0)
+    return np.asarray(np.clip(pictures * (255.0 / white), 0, 255), np.uint8)

@@ -12,14 +12,13 @@ from service.contract.chip import Chip, Modality
 from service.contract.framing.rectangle import Rectangle
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture
+from service.contract.translation import brightened
 from service.identity.context import Context
 from service.identity.errors import NotFoundError
 from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
 from service.identity.records.sightings import Sighting
 
-WHITE_PERCENTILE = 99.7
-"""Radar pixels from this percentile on are shown in white."""
 OUTLINE_COLOUR = (255, 80, 0)
 OUTLINE_PART = 250
 """The outline is as thick as this part of the picture's long side."""
@@ -81,17 +80,12 @@ class Pictures:
     def pseudo_sar(self, sighting_id: UUID) -> NDArray[np.uint8]:
         """Return the `K` pseudo-SAR images of an optical chip for the eye: uint8 `[K, h, w]`.
 
-        The brightest 0.3 % are white: an expected radar picture is nowhere as bright as a radar
-        picture, whose bright points lie at other places in each.
-
         Raises:
             NotFoundError: no such sighting.
             TranslationError: the sighting is SAR, or the bundle has no translator.
             OverloadedError: too many chips are waiting.
         """
-        pictures = self._embedder.translate(self._framed(*self.original(sighting_id)))
-        white = max(float(np.percentile(pictures, WHITE_PERCENTILE)), 1.0)
-        return np.asarray(np.clip(pictures * (255.0 / white), 0, 255), np.uint8)
+        return brightened(self._embedder.translate(self._framed(*self.original(sighting_id))))
 
     def _framed(self, sighting: Sighting, data: bytes) -> Chip:
         """Return the chip as it was framed when it was sent."""
@@ -107,8 +101,7 @@ def quick_look(chip: Chip) -> NDArray[np.uint8]:
     if chip.modality is Modality.OPTICAL:
         return np.asarray(chip.pixels, np.uint8)
     amplitude = np.maximum(chip.pixels, 0)
-    brightest = float(np.percentile(amplitude, WHITE_PERCENTILE))
-    white = max(brightest, float(amplitude.max()) * 1e-3)
+    white = max(float(np.percentile(amplitude, 99.7)), float(amplitude.max()) * 1e-3)
     grey = np.sqrt(np.clip(amplitude / (white or 1.0), 0, 1)) * 255
     return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
 

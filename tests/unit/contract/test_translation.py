@@ -8,6 +8,7 @@ from PIL import Image
 from service.contract.translation import (
     bridge_picture,
     bridge_start,
+    brightened,
     noise_generator,
     pseudo_sar_picture,
 )
@@ -66,3 +67,13 @@ def test_noise_depends_on_weights_id_and_digest_only() -> None:
     )
     assert np.array_equal(first, again)
     assert not any(np.allclose(first, other) for other in others)
+
+
+def test_a_dim_picture_is_brightened_until_its_brightest_parts_are_white() -> None:
+    dim = np.zeros((2, 40, 10), np.uint8)
+    dim[0, 5:30, 2:8], dim[1, 5:30, 2:8] = 40, 80
+    bright = brightened(dim)
+    assert bright.max() == 255
+    assert bright[0, 10, 5] == 127
+    assert bright[0, 0, 0] == 0
+    assert np.array_equal(brightened(np.zeros((1, 4, 4), np.uint8)), np.zeros((1, 4, 4)))
