@@ -9,7 +9,7 @@ from rich.table import Table
 from bench.bulk import compare_bulk_enrolment
 from bench.capacity import PAGE, with_computed_sections
 from bench.framing import measure_framing
-from bench.gallery import LARGE, SMALL, compare_galleries
+from bench.gallery import LARGE, SMALL, compare_galleries, compare_table
 from bench.http import measure_http
 from bench.models import SINGLE_CHIP, compare_models, compare_published
 from bench.replicas import measure_replicas
@@ -33,7 +33,7 @@ def main() -> None:
         help="renew bench/results.json and the figures of README and docs/capacity.md",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="leave out the large gallery and ViT-B's graphs"
+        "--quick", action="store_true", help="leave out the large galleries and ViT-B's graphs"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
@@ -52,6 +52,7 @@ def main() -> None:
             compare_bulk_enrolment(arguments.threads),
             *(() if arguments.quick else compare_published(arguments.threads)),
             *compare_galleries(SMALL if arguments.quick else SMALL + LARGE),
+            *(() if arguments.quick else (compare_table(),)),
         ),
         framing=tuple(measure_framing()),
         http=measure_http(single.ours_ms, batched),

@@ -19,14 +19,14 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 def fill_gallery(gallery: Gallery, bundle_id: str, width: int, vessels: int, each: int) -> None:
     """Register vessels V00000 and so on; one in five is a ferry, the others are tankers.
 
-    Each has `each` optical sightings whose embeddings are random unit vectors, float32 `[width]`,
-    from a fixed seed.
+    Each has `each` optical sightings whose embeddings, float32 `[width]`, are near each other and
+    spread as those of the shipped bundle are, from a fixed seed.
     """
     for number, vectors in enumerate(vectors_of(vessels, each, width)):
         vessel = Vessel(
             id=UUID(int=number + 1),
             name=f"V{number:05}",
-            type="tanker" if number % 5 else "ferry",
+            type=type_of(number),
             created_at=NOW,
             updated_at=NOW,
         )
@@ -44,11 +44,38 @@ def mark_all_compared(gallery: Gallery) -> None:
         gallery.mark_compared([one.sighting.id for one in found])
 
 
+def type_of(number: int) -> str:
+    """Return the type of a vessel of `fill_gallery`."""
+    return "tanker" if number % 5 else "ferry"
+
+
 def vectors_of(vessels: int, each: int, width: int) -> Iterator[NDArray[np.float32]]:
     """Yield the embeddings of each vessel of `fill_gallery`, float32 `[each, width]`."""
     rng = np.random.default_rng(0)
     for _ in range(vessels):
-        yield l2_normalise(rng.normal(size=(each, width)).astype(np.float32))
+        vessel = _spread(rng, 1, width)
+        yield l2_normalise(vessel + 0.5 * _spread(rng, each, width))
+
+
+def like_embeddings(count: int, width: int, seed: int) -> NDArray[np.float32]:
+    """Return random unit vectors whose squares lie in as few directions as those of embeddings.
+
+    Returns:
+        float32 `[count, width]`.
+    """
+    return l2_normalise(_spread(np.random.default_rng(seed), count, width))
+
+
+def _spread(rng: np.random.Generator, count: int, width: int) -> NDArray[np.float32]:
+    return (rng.normal(size=(count, width)) * _scales(width)).astype(np.float32)
+
+
+def _scales(width: int) -> NDArray[np.float64]:
+    """Return how far embeddings spread along each principal axis.
+
+    As with the shipped bundle, some 8 % of the squares lie beyond the first 23 axes.
+    """
+    return np.exp(-np.arange(width) / 17.0) + 0.012
 
 
 def _sighting(vessel_id: UUID, number: int, bundle_id: str) -> Sighting:

@@ -2,20 +2,24 @@
 
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import QdrantClient
 
-from bench.filled_gallery import fill_gallery, vectors_of
+from bench.filled_gallery import fill_gallery, like_embeddings, type_of, vectors_of
 from bench.timing import Comparison, compare
 from service.contract.bundle import open_bundle
-from service.contract.fusion import l2_normalise
 from service.identity.records.sightings import SightingFilter
+from service.identity.records.vessels import VesselState
 from service.settings import SHIPPED_BUNDLE
 from service.storage.edge.gallery import EdgeGallery
+from service.storage.edge.tables.sighting_table import SightingTable
+from service.storage.points import payloads
+from service.storage.points.filters import AnyOf
 from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 
@@ -24,13 +28,18 @@ EACH = 5
 """Sightings of each vessel."""
 SMALL, LARGE = (2_000,), (20_000,)
 """Vessels of the galleries."""
+HUGE = 200_000
+"""Vessels of a table without records, which would take an hour to write."""
 TOP_VESSELS = 10
+QUERIES = 10
+"""Different ones in each round of the table's searches."""
+FILL_AT_ONCE = 200
 
 
 def compare_galleries(sizes: Sequence[int]) -> Iterator[Comparison]:
     """Yield the comparisons for galleries of each number of vessels."""
     width = open_bundle(SHIPPED_BUNDLE).manifest.encoder.embedding_width
-    query = l2_normalise(np.random.default_rng(1).normal(size=width).astype(np.float32))
+    [query] = like_embeddings(1, width, 1)
     for vessels in sizes:
         with tempfile.TemporaryDirectory() as folder:
             edge = EdgeGallery(Path(folder) / "gallery", BUNDLE, width)
@@ -39,6 +48,44 @@ def compare_galleries(sizes: Sequence[int]) -> Iterator[Comparison]:
                 yield from _compare_local_mode(edge, vessels, width, query)
             yield _compare_numpy(edge, vessels, width, query)
             edge.close()
+
+
+def compare_table(vessels: int = HUGE) -> Comparison:
+    """Compare filtered searches of the embedded gallery's table with the bare exact product."""
+    width = open_bundle(SHIPPED_BUNDLE).manifest.encoder.embedding_width
+    queries = like_embeddings(QUERIES, width, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        table = SightingTable(Path(folder), width)
+        matrix = np.empty((vessels * EACH, width), np.float32)
+        for number, vectors in enumerate(vectors_of(vessels, EACH, width)):
+            matrix[number * EACH : (number + 1) * EACH] = vectors
+        for first in range(0, vessels, FILL_AT_ONCE):
+            _enrol(table, range(first, min(first + FILL_AT_ONCE, vessels)), matrix)
+        filters = [table.passing([AnyOf(payloads.VESSEL_TYPE, ["ferry"])])]
+
+        def search() -> None:
+            for query in queries:
+                table.nearest([query], filters, TOP_VESSELS, 3)
+
+        return compare(
+            f"find {TOP_VESSELS} vessels of one type among {vessels * EACH:,} sightings",
+            ("table of embeddings, without records", search),
+            _products(matrix, queries),
+            units=QUERIES,
+        )
+
+
+def _enrol(table: SightingTable, vessels: Iterable[int], matrix: NDArray[np.float32]) -> None:
+    rows = []
+    for number in vessels:
+        vessel = UUID(int=number)
+        table.put_vessel(vessel, VesselState.ACTIVE)
+        owner = {payloads.VESSEL_ID: str(vessel), payloads.VESSEL_TYPE: type_of(number)}
+        rows += [
+            (UUID(int=row), matrix[row], owner | {payloads.CHIP: f"{row:064x}"})
+            for row in range(number * EACH, (number + 1) * EACH)
+        ]
+    table.put_sightings(rows, new=True)
 
 
 def _compare_local_mode(
@@ -69,14 +116,22 @@ def _compare_numpy(
 ) -> Comparison:
     """Compare with the bare exact product, which yields sightings but neither vessels nor facts."""
     matrix = np.concatenate(list(vectors_of(vessels, EACH, width)))  # [vessels EACH, width]
-    top = TOP_VESSELS * EACH
-
-    def product() -> None:
-        cosines = matrix @ query
-        np.argpartition(-cosines, top)[:top]
-
     return compare(
         f"find {TOP_VESSELS} vessels among {vessels * EACH:,} sightings",
         ("embedded", lambda: edge.search(query, SightingFilter(), TOP_VESSELS)),
-        (f"numpy's product, the {top} nearest sightings alone", product),
+        _products(matrix, query[None]),
     )
+
+
+def _products(
+    matrix: NDArray[np.float32], queries: NDArray[np.float32]
+) -> tuple[str, Callable[[], object]]:
+    """Return the other way to compare with: the nearest sightings of each query."""
+    top = TOP_VESSELS * EACH
+
+    def product() -> None:
+        for query in queries:
+            cosines = matrix @ query
+            np.argpartition(-cosines, top)[:top]
+
+    return f"numpy's product, the {top} nearest sightings alone", product

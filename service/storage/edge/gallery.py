@@ -34,10 +34,10 @@ from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, V
 from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import SEARCHED_INDEXES, GalleryFolder
 from service.storage.edge.record_cache import RecordCache, vessel_hits
-from service.storage.edge.search_tables import SearchTables
 from service.storage.edge.shard import upsert
-from service.storage.edge.sighting_table import FIELDS, Mask
 from service.storage.edge.sightings import BundleSightings, Unwatched
+from service.storage.edge.tables.search_tables import SearchTables
+from service.storage.edge.tables.sighting_table import FIELDS, Passing
 from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points import payloads
 from service.storage.points.archive import EmbeddedPoint
@@ -331,14 +331,14 @@ class EdgeGallery:
         with self._lock:
             return {*ids} - self._tables.enrolled.having_vessel(ids)
 
-    def _passing(self, where: SightingFilter) -> Mask:
-        """Return which sightings of the table pass a filter; the shard knows what it does not."""
-        clauses = sighting_clauses(where)
-        mask = self._tables.enrolled.passing(one for one in clauses if one.key in FIELDS)
+    def _passing(self, where: SightingFilter) -> Passing:
+        """Return a filter as one of the table; the shard knows what the table does not."""
+        enrolled, clauses = self._tables.enrolled, sighting_clauses(where)
+        among = None
         if further := tuple(one for one in clauses if one.key not in FIELDS):
             rows = self._sightings.shard.scan(Condition(further), [payloads.VESSEL_ID])
-            mask &= self._tables.enrolled.among([sighting_id for sighting_id, _ in rows])
-        return mask
+            among = enrolled.among([sighting_id for sighting_id, _ in rows])
+        return enrolled.passing((one for one in clauses if one.key in FIELDS), among)
 
     def _all_vessels(self, clause: Clause) -> list[Vessel]:
         with self._lock:

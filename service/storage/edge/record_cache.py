@@ -8,7 +8,7 @@ from uuid import UUID
 from service.identity.records.sightings import Sighting, SightingHit, VesselHit
 from service.identity.records.vessels import Vessel
 from service.storage.edge.shard import Shard
-from service.storage.edge.sighting_table import NearVessel
+from service.storage.edge.tables.sighting_table import NearVessel
 from service.storage.points import payloads
 
 T = TypeVar("T")

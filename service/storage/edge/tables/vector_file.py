@@ -22,6 +22,8 @@ BLOCK_ROWS = 512
 """Rows that are multiplied with all queries at a time, so that they stay in the cache of the
 processor."""
 
+Products = NDArray[np.float32]
+
 
 class VectorFile:
     """Rows of D float32. numpy computes products without the interpreter lock.
@@ -79,21 +81,30 @@ class VectorFile:
         """Copy a row to the place of another."""
         self.put([target], self._vectors[source : source + 1])
 
-    def products(self, queries: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
-        """Return the products of queries with the first rows, at most 1 and at least -1.
+    def products(self, queries: NDArray[np.float32], rows: int, first: int = 0) -> Products:
+        """Return the products of queries with all rows before `rows`, at most 1 and at least -1.
 
         Args:
             queries: float32 `[Q, D]`, unit length.
-            rows: how many rows.
+            rows: how many rows there are.
+            first: the first row to multiply.
 
         Returns:
-            float32 `[Q, rows]`.
+            float32 `[Q, rows - first]`.
         """
-        products = np.empty((len(queries), rows), np.float32)
-        for first in range(0, rows, BLOCK_ROWS):
-            end = min(first + BLOCK_ROWS, rows)
-            block = self._vectors[first:end]
+        products = np.empty((len(queries), rows - first), np.float32)
+        for start in range(first, rows, BLOCK_ROWS):
+            end = min(start + BLOCK_ROWS, rows)
+            block = self._vectors[start:end]
             # One by one: BLAS takes longer for a few queries together than for each alone.
             for query, result in zip(queries, products, strict=True):
-                np.dot(block, query, out=result[first:end])
+                np.dot(block, query, out=result[start - first : end - first])
+        return products.clip(-1.0, 1.0, out=products)
+
+    def products_of(self, rows: NDArray[np.intp], query: NDArray[np.float32]) -> Products:
+        """Return the products of one query, float32 `[D]`, with these rows, float32 `[K]`."""
+        products = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            some = rows[start : start + BLOCK_ROWS]
+            np.dot(self._vectors[some], query, out=products[start : start + len(some)])
         return products.clip(-1.0, 1.0, out=products)

@@ -1,14 +1,13 @@
 """Rows of sightings for searches: an id, an embedding and some facts of each, without gaps."""
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from service.storage.edge.vector_file import VectorFile
+from service.storage.edge.tables.vector_file import VectorFile
 
 ID = 16
 """Bytes of an id. Ids are bytes here, because Python compares UUIDs by functions of their own."""
@@ -26,19 +25,14 @@ class Rows:
     Ids are found by going through their column: an index would take more memory than all facts.
     """
 
-    def __init__(self, folder: Path, width: int, **facts: DTypeLike) -> None:
+    def __init__(self, vectors: VectorFile, **facts: DTypeLike) -> None:
         """Start empty.
 
         Args:
-            folder: where embeddings are stored; see `VectorFile`.
-            width: D, the numbers of an embedding.
+            vectors: where embeddings are stored.
             facts: the numpy types of the columns.
-
-        Raises:
-            StoreFullError, StoreUnavailableError: the folder cannot be used.
         """
-        self._vectors = VectorFile(folder, width)
-        self._width = width
+        self._vectors = vectors
         self._columns: dict[str, NDArray[Any]] = {
             name: np.zeros(FIRST_ROWS, kind) for name, kind in {IDS: "2u8", **facts}.items()
         }
@@ -101,7 +95,7 @@ class Rows:
                 places[one.bytes] = count
                 count += 1
         rows = [places[one.bytes] for one in ids]
-        self._vectors.put(rows, np.array(vectors, np.float32).reshape(len(ids), self._width))
+        self._vectors.put(rows, np.array(vectors, np.float32).reshape(len(ids), -1))
         keys = np.frombuffer(b"".join(one.bytes for one in ids), np.uint64).reshape(-1, 2)
         for name, values in {IDS: keys, **facts}.items():
             self._columns[name][rows] = values
@@ -115,10 +109,6 @@ class Rows:
                 self._vectors.move(self._count, row)
                 for column in self._columns.values():
                     column[row] = column[self._count]
-
-    def products(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the products of queries with all rows; see `VectorFile.products`."""
-        return self._vectors.products(queries, self._count)
 
 
 def largest(values: NDArray[np.float32], limit: int) -> NDArray[np.intp]:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
-from service.storage.edge.sighting_table import SightingTable
+from service.storage.edge.tables import sketched_vectors
+from service.storage.edge.tables.sighting_table import SightingTable
+from service.storage.edge.tables.sketched_vectors import SKETCHED_ROWS
 from service.storage.points import payloads
 from service.storage.points.filters import AnyOf, Clause, NoneOf
 
@@ -22,8 +24,12 @@ def unit_vectors(count: int, width: int = WIDTH, seed: int = 0) -> NDArray[np.fl
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def test_after_any_changes_searches_are_those_of_a_list(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sketched_rows", [SKETCHED_ROWS, 64])
+def test_after_any_changes_searches_are_those_of_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sketched_rows: int
+) -> None:
     """Insert, replace, move and delete at random, and compare with a search of a plain list."""
+    monkeypatch.setattr(sketched_vectors, "SKETCHED_ROWS", sketched_rows)
     dice = np.random.default_rng(3)
     vessels = [uuid4() for _ in range(30)]
     table, kept = (

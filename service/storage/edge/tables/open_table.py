@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
-from service.storage.edge.rows import EmbeddedFacts, Rows, largest
+from service.storage.edge.tables.rows import EmbeddedFacts, Rows, largest
+from service.storage.edge.tables.vector_file import VectorFile
 from service.storage.points import payloads
 
 FIELDS = [payloads.MODALITY, payloads.UNCOMPARED]
@@ -25,8 +26,9 @@ class OpenTable:
     """The sightings without a vessel. For one thread at a time."""
 
     def __init__(self, folder: Path, width: int) -> None:
-        """Start empty; see `Rows`."""
-        self._rows = Rows(folder, width, kinds="u1")
+        """Start empty; see `VectorFile`."""
+        self._vectors = VectorFile(folder, width)
+        self._rows = Rows(self._vectors, kinds="u1")
 
     def put(self, sightings: Sequence[EmbeddedFacts], new: bool = False) -> None:
         """Insert or replace open sightings, and drop those that have a vessel.
@@ -71,7 +73,7 @@ class OpenTable:
             limit: the largest number to return.
             compared: leave out those that have not been compared with the others.
         """
-        [similarities] = self._rows.products(query[None])
+        [similarities] = self._vectors.products(query[None], len(self))
         kinds = self._rows[KINDS]
         other = kinds % COMPARED != MODALITIES.index(modality.value)
         similarities[other | (kinds < COMPARED) if compared else other] = -np.inf

@@ -6,12 +6,12 @@ from pathlib import Path
 from uuid import UUID
 
 from service.identity.records.vessels import VesselState
-from service.storage.edge import open_table, sighting_table
-from service.storage.edge.open_table import OpenTable
 from service.storage.edge.record_cache import RecordCache
 from service.storage.edge.shard import Shard
-from service.storage.edge.sighting_table import SightingTable
 from service.storage.edge.sightings import BundleSightings
+from service.storage.edge.tables import open_table, sighting_table
+from service.storage.edge.tables.open_table import OpenTable
+from service.storage.edge.tables.sighting_table import SightingTable
 from service.storage.points import payloads
 from service.storage.points.filters import SIGHTINGS_OF_VESSELS
 from service.storage.points.payloads import Point

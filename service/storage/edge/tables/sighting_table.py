@@ -5,7 +5,7 @@ records. Sightings without a vessel are in `OpenTable`.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
-from service.storage.edge.rows import EmbeddedFacts, Rows, largest
+from service.storage.edge.tables.bounded_search import Similarities, best_groups, similar_rows
+from service.storage.edge.tables.rows import EmbeddedFacts, Rows
+from service.storage.edge.tables.sketched_vectors import SketchedVectors
 from service.storage.points import payloads
 from service.storage.points.filters import AnyOf, BetweenOrUnknown, Clause, Known, NoneOf
 from service.storage.points.payloads import VESSEL_ID, Payload
@@ -34,6 +36,9 @@ VESSELS, MODALITIES, TYPES = "vessels", "modalities", "types"
 LENGTHS_M, CHIPS = "lengths_m", "chips"
 
 Mask = NDArray[np.bool_]
+Numbers = NDArray[np.intp]
+Passing = Callable[[Numbers | slice], Mask]
+"""Tells which of these rows pass a filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,9 @@ class SightingTable:
             folder: where embeddings are stored; see `VectorFile`.
             width: D, the numbers of an embedding.
         """
+        self._vectors = SketchedVectors(folder, width)
         self._rows = Rows(
-            folder,
-            width,
+            self._vectors,
             vessels="i4",  # the number of the vessel
             modalities="i4",  # the number of the word
             types="i4",  # likewise, of the vessel's type; 0 without one
@@ -139,26 +144,24 @@ class SightingTable:
             self._counts = GalleryCounts(int(self._visible.sum()), int(shown.sum()))
         return self._counts
 
-    def passing(self, clauses: Iterable[Clause]) -> Mask:
-        """Return which sightings of visible vessels pass clauses on `FIELDS`."""
-        mask: Mask = self._visible[self._rows[VESSELS]]
-        for clause in clauses:
-            match clause:
-                case Known(payloads.VESSEL_ID):
-                    pass
-                case AnyOf(payloads.MODALITY, words):
-                    mask &= self._allowed(words)[self._rows[MODALITIES]]
-                case AnyOf(payloads.VESSEL_TYPE, words):
-                    mask &= self._allowed(words)[self._rows[TYPES]]
-                case BetweenOrUnknown(payloads.VESSEL_LENGTH_M, low, high):
-                    lengths = self._rows[LENGTHS_M]
-                    mask &= ~((lengths < low) | (lengths > high))
-                case NoneOf(payloads.CHIP, chips):
-                    for chip in chips:
-                        mask[self._rows_of(chip)] = False
-                case _:
-                    raise ValueError(f"the table keeps no field for {clause}")
-        return mask
+    def passing(self, clauses: Iterable[Clause], among: Mask | None = None) -> Passing:
+        """Return a filter for sightings of visible vessels, valid until a change.
+
+        Args:
+            clauses: what they pass, on `FIELDS`.
+            among: further, only these.
+        """
+        clauses = tuple(clauses)
+
+        def passes(rows: Numbers | slice) -> Mask:
+            mask: Mask = self._visible[self._rows[VESSELS][rows]]
+            if among is not None:
+                mask &= among[rows]
+            for clause in clauses:
+                mask &= self._holds(clause, rows)
+            return mask
+
+        return passes
 
     def among(self, ids: Collection[UUID]) -> Mask:
         """Return which sightings have one of these ids."""
@@ -169,53 +172,96 @@ class SightingTable:
     def nearest(
         self,
         queries: Sequence[NDArray[np.float32]],
-        masks: Sequence[Mask],
+        filters: Sequence[Passing],
         vessels: int,
         sightings_per_vessel: int,
     ) -> list[list[NearVessel]]:
         """Return for each query the most similar vessels with their best sightings, best first.
 
+        This is exact: only rows whose products cannot matter are left out.
+
         Args:
-            queries: Q times float32 `[D]`, unit length; products of equal ones are computed once.
-            masks: which sightings each query is compared with.
+            queries: Q times float32 `[D]`, unit length; bounds for equal ones are computed once.
+            filters: which sightings each query is compared with.
             vessels: the largest number of vessels.
             sightings_per_vessel: the largest number of sightings of each.
         """
+        if not len(self._rows):
+            return [[] for _ in queries]
         # np.unique would make a type of D fields, which takes longer than a small product.
         places: dict[bytes, int] = {}
         rows = [np.asarray(one, np.float32).tobytes() for one in queries]
         which = [places.setdefault(one, len(places)) for one in rows]
         different = np.stack([np.frombuffer(one, np.float32) for one in places])  # [<= Q, D]
-        products = self._rows.products(different)
+        bounds = self._vectors.bounds(different, len(self._rows))
+        searches = [
+            Similarities(self._vectors, different[number], bounds[number]) for number in which
+        ]
+        first = [
+            self._first_vessels(similarities, passes, vessels)
+            for similarities, passes in zip(searches, filters, strict=True)
+        ]
+        shown = np.zeros(len(self._vessels), np.bool_)
+        shown[np.concatenate(first)] = True
+        own = np.flatnonzero(shown[self._rows[VESSELS]])  # rows of a vessel that was found
         return [
-            self._grouped(np.flatnonzero(mask), products[number], vessels, sightings_per_vessel)
-            for mask, number in zip(masks, which, strict=True)
+            self._with_sightings(found, own, similarities, passes, sightings_per_vessel)
+            for found, similarities, passes in zip(first, searches, filters, strict=True)
         ]
 
-    def _grouped(
+    def _first_vessels(self, similarities: Similarities, passes: Passing, vessels: int) -> Numbers:
+        """Return the numbers of the vessels with the most similar sightings, best first."""
+
+        owners = self._rows[VESSELS]
+        rows = similar_rows(similarities, passes, owners, vessels)
+        return best_groups(owners[rows], similarities.of(rows), vessels)[0]
+
+    def _with_sightings(
         self,
-        rows: NDArray[np.intp],
-        similarities: NDArray[np.float32],
-        vessels: int,
+        first: Numbers,
+        rows: Numbers,
+        similarities: Similarities,
+        passes: Passing,
         sightings_per_vessel: int,
     ) -> list[NearVessel]:
-        owners, found = self._rows[VESSELS][rows], similarities[rows]
-        best = np.full(len(self._vessels), -np.inf, np.float32)
-        np.maximum.at(best, owners, found)
-        first = largest(best, vessels)
+        """Return vessels with the best of those rows that pass, best first."""
         place = np.full(len(self._vessels), -1)
         place[first] = np.arange(len(first))
-        own = np.flatnonzero(place[owners] >= 0)
-        own = own[np.lexsort((-found[own], place[owners[own]]))]  # vessel by vessel, best first
-        places = place[owners[own]]
-        turn = np.arange(len(own)) - np.searchsorted(places, places)  # within its vessel, from 0
-        hits = [NearVessel(self._vessels[number].bytes, []) for number in first]
+        rows = rows[place[self._rows[VESSELS][rows]] >= 0]
+        rows = rows[passes(rows)]
+        places, found = place[self._rows[VESSELS][rows]], similarities.of(rows)
+        order = np.lexsort((-found, places))  # vessel by vessel, best first
+        places, found, rows = places[order], found[order], rows[order]
+        turn = np.arange(len(rows)) - np.searchsorted(places, places)  # within its vessel, from 0
         shown = np.flatnonzero(turn < sightings_per_vessel)
-        ids = self._rows.ids(rows[own[shown]])
-        triples = zip(places[shown].tolist(), ids, found[own[shown]].tolist(), strict=True)
+        hits = [NearVessel(self._vessels[number].bytes, []) for number in first]
+        ids = self._rows.ids(rows[shown])
+        triples = zip(places[shown].tolist(), ids, found[shown].tolist(), strict=True)
         for vessel, sighting, similarity in triples:
             hits[vessel].sightings.append((sighting, similarity))
         return hits
+
+    def _holds(self, clause: Clause, rows: Numbers | slice) -> Mask:
+        """Return for which of these rows a clause holds."""
+        holds: Mask
+        match clause:
+            case Known(payloads.VESSEL_ID):
+                holds = np.ones(len(self._rows[VESSELS][rows]), np.bool_)
+            case AnyOf(payloads.MODALITY, words):
+                holds = self._allowed(words)[self._rows[MODALITIES][rows]]
+            case AnyOf(payloads.VESSEL_TYPE, words):
+                holds = self._allowed(words)[self._rows[TYPES][rows]]
+            case BetweenOrUnknown(payloads.VESSEL_LENGTH_M, low, high):
+                lengths = self._rows[LENGTHS_M][rows]
+                holds = ~((lengths < low) | (lengths > high))
+            case NoneOf(payloads.CHIP, chips):
+                shown = self._rows[CHIPS][rows]
+                holds = np.ones(len(shown), np.bool_)
+                for chip in chips:
+                    holds &= (shown != _chip_key(chip)).any(axis=1)
+            case _:
+                raise ValueError(f"the table keeps no field for {clause}")
+        return holds
 
     def _rows_of(self, chip: str) -> NDArray[np.intp]:
         first, second = _chip_key(chip)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from service.contract.chip import Modality
-from service.storage.edge.open_table import OpenTable
-from service.storage.edge.rows import largest
+from service.storage.edge.tables.open_table import OpenTable
+from service.storage.edge.tables.rows import largest
 from service.storage.points import payloads
-from tests.unit.storage.edge.test_sighting_table import WIDTH, unit_vectors
+from tests.unit.storage.edge.tables.test_sighting_table import WIDTH, unit_vectors
 
 
 @pytest.mark.parametrize("compared", [False, True])

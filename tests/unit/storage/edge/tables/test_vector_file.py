@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.identity.errors import StoreFullError
-from service.storage.edge.vector_file import BLOCK_ROWS, FIRST_ROWS, VectorFile
+from service.storage.edge.tables.vector_file import BLOCK_ROWS, FIRST_ROWS, VectorFile
 
 WIDTH = 64
 
@@ -57,7 +57,7 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("service.storage.edge.vector_file.os.posix_fallocate", refuse)
+        patch.setattr("service.storage.edge.tables.vector_file.os.posix_fallocate", refuse)
         file.make_room(FIRST_ROWS)
         with pytest.raises(StoreFullError):
             file.make_room(FIRST_ROWS + 1)

@@ -1,0 +1,1 @@
+"""Tables of embeddings and facts, which searches of the embedded gallery use."""
