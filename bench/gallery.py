@@ -55,7 +55,7 @@ def compare_table(vessels: int = HUGE) -> Comparison:
     width = open_bundle(SHIPPED_BUNDLE).manifest.encoder.embedding_width
     queries = like_embeddings(QUERIES, width, 1)
     with tempfile.TemporaryDirectory() as folder:
-        table = SightingTable(Path(folder), width)
+        table = SightingTable(Path(folder) / "vectors", width)
         matrix = np.empty((vessels * EACH, width), np.float32)
         for number, vectors in enumerate(vectors_of(vessels, EACH, width)):
             matrix[number * EACH : (number + 1) * EACH] = vectors

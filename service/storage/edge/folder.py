@@ -2,13 +2,13 @@
 
 `vessels` is one shard. Each bundle has another, `sightings-<bundle>`, and a file for its open
 sightings, `open-<bundle>.sqlite`. `active.json` names the bundle that is served. A sighting has the
-same id in every bundle.
+same id in every bundle. `search` holds what searches use: it is derived from the others.
 """
 
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import qdrant_edge as edge
@@ -17,6 +17,7 @@ from service.contract.durable_files import replace_file
 from service.identity.errors import StoreUnavailableError
 from service.storage.edge.shard import MARKER, NO_VECTOR, IndexSchema, Shard
 from service.storage.edge.sightings import BundleSightings
+from service.storage.edge.tables import saved_tables
 from service.storage.local.disk_errors import disk_errors
 from service.storage.points import payloads
 from service.storage.points.search_upgrade import make_vessels_searchable
@@ -39,10 +40,15 @@ SIGHTING_INDEXES = SEARCHED_INDEXES | {payloads.CHIP: KEYWORD}
 SIGHTINGS = "sightings-"
 OPEN = "open-"
 ACTIVE = "active.json"
+SEARCH = "search"
 
 
 class GalleryFolder:
-    """The folder of an embedded gallery, locked against other processes. For one thread."""
+    """The folder of an embedded gallery, locked against other processes. For one thread.
+
+    Attributes:
+        as_found: describes all stores before they were opened; see `saved_tables`.
+    """
 
     def __init__(self, path: Path, min_free_bytes: int) -> None:
         """Lock the folder and open the vessels, creating them where needed.
@@ -54,6 +60,7 @@ class GalleryFolder:
         self.path = path
         self._min_free_bytes = min_free_bytes
         self._lock: int | None = _lock_folder(path)
+        self.as_found = saved_tables.describe(path, SEARCH)
         self._sightings: dict[str, BundleSightings] = {}
         try:
             self.vessels = Shard(path / "vessels", len(NO_VECTOR), VESSEL_INDEXES, min_free_bytes)
@@ -115,12 +122,18 @@ class GalleryFolder:
         if self._lock is None:
             raise StoreUnavailableError(f"the gallery in {self.path} is closed")
 
-    def close(self) -> None:
-        """Close all shards and give the lock up; a second call does nothing."""
+    def close(self, then: Callable[[str], None] | None = None) -> None:
+        """Close all stores and give the lock up; a second call does nothing.
+
+        Args:
+            then: is called between, with the description of all stores; see `saved_tables`.
+        """
         if self._lock is not None:
             for sightings in self._sightings.values():
                 sightings.close()
             self.vessels.close()
+            if then is not None:
+                then(saved_tables.describe(self.path, SEARCH))
             self.unlock()
 
     def unlock(self) -> None:

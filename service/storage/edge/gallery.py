@@ -32,7 +32,7 @@ from service.identity.records.sightings import (
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.edge.filters import as_filter
-from service.storage.edge.folder import SEARCHED_INDEXES, GalleryFolder
+from service.storage.edge.folder import SEARCH, SEARCHED_INDEXES, GalleryFolder
 from service.storage.edge.record_cache import RecordCache, vessel_hits
 from service.storage.edge.shard import upsert
 from service.storage.edge.sightings import BundleSightings, Unwatched
@@ -95,7 +95,13 @@ class EdgeGallery:
             self._vessels = self._folder.vessels
             self._sightings = self._folder.sightings(bundle_id, width, SEARCHED_INDEXES)
             self._other_bundles: list[BundleSightings] | None = None
-            self._tables = SearchTables(folder, width, self._vessels, self._sightings)
+            self._tables = SearchTables(
+                folder / SEARCH,
+                width,
+                self._vessels,
+                self._sightings,
+                self._of_bundle(self._folder.as_found),
+            )
             self._sightings.watch(self._lock, self._tables)
             self._known_vessels = RecordCache(self._vessels, payloads.vessel_from)
             if self._folder.active() is None:
@@ -313,7 +319,11 @@ class EdgeGallery:
 
     def close(self) -> None:
         with self._writing, self._lock:
-            self._folder.close()
+            self._folder.close(lambda stores: self._tables.save(self._of_bundle(stores)))
+
+    def _of_bundle(self, stores: str) -> str:
+        """Return the description of the stores with the bundle whose tables are saved."""
+        return f"{payloads.bundle_slug(self._bundle_id)} {stores}"
 
     def _others(self) -> list[BundleSightings]:
         """Return the sightings of other bundles, opened when they are first needed."""

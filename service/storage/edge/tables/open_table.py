@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
-from service.storage.edge.tables.rows import EmbeddedFacts, Rows, largest
-from service.storage.edge.tables.vector_file import VectorFile
+from service.storage.edge.tables.rows import IDS, EmbeddedFacts, Rows, largest
+from service.storage.edge.tables.vector_file import Arrays, VectorFile
 from service.storage.points import payloads
 
 FIELDS = [payloads.MODALITY, payloads.UNCOMPARED]
@@ -25,10 +25,19 @@ COMPARED = 128
 class OpenTable:
     """The sightings without a vessel. For one thread at a time."""
 
-    def __init__(self, folder: Path, width: int) -> None:
-        """Start empty; see `VectorFile`."""
-        self._vectors = VectorFile(folder, width)
-        self._rows = Rows(self._vectors, kinds="u1")
+    def __init__(self, path: Path, width: int, saved: Arrays | None = None) -> None:
+        """Start empty, or with what was saved; see `VectorFile` and `Rows`."""
+        self._vectors = VectorFile(path, width, 0 if saved is None else len(saved[IDS]))
+        self._rows = Rows(self._vectors, saved, kinds="u1")
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        """Bring embeddings to disk, and return the rest, from which the table can be opened.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        self._vectors.sync()
+        return self._rows.arrays()
 
     def put(self, sightings: Sequence[EmbeddedFacts], new: bool = False) -> None:
         """Insert or replace open sightings, and drop those that have a vessel.

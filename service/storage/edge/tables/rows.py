@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from service.storage.edge.tables.vector_file import VectorFile
+from service.storage.edge.tables.vector_file import Arrays, VectorFile
 
 ID = 16
 """Bytes of an id. Ids are bytes here, because Python compares UUIDs by functions of their own."""
@@ -25,18 +25,34 @@ class Rows:
     Ids are found by going through their column: an index would take more memory than all facts.
     """
 
-    def __init__(self, vectors: VectorFile, **facts: DTypeLike) -> None:
-        """Start empty.
+    def __init__(
+        self, vectors: VectorFile, saved: Arrays | None = None, **facts: DTypeLike
+    ) -> None:
+        """Start empty, or with what was saved.
 
         Args:
             vectors: where embeddings are stored.
+            saved: what `arrays` returned when `vectors` were saved.
             facts: the numpy types of the columns.
+
+        Raises:
+            ValueError, KeyError: `saved` is of another table.
         """
         self._vectors = vectors
-        self._columns: dict[str, NDArray[Any]] = {
-            name: np.zeros(FIRST_ROWS, kind) for name, kind in {IDS: "2u8", **facts}.items()
-        }
+        empty = {name: np.zeros(FIRST_ROWS, kind) for name, kind in {IDS: "2u8", **facts}.items()}
+        self._columns: dict[str, NDArray[Any]] = empty
         self._count = 0
+        if saved is not None:
+            self._columns = {name: saved[name] for name in empty}
+            self._count = len(saved[IDS])
+            for name, column in self._columns.items():
+                expected = (self._count, *empty[name].shape[1:])
+                if column.dtype != empty[name].dtype or column.shape != expected:
+                    raise ValueError(f"the column {name} is of another table")
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all columns."""
+        return {name: self[name] for name in self._columns}
 
     def __len__(self) -> int:
         return self._count
@@ -69,7 +85,8 @@ class Rows:
         self._vectors.make_room(needed)
         while needed > len(self._columns[IDS]):
             for name, column in self._columns.items():
-                room = np.zeros((len(column) // 2, *column.shape[1:]), column.dtype)
+                more_rows = max(FIRST_ROWS, len(column) // 2)
+                room = np.zeros((more_rows, *column.shape[1:]), column.dtype)
                 self._columns[name] = np.concatenate([column, room])
 
     def put(

@@ -5,6 +5,7 @@ records. Sightings without a vessel are in `OpenTable`.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
 from service.storage.edge.tables.bounded_search import Similarities, best_groups, similar_rows
-from service.storage.edge.tables.rows import EmbeddedFacts, Rows
+from service.storage.edge.tables.rows import ID, IDS, EmbeddedFacts, Rows
 from service.storage.edge.tables.sketched_vectors import SketchedVectors
+from service.storage.edge.tables.vector_file import Arrays
 from service.storage.points import payloads
 from service.storage.points.filters import AnyOf, BetweenOrUnknown, Clause, Known, NoneOf
 from service.storage.points.payloads import VESSEL_ID, Payload
@@ -34,6 +36,7 @@ FIELDS = [
 
 VESSELS, MODALITIES, TYPES = "vessels", "modalities", "types"
 LENGTHS_M, CHIPS = "lengths_m", "chips"
+WORDS, VESSEL_IDS, VISIBLE = "words", "vessel_ids", "visible"
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.intp]
@@ -52,27 +55,51 @@ class NearVessel:
 class SightingTable:
     """Which vessels there are, and their sightings. For one thread at a time."""
 
-    def __init__(self, folder: Path, width: int) -> None:
-        """Start empty.
+    def __init__(self, path: Path, width: int, saved: Arrays | None = None) -> None:
+        """Start empty, or with what was saved.
 
         Args:
-            folder: where embeddings are stored; see `VectorFile`.
+            path: of the file of embeddings; see `VectorFile`.
             width: D, the numbers of an embedding.
+            saved: what `save` returned.
+
+        Raises:
+            ValueError, KeyError: `saved` does not belong to the file, or is of another table.
         """
-        self._vectors = SketchedVectors(folder, width)
+        count = 0 if saved is None else len(saved[IDS])
+        self._vectors = SketchedVectors(path, width, count, saved)
         self._rows = Rows(
             self._vectors,
+            saved,
             vessels="i4",  # the number of the vessel
             modalities="i4",  # the number of the word
             types="i4",  # likewise, of the vessel's type; 0 without one
             lengths_m="f8",  # of the vessel; NaN if it is unknown
             chips="2u8",  # see `_chip_key`
         )
-        self._words: dict[str, int] = {}
-        self._vessels: list[UUID] = []
-        self._number_of: dict[UUID, int] = {}
-        self._visible = np.zeros(0, np.bool_)
+        words = [] if saved is None else json.loads(str(saved[WORDS]))
+        ids = b"" if saved is None else saved[VESSEL_IDS].tobytes()
+        self._words = {word: number for number, word in enumerate(words, 1)}
+        self._vessels = [UUID(bytes=ids[at : at + ID]) for at in range(0, len(ids), ID)]
+        self._number_of = {vessel: number for number, vessel in enumerate(self._vessels)}
+        self._visible = np.zeros(0, np.bool_) if saved is None else saved[VISIBLE]
         self._counts: GalleryCounts | None = None
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        """Bring embeddings to disk, and return the rest, from which the table can be opened.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        self._vectors.sync()
+        ids = b"".join(vessel.bytes for vessel in self._vessels)
+        return {
+            **self._rows.arrays(),
+            **self._vectors.arrays(),
+            WORDS: np.array(json.dumps([*self._words])),
+            VESSEL_IDS: np.frombuffer(ids, np.uint8),
+            VISIBLE: self._visible,
+        }
 
     def put_vessel(self, vessel_id: UUID, state: VesselState) -> None:
         """Note a vessel, and whether it is visible."""

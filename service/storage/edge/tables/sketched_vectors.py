@@ -8,11 +8,12 @@ that their products cannot be among the largest, whatever the rest of the vector
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.storage.edge.tables.vector_file import Products, VectorFile
+from service.storage.edge.tables.vector_file import Arrays, Products, VectorFile
 
 AXES = 23
 SKETCHED_ROWS = 16_384
@@ -53,10 +54,25 @@ class Sketches:
 class SketchedVectors(VectorFile):
     """A `VectorFile` that limits products from above. Sketches are in memory: 96 bytes a row."""
 
-    def __init__(self, folder: Path, width: int) -> None:
-        """Start without rows; see `VectorFile`."""
-        super().__init__(folder, width)
+    def __init__(self, path: Path, width: int, rows: int = 0, saved: Arrays | None = None) -> None:
+        """Open the file; see `VectorFile`.
+
+        Args:
+            path, width, rows: of the file.
+            saved: what `arrays` returned when it held these rows.
+        """
+        super().__init__(path, width, rows)
         self._blocks: list[Sketches] = []
+        if saved is not None:
+            blocks = zip(saved["axes"], saved["sketches"], strict=True)
+            self._blocks = [Sketches(axes, numbers) for axes, numbers in blocks]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the sketches of all blocks."""
+        return {
+            "axes": np.array([one.axes for one in self._blocks], np.float32),
+            "sketches": np.array([one.numbers for one in self._blocks], np.float32),
+        }
 
     @property
     def sketched(self) -> int:

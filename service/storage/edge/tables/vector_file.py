@@ -1,15 +1,15 @@
 """Unit vectors in a memory-mapped file, and their products with queries.
 
-The file has no name and ends with the process: what it holds is derived from the records, and is
-written anew when a gallery is opened. The system may take its pages out of memory at any time.
+What the file holds is derived from the records. The system may take its pages out of memory at any
+time.
 """
 
 import mmap
 import os
-import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ BLOCK_ROWS = 512
 processor."""
 
 Products = NDArray[np.float32]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 class VectorFile:
@@ -31,22 +32,31 @@ class VectorFile:
     For one thread at a time.
     """
 
-    def __init__(self, folder: Path, width: int) -> None:
-        """Start without rows.
+    def __init__(self, path: Path, width: int, rows: int = 0) -> None:
+        """Open the file, and empty it unless it holds rows.
 
         Args:
-            folder: where the disk space is taken.
+            path: of the file.
             width: D.
+            rows: how many rows it holds since `sync`.
 
         Raises:
-            StoreFullError, StoreUnavailableError: the file cannot be created.
+            StoreFullError, StoreUnavailableError: the file cannot be used.
+            ValueError: it holds fewer rows.
         """
-        self._folder = folder
+        self._path = path
         self._width = width
-        with disk_errors(f"use {folder}"), tempfile.TemporaryFile(dir=folder) as file:
-            self._file = os.dup(file.fileno())
+        with disk_errors(f"use {path}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | (0 if rows else os.O_TRUNC)
+            self._file = os.open(path, flags, 0o600)
         weakref.finalize(self, os.close, self._file)
         self._vectors = np.empty((0, width), np.float32)
+        room = os.fstat(self._file).st_size // (4 * width)
+        if room < rows:
+            raise ValueError(f"{path} holds {room} rows, not {rows}")
+        if rows:
+            self._map(room)
 
     def make_room(self, rows: int) -> None:
         """Take disk space for so many rows, so that no later `put` of them fails.
@@ -56,11 +66,17 @@ class VectorFile:
         """
         if rows > len(self._vectors):
             room = max(rows, FIRST_ROWS, int(GROWTH * len(self._vectors)))
-            size = 4 * self._width * room
-            with disk_errors(f"use {self._folder}"):
-                os.posix_fallocate(self._file, 0, size)
-                pages = mmap.mmap(self._file, size, prot=mmap.PROT_READ)
-            self._vectors = np.frombuffer(pages, np.float32).reshape(room, self._width)
+            with disk_errors(f"use {self._path}"):
+                os.posix_fallocate(self._file, 0, 4 * self._width * room)
+                self._map(room)
+
+    def sync(self) -> None:
+        """Bring all rows to disk.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        os.fsync(self._file)
 
     def put(self, rows: Sequence[int], vectors: NDArray[np.float32]) -> None:
         """Set rows, appending those beyond the last one.
@@ -73,7 +89,7 @@ class VectorFile:
         # Neighbours together: they then get neighbouring pages, which are read faster.
         starts = np.flatnonzero(np.diff(rows) != 1) + 1
         places = np.split(np.asarray(rows), starts)
-        with disk_errors(f"use {self._folder}"):
+        with disk_errors(f"use {self._path}"):
             for run, several in zip(places, np.split(vectors, starts), strict=True):
                 os.pwrite(self._file, several.tobytes(), 4 * self._width * int(run[0]))
 
@@ -108,3 +124,7 @@ class VectorFile:
             some = rows[start : start + BLOCK_ROWS]
             np.dot(self._vectors[some], query, out=products[start : start + len(some)])
         return products.clip(-1.0, 1.0, out=products)
+
+    def _map(self, room: int) -> None:
+        pages = mmap.mmap(self._file, 4 * self._width * room, prot=mmap.PROT_READ)
+        self._vectors = np.frombuffer(pages, np.float32).reshape(room, self._width)

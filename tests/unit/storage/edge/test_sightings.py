@@ -1,6 +1,8 @@
 """Open sightings change their place, whatever interrupts it, and no sighting is lost or doubled."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -164,10 +166,10 @@ def test_a_damaged_embedding_is_not_searched_and_is_reported(quick_folder: Path)
     gallery = open_gallery(quick_folder)
     damaged, intact = embedded(0.9), embedded(0.8)
     gallery.put_open_sightings([damaged, intact])
-    with gallery._sightings.waiting._database.writing() as writer:
-        change = "UPDATE vector SET numbers = x'00' WHERE id = ?"
-        writer.execute(change, [damaged.sighting.id.bytes])
     gallery.close()
+    with closing(sqlite3.connect(quick_folder / f"open-{BUNDLE}.sqlite")) as stored, stored:
+        change = "UPDATE vector SET numbers = x'00' WHERE id = ?"
+        assert stored.execute(change, [damaged.sighting.id.bytes]).rowcount == 1
     gallery = open_gallery(quick_folder)
     hits = gallery.search_open(query(), intact.sighting.modality, 5)
     assert [hit.sighting.id for hit in hits] == [intact.sighting.id]

@@ -37,7 +37,7 @@ class Filled:
 
     def __init__(self, folder: Path, vectors: NDArray[np.float32]) -> None:
         self.vectors = vectors
-        self.table = SightingTable(folder, WIDTH)
+        self.table = SightingTable(folder / "vectors", WIDTH)
         for number in range(VESSELS):
             hidden = number % 11 == 0
             state = VesselState.DELETED if hidden else VesselState.ACTIVE

@@ -18,7 +18,7 @@ from tests.unit.storage.edge.tables.test_sighting_table import WIDTH, unit_vecto
 def test_after_any_changes_searches_are_those_of_a_list(tmp_path: Path, compared: bool) -> None:
     """Insert, replace, mark, give away and delete at random."""
     dice = np.random.default_rng(5)
-    table, kept = OpenTable(tmp_path, WIDTH), dict[UUID, tuple[Any, Modality, bool]]()
+    table, kept = OpenTable(tmp_path / "vectors", WIDTH), dict[UUID, tuple[Any, Modality, bool]]()
     known = [uuid4() for _ in range(400)]
     for vector in unit_vectors(1200):
         sighting, modality = known[dice.integers(len(known))], [*Modality][dice.integers(2)]

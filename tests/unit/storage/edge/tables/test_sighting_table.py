@@ -33,7 +33,7 @@ def test_after_any_changes_searches_are_those_of_a_list(
     dice = np.random.default_rng(3)
     vessels = [uuid4() for _ in range(30)]
     table, kept = (
-        SightingTable(tmp_path, WIDTH),
+        SightingTable(tmp_path / "vectors", WIDTH),
         dict[UUID, tuple[NDArray[np.float32], dict[str, Any]]](),
     )
     hidden = set(vessels[::5])

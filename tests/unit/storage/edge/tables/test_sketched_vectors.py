@@ -33,7 +33,7 @@ def test_no_product_exceeds_its_bound(
 ) -> None:
     vectors, queries = vectors_of(340, width, 0), vectors_of(20, width, 1)
     queries[:5] = vectors[:5]
-    file = SketchedVectors(tmp_path, width)
+    file = SketchedVectors(tmp_path / "vectors", width)
     file.put(range(30), vectors[:30])
     assert file.sketched == 0
     file.put(range(30, 340), vectors[30:])
@@ -45,7 +45,7 @@ def test_no_product_exceeds_its_bound(
 
 
 def test_bounds_of_embeddings_are_close(tmp_path: Path) -> None:
-    file = SketchedVectors(tmp_path, 512)
+    file = SketchedVectors(tmp_path / "vectors", 512)
     file.put(range(10 * BLOCK), like_embeddings(10 * BLOCK, 512, 0))
     queries = like_embeddings(20, 512, 1)
     too_high = file.bounds(queries, 10 * BLOCK) - file.products(queries, 10 * BLOCK)
@@ -54,7 +54,7 @@ def test_bounds_of_embeddings_are_close(tmp_path: Path) -> None:
 
 def test_bounds_follow_rows_that_are_replaced_or_moved(tmp_path: Path) -> None:
     vectors, others = evenly_spread(300, 64, 0), like_embeddings(300, 64, 1)
-    file = SketchedVectors(tmp_path, 64)
+    file = SketchedVectors(tmp_path / "vectors", 64)
     file.put(range(300), vectors)
     file.put([7, 150, 299], others[[7, 150, 299]])
     file.move(299, 8)

@@ -1,4 +1,4 @@
-"""Vectors in a file that ends with the process."""
+"""Vectors in a file."""
 
 import gc
 import os
@@ -25,7 +25,7 @@ def open_files() -> int:
 
 def test_products_are_those_of_the_vectors(tmp_path: Path) -> None:
     vectors, queries = unit_vectors(2 * BLOCK_ROWS + 3), unit_vectors(5, seed=1)
-    file = VectorFile(tmp_path, WIDTH)
+    file = VectorFile(tmp_path / "vectors", WIDTH)
     file.put(range(10), vectors[:10])
     file.put(range(10, len(vectors)), vectors[10:])
     expected = queries @ vectors.T
@@ -37,20 +37,33 @@ def test_products_are_those_of_the_vectors(tmp_path: Path) -> None:
     assert file.products(queries, 4)[:, 3] == pytest.approx(expected[:, 7], abs=1e-6)
 
 
-def test_the_file_has_no_name_and_ends_with_its_object(tmp_path: Path) -> None:
+def test_the_file_is_closed_with_its_object(tmp_path: Path) -> None:
+    gc.collect()  # what other tests left
     before = open_files()
-    file = VectorFile(tmp_path, WIDTH)
+    file = VectorFile(tmp_path / "vectors", WIDTH)
     file.put(range(1000), unit_vectors(1000))
-    assert list(tmp_path.iterdir()) == []
     assert open_files() > before
     del file
     gc.collect()
     assert open_files() == before
 
 
+def test_a_file_is_emptied_or_opened_with_its_rows(tmp_path: Path) -> None:
+    path, vectors = tmp_path / "vectors", unit_vectors(300)
+    VectorFile(path, WIDTH).put(range(300), vectors)
+    file = VectorFile(path, WIDTH, 300)
+    assert file.products(vectors[:1], 300)[0] == pytest.approx(vectors @ vectors[0], abs=1e-6)
+    file.put([300], vectors[:1])
+    assert file.products(vectors[:1], 301)[0, 300] == pytest.approx(1.0)
+    VectorFile(path, WIDTH)
+    assert path.stat().st_size == 0
+    with pytest.raises(ValueError, match="holds 0 rows"):
+        VectorFile(path, WIDTH, 1)
+
+
 def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = unit_vectors(FIRST_ROWS)
-    file = VectorFile(tmp_path, WIDTH)
+    file = VectorFile(tmp_path / "vectors", WIDTH)
     file.put(range(FIRST_ROWS), vectors)
 
     def refuse(*_: object) -> None:
