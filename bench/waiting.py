@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.filled_gallery import NOW, vectors_of
+from bench.filled_gallery import NOW, like_embeddings
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Modality
 from service.identity.records.sightings import EmbeddedSighting, Sighting
@@ -43,7 +43,8 @@ def fill(data: Path, bundle: Bundle) -> None:
     sightings = folder.sightings(bundle.bundle_id, width)
     folder.activate(bundle.bundle_id)
     numbers = itertools.count()
-    for vectors in vectors_of(WAITING // BATCH, BATCH, width):
+    for seed in range(WAITING // BATCH):
+        vectors = like_embeddings(BATCH, width, seed)
         rows = [waiting(next(numbers), vector, bundle.bundle_id) for vector in vectors]
         points = sighting_points(rows, bundle.bundle_id, width, lambda _: None)
         for point in points:
