@@ -16,6 +16,9 @@ EmbeddedFacts = tuple[UUID, ArrayLike, Mapping[str, Any]]
 """The id of a sighting, D numbers, and a payload."""
 
 IDS = "ids"
+CHECKSUM = "checksum"
+"""Of the embeddings of all rows."""
+
 FIRST_ROWS = 1024
 
 
@@ -36,7 +39,8 @@ class Rows:
             facts: the numpy types of the columns.
 
         Raises:
-            ValueError, KeyError: `saved` is of another table.
+            ValueError, KeyError: `saved` is of another table, or the embeddings are not those that
+                were saved.
         """
         self._vectors = vectors
         empty = {name: np.zeros(FIRST_ROWS, kind) for name, kind in {IDS: "2u8", **facts}.items()}
@@ -49,10 +53,13 @@ class Rows:
                 expected = (self._count, *empty[name].shape[1:])
                 if column.dtype != empty[name].dtype or column.shape != expected:
                     raise ValueError(f"the column {name} is of another table")
+            if vectors.checksum(self._count) != int(saved[CHECKSUM]):
+                raise ValueError("the embeddings are not those that were saved")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all columns."""
-        return {name: self[name] for name in self._columns}
+        """Return all columns, and the checksum of the embeddings."""
+        checksum = np.array(self._vectors.checksum(self._count))
+        return {name: self[name] for name in self._columns} | {CHECKSUM: checksum}
 
     def __len__(self) -> int:
         return self._count

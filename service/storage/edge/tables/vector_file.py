@@ -7,6 +7,7 @@ time.
 import mmap
 import os
 import weakref
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,10 @@ class VectorFile:
             OSError: the disk refuses.
         """
         os.fsync(self._file)
+
+    def checksum(self, rows: int) -> int:
+        """Return the CRC-32 of all rows before `rows`."""
+        return zlib.crc32(self._vectors[:rows].data)
 
     def put(self, rows: Sequence[int], vectors: NDArray[np.float32]) -> None:
         """Set rows, appending those beyond the last one.
