@@ -164,7 +164,7 @@ def _without_voyage(candidate: Candidate) -> float:
 def _rate_words(judged: Judged) -> str:
     rate = judged.rate
     if rate is None:
-        return "How often such answers are right was not measured for this bundle."
+        return "How often answers with this verdict are right was not measured for this bundle."
     claim = {
         Verdict.CONFIDENT: "the vessel was right",
         Verdict.LIKELY: "the vessel was right",
@@ -177,6 +177,7 @@ def _rate_words(judged: Judged) -> str:
     if judged.gallery_vessels > rate.gallery_vessels:
         size += f", fewer than the {judged.gallery_vessels} here"
     return (
-        f"In {percent(rate.right)} of {rate.answers} such answers {claim} (95 % interval: from "
-        f"{percent(rate.right_low)}{high}), measured on {rate.measured_on} with {size}."
+        f"In {percent(rate.right)} of {rate.answers} answers with this verdict {claim} (95 % "
+        f"interval: from {percent(rate.right_low)}{high}), measured on {rate.measured_on} "
+        f"with {size}."
     )

@@ -34,7 +34,7 @@ def test_only_errors_of_the_service_are_5xx(kind: type[CrossfixError]) -> None:
         identity_errors.StoreFullError: 507,
         transport_errors.RequestTimeoutError: 503,
     }
-    status = status_of(kind("message"))
+    status = status_of(kind.__new__(kind))  # some are made with more than a message
     if kind in service_errors:
         assert status == service_errors[kind]
     else:
