@@ -51,6 +51,12 @@ def join_workers(config: RunConfig) -> Iterator[Worker]:
         if cuda:
             torch.cuda.set_device(device)
         yield Worker(distributed.get_rank(), distributed.get_world_size(), device)
-        distributed.barrier()  # the others may still wait for what this process sends
+        # The others may still wait for what this process sends. `barrier` of gloo ends in a thread
+        # that needs the interpreter lock, which this thread may hold while it waits for that
+        # thread's end below. `monitored_barrier` has no thread.
+        if cuda:
+            distributed.barrier()
+        else:
+            distributed.monitored_barrier()
     finally:
         distributed.destroy_process_group()
