@@ -66,9 +66,10 @@ function Whereabouts({ match, candidate }) {
 function reach(sightings, query, options) {
   if (!query.captured_at) return [];
   const asked = Date.parse(query.captured_at);
-  const dated = sightings.filter((one) => one.position && one.captured_at);
-  if (!dated.length) return [];
   const hours = (one) => Math.abs(asked - Date.parse(one.captured_at)) / 3600000;
+  // Not the chip itself, which a confirmed vessel has as well.
+  const dated = sightings.filter((one) => one.position && one.captured_at && hours(one) > 0);
+  if (!dated.length) return [];
   const nearest = dated.reduce((best, one) => (hours(one) < hours(best) ? one : best));
   const speed = options?.max_speed_kn || USUAL_SPEED_KN;
   const radius = Math.min(hours(nearest) * speed, 5000);
