@@ -80,7 +80,7 @@ def replicas_section(results: Results) -> str:
         *(
             f"| {one.replicas} | {one.per_s:.1f} | {one.replica_ms:.1f} ms "
             f"| {one.stand_in_ms:.1f} ms | {one.redis_ms:.2f} ms | {one.clients_ms:.1f} ms "
-            f"| {one.other_cores:.1f} |"
+            f"| {max(one.other_cores, 0.0):.1f} |"
             for one in loads
         ),
         "",
