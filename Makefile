@@ -49,9 +49,9 @@ test-each: $(DEV)/.ready ## run each test file in a process of its own, which ta
 	@scripts/need chromium
 	@scripts/test-each $(ARGS)
 
-test-faults: $(DEV)/.ready ## kill, starve and overload the service for up to 20 minutes (`make test` does the same for moments)
+test-faults: $(DEV)/.ready ## kill, starve and overload the service for up to 30 minutes (`make test` does the same for moments)
 	@scripts/need redis-server
-	CROSSFIX_TEST_FAULTS=long OMP_NUM_THREADS=1 timeout --kill-after=30 20m $(PY) -m pytest -v -n 2 --dist loadfile --timeout 1100 tests/faults $(ARGS)
+	CROSSFIX_TEST_FAULTS=long OMP_NUM_THREADS=1 timeout --kill-after=30 30m $(PY) -m pytest -v -n 2 --dist loadfile --timeout 1100 tests/faults $(ARGS)
 
 test-container: $(DEV)/.ready ## build the image and run it for real; GPU=1: the GPU image (needs Docker with compose)
 	@scripts/need-docker
