@@ -85,7 +85,7 @@ screenshots: $(DEV)/.ready ## renew the pictures of the desk in docs/, with the 
 	@scripts/need chromium
 	$(PY) scripts/screenshots
 
-bench: $(DEV)/.ready ## measure every speed in the README, as ratios from one run
+bench: $(DEV)/.ready ## measure every speed in docs/capacity.md, as ratios from one run
 	@scripts/need redis-server
 	$(PY) -m bench $(ARGS)
 

@@ -1,1 +1,1 @@
-"""`make bench`: every speed that the README states, as ratios measured in one run."""
+"""`make bench`: every speed in the pages, as ratios measured in one run."""

@@ -20,6 +20,7 @@ from bench.results import (
     Results,
     describe_machine,
     speed_section,
+    speed_summary,
     with_section,
 )
 
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     if arguments.write and arguments.quick:
-        parser.error("the README shows whole runs: give --write without --quick")
+        parser.error("the pages show whole runs: give --write without --quick")
     models = tuple(compare_models(arguments.threads))
     single = next(one for one in models if one.name == SINGLE_CHIP)
     batched = min(one.ours_ms for one in models if one.name.startswith("embed 8"))
@@ -61,7 +62,7 @@ def main() -> None:
     _print(results)
     if arguments.write:
         results.save(RESULTS)
-        README.write_text(with_section(README.read_text(), SPEED, speed_section(results)))
+        README.write_text(with_section(README.read_text(), SPEED, speed_summary(results)))
         PAGE.write_text(with_computed_sections(PAGE.read_text(), results))
 
 

@@ -1,4 +1,4 @@
-"""What a number of matches a day takes of processor cores, and how replicas share a gallery.
+"""The figures of docs/capacity.md: speed, cores for a number of matches a day, replicas.
 
 `python -m bench.capacity` prints docs/capacity.md with its computed sections.
 """
@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from bench.replicas import CLIENTS_EACH, ROUNDS, VESSELS
-from bench.results import RESULTS, Results, with_section
+from bench.results import RESULTS, SPEED, Results, speed_section, with_section
 
 PAGE = Path(__file__).parents[1] / "docs/capacity.md"
 HEADING = "What a day of matches needs"
@@ -45,15 +45,15 @@ def capacity_section(results: Results) -> str:
     ]
     http = results.http
     lines = [
-        f"`make bench` measured {busiest.per_s:.0f} matches a second from "
-        f"{busiest.clients} clients",
-        f"on {results.machine}, the clients on the same cores: {per_core:.0f} for each core.",
-        f"Each chip was new, was compared with {http.vessels:,} vessels, and was not stored.",
-        f"The table expects {100 * BUSIEST_HOUR:.0f} % of a day's matches in its busiest hour,",
-        f"and plans with {100 * UTILISATION:.0f} % of the throughput.",
+        f"The table assumes {per_core:.0f} matches a second for each core: "
+        f"{busiest.per_s:.0f} on {results.machine}, where the",
+        f"{busiest.clients} clients ran, too. Each chip was new, was compared with "
+        f"{http.vessels:,} vessels, and was not stored.",
+        f"It expects {100 * BUSIEST_HOUR:.0f} % of a day's matches in the busiest hour, and plans "
+        f"with {100 * UTILISATION:.0f} % of the throughput.",
         f"A process takes {http.resident_mb:.0f} MB, besides the gallery.",
         "",
-        "| matches a day | a second, on the mean | a second, in the busiest hour | cores |",
+        "| matches a day | mean matches a second | matches a second in the busiest hour | cores |",
         "|---|---|---|---|",
         *rows,
     ]
@@ -67,15 +67,16 @@ def replicas_section(results: Results) -> str:
     shared = (("stand-in", alone.stand_in_ms), ("Redis", alone.redis_ms))
     all_ms = alone.replica_ms + alone.stand_in_ms + alone.redis_ms + alone.clients_ms
     lines = [
-        f"`make bench` started {loads[-1].replicas} replicas of one thread, in turn on each core",
-        f"of {results.machine}. They share a data folder, Redis, and a process that stands in",
-        f"for a Qdrant server. {CLIENTS_EACH} clients for each replica ask the replicas in turn.",
-        f"Each chip was new, was compared with {VESSELS} vessels, and was not stored. These are",
-        f"medians of {ROUNDS} rounds; times are processor time for a match. Where other programs",
-        "took cores, matches a second are too few; the times change little:",
+        f"`make bench` started {loads[-1].replicas} replicas with one thread each on "
+        f"{results.machine}. They share a",
+        f"data folder, Redis, and a stand-in for a Qdrant server. {CLIENTS_EACH} clients for each "
+        "replica send new chips, which",
+        f"are compared with {VESSELS} vessels and not stored. The table shows medians of "
+        f"{ROUNDS} rounds, and the processor time",
+        "for a match:",
         "",
-        "| replicas asked | matches a second | replicas | stand-in | Redis | clients "
-        "| cores that other programs took |",
+        "| replicas used | matches a second | time of replicas | of the stand-in | of Redis "
+        "| of the clients | cores that other programs took |",
         "|---|---|---|---|---|---|---|",
         *(
             f"| {one.replicas} | {one.per_s:.1f} | {one.replica_ms:.1f} ms "
@@ -84,27 +85,29 @@ def replicas_section(results: Results) -> str:
             for one in loads
         ),
         "",
-        f"A match takes {all_ms:.0f} ms of a replica and of the others together, so these",
-        f"{results.cores} cores answer at most {1000 * results.cores / all_ms:.0f} a second with",
-        "any number of replicas: the table does not show what more machines do. There the shared",
-        "processes are the limit, each of which uses one core. By the times with one replica:",
+        f"A match takes {all_ms:.0f} ms altogether, so these {results.cores} cores answer at most "
+        f"{1000 * results.cores / all_ms:.0f} a second with any number of",
+        "replicas. On more machines the shared processes are the limit, each of which uses one "
+        "core. By the times",
+        "with one replica:",
         "",
-        "| shared | matches a second that it serves | replicas, with a core each, that it feeds |",
+        "| shared process | matches a second at most | replicas, with a core each, at most |",
         "|---|---|---|",
         *(
             f"| {name} | {1000 / each_ms:,.0f} | {alone.replica_ms / each_ms:.1f} |"
             for name, each_ms in shared
         ),
         "",
-        "The stand-in is no Qdrant server: it is written in Python, answers one request at a time",
-        "and compares a query with every sighting, so its row is not the limit of a Qdrant server,",
-        "which was not measured. A replica sends a Qdrant server the same requests.",
+        "A Qdrant server was not measured. The stand-in gets the same requests, but is written in "
+        "Python, answers",
+        "one at a time and compares a query with every sighting.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def with_computed_sections(page: str, results: Results) -> str:
     """Return the page on capacity with the sections that the results determine."""
+    page = with_section(page, SPEED, speed_section(results))
     page = with_section(page, HEADING, capacity_section(results))
     return with_section(page, REPLICAS_HEADING, replicas_section(results))
 

@@ -98,7 +98,10 @@ def _compare_local_mode(
         fill_gallery(local, BUNDLE, width, vessels, EACH)
         for name, where in (
             (f"search {vessels * EACH:,} sightings", SightingFilter()),
-            ("the same, one vessel type", SightingFilter(vessel_types=("ferry",))),
+            (
+                f"search {vessels * EACH:,} sightings of one vessel type",
+                SightingFilter(vessel_types=("ferry",)),
+            ),
         ):
             yield compare(
                 name,
@@ -134,4 +137,4 @@ def _products(
             cosines = matrix @ query
             np.argpartition(-cosines, top)[:top]
 
-    return f"numpy's product, the {top} nearest sightings alone", product
+    return f"numpy matrix product, the {top} nearest sightings only", product

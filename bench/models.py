@@ -109,9 +109,10 @@ def compare_published(threads: int, config: ReferenceConfig | None = None) -> It
             with torch.inference_mode():
                 module(*tensors)
 
+        chips_each = "one chip" if batch == 1 else f"{batch} chips, each,"
         for precision, session in sessions.items():
             yield compare(
-                f"encode {batch} with the published encoder (ViT-B), each",
+                f"encode {chips_each} with the published encoder (ViT-B)",
                 (f"ONNX Runtime, {precision}", partial(session.run, part)),
                 ("PyTorch, float32", eager),
                 units=batch,

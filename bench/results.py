@@ -1,4 +1,4 @@
-"""What a run of the benchmark measured, as a file and as the README's section on speed."""
+"""What a run of the benchmark measured, as a file and as text of README and docs/capacity.md."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from bench.timing import ROUNDS, Comparison
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).parents[1] / "README.md"
 SPEED = "Speed"
-"""Heading of the README's section."""
+"""Heading of the section in the README, which sums up, and of that in docs/capacity.md."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,21 @@ def describe_machine() -> tuple[str, bool]:
     return f"{processor}, {os.cpu_count()} cores", "avx512f" in text
 
 
-def speed_section(results: Results) -> str:
+def speed_summary(results: Results) -> str:
     """Return the README's section on speed in Markdown, without its heading."""
+    alone = results.http.loads[0]
+    busiest = max(results.http.loads, key=lambda load: load.per_s)
+    lines = [
+        f"On {results.machine}, without a GPU, a match against {results.http.vessels:,} vessels",
+        f"takes {alone.p50_ms:.0f} ms, and {busiest.clients} clients together get "
+        f"{busiest.per_s:.0f} matches a second. `make bench` measures",
+        "this; [speed and capacity](docs/capacity.md#speed) shows all figures.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def speed_section(results: Results) -> str:
+    """Return the section on speed of docs/capacity.md in Markdown, without its heading."""
     http = results.http
     alone = http.loads[0]
     rows = [
@@ -82,22 +95,23 @@ def speed_section(results: Results) -> str:
     lines = [
         f"Measured by `make bench` on {results.machine}, {'with' if results.avx512 else 'without'} "
         "AVX-512, without a GPU.",
-        "Only the ratios hold on other machines; in brackets the smallest and the largest of "
+        "Only the ratios hold on other machines; brackets show the smallest and the largest of "
         f"{ROUNDS} rounds.",
         "",
         "| what | compared with | times faster |",
         "|---|---|---|",
         *rows,
         "",
-        f"`POST /match` of chips that are not in the cache against {http.vessels:,} vessels,",
-        f"beside encoding {'both views' if http.views == 2 else 'one view'} of each chip in "
-        "batches without a service:",
+        f"`POST /match` of new chips against {http.vessels:,} vessels, compared with the encoder "
+        "alone, which",
+        f"encodes {'each chip and its half turn' if http.views == 2 else 'each chip'} in batches:",
         "",
-        "| clients | matches a second | median | 99th percentile | share of bare encoding |",
+        "| clients | matches a second | median | 99th percentile "
+        "| share of the encoder's throughput |",
         "|---|---|---|---|---|",
         *loads,
         "",
-        f"One client waits {alone.p50_ms:.1f} ms; one bare call of the encoder takes "
+        f"One client waits {alone.p50_ms:.1f} ms; one call of the encoder takes "
         f"{http.encode_ms:.1f} ms.",
         *framing,
         f"The service is ready {http.ready_after_s:.1f} s after its start and takes "
@@ -112,10 +126,10 @@ def _ratio(one: Comparison) -> str:
 
 def _framing(costs: Sequence[FramingCost]) -> list[str]:
     shown = "; ".join(
-        f"{cost.modality} {cost.side_px} x {cost.side_px} pixels {cost.processor_ms:.1f} ms"
+        f"{cost.processor_ms:.1f} ms ({cost.modality}, {cost.side_px} x {cost.side_px} pixels)"
         for cost in costs
     )
-    return [f"Framing a loose chip takes of one core: {shown}."]
+    return [f"Framing a loose chip takes this time on one core: {shown}."]
 
 
 def with_section(page: str, heading: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""The README's curl commands work as pasted, in their order, against a running service."""
+"""The curl commands of README and docs/api.md work as pasted, in their order, on a service."""
 
 import json
 import re
@@ -15,7 +15,8 @@ from tests.support.processes.cli import crossfix
 from tests.support.processes.service_process import ServiceProcess, running_service
 
 README = (ROOT / "README.md").read_text("utf-8")
-CURL_BLOCKS = [block for block in re.findall(r"```sh\n(.*?)```", README, re.S) if "curl" in block]
+PAGES = README + (ROOT / "docs/api.md").read_text("utf-8")
+CURL_BLOCKS = [block for block in re.findall(r"```sh\n(.*?)```", PAGES, re.S) if "curl" in block]
 EXAMPLE_BLOCK = re.search(r"```json\n(.*?)```", README, re.S)
 ADDRESS = "http://127.0.0.1:8080"
 FAIL_ON_ERRORS = """set -euo pipefail
@@ -46,7 +47,7 @@ def paste_commands(url: str, blocks: list[str]) -> list[dict[str, Any]]:
 
 
 def test_every_curl_command_is_one_that_is_run() -> None:
-    assert README.count("curl -") == sum(block.count("curl -") for block in CURL_BLOCKS) == 6
+    assert PAGES.count("curl -") == sum(block.count("curl -") for block in CURL_BLOCKS) == 6
     assert all(ADDRESS in block for block in CURL_BLOCKS)
 
 

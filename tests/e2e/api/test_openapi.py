@@ -131,23 +131,23 @@ def test_the_models_of_the_client_contain_models_alone() -> None:
         assert not [n for n, field in kind.model_fields.items() if plain(field.annotation)], kind
 
 
-def readme_calls() -> dict[str, str]:
-    """The calls of the README's table, with what it says of them; every id is written `{id}`."""
-    rows = re.findall(r"^\| (`[A-Z]+ /.*?`) \| (.*) \|$", (ROOT / "README.md").read_text(), re.M)
+def documented_calls() -> dict[str, str]:
+    """The calls of the table in docs/api.md, with what it says of them; ids are written `{id}`."""
+    rows = re.findall(r"^\| (`[A-Z]+ /.*?`) \| (.*) \|$", (ROOT / "docs/api.md").read_text(), re.M)
     return {call: text for calls, text in rows for call in re.findall(r"`([^`]+)`", calls)}
 
 
-def test_the_readme_lists_every_call(document: Document) -> None:
+def test_the_page_on_the_api_lists_every_call(document: Document) -> None:
     known = {re.sub(r"\{\w+\}", "{id}", name) for name, _ in operations(document)}
-    assert known == readme_calls().keys() - {"GET /docs"}
+    assert known == documented_calls().keys() - {"GET /docs"}
 
 
-def test_the_readme_lists_the_fields_of_a_match_and_the_filters_of_lists(
+def test_the_page_on_the_api_lists_the_fields_of_a_match_and_the_filters_of_lists(
     document: Document,
 ) -> None:
     fields = dict(forms(document))["POST /match"].keys()
-    assert set(re.findall(r"`(\w+)`", readme_calls()["POST /match"])) == fields
+    assert set(re.findall(r"`(\w+)`", documented_calls()["POST /match"])) == fields
     for call in ("GET /matches", "GET /gallery"):
         parameters = {one["name"] for one in dict(operations(document))[call]["parameters"]}
-        named = set(re.findall(r"`(\w+)`", readme_calls()[call]))
+        named = set(re.findall(r"`(\w+)`", documented_calls()[call]))
         assert named == parameters - {"limit", "cursor", "accept"}

@@ -52,8 +52,8 @@ def test_the_rows_of_the_published_encoder_name_batch_and_precision() -> None:
     )
     rows = list(compare_published(1, small))
     assert [(row.name.split()[1], row.ours.split()[-1]) for row in rows] == [
-        ("1", "float32"),
-        ("1", "int8"),
+        ("one", "float32"),
+        ("one", "int8"),
         (str(BATCH), "float32"),
         (str(BATCH), "int8"),
     ]

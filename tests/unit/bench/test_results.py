@@ -6,12 +6,20 @@ from pathlib import Path
 import pytest
 
 from bench.capacity import PAGE, cores_needed, with_computed_sections
-from bench.results import README, RESULTS, SPEED, Results, speed_section, with_section
+from bench.results import (
+    README,
+    RESULTS,
+    SPEED,
+    Results,
+    speed_section,
+    speed_summary,
+    with_section,
+)
 from bench.timing import compare
 
 
 def test_the_readme_shows_the_kept_results() -> None:
-    assert speed_section(Results.load(RESULTS)) in README.read_text()
+    assert speed_summary(Results.load(RESULTS)) in README.read_text()
 
 
 def test_the_page_on_capacity_shows_the_kept_results() -> None:
@@ -35,9 +43,9 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_a_new_run_replaces_the_section_alone() -> None:
     known = Results.load(RESULTS)
     other = replace(known, machine="another machine, 64 cores")
-    readme = with_section(README.read_text(), SPEED, speed_section(other))
-    assert "another machine, 64 cores" in readme
-    assert with_section(readme, SPEED, speed_section(known)) == README.read_text()
+    page = with_section(PAGE.read_text(), SPEED, speed_section(other))
+    assert "another machine, 64 cores" in page
+    assert with_section(page, SPEED, speed_section(known)) == PAGE.read_text()
     with pytest.raises(ValueError, match="no section 'Speed'"):
         with_section("# Nothing", SPEED, speed_section(known))
 

@@ -78,6 +78,11 @@ COARSE_PX = quality.COARSE_BELOW_PX
 (LENGTH_RATIO, OPTICAL_WIDTH), (_, SAR_WIDTH) = (CHIP_OVER_SHIP[one] for one in Modality)
 
 SAYINGS = {
+    "api": [
+        f"up to {WORDS[MAX_CHIPS]} chips of one ship",
+        f"up to {MAX_SCENE_CHIPS} chips of one image",
+        f"undoes the deletion for {SETTINGS.restore_days:g} days",
+    ],
     "chips": [
         f"| {NO_SHIP_SAR[0]:g} and below | {NO_SHIP_OPTICAL[1]:g} (optical), {NO_SHIP_SAR[1]:g} "
         "(SAR) and below |",
@@ -175,10 +180,3 @@ SAYINGS = {
 def test_a_page_names_the_limits_of_the_code(page: str) -> None:
     text = " ".join((ROOT / f"docs/{page}.md").read_text().split())
     assert [said for said in SAYINGS[page] if said not in text] == []
-
-
-def test_the_readme_names_the_limits_of_the_code() -> None:
-    text = (ROOT / "README.md").read_text()
-    assert f"up to {WORDS[MAX_CHIPS]} chips of one ship" in text
-    assert f"up to {MAX_SCENE_CHIPS} chips of one image" in text
-    assert f"undoes the deletion for {SETTINGS.restore_days:g} days" in text
