@@ -50,7 +50,7 @@ def test_the_tutorial_runs_from_top_to_bottom(
     printed = run(code.replace(ADDRESS, empty_service.url), tmp_path)
     assert "TUTORIAL STAR 5f0c1f0e-3c1a-4d0b-9a55-6f1b8f7c2d11 2 sightings" in printed
     assert "1 TUTORIAL STAR" in printed
-    assert "taught on simulated data" in printed
+    assert "trained on simulated data" in printed
     assert "same deck cranes" in printed
     assert "2026-03-02 10:12:00+00:00 1.24 103.9" in printed
     assert "match_id,asked_at" in printed
