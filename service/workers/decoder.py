@@ -4,6 +4,7 @@ import ctypes
 import resource
 import signal
 import time
+import traceback
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
@@ -33,11 +34,21 @@ class DecodeRequest:
     framing: FramingMode | Framing | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DecoderDefect:
+    """An exception that no file should raise; `trace` is its traceback, for the log."""
+
+    trace: str
+
+
+DecodeAnswer = FramedChip | ChipError | DecoderDefect
+
+
 def serve_decoder(connection: Connection, memory_bytes: int) -> None:
     """Answer decode requests until the parent closes the connection.
 
     Args:
-        connection: receives `DecodeRequest`s, sends a `FramedChip` or a `ChipError` for each.
+        connection: receives `DecodeRequest`s, sends a `DecodeAnswer` for each.
         memory_bytes: how much more memory than at its start this process may use.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which closes the pipe
@@ -57,7 +68,7 @@ def serve_decoder(connection: Connection, memory_bytes: int) -> None:
             _trim()
 
 
-def _decode(request: DecodeRequest) -> FramedChip | ChipError:
+def _decode(request: DecodeRequest) -> DecodeAnswer:
     try:
         chip = decode_chip(
             request.data,
@@ -76,6 +87,8 @@ def _decode(request: DecodeRequest) -> FramedChip | ChipError:
             "decoding the chip needs more memory than a chip may take; send it uncompressed or "
             "cut out more tightly"
         )
+    except Exception:
+        return DecoderDefect(traceback.format_exc())
 
 
 def _framed(chip: Chip, framing: FramingMode | Framing | None) -> FramedChip:

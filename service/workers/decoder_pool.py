@@ -20,7 +20,7 @@ from service.contract.decoding.decode import ChipLimits
 from service.contract.errors import ChipError, DecodeLimitError, OverloadedError
 from service.contract.framing.apply import FramedChip
 from service.contract.framing.records import Framing, FramingMode
-from service.workers.decoder import DecodeRequest, serve_decoder
+from service.workers.decoder import DecodeAnswer, DecoderDefect, DecodeRequest, serve_decoder
 
 log = logging.getLogger("crossfix")
 
@@ -133,6 +133,12 @@ class DecoderPool:
         self._give_back(worker)
         if isinstance(answer, FramedChip):
             return answer
+        if isinstance(answer, DecoderDefect):
+            log.error("a decoder met a defect (%d bytes):\n%s", len(request.data), answer.trace)
+            raise ChipError(
+                "reading the chip met a defect of Crossfix, which was logged; save the chip anew, "
+                "or cut it out in another way, and report the defect"
+            )
         raise answer
 
     def all_busy_s(self) -> float:
@@ -207,11 +213,11 @@ class _Worker:
     process: ForkServerProcess
     connection: Connection
 
-    def ask(self, request: DecodeRequest, timeout_s: float) -> FramedChip | ChipError:
+    def ask(self, request: DecodeRequest, timeout_s: float) -> DecodeAnswer:
         self.connection.send(request)
         if not self.connection.poll(timeout_s):
             raise _OverrunError
-        answer: FramedChip | ChipError = self.connection.recv()
+        answer: DecodeAnswer = self.connection.recv()
         return answer
 
     def end(self) -> None:

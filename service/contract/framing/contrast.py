@@ -60,8 +60,8 @@ class ContrastMap:
 
 
 def reduction_factor(shape: tuple[int, ...]) -> int:
-    """Return by how much a chip is reduced, to at most `WORKING_SIDE_PX` along its long side."""
-    return max(1, -(-max(shape[:2]) // WORKING_SIDE_PX))
+    """Return by how much a chip is reduced: to `WORKING_SIDE_PX` at most, and a pixel at least."""
+    return min(max(1, -(-max(shape[:2]) // WORKING_SIDE_PX)), *shape[:2])
 
 
 def contrast_map(pixels: NDArray[Any], modality: Modality, factor: int) -> ContrastMap:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import numpy as np
 import pytest
@@ -101,6 +102,16 @@ def test_a_chip_that_needs_too_much_memory_is_refused() -> None:
         pool.decode(optical_png(1, height=2000, width=2000))
     assert pool.decode(optical_png(1)).modality is Modality.OPTICAL
     pool.close()
+
+
+def test_a_defect_of_a_decoder_is_called_one_and_logged(
+    pool: DecoderPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = {worker.process.pid for worker in _idle(pool)}
+    with pytest.raises(ChipError, match="defect"):
+        pool.decode(cast(bytes, "no bytes"))
+    assert "TypeError" in caplog.text
+    assert {worker.process.pid for worker in _idle(pool)} == before
 
 
 def test_a_chip_that_finds_no_free_worker_is_refused_and_the_pool_tells_for_how_long() -> None:

@@ -256,3 +256,14 @@ def test_all_missing_chip_holds_no_ship() -> None:
 def test_wrong_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="expected"):
         frame_chip(np.zeros((5, 5), np.uint8), Modality.OPTICAL, 1.0)
+
+
+@BOTH
+@pytest.mark.parametrize("shape", [(4096, 8), (8, 1300), (1441, 9)])
+def test_a_chip_far_longer_than_wide_is_looked_at(
+    modality: Modality, shape: tuple[int, int]
+) -> None:
+    sea = np.random.default_rng(3).exponential(40.0, (*shape, 3)).clip(0, 255).astype(np.uint8)
+    pixels = sea[..., 0].astype(np.float32) if modality is Modality.SAR else sea
+    framed = frame_chip(pixels, modality, 1.0)
+    assert framed.framing.worst is Level.BAD
