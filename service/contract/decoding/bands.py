@@ -62,6 +62,11 @@ class BandLayout:
         """Whether a band's name is exactly a polarisation, such as `VV`."""
         return any(_EXACTLY_A_POLARISATION.fullmatch(name.strip()) for name in self.names)
 
+    @property
+    def mentions_polarisations(self) -> bool:
+        """Whether a band's name holds a polarisation, such as `Amplitude_VV`."""
+        return any(map(_NAMES_A_POLARISATION.search, self.names))
+
 
 def bands_to_read(
     layout: BandLayout, modality: Modality | None, band: int | None
@@ -146,11 +151,19 @@ def _doubts(name: str) -> list[str]:
 
 
 def marked_as_named(layout: BandLayout) -> BandLayout:
-    """Mark the bands that are described as red, green and blue as such.
+    """Mark the bands that are described as red, green and blue as such, and polarisations as none.
 
     Descriptions say more than marks: writers mark three bands as red, green and blue, and a fourth
     as alpha, unasked.
     """
+    if layout.mentions_polarisations:
+        marks = zip(layout.colours, layout.names, strict=True)
+        return replace(
+            layout,
+            colours=tuple(
+                "unknown" if _NAMES_A_POLARISATION.search(name) else mark for mark, name in marks
+            ),
+        )
     names = [name.strip().lower() for name in layout.names]
     for words in (RGB, ("r", "g", "b"), tuple(_named_colours(names))):
         if len(words) == len(RGB) and set(words) <= set(names):

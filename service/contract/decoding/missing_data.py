@@ -92,6 +92,8 @@ def _equals(planes: NDArray[Any], nodata: float) -> tuple[NDArray[np.bool_], lis
         return planes == nodata, []
     with np.errstate(over="ignore", invalid="ignore"):
         exact = planes == planes.dtype.type(nodata)
+        if planes.dtype.kind == "c":  # some writers fill both halves, others the first
+            exact |= planes == planes.dtype.type(complex(nodata, nodata))
         if abs(nodata) < HUGE or exact.any():
             return exact, []
         near = np.abs(planes / nodata - 1.0) <= HUGE_TOLERANCE

@@ -8,6 +8,7 @@ import io
 import struct
 import warnings
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,14 +91,14 @@ def read_png(data: bytes, limits: ChipLimits) -> Raster:
     if name != b"IHDR":
         raise _corrupt("PNG", "it does not begin with an IHDR chunk")
     limits.check_picture(width, height, 8)
-    data = picture_of_png(
+    picture = picture_of_png(
         data, height * (1 + width * _PNG_CHANNELS.get(colour_type, 4) * bits // 8)
     )
     if bits < 8 and colour_type != 3:
         raise PixelTypeError(
             f"the PNG has {bits}-bit samples; a chip needs at least 8 bits per sample"
         )
-    return _read(data, "PNG", PngImageFile, limits, f"uint{max(bits, 8)}")
+    return _read(*picture, "PNG", PngImageFile, limits, f"uint{max(bits, 8)}")
 
 
 def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
@@ -109,11 +110,12 @@ def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
     """
     header = jpeg_header(data, 0, len(data))
     limits.check_picture(header.width, header.height, 8)
-    return _read(picture_of_jpeg(data, header), "JPEG", JpegImageFile, limits, "uint8")
+    return _read(*picture_of_jpeg(data, header), "JPEG", JpegImageFile, limits, "uint8")
 
 
 def _read(
     data: bytes,
+    following_bytes: int,
     container: str,
     plugin: type[ImageFile],
     limits: ChipLimits,
@@ -128,11 +130,15 @@ def _read(
                 raise UnsupportedFormatError(
                     f"the {container} is an animation; send one still picture"
                 )
-            return _to_raster(picture, container, bit_depth, _decoded_whole(data, container))
+            raster = _to_raster(picture, container, bit_depth, _decoded_whole(data, container))
     except ChipError:
         raise
     except _FAILURES as error:
         raise _corrupt(container, str(error)) from error
+    if not following_bytes:
+        return raster
+    note = f"{following_bytes} bytes after the end of the {container} were ignored"
+    return replace(raster, warnings=(*raster.warnings, note))
 
 
 def _decoded_whole(data: bytes, driver: str) -> NDArray[Any]:

@@ -58,12 +58,15 @@ class JpegHeader:
     scan_at: int
 
 
-def picture_of_png(data: bytes, raw_bytes: int) -> bytes:
-    """Return a PNG without the chunks that its picture does not need.
+def picture_of_png(data: bytes, raw_bytes: int) -> tuple[bytes, int]:
+    """Return a PNG without the chunks that its picture does not need, and what follows it.
 
     Args:
         data: the file, which begins with a PNG signature.
         raw_bytes: of the pixels that its header announces, once decompressed.
+
+    Returns:
+        the PNG; and how many bytes follow it, without zeros at the end.
 
     Raises:
         CorruptChipError: it has more chunks than any encoder writes, or compressed data that are
@@ -93,18 +96,21 @@ def picture_of_png(data: bytes, raw_bytes: int) -> bytes:
             f"the PNG has {compressed} bytes of compressed data for {raw_bytes} bytes of pixels; "
             "save it anew"
         )
-    return b"".join(kept)
+    return b"".join(kept), len(data[at:].rstrip(b"\0"))
 
 
 def _is_short(name: bytes, length: int) -> bool:
     return name != b"eXIf" or length <= MAX_EXIF_BYTES
 
 
-def picture_of_jpeg(data: bytes, header: JpegHeader) -> bytes:
-    """Return a JPEG without the segments that its picture does not need, and what follows its end.
+def picture_of_jpeg(data: bytes, header: JpegHeader) -> tuple[bytes, int]:
+    """Return a JPEG without the segments that its picture does not need, and what follows it.
 
     The bytes FF and a marker code stand in compressed data only as markers, so that counting them
     bounds the work.
+
+    Returns:
+        the JPEG; and how many bytes follow it, without zeros at the end.
 
     Raises:
         CorruptChipError: it has more scans or compressed data than any encoder writes.
@@ -112,7 +118,8 @@ def picture_of_jpeg(data: bytes, header: JpegHeader) -> bytes:
     end = data.find(_END_OF_IMAGE, header.scan_at)
     scanned = data[header.scan_at :] if end < 0 else data[header.scan_at : end + 2]
     require_bounded_scans(header, scanned)
-    return data[:2] + header.kept + scanned
+    following = data[header.scan_at + len(scanned) :].rstrip(b"\0")
+    return data[:2] + header.kept + scanned, len(following)
 
 
 def require_bounded_scans(header: JpegHeader, scanned: bytes) -> None:

@@ -251,7 +251,7 @@ def _to_raster(
         scales=scales,
         mask=mask,
         premultiplied=page.premultiplied,
-        suggestion=_suggested_modality(source),
+        suggestion=_suggested_modality(source, layout),
         georeference=georeference,
         warnings=tuple(notes),
     )
@@ -360,13 +360,13 @@ def _georeference(source: DatasetReader, page: TiffPage) -> tuple[Georeference |
     ]
 
 
-def _suggested_modality(source: DatasetReader) -> Modality | None:
+def _suggested_modality(source: DatasetReader, layout: BandLayout) -> Modality | None:
     """Return what the file's text suggests: MODALITY, POLARISATION, or a sensor's name."""
     tags = {key.upper(): str(value) for key, value in source.tags().items()}
     stated = tags.get("MODALITY", "").strip().lower()
     if stated in {"sar", "optical"}:
         return Modality(stated)
-    if tags.keys() & {"POLARISATION", "POLARIZATION"}:
+    if tags.keys() & {"POLARISATION", "POLARIZATION"} or layout.mentions_polarisations:
         return Modality.SAR
     if _SAR_WORDS.search(tags.get("TIFFTAG_IMAGEDESCRIPTION", "")):
         return Modality.SAR

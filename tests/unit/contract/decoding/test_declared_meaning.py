@@ -8,7 +8,10 @@ from rasterio.io import DatasetWriter
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
+from service.contract.errors import ModalityError
 from tests.support.inputs.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
+
+POLS = ("HH", "HV", "VH", "VV")
 
 
 def named(*names: str) -> Callable[[DatasetWriter], None]:
@@ -60,6 +63,23 @@ def test_colours_are_found_in_longer_names(names: tuple[str, str, str]) -> None:
     chip = decode_chip(tiff_bytes(planes[::-1], named(*names), photometric="RGB"), gsd_m=1.0)
     np.testing.assert_array_equal(chip.pixels, planes.transpose(1, 2, 0))
     assert not warned(chip, "as the file marks them")
+
+
+@pytest.mark.parametrize("names", [POLS, tuple(f"Amplitude_{p}" for p in POLS)])
+def test_polarisations_are_no_colours_however_the_writer_marks_them(names: tuple[str, ...]) -> None:
+    planes = np.stack([(sar_plane(seed=seed) * 50).astype(np.uint8) for seed in range(4)])
+    data = tiff_bytes(planes, named(*names), photometric="RGB", alpha="YES")
+    first = decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+    assert warned(first, f"4 bands ({', '.join(names)}): {names[0]} was used")
+    last = decode_chip(data, modality=Modality.SAR, band=4, gsd_m=1.0)
+    np.testing.assert_array_equal(last.pixels, planes[3])
+
+
+def test_bands_that_mention_polarisations_are_not_taken_for_colours() -> None:
+    planes = np.stack([(sar_plane(seed=seed) * 50).astype(np.uint8) for seed in range(3)])
+    data = tiff_bytes(planes, named("Amp_VV", "Amp_VH", "Amp_HH"), photometric="RGB")
+    with pytest.raises(ModalityError, match="speaks of SAR"):
+        decode_chip(data, gsd_m=1.0)
 
 
 def test_names_that_do_not_confirm_the_marks_warn() -> None:

@@ -115,3 +115,10 @@ def test_a_jpeg_with_two_frames_is_rejected() -> None:
     frame = data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4])]
     with pytest.raises(CorruptChipError, match="two frames"):
         decode_chip(data[:at] + frame + data[at:])
+
+
+@pytest.mark.parametrize("data", [good_jpeg(), good_png()])
+def test_what_follows_a_picture_is_named(data: bytes) -> None:
+    notes = decode_chip(data + data, gsd_m=0.75).warnings
+    assert any(f"{len(data)} bytes after the end" in note for note in notes)
+    assert decode_chip(data + bytes(100), gsd_m=0.75).warnings == ()

@@ -374,3 +374,12 @@ def test_colours_that_were_multiplied_by_alpha_are_not_multiplied_again() -> Non
     assert (plain.pixels[:10] < rgb_planes().transpose(1, 2, 0)[:10]).all()
     done = decode_chip(tiff_bytes(planes, photometric="RGB", alpha="premultiplied"), gsd_m=1)
     np.testing.assert_array_equal(done.pixels, rgb_planes().transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("fill", [complex(-9999, 0), complex(-9999, -9999)])
+def test_complex_pixels_are_no_data_in_one_half_or_both(fill: complex) -> None:
+    plane = sar_plane().astype(np.complex64)
+    plane[:5] = fill
+    chip = decode_chip(tiff_bytes(plane, nodata=-9999), gsd_m=1.0)
+    assert not chip.pixels[:5].any()
+    np.testing.assert_allclose(chip.pixels[5:], sar_plane()[5:], rtol=1e-6)
