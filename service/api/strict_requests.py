@@ -16,7 +16,7 @@ from service.access.strict_json import parse_json
 UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 FORM_HELP = (
     "Expected multipart/form-data as curl -F sends it: from the first boundary on, parts with "
-    "headers of at most 8 kB and lines that end with CR LF"
+    "headers of at most 4 kB and lines that end with CR LF"
 )
 
 

@@ -23,6 +23,7 @@ EXPECTED = {
     "int_parsing_size": "a whole number of fewer digits",
     "int_type": "a whole number, e.g. 2",
     "string_type": "a text",
+    "string_unicode": "a text of whole characters",
     "uuid_parsing": "an id, which is a UUID",
     "uuid_type": "an id, which is a UUID",
 }
@@ -36,6 +37,7 @@ BOUNDS = {
 }
 """How a bound is said, and its name in the error's context, by the type of the error."""
 
+CHOICES = {"enum", "literal_error"}
 TOO_LONG = {"string_too_long", "too_long"}
 
 
@@ -58,6 +60,8 @@ def message(error: Mapping[str, Any]) -> str:
     sent = f"{error.get('input')!r:.60}"
     if error["type"] in EXPECTED:
         return f"expected {EXPECTED[error['type']]}; got {sent}"
+    if error["type"] in CHOICES:
+        return f"expected {error['ctx']['expected']}; got {sent}"
     if error["type"] in BOUNDS:
         words, name = BOUNDS[error["type"]]
         bound = str(error["ctx"][name]).removesuffix(".0")

@@ -14,7 +14,7 @@ EXPECTED_TIME = "expected a time in ISO 8601, e.g. 2026-03-05T17:20:00Z, or a da
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 ISO_TIME = re.compile(
     ISO_DAY.pattern
-    + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?))?",
+    + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(Z|[+-]((0[0-9]|1[0-3])(:?[0-5][0-9])?|14(:?00)?)))?",
     re.IGNORECASE,
 )
 """No place on Earth is more than 14 hours ahead of UTC."""

@@ -269,4 +269,4 @@ def _parse(cursor: str) -> tuple[int, UUID]:
         chips, _, group = cursor.partition(".")
         return int(chips), UUID(group)
     except ValueError as error:
-        raise InvalidRequestError(f"cursor: no page returned {cursor!r}") from error
+        raise InvalidRequestError(f"cursor: no page returned {cursor[:80]!r}") from error

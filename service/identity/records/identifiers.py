@@ -90,8 +90,9 @@ def normalise_line(text: str) -> str:
         ValueError: not printable, or made of invalid bytes.
     """
     trimmed = unicodedata.normalize("NFC", " ".join(text.split()))
-    if not trimmed.isprintable():
-        raise ValueError("control characters are not allowed")
+    if unseen := next((c for c in trimmed if not c.isprintable()), None):
+        name = unicodedata.name(unseen, "a control character")
+        raise ValueError(f"holds U+{ord(unseen):04X} ({name}), which cannot be seen; remove it")
     if "\ufffd" in trimmed:  # what the framework makes of invalid bytes in a query string
         raise ValueError("the text is not valid UTF-8")
     return trimmed

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ class PageReader(Generic[Record]):
     """Collects pages of records, reading no more than each needs.
 
     Attributes:
+        listing: what is listed; the cursors of one listing are none of another.
         fetch: reads points.
         read: makes a record of a payload.
         id_of: returns the id of a record's point.
@@ -36,6 +38,7 @@ class PageReader(Generic[Record]):
             full. None when the points that `fetch` returns need no filter.
     """
 
+    listing: str
     fetch: FetchPage
     read: Callable[[Payload], Record]
     id_of: Callable[[Record], UUID]
@@ -47,7 +50,7 @@ class PageReader(Generic[Record]):
         Raises:
             InvalidRequestError: the cursor does not come from an earlier page.
         """
-        start = resume_at(cursor)
+        start = resume_at(self.listing, cursor)
         found: list[Record] = []
         batch = limit + 1 if self.passes is None else max(SCAN_BATCH, limit + 1)
         while True:
@@ -55,7 +58,7 @@ class PageReader(Generic[Record]):
             for row in rows:
                 if self.passes is None or self.passes(row):
                     if len(found) == limit:
-                        return found, cursor_after(self.id_of(found[-1]))
+                        return found, cursor_after(self.listing, self.id_of(found[-1]))
                     found.append(self.read(row))
             if len(rows) < batch:
                 return found, None
@@ -72,7 +75,7 @@ def vessel_page(fetch: FetchPage, name: str | None, limit: int, cursor: str | No
         cursor: the `next_cursor` of an earlier page; None for the first page.
     """
     passes = None if name is None else partial(has_part, key=payloads.NAME, part=name)
-    reader = PageReader(fetch, payloads.vessel_from, lambda vessel: vessel.id, passes)
+    reader = PageReader("vessels", fetch, payloads.vessel_from, lambda vessel: vessel.id, passes)
     return VesselPage(*reader.page(limit, cursor))
 
 
@@ -81,26 +84,37 @@ def has_part(row: Payload, key: str, part: str) -> bool:
     return part.casefold() in (row.get(key) or "").casefold()
 
 
-def cursor_after(point_id: UUID) -> str:
-    """Return the cursor of the page that follows this point."""
-    return base64.urlsafe_b64encode(point_id.bytes).rstrip(b"=").decode()
+def cursor_after(listing: str, point_id: UUID) -> str:
+    """Return the cursor of the page that follows this point: its id, and a checksum."""
+    cursor = point_id.bytes + _checksum(listing, point_id)
+    return base64.urlsafe_b64encode(cursor).rstrip(b"=").decode()
 
 
-def resume_at(cursor: str | None) -> UUID | None:
+def resume_at(listing: str, cursor: str | None) -> UUID | None:
     """Return the smallest id that a page may hold; None for the first page.
 
     Raises:
-        InvalidRequestError: the cursor does not come from an earlier page.
+        InvalidRequestError: the cursor does not come from an earlier page of this listing.
     """
     if cursor is None:
         return None
     try:
-        last = UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        last = UUID(bytes=decoded[:16])
+        unchanged = decoded[16:] == _checksum(listing, last)
+    except (binascii.Error, ValueError):
+        unchanged = False
+    if not unchanged:
         raise InvalidRequestError(
-            f"{cursor!r} is not a page cursor; pass the next_cursor of an earlier page unchanged"
-        ) from error
+            f"{cursor[:80]!r} is no page cursor of this list; pass the next_cursor of its earlier "
+            "page unchanged"
+        )
     return next_id(last)
+
+
+def _checksum(listing: str, point_id: UUID) -> bytes:
+    """Return four bytes by which a cursor that was changed, or is of another list, is known."""
+    return zlib.crc32(listing.encode() + point_id.bytes).to_bytes(4)
 
 
 def next_id(point_id: UUID) -> UUID:

@@ -185,7 +185,7 @@ def test_an_impossible_judgement_is_refused(api: httpx.Client, star: str) -> Non
         ("maybe", {}, 422, "decision"),
         ("rejected", {"remark": "x"}, 422, "remark: there is no such field"),
         ("rejected", {"note": " "}, 422, "empty"),
-        ("rejected", {"note": "bell \x07"}, 422, "control characters"),
+        ("rejected", {"note": "bell \x07"}, 422, "U+0007"),
         ("confirmed", {"vessel_id": UNKNOWN_VESSEL}, 404, "no vessel"),
         ("withdrawn", {}, 409, "no judgement"),
     ):

@@ -140,6 +140,13 @@ def test_a_file_that_is_named_by_an_extended_parameter_is_told_how_to_name_it(
     assert "filename*" in answer.json()["detail"]
 
 
+def test_a_header_of_a_part_may_be_as_long_as_the_message_says(client: Client) -> None:
+    assert send_form(client, b"a", b"n" * 4000).json()["name"] == "n" * 4000
+    refused = send_form(client, b"a", b"n" * 4300)
+    assert refused.status_code == 400
+    assert "at most 4 kB" in refused.json()["detail"]
+
+
 def test_a_form_that_cannot_be_read_is_told_what_a_form_is(client: Client) -> None:
     long = TEXT.replace(b'"text"', b'"' + b"t" * 20_000 + b'"')
     for body in (long + b"\r\n\r\na\r\n" + CHIP, b"hello\r\n" + TEXT + b"\r\n\r\na\r\n" + CHIP):
