@@ -12,12 +12,12 @@ MAX_CLIENT_SKEW = timedelta(minutes=5)
 
 EXPECTED_TIME = "expected a time in ISO 8601, e.g. 2026-03-05T17:20:00Z, or a day, 2026-03-05"
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_OFFSET = r"[+-]((0[0-9]|1[0-3])(:?[0-5][0-9])?|14(:?00)?)"
+"""No place on Earth is more than 14 hours ahead of UTC."""
 ISO_TIME = re.compile(
-    ISO_DAY.pattern
-    + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(Z|[+-]((0[0-9]|1[0-3])(:?[0-5][0-9])?|14(:?00)?)))?",
+    rf"{ISO_DAY.pattern}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]+)?)?( ?(Z|{_OFFSET}))?",
     re.IGNORECASE,
 )
-"""No place on Earth is more than 14 hours ahead of UTC."""
 FIRST_PICTURES = datetime(1960, 1, 1, tzinfo=UTC)
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """What programs write where they know no time: 0 seconds since 1970."""

@@ -92,7 +92,11 @@ class BothWays:
             # As many as one search returns, so that no vessel is weighed by more than others.
             most = max(len(found) for found in pair.hits)
             own = sorted(islice(hits, len(sightings)), key=lambda hit: -hit.similarity)
-            others = [hit for hit in own[:most] if not is_copy(self.query.sighting, hit)]
+            others = [
+                hit
+                for hit in own[:most]
+                if not is_copy(self.query.sighting, hit.sighting, hit.similarity)
+            ]
             if len(others) < most:
                 copies.vessels[pair.vessel.vessel.id] = pair.vessel.vessel
             if others:

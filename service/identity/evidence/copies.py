@@ -10,7 +10,6 @@ from service.identity.records.sightings import (
     EmbeddedSighting,
     Sighting,
     SightingFilter,
-    SightingHit,
     VesselHit,
     VesselQuery,
 )
@@ -66,7 +65,9 @@ class Copies:
         """Return the digests of the hits that are copies, and remember their vessels."""
         copies: set[str] = set()
         for hit in hits:
-            if found := {o.sighting.chip_sha256 for o in hit.hits if is_copy(query, o)}:
+            if found := {
+                o.sighting.chip_sha256 for o in hit.hits if is_copy(query, o.sighting, o.similarity)
+            }:
                 self.vessels[hit.vessel.id] = hit.vessel
                 copies |= found
         self.chips |= copies
@@ -80,14 +81,16 @@ class Copies:
         return (f"this chip, or a copy of it, is enrolled for {names}: {consequence}",)
 
 
-def is_copy(query: Sighting, hit: SightingHit) -> bool:
-    """Return whether the hit is the chip of the query, or hardly differs from it."""
-    known = hit.sighting
+def is_copy(query: Sighting, known: Sighting, similarity: float) -> bool:
+    """Return whether a known chip is the chip of the query, or hardly differs from it.
+
+    `similarity` is the cosine of their embeddings.
+    """
     if known.chip_sha256 == query.chip_sha256:
         return True
     return (
         known.modality is query.modality
-        and hit.similarity >= COPY_SIMILARITY
+        and similarity >= COPY_SIMILARITY
         and length_ok(query.length_m, known.length_m, COPY_SIZE_TOLERANCE)
         and length_ok(query.width_m, known.width_m, COPY_SIZE_TOLERANCE)
     )

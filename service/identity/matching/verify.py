@@ -7,11 +7,14 @@ from service.contract.calibration import FITTED_PRIOR
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.both_ways import half_turns_for
+from service.identity.evidence.copies import is_copy
 from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
 from service.identity.evidence.pairs import pair_probability, pair_similarity
 from service.identity.records.matches import KinematicsCheck
 from service.identity.records.sightings import Sighting, WayRound
 from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder, sum_of_timings
+
+COPIES = "both chips are the same picture, which is no evidence for one ship"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Verifier:
         chips = [self._uploads.embed(upload, self._half_turns) for upload in (first, second)]
         a, b = (self._uploads.sighting(chip, vessel_id=None).sighting for chip in chips)
         straight, back = _cosines(chips[0], chips[1])
+        if is_copy(a, b, straight):
+            a, b = a.with_warnings((COPIES,)), b.with_warnings((COPIES,))
         similarity, way = pair_similarity(a, b, straight, back, self._calibration)
         found = pair_probability(a, b, similarity, prior, self._calibration)
         if found is None:
@@ -89,7 +94,7 @@ class Verifier:
 
 def _cosines(first: EmbeddedUpload, second: EmbeddedUpload) -> tuple[float, float | None]:
     """Compare two chips, both ways round if one of them was embedded so."""
-    straight = float(first.vector @ second.vector)
+    straight = min(float(first.vector @ second.vector), 1.0)
     if first.half_turned is not None:
         return straight, float(first.half_turned @ second.vector)
     if second.half_turned is not None:

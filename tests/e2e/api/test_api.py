@@ -169,7 +169,16 @@ def test_two_chips_are_compared(api: httpx.Client) -> None:
     body = answer.json()
     assert 0 <= body["probability"] <= 1
     assert [c["modality"] for c in body["chips"]] == ["sar", "optical"]
+    assert not any("same picture" in w for c in body["chips"] for w in c["warnings"])
     assert problem(api.post("/verify", files=[("chips", sar_tiff(1))]), 422)
+
+
+def test_a_chip_that_is_compared_with_itself_warns(api: httpx.Client) -> None:
+    same = optical_png(2)
+    files = [("chips", ("a.png", same)), ("chips", ("b.png", same))]
+    body = api.post("/verify", files=files).json()
+    assert body["similarity"] <= 1
+    assert all(any("same picture" in w for w in c["warnings"]) for c in body["chips"])
 
 
 @pytest.mark.parametrize(
