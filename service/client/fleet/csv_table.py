@@ -16,6 +16,8 @@ from service.client.errors import SourceError
 from service.client.fleet.vessels import VESSEL_NUMBERS, VESSEL_TEXTS
 
 _WITH_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?(?=[\r\n])', re.IGNORECASE)
+"""What spreadsheets write before the header, to say what separates the cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Table:
 def read_table(path: Path) -> Table:
     """Read a CSV file with a header line; commas, semicolons or tabs separate the cells.
 
+    The desk reads tables by the same rules (`service/desk/files/tables.js`).
+
     Args:
         path: the file, in UTF-8, or in UTF-16 with a byte order mark.
 
@@ -101,12 +105,13 @@ def read_table(path: Path) -> Table:
         data = path.read_bytes()
         wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         text = data.decode("utf-16" if wide else "utf-8-sig")
-        separator = _separator(text.partition("\n")[0])
+        separator, text = _separated(text)
         reader = csv.reader(
             io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
         )
-        columns = tuple(_cell(cell, f"{path}:1") for cell in next(reader, []))
-        if not any(columns):
+        header: list[str] = next((cells for cells in reader if any(map(str.strip, cells))), [])
+        columns = tuple(_cell(cell, f"{path}:{reader.line_num}") for cell in header)
+        if not columns:
             raise SourceError(f"{path} has no header line")
         rows = []
         for values in reader:
@@ -171,9 +176,15 @@ def chip_fields(row: Row, texts: Iterable[str], numbers: Iterable[str]) -> dict[
     return fields
 
 
-def _separator(header: str) -> str:
-    """Return what separates the cells: a comma, unless the header has none but another one."""
-    return max(",;\t", key=header.count) if "," not in header else ","
+def _separated(text: str) -> tuple[str, str]:
+    """Return what separates the cells, and the text without a line that says so.
+
+    Without such a line it is a comma, unless the header has none but another one.
+    """
+    if stated := _SEPARATOR_LINE.match(text):
+        return stated[1], text[stated.end() :]  # the end of the line stays, to be counted
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return (max(",;\t", key=header.count) if "," not in header else ","), text
 
 
 def _cell(text: str, location: str) -> str:

@@ -1,61 +1,29 @@
 // Read files that were chosen or dropped as vessels with chips: a CSV manifest, or a folder of chips.
+import { fieldsFrom, readTable } from "./tables.js";
 import { T } from "./texts.js";
 
 const CHIP_NAME = /^(-1|[0-9]+)_(?:(?:.+)_)?(RGB|SAR)\.(?:tiff?|png|jpe?g)$/i;
 const PICTURE = /\.(tiff?|png|jpe?g)$/i;
 const VESSEL_TEXTS = ["name", "imo", "mmsi", "callsign", "flag", "type"];
 const VESSEL_NUMBERS = ["length_m", "beam_m"];
-const CHIP_TEXTS = ["modality", "captured_at", "sensor", "source", "licence", "case", "note"];
-const UNKNOWN = /^[<([{]*(-?nan|n\.?\/?a\.?|nat|nil|none|null|unknown|not known|#n\/a)?[>)\]}]*$/i;
+const CHIP_TEXTS = ["modality", "framing", "captured_at", "sensor", "source", "licence", "case", "note"];
+const UNKNOWN = new Set([
+  "na", "nil", "none", "null", "unknown", "not known", "not available", "undefined", "n/a", "n.a.", "n.a", "nan", "-nan",
+  "nat", "tbd", "tba", "unspecified", "not specified", "undetermined", "missing", "no data", "#n/a", "#n/a n/a", "#na",
+  "#null!", "#value!", "#ref!", "#name?", "#num!", "#div/0!",
+]);
+const AROUND = /^[<>()[\]{}"'`.,;:!? ]+|[<>()[\]{}"'`.,;:!? ]+$/g;
 const CHIP_NUMBERS = ["gsd_m", "lat", "lon", "band"];
+const BESIDE_CHIPS = ["vessels.csv", "provenance.csv"];
 const NAMESPACE = "4b0a3d0e-51c7-5c46-9d3a-0c7b2f6f1e58"; // that of `crossfix enrol`: same ids
 
 const pathOf = (file) => (file.webkitRelativePath || file.relative || file.name).normalize("NFC");
 const folderOf = (path) => path.slice(0, path.lastIndexOf("/") + 1);
 
-/** Parse CSV with commas, semicolons or tabs; returns rows as objects by column, with their line. */
-export function parseCsv(text) {
-  const source = text.replace(/^\uFEFF/, "");
-  const head = source.split(/\r?\n/, 1)[0];
-  const separator = head.includes(",") ? "," : head.includes(";") ? ";" : head.includes("\t") ? "\t" : ",";
-  const lines = [];
-  let cells = [], cell = "", quoted = false, line = 1, began = 1;
-  const endCell = () => { cells.push(cell.trim().normalize("NFC")); cell = ""; };
-  const endLine = () => { endCell(); lines.push([began, cells]); cells = []; began = line; };
-  for (let at = 0; at < source.length; at++) {
-    const sign = source[at];
-    if (sign === "\n") line++;
-    if (quoted) {
-      if (sign === '"' && source[at + 1] === '"') { cell += '"'; at++; }
-      else if (sign === '"') quoted = false;
-      else cell += sign;
-    } else if (sign === '"' && !cell.trim()) { quoted = true; cell = ""; }
-    else if (sign === separator) endCell();
-    else if (sign === "\n") endLine();
-    else if (sign !== "\r") cell += sign;
-  }
-  if (cell || cells.length) endLine();
-  const columns = lines.shift()?.[1] || [];
-  return {
-    columns, comma: separator === ";",
-    rows: lines.filter(([, one]) => one.some(Boolean)).map(([number, one]) => ({
-      line: number, cells: Object.fromEntries(columns.map((name, at) => [name, one[at] || ""])),
-      tooLong: one.length > columns.length,
-    })),
-  };
-}
-
-function fieldsFrom(row, texts, numbers, comma) {
-  const found = {};
-  for (const name of texts) if (row.cells[name]) found[name] = row.cells[name];
-  for (const name of numbers) {
-    const text = row.cells[name];
-    if (!text) continue;
-    const value = Number(comma && !text.includes(".") ? text.replace(",", ".") : text);
-    if (!Number.isFinite(value)) throw new Error(T.importing.noNumber(row.line, name, text));
-    found[name] = value;
-  }
-  return found;
+/** Whether a text says nothing, as `means_unknown` of the service finds. */
+export function meansUnknown(text) {
+  const bare = text.normalize("NFKC").toLowerCase();
+  return UNKNOWN.has(bare) || UNKNOWN.has(bare.replace(AROUND, "")) || !/[\p{L}\p{N}]/u.test(bare);
 }
 
 /**
@@ -66,12 +34,17 @@ function fieldsFrom(row, texts, numbers, comma) {
 export async function readFleet(files, { sar = false } = {}) {
   const tables = files.filter((file) => /\.csv$/i.test(file.name));
   const pictures = files.filter((file) => PICTURE.test(file.name) && !file.name.startsWith("."));
-  for (const file of tables) {
-    const table = parseCsv(await file.text());
-    if (table.columns.includes("chip")) return fromManifest(file, table, pictures);
-  }
+  const read = new Map();
+  for (const file of tables) read.set(file, await readTable(file));
+  const manifest = tables.find((file) => read.get(file).columns.includes("chip"));
   const named = tables.find((file) => file.name === "vessels.csv");
-  return fromNames(pictures, named && parseCsv(await named.text()), sar);
+  const fleet = manifest ? fromManifest(manifest, read.get(manifest), pictures) : fromNames(pictures, read.get(named), sar);
+  for (const file of tables) {
+    if (file === manifest || BESIDE_CHIPS.includes(file.name)) continue;
+    const reason = manifest ? T.importing.oneManifest(manifest.name) : T.importing.noManifest(read.get(file).columns);
+    fleet.refused.push({ file: file.name, vessel: "", reason });
+  }
+  return fleet;
 }
 
 function fromManifest(csv, table, pictures) {
@@ -83,7 +56,7 @@ function fromManifest(csv, table, pictures) {
   const refused = [];
   for (const row of table.rows) {
     try {
-      if (row.tooLong) throw new Error(T.importing.tooManyCells(row.line));
+      if (row.stray) throw new Error(T.importing.strayCell(row.line, row.stray));
       const wanted = row.cells.chip;
       if (!wanted) throw new Error(T.importing.noChip(row.line));
       const file = byPath.get(folderOf(pathOf(csv)) + wanted) || byName.get(wanted.split("/").pop());
@@ -92,9 +65,7 @@ function fromManifest(csv, table, pictures) {
       if (!column) throw new Error(T.importing.noVessel(row.line));
       const text = row.cells[column].split(/\s+/).join(" ");
       // As a key, a word for "unknown" would make one vessel of all that are unknown.
-      if (UNKNOWN.test(text) || !/[\p{L}\p{N}]/u.test(text)) {
-        throw new Error(T.importing.keyUnknown(row.line, column, text));
-      }
+      if (meansUnknown(text)) throw new Error(T.importing.keyUnknown(row.line, column, text));
       const key = column === "id" ? text : `${column} ${text}`;
       const attributes = fieldsFrom(row, VESSEL_TEXTS, VESSEL_NUMBERS, table.comma);
       const vessel = vessels.get(key) || { key, attributes: {}, chips: [] };

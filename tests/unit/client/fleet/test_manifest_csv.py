@@ -58,6 +58,8 @@ def test_rows_of_one_vessel_are_joined(folder: Path) -> None:
     [
         "chip;name;length_m\nchips/a.png;SEMI;190,5\n",
         "chip;name;length_m\nchips/a.png;SEMI;190.5\n",
+        "sep=;\r\nchip;name;length_m\r\nchips/a.png;SEMI;190,5\r\n",
+        "\n\nchip,name,length_m\n\nchips/a.png,SEMI,190.5\n",
         "chip\tname\tlength_m\nchips/a.png\tSEMI\t190.5\n",
         "chip\tname\tlength_m\nchips/a.png\tSEMI\t190,5\n",
         "\ufeffchip,name,length_m\r\nchips/a.png,SEMI,190.5\r\n",
@@ -139,7 +141,8 @@ def test_chips_are_selected_by_modality(folder: Path) -> None:
         ('chip,name\n"chips/a.png,ALPHA\nchips/b.tif,BETA\n', ":3: .*close each quote"),
         ('chip,name\n"chips/a.png"x,ALPHA\n', ":2: .*close each quote"),
         ("chip,name,\nchips/a.png,ALPHA,190\n", ":2: the cell '190' stands under no column"),
-        ("\nchip,name\nchips/a.png,ALPHA\n", "no header line"),
+        ("\n \n", "no header line"),
+        ("\nsep=;\nchip;name\nchips/a.png;ALPHA\n", ":3: the cell 'name' stands under no"),
         ("chip,id,gsd\nchips/a.png,1,1\n", "unknown column 'gsd'"),
         ("chip,id\n,1\n", ":2: the column chip is empty"),
         ("chip,id\nchips/z.png,1\n", ":2: there is no chip .*z.png"),
