@@ -3,6 +3,7 @@
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from qdrant_client import QdrantClient
 from bench.filled_gallery import fill_gallery, like_embeddings, type_of, vectors_of
 from bench.timing import Comparison, compare
 from service.contract.bundle import open_bundle
-from service.identity.records.sightings import SightingFilter
+from service.identity.records.sightings import SightingFilter, VesselQuery
 from service.identity.records.vessels import VesselState
 from service.settings import SHIPPED_BUNDLE
 from service.storage.edge.gallery import EdgeGallery
@@ -105,10 +106,10 @@ def _compare_local_mode(
         ):
             yield compare(
                 name,
-                ("embedded", lambda where=where: edge.search(query, where, TOP_VESSELS)),  # type: ignore[misc]
+                ("embedded", partial(edge.search_each, [VesselQuery(query, where)], TOP_VESSELS)),
                 (
                     "qdrant-client's local mode",
-                    lambda where=where: local.search(query, where, TOP_VESSELS),  # type: ignore[misc]
+                    partial(local.search_each, [VesselQuery(query, where)], TOP_VESSELS),
                 ),
             )
         local.close()
@@ -119,9 +120,10 @@ def _compare_numpy(
 ) -> Comparison:
     """Compare with the bare exact product, which yields sightings but neither vessels nor facts."""
     matrix = np.concatenate(list(vectors_of(vessels, EACH, width)))  # [vessels EACH, width]
+    queries = [VesselQuery(query, SightingFilter())]
     return compare(
         f"find {TOP_VESSELS} vessels among {vessels * EACH:,} sightings",
-        ("embedded", lambda: edge.search(query, SightingFilter(), TOP_VESSELS)),
+        ("embedded", lambda: edge.search_each(queries, TOP_VESSELS)),
         _products(matrix, query[None]),
     )
 

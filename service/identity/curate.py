@@ -3,7 +3,7 @@
 `recovery.py` finishes what a crash interrupts.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -134,7 +134,8 @@ class Curation:
             syncing = self._in_state(
                 known,
                 VesselState.SYNCING,
-                leaving_chips=_chips_to_delete(known, [sighting.chip_sha256]),
+                # With those that an interrupted change of the vessel has yet to delete.
+                leaving_chips=tuple(sorted({*known.leaving_chips, sighting.chip_sha256})),
             )
             facts: Facts = {"vessel_id": str(vessel_id), "sightings": chips_and_ids([sighting])}
             with self._trail.change("remove-chip", **facts):
@@ -257,8 +258,3 @@ class Curation:
 
     def _with_sightings(self, vessel: Vessel, created: bool) -> EnrolledVessel:
         return EnrolledVessel(vessel, self._gallery.sightings_of([vessel.id]), created)
-
-
-def _chips_to_delete(vessel: Vessel, digests: Collection[str]) -> tuple[str, ...]:
-    """Return these chips and those that an interrupted change of the vessel has yet to delete."""
-    return tuple(sorted({*vessel.leaving_chips, *digests}))

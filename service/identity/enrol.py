@@ -309,7 +309,7 @@ class Enrolment:
         """Return a warning if the chip, or a copy of it, is enrolled for other vessels too."""
         copies = Copies()
         where = SightingFilter(modality=chip.sighting.modality)
-        copies.search(self._gallery, chip, where, COMPARED_VESSELS)
+        copies.search_each(self._gallery, [(chip, where)], COMPARED_VESSELS)
         copies.vessels.pop(vessel.id, None)
         return copies.warnings("one chip shows one ship, so one of the vessels is wrong")
 

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from qdrant_client import QdrantClient
 
 from service.identity.ports.gallery import Gallery
+from service.identity.records.sightings import SightingFilter, VesselHit, VesselQuery
 from service.identity.records.vessels import Vessel
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.server.connection import ServerConnection
@@ -50,6 +53,14 @@ def open_gallery(kind: str, folder: Path) -> Iterator[Gallery]:
             closing(ServerGallery(connect(), bundle_id=BUNDLE, width=WIDTH, prefix=prefix)) as real,
         ):
             yield real
+
+
+def search(
+    gallery: Gallery, vector: NDArray[np.float32], where: SightingFilter, vessels: int
+) -> list[VesselHit]:
+    """Make one search."""
+    [hits] = gallery.search_each([VesselQuery(vector, where)], vessels)
+    return hits
 
 
 def enrol(gallery: Gallery, *similarities: float, **fields: object) -> Vessel:

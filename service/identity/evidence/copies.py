@@ -33,20 +33,13 @@ class Copies:
     vessels: dict[UUID, Vessel] = field(default_factory=dict)
     chips: set[str] = field(default_factory=set)
 
-    def search(
-        self, gallery: Gallery, query: EmbeddedSighting, where: SightingFilter, vessels: int
-    ) -> list[VesselHit]:
-        """Search the gallery without the copies of the query, and remember whose they are."""
-        [hits] = self.search_each(gallery, [(query, where)], vessels)
-        return hits
-
     def search_each(
         self,
         gallery: Gallery,
         searches: Sequence[tuple[EmbeddedSighting, SightingFilter]],
         vessels: int,
     ) -> list[list[VesselHit]]:
-        """Make several searches at once; see `search`."""
+        """Make several searches, each without copies of its query; remember whose these are."""
         found: dict[int, list[VesselHit]] = {}
         asking = dict(enumerate(searches))
         while asking:

@@ -38,23 +38,14 @@ def check_kinematics(
     if a.first is None or a.last is None or b.first is None or b.last is None:
         return None
     distance = distance_nm(a.position, b.position)
-    hours = max(b.last - a.first, a.last - b.first).total_seconds() / 3600.0
+    hours = max(0.0, max(b.last - a.first, a.last - b.first).total_seconds() / 3600.0)
     needed = max(0.0, distance - POSITION_SLACK_NM)
-    if hours > 0:
-        required = needed / hours
-        return KinematicsCheck(
-            distance_nm=distance,
-            hours=hours,
-            required_kn=required,
-            feasible=required <= max_speed_kn,
-            max_speed_kn=max_speed_kn,
-            slack_nm=POSITION_SLACK_NM,
-        )
+    required = needed / hours if hours else None
     return KinematicsCheck(
         distance_nm=distance,
-        hours=0.0,
-        required_kn=None,
-        feasible=needed == 0.0,
+        hours=hours,
+        required_kn=required,
+        feasible=needed == 0.0 if required is None else required <= max_speed_kn,
         max_speed_kn=max_speed_kn,
         slack_nm=POSITION_SLACK_NM,
     )

@@ -16,12 +16,14 @@ from service.identity.records.sightings import (
     GroupedSighting,
     GroupPlace,
     Sighting,
-    SightingFilter,
     SightingHit,
     VesselHit,
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
+
+SIGHTINGS_OF_VESSEL = 3
+"""The largest number of sightings of a vessel that a search returns."""
 
 
 class Gallery(Protocol):
@@ -95,23 +97,6 @@ class Gallery(Protocol):
     def uses_chip(self, chip_sha256: str) -> bool:
         """Return whether any sighting uses these bytes."""
 
-    def search(
-        self,
-        vector: NDArray[np.float32],
-        where: SightingFilter,
-        vessels: int,
-        sightings_per_vessel: int = 3,
-    ) -> list[VesselHit]:
-        """Return the most similar visible vessels with their best sightings, best first.
-
-        Args:
-            vector: float32 `[D]`, unit length.
-            where: which enrolled sightings are searched.
-            vessels: the largest number of vessels to return.
-            sightings_per_vessel: the largest number of hits for each vessel; an adapter may leave
-                out hits that are less similar than very many others.
-        """
-
     def require_intact(self, ids: Collection[UUID]) -> None:
         """Compare the embeddings of sightings with their digests; absent ids are ignored.
 
@@ -121,10 +106,17 @@ class Gallery(Protocol):
             StoreDamagedError: one is not what was written.
         """
 
-    def search_each(
-        self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
-    ) -> list[list[VesselHit]]:
-        """Answer several searches in as few steps as one search takes; see `search`."""
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
+        """Return for each query the most similar visible vessels, best first.
+
+        Several queries take as few steps as one. Each vessel comes with its most similar sightings,
+        at most `SIGHTINGS_OF_VESSEL`; an adapter may leave out those that are less similar than
+        very many others.
+
+        Args:
+            queries: what to look for among the enrolled sightings.
+            vessels: the largest number of vessels to return for each query.
+        """
 
     def search_open(
         self,

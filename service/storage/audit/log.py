@@ -122,11 +122,6 @@ class FolderAuditLog:
         self._write_head(durable=True)
         sync_folder(folder)
 
-    @property
-    def folder(self) -> Path:
-        """The folder of the chain."""
-        return self._folder
-
     def append(self, entry: Mapping[str, object], *, closing: bool = False) -> AuditPosition:
         seal(entry, EMPTY)  # an entry that cannot be written fails here, not in a shared write
         own = _PendingEntry(entry, closing)

@@ -7,8 +7,9 @@ read the records of what they found.
 """
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
@@ -18,6 +19,7 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
+from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
@@ -35,14 +37,12 @@ from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import SEARCH, SEARCHED_INDEXES, GalleryFolder
 from service.storage.edge.record_cache import RecordCache, vessel_hits
 from service.storage.edge.shard import upsert
-from service.storage.edge.sightings import BundleSightings, Unwatched
+from service.storage.edge.sightings import BundleSightings, Watcher
 from service.storage.edge.tables.search_tables import SearchTables
 from service.storage.edge.tables.sighting_table import FIELDS, Passing
 from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points import payloads
-from service.storage.points.archive import EmbeddedPoint
-from service.storage.points.checking import check_gallery, require_intact_sightings
-from service.storage.points.expiry import open_sightings
+from service.storage.points.checking import check_gallery
 from service.storage.points.filters import (
     UNCOMPARED_SIGHTINGS,
     UNGROUPED_SIGHTINGS,
@@ -56,9 +56,10 @@ from service.storage.points.filters import (
     sighting_clauses,
     vessel_condition,
 )
-from service.storage.points.open_groups import group_sizes, members_from
+from service.storage.points.open_sightings import group_sizes, members_from, open_sightings
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
+from service.storage.points.record_digests import require_intact_vector
 
 
 class EdgeGallery:
@@ -138,12 +139,7 @@ class EdgeGallery:
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
         condition = vessel_condition(where)
         with self._lock:
-            return vessel_page(
-                lambda start, count: self._vessels.page(condition, start, count),
-                where.name,
-                limit,
-                cursor,
-            )
+            return vessel_page(partial(self._vessels.page, condition), where.name, limit, cursor)
 
     def delete_vessel(self, vessel_id: UUID) -> None:
         with self._lock:
@@ -212,19 +208,7 @@ class EdgeGallery:
                 or any(one.count(where) for one in self._others())
             )
 
-    def search(
-        self,
-        vector: NDArray[np.float32],
-        where: SightingFilter,
-        vessels: int,
-        sightings_per_vessel: int = 3,
-    ) -> list[VesselHit]:
-        [hits] = self.search_each([VesselQuery(vector, where)], vessels, sightings_per_vessel)
-        return hits
-
-    def search_each(
-        self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
-    ) -> list[list[VesselHit]]:
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
         for one in queries:
             payloads.check_vector(one.vector, self._width)
         with self._lock:
@@ -234,7 +218,7 @@ class EdgeGallery:
                 [one.vector for one in queries],
                 [passing[one.where] for one in queries],
                 vessels,
-                sightings_per_vessel,
+                SIGHTINGS_OF_VESSEL,
             )
             near = [one for answer in found for one in answer]
             sightings = self._tables.records.get({i for one in near for i, _ in one.sightings})
@@ -243,7 +227,10 @@ class EdgeGallery:
 
     def require_intact(self, ids: Collection[UUID]) -> None:
         with self._lock:
-            require_intact_sightings(self._sightings, ids)
+            rows = self._sightings.fetch_with_vectors(ids)
+        for _, vector, row in rows:
+            payloads.sighting_from(row)
+            require_intact_vector(vector, row)
 
     def search_open(
         self,
@@ -263,7 +250,7 @@ class EdgeGallery:
         with self._lock:
             shard = self._sightings.shard
             rows = list(islice(shard.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit))
-        return _embedded(rows)
+        return payloads.embedded_sightings(rows)
 
     def mark_compared(self, ids: Collection[UUID]) -> None:
         with self._writing, self._lock:
@@ -271,7 +258,7 @@ class EdgeGallery:
 
     def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
         rows = self._sightings.waiting.scan_with_vectors(UNGROUPED_SIGHTINGS)
-        return _embedded(islice(rows, limit))
+        return payloads.embedded_sightings(islice(rows, limit))
 
     def open_count(self) -> int:
         with self._lock:
@@ -333,7 +320,7 @@ class EdgeGallery:
                 others = [bundle for bundle in self._folder.bundles() if bundle != own]
                 self._other_bundles = [self._folder.sightings(bundle) for bundle in others]
                 for one in self._other_bundles:
-                    one.watch(self._lock, Unwatched())
+                    one.watch(self._lock, Watcher())
             return self._other_bundles
 
     def _without_vessel(self, ids: Collection[UUID]) -> set[UUID]:
@@ -360,7 +347,3 @@ def _of_vessel(vessel_id: UUID, owner: Payload) -> edge.UpdateOperation:
     """Return the operation that sets fields of all sightings of a vessel."""
     where = as_filter(Condition((of_vessels([vessel_id]),)))
     return edge.UpdateOperation.set_payload_by_filter(where, owner)
-
-
-def _embedded(rows: Iterable[EmbeddedPoint]) -> list[EmbeddedSighting]:
-    return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]

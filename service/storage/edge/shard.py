@@ -23,7 +23,7 @@ from service.storage.edge.filters import as_filter
 from service.storage.edge.log_files import LogFiles
 from service.storage.local.disk_errors import is_disk_full
 from service.storage.local.disk_space import require_room
-from service.storage.points.archive import EmbeddedPoint, EmbeddedRow
+from service.storage.points.archive import EmbeddedPoint
 from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.payloads import Payload, Point
 
@@ -39,7 +39,7 @@ FLUSH_EVERY = 1000
 
 
 class Shard:
-    """A `PointCollection` with payload indexes. The owner serialises all calls but `sync`.
+    """A `RecordCollection` with payload indexes. The owner serialises all calls but `sync`.
 
     Attributes:
         failed: an operation failed, which the shard may hold nevertheless when it is opened again.
@@ -144,9 +144,6 @@ class Shard:
         with _translated_errors(self._folder):
             records = self._shard.retrieve(list(ids), True, False)
         return {UUID(str(record.id)): record.payload or {} for record in records}
-
-    def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
-        return [(vector, row) for _, vector, row in self.fetch_with_vectors(ids)]
 
     def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedPoint]:
         """Return id, vector, float32 `[D]`, and payload of the points that exist among `ids`."""

@@ -11,12 +11,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 from uuid import UUID
 
 from service.storage.edge.shard import Shard, upsert
 from service.storage.points import payloads
-from service.storage.points.archive import EmbeddedPoint, EmbeddedRow
+from service.storage.points.archive import EmbeddedPoint
 from service.storage.points.checking import UNLOCKED
 from service.storage.points.filters import EVERYTHING, OPEN_SIGHTINGS, Condition
 from service.storage.points.payloads import Payload, Point
@@ -38,8 +37,8 @@ BATCH = 1000
 log = logging.getLogger("crossfix")
 
 
-class Watcher(Protocol):
-    """Follows changes of sightings; called in the step that makes them visible."""
+class Watcher:
+    """Follows changes of sightings, in the step that makes them visible; this one ignores them."""
 
     def make_room(self, more: int) -> None:
         """Prepare for more sightings; raise what prevents it."""
@@ -49,19 +48,6 @@ class Watcher(Protocol):
 
     def delete(self, ids: Collection[UUID]) -> None:
         """Follow the deletion of sightings, some of which may be absent."""
-
-
-class Unwatched:
-    """A watcher for sightings that nobody searches."""
-
-    def make_room(self, more: int) -> None:
-        """Do nothing."""
-
-    def put(self, points: Sequence[Point]) -> None:
-        """Do nothing."""
-
-    def delete(self, ids: Collection[UUID]) -> None:
-        """Do nothing."""
 
 
 class BundleSightings:
@@ -87,7 +73,7 @@ class BundleSightings:
         self.shard = shard
         self.waiting = PointTable(path, FIELDS, min_free_bytes)
         self._lock = UNLOCKED
-        self._watcher: Watcher = Unwatched()
+        self._watcher = Watcher()
         try:
             self._move_from_shard()
             self._drop_copies()
@@ -136,9 +122,6 @@ class BundleSightings:
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
         return list((self.waiting.fetch(ids) | self.shard.fetch(ids)).values())
-
-    def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
-        return [(vector, row) for _, vector, row in self.fetch_with_vectors(ids)]
 
     def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedPoint]:
         """Return id, vector, float32 `[D]`, and payload of the points that exist among `ids`."""

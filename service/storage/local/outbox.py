@@ -1,8 +1,7 @@
 """The outbox in the data folder: one file for each match that waits to be stored.
 
-A file is a line of JSON, and of each chip the embedding as little-endian float32 and the bytes. A
-file of an older version has one chip, and gives its sighting in another form. Replicas that share
-the folder deliver each other's matches; storing one twice changes nothing.
+A file is a line of JSON, and of each chip the embedding as little-endian float32 and the bytes.
+Replicas that share the folder deliver each other's matches; storing one twice changes nothing.
 """
 
 import hashlib
@@ -109,9 +108,6 @@ def _decoded(data: bytes) -> AnsweredMatch:
     head = json.loads(line)
     if hashlib.sha256(rest).hexdigest() != head["sha256"]:
         raise ValueError("its content is not what was written")
-    if "sighting" in head:
-        size = int(head["vector_bytes"])
-        head |= {"sightings": [head["sighting"]], "sizes": [(size, len(rest) - size)]}
     chips = []
     for text, (vector_bytes, chip_bytes) in zip(head["sightings"], head["sizes"], strict=True):
         vector = np.frombuffer(rest[:vector_bytes], dtype="<f4").astype(np.float32)

@@ -21,7 +21,6 @@ from service.storage.points.filters import (
 from service.storage.points.payloads import Payload, Point
 from service.storage.points.record_digests import require_intact_vector
 
-EmbeddedRow = tuple[NDArray[np.float32], Payload]
 EmbeddedPoint = tuple[UUID, NDArray[np.float32], Payload]
 
 
@@ -46,9 +45,6 @@ class RecordCollection(Protocol):
 class PointCollection(RecordCollection, Protocol):
     """The points of a server's collection or of a shard."""
 
-    def retrieve_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedRow]:
-        """Return vector, float32 `[D]`, and payload of the points that exist among `ids`."""
-
     def scan_with_vectors(self, where: Condition) -> Iterator[EmbeddedPoint]:
         """Yield id, vector, float32 `[D]`, and payload of all points that satisfy the condition."""
 
@@ -62,7 +58,7 @@ class PointCollection(RecordCollection, Protocol):
 class PointArchive(ABC):
     """The methods of a `GalleryArchive` that only read and write points."""
 
-    _vessels: PointCollection
+    _vessels: RecordCollection
 
     @abstractmethod
     def bundles(self) -> dict[str, int]: ...

@@ -1,16 +1,15 @@
 """Compare all records of a store with their digests, a few at a time."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TypeVar
-from uuid import UUID
 
 from service.identity.records.checks import RecordCheck
 from service.storage.points.archive import PointCollection, RecordCollection
 from service.storage.points.filters import EVERYTHING
 from service.storage.points.payloads import Payload, sighting_from, vessel_from
-from service.storage.points.record_digests import check_rows, require_intact_vector
+from service.storage.points.record_digests import check_rows
 
 BATCH = 100
 UNLOCKED: AbstractContextManager[object] = nullcontext()
@@ -19,7 +18,7 @@ T = TypeVar("T")
 
 
 def check_gallery(
-    vessels: PointCollection,
+    vessels: RecordCollection,
     sightings: Iterable[PointCollection],
     lock: AbstractContextManager[object] = UNLOCKED,
 ) -> Iterator[list[RecordCheck]]:
@@ -28,13 +27,6 @@ def check_gallery(
     for bundle in sightings:
         for rows in in_locked_batches(bundle.scan_with_vectors(EVERYTHING), lock):
             yield check_rows("sighting", rows, sighting_from)
-
-
-def require_intact_sightings(sightings: PointCollection, ids: Collection[UUID]) -> None:
-    """Raise StoreDamagedError if one of these sightings, or its embedding, is damaged."""
-    for vector, row in sightings.retrieve_with_vectors(ids):
-        sighting_from(row)
-        require_intact_vector(vector, row)
 
 
 def check_payloads(

@@ -45,7 +45,6 @@ MATCH_FIELDS = (
     *(CASE, FILE_NAME, NOTE),
 )
 YES, NO = "yes", "no"
-UNSETTLED_MATCHES = Condition((AnyOf(UNSETTLED, [YES]),))
 
 
 def point_id(match_id: UUID) -> UUID:
@@ -65,7 +64,7 @@ def match_point(record: MatchRecord) -> Point:
         STANDING: record.standing.value,
         MODALITY: match.query.modality.value,
         VESSEL_IDS: sorted(vessels),
-        SIGHTING_ID: _one_or_more([str(one) for one in match.sighting_ids]),
+        SIGHTING_ID: [str(one) for one in match.sighting_ids],
         CASE: _folded(match.query.case),
         FILE_NAME: match.query.file_name,
         NOTE: match.query.note,
@@ -86,11 +85,6 @@ def place_fields(match: Match) -> Payload:
         PLACE: None if at is None else {"lat": at.lat, "lon": at.lon},
         HAS_PLACE: NO if at is None else YES,
     }
-
-
-def _one_or_more(ids: list[str]) -> str | list[str]:
-    """Return an id as older versions stored it, or several."""
-    return ids[0] if len(ids) == 1 else ids
 
 
 def _folded(text: str | None) -> str | None:

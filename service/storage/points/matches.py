@@ -7,28 +7,29 @@ from typing import Protocol
 from uuid import UUID
 
 from service.identity.records.checks import RecordCheck
-from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord
+from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord, Standing
 from service.storage.points.archive import RecordCollection
 from service.storage.points.checking import check_payloads
-from service.storage.points.expiry import (
-    UNJUDGED_MATCHES,
-    unannounced_matches,
-    unjudged_matches,
-)
-from service.storage.points.filters import EVERYTHING, Condition
+from service.storage.points.filters import AnyOf, Condition
 from service.storage.points.match_payloads import (
+    ASKED_AT,
     FILE_NAME,
     NOTE,
-    UNSETTLED_MATCHES,
+    STANDING,
+    UNANNOUNCED,
+    UNSETTLED,
+    YES,
     match_condition,
     match_from,
     match_point,
     point_id,
 )
-from service.storage.points.paging import PageReader, has_part, next_id
-from service.storage.points.payloads import Payload
+from service.storage.points.paging import PageReader, has_part
+from service.storage.points.payloads import Payload, timestamp
 
-BATCH = 256
+UNSETTLED_MATCHES = Condition((AnyOf(UNSETTLED, [YES]),))
+UNANNOUNCED_MATCHES = Condition((AnyOf(UNANNOUNCED, [YES]),))
+UNJUDGED_MATCHES = Condition((AnyOf(STANDING, [Standing.OPEN.value]),), UNSETTLED_MATCHES.must)
 
 
 class MatchPoints(RecordCollection, Protocol):
@@ -67,16 +68,26 @@ class PointMatches:
         return MatchPage(*reader.page(limit, cursor))
 
     def unsettled(self) -> list[MatchRecord]:
-        return list(self._scan(UNSETTLED_MATCHES))
+        return [match_from(row) for _, row in self._matches.scan(UNSETTLED_MATCHES)]
 
     def unannounced(self) -> list[UUID]:
-        return unannounced_matches(self._matches)
+        newest_first = self._matches.scan(UNANNOUNCED_MATCHES, [UNANNOUNCED])
+        return [point_id(number) for number, _ in newest_first][::-1]
 
     def all(self) -> Iterator[MatchRecord]:
-        return self._scan(EVERYTHING)
+        return (match_from(row) for _, row in self._matches.scan())
 
     def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
-        return unjudged_matches(self._matches, before, beyond)
+        if before is None and beyond is None:
+            return []
+        limit = None if before is None else timestamp(before)
+        newest_first = self._matches.scan(UNJUDGED_MATCHES, [ASKED_AT])
+        return [
+            point_id(number)  # the complement of the complement: the id of the match
+            for place, (number, row) in enumerate(newest_first)
+            if (limit is not None and row[ASKED_AT] < limit)
+            or (beyond is not None and place >= beyond)
+        ]
 
     def delete_unjudged(self, ids: Collection[UUID]) -> int:
         points = [point_id(i) for i in ids]
@@ -85,12 +96,3 @@ class PointMatches:
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_payloads("match", self._matches, match_from)
-
-    def _scan(self, where: Condition) -> Iterator[MatchRecord]:
-        start: UUID | None = None
-        while rows := self._matches.page(where, start, BATCH):
-            matches = [match_from(row) for row in rows]
-            yield from matches
-            if len(rows) < BATCH:
-                return
-            start = next_id(point_id(matches[-1].id))

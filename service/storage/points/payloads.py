@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from service.contract.utc_time import as_utc
 from service.identity.records.sightings import (
     EmbeddedSighting,
-    GroupedSighting,
     GroupPlace,
     Sighting,
     SightingHit,
@@ -134,12 +133,6 @@ def place_from(payload: Mapping[str, Any]) -> GroupPlace | None:
     return None if group is None else GroupPlace(UUID(group), payload.get(GROUP_PROBABILITY))
 
 
-def grouped_from(payload: Mapping[str, Any]) -> GroupedSighting | None:
-    """Return an open sighting with its place in a group; None without one."""
-    place = place_from(payload)
-    return None if place is None else GroupedSighting(sighting_from(payload), place)
-
-
 def origin_payload(origin: UUID | None) -> Payload:
     """Return the field of a sighting that names the vessel which had it before."""
     return record_digests.with_digest(
@@ -219,6 +212,13 @@ def sighting_from(payload: Mapping[str, Any]) -> Sighting:
     )
     named = {key: UUID(payload[key]) for key in (VESSEL_ID, ORIGIN) if payload.get(key)}
     return sighting.model_copy(update=named) if named else sighting
+
+
+def embedded_sightings(
+    rows: Iterable[tuple[UUID, NDArray[np.float32], Payload]],
+) -> list[EmbeddedSighting]:
+    """Return the sightings of several points with their embeddings, float32 `[D]`."""
+    return [EmbeddedSighting(sighting_from(row), vector) for _, vector, row in rows]
 
 
 def sightings_by_id(rows: Iterable[Payload]) -> dict[UUID, Sighting]:

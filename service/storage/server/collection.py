@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
 from service.storage.points.filters import EVERYTHING, Condition
-from service.storage.points.grouping import NearestQuery
 from service.storage.points.payloads import Payload, Point
 from service.storage.server.connection import ServerConnection
 from service.storage.server.filters import as_filter
@@ -32,6 +32,15 @@ RESCORED = models.SearchParams(
 T = TypeVar("T")
 PointId = UUID | str | int | None
 Consistency = models.ReadConsistencyType | None
+
+
+@dataclass(frozen=True, slots=True)
+class NearestQuery:
+    """A search for the `limit` points nearest to a vector, D floats of unit length."""
+
+    vector: list[float]
+    where: Condition
+    limit: int
 
 
 class ServerCollection:
@@ -59,11 +68,6 @@ class ServerCollection:
         if missing and self._retrieve(missing, None):
             found |= _agreed(lambda consistency: self._retrieve(missing, consistency))
         return list(found.values())
-
-    def retrieve_with_vectors(
-        self, ids: Collection[UUID]
-    ) -> list[tuple[NDArray[np.float32], Payload]]:
-        return list(self.fetch_with_vectors(ids).values())
 
     def fetch_with_vectors(
         self, ids: Collection[UUID], fields: list[str] | None = None

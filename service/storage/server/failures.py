@@ -66,7 +66,9 @@ def translated(error: Exception, address: str) -> CrossfixError:
         if _says_full(error.content.decode(errors="replace")):
             return StoreFullError(f"the disk of the Qdrant server at {address} is full")
         if error.status_code in REFUSED:
-            return _refused(address)
+            return KeyRefusedError(
+                f"the Qdrant server at {address} refuses the API key; check CROSSFIX_QDRANT_API_KEY"
+            )
         return StoreUnavailableError(
             f"the Qdrant server at {address} answered {error.status_code}: {text}"
         )
@@ -74,12 +76,6 @@ def translated(error: Exception, address: str) -> CrossfixError:
         return StoreUnavailableError(f"the Qdrant server at {address} does not answer: {error}")
     return StoreUnavailableError(
         f"what answers at {address} is no Qdrant server, or a broken one: {error}"
-    )
-
-
-def _refused(address: str) -> KeyRefusedError:
-    return KeyRefusedError(
-        f"the Qdrant server at {address} refuses the API key; check CROSSFIX_QDRANT_API_KEY"
     )
 
 

@@ -7,6 +7,7 @@ embeddings that other bundles made of it.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from uuid import UUID
 
@@ -22,7 +23,6 @@ from service.identity.records.sightings import (
     GroupedSighting,
     GroupPlace,
     Sighting,
-    SightingFilter,
     SightingHit,
     VesselHit,
     VesselQuery,
@@ -30,7 +30,6 @@ from service.identity.records.sightings import (
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points import payloads
 from service.storage.points.checking import check_gallery
-from service.storage.points.expiry import open_sightings
 from service.storage.points.filters import (
     EVERYTHING,
     OPEN_SIGHTINGS,
@@ -47,12 +46,11 @@ from service.storage.points.filters import (
     sighting_clauses,
     vessel_condition,
 )
-from service.storage.points.grouping import Near, NearestQuery
-from service.storage.points.open_groups import group_sizes, members_from
+from service.storage.points.open_sightings import group_sizes, members_from, open_sightings
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
 from service.storage.points.search_upgrade import make_vessels_searchable
-from service.storage.server.collection import ServerCollection
+from service.storage.server.collection import NearestQuery, ServerCollection
 from service.storage.server.connection import ServerConnection
 from service.storage.server.counts import KeptCounts
 from service.storage.server.embeddings import CheckedEmbeddings
@@ -65,7 +63,7 @@ from service.storage.server.layout import (
     Layout,
 )
 from service.storage.server.preparing import PreparedPoints, ensure_collection
-from service.storage.server.searching import SearchRecords, Unread, VesselSearch, unread
+from service.storage.server.searching import Near, SearchRecords, Unread, VesselSearch, unread
 
 VISIBLE = in_state([state for state in VesselState if state.visible])
 
@@ -130,12 +128,7 @@ class ServerGallery:
 
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
         condition = vessel_condition(where)
-        return vessel_page(
-            lambda start, count: self._vessels.page(condition, start, count),
-            where.name,
-            limit,
-            cursor,
-        )
+        return vessel_page(partial(self._vessels.page, condition), where.name, limit, cursor)
 
     def delete_vessel(self, vessel_id: UUID) -> None:
         """Delete the vessel's record; mark its sightings, so that `counts` can leave them out."""
@@ -190,25 +183,12 @@ class ServerGallery:
         where = shows_chip(chip_sha256)
         return any(one.any_copy_has(where) for one in self._sighting_collections(rounds=1))
 
-    def search(
-        self,
-        vector: NDArray[np.float32],
-        where: SightingFilter,
-        vessels: int,
-        sightings_per_vessel: int = 3,
-    ) -> list[VesselHit]:
-        [hits] = self.search_each([VesselQuery(vector, where)], vessels, sightings_per_vessel)
-        return hits
-
-    def search_each(
-        self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
-    ) -> list[list[VesselHit]]:
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
         searches = [
             VesselSearch(
                 payloads.check_vector(one.vector, self._width),
                 Condition(sighting_clauses(one.where)),
                 vessels,
-                sightings_per_vessel,
             )
             for one in queries
         ]
@@ -216,7 +196,7 @@ class ServerGallery:
         while asking := [one for one in searches if one.needs_sightings(records)]:
             answers = self._sightings.nearest([one.query() for one in asking], [payloads.VESSEL_ID])
             for one, points in zip(asking, answers, strict=True):
-                one.found.take(map(_near, points))
+                one.take([_near(point) for point in points])
             while wanted := unread(searches, records):
                 self._read(wanted, records)
         return [one.hits(records) for one in searches]
@@ -245,7 +225,7 @@ class ServerGallery:
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
         rows = islice(self._sightings.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit)
-        return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]
+        return payloads.embedded_sightings(rows)
 
     def mark_compared(self, ids: Collection[UUID]) -> None:
         if ids:
@@ -253,7 +233,7 @@ class ServerGallery:
 
     def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
         rows = islice(self._sightings.scan_with_vectors(UNGROUPED_SIGHTINGS), limit)
-        return [EmbeddedSighting(payloads.sighting_from(row), vector) for _, vector, row in rows]
+        return payloads.embedded_sightings(rows)
 
     def open_count(self) -> int:
         return self._sightings.count(OPEN_SIGHTINGS, exact=False)

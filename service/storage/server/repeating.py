@@ -23,10 +23,6 @@ QUICK_S = 1.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
-def ignore_retry() -> None:
-    """Count no repeated call."""
-
-
 class CallWatch:
     """Counts repeated calls, and knows since when calls fail. Safe to use from many threads.
 
@@ -34,7 +30,7 @@ class CallWatch:
     two of three nodes away, searches succeed and writes fail.
     """
 
-    def __init__(self, on_retry: Callable[[], None] = ignore_retry) -> None:
+    def __init__(self, on_retry: Callable[[], None] = lambda: None) -> None:
         """`on_retry` is called before a call is repeated."""
         self.repeated = on_retry
         self._lock = threading.Lock()

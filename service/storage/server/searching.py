@@ -4,23 +4,39 @@ One search finds ids, in one request for all sensors. The records of the vessels
 it ranks first are read together in a second one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
 from service.identity.records.sightings import VesselHit
 from service.identity.records.vessels import Vessel
 from service.storage.points import payloads
 from service.storage.points.filters import Condition
-from service.storage.points.grouping import Found, Near, NearestQuery, first_limit
 from service.storage.points.payloads import Payload
+from service.storage.server.collection import NearestQuery
+
+FIRST_LIMIT = 64
+SPARE = 4
+"""How many sightings are looked at first for each vessel that is wanted."""
+
+GROWTH = 4
+"""How many times more are looked at when these belong to too few vessels."""
 
 SPARE_VESSELS = 8
 """How many more vessels are read than are wanted, in place of those that turn out hidden."""
 
-
 SHOWN_VESSELS = 8
 """How many vessels of a search an answer probably shows: their embeddings are checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A sighting that a search found, before its record is read."""
+
+    sighting_id: UUID
+    vessel_id: UUID
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +70,53 @@ class SearchRecords:
 
 @dataclass(slots=True)
 class VesselSearch:
-    """One search: for `vessels` visible vessels with their best `per_vessel` sightings."""
+    """One search: for `vessels` visible vessels with their best sightings.
+
+    Attributes:
+        limit: how many sightings were looked at.
+        complete: whether these are all sightings that pass the filter.
+        by_vessel: the sightings of each vessel, best first; the best vessel first.
+    """
 
     vector: list[float]
     where: Condition
     vessels: int
-    per_vessel: int
-    found: Found = field(init=False)
-    asked: bool = False
-
-    def __post_init__(self) -> None:
-        self.found = Found(first_limit(self.vessels))
+    limit: int = 0
+    complete: bool = False
+    by_vessel: dict[UUID, list[Near]] = field(default_factory=dict)
 
     def needs_sightings(self, records: SearchRecords) -> bool:
         """Return whether to search, at first or, with a larger limit, for more vessels."""
-        if not self.asked:
-            self.asked = True
-            return True
-        if self.found.complete or len(self.first(records)) >= self.vessels:
+        if not self.limit:
+            self.limit = max(FIRST_LIMIT, SPARE * self.vessels)
+        elif self.complete or len(self.first(records)) >= self.vessels:
             return False
-        self.found.grow()
+        else:
+            self.limit *= GROWTH
         return True
 
     def query(self) -> NearestQuery:
         """Return the search for the nearest sightings."""
-        return NearestQuery(self.vector, self.where, self.found.limit)
+        return NearestQuery(self.vector, self.where, self.limit)
+
+    def take(self, nearest: Sequence[Near]) -> None:
+        """Replace what was found by the result of a search with `limit`, best first."""
+        self.by_vessel = {}
+        for one in nearest:
+            self.by_vessel.setdefault(one.vessel_id, []).append(one)
+        self.complete = len(nearest) < self.limit
 
     def candidates(self, records: SearchRecords) -> list[UUID]:
         """Return the vessels whose records are not read, and that may be among the first."""
         wanted = self.vessels - len(self.first(records))
         if wanted <= 0:
             return []
-        unread = [one for one in self.found.by_vessel if one not in records.vessels]
+        unread = [one for one in self.by_vessel if one not in records.vessels]
         return unread[: wanted + SPARE_VESSELS]
 
     def best(self, vessel_id: UUID) -> list[Near]:
         """Return the best sightings of a vessel."""
-        return self.found.by_vessel.get(vessel_id, [])[: self.per_vessel]
+        return self.by_vessel.get(vessel_id, [])[:SIGHTINGS_OF_VESSEL]
 
     def hits(self, records: SearchRecords) -> list[VesselHit]:
         """Return the vessels found, best first; sightings that were moved since are left out."""
@@ -109,7 +135,7 @@ class VesselSearch:
 
     def first(self, records: SearchRecords) -> list[UUID]:
         """Return the visible vessels found, best first, as far as their records are read."""
-        return [one for one in self.found.by_vessel if records.shows(one)][: self.vessels]
+        return [one for one in self.by_vessel if records.shows(one)][: self.vessels]
 
 
 def unread(searches: Iterable[VesselSearch], records: SearchRecords) -> Unread | None:

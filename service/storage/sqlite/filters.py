@@ -36,10 +36,10 @@ def as_expression(where: Condition, lists: Collection[str]) -> Sql:
 def _as_expression(clause: Clause, lists: Collection[str]) -> Sql:
     match clause:
         case AnyOf(key, words) if key in lists:
-            among = f"word IN ({_marks(words)})"
+            among = f"word IN ({marks(words)})"
             return f"point.id IN (SELECT id FROM word WHERE field = ? AND {among})", [key, *words]
         case AnyOf(key, words):
-            return f"{column(key)} IN ({_marks(words)})", [*words]
+            return f"{column(key)} IN ({marks(words)})", [*words]
         case Since(key, start):
             return f"{column(key)} >= ?", [timestamp(start)]
         case Before(key, end):
@@ -67,5 +67,6 @@ def _joined(parts: list[Sql], word: str) -> Sql:
     return word.join(expressions), [value for _, values in parts for value in values]
 
 
-def _marks(words: Collection[str]) -> str:
-    return ", ".join("?" * len(words))
+def marks(values: Collection[object]) -> str:
+    """Return a question mark for each value."""
+    return ", ".join("?" * len(values))

@@ -24,7 +24,7 @@ from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.paging import next_id
 from service.storage.points.payloads import Payload, Point
 from service.storage.sqlite.database import Database
-from service.storage.sqlite.filters import as_expression, column
+from service.storage.sqlite.filters import as_expression, column, marks
 
 SCAN_BATCH = 256
 """Rows that are read at a time: no transaction is open in between."""
@@ -110,7 +110,7 @@ class PointTable:
         with self._database.writing() as writer:
             for some in _groups(ids):
                 deleted = writer.execute(
-                    f"DELETE FROM point WHERE id IN ({_marks(some)}) AND {text} RETURNING id",
+                    f"DELETE FROM point WHERE id IN ({marks(some)}) AND {text} RETURNING id",
                     [*(i.bytes for i in some), *values],
                 ).fetchall()
                 for table in ("content", "word", "vector"):
@@ -180,7 +180,7 @@ class PointTable:
             if one.vector is not None:
                 vectors.append((one.id.bytes, np.array(one.vector, "<f4").tobytes()))
         writer.executemany(
-            f"INSERT OR REPLACE INTO point VALUES (?, {_marks(self._columns)})",
+            f"INSERT OR REPLACE INTO point VALUES (?, {marks(self._columns)})",
             [(one.id.bytes, *self._values(one.payload)) for one in points],
         )
         writer.executemany("INSERT OR REPLACE INTO content (id, payload) VALUES (?, ?)", contents)
@@ -224,14 +224,14 @@ class PointTable:
         for some in _groups([i for i, _ in rows]):
             statement = (
                 "SELECT id, numbers FROM point LEFT JOIN vector USING (id) "
-                f"WHERE id IN ({_marks(some)})"
+                f"WHERE id IN ({marks(some)})"
             )
             for point_id, numbers in self._database.read(statement, [i.bytes for i in some]):
                 found[point_id] = np.frombuffer(numbers or b"", "<f4", len(numbers or b"") // 4)
         return [(i, found[i.bytes], row) for i, row in rows if i.bytes in found]
 
     def _select(self, source: Connection | Database, ids: Sequence[UUID]) -> list[Row]:
-        statement = self._whole(f"SELECT id FROM point WHERE id IN ({_marks(ids)})")
+        statement = self._whole(f"SELECT id FROM point WHERE id IN ({marks(ids)})")
         values = [i.bytes for i in ids]
         if isinstance(source, Database):
             return self._rows(source.read(statement, values))
@@ -267,10 +267,6 @@ def _several(words: str | list[str] | None) -> list[str]:
     if words is None:
         return []
     return [words] if isinstance(words, str) else words
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _groups(ids: Collection[UUID]) -> Iterator[list[UUID]]:

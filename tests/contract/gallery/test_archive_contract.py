@@ -20,6 +20,7 @@ from service.storage.audit.check import verify_audit
 from service.storage.audit.log import open_audit_log
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.records import START, WIDTH, embedded, query
+from tests.support.galleries import search
 from tests.support.inputs.chips import optical_png
 from tests.support.stores import (
     NEW,
@@ -162,8 +163,8 @@ def test_a_changed_type_is_known_in_every_bundle(site: Site, chips: FakeChipStor
     service.sync_vessel(changed)
     service.close()
     former = site.service()
-    assert former.search(query(), SightingFilter(vessel_types=("ferry",)), 5)
-    assert not former.search(query(), SightingFilter(vessel_types=("tanker",)), 5)
+    assert search(former, query(), SightingFilter(vessel_types=("ferry",)), 5)
+    assert not search(former, query(), SightingFilter(vessel_types=("tanker",)), 5)
     former.close()
 
 

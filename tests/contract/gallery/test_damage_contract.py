@@ -22,6 +22,7 @@ from service.storage.server.connection import ServerConnection
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.match_records import make_match_record
 from tests.support.fakes.records import START, make_vessel
+from tests.support.galleries import search
 from tests.support.stores import OLD, Site, UnclosableClient, enrol
 
 
@@ -117,7 +118,7 @@ def test_no_match_rests_on_a_damaged_embedding(
     archive._sightings(OLD).put([Point(one.sighting.id, vector.tolist(), row)])
     archive.close()
     gallery = site.service()
-    (hit,) = gallery.search(one.vector, SightingFilter(), vessels=1)
+    (hit,) = search(gallery, one.vector, SightingFilter(), 1)
     assert hit.vessel.id == vessel.id
     ids = [found.sighting.id for found in hit.hits]
     with pytest.raises(StoreDamagedError, match="embedding") if damaged else nullcontext():

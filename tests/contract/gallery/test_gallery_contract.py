@@ -25,7 +25,7 @@ from tests.support.fakes.records import (
     query,
     uuid_between,
 )
-from tests.support.galleries import GALLERY_KINDS, enrol
+from tests.support.galleries import GALLERY_KINDS, enrol, search
 
 SHARED_KINDS = [kind for kind in GALLERY_KINDS if kind != "edge"]
 """Those that several processes may use; a single process does not lose its claims."""
@@ -107,7 +107,7 @@ class TestVessels:
         gallery.delete_vessel(uuid4())
         assert gallery.get_vessels([vessel.id]) == {}
         assert len(gallery.sightings_of([vessel.id])) == 1
-        assert gallery.search(query(), SightingFilter(), 5) == []
+        assert search(gallery, query(), SightingFilter(), 5) == []
         assert gallery.counts() == GalleryCounts(0, 0)
 
 
@@ -270,7 +270,7 @@ class TestSightings:
         gallery.put_sightings([one], None)
         assert gallery.get_sighting(one.sighting.id) == one.sighting
         assert gallery.uses_chip(one.sighting.chip_sha256)
-        assert gallery.search(query(), SightingFilter(), 5) == []
+        assert search(gallery, query(), SightingFilter(), 5) == []
         assert gallery.counts() == GalleryCounts(0, 0)
 
     def test_moving_an_open_sighting_assigns_it(self, gallery: Gallery) -> None:
@@ -278,7 +278,7 @@ class TestSightings:
         one = embedded(0.9)
         gallery.put_sightings([one], None)
         gallery.move_sightings([one.sighting.id], vessel)
-        [hit] = gallery.search(query(), SightingFilter(vessel_types=("tanker",)), 5)
+        [hit] = search(gallery, query(), SightingFilter(vessel_types=("tanker",)), 5)
         assert hit.vessel == vessel
         assert hit.hits[0].sighting.vessel_id == vessel.id
         assert gallery.counts() == GalleryCounts(1, 1)
@@ -308,7 +308,7 @@ class TestSightings:
         gallery.move_sightings([one.sighting.id], vessel)
         gallery.move_sightings([one.sighting.id, uuid4()], None)
         assert gallery.get_sighting(one.sighting.id) == one.sighting
-        assert gallery.search(query(), SightingFilter(), 5) == []
+        assert search(gallery, query(), SightingFilter(), 5) == []
         assert gallery.sightings_of([vessel.id]) == []
         assert gallery.counts() == GalleryCounts(1, 0)
         gallery.put_open_sightings([one])
@@ -344,7 +344,7 @@ class TestSightings:
         assert gallery.sightings_of([a.id]) == []
         assert {s.id for s in moving} < {s.id for s in gallery.sightings_of([b.id])}
         everything = SightingFilter(vessel_types=("Tanker",), vessel_length_m=(290, 310))
-        [hit] = gallery.search(query(), everything, 5)
+        [hit] = search(gallery, query(), everything, 5)
         assert hit.vessel == b
         assert [h.similarity for h in hit.hits] == pytest.approx([0.9, 0.8, 0.1], abs=1e-5)
         assert gallery.counts() == GalleryCounts(2, 3)

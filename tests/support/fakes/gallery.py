@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
+from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
@@ -148,12 +149,11 @@ class FakeGallery:
         with self._lock:
             return any(r.sighting.chip_sha256 == chip_sha256 for r in self._rows.values())
 
-    def search(
-        self,
-        vector: NDArray[np.float32],
-        where: SightingFilter,
-        vessels: int,
-        sightings_per_vessel: int = 3,
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
+        return [self._search(one.vector, one.where, vessels) for one in queries]
+
+    def _search(
+        self, vector: NDArray[np.float32], where: SightingFilter, vessels: int
     ) -> list[VesselHit]:
         if vector.shape != (self._width,):
             raise ValueError("not this gallery's width")
@@ -167,16 +167,11 @@ class FakeGallery:
             hits = [
                 VesselHit(
                     self._vessels[owner_id],
-                    sorted(group, key=lambda hit: -hit.similarity)[:sightings_per_vessel],
+                    sorted(group, key=lambda hit: -hit.similarity)[:SIGHTINGS_OF_VESSEL],
                 )
                 for owner_id, group in groups.items()
             ]
         return sorted(hits, key=lambda hit: -hit.hits[0].similarity)[:vessels]
-
-    def search_each(
-        self, queries: Sequence[VesselQuery], vessels: int, sightings_per_vessel: int = 3
-    ) -> list[list[VesselHit]]:
-        return [self.search(q.vector, q.where, vessels, sightings_per_vessel) for q in queries]
 
     def search_open(
         self,

@@ -10,7 +10,7 @@ from uuid import UUID
 from service.identity.records.vessels import VesselState
 from service.storage.edge.record_cache import RecordCache
 from service.storage.edge.shard import Shard
-from service.storage.edge.sightings import BundleSightings
+from service.storage.edge.sightings import BundleSightings, Watcher
 from service.storage.edge.tables import open_table, saved_tables, sighting_table
 from service.storage.edge.tables.open_table import OpenTable
 from service.storage.edge.tables.sighting_table import SightingTable
@@ -27,8 +27,8 @@ ENROLLED, OPEN = "enrolled", "open"
 log = logging.getLogger("crossfix")
 
 
-class SearchTables:
-    """A `Watcher`. For one thread at a time.
+class SearchTables(Watcher):
+    """Keeps the tables in step. For one thread at a time.
 
     Attributes:
         enrolled: the sightings of vessels.

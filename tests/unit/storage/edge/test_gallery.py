@@ -16,6 +16,7 @@ from service.identity.records.vessels import Vessel, VesselState
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.shard import Shard
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
+from tests.support.galleries import search
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_everything_is_stored_after_reopening(folder: Path) -> None:
     gallery.close()
     gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     assert gallery.get_vessels([vessel.id, hidden.id]) == {vessel.id: vessel, hidden.id: hidden}
-    [hit] = gallery.search(query(), SightingFilter(vessel_types=("cargo",)), 5)
+    [hit] = search(gallery, query(), SightingFilter(vessel_types=("cargo",)), 5)
     assert hit.vessel == vessel
     assert gallery.counts() == GalleryCounts(1, 1)
     gallery.close()
@@ -76,7 +77,7 @@ def test_changes_that_are_only_in_the_log_survive(folder: Path) -> None:
     assert reopened.counts() == GalleryCounts(21, 22)
     assert len(reopened.get_vessels([v.id for v in enrolled])) == 20
     assert reopened.get_vessels([deleted.id]) == {}
-    [hit] = reopened.search(query(), SightingFilter(vessel_types=("tanker",)), 30)
+    [hit] = search(reopened, query(), SightingFilter(vessel_types=("tanker",)), 30)
     assert hit.vessel.id == first.id
     assert len(hit.hits) == 2
     reopened.close()
@@ -190,7 +191,7 @@ def test_a_write_on_a_full_disk_is_refused_and_changes_nothing(folder: Path) -> 
     with pytest.raises(StoreFullError):
         gallery.put_sightings([embedded(0.5, vessel)], vessel)
     assert gallery.counts() == GalleryCounts(1, 1)
-    assert len(gallery.search(query(), SightingFilter(), 5)) == 1
+    assert len(search(gallery, query(), SightingFilter(), 5)) == 1
     gallery.close()
 
 
@@ -218,7 +219,7 @@ def test_a_closed_gallery_refuses_calls(folder: Path) -> None:
         gallery.ping,
         lambda: gallery.put_vessel(make_vessel()),
         lambda: gallery.get_vessels([make_vessel().id]),
-        lambda: gallery.search(query(), SightingFilter(), 3),
+        lambda: search(gallery, query(), SightingFilter(), 3),
     ):
         with pytest.raises(StoreUnavailableError):
             call()

@@ -11,6 +11,7 @@ from service.identity.records.sightings import SightingFilter
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.record_cache import RecordCache
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
+from tests.support.galleries import search
 
 
 class Rows:
@@ -49,7 +50,7 @@ def test_a_record_that_is_damaged_after_it_was_read_is_not_shown(quick_folder: P
     vessel = make_vessel()
     gallery.put_vessel(vessel)
     gallery.put_sightings([embedded(0.9, vessel)], vessel)
-    [hit] = gallery.search(query(), SightingFilter(), 5)
+    [hit] = search(gallery, query(), SightingFilter(), 5)
     shown = [one.sighting.id for one in hit.hits]
     gallery.require_intact(shown)
     gallery._sightings.set_fields(shown, {"captured_at": "2020-01-01T00:00:00.000000+00:00"})
@@ -65,19 +66,19 @@ def test_a_search_returns_records_as_they_were_written_last(quick_folder: Path) 
         gallery.put_vessel(one)
     chip = embedded(0.9, vessel)
     gallery.put_sightings([chip], vessel)
-    gallery.search(query(), SightingFilter(), 5)
+    search(gallery, query(), SightingFilter(), 5)
     renamed = vessel.model_copy(update={"name": "C"})
     gallery.put_vessel(renamed)
-    [hit] = gallery.search(query(), SightingFilter(), 5)
+    [hit] = search(gallery, query(), SightingFilter(), 5)
     assert hit.vessel == renamed
     gallery.move_sightings([chip.sighting.id], other, origin=vessel.id)
-    [hit] = gallery.search(query(), SightingFilter(), 5)
+    [hit] = search(gallery, query(), SightingFilter(), 5)
     assert (hit.vessel, hit.hits[0].sighting.origin_vessel_id) == (other, vessel.id)
     gallery.move_sightings([chip.sighting.id], None)
-    assert gallery.search(query(), SightingFilter(), 5) == []
+    assert search(gallery, query(), SightingFilter(), 5) == []
     gallery.move_sightings([chip.sighting.id], vessel)
-    [hit] = gallery.search(query(), SightingFilter(), 5)
+    [hit] = search(gallery, query(), SightingFilter(), 5)
     assert hit.hits[0].sighting.vessel_id == vessel.id
     gallery.delete_sightings([chip.sighting.id])
-    assert gallery.search(query(), SightingFilter(), 5) == []
+    assert search(gallery, query(), SightingFilter(), 5) == []
     gallery.close()

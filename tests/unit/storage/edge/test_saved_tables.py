@@ -18,6 +18,7 @@ from service.storage.edge.tables import sketched_vectors
 from service.storage.edge.tables.saved_tables import FILE
 from service.storage.edge.tables.search_tables import ENROLLED, SearchTables
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
+from tests.support.galleries import search
 
 Answers = tuple[list[tuple[UUID, list[tuple[UUID, float]]]], ...]
 
@@ -69,7 +70,7 @@ def answers(gallery: EdgeGallery) -> Answers:
     enrolled = [
         sorted(
             (hit.vessel.id, [(one.sighting.id, round(one.similarity, 5)) for one in hit.hits])
-            for hit in gallery.search(query(), where, 100)
+            for hit in search(gallery, query(), where, 100)
         )
         for where in filters
     ]

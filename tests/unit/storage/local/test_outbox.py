@@ -1,7 +1,5 @@
 """Matches that wait in a folder: kept durably and within limits, damaged ones put aside."""
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -37,25 +35,6 @@ def test_a_match_is_read_back_as_it_was_put(tmp_path: Path) -> None:
     reopened.remove(first.record.id)
     assert list(reopened.ids()) == [second.record.id]
     assert reopened.get(first.record.id) is None
-
-
-def test_a_match_that_an_older_version_kept_is_read(tmp_path: Path) -> None:
-    one = make_answered()
-    [(chip, sighting)] = one.chips
-    vector = sighting.vector.astype("<f4").tobytes()
-    head = {
-        "record": one.record.model_dump_json(),
-        "sighting": sighting.sighting.model_dump_json(),
-        "vector_bytes": len(vector),
-        "sha256": hashlib.sha256(vector + chip).hexdigest(),
-    }
-    path = tmp_path / f"{one.record.id}.match"
-    path.write_bytes(json.dumps(head).encode() + b"\n" + vector + chip)
-    got = FolderOutbox(tmp_path).get(one.record.id)
-    assert got is not None
-    [(read, known)] = got.chips
-    assert (read, known.sighting, got.record) == (chip, sighting.sighting, one.record)
-    np.testing.assert_array_equal(known.vector, sighting.vector)
 
 
 def test_an_outbox_that_was_never_used_is_empty(tmp_path: Path) -> None:

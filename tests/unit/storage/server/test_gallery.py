@@ -20,6 +20,7 @@ from service.identity.records.vessels import VesselState
 from service.storage.server.connection import ServerConnection, Transport
 from service.storage.server.gallery import ServerGallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
+from tests.support.galleries import search
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ class TestCollections:
         gallery.close()
         gallery.close()
         with pytest.raises(StoreUnavailableError, match="closed"):
-            gallery.search(query(), SightingFilter(), 3)
+            search(gallery, query(), SightingFilter(), 3)
 
 
 class Stub(ThreadingHTTPServer):
