@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
+from service.storage.edge.tables.bounded_search import Mask, Numbers, Similarities, similar_rows
 from service.storage.edge.tables.rows import IDS, EmbeddedFacts, Rows, largest
-from service.storage.edge.tables.vector_file import Arrays, VectorFile
+from service.storage.edge.tables.sketched_vectors import SketchedVectors
+from service.storage.edge.tables.vector_file import Arrays
 from service.storage.points import payloads
 
 FIELDS = [payloads.MODALITY, payloads.UNCOMPARED]
@@ -26,8 +28,9 @@ class OpenTable:
     """The sightings without a vessel. For one thread at a time."""
 
     def __init__(self, path: Path, width: int, saved: Arrays | None = None) -> None:
-        """Start empty, or with what was saved; see `VectorFile` and `Rows`."""
-        self._vectors = VectorFile(path, width, 0 if saved is None else len(saved[IDS]))
+        """Start empty, or with what was saved; see `SketchedVectors` and `Rows`."""
+        count = 0 if saved is None else len(saved[IDS])
+        self._vectors = SketchedVectors(path, width, count, saved)
         self._rows = Rows(self._vectors, saved, kinds="u1")
 
     def save(self) -> dict[str, NDArray[Any]]:
@@ -37,7 +40,7 @@ class OpenTable:
             OSError: the disk refuses.
         """
         self._vectors.sync()
-        return self._rows.arrays()
+        return {**self._rows.arrays(), **self._vectors.arrays()}
 
     def put(self, sightings: Sequence[EmbeddedFacts], new: bool = False) -> None:
         """Insert or replace open sightings, and drop those that have a vessel.
@@ -82,13 +85,23 @@ class OpenTable:
             limit: the largest number to return.
             compared: leave out those that have not been compared with the others.
         """
-        [similarities] = self._vectors.products(query[None], len(self))
+        if not len(self):
+            return {}
+        sensor = MODALITIES.index(modality.value)
         kinds = self._rows[KINDS]
-        other = kinds % COMPARED != MODALITIES.index(modality.value)
-        similarities[other | (kinds < COMPARED) if compared else other] = -np.inf
-        best = largest(similarities, limit)
-        ids = (UUID(bytes=one) for one in self._rows.ids(best))
-        return dict(zip(ids, similarities[best].tolist(), strict=True))
+
+        def passes(rows: Numbers | slice) -> Mask:
+            found = kinds[rows]
+            mask: Mask = found % COMPARED == sensor
+            return mask & (found >= COMPARED) if compared else mask
+
+        [bounds] = self._vectors.bounds(query[None], len(self))
+        similarities = Similarities(self._vectors, query, bounds)
+        rows = similar_rows(similarities, passes, np.arange(len(self)), limit)
+        values = similarities.of(rows)
+        best = largest(values, limit)
+        ids = (UUID(bytes=one) for one in self._rows.ids(rows[best]))
+        return dict(zip(ids, values[best].tolist(), strict=True))
 
 
 def _kind(row: Mapping[str, Any]) -> int:

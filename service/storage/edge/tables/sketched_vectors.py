@@ -6,7 +6,6 @@ that their products cannot be among the largest, whatever the rest of the vector
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from service.storage.edge.tables.vector_file import Arrays, Products, VectorFile
 
-AXES = 23
+AXES = "axes"
+MOST_AXES = 23
 SKETCHED_ROWS = 16_384
 """Rows that have their axes in common; rows beyond the last full block have no sketch. A block is
 sketched when it is full, which takes some 50 ms."""
@@ -27,68 +27,61 @@ ROUNDING = 1e-6
 """Added to the square of a rest, which is a difference of numbers near 1 in float32."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sketches:
-    """The sketches of a block of rows.
+class SketchedVectors(VectorFile):
+    """A `VectorFile` that limits products from above.
 
-    Attributes:
-        axes: float32 `[D, A]`, orthonormal.
-        numbers: float32 `[A + 1, rows]`: products with the axes, and the length of the rest.
+    A second file holds a sketch of each row, 96 bytes: its products with the axes of its block, and
+    the length of the rest.
     """
 
-    axes: NDArray[np.float32]
-    numbers: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, vectors: NDArray[np.float32]) -> "Sketches":
-        """Return the sketches of a block, float32 `[rows, D]`."""
-        sample = vectors[:: max(1, len(vectors) // FITTED_ROWS)]
-        axes = _principal_axes(sample)
-        return cls(axes, np.ascontiguousarray(_sketch(vectors, axes).T))
-
-    def renew(self, places: NDArray[np.intp], vectors: NDArray[np.float32]) -> None:
-        """Sketch rows of the block anew: K places in it and their vectors, float32 `[K, D]`."""
-        self.numbers[:, places] = _sketch(vectors, self.axes).T
-
-
-class SketchedVectors(VectorFile):
-    """A `VectorFile` that limits products from above. Sketches are in memory: 96 bytes a row."""
-
     def __init__(self, path: Path, width: int, rows: int = 0, saved: Arrays | None = None) -> None:
-        """Open the file; see `VectorFile`.
+        """Open the files; see `VectorFile`.
 
         Args:
-            path, width, rows: of the file.
-            saved: what `arrays` returned when it held these rows.
+            path, width, rows: of the vectors.
+            saved: what `arrays` returned when they held these rows.
         """
         super().__init__(path, width, rows)
-        self._blocks: list[Sketches] = []
-        if saved is not None:
-            blocks = zip(saved["axes"], saved["sketches"], strict=True)
-            self._blocks = [Sketches(axes, numbers) for axes, numbers in blocks]
+        self._axes: list[NDArray[np.float32]] = [] if saved is None else [*saved[AXES]]
+        self._sketches = VectorFile(
+            path.with_name(f"{path.name}.sketches"),
+            min(MOST_AXES, width) + 1,
+            min(rows, self.sketched),
+        )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the sketches of all blocks."""
-        return {
-            "axes": np.array([one.axes for one in self._blocks], np.float32),
-            "sketches": np.array([one.numbers for one in self._blocks], np.float32),
-        }
+        """Return the axes of all blocks, float32 `[blocks, D, A]`, each orthonormal."""
+        return {AXES: np.array(self._axes, np.float32)}
 
     @property
     def sketched(self) -> int:
         """How many rows have a sketch: the first ones."""
-        return len(self._blocks) * SKETCHED_ROWS
+        return len(self._axes) * SKETCHED_ROWS
+
+    def make_room(self, rows: int) -> None:
+        super().make_room(rows)
+        self._sketches.make_room(rows)
+
+    def sync(self) -> None:
+        super().sync()
+        self._sketches.sync()
+
+    def checksum(self, rows: int, start: int = 0) -> int:
+        return self._sketches.checksum(min(rows, self.sketched), super().checksum(rows, start))
 
     def put(self, rows: Sequence[int], vectors: NDArray[np.float32]) -> None:
         super().put(rows, vectors)
         places = np.asarray(rows)
-        old = np.flatnonzero(places < self.sketched)
-        for number in np.unique(places[old] // SKETCHED_ROWS):
-            own = old[places[old] // SKETCHED_ROWS == number]
-            self._blocks[number].renew(places[own] % SKETCHED_ROWS, vectors[own])
+        blocks = places // SKETCHED_ROWS
+        for block in np.unique(blocks[places < self.sketched]):
+            own = np.flatnonzero(blocks == block)
+            self._sketches.put(places[own].tolist(), _sketch(vectors[own], self._axes[block]))
         while self.sketched + SKETCHED_ROWS <= max(rows) + 1:
-            end = self.sketched + SKETCHED_ROWS
-            self._blocks.append(Sketches.of(self._vectors[self.sketched : end]))
+            full = range(self.sketched, self.sketched + SKETCHED_ROWS)
+            block_vectors = self._vectors[full.start : full.stop]
+            axes = _principal_axes(block_vectors[:: max(1, SKETCHED_ROWS // FITTED_ROWS)])
+            self._sketches.put(full, _sketch(block_vectors, axes))
+            self._axes.append(axes)
 
     def bounds(self, queries: NDArray[np.float32], rows: int) -> Products:
         """Return numbers that the products of queries with the first rows do not exceed.
@@ -104,13 +97,12 @@ class SketchedVectors(VectorFile):
             float32 `[Q, rows]`; of rows without a sketch it is the product itself.
         """
         bounds = np.empty((len(queries), rows), np.float32)
-        for number, block in enumerate(self._blocks):
-            first = number * SKETCHED_ROWS
+        for block, axes in enumerate(self._axes):
+            first = block * SKETCHED_ROWS
             end = min(first + SKETCHED_ROWS, rows)
             if first < end:
-                numbers = block.numbers[:, : end - first]
-                for sketch, result in zip(_sketch(queries, block.axes), bounds, strict=True):
-                    np.dot(sketch, numbers, out=result[first:end])
+                sketches = _sketch(queries, axes)
+                bounds[:, first:end] = self._sketches.products(sketches, end, first)
         if rows > self.sketched:
             bounds[:, self.sketched :] = self.products(queries, rows, self.sketched)
         return bounds
@@ -119,7 +111,7 @@ class SketchedVectors(VectorFile):
 def _principal_axes(sample: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return nearly the axes that hold most of the squares, float32 `[D, A]`, by iteration."""
     width = sample.shape[1]
-    axes = np.random.default_rng(0).normal(size=(width, min(AXES, width)))
+    axes = np.random.default_rng(0).normal(size=(width, min(MOST_AXES, width)))
     for _ in range(4):
         axes, _ = np.linalg.qr(sample.T @ (sample @ axes.astype(np.float32)).astype(np.float64))
     return axes.astype(np.float32)

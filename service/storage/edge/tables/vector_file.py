@@ -19,8 +19,8 @@ from service.storage.local.disk_errors import disk_errors
 
 FIRST_ROWS = 256
 GROWTH = 1.5
-BLOCK_ROWS = 512
-"""Rows that are multiplied with all queries at a time, so that they stay in the cache of the
+BLOCK_BYTES = 2**20
+"""Of rows that are multiplied with all queries at a time, so that they stay in the cache of the
 processor."""
 
 Products = NDArray[np.float32]
@@ -47,6 +47,7 @@ class VectorFile:
         """
         self._path = path
         self._width = width
+        self._block = max(1, BLOCK_BYTES // (4 * width))
         with disk_errors(f"use {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | (0 if rows else os.O_TRUNC)
@@ -79,9 +80,9 @@ class VectorFile:
         """
         os.fsync(self._file)
 
-    def checksum(self, rows: int) -> int:
-        """Return the CRC-32 of all rows before `rows`."""
-        return zlib.crc32(self._vectors[:rows].data)
+    def checksum(self, rows: int, start: int = 0) -> int:
+        """Return the CRC-32 of all rows before `rows`, continued from that of other data."""
+        return zlib.crc32(self._vectors[:rows].data, start)
 
     def put(self, rows: Sequence[int], vectors: NDArray[np.float32]) -> None:
         """Set rows, appending those beyond the last one.
@@ -114,8 +115,8 @@ class VectorFile:
             float32 `[Q, rows - first]`.
         """
         products = np.empty((len(queries), rows - first), np.float32)
-        for start in range(first, rows, BLOCK_ROWS):
-            end = min(start + BLOCK_ROWS, rows)
+        for start in range(first, rows, self._block):
+            end = min(start + self._block, rows)
             block = self._vectors[start:end]
             # One by one: BLAS takes longer for a few queries together than for each alone.
             for query, result in zip(queries, products, strict=True):
@@ -125,8 +126,8 @@ class VectorFile:
     def products_of(self, rows: NDArray[np.intp], query: NDArray[np.float32]) -> Products:
         """Return the products of one query, float32 `[D]`, with these rows, float32 `[K]`."""
         products = np.empty(len(rows), np.float32)
-        for start in range(0, len(rows), BLOCK_ROWS):
-            some = rows[start : start + BLOCK_ROWS]
+        for start in range(0, len(rows), self._block):
+            some = rows[start : start + self._block]
             np.dot(self._vectors[some], query, out=products[start : start + len(some)])
         return products.clip(-1.0, 1.0, out=products)
 

@@ -154,6 +154,7 @@ def halve(path: Path) -> None:
     [
         *((FILE, flip), (FILE, halve), (FILE, Path.unlink)),
         *((ENROLLED, flip), (ENROLLED, Path.unlink)),
+        *((f"{ENROLLED}.sketches", flip), (f"{ENROLLED}.sketches", Path.unlink)),
     ],
 )
 def test_damaged_tables_are_not_used(

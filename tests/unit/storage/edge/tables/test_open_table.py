@@ -6,12 +6,22 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from bench.filled_gallery import like_embeddings
 from service.contract.chip import Modality
+from service.storage.edge.tables import bounded_search, sketched_vectors
 from service.storage.edge.tables.open_table import OpenTable
 from service.storage.edge.tables.rows import largest
+from service.storage.edge.tables.sketched_vectors import SketchedVectors
 from service.storage.points import payloads
 from tests.unit.storage.edge.tables.test_sighting_table import WIDTH, unit_vectors
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sketched_vectors, "SKETCHED_ROWS", 32)
+    monkeypatch.setattr(bounded_search, "SAMPLE", 100)
 
 
 @pytest.mark.parametrize("compared", [False, True])
@@ -37,6 +47,8 @@ def test_after_any_changes_searches_are_those_of_a_list(tmp_path: Path, compared
                 table.put([(sighting, vector, {payloads.MODALITY: modality.value} | mark)])
                 kept[sighting] = vector, modality, False
     assert len(table) == len(kept) > 100
+    saved = table.save()
+    table = OpenTable(tmp_path / "vectors", WIDTH, saved)
     [query] = unit_vectors(1, seed=9)
     for modality in Modality:
         passing = {
@@ -48,6 +60,26 @@ def test_after_any_changes_searches_are_those_of_a_list(tmp_path: Path, compared
         found = table.nearest(query, modality, 7, compared)
         assert [*found] == [i for i, _ in expected]
         assert [*found.values()] == pytest.approx([value for _, value in expected], abs=1e-6)
+
+
+def test_few_embeddings_are_compared_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, rows = OpenTable(tmp_path / "vectors", 128), 4000
+    row = {payloads.MODALITY: "sar"}
+    vectors = like_embeddings(rows, 128, 0)
+    table.put([(UUID(int=n), vectors[n], row) for n in range(rows)], new=True)
+    compared = []
+
+    def count(self: SketchedVectors, rows: NDArray[np.intp], query: NDArray[np.float32]) -> object:
+        compared.append(len(rows))
+        return products_of(self, rows, query)
+
+    products_of = SketchedVectors.products_of
+    monkeypatch.setattr(SketchedVectors, "products_of", count)
+    for query in like_embeddings(10, 128, 1):
+        table.nearest(query, Modality.SAR, 10, False)
+    assert 0 < sum(compared) < 10 * rows / 10
 
 
 def test_the_largest_values_come_first_and_of_equal_ones_the_first() -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.identity.errors import StoreFullError
-from service.storage.edge.tables.vector_file import BLOCK_ROWS, FIRST_ROWS, VectorFile
+from service.storage.edge.tables.vector_file import BLOCK_BYTES, FIRST_ROWS, VectorFile
 
 WIDTH = 64
 
@@ -24,7 +24,7 @@ def open_files() -> int:
 
 
 def test_products_are_those_of_the_vectors(tmp_path: Path) -> None:
-    vectors, queries = unit_vectors(2 * BLOCK_ROWS + 3), unit_vectors(5, seed=1)
+    vectors, queries = unit_vectors(2 * BLOCK_BYTES // (4 * WIDTH) + 3), unit_vectors(5, seed=1)
     file = VectorFile(tmp_path / "vectors", WIDTH)
     file.put(range(10), vectors[:10])
     file.put(range(10, len(vectors)), vectors[10:])
