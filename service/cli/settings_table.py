@@ -13,11 +13,11 @@ from service.settings import CLIENT_KEY, PREFIX, SHIPPED_BUNDLE, Settings
 
 HEAD = f"""# Settings
 
-Made from `service/settings/model.py` by `crossfix settings` (`make settings-table`); do not edit.
+Each setting is an environment variable, read once at the start. The service refuses to start with a
+malformed value, or an unknown variable with the prefix `{PREFIX}`, and names it. Separate the items
+of a list by commas. An empty value of an optional setting counts as unset.
 
-Each setting is an environment variable, read once at the start. A malformed value, or a variable
-with the prefix `{PREFIX}` that is not in this table, stops the start with a message that names it.
-Lists are separated by commas; an empty value of an optional setting is as unset.
+`crossfix settings` prints this page from `service/settings/model.py`; `make settings-table` renews it.
 
 | variable | default | value | meaning |
 |---|---|---|---|

@@ -82,11 +82,11 @@ class Settings(BaseSettings):
         False, description="listen on a public address although no key is required"
     )
     metrics_without_key: bool = Field(
-        False, description="whether `/metrics` needs no key when others do"
+        False, description="serve `/metrics` without a key although other requests need one"
     )
     allowed_hosts: CommaSeparated = Field(
         (),
-        description="names under which clients may address the service while no keys exist; "
+        description="host names that requests may have in `Host` while no keys exist; "
         "unset: loopback names on a loopback address, any name on a public address",
     )
     cors_origins: CommaSeparated = Field(
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         "unset: each process has its own",
     )
     cache_entries: int = Field(
-        4096, ge=0, le=10_000_000, description="embeddings in the cache of this process"
+        4096, ge=0, le=10_000_000, description="most embeddings in the cache of this process"
     )
 
     chip_store: Literal["folder", "s3"] = Field(
@@ -193,7 +193,10 @@ class Settings(BaseSettings):
     tracing_share: float = Field(1.0, ge=0, le=1, description="share of requests that are traced")
 
     bundle_poll_s: float = Field(
-        2.0, gt=0, le=3600, description="how often the bundle of a shared gallery is checked"
+        2.0,
+        gt=0,
+        le=3600,
+        description="how often replicas check whether the shared gallery changed its bundle",
     )
     replica: str = Field(
         default_factory=socket.gethostname,
@@ -203,14 +206,19 @@ class Settings(BaseSettings):
     )
     max_upload_mb: float = Field(64.0, gt=0, le=4096, description="largest request body, MB")
     max_chip_mb: float = Field(32.0, gt=0, le=4096, description="largest chip file, MB")
-    max_chip_side_px: int = Field(4096, ge=8, le=65536, description="longest side of a chip")
-    max_chips_per_request: int = Field(64, ge=1, le=1000, description="chips in one request")
+    max_chip_side_px: int = Field(
+        4096, ge=8, le=65536, description="longest side of a chip, pixels"
+    )
+    max_chips_per_request: int = Field(64, ge=1, le=1000, description="most chips in one request")
 
     queue_size: int = Field(
-        256, ge=1, le=100_000, description="SAR chips that may wait for the models; more get 429"
+        256,
+        ge=1,
+        le=100_000,
+        description="SAR chips that may wait for the models; further ones get 429",
     )
     embed_timeout_s: float = Field(
-        120.0, gt=0, le=3600, description="longest wait of a chip for its embedding"
+        120.0, gt=0, le=3600, description="longest time that a chip waits for its embedding"
     )
     check_interval_h: float = Field(
         24.0,
@@ -240,8 +248,8 @@ class Settings(BaseSettings):
         2.0,
         ge=0,
         le=86_400,
-        description="how often open sightings are compared with the chips that vessels got since, "
-        "and with each other; 0: never",
+        description="how often open sightings are compared with new chips of vessels, and with "
+        "each other; 0: never",
     )
     webhook_url: str | None = Field(
         None,
@@ -250,8 +258,8 @@ class Settings(BaseSettings):
     )
     webhook_secret: SecretStr | None = Field(
         None,
-        description="key that signs what is sent: base64 of 24 to 64 random bytes after `whsec_`; "
-        "separated by commas, each signs, so that a receiver can change over",
+        description="key that signs these messages: `whsec_` and base64 of 24 to 64 random bytes; "
+        "while a receiver changes to a new key, both, separated by a comma",
     )
     restore_days: float = Field(
         30.0, ge=0, le=36_500, description="how long the deletion of a vessel can be undone"
