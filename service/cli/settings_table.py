@@ -17,7 +17,8 @@ Each setting is an environment variable, read once at the start. The service ref
 malformed value, or an unknown variable with the prefix `{PREFIX}`, and names it. Separate the items
 of a list by commas. An empty value of an optional setting counts as unset.
 
-`crossfix settings` prints this page from `service/settings/model.py`; `make settings-table` renews it.
+`crossfix settings` prints this page from `service/settings/model.py`.
+Renew it by `make settings-table`; do not edit it.
 
 | variable | default | value | meaning |
 |---|---|---|---|
