@@ -110,7 +110,7 @@ def match_files(
 
 
 def match_scene(
-    client: Client, chips: Sequence[QueryChip], fields: Mapping[str, object]
+    client: Client, chips: Sequence[QueryChip], fields: Mapping[str, Any]
 ) -> list[ChipResult]:
     """Ask about the chips of one image together; return the results in the order of the chips.
 

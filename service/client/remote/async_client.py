@@ -9,7 +9,7 @@ import httpx
 
 from service.client import DEFAULT_URL
 from service.client.errors import RefusedError, SourceError
-from service.client.remote.call import Call, ChipSource, Listing, Reply
+from service.client.remote.call import Call, ChipSource, Listing
 from service.client.remote.client import Matched
 from service.client.remote.enrolling import BatchAttempts, ChipToEnrol, Enrolled, batches
 from service.client.remote.methods import Methods
@@ -82,8 +82,8 @@ class AsyncClient(Methods):
                 wait_s = attempts.wait_after_loss(error)
             else:
                 if response.is_success:
-                    call.require_media(response.headers.get("Content-Type"))
-                    return call.read(Reply(response.status_code, response.content))
+                    call.require_media(response)
+                    return call.read(response)
                 wait_s = attempts.wait_after_refusal(response)
             await asyncio.sleep(wait_s)
 

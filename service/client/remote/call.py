@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
+import httpx
 from pydantic import BaseModel, ValidationError
 
 from service.client.errors import SourceError, UnreachableError
@@ -55,21 +56,13 @@ def as_part(chip: ChipSource) -> ChipPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """A successful response."""
-
-    status: int
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """One request, and how its response is read.
 
     Attributes:
         method: of HTTP.
         path: with a leading slash.
-        read: makes the result of the response; raises UnreachableError if it cannot.
+        read: makes the result of a response, read whole; raises UnreachableError if it cannot.
         query: parameters; those that are None are left out.
         form: text fields of a multipart form.
         files: name of the field and the chips of a multipart form.
@@ -80,7 +73,7 @@ class Call(Generic[T]):
 
     method: str
     path: str
-    read: Callable[[Reply], T]
+    read: Callable[[httpx.Response], T]
     query: Mapping[str, object] = field(default_factory=dict)
     form: Mapping[str, object] = field(default_factory=dict)
     files: tuple[str, Sequence[ChipPart]] | None = None
@@ -90,29 +83,33 @@ class Call(Generic[T]):
 
     def request(self) -> dict[str, Any]:
         """Return the arguments of `httpx.Client.request`; the same for each attempt."""
-        headers = {"Accept": self.accept}
+        request: dict[str, Any] = {
+            "method": self.method,
+            "url": self.path,
+            "headers": {"Accept": self.accept},
+        }
+        if self.query:
+            request["params"] = _texts(self.query)
         if self.once:
-            headers["Idempotency-Key"] = str(uuid4())
-        request: dict[str, Any] = {"method": self.method, "url": self.path, "headers": headers}
-        if query := _texts(self.query):
-            request["params"] = query
+            request["headers"]["Idempotency-Key"] = str(uuid4())
         if self.files is not None:
             name, chips = self.files
             request["files"] = [(name, (chip.name, chip.data)) for chip in chips]
             request["data"] = _texts(self.form)
         if self.body is not None:
-            request["json"] = _plain(self.body)
+            request["headers"]["Content-Type"] = "application/json"
+            request["content"] = json_text(self.body)
         return request
 
-    def require_media(self, media: str | None) -> None:
+    def require_media(self, response: httpx.Response) -> None:
         """Check the media type of a response that holds a file: a sign-in page is none.
 
         Raises:
             UnreachableError: it is not the type that was asked for.
         """
-        if self.accept in ("application/json", "*/*"):
-            return
-        if (media or "").partition(";")[0].strip().lower() != self.accept:
+        media = response.headers.get("Content-Type", "")
+        kind = media.partition(";")[0].strip().lower()
+        if self.accept not in ("application/json", "*/*", kind):
             raise not_understood("Content-Type", f"is {media}, not {self.accept}")
 
 
@@ -137,16 +134,16 @@ class Listing(Generic[T]):
         return replace(self.first, query={**self.first.query, "cursor": cursor})
 
 
-def reads(kind: type[M]) -> Callable[[Reply], M]:
+def reads(kind: type[M]) -> Callable[[httpx.Response], M]:
     """Return a reader of a JSON body of this kind; see `validated`."""
-    return lambda reply: validated(kind, decoded(reply.content))
+    return lambda response: validated(kind, decoded(response.content))
 
 
-def reads_page(kind: type[M], name: str) -> Callable[[Reply], Page[M]]:
+def reads_page(kind: type[M], name: str) -> Callable[[httpx.Response], Page[M]]:
     """Return a reader of a page whose items are listed under `name`."""
 
-    def read(reply: Reply) -> Page[M]:
-        document = decoded(reply.content)
+    def read(response: httpx.Response) -> Page[M]:
+        document = decoded(response.content)
         if not isinstance(document, dict) or not isinstance(document.get(name), list):
             raise not_understood(name, "is missing")
         items = tuple(validated(kind, item) for item in document[name])
@@ -177,14 +174,9 @@ def decoded(content: bytes) -> object:
     return document
 
 
-def metadata_field(chips: Sequence[ChipPart]) -> str:
-    """Return the form field `chip_metadata` of some chips."""
-    return json_text([chip.metadata for chip in chips])
-
-
 def json_text(document: object) -> str:
     """Return JSON of plain values, times and ids."""
-    return json.dumps(_plain(document))
+    return json.dumps(document, default=_plain)
 
 
 def not_understood(name: str, problem: str) -> UnreachableError:
@@ -195,21 +187,17 @@ def not_understood(name: str, problem: str) -> UnreachableError:
     )
 
 
-def _texts(values: Mapping[str, object]) -> dict[str, str]:
-    """Return query parameters or form fields as texts, without those that are None."""
-    plain = {name: _plain(value) for name, value in values.items() if value is not None}
+def _texts(values: Mapping[str, object]) -> dict[str, object]:
+    """Return query parameters or form fields as httpx takes them, without those that are None."""
     return {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in plain.items()
+        name: value if isinstance(value, str | int | float) else _plain(value)
+        for name, value in values.items()
+        if value is not None
     }
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON knows it."""
-    if isinstance(value, datetime):
-        return value.isoformat()
+    """Return a value that JSON does not know as one that it knows."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+        return dict(value)
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -3,20 +3,20 @@
 `Client` and `AsyncClient` offer these functions as methods of the same names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict, TypeVar, Unpack
 from uuid import UUID
+
+import httpx
 
 from service.client.remote.call import (
     Call,
     ChipSource,
     Listing,
-    Reply,
     as_part,
     decoded,
     json_text,
-    metadata_field,
     reads,
     reads_page,
     validated,
@@ -40,6 +40,7 @@ from service.client.remote.models import (
     VesselDetail,
 )
 
+T = TypeVar("T")
 Id = UUID | str
 Time = datetime | str
 ExportFormat = Literal["csv", "geojson"]
@@ -49,66 +50,72 @@ PAGE_LENGTH = 100
 GROUPS_PAGE_LENGTH = 50
 
 
+class MatchFields(TypedDict, total=False):
+    """What may be said beside a chip; what is None is not sent."""
+
+    modality: Modality | None
+    gsd_m: float | None
+    band: int | None
+    framing: Framing | None
+    captured_at: Time | None
+    lat: float | None
+    lon: float | None
+    sensor: str | None
+    case: str | None
+    note: str | None
+    top_k: int | None
+    max_speed_kn: float | None
+    vessel_type: str | None
+    looks_like: str | None
+    length_tolerance: float | None
+    store: bool | None
+
+
+class MatchFilters(TypedDict, total=False):
+    """Which matches are listed; what is None is not sent."""
+
+    verdict: Verdict | None
+    standing: Standing | None
+    state: State | None
+    modality: Modality | None
+    vessel_id: Id | None
+    sighting_id: Id | None
+    case: str | None
+    file_name: str | None
+    note: str | None
+    since: Time | None
+    until: Time | None
+
+
+class VesselFilters(TypedDict, total=False):
+    """Which vessels are listed; what is None is not sent."""
+
+    name: str | None
+    imo: str | None
+    mmsi: str | None
+    type: str | None
+
+
 def match(
-    chip: ChipSource,
-    *,
-    more_chips: Sequence[ChipSource] = (),
-    modality: Modality | None = None,
-    gsd_m: float | None = None,
-    band: int | None = None,
-    framing: Framing | None = None,
-    captured_at: Time | None = None,
-    lat: float | None = None,
-    lon: float | None = None,
-    sensor: str | None = None,
-    case: str | None = None,
-    note: str | None = None,
-    top_k: int | None = None,
-    max_speed_kn: float | None = None,
-    vessel_type: str | None = None,
-    length_tolerance: float | None = None,
-    store: bool | None = None,
-    **more: object,
+    chip: ChipSource, *, more_chips: Sequence[ChipSource] = (), **fields: Unpack[MatchFields]
 ) -> Call[Match]:
     """Rank the registered vessels by the probability that a chip shows them.
 
     `more_chips` are other chips of the same ship, which get one answer together; what is stated
-    holds for all. Arguments that are None are not sent. `more` holds fields that this version does
-    not name.
+    holds for all. Fields that this version does not name are sent as they are.
     """
     part = as_part(chip)
-    stated = {
-        "modality": modality,
-        "gsd_m": gsd_m,
-        "band": band,
-        "framing": framing,
-        "captured_at": captured_at,
-        "lat": lat,
-        "lon": lon,
-        "sensor": sensor,
-        "case": case,
-        "note": note,
-        "top_k": top_k,
-        "max_speed_kn": max_speed_kn,
-        "vessel_type": vessel_type,
-        "length_tolerance": length_tolerance,
-        "store": store,
-        **more,
-    }
-    form = {**part.metadata, **{name: one for name, one in stated.items() if one is not None}}
+    form = {**part.metadata, **_known(fields)}
     parts = [part, *(as_part(one) for one in more_chips)]
     return Call("POST", "/match", reads(Match), form=form, files=("chip", parts))
 
 
-def match_scene(chips: Sequence[ChipSource], **fields: object) -> Call[Scene]:
+def match_scene(chips: Sequence[ChipSource], **fields: Unpack[MatchFields]) -> Call[Scene]:
     """Rank the registered vessels for the chips of one image together.
 
-    `fields` are those of `match`, for all chips; what a chip's own part says counts more.
+    `fields` hold for all chips; what a chip's own part says counts more.
     """
-    parts = [as_part(chip) for chip in chips]
-    stated = {name: value for name, value in fields.items() if value is not None}
-    form = {**stated, "chip_metadata": metadata_field(parts)}
-    return Call("POST", "/match/scene", reads(Scene), form=form, files=("chips", parts))
+    return _with_chips("/match/scene", reads(Scene), chips, fields)
 
 
 def verify(
@@ -120,47 +127,16 @@ def verify(
     prior: float | None = None,
 ) -> Call[Verification]:
     """Estimate the probability that two chips show the same vessel; nothing is stored."""
-    chips = [as_part(first), as_part(second)]
-    form = {
-        "chip_metadata": metadata_field(chips),
-        "framing": framing,
-        "max_speed_kn": max_speed_kn,
-        "prior": prior,
-    }
-    return Call("POST", "/verify", reads(Verification), form=form, files=("chips", chips))
+    form = {"framing": framing, "max_speed_kn": max_speed_kn, "prior": prior}
+    return _with_chips("/verify", reads(Verification), [first, second], form)
 
 
 def matches(
-    *,
-    verdict: Verdict | None = None,
-    standing: Standing | None = None,
-    state: State | None = None,
-    modality: Modality | None = None,
-    vessel_id: Id | None = None,
-    sighting_id: Id | None = None,
-    case: str | None = None,
-    file_name: str | None = None,
-    note: str | None = None,
-    since: Time | None = None,
-    until: Time | None = None,
-    page_length: int = PAGE_LENGTH,
+    *, page_length: int = PAGE_LENGTH, **where: Unpack[MatchFilters]
 ) -> Listing[MatchSummary]:
     """List the stored matches that pass the filters, newest first."""
-    where = {
-        "verdict": verdict,
-        "standing": standing,
-        "state": state,
-        "modality": modality,
-        "vessel_id": vessel_id,
-        "sighting_id": sighting_id,
-        "case": case,
-        "file_name": file_name,
-        "note": note,
-        "since": since,
-        "until": until,
-        "limit": page_length,
-    }
-    return Listing(Call("GET", "/matches", reads_page(MatchSummary, "matches"), query=where))
+    read = reads_page(MatchSummary, "matches")
+    return Listing(Call("GET", "/matches", read, query={**where, "limit": page_length}))
 
 
 def get_match(match_id: Id) -> Call[MatchRecord]:
@@ -210,17 +186,10 @@ def part_sightings(
     return Call("POST", "/sightings/open/part", _nothing, body=body, once=True)
 
 
-def vessels(
-    *,
-    name: str | None = None,
-    imo: str | None = None,
-    mmsi: str | None = None,
-    type: str | None = None,  # noqa: A002
-    page_length: int = PAGE_LENGTH,
-) -> Listing[Vessel]:
+def vessels(*, page_length: int = PAGE_LENGTH, **where: Unpack[VesselFilters]) -> Listing[Vessel]:
     """List the registered vessels that pass the filters."""
-    where = {"name": name, "imo": imo, "mmsi": mmsi, "type": type, "limit": page_length}
-    return Listing(Call("GET", "/gallery", reads_page(Vessel, "vessels"), query=where))
+    read = reads_page(Vessel, "vessels")
+    return Listing(Call("GET", "/gallery", read, query={**where, "limit": page_length}))
 
 
 def get_vessel(vessel_id: Id) -> Call[VesselDetail]:
@@ -240,17 +209,12 @@ def enrol(vessel: Mapping[str, object], chips: Sequence[ChipSource]) -> Call[Enr
         vessel: name, imo, mmsi, callsign, flag, type, length_m, beam_m; source, as_of and id.
         chips: at least one.
     """
-    parts = [as_part(chip) for chip in chips]
-    form = {"vessel": json_text(vessel), "chip_metadata": metadata_field(parts)}
-    return Call("POST", "/gallery", _enrolled, form=form, files=("chips", parts))
+    return _with_chips("/gallery", _enrolled, chips, {"vessel": json_text(vessel)})
 
 
 def add_chips(vessel_id: Id, chips: Sequence[ChipSource]) -> Call[VesselDetail]:
     """Add sightings to a registered vessel; chips that it has already change nothing."""
-    parts = [as_part(chip) for chip in chips]
-    form = {"chip_metadata": metadata_field(parts)}
-    path = f"/gallery/{vessel_id}/chips"
-    return Call("POST", path, reads(VesselDetail), form=form, files=("chips", parts))
+    return _with_chips(f"/gallery/{vessel_id}/chips", reads(VesselDetail), chips, {})
 
 
 def remove_chip(vessel_id: Id, sighting_id: Id) -> Call[None]:
@@ -289,12 +253,18 @@ def split(
     return Call("POST", path, reads(VesselDetail), body=body, once=True)
 
 
-def export_matches(format: ExportFormat = "csv", **where: object) -> Call[bytes]:  # noqa: A002
+def export_matches(
+    format: ExportFormat = "csv",  # noqa: A002
+    **where: Unpack[MatchFilters],
+) -> Call[bytes]:
     """Return all matches that pass the filters of `matches` as one CSV or GeoJSON file."""
     return _exported("/matches", format, where)
 
 
-def export_vessels(format: ExportFormat = "csv", **where: object) -> Call[bytes]:  # noqa: A002
+def export_vessels(
+    format: ExportFormat = "csv",  # noqa: A002
+    **where: Unpack[VesselFilters],
+) -> Call[bytes]:
     """Return all vessels that pass the filters of `vessels` as one CSV or GeoJSON file."""
     return _exported("/gallery", format, where)
 
@@ -329,22 +299,36 @@ def bundle() -> Call[Bundle]:
     return Call("GET", "/bundle", reads(Bundle))
 
 
+def _with_chips(
+    path: str,
+    read: Callable[[httpx.Response], T],
+    chips: Sequence[ChipSource],
+    form: Mapping[str, object],
+) -> Call[T]:
+    """Describe a form with chips and the metadata of each."""
+    parts = [as_part(chip) for chip in chips]
+    metadata = json_text([part.metadata for part in parts])
+    return Call(
+        "POST", path, read, form={**form, "chip_metadata": metadata}, files=("chips", parts)
+    )
+
+
 def _exported(path: str, kind: ExportFormat, where: Mapping[str, object]) -> Call[bytes]:
     return Call("GET", path, _content, query=where, accept=MEDIA[kind])
 
 
-def _enrolled(reply: Reply) -> EnrolledVessel:
-    document = decoded(reply.content)
+def _enrolled(response: httpx.Response) -> EnrolledVessel:
+    document = decoded(response.content)
     if isinstance(document, dict):
-        document["created"] = reply.status == 201
+        document["created"] = response.status_code == 201
     return validated(EnrolledVessel, document)
 
 
-def _content(reply: Reply) -> bytes:
-    return reply.content
+def _content(response: httpx.Response) -> bytes:
+    return response.content
 
 
-def _nothing(_: Reply) -> None:
+def _nothing(_: httpx.Response) -> None:
     return None
 
 

@@ -15,7 +15,7 @@ from service.client import DEFAULT_URL
 from service.client.errors import ClientError, RefusedError, SourceError, StoppedError
 from service.client.files import written_whole
 from service.client.remote import calls
-from service.client.remote.call import Call, ChipSource, Listing, Reply
+from service.client.remote.call import Call, ChipSource, Listing
 from service.client.remote.enrolling import (
     BatchAttempts,
     ChipToEnrol,
@@ -36,6 +36,7 @@ from service.client.remote.retrying import (
 )
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +114,6 @@ class Client(Methods):
         """Send the request that a function describes."""
         return self.send(describe())
 
-    def _send(self, call: Call[T], ended: threading.Event) -> T:
-        """Send a request, see `send`; do not repeat it when `ended` is set."""
-        attempts, request = Attempts(self.url, self._patience_s), call.request()
-        while True:
-            if self.stopping.is_set() or ended.is_set():
-                raise StoppedError("stopped before the service had answered")
-            try:
-                response = self._http.request(**request)
-            except httpx.RequestError as error:
-                wait_s = attempts.wait_after_loss(error)
-            else:
-                if response.is_success:
-                    call.require_media(response.headers.get("Content-Type"))
-                    return call.read(Reply(response.status_code, response.content))
-                wait_s = attempts.wait_after_refusal(response)
-            self.stopping.wait(wait_s)
-
     def save(self, call: Call[bytes], path: Path) -> int:
         """Stream a response into a file, which appears when it is complete; return its size.
 
@@ -137,19 +121,30 @@ class Client(Methods):
             SourceError: the file cannot be written.
         """
         with written_whole(path) as temporary:
-            return self._stream(call, temporary)
+            return self._receive(call, partial(_write, temporary), self.stopping)
 
-    def _stream(self, call: Call[bytes], path: Path) -> int:
-        """Write the body of a response into a file; see `send`."""
+    def _send(self, call: Call[T], ended: threading.Event) -> T:
+        """Send a request, see `send`; do not repeat it when `ended` is set."""
+
+        def read(response: httpx.Response) -> T:
+            response.read()
+            return call.read(response)
+
+        return self._receive(call, read, ended)
+
+    def _receive(
+        self, call: Call[Any], read: Callable[[httpx.Response], R], ended: threading.Event
+    ) -> R:
+        """Send a request, and repeat it, until `read` has read its response."""
         attempts, request = Attempts(self.url, self._patience_s), call.request()
         while True:
-            if self.stopping.is_set():
+            if self.stopping.is_set() or ended.is_set():
                 raise StoppedError("stopped before the service had answered")
             try:
-                with self._http.stream(**request) as response, path.open("wb") as file:
+                with self._http.stream(**request) as response:
                     if response.is_success:
-                        call.require_media(response.headers.get("Content-Type"))
-                        return sum(file.write(chunk) for chunk in response.iter_bytes())
+                        call.require_media(response)
+                        return read(response)
                     response.read()
             except httpx.RequestError as error:
                 wait_s = attempts.wait_after_loss(error)
@@ -243,6 +238,11 @@ class Client(Methods):
             return Matched(chip, self._send(calls.match(chip, **options), ended), None)
         except (RefusedError, SourceError) as error:
             return Matched(chip, None, error)
+
+
+def _write(path: Path, response: httpx.Response) -> int:
+    with path.open("wb") as file:
+        return sum(file.write(chunk) for chunk in response.iter_bytes())
 
 
 def _finished(future: "Future[Matched]", advance: Callable[[int], object]) -> Matched:
