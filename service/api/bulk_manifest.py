@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import UploadFile
-from pydantic import ValidationError
 
-from service.api.uploads import file_name, json_value, parse_id, plain_name, vessel_from
-from service.api.validation_messages import explain
+from service.api.uploads import file_name, json_value, parse_id, plain_name
+from service.api.validation_messages import validated
 from service.identity.bulk import BulkChip
+from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
 from service.identity.uploads import ChipMetadata, ChipUpload
 
@@ -48,14 +48,11 @@ class ManifestLine:
                 f"{VESSEL_ID}, the id of a registered vessel"
             )
         vessel = (
-            vessel_from(self.fields[VESSEL])
+            validated(NewVessel, self.fields[VESSEL], VESSEL)
             if VESSEL in self.fields
             else parse_id("vessel", str(self.fields[VESSEL_ID]))
         )
-        try:
-            metadata = ChipMetadata.model_validate(facts)
-        except ValidationError as error:
-            raise InvalidRequestError(explain(error.errors())) from error
+        metadata = validated(ChipMetadata, facts)
         return BulkChip(self.number, vessel, ChipUpload(self.file.file.read(), metadata, self.name))
 
 

@@ -10,20 +10,20 @@ from service.identity.records.sightings import Sighting
 ONE_WAY = "null when the chip was tight and upright as it was sent, and was compared like that"
 
 
-class _Body(BaseModel):
-    """Immutable part of a response body."""
+class ResponseBody(BaseModel):
+    """Immutable response body, or a part; may be made of an object with the same attributes."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class PixelOut(_Body):
+class PixelOut(ResponseBody):
     """A place in the chip as it was sent; the middle of the first pixel is 0, 0."""
 
     x: float = Field(description="column")
     y: float = Field(description="row")
 
 
-class OutlineOut(_Body):
+class OutlineOut(ResponseBody):
     """The rectangle around the hull; its corners in turn."""
 
     pixels: tuple[PixelOut, ...]
@@ -32,7 +32,7 @@ class OutlineOut(_Body):
     )
 
 
-class FramingOut(_Body):
+class FramingOut(ResponseBody):
     """How the chip was framed. Lengths are those of the outline; null when no ship was found."""
 
     mode: FramingMode = Field(description="what was asked for; `as_is` leaves the pixels alone")
@@ -76,7 +76,7 @@ class FramingOut(_Body):
         )
 
 
-class WayOut(_Body):
+class WayOut(ResponseBody):
     """The way round in which the query is more similar: its bow may be at either end."""
 
     half_turned: bool = Field(
@@ -88,7 +88,7 @@ class WayOut(_Body):
     )
 
 
-class FindingOut(_Body):
+class FindingOut(ResponseBody):
     """One judgement of a chip: how bad it is, the number behind it, and what it means."""
 
     kind: Kind
@@ -97,7 +97,7 @@ class FindingOut(_Body):
     sentence: str
 
 
-class QualityOut(_Body):
+class QualityOut(ResponseBody):
     """What was judged of a chip, one finding of each kind, the worst first."""
 
     level: Level = Field(description="the worst level; after `bad` no verdict is `confident`")

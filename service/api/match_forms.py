@@ -1,16 +1,14 @@
 """The forms of `POST /match` and `POST /match/scene`."""
 
 from dataclasses import replace
-from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from service.api.uploads import BinaryFile, file_name, parse_uploads
-from service.api.validation_messages import explain
+from service.api.validation_messages import validated
 from service.contract.chip import Modality
 from service.contract.framing.records import FramingMode
 from service.contract.utc_time import StatedTime
-from service.identity.errors import InvalidRequestError
 from service.identity.matching.match import MatchOptions
 from service.identity.records.base import Fact, Line, Note, Text, plain_number
 from service.identity.uploads import ChipMetadata, ChipUpload
@@ -71,11 +69,11 @@ class AskingForm(BaseModel):
 
     def metadata(self) -> ChipMetadata:
         """Return the metadata of the chip, or raise InvalidRequestError."""
-        return _validated(ChipMetadata, self.model_dump(include=set(ChipMetadata.model_fields)))
+        return validated(ChipMetadata, self.model_dump(include=set(ChipMetadata.model_fields)))
 
     def options(self) -> MatchOptions:
         """Return the options of the match, or raise InvalidRequestError."""
-        return _validated(MatchOptions, self.model_dump(include=set(MatchOptions.model_fields)))
+        return validated(MatchOptions, self.model_dump(include=set(MatchOptions.model_fields)))
 
 
 class MatchForm(AskingForm):
@@ -112,19 +110,9 @@ class SceneForm(AskingForm):
         return [
             replace(
                 upload,
-                metadata=_validated(
+                metadata=validated(
                     ChipMetadata, shared | upload.metadata.model_dump(exclude_unset=True)
                 ),
             )
             for upload in parse_uploads(self.chips, self.chip_metadata, MAX_SCENE_CHIPS)
         ]
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def _validated(model: type[Model], values: dict[str, object]) -> Model:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise InvalidRequestError(explain(error.errors())) from error

@@ -75,9 +75,9 @@ class MatchSummary(ResponseBody):
             standing=record.standing,
             state=record.state,
             query=QueryOut.of(match.query, stored=match.stored),
-            first=CandidateOut.model_validate(match.candidates[0]) if match.candidates else None,
+            first=match.candidates[0] if match.candidates else None,
             none_probability=match.none_probability,
-            judgement=JudgementOut.model_validate(record.judgement) if record.judgement else None,
+            judgement=record.judgement,
         )
 
 
@@ -120,16 +120,15 @@ class MatchRecordOut(BaseMatchOut):
     def of(cls, detail: MatchDetail) -> "MatchRecordOut":
         """Build the response from a record and its sighting."""
         record, sighting = detail.record, detail.sighting
-        model = ModelOut.model_validate(record.model)
         return cls(
-            **dict(BaseMatchOut.of_match(record.match, model)),
+            **dict(BaseMatchOut.of_match(record.match, ModelOut.model_validate(record.model))),
             asked_at=record.asked_at,
             asked_by=record.asked_by,
             options=record.options,
             standing=record.standing,
             state=record.state,
-            found_by=FoundByOut.model_validate(record.found_by) if record.found_by else None,
+            found_by=record.found_by,
             audit=record.audit,
-            judgements=tuple(JudgementOut.model_validate(j) for j in record.judgements),
+            judgements=record.judgements,
             sighting=SightingOut.of(sighting) if sighting else None,
         )

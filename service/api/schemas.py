@@ -8,7 +8,14 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.api.exports.rows import track
-from service.api.framing_schemas import ONE_WAY, FramingOut, QualityOut, WayOut, warnings_of
+from service.api.framing_schemas import (
+    ONE_WAY,
+    FramingOut,
+    QualityOut,
+    ResponseBody,
+    WayOut,
+    warnings_of,
+)
 from service.contract.chip import GsdSource, Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
@@ -30,12 +37,6 @@ from service.identity.records.vessels import Provenance, Vessel
 
 NOT_JUDGED = "null for chips that were sent before chips were judged"
 STAGES = ("decode", "frame", "denoise", "encode", "translate", "fuse", "search", "total")
-
-
-class ResponseBody(BaseModel):
-    """Immutable response body; may be validated from an object with the same attributes."""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class SightingOut(ResponseBody):
@@ -284,14 +285,14 @@ class BaseMatchOut(ResponseBody):
         return cls(
             match_id=match.id,
             verdict=match.verdict,
-            candidates=tuple(CandidateOut.model_validate(c) for c in match.candidates),
+            candidates=match.candidates,
             none_probability=match.none_probability,
             explanation=match.explanation,
             scene=match.scene,
             query=QueryOut.of(match.query, stored=match.stored),
             queries=tuple(QueryOut.of(one, stored=match.stored) for one in match.queries),
             model=model,
-            gallery=GalleryOut.model_validate(match.gallery),
+            gallery=match.gallery,
         )
 
 
@@ -347,7 +348,7 @@ class VerifyOut(ResponseBody):
             probability=compared.probability,
             prior=compared.prior,
             similarity=compared.similarity,
-            way=None if compared.way is None else WayOut.model_validate(compared.way),
+            way=compared.way,
             length_ratio=compared.length_ratio,
             width_ratio=compared.width_ratio,
             kinematics=compared.kinematics,

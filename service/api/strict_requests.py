@@ -5,13 +5,14 @@ from contextlib import aclosing
 from json import JSONDecodeError
 from typing import Any
 
-from fastapi import HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.access.strict_json import parse_json
+from service.api.known_fields import KNOWN_QUERY_ONLY
 
 UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 FORM_HELP = (
@@ -118,3 +119,22 @@ class StrictRoute(APIRoute):
             return await handler(StrictRequest(request.scope, request.receive))
 
         return strict
+
+
+def strict_router(
+    tag: str, prefix: str = "", responses: dict[int | str, dict[str, Any]] | None = None
+) -> APIRouter:
+    """Return a router that parses bodies strictly, and refuses query parameters it does not know.
+
+    Args:
+        tag: of its routes in the OpenAPI document.
+        prefix: of the paths of its routes.
+        responses: of all its routes, for the OpenAPI document.
+    """
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        responses=responses,
+        dependencies=[KNOWN_QUERY_ONLY],
+        route_class=StrictRoute,
+    )

@@ -10,7 +10,7 @@ from fastapi import Path, UploadFile
 from pydantic import TypeAdapter, ValidationError, WithJsonSchema
 
 from service.access.strict_json import parse_json
-from service.api.validation_messages import explain
+from service.api.validation_messages import explain, validated
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError
 from service.identity.records.identifiers import normalise_line
@@ -31,19 +31,7 @@ def parse_vessel(text: str) -> NewVessel:
     Raises:
         InvalidRequestError: not JSON, or a field is wrong; the message names the field.
     """
-    return vessel_from(json_value("vessel", text))
-
-
-def vessel_from(value: object) -> NewVessel:
-    """Return the vessel that a JSON object describes.
-
-    Raises:
-        InvalidRequestError: a field is wrong; the message names it.
-    """
-    try:
-        return NewVessel.model_validate(value)
-    except ValidationError as error:
-        raise InvalidRequestError(f"vessel: {explain(error.errors())}") from error
+    return validated(NewVessel, json_value("vessel", text), "vessel")
 
 
 def parse_uploads(chips: list[UploadFile], metadata: str | None, limit: int) -> list[ChipUpload]:

@@ -1,7 +1,13 @@
 """Turn pydantic's errors into messages for the senders of requests."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from service.identity.errors import InvalidRequestError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 BODY = "body"
 MESSAGES = {
@@ -48,6 +54,19 @@ def explain(errors: Sequence[Mapping[str, Any]]) -> str:
         field = ".".join(str(part) for part in error["loc"])
         parts.append(f"{field}: {message(error)}" if field else message(error))
     return "; ".join(parts)
+
+
+def validated(model: type[Model], value: object, field: str = "") -> Model:
+    """Validate a part of a request.
+
+    Raises:
+        InvalidRequestError: it is wrong; the message begins with the name of the field.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        where = f"{field}: " if field else ""
+        raise InvalidRequestError(where + explain(error.errors())) from error
 
 
 def field_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -3,16 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.request import parse_http_list
+
+from python_multipart.multipart import parse_options_header
 
 from service.api.transport_errors import NotAcceptableError
 
 JSON, CSV, GEOJSON = "application/json", "text/csv", "application/geo+json"
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_RANGE = re.compile(rf"({_TOKEN})/({_TOKEN})")
-_PARAMETER = re.compile(rf';[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\]|\\.)*"))?[ \t]*')
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
-_ELEMENTS = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _OWN_PARAMETERS = {"charset": "utf-8", "header": "present"}
 
 
@@ -74,28 +73,20 @@ def _quality(media: str, ranges: Sequence[MediaRange]) -> float:
 
 def _parse(accept: str) -> list[MediaRange]:
     """Read the elements of the header; malformed ones accept nothing."""
-    elements = (_media_range(element.strip()) for element in _ELEMENTS.findall(accept))
+    elements = (_media_range(element) for element in parse_http_list(accept))
     return [one for one in elements if one is not None]
 
 
 def _media_range(element: str) -> MediaRange | None:
-    head = _RANGE.match(element)
-    if head is None or (head[1] == "*" and head[2] != "*"):
+    media, options = parse_options_header(element)
+    kind, _, subtype = media.decode("latin-1").casefold().partition("/")
+    said = {k.decode("latin-1"): v.decode("latin-1").casefold() for k, v in options.items()}
+    quality = said.pop("q", "1")
+    if (
+        not (kind and subtype)
+        or (kind == "*" and subtype != "*")
+        or not _QUALITY.fullmatch(quality)
+        or any(_OWN_PARAMETERS.get(name) != value for name, value in said.items())
+    ):
         return None
-    quality, demanded, position = 1.0, 0, head.end()
-    rest = element[position:].lstrip(" \t")
-    while rest:
-        found = _PARAMETER.match(rest)
-        if found is None:
-            return None
-        rest = rest[found.end() :]
-        name, value = (found[1] or "").casefold(), (found[2] or "").strip('"').casefold()
-        if name == "q":
-            if _QUALITY.fullmatch(value) is None:
-                return None
-            quality = float(value)
-        elif name:
-            if _OWN_PARAMETERS.get(name) != value:
-                return None
-            demanded += 1
-    return MediaRange(head[1].casefold(), head[2].casefold(), demanded, quality)
+    return MediaRange(kind, subtype, len(said), float(quality))

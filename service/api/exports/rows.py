@@ -6,9 +6,8 @@ A row is a line of CSV and the properties of a GeoJSON feature. The columns of a
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
-from service.identity.records.base import GeoPoint
+from service.identity.records.base import GeoPoint, Record
 from service.identity.records.match_records import MatchRecord
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Vessel
@@ -38,17 +37,7 @@ def vessel_row(vessel: Vessel, sightings: Sequence[Sighting]) -> Row:
     """Return a vessel with its last known position."""
     last = last_position(sightings)
     return {
-        "id": str(vessel.id),
-        "name": vessel.name,
-        "imo": vessel.imo,
-        "mmsi": vessel.mmsi,
-        "callsign": vessel.callsign,
-        "flag": vessel.flag,
-        "type": vessel.type,
-        "length_m": vessel.length_m,
-        "beam_m": vessel.beam_m,
-        "created_at": _time(vessel.created_at),
-        "updated_at": _time(vessel.updated_at),
+        **_named(vessel, VESSEL_COLUMNS),
         "sightings": len(sightings),
         "last_seen_at": _time(last.captured_at) if last else None,
         "last_lat": last.position.lat if last and last.position else None,
@@ -58,8 +47,10 @@ def vessel_row(vessel: Vessel, sightings: Sequence[Sighting]) -> Row:
 
 def match_row(record: MatchRecord) -> Row:
     """Return a match with its most probable vessel, the judgement in force and the query."""
-    match, judgement, query = record.match, record.judgement, record.match.query
+    match, query = record.match, record.match.query
     first = match.candidates[0] if match.candidates else None
+    vessel = first.vessel.model_dump(mode="json") if first else {}
+    judgement = record.judgement.model_dump(mode="json") if record.judgement else {}
     return {
         "match_id": str(record.id),
         "asked_at": _time(record.asked_at),
@@ -67,28 +58,17 @@ def match_row(record: MatchRecord) -> Row:
         "verdict": match.verdict.value,
         "standing": record.standing.value,
         "state": record.state.value,
-        "first_vessel_id": str(first.vessel.id) if first else None,
-        "first_name": first.vessel.name if first else None,
-        "first_imo": first.vessel.imo if first else None,
-        "first_mmsi": first.vessel.mmsi if first else None,
+        **{f"first_{name}": vessel.get(name) for name in ("name", "imo", "mmsi")},
+        "first_vessel_id": vessel.get("id"),
         "first_probability": _share(first.probability if first else None),
         "none_probability": _share(match.none_probability),
-        "confirmed_vessel_id": _text(judgement.vessel_id) if judgement else None,
-        "judged_by": judgement.by if judgement else None,
-        "judged_at": _time(judgement.at) if judgement else None,
-        "judgement_note": judgement.note if judgement else None,
+        "confirmed_vessel_id": judgement.get("vessel_id"),
+        "judged_by": judgement.get("by"),
+        "judged_at": judgement.get("at"),
+        "judgement_note": judgement.get("note"),
         "sighting_id": str(query.id),
-        "modality": query.modality.value,
-        "captured_at": _time(query.captured_at),
-        "captured_until": _time(query.captured_until),
+        **_named(query, MATCH_COLUMNS),
         **_position(query.position),
-        "gsd_m": query.gsd_m,
-        "length_m": query.length_m,
-        "width_m": query.width_m,
-        "file_name": query.file_name,
-        "case": query.case,
-        "note": query.note,
-        "chip_sha256": query.chip_sha256,
         "gallery_vessels": match.gallery.vessels,
         "bundle_id": record.model.bundle_id,
         "model": record.model.name,
@@ -100,15 +80,8 @@ def position_row(sighting: Sighting) -> Row:
     """Return where and when a vessel was."""
     return {
         "sighting_id": str(sighting.id),
-        "vessel_id": _text(sighting.vessel_id),
-        "captured_at": _time(sighting.captured_at),
-        "captured_until": _time(sighting.captured_until),
+        **_named(sighting, POSITION_COLUMNS),
         **_position(sighting.position),
-        "modality": sighting.modality.value,
-        "sensor": sighting.sensor,
-        "source": sighting.source,
-        "licence": sighting.licence,
-        "file_name": sighting.file_name,
     }
 
 
@@ -124,6 +97,11 @@ def last_position(sightings: Sequence[Sighting]) -> Sighting | None:
     return known[-1] if known else None
 
 
+def _named(record: Record, columns: Sequence[str]) -> Row:
+    """Return the fields of a record that have the names of columns."""
+    return record.model_dump(mode="json", include=set(columns))
+
+
 def _position(position: GeoPoint | None) -> Row:
     return {
         "lat": position.lat if position else None,
@@ -137,7 +115,3 @@ def _time(moment: datetime | None) -> str | None:
 
 def _share(probability: float | None) -> float | None:
     return None if probability is None else round(probability, 6)
-
-
-def _text(value: UUID | None) -> str | None:
-    return None if value is None else str(value)

@@ -11,9 +11,9 @@ from fastapi.responses import StreamingResponse
 
 from service.api.bulk_manifest import MOST_CHIPS, ManifestLine, parse_manifest
 from service.api.errors import error_fields
-from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
+from service.api.known_fields import multipart_form
 from service.api.problems import UPLOAD_STATUSES, documented
-from service.api.strict_requests import StrictRoute
+from service.api.strict_requests import strict_router
 from service.api.uploads import BinaryFile
 from service.contract.errors import CrossfixError
 from service.identity.bulk import BulkChip, BulkEnrolment, BulkOutcome
@@ -52,12 +52,7 @@ class NdjsonResponse(StreamingResponse):
 
 def bulk_router(bulk: BulkEnrolment, telemetry: Telemetry) -> APIRouter:
     """Return the route that enrols chips of many vessels."""
-    router = APIRouter(
-        prefix="/gallery",
-        tags=["gallery"],
-        dependencies=[KNOWN_QUERY_ONLY],
-        route_class=StrictRoute,
-    )
+    router = strict_router("gallery", "/gallery")
 
     @router.post(
         "/bulk", response_class=NdjsonResponse, responses=RESPONSES, dependencies=[BULK_FORM]

@@ -5,11 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from fastapi.openapi.models import Example
 
-from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import ERRORS_OF_CHANGES, documented
 from service.api.schemas import MergeIn, SplitIn, VesselDetail, VesselOut
-from service.api.strict_requests import StrictRoute
+from service.api.strict_requests import strict_router
 from service.api.uploads import Id, parse_id
 from service.identity.curate import Curation, VesselPatch
 
@@ -21,12 +20,7 @@ PATCH_EXAMPLES: dict[str, Example] = {
 
 def curation_router(curation: Curation) -> APIRouter:
     """Return the routes that change and remove vessels and their sightings."""
-    router = APIRouter(
-        prefix="/gallery",
-        tags=["gallery"],
-        dependencies=[KNOWN_QUERY_ONLY],
-        route_class=StrictRoute,
-    )
+    router = strict_router("gallery", "/gallery")
 
     @router.patch("/{vessel_id}", responses=ERRORS_OF_CHANGES)
     def update_vessel(

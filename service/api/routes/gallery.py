@@ -13,11 +13,11 @@ from service.api.exports.responses import (
     Limit,
     wanted_media,
 )
-from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
+from service.api.known_fields import multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import ERRORS_OF_CHANGES, documented
 from service.api.schemas import TrackOut, VesselDetail, VesselListing, VesselOut
-from service.api.strict_requests import StrictRoute
+from service.api.strict_requests import strict_router
 from service.api.uploads import BinaryFile, Id, parse_id, parse_uploads, parse_vessel
 from service.identity.enrol import Enrolment, get_visible_vessel
 from service.identity.ports.gallery import Gallery
@@ -50,12 +50,7 @@ RESPONSES_OF_ENROLMENT = ERRORS_OF_CHANGES | {
 
 def gallery_router(gallery: Gallery, enrolment: Enrolment, max_chips: int) -> APIRouter:
     """Return the routes that register vessels, add chips, and show vessels."""
-    router = APIRouter(
-        prefix="/gallery",
-        tags=["gallery"],
-        dependencies=[KNOWN_QUERY_ONLY],
-        route_class=StrictRoute,
-    )
+    router = strict_router("gallery", "/gallery")
 
     @router.post(
         "",

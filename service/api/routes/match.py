@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form
 
-from service.api.known_fields import KNOWN_QUERY_ONLY, multipart_form
+from service.api.known_fields import multipart_form
 from service.api.match_forms import MatchForm, SceneForm
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
 from service.api.schemas import MatchOut, ModelOut, SceneOut, VerifyOut
-from service.api.strict_requests import StrictRoute
+from service.api.strict_requests import strict_router
 from service.api.uploads import BinaryFile, parse_uploads
 from service.contract.calibration import FITTED_PRIOR
 from service.contract.framing.records import FramingMode
@@ -34,12 +34,8 @@ def match_router(
     telemetry: Telemetry,
 ) -> APIRouter:
     """Return the routes that identify a vessel and compare two chips."""
-    router = APIRouter(
-        tags=["identify"],
-        responses=documented(*UPLOAD_STATUSES, 415, 422, 429, 503, 507),
-        dependencies=[KNOWN_QUERY_ONLY],
-        route_class=StrictRoute,
-    )
+    responses = documented(*UPLOAD_STATUSES, 415, 422, 429, 503, 507)
+    router = strict_router("identify", responses=responses)
 
     @router.post("/match", dependencies=[MATCH_FORM, IDEMPOTENCY_HEADER])
     def match(form: Annotated[MatchForm, File()]) -> MatchOut:

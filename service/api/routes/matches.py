@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.openapi.models import Example
-from pydantic import ValidationError
 
 from service.api.exports.lists import exported_matches
 from service.api.exports.negotiation import JSON
@@ -16,13 +15,12 @@ from service.api.exports.responses import (
     Limit,
     wanted_media,
 )
-from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.match_schemas import STATE_HELP, MatchListing, MatchRecordOut
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import ERRORS_OF_CHANGES, documented
-from service.api.strict_requests import StrictRoute
+from service.api.strict_requests import strict_router
 from service.api.uploads import Id, parse_id
-from service.api.validation_messages import explain
+from service.api.validation_messages import validated
 from service.contract.chip import Modality
 from service.contract.utc_time import BoundTime
 from service.identity.errors import InvalidRequestError
@@ -48,12 +46,7 @@ JUDGEMENT_EXAMPLES: dict[str, Example] = {
 
 def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetry) -> APIRouter:
     """Return the routes that look matches up and record the judgements of analysts."""
-    router = APIRouter(
-        prefix="/matches",
-        tags=["history"],
-        dependencies=[KNOWN_QUERY_ONLY],
-        route_class=StrictRoute,
-    )
+    router = strict_router("history", "/matches")
 
     @router.get("", response_model=MatchListing, responses=REPRESENTATIONS | documented(422, 503))
     def list_matches(
@@ -149,11 +142,10 @@ def parse_area(text: str) -> Area:
         raise InvalidRequestError("area: expected four numbers: west,south,east,north in degrees")
     names = ("west", "south", "east", "north")
     try:
-        return Area.model_validate(dict(zip(names, map(plain_number, sides), strict=True)))
-    except ValidationError as error:
-        raise InvalidRequestError(f"area: {explain(error.errors())}") from error
+        numbers = dict(zip(names, map(plain_number, sides), strict=True))
     except ValueError as error:
         raise InvalidRequestError(f"area: {error}") from error
+    return validated(Area, numbers, "area")
 
 
 def _confirmed_candidate(match: Match, vessel_id: UUID | None) -> str:

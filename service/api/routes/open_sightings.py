@@ -7,11 +7,10 @@ from fastapi.openapi.models import Example
 
 from service.api.exports.responses import Cursor
 from service.api.group_schemas import EnrolSightingsIn, GroupListing, PartSightingsIn
-from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import ERRORS_OF_CHANGES, documented
 from service.api.schemas import ModelOut, VesselDetail
-from service.api.strict_requests import StrictRoute
+from service.api.strict_requests import strict_router
 from service.identity.matching.grouping import THRESHOLD
 from service.identity.matching.groups import SightingGroups
 
@@ -28,12 +27,7 @@ PART_EXAMPLES: dict[str, Example] = {
 
 def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
     """Return the routes for sightings that wait for their vessel."""
-    router = APIRouter(
-        prefix="/sightings/open",
-        tags=["waiting"],
-        dependencies=[KNOWN_QUERY_ONLY],
-        route_class=StrictRoute,
-    )
+    router = strict_router("waiting", "/sightings/open")
 
     @router.get("/groups", responses=documented(422, 503))
     def list_groups(

@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
-from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.problems import documented
 from service.api.report.figures import ChipFigure
 from service.api.report.page import (
@@ -16,6 +15,7 @@ from service.api.report.page import (
     numbered_queries,
     report_page,
 )
+from service.api.strict_requests import strict_router
 from service.api.uploads import Id, parse_id
 from service.contract.errors import ChipError
 from service.contract.utc_time import Clock
@@ -31,7 +31,7 @@ HTML: dict[int | str, dict[str, Any]] = {
 
 def report_router(review: MatchReview, pictures: Pictures, now: Clock) -> APIRouter:
     """Return the route of the evidence report."""
-    router = APIRouter(prefix="/matches", tags=["history"], dependencies=[KNOWN_QUERY_ONLY])
+    router = strict_router("history", "/matches")
     made_by = _version()
 
     @router.get(

@@ -8,12 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from service.access.keys import KeyStore
 from service.access.roles import Principal, Role
 from service.access.sessions import open_session
-from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.middleware.allowed_origins import require_same_origin
 from service.api.middleware.auth import SESSION_COOKIE, identify_caller
 from service.api.problems import documented
 from service.api.schemas import ResponseBody
-from service.api.strict_requests import StrictRoute
+from service.api.strict_requests import strict_router
 from service.api.transport_errors import UnauthenticatedError
 from service.contract.utc_time import Clock
 
@@ -45,7 +44,7 @@ def session_router(keys: KeyStore, lifetime: timedelta, now: Clock) -> APIRouter
         lifetime: how long a session lasts.
         now: returns the present, UTC.
     """
-    router = APIRouter(tags=["session"], dependencies=[KNOWN_QUERY_ONLY], route_class=StrictRoute)
+    router = strict_router("session")
 
     @router.get(SESSION, responses=documented(422))
     def show_session(request: Request) -> SessionOut:

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.api.known_fields import KNOWN_QUERY_ONLY
 from service.api.problems import documented
+from service.api.strict_requests import strict_router
 from service.api.uploads import Id, parse_id
 from service.identity.pictures import Pictures, View
 
@@ -24,7 +24,7 @@ SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 def sightings_router(pictures: Pictures) -> APIRouter:
     """Return the routes that show the chip of a sighting."""
-    router = APIRouter(prefix="/sightings", tags=["sightings"], dependencies=[KNOWN_QUERY_ONLY])
+    router = strict_router("sightings", "/sightings")
 
     @router.get(
         "/{sighting_id}/chip",
