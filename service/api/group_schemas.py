@@ -4,7 +4,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.schemas import ModelOut, ResponseBody, SightingOut
+from service.api.framing_schemas import ResponseBody
+from service.api.schemas import ModelOut, SightingOut
 from service.identity.enrol import NewVessel
 from service.identity.matching.groups import MAX_TOGETHER, GroupPage, SightingGroup
 

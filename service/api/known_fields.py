@@ -1,11 +1,10 @@
 """Reject unknown and repeated form fields and query parameters."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from fastapi import Depends, Request
 from fastapi.params import Depends as Dependency
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 
 from service.api.transport_errors import MediaTypeError
 from service.identity.errors import InvalidRequestError
@@ -13,55 +12,18 @@ from service.identity.errors import InvalidRequestError
 MULTIPART = "multipart/form-data"
 
 
-@dataclass(frozen=True)
-class FormFields:
-    """The fields of a form.
+def multipart_form(file: str, texts: Iterable[str]) -> Dependency:
+    """Return a dependency that accepts a multipart form of these fields only.
 
-    Attributes:
+    Args:
         file: name of the field that holds the chips, and may occur more than once.
         texts: names of the other fields, each of which may occur once.
-    """
-
-    file: str
-    texts: tuple[str, ...]
-
-    def check(self, form: FormData) -> None:
-        """Check the fields of a form.
-
-        Raises:
-            InvalidRequestError: a field is unknown, repeated or of the wrong kind.
-        """
-        known = (self.file, *self.texts)
-        for name in form:
-            if name not in known:
-                raise InvalidRequestError(
-                    f"there is no field {name[:80]!r}; the fields are: {', '.join(known)}"
-                )
-            self._check_values(name, form.getlist(name))
-
-    def _check_values(self, name: str, values: list[UploadFile | str]) -> None:
-        is_file = name == self.file
-        if len(values) > 1 and not is_file:
-            raise InvalidRequestError(f"{name}: sent {len(values)} times; send it once")
-        for value in values:
-            if is_file and isinstance(value, str):
-                raise InvalidRequestError(
-                    f"{name}: expected a file, got text; with curl: -F {name}=@FILE"
-                )
-            if not is_file and not isinstance(value, str):
-                raise InvalidRequestError(
-                    f"{name}: expected text, got a file; with curl: -F '{name}=<FILE'"
-                )
-
-
-def multipart_form(file: str, texts: Iterable[str]) -> Dependency:
-    """Return a dependency that accepts a multipart form of these fields only; see `FormFields`.
 
     Raises (for a request):
         MediaTypeError: the body is not `multipart/form-data`.
         InvalidRequestError: a field is unknown, repeated or of the wrong kind.
     """
-    fields = FormFields(file, tuple(texts))
+    known = (file, *texts)
 
     async def check(request: Request) -> None:
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
@@ -70,10 +32,30 @@ def multipart_form(file: str, texts: Iterable[str]) -> Dependency:
                 f"expected a form sent as {MULTIPART}, got {kind[:80] or 'no Content-Type'}; "
                 f"with curl: -F {file}=@FILE"
             )
-        fields.check(await request.form())
+        form = await request.form()
+        for name in form:
+            if name not in known:
+                raise InvalidRequestError(
+                    f"there is no field {name[:80]!r}; the fields are: {', '.join(known)}"
+                )
+            _check_values(name, form.getlist(name), is_file=name == file)
 
     dependency: Dependency = Depends(check)
     return dependency
+
+
+def _check_values(name: str, values: list[UploadFile | str], is_file: bool) -> None:
+    if len(values) > 1 and not is_file:
+        raise InvalidRequestError(f"{name}: sent {len(values)} times; send it once")
+    for value in values:
+        if is_file and isinstance(value, str):
+            raise InvalidRequestError(
+                f"{name}: expected a file, got text; with curl: -F {name}=@FILE"
+            )
+        if not is_file and not isinstance(value, str):
+            raise InvalidRequestError(
+                f"{name}: expected text, got a file; with curl: -F '{name}=<FILE'"
+            )
 
 
 def _check_query(request: Request) -> None:

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
+from service.api.framing_schemas import ResponseBody
 from service.api.schemas import (
     BaseMatchOut,
     CandidateOut,
     ModelOut,
     QueryOut,
-    ResponseBody,
     SightingOut,
 )
 from service.identity.records.audit import AuditPosition

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,22 +11,13 @@ from service.client.errors import SourceError
 from service.client.files import written_whole
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
-from service.contract.embedding import EmbeddedChip
+from service.contract.embedding import BatchEmbedder
 from service.contract.errors import ChipError
 from service.contract.framing.apply import frame
 from service.contract.framing.records import FramingMode
 from service.contract.hoss_names import read_hoss_name
 
 BATCH_SIZE = 16
-
-
-class BatchEmbedder(Protocol):
-    """Embedder of several chips at once, see `service.inference.embedder.Embedder`."""
-
-    width: int
-
-    def embed_many(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
-        """Embed chips in one batch, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
-"""The result of embedding a chip."""
+"""The result of embedding a chip, and what embeds several at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from service.contract.chip import Chip
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +21,14 @@ class EmbeddedChip:
 
     vector: NDArray[np.float32]
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+class BatchEmbedder(Protocol):
+    """The models of a bundle, without the queue that a service puts before them."""
+
+    @property
+    def width(self) -> int:
+        """D, the width of an embedding."""
+
+    def embed_many(self, chips: Sequence[Chip]) -> Sequence[EmbeddedChip]:
+        """Embed several chips at once, in order."""

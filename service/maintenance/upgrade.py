@@ -1,16 +1,14 @@
 """Move a gallery to another bundle: embed every chip with it, then serve it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from service.contract.bundle import open_bundle
-from service.contract.chip import Chip
 from service.contract.decoding.decode import ChipLimits
-from service.contract.embedding import EmbeddedChip
+from service.contract.embedding import BatchEmbedder
 from service.contract.errors import BundleError
 from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
@@ -20,17 +18,6 @@ from service.maintenance.batches import Progress
 from service.maintenance.reembed import Reembedding, Share
 
 log = logging.getLogger("crossfix")
-
-
-class BatchEmbedder(Protocol):
-    """The models of a bundle, without the queue that a service puts before them."""
-
-    @property
-    def width(self) -> int:
-        """D, the width of an embedding."""
-
-    def embed_many(self, chips: Sequence[Chip]) -> Sequence[EmbeddedChip]:
-        """Embed several chips at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.access.keys import KeyRing, KeyStore
 from service.access.roles import ANONYMOUS, Principal, Role
 from service.access.sessions import identify_session
-from service.api.errors import error_response
 from service.api.middleware.allowed_origins import AllowedOrigins, require_same_origin
 from service.api.middleware.base import HttpMiddleware
 from service.api.transport_errors import ForbiddenError, UnauthenticatedError
@@ -102,13 +101,12 @@ class Authentication(HttpMiddleware):
             keys: the API keys.
             open_paths: paths that never require a key, for probes.
             allowed_origins: web pages that may send requests while no key is required.
-            telemetry: counts the rejected requests.
+            telemetry: see `HttpMiddleware`.
         """
-        super().__init__(app)
+        super().__init__(app, telemetry)
         self._keys = keys
         self._open_paths = open_paths
         self._allowed_origins = allowed_origins
-        self._telemetry = telemetry
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in self._open_paths:
@@ -116,8 +114,7 @@ class Authentication(HttpMiddleware):
                 principal = self._authenticate(Request(scope))
             except CrossfixError as error:
                 _log_rejection(scope, error)
-                await error_response(error, self._telemetry, scope["path"])(scope, receive, send)
-                return
+                raise
             scope.setdefault("state", {})["principal"] = principal
         await self._app(scope, receive, send)
 

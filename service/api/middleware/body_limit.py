@@ -5,7 +5,6 @@ import asyncio
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import error_response
 from service.api.middleware.base import HttpMiddleware
 from service.api.middleware.multipart_end import MultipartEnd
 from service.api.transport_errors import BodyTooLargeError, MediaTypeError, SlowUploadError
@@ -21,10 +20,9 @@ class BodyLimit(HttpMiddleware):
         self, app: ASGIApp, max_bytes: int, timeout_s: float, telemetry: Telemetry
     ) -> None:
         """Wrap `app`; the whole body must arrive within `timeout_s`."""
-        super().__init__(app)
+        super().__init__(app, telemetry)
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
-        self._telemetry = telemetry
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Request(scope).headers
@@ -55,8 +53,7 @@ class BodyLimit(HttpMiddleware):
                 if body.rejection is None:
                     raise
         if body.rejection is not None and not response_started:
-            response = error_response(body.rejection, self._telemetry, scope["path"])
-            await response(scope, receive, send)
+            raise body.rejection
 
 
 class _LimitedReceive:

@@ -20,7 +20,6 @@ from service.access.idempotency import (
     IdempotencyStore,
     StoredResponse,
 )
-from service.api.errors import error_response
 from service.api.middleware.base import HttpMiddleware, principal_of
 from service.api.middleware.replay import (
     BLOCKING_BYTES,
@@ -33,7 +32,6 @@ from service.api.transport_errors import (
     RequestInProgressError,
     ResponseTooLargeError,
 )
-from service.contract.errors import CrossfixError
 from service.identity.errors import InvalidRequestError
 from service.observability.metrics import Telemetry
 
@@ -70,13 +68,12 @@ class Idempotency(HttpMiddleware):
             app: the application.
             store: where responses are stored.
             max_response_bytes: of a larger response, only the fact that it was sent is stored.
-            telemetry: counts the rejected requests.
+            telemetry: see `HttpMiddleware`.
             renew_every_s: how often the claim of a request in progress is renewed.
         """
-        super().__init__(app)
+        super().__init__(app, telemetry)
         self._store = store
         self._max_response_bytes = max_response_bytes
-        self._telemetry = telemetry
         self._renew_every_s = renew_every_s
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,18 +85,14 @@ class Idempotency(HttpMiddleware):
         sent_key = ", ".join(sent_keys)  # a header that stands twice means this (RFC 9110, 5.3)
         with tempfile.SpooledTemporaryFile(max_size=BLOCKING_BYTES) as file:
             body = RecordedBody(request, file)
-            try:
-                key = _key_of_caller(sent_key, scope)
-                if not await body.record(receive):
-                    return
-                # The store may call Redis; the routes' own pool of threads may be all busy.
-                claim = await asyncio.to_thread(self._store.claim, key, body.fingerprint)
-                if claim.state is not IdempotencyState.CLAIMED:
-                    response, content = _stored_response(claim)
-                    await send_stored(response, content, send)
-                    return
-            except CrossfixError as error:
-                await error_response(error, self._telemetry, scope["path"])(scope, receive, send)
+            key = _key_of_caller(sent_key, scope)
+            if not await body.record(receive):
+                return
+            # The store may call Redis; the routes' own pool of threads may be all busy.
+            claim = await asyncio.to_thread(self._store.claim, key, body.fingerprint)
+            if claim.state is not IdempotencyState.CLAIMED:
+                response, content = _stored_response(claim)
+                await send_stored(response, content, send)
                 return
             own_claim = (key, body.fingerprint, claim.ticket)
             await self._run(own_claim, scope, body.replay(receive), send)

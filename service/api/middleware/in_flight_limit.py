@@ -5,7 +5,6 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import error_response
 from service.api.middleware.arriving_bodies import ArrivingBodies, ArrivingBody, has_body
 from service.api.middleware.base import HttpMiddleware, caller_of
 from service.api.transport_errors import RequestTimeoutError
@@ -33,11 +32,10 @@ class InFlightLimit(HttpMiddleware):
         exempt: frozenset[str],
         telemetry: Telemetry,
     ) -> None:
-        super().__init__(app)
+        super().__init__(app, telemetry)
         self._max_in_flight = max_in_flight
         self._timeout_s = timeout_s
         self._exempt = exempt
-        self._telemetry = telemetry
         self._running: set[asyncio.Task[None]] = set()
         self._arriving = ArrivingBodies(max_in_flight)
 
@@ -46,20 +44,18 @@ class InFlightLimit(HttpMiddleware):
             await self._app(scope, receive, send)
             return
         if (overload := self._overload()) is not None:
-            await self._reject(overload, scope, receive, send)
-            return
+            raise overload
         response = _ClosableSend(send)
         task = self._start(scope, receive, response)
         try:
             if not await self._finished_in_time(task, response, scope):
                 response.closed = True
-                late = RequestTimeoutError(
+                raise RequestTimeoutError(
                     f"no answer within {self._timeout_s:g} s; what was asked may still be done, "
                     "and asking again changes nothing that is done already"
                 )
-                await self._reject(late, scope, receive, send)
-            elif response.rejection is not None and not response.started:
-                await self._reject(response.rejection, scope, receive, send)
+            if response.rejection is not None and not response.started:
+                raise response.rejection
         except asyncio.CancelledError:
             task.cancel()
             raise
@@ -97,11 +93,6 @@ class InFlightLimit(HttpMiddleware):
         """Count the request as in flight until it ends."""
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-
-    async def _reject(
-        self, error: CrossfixError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        await error_response(error, self._telemetry, scope["path"])(scope, receive, send)
 
     async def _run(self, scope: Scope, receive: Receive, response: "_ClosableSend") -> None:
         """Handle the request; log a failure after the 503, since no client can be told."""

@@ -5,7 +5,6 @@ import asyncio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access.rate_limits import RateLimiter
-from service.api.errors import error_response
 from service.api.middleware.base import HttpMiddleware, caller_of, principal_of
 from service.api.transport_errors import RateLimitedError
 from service.observability.metrics import Telemetry
@@ -21,24 +20,20 @@ class RateLimit(HttpMiddleware):
     def __init__(
         self, app: ASGIApp, limiter: RateLimiter, by_address: bool, telemetry: Telemetry
     ) -> None:
-        super().__init__(app)
+        super().__init__(app, telemetry)
         self._limiter = limiter
         self._by_address = by_address
-        self._telemetry = telemetry
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = self._caller(scope)
-        wait_s = 0.0
-        if caller is not None:
+        if (caller := self._caller(scope)) is not None:
             # A limiter may call Redis; the routes' own pool of threads may be all busy.
             wait_s = await asyncio.to_thread(self._limiter.take, caller)
-        if wait_s <= 0:
-            await self._app(scope, receive, send)
-            return
-        error = RateLimitedError(
-            f"more requests than the limit allows; send the next one in {wait_s:.1f} s", wait_s
-        )
-        await error_response(error, self._telemetry, scope["path"])(scope, receive, send)
+            if wait_s > 0:
+                raise RateLimitedError(
+                    f"more requests than the limit allows; send the next one in {wait_s:.1f} s",
+                    wait_s,
+                )
+        await self._app(scope, receive, send)
 
     def _caller(self, scope: Scope) -> str | None:
         """Return the caller that the request counts for; None for requests without a limit."""

@@ -20,8 +20,7 @@ class RequestTelemetry(HttpMiddleware):
     """Gives each request an id, returned as `X-Request-ID`, measures its duration, traces it."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry, untraced_paths: frozenset[str]) -> None:
-        super().__init__(app)
-        self._telemetry = telemetry
+        super().__init__(app, telemetry)
         self._untraced_paths = untraced_paths
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,6 +4,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.middleware.base import HttpMiddleware
+from service.observability.metrics import Telemetry
 
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 PAGE_POLICY = "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; form-action 'self'"
@@ -17,9 +18,9 @@ class SecurityHeaders(HttpMiddleware):
     TLS for a year.
     """
 
-    def __init__(self, app: ASGIApp, cross_origin: bool) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, cross_origin: bool) -> None:
         """Wrap `app`; with `cross_origin`, pages of other origins may load responses (CORS)."""
-        super().__init__(app)
+        super().__init__(app, telemetry)
         self._resource_policy = "cross-origin" if cross_origin else "same-origin"
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:

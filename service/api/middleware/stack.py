@@ -78,7 +78,7 @@ def install(app: Starlette, options: MiddlewareOptions, telemetry: Telemetry) ->
     if options.metrics_open:
         open_paths |= {METRICS}
     origins = options.allowed_origins.origins
-    app.add_middleware(HeadRequests)
+    app.add_middleware(HeadRequests, telemetry=telemetry)
     app.add_middleware(
         Idempotency,
         store=options.idempotency,
@@ -121,5 +121,5 @@ def install(app: Starlette, options: MiddlewareOptions, telemetry: Telemetry) ->
             allow_headers=CORS_REQUEST_HEADERS,
             expose_headers=CORS_RESPONSE_HEADERS,
         )
-    app.add_middleware(SecurityHeaders, cross_origin=bool(origins))
+    app.add_middleware(SecurityHeaders, telemetry=telemetry, cross_origin=bool(origins))
     app.add_middleware(RequestTelemetry, telemetry=telemetry, untraced_paths=PROBES | {METRICS})
