@@ -60,19 +60,10 @@ class FramingOut(ResponseBody):
     def of(cls, sighting: Sighting) -> "FramingOut":
         """Describe the framing of a sighting."""
         framing = sighting.framing or Framing(mode=FramingMode.AS_IS, method="unchanged")
-        outline = framing.outline
         return cls(
-            mode=framing.mode,
-            method=framing.method,
-            turned_deg=framing.turned_deg,
-            axis_deg=None if outline is None else outline.axis_deg,
-            heading_axis_deg=framing.heading_axis_deg,
+            **framing.model_dump(include=set(cls.model_fields) - {"outline"}),
+            axis_deg=None if framing.outline is None else framing.outline.axis_deg,
             outline=_outline(framing),
-            length_m=framing.length_m,
-            length_error_m=framing.length_error_m,
-            width_m=framing.width_m,
-            width_error_m=framing.width_error_m,
-            removed_share=framing.removed_share,
         )
 
 

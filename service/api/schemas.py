@@ -35,25 +35,18 @@ from service.identity.records.matches import (
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Provenance, Vessel
 
+DAY_ALONE = "set when only the day is known: its end, `captured_at` being its start"
 NOT_JUDGED = "null for chips that were sent before chips were judged"
 STAGES = ("decode", "frame", "denoise", "encode", "translate", "fuse", "search", "total")
 
 
-class SightingOut(ResponseBody):
-    """One chip of one ship; `vessel_id` is null while no vessel is assigned."""
+class ChipOut(ResponseBody):
+    """What is known of a chip."""
 
-    id: UUID
-    vessel_id: UUID | None
-    origin_vessel_id: UUID | None = Field(
-        description="the vessel that had the sighting before merges and splits moved it"
-    )
     modality: Modality
     captured_at: datetime | None
-    captured_until: datetime | None = Field(
-        description="set when only the day is known: its end, `captured_at` being its start"
-    )
+    captured_until: datetime | None = Field(description=DAY_ALONE)
     position: GeoPoint | None
-    sensor: str | None
     gsd_m: float
     gsd_source: GsdSource
     length_m: float
@@ -61,14 +54,38 @@ class SightingOut(ResponseBody):
     bit_depth: str
     framing: FramingOut
     quality: QualityOut | None = Field(description=NOT_JUDGED)
-    source: str | None
-    licence: str | None
     file_name: str | None
     case: str | None
     note: str | None
     sha256: str
+    warnings: tuple[str, ...] = Field(
+        description="what is bad about the chip, then what was assumed or changed while reading it"
+    )
+
+    @classmethod
+    def facts_of(cls, sighting: Sighting) -> dict[str, Any]:
+        """Return the fields that follow from a sighting alone."""
+        made = {"framing", "quality", "warnings"}
+        return sighting.model_dump(include=set(cls.model_fields) - made) | {
+            "framing": FramingOut.of(sighting),
+            "quality": QualityOut.of(sighting),
+            "sha256": sighting.chip_sha256,
+            "warnings": warnings_of(sighting),
+        }
+
+
+class SightingOut(ChipOut):
+    """One chip of one ship at one time; `vessel_id` is null while no vessel is assigned."""
+
+    id: UUID
+    vessel_id: UUID | None
+    origin_vessel_id: UUID | None = Field(
+        description="the vessel that had the sighting before merges and splits moved it"
+    )
+    sensor: str | None
+    source: str | None
+    licence: str | None
     recorded_at: datetime
-    warnings: tuple[str, ...]
     chip_url: str
     preview_url: str
     pseudo_sar_url: str | None
@@ -79,17 +96,28 @@ class SightingOut(ResponseBody):
         base = f"/sightings/{sighting.id}"
         optical = sighting.modality is Modality.OPTICAL
         return cls(
-            **sighting.model_dump(
-                exclude={"chip_sha256", "bundle_id", "band", "position", "framing", "warnings"}
-            ),
-            position=sighting.position,
-            framing=FramingOut.of(sighting),
-            quality=QualityOut.of(sighting),
-            warnings=warnings_of(sighting),
-            sha256=sighting.chip_sha256,
+            **cls.facts_of(sighting),
             chip_url=f"{base}/chip",
             preview_url=f"{base}/preview.png",
             pseudo_sar_url=f"{base}/pseudo-sar.png" if optical else None,
+        )
+
+
+class QueryOut(ChipOut):
+    """What was read from the uploaded chip; `sighting_id` is null when it was not stored."""
+
+    sighting_id: UUID | None
+    preview_url: str | None = Field(
+        description="picture of the chip; `?view=original`, `framed` or `denoised`"
+    )
+
+    @classmethod
+    def of(cls, sighting: Sighting, stored: bool) -> "QueryOut":
+        """Build the response body of a query sighting."""
+        return cls(
+            **cls.facts_of(sighting),
+            sighting_id=sighting.id if stored else None,
+            preview_url=f"/sightings/{sighting.id}/preview.png" if stored else None,
         )
 
 
@@ -148,9 +176,7 @@ class TrackPosition(ResponseBody):
 
     sighting_id: UUID
     captured_at: datetime
-    captured_until: datetime | None = Field(
-        description="set when only the day is known: its end, `captured_at` being its start"
-    )
+    captured_until: datetime | None = Field(description=DAY_ALONE)
     position: GeoPoint
     modality: Modality
     sensor: str | None
@@ -193,50 +219,6 @@ class CandidateOut(ResponseBody):
     vessel: VesselOut
     sighting: Annotated[SightingOut, BeforeValidator(SightingOut.of)]
     checks: Checks
-
-
-class QueryOut(ResponseBody):
-    """What was read from the uploaded chip; `sighting_id` is null when it was not stored."""
-
-    sighting_id: UUID | None
-    sha256: str
-    modality: Modality
-    gsd_m: float
-    gsd_source: GsdSource
-    length_m: float
-    width_m: float
-    bit_depth: str
-    framing: FramingOut
-    quality: QualityOut | None = Field(description=NOT_JUDGED)
-    captured_at: datetime | None
-    captured_until: datetime | None = Field(
-        description="set when only the day is known: its end, `captured_at` being its start"
-    )
-    position: GeoPoint | None
-    file_name: str | None
-    case: str | None
-    note: str | None
-    warnings: tuple[str, ...] = Field(
-        description="what is bad about the chip, then what was assumed or changed while reading it"
-    )
-    preview_url: str | None = Field(
-        description="picture of the chip; `?view=original`, `framed` or `denoised`"
-    )
-
-    @classmethod
-    def of(cls, sighting: Sighting, stored: bool) -> "QueryOut":
-        """Build the response body of a query sighting."""
-        own = {"sighting_id", "sha256", "framing", "quality", "warnings", "preview_url"}
-        shared: dict[str, Any] = sighting.model_dump(include=set(cls.model_fields) - own)
-        return cls(
-            **shared,
-            sighting_id=sighting.id if stored else None,
-            sha256=sighting.chip_sha256,
-            framing=FramingOut.of(sighting),
-            quality=QualityOut.of(sighting),
-            warnings=warnings_of(sighting),
-            preview_url=f"/sightings/{sighting.id}/preview.png" if stored else None,
-        )
 
 
 class ModelOut(ResponseBody):
