@@ -4,8 +4,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.framing_schemas import ResponseBody
-from service.api.schemas import ModelOut, SightingOut
+from service.api.chip_schemas import ResponseBody, SightingOut
+from service.api.schemas import ModelOut
 from service.identity.enrol import NewVessel
 from service.identity.matching.groups import MAX_TOGETHER, GroupPage, SightingGroup
 

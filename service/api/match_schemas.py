@@ -5,13 +5,11 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from service.api.framing_schemas import ResponseBody
+from service.api.chip_schemas import QueryOut, ResponseBody, SightingOut
 from service.api.schemas import (
     BaseMatchOut,
     CandidateOut,
     ModelOut,
-    QueryOut,
-    SightingOut,
 )
 from service.identity.records.audit import AuditPosition
 from service.identity.records.match_records import (

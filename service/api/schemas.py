@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.api.exports.rows import track
-from service.api.framing_schemas import (
+from service.api.chip_schemas import (
+    DAY_ALONE,
     ONE_WAY,
-    FramingOut,
-    QualityOut,
+    QueryOut,
     ResponseBody,
+    SightingOut,
     WayOut,
-    warnings_of,
 )
-from service.contract.chip import GsdSource, Modality
+from service.api.exports.rows import track
+from service.contract.chip import Modality
 from service.contract.manifest import Manifest
 from service.identity.curate import VesselPatch
 from service.identity.enrol import EnrolledVessel
@@ -35,90 +35,7 @@ from service.identity.records.matches import (
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Provenance, Vessel
 
-DAY_ALONE = "set when only the day is known: its end, `captured_at` being its start"
-NOT_JUDGED = "null for chips that were sent before chips were judged"
 STAGES = ("decode", "frame", "denoise", "encode", "translate", "fuse", "search", "total")
-
-
-class ChipOut(ResponseBody):
-    """What is known of a chip."""
-
-    modality: Modality
-    captured_at: datetime | None
-    captured_until: datetime | None = Field(description=DAY_ALONE)
-    position: GeoPoint | None
-    gsd_m: float
-    gsd_source: GsdSource
-    length_m: float
-    width_m: float
-    bit_depth: str
-    framing: FramingOut
-    quality: QualityOut | None = Field(description=NOT_JUDGED)
-    file_name: str | None
-    case: str | None
-    note: str | None
-    sha256: str
-    warnings: tuple[str, ...] = Field(
-        description="what is bad about the chip, then what was assumed or changed while reading it"
-    )
-
-    @classmethod
-    def facts_of(cls, sighting: Sighting) -> dict[str, Any]:
-        """Return the fields that follow from a sighting alone."""
-        made = {"framing", "quality", "warnings"}
-        return sighting.model_dump(include=set(cls.model_fields) - made) | {
-            "framing": FramingOut.of(sighting),
-            "quality": QualityOut.of(sighting),
-            "sha256": sighting.chip_sha256,
-            "warnings": warnings_of(sighting),
-        }
-
-
-class SightingOut(ChipOut):
-    """One chip of one ship at one time; `vessel_id` is null while no vessel is assigned."""
-
-    id: UUID
-    vessel_id: UUID | None
-    origin_vessel_id: UUID | None = Field(
-        description="the vessel that had the sighting before merges and splits moved it"
-    )
-    sensor: str | None
-    source: str | None
-    licence: str | None
-    recorded_at: datetime
-    chip_url: str
-    preview_url: str
-    pseudo_sar_url: str | None
-
-    @classmethod
-    def of(cls, sighting: Sighting) -> "SightingOut":
-        """Build the response body of a sighting."""
-        base = f"/sightings/{sighting.id}"
-        optical = sighting.modality is Modality.OPTICAL
-        return cls(
-            **cls.facts_of(sighting),
-            chip_url=f"{base}/chip",
-            preview_url=f"{base}/preview.png",
-            pseudo_sar_url=f"{base}/pseudo-sar.png" if optical else None,
-        )
-
-
-class QueryOut(ChipOut):
-    """What was read from the uploaded chip; `sighting_id` is null when it was not stored."""
-
-    sighting_id: UUID | None
-    preview_url: str | None = Field(
-        description="picture of the chip; `?view=original`, `framed` or `denoised`"
-    )
-
-    @classmethod
-    def of(cls, sighting: Sighting, stored: bool) -> "QueryOut":
-        """Build the response body of a query sighting."""
-        return cls(
-            **cls.facts_of(sighting),
-            sighting_id=sighting.id if stored else None,
-            preview_url=f"/sightings/{sighting.id}/preview.png" if stored else None,
-        )
 
 
 class VesselOut(ResponseBody):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from service.access.keys import KeyStore
 from service.access.roles import Principal, Role
 from service.access.sessions import open_session
-from service.api.framing_schemas import ResponseBody
+from service.api.chip_schemas import ResponseBody
 from service.api.middleware.allowed_origins import require_same_origin
 from service.api.middleware.auth import SESSION_COOKIE, identify_caller
 from service.api.problems import documented

@@ -1,12 +1,19 @@
-"""Response bodies that say how a chip was framed, and how good it is."""
+"""Response bodies of chips: sightings and queries, how they were framed, and how good they are."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.contract.chip import GsdSource, Modality
 from service.contract.framing.findings import Kind, Level
 from service.contract.framing.records import Framing, FramingMode, Method
 from service.identity.records.base import GeoPoint
 from service.identity.records.sightings import Sighting
 
+DAY_ALONE = "set when only the day is known: its end, `captured_at` being its start"
+NOT_JUDGED = "null for chips that were sent before chips were judged"
 ONE_WAY = "null when the chip was tight and upright as it was sent, and was compared like that"
 
 
@@ -114,9 +121,85 @@ class QualityOut(ResponseBody):
         )
 
 
-def warnings_of(sighting: Sighting) -> tuple[str, ...]:
-    """Return what is bad about the chip, then the warnings of the sighting."""
-    return (*sighting.defects, *sighting.warnings)
+class ChipOut(ResponseBody):
+    """What is known of a chip."""
+
+    modality: Modality
+    captured_at: datetime | None
+    captured_until: datetime | None = Field(description=DAY_ALONE)
+    position: GeoPoint | None
+    gsd_m: float
+    gsd_source: GsdSource
+    length_m: float
+    width_m: float
+    bit_depth: str
+    framing: FramingOut
+    quality: QualityOut | None = Field(description=NOT_JUDGED)
+    file_name: str | None
+    case: str | None
+    note: str | None
+    sha256: str
+    warnings: tuple[str, ...] = Field(
+        description="what is bad about the chip, then what was assumed or changed while reading it"
+    )
+
+    @classmethod
+    def facts_of(cls, sighting: Sighting) -> dict[str, Any]:
+        """Return the fields that follow from a sighting alone."""
+        made = {"framing", "quality", "warnings"}
+        return sighting.model_dump(include=set(cls.model_fields) - made) | {
+            "framing": FramingOut.of(sighting),
+            "quality": QualityOut.of(sighting),
+            "sha256": sighting.chip_sha256,
+            "warnings": (*sighting.defects, *sighting.warnings),
+        }
+
+
+class SightingOut(ChipOut):
+    """One chip of one ship at one time; `vessel_id` is null while no vessel is assigned."""
+
+    id: UUID
+    vessel_id: UUID | None
+    origin_vessel_id: UUID | None = Field(
+        description="the vessel that had the sighting before merges and splits moved it"
+    )
+    sensor: str | None
+    source: str | None
+    licence: str | None
+    recorded_at: datetime
+    chip_url: str
+    preview_url: str
+    pseudo_sar_url: str | None
+
+    @classmethod
+    def of(cls, sighting: Sighting) -> "SightingOut":
+        """Build the response body of a sighting."""
+        base = f"/sightings/{sighting.id}"
+        optical = sighting.modality is Modality.OPTICAL
+        return cls(
+            **cls.facts_of(sighting),
+            chip_url=f"{base}/chip",
+            preview_url=f"{base}/preview.png",
+            pseudo_sar_url=f"{base}/pseudo-sar.png" if optical else None,
+        )
+
+
+class QueryOut(ChipOut):
+    """What was read from the uploaded chip; `sighting_id` is null when it was not stored."""
+
+    sighting_id: UUID | None
+    preview_url: str | None = Field(
+        description="picture of the chip; `?view=original`, `framed` or `denoised`"
+    )
+
+    @classmethod
+    def of(cls, sighting: Sighting, stored: bool) -> "QueryOut":
+        """Build the response body of a query sighting."""
+        return cls(
+            **cls.facts_of(sighting),
+            sighting_id=sighting.id if stored else None,
+            preview_url=f"/sightings/{sighting.id}/preview.png" if stored else None,
+        )
 
 
 def _outline(framing: Framing) -> OutlineOut | None:
