@@ -52,10 +52,11 @@ def export_dataset(
     for (kind, reason), count in report.reasons.items():
         console(sys.stderr).print(f"left out: {count} × {kind}: {reason}", markup=False)
     print(
-        f"{report.ships} ships with {report.chips} chips, {report.confirmed} of them confirmed, "
-        f"and {report.rejected_pairs} rejected pairs of {report.rejected_matches} matches in {out}"
+        f"{report.ships} ships with {report.chips} chips, {report.confirmed_chips} of them "
+        f"confirmed, and {report.rejected_pairs} rejected pairs of {report.rejected_matches} "
+        f"matches in {out}"
     )
-    if report.simulated:
-        print(f"{report.simulated} of the ships are SIMULATED")
-    if report.assumed_gsd:
-        print(f"{report.assumed_gsd} chips have the usual metres per pixel: nobody stated any")
+    if report.simulated_ships:
+        print(f"{report.simulated_ships} of the ships are SIMULATED")
+    if count := report.chips_with_assumed_gsd:
+        print(f"{count} chips have the usual metres per pixel: nobody stated any")

@@ -17,7 +17,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from PIL import Image
 
 from service.client.dataset.archive import Archive, LeftOut, Rejection, Ship
 from service.client.errors import RefusedError, SourceError
+from service.client.fleet.vessels import VESSEL_NUMBERS, VESSEL_TEXTS
 from service.client.remote.client import Client
 from service.client.remote.models import Sighting
 from service.contract.chip import Chip, Modality
@@ -36,7 +37,7 @@ from service.contract.framing.records import FramingMode
 from service.contract.hoss_names import PROVENANCE_FILE, TRAIN_FOLDER
 
 FORMAT_VERSION = 1
-VESSEL_COLUMNS = ("name", "imo", "mmsi", "callsign", "flag", "type", "length_m", "beam_m")
+VESSEL_COLUMNS = (*VESSEL_TEXTS, *VESSEL_NUMBERS)
 PROVENANCE_COLUMNS = (
     *("file", "id", "vessel_id", "sighting_id", "known_by", "match_id", "judged_by", "judged_at"),
     *("chip_sha256", "modality", "gsd_m", "gsd_source", "framing", "sensor"),
@@ -57,10 +58,10 @@ class DatasetReport:
 
     folder: Path
     ships: int
+    simulated_ships: int
     chips: int
-    confirmed: int
-    simulated: int
-    assumed_gsd: int
+    confirmed_chips: int
+    chips_with_assumed_gsd: int
     rejected_matches: int
     rejected_pairs: int
     left_out: tuple[LeftOut, ...]
@@ -72,21 +73,13 @@ class DatasetReport:
 
     def document(self) -> dict[str, Any]:
         """Return the report as JSON values."""
-        genuine = self.ships > self.simulated
-        return {
+        kinds = {
+            "genuine": self.ships > self.simulated_ships,
+            "simulated": self.simulated_ships > 0,
+        }
+        return asdict(self) | {
             "folder": str(self.folder),
-            "domain": "+".join(
-                kind
-                for kind, there in (("genuine", genuine), ("simulated", self.simulated))
-                if there
-            ),
-            "ships": self.ships,
-            "simulated_ships": self.simulated,
-            "chips": self.chips,
-            "confirmed_chips": self.confirmed,
-            "chips_with_assumed_gsd": self.assumed_gsd,
-            "rejected_matches": self.rejected_matches,
-            "rejected_pairs": self.rejected_pairs,
+            "domain": "+".join(kind for kind, there in kinds.items() if there),
             "left_out": [
                 {"kind": kind, "reason": reason, "count": count}
                 for (kind, reason), count in self.reasons.items()
@@ -210,9 +203,9 @@ class _Writer:
             folder=out,
             ships=len(self.ships),
             chips=len(self.lines),
-            confirmed=sum(line["known_by"] == "confirmed" for line in self.lines),
-            simulated=sum(ship.is_simulated for ship in self.ships),
-            assumed_gsd=sum(line["gsd_source"] == "default" for line in self.lines),
+            confirmed_chips=sum(line["known_by"] == "confirmed" for line in self.lines),
+            simulated_ships=sum(ship.is_simulated for ship in self.ships),
+            chips_with_assumed_gsd=sum(line["gsd_source"] == "default" for line in self.lines),
             rejected_matches=len({line["match_id"] for line in rejected}),
             rejected_pairs=len(rejected),
             left_out=tuple(self.left_out),

@@ -53,7 +53,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_the_training_reader_reads_ships_sensors_and_pixel_sizes(tmp_path: Path) -> None:
     report = written(judged_service(), tmp_path / "data")
-    assert (report.ships, report.chips, report.confirmed) == (1, 2, 1)
+    assert (report.ships, report.chips, report.confirmed_chips) == (1, 2, 1)
     chips = {chip.modality.value: chip for chip in read_hoss(tmp_path / "data").train}
     assert {chip.vessel_id for chip in chips.values()} == {ship_id("A").node}
     assert chips["optical"].read().gsd_m == 0.5
@@ -105,7 +105,7 @@ def test_the_report_says_what_was_left_out_and_why(tmp_path: Path) -> None:
 
 
 def test_chips_of_assumed_size_can_be_left_out(tmp_path: Path) -> None:
-    assert written(judged_service(), tmp_path / "data").assumed_gsd == 1
+    assert written(judged_service(), tmp_path / "data").chips_with_assumed_gsd == 1
     with pytest.raises(SourceError, match="nobody stated metres per pixel"):
         written(judged_service(), tmp_path / "strict", stated_gsd_only=True)
 
