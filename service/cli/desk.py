@@ -61,13 +61,6 @@ Type = Annotated[str | None, typer.Option("--type", help="Registered type.")]
 export_app = typer.Typer(help="Save lists and reports as files.", no_args_is_help=True)
 
 
-def add_desk_commands(app: typer.Typer) -> None:
-    """Add these commands to `crossfix`."""
-    for command in (matches, judge, vessels, show, merge, split):
-        app.command()(command)
-    app.add_typer(export_app, name="export")
-
-
 def matches(
     url: Url = DEFAULT_URL,
     verdict: Verdict = None,
@@ -344,3 +337,6 @@ def _print_vessel(vessel: "VesselDetail", as_json: bool) -> None:
     from service.client.desk_tables import show_vessel
 
     print_result(vessel, as_json, show_vessel)
+
+
+DESK_COMMANDS = (matches, judge, vessels, show, merge, split)

@@ -32,11 +32,11 @@ from service.cli.common import (
     progress,
 )
 from service.cli.dataset import export_dataset
-from service.cli.desk import add_desk_commands
+from service.cli.desk import DESK_COMMANDS, export_app
 from service.cli.keys import keys_app
-from service.cli.maintenance import add_commands
+from service.cli.maintenance import MAINTENANCE_COMMANDS, audit_app
 from service.cli.matching import match
-from service.cli.open_sightings import add_open_sighting_commands
+from service.cli.open_sightings import OPEN_SIGHTING_COMMANDS
 from service.client import DEFAULT_URL
 
 app = typer.Typer(
@@ -50,6 +50,8 @@ app = typer.Typer(
 bundle_app = typer.Typer(help="Inspect a model bundle.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(keys_app, name="keys")
+app.add_typer(export_app, name="export")
+app.add_typer(audit_app, name="audit")
 
 
 @app.command()
@@ -137,10 +139,8 @@ def enrol(
         raise typer.Exit(FAILED)
 
 
-app.command()(match)
-add_desk_commands(app)
-app.command()(export_dataset)
-add_open_sighting_commands(app)
+for command in (match, *DESK_COMMANDS, export_dataset, *OPEN_SIGHTING_COMMANDS):
+    app.command()(command)
 
 
 @app.command()
@@ -256,8 +256,8 @@ def verify_bundle_folder(folder: BundleFolder, device: DeviceOption = None) -> N
     )
 
 
-add_commands(app)
-app.command()(collections)
+for maintenance_command in (*MAINTENANCE_COMMANDS, collections):
+    app.command()(maintenance_command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -30,17 +30,6 @@ if TYPE_CHECKING:
 audit_app = typer.Typer(help="Check and read the audit log.", no_args_is_help=True)
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add these commands to `crossfix`."""
-    app.add_typer(audit_app, name="audit")
-    app.command()(reembed)
-    app.command()(backup)
-    app.command()(restore)
-    app.command()(sweep)
-    app.command()(check)
-    app.command()(retain)
-
-
 @audit_app.command("verify")
 def audit_verify(
     data_dir: DataDir = None,
@@ -286,3 +275,6 @@ def _read_heads(path: Path) -> "dict[str, Head]":
 
 def _fail_without_log(folder: Path) -> NoReturn:
     fail(f"there is no audit log in {folder}; name the data folder of the service", USAGE)
+
+
+MAINTENANCE_COMMANDS = (reembed, backup, restore, sweep, check, retain)

@@ -21,13 +21,6 @@ from service.client import DEFAULT_URL
 Sightings = Annotated[list[str], typer.Argument(help="Ids of open sightings.", metavar="SIGHTING…")]
 
 
-def add_open_sighting_commands(app: typer.Typer) -> None:
-    """Add these commands to `crossfix`."""
-    app.command()(groups)
-    app.command("enrol-sightings")(enrol_sightings)
-    app.command()(part)
-
-
 def groups(
     url: Url = DEFAULT_URL,
     limit: Annotated[int, typer.Option(help="How many at most; 0: all.", min=0)] = 20,
@@ -73,3 +66,6 @@ def part(
     """Record that each of these open sightings shows another ship than all others named."""
     with open_client(url) as client:
         client.part_sightings(sightings, others=other or (), different=not withdraw)
+
+
+OPEN_SIGHTING_COMMANDS = (groups, enrol_sightings, part)
