@@ -9,10 +9,11 @@ import httpx
 
 from service.client import DEFAULT_URL
 from service.client.errors import RefusedError, SourceError
-from service.client.remote.call import Call, ChipSource, Listing
+from service.client.remote.call import Call, ChipSource
 from service.client.remote.client import Matched
 from service.client.remote.enrolling import BatchAttempts, ChipToEnrol, Enrolled, batches
 from service.client.remote.methods import Methods
+from service.client.remote.models import Page
 from service.client.remote.retrying import (
     PATIENCE_S,
     Attempts,
@@ -91,11 +92,11 @@ class AsyncClient(Methods):
         """Send the request that a function describes."""
         return await self.send(describe())
 
-    async def items(self, listing: Listing[T]) -> AsyncIterator[T]:
+    async def items(self, listing: Call[Page[T]]) -> AsyncIterator[T]:
         """Iterate over a list, reading a page at a time."""
         cursor: str | None = None
         while True:
-            page = await self.send(listing.page(cursor))
+            page = await self.send(listing.after(cursor))
             for item in page.items:
                 yield item
             if (cursor := page.next_cursor) is None:

@@ -101,6 +101,10 @@ class Call(Generic[T]):
             request["content"] = json_text(self.body)
         return request
 
+    def after(self, cursor: str | None) -> "Call[T]":
+        """Return the request of the page after `cursor`, or of the first page."""
+        return replace(self, query={**self.query, "cursor": cursor})
+
     def require_media(self, response: httpx.Response) -> None:
         """Check the media type of a response that holds a file: a sign-in page is none.
 
@@ -113,43 +117,9 @@ class Call(Generic[T]):
             raise not_understood("Content-Type", f"is {media}, not {self.accept}")
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """One page of a list; `next_cursor` is None on the last."""
-
-    items: tuple[T, ...]
-    next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
-    """A list that is read page by page."""
-
-    first: Call[Page[T]]
-
-    def page(self, cursor: str | None) -> Call[Page[T]]:
-        """Return the request of the page after `cursor`, or of the first page."""
-        if cursor is None:
-            return self.first
-        return replace(self.first, query={**self.first.query, "cursor": cursor})
-
-
 def reads(kind: type[M]) -> Callable[[httpx.Response], M]:
     """Return a reader of a JSON body of this kind; see `validated`."""
     return lambda response: validated(kind, decoded(response.content))
-
-
-def reads_page(kind: type[M], name: str) -> Callable[[httpx.Response], Page[M]]:
-    """Return a reader of a page whose items are listed under `name`."""
-
-    def read(response: httpx.Response) -> Page[M]:
-        document = decoded(response.content)
-        if not isinstance(document, dict) or not isinstance(document.get(name), list):
-            raise not_understood(name, "is missing")
-        items = tuple(validated(kind, item) for item in document[name])
-        return Page(items, document.get("next_cursor"))
-
-    return read
 
 
 def validated(kind: type[M], document: object) -> M:

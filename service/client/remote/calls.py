@@ -13,12 +13,10 @@ import httpx
 from service.client.remote.call import (
     Call,
     ChipSource,
-    Listing,
     as_part,
     decoded,
     json_text,
     reads,
-    reads_page,
     validated,
 )
 from service.client.remote.models import (
@@ -29,6 +27,7 @@ from service.client.remote.models import (
     MatchRecord,
     MatchSummary,
     Modality,
+    Page,
     Scene,
     SightingGroup,
     Standing,
@@ -133,10 +132,10 @@ def verify(
 
 def matches(
     *, page_length: int = PAGE_LENGTH, **where: Unpack[MatchFilters]
-) -> Listing[MatchSummary]:
+) -> Call[Page[MatchSummary]]:
     """List the stored matches that pass the filters, newest first."""
-    read = reads_page(MatchSummary, "matches")
-    return Listing(Call("GET", "/matches", read, query={**where, "limit": page_length}))
+    query = {**where, "limit": page_length}
+    return Call("GET", "/matches", reads(Page[MatchSummary]), query=query)
 
 
 def get_match(match_id: Id) -> Call[MatchRecord]:
@@ -158,10 +157,10 @@ def report(match_id: Id) -> Call[bytes]:
     return Call("GET", f"/matches/{match_id}/report", _content, accept="text/html")
 
 
-def groups(*, page_length: int = GROUPS_PAGE_LENGTH) -> Listing[SightingGroup]:
+def groups(*, page_length: int = GROUPS_PAGE_LENGTH) -> Call[Page[SightingGroup]]:
     """List groups of open sightings that may show one unknown ship, the largest first."""
-    read = reads_page(SightingGroup, "groups")
-    return Listing(Call("GET", "/sightings/open/groups", read, query={"limit": page_length}))
+    read, query = reads(Page[SightingGroup]), {"limit": page_length}
+    return Call("GET", "/sightings/open/groups", read, query=query)
 
 
 def enrol_sightings(
@@ -186,10 +185,11 @@ def part_sightings(
     return Call("POST", "/sightings/open/part", _nothing, body=body, once=True)
 
 
-def vessels(*, page_length: int = PAGE_LENGTH, **where: Unpack[VesselFilters]) -> Listing[Vessel]:
+def vessels(
+    *, page_length: int = PAGE_LENGTH, **where: Unpack[VesselFilters]
+) -> Call[Page[Vessel]]:
     """List the registered vessels that pass the filters."""
-    read = reads_page(Vessel, "vessels")
-    return Listing(Call("GET", "/gallery", read, query={**where, "limit": page_length}))
+    return Call("GET", "/gallery", reads(Page[Vessel]), query={**where, "limit": page_length})
 
 
 def get_vessel(vessel_id: Id) -> Call[VesselDetail]:

@@ -15,7 +15,7 @@ from service.client import DEFAULT_URL
 from service.client.errors import ClientError, RefusedError, SourceError, StoppedError
 from service.client.files import written_whole
 from service.client.remote import calls
-from service.client.remote.call import Call, ChipSource, Listing
+from service.client.remote.call import Call, ChipSource
 from service.client.remote.enrolling import (
     BatchAttempts,
     ChipToEnrol,
@@ -23,7 +23,7 @@ from service.client.remote.enrolling import (
     batches,
 )
 from service.client.remote.methods import Methods
-from service.client.remote.models import Match
+from service.client.remote.models import Match, Page
 from service.client.remote.retrying import (
     PATIENCE_S,
     Attempts,
@@ -152,11 +152,11 @@ class Client(Methods):
                 wait_s = attempts.wait_after_refusal(response)
             self.stopping.wait(wait_s)
 
-    def items(self, listing: Listing[T]) -> Iterator[T]:
+    def items(self, listing: Call[Page[T]]) -> Iterator[T]:
         """Iterate over a list, reading a page at a time."""
         cursor: str | None = None
         while True:
-            page = self.send(listing.page(cursor))
+            page = self.send(listing.after(cursor))
             yield from page.items
             if (cursor := page.next_cursor) is None:
                 return

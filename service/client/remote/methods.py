@@ -5,7 +5,8 @@ from functools import partial, wraps
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from service.client.remote import calls
-from service.client.remote.call import Call, Listing
+from service.client.remote.call import Call
+from service.client.remote.models import Page
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -14,13 +15,13 @@ T = TypeVar("T")
 class _Waits(Protocol):
     """A client whose methods return results."""
 
-    def items(self, listing: Listing[T]) -> Iterator[T]: ...
+    def items(self, listing: Call[Page[T]]) -> Iterator[T]: ...
 
 
 class _Awaits(Protocol):
     """A client whose methods return coroutines."""
 
-    def items(self, listing: Listing[T]) -> AsyncIterator[T]: ...
+    def items(self, listing: Call[Page[T]]) -> AsyncIterator[T]: ...
 
 
 class _Sends(Generic[P, T]):
@@ -48,7 +49,7 @@ class _Sends(Generic[P, T]):
 class _Iterates(Generic[P, T]):
     """A method that iterates over the list which a function describes."""
 
-    def __init__(self, describe: Callable[P, Listing[T]]) -> None:
+    def __init__(self, describe: Callable[P, Call[Page[T]]]) -> None:
         self._describe = describe
 
     @overload

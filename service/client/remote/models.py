@@ -4,10 +4,10 @@ Fields that this version does not know are kept as they are, so that a newer ser
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from service.client.remote.chip_models import (
     Body as Body,
@@ -23,11 +23,22 @@ from service.client.remote.chip_models import (
     Sighting as Sighting,
 )
 
+T = TypeVar("T")
+
 Outcome = Literal["enrolled", "unchanged", "refused"]
 Decision = Literal["confirmed", "rejected", "withdrawn"]
 Standing = Literal["open", "confirmed", "rejected"]
 State = Literal["asked", "new", "settled"]
 Verdict = Literal["confident", "likely", "ambiguous", "no_match", "unclear"]
+
+
+class Page(Body, Generic[T]):
+    """One page of a list; `next_cursor` is None on the last."""
+
+    items: tuple[T, ...] = Field(
+        validation_alias=AliasChoices("items", "matches", "vessels", "groups")
+    )
+    next_cursor: str | None = None
 
 
 class WayRound(Body):
