@@ -32,21 +32,30 @@ POSITION_DISAGREEMENT_NM = 5.0
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
 
 
-class ChipMetadata(StatedFacts):
-    """What the client states about a chip; missing values are read from the file or assumed."""
+class QueryFacts(StatedFacts):
+    """What a client may state about a query chip; missing values are read from the file."""
 
-    modality: Modality | None = None
-    gsd_m: float | None = Field(None, description="metres per pixel")
+    modality: Modality | None = Field(None, description="required when the file does not tell")
+    gsd_m: float | None = Field(None, description="metres per pixel", examples=[1.0])
     band: int | None = Field(None, ge=1, description="band of a multi-polarisation SAR chip")
     framing: FramingMode | None = Field(None, description="`auto` unless it is given")
-    captured_at: StatedTime | None = None
-    lat: float | None = Field(None, ge=-90, le=90, description="WGS 84, degrees")
-    lon: float | None = Field(None, ge=-180, le=180, description="WGS 84, degrees")
+    captured_at: StatedTime | None = Field(
+        None,
+        description="ISO 8601; a day without a time is taken as the whole day, UTC",
+        examples=["2026-03-05T17:20:00Z"],
+    )
+    lat: float | None = Field(None, ge=-90, le=90, examples=[1.24])
+    lon: float | None = Field(None, ge=-180, le=180, examples=[103.9])
     sensor: Fact | None = Field(None, max_length=200)
+    case: Fact | None = Field(None, max_length=200, description="the case that the chip belongs to")
+    note: Note | None = Field(None, description="a remark, kept with the match")
+
+
+class ChipMetadata(QueryFacts):
+    """What the client states about a chip; missing values are read from the file or assumed."""
+
     source: Fact | None = None
     licence: Fact | None = None
-    case: Fact | None = Field(None, max_length=200, description="the case that the chip belongs to")
-    note: Note | None = None
 
     @model_validator(mode="after")
     def _lat_and_lon_belong_together(self) -> "ChipMetadata":

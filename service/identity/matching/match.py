@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
@@ -54,12 +54,24 @@ NO_VOYAGE = "max_speed_kn had no effect: a voyage is checked if captured_at, lat
 class MatchOptions(Record):
     """The options of a match request."""
 
-    top_k: int = Field(5, ge=1, le=100)
-    max_speed_kn: float | None = Field(None, gt=0, le=100)
-    vessel_type: Line | None = None
-    looks_like: Text | None = None
-    length_tolerance: float | None = Field(None, gt=0, lt=1)
-    store: bool = True
+    top_k: int = Field(5, ge=1, le=100, description="how many vessels to rank")
+    max_speed_kn: float | None = Field(
+        None, gt=0, le=100, description="vessels that would need more come last; default 30"
+    )
+    vessel_type: Line | None = Field(None, description="only vessels of this registered type")
+    looks_like: Text | None = Field(
+        None,
+        description="the vessel type that you see: counts as evidence, leaves no vessel out",
+        examples=["tanker"],
+    )
+    length_tolerance: float | None = Field(
+        None, gt=0, lt=1, description="only vessels whose registered length fits, e.g. 0.2"
+    )
+    store: bool = Field(
+        True,
+        description="store the chip as a sighting without a vessel, and the match; with false, "
+        "the match can be neither looked up nor judged later",
+    )
 
     @property
     def narrows(self) -> bool:
@@ -68,12 +80,8 @@ class MatchOptions(Record):
 
     def limits(self) -> Limits:
         """Return the limits, with defaults for options that were not sent."""
-        defaults = Limits()
-        return Limits(
-            max_speed_kn=self.max_speed_kn or defaults.max_speed_kn,
-            length_tolerance=self.length_tolerance or defaults.length_tolerance,
-            looks_like=self.looks_like,
-        )
+        limits = {one.name for one in fields(Limits)}
+        return Limits(**self.model_dump(include=limits, exclude_none=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,8 @@ class StatedFacts(Record):
     def _plain(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, bool):
             raise ValueError("expected a text or a number, got true or false")
-        is_number = cls.model_fields[str(info.field_name)].annotation in (float | None, int | None)
-        return plain_number(value) if is_number else value
+        kind = cls.model_fields[str(info.field_name)].annotation
+        return plain_number(value) if kind in (float | None, int | None, int) else value
 
 
 def plain_number(value: object) -> object:
