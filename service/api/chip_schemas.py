@@ -163,6 +163,7 @@ class SightingOut(ChipOut):
     origin_vessel_id: UUID | None = Field(
         description="the vessel that had the sighting before merges and splits moved it"
     )
+    band: int | None = Field(description="the band of the file that was asked for")
     sensor: str | None
     source: str | None
     licence: str | None

@@ -1,14 +1,17 @@
 """The Gallery page: search, register, change, merge, split, delete, import, each with its undo."""
 
+import json
 import uuid
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.support.browser.chromium import WatchedPage
 from tests.support.browser.harbour import Harbour, chips_of
+from tests.support.inputs.chip_files import picture_bytes, sar_plane, tiff_bytes
 
 
 def register(page: Page, name: str, chips: list[Path], **attributes: str) -> None:
@@ -103,6 +106,50 @@ def test_chips_are_split_off_and_merged_back(
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone.")).to_be_visible()
     assert chip_count(api, vessel["id"]) == 2
+
+
+def test_a_removed_chip_comes_back_with_its_facts(desk: WatchedPage, api: httpx.Client) -> None:
+    planes = np.stack([sar_plane(seed=seed) for seed in (1, 2)])
+    facts = {"band": 2, "framing": "as_is", "gsd_m": 1.5, "captured_at": "2026-03-05", "lat": 1.2}
+    made = api.post(
+        "/gallery",
+        data={
+            "vessel": json.dumps({"name": f"BANDS {uuid.uuid4().hex[:6].upper()}"}),
+            "chip_metadata": json.dumps([facts | {"lon": 103.9, "note": "second band"}]),
+        },
+        files=[("chips", ("bands.tif", tiff_bytes(planes)))],
+    ).json()
+    page = desk.open(f"#/gallery/{made['id']}")
+    page.locator(".chip input").first.check()
+    page.get_by_role("button", name="Remove 1 chip").click()
+    expect(page.locator(".chips .chip")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".chips .chip")).to_have_count(1)
+    [before], [after] = made["sightings"], api.get(f"/gallery/{made['id']}").json()["sightings"]
+    assert after | {"recorded_at": None} == before | {"recorded_at": None}
+
+
+def test_the_sensor_type_of_added_chips_is_not_guessed(
+    desk: WatchedPage, vessel: dict[str, str], api: httpx.Client
+) -> None:
+    grey = picture_bytes((sar_plane(120, 30) * 60).clip(0, 255).astype(np.uint8), "PNG")
+    page = desk.open(f"#/gallery/{vessel['id']}")
+    field = page.locator("input[type=file]")
+    field.set_input_files([FilePayload(name="grey.png", mimeType="image/png", buffer=grey)])
+    expect(page.get_by_role("alert")).to_contain_text("may be optical or SAR")
+    names = ("1_RGB.png", "2_SAR.png")
+    field.set_input_files(
+        [
+            FilePayload(name=name, mimeType="image/png", buffer=grey + bytes(number))
+            for number, name in enumerate(names)
+        ]
+    )
+    expect(page.locator(".chips .chip")).to_have_count(4)
+    found = api.get(f"/gallery/{vessel['id']}").json()["sightings"]
+    assert {s["file_name"]: s["modality"] for s in found if s["file_name"] in names} == {
+        "1_RGB.png": "optical",
+        "2_SAR.png": "sar",
+    }
 
 
 def test_a_vessel_is_merged_and_taken_apart_again(

@@ -1,6 +1,8 @@
 """What holds on every page: WCAG AA, small and magnified windows, no foreign script, size."""
 
 import gzip
+import json
+import random
 
 import httpx
 import pytest
@@ -9,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from service.desk import FILES
 from tests.support.browser.chromium import desk_page
-from tests.support.browser.harbour import Harbour
+from tests.support.browser.harbour import Harbour, chips_of
 from tests.support.processes.service_process import ServiceProcess
 
 OWN_CODE_BYTES = 300_000
@@ -94,6 +96,30 @@ def test_no_list_scrolls_sideways(
         for place in (".side", ".side .list", ".content"):
             wider = "node => node.scrollWidth - node.clientWidth"
             assert page.locator(place).evaluate(wider) <= 0, place
+
+
+def test_long_words_do_not_widen_the_pages(
+    browser: Browser, service: ServiceProcess, api: httpx.Client
+) -> None:
+    word = "".join(random.Random(0).choices("BCDFGHKLMNPRST", k=200))
+    [first, _] = chips_of("0015")
+    with desk_page(browser, service.url, width=390) as desk:
+        made = api.post(
+            "/gallery",
+            data={"vessel": json.dumps({"name": word, "type": f"{word[::-1]}"})},
+            files=[("chips", (f"{word}.jpg", first.read_bytes() + b"long"))],
+        ).json()
+        api.post(
+            "/match",
+            data={"gsd_m": "0.75", "case": word},
+            files={"chip": (f"{word}.jpg", first.read_bytes() + b"longer")},
+        )
+        for place in (f"#/gallery/{made['id']}", "#/history", "#/gallery"):
+            page = desk.open(place)
+            expect(page.get_by_text(word[:40]).first).to_be_visible()
+            expect(page.locator(".events, .table.matches, .side .list").first).to_be_visible()
+            wider = "document.documentElement.scrollWidth - innerWidth"
+            assert page.evaluate(wider) <= 0, place
 
 
 def test_the_policy_allows_no_inline_script_and_no_other_host(api: httpx.Client) -> None:

@@ -108,6 +108,7 @@ class Sighting(ChipFacts):
     id: UUID
     vessel_id: UUID | None
     origin_vessel_id: UUID | None = None
+    band: int | None = None
     sensor: str | None = None
     source: str | None = None
     licence: str | None = None

@@ -46,7 +46,7 @@ export const knownField = (problem) => ATTRIBUTES.concat("source").some((name) =
 export function Register({ onDone, onClose }) {
   const [values, setValues] = useState({});
   const [files, setFiles] = useState([]);
-  const [modality, setModality] = useState("optical");
+  const [modality, setModality] = useState("");
   const [gsd, setGsd] = useState("");
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
@@ -79,12 +79,18 @@ export function Register({ onDone, onClose }) {
   <//>`;
 }
 
-/** The `chip_metadata` of files: the same facts for each. */
+/** The sensor type that the name of a file tells; undefined where the file itself has to. */
+const modalityNamed = (name) => {
+  const sensor = /_(SAR|RGB)\.\w+$/i.exec(name)?.[1].toUpperCase();
+  return sensor && (sensor === "SAR" ? "sar" : "optical");
+};
+
+/** The `chip_metadata` of files: the same facts for each, but for the sensor type if none is chosen. */
 export function chipMetadata(files, facts) {
   const said = Object.fromEntries(Object.entries(facts)
     .filter(([, value]) => value !== "" && value !== null)
     .map(([name, value]) => [name, name === "gsd_m" && Number.isFinite(Number(value)) ? Number(value) : value]));
-  return files.map(() => said);
+  return files.map((file) => ({ modality: modalityNamed(file.name), ...said }));
 }
 
 export function ChipChoice({ files, setFiles, modality, setModality, gsd, setGsd, problem }) {
@@ -94,9 +100,11 @@ export function ChipChoice({ files, setFiles, modality, setModality, gsd, setGsd
     ${files.length > 0 && html`<p>${T.vessel.chosen(files.length)}: ${files.map((one) => one.name).join(", ")}
       <button type="button" onClick=${() => setFiles([])}>${T.vessel.clear}</button></p>`}
     <div class="fields">
-      <${Field} label=${T.match.facts.modality} name="modality">
+      <${Field} label=${T.match.facts.modality} name="modality"
+        error=${problem?.kind === "chip-modality" ? T.match.whichSensor : undefined}>
         ${(shared) => html`<select ...${shared} value=${modality}
           onChange=${(event) => setModality(event.target.value)}>
+          <option value="">${T.match.asFileSays}</option>
           ${Object.entries(T.modalities).map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}
         </select>`}<//>
       <${Field} label=${T.match.facts.gsd_m} name="gsd_m" inputmode="decimal" value=${gsd}

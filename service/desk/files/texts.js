@@ -235,7 +235,7 @@ export const T = {
     split: (count) => (count ? `Split ${some(count, "chip", "chips")} off` : "Split chosen chips off"),
     remove: (count) => (count ? `Remove ${some(count, "chip", "chips")}` : "Remove chosen chips"),
     addChips: "Add chips",
-    addHint: "or drop chips of this vessel here; files named …_SAR are taken as SAR",
+    addHint: "or drop chips of this vessel here; name them …_SAR or …_RGB where the files do not tell the sensor type",
     chipsAdded: (count) => `${some(count, "chip", "chips")} added.`,
     chipsRemoved: (count) => `${some(count, "chip", "chips")} removed.`,
     splitDone: (count) => `${some(count, "chip is", "chips are")} now a vessel of their own.`,

@@ -29,7 +29,7 @@ function Chips({ vessel, allowed, onReload }) {
   const toggle = (id) => setChosen((old) => (old.includes(id) ? old.filter((one) => one !== id) : [...old, id]));
   const add = async (files) => {
     setProblem(null);
-    const about = chipMetadata(files, { modality: guess(files) });
+    const about = chipMetadata(files, {});
     try {
       const form = formOf({ chip_metadata: JSON.stringify(about) }, files.map((file) => ["chips", file]));
       const done = await call("POST", `gallery/${vessel.id}/chips`, { form });
@@ -76,14 +76,13 @@ function Chips({ vessel, allowed, onReload }) {
     <${Fault} error=${problem} /></section>`;
 }
 
-/** The modality that the first file's name tells; optical when it tells none. */
-const guess = (files) => (/_SAR\.\w+$/i.test(files[0]?.name || "") ? "sar" : "optical");
-
 /** Add chips again with the facts that their sightings had. */
 async function putBack(vesselId, kept) {
   for (const [one, blob] of kept) {
     const about = {
-      modality: one.modality, gsd_m: one.gsd_m, captured_at: one.captured_at, sensor: one.sensor,
+      modality: one.modality, band: one.band, framing: one.framing.mode, sensor: one.sensor,
+      gsd_m: one.gsd_source === "parameter" ? one.gsd_m : null,
+      captured_at: one.captured_until ? one.captured_at.slice(0, 10) : one.captured_at,
       source: one.source, licence: one.licence, case: one.case, note: one.note,
       lat: one.position?.lat, lon: one.position?.lon,
     };
