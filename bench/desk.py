@@ -47,7 +47,7 @@ def fill(data: Path) -> None:
     """Write the vessels into the folder of an embedded gallery that is not open."""
     rng = np.random.default_rng(0)
     bundle = open_bundle(SHIPPED_BUNDLE)
-    folder = GalleryFolder(data / "gallery", 0)
+    folder = GalleryFolder(data / "gallery")
     folder.sightings(bundle.bundle_id, bundle.manifest.encoder.embedding_width)
     folder.activate(bundle.bundle_id)
     for start in range(0, VESSELS, BATCH):

@@ -66,7 +66,7 @@ def compare_table(vessels: int = HUGE) -> Comparison:
 
         def search() -> None:
             for query in queries:
-                table.nearest([query], filters, TOP_VESSELS, 3)
+                table.nearest([query], filters, TOP_VESSELS)
 
         return compare(
             f"find {TOP_VESSELS} vessels of one type among {vessels * EACH:,} sightings",

@@ -39,7 +39,7 @@ CHIPS = sorted((FLEET / "bounding_box_test").glob("*_RGB.jpg"))
 def fill(data: Path, bundle: Bundle) -> None:
     """Write open sightings of random embeddings into the folder of a gallery that is not open."""
     width = bundle.manifest.encoder.embedding_width
-    folder = GalleryFolder(data / "gallery", 0)
+    folder = GalleryFolder(data / "gallery")
     sightings = folder.sightings(bundle.bundle_id, width)
     folder.activate(bundle.bundle_id)
     numbers = itertools.count()

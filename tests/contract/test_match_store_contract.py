@@ -359,7 +359,7 @@ def test_matches_of_an_older_folder_are_found_by_area(tmp_path: Path) -> None:
     point = match_point(record)
     payload = {k: v for k, v in point.payload.items() if k not in (PLACE, HAS_PLACE)}
     former = tmp_path / "matches"
-    shard = Shard(former, 1, {}, 0)
+    shard = Shard(former, 1, {})
     shard.put([Point(point.id, None, payload)])
     shard.close()
     store = open_match_file(tmp_path / "matches.sqlite", former)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from service.contract.chip import GsdSource, Modality
 from service.contract.framing.findings import Level
@@ -107,12 +107,6 @@ class SightingFilter(Record):
     vessel_types: tuple[str, ...] | None = None
     vessel_length_m: tuple[float, float] | None = None
     other_chips: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _range_is_ordered(self) -> "SightingFilter":
-        if self.vessel_length_m and self.vessel_length_m[0] > self.vessel_length_m[1]:
-            raise ValueError("the length range is reversed: give the smaller length first")
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from service.identity.records.checks import RecordCheck
 from service.storage.edge.folder import GalleryFolder
 from service.storage.edge.sightings import BundleSightings
-from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points.archive import PointArchive
 from service.storage.points.checking import check_gallery
 
@@ -24,7 +23,7 @@ class EdgeArchive(PointArchive):
             StoreUnavailableError: another process has it open, or it is damaged.
             StoreFullError: the disk is full.
         """
-        self._folder = GalleryFolder(folder, DEFAULT_MIN_FREE_BYTES)
+        self._folder = GalleryFolder(folder)
         self._vessels = self._folder.vessels
 
     def bundles(self) -> dict[str, int]:

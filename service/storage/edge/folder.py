@@ -50,7 +50,7 @@ class GalleryFolder:
         as_found: describes all stores before they were opened; see `saved_tables`.
     """
 
-    def __init__(self, path: Path, min_free_bytes: int) -> None:
+    def __init__(self, path: Path) -> None:
         """Lock the folder and open the vessels, creating them where needed.
 
         Raises:
@@ -58,12 +58,11 @@ class GalleryFolder:
             StoreFullError: the disk is full.
         """
         self.path = path
-        self._min_free_bytes = min_free_bytes
         self._lock: int | None = _lock_folder(path)
         self.as_found = saved_tables.describe(path, SEARCH)
         self._sightings: dict[str, BundleSightings] = {}
         try:
-            self.vessels = Shard(path / "vessels", len(NO_VECTOR), VESSEL_INDEXES, min_free_bytes)
+            self.vessels = Shard(path / "vessels", len(NO_VECTOR), VESSEL_INDEXES)
             make_vessels_searchable(self.vessels)
         except BaseException:
             self.unlock()
@@ -90,10 +89,8 @@ class GalleryFolder:
         slug = payloads.bundle_slug(bundle_id)
         if slug not in self._sightings:
             width = self.bundles()[slug] if width is None else width
-            free = self._min_free_bytes
-            shard = Shard(self.path / f"{SIGHTINGS}{slug}", width, indexes, free)
-            path = self.path / f"{OPEN}{slug}.sqlite"
-            self._sightings[slug] = BundleSightings(shard, path, free)
+            shard = Shard(self.path / f"{SIGHTINGS}{slug}", width, indexes)
+            self._sightings[slug] = BundleSightings(shard, self.path / f"{OPEN}{slug}.sqlite")
         return self._sightings[slug]
 
     def bundles(self) -> dict[str, int]:

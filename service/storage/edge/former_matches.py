@@ -8,7 +8,6 @@ from pathlib import Path
 from service.contract.durable_files import sync_folder
 from service.storage.edge.shard import NO_VECTOR, Shard
 from service.storage.local.disk_errors import disk_errors
-from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points.payloads import Point
 from service.storage.points.search_upgrade import make_matches_searchable
 from service.storage.sqlite.matches import SqliteMatchStore
@@ -18,9 +17,7 @@ BATCH = 500
 log = logging.getLogger("crossfix")
 
 
-def open_match_file(
-    path: Path, former: Path, min_free_bytes: int = DEFAULT_MIN_FREE_BYTES
-) -> SqliteMatchStore:
+def open_match_file(path: Path, former: Path) -> SqliteMatchStore:
     """Open the match records, with those of the former shard, which is then removed.
 
     The shard stays whole until all of its records are on disk in the file: an interrupted call is
@@ -29,19 +26,18 @@ def open_match_file(
     Args:
         path: the file.
         former: the folder of the shard, which need not exist.
-        min_free_bytes: see `SqliteMatchStore`.
 
     Raises:
         StoreUnavailableError: file or folder is damaged, or cannot be used.
         StoreFullError: the disk is full.
     """
     removed = former.with_name(f"{former.name}.removed")
-    matches = SqliteMatchStore(path, min_free_bytes)
+    matches = SqliteMatchStore(path)
     try:
         with disk_errors(f"remove {former}"):
             shutil.rmtree(removed, ignore_errors=True)
             if former.is_dir():
-                _carry_over(former, matches, min_free_bytes)
+                _carry_over(former, matches)
                 former.rename(removed)
                 sync_folder(former.parent)
                 shutil.rmtree(removed, ignore_errors=True)
@@ -51,9 +47,9 @@ def open_match_file(
     return matches
 
 
-def _carry_over(former: Path, matches: SqliteMatchStore, min_free_bytes: int) -> None:
+def _carry_over(former: Path, matches: SqliteMatchStore) -> None:
     """Copy the records as they are, damaged ones too, so that `crossfix check` finds them."""
-    shard = Shard(former, len(NO_VECTOR), {}, min_free_bytes)
+    shard = Shard(former, len(NO_VECTOR), {})
     try:
         make_matches_searchable(shard)
         rows = shard.scan()

@@ -19,7 +19,6 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
-from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
@@ -40,7 +39,6 @@ from service.storage.edge.shard import upsert
 from service.storage.edge.sightings import BundleSightings, Watcher
 from service.storage.edge.tables.search_tables import SearchTables
 from service.storage.edge.tables.sighting_table import FIELDS, Passing
-from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points import payloads
 from service.storage.points.checking import check_gallery
 from service.storage.points.filters import (
@@ -69,20 +67,13 @@ class EdgeGallery:
     beginning to end, so that searches go on while a change is brought to disk.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        bundle_id: str,
-        width: int,
-        min_free_bytes: int = DEFAULT_MIN_FREE_BYTES,
-    ) -> None:
+    def __init__(self, folder: Path, bundle_id: str, width: int) -> None:
         """Lock and open the gallery in `folder`, creating it where needed and replaying its log.
 
         Args:
             folder: see `GalleryFolder`.
             bundle_id: the bundle whose embeddings are stored and searched.
             width: D, the embedding width of that bundle.
-            min_free_bytes: writes are refused with less disk space than this.
 
         Raises:
             StoreUnavailableError: another process has it open, or the folder is damaged.
@@ -91,7 +82,7 @@ class EdgeGallery:
         self._bundle_id = bundle_id
         self._width = width
         self._lock, self._writing = threading.RLock(), threading.RLock()
-        self._folder = GalleryFolder(folder, min_free_bytes)
+        self._folder = GalleryFolder(folder)
         try:
             self._vessels = self._folder.vessels
             self._sightings = self._folder.sightings(bundle_id, width, SEARCHED_INDEXES)
@@ -218,7 +209,6 @@ class EdgeGallery:
                 [one.vector for one in queries],
                 [passing[one.where] for one in queries],
                 vessels,
-                SIGHTINGS_OF_VESSEL,
             )
             near = [one for answer in found for one in answer]
             sightings = self._tables.records.get({i for one in near for i, _ in one.sightings})

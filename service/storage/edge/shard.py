@@ -50,7 +50,6 @@ class Shard:
         folder: Path,
         width: int,
         indexes: Mapping[str, IndexSchema],
-        min_free_bytes: int,
     ) -> None:
         """Open the shard, replaying its log, or create it.
 
@@ -63,7 +62,6 @@ class Shard:
             StoreFullError: the disk is full.
         """
         self._folder = folder
-        self._min_free_bytes = min_free_bytes
         config = edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(size=width, distance=edge.Distance.Dot),
             hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10**9),
@@ -73,7 +71,7 @@ class Shard:
         )
         with _damage_reported(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            require_room(self._folder, self._min_free_bytes)
+            require_room(self._folder)
             self._shard = _load_or_create(folder, width, config)
             self._shard.optimize()
             indexed = self._shard.info().payload_schema
@@ -90,7 +88,7 @@ class Shard:
 
     def apply(self, operation: edge.UpdateOperation) -> None:
         """Log and apply one operation, all or none. It is durable once `sync` returned."""
-        require_room(self._folder, self._min_free_bytes)
+        require_room(self._folder)
         with self._failures_noted(), _translated_errors(self._folder):
             self._shard.update(operation)
             self._unflushed += 1
@@ -181,7 +179,7 @@ class Shard:
 
     def ping(self) -> None:
         """Raise the error that a change would raise now."""
-        require_room(self._folder, self._min_free_bytes)
+        require_room(self._folder)
         # Counting would stop the process for longer, the more points there are.
         self.retrieve([UUID(int=0)])
         self.sync()

@@ -58,20 +58,19 @@ class BundleSightings:
         waiting: the open sightings.
     """
 
-    def __init__(self, shard: Shard, path: Path, min_free_bytes: int) -> None:
+    def __init__(self, shard: Shard, path: Path) -> None:
         """Open the file and move the open sightings of earlier versions there.
 
         Args:
             shard: the sightings of vessels; closed with this.
             path: the file.
-            min_free_bytes: writes are refused with less disk space than this.
 
         Raises:
             StoreUnavailableError: the file is damaged, or cannot be used.
             StoreFullError: the disk is full.
         """
         self.shard = shard
-        self.waiting = PointTable(path, FIELDS, min_free_bytes)
+        self.waiting = PointTable(path, FIELDS)
         self._lock = UNLOCKED
         self._watcher = Watcher()
         try:

@@ -6,13 +6,13 @@ from pathlib import Path
 from service.identity.errors import StoreFullError
 from service.storage.local.disk_errors import disk_errors
 
-DEFAULT_MIN_FREE_BYTES = 128 * 2**20
+MIN_FREE_BYTES = 128 * 2**20
 """Room that a write of Qdrant Edge may need at once: two log segments of 32 MiB and two chunks of
 vectors."""
 
 
-def require_room(folder: Path, min_free_bytes: int) -> None:
-    """Check that the disk of a folder has so many bytes left.
+def require_room(folder: Path) -> None:
+    """Check that the disk of a folder has `MIN_FREE_BYTES` left.
 
     Raises:
         StoreFullError: it has less.
@@ -20,8 +20,8 @@ def require_room(folder: Path, min_free_bytes: int) -> None:
     """
     with disk_errors(f"reach the store in {folder}"):
         free = shutil.disk_usage(folder).free
-    if free < min_free_bytes:
+    if free < MIN_FREE_BYTES:
         raise StoreFullError(
             f"the disk of {folder} has {free >> 20} MiB left and a write may need "
-            f"{min_free_bytes >> 20}; nothing was written"
+            f"{MIN_FREE_BYTES >> 20}; nothing was written"
         )

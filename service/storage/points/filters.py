@@ -77,19 +77,9 @@ class Inside:
             return [self]
         return [replace(self, east=180.0), replace(self, west=-180.0)]
 
-    @property
-    def lat_key(self) -> str:
-        """The field of the latitude; as a number it has an index that takes little memory."""
-        return lat_key(self.key)
-
-    @property
-    def lon_key(self) -> str:
-        """The field of the longitude."""
-        return lon_key(self.key)
-
 
 def lat_key(key: str) -> str:
-    """Return the field of the latitude of a position."""
+    """Return the field of the latitude; as a number it has an index that takes little memory."""
     return f"{key}.lat"
 
 

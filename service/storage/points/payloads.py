@@ -232,13 +232,9 @@ def sightings_by_time(rows: Iterable[Payload]) -> list[Sighting]:
 
 
 def hit_from(payload: Mapping[str, Any], score: float) -> SightingHit:
-    """Return the search hit of a payload; see `hit_of`."""
-    return hit_of(sighting_from(payload), score, place_from(payload))
-
-
-def hit_of(sighting: Sighting, score: float, place: GroupPlace | None = None) -> SightingHit:
-    """Return a search hit; rounding may have carried `score` beyond -1..1."""
-    return SightingHit(sighting, max(-1.0, min(1.0, score)), place=place)
+    """Return the search hit of a payload; rounding may have carried `score` beyond -1..1."""
+    similarity = max(-1.0, min(1.0, score))
+    return SightingHit(sighting_from(payload), similarity, place=place_from(payload))
 
 
 def check_vector(vector: NDArray[np.float32], width: int) -> list[float]:

@@ -139,7 +139,7 @@ class ServerCollection:
                 query=one.vector,
                 filter=as_filter(one.where),
                 limit=one.limit,
-                with_payload=fields,
+                with_payload=fields or False,
                 params=RESCORED,
             )
             for one in queries

@@ -13,6 +13,8 @@ from service.storage.points.filters import (
     Known,
     NoneOf,
     Since,
+    lat_key,
+    lon_key,
 )
 
 
@@ -51,8 +53,8 @@ def _box(area: Inside) -> models.Filter:
     lon = models.Range(gte=area.west, lte=area.east)
     return models.Filter(
         must=[
-            models.FieldCondition(key=area.lat_key, range=lat),
-            models.FieldCondition(key=area.lon_key, range=lon),
+            models.FieldCondition(key=lat_key(area.key), range=lat),
+            models.FieldCondition(key=lon_key(area.key), range=lon),
         ]
     )
 

@@ -213,15 +213,10 @@ class ServerGallery:
     ) -> list[SightingHit]:
         where = open_of(modality, compared)
         query = NearestQuery(payloads.check_vector(vector, self._width), where, limit)
-        [points] = self._sightings.nearest([query], [payloads.GROUP, payloads.GROUP_PROBABILITY])
-        rows = payloads.sightings_by_id(
-            self._sightings.retrieve([UUID(str(point.id)) for point in points])
-        )
-        return [
-            payloads.hit_of(rows[found], point.score, payloads.place_from(point.payload or {}))
-            for point in points
-            if (found := UUID(str(point.id))) in rows
-        ]
+        [points] = self._sightings.nearest([query], [])
+        scores = {UUID(str(point.id)): point.score for point in points}
+        rows = self._sightings.fetch(scores)
+        return [payloads.hit_from(rows[i], score) for i, score in scores.items() if i in rows]
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
         rows = islice(self._sightings.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit)

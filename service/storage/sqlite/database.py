@@ -24,13 +24,12 @@ DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 class Database:
     """One connection that writes, and one that reads at the same time. For many threads."""
 
-    def __init__(self, path: Path, schema: Sequence[str], min_free_bytes: int) -> None:
+    def __init__(self, path: Path, schema: Sequence[str]) -> None:
         """Open the file, or create it; its folder is created where needed.
 
         Args:
             path: the file. A mark beside it says that it was created.
             schema: the statements that create what does not exist.
-            min_free_bytes: writes are refused with less disk space than this.
 
         Raises:
             StoreDamagedError: the file is damaged.
@@ -38,13 +37,12 @@ class Database:
             StoreFullError: the disk is full.
         """
         self.path = path
-        self._min_free_bytes = min_free_bytes
         self._damage: str | None = None
         self._writing, self._reading = threading.Lock(), threading.Lock()
         created = path.with_name(f"{path.name}.created")
         with disk_errors(f"use {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            require_room(path.parent, min_free_bytes)
+            require_room(path.parent)
             if created.exists() and not (path.exists() and path.stat().st_size):
                 raise StoreUnavailableError(
                     f"{path} is missing; restore a backup, or remove {created.name} to begin anew"
@@ -65,7 +63,7 @@ class Database:
         Raises:
             StoreFullError, StoreUnavailableError: nothing was changed.
         """
-        require_room(self.path.parent, self._min_free_bytes)
+        require_room(self.path.parent)
         with self._writing, self._translated_errors():
             self._writer.execute("BEGIN IMMEDIATE")
             try:

@@ -11,6 +11,8 @@ from service.storage.points.filters import (
     Inside,
     Known,
     Since,
+    lat_key,
+    lon_key,
 )
 from service.storage.points.payloads import timestamp
 
@@ -58,7 +60,8 @@ def column(key: str) -> str:
 
 
 def _box(area: Inside) -> Sql:
-    between = f"{column(area.lat_key)} BETWEEN ? AND ? AND {column(area.lon_key)} BETWEEN ? AND ?"
+    lat, lon = column(lat_key(area.key)), column(lon_key(area.key))
+    between = f"{lat} BETWEEN ? AND ? AND {lon} BETWEEN ? AND ?"
     return between, [area.south, area.north, area.west, area.east]
 
 

@@ -7,7 +7,6 @@ from before the match records are opened until after they are closed.
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
 from service.storage.points import match_payloads as fields
 from service.storage.points.matches import PointMatches
 from service.storage.points.payloads import Point
@@ -27,18 +26,17 @@ class SqliteMatchStore(PointMatches):
 
     _matches: PointTable
 
-    def __init__(self, path: Path, min_free_bytes: int = DEFAULT_MIN_FREE_BYTES) -> None:
+    def __init__(self, path: Path) -> None:
         """Open the file or create it.
 
         Args:
             path: the file; the caller has the gallery beside it open.
-            min_free_bytes: writes are refused with less disk space than this.
 
         Raises:
             StoreUnavailableError: the file is damaged, or cannot be used.
             StoreFullError: the disk is full.
         """
-        self._matches = PointTable(path, FIELDS, min_free_bytes)
+        self._matches = PointTable(path, FIELDS)
 
     def put_points(self, points: Sequence[Point]) -> None:
         """Insert or replace records as another store kept them."""

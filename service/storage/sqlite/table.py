@@ -79,16 +79,11 @@ class Fields:
 class PointTable:
     """A `RecordCollection` in a file. Safe to call from many threads."""
 
-    def __init__(
-        self,
-        path: Path,
-        fields: Fields,
-        min_free_bytes: int,
-    ) -> None:
+    def __init__(self, path: Path, fields: Fields) -> None:
         """Open the file or create it; see `Database`."""
         self._fields = fields
         self._columns = (*fields.words, *fields.numbers)
-        self._database = Database(path, fields.schema(), min_free_bytes)
+        self._database = Database(path, fields.schema())
         self._words_read = ", ".join(map(column, fields.words))
 
     def put(self, points: Sequence[Point]) -> None:

@@ -83,11 +83,11 @@ def old_point() -> Point:
 
 
 def test_vessels_of_an_older_folder_become_searchable(tmp_path: Path) -> None:
-    folder = GalleryFolder(tmp_path, 0)
+    folder = GalleryFolder(tmp_path)
     folder.vessels.apply(upsert([old_point()]))
     assert [one for one, _ in folder.vessels.scan(UNSEARCHABLE)] == [LENA.id]
     folder.close()
-    reopened = GalleryFolder(tmp_path, 0)
+    reopened = GalleryFolder(tmp_path)
     assert not list(reopened.vessels.scan(UNSEARCHABLE))
     [row] = reopened.vessels.retrieve([LENA.id])
     assert "lena" in row[WORDS]

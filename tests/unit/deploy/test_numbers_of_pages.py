@@ -37,7 +37,7 @@ from service.server.run import CLOSING_S
 from service.settings import S3_TRIES, Settings
 from service.storage.audit.log import RESERVE_BYTES
 from service.storage.edge.record_cache import MOST_CHARACTERS
-from service.storage.local.disk_space import DEFAULT_MIN_FREE_BYTES
+from service.storage.local.disk_space import MIN_FREE_BYTES
 from service.storage.local.idempotency import MAX_BYTES
 from service.storage.local.keys import CHECK_EVERY_S
 from service.storage.local.outbox import MOST_BYTES, MOST_MATCHES
@@ -157,7 +157,7 @@ SAYINGS = {
         if timedelta(minutes=1) == MAX_CLOCK_SKEW
         else "?",
         f"at most {MOST_MATCHES} matches or {MOST_BYTES >> 20} MiB",
-        f"while less than {DEFAULT_MIN_FREE_BYTES >> 20} MiB are free",
+        f"while less than {MIN_FREE_BYTES >> 20} MiB are free",
         "beyond the limits every hour" if RETENTION_INTERVAL_S == 3600.0 else "?",
     ],
     "shared-gallery": [

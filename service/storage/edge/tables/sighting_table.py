@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
 from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
 from service.storage.edge.tables.bounded_search import Similarities, best_groups, similar_rows
@@ -201,7 +202,6 @@ class SightingTable:
         queries: Sequence[NDArray[np.float32]],
         filters: Sequence[Passing],
         vessels: int,
-        sightings_per_vessel: int,
     ) -> list[list[NearVessel]]:
         """Return for each query the most similar vessels with their best sightings, best first.
 
@@ -211,7 +211,6 @@ class SightingTable:
             queries: Q times float32 `[D]`, unit length; bounds for equal ones are computed once.
             filters: which sightings each query is compared with.
             vessels: the largest number of vessels.
-            sightings_per_vessel: the largest number of sightings of each.
         """
         if not len(self._rows):
             return [[] for _ in queries]
@@ -232,7 +231,7 @@ class SightingTable:
         shown[np.concatenate(first)] = True
         own = np.flatnonzero(shown[self._rows[VESSELS]])  # rows of a vessel that was found
         return [
-            self._with_sightings(found, own, similarities, passes, sightings_per_vessel)
+            self._with_sightings(found, own, similarities, passes)
             for found, similarities, passes in zip(first, searches, filters, strict=True)
         ]
 
@@ -249,7 +248,6 @@ class SightingTable:
         rows: Numbers,
         similarities: Similarities,
         passes: Passing,
-        sightings_per_vessel: int,
     ) -> list[NearVessel]:
         """Return vessels with the best of those rows that pass, best first."""
         place = np.full(len(self._vessels), -1)
@@ -260,7 +258,7 @@ class SightingTable:
         order = np.lexsort((-found, places))  # vessel by vessel, best first
         places, found, rows = places[order], found[order], rows[order]
         turn = np.arange(len(rows)) - np.searchsorted(places, places)  # within its vessel, from 0
-        shown = np.flatnonzero(turn < sightings_per_vessel)
+        shown = np.flatnonzero(turn < SIGHTINGS_OF_VESSEL)
         hits = [NearVessel(self._vessels[number].bytes, []) for number in first]
         ids = self._rows.ids(rows[shown])
         triples = zip(places[shown].tolist(), ids, found[shown].tolist(), strict=True)

@@ -38,14 +38,14 @@ def records(former: Path, monkeypatch: pytest.MonkeyPatch) -> list[MatchRecord]:
     """The records of a former shard."""
     monkeypatch.setattr(former_matches, "BATCH", BATCH)
     several = [make_match_record([make_vessel()]) for _ in range(COUNT)]
-    shard = Shard(former, 1, {}, 0)
+    shard = Shard(former, 1, {})
     shard.put([match_point(one) for one in several])
     shard.close()
     return several
 
 
 def contents(path: Path, former: Path) -> list[MatchRecord]:
-    matches = open_match_file(path, former, min_free_bytes=0)
+    matches = open_match_file(path, former)
     found = sorted(matches.all(), key=lambda one: one.id)
     matches.close()
     return found
@@ -81,7 +81,7 @@ def test_a_kill_while_copying_loses_nothing(
         if batches == COUNT // BATCH + 1:
             patch.setattr(Path, "rename", lambda *_: put_and_perhaps_die(None, []))  # type: ignore[arg-type]
         with pytest.raises(KilledError):
-            open_match_file(path, former, min_free_bytes=0)
+            open_match_file(path, former)
     assert former.exists()
     assert contents(path, former) == records
 
@@ -97,7 +97,7 @@ def test_a_kill_while_the_shard_is_removed_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", remove_half)
         with pytest.raises(KilledError):
-            open_match_file(path, former, min_free_bytes=0)
+            open_match_file(path, former)
     assert contents(path, former) == records
     assert [one.name for one in path.parent.iterdir() if one.is_dir()] == []
 
@@ -107,17 +107,17 @@ def test_records_that_an_older_version_added_later_are_carried_over_too(
 ) -> None:
     assert contents(path, former) == records
     later = make_match_record()
-    shard = Shard(former, 1, {}, 0)
+    shard = Shard(former, 1, {})
     shard.put([match_point(later)])
     shard.close()
     assert contents(path, former) == [*records, later]
 
 
 def test_damaged_records_stay_damaged(path: Path, former: Path, records: list[MatchRecord]) -> None:
-    shard = Shard(former, 1, {}, 0)
+    shard = Shard(former, 1, {})
     shard.set_fields([match_point(records[3]).id], {VERDICT: "confident"})
     shard.close()
-    matches = open_match_file(path, former, min_free_bytes=0)
+    matches = open_match_file(path, former)
     states = [one.state for batch in matches.check_records() for one in batch]
     assert sorted(states) == sorted([RecordState.DAMAGED, *[RecordState.INTACT] * (COUNT - 1)])
     matches.close()
@@ -129,12 +129,16 @@ def test_a_damaged_shard_is_left_as_it_is(
     del records
     shutil.rmtree(former / "segments")
     with pytest.raises(StoreUnavailableError, match="damaged"):
-        open_match_file(path, former, min_free_bytes=0)
+        open_match_file(path, former)
     assert former.exists()
 
 
-def test_a_full_disk_leaves_the_shard(path: Path, former: Path, records: list[MatchRecord]) -> None:
-    open_match_file(path, former.with_name("none"), min_free_bytes=0).close()
-    with pytest.raises(StoreFullError):
-        open_match_file(path, former, min_free_bytes=2**62)
+def test_a_full_disk_leaves_the_shard(
+    path: Path, former: Path, records: list[MatchRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_match_file(path, former.with_name("none")).close()
+    with monkeypatch.context() as patch:
+        patch.setattr("service.storage.local.disk_space.MIN_FREE_BYTES", 2**62)
+        with pytest.raises(StoreFullError):
+            open_match_file(path, former)
     assert contents(path, former) == records

@@ -177,15 +177,18 @@ def test_an_interrupted_creation_is_completed(folder: Path) -> None:
     assert marker == {"width": WIDTH}
 
 
-def test_a_write_on_a_full_disk_is_refused_and_changes_nothing(folder: Path) -> None:
+def test_a_write_on_a_full_disk_is_refused_and_changes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     EdgeGallery(folder, BUNDLE, WIDTH).close()
-    more_than_any_disk = 2**62
-    with pytest.raises(StoreFullError, match="nothing was written"):
-        EdgeGallery(folder, BUNDLE, WIDTH, min_free_bytes=more_than_any_disk)
+    full = "service.storage.local.disk_space.MIN_FREE_BYTES", 2**62
+    with monkeypatch.context() as patch:
+        patch.setattr(*full)
+        with pytest.raises(StoreFullError, match="nothing was written"):
+            EdgeGallery(folder, BUNDLE, WIDTH)
     gallery = EdgeGallery(folder, BUNDLE, WIDTH)
     vessel = enrol(gallery, 0.9)
-    for shard in (gallery._vessels, gallery._sightings.shard):
-        shard._min_free_bytes = more_than_any_disk
+    monkeypatch.setattr(*full)
     with pytest.raises(StoreFullError):
         gallery.put_vessel(make_vessel())
     with pytest.raises(StoreFullError):
@@ -249,8 +252,8 @@ def test_deleted_sightings_are_dropped_from_disk_on_opening(folder: Path) -> Non
 
 def test_indexes_that_are_used_no_more_are_removed(tmp_path: Path) -> None:
     word, place = edge.PayloadSchemaType.Keyword, edge.PayloadSchemaType.Geo
-    former = Shard(tmp_path, WIDTH, {"word": word, "place": place}, 0)
+    former = Shard(tmp_path, WIDTH, {"word": word, "place": place})
     former.close()
-    shard = Shard(tmp_path, WIDTH, {"word": word}, 0)
+    shard = Shard(tmp_path, WIDTH, {"word": word})
     assert set(shard._shard.info().payload_schema) == {"word"}
     shard.close()

@@ -47,7 +47,7 @@ def kill_after(patch: pytest.MonkeyPatch, steps: int) -> None:
 
 
 def open_gallery(folder: Path) -> EdgeGallery:
-    return EdgeGallery(folder, BUNDLE, WIDTH, min_free_bytes=0)
+    return EdgeGallery(folder, BUNDLE, WIDTH)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def former(quick_folder: Path) -> list[EmbeddedSighting]:
     several = [embedded(0.01 * (number + 1)) for number in range(COUNT)]
     vessel = make_vessel()
     owned = embedded(0.99, vessel)
-    shard = Shard(quick_folder / f"{SIGHTINGS}{BUNDLE}", WIDTH, SIGHTING_INDEXES, 0)
+    shard = Shard(quick_folder / f"{SIGHTINGS}{BUNDLE}", WIDTH, SIGHTING_INDEXES)
     for some, owner in ((several, None), ([owned], vessel)):
         shard.put(
             payloads.sighting_points(some, BUNDLE, WIDTH, lambda _, owner=owner: owner)  # type: ignore[misc]

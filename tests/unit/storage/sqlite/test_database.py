@@ -16,7 +16,7 @@ FORKS = multiprocessing.get_context("forkserver")
 
 
 def open_database(path: Path) -> Database:
-    return Database(path, SCHEMA, min_free_bytes=0)
+    return Database(path, SCHEMA)
 
 
 def add(database: Database, *texts: str) -> None:
@@ -116,16 +116,18 @@ def test_a_damaged_file_is_reported_and_left_as_it_is(path: Path) -> None:
     database.close()
 
 
-def test_a_full_disk_refuses_changes_and_nothing_else(path: Path) -> None:
+def test_a_full_disk_refuses_changes_and_nothing_else(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database = open_database(path)
     add(database, "kept")
-    database._min_free_bytes = 2**62
-    with pytest.raises(StoreFullError, match="nothing was written"):
-        add(database, "refused")
-    with pytest.raises(StoreFullError, match="nothing was written"):
-        database.ping()
+    with monkeypatch.context() as patch:
+        patch.setattr("service.storage.local.disk_space.MIN_FREE_BYTES", 2**62)
+        with pytest.raises(StoreFullError, match="nothing was written"):
+            add(database, "refused")
+        with pytest.raises(StoreFullError, match="nothing was written"):
+            database.ping()
     assert texts(database) == ["kept"]
-    database._min_free_bytes = 0
     database._writer.execute("PRAGMA max_page_count = 1")  # as small as it is already
     with pytest.raises(StoreFullError):
         add(database, *("text" * 1000 for _ in range(10)))

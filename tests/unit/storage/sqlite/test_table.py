@@ -18,7 +18,7 @@ SAR = Condition((AnyOf("kind", ["sar"]),))
 
 @pytest.fixture
 def table(quick_folder: Path) -> Iterator[PointTable]:
-    opened = PointTable(quick_folder / "points.sqlite", FIELDS, min_free_bytes=0)
+    opened = PointTable(quick_folder / "points.sqlite", FIELDS)
     yield opened
     opened.close()
 

@@ -108,9 +108,9 @@ def test_searches_are_those_of_a_list(
     queries = [*vectors_of(3, WIDTH, 1), filled.vectors[4321]]
     for clauses, passes in FILTERS.values():
         passing = [filled.table.passing(clauses) for _ in queries]
-        answers = filled.table.nearest(queries, passing, 10, 2)
+        answers = filled.table.nearest(queries, passing, 10)
         for query, answer in zip(queries, answers, strict=True):
-            expected = filled.expected(query, passes, 10, 2)
+            expected = filled.expected(query, passes, 10, 3)
             assert [one.vessel for one in answer] == [vessel for vessel, _ in expected]
             for one, (_, own) in zip(answer, expected, strict=True):
                 ids, similarities = zip(*one.sightings, strict=True)
@@ -131,5 +131,5 @@ def test_few_embeddings_are_compared_exactly(
     products_of = SketchedVectors.products_of
     monkeypatch.setattr(SketchedVectors, "products_of", count)
     queries = list(like_embeddings(QUERIES, WIDTH, 1))
-    filled.table.nearest(queries, [filled.table.passing([])] * QUERIES, 10, 2)
+    filled.table.nearest(queries, [filled.table.passing([])] * QUERIES, 10)
     assert sum(compared) < QUERIES * SIGHTINGS / 20

@@ -72,7 +72,7 @@ def test_after_any_changes_searches_are_those_of_a_list(
             owned = expected.setdefault(UUID(row[payloads.VESSEL_ID]).bytes, [])
             owned.append((float(vector @ query), sighting.bytes))
     ranked = sorted(expected.items(), key=lambda one: -max(one[1])[0])[:10]
-    [found] = table.nearest([query], [table.passing(clauses)], 10, 3)
+    [found] = table.nearest([query], [table.passing(clauses)], 10)
     assert [one.vessel for one in found] == [vessel for vessel, _ in ranked]
     for one, (_, owned) in zip(found, ranked, strict=True):
         best = sorted(owned, reverse=True)[:3]
