@@ -1,12 +1,8 @@
 """Write the operator's table of settings from `service/settings/model.py`: `crossfix settings`."""
 
 import re
-from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from service.settings import CLIENT_KEY, PREFIX, SHIPPED_BUNDLE, Settings
@@ -27,32 +23,36 @@ FOOT = f"""
 The commands that call a service (`crossfix enrol`, `crossfix match`) send it the API key in
 `{CLIENT_KEY}`; the service itself does not read it.
 """
-TYPE_NAMES: dict[object, str] = {
-    bool: "`true` or `false`",
-    int: "whole number",
-    float: "number",
-    str: "text",
-    Path: "path",
-    SecretStr: "secret",
+TYPE_NAMES = {
+    "array": "list",
+    "boolean": "`true` or `false`",
+    "integer": "whole number",
+    "number": "number",
+    "password": "secret",
+    "path": "path",
+    "string": "text",
 }
-BOUNDS: tuple[tuple[type, str, str], ...] = (
-    (Ge, "ge", "≥"),
-    (Gt, "gt", ">"),
-    (Le, "le", "≤"),
-    (Lt, "lt", "<"),
-    (MinLen, "min_length", "length ≥"),
-    (MaxLen, "max_length", "length ≤"),
-)
+"""By the format, or else the type, in the JSON schema."""
+
+BOUNDS = {
+    "minimum": "≥",
+    "exclusiveMinimum": ">",
+    "maximum": "≤",
+    "exclusiveMaximum": "<",
+    "minLength": "length ≥",
+    "maxLength": "length ≤",
+}
 
 
 def settings_table() -> str:
     """Return `docs/settings.md`: one row for each setting."""
-    rows = [_row(name, field) for name, field in Settings.model_fields.items()]
+    schemas = Settings.model_json_schema()["properties"]
+    rows = [_row(name, field, schemas[name]) for name, field in Settings.model_fields.items()]
     return HEAD + "\n".join(rows) + "\n" + FOOT
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    cells = (f"`{PREFIX}{name.upper()}`", _default(field), _value(field), _meaning(field))
+def _row(name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
+    cells = (f"`{PREFIX}{name.upper()}`", _default(field), _value(schema), _meaning(field))
     return "| " + " | ".join(cells) + " |"
 
 
@@ -74,24 +74,10 @@ def _default(field: FieldInfo) -> str:
     return f"`{value:g}`" if isinstance(value, float) and value < 1e6 else f"`{value}`"
 
 
-def _value(field: FieldInfo) -> str:
+def _value(schema: dict[str, Any]) -> str:
     """Return the type of the value and its bounds."""
-    bounds = [
-        f"{sign} {getattr(constraint, attribute):.12g}"
-        for kind, attribute, sign in BOUNDS
-        for constraint in field.metadata
-        if isinstance(constraint, kind)
-    ]
-    return ", ".join([_type_name(field.annotation), *bounds])
-
-
-def _type_name(annotation: Any) -> str:
-    if get_origin(annotation) is Annotated:
-        return _type_name(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return next(_type_name(arg) for arg in get_args(annotation) if arg is not type(None))
-    if get_origin(annotation) is Literal:
-        return ", ".join(f"`{arg}`" for arg in get_args(annotation))
-    if get_origin(annotation) is tuple:
-        return "list"
-    return TYPE_NAMES[annotation]
+    kinds: list[dict[str, Any]] = schema.get("anyOf", [schema])
+    kind = next(one for one in kinds if one.get("type") != "null")
+    choices = ", ".join(f"`{choice}`" for choice in kind.get("enum", ()))
+    bounds = [f"{sign} {kind[name]:.12g}" for name, sign in BOUNDS.items() if name in kind]
+    return ", ".join([choices or TYPE_NAMES[kind.get("format") or kind["type"]], *bounds])
