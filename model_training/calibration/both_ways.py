@@ -40,7 +40,7 @@ class Ways:
     """Pairs of chips of one ship by two sensors, the first of them both ways round.
 
     Attributes:
-        difference: float64 `[N]`, cosine as the chip is less cosine of its half turn.
+        difference: float64 `[N]`, cosine of the chip minus cosine of its half turn.
         same_way: bool `[N]`, whether the bow is at the same end of both chips.
         vessel_ids: int64 `[N]`.
     """

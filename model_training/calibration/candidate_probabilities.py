@@ -37,11 +37,11 @@ def fit_choice(searches: Searches) -> ChoiceSpec:
     likelihood is concave (McFadden 1974).
 
     Raises:
-        ValueError: there are not both searches that find their vessel and searches that do not.
+        ValueError: all searches find their vessel, or none does.
     """
     found_own = np.asarray(searches.correct.any(axis=1))
     if found_own.all() or not found_own.any():
-        raise ValueError("calibration needs searches that find their vessel and some that do not")
+        raise ValueError("calibration needs searches for enrolled ships and for ships not enrolled")
     # The four kinds of evidence reduced to the K that are used: [S, M, 4] -> [S, M, K].
     raw = searches.evidence[..., [EVIDENCE.index(name) for name in CANDIDATE_EVIDENCE]]
     scale = raw[searches.present].std(axis=0)

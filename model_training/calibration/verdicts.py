@@ -69,7 +69,7 @@ class Rated:
 
 
 def answers_of(searches: Searches, spec: ChoiceSpec) -> Answers:
-    """Weigh the candidates of searches."""
+    """Return the probabilities of the candidates of searches, and which outcome is true."""
     found = searches.correct.any(axis=1)
     truth = np.where(found, 1 + searches.correct.argmax(axis=1), -1)
     return Answers(
@@ -135,10 +135,10 @@ def choose_points(
 def measure_points(
     searches: Searches, calibration: CalibrationSpec, measured_on: str
 ) -> tuple[VerdictPoint, ...]:
-    """Rate the thresholds of a calibration on other ships.
+    """Measure how often verdicts are right with the thresholds of a calibration, on other ships.
 
-    A gallery size that these ships cannot fill, and a verdict that they never get, keeps the rate
-    that it has.
+    Gallery sizes that these ships cannot fill, and verdicts that they never get, keep the rates of
+    the calibration.
     """
     points = {(point.verdict, point.gallery_vessels): point for point in calibration.verdicts}
     sizes = {point.gallery_vessels for point in calibration.verdicts}

@@ -84,7 +84,7 @@ class EncoderTask:
                 ships += len(self.replay.by_likeness)
             _require_ships("pairs", objective.pairs, ships, "training ships with both sensors")
         elif stores.replay is not None:
-            raise ConfigError("objective: an archive is learnt from with `kind: pairs`")
+            raise ConfigError("data of `kind: archive` needs an objective of `kind: pairs`")
         else:
             self.identities = BalancedIdentitySampler(stores.train)
             ships = self.identities.vessels

@@ -35,7 +35,7 @@ class Estimate:
             ValueError: the estimate has no interval.
         """
         if self.low is None or self.high is None:
-            raise ValueError("one identity alone gives no interval")
+            raise ValueError("an interval needs queries of at least two ships")
         return self.low, self.high
 
     def document(self) -> dict[str, float | None]:

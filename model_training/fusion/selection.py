@@ -97,7 +97,7 @@ class FusionChoice:
 
     @property
     def helps(self) -> bool:
-        """Whether some fusion gains beyond its interval."""
+        """Whether fusion with some alpha and K gains mAP, its whole interval above zero."""
         return self.chosen is not None
 
     @property

@@ -102,7 +102,7 @@ def read_run(study: AdaptationStudy) -> EncoderTrainConfig:
 def grow_archive(
     study: AdaptationStudy, progress: Callable[[str], None] = lambda _: None
 ) -> list[GrowthPoint]:
-    """Go on from the encoder with archives of each size, and measure every one.
+    """Continue the training of the encoder on archives of each size, and measure each result.
 
     Args:
         study: see the class.

@@ -58,7 +58,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class SceneReport:
-    """Scenes asked alone and together; `gain` is that of R1, in points, with paired intervals."""
+    """Chips of scenes matched alone and together; `gain` is of R1 in points, intervals paired."""
 
     scenes: int
     chips: int

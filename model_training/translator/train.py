@@ -72,7 +72,7 @@ class DistilConfig(TranslatorConfig):
             )
         if steps >= self.teacher_steps:
             raise ValueError(
-                f"a student of {steps} steps has nothing to learn from {self.teacher_steps}"
+                f"bridge.steps ({steps}) must be less than teacher_steps ({self.teacher_steps})"
             )
         own, teachers = self.bridge.step_times(), self.bridge.step_times(self.teacher_steps)
         extra = set(own) - set(teachers)

@@ -44,8 +44,8 @@ class ManifestLine:
         facts = {name: self.fields[name] for name in self.fields.keys() - {VESSEL, VESSEL_ID}}
         if len(self.fields) - len(facts) != 1:
             raise InvalidRequestError(
-                f"say whose the chip is, once: by {VESSEL}, an object as for POST /gallery, or by "
-                f"{VESSEL_ID}, the id of a registered vessel"
+                f"name the vessel of the chip once: by {VESSEL}, an object as for POST /gallery, "
+                f"or by {VESSEL_ID}, the id of a registered vessel"
             )
         vessel = (
             validated(NewVessel, self.fields[VESSEL], VESSEL)

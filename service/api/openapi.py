@@ -17,9 +17,9 @@ def operation_id(route: APIRoute) -> str:
 
 
 def improve_document(app: FastAPI) -> None:
-    """Complete the document of an application each time that it is made.
+    """Complete the OpenAPI document of an application whenever it is generated.
 
-    Adds the one schema of problems. In forms and query strings, an optional field may be left out
+    Adds the schema of problems. In forms and query strings, an optional field may be left out
     but never be null; and an example becomes part of the description, because Swagger UI sends
     examples of form fields as if the user had entered them.
     """

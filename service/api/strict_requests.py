@@ -66,7 +66,7 @@ def _require_text(data: bytes | bytearray, name: str) -> None:
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        raise HTTPException(422, f"{name}: not text in UTF-8; send it in UTF-8") from error
+        raise HTTPException(422, f"{name}: not valid UTF-8; encode it in UTF-8") from error
 
 
 def _require_plain(name: str, headers: dict[bytes, bytes]) -> None:
@@ -91,7 +91,7 @@ class StrictRequest(Request):
         try:
             return parse_json(await self.body())
         except UnicodeDecodeError as error:
-            raise HTTPException(400, "the JSON is not text in UTF-8") from error
+            raise HTTPException(400, "the JSON is not valid UTF-8") from error
         except JSONDecodeError:
             raise
         except ValueError as error:

@@ -74,7 +74,7 @@ class NewVessel(VesselAttributes):
 
 @dataclass(frozen=True, slots=True)
 class StoredChips:
-    """What storing chips did.
+    """The result of storing chips.
 
     Attributes:
         added: digests of the chips that the vessel did not have.

@@ -100,7 +100,7 @@ class MatchReview:
     def begin_confirmations(
         self, records: Sequence[MatchRecord], vessel_id: UUID, lease: Lease
     ) -> list[MatchRecord]:
-        """Confirm matches with a vessel that is being registered, as unsettled.
+        """Begin to confirm matches with a vessel that is being registered.
 
         Args:
             records: the matches.

@@ -71,7 +71,9 @@ def compare_matches(folder: Path, matches: MatchStore) -> None:
     for record in _read(folder):
         count += 1
         if matches.get(record.id) != record:
-            raise StoreUnavailableError(f"match {record.id} was not restored as it was")
+            raise StoreUnavailableError(
+                f"match {record.id} differs from the backup after the restore"
+            )
     if sum(1 for _ in matches.all()) != count:
         raise StoreUnavailableError("there are more matches than were restored")
 

@@ -119,7 +119,7 @@ def _compare(source: Path, stores: BackupStores, manifest: dict[str, Any]) -> No
                 or not np.allclose(found.vector, one.vector, atol=1e-6)
             ):
                 raise StoreUnavailableError(
-                    f"sighting {one.sighting.id} was not restored as it was"
+                    f"sighting {one.sighting.id} differs from the backup after the restore"
                 )
             stores.chips.get(one.sighting.chip_sha256)
         if count != len(written):

@@ -33,9 +33,10 @@ class ExpectedShare:
 
 
 def expected_shares(spec: SimilaritySpec | None, gallery_vessels: int) -> tuple[ExpectedShare, ...]:
-    """Return the expected shares by sensors, enrolled share and edge.
+    """Return the shares of similarities that the calibration measured, for a gallery of this size.
 
-    The replayed gallery size that is nearest in ratio is used.
+    There is one share for each pair of sensors, share of enrolled ships and edge. Of the gallery
+    sizes of the calibration, the nearest in ratio is used.
 
     Args:
         spec: the similarities of the bundle's calibration.

@@ -156,7 +156,7 @@ def listen_on(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         reason = error.strerror or error
-        raise OSError(f"{host}:{port} cannot be listened on: {reason}; choose another") from error
+        raise OSError(f"cannot listen on {host}:{port}: {reason}; choose another") from error
     return listener
 
 

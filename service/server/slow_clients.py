@@ -50,12 +50,12 @@ class SlowClientProtocol(H11Protocol):
         self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer of the first head."""
+        """Start the timeout of the first request head."""
         super().connection_made(transport)
         self._start_head_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Stop the head timer once a request began; restart it once the response was sent."""
+        """Stop this timeout once a request began; restart it once the response was sent."""
         super().data_received(data)
         # The rest of a body that arrives after its response delays the next head, so it counts.
         if self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE:

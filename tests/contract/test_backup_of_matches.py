@@ -181,6 +181,6 @@ def test_a_match_that_is_read_back_different_is_reported(
         put(record.model_copy(update={"asked_by": "another analyst"}))
 
     monkeypatch.setattr(target.matches, "put", put_changed)
-    with pytest.raises(StoreUnavailableError, match="not restored as it was"):
+    with pytest.raises(StoreUnavailableError, match="differs from the backup"):
         restore(tmp_path / "backup", target)
     target.close()

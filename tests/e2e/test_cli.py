@@ -190,7 +190,7 @@ def test_a_taken_port_and_a_missing_bundle_are_reported(
     taken = crossfix_process("serve", "--port", port, "--data-dir", tmp_path)
     assert taken.returncode == 1
     (line,) = taken.stderr.splitlines()
-    assert f"127.0.0.1:{port} cannot be listened on" in json.loads(line)["message"]
+    assert f"cannot listen on 127.0.0.1:{port}" in json.loads(line)["message"]
     missing = crossfix_process(
         "serve", "--port", 0, "--bundle", tmp_path / "none", "--data-dir", tmp_path
     )

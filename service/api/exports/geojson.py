@@ -18,7 +18,7 @@ def point(position: GeoPoint | None) -> Json | None:
 
 
 def feature(feature_id: str, geometry: Json | None, properties: Mapping[str, object]) -> Json:
-    """Return a feature."""
+    """Return a GeoJSON feature (RFC 7946, section 3.2)."""
     return {
         "type": "Feature",
         "id": feature_id,

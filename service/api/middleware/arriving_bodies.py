@@ -76,7 +76,7 @@ class ArrivingBodies:
         self._bodies: dict[ArrivingBody, None] = {}
 
     def add(self, body: ArrivingBody) -> None:
-        """Admit a body."""
+        """Register a body that arrives; displace another if there are too many."""
         if len(self._bodies) >= self._most:
             [(caller, _)] = Counter(one.caller for one in self._bodies).most_common(1)
             oldest = next(one for one in self._bodies if one.caller == caller)

@@ -36,7 +36,7 @@ class CheckedAnswer:
 
 
 def compare_with_truth(answer: Match, true_id: UUID | None) -> Outcome:
-    """Compare an answer with the vessel that the query shows; None when it is not enrolled."""
+    """Compare an answer with the vessel that the query shows; `true_id` None: not enrolled."""
     if true_id is None:
         return Outcome(None, None, *_outcome_not_enrolled(answer))
     ranks = [c.rank for c in answer.candidates if c.vessel.id == true_id]

@@ -221,7 +221,7 @@ class SightingGroups:
         sighting = self._gallery.get_sighting(sighting_id)
         facts = recorded_facts(self._matches, sighting_id)
         if sighting is None or facts is None:
-            raise NotFoundError(f"no sighting {sighting_id} waits for its vessel")
+            raise NotFoundError(f"there is no open sighting {sighting_id}")
         if sighting.vessel_id is not None:
             raise ConflictError(
                 f"sighting {sighting_id} has a vessel already: {sighting.vessel_id}",
@@ -269,4 +269,4 @@ def _parse(cursor: str) -> tuple[int, UUID]:
         chips, _, group = cursor.partition(".")
         return int(chips), UUID(group)
     except ValueError as error:
-        raise InvalidRequestError(f"cursor: no page returned {cursor[:80]!r}") from error
+        raise InvalidRequestError(f"cursor: {cursor[:80]!r} is no next_cursor of a page") from error

@@ -30,7 +30,7 @@ class Decision(StrEnum):
 
 
 class Judgement(Record):
-    """Who decided what, when and why; `vessel_id` is set exactly when it is `confirmed`."""
+    """Who decided what, when and why; a `confirmed` one names its vessel, others have none."""
 
     decision: Decision
     vessel_id: UUID | None = None
@@ -41,7 +41,7 @@ class Judgement(Record):
     @model_validator(mode="after")
     def _vessel_belongs_to_confirmation(self) -> "Judgement":
         if (self.vessel_id is not None) is not (self.decision is Decision.CONFIRMED):
-            raise ValueError("vessel_id is set when the decision is confirmed, and only then")
+            raise ValueError("vessel_id is required if the decision is confirmed, else refused")
         return self
 
 

@@ -168,7 +168,7 @@ class VesselHit:
 
 @dataclass(frozen=True, slots=True)
 class VesselQuery:
-    """What one search looks for: near `vector`, float32 `[D]` of unit length, and where."""
+    """One search: for sightings near `vector`, float32 `[D]` of unit length, within a filter."""
 
     vector: NDArray[np.float32]
     where: SightingFilter

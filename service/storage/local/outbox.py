@@ -107,7 +107,7 @@ def _decoded(data: bytes) -> AnsweredMatch:
     line, _, rest = data.partition(b"\n")
     head = json.loads(line)
     if hashlib.sha256(rest).hexdigest() != head["sha256"]:
-        raise ValueError("its content is not what was written")
+        raise ValueError("its content does not match its digest")
     chips = []
     for text, (vector_bytes, chip_bytes) in zip(head["sightings"], head["sizes"], strict=True):
         vector = np.frombuffer(rest[:vector_bytes], dtype="<f4").astype(np.float32)

@@ -162,7 +162,7 @@ def of_vessels(ids: Collection[UUID]) -> AnyOf:
 
 
 def open_of(modality: Modality, compared: bool) -> Condition:
-    """Return the condition for open sightings of a sensor type, perhaps only compared ones."""
+    """Return the condition for open sightings of a sensor type; with `compared` only such."""
     without = OPEN_SIGHTINGS.must_not + (UNGROUPED_SIGHTINGS.must if compared else ())
     return Condition((AnyOf(payloads.MODALITY, [modality.value]),), without)
 

@@ -96,10 +96,10 @@ def parse_intact(
 def check_rows(
     kind: str, rows: Iterable[CheckedRow], parse: Callable[[Payload], object]
 ) -> list[RecordCheck]:
-    """Check points one by one.
+    """Compare points with their digests.
 
     Args:
-        kind: what their records are.
+        kind: name of their kind of record, for messages.
         rows: id, vector and payload of each point.
         parse: parses a payload, or raises StoreDamagedError.
     """

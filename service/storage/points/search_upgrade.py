@@ -15,7 +15,7 @@ BATCH = 500
 
 
 class UpgradedPoints(Protocol):
-    """The points of one kind of record in a store."""
+    """What an upgrade needs of a store: read and change the points of one kind of record."""
 
     def scan(self, where: Condition) -> Iterator[tuple[UUID, Payload]]:
         """Yield id and payload of the points that satisfy the condition."""

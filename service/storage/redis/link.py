@@ -68,7 +68,7 @@ class RedisLink:
             RedisUnavailableError: no response; Redis may or may not have executed the request.
         """
         if not self._breaker.allows_request():
-            raise RedisUnavailableError("no request is sent so soon after a failure of Redis")
+            raise RedisUnavailableError("Redis failed a moment ago, so no request is sent yet")
         try:
             result = request(self._client)
         except Exception as error:

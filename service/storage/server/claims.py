@@ -65,7 +65,7 @@ class ServerClaimStore:
             # Released between the write and the read, or two claims withdrew for each other.
             time.sleep(random.uniform(0.0, PAUSE_S))
         raise StoreUnavailableError(
-            f"{name} was claimed {TRIES} times and no claim can be read; ask again"
+            f"{name} was claimed {TRIES} times but no claim can be read; repeat the request"
         )
 
     def renew(self, name: str, claim: NameClaim) -> bool:

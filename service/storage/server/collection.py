@@ -93,9 +93,9 @@ class ServerCollection:
         return [record.payload or {} for record in records]
 
     def select(self, where: Condition) -> list[Payload]:
-        """Return the payloads of all points that satisfy the condition, as most copies hold them.
+        """Return the payloads of all points that satisfy the condition, as two copies agree.
 
-        For few points: all of them are read at once.
+        Reads all of them at once, so it is for few points.
         """
 
         def read(consistency: Consistency) -> dict[UUID, Payload]:

@@ -70,7 +70,7 @@ def connect(url: str, api_key: str | None, timeout_s: float) -> QdrantClient:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A client and the address that it calls."""
+    """A Qdrant client, and the address of the node that it calls."""
 
     client: QdrantClient
     address: str

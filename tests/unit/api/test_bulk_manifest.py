@@ -78,8 +78,8 @@ def test_the_number_of_chips_is_limited(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("line", "mention"),
     [
-        ({}, "say whose the chip is, once"),
-        ({"vessel": STAR, "vessel_id": str(UUID(int=5))}, "say whose the chip is, once"),
+        ({}, "name the vessel of the chip once"),
+        ({"vessel": STAR, "vessel_id": str(UUID(int=5))}, "name the vessel of the chip once"),
         ({"vessel_id": 5}, "'5' is not the id of a vessel"),
         ({"vessel": "STAR"}, "vessel: expected a JSON object"),
         ({"vessel": {"imo": "9074728"}}, "vessel: imo"),

@@ -64,9 +64,9 @@ def test_utf8_texts_and_any_bytes_of_files_pass(client: Client) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "mention"),
     [
-        (b"\xc6r\xf8", b"a.png", "text: not text in UTF-8"),
+        (b"\xc6r\xf8", b"a.png", "text: not valid UTF-8"),
         (b"a\x00b", b"a.png", "text: holds a NUL"),
-        (b"a", b"\xe9.png", "the name of a part: not text in UTF-8"),
+        (b"a", b"\xe9.png", "the name of a part: not valid UTF-8"),
         (b"a", b"a\x00.png", "the name of a part: holds a NUL"),
     ],
 )

@@ -34,7 +34,7 @@ Values = NDArray[np.float32]
 
 
 class Similarities:
-    """The similarities of one query to all rows: their bounds, and exact ones where asked."""
+    """The similarities of one query to all rows: upper bounds, and on request exact ones."""
 
     def __init__(self, vectors: SketchedVectors, query: Values, bounds: Values) -> None:
         """Keep the bounds, `SketchedVectors.bounds` of the query, float32 `[rows]`."""

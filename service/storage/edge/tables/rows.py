@@ -54,7 +54,7 @@ class Rows:
                 if column.dtype != empty[name].dtype or column.shape != expected:
                     raise ValueError(f"the column {name} is of another table")
             if vectors.checksum(self._count) != int(saved[CHECKSUM]):
-                raise ValueError("the embeddings are not those that were saved")
+                raise ValueError("the embeddings do not match their checksum")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all columns, and the checksum of the embeddings."""

@@ -29,7 +29,7 @@ def describe(folder: Path, besides: str) -> str:
 
     Args:
         folder: the folder.
-        besides: a folder in it that is left out.
+        besides: name of a subfolder to leave out.
     """
     found = {}
     for path in sorted(folder.rglob("*")):

@@ -1,4 +1,4 @@
-"""The tables that searches of one bundle use, in step with its sightings."""
+"""The tables that searches of one bundle use, updated whenever its sightings change."""
 
 import logging
 from collections.abc import Collection, Iterator, Sequence

@@ -28,9 +28,9 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class VectorFile:
-    """Rows of D float32. numpy computes products without the interpreter lock.
+    """Embeddings in a memory-mapped file: rows of D float32, of which numpy computes products.
 
-    For one thread at a time.
+    Not safe to use from several threads at once.
     """
 
     def __init__(self, path: Path, width: int, rows: int = 0) -> None:

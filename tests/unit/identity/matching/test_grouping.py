@@ -186,7 +186,7 @@ def test_what_an_analyst_parted_stays_apart_until_it_is_withdrawn(use_cases: Use
 
 def test_only_waiting_sightings_can_be_parted_or_enrolled(use_cases: UseCases) -> None:
     first, second = ask(use_cases, sar(7)), ask(use_cases, sar_look(7))
-    with pytest.raises(NotFoundError, match="no sighting"):
+    with pytest.raises(NotFoundError, match="no open sighting"):
         use_cases.groups.part([first], [uuid4()], different=True)
     with pytest.raises(InvalidRequestError, match="2 to"):
         use_cases.groups.part([first], [first], different=True)

@@ -156,7 +156,7 @@ def test_separable_data_give_finite_weights() -> None:
 def test_searches_of_one_outcome_are_refused(place: int) -> None:
     case = drawn(10)
     same = searches_of(case.evidence, case.present, case.gallery_vessels, np.full(10, place))
-    with pytest.raises(ValueError, match="find their vessel"):
+    with pytest.raises(ValueError, match="ships not enrolled"):
         fit_choice(same)
 
 

@@ -103,5 +103,5 @@ def test_impossible_results_and_intervals_are_refused() -> None:
         RetrievalResult(estimate(50.0), falling, queries=1, gallery=1, skipped=0)
     with pytest.raises(ValueError, match="upside down"):
         Estimate(1.0, 2.0, 1.0)
-    with pytest.raises(ValueError, match="no interval"):
+    with pytest.raises(ValueError, match="at least two ships"):
         _ = estimate(1.0).ends
