@@ -44,7 +44,13 @@ BOUNDS = {
 """How a bound is said, and its name in the error's context, by the type of the error."""
 
 CHOICES = {"enum", "literal_error"}
-TOO_LONG = {"string_too_long", "too_long"}
+LENGTHS = {
+    "string_too_long": ("more than", "max_length", "characters; send it shorter"),
+    "string_too_short": ("fewer than", "min_length", "characters"),
+    "too_long": ("more than", "max_length", "entries; send fewer"),
+    "too_short": ("fewer than", "min_length", "entries"),
+}
+"""How a bound of a length is said, its name in the error's context, and of what it is one."""
 
 
 def explain(errors: Sequence[Mapping[str, Any]]) -> str:
@@ -85,8 +91,9 @@ def message(error: Mapping[str, Any]) -> str:
         words, name = BOUNDS[error["type"]]
         bound = str(error["ctx"][name]).removesuffix(".0")
         return f"must be {words} {bound}; got {sent}"
-    if error["type"] in TOO_LONG:
-        return f"holds more than {error['ctx']['max_length']} characters; send it shorter"
+    if error["type"] in LENGTHS:
+        words, name, what = LENGTHS[error["type"]]
+        return f"holds {words} {error['ctx'][name]} {what}"
     text: str = MESSAGES.get(error["type"], error["msg"])
     return text.removeprefix("Value error, ")
 

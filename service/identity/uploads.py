@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
+from service.contract.decoding.modality import sensor_warnings
 from service.contract.errors import ChipError
 from service.contract.framing.apply import FramedChip
 from service.contract.framing.half_turn import half_turn
@@ -272,6 +273,7 @@ class UploadEmbedder:
                 recorded_at=self._now(),
                 warnings=(
                     *chip.warnings,
+                    *sensor_warnings(metadata.sensor, chip.modality),
                     *_position_warnings(metadata.position, read),
                     *time_warnings("captured_at", stated),
                 ),

@@ -1,11 +1,23 @@
 """Decide whether a file is optical or SAR: by its hard facts, by the caller, by its text."""
 
+import re
+
 import numpy as np
 
 from service.contract.chip import Modality
 from service.contract.decoding.raster import Raster
 from service.contract.errors import ModalityError, PixelTypeError
 
+SAR_WORDS = re.compile(
+    r"\bSAR\b|Sentinel-?1|TerraSAR|TanDEM|PAZ-1|RADARSAT|COSMO-?SkyMed|\bICEYE|\bCapella|\bUmbra\b"
+    r"|Gaofen-?3|\bGF-?3|ALOS-?2|\bPALSAR|\bNISAR",
+    re.IGNORECASE,
+)
+OPTICAL_WORDS = re.compile(
+    r"\boptical\b|WorldView|GeoEye|Pl[eé]iades|\bSPOT-?[4-7]|QuickBird|IKONOS|KOMPSAT-?[23]|SkySat"
+    r"|PlanetScope|SuperDove|Sentinel-?2|Landsat|Gaofen-?[12]\b|\bGF-?[12]\b|Jilin-?1|RapidEye",
+    re.IGNORECASE,
+)
 _ASK = "say which it is with modality: sar or optical"
 
 
@@ -45,6 +57,21 @@ def resolve_modality(raster: Raster, claimed: Modality | None) -> tuple[Modality
     raise ModalityError(
         f"{len(raster.layout.picture_bands)} band(s) of {raster.layout.bit_depth} in a "
         f"{raster.container} may be optical or SAR; {_ASK}"
+    )
+
+
+def sensor_warnings(sensor: str | None, modality: Modality) -> tuple[str, ...]:
+    """Return a warning if the stated sensor is known to take pictures of the other modality."""
+    said = {
+        one
+        for one, words in ((Modality.SAR, SAR_WORDS), (Modality.OPTICAL, OPTICAL_WORDS))
+        if sensor is not None and words.search(sensor)
+    }
+    if len(said) != 1 or modality in said:
+        return ()
+    return (
+        f"the sensor {sensor!r} takes {said.pop().value} pictures, but the chip was read as "
+        f"{modality.value}; check sensor and modality",
     )
 
 

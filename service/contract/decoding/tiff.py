@@ -29,6 +29,7 @@ from service.contract.decoding.bands import (
 )
 from service.contract.decoding.control_points import local_transform
 from service.contract.decoding.missing_data import declared_no_data
+from service.contract.decoding.modality import SAR_WORDS
 from service.contract.decoding.raster import (
     ChipLimits,
     Georeference,
@@ -94,11 +95,6 @@ _COLOURS: dict[ColorInterp, Colour] = {
     ColorInterp.alpha: "alpha",
     ColorInterp.gray: "grey",
 }
-_SAR_WORDS = re.compile(
-    r"\bSAR\b|Sentinel-?1|TerraSAR|TanDEM|PAZ-1|RADARSAT|COSMO-?SkyMed|\bICEYE|\bCapella|\bUmbra\b"
-    r"|Gaofen-?3|\bGF-?3|ALOS-?2|\bPALSAR|\bNISAR",
-    re.IGNORECASE,
-)
 MAX_GDAL_NOTES = 3
 _SCALE_WORDS = re.compile(r"(?:scale|offset|scale_factor|add_offset)", re.IGNORECASE)
 _FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, TypeError)
@@ -368,6 +364,6 @@ def _suggested_modality(source: DatasetReader, layout: BandLayout) -> Modality |
         return Modality(stated)
     if tags.keys() & {"POLARISATION", "POLARIZATION"} or layout.mentions_polarisations:
         return Modality.SAR
-    if _SAR_WORDS.search(tags.get("TIFFTAG_IMAGEDESCRIPTION", "")):
+    if SAR_WORDS.search(tags.get("TIFFTAG_IMAGEDESCRIPTION", "")):
         return Modality.SAR
     return None

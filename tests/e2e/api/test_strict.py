@@ -103,6 +103,16 @@ CASES: dict[str, tuple[Request, int, str]] = {
         422,
         "chips, chip_metadata, framing, max_speed_kn",
     ),
+    "enrol open: none": (
+        lambda api: api.post("/sightings/open/enrol", json={"sightings": [], "vessel": {}}),
+        422,
+        "sightings: holds fewer than 1 entries",
+    ),
+    "enrol open: too many": (
+        lambda api: api.post("/sightings/open/enrol", json={"sightings": [str(ANY_ID)] * 2000}),
+        422,
+        "entries; send fewer",
+    ),
     "patch: not JSON": (patch('{"name": '), 422, "not JSON: Expecting value at character 9"),
     "patch: form": (patch("name=A", "text/plain"), 422, "Content-Type: application/json"),
     "patch: list": (patch("[]"), 422, "expected a JSON object"),

@@ -8,6 +8,7 @@ from rasterio.io import DatasetWriter
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
+from service.contract.decoding.modality import sensor_warnings
 from service.contract.errors import ModalityError
 from tests.support.inputs.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
 
@@ -121,3 +122,22 @@ def test_pixels_of_a_picture_that_are_not_square_warn(container: str) -> None:
 def test_pixels_of_a_tiff_that_are_not_square_warn() -> None:
     data = tiff_bytes(rgb_planes(), set_dots_per_inch, photometric="RGB")
     assert warned(decode_chip(data, gsd_m=1.0), "(72 : 36 pixels per unit)")
+
+
+@pytest.mark.parametrize(
+    ("sensor", "modality"),
+    [
+        *(("TerraSAR-X", Modality.OPTICAL), ("Sentinel-1B IW", Modality.OPTICAL)),
+        *(("WorldView-3", Modality.SAR), ("Pléiades Neo", Modality.SAR), ("GF-2", Modality.SAR)),
+    ],
+)
+def test_a_sensor_of_the_other_modality_warns(sensor: str, modality: Modality) -> None:
+    [warning] = sensor_warnings(sensor, modality)
+    assert f"but the chip was read as {modality.value}" in warning
+    [other] = set(Modality) - {modality}
+    assert sensor_warnings(sensor, other) == ()
+
+
+@pytest.mark.parametrize("sensor", [None, "X-band", "Sentinel-1 and Sentinel-2", "GF-12", "drone"])
+def test_a_sensor_that_names_no_modality_does_not_warn(sensor: str | None) -> None:
+    assert not any(sensor_warnings(sensor, modality) for modality in Modality)

@@ -327,6 +327,12 @@ def test_a_repeated_chip_is_embedded_once(use_cases: UseCases) -> None:
     assert "encode" not in again.timings_ms
 
 
+def test_a_sensor_of_the_other_type_is_named_in_the_answer(use_cases: UseCases) -> None:
+    upload = ChipUpload(sar_tiff(1), ChipMetadata(sensor="WorldView-3"))
+    warnings = use_cases.matcher.match(upload, MatchOptions()).match.query.warnings
+    assert any("'WorldView-3' takes optical pictures" in warning for warning in warnings)
+
+
 def test_two_chips_are_compared_without_being_stored(use_cases: UseCases) -> None:
     compared = use_cases.verifier.verify(sar(1), optical(2))
     expected = 1 / (1 + np.exp(-4 * compared.similarity))
