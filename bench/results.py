@@ -70,10 +70,11 @@ def speed_summary(results: Results) -> str:
     alone = results.http.loads[0]
     busiest = max(results.http.loads, key=lambda load: load.per_s)
     lines = [
-        f"On {results.machine}, without a GPU, a match against {results.http.vessels:,} vessels",
-        f"takes {alone.p50_ms:.0f} ms, and {busiest.clients} clients together get "
-        f"{busiest.per_s:.0f} matches a second. `make bench` measures",
-        "this; [speed and capacity](docs/capacity.md#speed) shows all figures.",
+        f"On {results.machine}, without a GPU, a match among {results.http.vessels:,} vessels "
+        "takes",
+        f"{alone.p50_ms:.0f} ms (median, one client); {busiest.clients} clients together get "
+        f"{busiest.per_s:.0f} matches a second. `make bench`",
+        "measures this; [speed and capacity](docs/capacity.md#speed) shows all figures.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -106,10 +106,10 @@ def fit_both_ways(
 
 
 def choose_preference(table: ChipTable, seed: int = 0) -> float | None:
-    """Return the smallest preference with which chips of one bow direction lose nothing.
+    """Return the smallest preference that does not lower the rank of chips of one bow direction.
 
-    That is measured by the mean reciprocal rank, as the mean of both directions between sensors;
-    None if all of `PREFERENCES` lose.
+    The rank is the mean reciprocal rank, averaged over both directions between the sensors. None if
+    all of `PREFERENCES` lower it.
     """
     as_given = _mean_reciprocal_rank(table, np.inf, seed)
     enough = (one for one in PREFERENCES if _mean_reciprocal_rank(table, one, seed) >= as_given)

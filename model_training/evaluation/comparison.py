@@ -137,8 +137,8 @@ def compare_on_held_out(paths: Sequence[Path], older: Sequence[Path]) -> Compari
     adapted = [m for m in members if isinstance(m.training.data, ArchiveData)]
     if not adapted:
         raise ValueError(
-            "encoders are compared on the held-out ships of an archive, but none of them learnt "
-            "from one (data: {kind: archive})"
+            "encoders are compared on the held-out ships of an archive, but none was trained "
+            "on one (data: {kind: archive})"
         )
     held_out = [_held_out(member) for member in adapted]
     if any(ships != held_out[0] for ships in held_out):

@@ -1,4 +1,4 @@
-"""Measure retrieval with coarser queries against a gallery as it is."""
+"""Measure retrieval with coarser queries against a gallery at its own resolution."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def parse_manifest(text: str, files: Sequence[UploadFile]) -> list[ManifestLine]
         number, name, _ = unknown[0]
         raise InvalidRequestError(f"manifest, line {number}: no file is named {name[:80]!r}")
     if left := by_name.keys() - {name for _, name, _ in objects}:
-        raise InvalidRequestError(f"no line of the manifest is about the file {min(left)[:80]!r}")
+        raise InvalidRequestError(f"the manifest has no line for the file {min(left)[:80]!r}")
     return [ManifestLine(number, name, said, by_name[name]) for number, name, said in objects]
 
 

@@ -54,7 +54,7 @@ class SlowUploadError(CrossfixError):
 
 
 class DisplacedUploadError(OverloadedError):
-    """The body of the request was still arriving and made way for another; nothing was done."""
+    """The request was refused while its body was arriving; nothing was done."""
 
     kind = "upload-displaced"
 

@@ -58,17 +58,17 @@ class ArrivingBody:
     def displace(self) -> None:
         """Reject the body now, even while its next part is awaited."""
         self.rejection = DisplacedUploadError(
-            "too many uploads are arriving; this one made way for another, send it again"
+            "too many uploads are arriving, so this one was stopped; send it again"
         )
         if self._timer is not None:
             self._timer.reschedule(asyncio.get_running_loop().time())
 
 
 class ArrivingBodies:
-    """The bodies that are arriving. When there are too many, one makes way for the next.
+    """The bodies that are arriving. When there are too many, one is refused for the next.
 
-    It is the oldest of the caller that has the most, so that neither one key with many slow
-    uploads nor many of them without a key keep other uploads out.
+    That is the oldest body of the caller that has the most, so that many slow uploads, with one
+    key or without a key, do not block the uploads of others.
     """
 
     def __init__(self, most: int) -> None:

@@ -55,7 +55,7 @@ class ChipToEnrol:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What became of a chip.
+    """The result of enrolling a chip.
 
     Attributes:
         chip: as it was sent.

@@ -24,7 +24,7 @@ class ClaimStore(Protocol):
         """
 
     def renew(self, name: str, claim: NameClaim) -> bool:
-        """Write the new time of a claim if it still stands; return whether it does."""
+        """Write the new time of a claim if it is still held; return whether it is."""
 
     def release(self, name: str, claim: NameClaim) -> None:
         """Remove a claim; a claim with another token stays."""

@@ -86,7 +86,7 @@ class VesselSearch:
     by_vessel: dict[UUID, list[Near]] = field(default_factory=dict)
 
     def needs_sightings(self, records: SearchRecords) -> bool:
-        """Return whether to search, at first or, with a larger limit, for more vessels."""
+        """Return whether to search: for the first time, or with a larger limit for more vessels."""
         if not self.limit:
             self.limit = max(FIRST_LIMIT, SPARE * self.vessels)
         elif self.complete or len(self.first(records)) >= self.vessels:

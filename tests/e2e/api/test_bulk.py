@@ -117,7 +117,7 @@ def test_a_manifest_that_does_not_fit_its_files_does_nothing(api: httpx.Client) 
     line = {"chip": "a.png", "vessel": {"name": f"BULK {seed}"}}
     files = {"a.png": optical_png(seed), "b.png": optical_png(seed + 1)}
     response = api.post("/gallery/bulk", **bulk_form([line], files))
-    assert "no line of the manifest is about the file 'b.png'" in str(problem(response, 422))
+    assert "the manifest has no line for the file 'b.png'" in str(problem(response, 422))
     many = {f"{number}.png": b"x" for number in range(MOST_CHIPS + 1)}
     lines = [{"chip": name, "vessel": {"name": f"BULK {seed}"}} for name in many]
     response = api.post("/gallery/bulk", **bulk_form(lines, many))

@@ -50,7 +50,7 @@ def test_names_are_compared_as_they_are_shown() -> None:
     ("text", "names", "mention"),
     [
         (manifest({"chip": "a"}, {"chip": "b"}), ["a"], "line 2: no file is named 'b'"),
-        (manifest({"chip": "a"}), ["a", "b"], "no line of the manifest is about the file 'b'"),
+        (manifest({"chip": "a"}), ["a", "b"], "the manifest has no line for the file 'b'"),
         (manifest({"chip": "a"}), ["a", "a"], "two files have the name 'a'"),
         (manifest({"chip": "a"}, {"chip": "a"}), ["a"], "two lines of the manifest have the name"),
         (manifest({"chip": "a"}) + "\n{", ["a"], "line 2: not JSON"),
@@ -58,7 +58,7 @@ def test_names_are_compared_as_they_are_shown() -> None:
         (manifest(["a"]), ["a"], "line 1: expected a JSON object with the file name"),
         ('{"chip": "a", "chip": "b"}', ["a"], "'chip' stands twice"),
         ("chip,vessel\na,b", ["a"], "line 1: not JSON"),
-        ("", ["a"], "no line of the manifest is about the file 'a'"),
+        ("", ["a"], "the manifest has no line for the file 'a'"),
     ],
 )
 def test_a_manifest_that_does_not_fit_its_files_is_refused_whole(

@@ -323,4 +323,4 @@ def test_comparing_needs_an_encoder_that_learnt_from_an_archive(
     arguments = ("bundle", "--encoder", checkpoint, "--uncalibrated", "--out", tmp_path / "new")
     made = run(*arguments, "--better-than", SHIPPED_BUNDLE)
     assert made.exit_code == 2
-    assert "none of them learnt from one" in made.stderr
+    assert "none was trained on one" in made.stderr
