@@ -16,6 +16,7 @@ from service.contract.utc_time import utc_now
 from service.identity.audit_trail import AuditTrail
 from service.identity.errors import StoreUnavailableError
 from service.observability.drift import expected_shares
+from service.observability.limited_wait import LimitedWait
 from service.observability.metrics import Telemetry
 from service.observability.webhook import Webhook
 from service.settings import Settings, is_loopback
@@ -42,6 +43,9 @@ from service.wiring.stores import (
 )
 from service.wiring.tracing import open_tracing
 from service.wiring.wait_for_stores import wait_for_stores
+
+SCRAPE_WAIT_S = 2.0
+"""How long a scrape waits for the counts of the gallery; Prometheus gives up after ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ActiveBundleRoutes, active=active)
     install(app, options, telemetry)
     errors.install(app, telemetry)
-    telemetry.on_scrape(lambda: _set_gauges(telemetry, active.current.resources, stores))
+    counting = LimitedWait(
+        "count-gallery",
+        lambda: _count_gallery(telemetry, active.current.resources),
+        SCRAPE_WAIT_S,
+    )
+    telemetry.on_scrape(lambda: _set_gauges(telemetry, active.current.resources, stores, counting))
     return app
 
 
@@ -160,13 +169,23 @@ def _close(application: Application) -> None:
     application.parts.telemetry.tracing.close()
 
 
-def _set_gauges(telemetry: Telemetry, resources: BundleResources, stores: SharedStores) -> None:
+def _set_gauges(
+    telemetry: Telemetry,
+    resources: BundleResources,
+    stores: SharedStores,
+    count_gallery: Callable[[], None],
+) -> None:
     """Set the gauges to the present state, for a scrape."""
     for lane, depth in resources.embedder.queue_depths().items():
         telemetry.queue_depth.labels(lane).set(depth)
     if stores.redis is not None:
         telemetry.redis_failures.set(stores.redis.failures)
     telemetry.outbox.set(len(stores.outbox.ids()))
+    count_gallery()
+
+
+def _count_gallery(telemetry: Telemetry, resources: BundleResources) -> None:
+    """Set the gauges that need the gallery; the time it takes is that of its server."""
     try:
         counts = resources.gallery.counts()
     except StoreUnavailableError as error:

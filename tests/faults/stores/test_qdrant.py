@@ -9,10 +9,13 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
+from service.storage.server.counts import COUNTS_MAX_AGE_S
+from service.wiring.app import SCRAPE_WAIT_S
 from tests.support.doubles.proxy import Fault
 from tests.support.doubles.qdrant_http import RefusedError
 from tests.support.faults.outages import WRONG_RESPONSES, unavailable, wait_until
@@ -173,6 +176,20 @@ def test_an_outage_is_logged_and_counted(site: Site, api: httpx.Client) -> None:
     assert KEY not in site.service.log.read_text()
     of_clients = [e for e in entries if e.get("logger", "").startswith(("httpx", "qdrant_client"))]
     assert [entry for entry in of_clients if entry["level"] not in ("warning", "error")] == []
+
+
+def test_a_scrape_does_not_wait_for_a_qdrant_that_hangs(tmp_path: Path) -> None:
+    """Else Prometheus reports the service as down, and knows no metric that says why."""
+    with running_site(tmp_path, timeout_s=5 * SCRAPE_WAIT_S) as site, site.service.client() as api:
+        assert ship(9040).enrol(api).status_code == 201
+        assert metric(api, "crossfix_gallery_vessels") == 1
+        time.sleep(COUNTS_MAX_AGE_S)
+        site.proxy.inject(Fault("silent", silent=True))
+        for _ in range(3):
+            began = time.monotonic()
+            assert metric(api, "crossfix_gallery_vessels") == 1
+            assert time.monotonic() - began < 2 * SCRAPE_WAIT_S
+        site.proxy.heal()
 
 
 def test_repeated_outages_lose_nothing(site: Site, api: httpx.Client, scale: Scale) -> None:

@@ -53,13 +53,13 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path) -> Iterator[Site]:
+def running_site(folder: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Site]:
     """Start a Qdrant double, a proxy before it, and a service that uses the proxy."""
     with running_qdrant(KEY) as double, running_proxy(("127.0.0.1", double.port)) as proxy:
         settings = {
             "CROSSFIX_QDRANT_URL": f"http://127.0.0.1:{proxy.port}",
             "CROSSFIX_QDRANT_API_KEY": KEY,
-            "CROSSFIX_QDRANT_TIMEOUT_S": str(TIMEOUT_S),
+            "CROSSFIX_QDRANT_TIMEOUT_S": str(timeout_s),
         }
         with running_service(folder, settings=settings) as service:
             yield Site(service, double, proxy)
