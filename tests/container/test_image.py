@@ -21,7 +21,7 @@ from tests.support.processes.docker import (
 pytestmark = pytest.mark.timeout(TEST_LIMIT_S)
 
 IMAGE = "crossfix:test"
-MAX_SIZE_MB = 620
+MAX_SIZE_MB = 680
 
 
 @pytest.fixture(scope="module")
