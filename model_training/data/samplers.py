@@ -1,5 +1,6 @@
 """Choose the chips of a batch. Every draw is a pure function of a store and a generator."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,11 +58,19 @@ class PairSampler:
         self.sisters = sum(len(family) for family in self.families)
 
     def draw(
-        self, generator: np.random.Generator, pairs: int, hard_share: float, sister_share: float = 0
+        self,
+        generator: np.random.Generator,
+        pairs: int,
+        hard_share: float,
+        sister_share: float = 0,
+        *,
+        mined_share: float = 0,
+        mined: Callable[[np.random.Generator], Rows] | None = None,
     ) -> PairDraw:
         """Draw N pairs: about `hard_share` of them look-alikes, about `sister_share` sisters.
 
-        A fleet with fewer sisters than that gives all that it has.
+        A fleet with fewer sisters than that gives all that it has. About `mined_share` are groups
+        of vessels that `mined` draws, where it is given.
 
         Raises:
             ValueError: `pairs` exceeds the number of ships with both sensors.
@@ -78,6 +87,9 @@ class PairSampler:
         for start in generator.integers(0, fleet - self.stretch + 1, size=groups):
             group = self.by_likeness[int(start) : int(start) + self.stretch]
             chosen |= dict.fromkeys(group.tolist())
+        wanted = min(pairs, len(chosen) + round(pairs * mined_share))
+        while mined is not None and len(chosen) < wanted:
+            chosen |= dict.fromkeys(mined(generator).tolist())
         while len(chosen) < pairs:
             others = generator.integers(0, fleet, size=pairs - len(chosen))
             chosen |= dict.fromkeys(self.by_likeness[others].tolist())

@@ -21,6 +21,7 @@ from model_training.encoder.config import LiteConfig
 
 FINE_CHANNELS, COARSE_CHANNELS = 40, 112
 """Channels of the features at stride 8 and at stride 16."""
+FINE_STRIDE = 8
 _STEM_CHANNELS = 32
 _MOMENTUM, _EPSILON = 0.01, 1e-3  # of the batch norms, as the ImageNet training had them
 
@@ -151,9 +152,14 @@ class EfficientNetLite0(nn.Module):
         self.fine = nn.Sequential(*(InvertedBottleneck(args) for args in _TO_STRIDE_8))
         self.coarse = nn.Sequential(*(InvertedBottleneck(args) for args in _TO_STRIDE_16))
 
+    def early(self, pixels: Tensor) -> Tensor:
+        """Return the features at stride 8, `[N, 40, H/8, W/8]`."""
+        fine: Tensor = self.fine(F.relu6(self.stem(pixels)))
+        return fine
+
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features at stride 8 and at stride 16."""
-        fine = self.fine(F.relu6(self.stem(pixels)))
+        fine = self.early(pixels)
         return fine, self.coarse(fine)
 
 
@@ -201,7 +207,10 @@ _FOLD = 2
 
 
 class LiteStem(nn.Module):
-    """One sensor's eye: `[N, 3, H, W]` -> `[N, 272, H/16, W/16]`."""
+    """One sensor's eye: `[N, 3, H, W]` -> `[N, 272, H/16, W/16]`.
+
+    Stored features at stride 8, `[N, 40, H/8, W/8]`, are mapped on from there.
+    """
 
     channels = COARSE_CHANNELS + FINE_CHANNELS * _FOLD * _FOLD
 
@@ -211,7 +220,10 @@ class LiteStem(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the features at stride 16, those at stride 8 folded beside them."""
-        fine, coarse = self.network(pixels)
+        if pixels.shape[1] == FINE_CHANNELS:
+            fine, coarse = pixels, self.network.coarse(pixels)
+        else:
+            fine, coarse = self.network(pixels)
         return torch.cat([coarse, F.pixel_unshuffle(fine, _FOLD)], 1)
 
 
@@ -235,6 +247,12 @@ class LiteEncoder(PlacedEncoder):
         Raises:
             ImageNetWeightsError: see `load_imagenet_weights`.
         """
-        for stem in self.stem.parts:
-            assert isinstance(stem, LiteStem)
+        for stem in self.sensor_stems():
             load_imagenet_weights(stem.network)
+
+    def sensor_stems(self) -> tuple[LiteStem, LiteStem]:
+        """Return the stems of the optical and of the SAR sensor."""
+        optical, sar = self.stem.parts
+        assert isinstance(optical, LiteStem)
+        assert isinstance(sar, LiteStem)
+        return optical, sar

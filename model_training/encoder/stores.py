@@ -79,7 +79,7 @@ def open_stores(data: EncoderData, spec: PreprocessSpec) -> TrainingStores:
             "the data of a bundle's encoder are not at hand; name its checkpoint as `initial`, and "
             "other `data`"
         )
-    with _locked(data.folder if isinstance(data, SimulatedData) else data.cache):
+    with locked(data.folder if isinstance(data, SimulatedData) else data.cache):
         if isinstance(data, SimulatedData):
             train, validation = prepare_fleet(data, spec)
             if data.initial_vessels is None:
@@ -103,14 +103,14 @@ def open_stores(data: EncoderData, spec: PreprocessSpec) -> TrainingStores:
     train, validation = (PictureStore(data.cache, [part]) for part in (_TRAIN, _VALIDATION))
     if not isinstance(data, ArchiveData):
         return TrainingStores(train, validation, train.digest())
-    with _locked(data.replay.folder):
+    with locked(data.replay.folder):
         replay = Replay(*prepare_fleet(data.replay, spec))
     both = f"{train.digest()} {replay.train.digest()}".encode()
     return TrainingStores(train, validation, hashlib.sha256(both).hexdigest(), replay=replay)
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Lock a folder against other processes of this machine; the kernel unlocks it on exit."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:

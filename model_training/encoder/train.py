@@ -18,6 +18,12 @@ from model_training.encoder import LiteConfig, LiteEncoder
 from model_training.encoder.batches import Batch, join_pairs, plain_batches, training_batch
 from model_training.encoder.gather import gather_rows
 from model_training.encoder.heads import TrainedModel
+from model_training.encoder.late_layers.features import (
+    FeatureStore,
+    freeze_early_layers,
+    prepare_features,
+)
+from model_training.encoder.late_layers.mining import Miner
 from model_training.encoder.losses import (
     batch_hard_triplet,
     class_modality_alignment,
@@ -71,14 +77,23 @@ class EncoderTask:
             model.encoder.load_imagenet()
         if config.channels_last:
             _use_channels_last(self.model)
+        self.features: FeatureStore | None = None
+        if config.early_features is not None:
+            assert isinstance(model.encoder, LiteEncoder)
+            freeze_early_layers(model.encoder)
+            self.features = prepare_features(model.encoder, stores.train, stores.digest, config)
         objective = config.objective
         self.train_store = stores.train
         self.pairs: PairSampler | None = None
         self.replay: PairSampler | None = None
+        self.miner: Miner | None = None
         self.identities: BalancedIdentitySampler | None = None
         if isinstance(objective, PairObjective):
             self.pairs = PairSampler(stores.train, objective.hard_stretch)
             ships = len(self.pairs.by_likeness)
+            if self.features is not None and objective.mined_share:
+                refresh, file = objective.mined_refresh_steps, config.run.out / "mined.npz"
+                self.miner = Miner(self.features, self.pairs, refresh, file, config.run.precision)
             if stores.replay is not None:
                 self.replay = PairSampler(stores.replay.train, objective.hard_stretch)
                 ships += len(self.replay.by_likeness)
@@ -95,6 +110,8 @@ class EncoderTask:
         generator = step_generator(self.config.run.seed, step, rank)
         objective = self.config.objective
         self._grow(step)
+        if self.miner is not None:
+            self.miner.refresh(step, self.model, generator, keep=rank == 0)
         if isinstance(objective, PairObjective) and self.pairs is not None:
             if self.replay is None or self.stores.replay is None:
                 return self._pairs(self.pairs, self.train_store, objective.pairs, step, generator)
@@ -126,8 +143,13 @@ class EncoderTask:
         assert isinstance(objective, PairObjective)
         ramp = min(1.0, step / max(1, objective.hard_ramp_steps))
         shares = objective.hard_share * ramp, objective.sister_share * ramp
-        draw = sampler.draw(generator, count, *shares)
+        mined = None if self.miner is None else self.miner.group
+        draw = sampler.draw(
+            generator, count, *shares, mined_share=objective.mined_share, mined=mined
+        )
         rows = np.concatenate([draw.optical, draw.sar]).tolist()
+        if self.features is not None:
+            return self.features.batch(rows)
         return training_batch(store, rows, self._spec(step), self.config.augment, generator)
 
     def _grow(self, step: int) -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from model_training.data.simulated import FleetConfig
 from model_training.data.transforms import AugmentConfig
-from model_training.encoder.config import EncoderConfig
+from model_training.encoder.config import EncoderConfig, LiteConfig
 from model_training.training.config import RunConfig, TypedConfig
 from model_training.training.optimiser import OptimiserConfig
 
@@ -81,12 +81,18 @@ class PairObjective(TypedConfig):
     For `low_resolution_steps` an encoder with `detail` trains at half size. `layout` is the weight
     of the auxiliary loss; it requires simulated data. With several processes each draws `pairs`,
     and InfoNCE contrasts the pairs of all of them.
+
+    The share `mined_share` are groups of ships that the present encoder takes for each other, from
+    step `mined_refresh_steps` on; they are searched again every so many steps, on the features
+    that `early_features` stores.
     """
 
     kind: Literal["pairs"]
     pairs: int = Field(64, ge=2)
     hard_share: float = Field(0.5, ge=0, le=1)
     sister_share: float = Field(0.0, ge=0, le=1)
+    mined_share: float = Field(0.0, ge=0, le=1)
+    mined_refresh_steps: int = Field(500, ge=1)
     hard_ramp_steps: int = Field(1000, ge=0)
     hard_stretch: int = Field(8, ge=2)
     low_resolution_steps: int = Field(0, ge=0)
@@ -116,6 +122,16 @@ EncoderData = Annotated[
 ]
 
 
+class EarlyFeatures(TypedConfig):
+    """Where the features of the early layers are stored, so that only the late layers are trained.
+
+    The early layers are those of the lite encoder up to stride 8; they keep the weights of
+    `initial`. A chip of 256 x 64 pixels takes 20 kB.
+    """
+
+    folder: Path
+
+
 class EncoderTrainConfig(TypedConfig):
     """The config of an encoder run.
 
@@ -132,4 +148,24 @@ class EncoderTrainConfig(TypedConfig):
     objective: Annotated[PairObjective | IdentityObjective, Field(discriminator="kind")]
     augment: AugmentConfig = AugmentConfig()
     initial: Path | None = None
+    early_features: EarlyFeatures | None = None
     channels_last: bool = True
+
+    @model_validator(mode="after")
+    def _require_what_stored_features_need(self) -> "EncoderTrainConfig":
+        objective, run = self.objective, self.run
+        mined = isinstance(objective, PairObjective) and objective.mined_share > 0
+        if self.early_features is None:
+            if mined:
+                raise ValueError("mined_share needs early_features, on which ships are searched")
+            return self
+        grows = isinstance(self.data, SimulatedData) and self.data.initial_vessels is not None
+        if not isinstance(self.encoder, LiteConfig) or self.initial is None:
+            raise ValueError("early_features needs an encoder of kind lite and its `initial`")
+        if not isinstance(objective, PairObjective) or grows or isinstance(self.data, ArchiveData):
+            raise ValueError("early_features needs pairs of a fleet that neither grows nor replays")
+        if run.loader_workers:
+            raise ValueError("early_features needs loader_workers 0: there is nothing to prepare")
+        if mined and objective.mined_refresh_steps % run.checkpoint_every:
+            raise ValueError("mined_refresh_steps must be a multiple of run.checkpoint_every")
+        return self

@@ -1,6 +1,5 @@
 """Encoder runs on a toy fleet: learning, exact resuming, loading checkpoints, refused configs."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from model_training.data.cache import CachedChip, PictureStore, write_shard
 from model_training.encoder import CompactEncoder, ReferenceConfig, ReferenceEncoder
 from model_training.encoder.heads import TrainedModel
 from model_training.encoder.loading import EncoderLoadError, load_encoder
@@ -25,48 +23,18 @@ from model_training.encoder.train_config import EncoderTrainConfig, IdentityObje
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError, load_config
 from model_training.training.run import fit
-from service.contract.chip import Modality
 from tests.support.paths import TRAINING_CONFIGS
 from tests.support.training.archives import ENCODER, archive_config, write_archive
-
-LITE = {
-    "kind": "lite",
-    "preprocess": {"height": 64, "width": 32, "normalisation": "per_chip"},
-    "grid_width": 16,
-    "grid_blocks": 0,
-    "width": 32,
-    "depth": 1,
-    "heads": 2,
-    "embedding_width": 32,
-    "pretrained": False,
-}
-REFERENCE = {
-    "kind": "reference",
-    "preprocess": {"height": 64, "width": 32},
-    "width": 32,
-    "depth": 1,
-    "heads": 2,
-}
-PAIRS = {"kind": "pairs", "pairs": 8, "hard_stretch": 4, "hard_ramp_steps": 2, "layout": 1.0}
-IDENTITIES = {"kind": "identities", "identities": 4, "chips": 4, "structure": 0.1}
-
-
-def toy_store(folder: Path, first: int, ships: int) -> PictureStore:
-    """Draw ships of one size that differ in the positions of four bars across the hull."""
-    chips, layouts = [], []
-    for vessel in range(first, first + ships):
-        drawn = np.random.default_rng(vessel)
-        layout = np.zeros((1, 16), np.float16)
-        layout[0, drawn.choice(16, 4, replace=False)] = 1
-        deck = np.repeat(layout[0], 5)[:, None, None] * np.ones((1, 20, 3))
-        for modality in [Modality.OPTICAL, Modality.OPTICAL, Modality.SAR, Modality.SAR]:
-            sar = modality is Modality.SAR
-            noise = drawn.gamma(4, 12, (80, 20, 1)) if sar else drawn.normal(60, 5, (80, 20, 3))
-            picture = np.clip(deck * (110 if sar else 70) + noise, 0, 255).astype(np.uint8)
-            chips.append(CachedChip(picture, modality, 1.0, vessel))
-        layouts.append(layout)
-    write_shard(folder, first, chips, np.stack(layouts))
-    return PictureStore(folder, [first])
+from tests.support.training.toy_fleet import (
+    IDENTITIES,
+    LITE,
+    PAIRS,
+    REFERENCE,
+    logged,
+    losses,
+    toy_config,
+    toy_store,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,29 +42,6 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> TrainingStores:
     folder = tmp_path_factory.mktemp("toy")
     train = toy_store(folder, 0, 48)
     return TrainingStores(train, toy_store(folder, 100, 16), train.digest())
-
-
-def config(
-    out: Path, encoder: dict[str, Any], objective: dict[str, Any], **changes: Any
-) -> EncoderTrainConfig:
-    run = {"out": out, "steps": 4, "checkpoint_every": 2, "validate_every": 4, "log_every": 1}
-    entries = {
-        "run": {**run, "device": "cpu", "ema_decay": 0.9, **changes},
-        "optimiser": {"lr": 3e-3, "warmup_steps": 2},
-        "encoder": encoder,
-        "data": {"kind": "hoss", "folder": "unused", "cache": "unused"},
-        "objective": objective,
-    }
-    return EncoderTrainConfig.model_validate(entries)
-
-
-def logged(out: Path) -> list[dict[str, str]]:
-    with (out / "metrics.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def losses(out: Path) -> list[str]:
-    return [row["value"] for row in logged(out) if row["name"] == "loss"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +57,7 @@ def losses(out: Path) -> list[str]:
 def test_a_killed_run_resumes_to_bit_equal_losses(
     tmp_path: Path, stores: TrainingStores, encoder: dict[str, Any], objective: dict[str, Any]
 ) -> None:
-    settings = config(tmp_path, encoder, objective)
+    settings = toy_config(tmp_path, encoder, objective)
     fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
     expected = losses(tmp_path)
     (tmp_path / "checkpoint.pt").unlink()
@@ -125,7 +70,7 @@ def test_a_killed_run_resumes_to_bit_equal_losses(
 def test_the_compact_encoder_learns_to_distinguish_validation_ships(
     tmp_path: Path, stores: TrainingStores
 ) -> None:
-    settings = config(tmp_path, ENCODER, {**PAIRS, "pairs": 24}, steps=60, validate_every=60)
+    settings = toy_config(tmp_path, ENCODER, {**PAIRS, "pairs": 24}, steps=60, validate_every=60)
     checkpoint = fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
     chance = 100 * (2 + 1 / 3) / 32  # two true matches among thirty-two chips, roughly
     assert checkpoint.metrics["S2O_mAP"] > 4 * chance
@@ -140,7 +85,7 @@ def test_the_compact_encoder_learns_to_distinguish_validation_ships(
 
 
 def test_identity_training_lowers_its_loss(tmp_path: Path, stores: TrainingStores) -> None:
-    settings = config(tmp_path, REFERENCE, IDENTITIES, steps=30, validate_every=30)
+    settings = toy_config(tmp_path, REFERENCE, IDENTITIES, steps=30, validate_every=30)
     fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
     values = [float(value) for value in losses(tmp_path)]
     assert np.mean(values[-5:]) < 0.9 * np.mean(values[:5])
@@ -158,17 +103,17 @@ def test_a_batch_of_more_ships_than_the_data_have_is_refused(
     tmp_path: Path, stores: TrainingStores, objective: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ConfigError, match=reason) as raised:
-        EncoderTask(config(tmp_path, ENCODER, objective), stores)
+        EncoderTask(toy_config(tmp_path, ENCODER, objective), stores)
     assert "\n" not in str(raised.value)
 
 
 def test_identity_batches_of_an_odd_number_of_chips_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="multiple of 2"):
-        config(tmp_path, ENCODER, {**IDENTITIES, "chips": 3})
+        toy_config(tmp_path, ENCODER, {**IDENTITIES, "chips": 3})
 
 
 def test_layouts_are_turned_with_the_chip(stores: TrainingStores, tmp_path: Path) -> None:
-    settings = config(tmp_path, ENCODER, PAIRS)
+    settings = toy_config(tmp_path, ENCODER, PAIRS)
     batch = EncoderTask(settings, stores).batch(0, 0)
     assert batch.layout is not None
     assert stores.train.layouts is not None
@@ -185,7 +130,7 @@ def test_only_some_of_many_ships_held_out_of_hoss_choose_the_checkpoint(
     tmp_path: Path, stores: TrainingStores
 ) -> None:
     many = toy_store(tmp_path, 200, 60)
-    settings = config(tmp_path, ENCODER, PAIRS)
+    settings = toy_config(tmp_path, ENCODER, PAIRS)
     task = EncoderTask(settings, TrainingStores(stores.train, many, "digest"))
     assert task.choosing is not None
     choosing = task.choosing.vessels
@@ -203,24 +148,26 @@ def test_only_some_of_many_ships_held_out_of_hoss_choose_the_checkpoint(
 def test_a_run_starts_from_the_encoder_of_its_initial_checkpoint(
     tmp_path: Path, stores: TrainingStores
 ) -> None:
-    first = config(tmp_path / "first", REFERENCE, {**PAIRS, "layout": 0.0})
+    first = toy_config(tmp_path / "first", REFERENCE, {**PAIRS, "layout": 0.0})
     trained = fit(EncoderTask(first, stores), first.run, first.optimiser, first)
     path = tmp_path / "first" / "checkpoint.pt"
-    second = config(tmp_path / "second", REFERENCE, IDENTITIES).model_copy(update={"initial": path})
+    second = toy_config(tmp_path / "second", REFERENCE, IDENTITIES).model_copy(
+        update={"initial": path}
+    )
     model = EncoderTask(second, stores).model
     encoder = model.get_submodule("encoder")
     assert isinstance(encoder, ReferenceEncoder)
     for name, value in encoder.state_dict().items():
         assert torch.equal(value, trained.ema[f"encoder.{name}"]), name
 
-    sizeless = config(tmp_path / "sizeless", {**REFERENCE, "size_token": False}, PAIRS)
+    sizeless = toy_config(tmp_path / "sizeless", {**REFERENCE, "size_token": False}, PAIRS)
     trained = fit(EncoderTask(sizeless, stores), sizeless.run, sizeless.optimiser, sizeless)
     started = second.model_copy(update={"initial": tmp_path / "sizeless" / "checkpoint.pt"})
     state = EncoderTask(started, stores).model.state_dict()
     assert torch.equal(state["encoder.pos_embed"], trained.ema["encoder.pos_embed"])
     assert "encoder.size_embed.weight" in state
 
-    other = config(tmp_path / "other", ENCODER, PAIRS).model_copy(update={"initial": path})
+    other = toy_config(tmp_path / "other", ENCODER, PAIRS).model_copy(update={"initial": path})
     with pytest.raises(EncoderLoadError, match="a different encoder"):
         EncoderTask(other, stores)
 
@@ -229,7 +176,7 @@ def test_a_run_starts_from_the_encoder_of_its_initial_checkpoint(
 def test_losses_are_computed_at_full_precision(
     tmp_path: Path, stores: TrainingStores, objective: dict[str, Any]
 ) -> None:
-    task = EncoderTask(config(tmp_path, REFERENCE, objective), stores)
+    task = EncoderTask(toy_config(tmp_path, REFERENCE, objective), stores)
     batch = task.batch(0, 0)
     seen: list[dict[str, torch.Tensor]] = []
     task.model.register_forward_hook(lambda _model, _inputs, outputs: seen.append(outputs))
@@ -246,7 +193,7 @@ def test_the_config_of_a_published_vit_trains_on_simulated_ships(
     tmp_path: Path, stores: TrainingStores
 ) -> None:
     shipped = load_config(TRAINING_CONFIGS / "simulation-vit.yaml", EncoderTrainConfig)
-    small = config(tmp_path, REFERENCE, PAIRS, steps=2, validate_every=2)
+    small = toy_config(tmp_path, REFERENCE, PAIRS, steps=2, validate_every=2)
     encoder = ReferenceConfig.model_validate({**REFERENCE, "drop_path": 0.1})
     path, width = tmp_path / "vit.pth", encoder.width
     published = {

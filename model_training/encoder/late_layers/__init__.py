@@ -1,0 +1,1 @@
+"""Training of an encoder's late layers on stored features of its early layers."""
