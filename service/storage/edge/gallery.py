@@ -26,7 +26,6 @@ from service.identity.records.sightings import (
     GroupedSighting,
     GroupPlace,
     Sighting,
-    SightingFilter,
     SightingHit,
     VesselHit,
     VesselQuery,
@@ -38,7 +37,6 @@ from service.storage.edge.record_cache import RecordCache, vessel_hits
 from service.storage.edge.shard import upsert
 from service.storage.edge.sightings import BundleSightings, Watcher
 from service.storage.edge.tables.search_tables import SearchTables
-from service.storage.edge.tables.sighting_table import FIELDS, Passing
 from service.storage.points import payloads
 from service.storage.points.checking import check_gallery
 from service.storage.points.filters import (
@@ -204,10 +202,10 @@ class EdgeGallery:
             payloads.check_vector(one.vector, self._width)
         with self._lock:
             self._folder.require_open()
-            passing = {where: self._passing(where) for where in {one.where for one in queries}}
-            found = self._tables.enrolled.nearest(
+            enrolled = self._tables.enrolled
+            found = enrolled.nearest(
                 [one.vector for one in queries],
-                [passing[one.where] for one in queries],
+                [enrolled.passing(sighting_clauses(one.where)) for one in queries],
                 vessels,
             )
             near = [one for answer in found for one in answer]
@@ -317,15 +315,6 @@ class EdgeGallery:
         """Return those of these sightings that are open or absent."""
         with self._lock:
             return {*ids} - self._tables.enrolled.having_vessel(ids)
-
-    def _passing(self, where: SightingFilter) -> Passing:
-        """Return a filter as one of the table; the shard knows what the table does not."""
-        enrolled, clauses = self._tables.enrolled, sighting_clauses(where)
-        among = None
-        if further := tuple(one for one in clauses if one.key not in FIELDS):
-            rows = self._sightings.shard.scan(Condition(further), [payloads.VESSEL_ID])
-            among = enrolled.among([sighting_id for sighting_id, _ in rows])
-        return enrolled.passing((one for one in clauses if one.key in FIELDS), among)
 
     def _all_vessels(self, clause: Clause) -> list[Vessel]:
         with self._lock:

@@ -33,7 +33,7 @@ Payload = record_digests.Payload
 RECORD = "record"
 STATE, NAME, IMO, MMSI, TYPE = "state", "name", "imo", "mmsi", "type"
 VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M = "vessel_id", "vessel_type", "vessel_length_m"
-CAPTURED_AT, LOCATION, MODALITY, CHIP = "captured_at", "location", "modality", "chip_sha256"
+MODALITY, CHIP = "modality", "chip_sha256"
 TENTATIVE = "tentative"
 UNCOMPARED, YES, OPEN = "uncompared", "yes", "open"
 """The mark of a sighting that is to be compared with open ones: `open` if it is open itself."""
@@ -47,7 +47,7 @@ FENCE = "fence"
 ORIGIN, ORIGIN_DIGEST = "origin_vessel_id", "origin_digest"
 
 VESSEL_FIELDS = (RECORD, STATE, NAME, IMO, MMSI, TYPE)
-SIGHTING_FIELDS = (RECORD, CAPTURED_AT, LOCATION, MODALITY, CHIP)
+SIGHTING_FIELDS = (RECORD, MODALITY, CHIP, "captured_at", "location")  # older versions had all
 OWNER_FIELDS = (VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M)
 """The fields that have a digest together; those of a sighting's vessel change alone."""
 
@@ -186,11 +186,8 @@ def _mark(vessel: Vessel | None, uncompared: bool) -> Payload:
 
 
 def _sighting_payload(sighting: Sighting, vessel: Vessel | None) -> Payload:
-    at, where = sighting.captured_at, sighting.position
     fields = {
         RECORD: sighting.model_copy(update=dict.fromkeys((VESSEL_ID, ORIGIN))).model_dump_json(),
-        CAPTURED_AT: timestamp(at) if at else None,
-        LOCATION: {"lat": where.lat, "lon": where.lon} if where else None,
         MODALITY: sighting.modality.value,
         CHIP: sighting.chip_sha256,
     }

@@ -18,8 +18,8 @@ from service.identity.records.checks import RecordCheck, RecordState
 DIGEST, OWNER_DIGEST, VECTOR_DIGEST = "digest", "owner_digest", "vector_digest"
 DIGEST_BYTES = 16
 DECIMALS = 9
-"""Numbers are stored with so many decimals, 0.1 mm of a latitude. Qdrant parses numbers of up to 15
-digits exactly, but one in eight of those with 17 digits as its neighbour."""
+"""Numbers are stored with so many decimals. Qdrant parses numbers of up to 15 digits exactly, but
+one in eight of those with 17 digits as its neighbour."""
 
 Payload = dict[str, Any]
 CheckedRow = tuple[UUID, NDArray[np.float32] | None, Payload]
@@ -30,7 +30,10 @@ _sorted_json = json.JSONEncoder(sort_keys=True).encode
 
 def with_digest(fields: Payload, under: str = DIGEST) -> Payload:
     """Return the fields, their numbers rounded, with their digest beside them."""
-    stored = {name: _rounded(value) for name, value in fields.items()}
+    stored = {
+        name: round(value, DECIMALS) if isinstance(value, float) else value
+        for name, value in fields.items()
+    }
     return {**stored, under: _digest(stored)}
 
 
@@ -130,12 +133,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _rounded(one) for name, one in value.items()}
-    return round(value, DECIMALS) if isinstance(value, float) else value
 
 
 def _hash(data: bytes) -> str:

@@ -223,8 +223,7 @@ class ServerGallery:
         return payloads.embedded_sightings(rows)
 
     def mark_compared(self, ids: Collection[UUID]) -> None:
-        if ids:
-            self._sightings.set_fields(ids, payloads.compared_payload())
+        self._sightings.set_fields(ids, payloads.compared_payload())
 
     def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
         rows = islice(self._sightings.scan_with_vectors(UNGROUPED_SIGHTINGS), limit)
@@ -239,8 +238,7 @@ class ServerGallery:
             self._sightings.set_fields([sighting_id], fields, OPEN_SIGHTINGS)
 
     def compare_anew(self, ids: Collection[UUID]) -> None:
-        if ids:
-            self._sightings.set_fields(ids, payloads.uncompared_payload(None), OPEN_SIGHTINGS)
+        self._sightings.set_fields(ids, payloads.uncompared_payload(None), OPEN_SIGHTINGS)
 
     def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
         if not groups:

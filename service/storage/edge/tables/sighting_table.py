@@ -172,30 +172,19 @@ class SightingTable:
             self._counts = GalleryCounts(int(self._visible.sum()), int(shown.sum()))
         return self._counts
 
-    def passing(self, clauses: Iterable[Clause], among: Mask | None = None) -> Passing:
-        """Return a filter for sightings of visible vessels, valid until a change.
+    def passing(self, clauses: Sequence[Clause]) -> Passing:
+        """Return a filter for sightings of visible vessels that pass clauses on `FIELDS`.
 
-        Args:
-            clauses: what they pass, on `FIELDS`.
-            among: further, only these.
+        It is valid until a change.
         """
-        clauses = tuple(clauses)
 
         def passes(rows: Numbers | slice) -> Mask:
             mask: Mask = self._visible[self._rows[VESSELS][rows]]
-            if among is not None:
-                mask &= among[rows]
             for clause in clauses:
                 mask &= self._holds(clause, rows)
             return mask
 
         return passes
-
-    def among(self, ids: Collection[UUID]) -> Mask:
-        """Return which sightings have one of these ids."""
-        mask = np.zeros(len(self._rows), np.bool_)
-        mask[[*self._rows.find(ids).values()]] = True
-        return mask
 
     def nearest(
         self,
@@ -237,7 +226,6 @@ class SightingTable:
 
     def _first_vessels(self, similarities: Similarities, passes: Passing, vessels: int) -> Numbers:
         """Return the numbers of the vessels with the most similar sightings, best first."""
-
         owners = self._rows[VESSELS]
         rows = similar_rows(similarities, passes, owners, vessels)
         return best_groups(owners[rows], similarities.of(rows), vessels)[0]
