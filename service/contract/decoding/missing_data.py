@@ -19,6 +19,7 @@ MAX_GRADED_SHARE = 0.5
 MAX_FILLED_SHARE = 0.01
 FILLED_GAP = 2.0
 """Saturated pixels have neighbours of nearly their value; a filling stands alone."""
+GRADED_ALPHA = "the band tagged as alpha varies like a picture and was left out"
 
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=$|[\s,;])", re.IGNORECASE)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from service.contract.decoding.bands import RGB, BandLayout, marked_as_named
 from service.contract.decoding.missing_data import (
+    GRADED_ALPHA,
     alpha_band,
     is_flag,
     nodata_note,
@@ -167,7 +168,7 @@ def _composite(planes: NDArray[np.uint8], raster: Raster) -> tuple[NDArray[np.ui
         return planes, []
     alpha = alpha_band(raster)
     if alpha is None:
-        return planes, ["the band tagged as alpha varies like a picture and was left out"]
+        return planes, [GRADED_ALPHA]
     if is_flag(alpha):
         return planes, [
             f"the alpha band flags {float(np.mean(alpha == 0)):.1%} of the pixels as invalid; "

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from service.contract.decoding.bands import choose_sar_band, is_named_decibels
 from service.contract.decoding.missing_data import (
+    GRADED_ALPHA,
+    alpha_band,
     nodata_note,
     require_known_share,
     require_picture,
@@ -53,6 +55,8 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     known = plane.reshape(-1) if valid is None else plane[valid]
     require_known_share(known.size, plane.size)
     notes += more
+    if "alpha" in raster.layout.colours and alpha_band(raster) is None:
+        notes.append(GRADED_ALPHA)
     known, more = _scaled(known, raster.scale(index))
     notes += more
     if known.dtype.kind == "c":

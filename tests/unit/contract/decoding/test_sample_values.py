@@ -120,6 +120,13 @@ def test_a_near_infrared_band_tagged_as_alpha_is_no_transparency(high: int) -> N
     assert any("varies like a picture" in warning for warning in chip.warnings)
 
 
+def test_a_second_radar_band_tagged_as_alpha_is_named_as_left_out() -> None:
+    planes = np.stack([(sar_plane(seed=seed) * 900).astype(np.uint16) for seed in (1, 2)])
+    chip = decode_chip(tiff_bytes(planes, alpha="YES"), modality=Modality.SAR, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, planes[0])
+    assert any("varies like a picture" in warning for warning in chip.warnings)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_the_transparent_colour_of_a_png_is_no_data(mode: str) -> None:
     pixels = np.ascontiguousarray(rgb_planes().transpose(1, 2, 0))
