@@ -106,13 +106,18 @@ def plain_batches(store: PictureStore, spec: PreprocessSpec) -> Iterator[tuple[r
     """Yield all chips of a store as serving prepares them, with their rows."""
     for start in range(0, len(store), PLAIN_BATCH):
         rows = range(start, min(start + PLAIN_BATCH, len(store)))
-        samples = [
-            plain_sample(
-                store.picture(row), store.modality(row), float(store.chips["gsd_m"][row]), spec
-            )
-            for row in rows
-        ]
-        yield rows, _collate(store, rows, samples)
+        yield rows, plain_batch(store, rows, spec)
+
+
+def plain_batch(store: PictureStore, rows: Sequence[int], spec: PreprocessSpec) -> Batch:
+    """Prepare chips as serving does."""
+    samples = [
+        plain_sample(
+            store.picture(row), store.modality(row), float(store.chips["gsd_m"][row]), spec
+        )
+        for row in rows
+    ]
+    return _collate(store, rows, samples)
 
 
 def _collate(store: PictureStore, rows: Sequence[int], samples: Sequence[Sample]) -> Batch:

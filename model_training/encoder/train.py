@@ -1,7 +1,8 @@
 """Train an encoder: `crossfix-train encoder CONFIG`."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,21 @@ from model_training.data.growing import render_beside
 from model_training.data.holdout import HeldOutPart, archive_part, held_out_part
 from model_training.data.samplers import BalancedIdentitySampler, PairSampler
 from model_training.encoder import LiteConfig, LiteEncoder
-from model_training.encoder.batches import Batch, join_pairs, plain_batches, training_batch
+from model_training.encoder.batches import (
+    Batch,
+    join_pairs,
+    plain_batch,
+    plain_batches,
+    training_batch,
+)
 from model_training.encoder.gather import gather_rows
 from model_training.encoder.heads import TrainedModel
-from model_training.encoder.late_layers.features import (
+from model_training.encoder.large_batches.features import (
     FeatureStore,
     freeze_early_layers,
     prepare_features,
 )
-from model_training.encoder.late_layers.mining import Miner
+from model_training.encoder.large_batches.mining import Miner
 from model_training.encoder.losses import (
     batch_hard_triplet,
     class_modality_alignment,
@@ -91,9 +98,15 @@ class EncoderTask:
         if isinstance(objective, PairObjective):
             self.pairs = PairSampler(stores.train, objective.hard_stretch)
             ships = len(self.pairs.by_likeness)
-            if self.features is not None and objective.mined_share:
+            if objective.mined_share:
+                spec = config.encoder.preprocess
+                batch: Callable[[Sequence[int]], Batch] = (
+                    partial(plain_batch, stores.train, spec=spec)
+                    if self.features is None
+                    else self.features.batch
+                )
                 refresh, file = objective.mined_refresh_steps, config.run.out / "mined.npz"
-                self.miner = Miner(self.features, self.pairs, refresh, file, config.run.precision)
+                self.miner = Miner(batch, self.pairs, refresh, file, config.run.precision)
             if stores.replay is not None:
                 self.replay = PairSampler(stores.replay.train, objective.hard_stretch)
                 ships += len(self.replay.by_likeness)

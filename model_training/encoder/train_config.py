@@ -83,8 +83,7 @@ class PairObjective(TypedConfig):
     and InfoNCE contrasts the pairs of all of them.
 
     The share `mined_share` are groups of ships that the present encoder takes for each other, from
-    step `mined_refresh_steps` on; they are searched again every so many steps, on the features
-    that `early_features` stores.
+    step `mined_refresh_steps` on; they are searched again every so many steps.
     """
 
     kind: Literal["pairs"]
@@ -152,20 +151,22 @@ class EncoderTrainConfig(TypedConfig):
     channels_last: bool = True
 
     @model_validator(mode="after")
-    def _require_what_stored_features_need(self) -> "EncoderTrainConfig":
+    def _require_a_fixed_fleet(self) -> "EncoderTrainConfig":
+        """Mined ships and stored features are those of one fleet, read by the training process."""
         objective, run = self.objective, self.run
-        mined = isinstance(objective, PairObjective) and objective.mined_share > 0
-        if self.early_features is None:
-            if mined:
-                raise ValueError("mined_share needs early_features, on which ships are searched")
+        pairs = objective if isinstance(objective, PairObjective) else None
+        mined = pairs is not None and pairs.mined_share > 0
+        if self.early_features is None and not mined:
             return self
+        named = "early_features" if self.early_features is not None else "mined_share"
         grows = isinstance(self.data, SimulatedData) and self.data.initial_vessels is not None
-        if not isinstance(self.encoder, LiteConfig) or self.initial is None:
-            raise ValueError("early_features needs an encoder of kind lite and its `initial`")
-        if not isinstance(objective, PairObjective) or grows or isinstance(self.data, ArchiveData):
-            raise ValueError("early_features needs pairs of a fleet that neither grows nor replays")
+        if pairs is None or grows or isinstance(self.data, ArchiveData):
+            raise ValueError(f"{named} needs pairs of a fleet that neither grows nor replays")
         if run.loader_workers:
-            raise ValueError("early_features needs loader_workers 0: there is nothing to prepare")
-        if mined and objective.mined_refresh_steps % run.checkpoint_every:
+            raise ValueError(f"{named} needs loader_workers 0: the training process draws batches")
+        if mined and pairs.mined_refresh_steps % run.checkpoint_every:
             raise ValueError("mined_refresh_steps must be a multiple of run.checkpoint_every")
+        fits = isinstance(self.encoder, LiteConfig) and self.initial is not None
+        if self.early_features is not None and not fits:
+            raise ValueError("early_features needs an encoder of kind lite and its `initial`")
         return self

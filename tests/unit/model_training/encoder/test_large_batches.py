@@ -1,24 +1,27 @@
 """Training of the late layers on stored features: equal features, mined look-alikes, resuming."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from pydantic import ValidationError
+from torch import Tensor, nn
 
 from model_training.data.cache import StoreError
+from model_training.data.samplers import PairSampler
 from model_training.encoder import LiteEncoder
-from model_training.encoder.late_layers.features import FeatureStore
-from model_training.encoder.late_layers.mining import Miner
+from model_training.encoder.batches import Batch
+from model_training.encoder.large_batches.mining import Miner
 from model_training.encoder.loading import load_encoder
 from model_training.encoder.stores import TrainingStores
 from model_training.encoder.train import EncoderTask
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.run import ResumeError, fit
+from tests.support.training.archives import ENCODER
 from tests.support.training.toy_fleet import LITE, PAIRS, losses, toy_config, toy_store
 
 MINED = {**PAIRS, "mined_share": 0.5, "mined_refresh_steps": 2}
@@ -47,7 +50,7 @@ def late(
     return EncoderTrainConfig.model_validate({**first, **stored, "objective": objective})
 
 
-def test_only_the_late_layers_are_trained(
+def test_only_the_large_batches_are_trained(
     tmp_path: Path, stores: TrainingStores, initial: Path
 ) -> None:
     settings = late(tmp_path, initial, MINED)
@@ -114,32 +117,46 @@ def test_a_run_does_not_resume_without_its_look_alikes(
         fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
 
 
-class _ByNumber(FeatureStore):
-    """Features that are the number of the ship, so that neighbours have the next numbers."""
+class _ByNumber(nn.Module):
+    """A model whose embedding is the number of the ship, so that neighbours have the next one."""
 
-    def batch(self, rows: Any) -> Any:
-        batch = FeatureStore.batch(self, rows)
-        angle = batch.vessel.float() / 100
-        grid = torch.stack([angle.cos(), angle.sin()], 1)[:, :, None, None]
-        return type(batch)(grid, batch.modality, batch.size, batch.vessel)
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, angle: Tensor, _modality: Tensor, _size: Tensor) -> dict[str, Tensor]:
+        return {"embedding": torch.cat([angle.cos(), angle.sin()], 1).flatten(1)}
 
 
 def test_mined_ships_are_those_that_the_encoder_takes_for_each_other(
-    tmp_path: Path, stores: TrainingStores, initial: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, stores: TrainingStores
 ) -> None:
-    task = EncoderTask(late(tmp_path, initial, MINED), stores)
-    assert task.features is not None
-    assert task.pairs is not None
-    found = task.features
-    features = _ByNumber(found.chips, found.features, found.size, found.layout)
-    monkeypatch.setattr(task.model.encoder, "embed", lambda grid, _modality, _size: grid.flatten(1))
-    miner = Miner(features, task.pairs, 2, tmp_path / "mined.npz", "float32")
+    def numbered(rows: Sequence[int]) -> Batch:
+        vessel = torch.from_numpy(stores.train.vessel_row[np.asarray(rows)])
+        angle = vessel.float()[:, None, None, None] / 100
+        return Batch(angle, torch.zeros(len(rows)), torch.zeros(len(rows), 3), vessel)
+
+    sampler = PairSampler(stores.train)
+    miner = Miner(numbered, sampler, 2, tmp_path / "mined.npz", "float32")
     generator = np.random.default_rng(0)
-    miner.refresh(2, task.model, generator, keep=False)
-    groups: list[NDArray[np.int64]] = [miner.group(generator) for _ in range(20)]
+    assert np.ptp(miner.group(generator)) > 16  # before the first refresh, ships at random
+    miner.refresh(2, _ByNumber(), generator, keep=False)
+    groups = [miner.group(generator) for _ in range(20)]
     for group in groups:
         assert np.ptp(group) == len(group) - 1 == 16
     assert len({int(group[0]) for group in groups}) > 5
+
+
+def test_look_alikes_are_mined_without_stored_features_too(
+    tmp_path: Path, stores: TrainingStores
+) -> None:
+    settings = toy_config(tmp_path, ENCODER, MINED, steps=5, checkpoint_every=1)
+    fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
+    expected = losses(tmp_path)
+    (tmp_path / "checkpoint.pt").unlink()
+    fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings, stop_at=3)
+    fit(EncoderTask(settings, stores), settings.run, settings.optimiser, settings)
+    assert losses(tmp_path) == expected
 
 
 def test_features_of_other_weights_are_refused(
@@ -157,7 +174,10 @@ def test_features_of_other_weights_are_refused(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"early_features": None}, "mined_share needs early_features"),
+        (
+            {"early_features": None, "run": {"out": "run", "steps": 4, "loader_workers": 1}},
+            "mined_share needs loader_workers 0",
+        ),
         ({"initial": None}, "needs an encoder of kind lite and its `initial`"),
         ({"run": {"out": "run", "steps": 4, "loader_workers": 1}}, "needs loader_workers 0"),
         ({"run": {"out": "run", "steps": 4, "checkpoint_every": 3}}, "must be a multiple"),

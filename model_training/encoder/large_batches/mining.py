@@ -4,6 +4,7 @@ Type and length tell which ships are alike at first sight; the embeddings tell w
 encoder cannot distinguish yet. They are computed again every so many steps.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model_training.data.samplers import PairSampler, Rows
-from model_training.encoder.heads import TrainedModel
-from model_training.encoder.late_layers.features import FeatureStore
-from model_training.encoder.lite import LiteEncoder
+from model_training.encoder.batches import Batch
 from model_training.training.run import ResumeError
 
 GROUP = 17
@@ -33,7 +32,7 @@ class Miner:
     the first of these steps, groups are of ships at random.
 
     Args:
-        features: of all training chips.
+        batch: returns the batch of given rows of the training chips.
         sampler: says which chips a ship has.
         refresh_steps: a multiple of the steps between checkpoints, so that a run never resumes
             before the step of the embeddings on disk.
@@ -43,13 +42,13 @@ class Miner:
 
     def __init__(
         self,
-        features: FeatureStore,
+        batch: Callable[[Sequence[int]], Batch],
         sampler: PairSampler,
         refresh_steps: int,
         file: Path,
         precision: str,
     ) -> None:
-        self.features, self.sampler, self.refresh_steps = features, sampler, refresh_steps
+        self.batch, self.sampler, self.refresh_steps = batch, sampler, refresh_steps
         self.file, self.half = file, precision == "bfloat16"
         self._step = 0
         self._embeddings: Embeddings | None = None
@@ -92,8 +91,6 @@ class Miner:
         return group
 
     def _embed(self, model: nn.Module, generator: np.random.Generator) -> Embeddings:
-        assert isinstance(model, TrainedModel)
-        assert isinstance(model.encoder, LiteEncoder)
         device = next(model.parameters()).device
         model.eval()
         both = []
@@ -103,13 +100,13 @@ class Miner:
             )
             vectors = []
             for start in range(0, len(rows), _BATCH):
-                batch = self.features.batch(rows[start : start + _BATCH].tolist()).to(device)
+                batch = self.batch(rows[start : start + _BATCH].tolist()).to(device)
                 with (
                     torch.inference_mode(),
                     torch.autocast(device.type, torch.bfloat16, enabled=self.half),
                 ):
-                    grid = batch.pixels.contiguous(memory_format=torch.channels_last)
-                    embedded = model.encoder.embed(grid, batch.modality, batch.size)
+                    pixels = batch.pixels.contiguous(memory_format=torch.channels_last)
+                    embedded = model(pixels, batch.modality, batch.size)["embedding"]
                 vectors.append(F.normalize(embedded.float(), dim=1).cpu().numpy())
             both.append(np.concatenate(vectors))
         model.train()

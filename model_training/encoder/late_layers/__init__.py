@@ -1,1 +1,0 @@
-"""Training of an encoder's late layers on stored features of its early layers."""
