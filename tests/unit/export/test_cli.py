@@ -270,9 +270,9 @@ def test_weights_writes_a_checkpoint_for_each_encoder(tmp_path: Path) -> None:
     assert made.exit_code == 0, made.output
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "simulation-compact.pt",
-        "simulation-lite.pt",
+        "simulation-lite-late.pt",
     ]
-    assert "simulation-lite.pt: lite, 2400 steps" in made.stdout.replace("\n", "")
+    assert "simulation-lite-late.pt: lite, 1400 steps" in made.stdout.replace("\n", "")
     assert "largest difference to the bundle's graph" in made.stdout
 
 
