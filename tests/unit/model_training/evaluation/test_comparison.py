@@ -68,7 +68,7 @@ def test_an_encoder_is_compared_on_the_ships_that_its_run_held_out(tmp_path: Pat
     result = compare_on_held_out([best], [config.initial])
     assert result.ships == 1  # of three: two chose the checkpoint
     assert compare_on_held_out([config.initial, best], [config.initial]).ships == 1
-    with pytest.raises(ValueError, match="none of them learnt"):
+    with pytest.raises(ValueError, match="none was trained on one"):
         compare_on_held_out([_hoss_run(tmp_path)], [config.initial])
 
 
