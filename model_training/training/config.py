@@ -54,14 +54,34 @@ class RunConfig(TypedConfig):
 def load_config(path: Path, schema: type[ConfigT]) -> ConfigT:
     """Read a YAML file into its schema.
 
+    A file with `extends: FILE` contains only the differences from that file of the same folder:
+    mappings are merged, any other value replaces the value of the extended file.
+
     Raises:
-        ConfigError: the file is missing, is not YAML, or has unknown or wrong entries.
+        ConfigError: a file is missing, is not YAML, extends itself, or has unknown or wrong
+            entries.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-        return schema.model_validate(content)
+        return schema.model_validate(_read(path, ()))
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _read(path: Path, extending: tuple[Path, ...]) -> object:
+    """Return the content of a file, merged into the one it extends."""
+    if path in extending:
+        raise ConfigError(f"{path} extends itself")
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or "extends" not in content:
+        return content
+    base = path.parent / str(content.pop("extends"))
+    return _merged(_read(base, (*extending, path)), content)
+
+
+def _merged(base: object, changes: object) -> object:
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    return base | {key: _merged(base.get(key), value) for key, value in changes.items()}
 
 
 def is_config_of(stored: dict[str, Any], config: TypedConfig) -> bool:

@@ -215,6 +215,25 @@ def test_unknown_config_keys_are_errors(tmp_path: Path) -> None:
         load_config(tmp_path / "missing.yaml", ToyConfig)
 
 
+def test_a_config_contains_only_the_differences_from_the_one_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("run: {out: x, steps: 3, seed: 4}\noptimiser: {lr: 0.5}\n")
+    (tmp_path / "next.yaml").write_text("extends: base.yaml\nrun: {out: y, seed: 5}\n")
+    (tmp_path / "last.yaml").write_text("extends: next.yaml\noptimiser: {lr: 0.25}\n")
+    config = load_config(tmp_path / "last.yaml", ToyConfig)
+    assert (config.run.out, config.run.steps, config.run.seed) == (Path("y"), 3, 5)
+    assert config.optimiser.lr == 0.25
+
+
+def test_a_config_that_extends_itself_or_a_missing_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(ConfigError, match="extends itself"):
+        load_config(tmp_path / "a.yaml", ToyConfig)
+    (tmp_path / "b.yaml").write_text("extends: c.yaml\n")
+    with pytest.raises(ConfigError, match=r"c\.yaml"):
+        load_config(tmp_path / "a.yaml", ToyConfig)
+
+
 def test_the_rate_by_epochs_is_that_of_the_released_schedule() -> None:
     config = OptimiserConfig(
         lr=1.0, warmup_steps=225, schedule="epoch_cosine", epoch_steps=45, final_fraction=0.002
