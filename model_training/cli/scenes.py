@@ -26,6 +26,14 @@ def scenes(
     enrolled_share: Annotated[
         float, typer.Option(min=0.01, max=1, help="Probability that a ship is enrolled.")
     ] = 0.5,
+    look_alikes: Annotated[
+        bool,
+        typer.Option(
+            "--look-alikes",
+            help="Ships of one type and about one length, searched for among themselves and a "
+            "third as many others like them; --gallery has no effect.",
+        ),
+    ] = False,
     calibration: CalibrationOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 0,
@@ -34,22 +42,28 @@ def scenes(
     """Answer chips of one image alone and together; print R1, its gain, and calibration errors.
 
     Each scene has SAR chips of different ships, some of which are enrolled; in half of the scenes
-    they are of about one length. A small data set, such as genuine chips of one acquisition, is
-    drawn again and again with other ships enrolled. Probabilities expect one half to be enrolled.
+    they are of about one length. Most is gained where many chips claim one vessel: --look-alikes. A
+    small data set, such as genuine chips of one acquisition, is drawn again and again with other
+    ships enrolled. Probabilities expect one half to be enrolled.
     """
     from model_training.data.hoss import all_chips, read_hoss
+    from model_training.evaluation.look_alikes import read_vessels
     from model_training.studies.scenes import measure_scenes
 
     with exit_on_error(ValueError):
         spec = open_calibration(bundle, calibration)
         table = embed_for_measuring(all_chips(read_hoss(data)), [bundle], threads)
-        report = measure_scenes(table, spec.match, count, chips, gallery, enrolled_share, seed=seed)
+        types = {ship: known.vessel_type for ship, known in read_vessels(data).items()}
+        report = measure_scenes(
+            *(table, spec.match, count, chips, gallery, enrolled_share, seed),
+            anchorages=types if look_alikes else None,
+        )
     if as_json:
         print(json.dumps(report.document(), indent=2))
         return
     print(
-        f"{report.scenes} scenes of {report.chips} chips in galleries of {report.gallery} vessels, "
-        f"{report.ships} ships"
+        f"{report.scenes} scenes of {report.chips} chips in galleries of {report.gallery:.0f} "
+        f"vessels, {report.ships} ships"
     )
     for label, way in (("alone", report.alone), ("together", report.together)):
         first, none = way.first_candidate.ece, way.none.ece

@@ -2,12 +2,14 @@
 
 A scene draws chips of different ships, at most one of each, and a gallery that holds each of these
 ships with a probability, filled up with other vessels. Every chip is asked alone, as
-`calibration.searches` replays it, and all together by the joint model of the service.
+`calibration.searches` replays it, and all together by the joint model of the service. In a large
+gallery two chips seldom claim one vessel, so that there is little to gain; in an anchorage of
+look-alikes that are searched for among themselves they often do.
 
 Shapes: N chips of a scene, V vessels of the table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from model_training.calibration.reliability import Reliability, measure_reliabil
 from model_training.calibration.searches import (
     EVIDENCE,
     LOOK_ALIKE_SHARE,
+    LOOK_ALIKE_TOLERANCE,
     RERANKED_VESSELS,
     VesselScores,
     score_vessels,
@@ -30,6 +33,9 @@ from service.contract.weighing.assignment import joint_probabilities
 from service.contract.weighing.specs import ChoiceSpec
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Drawn = tuple[Ints, Ints, NDArray[np.bool_]]
+"""The query rows `[N]`, the gallery's columns, and which ships are enrolled, bool `[N]`."""
 BINS = 10
 
 
@@ -58,11 +64,17 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class SceneReport:
-    """Chips of scenes matched alone and together; `gain` is of R1 in points, intervals paired."""
+    """Chips of scenes matched alone and together.
+
+    Attributes:
+        gallery: vessels that were searched, on average.
+        ships: how many different ships were asked about.
+        gain: of R1 in points; the interval is of paired differences.
+    """
 
     scenes: int
     chips: int
-    gallery: int
+    gallery: float
     ships: int
     alone: Way
     together: Way
@@ -98,6 +110,7 @@ def measure_scenes(
     gallery: int,
     enrolled_share: float = 0.5,
     seed: int = 0,
+    anchorages: Mapping[int, str] | None = None,
 ) -> SceneReport:
     """Draw SAR scenes, and answer their chips alone and together in an optical gallery.
 
@@ -109,21 +122,30 @@ def measure_scenes(
         gallery: vessels to search; fewer if the table has fewer.
         enrolled_share: probability that the ship of a chip is enrolled, above 0 to 1.
         seed: of the scenes.
+        anchorages: types by vessel id, for scenes of `chips` ships of one type and about one length
+            that are searched for among those of them that are enrolled and a third as many others
+            like them; `gallery` has no effect. Ships that are not named are of one type. None:
+            scenes of any ships in galleries of `gallery` vessels.
 
     Raises:
-        ValueError: there are not two ships with chips of both sensors.
+        ValueError: there are not two ships with chips of both sensors, or not enough look-alikes.
     """
     scores = score_vessels(table, Modality.SAR, Modality.OPTICAL, seed)
     findable = np.unique(scores.query_ids[scores.own >= 0])
     if findable.size < 2:
         raise ValueError("scenes need at least two ships with chips of both sensors")
-    chips = min(chips, findable.size)
-    gallery = min(gallery, scores.similarity.shape[1])
     rng = np.random.default_rng(seed)
+    if anchorages is None:
+        chips = min(chips, findable.size)
+        gallery = min(gallery, scores.similarity.shape[1])
+        drawn = [
+            _draw(scores, findable, chips, gallery, enrolled_share, rng) for _ in range(scenes)
+        ]
+    else:
+        drawn = _draw_anchorages(scores, anchorages, scenes, chips, enrolled_share, rng)
     ids, enrolled = [], []
     parts: dict[str, list[_Answers]] = {"alone": [], "together": []}
-    for _ in range(scenes):
-        rows, columns, present = _draw(scores, findable, chips, gallery, enrolled_share, rng)
+    for rows, columns, present in drawn:
         log_odds = _log_odds(scores, rows, columns, match)
         alone = np.concatenate([np.zeros((chips, 1)), log_odds], axis=1)
         alone = np.exp(alone - alone.max(axis=1, keepdims=True))
@@ -139,7 +161,7 @@ def measure_scenes(
     return SceneReport(
         scenes=scenes,
         chips=chips,
-        gallery=gallery,
+        gallery=float(np.mean([columns.size for _, columns, _ in drawn])),
         ships=int(np.unique(ships).size),
         alone=_way(joined["alone"], ships, known, seed),
         together=_way(joined["together"], ships, known, seed),
@@ -149,13 +171,13 @@ def measure_scenes(
 
 def _draw(
     scores: VesselScores,
-    findable: NDArray[np.int64],
+    findable: Ints,
     chips: int,
     gallery: int,
     enrolled_share: float,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the query rows, the gallery's columns, and which ships are enrolled, bool `[N]`.
+) -> Drawn:
+    """Draw a scene of any ships.
 
     With probability `LOOK_ALIKE_SHARE` the ships and the other vessels of the gallery are those
     nearest in length to one of them: an anchorage of ships of one size.
@@ -180,10 +202,45 @@ def _draw(
     return rows, columns, enrolled
 
 
+def _draw_anchorages(
+    scores: VesselScores,
+    types: Mapping[int, str],
+    scenes: int,
+    chips: int,
+    enrolled_share: float,
+    rng: np.random.Generator,
+) -> list[Drawn]:
+    """Draw scenes of ships of the type of one of them, within a tolerance of its length."""
+    rows = np.flatnonzero(scores.own >= 0)
+    kinds = np.array([types.get(int(ship), "") for ship in scores.query_ids[rows]])
+    others = -(-chips // 3)
+
+    def alike(row: int) -> Ints:
+        """Return one query row of each look-alike of a query's ship, in random order."""
+        near = scores.length_log_ratio[row, scores.own[rows]] <= np.log1p(LOOK_ALIKE_TOLERANCE)
+        found = rng.permutation(rows[near & (kinds == types.get(int(scores.query_ids[row]), ""))])
+        return rng.permutation(found[np.unique(scores.query_ids[found], return_index=True)[1]])
+
+    centres = [int(row) for row in rows if alike(int(row)).size >= chips + others]
+    if not centres:
+        raise ValueError(
+            f"no {chips + others} ships of one type lie within {LOOK_ALIKE_TOLERANCE:.0%} of one "
+            f"length, for scenes of {chips} and {others} others: draw scenes of fewer ships"
+        )
+    drawn = []
+    for _ in range(scenes):
+        ships = alike(int(rng.choice(centres)))
+        enrolled = rng.random(chips) < enrolled_share
+        own = scores.own[ships[: chips + others]]
+        columns = np.concatenate([own[:chips][enrolled], own[chips:]])
+        drawn.append((ships[:chips], columns, enrolled))
+    return drawn
+
+
 def _log_odds(
     scores: VesselScores,
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
+    rows: Ints,
+    columns: Ints,
     match: ChoiceSpec,
 ) -> Floats:
     """Return `[N, V]` log odds against none; -inf for all but the most similar vessels."""
@@ -213,9 +270,7 @@ def _join(parts: Sequence[_Answers]) -> _Answers:
     )
 
 
-def _way(
-    answers: _Answers, ships: NDArray[np.int64], enrolled: NDArray[np.bool_], seed: int
-) -> Way:
+def _way(answers: _Answers, ships: Ints, enrolled: NDArray[np.bool_], seed: int) -> Way:
     return Way(
         first=bootstrap_mean(
             100.0 * answers.right[enrolled].astype(float), ships[enrolled], 1000, seed
