@@ -39,7 +39,9 @@ def check(query: Sighting, vessel: Vessel, known: Sequence[Sighting], limits: Li
 
     Of several sightings, the one whose voyage needs the highest speed is shown.
     """
-    voyages = [check_kinematics(query.fix, one.fix, limits.max_speed_kn) for one in known]
+    here = query.fix
+    known = known if here.is_known else ()
+    voyages = [check_kinematics(here, one.fix, limits.max_speed_kn) for one in known]
     hardest = max((one for one in voyages if one is not None), key=_required_kn, default=None)
     if hardest is not None:
         hardest = hardest.model_copy(update={"usual_kn": usual_speed_kn(vessel.type)})
