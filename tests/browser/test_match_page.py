@@ -1,5 +1,6 @@
 """The Match page: drop chips, compare, judge, with the mouse and with the keyboard alone."""
 
+import base64
 import json
 from io import BytesIO
 
@@ -45,6 +46,49 @@ def test_dropped_chips_are_matched_one_by_one_and_a_bad_one_says_why(
     expect(page.locator(".progress")).to_contain_text("2 chips answered, 1 refused")
     refused.get_by_role("button", name="Remove").click()
     expect(refused).to_have_count(0)
+
+
+def drop_files(page: Page, place: str, *chips: FilePayload) -> bool:
+    """Drop files on an element; return whether the browser was kept from opening them itself."""
+    files = [(chip["name"], base64.b64encode(chip["buffer"]).decode()) for chip in chips]
+    kept: bool = page.locator(place).evaluate(
+        """(node, files) => {
+            const dataTransfer = new DataTransfer();
+            for (const [name, text] of files) {
+                const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+                dataTransfer.items.add(new File([bytes], name));
+            }
+            const about = { bubbles: true, cancelable: true, dataTransfer };
+            return ["dragover", "drop"]
+                .map((type) => !node.dispatchEvent(new DragEvent(type, about))).every(Boolean);
+        }""",
+        files,
+    )
+    return kept
+
+
+def test_chips_dropped_anywhere_on_the_page_are_matched_once(
+    desk: WatchedPage, harbour: Harbour
+) -> None:
+    chip = FilePayload(
+        name="beside.tif", mimeType="image/tiff", buffer=query_chip("0007").read_bytes()
+    )
+    page = desk.open("#/match")
+    rows = page.locator(".chip-row", has_text="beside.tif")
+    expect(page.locator(".drop")).to_be_visible()
+    assert drop_files(page, ".content", chip)
+    expect(page.locator(".progress")).to_contain_text("1 chip answered")
+    assert drop_files(page, ".drop", chip)
+    expect(page.locator(".progress")).to_contain_text("2 chips answered")
+    page.keyboard.press("?")
+    assert drop_files(page, "dialog", chip)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    desk.open("#/about")
+    expect(page.locator(".card table").first).to_be_visible()
+    assert drop_files(page, ".content", chip)
+    desk.open("#/match")
+    expect(rows).to_have_count(2)
 
 
 def test_a_chip_of_unknown_sensor_is_asked_about_again(desk: WatchedPage, harbour: Harbour) -> None:

@@ -82,4 +82,13 @@ function Desk() {
     ${help && html`<${Help} onClose=${() => setHelp(false)} />`}`;
 }
 
+/** Files dropped where nothing takes them must not replace the page by what the browser shows of them. */
+function keepPage(event) {
+  if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
+}
+addEventListener("dragover", keepPage);
+addEventListener("drop", keepPage);
+
 render(html`<${Desk} />`, document.getElementById("desk"));

@@ -102,6 +102,22 @@ export function useKeys(handle) {
   }, []);
 }
 
+/** Call `handle(event)` for drags and drops of files that no zone has taken, unless a dialog is open. */
+export function useFileDrags(handle) {
+  useEffect(() => {
+    const listen = (event) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      if (!document.querySelector("dialog[open]")) handle(event);
+    };
+    document.addEventListener("dragover", listen);
+    document.addEventListener("drop", listen);
+    return () => {
+      document.removeEventListener("dragover", listen);
+      document.removeEventListener("drop", listen);
+    };
+  }, []);
+}
+
 /** Return a value only once it has not changed for some milliseconds. */
 export function useSettled(value, delay) {
   const [settled, setSettled] = useState(value);

@@ -1,9 +1,9 @@
 // The Match page: drop chips, follow their progress, look at each answer.
 import {
-  html, useEffect, useRef, useState, useStore, createStore, useKeys, useLoaded, go,
+  html, useEffect, useRef, useState, useStore, createStore, useFileDrags, useKeys, useLoaded, go,
 } from "./lib.js";
 import { call, formOf, get, inParallel } from "./api.js";
-import { DropZone, Fault, Field, Outcome, Standing, Thumb, Verdict } from "./ui.js";
+import { DropZone, Fault, Field, Outcome, Standing, Thumb, Verdict, droppedFiles } from "./ui.js";
 import { MatchDetail } from "./detail.js";
 import { T } from "./texts.js";
 
@@ -181,6 +181,10 @@ export function MatchPage({ id, who }) {
     const next = open[Math.max(0, Math.min(open.length - 1, at + step))];
     if (next) go("match", next.summary.match_id);
     return true;
+  });
+  useFileDrags(async (event) => {
+    event.preventDefault();
+    if (event.type === "drop") matchFiles(await droppedFiles(event.dataTransfer));
   });
   const busy = mine.filter((one) => one.state === "waiting" || one.state === "sending").length;
   const done = mine.length - busy;

@@ -186,7 +186,7 @@ export function DropZone({ label, hint, accept = ".tif,.tiff,.png,.jpg,.jpeg", o
 }
 
 /** Return the files that were dropped, those in dropped folders included. */
-async function droppedFiles(transfer) {
+export async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((one) => one.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return [...transfer.files];
   const files = [];
