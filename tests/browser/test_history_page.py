@@ -1,7 +1,10 @@
 """History, Waiting and About: what was asked is found again, with filters and an area."""
 
+import json
+import re
+
 import httpx
-from playwright.sync_api import expect
+from playwright.sync_api import Download, Route, expect
 
 from tests.support.browser.chromium import WatchedPage
 from tests.support.browser.harbour import Harbour, ask
@@ -82,8 +85,26 @@ def test_an_area_is_typed(desk: WatchedPage, harbour: Harbour, api: httpx.Client
 def test_lists_are_saved_as_csv(desk: WatchedPage, harbour: Harbour) -> None:
     page = desk.open("#/history")
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="Save as CSV").click()
     assert "0001_s01c3_SAR.tif" in download.value.path().read_text()
+
+
+def test_a_refused_list_is_told_and_not_saved(desk: WatchedPage, harbour: Harbour) -> None:
+    def refuse(route: Route) -> None:
+        wanted = route.request.headers["accept"] == "application/geo+json"
+        body = json.dumps({"detail": "These are too many matches for one file."})
+        route.fulfill(status=422, body=body) if wanted else route.continue_()
+
+    page = desk.open("#/history")
+    saved: list[Download] = []
+    page.on("download", lambda one: saved.append(one))
+    page.route(re.compile("/matches"), refuse)
+    page.get_by_role("button", name="Save as GeoJSON").click()
+    expect(page.get_by_role("alert")).to_have_text("These are too many matches for one file.")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert [one.suggested_filename for one in saved] == [download.value.suggested_filename]
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_open_matches_wait(desk: WatchedPage, harbour: Harbour) -> None:

@@ -77,9 +77,9 @@ export async function feed(path, form, onLine, signal) {
 
 export const get = (path, query, signal) => call("GET", path, { query, signal });
 
-/** Fetch a file as a Blob. Throws Problem. */
-export async function fetchBlob(path, signal) {
-  const response = await send(path, { signal });
+/** Fetch a file as a Blob, e.g. in the format that the header Accept names. Throws Problem. */
+export async function fetchBlob(path, headers) {
+  const response = await send(path, { headers });
   if (!response.ok) throw await problemOf(response);
   return response.blob();
 }

@@ -1,6 +1,6 @@
 // The History page: all stored matches, filtered by verdict, standing, time, place, vessel, file.
 import { html, useEffect, useState, useLoaded, useSettled, addressOf, go } from "./lib.js";
-import { get } from "./api.js";
+import { fetchBlob, get } from "./api.js";
 import { Fault, Loading, Outcome, Standing, Thumb, VesselPicker, Verdict } from "./ui.js";
 import { AreaMap } from "./map.js";
 import { moment, vesselName } from "./format.js";
@@ -26,6 +26,7 @@ export function HistoryPage({ query }) {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) || ""]));
   const set = (changes) => go("history", null, { ...filters, ...changes }, { replace: true });
   const [dialog, setDialog] = useState(filters.area ? "area" : null);
+  const [unsaved, setUnsaved] = useState(null);
   const { matches, error, loading, cursor, loadMore, value, reload } = useMatches(filters);
   const vessel = useLoaded((signal) => (filters.vessel_id
     ? get(`gallery/${filters.vessel_id}`, null, signal).catch(() => null) : Promise.resolve(null)), [filters.vessel_id]);
@@ -40,7 +41,8 @@ export function HistoryPage({ query }) {
   const set_filters = FILTERS.filter((name) => filters[name]).length;
   return html`<section class="content wide-page">
     <header class="page-head"><h1>${T.history.title}</h1>
-      <span class="tools"><${Exports} filters=${filters} /></span></header>
+      <span class="tools"><${Exports} filters=${filters} onProblem=${setUnsaved} /></span></header>
+    <${Fault} error=${unsaved} />
     <form class="filters" onSubmit=${(event) => event.preventDefault()} role="search">
       ${select("verdict", Object.entries(T.verdicts).map(([key, one]) => [key, one.short]))}
       ${select("standing", Object.entries(T.standings))}
@@ -82,17 +84,20 @@ export function MatchTable({ matches }) {
     </tr>`)}</tbody></table></div>`;
 }
 
-/** Links that save the filtered matches in another format. */
-function Exports({ filters }) {
+/** Buttons that save the filtered matches in another format. */
+function Exports({ filters, onProblem }) {
   const save = async (media, suffix) => {
-    const search = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
-    const response = await fetch(`matches?${search}`, { headers: { Accept: media } });
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await response.blob());
-    link.download = `matches.${suffix}`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    onProblem(null);
+    try {
+      const search = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
+      const blob = await fetchBlob(`matches?${search}`, { Accept: media });
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = `matches.${suffix}`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    } catch (failed) { onProblem(failed); }
   };
-  return html`<button type="button" onClick=${() => save("text/csv", "csv")}>CSV</button>
-    <button type="button" onClick=${() => save("application/geo+json", "geojson")}>GeoJSON</button>`;
+  return html`<button type="button" onClick=${() => save("text/csv", "csv")}>${T.history.saveCsv}</button>
+    <button type="button" onClick=${() => save("application/geo+json", "geojson")}>${T.history.saveGeoJson}</button>`;
 }

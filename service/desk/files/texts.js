@@ -323,6 +323,7 @@ export const T = {
     },
     vessel: "Vessel…", ofVessel: (name) => `Vessel: ${name}`,
     area: "Draw an area", inArea: "In an area", clearArea: "Anywhere",
+    saveCsv: "Save as CSV", saveGeoJson: "Save as GeoJSON",
     clear: "Clear filters",
     nothing: "No match passes these filters.",
     empty: "Nothing was asked yet.",
