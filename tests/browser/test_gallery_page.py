@@ -1,6 +1,7 @@
 """The Gallery page: search, register, change, merge, split, delete, import, each with its undo."""
 
 import json
+import re
 import uuid
 from pathlib import Path
 
@@ -80,6 +81,10 @@ def test_a_vessel_page_shows_source_track_history_and_look_alikes(
     page.get_by_role("button", name="Find look-alikes").click()
     expect(page.locator(".vessel .row").first).to_contain_text("HARBOUR")
     expect(page.locator(".vessel .row").filter(has_text="HARBOUR 0001")).to_have_count(0)
+    expect(page.locator(".vessel .row").first).to_contain_text(
+        re.compile(r"similarity [01]\.\d\d$")
+    )
+    expect(page.locator(".vessel .row .bar")).to_have_count(0)
 
 
 def test_an_attribute_is_changed_and_changed_back(

@@ -254,6 +254,7 @@ export const T = {
     lookAlikes: "Look-alikes",
     lookAlikesText: "Asks about a chip of this vessel and lists the other vessels that look most similar. Nothing is stored.",
     findLookAlikes: "Find look-alikes",
+    similarity: (value) => `similarity ${value}`,
     noLookAlikes: "No other vessel was compared.",
     edit: "Edit", merge: "Merge…", delete: "Delete…",
     registerTitle: "Add a vessel",

@@ -2,7 +2,7 @@
 import { html, useRef, useState, useLoaded, addressOf, go } from "./lib.js";
 import { call, fetchBlob, formOf, get, mayChange } from "./api.js";
 import {
-  Bar, Dialog, DropZone, Fault, Loading, Outcome, Standing, Thumb, VesselPicker, tell,
+  Dialog, DropZone, Fault, Loading, Outcome, Standing, Thumb, VesselPicker, tell,
 } from "./ui.js";
 import { PlacesMap, knownPlaces } from "./map.js";
 import { ATTRIBUTES, EditVessel, chipMetadata } from "./register.js";
@@ -169,7 +169,7 @@ function LookAlikes({ vessel }) {
       <button type="button" class="row" onClick=${() => go("gallery", one.vessel.id)}>
         <${Thumb} id=${one.sighting.id} /><span class="who"><strong>${vesselName(one.vessel)}</strong>
         <small>${vesselLine(one.vessel)}</small></span>
-        <span class="share"><b>${one.similarity.toFixed(2)}</b><${Bar} share=${Math.max(0, one.similarity)} /></span>
+        <small class="similarity">${T.vessel.similarity(one.similarity.toFixed(2))}</small>
       </button></li>`)}</ul>` : html`<p>${T.vessel.noLookAlikes}</p>`)}
   </section>`;
 }
