@@ -146,6 +146,12 @@ def test_the_most_probable_outcome_is_the_headline_and_is_chosen(
     page = desk.open(f"#/match/{likely['match_id']}")
     expect(page.locator("h1")).to_contain_text(f"Probably {first['vessel']['name']}")
     expect(page.locator("h1")).to_contain_text(f"{first['probability'] * 100:.0f} %")
+    expect(page.locator(".explanation")).to_contain_text("% in this answer")
+    expect(page.locator(".explanation")).to_contain_text("answers with this verdict, more and less")
+    colour = "node => [node.className, 'badge verdict-confident'].map((name) => {\n"
+    colour += "node.className = name; return getComputedStyle(node).color; })"
+    likely_colour, confident_colour = page.locator(".detail-head .badge").first.evaluate(colour)
+    assert likely_colour != confident_colour
     expect(page.get_by_role("radio", checked=True)).to_contain_text(first["vessel"]["name"])
     page = desk.open(f"#/match/{unknown['match_id']}")
     expect(page.locator("h1")).to_contain_text("none of", ignore_case=True)

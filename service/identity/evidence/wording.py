@@ -112,14 +112,14 @@ def _finding(judged: Judged) -> str:
     first = candidates[0]
     match judged.verdict:
         case Verdict.CONFIDENT:
-            return f"{vessel_name(first)}, {percent(first.probability)}."
+            return f"{vessel_name(first)}, {percent(first.probability)} in this answer."
         case Verdict.LIKELY:
             return (
-                f"Probably {vessel_name(first)}, {percent(first.probability)}: compare the two "
-                "chips once before you rely on it."
+                f"Probably {vessel_name(first)}, {percent(first.probability)} in this answer: "
+                "compare the two chips once before you rely on it."
             )
         case Verdict.NO_MATCH:
-            return f"Probably none of the vessels compared, {percent(none)}."
+            return f"Probably none of the vessels compared, {percent(none)} in this answer."
         case Verdict.AMBIGUOUS:
             options = [(one.probability, vessel_name(one)) for one in judged.among]
             if judged.none_among:
@@ -177,7 +177,7 @@ def _rate_words(judged: Judged) -> str:
     if judged.gallery_vessels > rate.gallery_vessels:
         size += f", fewer than the {judged.gallery_vessels} here"
     return (
-        f"In {percent(rate.right)} of {rate.answers} answers with this verdict {claim} (95 % "
-        f"interval: from {percent(rate.right_low)}{high}), measured on {rate.measured_on} "
-        f"with {size}."
+        f"In {percent(rate.right)} of all {rate.answers} answers with this verdict, more and less "
+        f"probable ones, {claim} (95 % interval: from {percent(rate.right_low)}{high}), measured "
+        f"on {rate.measured_on} with {size}."
     )

@@ -83,7 +83,9 @@ def test_the_measured_rate_is_in_the_answer() -> None:
     assert explanation.rate is not None
     assert explanation.rate.right == 0.8
     assert explanation.threshold == 0.55
-    assert "In 80 % of 400 answers with this verdict the vessel was right" in explanation.text
+    assert explanation.text.startswith("Probably A, 60 % in this answer: ")
+    rate = "In 80 % of all 400 answers with this verdict, more and less probable ones, the vessel"
+    assert f"{rate} was right" in explanation.text
     assert "1000 vessels, fewer than the 2000 here" in explanation.text
     _, older = judge(shown, CALIBRATION, 2000, allow_confident=True)
     assert older.rate is None
