@@ -87,6 +87,18 @@ def test_a_vessel_page_shows_source_track_history_and_look_alikes(
     expect(page.locator(".vessel .row .bar")).to_have_count(0)
 
 
+def test_matches_state_the_rank_of_the_vessel_whose_page_it_is(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match = api.get(f"/matches/{harbour.matches['0003']}").json()
+    second = match["candidates"][1]
+    page = desk.open(f"#/gallery/{second['vessel']['id']}")
+    named = page.locator(".naming li").filter(has_text=match["query"]["file_name"])
+    share = second["probability"]
+    shown = f"{share * 100:.0f} %" if share >= 0.01 else "< 1 %"
+    expect(named).to_contain_text(f"this vessel: rank 2, {shown}")
+
+
 def test_an_attribute_is_changed_and_changed_back(
     desk: WatchedPage, vessel: dict[str, str], api: httpx.Client
 ) -> None:

@@ -250,6 +250,8 @@ export const T = {
       confirmed: (file, by) => `${file} confirmed by ${by}`,
     },
     matches: "Matches that name it",
+    ranked: (rank, share) => `this vessel: rank ${rank}, ${share}`,
+    notRanked: "this vessel is not among its candidates",
     allMatches: "All of them in the history",
     lookAlikes: "Look-alikes",
     lookAlikesText: "Asks about a chip of this vessel and lists the other vessels that look most similar. Nothing is stored.",

@@ -2,7 +2,7 @@
 import { html, useRef, useState, useLoaded, addressOf, go } from "./lib.js";
 import { call, fetchBlob, formOf, get, mayChange } from "./api.js";
 import {
-  Dialog, DropZone, Fault, Loading, Outcome, Standing, Thumb, VesselPicker, tell,
+  Dialog, DropZone, Fault, Loading, Standing, Thumb, VesselPicker, tell,
 } from "./ui.js";
 import { PlacesMap, knownPlaces } from "./map.js";
 import { ATTRIBUTES, EditVessel, chipMetadata } from "./register.js";
@@ -10,6 +10,7 @@ import { metres, moment, percent, position, vesselLine, vesselName } from "./for
 import { T } from "./texts.js";
 
 const LOOK_ALIKES = 8;
+const LISTED = 8;
 
 function Attributes({ vessel }) {
   const known = ATTRIBUTES.filter((name) => vessel[name] !== null);
@@ -135,11 +136,21 @@ function IdentityHistory({ vessel }) {
       <li key=${index}><time>${moment(at)}</time> ${text}</li>`)}</ol>
     <${Fault} error=${error} />
     ${matches.length > 0 && html`<h3>${T.vessel.matches}</h3>
-      <ul class="list plain">${matches.slice(0, 8).map((one) => html`<li key=${one.match_id}>
+      <ul class="list plain naming">${matches.slice(0, LISTED).map((one) => html`<li key=${one.match_id}>
         <a href=${addressOf("match", one.match_id)}>${one.query.file_name || moment(one.asked_at)}</a>
-        ${" "}<${Standing} standing=${one.standing} /> <${Outcome} match=${one} /></li>`)}</ul>
+        ${" "}<${Standing} standing=${one.standing} />${" "}
+        <${RankOf} vesselId=${vessel.id} matchId=${one.match_id} /></li>`)}</ul>
       <p><a href=${addressOf("history", null, { vessel_id: vessel.id })}>${T.vessel.allMatches}</a></p>`}
   </section>`;
+}
+
+/** The rank and the probability that a match gave a vessel. */
+function RankOf({ vesselId, matchId }) {
+  const { value } = useLoaded((signal) => get(`matches/${matchId}`, null, signal), [matchId]);
+  if (!value) return null;
+  const found = value.candidates.find((one) => one.vessel.id === vesselId);
+  const text = found ? T.vessel.ranked(found.rank, percent(found.probability)) : T.vessel.notRanked;
+  return html`<span class="quiet">${text}</span>`;
 }
 
 /** Vessels that this one may be taken for: its best chip is asked about, and nothing is stored. */
