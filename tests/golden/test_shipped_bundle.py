@@ -23,7 +23,7 @@ def embedder() -> Embedder:
 
 
 def test_it_reproduces_its_golden_vectors(embedder: Embedder) -> None:
-    assert embedder.verify_golden() > 0.999
+    assert embedder.verify_golden() > 0.998
 
 
 def test_its_full_graph_reproduces_its_golden_vectors_more_closely(bundle: Bundle) -> None:
