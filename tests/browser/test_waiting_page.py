@@ -1,5 +1,6 @@
 """The Waiting page: chips that may show one unknown ship become a vessel, or are parted."""
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -8,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.test_quality_of_page import violations
 from tests.support.browser.chromium import WatchedPage, desk_page
-from tests.support.browser.harbour import ask_about_looks, wait_for_group
+from tests.support.browser.harbour import ask, ask_about_looks, enrol, wait_for_group
 from tests.support.processes.service_process import ServiceProcess, running_service
 
 
@@ -60,6 +61,29 @@ def test_chips_are_parted_and_that_is_undone(desk: WatchedPage, api: httpx.Clien
     wait_for_group(api, "0017")
     desk.page.reload()
     expect(group).to_have_count(1)
+
+
+def test_the_navigation_counts_new_hits_and_asks_seldom(
+    desk: WatchedPage, api: httpx.Client
+) -> None:
+    asked: list[str] = []
+    desk.page.on("request", lambda one: asked.append(one.url))
+    desk.page.clock.install()
+    page = desk.open("#/about")
+    waiting = page.get_by_role("navigation").get_by_role("link", name="Waiting")
+    expect(page.locator(".card table").first).to_be_visible()
+    expect(waiting).to_have_text("Waiting")
+    ask(api, "0013")
+    enrol(api, "0013", 0)
+    deadline = time.monotonic() + 60
+    while not (new := api.get("/matches", params={"state": "new"}).json()["matches"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    page.clock.run_for(25_000)
+    expect(waiting).to_have_text("Waiting")
+    page.clock.run_for(25_000)
+    expect(waiting).to_have_text(f"Waiting {len(new)} new")
+    assert len([url for url in asked if "state=new" in url]) == 2
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -1,6 +1,6 @@
 // The page: its head, its navigation, and which part is shown.
 import { html, render, useEffect, useState, useStore, place, addressOf, go, useKeys } from "./lib.js";
-import { session, loadSession, signOut } from "./api.js";
+import { get, session, loadSession, signOut } from "./api.js";
 import { Dialog, DomainNotice, Fault, Loading, Toasts } from "./ui.js";
 import { SignIn } from "./signin.js";
 import { MatchPage } from "./match.js";
@@ -14,6 +14,9 @@ const PAGES = {
   match: MatchPage, gallery: GalleryPage, history: HistoryPage, waiting: WaitingPage,
   about: AboutPage,
 };
+/** The head asks for new hits at most this often, and only while the page is visible. */
+const ASK_EVERY_MS = 40000;
+const MOST_NEW = 20;
 const THEMES = ["auto", "light", "dark"];
 
 function useTheme() {
@@ -25,7 +28,30 @@ function useTheme() {
   return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
 }
 
+/** The number of matches in which something new was found, e.g. "3" or "20+"; null if there are none. */
+function useNewHits(who) {
+  const [count, setCount] = useState(null);
+  const signedIn = Boolean(who?.name);
+  useEffect(() => {
+    if (!signedIn) return undefined;
+    let asked = -Infinity;
+    const ask = () => {
+      if (document.hidden || performance.now() - asked < ASK_EVERY_MS) return;
+      asked = performance.now();
+      get("matches", { state: "new", limit: MOST_NEW }).then(({ matches, next_cursor: more }) => {
+        setCount(matches.length ? `${matches.length}${more ? "+" : ""}` : null);
+      }, () => {}); // the pages say what is wrong with the service
+    };
+    ask();
+    const timer = setInterval(ask, ASK_EVERY_MS / 4);
+    document.addEventListener("visibilitychange", ask);
+    return () => { clearInterval(timer); document.removeEventListener("visibilitychange", ask); };
+  }, [signedIn]);
+  return signedIn ? count : null;
+}
+
 function Head({ page, who, onHelp }) {
+  const fresh = useNewHits(who);
   const [theme, nextTheme] = useTheme();
   return html`<header class="head">
     <a class="skip" href="#main" onClick=${(event) => {
@@ -35,7 +61,8 @@ function Head({ page, who, onHelp }) {
     <a class="brand" href=${addressOf("match")}>${T.brand}</a>
     <nav aria-label=${T.navigation}>
       ${Object.keys(PAGES).map((name) => html`<a key=${name} href=${addressOf(name)}
-        aria-current=${name === page ? "page" : undefined}>${T.pages[name]}</a>`)}
+        aria-current=${name === page ? "page" : undefined}>${T.pages[name]}${name === "waiting" && fresh
+          && html` <span class="badge">${T.waiting.count(fresh)}</span>`}</a>`)}
     </nav>
     <div class="head-tools">
       ${who?.requires_key && who.name && html`<span class="who">${T.signedIn(who.name, who.role)}</span>

@@ -338,6 +338,7 @@ export const T = {
   waiting: {
     title: "Waiting",
     intro: "Chips whose ship nobody has decided yet. They are asked again when the gallery changes.",
+    count: (number) => `${number} new`,
     fresh: "Something new was found",
     noFresh: "Nothing new was found.",
     open: "Not judged yet",
