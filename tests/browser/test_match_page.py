@@ -233,6 +233,28 @@ def test_a_judgement_is_made_with_a_note_and_undone(
     assert api.get(f"/matches/{match_id}").json()["standing"] == "open"
 
 
+def test_undo_waits_while_the_pointer_or_the_focus_is_on_it(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match_id = ask(api, "0003", case="slow")["match_id"]
+    desk.page.clock.install()
+    page = desk.open(f"#/match/{match_id}")
+    page.get_by_role("button", name="Confirm HARBOUR").click()
+    toast = page.locator(".toast")
+    expect(toast).to_contain_text("Confirmed")
+    page.clock.run_for(20_000)
+    toast.get_by_text("Confirmed").hover()
+    page.clock.run_for(60_000)
+    expect(toast).to_have_count(1)
+    toast.get_by_role("button", name="Undo").focus()
+    page.mouse.move(5, 5)
+    page.clock.run_for(60_000)
+    expect(toast).to_have_count(1)
+    page.locator(".judge input").focus()
+    page.clock.run_for(60_000)
+    expect(toast).to_have_count(0)
+
+
 def test_another_vessel_can_be_named(
     desk: WatchedPage, harbour: Harbour, api: httpx.Client
 ) -> None:

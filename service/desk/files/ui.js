@@ -74,20 +74,26 @@ export function Dialog({ title, onClose, children, wide }) {
 }
 
 const toasts = createStore([]);
-const TOAST_MS = 12000;
+const TOAST_MS = 30000;
 let nextToast = 1;
 
 /** Tell what was done, with a button that undoes it. */
 export function tell(text, { undo, bad } = {}) {
   const toast = { id: nextToast++, text, undo, bad };
   toasts.set((old) => [...old.slice(-2), toast]);
-  setTimeout(() => dismiss(toast.id), TOAST_MS);
 }
 const dismiss = (id) => toasts.set((old) => old.filter((one) => one.id !== id));
 
-export function Toasts() {
-  const shown = useStore(toasts);
-  const undo = async (toast) => {
+/** A message that goes by itself, but not while the pointer or the focus is on it. */
+function Toast({ toast }) {
+  const [hovered, setHovered] = useState(false);
+  const [focused, setFocused] = useState(false);
+  useEffect(() => {
+    if (hovered || focused) return undefined;
+    const timer = setTimeout(() => dismiss(toast.id), TOAST_MS);
+    return () => clearTimeout(timer);
+  }, [hovered, focused]);
+  const undo = async () => {
     dismiss(toast.id);
     try {
       await toast.undo();
@@ -96,13 +102,19 @@ export function Toasts() {
       tell(error.message, { bad: true });
     }
   };
+  return html`<div class="toast ${toast.bad ? "bad" : ""}"
+      onMouseEnter=${() => setHovered(true)} onMouseLeave=${() => setHovered(false)}
+      onFocusIn=${() => setFocused(true)} onFocusOut=${() => setFocused(false)}>
+    <span>${toast.text}</span>
+    ${toast.undo && html`<button type="button" onClick=${undo}>${T.undo}</button>`}
+    <button type="button" class="plain" aria-label=${T.close} onClick=${() => dismiss(toast.id)}>✕</button>
+  </div>`;
+}
+
+export function Toasts() {
+  const shown = useStore(toasts);
   return html`<div class="toasts" role="status" aria-live="polite">
-    ${shown.map((toast) => html`<div key=${toast.id} class="toast ${toast.bad ? "bad" : ""}">
-      <span>${toast.text}</span>
-      ${toast.undo && html`<button type="button" onClick=${() => undo(toast)}>${T.undo}</button>`}
-      <button type="button" class="plain" aria-label=${T.close}
-        onClick=${() => dismiss(toast.id)}>✕</button>
-    </div>`)}
+    ${shown.map((toast) => html`<${Toast} key=${toast.id} toast=${toast} />`)}
   </div>`;
 }
 
