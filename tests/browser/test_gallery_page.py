@@ -77,7 +77,7 @@ def test_a_vessel_page_shows_source_track_history_and_look_alikes(
     expect(page.locator(".table").first).to_contain_text("made up")
     expect(page.locator(".track li")).to_have_count(2)
     expect(page.locator(".map canvas").first).to_be_visible()
-    expect(page.locator(".events")).to_contain_text("registered")
+    expect(page.locator(".events")).to_contain_text("added")
     page.get_by_role("button", name="Find look-alikes").click()
     expect(page.locator(".vessel .row").first).to_contain_text("HARBOUR")
     expect(page.locator(".vessel .row").filter(has_text="HARBOUR 0001")).to_have_count(0)

@@ -30,8 +30,11 @@ def test_a_group_becomes_a_vessel_and_that_is_undone(desk: WatchedPage, api: htt
     group = group_with(page, "0003")
     expect(group).to_contain_text("Perhaps one ship, seen on 2 chips")
     expect(group.locator(".badge")).to_contain_text("%")
+    expect(group.locator("small").filter(has_text="same ship: ").first).to_contain_text("%")
+    for word in ("enrol", "regist", "calibrated"):
+        expect(page.locator("main")).not_to_contain_text(word, ignore_case=True)
     expect(page.get_by_text("Simulated models.")).to_be_visible()
-    group.get_by_role("button", name="Enrol as a new vessel").click()
+    group.get_by_role("button", name="Add as a new vessel").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("IMO number").fill("123")
     dialog.get_by_role("button", name="Add vessel").click()
@@ -39,7 +42,7 @@ def test_a_group_becomes_a_vessel_and_that_is_undone(desk: WatchedPage, api: htt
     dialog.get_by_label("IMO number").fill("")
     dialog.get_by_label("Name", exact=True).fill("UNKNOWN 1")
     dialog.get_by_role("button", name="Add vessel").click()
-    expect(page.get_by_text("UNKNOWN 1 is registered.")).to_be_visible()
+    expect(page.get_by_text("UNKNOWN 1 was added.")).to_be_visible()
     expect(group).to_have_count(0)
     (vessel,) = api.get("/gallery", params={"name": "UNKNOWN 1"}).json()["vessels"]
     assert len(api.get(f"/gallery/{vessel['id']}").json()["sightings"]) == 2

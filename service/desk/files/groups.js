@@ -1,4 +1,4 @@
-// Groups of chips that may show one unknown ship: look at them, register the ship, or part them.
+// Groups of chips that may show one unknown ship: look at them, add the ship, or part them.
 import { html, useState, addressOf } from "./lib.js";
 import { call, mayChange } from "./api.js";
 import { Dialog, Fault, Thumb, tell } from "./ui.js";
