@@ -40,7 +40,7 @@ from service.contract.decoding.raster import (
     uneven_pixels,
     upright,
 )
-from service.contract.decoding.tiff_layout import TiffPage, read_full_page
+from service.contract.decoding.tiff_layout import FLOAT, TiffPage, read_full_page
 from service.contract.decoding.tiff_segments import require_bounded_segments
 from service.contract.errors import (
     CorruptChipError,
@@ -157,6 +157,16 @@ def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
     if page.bits < 8 and page.photometric != _PALETTE:
         raise PixelTypeError(
             f"the TIFF has {page.bits}-bit samples; a chip needs at least 8 bits per sample"
+        )
+    # GDAL returns other values than were written, without a warning.
+    if (
+        page.big_endian
+        and page.sample_format == FLOAT
+        and _COMPRESSIONS[page.compression] == "LERC"
+    ):
+        raise UnsupportedFormatError(
+            "the TIFF has big-endian floats compressed with LERC, which are misread; write it with "
+            "little-endian byte order, or with Deflate"
         )
     require_bounded_segments(data, page, limits)
 

@@ -5,6 +5,7 @@ sample layout, compression and orientation. Source: TIFF 6.0, section 2, and the
 """
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ MAX_TIE_POINTS = 10_000
 MAX_TEXT_BYTES = 2**18
 """Most bytes of one text; GDAL takes seconds to parse megabytes of metadata."""
 
+HEADER_BYTES = 8
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT = 274, 277, 322, 323, 339
 _STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES = 273, 324, 279, 325
@@ -45,7 +48,7 @@ _SEPARATE_PLANES = 2
 _BYTE, _ASCII = 1, 2
 _TEXT_TYPES = {_BYTE, _ASCII, 6, 7}
 _INTEGER_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 16: "u8", 17: "i8"}
-_FLOAT, _DOUBLE = 3, 12
+FLOAT, _DOUBLE = 3, 12
 _IMPLIED = {_BITS: 1, _COMPRESSION: 1, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1, _PLANAR: 1}
 
 Tags = dict[int, NDArray[np.int64]]
@@ -72,6 +75,7 @@ class TiffPage:
         byte_counts: how long each is, int64 `[N]`; empty where the file does not say.
         premultiplied: whether the colours were multiplied by the alpha band already.
         no_data: GDAL's text of the value that means "no data"; empty without one.
+        big_endian: whether the first byte of a number is its most significant one.
         georeference_fault: why its georeference means nothing; empty where it may mean something.
     """
 
@@ -91,12 +95,13 @@ class TiffPage:
     byte_counts: NDArray[np.int64]
     premultiplied: bool
     no_data: str
+    big_endian: bool
     georeference_fault: str
 
     @property
     def bytes_per_sample(self) -> int:
         """Bytes of one decoded sample, in the types that decoders have."""
-        if self.sample_format == _FLOAT:
+        if self.sample_format == FLOAT:
             return 4 if self.bits <= 32 else 8
         whole = max(1, (self.bits + 7) // 8)
         return next(size for size in (1, 2, 4, 8, 16, whole) if size >= whole)
@@ -157,15 +162,34 @@ def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
         )
     if not full or _WIDTH not in directories[full[0]] or _HEIGHT not in directories[full[0]]:
         raise CorruptChipError("the TIFF names no picture size; send the complete file")
-    page = _page(full[0], directories[full[0]])
+    page = _page(data, full[0], directories[full[0]])
     _require_smaller_overviews(page, directories)
-    return page, _mask_of(page, directories)
+    _require_single_file(data, page)
+    return page, _mask_of(data, page, directories)
 
 
-def _mask_of(page: TiffPage, directories: list[Tags]) -> TiffPage | None:
+def _require_single_file(data: bytes, page: TiffPage) -> None:
+    """Reject a second TIFF after the first, as concatenated files have; it would go unseen.
+
+    Only the first of each signature after the samples is tried, so that the cost is bounded.
+    """
+    known = min(len(page.offsets), len(page.byte_counts))
+    end = int((page.offsets[:known] + page.byte_counts[:known]).max(initial=HEADER_BYTES))
+    for signature in _SIGNATURES:
+        at = data.find(signature, end)
+        if at < 0:
+            continue
+        with suppress(struct.error, KeyError, OverflowError, ValueError, CorruptChipError):
+            if any(_WIDTH in tags and _HEIGHT in tags for tags in _walk(data[at:])):
+                raise UnsupportedFormatError(
+                    f"a second TIFF begins at byte {at} of the file; send one file per chip"
+                )
+
+
+def _mask_of(data: bytes, page: TiffPage, directories: list[Tags]) -> TiffPage | None:
     """Return the mask of the full page; those of overviews are smaller."""
     masks = [
-        _page(i, tags)
+        _page(data, i, tags)
         for i, tags in enumerate(directories)
         if _first(tags, _SUBFILE, 0) & (_MASK | _REDUCED) == _MASK
     ]
@@ -193,7 +217,7 @@ def _require_smaller_overviews(page: TiffPage, directories: list[Tags]) -> None:
             )
 
 
-def _page(index: int, tags: Tags) -> TiffPage:
+def _page(data: bytes, index: int, tags: Tags) -> TiffPage:
     value = {tag: _first(tags, tag, 0) for tag in _WANTED} | {
         tag: _first(tags, tag, implied) for tag, implied in _IMPLIED.items()
     }
@@ -219,6 +243,7 @@ def _page(index: int, tags: Tags) -> TiffPage:
         byte_counts=tags.get(_TILE_BYTES if tiled else _STRIP_BYTES, nothing),
         premultiplied=_ASSOCIATED_ALPHA in tags.get(_EXTRA_SAMPLES, nothing),
         no_data=bytes(tags.get(_NO_DATA, nothing).tolist()).partition(b"\0")[0].decode("latin-1"),
+        big_endian=data[:2] == b"MM",
         georeference_fault=_georeference_fault(tags),
     )
 

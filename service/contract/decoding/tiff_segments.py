@@ -11,10 +11,9 @@ from service.contract.decoding.picture_bounds import (
     require_bounded_scans,
 )
 from service.contract.decoding.raster import ChipLimits
-from service.contract.decoding.tiff_layout import TiffPage
+from service.contract.decoding.tiff_layout import HEADER_BYTES, TiffPage
 from service.contract.errors import CorruptChipError
 
-HEADER_BYTES = 8
 UNCOMPRESSED, JPEG, LZMA = 1, 7, 34925
 DEFLATE = {8, 32946}
 YCBCR = 6

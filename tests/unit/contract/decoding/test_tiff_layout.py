@@ -121,6 +121,40 @@ def test_each_advertised_compression_is_read(compress: str) -> None:
     np.testing.assert_allclose(chip.pixels, FULL)
 
 
+@pytest.mark.parametrize("compress", ["lerc", "lerc_deflate", "lerc_zstd"])
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_lerc_floats_in_big_endian_order_are_refused(compress: str, kind: str) -> None:
+    data = tiff_bytes(FULL.astype(kind), compress=compress, endianness="BIG")
+    with pytest.raises(UnsupportedFormatError, match="little-endian byte order, or with Deflate"):
+        decode_chip(data, gsd_m=1.0)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int16"])
+def test_lerc_integers_in_big_endian_order_are_read(kind: str) -> None:
+    samples = FULL.astype(kind)
+    chip = decode_chip(
+        tiff_bytes(samples, compress="lerc", endianness="BIG"), gsd_m=1.0, modality=Modality.SAR
+    )
+    np.testing.assert_array_equal(chip.pixels, samples)
+
+
+@pytest.mark.parametrize(("order", "big"), WRITERS)
+@pytest.mark.parametrize("between", [b"", bytes(3)])
+def test_a_second_tiff_after_the_first_is_refused(
+    order: Literal["<", ">"], big: bool, between: bytes
+) -> None:
+    first, second = tiff_bytes(FULL), write_tiff([Page(THUMBNAIL)], order=order, big=big)
+    for data in (first + between + second, second + between + second):
+        with pytest.raises(UnsupportedFormatError, match="a second TIFF begins at byte"):
+            decode_chip(data, gsd_m=1.0)
+
+
+@pytest.mark.parametrize("tail", [bytes(99), b"II*\0", b"MM\0*" + b"\xff" * 40, b"II*\0" * 9999])
+def test_bytes_after_a_tiff_that_are_no_tiff_do_no_harm(tail: bytes) -> None:
+    data = tiff_bytes(FULL) + tail
+    np.testing.assert_array_equal(decode_chip(data, gsd_m=1.0).pixels, FULL)
+
+
 @pytest.mark.parametrize("compress", ["jpeg", "webp"])
 @pytest.mark.parametrize("tiling", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}])
 def test_each_advertised_lossy_compression_is_read(compress: str, tiling: dict[str, Any]) -> None:
