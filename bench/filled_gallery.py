@@ -17,7 +17,16 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def fill_gallery(gallery: Gallery, bundle_id: str, width: int, vessels: int, each: int) -> None:
-    """Register vessels V00000 and so on; one in five is a ferry, the others are tankers.
+    """Register the vessels of `made_up_vessels`."""
+    for vessel, sightings in made_up_vessels(bundle_id, width, vessels, each):
+        gallery.put_vessel(vessel)
+        gallery.put_sightings(sightings, vessel)
+
+
+def made_up_vessels(
+    bundle_id: str, width: int, vessels: int, each: int
+) -> Iterator[tuple[Vessel, list[EmbeddedSighting]]]:
+    """Yield vessels V00000 and so on; one in five is a ferry, the others are tankers.
 
     Each has `each` optical sightings whose embeddings, float32 `[width]`, are near each other and
     spread as those of the shipped bundle are, from a fixed seed.
@@ -30,12 +39,13 @@ def fill_gallery(gallery: Gallery, bundle_id: str, width: int, vessels: int, eac
             created_at=NOW,
             updated_at=NOW,
         )
-        gallery.put_vessel(vessel)
-        rows = [
-            EmbeddedSighting(_sighting(vessel.id, number * each + i, bundle_id), vector)
-            for i, vector in enumerate(vectors)
-        ]
-        gallery.put_sightings(rows, vessel)
+        yield (
+            vessel,
+            [
+                EmbeddedSighting(_sighting(vessel.id, number * each + i, bundle_id), vector)
+                for i, vector in enumerate(vectors)
+            ],
+        )
 
 
 def mark_all_compared(gallery: Gallery) -> None:
@@ -45,12 +55,12 @@ def mark_all_compared(gallery: Gallery) -> None:
 
 
 def type_of(number: int) -> str:
-    """Return the type of a vessel of `fill_gallery`."""
+    """Return the type of a vessel of `made_up_vessels`."""
     return "tanker" if number % 5 else "ferry"
 
 
 def vectors_of(vessels: int, each: int, width: int) -> Iterator[NDArray[np.float32]]:
-    """Yield the embeddings of each vessel of `fill_gallery`, float32 `[each, width]`."""
+    """Yield the embeddings of each vessel of `made_up_vessels`, float32 `[each, width]`."""
     rng = np.random.default_rng(0)
     for _ in range(vessels):
         vessel = _spread(rng, 1, width)

@@ -76,11 +76,11 @@ def create_app(settings: Settings) -> FastAPI:
         on_error.callback(decoders.close)
         telemetry = Telemetry(open_tracing(settings))
         on_error.callback(telemetry.tracing.close)
-        marker = RunningMarker(settings)
-        marker.begin()
         qdrant = CallWatch(telemetry.store_retries.inc)
         resources = open_bundle_resources(settings, telemetry, bundle_to_serve(settings), qdrant)
         on_error.callback(resources.close)
+        marker = RunningMarker(settings)
+        marker.begin(resources.gallery)
         stores = open_shared_stores(settings, redis, qdrant)
         on_error.callback(stores.close)
         parts = ProcessParts(

@@ -2,8 +2,8 @@
 
 A chip is stored before its sighting is written. Where the gallery is embedded and the chips are in
 the data folder, this process is their only user, so after a kill it deletes unused chips at its
-next start. Where replicas share a gallery, or a bucket may have other users, `crossfix sweep`
-deletes old unused chips.
+next start, before it serves. Where replicas share a gallery, or a bucket may have other users,
+`crossfix sweep` deletes old unused chips.
 """
 
 import logging
@@ -11,11 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 from service.contract.durable_files import replace_file
-from service.contract.utc_time import utc_now
-from service.maintenance.sweep import sweep
+from service.identity.original_chips import delete_unused_chip
+from service.identity.ports.gallery import Gallery
+from service.identity.records.vessels import VesselState
 from service.settings import Settings
 from service.storage.local.disk_errors import disk_errors
-from service.wiring.stores import is_embedded, open_archive, open_chips
+from service.wiring.stores import is_embedded, open_chips
 
 log = logging.getLogger("crossfix")
 
@@ -34,17 +35,19 @@ class RunningMarker:
         self._path: Path | None = settings.data_dir / MARKER_NAME if only_user else None
         self.removed_chips = 0
 
-    def begin(self) -> None:
+    def begin(self, gallery: Gallery) -> None:
         """Clean up after a killed process, if there was one, and write the marker.
 
+        Args:
+            gallery: the gallery of this process, which changes nothing meanwhile.
+
         Raises:
-            StoreUnavailableError: another process serves the gallery, or it cannot be used.
-            StoreFullError: the disk is full.
+            StoreUnavailableError, StoreFullError: a store cannot be used.
         """
         if self._path is None:
             return
         if self._path.exists():
-            self.removed_chips = self._remove_unused_chips()
+            self.removed_chips = self._remove_unused_chips(gallery)
             if self.removed_chips:
                 log.warning("removed %d chips of requests that were cut off", self.removed_chips)
         with disk_errors(f"write {self._path}"):
@@ -57,7 +60,11 @@ class RunningMarker:
             with disk_errors(f"remove {self._path}"):
                 self._path.unlink(missing_ok=True)
 
-    def _remove_unused_chips(self) -> int:
-        archive = open_archive(self._settings)
-        with closing(archive), closing(open_chips(self._settings, abandoned_after_s=0.0)) as chips:
-            return sweep(archive, chips, utc_now(), remove=True).removed
+    def _remove_unused_chips(self, gallery: Gallery) -> int:
+        under_way = gallery.vessels_in_state([*{*VesselState} - {VesselState.ACTIVE}])
+        with closing(open_chips(self._settings, abandoned_after_s=0.0)) as chips:
+            stored = {chip.sha256 for chip in chips.stored()}
+            # Recovery decides about the chips that an interrupted change adds or deletes.
+            stored -= {digest for vessel in under_way for digest in vessel.leaving_chips}
+            unused = gallery.unused_chips(stored)
+            return sum(delete_unused_chip(gallery, chips, digest) for digest in unused)

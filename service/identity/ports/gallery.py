@@ -97,6 +97,9 @@ class Gallery(Protocol):
     def uses_chip(self, chip_sha256: str) -> bool:
         """Return whether any sighting uses these bytes."""
 
+    def unused_chips(self, chips: Collection[str]) -> set[str]:
+        """Return those of these chips that no sighting uses, of whatever bundle."""
+
     def require_intact(self, ids: Collection[UUID]) -> None:
         """Compare the embeddings of sightings with their digests; absent ids are ignored.
 

@@ -44,14 +44,14 @@ SEARCH = "search"
 
 
 class GalleryFolder:
-    """The folder of an embedded gallery, locked against other processes. For one thread.
+    """The folder of an embedded gallery, locked against other processes. For one thread."""
 
-    Attributes:
-        as_found: describes all stores before they were opened; see `saved_tables`.
-    """
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, searched: bool = False) -> None:
         """Lock the folder and open the vessels, creating them where needed.
+
+        Args:
+            path: the folder.
+            searched: search tables will follow all changes of this process.
 
         Raises:
             StoreUnavailableError: another process has it open, or it is damaged.
@@ -59,9 +59,13 @@ class GalleryFolder:
         """
         self.path = path
         self._lock: int | None = _lock_folder(path)
-        self.as_found = saved_tables.describe(path, SEARCH)
         self._sightings: dict[str, BundleSightings] = {}
         try:
+            with disk_errors(f"use {path / SEARCH}"):
+                if searched:
+                    saved_tables.begin(path / SEARCH, saved_tables.describe(path, SEARCH))
+                else:
+                    saved_tables.discard_after_kill(path / SEARCH)
             self.vessels = Shard(path / "vessels", len(NO_VECTOR), VESSEL_INDEXES)
             make_vessels_searchable(self.vessels)
         except BaseException:

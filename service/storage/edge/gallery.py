@@ -80,17 +80,18 @@ class EdgeGallery:
         self._bundle_id = bundle_id
         self._width = width
         self._lock, self._writing = threading.RLock(), threading.RLock()
-        self._folder = GalleryFolder(folder)
+        self._folder = GalleryFolder(folder, searched=True)
         try:
             self._vessels = self._folder.vessels
             self._sightings = self._folder.sightings(bundle_id, width, SEARCHED_INDEXES)
             self._other_bundles: list[BundleSightings] | None = None
             self._tables = SearchTables(
                 folder / SEARCH,
+                payloads.bundle_slug(bundle_id),
                 width,
                 self._vessels,
                 self._sightings,
-                self._of_bundle(self._folder.as_found),
+                self._lock,
             )
             self._sightings.watch(self._lock, self._tables)
             self._known_vessels = RecordCache(self._vessels, payloads.vessel_from)
@@ -102,11 +103,12 @@ class EdgeGallery:
 
     def put_vessel(self, vessel: Vessel, fence: UUID | None = None) -> None:
         del fence  # Claims of a single process are not lost.
-        with self._lock:
-            self._vessels.apply(upsert([payloads.vessel_point(vessel)]))
-            self._known_vessels.drop([vessel.id])
-            self._tables.enrolled.put_vessel(vessel.id, vessel.state)
-        self._vessels.sync()
+        with self._tables.changing(vessels=[vessel.id]):
+            with self._lock:
+                self._vessels.apply(upsert([payloads.vessel_point(vessel)]))
+                self._known_vessels.drop([vessel.id])
+                self._tables.enrolled.put_vessel(vessel.id, vessel.state)
+            self._vessels.sync()
 
     def take_over(self, vessel_id: UUID, fence: UUID) -> None:
         """Do nothing: a single process does not lose its claims."""
@@ -131,11 +133,12 @@ class EdgeGallery:
             return vessel_page(partial(self._vessels.page, condition), where.name, limit, cursor)
 
     def delete_vessel(self, vessel_id: UUID) -> None:
-        with self._lock:
-            self._vessels.apply(edge.UpdateOperation.delete_points([vessel_id]))
-            self._known_vessels.drop([vessel_id])
-            self._tables.enrolled.delete_vessel(vessel_id)
-        self._vessels.sync()
+        with self._tables.changing(vessels=[vessel_id]):
+            with self._lock:
+                self._vessels.apply(edge.UpdateOperation.delete_points([vessel_id]))
+                self._known_vessels.drop([vessel_id])
+                self._tables.enrolled.delete_vessel(vessel_id)
+            self._vessels.sync()
 
     def put_sightings(self, sightings: Sequence[EmbeddedSighting], vessel: Vessel | None) -> None:
         points = payloads.sighting_points(
@@ -163,7 +166,8 @@ class EdgeGallery:
     def sync_vessel(self, vessel: Vessel) -> None:
         owner = payloads.ownership_payload(vessel)
         shards = [one.shard for one in (self._sightings, *self._others())]
-        with self._writing:
+        own = self._tables.enrolled.sightings_of
+        with self._writing, self._tables.changing(own(vessel.id)):
             with self._lock:
                 for shard in shards:
                     shard.apply(_of_vessel(vessel.id, owner))
@@ -196,6 +200,17 @@ class EdgeGallery:
                 or self._sightings.waiting.count(where) > 0
                 or any(one.count(where) for one in self._others())
             )
+
+    def unused_chips(self, chips: Collection[str]) -> set[str]:
+        with self._lock:
+            unused = self._tables.enrolled.without_sighting(chips)
+            waiting = self._sightings.waiting.scan(fields=[payloads.CHIP])
+            unused.difference_update(str(row[payloads.CHIP]) for _, row in waiting)
+            return {
+                chip
+                for chip in unused
+                if not any(one.count(shows_chip(chip)) for one in self._others())
+            }
 
     def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
         for one in queries:
@@ -253,7 +268,7 @@ class EdgeGallery:
             return len(self._tables.open)
 
     def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
-        with self._writing:
+        with self._writing, self._tables.changing(places):
             self._sightings.waiting.set_fields_of_each(
                 {i: payloads.group_payload(place) for i, place in places.items()}
             )
@@ -261,7 +276,7 @@ class EdgeGallery:
                 self._tables.open.mark_compared(places, True)
 
     def compare_anew(self, ids: Collection[UUID]) -> None:
-        with self._writing:
+        with self._writing, self._tables.changing(ids):
             self._sightings.waiting.set_fields(ids, payloads.uncompared_payload(None))
             with self._lock:
                 self._tables.open.mark_compared(ids, False)
@@ -294,11 +309,7 @@ class EdgeGallery:
 
     def close(self) -> None:
         with self._writing, self._lock:
-            self._folder.close(lambda stores: self._tables.save(self._of_bundle(stores)))
-
-    def _of_bundle(self, stores: str) -> str:
-        """Return the description of the stores with the bundle whose tables are saved."""
-        return f"{payloads.bundle_slug(self._bundle_id)} {stores}"
+            self._folder.close(self._tables.save)
 
     def _others(self) -> list[BundleSightings]:
         """Return the sightings of other bundles, opened when they are first needed."""

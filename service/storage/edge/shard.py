@@ -39,11 +39,7 @@ FLUSH_EVERY = 1000
 
 
 class Shard:
-    """A `RecordCollection` with payload indexes. The owner serialises all calls but `sync`.
-
-    Attributes:
-        failed: an operation failed, which the shard may hold nevertheless when it is opened again.
-    """
+    """A `RecordCollection` with payload indexes. The owner serialises all calls but `sync`."""
 
     def __init__(
         self,
@@ -84,12 +80,11 @@ class Shard:
             _write_marker(folder, width)
             self._log = LogFiles(folder / "wal")
         self._unflushed = 0
-        self.failed = False
 
     def apply(self, operation: edge.UpdateOperation) -> None:
         """Log and apply one operation, all or none. It is durable once `sync` returned."""
         require_room(self._folder)
-        with self._failures_noted(), _translated_errors(self._folder):
+        with _translated_errors(self._folder):
             self._shard.update(operation)
             self._unflushed += 1
             if self._unflushed >= FLUSH_EVERY:
@@ -102,7 +97,7 @@ class Shard:
         A replay of the log then restores what a crash keeps from the segments. This takes well
         under a millisecond, while `flush` would stop the process for twenty.
         """
-        with self._failures_noted(), _translated_errors(self._folder):
+        with _translated_errors(self._folder):
             self._log.sync()
 
     def put(self, points: Sequence[Point]) -> None:
@@ -189,14 +184,6 @@ class Shard:
         with _translated_errors(self._folder):
             records = self._shard.retrieve(list(ids), False, False)
         return {UUID(str(record.id)) for record in records}
-
-    @contextmanager
-    def _failures_noted(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.failed = True
-            raise
 
     def _scan(
         self, where: Condition, fields: list[str] | None, with_vectors: bool

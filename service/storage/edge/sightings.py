@@ -8,7 +8,7 @@ the interrupted change, which was not acknowledged, either gave it the vessel or
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
@@ -39,6 +39,11 @@ log = logging.getLogger("crossfix")
 
 class Watcher:
     """Follows changes of sightings, in the step that makes them visible; this one ignores them."""
+
+    def changing(self, sightings: Collection[UUID]) -> AbstractContextManager[None]:
+        """Learn what a block may change, from before its first step until after its last one."""
+        del sightings
+        return nullcontext()
 
     def make_room(self, more: int) -> None:
         """Prepare for more sightings; raise what prevents it."""
@@ -89,15 +94,16 @@ class BundleSightings:
         owned = [one for one in points if one.payload.get(payloads.VESSEL_ID)]
         waiting = [one for one in points if not one.payload.get(payloads.VESSEL_ID)]
         self._watcher.make_room(len(points))
-        self.waiting.put(waiting)
-        with self._lock:
-            if owned:
-                self.shard.apply(upsert(owned))
-            left = self.shard.discard([one.id for one in waiting])
-            self._watcher.put(points)
-        if owned or left:
-            self.shard.sync()
-        self.waiting.delete([one.id for one in owned])
+        with self._watcher.changing([one.id for one in points]):
+            self.waiting.put(waiting)
+            with self._lock:
+                if owned:
+                    self.shard.apply(upsert(owned))
+                left = self.shard.discard([one.id for one in waiting])
+                self._watcher.put(points)
+            if owned or left:
+                self.shard.sync()
+            self.waiting.delete([one.id for one in owned])
 
     def give(self, ids: Collection[UUID], owner: Payload) -> None:
         """Set the fields of the owner of those of these sightings that exist."""
@@ -106,12 +112,13 @@ class BundleSightings:
         self.put([Point(i, vector.tolist(), row | owner) for i, vector, row in rows])
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
-        self.waiting.delete(ids, where)
-        with self._lock:
-            gone = self.shard.discard(ids, where)
-            self._watcher.delete(ids)
-        if gone:
-            self.shard.sync()
+        with self._watcher.changing(ids):
+            self.waiting.delete(ids, where)
+            with self._lock:
+                gone = self.shard.discard(ids, where)
+                self._watcher.delete(ids)
+            if gone:
+                self.shard.sync()
 
     def set_fields(self, ids: Collection[UUID], fields: Payload) -> None:
         """Set fields other than that of the vessel."""

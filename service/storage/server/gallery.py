@@ -183,6 +183,9 @@ class ServerGallery:
         where = shows_chip(chip_sha256)
         return any(one.any_copy_has(where) for one in self._sighting_collections(rounds=1))
 
+    def unused_chips(self, chips: Collection[str]) -> set[str]:
+        return {chip for chip in chips if not self.uses_chip(chip)}
+
     def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
         searches = [
             VesselSearch(

@@ -371,6 +371,12 @@ class TestSightings:
         gallery.put_sightings([first, twin], vessel)
         gallery.delete_sightings([first.sighting.id, uuid4()])
         assert gallery.uses_chip(first.sighting.chip_sha256)
+        waiting = embedded(0.7)
+        gallery.put_open_sightings([waiting])
+        used = {first.sighting.chip_sha256, waiting.sighting.chip_sha256}
+        assert gallery.unused_chips([*used, "0" * 64]) == {"0" * 64}
+        gallery.delete_open_sightings([waiting.sighting.id])
+        assert gallery.unused_chips(used) == {waiting.sighting.chip_sha256}
         gallery.delete_sightings([twin.sighting.id])
         gallery.delete_sightings([twin.sighting.id])
         assert not gallery.uses_chip(first.sighting.chip_sha256)

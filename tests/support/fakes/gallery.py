@@ -149,6 +149,9 @@ class FakeGallery:
         with self._lock:
             return any(r.sighting.chip_sha256 == chip_sha256 for r in self._rows.values())
 
+    def unused_chips(self, chips: Collection[str]) -> set[str]:
+        return {chip for chip in chips if not self.uses_chip(chip)}
+
     def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
         return [self._search(one.vector, one.where, vessels) for one in queries]
 

@@ -8,6 +8,7 @@ import pytest
 from service.settings import Settings
 from service.storage.local.chips import FolderChipStore
 from service.wiring.crash_cleanup import MARKER_NAME, RunningMarker
+from tests.support.fakes.gallery import FakeGallery
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def test_chips_that_other_services_may_use_are_kept(tmp_path: Path, shared: dict
     (tmp_path / MARKER_NAME).write_text("killed")
     digest = FolderChipStore(tmp_path / "chips").put(b"of another service")
     marker = RunningMarker(Settings(data_dir=tmp_path, **shared))
-    marker.begin()
+    marker.begin(FakeGallery("bundle", 4))
     assert marker.removed_chips == 0
     assert FolderChipStore(tmp_path / "chips").get(digest)
 
@@ -29,10 +30,10 @@ def test_chips_that_other_services_may_use_are_kept(tmp_path: Path, shared: dict
 def test_unused_chips_in_the_data_folder_are_removed_after_a_kill(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     killed = RunningMarker(settings)
-    killed.begin()
+    killed.begin(FakeGallery("bundle", 4))
     FolderChipStore(tmp_path / "chips").put(b"of a request that was cut off")
     restarted = RunningMarker(settings)
-    restarted.begin()
+    restarted.begin(FakeGallery("bundle", 4))
     assert restarted.removed_chips == 1
     restarted.end()
     assert not (tmp_path / MARKER_NAME).exists()

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from service.contract.chip import Modality
 from service.storage.edge.tables.bounded_search import Mask, Numbers, Similarities, similar_rows
-from service.storage.edge.tables.rows import IDS, EmbeddedFacts, Rows, largest
+from service.storage.edge.tables.rows import (
+    IDS,
+    BeforeMove,
+    EmbeddedFacts,
+    Rows,
+    ignore_moves,
+    largest,
+)
 from service.storage.edge.tables.sketched_vectors import SketchedVectors
 from service.storage.edge.tables.vector_file import Arrays
 from service.storage.points import payloads
@@ -27,20 +34,33 @@ COMPARED = 128
 class OpenTable:
     """The sightings without a vessel. For one thread at a time."""
 
-    def __init__(self, path: Path, width: int, saved: Arrays | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        width: int,
+        saved: Arrays | None = None,
+        before_move: BeforeMove = ignore_moves,
+    ) -> None:
         """Start empty, or with what was saved; see `SketchedVectors` and `Rows`."""
         count = 0 if saved is None else len(saved[IDS])
         self._vectors = SketchedVectors(path, width, count, saved)
-        self._rows = Rows(self._vectors, saved, kinds="u1")
+        self._rows = Rows(self._vectors, saved, before_move, kinds="u1")
 
-    def save(self) -> dict[str, NDArray[Any]]:
-        """Bring embeddings to disk, and return the rest, from which the table can be opened.
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all but the embeddings, from which the table can be opened."""
+        return {**self._rows.columns(), **self._vectors.axes()}
+
+    def check(self) -> None:
+        """Raise ValueError if an embedding is not what was put."""
+        self._rows.check()
+
+    def sync(self) -> None:
+        """Bring all embeddings to disk.
 
         Raises:
             OSError: the disk refuses.
         """
         self._vectors.sync()
-        return {**self._rows.arrays(), **self._vectors.arrays()}
 
     def put(self, sightings: Sequence[EmbeddedFacts], new: bool = False) -> None:
         """Insert or replace open sightings, and drop those that have a vessel.

@@ -1,13 +1,13 @@
 """Rows of sightings for searches: an id, an embedding and some facts of each, without gaps."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from service.storage.edge.tables.vector_file import Arrays, VectorFile
+from service.storage.edge.tables.vector_file import Arrays, VectorFile, checksums
 
 ID = 16
 """Bytes of an id. Ids are bytes here, because Python compares UUIDs by functions of their own."""
@@ -15,11 +15,17 @@ ID = 16
 EmbeddedFacts = tuple[UUID, ArrayLike, Mapping[str, Any]]
 """The id of a sighting, D numbers, and a payload."""
 
-IDS = "ids"
-CHECKSUM = "checksum"
-"""Of the embeddings of all rows."""
+IDS, CHECKSUMS = "ids", "checksums"
+"""Columns of every table: the id, and the checksum of the embedding."""
 
 FIRST_ROWS = 1024
+
+BeforeMove = Callable[[bytes], None]
+"""Gets the id of a sighting before its row is moved."""
+
+
+def ignore_moves(sighting: bytes) -> None:
+    """Do nothing before a row is moved."""
 
 
 class Rows:
@@ -29,21 +35,28 @@ class Rows:
     """
 
     def __init__(
-        self, vectors: VectorFile, saved: Arrays | None = None, **facts: DTypeLike
+        self,
+        vectors: VectorFile,
+        saved: Arrays | None,
+        before_move: BeforeMove,
+        **facts: DTypeLike,
     ) -> None:
         """Start empty, or with what was saved.
 
         Args:
             vectors: where embeddings are stored.
-            saved: what `arrays` returned when `vectors` were saved.
+            saved: what `columns` returned. Rows that were put, deleted or moved since must be
+                deleted first, and then the others checked.
+            before_move: is called before each move.
             facts: the numpy types of the columns.
 
         Raises:
-            ValueError, KeyError: `saved` is of another table, or the embeddings are not those that
-                were saved.
+            ValueError, KeyError: `saved` is of another table.
         """
         self._vectors = vectors
-        empty = {name: np.zeros(FIRST_ROWS, kind) for name, kind in {IDS: "2u8", **facts}.items()}
+        self._before_move = before_move
+        kinds = {IDS: "2u8", CHECKSUMS: "u4", **facts}
+        empty = {name: np.zeros(FIRST_ROWS, kind) for name, kind in kinds.items()}
         self._columns: dict[str, NDArray[Any]] = empty
         self._count = 0
         if saved is not None:
@@ -53,13 +66,19 @@ class Rows:
                 expected = (self._count, *empty[name].shape[1:])
                 if column.dtype != empty[name].dtype or column.shape != expected:
                     raise ValueError(f"the column {name} is of another table")
-            if vectors.checksum(self._count) != int(saved[CHECKSUM]):
-                raise ValueError("the embeddings do not match their checksum")
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all columns, and the checksum of the embeddings."""
-        checksum = np.array(self._vectors.checksum(self._count))
-        return {name: self[name] for name in self._columns} | {CHECKSUM: checksum}
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all columns."""
+        return {name: self[name].copy() for name in self._columns}
+
+    def check(self) -> None:
+        """Compare all embeddings with their checksums.
+
+        Raises:
+            ValueError: one is not what was put.
+        """
+        if not np.array_equal(self._vectors.checksums(self._count), self[CHECKSUMS]):
+            raise ValueError("embeddings do not match their checksums")
 
     def __len__(self) -> int:
         return self._count
@@ -119,20 +138,23 @@ class Rows:
                 places[one.bytes] = count
                 count += 1
         rows = [places[one.bytes] for one in ids]
-        self._vectors.put(rows, np.array(vectors, np.float32).reshape(len(ids), -1))
+        numbers = np.array(vectors, np.float32).reshape(len(ids), -1)
+        self._vectors.put(rows, numbers)
         keys = np.frombuffer(b"".join(one.bytes for one in ids), np.uint64).reshape(-1, 2)
-        for name, values in {IDS: keys, **facts}.items():
+        for name, values in {IDS: keys, CHECKSUMS: checksums(numbers), **facts}.items():
             self._columns[name][rows] = values
         self._count = count
 
     def delete(self, ids: Collection[UUID]) -> None:
         """Delete rows; absent ids are ignored. The last rows take their places."""
         for row in sorted(self.find(ids).values(), reverse=True):
-            self._count -= 1
-            if row != self._count:
-                self._vectors.move(self._count, row)
+            last = self._count - 1
+            if row != last:
+                self._before_move(*self.ids(np.array([last])))
+                self._vectors.move(last, row)
                 for column in self._columns.values():
-                    column[row] = column[self._count]
+                    column[row] = column[last]
+            self._count = last
 
 
 def largest(values: NDArray[np.float32], limit: int) -> NDArray[np.intp]:

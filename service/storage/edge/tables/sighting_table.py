@@ -19,7 +19,14 @@ from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
 from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
 from service.storage.edge.tables.bounded_search import Similarities, best_groups, similar_rows
-from service.storage.edge.tables.rows import ID, IDS, EmbeddedFacts, Rows
+from service.storage.edge.tables.rows import (
+    ID,
+    IDS,
+    BeforeMove,
+    EmbeddedFacts,
+    Rows,
+    ignore_moves,
+)
 from service.storage.edge.tables.sketched_vectors import SketchedVectors
 from service.storage.edge.tables.vector_file import Arrays
 from service.storage.points import payloads
@@ -56,13 +63,20 @@ class NearVessel:
 class SightingTable:
     """Which vessels there are, and their sightings. For one thread at a time."""
 
-    def __init__(self, path: Path, width: int, saved: Arrays | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        width: int,
+        saved: Arrays | None = None,
+        before_move: BeforeMove = ignore_moves,
+    ) -> None:
         """Start empty, or with what was saved.
 
         Args:
             path: of the file of embeddings; see `VectorFile`.
             width: D, the numbers of an embedding.
-            saved: what `save` returned.
+            saved: what `columns` returned; see `Rows`.
+            before_move: see `Rows`.
 
         Raises:
             ValueError, KeyError: `saved` does not belong to the file, or is of another table.
@@ -72,6 +86,7 @@ class SightingTable:
         self._rows = Rows(
             self._vectors,
             saved,
+            before_move,
             vessels="i4",  # the number of the vessel
             modalities="i4",  # the number of the word
             types="i4",  # likewise, of the vessel's type; 0 without one
@@ -86,21 +101,28 @@ class SightingTable:
         self._visible = np.zeros(0, np.bool_) if saved is None else saved[VISIBLE]
         self._counts: GalleryCounts | None = None
 
-    def save(self) -> dict[str, NDArray[Any]]:
-        """Bring embeddings to disk, and return the rest, from which the table can be opened.
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all but the embeddings, from which the table can be opened."""
+        ids = b"".join(vessel.bytes for vessel in self._vessels)
+        return {
+            **self._rows.columns(),
+            **self._vectors.axes(),
+            WORDS: np.array(json.dumps([*self._words])),
+            VESSEL_IDS: np.frombuffer(ids, np.uint8),
+            VISIBLE: self._visible.copy(),
+        }
+
+    def check(self) -> None:
+        """Raise ValueError if an embedding is not what was put."""
+        self._rows.check()
+
+    def sync(self) -> None:
+        """Bring all embeddings to disk.
 
         Raises:
             OSError: the disk refuses.
         """
         self._vectors.sync()
-        ids = b"".join(vessel.bytes for vessel in self._vessels)
-        return {
-            **self._rows.arrays(),
-            **self._vectors.arrays(),
-            WORDS: np.array(json.dumps([*self._words])),
-            VESSEL_IDS: np.frombuffer(ids, np.uint8),
-            VISIBLE: self._visible,
-        }
 
     def put_vessel(self, vessel_id: UUID, state: VesselState) -> None:
         """Note a vessel, and whether it is visible."""
@@ -157,6 +179,11 @@ class SightingTable:
         """Return how many sightings have a vessel."""
         return len(self._rows)
 
+    def sightings_of(self, vessel_id: UUID) -> list[UUID]:
+        """Return the ids of the sightings of a vessel."""
+        own = np.flatnonzero(self._rows[VESSELS] == self._number_of.get(vessel_id, -1))
+        return [UUID(bytes=one) for one in self._rows.ids(own)]
+
     def having_vessel(self, ids: Collection[UUID]) -> set[UUID]:
         """Return those of `ids` that exist and have a vessel."""
         return {UUID(bytes=one) for one in self._rows.find(ids)}
@@ -164,6 +191,12 @@ class SightingTable:
     def shows_chip(self, chip: str) -> bool:
         """Return whether a sighting is of this chip."""
         return len(self._rows_of(chip)) > 0
+
+    def without_sighting(self, chips: Collection[str]) -> set[str]:
+        """Return those of these chips that no sighting is of."""
+        keys = self._rows[CHIPS].tobytes()
+        shown = {keys[at : at + ID] for at in range(0, len(keys), ID)}
+        return {chip for chip in chips if _chip_key(chip).tobytes() not in shown}
 
     def counts(self) -> GalleryCounts:
         """Return the counts of visible vessels and their sightings; cached until a change."""

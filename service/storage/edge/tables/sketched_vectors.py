@@ -35,21 +35,23 @@ class SketchedVectors(VectorFile):
     """
 
     def __init__(self, path: Path, width: int, rows: int = 0, saved: Arrays | None = None) -> None:
-        """Open the files; see `VectorFile`.
+        """Open the file, and sketch its rows anew.
 
         Args:
-            path, width, rows: of the vectors.
-            saved: what `arrays` returned when they held these rows.
+            path, width, rows: see `VectorFile`.
+            saved: what `axes` returned when it held these rows.
         """
         super().__init__(path, width, rows)
         self._axes: list[NDArray[np.float32]] = [] if saved is None else [*saved[AXES]]
         self._sketches = VectorFile(
-            path.with_name(f"{path.name}.sketches"),
-            min(MOST_AXES, width) + 1,
-            min(rows, self.sketched),
+            path.with_name(f"{path.name}.sketches"), min(MOST_AXES, width) + 1
         )
+        for block, axes in enumerate(self._axes):
+            own = range(block * SKETCHED_ROWS, min((block + 1) * SKETCHED_ROWS, rows))
+            if own:
+                self._sketches.put(own, _sketch(self._vectors[own.start : own.stop], axes))
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def axes(self) -> dict[str, NDArray[Any]]:
         """Return the axes of all blocks, float32 `[blocks, D, A]`, each orthonormal."""
         return {AXES: np.array(self._axes, np.float32)}
 
@@ -61,13 +63,6 @@ class SketchedVectors(VectorFile):
     def make_room(self, rows: int) -> None:
         super().make_room(rows)
         self._sketches.make_room(rows)
-
-    def sync(self) -> None:
-        super().sync()
-        self._sketches.sync()
-
-    def checksum(self, rows: int, start: int = 0) -> int:
-        return self._sketches.checksum(min(rows, self.sketched), super().checksum(rows, start))
 
     def put(self, rows: Sequence[int], vectors: NDArray[np.float32]) -> None:
         super().put(rows, vectors)
@@ -119,7 +114,8 @@ def _principal_axes(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _sketch(vectors: NDArray[np.float32], axes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the sketches of vectors, float32 `[K, A + 1]`."""
-    parts = vectors @ axes  # [K, A]
-    squares = [np.einsum("ij,ij->i", one, one) for one in (vectors, parts)]
-    rests = np.sqrt(np.maximum(squares[0] - squares[1], 0.0) + ROUNDING)
+    with np.errstate(all="ignore"):  # of rows that are damaged, which a checksum then tells
+        parts = vectors @ axes  # [K, A]
+        squares = [np.einsum("ij,ij->i", one, one) for one in (vectors, parts)]
+        rests = np.sqrt(np.maximum(squares[0] - squares[1], 0.0) + ROUNDING)
     return np.column_stack([parts, rests])

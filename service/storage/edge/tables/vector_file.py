@@ -39,7 +39,7 @@ class VectorFile:
         Args:
             path: of the file.
             width: D.
-            rows: how many rows it holds since `sync`.
+            rows: how many rows it holds.
 
         Raises:
             StoreFullError, StoreUnavailableError: the file cannot be used.
@@ -80,9 +80,9 @@ class VectorFile:
         """
         os.fsync(self._file)
 
-    def checksum(self, rows: int, start: int = 0) -> int:
-        """Return the CRC-32 of all rows before `rows`, continued from that of other data."""
-        return zlib.crc32(self._vectors[:rows].data, start)
+    def checksums(self, rows: int) -> NDArray[np.uint32]:
+        """Return the checksums of all rows before `rows`."""
+        return checksums(self._vectors[:rows])
 
     def put(self, rows: Sequence[int], vectors: NDArray[np.float32]) -> None:
         """Set rows, appending those beyond the last one.
@@ -134,3 +134,8 @@ class VectorFile:
     def _map(self, room: int) -> None:
         pages = mmap.mmap(self._file, 4 * self._width * room, prot=mmap.PROT_READ)
         self._vectors = np.frombuffer(pages, np.float32).reshape(room, self._width)
+
+
+def checksums(vectors: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Return the CRC-32 of each row, `[K]`, of float32 `[K, D]`."""
+    return np.fromiter((zlib.crc32(one) for one in vectors), np.uint32, len(vectors))

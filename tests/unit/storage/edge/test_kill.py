@@ -16,6 +16,7 @@ from uuid import UUID
 from service.identity.records.vessels import VesselFilter, VesselState
 from service.storage.points.filters import Condition
 from tests.support.enrolling import ADDED, AT_FIRST, Home, enrol_until_killed, open_home
+from tests.support.search_tables import assert_tables_are_current
 
 ROUNDS = 20
 MAX_MESSAGES = 8
@@ -101,6 +102,7 @@ def check_and_recover(
     `settled` holds the number of sightings of each vessel, and is updated.
     """
     home = open_home(folder)
+    assert_tables_are_current(home.gallery)
     last = acknowledged[-1][0] if acknowledged else None
     settled.update({vessel_id: count for vessel_id, count in acknowledged if vessel_id != last})
     assert_as_acknowledged(home, settled)

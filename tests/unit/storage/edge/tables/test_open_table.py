@@ -47,7 +47,7 @@ def test_after_any_changes_searches_are_those_of_a_list(tmp_path: Path, compared
                 table.put([(sighting, vector, {payloads.MODALITY: modality.value} | mark)])
                 kept[sighting] = vector, modality, False
     assert len(table) == len(kept) > 100
-    saved = table.save()
+    saved = table.columns()
     table = OpenTable(tmp_path / "vectors", WIDTH, saved)
     [query] = unit_vectors(1, seed=9)
     for modality in Modality:
