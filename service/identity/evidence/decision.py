@@ -1,7 +1,8 @@
 """Rank the candidates of a search, and decide the verdict."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from operator import itemgetter
 from uuid import UUID
 
 import numpy as np
@@ -116,21 +117,24 @@ def rank(
     for item in scored:
         checks = check(query, item.vessel, [hit.sighting for hit in item.hits], limits)
         more = context_terms(facts_of(query, item.vessel, checks, limits), context)
-        checked.append((replace(item, evidence={**item.evidence, **more}), checks))
-    checked.sort(key=lambda one: (not can_have_sailed(one[1]), *_best_first(one[0])))
-    probabilities = probabilities_from_log_odds([item.log_odds for item, _ in checked])
+        evidence = {**item.evidence, **more}
+        log_odds = sum(evidence.values())
+        place = (not can_have_sailed(checks), -log_odds, -item.hit.similarity, item.vessel.id)
+        checked.append((place, log_odds, evidence, item, checks))
+    checked.sort(key=itemgetter(0))
+    probabilities = probabilities_from_log_odds([log_odds for _, log_odds, *_ in checked])
     candidates = tuple(
         Candidate(
-            rank=place,
+            rank=number,
             probability=probability,
             similarity=item.hit.similarity,
             way=item.hit.way,
-            evidence=dict(item.evidence),
+            evidence=evidence,
             vessel=item.vessel,
             sighting=item.hit.sighting,
             checks=checks,
         )
-        for place, ((item, checks), probability) in enumerate(
+        for number, ((*_, evidence, item, checks), probability) in enumerate(
             zip(checked, probabilities.candidates, strict=True), 1
         )
     )
