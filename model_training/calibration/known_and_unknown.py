@@ -78,7 +78,7 @@ class KnownAndUnknown:
 def measure_known_and_unknown(
     table: ChipTable, spec: CalibrationSpec, seed: int = 0
 ) -> KnownAndUnknown:
-    """Ask with every chip across sensors, with its vessel in the gallery and without.
+    """Match every chip across sensors, with its vessel in the gallery and without.
 
     As the service does with tight chips, the half turn of a query counts where it is more similar
     by the bundle's `bow_preference`; without one, queries are compared as they are.

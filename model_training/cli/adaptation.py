@@ -27,7 +27,7 @@ def adaptation(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the gain by the number of confirmed ships of a simulated sensor, and on genuine ones.
+    """Measure the gain of adapting to n confirmed ships of a simulated sensor, and on genuine ones.
 
     Trains on archives of each size that the study names; stopped runs are continued and finished
     ones are not repeated. Genuine ships are queried with an encoder that was not taught with them.

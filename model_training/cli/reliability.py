@@ -30,7 +30,7 @@ def reliability(
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask with every chip, with its vessel in the gallery and without; compare with the truth.
+    """Match every chip with its vessel in the gallery and without; compare with the truth.
 
     As the service does, tight chips are compared both ways round with the `bow_preference`.
     Prints ECE of the first candidate and of "none of them", and the highest probability of a wrong

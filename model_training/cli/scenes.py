@@ -39,7 +39,7 @@ def scenes(
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer chips of one image alone and together; print R1, its gain, and calibration errors.
+    """Match chips of one image singly and together; print R1, its gain, calibration errors.
 
     Each scene has SAR chips of different ships, some of which are enrolled; in half of the scenes
     they are of about one length. Most is gained where many chips claim one vessel: --look-alikes. A

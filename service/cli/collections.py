@@ -18,7 +18,7 @@ def collections(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what differs from how the service creates collections today, and change it.
+    """List collection settings that differ from those of a new collection, or apply these.
 
     A collection keeps the settings that it was created with: how many nodes hold each shard, and
     what is in memory. Services may run meanwhile; Qdrant rebuilds the data in the background,

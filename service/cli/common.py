@@ -66,7 +66,7 @@ FramingOption = Annotated[
     Literal["auto", "as_is"],
     typer.Option(
         "--framing",
-        help="`auto`: cut the ship out upright and tight; `as_is`: leave the pixels alone.",
+        help="`auto`: cut the ship out upright and tight; `as_is`: use the chip unchanged.",
     ),
 ]
 

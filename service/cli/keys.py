@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from service.storage.local.keys import KeyFile
 
 keys_app = typer.Typer(
-    help="Make, list and revoke API keys. Once a key was made, every request needs one.",
+    help="Create, list and revoke API keys. Once a key exists, every request needs one.",
     no_args_is_help=True,
 )
 

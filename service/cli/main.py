@@ -41,7 +41,7 @@ from service.client import DEFAULT_URL
 
 app = typer.Typer(
     name="crossfix",
-    help="Identify a ship across optical and radar satellites: a chip in, the vessel out.",
+    help="Match satellite chips of ships to known vessels, across optical and radar images.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -94,13 +94,17 @@ def enrol(
     url: Url = DEFAULT_URL,
     modality: Annotated[
         Literal["optical", "sar", "all"] | None,
-        typer.Option(help="Which chips.", show_default="optical from folders, all from manifests"),
+        typer.Option(
+            help="Enrol chips of this type.",
+            show_default="optical from folders, all from manifests",
+        ),
     ] = None,
     gsd_m: GsdOption = None,
     framing: Annotated[
         Literal["auto", "as_is"] | None,
         typer.Option(
-            help="Of the chips of a folder, as for `crossfix match`.", show_default="auto"
+            help="Framing of the chips of a folder; see `crossfix match --help`.",
+            show_default="auto",
         ),
     ] = None,
     dataset: Annotated[
@@ -112,15 +116,15 @@ def enrol(
     """Register vessels with their chips in the gallery of a running service.
 
     A **folder** holds `bounding_box_train`, `bounding_box_test`, `query`, or the chips themselves,
-    named `<id>_<anything>_{RGB,SAR}.tif` (PNG and JPEG too); id -1 is left out. `vessels.csv`
+    named `<id>_<anything>_{RGB,SAR}.tif` (PNG and JPEG too); id -1 is skipped. `vessels.csv`
     beside them describes the ids: `id,name,imo,mmsi,callsign,flag,type,length_m,beam_m`.
 
     A **manifest** has one row for each chip: `chip` (its path), one of `id`, `imo`, `mmsi`,
     `name`, the vessel's other attributes, and `modality`, `gsd_m`, `band`, `framing`,
     `captured_at`, `lat`, `lon`, `sensor`, `source`, `licence`, `case`, `note`.
 
-    It can be stopped with Ctrl-C and repeated: what is enrolled already is not enrolled twice.
-    Ends with status 1 when something was refused.
+    You can stop the command with Ctrl-C and repeat it: no chip is enrolled twice. It ends with
+    status 1 if a chip was refused.
     """
     from service.client.enrol import enrol_fleet
     from service.client.fleet.read import read_fleet

@@ -119,12 +119,12 @@ def reembed(
     device: DeviceOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Embed every kept chip with another bundle, then serve that bundle.
+    """Embed every stored chip with another bundle, then serve that bundle.
 
-    It can be stopped and repeated: what is embedded stays embedded. The gallery moves in one step
-    when no sighting is left to embed; running services follow within seconds and drop no request.
-    The same command with the former bundle moves back. An embedded gallery is moved while its
-    service is stopped.
+    You can stop and repeat the command: no embedding is lost. The gallery switches in one step,
+    when every sighting is embedded; running services follow within seconds and drop no request.
+    To switch back, run the command with the former bundle. Stop the service of an embedded
+    gallery first.
     """
     from service.wiring.maintenance import upgrade_gallery
 
@@ -188,7 +188,7 @@ def sweep(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find original chips that belong to no sighting, as failed requests leave them behind.
+    """Count or delete original chips without a sighting, which failed requests leave behind.
 
     With a Qdrant server, services may run meanwhile; an embedded gallery needs its service stopped.
     """
@@ -223,7 +223,7 @@ def check(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 def retain(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Delete old unjudged matches and sightings without a vessel, as CROSSFIX_KEEP_... say.
+    """Delete unjudged matches and open sightings beyond the limits of CROSSFIX_KEEP_...
 
     A service does so every hour. With a Qdrant server, services may run meanwhile; an embedded
     gallery needs its service stopped.

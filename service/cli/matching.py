@@ -49,17 +49,17 @@ def match(
         str | None, typer.Option(help="The satellite or sensor, e.g. Sentinel-1.")
     ] = None,
     case: Annotated[str | None, typer.Option(help="The case that the chips belong to.")] = None,
-    note: Annotated[str | None, typer.Option(help="A remark, kept with each match.")] = None,
+    note: Annotated[str | None, typer.Option(help="A note stored with each match.")] = None,
     max_speed_kn: Annotated[
-        float | None, typer.Option(help="Vessels that would have sailed faster come last.")
+        float | None, typer.Option(help="Rank vessels last that would have had to sail faster.")
     ] = None,
     vessel_type: Annotated[str | None, typer.Option(help="Only vessels of this type.")] = None,
     length_tolerance: Annotated[
         float | None,
-        typer.Option(help="Only vessels whose registered length fits within this share, e.g. 0.2."),
+        typer.Option(help="Only vessels whose length differs by at most this share, e.g. 0.2."),
     ] = None,
     store: Annotated[
-        bool, typer.Option(help="Keep the chip as a sighting without a vessel, and the match.")
+        bool, typer.Option(help="Store the match, and the chip as an open sighting.")
     ] = True,
     looks_like: Annotated[
         str | None, typer.Option(help="The vessel type that you see; counts as evidence.")
@@ -75,22 +75,24 @@ def match(
         Path | None,
         typer.Option(help="Append each result to this file of JSON lines.", metavar="FILE"),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Chips sent at once.", min=1, max=64)] = 4,
+    workers: Annotated[
+        int, typer.Option(help="How many chips to send at once.", min=1, max=64)
+    ] = 4,
     as_json: AsJson = False,
 ) -> None:
     """Ask a running service which registered vessel a chip shows.
 
     Prints, for each chip, the id of the match, the ranked vessels with calibrated probability,
-    similarity and checks, and the verdict with its explanation. Ends with status 1 when a chip was
-    refused. With `--scene`, the chips of one image are asked about together; with `--one-ship`,
+    similarity and checks, and the verdict with its explanation. Ends with status 1 if a chip was
+    refused. With `--scene`, the chips of one image are matched together; with `--one-ship`,
     chips of one ship get one answer.
 
     A **CSV table** has one row for each chip: `chip` (its path), and `modality`, `gsd_m`, `band`,
-    `framing`, `captured_at`, `lat`, `lon`, `sensor`, `case`, `note`, which count more than the
-    options.
+    `framing`, `captured_at`, `lat`, `lon`, `sensor`, `case`, `note`, which take precedence
+    over the options.
 
-    With `--results` only counts are printed. A batch that was stopped goes on when the same command
-    is run again: chips whose result is in the file are not sent again.
+    With `--results` only counts are printed. To continue a batch that was stopped, run the same
+    command again: chips whose result is in the file are not sent again.
     """
     from service.client.query_table import read_queries
 

@@ -56,14 +56,17 @@ def part(
     sightings: Sightings,
     other: Annotated[
         list[str] | None,
-        typer.Option(help="A sighting of another ship; those named so may show one ship."),
+        typer.Option(help="A sighting of another ship; repeatable, and these may show one ship."),
     ] = None,
     withdraw: Annotated[
-        bool, typer.Option("--withdraw", help="Withdraw what was said before.")
+        bool, typer.Option("--withdraw", help="Withdraw an earlier `crossfix part`.")
     ] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Record that each of these open sightings shows another ship than all others named."""
+    """Mark open sightings as different ships.
+
+    Each SIGHTING shows another ship than every other SIGHTING and every `--other`.
+    """
     with open_client(url) as client:
         client.part_sightings(sightings, others=other or (), different=not withdraw)
 

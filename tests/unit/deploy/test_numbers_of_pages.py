@@ -132,7 +132,7 @@ SAYINGS = {
     "waiting": [
         f"among the {waiting.SIMILAR} most similar of its sensor type",
         f"a probability of {percent(math.exp(waiting.MIN_LOG_ODDS))} against",
-        "half a second; if there is always one, then for a second of every minute"
+        "half a second; a service that is never idle so long spends one second of every minute"
         if (QUIET_S, WORK_WITHOUT_QUIET_S, LONGEST_POSTPONEMENT_S) == (0.5, 1.0, 60.0)
         else "?",
         f"a probability of {percent(grouping.THRESHOLD)} or more (`threshold`)",
