@@ -16,8 +16,10 @@ NAMES = (
     "simulation-compact",
     "simulation-lite",
     "simulation-compact-mined",
+    "simulation-compact-mined-2",
     "simulation-lite-late",
     "simulation-lite-late-2",
+    "simulation-lite-late-3",
     "simulation-vit",
     "hoss-pretrain-reference",
     "hoss-reference",
@@ -43,7 +45,7 @@ def test_the_initial_checkpoint_of_a_shipped_config_is_that_of_another_shipped_c
         for config in configs.values()
         if config.initial is not None and config.initial != PUBLISHED
     ]
-    assert len(followers) == 5
+    assert len(followers) == 7
     for config in followers:
         assert config.initial is not None
         before = outs[config.initial.parent]
