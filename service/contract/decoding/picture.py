@@ -72,6 +72,8 @@ _COLOURS: dict[str, tuple[Colour, ...]] = {
 _COLOURS_OF_COUNT = {len(colours): colours for colours in _COLOURS.values()}
 _PNG_HEADER = struct.Struct(">4sIIBB")
 _PNG_HEADER_AT = 12
+USUAL_GAMMA, GAMMA_TOLERANCE = 1 / 2.2, 0.05
+"""PNG specification, 11.3.2.2: that of sRGB."""
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
@@ -187,7 +189,7 @@ def _to_raster(picture: ImageFile, container: str, bit_depth: str, decoded: NDAr
         notes = (*notes, f"turned upright as the EXIF orientation {int(orientation)} says")
     samples = np.ascontiguousarray(samples)
     density = next(filter(None, map(picture.info.get, ("aspect", "jfif_density", "dpi"))), (1, 1))
-    notes += uneven_pixels(float(density[0]), float(density[1]))
+    notes += uneven_pixels(float(density[0]), float(density[1])) + _unusual_gamma(picture)
     return Raster(
         container=container,
         samples=samples,
@@ -195,6 +197,17 @@ def _to_raster(picture: ImageFile, container: str, bit_depth: str, decoded: NDAr
         read=tuple(range(len(colours))),
         mask=_transparent_colour_mask(picture, samples),
         warnings=notes,
+    )
+
+
+def _unusual_gamma(picture: ImageFile) -> tuple[str, ...]:
+    """Warn where a PNG says that its samples are no ordinary brightness, such as linear light."""
+    gamma = picture.info.get("gamma", USUAL_GAMMA)
+    if abs(gamma - USUAL_GAMMA) <= GAMMA_TOLERANCE:
+        return ()
+    return (
+        f"the PNG declares a gamma of {gamma:g}, which was not applied; save it as sRGB if it is "
+        "too dark or too bright",
     )
 
 

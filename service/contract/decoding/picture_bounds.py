@@ -20,6 +20,7 @@ MAX_SCANNED_PIXELS = 24 * 4 * 1024 * 1024
 """Scans times pixels: 24 scans of the largest picture."""
 MAX_EXIF_BYTES = 2**16
 """What one JPEG segment holds; of longer EXIF data not even the orientation is read."""
+GAMMA_BYTES = 4
 SPARE_BYTES = 2**16
 """Compressed data of any picture may be longer than a multiple of its pixels by so much."""
 MAX_JPEG_BYTES_PER_PIXEL = 8
@@ -28,8 +29,8 @@ MAX_JPEG_BYTES_PER_PIXEL = 8
 _PNG_SIGNATURE_BYTES = 8
 _CHUNK = struct.Struct(">I4s")
 _CHECKSUM_BYTES = 4
-_PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b"pHYs"}
-_ONCE = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"pHYs"}
+_ONCE = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"pHYs", b"gAMA"}
+_PICTURE_CHUNKS = {*_ONCE, b"IDAT", b"IEND"}
 
 _FILL = re.compile(rb"\xff*")
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
@@ -84,7 +85,7 @@ def picture_of_png(data: bytes, raw_bytes: int) -> tuple[bytes, int]:
         length, name = _CHUNK.unpack_from(data, at)
         end = at + _CHUNK.size + length + _CHECKSUM_BYTES
         repeated = name in _ONCE and name not in once
-        if name in _PICTURE_CHUNKS and not repeated and _is_short(name, length):
+        if name in _PICTURE_CHUNKS and not repeated and _has_usual_length(name, length):
             kept.append(data[at:end])
         once.discard(name)
         compressed += length if name == b"IDAT" else 0
@@ -99,7 +100,9 @@ def picture_of_png(data: bytes, raw_bytes: int) -> tuple[bytes, int]:
     return b"".join(kept), len(data[at:].rstrip(b"\0"))
 
 
-def _is_short(name: bytes, length: int) -> bool:
+def _has_usual_length(name: bytes, length: int) -> bool:
+    if name == b"gAMA":
+        return length == GAMMA_BYTES
     return name != b"eXIf" or length <= MAX_EXIF_BYTES
 
 

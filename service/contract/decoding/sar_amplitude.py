@@ -34,9 +34,9 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     """Return one polarisation as amplitude.
 
     The scale of the file is applied first. Complex samples become their magnitude. Real
-    samples that lie in `DB_RANGE` and are mostly negative are decibels and become `10^(dB/20)`;
-    minus infinity among them is amplitude 0. Few negative values, as noise subtraction leaves
-    them, become 0. Declared no-data becomes 0.
+    samples that lie in `DB_RANGE` are decibels and become `10^(dB/20)` if they are mostly negative,
+    or if some are and the band is named so; minus infinity among them is amplitude 0. Few negative
+    values, as noise subtraction leaves them, become 0. Declared no-data becomes 0.
 
     Args:
         raster: what was read.
@@ -133,10 +133,9 @@ def _as_amplitude(values: NDArray[Any], named_db: bool) -> tuple[NDArray[Any], l
         if not named_db:
             return values, []
         return values, ["the band is named decibels, but no value is negative: used as amplitude"]
-    decibels = (
-        DB_RANGE[0] <= low < DB_MINIMUM_BELOW
-        and high <= DB_RANGE[1]
-        and float(np.median(finite)) <= DB_MEDIAN_BELOW
+    # A chip cut close around a bright ship is mostly positive; then the name decides.
+    decibels = (DB_RANGE[0] <= low and high <= DB_RANGE[1]) and (
+        named_db or (low < DB_MINIMUM_BELOW and float(np.median(finite)) <= DB_MEDIAN_BELOW)
     )
     if decibels:
         notes = [f"values from {low:.1f} to {high:.1f} are decibels: turned into amplitude"]
@@ -157,7 +156,8 @@ def _as_amplitude(values: NDArray[Any], named_db: bool) -> tuple[NDArray[Any], l
     raise ChipContentError(
         f"{share:.0%} of the SAR values are negative (from {low:g} to {high:g}): neither "
         f"amplitude nor decibels; send amplitude, complex samples, or dB within "
-        f"{DB_RANGE[0]:.0f}..{DB_RANGE[1]:.0f}, and declare no-data values"
+        f"{DB_RANGE[0]:.0f}..{DB_RANGE[1]:.0f}, whose band or unit is named dB if they are mostly "
+        f"positive, and declare no-data values"
     )
 
 

@@ -139,7 +139,10 @@ def read_tiff(
             f"the TIFF is truncated or damaged ({plain_reason(error)}); send the complete file"
         ) from error
     notes = [f"GDAL warns of the TIFF: {text}" for text in dict.fromkeys(heard) if text]
-    return replace(raster, warnings=(*raster.warnings, *notes[:MAX_GDAL_NOTES]))
+    notes = notes[:MAX_GDAL_NOTES]
+    if page.following_bytes:
+        notes.append(f"{page.following_bytes} bytes after the end of the TIFF were ignored")
+    return replace(raster, warnings=(*raster.warnings, *notes))
 
 
 def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
@@ -178,6 +181,12 @@ def _require_checked_page(source: DatasetReader, page: TiffPage) -> None:
         PixelTypeError: the samples have a type that is not read.
         CorruptChipError: size, bands, type or compression differ.
     """
+    # GDAL takes complex samples of sizes that it does not know for whole numbers, in silence.
+    if page.is_complex and not all("complex" in str(kind) for kind in source.dtypes):
+        raise PixelTypeError(
+            f"the TIFF has complex samples of {page.bits} bits, which are not read; write them as "
+            "complex_int16, complex64 or complex128"
+        )
     odd = sorted(set(source.dtypes) - _SAMPLE_BYTES.keys())
     if odd:
         raise PixelTypeError(

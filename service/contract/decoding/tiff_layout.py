@@ -5,8 +5,9 @@ sample layout, compression and orientation. Source: TIFF 6.0, section 2, and the
 """
 
 import struct
+import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,16 @@ _STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES = 273, 324, 279, 325
 _ROWS_PER_STRIP, _PLANAR, _NO_DATA = 278, 284, 42113
 _PIXEL_SCALE, _TIE_POINTS, _MODEL_MATRIX, _TIE_POINT_NUMBERS = 33550, 33922, 34264, 6
 _EXTRA_SAMPLES, _ASSOCIATED_ALPHA = 338, 1
+_INNER_DIRECTORIES = (330, 34665, 34853)
+"""Where further pictures, EXIF data and positions of a camera are described."""
+_END = 0
+"""No tag of TIFF: where the bytes end that a directory names."""
+MAX_TRAILER_BYTES = 4
+"""GDAL repeats the last four bytes of a tile after it in cloud-optimised files."""
 _WANTED = {
     *(_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES),
     *(_TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _ROWS_PER_STRIP, _PLANAR, _EXTRA_SAMPLES),
-    *(_STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES),
+    *(_STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES, *_INNER_DIRECTORIES),
 }
 _COUNTED = {
     _STRIP_OFFSETS: ("strips", MAX_SEGMENTS),
@@ -48,11 +55,14 @@ _SEPARATE_PLANES = 2
 _BYTE, _ASCII = 1, 2
 _TEXT_TYPES = {_BYTE, _ASCII, 6, 7}
 _INTEGER_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 16: "u8", 17: "i8"}
-FLOAT, _DOUBLE = 3, 12
+_INTEGER_TYPES |= {13: "u4", 18: "u8"}  # places of directories
+_OTHER_TYPE_BYTES = {2: 1, 5: 8, 7: 1, 10: 8, 11: 4, 12: 8}
+FLOAT, _COMPLEX, _DOUBLE = 3, (5, 6), 12
 _IMPLIED = {_BITS: 1, _COMPRESSION: 1, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1, _PLANAR: 1}
 
 Tags = dict[int, NDArray[np.int64]]
-"""The wanted tags of a directory, each with its integers `[N]`, or the count of its doubles."""
+"""The wanted tags of a directory, each with its integers `[N]`, or the count of its doubles; and
+`_END`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,8 @@ class TiffPage:
         no_data: GDAL's text of the value that means "no data"; empty without one.
         big_endian: whether the first byte of a number is its most significant one.
         georeference_fault: why its georeference means nothing; empty where it may mean something.
+        following_bytes: how many bytes follow all that the file describes, without zeros at the
+            end.
     """
 
     index: int
@@ -97,6 +109,7 @@ class TiffPage:
     no_data: str
     big_endian: bool
     georeference_fault: str
+    following_bytes: int = 0
 
     @property
     def bytes_per_sample(self) -> int:
@@ -105,6 +118,11 @@ class TiffPage:
             return 4 if self.bits <= 32 else 8
         whole = max(1, (self.bits + 7) // 8)
         return next(size for size in (1, 2, 4, 8, 16, whole) if size >= whole)
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether each sample has a real and an imaginary half."""
+        return self.sample_format in _COMPLEX
 
     @property
     def bytes_per_pixel(self) -> int:
@@ -165,7 +183,35 @@ def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
     page = _page(data, full[0], directories[full[0]])
     _require_smaller_overviews(page, directories)
     _require_single_file(data, page)
+    page = replace(page, following_bytes=_following_bytes(data, directories))
     return page, _mask_of(data, page, directories)
+
+
+def _following_bytes(data: bytes, directories: list[Tags]) -> int:
+    """Return how many bytes stand after all that the directories describe, as of a second file."""
+    order, big = _byte_order(data)
+    described = list(directories)
+    for tags in directories:
+        for tag in _INNER_DIRECTORIES:
+            for offset in tags.get(tag, np.zeros(0, np.int64))[:MAX_PAGES].tolist():
+                with suppress(struct.error, OverflowError, ValueError, CorruptChipError):
+                    described.append(_directory(data, order, big, offset)[0])
+    end = max(map(_end_of, described))
+    following = len(data[end:].rstrip(b"\0"))
+    return following if following > MAX_TRAILER_BYTES else 0
+
+
+def _end_of(tags: Tags) -> int:
+    """Return where the bytes end that a directory names, with its strips or tiles."""
+    end = int(tags[_END][0])
+    for starts, lengths in ((_STRIP_OFFSETS, _STRIP_BYTES), (_TILE_OFFSETS, _TILE_BYTES)):
+        if starts not in tags:
+            continue
+        if lengths not in tags:
+            return sys.maxsize
+        known = min(len(tags[starts]), len(tags[lengths]))
+        end = max(end, int((tags[starts][:known] + tags[lengths][:known]).max(initial=0)))
+    return end
 
 
 def _require_single_file(data: bytes, page: TiffPage) -> None:
@@ -261,9 +307,7 @@ def _georeference_fault(tags: Tags) -> str:
 
 def _walk(data: bytes) -> list[Tags]:
     """Read the wanted tags of each directory in the chain."""
-    order = {b"II": "<", b"MM": ">"}[data[:2]]
-    (magic,) = struct.unpack_from(order + "H", data, 2)
-    big = magic == 43
+    order, big = _byte_order(data)
     (offset,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
     directories: list[Tags] = []
     visited: set[int] = set()
@@ -280,6 +324,13 @@ def _walk(data: bytes) -> list[Tags]:
     return directories
 
 
+def _byte_order(data: bytes) -> tuple[str, bool]:
+    """Return the byte order as `struct` writes it; and whether the file is a BigTIFF."""
+    order = {b"II": "<", b"MM": ">"}[data[:2]]
+    (magic,) = struct.unpack_from(order + "H", data, 2)
+    return order, magic == 43
+
+
 def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, int]:
     """Read one directory: its wanted tags, and the offset of the next one, 0 at the end."""
     count_format, word, entry_bytes = ("Q", "Q", 20) if big else ("H", "I", 12)
@@ -292,6 +343,7 @@ def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, i
     start = offset + struct.calcsize(order + count_format)
     tags: Tags = {}
     seen: set[int] = set()
+    end = start + entries * entry_bytes + struct.calcsize(order + word)
     for at in range(start, start + entries * entry_bytes, entry_bytes):
         tag, kind, count = struct.unpack_from(order + "HH" + word, data, at)
         # Readers differ in which of two equal tags they use, so none could be checked.
@@ -299,6 +351,7 @@ def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, i
             raise CorruptChipError(f"a TIFF directory holds tag {tag} twice; write the file anew")
         seen.add(tag)
         _check_count(tag, kind, count)
+        end = max(end, _end_of_values(data, order + word, at + 4, kind, count))
         if tag in _WANTED and count and kind in _INTEGER_TYPES:
             tags[tag] = _integers(data, order, word, at + 4, kind, min(count, MAX_SEGMENTS))
         elif tag == _NO_DATA and count and kind in _TEXT_TYPES:
@@ -306,7 +359,18 @@ def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, i
         elif tag in (_PIXEL_SCALE, _TIE_POINTS, _MODEL_MATRIX) and kind == _DOUBLE:
             tags[tag] = np.array([count])  # GDAL reads the values
     (following,) = struct.unpack_from(order + word, data, start + entries * entry_bytes)
+    tags[_END] = np.array([min(end, len(data))])
     return tags, int(following)
+
+
+def _end_of_values(data: bytes, word: str, at: int, kind: int, count: int) -> int:
+    """Return where the values of an entry end whose count stands at `at`; 0 if they stand in it."""
+    whole = _INTEGER_TYPES.get(kind)
+    size = count * (int(whole[1:]) if whole else _OTHER_TYPE_BYTES.get(kind, 0))
+    if size <= struct.calcsize(word):
+        return 0
+    (value_at,) = struct.unpack_from(word, data, at + struct.calcsize(word))
+    return int(value_at) + size
 
 
 def _integers(

@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.io import MemoryFile
+from rasterio.shutil import copy
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.decoding.tiff_layout import TiffPage, read_full_page
-from service.contract.errors import CorruptChipError
+from service.contract.errors import CorruptChipError, PixelTypeError
+from tests.support.inputs.chip_builders import good_jpeg, good_png, zip_of
 from tests.support.inputs.chip_files import rgb_planes, sar_plane, tiff_bytes
 from tests.support.inputs.tiff_writer import Page, write_tiff
 
 FULL = sar_plane(60, 20)
 WIDTH, HEIGHT, COUNT, TIE_POINTS, NO_DATA = 256, 257, 277, 33922, 42113
+SAMPLE_FORMAT, EXIF = 339, 34665
 
 
 def entry_at(data: bytes, tag: int) -> int:
@@ -80,6 +84,20 @@ def test_a_size_that_its_strips_contradict_is_refused(tag: int, value: int, comp
         decode_chip(changed(data, at, struct.pack("<H", value)), gsd_m=1.0)
 
 
+@pytest.mark.parametrize("format_code", [5, 6], ids=["integer", "float"])
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_complex_samples_of_a_size_that_gdal_does_not_know_are_refused(
+    bits: int, format_code: int
+) -> None:
+    data = tiff_bytes((FULL * 100).astype(f"uint{bits}"))
+    data = changed(data, entry_at(data, SAMPLE_FORMAT) + 8, struct.pack("<H", format_code))
+    if (bits, format_code) == (32, 5):
+        assert decode_chip(data, gsd_m=1.0).bit_depth == "complex_int16"
+        return
+    with pytest.raises(PixelTypeError, match=f"complex samples of {bits} bits"):
+        decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+
+
 def test_strips_that_overlap_are_refused() -> None:
     data = bytearray(tiff_bytes(FULL, blockysize=30))
     offsets = entry_at(bytes(data), 273)
@@ -88,6 +106,44 @@ def test_strips_that_overlap_are_refused() -> None:
     struct.pack_into("<I", data, at, first + 16)
     with pytest.raises(CorruptChipError, match="overlap"):
         decode_chip(bytes(data), gsd_m=1.0)
+
+
+@pytest.mark.parametrize("following", [good_png(), good_jpeg(), zip_of(b"")])
+@pytest.mark.parametrize("big", [False, True])
+def test_bytes_after_the_end_of_a_tiff_warn(following: bytes, *, big: bool) -> None:
+    chip = decode_chip(write_tiff([Page(FULL)], big=big) + following, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, FULL)
+    # Zeros at the end are padding.
+    length = len(following.rstrip(b"\0"))
+    assert chip.warnings == (f"{length} bytes after the end of the TIFF were ignored",)
+
+
+def with_camera_data() -> bytes:
+    """A TIFF that ends with a directory of EXIF data and its one text."""
+    data = write_tiff([Page(FULL, extra=((EXIF, 0),))])
+    data = changed(data, entry_at(data, EXIF) + 8, struct.pack("<I", len(data)))
+    text = b"a note of the camera"
+    entry = struct.pack("<HHII", 37500, 7, len(text), len(data) + 18)
+    return data + struct.pack("<H", 1) + entry + struct.pack("<I", 0) + text
+
+
+def cloud_optimised() -> bytes:
+    with MemoryFile(tiff_bytes(sar_plane(300, 200))) as plain, MemoryFile() as memory:
+        with plain.open() as source:
+            copy(source, memory.name, driver="COG", blocksize=128, compress="deflate")
+        return bytes(memory.getbuffer())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(tiff_bytes(FULL), tiff_bytes(FULL, compress="lzw"), tiff_bytes(FULL) + bytes(512)),
+        *(with_camera_data(), cloud_optimised()),
+    ],
+    ids=["strips", "compressed", "padded", "camera", "cloud-optimised"],
+)
+def test_all_bytes_of_a_whole_tiff_are_known(data: bytes) -> None:
+    assert decode_chip(data, gsd_m=1.0).warnings == ()
 
 
 def test_what_gdal_warns_of_is_passed_on() -> None:

@@ -1,5 +1,6 @@
 """What names, units and fillings say of the samples is used, or said."""
 
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,7 @@ from service.contract.decoding.modality import sensor_warnings
 from service.contract.errors import ModalityError
 from tests.support.inputs.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
 
+PICTURE = rgb_planes().transpose(1, 2, 0)
 POLS = ("HH", "HV", "VH", "VV")
 
 
@@ -50,6 +52,17 @@ def test_the_intensity_beside_them_is_taken() -> None:
 def test_the_unit_of_a_band_is_compared_with_its_samples(unit: str, text: str) -> None:
     assert not warned(decode_chip(tiff_bytes(sar_plane()), gsd_m=1.0), text)
     assert warned(decode_chip(tiff_bytes(sar_plane(), in_unit(unit)), gsd_m=1.0), text)
+
+
+@pytest.mark.parametrize("declare", [named("Sigma0_VV_db"), in_unit("dB")])
+@pytest.mark.parametrize("darkest_db", [-9.0, -0.5])
+def test_named_decibels_of_a_bright_ship_are_decibels(
+    declare: Callable[[DatasetWriter], None], darkest_db: float
+) -> None:
+    decibels = np.linspace(darkest_db, 30, 1200, dtype=np.float32).reshape(60, 20)
+    chip = decode_chip(tiff_bytes(decibels, declare), gsd_m=1.0)
+    np.testing.assert_allclose(chip.pixels, 10 ** (decibels / 20), rtol=6e-4)
+    assert warned(chip, "are decibels")
 
 
 def test_decibels_of_8_bits_are_named() -> None:
@@ -104,11 +117,23 @@ def test_a_filling_that_is_not_declared_warns(modality: Modality, fill: int) -> 
     assert warned(chip, f"10.0% of the pixels are exactly {fill}")
 
 
+def with_gamma(gamma: float) -> bytes:
+    data = picture_bytes(PICTURE, "PNG")
+    chunk = b"gAMA" + round(gamma * 100_000).to_bytes(4)
+    whole = (4).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
+    return data[:33] + whole + data[33:]  # after the signature and the chunk IHDR
+
+
+def test_an_unusual_gamma_warns() -> None:
+    usual = decode_chip(with_gamma(0.45455), gsd_m=1.0)
+    linear = decode_chip(with_gamma(1.0), gsd_m=1.0)
+    np.testing.assert_array_equal(linear.pixels, PICTURE)
+    assert warned(linear, "a gamma of 1, which was not applied")
+    assert usual.warnings == ()
+
+
 def set_dots_per_inch(target: DatasetWriter) -> None:
     target.update_tags(TIFFTAG_XRESOLUTION=72, TIFFTAG_YRESOLUTION=36, TIFFTAG_RESOLUTIONUNIT=2)
-
-
-PICTURE = rgb_planes().transpose(1, 2, 0)
 
 
 @pytest.mark.parametrize("container", ["PNG", "JPEG"])
