@@ -11,18 +11,6 @@ from playwright.sync_api import FilePayload, Page, expect
 from tests.support.browser.chromium import WatchedPage
 from tests.support.browser.harbour import Harbour, ask, chips_of, query_chip
 
-
-def metre_scale(page: Page, index: int, metres: float) -> float:
-    box = page.locator(".stage canvas").nth(index).bounding_box()
-    assert box is not None
-    return box["width"] / metres
-
-
-def shown_picture(api: httpx.Client, url: str) -> int:
-    """Return the longer side of a picture of the API in pixels."""
-    return max(Image.open(BytesIO(api.get(url).content)).size)
-
-
 SETTLED_MS = 1000
 """Time in which the page has drawn what it was asked for, in milliseconds."""
 
@@ -169,30 +157,6 @@ def test_nothing_compared_gives_no_probability(
     expect(page.locator("h1")).to_have_text("Nothing was compared")
     expect(page.locator(".detail")).not_to_contain_text("%")
     expect(page.locator(".chip-row[aria-current]")).to_contain_text("Nothing was compared")
-
-
-def test_pictures_have_one_scale_and_can_be_laid_over_each_other(
-    desk: WatchedPage, harbour: Harbour, api: httpx.Client
-) -> None:
-    match = api.get(f"/matches/{harbour.matches['0001']}").json()
-    first = match["candidates"][0]
-    page = desk.open(f"#/match/{match['match_id']}")
-    expect(page.locator(".stage canvas")).to_have_count(3)
-    query_px = shown_picture(api, match["query"]["preview_url"])
-    known_px = shown_picture(api, first["sighting"]["preview_url"])
-    query = metre_scale(page, 0, query_px * match["query"]["gsd_m"])
-    known = metre_scale(page, 1, known_px * first["sighting"]["gsd_m"])
-    assert abs(query / known - 1) < 0.02
-    expect(page.locator(".ruler span").first).to_have_text("0 m")
-    page.get_by_role("button", name="Swipe").click()
-    expect(page.locator(".overlay.swipe canvas")).to_have_count(2)
-    page.get_by_label("Where the candidate begins").fill("20")
-    clip = page.locator(".overlay .upper").evaluate("node => getComputedStyle(node).clipPath")
-    assert "20%" in clip
-    page.get_by_role("button", name="Blink").click()
-    expect(page.locator(".overlay.blink canvas")).to_have_count(2)
-    page.get_by_role("button", name="As sent").click()
-    expect(page.locator(".overlay.blink canvas")).to_have_count(2)
 
 
 def test_evidence_checks_and_map_are_shown(desk: WatchedPage, harbour: Harbour) -> None:

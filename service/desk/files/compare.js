@@ -1,6 +1,8 @@
 // Query and candidate at the same metre scale, turned alike, with overlays and a ruler.
 import { html, useEffect, useRef, useState, useLayoutEffect, useStore } from "./lib.js";
 import { bundle, picture } from "./api.js";
+import { MeasuredLine, lengthOf, useMeasuring } from "./measuring.js";
+import { Moved, useMoving } from "./moving.js";
 import { Choice } from "./ui.js";
 import { metres, previewUrl, roundStep } from "./format.js";
 import { T } from "./texts.js";
@@ -118,14 +120,32 @@ export function Compare({ query, candidate }) {
     best: known && T.compare.best(T.modalities[known.modality], metres(known.length_m)),
     imagined: T.compare.imagined,
   };
+  const overlay = known && mode !== "side";
+  const upper = over === "imagined" && parts.imagined ? "imagined" : "best";
+  const stage = useRef();
+  const measuring = useMeasuring(stage, [scale, mode, known?.id, query.sighting_id]);
+  const moving = useMoving(scale, [known?.id, query.sighting_id]);
+  const handling = useRef(null);
+  const onHold = (event) => {
+    if (event.button || !scale || event.target.closest("input, label, button:not(.end)")) return;
+    const moves = overlay && !measuring.line && event.target.closest(".overlay");
+    handling.current = moves ? moving : measuring;
+    handling.current.hold(event);
+    stage.current.setPointerCapture(event.pointerId);
+  };
+  const onDrag = (event) => handling.current?.drag(event);
+  const onRelease = () => {
+    handling.current?.release();
+    handling.current = null;
+  };
   const strip = (key) => (parts[key] && scale
     ? html`<${Strip} part=${parts[key]} scale=${scale} label=${captions[key]}
         turned=${turned && key !== "query"} />`
     : html`<span class="strip-missing"></span>`);
   const figure = (key) => html`<figure key=${key}>
     <figcaption>${captions[key]}</figcaption>${strip(key)}</figure>`;
-  const overlay = known && mode !== "side";
-  const upper = over === "imagined" && parts.imagined ? "imagined" : "best";
+  const turner = parts[upper] && html`<div class="moved frame" style=${`${moving.style};width:${parts[upper].long_m * scale}px`}>
+    <span class="turner" title=${T.moving.turner}>↻</span></div>`;
 
   return html`<section class="compare" aria-label=${T.compare.title}>
     <div class="compare-tools">
@@ -137,8 +157,12 @@ export function Compare({ query, candidate }) {
         onChange=${setOver} options=${Object.entries(T.compare.overs)} />`}
       ${known && html`<button type="button" aria-pressed=${String(turned)}
         onClick=${() => setTurned(!turned)}>${T.compare.turn}</button>`}
+      <button type="button" aria-pressed=${String(Boolean(measuring.line))} disabled=${!parts.query}
+        onClick=${measuring.line ? measuring.clear : measuring.start}>${T.measure.start}</button>
+      <span class="reading" role="status">${reading(measuring, scale, overlay)}</span>
     </div>
-    <div class="stage">
+    <div class="stage" ref=${stage} onPointerDown=${onHold} onPointerMove=${onDrag}
+        onPointerUp=${onRelease} onPointerCancel=${onRelease}>
       <div ref=${node} class="measure"></div>
       ${asked.failed && html`<p>${asked.failed.message}</p>`}
       ${!query.sighting_id && html`<p>${T.compare.notStored}</p>`}
@@ -146,13 +170,25 @@ export function Compare({ query, candidate }) {
         ${known?.pseudo_sar_url && !imagined.failed && figure("imagined")}`}
       ${overlay && html`<figure>
         <figcaption>${T.compare.hints[mode]} ${captions[upper]}</figcaption>
-        <div class="overlay ${mode}" style=${`--at:${at}%`}>
-          ${strip("query")}<div class="upper">${strip(upper)}</div>
+        <div class="overlay ${mode}" style=${`--at:${at}%`} tabindex="0" role="application"
+            aria-label=${T.moving.label} onKeyDown=${moving.onKey}>
+          ${strip("query")}
+          <div class="upper"><div class="moved" style=${moving.style}>${strip(upper)}</div></div>
+          ${!measuring.line && turner}
         </div>
         ${mode === "swipe" && html`<input type="range" min="0" max="100" value=${at}
           aria-label=${T.compare.swipe} onInput=${(event) => setAt(+event.target.value)} />`}
+        <${Moved} moving=${moving} />
       </figure>`}
-      ${scale > 0 && html`<${Ruler} scale=${scale} width=${width} />`}
+      ${scale > 0 && html`<${Ruler} scale=${scale} width=${width} />
+        <${MeasuredLine} measuring=${measuring} scale=${scale} />`}
     </div>
   </section>`;
+}
+
+/** What was measured, or what dragging does. */
+function reading({ line, first }, scale, overlay) {
+  if (line) return T.measure.result(lengthOf(line, scale));
+  if (first) return T.measure.second;
+  return overlay ? T.moving.hint : T.measure.hint;
 }
