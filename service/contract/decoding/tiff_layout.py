@@ -5,7 +5,6 @@ sample layout, compression and orientation. Source: TIFF 6.0, section 2, and the
 """
 
 import struct
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -31,16 +30,15 @@ _STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES = 273, 324, 279, 325
 _ROWS_PER_STRIP, _PLANAR, _NO_DATA = 278, 284, 42113
 _PIXEL_SCALE, _TIE_POINTS, _MODEL_MATRIX, _TIE_POINT_NUMBERS = 33550, 33922, 34264, 6
 _EXTRA_SAMPLES, _ASSOCIATED_ALPHA = 338, 1
-_INNER_DIRECTORIES = (330, 34665, 34853)
-"""Where further pictures, EXIF data and positions of a camera are described."""
-_END = 0
-"""No tag of TIFF: where the bytes end that a directory names."""
+_INNER = {330, 34665, 34853}
+"""Tags of directories of other pictures, EXIF data and positions of a camera."""
+_END = 0  # not a tag of TIFF
 MAX_TRAILER_BYTES = 4
 """GDAL repeats the last four bytes of a tile after it in cloud-optimised files."""
 _WANTED = {
     *(_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES),
     *(_TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _ROWS_PER_STRIP, _PLANAR, _EXTRA_SAMPLES),
-    *(_STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES, *_INNER_DIRECTORIES),
+    *(_STRIP_OFFSETS, _TILE_OFFSETS, _STRIP_BYTES, _TILE_BYTES, *_INNER),
 }
 _COUNTED = {
     _STRIP_OFFSETS: ("strips", MAX_SEGMENTS),
@@ -54,15 +52,15 @@ _REDUCED, _MASK = 1, 4
 _SEPARATE_PLANES = 2
 _BYTE, _ASCII = 1, 2
 _TEXT_TYPES = {_BYTE, _ASCII, 6, 7}
-_INTEGER_TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 16: "u8", 17: "i8"}
-_INTEGER_TYPES |= {13: "u4", 18: "u8"}  # places of directories
+_INTEGER_TYPES = dict.fromkeys((4, 13), "u4") | dict.fromkeys((16, 18), "u8")
+_INTEGER_TYPES |= {1: "u1", 3: "u2", 6: "i1", 8: "i2", 9: "i4", 17: "i8"}
 _OTHER_TYPE_BYTES = {2: 1, 5: 8, 7: 1, 10: 8, 11: 4, 12: 8}
 FLOAT, _COMPLEX, _DOUBLE = 3, (5, 6), 12
 _IMPLIED = {_BITS: 1, _COMPRESSION: 1, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1, _PLANAR: 1}
 
 Tags = dict[int, NDArray[np.int64]]
 """The wanted tags of a directory, each with its integers `[N]`, or the count of its doubles; and
-`_END`."""
+`_END`: where the bytes end that it describes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,7 @@ class TiffPage:
         no_data: GDAL's text of the value that means "no data"; empty without one.
         big_endian: whether the first byte of a number is its most significant one.
         georeference_fault: why its georeference means nothing; empty where it may mean something.
-        following_bytes: how many bytes follow all that the file describes, without zeros at the
-            end.
+        following_bytes: bytes after all that the file describes, without zeros at the end.
     """
 
     index: int
@@ -190,28 +187,18 @@ def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
 def _following_bytes(data: bytes, directories: list[Tags]) -> int:
     """Return how many bytes stand after all that the directories describe, as of a second file."""
     order, big = _byte_order(data)
-    described = list(directories)
-    for tags in directories:
-        for tag in _INNER_DIRECTORIES:
-            for offset in tags.get(tag, np.zeros(0, np.int64))[:MAX_PAGES].tolist():
-                with suppress(struct.error, OverflowError, ValueError, CorruptChipError):
-                    described.append(_directory(data, order, big, offset)[0])
-    end = max(map(_end_of, described))
-    following = len(data[end:].rstrip(b"\0"))
+    ends = [tags[_END] for tags in directories]
+    inner = [tags[tag][:MAX_PAGES] for tags in directories for tag in _INNER & tags.keys()]
+    for offset in [int(at) for places in inner for at in places][:MAX_PAGES]:
+        with suppress(struct.error, OverflowError, ValueError, CorruptChipError):
+            ends.append(_directory(data, order, big, offset)[0][_END])
+    following = len(data[int(max(ends)[0]) :].rstrip(b"\0"))
     return following if following > MAX_TRAILER_BYTES else 0
 
 
-def _end_of(tags: Tags) -> int:
-    """Return where the bytes end that a directory names, with its strips or tiles."""
-    end = int(tags[_END][0])
-    for starts, lengths in ((_STRIP_OFFSETS, _STRIP_BYTES), (_TILE_OFFSETS, _TILE_BYTES)):
-        if starts not in tags:
-            continue
-        if lengths not in tags:
-            return sys.maxsize
-        known = min(len(tags[starts]), len(tags[lengths]))
-        end = max(end, int((tags[starts][:known] + tags[lengths][:known]).max(initial=0)))
-    return end
+def _last_end(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> int:
+    known = min(len(starts), len(lengths))
+    return int((starts[:known] + lengths[:known]).max(initial=HEADER_BYTES))
 
 
 def _require_single_file(data: bytes, page: TiffPage) -> None:
@@ -219,8 +206,7 @@ def _require_single_file(data: bytes, page: TiffPage) -> None:
 
     Only the first of each signature after the samples is tried, so that the cost is bounded.
     """
-    known = min(len(page.offsets), len(page.byte_counts))
-    end = int((page.offsets[:known] + page.byte_counts[:known]).max(initial=HEADER_BYTES))
+    end = _last_end(page.offsets, page.byte_counts)
     for signature in _SIGNATURES:
         at = data.find(signature, end)
         if at < 0:
@@ -359,6 +345,9 @@ def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, i
         elif tag in (_PIXEL_SCALE, _TIE_POINTS, _MODEL_MATRIX) and kind == _DOUBLE:
             tags[tag] = np.array([count])  # GDAL reads the values
     (following,) = struct.unpack_from(order + word, data, start + entries * entry_bytes)
+    for starts, lengths in ((_STRIP_OFFSETS, _STRIP_BYTES), (_TILE_OFFSETS, _TILE_BYTES)):
+        if starts in tags:
+            end = max(end, _last_end(tags[starts], tags[lengths]) if lengths in tags else len(data))
     tags[_END] = np.array([min(end, len(data))])
     return tags, int(following)
 
