@@ -42,27 +42,32 @@ def paste_commands(url: str, blocks: list[str]) -> list[dict[str, Any]]:
     while rest:
         document, end = json.JSONDecoder().raw_decode(rest)
         documents.append(document)
-        rest = rest[end:]
+        rest = rest[end:].lstrip()
     return documents
 
 
 def test_every_curl_command_is_one_that_is_run() -> None:
-    assert PAGES.count("curl -") == sum(block.count("curl -") for block in CURL_BLOCKS) == 6
+    assert PAGES.count("curl -") == sum(block.count("curl -") for block in CURL_BLOCKS) == 7
     assert all(ADDRESS in block for block in CURL_BLOCKS)
 
 
 def test_the_commands_work_in_their_order_and_again(empty_service: ServiceProcess) -> None:
     for attempt in range(2):
-        first, vessel, match, record, comparison = paste_commands(empty_service.url, CURL_BLOCKS)
+        first, vessel, match, record, comparison, *bulk = paste_commands(
+            empty_service.url, CURL_BLOCKS
+        )
         assert first["query"]["modality"] == "sar"
         assert (vessel["name"], len(vessel["sightings"])) == ("EXAMPLE STAR", 2 + attempt)
-        (candidate,) = match["candidates"]
+        candidate = match["candidates"][0]
         assert candidate["vessel"]["id"] == vessel["id"]
         assert candidate["checks"]["kinematics"]["feasible"]
         assert record["match_id"] == match["match_id"]
         assert record["standing"] == "confirmed"
         assert record["query"]["sighting_id"] == match["query"]["sighting_id"]
         assert 0 < comparison["probability"] < 1
+        *chips, last = bulk
+        assert [one["outcome"] for one in chips] == [("enrolled", "unchanged")[attempt]] * 2
+        assert last["totals"]["refused"] == 0
 
 
 def differences(shown: Any, found: Any, place: str = "") -> list[str]:

@@ -1,8 +1,6 @@
 """`POST /gallery/bulk`: the same results as single enrolments, told chip by chip."""
 
 import json
-import re
-import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from crossfix import ChipPart, ChipToEnrol, Client
 from service.api.bulk_manifest import MOST_CHIPS
 from tests.support.api_requests import bulk_form, problem
 from tests.support.inputs.chips import optical_png, sar_tiff
-from tests.support.paths import ROOT
 from tests.support.processes.service_process import ServiceProcess
 
 Line = dict[str, Any]
@@ -135,19 +132,6 @@ def test_the_document_states_the_limit_and_shows_a_response(api: httpx.Client) -
     reference = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["$ref"]
     fields = document["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
     assert fields["chips"]["maxItems"] == MOST_CHIPS
-
-
-def test_the_commands_of_the_manual_work(service: ServiceProcess, tmp_path: Path) -> None:
-    manual = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    (commands,) = [one for one in re.findall(r"```sh\n(.*?)```", manual, re.S) if "ndjson" in one]
-    (tmp_path / "demo").symlink_to(ROOT / "demo")
-    script = "set -e\n" + commands.replace("http://127.0.0.1:8080", service.url)
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
-    )
-    *feed, last = map(json.loads, done.stdout.splitlines())
-    assert [one["line"] for one in feed] == [1, 2]
-    assert last["totals"]["refused"] == 0
 
 
 def test_what_a_vanished_client_was_told_is_stored(

@@ -46,6 +46,6 @@ def test_the_runbook_states_the_condition_of_a_rule(alert: str, condition: str, 
     groups = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
     (rule,) = (rule for group in groups for rule in group["rules"] if rule["alert"] == alert)
     assert condition in f"{rule['expr']} {rule.get('for')}"
-    page = (ROOT / "docs/operations.md").read_text()
+    page = (ROOT / "docs/alerts.md").read_text()
     entry = page.partition(f"### {alert}\n")[2].partition("\n### ")[0]
     assert said in " ".join(entry.split())

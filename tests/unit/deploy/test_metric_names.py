@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/crossfix.json"
 ADAPTER = ROOT / "deploy/kubernetes/prometheus-adapter-values.yaml"
-RUNBOOK = ROOT / "docs/operations.md"
+RUNBOOK = ROOT / "docs/alerts.md"
 SCRAPED = {"job", "instance", "namespace", "pod"}
 SUFFIXES = {
     "histogram": ("_bucket", "_sum", "_count"),
@@ -114,7 +114,7 @@ def test_each_alert_has_its_line_in_the_runbook() -> None:
     }
     assert headings == {rule["alert"] for rule in alert_rules()}
     for rule in alert_rules():
-        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in ("page", "warn")
 
 

@@ -145,7 +145,6 @@ SAYINGS = {
     ],
     "operations": [
         f"during concurrent enrolment, {LONG.kills} times",
-        f"at most {MOST_CHARACTERS >> 20} MiB of JSON",
         f"At most {MAX_QUEUED_SPANS} spans wait in memory",
         f"for up to {WORDS[int(CLOSING_TIMEOUT_S)]} seconds",
         f"up to {KEPT_CONNECTIONS} to each Qdrant address",
@@ -156,9 +155,6 @@ SAYINGS = {
         "clocks that differ by less than a minute"
         if timedelta(minutes=1) == MAX_CLOCK_SKEW
         else "?",
-        f"at most {MOST_MATCHES} matches or {MOST_BYTES >> 20} MiB",
-        f"while less than {MIN_FREE_BYTES >> 20} MiB are free",
-        "beyond the limits every hour" if RETENTION_INTERVAL_S == 3600.0 else "?",
     ],
     "shared-gallery": [
         f"A request has {WORDS[int(BUDGET_S)]} seconds for this",
@@ -169,7 +165,14 @@ SAYINGS = {
         f"at most {WORDS[int(COUNTS_MAX_AGE_S)]} seconds old while there are requests",
         "one of up to a minute ago" if LARGE_MAX_AGE_S == 60.0 else "?",
     ],
+    "alerts": [
+        f"at most {MOST_MATCHES} matches or {MOST_BYTES >> 20} MiB",
+        f"while less than {MIN_FREE_BYTES >> 20} MiB are free",
+        f"for more than {announcing.GIVE_UP_AFTER.days} days",
+    ],
     "upkeep": [
+        f"at most {MOST_CHARACTERS >> 20} MiB of JSON",
+        "beyond the limits every hour" if RETENTION_INTERVAL_S == 3600.0 else "?",
         f"reserves {RESERVE_BYTES >> 10} KiB",
         f"for `CROSSFIX_RESTORE_DAYS` ({SETTINGS.restore_days:g})",
     ],
