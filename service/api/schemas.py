@@ -88,6 +88,12 @@ class VesselListing(ResponseBody):
     next_cursor: str | None
 
 
+class VesselTypes(ResponseBody):
+    """The types by which vessels can be listed."""
+
+    types: tuple[str, ...] = Field(description="in lower case, by alphabet")
+
+
 class TrackPosition(ResponseBody):
     """Where and when a vessel was, by one of its sightings."""
 

@@ -55,6 +55,28 @@ def test_vessels_are_found_while_typing(desk: WatchedPage, harbour: Harbour) -> 
     expect(page.get_by_text("No vessel begins like this.")).to_be_visible()
 
 
+def test_vessels_are_filtered_by_a_type_from_the_list(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    [chip, _] = chips_of("0019")
+    made = api.post(
+        "/gallery",
+        data={"vessel": '{"name": "ODD ONE", "type": "Cable layer"}'},
+        files={"chips": (chip.name, chip.read_bytes())},
+    )
+    assert made.status_code == 201, made.text
+    page = desk.open("#/gallery")
+    rows = page.locator(".side .list .row")
+    expect(rows.filter(has_text="HARBOUR 0001")).to_have_count(1)
+    kinds = page.get_by_label("Only of this type")
+    expect(kinds.locator("option")).to_have_text(["All types", "bulk carrier", "cable layer"])
+    kinds.select_option("cable layer")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("ODD ONE")
+    kinds.select_option("All types")
+    expect(rows.filter(has_text="HARBOUR 0001")).to_have_count(1)
+
+
 def test_a_vessel_is_registered_with_its_chips(
     desk: WatchedPage, harbour: Harbour, api: httpx.Client
 ) -> None:

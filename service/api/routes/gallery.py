@@ -16,7 +16,7 @@ from service.api.exports.responses import (
 from service.api.known_fields import multipart_form
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import ERRORS_OF_CHANGES, documented
-from service.api.schemas import TrackOut, VesselDetail, VesselListing, VesselOut
+from service.api.schemas import TrackOut, VesselDetail, VesselListing, VesselOut, VesselTypes
 from service.api.strict_requests import strict_router
 from service.api.uploads import BinaryFile, Id, parse_id, parse_uploads, parse_vessel
 from service.identity.enrol import Enrolment, get_visible_vessel
@@ -28,6 +28,8 @@ VESSEL_EXAMPLE = (
     '{"name": "EXAMPLE STAR", "imo": "9074729", "type": "bulk carrier", "length_m": 190}'
 )
 METADATA_EXAMPLE = '[{"modality": "optical", "gsd_m": 0.75, "captured_at": "2026-03-02T10:12:00Z"}]'
+
+MOST_TYPES = 500
 
 Chips = Annotated[list[BinaryFile], File(description="one or more chips of this vessel")]
 Metadata = Annotated[
@@ -110,6 +112,11 @@ def gallery_router(gallery: Gallery, enrolment: Enrolment, max_chips: int) -> AP
             vessels=tuple(VesselOut.model_validate(v) for v in page.vessels),
             next_cursor=page.next_cursor,
         )
+
+    @router.get("/types", responses=documented(503))
+    def list_types() -> VesselTypes:
+        """List the registered types of the vessels; of very many, the most common ones."""
+        return VesselTypes(types=tuple(sorted(gallery.vessel_types(MOST_TYPES))))
 
     @router.get("/{vessel_id}", responses=documented(404, 422, 503))
     def show_vessel(vessel_id: Id) -> VesselDetail:

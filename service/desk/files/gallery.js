@@ -1,6 +1,6 @@
 // The Gallery page: find vessels as you type, look at one, register, import.
-import { html, useEffect, useState, go } from "./lib.js";
-import { mayChange } from "./api.js";
+import { html, useEffect, useLoaded, useState, go } from "./lib.js";
+import { get, mayChange } from "./api.js";
 import { Empty, Fault, useVesselSearch } from "./ui.js";
 import { VesselPage } from "./vessel.js";
 import { Register } from "./register.js";
@@ -13,7 +13,8 @@ export function GalleryPage({ id, query, who }) {
   const [type, setType] = useState("");
   const [turn, setTurn] = useState(0);
   const [dialog, setDialog] = useState(null);
-  const { value, error, loading, reload } = useVesselSearch(text, type.trim() ? { type: type.trim() } : {});
+  const { value, error, loading, reload } = useVesselSearch(text, { type });
+  const types = useLoaded((signal) => get("gallery/types", null, signal), [turn]).value?.types || [];
   useEffect(() => { if (turn) reload(); }, [turn]);
   const changed = () => setTurn((one) => one + 1);
   const vessels = value?.vessels || [];
@@ -22,8 +23,11 @@ export function GalleryPage({ id, query, who }) {
     <aside class="side" aria-label=${T.gallery.vessels}>
       <input type="search" class="search" value=${text} aria-label=${T.gallery.search}
         placeholder=${T.gallery.searchHint} onInput=${(event) => setText(event.target.value)} />
-      <input class="search" value=${type} aria-label=${T.gallery.type} placeholder=${T.gallery.type}
-        onInput=${(event) => setType(event.target.value)} />
+      ${types.length > 0 && html`<select class="search" value=${type} aria-label=${T.gallery.type}
+          onChange=${(event) => setType(event.target.value)}>
+        <option value="">${T.gallery.anyType}</option>
+        ${types.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
+      </select>`}
       <div class="side-buttons">
         <button type="button" disabled=${!allowed} onClick=${() => setDialog("register")}>${T.gallery.register}</button>
         <button type="button" disabled=${!allowed} onClick=${() => setDialog("import")}>${T.gallery.import}</button>

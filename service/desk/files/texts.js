@@ -233,6 +233,7 @@ export const T = {
     search: "Search vessels",
     searchHint: "Name, IMO, MMSI or call sign",
     type: "Only of this type",
+    anyType: "All types",
     register: "Add vessel",
     import: "Import…",
     nothingFound: "No vessel begins like this.",

@@ -59,6 +59,9 @@ class Gallery(Protocol):
             InvalidRequestError: no page returned this cursor.
         """
 
+    def vessel_types(self, limit: int) -> list[str]:
+        """Return the registered types of visible vessels, in lower case, the most common first."""
+
     def delete_vessel(self, vessel_id: UUID) -> None:
         """Delete the vessel record only; an absent one is ignored."""
 

@@ -132,6 +132,10 @@ class EdgeGallery:
         with self._lock:
             return vessel_page(partial(self._vessels.page, condition), where.name, limit, cursor)
 
+    def vessel_types(self, limit: int) -> list[str]:
+        with self._lock:
+            return self._vessels.values(payloads.TYPE, vessel_condition(VesselFilter()), limit)
+
     def delete_vessel(self, vessel_id: UUID) -> None:
         with self._tables.changing(vessels=[vessel_id]):
             with self._lock:

@@ -161,6 +161,12 @@ class Shard:
         for record in self._scan(where, fields, True):
             yield _with_vector(record)
 
+    def values(self, field: str, where: Condition, limit: int) -> list[str]:
+        """Return the values of an indexed keyword field, the most common first."""
+        request = edge.FacetRequest(field, limit=limit, filter=as_filter(where))
+        with _translated_errors(self._folder):
+            return [str(hit.value) for hit in self._shard.facet(request).hits]
+
     def count(self, where: Condition) -> int:
         with _translated_errors(self._folder):
             return self._shard.count(edge.CountRequest(exact=True, filter=as_filter(where)))

@@ -123,6 +123,14 @@ class ServerCollection:
             lambda client: client.count(self.name, count_filter=condition, exact=exact).count
         )
 
+    def values(self, field: str, where: Condition, limit: int) -> list[str]:
+        """Return the values of an indexed keyword field, the most common first."""
+        condition = as_filter(where)
+        answer = self._call(
+            lambda client: client.facet(self.name, field, facet_filter=condition, limit=limit)
+        )
+        return [str(hit.value) for hit in answer.hits]
+
     def any_copy_has(self, where: Condition) -> bool:
         """Return whether a point satisfies the condition, by any of the copies that are asked."""
         for consistency in (None, AGREED):

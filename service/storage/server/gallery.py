@@ -130,6 +130,9 @@ class ServerGallery:
         condition = vessel_condition(where)
         return vessel_page(partial(self._vessels.page, condition), where.name, limit, cursor)
 
+    def vessel_types(self, limit: int) -> list[str]:
+        return self._vessels.values(payloads.TYPE, vessel_condition(VesselFilter()), limit)
+
     def delete_vessel(self, vessel_id: UUID) -> None:
         """Delete the vessel's record; mark its sightings, so that `counts` can leave them out."""
         orphans = Condition((of_vessels([vessel_id]),))

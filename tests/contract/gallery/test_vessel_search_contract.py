@@ -51,6 +51,19 @@ def test_other_parts_of_words_do_not_find_it(gallery: Gallery, search: str) -> N
     assert found(gallery, search) == set()
 
 
+def test_types_of_visible_vessels_are_listed_the_most_common_first(gallery: Gallery) -> None:
+    assert gallery.vessel_types(5) == []
+    kinds = ["Tanker", "tanker", "Bulk carrier", None]
+    vessels = [make_vessel(name=f"ship {at}", type=kind) for at, kind in enumerate(kinds)]
+    for vessel in vessels:
+        gallery.put_vessel(vessel)
+    gallery.put_vessel(make_vessel(type="Tug", state=VesselState.DELETED))
+    assert gallery.vessel_types(5) == ["tanker", "bulk carrier"]
+    assert gallery.vessel_types(1) == ["tanker"]
+    gallery.put_vessel(vessels[2].model_copy(update={"type": "Ferry"}))
+    assert gallery.vessel_types(5) == ["tanker", "ferry"]
+
+
 def test_a_search_follows_changes_and_shows_visible_vessels_only(gallery: Gallery) -> None:
     gallery.put_vessel(LENA)
     gallery.put_vessel(LENA.model_copy(update={"name": "Renamed"}))

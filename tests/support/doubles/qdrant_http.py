@@ -306,6 +306,12 @@ def _count(double: QdrantDouble, collection: str, body: Body) -> object:
     return double.store.count(collection, count_filter=request.filter)
 
 
+def _facet(double: QdrantDouble, collection: str, body: Body) -> object:
+    request = models.FacetRequest.model_validate_json(body)
+    limit = request.limit or 10
+    return double.store.facet(collection, request.key, facet_filter=request.filter, limit=limit)
+
+
 def _delete(double: QdrantDouble, collection: str, body: Body) -> object:
     return double.store.delete(collection, SELECTOR.validate_json(body))
 
@@ -338,6 +344,7 @@ HANDLERS: dict[str, Handler] = {
     "POST points": _retrieve,
     "POST points/scroll": _scroll,
     "POST points/count": _count,
+    "POST facet": _facet,
     "POST points/delete": _delete,
     "POST points/payload": _set_payload,
     "POST points/query/batch": _query_batch,

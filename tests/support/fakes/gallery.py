@@ -3,6 +3,7 @@
 import bisect
 import math
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -90,6 +91,12 @@ class FakeGallery:
         page = listed[start : start + limit]
         more = len(listed) > start + limit
         return VesselPage(page, str(page[-1].id) if more else None)
+
+    def vessel_types(self, limit: int) -> list[str]:
+        with self._lock:
+            visible = [v for v in self._vessels.values() if v.state.visible]
+        counts = Counter(v.type.casefold() for v in visible if v.type)
+        return [kind for kind, _ in counts.most_common(limit)]
 
     def delete_vessel(self, vessel_id: UUID) -> None:
         with self._lock:
