@@ -58,7 +58,7 @@ def _check_values(name: str, values: list[UploadFile | str], is_file: bool) -> N
             )
 
 
-def _check_query(request: Request) -> None:
+async def _check_query(request: Request) -> None:
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     for name in request.query_params:
         if (times := len(request.query_params.getlist(name))) > 1:

@@ -187,6 +187,7 @@ class BaseMatchOut(ResponseBody):
     @classmethod
     def of_match(cls, match: Match, model: ModelOut) -> "BaseMatchOut":
         """Build the shared part."""
+        queries = tuple(QueryOut.of(one, stored=match.stored) for one in match.queries)
         return cls(
             match_id=match.id,
             verdict=match.verdict,
@@ -194,8 +195,8 @@ class BaseMatchOut(ResponseBody):
             none_probability=match.none_probability,
             explanation=match.explanation,
             scene=match.scene,
-            query=QueryOut.of(match.query, stored=match.stored),
-            queries=tuple(QueryOut.of(one, stored=match.stored) for one in match.queries),
+            query=queries[0],
+            queries=queries,
             model=model,
             gallery=match.gallery,
         )

@@ -39,7 +39,7 @@ MAX_KEY_LENGTH = 255
 KEY_DESCRIPTION = "a request repeated with its key gets the same response, and is not done again"
 
 
-def _document_header(
+async def _document_header(
     key: Annotated[
         str | None,
         Header(alias="Idempotency-Key", max_length=MAX_KEY_LENGTH, description=KEY_DESCRIPTION),
