@@ -5,6 +5,7 @@ Each fact adds the logarithm of its own likelihood ratio to a candidate's log od
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,30 +87,40 @@ class Facts:
     voyage: Voyage | None = None
 
 
-def context_terms(facts: Facts, spec: ContextSpec | None) -> dict[str, float]:
-    """Return the ln likelihood ratio of each known fact.
+def context_terms(candidates: Sequence[Facts], spec: ContextSpec | None) -> list[dict[str, float]]:
+    """Return the ln likelihood ratio of each known fact of each candidate.
 
     An impossible voyage counts without a `spec` too; the other facts say nothing without one.
     """
-    terms: dict[str, float] = {}
-    voyage = facts.voyage
+    terms = [dict[str, float]() for _ in candidates]
+
+    def weigh(name: str, table: RatioTable, values: Mapping[int, float]) -> None:
+        """Add a term for the candidates in these places."""
+        for place, term in zip(values, look_up(table, [*values.values()]).tolist(), strict=True):
+            terms[place][name] = term
+
+    voyages = {n: one.voyage for n, one in enumerate(candidates) if one.voyage is not None}
     if spec is not None:
-        ratios = (
-            ("register_length", facts.register_length_ratio, spec.register_length),
-            ("register_width", facts.register_width_ratio, spec.register_width),
-        )
-        for name, ratio, table in ratios:
-            if ratio is not None:
-                terms[name] = float(look_up(table, abs(math.log(ratio))))
-        if facts.type_agrees is not None:
-            terms["type"] = spec.type_agrees if facts.type_agrees else spec.type_differs
-        if voyage is not None and voyage.possible:
-            known = [part.table for part in spec.voyage if voyage.hours <= part.max_hours]
-            if known:
-                terms["voyage"] = float(look_up(known[0], voyage.required_kn / voyage.usual_kn))
-    if voyage is not None and not voyage.possible:
-        terms["voyage"] = IMPOSSIBLE
+        lengths = {n: one.register_length_ratio for n, one in enumerate(candidates)}
+        weigh("register_length", spec.register_length, _log_ratios(lengths))
+        widths = {n: one.register_width_ratio for n, one in enumerate(candidates)}
+        weigh("register_width", spec.register_width, _log_ratios(widths))
+        for n, one in enumerate(candidates):
+            if one.type_agrees is not None:
+                terms[n]["type"] = spec.type_agrees if one.type_agrees else spec.type_differs
+        for part in reversed(spec.voyage):  # the first one that covers the hours counts
+            within = {n: v for n, v in voyages.items() if v.hours <= part.max_hours}
+            speeds = {n: v.required_kn / v.usual_kn for n, v in within.items()}
+            weigh("voyage", part.table, speeds)
+    for n, voyage in voyages.items():
+        if not voyage.possible:
+            terms[n]["voyage"] = IMPOSSIBLE
     return terms
+
+
+def _log_ratios(ratios: Mapping[int, float | None]) -> dict[int, float]:
+    """Return |ln| of the known ratios."""
+    return {n: abs(math.log(ratio)) for n, ratio in ratios.items() if ratio is not None}
 
 
 def usual_speed_kn(vessel_type: str | None) -> float:

@@ -34,27 +34,33 @@ def length_ok(query_m: float, vessel_m: float, tolerance: float) -> bool:
     return abs(query_m - vessel_m) <= tolerance * max(query_m, vessel_m)
 
 
-def check(query: Sighting, vessel: Vessel, known: Sequence[Sighting], limits: Limits) -> Checks:
-    """Compare the query with a vessel's attributes and with the voyages from its sightings.
-
-    Of several sightings, the one whose voyage needs the highest speed is shown.
-    """
+def hardest_voyage(
+    query: Sighting, vessel: Vessel, known: Sequence[Sighting], limits: Limits
+) -> KinematicsCheck | None:
+    """Return the voyage to the query, from one of a vessel's sightings, that needs most speed."""
     here = query.fix
-    known = known if here.is_known else ()
-    voyages = [check_kinematics(here, one.fix, limits.max_speed_kn) for one in known]
-    hardest = max((one for one in voyages if one is not None), key=_required_kn, default=None)
-    if hardest is not None:
-        hardest = hardest.model_copy(update={"usual_kn": usual_speed_kn(vessel.type)})
+    if not here.is_known:
+        return None
+    usual = usual_speed_kn(vessel.type)
+    voyages = [check_kinematics(here, one.fix, limits.max_speed_kn, usual) for one in known]
+    return max((one for one in voyages if one is not None), key=_required_kn, default=None)
+
+
+def checks_of(
+    query: Sighting, vessel: Vessel, voyage: KinematicsCheck | None, limits: Limits
+) -> Checks:
+    """Compare the query with a vessel's attributes; `voyage` is its `hardest_voyage`."""
     return Checks(
         length=_size_check(query.length_m, vessel.length_m, limits.length_tolerance),
         width=_size_check(query.width_m, vessel.beam_m, limits.length_tolerance),
-        kinematics=hardest,
+        kinematics=voyage,
     )
 
 
-def facts_of(query: Sighting, vessel: Vessel, checks: Checks, limits: Limits) -> Facts:
-    """Return what is known of a vessel beside its chips."""
-    trip = checks.kinematics
+def facts_of(
+    query: Sighting, vessel: Vessel, trip: KinematicsCheck | None, limits: Limits
+) -> Facts:
+    """Return what is known of a vessel beside its chips; `trip` is its `hardest_voyage`."""
     voyage = None
     if trip is not None:
         usual = trip.usual_kn or usual_speed_kn(vessel.type)
@@ -80,8 +86,10 @@ def same_type(seen: str, registered: str) -> bool:
 
 def type_warnings(seen: str | None, vessels: Sequence[Vessel]) -> tuple[str, ...]:
     """Return a warning if the type that the analyst sees is that of none of the vessels."""
+    if seen is None:
+        return ()
     types = {vessel.type for vessel in vessels if vessel.type is not None}
-    if seen is None or not types or any(same_type(seen, one) for one in types):
+    if not types or any(same_type(seen, one) for one in types):
         return ()
     named = ", ".join(sorted(types)[:NAMED_TYPES]) + (", …" if len(types) > NAMED_TYPES else "")
     return (
@@ -90,9 +98,9 @@ def type_warnings(seen: str | None, vessels: Sequence[Vessel]) -> tuple[str, ...
     )
 
 
-def can_have_sailed(checks: Checks) -> bool:
+def can_have_sailed(voyage: KinematicsCheck | None) -> bool:
     """Return whether no voyage to the query is known to be impossible."""
-    return checks.kinematics is None or checks.kinematics.feasible
+    return voyage is None or voyage.feasible
 
 
 def _required_kn(trip: KinematicsCheck) -> float:

@@ -1,6 +1,6 @@
 """Rank the candidates of a search, and decide the verdict."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from uuid import UUID
@@ -12,10 +12,22 @@ from service.contract.chip import Modality
 from service.contract.weighing.context import context_terms
 from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, ContextSpec
 from service.contract.weighing.verdicts import decide, measured_point, thresholds_of
-from service.identity.evidence.checks import Limits, can_have_sailed, check, facts_of
+from service.identity.evidence.checks import (
+    Limits,
+    can_have_sailed,
+    checks_of,
+    facts_of,
+    hardest_voyage,
+)
 from service.identity.evidence.pairs import evidence_of
 from service.identity.evidence.terms import evidence_terms
-from service.identity.evidence.wording import Judged, Ranking, explain, nothing_compared
+from service.identity.evidence.wording import (
+    Judged,
+    RankedVessel,
+    Ranking,
+    explain,
+    nothing_compared,
+)
 from service.identity.records.matches import (
     Candidate,
     Explanation,
@@ -33,21 +45,18 @@ class Scored:
     Attributes:
         hits: its most similar sightings, most similar first.
         evidence: its contributions to the log odds against none, see `contributions`.
+        log_odds: their sum, ln(probability of this vessel / probability of none).
     """
 
     vessel: Vessel
     hits: Sequence[SightingHit]
     evidence: Mapping[str, float]
+    log_odds: float
 
     @property
     def hit(self) -> SightingHit:
         """Its most similar sighting."""
         return self.hits[0]
-
-    @property
-    def log_odds(self) -> float:
-        """The sum of the evidence: ln(probability of this vessel / probability of none)."""
-        return sum(self.evidence.values())
 
 
 def weights_for(
@@ -71,29 +80,23 @@ def score(
     """
     evidence = [evidence_of(query, hit.hits[0].sighting, hit.hits[0].similarity) for hit in hits]
     parts = contributions(evidence, weights, gallery_vessels)
-    return best_first(
-        Scored(hit.vessel, hit.hits, part) for hit, part in zip(hits, parts, strict=True)
-    )
-
-
-def best_first(scored: Iterable[Scored]) -> list[Scored]:
-    """Sort by log odds and similarity, both descending, then by id."""
-    return sorted(scored, key=_best_first)
+    scored = [
+        Scored(hit.vessel, hit.hits, part, sum(part.values()))
+        for hit, part in zip(hits, parts, strict=True)
+    ]
+    scored.sort(key=lambda one: (-one.log_odds, -one.hit.similarity, one.vessel.id))
+    return scored
 
 
 def best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Scored]:
-    """Return each vessel once, with its higher log odds; best first."""
+    """Return each vessel once, with its higher log odds, in any order."""
     best: dict[UUID, Scored] = {}
     for scored in found.values():
         for item in scored:
             known = best.get(item.vessel.id)
             if known is None or item.log_odds > known.log_odds:
                 best[item.vessel.id] = item
-    return best_first(best.values())
-
-
-def _best_first(item: Scored) -> tuple[float, float, UUID]:
-    return -item.log_odds, -item.hit.similarity, item.vessel.id
+    return list(best.values())
 
 
 def rank(
@@ -102,7 +105,7 @@ def rank(
     limits: Limits,
     context: ContextSpec | None = None,
 ) -> Ranking:
-    """Return all scored vessels with their checks, without terms, the most probable first.
+    """Return all scored vessels, the most probable first.
 
     The probabilities of all scored vessels and of "none" sum to 1. A vessel that cannot have
     sailed to the query in time comes last, whatever its other evidence.
@@ -113,43 +116,51 @@ def rank(
         limits: what the analyst states.
         context: how registered sizes, types and voyages are weighed; None if they are not.
     """
-    checked = []
-    for item in scored:
-        checks = check(query, item.vessel, [hit.sighting for hit in item.hits], limits)
-        more = context_terms(facts_of(query, item.vessel, checks, limits), context)
+    trips = [
+        hardest_voyage(query, one.vessel, [hit.sighting for hit in one.hits], limits)
+        for one in scored
+    ]
+    facts = [
+        facts_of(query, one.vessel, trip, limits) for one, trip in zip(scored, trips, strict=True)
+    ]
+    weighed = []
+    for item, trip, more in zip(scored, trips, context_terms(facts, context), strict=True):
         evidence = {**item.evidence, **more}
         log_odds = sum(evidence.values())
-        place = (not can_have_sailed(checks), -log_odds, -item.hit.similarity, item.vessel.id)
-        checked.append((place, log_odds, evidence, item, checks))
-    checked.sort(key=itemgetter(0))
-    probabilities = probabilities_from_log_odds([log_odds for _, log_odds, *_ in checked])
-    candidates = tuple(
-        Candidate(
-            rank=number,
-            probability=probability,
-            similarity=item.hit.similarity,
-            way=item.hit.way,
-            evidence=evidence,
-            vessel=item.vessel,
-            sighting=item.hit.sighting,
-            checks=checks,
-        )
-        for number, ((*_, evidence, item, checks), probability) in enumerate(
-            zip(checked, probabilities.candidates, strict=True), 1
+        place = (not can_have_sailed(trip), -log_odds, -item.hit.similarity, item.vessel.id)
+        weighed.append((place, log_odds, evidence, item, trip))
+    weighed.sort(key=itemgetter(0))
+    probabilities = probabilities_from_log_odds([log_odds for _, log_odds, *_ in weighed])
+    ranked = tuple(
+        RankedVessel(item.vessel, item.hit, evidence, trip, probability)
+        for (*_, evidence, item, trip), probability in zip(
+            weighed, probabilities.candidates, strict=True
         )
     )
-    return Ranking(candidates, probabilities.none if candidates else None)
+    return Ranking(ranked, probabilities.none if ranked else None)
 
 
 def explained(
-    candidates: Sequence[Candidate], query: Sighting, calibration: CalibrationSpec
+    ranked: Sequence[RankedVessel], query: Sighting, limits: Limits, calibration: CalibrationSpec
 ) -> tuple[Candidate, ...]:
-    """Return candidates that are shown with their evidence in words; see `evidence_terms`."""
+    """Return the first vessels of a ranking as an answer shows them; see `evidence_terms`."""
     shown = []
-    for one in candidates:
-        weights = weights_for(calibration, query, one.sighting.modality)
-        terms = evidence_terms(one.evidence, weights or calibration.match, one.checks)
-        shown.append(one.model_copy(update={"terms": terms}))
+    for place, one in enumerate(ranked, 1):
+        hit, checks = one.hit, checks_of(query, one.vessel, one.voyage, limits)
+        weights = weights_for(calibration, query, hit.sighting.modality)
+        shown.append(
+            Candidate(
+                rank=place,
+                probability=one.probability,
+                similarity=hit.similarity,
+                way=hit.way,
+                evidence=one.evidence,
+                terms=evidence_terms(one.evidence, weights or calibration.match, checks),
+                vessel=one.vessel,
+                sighting=hit.sighting,
+                checks=checks,
+            )
+        )
     return tuple(shown)
 
 
@@ -170,18 +181,18 @@ def judge(
     """
     if ranking.none_probability is None:
         return Verdict.NO_MATCH, nothing_compared()
-    possible = [one for one in ranking.candidates if can_have_sailed(one.checks)]
     thresholds = thresholds_of(calibration, gallery_vessels, allow_confident and not defects)
     row = np.array([[ranking.none_probability, *(c.probability for c in ranking.candidates)]])
     decided = decide(row, thresholds)
     verdict = Verdict(decided.verdicts[0])
     if defects and verdict is not Verdict.LIKELY:
         verdict = Verdict.UNCLEAR
+    count = int(decided.named[0]) if verdict is Verdict.AMBIGUOUS else 0
+    possible = [c for c in ranking.candidates[:count] if can_have_sailed(c.voyage)]
     outcomes = sorted(
         [(ranking.none_probability, None), *((c.probability, c) for c in possible)],
         key=lambda outcome: -outcome[0],
     )
-    count = int(decided.named[0]) if verdict is Verdict.AMBIGUOUS else 0
     named = [candidate for _, candidate in outcomes[:count]]
     among = [candidate for candidate in named if candidate is not None]
     return verdict, explain(

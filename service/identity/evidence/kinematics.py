@@ -26,7 +26,7 @@ def distance_nm(a: GeoPoint, b: GeoPoint) -> float:
 
 
 def check_kinematics(
-    a: Fix, b: Fix, max_speed_kn: float = DEFAULT_MAX_SPEED_KN
+    a: Fix, b: Fix, max_speed_kn: float = DEFAULT_MAX_SPEED_KN, usual_kn: float | None = None
 ) -> KinematicsCheck | None:
     """Return the speed needed between two sightings; None when a place or time is unknown.
 
@@ -47,5 +47,6 @@ def check_kinematics(
         required_kn=required,
         feasible=needed == 0.0 if required is None else required <= max_speed_kn,
         max_speed_kn=max_speed_kn,
+        usual_kn=usual_kn,
         slack_nm=POSITION_SLACK_NM,
     )

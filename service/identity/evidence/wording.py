@@ -6,10 +6,36 @@ from dataclasses import dataclass
 
 from service.contract.weighing.verdicts import Thresholds
 from service.identity.evidence.terms import SUBJECTS, factor, voyage_words
-from service.identity.records.matches import Candidate, Explanation, Verdict, VerdictRate
+from service.identity.records.matches import (
+    Candidate,
+    Explanation,
+    KinematicsCheck,
+    Verdict,
+    VerdictRate,
+)
+from service.identity.records.sightings import SightingHit
+from service.identity.records.vessels import Vessel
 
 MIN_FACTOR = 1.2
 """Evidence that separates two vessels by less than this factor is not mentioned."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedVessel:
+    """A vessel that was weighed, without what only a `Candidate`, which is shown, needs.
+
+    Attributes:
+        hit: its most similar sighting.
+        evidence: adds up to ln(probability / none_probability).
+        voyage: to the query, the hardest one; None if it is not known.
+        probability: 0 to 1.
+    """
+
+    vessel: Vessel
+    hit: SightingHit
+    evidence: dict[str, float]
+    voyage: KinematicsCheck | None
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +45,7 @@ class Ranking:
     `none_probability` is None when there was no vessel to compare with.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[RankedVessel, ...]
     none_probability: float | None
 
 
@@ -36,7 +62,7 @@ class Judged:
 
     verdict: Verdict
     ranking: Ranking
-    among: Sequence[Candidate]
+    among: Sequence[RankedVessel]
     none_among: bool
     thresholds: Thresholds
     rate: VerdictRate | None
@@ -76,7 +102,7 @@ def explain(judged: Judged) -> Explanation:
     )
 
 
-def difference(first: Candidate, other: Candidate) -> str:
+def difference(first: RankedVessel, other: RankedVessel) -> str:
     """Say which evidence separates two candidates, the strongest first."""
     names = sorted((first.evidence.keys() | other.evidence.keys()) - {"none"})
     gaps = [(first.evidence.get(n, 0.0) - other.evidence.get(n, 0.0), n) for n in names]
@@ -90,7 +116,7 @@ def difference(first: Candidate, other: Candidate) -> str:
     return f"{pair}: {', '.join(telling) or 'nothing measured separates them'}"
 
 
-def vessel_name(candidate: Candidate) -> str:
+def vessel_name(candidate: Candidate | RankedVessel) -> str:
     """Return the vessel's name, IMO number, MMSI or the start of its id."""
     vessel = candidate.vessel
     if vessel.name:
@@ -141,23 +167,23 @@ def _finding(judged: Judged) -> str:
 def _caveats(judged: Judged) -> list[str]:
     said = []
     alike = [c for c in judged.ranking.candidates if "voyage" in c.evidence]
-    alike = [c for c in alike if c.checks.kinematics and not c.checks.kinematics.feasible]
+    alike = [c for c in alike if c.voyage and not c.voyage.feasible]
     best = max(alike, key=_without_voyage, default=None)
     if (
         best is not None
-        and best.checks.kinematics
+        and best.voyage
         and _without_voyage(best) > _without_voyage(judged.ranking.candidates[0])
     ):
         said.append(
             f"{vessel_name(best)} looks most like it, but cannot have sailed there: "
-            f"{voyage_words(best.checks.kinematics)}. Check the times and places."
+            f"{voyage_words(best.voyage)}. Check the times and places."
         )
     if judged.withheld is not None:
         said.append(f"It would be `confident`, but {judged.withheld}.")
     return said
 
 
-def _without_voyage(candidate: Candidate) -> float:
+def _without_voyage(candidate: RankedVessel) -> float:
     return sum(value for name, value in candidate.evidence.items() if name != "voyage")
 
 

@@ -108,6 +108,7 @@ class RankedQuery:
 
     Attributes:
         queries: the chips of the ship with their bytes, at least one.
+        compared: the sighting that was compared: the chip, or what several were joined to.
         calibration: as this query is compared, both ways round or as it is.
         why_none_compared: which options left no vessel to compare with; None if they did not.
         seconds: spent so far.
@@ -118,6 +119,7 @@ class RankedQuery:
     options: MatchOptions
     asked_at: datetime
     queries: Sequence[EmbeddedSighting]
+    compared: Sighting
     counts: GalleryCounts
     calibration: CalibrationSpec
     ranking: Ranking
@@ -257,6 +259,7 @@ class Matcher:
             options=options,
             asked_at=asked_at,
             queries=queries,
+            compared=query.sighting,
             counts=counts,
             calibration=calibration,
             ranking=ranking,
@@ -296,7 +299,10 @@ class Matcher:
         """
         began, options, ranking = time.perf_counter(), asked.options, judgement.ranking
         shown = explained(
-            ranking.candidates[: options.top_k], asked.queries[0].sighting, asked.calibration
+            ranking.candidates[: options.top_k],
+            asked.compared,
+            options.limits(),
+            asked.calibration,
         )
         self._gallery.require_intact([one.sighting.id for one in shown])
         match = Match(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from service.contract.weighing.assignment import joint_probabilities
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.checks import can_have_sailed
-from service.identity.evidence.wording import Ranking, percent, vessel_name
+from service.identity.evidence.wording import RankedVessel, Ranking, percent, vessel_name
 from service.identity.matching.match import (
     JudgedRanking,
     Matcher,
@@ -19,7 +20,7 @@ from service.identity.matching.match import (
     MatchResult,
     RankedQuery,
 )
-from service.identity.records.matches import Candidate, SceneShare
+from service.identity.records.matches import SceneShare
 from service.identity.uploads import ChipUpload
 
 WORKERS = 4
@@ -88,12 +89,11 @@ def _with_probabilities(
     if not ranking.candidates:
         return ranking
     changed = [
-        one.model_copy(update={"probability": float(joint[1 + columns[one.vessel.id]])})
+        replace(one, probability=float(joint[1 + columns[one.vessel.id]]))
         for one in ranking.candidates
     ]
-    changed.sort(key=lambda one: (not can_have_sailed(one.checks), -one.probability, one.rank))
-    ranked = tuple(one.model_copy(update={"rank": n}) for n, one in enumerate(changed, 1))
-    return Ranking(ranked, float(joint[0]))
+    changed.sort(key=lambda one: (not can_have_sailed(one.voyage), -one.probability))
+    return Ranking(tuple(changed), float(joint[0]))
 
 
 def _share(
@@ -147,7 +147,7 @@ def _difference(
 
 
 def _taken(
-    candidate: Candidate | None, rivals: Sequence[tuple[Candidate, RankedQuery]]
+    candidate: RankedVessel | None, rivals: Sequence[tuple[RankedVessel, RankedQuery]]
 ) -> str | None:
     """Say which other chip more probably shows a candidate's vessel; None if no chip does."""
     if candidate is None:

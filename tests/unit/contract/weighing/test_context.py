@@ -38,19 +38,18 @@ def test_each_known_fact_adds_its_own_term() -> None:
         type_agrees=False,
         voyage=Voyage(required_kn=18.0, hours=5.0, usual_kn=12.0, possible=True),
     )
-    assert context_terms(facts, SPEC) == pytest.approx(
+    nothing = Facts()
+    before, terms, after = context_terms([nothing, facts, nothing], SPEC)
+    assert before == after == {}
+    assert terms == pytest.approx(
         {"register_length": -1.0, "register_width": 1.0, "type": -0.9, "voyage": -2.0}
     )
-
-
-def test_unknown_facts_add_nothing() -> None:
-    assert context_terms(Facts(), SPEC) == {}
 
 
 @pytest.mark.parametrize(("hours", "expected"), [(10.0, -4.0), (11.0, 0.25), (101.0, None)])
 def test_the_table_of_a_voyage_is_that_of_its_hours(hours: float, expected: float | None) -> None:
     voyage = Voyage(required_kn=26.0, hours=hours, usual_kn=13.0, possible=True)
-    terms = context_terms(Facts(voyage=voyage), SPEC)
+    [terms] = context_terms([Facts(voyage=voyage)], SPEC)
     assert terms.get("voyage") == expected
 
 
@@ -58,7 +57,7 @@ def test_the_table_of_a_voyage_is_that_of_its_hours(hours: float, expected: floa
 def test_an_impossible_voyage_counts_in_every_bundle(spec: ContextSpec | None) -> None:
     voyage = Voyage(required_kn=math.inf, hours=0.0, usual_kn=13.0, possible=False)
     facts = Facts(register_length_ratio=1.0, voyage=voyage)
-    terms = context_terms(facts, spec)
+    [terms] = context_terms([facts], spec)
     assert terms["voyage"] == IMPOSSIBLE
     assert ("register_length" in terms) == (spec is not None)
 

@@ -4,8 +4,9 @@ import pytest
 
 from service.contract.weighing.specs import VerdictPoint
 from service.identity.evidence.decision import judge
-from service.identity.evidence.wording import Ranking
-from service.identity.records.matches import Candidate, Checks, KinematicsCheck, Verdict
+from service.identity.evidence.wording import RankedVessel, Ranking
+from service.identity.records.matches import KinematicsCheck, Verdict
+from service.identity.records.sightings import SightingHit
 from tests.support.fakes.records import make_sighting, make_vessel
 from tests.support.use_cases import CALIBRATION
 
@@ -29,23 +30,17 @@ MEASURED = CALIBRATION.model_copy(
 
 def candidate(
     name: str, probability: float, feasible: bool | None = None, **evidence: float
-) -> Candidate:
+) -> RankedVessel:
     vessel = make_vessel(name=name)
     voyage = None
     if feasible is not None:
         voyage = KinematicsCheck(distance_nm=100, hours=1, required_kn=100, feasible=feasible)
-    return Candidate(
-        rank=1,
-        probability=probability,
-        similarity=0.9,
-        evidence=evidence,
-        vessel=vessel,
-        sighting=make_sighting(vessel),
-        checks=Checks(kinematics=voyage),
+    return RankedVessel(
+        vessel, SightingHit(make_sighting(vessel), 0.9), evidence, voyage, probability
     )
 
 
-def ranking(none: float, *candidates: Candidate) -> Ranking:
+def ranking(none: float, *candidates: RankedVessel) -> Ranking:
     return Ranking(candidates, none)
 
 

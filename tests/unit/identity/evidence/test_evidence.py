@@ -14,7 +14,7 @@ from service.contract.weighing.specs import (
     RatioTable,
     VoyageTable,
 )
-from service.identity.evidence.checks import Limits, check, same_type
+from service.identity.evidence.checks import Limits, hardest_voyage, same_type
 from service.identity.evidence.decision import explained, rank, score
 from service.identity.records.base import GeoPoint
 from service.identity.records.matches import Candidate
@@ -72,8 +72,9 @@ def ranked(
 ) -> list[Candidate]:
     asked = query()
     scored = score(asked, hits, WEIGHTS, VESSELS)
-    found = rank(asked, scored, limits or Limits(), context).candidates
-    return list(explained(found, asked, calibration(WEIGHTS)))
+    limits = limits or Limits()
+    found = rank(asked, scored, limits, context).candidates
+    return list(explained(found, asked, limits, calibration(WEIGHTS)))
 
 
 def test_registered_sizes_count_and_name_their_values() -> None:
@@ -136,9 +137,9 @@ def test_an_impossible_voyage_comes_last_with_its_reason(context: ContextSpec | 
 def test_one_impossible_voyage_of_several_sightings_is_enough() -> None:
     vessel = make_vessel()
     near, far = seen(vessel).hits[0], seen(vessel, hours=-1.0, lat=20.0).hits[0]
-    checks = check(query(), vessel, [near.sighting, far.sighting], Limits())
-    assert checks.kinematics is not None
-    assert not checks.kinematics.feasible
+    voyage = hardest_voyage(query(), vessel, [near.sighting, far.sighting], Limits())
+    assert voyage is not None
+    assert not voyage.feasible
 
 
 def test_factors_are_likelihood_ratios_that_multiply_to_the_odds() -> None:
@@ -147,9 +148,8 @@ def test_factors_are_likelihood_ratios_that_multiply_to_the_odds() -> None:
     ranking = rank(
         asked, score(asked, [seen(vessel, lat=2.0)], WEIGHTS, VESSELS), Limits(), CONTEXT
     )
-    [only] = ranking.candidates
     assert ranking.none_probability is not None
-    [only] = explained([only], asked, calibration(WEIGHTS))
+    [only] = explained(ranking.candidates, asked, Limits(), calibration(WEIGHTS))
     product = math.prod(term.factor for term in only.terms)
     assert product == pytest.approx(only.probability / ranking.none_probability)
     by_name = {term.name: term for term in only.terms}
@@ -163,7 +163,7 @@ def test_without_centres_the_pixels_bear_the_bias() -> None:
     asked = query()
     older = WEIGHTS.model_copy(update={"centres": {}})
     ranking = rank(asked, score(asked, [seen(make_vessel())], older, VESSELS), Limits())
-    [only] = explained(ranking.candidates, asked, calibration(older))
+    [only] = explained(ranking.candidates, asked, Limits(), calibration(older))
     by_name = {term.name: term.factor for term in only.terms}
     assert by_name["none"] == pytest.approx(1 / VESSELS)
     assert by_name["length_log_ratio"] == 1.0

@@ -171,6 +171,16 @@ def test_several_chips_of_one_ship_get_one_answer(use_cases: UseCases) -> None:
     assert set(use_cases.chips.data) >= {one.chip_sha256 for one in match.queries}
 
 
+def test_several_chips_are_checked_by_the_mean_of_their_sizes(use_cases: UseCases) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="STAR", length_m=50), [optical(1)])
+    match = use_cases.matcher.match(sar(1), MatchOptions(), [sar(2, height=80)]).match
+    short, long = (one.length_m for one in match.queries)
+    checked = match.candidates[0].checks.length
+    assert checked is not None
+    assert checked.query_m == pytest.approx((short * long) ** 0.5)
+    assert short < checked.query_m < long
+
+
 def test_several_chips_across_sensors_have_weights_of_their_own(use_cases: UseCases) -> None:
     several = ChoiceSpec(weights={"similarity": 3.0}, none_bias=1.0, none_log_gallery=0.0)
     calibration = CALIBRATION.model_copy(update={"match_several": several})

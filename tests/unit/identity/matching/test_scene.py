@@ -46,7 +46,7 @@ def test_the_answer_says_which_chip_took_the_vessel(use_cases: UseCases) -> None
     ]
     rankings = joint_rankings([one.ranking for one in asked], 2)
     assert rankings[0].candidates[0].vessel.name == "SHIP 1"
-    assert [c.rank for c in rankings[1].candidates] == [1, 2]
+    assert len(rankings[1].candidates) == 2
     probabilities = [c.probability for c in rankings[1].candidates]
     assert probabilities == sorted(probabilities, reverse=True)
 

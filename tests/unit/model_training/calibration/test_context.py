@@ -111,7 +111,7 @@ def test_training_and_service_weigh_the_same(
             if np.isnan(hours)
             else Voyage(13.0 * context.speed_ratio[row, column], hours, 13.0, possible=True),
         )
-        expected = context_terms(facts, spec)
+        [expected] = context_terms([facts], spec)
         if context.impossible[row, column]:
             expected.pop("voyage")
         for name, values in terms.items():
