@@ -89,6 +89,28 @@ def test_the_navigation_counts_new_hits_and_asks_seldom(
     assert len([url for url in asked if "state=new" in url]) == 2
 
 
+def test_chips_of_a_group_stand_upright_at_one_scale(desk: WatchedPage, api: httpx.Client) -> None:
+    ask_about_looks(api, "0007")
+    listed = api.get("/sightings/open/groups").json()["groups"]
+    [group] = [
+        one for one in listed if one["sightings"][0]["sighting"]["file_name"].startswith("0007")
+    ]
+    lengths = [one["sighting"]["length_m"] for one in group["sightings"]]
+    assert len(set(lengths)) == len(lengths)
+    shown = group_with(desk.open("#/waiting"), "0007")
+    pictures = shown.locator("canvas")
+    expect(pictures).to_have_count(len(lengths))
+    boxes = [picture.bounding_box() for picture in pictures.all()]
+    heights = [box["height"] for box in boxes if box and box["height"] > box["width"]]
+    scales = [height / length for height, length in zip(heights, lengths, strict=True)]
+    assert scales == pytest.approx([scales[0]] * len(lengths), rel=0.02)
+    expect(shown.locator(".ruler span").first).to_have_text("0 m")
+    pixels = "node => node.toDataURL()"
+    before = pictures.first.evaluate(pixels)
+    shown.get_by_role("button", name="Turn by 180°").first.click()
+    assert pictures.first.evaluate(pixels) != before
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_groups_pass_wcag_aa(
     browser: Browser, service: ServiceProcess, api: httpx.Client, dark: bool
@@ -96,5 +118,5 @@ def test_groups_pass_wcag_aa(
     ask_about_looks(api, "0011")
     with desk_page(browser, service.url, dark=dark) as desk:
         page = desk.open("#/waiting")
-        page.wait_for_selector(".group .chips img")
+        page.wait_for_selector(".group .chips canvas")
         assert violations(page) == []

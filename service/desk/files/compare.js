@@ -1,33 +1,15 @@
 // Query and candidate at the same metre scale, turned alike, with overlays and a ruler.
 import { html, useEffect, useRef, useState, useLayoutEffect, useStore } from "./lib.js";
-import { bundle, picture } from "./api.js";
+import { bundle } from "./api.js";
 import { MeasuredLine, lengthOf, useMeasuring } from "./measuring.js";
 import { Moved, useMoving } from "./moving.js";
+import { Ruler, Strip, shown, usePicture } from "./pictures.js";
 import { Choice } from "./ui.js";
-import { metres, previewUrl, roundStep } from "./format.js";
+import { metres, previewUrl } from "./format.js";
 import { T } from "./texts.js";
 
 const TALLEST_PX = 170;
-const TICK_PX = 70;
 const PICTURE_GAP_PX = 2; // between several pseudo-SAR pictures of one chip
-
-const NO_PICTURE = { bitmap: null, failed: null };
-
-/** Load a picture; returns `{bitmap, failed}`, both null until that of the present path is there. */
-function usePicture(path) {
-  const [state, setState] = useState({ ...NO_PICTURE, path: null });
-  useEffect(() => {
-    let current = true;
-    if (path) {
-      picture(path).then(
-        (bitmap) => current && setState({ path, bitmap, failed: null }),
-        (failed) => current && setState({ path, bitmap: null, failed }),
-      );
-    }
-    return () => { current = false; };
-  }, [path]);
-  return path && state.path === path ? state : NO_PICTURE;
-}
 
 /** Return the width of a node, in CSS pixels, as it changes. */
 function useWidth(node) {
@@ -40,51 +22,11 @@ function useWidth(node) {
   return width;
 }
 
-/** What a picture shows: the part of the bitmap in pixels, and its long and short side in metres. */
-function shown(bitmap, sighting) {
-  if (!bitmap) return null;
-  const sides = [bitmap.width * sighting.gsd_m, bitmap.height * sighting.gsd_m];
-  return { bitmap, across: bitmap.width, long_m: Math.max(...sides), short_m: Math.min(...sides) };
-}
-
 /** The first of several pseudo-SAR pictures, at the size of the chip that it was made from. */
 function imaginedFrom(bitmap, size, samples) {
   if (!bitmap || !size) return null;
   const across = (bitmap.width - PICTURE_GAP_PX * (samples - 1)) / samples;
   return { bitmap, across, long_m: size.long_m, short_m: size.short_m };
-}
-
-/** Draw a picture so that its long side runs from left to right, `scale` CSS pixels a metre. */
-function Strip({ part, scale, turned, label }) {
-  const canvas = useRef();
-  const wide = Math.max(1, Math.round(part.long_m * scale));
-  const high = Math.max(1, Math.round(part.short_m * scale));
-  useLayoutEffect(() => {
-    const { bitmap, across } = part;
-    const ratio = devicePixelRatio || 1;
-    const node = canvas.current;
-    node.width = wide * ratio;
-    node.height = high * ratio;
-    const pen = node.getContext("2d");
-    pen.imageSmoothingQuality = "high";
-    pen.translate(node.width / 2, node.height / 2);
-    const upright = bitmap.height >= across;
-    pen.rotate((((upright ? 90 : 0) + (turned ? 180 : 0)) * Math.PI) / 180);
-    const [w, h] = upright ? [node.height, node.width] : [node.width, node.height];
-    pen.drawImage(bitmap, 0, 0, across, bitmap.height, -w / 2, -h / 2, w, h);
-  }, [part.bitmap, part.across, wide, high, turned]);
-  return html`<canvas ref=${canvas} role="img" aria-label=${label}
-    style=${`width:${wide}px;height:${high}px`}></canvas>`;
-}
-
-function Ruler({ scale, width }) {
-  const step = roundStep(TICK_PX / scale);
-  const ticks = [];
-  for (let at = 0; at * scale < width - 20; at += step) ticks.push(at);
-  return html`<div class="ruler" aria-hidden="true">
-    ${ticks.map((at) => html`<span key=${at} style=${`left:${Math.round(at * scale)}px`}>
-      ${at || "0 m"}</span>`)}
-  </div>`;
 }
 
 /**
@@ -180,7 +122,7 @@ export function Compare({ query, candidate }) {
           aria-label=${T.compare.swipe} onInput=${(event) => setAt(+event.target.value)} />`}
         <${Moved} moving=${moving} />
       </figure>`}
-      ${scale > 0 && html`<${Ruler} scale=${scale} width=${width} />
+      ${scale > 0 && html`<${Ruler} scale=${scale} length=${width} />
         <${MeasuredLine} measuring=${measuring} scale=${scale} />`}
     </div>
   </section>`;

@@ -1,10 +1,14 @@
 // Groups of chips that may show one unknown ship: look at them, add the ship, or part them.
-import { html, useState, addressOf } from "./lib.js";
+import { html, useRef, useState, addressOf } from "./lib.js";
 import { call, mayChange } from "./api.js";
-import { Dialog, Fault, Thumb, tell } from "./ui.js";
+import { Ruler, Strip, shown, usePicture, useSeen } from "./pictures.js";
+import { Dialog, Fault, tell } from "./ui.js";
 import { AttributeFields, knownField, vesselOf } from "./register.js";
-import { metres, moment, percent, vesselName } from "./format.js";
+import { metres, moment, percent, previewUrl, vesselName } from "./format.js";
 import { T } from "./texts.js";
+
+const HIGHEST_PX = 230;
+const WIDEST_PX = 110;
 
 const idsOf = (group) => group.sightings.map((one) => one.sighting.id);
 
@@ -14,12 +18,31 @@ export function Groups({ listing, who, onChange }) {
     allowed=${mayChange(who)} onChange=${onChange} />`)}`;
 }
 
+/** CSS pixels a metre at which all chips of a group fit beside each other, upright. */
+const scaleOf = (group) => Math.min(
+  HIGHEST_PX / Math.max(...group.sightings.map((one) => one.sighting.length_m)),
+  WIDEST_PX / Math.max(...group.sightings.map((one) => one.sighting.width_m)));
+
+/** A chip upright at the scale of its group, beside a ruler. */
+function Berth({ sighting, scale, turned }) {
+  const node = useRef();
+  const seen = useSeen(node);
+  const { bitmap } = usePicture(seen && previewUrl(sighting.id));
+  return html`<span class="berth" ref=${node} style=${`height:${HIGHEST_PX}px`}>
+    <${Ruler} scale=${scale} length=${HIGHEST_PX} upright />
+    ${bitmap && html`<${Strip} part=${shown(bitmap, sighting)} scale=${scale} turned=${turned} upright
+      label=${sighting.file_name || ""} />`}
+  </span>`;
+}
+
 function Group({ group, allowed, onChange }) {
   const [chosen, setChosen] = useState([]);
   const [naming, setNaming] = useState(false);
   const [problem, setProblem] = useState(null);
+  const [turned, setTurned] = useState([]);
   const all = idsOf(group);
-  const toggle = (id) => setChosen((old) => (old.includes(id) ? old.filter((one) => one !== id) : [...old, id]));
+  const scale = scaleOf(group);
+  const switched = (id) => (old) => (old.includes(id) ? old.filter((one) => one !== id) : [...old, id]);
   const part = async () => {
     setProblem(null);
     const named = chosen.length ? chosen : all;
@@ -36,12 +59,14 @@ function Group({ group, allowed, onChange }) {
     <header><h3>${T.groups.title(group.chips)}</h3>
       <span class="badge">${group.probability === null ? T.groups.sentTogether : T.groups.probability(percent(group.probability))}</span></header>
     <ul class="chips">${group.sightings.map(({ sighting, match_id: matchId, probability }) => html`<li key=${sighting.id}>
-      <label class="chip"><${Thumb} id=${sighting.id} size="large" alt=${sighting.file_name || ""} />
+      <label class="chip"><${Berth} sighting=${sighting} scale=${scale} turned=${turned.includes(sighting.id)} />
         <span><input type="checkbox" disabled=${!allowed} checked=${chosen.includes(sighting.id)}
-          onChange=${() => toggle(sighting.id)} /> ${T.modalities[sighting.modality]}, ${metres(sighting.length_m)}</span>
+          onChange=${() => setChosen(switched(sighting.id))} /> ${T.modalities[sighting.modality]}, ${metres(sighting.length_m)}</span>
         <small>${sighting.captured_at ? moment(sighting.captured_at, sighting.captured_until) : T.vessel.noTime}</small>
         ${probability !== null && html`<small>${T.groups.member(percent(probability))}</small>`}</label>
-      <a href=${addressOf("match", matchId)}>${sighting.file_name || T.match.unnamed}</a></li>`)}</ul>
+      <a href=${addressOf("match", matchId)}>${sighting.file_name || T.match.unnamed}</a>
+      <button type="button" class="small" aria-pressed=${String(turned.includes(sighting.id))}
+        onClick=${() => setTurned(switched(sighting.id))}>${T.compare.turn}</button></li>`)}</ul>
     ${allowed && html`<div class="chip-tools">
       <button type="button" class="primary" onClick=${() => setNaming(true)}>${T.groups.enrol(chosen.length)}</button>
       <button type="button" onClick=${part}>${T.groups.part(chosen.length)}</button></div>`}
