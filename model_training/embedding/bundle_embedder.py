@@ -105,11 +105,7 @@ class BundleEmbedder:
         )
         return [
             EncoderInput(
-                pixels=picture_to_pixels(
-                    np.repeat(grey[:, :, None], 3, axis=2),  # [h, w] -> [h, w, 3]
-                    Modality.SAR,
-                    preprocess,
-                ),
+                pixels=picture_to_pixels(grey, Modality.SAR, preprocess),
                 modality=Modality.SAR,
                 size_token=optical.size_token,
             )

@@ -54,8 +54,7 @@ class FusedEmbedder:
             int(chip.digest[:8], 16),
             self._fusion.samples,
         )
-        grey = np.repeat(pictures[..., None], 3, axis=3)  # [K, h, w] -> [K, h, w, 3]
         return [
-            EncoderInput(picture_to_pixels(picture, Modality.SAR, spec), Modality.SAR, size)
-            for picture in grey
+            EncoderInput(picture_to_pixels(grey, Modality.SAR, spec), Modality.SAR, size)
+            for grey in pictures  # uint8 [K, h, w]
         ]

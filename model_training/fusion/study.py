@@ -93,7 +93,7 @@ def _pseudo_sar_pixels(
         int(rows[0]),
         samples,
     )
-    grey = np.repeat(pictures.reshape(-1, *size, 1), 3, axis=3)  # [N, K, h, w] -> [N K, h, w, 3]
+    grey = pictures.reshape(-1, *size)  # [N, K, h, w] -> [N K, h, w]
     return np.stack([picture_to_pixels(picture, Modality.SAR, spec) for picture in grey])
 
 

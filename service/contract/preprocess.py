@@ -55,9 +55,14 @@ def to_picture(chip: Chip, spec: PreprocessSpec) -> Picture:
     SAR is denoised and repeated to three channels. A chip that is wider than tall is turned by 90
     degrees, because the models expect the ship's long axis upright; the bow may point up or down.
     """
+    picture = _upright(chip, spec)
+    return picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
+
+
+def _upright(chip: Chip, spec: PreprocessSpec) -> Picture:
+    """Return `to_picture` with one channel for SAR: uint8 `[H, W]`, optical `[H, W, 3]`."""
     if chip.modality is Modality.SAR:
-        grey = denoise_sar(chip.pixels.astype(np.float32, copy=False), spec.denoise_percentile)
-        picture = np.repeat(grey[:, :, None], 3, axis=2)  # [H, W] -> [H, W, 3]
+        picture = denoise_sar(chip.pixels.astype(np.float32, copy=False), spec.denoise_percentile)
     else:
         picture = chip.pixels.astype(np.uint8, copy=False)
     height, width = picture.shape[:2]
@@ -70,7 +75,7 @@ def picture_to_pixels(
     """Resize (Pillow bilinear with antialias, on uint8) and normalise.
 
     Args:
-        picture: uint8 `[h, w, 3]` of any size.
+        picture: uint8 `[h, w, 3]` of any size; or `[h, w]`, whose three channels are the same.
         modality: decides whether the SAR exponent applies.
         spec: target size and normalisation.
 
@@ -78,20 +83,25 @@ def picture_to_pixels(
         float32 `[3, H, W]`.
     """
     resized = Image.fromarray(picture).resize((spec.width, spec.height), Image.Resampling.BILINEAR)
-    return normalise(np.asarray(resized), modality, spec)
+    return normalise(np.atleast_3d(np.asarray(resized)), modality, spec)
 
 
 def normalise(resized: Picture, modality: Modality, spec: PreprocessSpec) -> NDArray[np.float32]:
-    """Normalise a picture of the encoder's size: uint8 `[H, W, 3]` to float32 `[3, H, W]`."""
-    unit = resized.astype(np.float32) / np.float32(255)
+    """Normalise a picture of the encoder's size: uint8 `[H, W, 3 or 1]` to float32 `[3, H, W]`."""
+    levels = np.arange(256, dtype=np.float32) / np.float32(255)
     if modality is Modality.SAR and spec.sar_exponent != 1.0:
-        unit = unit ** np.float32(spec.sar_exponent)
+        levels = levels ** np.float32(spec.sar_exponent)
     if spec.normalisation == "per_chip":
-        unit = (unit - unit.mean()) / (unit.std() + np.float32(1e-3))
+        # Of levels rather than pixels: less work, and grey is exactly as three equal channels.
+        shares = np.bincount(resized.ravel(), minlength=256) / resized.size
+        levels = levels - shares @ levels
+        levels = levels / (np.sqrt(shares @ levels**2) + 1e-3)
+        unit = levels.astype(np.float32)[resized]
     else:
         mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
-        unit = (unit - mean) / std
-    return np.ascontiguousarray(unit.transpose(2, 0, 1), dtype=np.float32)  # [3, H, W]
+        unit = (levels[resized] - mean) / std
+    planes = unit.transpose(2, 0, 1)  # [3 or 1, H, W]
+    return np.ascontiguousarray(np.broadcast_to(planes, (3, *planes.shape[1:])))
 
 
 def size_token(length_m: float, width_m: float, spec: SizeTokenSpec) -> NDArray[np.float32]:
@@ -120,7 +130,7 @@ def size_token(length_m: float, width_m: float, spec: SizeTokenSpec) -> NDArray[
 def prepare(chip: Chip, spec: PreprocessSpec) -> EncoderInput:
     """Turn a decoded chip into the encoder's input."""
     return EncoderInput(
-        pixels=picture_to_pixels(to_picture(chip, spec), chip.modality, spec),
+        pixels=picture_to_pixels(_upright(chip, spec), chip.modality, spec),
         modality=chip.modality,
         size_token=size_token(chip.length_m, chip.width_m, spec.size_token),
     )

@@ -140,11 +140,7 @@ class Embedder:
         spec = self.manifest.preprocess
         inputs = [
             EncoderInput(
-                pixels=picture_to_pixels(
-                    np.repeat(grey[:, :, None], 3, axis=2),
-                    Modality.SAR,
-                    spec,  # [h, w, 3]
-                ),
+                pixels=picture_to_pixels(grey, Modality.SAR, spec),
                 modality=Modality.SAR,
                 size_token=chip.size_token,
             )
