@@ -250,7 +250,6 @@ def describe_objective(objective: PairObjective | IdentityObjective) -> str:
         "identity cross-entropy": objective.cross_entropy,
         "batch-hard triplet": objective.triplet,
         "modality alignment (CMAL)": objective.alignment,
-        "structure consistency": objective.structure,
     }
     return ", ".join(f"{name} (weight {w:g})" for name, w in weights.items() if w) or "no loss"
 

@@ -44,21 +44,21 @@ class TrainedModel(nn.Module):
     ) -> dict[str, Tensor]:
         """Return the inputs of the objective.
 
-        These are `embedding` `[N, D]`, `grid` `[N, C, h, w]`, and of the existing heads `logits`,
-        `log_scale`, and `layout` with `layout_target`, both standardised.
+        These are `embedding` `[N, D]`, and of the existing heads `logits`, `log_scale`, and
+        `layout` with `layout_target`, both standardised.
         """
         tokens = self.encoder.tokens(pixels, modality, size)
         if isinstance(self.encoder, PlacedEncoder):
             embedding = self.encoder.embed_tokens(tokens, modality, size)
         else:
             embedding = tokens[:, 0]
-        outputs = {"embedding": embedding, "grid": self.encoder.token_grid(tokens)}
+        outputs = {"embedding": embedding}
         if self.neck is not None:
             outputs["logits"] = self.neck(embedding)
         else:
             outputs["log_scale"] = self.log_scale
         if self.layout_head is not None and layout is not None:
-            outputs["layout"] = self.layout_head(outputs["grid"])
+            outputs["layout"] = self.layout_head(self.encoder.token_grid(tokens))
             outputs["layout_target"] = self.layout_head.target(layout)
         return outputs
 

@@ -13,6 +13,7 @@ from model_training.encoder.config import EncoderConfig
 from model_training.encoder.ensemble import Ensemble, Shrunk
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.training.checkpoint import Checkpoint
+from model_training.training.config import without_former_options
 from service.contract.manifest import PreprocessSpec
 
 _PREFIX = "encoder."
@@ -48,7 +49,7 @@ def load_encoder(path: Path) -> LoadedEncoder:
     """
     try:
         checkpoint = Checkpoint.load(path)
-        training = EncoderTrainConfig.model_validate(checkpoint.config)
+        training = EncoderTrainConfig.model_validate(without_former_options(checkpoint.config))
     except (OSError, TypeError, ValueError) as error:
         raise EncoderLoadError(f"{path} is not a checkpoint of an encoder run: {error}") from error
     except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:  # of torch.load

@@ -128,29 +128,3 @@ def layout_regression(predicted: Tensor, layout: Tensor) -> Tensor:
         layout: `[N, channels, positions]`, the truth.
     """
     return F.mse_loss(predicted.float(), layout.float())
-
-
-def structure_consistency(tokens: Tensor, labels: Tensor, modality: Tensor) -> Tensor:
-    """Return the distance of the structure descriptors of an identity's optical and SAR chips.
-
-    The descriptor of a chip is the instance-normalised magnitude of its token grid's spatial
-    gradient, averaged over channels; the loss is the mean squared distance between the optical and
-    the SAR mean descriptor of each identity that has both. Zero if no identity has both.
-
-    Source: after SDF-Net (arXiv 2603.12588), gradient energy of intermediate layers: a ship's
-    geometry is the same in both sensors, its texture is not. The formula is this project's.
-
-    Args:
-        tokens: `[N, C, h, w]`, an intermediate token grid.
-    """
-    grid = tokens.float()
-    # differences to the next row and column, both [N, C, h - 1, w - 1]
-    down = grid[:, :, 1:, :-1] - grid[:, :, :-1, :-1]
-    right = grid[:, :, :-1, 1:] - grid[:, :, :-1, :-1]
-    # [N, h - 1, w - 1] -> [N, (h - 1) (w - 1)]
-    magnitude = (down.square() + right.square() + 1e-6).sqrt().mean(1).flatten(1)
-    magnitude = magnitude - magnitude.mean(1, keepdim=True)
-    descriptors = magnitude / (magnitude.square().mean(1, keepdim=True) + 1e-6).sqrt()
-    _, members = _members(labels, modality)
-    means = [(member / member.sum(0).clamp(min=1)).T @ descriptors for member in members]
-    return _mean_over_common((means[0] - means[1]).square().mean(1), members)

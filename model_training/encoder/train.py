@@ -37,7 +37,6 @@ from model_training.encoder.losses import (
     identity_cross_entropy,
     layout_regression,
     pair_infonce,
-    structure_consistency,
 )
 from model_training.encoder.published import load_initial_weights
 from model_training.encoder.stores import TrainingStores, open_stores
@@ -258,7 +257,7 @@ def pair_objective(
 def identity_objective(
     outputs: dict[str, Tensor], batch: Batch, objective: IdentityObjective
 ) -> dict[str, Tensor]:
-    """Return MCRL: cross-entropy, triplet, modality alignment, optional structure consistency."""
+    """Return MCRL: cross-entropy, triplet, modality alignment."""
     embedding, labels, modality = outputs["embedding"], batch.vessel, batch.modality
     parts = {
         "cross_entropy": identity_cross_entropy(
@@ -272,9 +271,6 @@ def identity_objective(
         + objective.triplet * parts["triplet"]
         + objective.alignment * parts["alignment"]
     )
-    if objective.structure:
-        parts["structure"] = structure_consistency(outputs["grid"], labels, modality)
-        loss = loss + objective.structure * parts["structure"]
     return {"loss": loss, **parts}
 
 

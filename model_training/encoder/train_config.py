@@ -113,7 +113,6 @@ class IdentityObjective(TypedConfig):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     triplet: float = Field(1.0, ge=0)
     alignment: float = Field(2.0, ge=0)
-    structure: float = Field(0.0, ge=0)
 
 
 EncoderData = Annotated[

@@ -84,12 +84,34 @@ def _merged(base: object, changes: object) -> object:
     return base | {key: _merged(base.get(key), value) for key, value in changes.items()}
 
 
+# options that earlier versions had, with the value that this code always has
+_FORMER_OPTIONS: dict[str, Any] = {
+    "objective": {"structure": 0.0},
+}
+
+
+def without_former_options(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a checkpoint without the options that this code no longer has.
+
+    An option that had another value than this code stays, so that the schema refuses it.
+    """
+    return _without(stored, _FORMER_OPTIONS)
+
+
+def _without(stored: dict[str, Any], former: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without(value, former.get(key, {})) if isinstance(value, dict) else value
+        for key, value in stored.items()
+        if key not in former or former[key] != value
+    }
+
+
 def is_config_of(stored: dict[str, Any], config: TypedConfig) -> bool:
     """Whether a stored config equals this one, with defaults for the options that it lacks.
 
-    A run can thus be continued by a later version of this code that has more options.
+    A run can thus be continued by a later version of this code that has other options.
     """
     try:
-        return type(config).model_validate(stored) == config
+        return type(config).model_validate(without_former_options(stored)) == config
     except ValidationError:
         return False

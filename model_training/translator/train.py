@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from model_training.encoder.stores import open_stores
 from model_training.encoder.train_config import HossData, PairData, SimulatedData
 from model_training.training.checkpoint import Checkpoint
-from model_training.training.config import RunConfig, TypedConfig
+from model_training.training.config import RunConfig, TypedConfig, without_former_options
 from model_training.training.optimiser import OptimiserConfig
 from model_training.training.run import fit
 from model_training.training.seeds import step_generator, step_seed
@@ -152,7 +152,7 @@ def load_translator(path: Path) -> LoadedTranslator:
     """
     try:
         stored = Checkpoint.load(path)
-        config = _ANY_RUN.validate_python(stored.config)
+        config = _ANY_RUN.validate_python(without_former_options(stored.config))
         module = BridgeUNet(config.unet)
         module.load_state_dict(stored.ema)
     except (

@@ -29,7 +29,7 @@ REFERENCE = {
     "heads": 2,
 }
 PAIRS = {"kind": "pairs", "pairs": 8, "hard_stretch": 4, "hard_ramp_steps": 2, "layout": 1.0}
-IDENTITIES = {"kind": "identities", "identities": 4, "chips": 4, "structure": 0.1}
+IDENTITIES = {"kind": "identities", "identities": 4, "chips": 4}
 
 
 def toy_store(folder: Path, first: int, ships: int) -> PictureStore:
