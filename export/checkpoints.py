@@ -246,12 +246,9 @@ def describe_objective(objective: PairObjective | IdentityObjective) -> str:
     if isinstance(objective, PairObjective):
         layout = f" and the deck layout (weight {objective.layout:g})" if objective.layout else ""
         return f"InfoNCE over optical-SAR pairs{layout}"
-    weights = {
-        "identity cross-entropy": objective.cross_entropy,
-        "batch-hard triplet": objective.triplet,
-        "modality alignment (CMAL)": objective.alignment,
-    }
-    return ", ".join(f"{name} (weight {w:g})" for name, w in weights.items() if w) or "no loss"
+    weight = objective.alignment
+    aligned = f" and modality alignment (CMAL, weight {weight:g})" if weight else ""
+    return f"identity cross-entropy, batch-hard triplet{aligned}"
 
 
 def require_file(path: Path, what: str) -> Path:

@@ -11,7 +11,7 @@ from torch import Tensor
 OPTICAL_ID, SAR_ID = 0, 1
 
 
-def identity_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+def identity_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy over training identities, of the classifier behind the BN neck.
 
     Source: TransOSS / MOS `id_loss`; BN neck from Luo et al., "Bag of Tricks" (CVPRW 2019).
@@ -19,9 +19,8 @@ def identity_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.
     Args:
         logits: `[N, identities]`.
         labels: int64 `[N]`.
-        smoothing: label smoothing, 0 in the published configuration.
     """
-    return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+    return F.cross_entropy(logits.float(), labels)
 
 
 def batch_hard_triplet(features: Tensor, labels: Tensor) -> Tensor:

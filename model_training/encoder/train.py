@@ -260,15 +260,13 @@ def identity_objective(
     """Return MCRL: cross-entropy, triplet, modality alignment."""
     embedding, labels, modality = outputs["embedding"], batch.vessel, batch.modality
     parts = {
-        "cross_entropy": identity_cross_entropy(
-            outputs["logits"], labels, objective.label_smoothing
-        ),
+        "cross_entropy": identity_cross_entropy(outputs["logits"], labels),
         "triplet": batch_hard_triplet(embedding, labels),
         "alignment": class_modality_alignment(embedding, labels, modality),
     }
     loss = (
-        objective.cross_entropy * parts["cross_entropy"]
-        + objective.triplet * parts["triplet"]
+        parts["cross_entropy"]
+        + parts["triplet"]
         + objective.alignment * parts["alignment"]
     )
     return {"loss": loss, **parts}

@@ -103,15 +103,14 @@ class PairObjective(TypedConfig):
 class IdentityObjective(TypedConfig):
     """MCRL of MOS: cross-entropy on the BN neck, batch-hard triplet, CMAL; batches of P x K.
 
+    `alignment` is the weight of CMAL; those of the other two are 1, as published.
+
     With several processes each draws P x K chips and compares only its own.
     """
 
     kind: Literal["identities"]
     identities: int = Field(8, ge=2)
     chips: int = Field(4, ge=2, multiple_of=2)
-    cross_entropy: float = Field(1.0, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    triplet: float = Field(1.0, ge=0)
     alignment: float = Field(2.0, ge=0)
 
 

@@ -86,7 +86,12 @@ def _merged(base: object, changes: object) -> object:
 
 # options that earlier versions had, with the value that this code always has
 _FORMER_OPTIONS: dict[str, Any] = {
-    "objective": {"structure": 0.0},
+    "objective": {
+        "structure": 0.0,
+        "cross_entropy": 1.0,
+        "label_smoothing": 0.0,
+        "triplet": 1.0,
+    },
 }
 
 

@@ -139,8 +139,10 @@ def test_a_kept_translator_brings_what_was_said_of_its_training(tmp_path: Path) 
 def test_losses_are_named_with_their_weights() -> None:
     pairs = PairObjective(kind="pairs", layout=0.5)
     assert describe_objective(pairs).endswith("pairs and the deck layout (weight 0.5)")
-    identities = describe_objective(IdentityObjective(kind="identities", triplet=0.0))
-    assert identities == "identity cross-entropy (weight 1), modality alignment (CMAL) (weight 2)"
+    identities = describe_objective(IdentityObjective(kind="identities"))
+    assert identities.endswith("triplet and modality alignment (CMAL, weight 2)")
+    unaligned = describe_objective(IdentityObjective(kind="identities", alignment=0.0))
+    assert unaligned == "identity cross-entropy, batch-hard triplet"
 
 
 def test_every_member_of_an_ensemble_is_named_with_its_run(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_layout_by_hand() -> None:
         lambda x: batch_hard_triplet(x, LABELS),
         lambda x: class_modality_alignment(x, LABELS, MODALITY),
         lambda x: pair_infonce(x[:3], x[3:], 5.0),
-        lambda x: identity_cross_entropy(x, torch.tensor([0, 1, 2, 3, 4, 0]), smoothing=0.1),
+        lambda x: identity_cross_entropy(x, torch.tensor([0, 1, 2, 3, 4, 0])),
     ],
     ids=["triplet", "alignment", "infonce", "identity"],
 )
