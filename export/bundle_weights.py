@@ -35,7 +35,7 @@ from service.contract.manifest import EncoderRunSpec, Manifest, PreprocessSpec
 
 _COMPUTED = ("positions", "size_features.waves")  # buffers that follow from the config
 _STEM = "stem.parts.0."
-_FIRST_CONVOLUTIONS = ("network.stem.0.weight", "fine.0.0.weight", "coarse.0.weight")
+_FIRST_CONVOLUTIONS = ("network.stem.0.weight", "coarse.0.weight")
 
 
 class BundleWeightsError(Exception):
@@ -201,8 +201,7 @@ class _Member:
             started = any("ImageNet" in what for what in manifest.licences)
             return LiteConfig(kind="lite", pretrained=started, **common)
         widths = (len(own[_STEM + "coarse.0.weight"]), len(own[_STEM + "body.0.0.weight"]))
-        detail = _STEM + "fine.0.0.weight" in own
-        return CompactConfig(kind="compact", stem_widths=widths, detail=detail, **common)
+        return CompactConfig(kind="compact", stem_widths=widths, **common)
 
     def module(self, config: CompactConfig | LiteConfig) -> Encoder:
         """Build the encoder with the graph's weights; folded norms only add their bias.

@@ -81,33 +81,16 @@ class Residual(nn.Module):
 
 
 class Stem(nn.Module):
-    """The first convolutions of one sensor: `[N, 3, H, W]` -> `[N, C, H/4, W/4]`.
+    """The first convolutions of one sensor: `[N, 3, H, W]` -> `[N, C, H/4, W/4]`."""
 
-    With `detail`, a picture of full size is halved for the coarse path, the output is
-    `[N, C, H/8, W/8]`, and the fine path is initialised to zero, so that training can begin at half
-    size.
-    """
-
-    def __init__(self, config: CompactConfig) -> None:
+    def __init__(self, first: int, second: int) -> None:
         super().__init__()
-        first, second = config.stem_widths
         self.coarse = convolution(3, first, 2)
         self.body = nn.Sequential(convolution(first, second, 2), Residual(second))
-        self.full_height = config.preprocess.height
-        self.fine: nn.Module | None = None
-        if config.detail:
-            last = nn.Conv2d(first, first, 3, 2, 1)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias) if last.bias is not None else None
-            self.fine = nn.Sequential(convolution(3, first, 2), last)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map pixels."""
-        if self.fine is not None and pixels.shape[2] == self.full_height:
-            grid = self.coarse(F.avg_pool2d(pixels, 2)) + self.fine(pixels)
-        else:
-            grid = self.coarse(pixels)
-        stemmed: Tensor = self.body(grid)
+        stemmed: Tensor = self.body(self.coarse(pixels))
         return stemmed
 
 
@@ -157,7 +140,8 @@ def compact_eyes(config: CompactConfig) -> Eyes:
         convolution(config.stem_widths[1], config.grid_width, 2),
         *(Residual(config.grid_width) for _ in range(config.grid_blocks)),
     )
-    return Eyes(BySensor(Stem(config), Stem(config)), shared, 16 if config.detail else 8)
+    optical, sar = (Stem(*config.stem_widths) for _ in range(2))
+    return Eyes(BySensor(optical, sar), shared, 8)
 
 
 class PlacedEncoder(nn.Module):

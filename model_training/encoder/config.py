@@ -56,8 +56,7 @@ class CompactConfig(PlacedConfig):
     """The config of the small encoder, see `model_training.encoder.compact`.
 
     `stem_widths` are the channels after each halving in a sensor's own stem; the shared grid is at
-    1/8. With `detail`, the encoder works on the half-size average of a picture and adds features of
-    the full size; it can then also be trained at half size.
+    1/8.
     """
 
     kind: Literal["compact"]
@@ -65,7 +64,6 @@ class CompactConfig(PlacedConfig):
         height=128, width=32, sar_exponent=0.7, normalisation="per_chip"
     )
     stem_widths: tuple[int, int] = (24, 48)
-    detail: bool = False
 
 
 class LiteConfig(PlacedConfig):

@@ -52,7 +52,6 @@ from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError
 from model_training.training.run import fit
 from model_training.training.seeds import step_generator, step_seed
-from service.contract.manifest import PreprocessSpec
 
 
 class EncoderTask:
@@ -138,9 +137,7 @@ class EncoderTask:
         assert isinstance(objective, IdentityObjective)
         assert self.identities is not None
         rows = self.identities.draw(generator, objective.identities, objective.chips)
-        return training_batch(
-            self.train_store, rows.tolist(), self._spec(step), self.config.augment, generator
-        )
+        return self._augmented(self.train_store, rows.tolist(), generator)
 
     def _pairs(
         self,
@@ -162,7 +159,13 @@ class EncoderTask:
         rows = np.concatenate([draw.optical, draw.sar]).tolist()
         if self.features is not None:
             return self.features.batch(rows)
-        return training_batch(store, rows, self._spec(step), self.config.augment, generator)
+        return self._augmented(store, rows, generator)
+
+    def _augmented(
+        self, store: PictureStore, rows: Sequence[int], generator: np.random.Generator
+    ) -> Batch:
+        spec, augment = self.config.encoder.preprocess, self.config.augment
+        return training_batch(store, rows, spec, augment, generator)
 
     def _grow(self, step: int) -> None:
         """Take the ships of a step into use, where the fleet grows."""
@@ -173,13 +176,6 @@ class EncoderTask:
         if store is not self.train_store:
             self.train_store = store
             self.pairs = PairSampler(store, objective.hard_stretch)
-
-    def _spec(self, step: int) -> PreprocessSpec:
-        spec, objective = self.config.encoder.preprocess, self.config.objective
-        if isinstance(objective, PairObjective) and step < objective.low_resolution_steps:
-            half = {"height": spec.height // 2, "width": spec.width // 2}
-            return spec.model_copy(update=half)
-        return spec
 
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted sum as `loss`, and its parts, at full precision.

@@ -78,9 +78,8 @@ class PairObjective(TypedConfig):
 
     The share `hard_share` of a batch are groups of `hard_stretch` ships of one type and similar
     length, the share `sister_share` are sisters; both are reached linearly after `hard_ramp_steps`.
-    For `low_resolution_steps` an encoder with `detail` trains at half size. `layout` is the weight
-    of the auxiliary loss; it requires simulated data. With several processes each draws `pairs`,
-    and InfoNCE contrasts the pairs of all of them.
+    `layout` is the weight of the auxiliary loss; it requires simulated data. With several
+    processes each draws `pairs`, and InfoNCE contrasts the pairs of all of them.
 
     The share `mined_share` are groups of ships that the present encoder takes for each other, from
     step `mined_refresh_steps` on; they are searched again every so many steps.
@@ -94,7 +93,6 @@ class PairObjective(TypedConfig):
     mined_refresh_steps: int = Field(500, ge=1)
     hard_ramp_steps: int = Field(1000, ge=0)
     hard_stretch: int = Field(8, ge=2)
-    low_resolution_steps: int = Field(0, ge=0)
     layout: float = Field(0.0, ge=0)
     initial_logit_scale: float = Field(10.0, gt=0)
     max_logit_scale: float = Field(100.0, gt=0)

@@ -86,7 +86,9 @@ def _merged(base: object, changes: object) -> object:
 
 # options that earlier versions had, with the value that this code always has
 _FORMER_OPTIONS: dict[str, Any] = {
+    "encoder": {"detail": False},
     "objective": {
+        "low_resolution_steps": 0,
         "structure": 0.0,
         "cross_entropy": 1.0,
         "label_smoothing": 0.0,

@@ -39,7 +39,6 @@ COMPACT = CompactConfig(
     kind="compact",
     preprocess=PreprocessSpec(height=64, width=32, sar_exponent=0.7, normalisation="per_chip"),
     stem_widths=(8, 16),
-    detail=True,
     **SMALL,
 )
 LITE = LiteConfig(

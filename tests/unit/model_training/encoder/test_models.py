@@ -23,15 +23,6 @@ CONFIGS: dict[str, ReferenceConfig | CompactConfig | LiteConfig] = {
     "compact": CompactConfig(
         kind="compact", preprocess=SMALL, stem_widths=(8, 8), grid_width=16, width=32, heads=2
     ),
-    "compact-detail": CompactConfig(
-        kind="compact",
-        preprocess=SMALL,
-        stem_widths=(8, 8),
-        grid_width=16,
-        width=32,
-        heads=2,
-        detail=True,
-    ),
     "lite": LiteConfig(kind="lite", preprocess=SMALL, grid_width=16, width=32, heads=2),
 }
 
@@ -114,14 +105,6 @@ def test_mirror_average_gives_a_chip_and_its_mirror_image_one_embedding() -> Non
     expected = torch.stack([torch.nn.functional.normalize(part) for part in parts]).mean(0)
     assert torch.allclose(both, expected, atol=1e-6)
     assert torch.allclose(both, module(pixels.flip(3), modality, size), atol=1e-5)
-
-
-def test_an_untrained_detail_encoder_equals_the_half_size_encoder() -> None:
-    torch.manual_seed(0)
-    module = build_encoder(CONFIGS["compact-detail"]).eval()
-    pixels, modality, size = chips(3)
-    half = torch.nn.functional.avg_pool2d(pixels, 2)
-    assert torch.equal(module(half, modality, size), module(pixels, modality, size))
 
 
 def test_the_embedding_depends_on_the_position_of_a_structure_along_the_hull() -> None:

@@ -48,11 +48,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> TrainingStores:
     ("encoder", "objective"),
     [
         (ENCODER, PAIRS),
-        ({**ENCODER, "detail": True}, {**PAIRS, "low_resolution_steps": 3}),
         (LITE, PAIRS),
         (REFERENCE, IDENTITIES),
     ],
-    ids=["compact-pairs", "resolution-start", "lite-pairs", "reference-identities"],
+    ids=["compact-pairs", "lite-pairs", "reference-identities"],
 )
 def test_a_killed_run_resumes_to_bit_equal_losses(
     tmp_path: Path, stores: TrainingStores, encoder: dict[str, Any], objective: dict[str, Any]
