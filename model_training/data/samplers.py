@@ -10,6 +10,8 @@ from model_training.data.cache import PictureStore, StoreError
 from service.contract.chip import Modality
 
 Rows = NDArray[np.int64]
+STRETCH = 8
+"""Ships of one type and similar length that form one group of hard negatives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,12 @@ class PairSampler:
 
     Args:
         store: the chips.
-        stretch: how many ships of one type and similar length form one group of hard negatives.
 
     Raises:
         StoreError: fewer than two ships have chips of both sensors.
     """
 
-    def __init__(self, store: PictureStore, stretch: int = 8) -> None:
+    def __init__(self, store: PictureStore) -> None:
         self.optical = store.rows_by_vessel(Modality.OPTICAL)
         self.sar = store.rows_by_vessel(Modality.SAR)
         seen = [i for i, rows in enumerate(self.optical) if len(rows) and len(self.sar[i])]
@@ -53,7 +54,7 @@ class PairSampler:
         lengths = store.vessel_length_m()[both]
         types = np.zeros(len(both)) if store.kinds is None else store.kinds[both, 0]
         self.by_likeness: Rows = both[np.lexsort((lengths, types))]
-        self.stretch = min(stretch, len(both))
+        self.stretch = min(STRETCH, len(both))
         self.families = _families(both, store)
         self.sisters = sum(len(family) for family in self.families)
 

@@ -21,7 +21,6 @@ class ReferenceConfig(TypedConfig):
     width: int = Field(768, ge=8)
     depth: int = Field(12, ge=1)
     heads: int = Field(12, ge=1)
-    modality_scale: float = 3.0
     size_token: bool = True
     drop_path: float = Field(0.0, ge=0, lt=1)
 

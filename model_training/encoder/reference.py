@@ -24,7 +24,7 @@ class PatchEmbedding(nn.Module):
 class ReferenceEncoder(nn.Module):
     """ViT with one patch embedding per sensor, a modality embedding and a size token.
 
-    The sequence is cls and patches, plus position embedding, plus `modality_scale` times the
+    The sequence is cls and patches, plus position embedding, plus three times the
     modality embedding (MIE); then the size token (SSE) is appended. The embedding is the cls token
     after the final norm, before any BN neck. Both patch embeddings are computed and one is
     selected, which gives the same numbers as the released scatter by modality and can be exported.
@@ -62,7 +62,7 @@ class ReferenceEncoder(nn.Module):
         sequence = torch.cat([self.cls_token.expand(pixels.shape[0], -1, -1), patches], 1)
         # [N, 2] @ [2, D] -> [N, D]
         sensor = F.one_hot(modality, 2).to(patches.dtype) @ self.modality_embed[:, 0]
-        sequence = sequence + self.pos_embed + self.config.modality_scale * sensor[:, None]
+        sequence = sequence + self.pos_embed + 3 * sensor[:, None]
         if self.size_embed is not None:
             sequence = torch.cat([sequence, self.size_embed(size)[:, None]], 1)
         for block in self.blocks:

@@ -52,6 +52,11 @@ from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError
 from model_training.training.run import fit
 from model_training.training.seeds import step_generator, step_seed
+from service.contract.manifest import PreprocessSpec
+
+
+MAX_LOGIT_SCALE = 100.0
+"""Bound of the inverse temperature of InfoNCE, as in CLIP (Radford et al., 2021)."""
 
 
 class EncoderTask:
@@ -80,8 +85,7 @@ class EncoderTask:
         elif isinstance(config.encoder, LiteConfig) and config.encoder.pretrained:
             assert isinstance(model.encoder, LiteEncoder)
             model.encoder.load_imagenet()
-        if config.channels_last:
-            _use_channels_last(self.model)
+        _use_channels_last(self.model)
         self.features: FeatureStore | None = None
         if config.early_features is not None:
             assert isinstance(model.encoder, LiteEncoder)
@@ -94,7 +98,7 @@ class EncoderTask:
         self.miner: Miner | None = None
         self.identities: BalancedIdentitySampler | None = None
         if isinstance(objective, PairObjective):
-            self.pairs = PairSampler(stores.train, objective.hard_stretch)
+            self.pairs = PairSampler(stores.train)
             ships = len(self.pairs.by_likeness)
             if objective.mined_share:
                 spec = config.encoder.preprocess
@@ -106,7 +110,7 @@ class EncoderTask:
                 refresh, file = objective.mined_refresh_steps, config.run.out / "mined.npz"
                 self.miner = Miner(batch, self.pairs, refresh, file, config.run.precision)
             if stores.replay is not None:
-                self.replay = PairSampler(stores.replay.train, objective.hard_stretch)
+                self.replay = PairSampler(stores.replay.train)
                 ships += len(self.replay.by_likeness)
             _require_ships("pairs", objective.pairs, ships, "training ships with both sensors")
         elif stores.replay is not None:
@@ -169,13 +173,13 @@ class EncoderTask:
 
     def _grow(self, step: int) -> None:
         """Take the ships of a step into use, where the fleet grows."""
-        growth, objective = self.stores.growth, self.config.objective
-        if growth is None or not isinstance(objective, PairObjective):
+        growth = self.stores.growth
+        if growth is None or self.pairs is None:
             return
         store = growth.store(step)
         if store is not self.train_store:
             self.train_store = store
-            self.pairs = PairSampler(store, objective.hard_stretch)
+            self.pairs = PairSampler(store)
 
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted sum as `loss`, and its parts, at full precision.
@@ -185,9 +189,7 @@ class EncoderTask:
         """
         device = next(model.parameters()).device
         batch = batch.to(device)
-        pixels = batch.pixels
-        if self.config.channels_last:
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        pixels = batch.pixels.contiguous(memory_format=torch.channels_last)
         outputs = model(pixels, batch.modality, batch.size, batch.layout)
         with torch.autocast(device.type, enabled=False):
             if isinstance(self.config.objective, PairObjective):
@@ -234,14 +236,14 @@ def pair_objective(
     Args:
         outputs: of `TrainedModel` for this process's batch.
         vessel: int64 `[2 N]`, the vessel of each row; both halves are equal.
-        objective: weights and the bound of the scale.
+        objective: weights.
     """
     embedding = outputs["embedding"]
     halves = embedding.chunk(2)  # [2 N, D] -> optical [N, D], SAR [N, D]
     optical, sar = (gather_rows(half) for half in halves)
     # with one process, `gather_rows` returns its argument and all ships of the batch differ
     ships = None if optical is halves[0] else gather_rows(vessel.chunk(2)[0])
-    scale = outputs["log_scale"].exp().clamp(max=objective.max_logit_scale)
+    scale = outputs["log_scale"].exp().clamp(max=MAX_LOGIT_SCALE)
     contrast = pair_infonce(optical, sar, scale, ships=ships)
     parts = {"loss": contrast, "infonce": contrast, "logit_scale": scale}
     if "layout" in outputs:
@@ -260,11 +262,7 @@ def identity_objective(
         "triplet": batch_hard_triplet(embedding, labels),
         "alignment": class_modality_alignment(embedding, labels, modality),
     }
-    loss = (
-        parts["cross_entropy"]
-        + parts["triplet"]
-        + objective.alignment * parts["alignment"]
-    )
+    loss = parts["cross_entropy"] + parts["triplet"] + objective.alignment * parts["alignment"]
     return {"loss": loss, **parts}
 
 

@@ -76,10 +76,10 @@ class BundleData(TypedConfig):
 class PairObjective(TypedConfig):
     """InfoNCE over optical-SAR pairs, with the deck layout as auxiliary target.
 
-    The share `hard_share` of a batch are groups of `hard_stretch` ships of one type and similar
-    length, the share `sister_share` are sisters; both are reached linearly after `hard_ramp_steps`.
-    `layout` is the weight of the auxiliary loss; it requires simulated data. With several
-    processes each draws `pairs`, and InfoNCE contrasts the pairs of all of them.
+    The share `hard_share` of a batch are groups of eight ships of one type and similar length, the
+    share `sister_share` are sisters; both are reached linearly after `hard_ramp_steps`. `layout` is
+    the weight of the auxiliary loss; it requires simulated data. With several processes each draws
+    `pairs`, and InfoNCE contrasts the pairs of all of them.
 
     The share `mined_share` are groups of ships that the present encoder takes for each other, from
     step `mined_refresh_steps` on; they are searched again every so many steps.
@@ -92,10 +92,8 @@ class PairObjective(TypedConfig):
     mined_share: float = Field(0.0, ge=0, le=1)
     mined_refresh_steps: int = Field(500, ge=1)
     hard_ramp_steps: int = Field(1000, ge=0)
-    hard_stretch: int = Field(8, ge=2)
     layout: float = Field(0.0, ge=0)
     initial_logit_scale: float = Field(10.0, gt=0)
-    max_logit_scale: float = Field(100.0, gt=0)
 
 
 class IdentityObjective(TypedConfig):
@@ -144,7 +142,6 @@ class EncoderTrainConfig(TypedConfig):
     augment: AugmentConfig = AugmentConfig()
     initial: Path | None = None
     early_features: EarlyFeatures | None = None
-    channels_last: bool = True
 
     @model_validator(mode="after")
     def _require_a_fixed_fleet(self) -> "EncoderTrainConfig":

@@ -86,14 +86,18 @@ def _merged(base: object, changes: object) -> object:
 
 # options that earlier versions had, with the value that this code always has
 _FORMER_OPTIONS: dict[str, Any] = {
-    "encoder": {"detail": False},
+    "optimiser": {"beta2": 0.98},
+    "encoder": {"detail": False, "modality_scale": 3.0},
     "objective": {
+        "hard_stretch": 8,
         "low_resolution_steps": 0,
+        "max_logit_scale": 100.0,
         "structure": 0.0,
         "cross_entropy": 1.0,
         "label_smoothing": 0.0,
         "triplet": 1.0,
     },
+    "channels_last": True,
 }
 
 

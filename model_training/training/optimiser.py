@@ -26,7 +26,6 @@ class OptimiserConfig(TypedConfig):
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     decay_vectors: bool = False
-    beta2: float = Field(0.98, gt=0, lt=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     bias_lr_factor: float = Field(1.0, gt=0)
     stem_lr_factor: float = Field(1.0, gt=0, le=1)
@@ -82,7 +81,7 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Op
         ]
         groups += _by_decay(parameters, config, factor)
     if config.kind == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2))
+        return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98))
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
 
 

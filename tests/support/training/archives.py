@@ -99,7 +99,7 @@ def archive_config(folder: Path, archive: Path, **run: Any) -> EncoderTrainConfi
                 "sar_views": 1,
             },
         },
-        "objective": {"kind": "pairs", "pairs": 12, "hard_stretch": 4},
+        "objective": {"kind": "pairs", "pairs": 12, "hard_share": 1.0},
     }
     config = EncoderTrainConfig.model_validate(entries)
     if not initial.exists():

@@ -28,7 +28,7 @@ REFERENCE = {
     "depth": 1,
     "heads": 2,
 }
-PAIRS = {"kind": "pairs", "pairs": 8, "hard_stretch": 4, "hard_ramp_steps": 2, "layout": 1.0}
+PAIRS = {"kind": "pairs", "pairs": 8, "hard_share": 1.0, "hard_ramp_steps": 2, "layout": 1.0}
 IDENTITIES = {"kind": "identities", "identities": 4, "chips": 4}
 
 

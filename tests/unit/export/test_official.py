@@ -237,7 +237,6 @@ def test_shape_and_size_token_follow_from_the_tensors(tmp_path: Path) -> None:
     config = load_official(saved(published_checkpoint(), tmp_path)).config
     assert (config.width, config.depth, config.heads) == (WIDTH, DEPTH, HEADS)
     assert config.size_token
-    assert config.modality_scale == 3.0
     plain = load_official(saved(published_checkpoint(size_token=False), tmp_path)).config
     assert not plain.size_token
 

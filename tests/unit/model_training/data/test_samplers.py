@@ -33,7 +33,7 @@ def test_pairs_show_different_ships_in_both_sensors(store: PictureStore) -> None
 
 
 def test_hard_pairs_are_of_similar_length(store: PictureStore) -> None:
-    sampler = PairSampler(store, stretch=8)
+    sampler = PairSampler(store)
 
     def mean_gap_m(hard_share: float) -> float:
         gaps = []
@@ -60,11 +60,11 @@ def typed_store(tmp_path: Path) -> PictureStore:
 
 
 def test_hard_pairs_are_of_one_type_where_types_are_known(typed_store: PictureStore) -> None:
-    sampler = PairSampler(typed_store, stretch=4)
+    sampler = PairSampler(typed_store)
     ordered = sampler.by_likeness
     assert (ordered % 2).tolist() == [0] * 20 + [1] * 20
     assert (np.diff(ordered[:20]) == 2).all()
-    draw = sampler.draw(np.random.default_rng(0), 4, hard_share=1.0)
+    draw = sampler.draw(np.random.default_rng(0), 8, hard_share=1.0)
     assert len(set((draw.vessel_rows % 2).tolist())) == 1
 
 

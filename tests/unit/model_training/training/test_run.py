@@ -10,7 +10,13 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from model_training.training.checkpoint import Checkpoint, Ema, read_metric
-from model_training.training.config import ConfigError, RunConfig, TypedConfig, load_config
+from model_training.training.config import (
+    ConfigError,
+    RunConfig,
+    TypedConfig,
+    is_config_of,
+    load_config,
+)
 from model_training.training.optimiser import OptimiserConfig, build_optimiser, learning_rate
 from model_training.training.run import ResumeError, fit
 from model_training.training.seeds import step_generator, step_seed
@@ -168,6 +174,16 @@ def test_a_checkpoint_without_a_newer_option_is_continued_and_one_with_an_unknow
     stored.save(tmp_path / "checkpoint.pt")
     with pytest.raises(ResumeError, match="another config"):
         train(config)
+
+
+@pytest.mark.parametrize(("beta2", "continued"), [(0.98, True), (0.999, False)])
+def test_a_former_option_is_ignored_where_it_had_the_value_that_the_code_has(
+    tmp_path: Path, beta2: float, continued: bool
+) -> None:
+    config = toy_config(tmp_path)
+    stored = config.model_dump(mode="json")
+    stored["optimiser"]["beta2"] = beta2
+    assert is_config_of(stored, config) == continued
 
 
 def test_vectors_are_decayed_only_with_decay_vectors() -> None:
