@@ -53,13 +53,14 @@ def translator_part(loaded: LoadedTranslator, steps: int | None = None) -> Trans
         loaded: the checkpoint.
         steps: network calls per picture; None takes the number that it was trained for.
     """
+    bridge = loaded.config.bridge
     return TranslatorPart(
-        module=loaded.network,
+        module=loaded.module,
         height=loaded.height,
         width=loaded.width,
-        channels=_channels(loaded.channels),
-        times=loaded.times,
-        max_variance=loaded.max_variance,
+        channels=_channels(loaded.config.unet.channels),
+        times=bridge.times,
+        max_variance=bridge.max_variance,
         steps=loaded.table(steps),
     )
 

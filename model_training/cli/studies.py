@@ -79,7 +79,7 @@ def fusion_study(
                 ships = _fusion_ships(training, store.vessels.tolist())
         print(
             f"{len(ships.vessels)} validation ships, encoders: {len(encoders.members)}, "
-            f"translator steps: {steps or bridge.steps}\n{ships.note}\n",
+            f"translator steps: {steps or bridge.config.bridge.steps}\n{ships.note}\n",
             flush=True,
         )
         features = validation_features(

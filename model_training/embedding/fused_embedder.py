@@ -48,7 +48,7 @@ class FusedEmbedder:
         spec, translator = self._encoder.spec, self._translator
         condition = bridge_picture(to_picture(chip, spec), translator.height, translator.width)
         pictures = sample(
-            translator.network,
+            translator.module,
             torch.from_numpy(condition),
             translator.table(),
             int(chip.digest[:8], 16),

@@ -54,7 +54,6 @@ from model_training.training.run import fit
 from model_training.training.seeds import step_generator, step_seed
 from service.contract.manifest import PreprocessSpec
 
-
 MAX_LOGIT_SCALE = 100.0
 """Bound of the inverse temperature of InfoNCE, as in CLIP (Radford et al., 2021)."""
 

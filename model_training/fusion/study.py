@@ -87,7 +87,7 @@ def _pseudo_sar_pixels(
     size = (translator.height, translator.width)
     conditions = np.stack([bridge_picture(store.picture(int(row)), *size) for row in rows])
     pictures = sample_many(
-        translator.network,
+        translator.module,
         torch.from_numpy(conditions),
         translator.table(steps),
         int(rows[0]),

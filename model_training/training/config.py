@@ -98,6 +98,8 @@ _FORMER_OPTIONS: dict[str, Any] = {
         "triplet": 1.0,
     },
     "channels_last": True,
+    "bridge": {"spacing": "trailing", "clip_x0": False},
+    "validation_vessels": 64,
 }
 
 

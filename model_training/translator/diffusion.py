@@ -16,9 +16,7 @@ from model_training.translator.unet import BridgeUNet
 from service.contract.bridge import (
     BridgeSchedule,
     BridgeStep,
-    Spacing,
     coefficient_table,
-    predicted_x0,
     reverse_bridge,
     step_times,
 )
@@ -28,12 +26,10 @@ from service.contract.translation import bridge_start, pseudo_sar_picture
 class BridgeConfig(TypedConfig):
     """The bridge, its loss, and the sampler that the network is trained for.
 
-    Published (BBDM, MOS): 1000 times, L1, `sampler_share` 0, 200 steps with eta 1 and the spacing
-    `published`. A few-step sampler calls the network at `steps` times only; the share
-    `sampler_share` of the training examples is at exactly those times, the others are uniform over
-    all times. With `clip_x0`, the sampler limits every predicted x0 to -1..1, the range of pictures
-    (`clip_denoised` of BBDM); training is unchanged. `eta` below 1 deviates from the released
-    sampler, see `service.contract.bridge.coefficient_table`.
+    Published (BBDM, MOS): 1000 times, L1, `sampler_share` 0, 200 steps with eta 1. A few-step
+    sampler calls the network at `steps` times only; the share `sampler_share` of the training
+    examples is at exactly those times, the others are uniform over all times. `eta` below 1
+    deviates from the released sampler, see `service.contract.bridge.coefficient_table`.
     """
 
     times: int = Field(1000, ge=2)
@@ -41,18 +37,16 @@ class BridgeConfig(TypedConfig):
     loss: Literal["l1", "l2"] = "l1"
     steps: int = Field(4, ge=1)
     eta: float = Field(1.0, ge=0, le=1)
-    spacing: Spacing = "trailing"
-    clip_x0: bool = False
     sampler_share: float = Field(0.5, ge=0, le=1)
 
     @model_validator(mode="after")
     def _require_possible_steps(self) -> "BridgeConfig":
-        self.step_times()  # raises ValueError if the spacing allows no such number of steps
+        self.step_times()  # raises ValueError if the bridge has no such number of steps
         return self
 
     def step_times(self, steps: int | None = None) -> list[int]:
         """Return the times at which the sampler, or one with other `steps`, calls the network."""
-        return step_times(self.times, steps or self.steps, self.spacing)
+        return step_times(self.times, steps or self.steps)
 
     def schedule(self) -> BridgeSchedule:
         """Return m and variance of every time."""
@@ -60,7 +54,7 @@ class BridgeConfig(TypedConfig):
 
     def table(self, steps: int | None = None) -> list[BridgeStep]:
         """Return the coefficients of the configured sampler, or of one with other `steps`."""
-        return coefficient_table(self.schedule(), steps or self.steps, self.eta, self.spacing)
+        return coefficient_table(self.schedule(), steps or self.steps, self.eta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,31 +118,9 @@ def bridge_loss(unet: nn.Module, config: BridgeConfig, batch: BridgeBatch) -> Te
     return distance(predicted.float(), grad)
 
 
-class ClippedBridge(nn.Module):
-    """A bridge network whose predicted x0 lies in -1..1; inputs and output are the network's.
-
-    The limit is part of the network, so that an exported graph holds it.
-    """
-
-    def __init__(self, unet: BridgeUNet) -> None:
-        super().__init__()
-        self.unet = unet
-        self.config = unet.config
-
-    def forward(self, x_t: Tensor, condition: Tensor, t: Tensor) -> Tensor:
-        """Return the grad whose x0, `x_t - grad`, is the network's, limited to -1..1."""
-        x0: Tensor = predicted_x0(x_t, self.unet(x_t, condition, t))
-        return x_t - x0.clamp(-1, 1)
-
-
-def sampled_network(unet: BridgeUNet, config: BridgeConfig) -> BridgeUNet | ClippedBridge:
-    """Return the network as the configured sampler calls it, in the mode that it is in."""
-    return ClippedBridge(unet).train(unet.training) if config.clip_x0 else unet
-
-
 @torch.inference_mode()
 def sample_many(
-    unet: BridgeUNet | ClippedBridge,
+    unet: BridgeUNet,
     conditions: Tensor,
     table: Sequence[BridgeStep],
     seed: int,
@@ -157,7 +129,7 @@ def sample_many(
     """Sample K pseudo-SAR pictures for each of N optical pictures, all in one batch.
 
     Args:
-        unet: in eval mode, see `sampled_network`.
+        unet: in eval mode.
         conditions: float32 `[N, 3, h, w]`, optical, -1..1.
         table: see `service.contract.bridge.coefficient_table`.
         seed: of the noise.
@@ -186,7 +158,7 @@ def sample_many(
 
 
 def sample(
-    unet: BridgeUNet | ClippedBridge,
+    unet: BridgeUNet,
     condition: Tensor,
     table: Sequence[BridgeStep],
     seed: int,

@@ -53,8 +53,7 @@ def make_jumps(bridge: BridgeConfig, teacher_steps: int) -> tuple[Jump, ...]:
     `DistilConfig`.
     """
     coarse, fine = (
-        coefficient_table(bridge.schedule(), steps, 0.0, bridge.spacing)
-        for steps in (bridge.steps, teacher_steps)
+        coefficient_table(bridge.schedule(), steps, 0.0) for steps in (bridge.steps, teacher_steps)
     )
     ends = [*(step.t for step in coarse[1:]), -1]
     return tuple(

@@ -69,8 +69,8 @@ def sheet_of(translator: LoadedTranslator, views: PairedViews, vessels: int) -> 
     """
     optical, sar = (pictures[:vessels] for pictures in one_view_each(views))
     conditions = torch.from_numpy(signed(optical))
-    samples = 1 if translator.steps == 1 else 3
-    pseudo = sample_many(translator.network, conditions, translator.table(), 0, samples)
+    samples = 1 if translator.config.bridge.steps == 1 else 3
+    pseudo = sample_many(translator.module, conditions, translator.table(), 0, samples)
     predicted = pixel_features(pseudo.mean(axis=1))  # [V, K, h, w] -> [V, h w]
     turned = half_turned(sar)
     upright_fit, turned_fit = (

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model_training.translator.dataset import PairedViews, signed
-from model_training.translator.diffusion import BridgeConfig, sample_many, sampled_network
+from model_training.translator.diffusion import BridgeConfig, sample_many
 from model_training.translator.unet import BridgeUNet
 from service.contract.fusion import l2_normalise
 
@@ -109,7 +109,7 @@ def study_sampler(
 
     Args:
         unet: in eval mode.
-        bridge: the schedule, eta, spacing and clipping.
+        bridge: the schedule and eta.
         views: vessels that were not trained on, at least two.
         steps: numbers of network calls.
         samples: values of K.
@@ -119,7 +119,6 @@ def study_sampler(
     targets = [pixel_features(sar), pixel_features(turned)]
     largest = max(samples)
     device = next(unet.parameters()).device
-    network = sampled_network(unet, bridge)
     rows = []
     for count in steps:
         table = bridge.table(count)
@@ -128,7 +127,7 @@ def study_sampler(
         for start in range(0, len(optical), BATCH):
             conditions = torch.from_numpy(signed(optical[start : start + BATCH])).to(device)
             started = time.perf_counter()
-            parts.append(sample_many(network, conditions, table, start, largest))
+            parts.append(sample_many(unet, conditions, table, start, largest))
             elapsed_s += time.perf_counter() - started
         pictures = np.concatenate(parts)
         # [V, K, h, w] -> [V K, h, w] -> [V K, D] -> [V, K, D]

@@ -20,14 +20,15 @@ from model_training.translator.dataset import PairedViews, draw_batch, views_of_
 from model_training.translator.diffusion import (
     BridgeBatch,
     BridgeConfig,
-    ClippedBridge,
     bridge_loss,
-    sampled_network,
 )
 from model_training.translator.study import study_sampler
 from model_training.translator.unet import BridgeUNet, UNetConfig
 from service.contract.bridge import BridgeStep
 from service.contract.manifest import PreprocessSpec
+
+VALIDATION_VESSELS = 64
+"""Vessels that a validation samples, of those that the data hold out."""
 
 # The bridge's chips are denoised by the published percentile, regardless of the encoder's.
 SPEC = PreprocessSpec()
@@ -48,7 +49,6 @@ class TranslatorConfig(TypedConfig):
     data: Annotated[SimulatedData | HossData | PairData, Field(discriminator="kind")]
     batch: int = Field(32, ge=1)
     zoom: float = Field(0.0, ge=0, lt=1, description="largest share of a side that pairs lose")
-    validation_vessels: int = Field(64, ge=2, description="vessels used for validation")
     initial: Path | None = None
 
 
@@ -113,31 +113,6 @@ class LoadedTranslator:
         """Columns of the bridge's pictures."""
         return self.config.unet.width
 
-    @property
-    def channels(self) -> int:
-        """Channels of the bridge, 1 or 3."""
-        return self.config.unet.channels
-
-    @property
-    def times(self) -> int:
-        """Number of times of the bridge."""
-        return self.config.bridge.times
-
-    @property
-    def max_variance(self) -> float:
-        """Largest variance of the bridge."""
-        return self.config.bridge.max_variance
-
-    @property
-    def steps(self) -> int:
-        """Network calls per sample that the translator was trained for."""
-        return self.config.bridge.steps
-
-    @property
-    def network(self) -> BridgeUNet | ClippedBridge:
-        """The network as the sampler calls it, with the limit of x0 if the bridge has one."""
-        return sampled_network(self.module, self.config.bridge)
-
     def table(self, steps: int | None = None) -> list[BridgeStep]:
         """Return the coefficients of the sampler; None takes the steps that it was trained for."""
         return self.config.bridge.table(steps)
@@ -182,7 +157,7 @@ class TranslatorTask:
         self.config = config
         self.data_digest = digest
         self.training = training
-        self.validation = validation.only(validation.vessels[: config.validation_vessels])
+        self.validation = validation.only(validation.vessels[:VALIDATION_VESSELS])
         torch.manual_seed(step_seed(config.run.seed, -1))
         self.model: nn.Module = BridgeUNet(config.unet)
         if config.initial is not None:

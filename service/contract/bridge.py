@@ -15,14 +15,12 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 M_MIN, M_MAX = 0.001, 0.999  # BBDM's code: m_t never reaches 0 or 1
-
-Spacing = Literal["trailing", "published"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +63,24 @@ class BridgeSchedule:
         return np.asarray(2.0 * (m - m * m) * self.max_variance)
 
 
-def step_times(times: int, steps: int, spacing: Spacing = "trailing") -> list[int]:
-    """Return the descending times at which the network is called.
+def step_times(times: int, steps: int) -> list[int]:
+    """Return the descending times at which the network is called, evenly spaced from T-1.
+
+    None of them is t = 0; the list of BBDM's code ends in 1, 0.
 
     Args:
         times: T.
-        steps: number of network calls, 1 to T - 1 (3 to T for `published`).
-        spacing: `trailing` spaces the calls evenly from T-1, none of them at t = 0; `published` is
-            the list of BBDM's code, which ends in 1, 0.
+        steps: number of network calls, 1 to T - 1.
 
     Raises:
         ValueError: `steps` is out of range.
     """
-    if spacing == "published":
-        if not 3 <= steps <= times:
-            raise ValueError(f"the published step list needs 3..{times} steps, got {steps}")
-        stride = (times - 1) / (steps - 2)
-        middle = [int(t) for t in np.arange(times - 1, 1, -stride)]
-        return [*middle, 1, 0]
     if not 1 <= steps < times:
         raise ValueError(f"expected 1..{times - 1} steps, got {steps}")
     return [round(t) for t in np.linspace(times - 1, 0, steps + 1)[:-1]]
 
 
-def coefficient_table(
-    schedule: BridgeSchedule, steps: int, eta: float = 1.0, spacing: Spacing = "trailing"
-) -> list[BridgeStep]:
+def coefficient_table(schedule: BridgeSchedule, steps: int, eta: float = 1.0) -> list[BridgeStep]:
     """Return the coefficients of every reverse step; the last step returns x0_hat itself.
 
     With n the next time, `s^2 = eta^2 (sigma_t^2 - sigma_n^2 (1-m_t)^2/(1-m_n)^2)
@@ -106,7 +96,6 @@ def coefficient_table(
         schedule: the forward bridge.
         steps: number of network calls.
         eta: 0 for a deterministic sampler, 1 for the published stochastic one.
-        spacing: see `step_times`.
 
     Raises:
         ValueError: steps or eta are out of range.
@@ -114,7 +103,7 @@ def coefficient_table(
     if not 0.0 <= eta <= 1.0:
         raise ValueError(f"eta must lie in 0..1, got {eta}")
     m, variance = schedule.m(), schedule.variance()
-    visited = step_times(schedule.times, steps, spacing)
+    visited = step_times(schedule.times, steps)
     table = []
     for t, n in itertools.pairwise(visited):
         ratio = ((1.0 - m[t]) / (1.0 - m[n])) ** 2

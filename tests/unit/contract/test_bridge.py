@@ -142,15 +142,6 @@ def test_below_eta_1_samples_keep_the_variance_that_the_released_step_loses(eta:
         assert released.var() < (0.1 + eta**2) * variance[n]
 
 
-def test_published_times_end_in_one_and_zero() -> None:
-    assert step_times(1000, 200, "published")[:3] == [999, 993, 988]
-    assert step_times(1000, 200, "published")[-3:] == [5, 1, 0]
-    assert len(step_times(1000, 200, "published")) == 200
-    assert step_times(1000, 3, "published") == [999, 1, 0]
-    with pytest.raises(ValueError, match="needs 3"):
-        step_times(1000, 2, "published")
-
-
 @given(st.integers(2, 1000), st.data())
 def test_trailing_times_start_at_the_optical_end_and_descend(
     times: int, data: st.DataObject

@@ -216,18 +216,6 @@ def test_a_translator_is_sampled_in_the_trained_or_in_the_given_number_of_steps(
     assert list(translator_part(loaded, steps=1).steps) == coefficient_table(schedule, 1, 0.5)
 
 
-def test_a_translator_is_exported_with_the_spacing_and_clipping_of_its_config(
-    tmp_path: Path,
-) -> None:
-    options = {"steps": 4, "spacing": "published", "clip_x0": True}
-    part = translator_part(translator(tmp_path / "t.pt", FLEET, **options))
-    assert [step.t for step in part.steps] == [499, 249, 1, 0]
-    x_t, condition = 5 * torch.ones(2, 1, 32, 16), torch.zeros(2, 3, 32, 16)
-    with torch.no_grad():  # the new network predicts grad 0: x0 is x_t, beyond the range
-        grad = part.module(x_t, condition, torch.tensor([9, 9]))
-    assert torch.equal(x_t - grad, torch.ones_like(x_t))
-
-
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no checkpoint of an encoder at"):
         require_file(tmp_path / "none.pt", "checkpoint of an encoder")

@@ -59,7 +59,6 @@ def study(tmp_path: Path) -> Path:
         "bridge": {"steps": 2},
         "data": {**data, "cache": str(tmp_path / "cache-translator")},
         "batch": 2,
-        "validation_vessels": 2,
     }
     content = {
         "out": str(tmp_path / "out"),

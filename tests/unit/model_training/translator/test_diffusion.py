@@ -10,13 +10,11 @@ from model_training.translator.dataset import PairedViews, draw_batch
 from model_training.translator.diffusion import (
     BridgeBatch,
     BridgeConfig,
-    ClippedBridge,
     bridge_loss,
     diffuse,
     draw_times,
     sample,
     sample_many,
-    sampled_network,
 )
 from model_training.translator.unet import BridgeUNet, UNetConfig
 from service.contract.bridge import coefficient_table, step_times
@@ -86,30 +84,6 @@ def test_sampling_with_a_perfect_network_gives_the_sar_pictures(steps: int, eta:
     assert pictures.dtype == np.uint8
     expected = np.rint((drawn.x0[:, 0].numpy() + 1) * 127.5)
     assert np.abs(pictures - expected[:, None]).max() <= 1
-
-
-def test_the_spacing_of_the_config_places_training_times_and_steps() -> None:
-    published = BridgeConfig(steps=4, sampler_share=1.0, spacing="published")
-    expected = step_times(1000, 4, "published")
-    assert [step.t for step in published.table()] == expected == [999, 499, 1, 0]
-    assert set(draw_times(published, 400, np.random.default_rng(0))) == set(expected)
-    with pytest.raises(ValidationError, match="published step list needs 3"):
-        BridgeConfig(steps=2, spacing="published")
-
-
-def test_clipping_limits_every_predicted_x0_and_only_those_beyond_the_range() -> None:
-    drawn = batch(3)
-    beyond = PerfectUNet(2 * drawn.x0).eval()  # predicts x0 in -2..2
-    clipped = sampled_network(beyond, BridgeConfig(clip_x0=True))
-    assert isinstance(clipped, ClippedBridge)
-    assert not clipped.training
-    assert sampled_network(beyond, BridgeConfig()) is beyond
-    x_t = drawn.noise
-    x0 = x_t - clipped(x_t, drawn.condition, drawn.t)
-    assert torch.allclose(x0, (2 * drawn.x0).clamp(-1, 1), atol=1e-6)
-    table = BridgeConfig(steps=4, eta=0.0).table()
-    first, second = (sample_many(net, drawn.condition, table, 0, 1) for net in (clipped, beyond))
-    assert np.array_equal(first, second)  # the last step returns x0, which every picture limits
 
 
 def test_samples_depend_on_the_seed_and_differ_from_each_other() -> None:

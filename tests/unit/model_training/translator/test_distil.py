@@ -160,7 +160,7 @@ def test_training_brings_the_student_nearer_to_the_teacher(
     fit(task(settings, views), settings.run, settings.optimiser, settings)
     student = load_translator(tmp_path / "checkpoint.pt")
     assert student.config == settings
-    assert (student.steps, student.config.bridge.eta) == (1, 0.0)
+    assert (student.config.bridge.steps, student.config.bridge.eta) == (1, 0.0)
     start, conditions = load_translator(teacher).module, batch_of(views, 1).condition
     expected = sample_many(start, conditions, bridge(4).table(), 0, 1).astype(float)
     gaps = [

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -75,8 +74,7 @@ def test_a_loaded_translator_has_the_averaged_weights(views: PairedViews, tmp_pa
     loaded = load_translator(tmp_path / "checkpoint.pt")
     assert not loaded.module.training
     assert loaded.config == settings
-    assert (loaded.height, loaded.width, loaded.channels) == (32, 16, 1)
-    assert (loaded.times, loaded.max_variance, loaded.steps) == (1000, 1.0, 2)
+    assert (loaded.height, loaded.width) == (32, 16)
     assert loaded.table() == BridgeConfig(steps=2).table()
     for name, value in loaded.module.state_dict().items():
         assert torch.equal(value, stored.ema[name])
@@ -101,13 +99,6 @@ def test_a_batch_is_a_function_of_step_and_rank(views: PairedViews, tmp_path: Pa
     assert torch.equal(trained.batch(5, 0).x0, trained.batch(5, 0).x0)
     assert not torch.equal(trained.batch(5, 0).x0, trained.batch(6, 0).x0)
     assert not torch.equal(trained.batch(5, 0).x0, trained.batch(5, 1).x0)
-
-
-def test_the_config_limits_the_number_of_validation_vessels(
-    views: PairedViews, tmp_path: Path
-) -> None:
-    settings = config(tmp_path).model_copy(update={"validation_vessels": 2})
-    assert np.array_equal(task(settings, views).validation.vessels, [9, 10])
 
 
 @pytest.mark.parametrize(
