@@ -174,21 +174,14 @@ def both_ways_metrics(report: BothWaysReport, dataset: str) -> tuple[Metric, ...
     searches = [(SUFFIX, report.searches)]
     if report.tight is not None:
         searches.append((TIGHT_SUFFIX, report.tight))
-    right = report.right_way
+    right = "pairs of one ship more similar the right way round"
     return (
         *(
             metric.model_copy(update={"protocol": metric.protocol + suffix})
             for suffix, measured in searches
             for metric in calibration_metrics(measured, dataset)
         ),
-        Metric(
-            dataset=dataset,
-            protocol="bow",
-            name="pairs of one ship more similar the right way round",
-            value=100.0 * right.value,
-            low=None if right.low is None else 100.0 * right.low,
-            high=None if right.high is None else 100.0 * right.high,
-        ),
+        report.right_way.percent.metric(dataset, "bow", right),
     )
 
 

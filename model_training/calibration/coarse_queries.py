@@ -155,13 +155,10 @@ def measure_coarse(
 def coarse_metrics(results: Mapping[float, AtGsd], dataset: str) -> tuple[Metric, ...]:
     """Return the calibration errors for a bundle's manifest, 0 to 1."""
     return tuple(
-        Metric(
-            dataset=dataset,
-            protocol=f"calibration, queries at {gsd_m:g} m",
-            name=f"ECE {subject} (0 to 1)",
-            value=error.value,
-            low=error.low,
-            high=error.high,
+        error.metric(
+            dataset,
+            f"calibration, queries at {gsd_m:g} m",
+            f"ECE {subject} (0 to 1)",
             queries=result.searches,
         )
         for gsd_m, result in results.items()

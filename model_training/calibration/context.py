@@ -129,15 +129,7 @@ def combined_metrics(report: CombinedReport | None, dataset: str) -> tuple[Metri
     if report is None:
         return ()
     return tuple(
-        Metric(
-            dataset=dataset,
-            protocol=PROTOCOL,
-            name=f"ECE {name} (0 to 1)",
-            value=reliability.ece.value,
-            low=reliability.ece.low,
-            high=reliability.ece.high,
-            queries=report.searches,
-        )
+        reliability.ece.metric(dataset, PROTOCOL, f"ECE {name} (0 to 1)", queries=report.searches)
         for name, reliability in report.parts().items()
     )
 

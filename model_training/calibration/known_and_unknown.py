@@ -61,16 +61,9 @@ class KnownAndUnknown:
                 self.highest_wrong, None, None
             ),
         }
+        protocol = "each chip asked with its vessel and without"
         return tuple(
-            Metric(
-                dataset=dataset,
-                protocol="each chip asked with its vessel and without",
-                name=name,
-                value=value.value,
-                low=value.low,
-                high=value.high,
-                queries=self.searches,
-            )
+            value.metric(dataset, protocol, name, queries=self.searches)
             for name, value in values.items()
         )
 

@@ -151,15 +151,7 @@ def calibration_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric
     if report.several is not None:
         errors["ECE first candidate, several chips (0 to 1)"] = report.several.ece
     return tuple(
-        Metric(
-            dataset=dataset,
-            protocol="calibration",
-            name=name,
-            value=error.value,
-            low=error.low,
-            high=error.high,
-            queries=report.searches,
-        )
+        error.metric(dataset, "calibration", name, queries=report.searches)
         for name, error in errors.items()
     )
 
@@ -177,19 +169,8 @@ def open_set_metrics(report: CalibrationReport, dataset: str) -> tuple[Metric, .
             (found, point.identification, point.enrolled),
             (false, point.false_identification, point.strangers),
         ):
-            low, high = estimate.ends
-            metrics.append(
-                Metric(
-                    dataset=dataset,
-                    protocol=OPEN_SET,
-                    name=name,
-                    value=100.0 * estimate.value,
-                    low=100.0 * low,
-                    high=100.0 * high,
-                    queries=searches,
-                    gallery=size,
-                )
-            )
+            share = estimate.percent
+            metrics.append(share.metric(dataset, OPEN_SET, name, queries=searches, gallery=size))
     return tuple(metrics)
 
 

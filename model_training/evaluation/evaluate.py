@@ -131,13 +131,10 @@ def evaluation_metrics(evaluation: Evaluation, dataset: str) -> tuple[Metric, ..
         }
         for suffix, numbers in variants.items():
             rows += [
-                Metric(
-                    dataset=dataset,
-                    protocol=protocol,
-                    name=name + suffix,
-                    value=estimate.value,
-                    low=estimate.low,
-                    high=estimate.high,
+                estimate.metric(
+                    dataset,
+                    protocol,
+                    name + suffix,
                     queries=numbers.queries,
                     gallery=numbers.gallery,
                 )

@@ -143,13 +143,10 @@ def look_alike_metrics(
 ) -> tuple[Metric, ...]:
     """Convert results to a bundle's metrics, named `look-alikes mAP`, `look-alikes R1`, …"""
     return tuple(
-        Metric(
-            dataset=dataset,
-            protocol=protocol,
-            name=f"look-alikes {name}",
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
+        estimate.metric(
+            dataset,
+            protocol,
+            f"look-alikes {name}",
             queries=result.ships,
             gallery=round(result.gallery),
         )

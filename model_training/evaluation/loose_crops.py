@@ -84,16 +84,7 @@ class Retrieval:
         """Return the numbers for a bundle's manifest."""
         named = {"mAP": self.mean_ap, "R1": self.first, "MRR (0 to 1)": self.reciprocal_rank}
         return tuple(
-            Metric(
-                dataset=dataset,
-                protocol=protocol,
-                name=name,
-                value=estimate.value,
-                low=estimate.low,
-                high=estimate.high,
-                queries=self.queries,
-                gallery=self.gallery,
-            )
+            estimate.metric(dataset, protocol, name, queries=self.queries, gallery=self.gallery)
             for name, estimate in named.items()
         )
 

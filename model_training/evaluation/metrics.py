@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, norm as normal, t as student_t
 
 from model_training.ranking import FloatMatrix, Ids, QueryScores
+from service.contract.manifest import Metric
 
 CMC_RANKS = (1, 5, 10)
 
@@ -38,9 +39,35 @@ class Estimate:
             raise ValueError("an interval needs queries of at least two ships")
         return self.low, self.high
 
+    @property
+    def percent(self) -> "Estimate":
+        """Return the estimate of a share, 0 to 1, in per cent."""
+        if self.low is None or self.high is None:
+            return Estimate(100.0 * self.value, None, None)
+        return Estimate(100.0 * self.value, 100.0 * self.low, 100.0 * self.high)
+
     def document(self) -> dict[str, float | None]:
         """Return value, low and high for a JSON file."""
         return {"value": self.value, "low": self.low, "high": self.high}
+
+    def metric(
+        self,
+        dataset: str,
+        protocol: str,
+        name: str,
+        *,
+        queries: int | None = None,
+        gallery: int | None = None,
+    ) -> Metric:
+        """Return the estimate for a bundle's manifest."""
+        return Metric(
+            dataset=dataset,
+            protocol=protocol,
+            name=name,
+            **self.document(),
+            queries=queries,
+            gallery=gallery,
+        )
 
     def __str__(self) -> str:
         if self.low is None:
