@@ -192,11 +192,8 @@ def _retrieval_table(second: str) -> Table:
 
 
 def _cells(found: Retrieval) -> tuple[str, ...]:
-    rank = found.reciprocal_rank
-    shown = f"{rank.value:.2f}"
-    if rank.low is not None:
-        shown += f" [{rank.low:.2f}, {rank.high:.2f}]"
-    return str(found.mean_ap), str(found.first), shown, str(found.queries), str(found.gallery)
+    rank = f"{found.reciprocal_rank:.2f}"
+    return str(found.mean_ap), str(found.first), rank, str(found.queries), str(found.gallery)
 
 
 def _bow_preference(bundle: Path | None, calibration: Path | None) -> float | None:

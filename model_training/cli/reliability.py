@@ -50,7 +50,6 @@ def reliability(
         return
     print(f"{measured.searches} searches with the chips of {measured.ships} ships")
     for label, error in (("first candidate", measured.first), ("none of them", measured.none)):
-        low, high = error.ends
-        print(f"  ECE {label}: {error.value:.3f} [{low:.3f}, {high:.3f}]")
+        print(f"  ECE {label}: {error:.3f}")
     print(f"  highest probability of a wrong answer: {measured.highest_wrong:.3f}")
     print(f"  right first candidate where enrolled: {measured.first_right:.1%}")

@@ -67,9 +67,5 @@ def scenes(
     )
     for label, way in (("alone", report.alone), ("together", report.together)):
         first, none = way.first_candidate.ece, way.none.ece
-        print(
-            f"  {label}: R1 {way.first} %, ECE first candidate {first.value:.3f} "
-            f"[{first.ends[0]:.3f}, {first.ends[1]:.3f}], ECE none {none.value:.3f} "
-            f"[{none.ends[0]:.3f}, {none.ends[1]:.3f}]"
-        )
+        print(f"  {label}: R1 {way.first} %, ECE first candidate {first:.3f}, ECE none {none:.3f}")
     print(f"  gain of R1: {report.gain} points")

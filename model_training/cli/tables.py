@@ -73,21 +73,16 @@ def print_calibration(spec: CalibrationSpec, reports: dict[str, CalibrationRepor
             ("first candidate", report.first_candidate),
             ("all candidates", report.candidates),
             ("pairs", report.pairs),
+            *_further_errors(report).items(),
         ):
-            low, high = reliability.ece.ends
-            print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
-        for label, reliability in _further_errors(report).items():
-            low, high = reliability.ece.ends
-            print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
+            print(f"  ECE {label}: {reliability.ece:.3f}")
         for label, error in (("Brier score", report.brier), ("log loss", report.log_loss)):
-            low, high = error.ends
-            print(f"  {label} first candidate: {error.value:.3f} [{low:.3f}, {high:.3f}]")
+            print(f"  {label} first candidate: {error:.3f}")
         for (size, rate), point in report.open_set.items():
-            low, high = point.identification.ends
             print(
                 f"  {size} vessels, {rate:.0%} false identification intended, "
                 f"{point.false_identification.value:.1%} found: identification "
-                f"{point.identification.value:.1%} [{low:.1%}, {high:.1%}]"
+                f"{point.identification:.1%}"
             )
     for confident in spec.confident:
         print(
@@ -115,13 +110,8 @@ def print_both_ways(report: BothWaysReport) -> None:
             else [("first candidate, tight", report.tight.first_candidate)]
         ),
     ):
-        low, high = reliability.ece.ends
-        print(f"  ECE {label}: {reliability.ece.value:.3f} [{low:.3f}, {high:.3f}]")
-    low, high = right.ends
-    print(
-        f"  pairs of one ship more similar the right way round: {right.value:.1%} "
-        f"[{low:.1%}, {high:.1%}]"
-    )
+        print(f"  ECE {label}: {reliability.ece:.3f}")
+    print(f"  pairs of one ship more similar the right way round: {right:.1%}")
 
 
 def print_by_gsd(results: Mapping[float, AtGsd]) -> None:

@@ -69,10 +69,15 @@ class Estimate:
             gallery=gallery,
         )
 
+    def __format__(self, spec: str) -> str:
+        """Format the value and, in brackets, the ends of the interval, each by `spec` or `.1f`."""
+        spec = spec or ".1f"
+        if self.low is None or self.high is None:
+            return format(self.value, spec)
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
     def __str__(self) -> str:
-        if self.low is None:
-            return f"{self.value:.1f}"
-        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+        return format(self)
 
 
 @dataclass(frozen=True, slots=True)
