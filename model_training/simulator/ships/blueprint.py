@@ -12,6 +12,8 @@ from model_training.simulator.ships.materials import Material
 Shape = Literal["box", "disc", "beam"]
 SIDES = (-1.0, 1.0)
 """Port and starboard, as factors of y."""
+Size = tuple[float, float, float]
+"""Length, width and height above the main deck of a box, metres."""
 # Proportions of a crane's jib, chosen by eye.
 _JIB_LEAST_WIDTH_M = 1.0
 _JIB_WIDTH_OF_POST = 0.42

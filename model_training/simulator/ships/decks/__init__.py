@@ -4,9 +4,9 @@ A builder gets the blueprint and two generators: `rng` draws what sister ships s
 belongs to this vessel alone. Where no source is named, the numbers of the tables are chosen by
 eye. The suffix of a field is its unit: `_m` metres, `_of_l` the ship's length, `_of_b` its beam,
 `_of_deck` the length of the deck between house and forecastle. A `Range` is drawn uniformly,
-`Counts` are whole numbers with both ends included, and a `_share` is the probability that a ship
-has the thing. Heights (`_top_m`) are above the main deck. x runs from the stern, y from the
-centre line.
+`Counts` are whole numbers with both ends included, a `Size` is length, width and height, and a
+`_share` is the probability that a ship has the thing. Heights (`_top_m`) are above the main deck. x
+runs from the stern, y from the centre line.
 """
 
 from collections.abc import Callable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_training.simulator.draws import Counts, Range, Rng, chance, pick, uniform, whole
-from model_training.simulator.ships.blueprint import SIDES, Blueprint
+from model_training.simulator.ships.blueprint import SIDES, Blueprint, Size
 from model_training.simulator.ships.decks import fittings as fit
 from model_training.simulator.ships.decks.hatches import (
     hatch_row,
@@ -46,9 +46,7 @@ class GearedBulkRanges:
     grabs_share: float = 0.4  # grabs lie on deck behind every second hatch
     grab_aft_m: float = 1.5
     grab_y_of_b: tuple[float, ...] = (-0.3, 0.3)
-    grab_length_m: float = 3.0
-    grab_width_m: float = 4.0
-    grab_top_m: float = 3.0
+    grab_m: Size = (3.0, 4.0, 3.0)
     helipad_share: float = 0.3
 
 
@@ -66,13 +64,9 @@ class OpenHatchRanges:
     beam_width_of_b: float = 0.99
     beam_top_m: float = 15.0
     leg_y_of_b: float = 0.47
-    leg_length_m: float = 11.0
-    leg_width_m: float = 2.0
-    leg_top_m: float = 14.0
+    leg_m: Size = (11.0, 2.0, 14.0)
     cab_y_of_b: Range = (-0.2, 0.2)
-    cab_length_m: float = 5.0
-    cab_width_m: float = 4.0
-    cab_top_m: float = 16.0
+    cab_m: Size = (5.0, 4.0, 16.0)
     jib_m: float = 26.0
     crane_top_m: float = 15.0
 
@@ -138,14 +132,8 @@ def geared_bulk(bp: Blueprint, rng: Rng, own: Rng) -> None:
         fit.deck_crane(bp, rng, x, y, jib * ship.jib_longer, top, park)
     if chance(rng, ship.grabs_share):
         for start, _ in spans[::2]:
-            bp.block(
-                start - ship.grab_aft_m,
-                bp.beam * pick(own, ship.grab_y_of_b),
-                ship.grab_length_m,
-                ship.grab_width_m,
-                ship.grab_top_m,
-                Mat.CARGO,
-            )
+            grab_y = bp.beam * pick(own, ship.grab_y_of_b)
+            bp.block(start - ship.grab_aft_m, grab_y, *ship.grab_m, Mat.CARGO)
     maybe_helipad(bp, own, spans, ship.helipad_share)
 
 
@@ -164,20 +152,10 @@ def open_hatch(bp: Blueprint, rng: Rng, own: Rng) -> None:
     for place in [uniform(rng, limits) for limits in ship.gantries_of_deck]:
         x = x0 + (x1 - x0) * place
         for end in SIDES:
-            beam_x = x + end * ship.gantry_half_m
-            bp.block(
-                beam_x,
-                0.0,
-                ship.beam_length_m,
-                B * ship.beam_width_of_b,
-                ship.beam_top_m,
-                Mat.CRANE,
-            )
-        bp.pair(
-            x, B * ship.leg_y_of_b, ship.leg_length_m, ship.leg_width_m, ship.leg_top_m, Mat.CRANE
-        )
-        cab_y = uniform(own, ship.cab_y_of_b) * B
-        bp.block(x, cab_y, ship.cab_length_m, ship.cab_width_m, ship.cab_top_m, Mat.HOUSE)
+            beam_x, width = x + end * ship.gantry_half_m, B * ship.beam_width_of_b
+            bp.block(beam_x, 0.0, ship.beam_length_m, width, ship.beam_top_m, Mat.CRANE)
+        bp.pair(x, B * ship.leg_y_of_b, *ship.leg_m, Mat.CRANE)
+        bp.block(x, uniform(own, ship.cab_y_of_b) * B, *ship.cab_m, Mat.HOUSE)
 
 
 def self_unloader(bp: Blueprint, rng: Rng, own: Rng) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_training.simulator.draws import Counts, Range, Rng, chance, pick, uniform, whole
-from model_training.simulator.ships.blueprint import SIDES, Blueprint, Crane
+from model_training.simulator.ships.blueprint import SIDES, Blueprint, Crane, Size
 from model_training.simulator.ships.materials import Material as Mat
 
 
@@ -100,8 +100,7 @@ class RailRanges:
 
     pitch_m: Range = (5.0, 12.0)
     y_of_b: float = 0.485
-    size_m: float = 0.7
-    top_m: float = 1.2
+    size_m: Size = (0.7, 0.7, 1.2)
 
 
 FORECASTLE = ForecastleRanges()
@@ -261,4 +260,4 @@ def rails(bp: Blueprint, rng: Rng, x0: float, x1: float) -> None:
     for side in SIDES:
         y = side * bp.beam * RAILS.y_of_b
         for x in np.arange(x0, x1, pitch):
-            bp.block(float(x), y, RAILS.size_m, RAILS.size_m, RAILS.top_m, Mat.COAMING)
+            bp.block(float(x), y, *RAILS.size_m, Mat.COAMING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model_training.simulator.draws import Counts, Range, Rng, chance, uniform, whole
-from model_training.simulator.ships.blueprint import SIDES, Blueprint
+from model_training.simulator.ships.blueprint import SIDES, Blueprint, Size
 from model_training.simulator.ships.decks import fittings as fit
 from model_training.simulator.ships.decks.house import aft_house
 from model_training.simulator.ships.decks.tanker import manifold, pipes
@@ -54,17 +54,13 @@ class MembraneRanges:
     dome_top_m: float = 9.0
     gear_fore_m: float = 6.0  # before the dome
     gear_y_of_b: float = 0.1
-    gear_length_m: float = 3.0
-    gear_width_m: float = 5.0
-    gear_top_m: float = 8.0
+    gear_m: Size = (3.0, 5.0, 8.0)
     pipe_y: float = 0.1  # of the trunk's half width
     pipe_width_m: float = 2.5
     pipe_top_m: float = 8.2
     compressor_x_m: float = 10.0
     compressor_y_of_b: float = 0.3
-    compressor_length_m: float = 14.0
-    compressor_width_m: float = 8.0
-    compressor_top_m: float = 10.0
+    compressor_m: Size = (14.0, 8.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +77,7 @@ class LpgRanges:
     dome_top_m: float = 3.5
     dome_gear_fore_m: float = 3.0
     dome_gear_y_of_b: float = 0.08
-    dome_gear_length_m: float = 2.0
-    dome_gear_width_m: float = 3.0
-    dome_gear_top_m: float = 4.5
+    dome_gear_m: Size = (2.0, 3.0, 4.5)
     deck_tank_share: float = 0.8
     deck_tank_of_deck: Range = (0.15, 0.85)
     two_deck_tanks_share: float = 0.5
@@ -142,24 +136,11 @@ def _membrane_trunk(bp: Blueprint, rng: Rng, x0: float, x1: float) -> None:
     for i in range(tank.tanks):
         x = x0 + (x1 - x0) * (i + uniform(rng, tank.dome_place)) / tank.tanks
         bp.disc(x, 0.0, tank.dome_radius_m, tank.dome_top_m, Mat.MACHINERY)
-        bp.block(
-            x + tank.gear_fore_m,
-            B * tank.gear_y_of_b,
-            tank.gear_length_m,
-            tank.gear_width_m,
-            tank.gear_top_m,
-            Mat.MACHINERY,
-        )
+        bp.block(x + tank.gear_fore_m, B * tank.gear_y_of_b, *tank.gear_m, Mat.MACHINERY)
     pipe = half * tank.pipe_y
     bp.box(x0, x1, pipe, pipe + tank.pipe_width_m, tank.pipe_top_m, Mat.PIPE)
-    bp.block(
-        x0 + tank.compressor_x_m,
-        B * tank.compressor_y_of_b,
-        tank.compressor_length_m,
-        tank.compressor_width_m,
-        tank.compressor_top_m,
-        Mat.HOUSE_ROOF,
-    )
+    compressor_y = B * tank.compressor_y_of_b
+    bp.block(x0 + tank.compressor_x_m, compressor_y, *tank.compressor_m, Mat.HOUSE_ROOF)
 
 
 def lpg(bp: Blueprint, rng: Rng, own: Rng) -> None:
@@ -173,14 +154,8 @@ def lpg(bp: Blueprint, rng: Rng, own: Rng) -> None:
     for i in range(tanks):
         x = x0 + (x1 - x0) * (i + 0.5) / tanks
         bp.disc(x, 0.0, B * ship.dome_radius_of_b, ship.dome_top_m, Mat.TANK)
-        bp.block(
-            x + ship.dome_gear_fore_m,
-            B * ship.dome_gear_y_of_b,
-            ship.dome_gear_length_m,
-            ship.dome_gear_width_m,
-            ship.dome_gear_top_m,
-            Mat.MACHINERY,
-        )
+        gear_x, gear_y = x + ship.dome_gear_fore_m, B * ship.dome_gear_y_of_b
+        bp.block(gear_x, gear_y, *ship.dome_gear_m, Mat.MACHINERY)
     if chance(rng, ship.deck_tank_share):
         _deck_tanks(bp, rng, x0 + (x1 - x0) * uniform(rng, ship.deck_tank_of_deck))
     bp.block(

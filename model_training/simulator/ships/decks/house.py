@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_training.simulator.draws import Counts, Range, Rng, chance, pick, uniform, whole
-from model_training.simulator.ships.blueprint import SIDES, Blueprint
+from model_training.simulator.ships.blueprint import SIDES, Blueprint, Size
 from model_training.simulator.ships.decks.fittings import Gear, scatter
 from model_training.simulator.ships.materials import Material as Mat
 
@@ -87,9 +87,7 @@ class LifeboatRanges:
     crane_share: float = 0.6  # provision crane beside the house
     crane_x_of_house: Range = (-0.3, 0.5)
     crane_y_of_b: float = 0.4
-    crane_length_m: float = 4.0
-    crane_width_m: float = 2.0
-    crane_top_m: float = 6.5
+    crane_m: Size = (4.0, 2.0, 6.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,25 +214,12 @@ def _lifeboats(bp: Blueprint, rng: Rng, own: Rng, house_x0: float, house_length:
     boats = LIFEBOATS
     if boats.free_fall_over_m < L and chance(rng, boats.free_fall_share):
         x = boats.free_fall_x_of_l * L
-        bp.bar(
-            x,
-            0.0,
-            x + boats.free_fall_length_m,
-            0.0,
-            boats.free_fall_width_m,
-            boats.free_fall_top_m,
-            Mat.BOAT,
-        )
+        end, width = x + boats.free_fall_length_m, boats.free_fall_width_m
+        bp.bar(x, 0.0, end, 0.0, width, boats.free_fall_top_m, Mat.BOAT)
     else:
         size = boats.large_m if boats.large_over_m < L else boats.small_m
         x = house_x0 + house_length * boats.x_of_house
         bp.pair(x, B * boats.y_of_b, size, boats.width_m, boats.top_m, Mat.BOAT)
     if chance(own, boats.crane_share):
-        bp.block(
-            house_x0 + house_length * uniform(own, boats.crane_x_of_house),
-            pick(own, SIDES) * B * boats.crane_y_of_b,
-            boats.crane_length_m,
-            boats.crane_width_m,
-            boats.crane_top_m,
-            Mat.CRANE,
-        )
+        x = house_x0 + house_length * uniform(own, boats.crane_x_of_house)
+        bp.block(x, pick(own, SIDES) * B * boats.crane_y_of_b, *boats.crane_m, Mat.CRANE)

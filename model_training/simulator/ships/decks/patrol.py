@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model_training.simulator.draws import Counts, Range, Rng, chance, uniform, whole
-from model_training.simulator.ships.blueprint import Blueprint
+from model_training.simulator.ships.blueprint import Blueprint, Size
 from model_training.simulator.ships.decks import fittings as fit
 from model_training.simulator.ships.decks.fittings import Gear
 from model_training.simulator.ships.materials import Material as Mat
@@ -42,9 +42,7 @@ class PatrolRanges:
     barrel_top_m: float = 2.0
     boat_of_l: float = 0.04  # before the house's aft end
     boat_y_of_b: float = 0.4
-    boat_length_m: float = 6.0
-    boat_width_m: float = 2.0
-    boat_top_m: float = 4.5
+    boat_m: Size = (6.0, 2.0, 4.5)
     helicopter_over_m: float = 60.0  # ships longer than this
     helicopter_share: float = 0.7
     helipad_of_house: float = 0.45  # of the x at which the house begins
@@ -97,14 +95,7 @@ def patrol(bp: Blueprint, rng: Rng, own: Rng) -> None:
     bp.disc(gun_x, 0.0, B * ship.gun_radius_of_b, ship.gun_top_m, Mat.HOUSE)
     barrel_x0, barrel_x1 = (L * of_l for of_l in ship.barrel_of_l)
     bp.bar(barrel_x0, 0.0, barrel_x1, 0.0, ship.barrel_width_m, ship.barrel_top_m, Mat.CRANE)
-    bp.pair(
-        house + L * ship.boat_of_l,
-        B * ship.boat_y_of_b,
-        ship.boat_length_m,
-        ship.boat_width_m,
-        ship.boat_top_m,
-        Mat.BOAT,
-    )
+    bp.pair(house + L * ship.boat_of_l, B * ship.boat_y_of_b, *ship.boat_m, Mat.BOAT)
     if ship.helicopter_over_m < L and chance(rng, ship.helicopter_share):
         radius = min(B * ship.helipad_radius_of_b, house * ship.helipad_radius_of_house)
         fit.helipad(bp, rng, house * ship.helipad_of_house, 0.0, radius, ship.helipad_top_m)

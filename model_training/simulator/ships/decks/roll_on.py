@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_training.simulator.draws import Counts, Range, Rng, chance, pick, uniform, whole
-from model_training.simulator.ships.blueprint import SIDES, Blueprint
+from model_training.simulator.ships.blueprint import SIDES, Blueprint, Size
 from model_training.simulator.ships.decks import fittings as fit
 from model_training.simulator.ships.decks.fittings import Gear
 from model_training.simulator.ships.decks.house import aft_house
@@ -45,21 +45,15 @@ class CarCarrierRanges:
     cabins_half_of_b: float = 0.3
     cabins_top_m: float = 3.4
     mast_fore_m: float = 3.0
-    mast_length_m: float = 1.0
-    mast_width_m: float = 1.2
-    mast_top_m: float = 11.0
+    mast_m: Size = (1.0, 1.2, 11.0)
     mooring_deck_top_m: float = -6.0  # the fore deck lies below the roof
     funnel_of_l: float = 0.12
     funnel_y_of_b: tuple[float, ...] = (0.0, 0.25, -0.25)
-    funnel_length_m: float = 8.0
-    funnel_width_m: float = 6.0
-    funnel_top_m: float = 8.5
+    funnel_m: Size = (8.0, 6.0, 8.5)
     vents_of_l: Range = (0.1, 0.85)
     vent_pitch_m: Range = (8.0, 16.0)  # drawn for either side
     vent_y_of_b: float = 0.46
-    vent_length_m: float = 2.2
-    vent_width_m: float = 1.6
-    vent_top_m: float = 2.0
+    vent_m: Size = (2.2, 1.6, 2.0)
     helipad_share: float = 0.5
     helipad_of_l: Range = (0.3, 0.7)
     helipad_radius_of_b: float = 0.2
@@ -121,30 +115,15 @@ def car_carrier(bp: Blueprint, rng: Rng, own: Rng) -> None:
     bp.across(x, x + ship.bridge_m, B / 2, ship.bridge_top_m, Mat.HOUSE)
     cabins_half = B * ship.cabins_half_of_b
     bp.across(x - ship.cabins_m, x, cabins_half, ship.cabins_top_m, Mat.HOUSE_ROOF)
-    bp.block(
-        x + ship.mast_fore_m, 0.0, ship.mast_length_m, ship.mast_width_m, ship.mast_top_m, Mat.CRANE
-    )
+    bp.block(x + ship.mast_fore_m, 0.0, *ship.mast_m, Mat.CRANE)
     bp.across(L * ship.roof_end_of_l, L, B / 2, ship.mooring_deck_top_m, Mat.FOREDECK)
-    bp.block(
-        L * ship.funnel_of_l,
-        pick(rng, ship.funnel_y_of_b) * B,
-        ship.funnel_length_m,
-        ship.funnel_width_m,
-        ship.funnel_top_m,
-        Mat.FUNNEL,
-    )
+    funnel_y = pick(rng, ship.funnel_y_of_b) * B
+    bp.block(L * ship.funnel_of_l, funnel_y, *ship.funnel_m, Mat.FUNNEL)
     vents_x0, vents_x1 = ship.vents_of_l
     for side in SIDES:
         y = side * B * ship.vent_y_of_b
         for vent in np.arange(L * vents_x0, L * vents_x1, uniform(rng, ship.vent_pitch_m)):
-            bp.block(
-                float(vent),
-                y,
-                ship.vent_length_m,
-                ship.vent_width_m,
-                ship.vent_top_m,
-                Mat.MACHINERY,
-            )
+            bp.block(float(vent), y, *ship.vent_m, Mat.MACHINERY)
     if chance(own, ship.helipad_share):
         x, radius = L * uniform(own, ship.helipad_of_l), B * ship.helipad_radius_of_b
         fit.helipad(bp, own, x, 0.0, radius, ship.helipad_top_m)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_training.simulator.draws import Counts, Range, Rng, chance, pick, uniform, whole
-from model_training.simulator.ships.blueprint import SIDES, Blueprint
+from model_training.simulator.ships.blueprint import SIDES, Blueprint, Size
 from model_training.simulator.ships.decks import fittings as fit
 from model_training.simulator.ships.decks.fittings import Gear
 from model_training.simulator.ships.materials import Material as Mat
@@ -30,15 +30,12 @@ class OffshoreRanges:
     bridge_top_m: float = 13.0
     funnel_fore_m: float = 2.0
     funnel_y_of_b: float = 0.4
-    funnel_length_m: float = 4.0
-    funnel_width_m: float = 2.0
-    funnel_top_m: float = 11.0
+    funnel_m: Size = (4.0, 2.0, 11.0)
     crash_rail_of_l: float = 0.05
     crash_rail_y_of_b: tuple[float, float] = (0.46, 0.42)  # outer and inner side
     crash_rail_top_m: float = 3.0
     mast_of_l: float = 0.15
-    mast_m: float = 1.0
-    mast_top_m: float = 21.0
+    mast_m: Size = (1.0, 1.0, 21.0)
     helipad_share: float = 0.4  # over the bow, else a forecastle
     helipad_of_l: float = 0.88
     helipad_radius_of_b: float = 0.36
@@ -69,13 +66,10 @@ class FishingRanges:
     bridge_half_of_b: float = 0.3
     bridge_top_m: float = 6.0
     mast_of_house: float = 0.3
-    mast_m: float = 0.8
-    mast_top_m: float = 12.0
+    mast_m: Size = (0.8, 0.8, 12.0)
     funnel_of_house: float = 0.1
     funnel_y_of_b: float = 0.2
-    funnel_length_m: float = 2.0
-    funnel_width_m: float = 1.5
-    funnel_top_m: float = 6.0
+    funnel_m: Size = (2.0, 1.5, 6.0)
     gallows_of_l: float = 0.05
     gallows_m: float = 1.2
     gallows_width_of_b: float = 0.8
@@ -107,23 +101,17 @@ class TugRanges:
     bridge_top_m: float = 7.0
     funnel_fore_m: float = 1.0
     funnel_y_of_b: float = 0.24
-    funnel_length_m: float = 2.0
-    funnel_width_m: float = 1.2
-    funnel_top_m: float = 7.5
+    funnel_m: Size = (2.0, 1.2, 7.5)
     mast_of_l: float = 0.15
-    mast_m: float = 0.8
-    mast_top_m: float = 13.0
+    mast_m: Size = (0.8, 0.8, 13.0)
     winch_aft_of_l: float = 0.08  # behind the house
-    winch_m: float = 3.0
-    winch_top_m: float = 2.2
+    winch_m: Size = (3.0, 3.0, 2.2)
     fore_winch_of_l: float = 0.86
-    fore_winch_m: float = 2.5
-    fore_winch_top_m: float = 1.8
+    fore_winch_m: Size = (2.5, 2.5, 1.8)
     own_gear: Counts = (2, 5)
     own_gear_of_l: Range = (0.08, 0.4)
     own_gear_y_of_b: Range = (-0.35, 0.35)
-    own_gear_m: float = 1.2
-    own_gear_top_m: float = 1.5
+    own_gear_m: Size = (1.2, 1.2, 1.5)
 
 
 OFFSHORE = OffshoreRanges()
@@ -150,14 +138,8 @@ def offshore(bp: Blueprint, rng: Rng, _own: Rng) -> None:
     bp.across(bridge_x0, bridge_x1, B * ship.bridge_half_of_b, ship.bridge_top_m, Mat.HOUSE)
     outer, inner = ship.crash_rail_y_of_b
     for side in SIDES:
-        bp.block(
-            house + ship.funnel_fore_m,
-            side * B * ship.funnel_y_of_b,
-            ship.funnel_length_m,
-            ship.funnel_width_m,
-            ship.funnel_top_m,
-            Mat.FUNNEL,
-        )
+        funnel_y = side * B * ship.funnel_y_of_b
+        bp.block(house + ship.funnel_fore_m, funnel_y, *ship.funnel_m, Mat.FUNNEL)
         bp.box(
             L * ship.crash_rail_of_l,
             house,
@@ -166,7 +148,7 @@ def offshore(bp: Blueprint, rng: Rng, _own: Rng) -> None:
             ship.crash_rail_top_m,
             Mat.COAMING,
         )
-    bp.block(house + L * ship.mast_of_l, 0.0, ship.mast_m, ship.mast_m, ship.mast_top_m, Mat.CRANE)
+    bp.block(house + L * ship.mast_of_l, 0.0, *ship.mast_m, Mat.CRANE)
     if chance(rng, ship.helipad_share):
         radius = B * ship.helipad_radius_of_b
         fit.helipad(bp, rng, L * ship.helipad_of_l, 0.0, radius, ship.helipad_top_m)
@@ -188,15 +170,9 @@ def fishing(bp: Blueprint, rng: Rng, own: Rng) -> None:
     bridge_x0, bridge_x1 = (house + length * of_house for of_house in ship.bridge_of_house)
     bp.across(bridge_x0, bridge_x1, B * ship.bridge_half_of_b, ship.bridge_top_m, Mat.HOUSE)
     mast_x = house + length * ship.mast_of_house
-    bp.block(mast_x, 0.0, ship.mast_m, ship.mast_m, ship.mast_top_m, Mat.CRANE)
-    bp.block(
-        house + length * ship.funnel_of_house,
-        B * ship.funnel_y_of_b,
-        ship.funnel_length_m,
-        ship.funnel_width_m,
-        ship.funnel_top_m,
-        Mat.FUNNEL,
-    )
+    bp.block(mast_x, 0.0, *ship.mast_m, Mat.CRANE)
+    funnel_x = house + length * ship.funnel_of_house
+    bp.block(funnel_x, B * ship.funnel_y_of_b, *ship.funnel_m, Mat.FUNNEL)
     gallows_x, gallows_width = L * ship.gallows_of_l, B * ship.gallows_width_of_b
     bp.block(gallows_x, 0.0, ship.gallows_m, gallows_width, ship.gallows_top_m, Mat.CRANE)
     drum_x, drum_width = L * uniform(rng, ship.drum_of_l), B * ship.drum_width_of_b
@@ -217,19 +193,10 @@ def tug(bp: Blueprint, rng: Rng, own: Rng) -> None:
     bp.across(house, house_end, half, ship.house_top_m, Mat.HOUSE_ROOF)
     bridge_x0, bridge_x1 = (house + L * of_l for of_l in ship.bridge_of_l)
     bp.across(bridge_x0, bridge_x1, B * ship.bridge_half_of_b, ship.bridge_top_m, Mat.HOUSE)
-    bp.pair(
-        house + ship.funnel_fore_m,
-        B * ship.funnel_y_of_b,
-        ship.funnel_length_m,
-        ship.funnel_width_m,
-        ship.funnel_top_m,
-        Mat.FUNNEL,
-    )
-    bp.block(house + L * ship.mast_of_l, 0.0, ship.mast_m, ship.mast_m, ship.mast_top_m, Mat.CRANE)
-    winch_x, fore_winch_x = house - L * ship.winch_aft_of_l, L * ship.fore_winch_of_l
-    bp.block(winch_x, 0.0, ship.winch_m, ship.winch_m, ship.winch_top_m, Mat.MACHINERY)
-    size, top = ship.fore_winch_m, ship.fore_winch_top_m
-    bp.block(fore_winch_x, 0.0, size, size, top, Mat.MACHINERY)
+    bp.pair(house + ship.funnel_fore_m, B * ship.funnel_y_of_b, *ship.funnel_m, Mat.FUNNEL)
+    bp.block(house + L * ship.mast_of_l, 0.0, *ship.mast_m, Mat.CRANE)
+    bp.block(house - L * ship.winch_aft_of_l, 0.0, *ship.winch_m, Mat.MACHINERY)
+    bp.block(L * ship.fore_winch_of_l, 0.0, *ship.fore_winch_m, Mat.MACHINERY)
     for _ in range(whole(own, ship.own_gear)):
         x, y = uniform(own, ship.own_gear_of_l) * L, uniform(own, ship.own_gear_y_of_b) * B
-        bp.block(x, y, ship.own_gear_m, ship.own_gear_m, ship.own_gear_top_m, Mat.MACHINERY)
+        bp.block(x, y, *ship.own_gear_m, Mat.MACHINERY)
