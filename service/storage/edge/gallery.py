@@ -222,10 +222,12 @@ class EdgeGallery:
         with self._lock:
             self._folder.require_open()
             enrolled = self._tables.enrolled
+            filters = {
+                where: enrolled.passing(sighting_clauses(where))
+                for where in {one.where for one in queries}
+            }
             found = enrolled.nearest(
-                [one.vector for one in queries],
-                [enrolled.passing(sighting_clauses(one.where)) for one in queries],
-                vessels,
+                [one.vector for one in queries], [filters[one.where] for one in queries], vessels
             )
             near = [one for answer in found for one in answer]
             sightings = self._tables.records.get({i for one in near for i, _ in one.sightings})

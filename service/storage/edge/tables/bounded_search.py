@@ -6,6 +6,7 @@ that rows whose upper bound is less cannot be in it. The others are compared exa
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +85,7 @@ def similar_rows(
         groups: how many groups, at least one.
     """
     bounds = similarities.bounds
-    some = np.random.default_rng(0).integers(len(bounds), size=SAMPLE)
-    some = some if len(bounds) > SAMPLE else np.arange(len(bounds))
+    some = _sample(len(bounds), SAMPLE) if len(bounds) > SAMPLE else np.arange(len(bounds))
     seen = bounds[some[passes(some)]]
     wanted = FIRST_ROWS * groups
     while (above := 1 + wanted * len(some) // len(bounds)) < len(seen):
@@ -94,7 +94,17 @@ def similar_rows(
         rows = rows[passes(rows)]
         _, best = best_groups(owners[rows], similarities.of(rows), groups)
         if len(best) == groups:
-            rows = np.flatnonzero(bounds >= best[-1] - ROUNDING)
-            return rows[passes(rows)]
+            least = best[-1] - ROUNDING
+            if least <= threshold:
+                rows = np.flatnonzero(bounds >= least)
+                rows = rows[passes(rows)]
+            return rows[bounds[rows] >= least]
         wanted *= GROWTH
     return np.flatnonzero(passes(slice(None)))
+
+
+@lru_cache(maxsize=1)
+def _sample(rows: int, size: int) -> Numbers:
+    """Return random rows, always the same ones; searches follow each other faster than changes."""
+    drawn: Numbers = np.random.default_rng(0).integers(rows, size=size)
+    return drawn

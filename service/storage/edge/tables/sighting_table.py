@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
 from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
+from service.storage.edge.tables import bounded_search
 from service.storage.edge.tables.bounded_search import Similarities, best_groups, similar_rows
 from service.storage.edge.tables.rows import (
     ID,
@@ -217,7 +218,10 @@ class SightingTable:
                 mask &= self._holds(clause, rows)
             return mask
 
-        return passes
+        if len(self._rows) > bounded_search.SAMPLE:
+            return passes
+        every = passes(slice(None))
+        return lambda rows: every[rows]
 
     def nearest(
         self,
