@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from model_training.calibration.reliability import measure_reliability
-from model_training.calibration.searches import ask_with_and_without, score_vessels
-from model_training.calibration.trials import ACROSS, first_answers, join_searches
+from model_training.calibration.searches import ask_with_and_without, join_rows, score_vessels
+from model_training.calibration.trials import ACROSS, first_answers
 from model_training.embedding.chip_table import ChipTable
 from model_training.evaluation.metrics import Estimate
 from service.contract.manifest import Metric
@@ -92,7 +92,7 @@ def measure_known_and_unknown(
         )
         for pair in ACROSS
     ]
-    searches = join_searches(parts)
+    searches = join_rows(parts)
     answers = first_answers(searches, spec.match)
     ids = answers.query_ids
     wrong = answers.probability[~answers.correct]

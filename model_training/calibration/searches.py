@@ -10,8 +10,8 @@ Shapes: Q query chips, V vessels, S searches, M weighed candidates.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import get_args
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from service.contract.chip import Modality
 from service.contract.framing.half_turn import better_way
 from service.contract.hoss_names import DISTRACTOR_ID
 from service.contract.weighing.specs import EvidenceName
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 EVIDENCE: tuple[EvidenceName, ...] = get_args(EvidenceName)
 RERANKED_VESSELS = 50
@@ -36,6 +39,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Sensors = NDArray[np.str_]
+Rows = TypeVar("Rows", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,15 @@ class Searches:
     def where(self, mask: Bools) -> "Searches":
         """Return the searches whose entry in `mask`, bool `[S]`, is true."""
         return Searches(**{part.name: getattr(self, part.name)[mask] for part in fields(self)})
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """Join dataclasses of arrays, each of which has a row for each search, pair or answer."""
+    joined = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(parts[0])
+    }
+    return replace(parts[0], **joined)
 
 
 def score_vessels(

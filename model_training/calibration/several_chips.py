@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from model_training.calibration.searches import Searches
-from model_training.calibration.trials import ACROSS, join_searches, replay
+from model_training.calibration.searches import Searches, join_rows
+from model_training.calibration.trials import ACROSS, replay
 from model_training.embedding.chip_table import ChipTable, Embeddings
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
@@ -31,7 +31,7 @@ def replay_several(table: ChipTable, per_size: int = 2000, seed: int = 0) -> Sea
         trials = None if joined is None else replay(joined, [(query, gallery)], per_size, seed)
         if trials is not None:
             parts.append(trials.searches)
-    return join_searches(parts) if parts else None
+    return join_rows(parts) if parts else None
 
 
 def join_chips(table: ChipTable, modality: Modality) -> ChipTable | None:

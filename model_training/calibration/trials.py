@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from model_training.calibration.searches import (
     CoarseQueries,
     Searches,
     VesselScores,
+    join_rows,
     possible_sizes,
     run_searches,
     score_vessels,
@@ -108,7 +109,7 @@ def replay(
         if possible_sizes(s, FIT_SIZES)
     ]
     pairs = [_draw_pairs(s, seed + i) for i, s in enumerate(scores)]
-    return Trials(join_searches(searches), _join_pairs(pairs))
+    return Trials(join_rows(searches), join_rows(pairs))
 
 
 def first_answers(searches: Searches, spec: ChoiceSpec) -> FirstAnswers:
@@ -199,21 +200,3 @@ def _draw_pairs(scores: VesselScores, seed: int) -> Pairs:
     evidence = weigh(scores, queries, columns)
     correct = np.arange(queries.size) < rows.size
     return Pairs(evidence, correct, scores.query_ids[queries])
-
-
-def join_searches(parts: Sequence[Searches]) -> Searches:
-    """Return the searches of all parts, one after another."""
-    return Searches(
-        **{
-            part.name: np.concatenate([getattr(searches, part.name) for searches in parts])
-            for part in fields(Searches)
-        }
-    )
-
-
-def _join_pairs(parts: Sequence[Pairs]) -> Pairs:
-    return Pairs(
-        evidence=np.concatenate([p.evidence for p in parts]),
-        correct=np.concatenate([p.correct for p in parts]),
-        query_ids=np.concatenate([p.query_ids for p in parts]),
-    )

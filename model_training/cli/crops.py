@@ -16,20 +16,20 @@ from model_training.evaluation.framing_report import Errors, measure_scenes, sim
 from model_training.evaluation.loose_crops import (
     Results,
     Retrieval,
+    Ships,
     choose_ships,
     crop_metrics,
     error_metrics,
     measure_crops,
+    read_chips,
     rendered_ships,
     set_loose,
-    tight_only,
 )
 from model_training.evaluation.resolution import (
     FINEST_M,
     AtGsd,
     gsd_metrics,
     measure_gsds,
-    read_chips,
     rendered_at,
 )
 from service.contract.bundle import open_bundle
@@ -109,7 +109,7 @@ def measure_framing(
     errors: dict[Modality, Errors] = {}
     chips = choose_ships(all_chips(read_hoss(data)), ships, seed)
     with progress(f"embedding crops of {name}", None) as advance:
-        of_data = set_loose(chips, seed) if framing == "wild" else tight_only(chips)
+        of_data = set_loose(chips, seed) if framing == "wild" else Ships(*read_chips(chips))
         results[name] = measure_crops(of_data, embed, draws, seed, advance, bow_preference)
     if framing == "wild" and scenes:
         with progress("rendering scenes", 2 * scenes) as advance:

@@ -71,7 +71,7 @@ class Comparison:
         )
         return (
             f"mAP on {self.ships} ships, mean of both directions: {self.older} -> {self.newer}, "
-            f"gain {self.gain.value:+.1f}{_interval(self.gain)} ({directions})"
+            f"gain {self.gain:+.1f} ({directions})"
         )
 
 
@@ -202,7 +202,3 @@ def mean_of_directions(
 
 def _percent(scores: QueryScores) -> float:
     return 100 * float(scores.average_precision.mean())
-
-
-def _interval(estimate: Estimate) -> str:
-    return "" if estimate.low is None else f" [{estimate.low:+.1f}, {estimate.high:+.1f}]"

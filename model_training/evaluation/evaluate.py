@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from model_training.data.hoss import HossDataset, LabelledChip, Split
 from model_training.embedding.chip_table import ChipTable
-from model_training.evaluation.metrics import CMC_RANKS, Estimate, RetrievalResult, summarise
+from model_training.evaluation.metrics import (
+    CMC_RANKS,
+    Estimate,
+    RetrievalResult,
+    summarise,
+    values_and_intervals,
+)
 from model_training.ranking import QueryScores, cosine_distances, score_queries, size_distances
 from service.contract.chip import Modality
 from service.contract.manifest import Metric
@@ -195,13 +201,8 @@ def _score_protocol(split: Split, table: ChipTable, draws: int, seed: int) -> Pr
 
 
 def _retrieval_document(result: RetrievalResult) -> dict[str, Any]:
-    estimates = named_estimates(result)
     return {
-        **{name: estimate.value for name, estimate in estimates.items()},
-        "intervals": {
-            name: None if estimate.low is None else [estimate.low, estimate.high]
-            for name, estimate in estimates.items()
-        },
+        **values_and_intervals(named_estimates(result)),
         "queries": result.queries,
         "gallery": result.gallery,
         "skipped": result.skipped,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.embedding.chip_table import ChipTable
-from model_training.evaluation.metrics import Estimate, bootstrap_mean
+from model_training.evaluation.metrics import Estimate, bootstrap_mean, values_and_intervals
 from model_training.ranking import size_distances
 from service.contract.chip import Modality
 from service.contract.hoss_names import DISTRACTOR_ID
@@ -72,11 +72,8 @@ class LookAlikeResult:
     def document(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         numbers = {"mAP": self.mean_ap, "R1": self.first, "mAP_size_only": self.size_only_ap}
-        return {name: estimate.value for name, estimate in numbers.items()} | {
-            "intervals": {
-                name: None if estimate.low is None else [estimate.low, estimate.high]
-                for name, estimate in numbers.items()
-            },
+        return {
+            **values_and_intervals(numbers),
             "ships": self.ships,
             "gallery": self.gallery,
         }

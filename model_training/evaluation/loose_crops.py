@@ -92,15 +92,13 @@ class Retrieval:
 Results = Mapping[Condition, Mapping[Direction, Retrieval]]
 
 
-def tight_only(chips: Sequence[LabelledChip]) -> Ships:
-    """Read tight chips.
+def read_chips(chips: Sequence[LabelledChip]) -> tuple[NDArray[np.int64], list[Chip]]:
+    """Read chips from files: vessel ids and chips, as `Ships` takes them.
 
     Raises:
         DatasetError: a file is not a usable chip.
     """
-    return Ships(
-        np.array([chip.vessel_id for chip in chips], np.int64), [chip.read() for chip in chips]
-    )
+    return np.array([chip.vessel_id for chip in chips], np.int64), [chip.read() for chip in chips]
 
 
 def set_loose(chips: Sequence[LabelledChip], seed: int) -> Ships:
@@ -114,11 +112,11 @@ def set_loose(chips: Sequence[LabelledChip], seed: int) -> Ships:
         DatasetError: a file is not a usable chip.
     """
     rng = np.random.default_rng(seed)
-    ships = tight_only(chips)
+    ships = Ships(*read_chips(chips))
     loose, tops = [], []
     for chip in ships.tight:
         tops.append(float(rng.uniform(0, 360)))
-        loose.append(_changed(chip, set_in_sea(chip.pixels, tops[-1], rng)))
+        loose.append(replace(chip, pixels=set_in_sea(chip.pixels, tops[-1], rng)))
     return replace(ships, loose=loose, tops_deg=tops)
 
 
@@ -215,7 +213,8 @@ def measure_crops(
     if ships.loose:
         framings = [frame_chip(one.pixels, one.modality, one.gsd_m) for one in ships.loose]
         cut = [
-            _changed(chip, found.pixels) for chip, found in zip(ships.loose, framings, strict=True)
+            replace(chip, pixels=found.pixels)
+            for chip, found in zip(ships.loose, framings, strict=True)
         ]
         one_way = embed_all(cut, embed, advance)
         other_way = embed_all([turned_chip(chip) for chip in cut], embed, advance)
@@ -313,16 +312,12 @@ def embed_all(chips: Sequence[Chip], embed: ChipEmbedder, advance: Advance) -> V
 def framed_chip(chip: Chip) -> Chip:
     """Return what framing makes of a chip: the same object where it passes unchanged."""
     framed = frame_chip(chip.pixels, chip.modality, chip.gsd_m)
-    return chip if framed.pixels is chip.pixels else _changed(chip, framed.pixels)
+    return chip if framed.pixels is chip.pixels else replace(chip, pixels=framed.pixels)
 
 
 def turned_chip(chip: Chip) -> Chip:
     """Return the chip turned by 180 degrees."""
-    return _changed(chip, half_turn(chip.pixels))
-
-
-def _changed(chip: Chip, pixels: NDArray[Any]) -> Chip:
-    return replace(chip, pixels=pixels)
+    return replace(chip, pixels=half_turn(chip.pixels))
 
 
 def chip_of(pixels: NDArray[Any], modality: Modality, gsd_m: float) -> Chip:

@@ -1,6 +1,8 @@
 """Retrieval metrics in per cent, mAP and CMC R1 / R5 / R10, and 95 % intervals over ships."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +80,16 @@ class Estimate:
 
     def __str__(self) -> str:
         return format(self)
+
+
+def values_and_intervals(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Return the value of each estimate, and all intervals under `intervals`, for a JSON file."""
+    return {name: estimate.value for name, estimate in estimates.items()} | {
+        "intervals": {
+            name: None if estimate.low is None else [estimate.low, estimate.high]
+            for name, estimate in estimates.items()
+        }
+    }
 
 
 @dataclass(frozen=True, slots=True)

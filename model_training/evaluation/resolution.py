@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_training.data.hoss import LabelledChip
 from model_training.embedding.chip_table import ChipEmbedder
 from model_training.evaluation.framing_report import scene_fleet
 from model_training.evaluation.loose_crops import (
@@ -74,15 +73,6 @@ def rendered_at(gsd_m: float | None, count: int, seed: int) -> tuple[NDArray[np.
             ids.append(number)
             chips.append(chip_of(view.pixels, modality, view.gsd_m))
     return np.array(ids, np.int64), chips
-
-
-def read_chips(chips: Sequence[LabelledChip]) -> tuple[NDArray[np.int64], list[Chip]]:
-    """Read chips from files: vessel ids and chips.
-
-    Raises:
-        DatasetError: a file is not a usable chip.
-    """
-    return np.array([chip.vessel_id for chip in chips], np.int64), [chip.read() for chip in chips]
 
 
 def coarsen(chip: Chip, gsd_m: float) -> Chip:

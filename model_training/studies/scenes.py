@@ -9,7 +9,7 @@ look-alikes that are searched for among themselves they often do.
 Shapes: N chips of a scene, V vessels of the table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from model_training.calibration.searches import (
     LOOK_ALIKE_TOLERANCE,
     RERANKED_VESSELS,
     VesselScores,
+    join_rows,
     score_vessels,
     weigh,
 )
@@ -156,7 +157,7 @@ def measure_scenes(
         ids.append(scores.query_ids[rows])
         enrolled.append(present)
     ships, known = np.concatenate(ids), np.concatenate(enrolled)
-    joined = {name: _join(answers) for name, answers in parts.items()}
+    joined = {name: join_rows(answers) for name, answers in parts.items()}
     difference = joined["together"].right.astype(float) - joined["alone"].right
     return SceneReport(
         scenes=scenes,
@@ -260,14 +261,6 @@ def _answers(probability: Floats, own: NDArray[np.bool_]) -> _Answers:
     first = probability[:, 1:].argmax(axis=1)
     rows = np.arange(len(first))
     return _Answers(probability[rows, 1 + first], probability[:, 0], own[rows, first])
-
-
-def _join(parts: Sequence[_Answers]) -> _Answers:
-    return _Answers(
-        np.concatenate([part.first for part in parts]),
-        np.concatenate([part.none for part in parts]),
-        np.concatenate([part.right for part in parts]),
-    )
 
 
 def _way(answers: _Answers, ships: Ints, enrolled: NDArray[np.bool_], seed: int) -> Way:

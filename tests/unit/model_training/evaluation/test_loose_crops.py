@@ -12,14 +12,15 @@ from model_training.data.hoss import all_chips, read_hoss
 from model_training.embedding.chip_table import Embeddings
 from model_training.evaluation.framing_report import measure_scenes, simulate_scenes
 from model_training.evaluation.loose_crops import (
+    Ships,
     choose_ships,
     crop_metrics,
     error_metrics,
     framed_chip,
     measure_crops,
+    read_chips,
     rendered_ships,
     set_loose,
-    tight_only,
     turned_chip,
 )
 from service.contract.chip import Chip, Modality
@@ -79,7 +80,7 @@ def test_both_ways_mend_turned_chips_and_framing_mends_loose_ones(folder: Path) 
 
 
 def test_the_bow_preference_keeps_tight_chips_and_mends_turned_ones(folder: Path) -> None:
-    ships = tight_only(all_chips(read_hoss(folder)))
+    ships = Ships(*read_chips(all_chips(read_hoss(folder))))
     results = measure_crops(ships, deck_profile, draws=100, seed=0, bow_preference=0.05)
     for direction in ("S2O", "O2S"):
         found = {condition: by[direction].first.value for condition, by in results.items()}
@@ -93,7 +94,7 @@ def test_the_bow_preference_keeps_tight_chips_and_mends_turned_ones(folder: Path
 
 
 def test_both_ways_give_the_same_for_chips_and_their_half_turns(folder: Path) -> None:
-    ships = tight_only(all_chips(read_hoss(folder)))
+    ships = Ships(*read_chips(all_chips(read_hoss(folder))))
     turned = replace(ships, tight=[turned_chip(chip) for chip in ships.tight])
     one = measure_crops(ships, deck_profile, draws=100, seed=0)
     other = measure_crops(turned, deck_profile, draws=100, seed=0)
@@ -102,7 +103,7 @@ def test_both_ways_give_the_same_for_chips_and_their_half_turns(folder: Path) ->
 
 
 def test_a_tight_chip_passes_framing_as_the_same_object(folder: Path) -> None:
-    for chip in tight_only(all_chips(read_hoss(folder))).tight:
+    for chip in Ships(*read_chips(all_chips(read_hoss(folder)))).tight:
         assert framed_chip(chip) is chip
 
 
