@@ -98,7 +98,8 @@ def similar_rows(
             if least <= threshold:
                 rows = np.flatnonzero(bounds >= least)
                 rows = rows[passes(rows)]
-            return rows[bounds[rows] >= least]
+            similar: Numbers = rows[bounds[rows] >= least]
+            return similar
         wanted *= GROWTH
     return np.flatnonzero(passes(slice(None)))
 
