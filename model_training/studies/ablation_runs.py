@@ -42,7 +42,7 @@ from model_training.studies.ablation import (
     with_genuine,
 )
 from model_training.training.checkpoint import Checkpoint
-from model_training.training.config import ConfigT, TypedConfig, is_config_of, load_config
+from model_training.training.config import ConfigT, TypedConfig, is_config_of, load_config, merged
 from model_training.translator.train import TranslatorConfig, load_translator, train_translator
 from service.contract.manifest import FusionSpec
 
@@ -157,21 +157,9 @@ def prepare_study(
 def _variant_config(config: TrainedStudy, recipe: Recipe) -> EncoderTrainConfig:
     base = load_config(config.encoder, EncoderTrainConfig).model_dump(mode="json")
     try:
-        return EncoderTrainConfig.model_validate(_merged(base, recipe.changes))
+        return EncoderTrainConfig.model_validate(merged(base, recipe.changes))
     except ValidationError as error:
         raise AblationError(f"variant {recipe.name!r}: {error}") from error
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` overridden by `changes`; entries that are mappings in both are merged."""
-    merged = dict(base)
-    for name, value in changes.items():
-        before = merged.get(name)
-        if isinstance(before, Mapping) and isinstance(value, Mapping):
-            merged[name] = _merged(before, value)
-        else:
-            merged[name] = value
-    return merged
 
 
 def _ensure_encoder(config: EncoderTrainConfig, out: Path, seed: int) -> Path:

@@ -75,13 +75,14 @@ def _read(path: Path, extending: tuple[Path, ...]) -> object:
     if not isinstance(content, dict) or "extends" not in content:
         return content
     base = path.parent / str(content.pop("extends"))
-    return _merged(_read(base, (*extending, path)), content)
+    return merged(_read(base, (*extending, path)), content)
 
 
-def _merged(base: object, changes: object) -> object:
+def merged(base: object, changes: object) -> object:
+    """Return `base` overridden by `changes`; entries that are mappings in both are merged."""
     if not isinstance(base, dict) or not isinstance(changes, dict):
         return changes
-    return base | {key: _merged(base.get(key), value) for key, value in changes.items()}
+    return base | {key: merged(base.get(key), value) for key, value in changes.items()}
 
 
 # options that earlier versions had, with the value that this code always has

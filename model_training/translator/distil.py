@@ -21,19 +21,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_training.encoder.stores import open_stores
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigError
 from model_training.training.run import fit
 from model_training.training.seeds import step_generator
-from model_training.translator.dataset import PairedViews, draw_batch, views_of_store
+from model_training.translator.dataset import PairedViews, draw_batch
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, diffuse
 from model_training.translator.train import (
-    SPEC,
     DistilConfig,
     LoadedTranslator,
     TranslatorTask,
     load_translator,
+    open_views,
 )
 from service.contract.bridge import BridgeStep, coefficient_table, predicted_x0, reverse_step
 
@@ -141,11 +140,7 @@ def distil_translator(config: DistilConfig) -> Checkpoint:
     """
     if not config.initial.is_file():
         raise ConfigError(f"there is no teacher at {config.initial}; train it first")
-    stores = open_stores(config.data, SPEC)
-    size = (config.unet.height, config.unet.width)
-    training, validation = (views_of_store(s, *size) for s in (stores.train, stores.validation))
-    task = DistilTask(config, training, validation, stores.digest)
-    return fit(task, config.run, config.optimiser, config)
+    return fit(DistilTask(config, *open_views(config)), config.run, config.optimiser, config)
 
 
 def _require_same_bridge(config: DistilConfig, teacher: LoadedTranslator) -> None:

@@ -193,11 +193,15 @@ def train_translator(config: TranslatorConfig) -> Checkpoint:
         StoreError: the cache holds other data, or there are too few vessels.
         DatasetError: a source folder cannot be used.
     """
+    return fit(TranslatorTask(config, *open_views(config)), config.run, config.optimiser, config)
+
+
+def open_views(config: TranslatorConfig) -> tuple[PairedViews, PairedViews, str]:
+    """Read the views that a run trains and validates on, and the digest of the former."""
     stores = open_stores(config.data, SPEC)
     size = (config.unet.height, config.unet.width)
     training, validation = (views_of_store(s, *size) for s in (stores.train, stores.validation))
-    task = TranslatorTask(config, training, validation, stores.digest)
-    return fit(task, config.run, config.optimiser, config)
+    return training, validation, stores.digest
 
 
 def validation_views(config: TranslatorConfig) -> PairedViews:
