@@ -86,7 +86,7 @@ def parse_manifest(text: str, files: Sequence[UploadFile]) -> list[ManifestLine]
 
 def _objects(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yield the number of each line, the name of its chip, and what else it says."""
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         if not line.strip():
             continue
         where = f"manifest, line {number}"

@@ -21,6 +21,7 @@ from pydantic import model_validator
 from service.access.caller import current_caller
 from service.identity.audit_trail import Facts
 from service.identity.context import Context
+from service.identity.enrol import get_visible_vessel
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.leases import Lease
 from service.identity.records.base import Note, Record
@@ -136,10 +137,9 @@ class MatchReview:
     def _judgement(self, record: MatchRecord, new: NewJudgement) -> Judgement:
         """Complete a judgement; a vessel that was merged is replaced by its survivor."""
         vessel = None
-        if new.decision is Decision.CONFIRMED:
-            vessel = self._recovery.resolve_vessel(new.vessel_id)
-            if vessel is None:
-                raise NotFoundError(f"no vessel {new.vessel_id} is registered")
+        if new.vessel_id is not None:  # only a confirmation names one
+            survivor = self._recovery.resolve_vessel(new.vessel_id)
+            vessel = survivor or get_visible_vessel(self._gallery, new.vessel_id)
             if self._gallery.get_sighting(record.match.query.id) is None:
                 raise _sighting_deleted(record)
         elif new.decision is Decision.WITHDRAWN and record.judgement is None:

@@ -187,6 +187,12 @@ class TestPages:
         second = matches.page(MatchFilter(), 3, first.next_cursor)
         assert ids(*second.matches) == ids(*several[2::-1])
 
+    def test_a_cursor_of_another_filter_is_rejected(self, matches: MatchStore) -> None:
+        put_all(matches, [make_match_record() for _ in range(2)])
+        cursor = matches.page(MatchFilter(), 1, None).next_cursor
+        with pytest.raises(InvalidRequestError):
+            matches.page(MatchFilter(verdict=Verdict.NO_MATCH), 1, cursor)
+
     def test_pages_of_a_filtered_list_are_complete(self, matches: MatchStore) -> None:
         several = [
             make_match_record(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH)

@@ -75,15 +75,16 @@ def read_manifest(
 
 
 def _ids_alike(keys: Collection[str]) -> list[str]:
-    """Return a note for each id that is also written as a spreadsheet writes a number: 7 and 7.0.
+    """Return a note for each id or name that stands in two forms: 7 and 7.0, or in other case.
 
-    Both stay ids of their own, so that a manifest which was enrolled before keeps its vessels.
+    Both stay vessels of their own, so that a manifest which was enrolled before keeps its vessels.
     """
-    alike = [(short, key) for key in keys if (short := re.sub(r"\.0+$", "", key)) != key]
+    first: dict[str, str] = {}
+    forms = [(re.sub(r"\.0+$", "", key).casefold(), key) for key in keys]
     return [
-        f"the ids {short} and {key} are two vessels; write one of them if they mean one ship"
-        for short, key in alike
-        if short in keys
+        f"{other!r} and {key!r} are two vessels; write one of them if they mean one ship"
+        for form, key in forms
+        if (other := first.setdefault(form, key)) != key
     ]
 
 

@@ -56,7 +56,7 @@ class Gallery(Protocol):
         """List visible vessels in order of id.
 
         Raises:
-            InvalidRequestError: no page returned this cursor.
+            InvalidRequestError: no page of this filter returned this cursor.
         """
 
     def vessel_types(self, limit: int) -> list[str]:

@@ -27,7 +27,7 @@ class MatchStore(Protocol):
         """List records, newest first, by the time in their id (see `new_match_id`).
 
         Raises:
-            InvalidRequestError: no page returned this cursor.
+            InvalidRequestError: no page of this filter returned this cursor.
         """
 
     def unsettled(self) -> list[MatchRecord]:

@@ -130,7 +130,7 @@ class EdgeGallery:
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
         condition = vessel_condition(where)
         with self._lock:
-            return vessel_page(partial(self._vessels.page, condition), where.name, limit, cursor)
+            return vessel_page(partial(self._vessels.page, condition), where, limit, cursor)
 
     def vessel_types(self, limit: int) -> list[str]:
         with self._lock:

@@ -59,7 +59,7 @@ class PointMatches:
             return all(has_part(row, key, part) for key, part in sought)
 
         reader = PageReader(
-            "matches",
+            f"matches {where!r}",
             partial(self._matches.page, match_condition(where)),
             match_from,
             lambda record: point_id(record.id),

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from service.identity.errors import InvalidRequestError
-from service.identity.records.vessels import VesselPage
+from service.identity.records.vessels import VesselFilter, VesselPage
 from service.storage.points import payloads
 from service.storage.points.payloads import Payload
 
@@ -30,7 +30,7 @@ class PageReader(Generic[Record]):
     """Collects pages of records, reading no more than each needs.
 
     Attributes:
-        listing: what is listed; the cursors of one listing are none of another.
+        listing: what is listed, and the filter; the cursors of one listing are none of another.
         fetch: reads points.
         read: makes a record of a payload.
         id_of: returns the id of a record's point.
@@ -65,17 +65,21 @@ class PageReader(Generic[Record]):
             start = next_id(self.id_of(self.read(rows[-1])))
 
 
-def vessel_page(fetch: FetchPage, name: str | None, limit: int, cursor: str | None) -> VesselPage:
+def vessel_page(
+    fetch: FetchPage, where: VesselFilter, limit: int, cursor: str | None
+) -> VesselPage:
     """Collect one page of vessels; see `PageReader`.
 
     Args:
-        fetch: reads vessels.
-        name: a part of the name, in any case; None for any vessel.
+        fetch: reads vessels that pass the filter, but for their name.
+        where: the filter; of the name a part is enough, in any case.
         limit: the length of the page.
         cursor: the `next_cursor` of an earlier page; None for the first page.
     """
+    name = where.name
     passes = None if name is None else partial(has_part, key=payloads.NAME, part=name)
-    reader = PageReader("vessels", fetch, payloads.vessel_from, lambda vessel: vessel.id, passes)
+    listing = f"vessels {where!r}"
+    reader = PageReader(listing, fetch, payloads.vessel_from, lambda vessel: vessel.id, passes)
     return VesselPage(*reader.page(limit, cursor))
 
 
@@ -107,7 +111,7 @@ def resume_at(listing: str, cursor: str | None) -> UUID | None:
     if not unchanged:
         raise InvalidRequestError(
             f"{cursor[:80]!r} is no page cursor of this list; pass the next_cursor of its earlier "
-            "page unchanged"
+            "page unchanged, with the same filters"
         )
     return next_id(last)
 

@@ -128,7 +128,7 @@ class ServerGallery:
 
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
         condition = vessel_condition(where)
-        return vessel_page(partial(self._vessels.page, condition), where.name, limit, cursor)
+        return vessel_page(partial(self._vessels.page, condition), where, limit, cursor)
 
     def vessel_types(self, limit: int) -> list[str]:
         return self._vessels.values(payloads.TYPE, vessel_condition(VesselFilter()), limit)

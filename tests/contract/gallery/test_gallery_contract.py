@@ -197,6 +197,15 @@ class TestListing:
         with pytest.raises(InvalidRequestError):
             gallery.list_vessels(VesselFilter(), 5, cursor)
 
+    def test_a_cursor_of_another_filter_is_rejected(self, gallery: Gallery) -> None:
+        """Its page would begin in the middle of the list, without a sign of it."""
+        for name in ("a", "b"):
+            gallery.put_vessel(make_vessel(name=name))
+        cursor = gallery.list_vessels(VesselFilter(), 1, None).next_cursor
+        for other in (VesselFilter(name="a"), VesselFilter(type="cargo")):
+            with pytest.raises(InvalidRequestError):
+                gallery.list_vessels(other, 1, cursor)
+
 
 class TestSightings:
     def test_a_sighting_is_read_back_unchanged(self, gallery: Gallery) -> None:

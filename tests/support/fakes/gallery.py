@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
-from service.identity.errors import InvalidRequestError
 from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
@@ -30,6 +29,7 @@ from service.identity.records.sightings import (
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points.payloads import vessel_words
 from service.storage.points.search_words import WORDS, words_of
+from tests.support.fakes.cursors import cursor_after, parse_cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,11 @@ class FakeGallery:
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
         with self._lock:
             listed = sorted((v for v in self._vessels.values() if _listed(v, where)), key=_id)
-        start = bisect.bisect_right(listed, _parse(cursor), key=_id) if cursor is not None else 0
+        last = None if cursor is None else parse_cursor(cursor, where)
+        start = 0 if last is None else bisect.bisect_right(listed, last, key=_id)
         page = listed[start : start + limit]
         more = len(listed) > start + limit
-        return VesselPage(page, str(page[-1].id) if more else None)
+        return VesselPage(page, cursor_after(page[-1].id, where) if more else None)
 
     def vessel_types(self, limit: int) -> list[str]:
         with self._lock:
@@ -307,13 +308,6 @@ class FakeGallery:
 
 def _id(vessel: Vessel) -> UUID:
     return vessel.id
-
-
-def _parse(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError as error:
-        raise InvalidRequestError(f"{cursor!r} is not a page cursor") from error
 
 
 def _owned(row: Row, vessel: Vessel | None) -> Row:

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from uuid import UUID
 
-from service.identity.errors import InvalidRequestError
 from service.identity.records.base import GeoPoint
 from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import (
@@ -15,6 +14,7 @@ from service.identity.records.match_records import (
     MatchRecord,
     Standing,
 )
+from tests.support.fakes.cursors import cursor_after, parse_cursor
 
 
 class FakeMatchStore:
@@ -33,12 +33,12 @@ class FakeMatchStore:
             return self._records.get(match_id)
 
     def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
-        last = None if cursor is None else _parse(cursor)
+        last = None if cursor is None else parse_cursor(cursor, where)
         wanted = [one for one in self.all() if passes(one, where)]
         newest_first = sorted(wanted, key=lambda one: one.id, reverse=True)
         rest = [one for one in newest_first if last is None or one.id < last]
         page = rest[:limit]
-        return MatchPage(page, str(page[-1].id) if len(rest) > limit else None)
+        return MatchPage(page, cursor_after(page[-1].id, where) if len(rest) > limit else None)
 
     def unsettled(self) -> list[MatchRecord]:
         return [one for one in self.all() if one.unsettled]
@@ -116,10 +116,3 @@ def _vessels(record: MatchRecord) -> set[UUID]:
     vessels = {candidate.vessel.id for candidate in record.match.candidates}
     confirmed = None if record.judgement is None else record.judgement.vessel_id
     return vessels if confirmed is None else vessels | {confirmed}
-
-
-def _parse(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError as error:
-        raise InvalidRequestError(f"{cursor!r} is not a page cursor") from error

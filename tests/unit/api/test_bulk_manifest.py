@@ -40,6 +40,11 @@ def test_empty_lines_are_counted_and_left_out() -> None:
     assert [line.number for line in parse_manifest(text, files("a"))] == [2]
 
 
+def test_a_byte_order_mark_before_the_manifest_is_no_json() -> None:
+    text = "\ufeff" + manifest({"chip": "a", "vessel": STAR})
+    assert [line.name for line in parse_manifest(text, files("a"))] == ["a"]
+
+
 def test_names_are_compared_as_they_are_shown() -> None:
     text = manifest({"chip": "caf\u0065\u0301  1.tif", "vessel": STAR})
     (line,) = parse_manifest(text, files("caf\u00e9 1.tif"))

@@ -234,6 +234,15 @@ def test_only_a_registered_vessel_can_be_confirmed(use_cases: UseCases, star: UU
     assert use_cases.review.show(record.id).record == record
 
 
+def test_a_deleted_vessel_is_said_to_be_deleted_when_it_is_confirmed(
+    use_cases: UseCases, star: UUID
+) -> None:
+    record = make_match(use_cases)
+    use_cases.curation.delete(star)
+    with pytest.raises(NotFoundError, match=f"it was deleted, and POST /gallery/{star}/restore"):
+        use_cases.review.judge(record.id, confirmed(star))
+
+
 @pytest.mark.parametrize("note", ["", "bell \x07 rings", "   ", "a" * 2001])
 def test_an_unusable_note_is_rejected(note: str) -> None:
     with pytest.raises(ValidationError):

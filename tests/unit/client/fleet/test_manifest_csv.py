@@ -111,7 +111,17 @@ def test_ids_that_differ_as_numbers_are_written_are_pointed_out(folder: Path) ->
     fleet = read_manifest(write(folder, "\n".join(("chip,id", *rows)) + "\n"))
     assert [vessel.key for vessel in fleet.vessels] == ["1", "1.0", "1.1", "2.0"]
     assert fleet.notes == (
-        "the ids 1 and 1.0 are two vessels; write one of them if they mean one ship",
+        "'1' and '1.0' are two vessels; write one of them if they mean one ship",
+    )
+
+
+def test_names_that_differ_in_case_are_pointed_out(folder: Path) -> None:
+    rows = ("chips/a.png,Sea Star", "chips/b.tif,SEA STAR", "chips/c.tif,Seastar")
+    fleet = read_manifest(write(folder, "\n".join(("chip,name", *rows)) + "\n"))
+    assert len(fleet.vessels) == 3
+    assert fleet.notes == (
+        "'name Sea Star' and 'name SEA STAR' are two vessels; write one of them if they mean one "
+        "ship",
     )
 
 
