@@ -84,7 +84,7 @@ class EnrolSightingsIn(BaseModel):
     vessel: NewVessel = NewVessel()
 
 
-class PartSightingsIn(BaseModel):
+class DifferentSightingsIn(BaseModel):
     """Open sightings that show different ships."""
 
     model_config = ConfigDict(extra="forbid")
@@ -99,4 +99,4 @@ class PartSightingsIn(BaseModel):
         max_length=MAX_TOGETHER,
         description="sightings that may show one ship among themselves",
     )
-    different: bool = Field(True, description="false withdraws what was said before")
+    different: bool = Field(True, description="false withdraws an earlier request")

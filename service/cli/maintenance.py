@@ -1,4 +1,4 @@
-"""`crossfix audit | reembed | backup | restore | sweep | check | retain`: maintain the data."""
+"""`crossfix audit | reembed | backup | restore | sweep | check | apply-retention`."""
 
 import json
 import sys
@@ -222,7 +222,7 @@ def check(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def retain(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def apply_retention(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Delete unjudged matches and open sightings beyond the limits of CROSSFIX_KEEP_...
 
     A service does so every hour. With a Qdrant server, services may run meanwhile; an embedded
@@ -277,4 +277,4 @@ def _fail_without_log(folder: Path) -> NoReturn:
     fail(f"there is no audit log in {folder}; name the data folder of the service", USAGE)
 
 
-MAINTENANCE_COMMANDS = (reembed, backup, restore, sweep, check, retain)
+MAINTENANCE_COMMANDS = (reembed, backup, restore, sweep, check, apply_retention)

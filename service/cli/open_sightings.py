@@ -1,4 +1,4 @@
-"""`crossfix groups | enrol-sightings | part`: sightings whose ship is unknown."""
+"""`crossfix groups | enrol-sightings | mark-different`: sightings whose ship is unknown."""
 
 from itertools import islice
 from typing import Annotated
@@ -52,14 +52,14 @@ def enrol_sightings(
     print_result(made, as_json, show_vessel)
 
 
-def part(
+def mark_different(
     sightings: Sightings,
     other: Annotated[
         list[str] | None,
         typer.Option(help="A sighting of another ship; repeatable, and these may show one ship."),
     ] = None,
     withdraw: Annotated[
-        bool, typer.Option("--withdraw", help="Withdraw an earlier `crossfix part`.")
+        bool, typer.Option("--withdraw", help="Withdraw an earlier `crossfix mark-different`.")
     ] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
@@ -68,7 +68,7 @@ def part(
     Each SIGHTING shows another ship than every other SIGHTING and every `--other`.
     """
     with open_client(url) as client:
-        client.part_sightings(sightings, others=other or (), different=not withdraw)
+        client.mark_different(sightings, others=other or (), different=not withdraw)
 
 
-OPEN_SIGHTING_COMMANDS = (groups, enrol_sightings, part)
+OPEN_SIGHTING_COMMANDS = (groups, enrol_sightings, mark_different)

@@ -86,15 +86,15 @@ def enrol_fleet(client: Client, fleet: Fleet, *, advance: Advance = lambda _: No
     chips = _chips(fleet, refuse, advance)
     try:
         for result in client.enrol_many(chips):
-            said = result.said
+            response = result.response
             if result.problem is not None:
                 refuse(result.chip.vessel_id, result.chip.chip.name, result.problem)
-            elif said is not None and said.vessel_id is not None:
+            elif response is not None and response.vessel_id is not None:
                 report.chips += 1
                 of = f"{labels[str(result.chip.vessel_id)]} ({result.chip.chip.name})"
-                report.warnings += [f"{of}: {warning}" for warning in said.warnings]
-                report.enrolled.add(said.vessel_id)
-                created |= {said.vessel_id} if said.created else set()
+                report.warnings += [f"{of}: {warning}" for warning in response.warnings]
+                report.enrolled.add(response.vessel_id)
+                created |= {response.vessel_id} if response.created else set()
                 advance(1)
     except KeyboardInterrupt:
         report.stopped = True

@@ -69,7 +69,7 @@ class Curation:
             sent = patch.model_dump(mode="json", include=set(changes))
             with (
                 self._leases.for_imo_change(changed, before=known),
-                self._trail.change("update", vessel_id=str(vessel_id), said=sent),
+                self._trail.change("update", vessel_id=str(vessel_id), attributes=sent),
             ):
                 self._gallery.put_vessel(changed)
                 return self._recovery.finish_sync(changed)

@@ -161,7 +161,7 @@ class Enrolment:
         """
         facts: Facts = {
             "vessel_id": str(vessel.id),
-            "said": vessel.known_attributes(),
+            "attributes": vessel.known_attributes(),
             "chips": [one.chip.digest for one in chips],
         }
         with self._write_lock:

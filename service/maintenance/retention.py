@@ -91,7 +91,7 @@ def apply_retention(
         return Retained(0, 0, 0)
     found = {"matches": len(old_matches), "sightings": len(old_sightings)}
     done = Counter[str]()
-    with trail.change("retain", **found) as result:
+    with trail.change("apply-retention", **found) as result:
         for ids in in_batches(old_matches, MATCHES_AT_ONCE):
             if stopped(PAUSE_S):
                 break

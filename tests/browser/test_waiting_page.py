@@ -1,4 +1,4 @@
-"""The Waiting page: chips that may show one unknown ship become a vessel, or are parted."""
+"""The Waiting page: chips that may show one unknown ship become a vessel, or different ships."""
 
 import time
 from collections.abc import Iterator
@@ -52,7 +52,9 @@ def test_a_group_becomes_a_vessel_and_that_is_undone(desk: WatchedPage, api: htt
     wait_for_group(api, "0003")
 
 
-def test_chips_are_parted_and_that_is_undone(desk: WatchedPage, api: httpx.Client) -> None:
+def test_chips_are_marked_different_and_that_is_undone(
+    desk: WatchedPage, api: httpx.Client
+) -> None:
     ask_about_looks(api, "0017")
     page = desk.open("#/waiting")
     group = group_with(page, "0017")

@@ -54,7 +54,9 @@ def test_matches_are_deleted_by_age_and_number(
     assert {one.id for one in matches.all()} == {judged.id, *(records[i].id for i in kept)}
     assert removed == Retained(4 - len(kept), 0, 0)
     log.close()
-    entries = [one for _, one in read_entries(tmp_path / "audit") if one["action"] == "retain"]
+    entries = [
+        one for _, one in read_entries(tmp_path / "audit") if one["action"] == "apply-retention"
+    ]
     assert len(entries) == (2 if removed.matches else 0)
     matches.close()
     gallery.close()

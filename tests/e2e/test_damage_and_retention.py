@@ -1,4 +1,4 @@
-"""`crossfix check` and `crossfix retain`, and what a service does of both by itself."""
+"""`crossfix check` and `crossfix apply-retention`, and what a service does of both by itself."""
 
 import json
 from pathlib import Path
@@ -98,9 +98,13 @@ def test_old_matches_and_open_sightings_are_deleted_on_demand_and_by_a_service(
         assert api.post(judged, json=confirmed).status_code == 200
     matches = [f"/matches/{one['match_id']}" for one in answers]
     chips = [f"/sightings/{one['query']['sighting_id']}/chip" for one in answers]
-    assert "no limit is set" in crossfix(data, "retain", status=2)
+    assert "no limit is set" in crossfix(data, "apply-retention", status=2)
     keep_two = {"CROSSFIX_KEEP_MATCHES": "2"}
-    assert crossfix(data, "retain", settings=keep_two) == {"matches": 1, "sightings": 0, "chips": 0}
+    assert crossfix(data, "apply-retention", settings=keep_two) == {
+        "matches": 1,
+        "sightings": 0,
+        "chips": 0,
+    }
     keep_one = {"CROSSFIX_KEEP_MATCHES": "1", "CROSSFIX_KEEP_OPEN_SIGHTINGS": "1"}
     with running_service(tmp_path, settings=alone | keep_one) as service, service.client() as api:
         wait_until(lambda: statuses(api, chips) == [200, 404, 404, 200], LIMIT_S, "retention")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Query, Response
 from fastapi.openapi.models import Example
 
 from service.api.exports.responses import Cursor
-from service.api.group_schemas import EnrolSightingsIn, GroupListing, PartSightingsIn
+from service.api.group_schemas import DifferentSightingsIn, EnrolSightingsIn, GroupListing
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import ERRORS_OF_CHANGES, documented
 from service.api.schemas import ModelOut, VesselDetail
@@ -19,7 +19,7 @@ EXAMPLE_IDS = [f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2)]
 ENROL_EXAMPLES: dict[str, Example] = {
     "two sightings": {"value": {"sightings": EXAMPLE_IDS, "vessel": {"name": "UNKNOWN 7"}}}
 }
-PART_EXAMPLES: dict[str, Example] = {
+DIFFERENT_EXAMPLES: dict[str, Example] = {
     "not one ship": {"value": {"sightings": EXAMPLE_IDS}},
     "withdrawn": {"value": {"sightings": EXAMPLE_IDS, "different": False}},
 }
@@ -64,12 +64,15 @@ def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
         return VesselDetail.of_enrolled(enrolled)
 
     @router.post(
-        "/part", status_code=204, responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
+        "/different",
+        status_code=204,
+        responses=ERRORS_OF_CHANGES,
+        dependencies=[IDEMPOTENCY_HEADER],
     )
-    def part_sightings(
-        body: Annotated[PartSightingsIn, Body(openapi_examples=PART_EXAMPLES)],
+    def mark_different(
+        body: Annotated[DifferentSightingsIn, Body(openapi_examples=DIFFERENT_EXAMPLES)],
     ) -> None:
         """Record that open sightings show different ships, so that no group holds two of them."""
-        groups.part(body.sightings, body.others, body.different)
+        groups.mark_different(body.sightings, body.others, body.different)
 
     return router

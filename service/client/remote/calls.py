@@ -171,7 +171,7 @@ def enrol_sightings(
     return Call("POST", "/sightings/open/enrol", _enrolled, body=body, once=True)
 
 
-def part_sightings(
+def mark_different(
     sightings: Sequence[Id], *, others: Sequence[Id] = (), different: bool = True
 ) -> Call[None]:
     """Record that each of these open sightings shows another ship than all others named.
@@ -179,10 +179,10 @@ def part_sightings(
     Args:
         sightings: the sightings.
         others: sightings that may show one ship among themselves.
-        different: False withdraws what was said before.
+        different: False withdraws an earlier call.
     """
     body = {"sightings": list(sightings), "others": list(others), "different": different}
-    return Call("POST", "/sightings/open/part", _nothing, body=body, once=True)
+    return Call("POST", "/sightings/open/different", _nothing, body=body, once=True)
 
 
 def vessels(

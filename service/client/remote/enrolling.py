@@ -59,12 +59,12 @@ class Enrolled:
 
     Attributes:
         chip: as it was sent.
-        said: by the service; None when it refused the whole request.
+        response: line of the service for this chip; None when it refused the whole request.
         problem: why the chip was refused; None when it is enrolled.
     """
 
     chip: ChipToEnrol
-    said: EnrolledChip | None
+    response: EnrolledChip | None
     problem: RefusedError | None = None
 
 
@@ -124,17 +124,17 @@ class BatchAttempts:
         if isinstance(document, dict) and "totals" in document:
             self._complete = True
             return
-        said = validated(EnrolledChip, document)
-        if said.chip not in self.left:
-            raise not_understood("chip", f"{said.chip!r} was not sent, or is answered twice")
+        response = validated(EnrolledChip, document)
+        if response.chip not in self.left:
+            raise not_understood("chip", f"{response.chip!r} was not sent, or is answered twice")
         problem = None
-        if said.problem is not None:
-            problem = RefusedError.of(said.problem.status, said.problem.document())
+        if response.problem is not None:
+            problem = RefusedError.of(response.problem.status, response.problem.document())
             if is_repeatable(problem):
                 self._busy = problem
                 return
         self.attempts = self._new_attempts()
-        yield Enrolled(self.left.pop(said.chip), said, problem)
+        yield Enrolled(self.left.pop(response.chip), response, problem)
 
     def wait_after_feed(self) -> float:
         """Return the seconds to wait after a response, before what is left is sent.

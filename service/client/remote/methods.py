@@ -78,7 +78,7 @@ class Methods:
     report = _Sends(calls.report)
     groups = _Iterates(calls.groups)
     enrol_sightings = _Sends(calls.enrol_sightings)
-    part_sightings = _Sends(calls.part_sightings)
+    mark_different = _Sends(calls.mark_different)
     vessels = _Iterates(calls.vessels)
     get_vessel = _Sends(calls.get_vessel)
     track = _Sends(calls.track)

@@ -1,4 +1,4 @@
-// Groups of chips that may show one unknown ship: look at them, add the ship, or part them.
+// Groups of chips that may show one unknown ship: look at them, add the ship, or mark them as different ships.
 import { html, useRef, useState, addressOf } from "./lib.js";
 import { call, mayChange } from "./api.js";
 import { Ruler, Strip, shown, usePicture, useSeen } from "./pictures.js";
@@ -43,14 +43,14 @@ function Group({ group, allowed, onChange }) {
   const all = idsOf(group);
   const scale = scaleOf(group);
   const switched = (id) => (old) => (old.includes(id) ? old.filter((one) => one !== id) : [...old, id]);
-  const part = async () => {
+  const markDifferent = async () => {
     setProblem(null);
     const named = chosen.length ? chosen : all;
-    const said = { sightings: named, others: all.filter((id) => !named.includes(id)) };
+    const body = { sightings: named, others: all.filter((id) => !named.includes(id)) };
     try {
-      await call("POST", "sightings/open/part", { json: said });
-      const undo = () => call("POST", "sightings/open/part", { json: { ...said, different: false } }).then(onChange);
-      tell(T.groups.parted(named.length, named.length === all.length), { undo });
+      await call("POST", "sightings/open/different", { json: body });
+      const undo = () => call("POST", "sightings/open/different", { json: { ...body, different: false } }).then(onChange);
+      tell(T.groups.markedDifferent(named.length, named.length === all.length), { undo });
       setChosen([]);
       onChange();
     } catch (failed) { setProblem(failed); }
@@ -69,7 +69,7 @@ function Group({ group, allowed, onChange }) {
         onClick=${() => setTurned(switched(sighting.id))}>${T.compare.turn}</button></li>`)}</ul>
     ${allowed && html`<div class="chip-tools">
       <button type="button" class="primary" onClick=${() => setNaming(true)}>${T.groups.enrol(chosen.length)}</button>
-      <button type="button" onClick=${part}>${T.groups.part(chosen.length)}</button></div>`}
+      <button type="button" onClick=${markDifferent}>${T.groups.markDifferent(chosen.length)}</button></div>`}
     <${Fault} error=${problem} />
     ${naming && html`<${EnrolGroup} group=${group} ids=${chosen.length ? chosen : all}
       onClose=${() => setNaming(false)} onDone=${() => { setNaming(false); onChange(); }} onUndone=${onChange} />`}

@@ -90,15 +90,15 @@ class SightingGroups:
         last = f"{shown[-1][0]}.{shown[-1][1]}" if more else None
         return GroupPage([one for one in groups if one.chips > 1], len(keys), last)
 
-    def part(
+    def mark_different(
         self, sighting_ids: Collection[UUID], others: Collection[UUID], different: bool
     ) -> None:
         """Record that each of these sightings shows another ship than all others of the request.
 
         Args:
             sighting_ids: the sightings, which also differ from each other.
-            others: sightings about which nothing is said but that.
-            different: whether it is so; False withdraws it.
+            others: sightings that may show one ship among themselves.
+            different: False withdraws an earlier record.
 
         Raises:
             NotFoundError: a sighting is not open, or has no match.
@@ -117,7 +117,7 @@ class SightingGroups:
         with self._write_lock, self._leases.for_judgement(*every) as lease:
             self._review.finish_interrupted(sorted(every), lease)
             known = {one: self._open(one)[1] for one in sorted(every)}
-            with self._trail.change("part", **facts):
+            with self._trail.change("mark-different", **facts):
                 self._gallery.compare_anew(every)
                 for one in sorted(every):
                     lease.renew()
@@ -157,7 +157,7 @@ class SightingGroups:
                 sightings = [sighting for sighting, _ in known]
                 facts = {
                     "vessel_id": str(vessel.id),
-                    "said": new.known_attributes(),
+                    "attributes": new.known_attributes(),
                     "sightings": chips_and_ids(sightings),
                     "matches": [str(one.id) for one in records],
                 }

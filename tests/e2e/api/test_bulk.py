@@ -166,11 +166,11 @@ def test_the_python_client_enrols_many_chips(service: ServiceProcess, tmp_path: 
             ChipToEnrol(ChipPart("bad.png", b"bad"), vessel),
         ]
         good, bad = crossfix.enrol_many(chips)
-        assert good.said is not None
-        assert good.said.created
-        assert str(good.said.vessel_id) == vessel["id"]
+        assert good.response is not None
+        assert good.response.created
+        assert str(good.response.vessel_id) == vessel["id"]
         assert bad.problem is not None
         assert (bad.problem.status, bad.problem.kind) == (415, "chip-format")
         (again,) = crossfix.enrol_many([ChipToEnrol(chips[0].chip, uuid.UUID(vessel["id"]))])
-        assert again.said is not None
-        assert again.said.outcome == "unchanged"
+        assert again.response is not None
+        assert again.response.outcome == "unchanged"

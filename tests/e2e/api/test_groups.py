@@ -1,4 +1,4 @@
-"""Open sightings are grouped, parted and registered as one vessel, over HTTP and by the client."""
+"""Open sightings are grouped, marked as different, registered as one vessel, over HTTP."""
 
 import json
 import time
@@ -89,20 +89,22 @@ def test_two_looks_at_an_unknown_ship_become_a_vessel(
     assert (taken.status_code, taken.json()["vessel_id"]) == (409, str(vessel.id))
 
 
-def test_what_is_parted_leaves_the_group_and_comes_back(
+def test_what_is_marked_different_leaves_the_group_and_comes_back(
     client: Client, service: ServiceProcess
 ) -> None:
     sightings = ask(client, "0011")
     wait_for(client, sightings)
-    crossfix("part", *sightings, "--url", service.url)
+    crossfix("mark-different", *sightings, "--url", service.url)
     wait_for(client, sightings, there=False)
-    client.part_sightings(sightings, different=False)
+    client.mark_different(sightings, different=False)
     wait_for(client, sightings)
 
 
 def test_what_does_not_wait_is_refused(api: httpx.Client) -> None:
-    unknown = api.post("/sightings/open/part", json={"sightings": [str(uuid4()), str(uuid4())]})
+    unknown = api.post(
+        "/sightings/open/different", json={"sightings": [str(uuid4()), str(uuid4())]}
+    )
     assert unknown.status_code == 404
-    alone = api.post("/sightings/open/part", json={"sightings": [str(uuid4())]})
+    alone = api.post("/sightings/open/different", json={"sightings": [str(uuid4())]})
     assert alone.status_code == 422
     assert api.get("/sightings/open/groups", params={"cursor": "x"}).status_code == 422

@@ -115,7 +115,7 @@ def test_every_change_has_an_entry_before_and_after_it(audited: AuditedUseCases)
     assert begun["chips"] == [optical(1).digest, optical(2).digest]
     assert begun["vessel_id"] == str(vessel)
     assert {s["sighting_id"] for s in done["sightings"]} == {str(s.id) for s in first.sightings}
-    assert audited.log.entries[6]["said"] == {"name": "A2"}
+    assert audited.log.entries[6]["attributes"] == {"name": "A2"}
 
 
 def test_a_rejected_change_has_no_entry(audited: AuditedUseCases) -> None:

@@ -167,29 +167,31 @@ def test_a_sighting_with_a_vessel_leaves_its_group_and_comes_back_open(
     assert grouped(use_cases) == [{first, second}]
 
 
-def test_what_an_analyst_parted_stays_apart_until_it_is_withdrawn(use_cases: UseCases) -> None:
+def test_what_an_analyst_marked_different_stays_apart_until_it_is_withdrawn(
+    use_cases: UseCases,
+) -> None:
     ids = [ask(use_cases, one(7)) for one in (sar, sar_look, third_look)]
     run(use_cases)
-    use_cases.groups.part(ids[:1], ids[1:], different=True)
+    use_cases.groups.mark_different(ids[:1], ids[1:], different=True)
     run(use_cases)
     assert grouped(use_cases) == [set(ids[1:])]
     ask(use_cases, sar(7))  # a repeated question changes nothing
     run(use_cases)
     assert grouped(use_cases) == [set(ids[1:])]
-    use_cases.groups.part(ids, [], different=True)
+    use_cases.groups.mark_different(ids, [], different=True)
     run(use_cases)
     assert groups(use_cases) == []
-    use_cases.groups.part(ids, [], different=False)
+    use_cases.groups.mark_different(ids, [], different=False)
     run(use_cases)
     assert grouped(use_cases) == [set(ids)]
 
 
-def test_only_waiting_sightings_can_be_parted_or_enrolled(use_cases: UseCases) -> None:
+def test_only_waiting_sightings_can_be_marked_or_enrolled(use_cases: UseCases) -> None:
     first, second = ask(use_cases, sar(7)), ask(use_cases, sar_look(7))
     with pytest.raises(NotFoundError, match="no open sighting"):
-        use_cases.groups.part([first], [uuid4()], different=True)
+        use_cases.groups.mark_different([first], [uuid4()], different=True)
     with pytest.raises(InvalidRequestError, match="2 to"):
-        use_cases.groups.part([first], [first], different=True)
+        use_cases.groups.mark_different([first], [first], different=True)
     with pytest.raises(InvalidRequestError, match="1 to"):
         use_cases.groups.enrol([], NewVessel())
     use_cases.groups.enrol([first], NewVessel(name="STAR"))
