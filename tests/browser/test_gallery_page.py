@@ -121,13 +121,36 @@ def test_matches_state_the_rank_of_the_vessel_whose_page_it_is(
     expect(named).to_contain_text(f"this vessel: rank 2, {shown}")
 
 
+def test_the_found_vessels_and_a_track_are_saved(desk: WatchedPage, harbour: Harbour) -> None:
+    page = desk.open(f"#/gallery/{harbour.vessels['0003']}")
+    page.get_by_role("searchbox").fill("harbour 0003")
+    expect(page.locator(".side .list .row")).to_have_count(1)
+    saved = {}
+    for place in (page.locator(".side"), page.locator(".vessel")):
+        for kind in ("CSV", "GeoJSON"):
+            with page.expect_download() as download:
+                place.get_by_role("button", name=f"Save as {kind}").click()
+            saved[download.value.suggested_filename] = download.value.path().read_text()
+    csv, track_csv = saved["vessels.csv"], saved["track-HARBOUR 0003.csv"]
+    assert "HARBOUR 0003" in csv
+    assert "HARBOUR 0001" not in csv
+    assert track_csv.count("2026-03-0") == 2
+    features = json.loads(saved["vessels.geojson"])["features"]
+    assert [one["geometry"]["type"] for one in features] == ["Point"]
+    kinds = [
+        one["geometry"]["type"]
+        for one in json.loads(saved["track-HARBOUR 0003.geojson"])["features"]
+    ]
+    assert "LineString" in kinds
+
+
 def test_an_attribute_is_changed_and_changed_back(
     desk: WatchedPage, vessel: dict[str, str], api: httpx.Client
 ) -> None:
     page = desk.open(f"#/gallery/{vessel['id']}")
     page.get_by_role("button", name="Edit").click()
     page.get_by_role("dialog").get_by_label("Flag").fill("PA")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".table").first).to_contain_text("PA")
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone.")).to_be_visible()

@@ -1,6 +1,7 @@
 // The Gallery page: find vessels as you type, look at one, register, import.
 import { html, useEffect, useLoaded, useState, go } from "./lib.js";
 import { get, mayChange } from "./api.js";
+import { Exports } from "./exports.js";
 import { Empty, Fault, useVesselSearch } from "./ui.js";
 import { VesselPage } from "./vessel.js";
 import { Register } from "./register.js";
@@ -13,6 +14,7 @@ export function GalleryPage({ id, query, who }) {
   const [type, setType] = useState("");
   const [turn, setTurn] = useState(0);
   const [dialog, setDialog] = useState(null);
+  const [unsaved, setUnsaved] = useState(null);
   const { value, error, loading, reload } = useVesselSearch(text, { type });
   const types = useLoaded((signal) => get("gallery/types", null, signal), [turn]).value?.types || [];
   useEffect(() => { if (turn) reload(); }, [turn]);
@@ -41,6 +43,9 @@ export function GalleryPage({ id, query, who }) {
       </ul>
       ${value && !vessels.length && html`<p class="quiet">${text || type ? T.gallery.nothingFound : T.gallery.empty}</p>`}
       ${value?.next_cursor && html`<p class="quiet">${T.gallery.more}</p>`}
+      <div class="side-buttons saving"><${Exports} path="gallery" query=${{ search: text.trim(), type }} name="vessels"
+        onProblem=${setUnsaved} disabled=${!vessels.length} /></div>
+      <${Fault} error=${unsaved} />
     </aside>
     <section class="content">
       ${id ? html`<${VesselPage} key=${id} id=${id} who=${who} onChanged=${changed} />`

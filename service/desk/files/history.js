@@ -1,6 +1,7 @@
 // The History page: all stored matches, filtered by verdict, standing, time, place, vessel, file.
 import { html, useEffect, useState, useLoaded, useSettled, addressOf, go } from "./lib.js";
-import { fetchBlob, get } from "./api.js";
+import { get } from "./api.js";
+import { Exports } from "./exports.js";
 import { Fault, Loading, Outcome, Standing, Thumb, VesselPicker, Verdict } from "./ui.js";
 import { AreaMap } from "./map.js";
 import { moment, vesselName } from "./format.js";
@@ -41,7 +42,7 @@ export function HistoryPage({ query }) {
   const set_filters = FILTERS.filter((name) => filters[name]).length;
   return html`<section class="content wide-page">
     <header class="page-head"><h1>${T.history.title}</h1>
-      <span class="tools"><${Exports} filters=${filters} onProblem=${setUnsaved} /></span></header>
+      <span class="tools"><${Exports} path="matches" query=${filters} name="matches" onProblem=${setUnsaved} /></span></header>
     <${Fault} error=${unsaved} />
     <form class="filters" onSubmit=${(event) => event.preventDefault()} role="search">
       ${select("verdict", Object.entries(T.verdicts).map(([key, one]) => [key, one.short]))}
@@ -82,22 +83,4 @@ export function MatchTable({ matches }) {
       <td><${Standing} standing=${one.standing} />
         ${one.judgement && html`<small>${one.judgement.by}${one.judgement.note ? `: ${one.judgement.note}` : ""}</small>`}</td>
     </tr>`)}</tbody></table></div>`;
-}
-
-/** Buttons that save the filtered matches in another format. */
-function Exports({ filters, onProblem }) {
-  const save = async (media, suffix) => {
-    onProblem(null);
-    try {
-      const search = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
-      const blob = await fetchBlob(`matches?${search}`, { Accept: media });
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = `matches.${suffix}`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-    } catch (failed) { onProblem(failed); }
-  };
-  return html`<button type="button" onClick=${() => save("text/csv", "csv")}>${T.history.saveCsv}</button>
-    <button type="button" onClick=${() => save("application/geo+json", "geojson")}>${T.history.saveGeoJson}</button>`;
 }

@@ -335,6 +335,7 @@ export const T = {
     distractor: "The number -1 stands for a ship of unknown identity.",
     sarLeftOut: (count) => `${some(count, "SAR chip is", "SAR chips are")} left out.`,
   },
+  exports: { csv: "Save as CSV", geoJson: "Save as GeoJSON" },
   history: {
     title: "History",
     any: "any",
@@ -344,7 +345,6 @@ export const T = {
     },
     vessel: "Vessel…", ofVessel: (name) => `Vessel: ${name}`,
     area: "Draw an area", inArea: "In an area", clearArea: "Anywhere",
-    saveCsv: "Save as CSV", saveGeoJson: "Save as GeoJSON",
     clear: "Clear filters",
     nothing: "No match passes these filters.",
     empty: "Nothing was asked yet.",

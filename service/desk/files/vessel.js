@@ -1,6 +1,7 @@
 // One vessel: attributes with their source, chips, track, history of its identity, look-alikes.
 import { html, useRef, useState, useLoaded, addressOf, go } from "./lib.js";
 import { call, fetchBlob, formOf, get, mayChange } from "./api.js";
+import { Exports } from "./exports.js";
 import {
   Dialog, DropZone, Fault, Loading, Standing, Thumb, VesselPicker, tell,
 } from "./ui.js";
@@ -95,10 +96,13 @@ async function putBack(vesselId, kept) {
 }
 
 function Track({ vessel }) {
+  const [unsaved, setUnsaved] = useState(null);
   const places = knownPlaces(vessel.sightings);
   return html`<section class="panel"><h2>${T.vessel.track}</h2>
     ${places.length ? html`<${PlacesMap} places=${places} track label=${T.vessel.trackLabel} />
-      <ol class="track">${places.map((one, index) => html`<li key=${index}>${one.text}: ${position(one)}</li>`)}</ol>`
+      <ol class="track">${places.map((one, index) => html`<li key=${index}>${one.text}: ${position(one)}</li>`)}</ol>
+      <p class="chip-tools"><${Exports} path=${`gallery/${vessel.id}/track`} name=${`track-${vesselName(vessel)}`} onProblem=${setUnsaved} /></p>
+      <${Fault} error=${unsaved} />`
     : html`<p class="quiet">${T.vessel.noTrack}</p>`}</section>`;
 }
 
