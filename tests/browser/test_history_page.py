@@ -2,12 +2,14 @@
 
 import json
 import re
+from datetime import date, timedelta
 
 import httpx
-from playwright.sync_api import Download, Route, expect
+from playwright.sync_api import Browser, Download, Route, expect
 
 from tests.support.browser.chromium import WatchedPage
 from tests.support.browser.harbour import Harbour, ask
+from tests.support.processes.service_process import ServiceProcess
 
 
 def test_matches_are_found_by_file_name_and_standing(
@@ -44,6 +46,25 @@ def test_matches_are_found_by_vessel_and_case(
     page.get_by_role("dialog").get_by_role("button", name="HARBOUR 0001").click()
     expect(page.get_by_role("button", name="Vessel: HARBOUR 0001")).to_be_visible()
     assert harbour.vessels["0001"] in page.url
+
+
+def test_dates_of_the_filters_are_utc(
+    browser: Browser, service: ServiceProcess, harbour: Harbour, api: httpx.Client
+) -> None:
+    asked_at = api.get(f"/matches/{harbour.matches['0001']}").json()["asked_at"]
+    day = date.fromisoformat(asked_at[:10])
+    context = browser.new_context(timezone_id="Pacific/Kiritimati")  # UTC+14: often another day
+    page = context.new_page()
+    page.goto(f"{service.url}/#/history")
+    rows = page.locator(".matches tbody tr").filter(has_text="0001_s01c3_SAR.tif")
+    expect(rows.first).to_contain_text(f"{day} ")
+    page.get_by_label("Asked since (UTC)").fill(f"{day}")
+    page.get_by_label("Asked before (UTC)").fill(f"{day + timedelta(days=1)}")
+    expect(page).to_have_url(re.compile(f"since={day}"))
+    expect(rows.first).to_be_visible()
+    page.get_by_label("Asked since (UTC)").fill(f"{day + timedelta(days=1)}")
+    expect(rows).to_have_count(0)
+    context.close()
 
 
 def test_matches_are_found_in_an_area_drawn_on_the_map(

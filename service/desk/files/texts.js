@@ -341,7 +341,7 @@ export const T = {
     any: "any",
     filters: {
       verdict: "Verdict", standing: "Standing", modality: "Sensor", file_name: "File name",
-      case: "Case", note: "Note", since: "Asked since", until: "Asked before",
+      case: "Case", note: "Note", since: "Asked since (UTC)", until: "Asked before (UTC)",
     },
     vessel: "Vessel…", ofVessel: (name) => `Vessel: ${name}`,
     area: "Draw an area", inArea: "In an area", clearArea: "Anywhere",
