@@ -56,12 +56,12 @@ FITTED_PRIOR = 0.5
 def probability(evidence: Evidence, spec: LogisticSpec, prior: float = FITTED_PRIOR) -> float:
     """Return the calibrated probability that a pair shows one vessel, 0 to 1.
 
-    It is `sigmoid(bias + sum(weight x term) + logit(prior))`: the logistic is fitted on as many
-    pairs of one vessel as of two, so its logit is the logarithm of the likelihood ratio, to which
-    another prior adds its own log-odds (Bayes' theorem).
+    It is `sigmoid(bias + sum(weight x term) + logit(prior))`. The logistic is fitted on equally
+    many pairs of one vessel and of two, so its logit is the logarithm of the likelihood ratio, to
+    which Bayes' theorem adds the log odds of the prior.
 
     Args:
-        evidence: of the pair.
+        evidence: what is known of the pair.
         spec: the fitted weights.
         prior: probability that such a pair shows one vessel, before the chips are compared; above
             0 and below 1.

@@ -49,14 +49,16 @@ def contributions(
     The parts of candidate i sum to `s_i - s_0`, which is ln(P(candidate i) / P(none)).
 
     Args:
-        candidates: what is known of each candidate. A lone one is weighed as if it were the only
-            vessel that is at all similar, so that other candidates can only lower its log odds.
+        candidates: what is known of each candidate. They are weighed together: a further candidate
+            can only lower the log odds of the others.
         spec: the weights.
         gallery_vessels: how many vessels were searched, at least 1.
 
     Returns:
-        weight x evidence by name, and `none`: -s_0, without the logarithm of the sum. That is
-        subtracted from the pixels' part, which then says how similar a candidate is beside all.
+        For each candidate, weight x evidence by name, and `none`: minus the bias and the gallery
+        term of s_0. The third term of s_0, `none_log_sum x ln(sum of exp(score))`, is subtracted
+        from the evidence of the pixels, which then tells how similar the candidate is compared with
+        all candidates.
     """
     none = spec.none_bias + spec.none_log_gallery * math.log(max(gallery_vessels, 1))
     parts: list[dict[str, float]] = []

@@ -71,12 +71,13 @@ class RoundedGraphSpec(ManifestPart):
     Its tensors are those of the full graph.
 
     Attributes:
-        device: runs this graph.
-        min_cosine: of its golden embeddings to those of the full graph; below it, the bundle is
-            refused.
-        map_change: by direction, how many points of mAP it gains on `measured_on`.
-        measured_on: the validation ships.
-        times_faster: than the full graph on this device.
+        device: the device that runs this graph.
+        min_cosine: the service refuses the bundle if the cosine of a golden embedding by this graph
+            to that by the full graph is lower.
+        map_change: mAP of this graph minus that of the full graph on the ships `measured_on`, in
+            points of per cent, by direction; negative for a loss.
+        measured_on: the validation ships, in words.
+        times_faster: time of the full graph over that of this graph, on this device.
     """
 
     device: Literal["cpu", "cuda"]

@@ -50,7 +50,26 @@ GROUPS_PAGE_LENGTH = 50
 
 
 class MatchFields(TypedDict, total=False):
-    """What may be said beside a chip; what is None is not sent."""
+    """Facts about a query chip and options of the search; None is not sent.
+
+    Attributes:
+        modality: `sar` or `optical`; None: as the file says.
+        gsd_m: ground sampling distance, metres per pixel.
+        band: number of the band of a SAR file.
+        framing: `auto` finds the ship and crops it upright; `as_is` leaves the pixels unchanged.
+        captured_at: time of the picture; a text is ISO 8601.
+        lat: WGS 84, degrees.
+        lon: WGS 84, degrees.
+        sensor: e.g. `TerraSAR-X`.
+        case: the analyst's case, a filter of `matches`.
+        note: a remark, stored with the match.
+        top_k: how many vessels to rank, 1 to 100; 5 unless given.
+        max_speed_kn: fastest possible voyage in knots, 30 unless given.
+        vessel_type: search only vessels of this type.
+        looks_like: vessel type that the analyst sees, as evidence.
+        length_tolerance: search only vessels whose registered length fits; relative, 0 to 1.
+        store: whether the service stores chip and match; True unless given.
+    """
 
     modality: Modality | None
     gsd_m: float | None
@@ -100,8 +119,14 @@ def match(
 ) -> Call[Match]:
     """Rank the registered vessels by the probability that a chip shows them.
 
-    `more_chips` are other chips of the same ship, which get one answer together; what is stated
-    holds for all. Fields that this version does not name are sent as they are.
+    Args:
+        chip: the query.
+        more_chips: other chips of the same ship, for one answer to all.
+        **fields: hold for all chips and replace those of the `ChipPart`. Fields that this version
+            does not name are sent, too.
+
+    Raises:
+        SourceError: a chip file cannot be read.
     """
     part = as_part(chip)
     form = {**part.metadata, **_known(fields)}
@@ -112,7 +137,12 @@ def match(
 def match_scene(chips: Sequence[ChipSource], **fields: Unpack[MatchFields]) -> Call[Scene]:
     """Rank the registered vessels for the chips of one image together.
 
-    `fields` hold for all chips; what a chip's own part says counts more.
+    Args:
+        chips: of different ships, so that no vessel is proposed for two of them.
+        **fields: hold for all chips; the metadata of a `ChipPart` replace them for that chip.
+
+    Raises:
+        SourceError: a chip file cannot be read.
     """
     return _with_chips("/match/scene", reads(Scene), chips, fields)
 
@@ -125,7 +155,19 @@ def verify(
     max_speed_kn: float | None = None,
     prior: float | None = None,
 ) -> Call[Verification]:
-    """Estimate the probability that two chips show the same vessel; nothing is stored."""
+    """Estimate the probability that two chips show the same vessel; the service stores nothing.
+
+    Args:
+        first: one chip.
+        second: the other chip.
+        framing: as in `MatchFields`.
+        max_speed_kn: fastest possible voyage in knots, 30 unless given.
+        prior: probability that two such chips show one vessel, before they are compared; above 0
+            and below 1, one half unless given.
+
+    Raises:
+        SourceError: a chip file cannot be read.
+    """
     form = {"framing": framing, "max_speed_kn": max_speed_kn, "prior": prior}
     return _with_chips("/verify", reads(Verification), [first, second], form)
 

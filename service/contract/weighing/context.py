@@ -58,10 +58,10 @@ class Voyage:
     """The voyage from a vessel's sighting to the query.
 
     Attributes:
-        required_kn: speed that it needs; infinite for two places at one time.
-        hours: the most time that it may have had.
-        usual_kn: usual speed of the vessel's type.
-        possible: whether the fastest allowed ship makes it.
+        required_kn: speed that the voyage requires, knots; infinite for two places at one time.
+        hours: the longest time between the two sightings that their stated times allow.
+        usual_kn: usual speed of the vessel's type, knots.
+        possible: whether the fastest allowed ship can make the voyage.
     """
 
     required_kn: float
@@ -72,13 +72,14 @@ class Voyage:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a candidate beside its chips; None for the unknown.
+    """What is known of a candidate beside its chips; None where unknown.
 
     Attributes:
-        register_length_ratio: measured length of the query over the registered length, relative to
-            what is usual (`CHIP_OVER_SHIP`).
-        register_width_ratio: the same of the measured width and the registered beam.
+        register_length_ratio: measured length of the query over the registered length, divided by
+            the usual ratio (`CHIP_OVER_SHIP`); 1: as expected.
+        register_width_ratio: the same for the measured width and the registered beam.
         type_agrees: whether the vessel is of the type that the analyst sees.
+        voyage: from the candidate's sighting to the query.
     """
 
     register_length_ratio: float | None = None
@@ -88,9 +89,15 @@ class Facts:
 
 
 def context_terms(candidates: Sequence[Facts], spec: ContextSpec | None) -> list[dict[str, float]]:
-    """Return the ln likelihood ratio of each known fact of each candidate.
+    """Return the ln likelihood ratios of the known facts of each candidate.
 
-    An impossible voyage counts without a `spec` too; the other facts say nothing without one.
+    Args:
+        candidates: the facts of each candidate.
+        spec: the tables; None: only an impossible voyage counts.
+
+    Returns:
+        For each candidate, ln likelihood ratios by name: `register_length`, `register_width`,
+        `type`, `voyage`. An unknown fact has no entry.
     """
     terms = [dict[str, float]() for _ in candidates]
 

@@ -67,11 +67,11 @@ class OpenSetPoint(ManifestPart):
 
 
 class ConfidentPoint(ManifestPart):
-    """From which probability on an answer is `confident`, for galleries up to a size.
+    """The threshold of `confident` for galleries up to a size, and how often it is right.
 
     Attributes:
         gallery_vessels: the largest gallery that the threshold holds for.
-        threshold: of the first candidate's probability.
+        threshold: lowest probability of the first candidate in a `confident` answer, 0 to 1.
         right: share of the answers above the threshold whose vessel was right, 0 to 1.
         right_low: lower end of its 95 % interval over ships.
         answers: number of answers above the threshold.
@@ -85,11 +85,11 @@ class ConfidentPoint(ManifestPart):
 
 
 class VerdictPoint(ManifestPart):
-    """From which probability on a verdict is given in a gallery, and how often it is right.
+    """The threshold of a verdict for galleries up to a size, and how often it is right.
 
-    Right is: the first vessel is the ship (`confident`, `likely`, `unclear`); the ship is not
-    enrolled (`no_match`); the ship is one of those named, or not enrolled where "none of them" is
-    named (`ambiguous`). The rate of `likely` is that of answers below the `confident` threshold.
+    An answer is right if the first vessel is the ship (`confident`, `likely`, `unclear`), if the
+    ship is not enrolled (`no_match`), or if the truth is among the named outcomes, "none of them"
+    included (`ambiguous`). The rate of `likely` leaves out `confident` answers.
 
     Attributes:
         verdict: the verdict.
@@ -113,14 +113,15 @@ class VerdictPoint(ManifestPart):
 
 
 class SimilarityCounts(ManifestPart):
-    """Histograms of the first candidates' similarities in replayed searches.
+    """Histograms of the first candidates' cosines in the searches of the calibration.
 
     Attributes:
         query: sensor of the query chips.
         gallery: sensor of the searched chips.
         gallery_vessels: vessels in the gallery.
-        enrolled: number of searches by class, for queries whose vessel is in the gallery.
-        not_enrolled: number of searches by class, for queries whose vessel is not.
+        enrolled: number of searches in each class of cosines (`SimilaritySpec.edges`), for queries
+            whose vessel is in the gallery.
+        not_enrolled: the same for queries whose vessel is not.
     """
 
     query: SensorName
@@ -172,9 +173,9 @@ class RatioTable(ManifestPart):
 
 
 class VoyageTable(ManifestPart):
-    """What the required speed says, for sightings up to so many hours apart.
+    """The likelihood ratio of the required speed, for sightings up to `max_hours` apart.
 
-    `table` is over the required speed as a multiple of the usual speed of the vessel's type.
+    `table` takes the required speed as a multiple of the usual speed of the vessel's type.
     """
 
     max_hours: float = Field(gt=0)
@@ -187,11 +188,11 @@ class ContextSpec(ManifestPart):
     Fitted and measured on simulated registers and voyages (`model_training.calibration.context`).
 
     Attributes:
-        register_length: over |ln(measured length / registered length)|.
-        register_width: over |ln(measured width / registered beam)|.
+        register_length: a table over |ln(measured length / registered length)|.
+        register_width: a table over |ln(measured width / registered beam)|.
         type_agrees: ln likelihood ratio of a vessel of the type that the analyst sees.
         type_differs: ln likelihood ratio of a vessel of another type.
-        voyage: tables by hours between the sightings, ascending; longer voyages say nothing.
+        voyage: tables by hours between the sightings, ascending; longer voyages do not count.
     """
 
     register_length: RatioTable
@@ -212,17 +213,18 @@ class CalibrationSpec(ManifestPart):
             compared.
         match_several: weighs the mean embedding of several chips of one ship, as fitted on two.
         coarse: the weights of coarser queries, by ascending GSD; empty in older bundles.
-        context: None: registered sizes, types and possible voyages add nothing.
+        context: weighs registered sizes, types and possible voyages; None: these do not count.
         verify_same_sensor: weighs a pair of chips of one sensor; None: these are not compared.
-        confident: the thresholds of `confident` by gallery size; it is not given in a gallery
-            larger than these.
+        confident: the thresholds of `confident` by gallery size; no answer is `confident` in a
+            larger gallery.
         confident_from: the lowest of these thresholds, 1 without any.
-        real_share: share of genuine chips, 0 to 1, among those that all this was fitted on.
+        real_share: share of genuine chips, 0 to 1, among those of the calibration.
         no_match_below: the threshold of bundles without `verdicts`, see `weighing.verdicts`.
         verdicts: the thresholds and rates of all verdicts by gallery size.
-        fitted_on: the chips that all this was fitted on, in words.
+        fitted_on: the chips of the calibration, in words.
         operating_points: measured identification rates, for the model card.
-        similarities: None: a drift of live similarities cannot be detected.
+        similarities: the histograms that live similarities are compared with, to detect drift;
+            None: drift cannot be detected.
         both_ways: for queries whose bow may be at either end; None in older bundles.
     """
 
@@ -343,12 +345,13 @@ class BothWaysSpec(ManifestPart):
     """What comparing a query both ways round needs, see `service.contract.framing.half_turn`.
 
     Attributes:
-        calibration: as the bundle's, fitted on searches whose query counts with the more similar
-            of its two ways; has no `both_ways` itself.
-        certainty_slope: by which the difference of the two similarities tells the right way.
-        bow_preference: what the half turn of a chip loses in similarity to a chip if framing has
-            turned or cut out neither, 0 to 2: such chips mostly show their bows at the same end.
-            None: these are compared one way.
+        calibration: fitted on searches whose query counts with the more similar of its two ways;
+            has no `both_ways` itself.
+        certainty_slope: the probability that the more similar way is right is the sigmoid of this
+            number times the difference of the two cosines.
+        bow_preference: subtracted from the cosine of the half turn if framing has turned or cut out
+            neither the query nor the known chip, 0 to 2, because such chips mostly show their bows
+            at the same end. None: such pairs are compared one way.
     """
 
     calibration: CalibrationSpec
