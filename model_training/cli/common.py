@@ -84,11 +84,11 @@ def model_paths(bundle: Path | None, checkpoints: Sequence[Path] | None) -> Sequ
     return checkpoints or [bundle or Path()]
 
 
-def open_calibration(bundle: Path, calibration: Path | None) -> CalibrationSpec:
-    """Read a calibration that `calibrate` wrote, or else that of a bundle."""
-    if calibration is None:
-        return open_bundle(bundle).manifest.calibration
-    return CalibrationSpec.model_validate_json(calibration.read_text())
+def open_calibration(bundle: Path | None, calibration: Path | None) -> CalibrationSpec:
+    """Read a calibration that `calibrate` wrote, or else that of a bundle; one of them is given."""
+    if calibration is not None:
+        return CalibrationSpec.model_validate_json(calibration.read_bytes())
+    return open_bundle(bundle or Path()).manifest.calibration
 
 
 def write_metrics(path: Path, metrics: Iterable[Metric]) -> None:

@@ -8,7 +8,13 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from model_training.cli.common import Framing, exit_on_error, model_paths, write_metrics
+from model_training.cli.common import (
+    Framing,
+    exit_on_error,
+    model_paths,
+    open_calibration,
+    write_metrics,
+)
 from model_training.cli.tables import print_table, progress
 from model_training.embedding.chip_table import ChipEmbedder
 from model_training.embedding.models import open_model
@@ -32,10 +38,8 @@ from model_training.evaluation.resolution import (
     measure_gsds,
     rendered_at,
 )
-from service.contract.bundle import open_bundle
 from service.contract.chip import Modality
 from service.contract.manifest import Metric
-from service.contract.weighing.specs import CalibrationSpec
 
 SIMULATED = "simulated scenes"
 
@@ -196,19 +200,6 @@ def _cells(found: Retrieval) -> tuple[str, ...]:
     return str(found.mean_ap), str(found.first), rank, str(found.queries), str(found.gallery)
 
 
-def _bow_preference(bundle: Path | None, calibration: Path | None) -> float | None:
-    """Return the preference of a calibration file, else of the bundle; None without it.
-
-    Raises:
-        ValueError: the file is no calibration.
-        BundleError: the bundle cannot be opened.
-    """
-    if calibration is not None:
-        return CalibrationSpec.model_validate_json(calibration.read_bytes()).bow_preference
-    known = None if bundle is None else open_bundle(bundle).manifest.calibration
-    return None if known is None else known.bow_preference
-
-
 def evaluate_crops(
     data: Path,
     name: str,
@@ -231,14 +222,15 @@ def evaluate_crops(
         if gsd and framing != "as_is":
             raise ValueError("give either --gsd or --framing, not both")
         embed = open_model(*model_paths(bundle, checkpoint), threads=threads)
-        measured = (
-            measure_resolutions(data, name, embed, ships, scenes, draws, seed)
-            if gsd
-            else measure_framing(
+        measured: MeasuredGsds | Measured
+        if gsd:
+            measured = measure_resolutions(data, name, embed, ships, scenes, draws, seed)
+        else:
+            named = bundle is not None or calibration is not None
+            measured = measure_framing(
                 *(data, name, embed, framing, ships, scenes, draws, seed),
-                bow_preference=_bow_preference(bundle, calibration),
+                open_calibration(bundle, calibration).bow_preference if named else None,
             )
-        )
         if out is not None:
             write_metrics(out, measured.metrics())
     if as_json:
