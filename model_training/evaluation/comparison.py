@@ -80,7 +80,6 @@ def compare(
     newer: ChipTable,
     among: Collection[int] | None = None,
     draws: int = 2000,
-    seed: int = 0,
 ) -> Comparison:
     """Measure two embeddings of the same chips.
 
@@ -90,7 +89,6 @@ def compare(
         among: the ships that are queried; None: all. The gallery holds all chips of the other
             sensor.
         draws: bootstrap samples behind the intervals.
-        seed: of the draws.
 
     Raises:
         ValueError: the tables hold different chips, or no queried ship has chips of both sensors.
@@ -98,20 +96,19 @@ def compare(
     if [chip.path for chip in older.chips] != [chip.path for chip in newer.chips]:
         raise ValueError("the two encoders embedded different chips")
     before, after = (scores_by_direction(t, t.embeddings.served, among) for t in (older, newer))
-    return compared(before, after, draws, seed)
+    return compared(before, after, draws)
 
 
 def compared(
     before: Mapping[Direction, QueryScores],
     after: Mapping[Direction, QueryScores],
     draws: int = 2000,
-    seed: int = 0,
 ) -> Comparison:
     """Compare the scores of the same queries, by direction."""
     return Comparison(
-        older=mean_of_directions([before], draws, seed),
-        newer=mean_of_directions([after], draws, seed),
-        gain=mean_of_directions([after, before], draws, seed),
+        older=mean_of_directions([before], draws),
+        newer=mean_of_directions([after], draws),
+        gain=mean_of_directions([after, before], draws),
         by_direction={name: (_percent(before[name]), _percent(after[name])) for name in DIRECTIONS},
         ships=len(np.unique(before["S2O"].identities)),
     )
@@ -170,9 +167,7 @@ def scores_by_direction(
     return score_across_sensors(vectors, ids, is_sar, asked)
 
 
-def mean_of_directions(
-    runs: Sequence[Mapping[Direction, QueryScores]], draws: int = 2000, seed: int = 0
-) -> Estimate:
+def mean_of_directions(runs: Sequence[Mapping[Direction, QueryScores]], draws: int) -> Estimate:
     """Return the mean mAP of both directions of one run, or by how much it exceeds another's.
 
     A ship counts in both directions with the same weight in each bootstrap sample.
@@ -180,7 +175,6 @@ def mean_of_directions(
     Args:
         runs: scores by direction; of two runs, the second is subtracted.
         draws: bootstrap samples.
-        seed: of the draws.
     """
     values: list[float] = []
     samples: list[FloatMatrix] = []
@@ -191,7 +185,7 @@ def mean_of_directions(
             precision = precision - 100 * runs[1][name].average_precision
         identities = runs[0][name].identities
         ships = len(np.unique(identities))
-        weights = identity_weights(identities, draws, seed)  # [draws, N]
+        weights = identity_weights(identities, draws, seed=0)  # [draws, N]
         values.append(float(precision.mean()))
         samples.append((weights @ precision) / weights.sum(axis=1))
     mean = float(np.mean(values))

@@ -135,7 +135,6 @@ def choose_fusion(
     alphas: Sequence[float] = ALPHAS,
     samples: Sequence[int] = (1, 5),
     draws: int = 2000,
-    seed: int = 0,
 ) -> FusionChoice:
     """Measure every alpha and K on validation identities and choose.
 
@@ -144,7 +143,6 @@ def choose_fusion(
         alphas: weights above 0, up to 1; `PUBLISHED_ALPHA` is always tried too.
         samples: values of K, each at most the number of pseudo-SAR pictures.
         draws: of the bootstrap.
-        seed: of the bootstrap.
 
     Raises:
         ValueError: alpha or K are out of range, or no query has a match in the gallery.
@@ -164,13 +162,13 @@ def choose_fusion(
                 ]
             )
             scores = _both_directions(features, fused)
-            o2s, s2o = (summarise(side, draws, seed).mean_ap for side in scores)
-            gain = _paired_gain(plain, scores, level, draws, seed)
+            o2s, s2o = (summarise(side, draws).mean_ap for side in scores)
+            gain = _paired_gain(plain, scores, level, draws)
             trials.append(FusionTrial(alpha, count, o2s, s2o, gain))
     winners = [trial for trial in trials if trial.gain.low is not None and trial.gain.low > 0]
     chosen = max(winners, key=lambda trial: trial.gain.value, default=None)
     published = [trial for trial in trials if trial.alpha == PUBLISHED_ALPHA]
-    o2s, s2o = (summarise(side, draws, seed).mean_ap for side in plain)
+    o2s, s2o = (summarise(side, draws).mean_ap for side in plain)
     return FusionChoice((o2s, s2o), tuple(trials), chosen, chosen or published[-1])
 
 
@@ -204,7 +202,6 @@ def _paired_gain(
     after: tuple[QueryScores, QueryScores],
     level: float,
     draws: int,
-    seed: int,
 ) -> Estimate:
     """Return the mean mAP gain over both directions and its interval.
 
@@ -219,7 +216,7 @@ def _paired_gain(
     if np.unique(identities).size < 2:
         return Estimate(value, None, None)
     # [draws, N + M] -> [draws, N] and [draws, M]
-    weights = np.split(identity_weights(identities, draws, seed), [len(gains[0])], axis=1)
+    weights = np.split(identity_weights(identities, draws, seed=0), [len(gains[0])], axis=1)
     resampled = np.mean(
         [(w @ gain) / w.sum(axis=1) for w, gain in zip(weights, gains, strict=True)], axis=0
     )

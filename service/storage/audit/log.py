@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.contract.durable_files import sync_folder, write_file
-from service.contract.utc_time import Clock, utc_now
+from service.contract.utc_time import utc_now
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.audit import AuditPosition
 from service.storage.audit.chain import (
@@ -53,7 +53,6 @@ MAX_PROCESSES = 256
 def open_audit_log(
     root: Path,
     replica: str,
-    now: Clock = utc_now,
     segment_bytes: int = SEGMENT_BYTES,
 ) -> "FolderAuditLog":
     """Open this replica's chain, cut off an interrupted write, and append an entry on the opening.
@@ -64,7 +63,6 @@ def open_audit_log(
     Args:
         root: the folder of all chains.
         replica: the name of the chain: letters, digits, `.`, `_` and `-`.
-        now: returns the present time, UTC.
         segment_bytes: a new segment begins when the last has grown beyond this.
 
     Raises:
@@ -88,7 +86,7 @@ def open_audit_log(
             raise
     heads = {chain.name: _readable_head(chain) for chain in chains(root)}
     opening: dict[str, object] = {
-        "at": now().isoformat(),
+        "at": utc_now().isoformat(),
         "action": OPENING,
         "replica": folder.name,
         "heads": {name: [head.seq, head.hash] for name, head in heads.items() if head},
