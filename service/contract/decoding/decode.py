@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, GsdSource, Modality
+from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, GsdSource, Modality, Position
 from service.contract.decoding.geo import PixelGround, check_gsd, pixel_ground
 from service.contract.decoding.modality import resolve_modality
 from service.contract.decoding.optical_rgb import optical_rgb
@@ -25,6 +25,8 @@ MAX_PIXEL_ASPECT = 8.0
 GSD_DISAGREEMENT = 0.05
 MAX_SKEW_DEG = 10.0
 """A ship that is skewed more is measured more than about 10 % wrong."""
+NOWHERE_DEG = 0.01
+"""Chips of one kilometre that begin, end or have their centre at latitude 0, longitude 0."""
 
 
 def decode_chip(
@@ -76,6 +78,12 @@ def decode_chip(
         pixels, more = _square(pixels, ground, limits)
         notes += more
     distance, source, more = _sampling(resolved, gsd_m, ground)
+    if ground is not None and _is_nowhere(ground.position):
+        notes.append(
+            "the GeoTIFF lies at latitude 0, longitude 0, which programs write where the position "
+            "is unknown: its position was ignored; send lat and lon"
+        )
+        ground = None
     return Chip(
         pixels=pixels,
         modality=resolved,
@@ -110,6 +118,10 @@ def _pixels(raster: Raster, modality: Modality, band: int | None) -> tuple[NDArr
             f"band {band} was asked for, but the chip is optical; band chooses a SAR polarisation"
         )
     return optical_rgb(raster)
+
+
+def _is_nowhere(position: Position) -> bool:
+    return max(abs(position.lat), abs(position.lon)) <= NOWHERE_DEG
 
 
 def _ground(raster: Raster) -> PixelGround | None:

@@ -217,3 +217,19 @@ def test_longitude_across_the_date_line_is_within_180() -> None:
     assert chip.position is not None
     assert -180 <= chip.position.lon <= 180
     assert abs(chip.position.lon) > 179.9
+
+
+@pytest.mark.parametrize(("west", "north"), [(0.0, 0.0), (-1e-4, 3e-4), (-2e-4, 0.0)])
+def test_a_position_that_programs_write_for_an_unknown_one_is_ignored(
+    west: float, north: float
+) -> None:
+    chip = georeferenced_chip("EPSG:4326", Affine(1e-5, 0, west, 0, -1e-5, north))
+    assert (chip.position, chip.ground) == (None, None)
+    assert (chip.gsd_source, round(chip.gsd_m, 2)) == ("geotiff", 1.11)
+    assert any("lies at latitude 0, longitude 0" in warning for warning in chip.warnings)
+
+
+def test_a_position_on_the_equator_or_the_first_meridian_is_used() -> None:
+    for west, north in ((9.0, 0.0), (0.0, 50.0)):
+        chip = georeferenced_chip("EPSG:4326", Affine(1e-5, 0, west, 0, -1e-5, north))
+        assert chip.position is not None
