@@ -1,6 +1,7 @@
 """Run the service as a process until it receives a signal."""
 
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -30,6 +31,8 @@ M_MMAP_THRESHOLD = -3
 """The option of `mallopt`, from glibc's malloc.h."""
 LARGE_BLOCK_BYTES = 4 * 2**20
 """Only the pixels of large chips are as large."""
+COLLECT_AFTER_OBJECTS = 10_000
+"""Python's default is 700, of which a match makes more; few of them are in cycles."""
 
 
 def run(settings: Settings) -> NoReturn:
@@ -45,6 +48,7 @@ def run(settings: Settings) -> NoReturn:
     """
     configure_logging()
     _return_large_blocks()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS)
     protect_data_folder(settings)
     try:
         require_certificate(settings)
