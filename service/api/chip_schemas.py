@@ -67,8 +67,9 @@ class FramingOut(ResponseBody):
     def of(cls, sighting: Sighting) -> "FramingOut":
         """Describe the framing of a sighting."""
         framing = sighting.framing or Framing(mode=FramingMode.AS_IS, method="unchanged")
+        made = {"axis_deg", "outline"}
         return cls(
-            **framing.model_dump(include=set(cls.model_fields) - {"outline"}),
+            **{name: getattr(framing, name) for name in cls.model_fields if name not in made},
             axis_deg=None if framing.outline is None else framing.outline.axis_deg,
             outline=_outline(framing),
         )
@@ -146,8 +147,8 @@ class ChipOut(ResponseBody):
     @classmethod
     def facts_of(cls, sighting: Sighting) -> dict[str, Any]:
         """Return the fields that follow from a sighting alone."""
-        made = {"framing", "quality", "warnings"}
-        return sighting.model_dump(include=set(cls.model_fields) - made) | {
+        known = cls.model_fields.keys() & Sighting.model_fields.keys()
+        return {name: getattr(sighting, name) for name in known} | {
             "framing": FramingOut.of(sighting),
             "quality": QualityOut.of(sighting),
             "sha256": sighting.chip_sha256,
