@@ -4,13 +4,15 @@ import math
 from io import BytesIO
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.test_quality_of_page import violations
 from tests.support.browser.chromium import WatchedPage
-from tests.support.browser.harbour import Harbour
+from tests.support.browser.harbour import Harbour, chips_of
+from tests.support.inputs.chip_files import picture_bytes
 
 
 def metre_scale(page: Page, index: int, metres: float) -> float:
@@ -46,6 +48,29 @@ def test_pictures_have_one_scale_and_can_be_laid_over_each_other(
     expect(page.locator(".overlay.blink canvas")).to_have_count(2)
     page.get_by_role("button", name="As sent").click()
     expect(page.locator(".overlay.blink canvas")).to_have_count(2)
+
+
+def test_a_dark_chip_is_shown_brighter_and_a_bright_one_as_it_is(
+    desk: WatchedPage, api: httpx.Client
+) -> None:
+    ship = np.asarray(Image.open(chips_of("0019")[1]).convert("RGB"))
+    bright = np.clip(ship * (255 / np.percentile(ship.max(axis=2), 90)), 0, 255).astype(np.uint8)
+    factors = []
+    for level in (1.0, 0.2):
+        chip = picture_bytes((bright * level).astype(np.uint8), "PNG")
+        facts = {"gsd_m": "0.75", "modality": "optical", "framing": "as_is"}
+        answer = api.post("/match", data=facts, files={"chip": (f"{level}.png", chip)})
+        assert answer.status_code == 200, answer.text
+        page = desk.open(f"#/match/{answer.json()['match_id']}")
+        expect(page.locator(".detail-head .file")).to_have_text(f"{level}.png")
+        picture = page.locator(".stage canvas").first
+        expect(picture).to_be_visible()
+        shown = picture.evaluate("node => getComputedStyle(node).filter")
+        factors.append(float(shown.removeprefix("brightness(").removesuffix(")")))
+    assert 1.0 <= factors[0] < 1.3
+    assert 3.0 < factors[1] <= 5.0
+    page.get_by_role("button", name="Brighten").click()
+    expect(picture).to_have_css("filter", "none")
 
 
 def overlaid(page: Page, arrangement: str) -> Locator:

@@ -42,6 +42,7 @@ export function Compare({ query, candidate }) {
   const [view, setView] = useState("denoised");
   const [over, setOver] = useState("best");
   const [turned, setTurned] = useState(false);
+  const [bright, setBright] = useState(true);
   const [at, setAt] = useState(50);
   const known = candidate?.sighting;
   const halfTurned = Boolean(candidate?.way?.half_turned);
@@ -81,7 +82,7 @@ export function Compare({ query, candidate }) {
     handling.current = null;
   };
   const strip = (key) => (parts[key] && scale
-    ? html`<${Strip} part=${parts[key]} scale=${scale} label=${captions[key]}
+    ? html`<${Strip} part=${parts[key]} scale=${scale} label=${captions[key]} bright=${bright}
         turned=${turned && key !== "query"} />`
     : html`<span class="strip-missing"></span>`);
   const figure = (key) => html`<figure key=${key}>
@@ -99,6 +100,7 @@ export function Compare({ query, candidate }) {
         onChange=${setOver} options=${Object.entries(T.compare.overs)} />`}
       ${known && html`<button type="button" aria-pressed=${String(turned)}
         onClick=${() => setTurned(!turned)}>${T.compare.turn}</button>`}
+      <button type="button" aria-pressed=${String(bright)} onClick=${() => setBright(!bright)}>${T.compare.bright}</button>
       <button type="button" aria-pressed=${String(Boolean(measuring.line))} disabled=${!parts.query}
         onClick=${measuring.line ? measuring.clear : measuring.start}>${T.measure.start}</button>
       <span class="reading" role="status">${reading(measuring, scale, overlay)}</span>

@@ -30,7 +30,7 @@ function Berth({ sighting, scale, turned }) {
   const { bitmap } = usePicture(seen && previewUrl(sighting.id));
   return html`<span class="berth" ref=${node} style=${`height:${HIGHEST_PX}px`}>
     <${Ruler} scale=${scale} length=${HIGHEST_PX} upright />
-    ${bitmap && html`<${Strip} part=${shown(bitmap, sighting)} scale=${scale} turned=${turned} upright
+    ${bitmap && html`<${Strip} part=${shown(bitmap, sighting)} scale=${scale} turned=${turned} upright bright
       label=${sighting.file_name || ""} />`}
   </span>`;
 }

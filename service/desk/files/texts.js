@@ -127,6 +127,7 @@ export const T = {
     over: "Laid over the query",
     overs: { best: "Its chip", imagined: "Its pseudo-SAR (simulated)" },
     turn: "Turn by 180°",
+    bright: "Brighten",
     query: (kind, length) => `Query, ${kind}, ${length} long`,
     best: (kind, length) => `Most similar chip of the candidate, ${kind}, ${length} long`,
     imagined: "Pseudo-SAR: simulated, the radar view to expect, not a measurement",
