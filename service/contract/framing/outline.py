@@ -72,8 +72,8 @@ def _directions(axes_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Unit vectors (row, column) along and across each axis, `[2, A]` each."""
     angle = np.radians(axes_deg)
     return (
-        np.stack([-np.cos(angle), np.sin(angle)]),
-        np.stack([np.sin(angle), np.cos(angle)]),
+        np.array([-np.cos(angle), np.sin(angle)]),
+        np.array([np.sin(angle), np.cos(angle)]),
     )
 
 
@@ -88,7 +88,7 @@ def _sharpest_axis(points: FloatArray, mass: FloatArray, start_deg: float) -> fl
     best, alike = start_deg, np.ones_like(mass)
     for offsets in (np.arange(-24, 25, 3.0), np.arange(-2, 3, 1.0), np.arange(-3, 4) / 4):
         axes = best + offsets
-        across = points @ _directions(axes)[1]  # [N, A]
+        across = np.ascontiguousarray((points @ _directions(axes)[1]).T)  # [A, N]
         sharpness = np.zeros(len(axes))
         profiles = _profiles(across, (alike, mass))
         for profile, kernel in zip(profiles, (_WIDE_EDGE, _NARROW_EDGE), strict=True):
@@ -100,23 +100,23 @@ def _sharpest_axis(points: FloatArray, mass: FloatArray, start_deg: float) -> fl
 
 
 def _profiles(places: FloatArray, weightings: Sequence[FloatArray]) -> list[FloatArray]:
-    """Histograms of `places` `[N, A]`, one for each of the weights `[N]`, a row for each A.
+    """Histograms of `places` `[A, N]`, one for each of the weights `[N]`, a row for each A.
 
     Each place counts in the two nearest bins, by its distance from their middles: pixels lie in
     rows, which along some axes fall into every second bin and would look like edges.
     """
     exact = (places - places.min()) / _BIN_PX
     bins = int(exact.max()) + 2
-    columns = places.shape[1]
+    axes = len(places)
     below = exact.astype(np.intp)
     share = exact - below
-    index = (below + np.arange(columns) * bins).ravel()
+    index = (below + np.arange(axes)[:, None] * bins).ravel()
     profiles = []
     for weights in weightings:
-        upper = share * weights[:, None]
-        counts = np.bincount(index, (weights[:, None] - upper).ravel(), bins * columns)
-        counts += np.bincount(index + 1, upper.ravel(), bins * columns)
-        profiles.append(np.asarray(counts.reshape(columns, bins), np.float64))
+        upper = share * weights
+        counts = np.bincount(index, (weights - upper).ravel(), bins * axes)
+        counts += np.bincount(index + 1, upper.ravel(), bins * axes)
+        profiles.append(np.asarray(counts.reshape(axes, bins), np.float64))
     return profiles
 
 
