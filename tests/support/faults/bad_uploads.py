@@ -56,14 +56,14 @@ Part = tuple[str, str | None, bytes]
 """Field, file name or None, content."""
 
 
-def multipart(parts: Sequence[Part], boundary: str = BOUNDARY) -> bytes:
+def multipart(parts: Sequence[Part]) -> bytes:
     """Return a multipart body as curl would send it."""
     body = io.BytesIO()
     for name, file, content in parts:
         disposition = f'form-data; name="{name}"' + (f'; filename="{file}"' if file else "")
-        body.write(f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n".encode())
+        body.write(f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\n".encode())
         body.write(content + b"\r\n")
-    body.write(f"--{boundary}--\r\n".encode())
+    body.write(f"--{BOUNDARY}--\r\n".encode())
     return body.getvalue()
 
 

@@ -34,10 +34,9 @@ def embedded_ships(
     views: int = 2,
     distractors: int = 0,
     seed: int = 0,
-    width: int = 24,
 ) -> ChipTable:
     """Draw embedded ships: each chip's vector is its ship's own direction plus noise."""
-    rng = np.random.default_rng(seed)
+    rng, width = np.random.default_rng(seed), 24
     names = [*range(1, ships + 1), *[-1] * distractors]
     chips, vectors, sizes = [], [], []
     for number, name in enumerate(names):
