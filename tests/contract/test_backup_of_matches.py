@@ -42,6 +42,13 @@ def restore_records(folder: Path, target: BackupStores) -> dict[object, MatchRec
     return {record.id: record for record in target.matches.all()}
 
 
+def write_backup(site: Site, chips: FakeChipStore, folder: Path) -> Path:
+    source = stores(site, chips, folder)
+    back_up(source, folder / "backup", LATER)
+    source.close()
+    return folder / "backup"
+
+
 @pytest.mark.parametrize("into", ["edge", "memory"])
 def test_matches_are_restored_into_either_storage(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path, into: str
@@ -104,11 +111,9 @@ def test_the_latest_confirmation_made_meanwhile_is_marked_unsettled(
     )
     untouched = make_match_record(query=shared)
     put_records(site, latest, before, earlier, untouched, rejected)
-    source = stores(site, chips, tmp_path)
-    back_up(source, tmp_path / "backup", LATER)
-    source.close()
+    backup = write_backup(site, chips, tmp_path)
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
-    found = restore_records(tmp_path / "backup", target)
+    found = restore_records(backup, target)
     assert len(found) == 5
     assert target.matches.unsettled() == [latest.model_copy(update={"unsettled": True})]
     assert found[earlier.id] == earlier
@@ -119,16 +124,14 @@ def test_a_backup_of_format_1_is_restored(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
 ) -> None:
     enrol(site, chips, [1])
-    source = stores(site, chips, tmp_path)
-    back_up(source, tmp_path / "backup", LATER)
-    source.close()
-    (tmp_path / "backup" / "matches.jsonl").unlink()
-    manifest = json.loads((tmp_path / "backup" / "manifest.json").read_bytes())
+    backup = write_backup(site, chips, tmp_path)
+    (backup / "matches.jsonl").unlink()
+    manifest = json.loads((backup / "manifest.json").read_bytes())
     del manifest["files"]["matches.jsonl"], manifest["counts"]["matches"]
     manifest["format"] = 1
-    (tmp_path / "backup" / "manifest.json").write_text(json.dumps(manifest))
+    (backup / "manifest.json").write_text(json.dumps(manifest))
     target = stores(fresh("edge"), FakeChipStore(), tmp_path / "there")
-    assert restore_records(tmp_path / "backup", target) == {}
+    assert restore_records(backup, target) == {}
     assert target.archive.active() == OLD
     target.close()
 
@@ -137,13 +140,11 @@ def test_missing_matches_are_reported_before_anything_is_restored(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
 ) -> None:
     enrol(site, chips, [1])
-    source = stores(site, chips, tmp_path)
-    back_up(source, tmp_path / "backup", LATER)
-    source.close()
-    (tmp_path / "backup" / "matches.jsonl").unlink()
+    backup = write_backup(site, chips, tmp_path)
+    (backup / "matches.jsonl").unlink()
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
     with pytest.raises(StoreUnavailableError, match=r"matches\.jsonl is missing"):
-        restore(tmp_path / "backup", target)
+        restore(backup, target)
     assert list(target.archive.vessels()) == []
     target.close()
 
@@ -152,13 +153,11 @@ def test_matches_are_not_restored_over_existing_ones(
     site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
 ) -> None:
     enrol(site, chips, [1])
-    source = stores(site, chips, tmp_path)
-    back_up(source, tmp_path / "backup", LATER)
-    source.close()
+    backup = write_backup(site, chips, tmp_path)
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
     target.matches.put(make_match_record())
     with pytest.raises(ConflictError, match="match records already"):
-        restore(tmp_path / "backup", target)
+        restore(backup, target)
     target.close()
 
 
@@ -171,9 +170,7 @@ def test_a_match_that_is_read_back_different_is_reported(
 ) -> None:
     enrol(site, chips, [1])
     put_records(site, make_match_record())
-    source = stores(site, chips, tmp_path)
-    back_up(source, tmp_path / "backup", LATER)
-    source.close()
+    backup = write_backup(site, chips, tmp_path)
     target = stores(fresh("memory"), FakeChipStore(), tmp_path / "there")
     put = target.matches.put
 
@@ -182,5 +179,5 @@ def test_a_match_that_is_read_back_different_is_reported(
 
     monkeypatch.setattr(target.matches, "put", put_changed)
     with pytest.raises(StoreUnavailableError, match="differs from the backup"):
-        restore(tmp_path / "backup", target)
+        restore(backup, target)
     target.close()
