@@ -4,6 +4,7 @@ import io
 import math
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import httpx
@@ -15,6 +16,7 @@ from service.contract.manifest import EncoderSpec
 from service.contract.weighing.specs import VerdictName
 from tests.support.api_requests import enrol, problem
 from tests.support.inputs.chips import optical_png, sar_tiff
+from tests.support.processes.service_process import running_service
 
 
 @pytest.fixture
@@ -254,11 +256,12 @@ def stage_count(api: httpx.Client, stage: str) -> float:
     return float(lines[0].split()[-1]) if lines else 0.0
 
 
-def test_enrolment_is_measured_stage_by_stage(api: httpx.Client) -> None:
-    before = {stage: stage_count(api, stage) for stage in ("decode", "encode", "search")}
-    made = enrol(api, uuid.uuid4().int % 2**32, name="MEASURED").json()
-    api.delete(f"/gallery/{made['id']}")
-    grown = {stage: stage_count(api, stage) - count for stage, count in before.items()}
+def test_enrolment_is_measured_stage_by_stage(tmp_path: Path) -> None:
+    """A service with open sightings would embed their half turns meanwhile."""
+    with running_service(tmp_path) as fresh, fresh.client() as api:
+        before = {stage: stage_count(api, stage) for stage in ("decode", "encode", "search")}
+        assert enrol(api, 1, name="MEASURED").status_code == 201
+        grown = {stage: stage_count(api, stage) - count for stage, count in before.items()}
     assert grown == {"decode": 1, "encode": 1, "search": 0}
 
 
