@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient
 
 from service.identity.ports.gallery import Gallery
-from service.identity.records.sightings import SightingFilter, VesselHit, VesselQuery
+from service.identity.records.sightings import SightingFilter, SightingHit, VesselQuery
 from service.identity.records.vessels import Vessel
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.server.connection import ServerConnection
@@ -55,12 +56,29 @@ def open_gallery(kind: str, folder: Path) -> Iterator[Gallery]:
             yield real
 
 
+@dataclass(frozen=True)
+class FoundVessel:
+    """A vessel that a search found, and its sightings, most similar first."""
+
+    vessel: Vessel
+    hits: list[SightingHit]
+
+
 def search(
     gallery: Gallery, vector: NDArray[np.float32], where: SightingFilter, vessels: int
-) -> list[VesselHit]:
+) -> list[FoundVessel]:
     """Make one search."""
-    [hits] = gallery.search_each([VesselQuery(vector, where)], vessels)
-    return hits
+    results = gallery.search_each([VesselQuery(vector, where)], vessels)
+    [found] = results.found
+    hits = [
+        SightingHit(results.sightings[row], similarity)
+        for row, similarity in zip(found.sightings, found.similarity.tolist(), strict=True)
+    ]
+    starts = found.firsts.tolist()
+    return [
+        FoundVessel(results.vessels[found.vessels[start]], hits[start:end])
+        for start, end in zip(starts, [*starts, len(hits)][1:], strict=True)
+    ]
 
 
 def enrol(gallery: Gallery, *similarities: float, **fields: object) -> Vessel:

@@ -5,27 +5,30 @@ that were tight already mostly show it at the end at which the gallery's tight c
 that a half turn must be more similar by the bundle's `bow_preference`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
-from uuid import UUID
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.contract.framing.half_turn import better_way
+from service.contract.framing.half_turn import BetterWay, better_way
 from service.contract.weighing.specs import CalibrationSpec
-from service.identity.evidence.copies import Copies, is_copy
+from service.identity.evidence.copies import Copies
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import (
     EmbeddedSighting,
+    Found,
+    SearchResults,
     Sighting,
     SightingFilter,
-    SightingHit,
     VesselHit,
     WayRound,
 )
 from service.identity.uploads import HalfTurns
+
+Places = NDArray[np.intp]
+Similarity = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,68 +67,64 @@ class BothWays:
         if self.half_turned is not None:
             sides.append(replace(self.query, vector=self.half_turned))
         searches = [(side, where) for side in sides for where in filters]
-        found = copies.search_each(gallery, searches, vessels)
-        straight, back = found[: len(filters)], found[len(filters) :]
+        results = copies.search_each(gallery, searches, vessels)
+        straight, back = results.found[: len(filters)], results.found[len(filters) :]
         if self.half_turned is None:
-            return straight
-        return [self._joined(copies, *ways) for ways in zip(straight, back, strict=True)]
+            return [_vessel_hits(results, one, repeat(None)) for one in straight]
+        return [self._joined(results, copies, *ways) for ways in zip(straight, back, strict=True)]
 
     def bows_are_open(self, found: Sequence[Sequence[VesselHit]]) -> bool:
         """Return whether most pairs of the query and a vessel found may differ by a half turn."""
         if self.half_turned is None:
             return False
-        pairs = [self._is_open(vessel.hits[0].sighting) for hits in found for vessel in hits]
+        pairs = [self._is_open(vessel.sightings[0]) for hits in found for vessel in hits]
         return 2 * sum(pairs) > len(pairs) or bow_is_open(self.query.sighting)
 
     def _is_open(self, known: Sighting) -> bool:
         return bow_is_open(self.query.sighting) or bow_is_open(known)
 
     def _joined(
-        self, copies: Copies, straight: Sequence[VesselHit], back: Sequence[VesselHit]
+        self, results: SearchResults, copies: Copies, straight: Found, back: Found
     ) -> list[VesselHit]:
         """Return the vessels of both searches, without sightings that are copies of the query."""
-        pairs = _by_vessel(straight, back)
-        compared = [pair.compared() for pair in pairs]
-        hits = iter(self._by_better_way(list(chain.from_iterable(compared))))
-        kept = []
-        for pair, sightings in zip(pairs, compared, strict=True):
-            # As many as one search returns, so that no vessel is weighed by more than others.
-            most = max(len(found) for found in pair.hits)
-            own = sorted(islice(hits, len(sightings)), key=lambda hit: -hit.similarity)
-            others = [
-                hit
-                for hit in own[:most]
-                if not is_copy(self.query.sighting, hit.sighting, hit.similarity)
-            ]
-            if len(others) < most:
-                copies.vessels[pair.vessel.vessel.id] = pair.vessel.vessel
-            if others:
-                kept.append(VesselHit(pair.vessel.vessel, others))
-        return sorted(kept, key=lambda one: -one.hits[0].similarity)
+        ways = (straight, back)
+        rows = _first_seen(straight.sightings, back.sightings)  # [K]
+        owners = np.zeros(len(results.sightings), np.intp)
+        for one in ways:
+            owners[one.sightings] = one.vessels
+        owners = owners[rows]
+        counts = [np.bincount(one.vessels, minlength=len(results.vessels)) for one in ways]
+        # As many as one search returns, so that no vessel is weighed by more than others.
+        most = np.maximum(*counts)
+        place = np.zeros(len(results.vessels), np.intp)
+        vessels = _first_seen(back.vessels, straight.vessels)
+        place[vessels] = np.arange(len(vessels))
+        better = self._better_way(
+            [results.sightings[row] for row in rows.tolist()],
+            _similarities(straight, rows, owners, results),
+            _similarities(back, rows, owners, results),
+        )
+        order = np.lexsort((-better.similarity, place[owners]))  # vessel by vessel, best first
+        places = place[owners[order]]
+        turn = np.arange(len(order)) - np.searchsorted(places, places)  # within its vessel, from 0
+        order = order[turn < most[owners[order]]]
+        joined = Found(owners[order], rows[order], better.similarity[order])
+        kept = ~copies.remember(self.query.sighting, results, joined)
+        order = order[kept]
+        joined = Found(owners[order], rows[order], better.similarity[order])
+        firsts = order[joined.firsts]
+        certain = self.calibration.certainty_slope is not None
+        pairs = zip(better.turned[firsts].tolist(), better.certainty[firsts].tolist(), strict=True)
+        shown = [WayRound(turned, share if certain else None) for turned, share in pairs]
+        return sorted(_vessel_hits(results, joined, shown), key=lambda one: -one.similarity)
 
-    def _by_better_way(
-        self, compared: Sequence[tuple[Sighting, float, float]]
-    ) -> list[SightingHit]:
-        """Return sightings as hits, each by its better way.
-
-        Args:
-            compared: each sighting with the similarities of the query and of its half turn.
-        """
-        if not compared:
-            return []
-        sightings, as_framed, turned = zip(*compared, strict=True)
+    def _better_way(
+        self, known: Sequence[Sighting], as_framed: Similarity, turned: Similarity
+    ) -> BetterWay:
+        """Compare the query and its half turn with known sightings, by float64 cosines `[K]`."""
         slope, preference = self.calibration.certainty_slope, self.calibration.bow_preference or 0.0
-        preferences = [0.0 if self._is_open(one) else preference for one in sightings]
-        way = better_way(as_framed, turned, slope or 0.0, preferences)
-        ways = (way.similarity.tolist(), way.turned.tolist(), way.certainty.tolist())
-        return [
-            SightingHit(
-                sighting,
-                similarity,
-                WayRound(half_turned=turned, certainty=None if slope is None else certainty),
-            )
-            for sighting, similarity, turned, certainty in zip(sightings, *ways, strict=True)
-        ]
+        preferences = [0.0 if self._is_open(one) else preference for one in known]
+        return better_way(as_framed, turned, slope or 0.0, preferences)
 
 
 def half_turns_for(calibration: CalibrationSpec) -> HalfTurns:
@@ -138,42 +137,45 @@ def bow_is_open(sighting: Sighting) -> bool:
     return sighting.framing is not None and sighting.framing.bow_is_open
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """What both searches found of one vessel.
+def _first_seen(first: Places, second: Places) -> Places:
+    """Return the numbers in two arrays, each once, in their order."""
+    every = np.concatenate([first, second])
+    found: Places = every[np.sort(np.unique(every, return_index=True)[1])]
+    return found
 
-    Attributes:
-        vessel: the vessel, as either search returned it.
-        hits: its sightings, as framed and half turned.
-        floors: the similarity, at most, of sightings that the search left out.
+
+def _similarities(found: Found, rows: Places, owners: Places, results: SearchResults) -> Similarity:
+    """Return the similarities of sightings in one of two searches, float64 `[K]`.
+
+    A sighting that the search left out is at most as similar as the last of its vessel, or as the
+    last vessel, that it returned.
+
+    Args:
+        found: what the search found.
+        rows: K sightings, places in the results.
+        owners: their vessels.
+        results: of both searches.
     """
-
-    vessel: VesselHit
-    hits: tuple[Sequence[SightingHit], Sequence[SightingHit]]
-    floors: tuple[float, float]
-
-    def compared(self) -> list[tuple[Sighting, float, float]]:
-        """Return its sightings with their similarities in both searches.
-
-        A sighting that a search left out is at most as similar as the last that it returned.
-        """
-        sightings = {hit.sighting.id: hit.sighting for hits in self.hits for hit in hits}
-        straight, back = ({hit.sighting.id: hit.similarity for hit in hits} for hits in self.hits)
-        low, lowest = self.floors
-        return [(one, straight.get(i, low), back.get(i, lowest)) for i, one in sightings.items()]
+    lowest = found.similarity[found.firsts].min() if len(found.vessels) else -1.0
+    floors = np.full(len(results.vessels), lowest)
+    floors[found.vessels] = found.similarity  # the last sighting of a vessel counts
+    similarity = np.full(len(results.sightings), np.nan)
+    similarity[found.sightings] = found.similarity
+    return np.where(np.isnan(similarity[rows]), floors[owners], similarity[rows])
 
 
-def _by_vessel(straight: Sequence[VesselHit], back: Sequence[VesselHit]) -> list[_Pair]:
-    found: list[dict[UUID, VesselHit]] = [
-        {h.vessel.id: h for h in hits} for hits in (straight, back)
+def _vessel_hits(
+    results: SearchResults, found: Found, ways: Iterable[WayRound | None]
+) -> list[VesselHit]:
+    """Return the vessels found with their sightings, each by its way round."""
+    firsts, rows = found.firsts, found.sightings.tolist()
+    starts = firsts.tolist()
+    vessels, similarity = found.vessels[firsts].tolist(), found.similarity[firsts].tolist()
+    return [
+        VesselHit(
+            results.vessels[vessel], [results.sightings[row] for row in rows[start:end]], best, way
+        )
+        for vessel, start, end, best, way in zip(
+            vessels, starts, [*starts, len(rows)][1:], similarity, ways, strict=False
+        )
     ]
-    lowest = [min((h.hits[0].similarity for h in hits), default=-1.0) for hits in (straight, back)]
-    pairs = []
-    for vessel_id, vessel in {**found[1], **found[0]}.items():
-        both = [side.get(vessel_id) for side in found]
-        hits = [one.hits if one else [] for one in both]
-        floors = [
-            one.hits[-1].similarity if one else low for one, low in zip(both, lowest, strict=True)
-        ]
-        pairs.append(_Pair(vessel, (hits[0], hits[1]), (floors[0], floors[1])))
-    return pairs

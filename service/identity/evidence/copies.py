@@ -4,13 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.identity.evidence.checks import length_ok
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import (
     EmbeddedSighting,
+    Found,
+    SearchResults,
     Sighting,
     SightingFilter,
-    VesselHit,
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel
@@ -38,33 +42,47 @@ class Copies:
         gallery: Gallery,
         searches: Sequence[tuple[EmbeddedSighting, SightingFilter]],
         vessels: int,
-    ) -> list[list[VesselHit]]:
+    ) -> SearchResults:
         """Make several searches, each without copies of its query; remember whose these are."""
-        found: dict[int, list[VesselHit]] = {}
-        asking = dict(enumerate(searches))
-        while asking:
-            queries = [VesselQuery(query.vector, where) for query, where in asking.values()]
-            answers = gallery.search_each(queries, vessels)
-            again = {}
-            for (place, (query, where)), hits in zip(asking.items(), answers, strict=True):
-                found[place] = hits
-                if copies := self._copies_among(query.sighting, hits):
-                    others = (*where.other_chips, *sorted(copies))
-                    again[place] = (query, where.model_copy(update={"other_chips": others}))
-            asking = again
-        return [found[place] for place in range(len(searches))]
+        while True:
+            queries = [VesselQuery(query.vector, where) for query, where in searches]
+            results = gallery.search_each(queries, vessels)
+            copies = [
+                self._copies_among(query.sighting, results, found)
+                for (query, _), found in zip(searches, results.found, strict=True)
+            ]
+            if not any(copies):
+                return results
+            searches = [
+                (
+                    query,
+                    where.model_copy(update={"other_chips": (*where.other_chips, *sorted(own))}),
+                )
+                for (query, where), own in zip(searches, copies, strict=True)
+            ]
 
-    def _copies_among(self, query: Sighting, hits: Iterable[VesselHit]) -> set[str]:
-        """Return the digests of the hits that are copies, and remember their vessels."""
-        copies: set[str] = set()
-        for hit in hits:
-            if found := {
-                o.sighting.chip_sha256 for o in hit.hits if is_copy(query, o.sighting, o.similarity)
-            }:
-                self.vessels[hit.vessel.id] = hit.vessel
-                copies |= found
-        self.chips |= copies
-        return copies
+    def _copies_among(self, query: Sighting, results: SearchResults, found: Found) -> set[str]:
+        """Return the digests of those found that are copies, and remember their vessels."""
+        copied = self.remember(query, results, found)
+        chips = {results.sightings[row].chip_sha256 for row in found.sightings[copied]}
+        self.chips |= chips
+        return chips
+
+    def remember(self, query: Sighting, results: SearchResults, found: Found) -> NDArray[np.bool_]:
+        """Return which of the sightings found are copies, bool `[N]`; remember their vessels."""
+        digest, known = query.chip_sha256, results.sightings
+        pairs = zip(found.sightings.tolist(), found.similarity.tolist(), strict=True)
+        copied = np.array(
+            [
+                (similarity >= COPY_SIMILARITY or known[row].chip_sha256 == digest)
+                and is_copy(query, known[row], similarity)
+                for row, similarity in pairs
+            ],
+            np.bool_,
+        )
+        for place in found.vessels[copied].tolist():
+            self.vessels[results.vessels[place].id] = results.vessels[place]
+        return copied
 
     def warnings(self, consequence: str) -> tuple[str, ...]:
         """Return a warning that names the vessels; none without copies."""

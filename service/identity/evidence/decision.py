@@ -34,29 +34,28 @@ from service.identity.records.matches import (
     Verdict,
     VerdictRate,
 )
-from service.identity.records.sightings import Sighting, SightingHit, VesselHit
+from service.identity.records.sightings import Sighting, VesselHit
 from service.identity.records.vessels import Vessel
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A vessel with its most similar sighting, before its probability is known.
+    """A vessel that a search found, before its probability is known.
 
     Attributes:
-        hits: its most similar sightings, most similar first.
+        hit: what was found of it.
         evidence: its contributions to the log odds against none, see `contributions`.
         log_odds: their sum, ln(probability of this vessel / probability of none).
     """
 
-    vessel: Vessel
-    hits: Sequence[SightingHit]
+    hit: VesselHit
     evidence: Mapping[str, float]
     log_odds: float
 
     @property
-    def hit(self) -> SightingHit:
-        """Its most similar sighting."""
-        return self.hits[0]
+    def vessel(self) -> Vessel:
+        """The vessel."""
+        return self.hit.vessel
 
 
 def weights_for(
@@ -78,12 +77,9 @@ def score(
         weights: the calibrated weights of the evidence.
         gallery_vessels: the number of vessels that were searched.
     """
-    evidence = [evidence_of(query, hit.hits[0].sighting, hit.hits[0].similarity) for hit in hits]
+    evidence = [evidence_of(query, hit.sightings[0], hit.similarity) for hit in hits]
     parts = contributions(evidence, weights, gallery_vessels)
-    scored = [
-        Scored(hit.vessel, hit.hits, part, sum(part.values()))
-        for hit, part in zip(hits, parts, strict=True)
-    ]
+    scored = [Scored(hit, part, sum(part.values())) for hit, part in zip(hits, parts, strict=True)]
     scored.sort(key=lambda one: (-one.log_odds, -one.hit.similarity, one.vessel.id))
     return scored
 
@@ -116,10 +112,7 @@ def rank(
         limits: what the analyst states.
         context: how registered sizes, types and voyages are weighed; None if they are not.
     """
-    trips = [
-        hardest_voyage(query, one.vessel, [hit.sighting for hit in one.hits], limits)
-        for one in scored
-    ]
+    trips = [hardest_voyage(query, one.vessel, one.hit.sightings, limits) for one in scored]
     facts = [
         facts_of(query, one.vessel, trip, limits) for one, trip in zip(scored, trips, strict=True)
     ]
@@ -132,7 +125,7 @@ def rank(
     weighed.sort(key=itemgetter(0))
     probabilities = probabilities_from_log_odds([log_odds for _, log_odds, *_ in weighed])
     ranked = tuple(
-        RankedVessel(item.vessel, item.hit, evidence, trip, probability)
+        RankedVessel(item.hit, evidence, trip, probability)
         for (*_, evidence, item, trip), probability in zip(
             weighed, probabilities.candidates, strict=True
         )
@@ -147,7 +140,7 @@ def explained(
     shown = []
     for place, one in enumerate(ranked, 1):
         hit, checks = one.hit, checks_of(query, one.vessel, one.voyage, limits)
-        weights = weights_for(calibration, query, hit.sighting.modality)
+        weights = weights_for(calibration, query, hit.sightings[0].modality)
         shown.append(
             Candidate(
                 rank=place,
@@ -157,7 +150,7 @@ def explained(
                 evidence=one.evidence,
                 terms=evidence_terms(one.evidence, weights or calibration.match, checks),
                 vessel=one.vessel,
-                sighting=hit.sighting,
+                sighting=hit.sightings[0],
                 checks=checks,
             )
         )

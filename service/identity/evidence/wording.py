@@ -13,7 +13,7 @@ from service.identity.records.matches import (
     Verdict,
     VerdictRate,
 )
-from service.identity.records.sightings import SightingHit
+from service.identity.records.sightings import VesselHit
 from service.identity.records.vessels import Vessel
 
 MIN_FACTOR = 1.2
@@ -25,17 +25,21 @@ class RankedVessel:
     """A vessel that was weighed, without what only a `Candidate`, which is shown, needs.
 
     Attributes:
-        hit: its most similar sighting.
+        hit: what the search found of it.
         evidence: adds up to ln(probability / none_probability).
         voyage: to the query, the hardest one; None if it is not known.
         probability: 0 to 1.
     """
 
-    vessel: Vessel
-    hit: SightingHit
+    hit: VesselHit
     evidence: dict[str, float]
     voyage: KinematicsCheck | None
     probability: float
+
+    @property
+    def vessel(self) -> Vessel:
+        """The vessel."""
+        return self.hit.vessel
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from service.identity.records.sightings import (
     GalleryCounts,
     GroupedSighting,
     GroupPlace,
+    SearchResults,
     Sighting,
     SightingHit,
-    VesselHit,
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
@@ -112,7 +112,7 @@ class Gallery(Protocol):
             StoreDamagedError: one is not what was written.
         """
 
-    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> SearchResults:
         """Return for each query the most similar visible vessels, best first.
 
         Several queries take as few steps as one. Each vessel comes with its most similar sightings,
@@ -120,7 +120,7 @@ class Gallery(Protocol):
         very many others.
 
         Args:
-            queries: what to look for among the enrolled sightings.
+            queries: what to look for among the enrolled sightings, at least one.
             vessels: the largest number of vessels to return for each query.
         """
 

@@ -1,6 +1,6 @@
 """Sightings: one chip of one ship at one time; filters and results of a search."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -146,24 +146,81 @@ class GroupedSighting:
 
 @dataclass(frozen=True, slots=True)
 class SightingHit:
-    """A sighting and its cosine similarity to the query, -1 to 1.
+    """An open sighting and its cosine similarity to the query, -1 to 1.
 
-    `way` is set when the query was compared both ways round, `place` for an open sighting in a
-    group.
+    `place` is set for one in a group.
     """
 
     sighting: Sighting
     similarity: float
-    way: WayRound | None = None
     place: GroupPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VesselHit:
-    """A visible vessel and its best sightings, most similar first, at least one."""
+    """A vessel that a search found.
+
+    Attributes:
+        sightings: its best ones, most similar first, at least one.
+        similarity: cosine of the first of them to the query, -1 to 1.
+        way: set when the query was compared both ways round.
+    """
 
     vessel: Vessel
-    hits: Sequence[SightingHit]
+    sightings: Sequence[Sighting]
+    similarity: float
+    way: WayRound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one search found: N sightings, vessel by vessel, the most similar vessel first.
+
+    Attributes:
+        vessels: intp `[N]`, the vessel of each sighting, by its place in `SearchResults.vessels`.
+        sightings: intp `[N]`, by their places in `SearchResults.sightings`; of each vessel the most
+            similar one first.
+        similarity: float64 `[N]`, cosine to the query, -1 to 1.
+    """
+
+    vessels: NDArray[np.intp]
+    sightings: NDArray[np.intp]
+    similarity: NDArray[np.float64]
+
+    @property
+    def firsts(self) -> NDArray[np.intp]:
+        """Where the sightings of each vessel begin."""
+        return np.flatnonzero(np.diff(self.vessels, prepend=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """What several searches found.
+
+    Attributes:
+        vessels: visible vessels, each once.
+        sightings: those of them that were found, each once.
+        found: what each search found.
+    """
+
+    vessels: Sequence[Vessel]
+    sightings: Sequence[Sighting]
+    found: Sequence[Found]
+
+    @staticmethod
+    def of(searches: Iterable[Sequence[tuple[Vessel, Sighting, float]]]) -> "SearchResults":
+        """Return the results of searches, each given as vessels, sightings and similarities."""
+        vessels: dict[UUID, tuple[int, Vessel]] = {}
+        sightings: dict[UUID, tuple[int, Sighting]] = {}
+        found = []
+        for hits in searches:
+            owners = [vessels.setdefault(v.id, (len(vessels), v))[0] for v, _, _ in hits]
+            rows = [sightings.setdefault(s.id, (len(sightings), s))[0] for _, s, _ in hits]
+            similarity = np.array([one for _, _, one in hits], np.float64)
+            found.append(Found(np.array(owners, np.intp), np.array(rows, np.intp), similarity))
+        return SearchResults(
+            [one for _, one in vessels.values()], [one for _, one in sightings.values()], found
+        )
 
 
 @dataclass(frozen=True, slots=True)

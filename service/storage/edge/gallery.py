@@ -22,18 +22,19 @@ from service.contract.chip import Modality
 from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
+    Found,
     GalleryCounts,
     GroupedSighting,
     GroupPlace,
+    SearchResults,
     Sighting,
     SightingHit,
-    VesselHit,
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import SEARCH, SEARCHED_INDEXES, GalleryFolder
-from service.storage.edge.record_cache import RecordCache, vessel_hits
+from service.storage.edge.record_cache import RecordCache
 from service.storage.edge.shard import upsert
 from service.storage.edge.sightings import BundleSightings, Watcher
 from service.storage.edge.tables.search_tables import SearchTables
@@ -216,7 +217,7 @@ class EdgeGallery:
                 if not any(one.count(shows_chip(chip)) for one in self._others())
             }
 
-    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> SearchResults:
         for one in queries:
             payloads.check_vector(one.vector, self._width)
         with self._lock:
@@ -229,10 +230,23 @@ class EdgeGallery:
             found = enrolled.nearest(
                 [one.vector for one in queries], [filters[one.where] for one in queries], vessels
             )
-            near = [one for answer in found for one in answer]
-            sightings = self._tables.records.get({i for one in near for i, _ in one.sightings})
-            records = self._known_vessels.get({one.vessel for one in near})
-        return [vessel_hits(answer, records, sightings) for answer in found]
+            rows = np.unique(np.concatenate([one.rows for one in found]))
+            numbers = np.unique(np.concatenate([one.vessels for one in found]))
+            ids, vessel_ids = enrolled.ids(rows), enrolled.vessel_ids(numbers)
+            sightings = self._tables.records.get(ids)
+            known = self._known_vessels.get(vessel_ids)
+        return SearchResults(
+            [known[one] for one in vessel_ids],
+            [sightings[one] for one in ids],
+            [
+                Found(
+                    np.searchsorted(numbers, one.vessels),
+                    np.searchsorted(rows, one.rows),
+                    one.similarity.astype(np.float64),
+                )
+                for one in found
+            ],
+        )
 
     def require_intact(self, ids: Collection[UUID]) -> None:
         with self._lock:

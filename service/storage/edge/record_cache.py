@@ -1,14 +1,11 @@
 """Records that searches read and found intact, kept as long as nobody writes them."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from service.identity.records.sightings import Sighting, SightingHit, VesselHit
-from service.identity.records.vessels import Vessel
 from service.storage.edge.shard import Shard
-from service.storage.edge.tables.sighting_table import NearVessel
 from service.storage.points import payloads
 
 T = TypeVar("T")
@@ -70,18 +67,3 @@ class RecordCache(Generic[T]):
         """Forget records that are written."""
         for one in ids:
             self._characters -= self._kept.pop(one.bytes, (None, 0))[1]
-
-
-def vessel_hits(
-    found: Sequence[NearVessel],
-    vessels: Mapping[bytes, Vessel],
-    sightings: Mapping[bytes, Sighting],
-) -> list[VesselHit]:
-    """Return the vessels that were found with their records and those of their sightings."""
-    return [
-        VesselHit(
-            vessels[one.vessel],
-            [SightingHit(sightings[i], similarity) for i, similarity in one.sightings],
-        )
-        for one in found
-    ]

@@ -229,9 +229,13 @@ def sightings_by_time(rows: Iterable[Payload]) -> list[Sighting]:
 
 
 def hit_from(payload: Mapping[str, Any], score: float) -> SightingHit:
-    """Return the search hit of a payload; rounding may have carried `score` beyond -1..1."""
-    similarity = max(-1.0, min(1.0, score))
-    return SightingHit(sighting_from(payload), similarity, place=place_from(payload))
+    """Return the search hit of a payload."""
+    return SightingHit(sighting_from(payload), cosine(score), place=place_from(payload))
+
+
+def cosine(score: float) -> float:
+    """Return the cosine of a search; rounding may have carried its score beyond -1..1."""
+    return max(-1.0, min(1.0, score))
 
 
 def check_vector(vector: NDArray[np.float32], width: int) -> list[float]:

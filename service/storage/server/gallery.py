@@ -22,9 +22,9 @@ from service.identity.records.sightings import (
     GalleryCounts,
     GroupedSighting,
     GroupPlace,
+    SearchResults,
     Sighting,
     SightingHit,
-    VesselHit,
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
@@ -189,7 +189,7 @@ class ServerGallery:
     def unused_chips(self, chips: Collection[str]) -> set[str]:
         return {chip for chip in chips if not self.uses_chip(chip)}
 
-    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> SearchResults:
         searches = [
             VesselSearch(
                 payloads.check_vector(one.vector, self._width),
@@ -205,7 +205,7 @@ class ServerGallery:
                 one.take([_near(point) for point in points])
             while wanted := unread(searches, records):
                 self._read(wanted, records)
-        return [one.hits(records) for one in searches]
+        return SearchResults.of(one.hits(records) for one in searches)
 
     def require_intact(self, ids: Collection[UUID]) -> None:
         self._embeddings.require_intact(ids)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from service.identity.ports.gallery import SIGHTINGS_OF_VESSEL
-from service.identity.records.sightings import VesselHit
+from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Vessel
 from service.storage.points import payloads
 from service.storage.points.filters import Condition
@@ -54,6 +54,16 @@ class SearchRecords:
 
     vessels: dict[UUID, Vessel | None] = field(default_factory=dict)
     sightings: dict[UUID, Payload | None] = field(default_factory=dict)
+    _parsed: dict[UUID, Sighting] = field(default_factory=dict)
+
+    def sighting_of(self, vessel_id: UUID, sighting_id: UUID) -> Sighting | None:
+        """Return a sighting that was read, unless it was moved to another vessel."""
+        row = self.sightings.get(sighting_id)
+        if not row or row.get(payloads.VESSEL_ID) != str(vessel_id):
+            return None
+        if sighting_id not in self._parsed:
+            self._parsed[sighting_id] = payloads.sighting_from(row)
+        return self._parsed[sighting_id]
 
     def add(
         self, asked: Unread, vessels: dict[UUID, Payload], sightings: dict[UUID, Payload]
@@ -118,19 +128,15 @@ class VesselSearch:
         """Return the best sightings of a vessel."""
         return self.by_vessel.get(vessel_id, [])[:SIGHTINGS_OF_VESSEL]
 
-    def hits(self, records: SearchRecords) -> list[VesselHit]:
+    def hits(self, records: SearchRecords) -> list[tuple[Vessel, Sighting, float]]:
         """Return the vessels found, best first; sightings that were moved since are left out."""
         hits = []
         for vessel_id in self.first(records):
             vessel = records.vessels[vessel_id]
-            rows = [(records.sightings.get(n.sighting_id), n) for n in self.best(vessel_id)]
-            known = [
-                payloads.hit_from(row, near.similarity)
-                for row, near in rows
-                if row and row.get(payloads.VESSEL_ID) == str(vessel_id)
-            ]
-            if vessel is not None and known:
-                hits.append(VesselHit(vessel, known))
+            for near in self.best(vessel_id):
+                sighting = records.sighting_of(vessel_id, near.sighting_id)
+                if vessel is not None and sighting is not None:
+                    hits.append((vessel, sighting, payloads.cosine(near.similarity)))
         return hits
 
     def first(self, records: SearchRecords) -> list[UUID]:

@@ -11,7 +11,6 @@ from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import (
     GalleryCounts,
     SightingFilter,
-    VesselHit,
 )
 from service.identity.records.vessels import VesselState
 from tests.support.fakes.records import (
@@ -21,12 +20,12 @@ from tests.support.fakes.records import (
     query,
     tilted,
 )
-from tests.support.galleries import GALLERY_KINDS, enrol, search
+from tests.support.galleries import GALLERY_KINDS, FoundVessel, enrol, search
 
 HIDDEN = [state for state in VesselState if not state.visible]
 
 
-def found(hits: list[VesselHit]) -> list[object]:
+def found(hits: list[FoundVessel]) -> list[object]:
     return [hit.vessel.id for hit in hits]
 
 

@@ -20,10 +20,10 @@ from service.identity.records.sightings import (
     GalleryCounts,
     GroupedSighting,
     GroupPlace,
+    SearchResults,
     Sighting,
     SightingFilter,
     SightingHit,
-    VesselHit,
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
@@ -160,29 +160,27 @@ class FakeGallery:
     def unused_chips(self, chips: Collection[str]) -> set[str]:
         return {chip for chip in chips if not self.uses_chip(chip)}
 
-    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> list[list[VesselHit]]:
-        return [self._search(one.vector, one.where, vessels) for one in queries]
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> SearchResults:
+        return SearchResults.of(self._search(one.vector, one.where, vessels) for one in queries)
 
     def _search(
         self, vector: NDArray[np.float32], where: SightingFilter, vessels: int
-    ) -> list[VesselHit]:
+    ) -> list[tuple[Vessel, Sighting, float]]:
         if vector.shape != (self._width,):
             raise ValueError("not this gallery's width")
-        groups: dict[UUID, list[SightingHit]] = {}
+        groups: dict[UUID, list[tuple[Vessel, Sighting, float]]] = {}
         with self._lock:
             for row in self._rows.values():
                 owner = self._vessels.get(row.sighting.vessel_id or UUID(int=0))
                 if owner and owner.state.visible and _passes(row, where):
                     similarity = float(np.clip(row.vector @ vector, -1, 1))
-                    groups.setdefault(owner.id, []).append(SightingHit(row.sighting, similarity))
-            hits = [
-                VesselHit(
-                    self._vessels[owner_id],
-                    sorted(group, key=lambda hit: -hit.similarity)[:SIGHTINGS_OF_VESSEL],
-                )
-                for owner_id, group in groups.items()
-            ]
-        return sorted(hits, key=lambda hit: -hit.hits[0].similarity)[:vessels]
+                    groups.setdefault(owner.id, []).append((owner, row.sighting, similarity))
+        best = [
+            sorted(group, key=lambda hit: -hit[2])[:SIGHTINGS_OF_VESSEL]
+            for group in groups.values()
+        ]
+        best.sort(key=lambda group: -group[0][2])
+        return [hit for group in best[:vessels] for hit in group]
 
     def search_open(
         self,

@@ -54,11 +54,18 @@ Passing = Callable[[Numbers | slice], Mask]
 
 
 @dataclass(frozen=True, slots=True)
-class NearVessel:
-    """A vessel that a search found; its sightings are ids with similarities, best first."""
+class Nearest:
+    """What a search found: N rows, vessel by vessel, the most similar first.
 
-    vessel: bytes
-    sightings: list[tuple[bytes, float]]
+    Attributes:
+        vessels: intp `[N]`, the numbers of their vessels.
+        rows: intp `[N]`.
+        similarity: float32 `[N]`.
+    """
+
+    vessels: Numbers
+    rows: Numbers
+    similarity: NDArray[np.float32]
 
 
 class SightingTable:
@@ -185,6 +192,14 @@ class SightingTable:
         own = np.flatnonzero(self._rows[VESSELS] == self._number_of.get(vessel_id, -1))
         return [UUID(bytes=one) for one in self._rows.ids(own)]
 
+    def ids(self, rows: Numbers) -> list[bytes]:
+        """Return the ids of the sightings in these rows."""
+        return self._rows.ids(rows)
+
+    def vessel_ids(self, numbers: Numbers) -> list[bytes]:
+        """Return the ids of the vessels with these numbers."""
+        return [self._vessels[number].bytes for number in numbers.tolist()]
+
     def having_vessel(self, ids: Collection[UUID]) -> set[UUID]:
         """Return those of `ids` that exist and have a vessel."""
         return {UUID(bytes=one) for one in self._rows.find(ids)}
@@ -228,7 +243,7 @@ class SightingTable:
         queries: Sequence[NDArray[np.float32]],
         filters: Sequence[Passing],
         vessels: int,
-    ) -> list[list[NearVessel]]:
+    ) -> list[Nearest]:
         """Return for each query the most similar vessels with their best sightings, best first.
 
         This is exact: only rows whose products cannot matter are left out.
@@ -239,7 +254,8 @@ class SightingTable:
             vessels: the largest number of vessels.
         """
         if not len(self._rows):
-            return [[] for _ in queries]
+            none = np.zeros(0, np.intp)
+            return [Nearest(none, none, np.zeros(0, np.float32)) for _ in queries]
         # np.unique would make a type of D fields, which takes longer than a small product.
         places: dict[bytes, int] = {}
         rows = [np.asarray(one, np.float32).tobytes() for one in queries]
@@ -273,7 +289,7 @@ class SightingTable:
         rows: Numbers,
         similarities: Similarities,
         passes: Passing,
-    ) -> list[NearVessel]:
+    ) -> Nearest:
         """Return vessels with the best of those rows that pass, best first."""
         place = np.full(len(self._vessels), -1)
         place[first] = np.arange(len(first))
@@ -284,12 +300,7 @@ class SightingTable:
         places, found, rows = places[order], found[order], rows[order]
         turn = np.arange(len(rows)) - np.searchsorted(places, places)  # within its vessel, from 0
         shown = np.flatnonzero(turn < SIGHTINGS_OF_VESSEL)
-        hits = [NearVessel(self._vessels[number].bytes, []) for number in first]
-        ids = self._rows.ids(rows[shown])
-        triples = zip(places[shown].tolist(), ids, found[shown].tolist(), strict=True)
-        for vessel, sighting, similarity in triples:
-            hits[vessel].sightings.append((sighting, similarity))
-        return hits
+        return Nearest(first[places[shown]], rows[shown], found[shown])
 
     def _holds(self, clause: Clause, rows: Numbers | slice) -> Mask:
         """Return for which of these rows a clause holds."""

@@ -1,5 +1,6 @@
 """Queries whose bow may be at either end are compared both ways round."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,15 @@ from service.identity.enrol import NewVessel
 from service.identity.evidence.both_ways import BothWays
 from service.identity.evidence.copies import Copies
 from service.identity.matching.match import MatchOptions
-from service.identity.records.sightings import EmbeddedSighting, SightingFilter
+from service.identity.records.sightings import (
+    EmbeddedSighting,
+    SearchResults,
+    SightingFilter,
+    VesselQuery,
+)
 from service.identity.uploads import ChipMetadata, ChipUpload, HalfTurns
+from tests.support.fakes.gallery import FakeGallery
+from tests.support.fakes.records import BUNDLE, WIDTH, make_sighting, make_vessel
 from tests.support.inputs.scene_files import loose_file
 from tests.support.use_cases import CALIBRATION, UseCases, optical, sar
 
@@ -56,12 +64,12 @@ def test_each_sighting_counts_by_its_better_way(use_cases: UseCases, slope: floa
     [hits] = ways.search_each(use_cases.gallery, Copies(), [ANY], 10)
     assert {hit.vessel.name for hit in hits} == set(by_name)
     for hit in hits:
-        (only,) = hit.hits
-        assert only.similarity == pytest.approx(1.0, abs=1e-5)
-        assert only.way is not None
-        assert only.way.half_turned is (hit.vessel.name == "BACK")
-        assert (only.way.certainty is None) is (slope is None)
-        assert only.way.certainty is None or only.way.certainty > 0.5
+        assert len(hit.sightings) == 1
+        assert hit.similarity == pytest.approx(1.0, abs=1e-5)
+        assert hit.way is not None
+        assert hit.way.half_turned is (hit.vessel.name == "BACK")
+        assert (hit.way.certainty is None) is (slope is None)
+        assert hit.way.certainty is None or hit.way.certainty > 0.5
 
 
 @pytest.mark.parametrize("is_loose", [False, True])
@@ -78,12 +86,43 @@ def test_the_half_turn_of_a_tight_query_must_be_more_similar_to_tight_chips_by_t
         calibration = with_both_ways(10.0, preference)
         ways = BothWays(EmbeddedSighting(query, embedded.vector), back, calibration)
         [hits] = found = ways.search_each(use_cases.gallery, Copies(), [ANY], 10)
-        (only,) = hits[0].hits
+        [only] = hits
         assert only.way is not None
         assert only.way.half_turned is (counts or is_loose)
         expected = 1.0 if is_loose else max(1.0 - preference, cosine)
         assert only.similarity == pytest.approx(expected, abs=1e-5)
         assert ways.bows_are_open(found) is is_loose
+
+
+class AnsweringGallery(FakeGallery):
+    """Answers every search with the same results."""
+
+    def __init__(self, results: SearchResults) -> None:
+        super().__init__(BUNDLE, WIDTH)
+        self._results = results
+
+    def search_each(self, queries: Sequence[VesselQuery], vessels: int) -> SearchResults:
+        return self._results
+
+
+def test_a_sighting_that_one_search_left_out_counts_as_its_last_one() -> None:
+    a, b = make_vessel(name="A"), make_vessel(name="B")
+    first, second, third = (make_sighting(a) for _ in range(3))
+    only = make_sighting(b)
+    straight = [(a, first, 0.9), (a, second, 0.8), (b, only, 0.5)]
+    back = [(a, second, 0.95), (a, third, 0.7), (b, only, 0.4)]
+    gallery = AnsweringGallery(SearchResults.of([straight, back]))
+    vector = np.ones(WIDTH, np.float32)
+    query = EmbeddedSighting(make_sighting(chip_sha256="f" * 64), vector)
+    ways = BothWays(query, vector, with_both_ways(10.0))
+    [[best, other]] = ways.search_each(gallery, Copies(), [ANY], 10)
+    assert best.vessel == a
+    assert list(best.sightings) == [second, first]  # the third at most as similar as the second
+    assert best.way is not None
+    assert (best.similarity, best.way.half_turned) == (0.95, True)
+    assert other.vessel == b
+    assert other.way is not None
+    assert (other.similarity, other.way.half_turned) == (0.5, False)
 
 
 def test_the_answer_says_which_way_matched(use_cases: UseCases) -> None:

@@ -6,7 +6,7 @@ from service.contract.weighing.specs import VerdictPoint
 from service.identity.evidence.decision import judge
 from service.identity.evidence.wording import RankedVessel, Ranking
 from service.identity.records.matches import KinematicsCheck, Verdict
-from service.identity.records.sightings import SightingHit
+from service.identity.records.sightings import VesselHit
 from tests.support.fakes.records import make_sighting, make_vessel
 from tests.support.use_cases import CALIBRATION
 
@@ -35,9 +35,8 @@ def candidate(
     voyage = None
     if feasible is not None:
         voyage = KinematicsCheck(distance_nm=100, hours=1, required_kn=100, feasible=feasible)
-    return RankedVessel(
-        vessel, SightingHit(make_sighting(vessel), 0.9), evidence, voyage, probability
-    )
+    hit = VesselHit(vessel, [make_sighting(vessel)], 0.9)
+    return RankedVessel(hit, evidence, voyage, probability)
 
 
 def ranking(none: float, *candidates: RankedVessel) -> Ranking:

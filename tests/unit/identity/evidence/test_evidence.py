@@ -18,7 +18,7 @@ from service.identity.evidence.checks import Limits, hardest_voyage, same_type
 from service.identity.evidence.decision import explained, rank, score
 from service.identity.records.base import GeoPoint
 from service.identity.records.matches import Candidate
-from service.identity.records.sightings import Sighting, SightingHit, VesselHit
+from service.identity.records.sightings import Sighting, VesselHit
 from service.identity.records.vessels import Vessel
 from tests.support.fakes.records import make_sighting, make_vessel
 from tests.support.use_cases import CALIBRATION
@@ -64,7 +64,7 @@ def seen(
         captured_at=NOON + timedelta(hours=hours),
         position=GeoPoint(lat=lat, lon=0),
     )
-    return VesselHit(vessel, [SightingHit(sighting, similarity)])
+    return VesselHit(vessel, [sighting], similarity)
 
 
 def ranked(
@@ -136,8 +136,9 @@ def test_an_impossible_voyage_comes_last_with_its_reason(context: ContextSpec | 
 
 def test_one_impossible_voyage_of_several_sightings_is_enough() -> None:
     vessel = make_vessel()
-    near, far = seen(vessel).hits[0], seen(vessel, hours=-1.0, lat=20.0).hits[0]
-    voyage = hardest_voyage(query(), vessel, [near.sighting, far.sighting], Limits())
+    near, far = seen(vessel), seen(vessel, hours=-1.0, lat=20.0)
+    known = [*near.sightings, *far.sightings]
+    voyage = hardest_voyage(query(), vessel, known, Limits())
     assert voyage is not None
     assert not voyage.feasible
 

@@ -23,7 +23,7 @@ from service.contract.chip import Modality
 from service.contract.weighing.specs import ChoiceSpec
 from service.identity.evidence.checks import Limits
 from service.identity.evidence.decision import rank, score
-from service.identity.records.sightings import Sighting, SightingHit, VesselHit
+from service.identity.records.sightings import Sighting, VesselHit
 from service.identity.records.vessels import Vessel
 from tests.support.training.training_data import embedded_ships
 
@@ -55,21 +55,18 @@ def sighting(number: int, modality: Modality, size_m: NDArray[np.float64]) -> Si
 def service_probabilities(table: ChipTable, query_row: int) -> list[float]:
     """Return the service's probabilities when every optical chip of the table is enrolled."""
     vectors, sizes = table.embeddings.served.astype(np.float64), table.size_m
-    hits: dict[int, list[SightingHit]] = {}
+    hits: dict[int, list[tuple[float, Sighting]]] = {}
     for row, chip in enumerate(table.chips):
         if chip.modality is Modality.OPTICAL:
-            hit = SightingHit(
-                sighting(row, chip.modality, sizes[row]), float(vectors[row] @ vectors[query_row])
-            )
+            similarity = float(vectors[row] @ vectors[query_row])
+            hit = (similarity, sighting(row, chip.modality, sizes[row]))
             hits.setdefault(chip.vessel_id, []).append(hit)
-    vessels = [
-        VesselHit(
-            Vessel(id=UUID(int=name), created_at=NOW, updated_at=NOW),
-            sorted(found, key=lambda h: -h.similarity),
-        )
-        for name, found in hits.items()
-    ]
-    vessels.sort(key=lambda v: -v.hits[0].similarity)
+    vessels = []
+    for name, found in hits.items():
+        similarity, best = max(found, key=lambda one: one[0])
+        vessel = Vessel(id=UUID(int=name), created_at=NOW, updated_at=NOW)
+        vessels.append(VesselHit(vessel, [best], similarity))
+    vessels.sort(key=lambda v: -v.similarity)
     query = sighting(10_000, Modality.SAR, sizes[query_row])
     scored = score(query, vessels[:RERANKED_VESSELS], WEIGHTS, len(vessels))
     ranking = rank(query, scored, Limits())

@@ -111,11 +111,10 @@ def test_searches_are_those_of_a_list(
         answers = filled.table.nearest(queries, passing, 10)
         for query, answer in zip(queries, answers, strict=True):
             expected = filled.expected(query, passes, 10, 3)
-            assert [one.vessel for one in answer] == [vessel for vessel, _ in expected]
-            for one, (_, own) in zip(answer, expected, strict=True):
-                ids, similarities = zip(*one.sightings, strict=True)
-                assert list(ids) == [sighting for sighting, _ in own]
-                assert similarities == pytest.approx([near for _, near in own], abs=1e-5)
+            best = [(vessel, one) for vessel, own in expected for one in own]
+            assert filled.table.vessel_ids(answer.vessels) == [vessel for vessel, _ in best]
+            assert filled.table.ids(answer.rows) == [sighting for _, (sighting, _) in best]
+            assert answer.similarity == pytest.approx([near for _, (_, near) in best], abs=1e-5)
 
 
 def test_few_embeddings_are_compared_exactly(

@@ -73,9 +73,7 @@ def test_after_any_changes_searches_are_those_of_a_list(
             owned.append((float(vector @ query), sighting.bytes))
     ranked = sorted(expected.items(), key=lambda one: -max(one[1])[0])[:10]
     [found] = table.nearest([query], [table.passing(clauses)], 10)
-    assert [one.vessel for one in found] == [vessel for vessel, _ in ranked]
-    for one, (_, owned) in zip(found, ranked, strict=True):
-        best = sorted(owned, reverse=True)[:3]
-        assert [sighting for sighting, _ in one.sightings] == [sighting for _, sighting in best]
-        similarities = [similarity for _, similarity in one.sightings]
-        assert similarities == pytest.approx([similarity for similarity, _ in best], abs=1e-5)
+    best = [(vessel, one) for vessel, owned in ranked for one in sorted(owned, reverse=True)[:3]]
+    assert table.vessel_ids(found.vessels) == [vessel for vessel, _ in best]
+    assert table.ids(found.rows) == [sighting for _, (_, sighting) in best]
+    assert found.similarity == pytest.approx([near for _, (near, _) in best], abs=1e-5)
