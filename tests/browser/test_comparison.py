@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.test_quality_of_page import violations
 from tests.support.browser.chromium import WatchedPage
@@ -48,6 +48,24 @@ def test_pictures_have_one_scale_and_can_be_laid_over_each_other(
     expect(page.locator(".overlay.blink canvas")).to_have_count(2)
     page.get_by_role("button", name="As sent").click()
     expect(page.locator(".overlay.blink canvas")).to_have_count(2)
+
+
+def test_the_scale_stays_while_the_picture_of_the_candidate_is_loaded(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    match = api.get(f"/matches/{harbour.matches['0905']}").json()
+    late: list[Route] = []
+    url = match["candidates"][0]["sighting"]["preview_url"]
+    desk.page.route(lambda one: one.endswith(url), lambda route: late.append(route))
+    page = desk.open(f"#/match/{match['match_id']}")
+    pictures = page.locator(".compare .stage canvas")
+    expect(pictures).to_have_count(1)
+    expect(page.locator(".strip-missing").first).to_have_text("Loading…")
+    before = pictures.first.bounding_box()
+    for route in late:
+        route.continue_()
+    expect(pictures).to_have_count(3)
+    assert pictures.first.bounding_box() == before
 
 
 def test_a_dark_chip_is_shown_brighter_and_a_bright_one_as_it_is(

@@ -22,6 +22,16 @@ function useWidth(node) {
   return width;
 }
 
+/** The size of a picture that is not there yet, so that the scale stays when it comes. */
+const stated = (sighting) => (sighting?.length_m && sighting.width_m
+  ? { long_m: Math.max(sighting.length_m, sighting.width_m), short_m: Math.min(sighting.length_m, sighting.width_m) }
+  : null);
+
+/** The place of a picture that is loaded, or why it is missing. */
+const Awaited = ({ size, scale, picture }) => html`<span class="strip-missing" role="status"
+  style=${size && scale ? `width:${size.long_m * scale}px;height:${size.short_m * scale}px` : ""}>
+  ${picture.failed ? picture.failed.message : T.loading}</span>`;
+
 /** The first of several pseudo-SAR pictures, at the size of the chip that it was made from. */
 function imaginedFrom(bitmap, size, samples) {
   if (!bitmap || !size) return null;
@@ -53,7 +63,8 @@ export function Compare({ query, candidate }) {
   const imagined = usePicture(known?.pseudo_sar_url);
   const parts = { query: shown(asked.bitmap, query), best: shown(best.bitmap, known) };
   parts.imagined = imaginedFrom(imagined.bitmap, parts.best, samples);
-  const drawn = Object.values(parts).filter(Boolean);
+  const sizes = { query: parts.query || stated(query), best: parts.best || stated(known) };
+  const drawn = Object.values(sizes).filter(Boolean);
   const scale = drawn.length && width
     ? Math.min(width / Math.max(...drawn.map((one) => one.long_m)),
       TALLEST_PX / Math.max(...drawn.map((one) => one.short_m)))
@@ -84,7 +95,7 @@ export function Compare({ query, candidate }) {
   const strip = (key) => (parts[key] && scale
     ? html`<${Strip} part=${parts[key]} scale=${scale} label=${captions[key]} bright=${bright}
         turned=${turned && key !== "query"} />`
-    : html`<span class="strip-missing"></span>`);
+    : html`<${Awaited} size=${sizes[key] || sizes.best} scale=${scale} picture=${{ query: asked, best, imagined }[key]} />`);
   const figure = (key) => html`<figure key=${key}>
     <figcaption>${captions[key]}</figcaption>${strip(key)}</figure>`;
   const turner = parts[upper] && html`<div class="moved frame" style=${`${moving.style};width:${parts[upper].long_m * scale}px`}>
@@ -108,15 +119,14 @@ export function Compare({ query, candidate }) {
     <div class="stage" ref=${stage} onPointerDown=${onHold} onPointerMove=${onDrag}
         onPointerUp=${onRelease} onPointerCancel=${onRelease}>
       <div ref=${node} class="measure"></div>
-      ${asked.failed && html`<p>${asked.failed.message}</p>`}
       ${!query.sighting_id && html`<p>${T.compare.notStored}</p>`}
-      ${!overlay && html`${figure("query")}${known && figure("best")}
+      ${!overlay && html`${query.sighting_id && figure("query")}${known && figure("best")}
         ${known?.pseudo_sar_url && !imagined.failed && figure("imagined")}`}
       ${overlay && html`<figure>
         <figcaption>${T.compare.hints[mode]} ${captions[upper]}</figcaption>
         <div class="overlay ${mode}" style=${`--at:${at}%`} tabindex="0" role="application"
             aria-label=${T.moving.label} onKeyDown=${moving.onKey}>
-          ${strip("query")}
+          ${query.sighting_id && strip("query")}
           <div class="upper"><div class="moved" style=${moving.style}>${strip(upper)}</div></div>
           ${!measuring.line && turner}
         </div>
