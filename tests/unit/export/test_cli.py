@@ -269,10 +269,10 @@ def test_weights_writes_a_checkpoint_for_each_encoder(tmp_path: Path) -> None:
     made = run("weights", SHIPPED_BUNDLE, "--out", tmp_path)
     assert made.exit_code == 0, made.output
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "simulation-compact-mined.pt",
-        "simulation-lite-late-2.pt",
+        "simulation-compact-mined-2.pt",
+        "simulation-lite-late-3.pt",
     ]
-    assert "simulation-lite-late-2.pt: lite, 2600 steps" in made.stdout.replace("\n", "")
+    assert "simulation-lite-late-3.pt: lite, 2600 steps" in made.stdout.replace("\n", "")
     assert "largest difference to the bundle's graph" in made.stdout
 
 
