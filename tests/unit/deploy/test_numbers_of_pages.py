@@ -102,7 +102,7 @@ SAYINGS = {
         f"{OPTICAL_M:g} m (optical) or {SAR_M:g} m (SAR) is assumed",
         f"0 to the {STRETCH_PERCENTILE:g}th percentile",
         f"miss a right angle by more than {MAX_SKEW_DEG:g} degrees",
-        f"contradict each other by more than {MAX_RESIDUAL_PIXELS:g} pixels warn",
+        f"(by more than {MAX_RESIDUAL_PIXELS:g} pixels, a warning)",
         f"more than {WORDS[MAX_CLIENT_SKEW.seconds // 60]} minutes in the future",
         f"a cosine of {COPY_SIMILARITY:g} or more",
     ],
