@@ -19,8 +19,6 @@ MAX_GRADED_SHARE = 0.5
 MAX_FILLED_SHARE = 0.01
 FILLED_GAP = 2.0
 """Saturated pixels have neighbours of nearly their value; a filling stands alone."""
-GRADED_ALPHA = "the band tagged as alpha varies like a picture and was left out"
-
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=$|[\s,;])", re.IGNORECASE)
 _NAN = re.compile(r"[+-]?(?:nan(?:\(\w*\))?|1\.#(?:qnan|snan|ind)\w*)", re.IGNORECASE)
@@ -127,6 +125,17 @@ def is_flag(alpha: NDArray[Any]) -> bool:
     """
     opaque = int(alpha.max())
     return opaque not in (0, 255, 65535) and bool(((alpha == 0) | (alpha == opaque)).all())
+
+
+def unused_alpha(raster: Raster) -> str:
+    """Say why the band tagged as alpha, which `alpha_band` does not return, was left out."""
+    alpha = raster.band(raster.layout.colours.index("alpha")).real
+    if alpha.min() == alpha.max():
+        return (
+            f"the alpha band is {float(alpha.max()):g} everywhere, which tells no pixels apart: "
+            "all were taken as opaque"
+        )
+    return "the band tagged as alpha varies like a picture and was left out"
 
 
 def suspected_filling(values: NDArray[Any]) -> list[str]:

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from service.contract.decoding.bands import RGB, BandLayout, marked_as_named
 from service.contract.decoding.missing_data import (
-    GRADED_ALPHA,
     alpha_band,
     is_flag,
     nodata_note,
     require_known_share,
     require_picture,
     suspected_filling,
+    unused_alpha,
     valid_pixels,
 )
 from service.contract.decoding.raster import Raster
@@ -168,18 +168,18 @@ def _composite(planes: NDArray[np.uint8], raster: Raster) -> tuple[NDArray[np.ui
         return planes, []
     alpha = alpha_band(raster)
     if alpha is None:
-        return planes, [GRADED_ALPHA]
+        return planes, [unused_alpha(raster)]
     if is_flag(alpha):
         return planes, [
             f"the alpha band flags {float(np.mean(alpha == 0)):.1%} of the pixels as invalid; "
             "their values were kept"
         ]
-    if raster.premultiplied:
-        return planes, ["half-transparent pixels lie over black in the file already"]
     opaque = int(alpha.max())
     partly = float(np.mean((alpha > 0) & (alpha < opaque)))
     if partly == 0:
         return planes, ["the alpha band was left out"]
+    if raster.premultiplied:
+        return planes, ["half-transparent pixels lie over black in the file already"]
     share = alpha.astype(np.float32) / np.float32(opaque)
     result = np.rint(planes * share).astype(np.uint8)
     require_picture(result.reshape(len(result), -1))

@@ -173,6 +173,23 @@ def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(samples)
 
 
+def black_level(samples: NDArray[Any], nodata: float | None, bits: int) -> int:
+    """Return which sample is black where 0 is white.
+
+    That is the largest of `bits` bits. But 16 bits often hold 10 to 14; taken for 16, all of the
+    picture would be nearly white, so that it is the largest of the fewest bits that suffice.
+
+    Args:
+        samples: `[...]`, unsigned, where 0 is white.
+        nodata: the sample that means no data, which does not count.
+        bits: of a sample, as the file declares.
+    """
+    if bits == 16:
+        known = samples if nodata is None else samples[samples != nodata]
+        bits = max(8, int(known.max(initial=0)).bit_length())
+    return (1 << bits) - 1
+
+
 def uneven_pixels(across: float, down: float) -> tuple[str, ...]:
     """Warn where a file without georeference says that its pixels are not square.
 

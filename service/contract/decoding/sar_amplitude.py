@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from service.contract.decoding.bands import choose_sar_band, is_named_decibels
 from service.contract.decoding.missing_data import (
-    GRADED_ALPHA,
     alpha_band,
     nodata_note,
     require_known_share,
     require_picture,
     suspected_filling,
+    unused_alpha,
     valid_pixels,
 )
 from service.contract.decoding.modality import has_equal_bands
@@ -56,7 +56,7 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     require_known_share(known.size, plane.size)
     notes += more
     if "alpha" in raster.layout.colours and alpha_band(raster) is None:
-        notes.append(GRADED_ALPHA)
+        notes.append(unused_alpha(raster))
     known, more = _scaled(known, raster.scale(index))
     notes += more
     if known.dtype.kind == "c":

@@ -34,6 +34,7 @@ from service.contract.decoding.raster import (
     ChipLimits,
     Georeference,
     Raster,
+    black_level,
     gdal_warnings,
     plain_reason,
     silence_missing_georeference,
@@ -86,8 +87,8 @@ _OPENED_AS = {
     "ZSTD": "zstd",
     "WebP": "webp",
 }
-_PALETTE = 3
-_PHOTOMETRIC = {0, 1, 2, _PALETTE, 6}
+_PALETTE, _YCBCR = 3, 6
+_PHOTOMETRIC = {0, 1, 2, _PALETTE, _YCBCR}
 _COLOURS: dict[ColorInterp, Colour] = {
     ColorInterp.red: "red",
     ColorInterp.green: "green",
@@ -171,6 +172,11 @@ def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
             "the TIFF has big-endian floats compressed with LERC, which are misread; write it with "
             "little-endian byte order, or with Deflate"
         )
+    if page.photometric == _YCBCR and _COMPRESSIONS[page.compression] != "JPEG":
+        raise UnsupportedFormatError(
+            "the TIFF has colours as YCbCr without JPEG compression, whose layout is often "
+            "declared wrongly; save it as RGB"
+        )
     require_bounded_segments(data, page, limits)
 
 
@@ -242,11 +248,12 @@ def _to_raster(
     elif page.photometric == 0 and samples.dtype.kind != "u":
         notes.append(f"white as 0 means nothing for samples of {samples.dtype}: it was ignored")
     elif page.photometric == 0:
-        white = (1 << min(page.bits, 8 * samples.dtype.itemsize)) - 1
         shown = [n for n, i in enumerate(read) if layout.colours[i] != "alpha"]
-        samples[shown] = white - samples[shown]
-        nodata = None if nodata is None else white - nodata
-        notes.append("the TIFF stores white as 0; its values were inverted")
+        black = black_level(samples[shown], nodata, page.bits)
+        samples[shown] = black - samples[shown]
+        # Unsigned numbers wrap, so that no-data above the black level stays above it.
+        nodata = None if nodata is None else (black - nodata) % (1 << 8 * samples.dtype.itemsize)
+        notes.append(f"the TIFF stores white as 0; its values were inverted, {black} is black")
     georeference, more = _georeference(source, page)
     notes += more
     if georeference is None:

@@ -16,8 +16,6 @@ from service.contract.errors import CorruptChipError
 
 UNCOMPRESSED, JPEG, LZMA = 1, 7, 34925
 DEFLATE = {8, 32946}
-YCBCR = 6
-"""Its colours may be stored for several pixels at once."""
 MAX_COMPRESSED_SHARE = 2
 """Compressed samples are seldom longer than the samples, and never twice as long."""
 SPARE_SEGMENT_BYTES = 1024
@@ -85,8 +83,6 @@ def _require_own_places(page: TiffPage) -> None:
 
 def _require_whole_samples(page: TiffPage) -> None:
     """Reject uncompressed strips or tiles of another length than their samples have."""
-    if page.photometric == YCBCR:
-        return
     for size in np.unique(page.byte_counts[page.byte_counts > 0]).tolist():
         _require_length(page, size, MAX_PADDING_BYTES)
 
@@ -111,8 +107,7 @@ def _require_intact_streams(data: bytes, page: TiffPage) -> None:
             raise CorruptChipError(
                 f"a strip or tile of the TIFF is damaged ({error}); send the complete file"
             ) from error
-        if page.photometric != YCBCR:
-            _require_length(page, length)
+        _require_length(page, length)
 
 
 def _require_length(page: TiffPage, length: int, padding: int = 0) -> None:

@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 from affine import Affine
 from numpy.typing import NDArray
+from PIL import Image
 from rasterio.io import MemoryFile
 from rasterio.shutil import copy
 
 from service.contract.chip import Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.decoding.tiff_layout import TiffPage, read_full_page
-from service.contract.errors import CorruptChipError, PixelTypeError
+from service.contract.errors import CorruptChipError, PixelTypeError, UnsupportedFormatError
 from tests.support.inputs.chip_builders import good_jpeg, good_png, zip_of
-from tests.support.inputs.chip_files import rgb_planes, sar_plane, tiff_bytes
+from tests.support.inputs.chip_files import image_bytes, rgb_planes, sar_plane, tiff_bytes
 from tests.support.inputs.tiff_writer import Page, write_tiff
 
 FULL = sar_plane(60, 20)
 WIDTH, HEIGHT, COUNT, TIE_POINTS, NO_DATA = 256, 257, 277, 33922, 42113
-SAMPLE_FORMAT, EXIF = 339, 34665
+SAMPLE_FORMAT, EXIF, SUBSAMPLING = 339, 34665, 530
 
 
 def entry_at(data: bytes, tag: int) -> int:
@@ -208,3 +209,14 @@ def test_white_as_0_does_not_invert_an_alpha_band(modality: Modality) -> None:
     expected = decode_chip(written(grey, "MINISBLACK"), modality=modality, gsd_m=1.0)
     inverted = decode_chip(written(255 - grey, "MINISWHITE"), modality=modality, gsd_m=1.0)
     np.testing.assert_array_equal(inverted.pixels, expected.pixels)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_ycbcr_without_jpeg_is_refused(compression: str) -> None:
+    picture = Image.fromarray(rgb_planes().transpose(1, 2, 0)).convert("YCbCr")
+    data = image_bytes(picture, "TIFF", compression=compression)
+    # Without this tag colours count for 2 x 2 pixels; these are written for each pixel.
+    untold = changed(data, entry_at(data, SUBSAMPLING), struct.pack("<H", SUBSAMPLING + 1))
+    for each in (data, untold):
+        with pytest.raises(UnsupportedFormatError, match="save it as RGB"):
+            decode_chip(each, gsd_m=1.0)

@@ -179,6 +179,18 @@ def test_white_is_zero_is_inverted() -> None:
     assert any("inverted" in warning for warning in chip.warnings)
 
 
+@pytest.mark.parametrize("nodata", [None, 0, 65535])
+def test_white_is_zero_of_12_bits_in_16_is_inverted_at_12_bits(nodata: int | None) -> None:
+    plane = (sar_plane() * 500).astype(np.uint16)
+    stored = 4095 - plane
+    if nodata is not None:
+        stored[:5], plane[:5] = nodata, 0
+    data = tiff_bytes(stored, photometric="MINISWHITE", nodata=nodata)
+    chip = decode_chip(data, modality=SAR, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, plane)
+    assert any("4095 is black" in warning for warning in chip.warnings)
+
+
 def test_overviews_do_not_make_a_tiff_multi_page() -> None:
     plane = sar_plane(256, 64)
     data = tiff_bytes(plane, lambda f: f.build_overviews([2, 4]))

@@ -111,6 +111,16 @@ def test_an_alpha_band_of_two_values_is_a_flag(kind: str, opaque: int) -> None:
     assert any("5.0%" in warning for warning in chip.warnings)
 
 
+@pytest.mark.parametrize("opacity", [64, 128, 254])
+def test_an_alpha_band_of_one_value_tells_no_pixels_apart(opacity: int) -> None:
+    chip = decode_chip(with_alpha(np.full((60, 20), opacity, np.uint8)), gsd_m=0.75)
+    np.testing.assert_array_equal(chip.pixels, rgb_planes().transpose(1, 2, 0))
+    assert chip.warnings == (
+        f"the alpha band is {opacity} everywhere, which tells no pixels apart: all were taken as "
+        "opaque",
+    )
+
+
 @pytest.mark.parametrize("high", [200, 255])
 def test_a_near_infrared_band_tagged_as_alpha_is_no_transparency(high: int) -> None:
     infrared = np.random.default_rng(1).integers(8, high, (60, 20)).astype(np.uint8)
