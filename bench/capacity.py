@@ -67,13 +67,14 @@ def replicas_section(results: Results) -> str:
     shared = (("stand-in", alone.stand_in_ms), ("Redis", alone.redis_ms))
     all_ms = alone.replica_ms + alone.stand_in_ms + alone.redis_ms + alone.clients_ms
     lines = [
-        f"`make bench` started {loads[-1].replicas} replicas with one thread each on "
-        f"{results.machine}. They share a",
-        f"data folder, Redis, and a stand-in for a Qdrant server. {CLIENTS_EACH} clients for each "
-        "replica send new chips, which",
-        f"are compared with {VESSELS} vessels and not stored. The table shows medians of "
-        f"{ROUNDS} rounds, and the processor time",
-        "for a match:",
+        "Replicas share a Qdrant server and Redis, which limit how many replicas help. "
+        "`make bench` measured this with",
+        f"{loads[-1].replicas} replicas of one thread each on {results.machine}, and a stand-in "
+        "for the server, which is written in",
+        f"Python, answers one request at a time and compares a query with every sighting. "
+        f"{CLIENTS_EACH} clients for each replica",
+        f"send new chips, which are compared with {VESSELS} vessels and not stored. Medians of "
+        f"{ROUNDS} rounds, and processor time for a match:",
         "",
         "| replicas used | matches a second | time of replicas | of the stand-in | of Redis "
         "| of the clients | cores that other programs took |",
@@ -86,10 +87,8 @@ def replicas_section(results: Results) -> str:
         ),
         "",
         f"A match takes {all_ms:.0f} ms altogether, so these {results.cores} cores answer at most "
-        f"{1000 * results.cores / all_ms:.0f} a second with any number of",
-        "replicas. On more machines the shared processes are the limit, each of which uses one "
-        "core. By the times",
-        "with one replica:",
+        f"{1000 * results.cores / all_ms:.0f} a second with any number of replicas. With",
+        "more cores the shared processes are the limit, each of which uses one core:",
         "",
         "| shared process | matches a second at most | replicas, with a core each, at most |",
         "|---|---|---|",
@@ -98,9 +97,7 @@ def replicas_section(results: Results) -> str:
             for name, each_ms in shared
         ),
         "",
-        "A Qdrant server was not measured. The stand-in gets the same requests, but is written in "
-        "Python, answers",
-        "one at a time and compares a query with every sighting.",
+        "A Qdrant server was not measured.",
     ]
     return "\n".join(lines) + "\n"
 
