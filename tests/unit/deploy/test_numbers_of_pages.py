@@ -36,7 +36,6 @@ from service.observability.webhook import TIMEOUT_S as WEBHOOK_TIMEOUT_S
 from service.server.run import CLOSING_S
 from service.settings import S3_TRIES, Settings
 from service.storage.audit.log import RESERVE_BYTES
-from service.storage.edge.record_cache import MOST_CHARACTERS
 from service.storage.local.disk_space import MIN_FREE_BYTES
 from service.storage.local.idempotency import MAX_BYTES
 from service.storage.local.keys import CHECK_EVERY_S
@@ -171,7 +170,6 @@ SAYINGS = {
         f"for more than {announcing.GIVE_UP_AFTER.days} days",
     ],
     "upkeep": [
-        f"at most {MOST_CHARACTERS >> 20} MiB of JSON",
         "beyond the limits every hour" if RETENTION_INTERVAL_S == 3600.0 else "?",
         f"reserves {RESERVE_BYTES >> 10} KiB",
         f"for `CROSSFIX_RESTORE_DAYS` ({SETTINGS.restore_days:g})",
