@@ -53,8 +53,8 @@ class BulkOutcome:
         sighting: the sighting that the vessel has of it; None when it was refused.
         added: whether this request stored it.
         created: whether this request registered the vessel.
-        warnings: stated facts that were not used, what is bad about the chip, and other vessels
-            that have it too.
+        warnings: stated facts that were not used, what is bad about the chip, other vessels that
+            have it too, and, with the first chip of its vessel, that the vessel had been deleted.
         problem: why it was refused.
     """
 
@@ -170,11 +170,13 @@ def _stored(part: _Part) -> Iterator[BulkOutcome]:
             failure = error
     added = set() if done is None else set(done.stored.added)
     sightings = {} if done is None else {one.chip_sha256: one for one in done.sightings}
+    notes = () if done is None else done.notes
     for chip in part.chips:
         digest = digests.get(chip.number)
         if done is None or digest is None:
             yield BulkOutcome(chip.number, problem=problems.get(chip.number, failure))
             continue
-        warnings = done.stored.warnings.get(digest, ())
+        warnings = (*notes, *done.stored.warnings.get(digest, ()))
         yield BulkOutcome(chip.number, sightings[digest], digest in added, done.created, warnings)
+        notes = ()
         added.discard(digest)

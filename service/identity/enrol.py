@@ -32,7 +32,13 @@ from service.identity.records.vessels import (
     VesselState,
     require_longer_than_wide,
 )
-from service.identity.recovery import Recovery, no_renewal
+from service.identity.recovery import (
+    Recovery,
+    being_enrolled,
+    is_enrolment_of,
+    no_renewal,
+    replacement_warning,
+)
 from service.identity.stage_timing import measured
 from service.identity.uploads import (
     ChipUpload,
@@ -93,17 +99,24 @@ class EnrolledVessel:
     Attributes:
         created: whether this request registered the vessel.
         stored: what it stored of its chips.
+        replaced: the tombstone that it replaced.
     """
 
     vessel: Vessel
     sightings: Sequence[Sighting]
     created: bool
     stored: StoredChips = field(default_factory=StoredChips)
+    replaced: Vessel | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is said about the vessel."""
+        return () if self.replaced is None else (replacement_warning(self.replaced),)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is said about the chips of the request, in their order."""
-        return tuple(text for texts in self.stored.warnings.values() for text in texts)
+        """What is said about the vessel, and about the chips of the request, in their order."""
+        return (*self.notes, *(text for texts in self.stored.warnings.values() for text in texts))
 
 
 class Enrolment:
@@ -159,22 +172,23 @@ class Enrolment:
         Raises:
             ConflictError, StoreUnavailableError, StoreFullError: see `enrol`.
         """
-        facts: Facts = {
-            "vessel_id": str(vessel.id),
-            "attributes": vessel.known_attributes(),
-            "chips": [one.chip.digest for one in chips],
-        }
+        sent = [one.chip.digest for one in chips]
+        attributes = vessel.known_attributes()
+        facts: Facts = {"vessel_id": str(vessel.id), "attributes": attributes, "chips": sent}
         with self._write_lock:
             found = self._find_unmerged(vessel.id)
             if found is not None and found.state.visible:
                 return self._add_to_registered(found, vessel, chips, facts)
-            same = derived or (found is not None and _same_enrolment(found, vessel, chips))
+            same = derived or (found is not None and is_enrolment_of(found, vessel, sent))
             with self._leases.for_registration(vessel, resumes=same) as lease:
-                found = self._recover_other_change(vessel, chips, lease)
+                found = self._recover_other_change(vessel, sent, lease)
                 if found is not None and found.state.visible:
                     return self._add_to_registered(found, vessel, chips, facts)
-                register = partial(self._register, vessel, chips, lease, begun=found is not None)
-                return self._record_change("enrol", facts, vessel.id, True, register)
+                begun = found is not None and found.state is VesselState.ENROLLING
+                replaced = found.replaced if found is not None and begun else found
+                register = partial(self._register, vessel, chips, lease, begun, replaced)
+                done = self._record_change("enrol", facts, vessel.id, True, register)
+                return replace(done, replaced=replaced)
 
     def add_chips(self, vessel_id: UUID, uploads: Sequence[ChipUpload]) -> EnrolledVessel:
         """Add sightings to a registered vessel, all or none; chips that it has change nothing.
@@ -232,9 +246,14 @@ class Enrolment:
         return enrolled
 
     def _register(
-        self, vessel: Vessel, chips: Sequence[EmbeddedUpload], lease: Lease, begun: bool
+        self,
+        vessel: Vessel,
+        chips: Sequence[EmbeddedUpload],
+        lease: Lease,
+        begun: bool,
+        replaced: Vessel | None,
     ) -> StoredChips:
-        """Write the vessel and its sightings.
+        """Write the vessel and its sightings, in place of a tombstone, if there is one.
 
         If an earlier request has `begun` and wrote the pending vessel, it is not written again:
         that request may be making the vessel active right now. The last write takes effect only
@@ -244,7 +263,9 @@ class Enrolment:
         if begun:
             self._gallery.take_over(vessel.id, fence)
         else:
-            self._gallery.put_vessel(vessel.model_copy(update=_pending(chips)), fence)
+            sent = tuple(one.chip.digest for one in chips)
+            pending = being_enrolled(vessel, replaced, leaving_chips=sent)
+            self._gallery.put_vessel(pending, fence)
         stored = self._store_chips(vessel, chips, lease)
         lease.confirm()
         self._gallery.put_fenced(vessel, fence)
@@ -314,13 +335,8 @@ class Enrolment:
         return copies.warnings("one chip shows one ship, so one of the vessels is wrong")
 
     def _find_unmerged(self, vessel_id: UUID) -> Vessel | None:
-        """Return the vessel in any state but `merged`; raise ConflictError when it was merged.
-
-        A deleted vessel counts as absent: registering it again replaces its tombstone.
-        """
+        """Return the vessel in any state but `merged`; raise ConflictError when it was merged."""
         found = self._gallery.get_vessels([vessel_id]).get(vessel_id)
-        if found is not None and found.state is VesselState.DELETED:
-            return None
         if found is not None and found.state is VesselState.MERGED:
             raise ConflictError(
                 f"vessel {found.id} was merged into {found.merged_into}; add chips there",
@@ -329,11 +345,13 @@ class Enrolment:
         return found
 
     def _recover_other_change(
-        self, vessel: Vessel, chips: Sequence[EmbeddedUpload], lease: Lease
+        self, vessel: Vessel, chips: Sequence[str], lease: Lease
     ) -> Vessel | None:
-        """Finish or undo an interrupted change of another kind; return the vessel that remains."""
+        """Finish or undo an interrupted change of another kind; return what remains."""
         found = self._find_unmerged(vessel.id)
-        if found is None or found.state.visible or _same_enrolment(found, vessel, chips):
+        if found is None or found.state.visible or found.state is VesselState.DELETED:
+            return found
+        if is_enrolment_of(found, vessel, chips):
             return found
         self._recovery.settle(found, lease.renew)
         return self._recover_other_change(vessel, chips, lease)
@@ -365,23 +383,6 @@ def _defects(upload: ChipUpload, sighting: Sighting) -> tuple[str, ...]:
     """Return what is bad about a chip, with its name."""
     name = upload.name or f"chip {upload.digest[:12]}"
     return tuple(f"{name}: {defect}" for defect in sighting.defects)
-
-
-def _pending(chips: Sequence[EmbeddedUpload]) -> Facts:
-    return {
-        "state": VesselState.ENROLLING,
-        "leaving_chips": tuple(one.chip.digest for one in chips),
-    }
-
-
-def _same_enrolment(found: Vessel, vessel: Vessel, chips: Sequence[EmbeddedUpload]) -> bool:
-    """Return whether `found` is the pending vessel of an enrolment with the same content."""
-    return (
-        found.state is VesselState.ENROLLING
-        and found.split_from is None
-        and found.attributes() == vessel.attributes()
-        and set(found.leaving_chips) == {one.chip.digest for one in chips}
-    )
 
 
 def get_visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:

@@ -4,6 +4,7 @@
 |---|---|---|
 | enrolling | a new vessel was being written | its sightings and the vessel are removed |
 | enrolling, former_sightings | open sightings were being given to it | they become open again |
+| enrolling, replaced | a deleted vessel was being registered anew | its tombstone comes back |
 | enrolling, split_from | sightings were being split off | they go back to their former vessel |
 | syncing | attributes were being changed | the sightings are refreshed, the vessel is active |
 | syncing, former_sightings | a deletion was being undone | its sightings come back too |
@@ -189,6 +190,10 @@ class Recovery:
 
     def _undo_enrolment(self, vessel: Vessel, renew: Callable[[], None]) -> None:
         sightings = self._gallery.sightings_of([vessel.id])
+        if vessel.replaced is not None:
+            former = {*vessel.replaced.former_sightings}
+            self.reassign([s for s in sightings if s.id in former], None)
+            sightings = [s for s in sightings if s.id not in former]
         origin = self.resolve_vessel(vessel.split_from)
         if origin is not None:
             self._move_sightings(vessel, origin)
@@ -201,7 +206,10 @@ class Recovery:
             added = (*vessel.leaving_chips, *(s.chip_sha256 for s in sightings))
             self._delete_chips(dict.fromkeys(added), renew)
         renew()
-        self._gallery.delete_vessel(vessel.id)
+        if vessel.replaced is not None:
+            self._gallery.put_vessel(vessel.replaced)
+        else:
+            self._gallery.delete_vessel(vessel.id)
 
     def _give_to_tombstone(self, vessel_id: UUID, sightings: Sequence[Sighting]) -> None:
         """Make sightings open; restoring the deleted vessel that had them brings them back."""
@@ -221,6 +229,36 @@ class Recovery:
     def _is_enrolled(self, sighting_id: UUID) -> bool:
         """Whether no match asked about the sighting: evidence of a match is kept."""
         return not self._matches.page(MatchFilter(sighting_id=sighting_id), 1, None).matches
+
+
+def being_enrolled(vessel: Vessel, replaced: Vessel | None, **more: object) -> Vessel:
+    """Return a vessel as it is while its sightings are written.
+
+    Args:
+        vessel: as it will be.
+        replaced: the tombstone in whose place it is written, if there is one.
+        more: what recovery needs to undo the change.
+    """
+    return vessel.model_copy(update={"state": VesselState.ENROLLING, "replaced": replaced, **more})
+
+
+def is_enrolment_of(found: Vessel, vessel: Vessel, chips: Iterable[str]) -> bool:
+    """Return whether a vessel is being enrolled with the same attributes and chips, digests."""
+    return (
+        found.state is VesselState.ENROLLING
+        and found.split_from is None
+        and found.attributes() == vessel.attributes()
+        and set(found.leaving_chips) == set(chips)
+    )
+
+
+def replacement_warning(tombstone: Vessel) -> str:
+    """Say what registering a deleted vessel anew means."""
+    return (
+        f"vessel {tombstone.id} was deleted on {tombstone.updated_at:%Y-%m-%d}, and is registered "
+        f"anew: its {len(tombstone.former_sightings)} former chips do not come back, and restore "
+        "no longer undoes the deletion; send the files of those that belong to it"
+    )
 
 
 def with_former_sightings(vessel: Vessel, sightings: Iterable[Sighting]) -> Vessel:

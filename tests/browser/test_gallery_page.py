@@ -249,6 +249,7 @@ def test_a_csv_is_imported_and_what_was_refused_is_listed(
     desk: WatchedPage, harbour: Harbour, api: httpx.Client, tmp_path: Path
 ) -> None:
     [first, second] = chips_of("0017")
+    known = chips_of("0005")[0]
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     table = tmp_path / "harbour.csv"
@@ -259,21 +260,24 @@ def test_a_csv_is_imported_and_what_was_refused_is_listed(
         "missing.png,IMPORTED THREE,100,optical\n"
         f"{broken.name},IMPORTED FOUR,100,optical\n"
         f"{second.name},<NA>,100,optical\n"
+        f"{known.name},IMPORTED SIX,100,optical\n"
     )
     page = desk.open("#/gallery")
     page.get_by_role("button", name="Import").click()
     dialog = page.get_by_role("dialog")
-    files = [str(path) for path in (table, first, second, broken)]
+    files = [str(path) for path in (table, first, second, broken, known)]
     dialog.locator("input[type=file]").last.set_input_files(files)
-    expect(dialog).to_contain_text("Found 2 vessels with 2 chips.")
+    expect(dialog).to_contain_text("Found 3 vessels with 3 chips.")
     expect(dialog).to_contain_text("Line 3: length_m is “abc”, not a number")
     expect(dialog).to_contain_text("Line 4: the file missing.png was not among the chosen files.")
     expect(dialog).to_contain_text("Line 6: name is “<NA>”, which names no vessel")
     dialog.get_by_role("button", name="Import", exact=True).click()
-    expect(dialog).to_contain_text("1 vessel with 1 chip imported, 4 refused.")
+    expect(dialog).to_contain_text("2 vessels with 2 chips imported, 4 refused.")
+    warned = dialog.locator("table").filter(has_text="look at these").locator("tbody tr")
+    expect(warned.filter(has_text=known.name)).to_contain_text("is enrolled for vessel")
     expect(dialog.locator("tbody tr").filter(has_text="broken.png")).to_contain_text("PNG")
     with page.expect_download() as download:
-        dialog.get_by_role("button", name="Save this list as CSV").click()
+        dialog.get_by_role("button", name="Save this list as CSV").first.click()
     assert Path(download.value.path()).read_text().count("\n") == 4
     [found] = api.get("/gallery", params={"search": "imported one"}).json()["vessels"]
     assert found["length_m"] == 180

@@ -66,10 +66,10 @@ async function sendBatch(chips, tell, signal) {
   for (const one of left.values()) tell(one, { problem: { detail: reason } });
 }
 
-/** The refusals as CSV; a cell that a spreadsheet would take for a formula begins with a quote. */
-export function refusalsAsCsv(refused) {
+/** What was said of files as CSV; a cell that a spreadsheet would take for a formula begins with a quote. */
+export function saidAsCsv(said) {
   const cell = (text) => `"${String(text).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
-  return ["file,vessel,reason", ...refused.map((one) => [one.file, one.vessel, one.reason].map(cell).join(","))].join("\r\n");
+  return ["file,vessel,reason", ...said.map((one) => [one.file, one.vessel, one.reason].map(cell).join(","))].join("\r\n");
 }
 
 export function Import({ onClose }) {
@@ -88,7 +88,7 @@ export function Import({ onClose }) {
   };
   const run = async () => {
     const all = await chipsOf(fleet);
-    const live = { done: 0, total: all.length, vessels: new Set(), chips: 0, refused: [...fleet.refused], running: true };
+    const live = { done: 0, total: all.length, vessels: new Set(), chips: 0, refused: [...fleet.refused], warned: [], running: true };
     const tell = (chip, said) => {
       live.done += 1;
       if (said.problem) {
@@ -96,6 +96,7 @@ export function Import({ onClose }) {
       } else {
         live.chips += 1;
         live.vessels.add(said.vessel_id);
+        live.warned.push(...said.warnings.map((reason) => ({ file: chip.file.name, vessel: chip.vessel, reason })));
       }
       setReport({ ...live });
     };
@@ -122,31 +123,32 @@ export function Import({ onClose }) {
       ${fleet && html`<p role="status"><strong>${T.importing.found(fleet.vessels.length, chips)}</strong>
         ${fleet.refused.length > 0 && html` ${T.importing.unusable(fleet.refused.length)}`}</p>
         ${fleet.notes.map((text) => html`<p key=${text} class="quiet">${text}</p>`)}
-        <${Refusals} refused=${fleet.refused} />
+        <${Said} said=${fleet.refused} title=${T.importing.refused} name="refused.csv" />
         <p class="form-end"><button type="button" class="primary" disabled=${!fleet.vessels.length} onClick=${run}>
           ${T.importing.start}</button></p>`}`}
     ${report && html`
       <p role="status"><strong>${report.running ? T.importing.running(report.done, report.total)
         : T.importing.done(report.vessels.size, report.chips, report.refused.length)}</strong></p>
       <progress max=${report.total || 1} value=${report.done} aria-label=${T.importing.title}></progress>
-      <${Refusals} refused=${report.refused} />
+      <${Said} said=${report.refused} title=${T.importing.refused} name="refused.csv" />
+      <${Said} said=${report.warned} title=${T.importing.warned} name="warnings.csv" />
       <p class="form-end"><button type="button" class=${report.running ? "" : "primary"} onClick=${close}>
         ${report.running ? T.importing.stop : T.close}</button></p>`}
   <//>`;
 }
 
-function Refusals({ refused }) {
-  if (!refused.length) return null;
+function Said({ said, title, name }) {
+  if (!said.length) return null;
   const save = () => {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([refusalsAsCsv(refused)], { type: "text/csv" }));
-    link.download = T.importing.reportName;
+    link.href = URL.createObjectURL(new Blob([saidAsCsv(said)], { type: "text/csv" }));
+    link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
-  return html`<div class="refusals"><table class="table"><caption>${T.importing.refused}</caption>
+  return html`<div class="refusals"><table class="table"><caption>${title}</caption>
     <thead><tr><th>${T.importing.file}</th><th>${T.importing.vessel}</th><th>${T.importing.reason}</th></tr></thead>
-    <tbody>${refused.slice(0, 200).map((one, index) => html`<tr key=${index}>
+    <tbody>${said.slice(0, 200).map((one, index) => html`<tr key=${index}>
       <td>${one.file}</td><td>${one.vessel}</td><td>${one.reason}</td></tr>`)}</tbody></table>
     <button type="button" onClick=${save}>${T.importing.saveReport}</button></div>`;
 }

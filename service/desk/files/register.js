@@ -60,7 +60,7 @@ export function Register({ onDone, onClose }) {
       const form = formOf({ vessel: JSON.stringify(vessel), chip_metadata: JSON.stringify(about) },
         files.map((file) => ["chips", file]));
       const done = await call("POST", "gallery", { form });
-      tell(T.vessel.registered(vesselName(done)));
+      tell([T.vessel.registered(vesselName(done)), ...done.warnings].join(" "));
       onDone(done);
     } catch (failed) {
       setProblem(failed);

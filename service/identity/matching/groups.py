@@ -19,7 +19,7 @@ from service.identity.matching.grouping import RecordedFacts, recorded_facts
 from service.identity.records.match_records import MatchRecord, Standing
 from service.identity.records.sightings import GroupedSighting, GroupPlace, Sighting
 from service.identity.records.vessels import Vessel, VesselState
-from service.identity.recovery import INTERRUPTIBLE, Recovery
+from service.identity.recovery import INTERRUPTIBLE, Recovery, being_enrolled
 from service.identity.review import MatchReview
 
 MAX_TOGETHER = 100
@@ -161,9 +161,11 @@ class SightingGroups:
                     "sightings": chips_and_ids(sightings),
                     "matches": [str(one.id) for one in records],
                 }
+                replaced = self._gallery.get_vessels([vessel.id]).get(vessel.id)
                 with self._trail.change("enrol-sightings", **facts):
-                    self._register(vessel, every, records, lease, judging)
-            return EnrolledVessel(vessel, self._gallery.sightings_of([vessel.id]), created=True)
+                    self._register(vessel, every, records, lease, judging, replaced)
+            taken = self._gallery.sightings_of([vessel.id])
+            return EnrolledVessel(vessel, taken, created=True, replaced=replaced)
 
     def _register(
         self,
@@ -172,10 +174,11 @@ class SightingGroups:
         records: Sequence[MatchRecord],
         lease: Lease,
         judging: Lease,
+        replaced: Vessel | None,
     ) -> None:
         fence = lease.token(vessel_claim(vessel.id))
-        pending = {"state": VesselState.ENROLLING, "former_sightings": tuple(every)}
-        self._gallery.put_vessel(vessel.model_copy(update=pending), fence)
+        pending = being_enrolled(vessel, replaced, former_sightings=tuple(every))
+        self._gallery.put_vessel(pending, fence)
         begun = self._review.begin_confirmations(records, vessel.id, judging)
         lease.renew()
         self._gallery.move_sightings(every, vessel)

@@ -94,7 +94,7 @@ class Vessel(VesselAttributes):
     whose sightings this vessel took over. `leaving_chips` are digests of chips that are deleted,
     unless another sighting uses them, when the change under way is finished or undone.
     `former_sightings` are the ids of the sightings that a deleted vessel had, or that an enrolling
-    one takes.
+    one takes. `replaced` is the tombstone in whose place an enrolling vessel is written.
     """
 
     id: UUID
@@ -106,6 +106,7 @@ class Vessel(VesselAttributes):
     split_from: UUID | None = None
     leaving_chips: tuple[str, ...] = ()
     former_sightings: tuple[UUID, ...] = ()
+    replaced: "Vessel | None" = None
 
     def attributes(self) -> VesselAttributes:
         """Return the attributes alone."""

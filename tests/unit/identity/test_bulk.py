@@ -114,6 +114,14 @@ def test_warnings_belong_to_their_chips(use_cases: UseCases) -> None:
     assert not any("enrolled for vessel" in text for text in done[2].warnings)
 
 
+def test_a_deleted_vessel_that_is_registered_anew_is_named_once(use_cases: UseCases) -> None:
+    enrol(use_cases, (TWIN, optical(1)))
+    use_cases.curation.delete(UUID(int=7))
+    done = enrol(use_cases, (TWIN, optical(2)), (TWIN, optical(3)))
+    assert "was deleted on" in done[1].warnings[0]
+    assert done[2].warnings == ()
+
+
 def test_a_vessel_of_many_chips_is_acknowledged_in_parts(
     use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:

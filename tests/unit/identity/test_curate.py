@@ -127,6 +127,10 @@ def test_a_deleted_vessel_can_be_registered_again(
     assert [s.id for s in again.sightings] == [
         s.id for s in star.sightings if s.chip_sha256 == optical(1).digest
     ]
+    (warning,) = again.warnings
+    assert "was deleted on 2026-01-01" in warning
+    assert f"its {len(star.sightings)} former chips do not come back" in warning
+    assert use_cases.enrolment.enrol(new, [optical(1)]).warnings == ()
 
 
 def test_merges_and_splits_leave_the_origin_of_each_sighting(

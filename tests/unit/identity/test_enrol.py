@@ -227,6 +227,29 @@ def test_an_interrupted_deletion_is_finished_or_was_never_begun(writes: int) -> 
     assert len(use_cases.chips.data) == 1
 
 
+@pytest.mark.parametrize("writes", range(4))
+def test_an_interrupted_registration_of_a_deleted_vessel_loses_nothing_of_it(writes: int) -> None:
+    gallery = CrashingGallery(100)
+    use_cases = build_use_cases(gallery, FakeChipStore())
+    done = use_cases.enrolment.enrol(STAR, [optical(1), optical(2)])
+    use_cases.curation.delete(done.vessel.id)
+    gallery.writes_left = writes
+    again = NewVessel(id=done.vessel.id, name="AGAIN")
+    try:
+        use_cases.enrolment.enrol(again, [optical(1), optical(3)])
+    except PowerCutError:
+        assert writes < 3
+    gallery.writes_left = 100
+    use_cases.recovery.run()
+    restored = use_cases.curation.restore(done.vessel.id)
+    if writes == 3:
+        assert restored.vessel.name == "AGAIN"
+        return
+    assert restored.vessel.attributes() == done.vessel.attributes()
+    assert {s.id for s in restored.sightings} == {s.id for s in done.sightings}
+    assert set(use_cases.chips.data) == {s.chip_sha256 for s in done.sightings}
+
+
 @pytest.mark.parametrize("writes", range(6))
 def test_an_interrupted_restoration_is_finished_or_was_never_begun(writes: int) -> None:
     gallery = CrashingGallery(100)
