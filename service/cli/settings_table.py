@@ -79,5 +79,10 @@ def _value(schema: dict[str, Any]) -> str:
     kinds: list[dict[str, Any]] = schema.get("anyOf", [schema])
     kind = next(one for one in kinds if one.get("type") != "null")
     choices = ", ".join(f"`{choice}`" for choice in kind.get("enum", ()))
-    bounds = [f"{sign} {kind[name]:.12g}" for name, sign in BOUNDS.items() if name in kind]
-    return ", ".join([choices or TYPE_NAMES[kind.get("format") or kind["type"]], *bounds])
+    return ", ".join([choices or TYPE_NAMES[kind.get("format") or kind["type"]], *_bounds(kind)])
+
+
+def _bounds(kind: dict[str, Any]) -> list[str]:
+    if {"minimum", "maximum"} <= kind.keys():
+        return [f"{kind['minimum']:.12g} to {kind['maximum']:.12g}"]
+    return [f"{sign} {kind[name]:.12g}" for name, sign in BOUNDS.items() if name in kind]

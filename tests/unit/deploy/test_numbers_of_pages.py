@@ -21,12 +21,7 @@ from service.contract.decoding.sar_amplitude import DB_RANGE, DECIBEL_STEP
 from service.contract.framing import quality
 from service.contract.utc_time import MAX_CLIENT_SKEW
 from service.contract.weighing.context import CHIP_OVER_SHIP, IMPOSSIBLE, MAX_SPEED_KN
-from service.contract.weighing.verdicts import (
-    AMBIGUOUS_FROM,
-    LIKELY_FROM,
-    MAX_NAMED,
-    NO_MATCH_FROM,
-)
+from service.contract.weighing.verdicts import MAX_NAMED
 from service.identity.evidence.copies import COPY_SIMILARITY
 from service.identity.evidence.several_chips import MAX_CHIPS
 from service.identity.leases import MAX_CLOCK_SKEW, lease_lifetime
@@ -116,8 +111,6 @@ SAYINGS = {
         f"from which {percent(MIN_RIGHT['likely'])} (`likely`), {percent(MIN_RIGHT['no_match'])} "
         f"(`no_match`) or {percent(MIN_RIGHT['ambiguous'])} (`ambiguous`)",
         f"at most {WORDS[MAX_NAMED]} outcomes",
-        f"`likely` from {LIKELY_FROM:g}, `no_match` from {NO_MATCH_FROM:g}",
-        f"`ambiguous` from {AMBIGUOUS_FROM:g}, and",
         f"({LENGTH_RATIO:g} of the length; {OPTICAL_WIDTH:g} of the beam in optical and "
         f"{SAR_WIDTH:g} in SAR chips;",
         f"multiplies the odds by {math.exp(IMPOSSIBLE):.0e}",
