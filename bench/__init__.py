@@ -1,1 +1,1 @@
-"""`make bench`: every speed in the pages, as ratios measured in one run."""
+"""`make bench`: measure every speed that the pages state, as ratios within one run."""

@@ -1,1 +1,1 @@
-"""What `calibrate` is made of: replayed searches, the logistic fit, operating points, reports."""
+"""Fit probabilities and verdict thresholds on simulated searches, and measure them."""

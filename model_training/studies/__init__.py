@@ -1,1 +1,1 @@
-"""Experiments on several models, runs or scenes, above training, evaluation and calibration."""
+"""Studies of several models, runs or scenes: ablation, adaptation, scenes."""

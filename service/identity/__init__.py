@@ -1,1 +1,1 @@
-"""The use cases in the analyst's words: enrol, match, verify. Knows no vendor."""
+"""Use cases: enrol, match, judge, verify. Imports no store client, no HTTP and no model."""

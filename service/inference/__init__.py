@@ -1,1 +1,1 @@
-"""Running a bundle: the only room that imports ONNX Runtime."""
+"""Run the models of a bundle. The only package that imports ONNX Runtime."""

@@ -1,1 +1,1 @@
-"""Work on a whole gallery: backup, re-embedding, upgrade, sweep, readiness."""
+"""Use cases on a whole gallery: backup, restore, re-embedding, retention, sweep, check."""

@@ -1,1 +1,1 @@
-"""What operators see: metrics, logs, traces, drift."""
+"""Metrics, logs, traces, drift of similarities, and messages to the webhook."""

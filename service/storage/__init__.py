@@ -1,1 +1,1 @@
-"""Adapters of the ports: Qdrant Edge or server, a folder of chips, Redis."""
+"""Adapters of the ports in `identity`: Qdrant, SQLite, folders, S3, Redis, the audit log."""

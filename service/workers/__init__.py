@@ -1,1 +1,1 @@
-"""Worker processes for work on bytes that strangers sent."""
+"""The decoder pool: processes that decode uploaded files within limits of time and memory."""

@@ -1,1 +1,1 @@
-"""Large batches of hard negatives: mined look-alikes, and stored features of early layers."""
+"""Train with mined look-alikes in large batches, if wanted on stored features of early layers."""

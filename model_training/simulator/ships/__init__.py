@@ -1,1 +1,1 @@
-"""Ships in 3-D: types, hulls, decks, fittings, and one visit of a ship."""
+"""Ships in 3-D: types, hulls, decks, fittings, and what changes between two sightings."""

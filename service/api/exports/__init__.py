@@ -1,1 +1,1 @@
-"""Lists as CSV and GeoJSON, and the choice of the representation that a client accepts."""
+"""Lists as CSV and GeoJSON, and the choice of the format by the header `Accept`."""

@@ -1,1 +1,1 @@
-"""The layers around every request, one file each; `stack.py` orders them."""
+"""Layers around every request, such as keys and limits, one a file; `stack.py` orders them."""

@@ -1,1 +1,1 @@
-"""Write what analysts decided as a data set from which models can learn."""
+"""Write confirmed and rejected matches as a data set for training."""

@@ -1,1 +1,1 @@
-"""Finding the ship in a loose crop, setting it upright and tight, and judging the chip."""
+"""Find the ship in a loose chip, set it upright, cut it out, and judge the chip's quality."""

@@ -1,1 +1,1 @@
-"""How candidates are weighed: their probabilities, checks, and the verdict."""
+"""Compute the probability and the checks of each candidate, and the verdict of a match."""

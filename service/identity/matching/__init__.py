@@ -1,1 +1,1 @@
-"""Answer which vessel chips show: one chip, the chips of one image, two chips; keep the answers."""
+"""Match chips with vessels, compare two chips, store matches, and group open sightings."""

@@ -1,1 +1,1 @@
-"""What the use cases need from outside, one Protocol a file; adapters are in other rooms."""
+"""Protocols of the stores and models that the use cases need, one subject a file."""

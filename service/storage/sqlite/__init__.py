@@ -1,1 +1,1 @@
-"""Records without vectors in SQLite files: their number takes disk, and no memory."""
+"""Match records and open sightings in SQLite files, which take disk and hardly any memory."""

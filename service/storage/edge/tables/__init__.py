@@ -1,1 +1,1 @@
-"""Tables of embeddings and facts, which searches of the embedded gallery use."""
+"""Tables of embeddings and filterable fields, by which the embedded gallery searches."""
