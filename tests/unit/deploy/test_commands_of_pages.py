@@ -104,13 +104,10 @@ def test_each_linked_heading_is_there(page: str) -> None:
     assert [link for link in targets if link[1] not in anchors(link[0])] == []
 
 
-def test_the_page_on_training_lists_the_fleets_and_configs_of_make_bundle() -> None:
+def test_the_page_on_training_lists_the_configs_of_make_bundle() -> None:
     script = (ROOT / "scripts/build-bundle").read_text()
     page = (ROOT / "docs/training.md").read_text()
     section = page.partition("## On simulation, on a CPU")[2].partition("\n## ")[0]
     configs = set(re.findall(r"\$configs/([\w-]+\.yaml)", script))
     assert len(configs) >= 5
     assert configs - set(re.findall(r"([\w-]+\.yaml)", section)) == set()
-    fleet = re.search(r"^background test (\d+) (\d+)$", script, re.M)
-    assert fleet is not None
-    assert f"--vessels {fleet[1]} --seed {fleet[2]}" in section
