@@ -36,7 +36,6 @@ from service.storage.local.idempotency import MAX_BYTES
 from service.storage.local.keys import CHECK_EVERY_S
 from service.storage.local.outbox import MOST_BYTES, MOST_MATCHES
 from service.storage.s3.bucket import PROBE_TIMEOUT_S
-from service.storage.server.connection import KEPT_CONNECTIONS
 from service.storage.server.counts import COUNTS_MAX_AGE_S, LARGE, LARGE_MAX_AGE_S
 from service.storage.server.repeating import BUDGET_TIMEOUTS, QUICK_S
 from service.wiring.background import (
@@ -129,7 +128,6 @@ SAYINGS = {
         else "?",
         f"a probability of {percent(grouping.THRESHOLD)} or more (`threshold`)",
         f"(at {MAX_SPEED_KN:g} kn, see `checks`)",
-        f"one search of the {grouping.SIMILAR} most similar sightings",
         f"200 to 299 within {WEBHOOK_TIMEOUT_S:g} s",
         f"after about {announcing.FIRST_PAUSE_S:g} s, 10 s, 20 s and so on up to "
         f"{announcing.LONGEST_PAUSE_S / 3600:g} h",
@@ -139,7 +137,6 @@ SAYINGS = {
         f"during concurrent enrolment, {LONG.kills} times",
         f"At most {MAX_QUEUED_SPANS} spans wait in memory",
         f"for up to {WORDS[int(CLOSING_TIMEOUT_S)]} seconds",
-        f"up to {KEPT_CONNECTIONS} to each Qdrant address",
         f"tries {WORDS[S3_TRIES]} times at most",
         f"a timeout of {WORDS[int(PROBE_TIMEOUT_S)]} seconds at most",
         f"the process ends at most {CLOSING_S:g} s later",
