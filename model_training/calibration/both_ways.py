@@ -1,9 +1,9 @@
 """Fit and measure the comparison of queries both ways round, see `framing.half_turn`.
 
 A query counts with the more similar of its two half turns, which makes wrong candidates more
-similar, too; so these searches have probabilities and thresholds of their own. Queries that were
-tight already keep those of searches one way: their half turn counts only where it is more similar
-by a preference, which is chosen so that chips which all show their bows at one end lose nothing.
+similar, too; so these searches have probabilities and thresholds of their own. If framing changed
+neither the query nor the known chip, the half turn counts only where it is more similar by a
+preference, because such chips mostly show their bows at the same end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,13 @@ from model_training.embedding.chip_table import ChipTable
 from model_training.evaluation.metrics import Estimate, bootstrap_mean
 from service.contract.chip import Modality
 from service.contract.manifest import Metric
-from service.contract.weighing.specs import BothWaysSpec, CalibrationSpec
+from service.contract.weighing.specs import BothWaysSpec
 
-QUERIES_PER_SENSOR = 600
-"""Half turns that are embedded of each sensor's chips."""
 SUFFIX = ", both ways"
-TIGHT_SUFFIX = ", tight chips, their half turns counted"
-PREFERENCES = (0.03, 0.05, 0.07, 0.1, 0.15, 0.2)
+PREFERENCES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2)
 """The values of `BothWaysSpec.bow_preference` to choose from."""
+SAME_END_SHARE = 0.75
+"""In how many pairs of tight chips of one ship both are assumed to show the bow at the same end."""
 _STEEPEST = 1000.0
 
 
@@ -58,25 +57,22 @@ class BothWaysReport:
         spec: the fitted one, with the verdicts' rates as measured on these ships.
         searches: as of searches one way.
         right_way: share of pairs of one ship, 0 to 1, whose more similar way is the right one.
-        tight: searches with the chosen preference and the calibration one way; None without it.
     """
 
     spec: BothWaysSpec
     searches: CalibrationReport
     right_way: Estimate
-    tight: CalibrationReport | None
 
     def document(self) -> dict[str, object]:
         """Return the measurements for a JSON file."""
-        tight = None if self.tight is None else self.tight.document()
-        right = self.right_way.document()
-        return {**self.searches.document(), "right_way": right, "tight": tight}
+        return {**self.searches.document(), "right_way": self.right_way.document()}
 
 
 def fit_both_ways(
     table: ChipTable,
     bow_up: Mapping[Path, bool],
     fitted_on: str,
+    bow_preference: float,
     seed: int = 0,
     real_share: float = 0.0,
     coarse: Sequence[CoarseQueries] = (),
@@ -87,6 +83,7 @@ def fit_both_ways(
         table: chips of validation ships with half turns, see `embed_half_turns`.
         bow_up: at which end the bow is, see `compare_ways`.
         fitted_on: name of the validation data.
+        bow_preference: see `choose_preference`.
         seed: of the searches and intervals.
         real_share: share of genuine chips among the validation chips, 0 to 1.
         coarse: the same chips as coarser queries, see `embed_coarse`.
@@ -94,34 +91,42 @@ def fit_both_ways(
     Raises:
         CalibrationError: there are too few ships with half turns.
     """
-    across = require_trials(table, seed=seed, both_ways=True)
-    within = replay(table, WITHIN, seed=seed, both_ways=True)
+    across = require_trials(table, seed=seed, preference=0.0)
+    within = replay(table, WITHIN, seed=seed, preference=0.0)
     fitted = fit(across, within, fitted_on, seed, real_share)
-    weights = fit_coarse(table, coarse, seed, both_ways=True)
+    weights = fit_coarse(table, coarse, 0.0, seed)
     return BothWaysSpec(
         calibration=fitted.model_copy(update={"coarse": weights}),
         certainty_slope=fit_certainty_slope(compare_ways(table, bow_up)),
-        bow_preference=choose_preference(table, seed),
+        bow_preference=bow_preference,
     )
 
 
-def choose_preference(table: ChipTable, seed: int = 0) -> float | None:
-    """Return the smallest preference that does not lower the rank of chips of one bow direction.
+def choose_preference(table: ChipTable, seed: int = 0) -> float:
+    """Return the preference with which queries rank their ships highest.
 
-    The rank is the mean reciprocal rank, averaged over both directions between the sensors. None if
-    all of `PREFERENCES` lower it.
+    The rank is the mean reciprocal rank, averaged over both directions between the sensors, and
+    over queries as they are (with the weight `SAME_END_SHARE`) and turned by 180 degrees.
+
+    Args:
+        table: tight chips of validation ships with half turns; most have the bow at the same end as
+            the ship's other chips.
+        seed: of the choice of queries.
     """
-    as_given = _mean_reciprocal_rank(table, np.inf, seed)
-    enough = (one for one in PREFERENCES if _mean_reciprocal_rank(table, one, seed) >= as_given)
-    return next(enough, None)
+
+    def rank(preference: float) -> float:
+        as_they_are = _mean_reciprocal_rank(table, preference, seed)
+        # A turned query, whose half turn is the query, ranks ships as with the opposite preference.
+        turned = _mean_reciprocal_rank(table, -preference, seed)
+        return SAME_END_SHARE * as_they_are + (1.0 - SAME_END_SHARE) * turned
+
+    return max(PREFERENCES, key=rank)
 
 
 def _mean_reciprocal_rank(table: ChipTable, preference: float, seed: int) -> float:
     means = []
     for query_sensor, gallery_sensor in ACROSS:
-        scores = score_vessels(
-            table, query_sensor, gallery_sensor, seed, both_ways=True, preference=preference
-        )
+        scores = score_vessels(table, query_sensor, gallery_sensor, seed, preference=preference)
         found = scores.own >= 0
         own = scores.similarity[found, scores.own[found]]
         ranks = 1 + (scores.similarity[found] > own[:, None]).sum(axis=1)
@@ -131,7 +136,6 @@ def _mean_reciprocal_rank(table: ChipTable, preference: float, seed: int) -> flo
 
 def measure_both_ways(
     spec: BothWaysSpec,
-    one_way: CalibrationSpec,
     table: ChipTable,
     bow_up: Mapping[Path, bool],
     measured_on: str,
@@ -141,7 +145,6 @@ def measure_both_ways(
 
     Args:
         spec: see `fit_both_ways`.
-        one_way: the calibration of searches one way.
         table: chips of test ships with half turns.
         bow_up: see `compare_ways`.
         measured_on: name of the test data.
@@ -152,34 +155,23 @@ def measure_both_ways(
     """
     ways = compare_ways(table, bow_up)
     right = ((ways.difference >= 0) == ways.same_way).astype(np.float64)
-    trials = require_trials(table, seed=seed + 1, both_ways=True)
+    trials = require_trials(table, seed=seed + 1, preference=0.0)
     points = measure_points(trials.searches, spec.calibration, measured_on)
-    preference = spec.bow_preference
-    tight = (
-        None
-        if preference is None
-        else require_trials(table, seed=seed + 1, both_ways=True, preference=preference)
-    )
     calibration = spec.calibration.model_copy(update={"verdicts": points})
     return BothWaysReport(
         spec.model_copy(update={"calibration": calibration}),
         measure(spec.calibration, trials, seed),
         bootstrap_mean(right, ways.vessel_ids, 1000, seed),
-        None if tight is None else measure(one_way, tight, seed),
     )
 
 
 def both_ways_metrics(report: BothWaysReport, dataset: str) -> tuple[Metric, ...]:
-    """Return the measurements for a bundle's manifest; protocols end in one of the suffixes."""
-    searches = [(SUFFIX, report.searches)]
-    if report.tight is not None:
-        searches.append((TIGHT_SUFFIX, report.tight))
+    """Return the measurements for a bundle's manifest."""
     right = "pairs of one ship more similar the right way round"
     return (
         *(
-            metric.model_copy(update={"protocol": metric.protocol + suffix})
-            for suffix, measured in searches
-            for metric in calibration_metrics(measured, dataset)
+            metric.model_copy(update={"protocol": metric.protocol + SUFFIX})
+            for metric in calibration_metrics(report.searches, dataset)
         ),
         report.right_way.percent.metric(dataset, "bow", right),
     )

@@ -112,15 +112,14 @@ def require_trials(
     per_size: int = 2000,
     seed: int = 0,
     *,
-    both_ways: bool = False,
-    preference: float = 0.0,
+    preference: float = np.inf,
 ) -> Trials:
     """Replay trials across sensors, see `trials.replay`.
 
     Raises:
         CalibrationError: there are fewer than `MIN_VESSELS` ships with chips of both sensors.
     """
-    trials = replay(table, ACROSS, per_size, seed, both_ways=both_ways, preference=preference)
+    trials = replay(table, ACROSS, per_size, seed, preference=preference)
     if trials is None:
         raise CalibrationError(
             f"calibration needs at least {MIN_VESSELS} ships with both optical and SAR chips; "

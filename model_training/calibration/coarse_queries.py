@@ -12,7 +12,7 @@ import numpy as np
 
 from model_training.calibration.candidate_probabilities import fit_choice
 from model_training.calibration.reliability import measure_reliability
-from model_training.calibration.searches import CoarseQueries
+from model_training.calibration.searches import CoarseQueries, tight_preference
 from model_training.calibration.trials import ACROSS, WITHIN, first_answers, replay
 from model_training.embedding.chip_table import BATCH, ChipEmbedder, ChipTable
 from model_training.evaluation.metrics import Estimate
@@ -23,6 +23,7 @@ from service.contract.manifest import Metric
 from service.contract.weighing.specs import CalibrationSpec, CoarseSpec
 
 GSDS_M = (2.0, 3.0, 5.0, 10.0)
+QUERIES_PER_SENSOR = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +99,23 @@ def embed_coarse(
 
 
 def fit_coarse(
-    table: ChipTable, queries: Sequence[CoarseQueries], seed: int = 0, *, both_ways: bool = False
+    table: ChipTable, queries: Sequence[CoarseQueries], preference: float, seed: int = 0
 ) -> tuple[CoarseSpec, ...]:
     """Fit the weights of coarse queries.
 
     Args:
         table: chips of validation ships, in the gallery as they are.
         queries: see `embed_coarse`, by ascending GSD.
+        preference: see `searches.score_vessels`.
         seed: of the galleries.
-        both_ways: whether a query counts with the more similar of its two half turns.
 
     Returns:
         None of the GSDs for which there are too few ships.
     """
     specs = []
     for asked in queries:
-        across = replay(table, ACROSS, seed=seed, both_ways=both_ways, coarse=asked)
-        within = replay(table, WITHIN, seed=seed, both_ways=both_ways, coarse=asked)
+        across = replay(table, ACROSS, seed=seed, preference=preference, coarse=asked)
+        within = replay(table, WITHIN, seed=seed, preference=preference, coarse=asked)
         if across is not None:
             specs.append(
                 CoarseSpec(
@@ -131,8 +132,9 @@ def measure_coarse(
 ) -> dict[float, AtGsd]:
     """Measure the probabilities of coarse queries, by GSD, on ships that had no part in the fit."""
     results = {}
+    preference = tight_preference(spec)
     for asked in queries:
-        trials = replay(table, ACROSS, seed=seed, coarse=asked)
+        trials = replay(table, ACROSS, seed=seed, preference=preference, coarse=asked)
         if trials is None:
             continue
         searches = trials.searches

@@ -7,10 +7,13 @@ suits small sets of genuine chips, which `calibrate --test` has too few ships fo
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from model_training.calibration.reliability import measure_reliability
-from model_training.calibration.searches import ask_with_and_without, join_rows, score_vessels
+from model_training.calibration.searches import (
+    ask_with_and_without,
+    join_rows,
+    score_vessels,
+    tight_preference,
+)
 from model_training.calibration.trials import ACROSS, first_answers
 from model_training.embedding.chip_table import ChipTable
 from model_training.evaluation.metrics import Estimate
@@ -84,13 +87,9 @@ def measure_known_and_unknown(
     Raises:
         ValueError: one of the two sensors has no chips.
     """
-    preference = np.inf if spec.bow_preference is None else spec.bow_preference
-    both_ways = spec.bow_preference is not None
+    preference = tight_preference(spec)
     parts = [
-        ask_with_and_without(
-            score_vessels(table, *pair, both_ways=both_ways, preference=preference)
-        )
-        for pair in ACROSS
+        ask_with_and_without(score_vessels(table, *pair, preference=preference)) for pair in ACROSS
     ]
     searches = join_rows(parts)
     answers = first_answers(searches, spec.match)

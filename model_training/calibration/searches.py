@@ -21,7 +21,7 @@ from service.contract.calibration import MAX_SIMILARITY
 from service.contract.chip import Modality
 from service.contract.framing.half_turn import better_way
 from service.contract.hoss_names import DISTRACTOR_ID
-from service.contract.weighing.specs import EvidenceName
+from service.contract.weighing.specs import CalibrationSpec, EvidenceName
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -135,8 +135,7 @@ def score_vessels(
     gallery_sensor: Modality,
     seed: int = 0,
     *,
-    both_ways: bool = False,
-    preference: float = 0.0,
+    preference: float = np.inf,
     coarse: CoarseQueries | None = None,
 ) -> VesselScores:
     """Compare labelled chips of one sensor with each vessel's chips of another, or the same.
@@ -149,9 +148,8 @@ def score_vessels(
         query_sensor: the sensor of the queries.
         gallery_sensor: the sensor of the gallery.
         seed: of the random subset.
-        both_ways: whether a query counts with the more similar of its two half turns; then chips
-            whose half turn is not embedded are not queries.
-        preference: what a half turn loses in similarity; infinite: the query counts as it is.
+        preference: what a query's half turn loses in similarity; chips whose half turn is not
+            embedded are no queries then. Infinite: queries are compared as they are.
         coarse: the queries; None: the chips of the table as they are.
 
     Raises:
@@ -162,7 +160,7 @@ def score_vessels(
     query = query[ids[query] != DISTRACTOR_ID]
     if coarse is not None:
         query = np.intersect1d(query, coarse.rows)
-    elif both_ways:
+    elif np.isfinite(preference):
         query = np.intersect1d(query, table.rows_with_half_turn)
     query = np.random.default_rng(seed).permutation(query)[:MAX_QUERIES]
     gallery = table.rows_with(gallery_sensor)
@@ -178,7 +176,7 @@ def score_vessels(
     )
     known = served[gallery].astype(np.float64)
     similarity = asked[query].astype(np.float64) @ known.T  # [Q, gallery chips]
-    if both_ways and half_turned is not None:
+    if np.isfinite(preference) and half_turned is not None:
         turned = half_turned[query].astype(np.float64) @ known.T
         similarity = better_way(similarity, turned, 0.0, preference).similarity
     similarity[query[:, None] == gallery[None, :]] = _NEVER
@@ -200,6 +198,11 @@ def score_vessels(
     return VesselScores(
         query_sensor, gallery_sensor, ids[query], own, top, ratio[..., 0], ratio[..., 1]
     )
+
+
+def tight_preference(spec: CalibrationSpec) -> float:
+    """Return the `preference` of `score_vessels` with which the service compares tight chips."""
+    return np.inf if spec.bow_preference is None else spec.bow_preference
 
 
 def possible_sizes(scores: VesselScores, sizes: Sequence[int]) -> list[int]:

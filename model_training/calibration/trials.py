@@ -66,8 +66,7 @@ def replay(
     per_size: int = 2000,
     seed: int = 0,
     *,
-    both_ways: bool = False,
-    preference: float = 0.0,
+    preference: float = np.inf,
     coarse: CoarseQueries | None = None,
 ) -> Trials | None:
     """Replay searches and draw pairs in the given directions; None when ships are too few.
@@ -80,19 +79,15 @@ def replay(
         per_size: searches per direction and gallery size; fewer when there are few chips, so that
             no chip is searched more than `MAX_REPEATS` times at a size.
         seed: of galleries and pairs.
-        both_ways: whether a query counts with the more similar of its two half turns.
-        preference: what a half turn loses in similarity.
+        preference: see `searches.score_vessels`.
         coarse: the queries; None: the chips of the table as they are.
     """
     scores = [
         score_vessels(
-            *(table, query_sensor, gallery_sensor, seed),
-            both_ways=both_ways,
-            preference=preference,
-            coarse=coarse,
+            *(table, query_sensor, gallery_sensor, seed), preference=preference, coarse=coarse
         )
         for query_sensor, gallery_sensor in directions
-        if _has_queries(table, query_sensor, both_ways, coarse)
+        if _has_queries(table, query_sensor, preference, coarse)
         and table.rows_with(gallery_sensor).size
     ]
     findable = {int(i) for s in scores for i in s.query_ids[s.own >= 0]}
@@ -170,12 +165,12 @@ def count_first(searches: Searches, spec: ChoiceSpec) -> tuple[SimilarityCounts,
 
 
 def _has_queries(
-    table: ChipTable, modality: Modality, both_ways: bool, coarse: CoarseQueries | None
+    table: ChipTable, modality: Modality, preference: float, coarse: CoarseQueries | None
 ) -> bool:
     rows = table.rows_with(modality)
     if coarse is not None:
         rows = np.intersect1d(rows, coarse.rows)
-    elif both_ways:
+    elif np.isfinite(preference):
         rows = np.intersect1d(rows, table.rows_with_half_turn)
     return bool((table.vessel_ids[rows] != DISTRACTOR_ID).any())
 

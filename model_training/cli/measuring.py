@@ -164,8 +164,9 @@ def calibrate(
 ) -> None:
     """Fit probabilities and verdict thresholds on validation ships; measure them on others.
 
-    All is fitted twice: for queries as they are, and for queries that are compared both ways round
-    because their bow may be at either end. The weights are fitted for queries of 2 to 10 m, too.
+    All is fitted twice: for tight queries, whose half turn counts only where it is more similar by
+    the `bow_preference` that the command chooses, and for queries whose bow may be at either end.
+    The weights are fitted for queries of 2 to 10 m, too.
 
     Galleries of thousands need thousands of ships. Background ships fill galleries and are never
     queries, so one chip of each sensor is enough; each background chip counts as its own ship.
@@ -190,14 +191,17 @@ def calibrate(
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
         fitted = with_harder_chips((*chips, *_background_chips(background)), harder_share, seed)
         table = embed_both_ways(fitted, bundle, threads, seed)
-        across = calibration.require_trials(table, seed=seed)
-        within = replay(table, WITHIN, seed=seed)
+        preference = ways.choose_preference(table, seed)
+        across = calibration.require_trials(table, seed=seed, preference=preference)
+        within = replay(table, WITHIN, seed=seed, preference=preference)
         name = fitted_on or data.resolve().name
         several = replay_several(table, seed=seed)
         spec = calibration.fit(across, within, name, seed, real_share, several)
         asked = _embed_coarse(table, bundle, threads, seed)
-        turned = ways.fit_both_ways(table, read_bow_up(data), name, seed, real_share, asked)
-        weights = coarse.fit_coarse(table, asked, seed)
+        turned = ways.fit_both_ways(
+            table, read_bow_up(data), name, preference, seed, real_share, asked
+        )
+        weights = coarse.fit_coarse(table, asked, preference, seed)
         spec = spec.model_copy(update={"both_ways": turned, "coarse": weights})
         reports = {"validation": calibration_report.measure(spec, across, seed, several)}
         turned_report, by_gsd = None, {}
@@ -208,12 +212,12 @@ def calibrate(
             _require_other_ships(chips, of_test)
             test_chips = (*of_test, *_background_chips(test_background))
             test_table = embed_both_ways(test_chips, bundle, threads, seed)
-            trials = calibration.require_trials(test_table, seed=seed + 1)
+            trials = calibration.require_trials(test_table, seed=seed + 1, preference=preference)
             several = replay_several(test_table, seed=seed + 1)
             reports["test"] = calibration_report.measure(spec, trials, seed, several)
             points = measure_points(trials.searches, spec, names["test"])
             turned_report = ways.measure_both_ways(
-                turned, spec, test_table, read_bow_up(test), names["test"], seed
+                turned, test_table, read_bow_up(test), names["test"], seed
             )
             asked = _embed_coarse(test_table, bundle, threads, seed)
             by_gsd = coarse.measure_coarse(spec, test_table, asked, seed + 1)
@@ -339,22 +343,21 @@ def embed_both_ways(
     chips: Sequence[LabelledChip], bundle: Path, threads: int, seed: int
 ) -> ChipTable:
     """Embed chips, and some of them turned by 180 degrees, with progress bars."""
-    from model_training.calibration.both_ways import QUERIES_PER_SENSOR
+    from model_training.calibration.searches import MAX_QUERIES
     from model_training.embedding.chip_table import embed_chips, embed_half_turns
 
     embed = open_model(bundle, threads=threads)
     with progress(f"embedding with {bundle.name}", len({chip.path for chip in chips})) as advance:
         table = embed_chips(chips, embed, advance)
-    with progress("embedding half turns", 2 * QUERIES_PER_SENSOR) as advance:
-        return embed_half_turns(table, embed, QUERIES_PER_SENSOR, seed, advance)
+    with progress("embedding half turns", 2 * MAX_QUERIES) as advance:
+        return embed_half_turns(table, embed, MAX_QUERIES, seed, advance)
 
 
 def _embed_coarse(
     table: ChipTable, bundle: Path, threads: int, seed: int
 ) -> Sequence[CoarseQueries]:
     """Embed some of the table's chips as coarser queries, with a progress bar."""
-    from model_training.calibration.both_ways import QUERIES_PER_SENSOR
-    from model_training.calibration.coarse_queries import embed_coarse
+    from model_training.calibration.coarse_queries import QUERIES_PER_SENSOR, embed_coarse
 
     embed = open_model(bundle, threads=threads)
     with progress("embedding coarse queries", 2 * QUERIES_PER_SENSOR) as advance:

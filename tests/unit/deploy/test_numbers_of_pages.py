@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from model_training.calibration.both_ways import QUERIES_PER_SENSOR
+from model_training.calibration.both_ways import SAME_END_SHARE
+from model_training.calibration.searches import MAX_QUERIES
 from model_training.calibration.verdicts import MIN_RIGHT
 from service.access.idempotency import CLAIM_LIFETIME_S
 from service.access.keys import SECRET_BYTES
@@ -110,11 +111,12 @@ SAYINGS = {
         f"from which {percent(MIN_RIGHT['likely'])} (`likely`), {percent(MIN_RIGHT['no_match'])} "
         f"(`no_match`) or {percent(MIN_RIGHT['ambiguous'])} (`ambiguous`)",
         f"at most {WORDS[MAX_NAMED]} outcomes",
+        f"if {percent(SAME_END_SHARE)} of the queries show the bow at the usual end",
         f"({LENGTH_RATIO:g} of the length; {OPTICAL_WIDTH:g} of the beam in optical and "
         f"{SAR_WIDTH:g} in SAR chips;",
         f"multiplies the odds by {math.exp(IMPOSSIBLE):.0e}",
     ],
-    "training": [f"turns of {QUERIES_PER_SENSOR} chips of each sensor"],
+    "training": [f"turns of up to {MAX_QUERIES} chips of each sensor"],
     "exports": [f"of the first {WORDS[SHOWN_CANDIDATES]} candidates"],
     "desk": [
         f"up to {MAX_CHIPS} chips with one answer",

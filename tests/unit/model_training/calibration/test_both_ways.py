@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from model_training.calibration.both_ways import (
     PREFERENCES,
     SUFFIX,
-    TIGHT_SUFFIX,
     Ways,
     both_ways_metrics,
     choose_preference,
@@ -50,44 +49,39 @@ def test_a_query_that_lies_the_other_way_finds_its_ship_only_both_ways() -> None
     sar = table.rows_with(Modality.SAR)
     table = lying_the_other_way(table, sar)
     hits = {}
-    for both_ways in (False, True):
-        scores = score_vessels(table, Modality.SAR, Modality.OPTICAL, both_ways=both_ways)
-        hits[both_ways] = float((scores.similarity.argmax(axis=1) == scores.own).mean())
-    assert hits[False] < 0.2
-    assert hits[True] > 0.9
+    for preference in (np.inf, 0.0):
+        scores = score_vessels(table, Modality.SAR, Modality.OPTICAL, preference=preference)
+        hits[preference] = float((scores.similarity.argmax(axis=1) == scores.own).mean())
+    assert hits[np.inf] < 0.2
+    assert hits[0.0] > 0.9
 
 
 def test_chips_without_half_turn_are_no_queries_both_ways() -> None:
     table = with_half_turns(embedded_ships(30, views=2), every=3)
     one_way = score_vessels(table, Modality.SAR, Modality.OPTICAL)
-    both = score_vessels(table, Modality.SAR, Modality.OPTICAL, both_ways=True)
+    both = score_vessels(table, Modality.SAR, Modality.OPTICAL, preference=0.0)
     assert one_way.query_ids.size == 60
     assert (
         both.query_ids.size
         == np.isin(table.rows_with_half_turn, table.rows_with(Modality.SAR)).sum()
     )
     with pytest.raises(CalibrationError, match="at least 20 ships"):
-        require_trials(embedded_ships(40), both_ways=True)
+        require_trials(embedded_ships(40), preference=0.0)
 
 
 def test_both_ways_has_its_own_calibration_and_is_well_calibrated_on_other_ships() -> None:
     table = with_half_turns(embedded_ships(80, noise=0.9, seed=1))
-    spec = fit_both_ways(table, {}, "drawn ships")
+    spec = fit_both_ways(table, {}, "drawn ships", 0.2)
     one_way = fit(require_trials(table), None, "drawn ships")
+    assert spec.bow_preference == 0.2
     assert spec.calibration.match != one_way.match
     other = with_half_turns(embedded_ships(80, noise=0.9, seed=2), seed=1)
-    assert spec.bow_preference is None
-    assert measure_both_ways(spec, one_way, other, {}, "other ships").tight is None
-    spec = spec.model_copy(update={"bow_preference": 0.2})
-    report = measure_both_ways(spec, one_way, other, {}, "other ships")
+    report = measure_both_ways(spec, other, {}, "other ships")
     assert report.searches.first_candidate.ece.value < 0.06
     assert report.right_way.value > 0.8
     assert {p.measured_on for p in report.spec.calibration.verdicts} == {"other ships"}
     metrics = both_ways_metrics(report, "drawn")
-    assert report.tight is not None
-    assert report.tight.first_candidate.ece.value < 0.06
-    for suffix in (SUFFIX, TIGHT_SUFFIX):
-        assert any(m.protocol.endswith(suffix) for m in metrics)
+    assert all(m.protocol.endswith(SUFFIX) for m in metrics[:-1])
     assert metrics[-1].value == pytest.approx(100 * report.right_way.value)
     served = one_way.model_copy(update={"both_ways": spec})
     assert served.for_query(both_ways=True) == spec.calibration
@@ -96,14 +90,29 @@ def test_both_ways_has_its_own_calibration_and_is_well_calibrated_on_other_ships
     assert CalibrationSpec.model_validate_json(served.model_dump_json()) == served
 
 
-def test_the_preference_is_the_smallest_with_which_tight_chips_lose_nothing() -> None:
+def test_the_preference_is_small_if_half_turns_help_and_large_if_they_mislead() -> None:
     table = with_half_turns(embedded_ships(80, noise=0.9, seed=1))
-    assert choose_preference(table) is None  # half turns resemble ships too often here
-    alike = replace(table, half_turned=table.embeddings.plain.copy())
-    assert choose_preference(alike) == PREFERENCES[0]
     sar = table.rows_with(Modality.SAR)
     helped = lying_the_other_way(table, sar[: len(sar) // 2])
     assert choose_preference(helped) == PREFERENCES[0]
+    assert choose_preference(table) > PREFERENCES[0]  # chips that all have the bow at one end
+
+
+def test_the_preference_of_chips_that_resemble_their_half_turns_is_the_smallest() -> None:
+    table = embedded_ships(80, noise=0.9, seed=1)
+    alike = replace(table, half_turned=table.embeddings.plain.copy())
+    assert choose_preference(alike) == PREFERENCES[0]
+
+
+def test_a_turned_query_ranks_as_with_the_opposite_preference() -> None:
+    table = with_half_turns(embedded_ships(30, noise=0.6, views=1))
+    sar = table.rows_with(Modality.SAR)
+    turned = score_vessels(
+        lying_the_other_way(table, sar), Modality.SAR, Modality.OPTICAL, preference=0.1
+    )
+    opposite = score_vessels(table, Modality.SAR, Modality.OPTICAL, preference=-0.1)
+    assert np.array_equal(turned.query_ids, opposite.query_ids)
+    assert turned.similarity + 0.1 == pytest.approx(opposite.similarity)
 
 
 def test_the_truth_says_which_pairs_lie_the_same_way() -> None:

@@ -33,7 +33,7 @@ def coarser(table: ChipTable, gsd_m: float, noise: float, seed: int = 5) -> Coar
 def test_fitted_weights_of_coarse_queries_are_better_calibrated_than_those_of_fine() -> None:
     table = embedded_ships(80, noise=0.7, seed=1)
     spec = fit(require_trials(table, per_size=300), None, "drawn ships")
-    weights = fit_coarse(table, [coarser(table, 3.0, 1.0), coarser(table, 10.0, 3.0)])
+    weights = fit_coarse(table, [coarser(table, 3.0, 1.0), coarser(table, 10.0, 3.0)], np.inf)
     assert [one.gsd_m for one in weights] == [3.0, 10.0]
     assert weights[1].match_same_sensor is not None
     spec = spec.model_copy(update={"coarse": weights})

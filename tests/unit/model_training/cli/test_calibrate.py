@@ -44,8 +44,7 @@ def test_calibrate_writes_calibration_report_metrics_and_diagram(
     protocols = [metric.protocol for metric in metrics]
     assert protocols == [
         *(["calibration"] * 6 + [PROTOCOL] * 4),
-        *(["calibration, both ways"] * 2),
-        *(["calibration, tight chips, their half turns counted"] * 2 + ["bow"]),
+        *(["calibration, both ways"] * 2 + ["bow"]),
         *(f"calibration, queries at {gsd_m} m" for gsd_m in (2, 3, 5, 10) for _ in range(2)),
     ]
     for metric in metrics:
