@@ -16,6 +16,8 @@ from service.identity.matching.announcing import Reply
 TIMEOUT_S = 15.0
 STOP_CHECK_S = 0.2
 GONE = 410
+MAX_REASON = 200
+"""Characters; a library may quote what the receiver sent."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Webhook:
         except TimeoutError:
             return Reply(False, f"{self._host} did not answer within {TIMEOUT_S:g} s")
         except httpx.HTTPError as error:
-            return Reply(False, f"{self._host} cannot be reached: {type(error).__name__}")
+            reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
+            return Reply(False, f"no answer from {self._host}: {reason}")
 
     async def _until_stopped(
         self, message_id: str, body: bytes, stopped: Callable[[], bool]

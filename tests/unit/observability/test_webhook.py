@@ -105,3 +105,11 @@ def test_the_log_does_not_show_the_path_of_a_receiver_that_is_away() -> None:
     assert not reply.accepted
     assert "127.0.0.1" in reply.text
     assert "token" not in reply.text
+
+
+def test_the_log_says_why_a_connection_failed(receiver: Receiver) -> None:
+    reply = hook(receiver.url.replace("http://", "https://")).send("match_1", BODY, never)
+    assert reply is not None
+    assert not reply.accepted
+    assert "SSL" in reply.text
+    assert "from=crossfix" not in reply.text
