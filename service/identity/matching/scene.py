@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from service.contract.weighing.assignment import joint_probabilities
 from service.identity.errors import InvalidRequestError
 from service.identity.evidence.checks import can_have_sailed
+from service.identity.evidence.kinematics import distance_nm
 from service.identity.evidence.wording import RankedVessel, Ranking, percent, vessel_name
 from service.identity.matching.match import (
     JudgedRanking,
@@ -21,9 +23,12 @@ from service.identity.matching.match import (
     RankedQuery,
 )
 from service.identity.records.matches import SceneShare
+from service.identity.records.sightings import Sighting
 from service.identity.uploads import ChipUpload
 
 WORKERS = 4
+MAX_GSD_RATIO, MAX_MINUTES_APART, MAX_NM_APART = 1.5, 10.0, 500.0
+"""More between chips of one image is doubted; a wide swath of Sentinel-1 is 216 nm across."""
 CHANGED = 0.1
 """A change of the first vessel's probability below this is not explained."""
 
@@ -39,7 +44,8 @@ class SceneMatcher:
 
         Every chip is asked about alone first. Then one joint model, in which no vessel is shown by
         two chips and each chip may show none, gives each chip its probabilities. Matches are
-        stored one by one as `Matcher.match` stores them, after all chips were judged.
+        stored one by one as `Matcher.match` stores them, after all chips were judged. Each answer
+        warns of facts by which the chips cannot be of one image.
 
         Raises:
             InvalidRequestError: a file was sent twice: one ship is in an image once.
@@ -55,6 +61,8 @@ class SceneMatcher:
                 for upload in uploads
             ]
             asked = [task.result() for task in tasks]
+        doubts = _doubts_of_one_image([one.compared for one in asked])
+        asked = [replace(one, warnings=(*doubts, *one.warnings)) for one in asked]
         scene_id = uuid4()
         rankings = joint_rankings([one.ranking for one in asked], asked[0].counts.vessels)
         results = []
@@ -64,6 +72,31 @@ class SceneMatcher:
             share = _share(scene_id, one, alone, together, asked, rankings)
             results.append(self._matcher.answer(one, together, share))
         return results
+
+
+def _doubts_of_one_image(chips: Sequence[Sighting]) -> tuple[str, ...]:
+    """Return a warning of facts by which the chips cannot be of one image."""
+    found = []
+    if len({one.modality for one in chips}) > 1:
+        found.append("optical and SAR pictures")
+    sizes = [one.gsd_m for one in chips]
+    if max(sizes) > MAX_GSD_RATIO * min(sizes):
+        found.append(f"pixels of {min(sizes):g} to {max(sizes):g} m")
+    times = [(fix.first, fix.last) for fix in (c.fix for c in chips) if fix.first and fix.last]
+    if times:
+        apart = max(first for first, _ in times) - min(last for _, last in times)
+        if apart / timedelta(minutes=1) > MAX_MINUTES_APART:
+            found.append(f"times {apart / timedelta(hours=1):.1f} h apart")
+    places = [one.position for one in chips if one.position is not None]
+    farthest = max((distance_nm(places[0], one) for one in places), default=0.0)
+    if farthest > MAX_NM_APART:
+        found.append(f"places {farthest:.0f} nautical miles apart")
+    if not found:
+        return ()
+    return (
+        f"the chips have {', '.join(found)}, so they are not of one image, and may show one ship "
+        "twice; ask about each image by itself",
+    )
 
 
 def joint_rankings(alone: Sequence[Ranking], gallery_vessels: int) -> list[Ranking]:

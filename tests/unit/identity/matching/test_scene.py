@@ -1,5 +1,7 @@
 """Chips of one image, asked about together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from service.identity.errors import InvalidRequestError
 from service.identity.matching.match import MatchOptions
 from service.identity.matching.scene import SceneMatcher, joint_rankings
 from service.identity.records.matches import Verdict
+from service.identity.uploads import ChipMetadata
 from tests.support.use_cases import UseCases, optical, optical_look, sar
 
 
@@ -76,3 +79,32 @@ def test_an_empty_gallery_is_not_judged_in_a_scene_either(use_cases: UseCases) -
 def test_a_chip_that_is_sent_twice_is_refused(use_cases: UseCases) -> None:
     with pytest.raises(InvalidRequestError, match="twice"):
         SceneMatcher(use_cases.matcher).match([optical(1), optical(1)], MatchOptions())
+
+
+DAY = "2026-01-01"
+TOGETHER = {"gsd_m": 1.0, "captured_at": f"{DAY}T10:00:00Z", "lat": 1.0, "lon": 103.0}
+
+
+@pytest.mark.parametrize(
+    ("facts", "doubt"),
+    [
+        ({"captured_at": f"{DAY}T10:09:00Z", "lat": 5.0, "gsd_m": 1.2}, None),
+        ({"captured_at": DAY}, None),
+        ({"gsd_m": 3.0}, "pixels of 1 to 3 m"),
+        ({"captured_at": f"{DAY}T12:30:00Z"}, "times 2.5 h apart"),
+        ({"lat": 41.0}, "places 2402 nautical miles apart"),
+    ],
+)
+def test_facts_that_contradict_one_image_cause_a_warning(
+    use_cases: UseCases, facts: dict[str, object], doubt: str | None
+) -> None:
+    stated = [ChipMetadata.model_validate(one) for one in (TOGETHER, TOGETHER | facts)]
+    chips = [replace(sar(seed), metadata=one) for seed, one in enumerate(stated)]
+    for one in SceneMatcher(use_cases.matcher).match(chips, MatchOptions(store=False)):
+        said = [text for text in one.match.query.warnings if "not of one image" in text]
+        assert (doubt is None) if not said else (doubt is not None and doubt in said[0])
+
+
+def test_chips_of_both_sensor_types_are_not_of_one_image(use_cases: UseCases) -> None:
+    found = SceneMatcher(use_cases.matcher).match([sar(1), optical(2)], MatchOptions(store=False))
+    assert all("optical and SAR" in one.match.query.warnings[-1] for one in found)
