@@ -4,13 +4,18 @@ import os
 from pathlib import Path
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write a file and bring its content to disk; its name needs `sync_folder`.
+
+    Args:
+        path: the file.
+        data: its content.
+        mode: permissions of a new file, less those that the process withholds.
 
     Raises:
         OSError: the disk refuses.
     """
-    with path.open("wb") as file:
+    with open(path, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -6,7 +6,7 @@ undoes an interrupted enrolment; a lease (`leases.py`) lets one replica at a tim
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -19,12 +19,12 @@ from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
 from service.identity.context import Context
 from service.identity.errors import ConflictError, NotFoundError
-from service.identity.evidence.copies import Copies
+from service.identity.evidence.copies import copies_elsewhere
 from service.identity.leases import Lease, require_free_imo, vessel_claim
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.gallery import Gallery
 from service.identity.records.base import Fact
-from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingFilter
+from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import (
     Provenance,
     Vessel,
@@ -50,8 +50,6 @@ from service.identity.uploads import (
 
 VESSEL_NAMESPACE = UUID("b8a3b1de-0c9b-5f57-8f6e-3f1f9f7f5a02")
 DEFAULT_SOURCE = "api"
-COMPARED_VESSELS = 10
-"""How many of the most similar vessels are searched for copies of a chip that is enrolled."""
 
 
 class NewVessel(VesselAttributes):
@@ -290,20 +288,20 @@ class Enrolment:
         """
         renew = no_renewal if lease is None else lease.renew
         known = {s.chip_sha256: s for s in self._gallery.sightings_of([vessel.id])}
+        renew()
+        described = [self._uploads.sighting(one, vessel.id) for one in chips]
+        fresh = [one for one in described if one.sighting.chip_sha256 not in known]
+        elsewhere = copies_elsewhere(self._gallery, fresh, vessel.id)
         new: list[tuple[ChipUpload, EmbeddedSighting]] = []
         warnings: dict[str, tuple[str, ...]] = {}
-        for one in chips:
-            renew()
-            described = self._uploads.sighting(one, vessel.id)
-            kept = known.get(one.chip.digest)
-            if kept is None:
-                more = self._copies_elsewhere(described, vessel)
-                sighting = described.sighting.with_warnings(more)
-                new.append((one.upload, replace(described, sighting=sighting)))
-                more = (*_defects(one.upload, sighting), *more)
-            else:
-                more = facts_not_changed(one.upload, described.sighting, kept)
-            warnings[one.chip.digest] = more
+        for chip, sent in zip(chips, described, strict=True):
+            digest = chip.chip.digest
+            if digest in known:
+                warnings[digest] = facts_not_changed(chip.upload, sent.sighting, known[digest])
+                continue
+            sighting = sent.sighting.with_warnings(elsewhere[digest])
+            new.append((chip.upload, replace(sent, sighting=sighting)))
+            warnings[digest] = (*_defects(chip.upload, sighting), *elsewhere[digest])
         if new:
             self._store_new_chips(vessel, new, renew)
         for one in chips:
@@ -318,21 +316,16 @@ class Enrolment:
         new: Sequence[tuple[ChipUpload, EmbeddedSighting]],
         renew: Callable[[], None],
     ) -> None:
-        digests = [one.sighting.chip_sha256 for _, one in new]
-        with delete_unused_when_full(self._gallery, self._chips, digests):
+        def files() -> Iterator[bytes]:
             for upload, _ in new:
                 renew()
-                self._chips.put(upload.data)
+                yield upload.data
+
+        digests = [one.sighting.chip_sha256 for _, one in new]
+        with delete_unused_when_full(self._gallery, self._chips, digests):
+            self._chips.put_all(files())
             renew()
             self._gallery.put_sightings([one for _, one in new], vessel)
-
-    def _copies_elsewhere(self, chip: EmbeddedSighting, vessel: Vessel) -> tuple[str, ...]:
-        """Return a warning if the chip, or a copy of it, is enrolled for other vessels too."""
-        copies = Copies()
-        where = SightingFilter(modality=chip.sighting.modality)
-        copies.search_each(self._gallery, [(chip, where)], COMPARED_VESSELS)
-        copies.vessels.pop(vessel.id, None)
-        return copies.warnings("one chip shows one ship, so one of the vessels is wrong")
 
     def _find_unmerged(self, vessel_id: UUID) -> Vessel | None:
         """Return the vessel in any state but `merged`; raise ConflictError when it was merged."""

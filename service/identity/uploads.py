@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -76,7 +77,7 @@ class ChipMetadata(QueryFacts):
         return GeoPoint(lat=self.lat, lon=self.lon)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChipUpload:
     """A chip as it was uploaded; `name` is the name of the file."""
 
@@ -84,7 +85,7 @@ class ChipUpload:
     metadata: ChipMetadata = field(default_factory=ChipMetadata)
     name: str | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the bytes, hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()

@@ -246,8 +246,9 @@ class BatchedEmbedder:
         futures: dict[int, Future[EmbeddedChip]] = {}
         for modality, lane in self._lanes.items():
             places = [place for place, chip in enumerate(chips) if chip.modality is modality]
-            queued = lane.submit_all([chips[place] for place in places])
-            futures |= zip(places, queued, strict=True)
+            if places:
+                queued = lane.submit_all([chips[place] for place in places])
+                futures |= zip(places, queued, strict=True)
         return [self._await(futures[place]) for place in range(len(chips))]
 
     def translate(self, chip: Chip) -> NDArray[np.uint8]:

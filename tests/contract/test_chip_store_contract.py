@@ -66,6 +66,13 @@ def test_repeating_a_put_changes_nothing(chips: ChipStore) -> None:
         chips.get(hashlib.sha256(b"chip").hexdigest())
 
 
+def test_several_chips_are_stored_at_once(chips: ChipStore) -> None:
+    files = [b"first", b"second", b"first"]
+    digests = chips.put_all(iter(files))
+    assert [chips.get(digest) for digest in digests] == files
+    assert len(list(chips.stored())) == 2
+
+
 def test_an_unknown_chip_is_reported_by_its_digest(chips: ChipStore) -> None:
     with pytest.raises(NotFoundError, match=UNKNOWN):
         chips.get(UNKNOWN)

@@ -28,6 +28,8 @@ more, two looks at one ship with 0.965 or less (`tests/golden/test_copies.py`).
 
 COPY_SIZE_TOLERANCE = 0.01
 NAMED_VESSELS = 3
+COMPARED_VESSELS = 10
+"""How many of the most similar vessels are searched for copies of a chip that is enrolled."""
 
 
 @dataclass(slots=True)
@@ -44,24 +46,9 @@ class Copies:
         vessels: int,
     ) -> SearchResults:
         """Make several searches, each without copies of its query; remember whose these are."""
-        while True:
-            queries = [VesselQuery(query.vector, where) for query, where in searches]
-            results = gallery.search_each(queries, vessels)
-            copies = [
-                self._copies_among(query.sighting, results, found)
-                for (query, _), found in zip(searches, results.found, strict=True)
-            ]
-            if not any(copies):
-                return results
-            searches = [
-                (
-                    query,
-                    where.model_copy(update={"other_chips": (*where.other_chips, *sorted(own))}),
-                )
-                for (query, where), own in zip(searches, copies, strict=True)
-            ]
+        return search_without_copies(gallery, searches, [self] * len(searches), vessels)
 
-    def _copies_among(self, query: Sighting, results: SearchResults, found: Found) -> set[str]:
+    def among(self, query: Sighting, results: SearchResults, found: Found) -> set[str]:
         """Return the digests of those found that are copies, and remember their vessels."""
         copied = self.remember(query, results, found)
         chips = {results.sightings[row].chip_sha256 for row in found.sightings[copied]}
@@ -90,6 +77,62 @@ class Copies:
             return ()
         names = named(self.vessels.values())
         return (f"this chip, or a copy of it, is enrolled for {names}: {consequence}",)
+
+
+def search_without_copies(
+    gallery: Gallery,
+    searches: Sequence[tuple[EmbeddedSighting, SightingFilter]],
+    copies: Sequence[Copies],
+    vessels: int,
+) -> SearchResults:
+    """Make several searches, each without copies of its query.
+
+    Args:
+        gallery: the gallery.
+        searches: the queries, and which sightings each is for.
+        copies: remembers for each search whose the copies are.
+        vessels: the largest number of vessels that a search returns.
+    """
+    while True:
+        queries = [VesselQuery(query.vector, where) for query, where in searches]
+        results = gallery.search_each(queries, vessels)
+        found = [
+            own.among(query.sighting, results, one)
+            for own, (query, _), one in zip(copies, searches, results.found, strict=True)
+        ]
+        if not any(found):
+            return results
+        searches = [
+            (query, where.model_copy(update={"other_chips": (*where.other_chips, *sorted(own))}))
+            for (query, where), own in zip(searches, found, strict=True)
+        ]
+
+
+def copies_elsewhere(
+    gallery: Gallery, chips: Sequence[EmbeddedSighting], vessel_id: UUID
+) -> dict[str, tuple[str, ...]]:
+    """Return a warning for each chip that, or a copy of it, is enrolled for other vessels too.
+
+    Args:
+        gallery: the gallery.
+        chips: chips that are to be enrolled.
+        vessel_id: their vessel.
+
+    Returns:
+        The warnings by the digests of all chips, empty without copies.
+    """
+    if not chips:
+        return {}
+    found = [Copies() for _ in chips]
+    searches = [(one, SightingFilter(modality=one.sighting.modality)) for one in chips]
+    search_without_copies(gallery, searches, found, COMPARED_VESSELS)
+    for copies in found:
+        copies.vessels.pop(vessel_id, None)
+    consequence = "one chip shows one ship, so one of the vessels is wrong"
+    return {
+        one.sighting.chip_sha256: copies.warnings(consequence)
+        for one, copies in zip(chips, found, strict=True)
+    }
 
 
 def is_copy(query: Sighting, known: Sighting, similarity: float) -> bool:

@@ -80,8 +80,7 @@ class MatchKeeper:
         digests = [one.sighting.chip_sha256 for one in sightings]
         undo_when_full = delete_unused_when_full(self._gallery, self._chips, digests)
         with self._write_lock, undo_when_full:
-            for chip, _ in match.chips:
-                self._chips.put(chip)
+            self._chips.put_all(chip for chip, _ in match.chips)
             self._write_all(
                 lambda: self._gallery.put_open_sightings(sightings),
                 lambda: self._matches.put(match.record),
@@ -105,8 +104,7 @@ class MatchKeeper:
             return
         # The record was written at once, and may have been judged since.
         with self._write_lock:
-            for chip, _ in chips:
-                self._chips.put(chip)
+            self._chips.put_all(chip for chip, _ in chips)
             self._gallery.put_open_sightings([one for _, one in chips])
 
     def _of_this_bundle(self, chip: bytes, sighting: EmbeddedSighting) -> EmbeddedSighting:

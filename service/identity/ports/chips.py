@@ -1,6 +1,6 @@
 """The port of the chip store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,12 +18,15 @@ class ChipEntry:
 class ChipStore(Protocol):
     """Original chips by the SHA-256 of their bytes. Safe to call from many threads.
 
-    All methods raise `StoreUnavailableError` when the store does not answer; `put` raises
-    `StoreFullError` when it is full, and the chip is then not stored.
+    All methods raise `StoreUnavailableError` when the store does not answer; `put` and `put_all`
+    raise `StoreFullError` when it is full.
     """
 
     def put(self, data: bytes) -> str:
         """Store the bytes durably and return their SHA-256; a repeat only renews `stored_at`."""
+
+    def put_all(self, chips: Iterable[bytes]) -> list[str]:
+        """Store several chips, each as `put` does; some of them may be stored when it fails."""
 
     def get(self, sha256: str) -> bytes:
         """Return the bytes.

@@ -172,7 +172,7 @@ class EdgeGallery:
         owner = payloads.ownership_payload(vessel)
         shards = [one.shard for one in (self._sightings, *self._others())]
         own = self._tables.enrolled.sightings_of
-        with self._writing, self._tables.changing(own(vessel.id)):
+        with self._writing, self._tables.changing(own([vessel.id])):
             with self._lock:
                 for shard in shards:
                     shard.apply(_of_vessel(vessel.id, owner))
@@ -186,11 +186,9 @@ class EdgeGallery:
         return payloads.sighting_from(rows[0]) if rows else None
 
     def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
-        if not vessel_ids:
-            return []
         with self._lock:
-            rows = list(self._sightings.shard.scan(Condition((of_vessels(vessel_ids),))))
-        return payloads.sightings_by_time(row for _, row in rows)
+            rows = self._sightings.shard.fetch(self._tables.enrolled.sightings_of(vessel_ids))
+        return payloads.sightings_by_time(rows.values())
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
         with self._writing:

@@ -9,10 +9,11 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from service.contract.durable_files import sync_folder, write_file
 from service.identity.errors import NotFoundError, StoreUnavailableError
@@ -43,21 +44,30 @@ class FolderChipStore:
         """
         self._root = root
         self._incoming = root / "incoming"
+        self._synced = set[Path]()  # folders whose names are on disk
         with disk_errors(f"open the chip store {root}"):
             self._incoming.mkdir(parents=True, exist_ok=True)
             self._remove_abandoned(abandoned_after_s)
 
     def put(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        path = self._path(digest)
-        with disk_errors(f"keep a chip of {len(data)} bytes in {self._root}"):
-            if _holds(path, data):
-                os.utime(path)
-            else:
-                self._make_folders(path.parent)
-                self._write(path, data)
-            sync_folder(path.parent)
+        [digest] = self.put_all([data])
         return digest
+
+    def put_all(self, chips: Iterable[bytes]) -> list[str]:
+        digests, changed = list[str](), set[Path]()
+        with disk_errors(f"keep a chip in {self._root}"):
+            for data in chips:
+                digests.append(hashlib.sha256(data).hexdigest())
+                path = self._path(digests[-1])
+                if _holds(path, data):
+                    os.utime(path)
+                else:
+                    self._make_folders(path.parent)
+                    self._write(path, data)
+                changed.add(path.parent)
+            for folder in changed:
+                sync_folder(folder)
+        return digests
 
     def get(self, sha256: str) -> bytes:
         path = self._path(sha256)
@@ -107,24 +117,26 @@ class FolderChipStore:
 
     def _path(self, sha256: str) -> Path:
         require_digest(sha256)
-        return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.chip"
+        return Path(f"{self._root}/{sha256[:2]}/{sha256[2:4]}/{sha256}.chip")
 
     def _write(self, path: Path, data: bytes) -> None:
-        handle, name = tempfile.mkstemp(dir=self._incoming)
+        incoming = f"{self._incoming}/{uuid4().hex}"
         try:
-            os.close(handle)
-            write_file(Path(name), data)
-            os.replace(name, path)
+            write_file(Path(incoming), data, mode=0o600)
+            os.replace(incoming, path)
         except BaseException:
             with suppress(FileNotFoundError):
-                os.unlink(name)
+                os.unlink(incoming)
             raise
 
     def _make_folders(self, folder: Path) -> None:
         """Create `<root>/ab/cd` so that both names survive a crash."""
         for path in (folder.parent, folder):
-            path.mkdir(exist_ok=True)
-            sync_folder(path.parent)
+            # Another process may have made the folder, and not have synced its name yet.
+            if path not in self._synced or not path.is_dir():
+                path.mkdir(exist_ok=True)
+                sync_folder(path.parent)
+                self._synced.add(path)
 
     def _remove_abandoned(self, abandoned_after_s: float) -> None:
         oldest = time.time() - abandoned_after_s

@@ -5,7 +5,7 @@ before it responds, so every object is complete.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from service.identity.errors import NotFoundError, StoreUnavailableError
@@ -28,6 +28,9 @@ class BucketChipStore:
         digest = hashlib.sha256(data).hexdigest()
         self._bucket.put(_key(digest), data)
         return digest
+
+    def put_all(self, chips: Iterable[bytes]) -> list[str]:
+        return [self.put(data) for data in chips]
 
     def get(self, sha256: str) -> bytes:
         data = self._bucket.get(_key(sha256))

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from service.identity.errors import NotFoundError
@@ -19,6 +19,9 @@ class FakeChipStore:
         self.data[digest] = data
         self.stored_times[digest] = datetime.now(UTC)
         return digest
+
+    def put_all(self, chips: Iterable[bytes]) -> list[str]:
+        return [self.put(data) for data in chips]
 
     def get(self, sha256: str) -> bytes:
         self._check(sha256)

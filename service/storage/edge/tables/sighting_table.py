@@ -187,9 +187,10 @@ class SightingTable:
         """Return how many sightings have a vessel."""
         return len(self._rows)
 
-    def sightings_of(self, vessel_id: UUID) -> list[UUID]:
-        """Return the ids of the sightings of a vessel."""
-        own = np.flatnonzero(self._rows[VESSELS] == self._number_of.get(vessel_id, -1))
+    def sightings_of(self, vessels: Collection[UUID]) -> list[UUID]:
+        """Return the ids of the sightings of vessels."""
+        numbers = [self._number_of[one] for one in vessels if one in self._number_of]
+        own = np.flatnonzero(np.isin(self._rows[VESSELS], numbers))
         return [UUID(bytes=one) for one in self._rows.ids(own)]
 
     def ids(self, rows: Numbers) -> list[bytes]:

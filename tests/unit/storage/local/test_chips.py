@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,25 +51,52 @@ def test_damage_is_detected_and_repaired_by_a_new_upload(tmp_path: Path, damage:
 def test_file_and_folders_are_synced_before_the_name_appears(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    chips, steps = FolderChipStore(tmp_path), record_steps(tmp_path, monkeypatch)
+    digest = chips.put(DATA)
+    a, b = digest[:2], digest[2:4]
+    assert steps[0:2] == ["sync .", f"sync {a}"]
+    assert steps[2].startswith("sync incoming/")
+    assert steps[3:] == ["rename", f"sync {a}/{b}"]
+
+
+def test_each_folder_is_synced_once_for_all_chips_after_their_names_appeared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FolderChipStore(tmp_path).put(DATA)
+    chips, steps = FolderChipStore(tmp_path), record_steps(tmp_path, monkeypatch)
+    digests = chips.put_all([DATA, *(b"%d" % number for number in range(300))])
+    folders = [f"sync {one[:2]}/{one[2:4]}" for one in digests]
+    last = len(steps) - steps[::-1].index("rename")
+    assert sorted(steps[last:]) == sorted(set(folders))
+    assert steps.count("sync .") == len({one[:2] for one in digests[1:]})
+    again = chips.put(b"0")
+    assert steps[-1] == f"sync {again[:2]}/{again[2:4]}"
+    assert len(steps) == last + len(set(folders)) + 1
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    chips = FolderChipStore(tmp_path)
+    [path] = [tmp_path / one[:2] for one in chips.put_all([DATA])]
+    shutil.rmtree(path)
+    assert chips.get(chips.put(DATA)) == DATA
+
+
+def record_steps(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which each sync and rename under `root` is added from now on."""
     steps: list[str] = []
     real_sync, real_replace = os.fsync, os.replace
 
     def sync(handle: int) -> None:
-        steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{handle}')).relative_to(tmp_path)}")
+        steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{handle}')).relative_to(root)}")
         real_sync(handle)
 
     def replace(source: str, target: Path) -> None:
         steps.append("rename")
         real_replace(source, target)
 
-    chips = FolderChipStore(tmp_path)
     monkeypatch.setattr("service.storage.local.chips.os.fsync", sync)
     monkeypatch.setattr("service.storage.local.chips.os.replace", replace)
-    digest = chips.put(DATA)
-    a, b = digest[:2], digest[2:4]
-    assert steps[0:2] == ["sync .", f"sync {a}"]
-    assert steps[2].startswith("sync incoming/")
-    assert steps[3:] == ["rename", f"sync {a}/{b}"]
+    return steps
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "os.replace", "write_file"])
