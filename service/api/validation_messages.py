@@ -92,7 +92,9 @@ def message(error: Mapping[str, Any]) -> str:
         bound = str(error["ctx"][name]).removesuffix(".0")
         return f"must be {words} {bound}; got {sent}"
     if error["type"] in LENGTHS:
-        words, name, what = LENGTHS[error["type"]]
+        # A bound that is added to a text with a validator of its own counts as that of a list.
+        of_text = "string_" if isinstance(error.get("input"), str) else ""
+        words, name, what = LENGTHS[of_text + error["type"].removeprefix("string_")]
         return f"holds {words} {error['ctx'][name]} {what}"
     text: str = MESSAGES.get(error["type"], error["msg"])
     return text.removeprefix("Value error, ")

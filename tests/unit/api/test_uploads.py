@@ -58,6 +58,7 @@ def test_metadata_by_file_name() -> None:
         ('[{}, {"modality": "SAR"}]', "expected 'optical' or 'sar'; got 'SAR'"),
         ('[{}, {"sensor": "S\\u202eX"}]', "holds U\\+202E .RIGHT-TO-LEFT OVERRIDE."),
         ('[{}, {"sensor": "\\ud800"}]', "a text of whole characters"),
+        (json.dumps([{}, {"sensor": "x" * 201}]), "more than 200 characters"),
         ('{"a\u0301": {}, "\u00e1": {}}', "two keys are named"),
     ],
 )
