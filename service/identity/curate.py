@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -24,6 +25,10 @@ from service.identity.records.vessels import (
 from service.identity.recovery import Recovery
 
 RESTORABLE_FOR = timedelta(days=30)
+STAYED_AWAY = (
+    "{} of its {} former chips did not come back: they got another vessel, their match was "
+    "rejected or withdrawn, or they were removed"
+)
 
 
 class VesselPatch(VesselAttributes):
@@ -117,6 +122,10 @@ class Curation:
                 self._gallery.put_vessel(restoring)
                 active = self._recovery.finish_sync(restoring)
                 restored = self._with_sightings(active, created=False)
+                back = {one.id for one in restored.sightings}
+                if missing := len({*restoring.former_sightings} - back):
+                    note = STAYED_AWAY.format(missing, len(restoring.former_sightings))
+                    restored = replace(restored, notes=(note,))
                 result["sightings"] = chips_and_ids(restored.sightings)
             return restored
 

@@ -37,7 +37,7 @@ from service.identity.recovery import (
     being_enrolled,
     is_enrolment_of,
     no_renewal,
-    replacement_warning,
+    replacement_notes,
 )
 from service.identity.stage_timing import measured
 from service.identity.uploads import (
@@ -97,19 +97,14 @@ class EnrolledVessel:
     Attributes:
         created: whether this request registered the vessel.
         stored: what it stored of its chips.
-        replaced: the tombstone that it replaced.
+        notes: what is said about the vessel.
     """
 
     vessel: Vessel
     sightings: Sequence[Sighting]
     created: bool
     stored: StoredChips = field(default_factory=StoredChips)
-    replaced: Vessel | None = None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What is said about the vessel."""
-        return () if self.replaced is None else (replacement_warning(self.replaced),)
+    notes: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -186,7 +181,7 @@ class Enrolment:
                 replaced = found.replaced if found is not None and begun else found
                 register = partial(self._register, vessel, chips, lease, begun, replaced)
                 done = self._record_change("enrol", facts, vessel.id, True, register)
-                return replace(done, replaced=replaced)
+                return replace(done, notes=replacement_notes(replaced))
 
     def add_chips(self, vessel_id: UUID, uploads: Sequence[ChipUpload]) -> EnrolledVessel:
         """Add sightings to a registered vessel, all or none; chips that it has change nothing.

@@ -252,12 +252,14 @@ def is_enrolment_of(found: Vessel, vessel: Vessel, chips: Iterable[str]) -> bool
     )
 
 
-def replacement_warning(tombstone: Vessel) -> str:
-    """Say what registering a deleted vessel anew means."""
+def replacement_notes(tombstone: Vessel | None) -> tuple[str, ...]:
+    """Say what registering a deleted vessel anew means; nothing where there was none."""
+    if tombstone is None:
+        return ()
     return (
         f"vessel {tombstone.id} was deleted on {tombstone.updated_at:%Y-%m-%d}, and is registered "
         f"anew: its {len(tombstone.former_sightings)} former chips do not come back, and restore "
-        "no longer undoes the deletion; send the files of those that belong to it"
+        "no longer undoes the deletion; send the files of those that belong to it",
     )
 
 

@@ -12,6 +12,7 @@ from service.identity.original_chips import delete_unused_chip
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
+from service.identity.records.vessels import VesselState
 from service.maintenance.batches import in_batches
 
 MATCHES_AT_ONCE, SIGHTINGS_AT_ONCE = 256, 32
@@ -36,17 +37,19 @@ class RetentionLimits:
         matches: how many matches are kept, the newest.
         sighting_age: time since an open sighting was recorded from which it is deleted.
         sightings: how many open sightings are kept, the latest recorded.
+        restorable: how long after the deletion of a vessel its former sightings are kept.
     """
 
     match_age: timedelta | None = None
     matches: int | None = None
     sighting_age: timedelta | None = None
     sightings: int | None = None
+    restorable: timedelta = timedelta(0)
 
     @property
     def any(self) -> bool:
         """Whether anything is ever deleted."""
-        return self != RetentionLimits()
+        return self != RetentionLimits(restorable=self.restorable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ def apply_retention(
 ) -> Retained:
     """Delete what the limits do not keep, a few records at a time; services may run meanwhile.
 
-    A match with a judgement and a sighting with a vessel stay, also if they got it meanwhile.
+    A match with a judgement and a sighting with a vessel stay, also if they got it meanwhile, and
+    so do the former sightings of a deleted vessel that can be restored.
 
     Args:
         gallery: sightings of the served bundle.
@@ -87,6 +91,9 @@ def apply_retention(
     """
     old_matches = matches.unjudged(_before(limits.match_age, now), limits.matches)
     old_sightings = gallery.open_sightings(_before(limits.sighting_age, now), limits.sightings)
+    if old_sightings:  # looked for first: a vessel may be deleted right now
+        restorable = _former_sightings(gallery, now - limits.restorable)
+        old_sightings = [one for one in old_sightings if one[0] not in restorable]
     if not (old_matches or old_sightings):
         return Retained(0, 0, 0)
     found = {"matches": len(old_matches), "sightings": len(old_sightings)}
@@ -105,6 +112,14 @@ def apply_retention(
             done["sightings"] += len(batch)
         result["chips"] = done["chips"]
     return Retained(done["matches"], done["sightings"], done["chips"])
+
+
+def _former_sightings(gallery: Gallery, since: datetime) -> set[UUID]:
+    """Return the former sightings of the vessels that were deleted since then."""
+    deleted = gallery.vessels_in_state([VesselState.DELETING, VesselState.DELETED])
+    return {
+        one for vessel in deleted if vessel.updated_at >= since for one in vessel.former_sightings
+    }
 
 
 def _delete_chips(gallery: Gallery, chips: ChipStore, open_ones: Sequence[tuple[UUID, str]]) -> int:

@@ -181,6 +181,7 @@ def retention_limits(settings: Settings) -> RetentionLimits:
         matches=settings.keep_matches or None,
         sighting_age=timedelta(days=settings.keep_open_sightings_days) or None,
         sightings=settings.keep_open_sightings or None,
+        restorable=timedelta(days=settings.restore_days),
     )
 
 

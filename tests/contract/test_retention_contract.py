@@ -9,6 +9,7 @@ import pytest
 
 from service.identity.audit_trail import AuditTrail
 from service.identity.records.match_records import Decision
+from service.identity.records.vessels import VesselState
 from service.maintenance.retention import (
     SIGHTINGS_AT_ONCE,
     Retained,
@@ -19,7 +20,7 @@ from service.storage.audit.check import read_entries
 from service.storage.audit.log import open_audit_log
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.match_records import make_match_record, with_judgement
-from tests.support.fakes.records import START, embedded
+from tests.support.fakes.records import START, embedded, make_vessel
 from tests.support.stores import OLD, Site, enrol
 
 DAYS = 30
@@ -96,6 +97,35 @@ def test_open_sightings_are_deleted_with_their_chips(
     assert there == kept
     assert [n for n, one in enumerate(open_ones) if one.sighting.chip_sha256 in chips.data] == kept
     assert len(gallery.sightings_of([vessel.id])) == 1
+    log.close()
+    matches.close()
+    gallery.close()
+
+
+@pytest.mark.parametrize(("deleted_days_ago", "stay"), [(29, True), (31, False)])
+def test_sightings_of_a_deleted_vessel_stay_as_long_as_it_can_be_restored(
+    site: Site, chips: FakeChipStore, tmp_path: Path, deleted_days_ago: int, stay: bool
+) -> None:
+    gallery, matches = site.service(), site.matches()
+    log = open_audit_log(tmp_path / "audit", "one")
+    digests = [chips.put(name) for name in (b"former", b"other")]
+    former, other = (
+        embedded(0.5, chip_sha256=digest, recorded_at=START - timedelta(days=300))
+        for digest in digests
+    )
+    gallery.put_sightings([former, other], None)
+    gallery.put_vessel(
+        make_vessel(
+            state=VesselState.DELETED,
+            updated_at=START - timedelta(days=deleted_days_ago),
+            former_sightings=(former.sighting.id,),
+        )
+    )
+    limits = RetentionLimits(sighting_age=timedelta(days=7), restorable=timedelta(days=30))
+    apply_retention(gallery, matches, chips, AuditTrail(log, lambda: START, OLD), limits, START)
+    assert (gallery.get_sighting(former.sighting.id) is not None) is stay
+    assert (digests[0] in chips.data) is stay
+    assert gallery.get_sighting(other.sighting.id) is None
     log.close()
     matches.close()
     gallery.close()

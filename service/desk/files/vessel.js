@@ -215,7 +215,12 @@ export function VesselPage({ id, who, onChanged }) {
     setProblem(null);
     try {
       await call("DELETE", `gallery/${id}`);
-      const undo = () => call("POST", `gallery/${id}/restore`).then(() => { go("gallery", id); onChanged(); });
+      const undo = async () => {
+        const restored = await call("POST", `gallery/${id}/restore`);
+        if (restored.warnings.length) tell(restored.warnings.join(" "));
+        go("gallery", id);
+        onChanged();
+      };
       tell(T.vessel.deleted(vesselName(vessel)), { undo });
       go("gallery");
       onChanged();

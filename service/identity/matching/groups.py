@@ -19,7 +19,7 @@ from service.identity.matching.grouping import RecordedFacts, recorded_facts
 from service.identity.records.match_records import MatchRecord, Standing
 from service.identity.records.sightings import GroupedSighting, GroupPlace, Sighting
 from service.identity.records.vessels import Vessel, VesselState
-from service.identity.recovery import INTERRUPTIBLE, Recovery, being_enrolled
+from service.identity.recovery import INTERRUPTIBLE, Recovery, being_enrolled, replacement_notes
 from service.identity.review import MatchReview
 
 MAX_TOGETHER = 100
@@ -165,7 +165,8 @@ class SightingGroups:
                 with self._trail.change("enrol-sightings", **facts):
                     self._register(vessel, every, records, lease, judging, replaced)
             taken = self._gallery.sightings_of([vessel.id])
-            return EnrolledVessel(vessel, taken, created=True, replaced=replaced)
+            notes = replacement_notes(replaced)
+            return EnrolledVessel(vessel, taken, created=True, notes=notes)
 
     def _register(
         self,

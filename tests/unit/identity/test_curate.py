@@ -92,6 +92,8 @@ def test_a_sighting_that_was_decided_otherwise_stays_where_it_is(
     restored = use_cases.curation.restore(star.vessel.id)
     ids = {one.id for one in restored.sightings}
     assert ids == {*(s.id for s in star.sightings), asked[2].query.id}
+    (warning,) = restored.warnings
+    assert warning.startswith(f"2 of its {len(star.sightings) + 3} former chips did not come back")
     moved = use_cases.gallery.get_sighting(asked[1].query.id)
     assert moved is not None
     assert moved.vessel_id == other.id
