@@ -1,26 +1,33 @@
 """Enrol the chips of many vessels in one request.
 
-Chips are decoded and embedded at the same time, so that batches fill, and stored vessel by vessel.
+Chips are decoded at the same time, embedded in full batches, and stored vessel by vessel.
 A chip that cannot be used, or a vessel that cannot be registered, does not stop the others.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+from service.contract.chip import Chip, Modality
+from service.contract.embedding import EmbeddedChip
 from service.identity.context import Context
 from service.identity.enrol import EnrolledVessel, Enrolment, NewVessel, get_visible_vessel
 from service.identity.records.sightings import Sighting
-from service.identity.uploads import ChipUpload, EmbeddedUpload, UploadEmbedder
+from service.identity.uploads import ChipUpload, EmbedAll, EmbeddedUpload, UploadEmbedder
 
 CHIPS_AT_ONCE = 16
 """Chips of all bulk requests that are decoded or embedded at once: enough for two batches.
 
 No more of them are before a chip of another request."""
+
+CHIPS_EMBEDDED_TOGETHER = 8
+"""Chips of one sensor type that wait for each other: more would take as long for each chip."""
 
 CHIPS_AHEAD = 64
 """Chips of one request that are begun before those in front of them are stored."""
@@ -83,6 +90,72 @@ class _Part:
     problem: Exception | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Chips that one thread embeds, and what becomes of them."""
+
+    chips: Sequence[Chip]
+    embedded: "Future[list[EmbeddedChip]]"
+
+
+class _Gathering:
+    """Embeds the chips of several threads together, so that batches are full.
+
+    A chip waits for others of its sensor type as long as any chip is on its way here.
+    """
+
+    def __init__(self, embed_all: EmbedAll) -> None:
+        """`embed_all` embeds the chips of a group."""
+        self._embed_all = embed_all
+        self._lock = threading.Lock()
+        self._on_their_way = set[int]()  # threads
+        self._waiting: dict[Modality, list[_Group]] = {}
+
+    @contextmanager
+    def expected(self) -> Iterator[None]:
+        """Have other chips wait for this thread until it embeds one, or the block ends."""
+        with self._lock:
+            self._on_their_way.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            self._arrived(None)
+
+    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+        """Embed chips of one sensor type with those of other threads; see `ChipEmbedder`."""
+        own = _Group(chips, Future())
+        self._arrived(own)
+        return own.embedded.result()
+
+    def _arrived(self, own: "_Group | None") -> None:
+        """Note that this thread is not on its way any more; embed the groups that are complete."""
+        with self._lock:
+            self._on_their_way.discard(threading.get_ident())
+            if own is not None:
+                self._waiting.setdefault(own.chips[0].modality, []).append(own)
+            complete = [
+                self._waiting.pop(modality)
+                for modality, groups in list(self._waiting.items())
+                if not self._on_their_way
+                or sum(len(one.chips) for one in groups) >= CHIPS_EMBEDDED_TOGETHER
+            ]
+        for groups in complete:
+            self._embed(groups)
+
+    def _embed(self, groups: "Sequence[_Group]") -> None:
+        try:
+            embedded = iter(self._embed_all([chip for one in groups for chip in one.chips]))
+        except Exception as error:
+            if len(groups) == 1:
+                groups[0].embedded.set_exception(error)
+                return
+            for one in groups:  # only the chip that cannot be embedded fails
+                self._embed([one])
+            return
+        for one in groups:
+            one.embedded.set_result([next(embedded) for _ in one.chips])
+
+
 class BulkEnrolment:
     """The use case behind `POST /gallery/bulk`."""
 
@@ -90,6 +163,7 @@ class BulkEnrolment:
         self._gallery = context.gallery
         self._enrolment = enrolment
         self._uploads = uploads
+        self._gathering = _Gathering(lambda chips: uploads.embedder.embed_all(chips))
         self._threads = ThreadPoolExecutor(CHIPS_AT_ONCE, thread_name_prefix="bulk")
 
     def enrol(self, chips: Iterable[BulkChip]) -> Iterator[BulkOutcome]:
@@ -142,7 +216,11 @@ class BulkEnrolment:
 
     def _begin(self, upload: ChipUpload) -> "Future[EmbeddedUpload]":
         """Embed a chip in another thread, on behalf of the same caller."""
-        return self._threads.submit(copy_context().run, self._uploads.embed, upload)
+        return self._threads.submit(copy_context().run, self._embed, upload)
+
+    def _embed(self, upload: ChipUpload) -> EmbeddedUpload:
+        with self._gathering.expected():
+            return self._uploads.embed(upload, embed_all=self._gathering.embed_all)
 
 
 def _words(vessel: NewVessel | UUID) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.modality import sensor_warnings
+from service.contract.embedding import EmbeddedChip
 from service.contract.errors import ChipError
 from service.contract.framing.apply import FramedChip
 from service.contract.framing.half_turn import half_turn
@@ -32,6 +33,10 @@ OTHER_FACTS = ("modality", "gsd_m", "band", "sensor", "source", "licence", "case
 POSITION_DISAGREEMENT_NM = 5.0
 """Azimuth shifts and old AIS positions are nearer than this; swapped coordinates are not."""
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
+
+
+EmbedAll = Callable[[Sequence[Chip]], list[EmbeddedChip]]
+"""See `ChipEmbedder.embed_all`."""
 
 
 class QueryFacts(StatedFacts):
@@ -186,12 +191,23 @@ class UploadEmbedder:
         """The bundle whose models embed."""
         return self._embedder.bundle_id
 
-    def embed(self, upload: ChipUpload, half_turns: HalfTurns = HalfTurns.NONE) -> EmbeddedUpload:
+    @property
+    def embedder(self) -> ChipEmbedder:
+        """The models."""
+        return self._embedder
+
+    def embed(
+        self,
+        upload: ChipUpload,
+        half_turns: HalfTurns = HalfTurns.NONE,
+        embed_all: EmbedAll | None = None,
+    ) -> EmbeddedUpload:
         """Decode, frame and embed one chip.
 
         Args:
             upload: the chip.
             half_turns: whether to embed its half turn, too.
+            embed_all: used instead of the method of the models.
 
         Raises:
             ChipError: the bytes cannot be used, or show no ship.
@@ -210,7 +226,9 @@ class UploadEmbedder:
         with timed("recall", timings):
             found = {key: vector for key in ways if (vector := self._cache.get(key)) is not None}
         if missing := [key for key in ways if key not in found]:
-            vectors = self._embed([ways[key] for key in missing], timings)
+            vectors = _embed(
+                embed_all or self._embedder.embed_all, [ways[key] for key in missing], timings
+            )
             with timed("remember", timings):
                 for key, vector in zip(missing, vectors, strict=True):
                     self._cache.put(key, vector)
@@ -282,19 +300,22 @@ class UploadEmbedder:
             embedded.vector,
         )
 
-    def _embed(self, chips: Sequence[Chip], timings: dict[str, float]) -> list[NDArray[np.float32]]:
-        """Embed, and separate the time in the queue (`wait`) from the time of computing."""
-        total: dict[str, float] = {}
-        with timed("embed", total):
-            embedded = self._embedder.embed_all(chips)
-        stages = embedded[0].timings_ms
-        timings["wait"] = max(0.0, total["embed"] - sum(stages.values()))
-        timings |= stages
-        return [one.vector for one in embedded]
-
     def _cache_key(self, chip: Chip, upload: ChipUpload) -> str:
         band, framing = upload.metadata.band or 0, upload.framing
         return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band}:{framing}:{chip.digest}"
+
+
+def _embed(
+    embed_all: EmbedAll, chips: Sequence[Chip], timings: dict[str, float]
+) -> list[NDArray[np.float32]]:
+    """Embed, and separate the time in the queue (`wait`) from the time of computing."""
+    total: dict[str, float] = {}
+    with timed("embed", total):
+        embedded = embed_all(chips)
+    stages = embedded[0].timings_ms
+    timings["wait"] = max(0.0, total["embed"] - sum(stages.values()))
+    timings |= stages
+    return [one.vector for one in embedded]
 
 
 def _position_warnings(stated: GeoPoint | None, read: GeoPoint | None) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Chips of many vessels are enrolled as single requests would, each refused for itself."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +12,7 @@ from service.access.caller import Caller, called_by
 from service.contract.chip import Chip
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import UnsupportedFormatError
+from service.contract.framing.apply import FramedChip
 from service.identity import bulk
 from service.identity.bulk import BulkChip, BulkEnrolment, BulkOutcome
 from service.identity.enrol import NewVessel
@@ -19,6 +22,7 @@ from service.identity.records.vessels import Vessel
 from service.identity.uploads import ChipUpload
 from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.chips import FakeChipStore
+from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.use_cases import UseCases, build_use_cases, optical, sar
@@ -167,21 +171,76 @@ def test_a_store_that_fails_refuses_the_chips_that_it_did_not_take() -> None:
     assert done[3].added
 
 
-def test_chips_are_embedded_together_and_audited_for_their_caller() -> None:
+class Counting(FakeEmbedder):
+    """Notes how many chips it embeds at once; refuses groups with a chip of one digest."""
+
+    def __init__(self, refused: str = "") -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        self.refused = refused
+
+    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+        if self.refused in [chip.digest for chip in chips]:
+            raise ValueError("the embedding is not finite")
+        self.sizes.append(len(chips))
+        return super().embed_all(chips)
+
+
+class Together(LocalDecoder):
+    """Decodes when so many chips are there; what cannot be decoded is refused after the others."""
+
+    def __init__(self, chips: int) -> None:
+        super().__init__()
+        self.together = threading.Barrier(chips)
+
+    def frame(self, data: bytes, *args: Any, **facts: Any) -> FramedChip:
+        self.together.wait(20)
+        if data == BAD.data:
+            time.sleep(0.2)
+        return super().frame(data, *args, **facts)
+
+
+def enrol_at_once(
+    use_cases: UseCases, embedder: FakeEmbedder, *uploads: ChipUpload
+) -> dict[int, BulkOutcome]:
+    """Enrol chips of different vessels, all of which are decoded at the same time."""
+    use_cases.upload_embedder._embedder = embedder
+    use_cases.upload_embedder._decoder = Together(len(uploads))
+    return enrol(use_cases, *((NewVessel(name=f"HULL {n}"), one) for n, one in enumerate(uploads)))
+
+
+def test_chips_are_decoded_and_embedded_together_and_audited_for_their_caller() -> None:
     log = FakeAuditLog()
     gallery = FakeGallery(FakeEmbedder.bundle_id, WIDTH)
     use_cases = build_use_cases(gallery, FakeChipStore(), audit=log)
-    together = threading.Barrier(4)
-
-    class Waiting(FakeEmbedder):
-        def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
-            together.wait(20)
-            return super().embed_all(chips)
-
-    use_cases.upload_embedder._embedder = Waiting()
+    embedder = Counting()
     with called_by(lambda: Caller("curator", "request-1")):
-        done = enrol(use_cases, *((NewVessel(name=f"HULL {n}"), optical(n)) for n in range(4)))
+        done = enrol_at_once(use_cases, embedder, *map(optical, range(4)))
     assert all(one.added for one in done.values())
+    assert embedder.sizes == [4]
     changes = [entry for entry in log.entries if entry["action"] == "enrol"]
     assert len(changes) == 8
     assert {(entry["who"], entry["request_id"]) for entry in changes} == {("curator", "request-1")}
+
+
+def test_chips_of_each_sensor_fill_batches(use_cases: UseCases) -> None:
+    embedder = Counting()
+    together = bulk.CHIPS_EMBEDDED_TOGETHER
+    chips = [*map(optical, range(together + 2)), *map(sar, range(100, 103))]
+    done = enrol_at_once(use_cases, embedder, *chips)
+    assert all(one.added for one in done.values())
+    assert sorted(embedder.sizes) == [2, 3, together]
+
+
+def test_a_chip_that_is_refused_late_holds_up_no_other(use_cases: UseCases) -> None:
+    embedder = Counting()
+    done = enrol_at_once(use_cases, embedder, optical(1), BAD, optical(2))
+    assert [one.added for one in done.values()] == [True, False, True]
+    assert embedder.sizes == [2]
+
+
+def test_a_chip_that_cannot_be_embedded_keeps_no_other_out(use_cases: UseCases) -> None:
+    embedder = Counting(refused=optical(2).digest)
+    done = enrol_at_once(use_cases, embedder, optical(1), optical(2), optical(3))
+    assert [one.added for one in done.values()] == [True, False, True]
+    assert isinstance(done[2].problem, ValueError)
