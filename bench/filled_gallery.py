@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
+from service.contract.framing.records import UNCHANGED
 from service.contract.fusion import l2_normalise
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import EmbeddedSighting, Sighting
@@ -98,6 +99,7 @@ def _sighting(vessel_id: UUID, number: int, bundle_id: str) -> Sighting:
         length_m=100.0,
         width_m=20.0,
         bit_depth="uint8",
+        framing=UNCHANGED,
         chip_sha256=f"{number:064x}",
         bundle_id=bundle_id,
         recorded_at=NOW,

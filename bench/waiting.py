@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from bench.filled_gallery import NOW, like_embeddings
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Modality
+from service.contract.framing.records import UNCHANGED
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.settings import SHIPPED_BUNDLE
 from service.storage.edge.folder import GalleryFolder
@@ -64,6 +65,7 @@ def waiting(number: int, vector: NDArray[np.float32], bundle_id: str) -> Embedde
         length_m=100.0,
         width_m=20.0,
         bit_depth="float32",
+        framing=UNCHANGED,
         chip_sha256=f"{number:064x}",
         bundle_id=bundle_id,
         recorded_at=NOW,

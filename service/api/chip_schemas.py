@@ -13,7 +13,6 @@ from service.identity.records.base import GeoPoint
 from service.identity.records.sightings import Sighting
 
 DAY_ALONE = "set when only the day is known: its end, `captured_at` being its start"
-NOT_JUDGED = "null for chips that were sent before chips were judged"
 ONE_WAY = "null when the chip was tight and upright as it was sent, and was compared like that"
 
 
@@ -64,9 +63,8 @@ class FramingOut(ResponseBody):
     removed_share: float = Field(description="share of the chip's area that was cut off, 0 to 1")
 
     @classmethod
-    def of(cls, sighting: Sighting) -> "FramingOut":
-        """Describe the framing of a sighting."""
-        framing = sighting.framing or Framing(mode=FramingMode.AS_IS, method="unchanged")
+    def of(cls, framing: Framing) -> "FramingOut":
+        """Describe the framing of a chip."""
         made = {"axis_deg", "outline"}
         return cls(
             **{name: getattr(framing, name) for name in cls.model_fields if name not in made},
@@ -103,11 +101,8 @@ class QualityOut(ResponseBody):
     findings: tuple[FindingOut, ...]
 
     @classmethod
-    def of(cls, sighting: Sighting) -> "QualityOut | None":
-        """Describe the quality of a chip; None when it was never judged."""
-        framing = sighting.framing
-        if framing is None:
-            return None
+    def of(cls, framing: Framing) -> "QualityOut":
+        """Describe the quality of a chip."""
         return cls(
             level=framing.worst,
             findings=tuple(
@@ -135,7 +130,7 @@ class ChipOut(ResponseBody):
     width_m: float
     bit_depth: str
     framing: FramingOut
-    quality: QualityOut | None = Field(description=NOT_JUDGED)
+    quality: QualityOut
     file_name: str | None
     case: str | None
     note: str | None
@@ -149,8 +144,8 @@ class ChipOut(ResponseBody):
         """Return the fields that follow from a sighting alone."""
         known = cls.model_fields.keys() & Sighting.model_fields.keys()
         return {name: getattr(sighting, name) for name in known} | {
-            "framing": FramingOut.of(sighting),
-            "quality": QualityOut.of(sighting),
+            "framing": FramingOut.of(sighting.framing),
+            "quality": QualityOut.of(sighting.framing),
             "sha256": sighting.chip_sha256,
             "warnings": (*sighting.defects, *sighting.warnings),
         }

@@ -105,9 +105,7 @@ class MatchRecordOut(BaseMatchOut):
     found_by: FoundByOut | None = Field(
         description="set when the service asked again by itself: the vessel and its new chip"
     )
-    audit: AuditPosition | None = Field(
-        description="the entry of the match in the audit log; null in records of older versions"
-    )
+    audit: AuditPosition = Field(description="the entry of the match in the audit log")
     judgements: tuple[JudgementOut, ...] = Field(description="all judgements, the latest last")
     sighting: SightingOut | None = Field(
         description="the query sighting as it is now, with its vessel if it has one; null when "

@@ -137,7 +137,7 @@ class CandidateOut(ResponseBody):
     )
     terms: tuple[EvidenceTerm, ...] = Field(
         description="each kind of evidence with its own likelihood ratio and in plain words; the "
-        "factors multiply to probability / none_probability; empty in older match records"
+        "factors multiply to probability / none_probability"
     )
     vessel: VesselOut
     sighting: Annotated[SightingOut, BeforeValidator(SightingOut.of)]
@@ -169,9 +169,9 @@ class BaseMatchOut(ResponseBody):
         description="probability, 0 to 1, that the ship is none of the vessels considered; null "
         "when there was no vessel to compare with"
     )
-    explanation: Explanation | None = Field(
+    explanation: Explanation = Field(
         description="what the verdict means in plain words, how often such answers are right, and "
-        "what separates the vessels of an ambiguous answer; null in older match records"
+        "what separates the vessels of an ambiguous answer"
     )
     scene: SceneShare | None = Field(
         description="how the answer differs from that of the chip alone; null unless the chip was "

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from service.contract.chip import Chip, Modality
+from service.contract.framing.records import UNCHANGED
 from service.contract.framing.rectangle import Rectangle
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture
@@ -71,9 +72,8 @@ class Pictures:
         """
         sighting, data = self.original(sighting_id)
         if view is View.ORIGINAL:
-            chip = self._decoder.decode(data, **_facts(sighting))
-            outline = None if sighting.framing is None else sighting.framing.outline
-            return _with_outline(quick_look(chip), outline)
+            chip = self._decoder.frame(data, UNCHANGED, **_facts(sighting)).chip
+            return _with_outline(quick_look(chip), sighting.framing.outline)
         chip = self._framed(sighting, data)
         return quick_look(chip) if view is View.FRAMED else to_picture(chip, self._preprocess)
 

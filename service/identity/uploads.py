@@ -135,9 +135,9 @@ class HalfTurns(Enum):
     OPEN = "open"
     FRAMED = "framed"
 
-    def include(self, framing: Framing | None) -> bool:
+    def include(self, framing: Framing) -> bool:
         """Return whether a chip that was framed so is embedded turned, too."""
-        if framing is None or self is HalfTurns.NONE:
+        if self is HalfTurns.NONE:
             return False
         return framing.bow_is_open or (
             self is HalfTurns.FRAMED and framing.mode is FramingMode.AUTO
@@ -160,7 +160,7 @@ class EmbeddedUpload:
 
     upload: ChipUpload
     chip: Chip
-    framing: Framing | None
+    framing: Framing
     vector: NDArray[np.float32]
     half_turned: NDArray[np.float32] | None
     timings_ms: dict[str, float]
@@ -253,8 +253,7 @@ class UploadEmbedder:
             if upload.name is None:
                 raise
             raise type(error)(f"{upload.name}: {error}") from error
-        if framed.framing is not None:
-            self._count(framed.framing)
+        self._count(framed.framing)
         return framed
 
     def sighting(self, embedded: EmbeddedUpload, vessel_id: UUID | None) -> EmbeddedSighting:
@@ -343,7 +342,7 @@ def stored_upload(sighting: Sighting, data: bytes) -> ChipUpload:
         modality=sighting.modality,
         gsd_m=sighting.gsd_m,
         band=sighting.band,
-        framing=FramingMode.AS_IS if sighting.framing is None else sighting.framing.mode,
+        framing=sighting.framing.mode,
     )
     return ChipUpload(data, metadata, sighting.file_name)
 
@@ -363,8 +362,8 @@ def facts_not_changed(upload: ChipUpload, sent: Sighting, kept: Sighting) -> tup
     changed = [
         f"{name} stays {was[name]}, not {said[name]}" for name in was if was[name] != said[name]
     ]
-    if upload.metadata.framing is not None and upload.framing is not kept.framing_mode:
-        changed.append(f"framing stays {kept.framing_mode}, not {upload.framing}")
+    if upload.metadata.framing is not None and upload.framing is not kept.framing.mode:
+        changed.append(f"framing stays {kept.framing.mode}, not {upload.framing}")
     if not changed:
         return ()
     name = upload.name or f"chip {upload.digest[:12]}"

@@ -27,8 +27,6 @@ from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
 
 FORMAT = 2
-READABLE = (1, FORMAT)
-"""Format 1 has no match records."""
 
 MANIFEST = "manifest.json"
 
@@ -52,7 +50,7 @@ def read_backup_manifest(source: Path) -> dict[str, Any]:
     """
     try:
         manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
-        if manifest["format"] not in READABLE:
+        if manifest["format"] != FORMAT:
             raise StoreUnavailableError(f"{source} is a backup of another version of Crossfix")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreUnavailableError(f"{source} is not a complete backup: {error}") from error

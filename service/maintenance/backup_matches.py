@@ -1,7 +1,4 @@
-"""The match records of a backup: `matches.jsonl`, one record a line.
-
-A backup of format 1 has no such file, and restores no records.
-"""
+"""The match records of a backup: `matches.jsonl`, one record a line."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -89,7 +86,6 @@ def _mark_latest_unsettled(records: Collection[MatchRecord]) -> Iterator[MatchRe
 
 
 def _read(folder: Path) -> Iterator[MatchRecord]:
-    if (folder / MATCHES).exists():
-        with (folder / MATCHES).open() as file:
-            for line in file:
-                yield MatchRecord.from_record(line)
+    with (folder / MATCHES).open() as file:
+        for line in file:
+            yield MatchRecord.from_record(line)

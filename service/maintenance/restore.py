@@ -76,8 +76,7 @@ def restore(
             stores.archive.put_sightings(bundle, batch, owners)
             advance(len(batch))
     restore_matches(source, stores.matches, advance)
-    if (source / "audit").is_dir():
-        stores.audit.copy_from(source / "audit")
+    stores.audit.copy_from(source / "audit")
     for folder in sorted((source / "bundles").glob("*")):
         stores.bundles.put(open_bundle(folder))
     _compare(source, stores, manifest)

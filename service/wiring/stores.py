@@ -33,7 +33,6 @@ from service.storage.audit.archive import FolderAuditArchive
 from service.storage.audit.log import open_audit_log
 from service.storage.edge.archive import EdgeArchive
 from service.storage.edge.folder import active_bundle
-from service.storage.edge.former_matches import open_match_file
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.local.bundles import FolderBundleStore
 from service.storage.local.cache import MemoryCache
@@ -47,6 +46,7 @@ from service.storage.redis.idempotency import RedisIdempotencyStore
 from service.storage.redis.link import RedisLink
 from service.storage.redis.rate_limits import RedisRateLimiter
 from service.storage.server.repeating import CallWatch
+from service.storage.sqlite.matches import SqliteMatchStore
 
 if TYPE_CHECKING:
     from service.storage.s3.bucket import Bucket
@@ -198,7 +198,7 @@ def open_matches(
         StoreFullError: the disk is full.
     """
     if is_embedded(settings):
-        return open_match_file(settings.data_dir / "matches.sqlite", settings.data_dir / "matches")
+        return SqliteMatchStore(settings.data_dir / "matches.sqlite")
     from service.storage.server.matches import ServerMatchStore
 
     return ServerMatchStore(_connect(settings, least_timeout_s, watch))

@@ -22,8 +22,7 @@ TRIM_FROM_BYTES = 8 * 2**20
 class DecodeRequest:
     """What `decode_chip` is called with, and how the chip is framed.
 
-    `framing` is what the client wants, or what was recorded of the chip before; None leaves the
-    pixels as they are.
+    `framing` is what the client wants, or what was recorded of the chip before.
     """
 
     data: bytes
@@ -31,7 +30,7 @@ class DecodeRequest:
     gsd_m: float | None
     band: int | None
     limits: ChipLimits
-    framing: FramingMode | Framing | None = None
+    framing: FramingMode | Framing
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def _decode(request: DecodeRequest) -> DecodeAnswer:
         return DecoderDefect(traceback.format_exc())
 
 
-def _framed(chip: Chip, framing: FramingMode | Framing | None) -> FramedChip:
+def _framed(chip: Chip, framing: FramingMode | Framing) -> FramedChip:
     if isinstance(framing, FramingMode):
         return frame(chip, framing)
     return FramedChip(frame_again(chip, framing), framing)

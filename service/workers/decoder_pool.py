@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
-from service.contract.chip import Chip, Modality
+from service.contract.chip import Modality
 from service.contract.decoding.decode import ChipLimits
 from service.contract.errors import ChipError, DecodeLimitError, OverloadedError
 from service.contract.framing.apply import FramedChip
@@ -75,27 +75,10 @@ class DecoderPool:
         self._starter = threading.Thread(target=self._start_all, name="decoders", daemon=True)
         self._starter.start()
 
-    def decode(
-        self,
-        data: bytes,
-        *,
-        modality: Modality | None = None,
-        gsd_m: float | None = None,
-        band: int | None = None,
-    ) -> Chip:
-        """Decode one chip; see `decode_chip` for the arguments.
-
-        Raises:
-            ChipError: the bytes cannot be used; DecodeLimitError when decoding them takes more
-                time or memory than a chip may take.
-            OverloadedError: no worker became free in time, or the pool was closed.
-        """
-        return self._ask(DecodeRequest(data, modality, gsd_m, band, self._limits)).chip
-
     def frame(
         self,
         data: bytes,
-        framing: FramingMode | Framing | None,
+        framing: FramingMode | Framing,
         *,
         modality: Modality | None = None,
         gsd_m: float | None = None,
@@ -111,8 +94,10 @@ class DecoderPool:
             band: likewise.
 
         Raises:
-            ChipError: as `decode`; NoShipError when `framing` is `auto` and no ship was found.
-            OverloadedError: as `decode`.
+            ChipError: the bytes cannot be used; DecodeLimitError when decoding them takes more
+                time or memory than a chip may take; NoShipError when `framing` is `auto` and no
+                ship was found.
+            OverloadedError: no worker became free in time, or the pool was closed.
         """
         return self._ask(DecodeRequest(data, modality, gsd_m, band, self._limits, framing))
 

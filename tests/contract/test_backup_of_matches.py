@@ -1,6 +1,5 @@
 """Match records in a backup, also those written or judged meanwhile."""
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -117,22 +116,6 @@ def test_the_latest_confirmation_made_meanwhile_is_marked_unsettled(
     assert len(found) == 5
     assert target.matches.unsettled() == [latest.model_copy(update={"unsettled": True})]
     assert found[earlier.id] == earlier
-    target.close()
-
-
-def test_a_backup_of_format_1_is_restored(
-    site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path
-) -> None:
-    enrol(site, chips, [1])
-    backup = write_backup(site, chips, tmp_path)
-    (backup / "matches.jsonl").unlink()
-    manifest = json.loads((backup / "manifest.json").read_bytes())
-    del manifest["files"]["matches.jsonl"], manifest["counts"]["matches"]
-    manifest["format"] = 1
-    (backup / "manifest.json").write_text(json.dumps(manifest))
-    target = stores(fresh("edge"), FakeChipStore(), tmp_path / "there")
-    assert restore_records(backup, target) == {}
-    assert target.archive.active() == OLD
     target.close()
 
 

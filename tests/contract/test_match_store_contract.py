@@ -25,10 +25,6 @@ from service.identity.records.match_records import (
     Standing,
 )
 from service.identity.records.matches import Verdict
-from service.storage.edge.former_matches import open_match_file
-from service.storage.edge.shard import Shard
-from service.storage.points.match_payloads import HAS_PLACE, PLACE, match_point
-from service.storage.points.payloads import Point
 from service.storage.server.connection import ServerConnection
 from service.storage.server.matches import ServerMatchStore
 from service.storage.sqlite.matches import SqliteMatchStore
@@ -357,22 +353,6 @@ class TestFilters:
             until=wanted.asked_at + timedelta(seconds=1),
         )
         assert found == ids(wanted)
-
-
-def test_matches_of_an_older_folder_are_found_by_area(tmp_path: Path) -> None:
-    query = make_sighting(position=GeoPoint(lat=1.25, lon=103.9))
-    record = make_match_record(query=query)
-    point = match_point(record)
-    payload = {k: v for k, v in point.payload.items() if k not in (PLACE, HAS_PLACE)}
-    former = tmp_path / "matches"
-    shard = Shard(former, 1, {})
-    shard.put([Point(point.id, None, payload)])
-    shard.close()
-    store = open_match_file(tmp_path / "matches.sqlite", former)
-    sought = MatchFilter(area=Area(west=103, south=1, east=105, north=2))
-    assert [one.id for one in store.page(sought, 10, None).matches] == [record.id]
-    assert store.get(record.id) == record
-    store.close()
 
 
 class TestStates:

@@ -108,7 +108,7 @@ def of_matches(folder: Path) -> Cost:
     ships, store = Ships(), SqliteMatchStore(folder / "matches.sqlite")
 
     def add() -> None:
-        store.put_points([match_point(ships.match()) for _ in range(BATCH)])
+        store._matches.put([match_point(ships.match()) for _ in range(BATCH)])
 
     return cost_of_one(folder, add)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 
 from service.api.report.figures import ChipFigure, chip_row
-from service.api.report.wording import STANDINGS, VERDICTS, evidence_words, percent
+from service.api.report.wording import STANDINGS, VERDICTS, percent
 from service.contract.manifest import learnt_from_simulation_alone
 from service.identity.evidence.wording import vessel_name
 from service.identity.records.match_records import MatchRecord
@@ -92,9 +92,8 @@ def _answer(record: MatchRecord) -> str:
         f"<strong>{escape(verdict)}</strong>. Decision of the analysts: "
         f"<strong>{STANDINGS[record.standing.value]}</strong>.</p>"
     )
-    if match.explanation is not None:
-        sentences = (match.explanation.text, *match.explanation.differences)
-        text += "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    sentences = (match.explanation.text, *match.explanation.differences)
+    text += "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
     if match.none_probability is not None:
         text += (
             f"<p>Of {match.gallery.vessels} registered vessels. Probability that the ship is none "
@@ -126,8 +125,7 @@ def _candidate(candidate: Candidate) -> str:
     facts = [f"{name} {value}" for name, value in known.items() if value]
     if vessel.length_m is not None:
         facts.append(f"length {vessel.length_m:g} m")
-    terms = [one.words for one in candidate.terms] or evidence_words(candidate.evidence)
-    evidence = "<br>".join(escape(words) for words in terms)
+    evidence = "<br>".join(escape(one.words) for one in candidate.terms)
     checks = "<br>".join(escape(words) for words in _checks(candidate)) or "none possible"
     return (
         f"<tr><td>{candidate.rank}</td><td><strong>{escape(vessel_name(candidate))}</strong><br>"
@@ -199,15 +197,13 @@ def _origin_facts(record: MatchRecord) -> dict[str, str | None]:
         f"SHA-256 of chip {candidate.rank}": candidate.sighting.chip_sha256
         for candidate in record.match.candidates[:SHOWN_CANDIDATES]
     }
-    audit = record.audit
-    place = "not recorded" if audit is None else f"entry {audit.number} of chain {audit.chain}"
     return {
         "models": record.model.name,
         "training domain": record.model.training_domain,
         "bundle": record.model.bundle_id,
         **chips,
-        "audit log": place,
-        "SHA-256 of the entry": None if audit is None else audit.sha256,
+        "audit log": f"entry {record.audit.number} of chain {record.audit.chain}",
+        "SHA-256 of the entry": record.audit.sha256,
     }
 
 

@@ -18,12 +18,12 @@ class FramedChip:
 
     Attributes:
         chip: its length and width are those of the framed pixels, its position is the ship's.
-        framing: None for chips of sightings that were made before chips were framed.
+        framing: how they came about.
         frame_ms: milliseconds that framing took; 0 where it was not measured.
     """
 
     chip: Chip
-    framing: Framing | None
+    framing: Framing
     frame_ms: float = 0.0
 
 
@@ -52,15 +52,14 @@ def frame(chip: Chip, mode: FramingMode) -> FramedChip:
     return FramedChip(_of_ship(chip, framing, pixels), framing)
 
 
-def frame_again(chip: Chip, framing: Framing | None) -> Chip:
+def frame_again(chip: Chip, framing: Framing) -> Chip:
     """Frame the decoded chip of a known sighting as it was framed before.
 
     Args:
         chip: decoded from the same file with the same facts as before.
-        framing: what was recorded; None for sightings that were made before chips were framed,
-            whose pixels stay as they are.
+        framing: what was recorded.
     """
-    if framing is None or framing.method in ("unchanged", "none") or framing.outline is None:
+    if framing.method in ("unchanged", "none") or framing.outline is None:
         return chip
     if framing.method == "quarter_turn":
         pixels = quarter_turn(chip.pixels)

@@ -98,5 +98,9 @@ class FramedPixels:
     framing: Framing
 
 
+UNCHANGED = Framing(mode=FramingMode.AS_IS, method="unchanged")
+"""Of a chip that is decoded and no more."""
+
+
 def _severity(level: Level) -> int:
     return list(Level).index(level)

@@ -46,19 +46,6 @@ export function factor(value) {
   return `${sign}${size < 10 ? Number(size.toFixed(1)) : Math.round(size)}`;
 }
 
-const ORDER = ["pixels", "length", "width", "type", "voyage", "chips", "scene"];
-
-/** The group of a term of `evidence`: terms that mean one thing to an analyst are added up. */
-function groupOf(name) {
-  if (/^(similarity|none|prior|gallery|sightings)/.test(name)) return "pixels";
-  if (/length/.test(name)) return "length";
-  if (/width|beam/.test(name)) return "width";
-  if (/type/.test(name)) return "type";
-  if (/voyage|kinematic|speed/.test(name)) return "voyage";
-  if (/scene/.test(name)) return "scene";
-  return name;
-}
-
 export const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** Lengths with their uncertainty, e.g. `{length: "162 ± 7 m"}`, of the ship that was found in a chip. */
@@ -76,9 +63,7 @@ export function outline(framing) {
  * ratios; `more` tells the numbers behind a term; a `silent` one changes next to nothing.
  */
 export function evidenceTerms(candidate) {
-  if (!candidate.terms?.length) return termsOfOldRecords(candidate);
-  const place = (one) => ["none", "pixels"].indexOf(one.name === "none" ? "none" : groupOf(one.name));
-  const rank = (one) => (place(one) < 0 ? 2 : place(one));
+  const rank = (one) => (one.name === "none" ? 0 : one.name.startsWith("similarity") ? 1 : 2);
   return candidate.terms.map((one) => {
     const value = Math.log(one.factor);
     return {
@@ -95,26 +80,6 @@ function numbersOf(text) {
 }
 
 const isSilent = (name, value) => name !== "none" && Math.abs(value) < Math.log(1.05);
-
-/**
- * Match records of older versions have sums of logarithms only. The terms of similarity are put
- * together with those of the gallery's size: alone, neither means anything to an analyst.
- */
-function termsOfOldRecords(candidate) {
-  const sums = {};
-  for (const [name, value] of Object.entries(candidate.evidence || {})) {
-    const group = groupOf(name);
-    sums[group] = (sums[group] || 0) + value;
-  }
-  const rank = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
-  return Object.entries(sums)
-    .sort(([a], [b]) => rank(a) - rank(b))
-    .map(([name, value]) => ({
-      name, value,
-      label: T.evidence.labels[name] || name.replaceAll("_", " "),
-      words: words(name, value), silent: isSilent(name, value),
-    }));
-}
 
 function words(name, value) {
   if (name === "voyage" && value < -20) return T.evidence.impossible;

@@ -152,10 +152,6 @@ export const T = {
   },
   evidence: {
     title: (name) => `What speaks for and against ${name}`,
-    labels: {
-      pixels: "Pixels", length: "Length", width: "Width", type: "Vessel type", voyage: "Voyage",
-      scene: "Others in the scene",
-    },
     speaksFor: (factor) => `for it ${factor}`,
     speaksAgainst: (factor) => `against it ${factor}`,
     silent: (labels) => `Says nothing here: ${labels.join(", ").toLowerCase()}`,

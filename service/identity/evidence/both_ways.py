@@ -134,7 +134,7 @@ def half_turns_for(calibration: CalibrationSpec) -> HalfTurns:
 
 def bow_is_open(sighting: Sighting) -> bool:
     """Return whether the bow of a chip may be at either end, see `Framing.bow_is_open`."""
-    return sighting.framing is not None and sighting.framing.bow_is_open
+    return sighting.framing.bow_is_open
 
 
 def _first_seen(first: Places, second: Places) -> Places:

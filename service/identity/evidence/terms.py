@@ -90,8 +90,7 @@ def _words(name: str, log_ratio: float, checks: Checks) -> str:
     trip = checks.kinematics
     if name == "voyage" and trip is not None:
         if log_ratio <= IMPOSSIBLE:
-            fastest = "" if trip.max_speed_kn is None else f", at most {trip.max_speed_kn:.0f} kn"
-            return f"voyage impossible: {voyage_words(trip)}{fastest}"
+            return f"voyage impossible: {voyage_words(trip)}, at most {trip.max_speed_kn:.0f} kn"
         usual = "" if trip.usual_kn is None else f", usual {trip.usual_kn:.0f} kn"
         return f"voyage ({voyage_words(trip)}{usual}) {effect(log_ratio)}"
     size = {"register_length": checks.length, "register_width": checks.width}.get(name)

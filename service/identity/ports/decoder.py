@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from service.contract.chip import Chip, Modality
+from service.contract.chip import Modality
 from service.contract.framing.apply import FramedChip
 from service.contract.framing.records import Framing, FramingMode
 
@@ -10,25 +10,10 @@ from service.contract.framing.records import Framing, FramingMode
 class ChipDecoder(Protocol):
     """Decodes chips within limits of time and memory. Safe to call from many threads."""
 
-    def decode(
-        self,
-        data: bytes,
-        *,
-        modality: Modality | None = None,
-        gsd_m: float | None = None,
-        band: int | None = None,
-    ) -> Chip:
-        """Decode one chip; see `service.contract.decoding.decode.decode_chip`.
-
-        Raises:
-            ChipError: the bytes cannot be used, or cost more than a chip may cost.
-            OverloadedError: too many chips are waiting.
-        """
-
     def frame(
         self,
         data: bytes,
-        framing: FramingMode | Framing | None,
+        framing: FramingMode | Framing,
         *,
         modality: Modality | None = None,
         gsd_m: float | None = None,
@@ -38,15 +23,15 @@ class ChipDecoder(Protocol):
 
         Args:
             data: a file.
-            framing: what the client wants, or what was recorded of this file before; None is the
-                record of sightings that were made before chips were framed.
-            modality: as in `decode`.
+            framing: what the client wants, or what was recorded of this file before.
+            modality: as in `service.contract.decoding.decode.decode_chip`.
             gsd_m: likewise.
             band: likewise.
 
         Raises:
-            ChipError: as `decode`; NoShipError when `framing` is `auto` and no ship was found.
-            OverloadedError: as `decode`.
+            ChipError: the bytes cannot be used, or cost more than a chip may cost; NoShipError when
+                `framing` is `auto` and no ship was found.
+            OverloadedError: too many chips are waiting.
         """
 
     def all_busy_s(self) -> float:

@@ -6,18 +6,21 @@ from uuid import UUID
 
 
 class RecordState(StrEnum):
-    """What a check found: intact, damaged, or without a digest to compare with."""
+    """What a check found."""
 
     INTACT = "intact"
-    UNVERIFIED = "unverified"
     DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordCheck:
-    """A stored record and its state; `kind` is e.g. `vessel`, `problem` is set for damage."""
+    """A stored record; `kind` is e.g. `vessel`, `problem` says what is damaged, if anything is."""
 
     kind: str
     id: UUID
-    state: RecordState
     problem: str | None = None
+
+    @property
+    def state(self) -> RecordState:
+        """Whether the record is what was written."""
+        return RecordState.INTACT if self.problem is None else RecordState.DAMAGED

@@ -79,7 +79,7 @@ class MatchRecord(Record):
     vessel by another match, `unannounced` while the match is to be sent to a webhook. `apart` are
     open sightings of which an analyst said that they show other ships than the query.
 
-    `audit` is the place of the match in the audit log; None in records of older versions.
+    `audit` is the place of the match in the audit log.
     `unsettled` means that the query sighting may not have been moved yet as the latest judgement
     says; recovery finishes that.
     """
@@ -89,7 +89,7 @@ class MatchRecord(Record):
     asked_by: str
     options: dict[str, JsonValue]
     model: AnsweringModel
-    audit: AuditPosition | None = None
+    audit: AuditPosition
     found_by: Finding | None = None
     overtaken: bool = False
     unannounced: bool = False

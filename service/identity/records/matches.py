@@ -54,14 +54,13 @@ class Explanation(Record):
 class LengthCheck(Record):
     """A measured length or width compared with the registered one.
 
-    `tolerance` is the relative difference that is allowed, of the longer one; None in matches
-    recorded by older versions.
+    `tolerance` is the relative difference that is allowed, of the longer one.
     """
 
     query_m: float
     vessel_m: float
     ok: bool
-    tolerance: float | None = None
+    tolerance: float
 
 
 class KinematicsCheck(Record):
@@ -75,9 +74,9 @@ class KinematicsCheck(Record):
     hours: float
     required_kn: float | None
     feasible: bool
-    max_speed_kn: float | None = None
-    usual_kn: float | None = None
-    slack_nm: float | None = None
+    max_speed_kn: float
+    usual_kn: float | None
+    slack_nm: float
 
 
 class Checks(Record):
@@ -115,7 +114,7 @@ class Candidate(Record):
     similarity: float
     way: WayRound | None = None
     evidence: dict[str, float]
-    terms: tuple[EvidenceTerm, ...] = ()
+    terms: tuple[EvidenceTerm, ...]
     vessel: Vessel
     sighting: Sighting
     checks: Checks
@@ -147,16 +146,16 @@ class Match(Record):
     """A query sighting, its ranked vessels and the verdict.
 
     `none_probability` is the probability of none of the scored vessels, which may be more than the
-    candidates; None when there was no vessel to compare with. Matches recorded by older versions
-    have no `explanation`. `scene` is set when the chip was asked about with others of one image.
-    `more_queries` are the other chips of the ship, if several were sent.
+    candidates; None when there was no vessel to compare with. `scene` is set when the chip was
+    asked about with others of one image. `more_queries` are the other chips of the ship, if several
+    were sent.
     """
 
     id: UUID
     verdict: Verdict
     candidates: tuple[Candidate, ...]
     none_probability: float | None
-    explanation: Explanation | None = None
+    explanation: Explanation
     scene: SceneShare | None = None
     query: Sighting
     more_queries: tuple[Sighting, ...] = ()

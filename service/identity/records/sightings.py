@@ -11,7 +11,7 @@ from pydantic import Field
 
 from service.contract.chip import GsdSource, Modality
 from service.contract.framing.findings import Level
-from service.contract.framing.records import Framing, FramingMode
+from service.contract.framing.records import Framing
 from service.contract.utc_time import UtcTime
 from service.identity.records.base import GeoPoint, Record
 from service.identity.records.vessels import Vessel
@@ -22,10 +22,9 @@ class Sighting(Record):
 
     `origin_vessel_id` is the vessel that had it before merges and splits moved it.
     `captured_until` is set when only the day is known: its last moment, `captured_at` being its
-    first. `length_m` and `width_m` are those of the framed chip; `framing` is None for sightings
-    that were made before chips were framed, whose pixels were used as they are. `file_name`, `case`
-    and `note` are those of the upload. `bundle_id` names the models that made the embedding, so
-    that vectors of two bundles are never compared.
+    first. `length_m` and `width_m` are those of the framed chip. `file_name`, `case` and `note` are
+    those of the upload. `bundle_id` names the models that made the embedding, so that vectors of
+    two bundles are never compared.
     """
 
     id: UUID
@@ -41,7 +40,7 @@ class Sighting(Record):
     length_m: float = Field(gt=0)
     width_m: float = Field(gt=0)
     bit_depth: str
-    framing: Framing | None = None
+    framing: Framing
     band: int | None = None
     source: str | None = Field(None, max_length=500)
     licence: str | None = Field(None, max_length=500)
@@ -54,14 +53,9 @@ class Sighting(Record):
     warnings: tuple[str, ...] = ()
 
     @property
-    def framing_mode(self) -> FramingMode:
-        """How the chip was framed."""
-        return FramingMode.AS_IS if self.framing is None else self.framing.mode
-
-    @property
     def defects(self) -> tuple[str, ...]:
         """What is bad about the chip, in sentences; with any, no answer from it is confident."""
-        return () if self.framing is None else self.framing.complaints(Level.BAD)
+        return self.framing.complaints(Level.BAD)
 
     @property
     def fix(self) -> "Fix":

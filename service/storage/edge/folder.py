@@ -20,7 +20,6 @@ from service.storage.edge.sightings import BundleSightings
 from service.storage.edge.tables import saved_tables
 from service.storage.local.disk_errors import disk_errors
 from service.storage.points import payloads
-from service.storage.points.search_upgrade import make_vessels_searchable
 from service.storage.points.search_words import STARTS, WORDS
 
 KEYWORD = edge.PayloadSchemaType.Keyword
@@ -67,7 +66,6 @@ class GalleryFolder:
                 else:
                     saved_tables.discard_after_kill(path / SEARCH)
             self.vessels = Shard(path / "vessels", len(NO_VECTOR), VESSEL_INDEXES)
-            make_vessels_searchable(self.vessels)
         except BaseException:
             self.unlock()
             raise

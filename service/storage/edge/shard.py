@@ -110,12 +110,6 @@ class Shard:
             self.apply(edge.UpdateOperation.set_payload([*existing], fields))
             self.sync()
 
-    def set_fields_of_each(self, fields: Mapping[UUID, Payload]) -> None:
-        """Set fields of the payload of each of these points, which exist."""
-        for point_id, payload in fields.items():
-            self.apply(edge.UpdateOperation.set_payload([point_id], payload))
-        self.sync()
-
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
         if self.discard(ids, where):
             self.sync()

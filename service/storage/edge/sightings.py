@@ -17,7 +17,7 @@ from service.storage.edge.shard import Shard, upsert
 from service.storage.points import payloads
 from service.storage.points.archive import EmbeddedPoint
 from service.storage.points.checking import UNLOCKED
-from service.storage.points.filters import EVERYTHING, OPEN_SIGHTINGS, Condition
+from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.payloads import Payload, Point
 from service.storage.sqlite.table import Fields, PointTable
 
@@ -64,7 +64,7 @@ class BundleSightings:
     """
 
     def __init__(self, shard: Shard, path: Path) -> None:
-        """Open the file and move the open sightings of earlier versions there.
+        """Open the file or create it.
 
         Args:
             shard: the sightings of vessels; closed with this.
@@ -79,7 +79,6 @@ class BundleSightings:
         self._lock = UNLOCKED
         self._watcher = Watcher()
         try:
-            self._move_from_shard()
             self._drop_copies()
         except BaseException:
             self.waiting.close()
@@ -158,13 +157,6 @@ class BundleSightings:
         """Close both."""
         self.waiting.close()
         self.shard.close()
-
-    def _move_from_shard(self) -> None:
-        rows = self.shard.scan_with_vectors(OPEN_SIGHTINGS)
-        while some := list(islice(rows, BATCH)):
-            self.waiting.put([Point(i, vector.tolist(), row) for i, vector, row in some])
-            self.shard.delete([i for i, _, _ in some])
-            log.info("%d open sightings moved to SQLite", len(some))
 
     def _drop_copies(self) -> None:
         ids = (i for i, _ in self.waiting.scan(fields=[payloads.MODALITY]))

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from service.identity.records.match_records import MatchFilter, MatchRecord, MatchState
-from service.identity.records.matches import Match
 from service.storage.points import record_digests
 from service.storage.points.filters import (
     AnyOf,
@@ -23,16 +22,16 @@ from service.storage.points.filters import (
     lat_key,
     lon_key,
 )
-from service.storage.points.payloads import RECORD, Payload, Point, timestamp
+from service.storage.points.payloads import RECORD, Point, timestamp
 
 VERDICT, STANDING, MODALITY = "verdict", "standing", "modality"
 VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED = "vessel_ids", "sighting_id", "asked_at", "unsettled"
 
 CASE, FILE_NAME, NOTE = "case", "file_name", "note"
-PLACE, HAS_PLACE = "place", "has_place"
+PLACE = "place"
 STATE, UNANNOUNCED = "state", "unannounced"
 
-KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, HAS_PLACE, STATE, UNANNOUNCED)
+KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, STATE, UNANNOUNCED)
 """Fields that are looked up by whole words; `asked_at` is a time."""
 
 NUMBERS = (lat_key(PLACE), lon_key(PLACE))
@@ -44,7 +43,7 @@ MATCH_FIELDS = (
     *(RECORD, VERDICT, STANDING, MODALITY, VESSEL_IDS, SIGHTING_ID, ASKED_AT, UNSETTLED),
     *(CASE, FILE_NAME, NOTE),
 )
-YES, NO = "yes", "no"
+YES = "yes"
 
 
 def point_id(match_id: UUID) -> UUID:
@@ -71,20 +70,14 @@ def match_point(record: MatchRecord) -> Point:
         ASKED_AT: timestamp(record.asked_at),
         UNSETTLED: YES if record.unsettled else None,
     }
-    # Without a digest: records of older versions have no state, which the filter takes for `asked`.
-    state = None if record.state is MatchState.ASKED else record.state.value
-    mark = YES if record.unannounced else None
-    fields = place_fields(match) | {STATE: state, UNANNOUNCED: mark}
-    return Point(point_id(record.id), None, record_digests.with_digest(payload) | fields)
-
-
-def place_fields(match: Match) -> Payload:
-    """Return the fields by which an area finds a match; they are not part of its digest."""
     at = match.query.position
-    return {
+    # Without a digest. No state stands for `asked`, so that the index holds the others only.
+    derived = {
         PLACE: None if at is None else {"lat": at.lat, "lon": at.lon},
-        HAS_PLACE: NO if at is None else YES,
+        STATE: None if record.state is MatchState.ASKED else record.state.value,
+        UNANNOUNCED: YES if record.unannounced else None,
     }
+    return Point(point_id(record.id), None, record_digests.with_digest(payload) | derived)
 
 
 def _folded(text: str | None) -> str | None:

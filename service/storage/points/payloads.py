@@ -47,7 +47,7 @@ FENCE = "fence"
 ORIGIN, ORIGIN_DIGEST = "origin_vessel_id", "origin_digest"
 
 VESSEL_FIELDS = (RECORD, STATE, NAME, IMO, MMSI, TYPE)
-SIGHTING_FIELDS = (RECORD, MODALITY, CHIP, "captured_at", "location")  # older versions had all
+SIGHTING_FIELDS = (RECORD, MODALITY, CHIP)
 OWNER_FIELDS = (VESSEL_ID, VESSEL_TYPE, VESSEL_LENGTH_M)
 """The fields that have a digest together; those of a sighting's vessel change alone."""
 

@@ -1,7 +1,4 @@
-"""Store digests beside records, and find records that do not match theirs.
-
-A point that was written before there were digests has none, and counts as unverified.
-"""
+"""Store digests beside records, and find records that do not match theirs."""
 
 import hashlib
 import json
@@ -13,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.identity.errors import StoreDamagedError
-from service.identity.records.checks import RecordCheck, RecordState
+from service.identity.records.checks import RecordCheck
 
 DIGEST, OWNER_DIGEST, VECTOR_DIGEST = "digest", "owner_digest", "vector_digest"
 DIGEST_BYTES = 16
@@ -45,7 +42,7 @@ def vector_digest(vector: NDArray[np.float32]) -> Payload:
 def require_intact(
     payload: Mapping[str, Any], names: Sequence[str], kind: str, under: str = DIGEST
 ) -> None:
-    """Check fields of a payload against their digest, if it has one.
+    """Check fields of a payload against their digest.
 
     Args:
         payload: the whole payload of a point.
@@ -56,7 +53,7 @@ def require_intact(
     Raises:
         StoreDamagedError: the fields are not those that were written.
     """
-    if payload.get(under) not in (None, _digest({name: payload.get(name) for name in names})):
+    if payload.get(under) != _digest({name: payload.get(name) for name in names}):
         raise StoreDamagedError(
             f"a stored {kind} is not what was written; `crossfix check` lists damaged records, "
             "restore them from a backup"
@@ -64,8 +61,8 @@ def require_intact(
 
 
 def require_intact_vector(vector: NDArray[np.float32], payload: Mapping[str, Any]) -> None:
-    """Check an embedding, float32 `[D]`, against its digest, if any; see `require_intact`."""
-    if payload.get(VECTOR_DIGEST) not in (None, *vector_digest(vector).values()):
+    """Check an embedding, float32 `[D]`, against its digest; see `require_intact`."""
+    if payload.get(VECTOR_DIGEST) != vector_digest(vector)[VECTOR_DIGEST]:
         raise StoreDamagedError(
             "the embedding of a stored sighting is not what was written; `crossfix check` lists "
             "damaged records, restore them from a backup"
@@ -106,19 +103,18 @@ def check_rows(
         rows: id, vector and payload of each point.
         parse: parses a payload, or raises StoreDamagedError.
     """
-    return [RecordCheck(kind, row[0], *_state(row, parse)) for row in rows]
+    return [RecordCheck(kind, row[0], _problem(row, parse)) for row in rows]
 
 
-def _state(row: CheckedRow, parse: Callable[[Payload], object]) -> tuple[RecordState, str | None]:
+def _problem(row: CheckedRow, parse: Callable[[Payload], object]) -> str | None:
     _, vector, payload = row
     try:
         parse(payload)
         if vector is not None:
             require_intact_vector(vector, payload)
     except StoreDamagedError as error:
-        return RecordState.DAMAGED, str(error)
-    has_digest = payload.get(DIGEST) is not None
-    return (RecordState.INTACT if has_digest else RecordState.UNVERIFIED), None
+        return str(error)
+    return None
 
 
 def _digest(fields: Mapping[str, Any]) -> str:

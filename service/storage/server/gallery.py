@@ -49,7 +49,6 @@ from service.storage.points.filters import (
 from service.storage.points.open_sightings import group_sizes, members_from, open_sightings
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
-from service.storage.points.search_upgrade import make_vessels_searchable
 from service.storage.server.collection import NearestQuery, ServerCollection
 from service.storage.server.connection import ServerConnection
 from service.storage.server.counts import KeptCounts
@@ -62,7 +61,7 @@ from service.storage.server.layout import (
     VESSEL_INDEXES,
     Layout,
 )
-from service.storage.server.preparing import PreparedPoints, ensure_collection
+from service.storage.server.preparing import ensure_collection
 from service.storage.server.searching import Near, SearchRecords, Unread, VesselSearch, unread
 
 VISIBLE = in_state([state for state in VesselState if state.visible])
@@ -280,7 +279,6 @@ class ServerGallery:
         ensure_collection(client, self._vessels.name, None, VESSEL_INDEXES)
         ensure_collection(client, self._sightings.name, self._width, SIGHTING_INDEXES)
         self._layout.activate(client, self._bundle_id, replace=False)
-        make_vessels_searchable(PreparedPoints(client, self._vessels.name))
 
     @contextmanager
     def _change(self) -> Iterator[None]:

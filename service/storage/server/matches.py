@@ -4,11 +4,10 @@ from qdrant_client import QdrantClient
 
 from service.storage.points.filters import EVERYTHING
 from service.storage.points.matches import PointMatches
-from service.storage.points.search_upgrade import make_matches_searchable
 from service.storage.server.collection import ServerCollection
 from service.storage.server.connection import ServerConnection
 from service.storage.server.layout import DEFAULT_PREFIX, MATCH_INDEXES, Layout
-from service.storage.server.preparing import PreparedPoints, ensure_collection
+from service.storage.server.preparing import ensure_collection
 
 
 class ServerMatchStore(PointMatches):
@@ -30,4 +29,3 @@ class ServerMatchStore(PointMatches):
 
     def _prepare(self, client: QdrantClient) -> None:
         ensure_collection(client, self._matches.name, None, MATCH_INDEXES)
-        make_matches_searchable(PreparedPoints(client, self._matches.name))

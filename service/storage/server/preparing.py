@@ -5,24 +5,19 @@ does not exist, or that no copy can be read; that is waited for.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from uuid import UUID
 
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from service.identity.errors import StoreUnavailableError
-from service.storage.points.filters import Condition
-from service.storage.points.payloads import Payload
 from service.storage.server.failures import may_pass
-from service.storage.server.filters import as_filter
 from service.storage.server.layout import IndexSchema
 
 CONFLICT = 409
 USABLE_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.2
-SCAN_BATCH = 512
 
 QUANTIZATION = models.ScalarQuantization(
     scalar=models.ScalarQuantizationConfig(
@@ -70,36 +65,6 @@ def ensure_collection(
     if missing:
         # Also the first write waits until a copy of each shard can be read.
         _when_usable(lambda: client.scroll(name, limit=1, with_payload=False))
-
-
-class PreparedPoints:
-    """The `UpgradedPoints` of a collection, through a client that is not open to others yet."""
-
-    def __init__(self, client: QdrantClient, name: str) -> None:
-        self._client = client
-        self._name = name
-
-    def scan(self, where: Condition) -> Iterator[tuple[UUID, Payload]]:
-        """Yield id and payload of the points that satisfy the condition."""
-        start: models.ExtendedPointId | None = None
-        while True:
-            rows, start = self._client.scroll(
-                self._name, scroll_filter=as_filter(where), limit=SCAN_BATCH, offset=start
-            )
-            for row in rows:
-                yield UUID(str(row.id)), row.payload or {}
-            if start is None:
-                return
-
-    def set_fields_of_each(self, fields: Mapping[UUID, Payload]) -> None:
-        """Set fields of the payload of each of these points."""
-        changes: list[models.UpdateOperation] = [
-            models.SetPayloadOperation(
-                set_payload=models.SetPayload(payload=payload, points=[str(point_id)])
-            )
-            for point_id, payload in fields.items()
-        ]
-        self._client.batch_update_points(self._name, changes, wait=True)
 
 
 def _create(client: QdrantClient, name: str, width: int | None) -> None:

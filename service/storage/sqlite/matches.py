@@ -4,12 +4,10 @@ The file has no lock of its own: the gallery beside it must be open (`GalleryFol
 from before the match records are opened until after they are closed.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from service.storage.points import match_payloads as fields
 from service.storage.points.matches import PointMatches
-from service.storage.points.payloads import Point
 from service.storage.sqlite.table import Fields, PointTable
 
 RARE = (fields.CASE, fields.STATE, fields.UNSETTLED, fields.UNANNOUNCED)
@@ -37,10 +35,6 @@ class SqliteMatchStore(PointMatches):
             StoreFullError: the disk is full.
         """
         self._matches = PointTable(path, FIELDS)
-
-    def put_points(self, points: Sequence[Point]) -> None:
-        """Insert or replace records as another store kept them."""
-        self._matches.put(points)
 
     def ping(self) -> None:
         self._matches.ping()

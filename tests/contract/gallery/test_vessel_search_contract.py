@@ -1,25 +1,13 @@
-"""Search by beginnings of words, on every `Gallery`; old vessels become searchable."""
+"""Search by beginnings of words, on every `Gallery`."""
 
-from pathlib import Path
 from uuid import UUID
 
 import pytest
-from qdrant_client import QdrantClient, models
 
 from service.identity.ports.gallery import Gallery
 from service.identity.records.vessels import VesselFilter, VesselState
-from service.storage.edge.folder import GalleryFolder
-from service.storage.edge.shard import upsert
-from service.storage.points import payloads
-from service.storage.points.filters import Condition, Known
-from service.storage.points.payloads import Point
-from service.storage.points.search_upgrade import make_vessels_searchable
-from service.storage.points.search_words import STARTS, WORDS
-from service.storage.server.layout import VESSEL_INDEXES
-from service.storage.server.preparing import PreparedPoints, ensure_collection
 from tests.support.fakes.records import make_vessel
 
-UNSEARCHABLE = Condition((), (Known(WORDS),))
 LENA = make_vessel(
     id=UUID("5eed0000-0000-4000-8000-00000000001e"),
     name="Léna Ørsted",
@@ -86,37 +74,3 @@ def test_a_search_combines_with_other_filters_and_pages(gallery: Gallery) -> Non
 def test_a_search_without_words_leaves_nothing_out(gallery: Gallery) -> None:
     gallery.put_vessel(LENA)
     assert found(gallery, "--") == {"Léna Ørsted"}
-
-
-def old_point() -> Point:
-    """LENA as versions without search words stored it."""
-    point = payloads.vessel_point(LENA)
-    payload = {k: v for k, v in point.payload.items() if k not in (WORDS, STARTS)}
-    return Point(point.id, None, payload)
-
-
-def test_vessels_of_an_older_folder_become_searchable(tmp_path: Path) -> None:
-    folder = GalleryFolder(tmp_path)
-    folder.vessels.apply(upsert([old_point()]))
-    assert [one for one, _ in folder.vessels.scan(UNSEARCHABLE)] == [LENA.id]
-    folder.close()
-    reopened = GalleryFolder(tmp_path)
-    assert not list(reopened.vessels.scan(UNSEARCHABLE))
-    [row] = reopened.vessels.retrieve([LENA.id])
-    assert "lena" in row[WORDS]
-    assert payloads.vessel_from(row) == LENA
-    reopened.close()
-
-
-def test_vessels_of_an_older_server_become_searchable() -> None:
-    client = QdrantClient(":memory:")
-    ensure_collection(client, "vessels", None, VESSEL_INDEXES)
-    point = old_point()
-    struct = models.PointStruct(id=str(point.id), vector={}, payload=point.payload)
-    client.upsert("vessels", [struct])
-    vessels = PreparedPoints(client, "vessels")
-    assert make_vessels_searchable(vessels) == 1
-    assert make_vessels_searchable(vessels) == 0
-    [row] = client.retrieve("vessels", [str(LENA.id)])
-    assert row.payload is not None
-    assert "lena" in row.payload[WORDS]

@@ -1,6 +1,6 @@
 """A chip decoder in this process."""
 
-from service.contract.chip import Chip, Modality
+from service.contract.chip import Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.framing.apply import FramedChip, frame, frame_again
 from service.contract.framing.records import Framing, FramingMode
@@ -11,26 +11,16 @@ class LocalDecoder:
 
     busy_s = 0.0
 
-    def decode(
-        self,
-        data: bytes,
-        *,
-        modality: Modality | None = None,
-        gsd_m: float | None = None,
-        band: int | None = None,
-    ) -> Chip:
-        return decode_chip(data, modality=modality, gsd_m=gsd_m, band=band, limits=ChipLimits())
-
     def frame(
         self,
         data: bytes,
-        framing: FramingMode | Framing | None,
+        framing: FramingMode | Framing,
         *,
         modality: Modality | None = None,
         gsd_m: float | None = None,
         band: int | None = None,
     ) -> FramedChip:
-        chip = self.decode(data, modality=modality, gsd_m=gsd_m, band=band)
+        chip = decode_chip(data, modality=modality, gsd_m=gsd_m, band=band, limits=ChipLimits())
         if isinstance(framing, FramingMode):
             return frame(chip, framing)
         return FramedChip(frame_again(chip, framing), framing)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from service.identity.records.audit import AuditPosition
 from service.identity.records.match_records import (
     AnsweringModel,
     Decision,
@@ -16,6 +17,8 @@ from service.identity.records.match_records import (
 from service.identity.records.matches import (
     Candidate,
     Checks,
+    EvidenceTerm,
+    Explanation,
     KinematicsCheck,
     LengthCheck,
     Match,
@@ -34,11 +37,20 @@ def make_candidate(vessel: Vessel, rank: int) -> Candidate:
         probability=0.1 + 0.2,
         similarity=0.8,
         evidence={"similarity": 2.5, "length": -0.25},
+        terms=(EvidenceTerm(name="similarity", subject="pixels", factor=12.2, words="pixels ×12"),),
         vessel=vessel,
         sighting=make_sighting(vessel),
         checks=Checks(
-            length=LengthCheck(query_m=183.0, vessel_m=190.0, ok=True),
-            kinematics=KinematicsCheck(distance_nm=210, hours=19, required_kn=None, feasible=True),
+            length=LengthCheck(query_m=183.0, vessel_m=190.0, ok=True, tolerance=0.2),
+            kinematics=KinematicsCheck(
+                distance_nm=210,
+                hours=19,
+                required_kn=None,
+                feasible=True,
+                max_speed_kn=30,
+                usual_kn=12,
+                slack_nm=1,
+            ),
         ),
     )
 
@@ -55,6 +67,7 @@ def make_match_record(
         "asked_by": "an analyst",
         "options": {"top_k": 5, "max_speed_kn": 22.5, "vessel_type": "Cargo"},
         "model": AnsweringModel(bundle_id=BUNDLE, name="compact", training_domain="simulated"),
+        "audit": AuditPosition(chain="replica", number=7, sha256="0" * 64),
     }
     values = known | fields
     match = Match(
@@ -62,6 +75,7 @@ def make_match_record(
         verdict=verdict,
         candidates=tuple(make_candidate(one, n) for n, one in enumerate(candidates, 1)),
         none_probability=0.25,
+        explanation=Explanation(text="Compare these.", compared=12),
         query=query or make_sighting(modality="sar"),
         gallery=GalleryCounts(12, 34),
         stored=True,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
+from service.contract.framing.records import UNCHANGED
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
 
@@ -36,6 +37,7 @@ def make_sighting(vessel: Vessel | None = None, **fields: Any) -> Sighting:
         "length_m": 183.25,
         "width_m": 30.1,
         "bit_depth": "uint8",
+        "framing": UNCHANGED,
         "chip_sha256": hashlib.sha256(str(n).encode()).hexdigest(),
         "bundle_id": BUNDLE,
         "recorded_at": START + timedelta(seconds=n),

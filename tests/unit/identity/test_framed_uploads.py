@@ -1,6 +1,5 @@
 """Chips are framed before they are embedded, and what was done is kept with the sighting."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +32,6 @@ def test_the_sighting_of_a_loose_chip_is_as_large_as_its_ship(modality: Modality
     embedder = fake_upload_embedder()
     sighting = embedder.sighting(embedder.embed(upload(loose_file(modality), modality)), None)
     assert sighting.sighting.length_m == pytest.approx(115, abs=8)
-    assert sighting.sighting.framing is not None
     assert sighting.sighting.framing.method == "rotated"
     again = Sighting.model_validate_json(sighting.sighting.model_dump_json())
     assert again == sighting.sighting
@@ -46,17 +44,6 @@ def test_the_embedding_is_that_of_the_framed_pixels() -> None:
     assert not np.allclose(framed.vector, as_is.vector)
     np.testing.assert_array_equal(framed.vector, FakeEmbedder().embed(framed.chip).vector)
     assert as_is.chip.pixels.shape == (200, 200)
-
-
-def test_an_old_record_means_as_it_is() -> None:
-    embedder = fake_upload_embedder()
-    sighting = embedder.sighting(embedder.embed(upload(sar_tiff(1), Modality.SAR)), None).sighting
-    record = json.loads(sighting.model_dump_json())
-    del record["framing"]
-    old = Sighting.model_validate(record)
-    assert old.framing is None
-    assert old.framing_mode is FramingMode.AS_IS
-    assert old.defects == ()
 
 
 def test_stating_the_default_is_the_same_question() -> None:
@@ -114,7 +101,6 @@ def test_the_position_is_the_ships() -> None:
     data = loose_file(Modality.SAR, **MADRID)
     sighting = embedder.sighting(embedder.embed(upload(data, Modality.SAR)), None).sighting
     assert sighting.position is not None
-    assert sighting.framing is not None
     assert sighting.framing.corners_on_ground is not None
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from uuid import uuid4
 
-from service.identity.records.checks import RecordCheck, RecordState
+from service.identity.records.checks import RecordCheck
 from service.maintenance.check import RecordHealth
 from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.matches import FakeMatchStore
 
-DAMAGED = RecordCheck("vessel", uuid4(), RecordState.DAMAGED, "flipped")
+DAMAGED = RecordCheck("vessel", uuid4(), "flipped")
 
 
 class DamagedGallery(FakeGallery):

@@ -6,16 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import cast
 
 import numpy as np
 import pytest
 
-from service.contract.chip import Modality
+from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.errors import ChipError, DecodeLimitError, NoShipError, OverloadedError
 from service.contract.framing.apply import frame
-from service.contract.framing.records import FramingMode
+from service.contract.framing.records import UNCHANGED, FramingMode
 from service.workers import decoder, decoder_pool
 from service.workers.decoder import DecodeRequest
 from service.workers.decoder_pool import DecoderPool, PoolLimits
@@ -30,9 +31,13 @@ def pool() -> Iterator[DecoderPool]:
     pool.close()
 
 
+def decoded(pool: DecoderPool, data: bytes, gsd_m: float | None = None) -> Chip:
+    return pool.frame(data, UNCHANGED, gsd_m=gsd_m).chip
+
+
 def test_a_chip_is_decoded_as_in_this_process(pool: DecoderPool) -> None:
     for data in (optical_png(1), sar_tiff(2)):
-        here, there = decode_chip(data, gsd_m=2.0), pool.decode(data, gsd_m=2.0)
+        here, there = decode_chip(data, gsd_m=2.0), decoded(pool, data, gsd_m=2.0)
         np.testing.assert_array_equal(here.pixels, there.pixels)
         assert (here.modality, here.gsd_m, here.digest, here.warnings) == (
             there.modality,
@@ -51,7 +56,7 @@ def test_a_chip_is_framed_as_in_this_process_and_again_from_its_record(pool: Dec
     assert there.frame_ms > 0
     again = pool.frame(data, there.framing)
     np.testing.assert_array_equal(again.chip.pixels, here.chip.pixels)
-    assert pool.frame(data, None).chip.pixels.shape == (200, 200)
+    assert decoded(pool, data).pixels.shape == (200, 200)
 
 
 def test_a_chip_without_ship_is_an_error_with_its_class(pool: DecoderPool) -> None:
@@ -63,15 +68,15 @@ def test_an_error_arrives_with_its_class_and_message(pool: DecoderPool) -> None:
     with pytest.raises(ChipError) as here:
         decode_chip(b"no picture")
     with pytest.raises(type(here.value)) as there:
-        pool.decode(b"no picture")
+        decoded(pool, b"no picture")
     assert str(there.value) == str(here.value)
 
 
 def test_many_threads_share_the_workers(pool: DecoderPool) -> None:
     chips = [optical_png(seed) for seed in range(16)]
     with ThreadPoolExecutor(8) as threads:
-        decoded = list(threads.map(pool.decode, chips))
-    assert [chip.digest for chip in decoded] == [decode_chip(data).digest for data in chips]
+        found = list(threads.map(partial(decoded, pool), chips))
+    assert [chip.digest for chip in found] == [decode_chip(data).digest for data in chips]
     assert pool.all_busy_s() == 0.0
 
 
@@ -81,7 +86,7 @@ def test_a_worker_that_overruns_its_time_is_replaced() -> None:
     assert first is not None
     os.kill(first, signal.SIGSTOP)
     with pytest.raises(DecodeLimitError, match="more time or memory"):
-        pool.decode(optical_png(1))
+        decoded(pool, optical_png(1))
     replacement = _idle(pool)[0].process
     assert replacement.pid != first
     assert replacement.is_alive()
@@ -92,15 +97,15 @@ def test_a_worker_that_died_while_idle_is_replaced(pool: DecoderPool) -> None:
     for worker in _idle(pool):
         worker.process.kill()
         worker.process.join()
-    assert pool.decode(optical_png(1)).modality is Modality.OPTICAL
+    assert decoded(pool, optical_png(1)).modality is Modality.OPTICAL
 
 
 def test_a_chip_that_needs_too_much_memory_is_refused() -> None:
     limits = PoolLimits(workers=1, timeout_s=20, wait_s=20, memory_bytes=2**20)
     pool = DecoderPool(limits, ChipLimits())
     with pytest.raises(DecodeLimitError):
-        pool.decode(optical_png(1, height=2000, width=2000))
-    assert pool.decode(optical_png(1)).modality is Modality.OPTICAL
+        decoded(pool, optical_png(1, height=2000, width=2000))
+    assert decoded(pool, optical_png(1)).modality is Modality.OPTICAL
     pool.close()
 
 
@@ -109,7 +114,7 @@ def test_a_defect_of_a_decoder_is_called_one_and_logged(
 ) -> None:
     before = {worker.process.pid for worker in _idle(pool)}
     with pytest.raises(ChipError, match="defect"):
-        pool.decode(cast(bytes, "no bytes"))
+        decoded(pool, cast(bytes, "no bytes"))
     assert "TypeError" in caplog.text
     assert {worker.process.pid for worker in _idle(pool)} == before
 
@@ -123,10 +128,10 @@ def test_a_chip_that_finds_no_free_worker_is_refused_and_the_pool_tells_for_how_
     now[0] += 7.0
     assert pool.all_busy_s() == 7.0
     with pytest.raises(OverloadedError, match="waiting to be decoded"):
-        pool.decode(optical_png(1))
+        decoded(pool, optical_png(1))
     pool._give_back(worker)
     assert pool.all_busy_s() == 0.0
-    assert pool.decode(optical_png(1)).modality is Modality.OPTICAL
+    assert decoded(pool, optical_png(1)).modality is Modality.OPTICAL
     pool.close()
 
 
@@ -136,7 +141,7 @@ def test_a_closed_pool_refuses_and_leaves_no_process() -> None:
     pool.close()
     assert not any(process.is_alive() for process in processes)
     with pytest.raises(OverloadedError):
-        pool.decode(optical_png(1))
+        decoded(pool, optical_png(1))
 
 
 def test_a_pool_that_is_closed_at_once_starts_no_worker_afterwards() -> None:
@@ -153,7 +158,9 @@ def test_a_busy_worker_ends_with_its_chip_when_the_pool_closes() -> None:
     closing = threading.Thread(target=pool.close)
     closing.start()
     closing.join(10)
-    answer = worker.ask(DecodeRequest(optical_png(1), None, None, None, ChipLimits()), 20)
+    answer = worker.ask(
+        DecodeRequest(optical_png(1), None, None, None, ChipLimits(), UNCHANGED), 20
+    )
     assert not isinstance(answer, Exception)
     pool._give_back(worker)
     assert not worker.process.is_alive()

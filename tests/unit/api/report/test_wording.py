@@ -1,19 +1,7 @@
-import math
-
 import pytest
 
-from service.api.report.wording import VERDICTS, evidence_words, percent
+from service.api.report.wording import VERDICTS, percent
 from service.identity.records.matches import Verdict
-
-
-def test_evidence_reads_as_factors() -> None:
-    evidence = {"similarity": math.log(12.2), "length_log_ratio": -math.log(2), "new_term": 0.01}
-    assert evidence_words(evidence) == [
-        "pixels: for it, ×12",
-        "length: against it, ÷2.0",
-        "new term: no effect",
-    ]
-    assert evidence_words({"none": -5000.0}) == ["starting odds: against it, ÷over 1,000,000"]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,15 @@ def candidate(
     vessel = make_vessel(name=name)
     voyage = None
     if feasible is not None:
-        voyage = KinematicsCheck(distance_nm=100, hours=1, required_kn=100, feasible=feasible)
+        voyage = KinematicsCheck(
+            distance_nm=100,
+            hours=1,
+            required_kn=100,
+            feasible=feasible,
+            max_speed_kn=30,
+            usual_kn=None,
+            slack_nm=1,
+        )
     hit = VesselHit(vessel, [make_sighting(vessel)], 0.9)
     return RankedVessel(hit, evidence, voyage, probability)
 

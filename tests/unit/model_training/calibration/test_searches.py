@@ -1,7 +1,6 @@
 """Replayed searches: the service's probabilities, galleries, candidates, distractors."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 import numpy as np
@@ -24,10 +23,9 @@ from service.contract.weighing.specs import ChoiceSpec
 from service.identity.evidence.checks import Limits
 from service.identity.evidence.decision import rank, score
 from service.identity.records.sightings import Sighting, VesselHit
-from service.identity.records.vessels import Vessel
+from tests.support.fakes.records import make_sighting, make_vessel
 from tests.support.training.training_data import embedded_ships
 
-NOW = datetime(2024, 1, 1, tzinfo=UTC)
 WEIGHTS = ChoiceSpec(
     weights={"similarity_z": 4.0, "length_log_ratio": -9.0, "width_log_ratio": -2.0},
     none_bias=1.0,
@@ -37,18 +35,9 @@ WEIGHTS = ChoiceSpec(
 
 
 def sighting(number: int, modality: Modality, size_m: NDArray[np.float64]) -> Sighting:
-    return Sighting(
-        id=UUID(int=number),
-        vessel_id=None,
-        modality=modality,
-        gsd_m=1.0,
-        gsd_source="default",
-        length_m=float(size_m[0]),
-        width_m=float(size_m[1]),
-        bit_depth="uint8",
-        chip_sha256="0" * 64,
-        bundle_id="bundle",
-        recorded_at=NOW,
+    length_m, width_m = size_m.tolist()
+    return make_sighting(
+        id=UUID(int=number), modality=modality, gsd_m=1.0, length_m=length_m, width_m=width_m
     )
 
 
@@ -64,7 +53,7 @@ def service_probabilities(table: ChipTable, query_row: int) -> list[float]:
     vessels = []
     for name, found in hits.items():
         similarity, best = max(found, key=lambda one: one[0])
-        vessel = Vessel(id=UUID(int=name), created_at=NOW, updated_at=NOW)
+        vessel = make_vessel(id=UUID(int=name))
         vessels.append(VesselHit(vessel, [best], similarity))
     vessels.sort(key=lambda v: -v.similarity)
     query = sighting(10_000, Modality.SAR, sizes[query_row])

@@ -12,16 +12,12 @@ import pytest
 
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.records.vessels import Vessel
-from service.storage.edge import sightings as places
-from service.storage.edge.folder import SIGHTING_INDEXES, SIGHTINGS
 from service.storage.edge.gallery import EdgeGallery
 from service.storage.edge.shard import Shard
-from service.storage.points import payloads
 from service.storage.points.filters import EVERYTHING
 from service.storage.sqlite.table import PointTable
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 
-COUNT, BATCH = 25, 10
 CHANGED_PLACES = 2
 
 
@@ -50,21 +46,6 @@ def open_gallery(folder: Path) -> EdgeGallery:
     return EdgeGallery(folder, BUNDLE, WIDTH)
 
 
-@pytest.fixture
-def former(quick_folder: Path) -> list[EmbeddedSighting]:
-    """The open sightings of a version that kept them in the shard, with one that has a vessel."""
-    several = [embedded(0.01 * (number + 1)) for number in range(COUNT)]
-    vessel = make_vessel()
-    owned = embedded(0.99, vessel)
-    shard = Shard(quick_folder / f"{SIGHTINGS}{BUNDLE}", WIDTH, SIGHTING_INDEXES)
-    for some, owner in ((several, None), ([owned], vessel)):
-        shard.put(
-            payloads.sighting_points(some, BUNDLE, WIDTH, lambda _, owner=owner: owner)  # type: ignore[misc]
-        )
-    shard.close()
-    return several
-
-
 def contents(folder: Path) -> list[UUID]:
     """Return the ids of open sightings as all ways of reading find them, most similar first."""
     gallery = open_gallery(folder)
@@ -78,29 +59,6 @@ def contents(folder: Path) -> list[UUID]:
     assert states == ["intact"] * (len(found) + 1)
     gallery.close()
     return found
-
-
-def test_open_sightings_of_earlier_versions_are_moved(
-    quick_folder: Path, former: list[EmbeddedSighting]
-) -> None:
-    expected = [one.sighting.id for one in reversed(former)]
-    assert contents(quick_folder) == expected
-    assert contents(quick_folder) == expected
-
-
-@pytest.mark.parametrize("steps", range(6))
-def test_a_kill_while_they_are_moved_loses_nothing(
-    quick_folder: Path,
-    former: list[EmbeddedSighting],
-    monkeypatch: pytest.MonkeyPatch,
-    steps: int,
-) -> None:
-    monkeypatch.setattr(places, "BATCH", BATCH)
-    with monkeypatch.context() as patch:
-        kill_after(patch, steps)
-        with pytest.raises(KilledError):
-            open_gallery(quick_folder)
-    assert contents(quick_folder) == [one.sighting.id for one in reversed(former)]
 
 
 Change = Callable[[EdgeGallery, EmbeddedSighting, Vessel], None]
