@@ -1,4 +1,4 @@
-"""`crossfix collections`: how the Qdrant server keeps the gallery, and changing that."""
+"""`crossfix collections`: on how many nodes of a cluster the gallery is, and changing that."""
 
 from contextlib import closing
 from typing import Annotated
@@ -18,19 +18,17 @@ def collections(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List collection settings that differ from those of a new collection, or apply these.
+    """List shards that fewer nodes of a cluster hold, or copy them to more nodes.
 
-    A collection keeps the settings that it was created with: how many nodes hold each shard, and
-    what is in memory. Services may run meanwhile; Qdrant rebuilds the data in the background,
-    which needs room on the disk for a second copy of the largest segment. The command can be
-    stopped and repeated.
+    A collection keeps the number of copies that it was created with, e.g. one on a single node.
+    Services may run meanwhile. The command can be stopped and repeated.
     """
     from service.settings import load_settings
-    from service.wiring.stores import open_collection_upgrade
+    from service.wiring.stores import open_replication
 
     done = []
-    with closing(open_collection_upgrade(load_settings())) as upgrade:
-        for step in upgrade.steps(copies):
+    with closing(open_replication(load_settings())) as replication:
+        for step in replication.steps(copies):
             if apply:
                 step.run()
             done.append({"collection": step.collection, "does": step.does})
@@ -39,6 +37,6 @@ def collections(
     if as_json:
         print_json({"applied": apply, "changes": done})
     elif not done:
-        print("every collection is as the service creates it today")
+        print("every shard has as many copies")
     elif not apply:
         print("nothing was changed; --apply makes these changes")

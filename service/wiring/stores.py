@@ -50,8 +50,8 @@ from service.storage.sqlite.matches import SqliteMatchStore
 
 if TYPE_CHECKING:
     from service.storage.s3.bucket import Bucket
-    from service.storage.server.collection_upgrade import CollectionUpgrade
     from service.storage.server.connection import ServerConnection
+    from service.storage.server.replication import Replication
 
 WHOLE_GALLERY_TIMEOUT_S = 60.0
 """The least timeout of requests to a Qdrant server that concern the whole gallery."""
@@ -317,8 +317,8 @@ def open_idempotency_store(settings: Settings, redis: RedisLink | None) -> Idemp
     return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
 
 
-def open_collection_upgrade(settings: Settings) -> "CollectionUpgrade":
-    """Open the upgrade of the collections on the Qdrant server.
+def open_replication(settings: Settings) -> "Replication":
+    """Open the replication of the collections on the Qdrant server.
 
     Raises:
         SettingsError: the gallery is embedded.
@@ -327,9 +327,9 @@ def open_collection_upgrade(settings: Settings) -> "CollectionUpgrade":
         raise SettingsError(
             f"{PREFIX}QDRANT_URL is not set: an embedded gallery has no collections on a server"
         )
-    from service.storage.server.collection_upgrade import CollectionUpgrade
+    from service.storage.server.replication import Replication
 
-    return CollectionUpgrade(_connect(settings, WHOLE_GALLERY_TIMEOUT_S))
+    return Replication(_connect(settings, WHOLE_GALLERY_TIMEOUT_S))
 
 
 def _connect(

@@ -40,26 +40,8 @@ class StoredAs:
 
     on_disk_payload: bool = False
     vectors_on_disk: bool = False
-    quantization: object = None
     replication_factor: int = 1
     write_consistency_factor: int = 1
-
-    def params(self) -> dict[str, object]:
-        """Return what differs from the parameters that local mode reports."""
-        return {
-            "on_disk_payload": self.on_disk_payload,
-            "replication_factor": self.replication_factor,
-            "write_consistency_factor": self.write_consistency_factor,
-        }
-
-    def update(self, request: models.UpdateCollection) -> None:
-        if request.params is not None:
-            for name, value in request.params.model_dump(exclude_none=True).items():
-                setattr(self, name, value)
-        for change in (request.vectors or {}).values():
-            self.vectors_on_disk = bool(change.on_disk)
-        if request.quantization_config is not None:
-            self.quantization = request.quantization_config
 
 
 class QdrantDouble(ThreadingHTTPServer):
@@ -212,19 +194,21 @@ def _exists(double: QdrantDouble, collection: str, _body: Body) -> object:
 def _info(double: QdrantDouble, collection: str, _body: Body) -> object:
     info = double.store.get_collection(collection)
     kept = double.stored_as[collection]
-    params = info.config.params.model_copy(update=kept.params())
-    if isinstance(params.vectors, models.VectorParams):
-        vectors = params.vectors.model_copy(update={"on_disk": kept.vectors_on_disk})
-        params = params.model_copy(update={"vectors": vectors})
-    config = info.config.model_copy(
-        update={"params": params, "quantization_config": kept.quantization}
-    )
+    factors = {
+        "replication_factor": kept.replication_factor,
+        "write_consistency_factor": kept.write_consistency_factor,
+    }
+    params = info.config.params.model_copy(update=factors)
+    config = info.config.model_copy(update={"params": params})
     indexes = dict(double.indexes[collection])
     return info.model_copy(update={"config": config, "payload_schema": indexes})
 
 
 def _update(double: QdrantDouble, collection: str, body: Body) -> object:
-    double.stored_as[collection].update(models.UpdateCollection.model_validate_json(body))
+    params = models.UpdateCollection.model_validate_json(body).params
+    assert params is not None
+    for name, value in params.model_dump(exclude_none=True).items():
+        setattr(double.stored_as[collection], name, value)
     return True
 
 
@@ -239,7 +223,6 @@ def _create(double: QdrantDouble, collection: str, body: Body) -> object:
     double.stored_as[collection] = StoredAs(
         on_disk_payload=bool(request.on_disk_payload),
         vectors_on_disk=bool(getattr(request.vectors, "on_disk", False)),
-        quantization=request.quantization_config,
     )
     return double.store.create_collection(collection, vectors_config=request.vectors or {})
 

@@ -1,22 +1,19 @@
-"""Bring older collections on a Qdrant server to the settings of new ones.
+"""Give collections of a Qdrant cluster more copies of each shard.
 
-A collection keeps the settings that it was created with: copies of each shard, and what is in
-memory. They are compared with those that docs/shared-gallery.md states, and changed while services
-use the collections.
+A collection keeps the number of copies that it was created with, e.g. one on a single node. It is
+compared with the number that is asked for, and changed while services use the collection.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from qdrant_client import QdrantClient, models
 
 from service.identity.errors import StoreUnavailableError
 from service.storage.server.connection import ServerConnection
 from service.storage.server.layout import Layout
-from service.storage.server.preparing import QUANTIZATION
 
 COPIED_WITHIN_S = 3600.0
 LOOK_EVERY_S = 1.0
@@ -29,7 +26,7 @@ class Step:
 
     collection: str
     does: str
-    run: Callable[[], None]
+    run: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +38,8 @@ class Shard:
     all: frozenset[int]
 
 
-class CollectionUpgrade:
-    """Finds and makes the changes that bring the collections to the settings asked for."""
+class Replication:
+    """Finds and makes the changes that give each shard the copies that are asked for."""
 
     def __init__(self, connection: ServerConnection) -> None:
         """Use a connection, which `close` closes."""
@@ -59,50 +56,30 @@ class CollectionUpgrade:
             StoreUnavailableError: the server does not answer or refuses.
         """
         nodes = self._connection.call(_nodes)
-        copies = max(1, min(copies, len(nodes)))
+        if len(nodes) == 1:
+            return
+        copies = min(copies, len(nodes))
         for name in self._connection.call(self._layout.collections):
-            yield from self._storage_steps(name)
-            if len(nodes) > 1:
-                yield from self._factor_steps(name, copies)
-                yield from self._copy_steps(name, copies, nodes)
+            yield from self._factor_steps(name, copies)
+            yield from self._copy_steps(name, copies, nodes)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _storage_steps(self, name: str) -> Iterator[Step]:
-        config = self._connection.call(lambda client: client.get_collection(name).config)
-        if not config.params.on_disk_payload:
-            params = models.CollectionParamsDiff(on_disk_payload=True)
-            yield self._update(
-                name, "moves the payload to disk; indexed fields stay in memory", params
-            )
-        vectors = config.params.vectors
-        if not isinstance(vectors, models.VectorParams):
-            return
-        if not vectors.on_disk:
-            yield self._update(
-                name,
-                "moves the exact vectors to disk",
-                vectors_config={"": models.VectorParamsDiff(on_disk=True)},
-            )
-        if config.quantization_config is None:
-            yield self._update(
-                name,
-                "keeps vectors of one byte a number in memory, to find candidates",
-                quantization_config=QUANTIZATION,
-            )
-
     def _factor_steps(self, name: str, copies: int) -> Iterator[Step]:
         params = self._connection.call(lambda client: client.get_collection(name).config.params)
         majority = copies // 2 + 1
         if (params.replication_factor, params.write_consistency_factor) != (copies, majority):
-            yield self._update(
+            diff = models.CollectionParamsDiff(
+                replication_factor=copies, write_consistency_factor=majority
+            )
+            yield Step(
                 name,
                 f"asks for {copies} copies of each shard, and acknowledges a write when "
                 f"{majority} have it",
-                models.CollectionParamsDiff(
-                    replication_factor=copies, write_consistency_factor=majority
+                lambda: self._connection.call(
+                    lambda client: client.update_collection(name, collection_params=diff)
                 ),
             )
 
@@ -144,20 +121,6 @@ class CollectionUpgrade:
             f"shard {number} of {name} was not copied to node {target} within "
             f"{COPIED_WITHIN_S:.0f} s; run the command again"
         )
-
-    def _update(
-        self,
-        name: str,
-        does: str,
-        params: models.CollectionParamsDiff | None = None,
-        **changes: Any,
-    ) -> Step:
-        def run() -> None:
-            self._connection.call(
-                lambda client: client.update_collection(name, collection_params=params, **changes)
-            )
-
-        return Step(name, does, run)
 
 
 def _nodes(client: QdrantClient) -> list[int]:
