@@ -46,6 +46,7 @@ class IdempotencyClaim:
 
 
 CLAIM_LIFETIME_S = 60.0
+RESPONSE_LIFETIME_S = 24 * 3600.0
 """How long an unrenewed claim holds: a killed replica blocks its keys for this long."""
 
 

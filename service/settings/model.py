@@ -123,15 +123,6 @@ class Settings(BaseSettings):
         description="how long requests in progress may take after SIGTERM; closing takes at most "
         "another 8 s",
     )
-    idempotency_expire_s: float = Field(
-        86_400.0,
-        ge=1,
-        le=2_592_000,
-        description="how long the response to a request with an idempotency key is stored",
-    )
-    idempotency_max_answer_kb: int = Field(
-        1000, ge=1, le=10_000, description="largest response that is stored for repetition, kB"
-    )
 
     qdrant_url: str | None = Field(
         None,
@@ -209,16 +200,12 @@ class Settings(BaseSettings):
     max_chip_side_px: int = Field(
         4096, ge=8, le=65536, description="longest side of a chip, pixels"
     )
-    max_chips_per_request: int = Field(64, ge=1, le=1000, description="most chips in one request")
 
     queue_size: int = Field(
         256,
         ge=1,
         le=100_000,
         description="SAR chips that may wait for the models; further ones get 429",
-    )
-    embed_timeout_s: float = Field(
-        120.0, gt=0, le=3600, description="longest time that a chip waits for its embedding"
     )
     check_interval_h: float = Field(
         24.0,

@@ -105,13 +105,9 @@ def open_bundle_resources(
     """
     bundle = open_bundle(folder)
     embedder = load_embedder(folder, settings.device, settings.threads)
-    lanes = LaneSettings(
-        sar_queue=settings.queue_size,
-        timeout_s=settings.embed_timeout_s,
-    )
     batched = BatchedEmbedder(
         embedder,
-        lanes,
+        LaneSettings(sar_queue=settings.queue_size),
         listener=lambda lane, size: telemetry.batches.labels(lane).observe(size),
     )
     try:
@@ -166,7 +162,7 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
             match_router(matcher, SceneMatcher(matcher), verifier, model_out, telemetry),
             matches_router(stores.matches, review, telemetry),
             report_router(review, pictures, utc_now),
-            gallery_router(context.gallery, enrolment, settings.max_chips_per_request),
+            gallery_router(context.gallery, enrolment),
             curation_router(curation),
             bulk_router(BulkEnrolment(context, enrolment, upload_embedder), telemetry),
             open_sightings_router(groups, model_out),

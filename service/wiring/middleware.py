@@ -48,6 +48,5 @@ def middleware_options(settings: Settings, redis: RedisLink | None) -> Middlewar
         request_timeout_s=settings.request_timeout_s,
         max_body_bytes=settings.max_upload_bytes,
         upload_timeout_s=settings.upload_timeout_s,
-        idempotency=open_idempotency_store(settings, redis),
-        max_stored_response_bytes=settings.idempotency_max_answer_kb * 1000,
+        idempotency=open_idempotency_store(redis),
     )

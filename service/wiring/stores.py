@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from service.access.idempotency import CLAIM_LIFETIME_S, IdempotencyStore
+from service.access.idempotency import (
+    CLAIM_LIFETIME_S,
+    RESPONSE_LIFETIME_S,
+    IdempotencyStore,
+)
 from service.access.rate_limits import RateLimiter
 from service.identity.context import WriteAll, in_parallel, in_sequence
 from service.identity.ports.archive import GalleryArchive
@@ -310,9 +314,9 @@ def open_rate_limiter(settings: Settings, redis: RedisLink | None) -> RateLimite
     return local if redis is None else RedisRateLimiter(redis, rate, local)
 
 
-def open_idempotency_store(settings: Settings, redis: RedisLink | None) -> IdempotencyStore:
+def open_idempotency_store(redis: RedisLink | None) -> IdempotencyStore:
     """Open the idempotency store, with Redis that of all replicas."""
-    lifetimes = Lifetimes(CLAIM_LIFETIME_S, settings.idempotency_expire_s)
+    lifetimes = Lifetimes(CLAIM_LIFETIME_S, RESPONSE_LIFETIME_S)
     local = MemoryIdempotencyStore(lifetimes)
     return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
 

@@ -106,7 +106,6 @@ NO_KEYS = MiddlewareOptions(
     max_body_bytes=1000,
     upload_timeout_s=20,
     idempotency=MemoryIdempotencyStore(Lifetimes(100, 100)),
-    max_stored_response_bytes=1000,
 )
 
 

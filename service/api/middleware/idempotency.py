@@ -36,6 +36,9 @@ from service.identity.errors import InvalidRequestError
 from service.observability.metrics import Telemetry
 
 MAX_KEY_LENGTH = 255
+MAX_RESPONSE_BYTES = 1_000_000
+"""Of a larger response, only the fact that it was sent is stored."""
+
 KEY_DESCRIPTION = "a request repeated with its key gets the same response, and is not done again"
 
 
@@ -58,7 +61,6 @@ class Idempotency(HttpMiddleware):
         self,
         app: ASGIApp,
         store: IdempotencyStore,
-        max_response_bytes: int,
         telemetry: Telemetry,
         renew_every_s: float = CLAIM_LIFETIME_S / 3,
     ) -> None:
@@ -67,13 +69,11 @@ class Idempotency(HttpMiddleware):
         Args:
             app: the application.
             store: where responses are stored.
-            max_response_bytes: of a larger response, only the fact that it was sent is stored.
             telemetry: see `HttpMiddleware`.
             renew_every_s: how often the claim of a request in progress is renewed.
         """
         super().__init__(app, telemetry)
         self._store = store
-        self._max_response_bytes = max_response_bytes
         self._renew_every_s = renew_every_s
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +108,7 @@ class Idempotency(HttpMiddleware):
         async def store(response: StoredResponse) -> None:
             await asyncio.to_thread(self._store.finish, *own_claim, response)
 
-        recorded = RecordedResponse(send, self._max_response_bytes, store)
+        recorded = RecordedResponse(send, MAX_RESPONSE_BYTES, store)
         renewal = asyncio.create_task(self._renew(own_claim))
         try:
             await self._app(scope, receive, recorded.send)

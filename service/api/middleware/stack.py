@@ -55,7 +55,6 @@ class MiddlewareOptions:
         max_body_bytes: size of a request's body at most.
         upload_timeout_s: from the head of a request to the end of its body.
         idempotency: responses by idempotency key.
-        max_stored_response_bytes: the body of a larger response is not stored.
     """
 
     keys: KeyStore
@@ -69,7 +68,6 @@ class MiddlewareOptions:
     max_body_bytes: int
     upload_timeout_s: float
     idempotency: IdempotencyStore
-    max_stored_response_bytes: int
 
 
 def install(app: Starlette, options: MiddlewareOptions, telemetry: Telemetry) -> None:
@@ -79,12 +77,7 @@ def install(app: Starlette, options: MiddlewareOptions, telemetry: Telemetry) ->
         open_paths |= {METRICS}
     origins = options.allowed_origins.origins
     app.add_middleware(HeadRequests, telemetry=telemetry)
-    app.add_middleware(
-        Idempotency,
-        store=options.idempotency,
-        max_response_bytes=options.max_stored_response_bytes,
-        telemetry=telemetry,
-    )
+    app.add_middleware(Idempotency, store=options.idempotency, telemetry=telemetry)
     app.add_middleware(
         BodyLimit,
         max_bytes=options.max_body_bytes,

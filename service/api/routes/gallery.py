@@ -30,6 +30,7 @@ VESSEL_EXAMPLE = (
 METADATA_EXAMPLE = '[{"modality": "optical", "gsd_m": 0.75, "captured_at": "2026-03-02T10:12:00Z"}]'
 
 MOST_TYPES = 500
+MOST_CHIPS = 64
 
 Chips = Annotated[list[BinaryFile], File(description="one or more chips of this vessel")]
 Metadata = Annotated[
@@ -50,7 +51,7 @@ RESPONSES_OF_ENROLMENT = ERRORS_OF_CHANGES | {
 }
 
 
-def gallery_router(gallery: Gallery, enrolment: Enrolment, max_chips: int) -> APIRouter:
+def gallery_router(gallery: Gallery, enrolment: Enrolment) -> APIRouter:
     """Return the routes that register vessels, add chips, and show vessels."""
     router = strict_router("gallery", "/gallery")
 
@@ -76,7 +77,7 @@ def gallery_router(gallery: Gallery, enrolment: Enrolment, max_chips: int) -> AP
         chip_metadata: Metadata = None,
     ) -> VesselDetail:
         """Register a vessel with its chips; a repeated request changes nothing and returns 200."""
-        uploads = parse_uploads(chips, chip_metadata, max_chips)
+        uploads = parse_uploads(chips, chip_metadata, MOST_CHIPS)
         enrolled = enrolment.enrol(parse_vessel(vessel), uploads)
         response.status_code = 201 if enrolled.created else 200
         response.headers["Location"] = f"/gallery/{enrolled.vessel.id}"
@@ -154,7 +155,7 @@ def gallery_router(gallery: Gallery, enrolment: Enrolment, max_chips: int) -> AP
 
         Returns 200 when the vessel has all of the chips already.
         """
-        uploads = parse_uploads(chips, chip_metadata, max_chips)
+        uploads = parse_uploads(chips, chip_metadata, MOST_CHIPS)
         enrolled = enrolment.add_chips(parse_id("vessel", vessel_id), uploads)
         response.status_code = 201 if enrolled.stored.added else 200
         return VesselDetail.of_enrolled(enrolled)

@@ -8,10 +8,10 @@ import pytest
 from model_training.calibration.both_ways import SAME_END_SHARE
 from model_training.calibration.searches import MAX_QUERIES
 from model_training.calibration.verdicts import MIN_RIGHT
-from service.access.idempotency import CLAIM_LIFETIME_S
+from service.access.idempotency import CLAIM_LIFETIME_S, RESPONSE_LIFETIME_S
 from service.access.keys import SECRET_BYTES
 from service.api.match_forms import MAX_SCENE_CHIPS
-from service.api.middleware.idempotency import MAX_KEY_LENGTH
+from service.api.middleware.idempotency import MAX_KEY_LENGTH, MAX_RESPONSE_BYTES
 from service.api.report.page import SHOWN_CANDIDATES
 from service.contract.chip import DEFAULT_GSD_M, Modality
 from service.contract.decoding.control_points import MAX_RESIDUAL_PIXELS
@@ -106,6 +106,8 @@ SAYINGS = {
         "reads the new file within a second" if CHECK_EVERY_S == 1.0 else "?",
         f"up to {MAX_BYTES // 10**6} MB; the oldest are removed first",
         "used again after a minute" if CLAIM_LIFETIME_S == 60.0 else "?",
+        "stores responses for a day" if RESPONSE_LIFETIME_S == 86_400.0 else "?",
+        f"larger than {MAX_RESPONSE_BYTES // 10**6} MB",
     ],
     "bundle": [
         f"from which {percent(MIN_RIGHT['likely'])} (`likely`), {percent(MIN_RIGHT['no_match'])} "

@@ -8,6 +8,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from service.api.middleware import idempotency
 from service.api.middleware.idempotency import Idempotency
 from service.observability.metrics import Telemetry
 from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
@@ -94,7 +95,7 @@ class TestIdempotency:
         async def test() -> None:
             routes, store = Routes(), MemoryIdempotencyStore(Lifetimes(claim_s=0.4, response_s=100))
             app = Starlette(routes=[Route("/wait", routes.wait, methods=["POST"])])
-            idempotency = Idempotency(app, store, 1000, Telemetry(), renew_every_s=0.05)
+            idempotency = Idempotency(app, store, Telemetry(), renew_every_s=0.05)
             client = httpx.AsyncClient(transport=httpx.ASGITransport(idempotency), base_url=URL)
             first = asyncio.create_task(client.post("/wait", headers=KEY_K))
             await asyncio.sleep(1.0)
@@ -124,9 +125,13 @@ class TestIdempotency:
 
         run(test)
 
-    def test_a_request_with_a_too_large_response_is_not_done_again(self) -> None:
+    def test_a_request_with_a_too_large_response_is_not_done_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(idempotency, "MAX_RESPONSE_BYTES", 5)
+
         async def test() -> None:
-            service = stub_service(max_stored_response_bytes=5)
+            service = stub_service()
             assert (await service.post(headers=KEY_K)).json() == {"number": 1}
             again = await service.post(headers=KEY_K)
             assert (again.status_code, kind(again)) == (409, "idempotency-answer-too-large")
