@@ -16,20 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from pydantic import model_validator
-
 from service.access.caller import current_caller
 from service.identity.audit_trail import Facts
 from service.identity.context import Context
 from service.identity.enrol import get_visible_vessel
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.leases import Lease
-from service.identity.records.base import Note, Record
 from service.identity.records.match_records import (
     Decision,
     Judgement,
     MatchFilter,
     MatchRecord,
+    NewJudgement,
     Standing,
 )
 from service.identity.records.sightings import Sighting
@@ -38,20 +36,6 @@ from service.identity.recovery import Recovery
 
 MATCHES_OF_ONE_CHIP = 500
 """How many confirmed matches of a sighting, newest first, are read to find the one in force."""
-
-
-class NewJudgement(Record):
-    """The decision that an analyst sends; it names a vessel exactly when it is `confirmed`."""
-
-    decision: Decision
-    vessel_id: UUID | None = None
-    note: Note | None = None
-
-    @model_validator(mode="after")
-    def _vessel_belongs_to_confirmation(self) -> "NewJudgement":
-        if (self.vessel_id is not None) is not (self.decision is Decision.CONFIRMED):
-            raise ValueError("vessel_id is needed when the decision is confirmed, and only then")
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import pytest
 from service.identity.enrol import Enrolment, NewVessel
 from service.identity.errors import ConflictError
 from service.identity.matching.match import Matcher, MatchOptions
-from service.identity.records.match_records import Decision, Judgement
+from service.identity.records.match_records import Decision, Judgement, NewJudgement
 from service.identity.recovery import Recovery
-from service.identity.review import MatchReview, NewJudgement
+from service.identity.review import MatchReview
 from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.storage.local.cache import MemoryCache
 from service.storage.server.claims import ServerClaimStore

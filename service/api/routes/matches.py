@@ -26,9 +26,15 @@ from service.contract.utc_time import BoundTime
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.matches import MatchStore
 from service.identity.records.base import Line, plain_number
-from service.identity.records.match_records import Area, MatchFilter, MatchState, Standing
+from service.identity.records.match_records import (
+    Area,
+    MatchFilter,
+    MatchState,
+    NewJudgement,
+    Standing,
+)
 from service.identity.records.matches import Match, Verdict
-from service.identity.review import MatchReview, NewJudgement
+from service.identity.review import MatchReview
 from service.observability.metrics import Telemetry
 
 JUDGEMENT_EXAMPLES: dict[str, Example] = {

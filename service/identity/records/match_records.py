@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Self
 from uuid import UUID
 
 from pydantic import Field, JsonValue, model_validator
@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue, model_validator
 from service.contract.chip import Modality
 from service.contract.utc_time import UtcTime
 from service.identity.records.audit import AuditPosition
-from service.identity.records.base import RECORDED, Line, Record
+from service.identity.records.base import RECORDED, Line, Note, Record
 from service.identity.records.matches import Match, Verdict
 
 
@@ -29,20 +29,25 @@ class Decision(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Judgement(Record):
-    """Who decided what, when and why; a `confirmed` one names its vessel, others have none."""
+class NewJudgement(Record):
+    """The decision that an analyst sends; it names a vessel exactly when it is `confirmed`."""
 
     decision: Decision
     vessel_id: UUID | None = None
-    by: str
-    at: UtcTime
-    note: Annotated[str, Field(max_length=2000)] | None = None
+    note: Note | None = None
 
     @model_validator(mode="after")
-    def _vessel_belongs_to_confirmation(self) -> "Judgement":
+    def _vessel_belongs_to_confirmation(self) -> Self:
         if (self.vessel_id is not None) is not (self.decision is Decision.CONFIRMED):
-            raise ValueError("vessel_id is required if the decision is confirmed, else refused")
+            raise ValueError("vessel_id is needed when the decision is confirmed, and only then")
         return self
+
+
+class Judgement(NewJudgement):
+    """Who decided what, when and why."""
+
+    by: str
+    at: UtcTime
 
 
 class AnsweringModel(Record):

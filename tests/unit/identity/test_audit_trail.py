@@ -9,9 +9,8 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, StoreFullError
 from service.identity.matching.match import MatchOptions
-from service.identity.records.match_records import Decision
+from service.identity.records.match_records import Decision, NewJudgement
 from service.identity.records.vessels import VesselState
-from service.identity.review import NewJudgement
 from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder

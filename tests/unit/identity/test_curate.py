@@ -7,9 +7,8 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import EnrolledVessel, NewVessel, get_visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.matching.match import MatchOptions
-from service.identity.records.match_records import Decision, Standing
+from service.identity.records.match_records import Decision, NewJudgement, Standing
 from service.identity.records.sightings import GalleryCounts
-from service.identity.review import NewJudgement
 from tests.support.use_cases import UseCases, optical, sar
 
 STAR = NewVessel(name="EXAMPLE STAR", imo="9074729", type="bulk carrier", length_m=190)

@@ -10,9 +10,8 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.matching.match import MatchOptions
-from service.identity.records.match_records import Decision, MatchRecord, Standing
+from service.identity.records.match_records import Decision, MatchRecord, NewJudgement, Standing
 from service.identity.records.vessels import VesselState
-from service.identity.review import NewJudgement
 from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.inputs.chips import sar_tiff
 from tests.support.use_cases import UseCases, optical, sar, sar_look

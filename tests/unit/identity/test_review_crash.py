@@ -11,10 +11,10 @@ from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
 from service.identity.matching.match import MatchOptions
 from service.identity.records.claims import NameClaim
-from service.identity.records.match_records import Decision, MatchRecord, Standing
+from service.identity.records.match_records import Decision, MatchRecord, NewJudgement, Standing
 from service.identity.records.vessels import Vessel
 from service.identity.recovery import Recovery
-from service.identity.review import MatchReview, NewJudgement
+from service.identity.review import MatchReview
 from service.storage.local.claims import MemoryClaimStore
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.embedder import WIDTH, FakeEmbedder

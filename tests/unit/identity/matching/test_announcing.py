@@ -24,8 +24,8 @@ from service.identity.records.match_records import (
     MatchFilter,
     MatchRecord,
     MatchState,
+    NewJudgement,
 )
-from service.identity.review import NewJudgement
 from tests.support.fakes.match_records import make_match_record
 from tests.support.fakes.records import make_vessel
 from tests.support.use_cases import CALIBRATION, MODEL, UseCases, sar, sar_look

@@ -14,9 +14,8 @@ from service.identity.matching.grouping import THRESHOLD
 from service.identity.matching.groups import SightingGroup
 from service.identity.matching.match import MatchOptions
 from service.identity.matching.scene import SceneMatcher
-from service.identity.records.match_records import Decision, MatchFilter, Standing
+from service.identity.records.match_records import Decision, MatchFilter, NewJudgement, Standing
 from service.identity.records.sightings import SightingHit
-from service.identity.review import NewJudgement
 from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.use_cases import UseCases, optical, sar, sar_look
 

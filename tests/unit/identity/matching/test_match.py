@@ -14,9 +14,8 @@ from service.contract.weighing.specs import ChoiceSpec, CoarseSpec
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError, StoreDamagedError
 from service.identity.matching.match import Matcher, MatchOptions
-from service.identity.records.match_records import Decision
+from service.identity.records.match_records import Decision, NewJudgement
 from service.identity.records.matches import Verdict
-from service.identity.review import NewJudgement
 from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.use_cases import (

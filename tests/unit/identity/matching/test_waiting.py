@@ -14,10 +14,10 @@ from service.identity.records.match_records import (
     MatchFilter,
     MatchRecord,
     MatchState,
+    NewJudgement,
     Standing,
 )
 from service.identity.records.vessels import Vessel
-from service.identity.review import NewJudgement
 from service.identity.uploads import ChipUpload
 from tests.support.use_cases import CALIBRATION, UseCases, optical, sar, sar_look
 

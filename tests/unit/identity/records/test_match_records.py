@@ -36,5 +36,5 @@ def test_an_id_is_a_uuid_of_version_7_with_its_time() -> None:
 def test_a_judgement_names_a_vessel_only_to_confirm_it(
     decision: Decision, vessel_id: UUID | None
 ) -> None:
-    with pytest.raises(ValidationError, match="vessel_id is required"):
+    with pytest.raises(ValidationError, match="vessel_id is needed"):
         Judgement(decision=decision, vessel_id=vessel_id, by="desk", at=NOON)
