@@ -1,6 +1,7 @@
 """Settings are read from the environment and validated."""
 
 import os
+import re
 
 import pytest
 
@@ -26,26 +27,21 @@ def test_arguments_take_precedence_over_the_environment(monkeypatch: pytest.Monk
     assert (settings.port, settings.device) == (9002, "cpu")
 
 
-def test_an_unknown_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CROSSFIX_PROT", "9001")
-    with pytest.raises(SettingsError, match=r"CROSSFIX_PROT; did you mean CROSSFIX_PORT\?"):
-        load_settings()
-
-
-@pytest.mark.parametrize("name", ["crossfix_port", "Crossfix_Port", "CROSSFIX_port"])
-def test_a_setting_in_lower_case_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "9001")
-    with pytest.raises(SettingsError, match=f"{name}; did you mean CROSSFIX_PORT"):
-        load_settings()
-
-
-def test_error_of_an_unknown_setting_without_a_similar_one_lists_all(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CROSSFIX_PROT", "did you mean CROSSFIX_PORT?"),
+        ("crossfix_port", "did you mean CROSSFIX_PORT?"),
+        ("Crossfix_Port", "did you mean CROSSFIX_PORT?"),
+        ("CROSSFIX_port", "did you mean CROSSFIX_PORT?"),
+        ("CROSSFIX_WXYZ", "the settings after CROSSFIX_ are ALLOW"),
+    ],
+)
+def test_an_unknown_setting_stops_the_start_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, name: str, hint: str
 ) -> None:
-    monkeypatch.setenv("CROSSFIX_WXYZ", "1")
-    with pytest.raises(
-        SettingsError, match=r"CROSSFIX_WXYZ; the settings after CROSSFIX_ are ALLOW.*PORT"
-    ):
+    monkeypatch.setenv(name, "9001")
+    with pytest.raises(SettingsError, match=re.escape(f"{name}; {hint}")):
         load_settings()
 
 
@@ -241,25 +237,23 @@ def test_inconsistent_settings_of_the_bucket_are_named(
         load_settings()
 
 
-def test_secrets_of_the_bucket_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_all(monkeypatch, BUCKET | {"S3_ACCESS_KEY_ID": "wh0", "S3_SECRET_ACCESS_KEY": "s3cret"})
-    assert "wh0" not in repr(load_settings())
+@pytest.mark.parametrize(
+    "settings",
+    [
+        BUCKET | {"S3_ACCESS_KEY_ID": "s3cret", "S3_SECRET_ACCESS_KEY": "s3cret"},
+        {"QDRANT_API_KEY": "s3cret"},
+        {"API_KEY": "s3cret"},
+    ],
+    ids=["bucket", "Qdrant", "client commands, not a setting"],
+)
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+    set_all(monkeypatch, settings)
     assert "s3cret" not in repr(load_settings())
-
-
-def test_api_key_of_client_commands_is_not_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CROSSFIX_API_KEY", "cfx_of_a_client")
-    assert "cfx_of_a_client" not in repr(load_settings())
 
 
 def test_empty_qdrant_url_means_the_embedded_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSFIX_QDRANT_URL", "")
     assert load_settings().qdrant_url is None
-
-
-def test_qdrant_api_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CROSSFIX_QDRANT_API_KEY", "s3cret")
-    assert "s3cret" not in repr(load_settings())
 
 
 @pytest.mark.parametrize(

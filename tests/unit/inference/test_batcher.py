@@ -75,19 +75,6 @@ def test_items_are_queued_all_or_none(gate: Gate) -> None:
     queue.close()
 
 
-def test_a_full_queue_refuses_and_recovers(gate: Gate) -> None:
-    queue = batcher(gate, max_queue=2)
-    running = queue.submit(0)
-    assert gate.entered.wait(10)
-    accepted = [queue.submit(1), queue.submit(2)]
-    with pytest.raises(OverloadedError, match="2 chips wait in the batcher queue already"):
-        queue.submit(3)
-    gate.opened.set()
-    assert [f.result(10) for f in (running, *accepted)] == [0, 2, 4]
-    assert queue.submit(4).result(10) == 8
-    queue.close()
-
-
 def test_a_bad_item_fails_alone(gate: Gate) -> None:
     queue = batcher(gate)
     first = queue.submit(0)
