@@ -5,7 +5,7 @@ too high a probability. Queries are coarsened as in `model_training.evaluation.r
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,11 +46,7 @@ class AtGsd:
 
     def document(self) -> dict[str, Any]:
         """Return the numbers for JSON."""
-        errors = ("first", "none", "first_as_fine", "none_as_fine")
-        return {
-            "searches": self.searches,
-            **{name: getattr(self, name).document() for name in errors},
-        }
+        return asdict(self)
 
 
 def embed_coarse(

@@ -1,7 +1,7 @@
 """Compare two encoders on the same ships: the mean mAP of both directions, and its gain."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,7 @@ class Comparison:
 
     def document(self) -> dict[str, Any]:
         """Return the comparison for a JSON file; per cent."""
-        return {
-            "older": self.older.document(),
-            "newer": self.newer.document(),
-            "gain": self.gain.document(),
-            "by_direction": self.by_direction,
-            "ships": self.ships,
-        }
+        return asdict(self)
 
     def __str__(self) -> str:
         directions = ", ".join(

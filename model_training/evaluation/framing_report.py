@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ class Errors:
 
     def document(self) -> dict[str, float]:
         """Return all numbers for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
 
 def measure_ssdd(folder: Path, seed: int, samples: list[Sample]) -> SceneHits:

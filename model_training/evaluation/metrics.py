@@ -1,7 +1,7 @@
 """Retrieval metrics in per cent, mAP and CMC R1 / R5 / R10, and 95 % intervals over ships."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class Estimate:
 
     def document(self) -> dict[str, float | None]:
         """Return value, low and high for a JSON file."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+        return asdict(self)
 
     def metric(
         self,
