@@ -34,7 +34,7 @@ def link(server: RedisServer) -> Iterator[RedisLink]:
     one.close()
 
 
-@pytest.fixture(params=["edge", "memory", "http", *REAL_KINDS])
+@pytest.fixture(params=["edge", "http", *REAL_KINDS])
 def site(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Site]:
     if request.param == "http":
         with running_qdrant() as double:

@@ -10,7 +10,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from qdrant_client import QdrantClient
 
 from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
@@ -34,7 +33,7 @@ from tests.support.fakes.matches import FakeMatchStore
 from tests.support.fakes.records import START, make_sighting, make_vessel
 from tests.support.real_qdrant import REAL_KINDS, real_server
 
-KINDS = ["fake", "edge", "memory", "http", *REAL_KINDS]
+KINDS = ["fake", "edge", "http", *REAL_KINDS]
 
 
 @pytest.fixture(params=KINDS)
@@ -45,10 +44,6 @@ def matches(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Matc
         edge = SqliteMatchStore(quick_folder)
         yield edge
         edge.close()
-    elif request.param == "memory":
-        local = ServerMatchStore(ServerConnection(QdrantClient(":memory:")))
-        yield local
-        local.close()
     elif request.param == "http":
         with running_qdrant() as double:
             remote = ServerMatchStore(ServerConnection(double.url))

@@ -1,4 +1,4 @@
-"""A gallery of every kind for the contract suites, the server adapter also over HTTP.
+"""A gallery of every kind for the contract suites, the server adapter over HTTP to a double.
 
 `real_qdrant.py` adds a real Qdrant server, where the environment names one.
 """
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qdrant_client import QdrantClient
 
 from service.identity.ports.gallery import Gallery
 from service.identity.records.sightings import SightingFilter, SightingHit, VesselQuery
@@ -23,7 +22,7 @@ from tests.support.fakes.gallery import FakeGallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel
 from tests.support.real_qdrant import REAL_KINDS, real_server
 
-GALLERY_KINDS = ["fake", "edge", "memory", "http", *REAL_KINDS]
+GALLERY_KINDS = ["fake", "edge", "http", *REAL_KINDS]
 
 
 @contextmanager
@@ -34,12 +33,6 @@ def open_gallery(kind: str, folder: Path) -> Iterator[Gallery]:
     elif kind == "edge":
         with closing(EdgeGallery(folder, BUNDLE, WIDTH)) as edge:
             yield edge
-    elif kind == "memory":
-        client = QdrantClient(":memory:")
-        with closing(
-            ServerGallery(ServerConnection(client), bundle_id=BUNDLE, width=WIDTH)
-        ) as local:
-            yield local
     elif kind == "http":
         with (
             running_qdrant() as double,

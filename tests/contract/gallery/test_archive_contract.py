@@ -221,7 +221,7 @@ def test_changes_during_the_copy_are_applied(chips: FakeChipStore, quick_folder:
     task.switch()
 
 
-@pytest.mark.parametrize("site", ["memory", "http"], indirect=True)
+@pytest.mark.parametrize("site", ["http"], indirect=True)
 def test_changes_before_a_run_is_killed_are_applied_by_the_next_run(
     site: Site, chips: FakeChipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from tests.support.fakes.records import (
     query,
     tilted,
 )
-from tests.support.galleries import GALLERY_KINDS, FoundVessel, enrol, search
+from tests.support.galleries import FoundVessel, enrol, search
 
 HIDDEN = [state for state in VesselState if not state.visible]
 
@@ -178,12 +178,8 @@ class TestFilters:
         assert self.passing(gallery, vessel_length_m=(400, 500)) == set()
 
 
-@pytest.mark.parametrize("gallery", [k for k in GALLERY_KINDS if k != "memory"], indirect=True)
 def test_many_threads_can_read_and_write_at_once(gallery: Gallery) -> None:
-    """Writers and readers run together; readers see complete vessels only.
-
-    Not run on qdrant-client's local mode, which unlike a server is not made for threads.
-    """
+    """Writers and readers run together; readers see complete vessels only."""
     errors: list[BaseException] = []
 
     def write(axis: int) -> None:
