@@ -3,7 +3,7 @@
 `real_qdrant.py` adds a real Qdrant server, where the environment names one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -56,11 +56,6 @@ def matches(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Matc
             real.close()
 
 
-def put_all(matches: MatchStore, records: Sequence[MatchRecord]) -> None:
-    for record in records:
-        matches.put(record)
-
-
 def listed(matches: MatchStore, **where: object) -> list[UUID]:
     """Ids of the matches that pass, in the order of the list."""
     page = matches.page(MatchFilter.model_validate(where), 100, None)
@@ -111,7 +106,7 @@ class TestRecords:
             make_match_record(),
             [make_match_record(unsettled=True) for _ in range(2)],
         )
-        put_all(matches, [settled, *unsettled])
+        matches.put(settled, *unsettled)
         assert {record.id for record in matches.unsettled()} == {record.id for record in unsettled}
         matches.put(unsettled[0].model_copy(update={"unsettled": False}))
         assert matches.unsettled() == [unsettled[1]]
@@ -120,7 +115,7 @@ class TestRecords:
         self, matches: MatchStore
     ) -> None:
         waiting = [make_match_record(unannounced=True) for _ in range(150)]
-        put_all(matches, [make_match_record(), *waiting[::-1]])
+        matches.put(make_match_record(), *waiting[::-1])
         assert matches.unannounced() == ids(*waiting)
         assert matches.get(waiting[0].id) == waiting[0]
         matches.put(with_judgement(waiting[0], Decision.REJECTED))
@@ -129,7 +124,7 @@ class TestRecords:
 
     def test_all_records_are_read_however_many(self, matches: MatchStore) -> None:
         several = [make_match_record() for _ in range(600)]
-        put_all(matches, several)
+        matches.put(*several)
         assert sorted(record.id for record in matches.all()) == sorted(ids(*several))
 
     def test_an_empty_store_answers(self, matches: MatchStore) -> None:
@@ -150,8 +145,8 @@ class TestRecords:
 class TestPages:
     def test_pages_hold_every_match_once_newest_first(self, matches: MatchStore) -> None:
         several = [make_match_record() for _ in range(11)]
-        put_all(matches, several[::2])
-        put_all(matches, several[1::2])
+        matches.put(*several[::2])
+        matches.put(*several[1::2])
         seen, cursor = [], None
         while True:
             page = matches.page(MatchFilter(), 4, cursor)
@@ -163,7 +158,7 @@ class TestPages:
         assert seen == ids(*several)[::-1]
 
     def test_a_full_last_page_has_no_successor(self, matches: MatchStore) -> None:
-        put_all(matches, [make_match_record() for _ in range(4)])
+        matches.put(*(make_match_record() for _ in range(4)))
         first = matches.page(MatchFilter(), 2, None)
         second = matches.page(MatchFilter(), 2, first.next_cursor)
         assert len(second.matches) == 2
@@ -171,7 +166,7 @@ class TestPages:
 
     def test_pages_are_stable_while_matches_are_added(self, matches: MatchStore) -> None:
         several = [make_match_record() for _ in range(6)]
-        put_all(matches, several)
+        matches.put(*several)
         first = matches.page(MatchFilter(), 3, None)
         matches.put(make_match_record())
         matches.put(with_judgement(several[1], Decision.REJECTED))
@@ -179,7 +174,7 @@ class TestPages:
         assert ids(*second.matches) == ids(*several[2::-1])
 
     def test_a_cursor_of_another_filter_is_rejected(self, matches: MatchStore) -> None:
-        put_all(matches, [make_match_record() for _ in range(2)])
+        matches.put(*(make_match_record() for _ in range(2)))
         cursor = matches.page(MatchFilter(), 1, None).next_cursor
         with pytest.raises(InvalidRequestError):
             matches.page(MatchFilter(verdict=Verdict.NO_MATCH), 1, cursor)
@@ -189,7 +184,7 @@ class TestPages:
             make_match_record(verdict=Verdict.CONFIDENT if n % 3 else Verdict.NO_MATCH)
             for n in range(20)
         ]
-        put_all(matches, several)
+        matches.put(*several)
         seen, cursor = [], None
         while True:
             page = matches.page(MatchFilter(verdict=Verdict.NO_MATCH), 3, cursor)
@@ -211,7 +206,7 @@ class TestFilters:
         sure = make_match_record(verdict=Verdict.CONFIDENT)
         seen = make_match_record(verdict=Verdict.CONFIDENT, query=make_sighting(modality="optical"))
         none = make_match_record(verdict=Verdict.NO_MATCH)
-        put_all(matches, [sure, seen, none])
+        matches.put(sure, seen, none)
         assert listed(matches, verdict="confident") == ids(seen, sure)
         assert listed(matches, modality="sar") == ids(none, sure)
         assert listed(matches, verdict="confident", modality=Modality.OPTICAL) == ids(seen)
@@ -226,7 +221,7 @@ class TestFilters:
                 {},
             )
         )
-        put_all(matches, [harbour, sea, bare])
+        matches.put(harbour, sea, bare)
         assert listed(matches, case="op. ærø 7") == ids(harbour)
         assert listed(matches, case="Op.") == []
         assert listed(matches, file_name="HARBOUR 00") == ids(harbour)
@@ -245,7 +240,7 @@ class TestFilters:
         withdrawn = with_judgement(
             with_judgement(make_match_record(), Decision.CONFIRMED, vessel), Decision.WITHDRAWN
         )
-        put_all(matches, [fresh, confirmed, rejected, withdrawn])
+        matches.put(fresh, confirmed, rejected, withdrawn)
         assert listed(matches, standing=Standing.OPEN) == ids(withdrawn, fresh)
         assert listed(matches, standing=Standing.CONFIRMED) == ids(confirmed)
         assert listed(matches, standing=Standing.REJECTED) == ids(rejected)
@@ -259,7 +254,7 @@ class TestFilters:
         taken_back = with_judgement(
             with_judgement(make_match_record([other]), Decision.CONFIRMED, ship), Decision.WITHDRAWN
         )
-        put_all(matches, [second, elsewhere, taken_back, make_match_record()])
+        matches.put(second, elsewhere, taken_back, make_match_record())
         assert listed(matches, vessel_id=ship.id) == ids(elsewhere, second)
         assert listed(matches, vessel_id=other.id) == ids(taken_back, elsewhere, second)
         assert listed(matches, vessel_id=uuid4()) == []
@@ -267,7 +262,7 @@ class TestFilters:
     def test_matches_of_one_chip_share_a_sighting(self, matches: MatchStore) -> None:
         query = make_sighting(modality="sar")
         first, again = make_match_record(query=query), make_match_record(query=query)
-        put_all(matches, [first, again, make_match_record()])
+        matches.put(first, again, make_match_record())
         assert listed(matches, sighting_id=query.id) == ids(again, first)
 
     def test_a_match_of_several_chips_is_found_by_each(self, matches: MatchStore) -> None:
@@ -276,7 +271,7 @@ class TestFilters:
         several = record.model_copy(
             update={"match": record.match.model_copy(update={"more_queries": more})}
         )
-        put_all(matches, [several, make_match_record()])
+        matches.put(several, make_match_record())
         assert matches.get(several.id) == several
         for query in several.match.queries:
             assert listed(matches, sighting_id=query.id) == [several.id]
@@ -284,7 +279,7 @@ class TestFilters:
     def test_a_time_range_includes_its_start_and_not_its_end(self, matches: MatchStore) -> None:
         step = timedelta(microseconds=1)
         early, at, late = (make_match_record(asked_at=START + n * step) for n in (-1, 0, 1))
-        put_all(matches, [early, at, late])
+        matches.put(early, at, late)
 
         def within(**bounds: datetime) -> set[UUID]:
             return set(listed(matches, **bounds))
@@ -329,13 +324,10 @@ class TestFilters:
     def test_filters_combine(self, matches: MatchStore) -> None:
         ship = make_vessel()
         wanted = with_judgement(make_match_record([ship]), Decision.CONFIRMED, ship)
-        put_all(
-            matches,
-            [
-                wanted,
-                make_match_record([ship]),
-                with_judgement(make_match_record(), Decision.REJECTED),
-            ],
+        matches.put(
+            wanted,
+            make_match_record([ship]),
+            with_judgement(make_match_record(), Decision.REJECTED),
         )
         found = listed(
             matches,
@@ -359,7 +351,7 @@ class TestStates:
             make_match_record().model_copy(update={"found_by": finding}), Decision.REJECTED
         )
         overtaken = make_match_record().model_copy(update={"found_by": finding, "overtaken": True})
-        put_all(matches, [asked, new, judged, overtaken])
+        matches.put(asked, new, judged, overtaken)
         assert listed(matches, state="asked") == ids(asked)
         assert listed(matches, state="new") == ids(new)
         assert set(listed(matches, state="settled")) == set(ids(judged, overtaken))

@@ -3,11 +3,14 @@
 A match that was found is answered, even if it cannot be stored now. Order of writes: the audit
 entry (by the caller), the chip, then sighting and match record, so that every match with a record
 is in the audit log. Sighting and record may be written at the same time: a match of which only one
-was written was not acknowledged as stored, and writing both again changes nothing.
+was written was not acknowledged as stored, and writing both again changes nothing. Matches that are
+answered at the same time share their writes.
 """
 
 import logging
-from dataclasses import replace
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from service.contract.errors import CrossfixError
@@ -37,6 +40,17 @@ WARNINGS = {
 }
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A match that waits to be stored, and why it is not, until it is."""
+
+    match: AnsweredMatch
+    done: bool = False
+    error: Exception | None = field(
+        default_factory=lambda: StoreUnavailableError("storing the match was interrupted")
+    )
+
+
 class MatchKeeper:
     """Stores answered matches, and later those that wait in the outbox."""
 
@@ -50,6 +64,7 @@ class MatchKeeper:
         self._write_lock = context.write_lock
         self._measure = context.measure
         self._uploads = uploads
+        self._waiting = deque[_Waiting]()
 
     def keep(self, match: AnsweredMatch) -> Unstored | None:
         """Store a match, or put it into the outbox; return None when it is stored."""
@@ -76,17 +91,42 @@ class MatchKeeper:
         return stored
 
     def _store(self, match: AnsweredMatch) -> None:
-        sightings = [one for _, one in match.chips]
-        digests = [one.sighting.chip_sha256 for one in sightings]
-        undo_when_full = delete_unused_when_full(self._gallery, self._chips, digests)
-        with self._write_lock, undo_when_full:
-            self._chips.put_all(chip for chip, _ in match.chips)
+        """Store a match, and with it those of other threads that wait to write, too."""
+        own = _Waiting(match)
+        self._waiting.append(own)
+        with self._write_lock:
+            if not own.done:
+                self._store_together([self._waiting.popleft() for _ in range(len(self._waiting))])
+        if own.error is not None:
+            raise own.error
+
+    def _store_together(self, group: "Sequence[_Waiting]") -> None:
+        """Store matches in one write; one by one if that fails other than by a lost store."""
+        error: Exception | None = None
+        try:
+            self._write([one.match for one in group])
+        except Exception as failure:
+            error = failure
+        if error is None or len(group) == 1 or isinstance(error, StoreUnavailableError):
+            for one in group:
+                one.done, one.error = True, error
+        else:
+            for one in group:
+                self._store_together([one])
+
+    def _write(self, matches: Sequence[AnsweredMatch]) -> None:
+        chips = [chip for match in matches for chip in match.chips]
+        # The same chip may have been sent with the same facts at the same time.
+        sightings = list({one.sighting.id: one for _, one in chips}.values())
+        files = {one.sighting.chip_sha256: data for data, one in chips}
+        with delete_unused_when_full(self._gallery, self._chips, files):
+            self._chips.put_all(files.values())
             self._write_all(
                 lambda: self._gallery.put_open_sightings(sightings),
-                lambda: self._matches.put(match.record),
+                lambda: self._matches.put(*(match.record for match in matches)),
             )
-            for digest, (chip, _) in zip(digests, match.chips, strict=True):
-                restore_missing_chip(self._chips, digest, chip)
+            for digest, data in files.items():
+                restore_missing_chip(self._chips, digest, data)
 
     def _put_off(self, match: AnsweredMatch, reason: CrossfixError) -> Unstored:
         try:

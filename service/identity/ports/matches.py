@@ -17,8 +17,8 @@ class MatchStore(Protocol):
     it is full; the change is then not acknowledged.
     """
 
-    def put(self, record: MatchRecord) -> None:
-        """Insert or replace a record."""
+    def put(self, *records: MatchRecord) -> None:
+        """Insert or replace records, in one write where the store has one."""
 
     def get(self, match_id: UUID) -> MatchRecord | None:
         """Return a record; None when there is none with this id."""

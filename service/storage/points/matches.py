@@ -44,8 +44,8 @@ class PointMatches:
 
     _matches: MatchPoints
 
-    def put(self, record: MatchRecord) -> None:
-        self._matches.put([match_point(record)])
+    def put(self, *records: MatchRecord) -> None:
+        self._matches.put([match_point(record) for record in records])
 
     def get(self, match_id: UUID) -> MatchRecord | None:
         rows = self._matches.retrieve([point_id(match_id)])

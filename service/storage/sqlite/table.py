@@ -101,6 +101,8 @@ class PointTable:
             self._put(writer, [Point(i, None, row | fields[i]) for i, row in rows])
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
+        if not ids:
+            return
         text, values = as_expression(where or EVERYTHING, self._fields.lists)
         with self._database.writing() as writer:
             for some in _groups(ids):

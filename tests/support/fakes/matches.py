@@ -24,9 +24,9 @@ class FakeMatchStore:
         self._records: dict[UUID, MatchRecord] = {}
         self._lock = threading.Lock()
 
-    def put(self, record: MatchRecord) -> None:
+    def put(self, *records: MatchRecord) -> None:
         with self._lock:
-            self._records[record.id] = record
+            self._records |= {record.id: record for record in records}
 
     def get(self, match_id: UUID) -> MatchRecord | None:
         with self._lock:

@@ -76,9 +76,9 @@ class LimitedMatchStore(FakeMatchStore):
         super().__init__()
         self.limit = limit
 
-    def put(self, record: MatchRecord) -> None:
+    def put(self, *records: MatchRecord) -> None:
         self.limit.write("match")
-        super().put(record)
+        super().put(*records)
 
 
 class Setup:

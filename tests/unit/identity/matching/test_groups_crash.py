@@ -60,9 +60,9 @@ class PoweredMatches(FakeMatchStore):
         super().__init__()
         self.power = power
 
-    def put(self, record: MatchRecord) -> None:
+    def put(self, *records: MatchRecord) -> None:
         self.power.use()
-        super().put(record)
+        super().put(*records)
 
 
 @pytest.mark.parametrize("writes", range(WRITES + 1))

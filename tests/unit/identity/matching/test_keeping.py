@@ -1,6 +1,8 @@
 """A match that was found is answered: what becomes of it when it cannot be stored."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.matching.match import Matcher, MatchOptions, MatchResult
 from service.identity.ports.outbox import Outbox
+from service.identity.records.match_records import MatchRecord
 from service.identity.uploads import ChipMetadata, ChipUpload
 from service.storage.local.outbox import FolderOutbox
 from tests.support.fakes.chips import FakeChipStore
@@ -49,12 +52,9 @@ class Place:
         )
 
 
-def make_place(outbox: Outbox) -> Place:
-    gallery, chips, matches = (
-        FakeGallery(FakeEmbedder.bundle_id, WIDTH),
-        FakeChipStore(),
-        FakeMatchStore(),
-    )
+def make_place(outbox: Outbox, matches: FakeMatchStore | None = None) -> Place:
+    gallery, chips = FakeGallery(FakeEmbedder.bundle_id, WIDTH), FakeChipStore()
+    matches = matches or FakeMatchStore()
     context = replace(make_context(gallery, chips, matches=matches), outbox=outbox)
     uploads = fake_upload_embedder()
     matcher = Matcher(context, uploads, MODEL, CALIBRATION, allow_confident=True)
@@ -130,6 +130,66 @@ def test_a_stored_match_has_no_warning(place: Place) -> None:
     assert result.match.stored is True
     assert place.is_stored(result)
     assert list(place.outbox.ids()) == []
+
+
+class Stored(FakeMatchStore):
+    """Notes how many records each write has; fails for groups with the record of one chip."""
+
+    def __init__(self, refused: ChipUpload | None = None, error: Exception | None = None) -> None:
+        super().__init__()
+        self.written: list[int] = []
+        self.refused = None if refused is None else refused.digest
+        self.error = error
+
+    def put(self, *records: MatchRecord) -> None:
+        self.written.append(len(records))
+        if self.error and self.refused in [one.match.query.chip_sha256 for one in records]:
+            raise self.error
+        super().put(*records)
+
+
+def match_at_once(place: Place, *uploads: ChipUpload) -> list[MatchResult]:
+    """Match chips in several threads, all of which wait to write at the same time."""
+    keeper = place.matcher._keeper
+    with ThreadPoolExecutor(len(uploads)) as pool:
+        with keeper._write_lock:
+            results = [pool.submit(place.match, one) for one in uploads]
+            deadline = time.monotonic() + 20
+            while len(keeper._waiting) < len(uploads) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return [one.result() for one in results]
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    return FolderOutbox(tmp_path / "outbox")
+
+
+def test_matches_that_wait_to_be_stored_share_one_write(outbox: Outbox) -> None:
+    matches = Stored()
+    place = make_place(outbox, matches)
+    results = match_at_once(place, sar(1), sar(2), sar(3), sar(1))
+    assert all(place.is_stored(one) for one in results)
+    assert len({one.match.id for one in results}) == 4
+    assert matches.written == [4]
+
+
+def test_only_the_match_that_has_no_room_waits(outbox: Outbox) -> None:
+    place = make_place(outbox, Stored(sar(2), StoreFullError("full")))
+    results = match_at_once(place, sar(1), sar(2), sar(3))
+    assert [one.unstored for one in results] == [None, Unstored.WAITING, None]
+    assert [place.is_stored(one) for one in results] == [True, False, True]
+
+
+def test_a_store_that_is_away_is_asked_once_for_all(outbox: Outbox) -> None:
+    matches = Stored(sar(2), StoreUnavailableError("away"))
+    place = make_place(outbox, matches)
+    results = match_at_once(place, sar(1), sar(2), sar(3))
+    assert {one.unstored for one in results} == {Unstored.WAITING}
+    assert matches.written == [3]
+    matches.error = None
+    assert place.keeper.deliver() == 3
+    assert all(place.is_stored(one) for one in results)
 
 
 def test_a_judged_record_is_not_written_again(
