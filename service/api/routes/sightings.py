@@ -4,7 +4,7 @@ from io import BytesIO
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,6 +18,7 @@ Responses = dict[int | str, dict[str, Any]]
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 PNG: Responses = {200: {"content": {"image/png": BINARY}}}
 BYTES: Responses = {200: {"content": {"application/octet-stream": BINARY}}}
+UNCHANGED: Responses = {304: {"description": "the client has the file: If-None-Match names it"}}
 GAP_PX = 2
 SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
@@ -29,20 +30,21 @@ def sightings_router(pictures: Pictures) -> APIRouter:
     @router.get(
         "/{sighting_id}/chip",
         response_class=Response,
-        responses={**BYTES, **documented(404, 422, 503)},
+        responses={**BYTES, **UNCHANGED, **documented(404, 422, 503)},
     )
-    def download_chip(sighting_id: Id) -> Response:
+    def download_chip(sighting_id: Id, request: Request) -> Response:
         """Return the chip file as it was uploaded."""
         sighting, data = pictures.original(parse_id("sighting", sighting_id))
+        etag = {"ETag": f'"{sighting.chip_sha256}"'}
+        if etag["ETag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=etag)
         media = media_type(data)
         suffix = media.removeprefix("image/")
         return Response(
             data,
             media_type=media,
-            headers={
-                "ETag": f'"{sighting.chip_sha256}"',
-                "Content-Disposition": f'attachment; filename="{sighting.id}.{suffix}"',
-            },
+            headers=etag
+            | {"Content-Disposition": f'attachment; filename="{sighting.id}.{suffix}"'},
         )
 
     @router.get(

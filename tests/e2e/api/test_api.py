@@ -78,7 +78,10 @@ def test_a_stored_query_can_be_fetched_again(api: httpx.Client) -> None:
     data = sar_tiff(77)
     body = api.post("/match", files={"chip": data}).json()
     sighting = body["query"]["sighting_id"]
-    assert api.get(f"/sightings/{sighting}/chip").content == data
+    chip = api.get(f"/sightings/{sighting}/chip")
+    assert chip.content == data
+    known = api.get(f"/sightings/{sighting}/chip", headers={"If-None-Match": chip.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
     again = api.post("/match", files={"chip": data}, data={"store": "false"}).json()
     assert again["query"]["sighting_id"] is None
 
