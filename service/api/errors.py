@@ -27,7 +27,7 @@ from service.api.transport_errors import (
     SlowUploadError,
     UnauthenticatedError,
 )
-from service.api.validation_messages import field_errors
+from service.api.validation_messages import field_errors, more_errors
 from service.contract.errors import (
     BundleError,
     ChipError,
@@ -162,8 +162,9 @@ def install(app: FastAPI, telemetry: Telemetry) -> None:
     @app.exception_handler(RequestValidationError)
     def on_invalid(_request: Request, error: RequestValidationError) -> Response:
         telemetry.errors.labels("invalid-field").inc()
-        fields = field_errors(error.errors())
-        detail = "; ".join(f"{f['field']}: {f['message']}" for f in fields)
+        errors = error.errors()
+        fields = field_errors(errors)
+        detail = "; ".join(f"{f['field']}: {f['message']}" for f in fields) + more_errors(errors)
         return problem(422, "invalid-field", detail, fields=fields)
 
     @app.exception_handler(HTTPException)

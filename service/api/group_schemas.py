@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.chip_schemas import ResponseBody, SightingOut
-from service.api.schemas import ModelOut
+from service.api.schemas import Ids, ModelOut
 from service.identity.enrol import NewVessel
 from service.identity.matching.groups import MAX_TOGETHER, GroupPage, SightingGroup
 
@@ -80,7 +80,7 @@ class EnrolSightingsIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sightings: list[UUID] = Field(min_length=1, max_length=MAX_TOGETHER)
+    sightings: Ids = Field(min_length=1, max_length=MAX_TOGETHER)
     vessel: NewVessel = NewVessel()
 
 
@@ -89,12 +89,12 @@ class DifferentSightingsIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sightings: list[UUID] = Field(
+    sightings: Ids = Field(
         min_length=1,
         max_length=MAX_TOGETHER,
         description="each shows another ship than all others of the request",
     )
-    others: list[UUID] = Field(
+    others: Ids = Field(
         default=[],
         max_length=MAX_TOGETHER,
         description="sightings that may show one ship among themselves",

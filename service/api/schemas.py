@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 from service.api.chip_schemas import (
     DAY_ALONE,
@@ -275,12 +275,16 @@ class MergeIn(BaseModel):
     other: UUID = Field(description="id of the vessel to merge")
 
 
+Ids = Annotated[list[UUID], FailFast()]
+"""Ids of sightings, of which the first wrong one is described."""
+
+
 class SplitIn(BaseModel):
     """The sightings to move to a new vessel, and the attributes of that vessel."""
 
     model_config = ConfigDict(extra="forbid")
 
-    sightings: list[UUID] = Field(min_length=1)
+    sightings: Ids = Field(min_length=1)
     vessel: VesselPatch = VesselPatch()
 
 

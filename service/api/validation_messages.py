@@ -10,6 +10,8 @@ from service.identity.errors import InvalidRequestError
 Model = TypeVar("Model", bound=BaseModel)
 
 BODY = "body"
+MOST_ERRORS = 20
+"""How many errors of one request are described; a body may have hundreds of thousands."""
 MESSAGES = {
     "dict_type": "expected a JSON object",
     "extra_forbidden": "there is no such field",
@@ -54,12 +56,18 @@ LENGTHS = {
 
 
 def explain(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Describe the errors of a `pydantic.ValidationError` in one line."""
+    """Describe the first errors of a `pydantic.ValidationError` in one line."""
     parts = []
-    for error in errors:
+    for error in errors[:MOST_ERRORS]:
         field = ".".join(str(part) for part in error["loc"])
         parts.append(f"{field}: {message(error)}" if field else message(error))
-    return "; ".join(parts)
+    return "; ".join(parts) + more_errors(errors)
+
+
+def more_errors(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Say how many errors are not described."""
+    more = len(errors) - MOST_ERRORS
+    return f"; and {more} more" if more > 0 else ""
 
 
 def validated(model: type[Model], value: object, field: str = "") -> Model:
@@ -76,8 +84,9 @@ def validated(model: type[Model], value: object, field: str = "") -> Model:
 
 
 def field_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return the field and the message of each error of a `RequestValidationError`."""
-    return [{"field": _field(error), "message": _request_message(error)} for error in errors]
+    """Return the field and the message of the first errors of a `RequestValidationError`."""
+    first = errors[:MOST_ERRORS]
+    return [{"field": _field(error), "message": _request_message(error)} for error in first]
 
 
 def message(error: Mapping[str, Any]) -> str:

@@ -12,6 +12,10 @@ from service.contract.errors import CrossfixError
 from service.identity.errors import InvalidRequestError
 from service.observability.metrics import Telemetry
 
+MAX_BYTES_WITHOUT_FILES = 250_000
+"""Of a body that is no form with files. JSON is read as a whole, between the other requests: 60 MB
+of it would take gigabytes, and all requests would wait for minutes."""
+
 
 class BodyLimit(HttpMiddleware):
     """Rejects bodies: packed with 415, too large with 413, too slow with 408, cut off with 422."""
@@ -27,7 +31,10 @@ class BodyLimit(HttpMiddleware):
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Request(scope).headers
         form_end = MultipartEnd.of(headers)
-        body = _LimitedReceive(receive, self._max_bytes, self._timeout_s, form_end)
+        max_bytes = self._max_bytes
+        if form_end is None:
+            max_bytes = min(max_bytes, MAX_BYTES_WITHOUT_FILES)
+        body = _LimitedReceive(receive, max_bytes, self._timeout_s, form_end)
         response_started = False
 
         async def send_unless_rejected(message: Message) -> None:
@@ -43,7 +50,7 @@ class BodyLimit(HttpMiddleware):
             body.rejection = MediaTypeError(
                 f"the body is sent with Content-Encoding: {encoding[:40]}; send it unpacked"
             )
-        elif announced.isdigit() and int(announced) > self._max_bytes:
+        elif announced.isdigit() and int(announced) > max_bytes:
             body.rejection = body.too_large()
         else:
             try:
@@ -101,6 +108,9 @@ class _LimitedReceive:
             )
 
     def too_large(self) -> BodyTooLargeError:
+        what, instead = "request", "send fewer or smaller chips"
+        if self._form_end is None:
+            what, instead = "body without files", "send less, and files as multipart/form-data"
         return BodyTooLargeError(
-            f"the request is larger than {self._max_bytes / 1e6:g} MB; send fewer or smaller chips"
+            f"the {what} is larger than {self._max_bytes / 1e6:g} MB; {instead}"
         )

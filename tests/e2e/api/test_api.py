@@ -300,6 +300,12 @@ def test_a_too_large_body_is_refused_with_and_without_content_length(api: httpx.
     assert problem(refused, 413)
 
 
+def test_a_large_body_without_files_is_refused_before_it_is_read(api: httpx.Client) -> None:
+    keys = "{" + ",".join(f'"k{number}": 1' for number in range(30_000)) + "}"
+    answer = api.post("/session", content=keys, headers={"Content-Type": "application/json"})
+    assert "files as multipart/form-data" in str(problem(answer, 413)["detail"])
+
+
 def test_chips_of_one_ship_get_one_answer(api: httpx.Client, vessel: dict[str, Any]) -> None:
     chips = [("chip", (f"{n}.tif", sar_tiff(210 + n, height=90, width=22))) for n in range(3)]
     answer = api.post("/match", files=chips, data={"gsd_m": "1.0", "case": "one ship"})

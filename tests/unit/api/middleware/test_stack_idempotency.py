@@ -58,7 +58,7 @@ class TestIdempotency:
 
     def test_route_gets_the_body_as_it_was_sent(self) -> None:
         async def test() -> None:
-            for size in (0, 1, 65_536, 65_537, 1_500_000):
+            for size in (0, 1, 65_536, 65_537, 200_000):
                 service = stub_service(max_body_bytes=10**7)
                 body = bytes(i % 251 for i in range(size))
                 assert (await service.post(content=body, headers=KEY_K)).status_code == 201
