@@ -26,6 +26,7 @@ class Fault:
         delay_s: responses arrive this many seconds later.
         answer: sent instead of the response of the server; then the connection is closed.
         again: the connection stays open, and `answer` is sent for every request.
+        once: the fault ends with the first `answer`.
         cut_after: responses are cut off by a reset after this many bytes.
     """
 
@@ -35,6 +36,7 @@ class Fault:
     delay_s: float = 0.0
     answer: bytes | None = None
     again: bool = False
+    once: bool = False
     cut_after: int | None = None
 
 
@@ -143,6 +145,8 @@ class FaultyProxy:
             if fault.answer is not None:
                 if not fault.again:
                     await _drained(reader)
+                if fault.once:
+                    self._fault = NO_FAULT
                 back.write(fault.answer)
                 await back.drain()
                 if not fault.again:
