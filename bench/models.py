@@ -160,10 +160,7 @@ def with_sampler(bundle: Bundle, samples: int, steps: int, eta: float) -> Bundle
     table = coefficient_table(schedule, steps, eta)
     step_specs = tuple(BridgeStepSpec(**asdict(step)) for step in table)
     fusion = FusionSpec(samples=samples, alpha=manifest.fusion.alpha or PUBLISHED_ALPHA)
-    changed = {
-        "translator": translator.model_copy(update={"steps": step_specs}),
-        "fusion": fusion,
-    }
+    changed = {"translator": translator.model_copy(update={"steps": step_specs}), "fusion": fusion}
     return replace(bundle, manifest=manifest.model_copy(update=changed))
 
 

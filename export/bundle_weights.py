@@ -313,10 +313,7 @@ def _as_checkpoint(
         run=RunConfig(out=Path(run.run), steps=max(1, run.steps), seed=run.seed),
         encoder=config,
         data=BundleData(
-            kind="bundle",
-            bundle_id=bundle.bundle_id,
-            domain=training.domain,
-            dataset=run.dataset,
+            kind="bundle", bundle_id=bundle.bundle_id, domain=training.domain, dataset=run.dataset
         ),
         objective=PairObjective(kind="pairs"),
     )

@@ -34,9 +34,7 @@ SharedT = TypeVar("SharedT")
 def encoder_part(loaded: LoadedEncoders) -> EncoderPart:
     """Return one trained encoder, or several as one graph, ready to export."""
     return EncoderPart(
-        module=loaded.module,
-        preprocess=loaded.preprocess,
-        embedding_width=loaded.embedding_width,
+        module=loaded.module, preprocess=loaded.preprocess, embedding_width=loaded.embedding_width
     )
 
 

@@ -239,7 +239,7 @@ def import_official(
         PublishedMethod,
         typer.Option(
             help="Whose code trained the checkpoint; the two denoise SAR differently, and a "
-            "checkpoint does not tell.",
+            "checkpoint does not tell."
         ),
     ] = "mos",
     name: Annotated[

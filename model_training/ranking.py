@@ -40,11 +40,7 @@ class QueryScores:
     skipped: int
 
     def __post_init__(self) -> None:
-        shapes = {
-            self.identities.shape,
-            self.average_precision.shape,
-            self.first_match_rank.shape,
-        }
+        shapes = {self.identities.shape, self.average_precision.shape, self.first_match_rank.shape}
         if len(shapes) != 1 or self.identities.ndim != 1:
             raise ValueError(f"per-query scores differ in shape: {sorted(shapes)}")
         ap, rank = self.average_precision, self.first_match_rank

@@ -108,11 +108,7 @@ def fit(
 
 
 def require_trials(
-    table: ChipTable,
-    per_size: int = 2000,
-    seed: int = 0,
-    *,
-    preference: float = np.inf,
+    table: ChipTable, per_size: int = 2000, seed: int = 0, *, preference: float = np.inf
 ) -> Trials:
     """Replay trials across sensors, see `trials.replay`.
 

@@ -138,10 +138,7 @@ def measure_coarse(
         for gsd_m in (asked.gsd_m, 0.0):
             weights = spec.for_query(both_ways=False, gsd_m=gsd_m).match
             answers = first_answers(searches, weights)
-            outcomes = (
-                (answers.probability, answers.correct),
-                (answers.none, ~searches.enrolled),
-            )
+            outcomes = ((answers.probability, answers.correct), (answers.none, ~searches.enrolled))
             errors += [
                 measure_reliability(probability, right, answers.query_ids, seed=seed).ece
                 for probability, right in outcomes

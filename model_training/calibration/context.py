@@ -20,12 +20,7 @@ from model_training.calibration.searches import Searches
 from model_training.calibration.simulated_context import Context, draw_context
 from service.contract.manifest import Metric
 from service.contract.weighing.context import IMPOSSIBLE, look_up
-from service.contract.weighing.specs import (
-    ChoiceSpec,
-    ContextSpec,
-    RatioTable,
-    VoyageTable,
-)
+from service.contract.weighing.specs import ChoiceSpec, ContextSpec, RatioTable, VoyageTable
 
 SIZE_KNOTS = (0.0, 0.02, 0.04, 0.06, 0.09, 0.12, 0.16, 0.2, 0.3, 0.5)
 SPEED_KNOTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)

@@ -6,10 +6,7 @@ from typing import Any
 import numpy as np
 
 from model_training.calibration.candidate_probabilities import candidate_probabilities
-from model_training.calibration.context import (
-    CombinedReport,
-    measure_combined,
-)
+from model_training.calibration.context import CombinedReport, measure_combined
 from model_training.calibration.logistic import pair_probabilities
 from model_training.calibration.open_set import FirstAnswers, OperatingPoint, measure_point
 from model_training.calibration.reliability import Reliability, measure_reliability

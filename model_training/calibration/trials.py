@@ -95,10 +95,7 @@ def replay(
         return None
     searches = [
         run_searches(
-            s,
-            possible_sizes(s, FIT_SIZES),
-            min(per_size, MAX_REPEATS * s.query_ids.size),
-            seed + i,
+            s, possible_sizes(s, FIT_SIZES), min(per_size, MAX_REPEATS * s.query_ids.size), seed + i
         )
         for i, s in enumerate(scores)
         if possible_sizes(s, FIT_SIZES)

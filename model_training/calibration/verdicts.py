@@ -107,10 +107,7 @@ def rate_verdicts(answers: Answers, thresholds: Thresholds) -> dict[VerdictName,
 
 
 def choose_points(
-    searches: Searches,
-    spec: ChoiceSpec,
-    confident: Sequence[ConfidentPoint],
-    measured_on: str,
+    searches: Searches, spec: ChoiceSpec, confident: Sequence[ConfidentPoint], measured_on: str
 ) -> tuple[VerdictPoint, ...]:
     """Choose and rate the thresholds of each gallery size by the rules of the docstring above.
 

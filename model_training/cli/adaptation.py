@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 def adaptation(
     config: ConfigArgument,
     genuine: Annotated[
-        Path | None,
-        typer.Option(help="Genuine chips in HOSS layout, to leave ships out of."),
+        Path | None, typer.Option(help="Genuine chips in HOSS layout, to leave ships out of.")
     ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw mAP against the number of confirmed ships (.png).")

@@ -31,14 +31,12 @@ def look_alikes(
     bundle: BundleOption = None,
     checkpoint: CheckpointsOption = None,
     vessel_type: Annotated[
-        list[str] | None,
-        typer.Option("--type", help="Only ships of this type; may be repeated."),
+        list[str] | None, typer.Option("--type", help="Only ships of this type; may be repeated.")
     ] = None,
     galleries: Annotated[int, typer.Option(help="Galleries drawn per protocol.", min=1)] = 400,
     out: MetricsOption = None,
     name: Annotated[
-        list[str] | None,
-        typer.Option(help="Name of each --data in --out; default: the folders'."),
+        list[str] | None, typer.Option(help="Name of each --data in --out; default: the folders'.")
     ] = None,
     draws: DrawsOption = 2000,
     seed: SeedOption = 0,

@@ -128,8 +128,7 @@ def translator_report(
     samples: Annotated[
         list[int] | None,
         typer.Option(
-            help="K, pseudo-SAR pictures per chip; may be given several times.",
-            show_default="1, 5",
+            help="K, pseudo-SAR pictures per chip; may be given several times.", show_default="1, 5"
         ),
     ] = None,
     eta: Annotated[

@@ -49,9 +49,7 @@ def evaluation_table(result: Evaluation, data: Path) -> Table:
     return table
 
 
-def look_alike_table(
-    results: Mapping[str, Mapping[LookAlikeProtocol, LookAlikeResult]],
-) -> Table:
+def look_alike_table(results: Mapping[str, Mapping[LookAlikeProtocol, LookAlikeResult]]) -> Table:
     """Build one row per data set and protocol."""
     table = Table(title="look-alikes: per cent [95 % interval over ships]")
     for heading in ("data", "protocol", "mAP", "R1", "mAP by size only", "ships", "gallery"):

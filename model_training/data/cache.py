@@ -115,13 +115,7 @@ def write_shard(
     for row, chip in enumerate(chips):
         sar = chip.modality is Modality.SAR
         pixels = chip.picture[:, :, :1] if sar else chip.picture
-        records[row] = (
-            offset,
-            *pixels.shape,
-            MODALITY_IDS[chip.modality],
-            chip.gsd_m,
-            chip.vessel,
-        )
+        records[row] = (offset, *pixels.shape, MODALITY_IDS[chip.modality], chip.gsd_m, chip.vessel)
         flat.append(pixels.ravel())
         offset += pixels.size
     vessels = len(np.unique(records["vessel"]))

@@ -1,12 +1,7 @@
 """Encoders that map chips of both sensors into one embedding space."""
 
 from model_training.encoder.compact import CompactEncoder, PlacedEncoder
-from model_training.encoder.config import (
-    CompactConfig,
-    EncoderConfig,
-    LiteConfig,
-    ReferenceConfig,
-)
+from model_training.encoder.config import CompactConfig, EncoderConfig, LiteConfig, ReferenceConfig
 from model_training.encoder.lite import LiteEncoder
 from model_training.encoder.reference import ReferenceEncoder
 

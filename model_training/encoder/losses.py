@@ -89,11 +89,7 @@ def _norm(rows: Tensor) -> Tensor:
 
 
 def pair_infonce(
-    optical: Tensor,
-    sar: Tensor,
-    logit_scale: Tensor | float,
-    *,
-    ships: Tensor | None = None,
+    optical: Tensor, sar: Tensor, logit_scale: Tensor | float, *, ships: Tensor | None = None
 ) -> Tensor:
     """Return symmetric InfoNCE: row i of both sensors is one ship, other rows are negatives.
 

@@ -70,10 +70,7 @@ class Comparison:
 
 
 def compare(
-    older: ChipTable,
-    newer: ChipTable,
-    among: Collection[int] | None = None,
-    draws: int = 2000,
+    older: ChipTable, newer: ChipTable, among: Collection[int] | None = None, draws: int = 2000
 ) -> Comparison:
     """Measure two embeddings of the same chips.
 

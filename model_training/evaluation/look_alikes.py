@@ -72,11 +72,7 @@ class LookAlikeResult:
     def document(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         numbers = {"mAP": self.mean_ap, "R1": self.first, "mAP_size_only": self.size_only_ap}
-        return {
-            **values_and_intervals(numbers),
-            "ships": self.ships,
-            "gallery": self.gallery,
-        }
+        return {**values_and_intervals(numbers), "ships": self.ships, "gallery": self.gallery}
 
 
 def read_vessels(folder: Path) -> dict[int, KnownShip]:
@@ -208,12 +204,7 @@ class _Ships:
 
 
 def _score(
-    table: ChipTable,
-    ships: _Ships,
-    centres: Sequence[int],
-    galleries: int,
-    draws: int,
-    seed: int,
+    table: ChipTable, ships: _Ships, centres: Sequence[int], galleries: int, draws: int, seed: int
 ) -> LookAlikeResult:
     """Draw galleries around centres, rank them, and average over ships."""
     rng = np.random.default_rng(seed)

@@ -28,12 +28,7 @@ from tqdm import tqdm
 
 from model_training.simulator.config import SimulatorConfig
 from model_training.simulator.pool import render_many
-from model_training.simulator.ships.vessel import (
-    VesselModel,
-    generator,
-    sample_fleet,
-    size_twin,
-)
+from model_training.simulator.ships.vessel import VesselModel, generator, sample_fleet, size_twin
 from model_training.simulator.truth import LAYOUT_CHANNELS
 from model_training.simulator.views import SensorName, View
 from service.contract.chip import DEFAULT_GSD_M, Modality

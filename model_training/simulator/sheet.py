@@ -20,12 +20,7 @@ _LEAST_WIDTH = 6
 
 
 def write_sheet(
-    path: Path,
-    config: SimulatorConfig,
-    *,
-    ships: int = 12,
-    height: int = 250,
-    per_row: int = 4,
+    path: Path, config: SimulatorConfig, *, ships: int = 12, height: int = 250, per_row: int = 4
 ) -> None:
     """Write two optical and two SAR views of each ship; SAR denoised, to the power 0.7.
 

@@ -29,10 +29,7 @@ LAYOUT_CHANNELS: tuple[str, ...] = (
 
 
 def layout_along_hull(
-    maps: Maps,
-    inside: npt.NDArray[np.bool_],
-    bays: Sequence[tuple[float, float, float]],
-    bins: int,
+    maps: Maps, inside: npt.NDArray[np.bool_], bays: Sequence[tuple[float, float, float]], bins: int
 ) -> FloatArray:
     """Measure the permanent layout in equal bins from stern to bow.
 

@@ -34,13 +34,7 @@ from model_training.embedding.fused_embedder import FusedEmbedder
 from model_training.encoder.train import train_encoder
 from model_training.encoder.train_config import EncoderTrainConfig
 from model_training.simulator import SimulatorConfig, write_dataset
-from model_training.studies.ablation import (
-    AblationError,
-    DataEntry,
-    Study,
-    Variant,
-    with_genuine,
-)
+from model_training.studies.ablation import AblationError, DataEntry, Study, Variant, with_genuine
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import ConfigT, TypedConfig, is_config_of, load_config, merged
 from model_training.translator.train import TranslatorConfig, load_translator, train_translator

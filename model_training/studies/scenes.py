@@ -238,12 +238,7 @@ def _draw_anchorages(
     return drawn
 
 
-def _log_odds(
-    scores: VesselScores,
-    rows: Ints,
-    columns: Ints,
-    match: ChoiceSpec,
-) -> Floats:
+def _log_odds(scores: VesselScores, rows: Ints, columns: Ints, match: ChoiceSpec) -> Floats:
     """Return `[N, V]` log odds against none; -inf for all but the most similar vessels."""
     weights = np.array([match.weights.get(name, 0.0) for name in EVIDENCE])
     none = match.none_bias + match.none_log_gallery * np.log(columns.size)

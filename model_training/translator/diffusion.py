@@ -120,11 +120,7 @@ def bridge_loss(unet: nn.Module, config: BridgeConfig, batch: BridgeBatch) -> Te
 
 @torch.inference_mode()
 def sample_many(
-    unet: BridgeUNet,
-    conditions: Tensor,
-    table: Sequence[BridgeStep],
-    seed: int,
-    samples: int,
+    unet: BridgeUNet, conditions: Tensor, table: Sequence[BridgeStep], seed: int, samples: int
 ) -> NDArray[np.uint8]:
     """Sample K pseudo-SAR pictures for each of N optical pictures, all in one batch.
 
@@ -158,11 +154,7 @@ def sample_many(
 
 
 def sample(
-    unet: BridgeUNet,
-    condition: Tensor,
-    table: Sequence[BridgeStep],
-    seed: int,
-    samples: int,
+    unet: BridgeUNet, condition: Tensor, table: Sequence[BridgeStep], seed: int, samples: int
 ) -> NDArray[np.uint8]:
     """Sample K pseudo-SAR pictures uint8 `[K, h, w]` of one optical picture float32 `[3, h, w]`."""
     return np.asarray(sample_many(unet, condition[None], table, seed, samples)[0])

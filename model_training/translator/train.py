@@ -17,11 +17,7 @@ from model_training.training.optimiser import OptimiserConfig
 from model_training.training.run import fit
 from model_training.training.seeds import step_generator, step_seed
 from model_training.translator.dataset import PairedViews, draw_batch, views_of_store
-from model_training.translator.diffusion import (
-    BridgeBatch,
-    BridgeConfig,
-    bridge_loss,
-)
+from model_training.translator.diffusion import BridgeBatch, BridgeConfig, bridge_loss
 from model_training.translator.study import study_sampler
 from model_training.translator.unet import BridgeUNet, UNetConfig
 from service.contract.bridge import BridgeStep

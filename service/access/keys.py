@@ -42,12 +42,7 @@ def make_key(
     key_id = secrets.token_hex(ID_BYTES)
     key = f"cfx_{key_id}_{secrets.token_hex(SECRET_BYTES)}"
     record = KeyRecord(
-        id=key_id,
-        name=name,
-        role=role,
-        sha256=_digest(key),
-        created_at=now,
-        expires_at=expires_at,
+        id=key_id, name=name, role=role, sha256=_digest(key), created_at=now, expires_at=expires_at
     )
     return record, key
 

@@ -107,10 +107,7 @@ class QualityOut(ResponseBody):
             level=framing.worst,
             findings=tuple(
                 FindingOut(
-                    kind=one.kind,
-                    level=one.level,
-                    value=one.value,
-                    sentence=framing.sentence(one),
+                    kind=one.kind, level=one.level, value=one.value, sentence=framing.sentence(one)
                 )
                 for one in framing.worst_first()
             ),

@@ -6,11 +6,7 @@ from uuid import UUID
 from pydantic import Field, JsonValue
 
 from service.api.chip_schemas import QueryOut, ResponseBody, SightingOut
-from service.api.schemas import (
-    BaseMatchOut,
-    CandidateOut,
-    ModelOut,
-)
+from service.api.schemas import BaseMatchOut, CandidateOut, ModelOut
 from service.identity.records.audit import AuditPosition
 from service.identity.records.match_records import (
     Decision,

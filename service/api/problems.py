@@ -44,11 +44,7 @@ def problem_fields(status: int, kind: str, detail: str, **extensions: Any) -> di
 
 
 def problem(
-    status: int,
-    kind: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-    **extensions: Any,
+    status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, **extensions: Any
 ) -> JSONResponse:
     """Return a problem response with these headers; see `problem_fields`."""
     body = problem_fields(status, kind, detail, **extensions)

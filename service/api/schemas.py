@@ -7,14 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
-from service.api.chip_schemas import (
-    DAY_ALONE,
-    ONE_WAY,
-    QueryOut,
-    ResponseBody,
-    SightingOut,
-    WayOut,
-)
+from service.api.chip_schemas import DAY_ALONE, ONE_WAY, QueryOut, ResponseBody, SightingOut, WayOut
 from service.api.exports.rows import track
 from service.contract.chip import Modality
 from service.contract.manifest import Manifest
@@ -60,8 +53,7 @@ class VesselDetail(VesselOut):
 
     sightings: tuple[SightingOut, ...]
     warnings: tuple[str, ...] = Field(
-        (),
-        description="stated facts that were not used, and chips that other vessels have too",
+        (), description="stated facts that were not used, and chips that other vessels have too"
     )
 
     @classmethod

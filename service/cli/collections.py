@@ -10,8 +10,7 @@ from service.cli.common import AsJson, print_json
 
 def collections(
     copies: Annotated[
-        int,
-        typer.Option(help="How many nodes of a cluster hold each shard.", min=1, max=9),
+        int, typer.Option(help="How many nodes of a cluster hold each shard.", min=1, max=9)
     ] = 3,
     apply: Annotated[
         bool, typer.Option("--apply", help="Make the changes; otherwise they are only listed.")

@@ -65,8 +65,7 @@ def match(
         str | None, typer.Option(help="The vessel type that you see; counts as evidence.")
     ] = None,
     scene: Annotated[
-        bool,
-        typer.Option("--scene", help="The chips are of one image: no vessel is in it twice."),
+        bool, typer.Option("--scene", help="The chips are of one image: no vessel is in it twice.")
     ] = False,
     one_ship: Annotated[
         bool, typer.Option("--one-ship", help="The chips show one ship and get one answer.")

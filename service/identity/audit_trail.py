@@ -81,10 +81,7 @@ class AuditTrail:
                 "none_probability": (
                     None if match.none_probability is None else round(match.none_probability, 6)
                 ),
-                "gallery": {
-                    "vessels": match.gallery.vessels,
-                    "sightings": match.gallery.sightings,
-                },
+                "gallery": {"vessels": match.gallery.vessels, "sightings": match.gallery.sightings},
             },
         )
 

@@ -125,11 +125,7 @@ class Recovery:
             return
         self._move_sightings(vessel, survivor)
         self._delete_chips(vessel.leaving_chips)
-        merged = {
-            "state": VesselState.MERGED,
-            "merged_into": survivor.id,
-            "leaving_chips": (),
-        }
+        merged = {"state": VesselState.MERGED, "merged_into": survivor.id, "leaving_chips": ()}
         self._gallery.put_vessel(vessel.model_copy(update=merged))
 
     def finish_delete(self, vessel: Vessel) -> None:

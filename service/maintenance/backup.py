@@ -177,11 +177,7 @@ def _copy_chips(
 
 
 def _filter(
-    path: Path,
-    width: int,
-    vessels: dict[UUID, Vessel],
-    deleted_chips: set[str],
-    deleted: set[UUID],
+    path: Path, width: int, vessels: dict[UUID, Vessel], deleted_chips: set[str], deleted: set[UUID]
 ) -> int:
     """Keep the sightings whose vessel and chip are part of the backup; return their number.
 

@@ -63,11 +63,7 @@ class UpgradeResult:
 
 
 def upgrade(
-    context: UpgradeContext,
-    folder: Path,
-    share: Share | None,
-    found: Progress,
-    advance: Progress,
+    context: UpgradeContext, folder: Path, share: Share | None, found: Progress, advance: Progress
 ) -> UpgradeResult:
     """Embed the sightings that the bundle in `folder` lacks; serve it once none is missing.
 

@@ -59,8 +59,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     published_address: str | None = Field(
-        None,
-        description="address at which a container's port is published; unset: `CROSSFIX_HOST`",
+        None, description="address at which a container's port is published; unset: `CROSSFIX_HOST`"
     )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free one")
     tls_cert: Path | None = Field(

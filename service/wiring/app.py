@@ -35,12 +35,7 @@ from service.wiring.crash_cleanup import RunningMarker
 from service.wiring.decoders import open_decoders
 from service.wiring.gallery_markers import require_complete
 from service.wiring.middleware import middleware_options
-from service.wiring.stores import (
-    SharedStores,
-    is_embedded,
-    open_redis,
-    open_shared_stores,
-)
+from service.wiring.stores import SharedStores, is_embedded, open_redis, open_shared_stores
 from service.wiring.tracing import open_tracing
 from service.wiring.wait_for_stores import wait_for_stores
 
@@ -103,9 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
     install(app, options, telemetry)
     errors.install(app, telemetry)
     counting = LimitedWait(
-        "count-gallery",
-        lambda: _count_gallery(telemetry, active.current.resources),
-        SCRAPE_WAIT_S,
+        "count-gallery", lambda: _count_gallery(telemetry, active.current.resources), SCRAPE_WAIT_S
     )
     telemetry.on_scrape(lambda: _set_gauges(telemetry, active.current.resources, stores, counting))
     return app

@@ -92,10 +92,7 @@ def embed_late_sightings(
 
 
 def sweep_originals(
-    settings: Settings,
-    older_than: timedelta,
-    remove: bool,
-    advance: Progress = ignore_progress,
+    settings: Settings, older_than: timedelta, remove: bool, advance: Progress = ignore_progress
 ) -> SweepResult:
     """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`.
 

@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from service.access.idempotency import (
-    CLAIM_LIFETIME_S,
-    RESPONSE_LIFETIME_S,
-    IdempotencyStore,
-)
+from service.access.idempotency import CLAIM_LIFETIME_S, RESPONSE_LIFETIME_S, IdempotencyStore
 from service.access.rate_limits import RateLimiter
 from service.identity.context import WriteAll, in_parallel, in_sequence
 from service.identity.ports.archive import GalleryArchive
@@ -136,10 +132,7 @@ def open_shared_stores(
 
 
 def open_gallery(
-    settings: Settings,
-    bundle_id: str,
-    width: int,
-    watch: CallWatch | None = None,
+    settings: Settings, bundle_id: str, width: int, watch: CallWatch | None = None
 ) -> Gallery:
     """Open the gallery with the sightings of one bundle, whose embeddings are `width` wide.
 
@@ -183,9 +176,7 @@ def active_bundle_id(settings: Settings) -> str | None:
 
 
 def open_matches(
-    settings: Settings,
-    least_timeout_s: float = 0.0,
-    watch: CallWatch | None = None,
+    settings: Settings, least_timeout_s: float = 0.0, watch: CallWatch | None = None
 ) -> MatchStore:
     """Open the match records.
 
@@ -337,9 +328,7 @@ def open_replication(settings: Settings) -> "Replication":
 
 
 def _connect(
-    settings: Settings,
-    least_timeout_s: float = 0.0,
-    watch: CallWatch | None = None,
+    settings: Settings, least_timeout_s: float = 0.0, watch: CallWatch | None = None
 ) -> "ServerConnection":
     """Return a connection to the Qdrant server, for one store."""
     from service.storage.server.connection import ServerConnection, Transport

@@ -51,10 +51,7 @@ class DecoderPool:
     """A fixed number of decoder processes. Safe to call from many threads."""
 
     def __init__(
-        self,
-        pool: PoolLimits,
-        limits: ChipLimits,
-        clock: Callable[[], float] = time.monotonic,
+        self, pool: PoolLimits, limits: ChipLimits, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Start the workers in the background; chips wait until the first one runs.
 

@@ -26,10 +26,7 @@ CONFIDENT_FROM_HALF = {
     [(None, 0.0, "likely"), ("true", 0.0, "confident"), (None, 0.2, "confident")],
 )
 def test_simulation_alone_is_confident_only_if_the_operator_allows_it(
-    allowed: str | None,
-    real_share: float,
-    verdict: str,
-    tmp_path: Path,
+    allowed: str | None, real_share: float, verdict: str, tmp_path: Path
 ) -> None:
     calibration = CONFIDENT_FROM_HALF | {"real_share": real_share}
     bundle = write_tiny_bundle(tmp_path, translator=False, changes={"calibration": calibration})

@@ -35,10 +35,7 @@ MAX_STAYS = 3.0
 @pytest.fixture(scope="module")
 def service_settings() -> dict[str, str]:
     """No cache, and an in-flight limit above the number of threads."""
-    return {
-        "CROSSFIX_CACHE_ENTRIES": "0",
-        "CROSSFIX_MAX_CONCURRENT_REQUESTS": str(IN_FLIGHT_LIMIT),
-    }
+    return {"CROSSFIX_CACHE_ENTRIES": "0", "CROSSFIX_MAX_CONCURRENT_REQUESTS": str(IN_FLIGHT_LIMIT)}
 
 
 @dataclass

@@ -49,8 +49,7 @@ def assert_fails_and_recovers(
 
 
 @pytest.mark.parametrize(
-    ("part", "folder"),
-    [("chips", "chips/incoming"), ("gallery", "gallery"), ("audit", "audit")],
+    ("part", "folder"), [("chips", "chips/incoming"), ("gallery", "gallery"), ("audit", "audit")]
 )
 def test_a_missing_store_is_reported(
     service_folder: Path, api: httpx.Client, part: str, folder: str

@@ -33,10 +33,7 @@ EVERY_CHECK: Checks = [
 ]
 ANSWER_LIMIT_S = 60
 QUIET = settings(
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
 
 

@@ -151,10 +151,7 @@ BODIES: list[Begin] = [body_dripped, body_stopped]
 
 @pytest.mark.parametrize("begin", HEADS + BODIES, ids=lambda begin: begin.__name__)
 def test_slow_senders_are_closed_in_time_and_delay_no_other_client(
-    service: ServiceProcess,
-    api: httpx.Client,
-    scale: Scale,
-    begin: Begin,
+    service: ServiceProcess, api: httpx.Client, scale: Scale, begin: Begin
 ) -> None:
     usual_s = usual_seconds(api)
     before = open_sockets(service)

@@ -137,10 +137,7 @@ def _compute(
         for name, part in parts.items():
             if name not in arrays:
                 arrays[name] = np.lib.format.open_memmap(
-                    folder / f"{name}.npy",
-                    "w+",
-                    part.numpy().dtype,
-                    (len(store), *part.shape[1:]),
+                    folder / f"{name}.npy", "w+", part.numpy().dtype, (len(store), *part.shape[1:])
                 )
             arrays[name][rows] = part.numpy()
 

@@ -141,11 +141,7 @@ def _on_water(visit: Visit, margin: int) -> tuple[FloatArray, ByteArray]:
 
 
 def _light(
-    structure: Structure,
-    geometry: OpticalGeometry,
-    height: FloatArray,
-    margin: int,
-    rng: Rng,
+    structure: Structure, geometry: OpticalGeometry, height: FloatArray, margin: int, rng: Rng
 ) -> tuple[FloatArray, FloatArray]:
     """Return the sunlight that the paint of each cell reflects, and the light of the sky.
 
@@ -168,11 +164,7 @@ def _light(
 
 
 def visible_cells(
-    height: FloatArray,
-    on_ship: BoolArray,
-    freeboard: float,
-    geometry: OpticalGeometry,
-    cell: float,
+    height: FloatArray, on_ship: BoolArray, freeboard: float, geometry: OpticalGeometry, cell: float
 ) -> tuple[npt.NDArray[np.intp], BoolArray]:
     """Find the cell that is seen at each place when the camera looks off nadir.
 

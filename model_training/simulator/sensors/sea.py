@@ -64,12 +64,7 @@ SEA = SeaRanges()
 ALONGSIDE = AlongsideRanges()
 
 
-def paint_sea(
-    shape: tuple[int, ...],
-    cell: float,
-    ship: tuple[int, int],
-    rng: Rng,
-) -> FloatArray:
+def paint_sea(shape: tuple[int, ...], cell: float, ship: tuple[int, int], rng: Rng) -> FloatArray:
     """Paint the water around a ship.
 
     Args:

@@ -103,10 +103,7 @@ def _named(record: Record, columns: Sequence[str]) -> Row:
 
 
 def _position(position: GeoPoint | None) -> Row:
-    return {
-        "lat": position.lat if position else None,
-        "lon": position.lon if position else None,
-    }
+    return {"lat": position.lat if position else None, "lon": position.lon if position else None}
 
 
 def _time(moment: datetime | None) -> str | None:

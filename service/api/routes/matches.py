@@ -113,9 +113,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         return MatchRecordOut.of(review.show(parse_id("match", match_id)))
 
     @router.post(
-        "/{match_id}/verdict",
-        responses=ERRORS_OF_CHANGES,
-        dependencies=[IDEMPOTENCY_HEADER],
+        "/{match_id}/verdict", responses=ERRORS_OF_CHANGES, dependencies=[IDEMPOTENCY_HEADER]
     )
     def judge_match(
         match_id: Id, judgement: Annotated[NewJudgement, Body(openapi_examples=JUDGEMENT_EXAMPLES)]

@@ -31,8 +31,7 @@ def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
 
     @router.get("/groups", responses=documented(422, 503))
     def list_groups(
-        limit: Annotated[int, Query(ge=1, le=MAX_GROUPS)] = 20,
-        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_GROUPS)] = 20, cursor: Cursor = None
     ) -> GroupListing:
         """List groups of open sightings that may show one unknown ship, the largest first.
 
@@ -50,8 +49,7 @@ def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
         dependencies=[IDEMPOTENCY_HEADER],
     )
     def enrol_sightings(
-        response: Response,
-        body: Annotated[EnrolSightingsIn, Body(openapi_examples=ENROL_EXAMPLES)],
+        response: Response, body: Annotated[EnrolSightingsIn, Body(openapi_examples=ENROL_EXAMPLES)]
     ) -> VesselDetail:
         """Register a new vessel with open sightings as its chips, and confirm their matches.
 

@@ -83,10 +83,7 @@ def session_router(keys: KeyStore, lifetime: timedelta, now: Clock) -> APIRouter
         """Remove the session cookie from the browser."""
         require_same_origin(request.headers)
         response.delete_cookie(
-            SESSION_COOKIE,
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="strict",
+            SESSION_COOKIE, secure=request.url.scheme == "https", httponly=True, samesite="strict"
         )
 
     return router

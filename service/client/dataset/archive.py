@@ -150,10 +150,7 @@ def _shared_chips(vessels: Sequence[VesselDetail]) -> set[str]:
 
 
 def _add_ship(
-    archive: Archive,
-    vessel: VesselDetail,
-    confirmed: dict[UUID, Confirmation],
-    shared: set[str],
+    archive: Archive, vessel: VesselDetail, confirmed: dict[UUID, Confirmation], shared: set[str]
 ) -> None:
     """Add a vessel with those of its sightings that can be used, or say why it has none."""
     sightings: dict[str, Sighting] = {}

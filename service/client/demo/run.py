@@ -25,13 +25,7 @@ from service.client.fleet.hoss_folder import HossFolder, NamedChip, read_hoss_fo
 from service.client.fleet.vessels import Fleet, vessel_id
 from service.client.match import QueryChip, match_files
 from service.client.remote.client import Client
-from service.client.tables import (
-    VERDICT_SHORT,
-    candidate_cell,
-    console,
-    progress_bar,
-    show_report,
-)
+from service.client.tables import VERDICT_SHORT, candidate_cell, console, progress_bar, show_report
 from service.contract.chip import Modality
 
 SHIPPED_FLEET = (Path(__file__).parents[2] / "shipped" / "fleet").resolve()

@@ -44,12 +44,7 @@ def invented_facts(key: str, hours: float = 0.0) -> dict[str, object]:
         )
     )
     at = ASKED_ABOUT + timedelta(hours=hours)
-    return {
-        "captured_at": at.isoformat(),
-        "lat": round(lat, 4),
-        "lon": round(lon, 4),
-        "note": NOTE,
-    }
+    return {"captured_at": at.isoformat(), "lat": round(lat, 4), "lon": round(lon, 4), "note": NOTE}
 
 
 def _with_voyage(vessel: FleetVessel) -> FleetVessel:

@@ -16,12 +16,7 @@ from service.client.errors import ClientError, RefusedError, SourceError, Stoppe
 from service.client.files import written_whole
 from service.client.remote import calls
 from service.client.remote.call import Call, ChipSource
-from service.client.remote.enrolling import (
-    BatchAttempts,
-    ChipToEnrol,
-    Enrolled,
-    batches,
-)
+from service.client.remote.enrolling import BatchAttempts, ChipToEnrol, Enrolled, batches
 from service.client.remote.methods import Methods
 from service.client.remote.models import Match, Page
 from service.client.remote.retrying import (

@@ -20,13 +20,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.session import DummySession
 
 from service.contract.chip import Modality
-from service.contract.decoding.bands import (
-    RGB,
-    BandLayout,
-    Colour,
-    bands_to_read,
-    marked_as_named,
-)
+from service.contract.decoding.bands import RGB, BandLayout, Colour, bands_to_read, marked_as_named
 from service.contract.decoding.control_points import local_transform
 from service.contract.decoding.missing_data import declared_no_data
 from service.contract.decoding.modality import SAR_WORDS
@@ -43,11 +37,7 @@ from service.contract.decoding.raster import (
 )
 from service.contract.decoding.tiff_layout import FLOAT, TiffPage, read_full_page
 from service.contract.decoding.tiff_segments import require_bounded_segments
-from service.contract.errors import (
-    CorruptChipError,
-    PixelTypeError,
-    UnsupportedFormatError,
-)
+from service.contract.errors import CorruptChipError, PixelTypeError, UnsupportedFormatError
 
 _GDAL_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",

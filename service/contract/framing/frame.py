@@ -8,12 +8,7 @@ from numpy.typing import NDArray
 
 from service.contract.chip import Modality
 from service.contract.framing.contrast import ContrastMap
-from service.contract.framing.crop import (
-    QUARTER_TURN_DEG,
-    cut_out,
-    is_tight,
-    quarter_turn,
-)
+from service.contract.framing.crop import QUARTER_TURN_DEG, cut_out, is_tight, quarter_turn
 from service.contract.framing.locate import Located, locate_ship
 from service.contract.framing.quality import judge, judge_empty
 from service.contract.framing.records import FramedPixels, Framing, FramingMode, Method

@@ -32,10 +32,7 @@ def half_turn(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def better_way(
-    as_framed: ArrayLike,
-    turned: ArrayLike,
-    certainty_slope: float,
-    preference: ArrayLike = 0.0,
+    as_framed: ArrayLike, turned: ArrayLike, certainty_slope: float, preference: ArrayLike = 0.0
 ) -> BetterWay:
     """Choose for each known chip the way round in which the query resembles it more.
 

@@ -71,10 +71,7 @@ def _sample(found: ContrastMap, ship: Candidate) -> tuple[FloatArray, FloatArray
 def _directions(axes_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Unit vectors (row, column) along and across each axis, `[2, A]` each."""
     angle = np.radians(axes_deg)
-    return (
-        np.array([-np.cos(angle), np.sin(angle)]),
-        np.array([np.sin(angle), np.cos(angle)]),
-    )
+    return (np.array([-np.cos(angle), np.sin(angle)]), np.array([np.sin(angle), np.cos(angle)]))
 
 
 def _sharpest_axis(points: FloatArray, mass: FloatArray, start_deg: float) -> float:

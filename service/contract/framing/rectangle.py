@@ -32,11 +32,7 @@ class Rectangle:
         """Return the rectangle less `margin` pixels on all sides, but at least half as wide."""
         margin = min(margin, 0.25 * self.width)
         return Rectangle(
-            self.row,
-            self.column,
-            self.length - 2 * margin,
-            self.width - 2 * margin,
-            self.axis_deg,
+            self.row, self.column, self.length - 2 * margin, self.width - 2 * margin, self.axis_deg
         )
 
     def corners(self) -> tuple[tuple[float, float], ...]:

@@ -46,11 +46,7 @@ class BothWays:
     calibration: CalibrationSpec
 
     def search_each(
-        self,
-        gallery: Gallery,
-        copies: Copies,
-        filters: Sequence[SightingFilter],
-        vessels: int,
+        self, gallery: Gallery, copies: Copies, filters: Sequence[SightingFilter], vessels: int
     ) -> list[list[VesselHit]]:
         """Search without copies of the query, each sighting by the way in which it is more similar.
 

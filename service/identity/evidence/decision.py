@@ -28,12 +28,7 @@ from service.identity.evidence.wording import (
     explain,
     nothing_compared,
 )
-from service.identity.records.matches import (
-    Candidate,
-    Explanation,
-    Verdict,
-    VerdictRate,
-)
+from service.identity.records.matches import Candidate, Explanation, Verdict, VerdictRate
 from service.identity.records.sightings import Sighting, VesselHit
 from service.identity.records.vessels import Vessel
 
@@ -96,10 +91,7 @@ def best_of_each_vessel(found: Mapping[Modality, Sequence[Scored]]) -> list[Scor
 
 
 def rank(
-    query: Sighting,
-    scored: Sequence[Scored],
-    limits: Limits,
-    context: ContextSpec | None = None,
+    query: Sighting, scored: Sequence[Scored], limits: Limits, context: ContextSpec | None = None
 ) -> Ranking:
     """Return all scored vessels, the most probable first.
 

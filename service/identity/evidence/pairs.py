@@ -36,11 +36,7 @@ def pair_similarity(
 
 
 def pair_probability(
-    first: Sighting,
-    second: Sighting,
-    similarity: float,
-    prior: float,
-    calibration: CalibrationSpec,
+    first: Sighting, second: Sighting, similarity: float, prior: float, calibration: CalibrationSpec
 ) -> float | None:
     """Return the calibrated probability that two chips show one vessel.
 
@@ -64,11 +60,7 @@ def pair_probability(
 
 
 def pair_log_odds(
-    first: Sighting,
-    second: Sighting,
-    similarity: float,
-    ships: int,
-    calibration: CalibrationSpec,
+    first: Sighting, second: Sighting, similarity: float, ships: int, calibration: CalibrationSpec
 ) -> float | None:
     """Return ln of the odds that a chip shows the ship of another one, against none of the ships.
 
@@ -94,8 +86,7 @@ def pair_log_odds(
 def _for_pair(first: Sighting, second: Sighting, calibration: CalibrationSpec) -> CalibrationSpec:
     """Return the calibration of a pair; its coarser chip counts as the query."""
     return calibration.for_query(
-        both_ways=bow_is_open(first) or bow_is_open(second),
-        gsd_m=max(first.gsd_m, second.gsd_m),
+        both_ways=bow_is_open(first) or bow_is_open(second), gsd_m=max(first.gsd_m, second.gsd_m)
     )
 
 

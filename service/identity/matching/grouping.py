@@ -36,12 +36,7 @@ from service.identity.evidence.pairs import pair_log_odds, pair_probability, pai
 from service.identity.leases import Leases, Task
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchFilter, MatchRecord
-from service.identity.records.sightings import (
-    EmbeddedSighting,
-    GroupPlace,
-    Sighting,
-    SightingHit,
-)
+from service.identity.records.sightings import EmbeddedSighting, GroupPlace, Sighting, SightingHit
 from service.identity.uploads import UploadEmbedder, stored_upload
 
 log = logging.getLogger("crossfix.waiting")

@@ -299,10 +299,7 @@ class Matcher:
         """
         began, options, ranking = time.perf_counter(), asked.options, judgement.ranking
         shown = explained(
-            ranking.candidates[: options.top_k],
-            asked.compared,
-            options.limits(),
-            asked.calibration,
+            ranking.candidates[: options.top_k], asked.compared, options.limits(), asked.calibration
         )
         self._gallery.require_intact([one.sighting.id for one in shown])
         match = Match(

@@ -125,11 +125,7 @@ class Gallery(Protocol):
         """
 
     def search_open(
-        self,
-        vector: NDArray[np.float32],
-        modality: Modality,
-        limit: int,
-        compared: bool = False,
+        self, vector: NDArray[np.float32], modality: Modality, limit: int, compared: bool = False
     ) -> list[SightingHit]:
         """Return the most similar sightings of a sensor type without a vessel, best first.
 

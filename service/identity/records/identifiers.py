@@ -14,9 +14,7 @@ WORDS_FOR_UNKNOWN = frozenset(
 )
 """What people and programs write where they know nothing."""
 
-FILLERS = frozenset(
-    {"0", "unnamed", "no name", "xxx", "xxxx", "test", "1234567", "123456789"},
-)
+FILLERS = frozenset({"0", "unnamed", "no name", "xxx", "xxxx", "test", "1234567", "123456789"})
 """What is entered as a name or number because a form insists on one."""
 
 

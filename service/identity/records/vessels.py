@@ -9,14 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from service.contract.utc_time import UtcTime
-from service.identity.records.base import (
-    RECORDED,
-    Line,
-    Record,
-    StatedFacts,
-    Text,
-    only_when_new,
-)
+from service.identity.records.base import RECORDED, Line, Record, StatedFacts, Text, only_when_new
 from service.identity.records.identifiers import normalise_imo, normalise_mmsi
 
 

@@ -51,9 +51,7 @@ MAX_PROCESSES = 256
 
 
 def open_audit_log(
-    root: Path,
-    replica: str,
-    segment_bytes: int = SEGMENT_BYTES,
+    root: Path, replica: str, segment_bytes: int = SEGMENT_BYTES
 ) -> "FolderAuditLog":
     """Open this replica's chain, cut off an interrupted write, and append an entry on the opening.
 

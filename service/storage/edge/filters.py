@@ -4,13 +4,7 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from service.storage.points.filters import (
-    AnyOf,
-    BeginsWith,
-    Clause,
-    Condition,
-    Known,
-)
+from service.storage.points.filters import AnyOf, BeginsWith, Clause, Condition, Known
 
 
 def as_filter(where: Condition) -> edge.Filter:

@@ -254,11 +254,7 @@ class EdgeGallery:
             require_intact_vector(vector, row)
 
     def search_open(
-        self,
-        vector: NDArray[np.float32],
-        modality: Modality,
-        limit: int,
-        compared: bool = False,
+        self, vector: NDArray[np.float32], modality: Modality, limit: int, compared: bool = False
     ) -> list[SightingHit]:
         payloads.check_vector(vector, self._width)
         with self._lock:

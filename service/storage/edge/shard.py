@@ -41,12 +41,7 @@ FLUSH_EVERY = 1000
 class Shard:
     """A `RecordCollection` with payload indexes. The owner serialises all calls but `sync`."""
 
-    def __init__(
-        self,
-        folder: Path,
-        width: int,
-        indexes: Mapping[str, IndexSchema],
-    ) -> None:
+    def __init__(self, folder: Path, width: int, indexes: Mapping[str, IndexSchema]) -> None:
         """Open the shard, replaying its log, or create it.
 
         Searches are exact and never use a graph index: building one (`optimize`) would stop the

@@ -18,12 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.utc_time import as_utc
-from service.identity.records.sightings import (
-    EmbeddedSighting,
-    GroupPlace,
-    Sighting,
-    SightingHit,
-)
+from service.identity.records.sightings import EmbeddedSighting, GroupPlace, Sighting, SightingHit
 from service.identity.records.vessels import Vessel
 from service.storage.points import record_digests
 from service.storage.points.search_words import search_fields

@@ -54,9 +54,7 @@ def connect(url: str, api_key: str | None, timeout_s: float) -> QdrantClient:
     operator's choice, and `warnings.catch_warnings` is not safe between threads.
     """
     limits = httpx.Limits(
-        max_connections=None,
-        max_keepalive_connections=KEPT_CONNECTIONS,
-        keepalive_expiry=KEEP_S,
+        max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS, keepalive_expiry=KEEP_S
     )
     return QdrantClient(
         url=url,

@@ -75,11 +75,7 @@ class ServerGallery:
     """
 
     def __init__(
-        self,
-        connection: ServerConnection,
-        bundle_id: str,
-        width: int,
-        prefix: str = DEFAULT_PREFIX,
+        self, connection: ServerConnection, bundle_id: str, width: int, prefix: str = DEFAULT_PREFIX
     ) -> None:
         """Send nothing yet.
 
@@ -210,11 +206,7 @@ class ServerGallery:
         self._embeddings.require_intact(ids)
 
     def search_open(
-        self,
-        vector: NDArray[np.float32],
-        modality: Modality,
-        limit: int,
-        compared: bool = False,
+        self, vector: NDArray[np.float32], modality: Modality, limit: int, compared: bool = False
     ) -> list[SightingHit]:
         where = open_of(modality, compared)
         query = NearestQuery(payloads.check_vector(vector, self._width), where, limit)

@@ -40,8 +40,7 @@ MATCH_INDEXES: dict[str, IndexSchema] = {
         models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, on_disk=True),
     ),
     **dict.fromkeys(
-        match_payloads.IDS,
-        models.UuidIndexParams(type=models.UuidIndexType.UUID, on_disk=True),
+        match_payloads.IDS, models.UuidIndexParams(type=models.UuidIndexType.UUID, on_disk=True)
     ),
     **dict.fromkeys(
         match_payloads.NUMBERS,

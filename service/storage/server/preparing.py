@@ -33,10 +33,7 @@ T = TypeVar("T")
 
 
 def ensure_collection(
-    client: QdrantClient,
-    name: str,
-    width: int | None,
-    indexes: Mapping[str, IndexSchema],
+    client: QdrantClient, name: str, width: int | None, indexes: Mapping[str, IndexSchema]
 ) -> None:
     """Create the collection and the payload indexes that are missing, and wait for both.
 

@@ -279,11 +279,7 @@ def test_only_tentative_sightings_are_dropped(site: Site) -> None:
 
 @pytest.mark.parametrize("into", ["edge", "memory"])
 def test_a_backup_is_restored_into_either_storage(
-    site: Site,
-    chips: FakeChipStore,
-    fresh: Callable[[str], Site],
-    tmp_path: Path,
-    into: str,
+    site: Site, chips: FakeChipStore, fresh: Callable[[str], Site], tmp_path: Path, into: str
 ) -> None:
     vessel = enrol(site, chips, [1, 2], name="A", type="Tanker")
     move_to_new_bundle(site, chips)

@@ -10,11 +10,7 @@ from service.contract.chip import Modality
 from service.identity.errors import InvalidRequestError
 from service.identity.ports.gallery import Gallery
 from service.identity.records.base import GeoPoint
-from service.identity.records.sightings import (
-    EmbeddedSighting,
-    GalleryCounts,
-    SightingFilter,
-)
+from service.identity.records.sightings import EmbeddedSighting, GalleryCounts, SightingFilter
 from service.identity.records.vessels import VesselFilter, VesselState
 from tests.support.fakes.records import (
     START,

@@ -8,18 +8,9 @@ import pytest
 
 from service.contract.chip import Modality
 from service.identity.ports.gallery import Gallery
-from service.identity.records.sightings import (
-    GalleryCounts,
-    SightingFilter,
-)
+from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import VesselState
-from tests.support.fakes.records import (
-    WIDTH,
-    embedded,
-    make_vessel,
-    query,
-    tilted,
-)
+from tests.support.fakes.records import WIDTH, embedded, make_vessel, query, tilted
 from tests.support.galleries import FoundVessel, enrol, search
 
 HIDDEN = [state for state in VesselState if not state.visible]

@@ -81,8 +81,7 @@ CASES: dict[str, tuple[Request, int, str]] = {
     "gallery: a field of match": (enrol("{}", {"gsd_m": "1"}), 422, "vessel, chip_metadata"),
     "gallery: vessel as file": (
         lambda api: api.post(
-            "/gallery",
-            files=[("vessel", ("v.json", b"{}")), ("chips", ("a.png", optical_png(1)))],
+            "/gallery", files=[("vessel", ("v.json", b"{}")), ("chips", ("a.png", optical_png(1)))]
         ),
         422,
         "-F 'vessel=<FILE'",

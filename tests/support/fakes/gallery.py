@@ -183,11 +183,7 @@ class FakeGallery:
         return [hit for group in best[:vessels] for hit in group]
 
     def search_open(
-        self,
-        vector: NDArray[np.float32],
-        modality: Modality,
-        limit: int,
-        compared: bool = False,
+        self, vector: NDArray[np.float32], modality: Modality, limit: int, compared: bool = False
     ) -> list[SightingHit]:
         with self._lock:
             hits = [
@@ -270,8 +266,7 @@ class FakeGallery:
         with self._lock:
             visible = {i for i, v in self._vessels.items() if v.state.visible}
             return GalleryCounts(
-                len(visible),
-                sum(row.sighting.vessel_id in visible for row in self._rows.values()),
+                len(visible), sum(row.sighting.vessel_id in visible for row in self._rows.values())
             )
 
     def ping(self) -> None:

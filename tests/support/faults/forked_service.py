@@ -114,10 +114,7 @@ def wait_until_ready(service: ForkedService) -> None:
 
 
 def _run(
-    arguments: tuple[str, ...],
-    environment: Mapping[str, str],
-    log: Path,
-    namespace_of: int | None,
+    arguments: tuple[str, ...], environment: Mapping[str, str], log: Path, namespace_of: int | None
 ) -> None:
     if namespace_of is not None:
         enter_namespace(namespace_of)

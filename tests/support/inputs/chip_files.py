@@ -33,9 +33,7 @@ def rgb_planes(height: int = 60, width: int = 20, seed: int = 0) -> NDArray[np.u
 
 
 def tiff_bytes(
-    samples: NDArray[Any],
-    finish: Callable[[DatasetWriter], object] | None = None,
-    **profile: Any,
+    samples: NDArray[Any], finish: Callable[[DatasetWriter], object] | None = None, **profile: Any
 ) -> bytes:
     """Write `[H, W]` or `[B, H, W]` as TIFF; `finish` may set tags on the open file."""
     planes = samples if samples.ndim == 3 else samples[None]

@@ -81,10 +81,7 @@ FORMATS = [
         "gif", lambda: picture_bytes(sar_plane() > 1, "GIF"), UnsupportedFormatError, "GIF"
     ),
     MalformedCase(
-        "webp",
-        lambda: b"RIFF\x1a\x00\x00\x00WEBPVP8L" + bytes(14),
-        UnsupportedFormatError,
-        "WebP",
+        "webp", lambda: b"RIFF\x1a\x00\x00\x00WEBPVP8L" + bytes(14), UnsupportedFormatError, "WebP"
     ),
     MalformedCase(
         "bmp", lambda: picture_bytes(rgb_planes()[0], "BMP"), UnsupportedFormatError, "BMP"
@@ -247,12 +244,4 @@ SIZES = [
 ]
 
 
-MALFORMED: list[MalformedCase] = [
-    *FORMATS,
-    *DAMAGE,
-    *SIZES,
-    *CONTENT,
-    *TYPES,
-    *CLAIMS,
-    *PARAMETERS,
-]
+MALFORMED: list[MalformedCase] = [*FORMATS, *DAMAGE, *SIZES, *CONTENT, *TYPES, *CLAIMS, *PARAMETERS]

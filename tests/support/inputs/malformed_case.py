@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.contract.chip import Modality
-from service.contract.errors import (
-    ChipError,
-)
+from service.contract.errors import ChipError
 
 OPTICAL, SAR = Modality.OPTICAL, Modality.SAR
 

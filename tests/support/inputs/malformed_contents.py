@@ -3,12 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from service.contract.errors import (
-    ChipContentError,
-    GeometryError,
-    ModalityError,
-    PixelTypeError,
-)
+from service.contract.errors import ChipContentError, GeometryError, ModalityError, PixelTypeError
 from tests.support.inputs.chip_builders import (
     constant,
     georeferenced,

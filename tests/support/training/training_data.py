@@ -29,11 +29,7 @@ def write_chips(folder: Path, *names: str) -> list[Path]:
 
 
 def embedded_ships(
-    ships: int,
-    noise: float = 0.5,
-    views: int = 2,
-    distractors: int = 0,
-    seed: int = 0,
+    ships: int, noise: float = 0.5, views: int = 2, distractors: int = 0, seed: int = 0
 ) -> ChipTable:
     """Draw embedded ships: each chip's vector is its ship's own direction plus noise."""
     rng, width = np.random.default_rng(seed), 24

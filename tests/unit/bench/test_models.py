@@ -44,11 +44,7 @@ def test_the_row_names_k_and_steps_of_both_settings() -> None:
 
 def test_the_rows_of_the_published_encoder_name_batch_and_precision() -> None:
     small = ReferenceConfig(
-        kind="reference",
-        preprocess=PreprocessSpec(height=32, width=16),
-        width=16,
-        depth=1,
-        heads=2,
+        kind="reference", preprocess=PreprocessSpec(height=32, width=16), width=16, depth=1, heads=2
     )
     rows = list(compare_published(1, small))
     assert [(row.name.split()[1], row.ours.split()[-1]) for row in rows] == [

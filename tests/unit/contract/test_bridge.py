@@ -166,11 +166,7 @@ def test_eta_out_of_range_is_rejected(eta: float) -> None:
         coefficient_table(BridgeSchedule(), 4, eta)
 
 
-@given(
-    steps=st.integers(1, 30),
-    times=st.integers(31, 1000),
-    seed=st.integers(0, 2**32 - 1),
-)
+@given(steps=st.integers(1, 30), times=st.integers(31, 1000), seed=st.integers(0, 2**32 - 1))
 def test_a_perfect_network_recovers_the_sar_chip_without_noise(
     steps: int, times: int, seed: int
 ) -> None:

@@ -131,10 +131,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
         "preprocess.height",
     ),
     "file missing": (lambda b: (b.path / "encoder.onnx").unlink(), "listed but missing"),
-    "file replaced by a folder": (
-        replace_by_folder,
-        "listed but missing",
-    ),
+    "file replaced by a folder": (replace_by_folder, "listed but missing"),
     "file added": (lambda b: (b.path / "x.py").write_text(""), r"does not list: \['x.py'\]"),
     "hidden file added": (
         lambda b: (b.path / "golden/.x").write_text(""),
@@ -160,10 +157,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Bundle], object], str]] = {
         lambda b: edit(b, lambda d: d["files"].pop("encoder.onnx")),
         "named but not listed with a hash",
     ),
-    "link to elsewhere": (
-        replace_by_link,
-        "symbolic link",
-    ),
+    "link to elsewhere": (replace_by_link, "symbolic link"),
     "name leaves the bundle": (
         lambda b: edit(
             b, lambda d: d["files"].update({"../x": {"sha256": "0" * 64, "size_bytes": 0}})

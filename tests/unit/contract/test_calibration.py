@@ -62,8 +62,7 @@ def test_extreme_logits_do_not_overflow(bias: float, expected: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "values",
-    [(math.nan, 1, 1), (math.inf, 1, 1), (0.5, 0, 1), (0.5, -1, 1), (0.5, 1, math.nan)],
+    "values", [(math.nan, 1, 1), (math.inf, 1, 1), (0.5, 0, 1), (0.5, -1, 1), (0.5, 1, math.nan)]
 )
 def test_evidence_that_is_not_finite_or_positive_is_rejected(
     values: tuple[float, float, float],

@@ -3,10 +3,7 @@
 import pytest
 
 from service.contract.chip import Modality
-from service.contract.hoss_names import (
-    HossName,
-    read_hoss_name,
-)
+from service.contract.hoss_names import HossName, read_hoss_name
 
 
 @pytest.mark.parametrize(

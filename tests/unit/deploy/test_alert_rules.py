@@ -34,11 +34,7 @@ def test_alerts_rise_when_they_should_and_only_then(file: str) -> None:
         ("CrossfixOverloaded", "> 0.05", "More than one request in twenty is refused"),
         ("CrossfixGalleryShrank", "< 0.9 *", "More than a tenth of the sightings were deleted"),
         ("CrossfixGalleryShrank", "[1h]", "within an hour"),
-        (
-            "CrossfixScoreDrift",
-            "[7d] offset 1d",
-            "candidates of the last day are more similar",
-        ),
+        ("CrossfixScoreDrift", "[7d] offset 1d", "candidates of the last day are more similar"),
         ("CrossfixBundlesDiffer", "30m", "different models for half an hour"),
     ],
 )

@@ -159,9 +159,7 @@ def test_replicas_and_jobs_are_told_alike_where_originals_are() -> None:
     assert len(s3[0]) == 2
 
 
-def test_the_centre_names_a_bucket_with_settings_that_load(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_centre_names_a_bucket_with_settings_that_load(monkeypatch: pytest.MonkeyPatch) -> None:
     centre = yaml.safe_load((FOLDER / "overlays/centre/kustomization.yaml").read_text())
     patches = [p["patch"] for p in centre["patches"] if p["target"]["kind"] == "ConfigMap"]
     for name, value in yaml.safe_load(patches[0])["data"].items():

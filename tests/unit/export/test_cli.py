@@ -31,13 +31,7 @@ from service.settings import SHIPPED_BUNDLE
 PREPROCESS = {"height": 32, "width": 16}
 CONFIG: dict[str, Any] = {
     "run": {"out": "runs/tiny", "steps": 3, "seed": 11},
-    "encoder": {
-        "kind": "reference",
-        "preprocess": PREPROCESS,
-        "width": 16,
-        "depth": 1,
-        "heads": 2,
-    },
+    "encoder": {"kind": "reference", "preprocess": PREPROCESS, "width": 16, "depth": 1, "heads": 2},
     "data": {
         "kind": "simulated",
         "folder": "fleet",

@@ -170,9 +170,7 @@ def metric(name: str, value: float, protocol: str = "S2O") -> Metric:
     )
 
 
-def test_the_card_states_the_change_by_fusion_and_its_significance(
-    facts: CardFacts,
-) -> None:
+def test_the_card_states_the_change_by_fusion_and_its_significance(facts: CardFacts) -> None:
     little = [metric("mAP", 40.5), metric("mAP without fusion", 40.9)]
     card = model_card(replace(facts, metrics=little))
     assert "changed mAP by -0.4 (test ships, S2O). None of this lies beyond" in card

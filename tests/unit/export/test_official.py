@@ -95,11 +95,7 @@ class PublishedMethod:
         mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
         pixels = (resized / 255.0 - mean) / std
         size = np.array(
-            [
-                (width_m / 93 - 0.434) / 0.031,
-                (length_m / 427 - 0.461) / 0.031,
-                length_m / width_m,
-            ]
+            [(width_m / 93 - 0.434) / 0.031, (length_m / 427 - 0.461) / 0.031, length_m / width_m]
         )
         embedding = self.transoss(pixels, 1 if sar else 0, size)
         unit: Array = embedding / math.sqrt((embedding**2).sum())

@@ -192,9 +192,7 @@ def test_an_interrupted_match_is_recorded_completely_or_not(setup: Setup, writes
     assert len({record.id for record in setup.matches.all()} - before) == (writes > 0)
 
 
-def test_an_interrupted_judgement_is_finished_before_the_next_one(
-    setup: Setup,
-) -> None:
+def test_an_interrupted_judgement_is_finished_before_the_next_one(setup: Setup) -> None:
     """Otherwise it would move the sighting after a later judgement was acknowledged."""
     second = setup.make_match()
     setup.limit.error = StoreUnavailableError("down")
@@ -211,9 +209,7 @@ def test_an_interrupted_judgement_is_finished_before_the_next_one(
     assert (record.standing, record.unsettled) == (Standing.CONFIRMED, False)
 
 
-def test_an_interrupted_judgement_is_removed_when_its_vessel_was_deleted(
-    setup: Setup,
-) -> None:
+def test_an_interrupted_judgement_is_removed_when_its_vessel_was_deleted(setup: Setup) -> None:
     setup.limit.writes_left = 2
     with pytest.raises(PowerCutError):
         setup.use_cases.review.judge(setup.match.id, confirmed(setup.star))

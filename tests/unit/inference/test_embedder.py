@@ -15,12 +15,7 @@ from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare
 from service.inference.embedder import Embedder, build_embedder, load_embedder
 from service.inference.encoder import Encoder
 from service.inference.session import open_session
-from tests.support.training.tiny_bundle import (
-    ENCODER_SPEC,
-    MakeBundle,
-    encoder_graph,
-    noise_chip,
-)
+from tests.support.training.tiny_bundle import ENCODER_SPEC, MakeBundle, encoder_graph, noise_chip
 
 
 def test_a_sar_chip_is_only_encoded(make_bundle: MakeBundle) -> None:
@@ -117,10 +112,7 @@ def test_the_rounded_graph_of_the_device_runs_within_its_own_tolerance(
         bundle = make_bundle(
             translator=False,
             changes={"encoder": ENCODER_SPEC | {"rounded": [rounded]}},
-            files={
-                "encoder-int8.onnx": encoder_graph(seed),
-                "golden/embeddings.npy": golden,
-            },
+            files={"encoder-int8.onnx": encoder_graph(seed), "golden/embeddings.npy": golden},
         )
         return build_embedder(bundle, "cpu", 1)
 
@@ -172,9 +164,7 @@ def test_a_bundle_without_golden_chips_is_rejected(make_bundle: MakeBundle) -> N
         load_embedder(bundle.path, "cpu", 1)
 
 
-def test_a_manifest_with_another_input_size_is_rejected(
-    make_bundle: MakeBundle,
-) -> None:
+def test_a_manifest_with_another_input_size_is_rejected(make_bundle: MakeBundle) -> None:
     bundle = make_bundle()
     path = bundle.path / "manifest.json"
     document = json.loads(path.read_text())

@@ -34,9 +34,7 @@ def test_endpoint_must_be_an_http_address_without_a_path(wrong: str) -> None:
         settings(tracing_endpoint=wrong)
 
 
-def test_error_of_a_missing_library_says_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_error_of_a_missing_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     original = builtins.__import__
 
     def import_without_otlp(name: str, *args: Any, **kwargs: Any) -> Any:

@@ -41,9 +41,7 @@ def test_a_failed_start_closes_everything_that_it_opened(
     asyncio.run(run_lifespan(app))
 
 
-def test_an_error_of_the_server_stops_the_threads_and_closes_the_stores(
-    settings: Settings,
-) -> None:
+def test_an_error_of_the_server_stops_the_threads_and_closes_the_stores(settings: Settings) -> None:
     before = set(threading.enumerate())
     error = RuntimeError("the server failed")
     with pytest.raises(RuntimeError, match="the server failed"):
@@ -60,9 +58,7 @@ async def run_lifespan(app: FastAPI, error: Exception | None = None) -> None:
             raise error
 
 
-def test_the_longest_step_follows_from_the_timeouts_of_the_stores(
-    settings: Settings,
-) -> None:
+def test_the_longest_step_follows_from_the_timeouts_of_the_stores(settings: Settings) -> None:
     assert longest_step(settings) is None, "this process is the only writer"
     shared = settings.model_copy(update={"qdrant_url": "http://qdrant.example:6333"})
     assert longest_step(shared) == timedelta(minutes=3)

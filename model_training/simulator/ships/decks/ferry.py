@@ -51,11 +51,7 @@ class FerryRanges:
 
 
 ROOF_GEAR = Gear(
-    count=(6, 15),
-    y_of_b=(-0.35, 0.35),
-    length_m=(1.5, 8.0),
-    width_m=(1.5, 5.0),
-    top_m=(0.7, 3.0),
+    count=(6, 15), y_of_b=(-0.35, 0.35), length_m=(1.5, 8.0), width_m=(1.5, 5.0), top_m=(0.7, 3.0)
 )
 FERRY = FerryRanges()
 

@@ -102,11 +102,7 @@ HOUSE = HouseRanges()
 FUNNEL = FunnelRanges()
 LIFEBOATS = LifeboatRanges()
 POOP_GEAR = Gear(
-    count=(3, 7),
-    y_of_b=(-0.38, 0.38),
-    length_m=(1.0, 3.5),
-    width_m=(1.0, 3.0),
-    top_m=(1.0, 2.2),
+    count=(3, 7), y_of_b=(-0.38, 0.38), length_m=(1.0, 3.5), width_m=(1.0, 3.0), top_m=(1.0, 2.2)
 )
 POOP = PoopRanges()
 

@@ -57,11 +57,7 @@ class PatrolRanges:
 
 
 SMALL_GEAR = Gear(
-    count=(4, 9),
-    y_of_b=(-0.35, 0.35),
-    length_m=(0.8, 3.0),
-    width_m=(0.6, 2.0),
-    top_m=(0.8, 2.2),
+    count=(4, 9), y_of_b=(-0.35, 0.35), length_m=(0.8, 3.0), width_m=(0.6, 2.0), top_m=(0.8, 2.2)
 )
 PATROL = PatrolRanges()
 

@@ -94,11 +94,7 @@ class RoRoRanges:
 
 
 OWN_ROOF_GEAR = Gear(
-    count=(3, 9),
-    y_of_b=(-0.4, 0.4),
-    length_m=(1.5, 9.0),
-    width_m=(1.5, 5.0),
-    top_m=(0.8, 3.5),
+    count=(3, 9), y_of_b=(-0.4, 0.4), length_m=(1.5, 9.0), width_m=(1.5, 5.0), top_m=(0.8, 3.5)
 )
 ROOF_GEAR = RoofGearRanges()
 CAR_CARRIER = CarCarrierRanges()

@@ -101,11 +101,7 @@ class TankerRanges:
 PIPES = PipeRanges()
 MANIFOLD = ManifoldRanges()
 OWN_TANK_GEAR = Gear(
-    count=(4, 11),
-    y_of_b=(-0.42, 0.42),
-    length_m=(0.8, 3.0),
-    width_m=(0.8, 3.0),
-    top_m=(1.0, 3.0),
+    count=(4, 11), y_of_b=(-0.42, 0.42), length_m=(0.8, 3.0), width_m=(0.8, 3.0), top_m=(1.0, 3.0)
 )
 TANKS = TankRanges()
 TANKER = TankerRanges()

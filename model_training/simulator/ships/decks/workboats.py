@@ -116,11 +116,7 @@ class TugRanges:
 
 OFFSHORE = OffshoreRanges()
 FISHING_GEAR = Gear(
-    count=(3, 8),
-    y_of_b=(-0.35, 0.35),
-    length_m=(0.6, 2.2),
-    width_m=(0.6, 2.0),
-    top_m=(0.8, 2.2),
+    count=(3, 8), y_of_b=(-0.35, 0.35), length_m=(0.6, 2.2), width_m=(0.6, 2.0), top_m=(0.8, 2.2)
 )
 FISHING = FishingRanges()
 TUG = TugRanges()

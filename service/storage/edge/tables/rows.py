@@ -35,11 +35,7 @@ class Rows:
     """
 
     def __init__(
-        self,
-        vectors: VectorFile,
-        saved: Arrays | None,
-        before_move: BeforeMove,
-        **facts: DTypeLike,
+        self, vectors: VectorFile, saved: Arrays | None, before_move: BeforeMove, **facts: DTypeLike
     ) -> None:
         """Start empty, or with what was saved.
 

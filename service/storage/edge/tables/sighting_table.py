@@ -20,14 +20,7 @@ from service.identity.records.sightings import GalleryCounts
 from service.identity.records.vessels import VesselState
 from service.storage.edge.tables import bounded_search
 from service.storage.edge.tables.bounded_search import Similarities, best_groups, similar_rows
-from service.storage.edge.tables.rows import (
-    ID,
-    IDS,
-    BeforeMove,
-    EmbeddedFacts,
-    Rows,
-    ignore_moves,
-)
+from service.storage.edge.tables.rows import ID, IDS, BeforeMove, EmbeddedFacts, Rows, ignore_moves
 from service.storage.edge.tables.sketched_vectors import SketchedVectors
 from service.storage.edge.tables.vector_file import Arrays
 from service.storage.points import payloads
@@ -240,10 +233,7 @@ class SightingTable:
         return lambda rows: every[rows]
 
     def nearest(
-        self,
-        queries: Sequence[NDArray[np.float32]],
-        filters: Sequence[Passing],
-        vessels: int,
+        self, queries: Sequence[NDArray[np.float32]], filters: Sequence[Passing], vessels: int
     ) -> list[Nearest]:
         """Return for each query the most similar vessels with their best sightings, best first.
 
@@ -285,11 +275,7 @@ class SightingTable:
         return best_groups(owners[rows], similarities.of(rows), vessels)[0]
 
     def _with_sightings(
-        self,
-        first: Numbers,
-        rows: Numbers,
-        similarities: Similarities,
-        passes: Passing,
+        self, first: Numbers, rows: Numbers, similarities: Similarities, passes: Passing
     ) -> Nearest:
         """Return vessels with the best of those rows that pass, best first."""
         place = np.full(len(self._vessels), -1)

@@ -7,8 +7,7 @@ from service.api.exports.csv_text import csv_lines, defuse
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "  =1", "＝1", "\xa0=1"],
+    "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "  =1", "＝1", "\xa0=1"]
 )
 def test_formulas_become_text(text: str) -> None:
     assert defuse(text) == f"'{text}"

@@ -48,8 +48,7 @@ def test_the_summary_counts_ranks_and_verdicts() -> None:
         (answer("confident", "a"), None),
     ]
     lines = summary(
-        [(item, compare_with_truth(item, _id(true_id))) for item, true_id in answers],
-        5,
+        [(item, compare_with_truth(item, _id(true_id))) for item, true_id in answers], 5
     )
     assert lines == [
         "SAR chips of enrolled ships: 4. Their vessel came first for 2 (50%), among the first 5 "

@@ -10,12 +10,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from service.client.errors import (
-    RefusedError,
-    SourceError,
-    StoppedError,
-    UnreachableError,
-)
+from service.client.errors import RefusedError, SourceError, StoppedError, UnreachableError
 from service.client.remote import calls
 from service.client.remote.call import ChipPart
 from service.client.remote.client import Client
@@ -227,8 +222,7 @@ def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["", "localhost:8080", "ftp://host", "http://", "http://[::1", f"http://{64 * 'a'}.net"],
+    "url", ["", "localhost:8080", "ftp://host", "http://", "http://[::1", f"http://{64 * 'a'}.net"]
 )
 def test_a_malformed_address_is_refused(url: str) -> None:
     with pytest.raises(UnreachableError, match="is not an address"):

@@ -45,10 +45,7 @@ def test_an_offset_of_sar_samples_is_refused_with_both_tags_named() -> None:
 def test_an_optical_offset_is_applied_and_a_scale_changes_nothing() -> None:
     counts = rgb_planes().astype(np.uint16) * 40 + 1000
     plain = decode_chip(tiff_bytes(counts - 1000, photometric="RGB"), gsd_m=0.75)
-    shifted = decode_chip(
-        tiff_bytes(counts, scaled(1e-4, -0.1), photometric="RGB"),
-        gsd_m=0.75,
-    )
+    shifted = decode_chip(tiff_bytes(counts, scaled(1e-4, -0.1), photometric="RGB"), gsd_m=0.75)
     np.testing.assert_array_equal(shifted.pixels, plain.pixels)
 
 
@@ -202,9 +199,7 @@ def test_the_no_data_index_of_a_palette_is_no_data() -> None:
 
 def test_text_that_speaks_of_sar_makes_unmarked_colours_a_question() -> None:
     data = tiff_bytes(
-        rgb_planes(),
-        lambda f: f.update_tags(POLARISATION="HH,HV,VV"),
-        photometric="MINISBLACK",
+        rgb_planes(), lambda f: f.update_tags(POLARISATION="HH,HV,VV"), photometric="MINISBLACK"
     )
     with pytest.raises(ModalityError, match="speaks of SAR; say which"):
         decode_chip(data, gsd_m=1.0)

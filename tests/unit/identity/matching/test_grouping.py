@@ -151,9 +151,7 @@ def test_chips_that_were_sent_as_one_ship_are_a_group(use_cases: UseCases) -> No
     assert len(groups(use_cases)) == 1
 
 
-def test_a_sighting_with_a_vessel_leaves_its_group_and_comes_back_open(
-    use_cases: UseCases,
-) -> None:
+def test_a_sighting_with_a_vessel_leaves_its_group_and_comes_back_open(use_cases: UseCases) -> None:
     first, second = ask(use_cases, sar(7)), ask(use_cases, sar_look(7))
     run(use_cases)
     vessel = use_cases.enrolment.enrol(NewVessel(name="STAR"), [optical(9)]).vessel

@@ -316,9 +316,7 @@ def test_a_similar_vessel_lowers_the_probability_of_the_first(use_cases: UseCase
     assert beside.probability < 0.55 < alone.probability
 
 
-def test_a_vessel_with_sightings_of_both_sensors_is_one_candidate(
-    use_cases: UseCases,
-) -> None:
+def test_a_vessel_with_sightings_of_both_sensors_is_one_candidate(use_cases: UseCases) -> None:
     known = use_cases.enrolment.enrol(NewVessel(name="KNOWN"), [optical(1), sar(2)])
     match = use_cases.matcher.match(sar_look(2), MatchOptions()).match
     (only,) = match.candidates

@@ -27,11 +27,7 @@ def test_an_id_is_a_uuid_of_version_7_with_its_time() -> None:
 
 @pytest.mark.parametrize(
     ("decision", "vessel_id"),
-    [
-        (Decision.CONFIRMED, None),
-        (Decision.REJECTED, uuid4()),
-        (Decision.WITHDRAWN, uuid4()),
-    ],
+    [(Decision.CONFIRMED, None), (Decision.REJECTED, uuid4()), (Decision.WITHDRAWN, uuid4())],
 )
 def test_a_judgement_names_a_vessel_only_to_confirm_it(
     decision: Decision, vessel_id: UUID | None

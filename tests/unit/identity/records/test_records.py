@@ -12,12 +12,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    "time",
-    [
-        NOON,
-        NOON.replace(tzinfo=None),
-        NOON.astimezone(timezone(timedelta(hours=8))),
-    ],
+    "time", [NOON, NOON.replace(tzinfo=None), NOON.astimezone(timezone(timedelta(hours=8)))]
 )
 def test_times_are_utc(time: datetime) -> None:
     read = UTC_TIME.validate_python(time)

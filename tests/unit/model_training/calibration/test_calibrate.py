@@ -16,12 +16,7 @@ from model_training.calibration.calibrate import (
 from model_training.calibration.open_set import FirstAnswers
 from model_training.calibration.report import CalibrationReport
 from model_training.calibration.trials import WITHIN, first_answers, replay
-from service.contract.weighing.specs import (
-    CalibrationSpec,
-    ChoiceSpec,
-    EvidenceName,
-    VerdictName,
-)
+from service.contract.weighing.specs import CalibrationSpec, ChoiceSpec, EvidenceName, VerdictName
 from tests.support.training.training_data import embedded_ships
 
 

@@ -10,12 +10,7 @@ from model_training.calibration.known_and_unknown import measure_known_and_unkno
 from model_training.calibration.searches import ask_with_and_without, score_vessels
 from model_training.calibration.trials import ACROSS, replay
 from service.contract.chip import Modality
-from service.contract.weighing.specs import (
-    BothWaysSpec,
-    CalibrationSpec,
-    ChoiceSpec,
-    LogisticSpec,
-)
+from service.contract.weighing.specs import BothWaysSpec, CalibrationSpec, ChoiceSpec, LogisticSpec
 from tests.support.training.training_data import embedded_ships
 
 OVERCONFIDENT = ChoiceSpec(weights={"similarity_z": 60.0}, none_bias=1.0, none_log_gallery=0.0)

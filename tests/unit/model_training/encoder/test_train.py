@@ -46,11 +46,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> TrainingStores:
 
 @pytest.mark.parametrize(
     ("encoder", "objective"),
-    [
-        (ENCODER, PAIRS),
-        (LITE, PAIRS),
-        (REFERENCE, IDENTITIES),
-    ],
+    [(ENCODER, PAIRS), (LITE, PAIRS), (REFERENCE, IDENTITIES)],
     ids=["compact-pairs", "lite-pairs", "reference-identities"],
 )
 def test_a_killed_run_resumes_to_bit_equal_losses(

@@ -8,11 +8,7 @@ import pytest
 
 from model_training.embedding.chip_table import Embeddings
 from model_training.encoder.train import train_encoder
-from model_training.evaluation.comparison import (
-    compare,
-    compare_on_held_out,
-    scores_by_direction,
-)
+from model_training.evaluation.comparison import compare, compare_on_held_out, scores_by_direction
 from tests.support.training.archives import archive_config, write_archive
 from tests.support.training.training_data import embedded_ships
 

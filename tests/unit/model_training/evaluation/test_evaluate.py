@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 
 from model_training.data.hoss import LabelledChip, read_hoss
 from model_training.embedding.chip_table import ChipTable, Embeddings, embed_chips
-from model_training.evaluation.evaluate import (
-    chips_of,
-    evaluate,
-    evaluation_metrics,
-    protocols_of,
-)
+from model_training.evaluation.evaluate import chips_of, evaluate, evaluation_metrics, protocols_of
 from service.contract.chip import Chip, Modality
 from tests.support.training.training_data import write_chips
 

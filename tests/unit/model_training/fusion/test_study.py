@@ -142,9 +142,7 @@ def save(path: Path, config: BaseModel, weights: dict[str, Tensor]) -> None:
 
 
 def test_several_encoders_are_studied_as_one(
-    store: PictureStore,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    store: PictureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "model_training.encoder.stores.open_stores",

@@ -9,12 +9,7 @@ import pytest
 from PIL import Image
 
 from model_training.data.hoss import read_hoss
-from model_training.simulator import (
-    SimulatorConfig,
-    write_dataset,
-    write_demo_fleet,
-    write_sheet,
-)
+from model_training.simulator import SimulatorConfig, write_dataset, write_demo_fleet, write_sheet
 from model_training.simulator.dataset import plan_entries
 from model_training.simulator.demo_fleet import imo_number
 from model_training.simulator.report import measure, read_folder

@@ -151,10 +151,7 @@ def test_test_ships_are_rendered_once(study: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ablation_runs, "_ensure_encoder", lambda _config, out, _seed: out)
     settings = {"vessels": 3, "validation_fraction": 0.0, "test_fraction": 0.9}
     entry = {"name": "simulated", "root": str(study.parent / "fleet"), "simulate": settings}
-    loaded = load_config(
-        changed(study, data=[entry], variants=[{"name": "all"}]),
-        TrainedStudy,
-    )
+    loaded = load_config(changed(study, data=[entry], variants=[{"name": "all"}]), TrainedStudy)
     (data,) = prepare_study(loaded).study.data
     chips = {path: path.stat().st_mtime_ns for path in data.root.rglob("*.tif")}
     assert chips

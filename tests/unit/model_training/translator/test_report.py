@@ -9,12 +9,7 @@ from model_training.encoder.train_config import SimulatedData
 from model_training.training.config import RunConfig
 from model_training.translator.dataset import PairedViews
 from model_training.translator.diffusion import BridgeConfig
-from model_training.translator.report import (
-    picture_sheet,
-    quality_report,
-    quality_table,
-    sheet_of,
-)
+from model_training.translator.report import picture_sheet, quality_report, quality_table, sheet_of
 from model_training.translator.study import SamplerQuality
 from model_training.translator.train import LoadedTranslator, TranslatorConfig
 from model_training.translator.unet import BridgeUNet, UNetConfig

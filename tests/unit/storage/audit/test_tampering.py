@@ -137,9 +137,7 @@ def test_a_chain_whose_end_was_changed_is_not_continued(
         open_audit_log(tmp_path, "one")
 
 
-def test_an_edited_first_entry_is_not_mistaken_for_a_torn_write(
-    tmp_path: Path,
-) -> None:
+def test_an_edited_first_entry_is_not_mistaken_for_a_torn_write(tmp_path: Path) -> None:
     folder = filled(tmp_path, segment_bytes=10**6)
     change_line(folder, 0, lambda lines: [lines[0].replace(b"open", b"oben"), *lines[1:]])
     with pytest.raises(StoreUnavailableError, match="tampered"):

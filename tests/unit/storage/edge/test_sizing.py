@@ -26,9 +26,7 @@ def documented() -> dict[str, dict[str, float]]:
     return {kind: {"disk": 1e3 * d, "memory": 1e3 * m} for kind, (d, m) in rows.items()}
 
 
-def test_the_sizes_of_one_record_are_as_documented(
-    documented: dict[str, dict[str, float]],
-) -> None:
+def test_the_sizes_of_one_record_are_as_documented(documented: dict[str, dict[str, float]]) -> None:
     command = [sys.executable, "-m", "tests.support.sizing"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     print(done.stdout)

@@ -109,11 +109,7 @@ def record_steps(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
 )
 def test_a_failed_write_leaves_no_trace(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-    code: int,
-    expected: type[Exception],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int, expected: type[Exception]
 ) -> None:
     chips = FolderChipStore(tmp_path)
     earlier = chips.put(b"earlier")

@@ -10,11 +10,7 @@ from qdrant_client import QdrantClient
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.retry_budget import one_retry_budget
-from service.storage.server.connection import (
-    LINKS_TO_ONE_ADDRESS,
-    ServerConnection,
-    Transport,
-)
+from service.storage.server.connection import LINKS_TO_ONE_ADDRESS, ServerConnection, Transport
 from service.storage.server.repeating import CallWatch
 from tests.support.doubles.qdrant_http import QdrantDouble, RefusedError, running_qdrant
 
@@ -112,10 +108,7 @@ def test_other_failures_are_reported_at_once(
 def test_a_full_disk_is_reported_at_once(doubles: list[QdrantDouble]) -> None:
     full = "Service internal error: 1 of 1 read operations failed: No space left on device"
     doubles[0].before = calls = Calls(99, refuse(500, full))
-    with (
-        closing(ServerConnection(doubles[0].url)) as connection,
-        pytest.raises(StoreFullError),
-    ):
+    with closing(ServerConnection(doubles[0].url)) as connection, pytest.raises(StoreFullError):
         connection.call(collections)
     assert calls.made == 1
 
