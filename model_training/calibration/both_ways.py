@@ -82,9 +82,7 @@ def fit_both_ways(
     Args:
         table: chips of validation ships with half turns, see `embed_half_turns`.
         bow_up: at which end the bow is, see `compare_ways`.
-        fitted_on: name of the validation data.
         bow_preference: see `choose_preference`.
-        seed: of the searches and intervals.
         real_share: share of genuine chips among the validation chips, 0 to 1.
         coarse: the same chips as coarser queries, see `embed_coarse`.
 
@@ -147,8 +145,6 @@ def measure_both_ways(
         spec: see `fit_both_ways`.
         table: chips of test ships with half turns.
         bow_up: see `compare_ways`.
-        measured_on: name of the test data.
-        seed: of the searches and intervals.
 
     Raises:
         CalibrationError: there are too few ships with half turns.

@@ -74,7 +74,6 @@ def fit(
         across: trials across sensors on validation ships.
         within: trials within each sensor; None if the service shall only compare across sensors.
         fitted_on: name of the validation data, e.g. `simulated validation ids`.
-        seed: of the intervals.
         real_share: share of genuine chips among the validation chips, 0 to 1.
         several: searches with several chips of one ship, see `several_chips.replay_several`.
 

@@ -59,11 +59,7 @@ def embed_coarse(
     """Coarsen up to `per_sensor` labelled chips of each sensor to each of `GSDS_M`; embed them.
 
     Args:
-        table: embedded chips.
-        embed: the model that embedded them.
         per_sensor: number of chips, drawn at random.
-        seed: of the draw.
-        advance: called with the number of chips of each batch.
 
     Raises:
         DatasetError: a file is not a usable chip.
@@ -103,7 +99,6 @@ def fit_coarse(
         table: chips of validation ships, in the gallery as they are.
         queries: see `embed_coarse`, by ascending GSD.
         preference: see `searches.score_vessels`.
-        seed: of the galleries.
 
     Returns:
         None of the GSDs for which there are too few ships.

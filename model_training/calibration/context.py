@@ -56,8 +56,6 @@ def fit_context(
     Args:
         searches: of validation ships, across sensors.
         match: how the chips are weighed.
-        fitted_on: the name of the ships.
-        seed: of the draws.
     """
     context = draw_context(_some(searches, seed), seed)
     unweighted = _tables(context, fitted_on)

@@ -82,7 +82,6 @@ def measure_known_and_unknown(
     Args:
         table: embedded chips of one data set, with half turns if the bundle has a preference.
         spec: the bundle's calibration.
-        seed: of the intervals.
 
     Raises:
         ValueError: one of the two sensors has no chips.

@@ -72,7 +72,6 @@ def pair_probabilities(evidence: Floats, spec: LogisticSpec) -> Floats:
 
     Args:
         evidence: float64 `[..., 4]` in the order of `EVIDENCE`.
-        spec: the weights.
 
     Returns:
         float64 `[...]`, 0..1.

@@ -51,8 +51,6 @@ def measure_reliability(
         probability: float64 `[N]`.
         correct: bool `[N]`.
         identities: int64 `[N]`, the vessel of the query behind each prediction.
-        bins: the largest number of bins.
-        seed: of the bootstrap.
 
     Raises:
         ValueError: there are no predictions.

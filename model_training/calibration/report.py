@@ -100,9 +100,7 @@ def measure(
     Ships that had no part in the fit give an unbiased measurement.
 
     Args:
-        spec: the calibration.
         trials: searches and pairs across sensors, see `trials.replay`.
-        seed: of the bootstrap.
         several: searches with several chips of one ship.
     """
     answers = first_answers(trials.searches, spec.match)

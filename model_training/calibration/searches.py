@@ -144,9 +144,6 @@ def score_vessels(
     itself. If there are more than `MAX_QUERIES` query chips, a random subset is used.
 
     Args:
-        table: embedded chips.
-        query_sensor: the sensor of the queries.
-        gallery_sensor: the sensor of the gallery.
         seed: of the random subset.
         preference: what a query's half turn loses in similarity; chips whose half turn is not
             embedded are no queries then. Infinite: queries are compared as they are.
@@ -222,7 +219,6 @@ def run_searches(
         scores: see `score_vessels`.
         gallery_sizes: numbers of vessels G, see `possible_sizes`.
         per_size: searches at each size.
-        seed: of the galleries.
 
     Raises:
         ValueError: no gallery size is given or one is too large.

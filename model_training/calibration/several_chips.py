@@ -23,7 +23,6 @@ def replay_several(table: ChipTable, per_size: int = 2000, seed: int = 0) -> Sea
     Args:
         table: embedded chips of one set of ships.
         per_size: searches per direction and gallery size.
-        seed: of the galleries.
     """
     parts = []
     for query, gallery in ACROSS:

@@ -139,7 +139,6 @@ def count_first(searches: Searches, spec: ChoiceSpec) -> tuple[SimilarityCounts,
 
     Args:
         searches: see `calibration.searches`.
-        spec: how the candidates are weighed.
     """
     similarity = first_similarities(searches, spec)
     counts = []

@@ -113,9 +113,7 @@ def choose_points(
 
     Args:
         searches: of validation ships.
-        spec: how the candidates are weighed.
         confident: the thresholds of `confident`.
-        measured_on: the name of the ships.
     """
     confident_from = {point.gallery_vessels: point.threshold for point in confident}
     points: list[VerdictPoint] = []

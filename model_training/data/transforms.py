@@ -125,10 +125,7 @@ def augmented_sample(
 
     Args:
         picture: uint8 `[h, w, 3]`, upright, as `service.contract.preprocess.to_picture` returns it.
-        modality: the sensor.
-        gsd_m: metres per pixel.
         spec: the encoder's preprocessing.
-        config: strengths.
         pose: shared by the ship's chips of this batch.
         generator: source of this chip's random numbers.
     """

@@ -123,8 +123,6 @@ def embed_chips(
     Args:
         chips: at least one. A file that occurs twice is embedded once, and so are files of equal
             content: the HOSS subsets are copies.
-        embed: the model.
-        progress: called with the number of chips of each batch.
 
     Raises:
         DatasetError: a file is not a usable chip.
@@ -166,11 +164,7 @@ def embed_half_turns(
     """Embed the half turns of up to `per_sensor` labelled chips of each sensor, drawn at random.
 
     Args:
-        table: embedded chips.
-        embed: the model that embedded them.
         per_sensor: a search needs the half turns of its query only, so not all are needed.
-        seed: of the draw.
-        progress: called with the number of chips of each batch.
 
     Raises:
         DatasetError: a file is not a usable chip.

@@ -235,7 +235,6 @@ def pair_objective(
     Args:
         outputs: of `TrainedModel` for this process's batch.
         vessel: int64 `[2 N]`, the vessel of each row; both halves are equal.
-        objective: weights.
     """
     embedding = outputs["embedding"]
     halves = embedding.chunk(2)  # [2 N, D] -> optical [N, D], SAR [N, D]

@@ -79,7 +79,6 @@ def compare(
         newer: the same chips in the same order.
         among: the ships that are queried; None: all. The gallery holds all chips of the other
             sensor.
-        draws: bootstrap samples behind the intervals.
 
     Raises:
         ValueError: the tables hold different chips, or no queried ship has chips of both sensors.
@@ -165,7 +164,6 @@ def mean_of_directions(runs: Sequence[Mapping[Direction, QueryScores]], draws: i
 
     Args:
         runs: scores by direction; of two runs, the second is subtracted.
-        draws: bootstrap samples.
     """
     values: list[float] = []
     samples: list[FloatMatrix] = []

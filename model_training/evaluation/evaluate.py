@@ -108,8 +108,6 @@ def evaluate(
     Args:
         splits: see `protocols_of`.
         table: the chips of all splits, embedded.
-        draws: bootstrap samples for the intervals.
-        seed: of the bootstrap.
 
     Raises:
         ValueError: there is no protocol, or one without a single query that has a true match.
@@ -170,7 +168,6 @@ def score_split(split: Split, table: ChipTable, vectors: NDArray[np.float32]) ->
 
     Args:
         split: queries and gallery; all its chips are in the table.
-        table: the chips.
         vectors: float32 `[N, D]`, unit rows in the table's order, `plain` or `served`.
     """
     query, gallery = table.rows_of(split.query), table.rows_of(split.gallery)

@@ -109,7 +109,6 @@ def look_alikes(
             length is the median over its chips.
         galleries: how many are drawn per protocol.
         types: only ships of these types; empty takes all.
-        draws: bootstrap samples behind each interval.
         seed: of galleries and bootstrap.
 
     Returns:

@@ -132,7 +132,6 @@ def rendered_ships(scenes: Mapping[Modality, Sequence[Scene]], seed: int) -> Shi
 
     Args:
         scenes: of both sensors, from `framing_report.simulate_scenes` with the same seed.
-        seed: of the fleet.
     """
     ids: list[int] = []
     tight, loose, tops = [], [], []
@@ -180,10 +179,6 @@ def measure_crops(
 
     Args:
         ships: see `Ships`; without loose chips only tight and turned ones are measured.
-        embed: the model.
-        draws: bootstrap samples behind each interval.
-        seed: of the bootstrap.
-        advance: called with the number of chips of each batch.
         bow_preference: of the bundle, see `BothWaysSpec`; with it, tight and turned chips are also
             measured as the service compares them.
 

@@ -121,7 +121,6 @@ def draw_identities(identities: int, draws: int, seed: int) -> FloatMatrix:
     Args:
         identities: their number I.
         draws: number of bootstrap samples B.
-        seed: of the draws.
 
     Returns:
         float64 `[B, I]`, whole numbers; each row sums to I.
@@ -137,7 +136,6 @@ def identity_weights(identities: Ids, draws: int, seed: int) -> FloatMatrix:
     Args:
         identities: int64 `[N]`, the vessel of each row.
         draws: number of bootstrap samples B.
-        seed: of the draws.
 
     Returns:
         float64 `[B, N]`, whole numbers.
@@ -170,8 +168,6 @@ def bootstrap_mean(
     Args:
         values: float64 `[N]`.
         identities: int64 `[N]`, the vessel of each row.
-        draws: number of bootstrap samples.
-        seed: of the draws.
 
     Raises:
         ValueError: there are no rows.

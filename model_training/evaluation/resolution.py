@@ -62,7 +62,6 @@ def rendered_at(gsd_m: float | None, count: int, seed: int) -> tuple[NDArray[np.
 
     Args:
         gsd_m: metres per pixel; None takes each sensor's own.
-        count: number of ships.
         seed: of the fleet; equal seeds give the same acquisitions at any GSD.
     """
     config, vessels = scene_fleet(count, seed)
@@ -110,10 +109,6 @@ def measure_gsds(
         chips: the queries before they are coarsened. A GSD is measured only if no chip is coarser
             than it.
         gallery: the same acquisitions at the sensors' own GSD.
-        embed: the model.
-        draws: bootstrap samples behind each interval.
-        seed: of the bootstrap.
-        advance: called with the number of chips of each batch.
 
     Raises:
         ValueError: no query has a true match in the gallery.

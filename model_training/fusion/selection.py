@@ -142,7 +142,6 @@ def choose_fusion(
         features: of identities that neither encoder nor translator was trained on.
         alphas: weights above 0, up to 1; `PUBLISHED_ALPHA` is always tried too.
         samples: values of K, each at most the number of pseudo-SAR pictures.
-        draws: of the bootstrap.
 
     Raises:
         ValueError: alpha or K are out of range, or no query has a match in the gallery.

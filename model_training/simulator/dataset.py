@@ -70,7 +70,6 @@ def write_dataset(
         out_dir: a new or empty folder.
         workers: processes; None takes every core.
         truth: also write the mask and the geometry of each chip.
-        progress: show a progress bar on stderr.
 
     Returns:
         The content of dataset.json.

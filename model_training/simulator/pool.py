@@ -31,7 +31,6 @@ def render_many(
     """Render all views of each vessel, vessel by vessel in the given order.
 
     Args:
-        vessels: the ships.
         views: the sensor of each view, e.g. ``("optical", "optical", "sar")``.
         seeds: the view seed of each view, as many as `views`.
         workers: processes; 1 renders in the calling process; None takes every core.
@@ -58,7 +57,6 @@ def map_views(
 
     Args:
         function: maps a view to a result.
-        vessels: the ships.
         views: the sensor of each view.
         seeds: the view seed of each view, as many as `views`.
         workers: processes; 1 renders in the calling process; None takes every core.

@@ -159,7 +159,6 @@ def report(
         genuine: folder of genuine chips; None leaves their column empty.
         config: conditions of the simulated chips.
         ships: how many ships to simulate.
-        workers: processes.
         more_sar: folder of genuine SAR chips, TIFF, that only the two-sample test uses.
 
     Returns:

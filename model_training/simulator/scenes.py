@@ -61,7 +61,6 @@ def render_scene(
 
     Args:
         vessel: the ship in the middle.
-        modality: the sensor.
         view_seed: acquisition number, as in `render_view`.
         config: conditions; its crop settings are replaced by exact ones.
         rng: draws heading, place, and what lies around.

@@ -29,8 +29,6 @@ def write_sheet(
 
     Args:
         path: a picture in any format that Pillow writes, chosen by the suffix.
-        config: fleet and conditions.
-        ships: how many ships.
         height: height of each view, in pixels.
         per_row: ships beside each other.
 

@@ -51,10 +51,8 @@ def render_view(
     """Render `vessel` as `modality` sees it; equal arguments give equal pixels.
 
     Args:
-        vessel: the ship.
         modality: "optical" or "sar".
         view_seed: acquisition number; two seeds are two visits under different conditions.
-        config: sensors, conditions and crops.
         gsd_m: metres per pixel; None takes that of the sensor from `config`.
 
     Raises:

@@ -106,7 +106,6 @@ def grow_archive(
 
     Args:
         study: see the class.
-        progress: called with a sentence about each step.
 
     Raises:
         ConfigError: a config cannot be used, or the fleet has too few ships.
@@ -152,7 +151,6 @@ def leave_out(
     Args:
         study: see the class.
         genuine: a folder in HOSS layout.
-        progress: called with a sentence about each step.
 
     Returns:
         With the weights that the held-out ships of each run chose, and with its last ones.

@@ -122,7 +122,6 @@ def measure_scenes(
         chips: ships in each, at least two; fewer if the table has fewer.
         gallery: vessels to search; fewer if the table has fewer.
         enrolled_share: probability that the ship of a chip is enrolled, above 0 to 1.
-        seed: of the scenes.
         anchorages: types by vessel id, for scenes of `chips` ships of one type and about one length
             that are searched for among those of them that are enrolled and a third as many others
             like them; `gallery` has no effect. Ships that are not named are of one type. None:

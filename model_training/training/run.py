@@ -81,9 +81,6 @@ def fit(
     from it exactly.
 
     Args:
-        task: model, data and losses.
-        run: length, seed, device, output.
-        optimiser_config: optimiser and schedule.
         config: the whole typed config; stored in the checkpoint.
         stop_at: stop early after this many steps, as if killed right after a checkpoint.
 

@@ -134,7 +134,6 @@ def draw_batch(
         bridge: decides the times.
         channels: C, channels of the bridge, 1 or 3.
         count: N, number of pairs.
-        rng: source of every random number.
         zoom: largest share of each side that is cut off; what remains is stretched.
     """
     chosen = rng.choice(views.vessels, count)

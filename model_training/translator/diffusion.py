@@ -128,7 +128,6 @@ def sample_many(
         unet: in eval mode.
         conditions: float32 `[N, 3, h, w]`, optical, -1..1.
         table: see `service.contract.bridge.coefficient_table`.
-        seed: of the noise.
         samples: K.
 
     Returns:

@@ -101,9 +101,7 @@ def quality_report(
     """Measure a translator; return the table, with what bounds `pair_auc` from below and above.
 
     Args:
-        translator: the translator.
         views: vessels that were not trained on, at least two.
-        steps: numbers of network calls.
         samples: values of K.
         eta: noise of the sampler, 0 to 1; None takes that of the training.
     """

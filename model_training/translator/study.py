@@ -111,7 +111,6 @@ def study_sampler(
         unet: in eval mode.
         bridge: the schedule and eta.
         views: vessels that were not trained on, at least two.
-        steps: numbers of network calls.
         samples: values of K.
     """
     optical, sar = one_view_each(views)

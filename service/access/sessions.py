@@ -26,9 +26,7 @@ def open_session(
     """Return the principal of a key, a token for it, and when the token expires.
 
     Args:
-        ring: the keys.
         key: the API key as it was made.
-        now: the present, UTC.
         lifetime: how long the token can be used.
 
     Returns:

@@ -29,7 +29,6 @@ def problem_fields(status: int, kind: str, detail: str, **extensions: Any) -> di
     """Return the members of a problem.
 
     Args:
-        status: HTTP status.
         kind: stable name, becomes `type: urn:crossfix:problem:<kind>`.
         detail: what was wrong and what would be right.
         extensions: extension members, e.g. `vessel_id`.

@@ -38,7 +38,6 @@ def parse_uploads(chips: list[UploadFile], metadata: str | None, limit: int) -> 
     """Read the `chips` parts and parse their `chip_metadata`.
 
     Args:
-        chips: the uploaded files.
         metadata: JSON: a list with one object for each chip in order, or an object keyed by the
             chips' file names.
         limit: number of chips that are accepted.

@@ -49,12 +49,9 @@ def embed_files(
     """Decode and embed chip files; list those that cannot be used in `refused`.
 
     Args:
-        embedder: the models.
-        paths: files.
         modality: of all files; None: as in a HOSS file name, else in the file itself.
         gsd_m: metres per pixel of all files; None: the GeoTIFF's, else the modality's default.
         framing: of all files, as in `POST /match`.
-        advance: called with the number of files of each finished batch.
     """
     names: list[str] = []
     modalities: list[Modality] = []

@@ -64,8 +64,6 @@ def enrol_fleet(client: Client, fleet: Fleet, *, advance: Advance = lambda _: No
     Ctrl-C (KeyboardInterrupt) ends the run and sets `stopped`.
 
     Args:
-        client: the service.
-        fleet: vessels to register.
         advance: called with the number of chips that were enrolled or refused.
 
     Raises:

@@ -77,10 +77,8 @@ def match_files(
     """Ask which vessel each chip shows; yield the results in the order of the chips.
 
     Args:
-        client: the service.
         chips: the files; the modality is read from a file name in HOSS style.
         fields: of `POST /match`, for all chips, e.g. `top_k` and `gsd_m`.
-        workers: how many chips are sent at once.
         advance: called with 1 after each chip.
         done: keys of results; chips with such a key are skipped.
 

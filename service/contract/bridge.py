@@ -93,8 +93,6 @@ def coefficient_table(schedule: BridgeSchedule, steps: int, eta: float = 1.0) ->
     network was trained on. Here x_n keeps the variance sigma_n^2 at every eta.
 
     Args:
-        schedule: the forward bridge.
-        steps: number of network calls.
         eta: 0 for a deterministic sampler, 1 for the published stochastic one.
 
     Raises:

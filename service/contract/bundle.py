@@ -80,7 +80,6 @@ def write_bundle(
         folder: folder of the bundle; its parent is created.
         manifest_without_files: every field of `Manifest` but `files`, as pydantic accepts them.
         files: content, or the path of a file to copy, by name inside the bundle.
-        replace: replace an older bundle in `folder`.
 
     Raises:
         BundleError: the manifest does not validate, a name is unsafe, or `folder` exists.

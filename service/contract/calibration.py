@@ -62,7 +62,6 @@ def probability(evidence: Evidence, spec: LogisticSpec, prior: float = FITTED_PR
 
     Args:
         evidence: what is known of the pair.
-        spec: the fitted weights.
         prior: probability that such a pair shows one vessel, before the chips are compared; above
             0 and below 1.
     """

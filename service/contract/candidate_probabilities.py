@@ -51,7 +51,6 @@ def contributions(
     Args:
         candidates: what is known of each candidate. They are weighed together: a further candidate
             can only lower the log odds of the others.
-        spec: the weights.
         gallery_vessels: how many vessels were searched, at least 1.
 
     Returns:

@@ -8,8 +8,6 @@ def write_file(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write a file and bring its content to disk; its name needs `sync_folder`.
 
     Args:
-        path: the file.
-        data: its content.
         mode: permissions of a new file, less those that the process withholds.
 
     Raises:

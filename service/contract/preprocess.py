@@ -112,7 +112,6 @@ def size_token(length_m: float, width_m: float, spec: SizeTokenSpec) -> NDArray[
     Args:
         length_m: the chip's long side in metres, positive.
         width_m: the chip's short side in metres, positive.
-        spec: the constants.
 
     Returns:
         float32 `[3]`: width, length, aspect.

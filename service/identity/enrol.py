@@ -351,7 +351,6 @@ def described_vessel(new: NewVessel, content: Sequence[str], now: datetime) -> V
     Args:
         new: what the client says of it.
         content: names its chips or sightings, in any order.
-        now: the present, UTC.
     """
     known = new.known_attributes()
     origin = Provenance(source=new.source or DEFAULT_SOURCE, as_of=new.as_of or now)

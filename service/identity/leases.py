@@ -66,7 +66,6 @@ class Lease:
 
         Args:
             claims: stores the claims.
-            now: the present, UTC.
             step: the longest time between two renewals.
             unreleased: claims of this process that ended and could not be released, by name.
             action: what happens to the claimed names, for messages.

@@ -146,7 +146,6 @@ class Recovery:
 
         Args:
             sightings: as they are now.
-            vessel: their new vessel.
             source: the vessel that a merge or split takes them from.
         """
         groups: dict[UUID | None, list[UUID]] = {}

@@ -88,7 +88,6 @@ class MatchReview:
         """Begin to confirm matches with a vessel that is being registered.
 
         Args:
-            records: the matches.
             vessel_id: the vessel; if it is never registered, recovery removes the confirmations.
             lease: of `for_judgement` on their sightings.
         """

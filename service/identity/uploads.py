@@ -205,7 +205,6 @@ class UploadEmbedder:
         """Decode, frame and embed one chip.
 
         Args:
-            upload: the chip.
             half_turns: whether to embed its half turn, too.
             embed_all: used instead of the method of the models.
 

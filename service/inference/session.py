@@ -64,7 +64,6 @@ def open_session(
     """Open a graph of a bundle.
 
     Args:
-        graph_path: the ONNX file.
         spec: the tensors according to the manifest.
         device: `auto` chooses CUDA if ONNX Runtime was installed with it, which must then start,
             and the CPU otherwise.

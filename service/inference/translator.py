@@ -32,7 +32,6 @@ class Translator:
         """Prepare the sampler.
 
         Args:
-            runner: the graph.
             spec: sizes and steps of the sampler.
             samples: K, pictures per chip.
             weights_id: identifies the weights, e.g. the SHA-256 of the graph.

@@ -58,9 +58,7 @@ def back_up(
     appears when it is complete.
 
     Args:
-        stores: what to back up.
         target: a folder that does not exist yet.
-        now: the present, UTC.
         advance: receives the number of sightings, chips and matches written.
 
     Raises:

@@ -29,8 +29,6 @@ def write_matches(
     service that opens the restored gallery moves the sighting.
 
     Args:
-        folder: the folder of the backup.
-        matches: the match records.
         archive: the gallery, to look up which sightings exist now.
         sightings: ids of the sightings in the backup.
         now: when the backup began, UTC.

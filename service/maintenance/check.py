@@ -75,7 +75,6 @@ class RecordHealth:
 
         Args:
             gallery: vessels, and the sightings of the served bundle.
-            matches: match records.
             stopped: waits for so many seconds; returns whether to stop.
 
         Raises:

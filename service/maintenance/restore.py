@@ -39,8 +39,6 @@ def restore(
     """Restore a backup into empty stores, then read everything back and compare.
 
     Args:
-        source: the folder of the backup.
-        stores: where to restore it.
         unfinished: set before the first write, and cleared after the last.
         advance: receives the number of chips, sightings and matches restored.
 

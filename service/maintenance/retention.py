@@ -78,11 +78,7 @@ def apply_retention(
 
     Args:
         gallery: sightings of the served bundle.
-        matches: match records.
-        chips: the original chips.
         trail: gets an entry before and one after, if anything is to be deleted.
-        limits: what is kept.
-        now: the present, UTC.
         write_lock: held while a few records are deleted, and not in between.
         stopped: waits for so many seconds, so that others get the lock; returns whether to stop.
 

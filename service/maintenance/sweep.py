@@ -41,7 +41,6 @@ def sweep(
 
     Args:
         archive: the gallery with the sightings of every bundle.
-        chips: the original chips.
         before: only chips that were last stored before this moment, UTC, by the store's clock; it
             must lie further back than the longest request and the longest interrupted change.
         remove: whether to delete the chips; otherwise they are counted.

@@ -69,7 +69,6 @@ def upgrade(
 
     Args:
         context: the stores and the models.
-        folder: the bundle to move to.
         share: the part of the sightings to embed, besides those enrolled in the meantime; None
             for all.
         found: receives the number of missing sightings, each time they are looked for.

@@ -25,7 +25,6 @@ class Tracing(Protocol):
         """Open the span of a request for the duration of the context.
 
         Args:
-            method: HTTP method.
             request_id: the value of the response header `X-Request-ID`.
             parent: the request header `traceparent` (W3C Trace Context).
         """

@@ -77,7 +77,6 @@ def embed_late_sightings(
 
     Args:
         archive: the whole gallery.
-        settings: where the chips are.
         embed: embeds chips with the models of `target`: float32 `[D]` each, unit length.
         source: the bundle that was served before.
         target: the bundle that is served now.
@@ -124,7 +123,6 @@ def open_to_back_up(settings: Settings, allow_empty: bool = False) -> BackupStor
     """Open the stores of a gallery that there is to back up.
 
     Args:
-        settings: where the gallery is.
         allow_empty: whether to open a gallery that is not there or holds nothing.
 
     Raises:

@@ -16,7 +16,6 @@ def middleware_options(settings: Settings, redis: RedisLink | None) -> Middlewar
     """Read the keys, and choose the stores of request counts and stored responses.
 
     Args:
-        settings: the settings of the service.
         redis: the link to Redis; None keeps counts and responses in this process.
 
     Raises:

@@ -184,7 +184,6 @@ def open_matches(
     before them and close it after them.
 
     Args:
-        settings: where the gallery is.
         least_timeout_s: the least timeout of requests to a Qdrant server.
         watch: of the calls of this process to it; None: of these calls alone.
 

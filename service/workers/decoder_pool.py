@@ -57,7 +57,6 @@ class DecoderPool:
 
         Args:
             pool: number of workers, and their limits.
-            limits: limits on chip files.
             clock: seconds that only increase.
         """
         self._pool = pool

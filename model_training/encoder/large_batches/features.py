@@ -68,7 +68,6 @@ def prepare_features(
 
     Args:
         encoder: with the weights of `config.initial`.
-        store: the training chips.
         digest: of the training chips.
         config: of the run; `early_features`, `initial` and the augmentation are used.
 

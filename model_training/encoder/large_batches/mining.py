@@ -59,7 +59,6 @@ class Miner:
         """Compute or read the embeddings that a step uses, where they are not at hand.
 
         Args:
-            step: of the run.
             model: as trained until this step.
             generator: chooses the chips that are embedded.
             keep: write new embeddings to the file.

@@ -90,12 +90,8 @@ def sample_frame(
     Args:
         image: radiance on the ship's grid, float32 ``[3, rows, columns]``.
         ship_mask: where the ship shows, ``[rows, columns]``.
-        frame: the crop.
         margin: cells of sea around the ship on the grid.
-        cell: metres per cell of the grid.
-        gsd_m: metres per pixel of the chip.
         ship_columns: cells across the ship.
-        rng: draws the acquisition.
 
     Returns:
         Radiance float32 ``[H, W, 3]``, 0..1, and the ship's mask ``[H, W]``.
@@ -158,7 +154,6 @@ def expose(chip: FloatArray, rng: Rng) -> ByteArray:
 
     Args:
         chip: radiance, float32 ``[H, W, 3]``.
-        rng: draws the acquisition.
 
     Returns:
         uint8 ``[H, W, 3]`` RGB.

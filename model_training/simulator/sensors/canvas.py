@@ -38,7 +38,6 @@ class Canvas:
         Args:
             ship_m: length and width of the ship.
             layover_m: how far echoes are laid over along and across the ship.
-            gsd_m: metres per pixel.
         """
         high, wide = (
             fft.next_fast_len(int((size + 2 * (_SEA_M + abs(layover))) / gsd_m))

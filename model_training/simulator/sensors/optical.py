@@ -84,12 +84,7 @@ def render(
     """Render one optical chip, bow down.
 
     Args:
-        structure: the permanent ship.
         visit: its draught, cargo and paint on the day.
-        geometry: angles of the acquisition.
-        gsd_m: metres per pixel.
-        config: conditions and crops.
-        rng: draws the acquisition.
 
     Returns:
         uint8 ``[H, W, 3]`` RGB at `gsd_m` metres per pixel, with mask and frame.
@@ -175,8 +170,6 @@ def visible_cells(
         height: metres above the water, ``[rows, columns]``.
         on_ship: where the ship is, ``[rows, columns]``.
         freeboard: height of the main deck above the water, metres.
-        geometry: angles of the acquisition.
-        cell: metres per cell.
 
     Returns:
         Flat index of the visible cell (-1 for water), and whether its wall rather than its top

@@ -112,12 +112,7 @@ def render(
     """Render one SAR chip, bow down.
 
     Args:
-        structure: the permanent ship.
         visit: its draught and cargo on the day.
-        geometry: angles and processing of the acquisition.
-        gsd_m: metres per pixel.
-        config: crops.
-        rng: draws the acquisition.
 
     Returns:
         Compressed amplitude, float32 ``[H, W]`` at `gsd_m` metres per pixel, with mask and frame.

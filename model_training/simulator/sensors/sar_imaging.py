@@ -73,9 +73,6 @@ def form_image(
     Args:
         intensity: mean power of the distributed echoes, float32 ``[H, W]``.
         corners: flat pixels of the corner reflectors, and their powers.
-        geometry: angles and processing of the acquisition.
-        gsd_m: metres per pixel.
-        rng: draws the acquisition.
 
     Returns:
         Amplitude of the detected image, float32 ``[H, W]``.

@@ -69,9 +69,7 @@ def paint_sea(shape: tuple[int, ...], cell: float, ship: tuple[int, int], rng: R
 
     Args:
         shape: rows and columns of the canvas, in whose middle the ship lies, stern first.
-        cell: metres per cell.
         ship: rows and columns of the ship.
-        rng: draws the acquisition.
 
     Returns:
         Radiance, float32 ``[3, rows, columns]``, one plane per colour.
@@ -118,9 +116,7 @@ def moor_alongside(sea: FloatArray, cell: float, ship: tuple[int, int], rng: Rng
 
     Args:
         sea: radiance, float32 ``[3, rows, columns]``, changed in place.
-        cell: metres per cell.
         ship: rows and columns of the ship, which lies in the middle.
-        rng: draws the acquisition.
     """
     rows, columns = sea.shape[1:]
     margin = (rows - ship[0]) // 2

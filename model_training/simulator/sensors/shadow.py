@@ -43,7 +43,6 @@ def shadow_mask(
 
     Args:
         height: metres, ``[rows, columns]``.
-        cell_m: metres per cell.
         direction: unit vector (rows, columns) in which the rays travel.
         elevation: angle of the rays above the horizon, radians.
     """

@@ -142,8 +142,6 @@ def draw_palette(deck: str, class_rng: Rng, own_rng: Rng) -> FloatArray:
 
     Args:
         deck: `VesselType.deck` of its type.
-        class_rng: draws what sister ships share.
-        own_rng: draws what belongs to this vessel alone.
 
     Returns:
         float32 ``[Material.COUNT, 3]``, reflectance 0..0.9 in red, green and blue.

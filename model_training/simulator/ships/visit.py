@@ -166,7 +166,6 @@ def _load_bay(
         bay: where the containers stand.
         fill: how full the ship is, 0..1.
         colours: running sums of the shares of the container colours, up to 1.
-        rng: draws the visit.
     """
     load, cell, middle = CONTAINER_LOAD, maps.cell_m, maps.height.shape[1] / 2
     stacks = max(round(2 * bay.half_width / BOX_WIDTH_M), 1)

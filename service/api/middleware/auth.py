@@ -97,11 +97,8 @@ class Authentication(HttpMiddleware):
         """Wrap `app`.
 
         Args:
-            app: the application.
-            keys: the API keys.
             open_paths: paths that never require a key, for probes.
             allowed_origins: web pages that may send requests while no key is required.
-            telemetry: see `HttpMiddleware`.
         """
         super().__init__(app, telemetry)
         self._keys = keys

@@ -67,9 +67,6 @@ class Idempotency(HttpMiddleware):
         """Wrap `app`.
 
         Args:
-            app: the application.
-            store: where responses are stored.
-            telemetry: see `HttpMiddleware`.
             renew_every_s: how often the claim of a request in progress is renewed.
         """
         super().__init__(app, telemetry)

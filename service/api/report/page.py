@@ -47,7 +47,6 @@ def report_page(
         record: the match as it was answered, and its judgements.
         figures: the query chips and those of the first candidates, see `SHOWN_CANDIDATES`.
         version: of the service that makes the report.
-        made_at: the present, UTC.
     """
     title = f"Evidence report of match {record.id}"
     return (

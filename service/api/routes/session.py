@@ -40,7 +40,6 @@ def session_router(keys: KeyStore, lifetime: timedelta, now: Clock) -> APIRouter
     """Return the routes that sign in, sign out, and tell who is signed in.
 
     Args:
-        keys: the API keys.
         lifetime: how long a session lasts.
         now: returns the present, UTC.
     """

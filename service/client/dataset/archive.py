@@ -84,7 +84,6 @@ def read_archive(client: Client, advance: Callable[[int], object] = lambda _: No
     """Ask a service for its judged matches and the sightings of the confirmed vessels.
 
     Args:
-        client: the service.
         advance: called with 1 after each judged match and each vessel.
 
     Raises:

@@ -104,7 +104,6 @@ def write_dataset(
         out: the folder; must not exist, unless `replace`.
         stated_gsd_only: leave out chips whose metres per pixel are the sensor's usual ones because
             nobody stated them.
-        replace: replace an earlier export.
         advance: called with 1 after each ship.
 
     Raises:

@@ -115,7 +115,6 @@ def read_hoss_folder(folder: Path, dataset: str | None = None) -> HossFolder:
     `vessels.csv` may lie in the folder or, when the folder is one of the parts, beside it.
 
     Args:
-        folder: the folder.
         dataset: name of the data set; None: the folder's name.
 
     Raises:

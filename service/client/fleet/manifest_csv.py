@@ -42,7 +42,6 @@ def read_manifest(
     """Read a manifest.
 
     Args:
-        path: the CSV file.
         modalities: keep only chips of these; None: keep all.
         dataset: name of the data set; None: the file's name.
 

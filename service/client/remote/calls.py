@@ -120,7 +120,6 @@ def match(
     """Rank the registered vessels by the probability that a chip shows them.
 
     Args:
-        chip: the query.
         more_chips: other chips of the same ship, for one answer to all.
         **fields: hold for all chips and replace those of the `ChipPart`. Fields that this version
             does not name are sent, too.
@@ -158,8 +157,6 @@ def verify(
     """Estimate the probability that two chips show the same vessel; the service stores nothing.
 
     Args:
-        first: one chip.
-        second: the other chip.
         framing: as in `MatchFields`.
         max_speed_kn: fastest possible voyage in knots, 30 unless given.
         prior: probability that two such chips show one vessel, before they are compared; above 0
@@ -219,7 +216,6 @@ def mark_different(
     """Record that each of these open sightings shows another ship than all others named.
 
     Args:
-        sightings: the sightings.
         others: sightings that may show one ship among themselves.
         different: False withdraws an earlier call.
     """

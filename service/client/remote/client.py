@@ -168,7 +168,6 @@ class Client(Methods):
 
         Args:
             chips: in memory, or paths.
-            workers: how many are sent at once.
             advance: called with 1 after each chip, e.g. the `update` of a progress bar.
             options: see `match`; they apply to every chip.
 

@@ -32,7 +32,6 @@ def declared_no_data(text: str, dtype: np.dtype[Any]) -> tuple[float | None, lis
 
     Args:
         text: as it stands in the file; empty without a declaration.
-        dtype: of the samples.
     """
     text = text.strip()
     number = _NUMBER.match(text)

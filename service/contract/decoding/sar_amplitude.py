@@ -39,7 +39,6 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     values, as noise subtraction leaves them, become 0. Declared no-data becomes 0.
 
     Args:
-        raster: what was read.
         band: 1-based number of the band; None takes the first that is named a polarisation.
 
     Returns:

@@ -97,7 +97,6 @@ def read_tiff(
     """Check the directory against the limits, then decode the bands that are needed.
 
     Args:
-        data: the file.
         limits: what is rejected before a pixel is decoded.
         modality: what the caller says the file shows.
         band: the SAR band that the caller asked for.

@@ -57,7 +57,6 @@ def frame_again(chip: Chip, framing: Framing) -> Chip:
 
     Args:
         chip: decoded from the same file with the same facts as before.
-        framing: what was recorded.
     """
     if framing.method in ("unchanged", "none") or framing.outline is None:
         return chip

@@ -69,7 +69,6 @@ def contrast_map(pixels: NDArray[Any], modality: Modality, factor: int) -> Contr
 
     Args:
         pixels: float32 `[H, W]` amplitude, NaN where nothing was measured; or uint8 `[H, W, 3]`.
-        modality: the sensor.
         factor: pixels of the chip per pixel of the map, 1 or more.
     """
     if modality is Modality.SAR:

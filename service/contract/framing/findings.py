@@ -85,7 +85,6 @@ def sentence(finding: Finding, length_m: float | None, width_m: float | None) ->
     """Return what a finding says.
 
     Args:
-        finding: the finding.
         length_m: of the outline; None where no ship was found.
         width_m: of the outline; None where no ship was found.
     """

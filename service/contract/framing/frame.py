@@ -30,8 +30,6 @@ def frame_chip(pixels: NDArray[Any], modality: Modality, gsd_m: float) -> Framed
     Args:
         pixels: SAR amplitude float32 `[H, W]` (NaN counts as no measurement) or RGB uint8
             `[H, W, 3]`, as `Chip.pixels`.
-        modality: the sensor.
-        gsd_m: metres per pixel.
 
     Raises:
         ValueError: `pixels` has not the shape of its modality.

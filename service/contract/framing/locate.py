@@ -65,7 +65,6 @@ def locate_ship(pixels: NDArray[Any], modality: Modality) -> tuple[Located | Non
 
     Args:
         pixels: float32 `[H, W]` amplitude or uint8 `[H, W, 3]`.
-        modality: the sensor.
 
     Returns:
         The ship, or None; and the contrast of the whole chip.
@@ -144,7 +143,6 @@ def surroundings_share(found: ContrastMap, ship: Candidate, outline: Rectangle) 
     """Return the share of a frame around the outline, a ship's width wide, that stands out.
 
     Args:
-        found: the contrast.
         ship: the ship's region; a quarter of its contrast is what counts as standing out.
         outline: the ship's outline in pixels of the map.
     """

@@ -60,8 +60,6 @@ def judge(
 
     Args:
         pixels: the whole chip.
-        modality: the sensor.
-        gsd_m: metres per pixel.
         located: the ship; None only for a tight chip whose outline could not be measured.
         outline: the outline in pixels of the chip.
         tight: whether the chip passes unchanged.
@@ -169,7 +167,6 @@ def border_shares(located: Located, *, ends_only: bool) -> list[float]:
     """Return over how much of its width the ship touches each border of the chip, most first.
 
     Args:
-        located: the ship.
         ends_only: whether only the short sides count, as in a tight chip.
     """
     ship, (height, width) = located.ship, located.found.contrast.shape

@@ -51,10 +51,8 @@ class BothWays:
         """Search without copies of the query, each sighting by the way in which it is more similar.
 
         Args:
-            gallery: what is searched.
             copies: remembers whose copies were left out.
             filters: which sightings each search is for.
-            vessels: the largest number of vessels that a search returns.
 
         Returns:
             For each filter the vessels, most similar first; up to twice `vessels`.
@@ -149,7 +147,6 @@ def _similarities(found: Found, rows: Places, owners: Places, results: SearchRes
     Args:
         found: what the search found.
         rows: K sightings, places in the results.
-        owners: their vessels.
         results: of both searches.
     """
     lowest = found.similarity[found.firsts].min() if len(found.vessels) else -1.0

@@ -88,10 +88,8 @@ def search_without_copies(
     """Make several searches, each without copies of its query.
 
     Args:
-        gallery: the gallery.
         searches: the queries, and which sightings each is for.
         copies: remembers for each search whose the copies are.
-        vessels: the largest number of vessels that a search returns.
     """
     while True:
         queries = [VesselQuery(query.vector, where) for query, where in searches]
@@ -112,11 +110,6 @@ def copies_elsewhere(
     gallery: Gallery, chips: Sequence[EmbeddedSighting], vessel_id: UUID
 ) -> dict[str, tuple[str, ...]]:
     """Return a warning for each chip that, or a copy of it, is enrolled for other vessels too.
-
-    Args:
-        gallery: the gallery.
-        chips: chips that are to be enrolled.
-        vessel_id: their vessel.
 
     Returns:
         The warnings by the digests of all chips, empty without copies.

@@ -67,10 +67,7 @@ def score(
     """Score each vessel by its most similar sighting; return the best first.
 
     Args:
-        query: the query sighting.
         hits: every vessel that the search returned, most similar first.
-        weights: the calibrated weights of the evidence.
-        gallery_vessels: the number of vessels that were searched.
     """
     evidence = [evidence_of(query, hit.sightings[0], hit.similarity) for hit in hits]
     parts = contributions(evidence, weights, gallery_vessels)
@@ -99,7 +96,6 @@ def rank(
     sailed to the query in time comes last, whatever its other evidence.
 
     Args:
-        query: the query sighting.
         scored: vessels weighed by their chips.
         limits: what the analyst states.
         context: how registered sizes, types and voyages are weighed; None if they are not.

@@ -18,8 +18,6 @@ def pair_similarity(
     """Return the similarity of two chips in the way round in which they are more similar.
 
     Args:
-        first: one chip.
-        second: the other one.
         straight: cosine of their embeddings, -1 to 1.
         back: cosine after one of them was turned by 180 degrees; None if neither was.
         calibration: the bundle's.
@@ -41,8 +39,6 @@ def pair_probability(
     """Return the calibrated probability that two chips show one vessel.
 
     Args:
-        first: one chip.
-        second: the other one.
         similarity: see `pair_similarity`.
         prior: the probability before the chips were compared, 0 to 1.
         calibration: the bundle's.
@@ -65,7 +61,6 @@ def pair_log_odds(
     """Return ln of the odds that a chip shows the ship of another one, against none of the ships.
 
     Args:
-        first: the chip.
         second: the most similar chip of one of the ships.
         similarity: see `pair_similarity`.
         ships: with how many ships the chip was compared.

@@ -170,7 +170,6 @@ class Matcher:
         """Rank the vessels that the chip may show; write the audit entry before returning.
 
         Args:
-            upload: the chip.
             options: how to ask.
             more: other chips of the same ship, see `several_chips.join`.
 

@@ -81,7 +81,6 @@ class Gallery(Protocol):
 
         Args:
             ids: the sightings; absent ids are ignored.
-            vessel: their new vessel.
             origin: their `origin_vessel_id` from now on.
         """
 
@@ -121,7 +120,6 @@ class Gallery(Protocol):
 
         Args:
             queries: what to look for among the enrolled sightings, at least one.
-            vessels: the largest number of vessels to return for each query.
         """
 
     def search_open(
@@ -132,7 +130,6 @@ class Gallery(Protocol):
         Args:
             vector: float32 `[D]`, unit length.
             modality: the sensor type, because similarities of two types cannot be compared.
-            limit: the largest number to return.
             compared: leave out those that have not been compared with the others.
         """
 

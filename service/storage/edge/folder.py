@@ -49,7 +49,6 @@ class GalleryFolder:
         """Lock the folder and open the vessels, creating them where needed.
 
         Args:
-            path: the folder.
             searched: search tables will follow all changes of this process.
 
         Raises:
@@ -79,7 +78,6 @@ class GalleryFolder:
         """Return the sightings of one bundle, opened when they are first needed.
 
         Args:
-            bundle_id: the bundle.
             width: D of a bundle that may have no sightings yet.
             indexes: of those with a vessel; one of chips takes 0.7 kB of memory a sighting.
 

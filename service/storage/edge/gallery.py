@@ -71,7 +71,6 @@ class EdgeGallery:
 
         Args:
             folder: see `GalleryFolder`.
-            bundle_id: the bundle whose embeddings are stored and searched.
             width: D, the embedding width of that bundle.
 
         Raises:

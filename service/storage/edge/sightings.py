@@ -68,7 +68,6 @@ class BundleSightings:
 
         Args:
             shard: the sightings of vessels; closed with this.
-            path: the file.
 
         Raises:
             StoreUnavailableError: the file is damaged, or cannot be used.

@@ -35,7 +35,6 @@ class FolderChipStore:
         """Create the folder where needed; remove files left by interrupted writes.
 
         Args:
-            root: the folder.
             abandoned_after_s: files of interrupted writes that are older than this are removed.
 
         Raises:

@@ -65,7 +65,6 @@ class KeyFile:
 
         Args:
             path: the file; it need not exist.
-            clock: monotonic seconds.
             made: the marker that keys were made, outside the file.
 
         Raises:

@@ -73,7 +73,6 @@ def vessel_page(
     Args:
         fetch: reads vessels that pass the filter, but for their name.
         where: the filter; of the name a part is enough, in any case.
-        limit: the length of the page.
         cursor: the `next_cursor` of an earlier page; None for the first page.
     """
     name = where.name

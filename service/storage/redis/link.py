@@ -41,7 +41,6 @@ class RedisLink:
             url: `redis://[user:password@]host:port/database`, `rediss://` or `unix://`.
             timeout_s: seconds after which a connection or a response counts as failed.
             pause_s: seconds without requests after a failure.
-            clock: monotonic seconds.
 
         Raises:
             ValueError: `url` is not a Redis address.

@@ -87,7 +87,6 @@ class ServerConnection:
 
         Args:
             server: the server's address or those of its nodes, or a client to use as it is.
-            api_key: sent with every request.
             transport: see `Transport`.
         """
         self._transport = transport = transport or Transport()

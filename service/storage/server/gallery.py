@@ -81,7 +81,6 @@ class ServerGallery:
 
         Args:
             connection: the server; `close` closes it.
-            bundle_id: the bundle whose embeddings are stored and searched.
             width: D, the embedding width of that bundle.
             prefix: begins the names of the collections and of the alias.
         """

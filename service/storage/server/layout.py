@@ -113,8 +113,6 @@ class Layout:
         """Point the alias to this bundle's collection, in one step.
 
         Args:
-            client: the server.
-            bundle_id: the bundle to serve.
             replace: False leaves an alias that exists as it is.
         """
         create = models.CreateAlias(

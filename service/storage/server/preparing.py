@@ -38,8 +38,6 @@ def ensure_collection(
     """Create the collection and the payload indexes that are missing, and wait for both.
 
     Args:
-        client: the server.
-        name: the collection.
         width: D of its vectors; None for a collection without vectors.
         indexes: payload fields and how they are indexed.
 

@@ -140,7 +140,6 @@ def forecastle(bp: Blueprint, rng: Rng, x0: float, raised: float) -> None:
 
     Args:
         bp: the plan to add to.
-        rng: draws what sister ships share.
         x0: where the fore deck begins, metres from the stern.
         raised: its height above the main deck, metres.
     """
@@ -200,10 +199,8 @@ def deck_crane(
 
     Args:
         bp: the plan to add to.
-        rng: draws what sister ships share.
         x: place of the post, metres from the stern.
         y: likewise, metres to starboard.
-        jib: length of the jib, metres.
         top: height of the post, metres.
         park: direction in which the jib is stowed at sea, radians from the bow.
     """
@@ -226,8 +223,6 @@ def side_gear(bp: Blueprint, rng: Rng, own: Rng, x0: float, x1: float, per_m: fl
 
     Args:
         bp: the plan to add to.
-        rng: draws what sister ships share.
-        own: draws what belongs to this vessel alone.
         x0: start of the side decks, metres from the stern.
         x1: their end.
         per_m: shared pieces per metre of deck.

@@ -112,8 +112,6 @@ def aft_house(bp: Blueprint, rng: Rng, own: Rng, x0: float) -> float:
 
     Args:
         bp: the plan to add to.
-        rng: draws what sister ships share.
-        own: draws what belongs to this vessel alone.
         x0: aft end of the house, metres from the stern.
 
     Returns:

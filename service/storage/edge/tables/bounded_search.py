@@ -61,7 +61,6 @@ def best_groups(owners: Numbers, values: Values, limit: int) -> tuple[Numbers, V
     Args:
         owners: the groups of K rows.
         values: float32 `[K]`.
-        limit: how many groups.
     """
     order = np.lexsort((-values, owners))  # group by group, best first
     groups, first = np.unique(owners[order], return_index=True)

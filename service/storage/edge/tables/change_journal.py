@@ -42,7 +42,6 @@ class ChangeJournal:
         """Open a file that `create_journal` made.
 
         Args:
-            path: the file.
             tables: the id of the tables since which it notes changes.
 
         Raises:

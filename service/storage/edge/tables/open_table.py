@@ -101,8 +101,6 @@ class OpenTable:
 
         Args:
             query: float32 `[D]`, unit length.
-            modality: the sensor type.
-            limit: the largest number to return.
             compared: leave out those that have not been compared with the others.
         """
         if not len(self):

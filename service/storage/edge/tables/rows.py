@@ -158,7 +158,6 @@ def largest(values: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
 
     Args:
         values: float32 `[K]`.
-        limit: how many.
 
     Returns:
         intp `[limit]`, or fewer; of equal values the first one comes first.

@@ -63,7 +63,6 @@ def describe(folder: Path, besides: str) -> str:
     """Return name, size in bytes and time of change of each file in a folder, as JSON.
 
     Args:
-        folder: the folder.
         besides: name of a subfolder to leave out.
     """
     found = {}
@@ -83,7 +82,6 @@ def save(folder: Path, tables: UUID, bundle: str, stores: str, columns: Columns)
         tables: their id, a new one.
         bundle: the bundle of their sightings.
         stores: what `describe` returned after the stores were closed; empty if they are open.
-        columns: the arrays.
 
     Raises:
         OSError: the disk refuses; the former ones are left.

@@ -70,11 +70,8 @@ class SearchTables(Watcher):
         """Open the tables that the last run left, or read all records.
 
         Args:
-            folder: of the tables.
             bundle: the bundle of the sightings.
             width: D, the numbers of an embedding.
-            vessels: the vessels.
-            sightings: the sightings.
             lock: is held in each step on tables; the same thread may hold it twice.
 
         Raises:

@@ -242,7 +242,6 @@ class SightingTable:
         Args:
             queries: Q times float32 `[D]`, unit length; bounds for equal ones are computed once.
             filters: which sightings each query is compared with.
-            vessels: the largest number of vessels.
         """
         if not len(self._rows):
             none = np.zeros(0, np.intp)

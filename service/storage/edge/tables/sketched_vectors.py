@@ -86,7 +86,6 @@ class SketchedVectors(VectorFile):
 
         Args:
             queries: float32 `[Q, D]`, unit length.
-            rows: how many rows.
 
         Returns:
             float32 `[Q, rows]`; of rows without a sketch it is the product itself.

@@ -37,7 +37,6 @@ class VectorFile:
         """Open the file, and empty it unless it holds rows.
 
         Args:
-            path: of the file.
             width: D.
             rows: how many rows it holds.
 
@@ -108,7 +107,6 @@ class VectorFile:
 
         Args:
             queries: float32 `[Q, D]`, unit length.
-            rows: how many rows there are.
             first: the first row to multiply.
 
         Returns:
