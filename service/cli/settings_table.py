@@ -13,12 +13,36 @@ Each setting is an environment variable, read once at the start. The service ref
 malformed value, or an unknown variable with the prefix `{PREFIX}`, and names it. Separate the items
 of a list by commas. An empty value of an optional setting counts as unset.
 
-`crossfix settings` prints this page from `service/settings/model.py`.
-Renew it by `make settings-table`; do not edit it.
+Decide about these ten first:
 
-| variable | default | value | meaning |
-|---|---|---|---|
+| to | set |
+|---|---|
+| serve other models | `{PREFIX}BUNDLE` |
+| run the models on the CPU, or on the GPU only | `{PREFIX}DEVICE` |
+| store the data elsewhere | `{PREFIX}DATA_DIR` |
+| limit the disk | `{PREFIX}KEEP_MATCHES_DAYS`, `{PREFIX}KEEP_OPEN_SIGHTINGS_DAYS` |
+| listen for other machines ([make a key](access.md#keys) first) | `{PREFIX}HOST` |
+| run behind a proxy | `{PREFIX}TRUSTED_PROXIES` |
+| share a gallery between replicas | `{PREFIX}QDRANT_URL`, `{PREFIX}REDIS_URL` |
+| store original chips in a bucket | `{PREFIX}CHIP_STORE` |
+
+`crossfix settings` prints this page from `service/settings/model.py`; renew it by
+`make settings-table` instead of editing it.
 """
+SECTIONS = {
+    "bundle": "Models",
+    "data_dir": "Data, and how long it is kept",
+    "host": "Address and TLS",
+    "keys_file": "Who may send requests",
+    "rate_limit_per_minute": "Limits of requests and chips",
+    "qdrant_url": "Replicas on a Qdrant server",
+    "chip_store": "Original chips in a bucket",
+    "ask_again_interval_s": "Open sightings",
+    "check_interval_h": "Checks, recovery and traces",
+}
+"""Heading of the section that begins with this setting."""
+
+COLUMNS = "| variable | default | value | meaning |\n|---|---|---|---|"
 FOOT = f"""
 The commands that call a service (`crossfix enrol`, `crossfix match`) send it the API key in
 `{CLIENT_KEY}`; the service itself does not read it.
@@ -39,16 +63,18 @@ BOUNDS = {
     "exclusiveMinimum": ">",
     "maximum": "≤",
     "exclusiveMaximum": "<",
-    "minLength": "length ≥",
-    "maxLength": "length ≤",
 }
 
 
 def settings_table() -> str:
-    """Return `docs/settings.md`: one row for each setting."""
+    """Return `docs/settings.md`: one row for each setting, in sections."""
     schemas = Settings.model_json_schema()["properties"]
-    rows = [_row(name, field, schemas[name]) for name, field in Settings.model_fields.items()]
-    return HEAD + "\n".join(rows) + "\n" + FOOT
+    lines = []
+    for name, field in Settings.model_fields.items():
+        if name in SECTIONS:
+            lines += ["", f"## {SECTIONS[name]}", "", COLUMNS]
+        lines.append(_row(name, field, schemas[name]))
+    return HEAD + "\n".join(lines) + "\n" + FOOT
 
 
 def _row(name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
@@ -85,4 +111,6 @@ def _value(schema: dict[str, Any]) -> str:
 def _bounds(kind: dict[str, Any]) -> list[str]:
     if {"minimum", "maximum"} <= kind.keys():
         return [f"{kind['minimum']:.12g} to {kind['maximum']:.12g}"]
+    if {"minLength", "maxLength"} <= kind.keys():
+        return [f"{kind['minLength']} to {kind['maxLength']} characters"]
     return [f"{sign} {kind[name]:.12g}" for name, sign in BOUNDS.items() if name in kind]

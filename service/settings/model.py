@@ -36,9 +36,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     bundle: Path = Field(SHIPPED_BUNDLE, description="folder of the model bundle")
-    data_dir: Path = Field(
-        Path("data"), description="folder of the embedded gallery and the original chips"
-    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where the models run; `auto`: on CUDA if `crossfix[gpu]` is installed"
     )
@@ -47,14 +44,27 @@ class Settings(BaseSettings):
         False,
         description="let a bundle that was calibrated on simulated ships alone answer `confident`",
     )
-    decode_workers: int = Field(
-        0, ge=0, le=64, description="processes that decode chips; 0: one for each core, at most 8"
+
+    data_dir: Path = Field(
+        Path("data"), description="folder of the embedded gallery and the original chips"
     )
-    decode_timeout_s: float = Field(
-        5.0,
-        ge=0.1,
-        le=60,
-        description="seconds that decoding one chip may take before it is rejected",
+    keep_matches_days: float = Field(
+        0.0, ge=0, le=36_500, description="days that unjudged matches are kept; 0: for ever"
+    )
+    keep_matches: int = Field(
+        0, ge=0, description="how many unjudged matches are kept, the newest; 0: all"
+    )
+    keep_open_sightings_days: float = Field(
+        0.0,
+        ge=0,
+        le=36_500,
+        description="days that sightings without a vessel and their chips are kept; 0: for ever",
+    )
+    keep_open_sightings: int = Field(
+        0, ge=0, description="how many sightings without a vessel are kept, the latest; 0: all"
+    )
+    restore_days: float = Field(
+        30.0, ge=0, le=36_500, description="how long the deletion of a vessel can be undone"
     )
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -93,6 +103,7 @@ class Settings(BaseSettings):
         description="origins of web pages that may send requests, e.g. `https://ships.example`; "
         "`*`: all",
     )
+
     rate_limit_per_minute: int = Field(
         1200,
         ge=0,
@@ -106,6 +117,17 @@ class Settings(BaseSettings):
     max_concurrent_requests: int = Field(
         256, ge=1, le=10_000, description="in-flight limit: requests that are handled at once"
     )
+    queue_size: int = Field(
+        256,
+        ge=1,
+        le=100_000,
+        description="SAR chips that may wait for the models; further ones get 429",
+    )
+    max_upload_mb: float = Field(64.0, gt=0, le=4096, description="largest request body, MB")
+    max_chip_mb: float = Field(32.0, gt=0, le=4096, description="largest chip file, MB")
+    max_chip_side_px: int = Field(
+        4096, ge=8, le=65536, description="longest side of a chip, pixels"
+    )
     header_timeout_s: float = Field(
         10.0, gt=0, le=600, description="longest wait for the head of a request"
     )
@@ -114,6 +136,15 @@ class Settings(BaseSettings):
     )
     request_timeout_s: float = Field(
         300.0, gt=0, le=7200, description="longest time from a request's head to its response"
+    )
+    decode_timeout_s: float = Field(
+        5.0,
+        ge=0.1,
+        le=60,
+        description="seconds that decoding one chip may take before it is rejected",
+    )
+    decode_workers: int = Field(
+        0, ge=0, le=64, description="processes that decode chips; 0: one for each core, at most 8"
     )
     stop_grace_s: int = Field(
         STOP_GRACE_S,
@@ -136,12 +167,6 @@ class Settings(BaseSettings):
         description="timeout of one Qdrant call; failing calls of a request are repeated for twice "
         "as long, all together",
     )
-    stores_wait_s: float = Field(
-        30.0,
-        ge=0,
-        le=3600,
-        description="how long a start waits for a Qdrant server or bucket that does not answer yet",
-    )
     redis_url: str | None = Field(
         None,
         description="Redis, where replicas share embeddings, rate limits and idempotency keys; "
@@ -149,6 +174,24 @@ class Settings(BaseSettings):
     )
     cache_entries: int = Field(
         4096, ge=0, le=10_000_000, description="most embeddings in the cache of this process"
+    )
+    stores_wait_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="how long a start waits for a Qdrant server or bucket that does not answer yet",
+    )
+    bundle_poll_s: float = Field(
+        2.0,
+        gt=0,
+        le=3600,
+        description="how often replicas check whether the shared gallery changed its bundle",
+    )
+    replica: str = Field(
+        default_factory=socket.gethostname,
+        min_length=1,
+        max_length=100,
+        description="name of this process's audit chain; unset: the host's name",
     )
 
     chip_store: Literal["folder", "s3"] = Field(
@@ -175,61 +218,6 @@ class Settings(BaseSettings):
         description="timeout of one attempt; a request to the bucket is sent at most three times",
     )
 
-    tracing_endpoint: str | None = Field(
-        None,
-        description="OpenTelemetry collector that receives a trace of each request, by OTLP over "
-        "HTTP, e.g. `http://collector:4318`; unset: no traces",
-    )
-    tracing_share: float = Field(1.0, ge=0, le=1, description="share of requests that are traced")
-
-    bundle_poll_s: float = Field(
-        2.0,
-        gt=0,
-        le=3600,
-        description="how often replicas check whether the shared gallery changed its bundle",
-    )
-    replica: str = Field(
-        default_factory=socket.gethostname,
-        min_length=1,
-        max_length=100,
-        description="name of this process's audit chain; unset: the host's name",
-    )
-    max_upload_mb: float = Field(64.0, gt=0, le=4096, description="largest request body, MB")
-    max_chip_mb: float = Field(32.0, gt=0, le=4096, description="largest chip file, MB")
-    max_chip_side_px: int = Field(
-        4096, ge=8, le=65536, description="longest side of a chip, pixels"
-    )
-
-    queue_size: int = Field(
-        256,
-        ge=1,
-        le=100_000,
-        description="SAR chips that may wait for the models; further ones get 429",
-    )
-    check_interval_h: float = Field(
-        24.0,
-        ge=0,
-        le=8760,
-        description="how often all stored records are compared with their digests, hours; 0: never",
-    )
-    keep_matches_days: float = Field(
-        0.0, ge=0, le=36_500, description="days that unjudged matches are kept; 0: for ever"
-    )
-    keep_matches: int = Field(
-        0, ge=0, description="how many unjudged matches are kept, the newest; 0: all"
-    )
-    keep_open_sightings_days: float = Field(
-        0.0,
-        ge=0,
-        le=36_500,
-        description="days that sightings without a vessel and their chips are kept; 0: for ever",
-    )
-    keep_open_sightings: int = Field(
-        0, ge=0, description="how many sightings without a vessel are kept, the latest; 0: all"
-    )
-    recovery_interval_s: float = Field(
-        60.0, ge=1, le=86_400, description="how often interrupted changes are recovered"
-    )
     ask_again_interval_s: float = Field(
         2.0,
         ge=0,
@@ -247,9 +235,22 @@ class Settings(BaseSettings):
         description="key that signs these messages: `whsec_` and base64 of 24 to 64 random bytes; "
         "while a receiver changes to a new key, both, separated by a comma",
     )
-    restore_days: float = Field(
-        30.0, ge=0, le=36_500, description="how long the deletion of a vessel can be undone"
+
+    check_interval_h: float = Field(
+        24.0,
+        ge=0,
+        le=8760,
+        description="how often all stored records are compared with their digests, hours; 0: never",
     )
+    recovery_interval_s: float = Field(
+        60.0, ge=1, le=86_400, description="how often interrupted changes are recovered"
+    )
+    tracing_endpoint: str | None = Field(
+        None,
+        description="OpenTelemetry collector that receives a trace of each request, by OTLP over "
+        "HTTP, e.g. `http://collector:4318`; unset: no traces",
+    )
+    tracing_share: float = Field(1.0, ge=0, le=1, description="share of requests that are traced")
 
     @field_validator("bundle", "data_dir", "host", mode="before")
     @classmethod

@@ -1,9 +1,11 @@
 """The operator's table of settings is complete and current."""
 
+import re
+
 from typer.testing import CliRunner
 
 from service.cli.main import app
-from service.cli.settings_table import settings_table
+from service.cli.settings_table import HEAD, SECTIONS, settings_table
 from service.settings import PREFIX, Settings
 from tests.support.paths import ROOT
 
@@ -19,6 +21,13 @@ def test_every_setting_has_a_row_with_four_cells() -> None:
     names = [row.split("`")[1] for row in rows]
     assert names == [PREFIX + name.upper() for name in Settings.model_fields]
     assert all(len(row.strip("|").split(" | ")) == 4 for row in rows)
+
+
+def test_sections_and_the_list_of_ten_name_settings() -> None:
+    assert SECTIONS.keys() < Settings.model_fields.keys()
+    ten = re.findall(rf"`{PREFIX}(\w+)`", HEAD)
+    assert len(ten) == 10
+    assert {name.lower() for name in ten} < Settings.model_fields.keys()
 
 
 def test_defaults_and_bounds_are_those_of_the_settings() -> None:
