@@ -47,7 +47,6 @@ class CoarseQueries:
     """Chips of a table as queries of a coarse GSD; row i is chip i of the table.
 
     Attributes:
-        gsd_m: metres per pixel.
         vectors: float32 `[N, D]`, unit rows; NaN in the rows that are no queries.
         half_turned: float32 `[N, D]`, of the same chips turned by 180 degrees.
         size_m: float64 `[N, 2]`, length and width in metres.
@@ -69,8 +68,6 @@ class VesselScores:
     """Every query compared with every vessel of the table, before a gallery is drawn.
 
     Attributes:
-        query_sensor: the sensor of the queries.
-        gallery_sensor: the sensor of the gallery.
         query_ids: int64 `[Q]`, the queries' vessels.
         own: int64 `[Q]`, the column of the query's own vessel, -1 if it has no other chip.
         similarity: float64 `[Q, V]`, of the vessel's most similar chip; -inf if it has none.

@@ -316,11 +316,7 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
 
 
 def _require_other_ships(fitted: Sequence[LabelledChip], test: Sequence[LabelledChip]) -> None:
-    """Refuse test chips that the calibration is fitted on.
-
-    Raises:
-        CalibrationError: a file is among both.
-    """
+    """Raise CalibrationError if the calibration is fitted on a test chip."""
     common = {chip.path.resolve() for chip in fitted} & {chip.path.resolve() for chip in test}
     if common:
         raise CalibrationError(

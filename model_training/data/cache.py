@@ -48,9 +48,6 @@ class CachedChip:
 
     Attributes:
         picture: uint8 `[H, W, 3]`, upright; SAR denoised, its three channels equal.
-        modality: optical or SAR.
-        gsd_m: metres per pixel.
-        vessel: id of the vessel.
     """
 
     picture: Picture

@@ -52,11 +52,7 @@ class LabelledChip(HossName):
     gsd_m: float | None = None
 
     def read(self) -> Chip:
-        """Decode the file.
-
-        Raises:
-            DatasetError: the file is not a usable chip; names the file.
-        """
+        """Decode the file; raise DatasetError, which names it, if it is not a usable chip."""
         try:
             return decode_chip(self.path.read_bytes(), modality=self.modality, gsd_m=self.gsd_m)
         except (ChipError, OSError) as error:
@@ -76,7 +72,6 @@ class HossDataset:
     """A data set in HOSS layout; parts that the folder does not have are empty or None.
 
     Attributes:
-        root: the folder.
         train: training chips; no distractors.
         test: `query/` and `bounding_box_test/`.
         subsets: the published single-direction splits, by `O2S` and `S2O`.

@@ -28,11 +28,7 @@ from service.contract.translation import (
 
 
 class BundleEmbedder:
-    """A `ChipEmbedder` on a bundle's ONNX graphs, on the CPU.
-
-    Attributes:
-        bundle: the verified bundle.
-    """
+    """A `ChipEmbedder` on a bundle's ONNX graphs, on the CPU."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Open a bundle and its graphs.

@@ -125,11 +125,7 @@ def _translator_prepare_s(config: TranslatorConfig) -> float:
 
 
 def read_config(path: Path) -> EncoderTrainConfig | TranslatorConfig:
-    """Read the config of an encoder run or of a translator run.
-
-    Raises:
-        ConfigError: the file is neither.
-    """
+    """Read the config of an encoder or translator run; raise ConfigError if it is neither."""
     try:
         return load_config(path, EncoderTrainConfig)
     except ConfigError as encoder_error:

@@ -32,11 +32,7 @@ class Estimate:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Return low and high.
-
-        Raises:
-            ValueError: the estimate has no interval.
-        """
+        """Return low and high; raise ValueError if the estimate has no interval."""
         if self.low is None or self.high is None:
             raise ValueError("an interval needs queries of at least two ships")
         return self.low, self.high

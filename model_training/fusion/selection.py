@@ -65,7 +65,6 @@ class FusionTrial:
 
     Attributes:
         alpha: weight of the pseudo-SAR mean.
-        samples: K.
         o2s: mAP of optical queries, with its 95 % interval.
         s2o: mAP of SAR queries, with its 95 % interval.
         gain: mean over both directions of mAP with fusion minus mAP without, with the interval
@@ -85,7 +84,6 @@ class FusionChoice:
 
     Attributes:
         without: mAP without fusion, (O2S, S2O).
-        trials: every alpha and K.
         chosen: the trial to ship, or None when no gain exceeds its interval.
         reported: the trial to report: the chosen one, or the published alpha with the largest K.
     """

@@ -23,7 +23,6 @@ class Checkpoint:
         data_digest: hash of the training data.
         commit: git commit of the code, with `+changes` if the tree was not clean; None outside a
             repository.
-        step: steps done.
         metrics: the latest validation metrics.
         best: the metrics of the best validation so far.
         best_step: the step of that validation.

@@ -31,7 +31,6 @@ class SamplerQuality:
 
     Attributes:
         steps: network calls per sample.
-        samples: K.
         l1: mean absolute difference between a sample and a true SAR view of the vessel in the
             orientation that agrees better, grey levels 0..255; speckle keeps it above zero.
         pair_auc: 0.5 is chance, 1 is perfect.

@@ -10,7 +10,6 @@ class StoredResponse:
     """A response that can be sent again.
 
     Attributes:
-        status: HTTP status.
         headers: names in lower case, and values.
         body: the bytes; None when they were too many to store.
     """

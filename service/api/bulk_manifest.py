@@ -27,7 +27,6 @@ class ManifestLine:
         number: of the line, from 1 on.
         name: of the chip's file.
         fields: what else the line says.
-        file: the chip.
     """
 
     number: int

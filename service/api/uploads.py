@@ -70,11 +70,7 @@ def file_name(chip: UploadFile) -> str | None:
 
 
 def parse_id(kind: str, text: str) -> UUID:
-    """Parse an id in a path, a UUID.
-
-    Raises:
-        InvalidRequestError: not a UUID.
-    """
+    """Parse an id in a path; raise InvalidRequestError if it is no UUID."""
     try:
         return UUID(text)
     except ValueError as error:

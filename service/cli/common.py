@@ -126,11 +126,7 @@ def progress(
 
 
 def open_client(url: str) -> "Client":
-    """Return a client of a service that answers.
-
-    Raises:
-        UnreachableError: no Crossfix service answers.
-    """
+    """Return a client; raise UnreachableError if no Crossfix service answers."""
     from service.client.remote.client import Client
 
     client = Client(url, api_key=os.environ.get("CROSSFIX_API_KEY") or None)

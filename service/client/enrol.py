@@ -39,7 +39,6 @@ class EnrolReport:
         refused: chips that were not enrolled.
         warnings: what the service says of chips that it enrolled, after the vessel and the file.
         stopped: whether the run was interrupted before everything was sent.
-        seconds: duration.
     """
 
     dataset: str

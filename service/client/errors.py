@@ -28,7 +28,6 @@ class RefusedError(ClientError):
     """The service answered with a problem document (RFC 9457).
 
     Attributes:
-        status: HTTP status.
         kind: the last part of the problem's type, e.g. `chip-format`.
         detail: what was wrong and what would be right.
     """

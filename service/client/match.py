@@ -44,7 +44,6 @@ class ChipResult:
     """A chip file and its answer, or the problem with it.
 
     Attributes:
-        path: the chip.
         answer: the response; None when there is a problem.
         problem: why the service or this client refused the chip.
         key: see `result_key`; empty for chips that were asked about together.

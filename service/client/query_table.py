@@ -33,11 +33,7 @@ def read_queries(sources: Iterable[Path]) -> list[QueryChip]:
 
 
 def read_query_table(path: Path) -> list[QueryChip]:
-    """Read a CSV table of chips.
-
-    Raises:
-        SourceError: a column is unknown, or a row is malformed; names the line.
-    """
+    """Read a CSV table; raise SourceError, which names the line, if it is malformed."""
     table = read_chip_table(path, COLUMNS)
     if not table.rows:
         raise SourceError(f"{path} lists no chips to match")

@@ -25,7 +25,6 @@ class Bundle:
     """A verified bundle.
 
     Attributes:
-        path: the folder.
         manifest: its validated manifest.
         bundle_id: hash of the manifest, which lists the hash of every file, 16 hexadecimal digits;
             bundles with the same id hold the same bytes.
@@ -36,11 +35,7 @@ class Bundle:
     bundle_id: str
 
     def file(self, name: str) -> Path:
-        """Return the path of a file that the manifest lists.
-
-        Raises:
-            BundleError: the manifest lists no such file.
-        """
+        """Return the path of a file; raise BundleError if the manifest does not list it."""
         if name not in self.manifest.files:
             raise BundleError(f"bundle {self.path} lists no file {name!r}")
         return self.path / name
@@ -156,11 +151,7 @@ def _validate(document: Mapping[str, Any], path: Path) -> Manifest:
 
 
 def require_safe_name(name: str) -> None:
-    """Reject a file name that is not a relative POSIX path inside the bundle.
-
-    Raises:
-        BundleError: the name is unsafe.
-    """
+    """Raise BundleError if a file name is no relative POSIX path inside the bundle."""
     parts = PurePosixPath(name).parts
     unsafe = (
         not parts

@@ -88,7 +88,6 @@ class Chip:
 
     Attributes:
         pixels: optical uint8 `[H, W, 3]`, or SAR amplitude float32 `[H, W]`, finite.
-        modality: the kind of sensor.
         gsd_m: ground sampling distance, metres per pixel.
         gsd_source: the source of the GSD.
         bit_depth: the sample type of the file, e.g. `float32`, `uint8`, `complex64`.

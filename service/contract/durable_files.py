@@ -32,11 +32,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to disk.
-
-    Raises:
-        OSError: the disk refuses.
-    """
+    """Bring the names in a folder to disk; raise OSError if the disk refuses."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -35,7 +35,6 @@ class HossName:
 
     Attributes:
         vessel_id: the ship's number in the data set, or `DISTRACTOR_ID`.
-        modality: the kind of sensor.
     """
 
     vessel_id: int

@@ -190,7 +190,6 @@ class EncoderRunSpec(ManifestPart):
     Attributes:
         run: name of the run.
         steps: number of optimiser steps.
-        seed: seed of all random numbers.
         dataset: the training data, named as in `TrainingSpec.datasets`.
         data_digest: hash of the training data.
         commit: commit of the code; None for a run outside a repository.

@@ -101,11 +101,7 @@ def time_warnings(name: str, stated: date | None) -> tuple[str, ...]:
 
 
 def require_past(stated: date) -> date:
-    """Return the time unchanged.
-
-    Raises:
-        ValueError: it lies in the future, further than clocks differ.
-    """
+    """Return the time; raise ValueError if it lies further ahead than clocks differ."""
     now = utc_now()
     if time_span(stated)[0] > now + MAX_CLIENT_SKEW:
         raise ValueError(

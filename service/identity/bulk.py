@@ -43,7 +43,6 @@ class BulkChip:
     Attributes:
         number: its place in the request, for the sender.
         vessel: the vessel to register with it, or the id of a registered one.
-        upload: the chip.
     """
 
     number: int
@@ -62,7 +61,6 @@ class BulkOutcome:
         created: whether this request registered the vessel.
         warnings: stated facts that were not used, what is bad about the chip, other vessels that
             have it too, and, with the first chip of its vessel, that the vessel had been deleted.
-        problem: why it was refused.
     """
 
     number: int
@@ -78,7 +76,6 @@ class _Part:
     """Chips of one vessel that are stored together.
 
     Attributes:
-        chips: all of them.
         embedded: for each the embedding that was begun; none when the vessel is refused.
         store: registers the vessel, or adds chips to it.
         problem: why the vessel is refused.

@@ -47,11 +47,7 @@ class Context:
 
     Attributes:
         gallery: vessels, and the embedded sightings of the bundle.
-        chips: original chips.
-        matches: match records.
         claims: names that one change at a time may hold, see `leases.py`.
-        trail: writes the audit log.
-        now: the present, UTC.
         write_lock: held while this process makes a change, so that changes happen one at a time.
         outbox: keeps answered matches that the stores do not take now.
         measure: receives the milliseconds of each stage.

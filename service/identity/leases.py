@@ -229,11 +229,7 @@ class Leases:
 
     @contextmanager
     def for_task(self, task: Task) -> Iterator[Lease]:
-        """Hold a task; the caller renews the lease.
-
-        Raises:
-            ConflictError: another replica does it.
-        """
+        """Hold a task by a lease to renew; raise ConflictError if another replica does it."""
         with self._lease("worked on") as lease:
             lease.take(task.value, NO_VESSEL, resumes=False)
             yield lease

@@ -65,11 +65,7 @@ class Pictures:
         return sighting, self._chips.get(sighting.chip_sha256)
 
     def preview(self, sighting_id: UUID, view: View) -> NDArray[np.uint8]:
-        """Return a picture of the chip: uint8 `[H, W, 3]`.
-
-        Raises:
-            NotFoundError: no such sighting.
-        """
+        """Return a picture of the chip, uint8 `[H, W, 3]`; raise NotFoundError if unknown."""
         sighting, data = self.original(sighting_id)
         if view is View.ORIGINAL:
             chip = self._decoder.frame(data, UNCHANGED, **_facts(sighting)).chip

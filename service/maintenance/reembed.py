@@ -115,11 +115,7 @@ class Reembedding:
         return sorted(self._read_owners(self.missing())[0])
 
     def switch(self) -> None:
-        """Serve the target from now on.
-
-        Raises:
-            ConflictError: the target lacks sightings of the source.
-        """
+        """Serve the target; raise ConflictError if it lacks sightings of the source."""
         self.redo_tentative()
         if remaining := self.remaining():
             raise ConflictError(

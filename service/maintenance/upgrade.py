@@ -26,9 +26,6 @@ class UpgradeContext:
 
     Attributes:
         archive: the whole gallery.
-        chips: original chips.
-        bundles: installed bundles.
-        limits: limits on chip files.
         load: opens the models of the bundle in a folder.
         find: returns the folder of a bundle by its id; raises BundleError when there is none.
         audit: opens the audit trail for the change of a bundle.
@@ -49,7 +46,6 @@ class UpgradeResult:
 
     Attributes:
         source: the bundle that was served before; the target where there was nothing to do.
-        target: the bundle to serve.
         embedded: sightings that this run embedded.
         left: sightings that still lack an embedding: those in the shares of other workers.
         serving: whether the target is served now.

@@ -42,11 +42,7 @@ class StrictConnection(h11.Connection):
     refusal: h11.RemoteProtocolError | None = None
 
     def next_event(self) -> Any:
-        """Return the next event.
-
-        Raises:
-            RemoteProtocolError: the request is rejected.
-        """
+        """Return the next event; raise RemoteProtocolError if the request is rejected."""
         try:
             event = super().next_event()
             if isinstance(event, h11.Request):

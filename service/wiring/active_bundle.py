@@ -39,7 +39,6 @@ class ServedBundle:
         resources: the models and the gallery; closed when the bundle is no longer served.
         settle: finishes or undoes interrupted changes and judgements in this bundle's part of the
             gallery; returns their number.
-        routes: answers requests with these models.
         ask_again: compares open sightings with some of the chips that vessels got since, or else
             with each other, until its argument says to stop; returns how many were compared.
         announce: sends new matches to the webhook, until its argument says to stop; None without

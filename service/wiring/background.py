@@ -31,7 +31,6 @@ class RepeatedTask:
     """Work that a thread of its own repeats until the process ends.
 
     Attributes:
-        name: of the thread.
         work: returns whether more is to be done at once.
         pause_s: after work that leaves nothing to do at once.
         failure: what the log says when the work fails; it is done again after a pause.

@@ -76,7 +76,6 @@ class ProcessParts:
         stores: the stores that do not depend on the bundle.
         decoders: processes that decode chips.
         write_lock: held while this process makes a change.
-        keys: the API keys.
         qdrant: the watch of the calls to the Qdrant server.
         webhook: receives new matches; None without one.
         record_health: whether stored records were found damaged.

@@ -37,7 +37,6 @@ class FeatureStore:
     """The features of all chips of a store, mapped from disk.
 
     Attributes:
-        chips: the store.
         features: float16 `[N, C, H / 8, W / 8]`, of the early layers.
         size: float32 `[N, 3]`, the size tokens.
         layout: float16 `[N, channels, positions]`, position 0 at the top of the chip, or None.

@@ -44,7 +44,6 @@ class MiddlewareOptions:
     """The options of all middleware.
 
     Attributes:
-        keys: the API keys.
         page_paths: paths of the desk, which need no key.
         metrics_open: whether `/metrics` requires no key.
         allowed_origins: web pages that may send requests.

@@ -23,9 +23,7 @@ class ChipFigure:
     """A chip and its caption.
 
     Attributes:
-        caption: plain text.
         picture: uint8 `[H, W, 3]`; None when the chip is no longer stored.
-        gsd_m: metres per pixel.
     """
 
     caption: str

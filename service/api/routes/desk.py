@@ -35,7 +35,6 @@ class DeskFile:
     """One file of the page.
 
     Attributes:
-        content: the bytes.
         media_type: as sent to browsers.
     """
 

@@ -136,11 +136,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
 
 
 def parse_area(text: str) -> Area:
-    """Parse `west,south,east,north` in degrees.
-
-    Raises:
-        InvalidRequestError: not four numbers, or not the sides of a rectangle on the Earth.
-    """
+    """Parse `west,south,east,north` in degrees; raise InvalidRequestError if it is none."""
     sides = text.split(",")
     if len(sides) != 4:
         raise InvalidRequestError("area: expected four numbers: west,south,east,north in degrees")

@@ -72,11 +72,7 @@ def draw_sheet(title: str, subtitle: str, rows: Sequence[SheetRow], columns: int
 
 
 def write_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write a sheet as PNG and create its folder.
-
-    Raises:
-        SourceError: the file cannot be written.
-    """
+    """Write a sheet as PNG and create its folder; raise SourceError if that fails."""
     with written_whole(path) as temporary:
         sheet.save(temporary, "PNG")
 

@@ -35,11 +35,7 @@ class Row:
     decimal_comma: bool = False
 
     def number(self, column: str) -> float | None:
-        """Parse a cell as a number, None when it is empty.
-
-        Raises:
-            SourceError: the cell is not a number.
-        """
+        """Parse a cell, None when it is empty; raise SourceError if it is not a number."""
         text = self.cells.get(column)
         if text is None:
             return None

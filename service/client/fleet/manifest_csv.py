@@ -135,11 +135,7 @@ def _chip(row: Row, folder: Path) -> ChipFile:
 
 
 def _modality(row: Row, chip: ChipFile) -> Modality:
-    """Return the modality of a chip.
-
-    Raises:
-        SourceError: neither the row nor the file name gives it.
-    """
+    """Return the modality; raise SourceError if neither row nor file name gives it."""
     text = chip.metadata.get("modality")
     try:
         return Modality(str(text))
@@ -150,11 +146,7 @@ def _modality(row: Row, chip: ChipFile) -> Modality:
 
 
 def _merge_attributes(attributes: dict[str, object], row: Row) -> None:
-    """Add a row's attributes to those of its vessel.
-
-    Raises:
-        SourceError: an earlier row has another value.
-    """
+    """Add a row's attributes; raise SourceError if an earlier row has another value."""
     for name, value in vessel_attributes(row).items():
         value = " ".join(value.split()) if isinstance(value, str) else value
         known = attributes.setdefault(name, value)

@@ -15,7 +15,6 @@ class ChipFile:
     """A chip on this machine with its metadata.
 
     Attributes:
-        path: the file.
         metadata: the known fields of `chip_metadata` in `POST /gallery`.
     """
 

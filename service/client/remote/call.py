@@ -23,8 +23,6 @@ class ChipPart:
     """A chip to send.
 
     Attributes:
-        name: file name.
-        data: content of the file.
         metadata: fields of `chip_metadata` in `POST /gallery`, or of `POST /match`.
     """
 
@@ -34,11 +32,7 @@ class ChipPart:
 
     @classmethod
     def read(cls, path: Path | str, **metadata: object) -> "ChipPart":
-        """Read a chip file.
-
-        Raises:
-            SourceError: the file cannot be read, or its name is not UTF-8.
-        """
+        """Read a file; raise SourceError if it cannot be read, or its name is not UTF-8."""
         path = require_text_name(Path(path))
         try:
             return cls(path.name, path.read_bytes(), metadata)
@@ -60,7 +54,6 @@ class Call(Generic[T]):
     """One request, and how its response is read.
 
     Attributes:
-        method: of HTTP.
         path: with a leading slash.
         read: makes the result of a response, read whole; raises UnreachableError if it cannot.
         query: parameters; those that are None are left out.

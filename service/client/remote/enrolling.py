@@ -58,7 +58,6 @@ class Enrolled:
     """The result of enrolling a chip.
 
     Attributes:
-        chip: as it was sent.
         response: line of the service for this chip; None when it refused the whole request.
         problem: why the chip was refused; None when it is enrolled.
     """

@@ -111,11 +111,7 @@ def connection_options(url: str, api_key: str | None) -> dict[str, Any]:
 
 
 def checked_url(url: str) -> str:
-    """Return the address without a trailing slash.
-
-    Raises:
-        UnreachableError: the text is no http(s) address.
-    """
+    """Return the address without a trailing slash; raise UnreachableError if it is none."""
     shown = without_password(url)
     try:
         parsed = httpx.URL(url)

@@ -61,11 +61,7 @@ class ChipLimits:
             )
 
     def check_bands(self, bands: int) -> None:
-        """Refuse a file that announces more bands than any sensor has.
-
-        Raises:
-            ChipSizeError: there are more than `max_bands`.
-        """
+        """Raise ChipSizeError if a file announces more than `max_bands`, as no sensor has."""
         if bands > self.max_bands:
             raise ChipSizeError(
                 f"the file announces {bands} bands; at most {self.max_bands} are accepted: "

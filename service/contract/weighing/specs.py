@@ -92,7 +92,6 @@ class VerdictPoint(ManifestPart):
     included (`ambiguous`). The rate of `likely` leaves out `confident` answers.
 
     Attributes:
-        verdict: the verdict.
         gallery_vessels: the largest gallery that the point is for.
         threshold: see `service.contract.weighing.verdicts.Thresholds`; 0 for `unclear`.
         right: share of such answers that are right, 0 to 1.

@@ -91,7 +91,6 @@ class Resemblance:
     """An open sighting that another one resembles.
 
     Attributes:
-        hit: the sighting.
         log_odds: ln of the odds that both show one ship against none of those that wait.
         is_likely: whether the pictures rather show one ship than two.
     """

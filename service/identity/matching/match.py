@@ -89,8 +89,6 @@ class MatchResult:
     """A match and how it was found.
 
     Attributes:
-        match: the answer.
-        timings_ms: milliseconds spent in each stage.
         first_similarities: cosine of the most probable vessel, by the sensor type of its sighting;
             empty when only a part of the gallery was searched, or both ways round.
         unstored: what became of a match that was to be stored and could not; None otherwise.

@@ -46,8 +46,4 @@ class AuditArchive(Protocol):
         """
 
     def copy_from(self, folder: Path) -> None:
-        """Copy the chains of a backup here.
-
-        Raises:
-            OSError: a file cannot be read or written.
-        """
+        """Copy the chains of a backup here; raise OSError if a file cannot be read or written."""

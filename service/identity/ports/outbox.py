@@ -21,11 +21,7 @@ class Outbox(Protocol):
     """Keeps matches, within limits, until the stores take them. Safe to call from many threads."""
 
     def put(self, match: AnsweredMatch) -> None:
-        """Keep a match so that it survives a crash.
-
-        Raises:
-            StoreFullError, StoreUnavailableError: it was not kept.
-        """
+        """Keep a match so that it survives a crash; raise a store error if it was not kept."""
 
     def ids(self) -> Sequence[UUID]:
         """Return the ids of the matches that wait, the oldest first."""

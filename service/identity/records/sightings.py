@@ -121,7 +121,6 @@ class GroupPlace:
     """The place of an open sighting in a group of sightings that may show one ship.
 
     Attributes:
-        group_id: the group.
         probability: that the sighting shows the ship of the group, as it was when the sighting
             joined it, see `matching.grouping`; None if it was sent with the others as one ship.
     """

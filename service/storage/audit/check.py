@@ -56,7 +56,6 @@ class _Chain:
     """What was read of one chain.
 
     Attributes:
-        name: the replica.
         head: the last entry; None after a line that says nothing.
         entries: the number of sound entries.
         hashes: the SHA-256 of each entry by its number.

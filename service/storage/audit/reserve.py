@@ -46,11 +46,7 @@ class Reserve:
         self._reserved = True
 
     def release(self) -> None:
-        """Give the space back to the disk, for the next write.
-
-        Raises:
-            StoreUnavailableError: the disk refuses.
-        """
+        """Give the space back for the next write; raise StoreUnavailableError if that fails."""
         self._reserved = False
         with disk_errors(f"use the space reserved in {self._path.parent}"):
             self._path.unlink(missing_ok=True)

@@ -105,11 +105,7 @@ class GalleryFolder:
         return active_bundle(self.path)
 
     def activate(self, bundle_id: str) -> None:
-        """Note which bundle is served, in one step.
-
-        Raises:
-            StoreUnavailableError, StoreFullError: it cannot be written.
-        """
+        """Note which bundle is served, in one step; raise a store error if that fails."""
         path = self.path / ACTIVE
         with disk_errors(f"write {path}"):
             replace_file(path, json.dumps({"bundle_id": payloads.bundle_slug(bundle_id)}))

@@ -60,7 +60,6 @@ class BundleSightings:
 
     Attributes:
         shard: the sightings of vessels. Its calls need the lock that was passed to `watch`.
-        waiting: the open sightings.
     """
 
     def __init__(self, shard: Shard, path: Path) -> None:

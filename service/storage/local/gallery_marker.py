@@ -60,11 +60,7 @@ class GalleryMarker:
                 claims.claim(self._path.name, _claim(), None)
 
     def clear(self) -> None:
-        """Remove the marker.
-
-        Raises:
-            StoreUnavailableError: it cannot be removed.
-        """
+        """Remove the marker; raise StoreUnavailableError if it cannot be removed."""
         if self._open_claims is not None:
             with closing(self._open_claims()) as claims:
                 claims.release(self._path.name, _claim())

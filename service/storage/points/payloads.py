@@ -234,11 +234,7 @@ def cosine(score: float) -> float:
 
 
 def check_vector(vector: NDArray[np.float32], width: int) -> list[float]:
-    """Return an embedding as plain floats.
-
-    Raises:
-        ValueError: not float `[width]` of unit length.
-    """
+    """Return an embedding as floats; raise ValueError unless `[width]` of unit length."""
     if vector.shape != (width,):
         raise ValueError(f"this gallery holds vectors of {width} numbers, got {vector.shape}")
     length = float(np.linalg.norm(vector))

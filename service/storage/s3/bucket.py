@@ -38,7 +38,6 @@ class BucketPlace:
     """Where a bucket is and how to connect to it.
 
     Attributes:
-        name: the bucket.
         prefix: the beginning of all keys; empty or ending in a slash.
         endpoint_url: the store; None for AWS.
         region: None for the default of the AWS tools.

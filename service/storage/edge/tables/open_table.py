@@ -55,11 +55,7 @@ class OpenTable:
         self._rows.check()
 
     def sync(self) -> None:
-        """Bring all embeddings to disk.
-
-        Raises:
-            OSError: the disk refuses.
-        """
+        """Bring all embeddings to disk; raise OSError if the disk refuses."""
         self._vectors.sync()
 
     def put(self, sightings: Sequence[EmbeddedFacts], new: bool = False) -> None:

@@ -68,11 +68,7 @@ class Rows:
         return {name: self[name].copy() for name in self._columns}
 
     def check(self) -> None:
-        """Compare all embeddings with their checksums.
-
-        Raises:
-            ValueError: one is not what was put.
-        """
+        """Compare all embeddings with their checksums; raise ValueError if one differs."""
         if not np.array_equal(self._vectors.checksums(self._count), self[CHECKSUMS]):
             raise ValueError("embeddings do not match their checksums")
 

@@ -155,11 +155,7 @@ def remove_journals(folder: Path, besides: UUID | None = None) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove the saved tables and all journals, for good.
-
-    Raises:
-        OSError: they cannot be removed.
-    """
+    """Remove saved tables and journals for good; raise OSError if that fails."""
     if folder.is_dir():
         (folder / FILE).unlink(missing_ok=True)
         sync_folder(folder)  # before anything changes: a crash must not bring them back

@@ -54,7 +54,6 @@ class SearchTables(Watcher):
 
     Attributes:
         enrolled: the sightings of vessels.
-        open: the others.
         records: those of enrolled sightings that were found last.
     """
 

@@ -118,11 +118,7 @@ class SightingTable:
         self._rows.check()
 
     def sync(self) -> None:
-        """Bring all embeddings to disk.
-
-        Raises:
-            OSError: the disk refuses.
-        """
+        """Bring all embeddings to disk; raise OSError if the disk refuses."""
         self._vectors.sync()
 
     def put_vessel(self, vessel_id: UUID, state: VesselState) -> None:

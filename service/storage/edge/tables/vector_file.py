@@ -72,11 +72,7 @@ class VectorFile:
                 self._map(room)
 
     def sync(self) -> None:
-        """Bring all rows to disk.
-
-        Raises:
-            OSError: the disk refuses.
-        """
+        """Bring all rows to disk; raise OSError if the disk refuses."""
         os.fsync(self._file)
 
     def checksums(self, rows: int) -> NDArray[np.uint32]:
