@@ -1,10 +1,9 @@
 """Find the registered vessel that a chip shows."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from uuid import UUID
 
 from pydantic import Field
 
@@ -183,25 +182,27 @@ class Matcher:
         return self.answer(asked, self.judge(asked, asked.ranking))
 
     def ask_again(
-        self, upload: ChipUpload, sighting: Sighting, options: MatchOptions, found_by: Finding
+        self,
+        upload: ChipUpload,
+        sighting: Sighting,
+        options: MatchOptions,
+        found_by: Finding,
+        is_news: Callable[[JudgedRanking], bool],
     ) -> MatchResult | None:
-        """Match a stored open sighting anew; record the answer if it names the vessel.
+        """Match a stored open sighting anew; record the answer if it is news.
 
         Args:
             upload: the original chip of the sighting.
             sighting: as it is stored.
             options: of the match by which the sighting was stored.
             found_by: the vessel, and the chip that it got since.
-
-        Returns:
-            The answer; None if the vessel is not the first candidate or one of those that an
-            ambiguous answer names.
+            is_news: decides whether the answer is worth recording; without it, None is returned.
 
         Raises: see `match`.
         """
         asked = self.ask(upload, options, sighting)
         judgement = self.judge(asked, asked.ranking)
-        if not _names(judgement, found_by.vessel_id):
+        if not is_news(judgement):
             return None
         return self.answer(asked, judgement, found_by=found_by)
 
@@ -383,14 +384,6 @@ class Matcher:
             lengths = (query.length_m * ratio, query.length_m / ratio)
         types = None if options.vessel_type is None else (options.vessel_type,)
         return SightingFilter(modality=modality, vessel_types=types, vessel_length_m=lengths)
-
-
-def _names(judgement: JudgedRanking, vessel_id: UUID) -> bool:
-    """Return whether a judgement says that the ship may well be this vessel."""
-    candidates = judgement.ranking.candidates
-    if judgement.verdict in (Verdict.NO_MATCH, Verdict.UNCLEAR) or not candidates:
-        return False
-    return vessel_id == candidates[0].vessel.id or vessel_id in judgement.explanation.among
 
 
 def _first_similarities(found: Mapping[Modality, Sequence[Scored]]) -> dict[Modality, float]:

@@ -13,7 +13,8 @@ with that mark.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from service.contract.candidate_probabilities import contributions
@@ -26,7 +27,7 @@ from service.identity.evidence.decision import weights_for
 from service.identity.evidence.pairs import evidence_of
 from service.identity.leases import Leases, Task
 from service.identity.matching.grouping import RECORDS_OF_ONE_SIGHTING
-from service.identity.matching.match import Matcher, MatchOptions
+from service.identity.matching.match import JudgedRanking, Matcher, MatchOptions
 from service.identity.records.base import RECORDED
 from service.identity.records.match_records import (
     Finding,
@@ -130,7 +131,13 @@ class OpenSightings:
             if not records or any(_answers(one, finding.vessel_id) for one in records):
                 return
             upload = stored_upload(sighting, self._chips.get(sighting.chip_sha256))
-            self._matcher.ask_again(upload, sighting, _options(records[-1]), finding)
+            self._matcher.ask_again(
+                upload,
+                sighting,
+                _options(records[-1]),
+                finding,
+                partial(_is_news, vessel_id=finding.vessel_id, records=records),
+            )
         except (ChipError, NotFoundError, StoreDamagedError) as error:
             log.warning("sighting %s could not be matched anew: %s", sighting_id, error)
 
@@ -156,12 +163,20 @@ def _options(record: MatchRecord) -> MatchOptions:
 
 
 def _answers(record: MatchRecord, vessel_id: UUID) -> bool:
-    """Return whether a match has proposed the vessel already, or an analyst rejected it.
+    """Return whether no answer on the vessel can be news after a match.
 
-    A rejected match rules out all its candidates.
+    That is so if it decided for the vessel, or if an analyst rejected it: that rules out all its
+    candidates.
     """
     if record.standing is Standing.REJECTED:
         return any(one.vessel.id == vessel_id for one in record.match.candidates)
-    first = record.match.candidates[0].vessel.id if record.match.candidates else None
-    unnamed = record.match.verdict in (Verdict.NO_MATCH, Verdict.UNCLEAR)
-    return first == vessel_id and not unnamed
+    decided = record.match.verdict in (Verdict.CONFIDENT, Verdict.LIKELY)
+    return decided and record.match.candidates[0].vessel.id == vessel_id
+
+
+def _is_news(judged: JudgedRanking, vessel_id: UUID, records: Sequence[MatchRecord]) -> bool:
+    """Return whether an answer names a vessel that earlier ones did not name, or decides for it."""
+    if judged.verdict in (Verdict.CONFIDENT, Verdict.LIKELY):
+        return judged.ranking.candidates[0].vessel.id == vessel_id
+    named = any(vessel_id in one.match.explanation.among for one in records)
+    return vessel_id in judged.explanation.among and not named

@@ -17,6 +17,7 @@ from service.identity.records.match_records import (
     NewJudgement,
     Standing,
 )
+from service.identity.records.matches import Verdict
 from service.identity.records.vessels import Vessel
 from service.identity.uploads import ChipUpload
 from tests.support.use_cases import CALIBRATION, UseCases, optical, sar, sar_look
@@ -110,6 +111,24 @@ def test_an_answer_that_a_client_got_already_is_not_news(
     ask(use_cases, sar(7))
     assert run(waiting) == 1
     assert new(use_cases) == []
+
+
+def test_one_of_two_vessels_is_news_only_when_an_answer_decides_for_it(
+    use_cases: UseCases, waiting: OpenSightings
+) -> None:
+    star, twin = enrol(use_cases, "STAR", sar_look(7)), enrol(use_cases, "TWIN", sar(7, height=43))
+    asked = use_cases.matches.get(ask(use_cases, sar(7)))
+    assert asked is not None
+    assert {star, twin} == {*asked.match.explanation.among}
+    for vessel, height in ((star, 45), (twin, 47)):
+        use_cases.enrolment.add_chips(vessel, [sar(7, height=height)])
+    assert run(waiting) == 4
+    assert new(use_cases) == []
+    use_cases.curation.merge(star, twin)
+    run(waiting)
+    (found,) = new(use_cases)
+    assert found.match.verdict is Verdict.CONFIDENT
+    assert found.match.candidates[0].vessel.id == star
 
 
 def test_other_ships_and_copies_are_not_proposed(
