@@ -181,7 +181,12 @@ class _Writer:
             return f"the chip is not kept: {error}"
         mode = FramingMode.AS_IS if sighting.framing is None else FramingMode(sighting.framing.mode)
         try:
-            chip = decode_chip(data, modality=Modality(sighting.modality), gsd_m=sighting.gsd_m)
+            chip = decode_chip(
+                data,
+                modality=Modality(sighting.modality),
+                gsd_m=sighting.gsd_m,
+                band=sighting.band,
+            )
             return frame(chip, mode).chip
         except ChipError as error:
             return f"the chip cannot be read: {error}"

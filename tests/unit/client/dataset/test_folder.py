@@ -13,6 +13,7 @@ from service.client.dataset.folder import DatasetReport, write_dataset
 from service.client.errors import SourceError
 from tests.support.answers import ship_id
 from tests.support.fakes.judged_service import JudgedService, sighting_of
+from tests.support.inputs.chip_files import sar_plane, tiff_bytes
 from tests.support.inputs.chips import optical_png, sar_tiff
 
 
@@ -61,6 +62,18 @@ def test_the_training_reader_reads_ships_sensors_and_pixel_sizes(tmp_path: Path)
     assert sar.gsd_m == 2.0
     assert sar.pixels.shape == (40, 12)
     assert sar.pixels.dtype == np.float32
+
+
+def test_the_polarisation_that_was_asked_for_is_written(tmp_path: Path) -> None:
+    first, second = sar_plane(seed=1), sar_plane(seed=2)
+    service = JudgedService()
+    service.enrol("A", sighting_of("A", 1, "optical", "1"), chip=optical_png(1))
+    asked = sighting_of("A", 2, "sar", "2", band=2)
+    service.enrol("A", asked, chip=tiff_bytes(np.stack([first, second])))
+    service.judge("A", asked)
+    written(service, tmp_path / "data")
+    chips = {chip.modality.value: chip for chip in read_hoss(tmp_path / "data").train}
+    np.testing.assert_array_equal(chips["sar"].read().pixels, second)
 
 
 def test_provenance_tells_where_each_chip_comes_from(tmp_path: Path) -> None:
