@@ -12,7 +12,7 @@ for the vessel before and after it moves the sighting, and a merge or deletion h
 first and then looks for its sightings, so at least one of the two notices the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -31,7 +31,7 @@ from service.identity.records.match_records import (
     Standing,
 )
 from service.identity.records.sightings import Sighting
-from service.identity.records.vessels import Vessel
+from service.identity.records.vessels import Vessel, VesselState
 from service.identity.recovery import Recovery
 
 MATCHES_OF_ONE_CHIP = 500
@@ -57,6 +57,15 @@ class MatchReview:
         self._trail = context.trail
         self._recovery = recovery
         self._leases = recovery.leases
+
+    def with_merged(self, where: MatchFilter) -> MatchFilter:
+        """Let a filter for a vessel pass the matches of vessels that were merged into it, too."""
+        if where.vessel_id is None:
+            return where
+        merged = self._gallery.vessels_in_state([VesselState.MERGED])
+        survivors = {one.id: one.merged_into for one in merged}
+        into = [one for one in survivors if where.vessel_id in _survivors(one, survivors)]
+        return where.model_copy(update={"merged_ids": tuple(sorted(into))})
 
     def show(self, match_id: UUID) -> MatchDetail:
         """Return a match; raise NotFoundError when there is no record of it."""
@@ -230,6 +239,14 @@ class MatchReview:
                 if vessel is not None:
                     return judgement, vessel
         return None, None
+
+
+def _survivors(merged: UUID, survivors: Mapping[UUID, UUID | None]) -> Iterator[UUID]:
+    """Yield the vessel that a merged one became part of, that one's survivor, and so on."""
+    survivor = survivors.get(merged)
+    while survivor is not None:
+        yield survivor
+        survivor = survivors.get(survivor)
 
 
 def _sighting_deleted(record: MatchRecord) -> ConflictError:

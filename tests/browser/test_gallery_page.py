@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.support.browser.chromium import WatchedPage
-from tests.support.browser.harbour import Harbour, chips_of
+from tests.support.browser.harbour import Harbour, ask, chips_of
 from tests.support.inputs.chip_files import picture_bytes, sar_plane, tiff_bytes
 
 
@@ -219,17 +219,27 @@ def test_a_vessel_is_merged_and_taken_apart_again(
 ) -> None:
     survivor = harbour.vessels["0011"]
     before = chip_count(api, survivor)
+    match_id = ask(api, "0009", note=vessel["name"], top_k="1")["match_id"]
+    decision = {"decision": "confirmed", "vessel_id": vessel["id"]}
+    assert api.post(f"/matches/{match_id}/verdict", json=decision).status_code == 200
     page = desk.open(f"#/gallery/{survivor}")
     page.get_by_role("button", name="Merge").click()
     page.get_by_role("dialog").get_by_role("searchbox").fill(vessel["name"])
     page.get_by_role("dialog").get_by_role("button", name=vessel["name"]).click()
-    expect(page.locator(".chips .chip")).to_have_count(before + 2)
+    expect(page.locator(".chips .chip")).to_have_count(before + 3)
     assert api.get(f"/gallery/{vessel['id']}").status_code == 404
+    confirmed = page.locator(".naming li").filter(has_text="0009_s01c3_SAR.tif")
+    expect(confirmed).to_contain_text("names a vessel that was merged into this one")
+    expect(page.locator(".events")).to_contain_text("0009_s01c3_SAR.tif confirmed by")
+    matches = {"vessel_id": survivor, "note": vessel["name"]}
+    assert len(api.get("/matches", params=matches).json()["matches"]) == 1
+    table = api.get("/matches", params=matches, headers={"Accept": "text/csv"}).text
+    assert match_id in table
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone.")).to_be_visible()
     assert chip_count(api, survivor) == before
     [again] = api.get("/gallery", params={"search": vessel["name"]}).json()["vessels"]
-    assert chip_count(api, again["id"]) == 2
+    assert chip_count(api, again["id"]) == 3
 
 
 def test_a_vessel_is_deleted_and_restored(

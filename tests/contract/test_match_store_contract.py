@@ -259,6 +259,18 @@ class TestFilters:
         assert listed(matches, vessel_id=other.id) == ids(taken_back, elsewhere, second)
         assert listed(matches, vessel_id=uuid4()) == []
 
+    def test_merged_vessels_count_as_the_vessel_and_cursors_stay(self, matches: MatchStore) -> None:
+        ship, merged = make_vessel(), make_vessel()
+        several = [make_match_record([one]) for one in (ship, merged, ship, merged)]
+        matches.put(*several, make_match_record())
+        alone = MatchFilter(vessel_id=ship.id)
+        first = matches.page(alone, 1, None)
+        assert ids(*first.matches) == ids(several[2])
+        both = MatchFilter(vessel_id=ship.id, merged_ids=(uuid4(), merged.id))
+        rest = matches.page(both, 5, first.next_cursor)
+        assert ids(*rest.matches) == ids(several[1], several[0])
+        assert ids(*matches.page(both, 5, None).matches) == ids(*several[::-1])
+
     def test_matches_of_one_chip_share_a_sighting(self, matches: MatchStore) -> None:
         query = make_sighting(modality="sar")
         first, again = make_match_record(query=query), make_match_record(query=query)

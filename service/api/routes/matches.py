@@ -63,7 +63,11 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         state: Annotated[MatchState | None, Query(description=STATE_HELP)] = None,
         modality: Annotated[Modality | None, Query(description="of the query")] = None,
         vessel_id: Annotated[
-            UUID | None, Query(description="a candidate, or the vessel that was confirmed")
+            UUID | None,
+            Query(
+                description="a candidate, or the vessel that was confirmed; vessels that were "
+                "merged into it count, too"
+            ),
         ] = None,
         sighting_id: Annotated[UUID | None, Query(description="the query sighting")] = None,
         case: Annotated[Line | None, Query(description="the case of the chip")] = None,
@@ -103,6 +107,7 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         if since is not None and until is not None and since > until:
             raise InvalidRequestError("since is later than until; no match was asked in between")
         media = wanted_media(request, response)
+        where = review.with_merged(where)
         if media != JSON:
             return exported_matches(matches, where).response(request, media, limit, cursor)
         return MatchListing.of(matches.page(where, limit or DEFAULT_LIMIT, cursor))

@@ -267,6 +267,7 @@ export const T = {
     matches: "Matches that name it",
     ranked: (rank, share) => `this vessel: rank ${rank}, ${share}`,
     notRanked: "this vessel is not among its candidates",
+    rankedMerged: "names a vessel that was merged into this one",
     allMatches: "All of them in the history",
     lookAlikes: "Look-alikes",
     lookAlikesText: "Asks about a chip of this vessel and lists the other vessels that look most similar. Nothing is stored.",

@@ -124,8 +124,9 @@ function identityEvents(vessel, matches) {
   for (const [origin, chips] of Object.entries(moved)) {
     events.push([chips.at(-1).recorded_at, T.vessel.events.moved(chips.length, origin.slice(0, 8))]);
   }
+  const own = new Set(vessel.sightings.map((one) => one.id)); // also those of vessels merged into it
   for (const match of matches) {
-    if (match.judgement?.vessel_id === vessel.id) {
+    if (match.judgement?.vessel_id && (match.judgement.vessel_id === vessel.id || own.has(match.query.sighting_id))) {
       events.push([match.judgement.at, T.vessel.events.confirmed(match.query.file_name || match.match_id.slice(0, 8), match.judgement.by)]);
     }
   }
@@ -143,17 +144,19 @@ function IdentityHistory({ vessel }) {
       <ul class="list plain naming">${matches.slice(0, LISTED).map((one) => html`<li key=${one.match_id}>
         <a href=${addressOf("match", one.match_id)}>${one.query.file_name || moment(one.asked_at)}</a>
         ${" "}<${Standing} standing=${one.standing} />${" "}
-        <${RankOf} vesselId=${vessel.id} matchId=${one.match_id} /></li>`)}</ul>
+        <${RankOf} vesselId=${vessel.id} match=${one} /></li>`)}</ul>
       <p><a href=${addressOf("history", null, { vessel_id: vessel.id })}>${T.vessel.allMatches}</a></p>`}
   </section>`;
 }
 
 /** The rank and the probability that a match gave a vessel. */
-function RankOf({ vesselId, matchId }) {
-  const { value } = useLoaded((signal) => get(`matches/${matchId}`, null, signal), [matchId]);
+function RankOf({ vesselId, match }) {
+  const { value } = useLoaded((signal) => get(`matches/${match.match_id}`, null, signal), [match.match_id]);
   if (!value) return null;
   const found = value.candidates.find((one) => one.vessel.id === vesselId);
-  const text = found ? T.vessel.ranked(found.rank, percent(found.probability)) : T.vessel.notRanked;
+  const confirmed = match.judgement?.vessel_id === vesselId;
+  const text = found ? T.vessel.ranked(found.rank, percent(found.probability))
+    : confirmed ? T.vessel.notRanked : T.vessel.rankedMerged;
   return html`<span class="quiet">${text}</span>`;
 }
 

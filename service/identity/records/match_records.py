@@ -164,7 +164,8 @@ class Area(Record):
 class MatchFilter(Record):
     """Which matches to list; None matches any value.
 
-    `vessel_id` is a candidate or the confirmed vessel; `case` is compared without case, and so are
+    `vessel_id` is a candidate or the confirmed vessel, and so is any of `merged_ids`, the vessels
+    that were merged into it; cursors hold for all of them. `case` is compared without case, and so are
     `file_name` and `note`, of which a part is enough; `since` (inclusive) and `until` (exclusive)
     bound the time of the request; `area` holds the position of the query.
     """
@@ -174,6 +175,7 @@ class MatchFilter(Record):
     state: MatchState | None = None
     modality: Modality | None = None
     vessel_id: UUID | None = None
+    merged_ids: tuple[UUID, ...] = Field((), repr=False)
     sighting_id: UUID | None = None
     case: Line | None = None
     file_name: Line | None = None

@@ -96,11 +96,12 @@ def match_condition(where: MatchFilter) -> Condition:
         VERDICT: where.verdict,
         STANDING: where.standing,
         MODALITY: where.modality,
-        VESSEL_IDS: where.vessel_id,
         SIGHTING_ID: where.sighting_id,
         CASE: _folded(where.case),
     }
     clauses: list[Clause] = [AnyOf(key, [str(w)]) for key, w in words.items() if w is not None]
+    if where.vessel_id is not None:
+        clauses.append(AnyOf(VESSEL_IDS, [str(w) for w in (where.vessel_id, *where.merged_ids)]))
     without: tuple[Clause, ...] = ()
     if where.state is MatchState.ASKED:
         without = (Known(STATE),)

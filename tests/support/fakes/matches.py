@@ -87,7 +87,10 @@ def passes(record: MatchRecord, where: MatchFilter) -> bool:
         and where.standing in (None, record.standing)
         and where.state in (None, record.state)
         and where.modality in (None, match.query.modality)
-        and (where.vessel_id is None or where.vessel_id in _vessels(record))
+        and (
+            where.vessel_id is None
+            or not _vessels(record).isdisjoint({where.vessel_id, *where.merged_ids})
+        )
         and (where.sighting_id is None or where.sighting_id in match.sighting_ids)
         and (where.case is None or _has(match.query.case, where.case, whole=True))
         and (where.file_name is None or _has(match.query.file_name, where.file_name))

@@ -10,7 +10,13 @@ from service.identity.curate import VesselPatch
 from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.matching.match import MatchOptions
-from service.identity.records.match_records import Decision, MatchRecord, NewJudgement, Standing
+from service.identity.records.match_records import (
+    Decision,
+    MatchFilter,
+    MatchRecord,
+    NewJudgement,
+    Standing,
+)
 from service.identity.records.vessels import VesselState
 from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.inputs.chips import sar_tiff
@@ -192,6 +198,21 @@ def test_confirming_a_merged_vessel_confirms_its_survivor(
     judged = use_cases.review.judge(record.id, confirmed(twin))
     assert judged.record.judgements[0].vessel_id == star
     assert owner_of(use_cases, record) == star
+
+
+def test_a_vessel_has_the_matches_of_those_that_were_merged_into_it(
+    use_cases: UseCases, star: UUID, twin: UUID
+) -> None:
+    third = use_cases.enrolment.enrol(NewVessel(name="THIRD"), [optical(9)]).vessel.id
+    use_cases.curation.merge(twin, third)
+    use_cases.curation.merge(star, twin)
+
+    def merged(vessel_id: UUID) -> set[UUID]:
+        return {*use_cases.review.with_merged(MatchFilter(vessel_id=vessel_id)).merged_ids}
+
+    assert merged(star) == {twin, third}
+    assert merged(twin) == {third}
+    assert merged(third) == set()
 
 
 def test_a_confirmed_sighting_follows_merges_splits_and_deletions(
