@@ -144,10 +144,13 @@ def vessel_condition(where: VesselFilter) -> Condition:
 
 
 def search_clauses(text: str) -> list[Clause]:
-    """Return the clauses for vessels with words that begin with the words of the text."""
+    """Return the clauses for vessels with words that begin with the words of the text.
+
+    A text without words finds nothing.
+    """
     return [
         AnyOf(STARTS, [word]) if len(word) <= SHORT else BeginsWith(WORDS, word)
-        for word in words_of(text)[:MAX_SEARCH_WORDS]
+        for word in words_of(text)[:MAX_SEARCH_WORDS] or [""]
     ]
 
 

@@ -316,12 +316,15 @@ def _listed(vessel: Vessel, where: VesselFilter) -> bool:
     name = where.name is None or where.name.casefold() in (vessel.name or "").casefold()
     exact = all(getattr(where, key) in (None, getattr(vessel, key)) for key in ("imo", "mmsi"))
     kind = where.type is None or where.type.casefold() == (vessel.type or "").casefold()
-    return vessel.state.visible and name and exact and kind and _found(vessel, where.search or "")
+    return vessel.state.visible and name and exact and kind and _found(vessel, where.search)
 
 
-def _found(vessel: Vessel, search: str) -> bool:
+def _found(vessel: Vessel, search: str | None) -> bool:
+    if search is None:
+        return True
     known = vessel_words(vessel)[WORDS]
-    return all(any(one.startswith(word) for one in known) for word in words_of(search))
+    words = words_of(search)
+    return bool(words) and all(any(one.startswith(word) for one in known) for word in words)
 
 
 def _passes(row: Row, where: SightingFilter) -> bool:
