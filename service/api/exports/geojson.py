@@ -1,7 +1,7 @@
 """GeoJSON (RFC 7946): features, and lines that are cut where they cross the antimeridian."""
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from service.identity.records.base import GeoPoint
@@ -35,25 +35,26 @@ def line(positions: Sequence[GeoPoint]) -> Json | None:
     """
     if len(positions) < 2:
         return None
-    parts: list[list[Position]] = [[_coordinates(positions[0])]]
-    for before, after in pairwise(positions):
-        if abs(after.lon - before.lon) > 180:
-            side = 180.0 if before.lon > after.lon else -180.0
-            lat = _crossing_lat(before, after)
-            parts[-1].append([side, lat])
+    first, *others = positions
+    parts: list[list[Position]] = [[[first.lon, first.lat]]]
+    for after in others:
+        lon, lat = parts[-1][-1]
+        side = math.copysign(180.0, lon)
+        to = side if abs(after.lon) == 180.0 else after.lon  # -180 and 180 are one meridian
+        if abs(to - lon) > 180.0:
+            if lon != side:
+                lat = _crossing_lat(parts[-1][-1], [to, after.lat])
+                parts[-1].append([side, lat])
+            if len(parts[-1]) == 1:
+                parts.pop()  # the line begins on the antimeridian, and goes to the other side
             parts.append([[-side, lat]])
-        parts[-1].append(_coordinates(after))
+        parts[-1].append([to, after.lat])
     if len(parts) == 1:
         return {"type": "LineString", "coordinates": parts[0]}
     return {"type": "MultiLineString", "coordinates": parts}
 
 
-def _coordinates(position: GeoPoint) -> Position:
-    return [position.lon, position.lat]
-
-
-def _crossing_lat(before: GeoPoint, after: GeoPoint) -> float:
+def _crossing_lat(before: Position, after: Position) -> float:
     """Return the latitude at which the straight line on the map crosses the antimeridian."""
-    start, end = before.lon % 360, after.lon % 360  # both around 180
-    share = 0.5 if start == end else (180.0 - start) / (end - start)
-    return before.lat + share * (after.lat - before.lat)
+    start, end = before[0] % 360, after[0] % 360  # on both sides of 180
+    return before[1] + (180.0 - start) / (end - start) * (after[1] - before[1])

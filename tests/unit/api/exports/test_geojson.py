@@ -12,9 +12,8 @@ def at(lat: float, lon: float) -> GeoPoint:
     return GeoPoint(lat=lat, lon=lon)
 
 
-POSITIONS = st.lists(
-    st.builds(at, st.floats(-90, 90, width=32), st.floats(-180, 180, width=32)), min_size=2
-)
+LONGITUDES = st.floats(-180, 180, width=32) | st.sampled_from([-180.0, 180.0])
+POSITIONS = st.lists(st.builds(at, st.floats(-90, 90, width=32), LONGITUDES), min_size=2)
 
 
 def test_longitude_comes_first() -> None:
@@ -42,6 +41,31 @@ def test_a_line_is_cut_at_the_antimeridian(side: int) -> None:
     [before, after] = way["coordinates"]
     assert before == [[side * 170, 0], [side * 180, pytest.approx(1)]]
     assert after == [[side * -180, pytest.approx(1)], [side * -160, 3], [side * -150, 4]]
+
+
+@pytest.mark.parametrize(
+    ("longitudes", "parts"),
+    [
+        ([170, 180, 175], [[170, 180, 175]]),
+        ([170, -180, 175], [[170, 180, 175]]),
+        ([170, -180, -175], [[170, 180], [-180, -175]]),
+        ([170, 180, -175], [[170, 180], [-180, -175]]),
+        ([-170, 180, 175], [[-170, -180], [180, 175]]),
+        ([180, -175], [[-180, -175]]),
+        ([-180, 175], [[180, 175]]),
+        ([180, -180], [[180, 180]]),
+        ([180, -180, -170], [[180, 180], [-180, -170]]),
+        ([170, -180, 180, -170, 170], [[170, 180, 180], [-180, -170, -180], [180, 170]]),
+    ],
+)
+def test_positions_on_the_antimeridian_lie_on_the_side_of_their_part(
+    longitudes: list[float], parts: list[list[float]]
+) -> None:
+    way = line([at(lat, lon) for lat, lon in enumerate(longitudes)])
+    assert way is not None
+    drawn = way["coordinates"] if len(parts) > 1 else [way["coordinates"]]
+    assert [[lon for lon, _ in part] for part in drawn] == parts
+    assert all(one != other for part in drawn for one, other in pairwise(part))
 
 
 @given(POSITIONS)
