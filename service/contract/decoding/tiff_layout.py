@@ -7,6 +7,7 @@ sample layout, compression and orientation. Source: TIFF 6.0, section 2, and the
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +154,7 @@ def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
 
     Raises:
         CorruptChipError: the header or a directory is damaged, ends early, runs in a circle,
-            repeats a tag, or calls a page an overview that is larger than the picture.
+            or repeats a tag; or a page is larger than the picture.
         UnsupportedFormatError: the file holds several pictures.
     """
     try:
@@ -162,11 +163,8 @@ def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
         raise CorruptChipError(
             "the TIFF's directory is damaged or ends early; send the complete file"
         ) from error
-    full = [
-        i
-        for i, tags in enumerate(directories)
-        if not _first(tags, _SUBFILE, 0) & (_REDUCED | _MASK)
-    ]
+    kinds = [_first(tags, _SUBFILE, 0) for tags in directories]
+    full = [i for i, kind in enumerate(kinds) if not kind & (_REDUCED | _MASK)]
     if len(full) > 1:
         raise UnsupportedFormatError(
             f"the TIFF holds {len(full)} pages; send one file per chip with one page"
@@ -178,21 +176,26 @@ def read_full_page(data: bytes) -> tuple[TiffPage, TiffPage | None]:
     if not full or _WIDTH not in directories[full[0]] or _HEIGHT not in directories[full[0]]:
         raise CorruptChipError("the TIFF names no picture size; send the complete file")
     page = _page(data, full[0], directories[full[0]])
-    _require_smaller_overviews(page, directories)
+    described = directories + _inner_directories(data, directories)
+    _require_largest(page, described)
     _require_single_file(data, page)
-    page = replace(page, following_bytes=_following_bytes(data, directories))
+    page = replace(page, following_bytes=_following_bytes(data, described))
     return page, _mask_of(data, page, directories)
+
+
+def _inner_directories(data: bytes, directories: list[Tags]) -> list[Tags]:
+    """Return the directories of other pictures, EXIF data and camera positions that are sound."""
+    places = (at for tags in directories for tag in _INNER & tags.keys() for at in tags[tag])
+    found: list[Tags] = []
+    for offset in islice(places, MAX_PAGES):
+        with suppress(struct.error, OverflowError, ValueError, CorruptChipError):
+            found.append(_directory(data, *_byte_order(data), int(offset))[0])
+    return found
 
 
 def _following_bytes(data: bytes, directories: list[Tags]) -> int:
     """Return how many bytes stand after all that the directories describe, as of a second file."""
-    order, big = _byte_order(data)
-    ends = [tags[_END] for tags in directories]
-    inner = [tags[tag][:MAX_PAGES] for tags in directories for tag in _INNER & tags.keys()]
-    for offset in [int(at) for places in inner for at in places][:MAX_PAGES]:
-        with suppress(struct.error, OverflowError, ValueError, CorruptChipError):
-            ends.append(_directory(data, order, big, offset)[0][_END])
-    following = len(data[int(max(ends)[0]) :].rstrip(b"\0"))
+    following = len(data[max(_first(tags, _END, 0) for tags in directories) :].rstrip(b"\0"))
     return following if following > MAX_TRAILER_BYTES else 0
 
 
@@ -238,14 +241,14 @@ def _first(tags: Tags, tag: int, default: int) -> int:
     return int(tags[tag][0]) if tag in tags else default
 
 
-def _require_smaller_overviews(page: TiffPage, directories: list[Tags]) -> None:
-    """Reject an overview or mask that is larger than the picture: readers may open it instead."""
+def _require_largest(page: TiffPage, directories: list[Tags]) -> None:
+    """Reject a page larger than the picture: it is the picture, or readers may open it instead."""
     for tags in directories:
         width, height = _first(tags, _WIDTH, 0), _first(tags, _HEIGHT, 0)
         if width > page.width or height > page.height:
             raise CorruptChipError(
-                f"the TIFF marks a page of {width} x {height} pixels as an overview or mask of a "
-                f"picture of {page.width} x {page.height}; send the picture alone"
+                f"the TIFF holds {width} x {height} pixels as an overview, mask or inner directory "
+                f"of a picture of {page.width} x {page.height}; send the larger picture alone"
             )
 
 

@@ -2,6 +2,7 @@
 
 import struct
 import time
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -38,6 +39,32 @@ def test_an_overview_larger_than_the_picture_is_rejected(
     for pages in ([Page(FULL, subfile=1), Page(THUMBNAIL)], [Page(THUMBNAIL), Page(FULL, 1)]):
         with pytest.raises(CorruptChipError, match="20 x 60 pixels as an overview"):
             decode_chip(write_tiff(pages, order=order, big=big), gsd_m=1.0)
+
+
+@pytest.mark.parametrize(("order", "big"), WRITERS)
+def test_a_thumbnail_whose_picture_is_in_an_inner_directory_is_rejected(
+    order: Literal["<", ">"], big: bool
+) -> None:
+    """Cameras and some editors keep the picture there (tag 330), and readers open the thumbnail."""
+    thumbnail, full = Page(THUMBNAIL), Page(FULL)
+    with pytest.raises(CorruptChipError, match=r"20 x 60 pixels as .* inner directory"):
+        decode_chip(with_inner_directory(thumbnail, full, order=order, big=big), gsd_m=1.0)
+    data = with_inner_directory(full, thumbnail, order=order, big=big)
+    np.testing.assert_array_equal(decode_chip(data, gsd_m=1.0).pixels, FULL)
+
+
+def with_inner_directory(page: Page, inner: Page, *, order: Literal["<", ">"], big: bool) -> bytes:
+    """A TIFF whose first page names the directory of the second as an inner one (tag 330)."""
+    marked = replace(page, extra=((330, 1),))
+    alone = write_tiff([marked], order=order, big=big)
+    both = bytearray(write_tiff([marked, inner], order=order, big=big))
+    word = order + ("Q" if big else "I")
+    link = len(alone) - struct.calcsize(word)
+    (inner_at,) = struct.unpack_from(word, both, link)
+    struct.pack_into(word, both, link, 0)
+    entry = struct.pack(order + "HH", 330, 16 if big else 4) + struct.pack(word, 1)
+    struct.pack_into(word, both, both.index(entry) + len(entry), inner_at)
+    return bytes(both)
 
 
 @pytest.mark.parametrize(("order", "big"), WRITERS)
