@@ -182,10 +182,7 @@ class _Writer:
         mode = FramingMode.AS_IS if sighting.framing is None else FramingMode(sighting.framing.mode)
         try:
             chip = decode_chip(
-                data,
-                modality=Modality(sighting.modality),
-                gsd_m=sighting.gsd_m,
-                band=sighting.band,
+                data, modality=Modality(sighting.modality), gsd_m=sighting.gsd_m, band=sighting.band
             )
             return frame(chip, mode).chip
         except ChipError as error:

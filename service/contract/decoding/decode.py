@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, GsdSource, Modality, Position
-from service.contract.decoding.geo import PixelGround, check_gsd, pixel_ground
+from service.contract.decoding.geo import PixelGround, check_gsd, is_at_origin, pixel_ground
 from service.contract.decoding.modality import resolve_modality
 from service.contract.decoding.optical_rgb import optical_rgb
 from service.contract.decoding.picture import read_jpeg, read_png
@@ -78,10 +78,10 @@ def decode_chip(
         pixels, more = _square(pixels, ground, limits)
         notes += more
     distance, source, more = _sampling(resolved, gsd_m, ground)
-    if ground is not None and _is_nowhere(ground.position):
+    if ground is not None and (nowhere := _nowhere(raster, ground.position)):
         notes.append(
-            "the GeoTIFF lies at latitude 0, longitude 0, which programs write where the position "
-            "is unknown: its position was ignored; send lat and lon"
+            f"the GeoTIFF lies at {nowhere}, which programs write where the position is unknown: "
+            "its position was ignored; send lat and lon"
         )
         ground = None
     return Chip(
@@ -120,8 +120,14 @@ def _pixels(raster: Raster, modality: Modality, band: int | None) -> tuple[NDArr
     return optical_rgb(raster)
 
 
-def _is_nowhere(position: Position) -> bool:
-    return max(abs(position.lat), abs(position.lon)) <= NOWHERE_DEG
+def _nowhere(raster: Raster, position: Position) -> str:
+    """Return the place that means an unknown one; empty for other places."""
+    if max(abs(position.lat), abs(position.lon)) <= NOWHERE_DEG:
+        return "latitude 0, longitude 0"
+    _, height, width = raster.samples.shape
+    if raster.georeference is not None and is_at_origin(raster.georeference, width, height):
+        return "x 0, y 0 of its map"
+    return ""
 
 
 def _ground(raster: Raster) -> PixelGround | None:

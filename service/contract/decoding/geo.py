@@ -89,9 +89,14 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
         with rasterio.Env(session=DummySession()):
             lons, lats = reproject(crs, "EPSG:4326", xs, ys)
             unit_m = _unit_m(georeference)
+            back = reproject("EPSG:4326", crs, lons, lats) if crs.is_projected else (xs, ys)
     except (RasterioError, CPLE_BaseError, CRSError, ValueError):
         return None
     if not all(map(math.isfinite, [*lons, *lats])) or not abs(lats[0]) <= 90:
+        return None
+    # Coordinates beyond the map yield a place that is another point of it.
+    pixel = math.sqrt(abs(t.determinant))
+    if not max(abs(a - b) for a, b in zip([*xs, *ys], [*back[0], *back[1]], strict=True)) < pixel:
         return None
     centre, right, below = (_earth_centred_m(*at) for at in zip(lons, lats, strict=True))
     here = float(lons[0]), float(lats[0])
@@ -105,6 +110,18 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
         down = _nominal(down, math.hypot(t.b, t.e) * unit_m)
     position = Position(lat=float(lats[0]), lon=(float(lons[0]) + 180.0) % 360.0 - 180.0)
     return PixelGround(across, down, to_right, to_below, position, skew)
+
+
+def is_at_origin(georeference: Georeference, width: int, height: int) -> bool:
+    """Return whether a corner lies exactly at 0, 0 of a catalogued map, and so at no known place.
+
+    Programs write that where they know the size of a pixel alone. Maps without an EPSG code may
+    have been made for the chip, around its corner.
+    """
+    t, crs = georeference.transform, georeference.crs
+    corners = ((0, 0), (width, 0), (0, height), (width, height))
+    at_origin = any(t @ corner == (0.0, 0.0) for corner in corners)
+    return at_origin and crs.is_projected and crs.to_epsg() is not None
 
 
 def _skew_degrees(centre: _Point, right: _Point, below: _Point) -> float:

@@ -183,6 +183,7 @@ def test_ground_control_points() -> None:
     ("crs", "transform"),
     [
         ("EPSG:32631", Affine(1, 0, 1e30, 0, -1, 1e30)),
+        ("EPSG:32631", Affine(1, 0, 500_000, 0, -1, 1e8)),  # which lies 2.5 times around the Earth
         ("EPSG:4326", Affine(1e-5, 0, 10, 0, -1e-5, 300)),
         ("EPSG:32631", Affine(1, 1, 500_000, 1, 1, 5_000_000)),
     ],
@@ -227,6 +228,17 @@ def test_a_position_that_programs_write_for_an_unknown_one_is_ignored(
     assert (chip.position, chip.ground) == (None, None)
     assert (chip.gsd_source, round(chip.gsd_m, 2)) == ("geotiff", 1.11)
     assert any("lies at latitude 0, longitude 0" in warning for warning in chip.warnings)
+
+
+@pytest.mark.parametrize("transform", [Affine(2, 0, 0, 0, -2, 0), Affine(2, 0, -40, 0, -2, 120)])
+def test_a_corner_at_the_origin_of_a_map_is_no_position(transform: Affine) -> None:
+    """The origin of a UTM zone lies at sea, 4 degrees outside of it."""
+    chip = georeferenced_chip("EPSG:32631", transform)
+    assert (chip.position, chip.gsd_m, chip.gsd_source) == (None, 2.0, "geotiff")
+    assert any("lies at x 0, y 0 of its map" in warning for warning in chip.warnings)
+    local = georeferenced_chip("+proj=aeqd +lat_0=1.2 +lon_0=103.9", transform)
+    assert local.position is not None
+    assert local.position.lat == pytest.approx(1.2, abs=0.01)
 
 
 def test_a_position_on_the_equator_or_the_first_meridian_is_used() -> None:
