@@ -6,18 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_training.cli.common import (
-    BundleOption,
-    CheckpointsOption,
-    DrawsOption,
-    JsonOption,
-    MetricsOption,
-    SeedOption,
-    ThreadsOption,
-    exit_on_error,
-    model_paths,
-    write_metrics,
-)
+from model_training.cli import common
 from model_training.cli.measuring import embed_for_measuring
 from model_training.cli.tables import look_alike_table, print_table
 from service.contract.manifest import Metric
@@ -28,20 +17,20 @@ def look_alikes(
         list[Path],
         typer.Option(help="Chips in HOSS layout, simulated or genuine; may be repeated."),
     ],
-    bundle: BundleOption = None,
-    checkpoint: CheckpointsOption = None,
+    bundle: common.BundleOption = None,
+    checkpoint: common.CheckpointsOption = None,
     vessel_type: Annotated[
         list[str] | None, typer.Option("--type", help="Only ships of this type; may be repeated.")
     ] = None,
     galleries: Annotated[int, typer.Option(help="Galleries drawn per protocol.", min=1)] = 400,
-    out: MetricsOption = None,
+    out: common.MetricsOption = None,
     name: Annotated[
         list[str] | None, typer.Option(help="Name of each --data in --out; default: the folders'.")
     ] = None,
-    draws: DrawsOption = 2000,
-    seed: SeedOption = 0,
-    threads: ThreadsOption = 0,
-    as_json: JsonOption = False,
+    draws: common.DrawsOption = 2000,
+    seed: common.SeedOption = 0,
+    threads: common.ThreadsOption = 0,
+    as_json: common.JsonOption = False,
 ) -> None:
     """Measure O2O, S2O and O2S among look-alikes: 29 ships of one type within 10 % of a length.
 
@@ -53,12 +42,12 @@ def look_alikes(
 
     results: dict[str, Any] = {}
     metrics: list[Metric] = []
-    with exit_on_error(ValueError, yardstick.LookAlikeError):
+    with common.exit_on_error(ValueError, yardstick.LookAlikeError):
         if name is not None and len(name) != len(data):
             raise ValueError(f"{len(name)} names for {len(data)} data sets; give one each")
         for place, folder in enumerate(data):
             chips = all_chips(read_hoss(folder))
-            table = embed_for_measuring(chips, model_paths(bundle, checkpoint), threads)
+            table = embed_for_measuring(chips, common.model_paths(bundle, checkpoint), threads)
             measured = yardstick.look_alikes(
                 table,
                 yardstick.read_vessels(folder),
@@ -71,7 +60,7 @@ def look_alikes(
             results[title] = measured
             metrics += yardstick.look_alike_metrics(measured, title)
         if out is not None:
-            write_metrics(out, metrics)
+            common.write_metrics(out, metrics)
     if as_json:
         documents = {
             title: {protocol: result.document() for protocol, result in measured.items()}

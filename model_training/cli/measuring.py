@@ -13,6 +13,7 @@ import typer
 
 from model_training.calibration.calibrate import CalibrationError
 from model_training.calibration.searches import CoarseQueries
+from model_training.cli import tables
 from model_training.cli.common import (
     BundleOption,
     CheckpointsOption,
@@ -28,15 +29,6 @@ from model_training.cli.common import (
     run_errors,
     write_json,
     write_metrics,
-)
-from model_training.cli.tables import (
-    ablation_table,
-    evaluation_table,
-    print_both_ways,
-    print_by_gsd,
-    print_calibration,
-    print_table,
-    progress,
 )
 from model_training.data.hoss import HossDataset, LabelledChip
 from model_training.embedding.chip_table import ChipEmbedder, ChipTable
@@ -114,7 +106,7 @@ def evaluate(
     if as_json:
         print(json.dumps(result.document(), indent=2))
     else:
-        print_table(evaluation_table(result, data))
+        tables.print_table(tables.evaluation_table(result, data))
 
 
 def calibrate(
@@ -244,10 +236,10 @@ def calibrate(
     if as_json:
         print(json.dumps({"calibration": spec.model_dump(mode="json"), **documents}, indent=2))
     else:
-        print_calibration(spec, reports)
+        tables.print_calibration(spec, reports)
         if turned_report is not None:
-            print_both_ways(turned_report)
-            print_by_gsd(by_gsd)
+            tables.print_both_ways(turned_report)
+            tables.print_by_gsd(by_gsd)
         print(f"wrote {out}")
 
 
@@ -278,12 +270,12 @@ def ablation(
             measured, embedder_of = prepared.study, prepared.open_model
         else:
             measured = ablations.with_genuine(ablations.read_study(study), genuine)
-        with progress("embedding", None) as advance:
+        with tables.progress("embedding", None) as advance:
             rows = ablations.run_study(measured, embedder_of, advance, draws, seed)
     if as_json:
         print(json.dumps([row.document() for row in rows], indent=2))
     else:
-        print_table(ablation_table(rows))
+        tables.print_table(tables.ablation_table(rows))
 
 
 def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
@@ -338,14 +330,16 @@ def _background_chips(folder: Path | None) -> tuple[LabelledChip, ...]:
 def embed_both_ways(
     chips: Sequence[LabelledChip], bundle: Path, threads: int, seed: int
 ) -> ChipTable:
-    """Embed chips, and some of them turned by 180 degrees, with progress bars."""
+    """Embed chips, and some of them turned by 180 degrees, with tables.progress bars."""
     from model_training.calibration.searches import MAX_QUERIES
     from model_training.embedding.chip_table import embed_chips, embed_half_turns
 
     embed = open_model(bundle, threads=threads)
-    with progress(f"embedding with {bundle.name}", len({chip.path for chip in chips})) as advance:
+    with tables.progress(
+        f"embedding with {bundle.name}", len({chip.path for chip in chips})
+    ) as advance:
         table = embed_chips(chips, embed, advance)
-    with progress("embedding half turns", 2 * MAX_QUERIES) as advance:
+    with tables.progress("embedding half turns", 2 * MAX_QUERIES) as advance:
         return embed_half_turns(table, embed, MAX_QUERIES, seed, advance)
 
 
@@ -356,18 +350,18 @@ def _embed_coarse(
     from model_training.calibration.coarse_queries import QUERIES_PER_SENSOR, embed_coarse
 
     embed = open_model(bundle, threads=threads)
-    with progress("embedding coarse queries", 2 * QUERIES_PER_SENSOR) as advance:
+    with tables.progress("embedding coarse queries", 2 * QUERIES_PER_SENSOR) as advance:
         return embed_coarse(table, embed, QUERIES_PER_SENSOR, seed, advance)
 
 
 def embed_for_measuring(
     chips: Sequence[LabelledChip], model: Sequence[Path], threads: int
 ) -> ChipTable:
-    """Embed chips with a bundle or checkpoints, with a progress bar on standard error."""
+    """Embed chips with a bundle or checkpoints, with a tables.progress bar on standard error."""
     from model_training.embedding.chip_table import embed_chips
 
     unique = len({chip.path for chip in chips})
     embed = open_model(*model, threads=threads)
     names = " + ".join(path.name for path in model)
-    with progress(f"embedding with {names}", unique) as advance:
+    with tables.progress(f"embedding with {names}", unique) as advance:
         return embed_chips(chips, embed, advance)

@@ -6,29 +6,19 @@ from typing import Annotated
 
 import typer
 
-from model_training.cli.common import (
-    CalibrationOption,
-    DataNameOption,
-    JsonOption,
-    MetricsOption,
-    SeedOption,
-    ThreadsOption,
-    exit_on_error,
-    open_calibration,
-    write_metrics,
-)
+from model_training.cli import common
 from model_training.cli.measuring import embed_both_ways
 
 
 def reliability(
     bundle: Annotated[Path, typer.Option(help="Folder of a calibrated bundle.")],
     data: Annotated[Path, typer.Option(help="Chips in HOSS layout, simulated or genuine.")],
-    out: MetricsOption = None,
-    name: DataNameOption = None,
-    calibration: CalibrationOption = None,
-    seed: SeedOption = 0,
-    threads: ThreadsOption = 0,
-    as_json: JsonOption = False,
+    out: common.MetricsOption = None,
+    name: common.DataNameOption = None,
+    calibration: common.CalibrationOption = None,
+    seed: common.SeedOption = 0,
+    threads: common.ThreadsOption = 0,
+    as_json: common.JsonOption = False,
 ) -> None:
     """Match every chip with its vessel in the gallery and without; compare with the truth.
 
@@ -39,12 +29,12 @@ def reliability(
     from model_training.calibration.known_and_unknown import measure_known_and_unknown
     from model_training.data.hoss import all_chips, read_hoss
 
-    with exit_on_error(ValueError):
-        spec = open_calibration(bundle, calibration)
+    with common.exit_on_error(ValueError):
+        spec = common.open_calibration(bundle, calibration)
         table = embed_both_ways(all_chips(read_hoss(data)), bundle, threads, seed)
         measured = measure_known_and_unknown(table, spec, seed)
         if out is not None:
-            write_metrics(out, measured.metrics(name or data.resolve().name))
+            common.write_metrics(out, measured.metrics(name or data.resolve().name))
     if as_json:
         print(json.dumps(measured.document(), indent=2))
         return

@@ -6,14 +6,7 @@ from typing import Annotated
 
 import typer
 
-from model_training.cli.common import (
-    CalibrationOption,
-    JsonOption,
-    SeedOption,
-    ThreadsOption,
-    exit_on_error,
-    open_calibration,
-)
+from model_training.cli import common
 from model_training.cli.measuring import embed_for_measuring
 
 
@@ -34,10 +27,10 @@ def scenes(
             "third as many others like them; --gallery has no effect.",
         ),
     ] = False,
-    calibration: CalibrationOption = None,
-    seed: SeedOption = 0,
-    threads: ThreadsOption = 0,
-    as_json: JsonOption = False,
+    calibration: common.CalibrationOption = None,
+    seed: common.SeedOption = 0,
+    threads: common.ThreadsOption = 0,
+    as_json: common.JsonOption = False,
 ) -> None:
     """Match chips of one image singly and together; print R1, its gain, calibration errors.
 
@@ -50,8 +43,8 @@ def scenes(
     from model_training.evaluation.look_alikes import read_vessels
     from model_training.studies.scenes import measure_scenes
 
-    with exit_on_error(ValueError):
-        spec = open_calibration(bundle, calibration)
+    with common.exit_on_error(ValueError):
+        spec = common.open_calibration(bundle, calibration)
         table = embed_for_measuring(all_chips(read_hoss(data)), [bundle], threads)
         types = {ship: known.vessel_type for ship, known in read_vessels(data).items()}
         report = measure_scenes(

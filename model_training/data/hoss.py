@@ -17,19 +17,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from service.contract import hoss_names
 from service.contract.chip import Chip
 from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipError
-from service.contract.hoss_names import (
-    GALLERY_FOLDER,
-    NAMING_RULE,
-    QUERY_FOLDER,
-    TRAIN_FOLDER,
-    HossName,
-    ProvenanceError,
-    read_hoss_name,
-    stated_gsd,
-)
 
 SUBSETS = ("O2S", "S2O")
 
@@ -42,7 +33,7 @@ class DatasetError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledChip(HossName):
+class LabelledChip(hoss_names.HossName):
     """A chip file with the vessel and the sensor that its name gives.
 
     `gsd_m` is what the folder's table states; None: the file's own, or the sensor's usual one.
@@ -87,7 +78,7 @@ class HossDataset:
 
 def parse_chip_name(path: Path) -> LabelledChip | None:
     """Parse a file's name; return None if it is not the name of a chip."""
-    name = read_hoss_name(path.name)
+    name = hoss_names.read_hoss_name(path.name)
     if name is None:
         return None
     return LabelledChip(**asdict(name), path=path)
@@ -121,7 +112,8 @@ def read_folder(
     misnamed = [path for path, chip in chips.items() if chip is None]
     if misnamed:
         raise DatasetError(
-            f"{_names(misnamed)} in {folder} not named as chips are; expected {NAMING_RULE}"
+            f"{_names(misnamed)} in {folder} not named as chips are; expected "
+            f"{hoss_names.NAMING_RULE}"
         )
     stated = gsd_m or {}
     found = tuple(
@@ -150,10 +142,10 @@ def read_hoss(root: Path) -> HossDataset:
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; give the folder that holds the data set")
     try:
-        gsd_m = stated_gsd(root)
-    except (ProvenanceError, OSError) as error:
+        gsd_m = hoss_names.stated_gsd(root)
+    except (hoss_names.ProvenanceError, OSError) as error:
         raise DatasetError(str(error)) from error
-    train = root / TRAIN_FOLDER
+    train = root / hoss_names.TRAIN_FOLDER
     subsets: dict[str, Split] = {}
     for name in SUBSETS:
         split = _read_split(root / "subset" / name, gsd_m)
@@ -189,7 +181,7 @@ def all_chips(dataset: HossDataset) -> tuple[LabelledChip, ...]:
 
 def _read_split(folder: Path, gsd_m: Mapping[str, float]) -> Split | None:
     """Read `query/` and `bounding_box_test/` of a folder; return None if it has neither."""
-    query, gallery = folder / QUERY_FOLDER, folder / GALLERY_FOLDER
+    query, gallery = folder / hoss_names.QUERY_FOLDER, folder / hoss_names.GALLERY_FOLDER
     if not query.is_dir() and not gallery.is_dir():
         return None
     return Split(

@@ -12,21 +12,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from service.api import transport_errors
 from service.api.problems import PROBLEM_JSON, problem, problem_fields
-from service.api.transport_errors import (
-    BodyTooLargeError,
-    DisplacedUploadError,
-    ForbiddenError,
-    IdempotencyKeyReusedError,
-    MediaTypeError,
-    NotAcceptableError,
-    RateLimitedError,
-    RequestInProgressError,
-    RequestTimeoutError,
-    ResponseTooLargeError,
-    SlowUploadError,
-    UnauthenticatedError,
-)
 from service.api.validation_messages import field_errors, more_errors
 from service.contract.errors import (
     BundleError,
@@ -54,20 +41,20 @@ STATUS: dict[type[CrossfixError], int] = {
     ChipError: 422,
     TranslationError: 422,
     InvalidRequestError: 422,
-    MediaTypeError: 415,
-    NotAcceptableError: 406,
+    transport_errors.MediaTypeError: 415,
+    transport_errors.NotAcceptableError: 406,
     NotFoundError: 404,
     ConflictError: 409,
     OverloadedError: 429,
-    RateLimitedError: 429,
-    UnauthenticatedError: 401,
-    ForbiddenError: 403,
-    BodyTooLargeError: 413,
-    SlowUploadError: 408,
-    IdempotencyKeyReusedError: 422,
-    RequestInProgressError: 409,
-    ResponseTooLargeError: 409,
-    RequestTimeoutError: 503,
+    transport_errors.RateLimitedError: 429,
+    transport_errors.UnauthenticatedError: 401,
+    transport_errors.ForbiddenError: 403,
+    transport_errors.BodyTooLargeError: 413,
+    transport_errors.SlowUploadError: 408,
+    transport_errors.IdempotencyKeyReusedError: 422,
+    transport_errors.RequestInProgressError: 409,
+    transport_errors.ResponseTooLargeError: 409,
+    transport_errors.RequestTimeoutError: 503,
     StoreUnavailableError: 503,
     StoreFullError: 507,
     BundleError: 500,
@@ -76,7 +63,7 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 HTTP_KINDS = {
     404: "no-such-route",
     405: "method-not-allowed",
-    415: MediaTypeError.kind,
+    415: transport_errors.MediaTypeError.kind,
     422: InvalidRequestError.kind,
 }
 UNEXPECTED = "the service failed to answer; the error was logged"
@@ -112,15 +99,15 @@ def error_fields(error: Exception, telemetry: Telemetry, path: str) -> dict[str,
 
 
 def _headers(error: Exception, status: int) -> dict[str, str]:
-    if isinstance(error, RateLimitedError):
+    if isinstance(error, transport_errors.RateLimitedError):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
-    if isinstance(error, UnauthenticatedError):
+    if isinstance(error, transport_errors.UnauthenticatedError):
         return {"WWW-Authenticate": 'Bearer realm="crossfix"'}
-    if isinstance(error, DisplacedUploadError):
+    if isinstance(error, transport_errors.DisplacedUploadError):
         return {"Retry-After": "1", "Connection": "close"}
-    if isinstance(error, BodyTooLargeError | SlowUploadError):
+    if isinstance(error, transport_errors.BodyTooLargeError | transport_errors.SlowUploadError):
         return {"Connection": "close"}
-    if isinstance(error, RequestInProgressError):
+    if isinstance(error, transport_errors.RequestInProgressError):
         return {"Retry-After": "1"}
     return {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else {}
 

@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.cli.common import (
-    USAGE,
-    AsJson,
-    NewImo,
-    NewMmsi,
-    NewName,
-    NewType,
-    Url,
-    fail,
-    given,
-    open_client,
-    print_result,
-)
+from service.cli import common
 from service.client import DEFAULT_URL
 
 if TYPE_CHECKING:
@@ -62,7 +50,7 @@ export_app = typer.Typer(help="Save lists and reports as files.", no_args_is_hel
 
 
 def matches(
-    url: Url = DEFAULT_URL,
+    url: common.Url = DEFAULT_URL,
     verdict: Verdict = None,
     standing: Standing = None,
     state: State = None,
@@ -75,13 +63,13 @@ def matches(
     since: Since = None,
     until: Until = None,
     limit: Limit = 20,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """List the stored matches, newest first."""
     from service.client.desk_tables import show_matches
 
-    with open_client(url) as client:
-        where = given(
+    with common.open_client(url) as client:
+        where = common.given(
             verdict=verdict,
             standing=standing,
             state=state,
@@ -93,7 +81,7 @@ def matches(
             until=until,
         )
         found = list(islice(client.matches(**where), limit or None))
-    print_result(found, as_json, show_matches)
+    common.print_result(found, as_json, show_matches)
 
 
 def judge(
@@ -110,15 +98,15 @@ def judge(
         bool, typer.Option("--withdraw", help="The last judgement no longer applies.")
     ] = False,
     note: Annotated[str | None, typer.Option(help="Why.")] = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
+    url: common.Url = DEFAULT_URL,
+    as_json: common.AsJson = False,
 ) -> None:
     """Record what an analyst decides about a match: one of `--confirm`, `--rank`, `--reject`,
     `--withdraw`.
     """
     if sum([confirm is not None, rank is not None, reject, withdraw]) != 1:
-        fail("give one of --confirm, --rank, --reject and --withdraw", USAGE)
-    with open_client(url) as client:
+        common.fail("give one of --confirm, --rank, --reject and --withdraw", common.USAGE)
+    with common.open_client(url) as client:
         if reject or withdraw:
             record = client.judge(match_id, "rejected" if reject else "withdrawn", note=note)
         else:
@@ -131,21 +119,21 @@ def judge(
 
 
 def vessels(
-    url: Url = DEFAULT_URL,
+    url: common.Url = DEFAULT_URL,
     name: Name = None,
     imo: Annotated[str | None, typer.Option(help="IMO number.")] = None,
     mmsi: Annotated[str | None, typer.Option(help="MMSI.")] = None,
     type_: Type = None,
     limit: Limit = 20,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """List the registered vessels."""
     from service.client.desk_tables import show_vessels
 
-    with open_client(url) as client:
-        where = given(name=name, imo=imo, mmsi=mmsi, type=type_)
+    with common.open_client(url) as client:
+        where = common.given(name=name, imo=imo, mmsi=mmsi, type=type_)
         found = list(islice(client.vessels(**where), limit or None))
-    print_result(found, as_json, show_vessels)
+    common.print_result(found, as_json, show_vessels)
 
 
 def show(
@@ -153,13 +141,13 @@ def show(
         str,
         typer.Argument(help="Id of a match; or a vessel's id, IMO, MMSI or name.", metavar="ID"),
     ],
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
+    url: common.Url = DEFAULT_URL,
+    as_json: common.AsJson = False,
 ) -> None:
     """Show a match with its judgements, or a vessel with its sightings."""
     from service.client.errors import RefusedError
 
-    with open_client(url) as client:
+    with common.open_client(url) as client:
         if as_uuid(what) is not None:
             try:
                 record = client.get_match(what)
@@ -178,11 +166,11 @@ def merge(
     other: Annotated[
         str, typer.Argument(help="The vessel that becomes part of it.", metavar="OTHER")
     ],
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
+    url: common.Url = DEFAULT_URL,
+    as_json: common.AsJson = False,
 ) -> None:
     """Merge two records of one ship; the first vessel keeps its attributes."""
-    with open_client(url) as client:
+    with common.open_client(url) as client:
         merged = client.merge(find_vessel(client, vessel), find_vessel(client, other))
     _print_vessel(merged, as_json)
 
@@ -192,16 +180,16 @@ def split(
     sightings: Annotated[
         list[str], typer.Argument(help="Ids of the sightings to move.", metavar="SIGHTING…")
     ],
-    name: NewName = None,
-    imo: NewImo = None,
-    mmsi: NewMmsi = None,
-    type_: NewType = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
+    name: common.NewName = None,
+    imo: common.NewImo = None,
+    mmsi: common.NewMmsi = None,
+    type_: common.NewType = None,
+    url: common.Url = DEFAULT_URL,
+    as_json: common.AsJson = False,
 ) -> None:
     """Move sightings that show another ship to a new vessel."""
-    attributes = given(name=name, imo=imo, mmsi=mmsi, type=type_)
-    with open_client(url) as client:
+    attributes = common.given(name=name, imo=imo, mmsi=mmsi, type=type_)
+    with common.open_client(url) as client:
         made = client.split(find_vessel(client, vessel), sightings, attributes)
     _print_vessel(made, as_json)
 
@@ -210,7 +198,7 @@ def split(
 def export_matches(
     form: ExportFormat = "csv",
     out: Out = None,
-    url: Url = DEFAULT_URL,
+    url: common.Url = DEFAULT_URL,
     verdict: Verdict = None,
     standing: Standing = None,
     state: State = None,
@@ -223,7 +211,7 @@ def export_matches(
     """Save all matches that pass the filters."""
     from service.client.remote import calls
 
-    where = given(
+    where = common.given(
         verdict=verdict,
         standing=standing,
         state=state,
@@ -233,7 +221,7 @@ def export_matches(
         since=since,
         until=until,
     )
-    with open_client(url) as client:
+    with common.open_client(url) as client:
         _save(client, calls.export_matches(form, **where), out)
 
 
@@ -241,25 +229,28 @@ def export_matches(
 def export_vessels(
     form: ExportFormat = "csv",
     out: Out = None,
-    url: Url = DEFAULT_URL,
+    url: common.Url = DEFAULT_URL,
     name: Name = None,
     type_: Type = None,
 ) -> None:
     """Save all vessels that pass the filters, with their last known positions."""
     from service.client.remote import calls
 
-    with open_client(url) as client:
-        _save(client, calls.export_vessels(form, **given(name=name, type=type_)), out)
+    with common.open_client(url) as client:
+        _save(client, calls.export_vessels(form, **common.given(name=name, type=type_)), out)
 
 
 @export_app.command("track")
 def export_track(
-    vessel: VesselArgument, form: ExportFormat = "csv", out: Out = None, url: Url = DEFAULT_URL
+    vessel: VesselArgument,
+    form: ExportFormat = "csv",
+    out: Out = None,
+    url: common.Url = DEFAULT_URL,
 ) -> None:
     """Save where and when a vessel was."""
     from service.client.remote import calls
 
-    with open_client(url) as client:
+    with common.open_client(url) as client:
         _save(client, calls.export_track(find_vessel(client, vessel), form), out)
 
 
@@ -267,12 +258,12 @@ def export_track(
 def export_report(
     match_id: Annotated[str, typer.Argument(help="Id of the match.", metavar="MATCH")],
     out: Out = None,
-    url: Url = DEFAULT_URL,
+    url: common.Url = DEFAULT_URL,
 ) -> None:
     """Save the evidence report of a match: one page of HTML for print."""
     from service.client.remote import calls
 
-    with open_client(url) as client:
+    with common.open_client(url) as client:
         _save(client, calls.report(match_id), out)
 
 
@@ -330,13 +321,13 @@ def _save(client: "Client", call: "Call[bytes]", out: Path | None) -> None:
 def _print_match(record: "MatchRecord", as_json: bool) -> None:
     from service.client.desk_tables import show_match
 
-    print_result(record, as_json, show_match)
+    common.print_result(record, as_json, show_match)
 
 
 def _print_vessel(vessel: "VesselDetail", as_json: bool) -> None:
     from service.client.desk_tables import show_vessel
 
-    print_result(vessel, as_json, show_vessel)
+    common.print_result(vessel, as_json, show_vessel)
 
 
 DESK_COMMANDS = (matches, judge, vessels, show, merge, split)

@@ -11,26 +11,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from service.cli import common
 from service.cli.collections import collections
-from service.cli.common import (
-    FAILED,
-    INTERRUPTED,
-    USAGE,
-    AsJson,
-    BundleFolder,
-    BundleOption,
-    DataDir,
-    DeviceOption,
-    FramingOption,
-    GsdOption,
-    ModalityOption,
-    Url,
-    fail,
-    open_client,
-    print_json,
-    print_result,
-    progress,
-)
 from service.cli.dataset import export_dataset
 from service.cli.desk import DESK_COMMANDS, export_app
 from service.cli.keys import keys_app
@@ -62,9 +44,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0: any.", show_default="8080")
     ] = None,
-    bundle: BundleOption = None,
-    data_dir: DataDir = None,
-    device: DeviceOption = None,
+    bundle: common.BundleOption = None,
+    data_dir: common.DataDir = None,
+    device: common.DeviceOption = None,
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM; logs are JSON lines on standard error.
 
@@ -91,7 +73,7 @@ def enrol(
     source: Annotated[
         Path, typer.Argument(help="A folder in HOSS layout, or a CSV manifest.", metavar="DIR|CSV")
     ],
-    url: Url = DEFAULT_URL,
+    url: common.Url = DEFAULT_URL,
     modality: Annotated[
         Literal["optical", "sar", "all"] | None,
         typer.Option(
@@ -99,7 +81,7 @@ def enrol(
             show_default="optical from folders, all from manifests",
         ),
     ] = None,
-    gsd_m: GsdOption = None,
+    gsd_m: common.GsdOption = None,
     framing: Annotated[
         Literal["auto", "as_is"] | None,
         typer.Option(
@@ -111,7 +93,7 @@ def enrol(
         str | None,
         typer.Option(help="Name of the data set, part of every id.", show_default="its file name"),
     ] = None,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Register vessels with their chips in the gallery of a running service.
 
@@ -134,13 +116,13 @@ def enrol(
     for note in fleet.notes:
         console(sys.stderr).print(note, style="dim", markup=False)
     label = f"chips of {len(fleet.vessels)} vessels"
-    with open_client(url) as client, progress(label, fleet.chips) as (_, advance):
+    with common.open_client(url) as client, common.progress(label, fleet.chips) as (_, advance):
         report = enrol_fleet(client, fleet, advance=advance)
-    print_result(report, as_json, show_report)
+    common.print_result(report, as_json, show_report)
     if report.stopped:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(common.INTERRUPTED)
     if report.refused:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(common.FAILED)
 
 
 for command in (match, *DESK_COMMANDS, export_dataset, *OPEN_SIGHTING_COMMANDS):
@@ -151,11 +133,11 @@ for command in (match, *DESK_COMMANDS, export_dataset, *OPEN_SIGHTING_COMMANDS):
 def embed(
     files: Annotated[list[Path], typer.Argument(help="Chips, or folders of chips.")],
     out: Annotated[Path, typer.Option(help="The NPZ file to write.")],
-    bundle: BundleOption = None,
-    modality: ModalityOption = None,
-    gsd_m: GsdOption = None,
-    framing: FramingOption = "auto",
-    device: DeviceOption = None,
+    bundle: common.BundleOption = None,
+    modality: common.ModalityOption = None,
+    gsd_m: common.GsdOption = None,
+    framing: common.FramingOption = "auto",
+    device: common.DeviceOption = None,
 ) -> None:
     """Embed chips without a service, into arrays `names`, `embeddings` and `modalities`.
 
@@ -174,7 +156,7 @@ def embed(
     paths = expand_folders(files)
     settings = load_settings(bundle=bundle, device=device)
     embedder = load_embedder(settings.bundle, settings.device, settings.threads)
-    with progress("chips", len(paths)) as (_, advance):
+    with common.progress("chips", len(paths)) as (_, advance):
         embedded = embed_files(
             embedder,
             paths,
@@ -189,7 +171,7 @@ def embed(
     count, width = embedded.vectors.shape
     print(f"{count} embeddings of {width} dimensions in {out}, by bundle {embedder.bundle_id}")
     if embedded.refused:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(common.FAILED)
 
 
 @app.command()
@@ -212,8 +194,8 @@ def demo(
     port: Annotated[
         int | None, typer.Option(help="Port of the service.", show_default="8080 or a free one")
     ] = None,
-    bundle: BundleOption = None,
-    device: DeviceOption = None,
+    bundle: common.BundleOption = None,
+    device: common.DeviceOption = None,
 ) -> None:
     """Show how it works: start a service, enrol a small fleet, match SAR chips against it.
 
@@ -229,7 +211,7 @@ def demo(
 
 
 @bundle_app.command("show")
-def show_bundle_folder(folder: BundleFolder, as_json: AsJson = False) -> None:
+def show_bundle_folder(folder: common.BundleFolder, as_json: common.AsJson = False) -> None:
     """Verify a bundle's files and print its models, training data, metrics and licences."""
     from service.client.bundle_table import show_bundle
     from service.client.tables import console
@@ -238,13 +220,13 @@ def show_bundle_folder(folder: BundleFolder, as_json: AsJson = False) -> None:
     bundle = open_bundle(folder)
     if as_json:
         manifest = bundle.manifest.model_dump(mode="json")
-        print_json({"bundle_id": bundle.bundle_id, "manifest": manifest})
+        common.print_json({"bundle_id": bundle.bundle_id, "manifest": manifest})
     else:
         show_bundle(console(), bundle)
 
 
 @bundle_app.command("verify")
-def verify_bundle_folder(folder: BundleFolder, device: DeviceOption = None) -> None:
+def verify_bundle_folder(folder: common.BundleFolder, device: common.DeviceOption = None) -> None:
     """Check a bundle's schema, hashes and graphs, and its golden chips against their embeddings."""
     from service.contract.bundle import open_bundle
     from service.inference.embedder import build_embedder
@@ -279,11 +261,11 @@ def main(arguments: list[str] | None = None) -> None:
     except (ClientError, CrossfixError) as error:
         from service.settings import SettingsError
 
-        fail(error, USAGE if isinstance(error, SettingsError) else FAILED)
+        common.fail(error, common.USAGE if isinstance(error, SettingsError) else common.FAILED)
     except OSError as error:
-        fail(error)
+        common.fail(error)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(common.INTERRUPTED)
 
 
 if __name__ == "__main__":

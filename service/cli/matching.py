@@ -8,20 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.common import (
-    FAILED,
-    INTERRUPTED,
-    AsJson,
-    FramingOption,
-    GsdOption,
-    ModalityOption,
-    Url,
-    given,
-    open_client,
-    print_json,
-    print_result,
-    progress,
-)
+from service.cli import common
 from service.client import DEFAULT_URL
 
 if TYPE_CHECKING:
@@ -34,11 +21,11 @@ def match(
         list[Path],
         typer.Argument(help="Chips, folders of chips, or CSV tables.", metavar="FILE|DIR|CSV…"),
     ],
-    url: Url = DEFAULT_URL,
+    url: common.Url = DEFAULT_URL,
     top_k: Annotated[int, typer.Option(help="How many vessels to rank.", min=1, max=100)] = 5,
-    modality: ModalityOption = None,
-    gsd_m: GsdOption = None,
-    framing: FramingOption = "auto",
+    modality: common.ModalityOption = None,
+    gsd_m: common.GsdOption = None,
+    framing: common.FramingOption = "auto",
     band: Annotated[int | None, typer.Option(help="Band of a multi-polarisation chip.")] = None,
     captured_at: Annotated[
         str | None, typer.Option(help="Time of capture, e.g. 2026-03-05T17:20:00Z.")
@@ -77,7 +64,7 @@ def match(
     workers: Annotated[
         int, typer.Option(help="How many chips to send at once.", min=1, max=64)
     ] = 4,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Ask a running service which registered vessel a chip shows.
 
@@ -96,7 +83,7 @@ def match(
     from service.client.query_table import read_queries
 
     queries = read_queries(chips)
-    fields = given(
+    fields = common.given(
         modality=modality,
         gsd_m=gsd_m,
         framing=framing,
@@ -116,7 +103,7 @@ def match(
     )
     if scene + one_ship + (results is not None) > 1:
         raise typer.BadParameter("give one of --scene, --one-ship and --results")
-    with open_client(url) as client:
+    with common.open_client(url) as client:
         if scene or one_ship:
             refused = _print_together(client, queries, fields, as_json, one_ship)
         elif results is None:
@@ -124,7 +111,7 @@ def match(
         else:
             refused = _match_into(results, client, queries, fields, workers, as_json)
     if refused:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(common.FAILED)
 
 
 def _print_together(
@@ -142,7 +129,7 @@ def _print_together(
         found = [match_one_ship(client, queries, fields)]
     else:
         found = match_scene(client, queries, fields)
-    print_result(found, as_json, show_results)
+    common.print_result(found, as_json, show_results)
     return sum(result.problem is not None for result in found)
 
 
@@ -163,7 +150,7 @@ def _print_each(
         if not as_json:
             show_result(console(), result)
     if as_json:
-        print_json([result.document() for result in results])
+        common.print_json([result.document() for result in results])
     return sum(result.problem is not None for result in results)
 
 
@@ -182,7 +169,7 @@ def _match_into(
 
     verdicts: Counter[str] = Counter()
     refused, stopped = 0, False
-    with ResultFile(path) as file, progress("chips", len(queries)) as (_, advance):
+    with ResultFile(path) as file, common.progress("chips", len(queries)) as (_, advance):
         found = match_files(
             client, queries, fields, workers=workers, advance=advance, done=file.done
         )
@@ -206,12 +193,12 @@ def _match_into(
         "stopped": stopped,
     }
     if as_json:
-        print_json(counts)
+        common.print_json(counts)
     else:
         words = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
         before = "" if stopped else f", {len(queries) - sent} done before"
         print(f"{verdicts.total()} matched ({words or 'none'}), {refused} refused{before}: {path}")
     if stopped:
         console(sys.stderr).print("stopped; run the same command again to continue")
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(common.INTERRUPTED)
     return refused

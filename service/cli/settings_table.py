@@ -58,12 +58,7 @@ TYPE_NAMES = {
 }
 """By the format, or else the type, in the JSON schema."""
 
-BOUNDS = {
-    "minimum": "≥",
-    "exclusiveMinimum": ">",
-    "maximum": "≤",
-    "exclusiveMaximum": "<",
-}
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 def settings_table() -> str:

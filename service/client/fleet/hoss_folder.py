@@ -16,19 +16,10 @@ from service.client.fleet.vessels import (
     FleetVessel,
     vessel_id,
 )
+from service.contract import hoss_names
 from service.contract.chip import Modality
-from service.contract.hoss_names import (
-    GALLERY_FOLDER,
-    NAMING_RULE,
-    QUERY_FOLDER,
-    TRAIN_FOLDER,
-    HossName,
-    ProvenanceError,
-    read_hoss_name,
-    stated_gsd,
-)
 
-PARTS = (TRAIN_FOLDER, GALLERY_FOLDER, QUERY_FOLDER)
+PARTS = (hoss_names.TRAIN_FOLDER, hoss_names.GALLERY_FOLDER, hoss_names.QUERY_FOLDER)
 VESSELS_CSV = "vessels.csv"
 PICTURE_SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"})
 
@@ -38,7 +29,7 @@ class NamedChip:
     """A chip file and the parts of its name."""
 
     path: Path
-    name: HossName
+    name: hoss_names.HossName
 
     @property
     def key(self) -> str:
@@ -126,15 +117,15 @@ def read_hoss_folder(folder: Path, dataset: str | None = None) -> HossFolder:
     root = resolved.parent if resolved.name in PARTS else resolved
     chips, misnamed = [], []
     for path in picture_files(folder):
-        name = read_hoss_name(path.name)
+        name = hoss_names.read_hoss_name(path.name)
         if name is None:
             misnamed.append(path.name)
         else:
             chips.append(NamedChip(path, name))
     if not chips:
         raise SourceError(
-            f"{folder} holds no chips: expected {', '.join(PARTS)}, or files named {NAMING_RULE} "
-            "(PNG and JPEG too)"
+            f"{folder} holds no chips: expected {', '.join(PARTS)}, or files named "
+            f"{hoss_names.NAMING_RULE} (PNG and JPEG too)"
         )
     notes = []
     if misnamed:
@@ -145,8 +136,8 @@ def read_hoss_folder(folder: Path, dataset: str | None = None) -> HossFolder:
         notes += csv_notes
     title = dataset or root.name
     try:
-        gsd_m = stated_gsd(root)
-    except (ProvenanceError, OSError) as error:
+        gsd_m = hoss_names.stated_gsd(root)
+    except (hoss_names.ProvenanceError, OSError) as error:
         raise SourceError(str(error)) from error
     source = f"{title}, simulated" if _is_simulated(root) and "simulated" not in title else title
     return HossFolder(title, tuple(chips), attributes, tuple(notes), source, gsd_m)

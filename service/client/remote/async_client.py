@@ -9,21 +9,12 @@ import httpx
 
 from service.client import DEFAULT_URL
 from service.client.errors import RefusedError, SourceError
+from service.client.remote import retrying
 from service.client.remote.call import Call, ChipSource
 from service.client.remote.client import Matched
 from service.client.remote.enrolling import BatchAttempts, ChipToEnrol, Enrolled, batches
 from service.client.remote.methods import Methods
 from service.client.remote.models import Page
-from service.client.remote.retrying import (
-    PATIENCE_S,
-    Attempts,
-    checked_url,
-    connection_options,
-    require_crossfix,
-    says_ready,
-    unreachable,
-    without_password,
-)
 
 T = TypeVar("T")
 
@@ -40,13 +31,15 @@ class AsyncClient(Methods):
         url: str = DEFAULT_URL,
         *,
         api_key: str | None = None,
-        patience_s: float = PATIENCE_S,
+        patience_s: float = retrying.PATIENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        url = checked_url(url)
-        self.url = without_password(url)
+        url = retrying.checked_url(url)
+        self.url = retrying.without_password(url)
         self._patience_s = patience_s
-        self._http = httpx.AsyncClient(**connection_options(url, api_key), transport=transport)
+        self._http = httpx.AsyncClient(
+            **retrying.connection_options(url, api_key), transport=transport
+        )
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -63,19 +56,19 @@ class AsyncClient(Methods):
         try:
             response = await self._http.get("/livez")
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise unreachable(self.url, error) from error
-        require_crossfix(self.url, response)
+            raise retrying.unreachable(self.url, error) from error
+        retrying.require_crossfix(self.url, response)
 
     async def is_ready(self) -> bool:
         """Whether the service is ready; False while it does not answer, or another program does."""
         try:
-            return says_ready(await self._http.get("/readyz"))
+            return retrying.says_ready(await self._http.get("/readyz"))
         except httpx.RequestError:
             return False
 
     async def send(self, call: Call[T]) -> T:
         """Send a request; repeat it while the service is overloaded or the connection breaks."""
-        attempts, request = Attempts(self.url, self._patience_s), call.request()
+        attempts, request = retrying.Attempts(self.url, self._patience_s), call.request()
         while True:
             try:
                 response = await self._http.request(**request)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 
+from service.client.remote import models
 from service.client.remote.call import (
     Call,
     ChipSource,
@@ -18,25 +19,6 @@ from service.client.remote.call import (
     json_text,
     reads,
     validated,
-)
-from service.client.remote.models import (
-    Bundle,
-    Decision,
-    EnrolledVessel,
-    Match,
-    MatchRecord,
-    MatchSummary,
-    Modality,
-    Page,
-    Scene,
-    SightingGroup,
-    Standing,
-    State,
-    Track,
-    Verdict,
-    Verification,
-    Vessel,
-    VesselDetail,
 )
 
 T = TypeVar("T")
@@ -71,7 +53,7 @@ class MatchFields(TypedDict, total=False):
         store: whether the service stores chip and match; True unless given.
     """
 
-    modality: Modality | None
+    modality: models.Modality | None
     gsd_m: float | None
     band: int | None
     framing: Framing | None
@@ -92,10 +74,10 @@ class MatchFields(TypedDict, total=False):
 class MatchFilters(TypedDict, total=False):
     """Which matches are listed; what is None is not sent."""
 
-    verdict: Verdict | None
-    standing: Standing | None
-    state: State | None
-    modality: Modality | None
+    verdict: models.Verdict | None
+    standing: models.Standing | None
+    state: models.State | None
+    modality: models.Modality | None
     vessel_id: Id | None
     sighting_id: Id | None
     case: str | None
@@ -116,7 +98,7 @@ class VesselFilters(TypedDict, total=False):
 
 def match(
     chip: ChipSource, *, more_chips: Sequence[ChipSource] = (), **fields: Unpack[MatchFields]
-) -> Call[Match]:
+) -> Call[models.Match]:
     """Rank the registered vessels by the probability that a chip shows them.
 
     Args:
@@ -130,10 +112,10 @@ def match(
     part = as_part(chip)
     form = {**part.metadata, **_known(fields)}
     parts = [part, *(as_part(one) for one in more_chips)]
-    return Call("POST", "/match", reads(Match), form=form, files=("chip", parts))
+    return Call("POST", "/match", reads(models.Match), form=form, files=("chip", parts))
 
 
-def match_scene(chips: Sequence[ChipSource], **fields: Unpack[MatchFields]) -> Call[Scene]:
+def match_scene(chips: Sequence[ChipSource], **fields: Unpack[MatchFields]) -> Call[models.Scene]:
     """Rank the registered vessels for the chips of one image together.
 
     Args:
@@ -143,7 +125,7 @@ def match_scene(chips: Sequence[ChipSource], **fields: Unpack[MatchFields]) -> C
     Raises:
         SourceError: a chip file cannot be read.
     """
-    return _with_chips("/match/scene", reads(Scene), chips, fields)
+    return _with_chips("/match/scene", reads(models.Scene), chips, fields)
 
 
 def verify(
@@ -153,7 +135,7 @@ def verify(
     framing: Framing | None = None,
     max_speed_kn: float | None = None,
     prior: float | None = None,
-) -> Call[Verification]:
+) -> Call[models.Verification]:
     """Estimate the probability that two chips show the same vessel; the service stores nothing.
 
     Args:
@@ -166,29 +148,29 @@ def verify(
         SourceError: a chip file cannot be read.
     """
     form = {"framing": framing, "max_speed_kn": max_speed_kn, "prior": prior}
-    return _with_chips("/verify", reads(Verification), [first, second], form)
+    return _with_chips("/verify", reads(models.Verification), [first, second], form)
 
 
 def matches(
     *, page_length: int = PAGE_LENGTH, **where: Unpack[MatchFilters]
-) -> Call[Page[MatchSummary]]:
+) -> Call[models.Page[models.MatchSummary]]:
     """List the stored matches that pass the filters, newest first."""
     query = {**where, "limit": page_length}
-    return Call("GET", "/matches", reads(Page[MatchSummary]), query=query)
+    return Call("GET", "/matches", reads(models.Page[models.MatchSummary]), query=query)
 
 
-def get_match(match_id: Id) -> Call[MatchRecord]:
+def get_match(match_id: Id) -> Call[models.MatchRecord]:
     """Show a match as it was answered, with its judgements."""
-    return Call("GET", f"/matches/{match_id}", reads(MatchRecord))
+    return Call("GET", f"/matches/{match_id}", reads(models.MatchRecord))
 
 
 def judge(
-    match_id: Id, decision: Decision, *, vessel_id: Id | None = None, note: str | None = None
-) -> Call[MatchRecord]:
+    match_id: Id, decision: models.Decision, *, vessel_id: Id | None = None, note: str | None = None
+) -> Call[models.MatchRecord]:
     """Judge a match: `confirmed` with a vessel, `rejected`, or `withdrawn`."""
     body = {"decision": decision, "vessel_id": vessel_id, "note": note}
     path = f"/matches/{match_id}/verdict"
-    return Call("POST", path, reads(MatchRecord), body=_known(body), once=True)
+    return Call("POST", path, reads(models.MatchRecord), body=_known(body), once=True)
 
 
 def report(match_id: Id) -> Call[bytes]:
@@ -196,15 +178,15 @@ def report(match_id: Id) -> Call[bytes]:
     return Call("GET", f"/matches/{match_id}/report", _content, accept="text/html")
 
 
-def groups(*, page_length: int = GROUPS_PAGE_LENGTH) -> Call[Page[SightingGroup]]:
+def groups(*, page_length: int = GROUPS_PAGE_LENGTH) -> Call[models.Page[models.SightingGroup]]:
     """List groups of open sightings that may show one unknown ship, the largest first."""
-    read, query = reads(Page[SightingGroup]), {"limit": page_length}
+    read, query = reads(models.Page[models.SightingGroup]), {"limit": page_length}
     return Call("GET", "/sightings/open/groups", read, query=query)
 
 
 def enrol_sightings(
     sightings: Sequence[Id], vessel: Mapping[str, object] | None = None
-) -> Call[EnrolledVessel]:
+) -> Call[models.EnrolledVessel]:
     """Register a new vessel with open sightings as its chips, and confirm their matches."""
     body = {"sightings": list(sightings), "vessel": dict(vessel or {})}
     return Call("POST", "/sightings/open/enrol", _enrolled, body=body, once=True)
@@ -225,22 +207,24 @@ def mark_different(
 
 def vessels(
     *, page_length: int = PAGE_LENGTH, **where: Unpack[VesselFilters]
-) -> Call[Page[Vessel]]:
+) -> Call[models.Page[models.Vessel]]:
     """List the registered vessels that pass the filters."""
-    return Call("GET", "/gallery", reads(Page[Vessel]), query={**where, "limit": page_length})
+    return Call(
+        "GET", "/gallery", reads(models.Page[models.Vessel]), query={**where, "limit": page_length}
+    )
 
 
-def get_vessel(vessel_id: Id) -> Call[VesselDetail]:
+def get_vessel(vessel_id: Id) -> Call[models.VesselDetail]:
     """Show a vessel with its sightings."""
-    return Call("GET", f"/gallery/{vessel_id}", reads(VesselDetail))
+    return Call("GET", f"/gallery/{vessel_id}", reads(models.VesselDetail))
 
 
-def track(vessel_id: Id) -> Call[Track]:
+def track(vessel_id: Id) -> Call[models.Track]:
     """Show where and when a vessel was."""
-    return Call("GET", f"/gallery/{vessel_id}/track", reads(Track))
+    return Call("GET", f"/gallery/{vessel_id}/track", reads(models.Track))
 
 
-def enrol(vessel: Mapping[str, object], chips: Sequence[ChipSource]) -> Call[EnrolledVessel]:
+def enrol(vessel: Mapping[str, object], chips: Sequence[ChipSource]) -> Call[models.EnrolledVessel]:
     """Register a vessel with its chips, or add missing chips to a registered one.
 
     Args:
@@ -250,9 +234,9 @@ def enrol(vessel: Mapping[str, object], chips: Sequence[ChipSource]) -> Call[Enr
     return _with_chips("/gallery", _enrolled, chips, {"vessel": json_text(vessel)})
 
 
-def add_chips(vessel_id: Id, chips: Sequence[ChipSource]) -> Call[VesselDetail]:
+def add_chips(vessel_id: Id, chips: Sequence[ChipSource]) -> Call[models.VesselDetail]:
     """Add sightings to a registered vessel; chips that it has already change nothing."""
-    return _with_chips(f"/gallery/{vessel_id}/chips", reads(VesselDetail), chips, {})
+    return _with_chips(f"/gallery/{vessel_id}/chips", reads(models.VesselDetail), chips, {})
 
 
 def remove_chip(vessel_id: Id, sighting_id: Id) -> Call[None]:
@@ -260,9 +244,9 @@ def remove_chip(vessel_id: Id, sighting_id: Id) -> Call[None]:
     return Call("DELETE", f"/gallery/{vessel_id}/chips/{sighting_id}", _nothing)
 
 
-def update_vessel(vessel_id: Id, changes: Mapping[str, object]) -> Call[Vessel]:
+def update_vessel(vessel_id: Id, changes: Mapping[str, object]) -> Call[models.Vessel]:
     """Change attributes of a vessel; None makes an attribute unknown."""
-    return Call("PATCH", f"/gallery/{vessel_id}", reads(Vessel), body=changes)
+    return Call("PATCH", f"/gallery/{vessel_id}", reads(models.Vessel), body=changes)
 
 
 def delete_vessel(vessel_id: Id) -> Call[None]:
@@ -270,25 +254,25 @@ def delete_vessel(vessel_id: Id) -> Call[None]:
     return Call("DELETE", f"/gallery/{vessel_id}", _nothing)
 
 
-def restore_vessel(vessel_id: Id) -> Call[VesselDetail]:
+def restore_vessel(vessel_id: Id) -> Call[models.VesselDetail]:
     """Undo the deletion of a vessel."""
-    return Call("POST", f"/gallery/{vessel_id}/restore", reads(VesselDetail), once=True)
+    return Call("POST", f"/gallery/{vessel_id}/restore", reads(models.VesselDetail), once=True)
 
 
-def merge(vessel_id: Id, other_id: Id) -> Call[VesselDetail]:
+def merge(vessel_id: Id, other_id: Id) -> Call[models.VesselDetail]:
     """Merge another vessel into this vessel, because both are the same ship."""
     body = {"other": other_id}
     path = f"/gallery/{vessel_id}/merge"
-    return Call("POST", path, reads(VesselDetail), body=body, once=True)
+    return Call("POST", path, reads(models.VesselDetail), body=body, once=True)
 
 
 def split(
     vessel_id: Id, sightings: Sequence[Id], vessel: Mapping[str, object] | None = None
-) -> Call[VesselDetail]:
+) -> Call[models.VesselDetail]:
     """Move sightings that show another ship to a new vessel with these attributes."""
     body = {"sightings": list(sightings), "vessel": dict(vessel or {})}
     path = f"/gallery/{vessel_id}/split"
-    return Call("POST", path, reads(VesselDetail), body=body, once=True)
+    return Call("POST", path, reads(models.VesselDetail), body=body, once=True)
 
 
 def export_matches(
@@ -332,9 +316,9 @@ def picture(path: str) -> Call[bytes]:
     return Call("GET", path, _content, accept="*/*")
 
 
-def bundle() -> Call[Bundle]:
+def bundle() -> Call[models.Bundle]:
     """Return the active bundle, its manifest and its model card."""
-    return Call("GET", "/bundle", reads(Bundle))
+    return Call("GET", "/bundle", reads(models.Bundle))
 
 
 def _with_chips(
@@ -355,11 +339,11 @@ def _exported(path: str, kind: ExportFormat, where: Mapping[str, object]) -> Cal
     return Call("GET", path, _content, query=where, accept=MEDIA[kind])
 
 
-def _enrolled(response: httpx.Response) -> EnrolledVessel:
+def _enrolled(response: httpx.Response) -> models.EnrolledVessel:
     document = decoded(response.content)
     if isinstance(document, dict):
         document["created"] = response.status_code == 201
-    return validated(EnrolledVessel, document)
+    return validated(models.EnrolledVessel, document)
 
 
 def _content(response: httpx.Response) -> bytes:

@@ -14,21 +14,11 @@ import httpx
 from service.client import DEFAULT_URL
 from service.client.errors import ClientError, RefusedError, SourceError, StoppedError
 from service.client.files import written_whole
-from service.client.remote import calls
+from service.client.remote import calls, retrying
 from service.client.remote.call import Call, ChipSource
 from service.client.remote.enrolling import BatchAttempts, ChipToEnrol, Enrolled, batches
 from service.client.remote.methods import Methods
 from service.client.remote.models import Match, Page
-from service.client.remote.retrying import (
-    PATIENCE_S,
-    Attempts,
-    checked_url,
-    connection_options,
-    require_crossfix,
-    says_ready,
-    unreachable,
-    without_password,
-)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,15 +52,15 @@ class Client(Methods):
         url: str = DEFAULT_URL,
         *,
         api_key: str | None = None,
-        patience_s: float = PATIENCE_S,
+        patience_s: float = retrying.PATIENCE_S,
         stopping: threading.Event | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        url = checked_url(url)
-        self.url = without_password(url)
+        url = retrying.checked_url(url)
+        self.url = retrying.without_password(url)
         self.stopping = stopping or threading.Event()
         self._patience_s = patience_s
-        self._http = httpx.Client(**connection_options(url, api_key), transport=transport)
+        self._http = httpx.Client(**retrying.connection_options(url, api_key), transport=transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -91,13 +81,13 @@ class Client(Methods):
         try:
             response = self._http.get("/livez")
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise unreachable(self.url, error) from error
-        require_crossfix(self.url, response)
+            raise retrying.unreachable(self.url, error) from error
+        retrying.require_crossfix(self.url, response)
 
     def is_ready(self) -> bool:
         """Whether the service is ready; False while it does not answer, or another program does."""
         try:
-            return says_ready(self._http.get("/readyz"))
+            return retrying.says_ready(self._http.get("/readyz"))
         except httpx.RequestError:
             return False
 
@@ -131,7 +121,7 @@ class Client(Methods):
         self, call: Call[Any], read: Callable[[httpx.Response], R], ended: threading.Event
     ) -> R:
         """Send a request, and repeat it, until `read` has read its response."""
-        attempts, request = Attempts(self.url, self._patience_s), call.request()
+        attempts, request = retrying.Attempts(self.url, self._patience_s), call.request()
         while True:
             if self.stopping.is_set() or ended.is_set():
                 raise StoppedError("stopped before the service had answered")

@@ -5,17 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.decoding import missing_data
 from service.contract.decoding.bands import RGB, BandLayout, marked_as_named
-from service.contract.decoding.missing_data import (
-    alpha_band,
-    is_flag,
-    nodata_note,
-    require_known_share,
-    require_picture,
-    suspected_filling,
-    unused_alpha,
-    valid_pixels,
-)
 from service.contract.decoding.raster import Raster
 from service.contract.errors import ChipContentError, PixelTypeError
 
@@ -43,21 +34,21 @@ def optical_rgb(raster: Raster) -> tuple[NDArray[np.uint8], list[str]]:
         )
     chosen, notes = _choose_colours(raster)
     planes = np.stack([raster.band(i) for i in chosen])
-    valid, more = valid_pixels(planes, raster)
+    valid, more = missing_data.valid_pixels(planes, raster)
     notes += more
     known = planes if valid is None else planes[:, valid]
-    require_known_share(known.size, planes.size)
-    notes += suspected_filling(known)
+    missing_data.require_known_share(known.size, planes.size)
+    notes += missing_data.suspected_filling(known)
     known, more = _rescaled(known, [raster.scale(i) for i in chosen])
     notes += more
     scaled, more = _to_8_bits(known)
     notes += more
-    require_picture(scaled.reshape(len(scaled), -1))
+    missing_data.require_picture(scaled.reshape(len(scaled), -1))
     if valid is not None:
         whole = np.zeros(planes.shape, np.uint8)
         whole[:, valid] = scaled
         scaled = whole
-        notes.append(nodata_note(planes.size - known.size, planes.size))
+        notes.append(missing_data.nodata_note(planes.size - known.size, planes.size))
     scaled, more = _composite(scaled, raster)
     notes += more
     if len(scaled) == 1:
@@ -166,10 +157,10 @@ def _composite(planes: NDArray[np.uint8], raster: Raster) -> tuple[NDArray[np.ui
     """Put half-transparent pixels over black; fully transparent ones are no-data already."""
     if "alpha" not in raster.layout.colours:
         return planes, []
-    alpha = alpha_band(raster)
+    alpha = missing_data.alpha_band(raster)
     if alpha is None:
-        return planes, [unused_alpha(raster)]
-    if is_flag(alpha):
+        return planes, [missing_data.unused_alpha(raster)]
+    if missing_data.is_flag(alpha):
         return planes, [
             f"the alpha band flags {float(np.mean(alpha == 0)):.1%} of the pixels as invalid; "
             "their values were kept"
@@ -182,5 +173,5 @@ def _composite(planes: NDArray[np.uint8], raster: Raster) -> tuple[NDArray[np.ui
         return planes, ["half-transparent pixels lie over black in the file already"]
     share = alpha.astype(np.float32) / np.float32(opaque)
     result = np.rint(planes * share).astype(np.uint8)
-    require_picture(result.reshape(len(result), -1))
+    missing_data.require_picture(result.reshape(len(result), -1))
     return result, [f"{partly:.1%} half-transparent pixels were put over black"]

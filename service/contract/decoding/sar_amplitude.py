@@ -5,16 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.decoding import missing_data
 from service.contract.decoding.bands import choose_sar_band, is_named_decibels
-from service.contract.decoding.missing_data import (
-    alpha_band,
-    nodata_note,
-    require_known_share,
-    require_picture,
-    suspected_filling,
-    unused_alpha,
-    valid_pixels,
-)
 from service.contract.decoding.modality import has_equal_bands
 from service.contract.decoding.raster import Raster
 from service.contract.errors import ChipContentError
@@ -50,12 +42,12 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     """
     index, notes = _choose(raster, band)
     plane = raster.band(index)
-    valid, more = valid_pixels(plane[None], raster, is_sar=True)
+    valid, more = missing_data.valid_pixels(plane[None], raster, is_sar=True)
     known = plane.reshape(-1) if valid is None else plane[valid]
-    require_known_share(known.size, plane.size)
+    missing_data.require_known_share(known.size, plane.size)
     notes += more
-    if "alpha" in raster.layout.colours and alpha_band(raster) is None:
-        notes.append(unused_alpha(raster))
+    if "alpha" in raster.layout.colours and missing_data.alpha_band(raster) is None:
+        notes.append(missing_data.unused_alpha(raster))
     known, more = _scaled(known, raster.scale(index))
     notes += more
     if known.dtype.kind == "c":
@@ -65,14 +57,14 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     else:
         known, more = _as_amplitude(known, is_named_decibels(raster.layout.described(index)))
         notes += more
-    notes += suspected_filling(known)
+    notes += missing_data.suspected_filling(known)
     amplitude = _to_float32(known)
-    require_picture(amplitude[None])
+    missing_data.require_picture(amplitude[None])
     if valid is not None:
         whole = np.zeros(plane.shape, np.float32)
         whole[valid] = amplitude
         amplitude = whole
-        notes.append(nodata_note(plane.size - known.size, plane.size))
+        notes.append(missing_data.nodata_note(plane.size - known.size, plane.size))
     if raster.container != "TIFF":
         notes.append(
             f"a {raster.container} is a quick-look, not a radar product: "

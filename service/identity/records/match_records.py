@@ -165,9 +165,9 @@ class MatchFilter(Record):
     """Which matches to list; None matches any value.
 
     `vessel_id` is a candidate or the confirmed vessel, and so is any of `merged_ids`, the vessels
-    that were merged into it; cursors hold for all of them. `case` is compared without case, and so are
-    `file_name` and `note`, of which a part is enough; `since` (inclusive) and `until` (exclusive)
-    bound the time of the request; `area` holds the position of the query.
+    that were merged into it; cursors hold for all of them. `case` is compared without case, and so
+    are `file_name` and `note`, of which a part is enough; `since` (inclusive) and `until`
+    (exclusive) bound the time of the request; `area` holds the position of the query.
     """
 
     verdict: Verdict | None = None

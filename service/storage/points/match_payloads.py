@@ -10,18 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from service.identity.records.match_records import MatchFilter, MatchRecord, MatchState
-from service.storage.points import record_digests
-from service.storage.points.filters import (
-    AnyOf,
-    Before,
-    Clause,
-    Condition,
-    Inside,
-    Known,
-    Since,
-    lat_key,
-    lon_key,
-)
+from service.storage.points import filters, record_digests
 from service.storage.points.payloads import RECORD, Point, timestamp
 
 VERDICT, STANDING, MODALITY = "verdict", "standing", "modality"
@@ -34,7 +23,7 @@ STATE, UNANNOUNCED = "state", "unannounced"
 KEYWORDS = (VERDICT, STANDING, MODALITY, UNSETTLED, CASE, STATE, UNANNOUNCED)
 """Fields that are looked up by whole words; `asked_at` is a time."""
 
-NUMBERS = (lat_key(PLACE), lon_key(PLACE))
+NUMBERS = (filters.lat_key(PLACE), filters.lon_key(PLACE))
 
 IDS = (VESSEL_IDS, SIGHTING_ID)
 """Fields of ids: their index takes less memory than that of words."""
@@ -90,7 +79,7 @@ def match_from(payload: Mapping[str, Any]) -> MatchRecord:
     return record_digests.parse_intact(payload, MATCH_FIELDS, "match", MatchRecord.from_record)
 
 
-def match_condition(where: MatchFilter) -> Condition:
+def match_condition(where: MatchFilter) -> filters.Condition:
     """Return the condition for matches that pass the filter; file name and note are ignored."""
     words = {
         VERDICT: where.verdict,
@@ -99,18 +88,22 @@ def match_condition(where: MatchFilter) -> Condition:
         SIGHTING_ID: where.sighting_id,
         CASE: _folded(where.case),
     }
-    clauses: list[Clause] = [AnyOf(key, [str(w)]) for key, w in words.items() if w is not None]
+    clauses: list[filters.Clause] = [
+        filters.AnyOf(key, [str(w)]) for key, w in words.items() if w is not None
+    ]
     if where.vessel_id is not None:
-        clauses.append(AnyOf(VESSEL_IDS, [str(w) for w in (where.vessel_id, *where.merged_ids)]))
-    without: tuple[Clause, ...] = ()
+        clauses.append(
+            filters.AnyOf(VESSEL_IDS, [str(w) for w in (where.vessel_id, *where.merged_ids)])
+        )
+    without: tuple[filters.Clause, ...] = ()
     if where.state is MatchState.ASKED:
-        without = (Known(STATE),)
+        without = (filters.Known(STATE),)
     elif where.state is not None:
-        clauses.append(AnyOf(STATE, [where.state.value]))
+        clauses.append(filters.AnyOf(STATE, [where.state.value]))
     if where.since is not None:
-        clauses.append(Since(ASKED_AT, where.since))
+        clauses.append(filters.Since(ASKED_AT, where.since))
     if where.until is not None:
-        clauses.append(Before(ASKED_AT, where.until))
+        clauses.append(filters.Before(ASKED_AT, where.until))
     if where.area is not None:
-        clauses.append(Inside(PLACE, **where.area.model_dump()))
-    return Condition(tuple(clauses), without)
+        clauses.append(filters.Inside(PLACE, **where.area.model_dump()))
+    return filters.Condition(tuple(clauses), without)

@@ -8,28 +8,18 @@ from uuid import UUID
 
 from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord, Standing
+from service.storage.points import match_payloads as fields
 from service.storage.points.archive import RecordCollection
 from service.storage.points.checking import check_payloads
 from service.storage.points.filters import AnyOf, Condition
-from service.storage.points.match_payloads import (
-    ASKED_AT,
-    FILE_NAME,
-    NOTE,
-    STANDING,
-    UNANNOUNCED,
-    UNSETTLED,
-    YES,
-    match_condition,
-    match_from,
-    match_point,
-    point_id,
-)
 from service.storage.points.paging import PageReader, has_part
 from service.storage.points.payloads import Payload, timestamp
 
-UNSETTLED_MATCHES = Condition((AnyOf(UNSETTLED, [YES]),))
-UNANNOUNCED_MATCHES = Condition((AnyOf(UNANNOUNCED, [YES]),))
-UNJUDGED_MATCHES = Condition((AnyOf(STANDING, [Standing.OPEN.value]),), UNSETTLED_MATCHES.must)
+UNSETTLED_MATCHES = Condition((AnyOf(fields.UNSETTLED, [fields.YES]),))
+UNANNOUNCED_MATCHES = Condition((AnyOf(fields.UNANNOUNCED, [fields.YES]),))
+UNJUDGED_MATCHES = Condition(
+    (AnyOf(fields.STANDING, [Standing.OPEN.value]),), UNSETTLED_MATCHES.must
+)
 
 
 class MatchPoints(RecordCollection, Protocol):
@@ -45,14 +35,14 @@ class PointMatches:
     _matches: MatchPoints
 
     def put(self, *records: MatchRecord) -> None:
-        self._matches.put([match_point(record) for record in records])
+        self._matches.put([fields.match_point(record) for record in records])
 
     def get(self, match_id: UUID) -> MatchRecord | None:
-        rows = self._matches.retrieve([point_id(match_id)])
-        return match_from(rows[0]) if rows else None
+        rows = self._matches.retrieve([fields.point_id(match_id)])
+        return fields.match_from(rows[0]) if rows else None
 
     def page(self, where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
-        parts = {FILE_NAME: where.file_name, NOTE: where.note}
+        parts = {fields.FILE_NAME: where.file_name, fields.NOTE: where.note}
         sought = [(key, part) for key, part in parts.items() if part is not None]
 
         def passes(row: Payload) -> bool:
@@ -60,39 +50,39 @@ class PointMatches:
 
         reader = PageReader(
             f"matches {where!r}",
-            partial(self._matches.page, match_condition(where)),
-            match_from,
-            lambda record: point_id(record.id),
+            partial(self._matches.page, fields.match_condition(where)),
+            fields.match_from,
+            lambda record: fields.point_id(record.id),
             passes if sought else None,
         )
         return MatchPage(*reader.page(limit, cursor))
 
     def unsettled(self) -> list[MatchRecord]:
-        return [match_from(row) for _, row in self._matches.scan(UNSETTLED_MATCHES)]
+        return [fields.match_from(row) for _, row in self._matches.scan(UNSETTLED_MATCHES)]
 
     def unannounced(self) -> list[UUID]:
-        newest_first = self._matches.scan(UNANNOUNCED_MATCHES, [UNANNOUNCED])
-        return [point_id(number) for number, _ in newest_first][::-1]
+        newest_first = self._matches.scan(UNANNOUNCED_MATCHES, [fields.UNANNOUNCED])
+        return [fields.point_id(number) for number, _ in newest_first][::-1]
 
     def all(self) -> Iterator[MatchRecord]:
-        return (match_from(row) for _, row in self._matches.scan())
+        return (fields.match_from(row) for _, row in self._matches.scan())
 
     def unjudged(self, before: datetime | None, beyond: int | None) -> list[UUID]:
         if before is None and beyond is None:
             return []
         limit = None if before is None else timestamp(before)
-        newest_first = self._matches.scan(UNJUDGED_MATCHES, [ASKED_AT])
+        newest_first = self._matches.scan(UNJUDGED_MATCHES, [fields.ASKED_AT])
         return [
-            point_id(number)  # the complement of the complement: the id of the match
+            fields.point_id(number)  # the complement of the complement: the id of the match
             for place, (number, row) in enumerate(newest_first)
-            if (limit is not None and row[ASKED_AT] < limit)
+            if (limit is not None and row[fields.ASKED_AT] < limit)
             or (beyond is not None and place >= beyond)
         ]
 
     def delete_unjudged(self, ids: Collection[UUID]) -> int:
-        points = [point_id(i) for i in ids]
+        points = [fields.point_id(i) for i in ids]
         self._matches.delete(points, UNJUDGED_MATCHES)
         return len(points) - len(self._matches.retrieve(points))
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
-        return check_payloads("match", self._matches, match_from)
+        return check_payloads("match", self._matches, fields.match_from)

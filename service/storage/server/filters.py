@@ -2,23 +2,10 @@
 
 from qdrant_client import models
 
-from service.storage.points.filters import (
-    AnyOf,
-    Before,
-    BeginsWith,
-    BetweenOrUnknown,
-    Clause,
-    Condition,
-    Inside,
-    Known,
-    NoneOf,
-    Since,
-    lat_key,
-    lon_key,
-)
+from service.storage.points import filters
 
 
-def as_filter(where: Condition) -> models.Filter:
+def as_filter(where: filters.Condition) -> models.Filter:
     """Return a condition as a filter of the client."""
     return models.Filter(
         must=[_as_condition(clause) for clause in where.must] or None,
@@ -26,35 +13,35 @@ def as_filter(where: Condition) -> models.Filter:
     )
 
 
-def _as_condition(clause: Clause) -> models.Condition:
+def _as_condition(clause: filters.Clause) -> models.Condition:
     match clause:
-        case AnyOf(key, words):
+        case filters.AnyOf(key, words):
             return models.FieldCondition(key=key, match=models.MatchAny(any=list(words)))
-        case NoneOf(key, words):
+        case filters.NoneOf(key, words):
             listed = models.FieldCondition(key=key, match=models.MatchAny(any=list(words)))
             return models.Filter(must_not=[listed])
-        case BeginsWith(key, word):
+        case filters.BeginsWith(key, word):
             return models.FieldCondition(key=key, match=models.MatchPrefix(prefix=word))
-        case BetweenOrUnknown(key, low, high):
+        case filters.BetweenOrUnknown(key, low, high):
             known = models.FieldCondition(key=key, range=models.Range(gte=low, lte=high))
             return models.Filter(should=[known, _unknown(key)])
-        case Since(key, start):
+        case filters.Since(key, start):
             return models.FieldCondition(key=key, range=models.DatetimeRange(gte=start))
-        case Before(key, end):
+        case filters.Before(key, end):
             return models.FieldCondition(key=key, range=models.DatetimeRange(lt=end))
-        case Inside():
+        case filters.Inside():
             return models.Filter(should=[_box(one) for one in clause.boxes()])
-        case Known(key):
+        case filters.Known(key):
             return models.Filter(must_not=[_unknown(key)])
 
 
-def _box(area: Inside) -> models.Filter:
+def _box(area: filters.Inside) -> models.Filter:
     lat = models.Range(gte=area.south, lte=area.north)
     lon = models.Range(gte=area.west, lte=area.east)
     return models.Filter(
         must=[
-            models.FieldCondition(key=lat_key(area.key), range=lat),
-            models.FieldCondition(key=lon_key(area.key), range=lon),
+            models.FieldCondition(key=filters.lat_key(area.key), range=lat),
+            models.FieldCondition(key=filters.lon_key(area.key), range=lon),
         ]
     )
 

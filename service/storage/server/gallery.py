@@ -28,24 +28,8 @@ from service.identity.records.sightings import (
     VesselQuery,
 )
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
-from service.storage.points import payloads
+from service.storage.points import filters, payloads
 from service.storage.points.checking import check_gallery
-from service.storage.points.filters import (
-    EVERYTHING,
-    OPEN_SIGHTINGS,
-    UNCOMPARED_SIGHTINGS,
-    UNGROUPED_SIGHTINGS,
-    AnyOf,
-    Condition,
-    Known,
-    in_groups,
-    in_state,
-    of_vessels,
-    open_of,
-    shows_chip,
-    sighting_clauses,
-    vessel_condition,
-)
 from service.storage.points.open_sightings import group_sizes, members_from, open_sightings
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
@@ -64,7 +48,7 @@ from service.storage.server.layout import (
 from service.storage.server.preparing import ensure_collection
 from service.storage.server.searching import Near, SearchRecords, Unread, VesselSearch, unread
 
-VISIBLE = in_state([state for state in VesselState if state.visible])
+VISIBLE = filters.in_state([state for state in VesselState if state.visible])
 
 
 class ServerGallery:
@@ -99,11 +83,11 @@ class ServerGallery:
             self._vessels.put([payloads.vessel_point(vessel, fence)])
 
     def take_over(self, vessel_id: UUID, fence: UUID) -> None:
-        enrolling = Condition((in_state([VesselState.ENROLLING]),))
+        enrolling = filters.Condition((filters.in_state([VesselState.ENROLLING]),))
         self._vessels.set_fields([vessel_id], {payloads.FENCE: str(fence)}, enrolling)
 
     def put_fenced(self, vessel: Vessel, fence: UUID) -> None:
-        fenced = Condition((AnyOf(payloads.FENCE, [str(fence)]),))
+        fenced = filters.Condition((filters.AnyOf(payloads.FENCE, [str(fence)]),))
         with self._change():
             self._vessels.put(
                 [payloads.vessel_point(vessel, fence)],
@@ -115,21 +99,21 @@ class ServerGallery:
         return payloads.vessels_by_id(self._vessels.retrieve(ids))
 
     def find_by_imo(self, imo: str) -> list[Vessel]:
-        return self._vessels_where(Condition((AnyOf(payloads.IMO, [imo]),)))
+        return self._vessels_where(filters.Condition((filters.AnyOf(payloads.IMO, [imo]),)))
 
     def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
-        return self._vessels_where(Condition((in_state(states),)))
+        return self._vessels_where(filters.Condition((filters.in_state(states),)))
 
     def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
-        condition = vessel_condition(where)
+        condition = filters.vessel_condition(where)
         return vessel_page(partial(self._vessels.page, condition), where, limit, cursor)
 
     def vessel_types(self, limit: int) -> list[str]:
-        return self._vessels.values(payloads.TYPE, vessel_condition(VesselFilter()), limit)
+        return self._vessels.values(payloads.TYPE, filters.vessel_condition(VesselFilter()), limit)
 
     def delete_vessel(self, vessel_id: UUID) -> None:
         """Delete the vessel's record; mark its sightings, so that `counts` can leave them out."""
-        orphans = Condition((of_vessels([vessel_id]),))
+        orphans = filters.Condition((filters.of_vessels([vessel_id]),))
         with self._change():
             for collection in self._sighting_collections():
                 collection.set_fields(None, {ORPHANED: True}, orphans)
@@ -145,7 +129,7 @@ class ServerGallery:
 
     def put_open_sightings(self, sightings: Sequence[EmbeddedSighting]) -> None:
         """Insert or replace open sightings, which no count includes."""
-        without_vessel = as_filter(OPEN_SIGHTINGS)
+        without_vessel = as_filter(filters.OPEN_SIGHTINGS)
         points = payloads.sighting_points(sightings, self._bundle_id, self._width, lambda _: None)
         self._sightings.put(points, update_filter=without_vessel)
 
@@ -154,10 +138,10 @@ class ServerGallery:
     ) -> None:
         if ids:
             more = payloads.origin_payload(origin) | payloads.uncompared_payload(vessel)
-            self._set_owner(ids, EVERYTHING, vessel, more)
+            self._set_owner(ids, filters.EVERYTHING, vessel, more)
 
     def sync_vessel(self, vessel: Vessel) -> None:
-        self._set_owner(None, Condition((of_vessels([vessel.id]),)), vessel)
+        self._set_owner(None, filters.Condition((filters.of_vessels([vessel.id]),)), vessel)
 
     def get_sighting(self, sighting_id: UUID) -> Sighting | None:
         rows = self._sightings.retrieve([sighting_id])
@@ -167,7 +151,7 @@ class ServerGallery:
         if not vessel_ids:
             return []
         return payloads.sightings_by_time(
-            self._sightings.select(Condition((of_vessels(vessel_ids),)))
+            self._sightings.select(filters.Condition((filters.of_vessels(vessel_ids),)))
         )
 
     def delete_sightings(self, ids: Collection[UUID]) -> None:
@@ -177,7 +161,7 @@ class ServerGallery:
                     collection.delete(ids)
 
     def uses_chip(self, chip_sha256: str) -> bool:
-        where = shows_chip(chip_sha256)
+        where = filters.shows_chip(chip_sha256)
         return any(one.any_copy_has(where) for one in self._sighting_collections(rounds=1))
 
     def unused_chips(self, chips: Collection[str]) -> set[str]:
@@ -187,7 +171,7 @@ class ServerGallery:
         searches = [
             VesselSearch(
                 payloads.check_vector(one.vector, self._width),
-                Condition(sighting_clauses(one.where)),
+                filters.Condition(filters.sighting_clauses(one.where)),
                 vessels,
             )
             for one in queries
@@ -207,7 +191,7 @@ class ServerGallery:
     def search_open(
         self, vector: NDArray[np.float32], modality: Modality, limit: int, compared: bool = False
     ) -> list[SightingHit]:
-        where = open_of(modality, compared)
+        where = filters.open_of(modality, compared)
         query = NearestQuery(payloads.check_vector(vector, self._width), where, limit)
         [points] = self._sightings.nearest([query], [])
         scores = {UUID(str(point.id)): point.score for point in points}
@@ -215,31 +199,31 @@ class ServerGallery:
         return [payloads.hit_from(rows[i], score) for i, score in scores.items() if i in rows]
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
-        rows = islice(self._sightings.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit)
+        rows = islice(self._sightings.scan_with_vectors(filters.UNCOMPARED_SIGHTINGS), limit)
         return payloads.embedded_sightings(rows)
 
     def mark_compared(self, ids: Collection[UUID]) -> None:
         self._sightings.set_fields(ids, payloads.compared_payload())
 
     def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
-        rows = islice(self._sightings.scan_with_vectors(UNGROUPED_SIGHTINGS), limit)
+        rows = islice(self._sightings.scan_with_vectors(filters.UNGROUPED_SIGHTINGS), limit)
         return payloads.embedded_sightings(rows)
 
     def open_count(self) -> int:
-        return self._sightings.count(OPEN_SIGHTINGS, exact=False)
+        return self._sightings.count(filters.OPEN_SIGHTINGS, exact=False)
 
     def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
         for sighting_id, place in places.items():
             fields = payloads.group_payload(place)
-            self._sightings.set_fields([sighting_id], fields, OPEN_SIGHTINGS)
+            self._sightings.set_fields([sighting_id], fields, filters.OPEN_SIGHTINGS)
 
     def compare_anew(self, ids: Collection[UUID]) -> None:
-        self._sightings.set_fields(ids, payloads.uncompared_payload(None), OPEN_SIGHTINGS)
+        self._sightings.set_fields(ids, payloads.uncompared_payload(None), filters.OPEN_SIGHTINGS)
 
     def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
         if not groups:
             return []
-        return members_from(row for _, row in self._sightings.scan(in_groups(groups)))
+        return members_from(row for _, row in self._sightings.scan(filters.in_groups(groups)))
 
     def group_sizes(self) -> dict[UUID, int]:
         return group_sizes(self._sightings)
@@ -248,8 +232,8 @@ class ServerGallery:
         return self._counts.get()
 
     def ping(self) -> None:
-        self._vessels.count(EVERYTHING, exact=False)
-        self._sightings.count(EVERYTHING, exact=False)
+        self._vessels.count(filters.EVERYTHING, exact=False)
+        self._sightings.count(filters.EVERYTHING, exact=False)
 
     def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
         return open_sightings(self._sightings, before, beyond)
@@ -257,7 +241,7 @@ class ServerGallery:
     def delete_open_sightings(self, ids: Collection[UUID]) -> None:
         if ids:
             for collection in self._sighting_collections():
-                collection.delete(ids, OPEN_SIGHTINGS)
+                collection.delete(ids, filters.OPEN_SIGHTINGS)
 
     def check_records(self) -> Iterator[list[RecordCheck]]:
         return check_gallery(self._vessels, [self._sightings])
@@ -279,13 +263,13 @@ class ServerGallery:
         finally:
             self._counts.outdate()
 
-    def _vessels_where(self, where: Condition) -> list[Vessel]:
+    def _vessels_where(self, where: filters.Condition) -> list[Vessel]:
         return [payloads.vessel_from(row) for row in self._vessels.select(where)]
 
     def _set_owner(
         self,
         ids: Collection[UUID] | None,
-        where: Condition,
+        where: filters.Condition,
         vessel: Vessel | None,
         more: Payload | None = None,
     ) -> None:
@@ -320,14 +304,14 @@ class ServerGallery:
 
     def _count(self) -> GalleryCounts:
         """Count visible vessels and their sightings, in one round trip if no vessel is hidden."""
-        owned = Condition((Known(payloads.VESSEL_ID),), (Known(ORPHANED),))
+        owned = filters.Condition((filters.Known(payloads.VESSEL_ID),), (filters.Known(ORPHANED),))
         vessels, sightings, hidden = self._connection.gather(
-            lambda: self._vessels.count(Condition((VISIBLE,))),
+            lambda: self._vessels.count(filters.Condition((VISIBLE,))),
             lambda: self._sightings.count(owned),
-            lambda: [one for one, _ in self._vessels.scan(Condition((), (VISIBLE,)), [])],
+            lambda: [one for one, _ in self._vessels.scan(filters.Condition((), (VISIBLE,)), [])],
         )
         if hidden:
-            of_hidden = Condition((*owned.must, of_vessels(hidden)), owned.must_not)
+            of_hidden = filters.Condition((*owned.must, filters.of_vessels(hidden)), owned.must_not)
             sightings -= self._sightings.count(of_hidden)
         return GalleryCounts(vessels, sightings)
 

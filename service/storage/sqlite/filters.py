@@ -3,17 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from service.storage.points.filters import (
-    AnyOf,
-    Before,
-    Clause,
-    Condition,
-    Inside,
-    Known,
-    Since,
-    lat_key,
-    lon_key,
-)
+from service.storage.points import filters
 from service.storage.points.payloads import timestamp
 
 Sql = tuple[str, list[Any]]
@@ -22,7 +12,7 @@ Sql = tuple[str, list[Any]]
 TRUE: Sql = ("TRUE", [])
 
 
-def as_expression(where: Condition, lists: Collection[str]) -> Sql:
+def as_expression(where: filters.Condition, lists: Collection[str]) -> Sql:
     """Return a condition as an expression over a row of `point`.
 
     Args:
@@ -35,20 +25,20 @@ def as_expression(where: Condition, lists: Collection[str]) -> Sql:
     return _joined(parts, " AND ") if parts else TRUE
 
 
-def _as_expression(clause: Clause, lists: Collection[str]) -> Sql:
+def _as_expression(clause: filters.Clause, lists: Collection[str]) -> Sql:
     match clause:
-        case AnyOf(key, words) if key in lists:
+        case filters.AnyOf(key, words) if key in lists:
             among = f"word IN ({marks(words)})"
             return f"point.id IN (SELECT id FROM word WHERE field = ? AND {among})", [key, *words]
-        case AnyOf(key, words):
+        case filters.AnyOf(key, words):
             return f"{column(key)} IN ({marks(words)})", [*words]
-        case Since(key, start):
+        case filters.Since(key, start):
             return f"{column(key)} >= ?", [timestamp(start)]
-        case Before(key, end):
+        case filters.Before(key, end):
             return f"{column(key)} < ?", [timestamp(end)]
-        case Inside():
+        case filters.Inside():
             return _joined([_box(one) for one in clause.boxes()], " OR ")
-        case Known(key):
+        case filters.Known(key):
             return f"{column(key)} IS NOT NULL", []
         case _:
             raise TypeError(f"no table is searched by {clause}")
@@ -59,8 +49,8 @@ def column(key: str) -> str:
     return f'point."{key}"'
 
 
-def _box(area: Inside) -> Sql:
-    lat, lon = column(lat_key(area.key)), column(lon_key(area.key))
+def _box(area: filters.Inside) -> Sql:
+    lat, lon = column(filters.lat_key(area.key)), column(filters.lon_key(area.key))
     between = f"{lat} BETWEEN ? AND ? AND {lon} BETWEEN ? AND ?"
     return between, [area.south, area.north, area.west, area.east]
 
